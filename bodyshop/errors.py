@@ -1,0 +1,96 @@
+"""The errors a caller can act on, one exit code per branch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+
+class BodyshopError(Exception):
+    """Something went wrong that a message can explain; the command ends with exit code 1.
+
+    Parameters
+    ----------
+    message : str
+        The thing and the cause.
+    hint : str, optional
+        The next step that mends it.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  -> {self.hint}" if self.hint else self.message
+
+
+class UnreadableImageError(BodyshopError):
+    """Bytes that are not a picture we accept; the picture is kept aside with this reason."""
+
+
+class UsageError(BodyshopError):
+    """The command or call was put together wrongly; nothing was started."""
+
+    exit_code = 2
+
+
+class NothingFoundError(BodyshopError):
+    """A source, folder or query yielded nothing; nothing is marked as done."""
+
+    exit_code = 3
+
+
+class ConfigError(BodyshopError):
+    """A configuration file is wrong; the message says where and what is allowed.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong.
+    file : Path or str, optional
+        The file it is in.
+    line : int, optional
+        Line in that file, from 1.
+    key : str, optional
+        Dotted path of the key, such as ``brands.0.models.1.name``.
+    allowed : Iterable[str], optional
+        What may stand there.
+    hint : str, optional
+        The next step that mends it.
+    """
+
+    exit_code = 4
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        file: Path | str | None = None,
+        line: int | None = None,
+        key: str | None = None,
+        allowed: Iterable[str] | None = None,
+        hint: str | None = None,
+    ) -> None:
+        self.file, self.line, self.key = file, line, key
+        self.allowed = tuple(allowed) if allowed is not None else None
+        place = ":".join(str(part) for part in (file, line) if part is not None)
+        text = ": ".join(part for part in (place, key, message) if part)
+        if self.allowed:
+            text += f" (allowed: {', '.join(self.allowed)})"
+        super().__init__(text, hint=hint)
+
+
+class MissingPartError(BodyshopError):
+    """A browser, weights file, server or package is not there; the hint installs it."""
+
+    exit_code = 5
+
+
+class InterruptedByUser(BodyshopError):  # noqa: N818 - named for what happened
+    """The user stopped the command; everything finished so far is saved."""
+
+    exit_code = 130

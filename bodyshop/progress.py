@@ -1,0 +1,42 @@
+"""How library code says how far it is, without printing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
+
+
+class Tick(Protocol):
+    """Called each time some of a task's units are done."""
+
+    def __call__(self, n: int = 1, note: str = "") -> None: ...
+
+
+class Progress(Protocol):
+    """What a caller passes in to be told how far a long function is."""
+
+    def task(self, name: str, total: int | None = None) -> AbstractContextManager[Tick]:
+        """Open a task of `total` units (None: unknown) and yield its tick."""
+
+    def log(self, message: str) -> None:
+        """Say something that a person should read."""
+
+
+class Silent:
+    """A `Progress` that says nothing: the default of every library function."""
+
+    @contextmanager
+    def task(self, name: str, total: int | None = None) -> Iterator[Tick]:
+        """Yield a tick that does nothing."""
+        yield _nothing
+
+    def log(self, message: str) -> None:
+        """Say nothing."""
+
+
+def _nothing(n: int = 1, note: str = "") -> None:
+    return None
+
+
+SILENT: Progress = Silent()
