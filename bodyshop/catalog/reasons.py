@@ -1,0 +1,21 @@
+"""Why a picture is not kept."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """The one list of reasons for a reject, in the order in which they are shown."""
+
+    UNREADABLE = "unreadable"
+    WORKER_DIED = "worker_died"
+    TOO_SMALL = "too_small"
+    NOT_A_CAR = "not_a_car"
+    BLURRY = "blurry"
+    BAD_EXPOSURE = "bad_exposure"
+    EXACT_DUPLICATE = "exact_duplicate"
+    NEAR_DUPLICATE = "near_duplicate"
+    LABEL_CONFLICT = "label_conflict"
+    SPLIT_BRIDGE = "split_bridge"
+    HUMAN_REJECT = "human_reject"

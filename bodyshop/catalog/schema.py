@@ -1,0 +1,270 @@
+"""The catalog's tables. Everything about a picture hangs on its sha256.
+
+Computed values are keyed on (sha256, algorithm name and version); nothing here is ever deleted by a
+stage: a reject is a row in `verdicts`, an erasure leaves a row in `tombstones`.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+SCHEMA_VERSION = 1
+"""Stored in SQLite's ``user_version``; a catalog of another version is refused with a message."""
+
+metadata = MetaData()
+
+Sha = String(64)
+
+
+def _sha(**options: object) -> Column[str]:
+    return Column("sha256", Sha, ForeignKey("images.sha256", ondelete="CASCADE"), **options)  # type: ignore[arg-type]
+
+
+images = Table(
+    "images",
+    metadata,
+    Column("sha256", Sha, primary_key=True),
+    Column("extension", String(8), nullable=False),  # of the sniffed type, with no dot
+    Column("bytes", Integer, nullable=False),
+    Column("format", String(16)),  # Pillow's name: JPEG, PNG, WEBP, ...; NULL: not decodable
+    Column("width", Integer),  # as stored, before EXIF rotation
+    Column("height", Integer),
+    Column("mode", String(16)),
+    Column("exif_orientation", Integer),
+    Column("added_at", String(32), nullable=False),  # UTC, ISO 8601
+)
+
+sightings = Table(
+    "sightings",
+    metadata,
+    Column("key", String(64), primary_key=True),  # digest of what makes this sighting this one
+    _sha(nullable=False, index=True),
+    Column("url", Text),
+    Column("final_url", Text),
+    Column("page_url", Text),
+    Column("page_title", Text),
+    Column("alt", Text),
+    Column("caption", Text),
+    Column("file", Text),  # original path of an imported picture
+    Column("source", String(64), nullable=False),  # "pages", "spinner", "search:bing", "import", ...
+    Column("brand", Text),
+    Column("model", Text),
+    Column("query", Text),
+    Column("rank", Integer),
+    Column("spin_group", String(64), index=True),
+    Column("frame", Integer),
+    Column("angle_deg", Float),
+    Column("capture", String(32)),  # "bytes", "canvas", "screenshot"
+    Column("full_size_rung", String(32)),
+    Column("status", Integer),
+    Column("etag", Text),
+    Column("content_type", Text),
+    Column("licence", Text),
+    Column("author", Text),
+    Column("permission", JSON),  # what robots and opt-out headers said, and any override
+    Column("given_split", String(16)),  # train | validation | test, as the folder was named
+    Column("fetched_at", String(32), nullable=False),
+    Column("tool_version", String(32), nullable=False),
+    Column("recipe_version", String(32)),
+)
+
+pages = Table(
+    "pages",
+    metadata,
+    Column("key", String(64), primary_key=True),
+    Column("source", String(64), nullable=False),
+    Column("url", Text, nullable=False),
+    Column("brand", Text),
+    Column("model", Text),
+    Column("query", Text),
+    Column("state", String(16), nullable=False),  # queued | done | failed | refused
+    Column("found", Integer, nullable=False, default=0),
+    Column("error_class", String(64)),
+    Column("error", Text),
+    Column("recipe_version", String(32)),
+    Column("visited_at", String(32)),
+)
+
+candidates = Table(
+    "candidates",
+    metadata,
+    Column("key", String(64), primary_key=True),
+    Column("page_key", String(64), index=True),
+    Column("url", Text, nullable=False),
+    Column("host", Text, nullable=False, index=True),
+    Column("brand", Text),
+    Column("model", Text),
+    Column("source", String(64), nullable=False),
+    Column("details", JSON, nullable=False),  # the whole Candidate, for the sighting to come
+    Column("state", String(16), nullable=False, index=True),  # queued|done|duplicate|refused|failed
+    Column("error_class", String(64)),
+    Column("error", Text),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("not_before", Float),  # UNIX time in seconds
+    Column("sha256", Sha),
+    Column("updated_at", String(32), nullable=False),
+)
+
+labels = Table(
+    "labels",
+    metadata,
+    _sha(primary_key=True),
+    Column("field", String(16), primary_key=True),  # damage | brand | model
+    Column("value", Text, primary_key=True),  # NFC
+    Column("origin", String(16), primary_key=True),  # human | annotation | import | query
+    Column("annotator", String(64), primary_key=True, default=""),
+    Column("at", String(32), nullable=False),
+    Index("labels_by_field", "field", "value"),
+)
+
+measurements = Table(
+    "measurements",
+    metadata,
+    _sha(primary_key=True),
+    Column("version", String(64), primary_key=True),  # measure's name, version, hash library
+    Column("width", Integer),  # after EXIF rotation
+    Column("height", Integer),
+    Column("phash", String(16)),  # 64 bits, hex
+    Column("phash256", String(64)),
+    Column("dhash", String(16)),
+    Column("colour", String(128)),  # coarse colour signature, hex
+    Column("ac_energy", Float),
+    Column("pixel_digest", String(64)),  # of the decoded pixels: the same picture saved again
+    Column("sharpness", Float),
+    Column("brightness", Float),
+    Column("dark_fraction", Float),
+    Column("bright_fraction", Float),
+    Column("contrast", Float),
+    Column("entropy", Float),
+    Column("colourfulness", Float),
+    Column("jpeg_quality", Integer),
+    Column("exif_camera", Text),
+    Column("exif_time", String(32)),
+    Column("error", Text),
+)
+
+gate_scores = Table(
+    "gate_scores",
+    metadata,
+    _sha(primary_key=True),
+    Column("gate", String(96), primary_key=True),  # backbone, weights, rule and its version
+    Column("p_car", Float),
+    Column("framing", String(16)),  # full | part | interior
+    Column("top5", JSON),  # [[class name, probability], ...] for people to read
+    Column("error", Text),
+)
+
+verdicts = Table(
+    "verdicts",
+    metadata,
+    _sha(primary_key=True),
+    Column("verdict", String(8), nullable=False),  # keep | reject
+    Column("reasons", JSON, nullable=False),  # list of Reason values
+    Column("details", JSON),  # per reason: value, threshold, the other picture
+    Column("cluster", String(64), index=True),
+    Column("representative", Sha),
+    Column("group", String(64), index=True),  # never straddles a split
+    Column("policy", String(64), nullable=False),  # digest of the policy that decided
+    Column("gate", String(96)),
+    Column("human", Boolean, nullable=False, default=False),
+    Column("decided_at", String(32), nullable=False),
+)
+
+decisions = Table(
+    "decisions",
+    metadata,
+    _sha(primary_key=True),
+    Column("decision", String(8), nullable=False),  # keep | reject
+    Column("framing", String(16)),
+    Column("note", Text),
+    Column("by", String(64), nullable=False),
+    Column("at", String(32), nullable=False),
+)
+
+split_sets = Table(
+    "split_sets",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("target", String(16), nullable=False),
+    Column("seed", Integer, nullable=False),
+    Column("ratios", JSON, nullable=False),  # {"train": 0.7, ...}
+    Column("options", JSON, nullable=False),
+    Column("audit", JSON),  # what the shortcut audit found for this set
+    Column("created_at", String(32), nullable=False),
+)
+
+splits = Table(
+    "splits",
+    metadata,
+    Column("split_set", ForeignKey("split_sets.name", ondelete="CASCADE"), primary_key=True),
+    _sha(primary_key=True),
+    Column("split", String(16), nullable=False),  # train | validation | test
+    Column("label", Text, nullable=False),
+    Column("group", String(64), nullable=False),
+)
+
+annotations = Table(
+    "annotations",
+    metadata,
+    Column("key", String(64), primary_key=True),
+    _sha(nullable=False, index=True),
+    Column("project", String(64), nullable=False),
+    Column("annotator", String(64), nullable=False),
+    Column("kind", String(16), nullable=False),  # mask | choices
+    Column("label", Text),  # damage class of a mask
+    Column("file", Text),  # mask, relative to the workspace
+    Column("value", JSON),
+    Column("state", String(16), nullable=False),  # current | deleted | skipped | draft
+    Column("updated_at", String(32), nullable=False),
+)
+
+variants = Table(
+    "variants",
+    metadata,
+    _sha(primary_key=True),
+    Column("policy", String(64), primary_key=True),
+    Column("copy", Integer, primary_key=True),
+    Column("split_set", String(64), primary_key=True),
+    Column("label", Text, nullable=False),
+    Column("group", String(64), nullable=False),
+    Column("file", Text),  # relative to the workspace; NULL with an error
+    Column("masks", JSON),  # class -> file
+    Column("applied", JSON),  # the transforms and their parameters
+    Column("seed", Integer),
+    Column("error", Text),
+    Column("made_at", String(32), nullable=False),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("command", String(32), nullable=False),
+    Column("arguments", JSON, nullable=False),
+    Column("versions", JSON, nullable=False),
+    Column("state", String(16), nullable=False),  # running | done | failed | interrupted
+    Column("counts", JSON),
+    Column("folder", Text),
+    Column("started_at", String(32), nullable=False),
+    Column("seconds", Float),
+)
+
+tombstones = Table(
+    "tombstones",
+    metadata,
+    Column("kind", String(8), primary_key=True),  # sha256 | url | host
+    Column("value", Text, primary_key=True),
+    Column("at", String(32), nullable=False),
+)
