@@ -1,0 +1,261 @@
+"""brands.yaml: which cars to look for, where, under which label, and how politely."""
+
+from __future__ import annotations
+
+import unicodedata
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
+
+from bodyshop.config import StrictModel, load_yaml, parse_yaml
+
+Robots = Literal["obey", "override"]
+
+
+def load_brands(path: Path | str) -> Brands:
+    """Read and validate a brands.yaml.
+
+    Parameters
+    ----------
+    path : Path or str
+        The file. Paths inside it (recipes, lists of urls) are taken relative to it.
+
+    Returns
+    -------
+    Brands
+        With every name in Unicode NFC.
+
+    Raises
+    ------
+    ConfigError
+        The file is absent, is no YAML, or does not fit; file, line, key and what is allowed are named.
+    """
+    path = Path(path)
+    return load_yaml(path, Brands).located(path.absolute().parent)
+
+
+def parse_brands(text: str, *, name: str = "<text>", folder: Path | None = None) -> Brands:
+    """Validate the text of a brands.yaml; relative paths in it start at `folder`."""
+    brands = parse_yaml(text, Brands, name=name)
+    return brands.located(folder) if folder is not None else brands
+
+
+def _text(value: Any) -> Any:
+    """Take ``5`` or ``3.0`` for a name: YAML reads the model names 500 and 3008 as numbers."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    return value
+
+
+def _nfc(value: str) -> str:
+    value = unicodedata.normalize("NFC", value).strip()
+    if not value:
+        raise ValueError("this must not be empty")
+    return value
+
+
+def _http_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("this must be a complete http:// or https:// address")
+    if parts.username or parts.password:
+        raise ValueError("an address must not carry a user name or password")
+    return value
+
+
+Name = Annotated[str, BeforeValidator(_text), AfterValidator(_nfc)]
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+
+
+def _shorthand(key: str) -> BeforeValidator:
+    """Let ``- https://…`` stand for ``- {url: https://…}``."""
+    return BeforeValidator(lambda value: {key: value} if isinstance(value, str) else value)
+
+
+class Limits(StrictModel):
+    """How much, how fast and how large.
+
+    Parameters
+    ----------
+    per_model : int
+        Pictures downloaded per model, at most.
+    per_host_interval : float
+        Seconds between the starts of two requests to one host; 0 only for `Brands.allow_hosts`.
+    per_host_connections : int
+        Requests to one host that may be open at the same time.
+    min_side : int
+        Shorter side in pixels below which a picture is refused.
+    max_bytes : int
+        Largest picture file.
+    request_seconds : float
+        Deadline of one whole request, however slowly its bytes come.
+    page_seconds : float
+        Time one page or query may take in the browser.
+    page_items : int
+        Pictures taken from one page or query, at most.
+    """
+
+    per_model: int = Field(500, ge=1)
+    per_host_interval: float = Field(1.0, ge=0, le=3600)
+    per_host_connections: int = Field(2, ge=1, le=16)
+    min_side: int = Field(200, ge=1)
+    max_bytes: int = Field(20_000_000, ge=1_000)
+    request_seconds: float = Field(60.0, gt=0)
+    page_seconds: float = Field(90.0, gt=0)
+    page_items: int = Field(1000, ge=1)
+
+
+class PageSource(StrictModel):
+    """Switch of a source; ``robots: override`` is recorded with every picture it brings."""
+
+    enabled: bool = True
+    robots: Robots = "obey"
+
+
+class OptInSource(PageSource):
+    """A source that is off unless it is switched on."""
+
+    enabled: bool = False
+
+
+class SearchSource(StrictModel):
+    """The image searches to ask: names of recipes, none by default."""
+
+    engines: tuple[Name, ...] = ()
+    robots: Robots = "obey"
+
+
+class ApiSource(OptInSource):
+    """A licensed source with an API; `endpoint` replaces its public address (for tests, mirrors)."""
+
+    endpoint: HttpUrl | None = None
+    licences: tuple[Name, ...] = ()
+    per_query: int = Field(60, ge=1)
+
+
+class Sources(StrictModel):
+    """Which kinds of source are asked."""
+
+    pages: PageSource = PageSource()
+    spinners: PageSource = PageSource()
+    urls: PageSource = PageSource()
+    search: SearchSource = SearchSource()
+    openverse: ApiSource = ApiSource()
+    commons: ApiSource = ApiSource()
+
+
+class Page(StrictModel):
+    """A page whose pictures show the model."""
+
+    url: HttpUrl
+    label: Name | None = None
+
+
+class Spinner(Page):
+    """A page with a 360° viewer; `kind` says how to take it apart, or `auto`."""
+
+    kind: Literal["auto", "config", "drag", "canvas"] = "auto"
+    frames: int | None = Field(None, ge=2, le=720)
+
+
+class Query(StrictModel):
+    """A search for the model; its label is believed less than a person or a folder name."""
+
+    text: Name
+    label: Name | None = None
+
+
+class UrlList(StrictModel):
+    """Addresses of pictures: in a text file, one a line, or right here."""
+
+    file: Path | None = None
+    urls: tuple[HttpUrl, ...] = ()
+    label: Name | None = None
+
+    @model_validator(mode="after")
+    def _something_given(self) -> Self:
+        if self.file is None and not self.urls:
+            raise ValueError("a list of urls needs `file` or `urls`")
+        return self
+
+
+class Model(StrictModel):
+    """A car model: (brand, name) is its key everywhere."""
+
+    name: Name
+    label: Name | None = None
+    pages: tuple[Annotated[Page, _shorthand("url")], ...] = ()
+    spinners: tuple[Annotated[Spinner, _shorthand("url")], ...] = ()
+    queries: tuple[Annotated[Query, _shorthand("text")], ...] = ()
+    lists: tuple[UrlList, ...] = ()
+
+
+class Brand(StrictModel):
+    """A brand and its models; `label` is the damage label of what says nothing itself."""
+
+    name: Name
+    label: Name | None = None
+    models: tuple[Annotated[Model, _shorthand("name")], ...] = Field(min_length=1)
+
+    @field_validator("models")
+    @classmethod
+    def _named_once(cls, models: tuple[Model, ...]) -> tuple[Model, ...]:
+        _refuse_repeats([model.name for model in models], "model")
+        return models
+
+
+class Brands(StrictModel):
+    """The whole file."""
+
+    version: Literal[1]
+    contact: Annotated[str, AfterValidator(_nfc)]
+    allow_hosts: tuple[Name, ...] = ()
+    limits: Limits = Limits()
+    sources: Sources = Sources()
+    recipes: tuple[Path, ...] = ()
+    brands: tuple[Brand, ...] = Field(min_length=1)
+
+    @field_validator("contact")
+    @classmethod
+    def _reachable(cls, contact: str) -> str:
+        if "@" not in contact and not contact.startswith(("http://", "https://")):
+            raise ValueError("give an e-mail or web address where a site's owner can reach you")
+        if not contact.isascii() or not contact.isprintable():
+            raise ValueError("the contact goes into an HTTP header: plain ASCII only")
+        return contact
+
+    @field_validator("brands")
+    @classmethod
+    def _named_once(cls, brands: tuple[Brand, ...]) -> tuple[Brand, ...]:
+        _refuse_repeats([brand.name for brand in brands], "brand")
+        return brands
+
+    def located(self, folder: Path) -> Brands:
+        """Return the same with relative paths made absolute, starting at `folder`."""
+
+        def moved(item: UrlList) -> UrlList:
+            return item.model_copy(update={"file": folder / item.file}) if item.file else item
+
+        brands = tuple(
+            brand.model_copy(
+                update={
+                    "models": tuple(
+                        model.model_copy(update={"lists": tuple(map(moved, model.lists))})
+                        for model in brand.models
+                    )
+                }
+            )
+            for brand in self.brands
+        )
+        recipes = tuple(folder / path for path in self.recipes)
+        return self.model_copy(update={"brands": brands, "recipes": recipes})
+
+
+def _refuse_repeats(names: list[str], what: str) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise ValueError(f"the {what} {name!r} is there twice")
+        seen.add(name)

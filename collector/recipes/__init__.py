@@ -1,0 +1,1 @@
+"""Search recipes that come with bodyshop, one YAML file each."""
