@@ -1,0 +1,44 @@
+"""TensorFlow, imported without its chatter."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import ModuleType
+
+
+def import_tensorflow() -> ModuleType:
+    """Import TensorFlow once, with its start-up messages kept off stderr.
+
+    Returns
+    -------
+    module
+        ``tensorflow``. Keras is set to log instead of writing to stdout.
+    """
+    if "tensorflow" in sys.modules:
+        return sys.modules["tensorflow"]
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # TensorFlow's C++ start-up lines ignore that level, so they are caught at the descriptor.
+    with _stderr_to_null():
+        import keras
+        import tensorflow
+
+        tensorflow.config.list_physical_devices()
+    keras.config.disable_interactive_logging()
+    return tensorflow
+
+
+@contextmanager
+def _stderr_to_null() -> Iterator[None]:
+    sys.stderr.flush()
+    saved = os.dup(2)
+    null = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(null, 2)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(null)
