@@ -76,6 +76,14 @@ def parse_yaml(text: str, model: type[Model], *, name: str = "<text>") -> Model:
         raise _explain(error, node, model, name) from error
 
 
+def line_of(text: str, location: tuple[int | str, ...]) -> int | None:
+    """Return the line, from 1, on which the deepest known part of `location` stands in `text`.
+
+    For rules that a model can't hold, such as the arguments of a plug-in named in the file.
+    """
+    return _line_of(yaml.compose(text, Loader=yaml.SafeLoader), location)
+
+
 def _explain(
     error: ValidationError, root: yaml.Node | None, model: type[BaseModel], name: str
 ) -> ConfigError:

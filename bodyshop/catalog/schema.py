@@ -230,19 +230,40 @@ annotations = Table(
     Column("updated_at", String(32), nullable=False),
 )
 
+variant_sets = Table(
+    "variant_sets",
+    metadata,
+    Column("policy", String(64), primary_key=True),  # digest: another policy is another set
+    Column("split_set", String(64), primary_key=True),
+    Column("name", String(64), nullable=False),  # the policy's name and the start of its digest
+    Column("content", JSON, nullable=False),  # the policy itself
+    Column("copies", Integer, nullable=False),
+    Column("balance", Boolean, nullable=False),
+    Column("versions", JSON, nullable=False),  # of the libraries that decide about pixels
+    Column("updated_at", String(32), nullable=False),
+)
+
 variants = Table(
     "variants",
     metadata,
     _sha(primary_key=True),
     Column("policy", String(64), primary_key=True),
-    Column("copy", Integer, primary_key=True),
+    Column("copy", Integer, primary_key=True),  # from 1
     Column("split_set", String(64), primary_key=True),
     Column("label", Text, nullable=False),
     Column("group", String(64), nullable=False),
+    Column("current", Boolean, nullable=False),  # part of the set as it was last asked for
     Column("file", Text),  # relative to the workspace; NULL with an error
-    Column("masks", JSON),  # class -> file
+    Column("masks", JSON),  # damage class -> file
+    Column("boxes", JSON),  # [[class, x1, y1, x2, y2], ...] as fractions
     Column("applied", JSON),  # the transforms and their parameters
     Column("seed", Integer),
+    Column("attempt", Integer),  # 0, or how often it was drawn again to keep its masks
+    Column("inputs", String(64), nullable=False),  # digest of the masks and boxes it was made with
+    Column("digest", String(64)),  # sha256 of the file
+    Column("bytes", Integer),
+    Column("width", Integer),
+    Column("height", Integer),
     Column("error", Text),
     Column("made_at", String(32), nullable=False),
 )
