@@ -142,9 +142,7 @@ def _known_keys(model: type[BaseModel], location: tuple[int | str, ...]) -> list
         if field is None:
             continue
         current = _model_in(field.annotation) or current
-    return [
-        field.alias or name for name, field in getattr(current, "model_fields", {}).items()
-    ]
+    return [field.alias or name for name, field in getattr(current, "model_fields", {}).items()]
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:

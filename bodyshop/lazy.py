@@ -23,10 +23,10 @@ def lazy_exports(package: str, exports: Mapping[str, str]) -> Callable[[str], An
         To be bound to ``__getattr__`` in the package's ``__init__`` (PEP 562).
     """
 
-    def __getattr__(name: str) -> Any:
+    def resolve(name: str) -> Any:
         module = exports.get(name)
         if module is None:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         return getattr(import_module(f"{package}.{module}"), name)
 
-    return __getattr__
+    return resolve

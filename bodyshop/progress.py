@@ -10,7 +10,8 @@ from typing import Protocol
 class Tick(Protocol):
     """Called each time some of a task's units are done."""
 
-    def __call__(self, n: int = 1, note: str = "") -> None: ...
+    def __call__(self, n: int = 1, note: str = "") -> None:
+        """Count `n` finished units; `note` names the current one."""
 
 
 class Progress(Protocol):

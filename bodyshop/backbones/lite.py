@@ -49,9 +49,7 @@ def lite0_weights() -> Path:
     return Path(found.submodule_search_locations[0]) / WEIGHTS
 
 
-def build_lite0(
-    *, input_size: int, include_top: bool, weights: Path | None
-) -> keras.Model:
+def build_lite0(*, input_size: int, include_top: bool, weights: Path | None) -> keras.Model:
     """Build EfficientNet-Lite0.
 
     Parameters

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bodyshop.backbones.build import build, fingerprint
 from bodyshop.backbones.quiet import import_tensorflow
@@ -96,7 +96,7 @@ class Scorer:
         return Scores(outputs.get("probabilities"), outputs["features"])
 
 
-def _compiled(model: object, size: int):  # noqa: ANN202 - a tf.function has no public type
+def _compiled(model: object, size: int) -> Any:
     import tensorflow as tf
 
     signature = [tf.TensorSpec((None, size, size, 3), tf.uint8)]

@@ -52,7 +52,7 @@ def locate(spec: BackboneSpec, weights: Path | str | None, *, top: bool) -> Path
 
 
 def _from_keras(spec: BackboneSpec, *, top: bool) -> Path:
-    assert spec.keras_name is not None and spec.cache_files is not None  # noqa: S101
+    assert spec.keras_name is not None and spec.cache_files is not None
     with_top, without_top = (cache_folder() / name for name in spec.cache_files)
     wanted = with_top if top else without_top
     if wanted.is_file():

@@ -107,9 +107,9 @@ def effective_labels(catalog: Catalog, field: Field | str) -> dict[str, Effectiv
     """
     rank = {origin: place for place, origin in enumerate(Origin)}
     said: dict[str, dict[Origin, set[str]]] = {}
-    query = select(
-        schema.labels.c.sha256, schema.labels.c.value, schema.labels.c.origin
-    ).where(schema.labels.c.field == Field(field).value)
+    query = select(schema.labels.c.sha256, schema.labels.c.value, schema.labels.c.origin).where(
+        schema.labels.c.field == Field(field).value
+    )
     with catalog.read() as connection:
         for sha256, value, origin in connection.execute(query):
             said.setdefault(sha256, {}).setdefault(Origin(origin), set()).add(value)

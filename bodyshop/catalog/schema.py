@@ -4,8 +4,6 @@ Computed values are keyed on (sha256, algorithm name and version); nothing here 
 stage: a reject is a row in `verdicts`, an erasure leaves a row in `tombstones`.
 """
 
-from __future__ import annotations
-
 from sqlalchemy import (
     JSON,
     Boolean,
@@ -58,7 +56,9 @@ sightings = Table(
     Column("alt", Text),
     Column("caption", Text),
     Column("file", Text),  # original path of an imported picture
-    Column("source", String(64), nullable=False),  # "pages", "spinner", "search:bing", "import", ...
+    Column(
+        "source", String(64), nullable=False
+    ),  # "pages", "spinner", "search:bing", "import", ...
     Column("brand", Text),
     Column("model", Text),
     Column("query", Text),

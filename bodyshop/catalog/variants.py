@@ -54,7 +54,7 @@ def variant_sets(catalog: Catalog, split_set: str) -> dict[str, str]:
         .order_by(table.c.updated_at.desc(), table.c.name)
     )
     with catalog.read() as connection:
-        return {name: policy for name, policy in connection.execute(query)}
+        return dict(connection.execute(query))
 
 
 def current_variants(

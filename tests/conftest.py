@@ -1,0 +1,43 @@
+"""Fixtures every room may use."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from bodyshop.workspace import Workspace
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def pytest_configure() -> None:
+    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    """An empty workspace."""
+    return Workspace.open(tmp_path / "workspace")
+
+
+def _shared(part: str) -> Path:
+    root = Path(os.environ.get("BODYSHOP_REAL_DATA", REPOSITORY.parent / "shared"))
+    folder = root / part
+    if not folder.is_dir():
+        pytest.skip(f"the real {part} are not here: set BODYSHOP_REAL_DATA to the folder with them")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder of real photos (damage, not_car, masks, models, near_duplicates)."""
+    return _shared("data")
+
+
+@pytest.fixture(scope="session")
+def real_weights() -> Path:
+    """Folder of real VGG16, MobileNetV2 and COCO detector weights."""
+    return _shared("weights")

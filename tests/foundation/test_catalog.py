@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import textwrap
+import time
+
+import pytest
+from sqlalchemy import func, select
+
+from bodyshop.catalog import (
+    Catalog,
+    CatalogError,
+    Reason,
+    add_labels,
+    effective_labels,
+    register_image,
+    schema,
+)
+from bodyshop.errors import UsageError
+from bodyshop.workspace import Workspace
+
+
+def put(workspace, data=b"\xff\xd8\xff", **facts):
+    blob = workspace.blobs.put_bytes(data, "jpg")
+    with workspace.catalog.begin() as connection:
+        new = register_image(connection, blob, extension="jpg", facts=facts)
+    return blob, new
+
+
+def test_same_bytes_twice_are_one_picture(workspace):
+    first, new = put(workspace)
+    second, again = put(workspace)
+    assert (new, again) == (True, False)
+    assert first.path == second.path and (first.new, second.new) == (True, False)
+    assert workspace.image_path(first.sha256).read_bytes() == b"\xff\xd8\xff"
+
+
+def test_half_written_blob_is_replaced_by_the_whole_one(workspace):
+    blob, _ = put(workspace, b"whole picture")
+    blob.path.write_bytes(b"whole")
+    assert workspace.blobs.put_bytes(b"whole picture", "jpg").new
+    assert blob.path.read_bytes() == b"whole picture"
+
+
+def test_finished_download_is_adopted_and_a_second_one_is_dropped(workspace, tmp_path):
+    for new in (True, False):
+        part = tmp_path / "x.part"
+        part.write_bytes(b"abc")
+        blob = workspace.blobs.adopt(part, "ab" * 32, "png")
+        assert blob.new is new and not part.exists() and blob.path.read_bytes() == b"abc"
+
+
+def test_human_label_wins_over_annotation_import_and_query(workspace):
+    blob, _ = put(workspace)
+    for origin, value in [
+        ("query", "whole"),
+        ("import", "whole"),
+        ("annotation", "damaged"),
+        ("human", "whole"),
+    ]:
+        add_labels(workspace.catalog, [(blob.sha256, "damage", value, origin, "")])
+        label = effective_labels(workspace.catalog, "damage")[blob.sha256]
+        assert (label.value, label.origin) == (value, origin)
+
+
+def test_equal_rank_disagreement_is_a_conflict_and_says_what_was_said(workspace):
+    blob, _ = put(workspace)
+    add_labels(workspace.catalog, [(blob.sha256, "damage", v, "query", "") for v in "ba"])
+    label = effective_labels(workspace.catalog, "damage")[blob.sha256]
+    assert label.value is None and label.conflict == ("a", "b")
+
+
+def test_hangul_labels_are_one_value_however_they_were_typed(workspace):
+    blob, _ = put(workspace)
+    composed, decomposed = "파손", "파손"
+    add_labels(workspace.catalog, [(blob.sha256, "damage", composed, "query", "")])
+    add_labels(workspace.catalog, [(blob.sha256, "damage", decomposed, "query", "")])
+    assert effective_labels(workspace.catalog, "damage")[blob.sha256].value == composed
+
+
+def test_transaction_that_raises_leaves_nothing(workspace):
+    with pytest.raises(RuntimeError), workspace.catalog.begin() as connection:
+        workspace.catalog.upsert(
+            schema.tombstones,
+            [{"kind": "url", "value": "x", "at": "now"}],
+            connection=connection,
+        )
+        raise RuntimeError
+    with workspace.catalog.read() as connection:
+        assert connection.scalar(select(func.count()).select_from(schema.tombstones)) == 0
+
+
+def test_catalog_of_another_version_is_refused_with_the_way_out(tmp_path):
+    path = tmp_path / "bodyshop.sqlite"
+    Catalog(path).close()
+    raw = sqlite3.connect(path)
+    raw.execute("PRAGMA user_version = 99")
+    raw.close()
+    with pytest.raises(CatalogError, match="version 99"):
+        Catalog(path)
+
+
+def test_file_that_is_no_catalog_is_refused(tmp_path):
+    path = tmp_path / "bodyshop.sqlite"
+    path.write_bytes(b"not a database at all, " * 100)
+    with pytest.raises(CatalogError, match="not a bodyshop catalog"):
+        Catalog(path)
+
+
+def test_locked_catalog_says_who_to_wait_for(tmp_path, monkeypatch):
+    monkeypatch.setattr("bodyshop.catalog.store.LOCK_WAIT_S", 0.2)
+    catalog = Catalog(tmp_path / "bodyshop.sqlite")
+    other = sqlite3.connect(catalog.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(CatalogError, match="in use by another bodyshop command"):
+        catalog.upsert(schema.tombstones, [{"kind": "url", "value": "x", "at": "now"}])
+    other.close()
+
+
+def test_status_on_a_folder_that_is_no_workspace_is_a_usage_error(tmp_path):
+    with pytest.raises(UsageError, match="not a workspace yet"):
+        Workspace.open(tmp_path / "nowhere", create=False)
+
+
+def test_run_record_notes_state_counts_and_duration(workspace):
+    with workspace.record_run("curate", {"gate": "vgg16"}) as run:
+        run.counts["kept"] = 3
+    with pytest.raises(KeyboardInterrupt), workspace.record_run("collect", {}):
+        raise KeyboardInterrupt
+    with workspace.catalog.read() as connection:
+        rows = {row.command: row for row in connection.execute(select(schema.runs))}
+    assert rows["curate"].state == "done" and rows["curate"].counts == {"kept": 3}
+    assert rows["collect"].state == "interrupted"
+
+
+def test_reasons_are_the_published_list():
+    assert [reason.value for reason in Reason] == [
+        "unreadable",
+        "worker_died",
+        "too_small",
+        "not_a_car",
+        "blurry",
+        "bad_exposure",
+        "exact_duplicate",
+        "near_duplicate",
+        "label_conflict",
+        "split_bridge",
+        "human_reject",
+    ]
+
+
+@pytest.mark.parametrize("delay", [0.05, 0.15, 0.3])
+def test_writer_killed_in_mid_transaction_leaves_whole_transactions(tmp_path, delay):
+    script = textwrap.dedent(
+        """
+        import sys
+        from pathlib import Path
+        from bodyshop.catalog import Catalog, schema
+        catalog = Catalog(Path(sys.argv[1]))
+        print("ready", flush=True)
+        for turn in range(100_000):
+            catalog.upsert(schema.tombstones, [
+                {"kind": "url", "value": f"{turn}-{part}", "at": "now"} for part in range(10)])
+        """
+    )
+    path = tmp_path / "bodyshop.sqlite"
+    writer = subprocess.Popen(
+        [sys.executable, "-c", script, str(path)], stdout=subprocess.PIPE, text=True
+    )
+    assert writer.stdout is not None and writer.stdout.readline() == "ready\n"
+    time.sleep(delay)
+    os.kill(writer.pid, signal.SIGKILL)
+    writer.wait()
+    writer.stdout.close()
+    with Catalog(path).read() as connection:
+        assert connection.scalar(select(func.count()).select_from(schema.tombstones)) % 10 == 0
