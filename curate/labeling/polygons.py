@@ -1,0 +1,184 @@
+"""Masks and polygons, exactly: pixel (x, y) belongs to a polygon when its centre does.
+
+Coordinates are in pixels with (0, 0) at the top left *corner* of the picture, so that the centre of
+the first pixel is (0.5, 0.5) and the outline of a mask runs along whole numbers. `outlines` and
+`rasterise` are each other's inverse for every mask, holes included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Ring = NDArray[np.float64]
+
+
+def rasterise(
+    rings: Iterable[Sequence[Sequence[float]] | Ring], height: int, width: int
+) -> NDArray[np.bool_]:
+    """Fill rings by the even-odd rule at pixel centres.
+
+    Parameters
+    ----------
+    rings : iterable of array-like, shape (n, 2)
+        Corners (x, y) in pixels, closed implicitly. A ring inside another one is a hole; rings of
+        several polygons that may overlap are filled one call each and united.
+    height, width : int
+        Of the mask. What lies outside is cut off.
+
+    Returns
+    -------
+    ndarray of bool, shape (height, width)
+        The filled mask.
+    """
+    toggles = np.zeros((height, width + 1), np.bool_)
+    for ring in rings:
+        corners = np.asarray(ring, np.float64).reshape(-1, 2)
+        if len(corners) >= 3:
+            _toggle(toggles, corners)
+    return np.logical_xor.accumulate(toggles[:, :width], axis=1)
+
+
+def outlines(mask: NDArray[np.bool_]) -> list[Ring]:
+    """Trace the borders of a mask along the edges of its pixels.
+
+    Parameters
+    ----------
+    mask : ndarray of bool, shape (height, width)
+        The mask.
+
+    Returns
+    -------
+    list of ndarray of float64, shape (n, 2)
+        Closed rings of whole-numbered corners; outer rings run clockwise on the screen (positive
+        `signed_area`), holes counter-clockwise. Pixels that touch only at a corner are apart.
+    """
+    following = _edges(np.pad(mask.astype(bool), 1))
+    rings = []
+    while following:
+        # The leftmost corner left is never one where two parts touch, so it has one way on.
+        rings.append(_walk(following, min(following)))
+    return rings
+
+
+def keyhole_polygons(mask: NDArray[np.bool_]) -> list[Ring]:
+    """Return one ring per connected part (4-connectivity), its holes cut open by a seam.
+
+    A seam is walked there and back, so that the even-odd rule still gives the mask exactly: for the
+    formats that know only simple rings (YOLO, VIA, COCO polygons).
+    """
+    outer: list[Ring] = []
+    holes: list[Ring] = []
+    for ring in outlines(mask):
+        (outer if signed_area(ring) > 0 else holes).append(ring)
+    if not holes:
+        return outer
+    from scipy import ndimage
+
+    parts, _ = ndimage.label(mask)
+    members: dict[int, list[Ring]] = {}
+    for ring in holes:
+        members.setdefault(_part_of(parts, ring), []).append(ring)
+    return [_with_seams(ring, members.get(_part_of(parts, ring), [])) for ring in outer]
+
+
+def signed_area(ring: Ring) -> float:
+    """Return the shoelace area in square pixels: positive when clockwise on the screen."""
+    x, y = ring[:, 0], ring[:, 1]
+    return float(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))) / 2
+
+
+def ellipse(cx: float, cy: float, rx: float, ry: float, turn_deg: float = 0.0) -> Ring:
+    """Return an ellipse as a ring whose corners are at most about a tenth of a pixel off."""
+    radius = max(abs(rx), abs(ry), 1.0)
+    # The sagitta of a chord over an angle a is r (1 - cos(a / 2)) = 0.1.
+    count = max(16, int(np.ceil(np.pi / np.arccos(max(0.0, 1 - 0.1 / radius)))))
+    angles = np.linspace(0, 2 * np.pi, count, endpoint=False)
+    turn = np.deg2rad(turn_deg)
+    x, y = rx * np.cos(angles), ry * np.sin(angles)
+    return np.stack(
+        (cx + x * np.cos(turn) - y * np.sin(turn), cy + x * np.sin(turn) + y * np.cos(turn)), axis=1
+    )
+
+
+def _toggle(toggles: NDArray[np.bool_], corners: Ring) -> None:
+    """Flip, in each row an edge crosses, the first pixel whose centre is right of the crossing."""
+    height, width = toggles.shape[0], toggles.shape[1] - 1
+    ends = np.roll(corners, -1, axis=0)
+    for (x0, y0), (x1, y1) in zip(corners.tolist(), ends.tolist(), strict=True):
+        if y0 > y1:
+            x0, y0, x1, y1 = x1, y1, x0, y0
+        first, last = max(0, int(np.ceil(y0 - 0.5))), min(height, int(np.ceil(y1 - 0.5)))
+        if first >= last:
+            continue
+        rows = np.arange(first, last)
+        crossing = x0 + (rows + 0.5 - y0) * ((x1 - x0) / (y1 - y0))
+        columns = np.clip(np.ceil(crossing - 0.5), 0, width).astype(np.intp)
+        toggles[rows, columns] ^= True
+
+
+Corner = tuple[int, int]
+
+
+def _edges(padded: NDArray[np.bool_]) -> dict[Corner, list[Corner]]:
+    """Directed unit edges between inside and outside, with the inside on the right-hand side."""
+    following: dict[Corner, list[Corner]] = {}
+    across = padded[1:, :] != padded[:-1, :]
+    for y, x in np.argwhere(across).tolist():
+        below = padded[y + 1, x]
+        left, right = (x - 1, y), (x, y)
+        start, end = (left, right) if below else (right, left)
+        following.setdefault(start, []).append(end)
+    along = padded[:, 1:] != padded[:, :-1]
+    for y, x in np.argwhere(along).tolist():
+        inside_left = padded[y, x]
+        top, bottom = (x, y - 1), (x, y)
+        start, end = (top, bottom) if inside_left else (bottom, top)
+        following.setdefault(start, []).append(end)
+    return following
+
+
+def _walk(following: dict[Corner, list[Corner]], start: Corner) -> Ring:
+    corners: list[Corner] = []
+    here, heading = start, (0, 0)
+    while True:
+        options = following[here]
+        # Where two parts touch at a corner, turning right keeps them apart.
+        right = (here[0] - heading[1], here[1] + heading[0])
+        ahead = right if len(options) > 1 and right in options else options[0]
+        options.remove(ahead)
+        if not options:
+            del following[here]
+        step = (ahead[0] - here[0], ahead[1] - here[1])
+        if step != heading:
+            corners.append(here)
+            heading = step
+        here = ahead
+        if here == start:
+            break
+    return np.asarray(corners, np.float64)
+
+
+def _part_of(parts: NDArray[np.int32], ring: Ring) -> int:
+    """Return which part a ring bounds: one side of each of its edges is that part, the other 0."""
+    ends = np.roll(ring, -1, axis=0)
+    level = int(np.flatnonzero(ring[:, 1] == ends[:, 1])[0])
+    x, y = int(min(ring[level, 0], ends[level, 0])), int(ring[level, 1])
+    above = int(parts[y - 1, x]) if y > 0 else 0
+    below = int(parts[y, x]) if y < parts.shape[0] else 0
+    return above or below
+
+
+def _with_seams(outer: Ring, holes: list[Ring]) -> Ring:
+    ring = outer
+    for hole in sorted(holes, key=lambda each: float(each[:, 0].min())):
+        distances = ((ring[:, None, :] - hole[None, :, :]) ** 2).sum(axis=2)
+        a, b = np.unravel_index(int(distances.argmin()), distances.shape)
+        turned = np.roll(hole, -b, axis=0)
+        ring = np.concatenate((ring[: a + 1], turned, turned[:1], ring[a:]))
+    return ring

@@ -1,0 +1,176 @@
+"""The brush codec, polygons and regions: every mask comes back as it went in."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+
+from curate.labeling import rle
+from curate.labeling.polygons import ellipse, keyhole_polygons, outlines, rasterise, signed_area
+from curate.labeling.regions import read_result, write_result
+from curate.labeling.rle import MaskFormatError
+from curate.labeling.scheme import load_scheme
+
+MASKS = arrays(bool, array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=24))
+SCHEME = load_scheme("damage")
+
+
+@given(MASKS)
+def test_brush_rle_round_trips_every_mask(mask):
+    assert np.array_equal(rle.decode_mask(rle.encode(mask), *mask.shape), mask)
+
+
+@given(MASKS)
+@settings(max_examples=30)
+def test_brush_rle_equals_the_bytes_of_label_studios_own_sdk(mask):
+    brush = pytest.importorskip("label_studio_sdk.converter.brush")
+    assert rle.encode(mask) == brush.mask2rle(mask.astype(np.uint8) * 255)
+
+
+@pytest.mark.parametrize("fill", [False, True])
+def test_runs_longer_than_16_bits_round_trip(fill):
+    mask = np.full((301, 467), fill)
+    mask[150, 233] = not fill
+    assert np.array_equal(rle.decode_mask(rle.encode(mask), 301, 467), mask)
+
+
+def test_antialiased_strokes_are_cut_at_half_coverage():
+    brush = pytest.importorskip("label_studio_sdk.converter.brush")
+    alpha = np.array([[0, 127, 128, 255]], np.uint8)
+    rgba = np.zeros((1, 4, 4), np.uint8)
+    rgba[..., 3] = alpha
+    encoded = brush.encode_rle(rgba.ravel())
+    assert np.array_equal(rle.decode(encoded, 1, 4), alpha)
+    assert rle.decode_mask(encoded, 1, 4).tolist() == [[False, False, True, True]]
+
+
+@given(st.lists(st.integers(0, 255), max_size=60), st.integers(1, 9), st.integers(1, 9))
+def test_arbitrary_bytes_decode_or_raise_a_named_error(data, height, width):
+    try:
+        decoded = rle.decode(data, height, width)
+    except MaskFormatError:
+        return
+    assert decoded.shape == (height, width)
+
+
+@given(MASKS, st.data())
+def test_a_truncated_rle_never_passes_for_a_mask(mask, data):
+    encoded = rle.encode(mask)
+    keep = data.draw(st.integers(0, max(0, len(encoded) - 3)))
+    with pytest.raises(MaskFormatError):
+        rle.decode(encoded[:keep], *mask.shape)
+
+
+def test_swapped_width_and_height_of_another_area_are_refused():
+    with pytest.raises(MaskFormatError, match="holds 6 pixels"):
+        rle.decode(rle.encode(np.ones((2, 3), bool)), 3, 3)
+
+
+@given(MASKS)
+def test_outlines_and_rasterise_are_inverse(mask):
+    assert np.array_equal(rasterise(outlines(mask), *mask.shape), mask)
+
+
+@given(MASKS)
+def test_keyhole_polygons_give_the_mask_with_simple_rings_only(mask):
+    united = np.zeros_like(mask)
+    for ring in keyhole_polygons(mask):
+        part = rasterise([ring], *mask.shape)
+        assert not (united & part).any()
+        united |= part
+    assert np.array_equal(united, mask)
+
+
+@given(MASKS, st.integers(5, 9))
+def test_polygons_survive_being_written_as_fractions_of_the_picture(mask, digits):
+    height, width = mask.shape
+    united = np.zeros_like(mask)
+    for ring in keyhole_polygons(mask):
+        fractions = np.round(ring / (width, height), digits)
+        united |= rasterise([fractions * (width, height)], height, width)
+    assert np.array_equal(united, mask)
+
+
+def test_areas_of_outlines_add_up_to_the_pixels():
+    mask = np.ones((7, 9), bool)
+    mask[2:5, 3:6] = False
+    assert sorted(signed_area(ring) for ring in outlines(mask)) == [-9, 63]
+
+
+def test_a_polygon_covers_the_pixels_whose_centres_it_holds():
+    triangle = [(0, 0), (4, 0), (0, 4)]
+    expected = np.add.outer(np.arange(5) + 0.5, np.arange(5) + 0.5) < 4
+    assert np.array_equal(rasterise([triangle], 5, 5), expected)
+
+
+def test_a_polygon_beyond_the_border_is_cut_off():
+    assert rasterise([[(-5, -5), (9, -5), (9, 9), (-5, 9)]], 3, 4).all()
+    assert not rasterise([[(-5, -5), (-1, -5), (-1, 9), (-5, 9)]], 3, 4).any()
+
+
+def test_an_ellipse_has_the_area_of_an_ellipse():
+    mask = rasterise([ellipse(50, 40, 30, 20, 33)], 80, 100)
+    assert mask.sum() == pytest.approx(np.pi * 30 * 20, rel=0.01)
+
+
+@given(
+    arrays(bool, st.tuples(st.just(3), st.integers(1, 30), st.integers(1, 30))),
+    st.sampled_from(["damaged", "whole"]),
+)
+def test_masks_and_choices_round_trip_through_a_result(stack, state):
+    masks = dict(zip(("dent", "scratch", "broken_lamp"), stack, strict=True))
+    height, width = stack.shape[1:]
+    result = write_result(masks, SCHEME, choices={"state": state}, seed="x")
+    reading = read_result(result, SCHEME, width=width, height=height)
+    assert not reading.problems
+    assert reading.choices == {"state": [state]}
+    assert set(reading.masks) == {label for label, mask in masks.items() if mask.any()}
+    for label, mask in reading.masks.items():
+        assert np.array_equal(mask, masks[label])
+
+
+def test_brush_and_polygon_of_one_class_are_united():
+    brush = np.zeros((10, 20), bool)
+    brush[:, :5] = True
+    result = write_result({"dent": brush}, SCHEME, seed="x")
+    result.append(
+        {
+            "type": "polygonlabels", "from_name": "polygon", "to_name": "image",
+            "original_width": 20, "original_height": 10, "image_rotation": 0,
+            "value": {"points": [[75, 0], [100, 0], [100, 100], [75, 100]],
+                      "polygonlabels": ["dent"]},
+        }
+    )  # fmt: skip
+    reading = read_result(result, SCHEME, width=20, height=10)
+    expected = brush.copy()
+    expected[:, 15:] = True
+    assert np.array_equal(reading.masks["dent"], expected)
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"original_width": 10}, "10 x 4 pixels, but the picture has 5 x 4"),
+        ({"from_name": "pen"}, "cites the control 'pen'"),
+        ({"value": {"rle": [1, 2], "brushlabels": ["dent"]}}, "no header"),
+        ({"value": {"rle": [999], "brushlabels": ["dent"]}}, "bytes 0 to 255"),
+        ({"value": {"rle": [], "brushlabels": ["rust"]}}, "no value 'rust'"),
+        ({"value": {"rle": [], "brushlabels": []}}, "no damage class"),
+        ({"value": None}, "no value"),
+    ],
+)
+def test_a_region_that_does_not_fit_is_named_and_left_out(change, problem):
+    good = write_result({"scratch": np.ones((4, 5), bool)}, SCHEME, seed="good")
+    bad = write_result({"dent": np.ones((4, 5), bool)}, SCHEME, seed="bad")[0] | change
+    reading = read_result([bad, *good], SCHEME, width=5, height=4)
+    assert list(reading.masks) == ["scratch"]
+    assert len(reading.problems) == 1
+    assert problem in reading.problems[0]
+
+
+def test_a_prediction_of_an_unknown_class_is_refused_before_it_is_sent():
+    with pytest.raises(MaskFormatError, match="does not know 'rust'"):
+        write_result({"rust": np.ones((2, 2), bool)}, SCHEME)
