@@ -1,0 +1,1 @@
+"""One module per stage: each registers its commands on the application."""

@@ -1,0 +1,96 @@
+"""`bodyshop collect` and `bodyshop import`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bodyshop.app.terminal import Terminal
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("collect")(collect)
+    app.command("import")(import_pictures)
+
+
+def collect(
+    context: typer.Context,
+    brands: Annotated[Path, typer.Argument(help="brands.yaml: brands, models, pages, queries.")],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the plan; fetch nothing.")
+    ] = False,
+    only: Annotated[
+        str | None, typer.Option(metavar="BRAND[/MODEL]", help="Only this brand or model.")
+    ] = None,
+    retry_failed: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CLASS", help="Try failed downloads again: 'all' or one error class."
+        ),
+    ] = None,
+    headed: Annotated[bool, typer.Option("--headed", help="Show the browser.")] = False,
+) -> None:
+    """Crawl brand pages, spinners and image searches for original pictures; goes on where it stopped."""
+    import collector
+    from bodyshop.workspace import Workspace
+
+    terminal: Terminal = context.obj
+    config = collector.load_brands(brands)
+    if dry_run:
+        plan = collector.plan(config, only=only)
+        terminal.summary(plan.as_dict(), title="Plan", rows=plan.rows(), columns=plan.columns)
+        return
+    workspace = Workspace.open(terminal.workspace)
+    arguments = {"brands": brands, "only": only, "retry_failed": retry_failed}
+    with workspace.record_run("collect", arguments) as run:
+        summary = collector.collect(
+            config,
+            workspace,
+            only=only,
+            retry_failed=retry_failed,
+            headed=headed,
+            progress=terminal.progress,
+        )
+        run.counts.update(summary.as_dict())
+    terminal.summary(
+        summary.as_dict(),
+        title="Collected",
+        rows=summary.rows(),
+        columns=summary.columns,
+        notes=[*summary.warnings(), f"Next: bodyshop curate --workspace {terminal.workspace}"],
+    )
+
+
+def import_pictures(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Argument(help="A folder of class folders, or of pictures.")],
+    field: Annotated[
+        str, typer.Option(help="What the class folders name: damage, brand or model.")
+    ] = "damage",
+    label: Annotated[
+        str | None, typer.Option(help="One label for every picture, instead of class folders.")
+    ] = None,
+    brand: Annotated[str | None, typer.Option(help="Brand of every picture.")] = None,
+    model: Annotated[str | None, typer.Option(help="Model of every picture.")] = None,
+) -> None:
+    """Take in pictures from disk; folders named train, validation or test are noted, not trusted."""
+    import collector
+    from bodyshop.workspace import Workspace
+
+    terminal: Terminal = context.obj
+    workspace = Workspace.open(terminal.workspace)
+    with workspace.record_run("import", {"folder": folder, "field": field, "label": label}) as run:
+        summary = collector.import_folder(
+            folder,
+            workspace,
+            field=field,
+            label=label,
+            brand=brand,
+            model=model,
+            progress=terminal.progress,
+        )
+        run.counts.update(summary.as_dict())
+    terminal.summary(summary.as_dict(), title="Imported")

@@ -1,0 +1,104 @@
+"""`bodyshop status`, `doctor`, `export` and `forget`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bodyshop.app.terminal import Terminal
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("export")(export_pictures)
+    app.command("status")(show_status)
+    app.command("doctor")(examine)
+    app.command("forget")(forget_pictures)
+
+
+def export_pictures(
+    context: typer.Context,
+    format: Annotated[
+        str, typer.Argument(help="manifest, imagefolder, coco, yolo, hf or croissant.")
+    ],
+    destination: Annotated[Path, typer.Argument(help="File (manifest, croissant) or folder.")],
+    split_set: Annotated[
+        str | None, typer.Option(help="Split set; the newest by default.")
+    ] = None,
+    keep_metadata: Annotated[
+        bool, typer.Option("--keep-metadata", help="Leave EXIF and GPS in the pictures.")
+    ] = False,
+) -> None:
+    """Write the curated set for other tools; EXIF and GPS are stripped unless you say otherwise."""
+    from bodyshop.app.export import export
+    from bodyshop.workspace import Workspace
+
+    terminal: Terminal = context.obj
+    workspace = Workspace.open(terminal.workspace, create=False)
+    summary = export(
+        workspace,
+        format,
+        destination,
+        split_set=split_set,
+        keep_metadata=keep_metadata,
+        progress=terminal.progress,
+    )
+    terminal.summary(summary.as_dict(), title="Exported")
+
+
+def show_status(context: typer.Context) -> None:
+    """Count what is in the workspace, per stage, per brand and model, and per reason."""
+    from bodyshop.app.status import status
+    from bodyshop.workspace import Workspace
+
+    terminal: Terminal = context.obj
+    report = status(Workspace.open(terminal.workspace, create=False))
+    if terminal.as_json:
+        terminal.summary(report.as_dict())
+        return
+    for title, columns, rows in report.tables():
+        if rows:
+            terminal.summary({}, title=title, columns=columns, rows=rows)
+    for warning in report.warnings:
+        terminal.summary({}, notes=[f"! {warning}"])
+
+
+def examine(
+    context: typer.Context,
+    sources: Annotated[
+        Path | None,
+        typer.Option(metavar="BRANDS.YAML", help="Also try its search recipes' canaries."),
+    ] = None,
+) -> None:
+    """Say what works on this machine and how to mend the rest."""
+    from bodyshop.app.doctor import examine as run_checks
+
+    terminal: Terminal = context.obj
+    checks = run_checks(terminal.workspace, sources=sources, progress=terminal.progress)
+    terminal.summary(
+        {"checks": [check.as_dict() for check in checks]},
+        title="Doctor",
+        columns=("", "part", "found", "to mend it"),
+        rows=[(check.mark, check.part, check.found, check.fix) for check in checks],
+    )
+    if any(check.needed and not check.ok for check in checks):
+        raise typer.Exit(5)
+
+
+def forget_pictures(
+    context: typer.Context,
+    what: Annotated[str, typer.Argument(help="A picture's sha256, a URL, or a host.")],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be erased; erase nothing.")
+    ] = False,
+) -> None:
+    """Erase pictures and everything made from them, for good; a re-crawl does not bring them back."""
+    from bodyshop.app.forget import forget
+    from bodyshop.workspace import Workspace
+
+    terminal: Terminal = context.obj
+    workspace = Workspace.open(terminal.workspace, create=False)
+    summary = forget(workspace, what, dry_run=dry_run)
+    terminal.summary(summary.as_dict(), title="Would forget" if dry_run else "Forgotten")

@@ -1,0 +1,90 @@
+"""`bodyshop train`, `sweep`, `compare`, `evaluate`, `explain` and `predict`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bodyshop.app.terminal import Terminal
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("train")(train_model)
+    app.command("predict")(predict_pictures)
+
+
+RunOption = Annotated[
+    str | None,
+    typer.Option("--run", metavar="ID|FOLDER", help="A run; the newest finished one by default."),
+]
+WeightsOption = Annotated[
+    Path | None, typer.Option(help="Weights file, when Keras' cache does not hold it.")
+]
+
+
+def train_model(
+    context: typer.Context,
+    recipe: Annotated[
+        str, typer.Argument(help="A recipe's name or a recipe.yaml of your own.")
+    ] = "default",
+    target: Annotated[
+        str | None, typer.Option(help="damage, brand or model; the split set's by default.")
+    ] = None,
+    split_set: Annotated[
+        str | None, typer.Option(help="Split set; the newest by default.")
+    ] = None,
+    weights: WeightsOption = None,
+    no_equalise: Annotated[
+        bool,
+        typer.Option("--no-equalise", help="Train on pictures as they are, even after a leak."),
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Seeds everything.")] = 0,
+) -> None:
+    """Train a classifier on the curated splits and evaluate it, with evidence."""
+    import train
+    from bodyshop.app.gate_of_run import gate_for
+    from bodyshop.workspace import Workspace
+
+    terminal: Terminal = context.obj
+    workspace = Workspace.open(terminal.workspace, create=False)
+    arguments = {"recipe": recipe, "target": target, "split_set": split_set, "seed": seed}
+    with workspace.record_run("train", arguments) as run:
+        summary = train.train(
+            workspace,
+            recipe,
+            folder=run.folder,
+            target=target,
+            split_set=split_set,
+            weights=weights,
+            equalise=False if no_equalise else None,
+            gate=gate_for(workspace),
+            seed=seed,
+            progress=terminal.progress,
+        )
+        run.counts.update(summary.as_dict())
+    terminal.summary(summary.as_dict(), title="Trained", notes=[f"Report: {summary.report}"])
+
+
+def predict_pictures(
+    context: typer.Context,
+    pictures: Annotated[list[Path], typer.Argument(help="Pictures or folders of pictures.")],
+    run: RunOption = None,
+) -> None:
+    """Say for each picture: is it a car, and is it damaged?"""
+    from bodyshop.app.predict import find_run, predict
+
+    terminal: Terminal = context.obj
+    folder = find_run(terminal.workspace, run)
+    predictions = predict(folder, pictures, progress=terminal.progress)
+    columns = ("picture", "is_car", "p_car", "label", "probability", "error")
+    terminal.summary(
+        [prediction.as_dict() for prediction in predictions],
+        title=f"Predicted by {folder.name}",
+        columns=columns,
+        rows=[[prediction.as_dict()[name] for name in columns] for prediction in predictions],
+    )
+    if all(prediction.error for prediction in predictions):
+        raise typer.Exit(1)

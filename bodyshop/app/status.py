@@ -1,0 +1,234 @@
+"""What is in a workspace, counted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, distinct, func, select
+
+from bodyshop.catalog import Reason, schema
+from bodyshop.workspace import Workspace
+
+IMBALANCE = 0.5
+"""A class with fewer pictures than this share of the mean is warned about, as AutoCrawler does."""
+
+
+@dataclass(frozen=True)
+class Status:
+    """Counts of one workspace.
+
+    Parameters
+    ----------
+    stages : dict
+        Stage -> count name -> number.
+    models : list of dict
+        Per brand and model: downloaded pictures, kept, and candidates by state.
+    reasons : dict
+        Reason -> number of rejected pictures.
+    splits : dict
+        Split set -> split -> label -> number.
+    failures : dict
+        Error class -> number of candidates that failed or were refused.
+    runs : list of dict
+        The newest commands.
+    warnings : tuple of str
+        What a person should look at.
+    """
+
+    stages: dict[str, dict[str, int]]
+    models: list[dict[str, Any]]
+    reasons: dict[str, int]
+    splits: dict[str, dict[str, dict[str, int]]]
+    failures: dict[str, int]
+    runs: list[dict[str, Any]]
+    warnings: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the counts as JSON-able values."""
+        return {
+            "stages": self.stages,
+            "models": self.models,
+            "reasons": self.reasons,
+            "splits": self.splits,
+            "failures": self.failures,
+            "runs": self.runs,
+            "warnings": list(self.warnings),
+        }
+
+    def tables(self) -> Iterator[tuple[str, Sequence[str], list[Sequence[object]]]]:
+        """Yield (title, column headings, rows) for a terminal."""
+        yield (
+            "Stages",
+            ("stage", "count", "number"),
+            [(s, name, n) for s, counts in self.stages.items() for name, n in counts.items()],
+        )
+        columns = ("brand", "model", "pictures", "kept", "queued", "refused", "failed")
+        yield "Brands", columns, [tuple(row[c] for c in columns) for row in self.models]
+        yield "Rejected", ("reason", "pictures"), list(self.reasons.items())
+        yield "Not downloaded", ("error class", "candidates"), list(self.failures.items())
+        yield (
+            "Splits",
+            ("split set", "split", "label", "pictures"),
+            [
+                (name, split, label, n)
+                for name, splits in self.splits.items()
+                for split, labels in splits.items()
+                for label, n in labels.items()
+            ],
+        )
+        yield (
+            "Last commands",
+            ("run", "state", "seconds"),
+            [(run["id"], run["state"], run["seconds"]) for run in self.runs],
+        )
+
+
+def status(workspace: Workspace) -> Status:
+    """Count what is in a workspace.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        An existing workspace; it is only read.
+    """
+    with workspace.catalog.read() as connection:
+        stages = _stages(connection)
+        models = _models(connection)
+        reasons = _reasons(connection)
+        splits = _splits(connection)
+        failures = _failures(connection)
+        runs = _runs(connection)
+    return Status(stages, models, reasons, splits, failures, runs, _warnings(models, stages))
+
+
+def _count(connection: Connection, column: Any, *where: Any) -> int:
+    return int(connection.scalar(select(func.count(distinct(column))).where(*where)) or 0)
+
+
+def _stages(connection: Connection) -> dict[str, dict[str, int]]:
+    verdicts, candidates = schema.verdicts, schema.candidates
+    by_state = dict(
+        connection.execute(
+            select(candidates.c.state, func.count()).group_by(candidates.c.state)
+        ).all()
+    )
+    return {
+        "collect": {
+            "pages": _count(connection, schema.pages.c.key),
+            **{f"candidates {state}": int(n) for state, n in sorted(by_state.items())},
+            "pictures": _count(connection, schema.images.c.sha256),
+            "sightings": _count(connection, schema.sightings.c.key),
+        },
+        "curate": {
+            "measured": _count(connection, schema.measurements.c.sha256),
+            "gated": _count(connection, schema.gate_scores.c.sha256),
+            "kept": _count(connection, verdicts.c.sha256, verdicts.c.verdict == "keep"),
+            "rejected": _count(connection, verdicts.c.sha256, verdicts.c.verdict == "reject"),
+        },
+        "label": {
+            "masks": _count(
+                connection,
+                schema.annotations.c.key,
+                schema.annotations.c.kind == "mask",
+                schema.annotations.c.state == "current",
+            ),
+            "human decisions": _count(connection, schema.decisions.c.sha256),
+        },
+        "augment": {"variants": _count(connection, schema.variants.c.file)},
+        "train": {
+            "runs": _count(
+                connection,
+                schema.runs.c.id,
+                schema.runs.c.command == "train",
+                schema.runs.c.state == "done",
+            )
+        },
+    }
+
+
+def _models(connection: Connection) -> list[dict[str, Any]]:
+    seen, candidates = schema.sightings, schema.candidates
+    table: dict[tuple[str, str], dict[str, Any]] = {}
+
+    def row(brand: str | None, model: str | None) -> dict[str, Any]:
+        fresh = {"pictures": 0, "kept": 0, "queued": 0, "refused": 0, "failed": 0}
+        key = (brand or "", model or "")
+        return table.setdefault(key, {"brand": key[0], "model": key[1], **fresh})
+
+    kept = (
+        select(seen.c.brand, seen.c.model, func.count(distinct(seen.c.sha256)))
+        .join(schema.verdicts, schema.verdicts.c.sha256 == seen.c.sha256)
+        .where(schema.verdicts.c.verdict == "keep")
+        .group_by(seen.c.brand, seen.c.model)
+    )
+    every = select(seen.c.brand, seen.c.model, func.count(distinct(seen.c.sha256))).group_by(
+        seen.c.brand, seen.c.model
+    )
+    for name, query in (("pictures", every), ("kept", kept)):
+        for brand, model, number in connection.execute(query):
+            row(brand, model)[name] = number
+    states = select(candidates.c.brand, candidates.c.model, candidates.c.state, func.count())
+    for brand, model, state, number in connection.execute(
+        states.group_by(candidates.c.brand, candidates.c.model, candidates.c.state)
+    ):
+        if state in {"queued", "refused", "failed"}:
+            row(brand, model)[state] = number
+    return [table[key] for key in sorted(table)]
+
+
+def _reasons(connection: Connection) -> dict[str, int]:
+    counts: Counter[str] = Counter()
+    for (reasons,) in connection.execute(select(schema.verdicts.c.reasons)):
+        counts.update(reasons)
+    return {reason.value: counts[reason.value] for reason in Reason if counts[reason.value]}
+
+
+def _splits(connection: Connection) -> dict[str, dict[str, dict[str, int]]]:
+    table = schema.splits
+    query = select(table.c.split_set, table.c.split, table.c.label, func.count()).group_by(
+        table.c.split_set, table.c.split, table.c.label
+    )
+    order = {"train": 0, "validation": 1, "test": 2}
+    found: dict[str, dict[str, dict[str, int]]] = {}
+    for name, split, label, number in sorted(
+        connection.execute(query).all(), key=lambda row: (row[0], order.get(row[1], 9), row[2])
+    ):
+        found.setdefault(name, {}).setdefault(split, {})[label] = number
+    return found
+
+
+def _failures(connection: Connection) -> dict[str, int]:
+    table = schema.candidates
+    query = (
+        select(table.c.error_class, func.count())
+        .where(table.c.state.in_(("failed", "refused")))
+        .group_by(table.c.error_class)
+    )
+    return {str(name): number for name, number in connection.execute(query)}
+
+
+def _runs(connection: Connection) -> list[dict[str, Any]]:
+    table = schema.runs
+    query = select(table.c.id, table.c.state, table.c.seconds, table.c.started_at)
+    newest = query.order_by(table.c.started_at.desc()).limit(8)
+    return [dict(row._mapping) for row in connection.execute(newest)]
+
+
+def _warnings(models: list[dict[str, Any]], stages: dict[str, dict[str, int]]) -> tuple[str, ...]:
+    warnings = []
+    named = [row for row in models if row["brand"] or row["model"]]
+    if named:
+        mean = sum(row["pictures"] for row in named) / len(named)
+        warnings += [
+            f"{row['brand']} {row['model']}: {row['pictures']} pictures, "
+            f"less than half of the mean of {mean:.0f}"
+            for row in named
+            if row["pictures"] < IMBALANCE * mean
+        ]
+    pictures, measured = stages["collect"]["pictures"], stages["curate"]["measured"]
+    if measured < pictures:
+        warnings.append(f"{pictures - measured} pictures are not curated yet: bodyshop curate")
+    return tuple(warnings)
