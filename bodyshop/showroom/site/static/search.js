@@ -73,6 +73,6 @@
   preview.querySelector(".preview-close").addEventListener("click", () => { preview.hidden = true; shown++; });
   more.addEventListener("click", () => { allowed += every; more.hidden = true; feed(); });
   const watcher = new IntersectionObserver((entries) => { if (entries.some((e) => e.isIntersecting)) feed(); },
-    { rootMargin: "300px" });
+    { rootMargin: "100px" });
   watcher.observe(sentinel);
 })();
