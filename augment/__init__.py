@@ -11,7 +11,7 @@ from bodyshop.lazy import lazy_exports
 if TYPE_CHECKING:
     from augment.apply import AugmentSummary, augment
     from augment.contact_sheet import preview
-    from augment.online import Augmenter, online
+    from augment.live import Augmenter, online
     from augment.policy import Policy, load_policy, preset_names
     from augment.replay import Replay, verify
 
@@ -30,12 +30,12 @@ __all__ = [
 
 _modules = {
     "AugmentSummary": "apply",
-    "Augmenter": "online",
+    "Augmenter": "live",
     "Policy": "policy",
     "Replay": "replay",
     "augment": "apply",
     "load_policy": "policy",
-    "online": "online",
+    "online": "live",
     "preset_names": "policy",
     "preview": "contact_sheet",
     "verify": "replay",

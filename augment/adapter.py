@@ -64,7 +64,16 @@ _FLAGS: Mapping[str, Mapping[str, int]] = {
     "border_mode": {"constant": 0, "replicate": 1, "reflect": 2, "wrap": 3, "reflect_101": 4},
 }
 
-_NOT_WORTH_KEEPING = {"shape", "interpolation", "mask_interpolation", "fill", "fill_mask"}
+_NOT_WORTH_KEEPING = {
+    "shape",
+    "interpolation",
+    "mask_interpolation",
+    "fill",
+    "fill_mask",
+    "bbox_matrix",
+    "output_shape",
+    "image_type",
+}
 _LARGEST_LIST = 32
 
 
@@ -172,7 +181,7 @@ class Pipeline:
             image=np.ascontiguousarray(picture),
             masks=tuple(_binary(mask) for mask in result.get("masks", ())),
             boxes=tuple(
-                (int(index), *(float(value) for value in box[:4]))
+                (int(index), float(box[0]), float(box[1]), float(box[2]), float(box[3]))
                 for box, index in zip(
                     result.get("bboxes", ()), result.get("index", ()), strict=True
                 )
@@ -225,7 +234,7 @@ def check_step(name: str, arguments: Mapping[str, Any]) -> None:
     if name not in known:
         near = difflib.get_close_matches(name, [*known, *CONTAINERS], n=3, cutoff=0.5)
         raise StepError(f"there is no transform {name!r}", near=_or(near))
-    parameters = [p for p in inspect.signature(known[name].__init__).parameters if p != "self"]
+    parameters = list(inspect.signature(known[name]).parameters)
     _check_names(arguments, parameters, name)
     for key, value in arguments.items():
         _flag(key, value)
@@ -314,11 +323,14 @@ def _explained(error: ValueError, name: str, parameters: Sequence[str]) -> StepE
     findings = getattr(error.__cause__, "errors", None)
     if findings is None:
         return StepError(f"{name}: {error}")
-    first = findings(include_url=False)[0]
+    found = findings(include_url=False)
+    first = found[0]
     key = str(first["loc"][0]) if first["loc"] else None
-    message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "missing":
         return StepError(f"{name} needs the argument {key!r}", allowed=parameters)
+    # An argument that may be a number or a pair gives one finding for each.
+    about_key = (each["msg"] for each in found if each["loc"][:1] == first["loc"][:1])
+    message = ", or: ".join(dict.fromkeys(text.removeprefix("Value error, ") for text in about_key))
     return StepError(f"{name}.{key}: {message}, but {first['input']!r} was given", key=key)
 
 

@@ -54,7 +54,7 @@ def variant_sets(catalog: Catalog, split_set: str) -> dict[str, str]:
         .order_by(table.c.updated_at.desc(), table.c.name)
     )
     with catalog.read() as connection:
-        return dict(connection.execute(query))
+        return {row.name: row.policy for row in connection.execute(query)}
 
 
 def current_variants(

@@ -1,0 +1,237 @@
+"""`augment`: make what a policy and a split ask for, and only what is missing."""
+
+from __future__ import annotations
+
+import errno
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from augment.files import sweep
+from augment.ledger import Ledger
+from augment.planning import Source, make_plan
+from augment.policy import Policy, load_policy
+from augment.rendering import DISK_FULL, render_shard
+from bodyshop.errors import BodyshopError
+from bodyshop.progress import SILENT, Progress
+
+if TYPE_CHECKING:
+    from bodyshop.workspace import Workspace
+
+SHARD_SIZE = 64
+"""Pictures per result file: what a kill can cost."""
+
+BATCH_SIZE = 8
+
+SHARDS = ".shards"
+"""Folder of the results not yet in the catalog, inside the set's."""
+
+
+@dataclass(frozen=True)
+class AugmentSummary:
+    """What a run of `augment` left behind.
+
+    Parameters
+    ----------
+    variant_set : str
+        Its name, and of its folder in ``variants/``.
+    policy : str
+        Name of the policy.
+    split_set : str
+        Whose training part was augmented.
+    pictures : int
+        Training pictures.
+    variants : int
+        Variants the set now holds.
+    made : int
+        Of them, made by this run.
+    failed : dict of str to int
+        Reason -> variants that could not be made.
+    per_class : dict
+        Label -> originals and variants.
+    folder : str
+        Where the files are.
+    seconds : float
+        Duration.
+    """
+
+    variant_set: str
+    policy: str
+    split_set: str
+    pictures: int
+    variants: int
+    made: int
+    failed: dict[str, int]
+    per_class: dict[str, dict[str, int]]
+    folder: str
+    seconds: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the summary with JSON-able values."""
+        return asdict(self)
+
+
+def augment(
+    workspace: Workspace,
+    policy: str | Path | Policy,
+    *,
+    copies: int = 2,
+    split_set: str | None = None,
+    engine: str = "local",
+    workers: int | None = None,
+    balance: bool = False,
+    progress: Progress = SILENT,
+) -> AugmentSummary:
+    """Write variants of the training pictures, with their masks and boxes.
+
+    Only kept pictures in the training part are touched. Variants inherit label and group. What a
+    variant looks like depends on the policy, the picture and the copy number alone, so neither
+    the order, the number of workers, the engine nor an interruption changes a byte. What is there
+    already is not made again; a changed policy makes a new set beside the old one.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        With a split set.
+    policy : str, Path or Policy
+        A preset's name, a YAML file, or a loaded policy.
+    copies : int
+        Variants per picture.
+    split_set : str, optional
+        Default the newest.
+    engine : str
+        ``local``, ``dask``, or a Dask scheduler's address.
+    workers : int, optional
+        Processes; default one per CPU.
+    balance : bool
+        Top smaller classes up to the largest.
+    progress : Progress
+        Told about pictures.
+
+    Returns
+    -------
+    AugmentSummary
+        What the set holds now.
+
+    Raises
+    ------
+    ConfigError
+        The policy is wrong.
+    UsageError, NothingFoundError
+        There is no such split set, or its training part is empty.
+    LeakError
+        The split set leaks.
+    BodyshopError
+        The disk is full; what was made is kept.
+    """
+    started = time.monotonic()
+    policy = load_policy(policy)
+    arguments = {"policy": policy.name, "copies": copies, "balance": balance, "engine": engine}
+    with workspace.record_run("augment", arguments | {"workers": workers}) as run:
+        plan = make_plan(workspace, copies=copies, balance=balance, split_set=split_set)
+        ledger = Ledger(workspace, policy, plan)
+        ledger.folder.mkdir(parents=True, exist_ok=True)
+        sweep(ledger.folder)
+        for name, (before, at) in ledger.changed_versions().items():
+            progress.log(f"{name} was {before} when this set was begun and is {at} now")
+        items = [
+            _item(workspace, ledger.folder, source, numbers) for source, numbers in ledger.missing()
+        ]
+        rows = _compute(policy, ledger.folder, items, engine, workers, progress)
+        made = ledger.record(rows, copies=copies, balance=balance)
+        ledger.write_manifest()
+        for shard in (ledger.folder / SHARDS).glob("*.parquet"):
+            shard.unlink()
+        summary = _summary(ledger, made, time.monotonic() - started)
+        run.counts.update(summary.as_dict())
+    for reason, number in summary.failed.items():
+        progress.log(f"{number} variants could not be made: {reason}")
+    return summary
+
+
+def _item(
+    workspace: Workspace, folder: Path, source: Source, numbers: tuple[int, ...]
+) -> dict[str, Any]:
+    return {
+        "key": f"{source.sha256}:{source.inputs[:16]}:{','.join(map(str, numbers))}",
+        "sha256": source.sha256,
+        "source": str(workspace.root / source.file),
+        "masks": [[label, str(workspace.root / file)] for label, file in source.masks],
+        "boxes": [list(box) for box in source.boxes],
+        "copies": list(numbers),
+        "folder": str(folder),
+    }
+
+
+def _compute(
+    policy: Policy,
+    folder: Path,
+    items: list[dict[str, Any]],
+    engine: str,
+    workers: int | None,
+    progress: Progress,
+) -> Iterator[dict[str, Any]]:
+    """Yield the rows of `items`, a shard file at a time."""
+    from bodyshop.engine import read_rows, run_shards
+
+    if not items:
+        return iter(())
+    wanted = {item["key"] for item in items}
+    try:
+        paths = run_shards(
+            partial(render_shard, policy=policy),
+            items,
+            folder / SHARDS,
+            name="augment",
+            version=policy.digest,
+            shard_size=SHARD_SIZE,
+            batch_size=BATCH_SIZE,
+            engine=engine,
+            workers=workers,
+            progress=progress,
+        )
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise _disk_full(folder, str(error)) from error
+    errors = (str(row["error"]) for row in read_rows(paths, columns=["key", "error"]))
+    full = [error for error in errors if error.startswith(DISK_FULL)]
+    if full:
+        for path in paths:  # their rows say "disk full": the next run must not take them as done
+            path.unlink()
+        raise _disk_full(folder, full[0].removeprefix(f"{DISK_FULL}: "))
+    return (row for row in read_rows(paths) if row["key"] in wanted)
+
+
+def _disk_full(folder: Path, cause: str) -> BodyshopError:
+    return BodyshopError(
+        f"the disk is full: {folder} ({cause})",
+        hint="make room and run the same command again: it goes on where it stopped",
+    )
+
+
+def _summary(ledger: Ledger, made: int, seconds: float) -> AugmentSummary:
+    plan, policy = ledger.plan, ledger.policy
+    failed: Counter[str] = Counter()
+    per_class = {label: {**counts, "variants": 0} for label, counts in plan.count().items()}
+    for row in ledger.current():
+        if row.error is None:
+            per_class[row.label]["variants"] += 1
+        else:
+            failed[row.error.partition(":")[0]] += 1
+    return AugmentSummary(
+        variant_set=policy.folder_name,
+        policy=policy.name,
+        split_set=plan.split_set,
+        pictures=len(plan.sources),
+        variants=sum(counts["variants"] for counts in per_class.values()),
+        made=made,
+        failed=dict(sorted(failed.items())),
+        per_class=per_class,
+        folder=str(ledger.folder),
+        seconds=round(seconds, 2),
+    )

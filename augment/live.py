@@ -1,0 +1,53 @@
+"""The same policy inside training, for those who would rather not write files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from augment.policy import Policy, load_policy
+from augment.rendering import pipeline_of, seed_for
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Augmenter:
+    """A policy as a function of (picture, its sha256, epoch); picklable, without state.
+
+    Parameters
+    ----------
+    policy : Policy
+        Its ``picture`` and ``masks`` settings do not matter here.
+    """
+
+    policy: Policy
+
+    def __call__(self, rgb: NDArray[np.uint8], *, sha256: str, copy: int) -> NDArray[np.uint8]:
+        """Return a variant of a picture.
+
+        Parameters
+        ----------
+        rgb : ndarray of uint8, shape (height, width, 3)
+            Not changed.
+        sha256 : str
+            The picture's name.
+        copy : int
+            The epoch: the same epoch gives the same variant, after a resume too.
+        """
+        seed = seed_for(self.policy.digest, sha256, copy)
+        return pipeline_of(self.policy)(rgb, seed=seed).image
+
+
+def online(policy: str | Path | Policy) -> Augmenter:
+    """Load a policy for use inside training.
+
+    Raises
+    ------
+    ConfigError
+        The policy is wrong.
+    """
+    return Augmenter(load_policy(policy))

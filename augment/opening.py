@@ -1,0 +1,111 @@
+"""A training picture with its masks, decoded once for all its variants."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+from bodyshop.errors import BodyshopError, UnreadableImageError
+from bodyshop.imaging import open_image, to_rgb
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Pixels = NDArray[np.uint8]
+
+ASPECT_TOLERANCE = 0.01
+"""A mask may be of another size than its picture when width / height differs by less."""
+
+MASK_THRESHOLD = 128
+"""Label Studio's brush export is anti-aliased; half covered is covered."""
+
+
+class MaskError(BodyshopError):
+    """A mask that does not fit its picture; the picture gets no variants and the reason is kept."""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A picture and what is drawn on it, ready for the transforms.
+
+    Parameters
+    ----------
+    rgb : ndarray of uint8, shape (height, width, 3)
+        Upright, scaled down to the policy's longest side.
+    labels : tuple of str
+        Damage class of each mask; each class once.
+    masks : tuple of ndarray of uint8, shape (height, width)
+        0 or 255.
+    """
+
+    rgb: Pixels
+    labels: tuple[str, ...] = ()
+    masks: tuple[Pixels, ...] = ()
+
+
+def open_source(
+    source: Path | str, masks: Sequence[tuple[str, str]] = (), *, longest_side: int | None = None
+) -> Opened:
+    """Decode a picture and its masks.
+
+    Parameters
+    ----------
+    source : Path or str
+        The original.
+    masks : sequence of (str, str)
+        Damage class and file; masks of one class are joined.
+    longest_side : int, optional
+        Pixels; a larger picture is scaled down to it, a smaller one stays as it is.
+
+    Raises
+    ------
+    UnreadableImageError
+        The picture can't be decoded.
+    MaskError
+        A mask can't be decoded or has another shape than the picture.
+    """
+    import numpy as np
+
+    with open_image(source) as image:
+        stored = image.size
+        image.draft("RGB", _scaled(stored, longest_side))  # JPEG at 1/2, 1/4, 1/8: enough is enough
+        decoded = image.size
+        upright = to_rgb(image, name=str(source))
+    full = stored if upright.size == decoded else (stored[1], stored[0])
+    size = _scaled(full, longest_side)
+    if upright.size != size:
+        upright = upright.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
+    by_label: dict[str, Pixels] = {}
+    for label, file in masks:
+        mask = _load_mask(file, full, size)
+        by_label[label] = np.maximum(by_label[label], mask) if label in by_label else mask
+    return Opened(np.asarray(upright), tuple(by_label), tuple(by_label.values()))
+
+
+def _load_mask(file: str, full: tuple[int, int], size: tuple[int, int]) -> Pixels:
+    import numpy as np
+
+    try:
+        with open_image(file) as image:
+            mask = image.convert("L")
+    except (UnreadableImageError, OSError, SyntaxError, ValueError) as error:
+        raise MaskError(f"mask {file} can't be decoded: {error}") from error
+    aspect = (mask.width / mask.height) / (full[0] / full[1])
+    if mask.size != full and abs(aspect - 1) > ASPECT_TOLERANCE:
+        raise MaskError(
+            f"mask {file} is {mask.width} x {mask.height}, its picture {full[0]} x {full[1]}",
+            hint="draw it again on the picture as it is now: bodyshop label push",
+        )
+    if mask.size != size:
+        mask = mask.resize(size, Image.Resampling.NEAREST)
+    return np.where(np.asarray(mask) >= MASK_THRESHOLD, np.uint8(255), np.uint8(0))
+
+
+def _scaled(size: tuple[int, int], longest_side: int | None) -> tuple[int, int]:
+    scale = 1.0 if longest_side is None else min(1.0, longest_side / max(size))
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))

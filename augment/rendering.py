@@ -1,0 +1,184 @@
+"""Making variants of pictures: what runs in the worker processes."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from augment.files import encode, encode_mask, place
+from augment.opening import MaskError, Opened, open_source
+from bodyshop.errors import UnreadableImageError
+
+if TYPE_CHECKING:
+    from augment.adapter import Pipeline, Transformed
+    from augment.policy import MaskRule, Policy
+
+DISK_FULL = "disk_full"
+MASK_LOST = "mask_lost"
+MASK_UNUSABLE = "mask_unusable"
+TRANSFORM = "transform"
+
+FINAL_ERRORS = frozenset({MASK_LOST, MASK_UNUSABLE, TRANSFORM})
+"""Errors that the same policy, picture and masks would only give again."""
+
+Box = tuple[str, float, float, float, float]
+
+
+def render_shard(items: list[dict[str, Any]], *, policy: Policy) -> list[dict[str, Any]]:
+    """Make the variants of some pictures; one row per picture.
+
+    Parameters
+    ----------
+    items : list of dict
+        ``key``, ``sha256``, ``source`` (path), ``masks`` ([[class, path], ...]), ``boxes``
+        ([[class, x1, y1, x2, y2], ...]), ``copies`` (list of int), ``folder`` (of the set).
+    policy : Policy
+        What to do.
+
+    Returns
+    -------
+    list of dict
+        ``key``, ``error`` (None or ``"<reason>: <message>"``) and ``variants``: a JSON list, one
+        entry per copy with ``copy``, ``seed``, ``attempt``, ``file`` and ``masks`` (relative to
+        the folder), ``boxes``, ``applied``, ``digest``, ``bytes``, ``width``, ``height``,
+        ``error``.
+    """
+    import cv2
+
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(0)  # one process per core is the parallelism; the bytes are the same
+    try:
+        return [_render_item(item, policy) for item in items]
+    finally:
+        cv2.setNumThreads(threads)
+
+
+def draw(
+    opened: Opened, policy: Policy, *, sha256: str, copy: int, boxes: Sequence[Box] = ()
+) -> tuple[Transformed, int, int, bool]:
+    """Transform a picture, again with the next seed while the policy's mask rule is not met.
+
+    Returns
+    -------
+    tuple of (Transformed, int, int, bool)
+        The last try, its seed, its number from 0, and whether too little of the masks is left.
+    """
+    pipeline, digest, rule = pipeline_of(policy), policy.digest, policy.masks
+    corners = [box[1:] for box in boxes]
+    attempt = 0
+    while True:
+        seed = seed_for(digest, sha256, copy, attempt)
+        made = pipeline(opened.rgb, seed=seed, masks=opened.masks, boxes=corners)
+        lost = _is_lost(opened, made, bool(boxes), rule)
+        if not lost or rule.when_lost != "redraw" or attempt == rule.redraws:
+            return made, seed, attempt, lost
+        attempt += 1
+
+
+def seed_for(policy_digest: str, sha256: str, copy: int, attempt: int = 0) -> int:
+    """Return the seed of one variant, below 2**63: a function of what it is, not of when or where.
+
+    Parameters
+    ----------
+    policy_digest, sha256 : str
+        Of the policy and of the picture.
+    copy : int
+        From 1.
+    attempt : int
+        0, or how often it was drawn again.
+    """
+    text = f"{policy_digest}:{sha256}:{copy}:{attempt}"
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+def pipeline_of(policy: Policy) -> Pipeline:
+    """Return the policy's pipeline, built once per process."""
+    return _pipeline(_Key(policy))
+
+
+def _render_item(item: dict[str, Any], policy: Policy) -> dict[str, Any]:
+    row: dict[str, Any] = {"key": item["key"], "error": None, "variants": "[]"}
+    try:
+        opened = open_source(
+            item["source"], item["masks"], longest_side=policy.picture.longest_side
+        )
+        made = [_render_copy(opened, item, copy, policy) for copy in item["copies"]]
+        row["variants"] = json.dumps(made, ensure_ascii=False)
+    except UnreadableImageError as error:
+        row["error"] = f"unreadable: {error.message}"
+    except MaskError as error:
+        row["error"] = f"{MASK_UNUSABLE}: {error.message}"
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        row["error"] = f"{DISK_FULL}: {error}"
+    return row
+
+
+def _render_copy(opened: Opened, item: dict[str, Any], copy: int, policy: Policy) -> dict[str, Any]:
+    boxes: list[Box] = [tuple(box) for box in item["boxes"]]
+    try:
+        made, seed, attempt, lost = draw(
+            opened, policy, sha256=item["sha256"], copy=copy, boxes=boxes
+        )
+    except Exception as error:  # noqa: BLE001 - transforms raise anything on odd pictures: recorded
+        return {"copy": copy, "error": f"{TRANSFORM}: {type(error).__name__}: {error}"}
+    entry = {"copy": copy, "seed": seed, "attempt": attempt, "applied": made.applied}
+    if lost and policy.masks.when_lost != "keep":
+        tries = f"{attempt + 1} tries" if attempt else "1 try"
+        share = f"{policy.masks.keep_at_least:.0%}"
+        return entry | {"error": f"{MASK_LOST}: less than {share} of the masks left, {tries}"}
+    # Files are named by the picture's digest and numbers, never by a class or a remote name.
+    stem = f"{item['sha256'][:2]}/{item['sha256']}-{copy}"
+    folder = Path(item["folder"])
+    masks = {}
+    for number, (label, mask) in enumerate(zip(opened.labels, made.masks, strict=True)):
+        masks[label] = f"{stem}.mask{number}.png"
+        place(folder / masks[label], encode_mask(mask))
+    data = encode(made.image, policy.picture)
+    file = f"{stem}.{policy.picture.format}"
+    place(folder / file, data)
+    height, width = made.image.shape[:2]
+    return entry | {
+        "file": file,
+        "masks": masks,
+        "boxes": [[boxes[index][0], *corners] for index, *corners in made.boxes],
+        "digest": hashlib.sha256(data).hexdigest(),
+        "bytes": len(data),
+        "width": width,
+        "height": height,
+        "error": None,
+    }
+
+
+def _is_lost(opened: Opened, made: Transformed, boxed: bool, rule: MaskRule) -> bool:
+    before = sum(int(mask.sum()) for mask in opened.masks) / opened.rgb[..., 0].size
+    if before:
+        after = sum(int(mask.sum()) for mask in made.masks) / made.image[..., 0].size
+        return not after or after < rule.keep_at_least * before
+    return boxed and not made.boxes
+
+
+class _Key:
+    """A policy as a cache key: it holds dicts, which can't be hashed."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy, self.digest = policy, policy.digest
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Key) and other.digest == self.digest
+
+
+@lru_cache(maxsize=8)
+def _pipeline(key: _Key) -> Pipeline:
+    from augment.adapter import Pipeline
+
+    return Pipeline(key.policy.steps, min_visibility=key.policy.masks.keep_at_least)

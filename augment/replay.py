@@ -1,0 +1,138 @@
+"""Proof that the variants on disk are what the catalog says: some are made again and compared."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import func, select
+
+from augment.files import encode
+from augment.opening import open_source
+from augment.planning import make_plan, resolve_split_set
+from augment.policy import Policy, parse_policy
+from augment.rendering import draw
+from bodyshop.catalog import schema
+from bodyshop.catalog.variants import variant_sets
+from bodyshop.errors import UsageError
+
+if TYPE_CHECKING:
+    from bodyshop.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What `verify` found.
+
+    Parameters
+    ----------
+    variant_set : str
+        Its name.
+    checked : int
+        Variants made again.
+    different : tuple of str
+        Files whose bytes differ from what was recorded, or that are absent.
+    unrepeatable : tuple of str
+        Files that are as recorded, but that the same policy, seed and original no longer give:
+        other libraries, or other masks.
+    """
+
+    variant_set: str
+    checked: int
+    different: tuple[str, ...]
+    unrepeatable: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the findings with JSON-able values."""
+        return asdict(self)
+
+
+def verify(
+    workspace: Workspace,
+    variant_set: str | None = None,
+    *,
+    split_set: str | None = None,
+    sample: int = 50,
+) -> Replay:
+    """Make some variants again from the originals and compare them byte by byte.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        With a variant set.
+    variant_set : str, optional
+        Default the newest of the split set.
+    split_set : str, optional
+        Default the newest.
+    sample : int
+        How many to check, spread evenly over the set.
+
+    Raises
+    ------
+    UsageError
+        There is no such set.
+    """
+    split_set = resolve_split_set(workspace.catalog, split_set)
+    sets = variant_sets(workspace.catalog, split_set)
+    name = variant_set or next(iter(sets), None)
+    if name not in sets:
+        raise UsageError(
+            f"there is no variant set '{name}' for split set '{split_set}'",
+            hint=f"there are: {', '.join(sets)}" if sets else "make one: bodyshop augment",
+        )
+    policy = _policy(workspace, sets[name], split_set)
+    plan = make_plan(workspace, copies=1, split_set=split_set)
+    sources = {source.sha256: source for source in plan.sources}
+    different, unrepeatable = [], []
+    rows = _sample(workspace, sets[name], split_set, sample)
+    for row in rows:
+        path = workspace.root / row.file
+        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != row.digest:
+            different.append(row.file)
+            continue
+        source = sources.get(row.sha256)
+        if source is None or _again(workspace, policy, source, row.copy) != row.digest:
+            unrepeatable.append(row.file)
+    return Replay(name, len(rows), tuple(different), tuple(unrepeatable))
+
+
+def _again(workspace: Workspace, policy: Policy, source: Any, copy: int) -> str:
+    masks = [(label, str(workspace.root / file)) for label, file in source.masks]
+    opened = open_source(
+        workspace.root / source.file, masks, longest_side=policy.picture.longest_side
+    )
+    made, *_ = draw(opened, policy, sha256=source.sha256, copy=copy, boxes=source.boxes)
+    return hashlib.sha256(encode(made.image, policy.picture)).hexdigest()
+
+
+def _policy(workspace: Workspace, digest: str, split_set: str) -> Policy:
+    import yaml
+
+    table = schema.variant_sets
+    query = select(table.c.name, table.c.content).where(
+        table.c.policy == digest, table.c.split_set == split_set
+    )
+    with workspace.catalog.read() as connection:
+        name, content = connection.execute(query).one()
+    return parse_policy(yaml.safe_dump(content), name=f"the policy of {name}")
+
+
+def _sample(workspace: Workspace, digest: str, split_set: str, size: int) -> list[Any]:
+    table = schema.variants
+    of_set = (
+        (table.c.policy == digest)
+        & (table.c.split_set == split_set)
+        & table.c.current
+        & table.c.error.is_(None)
+    )
+    numbered = (
+        select(table, func.row_number().over(order_by=(table.c.sha256, table.c.copy)).label("row"))
+        .where(of_set)
+        .subquery()
+    )
+    with workspace.catalog.read() as connection:
+        total = connection.execute(select(func.count()).select_from(table).where(of_set)).scalar()
+        step = max(1, (total or 0) // max(1, size))
+        query = select(numbered).where((numbered.c.row - 1) % step == 0).limit(size)
+        return list(connection.execute(query))
