@@ -75,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        app(hoist_global_options(given), prog_name="bodyshop")
+        app(normalise(given), prog_name="bodyshop")
     except BodyshopError as error:
         terminal = Terminal()
         terminal.error(str(error))
@@ -84,8 +84,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(error.exit_code)
 
 
-def hoist_global_options(arguments: Sequence[str]) -> list[str]:
-    """Move the global options in front of the command, wherever they stand.
+def normalise(arguments: Sequence[str]) -> list[str]:
+    """Move the global options in front of the command, and give a bare ``--retry-failed`` its value.
 
     Parameters
     ----------
@@ -107,6 +107,8 @@ def hoist_global_options(arguments: Sequence[str]) -> list[str]:
             front.append(word)
         elif word in GLOBAL_VALUES:
             front += [word, *([value] if (value := next(words, None)) is not None else [])]
+        elif word == "--retry-failed":
+            rest.append("--retry-failed=all")
         else:
             rest.append(word)
     return front + rest

@@ -28,7 +28,9 @@ def collect(
     retry_failed: Annotated[
         str | None,
         typer.Option(
-            metavar="CLASS", help="Try failed downloads again: 'all' or one error class."
+            "--retry-failed",
+            metavar="[=CLASS]",
+            help="Try failed downloads again, all of them or one error class.",
         ),
     ] = None,
     headed: Annotated[bool, typer.Option("--headed", help="Show the browser.")] = False,
