@@ -137,19 +137,20 @@ measurements = Table(
     Column("width", Integer),  # after EXIF rotation
     Column("height", Integer),
     Column("phash", String(16)),  # 64 bits, hex
+    Column("phash_mirror", String(16)),  # of the picture seen in a mirror
     Column("phash256", String(64)),
     Column("dhash", String(16)),
-    Column("colour", String(128)),  # coarse colour signature, hex
-    Column("ac_energy", Float),
+    Column("colour", String(96)),  # mean RGB of 4 x 4 cells, hex
+    Column("ac_energy", Float),  # too small: too plain to hash
     Column("pixel_digest", String(64)),  # of the decoded pixels: the same picture saved again
-    Column("sharpness", Float),
-    Column("brightness", Float),
+    Column("sharpness", Float),  # 0 to 1
+    Column("brightness", Float),  # 0 to 1, as the fractions
     Column("dark_fraction", Float),
     Column("bright_fraction", Float),
-    Column("contrast", Float),
-    Column("entropy", Float),
+    Column("contrast", Float),  # 0 to 0.5
+    Column("entropy", Float),  # bits, 0 to 8
     Column("colourfulness", Float),
-    Column("jpeg_quality", Integer),
+    Column("jpeg_quality", Integer),  # estimated, 1 to 100; NULL: no JPEG
     Column("exif_camera", Text),
     Column("exif_time", String(32)),
     Column("error", Text),
@@ -202,6 +203,7 @@ split_sets = Table(
     Column("ratios", JSON, nullable=False),  # {"train": 0.7, ...}
     Column("options", JSON, nullable=False),
     Column("audit", JSON),  # what the shortcut audit found for this set
+    Column("proof", JSON),  # that no duplicates lie in two of its splits
     Column("created_at", String(32), nullable=False),
 )
 
@@ -215,19 +217,54 @@ splits = Table(
     Column("group", String(64), nullable=False),
 )
 
+assignments = Table(  # what a split set once decided; `splits` holds those that are kept now
+    "assignments",
+    metadata,
+    Column("split_set", ForeignKey("split_sets.name", ondelete="CASCADE"), primary_key=True),
+    _sha(primary_key=True),
+    Column("split", String(16), nullable=False),
+)
+
 annotations = Table(
     "annotations",
     metadata,
     Column("key", String(64), primary_key=True),
     _sha(nullable=False, index=True),
-    Column("project", String(64), nullable=False),
-    Column("annotator", String(64), nullable=False),
+    Column("project", String(64), nullable=False),  # labelling project, or "import:<name>"
+    Column("instance", String(64), nullable=False, default=""),  # of that project on one server
+    Column("remote_id", Integer),  # the annotation's id there; NULL for imports and consensus
+    Column("annotator", String(64), nullable=False),  # e-mail, "consensus", or the import's name
     Column("kind", String(16), nullable=False),  # mask | choices
     Column("label", Text),  # damage class of a mask
-    Column("file", Text),  # mask, relative to the workspace
+    Column("file", Text),  # mask, relative to the workspace: 0/255, upright size
     Column("value", JSON),
-    Column("state", String(16), nullable=False),  # current | deleted | skipped | draft
+    # current (at most one mask per picture and class) | superseded (by a newer or agreed one)
+    # | deleted | skipped | draft
+    Column("state", String(16), nullable=False),
     Column("updated_at", String(32), nullable=False),
+    Index("annotations_of_a_project", "instance", "sha256"),
+)
+
+label_projects = Table(
+    "label_projects",
+    metadata,
+    Column("name", String(64), primary_key=True),  # damage | review | a name of one's own
+    Column("kind", String(16), nullable=False),  # damage | review
+    Column("url", Text, nullable=False),
+    Column("remote_id", Integer, nullable=False),
+    Column("instance", String(64), nullable=False),  # digest of url, id and creation time
+    Column("config", Text, nullable=False),  # labelling configuration, XML
+    Column("cursor", JSON, nullable=False),  # how far pull has come, by the server's clock
+    Column("updated_at", String(32), nullable=False),
+)
+
+label_tasks = Table(
+    "label_tasks",
+    metadata,
+    Column("instance", String(64), primary_key=True),
+    _sha(primary_key=True),
+    Column("remote_id", Integer, nullable=False),  # the server may reuse it: never a key
+    Column("seen_at", String(32), nullable=False),
 )
 
 variant_sets = Table(

@@ -1,0 +1,1 @@
+"""Mask files of other tools, read into `Drawing` and written from `Sheet`."""

@@ -1,0 +1,188 @@
+"""What counts when one, several or contradicting annotators spoke."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sqlalchemy import select
+
+from bodyshop.catalog import Field, effective_labels, schema
+from curate.labeling.exchange import current_masks
+from curate.labeling.opinions import Opinion, read_mask, store, withdraw
+from curate.labeling.settle import settle
+
+
+def box(left, right, width=40, height=30):
+    mask = np.zeros((height, width), bool)
+    mask[:, left:right] = True
+    return mask
+
+
+@pytest.fixture
+def say(workspace):
+    """say(sha256, annotator, masks=…, …): one annotation arrives; the next id is its remote id."""
+    count = iter(range(1, 100))
+
+    def _say(sha256, annotator, *, instance="srv", remote_id=None, at="2026-01-01", **said):
+        remote_id = next(count) if remote_id is None and instance else remote_id
+        opinion = Opinion(
+            sha256, "damage", instance, remote_id, annotator, f"{at}T00:00:00.000000+00:00", **said
+        )
+        with workspace.catalog.begin() as connection:
+            settle(connection, workspace, store(connection, workspace, [opinion]))
+        return remote_id
+
+    return _say
+
+
+def drawn(workspace, sha256):
+    files = current_masks(workspace).get(sha256, {})
+    return {label: read_mask(workspace.root / file) for label, file in files.items()}
+
+
+def states(workspace):
+    table = schema.annotations
+    with workspace.catalog.read() as connection:
+        return [
+            (row.annotator, row.label, row.state)
+            for row in connection.execute(select(table).order_by(table.c.annotator, table.c.label))
+        ]
+
+
+def decision(workspace, sha256):
+    table = schema.decisions
+    with workspace.catalog.read() as connection:
+        return connection.execute(select(table).where(table.c.sha256 == sha256)).one_or_none()
+
+
+def damage(workspace, sha256):
+    return effective_labels(workspace.catalog, Field.DAMAGE).get(sha256)
+
+
+def test_masks_of_a_single_annotator_count_as_drawn(workspace, add, say):
+    sha = add()
+    say(sha, "ana", masks={"dent": box(0, 9), "scratch": box(5, 20)})
+    masks = drawn(workspace, sha)
+    assert np.array_equal(masks["dent"], box(0, 9))
+    assert np.array_equal(masks["scratch"], box(5, 20))
+    assert damage(workspace, sha).value == "damaged"
+
+
+def test_three_annotators_make_a_majority_mask_and_stay_apart(workspace, add, say):
+    sha = add()
+    for name, right in (("ana", 10), ("bo", 14), ("cy", 20)):
+        say(sha, name, masks={"dent": box(0, right)})
+    assert np.array_equal(drawn(workspace, sha)["dent"], box(0, 14))
+    rows = [row for row in states(workspace) if row[1] == "dent"]
+    assert ("consensus", "dent", "current") in rows
+    assert [row[2] for row in rows].count("superseded") == 3
+
+
+def test_two_annotators_have_to_agree_on_a_pixel(workspace, add, say):
+    sha = add()
+    say(sha, "ana", masks={"dent": box(0, 10), "scratch": box(30, 40)})
+    say(sha, "bo", masks={"dent": box(5, 20)})
+    masks = drawn(workspace, sha)
+    assert np.array_equal(masks["dent"], box(5, 10))
+    assert "scratch" not in masks
+
+
+def test_an_annotation_taken_back_restores_the_other_ones_mask(workspace, add, say):
+    sha = add()
+    say(sha, "ana", masks={"dent": box(0, 10)})
+    gone = say(sha, "bo", masks={"dent": box(5, 20)})
+    with workspace.catalog.begin() as connection:
+        settle(connection, workspace, withdraw(connection, "srv", [gone]))
+    assert np.array_equal(drawn(workspace, sha)["dent"], box(0, 10))
+
+
+def test_an_updated_annotation_loses_the_classes_it_no_longer_has(workspace, add, say):
+    sha = add()
+    same = say(sha, "ana", masks={"dent": box(0, 10), "crack": box(0, 3)})
+    say(sha, "ana", remote_id=same, at="2026-01-02", masks={"dent": box(0, 12)})
+    masks = drawn(workspace, sha)
+    assert set(masks) == {"dent"}
+    assert np.array_equal(masks["dent"], box(0, 12))
+
+
+def test_the_newest_annotation_of_one_person_counts(workspace, add, say):
+    sha = add()
+    say(sha, "ana", at="2026-01-02", masks={"dent": box(0, 10)})
+    say(sha, "ana", at="2026-01-01", masks={"dent": box(20, 30)})
+    assert np.array_equal(drawn(workspace, sha)["dent"], box(0, 10))
+
+
+def test_drawn_masks_count_before_imported_ones(workspace, add, say):
+    sha = add()
+    say(sha, "import:x", instance="", at="2026-02-01", masks={"dent": box(0, 30)})
+    assert np.array_equal(drawn(workspace, sha)["dent"], box(0, 30))
+    say(sha, "ana", masks={"dent": box(0, 10)})
+    assert np.array_equal(drawn(workspace, sha)["dent"], box(0, 10))
+
+
+@pytest.mark.parametrize("state", ["skipped", "draft"])
+def test_skipped_and_draft_annotations_say_nothing(workspace, add, say, state):
+    sha = add()
+    say(sha, "ana", state=state, masks={"dent": box(0, 10)})
+    assert drawn(workspace, sha) == {}
+    assert damage(workspace, sha) is None
+
+
+def test_annotators_who_contradict_each_other_make_a_label_conflict(workspace, add, say):
+    sha = add()
+    say(sha, "ana", choices={"state": ["damaged"]})
+    say(sha, "bo", choices={"state": ["whole"]})
+    assert damage(workspace, sha).value is None
+    assert damage(workspace, sha).conflict == ("damaged", "whole")
+
+
+def test_a_label_goes_away_with_the_annotation_that_said_it(workspace, add, say):
+    sha = add()
+    only = say(sha, "ana", choices={"state": ["whole"]})
+    assert damage(workspace, sha).value == "whole"
+    with workspace.catalog.begin() as connection:
+        settle(connection, workspace, withdraw(connection, "srv", [only]))
+    assert damage(workspace, sha) is None
+
+
+def test_reviewers_decide_by_majority_and_their_label_wins(workspace, add, say):
+    sha = add()
+    say(sha, "dan", choices={"state": ["damaged"]})
+    keep = {"decision": ["keep"], "framing": ["part"], "state": ["whole"]}
+    say(sha, "ana", choices=keep)
+    say(sha, "bo", choices={"decision": ["reject"], "reason": ["blurry"]})
+    assert decision(workspace, sha) is None
+    say(sha, "cy", choices=keep)
+    row = decision(workspace, sha)
+    assert (row.decision, row.framing, row.by) == ("keep", "part", "labelstudio:ana, cy")
+    assert damage(workspace, sha).value == "whole"
+
+
+def test_a_later_decision_made_elsewhere_stands(workspace, add, say):
+    sha = add()
+    own = {"sha256": sha, "decision": "keep", "framing": None, "note": None,
+           "by": "cli", "at": "2026-03-01T00:00:00+00:00"}  # fmt: skip
+    workspace.catalog.upsert(schema.decisions, [own])
+    say(sha, "ana", choices={"decision": ["reject"], "reason": ["blurry", "watermark"]})
+    assert decision(workspace, sha).by == "cli"
+    say(sha, "ana", at="2026-04-01", choices={"decision": ["reject"], "reason": ["blurry"]})
+    assert decision(workspace, sha).decision == "reject"
+    assert decision(workspace, sha).note == "blurry"
+
+
+def test_settling_twice_changes_nothing(workspace, add, say):
+    sha = add()
+    say(sha, "ana", masks={"dent": box(0, 10)})
+    say(sha, "bo", masks={"dent": box(5, 20)})
+    before = states(workspace), sorted(p.name for p in workspace.masks.rglob("*.png"))
+    with workspace.catalog.begin() as connection:
+        settle(connection, workspace, [sha])
+    assert before == (states(workspace), sorted(p.name for p in workspace.masks.rglob("*.png")))
+
+
+def test_a_class_name_from_outside_never_leaves_the_masks_folder(workspace, add, say):
+    sha = add()
+    say(sha, "ana", masks={"../../../evil": box(0, 10), "긁힘": box(1, 5)})
+    files = [workspace.root / f for f in current_masks(workspace)[sha].values()]
+    assert len(files) == 2
+    assert all(f.resolve().is_relative_to(workspace.masks.resolve()) for f in files)
