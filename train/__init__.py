@@ -1,0 +1,38 @@
+"""Training: from curated splits to a classifier in a folder that can be carried away."""
+
+from typing import TYPE_CHECKING
+
+from bodyshop.lazy import lazy_exports
+
+if TYPE_CHECKING:
+    from train.classifier import Classifier, Prediction, load_run
+    from train.features import forget
+    from train.recipe import Recipe, load_recipe, recipe_names
+    from train.trainer import TrainSummary, train
+
+__all__ = [
+    "Classifier",
+    "Prediction",
+    "Recipe",
+    "TrainSummary",
+    "forget",
+    "load_recipe",
+    "load_run",
+    "recipe_names",
+    "train",
+]
+
+__getattr__ = lazy_exports(
+    __name__,
+    {
+        "Classifier": "classifier",
+        "Prediction": "classifier",
+        "Recipe": "recipe",
+        "TrainSummary": "trainer",
+        "forget": "features",
+        "load_recipe": "recipe",
+        "load_run": "classifier",
+        "recipe_names": "recipe",
+        "train": "trainer",
+    },
+)

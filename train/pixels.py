@@ -1,0 +1,138 @@
+"""From a sample to the square of pixels a network sees: one way for training and prediction."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+
+from bodyshop.imaging import Equalise, equalise, fit_square, load_rgb
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    RGB = NDArray[np.uint8]
+
+CAMERA_VERSION = 1
+"""Raised whenever the same picture and view would come out as other pixels."""
+
+_DRAFT_MARGIN = 2
+"""A JPEG is decoded at a reduced size only when it still has this many times the pixels needed."""
+
+
+@dataclass(frozen=True)
+class View:
+    """How pictures are brought to the network's input.
+
+    Parameters
+    ----------
+    side : int
+        Of the square, in pixels.
+    equalise : Equalise or None
+        Size and JPEG quality that every picture is brought to first.
+    grey : bool
+        Take the colour out (luma in all three channels).
+    """
+
+    side: int
+    equalise: Equalise | None = None
+    grey: bool = False
+
+    def digest(self) -> str:
+        """Name the view, as part of a cache key."""
+        spec = self.equalise
+        even = f"-e{spec.longest_side}q{spec.jpeg_quality}" if spec else ""
+        return f"s{self.side}{even}{'-grey' if self.grey else ''}-c{CAMERA_VERSION}"
+
+
+def to_square(source: Path | str | bytes | RGB, view: View, *, camera: int = 0, key: str = "") \
+        -> RGB:
+    """Load a picture as the network sees it.
+
+    Parameters
+    ----------
+    source : Path, str, bytes or ndarray of uint8, shape (height, width, 3)
+        A file, its content, or decoded RGB.
+    view : View
+        Size, equalising, colour.
+    camera : int
+        0 for the picture as it is; otherwise the number of a camera view: cropped, mirrored,
+        scaled down and compressed at random, always the same for the same `key` and number.
+    key : str
+        Identity of the picture for the camera's random numbers.
+
+    Returns
+    -------
+    ndarray of uint8, shape (side, side, 3)
+        RGB.
+
+    Raises
+    ------
+    UnreadableImageError
+        The file can't be decoded.
+    """
+    if isinstance(source, Path | str | bytes):
+        longest = view.equalise.longest_side if view.equalise else 0
+        rgb = load_rgb(source, at_least=_DRAFT_MARGIN * max(view.side, longest))
+    else:
+        rgb = source
+    if camera:
+        rgb = _another_camera(rgb, hashlib.sha256(f"{key}|{camera}".encode()).digest())
+    if view.equalise is not None:
+        rgb = equalise(rgb, view.equalise)
+    square = fit_square(rgb, view.side)
+    if view.grey:
+        import numpy as np
+
+        luma = np.asarray(Image.fromarray(square).convert("L"))
+        square = np.repeat(luma[..., None], 3, axis=2)
+    return square
+
+
+def squares(
+    sources: Sequence[Any], view: View, *, cameras: Sequence[int] = (), keys: Sequence[str] = ()
+) -> Iterator[RGB]:
+    """Yield `to_square` of each source in order, decoded on all cores ahead of the reader."""
+    cameras = cameras or [0] * len(sources)
+    keys = keys or [""] * len(sources)
+    # Decoding and resizing release the interpreter's lock, so threads do.
+    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+        yield from pool.map(
+            lambda each: to_square(each[0], view, camera=each[1], key=each[2]),
+            zip(sources, cameras, keys, strict=True),
+        )
+
+
+def _another_camera(rgb: RGB, seed: bytes) -> RGB:
+    """Show the picture as another camera, crop and website would have.
+
+    The ranges span what the same picture goes through between a camera and a search page; they
+    keep a network from reading sharpness and compression as a label.
+    """
+    import numpy as np
+
+    random = np.random.default_rng(np.frombuffer(seed, np.uint32))
+    height, width = rgb.shape[:2]
+    scale = np.sqrt(random.uniform(0.7, 1.0))
+    tall, wide = max(1, round(height * scale)), max(1, round(width * scale))
+    top, left = random.integers(height - tall + 1), random.integers(width - wide + 1)
+    image = Image.fromarray(rgb[top : top + tall, left : left + wide])
+    if random.random() < 0.5:
+        image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    longest = int(np.exp(random.uniform(np.log(120), np.log(640))))
+    if longest < max(image.size):
+        share = longest / max(image.size)
+        small = (max(1, round(image.width * share)), max(1, round(image.height * share)))
+        image = image.resize(small, Image.Resampling.BICUBIC, reducing_gap=2.0)
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=int(random.integers(35, 96)))
+    with Image.open(buffer, formats=["JPEG"]) as encoded:
+        return np.asarray(encoded.convert("RGB"))

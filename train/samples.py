@@ -1,0 +1,327 @@
+"""Which pictures a run learns from: a split set of the catalog, or folders of classes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+
+from bodyshop.catalog import nfc, schema
+from bodyshop.errors import BodyshopError, NothingFoundError, UsageError
+from bodyshop.imaging import Equalise
+from bodyshop.workspace import Workspace
+
+SPLITS = ("train", "validation", "test")
+
+POSITIVE = ("damaged", "damage", "파손", "파손차량")
+"""Labels that are the class a binary classifier looks for; otherwise the last one by name."""
+
+EXTENSIONS = frozenset(
+    {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"}
+)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One picture with its label, as the network sees it.
+
+    Parameters
+    ----------
+    sha256 : str
+        Of the original picture; in a folder, of the file's bytes.
+    path : Path
+        Where the pixels are.
+    label : str
+        Its class.
+    split : str
+        ``train``, ``validation`` or ``test``.
+    group : str
+        Pictures of one group are never in two splits.
+    variant : str
+        ``""`` for an original, else ``<policy>/<copy>`` of an augmented picture.
+    view : int
+        0 for the picture as it is, from 1 on the number of a camera view.
+    """
+
+    sha256: str
+    path: Path
+    label: str
+    split: str
+    group: str
+    variant: str = ""
+    view: int = 0
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The pictures of a run.
+
+    Parameters
+    ----------
+    items : tuple of Sample
+        In a fixed order.
+    classes : tuple of str
+        By name; with two classes the one looked for comes last.
+    target : str
+        ``damage``, ``brand`` or ``model``.
+    split_set : str
+        Its name, or the folder.
+    audit : Mapping or None
+        What the shortcut audit found for the split set.
+    """
+
+    items: tuple[Sample, ...]
+    classes: tuple[str, ...]
+    target: str
+    split_set: str
+    audit: Mapping[str, Any] | None = None
+
+    def of(self, split: str) -> tuple[Sample, ...]:
+        """Return the pictures of one split."""
+        return tuple(item for item in self.items if item.split == split)
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Return split -> class -> pictures, originals and augmented ones together."""
+        return {
+            split: dict(sorted(Counter(item.label for item in self.of(split)).items()))
+            for split in SPLITS
+        }
+
+    def digest(self) -> str:
+        """Return a hash of everything that was learned from and tested on."""
+        lines = sorted(
+            f"{item.split}\t{item.sha256}\t{item.variant}\t{item.view}\t{item.label}"
+            for item in self.items
+        )
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+    def with_camera_views(self, views: int) -> Samples:
+        """Add `views` camera views of every training picture."""
+        extra = [
+            replace(item, view=view)
+            for item in self.of("train")
+            for view in range(1, views + 1)
+        ]
+        return replace(self, items=(*self.items, *extra))
+
+
+def load_samples(
+    workspace: Workspace,
+    *,
+    target: str | None = None,
+    split_set: str | None = None,
+    variants: bool = True,
+) -> Samples:
+    """Read a split set of the catalog, with the augmented copies of its train split.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        The workspace.
+    target : str, optional
+        ``damage``, ``brand`` or ``model``; by default that of the split set.
+    split_set : str, optional
+        Its name; by default the newest one (of `target`).
+    variants : bool
+        Whether to take the augmented copies.
+
+    Raises
+    ------
+    NothingFoundError
+        There is no split set (of that name or target), or it is empty.
+    UsageError
+        The split set is about another target.
+    """
+    chosen = _choose(workspace, target, split_set)
+    items = _originals(workspace, chosen["name"])
+    if not items:
+        raise NothingFoundError(
+            f"split set '{chosen['name']}' holds no picture", hint="run: bodyshop curate"
+        )
+    classes = order_classes(item.label for item in items)
+    if variants:
+        items += _variants(workspace, chosen["name"], {item.sha256: item for item in items})
+    samples = Samples(
+        tuple(items), classes, chosen["target"], chosen["name"], chosen["audit"] or None
+    )
+    check(samples)
+    return samples
+
+
+def folder_samples(folder: Path, *, split: str = "test", target: str = "damage") -> Samples:
+    """Read a folder whose subfolders are classes.
+
+    Raises
+    ------
+    NothingFoundError
+        There is no picture in any subfolder.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is no folder", hint="give a folder with one folder per class")
+    items = []
+    for kind in sorted(path for path in folder.iterdir() if path.is_dir()):
+        for path in sorted(kind.rglob("*")):
+            if path.suffix.lower() in EXTENSIONS and path.is_file():
+                sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+                items.append(Sample(sha256, path, nfc(kind.name), split, sha256))
+    if not items:
+        raise NothingFoundError(
+            f"no picture in any class folder of {folder}",
+            hint="put the pictures in one folder per class, such as damaged/ and whole/",
+        )
+    return Samples(
+        tuple(items), order_classes(item.label for item in items), target, str(folder)
+    )
+
+
+def order_classes(labels: Iterable[str]) -> tuple[str, ...]:
+    """Return the distinct labels by name; of two, the one looked for last."""
+    names = sorted(set(labels))
+    if len(names) == 2 and names[0].lower() in POSITIVE and names[1].lower() not in POSITIVE:
+        names.reverse()
+    return tuple(names)
+
+
+def check(samples: Samples, *, needed: Sequence[str] = SPLITS) -> None:
+    """Refuse data that no honest model can come from.
+
+    Raises
+    ------
+    BodyshopError
+        Fewer than two classes, a class with no picture in a split or with a single training
+        picture, or a group that straddles two splits.
+    """
+    if len(samples.classes) < 2:
+        raise BodyshopError(
+            f"split set '{samples.split_set}' has the one class '{samples.classes[0]}': "
+            "there is nothing to tell apart",
+            hint="collect or import pictures of a second class, then: bodyshop curate",
+        )
+    originals = [item for item in samples.items if not item.variant and not item.view]
+    for split in needed:
+        found = Counter(item.label for item in originals if item.split == split)
+        for name in samples.classes:
+            fewest = 2 if split == "train" else 1
+            if found[name] < fewest:
+                count = "no picture" if not found[name] else "a single picture"
+                raise BodyshopError(
+                    f"class '{name}' has {count} in the {split} split of '{samples.split_set}'",
+                    hint="add pictures of that class and run: bodyshop curate --new-split NAME",
+                )
+    homes: dict[str, str] = {}
+    for item in originals:
+        if homes.setdefault(item.group, item.split) != item.split:
+            raise BodyshopError(
+                f"group {item.group} is in both {homes[item.group]} and {item.split} of "
+                f"'{samples.split_set}': a model tested on it would be flattered",
+                hint="run: bodyshop curate --new-split NAME",
+            )
+
+
+def equalise_spec(samples: Samples, mode: str, sizes: Sequence[int]) -> Equalise | None:
+    """Decide whether and how pictures are brought to one size and JPEG quality.
+
+    Parameters
+    ----------
+    samples : Samples
+        Its audit says whether size and quality give the label away.
+    mode : str
+        ``auto`` (when the audit found a leak), ``always`` or ``never``.
+    sizes : Sequence of int
+        Longest sides of the training pictures, in pixels.
+
+    Returns
+    -------
+    Equalise or None
+        The audit's own parameters when it names some, else their 25th percentile.
+    """
+    audit = samples.audit or {}
+    if mode == "never" or (mode == "auto" and not audit.get("leak")):
+        return None
+    given = audit.get("equalise")
+    if isinstance(given, Mapping) and given.get("longest_side"):
+        return Equalise(int(given["longest_side"]), int(given.get("jpeg_quality", 75)))
+    import numpy as np
+
+    return Equalise(int(np.percentile(list(sizes), 25)))
+
+
+def longest_sides(workspace: Workspace, samples: Samples) -> list[int]:
+    """Return the longest side of every original training picture, in pixels."""
+    wanted = {item.sha256 for item in samples.of("train")}
+    table = schema.images
+    with workspace.catalog.read() as connection:
+        rows = connection.execute(select(table.c.sha256, table.c.width, table.c.height)).all()
+    return [max(width, height) for sha, width, height in rows if sha in wanted and width]
+
+
+def _choose(workspace: Workspace, target: str | None, name: str | None) -> dict[str, Any]:
+    table = schema.split_sets
+    with workspace.catalog.read() as connection:
+        rows = [dict(row._mapping) for row in connection.execute(select(table))]
+    if not rows:
+        raise NothingFoundError(
+            f"{workspace.root} has no splits yet", hint="run: bodyshop curate"
+        )
+    if name is not None:
+        found = [row for row in rows if row["name"] == name]
+        if not found:
+            known = ", ".join(sorted(row["name"] for row in rows))
+            raise NothingFoundError(
+                f"there is no split set '{name}'", hint=f"these are there: {known}"
+            )
+        if target not in (None, found[0]["target"]):
+            raise UsageError(
+                f"split set '{name}' is about {found[0]['target']}, not {target}",
+                hint=f"run: bodyshop curate --target {target} --new-split NAME",
+            )
+        return found[0]
+    fitting = [row for row in rows if target in (None, row["target"])]
+    if not fitting:
+        raise NothingFoundError(
+            f"there is no split set for {target}", hint=f"run: bodyshop curate --target {target}"
+        )
+    return max(fitting, key=lambda row: (row["created_at"], row["name"]))
+
+
+def _originals(workspace: Workspace, split_set: str) -> list[Sample]:
+    splits, images = schema.splits, schema.images
+    query = (
+        select(splits.c.sha256, images.c.extension, splits.c.label, splits.c.split, splits.c.group)
+        .join(images, images.c.sha256 == splits.c.sha256)
+        .where(splits.c.split_set == split_set, splits.c.split.in_(SPLITS))
+        .order_by(splits.c.sha256)
+    )
+    with workspace.catalog.read() as connection:
+        rows = connection.execute(query).all()
+    return [
+        Sample(sha, workspace.blobs.path(sha, extension), label, split, group)
+        for sha, extension, label, split, group in rows
+    ]
+
+
+def _variants(
+    workspace: Workspace, split_set: str, originals: Mapping[str, Sample]
+) -> list[Sample]:
+    """Read the augmented copies, but only those whose original is in train today."""
+    table = schema.variants
+    query = (
+        select(table.c.sha256, table.c.policy, table.c.copy, table.c.file)
+        .where(table.c.split_set == split_set, table.c.file.is_not(None))
+        .order_by(table.c.sha256, table.c.policy, table.c.copy)
+    )
+    with workspace.catalog.read() as connection:
+        rows = connection.execute(query).all()
+    found = []
+    for sha, policy, copy, file in rows:
+        original = originals.get(sha)
+        if original is not None and original.split == "train":
+            found.append(
+                replace(original, path=workspace.root / file, variant=f"{policy}/{copy}")
+            )
+    return found
