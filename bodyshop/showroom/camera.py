@@ -1,0 +1,123 @@
+"""Pinhole cameras and how they frame a car."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+F32 = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Camera:
+    """A pinhole camera.
+
+    Attributes
+    ----------
+    eye
+        Position in metres, (3,).
+    right, up, forward
+        Orthonormal axes, (3,) each.
+    focal
+        Focal length in pixels.
+    centre
+        Principal point in pixels (column, row).
+    width, height
+        Size of the picture in pixels.
+    """
+
+    eye: F32
+    right: F32
+    up: F32
+    forward: F32
+    focal: float
+    centre: tuple[float, float]
+    width: int
+    height: int
+
+    def project(self, points: F32) -> tuple[F32, F32]:
+        """Return screen positions in pixels (n, 2) and inverse depths (n,) of world points (n, 3)."""
+        v = points - self.eye
+        inverse = 1 / np.maximum(v @ self.forward, 1e-3)
+        x = self.centre[0] + self.focal * (v @ self.right) * inverse
+        y = self.centre[1] - self.focal * (v @ self.up) * inverse
+        return np.stack([x, y], 1), inverse
+
+    def rays(self, pixel: npt.NDArray[np.int64]) -> F32:
+        """Return the view ray (n, 3) of each flat pixel index, scaled to length 1 along the view axis."""
+        x = (pixel % self.width + np.float32(0.5) - self.centre[0]).astype(np.float32) / np.float32(self.focal)
+        y = (self.centre[1] - (pixel // self.width) - np.float32(0.5)).astype(np.float32) / np.float32(self.focal)
+        return x[:, None] * self.right + y[:, None] * self.up + self.forward
+
+    def scaled(self, factor: int) -> Camera:
+        """Return the same view with `factor` times as many pixels along each side."""
+        return Camera(
+            self.eye,
+            self.right,
+            self.up,
+            self.forward,
+            self.focal * factor,
+            (self.centre[0] * factor, self.centre[1] * factor),
+            self.width * factor,
+            self.height * factor,
+        )
+
+
+def look_at(
+    eye: npt.ArrayLike, target: npt.ArrayLike, focal: float, width: int, height: int, *, roll_deg: float = 0.0
+) -> Camera:
+    """Return a camera at `eye` that looks at `target`."""
+    position = np.asarray(eye, float)
+    forward = np.asarray(target, float) - position
+    forward /= np.linalg.norm(forward)
+    right = np.cross(forward, [0.0, 0.0, 1.0])
+    right /= np.linalg.norm(right)
+    up = np.cross(right, forward)
+    c, s = np.cos(np.radians(roll_deg)), np.sin(np.radians(roll_deg))
+    right, up = c * right + s * up, c * up - s * right
+    f32 = np.float32
+    return Camera(
+        position.astype(f32), right.astype(f32), up.astype(f32), forward.astype(f32),
+        float(focal), (width / 2, height / 2), width, height,
+    )
+
+
+def orbit(angle_deg: float, elevation_deg: float, distance: float, target: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Return the eye that sees `target` from `distance`: angle 0 in front of the car, 90 at its left side."""
+    a, e = np.radians([angle_deg, elevation_deg])
+    direction = np.array([np.cos(a) * np.cos(e), np.sin(a) * np.cos(e), np.sin(e)])
+    return np.asarray(target, float) + distance * direction
+
+
+def frame_all(
+    points: F32,
+    angle_deg: float,
+    elevation_deg: float,
+    distance: float,
+    width: int,
+    height: int,
+    *,
+    fill: float = 0.86,
+    shift: tuple[float, float] = (0.0, 0.0),
+    roll_deg: float = 0.0,
+) -> Camera:
+    """Frame all `points`: they take `fill` of the width or height, whichever is tighter.
+
+    `shift` moves the car off the centre, as a share of the free space (-1 .. 1).
+    """
+    target = np.array([(points[:, 0].min() + points[:, 0].max()) / 2, 0.0, points[:, 2].max() * 0.45])
+    eye = orbit(angle_deg, elevation_deg, distance, target)
+    probe = look_at(eye, target, 1000.0, width, height, roll_deg=roll_deg)
+    screen, _ = probe.project(points)
+    low, high = screen.min(0), screen.max(0)
+    size = high - low
+    scale = min(fill * width / size[0], fill * height / size[1])
+    middle = (low + high) / 2 - np.array(probe.centre)
+    free = (np.array([width, height]) - size * scale) / 2
+    centre = np.array([width, height]) / 2 - middle * scale + np.array(shift) * free
+    return Camera(
+        probe.eye, probe.right, probe.up, probe.forward, 1000.0 * scale,
+        (float(centre[0]), float(centre[1])), width, height,
+    )

@@ -1,0 +1,138 @@
+"""Light from all directions: environment maps, reflections and tone mapping.
+
+Directions are looked up in an octahedral map (Engelhardt and Dachsbacher 2008), which needs no trigonometry.
+Colours are linear RGB, 1.0 = white paper in the sun's open shade.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+F32 = npt.NDArray[np.float32]
+
+SHARP = 224
+_GLOSSY = 48
+_COARSE = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """Light around the car.
+
+    Attributes
+    ----------
+    sharp
+        What a mirror sees, (SHARP * SHARP, 3).
+    glossy
+        The same through brushed metal, (_GLOSSY**2, 3).
+    irradiance
+        Cosine-weighted mean over the hemisphere around a normal, (_COARSE**2, 3).
+    sun
+        Unit vector towards the sun or main lamp.
+    sun_colour
+        Its irradiance on a surface facing it, linear RGB.
+    """
+
+    sharp: F32
+    glossy: F32
+    irradiance: F32
+    sun: F32
+    sun_colour: F32
+
+
+def build_environment(
+    radiance: Callable[[F32], F32], sun: npt.ArrayLike, sun_colour: npt.ArrayLike
+) -> Environment:
+    """Sample `radiance` (directions (n, 3) -> linear RGB (n, 3)) into the maps of an `Environment`."""
+    directions = octahedron(SHARP)
+    sharp = radiance(directions).astype(np.float32)
+    factor = SHARP // (SHARP // 7)
+    small = sharp.reshape(SHARP // factor, factor, SHARP // factor, factor, 3).mean((1, 3)).reshape(-1, 3)
+    source = directions.reshape(SHARP // factor, factor, SHARP // factor, factor, 3).mean((1, 3)).reshape(-1, 3)
+    source /= np.linalg.norm(source, axis=1, keepdims=True)
+    glossy = _convolve(small, source, _GLOSSY, 40.0)
+    irradiance = _convolve(small, source, _COARSE, 1.0)
+    return Environment(
+        sharp,
+        glossy,
+        irradiance,
+        np.asarray(sun, np.float32) / np.float32(np.linalg.norm(np.asarray(sun))),
+        np.asarray(sun_colour, np.float32),
+    )
+
+
+def look_up(octahedral: F32, direction: F32) -> F32:
+    """Return the map's value in each direction: nearest texel, (n, 3)."""
+    side = int(round(len(octahedral) ** 0.5))
+    x, y, z = direction[:, 0], direction[:, 1], direction[:, 2]
+    ax, ay = np.abs(x), np.abs(y)
+    scale = 1 / (ax + ay + np.abs(z))
+    u, v = x * scale, y * scale
+    below = z < 0
+    if below.any():
+        ub, vb = u[below], v[below]
+        u[below] = np.copysign(1 - np.abs(vb), ub)
+        v[below] = np.copysign(1 - np.abs(ub), vb)
+    half = np.float32(side / 2)
+    column = (u * half + half).astype(np.int32)
+    row = (v * half + half).astype(np.int32)
+    np.clip(column, 0, side - 1, out=column)
+    np.clip(row, 0, side - 1, out=row)
+    return octahedral[row * side + column]
+
+
+@lru_cache(maxsize=4)
+def octahedron(side: int) -> F32:
+    """Unit directions of the texel centres of a `side` x `side` octahedral map, (side**2, 3)."""
+    t = (np.arange(side, dtype=np.float32) + 0.5) / side * 2 - 1
+    u, v = np.meshgrid(t, t)
+    z = 1 - np.abs(u) - np.abs(v)
+    below = z < 0
+    x = np.where(below, np.copysign(1 - np.abs(v), u), u)
+    y = np.where(below, np.copysign(1 - np.abs(u), v), v)
+    d = np.stack([x, y, z], -1).reshape(-1, 3)
+    return (d / np.linalg.norm(d, axis=1, keepdims=True)).astype(np.float32)
+
+
+@lru_cache(maxsize=4)
+def _kernel(side: int, exponent: float) -> F32:
+    factor = SHARP // (SHARP // 7)
+    source = octahedron(SHARP).reshape(SHARP // factor, factor, SHARP // factor, factor, 3).mean((1, 3))
+    source = source.reshape(-1, 3)
+    source /= np.linalg.norm(source, axis=1, keepdims=True)
+    weight = np.maximum(octahedron(side) @ source.T, 0) ** exponent
+    return (weight / weight.sum(1, keepdims=True)).astype(np.float32)
+
+
+def _convolve(values: F32, source: F32, side: int, exponent: float) -> F32:
+    return _kernel(side, exponent) @ values
+
+
+def tone_map(linear: F32) -> F32:
+    """Map linear radiance to display values 0..255 with a filmic curve and the sRGB gamma.
+
+    The curve is Narkowicz' fit of ACES (2015); a table of 4,096 steps over 0..8 replaces the powers.
+    """
+    index = np.clip(np.sqrt(np.maximum(linear, 0)) * np.float32(_STEPS / 8**0.5), 0, _STEPS - 1)
+    return _curve()[index.astype(np.int32)]
+
+
+_STEPS = 4096
+
+
+@lru_cache(maxsize=1)
+def _curve() -> F32:
+    x = ((np.arange(_STEPS) + 0.5) / _STEPS) ** 2 * 8 * 0.8
+    y = np.clip(x * (2.51 * x + 0.03) / (x * (2.43 * x + 0.59) + 0.14), 0, 1)
+    return np.where(y <= 0.0031308, 12.92 * y, 1.055 * y ** (1 / 2.4) - 0.055).astype(np.float32) * np.float32(255)
+
+
+def from_srgb(colour: npt.ArrayLike) -> F32:
+    """Convert display values 0..255 to linear 0..1."""
+    c = np.asarray(colour, np.float32) / 255
+    return np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4).astype(np.float32)

@@ -1,0 +1,221 @@
+"""The visible surface of a car in a picture: where each pixel lies on it and what it is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from bodyshop.showroom.bodies import BODIES, BodySpec
+from bodyshop.showroom.camera import Camera
+from bodyshop.showroom.car import BODY, CABIN, SHELL, TRIM, WELL, WHEEL, car_mesh, deck_height, half_width, rim_radius
+from bodyshop.showroom.materials import Material
+from bodyshop.showroom.mesh import Mesh, smooth_curve
+from bodyshop.showroom.raster import Fragments, rasterise
+from bodyshop.showroom.skin import Map, skin
+
+F32 = npt.NDArray[np.float32]
+
+
+@dataclass(slots=True)
+class Surface:
+    """All visible fragments of a car.
+
+    Attributes
+    ----------
+    pixel
+        Flat pixel index of each fragment, int64 (n,).
+    position, normal, view
+        In metres; unit normals; unit vectors towards the eye; float32 (n, 3).
+    uv
+        Surface coordinates of the part, float32 (n, 2).
+    part
+        Part id, uint8 (n,).
+    material
+        `Material` id, uint8 (n,).
+    seam
+        How deep in a panel gap, float32 (n,) 0..1.
+    """
+
+    pixel: npt.NDArray[np.int64]
+    position: F32
+    normal: F32
+    view: F32
+    uv: F32
+    part: npt.NDArray[np.uint8]
+    material: npt.NDArray[np.uint8]
+    seam: F32
+
+
+def visible_surface(kind: str, camera: Camera) -> Surface:
+    """Rasterise a car of `BODIES` and name the material of each fragment."""
+    spec = BODIES[kind]
+    mesh, body, rest = _split(kind)
+    screen, inverse = camera.project(mesh.vertices)
+    pieces = []
+    for triangles in (body, rest):
+        found = rasterise(screen, inverse, mesh.triangles[triangles], camera.width, camera.height)
+        pieces.append(
+            Fragments(
+                found.pixel, triangles[found.triangle], found.weight1, found.weight2, found.inverse_depth
+            )
+        )
+    rays = camera.rays(pieces[0].pixel)
+    position = camera.eye + rays / pieces[0].inverse_depth[:, None]
+    pieces[0] = pieces[0].keep(~_in_arch(spec, position))
+    merged = _nearest(pieces[0], pieces[1], camera.width * camera.height)
+
+    rays = camera.rays(merged.pixel)
+    position = camera.eye + rays / merged.inverse_depth[:, None]
+    values = merged.interpolate(np.concatenate([mesh.normals, mesh.uv], 1), mesh.triangles)
+    normal = values[:, :3]
+    normal /= np.sqrt(np.einsum("ij,ij->i", normal, normal))[:, None] + np.float32(1e-9)
+    view = -rays / np.sqrt(np.einsum("ij,ij->i", rays, rays))[:, None]
+    surface = Surface(
+        merged.pixel, position, normal, view, values[:, 3:], mesh.part[merged.triangle],
+        np.zeros(len(position), np.uint8), np.zeros(len(position), np.float32),
+    )
+    _name_materials(surface, spec)
+    return surface
+
+
+@lru_cache(maxsize=8)
+def _split(kind: str) -> tuple[Mesh, npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    mesh = car_mesh(kind)
+    is_body = mesh.part == BODY
+    return mesh, np.flatnonzero(is_body).astype(np.int32), np.flatnonzero(~is_body).astype(np.int32)
+
+
+def _in_arch(spec: BodySpec, position: F32) -> npt.NDArray[np.bool_]:
+    dx = np.abs(position[:, 0]) - np.float32(spec.axle)
+    dz = position[:, 2] - np.float32(spec.wheel)
+    outer = np.abs(position[:, 1]) > spec.half_width - 0.4
+    return (dx * dx + dz * dz < spec.arch**2) & outer
+
+
+def _nearest(a: Fragments, b: Fragments, pixels: int) -> Fragments:
+    """Merge two layers: per pixel the nearer fragment."""
+    depth = np.zeros(pixels, np.float32)
+    depth[a.pixel] = a.inverse_depth
+    b = b.keep(b.inverse_depth > depth[b.pixel])
+    depth[b.pixel] = np.inf
+    a = a.keep(depth[a.pixel] < np.inf)
+    return Fragments(
+        np.concatenate([a.pixel, b.pixel]),
+        np.concatenate([a.triangle, b.triangle]),
+        np.concatenate([a.weight1, b.weight1]),
+        np.concatenate([a.weight2, b.weight2]),
+        np.concatenate([a.inverse_depth, b.inverse_depth]),
+    )
+
+
+def _name_materials(s: Surface, spec: BodySpec) -> None:
+    maps = skin(spec.kind)
+    _name_body(s, spec, maps.side, maps.front, maps.rear)
+    _name_cabin(s, spec, maps.side)
+    wheel = np.flatnonzero(s.part == WHEEL)
+    s.material[wheel] = _wheel_material(spec, s.uv[wheel, 0], s.uv[wheel, 1])
+    s.material[s.part == WELL] = Material.VOID
+    s.material[s.part == TRIM] = Material.BLACK
+    shell = np.flatnonzero(s.part == SHELL)
+    mirror_low = s.position[shell, 2] < deck_height(spec, s.position[shell, 0]) + 0.075
+    s.material[shell[mirror_low & (np.abs(s.position[shell, 1]) > 0.7)]] = Material.BLACK
+
+
+def _name_body(s: Surface, spec: BodySpec, side: Map, front: Map, rear: Map) -> None:
+    body = np.flatnonzero(s.part == BODY)
+    p, n = s.position[body], s.normal[body]
+    x, y, z = p[:, 0], p[:, 1], p[:, 2]
+    to_nose, to_tail = spec.nose - x, x - spec.tail
+    reach = spec.nose - spec.axle - spec.arch - 0.02
+    is_front = to_nose < min(reach, 0.5)
+    is_rear = to_tail < min(-spec.tail - spec.axle - spec.arch - 0.02, 0.45)
+    flat = n[:, 2] > 0.72
+    material = np.zeros(len(body), np.uint8)
+    seam = np.zeros(len(body), np.float32)
+    for chosen, flat_map, coordinate in (
+        (is_front, front, np.sign(y) * (np.abs(y) + to_nose)),
+        (is_rear, rear, np.sign(y) * (np.abs(y) + to_tail)),
+        (~is_front & ~is_rear & ~flat, side, x),
+    ):
+        at = np.flatnonzero(chosen)
+        index = flat_map.index(coordinate[at].astype(np.float32), z[at])
+        material[at] = flat_map.material.ravel()[index]
+        seam[at] = flat_map.seam.ravel()[index] * np.float32(1 / 255)
+    # bonnet and boot lid
+    w = half_width(spec, x)
+    cowl = spec.cabin[-1][0]
+    gap = np.abs(np.abs(y) - (w * 0.8 - 0.03 * np.clip((x - cowl) / (spec.nose - cowl), 0, 1)))
+    on_bonnet = flat & (x > cowl - 0.12) & (to_nose > 0.16)
+    seam = np.where(on_bonnet, np.clip(1.4 - gap / 0.006, 0, 1), seam)
+    material[n[:, 2] < -0.75] = Material.VOID
+    if spec.bed is not None:
+        deck = deck_height(spec, x)
+        inside = (x > spec.bed[0] - 0.03) & (x < spec.bed[1] + 0.03) & (np.abs(y) < 0.9 * w)
+        material[inside & (z < deck - 0.004) & (to_tail > 0.07)] = Material.BED
+        material[inside & flat & (z > deck - 0.02) & (np.abs(y) > 0.87 * w)] = Material.MATTE
+    s.material[body] = material
+    s.seam[body] = seam.astype(np.float32)
+
+
+def _name_cabin(s: Surface, spec: BodySpec, side: Map) -> None:
+    cabin = np.flatnonzero(s.part == CABIN)
+    p, uv = s.position[cabin], s.uv[cabin]
+    u, v = uv[:, 0], np.abs(uv[:, 1])
+    material = np.zeros(len(cabin), np.uint8)
+    on_side = v > 1.0
+    at = np.flatnonzero(on_side)
+    index = side.index(p[at, 0], p[at, 2])
+    material[at] = side.material.ravel()[index]
+    seam = np.zeros(len(cabin), np.float32)
+    seam[at] = side.seam.ravel()[index] * np.float32(1 / 255)
+    u_front, u_low, u_high = _glass_limits(spec.kind)
+    top = ~on_side
+    screen = top & (u > u_front)
+    rear = top & (u > u_low) & (u < u_high)
+    for where, edge in ((screen, 0.92), (rear, 0.86)):
+        material[where & (v < edge + 0.045)] = Material.BLACK
+        material[where & (v < edge)] = Material.GLASS
+    material[screen & (u < u_front + 0.012)] = Material.BLACK
+    material[rear & ((u < u_low + 0.012) | (u > u_high - 0.012))] = Material.BLACK
+    cowl = screen & (p[:, 2] < deck_height(spec, p[:, 0]) + 0.035)
+    material[cowl] = Material.BLACK
+    s.material[cabin] = material
+    s.seam[cabin] = seam
+
+
+@lru_cache(maxsize=8)
+def _glass_limits(kind: str) -> tuple[float, float, float]:
+    """Shares of the greenhouse's profile: where the windscreen begins, where the rear window begins and ends."""
+    spec = BODIES[kind]
+    curve = smooth_curve(np.array(spec.cabin), 400)
+    share = np.linspace(0, 1, len(curve))
+    front = float(share[np.argmin(np.abs(curve[:, 0] - spec.cabin[-2][0] - 0.03) + (curve[:, 0] < 0) * 9)])
+    half = len(curve) // 2
+    low = float(share[np.argmin(np.abs(curve[:half, 1] - spec.rear_glass[0]))])
+    high = float(share[np.argmin(np.abs(curve[:half, 1] - spec.rear_glass[1]))])
+    return front, low, high
+
+
+def _wheel_material(spec: BodySpec, radius: F32, angle: F32) -> npt.NDArray[np.uint8]:
+    """Tyre, rim and what shows between the spokes."""
+    rim = rim_radius(spec)
+    r = radius / np.float32(rim)
+    out = np.full(len(r), int(Material.TYRE), np.uint8)
+    n = spec.spokes
+    phase = np.mod(angle * np.float32(n / (2 * np.pi)), 1) - np.float32(0.5)
+    across = np.abs(phase) * (2 * np.pi / n) * r  # distance from the spoke's middle, in rim radii
+    width = {5: 0.16, 6: 0.13, 7: 0.1, 9: 0.075, 10: 0.065}[n]
+    if spec.style == "hanbit":  # split spokes
+        spoke = np.abs(across - 0.055 * (0.4 + r)) < width * 0.48
+    else:
+        spoke = across < width * (0.75 + 0.4 * r)
+    inside = r < 1.0
+    out[inside] = Material.VOID
+    out[inside & (r < 0.66)] = Material.BRAKE
+    out[inside & (r > 0.57) & (r < 0.66)] = Material.BRAKE
+    out[inside & (spoke | (r > 0.9) | (r < 0.24))] = Material.RIM
+    out[inside & (r < 0.115)] = Material.BLACK
+    return out
