@@ -1,0 +1,232 @@
+"""Find the pairs of pictures that show the same, from their measurements."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from curate.duplicates.search import GROUP_CAP, near_pairs
+from curate.duplicates.signatures import Likeness, Limits, Signatures, likeness
+from curate.hashes import distances
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Kind = Literal["exact", "near", "flip", "crop"]
+
+
+@dataclass(frozen=True)
+class DuplicatePair:
+    """Two pictures that show the same.
+
+    Parameters
+    ----------
+    first, second : str
+        Their sha256, ``first < second``.
+    kind : str
+        ``exact``: the same pixels; ``near``: re-saved, resized, relit, slightly cropped; ``flip``:
+        mirrored; ``crop``: a part, a border or a large logo.
+    distance : int
+        Differing bits of their 64-bit hashes (for ``flip``: of one and the mirrored other).
+    """
+
+    first: str
+    second: str
+    kind: Kind
+    distance: int
+
+
+@dataclass(frozen=True)
+class FoundPairs:
+    """The pairs, and what could not be compared.
+
+    Parameters
+    ----------
+    pairs : tuple of DuplicatePair
+        Confirmed, sorted, each pair once.
+    plain : tuple of str
+        Pictures too plain to be matched by hashes; only their exact copies are found.
+    heavy : int
+        Pictures in crowds of equal hashes that were compared with some of the crowd only.
+    unclear : int
+        Pairs that hashes could neither confirm nor refute.
+    refuted : int
+        Those of them whose pixels were found to differ.
+    """
+
+    pairs: tuple[DuplicatePair, ...]
+    plain: tuple[str, ...] = ()
+    heavy: int = 0
+    unclear: int = 0
+    refuted: int = 0
+
+    def as_dict(self) -> dict[str, int]:
+        """Return JSON-able counts, per kind and of what was not compared."""
+        kinds = [pair.kind for pair in self.pairs]
+        return {
+            **{kind: kinds.count(kind) for kind in ("exact", "near", "flip", "crop")},
+            "plain": len(self.plain),
+            "heavy": self.heavy,
+            "unclear": self.unclear,
+            "refuted": self.refuted,
+        }
+
+
+@dataclass
+class Candidates:
+    """Pairs on their way: confirmed ones, and those whose pixels have to be looked at."""
+
+    confirmed: dict[tuple[int, int], tuple[Kind, int]] = field(default_factory=dict)
+    unclear: dict[tuple[int, int], int] = field(default_factory=dict)
+    heavy: int = 0
+
+
+Check = Callable[[Sequence[tuple[str, str]]], Mapping[tuple[str, str], Kind | None]]
+"""Looks at pixels: pairs of sha256 -> what they are to one another, None for different pictures."""
+
+
+def find_pairs(
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    radius: int = 6,
+    features: tuple[Sequence[str], NDArray[np.floating[Any]]] | None = None,
+    spin_groups: Mapping[str, str | None] | None = None,
+    flips: bool = True,
+    check: Check | None = None,
+    limits: Limits | None = None,
+) -> FoundPairs:
+    """Find the pairs of pictures that show the same.
+
+    Parameters
+    ----------
+    rows : sequence of mappings
+        Rows of ``measurements`` of one version; those with an error are left out.
+    radius : int
+        Largest distance of two 64-bit hashes that is looked at, 0 to 8.
+    features : tuple of (sequence of str, ndarray of float, shape (n, d)), optional
+        sha256 and the gate's feature vectors of (some of) the pictures: proposes crops, borders and
+        logos, which hashes lose. Of use only together with `check`.
+    spin_groups : Mapping, optional
+        sha256 -> spinner; frames of one spinner are never compared.
+    flips : bool
+        Also look for mirrored copies; they are confirmed by `check` only.
+    check : callable, optional
+        Decides the unclear pairs by their pixels, see `curate.duplicates.checks`. Without it they
+        are counted and not joined.
+    limits : Limits, optional
+        What hashes alone may decide.
+
+    Returns
+    -------
+    FoundPairs
+        The same for any order of `rows`.
+
+    Raises
+    ------
+    UsageError
+        The radius is out of range.
+    """
+    rows = sorted((row for row in rows if not row.get("error")), key=lambda row: row["sha256"])
+    if not rows:
+        return FoundPairs(())
+    names = [row["sha256"] for row in rows]
+    signatures = Signatures.of(rows)
+    apart = _spinners(names, spin_groups or {})
+    found = Candidates()
+    _same_pixels(found, signatures)
+    _near(found, signatures, radius, apart, limits)
+    if flips:
+        _mirrored(found, signatures, radius, apart)
+    if features is not None and check is not None:
+        from curate.duplicates.proposals import propose
+
+        for pair in propose(names, signatures, features, apart):
+            if pair not in found.confirmed:
+                found.unclear.setdefault(pair, _distance(signatures, pair))
+    asked = [pair for pair in found.unclear if pair not in found.confirmed]
+    answers = check([(names[i], names[j]) for i, j in asked]) if check is not None else {}
+    for i, j in asked:
+        kind = answers.get((names[i], names[j]))
+        if kind is not None:
+            found.confirmed[i, j] = (kind, found.unclear[i, j])
+    return FoundPairs(
+        pairs=tuple(
+            DuplicatePair(names[i], names[j], kind, distance)
+            for (i, j), (kind, distance) in sorted(found.confirmed.items())
+        ),
+        plain=tuple(name for name, plain in zip(names, signatures.plain, strict=True) if plain),
+        heavy=found.heavy,
+        unclear=len(asked),
+        refuted=sum(answer is None for answer in answers.values()),
+    )
+
+
+def _spinners(names: Sequence[str], spin_groups: Mapping[str, str | None]) -> NDArray[np.int64]:
+    """Return a number per spinner, and a negative number of its own for every other picture."""
+    numbers: dict[str, int] = {}
+    return np.array(
+        [
+            numbers.setdefault(group, len(numbers)) if (group := spin_groups.get(name)) else -1 - i
+            for i, name in enumerate(names)
+        ],
+        dtype=np.int64,
+    )
+
+
+def _same_pixels(found: Candidates, signatures: Signatures) -> None:
+    """Join pictures of one digest: each with the first `GROUP_CAP` of them."""
+    crowds: dict[str, list[int]] = {}
+    for i, digest in enumerate(signatures.pixels):
+        crowd = crowds.setdefault(digest, [])
+        for j in crowd:
+            found.confirmed[j, i] = ("exact", 0)
+        if len(crowd) < GROUP_CAP:
+            crowd.append(i)
+
+
+def _near(
+    found: Candidates,
+    signatures: Signatures,
+    radius: int,
+    apart: NDArray[np.int64],
+    limits: Limits | None,
+) -> None:
+    usable = np.flatnonzero(~signatures.plain)
+    near = near_pairs(signatures.phash[usable], radius=radius)
+    first, second = usable[near.first], usable[near.second]
+    keep = apart[first] != apart[second]
+    first, second, distance = first[keep], second[keep], near.distance[keep]
+    decided = likeness(signatures, first, second, limits=limits)
+    for i, j, bits, what in zip(
+        first.tolist(), second.tolist(), distance.tolist(), decided.tolist(), strict=True
+    ):
+        if what == Likeness.SAME:
+            found.confirmed.setdefault((i, j), ("near", bits))
+        elif what == Likeness.UNCLEAR and (i, j) not in found.confirmed:
+            found.unclear[i, j] = bits
+    found.heavy += near.heavy
+
+
+def _mirrored(
+    found: Candidates, signatures: Signatures, radius: int, apart: NDArray[np.int64]
+) -> None:
+    """Propose pairs where one hash is near the other's mirror image; pixels decide about each."""
+    usable = np.flatnonzero(~signatures.plain)
+    n = len(usable)
+    both = np.concatenate([signatures.phash[usable], signatures.mirror[usable]])
+    near = near_pairs(both, radius=radius, side=np.arange(2 * n) >= n)
+    first, second = usable[near.first], usable[near.second - n]
+    keep = (first < second) & (apart[first] != apart[second])
+    for i, j, bits in zip(
+        first[keep].tolist(), second[keep].tolist(), near.distance[keep].tolist(), strict=True
+    ):
+        if (i, j) not in found.confirmed:
+            found.unclear.setdefault((i, j), bits)
+
+
+def _distance(signatures: Signatures, pair: tuple[int, int]) -> int:
+    i, j = pair
+    return int(distances(signatures.phash[i : i + 1], signatures.phash[j : j + 1])[0])

@@ -1,0 +1,153 @@
+"""Measuring every picture of a workspace, bad ones included."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bodyshop.catalog import register_image, schema
+from bodyshop.workspace import Workspace
+from curate import measuring
+from curate.measuring import VERSION, measure
+
+
+def photo(seed=0, size=(320, 240)):
+    """Smooth blobs with some edges: enough structure to hash."""
+    rng = np.random.default_rng(seed)
+    small = Image.fromarray(rng.integers(0, 256, (6, 8, 3), dtype=np.uint8))
+    picture = small.resize(size, Image.Resampling.BICUBIC)
+    picture.paste((200, 30, 30), (size[0] // 4, size[1] // 3, size[0] // 2, size[1] // 2))
+    return picture
+
+
+def encoded(picture, format="JPEG", **options):
+    buffer = io.BytesIO()
+    picture.save(buffer, format, **options)
+    return buffer.getvalue()
+
+
+def png_bomb(side=22_500):
+    """A valid PNG header that declares 506 megapixels, and nearly no data."""
+
+    def chunk(kind, data):
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
+
+    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    data = zlib.compress(bytes(1000))
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+    )
+
+
+def put(workspace, data, extension="jpg"):
+    blob = workspace.blobs.put_bytes(data, extension)
+    with workspace.catalog.begin() as connection:
+        register_image(connection, blob, extension=extension, facts={})
+    return blob.sha256
+
+
+def measurements(workspace):
+    with workspace.catalog.read() as connection:
+        rows = connection.execute(schema.measurements.select()).mappings().all()
+    return {row["sha256"]: dict(row) for row in rows}
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    return Workspace.open(tmp_path / "workspace")
+
+
+def test_every_picture_is_measured_once(workspace):
+    first = put(workspace, encoded(photo(1)))
+    summary = measure(workspace, workers=1)
+    assert summary.as_dict() == {"pictures": 1, "measured": 1, "unreadable": 0, "worker_died": 0}
+    second = put(workspace, encoded(photo(2)))
+    assert measure(workspace, workers=1).measured == 1
+    assert measure(workspace, workers=1).measured == 0
+    rows = measurements(workspace)
+    assert rows.keys() == {first, second}
+    assert {row["version"] for row in rows.values()} == {VERSION}
+    assert rows[first]["width"] == 320 and rows[first]["phash"] != rows[second]["phash"]
+    assert not list((workspace.root / "shards" / "measure").iterdir())
+
+
+def test_bad_pictures_get_a_row_with_the_cause_and_spoil_nothing(workspace):
+    good = put(workspace, encoded(photo(1)))
+    whole = encoded(photo(2, size=(640, 480)))
+    bad = {
+        put(workspace, b""): "empty (0 bytes)",
+        put(workspace, whole[: len(whole) // 2]): "can't be decoded",
+        put(workspace, b"<html>no picture</html>"): "not a picture",
+        put(workspace, png_bomb(), "png"): "too many pixels",
+    }
+    summary = measure(workspace, workers=1)
+    assert (summary.measured, summary.unreadable) == (5, 4)
+    rows = measurements(workspace)
+    assert rows[good]["error"] is None and rows[good]["sharpness"] > 0
+    for sha256, cause in bad.items():
+        assert cause in rows[sha256]["error"]
+        assert rows[sha256]["phash"] is None
+
+
+def test_an_unreadable_picture_is_tried_again_only_on_request(workspace):
+    sha256 = put(workspace, encoded(photo(1)))
+    path = workspace.image_path(sha256)
+    data = path.read_bytes()
+    path.write_bytes(data[:200])
+    assert measure(workspace, workers=1).unreadable == 1
+    path.write_bytes(data)
+    assert measure(workspace, workers=1).measured == 0
+    assert measure(workspace, workers=1, retry_failed=True).measured == 1
+    assert measurements(workspace)[sha256]["error"] is None
+
+
+def test_memory_is_bounded_by_slices_and_every_slice_is_ingested(workspace, monkeypatch):
+    monkeypatch.setattr(measuring, "SLICE", 2)
+    shas = {put(workspace, encoded(photo(seed))) for seed in range(5)}
+    shas.add(put(workspace, b""))
+    ticks = []
+
+    class Progress:
+        def task(self, name, total=None):
+            from contextlib import nullcontext
+
+            ticks.append(("total", total))
+            return nullcontext(lambda n=1, note="": ticks.append(n))
+
+        def log(self, message):
+            raise AssertionError(message)
+
+    measure(workspace, workers=1, progress=Progress())
+    assert measurements(workspace).keys() == shas
+    assert ticks[0] == ("total", 6) and sum(ticks[1:]) == 6
+
+
+def test_results_do_not_depend_on_the_number_of_workers(tmp_path):
+    results = []
+    for workers in (1, 2):
+        workspace = Workspace.open(tmp_path / str(workers))
+        for seed in range(40):
+            put(workspace, encoded(photo(seed, size=(64, 48))))
+        measure(workspace, workers=workers)
+        results.append(measurements(workspace))
+    assert results[0] == results[1]
+
+
+def test_shards_left_by_a_killed_run_are_used(workspace):
+    from bodyshop.engine import run_shards
+    from curate.measure_picture import measure_pictures
+
+    sha256 = put(workspace, encoded(photo(1)))
+    path = workspace.image_path(sha256)
+    out = workspace.root / "shards" / "measure"
+    run_shards(measure_pictures, [{"key": sha256, "path": str(path)}], out, version=VERSION)
+    path.unlink()  # a second decode would fail
+    assert measure(workspace, workers=1).unreadable == 0
+    assert measurements(workspace)[sha256]["error"] is None
