@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
@@ -68,7 +69,7 @@ def compute(
             client.submit(_run_shard, job, items, pure=False): number
             for number, items in enumerate(shards)
         }
-        for future in as_completed(list(numbers)):
+        for future in as_completed(list(numbers), loop=client.loop):
             try:
                 rows = future.result()
             except KilledWorker:
@@ -101,7 +102,11 @@ def _client(stack: ExitStack, address: str | None, workers: int) -> Client:
     if address is None:
         target = stack.enter_context(
             LocalCluster(
-                n_workers=workers, threads_per_worker=1, dashboard_address=None, host="127.0.0.1"
+                n_workers=workers,
+                threads_per_worker=1,
+                dashboard_address="127.0.0.1:0",
+                host="127.0.0.1",
+                silence_logs=logging.CRITICAL,
             )
         )
     try:
