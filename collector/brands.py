@@ -95,6 +95,10 @@ class Limits(StrictModel):
         Time one page or query may take in the browser.
     page_items : int
         Pictures taken from one page or query, at most.
+    attempts : int
+        Tries of a download whose failure may pass (a timeout, a 5xx, a cut connection).
+    retry_seconds : float
+        Wait before the second try; doubles with each further one, with jitter.
     """
 
     per_model: int = Field(500, ge=1)
@@ -105,6 +109,8 @@ class Limits(StrictModel):
     request_seconds: float = Field(60.0, gt=0)
     page_seconds: float = Field(90.0, gt=0)
     page_items: int = Field(1000, ge=1)
+    attempts: int = Field(3, ge=1, le=20)
+    retry_seconds: float = Field(2.0, gt=0)
 
 
 class PageSource(StrictModel):

@@ -1,0 +1,23 @@
+"""The one browser of a discovery thread: found, started, guarded, recycled and ended here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bodyshop.lazy import lazy_exports
+
+if TYPE_CHECKING:
+    from collector.browser.driver import BrowserParts, find_browser
+    from collector.browser.session import Browser, BrowserGoneError
+
+__all__ = ["Browser", "BrowserGoneError", "BrowserParts", "find_browser"]
+
+__getattr__ = lazy_exports(
+    __name__,
+    {
+        "Browser": "session",
+        "BrowserGoneError": "session",
+        "BrowserParts": "driver",
+        "find_browser": "driver",
+    },
+)

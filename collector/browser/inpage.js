@@ -1,0 +1,265 @@
+// Runs in every document before the page's own scripts; everything hangs on one hidden name.
+(() => {
+  "use strict";
+  const NAME = "__bodyshop";
+  if (window[NAME]) return;
+
+  const IMAGE = /\.(jpe?g|jfif|png|webp|gif|avif|bmp|tiff?)(?:$|[?#&])/i;
+  const FULL = /^data-(?:full|zoom|orig|large|big|hi-?res|high|max|master|image-?full|src-?full|src-?large|src-?zoom)/i;
+  const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
+  const frame = () =>
+    new Promise((done) => {
+      const timer = setTimeout(done, 100); // a hidden document paints nothing
+      requestAnimationFrame(() => { clearTimeout(timer); done(); });
+    });
+  const absolute = (value) => {
+    try {
+      const url = new URL(value, document.baseURI);
+      return url.protocol === "http:" || url.protocol === "https:" ? url.href : null;
+    } catch { return null; }
+  };
+  const text = (value) => (value || "").replace(/\s+/g, " ").trim().slice(0, 500);
+
+  // ---- what each <img> showed over time, with the size it decoded to
+  const history = new WeakMap();
+  const remember = (img) => {
+    const url = absolute(img.currentSrc || img.src || "");
+    if (!url || !img.naturalWidth) return;
+    let seen = history.get(img);
+    if (!seen) history.set(img, (seen = new Map()));
+    seen.set(url, [img.naturalWidth, img.naturalHeight]);
+  };
+  document.addEventListener("load", (event) => {
+    if (event.target instanceof HTMLImageElement) remember(event.target);
+  }, true);
+
+  // ---- a WebGL canvas can only be read after it was painted if its buffer is kept
+  const getContext = HTMLCanvasElement.prototype.getContext;
+  HTMLCanvasElement.prototype.getContext = function (kind, options) {
+    if (/webgl/i.test(kind)) options = { ...(options || {}), preserveDrawingBuffer: true };
+    return getContext.call(this, kind, options);
+  };
+
+  // ---- all elements, through open shadow roots and frames of the same origin
+  function* elements(root) {
+    for (const element of root.querySelectorAll("*")) {
+      yield element;
+      if (element.shadowRoot) yield* elements(element.shadowRoot);
+      if (element instanceof HTMLIFrameElement) {
+        let inner = null;
+        try { inner = element.contentDocument; } catch { inner = null; } // another origin
+        if (inner && inner.body) yield* elements(inner);
+      }
+    }
+  }
+
+  const UNSEEN = new Set(["SCRIPT", "STYLE", "META", "LINK", "HEAD", "TITLE", "BR", "TEMPLATE"]);
+
+  function cssUrls(value) {
+    // url("…"), url('…'), url(…); of an image-set every member, best resolution first
+    const found = [];
+    const pattern = /url\(\s*(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'|([^)\s]*))\s*\)\s*(?:type\([^)]*\)\s*)?([\d.]+)?(x|dppx|dpi)?/g;
+    for (const match of value.matchAll(pattern)) {
+      const url = absolute((match[1] ?? match[2] ?? match[3] ?? "").replace(/\\(.)/g, "$1"));
+      const scale = parseFloat(match[4] || "1") / (match[5] === "dpi" ? 96 : 1);
+      if (url) found.push({ url, scale });
+    }
+    return found;
+  }
+
+  function caption(element) {
+    const figure = element.closest && element.closest("figure");
+    const words = figure && figure.querySelector("figcaption");
+    return text(words ? words.textContent : "");
+  }
+
+  function rungsOf(img, srcsets) {
+    const rungs = [];
+    const add = (name, value) => {
+      const url = value && absolute(value);
+      if (url && !rungs.some((rung) => rung.url === url)) rungs.push({ name, url });
+    };
+    const link = img.closest && img.closest("a[href]");
+    if (link && IMAGE.test(link.href)) add("parent_link", link.href);
+    const holders = [img, link].filter(Boolean);
+    for (const holder of holders)
+      for (const { name, value } of holder.attributes)
+        if (FULL.test(name) && !/srcset/i.test(name) && /[./]/.test(value)) add("data_full", value);
+    for (const value of [img.getAttribute("srcset"), img.getAttribute("data-srcset"), img.getAttribute("data-lazy-srcset")])
+      if (value) srcsets.push({ value, type: "" });
+    const picture = img.parentElement && img.parentElement.tagName === "PICTURE" ? img.parentElement : null;
+    if (picture)
+      for (const source of picture.querySelectorAll("source"))
+        for (const value of [source.getAttribute("srcset"), source.getAttribute("data-srcset")])
+          if (value) srcsets.push({ value, type: source.type || "" });
+    const rest = [];
+    const later = (name, value) => { const url = value && absolute(value); if (url) rest.push({ name, url }); };
+    for (const { name, value } of img.attributes)
+      if (name.startsWith("data-") && !FULL.test(name) && !/srcset/i.test(name) && IMAGE.test(value) && !/[\s{]/.test(value.trim()))
+        later("data_src", value);
+    later("current_src", img.currentSrc);
+    later("src", img.getAttribute("src"));
+    return { rungs, rest };
+  }
+
+  function itemOf(img) {
+    const srcsets = [];
+    const { rungs, rest } = rungsOf(img, srcsets);
+    const seen = [...(history.get(img) || new Map())].map(([url, size]) => ({ url, size }));
+    return {
+      kind: "img", rungs, srcsets, rest, seen, base: document.baseURI,
+      shown: img.naturalWidth ? [img.naturalWidth, img.naturalHeight] : null,
+      alt: text(img.alt), caption: caption(img),
+    };
+  }
+
+  function simple(kind, rungs, more) {
+    return { kind, rungs, srcsets: [], rest: [], seen: [], base: document.baseURI, shown: null, alt: "", caption: "", ...more };
+  }
+
+  const measured = new Map(); // url of a CSS background -> natural size, from the browser's own cache
+  async function measure(url) {
+    if (measured.has(url)) return measured.get(url);
+    const image = new Image();
+    const done = new Promise((ok) => { image.onload = ok; image.onerror = ok; });
+    image.src = url;
+    await Promise.race([done, sleep(2000)]);
+    const size = image.naturalWidth ? [image.naturalWidth, image.naturalHeight] : null;
+    measured.set(url, size);
+    return size;
+  }
+
+  async function collect(max) {
+    const items = [];
+    const backgrounds = new Map();
+    for (const element of elements(document)) {
+      if (items.length >= max) break;
+      if (UNSEEN.has(element.tagName)) continue;
+      if (element.tagName === "IMG") { remember(element); items.push(itemOf(element)); continue; }
+      if (element.tagName === "NOSCRIPT") {
+        const inner = new DOMParser().parseFromString(element.textContent || "", "text/html");
+        for (const img of inner.querySelectorAll("img")) items.push({ ...itemOf(img), kind: "noscript", shown: null });
+        continue;
+      }
+      if (element.tagName === "VIDEO" && element.poster) {
+        const url = absolute(element.poster);
+        if (url) items.push(simple("poster", [{ name: "poster", url }]));
+      }
+      if (element.tagName === "image") {
+        const url = absolute(element.getAttribute("href") || element.getAttributeNS("http://www.w3.org/1999/xlink", "href") || "");
+        if (url && IMAGE.test(url)) items.push(simple("svg", [{ name: "svg_image", url }]));
+      }
+      for (const pseudo of [null, "::before", "::after"]) {
+        const style = getComputedStyle(element, pseudo);
+        const value = style.backgroundImage;
+        if (!value || value === "none" || !value.includes("url(")) continue;
+        const urls = cssUrls(value).sort((a, b) => b.scale - a.scale);
+        if (urls.length) backgrounds.set(urls[0].url, { urls, alt: text(element.getAttribute("aria-label") || element.title) });
+      }
+      for (const { name, value } of element.attributes)
+        if (name.startsWith("data-") && IMAGE.test(value) && !/[\s{]/.test(value.trim()) && value.length < 2000) {
+          const url = absolute(value.replace(/^url\(["']?|["']?\)$/g, ""));
+          if (url && !element.hasAttribute("data-folder")) items.push(simple("data", [{ name: "data_src", url }], { alt: text(element.getAttribute("aria-label")) }));
+        }
+    }
+    await Promise.all([...backgrounds].map(async ([url, { urls, alt }]) => {
+      items.push(simple("css", urls.map((each) => ({ name: "css", url: each.url })), { shown: await measure(url), alt }));
+    }));
+    const metas = [...document.querySelectorAll("meta[name],meta[property]")]
+      .map((meta) => [meta.getAttribute("name") || meta.getAttribute("property"), meta.content || ""]);
+    for (const [name, content] of metas)
+      if (/^(og:image(:secure_url|:url)?|twitter:image(:src)?)$/i.test(name) && absolute(content))
+        items.push(simple("og", [{ name: "og_image", url: absolute(content) }]));
+    for (const link of document.querySelectorAll("link[rel~=image_src][href]"))
+      items.push(simple("og", [{ name: "og_image", url: link.href }]));
+    const ld = [...document.querySelectorAll('script[type="application/ld+json"]')].map((script) => script.textContent);
+    const licence = document.querySelector("link[rel~=license][href],a[rel~=license][href]");
+    return {
+      items, metas, ld, title: text(document.title), licence: licence ? licence.href : "",
+      resources: performance.getEntriesByType("resource").filter((entry) => entry.initiatorType === "img").length,
+    };
+  }
+
+  // ---- growing a page: small steps, waiting for conditions instead of for time
+  const pendingInView = () => {
+    let count = 0;
+    for (const img of document.images) {
+      if (img.complete) continue;
+      const box = img.getBoundingClientRect();
+      if (box.bottom > -200 && box.top < innerHeight + 200) count += 1;
+    }
+    return count;
+  };
+  async function quiet(settle) {
+    await frame(); await frame(); // IntersectionObservers report after a frame
+    const end = performance.now() + settle;
+    while (pendingInView() && performance.now() < end) await sleep(15);
+  }
+  const scroller = () => document.scrollingElement || document.documentElement;
+  const weight = () => `${scroller().scrollHeight}/${document.images.length}/${performance.getEntriesByType("resource").length}`;
+
+  async function scroll({ step, settle, quietRounds, seconds, maxItems }) {
+    for (const root of [document.documentElement, document.body])
+      if (root && getComputedStyle(root).overflowY === "hidden") root.style.setProperty("overflow-y", "auto", "important");
+    for (const img of document.querySelectorAll('img[loading="lazy"]')) img.loading = "eager";
+    performance.setResourceTimingBufferSize(20000);
+    const end = performance.now() + seconds * 1000;
+    let still = 0, last = weight(), rounds = 0, stopped = "quiet";
+    while (still < quietRounds) {
+      if (performance.now() > end) { stopped = "time"; break; }
+      if (document.images.length > maxItems) { stopped = "items"; break; }
+      const top = scroller().scrollTop;
+      window.scrollBy(0, Math.max(200, innerHeight * step));
+      await quiet(settle);
+      rounds += 1;
+      const atEnd = scroller().scrollTop <= top + 1;
+      if (atEnd) await sleep(Math.min(settle, 120));
+      const now = weight();
+      still = atEnd && now === last ? still + 1 : 0;
+      last = now;
+    }
+    window.scrollTo(0, 0);
+    return { rounds, stopped };
+  }
+
+  // ---- cookie banners: the answer that consents to the least
+  const REFUSE = [
+    "#onetrust-reject-all-handler", ".ot-pc-refuse-all-handler", "#CybotCookiebotDialogBodyButtonDecline",
+    "[data-testid=uc-deny-all-button]", "#didomi-notice-disagree-button", ".cmpboxbtnno", "#truste-consent-required",
+    ".fc-cta-do-not-consent", "[data-cookiefirst-action=reject]", ".cky-btn-reject", "[data-consent=reject]",
+  ];
+  const WORDS = /^(reject( all)?( cookies)?|decline( all)?|refuse( all)?|deny( all)?|(only )?(strictly )?necessary( cookies)?( only)?|use necessary cookies only|모두 거부|거부|거절|필수(만| 쿠키만)? ?(허용|동의|사용)?|alle ablehnen|ablehnen|nur notwendige.*|tout refuser|refuser|rechazar( todo)?|rifiuta( tutto)?)$/i;
+  function consent(own) {
+    for (const selector of [...(own || []), ...REFUSE])
+      for (const button of document.querySelectorAll(selector))
+        if (button.getClientRects().length) { button.click(); return selector; }
+    for (const box of document.querySelectorAll('[id*="cookie" i],[class*="cookie" i],[id*="consent" i],[class*="consent" i],[role="dialog"]'))
+      for (const button of box.querySelectorAll("button,a[role=button],input[type=button]"))
+        if (button.getClientRects().length && WORDS.test(text(button.textContent || button.value))) { button.click(); return "words"; }
+    return "";
+  }
+
+  const first = (selectors, root) => {
+    for (const selector of selectors) { const hit = (root || document).querySelector(selector); if (hit) return hit; }
+    return null;
+  };
+  const all = (selectors) => {
+    for (const selector of selectors) { const hits = [...document.querySelectorAll(selector)]; if (hits.length) return { hits, selector }; }
+    return { hits: [], selector: "" };
+  };
+
+  async function waitFor(test, ms) {
+    const end = performance.now() + ms;
+    for (;;) {
+      const value = test();
+      if (value) return value;
+      if (performance.now() > end) return null;
+      await sleep(10);
+    }
+  }
+
+  Object.defineProperty(window, NAME, {
+    enumerable: false,
+    value: { IMAGE, absolute, text, sleep, frame, quiet, collect, scroll, consent, first, all, waitFor, weight, scroller, elements },
+  });
+})();

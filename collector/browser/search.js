@@ -1,0 +1,95 @@
+// Works through a search page's result list; needs inpage.js. One call does as much as `seconds` allow.
+window.__bodyshop.search = async (recipe, state) => {
+  "use strict";
+  const tools = window.__bodyshop;
+  const end = performance.now() + state.seconds * 1000;
+  const done = (window.__bodyshopDone = window.__bodyshopDone || new WeakSet());
+  const found = [];
+  const hidden = new Set(recipe.thumbnail_hosts.map((host) => host.toLowerCase()));
+  const patterns = recipe.thumbnail_urls.map((pattern) => new RegExp(pattern));
+  const isThumbnail = (url) => {
+    const { hostname, host } = new URL(url);
+    return [...hidden].some((each) => host === each || hostname === each || hostname.endsWith("." + each)) || patterns.some((each) => each.test(url));
+  };
+  const at = (object, path) => path.split(".").reduce((value, key) => (value == null ? null : value[key]), object);
+  const pick = (alternates, root) => (alternates.length ? tools.first(alternates, root) : root);
+
+  function fromMetadata(result) {
+    for (const rule of recipe.metadata) {
+      const holder = pick(rule.css, result);
+      const raw = holder && holder.getAttribute(rule.attribute);
+      if (!raw) continue;
+      let image = null, page = "", title = "";
+      if (rule.format === "url") image = raw;
+      else if (rule.format === "json") {
+        let data = null;
+        try { data = JSON.parse(raw); } catch { continue; }
+        image = at(data, rule.image); page = rule.page ? at(data, rule.page) : ""; title = rule.title ? at(data, rule.title) : "";
+      } else {
+        const query = new URL(raw, document.baseURI).searchParams;
+        image = query.get(rule.image); page = rule.page ? query.get(rule.page) : ""; title = rule.title ? query.get(rule.title) : "";
+      }
+      const url = typeof image === "string" && tools.absolute(image);
+      if (url && !isThumbnail(url)) return { rung: "metadata", url, page: (page && tools.absolute(page)) || "", title: tools.text(String(title || "")), shown: null };
+    }
+    return null;
+  }
+
+  // The preview's <img> may show the thumbnail first, and still the last result's picture before that.
+  async function fromPreview(result, previous) {
+    const target = pick(recipe.click, result);
+    if (!target || !recipe.full_image.length) return null;
+    target.click();
+    const hit = await tools.waitFor(() => {
+      for (const selector of recipe.full_image)
+        for (const img of document.querySelectorAll(selector)) {
+          if (!img.getClientRects().length) continue;
+          const url = tools.absolute(img.getAttribute("src") || "");
+          if (url && url !== previous.url && !isThumbnail(url)) return { img, url, selector };
+        }
+      return null;
+    }, recipe.preview_ms);
+    if (!hit) return null;
+    const link = recipe.source_link.length ? tools.first(recipe.source_link) : null;
+    const find = {
+      rung: "preview", url: hit.url, page: link ? tools.absolute(link.getAttribute("href") || "") || "" : "",
+      title: "", shown: hit.img.naturalWidth ? [hit.img.naturalWidth, hit.img.naturalHeight] : null, alt: tools.text(hit.img.alt),
+    };
+    previous.url = hit.url;
+    if (recipe.close.length) { const button = tools.first(recipe.close); if (button) { button.click(); previous.url = ""; } }
+    return find;
+  }
+
+  const previous = (window.__bodyshopPrevious = window.__bodyshopPrevious || { url: "" });
+  let { rank, rounds, still, missed } = state;
+  let stopped = "";
+  for (;;) {
+    const { hits, selector } = tools.all(recipe.result);
+    state.selector = selector || state.selector;
+    const fresh = hits.filter((hit) => !done.has(hit));
+    for (const result of fresh) {
+      if (rank >= state.max) { stopped = "items"; break; }
+      if (performance.now() > end) { stopped = "later"; break; }
+      done.add(result);
+      rank += 1;
+      const thumb = result.tagName === "IMG" ? result : result.querySelector("img");
+      const find = fromMetadata(result) || (await fromPreview(result, previous));
+      if (!find) { missed += 1; continue; }
+      found.push({ ...find, rank, alt: find.alt || tools.text(thumb && thumb.alt) });
+    }
+    if (stopped) break;
+    if (rounds >= recipe.scroll.max_rounds) { stopped = "rounds"; break; }
+    const before = hits.length, top = tools.scroller().scrollTop;
+    const more = recipe.more_button.length ? tools.first(recipe.more_button) : null;
+    // All results handled so far are of no more interest: go straight to the end of the list.
+    window.scrollTo(0, tools.scroller().scrollHeight - innerHeight - 1);
+    window.scrollBy(0, Math.max(200, innerHeight * recipe.scroll.step));
+    if (more && more.getClientRects().length) more.click();
+    rounds += 1;
+    const grown = await tools.waitFor(() => tools.all(recipe.result).hits.length > before, fresh.length ? recipe.scroll.settle_ms : Math.min(recipe.scroll.settle_ms, 300));
+    still = grown ? 0 : still + 1;
+    if (still >= recipe.scroll.quiet_rounds) { stopped = "quiet"; break; }
+    if (performance.now() > end) { stopped = "later"; break; }
+  }
+  return { found, rank, rounds, still, missed, stopped, selector: state.selector || "" };
+};

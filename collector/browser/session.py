@@ -1,0 +1,287 @@
+"""A guarded browser: opens pages, runs our scripts in them, and is always ended by `quit`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from importlib import resources
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from bodyshop.errors import BodyshopError
+from collector.address import AddressGuard
+from collector.browser.door import Door
+from collector.browser.driver import BrowserParts, find_browser, start_driver
+from collector.browser.network import NetworkLog, Seen
+
+if TYPE_CHECKING:
+    from selenium.webdriver import Chrome
+
+PAGES_PER_BROWSER = 50
+"""After so many pages the browser is replaced: its memory grows, and a leak ends here."""
+
+
+class BrowserGoneError(BodyshopError):
+    """The browser crashed or hangs; the page may be tried again with a new one."""
+
+
+class PageLoadError(BodyshopError):
+    """The page did not load: no connection, a forbidden address, or no answer in time."""
+
+
+class Browser:
+    """One browser, started when it is first needed; use as a context manager, in one thread.
+
+    Parameters
+    ----------
+    guard : AddressGuard
+        Judges every connection of the browser.
+    agent : str
+        Appended to the browser's own User-Agent.
+    headed : bool
+        Show the window.
+    page_seconds : float
+        Time limit of one page.
+    pages_per_browser : int
+        Pages after which it is replaced.
+    """
+
+    def __init__(
+        self,
+        guard: AddressGuard,
+        agent: str,
+        *,
+        headed: bool = False,
+        page_seconds: float = 90.0,
+        pages_per_browser: int = PAGES_PER_BROWSER,
+        parts: BrowserParts | None = None,
+    ) -> None:
+        self._guard, self._agent = guard, agent
+        self._headed, self._page_seconds = headed, page_seconds
+        self._pages_per_browser = pages_per_browser
+        self._parts = parts
+        self._driver: Chrome | None = None
+        self._door: Door | None = None
+        self._profile: Path | None = None
+        self._pages = 0
+        self._lock = threading.Lock()
+        self.refused: list[tuple[str, int, str]] = []
+
+    def __enter__(self) -> Browser:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.end()
+
+    @property
+    def driver(self) -> Chrome:
+        """The running driver; started on first use."""
+        if self._driver is None:
+            self._start()
+        assert self._driver is not None
+        return self._driver
+
+    def open(self, url: str) -> Seen | None:
+        """Open a page; return the answer that its document came with, when the log knows it.
+
+        Raises
+        ------
+        PageLoadError
+            There was no page.
+        BrowserGoneError
+            The browser crashed.
+        """
+        from selenium.common.exceptions import TimeoutException, WebDriverException
+
+        if self._pages >= self._pages_per_browser:
+            self.end()
+        self._pages += 1
+        self.refused.clear()
+        with self._watched():
+            driver = self.driver
+            try:
+                driver.get(url)
+            except TimeoutException:
+                # What has come so far may be enough: the caller waits for what it needs.
+                driver.execute_script("window.stop()")
+            except WebDriverException as error:
+                if "net::ERR_" in str(error):
+                    raise PageLoadError(self._why_not(url, str(error))) from error
+                raise
+            log = self.seen()
+        documents = [seen for seen in log if seen.kind == "document"]
+        self._backlog = log
+        wanted = self.url.partition("#")[0]
+        same = [seen for seen in documents if seen.url.partition("#")[0] == wanted]
+        return (same or documents or [None])[-1]
+
+    @property
+    def url(self) -> str:
+        """Where the browser is, after redirects."""
+        with self._watched():
+            return str(self.driver.current_url)
+
+    def seen(self) -> list[Seen]:
+        """Return the answers the browser got since the last call (and since `open`)."""
+        with self._watched():
+            backlog, self._backlog = self._backlog, []
+            return backlog + NetworkLog(self.driver).drain()
+
+    def run(self, body: str, *arguments: Any) -> Any:
+        """Run JavaScript and return its value; ``arguments[0]`` and so on are given, `T` our tools."""
+        with self._watched():
+            return self.driver.execute_script(f"const T = window.__bodyshop;\n{body}", *arguments)
+
+    def await_(self, expression: str, *arguments: Any) -> Any:
+        """Evaluate a JavaScript expression, also a promise; `T` is our tools, `given` the arguments.
+
+        Raises
+        ------
+        BodyshopError
+            The script failed in the page.
+        """
+        script = (
+            "const given = [...arguments]; const done = given.pop();"
+            "const T = window.__bodyshop;"
+            f"(async () => ({expression}))().then("
+            "(value) => done({ value }), (error) => done({ error: String(error && error.stack || error) }));"
+        )
+        with self._watched():
+            answer = self.driver.execute_async_script(script, *arguments)
+        if "error" in answer:
+            raise BodyshopError(f"our script failed in {self.url}: {answer['error'][:500]}")
+        return answer.get("value")
+
+    def source(self) -> str:
+        """Return the page as it is now, as HTML."""
+        with self._watched():
+            return str(self.driver.page_source)
+
+    def screenshot(self) -> bytes:
+        """Return a PNG of the window."""
+        with self._watched():
+            return bytes(self.driver.get_screenshot_as_png())
+
+    def cookies(self) -> list[dict[str, Any]]:
+        """Return the cookies that the page's address sees."""
+        with self._watched():
+            return list(self.driver.get_cookies())
+
+    def cdp(self, command: str, **parameters: Any) -> Any:
+        """Run a DevTools command."""
+        with self._watched():
+            return self.driver.execute_cdp_cmd(command, parameters)
+
+    def end(self) -> None:
+        """End browser, driver, door and profile; also what hangs is ended."""
+        with self._lock:
+            driver, self._driver = self._driver, None
+            door, self._door = self._door, None
+            profile, self._profile = self._profile, None
+        if driver is not None:
+            process = driver.service.process
+            _quit(driver)
+            _end_group(process.pid if process is not None else None)
+        if door is not None:
+            door.__exit__(None, None, None)
+        if profile is not None:
+            shutil.rmtree(profile, ignore_errors=True)
+        self._pages = 0
+        self._backlog = []
+
+    def _start(self) -> None:
+        self._parts = self._parts or find_browser()
+        self._backlog: list[Seen] = []
+        self._profile = Path(tempfile.mkdtemp(prefix="bodyshop-browser-"))
+        self._door = Door(self._guard, on_refused=lambda *what: self.refused.append(what))
+        self._door.__enter__()
+        try:
+            driver = start_driver(
+                self._parts,
+                self._profile,
+                proxy=self._door.address,
+                headed=self._headed,
+                page_seconds=self._page_seconds,
+            )
+        except BaseException:
+            self.end()
+            raise
+        self._driver = driver
+        own = driver.execute_script("return navigator.userAgent")
+        driver.execute_cdp_cmd(
+            "Network.setUserAgentOverride", {"userAgent": f"{own} {self._agent}"}
+        )
+        for name in ("inpage.js", "search.js"):
+            script = resources.files("collector.browser").joinpath(name).read_text("utf-8")
+            driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": script})
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        """Turn the many ways in which a driver says that its browser is gone into one error."""
+        from selenium.common.exceptions import TimeoutException, WebDriverException
+        from urllib3.exceptions import HTTPError
+
+        try:
+            yield
+        except TimeoutException as error:
+            raise BodyshopError(f"a script in the page did not end: {_first_line(error)}") from error
+        except WebDriverException as error:
+            if any(sign in str(error).lower() for sign in _GONE):
+                self.end()
+                raise BrowserGoneError(f"the browser is gone: {_first_line(error)}") from error
+            raise BodyshopError(f"the browser refused: {_first_line(error)}") from error
+        except (HTTPError, ConnectionError) as error:
+            self.end()
+            raise BrowserGoneError(f"the driver is gone: {_first_line(error)}") from error
+
+    def _why_not(self, url: str, text: str) -> str:
+        code = text[text.index("net::ERR_") :].split()[0]
+        if self.refused:
+            return f"{url} was not opened: {self.refused[-1][2]}"
+        return f"{url} was not opened: {code}"
+
+
+_GONE = (
+    "invalid session id", "chrome not reachable", "disconnected", "session deleted", "tab crashed",
+    "no such window", "target window already closed", "not connected to devtools", "crashed",
+    "unable to receive message from renderer", "no such execution context", "target closed",
+)  # fmt: skip
+
+
+def _first_line(error: BaseException) -> str:
+    lines: Sequence[str] = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0][:300]
+
+
+def _quit(driver: Chrome) -> None:
+    """Ask nicely for a few seconds; a browser that hangs is ended with its process group."""
+    from selenium.common.exceptions import WebDriverException
+    from urllib3.exceptions import HTTPError
+
+    def ask() -> None:
+        with suppress(WebDriverException, HTTPError, OSError):
+            driver.quit()
+
+    thread = threading.Thread(target=ask, name="quit", daemon=True)
+    thread.start()
+    thread.join(10)
+
+
+def _end_group(pid: int | None) -> None:
+    """End the process group that this driver was started in, and nothing else."""
+    if pid is None or os.name != "posix":
+        return
+    end: Callable[[int, int], None] = os.killpg
+    with suppress(ProcessLookupError, PermissionError):
+        end(pid, signal.SIGKILL)

@@ -1,0 +1,168 @@
+"""What passes between the sources, the scheduler and the ledger."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+_TRACKING = ("utm_", "gclid", "fbclid", "msclkid", "mc_cid", "mc_eid", "igshid", "_ga")
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One address that may hold the full-size picture, and what made us think so."""
+
+    name: str
+    url: str
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A picture somebody found, before it is downloaded.
+
+    Parameters
+    ----------
+    ladder : tuple of Rung
+        Addresses in the order in which they are tried; the largest decoded one is kept.
+    source : str
+        ``pages``, ``spinner``, ``search:<engine>``, ``urls``, ``openverse``, ``commons``.
+    page_url : str
+        The page it stands on; for a search result the page the picture comes from.
+    brand, model, label, query, rank
+        Whose picture it is said to be, and by which search at which place.
+    shown : tuple of int, optional
+        Width and height in pixels of what the page itself showed: the full-size picture is at
+        least as large.
+    spin_group, frame, frames, angle_deg
+        Of a 360° viewer: group, number from 0, number of frames, degrees turned.
+    capture : str
+        ``bytes``: as the server sends it; ``canvas``, ``screenshot`` or ``sprite``: taken from
+        the page.
+    thumbnail_hosts : tuple of str
+        Hosts that serve no originals.
+    permission : dict
+        What the page said about its use.
+    override : bool
+        The user decided to fetch it whatever robots.txt says.
+    """
+
+    ladder: tuple[Rung, ...]
+    source: str
+    page_url: str
+    brand: str
+    model: str
+    label: str | None = None
+    query: str | None = None
+    rank: int | None = None
+    page_title: str = ""
+    alt: str = ""
+    caption: str = ""
+    shown: tuple[int, int] | None = None
+    spin_group: str | None = None
+    frame: int | None = None
+    frames: int | None = None
+    angle_deg: float | None = None
+    capture: str = "bytes"
+    licence: str = ""
+    author: str = ""
+    thumbnail_hosts: tuple[str, ...] = ()
+    recipe_version: str = ""
+    permission: dict[str, Any] = field(default_factory=dict)
+    override: bool = False
+
+    @property
+    def url(self) -> str:
+        """The address as found, of the rung that is tried first."""
+        return self.ladder[0].url
+
+    @property
+    def key(self) -> str:
+        """Digest of what makes it this candidate: the same find in a later crawl has the same key."""
+        return digest(
+            url_key(self.url), self.source, self.page_url if self.spin_group else "", self.brand,
+            self.model, self.label or "", self.query or "", str(self.frame),
+        )  # fmt: skip
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it for the ledger."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Candidate:
+        """Read it back from the ledger."""
+        rungs = tuple(Rung(**rung) for rung in data["ladder"])
+        shown = tuple(data["shown"]) if data.get("shown") else None
+        hosts = tuple(data.get("thumbnail_hosts", ()))
+        return cls(**(data | {"ladder": rungs, "shown": shown, "thumbnail_hosts": hosts}))
+
+
+@dataclass(frozen=True)
+class Task:
+    """One unit of discovery: a page, a spinner, a query or a list of one model.
+
+    Parameters
+    ----------
+    source : str
+        As `Candidate.source`.
+    url : str
+        The page to open; for a query the result page.
+    """
+
+    source: str
+    url: str
+    brand: str
+    model: str
+    label: str | None = None
+    query: str | None = None
+    options: tuple[tuple[str, Any], ...] = ()
+
+    @property
+    def key(self) -> str:
+        """Digest of what makes it this task."""
+        return digest(self.source, self.url, self.brand, self.model, self.label or "")
+
+    def option(self, name: str, default: Any = None) -> Any:
+        """Return one of the source's own options."""
+        return dict(self.options).get(name, default)
+
+    def candidate(self, ladder: tuple[Rung, ...], **facts: Any) -> Candidate:
+        """Return a find of this task."""
+        facts.setdefault("page_url", self.url)
+        return Candidate(
+            ladder=ladder, source=self.source, brand=self.brand, model=self.model,
+            label=self.label, query=self.query, **facts,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Find:
+    """A candidate, with its bytes when the source already has them (a canvas, a sprite's cell)."""
+
+    candidate: Candidate
+    data: bytes | None = None
+
+    def with_facts(self, **facts: Any) -> Find:
+        """Return the same find with other facts."""
+        return replace(self, candidate=replace(self.candidate, **facts))
+
+
+def url_key(url: str) -> str:
+    """Return what two spellings of one address have in common; never to be fetched itself.
+
+    The host is lower case, the fragment and tracking parameters are dropped; path and order of the
+    remaining parameters stay, because servers may tell them apart.
+    """
+    parts = urlsplit(url)
+    query = parts.query
+    if any(mark in query for mark in _TRACKING):
+        pairs = parse_qsl(query, keep_blank_values=True)
+        query = urlencode([pair for pair in pairs if not pair[0].lower().startswith(_TRACKING)])
+    return urlunsplit((parts.scheme.lower(), parts.netloc.lower(), parts.path or "/", query, ""))
+
+
+def digest(*parts: str) -> str:
+    """Return 32 hexadecimal digits that stand for `parts`."""
+    text = "\x1f".join(parts).encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(text, digest_size=16).hexdigest()

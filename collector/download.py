@@ -1,0 +1,369 @@
+"""One guarded request for one picture: original bytes into a finished file, or a reason why not."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+from urllib.parse import urljoin, urlsplit
+
+import requests
+from requests.exceptions import ConnectionError as RequestsConnectionError
+from requests.exceptions import RequestException
+from urllib3.exceptions import HTTPError, NameResolutionError
+
+from bodyshop.errors import UnreadableImageError
+from bodyshop.imaging import probe, sniff
+from collector.address import ForbiddenAddressError, host_of
+from collector.http import CONNECT_SECONDS, READ_SECONDS, Deadline, Watch
+from collector.permission import Answer, judge_headers
+
+CHUNK = 1 << 16
+MAX_REDIRECTS = 5
+RETRY_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""Answers that may be different tomorrow; every other 4xx/5xx is final."""
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_ENDINGS = {"jpg": b"\xff\xd9", "png": b"IEND", "gif": b"\x3b"}
+
+
+@dataclass(frozen=True)
+class Got:
+    """A finished download: the bytes lie fsynced in `part` and are a picture by their own header."""
+
+    part: Path
+    sha256: str
+    size: int
+    extension: str
+    facts: dict[str, Any]
+    url: str
+    status: int | None = None
+    etag: str = ""
+    content_type: str = ""
+    permission: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def area(self) -> int:
+        """Pixels, to tell which of several is the original."""
+        return int(self.facts["width"]) * int(self.facts["height"])
+
+
+@dataclass(frozen=True)
+class Moved:
+    """The server named another address; it is judged and queued like any other."""
+
+    url: str
+
+
+@dataclass(frozen=True)
+class Refused:
+    """This picture is not taken, today or tomorrow, and that is nobody's failure."""
+
+    reason: str
+    detail: str = ""
+    permission: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The request did not bring the picture; `retry` says whether another try may."""
+
+    error_class: str
+    detail: str = ""
+    retry: bool = False
+    status: int | None = None
+    retry_after: str | None = None
+    latency: float | None = None
+    challenge: bool = False
+
+
+Outcome = Got | Moved | Refused | Failed
+
+
+@dataclass(frozen=True)
+class DownloadLimits:
+    """The bounds of one request; see `collector.brands.Limits`."""
+
+    max_bytes: int
+    min_side: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Timed:
+    """An outcome with what the host gate wants to know."""
+
+    outcome: Outcome
+    status: int | None
+    latency: float | None
+
+
+def download(
+    session: requests.Session,
+    watch: Watch,
+    url: str,
+    folder: Path,
+    limits: DownloadLimits,
+    *,
+    page_url: str = "",
+    cookies: str = "",
+    override: bool = False,
+) -> Timed:
+    """Make one request and store what it brings.
+
+    Parameters
+    ----------
+    session : requests.Session
+        From `collector.http.guarded_session`.
+    watch : Watch
+        Keeps the deadline.
+    url : str
+        http or https.
+    folder : Path
+        Where the ``.part`` file goes; the same file system as the blobs.
+    limits : DownloadLimits
+        Bytes, pixels, seconds.
+    page_url : str
+        The page it stands on, for the Referer, cut as browsers cut it.
+    cookies : str
+        Cookie header, when the host asked for the page's cookies.
+    override : bool
+        Take the picture although its headers opt out; recorded.
+
+    Returns
+    -------
+    Timed
+        Every outcome is a value; only errors of this machine (a full disk) are raised.
+    """
+    if urlsplit(url).scheme not in {"http", "https"}:
+        return Timed(Refused("not_http", f"{url[:80]} is no http(s) address"), None, None)
+    headers = {}
+    if referer := referer_for(url, page_url):
+        headers["Referer"] = referer
+    if cookies:
+        headers["Cookie"] = cookies
+    deadline = Deadline(watch, limits.seconds)
+    started = time.monotonic()
+    try:
+        with deadline.active(), _open(session, url, headers, limits.seconds) as response:
+            latency = time.monotonic() - started
+            outcome = _judge(response, url, folder, limits, override)
+            return Timed(outcome, response.status_code, latency)
+    except ForbiddenAddressError as error:
+        return Timed(Refused("forbidden_address", error.message), None, None)
+    except (RequestException, HTTPError, UnicodeError) as error:
+        return Timed(_explained(error, deadline, limits), None, None)
+
+
+def fetch_small(
+    session: requests.Session,
+    watch: Watch,
+    url: str,
+    *,
+    max_bytes: int = 1 << 20,
+    seconds: float = 20.0,
+    params: Mapping[str, Any] | None = None,
+    accept: str = "*/*",
+) -> Answer:
+    """Fetch a small text (robots.txt, an API's JSON) through the same guard; follows no redirect."""
+    deadline = Deadline(watch, seconds)
+    try:
+        headers = {"Accept": accept}
+        with deadline.active(), _open(session, url, headers, seconds, params) as response:
+            body = bytearray()
+            while len(body) < max_bytes:
+                chunk = response.raw.read(min(CHUNK, max_bytes - len(body)), decode_content=False)
+                if not chunk:
+                    break
+                body += chunk
+            small = {name.lower(): value for name, value in response.headers.items()}
+            return Answer(response.status_code, body.decode("utf-8", "replace"), small)
+    except (ForbiddenAddressError, RequestException, HTTPError, UnicodeError) as error:
+        return Answer(None, f"{type(error).__name__}: {error}")
+
+
+def store_bytes(data: bytes, folder: Path, limits: DownloadLimits, *, url: str) -> Outcome:
+    """Take bytes that are here already (a canvas) through the same checks as a download."""
+    if len(data) > limits.max_bytes:
+        return Refused("too_many_bytes", f"{len(data)} bytes")
+    part = _new_part(folder)
+    with part.open("xb") as file:
+        file.write(data)
+        _durable(file)
+    sha256 = hashlib.sha256(data).hexdigest()
+    return _checked(part, data[:32], sha256, len(data), limits, url=url)
+
+
+def referer_for(url: str, page_url: str) -> str:
+    """Return the Referer a browser would send (strict-origin-when-cross-origin), or nothing."""
+    page, target = urlsplit(page_url), urlsplit(url)
+    if page.scheme not in {"http", "https"} or (page.scheme, target.scheme) == ("https", "http"):
+        return ""
+    if (page.scheme, page.netloc) == (target.scheme, target.netloc):
+        return _ascii(page._replace(fragment="").geturl())
+    return _ascii(f"{page.scheme}://{page.netloc}/")
+
+
+def _open(
+    session: requests.Session,
+    url: str,
+    headers: Mapping[str, str],
+    seconds: float,
+    params: Mapping[str, Any] | None = None,
+) -> requests.Response:
+    timeout = (min(CONNECT_SECONDS, seconds), min(READ_SECONDS, seconds))
+    return session.get(
+        url, headers=headers, params=params, timeout=timeout, stream=True, allow_redirects=False
+    )
+
+
+def _judge(
+    response: requests.Response, url: str, folder: Path, limits: DownloadLimits, override: bool
+) -> Outcome:
+    status, headers = response.status_code, response.headers
+    if status in _REDIRECTS and headers.get("location"):
+        return Moved(urljoin(url, headers["location"]))
+    if status != 200:
+        return Failed(
+            f"http_{status}",
+            response.reason or "",
+            retry=status in RETRY_STATUS,
+            status=status,
+            retry_after=headers.get("retry-after"),
+            challenge=headers.get("cf-mitigated", "") == "challenge",
+        )
+    permission = judge_headers(headers, override=override)
+    if not permission.allowed:
+        return Refused(permission.reason, "the answer's headers", permission.layers)
+    encoding = headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in {"", "identity"}:
+        return Refused("encoded", f"Content-Encoding {encoding}, though none was asked for")
+    declared = headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > limits.max_bytes:
+        return Refused("too_many_bytes", f"{declared} bytes declared")
+    return _receive(response, url, folder, limits, permission.layers)
+
+
+def _receive(
+    response: requests.Response,
+    url: str,
+    folder: Path,
+    limits: DownloadLimits,
+    layers: dict[str, Any],
+) -> Outcome:
+    """Stream the body to a ``.part`` file, hashing on the way; stop at the first bad sign."""
+    head = response.raw.read(CHUNK, decode_content=False)
+    if not head:
+        return Failed("empty", "0 bytes", retry=True)
+    if sniff(head) is None:
+        return Refused("not_a_picture", _described(head, response.headers.get("content-type", "")))
+    part = _new_part(folder)
+    hasher, size, chunk = hashlib.sha256(), 0, head
+    try:
+        with part.open("xb") as file:
+            while chunk:
+                size += len(chunk)
+                if size > limits.max_bytes:
+                    part.unlink()
+                    return Refused("too_many_bytes", f"more than {limits.max_bytes} bytes")
+                hasher.update(chunk)
+                file.write(chunk)
+                chunk = response.raw.read(CHUNK, decode_content=False)
+            _durable(file)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    outcome = _checked(part, head[:32], hasher.hexdigest(), size, limits, url=url)
+    if not isinstance(outcome, Got):
+        return outcome
+    return Got(
+        outcome.part, outcome.sha256, size, outcome.extension, outcome.facts, url,
+        status=response.status_code,
+        etag=response.headers.get("etag", ""),
+        content_type=response.headers.get("content-type", ""),
+        permission=layers,
+    )  # fmt: skip
+
+
+def _checked(
+    part: Path, head: bytes, sha256: str, size: int, limits: DownloadLimits, *, url: str
+) -> Outcome:
+    """Judge a finished file by its own bytes; it is removed unless it is taken."""
+    extension = sniff(head)
+    outcome: Outcome
+    if extension is None:
+        outcome = Refused("not_a_picture", _described(head, ""))
+    elif not _is_complete(part, extension, size):
+        outcome = Failed("truncated", "the picture ends too early", retry=True)
+    else:
+        try:
+            facts = probe(part)
+        except UnreadableImageError as error:
+            reason = "bomb" if "megapixels" in error.message else "unreadable"
+            outcome = Refused(reason, error.message.replace(str(part), host_of(url)))
+        else:
+            if min(facts["width"], facts["height"]) >= limits.min_side:
+                return Got(part, sha256, size, extension, facts, url)
+            outcome = Refused("below_min_side", f"{facts['width']} x {facts['height']} pixels")
+    part.unlink()
+    return outcome
+
+
+def _explained(error: Exception, deadline: Deadline, limits: DownloadLimits) -> Failed:
+    text = f"{type(error).__name__}: {error}"[:500]
+    if deadline.expired:
+        return Failed("deadline", f"not complete after {limits.seconds:g} s", retry=True)
+    chain: BaseException | None = error
+    while chain is not None:
+        if isinstance(chain, NameResolutionError):
+            return Failed("dns", text, retry=True)
+        chain = getattr(chain, "reason", None) or next(
+            (arg for arg in chain.args if isinstance(arg, BaseException)), None
+        )
+    if isinstance(error, requests.Timeout) or "timed out" in text:
+        return Failed("timeout", text, retry=True)
+    if isinstance(error, requests.exceptions.SSLError):
+        return Failed("tls", text)
+    if "IncompleteRead" in text:
+        return Failed("truncated", text, retry=True)
+    if isinstance(error, RequestsConnectionError | HTTPError):
+        return Failed("connection", text, retry=True)
+    return Failed("bad_answer", text)
+
+
+def _is_complete(part: Path, extension: str, size: int) -> bool:
+    """Look for the end mark of the format; a server that closes early declares no length."""
+    with part.open("rb") as file:
+        if extension == "webp":
+            header = file.read(12)
+            return size >= int.from_bytes(header[4:8], "little") + 8
+        mark = _ENDINGS.get(extension)
+        if mark is None:
+            return True
+        # Some cameras and editors append data of their own after the end mark.
+        file.seek(-min(size, 1 << 16), os.SEEK_END)
+        return mark in file.read()
+
+
+def _described(head: bytes, content_type: str) -> str:
+    start = head[:256].lstrip().lower()
+    what = "HTML" if start.startswith((b"<!doctype html", b"<html")) else repr(head[:12])
+    return f"{what}, sent as {content_type}" if content_type else what
+
+
+def _new_part(folder: Path) -> Path:
+    return folder / f"{uuid.uuid4().hex}.part"
+
+
+def _durable(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _ascii(text: str) -> str:
+    return text if text.isascii() else requests.utils.requote_uri(text)

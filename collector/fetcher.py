@@ -1,0 +1,355 @@
+"""The download workers: take a job when its host is ready, make one request, decide what follows."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+
+from bodyshop.catalog import BlobStore, now
+from collector.address import AddressGuard, host_of
+from collector.brands import Limits
+from collector.candidate import Candidate
+from collector.download import (
+    MAX_REDIRECTS,
+    DownloadLimits,
+    Failed,
+    Got,
+    Moved,
+    Outcome,
+    Refused,
+    Timed,
+    download,
+    fetch_small,
+)
+from collector.frontier import Frontier, Job
+from collector.hosts import MAX_RETRY_AFTER_S, HostGate, parse_retry_after
+from collector.http import Watch, guarded_session
+from collector.journal import Journal
+from collector.ladder import REWRITTEN, same_shape
+from collector.ledger import Settled
+from collector.permission import Answer, Robots
+
+LARGE_ENOUGH = 0.95
+"""Of the area the page itself showed; less means that this rung was no original."""
+
+MAX_BACKOFF_S = 120.0
+_FINAL = {"robots", "opt_out", "reserved", "content_signal", "forgotten"}
+"""A no that also covers the smaller versions of the same picture."""
+
+
+@dataclass
+class Cookies:
+    """Cookies the browser got, per host name; kept in memory only."""
+
+    _jar: dict[str, dict[str, str]] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def learn(self, cookies: list[dict[str, Any]]) -> None:
+        """Take over what Selenium's ``get_cookies`` returned."""
+        with self._lock:
+            for cookie in cookies:
+                domain = str(cookie.get("domain", "")).lstrip(".").lower()
+                self._jar.setdefault(domain, {})[str(cookie["name"])] = str(cookie["value"])
+
+    def header(self, url: str) -> str:
+        """Return the Cookie header for an address; empty when there is none (RFC 6265, 5.1.3)."""
+        host = (urlsplit(url).hostname or "").lower()
+        pairs: dict[str, str] = {}
+        with self._lock:
+            for domain, cookies in self._jar.items():
+                if domain and (host == domain or host.endswith("." + domain)):
+                    pairs |= cookies
+        return "; ".join(f"{name}={value}" for name, value in pairs.items())
+
+
+class Fetcher:
+    """The worker threads of a run; use as a context manager.
+
+    Parameters
+    ----------
+    report : callable
+        Called from worker threads with each `Settled` candidate.
+    crash : callable
+        Called with an error of this machine (a full disk): the run has to end.
+    forgotten_sha : set of str
+        Pictures erased on request, by sha256.
+    """
+
+    def __init__(
+        self,
+        *,
+        limits: Limits,
+        agent: str,
+        guard: AddressGuard,
+        gate: HostGate,
+        journal: Journal,
+        blobs: BlobStore,
+        report: Callable[[Settled], None],
+        crash: Callable[[BaseException], None],
+        forgotten_sha: set[str] | frozenset[str] = frozenset(),
+        workers: int = 16,
+        attempts: int = 3,
+        backoff_s: float = 2.0,
+    ) -> None:
+        self._limits, self._agent, self._guard, self._gate = limits, agent, guard, gate
+        self._journal, self._blobs = journal, blobs
+        self._report, self._crash = report, crash
+        self._forgotten = forgotten_sha
+        self._attempts, self._backoff_s = attempts, backoff_s
+        self._bounds = DownloadLimits(limits.max_bytes, limits.min_side, limits.request_seconds)
+        self._local = threading.local()
+        self._jitter = random.Random()
+        self.cookies = Cookies()
+        self.watch = Watch()
+        self.robots = Robots(self._polite_fetch, on_known=self._introduced)
+        self.frontier = Frontier(gate, on_broken=self._abandon)
+        self._threads = [
+            threading.Thread(target=self._work, name=f"download-{n}", daemon=True)
+            for n in range(workers)
+        ]
+
+    def __enter__(self) -> Fetcher:
+        self.watch.__enter__()
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.frontier.stop()
+        for thread in self._threads:
+            thread.join()
+        self.watch.__exit__()
+
+    def queue(self, candidate: Candidate) -> None:
+        """Put a candidate into the queue of its host."""
+        self.frontier.put(Job(candidate, candidate.url))
+
+    def small(self, url: str, params: Any = None) -> Answer:
+        """Make one small polite request in the calling thread; follows no redirect."""
+        return self._polite_fetch(url, params)
+
+    @property
+    def session(self) -> requests.Session:
+        """The calling thread's session."""
+        session = getattr(self._local, "session", None)
+        if session is None:
+            session = self._local.session = guarded_session(self._guard, self._agent)
+        return session
+
+    def _work(self) -> None:
+        try:
+            while (job := self.frontier.take()) is not None:
+                self._step(job)
+        except BaseException as error:  # noqa: BLE001 - handed to the driving thread, which raises it
+            self._crash(error)
+
+    def _step(self, job: Job) -> None:
+        host, timed, retry_after, challenge = job.host, None, None, False
+        try:
+            timed = self._ask(job)
+            if timed is not None and isinstance(timed.outcome, Failed):
+                retry_after = parse_retry_after(timed.outcome.retry_after)
+                challenge = timed.outcome.challenge
+        finally:
+            self._gate.finish(
+                host,
+                status=timed.status if timed else None,
+                latency=timed.latency if timed else None,
+                retry_after=retry_after,
+                challenge=challenge,
+            )
+            self.frontier.done(host)
+        if timed is None:
+            self.frontier.put(job)
+        else:
+            self._decide(job, timed.outcome)
+
+    def _ask(self, job: Job) -> Timed | None:
+        """Make the job's one request; None when the slot went into learning the host's rules."""
+        candidate = job.candidate
+        name = (urlsplit(job.url).hostname or "").lower()
+        hosts = {each.lower() for each in candidate.thumbnail_hosts}
+        if any(each in {name, job.host} or name.endswith("." + each) for each in hosts):
+            return Timed(Refused("thumbnail_host", f"{job.host} only serves previews"), None, None)
+        if not self.robots.known(job.url):
+            self.robots.judge(job.url)
+            return None
+        permission = self.robots.judge(job.url, override=candidate.override)
+        job.permission.update(permission.layers)
+        if not permission.allowed:
+            outcome: Outcome = Refused(permission.reason, "robots.txt and the like")
+            if permission.temporary:
+                outcome = Failed(permission.reason, f"robots.txt of {job.host} can't be read")
+            return Timed(outcome, None, None)
+        self._gate.sending(job.host)
+        return download(
+            self.session,
+            self.watch,
+            job.url,
+            self._journal.folder,
+            self._bounds,
+            page_url=candidate.page_url,
+            cookies=self.cookies.header(job.url) if job.with_cookies else "",
+            override=candidate.override,
+        )
+
+    def _decide(self, job: Job, outcome: Outcome) -> None:
+        if isinstance(outcome, Moved):
+            if job.hops >= MAX_REDIRECTS:
+                self._next_rung(job, Failed("redirect_loop", f"more than {MAX_REDIRECTS} redirects"))
+                return
+            if urlsplit(outcome.url).scheme not in {"http", "https"}:
+                self._next_rung(job, Refused("not_http", f"redirect to {outcome.url[:80]}"))
+                return
+            job.url, job.hops = outcome.url, job.hops + 1
+            self.frontier.put(job)
+        elif isinstance(outcome, Got):
+            self._weigh(job, outcome)
+        elif isinstance(outcome, Refused):
+            job.permission.update(outcome.permission)
+            if outcome.reason in _FINAL:
+                self._drop_best(job)
+                self._settle(job, outcome)
+            else:
+                self._next_rung(job, outcome)
+        else:
+            self._retry_or_next(job, outcome)
+
+    def _retry_or_next(self, job: Job, failed: Failed) -> None:
+        if failed.status in {401, 403} and not job.with_cookies and self.cookies.header(job.url):
+            job.with_cookies = True
+            self.frontier.put(job)
+            return
+        job.attempts += 1
+        # A host that asks for patience says nothing about the picture: the breaker bounds those.
+        allowed = self._attempts * (2 if failed.status in {429, 503} else 1)
+        if failed.retry and job.attempts < allowed:
+            wait = min(self._backoff_s * 2 ** (job.attempts - 1), MAX_BACKOFF_S)
+            wait *= self._jitter.uniform(0.5, 1.5)
+            asked = parse_retry_after(failed.retry_after)
+            if asked is not None:
+                wait = max(wait, min(asked, MAX_RETRY_AFTER_S))
+            self.frontier.put(job, delay=wait)
+        else:
+            self._next_rung(job, failed)
+
+    def _weigh(self, job: Job, got: Got) -> None:
+        """Keep the larger of what there is, and go on while the page showed a larger one."""
+        candidate, rung = job.candidate, job.candidate.ladder[job.rung]
+        size = (got.facts["width"], got.facts["height"])
+        shown = candidate.shown
+        if rung.name == REWRITTEN and shown is not None and not same_shape(size, shown):
+            got.part.unlink()
+            self._next_rung(job, Refused("other_picture", "the rewritten address shows another shape"))
+            return
+        if job.best is None or got.area > job.best.area:
+            self._drop_best(job)
+            job.best, job.best_rung = got, rung.name
+        else:
+            got.part.unlink()
+        if shown is not None and job.best.area < LARGE_ENOUGH * shown[0] * shown[1]:
+            self._next_rung(job, None)
+        else:
+            self._settle(job, job.best)
+
+    def _next_rung(self, job: Job, outcome: Refused | Failed | None) -> None:
+        if outcome is not None:
+            reason = outcome.reason if isinstance(outcome, Refused) else outcome.error_class
+            job.notes.append(f"{job.candidate.ladder[job.rung].name}: {reason} {outcome.detail}")
+        if job.rung + 1 < len(job.candidate.ladder):
+            job.rung += 1
+            job.url = job.candidate.ladder[job.rung].url
+            job.hops = 0
+            job.attempts = 0
+            job.worst = job.worst or outcome
+            self.frontier.put(job)
+        elif job.best is not None:
+            self._settle(job, job.best)
+        else:
+            self._settle(job, self._reason(job, outcome))
+
+    @staticmethod
+    def _reason(job: Job, last: Refused | Failed | None) -> Refused | Failed:
+        """Choose what to report of several rungs: a failure may be retried, so it counts most."""
+        reasons = [each for each in (job.worst, last) if each is not None]
+        failures = [each for each in reasons if isinstance(each, Failed)]
+        rewritten = job.candidate.ladder[0].name == REWRITTEN and len(reasons) > 1
+        return reasons[-1] if rewritten else (failures or reasons)[0]
+
+    def _settle(self, job: Job, outcome: Got | Refused | Failed) -> None:
+        candidate, notes = job.candidate, "; ".join(job.notes)
+        permission = dict(job.permission)
+        if isinstance(outcome, Got) and outcome.sha256 in self._forgotten:
+            self._drop_best(job)
+            outcome = Refused("forgotten", "this picture was erased on request")
+        if isinstance(outcome, Got):
+            entry = entry_of(candidate, outcome, job.best_rung, permission)
+            self._journal.promise(entry)
+            self._blobs.adopt(outcome.part, outcome.sha256, outcome.extension)
+            self._report(Settled(candidate, "done", attempts=job.attempts + 1, entry=entry))
+            return
+        state = "refused" if isinstance(outcome, Refused) else "failed"
+        reason = outcome.reason if isinstance(outcome, Refused) else outcome.error_class
+        self._report(
+            Settled(
+                candidate, state, reason, notes or outcome.detail, job.attempts,
+                permission=permission,
+            )
+        )  # fmt: skip
+
+    def _drop_best(self, job: Job) -> None:
+        if job.best is not None:
+            job.best.part.unlink(missing_ok=True)
+            job.best = None
+
+    def _abandon(self, job: Job, reason: str) -> None:
+        if job.best is not None:
+            self._settle(job, job.best)
+        else:
+            self._settle(job, Failed("host_left_alone", f"{job.host}: {reason}"))
+
+    def _introduced(self, host: str, crawl_delay: float | None) -> None:
+        self._gate.introduce(host, crawl_delay=crawl_delay)
+        self.frontier.done(host)
+
+    def _polite_fetch(self, url: str, params: Any = None) -> Answer:
+        """Wait until the host may be asked, ask, and tell the gate how it went."""
+        host = host_of(url)
+        while True:
+            ready = self._gate.ready_at(host)
+            if ready is None:
+                return Answer(None, f"{host} is left alone: {self._gate.broken(host)}")
+            wait = ready - time.monotonic()
+            if wait <= 0:
+                break
+            time.sleep(min(wait, 1.0))
+        self._gate.sending(host)
+        started = time.monotonic()
+        answer = fetch_small(self.session, self.watch, url, params=params)
+        self._gate.finish(
+            host,
+            status=answer.status,
+            latency=time.monotonic() - started,
+            retry_after=parse_retry_after(answer.headers.get("retry-after")),
+            held=False,
+        )
+        return answer
+
+
+def entry_of(
+    candidate: Candidate, got: Got, rung: str, permission: dict[str, Any]
+) -> dict[str, Any]:
+    """Return what the journal and the ledger keep of a finished download."""
+    return {
+        "key": candidate.key, "part": got.part.name, "sha256": got.sha256, "size": got.size,
+        "extension": got.extension, "facts": got.facts, "url": got.url, "status": got.status,
+        "etag": got.etag, "content_type": got.content_type,
+        "permission": permission | got.permission, "rung": rung, "at": now(),
+    }  # fmt: skip

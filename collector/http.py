@@ -1,0 +1,193 @@
+"""`requests` sessions that only reach judged addresses and never outlive their deadline."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+
+from collector.address import AddressGuard
+
+CONNECT_SECONDS = 10.0
+READ_SECONDS = 20.0
+
+
+def user_agent(contact: str) -> str:
+    """Return the honest User-Agent: what this is, which version, and whom to write to."""
+    from bodyshop import __version__
+
+    return f"bodyshop/{__version__} (+{contact})"
+
+
+def guarded_session(
+    guard: AddressGuard, agent: str, *, pool_hosts: int = 16, pool_size: int = 4
+) -> requests.Session:
+    """Return a session for one thread.
+
+    It asks for unencoded bytes, follows no redirect by itself, ignores proxies of the environment
+    (a proxy would resolve names again, past the guard) and retries nothing: waiting is the
+    scheduler's business.
+    """
+    session = requests.Session()
+    session.trust_env = False
+    session.headers.clear()
+    session.headers.update(
+        {"User-Agent": agent, "Accept": "image/*,*/*;q=0.5", "Accept-Encoding": "identity"}
+    )
+    adapter = _GuardedAdapter(guard, pool_connections=pool_hosts, pool_maxsize=pool_size)
+    session.mount("http://", adapter)
+    session.mount("https://", adapter)
+    return session
+
+
+class Deadline:
+    """Ends a thread's request at a fixed time by shutting its socket, whatever it waits for.
+
+    A timeout of `requests` starts anew with every byte; a server that sends one a second is never
+    late for it.
+    """
+
+    _threads = threading.local()
+
+    def __init__(self, watch: Watch, seconds: float) -> None:
+        self._watch = watch
+        self._at = time.monotonic() + seconds
+        self._sockets: list[socket.socket] = []
+        self.expired = False
+        self._over = False
+
+    @classmethod
+    def current(cls) -> Deadline | None:
+        """Return the deadline of the calling thread's request."""
+        return getattr(cls._threads, "deadline", None)
+
+    @contextmanager
+    def active(self) -> Iterator[Deadline]:
+        """Make this the calling thread's deadline for the block."""
+        Deadline._threads.deadline = self
+        self._watch.add(self._at, self)
+        try:
+            yield self
+        finally:
+            self._over = True
+            self._sockets.clear()
+            Deadline._threads.deadline = None
+
+    def guard(self, connection: socket.socket) -> None:
+        """Shut this socket too when time is up."""
+        self._sockets.append(connection)
+
+    def expire(self) -> None:
+        """Called by the watch: end the request unless it is over."""
+        if self._over:
+            return
+        self.expired = True
+        for connection in list(self._sockets):
+            # The request may have closed it in this very moment: then there is nothing to end.
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                continue
+
+
+class Watch:
+    """One thread that keeps everybody's deadlines; use as a context manager."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int, Deadline]] = []
+        self._count = itertools.count()
+        self._changed = threading.Condition()
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="deadlines", daemon=True)
+
+    def __enter__(self) -> Watch:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        self._thread.join()
+
+    def add(self, at: float, deadline: Deadline) -> None:
+        """Have `deadline` expire at `at` on the monotonic clock."""
+        with self._changed:
+            heapq.heappush(self._heap, (at, next(self._count), deadline))
+            if self._heap[0][2] is deadline:
+                self._changed.notify()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                if self._closed:
+                    return
+                if not self._heap:
+                    self._changed.wait()
+                    continue
+                wait = self._heap[0][0] - time.monotonic()
+                if wait > 0:
+                    self._changed.wait(wait)
+                    continue
+                _, _, deadline = heapq.heappop(self._heap)
+            deadline.expire()
+
+
+class _Guarded:
+    """What both kinds of connection do differently: connect through the guard, tell the deadline."""
+
+    guard: AddressGuard
+    host: str
+    port: int
+    timeout: Any
+    sock: socket.socket | None
+    _dns_host: str
+
+    def _new_conn(self) -> socket.socket:
+        timeout = self.timeout if isinstance(self.timeout, int | float) else CONNECT_SECONDS
+        try:
+            connection = self.guard.connect(self._dns_host, self.port, timeout)
+        except socket.gaierror as error:
+            raise NameResolutionError(self.host, self, error) from error  # type: ignore[arg-type]
+        except TimeoutError as error:
+            raise ConnectTimeoutError(self, f"{self.host} did not answer in {timeout} s") from error
+        except OSError as error:
+            raise NewConnectionError(self, f"{self.host}: {error}") from error  # type: ignore[arg-type]
+        if (deadline := Deadline.current()) is not None:
+            deadline.guard(connection)
+        return connection
+
+    def request(self, *args: Any, **options: Any) -> None:
+        super().request(*args, **options)  # type: ignore[misc]
+        if (deadline := Deadline.current()) is not None and self.sock is not None:
+            deadline.guard(self.sock)
+
+
+class _GuardedAdapter(HTTPAdapter):
+    def __init__(self, guard: AddressGuard, **options: Any) -> None:
+        self._guard = guard
+        super().__init__(**options)
+
+    def init_poolmanager(
+        self, connections: int, maxsize: int, block: bool = False, **options: Any
+    ) -> None:
+        bound = {"guard": self._guard}
+        plain = type("GuardedHTTPConnection", (_Guarded, HTTPConnection), bound)
+        secure = type("GuardedHTTPSConnection", (_Guarded, HTTPSConnection), bound)
+        manager = PoolManager(num_pools=connections, maxsize=maxsize, block=block, **options)
+        manager.pool_classes_by_scheme = {
+            "http": type("GuardedHTTPPool", (HTTPConnectionPool,), {"ConnectionCls": plain}),
+            "https": type("GuardedHTTPSPool", (HTTPSConnectionPool,), {"ConnectionCls": secure}),
+        }
+        self.poolmanager = manager

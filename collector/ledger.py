@@ -1,0 +1,280 @@
+"""The crawl's ledger in the catalog: what was found, what became of it, and what is left to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from sqlalchemy import Connection, func, select, update
+from sqlalchemy.dialects.sqlite import insert
+
+from bodyshop import __version__
+from bodyshop.catalog import Blob, Catalog, add_labels, now, register_image, schema
+from bodyshop.workspace import Workspace
+from collector.address import host_of
+from collector.candidate import Candidate, Task, digest, url_key
+
+TOOL = f"bodyshop {__version__}"
+TEMPORARY = ("over_limit", "robots_unreachable", "host_left_alone")
+"""Outcomes of the run, not of the picture: the next run looks again."""
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What became of a candidate, for the ledger."""
+
+    candidate: Candidate
+    state: str
+    error_class: str = ""
+    error: str = ""
+    attempts: int = 0
+    entry: dict[str, Any] | None = None
+    permission: dict[str, Any] | None = None
+
+
+class Ledger:
+    """Reads and writes `pages`, `candidates` and `sightings`; only the driving thread may use it."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._catalog: Catalog = workspace.catalog
+        self._blobs = workspace.blobs
+
+    def open_tasks(self, tasks: Sequence[Task], *, refresh: bool = False) -> list[Task]:
+        """Enter tasks and return those still to be done; a failed one is never marked as done."""
+        pages = schema.pages
+        rows = [
+            {
+                "key": task.key, "source": task.source, "url": task.url, "brand": task.brand,
+                "model": task.model, "query": task.query, "state": "queued", "found": 0,
+            }
+            for task in {task.key: task for task in tasks}.values()
+        ]  # fmt: skip
+        if not rows:
+            return []
+        with self._catalog.begin() as connection:
+            connection.execute(insert(pages).on_conflict_do_nothing(), rows)
+            done = set(connection.execute(select(pages.c.key).where(pages.c.state == "done")).scalars())
+        return [task for task in tasks if refresh or task.key not in done]
+
+    def last_found(self, task: Task) -> int:
+        """Return how much this task brought when it last succeeded; 0 when it never did."""
+        query = select(schema.pages.c.found).where(schema.pages.c.key == task.key)
+        with self._catalog.read() as connection:
+            return int(connection.execute(query).scalar_one_or_none() or 0)
+
+    def close_task(
+        self, task: Task, state: str, *, found: int | None = None, error_class: str = "",
+        error: str = "", recipe_version: str = "",
+    ) -> None:  # fmt: skip
+        """Note how a task ended; `found` None keeps what an earlier run found."""
+        values: dict[str, Any] = {
+            "state": state, "error_class": error_class or None, "error": error[:2000] or None,
+            "recipe_version": recipe_version or None, "visited_at": now(),
+        }  # fmt: skip
+        if found is not None:
+            values["found"] = found
+        with self._catalog.begin() as connection:
+            connection.execute(
+                update(schema.pages).where(schema.pages.c.key == task.key).values(values)
+            )
+
+    def enter(self, task: Task, candidates: Sequence[Candidate]) -> list[Candidate]:
+        """Enter candidates and return those the ledger did not have."""
+        with self._catalog.begin() as connection:
+            return self.enter_in(connection, task, candidates)
+
+    def enter_in(
+        self, connection: Connection, task: Task, candidates: Sequence[Candidate]
+    ) -> list[Candidate]:
+        """Do as `enter` inside a transaction."""
+        table, new = schema.candidates, []
+        for candidate in {each.key: each for each in candidates}.values():
+            row = {
+                "key": candidate.key, "page_key": task.key, "url": candidate.url,
+                "host": host_of(candidate.url), "brand": candidate.brand, "model": candidate.model,
+                "source": candidate.source, "details": candidate.as_dict(), "state": "queued",
+                "attempts": 0, "updated_at": now(),
+            }  # fmt: skip
+            if connection.execute(insert(table).values(row).on_conflict_do_nothing()).rowcount:
+                new.append(candidate)
+        return new
+
+    def queued(self) -> list[Candidate]:
+        """Return what an earlier run left: queued, or turned away for a reason of that run."""
+        table = schema.candidates
+        query = (
+            select(table.c.details)
+            .where((table.c.state == "queued") | table.c.error_class.in_(TEMPORARY))
+            .order_by(table.c.updated_at, table.c.key)
+        )
+        with self._catalog.read() as connection:
+            return [Candidate.from_dict(each) for each in connection.execute(query).scalars()]
+
+    def requeue_failed(self, error_class: str | None = None) -> int:
+        """Queue failed candidates again, all or those of one class; return how many."""
+        table = schema.candidates
+        statement = update(table).where(table.c.state == "failed")
+        if error_class:
+            statement = statement.where(table.c.error_class == error_class)
+        values = {"state": "queued", "error_class": None, "error": None, "attempts": 0}
+        with self._catalog.begin() as connection:
+            return int(connection.execute(statement.values(values)).rowcount)
+
+    def failed_classes(self) -> dict[str, int]:
+        """Return error class -> number of failed candidates."""
+        table = schema.candidates
+        query = (
+            select(table.c.error_class, func.count())
+            .where(table.c.state == "failed")
+            .group_by(table.c.error_class)
+        )
+        with self._catalog.read() as connection:
+            return {str(name): int(count) for name, count in connection.execute(query)}
+
+    def have(self) -> dict[str, dict[str, Any]]:
+        """Return `url_key` -> facts of what was downloaded from it, so that no address is asked twice."""
+        c, s = schema.candidates.c, schema.sightings.c
+        query = select(
+            c.url, s.url, s.sha256, s.final_url, s.status, s.etag, s.content_type, s.full_size_rung,
+            s.permission, schema.images.c.extension, schema.images.c.bytes,
+        ).select_from(
+            schema.candidates.join(schema.sightings, (s.sha256 == c.sha256) & (s.url == c.url))
+            .join(schema.images, schema.images.c.sha256 == s.sha256)
+        ).where(c.state.in_(("done", "duplicate")), s.capture == "bytes")  # fmt: skip
+        found: dict[str, dict[str, Any]] = {}
+        with self._catalog.read() as connection:
+            for row in connection.execute(query):
+                found[url_key(row[0])] = {
+                    "sha256": row[2], "url": row[3], "status": row[4], "etag": row[5],
+                    "content_type": row[6], "rung": row[7], "permission": row[8] or {},
+                    "extension": row[9], "size": row[10], "facts": None, "at": now(),
+                }  # fmt: skip
+        return found
+
+    def taken(self) -> dict[tuple[str, str], int]:
+        """Return (brand, model) -> pictures downloaded so far."""
+        c = schema.candidates.c
+        query = (
+            select(c.brand, c.model, func.count()).where(c.state == "done").group_by(c.brand, c.model)
+        )
+        with self._catalog.read() as connection:
+            return {(brand, model): count for brand, model, count in connection.execute(query)}
+
+    def settle(self, settled: Iterable[Settled]) -> dict[str, str]:
+        """Write outcomes in one transaction; return candidate key -> the state written.
+
+        A download whose bytes the catalog has already becomes ``duplicate``: a sighting, no new picture.
+        """
+        with self._catalog.begin() as connection:
+            return {each.candidate.key: self.settle_in(connection, each) for each in settled}
+
+    def settle_in(self, connection: Connection, settled: Settled) -> str:
+        """Do as `settle` for one outcome inside a transaction."""
+        table, candidate, state = schema.candidates, settled.candidate, settled.state
+        values: dict[str, Any] = {
+            "error_class": settled.error_class or None, "error": settled.error[:2000] or None,
+            "attempts": settled.attempts, "updated_at": now(),
+        }  # fmt: skip
+        if settled.permission:
+            # A refusal leaves no sighting: its reasons are kept with the candidate.
+            details = candidate.as_dict()
+            details["permission"] = candidate.permission | settled.permission
+            values["details"] = details
+        if settled.entry is not None:
+            state = self._bring_in(connection, candidate, settled.entry)
+            values["sha256"] = settled.entry["sha256"]
+        connection.execute(
+            update(table).where(table.c.key == candidate.key).values(values | {"state": state})
+        )
+        return state
+
+    def ingest(self, entries: Iterable[dict[str, Any]]) -> int:
+        """Bring in what a killed run had finished; return how many were new to the ledger."""
+        table, count = schema.candidates, 0
+        with self._catalog.begin() as connection:
+            for entry in entries:
+                row = connection.execute(
+                    select(table.c.details, table.c.state).where(table.c.key == entry["key"])
+                ).first()
+                if row is None or row.state in {"done", "duplicate"}:
+                    continue
+                candidate = Candidate.from_dict(row.details)
+                self.settle_in(connection, Settled(candidate, "done", attempts=1, entry=entry))
+                count += 1
+        return count
+
+    def tombstones(self) -> dict[str, set[str]]:
+        """Return kind (``sha256``, ``url``, ``host``) -> what was erased on request."""
+        found: dict[str, set[str]] = {"sha256": set(), "url": set(), "host": set()}
+        with self._catalog.read() as connection:
+            for kind, value in connection.execute(
+                select(schema.tombstones.c.kind, schema.tombstones.c.value)
+            ):
+                found[kind].add(url_key(value) if kind == "url" else value.lower())
+        return found
+
+    def _bring_in(self, connection: Connection, candidate: Candidate, entry: dict[str, Any]) -> str:
+        path = self._blobs.path(entry["sha256"], entry["extension"])
+        new = False
+        if entry["facts"] is not None:
+            blob = Blob(entry["sha256"], path, entry["size"], new=True)
+            new = register_image(
+                connection, blob, extension=entry["extension"], facts=entry["facts"]
+            )
+        row = sighting_row(candidate, entry)
+        self._catalog.upsert(schema.sightings, [row], connection=connection)
+        labels = [
+            (entry["sha256"], "brand", candidate.brand, "query", candidate.source),
+            (entry["sha256"], "model", f"{candidate.brand} {candidate.model}", "query", candidate.source),
+        ]  # fmt: skip
+        if candidate.label:
+            labels.append((entry["sha256"], "damage", candidate.label, "query", candidate.source))
+        add_labels(self._catalog, labels, connection=connection)
+        return "done" if new else "duplicate"
+
+
+def sighting_row(candidate: Candidate, entry: dict[str, Any]) -> dict[str, Any]:
+    """Return the row of `sightings` for a candidate and what was downloaded for it."""
+    return {
+        "key": digest(candidate.key, entry["sha256"]),
+        "sha256": entry["sha256"],
+        "url": candidate.url,
+        "final_url": entry["url"],
+        "page_url": candidate.page_url or None,
+        "page_title": candidate.page_title or None,
+        "alt": candidate.alt or None,
+        "caption": candidate.caption or None,
+        "file": None,
+        "source": candidate.source,
+        "brand": candidate.brand,
+        "model": candidate.model,
+        "query": candidate.query,
+        "rank": candidate.rank,
+        "spin_group": candidate.spin_group,
+        "frame": candidate.frame,
+        "angle_deg": candidate.angle_deg,
+        "capture": candidate.capture,
+        "full_size_rung": entry["rung"],
+        "status": entry["status"],
+        "etag": entry["etag"] or None,
+        "content_type": entry["content_type"] or None,
+        "licence": candidate.licence or None,
+        "author": candidate.author or None,
+        "permission": candidate.permission | (entry["permission"] or {}),
+        "given_split": None,
+        "fetched_at": entry["at"],
+        "tool_version": TOOL,
+        "recipe_version": candidate.recipe_version or None,
+    }
+
+
+def forgotten(stones: dict[str, set[str]], candidate: Candidate) -> str:
+    """Return which tombstone covers a candidate, or nothing."""
+    for address in [rung.url for rung in candidate.ladder] + [candidate.page_url]:
+        if url_key(address) in stones["url"]:
+            return "url"
+        if {host_of(address), (urlsplit(address).hostname or "").lower()} & stones["host"]:
+            return "host"
+    return ""

@@ -1,0 +1,121 @@
+"""What a source is, and what it gets to work with.
+
+A new source is one small module with a class like `Source`, and one line in `collector.sources`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from bodyshop.errors import BodyshopError
+from collector.brands import Brand, Brands, Limits, Model
+from collector.candidate import Find, Task
+from collector.permission import Answer, Permission
+
+if TYPE_CHECKING:
+    from collector.browser import Browser
+
+
+class Source(Protocol):
+    """Finds pictures; downloads none."""
+
+    needs_browser: bool
+
+    def tasks(self, brand: Brand, model: Model) -> Iterable[Task]:
+        """List the units of work for one model; each is resumed, retried and reported by itself."""
+
+    def discover(self, task: Task, tools: Tools) -> Iterator[list[Find]]:
+        """Yield finds, a batch at a time, as they come.
+
+        Raises
+        ------
+        RefusedPageError
+            The page must not be used.
+        ChallengeError
+            The page asks for a proof of humanity; its host is left alone.
+        BodyshopError
+            Anything else that ended the work.
+        """
+
+
+class RefusedPageError(BodyshopError):
+    """robots.txt or the page itself says no; `permission` has every layer's word."""
+
+    def __init__(self, message: str, permission: Permission) -> None:
+        super().__init__(message, hint="an override is per source: robots: override in brands.yaml")
+        self.permission = permission
+
+
+class ChallengeError(BodyshopError):
+    """A captcha or "checking your browser" page: the host is left alone, nothing is evaded."""
+
+
+class HostBrokenError(BodyshopError):
+    """The host refused too often and is left alone for the rest of this run."""
+
+
+@dataclass
+class OpenedPage:
+    """A page the browser has open, with what it may be used for."""
+
+    url: str
+    status: int
+    permission: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Tools:
+    """What a source may use for one task.
+
+    Parameters
+    ----------
+    limits : Limits
+        Of the brands.yaml.
+    open_page : callable
+        ``(url, override) -> OpenedPage``: waits for the host, asks robots.txt, opens the page in the
+        browser, judges status, headers, meta tags and challenge signs.
+    fetch : callable
+        ``(url, params, override) -> Answer``: a small polite request with no browser, through the same
+        guard and the same robots.txt.
+    log : callable
+        Says something that a person should read.
+    """
+
+    limits: Limits
+    open_page: Callable[[str, bool], OpenedPage]
+    fetch: Callable[[str, Mapping[str, Any] | None, bool], Answer]
+    log: Callable[[str], None]
+    stopping: Callable[[], bool]
+    current_browser: Callable[[], Browser]
+
+    @property
+    def browser(self) -> Browser:
+        """The browser of this thread."""
+        return self.current_browser()
+
+    def fetch_json(self, url: str, params: Mapping[str, Any], *, override: bool = False) -> Any:
+        """Fetch and parse JSON.
+
+        Raises
+        ------
+        BodyshopError
+            No answer, an error status, or no JSON.
+        """
+        answer = self.fetch(url, params, override)
+        if answer.status != 200:
+            what = answer.text if answer.status is None else f"HTTP {answer.status}"
+            raise BodyshopError(f"{url} gave no result: {what[:300]}")
+        try:
+            return json.loads(answer.text)
+        except ValueError as error:
+            raise BodyshopError(f"{url} sent no JSON: {answer.text[:100]!r}") from error
+
+
+def sources_for(brands: Brands) -> dict[str, Source]:
+    """Return the sources that a brands.yaml switches on, by name."""
+    from collector.sources import build
+
+    return build(brands)

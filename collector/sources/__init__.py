@@ -1,0 +1,26 @@
+"""The sources; a new one is a module here and a line in `build`."""
+
+from __future__ import annotations
+
+from collector.brands import Brands
+from collector.recipe import recipes_for
+from collector.source import Source
+
+
+def build(brands: Brands) -> dict[str, Source]:
+    """Return the sources that a brands.yaml switches on, by the name in the catalog."""
+    from collector.sources.pages import PageSource
+    from collector.sources.search import SearchPageSource, check_names
+    from collector.sources.urls import UrlListSource
+
+    on = brands.sources
+    found: dict[str, Source] = {}
+    if on.pages.enabled:
+        found["pages"] = PageSource(brands)
+    if on.urls.enabled:
+        found["urls"] = UrlListSource(brands)
+    recipes = recipes_for(on.search.engines, brands.recipes)
+    check_names(recipes)
+    for recipe in recipes:
+        found[recipe.source] = SearchPageSource(recipe, brands)
+    return found

@@ -1,0 +1,138 @@
+"""Brand pages: every picture a page shows, by its element, its styles, its metadata and its requests."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+from urllib.parse import urljoin
+
+from collector.brands import Brand, Brands, Model
+from collector.candidate import Find, Rung, Task, url_key
+from collector.ladder import Shown, pictures_of, with_rewrites
+from collector.source import OpenedPage, Tools
+
+NAME = "pages"
+SCROLL_STEP = 0.7  # of the window's height
+SETTLE_MS = 1500
+QUIET_ROUNDS = 2
+
+
+class PageSource:
+    """The pages listed under ``pages`` of a model."""
+
+    needs_browser = True
+
+    def __init__(self, brands: Brands) -> None:
+        self._override = brands.sources.pages.robots == "override"
+
+    def tasks(self, brand: Brand, model: Model) -> Iterable[Task]:
+        """One task per page."""
+        for page in model.pages:
+            label = page.label or model.label or brand.label
+            yield Task(NAME, page.url, brand.name, model.name, label)
+
+    def discover(self, task: Task, tools: Tools) -> Iterator[list[Find]]:
+        """Open, scroll to the end, collect, and add what the browser asked for besides."""
+        page = tools.open_page(task.url, self._override)
+        limits = tools.limits
+        tools.browser.await_("T.consent([])")
+        tools.browser.await_(
+            "T.scroll(given[0])",
+            {
+                "step": SCROLL_STEP, "settle": SETTLE_MS, "quietRounds": QUIET_ROUNDS,
+                "seconds": limits.page_seconds, "maxItems": limits.page_items,
+            },
+        )  # fmt: skip
+        content = tools.browser.await_("T.collect(given[0])", limits.page_items)
+        yield self._finds(task, page, content, tools)
+
+    def _finds(
+        self, task: Task, page: OpenedPage, content: dict[str, Any], tools: Tools
+    ) -> list[Find]:
+        pictures = pictures_of(content["items"])
+        licences: dict[str, str] = {}
+        for url, licence in json_ld_images(content["ld"], page.url):
+            licences[url_key(url)] = licence
+            pictures = _joined(pictures, url, "json_ld")
+        claimed = set().union(*(picture.claimed for picture in pictures)) if pictures else set()
+        for seen in tools.browser.seen():
+            if seen.is_image and seen.status == 200 and url_key(seen.url) not in claimed:
+                claimed.add(url_key(seen.url))
+                rung = Rung("network", seen.url)
+                pictures.append(Shown([rung], {url_key(seen.url)}, kind="network"))
+        finds = []
+        for picture in pictures:
+            if picture.is_small(tools.limits.min_side):
+                continue
+            licence = next((licences[key] for key in picture.claimed if licences.get(key)), "")
+            finds.append(
+                Find(
+                    task.candidate(
+                        with_rewrites(picture.rungs),
+                        page_url=page.url,
+                        page_title=content["title"],
+                        rank=len(finds) + 1,
+                        alt=picture.alt,
+                        caption=picture.caption,
+                        shown=picture.shown,
+                        licence=licence or content["licence"],
+                        permission=page.permission,
+                        override=self._override,
+                    )
+                )
+            )
+        return finds[: tools.limits.page_items]
+
+
+def json_ld_images(blocks: Iterable[str], base: str) -> list[tuple[str, str]]:
+    """Return (address, licence) of the pictures named by a page's JSON-LD blocks.
+
+    Parameters
+    ----------
+    blocks : iterable of str
+        Contents of ``<script type="application/ld+json">``; what is no JSON is passed over, as search
+        engines do.
+    base : str
+        The page's address.
+    """
+    found: dict[str, str] = {}
+    for block in blocks:
+        try:
+            data = json.loads(block)
+        except ValueError:
+            continue
+        for url, licence in _images_in(data):
+            absolute = urljoin(base, url)
+            if absolute.startswith(("http://", "https://")):
+                found.setdefault(absolute, licence)
+    return list(found.items())
+
+
+def _images_in(node: Any, licence: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(node, list):
+        for each in node:
+            yield from _images_in(each, licence)
+    elif isinstance(node, dict):
+        own = node.get("license") or licence
+        own = own.get("@id", "") if isinstance(own, dict) else str(own)
+        if "ImageObject" in str(node.get("@type", "")):
+            for key in ("contentUrl", "url"):
+                if isinstance(node.get(key), str):
+                    yield node[key], own
+                    break
+        for key, value in node.items():
+            if key in {"image", "images", "photo", "photos"} and isinstance(value, str | list):
+                for each in value if isinstance(value, list) else [value]:
+                    if isinstance(each, str):
+                        yield each, own
+            if isinstance(value, dict | list):
+                yield from _images_in(value, own)
+
+
+def _joined(pictures: list[Shown], url: str, name: str) -> list[Shown]:
+    """Add an address the page only mentions, unless a picture of the page already has it."""
+    key = url_key(url)
+    if any(key in picture.claimed for picture in pictures):
+        return pictures
+    return [*pictures, Shown([Rung(name, url)], {key}, kind=name)]

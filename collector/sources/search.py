@@ -1,0 +1,110 @@
+"""Image searches, driven by a recipe: grow the list, click through to full size, never take a preview."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+from urllib.parse import quote
+
+from bodyshop.errors import BodyshopError
+from collector.address import host_of
+from collector.brands import Brand, Brands, Model
+from collector.candidate import Find, Rung, Task
+from collector.ladder import with_rewrites
+from collector.recipe import Recipe
+from collector.source import ChallengeError, OpenedPage, Tools
+
+SLICE_SECONDS = 6.0
+"""One call into the page does this much, so that downloads start while the list still grows."""
+
+
+class SearchPageSource:
+    """The queries of a model, asked of one engine."""
+
+    needs_browser = True
+
+    def __init__(self, recipe: Recipe, brands: Brands) -> None:
+        self.recipe = recipe
+        self._override = brands.sources.search.robots == "override"
+
+    def tasks(self, brand: Brand, model: Model) -> Iterable[Task]:
+        """One task per query."""
+        for query in model.queries:
+            label = query.label or model.label or brand.label
+            url = self.recipe.url.replace("{query}", quote(query.text, safe=""))
+            yield Task(self.recipe.source, url, brand.name, model.name, label, query.text)
+
+    def discover(self, task: Task, tools: Tools) -> Iterator[list[Find]]:
+        """Yield the full-size addresses of the results, rank by rank."""
+        recipe, limits = self.recipe, tools.limits
+        page = tools.open_page(task.url, self._override)
+        self._refuse_challenge(tools, page)
+        browser = tools.browser
+        browser.await_("T.consent(given[0])", list(recipe.consent))
+        ready = [*recipe.page_wait, *recipe.result]
+        if not browser.await_("T.waitFor(() => !!T.first(given[0]), given[1])", ready, recipe.page_ms):
+            self._refuse_challenge(tools, page)
+            return
+        state: dict[str, Any] = {
+            "rank": 0, "rounds": 0, "still": 0, "missed": 0, "max": limits.page_items,
+            "seconds": min(SLICE_SECONDS, limits.page_seconds),
+        }  # fmt: skip
+        known = recipe.model_dump(mode="json")
+        slices = max(1, round(limits.page_seconds / state["seconds"]))
+        for _ in range(slices):
+            answer = browser.await_("T.search(given[0], given[1])", known, state)
+            yield [self._find(task, page, found) for found in answer["found"]]
+            state |= {key: answer[key] for key in ("rank", "rounds", "still", "missed", "selector")}
+            if answer["stopped"] != "later" or tools.stopping():
+                break
+            self._refuse_challenge(tools, page)
+        if state["missed"]:
+            tools.log(
+                f"{recipe.source} {task.query!r}: {state['missed']} of {state['rank']} results "
+                "gave no full-size picture"
+            )
+
+    def _find(self, task: Task, page: OpenedPage, found: dict[str, Any]) -> Find:
+        recipe = self.recipe
+        return Find(
+            task.candidate(
+                with_rewrites([Rung(found["rung"], found["url"])]),
+                page_url=found["page"] or page.url,
+                page_title=found["title"],
+                alt=found["alt"],
+                rank=found["rank"],
+                shown=tuple(found["shown"]) if found["shown"] else None,
+                thumbnail_hosts=recipe.thumbnail_hosts,
+                recipe_version=f"{recipe.name} {recipe.version}",
+                permission=page.permission,
+                override=self._override,
+            )
+        )
+
+    def _refuse_challenge(self, tools: Tools, page: OpenedPage) -> None:
+        signs, browser = self.recipe.blocked, tools.browser
+        url = browser.url
+        if any(re.search(pattern, url) for pattern in signs.url):
+            raise ChallengeError(f"{host_of(page.url)} led to {url[:120]}, a challenge page")
+        if signs.css and browser.run("return !!T.first(arguments[0])", list(signs.css)):
+            raise ChallengeError(f"{host_of(page.url)} shows a challenge")
+        if signs.text:
+            text = str(browser.run("return document.body ? document.body.innerText : ''"))
+            if any(re.search(pattern, text) for pattern in signs.text):
+                raise ChallengeError(f"{host_of(page.url)} shows a challenge")
+
+
+def check_names(recipes: Iterable[Recipe]) -> None:
+    """Refuse two recipes of one name: their pictures could not be told apart.
+
+    Raises
+    ------
+    BodyshopError
+        Naming the recipe.
+    """
+    seen: set[str] = set()
+    for recipe in recipes:
+        if recipe.name in seen:
+            raise BodyshopError(f"two search recipes are called {recipe.name!r}")
+        seen.add(recipe.name)
