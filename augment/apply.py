@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -106,7 +106,8 @@ def augment(
     engine : str
         ``local``, ``dask``, or a Dask scheduler's address.
     workers : int, optional
-        Processes; default one per CPU.
+        Processes; default one per CPU. 0 works in this process, for a handful of pictures or a
+        debugger: a picture that crashes a decoder takes the command with it.
     balance : bool
         Top smaller classes up to the largest.
     progress : Progress
@@ -177,13 +178,19 @@ def _compute(
 ) -> Iterator[dict[str, Any]]:
     """Yield the rows of `items`, a shard file at a time."""
     from bodyshop.engine import read_rows, run_shards
+    from bodyshop.engine.task import run_batch
 
     if not items:
         return iter(())
+    work = partial(render_shard, policy=policy)
+    if workers == 0:
+        rows = run_batch(work, items)
+        _check_disk(folder, rows, [])
+        return iter(rows)
     wanted = {item["key"] for item in items}
     try:
         paths = run_shards(
-            partial(render_shard, policy=policy),
+            work,
             items,
             folder / SHARDS,
             name="augment",
@@ -198,13 +205,18 @@ def _compute(
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise _disk_full(folder, str(error)) from error
-    errors = (str(row["error"]) for row in read_rows(paths, columns=["key", "error"]))
-    full = [error for error in errors if error.startswith(DISK_FULL)]
-    if full:
-        for path in paths:  # their rows say "disk full": the next run must not take them as done
-            path.unlink()
-        raise _disk_full(folder, full[0].removeprefix(f"{DISK_FULL}: "))
+    _check_disk(folder, read_rows(paths, columns=["key", "error"]), paths)
     return (row for row in read_rows(paths) if row["key"] in wanted)
+
+
+def _check_disk(folder: Path, rows: Iterable[dict[str, Any]], paths: Iterable[Path]) -> None:
+    """Stop when a row says that the disk was full, and forget the shards that say so."""
+    errors = (str(row["error"]) for row in rows)
+    full = next((error for error in errors if error.startswith(DISK_FULL)), None)
+    if full is not None:
+        for path in paths:  # the next run must not take their rows as done
+            path.unlink()
+        raise _disk_full(folder, full.removeprefix(f"{DISK_FULL}: "))
 
 
 def _disk_full(folder: Path, cause: str) -> BodyshopError:

@@ -88,7 +88,12 @@ def _is_alive(process: int) -> bool:
         return False
     except PermissionError:
         return True
-    return True
+    try:
+        status = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return True  # no such file system here: what answers to signals is alive
+    # A killed process whose parent was killed too stays a zombie until init looks after it.
+    return status.rpartition(")")[2].split()[0] != "Z"
 
 
 def _encoded(extension: str, pixels: NDArray[np.uint8], options: list[int]) -> bytes:

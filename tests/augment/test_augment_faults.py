@@ -1,0 +1,229 @@
+"""Full disks, kills, broken and odd pictures: nothing half written, nothing lost."""
+
+from __future__ import annotations
+
+import io
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from shots import Fill, Shot, fill_workspace, jpeg, mask, picture, pixels, png, size_of, tree
+
+from augment import augment
+from augment.files import TEMPORARY, place, sweep
+from augment.opening import open_source
+from bodyshop.catalog.variants import current_variants
+from bodyshop.errors import BodyshopError
+from bodyshop.workspace import Workspace
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+RUN = (
+    "import sys; from bodyshop.workspace import Workspace; from augment import augment\n"
+    "augment(Workspace.open(sys.argv[1]), 'car-damage', copies=2, workers=2)"
+)
+
+
+def start(workspace: Path) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-c", RUN, str(workspace)], cwd=REPOSITORY)
+
+
+def pictures_of(root: Path) -> dict[str, str]:
+    return {name: digest for name, digest in tree(root / "variants").items() if "/" in name}
+
+
+def kill_loop(tmp_path: Path, *, kills: int, pictures: int, seed: int) -> None:
+    shots = [Shot(jpeg(picture(n)), mask=png(mask())) for n in range(pictures)]
+    calm, stormy = tmp_path / "calm", tmp_path / "stormy"
+    for root in (calm, stormy):
+        fill_workspace(Workspace.open(root), shots)
+    assert start(calm).wait() == 0
+    rng = random.Random(seed)
+    landed = 0
+    for _ in range(kills):
+        process = start(stormy)
+        # Kill once files appear, so that it lands amid the work and not in the imports.
+        before = len(list(stormy.glob("variants/*/??/*.jpg")))
+        deadline = time.monotonic() + 30
+        while process.poll() is None and time.monotonic() < deadline:
+            if len(list(stormy.glob("variants/*/??/*.jpg"))) > before + rng.randrange(12):
+                break
+            time.sleep(0.002)
+        time.sleep(rng.random() * 0.05)
+        landed += process.poll() is None
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert start(stormy).wait() == 0
+    assert landed, "no kill landed while the command was at work"
+    assert not [name for name in tree(stormy) if TEMPORARY in name]
+    ours, theirs = pictures_of(stormy), pictures_of(calm)
+    manifests = {name for name in theirs if "/manifest" in name}
+    assert ours == theirs
+    assert manifests
+    rows = current_variants(Workspace.open(stormy).catalog, "main")
+    assert len(rows) == 2 * pictures
+
+
+def test_killed_and_run_again_gives_the_same_set(tmp_path: Path) -> None:
+    kill_loop(tmp_path, kills=2, pictures=80, seed=3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(4))
+def test_killed_many_times_gives_the_same_set(tmp_path: Path, seed: int) -> None:
+    kill_loop(tmp_path, kills=6, pictures=200, seed=seed)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A real file system of 1.5 MB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = shutil.which("mount")
+    command = [str(mount), "-t", "tmpfs", "-o", "size=1500k", "tmpfs", str(folder)]
+    if mount is None or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("a small file system can only be mounted by root")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_full_disk_is_said_and_the_run_goes_on_when_there_is_room(
+    workspace: Workspace, fill: Fill, small_disk: Path
+) -> None:
+    fill([Shot(jpeg(picture(n, size=(320, 240)))) for n in range(40)])
+    workspace.variants.symlink_to(small_disk, target_is_directory=True)
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(bytes(1_200_000))
+    with pytest.raises(BodyshopError, match="the disk is full") as caught:
+        augment(workspace, "light", copies=2, workers=2)
+    assert "goes on where it stopped" in str(caught.value.hint)
+    assert not [name for name in tree(small_disk) if TEMPORARY in name]
+    for path in small_disk.glob("*/??/*.jpg"):
+        with Image.open(path) as image:
+            image.load()
+    ballast.unlink()
+    summary = augment(workspace, "light", copies=2, workers=2)
+    assert (summary.variants, summary.failed) == (80, {})
+
+
+def test_a_picture_that_does_not_decode_fails_alone(workspace: Workspace, fill: Fill) -> None:
+    whole = jpeg(picture(1))
+    fill([Shot(whole), Shot(jpeg(picture(2))[:300]), Shot(b"\xff\xd8\xffnot a picture")])
+    summary = augment(workspace, "light", copies=2, workers=0)
+    assert (summary.variants, summary.failed) == (2, {"unreadable": 4})
+
+
+def test_a_mask_of_another_shape_is_refused_and_one_of_another_size_fits(
+    workspace: Workspace, fill: Fill
+) -> None:
+    fill(
+        [
+            Shot(jpeg(picture(1)), mask=png(mask((64, 96), box=(10, 10, 30, 30)))),  # on its side
+            Shot(jpeg(picture(2)), mask=png(mask((192, 128), box=(60, 40, 120, 80)))),  # twice
+            Shot(jpeg(picture(3)), mask=b"no picture at all"),
+        ]
+    )
+    summary = augment(workspace, "light", copies=1, workers=0)
+    assert (summary.variants, summary.failed) == (1, {"mask_unusable": 2})
+    (variant,) = current_variants(workspace.catalog, "main")
+    drawn = pixels(workspace.root / variant.masks["scratch"])
+    assert drawn.shape == (64, 96)
+    assert set(np.unique(drawn)) == {0, 255}
+
+
+def odd_pictures() -> dict[str, bytes]:
+    wide = np.linspace(0, 65535, 96 * 64).reshape(64, 96).astype(np.uint16)
+    palette, cmyk = io.BytesIO(), io.BytesIO()
+    picture(6).convert("P").save(palette, "GIF")
+    picture(7).convert("CMYK").save(cmyk, "JPEG")
+    return {
+        "one pixel": png(Image.new("RGB", (1, 1), (200, 30, 30))),
+        "one row": png(Image.new("RGB", (50, 1), (20, 130, 30))),
+        "grey": png(picture(3, mode="L")),
+        "alpha": png(picture(4, mode="RGBA")),
+        "sixteen bits": png(Image.fromarray(wide)),
+        "palette": palette.getvalue(),
+        "cmyk": cmyk.getvalue(),
+    }
+
+
+@pytest.mark.parametrize("policy", ["light", "car-damage", "imagedatagenerator", "weather"])
+def test_odd_pictures_give_rgb_variants_of_their_own_size(
+    workspace: Workspace, fill: Fill, policy: str
+) -> None:
+    odd = odd_pictures()
+    names = dict(zip(fill([Shot(data) for data in odd.values()]), odd, strict=True))
+    summary = augment(workspace, policy, copies=2, workers=0)
+    sizes = {
+        (names[variant.sha256], size_of(workspace.root / variant.file))
+        for variant in current_variants(workspace.catalog, "main")
+    }
+    failed = set(odd) - {name for name, _ in sizes}
+    assert failed <= {"one pixel", "one row"}, summary.failed
+    assert len(sizes) == len(odd) - len(failed)
+    for name, size in sizes:
+        assert size == size_of(odd[name])
+
+
+def test_exif_rotation_is_applied_so_that_masks_fit_what_a_person_saw(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    source, drawn = tmp_path / "a.jpg", tmp_path / "a.png"
+    source.write_bytes(jpeg(picture(1, size=(400, 200)), exif=exif))
+    drawn.write_bytes(png(mask((200, 400), box=(0, 0, 100, 100))))
+    for longest, size in ((None, (400, 200, 3)), (100, (100, 50, 3))):
+        opened = open_source(source, [("scratch", str(drawn))], longest_side=longest)
+        assert opened.rgb.shape == size
+        assert opened.masks[0].shape == size[:2]
+        assert opened.masks[0][0, 0] == 255
+
+
+def test_masks_of_one_class_are_joined(tmp_path: Path) -> None:
+    source = tmp_path / "a.png"
+    source.write_bytes(png(picture(1)))
+    files = []
+    for number, box in enumerate([(0, 0, 10, 10), (20, 20, 30, 30)]):
+        path = tmp_path / f"m{number}.png"
+        path.write_bytes(png(mask(box=box)))
+        files.append(("scratch", str(path)))
+    opened = open_source(source, [*files, ("dent", files[0][1])])
+    assert opened.labels == ("scratch", "dent")
+    assert [int((m > 0).sum()) for m in opened.masks] == [200, 100]
+
+
+def test_a_transform_that_cannot_work_on_a_picture_is_recorded(
+    workspace: Workspace, fill: Fill
+) -> None:
+    from augment.policy import parse_policy
+
+    crop = "name: crop\ntransforms:\n  - RandomCrop: {height: 64, width: 64, p: 1.0}\n"
+    fill([Shot(jpeg(picture(1))), Shot(jpeg(picture(2, size=(40, 40))))])
+    summary = augment(workspace, parse_policy(crop), copies=1, workers=0)
+    assert (summary.variants, summary.failed) == (1, {"transform": 1})
+
+
+def test_half_written_files_of_the_dead_are_swept_and_those_of_the_living_are_not(
+    tmp_path: Path,
+) -> None:
+    child = subprocess.Popen([sys.executable, "-c", "pass"])
+    child.wait()
+    host = os.uname().nodename
+    dead = tmp_path / "ab" / f"{TEMPORARY}{host}~{child.pid}~x.jpg"
+    alive = tmp_path / "ab" / f"{TEMPORARY}{host}~{os.getpid()}~x.jpg"
+    foreign = tmp_path / "ab" / f"{TEMPORARY}elsewhere~1~x.jpg"
+    place(tmp_path / "ab" / "whole.jpg", b"1")
+    for path in (dead, alive, foreign):
+        path.write_bytes(b"half")
+    assert sweep(tmp_path) == 1
+    assert sorted(path.name for path in (tmp_path / "ab").iterdir()) == sorted(
+        [alive.name, foreign.name, "whole.jpg"]
+    )
