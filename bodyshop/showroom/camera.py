@@ -46,10 +46,12 @@ class Camera:
         return np.stack([x, y], 1), inverse
 
     def rays(self, pixel: npt.NDArray[np.int64]) -> F32:
-        """Return the view ray (n, 3) of each flat pixel index, scaled to length 1 along the view axis."""
-        x = (pixel % self.width + np.float32(0.5) - self.centre[0]).astype(np.float32) / np.float32(self.focal)
-        y = (self.centre[1] - (pixel // self.width) - np.float32(0.5)).astype(np.float32) / np.float32(self.focal)
-        return x[:, None] * self.right + y[:, None] * self.up + self.forward
+        """Return the view ray of each flat pixel index, scaled to length 1 along the view axis, (3, n)."""
+        row, column = np.divmod(pixel.astype(np.int32), np.int32(self.width))
+        x = (column + np.float32(0.5 - self.centre[0])) * np.float32(1 / self.focal)
+        y = (np.float32(self.centre[1] - 0.5) - row) * np.float32(1 / self.focal)
+        x, y = x.astype(np.float32), y.astype(np.float32)
+        return np.stack([x * r + y * u + f for r, u, f in zip(self.right, self.up, self.forward, strict=True)])
 
     def scaled(self, factor: int) -> Camera:
         """Return the same view with `factor` times as many pixels along each side."""

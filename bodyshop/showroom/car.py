@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +11,9 @@ import numpy.typing as npt
 from bodyshop.showroom.bodies import BODIES, BodySpec
 from bodyshop.showroom.mesh import Mesh, ellipsoid, grid, join, lathe, resample, smooth_curve, tube
 
+F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
+Float = TypeVar("Float", F32, F64)
 
 BODY, CABIN, WHEEL, WELL, SHELL, TRIM, RUBBER = 1, 2, 3, 4, 5, 6, 7
 """Part ids: lower body, greenhouse, wheel, wheel well, painted small part, black small part, rubber."""
@@ -47,17 +50,35 @@ def car_mesh(kind: str) -> Mesh:
     return join(parts)
 
 
-def deck_height(spec: BodySpec, x: F64) -> F64:
-    """Height of the lower body's upper edge at `x`."""
-    curve = smooth_curve(np.array(spec.deck), 200)
-    return np.interp(x, curve[:, 0], curve[:, 1])
+def deck_height(spec: BodySpec, x: Float) -> Float:
+    """Height of the lower body's upper edge at `x`, same type as `x`."""
+    return _table(spec, 0, x)
 
 
-def half_width(spec: BodySpec, x: F64) -> F64:
-    """Half width of the body at `x`: slightly narrower towards both ends."""
+def half_width(spec: BodySpec, x: Float) -> Float:
+    """Half width of the body at `x`: slightly narrower towards both ends; same type as `x`."""
+    return _table(spec, 1, x)
+
+
+_STEPS = 2048
+
+
+def _table(spec: BodySpec, which: int, x: Float) -> Float:
+    at = np.clip((x - spec.tail) * ((_STEPS - 1) / (spec.nose - spec.tail)), 0, _STEPS - 1.001)
+    index = at.astype(np.int32)
+    table = _tables(spec)[which].astype(x.dtype, copy=False)
+    low = table[index]
+    return low + (table[index + 1] - low) * (at - index).astype(x.dtype, copy=False)
+
+
+@lru_cache(maxsize=8)
+def _tables(spec: BodySpec) -> tuple[F64, F64]:
+    x = np.linspace(spec.tail, spec.nose, _STEPS)
+    curve = smooth_curve(np.array(spec.deck), 400)
     middle = (spec.nose + spec.tail) / 2
     reach = np.abs(x - middle) / ((spec.nose - spec.tail) / 2)
-    return spec.half_width * (1 - 0.09 * np.clip(reach, 0, 1) ** 3.2)
+    width = spec.half_width * (1 - 0.09 * reach**3.2)
+    return np.interp(x, curve[:, 0], curve[:, 1]), width
 
 
 def _sill(spec: BodySpec, x: F64) -> F64:

@@ -15,7 +15,7 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 from bodyshop.showroom.materials import Material
 from bodyshop.showroom.shade import Finish
-from bodyshop.showroom.surface import Surface
+from bodyshop.showroom.surface import Surface, length
 
 F32 = npt.NDArray[np.float32]
 Rng = np.random.Generator
@@ -87,17 +87,15 @@ def draw_tile(name: str, rng: Rng, *, on_glass: bool = False) -> Tile:
 
 def touched(surface: Surface, decal: Decal) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Return the fragments that the decal covers and the flat texel each of them sees."""
-    offset = surface.position - decal.centre
+    offset = surface.position - decal.centre[:, None]
     normal = np.cross(decal.along, decal.across)
     half = decal.half_width
-    a = offset @ decal.along
-    b = offset @ decal.across
-    depth = offset @ normal
+    a, b, depth = decal.along @ offset, decal.across @ offset, normal @ offset
     near = (
         (np.abs(a) < half)
         & (np.abs(b) < half * decal.tile.aspect)
         & (np.abs(depth) < 0.25 + 0.3 * half)
-        & (surface.normal @ normal > 0.15)
+        & (normal @ surface.normal > 0.15)
         & can_bear(decal.name, surface)
     )
     at = np.flatnonzero(near)
@@ -122,12 +120,14 @@ def apply_damage(surface: Surface, finish: Finish, decals: Sequence[Decal]) -> t
     frosted = np.zeros(len(surface.pixel), np.float32)
     for decal in decals:
         at, texel = touched(surface, decal)
+        if not len(at):
+            continue
         tile = decal.tile
         slope = tile.slope.reshape(-1, 2)[texel]
-        n = surface.normal[at] - slope[:, :1] * decal.along - slope[:, 1:] * decal.across
-        surface.normal[at] = n / np.linalg.norm(n, axis=1, keepdims=True)
+        n = surface.normal[:, at] - slope[:, 0] * decal.along[:, None] - slope[:, 1] * decal.across[:, None]
+        surface.normal[:, at] = n / length(n)
         blend = tile.blend.ravel()[texel]
-        finish.albedo[at] = finish.albedo[at] * (1 - blend[:, None]) + tile.albedo.reshape(-1, 3)[texel] * blend[:, None]
+        finish.albedo[:, at] = finish.albedo[:, at] * (1 - blend) + tile.albedo.reshape(-1, 3)[texel].T * blend
         finish.mirror[at] *= tile.shine.ravel()[texel]
         finish.metal[at] *= 1 - blend
         frosted[at] = np.maximum(frosted[at], blend)

@@ -16,6 +16,7 @@ import numpy.typing as npt
 F32 = npt.NDArray[np.float32]
 
 SHARP = 224
+_BLOCK = 7
 _GLOSSY = 48
 _COARSE = 24
 
@@ -27,11 +28,11 @@ class Environment:
     Attributes
     ----------
     sharp
-        What a mirror sees, (SHARP * SHARP, 3).
+        What a mirror sees, (3, SHARP * SHARP).
     glossy
-        The same through brushed metal, (_GLOSSY**2, 3).
+        The same through brushed metal, (3, _GLOSSY**2).
     irradiance
-        Cosine-weighted mean over the hemisphere around a normal, (_COARSE**2, 3).
+        Cosine-weighted mean over the hemisphere around a normal, (3, _COARSE**2).
     sun
         Unit vector towards the sun or main lamp.
     sun_colour
@@ -48,15 +49,12 @@ class Environment:
 def build_environment(
     radiance: Callable[[F32], F32], sun: npt.ArrayLike, sun_colour: npt.ArrayLike
 ) -> Environment:
-    """Sample `radiance` (directions (n, 3) -> linear RGB (n, 3)) into the maps of an `Environment`."""
-    directions = octahedron(SHARP)
-    sharp = radiance(directions).astype(np.float32)
-    factor = SHARP // (SHARP // 7)
-    small = sharp.reshape(SHARP // factor, factor, SHARP // factor, factor, 3).mean((1, 3)).reshape(-1, 3)
-    source = directions.reshape(SHARP // factor, factor, SHARP // factor, factor, 3).mean((1, 3)).reshape(-1, 3)
-    source /= np.linalg.norm(source, axis=1, keepdims=True)
-    glossy = _convolve(small, source, _GLOSSY, 40.0)
-    irradiance = _convolve(small, source, _COARSE, 1.0)
+    """Sample `radiance` (directions (3, n) -> linear RGB (3, n)) into the maps of an `Environment`."""
+    sharp = radiance(np.ascontiguousarray(octahedron(SHARP).T)).astype(np.float32)
+    cells = SHARP // _BLOCK
+    small = sharp.reshape(3, cells, _BLOCK, cells, _BLOCK).mean((2, 4)).reshape(3, -1)
+    glossy = small @ _kernel(_GLOSSY, 40.0).T
+    irradiance = small @ _kernel(_COARSE, 1.0).T
     return Environment(
         sharp,
         glossy,
@@ -67,23 +65,21 @@ def build_environment(
 
 
 def look_up(octahedral: F32, direction: F32) -> F32:
-    """Return the map's value in each direction: nearest texel, (n, 3)."""
-    side = int(round(len(octahedral) ** 0.5))
-    x, y, z = direction[:, 0], direction[:, 1], direction[:, 2]
-    ax, ay = np.abs(x), np.abs(y)
-    scale = 1 / (ax + ay + np.abs(z))
+    """Return the map's value in each direction (3, n): nearest texel, (3, n)."""
+    side = int(round(octahedral.shape[1] ** 0.5))
+    x, y, z = direction
+    scale = np.abs(x) + np.abs(y) + np.abs(z)
+    np.divide(np.float32(1), scale, out=scale)
     u, v = x * scale, y * scale
-    below = z < 0
-    if below.any():
+    below = np.flatnonzero(z < 0)
+    if len(below):
         ub, vb = u[below], v[below]
         u[below] = np.copysign(1 - np.abs(vb), ub)
         v[below] = np.copysign(1 - np.abs(ub), vb)
-    half = np.float32(side / 2)
-    column = (u * half + half).astype(np.int32)
-    row = (v * half + half).astype(np.int32)
-    np.clip(column, 0, side - 1, out=column)
-    np.clip(row, 0, side - 1, out=row)
-    return octahedral[row * side + column]
+    half, last = np.float32(side / 2), np.float32(side - 0.01)
+    column = np.minimum(u * half + half, last).astype(np.int32)
+    row = np.minimum(v * half + half, last).astype(np.int32)
+    return octahedral[:, row * side + column]
 
 
 @lru_cache(maxsize=4)
@@ -101,16 +97,12 @@ def octahedron(side: int) -> F32:
 
 @lru_cache(maxsize=4)
 def _kernel(side: int, exponent: float) -> F32:
-    factor = SHARP // (SHARP // 7)
-    source = octahedron(SHARP).reshape(SHARP // factor, factor, SHARP // factor, factor, 3).mean((1, 3))
-    source = source.reshape(-1, 3)
+    """Weights (side**2, cells**2) that blur a coarse map with a cosine lobe."""
+    cells = SHARP // _BLOCK
+    source = octahedron(SHARP).reshape(cells, _BLOCK, cells, _BLOCK, 3).mean((1, 3)).reshape(-1, 3)
     source /= np.linalg.norm(source, axis=1, keepdims=True)
     weight = np.maximum(octahedron(side) @ source.T, 0) ** exponent
     return (weight / weight.sum(1, keepdims=True)).astype(np.float32)
-
-
-def _convolve(values: F32, source: F32, side: int, exponent: float) -> F32:
-    return _kernel(side, exponent) @ values
 
 
 def tone_map(linear: F32) -> F32:

@@ -65,7 +65,7 @@ _TABLE: dict[Material, tuple[tuple[int, int, int], float, float, float]] = {
     Material.BED: ((30, 30, 32), 0.1, 0.0, 0.0),
 }
 
-ALBEDO: npt.NDArray[np.float32] = np.stack([from_srgb(_TABLE[m][0]) for m in Material])
+ALBEDO: npt.NDArray[np.float32] = np.stack([from_srgb(_TABLE[m][0]) for m in Material], 1)
 MIRROR: npt.NDArray[np.float32] = np.array([_TABLE[m][1] for m in Material], np.float32)
 METAL: npt.NDArray[np.float32] = np.array([_TABLE[m][2] for m in Material], np.float32)
 GLOW: npt.NDArray[np.float32] = np.array([_TABLE[m][3] for m in Material], np.float32)

@@ -37,15 +37,6 @@ class Fragments:
     weight2: F32
     inverse_depth: F32
 
-    def interpolate(self, values: F32, triangles: I32) -> F32:
-        """Interpolate per-vertex `values` (v, k) at every fragment, with `triangles` (t, 3): float32 (n, k)."""
-        corner = values[triangles]
-        base = corner[:, 0]
-        first = corner[:, 1] - base
-        second = corner[:, 2] - base
-        t = self.triangle
-        return base[t] + first[t] * self.weight1[:, None] + second[t] * self.weight2[:, None]
-
     def keep(self, mask: npt.NDArray[np.bool_]) -> Fragments:
         """Return only the fragments where `mask` (n,) is true."""
         return Fragments(

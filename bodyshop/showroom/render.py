@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,7 @@ from bodyshop.showroom.light import from_srgb, tone_map
 from bodyshop.showroom.materials import Material
 from bodyshop.showroom.scenes import Scene, make_scene
 from bodyshop.showroom.shade import PLATE_PIXELS, Paint, finish_of, shade
-from bodyshop.showroom.surface import Surface, visible_surface
+from bodyshop.showroom.surface import CHUNK, Surface, dot, length, thin_out, visible_surface
 
 F32 = npt.NDArray[np.float32]
 U8 = npt.NDArray[np.uint8]
@@ -99,13 +100,29 @@ def render(shot: Shot) -> Photo:
     camera = frame(shot)
     fine = camera.scaled(SUPERSAMPLING)
     surface = visible_surface(shot.body, fine)
-    finish = finish_of(surface, shot.paint, number_plates(look), shot.body)
+    plates = number_plates(look)
     decals = choose_decals(surface, fine, shot.damage, harm)
-    touched_by, frosted = apply_damage(surface, finish, decals)
-    colour = tone_map(shade(surface, finish, scene, shot.body, frosted) * np.float32(2**shot.exposure))
-    rgb = tone_map(_background(scene, camera, shot) * np.float32(2**shot.exposure))
-    rgb = _composite(rgb, colour, surface.pixel, camera)
-    masks = {name: _footprint(surface.pixel[at], camera) for name, at in touched_by.items()}
+    harmed = np.zeros(len(surface.pixel), bool)
+    for decal in decals:
+        harmed[touched(surface, decal)[0]] = True
+    target = _coarse(surface.pixel, camera)
+    cover = np.bincount(target, minlength=camera.width * camera.height)
+    chosen, weight = thin_out(surface, fine, SUPERSAMPLING, harmed)
+    surface, target = surface.only(chosen), target[chosen]
+    colour = np.empty((3, len(chosen)), np.float32)
+    masks: dict[str, npt.NDArray[np.bool_]] = {}
+    gain = np.float32(2**shot.exposure)
+    for chunk, some in surface.chunks():
+        finish = finish_of(some, shot.paint, plates, shot.body)
+        hit, frosted = apply_damage(some, finish, decals)
+        colour[:, chunk] = tone_map(shade(some, finish, scene, shot.body, frosted) * gain) * weight[chunk]
+        for name, at in hit.items():
+            mask = masks.setdefault(name, np.zeros((camera.height, camera.width), bool))
+            mask.ravel()[target[chunk][at]] = True
+    rgb = _backdrop(scene, camera, shot, gain, np.float32(1) - cover.astype(np.float32) * np.float32(1 / SUPERSAMPLING**2))
+    for k in range(3):
+        rgb[k] += np.bincount(target, weights=colour[k], minlength=len(cover)).astype(np.float32)
+    rgb = rgb.reshape(3, camera.height, camera.width)
     return Photo(_develop(rgb, shot, grain), masks)
 
 
@@ -171,11 +188,11 @@ def choose_decals(surface: Surface, camera: Camera, classes: tuple[str, ...], rn
     the best one is taken.
     """
     chosen: list[Decal] = []
-    facing = np.einsum("ij,ij->i", surface.normal, surface.view)
+    facing = dot(surface.normal, surface.view)
     column = surface.pixel % camera.width / camera.width
     row = surface.pixel // camera.width / camera.height
     central = (np.abs(column - 0.5) < 0.38) & (np.abs(row - 0.5) < 0.38) & (facing > 0.42)
-    central &= surface.position[:, 2] > 0.3
+    central &= surface.position[2] > 0.3
     pixels = camera.width * camera.height
     for name in classes:
         spots = np.flatnonzero(central & can_bear(name, surface))
@@ -206,7 +223,7 @@ def _lay(
     surface: Surface, camera: Camera, name: str, spot: int, want: float, rng: Rng, on_glass: bool
 ) -> Decal:
     tile = draw_tile(name, rng, on_glass=on_glass)
-    centre, normal = surface.position[spot], surface.normal[spot]
+    centre, normal = surface.position[:, spot], surface.normal[:, spot]
     level = np.cross(normal, [0.0, 0.0, 1.0])
     if np.linalg.norm(level) < 0.35:  # bonnet or roof
         level = np.array([1.0, 0.0, 0.0]) - normal[0] * normal
@@ -224,91 +241,100 @@ def _lay(
     return Decal(name, tile, centre.astype(f32), along.astype(f32), across.astype(f32), half)
 
 
-def _background(scene: Scene, camera: Camera, shot: Shot) -> F32:
-    """Sky, skyline and the ground with the car's shadow: linear RGB (h * w, 3)."""
-    n = camera.width * camera.height
-    rays = camera.rays(np.arange(n))
-    rays /= np.sqrt(np.einsum("ij,ij->i", rays, rays))[:, None]
-    out = np.empty((n, 3), np.float32)
-    up = rays[:, 2] >= -1e-4
-    out[up] = scene.radiance(rays[up])
-    down = np.flatnonzero(~up)
-    t = -camera.eye[2] / rays[down, 2]
-    xy = camera.eye[:2] + t[:, None] * rays[down, :2]
-    size = t / camera.focal / np.clip(-rays[down, 2], 0.02, 1)
-    ground = scene.ground(xy, size.astype(np.float32))
-    far = 1 - np.exp(-np.log(2) * np.maximum(t - 8, 0) / scene.haze[1])
-    ground = ground * (1 - far[:, None]) + scene.haze[0] * far[:, None]
-    out[down] = ground * (1 - _shadow(scene, shot.body, xy))[:, None]
+def _backdrop(scene: Scene, camera: Camera, shot: Shot, gain: np.float32, free: F32) -> F32:
+    """Sky, skyline and the ground with the car's shadow: display values (3, h * w).
+
+    `free` is the share of each pixel that the car leaves free, (h * w,); the result is multiplied by it.
+    """
+    out = np.zeros((3, len(free)), np.float32)
+    cast = _cast_shadow(scene, shot.body) if scene.cast > 0 else None
+    fade = np.float32(-np.log(2) / scene.haze[1])
+    visible = np.flatnonzero(free > 0)
+    for start in range(0, len(visible), CHUNK):
+        pixel = visible[start : start + CHUNK]
+        rays = camera.rays(pixel)
+        rays /= length(rays)
+        up = rays[2] >= -1e-4
+        if up.any():
+            seen = pixel[up]
+            out[:, seen] = tone_map(scene.radiance(rays[:, up]) * gain) * free[seen]
+        rays = rays[:, ~up]
+        if not rays.shape[1]:
+            continue
+        t = -camera.eye[2] / rays[2]
+        xy = camera.eye[:2, None] + t * rays[:2]
+        size = t / np.float32(camera.focal) / np.maximum(-rays[2], np.float32(0.02))
+        ground = scene.ground(xy, size)
+        ground += (scene.haze[0][:, None] - ground) * (1 - np.exp(np.maximum(t - 8, 0) * fade))
+        seen = pixel[~up]
+        out[:, seen] = tone_map(ground * (1 - _shadow(scene, shot.body, xy, cast)) * gain) * free[seen]
     return out
 
 
-def _shadow(scene: Scene, kind: str, xy: F32) -> F32:
+_CAST_SIDE, _CAST_SCALE, _CAST_ORIGIN = 384, 24.0, -8.0
+
+
+def _cast_shadow(scene: Scene, kind: str) -> F32:
+    """Draw the car's shadow in the sun on a map of the ground, (_CAST_SIDE, _CAST_SIDE) 0..1."""
+    sun = scene.environment.sun
+    mesh = car_mesh(kind)
+    flat = mesh.vertices[:, :2] - mesh.vertices[:, 2:] * (sun[:2] / sun[2])
+    image = Image.new("L", (_CAST_SIDE, _CAST_SIDE), 0)
+    d = ImageDraw.Draw(image)
+    in_cabin = np.zeros(len(flat), bool)
+    in_cabin[mesh.triangles[mesh.part == CABIN]] = True
+    for points in (flat[~in_cabin][::5], flat[in_cabin]):
+        hull = points[ConvexHull(points).vertices]
+        d.polygon([(float(a), float(b)) for a, b in (hull - _CAST_ORIGIN) * _CAST_SCALE], fill=255)
+    return np.asarray(image.filter(ImageFilter.GaussianBlur(1.6)), np.float32) / 255
+
+
+def _shadow(scene: Scene, kind: str, xy: F32, cast: F32 | None) -> F32:
     """Darkness 0..1 of the ground: soft under the car, sharper where the sun is blocked."""
     spec = BODIES[kind]
     middle = (spec.nose + spec.tail) / 2
-    half = np.array([(spec.nose - spec.tail) / 2 - 0.3, spec.half_width - 0.22], np.float32)
-    q = np.abs(xy - np.float32([middle, 0])) - half
-    outside = np.sqrt((np.maximum(q, 0) ** 2).sum(1)) - 0.1
-    soft = np.where(outside < 0, 1.0, np.exp(-outside / 0.24))
-    dark = scene.contact * soft * np.where(outside < 0, 1.0, 0.9)
-    for x in (spec.axle, -spec.axle):
-        for y in (spec.half_width - 0.12, -spec.half_width + 0.12):
-            d = ((xy[:, 0] - x) / 0.24) ** 2 + ((xy[:, 1] - y) / 0.16) ** 2
-            dark = np.maximum(dark, 0.95 * np.exp(-d))
-    if scene.cast > 0:
-        sun = scene.environment.sun
-        mesh = car_mesh(kind)
-        flat = mesh.vertices[:, :2] - mesh.vertices[:, 2:] * (sun[:2] / sun[2])
-        side, scale = 384, 24.0
-        origin = np.array([-8.0, -8.0])
-        image = Image.new("L", (side, side), 0)
-        d = ImageDraw.Draw(image)
-        in_cabin = np.zeros(len(flat), bool)
-        in_cabin[mesh.triangles[mesh.part == CABIN]] = True
-        for points in (flat[~in_cabin][::5], flat[in_cabin]):
-            hull = points[ConvexHull(points).vertices]
-            d.polygon([(float(a), float(b)) for a, b in (hull - origin) * scale], fill=255)
-        shape = np.asarray(image.filter(ImageFilter.GaussianBlur(1.6)), np.float32) / 255
-        ij = ((xy - origin) * scale).astype(np.int32)
-        inside = ((ij >= 0) & (ij < side)).all(1)
-        cast = np.zeros(len(xy), np.float32)
-        cast[inside] = shape[ij[inside, 1], ij[inside, 0]]
-        dark = 1 - (1 - dark) * (1 - scene.cast * cast)
+    x, y = xy
+    qx = np.maximum(np.abs(x - np.float32(middle)) - np.float32((spec.nose - spec.tail) / 2 - 0.3), 0)
+    qy = np.maximum(np.abs(y) - np.float32(spec.half_width - 0.22), 0)
+    outside = np.sqrt(qx * qx + qy * qy) - np.float32(0.1)
+    dark = np.float32(scene.contact) * np.where(outside < 0, np.float32(1), 0.9 * np.exp(-outside / np.float32(0.24)))
+    # the four tyres: symmetric in both axes but for the car's middle
+    dx, dy = (np.abs(x) - np.float32(spec.axle)) / np.float32(0.24), (np.abs(y) - np.float32(spec.half_width - 0.12)) / np.float32(0.16)
+    d = dx * dx + dy * dy
+    near = np.flatnonzero(d < 9)
+    dark[near] = np.maximum(dark[near], np.float32(0.95) * np.exp(-d[near]))
+    if cast is not None:
+        ij = ((xy - _CAST_ORIGIN) * _CAST_SCALE).astype(np.int32)
+        inside = np.flatnonzero(((ij >= 0) & (ij < _CAST_SIDE)).all(0))
+        ij = ij[:, inside]
+        dark[inside] = 1 - (1 - dark[inside]) * (1 - np.float32(scene.cast) * cast[ij[1], ij[0]])
     return np.asarray(dark, np.float32)
 
 
-def _composite(rgb: F32, colour: F32, pixel: npt.NDArray[np.int64], camera: Camera) -> F32:
-    """Average the car's subsamples over the background: display values (h, w, 3)."""
-    target = _coarse(pixel, camera)
-    n = camera.width * camera.height
-    share = np.bincount(target, minlength=n).astype(np.float32) / SUPERSAMPLING**2
-    out = rgb * (1 - share)[:, None]
-    for k in range(3):
-        out[:, k] += np.bincount(target, weights=colour[:, k], minlength=n) / SUPERSAMPLING**2
-    return out.reshape(camera.height, camera.width, 3)
-
-
 def _coarse(pixel: npt.NDArray[np.int64], camera: Camera) -> npt.NDArray[np.int64]:
-    wide = camera.width * SUPERSAMPLING
-    return (pixel // wide // SUPERSAMPLING) * camera.width + (pixel % wide) // SUPERSAMPLING
+    row, column = np.divmod(pixel.astype(np.int32), np.int32(camera.width * SUPERSAMPLING))
+    return (row // SUPERSAMPLING) * camera.width + column // SUPERSAMPLING
 
 
-def _footprint(pixel: npt.NDArray[np.int64], camera: Camera) -> npt.NDArray[np.bool_]:
-    out = np.zeros(camera.width * camera.height, bool)
-    out[_coarse(pixel, camera)] = True
-    return out.reshape(camera.height, camera.width)
+@lru_cache(maxsize=1)
+def _grain() -> F32:
+    """A reel of sensor noise, mean 0, deviation 1; pictures cut pieces from it."""
+    return np.random.default_rng(1826).standard_normal(3_000_000, np.float32)
 
 
 def _develop(rgb: F32, shot: Shot, rng: Rng) -> U8:
     """Vignetting, noise, blur and rounding."""
-    h, w = rgb.shape[:2]
+    h, w = rgb.shape[1:]
     y = np.linspace(-1, 1, h, dtype=np.float32)[:, None]
     x = np.linspace(-1, 1, w, dtype=np.float32)[None]
-    rgb = rgb * (1 - shot.vignette * 0.5 * (x * x + y * y))[..., None]
-    noise = rng.standard_normal((h, w, 1), np.float32) + 0.5 * rng.standard_normal((h, w, 3), np.float32)
-    out = np.clip(rgb + noise * np.float32(shot.noise), 0, 255)
+    rgb = rgb * (1 - shot.vignette * 0.5 * (x * x + y * y))
+    bank = _grain()
+    starts = rng.integers(0, len(bank) - h * w, 4)
+    grey, *colours = (bank[s : s + h * w].reshape(h, w) for s in starts)
+    for k in range(3):
+        rgb[k] += np.float32(shot.noise) * (grey + np.float32(0.5) * colours[k])
+    out = np.clip(rgb.transpose(1, 2, 0), 0, 255)
     if shot.blur:
         soft = Image.fromarray(out.astype(np.uint8)).filter(ImageFilter.GaussianBlur(shot.blur))
         return np.asarray(soft)
-    return (out + 0.5).clip(0, 255).astype(np.uint8)
+    return (out + np.float32(0.499)).astype(np.uint8)

@@ -31,9 +31,9 @@ class Scene:
     environment
         The light on the car.
     radiance
-        Linear colour seen from the car in each direction (n, 3) -> (n, 3).
+        Linear colour seen from the car in each direction (3, n) -> (3, n).
     ground
-        Linear colour of the ground: (points (n, 2) in metres, size of a pixel there in metres (n,)) -> (n, 3).
+        Linear colour of the ground: (points (2, n) in metres, size of a pixel there in metres (n,)) -> (3, n).
     haze
         Colour at the horizon that far ground fades into, and the distance in metres where half is gone.
     contact, cast
@@ -76,38 +76,55 @@ def _outdoors(kind: str, rng: Rng) -> Scene:
     clouds = _clouds(int(rng.integers(1 << 30)))
     cloudiness = 0.0 if indoor else rng.uniform(0.2, 0.9)
     panorama = _panorama(kind, rng)
+    flat = np.ascontiguousarray(panorama.reshape(-1, 4).T)
     ground_colour, ground = _ground(kind, rng)
     illumination = 0.55 * (zenith + horizon) + sun_colour * sun[2]
 
+    zenith3, horizon3, sun3 = (np.asarray(c, np.float32)[:, None] for c in (zenith, horizon, sun))
+    floor3 = np.asarray(ground_colour * illumination, np.float32)[:, None]
+    cloud_colour = np.float32(0.25) + np.float32(0.75) * horizon3
+
     def radiance(d: F32) -> F32:
-        z = np.maximum(d[:, 2], 0)
-        t = (1 - z[:, None]) ** 3.2
-        sky = zenith * (1 - t) + horizon * t
-        azimuth_of = np.arctan2(d[:, 1], d[:, 0])
-        slope = d[:, 2] / np.maximum(np.hypot(d[:, 0], d[:, 1]), 1e-4)
+        x, y, z = d
+        out = np.empty_like(d)
+        below = z < 0
+        low = np.flatnonzero(below)
+        out[:, low] = floor3 * (1 - np.float32(0.62) * np.clip(z[low] * np.float32(-1.6), 0, 1))
+        high = np.flatnonzero(~below)
+        if not len(high):
+            return out
+        x, y, z = x[high], y[high], z[high]
+        t = np.float32(1) - z
+        t = t * t * t
+        sky = zenith3 + (horizon3 - zenith3) * t
+        azimuth_of = np.arctan2(y, x)
+        slope = z / np.maximum(np.sqrt(x * x + y * y), np.float32(1e-4))
         if cloudiness:
-            u = (azimuth_of * (256 / (2 * np.pi))).astype(np.int32) % 256
-            v = np.clip(slope * 130, 0, 255).astype(np.int32)
-            cover = (cloudiness * clouds[v, u] * np.clip(slope * 4, 0, 1))[:, None]
-            sky = sky * (1 - cover) + cover * (0.25 + 0.75 * horizon)
+            u = (azimuth_of * np.float32(256 / (2 * np.pi))).astype(np.int32) & 255
+            v = np.minimum(slope * 130, 255).astype(np.int32)
+            cover = np.float32(cloudiness) * clouds[v, u] * np.minimum(slope * 4, 1)
+            sky += (cloud_colour - sky) * cover
         if indoor:
-            tubes = (np.abs(np.mod(d[:, 0] / np.maximum(z, 0.05) * 0.8 + 0.5, 1) - 0.5) < 0.06) & (z > 0.35)
-            sky = np.where(tubes[:, None], 5.0, sky)
+            tubes = (np.abs(np.mod(x / np.maximum(z, 0.05) * 0.8 + 0.5, 1) - 0.5) < 0.06) & (z > 0.35)
+            sky[:, tubes] = 5.0
         elif not overcast:
-            sky = sky + np.clip((d @ sun.astype(np.float32) - 0.992) * 200, 0, 1)[:, None] * 14.0
+            disc = np.clip((x * sun3[0] + y * sun3[1] + z * sun3[2] - np.float32(0.992)) * 200, 0, 1)
+            sky += disc * np.float32(14)
         w, h = _PANORAMA
-        column = (azimuth_of * (w / (2 * np.pi))).astype(np.int32) % w
-        row = np.clip((1 - slope / _SLOPE) * h, 0, h - 1).astype(np.int32)
-        found = panorama[row, column]
-        alpha = np.where(slope[:, None] < _SLOPE, found[:, 3:], 0) if not indoor else found[:, 3:]
-        colour = sky * (1 - alpha) + found[:, :3] * alpha
-        below = d[:, 2] < 0
-        near = np.clip(-d[:, 2] * 1.6, 0, 1)[:, None]
-        floor = ground_colour * illumination * (1 - 0.62 * near)
-        return np.where(below[:, None], floor, colour).astype(np.float32)
+        column = (azimuth_of * np.float32(w / (2 * np.pi))).astype(np.int32) % w
+        row = np.maximum((1 - slope / np.float32(_SLOPE)) * h, 0).astype(np.int32)
+        np.minimum(row, h - 1, out=row)
+        index = row * w + column
+        alpha = flat[3, index]
+        if not indoor:
+            alpha = alpha * (slope < _SLOPE)
+        out[:, high] = sky + (flat[:3, index] - sky) * alpha
+        return out
+
+    light = np.asarray(illumination, np.float32)[:, None]
 
     def lit_ground(xy: F32, size: F32) -> F32:
-        return ground(xy, size) * illumination.astype(np.float32)
+        return ground(xy, size) * light
 
     env = build_environment(radiance, sun, sun_colour)
     haze = panorama[-1, :, :3].mean(0)
@@ -127,26 +144,27 @@ def _studio(kind: str, rng: Rng) -> Scene:
     spread = rng.uniform(0.32, 0.55)
     glow = rng.uniform(0.5, 1.1)
 
+    wall3, floor3 = (np.asarray(c, np.float32)[:, None] for c in (wall, floor))
+
     def radiance(d: F32) -> F32:
-        z = d[:, 2]
-        colour = wall * (1.05 - 0.45 * np.clip(z, 0, 1))[:, None]
-        x, y = d[:, 0] / np.maximum(z, 0.02), d[:, 1] / np.maximum(z, 0.02)
-        overhead = (z > 0.1) & (np.abs(y) < spread) & (np.abs(x) < 2.6)
-        edge = np.clip((spread - np.abs(y)) * 8, 0, 1) * np.clip((2.6 - np.abs(x)) * 3, 0, 1)
-        colour = colour + (overhead * edge * lamp)[:, None]
-        azimuth = np.arctan2(d[:, 1], d[:, 0])
+        x, y, z = d
+        colour = wall3 * (np.float32(1.05) - np.float32(0.45) * np.clip(z, 0, 1))
+        above = np.maximum(z, np.float32(0.02))
+        px, py = np.abs(x / above), np.abs(y / above)
+        edge = np.clip((np.float32(spread) - py) * 8, 0, 1) * np.clip((np.float32(2.6) - px) * 3, 0, 1)
+        colour += edge * (z > 0.1) * np.float32(lamp)
+        azimuth = np.arctan2(y, x)
+        band = np.clip((z - 0.12) * 12, 0, 1) * np.clip((0.62 - z) * 10, 0, 1)
         for k in range(3):
-            off = np.abs(np.mod(azimuth - turn - 2.2 * k + np.pi, 2 * np.pi) - np.pi)
-            strip = np.clip((0.22 - off) * 14, 0, 1) * np.clip((z - 0.12) * 12, 0, 1) * np.clip((0.62 - z) * 10, 0, 1)
-            colour = colour + (strip * lamp * 0.55)[:, None]
-        low = floor * (1 - 0.55 * np.clip(-z * 1.5, 0, 1))[:, None]
-        return np.where(z[:, None] < 0, low, colour).astype(np.float32)
+            off = np.abs(np.mod(azimuth - np.float32(turn + 2.2 * k - np.pi), np.float32(2 * np.pi)) - np.float32(np.pi))
+            colour += np.clip((np.float32(0.22) - off) * 14, 0, 1) * band * np.float32(lamp * 0.55)
+        low = z < 0
+        colour[:, low] = floor3 * (1 - np.float32(0.55) * np.clip(z[low] * -1.5, 0, 1))
+        return colour
 
     def ground(xy: F32, size: F32) -> F32:
-        distance = np.hypot(xy[:, 0], xy[:, 1])
-        pool = np.exp(-((distance / 5.5) ** 2))[:, None]
-        shade = floor * (0.82 + 0.28 * pool) if not dark else floor * (0.8 + glow * pool)
-        return np.asarray(shade, np.float32)
+        pool = np.exp((xy[0] ** 2 + xy[1] ** 2) * np.float32(-1 / 5.5**2))
+        return floor3 * (np.float32(0.8) + np.float32(glow) * pool if dark else np.float32(0.82) + np.float32(0.28) * pool)
 
     sun = np.array([0.2 * np.cos(turn), 0.2 * np.sin(turn), 1.0])
     env = build_environment(radiance, sun, np.full(3, 0.7 if not dark else 0.5))
@@ -193,40 +211,48 @@ def _ground(kind: str, rng: Rng) -> tuple[F32, Callable[[F32, F32], F32]]:
     tile = np.float32(rng.uniform(0.5, 1.2))
     grain = {"coast": 0.3, "garage": 0.07, "plaza": 0.1}.get(kind, 0.2)
 
+    albedo3, line3, grass3, kerb3 = (np.asarray(v, np.float32)[:, None] for v in (albedo, line, grass, kerb))
+    noise1, coarse1 = noise.ravel(), coarse.ravel()
+
     def at(xy: F32, size: F32) -> F32:
-        x, y = c * xy[:, 0] + s * xy[:, 1], c * xy[:, 1] - s * xy[:, 0]
+        x, y = c * xy[0] + s * xy[1], c * xy[1] - s * xy[0]
         i, j = (x * 60).astype(np.int32) & 255, (y * 60).astype(np.int32) & 255
-        fine = noise[j, i] * np.clip(1.6 - size * 70, 0.12, 1)
-        rough = coarse[(y * 9).astype(np.int32) & 255, (x * 9).astype(np.int32) & 255]
-        colour = albedo * (1 + grain * fine + 0.09 * rough)[:, None]
+        fine = noise1[j * 256 + i] * np.clip(np.float32(1.6) - size * 70, 0.12, 1)
+        i, j = (x * 9).astype(np.int32) & 255, (y * 9).astype(np.int32) & 255
+        rough = coarse1[j * 256 + i]
+        colour = albedo3 * (1 + np.float32(grain) * fine + np.float32(0.09) * rough)
+        sharp = 1 / np.maximum(size, np.float32(0.012))
 
         def band(value: F32, low: float, high: float) -> F32:
-            blur = np.maximum(size, 0.012)
-            return np.clip((value - low) / blur + 0.5, 0, 1) * np.clip((high - value) / blur + 0.5, 0, 1)
+            edge = np.clip((np.float32(high) - value) * sharp + np.float32(0.5), 0, 1)
+            return edge if low < 0 else edge * np.clip((value - np.float32(low)) * sharp + np.float32(0.5), 0, 1)
 
         def paint(amount: F32, what: F32) -> None:
-            colour[:] = colour * (1 - amount[:, None]) + what * amount[:, None]
+            where = np.flatnonzero(amount > 0)
+            mixed = colour[:, where]
+            new = what if what.shape[1] == 1 else what[:, where]
+            colour[:, where] = mixed + (new - mixed) * amount[where]
 
-        worn = np.clip(0.85 + 0.25 * rough, 0, 1)
+        worn = np.clip(np.float32(0.85) + np.float32(0.25) * rough, 0, 1)
         if kind == "parking":
             stall = np.abs(np.mod(y + gap, 2 * gap) - gap)
-            paint(band(np.abs(stall - gap), -1, 0.055) * band(np.abs(x), -1, 2.9) * worn, line)
+            paint(band(np.abs(stall - gap), -1, 0.055) * band(np.abs(x), -1, 2.9) * worn, line3)
         elif kind in {"street", "park"}:
             side = np.abs(y)
             if kind == "street":
-                dashes = (np.mod(x, 6.0) < 3.0).astype(np.float32)
-                paint(band(np.abs(y - road * 0.62), -1, 0.06) * dashes * worn, line)
-                paint(band(side, road, road + 0.16), kerb)
-                paint(band(side, road + 0.16, 1e3) * 0.6, kerb * 0.8)
+                dashes = (np.mod(x, np.float32(6)) < 3).astype(np.float32)
+                paint(band(np.abs(y - np.float32(road * 0.62)), -1, 0.06) * dashes * worn, line3)
+                paint(band(-side, -1e3, -road), kerb3 * np.float32(0.75))
+                paint(band(side, road, road + 0.16), kerb3)
             else:
-                paint(band(side, road, 1e3), grass * (1 + 0.35 * fine + 0.15 * rough)[:, None])
-                paint(band(side, road - 0.12, road) * 0.7 * worn, line)
+                paint(band(-side, -1e3, -road), grass3 * (1 + np.float32(0.35) * fine + np.float32(0.15) * rough))
+                paint(band(side, road - 0.12, road) * np.float32(0.7) * worn, line3)
         elif kind == "plaza":
             joint = np.minimum(np.mod(x, tile), np.mod(y, tile))
-            paint(band(joint, -1, 0.012) * 0.5, albedo * 0.4)
+            paint(band(joint, -1, 0.012) * np.float32(0.5), albedo3 * np.float32(0.4))
         elif kind == "garage":
-            paint(band(np.abs(np.abs(y) - gap * 1.05), -1, 0.05) * worn, line)
-        return np.asarray(colour, np.float32)
+            paint(band(np.abs(np.abs(y) - gap * np.float32(1.05)), -1, 0.05) * worn, line3)
+        return colour
 
     return albedo, at
 

@@ -35,12 +35,12 @@ class Map:
     seam: U8
     origin: Point
 
-    def index(self, a: npt.NDArray[np.float32], z: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
+    def index(self, a: npt.NDArray[np.float32], z: npt.NDArray[np.float32]) -> npt.NDArray[np.int32]:
         """Flat texel index of each point (a, z), clamped to the map."""
         h, w = self.material.shape
-        column = np.clip((a - self.origin[0]) * PER_METRE, 0, w - 1).astype(np.int64)
-        row = np.clip((self.origin[1] - z) * PER_METRE, 0, h - 1).astype(np.int64)
-        return row * w + column
+        column = np.clip((a - np.float32(self.origin[0])) * PER_METRE, 0, w - 1).astype(np.int32)
+        row = np.clip((np.float32(self.origin[1]) - z) * PER_METRE, 0, h - 1).astype(np.int32)
+        return row * np.int32(w) + column
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -18,6 +19,9 @@ from bodyshop.showroom.skin import Map, skin
 
 F32 = npt.NDArray[np.float32]
 
+CHUNK = 12_288
+"""Fragments worked on at a time."""
+
 
 @dataclass(slots=True)
 class Surface:
@@ -28,9 +32,9 @@ class Surface:
     pixel
         Flat pixel index of each fragment, int64 (n,).
     position, normal, view
-        In metres; unit normals; unit vectors towards the eye; float32 (n, 3).
+        In metres; unit normals; unit vectors towards the eye; float32 (3, n).
     uv
-        Surface coordinates of the part, float32 (n, 2).
+        Surface coordinates of the part, float32 (2, n).
     part
         Part id, uint8 (n,).
     material
@@ -48,6 +52,25 @@ class Surface:
     material: npt.NDArray[np.uint8]
     seam: F32
 
+    def only(self, at: npt.NDArray[np.int64]) -> Surface:
+        """Return the fragments `at`."""
+        return Surface(
+            self.pixel[at], self.position[:, at], self.normal[:, at], self.view[:, at],
+            self.uv[:, at], self.part[at], self.material[at], self.seam[at],
+        )
+
+    def chunks(self) -> Iterator[tuple[slice, Surface]]:
+        """Yield (slice, view of these fragments) over all fragments: small enough to stay in the processor's cache."""
+        for start in range(0, len(self.pixel), CHUNK):
+            s = slice(start, start + CHUNK)
+            yield (
+                s,
+                Surface(
+                    self.pixel[s], self.position[:, s], self.normal[:, s], self.view[:, s],
+                    self.uv[:, s], self.part[s], self.material[s], self.seam[s],
+                ),
+            )
+
 
 def visible_surface(kind: str, camera: Camera) -> Surface:
     """Rasterise a car of `BODIES` and name the material of each fragment."""
@@ -62,23 +85,76 @@ def visible_surface(kind: str, camera: Camera) -> Surface:
                 found.pixel, triangles[found.triangle], found.weight1, found.weight2, found.inverse_depth
             )
         )
-    rays = camera.rays(pieces[0].pixel)
-    position = camera.eye + rays / pieces[0].inverse_depth[:, None]
-    pieces[0] = pieces[0].keep(~_in_arch(spec, position))
+    inside = np.zeros(len(pieces[0].pixel), bool)
+    for start in range(0, len(inside), CHUNK):
+        s = slice(start, start + CHUNK)
+        inside[s] = _in_arch(spec, camera.eye[:, None] + camera.rays(pieces[0].pixel[s]) / pieces[0].inverse_depth[s])
+    pieces[0] = pieces[0].keep(~inside)
     merged = _nearest(pieces[0], pieces[1], camera.width * camera.height)
 
-    rays = camera.rays(merged.pixel)
-    position = camera.eye + rays / merged.inverse_depth[:, None]
-    values = merged.interpolate(np.concatenate([mesh.normals, mesh.uv], 1), mesh.triangles)
-    normal = values[:, :3]
-    normal /= np.sqrt(np.einsum("ij,ij->i", normal, normal))[:, None] + np.float32(1e-9)
-    view = -rays / np.sqrt(np.einsum("ij,ij->i", rays, rays))[:, None]
+    n = len(merged.pixel)
     surface = Surface(
-        merged.pixel, position, normal, view, values[:, 3:], mesh.part[merged.triangle],
-        np.zeros(len(position), np.uint8), np.zeros(len(position), np.float32),
+        merged.pixel, np.empty((3, n), np.float32), np.empty((3, n), np.float32), np.empty((3, n), np.float32),
+        np.empty((2, n), np.float32), mesh.part[merged.triangle], np.zeros(n, np.uint8), np.zeros(n, np.float32),
     )
-    _name_materials(surface, spec)
+    corners = _corners(kind)
+    for chunk, some in surface.chunks():
+        rays = camera.rays(some.pixel)
+        some.position[:] = camera.eye[:, None] + rays / merged.inverse_depth[chunk]
+        some.view[:] = rays * (-1 / length(rays))
+        at = corners[:, merged.triangle[chunk]]
+        values = at[:5] + at[5:10] * merged.weight1[chunk] + at[10:] * merged.weight2[chunk]
+        some.normal[:] = values[:3] / (length(values[:3]) + np.float32(1e-9))
+        some.uv[:] = values[3:]
+        _name_materials(some, spec)
     return surface
+
+
+_DETAILED = (Material.PLATE, Material.MESH)
+
+
+def thin_out(
+    surface: Surface, camera: Camera, factor: int, keep: npt.NDArray[np.bool_]
+) -> tuple[npt.NDArray[np.int64], F32]:
+    """Choose which subsamples to light: one per pixel and material, as multisampling does.
+
+    Parameters
+    ----------
+    surface
+        Fragments of a picture `factor` times finer than the final one along each side.
+    camera
+        The fine camera.
+    keep
+        Fragments that are lit on their own in any case, (n,).
+
+    Returns
+    -------
+    chosen
+        Indices of the fragments to light.
+    weight
+        How many subsamples each stands for, as a share of a final pixel.
+    """
+    own = keep | (surface.seam > 0.05)
+    for material in _DETAILED:
+        own |= surface.material == material
+    kind = np.full(camera.width * camera.height, 255, np.uint8)
+    kind[surface.pixel] = np.where(own, np.uint8(254), surface.material)
+    cells = kind.reshape(camera.height // factor, factor, camera.width // factor, factor)
+    planes = [cells[:, i, :, j] for i in range(factor) for j in range(factor)]
+    counts = [(p < 255).astype(np.uint8) for p in planes]
+    for b in range(1, len(planes)):
+        free = planes[b] < 254
+        for a in range(b):
+            same = free & (planes[a] == planes[b]) & (counts[a] > 0)
+            counts[a] += same
+            counts[b] -= same
+            free &= ~same
+    weight = np.empty(cells.shape, np.uint8)
+    for k, count in enumerate(counts):
+        weight[:, k // factor, :, k % factor] = count
+    of = weight.ravel()[surface.pixel]
+    chosen = np.flatnonzero(of)
+    return chosen, of[chosen].astype(np.float32) * np.float32(1 / factor**2)
 
 
 @lru_cache(maxsize=8)
@@ -88,10 +164,30 @@ def _split(kind: str) -> tuple[Mesh, npt.NDArray[np.int32], npt.NDArray[np.int32
     return mesh, np.flatnonzero(is_body).astype(np.int32), np.flatnonzero(~is_body).astype(np.int32)
 
 
+@lru_cache(maxsize=8)
+def _corners(kind: str) -> F32:
+    """Normal and uv (5 rows) of each triangle's first corner, and the steps to the other two: (15, t)."""
+    mesh = car_mesh(kind)
+    values = np.concatenate([mesh.normals, mesh.uv], 1)[mesh.triangles]
+    base = values[:, 0]
+    return np.ascontiguousarray(np.concatenate([base, values[:, 1] - base, values[:, 2] - base], 1).T)
+
+
+def length(vectors: F32) -> F32:
+    """Length of each column of (3, n)."""
+    x, y, z = vectors
+    return np.sqrt(x * x + y * y + z * z)
+
+
+def dot(a: F32, b: F32) -> F32:
+    """Scalar product of each column of two (3, n)."""
+    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+
+
 def _in_arch(spec: BodySpec, position: F32) -> npt.NDArray[np.bool_]:
-    dx = np.abs(position[:, 0]) - np.float32(spec.axle)
-    dz = position[:, 2] - np.float32(spec.wheel)
-    outer = np.abs(position[:, 1]) > spec.half_width - 0.4
+    dx = np.abs(position[0]) - np.float32(spec.axle)
+    dz = position[2] - np.float32(spec.wheel)
+    outer = np.abs(position[1]) > spec.half_width - 0.4
     return (dx * dx + dz * dz < spec.arch**2) & outer
 
 
@@ -116,23 +212,25 @@ def _name_materials(s: Surface, spec: BodySpec) -> None:
     _name_body(s, spec, maps.side, maps.front, maps.rear)
     _name_cabin(s, spec, maps.side)
     wheel = np.flatnonzero(s.part == WHEEL)
-    s.material[wheel] = _wheel_material(spec, s.uv[wheel, 0], s.uv[wheel, 1])
+    s.material[wheel] = _wheel_material(spec, s.uv[0, wheel], s.uv[1, wheel])
     s.material[s.part == WELL] = Material.VOID
     s.material[s.part == TRIM] = Material.BLACK
     shell = np.flatnonzero(s.part == SHELL)
-    mirror_low = s.position[shell, 2] < deck_height(spec, s.position[shell, 0]) + 0.075
-    s.material[shell[mirror_low & (np.abs(s.position[shell, 1]) > 0.7)]] = Material.BLACK
+    mirror_low = s.position[2, shell] < deck_height(spec, s.position[0, shell]) + 0.075
+    s.material[shell[mirror_low & (np.abs(s.position[1, shell]) > 0.7)]] = Material.BLACK
 
 
 def _name_body(s: Surface, spec: BodySpec, side: Map, front: Map, rear: Map) -> None:
     body = np.flatnonzero(s.part == BODY)
-    p, n = s.position[body], s.normal[body]
-    x, y, z = p[:, 0], p[:, 1], p[:, 2]
+    if not len(body):
+        return
+    x, y, z = s.position[:, body]
+    upwards = s.normal[2, body]
     to_nose, to_tail = spec.nose - x, x - spec.tail
     reach = spec.nose - spec.axle - spec.arch - 0.02
     is_front = to_nose < min(reach, 0.5)
     is_rear = to_tail < min(-spec.tail - spec.axle - spec.arch - 0.02, 0.45)
-    flat = n[:, 2] > 0.72
+    flat = upwards > 0.72
     material = np.zeros(len(body), np.uint8)
     seam = np.zeros(len(body), np.float32)
     for chosen, flat_map, coordinate in (
@@ -150,7 +248,7 @@ def _name_body(s: Surface, spec: BodySpec, side: Map, front: Map, rear: Map) -> 
     gap = np.abs(np.abs(y) - (w * 0.8 - 0.03 * np.clip((x - cowl) / (spec.nose - cowl), 0, 1)))
     on_bonnet = flat & (x > cowl - 0.12) & (to_nose > 0.16)
     seam = np.where(on_bonnet, np.clip(1.4 - gap / 0.006, 0, 1), seam)
-    material[n[:, 2] < -0.75] = Material.VOID
+    material[upwards < -0.75] = Material.VOID
     if spec.bed is not None:
         deck = deck_height(spec, x)
         inside = (x > spec.bed[0] - 0.03) & (x < spec.bed[1] + 0.03) & (np.abs(y) < 0.9 * w)
@@ -162,12 +260,14 @@ def _name_body(s: Surface, spec: BodySpec, side: Map, front: Map, rear: Map) -> 
 
 def _name_cabin(s: Surface, spec: BodySpec, side: Map) -> None:
     cabin = np.flatnonzero(s.part == CABIN)
-    p, uv = s.position[cabin], s.uv[cabin]
-    u, v = uv[:, 0], np.abs(uv[:, 1])
+    if not len(cabin):
+        return
+    x, _, z = s.position[:, cabin]
+    u, v = s.uv[0, cabin], np.abs(s.uv[1, cabin])
     material = np.zeros(len(cabin), np.uint8)
     on_side = v > 1.0
     at = np.flatnonzero(on_side)
-    index = side.index(p[at, 0], p[at, 2])
+    index = side.index(x[at], z[at])
     material[at] = side.material.ravel()[index]
     seam = np.zeros(len(cabin), np.float32)
     seam[at] = side.seam.ravel()[index] * np.float32(1 / 255)
@@ -180,7 +280,7 @@ def _name_cabin(s: Surface, spec: BodySpec, side: Map) -> None:
         material[where & (v < edge)] = Material.GLASS
     material[screen & (u < u_front + 0.012)] = Material.BLACK
     material[rear & ((u < u_low + 0.012) | (u > u_high - 0.012))] = Material.BLACK
-    cowl = screen & (p[:, 2] < deck_height(spec, p[:, 0]) + 0.035)
+    cowl = screen & (z < deck_height(spec, x) + 0.035)
     material[cowl] = Material.BLACK
     s.material[cabin] = material
     s.seam[cabin] = seam
