@@ -56,7 +56,8 @@ def collect(
     only : str or sequence of str, optional
         ``BRAND`` or ``BRAND/MODEL``; nothing else is touched.
     retry_failed : bool or str, optional
-        Try failed downloads again: all (True), or those of one error class such as ``timeout``.
+        Try failed downloads again: all (True or ``all``), or those of one error class such as
+        ``timeout``.
     refresh : bool
         Visit pages and ask queries again that are done.
     headed : bool
@@ -88,14 +89,12 @@ def collect(
     started = time.monotonic()
     sources = sources_for(brands)
     tasks = planned_tasks(brands, sources, only)
-    arguments = {"only": only, "retry_failed": retry_failed, "refresh": refresh}
-    with workspace.record_run("collect", arguments) as run, SoftInterrupt() as interrupt:
+    with SoftInterrupt() as interrupt:
         crawl = _Crawl(brands, workspace, sources, progress)
         crawl.prepare(tasks, retry_failed=retry_failed, refresh=refresh, scope=_scope(brands, only))
         count = browsers or max(1, min(4, (os.cpu_count() or 2) // 2))
         crawl.run(interrupt, headed=headed, browsers=count, workers=workers)
         summary = summarise(workspace.catalog, new=crawl.new, seconds=time.monotonic() - started)
-        run.counts.update(summary.as_dict())
         if interrupt.requested:
             raise InterruptedByUser(
                 f"stopped; {summary.downloaded} pictures are saved",
@@ -374,7 +373,7 @@ class _Crawl:
 
 
 def _requeue(ledger: Ledger, retry_failed: bool | str) -> None:
-    if retry_failed is True:
+    if retry_failed is True or retry_failed == "all":
         ledger.requeue_failed()
         return
     known = ledger.failed_classes()

@@ -336,18 +336,29 @@ def _explained(error: Exception, deadline: Deadline, limits: DownloadLimits) -> 
     return Failed("bad_answer", text)
 
 
+def has_end(tail: bytes, extension: str, head: bytes, size: int) -> bool:
+    """Look for the end mark of a picture's format; a server that closes early declares no length.
+
+    Parameters
+    ----------
+    tail, head : bytes
+        The last 64 KiB (some cameras and editors append data of their own) and the first 12 bytes.
+    extension : str
+        Of the sniffed type.
+    size : int
+        Bytes of the whole file.
+    """
+    if extension == "webp":
+        return size >= int.from_bytes(head[4:8], "little") + 8
+    mark = _ENDINGS.get(extension)
+    return mark is None or mark in tail
+
+
 def _is_complete(part: Path, extension: str, size: int) -> bool:
-    """Look for the end mark of the format; a server that closes early declares no length."""
     with part.open("rb") as file:
-        if extension == "webp":
-            header = file.read(12)
-            return size >= int.from_bytes(header[4:8], "little") + 8
-        mark = _ENDINGS.get(extension)
-        if mark is None:
-            return True
-        # Some cameras and editors append data of their own after the end mark.
+        head = file.read(12)
         file.seek(-min(size, 1 << 16), os.SEEK_END)
-        return mark in file.read()
+        return has_end(file.read(), extension, head, size)
 
 
 def _described(head: bytes, content_type: str) -> str:

@@ -13,6 +13,7 @@ from bodyshop.catalog import Catalog, schema
 IMBALANCED = 0.5
 """A model with less than this part of the mean is named in the summary (AutoCrawler's rule)."""
 
+_COUNTED = ("found", "downloaded", "duplicate", "refused", "failed", "waiting")
 _STATES = {"done": "downloaded", "duplicate": "duplicate", "refused": "refused", "failed": "failed"}
 
 
@@ -63,6 +64,18 @@ class CollectSummary:
     models: tuple[ModelCounts, ...] = ()
     empty: tuple[str, ...] = ()
     imbalanced: tuple[str, ...] = ()
+
+    columns = ("brand", "model", *_COUNTED)
+
+    def rows(self) -> list[tuple[str | int, ...]]:
+        """Return a table of the models."""
+        return [tuple(vars(each).values()) for each in self.models]
+
+    def warnings(self) -> list[str]:
+        """Return what a person should look at: empty pages, failures, imbalance."""
+        found = [f"brought nothing: {each}" for each in self.empty]
+        found += [f"failed: {name} {count} times" for name, count in self.failed_by.items()]
+        return found + [f"few pictures: {each}" for each in self.imbalanced]
 
     def as_dict(self) -> dict[str, Any]:
         """Return it with keys and values that JSON knows."""
@@ -117,9 +130,6 @@ def summarise(catalog: Catalog, *, new: int = 0, seconds: float = 0.0) -> Collec
         failed_by=dict(failed.most_common()), pages=pages, models=models, empty=empty,
         imbalanced=_imbalanced(models),
     )  # fmt: skip
-
-
-_COUNTED = ("found", "downloaded", "duplicate", "refused", "failed", "waiting")
 
 
 def _imbalanced(models: tuple[ModelCounts, ...]) -> tuple[str, ...]:

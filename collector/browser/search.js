@@ -50,7 +50,8 @@ window.__bodyshop.search = async (recipe, state) => {
       return null;
     }, recipe.preview_ms);
     if (!hit) return null;
-    const link = recipe.source_link.length ? tools.first(recipe.source_link) : null;
+    // Engines keep the panel of the result before in the page, out of sight.
+    const link = recipe.source_link.flatMap((selector) => [...document.querySelectorAll(selector)]).find((each) => each.getClientRects().length);
     const find = {
       rung: "preview", url: hit.url, page: link ? tools.absolute(link.getAttribute("href") || "") || "" : "",
       title: "", shown: hit.img.naturalWidth ? [hit.img.naturalWidth, hit.img.naturalHeight] : null, alt: tools.text(hit.img.alt),
