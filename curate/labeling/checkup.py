@@ -1,0 +1,135 @@
+"""What of the labelling works and how to mend the rest; nothing here raises or changes things."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+
+from bodyshop.catalog import schema
+from bodyshop.errors import BodyshopError
+from curate.labeling import environment
+from curate.labeling.client import LabelStudioClient
+from curate.labeling.connection import Connection
+from curate.labeling.project import open_project
+from curate.labeling.scheme import Kind
+
+if TYPE_CHECKING:
+    from bodyshop.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at.
+
+    Parameters
+    ----------
+    name : str
+        What.
+    ok : bool
+        Whether it works.
+    message : str
+        What was found.
+    hint : str or None
+        How to mend it.
+    """
+
+    name: str
+    ok: bool
+    message: str
+    hint: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return JSON-able values."""
+        return asdict(self)
+
+
+def doctor(
+    workspace: Workspace, *, connection: Connection | LabelStudioClient | None = None
+) -> list[Check]:
+    """Check program, server, key, version, projects and whether pictures are shown.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Which one.
+    connection : Connection or LabelStudioClient, optional
+        Default: `Connection.find`.
+
+    Returns
+    -------
+    list of Check
+        In the order in which one needs the other; it ends after the first thing that fails so
+        thoroughly that the rest can't be looked at.
+    """
+    checks = [_program()]
+    client: LabelStudioClient | None = None
+
+    def connect() -> str:
+        nonlocal client
+        client = (
+            connection
+            if isinstance(connection, LabelStudioClient)
+            else LabelStudioClient(connection or Connection.find(workspace))
+        )
+        return f"{client.connection.url} answers as version {client.release()}"
+
+    server = _check("labelling server", connect)
+    checks.append(server)
+    if client is None or not server.ok:
+        return checks
+    open_client = client
+    try:
+        checks.append(
+            _check("labelling key", lambda: f"it is {open_client.whoami()}'s, and is accepted")
+        )
+        if checks[-1].ok:
+            table = schema.label_projects
+            with workspace.catalog.read() as reader:
+                names = list(reader.scalars(select(table.c.name).order_by(table.c.name)))
+            checks += [
+                _check(f"project {name}", _looker(workspace, client, name)) for name in names
+            ]
+    finally:
+        if connection is not client:
+            client.close()
+    return checks
+
+
+def _program() -> Check:
+    if environment.is_installed():
+        return Check("Label Studio", True, f"{environment.REQUIREMENT} is installed")
+    return Check(
+        "Label Studio",
+        False,
+        "not installed in its own environment (no matter when another server is used)",
+        "bodyshop label serve installs and starts it",
+    )
+
+
+def _looker(workspace: Workspace, client: LabelStudioClient, name: str) -> Callable[[], str]:
+    def look() -> str:
+        project = open_project(workspace, Kind(name), client)
+        told = f"{project.remote['task_number']} tasks at {project.url}"
+        page = next(client.scan(project.remote_id, ("id", "data"), page=1), None)
+        if page is None:
+            return f"{told}, none yet: bodyshop label push"
+        address = str(page[0]["data"].get("image"))
+        status = client.fetch(address)
+        if status != 200:
+            raise BodyshopError(
+                f"{told}, but its pictures are not shown: {address} answers HTTP {status}",
+                hint="push with --images upload, or start the server in this workspace",
+            )
+        return f"{told}, pictures are shown"
+
+    return look
+
+
+def _check(name: str, look: Callable[[], str]) -> Check:
+    try:
+        return Check(name, True, look())
+    except BodyshopError as error:
+        return Check(name, False, error.message, error.hint)
