@@ -1,0 +1,27 @@
+"""Keeping the pictures that were meant: measure, gate, deduplicate, split, audit, report."""
+
+from bodyshop.lazy import lazy_exports
+
+_EXPORTS = {
+    "Gate": "gate.opened",
+    "GateScore": "gate.opened",
+    "Policy": "policy",
+    "audit": "auditing",
+    "curate": "pipeline",
+    "discover_categories": "gate.discover",
+    "evaluate_gate": "gate.evaluate",
+    "explain": "explanation",
+    "fit_gate": "gate.fit",
+    "judge": "judging",
+    "load_gate": "gate.opened",
+    "load_policy": "policy",
+    "measure": "measuring",
+    "open_gate": "gate.opened",
+    "score": "gate.scoring",
+    "split": "splitting",
+    "write_report": "report",
+}
+
+__all__ = sorted(_EXPORTS)
+
+__getattr__ = lazy_exports(__name__, _EXPORTS)

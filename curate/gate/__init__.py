@@ -1,0 +1,1 @@
+"""The gate: is this a car, and how much of it."""

@@ -1,0 +1,83 @@
+"""The ImageNet categories that mean car, part of a car, or its inside."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from functools import cache
+
+from bodyshop.errors import UsageError
+
+VEHICLES = (
+    "ambulance",
+    "amphibian",  # crushed and muddy cars land here
+    "beach wagon",
+    "cab",
+    "convertible",
+    "fire engine",
+    "garbage truck",
+    "jeep",
+    "limousine",
+    "minibus",
+    "minivan",
+    "Model T",
+    "moving van",
+    "pickup",
+    "police van",
+    "racer",
+    "recreational vehicle",
+    "snowplow",
+    "sports car",
+    "tow truck",
+    "trailer truck",
+)
+"""Whole vehicles. "passenger car" is not among them: in ImageNet that is a railway coach."""
+
+PARTS = ("car mirror", "car wheel", "disk brake", "grille")
+"""What a close-up of a car's outside is taken for."""
+
+INTERIOR = ("odometer", "seat belt")
+"""What a picture from inside a car is taken for."""
+
+CAR = VEHICLES + PARTS + INTERIOR
+"""Everything that lets a picture pass the rules ``top5`` and ``mass``."""
+
+
+@cache
+def indices(names: tuple[str, ...]) -> tuple[int, ...]:
+    """Return the ImageNet class indices of category names.
+
+    Raises
+    ------
+    UsageError
+        A name is no ImageNet category; the nearest ones are given.
+    """
+    place = _places()
+    found: list[int] = []
+    for name in names:
+        if name not in place:
+            near = difflib.get_close_matches(name, place, n=3, cutoff=0.5)
+            raise UsageError(
+                f"'{name}' is not an ImageNet category",
+                hint=f"did you mean: {', '.join(near)}?" if near else None,
+            )
+        found.extend(place[name])
+    return tuple(sorted(set(found)))
+
+
+def top(probabilities: Iterable[float], n: int = 5) -> list[tuple[str, float]]:
+    """Return one picture's `n` likeliest categories as (name, probability), likeliest first."""
+    from bodyshop.backbones.classes import imagenet_classes
+
+    ranked = sorted(enumerate(probabilities), key=lambda pair: (-pair[1], pair[0]))[:n]
+    return [(imagenet_classes()[index], round(float(value), 4)) for index, value in ranked]
+
+
+@cache
+def _places() -> dict[str, list[int]]:
+    from bodyshop.backbones.classes import imagenet_classes
+
+    places: dict[str, list[int]] = {}
+    for index, name in enumerate(imagenet_classes()):
+        places.setdefault(name, []).append(index)
+    return places

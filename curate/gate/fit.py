@@ -1,0 +1,344 @@
+"""Fitting a gate to examples: which pictures to let in, which to keep out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bodyshop.backbones import fingerprint
+from bodyshop.errors import NothingFoundError, UnreadableImageError, UsageError
+from bodyshop.progress import SILENT, Progress
+from curate.gate.groups import Example, group_examples
+from curate.gate.intervals import wilson
+from curate.gate.probe import Probe, fitted_probe_path, unit_length
+from curate.gate.views import VIEWS, varied
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from bodyshop.backbones import Scorer
+    from bodyshop.workspace import Workspace
+
+FOLDS = 5
+
+STRENGTH = 10.0
+"""scikit-learn's C. From 3 to 30 the out-of-fold figures are the same within their intervals."""
+
+MAX_FALSE_ACCEPTS = 0.005
+"""The threshold lets at most this share of the out-of-fold rejects in."""
+
+
+@dataclass(frozen=True)
+class FitSummary:
+    """What `fit_gate` did.
+
+    Parameters
+    ----------
+    probe : Path
+        Where it was written.
+    gate : str
+        The backbone it is for.
+    threshold : float
+        Smallest probability that passes.
+    accept, reject : dict
+        Group -> ``{"k", "n", "share", "ci95"}``: passed out of fold, of how many.
+    """
+
+    probe: str
+    gate: str
+    threshold: float
+    accept: dict[str, dict[str, Any]]
+    reject: dict[str, dict[str, Any]]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the summary as JSON-able values."""
+        return asdict(self)
+
+
+def fit_gate(
+    workspace: Workspace | None,
+    *,
+    accept: Sequence[Path] = (),
+    reject: Sequence[Path] = (),
+    close_ups: Sequence[Path] = (),
+    from_review: bool = False,
+    gate: str = "efficientnet-lite0",
+    weights: Path | str | None = None,
+    out: Path | None = None,
+    seed: int = 7,
+    progress: Progress = SILENT,
+) -> FitSummary:
+    """Fit a probe and put it where ``curate`` finds it.
+
+    Each picture is shown to the network as it is and in equalised and cropped views, so that the
+    probe learns the car and not the camera. The figures are out of fold: near-duplicates, and all
+    views of a picture, are in one fold.
+
+    Parameters
+    ----------
+    workspace : Workspace, optional
+        Gets the probe; needed for `from_review` and unless `out` is given.
+    accept, reject : sequence of Path
+        Folders of pictures to let in and to keep out; searched with their subfolders.
+    close_ups : sequence of Path
+        Those of the `accept` folders that hold close-ups only; they, and narrow crops of the
+        others, teach what a part looks like.
+    from_review : bool
+        Also learn from the human keep and reject decisions in the workspace.
+    gate : str
+        A backbone of `bodyshop.backbones.names`.
+    weights : Path, optional
+        Its weights file.
+    out : Path, optional
+        Where to write the probe, in place of the workspace.
+    seed : int
+        Of folds and views.
+    progress : Progress
+        Told how far it is.
+
+    Raises
+    ------
+    UsageError
+        Nothing was given to learn from.
+    NothingFoundError
+        A folder holds no picture, or there are too few of either kind.
+    """
+    examples = _examples(workspace, accept, reject, from_review)
+    from bodyshop.backbones import Scorer
+
+    scorer = Scorer(gate, weights)
+    rows, features = _show(scorer, examples, seed, progress)
+    accepted = [row.example.accept for row in rows]
+    groups = group_examples([row.example for row in rows])
+    weights_, bias, chances = _fit(features, accepted, groups, seed)
+    originals = [index for index, row in enumerate(rows) if row.view == "original"]
+    threshold = choose_threshold(
+        [chances[i] for i in originals if accepted[i]],
+        [chances[i] for i in originals if not accepted[i]],
+    )
+    part, part_bias = _fit_framing(rows, features, groups, {str(path) for path in close_ups}, seed)
+    figures = {
+        side: _figures(
+            [
+                (rows[i].example.folder, chances[i] >= threshold)
+                for i in originals
+                if accepted[i] == (side == "accept")
+            ]
+        )
+        for side in ("accept", "reject")
+    }
+    card = {
+        "folds": FOLDS,
+        "seed": seed,
+        "views": list(VIEWS),
+        "pictures": len({row.example.path for row in rows}),
+        "groups": len(set(groups)),
+        "out_of_fold": figures,
+    }
+    probe = Probe(weights_, bias, threshold, fingerprint(gate, weights), part, part_bias, card)
+    path = out or _path_in(workspace, probe.fingerprint)
+    probe.save(path)
+    return FitSummary(str(path), probe.fingerprint, threshold, **figures)
+
+
+def choose_threshold(accepted: Sequence[float], rejected: Sequence[float]) -> float:
+    """Return the threshold between the two kinds.
+
+    Parameters
+    ----------
+    accepted, rejected : sequence of float
+        Out-of-fold probabilities of the pictures to let in and to keep out.
+
+    Returns
+    -------
+    float
+        The lowest that lets at most `MAX_FALSE_ACCEPTS` of the rejects in, and no lower than what
+        keeps 99.9 % of the accepted: what lies between the kinds is shared out evenly.
+    """
+    import numpy as np
+
+    bad = np.sort(np.asarray(rejected))[::-1]
+    allowed = int(MAX_FALSE_ACCEPTS * len(bad))
+    lowest = float(bad[allowed]) if allowed < len(bad) else 0.0
+    comfortable = float(np.quantile(accepted, 0.001))
+    threshold = (lowest + comfortable) / 2 if comfortable > lowest else np.nextafter(lowest, 1)
+    return round(float(threshold) + 5e-5, 4)
+
+
+@dataclass(frozen=True)
+class _Row:
+    example: Example
+    view: str
+
+
+def _examples(
+    workspace: Workspace | None,
+    accept: Sequence[Path],
+    reject: Sequence[Path],
+    from_review: bool,
+) -> list[Example]:
+    examples = [
+        example
+        for folders, good in ((accept, True), (reject, False))
+        for folder in folders
+        for example in folder_examples(folder, accept=good)
+    ]
+    if from_review:
+        if workspace is None:
+            raise UsageError("--from-review needs a workspace")
+        examples += _reviewed(workspace)
+    if not examples:
+        raise UsageError(
+            "there is nothing to learn from",
+            hint="give --accept DIR and --reject DIR, or --from-review",
+        )
+    for good, name in ((True, "let in"), (False, "keep out")):
+        count = sum(example.accept is good for example in examples)
+        if count < 2 * FOLDS:
+            raise NothingFoundError(
+                f"{count} pictures to {name} are too few to fit a gate: {2 * FOLDS} are needed"
+            )
+    return examples
+
+
+def folder_examples(folder: Path, *, accept: bool) -> list[Example]:
+    """Return the pictures below a folder, in a fixed order.
+
+    Raises
+    ------
+    NothingFoundError
+        The folder is absent or holds no picture.
+    """
+    from bodyshop.imaging import sniff
+
+    found = []
+    for path in sorted(folder.rglob("*")) if folder.is_dir() else ():
+        if path.is_file():
+            with path.open("rb") as file:
+                if sniff(file.read(32)) is not None:
+                    found.append(Example(path, accept, str(folder)))
+    if not found:
+        raise NothingFoundError(f"there is no picture in {folder}")
+    return found
+
+
+def _reviewed(workspace: Workspace) -> list[Example]:
+    from sqlalchemy import select
+
+    from bodyshop.catalog import all_images, schema
+
+    extensions = all_images(workspace.catalog)
+    table = schema.decisions
+    with workspace.catalog.read() as connection:
+        rows = connection.execute(select(table.c.sha256, table.c.decision)).all()
+    return [
+        Example(
+            workspace.blobs.path(sha256, extensions[sha256]), decision == "keep", "people's review"
+        )
+        for sha256, decision in sorted(rows)
+    ]
+
+
+def _show(
+    scorer: Scorer, examples: Sequence[Example], seed: int, progress: Progress
+) -> tuple[list[_Row], NDArray[np.float32]]:
+    """Return one row per view, and the unit-length features of each."""
+    import numpy as np
+
+    from bodyshop.imaging import fit_square, load_rgb
+
+    rows: list[_Row] = []
+    vectors: list[NDArray[np.float32]] = []
+    batch: list[NDArray[np.uint8]] = []
+
+    def flush() -> None:
+        if batch:
+            vectors.append(unit_length(scorer.score(np.stack(batch)).features))
+            batch.clear()
+
+    with progress.task("fit", total=len(examples)) as tick:
+        for example in examples:
+            try:
+                picture = load_rgb(example.path)
+            except UnreadableImageError:
+                tick(1, f"skipped {example.path.name}")
+                continue
+            for view, rgb in _views(picture, example, seed):
+                rows.append(_Row(example, view))
+                batch.append(fit_square(rgb, scorer.input_size))
+                if len(batch) >= 32:
+                    flush()
+            tick(1)
+        flush()
+    return rows, np.concatenate(vectors)
+
+
+def _views(
+    picture: NDArray[np.uint8], example: Example, seed: int
+) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+    import numpy as np
+
+    name = hashlib.sha256(f"{seed}:{example.path.name}".encode()).digest()
+    return varied(picture, np.random.default_rng(int.from_bytes(name[:8], "big")))
+
+
+def _fit(
+    features: NDArray[np.float32], accepted: Sequence[bool], groups: Sequence[int], seed: int
+) -> tuple[NDArray[np.float32], float, NDArray[np.float64]]:
+    """Return weights and bias of the whole fit, and each row's probability out of fold."""
+    import numpy as np
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    y = np.asarray(accepted, dtype=int)
+
+    def fitted(chosen: NDArray[np.int64] | slice) -> LogisticRegression:
+        model = LogisticRegression(C=STRENGTH, class_weight="balanced", max_iter=5000)
+        return model.fit(features[chosen], y[chosen])
+
+    chances = np.full(len(y), np.nan)
+    folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
+    for train, test in folds.split(features, y, groups):
+        chances[test] = fitted(train).predict_proba(features[test])[:, 1]
+    whole = fitted(slice(None))
+    return whole.coef_[0].astype(np.float32), float(whole.intercept_[0]), chances
+
+
+def _fit_framing(
+    rows: Sequence[_Row],
+    features: NDArray[np.float32],
+    groups: Sequence[int],
+    close_ups: set[str],
+    seed: int,
+) -> tuple[NDArray[np.float32] | None, float]:
+    """Fit close-ups and narrow crops against whole pictures of cars."""
+    chosen, is_part = [], []
+    for index, row in enumerate(rows):
+        if not row.example.accept:
+            continue
+        part = row.view == "narrow" or (row.example.folder in close_ups and row.view != "wide")
+        if part or row.view in {"original", "equalised"}:
+            chosen.append(index)
+            is_part.append(part)
+    if len(set(is_part)) < 2:
+        return None, 0.0
+    weights, bias, _ = _fit(features[chosen], is_part, [groups[i] for i in chosen], seed)
+    return weights, bias
+
+
+def _figures(passed: Sequence[tuple[str, bool]]) -> dict[str, dict[str, Any]]:
+    """Count who passed, per folder."""
+    table: dict[str, list[bool]] = {}
+    for folder, value in passed:
+        table.setdefault(folder, []).append(bool(value))
+    return {Path(name).name: wilson(sum(values), len(values)) for name, values in table.items()}
+
+
+def _path_in(workspace: Workspace | None, name: str) -> Path:
+    if workspace is None:
+        raise UsageError("a fitted gate needs a workspace or an output file to go to")
+    return fitted_probe_path(workspace.root, name)

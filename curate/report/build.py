@@ -1,0 +1,204 @@
+"""Writing the report's pages, only when something in them changed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bodyshop import atomic
+from bodyshop.catalog import Field, Reason
+from bodyshop.progress import SILENT, Progress
+from curate.policy import Policy, load_policy
+from curate.report import charts
+from curate.report.content import Card, Content, gather
+from curate.report.thumbnails import make_thumbnails
+from curate.report.wording import MEANING, sentence
+from curate.targets import resolve_target
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+    from bodyshop.workspace import Workspace
+
+PER_PAGE = 120
+"""Pictures on one page: fills a screen a few times and loads at once."""
+
+CLUSTERS_PER_PAGE = 40
+
+VERSION = 1
+"""Raised when the pages look different for the same content."""
+
+
+def write_report(
+    workspace: Workspace,
+    *,
+    policy: Policy | Path | str | None = None,
+    target: Field | str | None = None,
+    splits: Mapping[str, Any] | None = None,
+    progress: Progress = SILENT,
+) -> Path:
+    """Write ``reports/curate/index.html`` and the pages it links to.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        A judged workspace.
+    policy : Policy or path, optional
+        The thresholds shown.
+    target : str, optional
+        The field whose labels are shown.
+    splits : Mapping, optional
+        ``{"skipped": why}`` when no split could be dealt.
+    progress : Progress
+        Told how many thumbnails are made.
+
+    Returns
+    -------
+    Path
+        The first page.
+    """
+    rules = load_policy(policy)
+    about = resolve_target(workspace.catalog, target)
+    folder = workspace.reports / "curate"
+    content = gather(workspace, rules, about, (splits or {}).get("skipped"))
+    digest = _digest(content)
+    index, stamp = folder / "index.html", folder / "content.txt"
+    if index.exists() and stamp.exists() and stamp.read_text(encoding="utf-8") == digest:
+        return index
+    make_thumbnails(workspace, [card.sha256 for card in content.cards], folder, progress=progress)
+    pages = _pages(content)
+    environment = _environment()
+    for name, (template, values) in pages.items():
+        html = environment.get_template(template).render(content=content, **values)
+        atomic.write_text(folder / name, html)
+    _remove_stale(folder, set(pages))
+    style = resources.files("curate.report") / "templates" / "style.css"
+    atomic.write_text(folder / "style.css", style.read_text(encoding="utf-8"))
+    atomic.write_text(stamp, digest)
+    return index
+
+
+def _pages(content: Content) -> dict[str, tuple[str, dict[str, Any]]]:
+    """Return file name -> (template, values)."""
+    kept = [card for card in content.cards if card.keep]
+    galleries: list[tuple[str, str, str, list[Card]]] = [
+        ("kept", "Kept", "Nothing speaks against these pictures.", kept)
+    ]
+    for reason in Reason:
+        cards = [card for card in content.cards if reason.value in card.reasons]
+        if cards:
+            title = reason.value.replace("_", " ").capitalize()
+            galleries.append((reason.value, title, MEANING[reason], cards))
+    human = [card for card in content.cards if card.human]
+    if human:
+        text = "A person decided about these; that always wins."
+        galleries.append(("human", "Decided by people", text, human))
+    links = [
+        {"href": f"{name}-1.html", "title": title, "count": len(cards), "name": name}
+        for name, title, _, cards in galleries
+    ]
+    if content.clusters:
+        links.append(
+            {
+                "href": "clusters-1.html",
+                "title": "Duplicate clusters",
+                "count": len(content.clusters),
+                "name": "clusters",
+            }
+        )
+    shared = {"links": links}
+    pages: dict[str, tuple[str, dict[str, Any]]] = {}
+    for name, title, text, cards in galleries:
+        for number, part in _paged(cards, PER_PAGE):
+            pages[f"{name}-{number}.html"] = (
+                "gallery.html",
+                {
+                    **shared,
+                    "name": name,
+                    "title": title,
+                    "text": text,
+                    "cards": part,
+                    "total": len(cards),
+                    "pager": _pager(name, number, len(cards), PER_PAGE),
+                },
+            )
+    for number, group in _paged(content.clusters, CLUSTERS_PER_PAGE):
+        pages[f"clusters-{number}.html"] = (
+            "clusters.html",
+            {
+                **shared,
+                "name": "clusters",
+                "title": "Duplicate clusters",
+                "clusters": group,
+                "total": len(content.clusters),
+                "pager": _pager("clusters", number, len(content.clusters), CLUSTERS_PER_PAGE),
+            },
+        )
+    pages["index.html"] = (
+        "index.html",
+        {
+            **shared,
+            "name": "index",
+            "title": "Curated pictures",
+            "sample": _spread(kept, 14),
+            "gate_chart": charts.gate_histogram(content.p_car, content.gate_threshold),
+            "framing_chart": charts.stacked_bars(content.framing_by_label),
+            "audit_chart": charts.audit_bars(content.audit),
+        },
+    )
+    return pages
+
+
+def _paged(items: Sequence[Any], size: int) -> list[tuple[int, Sequence[Any]]]:
+    return [
+        (start // size + 1, items[start : start + size]) for start in range(0, len(items), size)
+    ]
+
+
+def _pager(name: str, number: int, total: int, size: int) -> list[dict[str, Any]]:
+    """Links to the first, last and neighbouring pages; None stands for a gap."""
+    last = math.ceil(total / size)
+    wanted = sorted({1, last, *range(max(1, number - 3), min(last, number + 3) + 1)})
+    links: list[dict[str, Any]] = []
+    for place, page in enumerate(wanted):
+        if place and page - wanted[place - 1] > 1:
+            links.append({"number": None})
+        links.append({"number": page, "href": f"{name}-{page}.html", "current": page == number})
+    return links if last > 1 else []
+
+
+def _spread(cards: Sequence[Card], count: int) -> list[Card]:
+    step = max(1, len(cards) // count)
+    return list(cards[::step][:count])
+
+
+def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("curate.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["sentence"] = sentence
+    environment.filters["percent"] = lambda value: f"{100 * value:.1f} %"
+    environment.filters["thousands"] = lambda value: f"{value:,}"
+    return environment
+
+
+def _digest(content: Content) -> str:
+    text = json.dumps([VERSION, content.as_dict()], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _remove_stale(folder: Path, names: set[str]) -> None:
+    for path in folder.glob("*.html"):
+        if path.name not in names:
+            path.unlink()

@@ -1,0 +1,195 @@
+"""Everything the report shows, read from the catalog at once."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from sqlalchemy import select
+
+from bodyshop.catalog import Field, Reason, effective_labels, schema
+from curate.gate.opened import load_gate
+from curate.splitting import current_split_set
+
+if TYPE_CHECKING:
+    from bodyshop.workspace import Workspace
+    from curate.policy import Policy
+
+
+@dataclass(frozen=True)
+class Card:
+    """One picture as the galleries show it; texts from outside are untrusted."""
+
+    sha256: str
+    original: str
+    size: str
+    label: str | None
+    keep: bool
+    human: bool
+    reasons: tuple[str, ...]
+    details: dict[str, Any]
+    p_car: float | None
+    framing: str | None
+    seen_as: str
+    source: str
+    link: str | None
+    split: str | None
+    representative: str | None
+
+    @property
+    def thumbnail(self) -> str:
+        """Path below the report's folder."""
+        return f"thumbnails/{self.sha256[:2]}/{self.sha256}.jpg"
+
+
+@dataclass(frozen=True)
+class Content:
+    """What the report is made of."""
+
+    workspace: str
+    target: str
+    policy: dict[str, Any]
+    cards: list[Card]
+    clusters: list[list[Card]]
+    reasons: dict[str, int]
+    gate: str
+    gate_rule: str
+    gate_threshold: float
+    p_car: list[tuple[float, bool]]
+    framing_by_label: dict[str, dict[str, int]]
+    sources: dict[str, dict[str, int]]
+    split_set: dict[str, Any] | None
+    split_sizes: dict[str, dict[str, int]]
+    split_problem: str | None
+    audit: dict[str, Any] | None
+
+    @property
+    def kept(self) -> int:
+        """Number of kept pictures."""
+        return sum(card.keep for card in self.cards)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything as JSON-able values."""
+        return asdict(self)
+
+
+def gather(
+    workspace: Workspace, policy: Policy, target: Field, split_problem: str | None
+) -> Content:
+    """Read a judged workspace."""
+    catalog = workspace.catalog
+    gate = load_gate(workspace)
+    labels = effective_labels(catalog, target)
+    current = current_split_set(catalog, target)
+    images, verdicts, scores = schema.images, schema.verdicts, schema.gate_scores
+    splits, sightings = schema.splits, schema.sightings
+    with catalog.read() as connection:
+        pictures = connection.execute(
+            select(images, verdicts)
+            .join(verdicts, verdicts.c.sha256 == images.c.sha256)
+            .order_by(images.c.added_at, images.c.sha256)
+        ).all()
+        gated = {
+            row.sha256: row
+            for row in connection.execute(select(scores).where(scores.c.gate == gate.id))
+        }
+        dealt = {}
+        if current is not None:
+            dealt = dict(
+                connection.execute(
+                    select(splits.c.sha256, splits.c.split).where(
+                        splits.c.split_set == current["name"]
+                    )
+                )
+                .tuples()
+                .all()
+            )
+        seen: dict[str, Any] = {}
+        for row in connection.execute(select(sightings).order_by(sightings.c.fetched_at)):
+            seen.setdefault(row.sha256, row)
+    cards = [
+        _card(row, gated.get(row.sha256), labels.get(row.sha256), seen.get(row.sha256), dealt)
+        for row in pictures
+    ]
+    by_cluster: dict[str, list[Card]] = defaultdict(list)
+    for row, card in zip(pictures, cards, strict=True):
+        if row.cluster:
+            by_cluster[row.cluster].append(card)
+    clusters = [
+        sorted(members, key=lambda card: (not card.keep, card.sha256))
+        for members in by_cluster.values()
+    ]
+    clusters.sort(key=lambda members: (-len(members), members[0].sha256))
+    counts = Counter(reason for card in cards for reason in card.reasons)
+    return Content(
+        workspace.root.name,
+        target.value,
+        policy.model_dump(mode="json"),
+        cards,
+        clusters,
+        {reason.value: counts[reason.value] for reason in Reason if counts[reason.value]},
+        gate.backbone,
+        gate.rule.name,
+        gate.rule.threshold,
+        [(card.p_car, card.keep) for card in cards if card.p_car is not None],
+        _framing_by_label(cards),
+        _sources(cards, seen),
+        None
+        if current is None
+        else {name: current[name] for name in ("name", "seed", "ratios", "options", "proof")},
+        _sizes(cards),
+        split_problem,
+        None if current is None else current["audit"],
+    )
+
+
+def _card(row: Any, score: Any, label: Any, sighting: Any, dealt: dict[str, str]) -> Card:
+    top = (score.top5 or [None])[0] if score is not None else None
+    url = None if sighting is None else sighting.page_url or sighting.final_url
+    safe = url if url and urlsplit(url).scheme in {"http", "https"} else None
+    host = (urlsplit(safe).hostname or "") if safe else ""
+    file = "" if sighting is None or not sighting.file else sighting.file.replace("\\", "/")
+    return Card(
+        row.sha256,
+        f"../../blobs/{row.sha256[:2]}/{row.sha256}.{row.extension}",
+        f"{row.width or '?'}×{row.height or '?'}",
+        None if label is None else label.value or " / ".join(label.conflict),
+        row.verdict == "keep",
+        bool(row.human),
+        tuple(row.reasons),
+        row.details or {},
+        None if score is None else score.p_car,
+        None if score is None else score.framing,
+        f"{top[0]} {top[1]:.2f}" if top else "",
+        host or file.rsplit("/", 1)[-1],
+        safe,
+        dealt.get(row.sha256),
+        row.representative,
+    )
+
+
+def _framing_by_label(cards: list[Card]) -> dict[str, dict[str, int]]:
+    table: dict[str, Counter[str]] = defaultdict(Counter)
+    for card in cards:
+        if card.keep and card.label and card.framing:
+            table[card.label][card.framing] += 1
+    return {label: dict(sorted(table[label].items())) for label in sorted(table)}
+
+
+def _sources(cards: list[Card], seen: dict[str, Any]) -> dict[str, dict[str, int]]:
+    table: dict[str, Counter[str]] = defaultdict(Counter)
+    for card in cards:
+        row = seen.get(card.sha256)
+        name = "unknown" if row is None else row.source
+        table[name]["kept" if card.keep else "rejected"] += 1
+    return {name: dict(table[name]) for name in sorted(table)}
+
+
+def _sizes(cards: list[Card]) -> dict[str, dict[str, int]]:
+    table: dict[str, Counter[str]] = defaultdict(Counter)
+    for card in cards:
+        if card.split and card.label:
+            table[card.label][card.split] += 1
+    return {label: dict(table[label]) for label in sorted(table)}

@@ -1,0 +1,32 @@
+"""Which field a split and a training are about."""
+
+from __future__ import annotations
+
+from bodyshop.catalog import Catalog, Field, effective_labels
+from bodyshop.errors import UsageError
+
+
+def resolve_target(catalog: Catalog, target: Field | str | None = None) -> Field:
+    """Return the field to predict.
+
+    Parameters
+    ----------
+    catalog : Catalog
+        Where the labels are.
+    target : str, optional
+        ``damage``, ``brand`` or ``model``. By default damage when pictures carry at least two
+        damage values, else model.
+
+    Raises
+    ------
+    UsageError
+        There is no such field.
+    """
+    if target is not None:
+        try:
+            return Field(target)
+        except ValueError:
+            allowed = ", ".join(field.value for field in Field)
+            raise UsageError(f"'{target}' is no target", hint=f"choose one of: {allowed}") from None
+    values = {label.value for label in effective_labels(catalog, Field.DAMAGE).values()}
+    return Field.DAMAGE if len(values - {None}) >= 2 else Field.MODEL

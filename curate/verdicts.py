@@ -1,0 +1,425 @@
+"""From what is known about each picture to keep or reject, with every reason and its numbers.
+
+Nothing here reads a picture, a file or the catalog: the same facts and policy always give the same
+verdicts, so a threshold can be changed and undone in seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from bodyshop.catalog import EffectiveLabel, Reason
+from curate.grouping import Forest
+from curate.policy import Policy
+
+if TYPE_CHECKING:
+    from curate.duplicates.pairs import DuplicatePair
+
+UNKEEPABLE = frozenset({Reason.UNREADABLE, Reason.WORKER_DIED})
+"""Reasons that a human keep can't lift: there are no pixels to keep."""
+
+ORDER = {reason: place for place, reason in enumerate(Reason)}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything a verdict may depend on, for one picture.
+
+    Parameters
+    ----------
+    sha256 : str
+        The picture.
+    measured : Mapping, optional
+        Its row of `measurements`; None when it was never measured.
+    p_car, framing : float and str, optional
+        From `gate_scores`; None when it was not scored.
+    gate_error : str, optional
+        Why it could not be scored.
+    label : EffectiveLabel, optional
+        For the target field.
+    decision : str, optional
+        ``keep`` or ``reject``, said by a human.
+    size_bytes : int
+        Of the original.
+    group_keys : tuple of str
+        What it shares with other pictures, such as ``spin:<id>`` or ``page:<url>``.
+    spin_group : str, optional
+        Frames of one spinner are never duplicates of one another.
+    """
+
+    sha256: str
+    measured: Mapping[str, Any] | None = None
+    p_car: float | None = None
+    framing: str | None = None
+    gate_error: str | None = None
+    label: EffectiveLabel | None = None
+    decision: str | None = None
+    size_bytes: int = 0
+    group_keys: tuple[str, ...] = ()
+    spin_group: str | None = None
+
+    @property
+    def value(self) -> str | None:
+        """The label that counts, or None."""
+        return self.label.value if self.label is not None else None
+
+    def measure(self, name: str, default: float = 0.0) -> float:
+        """Return a measured number, or `default` when it is absent."""
+        number = None if self.measured is None else self.measured.get(name)
+        return default if number is None else number
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The numbers a verdict compares with, after defaults of gate and sharpness are filled in."""
+
+    min_p_car: float
+    min_sharpness: float
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The outcome for one picture.
+
+    Parameters
+    ----------
+    sha256 : str
+        The picture.
+    keep : bool
+        Whether it is kept.
+    reasons : tuple of Reason
+        All that speak against it, in the order of the enum; empty when kept.
+    details : dict
+        Reason -> ``{value, limit, setting}`` and, for duplicates, ``{other, kind, distance}``;
+        ``overridden`` lists what a human keep outweighed.
+    cluster : str or None
+        Name of the duplicate cluster it is in.
+    representative : str or None
+        The member it was measured against; itself when it is the one that is kept.
+    group : str
+        Pictures of one group are never in two splits.
+    human : bool
+        Whether a human decided.
+    """
+
+    sha256: str
+    keep: bool
+    reasons: tuple[Reason, ...]
+    details: dict[str, Any] = field(default_factory=dict)
+    cluster: str | None = None
+    representative: str | None = None
+    group: str = ""
+    human: bool = False
+
+
+Findings = dict[Reason, dict[str, Any]]
+
+
+def screen(facts: Facts, policy: Policy, limits: Limits) -> Findings:
+    """Judge one picture by itself.
+
+    Parameters
+    ----------
+    facts : Facts
+        What is known about it.
+    policy : Policy
+        The thresholds.
+    limits : Limits
+        The thresholds that come from gate and sharpness measure.
+
+    Returns
+    -------
+    dict
+        Reason -> details; empty when nothing speaks against it.
+    """
+    error = None if facts.measured is None else facts.measured.get("error")
+    if facts.measured is None:
+        return {Reason.UNREADABLE: {"error": "it was never measured"}}
+    if error == "worker_died":
+        return {Reason.WORKER_DIED: {"error": "decoding it killed the process"}}
+    if error:
+        return {Reason.UNREADABLE: {"error": error}}
+    if facts.gate_error:
+        return {Reason.UNREADABLE: {"error": facts.gate_error}}
+    found: Findings = {}
+    _size(found, facts, policy)
+    _gate(found, facts, policy, limits)
+    _quality(found, facts, policy, limits)
+    if facts.label is not None and facts.label.conflict:
+        found[Reason.LABEL_CONFLICT] = {"values": list(facts.label.conflict)}
+    return found
+
+
+def eligible(pictures: Iterable[Facts], findings: Mapping[str, Findings]) -> list[Facts]:
+    """Return the pictures worth comparing: nothing speaks against them, or a human wants them."""
+    return [
+        facts
+        for facts in pictures
+        if facts.decision != "reject"
+        and (
+            not findings[facts.sha256]
+            or (facts.decision == "keep" and not UNKEEPABLE & findings[facts.sha256].keys())
+        )
+    ]
+
+
+def decide(
+    pictures: Sequence[Facts],
+    findings: Mapping[str, Findings],
+    pairs: Sequence[DuplicatePair],
+    policy: Policy,
+    *,
+    assigned: Mapping[str, str] | None = None,
+) -> list[Verdict]:
+    """Decide over all pictures.
+
+    Parameters
+    ----------
+    pictures : sequence of Facts
+        All pictures of the workspace.
+    findings : Mapping
+        sha256 -> what `screen` found.
+    pairs : sequence of DuplicatePair
+        Confirmed duplicates among the `eligible` ones.
+    policy : Policy
+        The thresholds.
+    assigned : Mapping, optional
+        sha256 -> split, of the split set in use. A newcomer that ties two of its splits together
+        becomes ``split_bridge``.
+
+    Returns
+    -------
+    list of Verdict
+        One per picture, in the order given.
+    """
+    candidates = {facts.sha256: facts for facts in eligible(pictures, findings)}
+    pairs = [pair for pair in pairs if _counts(pair, candidates)]
+    groups = _groups(candidates.values(), pairs)
+    clusters = _clusters(pairs)
+    rejected, represented = _duplicates(candidates, pairs, policy)
+    conflicts = _same_pixels_other_label(candidates, pairs)
+    bridges = _bridges(groups, assigned or {})
+    verdicts = []
+    for facts in pictures:
+        sha256 = facts.sha256
+        found = dict(findings[sha256])
+        if sha256 in conflicts:
+            found[Reason.LABEL_CONFLICT] = conflicts[sha256]
+        elif sha256 in rejected:
+            reason, details = rejected[sha256]
+            found[reason] = details
+        elif sha256 in bridges:
+            found[Reason.SPLIT_BRIDGE] = bridges[sha256]
+        verdicts.append(
+            _verdict(
+                facts,
+                found,
+                cluster=clusters.get(sha256),
+                representative=represented.get(sha256),
+                group=groups.get(sha256, sha256[:16]),
+            )
+        )
+    return verdicts
+
+
+def preference(facts: Facts) -> tuple[Any, ...]:
+    """Sort key that puts the best member of a cluster first.
+
+    A human keep, then a label, then the larger picture, the sharper one, the one with more bytes
+    (less compression), the smaller sha256: the same member wins whatever the order of arrival.
+    """
+    area = facts.measure("width") * facts.measure("height")
+    return (
+        facts.decision != "keep",
+        facts.value is None,
+        -area,
+        -facts.measure("sharpness"),
+        -facts.size_bytes,
+        facts.sha256,
+    )
+
+
+def _size(found: Findings, facts: Facts, policy: Policy) -> None:
+    width, height = int(facts.measure("width")), int(facts.measure("height"))
+    short, limit = min(width, height), policy.size
+    aspect = max(width, height) / max(short, 1)
+    for value, bound, setting, bad in (
+        (short, limit.min_short_side, "size.min_short_side", short < limit.min_short_side),
+        (width * height, limit.min_area, "size.min_area", width * height < limit.min_area),
+        (round(aspect, 2), limit.max_aspect, "size.max_aspect", aspect > limit.max_aspect),
+    ):
+        if bad:
+            found[Reason.TOO_SMALL] = {
+                **_compared(value, bound, setting),
+                "width": width,
+                "height": height,
+            }
+            return
+
+
+def _gate(found: Findings, facts: Facts, policy: Policy, limits: Limits) -> None:
+    if facts.p_car is None:
+        return
+    if facts.p_car < limits.min_p_car:
+        found[Reason.NOT_A_CAR] = _compared(facts.p_car, limits.min_p_car, "gate.threshold")
+    elif facts.framing is not None and facts.framing not in policy.gate.framing:
+        found[Reason.NOT_A_CAR] = _compared(
+            facts.framing, list(policy.gate.framing), "gate.framing"
+        )
+
+
+def _quality(found: Findings, facts: Facts, policy: Policy, limits: Limits) -> None:
+    sharpness = facts.measure("sharpness", default=float("inf"))
+    if sharpness < limits.min_sharpness:
+        found[Reason.BLURRY] = _compared(sharpness, limits.min_sharpness, "quality.min_sharpness")
+    quality = policy.quality
+    for name, bound, setting, sign in (
+        ("brightness", quality.min_brightness, "quality.min_brightness", 1),
+        ("brightness", quality.max_brightness, "quality.max_brightness", -1),
+        ("dark_fraction", quality.max_dark_fraction, "quality.max_dark_fraction", -1),
+        ("bright_fraction", quality.max_bright_fraction, "quality.max_bright_fraction", -1),
+        ("contrast", quality.min_contrast, "quality.min_contrast", 1),
+    ):
+        value = facts.measure(name, default=bound)
+        if sign * value < sign * bound:
+            found[Reason.BAD_EXPOSURE] = _compared(value, bound, setting)
+            return
+
+
+def _compared(value: object, limit: object, setting: str) -> dict[str, Any]:
+    rounded = round(value, 6) if isinstance(value, float) else value
+    return {"value": rounded, "limit": limit, "setting": setting}
+
+
+def _counts(pair: DuplicatePair, candidates: Mapping[str, Facts]) -> bool:
+    first, second = candidates.get(pair.first), candidates.get(pair.second)
+    if first is None or second is None:
+        return False
+    return first.spin_group is None or first.spin_group != second.spin_group
+
+
+def _groups(candidates: Iterable[Facts], pairs: Iterable[DuplicatePair]) -> dict[str, str]:
+    forest = Forest()
+    for facts in candidates:
+        forest.add(facts.sha256)
+        for key in facts.group_keys:
+            forest.join(facts.sha256, f"key {key}")
+    for pair in pairs:
+        forest.join(pair.first, pair.second)
+    return {member: name for name, members in _named(forest).items() for member in members}
+
+
+def _clusters(pairs: Iterable[DuplicatePair]) -> dict[str, str]:
+    forest = Forest()
+    for pair in pairs:
+        forest.join(pair.first, pair.second)
+    return {member: name for name, members in _named(forest).items() for member in members}
+
+
+def _named(forest: Forest) -> dict[str, list[str]]:
+    """Name each tree by its smallest sha256; keys that only tie pictures together drop out."""
+    named = {}
+    for tree in forest.trees():
+        members = sorted(member for member in tree if not member.startswith("key "))
+        named[members[0][:16]] = members
+    return named
+
+
+def _duplicates(
+    candidates: Mapping[str, Facts], pairs: Sequence[DuplicatePair], policy: Policy
+) -> tuple[dict[str, tuple[Reason, dict[str, Any]]], dict[str, str]]:
+    """Walk from the best picture down: each is kept, or is near one that is.
+
+    A reject is thus always near the very picture that stands for it, however long a chain of
+    near-duplicates is (the guard against chaining).
+    """
+    near: dict[str, dict[str, DuplicatePair]] = {}
+    for pair in pairs:
+        near.setdefault(pair.first, {})[pair.second] = pair
+        near.setdefault(pair.second, {})[pair.first] = pair
+    rejected: dict[str, tuple[Reason, dict[str, Any]]] = {}
+    represented: dict[str, str] = {}
+    kept: set[str] = set()
+    for facts in sorted((candidates[sha256] for sha256 in near), key=preference):
+        sha256 = facts.sha256
+        others = [
+            pair
+            for other, pair in near[sha256].items()
+            if other in kept and _same_label(facts, candidates[other])
+        ]
+        if not others or facts.decision == "keep" or not policy.duplicates.reject:
+            kept.add(sha256)
+            represented[sha256] = sha256
+            continue
+        best = min(others, key=lambda pair: (pair.kind != "exact", pair.distance, pair.first))
+        other = best.second if best.first == sha256 else best.first
+        reason = Reason.EXACT_DUPLICATE if best.kind == "exact" else Reason.NEAR_DUPLICATE
+        details = {"other": other, "kind": best.kind, "distance": best.distance}
+        rejected[sha256] = (reason, details)
+        represented[sha256] = other
+    return rejected, represented
+
+
+def _same_label(first: Facts, second: Facts) -> bool:
+    """Whether two pictures don't contradict one another; an unlabelled one never does."""
+    return first.value is None or second.value is None or first.value == second.value
+
+
+def _same_pixels_other_label(
+    candidates: Mapping[str, Facts], pairs: Iterable[DuplicatePair]
+) -> dict[str, dict[str, Any]]:
+    """Find the very same pixels under two labels: one is wrong, and nobody knows which."""
+    conflicts = {}
+    for pair in pairs:
+        first, second = candidates[pair.first], candidates[pair.second]
+        if pair.kind == "exact" and not _same_label(first, second):
+            values = sorted({str(first.value), str(second.value)})
+            conflicts[first.sha256] = {"values": values, "other": second.sha256}
+            conflicts[second.sha256] = {"values": values, "other": first.sha256}
+    return conflicts
+
+
+def _bridges(groups: Mapping[str, str], assigned: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """Newcomers of a group that already lies in two splits."""
+    splits: dict[str, set[str]] = {}
+    for sha256, group in groups.items():
+        if sha256 in assigned:
+            splits.setdefault(group, set()).add(assigned[sha256])
+    torn = {group: sorted(names) for group, names in splits.items() if len(names) > 1}
+    return {
+        sha256: {"splits": torn[group]}
+        for sha256, group in groups.items()
+        if group in torn and sha256 not in assigned
+    }
+
+
+def _verdict(
+    facts: Facts,
+    found: Findings,
+    *,
+    cluster: str | None,
+    representative: str | None,
+    group: str,
+) -> Verdict:
+    if facts.decision == "reject":
+        found = {**found, Reason.HUMAN_REJECT: {}}
+    overridden: list[str] = []
+    if facts.decision == "keep" and not UNKEEPABLE & found.keys():
+        overridden = [reason.value for reason in sorted(found, key=ORDER.__getitem__)]
+        found = {}
+    reasons = tuple(sorted(found, key=ORDER.__getitem__))
+    details: dict[str, Any] = {reason.value: found[reason] for reason in reasons}
+    if overridden:
+        details["overridden"] = overridden
+    return Verdict(
+        facts.sha256,
+        not reasons,
+        reasons,
+        details,
+        cluster,
+        representative,
+        group,
+        facts.decision is not None,
+    )
