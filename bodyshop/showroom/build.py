@@ -65,19 +65,20 @@ def build_showroom(
     jobs = plan(seed, size)
     if workers is None:
         workers = 1 if size == "tiny" else (os.cpu_count() or 1)
-    pictures: list[Picture] = []
+    pictures: dict[str, Picture] = {}
+    by_place = sorted(jobs, key=_place)  # neighbours share a scene, which costs more to set up than a picture
     with progress.task("render", total=len(jobs)) as tick:
         if workers == 1:
-            for job in jobs:
-                pictures.append(make(job, root))
+            for job in by_place:
+                pictures[job.picture.id] = make(job, root)
                 tick(1)
         else:
             context = multiprocessing.get_context("spawn")
             with ProcessPoolExecutor(workers, mp_context=context, initializer=_one_thread) as pool:
-                for picture in pool.map(make, jobs, [root] * len(jobs), chunksize=6):
-                    pictures.append(picture)
+                for picture in pool.map(make, by_place, [root] * len(jobs), chunksize=8):
+                    pictures[picture.id] = picture
                     tick(1)
-    truth = Truth(VERSION, seed, size, BRANDS, tuple(pictures))
+    truth = Truth(VERSION, seed, size, BRANDS, tuple(pictures[job.picture.id] for job in jobs))
     truth.save(root)
     return truth
 
@@ -121,6 +122,10 @@ def make(job: Job, root: Path) -> Picture:
         height=image.height, mask=whole_mask, masks=files, damage_classes=classes, transform=transform,
         jpeg_quality=quality,
     )
+
+
+def _place(job: Job) -> tuple[str, int]:
+    return (job.shot.scene, job.shot.scene_seed) if job.shot else (job.decoy or "", 0)
 
 
 def _ready(root: Path, seed: int, size: str) -> Truth | None:

@@ -53,8 +53,9 @@ def build_environment(
     sharp = radiance(np.ascontiguousarray(octahedron(SHARP).T)).astype(np.float32)
     cells = SHARP // _BLOCK
     small = sharp.reshape(3, cells, _BLOCK, cells, _BLOCK).mean((2, 4)).reshape(3, -1)
-    glossy = small @ _kernel(_GLOSSY, 40.0).T
-    irradiance = small @ _kernel(_COARSE, 1.0).T
+    # einsum, not @: a matrix this small is not worth waking the BLAS threads of every worker
+    glossy = np.einsum("ck,sk->cs", small, _kernel(_GLOSSY, 40.0))
+    irradiance = np.einsum("ck,sk->cs", small, _kernel(_COARSE, 1.0))
     return Environment(
         sharp,
         glossy,
@@ -126,5 +127,12 @@ def _curve() -> F32:
 
 def from_srgb(colour: npt.ArrayLike) -> F32:
     """Convert display values 0..255 to linear 0..1."""
+    if isinstance(colour, np.ndarray) and colour.dtype == np.uint8:
+        return _linear()[colour]
     c = np.asarray(colour, np.float32) / 255
     return np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4).astype(np.float32)
+
+
+@lru_cache(maxsize=1)
+def _linear() -> F32:
+    return from_srgb(np.arange(256, dtype=np.float32))

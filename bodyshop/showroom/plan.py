@@ -120,6 +120,11 @@ def _seed(rng: Rng) -> int:
     return int(rng.integers(1 << 31))
 
 
+def _scene_seed(scene: str, rng: Rng) -> int:
+    """One of a few variants of each place; a place in the open looks different from every side anyway."""
+    return int(rng.integers(40 if scene.startswith("studio") else 6))
+
+
 def _paint(rng: Rng, name: str) -> Paint:
     rgb, metallic = COLOURS[name]
     shift = rng.normal(0, 5, 3) + rng.normal(0, 6)
@@ -142,7 +147,7 @@ def _gallery(brand: Brand, model: Model, amounts: _Amounts, index: int, rng: Rng
         width, height = _size(760, 3 / 2, amounts.scale)
         angle = float(angles[k] % 360)
         shot = Shot(
-            model.body, replace(_paint(rng, str(colours[k])), dirt=0.0), scene, _seed(rng), angle,
+            model.body, replace(_paint(rng, str(colours[k])), dirt=0.0), scene, _scene_seed(scene, rng), angle,
             float(rng.uniform(3, 9)), width, height, _seed(rng), noise=1.0, vignette=0.08, fill=0.88,
         )
         slot = _SLOTS[k % len(_SLOTS)] if amounts.gallery[index] > 1 else _SLOTS[index % 5]
@@ -165,7 +170,7 @@ def _spinners(brand: Brand, model: Model, amounts: _Amounts, rng: Rng) -> Iterat
         colour = str(rng.choice(["red", "silver", "blue", "white", "orange", "turquoise"]))
         paint = replace(_paint(rng, colour), dirt=0.0)
         scene = "studio_light" if place == "spinner" else "studio_dark"
-        seed, scene_seed = _seed(rng), _seed(rng)
+        seed, scene_seed = _seed(rng), _scene_seed(scene, rng)
         width, height = _size(600, 3 / 2, amounts.scale)
         group = f"{model.slug}-{place}"
         for k in range(frames):
@@ -245,7 +250,7 @@ def _member(model: Model, n: _Nuisance, rng: Rng, *, blurred: bool) -> tuple[Sho
     """One car of a pair: everything that may differ between the two is drawn the same way for both."""
     colour = str(rng.choice(list(COLOURS)))
     shot = Shot(
-        model.body, _paint(rng, colour), n.scene, _seed(rng),
+        model.body, _paint(rng, colour), n.scene, _scene_seed(n.scene, rng),
         float((n.angle_deg + rng.uniform(-14, 14)) % 360), float(n.elevation_deg + rng.uniform(-1.5, 1.5)),
         n.width, n.height, _seed(rng),
         distance=float(rng.uniform(7.5, 11.0)), focus=n.focus, reach=float(rng.uniform(1.75, 2.5)),

@@ -49,7 +49,7 @@ class Scene:
     cast: float
 
 
-@lru_cache(maxsize=6)
+@lru_cache(maxsize=12)
 def make_scene(kind: str, seed: int) -> Scene:
     """Make the place `kind` of `SCENES` in the variant of `seed`."""
     rng = np.random.default_rng([seed, SCENES.index(kind)])
@@ -76,7 +76,6 @@ def _outdoors(kind: str, rng: Rng) -> Scene:
     clouds = _clouds(int(rng.integers(1 << 30)))
     cloudiness = 0.0 if indoor else rng.uniform(0.2, 0.9)
     panorama = _panorama(kind, rng)
-    flat = np.ascontiguousarray(panorama.reshape(-1, 4).T)
     ground_colour, ground = _ground(kind, rng)
     illumination = 0.55 * (zenith + horizon) + sun_colour * sun[2]
 
@@ -115,10 +114,14 @@ def _outdoors(kind: str, rng: Rng) -> Scene:
         row = np.maximum((1 - slope / np.float32(_SLOPE)) * h, 0).astype(np.int32)
         np.minimum(row, h - 1, out=row)
         index = row * w + column
-        alpha = flat[3, index]
+        alpha = panorama[3, index] * np.float32(1 / 255)
         if not indoor:
-            alpha = alpha * (slope < _SLOPE)
-        out[:, high] = sky + (flat[:3, index] - sky) * alpha
+            alpha *= slope < _SLOPE
+        solid = np.flatnonzero(alpha > 0.02)
+        alpha = alpha[solid]
+        seen = from_srgb(panorama[:3, index[solid]]) / (alpha * alpha)  # undo the blend with black, roughly in linear light
+        sky[:, solid] += (np.minimum(seen, 1) - sky[:, solid]) * alpha
+        out[:, high] = sky
         return out
 
     light = np.asarray(illumination, np.float32)[:, None]
@@ -127,7 +130,7 @@ def _outdoors(kind: str, rng: Rng) -> Scene:
         return ground(xy, size) * light
 
     env = build_environment(radiance, sun, sun_colour)
-    haze = panorama[-1, :, :3].mean(0)
+    haze = from_srgb(panorama[:3, -_PANORAMA[0] :].mean(1))
     return Scene(kind, env, radiance, lit_ground, (haze, 120.0), 0.86, 0.0 if indoor else (0.12 if overcast else 0.55))
 
 
@@ -257,8 +260,8 @@ def _ground(kind: str, rng: Rng) -> tuple[F32, Callable[[F32, F32], F32]]:
     return albedo, at
 
 
-def _panorama(kind: str, rng: Rng) -> F32:
-    """Draw everything that stands on the horizon, all around: linear RGB and coverage (h, w, 4)."""
+def _panorama(kind: str, rng: Rng) -> npt.NDArray[np.uint8]:
+    """Draw everything that stands on the horizon, all around: sRGB over black and coverage, uint8 (4, h * w)."""
     w, h = _PANORAMA
     image = Image.new("RGB", (w, h), (0, 0, 0))
     cover = Image.new("L", (w, h), 0)
@@ -293,11 +296,9 @@ def _panorama(kind: str, rng: Rng) -> F32:
             _buildings(kind, rng, box)
         if kind in {"park", "parking", "street", "coast"}:
             _trees(kind, rng, box, blob)
-    soft = 1.6
-    colour = np.asarray(image.filter(ImageFilter.GaussianBlur(soft)), np.float32)
-    alpha = np.asarray(cover.filter(ImageFilter.GaussianBlur(soft)), np.float32)[..., None]
-    straight = np.where(alpha > 4, colour * 255 / np.maximum(alpha, 4), colour)
-    return np.concatenate([from_srgb(np.clip(straight, 0, 255)), alpha / 255], 2).astype(np.float32)
+    colour = np.asarray(image.filter(ImageFilter.BoxBlur(1.4)))
+    alpha = np.asarray(cover.filter(ImageFilter.BoxBlur(1.4)))
+    return np.ascontiguousarray(np.concatenate([colour, alpha[..., None]], 2).reshape(-1, 4).T)
 
 
 def _buildings(kind: str, rng: Rng, box: Callable[..., None]) -> None:
