@@ -111,7 +111,8 @@ class ShardCache:
         import numpy as np
 
         try:
-            with np.load(shard, allow_pickle=False) as content:
+            # np.load leaves a file it opened itself open when the content is damaged.
+            with shard.open("rb") as file, np.load(file, allow_pickle=False) as content:
                 names = [str(name) for name in content["keys"]]
                 here = [place for place, name in enumerate(names) if name in wanted]
                 if not here:

@@ -338,7 +338,7 @@ class _State:
 
 def _snapshot(model: keras.Model) -> list[NDArray[Any]]:
     """Copy every variable, the random states of dropout layers among them."""
-    return [np.array(variable.value) for variable in model.variables]
+    return [variable.numpy().copy() for variable in model.variables]
 
 
 def _restore(model: keras.Model, values: list[NDArray[Any]]) -> None:
@@ -355,7 +355,7 @@ def _save_state(
 ) -> None:
     groups = {
         "model": model,
-        "optimizer": [np.array(variable.value) for variable in optimizer],
+        "optimizer": [variable.numpy() for variable in optimizer],
         "best": best or [],
     }
     arrays: dict[str, Any] = {
@@ -372,7 +372,7 @@ def _load_state(path: Path | None, progress: Progress) -> _State | None:
     if path is None or not path.exists():
         return None
     try:
-        with np.load(path, allow_pickle=False) as content:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
             groups: dict[str, list[NDArray[Any]]] = {"model": [], "optimizer": [], "best": []}
             for name in sorted(content.files):
                 if name != "meta":

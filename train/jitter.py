@@ -40,8 +40,7 @@ def draw(jitter: Jitter, random: np.random.Generator) -> dict[str, float]:
     Returns
     -------
     dict
-        ``theta`` and ``shear`` in degrees, ``tx`` (rows) and ``ty`` (columns) as a fraction of the
-        side, ``zx``, ``zy`` zoom factors, ``flip`` 0 or 1.
+        ``theta`` and ``shear`` in degrees, ``tx`` and ``ty`` as a fraction of the side, ``zx``, ``zy`` zoom factors, ``flip`` 0 or 1.
     """
     low, high = 1 - jitter.zoom, 1 + jitter.zoom
     return {
@@ -68,7 +67,7 @@ def apply(picture: NDArray[Any], parameters: dict[str, float]) -> NDArray[Any]:
     Returns
     -------
     ndarray, same shape and dtype
-        The matrix product is rotation, shift, shear, zoom about the centre, as in Keras.
+        The matrix product is rotation, shift, shear, zoom about the centre, in (x, y), as in Keras.
     """
     import cv2
 
@@ -86,11 +85,9 @@ def apply(picture: NDArray[Any], parameters: dict[str, float]) -> NDArray[Any]:
     to_centre = np.array([[1, 0, row], [0, 1, column], [0, 0, 1.0]])
     back = np.array([[1, 0, -row], [0, 1, -column], [0, 0, 1.0]])
     matrix = to_centre @ rotation @ shift @ shearing @ zoom @ back
-    # Keras' matrix maps (row, column); OpenCV's maps (x, y).
-    swapped = matrix[[1, 0]][:, [1, 0, 2]]
     moved = cv2.warpAffine(
         np.ascontiguousarray(picture),
-        swapped,
+        matrix[:2],
         (width, height),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE,

@@ -312,7 +312,12 @@ def _variants(
     table = schema.variants
     query = (
         select(table.c.sha256, table.c.policy, table.c.copy, table.c.file)
-        .where(table.c.split_set == split_set, table.c.file.is_not(None))
+        .where(
+            table.c.split_set == split_set,
+            table.c.current.is_(True),
+            table.c.error.is_(None),
+            table.c.file.is_not(None),
+        )
         .order_by(table.c.sha256, table.c.policy, table.c.copy)
     )
     with workspace.catalog.read() as connection:

@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from training_cases import tiny_recipe
+
+from bodyshop.errors import UsageError
+from train.fitting import Rows, fit, predict
+from train.network import (
+    assert_frozen,
+    build_network,
+    find_cut,
+    parameters,
+    set_trainable,
+    split_at,
+)
+from train.recipe import AfterLayers, FromBlock, Optimizer, Recipe, Stage
+
+
+def _recipe(backbone: str, *stages: Stage, **more: object) -> Recipe:
+    return Recipe.model_validate(
+        {
+            "name": "x", "description": "x", "backbone": backbone, "weights": "none",
+            "stages": stages, "input_size": 64, **more,
+        }
+    )
+
+
+HEAD = Stage(name="head", epochs=1)
+FINETUNE = Stage(name="tune", epochs=1, trainable=FromBlock(from_block="b14_"))
+
+
+def _rows(shape: tuple[int, ...], seed: int = 1) -> Rows:
+    random = np.random.default_rng(seed)
+    x = random.uniform(0, 255, (12, *shape)).astype(np.float32)
+    return Rows(x, np.eye(2, dtype=np.float32)[np.arange(12) % 2], np.ones(12, np.float32))
+
+
+def test_finetuning_moves_the_unfrozen_weights_and_no_batch_normalisation() -> None:
+    network = build_network(_recipe("efficientnet-lite0", FINETUNE), 2)
+    learning = set_trainable(network, FINETUNE)
+    assert learning
+    assert not any("_bn" in name for name in learning)
+    before = {layer.name: layer.get_weights() for layer in network.model.layers}
+    fit(network.model, _rows((64, 64, 3)), _rows((64, 64, 3)), FINETUNE, seed=1)
+    moved = {
+        layer.name
+        for layer in network.model.layers
+        if any((a != b).any() for a, b in zip(before[layer.name], layer.get_weights(), strict=True))
+    }
+    assert moved == {*learning, "predictions"}
+    assert {"b14_expand", "b15_project", "head_conv"} <= moved
+    assert "b13_project" not in moved
+
+
+def test_batch_normalisation_that_would_train_is_refused() -> None:
+    network = build_network(_recipe("efficientnet-lite0", FINETUNE), 2)
+    set_trainable(network, FINETUNE)
+    network.model.get_layer("b15_project_bn").trainable = True
+    with pytest.raises(Exception, match="b15_project_bn"):
+        assert_frozen(network, FINETUNE)
+
+
+def test_the_cut_model_computes_what_the_whole_one_does_and_shares_its_weights() -> None:
+    network = build_network(_recipe("efficientnet-lite0", HEAD, FINETUNE), 2)
+    pixels = _rows((64, 64, 3)).x
+    set_trainable(network, HEAD)
+    assert find_cut(network.model) == "pool"
+    set_trainable(network, FINETUNE)
+    cut = find_cut(network.model)
+    assert cut == "b13_add"
+    before, after = split_at(network.model, cut)
+    whole = predict(network.model, pixels)
+    assert predict(after, predict(before, pixels)) == pytest.approx(whole, abs=1e-5)
+    fit(after, _rows(after.input_shape[1:]), _rows(after.input_shape[1:]), FINETUNE, seed=1)
+    changed = predict(network.model, pixels)
+    assert np.abs(changed - whole).max() > 1e-4
+    assert predict(after, predict(before, pixels)) == pytest.approx(changed, abs=1e-5)
+
+
+def test_a_network_that_learns_from_its_first_layer_has_no_cut() -> None:
+    stage = Stage(name="all", epochs=1, trainable="all")
+    network = build_network(_recipe("mobilenet", stage), 3)
+    set_trainable(network, stage)
+    assert find_cut(network.model) in {None, "rescale"} or (
+        find_cut(network.model) == "rescale"
+    )
+
+
+@pytest.mark.parametrize(
+    ("backbone", "frozen", "first"),
+    [
+        ("resnet50", 143, "conv5_block1_1_conv"),
+        ("densenet121", 143, "conv4_block1_1_conv"),
+        ("mobilenet", 46, "conv_pw_7"),
+    ],
+)
+def test_frozen_layers_are_counted_as_keras_applications_does(
+    backbone: str, frozen: int, first: str
+) -> None:
+    stage = Stage(
+        name="tune", epochs=1, trainable=AfterLayers(after_layers=frozen), batch_norm="with_layers"
+    )
+    network = build_network(_recipe(backbone, stage), 2)
+    learning = set_trainable(network, stage)
+    assert learning[0] == first
+    assert network.body[frozen] == first
+
+
+def test_unknown_block_and_too_many_layers_are_refused_with_the_choices() -> None:
+    network = build_network(_recipe("mobilenet_v2", HEAD), 2)
+    with pytest.raises(UsageError, match="block_16_"):
+        set_trainable(network, HEAD.model_copy(update={"trainable": FromBlock(from_block="b9")}))
+    with pytest.raises(UsageError, match="154 layers"):
+        set_trainable(
+            network, HEAD.model_copy(update={"trainable": AfterLayers(after_layers=155)})
+        )
+
+
+def test_head_l2_of_a_stage_goes_into_the_loss() -> None:
+    recipe = tiny_recipe(
+        head={"pooling": "average", "layers": [{"dense": 8, "l2": 0.001}]},
+    )
+    network = build_network(recipe, 2)
+    stage = recipe.stages[0]
+    set_trainable(network, stage)
+    kernel = network.model.get_layer("dense").kernel.numpy()
+    penalty = float(sum(network.model.losses))
+    assert penalty == pytest.approx(0.001 * (kernel**2).sum(), rel=1e-4)
+    set_trainable(network, stage.model_copy(update={"head_l2": 0.01}))
+    assert float(sum(network.model.losses)) == pytest.approx(10 * penalty, rel=1e-4)
+
+
+def test_a_sigmoid_for_three_classes_is_refused() -> None:
+    with pytest.raises(UsageError, match="softmax"):
+        build_network(tiny_recipe(head={"activation": "sigmoid"}), 3)
+
+
+def test_parameters_counts_what_learns() -> None:
+    network = build_network(_recipe("efficientnet-lite0", HEAD), 2)
+    set_trainable(network, HEAD)
+    assert parameters(network.model)["trainable"] == 1280 * 2 + 2
+
+
+def test_mixed_precision_computes_in_bfloat16_and_answers_in_float32() -> None:
+    recipe = tiny_recipe(mixed_precision=True)
+    network = build_network(recipe, 2)
+    assert network.model.get_layer("conv1").compute_dtype == "bfloat16"
+    assert predict(network.model, np.zeros((2, 32, 32, 3), np.uint8)).dtype == np.float32
+    assert build_network(tiny_recipe(), 2).model.get_layer("conv1").compute_dtype == "float32"
+    fit(
+        network.model, _rows((32, 32, 3)), _rows((32, 32, 3)),
+        Stage(name="a", epochs=1, optimizer=Optimizer(learning_rate=0.01)), seed=1,
+    )

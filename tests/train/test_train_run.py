@@ -1,0 +1,308 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from sqlalchemy import select
+from training_cases import Told, draw, tiny_recipe
+
+from bodyshop.catalog import now, schema
+from bodyshop.errors import BodyshopError, NothingFoundError, UnreadableImageError, UsageError
+from bodyshop.workspace import Workspace
+from train import fitting, load_run, train
+from train.features import FOLDER, forget
+from train.recipe import Recipe
+from train.run_folder import read_json
+from train.samples import load_samples
+
+
+def _backbone_recipe(**changes: object) -> Recipe:
+    data = {
+        "name": "small-lite0", "description": "for tests", "backbone": "efficientnet-lite0",
+        "input_size": 64, "head": {"layers": [{"dropout": 0.1}]},
+        "stages": [
+            {"name": "head", "epochs": 6, "batch_size": 8, "optimizer": {"learning_rate": 0.01}},
+            {
+                "name": "tune", "epochs": 2, "batch_size": 8, "trainable": {"from_block": "b15_"},
+                "optimizer": {"learning_rate": 0.0005},
+            },
+        ],
+    }
+    return Recipe.model_validate(data | changes)
+
+
+def test_a_run_leaves_everything_needed_and_its_numbers_are_true(finished, carried) -> None:
+    summary, workspace = finished
+    assert summary.accuracy >= 0.9
+    names = {path.name for path in carried.iterdir()}
+    assert {
+        "model.keras", "run.json", "plan.json", "metrics.json", "history.json", "report.html",
+        "MODEL_CARD.md", "curves.png", "steps.png", "predictions-test.csv", "tensorboard",
+    } <= names
+    assert "state" not in names
+    assert json.loads(json.dumps(summary.as_dict()))["n"] == 16
+    assert str(summary.folder) not in (carried / "run.json").read_text(encoding="utf-8")
+
+    run = load_run(carried)
+    test = load_samples(workspace).of("test")
+    predictions = run.classify([item.path for item in test])
+    right = np.mean([p.label == s.label for p, s in zip(predictions, test, strict=True)])
+    assert right == summary.accuracy
+    assert run.classes == ("whole", "damaged")
+    assert run.gate == {"name": "efficientnet-lite0", "rule": "top5", "classes": ["minivan"]}
+    for prediction in predictions:
+        assert sum(prediction.probabilities.values()) == pytest.approx(1, abs=1e-5)
+        assert prediction.probability == prediction.probabilities[prediction.label]
+
+
+def test_paths_bytes_and_arrays_are_classified_alike(finished) -> None:
+    summary, workspace = finished
+    run = load_run(summary.folder)
+    path = load_samples(workspace).of("test")[0].path
+    rgb = np.asarray(Image.open(path))
+    first, second, third = run.classify([path, path.read_bytes(), rgb])
+    assert first == second == third
+
+
+def test_an_unreadable_picture_is_an_error_or_a_recorded_one(finished, tmp_path: Path) -> None:
+    summary, workspace = finished
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"\xff\xd8\xff not much")
+    good = load_samples(workspace).of("test")[0].path
+    run = load_run(summary.folder)
+    with pytest.raises(UnreadableImageError, match=r"broken\.jpg"):
+        run.classify([good, broken])
+    fine, bad, also_fine = run.classify([good, broken, good], on_error="record")
+    assert fine.label
+    assert also_fine == fine
+    assert bad.label is None
+    assert "broken.jpg" in str(bad.error)
+
+
+def test_the_catalog_knows_the_run(finished) -> None:
+    summary, workspace = finished
+    with workspace.catalog.read() as connection:
+        row = connection.execute(select(schema.runs)).one()
+    assert (row.id, row.state, row.command) == (summary.run, "done", "train")
+    assert row.counts["accuracy"] == summary.accuracy
+
+
+def test_the_same_seed_gives_the_same_model(small: Workspace) -> None:
+    first, second = (train(small, tiny_recipe(), seed=11) for _ in range(2))
+    a, b = (read_json(run.folder / "history.json") for run in (first, second))
+    assert a[0]["step_losses"] == pytest.approx(b[0]["step_losses"], rel=1e-4)
+    other = train(small, tiny_recipe(), seed=12)
+    assert read_json(other.folder / "history.json")[0]["step_losses"] != a[0]["step_losses"]
+
+
+def test_features_are_computed_once_for_all_runs_and_can_be_forgotten(small: Workspace) -> None:
+    told = Told()
+    train(small, _backbone_recipe(), progress=told)
+    assert told.tasks["features"] > 0
+    again = Told()
+    summary = train(
+        small, _backbone_recipe(), overrides={"stages.0.optimizer.learning_rate": 0.02},
+        progress=again,
+    )
+    assert "features" not in again.tasks
+    assert summary.baseline["probe"]["accuracy"] >= 0.5
+
+    gone = load_samples(small).of("train")[0].sha256
+    assert forget(small.features, [gone]) > 0
+    for shard in (small.features / FOLDER).rglob("*.npz"):
+        with np.load(shard) as content:
+            assert not any(str(key).startswith(gone) for key in content["keys"])
+
+
+def test_augmented_copies_join_the_train_split_only(small: Workspace) -> None:
+    samples = load_samples(small)
+    rows = []
+    for number, item in enumerate((samples.of("train")[0], samples.of("test")[0])):
+        file = small.variants / f"{number}.png"
+        file.parent.mkdir(exist_ok=True)
+        Image.fromarray(draw("whole", 1000 + number)).save(file)
+        rows.append(
+            {
+                "sha256": item.sha256, "policy": "p", "copy": 1, "split_set": "first",
+                "label": item.label, "group": item.group,
+                "file": str(file.relative_to(small.root)), "made_at": now(), "current": True,
+                "inputs": "",
+            }
+        )
+    small.catalog.upsert(schema.variants, rows)
+    found = load_samples(small)
+    assert [item.variant for item in found.items if item.variant] == ["p/1"]
+    assert len(found.of("test")) == len(samples.of("test"))
+    assert found.digest() != samples.digest()
+    assert not [item for item in load_samples(small, variants=False).items if item.variant]
+
+
+def test_a_leak_is_said_and_equalised_everywhere(fill) -> None:
+    audit = {"leak": True, "equalise": {"longest_side": 60, "jpeg_quality": 70}}
+    workspace = fill({"damaged": (8, 4, 4), "whole": (8, 4, 4)}, audit=audit)
+    told = Told()
+    summary = train(workspace, tiny_recipe(), progress=told)
+    assert "60 pixels" in told.messages[0]
+    view = load_run(summary.folder).record.view
+    assert (view.equalise.longest_side, view.equalise.jpeg_quality) == (60, 70)
+    plain = train(workspace, tiny_recipe(), equalise=False)
+    assert load_run(plain.folder).record.view.equalise is None
+
+
+def test_hangul_labels_come_through_in_reports_and_predictions(fill) -> None:
+    workspace = fill({"파손": (4, 2, 2), "정상": (4, 2, 2)})
+    summary = train(workspace, tiny_recipe())
+    run = load_run(summary.folder)
+    assert run.classes == ("정상", "파손")
+    assert run.record.positive == "파손"
+    assert "파손" in (summary.folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_report_escapes_what_came_from_outside(fill) -> None:
+    workspace = fill({"<script>alert(1)</script>": (4, 2, 2), "whole": (4, 2, 2)})
+    summary = train(workspace, tiny_recipe())
+    text = summary.report.read_text(encoding="utf-8")
+    assert "<script>" not in text
+    assert "&lt;script&gt;" in text
+
+
+def test_an_interrupted_run_is_resumed_from_its_last_epoch(
+    small: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    straight = train(small, tiny_recipe(), seed=5)
+    real, calls = fitting._save_state, []
+
+    def dying(*arguments: object) -> None:
+        real(*arguments)
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(fitting, "_save_state", dying)
+    with pytest.raises(KeyboardInterrupt):
+        train(small, tiny_recipe(), seed=5)
+    with small.catalog.read() as connection:
+        run = connection.execute(
+            select(schema.runs.c.id).where(schema.runs.c.state == "interrupted")
+        ).scalar_one()
+    with pytest.raises(UsageError, match="--resume"):
+        load_run(small.runs / run)
+    resumed = train(small, resume=run)
+    assert resumed.run == run
+    assert read_json(resumed.folder / "history.json")[0]["step_losses"] == pytest.approx(
+        read_json(straight.folder / "history.json")[0]["step_losses"], rel=1e-4
+    )
+    with pytest.raises(UsageError, match="finished"):
+        train(small, resume=run)
+
+
+def test_a_run_whose_pictures_changed_is_not_resumed(
+    small: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        fitting, "_save_state", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
+    )
+    with pytest.raises(KeyboardInterrupt):
+        train(small, tiny_recipe())
+    run = next(small.runs.iterdir()).name
+    with small.catalog.begin() as connection:
+        first = load_samples(small).of("train")[0].sha256
+        connection.execute(schema.splits.delete().where(schema.splits.c.sha256 == first))
+    (small.runs / run / "state").mkdir(exist_ok=True)
+    with pytest.raises(BodyshopError, match="changed since"):
+        train(small, resume=run)
+
+
+@pytest.mark.parametrize(
+    ("counts", "words"),
+    [
+        ({"damaged": (4, 2, 0), "whole": (4, 2, 2)}, "'damaged' has no picture in the test split"),
+        ({"damaged": (1, 1, 1), "whole": (4, 2, 2)}, "'damaged' has a single picture in the train"),
+        ({"damaged": (4, 2, 2)}, "nothing to tell apart"),
+    ],
+)
+def test_data_that_cannot_be_learned_from_is_refused_by_name(fill, counts, words) -> None:
+    workspace = fill(counts)
+    with pytest.raises(BodyshopError, match=words):
+        train(workspace, tiny_recipe())
+    assert not workspace.runs.exists() or not list(workspace.runs.iterdir())
+
+
+def test_missing_splits_and_wrong_targets_say_what_to_run(
+    workspace: Workspace, fill
+) -> None:
+    with pytest.raises(NothingFoundError, match="bodyshop curate"):
+        train(workspace, tiny_recipe())
+    fill({"damaged": (4, 2, 2), "whole": (4, 2, 2)})
+    with pytest.raises(NothingFoundError, match="these are there: first"):
+        train(workspace, tiny_recipe(), split_set="second")
+    with pytest.raises(NothingFoundError, match="--target model"):
+        train(workspace, tiny_recipe(), target="model")
+    with pytest.raises(UsageError, match="about damage, not model"):
+        train(workspace, tiny_recipe(), split_set="first", target="model")
+
+
+def test_a_group_in_two_splits_is_refused(small: Workspace) -> None:
+    with small.catalog.begin() as connection:
+        connection.execute(
+            schema.splits.update()
+            .where(schema.splits.c.label == "whole")
+            .values(group="one")
+        )
+    with pytest.raises(BodyshopError, match="group one is in both"):
+        train(small, tiny_recipe())
+
+
+def _break_model(folder: Path) -> None:
+    (folder / "model.keras").write_bytes(b"PK\x03\x04 broken")
+
+
+def _remove_model(folder: Path) -> None:
+    (folder / "model.keras").unlink()
+
+
+def _break_record(folder: Path) -> None:
+    (folder / "run.json").write_text("{", encoding="utf-8")
+
+
+def _other_size(folder: Path) -> None:
+    record = read_json(folder / "run.json") | {"side": 48}
+    (folder / "run.json").write_text(json.dumps(record), encoding="utf-8")
+
+
+def _other_classes(folder: Path) -> None:
+    record = read_json(folder / "run.json") | {"classes": ["a", "b", "c"], "positive": None}
+    (folder / "run.json").write_text(json.dumps(record), encoding="utf-8")
+
+
+def _future(folder: Path) -> None:
+    record = read_json(folder / "run.json") | {"format": 99}
+    (folder / "run.json").write_text(json.dumps(record), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("harm", "words"),
+    [
+        (_break_model, "can't be loaded"),
+        (_remove_model, "has no model.keras"),
+        (_break_record, "can't be read"),
+        (_other_size, "takes pictures of 32 x 32"),
+        (_other_classes, "2 outputs, but run.json names 3 classes"),
+        (_future, "format 99"),
+    ],
+)
+def test_a_harmed_run_folder_says_what_is_wrong(carried: Path, harm, words: str) -> None:
+    harm(carried)
+    with pytest.raises(BodyshopError, match=words):
+        _ = load_run(carried).model
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="holds no run"):
+        load_run(tmp_path)
+    with pytest.raises(UsageError, match="no folder"):
+        load_run(tmp_path / "nowhere")
+
