@@ -216,6 +216,7 @@ class Discovery:
             limits=self._brands.limits,
             open_page=lambda url, override: self._open_page(browser, url, override),
             fetch=self._fetch,
+            picture=self._picture,
             log=self._log,
             stopping=self._stopping.is_set,
             current_browser=lambda: browser,
@@ -295,6 +296,13 @@ class Discovery:
         if not rules.allowed:
             raise RefusedPageError(f"{url} may not be used: {rules.reason}", rules)
         return self._fetcher.small(url, params)
+
+    def _picture(self, url: str, page_url: str, override: bool) -> bytes:
+        rules = self._fetcher.robots.judge(url, override=override)
+        if not rules.allowed:
+            raise RefusedPageError(f"{url} may not be used: {rules.reason}", rules)
+        self._wait(host_of(url))
+        return self._fetcher.picture(url, page_url, override=override)
 
     def _wait(self, host: str) -> None:
         while True:

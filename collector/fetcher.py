@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import requests
 
 from bodyshop.catalog import BlobStore, now
+from bodyshop.errors import BodyshopError
 from collector.address import AddressGuard, host_of
 from collector.brands import Limits
 from collector.candidate import Candidate
@@ -134,6 +135,25 @@ class Fetcher:
     def small(self, url: str, params: Any = None) -> Answer:
         """Make one small polite request in the calling thread; follows no redirect."""
         return self._polite_fetch(url, params)
+
+    def picture(self, url: str, page_url: str, *, override: bool = False) -> bytes:
+        """Download one picture in the calling thread, through the same guards; follows no redirect.
+
+        Raises
+        ------
+        BodyshopError
+            It did not come.
+        """
+        folder = self._journal.folder
+        timed = download(
+            self.session, self.watch, url, folder, self._bounds, page_url=page_url, override=override
+        )
+        self._gate.finish(host_of(url), status=timed.status, latency=timed.latency, held=False)
+        if not isinstance(timed.outcome, Got):
+            raise BodyshopError(f"{url} was not downloaded: {timed.outcome}")
+        data = timed.outcome.part.read_bytes()
+        timed.outcome.part.unlink()
+        return data
 
     @property
     def session(self) -> requests.Session:

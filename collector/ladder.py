@@ -119,7 +119,8 @@ def same_shape(one: tuple[int, int], other: tuple[int, int]) -> bool:
 def _of_item(item: dict[str, Any]) -> list[Shown]:
     rungs = [Rung(rung["name"], rung["url"]) for rung in item["rungs"]]
     rest = [Rung(rung["name"], rung["url"]) for rung in item["rest"]]
-    best, offered = _best_of(item["srcsets"], item["base"])
+    chosen = {rung.url for rung in rest if rung.name == "current_src"}
+    best, offered = _best_of(item["srcsets"], item["base"], chosen)
     ordered = list({rung.url: rung for rung in [*rungs, *best, *rest]}.values())
     if not ordered:
         return []
@@ -146,17 +147,25 @@ def _earlier(item: dict[str, Any], picture: Shown) -> list[Shown]:
     return others
 
 
-def _best_of(srcsets: list[dict[str, str]], base: str) -> tuple[list[Rung], list[str]]:
-    """Return the largest candidate of all srcsets, and every address they offer."""
-    offered: list[tuple[float, float, int, str]] = []
+def _best_of(
+    srcsets: list[dict[str, str]], base: str, chosen: set[str]
+) -> tuple[list[Rung], list[str]]:
+    """Return the largest candidate of all srcsets, and every address they offer.
+
+    Where no widths are given, the one the browser itself chose for a large window comes first, and a
+    JPEG before the WebP or AVIF that was made from it.
+    """
+    offered: list[tuple[float, float, bool, bool, int, str]] = []
     for place, srcset in enumerate(srcsets):
+        derived = srcset["type"] in {"image/webp", "image/avif"}
         for source in parse_srcset(srcset["value"]):
             url = urljoin(base, source.url)
             if url.startswith(("http://", "https://")):
-                offered.append((source.width or 0, source.density or 1, -place, url))
+                size = (source.width or 0, source.density or 1)
+                offered.append((*size, url in chosen, not derived, -place, url))
     if not offered:
         return [], []
-    return [Rung("srcset", max(offered)[3])], [each[3] for each in offered]
+    return [Rung("srcset", max(offered)[-1])], [each[-1] for each in offered]
 
 
 def _merge(known: Shown, other: Shown) -> None:

@@ -254,6 +254,7 @@ def sighting_row(candidate: Candidate, entry: dict[str, Any]) -> dict[str, Any]:
         "rank": candidate.rank,
         "spin_group": candidate.spin_group,
         "frame": candidate.frame,
+        "frames": candidate.frames,
         "angle_deg": candidate.angle_deg,
         "capture": candidate.capture,
         "full_size_rung": entry["rung"],

@@ -80,6 +80,9 @@ class Tools:
     fetch : callable
         ``(url, params, override) -> Answer``: a small polite request with no browser, through the same
         guard and the same robots.txt.
+    picture : callable
+        ``(url, page_url, override) -> bytes``: one guarded download, for sources that take a picture
+        apart (a sprite sheet).
     log : callable
         Says something that a person should read.
     """
@@ -87,6 +90,7 @@ class Tools:
     limits: Limits
     open_page: Callable[[str, bool], OpenedPage]
     fetch: Callable[[str, Mapping[str, Any] | None, bool], Answer]
+    picture: Callable[[str, str, bool], bytes]
     log: Callable[[str], None]
     stopping: Callable[[], bool]
     current_browser: Callable[[], Browser]

@@ -65,6 +65,7 @@ sightings = Table(
     Column("rank", Integer),
     Column("spin_group", String(64), index=True),
     Column("frame", Integer),
+    Column("frames", Integer),  # of the whole turn; NULL when it was not seen to close
     Column("angle_deg", Float),
     Column("capture", String(32)),  # "bytes", "canvas", "screenshot"
     Column("full_size_rung", String(32)),

@@ -145,6 +145,10 @@
         const url = absolute(element.poster);
         if (url) items.push(simple("poster", [{ name: "poster", url }]));
       }
+      if (element.tagName === "A" && element.href && IMAGE.test(element.href) && !element.querySelector("img")) {
+        const url = absolute(element.href);
+        if (url) items.push(simple("link", [{ name: "linked", url }], { alt: text(element.textContent) }));
+      }
       if (element.tagName === "image") {
         const url = absolute(element.getAttribute("href") || element.getAttributeNS("http://www.w3.org/1999/xlink", "href") || "");
         if (url && IMAGE.test(url)) items.push(simple("svg", [{ name: "svg_image", url }]));

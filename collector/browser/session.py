@@ -222,7 +222,7 @@ class Browser:
         driver.execute_cdp_cmd(
             "Network.setUserAgentOverride", {"userAgent": f"{own} {self._agent}"}
         )
-        for name in ("inpage.js", "search.js"):
+        for name in ("inpage.js", "search.js", "spinner.js"):
             script = resources.files("collector.browser").joinpath(name).read_text("utf-8")
             driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": script})
 

@@ -11,12 +11,15 @@ def build(brands: Brands) -> dict[str, Source]:
     """Return the sources that a brands.yaml switches on, by the name in the catalog."""
     from collector.sources.pages import PageSource
     from collector.sources.search import SearchPageSource, check_names
+    from collector.sources.spinners import SpinnerSource
     from collector.sources.urls import UrlListSource
 
     on = brands.sources
     found: dict[str, Source] = {}
     if on.pages.enabled:
         found["pages"] = PageSource(brands)
+    if on.spinners.enabled:
+        found["spinner"] = SpinnerSource(brands)
     if on.urls.enabled:
         found["urls"] = UrlListSource(brands)
     recipes = recipes_for(on.search.engines, brands.recipes)

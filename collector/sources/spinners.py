@@ -1,0 +1,151 @@
+"""360° viewers, as one group of frames each: by configuration, by turning, or from a canvas."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from bodyshop.imaging import open_image
+from collector.brands import Brand, Brands, Model
+from collector.candidate import Find, Rung, Task, digest
+from collector.source import OpenedPage, Tools
+from collector.spin.canvas import film
+from collector.spin.frames import MIN_FRAMES, angle
+from collector.spin.turntable import turn
+
+NAME = "spinner"
+_READY_MS = 8000
+
+
+class SpinnerSource:
+    """The viewers listed under ``spinners`` of a model."""
+
+    needs_browser = True
+
+    def __init__(self, brands: Brands) -> None:
+        self._override = brands.sources.spinners.robots == "override"
+
+    def tasks(self, brand: Brand, model: Model) -> Iterable[Task]:
+        """One task per viewer page."""
+        for spinner in model.spinners:
+            label = spinner.label or model.label or brand.label
+            options = (("kind", spinner.kind), ("frames", spinner.frames))
+            yield Task(NAME, spinner.url, brand.name, model.name, label, options=options)
+
+    def discover(self, task: Task, tools: Tools) -> Iterator[list[Find]]:
+        """Yield the frames of each viewer on the page, one batch per viewer."""
+        page = tools.open_page(task.url, self._override)
+        browser, kind = tools.browser, task.option("kind", "auto")
+        browser.await_("T.consent([])")
+        known = "T.spinConfigs().length || T.spinStage('')"
+        browser.await_(f"T.waitFor(() => {known}, given[0])", _READY_MS)
+        browser.await_("T.quiet(given[0])", _READY_MS)
+        if kind in {"auto", "config"}:
+            configs = browser.run("return T.spinConfigs()")
+            for place, config in enumerate(configs):
+                yield self._by_config(task, page, tools, config, place)
+            if configs or kind == "config":
+                return
+        stage = browser.run("return T.spinStage(arguments[0])", "" if kind == "auto" else kind)
+        if stage is None:
+            return
+        if stage["kind"] == "canvas":
+            yield self._by_canvas(task, page, tools, stage)
+            return
+        turned = turn(browser, stage, frames=task.option("frames"))
+        if len(turned.urls) >= MIN_FRAMES:
+            yield self._frames(task, page, turned.urls, "spin_turned", turned.whole, 0)
+
+    def _by_config(
+        self, task: Task, page: OpenedPage, tools: Tools, config: dict[str, Any], place: int
+    ) -> list[Find]:
+        if config["kind"] == "list":
+            return self._frames(task, page, config["urls"], "spin_config", True, place)
+        if config["kind"] == "sprite":
+            data = tools.picture(config["url"], page.url, self._override)
+            cells = cut_sprite(data, config["rows"], config["columns"], config["frames"])
+            return self._captured(task, page, cells, "sprite", True, place, config["url"])
+        amount = config["amount"] or task.option("frames") or 0
+        urls = [
+            config["folder"] + config["name"].replace("{index}", str(number).zfill(config["pad"]))
+            for number in range(1, amount + 1)
+        ]
+        return self._frames(task, page, urls, "spin_config", True, place)
+
+    def _by_canvas(
+        self, task: Task, page: OpenedPage, tools: Tools, stage: dict[str, Any]
+    ) -> list[Find]:
+        filmed = film(tools.browser, stage)
+        if len(filmed.frames) < MIN_FRAMES:
+            return []
+        return self._captured(task, page, filmed.frames, filmed.capture, filmed.whole, 0, page.url)
+
+    def _frames(
+        self, task: Task, page: OpenedPage, urls: list[str], rung: str, whole: bool, place: int
+    ) -> list[Find]:
+        count = len(urls) if whole else None
+        return [
+            Find(self._candidate(task, page, Rung(rung, url), number, count, place))
+            for number, url in enumerate(urls)
+        ]
+
+    def _captured(
+        self, task: Task, page: OpenedPage, cells: list[bytes], capture: str, whole: bool,
+        place: int, url: str,
+    ) -> list[Find]:  # fmt: skip
+        count = len(cells) if whole else None
+        finds = []
+        for number, data in enumerate(cells):
+            rung = Rung(f"spin_{capture}", f"{url.partition('#')[0]}#frame={number}")
+            candidate = self._candidate(task, page, rung, number, count, place)
+            finds.append(Find(candidate, data).with_facts(capture=capture))
+        return finds
+
+    def _candidate(
+        self, task: Task, page: OpenedPage, rung: Rung, number: int, count: int | None, place: int
+    ) -> Any:
+        return task.candidate(
+            (rung,),
+            page_url=page.url,
+            spin_group=digest(page.url.partition("#")[0], str(place))[:16],
+            frame=number,
+            frames=count,
+            angle_deg=angle(number, count),
+            permission=page.permission,
+            override=self._override,
+        )
+
+
+def cut_sprite(data: bytes, rows: int, columns: int, frames: int) -> list[bytes]:
+    """Cut a sprite sheet into its frames, row by row.
+
+    Parameters
+    ----------
+    data : bytes
+        The sheet.
+    rows, columns : int
+        Of the grid.
+    frames : int
+        Cells in use.
+
+    Returns
+    -------
+    list of bytes
+        PNG files, so that the cut loses nothing more than the sheet's own compression did.
+
+    Raises
+    ------
+    UnreadableImageError
+        The sheet is no picture.
+    """
+    cells = []
+    with open_image(data) as sheet:
+        sheet.load()
+        width, height = sheet.width // columns, sheet.height // rows
+        for number in range(min(frames, rows * columns)):
+            left, top = (number % columns) * width, (number // columns) * height
+            out = io.BytesIO()
+            sheet.crop((left, top, left + width, top + height)).convert("RGB").save(out, "PNG")
+            cells.append(out.getvalue())
+    return cells

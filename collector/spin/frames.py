@@ -1,0 +1,110 @@
+"""From the addresses a turning viewer asked for to the template of all its frames."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+_DIGITS = re.compile(r"\d+")
+MIN_FRAMES = 3
+MAX_FRAMES = 720  # half a degree a frame
+
+
+@dataclass(frozen=True)
+class Template:
+    """Addresses that differ in one number.
+
+    Parameters
+    ----------
+    prefix, suffix : str
+        What stands before and after the number.
+    pad : int
+        Digits the number is filled up to with zeros; 0: it is not.
+    first, last, step : int
+        Lowest and highest number seen, and the distance that all of them share.
+    """
+
+    prefix: str
+    suffix: str
+    pad: int
+    first: int
+    last: int
+    step: int
+
+    def url(self, number: int) -> str:
+        """Return one frame's address."""
+        return f"{self.prefix}{str(number).zfill(self.pad)}{self.suffix}"
+
+    def urls(self) -> list[str]:
+        """Return every frame's address, also of those nobody asked for."""
+        return [self.url(number) for number in range(self.first, self.last + 1, self.step)]
+
+
+def infer_template(urls: Iterable[str]) -> Template | None:
+    """Find the number that counts the frames.
+
+    Parameters
+    ----------
+    urls : iterable of str
+        Addresses of pictures that were asked for while the viewer turned; others may be among them.
+
+    Returns
+    -------
+    Template or None
+        The one that most addresses fit; at least `MIN_FRAMES` have to.
+    """
+    families: dict[tuple[str, str], dict[int, str]] = {}
+    for url in dict.fromkeys(urls):
+        for match in _DIGITS.finditer(url):
+            family = families.setdefault((url[: match.start()], url[match.end() :]), {})
+            family.setdefault(int(match[0]), match[0])
+    best: Template | None = None
+    most = MIN_FRAMES - 1
+    for (prefix, suffix), numbers in families.items():
+        if len(numbers) <= most:
+            continue
+        template = _template(prefix, suffix, numbers)
+        if template is not None:
+            best, most = template, len(numbers)
+    return best
+
+
+def _template(prefix: str, suffix: str, numbers: dict[int, str]) -> Template | None:
+    ordered = sorted(numbers)
+    step = math.gcd(*(b - a for a, b in zip(ordered, ordered[1:], strict=False)))
+    if (ordered[-1] - ordered[0]) // step >= MAX_FRAMES:
+        return None  # numbers that far apart are identifiers, not frames
+    widths = {len(text) for text in numbers.values()}
+    padded = len(widths) == 1 and (
+        any(text.startswith("0") and len(text) > 1 for text in numbers.values())
+    )
+    if len(widths) > 1 and any(text.startswith("0") and len(text) > 1 for text in numbers.values()):
+        return None  # 007 beside 12: no counter writes that
+    return Template(prefix, suffix, widths.pop() if padded else 0, ordered[0], ordered[-1], step)
+
+
+def turn_of(shown: Sequence[str]) -> list[str] | None:
+    """Return the frames of one whole turn in the order they were shown, or None.
+
+    Parameters
+    ----------
+    shown : sequence of str
+        What the viewer showed after each small step, repeats allowed. The turn is whole when the first
+        frame came back after at least `MIN_FRAMES` different ones.
+    """
+    order: list[str] = []
+    for each in shown:
+        if order and each == order[-1]:
+            continue
+        if each == (order[0] if order else None) and len(order) >= MIN_FRAMES:
+            return order
+        if each not in order:
+            order.append(each)
+    return None
+
+
+def angle(frame: int, frames: int | None) -> float | None:
+    """Return the degrees turned since the first frame, in [0, 360); None without a whole turn."""
+    return round(frame * 360 / frames, 3) if frames else None

@@ -1,0 +1,105 @@
+"""Viewers whose frames are pictures, known only by turning them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from collector.browser import Browser
+from collector.spin.frames import MAX_FRAMES, MIN_FRAMES, infer_template, turn_of
+from collector.spin.hand import Hand
+
+STEPS_PER_DRAG = 48
+MAX_DRAGS = 4
+SETTLE_MS = 400
+
+
+@dataclass(frozen=True)
+class Turned:
+    """The frames of a viewer.
+
+    Parameters
+    ----------
+    urls : list of str
+        In the order of the turn.
+    whole : bool
+        The first frame was seen to come back, so that none is missing at the end.
+    """
+
+    urls: list[str]
+    whole: bool
+
+
+def turn(browser: Browser, stage: dict[str, Any], *, frames: int | None = None) -> Turned:
+    """Turn the viewer with the arrow keys, else by dragging, and work out its frames.
+
+    Parameters
+    ----------
+    browser : Browser
+        With the viewer's page open; `T.spinStage` chose the stage.
+    stage : dict
+        From `T.spinStage`.
+    frames : int, optional
+        How many there are, when the user knows.
+    """
+    browser.seen()
+    hand = Hand(browser, stage)
+    shown = [browser.run("return T.spinShown()")]
+    if browser.run("return T.spinFocus()"):
+        shown += _by_keys(browser, hand, shown[0])
+    if len(set(shown)) < MIN_FRAMES:
+        shown += _by_dragging(browser, hand)
+    shown = [each for each in shown if each]
+    asked = [seen.url for seen in browser.seen() if seen.is_image]
+    order = turn_of(shown)
+    template = infer_template([*shown, *asked])
+    if template is not None:
+        return Turned(*_filled(template.urls(), shown, order is not None, frames))
+    return Turned(order or list(dict.fromkeys(shown)), order is not None)
+
+
+def _filled(
+    urls: list[str], shown: list[str], whole: bool, frames: int | None
+) -> tuple[list[str], bool]:
+    """Start the turn with the frame the viewer starts with, and take the user's count for granted."""
+    if frames is not None:
+        whole = len(urls) == frames
+    if shown and shown[0] in urls:
+        first = urls.index(shown[0])
+        urls = urls[first:] + urls[:first]
+    return urls, whole
+
+
+def _by_keys(browser: Browser, hand: Hand, first: str | None) -> list[str | None]:
+    shown: list[str | None] = []
+    last = first
+    for _ in range(MAX_FRAMES):
+        hand.key()
+        now = _changed(browser, last)
+        if now == last:
+            break  # it takes no keys, or it stops at its last frame
+        shown.append(now)
+        last = now
+        if now == first:
+            break
+    return shown
+
+
+def _by_dragging(browser: Browser, hand: Hand) -> list[str | None]:
+    shown: list[str | None] = []
+    for _ in range(MAX_DRAGS):
+        hand.press()
+        while hand.move(1 / STEPS_PER_DRAG):
+            shown.append(browser.await_("T.frame().then(() => T.spinShown())"))
+        hand.release()
+        browser.await_("T.quiet(given[0])", SETTLE_MS)
+        if len(set(shown)) < 2 or turn_of([each for each in shown if each]) is not None:
+            break
+    return shown
+
+
+def _changed(browser: Browser, last: str | None) -> str | None:
+    value = browser.await_(
+        "T.waitFor(() => T.spinShown() !== given[0] && T.spinShown(), given[1])", last, SETTLE_MS
+    )
+    return value or last
