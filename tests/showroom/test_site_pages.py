@@ -87,7 +87,7 @@ def test_the_gallery_holds_every_original_in_its_slot(browser: Any, site: Site) 
             )
     assert len(inside_shadow) == 1
     srcset = browser.find_element(By.CSS_SELECTOR, "img[srcset]").get_attribute("srcset")
-    assert [part.split()[1] for part in srcset.split(",")] == ["320w", "480w", "720w"]
+    assert [part.split()[1] for part in srcset.split(",")] == ["288w", "432w", "720w"]
     assert browser.find_elements(By.CSS_SELECTOR, "picture source[type='image/webp']")
     assert browser.find_elements(By.CSS_SELECTOR, "a.lightbox[href$='.jpg'] img")
 

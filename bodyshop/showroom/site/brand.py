@@ -12,7 +12,7 @@ from bodyshop.showroom.site.apps import Setting, new_app
 from bodyshop.showroom.site.cdn import SHEET_COLUMNS
 from bodyshop.showroom.site.derive import STRIPS, strip_order
 from bodyshop.showroom.site.hostile import add_hostile_corner
-from bodyshop.showroom.site.hosts import WIDTHS, frame_name, frame_style
+from bodyshop.showroom.site.hosts import frame_name, frame_style, widths
 from bodyshop.showroom.site.stock import Spin
 from bodyshop.showroom.truth import Brand, Model, Picture
 
@@ -33,6 +33,7 @@ class Figure:
     small: str
     medium: str
     webp: str
+    widths: tuple[int, ...]
 
 
 def brand_app(setting: Setting) -> Flask:
@@ -135,9 +136,10 @@ def figures(pictures: list[Picture], setting: Setting) -> list[Figure]:
                 form=forms[seen[slot] % len(forms)],
                 alt=setting.stock.caption(picture),
                 full=setting.hosts.original(picture, setting.stock) or "",
-                small=setting.hosts.smaller(picture, WIDTHS[0]),
-                medium=setting.hosts.smaller(picture, WIDTHS[1]),
-                webp=setting.hosts.smaller(picture, WIDTHS[1], "webp"),
+                small=setting.hosts.smaller(picture, 0),
+                medium=setting.hosts.smaller(picture, 1),
+                webp=setting.hosts.smaller(picture, 1, "webp"),
+                widths=widths(picture),
             )
         )
         seen[slot] += 1

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 
 from bodyshop.showroom.site.apps import Setting, new_app, picture_response
 from bodyshop.showroom.site.derive import pack, resized, scrambled_atlas, sprite_sheet
-from bodyshop.showroom.site.hosts import WIDTHS, frame_name
+from bodyshop.showroom.site.hosts import frame_name, widths
 from bodyshop.showroom.site.stock import Spin
 from bodyshop.showroom.truth import Picture
 
@@ -46,7 +46,7 @@ def cdn_app(setting: Setting) -> Flask:
     @app.get("/w/<int:width>/<picture_id>.<any(jpg, webp):extension>")
     def smaller(width: int, picture_id: str, extension: str) -> Response:
         picture = picture_or_404(picture_id)
-        if width not in WIDTHS:
+        if width not in widths(picture):
             abort(404)
         fmt = "WEBP" if extension == "webp" else "JPEG"
         data = resized(stock.root / picture.file, width, fmt)

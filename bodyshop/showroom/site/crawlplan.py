@@ -22,7 +22,7 @@ def brands_yaml(
         "version": 1,
         "contact": "demo@bodyshop.example",
         "allow_hosts": [getattr(hosts, n) for n in ("site", "cdn", "search", "thumbs", "web")],
-        "limits": {"per_model": 500, "per_host_interval": interval, "min_side": 200},
+        "limits": {"per_model": 500, "per_host_interval": interval, "min_side": _min_side(stock)},
         "sources": {
             "pages": {"enabled": True},
             "spinners": {"enabled": spinners},
@@ -81,6 +81,11 @@ def _model(brand: Brand, model: Model, hosts: Hosts, stock: Stock) -> dict[str, 
     if queries:
         entry["queries"] = [{"text": text, "label": label} for text, label in queries.items()]
     return entry
+
+
+def _min_side(stock: Stock) -> int:
+    """Return 200, or less where the showroom is so small that its originals would be refused."""
+    return min([200, *(min(p.width, p.height) for p in stock.truth.originals())])
 
 
 def _belongs(picture: Picture, brand: Brand, model: Model) -> bool:

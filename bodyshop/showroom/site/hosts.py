@@ -9,7 +9,8 @@ from bodyshop.showroom.site.stock import Spin, Stock
 from bodyshop.showroom.truth import Picture
 
 NAMES = ("site", "cdn", "search", "thumbs", "web", "private")
-WIDTHS = (320, 480)
+# Widths of the smaller copies as parts of the original's: thumbnail and middle.
+PARTS = (0.4, 0.6)
 
 _ROBOTS = {
     "site": "User-agent: *\nDisallow: /members/\nDisallow: /*?preview=\nAllow: /\n",
@@ -62,9 +63,9 @@ class Hosts:
         position = spin.frames.index(picture)
         return self.url("cdn", f"/spin/{spin.group}/{frame_name(spin, position, stock)}")
 
-    def smaller(self, picture: Picture, width: int, extension: str = "jpg") -> str:
-        """Return the URL of a copy `width` pixels across on the brand's CDN."""
-        return self.url("cdn", f"/w/{width}/{picture.id}.{extension}")
+    def smaller(self, picture: Picture, step: int, extension: str = "jpg") -> str:
+        """Return the URL of a smaller copy on the brand's CDN; `step` counts `widths`."""
+        return self.url("cdn", f"/w/{widths(picture)[step]}/{picture.id}.{extension}")
 
     def thumbnail(self, picture: Picture) -> str:
         """Return the URL of the search engine's thumbnail."""
@@ -73,6 +74,11 @@ class Hosts:
     def source_page(self, picture: Picture) -> str:
         """Return the URL of the page a search result comes from."""
         return self.url("web", f"/{channel(picture)}/{picture.id}")
+
+
+def widths(picture: Picture) -> tuple[int, ...]:
+    """Return the widths in pixels of a picture's smaller copies, ascending."""
+    return tuple(round(picture.width * part) for part in PARTS)
 
 
 def channel(picture: Picture) -> str:
