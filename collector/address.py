@@ -76,7 +76,7 @@ class AddressGuard:
             answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except UnicodeError as error:  # a label over 63 characters, or empty
             raise socket.gaierror(socket.EAI_NONAME, f"{host!r} is no host name") from error
-        found = list(dict.fromkeys((family, str(place[0])) for family, *_, place in answers))
+        found = list(dict.fromkeys((int(family), str(place[0])) for family, *_, place in answers))
         for _, address in found:
             if not exempt and not is_global(address):
                 raise ForbiddenAddressError(

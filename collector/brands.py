@@ -30,7 +30,8 @@ def load_brands(path: Path | str) -> Brands:
     Raises
     ------
     ConfigError
-        The file is absent, is no YAML, or does not fit; file, line, key and what is allowed are named.
+        The file is absent, is no YAML, or does not fit; file, line, key and what is allowed are
+        named.
     """
     path = Path(path)
     return load_yaml(path, Brands).located(path.absolute().parent)
@@ -134,7 +135,7 @@ class SearchSource(StrictModel):
 
 
 class ApiSource(OptInSource):
-    """A licensed source with an API; `endpoint` replaces its public address (for tests, mirrors)."""
+    """A licensed source with an API; `endpoint` replaces its public address (a mirror, a test)."""
 
     endpoint: HttpUrl | None = None
     licences: tuple[Name, ...] = ()

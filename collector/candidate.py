@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
+_TEXTS = {"page_title", "alt", "caption", "licence", "author"}
 _TRACKING = ("utm_", "gclid", "fbclid", "msclkid", "mc_cid", "mc_eid", "igshid", "_ga")
 
 
@@ -79,7 +81,7 @@ class Candidate:
 
     @property
     def key(self) -> str:
-        """Digest of what makes it this candidate: the same find in a later crawl has the same key."""
+        """Digest of what makes it this candidate: the same find has the same key in every crawl."""
         return digest(
             url_key(self.url), self.source, self.page_url if self.spin_group else "", self.brand,
             self.model, self.label or "", self.query or "", str(self.frame),
@@ -130,6 +132,8 @@ class Task:
     def candidate(self, ladder: tuple[Rung, ...], **facts: Any) -> Candidate:
         """Return a find of this task."""
         facts.setdefault("page_url", self.url)
+        for name in _TEXTS & facts.keys():
+            facts[name] = clean(facts[name])
         return Candidate(
             ladder=ladder, source=self.source, brand=self.brand, model=self.model,
             label=self.label, query=self.query, **facts,
@@ -146,6 +150,19 @@ class Find:
     def with_facts(self, **facts: Any) -> Find:
         """Return the same find with other facts."""
         return replace(self, candidate=replace(self.candidate, **facts))
+
+
+def clean(text: str) -> str:
+    """Return scraped text as one line of NFC with no control characters, at most 500 characters.
+
+    Markup stays as it is, as text: who shows it escapes it.
+    """
+    kept = "".join(
+        " " if unicodedata.category(char) in {"Cc", "Zl", "Zp"} else char
+        for char in text
+        if unicodedata.category(char) not in {"Cs", "Cf"} or char in "\u200c\u200d"
+    )
+    return unicodedata.normalize("NFC", " ".join(kept.split()))[:500]
 
 
 def url_key(url: str) -> str:

@@ -34,8 +34,8 @@ SHRUNK = 0.2
 
 MAX_TRIES = 3
 _CHALLENGE_TITLES = re.compile(
-    r"just a moment|attention required|are you (?:a )?(?:human|robot)|robot check|verify you are human"
-    r"|captcha|unusual traffic|자동입력 방지|비정상적인 (?:접근|트래픽)",
+    r"just a moment|attention required|are you (?:a )?(?:human|robot)|robot check"
+    r"|verify you are human|captcha|unusual traffic|자동입력 방지|비정상적인 (?:접근|트래픽)",
     re.IGNORECASE,
 )
 _CHALLENGE_FRAMES = (
@@ -46,7 +46,7 @@ _CHALLENGE_FRAMES = (
 
 @dataclass(frozen=True)
 class Closed:
-    """How a task ended: ``done``, ``failed``, ``refused`` or ``queued`` (stopped before its end)."""
+    """How a task ended: ``done``, ``failed``, ``refused``, or ``queued`` when it was stopped."""
 
     task: Task
     state: str
@@ -197,7 +197,9 @@ class Discovery:
             elif tries < MAX_TRIES:
                 self._log(f"{task.source} {task.url}: {error.message}; trying again")
                 with self._changed:
-                    self._waiting[self._sources[task.source].needs_browser].append((task, tries + 1))
+                    self._waiting[self._sources[task.source].needs_browser].append(
+                        (task, tries + 1)
+                    )
                     self._changed.notify()
                 return
             else:
@@ -236,7 +238,7 @@ class Discovery:
         return Closed(task, "done", found)
 
     def _save_evidence(self, task: Task, browser: Browser) -> str:
-        """Keep the page as it was, so that the recipe can be mended; return a phrase that says where."""
+        """Keep the page as it was, so that the recipe can be mended; return where, as a phrase."""
         folder = self._workspace.reports / "collect"
         atomic.write_text(folder / f"{task.key}.html", browser.source())
         with suppress(BrowserGoneError):  # the HTML is saved; a screenshot is a bonus
@@ -291,10 +293,11 @@ class Discovery:
         if short and (frame or _CHALLENGE_TITLES.search(title)):
             raise ChallengeError(f"{host_of(url)} shows a challenge page ({title!r})")
 
-    def _fetch(self, url: str, params: Mapping[str, Any] | None, override: bool) -> Answer:
-        rules = self._fetcher.robots.judge(url, override=override)
-        if not rules.allowed:
-            raise RefusedPageError(f"{url} may not be used: {rules.reason}", rules)
+    def _fetch(self, url: str, params: Mapping[str, Any] | None, obey_robots: bool) -> Answer:
+        if obey_robots:
+            rules = self._fetcher.robots.judge(url)
+            if not rules.allowed:
+                raise RefusedPageError(f"{url} may not be used: {rules.reason}", rules)
         return self._fetcher.small(url, params)
 
     def _picture(self, url: str, page_url: str, override: bool) -> bytes:
@@ -318,7 +321,7 @@ class Discovery:
 
 
 def _class_of(error: BodyshopError) -> str:
-    """Name an error for the ledger: ``http_404``, ``page_load``, ``robots_unreachable``, ``page``."""
+    """Name an error for the ledger: ``http_404``, ``page_load``, ``robots_unreachable``..."""
     if match := re.search(r"gave HTTP (\d{3})", error.message):
         return f"http_{match[1]}"
     if "robots.txt of" in error.message:

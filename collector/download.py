@@ -34,7 +34,7 @@ _ENDINGS = {"jpg": b"\xff\xd9", "png": b"IEND", "gif": b"\x3b"}
 
 @dataclass(frozen=True)
 class Got:
-    """A finished download: the bytes lie fsynced in `part` and are a picture by their own header."""
+    """A finished download: bytes on disk in `part`, a picture by their own header."""
 
     part: Path
     sha256: str
@@ -62,7 +62,7 @@ class Moved:
 
 @dataclass(frozen=True)
 class Refused:
-    """This picture is not taken, today or tomorrow, and that is nobody's failure."""
+    """The picture is not taken, today or tomorrow, and that is nobody's failure."""
 
     reason: str
     detail: str = ""
@@ -170,7 +170,7 @@ def fetch_small(
     params: Mapping[str, Any] | None = None,
     accept: str = "*/*",
 ) -> Answer:
-    """Fetch a small text (robots.txt, an API's JSON) through the same guard; follows no redirect."""
+    """Fetch a small text (robots.txt, an API's JSON) through the same guard, no redirects."""
     deadline = Deadline(watch, seconds)
     try:
         headers = {"Accept": accept}

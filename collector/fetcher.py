@@ -1,4 +1,4 @@
-"""The download workers: take a job when its host is ready, make one request, decide what follows."""
+"""The download workers: take a job when its host is ready, ask once, decide what follows."""
 
 from __future__ import annotations
 
@@ -146,7 +146,13 @@ class Fetcher:
         """
         folder = self._journal.folder
         timed = download(
-            self.session, self.watch, url, folder, self._bounds, page_url=page_url, override=override
+            self.session,
+            self.watch,
+            url,
+            folder,
+            self._bounds,
+            page_url=page_url,
+            override=override,
         )
         self._gate.finish(host_of(url), status=timed.status, latency=timed.latency, held=False)
         if not isinstance(timed.outcome, Got):
@@ -223,7 +229,9 @@ class Fetcher:
     def _decide(self, job: Job, outcome: Outcome) -> None:
         if isinstance(outcome, Moved):
             if job.hops >= MAX_REDIRECTS:
-                self._next_rung(job, Failed("redirect_loop", f"more than {MAX_REDIRECTS} redirects"))
+                self._next_rung(
+                    job, Failed("redirect_loop", f"more than {MAX_REDIRECTS} redirects")
+                )
                 return
             if urlsplit(outcome.url).scheme not in {"http", "https"}:
                 self._next_rung(job, Refused("not_http", f"redirect to {outcome.url[:80]}"))
@@ -267,7 +275,9 @@ class Fetcher:
         shown = candidate.shown
         if rung.name == REWRITTEN and shown is not None and not same_shape(size, shown):
             got.part.unlink()
-            self._next_rung(job, Refused("other_picture", "the rewritten address shows another shape"))
+            self._next_rung(
+                job, Refused("other_picture", "the rewritten address shows another shape")
+            )
             return
         if job.best is None or got.area > job.best.area:
             self._drop_best(job)

@@ -104,8 +104,8 @@ def import_folder(
 ) -> ImportSummary:
     """Take in the pictures of a folder.
 
-    ``DIR/<class>/…``, ``DIR/<split>/<class>/…`` and ``DIR/<class>/<split>/…`` are understood: folders
-    named train*, val* or test* are recorded as `given_split` and never as a class. With
+    ``DIR/<class>/…``, ``DIR/<split>/<class>/…`` and ``DIR/<class>/<split>/…`` are understood:
+    folders named train*, val* or test* are recorded as `given_split` and never as a class. With
     ``field="model"``, ``DIR/<brand>/<model>/…`` names both.
 
     Parameters
@@ -208,9 +208,11 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _shared_wrapper(folder: Path, files: list[Path]) -> int:
-    """Return how many leading folders all pictures share, with folders below: they name no class."""
+    """Return how many leading folders all pictures share: such folders name no class."""
     parts = [
-        file.relative_to(folder).parts[:-1] for file in files if file.suffix.lower() in _PICTURE_NAMES
+        file.relative_to(folder).parts[:-1]
+        for file in files
+        if file.suffix.lower() in _PICTURE_NAMES
     ]
     depth = 0
     while parts and all(len(each) > depth + 1 for each in parts):
@@ -267,7 +269,7 @@ def _read_all(
             for future in done:
                 del running[future]
                 yield future.result()
-                if not interrupt.requested and (place := next(waiting, None)) is not None:
+                for place in islice(waiting, 0 if interrupt.requested else 1):
                     running[pool.submit(_read, place, workspace)] = None
 
 

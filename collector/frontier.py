@@ -1,4 +1,4 @@
-"""The queue of downloads: wide across hosts, narrow per host, and no worker held by a host that rests."""
+"""The queue of downloads: wide across hosts, narrow per host, no worker held by a resting one."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """When a host may be asked again: the politeness every request of the collector obeys.
 
-Nothing here sleeps or opens a connection; the scheduler asks *when*, and holds no worker until then.
+Nothing here sleeps or opens a connection; the scheduler asks *when*, and holds no worker until
+then.
 """
 
 from __future__ import annotations

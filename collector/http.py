@@ -89,7 +89,7 @@ class Deadline:
         self._sockets.append(connection)
 
     def expire(self) -> None:
-        """Called by the watch: end the request unless it is over."""
+        """End the request, unless it is over; the watch calls it when time is up."""
         if self._over:
             return
         self.expired = True
@@ -145,7 +145,7 @@ class Watch:
 
 
 class _Guarded:
-    """What both kinds of connection do differently: connect through the guard, tell the deadline."""
+    """What both kinds of connection add: connect through the guard, tell the deadline."""
 
     guard: AddressGuard
     host: str

@@ -1,9 +1,9 @@
 """Finished downloads on their way into the catalog: a file of lines that survives a kill.
 
-A worker writes a line *before* it moves the bytes into the blob store; the driver removes the lines once
-the catalog has them. Whatever moment a process is killed in, either the bytes are a ``.part`` nobody
-promised, or there is a line that says whose they are: nothing finished is fetched twice, no sighting is
-lost.
+A worker writes a line *before* it moves the bytes into the blob store; the driver removes the lines
+once the catalog has them. Whatever moment a process is killed in, either the bytes are a ``.part``
+nobody promised, or there is a line that says whose they are: nothing finished is fetched twice, no
+sighting is lost.
 """
 
 from __future__ import annotations
@@ -34,10 +34,11 @@ class Journal:
         self._pending = 0
 
     def promise(self, entry: dict[str, Any]) -> None:
-        """Write down a finished download; `entry` has ``part``, ``sha256``, ``size``, ``extension``."""
+        """Write down a finished download (``part``, ``sha256``, ``size``, ``extension``, ...)."""
         line = (json.dumps(entry, ensure_ascii=False) + "\n").encode("utf-8", "surrogatepass")
         with self._lock:
-            # One write of a whole line; no fsync: a line lost in a power cut costs one more download.
+            # One write of a whole line; no fsync: a line lost in a power cut costs one more
+            # download.
             descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
             try:
                 written = os.write(descriptor, line)

@@ -1,9 +1,9 @@
 """From what a page shows to where the original may be: the full-size ladder.
 
 Order: recipe rule, link around the picture, full-size attributes, best of the srcsets, lazy-loading
-attributes, what the browser showed. Addresses rewritten by rules of image CDNs come as extra rungs before
-the address they were made from; the downloader takes such a one only if it decodes at least as large and in
-the same shape.
+attributes, what the browser showed. Addresses rewritten by rules of image CDNs come as extra rungs
+before the address they were made from; the downloader takes such a one only if it decodes at least
+as large and in the same shape.
 """
 
 from __future__ import annotations
@@ -18,7 +18,21 @@ from collector.candidate import Rung, url_key
 from collector.srcset import parse_srcset
 
 _SIZE_PARAMETERS = frozenset(
-    {"w", "h", "width", "height", "wid", "hei", "size", "sz", "resize", "thumb", "imwidth", "mw", "mh"}
+    {
+        "w",
+        "h",
+        "width",
+        "height",
+        "wid",
+        "hei",
+        "size",
+        "sz",
+        "resize",
+        "thumb",
+        "imwidth",
+        "mw",
+        "mh",
+    }
 )
 _SAME_SHAPE = 0.03
 """Two pictures whose aspect ratios differ by no more than this may be one at two sizes."""
@@ -91,9 +105,9 @@ def with_rewrites(rungs: Sequence[Rung]) -> tuple[Rung, ...]:
 def original_address(url: str) -> str | None:
     """Return the address that an image CDN's own syntax would serve the unscaled picture at.
 
-    Known: size parameters (``?w=640``), ``=s640``/``=w640-h480`` (Google user content), ``/w640/`` path
-    steps (Blogger), ``-640x480.jpg`` (WordPress). None when nothing of that is there, or when the address
-    is signed and any change would break it.
+    Known: size parameters (``?w=640``), ``=s640``/``=w640-h480`` (Google user content), ``/w640/``
+    path steps (Blogger), ``-640x480.jpg`` (WordPress). None when nothing of that is there, or when
+    the address is signed and any change would break it.
     """
     parts = urlsplit(url)
     pairs = parse_qsl(parts.query, keep_blank_values=True)
@@ -131,7 +145,7 @@ def _of_item(item: dict[str, Any]) -> list[Shown]:
 
 
 def _earlier(item: dict[str, Any], picture: Shown) -> list[Shown]:
-    """Split off what the same element showed before: a carousel's other pictures, not its placeholder."""
+    """Split off what the element showed before: a carousel's pictures, not a placeholder."""
     others = []
     for seen in item["seen"]:
         key = url_key(seen["url"])
@@ -152,8 +166,8 @@ def _best_of(
 ) -> tuple[list[Rung], list[str]]:
     """Return the largest candidate of all srcsets, and every address they offer.
 
-    Where no widths are given, the one the browser itself chose for a large window comes first, and a
-    JPEG before the WebP or AVIF that was made from it.
+    Where no widths are given, the one the browser itself chose for a large window comes first, and
+    a JPEG before the WebP or AVIF that was made from it.
     """
     offered: list[tuple[float, float, bool, bool, int, str]] = []
     for place, srcset in enumerate(srcsets):
@@ -169,7 +183,7 @@ def _best_of(
 
 
 def _merge(known: Shown, other: Shown) -> None:
-    """Join what two elements know of one picture; the ladder keeps the order of the better rungs."""
+    """Join what two elements know of one picture; the better rungs stay first."""
     have = {rung.url for rung in known.rungs}
     new = [rung for rung in other.rungs if rung.url not in have]
     known.rungs = sorted([*known.rungs, *new], key=lambda rung: _ORDER.get(rung.name, 5))

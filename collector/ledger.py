@@ -35,7 +35,7 @@ class Settled:
 
 
 class Ledger:
-    """Reads and writes `pages`, `candidates` and `sightings`; only the driving thread may use it."""
+    """Reads and writes `pages`, `candidates`, `sightings`; for the driving thread alone."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._catalog: Catalog = workspace.catalog
@@ -55,7 +55,9 @@ class Ledger:
             return []
         with self._catalog.begin() as connection:
             connection.execute(insert(pages).on_conflict_do_nothing(), rows)
-            done = set(connection.execute(select(pages.c.key).where(pages.c.state == "done")).scalars())
+            done = set(
+                connection.execute(select(pages.c.key).where(pages.c.state == "done")).scalars()
+            )
         return [task for task in tasks if refresh or task.key not in done]
 
     def last_found(self, task: Task) -> int:
@@ -134,7 +136,7 @@ class Ledger:
             return {str(name): int(count) for name, count in connection.execute(query)}
 
     def have(self) -> dict[str, dict[str, Any]]:
-        """Return `url_key` -> facts of what was downloaded from it, so that no address is asked twice."""
+        """Return `url_key` -> what was downloaded from it, so that no address is asked twice."""
         c, s = schema.candidates.c, schema.sightings.c
         query = select(
             c.url, s.url, s.sha256, s.final_url, s.status, s.etag, s.content_type, s.full_size_rung,
@@ -157,7 +159,9 @@ class Ledger:
         """Return (brand, model) -> pictures downloaded so far."""
         c = schema.candidates.c
         query = (
-            select(c.brand, c.model, func.count()).where(c.state == "done").group_by(c.brand, c.model)
+            select(c.brand, c.model, func.count())
+            .where(c.state == "done")
+            .group_by(c.brand, c.model)
         )
         with self._catalog.read() as connection:
             return {(brand, model): count for brand, model, count in connection.execute(query)}
@@ -165,7 +169,8 @@ class Ledger:
     def settle(self, settled: Iterable[Settled]) -> dict[str, str]:
         """Write outcomes in one transaction; return candidate key -> the state written.
 
-        A download whose bytes the catalog has already becomes ``duplicate``: a sighting, no new picture.
+        A download whose bytes the catalog has already becomes ``duplicate``: a sighting, no new
+        picture.
         """
         with self._catalog.begin() as connection:
             return {each.candidate.key: self.settle_in(connection, each) for each in settled}
@@ -225,12 +230,13 @@ class Ledger:
             )
         row = sighting_row(candidate, entry)
         self._catalog.upsert(schema.sightings, [row], connection=connection)
+        sha256, car = entry["sha256"], f"{candidate.brand} {candidate.model}"
         labels = [
-            (entry["sha256"], "brand", candidate.brand, "query", candidate.source),
-            (entry["sha256"], "model", f"{candidate.brand} {candidate.model}", "query", candidate.source),
-        ]  # fmt: skip
+            (sha256, "brand", candidate.brand, "query", candidate.source),
+            (sha256, "model", car, "query", candidate.source),
+        ]
         if candidate.label:
-            labels.append((entry["sha256"], "damage", candidate.label, "query", candidate.source))
+            labels.append((sha256, "damage", candidate.label, "query", candidate.source))
         add_labels(self._catalog, labels, connection=connection)
         return "done" if new else "duplicate"
 

@@ -1,6 +1,7 @@
 """What a site allows: robots.txt, opt-out headers and meta tags, and reservations, layer by layer.
 
-Every layer gives a verdict of its own; all of them are kept with the sighting, whatever the outcome.
+Every layer gives a verdict of its own; all of them are kept with the sighting, whatever the
+outcome.
 """
 
 from __future__ import annotations
@@ -46,7 +47,8 @@ class Permission:
     allowed : bool
         All layers agree, or the user overrode them.
     reason : str
-        Empty, or which layer said no: ``robots``, ``robots_unreachable``, ``opt_out``, ``reserved``,
+        Empty, or which layer said no: ``robots``, ``robots_unreachable``, ``opt_out``,
+        ``reserved``,
         ``content_signal``.
     layers : dict
         What each layer said, JSON-able, for `sightings.permission`.
@@ -221,7 +223,7 @@ def judge_meta(metas: Iterable[tuple[str, str]], *, override: bool = False) -> P
 
 
 def content_signals(robots: str) -> str:
-    """Return the ``Content-Signal``/``Content-Usage`` that a robots.txt addresses to us, joined by ``; ``.
+    """Return a robots.txt's ``Content-Signal`` and ``Content-Usage`` lines for us, joined by ``; ``.
 
     The lines stand in user-agent groups; a group that names us replaces that of ``*``.
     """

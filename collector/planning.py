@@ -9,7 +9,8 @@ from typing import Any
 
 from collector.address import AddressGuard, host_of
 from collector.brands import Brands
-from collector.crawl import gate_for, planned_tasks
+from collector.crawl import planned_tasks
+from collector.driver import gate_for
 from collector.source import sources_for
 
 
@@ -77,7 +78,9 @@ def plan(brands: Brands, *, only: Sequence[str] | str | None = None) -> Plan:
         ),
         hosts=dict(hosts.most_common()),
         # robots.txt and tdmrep.json of each host are two requests more.
-        pages_seconds=max(((n + 2) * gate.interval(host) for host, n in hosts.items()), default=0.0),
+        pages_seconds=max(
+            ((n + 2) * gate.interval(host) for host, n in hosts.items()), default=0.0
+        ),
         pictures_seconds=len(models) * brands.limits.per_model * interval,
         per_source=dict(Counter(task.source for task in tasks)),
     )

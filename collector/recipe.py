@@ -1,7 +1,8 @@
 """Recipes: what is known of a search page's structure, as versioned data instead of code.
 
 A page that changes needs a new line of YAML, not a release. Wherever a CSS selector is asked for, a
-list of alternates may stand; the first that matches something counts, and which one it was is recorded.
+list of alternates may stand; the first that matches something counts, and which one it was is
+recorded.
 """
 
 from __future__ import annotations
@@ -48,9 +49,9 @@ class Scroll(StrictModel):
 class Metadata(StrictModel):
     """Full-size addresses that the result list carries in itself, so that no click is needed.
 
-    ``attribute`` of the element (``css`` inside the result; empty: the result itself) holds either the
-    address itself (``format: url``), JSON (``format: json``, keys by dotted path), or a link whose
-    query parameters name it (``format: query``).
+    ``attribute`` of the element (``css`` inside the result; empty: the result itself) holds either
+    the address itself (``format: url``), JSON (``format: json``, keys by dotted path), or a link
+    whose query parameters name it (``format: query``).
     """
 
     css: Alternates = ()
@@ -62,7 +63,7 @@ class Metadata(StrictModel):
 
 
 class Blocked(StrictModel):
-    """Signs of a challenge page: the host is left alone for the rest of the run, nothing is evaded."""
+    """Signs of a challenge page: its host is left alone, nothing is evaded."""
 
     css: Alternates = ()
     text: tuple[str, ...] = ()

@@ -66,6 +66,10 @@ class OpenedPage:
     permission: dict[str, Any] = field(default_factory=dict)
 
 
+def _no_pictures(url: str, page_url: str, override: bool) -> bytes:
+    raise BodyshopError(f"{url} was not downloaded: this caller lends no downloads")
+
+
 @dataclass
 class Tools:
     """What a source may use for one task.
@@ -75,40 +79,44 @@ class Tools:
     limits : Limits
         Of the brands.yaml.
     open_page : callable
-        ``(url, override) -> OpenedPage``: waits for the host, asks robots.txt, opens the page in the
-        browser, judges status, headers, meta tags and challenge signs.
+        ``(url, override) -> OpenedPage``: waits for the host, asks robots.txt, opens the page in
+        the browser, judges status, headers, meta tags and challenge signs.
     fetch : callable
-        ``(url, params, override) -> Answer``: a small polite request with no browser, through the same
-        guard and the same robots.txt.
-    picture : callable
-        ``(url, page_url, override) -> bytes``: one guarded download, for sources that take a picture
-        apart (a sprite sheet).
+        ``(url, params, obey_robots) -> Answer``: a small polite request with no browser, through
+        the same guard. A documented API is an invitation of its own: it is asked without
+        robots.txt, which speaks to crawlers of pages; the pictures it names are judged like all
+        others.
     log : callable
         Says something that a person should read.
+    stopping : callable
+        Tells whether the user asked to stop.
+    picture : callable
+        ``(url, page_url, override) -> bytes``: one guarded download, for sources that take a
+        picture apart (a sprite sheet).
     """
 
     limits: Limits
     open_page: Callable[[str, bool], OpenedPage]
     fetch: Callable[[str, Mapping[str, Any] | None, bool], Answer]
-    picture: Callable[[str, str, bool], bytes]
     log: Callable[[str], None]
     stopping: Callable[[], bool]
     current_browser: Callable[[], Browser]
+    picture: Callable[[str, str, bool], bytes] = _no_pictures
 
     @property
     def browser(self) -> Browser:
         """The browser of this thread."""
         return self.current_browser()
 
-    def fetch_json(self, url: str, params: Mapping[str, Any], *, override: bool = False) -> Any:
-        """Fetch and parse JSON.
+    def fetch_json(self, url: str, params: Mapping[str, Any], *, obey_robots: bool = False) -> Any:
+        """Fetch and parse an API's JSON.
 
         Raises
         ------
         BodyshopError
             No answer, an error status, or no JSON.
         """
-        answer = self.fetch(url, params, override)
+        answer = self.fetch(url, params, obey_robots)
         if answer.status != 200:
             what = answer.text if answer.status is None else f"HTTP {answer.status}"
             raise BodyshopError(f"{url} gave no result: {what[:300]}")

@@ -21,8 +21,8 @@ class Source:
 def parse_srcset(text: str) -> list[Source]:
     """Parse a srcset attribute; a candidate with a bad descriptor is left out, the others count.
 
-    Commas may stand inside an address (image CDNs put their parameters there), so the text can't simply
-    be split.
+    Commas may stand inside an address (image CDNs put their parameters there), so the text can't
+    simply be split.
 
     Parameters
     ----------

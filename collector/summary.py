@@ -35,8 +35,9 @@ class ModelCounts:
 class CollectSummary:
     """The state of the collection after a run.
 
-    ``found = downloaded + duplicate + refused + failed + waiting``. The counts are those of the whole
-    ledger, so that a second run that has nothing to do says the same; `new` is what this run added.
+    ``found = downloaded + duplicate + refused + failed + waiting``. The counts are those of the
+    whole ledger, so that a second run that has nothing to do says the same; `new` is what this run
+    added.
 
     Parameters
     ----------
@@ -108,10 +109,8 @@ def summarise(catalog: Catalog, *, new: int = 0, seconds: float = 0.0) -> Collec
                 failed[reason or "unknown"] += count
         for brand, model in connection.execute(select(p.brand, p.model).distinct()):
             by_model.setdefault((brand, model), Counter())
-        pages = {
-            state: count
-            for state, count in connection.execute(select(p.state, func.count()).group_by(p.state))
-        }
+        counted = connection.execute(select(p.state, func.count()).group_by(p.state))
+        pages = {str(state): int(count) for state, count in counted}
         empty = tuple(
             f"{source} {query or url}: {error}"
             for source, query, url, error in connection.execute(

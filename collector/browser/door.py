@@ -1,9 +1,9 @@
 """The browser's only way out: a SOCKS5 door on loopback that judges every connection.
 
-A browser resolves names by itself, and long after any script of ours looked at the address; a DNS name
-may also answer differently the second time. So Chromium is given a SOCKS5 proxy (RFC 1928) that gets
-the host *name*, resolves it through `AddressGuard` and connects to the judged address. Redirects,
-scripts, frames, workers and web sockets all pass here; nothing is decrypted.
+A browser resolves names by itself, and long after any script of ours looked at the address; a DNS
+name may also answer differently the second time. So Chromium is given a SOCKS5 proxy (RFC 1928)
+that gets the host *name*, resolves it through `AddressGuard` and connects to the judged address.
+Redirects, scripts, frames, workers and web sockets all pass here; nothing is decrypted.
 """
 
 from __future__ import annotations
@@ -108,20 +108,25 @@ class Door:
             family = socket.AF_INET if kind == _IPV4 else socket.AF_INET6
             host = socket.inet_ntop(family, _exactly(client, 4 if kind == _IPV4 else 16))
         else:
-            return _reply(client, _NOT_SUPPORTED)
+            _reply(client, _NOT_SUPPORTED)
+            return None
         (port,) = struct.unpack("!H", _exactly(client, 2))
         if command != _CONNECT:
-            return _reply(client, _NOT_SUPPORTED)
+            _reply(client, _NOT_SUPPORTED)
+            return None
         try:
             target = self._guard.connect(host, port, _CONNECT_SECONDS)
         except ForbiddenAddressError as error:
             if self._on_refused is not None:
                 self._on_refused(host, port, error.message)
-            return _reply(client, _NOT_ALLOWED)
+            _reply(client, _NOT_ALLOWED)
+            return None
         except socket.gaierror:
-            return _reply(client, _UNREACHABLE)
+            _reply(client, _UNREACHABLE)
+            return None
         except OSError:
-            return _reply(client, _FAILED)
+            _reply(client, _FAILED)
+            return None
         _reply(client, _OK)
         client.settimeout(None)
         target.settimeout(None)

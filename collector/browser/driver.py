@@ -191,7 +191,7 @@ def _first(names: tuple[str, ...], paths: tuple[str, ...]) -> Path | None:
 
 
 def _version(program: Path) -> str:
-    """Return ``156.0.8078.79`` of "Chromium 156.0.8078.79 built on Debian"; empty when it won't say."""
+    """Return ``156.0.8078.79`` of "Chromium 156.0.8078.79 built on Debian", or nothing."""
     try:
         answer = subprocess.run(
             [str(program), "--version"], capture_output=True, text=True, timeout=20, check=False

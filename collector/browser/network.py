@@ -1,7 +1,8 @@
 """What the browser itself asked for: the network log, behind one adapter.
 
-Selenium offers two ways: the performance log of chromedriver (DevTools events, stable for a decade) and
-WebDriver BiDi (its Python names still change from release to release). Only this file knows which.
+Selenium offers two ways: the performance log of chromedriver (DevTools events, stable for a decade)
+and WebDriver BiDi (its Python names still change from release to release). Only this file knows
+which.
 """
 
 from __future__ import annotations

@@ -70,6 +70,7 @@ class Browser:
         self._door: Door | None = None
         self._profile: Path | None = None
         self._pages = 0
+        self._backlog: list[Seen] = []
         self._lock = threading.Lock()
         self.refused: list[tuple[str, int, str]] = []
 
@@ -124,7 +125,8 @@ class Browser:
         self._backlog = log
         wanted = self.url.partition("#")[0]
         same = [seen for seen in documents if seen.url.partition("#")[0] == wanted]
-        return (same or documents or [None])[-1]
+        answers = same or documents
+        return answers[-1] if answers else None
 
     @property
     def url(self) -> str:
@@ -139,12 +141,12 @@ class Browser:
             return backlog + NetworkLog(self.driver).drain()
 
     def run(self, body: str, *arguments: Any) -> Any:
-        """Run JavaScript and return its value; ``arguments[0]`` and so on are given, `T` our tools."""
+        """Run JavaScript and return its value; `T` is our tools, `arguments` what was given."""
         with self._watched():
             return self.driver.execute_script(f"const T = window.__bodyshop;\n{body}", *arguments)
 
     def await_(self, expression: str, *arguments: Any) -> Any:
-        """Evaluate a JavaScript expression, also a promise; `T` is our tools, `given` the arguments.
+        """Evaluate a JavaScript expression, also a promise; `T`: our tools, `given`: the arguments.
 
         Raises
         ------
@@ -154,8 +156,8 @@ class Browser:
         script = (
             "const given = [...arguments]; const done = given.pop();"
             "const T = window.__bodyshop;"
-            f"(async () => ({expression}))().then("
-            "(value) => done({ value }), (error) => done({ error: String(error && error.stack || error) }));"
+            f"(async () => ({expression}))().then((value) => done({{ value }}), "
+            "(error) => done({ error: String(error && error.stack || error) }));"
         )
         with self._watched():
             answer = self.driver.execute_async_script(script, *arguments)
@@ -202,7 +204,6 @@ class Browser:
 
     def _start(self) -> None:
         self._parts = self._parts or find_browser()
-        self._backlog: list[Seen] = []
         self._profile = Path(tempfile.mkdtemp(prefix="bodyshop-browser-"))
         self._door = Door(self._guard, on_refused=lambda *what: self.refused.append(what))
         self._door.__enter__()
@@ -235,7 +236,9 @@ class Browser:
         try:
             yield
         except TimeoutException as error:
-            raise BodyshopError(f"a script in the page did not end: {_first_line(error)}") from error
+            raise BodyshopError(
+                f"a script in the page did not end: {_first_line(error)}"
+            ) from error
         except WebDriverException as error:
             if any(sign in str(error).lower() for sign in _GONE):
                 self.end()

@@ -9,6 +9,8 @@ from collector.source import Source
 
 def build(brands: Brands) -> dict[str, Source]:
     """Return the sources that a brands.yaml switches on, by the name in the catalog."""
+    from collector.sources.commons import CommonsSource
+    from collector.sources.openverse import OpenverseSource
     from collector.sources.pages import PageSource
     from collector.sources.search import SearchPageSource, check_names
     from collector.sources.spinners import SpinnerSource
@@ -22,6 +24,10 @@ def build(brands: Brands) -> dict[str, Source]:
         found["spinner"] = SpinnerSource(brands)
     if on.urls.enabled:
         found["urls"] = UrlListSource(brands)
+    if on.openverse.enabled:
+        found["openverse"] = OpenverseSource(brands)
+    if on.commons.enabled:
+        found["commons"] = CommonsSource(brands)
     recipes = recipes_for(on.search.engines, brands.recipes)
     check_names(recipes)
     for recipe in recipes:

@@ -1,4 +1,4 @@
-"""Brand pages: every picture a page shows, by its element, its styles, its metadata and its requests."""
+"""Brand pages: every picture a page shows, by element, style, metadata and request."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class PageSource:
                 claimed.add(url_key(seen.url))
                 rung = Rung("network", seen.url)
                 pictures.append(Shown([rung], {url_key(seen.url)}, kind="network"))
-        finds = []
+        finds: list[Find] = []
         for picture in pictures:
             if picture.is_small(tools.limits.min_side):
                 continue
@@ -91,8 +91,8 @@ def json_ld_images(blocks: Iterable[str], base: str) -> list[tuple[str, str]]:
     Parameters
     ----------
     blocks : iterable of str
-        Contents of ``<script type="application/ld+json">``; what is no JSON is passed over, as search
-        engines do.
+        Contents of ``<script type="application/ld+json">``; what is no JSON is passed over, as
+        search engines do.
     base : str
         The page's address.
     """

@@ -1,4 +1,4 @@
-"""Image searches, driven by a recipe: grow the list, click through to full size, never take a preview."""
+"""Image searches by recipe: grow the list, click through to full size, take no preview."""
 
 from __future__ import annotations
 
@@ -43,7 +43,9 @@ class SearchPageSource:
         browser = tools.browser
         browser.await_("T.consent(given[0])", list(recipe.consent))
         ready = [*recipe.page_wait, *recipe.result]
-        if not browser.await_("T.waitFor(() => !!T.first(given[0]), given[1])", ready, recipe.page_ms):
+        if not browser.await_(
+            "T.waitFor(() => !!T.first(given[0]), given[1])", ready, recipe.page_ms
+        ):
             self._refuse_challenge(tools, page)
             return
         state: dict[str, Any] = {

@@ -122,9 +122,7 @@ def _turn(
     return _drag(hand, first, look)
 
 
-def _drag(
-    hand: Hand, first: Shot, look: Callable[[str], Shot | None]
-) -> tuple[list[bytes], bool]:
+def _drag(hand: Hand, first: Shot, look: Callable[[str], Shot | None]) -> tuple[list[bytes], bool]:
     """Drag in steps smaller than any frame; what does not change within a step is no new frame."""
     frames, known, last = [first], {first.id}, first.id
     for _ in range(MAX_DRAGS):

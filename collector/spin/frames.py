@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 _DIGITS = re.compile(r"\d+")
 MIN_FRAMES = 3
@@ -73,7 +74,7 @@ def infer_template(urls: Iterable[str]) -> Template | None:
 
 def _template(prefix: str, suffix: str, numbers: dict[int, str]) -> Template | None:
     ordered = sorted(numbers)
-    step = math.gcd(*(b - a for a, b in zip(ordered, ordered[1:], strict=False)))
+    step = math.gcd(*(b - a for a, b in pairwise(ordered)))
     if (ordered[-1] - ordered[0]) // step >= MAX_FRAMES:
         return None  # numbers that far apart are identifiers, not frames
     widths = {len(text) for text in numbers.values()}
@@ -91,8 +92,8 @@ def turn_of(shown: Sequence[str]) -> list[str] | None:
     Parameters
     ----------
     shown : sequence of str
-        What the viewer showed after each small step, repeats allowed. The turn is whole when the first
-        frame came back after at least `MIN_FRAMES` different ones.
+        What the viewer showed after each small step, repeats allowed. The turn is whole when the
+        first frame came back after at least `MIN_FRAMES` different ones.
     """
     order: list[str] = []
     for each in shown:

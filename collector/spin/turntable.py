@@ -61,7 +61,7 @@ def turn(browser: Browser, stage: dict[str, Any], *, frames: int | None = None) 
 def _filled(
     urls: list[str], shown: list[str], whole: bool, frames: int | None
 ) -> tuple[list[str], bool]:
-    """Start the turn with the frame the viewer starts with, and take the user's count for granted."""
+    """Start with the frame the viewer starts with; the user's count decides what is whole."""
     if frames is not None:
         whole = len(urls) == frames
     if shown and shown[0] in urls:
