@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -129,7 +130,7 @@ class Policy:
             "transforms": [step.as_dict() for step in self.steps],
         }
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 over everything that decides about pixels (not the name, not the comment)."""
         decisive = self.as_dict()

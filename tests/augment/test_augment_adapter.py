@@ -36,7 +36,7 @@ def pipeline(*names: str) -> Pipeline:
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10_000), st.sampled_from(["light", "car-damage", "imagedatagenerator"]))
 def test_a_mask_stays_on_the_damage_and_is_binary(seed: int, preset: str) -> None:
-    geometric = {"HorizontalFlip", "Affine", "Perspective"}
+    geometric = {"HorizontalFlip", "Affine", "Perspective", "RandomCropFromBorders"}
     steps = [step for step in load_policy(preset).steps if step.name in geometric]
     image, mask = scene(seed)
     made = Pipeline(steps)(image, seed=seed, masks=[mask])
