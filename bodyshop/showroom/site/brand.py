@@ -61,10 +61,10 @@ def brand_app(setting: Setting) -> Flask:
 
     @app.get("/")
     def home() -> str:
-        leads = {
-            b.slug: stock.gallery(b, m)[0] for b in stock.truth.brands for m in b.models
-            if stock.gallery(b, m)
-        }  # fmt: skip
+        shown = {
+            b.slug: [p for m in b.models for p in stock.gallery(b, m)] for b in stock.truth.brands
+        }
+        leads = {slug: pictures[0] for slug, pictures in shown.items() if pictures}
         return render_template("home.html", brands=stock.truth.brands, leads=leads)
 
     @app.get("/<brand_slug>/")

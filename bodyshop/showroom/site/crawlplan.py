@@ -43,6 +43,7 @@ def brands_yaml(
 def recipe_yaml(hosts: Hosts, stock: Stock) -> str:
     """Return the recipe of the showroom's image search."""
     queries = stock.truth.queries()
+    query = queries[0] if queries else "car"
     recipe = {
         "name": RECIPE_NAME,
         "version": "1",
@@ -57,7 +58,7 @@ def recipe_yaml(hosts: Hosts, stock: Stock) -> str:
         "more_button": ["#more:not([hidden])"],
         "consent": ["#consent button[data-consent=reject]"],
         "thumbnail_hosts": [hosts.thumbs],
-        "canary": {"query": queries[0] if queries else "car", "min_images": 10},
+        "canary": {"query": query, "min_images": max(1, min(10, len(stock.results(query)) // 2))},
     }
     return yaml.safe_dump(recipe, allow_unicode=True, sort_keys=False, width=100)
 
