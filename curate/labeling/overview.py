@@ -83,7 +83,7 @@ def _project(workspace: Workspace, client: LabelStudioClient, name: str) -> dict
     tasks, done = int(remote["task_number"]), int(remote["finished_task_number"])
     count = client.count
     skipped = count(project.remote_id, "cancelled_annotations", "greater", "Number", 0)
-    since = project.cursor.get("since")
+    pulled = project.cursor.get("top")
     annotators = _annotators(workspace, project.name)
     pace = sum(each["per_hour"] or 0 for each in annotators)
     return {
@@ -94,8 +94,8 @@ def _project(workspace: Workspace, client: LabelStudioClient, name: str) -> dict
         "skipped": skipped,
         "drafts": count(project.remote_id, "draft_exists", "equal", "Boolean", True),
         "left": tasks - done,
-        "changed": count(project.remote_id, "updated_at", "greater", "Datetime", since)
-        if since
+        "changed": count(project.remote_id, "updated_at", "greater", "Datetime", pulled)
+        if pulled
         else tasks,
         "annotators": annotators,
         "hours_left": round((tasks - done) / pace, 1) if pace else None,

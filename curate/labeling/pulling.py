@@ -173,7 +173,7 @@ class _Puller:
         # What changed after `top` was fixed is read again next time, and so is the last minute
         # before it unless the server's clock says that nothing can still be on its way.
         done = scan["top"] if scan["calm"] else _earlier(scan["top"])
-        self._save_cursor({"since": done})
+        self._save_cursor({"since": done, "top": scan["top"]})
 
     def _page(self, page: list[Task], cursor: dict[str, Any]) -> None:
         opinions: list[Opinion] = []
@@ -309,4 +309,5 @@ def _moment(moment: str) -> str:
 def _earlier(moment: str | None) -> str | None:
     if moment is None:
         return None
-    return (_parsed(moment) - timedelta(seconds=LATE_S)).isoformat(timespec="microseconds")
+    # The one spelling that the server's filter takes.
+    return (_parsed(moment) - timedelta(seconds=LATE_S)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

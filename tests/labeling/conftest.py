@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+import json
+import os
+import re
+import uuid
+from pathlib import Path
+from urllib.parse import quote
+
 import pytest
 from hypothesis import settings
 from labeling_pictures import add_picture, picture_bytes
+from labeling_stage import CASSETTES, LABELERS, Recorder, Replay, build_stage, sign_up
+
+from bodyshop.workspace import Workspace
+from curate.labeling.connection import Connection
+from curate.labeling.project import _title
+from curate.labeling.scheme import Kind
+from curate.labeling.server import serve
+
+RECORD = bool(os.environ.get("BODYSHOP_RECORD"))
 
 # Deadlines measure the machine, not the code.
 settings.register_profile("labeling", deadline=None)
@@ -17,3 +33,70 @@ def add(workspace):
     return lambda width=40, height=30, **options: add_picture(
         workspace, picture_bytes(width, height, **options)
     )
+
+
+@pytest.fixture(scope="session")
+def label_server(tmp_path_factory):
+    """(url, document root, e-mail -> key) of the real Label Studio with three labelers.
+
+    It starts on an empty database and is stopped at the end. BODYSHOP_TEST_LABEL_HOME=FOLDER uses
+    one that runs already: FOLDER/home is the workspace that `bodyshop label serve` was started in.
+    """
+    if running := os.environ.get("BODYSHOP_TEST_LABEL_HOME"):
+        root = Path(running) / "home"
+        connection = Connection.find(Workspace.open(root), environ={})
+        yield connection.url, root, _accounts(root, connection.url, connection.key)
+        return
+    root = tmp_path_factory.mktemp("label-studio") / "home"
+    with serve(Workspace.open(root), port=0) as server:
+        yield server.url, root, _accounts(root, server.url, server.key)
+
+
+def _accounts(root, url, admin):
+    file = root / "labelers.json"
+    if not file.exists():
+        file.write_text(json.dumps({name: sign_up(url, admin, name) for name in LABELERS}))
+    return json.loads(file.read_text()) | {"admin": admin}
+
+
+@pytest.fixture
+def real_stage(label_server, request):
+    """A fresh workspace on the real server's disk."""
+    url, root, keys = label_server
+    name = re.sub(r"\W+", "-", request.node.name)[:40]
+    workspace = Workspace.open(root / f"w-{name}-{uuid.uuid4().hex[:6]}")
+    with build_stage(workspace, url, keys, root, None) as built:
+        yield built
+
+
+@pytest.fixture(params=["recorded", pytest.param("real", marks=pytest.mark.slow)])
+def stage(request, tmp_path):
+    """A workspace and a server: the real one, or what it answered when it was recorded.
+
+    BODYSHOP_RECORD=1 with the real one records anew.
+    """
+    scenario = request.node.originalname
+    file = CASSETTES / f"{scenario}.json"
+    if request.param == "recorded":
+        root = tmp_path / "home"
+        workspace = Workspace.open(root / "stage")
+        hide = hidden(workspace, root, "http://127.0.0.1:8080")
+        keys = dict.fromkeys(["admin", *LABELERS], "k" * 40)
+        transport = Replay(file, hide)
+        with build_stage(workspace, "http://127.0.0.1:8080", keys, root, transport) as built:
+            yield built
+        return
+    url, root, keys = request.getfixturevalue("label_server")
+    workspace = Workspace.open(root / f"s-{uuid.uuid4().hex[:8]}" / "stage")
+    recorder = Recorder(file, hidden(workspace, root, url)) if RECORD else None
+    with build_stage(workspace, url, keys, root, recorder) as built:
+        yield built
+    if recorder:
+        recorder.save()
+
+
+def hidden(workspace, root, url):
+    """What differs between recording and replay, and what stands for it on tape."""
+    place = _title(workspace, Kind.DAMAGE).rsplit(" ", 1)[1]
+    inside = quote(workspace.root.relative_to(root).as_posix())
+    return {str(workspace.root): "<workspace>", inside: "<inside>", url: "<url>", place: "<place>"}

@@ -1,0 +1,184 @@
+"""What goes wrong between here and the server: a clear message, exit 5, nothing half-written."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+
+import httpx
+import pytest
+from labeling_pictures import add_picture
+from labeling_stage import bitmap
+
+from bodyshop.errors import MissingPartError, UsageError
+from curate import labeling
+from curate.labeling.client import LabelStudioClient, ServerError
+from curate.labeling.connection import Connection
+from curate.labeling.locking import locked
+from curate.labeling.project import project_lock
+from curate.labeling.server import _free_port
+
+URL = "http://127.0.0.1:8080"
+KEY = "s3cret" * 6
+
+
+def client(answer):
+    return LabelStudioClient(Connection(URL, KEY), transport=httpx.MockTransport(answer))
+
+
+def always(status, body, kind="application/json"):
+    content = body if isinstance(body, str) else json.dumps(body)
+    return lambda request: httpx.Response(
+        status, content=content, headers={"content-type": kind, "set-cookie": "sessionid=abc"}
+    )
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (always(401, {"detail": "Invalid token."}), "refuses the key: Invalid token"),
+        (always(404, {"detail": "No Project matches the given query."}), "no such thing any more"),
+        (always(404, "<html>Not found</html>", "text/html"), "not as a Label Studio server"),
+        (always(200, "<html>A blog</html>", "text/html"), "not as a Label Studio server"),
+    ],
+)
+def test_a_server_that_refuses_is_told_apart_and_the_key_never_shown(answer, told):
+    with pytest.raises(MissingPartError, match=told) as caught:
+        client(answer).project(1)
+    assert caught.value.exit_code == 5
+    assert caught.value.hint
+    assert KEY not in str(caught.value)
+    assert "sessionid" not in str(caught.value)
+
+
+def test_a_server_that_is_down_says_how_to_start_it(workspace):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+    broken = LabelStudioClient(Connection(f"http://127.0.0.1:{port}", KEY))
+    with pytest.raises(MissingPartError, match=f"no Label Studio answers.*{port}") as caught:
+        broken.import_tasks(1, [])
+    assert "bodyshop label serve" in caught.value.hint
+    broken.close()
+
+
+def test_a_server_fault_tells_what_it_said():
+    answer = always(400, {"detail": "Validation error", "validation_errors": {"image": ["gone"]}})
+    with pytest.raises(ServerError, match=r'HTTP 400: Validation error: \{"image": \["gone"\]\}'):
+        client(answer).import_tasks(1, [])
+
+
+def test_an_import_is_never_sent_twice_by_itself():
+    asked = []
+
+    def answer(request):
+        asked.append(request.url.path)
+        return httpx.Response(503, json={"detail": "busy"})
+
+    with pytest.raises(ServerError):
+        client(answer).import_tasks(1, [{"data": {}}])
+    assert len(asked) == 1
+
+
+def test_an_old_server_is_refused_before_anything_is_made(workspace):
+    with pytest.raises(MissingPartError, match=r"version 1\.15\.0; bodyshop needs 1\.17"):
+        labeling.init(workspace, connection=client(always(200, {"release": "1.15.0"})))
+
+
+def test_push_and_pull_before_init_name_the_command(workspace):
+    add_picture(workspace, bitmap(8, 8, 0))
+    for command in (labeling.push, labeling.pull):
+        with pytest.raises(MissingPartError) as caught:
+            command(workspace, "review", connection=client(always(200, {})))
+        assert caught.value.hint == "make it: bodyshop label init --project review"
+
+
+def test_two_commands_never_work_on_one_project_at_a_time(workspace):
+    with project_lock(workspace, "damage"):
+        with pytest.raises(UsageError, match="another bodyshop command is working on the damage"):
+            labeling.push(workspace, connection=client(always(200, {})))
+    with project_lock(workspace, "damage"), project_lock(workspace, "review"):
+        pass
+
+
+def test_a_lock_waits_when_asked_to(tmp_path):
+    with locked(tmp_path / "x", wait=True):
+        pass
+    with locked(tmp_path / "x", wait=True):
+        pass
+
+
+def test_the_doctor_tells_of_a_dead_server_without_raising(workspace):
+    checks = labeling.doctor(
+        workspace, connection=client(always(401, {"detail": "Invalid token."}))
+    )
+    assert [check.ok for check in checks[1:]] == [False]
+    assert "refuses the key" in checks[1].message
+    assert checks[1].hint
+
+
+def test_the_environment_names_the_server_before_the_workspace(workspace, tmp_path):
+    Connection("http://127.0.0.1:1", "a" * 40, workspace.root).save(workspace)
+    assert Connection.find(workspace, {}).document_root == workspace.root
+    found = Connection.find(workspace, {"LABEL_STUDIO_URL": f"{URL}/", "LABEL_STUDIO_API_KEY": KEY})
+    assert (found.url, found.key, found.document_root) == (URL, KEY, None)
+    secret = tmp_path / "key"
+    secret.write_text(f"{KEY}\n")
+    named = {"LABEL_STUDIO_URL": URL, "LABEL_STUDIO_API_KEY_FILE": str(secret)}
+    secret.chmod(0o600)
+    assert Connection.find(workspace, named).key == KEY
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX permissions")
+def test_a_key_file_that_others_may_read_is_refused(workspace, tmp_path):
+    secret = tmp_path / "key"
+    secret.write_text(KEY)
+    secret.chmod(0o644)
+    named = {"LABEL_STUDIO_URL": URL, "LABEL_STUDIO_API_KEY_FILE": str(secret)}
+    with pytest.raises(MissingPartError, match="others may read it") as caught:
+        Connection.find(workspace, named)
+    assert caught.value.hint == f"run: chmod 600 {secret}"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX permissions")
+def test_the_saved_connection_is_for_its_owner_only(workspace):
+    connection = Connection(URL, KEY, workspace.root)
+    connection.save(workspace)
+    path = workspace.root / "labelstudio" / "connection.json"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert KEY not in repr(connection)
+
+
+@pytest.mark.parametrize(
+    ("environ", "told"),
+    [
+        ({}, "no Label Studio server is known"),
+        ({"LABEL_STUDIO_URL": URL}, "the key for it is not"),
+        ({"LABEL_STUDIO_URL": "127.0.0.1:8080", "LABEL_STUDIO_API_KEY": KEY}, "is no address"),
+        ({"LABEL_STUDIO_URL": URL, "LABEL_STUDIO_API_KEY": "a b"}, "holds blanks"),
+        ({"LABEL_STUDIO_URL": URL, "LABEL_STUDIO_API_KEY_FILE": "/nowhere"}, "is not there"),
+    ],
+)
+def test_a_connection_that_is_not_there_or_wrong_is_named(environ, told, workspace):
+    with pytest.raises(MissingPartError, match=told):
+        Connection.find(workspace, environ)
+
+
+def test_a_taken_port_is_refused_instead_of_moving_on():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(UsageError, match="is taken"):
+            _free_port(taken.getsockname()[1])
+    assert _free_port(0) > 0
+
+
+def test_serving_without_an_installation_says_how_to_install(workspace, monkeypatch, tmp_path):
+    monkeypatch.setenv("BODYSHOP_CACHE", str(tmp_path))
+    with (
+        pytest.raises(MissingPartError, match="not installed") as caught,
+        labeling.serve(workspace, install=False),
+    ):
+        pass
+    assert "bodyshop label serve" in caught.value.hint

@@ -1,0 +1,241 @@
+"""Days in the life of a labelling project, against the real server and against its record."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from labeling_stage import box
+from sqlalchemy import select
+
+from bodyshop.catalog import Field, effective_labels, schema
+from bodyshop.errors import ConfigError, MissingPartError
+from curate import labeling
+from curate.labeling import Prediction, Selection
+from curate.labeling.regions import write_result
+from curate.labeling.scheme import load_scheme
+
+EVERYTHING = Selection(everything=True)
+
+
+def propose(pictures):
+    for picture in pictures:
+        mask = box(picture.width, picture.height, 2, 3, 9, 8)
+        yield Prediction(picture.sha256, {"dent": mask}, {"state": "damaged"}, 0.7)
+
+
+def prepare(stage, count=3, kind="damage", **options):
+    pictures = [stage.add(24 + n, 18, seed=n) for n in range(count)]
+    labeling.init(stage.workspace, kind, connection=stage.client, **options)
+    labeling.push(stage.workspace, kind, selection=EVERYTHING, connection=stage.client)
+    return pictures
+
+
+def pull(stage, kind="damage", **options):
+    return labeling.pull(stage.workspace, kind, connection=stage.client, **options)
+
+
+def damage(stage, sha):
+    found = effective_labels(stage.workspace.catalog, Field.DAMAGE).get(sha)
+    return found and found.value
+
+
+def test_a_second_push_adds_nothing_and_predictions_are_never_pulled(stage):
+    for n in range(3):
+        stage.add(24 + n, 18, seed=n)
+    first = labeling.init(stage.workspace, "damage", connection=stage.client)
+    again = labeling.init(stage.workspace, "damage", connection=stage.client)
+    assert first.created
+    assert not again.created
+    assert first.remote_id == again.remote_id
+    options = {"selection": EVERYTHING, "predict": propose, "connection": stage.client}
+    told = labeling.push(stage.workspace, model_version="m1", **options)
+    assert (told.pushed, told.already, told.predictions) == (3, 0, 3)
+    told = labeling.push(stage.workspace, model_version="m1", **options)
+    assert (told.pushed, told.already, told.predictions) == (0, 3, 0)
+    told = labeling.push(stage.workspace, model_version="m2", **options)
+    assert (told.pushed, told.predictions) == (0, 3)
+    task = stage.client.task(next(iter(stage.tasks().values())))
+    assert {p["model_version"] for p in task["predictions"]} == {"m1", "m2"}
+    told = pull(stage)
+    assert (told.annotations, told.masks, told.pictures) == (0, 0, 0)
+
+
+def test_masks_come_back_pixel_exact_and_an_unchanged_pull_brings_nothing(stage):
+    pictures = prepare(stage)
+    rng = np.random.default_rng(0)
+    drawn = {}
+    for sha in pictures:
+        width, height = stage.sizes[sha]
+        drawn[sha] = {"dent": rng.random((height, width)) < 0.5,
+                      "scratch": np.ones((height, width), bool)}  # fmt: skip
+        stage.annotate(sha, masks=drawn[sha], choices={"state": "damaged", "severity": "minor"})
+    told = pull(stage)
+    assert (told.annotations, told.masks, told.problems) == (3, 6, ())
+    for sha, masks in drawn.items():
+        assert all(np.array_equal(stage.masks(sha)[label], masks[label]) for label in masks)
+        assert damage(stage, sha) == "damaged"
+    again = pull(stage)
+    assert (again.annotations, again.pictures) == (0, 0)
+
+
+def test_changed_skipped_and_deleted_annotations_are_noticed(stage):
+    first, second, third = prepare(stage)
+    one = stage.annotate(first, masks={"dent": stage.box(first, 0, 0, 5, 5)})
+    two = stage.annotate(second, masks={"dent": stage.box(second, 0, 0, 5, 5)})
+    stage.annotate(third, masks={"dent": stage.box(third, 0, 0, 5, 5)}, was_cancelled=True)
+    told = pull(stage)
+    assert (told.annotations, told.skipped) == (2, 1)
+    assert stage.masks(third) == {}
+    stage.change(one, {"crack": stage.box(first, 1, 1, 4, 4)})
+    stage.erase(two)
+    told = pull(stage)
+    assert (told.annotations, told.deleted) == (1, 1)
+    assert set(stage.masks(first)) == {"crack"}
+    assert stage.masks(second) == {}
+    assert damage(stage, second) is None
+
+
+def test_a_deleted_task_takes_its_annotations_with_it_and_may_come_back(stage):
+    first, second, _ = prepare(stage)
+    for sha in (first, second):
+        stage.annotate(sha, masks={"dent": stage.box(sha, 0, 0, 5, 5)})
+    pull(stage)
+    tasks = stage.tasks()
+    stage.client.delete_tasks(stage.project().remote_id, [tasks[second]])
+    # Pushed again before the pull: the number of tasks is as it was, and numbers may be reused.
+    told = labeling.push(stage.workspace, selection=EVERYTHING, connection=stage.client)
+    assert (told.pushed, told.already) == (1, 2)
+    told = pull(stage)
+    assert told.deleted == 1
+    assert stage.masks(second) == {}
+    assert set(stage.masks(first)) == {"dent"}
+
+
+def test_annotators_are_kept_apart_and_their_agreement_is_told(stage):
+    first, second, _ = prepare(stage, annotators=2)
+    stage.annotate(first, "ana", masks={"dent": stage.box(first, 0, 0, 10, 10)})
+    stage.annotate(first, "bo", masks={"dent": stage.box(first, 5, 0, 15, 10)})
+    stage.annotate(second, "ana", choices={"state": "whole"})
+    stage.annotate(second, "bo", choices={"state": "whole"})
+    told = pull(stage)
+    assert told.agreement["pictures"] == 2
+    assert told.agreement["iou"] == {"dent": pytest.approx(50 / 150)}
+    assert told.agreement["kappa"]["damage"] == 1.0
+    assert told.agreement["worst"][0]["sha256"] == first
+    assert np.array_equal(stage.masks(first)["dent"], stage.box(first, 5, 0, 10, 10))
+    told = labeling.status(stage.workspace, connection=stage.client).projects[0]
+    assert (told["tasks"], told["done"], told["left"], told["changed"]) == (3, 2, 1, 0)
+    assert [a["annotator"] for a in told["annotators"]] == ["ana@example.com", "bo@example.com"]
+    assert told["annotators"][0]["seconds_each"] == 12.5
+
+
+def test_review_decisions_reach_the_catalog(stage):
+    first, second, third = prepare(stage, kind="review")
+    keep = {"decision": "keep", "framing": "part", "state": "damaged"}
+    stage.annotate(first, kind="review", choices=keep)
+    stage.annotate(second, kind="review", choices={"decision": "reject", "reason": "blurry"})
+    told = pull(stage, "review")
+    assert (told.annotations, told.decisions) == (2, 2)
+    table = schema.decisions
+    with stage.workspace.catalog.read() as connection:
+        rows = {row.sha256: row for row in connection.execute(select(table))}
+    assert (rows[first].decision, rows[first].framing) == ("keep", "part")
+    assert (rows[second].decision, rows[second].note) == ("reject", "blurry")
+    assert third not in rows
+    assert rows[first].by == "labelstudio:ana@example.com"
+    assert damage(stage, first) == "damaged"
+
+
+def test_a_draft_is_left_alone_and_counted(stage):
+    first, *_ = prepare(stage)
+    result = write_result({"dent": stage.box(first, 0, 0, 5, 5)}, load_scheme("damage"), seed="d")
+    path = f"api/tasks/{stage.tasks()[first]}/drafts"
+    stage.labelers["ana@example.com"]._json("POST", path, body={"result": result})
+    told = pull(stage)
+    assert (told.annotations, told.drafts) == (0, 1)
+    assert stage.masks(first) == {}
+    assert labeling.status(stage.workspace, connection=stage.client).projects[0]["drafts"] == 1
+
+
+def test_a_config_grows_but_never_loses_what_annotations_use(stage, tmp_path):
+    first, *_ = prepare(stage)
+    stage.annotate(first, masks={"dent": stage.box(first, 0, 0, 5, 5)})
+    xml = load_scheme("damage").xml
+    grown = tmp_path / "grown.xml"
+    dent = '<Label value="dent" background="#ff9f1c"/>'
+    grown.write_text(xml.replace(dent, f'{dent}<Label value="rust" background="#aa5500"/>'))
+    renamed = tmp_path / "renamed.xml"
+    renamed.write_text(xml.replace('"dent"', '"bump"'))
+    with pytest.raises(ConfigError, match=r"brush.*dent \(1\)"):
+        labeling.init(stage.workspace, config=renamed, connection=stage.client)
+    told = labeling.init(stage.workspace, config=grown, connection=stage.client)
+    assert told.config_changed
+    assert not told.created
+    assert "rust" in told.labels
+    assert pull(stage).annotations == 1
+    assert set(stage.masks(first)) == {"dent"}
+
+
+def test_a_deleted_project_is_named_and_made_anew_with_earlier_masks_safe(stage):
+    first, *_ = prepare(stage)
+    mask = stage.box(first, 0, 0, 5, 5)
+    stage.annotate(first, masks={"dent": mask})
+    pull(stage)
+    number = stage.project().remote_id
+    stage.client._transport.request(f"api/projects/{number}/", method="DELETE")
+    for command in (pull, lambda s: labeling.status(s.workspace, connection=s.client)):
+        with pytest.raises(MissingPartError, match=r"no longer on .* safe") as caught:
+            command(stage)
+        assert caught.value.exit_code == 5
+        assert "bodyshop label init --project damage" in caught.value.hint
+    assert labeling.init(stage.workspace, connection=stage.client).created
+    labeling.push(stage.workspace, selection=EVERYTHING, connection=stage.client)
+    pull(stage)
+    assert np.array_equal(stage.masks(first)["dent"], mask)
+
+
+def test_what_does_not_fit_is_told_and_the_rest_is_taken(stage):
+    first, second, _ = prepare(stage)
+    scheme = load_scheme("damage")
+    good = write_result({"dent": stage.box(first, 0, 0, 5, 5)}, scheme, seed="g")
+    bad = write_result({"crack": np.ones((10, 10), bool)}, scheme, seed="b")
+    rust = json.loads(json.dumps(good).replace('"dent"', '"rust"'))
+    path = f"api/tasks/{stage.tasks()[first]}/annotations/"
+    stage.labelers["ana@example.com"]._json("POST", path, body={"result": [*good, *bad, *rust]})
+    stage.annotate(
+        second, masks={"dent": stage.box(second, 0, 0, 2, 2)}, choices={"state": "whole"}
+    )
+    told = pull(stage)
+    assert set(stage.masks(first)) == {"dent"}
+    assert len(told.problems) == 3
+    assert any("10 x 10 pixels, but the picture has 24 x 18" in p for p in told.problems)
+    assert any("no value 'rust'" in p for p in told.problems)
+    assert any("says whole, but draws dent" in p for p in told.problems)
+
+
+def test_uploaded_pictures_are_shown_to_labelers(stage):
+    shas = [stage.add(24 + n, 18, seed=n) for n in range(3)]
+    labeling.init(stage.workspace, connection=stage.client)
+    told = labeling.push(
+        stage.workspace, selection=EVERYTHING, images="upload", connection=stage.client
+    )
+    assert told.pushed == 3
+    pages = stage.client.scan(stage.project().remote_id, ("id", "data"))
+    data = [task["data"] for page in pages for task in page]
+    assert {each["ext_id"] for each in data} == set(shas)
+    assert all(each["image"].startswith("/data/upload/") for each in data)
+    assert {stage.client.fetch(each["image"]) for each in data} == {200}
+
+
+def test_the_doctor_finds_everything_in_order(stage):
+    prepare(stage)
+    checks = labeling.doctor(stage.workspace, connection=stage.client)[1:]
+    assert [check.name for check in checks] == [
+        "labelling server",
+        "labelling key",
+        "project damage",
+    ]
+    assert all(check.ok for check in checks), checks
+    assert "3 tasks" in checks[2].message
