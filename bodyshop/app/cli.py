@@ -85,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def normalise(arguments: Sequence[str]) -> list[str]:
-    """Move the global options in front of the command, and give a bare ``--retry-failed`` its value.
+    """Move the global options in front; give a bare ``--retry-failed`` its value.
 
     Parameters
     ----------

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from bodyshop import atomic
 from bodyshop.app.demo_checks import Finding, check_collected, check_curated, check_trained
@@ -18,6 +18,7 @@ from bodyshop.workspace import Workspace
 
 if TYPE_CHECKING:
     from bodyshop.showroom import Site, Truth
+    from train import TrainSummary
 
 PORT_FILE = "port.json"
 COPIES = 1
@@ -60,7 +61,7 @@ class DemoReport:
 def run_demo(
     folder: Path,
     *,
-    size: str = "demo",
+    size: Literal["demo", "tiny"] = "demo",
     seed: int = 7,
     recipe: str = "default",
     progress: Progress = SILENT,
@@ -105,13 +106,14 @@ def run_demo(
     with _timed(report, "augment"):
         _augment(workspace, progress)
     with _timed(report, "train"):
-        run, trained = _train(workspace, recipe, progress)
+        trained = _train(workspace, recipe, progress)
     report.findings += check_trained(trained)
+    pictures = folder / "showroom" / "pictures"
     report.places = {
         "curation report": str(curated["report"]),
-        "training report": str(trained["report"]),
+        "training report": str(trained.report),
         "what your own brands.yaml can look like": str(brands),
-        "try the model": f"bodyshop predict {folder / 'showroom' / 'pictures'} --run {run}",
+        "try the model": f"bodyshop predict {pictures} --run {trained.folder}",
     }
     return report
 
@@ -196,9 +198,7 @@ def _curate(workspace: Workspace, progress: Progress) -> dict[str, Any]:
     return {**summary.as_dict(), "report": summary.report}
 
 
-def _bring_masks(
-    workspace: Workspace, truth: Truth, showroom: Path, progress: Progress
-) -> None:
+def _bring_masks(workspace: Workspace, truth: Truth, showroom: Path, progress: Progress) -> None:
     """Take the rendered damage masks in as if labelers had drawn them."""
     from bodyshop.app.demo_masks import import_truth_masks
 
@@ -214,19 +214,8 @@ def _augment(workspace: Workspace, progress: Progress) -> None:
         run.counts.update(summary.as_dict())
 
 
-def _train(
-    workspace: Workspace, recipe: str, progress: Progress
-) -> tuple[str, dict[str, Any]]:
-    """Train unless this state of the catalog has been trained on already."""
+def _train(workspace: Workspace, recipe: str, progress: Progress) -> TrainSummary:
     import train
     from bodyshop.app.gate_of_run import gate_for
 
-    done = train.find_finished(workspace, recipe)
-    if done is not None:
-        return done.run, {**done.as_dict(), "report": done.report}
-    with workspace.record_run("train", {"recipe": recipe}) as run:
-        summary = train.train(
-            workspace, recipe, folder=run.folder, gate=gate_for(workspace), progress=progress
-        )
-        run.counts.update(summary.as_dict())
-    return run.id, {**summary.as_dict(), "report": summary.report}
+    return train.train(workspace, recipe, gate=gate_for(workspace), progress=progress)

@@ -14,6 +14,7 @@ from bodyshop.workspace import Workspace
 
 if TYPE_CHECKING:
     from bodyshop.showroom import Picture, Truth
+    from train import TrainSummary
 
 GATE_RECALL = 0.99
 FALSE_ACCEPTS = 0.02
@@ -89,7 +90,11 @@ def check_curated(workspace: Workspace, truth: Truth) -> list[Finding]:
     decoys = [p for p in known if p.kind == "decoy"]
     accepted = sum(p.sha256 not in turned_away for p in decoys)
     recall = _share(
-        "gate", "cars let in", sum(p.sha256 not in turned_away for p in cars), len(cars), GATE_RECALL
+        "gate",
+        "cars let in",
+        sum(p.sha256 not in turned_away for p in cars),
+        len(cars),
+        GATE_RECALL,
     )
     share = accepted / len(decoys) if decoys else 1.0
     false_accepts = Finding(
@@ -108,11 +113,11 @@ def check_curated(workspace: Workspace, truth: Truth) -> list[Finding]:
     ]
 
 
-def check_trained(trained: Mapping[str, Any]) -> list[Finding]:
+def check_trained(trained: TrainSummary) -> list[Finding]:
     """Compare the test accuracy with what size, framing and the like reach alone."""
-    accuracy = float(trained["accuracy"])
-    baseline = float(trained["baseline"]["accuracy"])
-    low, high = trained["ci95"]
+    accuracy = trained.accuracy
+    baseline = float(trained.baseline["audit"]["accuracy"])
+    low, high = trained.metrics["ci95"]
     points = 100 * (accuracy - baseline)
     return [
         Finding(
@@ -171,9 +176,7 @@ def _duplicate_findings(
     ]
 
 
-def _leaks(
-    truth: Truth, pictures: Mapping[str, Picture], placed: Iterable[Any]
-) -> Finding:
+def _leaks(truth: Truth, pictures: Mapping[str, Picture], placed: Iterable[Any]) -> Finding:
     roots = _roots(truth)
     where: dict[str, set[str]] = defaultdict(set)
     count = 0
@@ -186,9 +189,7 @@ def _leaks(
     return Finding("splits", "pictures on both sides", found, "0", leaks == 0 and count > 0)
 
 
-def _matched_frames(
-    workspace: Workspace, frames: list[Picture], captured: Iterable[Any]
-) -> int:
+def _matched_frames(workspace: Workspace, frames: list[Picture], captured: Iterable[Any]) -> int:
     """Count the canvas frames of which a captured picture shows just this one best."""
     import numpy as np
 

@@ -110,7 +110,7 @@ def _count(connection: Connection, column: Any, *where: Any) -> int:
 
 def _stages(connection: Connection) -> dict[str, dict[str, int]]:
     verdicts, candidates = schema.verdicts, schema.candidates
-    by_state = dict(
+    by_state: dict[str, int] = dict(
         connection.execute(
             select(candidates.c.state, func.count()).group_by(candidates.c.state)
         ).all()

@@ -82,9 +82,7 @@ def test_wrong_usage_is_exit_2_and_bad_config_exit_4(tmp_path, capsys):
 
 def test_nothing_found_is_exit_3(tmp_path, capsys):
     (tmp_path / "empty").mkdir()
-    code, _, err = run(
-        "import", str(tmp_path / "empty"), "-w", str(tmp_path / "w"), capsys=capsys
-    )
+    code, _, err = run("import", str(tmp_path / "empty"), "-w", str(tmp_path / "w"), capsys=capsys)
     assert code == 3 and "empty" in err
 
 

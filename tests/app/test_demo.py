@@ -79,7 +79,7 @@ def test_status_counts_what_the_demo_left(demo, capsys):
 
 
 def test_reports_open_from_disk_and_name_no_remote_address(demo):
-    folder, report = demo
+    _folder, report = demo
     for name in ("curation report", "training report"):
         page = Path(report.places[name])
         text = page.read_text(encoding="utf-8")
@@ -107,7 +107,7 @@ def test_pictures_that_are_no_pictures_end_as_rejects_with_reasons(tmp_path, cap
     (folder / "empty.jpg").touch()
     (folder / "half.jpg").write_bytes((folder / "good.jpg").read_bytes()[:400])
     workspace = tmp_path / "w"
-    code, out = call("import", tmp_path / "given", "-w", workspace, "--json", capsys=capsys)
+    code, _out = call("import", tmp_path / "given", "-w", workspace, "--json", capsys=capsys)
     assert code == 0
     from sqlalchemy import select
 

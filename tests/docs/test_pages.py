@@ -5,9 +5,9 @@ import re
 import pytest
 import typer
 import yaml
+from code_blocks import REPOSITORY, blocks, commands, pages
 
 from bodyshop.app.cli import GLOBAL_FLAGS, GLOBAL_VALUES, app, normalise
-from code_blocks import REPOSITORY, blocks, commands, pages
 
 SHELL = list(blocks("bash", "sh", "console"))
 YAML = list(blocks("yaml"))

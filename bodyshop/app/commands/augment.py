@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -24,13 +23,11 @@ def augment_pictures(
     preview: Annotated[
         int, typer.Option(min=0, help="Only write a contact sheet of N pictures.")
     ] = 0,
-    balance: Annotated[
-        bool, typer.Option("--balance", help="Top up the smaller classes.")
-    ] = False,
-    split_set: Annotated[
-        str | None, typer.Option(help="Split set; the newest by default.")
-    ] = None,
-    engine: Annotated[str, typer.Option(help="local, dask, or a Dask scheduler's address.")] = "local",
+    balance: Annotated[bool, typer.Option("--balance", help="Top up the smaller classes.")] = False,
+    split_set: Annotated[str | None, typer.Option(help="Split set; the newest by default.")] = None,
+    engine: Annotated[
+        str, typer.Option(help="local, dask, or a Dask scheduler's address.")
+    ] = "local",
     workers: Annotated[int | None, typer.Option(min=1, help="Worker processes.")] = None,
 ) -> None:
     """Write augmented variants of the train split, images and masks together, and only of it."""
@@ -41,7 +38,7 @@ def augment_pictures(
     workspace = Workspace.open(terminal.workspace, create=False)
     chosen = augment.load_policy(policy)
     if preview:
-        sheet = augment.preview(workspace, chosen, count=preview, split_set=split_set)
+        sheet = augment.preview(workspace, chosen, n=preview, split_set=split_set)
         terminal.summary({"preview": str(sheet)}, notes=[f"Look at {sheet}"])
         return
     arguments = {"policy": policy, "copies": copies, "balance": balance, "split_set": split_set}

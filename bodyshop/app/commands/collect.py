@@ -35,7 +35,7 @@ def collect(
     ] = None,
     headed: Annotated[bool, typer.Option("--headed", help="Show the browser.")] = False,
 ) -> None:
-    """Crawl brand pages, spinners and image searches for original pictures; goes on where it stopped."""
+    """Crawl brand pages, spinners and image searches for originals; goes on where it stopped."""
     import collector
     from bodyshop.workspace import Workspace
 
@@ -78,7 +78,7 @@ def import_pictures(
     brand: Annotated[str | None, typer.Option(help="Brand of every picture.")] = None,
     model: Annotated[str | None, typer.Option(help="Model of every picture.")] = None,
 ) -> None:
-    """Take in pictures from disk; folders named train, validation or test are noted, not trusted."""
+    """Take in pictures from disk; folders named train or test are noted, not trusted."""
     import collector
     from bodyshop.workspace import Workspace
 

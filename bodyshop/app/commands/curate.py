@@ -42,7 +42,9 @@ def curate_pictures(
     target: Annotated[
         str | None, typer.Option(help="damage, brand or model: what is split and audited.")
     ] = None,
-    engine: Annotated[str, typer.Option(help="local, dask, or a Dask scheduler's address.")] = "local",
+    engine: Annotated[
+        str, typer.Option(help="local, dask, or a Dask scheduler's address.")
+    ] = "local",
     workers: Annotated[int | None, typer.Option(min=1, help="Worker processes.")] = None,
     new_split: Annotated[
         str | None, typer.Option(metavar="NAME", help="Start a fresh split set of this name.")
@@ -87,9 +89,7 @@ def curate_pictures(
             progress=terminal.progress,
         )
         run.counts.update(summary.as_dict())
-    terminal.summary(
-        summary.as_dict(), title="Curated", notes=[f"Report: {summary.report}"]
-    )
+    terminal.summary(summary.as_dict(), title="Curated", notes=[f"Report: {summary.report}"])
 
 
 def discover(
@@ -106,7 +106,9 @@ def discover(
     found = curate.discover_categories(
         cars, count=count, gate=gate, weights=weights, progress=terminal.progress
     )
-    terminal.summary(found.as_dict(), title="Car categories", rows=found.rows(), columns=found.columns)
+    terminal.summary(
+        found.as_dict(), title="Car categories", rows=found.rows(), columns=found.columns
+    )
 
 
 def fit(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -17,12 +17,14 @@ def register(app: typer.Typer) -> None:
 
 def demo(
     context: typer.Context,
-    folder: Annotated[
-        Path, typer.Option(help="Where the showroom and its workspace go.")
-    ] = Path("bodyshop-demo"),
-    size: Annotated[str, typer.Option(help="demo, or tiny for a quick look.")] = "demo",
+    folder: Annotated[Path, typer.Option(help="Where the showroom and its workspace go.")] = Path(
+        "bodyshop-demo"
+    ),
+    size: Annotated[
+        Literal["demo", "tiny"], typer.Option(help="tiny is for a quick look.")
+    ] = "demo",
 ) -> None:
-    """Run the whole job on an embedded showroom, with no network, and check it against the truth."""
+    """Run the whole job on an embedded showroom, offline, and check it against the truth."""
     from bodyshop.app.demo import run_demo
 
     terminal: Terminal = context.obj

@@ -24,9 +24,7 @@ def export_pictures(
         str, typer.Argument(help="manifest, imagefolder, coco, yolo, hf or croissant.")
     ],
     destination: Annotated[Path, typer.Argument(help="File (manifest, croissant) or folder.")],
-    split_set: Annotated[
-        str | None, typer.Option(help="Split set; the newest by default.")
-    ] = None,
+    split_set: Annotated[str | None, typer.Option(help="Split set; the newest by default.")] = None,
     keep_metadata: Annotated[
         bool, typer.Option("--keep-metadata", help="Leave EXIF and GPS in the pictures.")
     ] = False,
@@ -94,7 +92,7 @@ def forget_pictures(
         bool, typer.Option("--dry-run", help="Say what would be erased; erase nothing.")
     ] = False,
 ) -> None:
-    """Erase pictures and everything made from them, for good; a re-crawl does not bring them back."""
+    """Erase pictures and everything made from them; a re-crawl does not bring them back."""
     from bodyshop.app.forget import forget
     from bodyshop.workspace import Workspace
 

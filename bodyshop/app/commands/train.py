@@ -33,15 +33,16 @@ def train_model(
     target: Annotated[
         str | None, typer.Option(help="damage, brand or model; the split set's by default.")
     ] = None,
-    split_set: Annotated[
-        str | None, typer.Option(help="Split set; the newest by default.")
-    ] = None,
+    split_set: Annotated[str | None, typer.Option(help="Split set; the newest by default.")] = None,
     weights: WeightsOption = None,
     no_equalise: Annotated[
         bool,
         typer.Option("--no-equalise", help="Train on pictures as they are, even after a leak."),
     ] = False,
-    seed: Annotated[int, typer.Option(help="Seeds everything.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seeds everything.")] = 7,
+    resume: Annotated[
+        str | None, typer.Option(metavar="ID|FOLDER", help="Go on with an interrupted run.")
+    ] = None,
 ) -> None:
     """Train a classifier on the curated splits and evaluate it, with evidence."""
     import train
@@ -50,21 +51,18 @@ def train_model(
 
     terminal: Terminal = context.obj
     workspace = Workspace.open(terminal.workspace, create=False)
-    arguments = {"recipe": recipe, "target": target, "split_set": split_set, "seed": seed}
-    with workspace.record_run("train", arguments) as run:
-        summary = train.train(
-            workspace,
-            recipe,
-            folder=run.folder,
-            target=target,
-            split_set=split_set,
-            weights=weights,
-            equalise=False if no_equalise else None,
-            gate=gate_for(workspace),
-            seed=seed,
-            progress=terminal.progress,
-        )
-        run.counts.update(summary.as_dict())
+    summary = train.train(
+        workspace,
+        recipe,
+        target=target,
+        split_set=split_set,
+        weights=weights,
+        equalise=False if no_equalise else None,
+        gate=gate_for(workspace),
+        seed=seed,
+        resume=resume,
+        progress=terminal.progress,
+    )
     terminal.summary(summary.as_dict(), title="Trained", notes=[f"Report: {summary.report}"])
 
 
@@ -73,7 +71,7 @@ def predict_pictures(
     pictures: Annotated[list[Path], typer.Argument(help="Pictures or folders of pictures.")],
     run: RunOption = None,
 ) -> None:
-    """Say for each picture: is it a car, and is it damaged?"""
+    """Say for each picture whether it is a car, and whether it is damaged."""
     from bodyshop.app.predict import find_run, predict
 
     terminal: Terminal = context.obj
