@@ -40,7 +40,8 @@ def draw(jitter: Jitter, random: np.random.Generator) -> dict[str, float]:
     Returns
     -------
     dict
-        ``theta`` and ``shear`` in degrees, ``tx`` and ``ty`` as a fraction of the side, ``zx``, ``zy`` zoom factors, ``flip`` 0 or 1.
+        ``theta`` and ``shear`` in degrees, ``tx`` and ``ty`` as a fraction of the side, ``zx``
+        and ``zy`` zoom factors, ``flip`` 0 or 1.
     """
     low, high = 1 - jitter.zoom, 1 + jitter.zoom
     return {

@@ -17,8 +17,8 @@ def draw(label: str, number: int, size: int = 96) -> np.ndarray:
     picture = (picture + random.normal(0, 6, picture.shape)).clip(0, 255).astype(np.uint8)
     if label in {"damaged", "파손"}:
         start = int(random.integers(10, size // 2))
-        for offset in range(40):
-            picture[start + offset // 2 : start + offset // 2 + 5, 20 + offset] = (180, 20, 20)
+        for offset in range(60):
+            picture[start + offset // 4 : start + offset // 4 + 14, 20 + offset] = (200, 10, 10)
     elif label not in {"whole", "정상"}:
         colour = random.integers(0, 255, 3) * 0 + np.array([20, 200, 20])
         picture[size // 3 : size // 2, 30:70] = colour
@@ -32,7 +32,7 @@ def tiny_recipe(**changes: object) -> Recipe:
         "description": "for tests",
         "body": [{"conv": 8}, {"pool": 2}, {"conv": 16}, {"pool": 2}],
         "input_size": 32,
-        "head": {"pooling": "average", "layers": [{"dense": 8}, {"dropout": 0.2}]},
+        "head": {"pooling": "max", "layers": [{"dense": 8}, {"dropout": 0.2}]},
         "data": {"equalise": "auto"},
         "stages": [
             {
