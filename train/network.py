@@ -129,8 +129,8 @@ def assert_frozen(network: Network, stage: Stage) -> None:
 def find_cut(model: keras.Model) -> str | None:
     """Find the last layer up to which nothing learns or is random, and all flows through it.
 
-    Its output can be computed once per picture instead of once per epoch. None when the first
-    layer with weights already learns.
+    Its output can be computed once per picture instead of once per epoch. None when there is
+    nothing worth computing once: the first layer with weights already learns.
     """
     order = list(model.layers)
     place = {layer.name: index for index, layer in enumerate(order)}
@@ -138,12 +138,13 @@ def find_cut(model: keras.Model) -> str | None:
     for index, layer in enumerate(order):
         for source in _sources(layer, place):
             last_use[source] = max(last_use[source], index)
-    cut, furthest = None, 0
+    cut, furthest, weighs = None, 0, False
     for index, layer in enumerate(order[:-1]):
         if _is_active(layer):
             break
+        weighs = weighs or bool(layer.weights)
         # Everything that is computed so far must be needed by later layers only through this one.
-        if furthest <= index and index > 0:
+        if weighs and furthest <= index:
             cut = layer.name
         furthest = max(furthest, last_use[index])
     return cut

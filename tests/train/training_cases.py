@@ -20,8 +20,7 @@ def draw(label: str, number: int, size: int = 96) -> np.ndarray:
         for offset in range(60):
             picture[start + offset // 4 : start + offset // 4 + 14, 20 + offset] = (200, 10, 10)
     elif label not in {"whole", "정상"}:
-        colour = random.integers(0, 255, 3) * 0 + np.array([20, 200, 20])
-        picture[size // 3 : size // 2, 30:70] = colour
+        picture[size // 3 : size // 2, 30:70] = (20, 200, 20)
     return picture
 
 
