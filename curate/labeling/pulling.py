@@ -236,7 +236,7 @@ class _Puller:
             table.c.instance == self.project.instance
         )
         with self.workspace.catalog.read() as connection:
-            noted = set(connection.execute(query).tuples())
+            noted = {(row.sha256, row.remote_id) for row in connection.execute(query)}
         if total == len(noted) and self.known.keys() <= noted:
             return
         stock = Inventory()

@@ -130,7 +130,7 @@ def _facts(workspace: Workspace, selection: Selection) -> dict[str, dict[str, An
             select(sets.c.name).order_by(sets.c.created_at.desc()).limit(1)
         )
         in_split = select(splits.c.sha256, splits.c.split).where(splits.c.split_set == name)
-        split = dict(connection.execute(in_split).tuples().all())
+        split = {row.sha256: row.split for row in connection.execute(in_split)}
     said = {field: effective_labels(workspace.catalog, field) for field in _FIELDS}
     for sha256, fact in facts.items():
         fact["split"] = split.get(sha256)

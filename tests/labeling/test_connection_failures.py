@@ -95,9 +95,9 @@ def test_push_and_pull_before_init_name_the_command(workspace):
 
 
 def test_two_commands_never_work_on_one_project_at_a_time(workspace):
-    with project_lock(workspace, "damage"):
-        with pytest.raises(UsageError, match="another bodyshop command is working on the damage"):
-            labeling.push(workspace, connection=client(always(200, {})))
+    told = "another bodyshop command is working on the damage"
+    with project_lock(workspace, "damage"), pytest.raises(UsageError, match=told):
+        labeling.push(workspace, connection=client(always(200, {})))
     with project_lock(workspace, "damage"), project_lock(workspace, "review"):
         pass
 
