@@ -185,3 +185,20 @@ def test_the_collector_accepts_the_plan_and_the_recipe_of_the_site(
     reduced = load_brands(file)
     assert not reduced.sources.spinners.enabled
     assert reduced.sources.search.engines == ()
+
+
+def test_the_module_serves_from_the_command_line_until_it_is_told_to_stop(
+    drawn_root: Path,
+) -> None:
+    import signal
+    import subprocess
+    import sys
+
+    command = [sys.executable, "-m", "bodyshop.showroom.site", str(drawn_root), "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().split()[-1]
+        assert "Cars that do not exist" in requests.get(url, timeout=10).text
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=20) == 0
+    assert "allow_hosts" in (drawn_root / "brands.yaml").read_text("utf-8")
