@@ -131,24 +131,21 @@ def augment(
     """
     started = time.monotonic()
     policy = load_policy(policy)
-    arguments = {"policy": policy.name, "copies": copies, "balance": balance, "engine": engine}
-    with workspace.record_run("augment", arguments | {"workers": workers}) as run:
-        plan = make_plan(workspace, copies=copies, balance=balance, split_set=split_set)
-        ledger = Ledger(workspace, policy, plan)
-        ledger.folder.mkdir(parents=True, exist_ok=True)
-        sweep(ledger.folder)
-        for name, (before, at) in ledger.changed_versions().items():
-            progress.log(f"{name} was {before} when this set was begun and is {at} now")
-        items = [
-            _item(workspace, ledger.folder, source, numbers) for source, numbers in ledger.missing()
-        ]
-        rows = _compute(policy, ledger.folder, items, engine, workers, progress)
-        made = ledger.record(rows, copies=copies, balance=balance)
-        ledger.write_manifest()
-        for shard in (ledger.folder / SHARDS).glob("*.parquet"):
-            shard.unlink()
-        summary = _summary(ledger, made, time.monotonic() - started)
-        run.counts.update(summary.as_dict())
+    plan = make_plan(workspace, copies=copies, balance=balance, split_set=split_set)
+    ledger = Ledger(workspace, policy, plan)
+    ledger.folder.mkdir(parents=True, exist_ok=True)
+    sweep(ledger.folder)
+    for name, (before, at) in ledger.changed_versions().items():
+        progress.log(f"{name} was {before} when this set was begun and is {at} now")
+    items = [
+        _item(workspace, ledger.folder, source, numbers) for source, numbers in ledger.missing()
+    ]
+    rows = _compute(policy, ledger.folder, items, engine, workers, progress)
+    made = ledger.record(rows, copies=copies, balance=balance)
+    ledger.write_manifest()
+    for shard in (ledger.folder / SHARDS).glob("*.parquet"):
+        shard.unlink()
+    summary = _summary(ledger, made, time.monotonic() - started)
     for reason, number in summary.failed.items():
         progress.log(f"{number} variants could not be made: {reason}")
     return summary
