@@ -27,7 +27,7 @@ class Augmenter:
     policy: Policy
 
     def __call__(self, rgb: NDArray[np.uint8], *, sha256: str, copy: int) -> NDArray[np.uint8]:
-        """Return a variant of a picture.
+        """Return a variant of a picture, of the picture's own size.
 
         Parameters
         ----------
@@ -39,7 +39,14 @@ class Augmenter:
             The epoch: the same epoch gives the same variant, after a resume too.
         """
         seed = seed_for(self.policy.digest, sha256, copy)
-        return pipeline_of(self.policy)(rgb, seed=seed).image
+        made = pipeline_of(self.policy)(rgb, seed=seed).image
+        if made.shape == rgb.shape:
+            return made
+        import cv2
+        import numpy as np
+
+        height, width = rgb.shape[:2]
+        return np.asarray(cv2.resize(made, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def online(policy: str | Path | Policy) -> Augmenter:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -92,11 +93,10 @@ def test_a_wrong_policy_stops_before_any_work(
         preview(workspace, "light", n=0)
 
 
-def test_online_gives_the_same_variant_in_the_same_epoch() -> None:
-    import pickle
-
+@pytest.mark.parametrize("name", ["car-damage", "light"])
+def test_online_gives_the_same_variant_in_the_same_epoch(name: str) -> None:
     rgb = np.asarray(picture(3))
-    augmenter = online("car-damage")
+    augmenter = online(name)
     copy = pickle.loads(pickle.dumps(augmenter))
     first = augmenter(rgb, sha256="a" * 64, copy=1)
     assert first.dtype == np.uint8
