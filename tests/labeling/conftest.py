@@ -79,7 +79,7 @@ def stage(request, tmp_path):
     file = CASSETTES / f"{scenario}.json"
     if request.param == "recorded":
         root = tmp_path / "home"
-        workspace = Workspace.open(root / "stage")
+        workspace = Workspace.open(root / "s-recorded" / "stage")
         hide = hidden(workspace, root, "http://127.0.0.1:8080")
         keys = dict.fromkeys(["admin", *LABELERS], "k" * 40)
         transport = Replay(file, hide)
