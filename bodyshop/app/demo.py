@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from bodyshop import atomic
 from bodyshop.app.demo_checks import Finding, check_collected, check_curated, check_trained
+from bodyshop.errors import BodyshopError
 from bodyshop.progress import SILENT, Progress
 from bodyshop.workspace import Workspace
 
@@ -132,7 +133,7 @@ def _serving(serve: Any, folder: Path) -> Iterator[Site]:
     port = json.loads(known.read_text()) if known.exists() else _free_ports()
     try:
         site = serve(folder / "showroom", port=port)
-    except OSError:
+    except BodyshopError:
         port = _free_ports()
         site = serve(folder / "showroom", port=port)
     with site:
