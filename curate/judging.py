@@ -18,7 +18,7 @@ from curate.measuring import VERSION
 from curate.policy import Policy, load_policy
 from curate.splitting import current_split_set
 from curate.targets import resolve_target
-from curate.verdicts import Limits, Verdict, decide, eligible, screen
+from curate.verdicts import Limits, Verdict, decide, screen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,13 +94,13 @@ def judge(
     limits = limits_of(rules, gate)
     with progress.task("judge", total=len(facts)) as tick:
         findings = {one.sha256: screen(one, rules, limits) for one in facts}
-        candidates = eligible(facts, findings)
+        readable = [one for one in facts if one.measured is not None]
         found = find_duplicates(
             workspace,
-            [one.measured for one in candidates if one.measured is not None],
+            [one.measured for one in readable if one.measured is not None],
             rules,
             gate,
-            spin_groups={one.sha256: one.spin_group for one in candidates},
+            spin_groups={one.sha256: one.spin_group for one in readable},
             progress=progress,
         )
         verdicts = decide(

@@ -182,7 +182,7 @@ def decide(
     findings : Mapping
         sha256 -> what `screen` found.
     pairs : sequence of DuplicatePair
-        Confirmed duplicates among the `eligible` ones.
+        Confirmed duplicates. Only those between `eligible` pictures can reject one.
     policy : Policy
         The thresholds.
     assigned : Mapping, optional
@@ -195,9 +195,12 @@ def decide(
         One per picture, in the order given.
     """
     candidates = {facts.sha256: facts for facts in eligible(pictures, findings)}
-    pairs = [pair for pair in pairs if _counts(pair, candidates)]
-    groups = _groups(candidates.values(), pairs)
+    everyone = {facts.sha256: facts for facts in pictures}
+    pairs = [pair for pair in pairs if _counts(pair, everyone)]
+    # Clusters show what belongs together; only pictures that may be kept bind or outdo others.
     clusters = _clusters(pairs)
+    pairs = [pair for pair in pairs if {pair.first, pair.second} <= candidates.keys()]
+    groups = _groups(candidates.values(), pairs)
     rejected, represented = _duplicates(candidates, pairs, policy)
     conflicts = _same_pixels_other_label(candidates, pairs)
     bridges = _bridges(groups, assigned or {})
@@ -293,10 +296,8 @@ def _compared(value: object, limit: object, setting: str) -> dict[str, Any]:
     return {"value": rounded, "limit": limit, "setting": setting}
 
 
-def _counts(pair: DuplicatePair, candidates: Mapping[str, Facts]) -> bool:
-    first, second = candidates.get(pair.first), candidates.get(pair.second)
-    if first is None or second is None:
-        return False
+def _counts(pair: DuplicatePair, pictures: Mapping[str, Facts]) -> bool:
+    first, second = pictures[pair.first], pictures[pair.second]
     return first.spin_group is None or first.spin_group != second.spin_group
 
 
@@ -353,7 +354,10 @@ def _duplicates(
             kept.add(sha256)
             represented[sha256] = sha256
             continue
-        best = min(others, key=lambda pair: (pair.kind != "exact", pair.distance, pair.first))
+        best = min(
+            others,
+            key=lambda pair: (pair.kind != "exact", pair.distance, pair.first, pair.second),
+        )
         other = best.second if best.first == sha256 else best.first
         reason = Reason.EXACT_DUPLICATE if best.kind == "exact" else Reason.NEAR_DUPLICATE
         details = {"other": other, "kind": best.kind, "distance": best.distance}

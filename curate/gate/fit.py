@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 from bodyshop.backbones import fingerprint
 from bodyshop.errors import NothingFoundError, UnreadableImageError, UsageError
 from bodyshop.progress import SILENT, Progress
+from curate.gate.fit_framing import FRAMING_VIEWS, fit_framing, read_framing
 from curate.gate.groups import Example, group_examples
 from curate.gate.intervals import wilson
+from curate.gate.logistic import FOLDS, fit_logistic
 from curate.gate.probe import Probe, fitted_probe_path, unit_length
 from curate.gate.views import VIEWS, varied
 
@@ -22,11 +24,6 @@ if TYPE_CHECKING:
 
     from bodyshop.backbones import Scorer
     from bodyshop.workspace import Workspace
-
-FOLDS = 5
-
-STRENGTH = 10.0
-"""scikit-learn's C. From 3 to 30 the out-of-fold figures are the same within their intervals."""
 
 MAX_FALSE_ACCEPTS = 0.005
 """The threshold lets at most this share of the out-of-fold rejects in."""
@@ -46,6 +43,8 @@ class FitSummary:
         Smallest probability that passes.
     accept, reject : dict
         Group -> ``{"k", "n", "share", "ci95"}``: passed out of fold, of how many.
+    framing : dict
+        ``full`` and ``part`` -> the same, told right; empty without framing labels.
     """
 
     probe: str
@@ -53,6 +52,7 @@ class FitSummary:
     threshold: float
     accept: dict[str, dict[str, Any]]
     reject: dict[str, dict[str, Any]]
+    framing: dict[str, dict[str, Any]]
 
     def as_dict(self) -> dict[str, Any]:
         """Return the summary as JSON-able values."""
@@ -64,7 +64,7 @@ def fit_gate(
     *,
     accept: Sequence[Path] = (),
     reject: Sequence[Path] = (),
-    close_ups: Sequence[Path] = (),
+    framing: Path | None = None,
     from_review: bool = False,
     gate: str = "efficientnet-lite0",
     weights: Path | str | None = None,
@@ -84,11 +84,11 @@ def fit_gate(
         Gets the probe; needed for `from_review` and unless `out` is given.
     accept, reject : sequence of Path
         Folders of pictures to let in and to keep out; searched with their subfolders.
-    close_ups : sequence of Path
-        Those of the `accept` folders that hold close-ups only; they, and narrow crops of the
-        others, teach what a part looks like.
+    framing : Path, optional
+        A CSV file with columns ``file`` (path, or the end of one) and ``framing`` (full or part)
+        about some of the `accept` pictures: teaches what a close-up looks like.
     from_review : bool
-        Also learn from the human keep and reject decisions in the workspace.
+        Also learn from the human decisions in the workspace: keep, reject, framing.
     gate : str
         A backbone of `bodyshop.backbones.names`.
     weights : Path, optional
@@ -114,13 +114,24 @@ def fit_gate(
     rows, features = _show(scorer, examples, seed, progress)
     accepted = [row.example.accept for row in rows]
     groups = group_examples([row.example for row in rows])
-    weights_, bias, chances = _fit(features, accepted, groups, seed)
+    weights_, bias, chances = fit_logistic(features, accepted, groups, seed)
     originals = [index for index, row in enumerate(rows) if row.view == "original"]
     threshold = choose_threshold(
         [chances[i] for i in originals if accepted[i]],
         [chances[i] for i in originals if not accepted[i]],
     )
-    part, part_bias = _fit_framing(rows, features, groups, {str(path) for path in close_ups}, seed)
+    known = read_framing(framing, examples) if framing is not None else {}
+    part = fit_framing(
+        [
+            (index, known.get(row.example.path, row.example.framing))
+            for index, row in enumerate(rows)
+            if row.view in FRAMING_VIEWS
+        ],
+        features,
+        groups,
+        originals,
+        seed,
+    )
     figures = {
         side: _figures(
             [
@@ -138,11 +149,13 @@ def fit_gate(
         "pictures": len({row.example.path for row in rows}),
         "groups": len(set(groups)),
         "out_of_fold": figures,
+        "framing": part.figures,
     }
-    probe = Probe(weights_, bias, threshold, fingerprint(gate, weights), part, part_bias, card)
+    name = fingerprint(gate, weights)
+    probe = Probe(weights_, bias, threshold, name, part.weights, part.bias, card)
     path = out or _path_in(workspace, probe.fingerprint)
     probe.save(path)
-    return FitSummary(str(path), probe.fingerprint, threshold, **figures)
+    return FitSummary(str(path), probe.fingerprint, threshold, **figures, framing=part.figures)
 
 
 def choose_threshold(accepted: Sequence[float], rejected: Sequence[float]) -> float:
@@ -234,12 +247,15 @@ def _reviewed(workspace: Workspace) -> list[Example]:
     extensions = all_images(workspace.catalog)
     table = schema.decisions
     with workspace.catalog.read() as connection:
-        rows = connection.execute(select(table.c.sha256, table.c.decision)).all()
+        rows = connection.execute(select(table).order_by(table.c.sha256)).all()
     return [
         Example(
-            workspace.blobs.path(sha256, extensions[sha256]), decision == "keep", "people's review"
+            workspace.blobs.path(row.sha256, extensions[row.sha256]),
+            row.decision == "keep",
+            "people's review",
+            row.framing if row.framing in {"full", "part"} else None,
         )
-        for sha256, decision in sorted(rows)
+        for row in rows
     ]
 
 
@@ -284,50 +300,6 @@ def _views(
 
     name = hashlib.sha256(f"{seed}:{example.path.name}".encode()).digest()
     return varied(picture, np.random.default_rng(int.from_bytes(name[:8], "big")))
-
-
-def _fit(
-    features: NDArray[np.float32], accepted: Sequence[bool], groups: Sequence[int], seed: int
-) -> tuple[NDArray[np.float32], float, NDArray[np.float64]]:
-    """Return weights and bias of the whole fit, and each row's probability out of fold."""
-    import numpy as np
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import StratifiedGroupKFold
-
-    y = np.asarray(accepted, dtype=int)
-
-    def fitted(chosen: NDArray[np.int64] | slice) -> LogisticRegression:
-        model = LogisticRegression(C=STRENGTH, class_weight="balanced", max_iter=5000)
-        return model.fit(features[chosen], y[chosen])
-
-    chances = np.full(len(y), np.nan)
-    folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
-    for train, test in folds.split(features, y, groups):
-        chances[test] = fitted(train).predict_proba(features[test])[:, 1]
-    whole = fitted(slice(None))
-    return whole.coef_[0].astype(np.float32), float(whole.intercept_[0]), chances
-
-
-def _fit_framing(
-    rows: Sequence[_Row],
-    features: NDArray[np.float32],
-    groups: Sequence[int],
-    close_ups: set[str],
-    seed: int,
-) -> tuple[NDArray[np.float32] | None, float]:
-    """Fit close-ups and narrow crops against whole pictures of cars."""
-    chosen, is_part = [], []
-    for index, row in enumerate(rows):
-        if not row.example.accept:
-            continue
-        part = row.view == "narrow" or (row.example.folder in close_ups and row.view != "wide")
-        if part or row.view in {"original", "equalised"}:
-            chosen.append(index)
-            is_part.append(part)
-    if len(set(is_part)) < 2:
-        return None, 0.0
-    weights, bias, _ = _fit(features[chosen], is_part, [groups[i] for i in chosen], seed)
-    return weights, bias
 
 
 def _figures(passed: Sequence[tuple[str, bool]]) -> dict[str, dict[str, Any]]:

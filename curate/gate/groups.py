@@ -23,11 +23,14 @@ class Example:
         Whether it is to be let in.
     folder : str
         The group its figures are counted in.
+    framing : str, optional
+        ``full`` or ``part``, when a person said so.
     """
 
     path: Path
     accept: bool
     folder: str
+    framing: str | None = None
 
 
 def group_examples(examples: Sequence[Example]) -> list[int]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bodyshop.backbones import fingerprint
 from bodyshop.errors import MissingPartError
+from bodyshop.progress import SILENT, Progress
 from curate.framing import Framing
 from curate.gate.categories import top
 from curate.gate.probe import Probe, find_probe
@@ -103,13 +104,17 @@ class Gate:
             for index, value in enumerate(p_car)
         ]
 
-    def judge(self, pictures: Sequence[Path | str | bytes]) -> list[GateScore]:
+    def judge(
+        self, pictures: Sequence[Path | str | bytes], *, progress: Progress = SILENT
+    ) -> list[GateScore]:
         """Judge pictures that need not be in a workspace.
 
         Parameters
         ----------
         pictures : sequence of Path or bytes
             Files, or their contents.
+        progress : Progress
+            Told how far it is.
 
         Returns
         -------
@@ -122,7 +127,7 @@ class Gate:
             object.__setattr__(self, "_scorer", self.load())
         files = [(str(number), picture) for number, picture in enumerate(pictures)]
         answers: dict[str, GateScore] = {}
-        for seen in look(self._scorer, files):  # type: ignore[attr-defined]
+        for seen in look(self._scorer, files, progress=progress):  # type: ignore[attr-defined]
             answers.update(zip(seen.keys, self.read(seen), strict=True))
             for key, why in seen.errors.items():
                 answers[key] = GateScore(False, 0.0, None, [], why)
