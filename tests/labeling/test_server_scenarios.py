@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from sqlalchemy import select
 from bodyshop.catalog import Field, effective_labels, schema
 from bodyshop.errors import ConfigError, MissingPartError
 from curate import labeling
-from curate.labeling import Prediction, Selection
+from curate.labeling import Prediction, Selection, pulling
 from curate.labeling.regions import write_result
 from curate.labeling.scheme import load_scheme
 
@@ -239,3 +240,56 @@ def test_the_doctor_finds_everything_in_order(stage):
     ]
     assert all(check.ok for check in checks), checks
     assert "3 tasks" in checks[2].message
+
+
+class Stops:
+    """Progress that raises, as a person at the keyboard would, at the n-th tick of a task."""
+
+    def __init__(self, name, after):
+        self.name, self.after = name, after
+
+    @contextmanager
+    def task(self, name, total=None):
+        def tick(n=1, note=""):
+            self.after -= name == self.name
+            if self.after == 0:
+                raise KeyboardInterrupt
+
+        yield tick
+
+    def log(self, message):
+        pass
+
+
+def test_a_pull_interrupted_anywhere_goes_on_there(stage, monkeypatch):
+    monkeypatch.setattr(pulling, "PAGE", 1)
+    pictures = prepare(stage)
+    for sha in pictures:
+        stage.annotate(sha, masks={"dent": stage.box(sha, 0, 0, 5, 5)})
+    with pytest.raises(KeyboardInterrupt):
+        pull(stage, progress=Stops("pull", 2))
+    assert sum(bool(stage.masks(sha)) for sha in pictures) == 2
+    told = pull(stage)
+    assert (told.tasks, told.annotations) == (1, 1)
+    assert all(set(stage.masks(sha)) == {"dent"} for sha in pictures)
+    assert pull(stage).annotations == 0
+
+
+def test_an_interrupted_push_goes_on_and_doubled_tasks_are_healed(stage):
+    pictures = [stage.add(24 + n, 18, seed=n) for n in range(3)]
+    labeling.init(stage.workspace, connection=stage.client)
+    options = {"selection": EVERYTHING, "connection": stage.client, "batch": 1}
+    with pytest.raises(KeyboardInterrupt):
+        labeling.push(stage.workspace, progress=Stops("push", 2), **options)
+    assert len(stage.tasks()) == 2
+    # A push that was killed while the server still worked on its batch: two tasks, one picture.
+    number = stage.project().remote_id
+    (task,) = [sha for sha in pictures if sha not in stage.tasks()]
+    known = next(iter(stage.tasks()))
+    double = {"data": {"image": "/data/x", "ext_id": known}}
+    stage.client.import_tasks(number, [double])
+    told = labeling.push(stage.workspace, **options)
+    assert (told.pushed, told.already, told.healed) == (1, 2, 1)
+    assert set(stage.tasks()) == set(pictures)
+    assert stage.client.newest(number)[1] == 3
+    assert task in stage.tasks()
