@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import threading
 import time
@@ -73,7 +74,8 @@ def bind(names: Iterable[str], port: int) -> dict[str, socket.socket]:
     sockets: dict[str, socket.socket] = {}
     for offset, name in enumerate(names):
         sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if os.name == "posix":  # elsewhere it would let two servers share a port
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         wanted = port + offset if port else 0
         try:
             sock.bind(("127.0.0.1", wanted))
