@@ -96,7 +96,7 @@ def write_run_report(
             },
         ],
         "notes": _notes(record, metrics, baseline, audit),
-        "ladder": _ladder(metrics, baseline),
+        "ladder": ladder(metrics, baseline),
         "blocks": [
             evaluation_block(folder, evaluation)
             for evaluation in (test, evaluations["validation"])
@@ -190,7 +190,8 @@ def interval(bounds: Sequence[float] | None) -> str:
     return "–" if bounds is None else f"{100 * bounds[0]:.1f} – {100 * bounds[1]:.1f} %"
 
 
-def _ladder(metrics: Mapping[str, Any], baseline: Mapping[str, Any]) -> list[dict[str, Any]]:
+def ladder(metrics: Mapping[str, Any], baseline: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the rows of the comparison with what has to be beaten."""
     rows: list[tuple[str, float, Sequence[float] | None]] = [
         ("this model", metrics["accuracy"], metrics["ci95"])
     ]

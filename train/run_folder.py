@@ -16,6 +16,7 @@ from train.pixels import View
 FORMAT = 1
 MODEL_FILE = "model.keras"
 RECORD_FILE = "run.json"
+SAMPLES_FILE = "samples.csv"
 
 
 @dataclass(frozen=True)

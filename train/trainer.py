@@ -6,39 +6,28 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
-
+from bodyshop import atomic
 from bodyshop.catalog import now, schema
-from bodyshop.errors import BodyshopError, InterruptedByUser, UsageError
-from bodyshop.imaging import Equalise
+from bodyshop.errors import InterruptedByUser
 from bodyshop.progress import SILENT, Progress
 from bodyshop.workspace import RunRecord as CatalogRecord
 from bodyshop.workspace import Workspace
 from train.classifier import Classifier
 from train.evaluation import Evaluation, evaluate_samples, save_evaluation
-from train.features import cut_features, load_pixels, worth_caching
-from train.fitting import History, Rows, fit
-from train.jitter import distorter
-from train.metrics import balanced_threshold, fit_temperature, summary
-from train.network import Network, build_network, find_cut, parameters, set_trainable, split_at
-from train.pixels import View
-from train.probe import fit_probe
+from train.learning import Learned, learn, onehot
+from train.metrics import balanced_threshold, fit_temperature, temper
+from train.network import Network, parameters
+from train.planning import PLAN_FILE, STATE_FOLDER, Plan, load_plan
 from train.recipe import Recipe, load_recipe
 from train.report import write_run_report
-from train.run_folder import MODEL_FILE, RunRecord, read_json, save_record, write_json
-from train.runtime import seed_everything, versions
-from train.samples import Sample, Samples, equalise_spec, load_samples, longest_sides
+from train.run_folder import MODEL_FILE, SAMPLES_FILE, RunRecord, save_record, write_json
+from train.runtime import versions
+from train.samples import Samples
 from train.tensorboard import write_events
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-PLAN_FILE = "plan.json"
-STATE_FOLDER = "state"
 
 
 @dataclass(frozen=True)
@@ -154,10 +143,10 @@ def train(
         The data can't be learned from, the loss diverged, or the run to resume is not resumable.
     """
     if resume is not None:
-        plan = _load_plan(workspace, resume)
+        plan = load_plan(workspace, resume)
     else:
         chosen = load_recipe(recipe, overrides=overrides)
-        plan = _Plan.make(
+        plan = Plan.make(
             workspace, chosen, target=target, split_set=split_set, equalise=equalise,
             weights=weights, gate=gate, seed=seed, progress=progress,
         )
@@ -169,104 +158,8 @@ def train(
     return result
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """What a run was asked to do, kept so that it can go on after a kill."""
-
-    recipe: Recipe
-    samples: Samples
-    equalise: Equalise | None
-    weights: str | None
-    gate: Mapping[str, Any] | None
-    seed: int
-    run: str | None = None
-    audit: Mapping[str, Any] = field(default_factory=dict)
-
-    @classmethod
-    def make(
-        cls,
-        workspace: Workspace,
-        recipe: Recipe,
-        *,
-        target: str | None,
-        split_set: str | None,
-        equalise: bool | None,
-        weights: str | Path | None,
-        gate: Mapping[str, Any] | None,
-        seed: int,
-        progress: Progress,
-    ) -> _Plan:
-        samples = load_samples(
-            workspace, target=target, split_set=split_set, variants=recipe.data.variants
-        )
-        mode = {None: recipe.data.equalise, True: "always", False: "never"}[equalise]
-        spec = equalise_spec(samples, mode, longest_sides(workspace, samples))
-        audit = dict(samples.audit or {})
-        if audit.get("leak"):
-            progress.log(
-                "the audit can tell the classes apart without looking at the car: "
-                + (f"all pictures are brought to at most {spec.longest_side} pixels and JPEG "
-                   f"quality {spec.jpeg_quality}" if spec else "and this run does not equalise")
-            )
-        return cls(
-            recipe,
-            samples.with_camera_views(recipe.data.camera_views),
-            spec,
-            str(weights) if weights is not None else None,
-            gate,
-            seed,
-            audit=audit,
-        )
-
-    def as_dict(self) -> dict[str, Any]:
-        return {
-            "recipe": self.recipe.model_dump(mode="json"),
-            "target": self.samples.target,
-            "split_set": self.samples.split_set,
-            "data": self.samples.digest(),
-            "equalise": self.equalise.as_dict() if self.equalise else None,
-            "weights": self.weights,
-            "gate": dict(self.gate) if self.gate else None,
-            "seed": self.seed,
-        }
-
-
-def _load_plan(workspace: Workspace, resume: str | Path) -> _Plan:
-    folder = Path(resume) if Path(resume).is_dir() else workspace.runs / str(resume)
-    if not (folder / PLAN_FILE).exists():
-        raise UsageError(
-            f"there is no run '{resume}' to resume", hint="bodyshop status lists the runs"
-        )
-    if not (folder / STATE_FOLDER).exists() and (folder / "run.json").exists():
-        raise UsageError(f"run '{folder.name}' is finished: there is nothing to resume")
-    data = read_json(folder / PLAN_FILE)
-    recipe = Recipe.model_validate(data["recipe"])
-    samples = load_samples(
-        workspace,
-        target=data["target"],
-        split_set=data["split_set"],
-        variants=recipe.data.variants,
-    ).with_camera_views(recipe.data.camera_views)
-    if samples.digest() != data["data"]:
-        raise BodyshopError(
-            f"the pictures or labels of '{data['split_set']}' changed since run '{folder.name}' "
-            "began: going on would mix two trainings",
-            hint=f"start it anew: bodyshop train {recipe.name}",
-        )
-    return _Plan(
-        recipe,
-        samples,
-        Equalise(**data["equalise"]) if data["equalise"] else None,
-        data["weights"],
-        data["gate"],
-        data["seed"],
-        run=folder.name,
-        audit=dict(samples.audit or {}),
-    )
-
-
 @contextmanager
-def _recorded(workspace: Workspace, plan: _Plan) -> Iterator[CatalogRecord]:
+def _recorded(workspace: Workspace, plan: Plan) -> Iterator[CatalogRecord]:
     """Note the run in the catalog; a resumed one keeps its row."""
     if plan.run is None:
         with workspace.record_run("train", plan.as_dict()) as record:
@@ -295,25 +188,20 @@ def _recorded(workspace: Workspace, plan: _Plan) -> Iterator[CatalogRecord]:
 
 
 def _run(
-    workspace: Workspace, plan: _Plan, record: CatalogRecord, progress: Progress
+    workspace: Workspace, plan: Plan, record: CatalogRecord, progress: Progress
 ) -> TrainSummary:
     recipe, samples, folder = plan.recipe, plan.samples, record.folder
     clock = _Clock()
-    seed_everything(plan.seed)
-    network = build_network(recipe, len(samples.classes), weights=plan.weights)
-    view = View(network.side, plan.equalise, recipe.data.colour == "grey")
-    clock.mark("start")
-    probe = _probe(network, plan, view, workspace.features, progress)
-    clock.mark("probe")
-    histories = []
-    for index, stage in enumerate(recipe.stages):
-        history = _train_stage(network, plan, index, view, workspace.features, folder, progress)
-        histories.append(history)
-        clock.mark(stage.name)
+    learned = learn(
+        recipe, samples, workspace.features, equalise=plan.equalise, weights=plan.weights,
+        seed=plan.seed, state=folder / STATE_FOLDER, mark=clock.mark, progress=progress,
+    )
+    network, histories, probe = learned.network, learned.histories, learned.probe
     _save_model(network, folder)
-    draft = _record(record.id, plan, network, view)
+    draft = _record(record.id, plan, learned)
     classifier, final = _calibrated(folder, draft, samples)
     save_record(folder, final)
+    _save_samples(samples, folder)
     write_json(folder / "history.json", [history.as_dict() for history in histories])
     write_events(folder / "tensorboard", histories)
     clock.mark("save")
@@ -347,73 +235,6 @@ def _run(
     )
 
 
-def _train_stage(
-    network: Network,
-    plan: _Plan,
-    index: int,
-    view: View,
-    features: Path,
-    folder: Path,
-    progress: Progress,
-) -> History:
-    stage, samples = plan.recipe.stages[index], plan.samples
-    set_trainable(network, stage)
-    model = network.model
-    cut = None if stage.jitter is not None else find_cut(model)
-    if cut is not None and not worth_caching(model, cut):
-        cut = None
-    training, validation = samples.of("train"), samples.of("validation")
-    if stage.jitter is not None:
-        # The distortion is drawn anew in every epoch; copies made beforehand would only repeat.
-        training = tuple(item for item in training if not item.view)
-    if cut is None:
-        x, x_validation = (
-            load_pixels(part, view, progress=progress) for part in (training, validation)
-        )
-    else:
-        both = cut_features(
-            model, cut, (*training, *validation), view, features, progress=progress
-        )
-        x, x_validation = both[: len(training)], both[len(training) :]
-        _, model = split_at(model, cut)
-    y, y_validation = (_onehot(part, samples.classes) for part in (training, validation))
-    weight = _class_weights(y) if plan.recipe.data.class_weights else np.ones(len(y), np.float32)
-    distort = distorter(stage.jitter, plan.seed) if stage.jitter is not None else None
-    return fit(
-        model,
-        Rows(x, y, weight, distort),
-        Rows(x_validation, y_validation, np.ones(len(y_validation), np.float32)),
-        stage,
-        seed=plan.seed,
-        state=folder / STATE_FOLDER / f"{index}-{stage.name}.npz",
-        progress=progress,
-    )
-
-
-def _probe(
-    network: Network, plan: _Plan, view: View, features: Path, progress: Progress
-) -> dict[str, Any] | None:
-    """Fit the logistic-regression floor on the backbone as it came; None without a backbone."""
-    if plan.recipe.backbone is None or "pool" not in network.head:
-        return None
-    samples = plan.samples
-    parts = [samples.of(split) for split in ("train", "validation", "test")]
-    everyone = [item for part in parts for item in part]
-    rows = cut_features(network.model, "pool", everyone, view, features, progress=progress)
-    channels = network.model.get_layer("pool").input.shape[-1]
-    if rows.shape[1] != channels:  # flattened maps: the probe takes their average
-        rows = rows.reshape(len(rows), -1, channels).mean(axis=1)
-    ends = np.cumsum([len(part) for part in parts])[:2]
-    x, x_validation, x_test = np.split(rows.astype(np.float32), ends)
-    y, y_validation, y_test = (
-        _onehot(part, samples.classes).argmax(axis=1) for part in parts
-    )
-    probe = fit_probe(x, y, x_validation, y_validation, seed=plan.seed)
-    figures = summary(y_test, probe.predict_proba(x_test), samples.classes)
-    keep = ("n", "accuracy", "ci95", "balanced_accuracy", "loss")
-    return {name: figures[name] for name in keep} | {"strength": probe.chosen}
-
-
 def _calibrated(
     folder: Path, draft: RunRecord, samples: Samples
 ) -> tuple[Classifier, RunRecord]:
@@ -422,12 +243,10 @@ def _calibrated(
     raw = Classifier(folder, draft)
     # The figures of a run are those of the file that is carried away, not of what is in memory.
     probabilities = raw.probabilities([item.path for item in part])
-    labels = _onehot(part, samples.classes).argmax(axis=1)
+    labels = onehot(part, samples.classes).argmax(axis=1)
     temperature = fit_temperature(labels, probabilities)
     final = replace(draft, temperature=temperature)
     if draft.recipe["threshold"] == "balanced" and draft.positive is not None:
-        from train.metrics import temper
-
         column = temper(probabilities, temperature)[:, 1]
         final = replace(final, threshold=balanced_threshold(labels, column))
     classifier = Classifier(folder, final)
@@ -435,8 +254,8 @@ def _calibrated(
     return classifier, final
 
 
-def _record(run: str, plan: _Plan, network: Network, view: View) -> RunRecord:
-    samples, recipe = plan.samples, plan.recipe
+def _record(run: str, plan: Plan, learned: Learned) -> RunRecord:
+    samples, recipe, view = plan.samples, plan.recipe, learned.view
     binary = len(samples.classes) == 2
     return RunRecord(
         run=run,
@@ -456,15 +275,20 @@ def _record(run: str, plan: _Plan, network: Network, view: View) -> RunRecord:
         data={"digest": samples.digest(), "counts": samples.counts()},
         versions=versions(),
         created_at=now(),
-        extra={"parameters": parameters(network.model)},
+        extra={"parameters": parameters(learned.network.model)},
     )
 
 
 def _save_model(network: Network, folder: Path) -> None:
-    from bodyshop import atomic
-
     with atomic.replacing(folder / MODEL_FILE) as temporary:
         network.model.save(temporary)
+
+
+def _save_samples(samples: Samples, folder: Path) -> None:
+    """Write which original picture was in which split, so that no later test uses a seen one."""
+    originals = [item for item in samples.items if not item.variant and not item.view]
+    lines = ["sha256,split", *(f"{item.sha256},{item.split}" for item in originals)]
+    atomic.write_text(folder / SAMPLES_FILE, "\n".join(lines) + "\n")
 
 
 def _baseline(
@@ -481,19 +305,6 @@ def _baseline(
     if probe:
         baseline["probe"] = {name: probe[name] for name in ("accuracy", "ci95")}
     return baseline
-
-
-def _onehot(samples: tuple[Sample, ...], classes: tuple[str, ...]) -> NDArray[np.float32]:
-    place = {name: index for index, name in enumerate(classes)}
-    rows = np.array([place[item.label] for item in samples], np.int64)
-    return np.eye(len(classes), dtype=np.float32)[rows]
-
-
-def _class_weights(y: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Weigh every row by n / (classes * n of its class), as scikit-learn's "balanced" does."""
-    counts = y.sum(axis=0)
-    weights = y @ (len(y) / (y.shape[1] * counts))
-    return np.asarray(weights, np.float32)
 
 
 class _Clock:

@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import csv
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from scipy.stats import binom
+from training_cases import draw, tiny_recipe
+
+import train
+from bodyshop.errors import BodyshopError, NothingFoundError, UsageError
+from bodyshop.workspace import Workspace
+from train.crossval import assign_folds, cross_validate, write_out_of_fold
+from train.pairing import mcnemar, paired_bootstrap
+from train.samples import Sample, load_samples
+
+
+def _folder(root: Path, counts: dict[str, int], names: dict[str, str] | None = None) -> Path:
+    for label, count in counts.items():
+        kind = root / (names or {}).get(label, label)
+        kind.mkdir(parents=True)
+        for number in range(count):
+            Image.fromarray(draw(label, 5000 + number)).save(kind / f"{number}.png")
+    return root
+
+
+def test_evaluating_the_test_split_gives_the_figures_of_training(finished, tmp_path: Path) -> None:
+    summary, workspace = finished
+    found = train.evaluate(summary.run, workspace=workspace, out=tmp_path / "e")
+    assert found.metrics["accuracy"] == summary.accuracy
+    assert found.as_dict()["per_class"] == summary.as_dict()["per_class"]
+    assert found.report.read_text(encoding="utf-8").count("confusion-test.png") == 1
+    newest = train.evaluate(workspace=workspace, out=tmp_path / "f")
+    assert newest.run == summary.run
+
+
+def test_another_data_set_is_evaluated_without_the_pictures_learned_from(
+    finished, carried: Path, tmp_path: Path
+) -> None:
+    _, workspace = finished
+    names = {"damaged": "broken", "whole": "fine"}
+    other = _folder(tmp_path / "other", {"damaged": 6, "whole": 5}, names)
+    seen = load_samples(workspace).of("train")[0]
+    shutil.copy(seen.path, other / names[seen.label] / "seen.png")
+    rename = {new: old for old, new in names.items()}
+    found = train.evaluate(carried, cross=other, rename=rename)
+    assert (found.metrics["n"], found.left_out) == (11, 1)
+    assert found.metrics["accuracy"] > 0.8
+    assert "1 pictures were left out" in found.report.read_text(encoding="utf-8")
+    with pytest.raises(BodyshopError, match="'broken', 'fine' is unknown"):
+        train.evaluate(carried, cross=other)
+
+
+def test_a_run_compared_with_itself_is_no_different(finished, tmp_path: Path) -> None:
+    summary, workspace = finished
+    found = train.evaluate(
+        summary.run, workspace=workspace, against=summary.folder, out=tmp_path / "e"
+    )
+    assert found.against is not None
+    assert found.against["mcnemar"] == {"only_first": 0, "only_second": 0, "p": 1.0}
+    assert found.against["bootstrap"] == {"difference": 0.0, "ci95": [0.0, 0.0]}
+
+
+def test_what_cannot_be_evaluated_is_said(finished, tmp_path: Path, workspace: Workspace) -> None:
+    summary, filled = finished
+    with pytest.raises(NothingFoundError, match="no run 'nowhere'"):
+        train.evaluate("nowhere", workspace=filled)
+    with pytest.raises(NothingFoundError, match="no finished run"):
+        train.evaluate(workspace=workspace)
+    with pytest.raises(UsageError, match="train, validation, test"):
+        train.evaluate(summary.run, workspace=filled, split="dev")
+    with pytest.raises(UsageError, match="workspace"):
+        train.evaluate(summary.folder)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(NothingFoundError, match="one folder per class"):
+        train.evaluate(summary.folder, cross=tmp_path / "empty")
+
+
+def test_mcnemar_is_the_exact_binomial_test() -> None:
+    first = np.array([True] * 10 + [False] * 2 + [True] * 30)
+    second = np.array([False] * 10 + [True] * 2 + [True] * 30)
+    found = mcnemar(first, second)
+    assert (found["only_first"], found["only_second"]) == (10, 2)
+    assert found["p"] == pytest.approx(2 * binom.cdf(2, 12, 0.5))
+
+
+@given(st.integers(0, 1000), st.integers(5, 60))
+def test_swapping_the_two_models_turns_the_difference_around(seed: int, n: int) -> None:
+    random = np.random.default_rng(seed)
+    first, second = random.random(n) < 0.8, random.random(n) < 0.6
+    forth = paired_bootstrap(first, second, resamples=50)
+    back = paired_bootstrap(second, first, resamples=50)
+    assert forth["difference"] == pytest.approx(-back["difference"])
+    assert forth["ci95"] == pytest.approx([-back["ci95"][1], -back["ci95"][0]])
+    assert mcnemar(first, second)["p"] == pytest.approx(mcnemar(second, first)["p"])
+
+
+def test_near_duplicates_widen_the_interval() -> None:
+    random = np.random.default_rng(1)
+    first, second = random.random(40) < 0.9, random.random(40) < 0.6
+    alone = paired_bootstrap(np.repeat(first, 9), np.repeat(second, 9))
+    grouped = paired_bootstrap(
+        np.repeat(first, 9), np.repeat(second, 9), groups=np.repeat(np.arange(40), 9)
+    )
+    width = [found["ci95"][1] - found["ci95"][0] for found in (alone, grouped)]
+    assert width[1] > 2 * width[0]
+
+
+@given(st.integers(3, 5), st.integers(0, 20), st.integers(1, 4))
+def test_folds_keep_groups_together_and_use_every_picture(k: int, seed: int, size: int) -> None:
+    samples = [
+        Sample(f"{label}{number}", Path("x"), label, "train", f"{label}{number // size}")
+        for label in ("a", "b")
+        for number in range(30)
+    ]
+    folds = assign_folds(samples, k, seed)
+    assert set(folds.tolist()) == set(range(k))
+    homes: dict[str, set[int]] = {}
+    for item, fold in zip(samples, folds, strict=True):
+        homes.setdefault(item.group, set()).add(int(fold))
+    assert all(len(where) == 1 for where in homes.values())
+
+
+def test_too_few_groups_for_the_folds_name_the_class() -> None:
+    samples = [
+        Sample(f"{label}{n}", Path("x"), label, "train", f"{label}{n if label == 'a' else n // 10}")
+        for label in ("a", "b")
+        for n in range(20)
+    ]
+    with pytest.raises(BodyshopError, match="class 'b' has 2 independent groups"):
+        assign_folds(samples, 3, 7)
+
+
+def test_cross_validation_tests_every_picture_once(finished, tmp_path: Path) -> None:
+    _, workspace = finished
+    samples = load_samples(workspace)
+    result = cross_validate(tiny_recipe(), samples, tmp_path / "features", folds=3)
+    assert result.metrics["n"] == len(samples.items) == 80
+    assert result.probabilities.sum(axis=1) == pytest.approx(1.0)
+    assert np.bincount(result.folds).min() >= 26
+    rows = list(csv.DictReader(write_out_of_fold(result, tmp_path / "oof.csv").open()))
+    assert {row["sha256"] for row in rows} == {item.sha256 for item in samples.items}
+    assert result.right.mean() == result.metrics["accuracy"]

@@ -1,0 +1,192 @@
+"""From samples to a trained network, in memory: the part that a run and every fold share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bodyshop.imaging import Equalise
+from bodyshop.progress import SILENT, Progress
+from train.features import cut_features, load_pixels, worth_caching
+from train.fitting import History, Rows, as_distribution, fit, predict
+from train.jitter import distorter
+from train.metrics import summary
+from train.network import Network, build_network, find_cut, set_trainable, split_at
+from train.pixels import View
+from train.probe import fit_probe
+from train.recipe import Recipe
+from train.runtime import seed_everything
+from train.samples import Sample, Samples
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A trained network and how it came about.
+
+    Parameters
+    ----------
+    network : Network
+        With its final weights.
+    view : View
+        How pictures are brought to it.
+    histories : list of History
+        One per stage.
+    probe : dict or None
+        Test figures of the logistic regression on the untouched features.
+    """
+
+    network: Network
+    view: View
+    histories: list[History]
+    probe: dict[str, Any] | None
+
+    def probabilities(self, samples: tuple[Sample, ...]) -> NDArray[np.float32]:
+        """Return class probabilities, before any temperature, shape (n, classes)."""
+        pixels = load_pixels(samples, self.view)
+        return as_distribution(predict(self.network.model, pixels))
+
+
+def learn(
+    recipe: Recipe,
+    samples: Samples,
+    features: Path,
+    *,
+    equalise: Equalise | None = None,
+    weights: str | Path | None = None,
+    seed: int = 7,
+    state: Path | None = None,
+    with_probe: bool = True,
+    mark: Callable[[str], None] = lambda name: None,
+    progress: Progress = SILENT,
+) -> Learned:
+    """Train a recipe on samples.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        What to train.
+    samples : Samples
+        With train, validation and, for the probe, test pictures; camera views already added.
+    features : Path
+        The workspace's features folder, for the bottleneck cache.
+    equalise : Equalise, optional
+        Brings all pictures to one size and JPEG quality.
+    weights : str, Path or None
+        The backbone's weights instead of the recipe's.
+    seed : int
+        Of everything random.
+    state : Path, optional
+        Folder of the stages' states; training goes on from what is there.
+    with_probe : bool
+        Whether to fit the logistic regression, too.
+    mark : callable
+        Told the name of each phase when it ends.
+    progress : Progress
+        Told of features and epochs.
+    """
+    seed_everything(seed)
+    network = build_network(recipe, len(samples.classes), weights=weights)
+    view = View(network.side, equalise, recipe.data.colour == "grey")
+    mark("start")
+    task = _Task(recipe, samples, view, features, seed, state, progress)
+    probe = _probe(network, task) if with_probe else None
+    mark("probe")
+    histories = []
+    for index, stage in enumerate(recipe.stages):
+        histories.append(_train_stage(network, task, index))
+        mark(stage.name)
+    return Learned(network, view, histories, probe)
+
+
+@dataclass(frozen=True)
+class _Task:
+    recipe: Recipe
+    samples: Samples
+    view: View
+    features: Path
+    seed: int
+    state: Path | None
+    progress: Progress
+
+
+def _train_stage(network: Network, task: _Task, index: int) -> History:
+    stage, samples = task.recipe.stages[index], task.samples
+    view, progress = task.view, task.progress
+    set_trainable(network, stage)
+    model = network.model
+    cut = None if stage.jitter is not None else find_cut(model)
+    if cut is not None and not worth_caching(model, cut):
+        cut = None
+    training, validation = samples.of("train"), samples.of("validation")
+    if stage.jitter is not None:
+        # The distortion is drawn anew in every epoch; copies made beforehand would only repeat.
+        training = tuple(item for item in training if not item.view)
+    if cut is None:
+        x, x_validation = (
+            load_pixels(part, view, progress=progress) for part in (training, validation)
+        )
+    else:
+        both = cut_features(
+            model, cut, (*training, *validation), view, task.features, progress=progress
+        )
+        x, x_validation = both[: len(training)], both[len(training) :]
+        _, model = split_at(model, cut)
+    y, y_validation = (onehot(part, samples.classes) for part in (training, validation))
+    weight = _class_weights(y) if task.recipe.data.class_weights else np.ones(len(y), np.float32)
+    distort = distorter(stage.jitter, task.seed) if stage.jitter is not None else None
+    return fit(
+        model,
+        Rows(x, y, weight, distort),
+        Rows(x_validation, y_validation, np.ones(len(y_validation), np.float32)),
+        stage,
+        seed=task.seed,
+        state=task.state / f"{index}-{stage.name}.npz" if task.state is not None else None,
+        progress=progress,
+    )
+
+
+def _probe(network: Network, task: _Task) -> dict[str, Any] | None:
+    """Fit the logistic-regression floor on the backbone as it came; None without a backbone."""
+    if task.recipe.backbone is None or "pool" not in network.head:
+        return None
+    samples = task.samples
+    parts = [samples.of(split) for split in ("train", "validation", "test")]
+    everyone = [item for part in parts for item in part]
+    rows = cut_features(
+        network.model, "pool", everyone, task.view, task.features, progress=task.progress
+    )
+    channels = network.model.get_layer("pool").input.shape[-1]
+    if rows.shape[1] != channels:  # flattened maps: the probe takes their average
+        rows = rows.reshape(len(rows), -1, channels).mean(axis=1)
+    ends = np.cumsum([len(part) for part in parts])[:2]
+    x, x_validation, x_test = np.split(rows.astype(np.float32), ends)
+    y, y_validation, y_test = (
+        onehot(part, samples.classes).argmax(axis=1) for part in parts
+    )
+    probe = fit_probe(x, y, x_validation, y_validation, seed=task.seed)
+    figures = summary(y_test, probe.predict_proba(x_test), samples.classes)
+    keep = ("n", "accuracy", "ci95", "balanced_accuracy", "loss")
+    return {name: figures[name] for name in keep} | {"strength": probe.chosen}
+
+
+def onehot(samples: tuple[Sample, ...], classes: tuple[str, ...]) -> NDArray[np.float32]:
+    """Return the labels as rows with a single 1, float32, shape (n, classes)."""
+    place = {name: index for index, name in enumerate(classes)}
+    rows = np.array([place[item.label] for item in samples], np.int64)
+    return np.eye(len(classes), dtype=np.float32)[rows]
+
+
+def _class_weights(y: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Weigh every row by n / (classes * n of its class), as scikit-learn's "balanced" does."""
+    counts = y.sum(axis=0)
+    weights = y @ (len(y) / (y.shape[1] * counts))
+    return np.asarray(weights, np.float32)
+
+
