@@ -22,16 +22,16 @@ BODY, CABIN, WHEEL, WELL, SHELL, TRIM, RUBBER = 1, 2, 3, 4, 5, 6, 7
 # of the bonnet: (share of the half width, share of the height). The bend at 0.74 is the shoulder line.
 _SECTION = np.array(
     [
-        (0.0, 0.0), (0.6, 0.0), (0.84, 0.0), (0.915, 0.015), (0.95, 0.07), (0.958, 0.18), (0.962, 0.32),
-        (0.974, 0.5), (0.99, 0.63), (1.0, 0.715), (0.997, 0.75), (0.975, 0.81), (0.955, 0.88),
-        (0.925, 0.945), (0.87, 0.982), (0.76, 0.995), (0.5, 1.01), (0.2, 1.02), (0.0, 1.022),
+        (0.0, 0.0), (0.6, 0.0), (0.84, 0.0), (0.915, 0.012), (0.952, 0.05), (0.966, 0.12), (0.962, 0.22),
+        (0.957, 0.34), (0.964, 0.48), (0.981, 0.61), (0.998, 0.705), (1.0, 0.73), (0.987, 0.765), (0.968, 0.83),
+        (0.95, 0.89), (0.922, 0.945), (0.87, 0.982), (0.76, 0.995), (0.5, 1.01), (0.2, 1.02), (0.0, 1.022),
     ]
 )
 _BED = np.array(
     [
         (0.0, 0.0), (0.6, 0.0), (0.84, 0.0), (0.915, 0.015), (0.95, 0.07), (0.958, 0.18), (0.962, 0.32),
-        (0.974, 0.5), (0.985, 0.63), (0.99, 0.715), (0.985, 0.75), (0.975, 0.81), (0.97, 0.9),
-        (0.965, 0.985), (0.95, 1.0), (0.9, 1.0), (0.885, 0.985), (0.88, 0.5), (0.0, 0.48),
+        (0.964, 0.5), (0.98, 0.62), (0.995, 0.705), (0.997, 0.73), (0.985, 0.765), (0.972, 0.83), (0.966, 0.9),
+        (0.96, 0.985), (0.95, 1.0), (0.9, 1.0), (0.885, 0.985), (0.88, 0.5), (0.0, 0.48),
     ]
 )
 
@@ -100,7 +100,7 @@ def _half_section(points: F64, n: int) -> F64:
 
 def _body(spec: BodySpec) -> Mesh:
     """Loft the lower body along x; nose and tail are closed like superellipsoids."""
-    n_half = 36
+    n_half = 40
     section = _half_section(_SECTION, n_half)
     if spec.boxiness:
         section[:, 0] = section[:, 0] ** (1 - 0.12 * spec.boxiness)
@@ -132,13 +132,23 @@ def _body(spec: BodySpec) -> Mesh:
         for wheel_x in (spec.axle, -spec.axle):  # flared arches
             d = np.hypot(x - wheel_x, z - spec.wheel)
             y = y + spec.flare * np.exp(-(((d - spec.arch) / 0.13) ** 2)) * np.clip(shape[:, 0] * 4 - 3, 0, 1)
-        half = np.stack([np.full_like(y, x), y, z], 1)
+        half = np.stack([x + _bumper(spec, x, z, k), y, z], 1)
         other = half[::-1] * np.array([1, -1, 1])
         rows.append(np.vstack([half, other[1:]]))
     points = np.array(rows)
     v = np.concatenate([np.linspace(0, 1, n_half), np.linspace(1, 0, n_half)[1:]])
     uv = np.stack(np.broadcast_arrays(scale[:, None], v[None]), 2)
     return grid(points, uv, BODY, closed=True, flip=True)
+
+
+def _bumper(spec: BodySpec, x: float, z: F64, scale: float) -> F64:
+    """How far the bumpers stand out at heights `z`: towards the end of the car, where the rings shrink."""
+    end = 1 if x > 0 else -1
+    edge = spec.clearance + (0.26 if end > 0 else 0.3) * (1.25 if spec.boxiness else 1.0)
+    low = 1 / (1 + np.exp((z - edge) / 0.012))
+    lip = np.exp(-(((z - spec.clearance - 0.06) / 0.035) ** 2))
+    share = np.clip((1 - scale) / 0.12, 0, 1)
+    return end * share * (0.045 * low + 0.02 * lip)
 
 
 def _cabin(spec: BodySpec) -> Mesh:
@@ -162,13 +172,14 @@ def _cabin(spec: BodySpec) -> Mesh:
                 (wt - 0.2, h + 0.1 * crown), (0.5 * wt, h + 0.7 * crown), (0.0, h + crown),
             ]
         )
-        half = resample(smooth_curve(ring, 120), 24)
+        curve = smooth_curve(ring, 160)
+        corner = int(np.argmin(np.abs(curve[:, 1] - (h - edge)) + (np.arange(160) > 110)))
+        half = np.concatenate([resample(curve[: corner + 1], 9), resample(curve[corner:], 17)[1:]])
+        # v: 0 in the middle, 1 at the roof's edge, 2 at the foot of the side window
+        v = np.concatenate([np.linspace(2, 1, 9), np.abs(half[9:, 0]) / max(half[8, 0], 1e-3)])
         # bow windscreen and rear window in plan view
         bow = 0.16 * np.clip((u - 0.62) / 0.38, 0, 1) ** 1.5 - 0.1 * np.clip((0.3 - u) / 0.3, 0, 1) ** 1.5
         y, dz = half[:, 0], half[:, 1]
-        # 0 in the middle, 1 at the roof's edge, 2 at the foot of the side window
-        corner = max(wt, 1e-3)
-        v = np.where(dz < h - edge, 1 + (h - edge - dz) / (h - edge), np.clip(y / corner, 0, 1))
         line = np.stack([x - bow * (y / wb) ** 2, y, zb + dz], 1)
         other = line[::-1] * np.array([1, -1, 1])
         rows.append(np.vstack([line, other[1:]]))
@@ -183,7 +194,7 @@ def _wheel(spec: BodySpec, x: float, side: int) -> Mesh:
     rim = rim_radius(spec)
     profile = np.array(
         [
-            (r - 0.05, -0.21), (r - 0.012, -0.2), (r, -0.17), (r, -0.04), (r - 0.01, -0.016), (r - 0.03, -0.002),
+            (0.0, -0.19), (r - 0.07, -0.2), (r - 0.012, -0.2), (r, -0.17), (r, -0.04), (r - 0.01, -0.016), (r - 0.03, -0.002),
             (r - 0.055, 0.004), (rim + 0.012, -0.004), (rim + 0.004, -0.012), (rim - 0.008, -0.012),
             (rim - 0.022, -0.03), (rim * 0.8, -0.036), (rim * 0.5, -0.03), (rim * 0.25, -0.026),
             (rim * 0.2, -0.02), (0.0, -0.018),
@@ -204,7 +215,7 @@ def _well(spec: BodySpec, x: float, side: int) -> Mesh:
     w = float(half_width(spec, np.array([x]))[0])
     r = spec.arch + 0.004
     rows = []
-    for radius, y in ((r, w * 0.985), (r, w - 0.2), (r, w - 0.36), (0.0, w - 0.36)):
+    for radius, y in ((r, w + 0.85 * spec.flare), (r, w - 0.2), (r, w - 0.36), (0.0, w - 0.36)):
         px, pz = x + radius * np.cos(angle), spec.wheel + radius * np.sin(angle)
         rows.append(np.stack([px, np.full_like(px, side * y), np.maximum(pz, spec.clearance)], 1))
     points = np.array(rows)

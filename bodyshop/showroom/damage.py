@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
+from bodyshop.showroom.bodies import BodySpec
 from bodyshop.showroom.materials import Material
 from bodyshop.showroom.shade import Finish
 from bodyshop.showroom.surface import Surface, length
@@ -64,14 +65,19 @@ class Decal:
 
 _LACQUERED = np.zeros(len(Material), bool)
 _LACQUERED[[Material.PAINT, Material.EMBOSS, Material.GAP, Material.BLACK, Material.MATTE, Material.CHROME, Material.SILVER]] = True
-_BREAKABLE = _LACQUERED.copy()
+_BREAKABLE = np.zeros(len(Material), bool)
 _BREAKABLE[[Material.GLASS, Material.LAMP, Material.RED, Material.REVERSE, Material.GLOW, Material.DRL, Material.PLATE,
             Material.MESH, Material.AMBER, Material.PROJECTOR]] = True
 
 
-def can_bear(name: str, surface: Surface) -> npt.NDArray[np.bool_]:
-    """Tell which fragments may show this class of damage, (n,)."""
-    return (_BREAKABLE if name == "crack" else _LACQUERED)[surface.material]
+def can_bear(name: str, surface: Surface, spec: BodySpec) -> npt.NDArray[np.bool_]:
+    """Tell which fragments may show this class of damage, (n,): sheet metal bends and scratches, but does not crack."""
+    if name != "crack":
+        return _LACQUERED[surface.material]
+    x, _, z = surface.position
+    bumper = (x > spec.axle + spec.arch + 0.03) | (x < -spec.axle - spec.arch - 0.03)
+    bumper &= z < spec.clearance + 0.5
+    return _BREAKABLE[surface.material] | (bumper & _LACQUERED[surface.material])
 
 
 def draw_tile(name: str, rng: Rng, *, on_glass: bool = False) -> Tile:
@@ -85,7 +91,7 @@ def draw_tile(name: str, rng: Rng, *, on_glass: bool = False) -> Tile:
     raise ValueError(f"unknown damage class {name!r}; one of {', '.join(DAMAGE_CLASSES)}")
 
 
-def touched(surface: Surface, decal: Decal) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def touched(surface: Surface, decal: Decal, spec: BodySpec) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Return the fragments that the decal covers and the flat texel each of them sees."""
     offset = surface.position - decal.centre[:, None]
     normal = np.cross(decal.along, decal.across)
@@ -96,7 +102,7 @@ def touched(surface: Surface, decal: Decal) -> tuple[npt.NDArray[np.int64], npt.
         & (np.abs(b) < half * decal.tile.aspect)
         & (np.abs(depth) < 0.25 + 0.3 * half)
         & (normal @ surface.normal > 0.15)
-        & can_bear(decal.name, surface)
+        & can_bear(decal.name, surface, spec)
     )
     at = np.flatnonzero(near)
     column = np.clip((a[at] / half * 0.5 + 0.5) * _SIDE, 0, _SIDE - 1).astype(np.int64)
@@ -106,7 +112,9 @@ def touched(surface: Surface, decal: Decal) -> tuple[npt.NDArray[np.int64], npt.
     return at[hit], texel[hit]
 
 
-def apply_damage(surface: Surface, finish: Finish, decals: Sequence[Decal]) -> tuple[dict[str, npt.NDArray[np.int64]], F32]:
+def apply_damage(
+    surface: Surface, finish: Finish, decals: Sequence[Decal], spec: BodySpec
+) -> tuple[dict[str, npt.NDArray[np.int64]], F32]:
     """Change normals and finish in place.
 
     Returns
@@ -119,7 +127,7 @@ def apply_damage(surface: Surface, finish: Finish, decals: Sequence[Decal]) -> t
     found: dict[str, list[npt.NDArray[np.int64]]] = {}
     frosted = np.zeros(len(surface.pixel), np.float32)
     for decal in decals:
-        at, texel = touched(surface, decal)
+        at, texel = touched(surface, decal, spec)
         if not len(at):
             continue
         tile = decal.tile
@@ -199,30 +207,32 @@ def _scratch(rng: Rng) -> Tile:
 
 def _dent(rng: Rng) -> Tile:
     """A bowl with a sharp crease or two; lacquer flakes off along the crease."""
-    edge = _lumpy_disc(rng, rng.uniform(0.62, 0.8), rng.uniform(0.62, 0.8))
-    cover = np.asarray(edge) > 0
-    inside = _array(edge.filter(ImageFilter.GaussianBlur(_SIDE * 0.05))) * cover
-    deep = _array(_lumpy_disc(rng, 0.42, 0.4, 0.35).filter(ImageFilter.GaussianBlur(_SIDE * rng.uniform(0.05, 0.09))))
+    outline = _lumpy_disc(rng, rng.uniform(0.62, 0.8), rng.uniform(0.6, 0.78))
+    inside = _array(outline.filter(ImageFilter.GaussianBlur(_SIDE * 0.045)))
+    inside = np.clip(inside * 2 - 0.9, 0, 1) ** 1.3
+    deep = _array(_lumpy_disc(rng, 0.4, 0.36, 0.35).filter(ImageFilter.GaussianBlur(_SIDE * rng.uniform(0.06, 0.1))))
     t = np.linspace(-1, 1, _SIDE, dtype=np.float32)
     x, y = np.meshgrid(t, t)
-    height = -0.1 * inside - rng.uniform(0.1, 0.18) * deep
+    height = -0.07 * inside - rng.uniform(0.1, 0.17) * deep * inside
     crease = np.zeros_like(height)
     for _ in range(rng.integers(1, 4)):
-        turn, off = rng.uniform(0, np.pi), rng.uniform(-0.22, 0.22)
-        d = np.cos(turn) * x + np.sin(turn) * y - off + 0.12 * np.sin(3 * (np.cos(turn) * y - np.sin(turn) * x) + rng.uniform(0, 6))
-        reach = np.exp(-((np.cos(turn) * y - np.sin(turn) * x) ** 2) / 0.22)
-        height -= rng.uniform(0.05, 0.1) * np.exp(-np.abs(d) / 0.09) * reach * inside
-        crease = np.maximum(crease, np.exp(-((d / 0.02) ** 2)) * reach * inside)
-    slope = _bump(height, rng.uniform(0.9, 1.4))
+        turn, off = rng.uniform(0, np.pi), rng.uniform(-0.2, 0.2)
+        u, v = np.cos(turn) * x + np.sin(turn) * y, np.cos(turn) * y - np.sin(turn) * x
+        d = u - off + 0.1 * np.sin(3 * v + rng.uniform(0, 6))
+        reach = np.exp(-(v**2) / 0.2)
+        height -= rng.uniform(0.05, 0.1) * np.exp(-np.abs(d) / 0.08) * reach * inside
+        crease = np.maximum(crease, np.exp(-((d / 0.022) ** 2)) * reach * inside)
+    slope = _bump(height, rng.uniform(0.85, 1.3))
     steep = np.hypot(slope[..., 0], slope[..., 1])
-    slope *= np.minimum(1, 1.1 / np.maximum(steep, 1e-6))[..., None]
+    slope *= np.minimum(1, 0.85 / np.maximum(steep, 1e-6))[..., None]
+    cover = (inside > 0.02) & ((steep > 0.035) | (deep * inside > 0.15))
     flake = rng.random((_SIDE // 4, _SIDE // 4)).astype(np.float32)
     flake = np.asarray(Image.fromarray(flake).resize((_SIDE, _SIDE), Image.Resampling.BICUBIC))
-    bare = (crease > 0.4 + 0.6 * flake) * (rng.random() < 0.7)
-    shade = np.clip(-height * 1.6, 0, 0.5) * cover
-    blend = np.where(bare, 0.85, 0.06 + shade)
-    albedo = np.where(bare[..., None], np.float32(rng.uniform(0.35, 0.7)), np.float32(0.0))
-    albedo = np.broadcast_to(albedo, (_SIDE, _SIDE, 3)).astype(np.float32)
+    bare = (crease > 0.35 + 0.6 * flake) & bool(rng.random() < 0.7)
+    hollow = np.clip(-height - 0.05, 0, 0.4) * rng.uniform(1.2, 2.0)  # light does not reach the bottom so well
+    blend = np.where(bare, 0.85, np.clip(hollow, 0.0, 0.45))
+    tone = rng.uniform(0.35, 0.7)
+    albedo = np.repeat(np.where(bare, tone, 0.0)[..., None], 3, 2).astype(np.float32)
     shine = np.where(bare, 0.2, 1.0).astype(np.float32)
     return Tile(cover, slope.astype(np.float32), albedo, blend.astype(np.float32), shine, float(rng.uniform(0.7, 1.0)))
 
@@ -279,12 +289,12 @@ def _plastic_crack(rng: Rng) -> Tile:
     wide = Image.new("L", (_SIDE, _SIDE), 0)
     draw = (ImageDraw.Draw(line), ImageDraw.Draw(wide))
     x, y = _SIDE * rng.uniform(0.35, 0.65), _SIDE * rng.uniform(0.35, 0.65)
-    for turn in rng.uniform(0, 2 * np.pi) + np.arange(rng.integers(3, 6)) * rng.uniform(1.1, 1.9):
-        _fork(rng, draw, (x, y), float(turn), _SIDE * rng.uniform(0.28, 0.46), rng.uniform(6, 13))
-    if rng.random() < 0.75:
-        n = int(rng.integers(5, 9))
+    for turn in rng.uniform(0, 2 * np.pi) + np.arange(rng.integers(2, 5)) * rng.uniform(1.3, 2.2):
+        _fork(rng, draw, (x, y), float(turn), _SIDE * rng.uniform(0.26, 0.46), rng.uniform(3.5, 8))
+    if rng.random() < 0.8:
+        n = int(rng.integers(6, 11))
         a = np.sort(rng.uniform(0, 2 * np.pi, n))
-        r = _SIDE * rng.uniform(0.06, 0.19, n)
+        r = _SIDE * rng.uniform(0.1, 0.24, n) * (1 + 0.5 * np.cos(a - rng.uniform(0, 6.28)))
         chunk = [(float(x + q * np.cos(b)), float(y + q * np.sin(b))) for q, b in zip(r, a, strict=True)]
         draw[0].polygon(chunk, fill=255)
         hull = Image.new("L", (_SIDE, _SIDE), 0)

@@ -65,8 +65,8 @@ def build_environment(
     )
 
 
-def look_up(octahedral: F32, direction: F32) -> F32:
-    """Return the map's value in each direction (3, n): nearest texel, (3, n)."""
+def look_up(octahedral: F32, direction: F32, *, smooth: bool = False) -> F32:
+    """Return the map's value in each direction (3, n): nearest texel or, `smooth`, bilinear; (3, n)."""
     side = int(round(octahedral.shape[1] ** 0.5))
     x, y, z = direction
     scale = np.abs(x) + np.abs(y) + np.abs(z)
@@ -77,10 +77,25 @@ def look_up(octahedral: F32, direction: F32) -> F32:
         ub, vb = u[below], v[below]
         u[below] = np.copysign(1 - np.abs(vb), ub)
         v[below] = np.copysign(1 - np.abs(ub), vb)
-    half, last = np.float32(side / 2), np.float32(side - 0.01)
-    column = np.minimum(u * half + half, last).astype(np.int32)
-    row = np.minimum(v * half + half, last).astype(np.int32)
-    return octahedral[:, row * side + column]
+    half = np.float32(side / 2)
+    if not smooth:
+        last = np.float32(side - 0.01)
+        column = np.minimum(u * half + half, last).astype(np.int32)
+        row = np.minimum(v * half + half, last).astype(np.int32)
+        return octahedral[:, row * side + column]
+    last = np.float32(side - 1.01)
+    u, v = np.clip(u * half + (half - np.float32(0.5)), 0, last), np.clip(v * half + (half - np.float32(0.5)), 0, last)
+    column, row = u.astype(np.int32), v.astype(np.int32)
+    u -= column
+    v -= row
+    at = row * side + column
+    out = np.empty_like(direction)
+    for k, plane in enumerate(octahedral):
+        top, low = plane[at], plane[at + side]
+        top += (plane[at + 1] - top) * u
+        low += (plane[at + side + 1] - low) * u
+        out[k] = top + (low - top) * v
+    return out
 
 
 @lru_cache(maxsize=4)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 from scipy.spatial import ConvexHull
 
-from bodyshop.showroom.bodies import BODIES
+from bodyshop.showroom.bodies import BODIES, BodySpec
 from bodyshop.showroom.camera import Camera, frame_all, look_at, orbit
 from bodyshop.showroom.car import CABIN, car_mesh, deck_height, half_width
 from bodyshop.showroom.damage import Decal, apply_damage, can_bear, draw_tile, touched
@@ -101,10 +101,11 @@ def render(shot: Shot) -> Photo:
     fine = camera.scaled(SUPERSAMPLING)
     surface = visible_surface(shot.body, fine)
     plates = number_plates(look)
-    decals = choose_decals(surface, fine, shot.damage, harm)
+    spec = BODIES[shot.body]
+    decals = choose_decals(surface, fine, shot.damage, spec, harm)
     harmed = np.zeros(len(surface.pixel), bool)
     for decal in decals:
-        harmed[touched(surface, decal)[0]] = True
+        harmed[touched(surface, decal, spec)[0]] = True
     target = _coarse(surface.pixel, camera)
     cover = np.bincount(target, minlength=camera.width * camera.height)
     chosen, weight = thin_out(surface, fine, SUPERSAMPLING, harmed)
@@ -114,7 +115,7 @@ def render(shot: Shot) -> Photo:
     gain = np.float32(2**shot.exposure)
     for chunk, some in surface.chunks():
         finish = finish_of(some, shot.paint, plates, shot.body)
-        hit, frosted = apply_damage(some, finish, decals)
+        hit, frosted = apply_damage(some, finish, decals, spec)
         colour[:, chunk] = tone_map(shade(some, finish, scene, shot.body, frosted) * gain) * weight[chunk]
         for name, at in hit.items():
             mask = masks.setdefault(name, np.zeros((camera.height, camera.width), bool))
@@ -181,42 +182,51 @@ def number_plates(rng: Rng) -> tuple[F32, F32]:
     return plate, plate
 
 
-def choose_decals(surface: Surface, camera: Camera, classes: tuple[str, ...], rng: Rng) -> list[Decal]:
+def choose_decals(
+    surface: Surface, camera: Camera, classes: tuple[str, ...], spec: BodySpec, rng: Rng
+) -> list[Decal]:
     """Lay one decal per class on a spot that the camera sees well.
 
-    A spot is tried again, up to 16 times, until the damage covers at least 0.6 % of the picture;
-    the best one is taken.
+    A spot is tried again, up to 16 times, until the damage covers at least `MIN_AREA` of the picture; the best one
+    is taken. Where nothing in view can crack, the crack becomes a dent.
     """
+    if not classes:
+        return []
     chosen: list[Decal] = []
+    taken = np.zeros(len(surface.pixel), bool)
     facing = dot(surface.normal, surface.view)
-    column = surface.pixel % camera.width / camera.width
-    row = surface.pixel // camera.width / camera.height
-    central = (np.abs(column - 0.5) < 0.38) & (np.abs(row - 0.5) < 0.38) & (facing > 0.42)
-    central &= surface.position[2] > 0.3
+    row, column = np.divmod(surface.pixel, camera.width)
+    central = (np.abs(column / camera.width - 0.5) < 0.38) & (np.abs(row / camera.height - 0.5) < 0.38)
+    central &= (facing > 0.42) & (surface.position[2] > 0.3)
     pixels = camera.width * camera.height
-    for name in classes:
-        spots = np.flatnonzero(central & can_bear(name, surface))
-        if not len(spots):
+    for wanted in classes:
+        name = wanted
+        spots = np.flatnonzero(central & can_bear(name, surface, spec))
+        if len(spots) < MIN_AREA * pixels:
+            name = "dent"
+            spots = np.flatnonzero(central & can_bear(name, surface, spec))
+        if not len(spots) or name in [d.name for d in chosen]:
             continue
-        best, best_area = None, -1
+        best, best_at = None, np.zeros(0, np.int64)
         want = float(np.exp(rng.uniform(np.log(0.016), np.log(0.07))))
         for _ in range(16):
             spot = int(spots[rng.integers(len(spots))])
-            on_glass = surface.material[spot] == Material.GLASS
-            if on_glass and rng.random() < 0.5:
-                continue
-            decal = _lay(surface, camera, name, spot, want, rng, bool(on_glass))
-            at, _texel = touched(surface, decal)
-            area = len(at)
-            for other in chosen:  # keep the classes apart
-                area -= 2 * np.isin(at, touched(surface, other)[0]).sum()
-            if area > best_area:
-                best, best_area = decal, area
-            if area > 0.006 * pixels:
+            decal = _lay(surface, camera, name, spot, want, rng, bool(surface.material[spot] == Material.GLASS))
+            at, _texel = touched(surface, decal, spec)
+            area = len(at) - 2 * int(taken[at].sum())  # keep the classes apart
+            if area > len(best_at):
+                best, best_at = decal, at
+            if area > MIN_AREA * pixels:
                 break
+            want = min(want * 1.12, 0.1)
         if best is not None:
             chosen.append(best)
+            taken[best_at] = True
     return chosen
+
+
+MIN_AREA = 0.0075
+"""Smallest share of the picture that a damage should cover."""
 
 
 def _lay(
@@ -297,7 +307,9 @@ def _shadow(scene: Scene, kind: str, xy: F32, cast: F32 | None) -> F32:
     qx = np.maximum(np.abs(x - np.float32(middle)) - np.float32((spec.nose - spec.tail) / 2 - 0.3), 0)
     qy = np.maximum(np.abs(y) - np.float32(spec.half_width - 0.22), 0)
     outside = np.sqrt(qx * qx + qy * qy) - np.float32(0.1)
-    dark = np.float32(scene.contact) * np.where(outside < 0, np.float32(1), 0.9 * np.exp(-outside / np.float32(0.24)))
+    tight = 1 / (1 + np.exp(np.minimum((outside - np.float32(0.08)) / np.float32(0.085), 30)))
+    wide = np.exp(-np.maximum(outside, 0) / np.float32(0.55))
+    dark = np.float32(scene.contact) * (np.float32(0.72) * tight + np.float32(0.28) * wide)
     # the four tyres: symmetric in both axes but for the car's middle
     dx, dy = (np.abs(x) - np.float32(spec.axle)) / np.float32(0.24), (np.abs(y) - np.float32(spec.half_width - 0.12)) / np.float32(0.16)
     d = dx * dx + dy * dy

@@ -109,18 +109,12 @@ def _outdoors(kind: str, rng: Rng) -> Scene:
         elif not overcast:
             disc = np.clip((x * sun3[0] + y * sun3[1] + z * sun3[2] - np.float32(0.992)) * 200, 0, 1)
             sky += disc * np.float32(14)
-        w, h = _PANORAMA
-        column = (azimuth_of * np.float32(w / (2 * np.pi))).astype(np.int32) % w
-        row = np.maximum((1 - slope / np.float32(_SLOPE)) * h, 0).astype(np.int32)
-        np.minimum(row, h - 1, out=row)
-        index = row * w + column
-        alpha = panorama[3, index] * np.float32(1 / 255)
-        if not indoor:
-            alpha *= slope < _SLOPE
-        solid = np.flatnonzero(alpha > 0.02)
-        alpha = alpha[solid]
-        seen = from_srgb(panorama[:3, index[solid]]) / (alpha * alpha)  # undo the blend with black, roughly in linear light
-        sky[:, solid] += (np.minimum(seen, 1) - sky[:, solid]) * alpha
+        solid = np.flatnonzero(slope < _SLOPE) if not indoor else np.arange(len(slope))
+        seen = _sample(panorama, azimuth_of[solid], slope[solid])
+        alpha = seen[3]
+        # the panorama is drawn over black: undo that blend, roughly in linear light
+        seen = np.minimum(seen[:3] / np.maximum(alpha * alpha, np.float32(0.02)), 1)
+        sky[:, solid] += (seen - sky[:, solid]) * alpha
         out[:, high] = sky
         return out
 
@@ -143,6 +137,7 @@ def _studio(kind: str, rng: Rng) -> Scene:
     wall = from_srgb(np.clip((rng.uniform(34, 70) if dark else rng.uniform(190, 235)) * tint, 0, 255))
     floor = wall * (rng.uniform(0.75, 1.05) if dark else rng.uniform(0.8, 0.98))
     lamp = 3.4 if dark else 2.6
+    ceiling = 0.3 if dark else 0.62
     turn = rng.uniform(0, 2 * np.pi)
     spread = rng.uniform(0.32, 0.55)
     glow = rng.uniform(0.5, 1.1)
@@ -151,7 +146,8 @@ def _studio(kind: str, rng: Rng) -> Scene:
 
     def radiance(d: F32) -> F32:
         x, y, z = d
-        colour = wall3 * (np.float32(1.05) - np.float32(0.45) * np.clip(z, 0, 1))
+        high = np.clip((z - np.float32(0.22)) * 4, 0, 1)  # the ceiling is dark beside the soft boxes
+        colour = wall3 * (1 - np.float32(ceiling) * high)
         above = np.maximum(z, np.float32(0.02))
         px, py = np.abs(x / above), np.abs(y / above)
         edge = np.clip((np.float32(spread) - py) * 8, 0, 1) * np.clip((np.float32(2.6) - px) * 3, 0, 1)
@@ -245,7 +241,9 @@ def _ground(kind: str, rng: Rng) -> tuple[F32, Callable[[F32, F32], F32]]:
             if kind == "street":
                 dashes = (np.mod(x, np.float32(6)) < 3).astype(np.float32)
                 paint(band(np.abs(y - np.float32(road * 0.62)), -1, 0.06) * dashes * worn, line3)
-                paint(band(-side, -1e3, -road), kerb3 * np.float32(0.75))
+                slab = np.minimum(np.mod(x, np.float32(0.6)), np.mod(y, np.float32(0.6)))
+                tone = 1 + np.float32(0.08) * fine + np.float32(0.12) * rough - np.float32(0.35) * band(slab, -1, 0.014)
+                paint(band(-side, -1e3, -road), kerb3 * np.float32(0.75) * tone)
                 paint(band(side, road, road + 0.16), kerb3)
             else:
                 paint(band(-side, -1e3, -road), grass3 * (1 + np.float32(0.35) * fine + np.float32(0.15) * rough))
@@ -299,6 +297,29 @@ def _panorama(kind: str, rng: Rng) -> npt.NDArray[np.uint8]:
     colour = np.asarray(image.filter(ImageFilter.BoxBlur(1.4)))
     alpha = np.asarray(cover.filter(ImageFilter.BoxBlur(1.4)))
     return np.ascontiguousarray(np.concatenate([colour, alpha[..., None]], 2).reshape(-1, 4).T)
+
+
+def _sample(panorama: npt.NDArray[np.uint8], azimuth: F32, slope: F32) -> F32:
+    """Bilinear look-up: linear RGB and coverage 0..1, (4, n)."""
+    w, h = _PANORAMA
+    x = np.mod(azimuth * np.float32(w / (2 * np.pi)), np.float32(w))
+    y = np.clip((1 - slope / np.float32(_SLOPE)) * h - np.float32(0.5), 0, h - np.float32(1.01))
+    i, j = x.astype(np.int32), y.astype(np.int32)
+    fx, fy = x - i, y - j
+    i %= w
+    right = np.where(i == w - 1, 0, i + 1)
+    out = np.empty((4, len(x)), np.float32)
+    linear = from_srgb(np.arange(256, dtype=np.uint8))
+    plain = np.arange(256, dtype=np.float32) / 255
+    a, b = j * w + i, j * w + right
+    for k in range(4):
+        table = linear if k < 3 else plain
+        row = panorama[k]
+        top, low = table[row[a]], table[row[a + w]]
+        top += (table[row[b]] - top) * fx
+        low += (table[row[b + w]] - low) * fx
+        out[k] = top + (low - top) * fy
+    return out
 
 
 def _buildings(kind: str, rng: Rng, box: Callable[..., None]) -> None:

@@ -14,7 +14,7 @@ from bodyshop.showroom.light import from_srgb, look_up
 from bodyshop.showroom.materials import Material
 from bodyshop.showroom.scenes import Scene
 from bodyshop.showroom.skin import PER_METRE, skin
-from bodyshop.showroom.surface import Surface, dot
+from bodyshop.showroom.surface import Surface, dot, unrolled
 
 F32 = npt.NDArray[np.float32]
 
@@ -82,11 +82,11 @@ def shade(surface: Surface, finish: Finish, scene: Scene, kind: str, frosted: F3
     light = look_up(env.irradiance, n)
     light *= occlusion
     light += sun * env.sun_colour[:, None]
-    # Schlick's approximation of Fresnel's law for lacquer and glass (n = 1.5)
+    # Schlick's approximation of Fresnel's law; 0.065 is a little more than lacquer's 0.045, as cameras like it
     away = 1 - facing
     square = away * away
-    fresnel = np.float32(0.045) + np.float32(0.955) * (square * square * away)
-    mirror = look_up(env.sharp, reflected)
+    fresnel = np.float32(0.065) + np.float32(0.935) * (square * square * away)
+    mirror = look_up(env.sharp, reflected, smooth=True)
     metal = finish.metal
     colour = finish.albedo * light
     colour *= 1 - np.float32(0.78) * metal
@@ -171,7 +171,7 @@ def _plates(surface: Surface, albedo: F32, plates: tuple[F32, F32], spec: BodySp
     for picture, centre, front in zip(plates, skin(spec.kind).plates, (True, False), strict=True):
         here = np.flatnonzero((x > 0) == front)
         behind = spec.nose - x[here] if front else x[here] - spec.tail
-        s = np.sign(y[here]) * (np.abs(y[here]) + behind) - centre[0]
+        s = unrolled(y[here], behind) - centre[0]
         across = s if front else -s  # text reads left to right as seen from outside
         h, w = picture.shape[:2]
         column = np.clip((across / 0.52 + 0.5) * w, 0, w - 1).astype(np.int32)

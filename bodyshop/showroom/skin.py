@@ -1,7 +1,7 @@
 """Draw where each material lies on a car: windows, lamps, grilles, seams, seen flat from the side, front and rear.
 
 A skin is three maps. The side map is addressed by (x, z). The front and rear maps are addressed by (s, z), where
-s = signed (|y| + distance behind the nose or tail), so that lamps run around the corners without a break.
+s = y on the face itself and goes on around the corner, so that lamps run around the corners without a break.
 """
 
 from __future__ import annotations
@@ -217,7 +217,7 @@ def _front_norden(c: _Canvas, spec: BodySpec, top: float, low: float) -> Point:
         c.disc(a, (z0 + z1) / 2, 0.036, M.PROJECTOR, both=True)
     c.box(0.53, 0.98, (z0 + z1) / 2 - 0.01, (z0 + z1) / 2 + 0.01, M.DRL, both=True)
     c.polygon([(0.98, z0 + 0.01), (1.0, z1 + 0.005), (1.04, z1 + 0.01), (1.02, z0 + 0.015)], M.DRL, both=True)
-    g0, g1, w = z0 - 0.13, z1 + 0.012, 0.44
+    g0, g1, w = z0 - (0.1 if spec.kind == "sedan" else 0.16), z1 + 0.012, 0.44
     outline = [(-w, g1 - 0.04), (-w + 0.06, g1), (w - 0.06, g1), (w, g1 - 0.04), (w - 0.05, g0), (-w + 0.05, g0)]
     _framed(c, outline, 0.03, M.CHROME, M.MESH)
     for a in np.arange(-w + 0.065, w - 0.04, 0.052):
@@ -225,12 +225,12 @@ def _front_norden(c: _Canvas, spec: BodySpec, top: float, low: float) -> Point:
     c.stroke([(-w + 0.06, g0 + 0.04), (w - 0.06, g1 - 0.04)], M.CHROME, 0.022)
     c.disc(0, (g0 + g1) / 2, 0.062, M.CHROME)
     c.disc(0, (g0 + g1) / 2, 0.044, M.BLACK)
-    i0, i1 = low + 0.03, g0 - 0.15
+    i0, i1 = low + 0.02, g0 - 0.115
     c.polygon([(-0.8, i1), (0.8, i1), (0.66, i0), (-0.66, i0)], M.MESH)
     c.stroke([(-0.75, (i0 + i1) / 2), (0.75, (i0 + i1) / 2)], M.BLACK, 0.02)
     c.polygon([(0.86, i1 + 0.05), (1.1, i1 + 0.07), (1.04, i0 + 0.03), (0.8, i0 + 0.02)], M.BLACK, both=True)
     c.box(0.88, 1.02, i0 + 0.06, i0 + 0.085, M.DRL, both=True, r=0.01)
-    return 0.0, g0 - 0.075
+    return 0.0, g0 - 0.05
 
 
 def _front_corvo(c: _Canvas, spec: BodySpec, top: float, low: float) -> Point:

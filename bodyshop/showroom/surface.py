@@ -234,12 +234,12 @@ def _name_body(s: Surface, spec: BodySpec, side: Map, front: Map, rear: Map) -> 
     material = np.zeros(len(body), np.uint8)
     seam = np.zeros(len(body), np.float32)
     for chosen, flat_map, coordinate in (
-        (is_front, front, np.sign(y) * (np.abs(y) + to_nose)),
-        (is_rear, rear, np.sign(y) * (np.abs(y) + to_tail)),
+        (is_front, front, unrolled(y, to_nose)),
+        (is_rear, rear, unrolled(y, to_tail)),
         (~is_front & ~is_rear & ~flat, side, x),
     ):
         at = np.flatnonzero(chosen)
-        index = flat_map.index(coordinate[at].astype(np.float32), z[at])
+        index = flat_map.index(coordinate[at], z[at])
         material[at] = flat_map.material.ravel()[index]
         seam[at] = flat_map.seam.ravel()[index] * np.float32(1 / 255)
     # bonnet and boot lid
@@ -256,6 +256,11 @@ def _name_body(s: Surface, spec: BodySpec, side: Map, front: Map, rear: Map) -> 
         material[inside & flat & (z > deck - 0.02) & (np.abs(y) > 0.87 * w)] = Material.MATTE
     s.material[body] = material
     s.seam[body] = seam.astype(np.float32)
+
+
+def unrolled(y: F32, behind: F32) -> F32:
+    """Coordinate s of the front and rear maps: y on the face itself, then on around the corner."""
+    return y + np.copysign(np.maximum(behind - np.float32(0.06), 0), y)
 
 
 def _name_cabin(s: Surface, spec: BodySpec, side: Map) -> None:
