@@ -44,11 +44,7 @@ STATUS = {
     "403": (403, "never"), "404": (404, "never"), "410": (410, "never"), "451": (451, "never"),
 }  # fmt: skip
 
-ANSWERS: tuple[Hostile, ...] = (
-    *(Hostile(n, f"status {s}", f) for n, (s, f) in STATUS.items()),  # type: ignore[arg-type]
-    Hostile("429-date", "status 429, Retry-After as an HTTP date", "retry"),
-    Hostile("429-once", "status 429 with Retry-After the first time, then a picture", "accept"),
-    Hostile("503-twice", "status 503 two times, then a picture", "accept"),
+_CONTENT: tuple[Hostile, ...] = (
     Hostile("slow", "one byte a second", "retry"),
     Hostile("stall", "no answer for two minutes", "retry"),
     Hostile("truncated", "half of the bytes that Content-Length promises", "retry"),
@@ -72,6 +68,14 @@ ANSWERS: tuple[Hostile, ...] = (
     Hostile("redirect-good", "two redirects, then a picture", "accept"),
     Hostile("redirect-hop", "a redirect to the CDN, which redirects to a private host", "refuse"),
 )  # fmt: skip
+
+
+_REFUSALS: tuple[Hostile, ...] = (
+    *(Hostile(n, f"status {s}", f) for n, (s, f) in STATUS.items()),  # type: ignore[arg-type]
+    Hostile("429-date", "status 429, Retry-After as an HTTP date", "retry"),
+    Hostile("429-once", "status 429 with Retry-After the first time, then a picture", "accept"),
+    Hostile("503-twice", "status 503 two times, then a picture", "accept"),
+)
 
 
 def redirects(hosts: Hosts) -> dict[str, str]:
@@ -100,10 +104,12 @@ def redirects(hosts: Hosts) -> dict[str, str]:
 
 def all_answers(hosts: Hosts) -> tuple[Hostile, ...]:
     """Return every bad answer of the corner."""
-    return ANSWERS + tuple(
+    sent_away = (
         Hostile(name, f"a redirect to {target}", "refuse")
         for name, target in redirects(hosts).items()
     )
+    # Refusals last: after a few of them a polite visitor leaves the host alone.
+    return (*_CONTENT, *sent_away, *_REFUSALS)
 
 
 # Pages of the corner: name -> what a visitor gets.
