@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,7 +52,7 @@ def import_truth_masks(
                     atomic.write_bytes(target, (showroom / file).read_bytes())
                 rows.append(
                     {
-                        "key": f"{ANNOTATOR}:{picture.sha256}:{label}"[:64],
+                        "key": _key(picture.sha256, label),
                         "sha256": picture.sha256,
                         "project": "showroom",
                         "annotator": ANNOTATOR,
@@ -65,3 +66,8 @@ def import_truth_masks(
             tick()
     workspace.catalog.upsert(schema.annotations, rows)
     return len(rows)
+
+
+def _key(sha256: str, label: str) -> str:
+    """Return a key that fits its column and still holds the class."""
+    return hashlib.sha256(f"{ANNOTATOR}:{sha256}:{label}".encode()).hexdigest()

@@ -108,9 +108,7 @@ def _voices(rows: Sequence[Row[Any]]) -> tuple[list[_Voice], list[_Voice], list[
     newest: dict[tuple[bool, bool, str], tuple[tuple[str, int], list[Row[Any]]]] = {}
     superseded: list[str] = []
     for (_, instance, remote_id, annotator), mine in opinions.items():
-        head = next((row for row in mine if row.kind == "choices"), None)
-        if head is None:
-            continue
+        head = _head(mine)
         review = "decision" in _Voice(head).chosen
         place = (review, bool(instance), annotator)
         age = (head.updated_at, remote_id or 0)
@@ -127,10 +125,14 @@ def _voices(rows: Sequence[Row[Any]]) -> tuple[list[_Voice], list[_Voice], list[
         if not review and served and not instance:
             superseded += [row.key for row in mine]
             continue
-        head = next(row for row in mine if row.kind == "choices")
-        voice = _Voice(head, {row.label: row for row in mine if row.kind == "mask"})
+        voice = _Voice(_head(mine), {row.label: row for row in mine if row.kind == "mask"})
         (reviews if review else drawn).append(voice)
     return drawn, reviews, superseded
+
+
+def _head(rows: Sequence[Row[Any]]) -> Row[Any]:
+    """Return an annotation's row of choices; masks from elsewhere may come without one."""
+    return next((row for row in rows if row.kind == "choices"), rows[0])
 
 
 def _masks(

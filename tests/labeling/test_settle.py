@@ -120,6 +120,19 @@ def test_drawn_masks_count_before_imported_ones(workspace, add, say):
     assert np.array_equal(drawn(workspace, sha)["dent"], box(0, 10))
 
 
+def test_masks_written_without_choices_give_way_to_drawn_ones(workspace, add, say):
+    sha = add()
+    plain = {
+        "key": "demo", "sha256": sha, "project": "showroom", "annotator": "showroom",
+        "kind": "mask", "label": "dent", "file": "masks/x.png", "state": "current",
+        "updated_at": "2026-05-01T00:00:00+00:00",
+    }  # fmt: skip
+    workspace.catalog.upsert(schema.annotations, [plain])
+    say(sha, "ana", masks={"dent": box(0, 10)})
+    assert np.array_equal(drawn(workspace, sha)["dent"], box(0, 10))
+    assert ("showroom", "dent", "superseded") in states(workspace)
+
+
 @pytest.mark.parametrize("state", ["skipped", "draft"])
 def test_skipped_and_draft_annotations_say_nothing(workspace, add, say, state):
     sha = add()
