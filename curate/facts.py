@@ -146,7 +146,7 @@ def nuisance_rows(
         ):
             if sha256 in wanted:
                 hosts.setdefault(sha256, host_of(url, source))
-        formats = dict(connection.execute(select(images.c.sha256, images.c.format)).tuples().all())
+        formats = dict(connection.execute(select(images.c.sha256, images.c.format)).all())
     names = ("width", "height", "jpeg_quality", "brightness", "contrast", "sharpness")
     return [
         {

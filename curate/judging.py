@@ -135,7 +135,7 @@ def _assigned(catalog: Catalog, field: Field) -> dict[str, str]:
     table = schema.assignments
     query = select(table.c.sha256, table.c.split).where(table.c.split_set == current["name"])
     with catalog.read() as connection:
-        return dict(connection.execute(query).tuples().all())
+        return dict(connection.execute(query).all())
 
 
 def _store(catalog: Catalog, verdicts: Sequence[Verdict], policy: Policy, gate: Gate) -> int:

@@ -211,9 +211,10 @@ def _sample(
 def _folds(
     y: NDArray[np.int64], group: NDArray[np.int64], count: int, seed: int
 ) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    import numpy as np
     from sklearn.model_selection import StratifiedGroupKFold
 
-    folds = max(2, min(count, len(set(group.tolist()))))
+    folds = max(2, min(count, len(np.unique(group)), int(np.bincount(y).max())))
     with warnings.catch_warnings():
         # A class smaller than the number of folds is audited all the same, with a wide interval.
         warnings.simplefilter("ignore", UserWarning)

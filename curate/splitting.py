@@ -243,7 +243,7 @@ def _spin_groups(catalog: Catalog) -> dict[str, str | None]:
     table = schema.sightings
     query = select(table.c.sha256, table.c.spin_group).where(table.c.spin_group.is_not(None))
     with catalog.read() as connection:
-        return dict(connection.execute(query).tuples().all())
+        return dict(connection.execute(query).all())
 
 
 def _protection(name: str) -> int:
@@ -254,7 +254,7 @@ def _assigned(catalog: Catalog, name: str) -> dict[str, str]:
     table = schema.assignments
     query = select(table.c.sha256, table.c.split).where(table.c.split_set == name)
     with catalog.read() as connection:
-        return dict(connection.execute(query).tuples().all())
+        return dict(connection.execute(query).all())
 
 
 def _refuse_leak(proof: Proof) -> None:

@@ -58,7 +58,7 @@ def all_images(catalog: Catalog) -> dict[str, str]:
     table = schema.images
     query = select(table.c.sha256, table.c.extension).order_by(table.c.added_at, table.c.sha256)
     with catalog.read() as connection:
-        return dict(connection.execute(query).tuples().all())
+        return dict(connection.execute(query).all())
 
 
 _FACTS = ("format", "width", "height", "mode", "exif_orientation")

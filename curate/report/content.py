@@ -102,9 +102,7 @@ def gather(
                     select(splits.c.sha256, splits.c.split).where(
                         splits.c.split_set == current["name"]
                     )
-                )
-                .tuples()
-                .all()
+                ).all()
             )
         seen: dict[str, Any] = {}
         for row in connection.execute(select(sightings).order_by(sightings.c.fetched_at)):

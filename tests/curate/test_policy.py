@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from curate.policy import Policy, load_policy
 
 from bodyshop.errors import ConfigError
+from curate.policy import Policy, load_policy
 
 
 def test_an_empty_policy_has_a_default_for_everything() -> None:

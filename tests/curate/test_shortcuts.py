@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+
+from bodyshop.imaging import Equalise
 from curate.nuisance import columns, equalised, host_of
 from curate.policy import AuditPolicy
 from curate.shortcuts import TOGETHER, audit_rows
-
-from bodyshop.imaging import Equalise
 
 
 def rows(n: int, **changes: Any) -> list[dict[str, Any]]:
@@ -106,9 +106,7 @@ def test_copies_of_one_picture_do_not_make_a_shortcut() -> None:
 
 def test_many_classes_are_audited_too() -> None:
     said = [f"model {index % 8}" for index in range(320)]
-    audit = audit_rows(
-        rows(320, jpeg_quality=lambda i: 60 + 4 * (i % 8)), said, own_groups(320)
-    )
+    audit = audit_rows(rows(320, jpeg_quality=lambda i: 60 + 4 * (i % 8)), said, own_groups(320))
     assert audit.chance == 0.125
     assert {leak.feature for leak in audit.features if leak.leak} == {"jpeg quality"}
 

@@ -1,0 +1,287 @@
+"""The whole of curate on a small workspace, without the network: its scores are given."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from filling import add_picture, photo, pretend_scores, resaved
+from sqlalchemy import select
+
+import curate
+from bodyshop.catalog import Reason, add_labels, now, schema
+from bodyshop.errors import NothingFoundError, UsageError
+from bodyshop.workspace import Workspace
+from curate.splits import SplitError
+from curate.splitting import current_split_set
+
+
+def fill(workspace: Workspace, count: int = 12, **sighting: Any) -> list[str]:
+    return [
+        add_picture(
+            workspace,
+            photo(seed),
+            labels={"damage": ("damaged", "whole")[seed % 2]},
+            file=f"/photos/{seed}.jpg",
+            **sighting,
+        )
+        for seed in range(count)
+    ]
+
+
+def verdicts(workspace: Workspace) -> dict[str, Any]:
+    with workspace.catalog.read() as connection:
+        return {row.sha256: row for row in connection.execute(select(schema.verdicts))}
+
+
+def splits(workspace: Workspace, name: str = "damage") -> dict[str, str]:
+    table = schema.splits
+    with workspace.catalog.read() as connection:
+        query = select(table.c.sha256, table.c.split).where(table.c.split_set == name)
+        return dict(connection.execute(query).all())
+
+
+@pytest.fixture(scope="module")
+def curated_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    workspace = Workspace.open(tmp_path_factory.mktemp("curated") / "workspace")
+    fill(workspace)
+    pretend_scores(workspace)
+    curate.curate(workspace, workers=1)
+    workspace.catalog.close()
+    return workspace.root
+
+
+@pytest.fixture
+def curated(curated_once: Path, tmp_path: Path) -> Workspace:
+    """A workspace of twelve pictures, curated."""
+    return Workspace.open(shutil.copytree(curated_once, tmp_path / "workspace"))
+
+
+def test_curate_judges_splits_audits_and_reports(workspace: Workspace) -> None:
+    shas = fill(workspace)
+    copy = add_picture(workspace, resaved(photo(0)), labels={"damage": "damaged"})
+    junk = add_picture(workspace, b"\xff\xd8\xff\xe0 no picture")
+    banana = add_picture(workspace, photo(99))
+    pretend_scores(workspace, {banana: 0.0})
+    summary = curate.curate(workspace, workers=1)
+    assert summary.pictures == 15
+    assert summary.kept == 12
+    assert summary.reasons == {"unreadable": 1, "not_a_car": 1, "near_duplicate": 1}
+    assert summary.clusters == 1
+    assert summary.splits["pictures"] == 12
+    assert summary.splits["proof"]["leaks"] == []
+    assert summary.audit["baseline"]["accuracy"] >= 0.5
+    assert summary.report.exists()
+    found = verdicts(workspace)
+    assert found[junk].reasons == ["unreadable"]
+    assert found[banana].reasons == ["not_a_car"]
+    duplicate = shas[0] if found[shas[0]].reasons else copy
+    assert found[duplicate].reasons == ["near_duplicate"]
+    assert found[copy].cluster == found[shas[0]].cluster is not None
+    assert set(summary.as_dict()) >= {
+        *("pictures", "kept", "rejected", "reasons", "clusters", "splits", "audit")
+    }
+
+
+def test_a_second_run_changes_nothing_and_loads_no_network(curated: Workspace) -> None:
+    before = verdicts(curated), splits(curated), _times(curated.reports / "curate")
+    code = (
+        "import sys, curate; from bodyshop.workspace import Workspace; "
+        f"s = curate.curate(Workspace.open({str(curated.root)!r}), workers=1); "
+        "assert (s.measured, s.scored) == (0, 0); assert 'tensorflow' not in sys.modules; "
+        "assert 'sklearn' not in sys.modules; print('same')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout == "same\n", done.stderr
+    assert (verdicts(curated), splits(curated), _times(curated.reports / "curate")) == before
+
+
+def _times(folder: Path) -> dict[Path, float]:
+    return {path: path.stat().st_mtime for path in folder.rglob("*") if path.is_file()}
+
+
+def test_newcomers_are_added_and_nobody_moves(curated: Workspace) -> None:
+    before = splits(curated)
+    for seed in range(20, 28):
+        add_picture(curated, photo(seed), labels={"damage": ("damaged", "whole")[seed % 2]})
+    pretend_scores(curated)
+    summary = curate.curate(curated, workers=1)
+    after = splits(curated)
+    assert summary.splits["added"] == 8
+    assert len(after) == 20
+    assert {sha256: after[sha256] for sha256 in before} == before
+
+
+def test_near_duplicate_of_a_test_image_never_lands_in_train(curated: Workspace) -> None:
+    """Kept because it is labelled otherwise, it must join the split of the one it resembles."""
+    tested = [sha for sha, name in splits(curated).items() if name == "test"]
+    for sha256 in tested:
+        data = curated.image_path(sha256).read_bytes()
+        label = _label(curated, sha256)
+        other = add_picture(
+            curated, resaved(data), labels={"damage": "whole" if label == "damaged" else "damaged"}
+        )
+        pretend_scores(curated)
+        curate.curate(curated, workers=1)
+        assert verdicts(curated)[other].verdict == "keep"
+        assert splits(curated)[other] == "test"
+
+
+def _label(workspace: Workspace, sha256: str) -> str:
+    with workspace.catalog.read() as connection:
+        query = select(schema.splits.c.label).where(schema.splits.c.sha256 == sha256)
+        return str(connection.execute(query).scalar_one())
+
+
+def test_a_rejected_picture_leaves_and_returns_to_its_split(curated: Workspace) -> None:
+    before = splits(curated)
+    sha256 = next(iter(before))
+    _decide(curated, sha256, "reject")
+    curate.curate(curated, workers=1)
+    assert sha256 not in splits(curated)
+    assert verdicts(curated)[sha256].reasons == ["human_reject"]
+    with curated.catalog.begin() as connection:
+        connection.execute(schema.decisions.delete())
+    curate.curate(curated, workers=1)
+    assert splits(curated) == before
+
+
+def _decide(workspace: Workspace, sha256: str, decision: str) -> None:
+    row = {
+        "sha256": sha256,
+        "decision": decision,
+        "framing": None,
+        "note": None,
+        "by": "a tester",
+        "at": now(),
+    }
+    workspace.catalog.upsert(schema.decisions, [row])
+
+
+def test_a_threshold_is_changed_and_undone_without_measuring_again(curated: Workspace) -> None:
+    before = verdicts(curated)
+    strict = curate.Policy.model_validate({"quality": {"min_sharpness": 1.0}})
+    summary = None
+    with pytest.raises(SplitError, match="at least two classes"):
+        summary = curate.curate(curated, policy=strict, workers=1)
+    assert summary is None
+    assert {row.reasons[0] for row in verdicts(curated).values()} == {Reason.BLURRY.value}
+    again = curate.curate(curated, workers=1)
+    assert again.measured == 0
+    assert {sha: row.verdict for sha, row in verdicts(curated).items()} == {
+        sha: row.verdict for sha, row in before.items()
+    }
+
+
+def test_a_new_split_set_starts_afresh_and_the_old_one_stays(curated: Workspace) -> None:
+    before = splits(curated)
+    policy = curate.Policy.model_validate({"splits": {"seed": 99}})
+    curate.curate(curated, policy=policy, new_split="second", workers=1)
+    assert splits(curated) == before
+    assert len(splits(curated, "second")) == len(before)
+    assert splits(curated, "second") != before
+    current = current_split_set(curated.catalog, "damage", "second")
+    assert current is not None
+    assert current["seed"] == 99
+    with pytest.raises(UsageError, match="there is a split set 'second' already"):
+        curate.curate(curated, new_split="second", workers=1)
+
+
+def test_given_splits_are_kept_on_request(workspace: Workspace) -> None:
+    given = {}
+    for seed in range(12):
+        name = ("train", "train", "validation", "test")[seed % 4]
+        sha256 = add_picture(
+            workspace,
+            photo(seed),
+            labels={"damage": ("damaged", "whole")[seed // 4 % 2]},
+            given_split=name,
+        )
+        given[sha256] = name
+    pretend_scores(workspace)
+    curate.curate(workspace, keep_given_splits=True, workers=1)
+    assert splits(workspace) == given
+
+
+def test_pictures_of_one_page_share_a_split_and_an_index_page_ties_nothing(
+    workspace: Workspace,
+) -> None:
+    for seed in range(16):
+        add_picture(
+            workspace,
+            photo(seed),
+            labels={"damage": ("damaged", "whole")[seed // 2 % 2]},
+            source="pages",
+            page_url=f"https://cars.example/{seed // 2}",
+            brand="Norden",
+            model="Fjell",
+        )
+    pretend_scores(workspace)
+    curate.curate(workspace, workers=1)
+    rows = verdicts(workspace)
+    groups = {row.group for row in rows.values()}
+    assert len(groups) == 8
+    index = curate.Policy.model_validate({"splits": {"max_page": 1}})
+    curate.curate(workspace, policy=index, workers=1)
+    assert len({row.group for row in verdicts(workspace).values()}) == 16
+
+
+def test_unlabelled_pictures_are_judged_and_not_split(workspace: Workspace) -> None:
+    add_picture(workspace, photo(1))
+    pretend_scores(workspace)
+    summary = curate.curate(workspace, workers=1)
+    assert summary.kept == 1
+    assert "at least two classes" in summary.splits["skipped"]
+    assert summary.audit == {}
+    assert summary.report.exists()
+
+
+def test_a_class_with_too_few_groups_is_named_after_everything_else_is_done(
+    workspace: Workspace,
+) -> None:
+    fill(workspace, 7)
+    lonely = add_picture(workspace, photo(50))
+    add_labels(workspace.catalog, [(lonely, "damage", "burnt", "import", "")])
+    pretend_scores(workspace)
+    with pytest.raises(SplitError, match="class 'burnt' has 1 group"):
+        curate.curate(workspace, workers=1)
+    assert len(verdicts(workspace)) == 8
+    report = workspace.reports / "curate" / "index.html"
+    assert "No split was dealt" in report.read_text()
+
+
+def test_conflicting_labels_are_in_no_split(workspace: Workspace) -> None:
+    shas = fill(workspace)
+    add_labels(workspace.catalog, [(shas[0], "damage", "whole", "import", "")])
+    pretend_scores(workspace)
+    curate.curate(workspace, workers=1)
+    assert verdicts(workspace)[shas[0]].reasons == ["label_conflict"]
+    assert shas[0] not in splits(workspace)
+
+
+def test_explain_says_why_by_sha_file_and_name(curated: Workspace, tmp_path: Path) -> None:
+    sha256 = add_picture(curated, photo(77), file="/photos/77.jpg")
+    pretend_scores(curated, {sha256: 0.0})
+    curate.curate(curated, workers=1)
+    file = tmp_path / "same.jpg"
+    file.write_bytes(photo(77))
+    for asked in (sha256, sha256[:10], str(file), "77.jpg"):
+        told = curate.explain(curated, asked)
+        assert told.title == f"{sha256[:12]} is rejected: not a car"
+        assert "gate.threshold" in told.as_dict()["reasons"]["not_a_car"]
+    with pytest.raises(NothingFoundError):
+        curate.explain(curated, "nowhere.jpg")
+
+
+def test_the_target_is_damage_only_when_two_damage_values_are_there(workspace: Workspace) -> None:
+    for seed in range(8):
+        model = ("Norden Fjell", "Corvo Strada")[seed % 2]
+        add_picture(workspace, photo(seed), labels={"damage": "whole", "model": model})
+    pretend_scores(workspace)
+    summary = curate.curate(workspace, workers=1)
+    assert summary.splits["target"] == "model"
+    assert set(summary.splits["sizes"]["train"]) == {"Norden Fjell", "Corvo Strada"}
