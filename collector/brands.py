@@ -72,7 +72,9 @@ HttpUrl = Annotated[str, AfterValidator(_http_url)]
 
 def _shorthand(key: str) -> BeforeValidator:
     """Let ``- https://…`` stand for ``- {url: https://…}``."""
-    return BeforeValidator(lambda value: {key: value} if isinstance(value, str) else value)
+    return BeforeValidator(
+        lambda value: {key: value} if isinstance(value, str | int | float) else value
+    )
 
 
 class Limits(StrictModel):

@@ -29,7 +29,7 @@ RETRY_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Answers that may be different tomorrow; every other 4xx/5xx is final."""
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_ENDINGS = {"jpg": b"\xff\xd9", "png": b"IEND", "gif": b"\x3b"}
+_ENDINGS = {"jpg": b"\xff\xd9", "png": b"IEND"}
 
 
 @dataclass(frozen=True)
@@ -153,6 +153,9 @@ def download(
         with deadline.active(), _open(session, url, headers, limits.seconds) as response:
             latency = time.monotonic() - started
             outcome = _judge(response, url, folder, limits, override)
+            if deadline.expired and not isinstance(outcome, Got):
+                # A socket that was shut in the middle of the headers looks like their end.
+                outcome = _late(limits)
             return Timed(outcome, response.status_code, latency)
     except ForbiddenAddressError as error:
         return Timed(Refused("forbidden_address", error.message), None, None)
@@ -183,7 +186,9 @@ def fetch_small(
                 body += chunk
             small = {name.lower(): value for name, value in response.headers.items()}
             return Answer(response.status_code, body.decode("utf-8", "replace"), small)
-    except (ForbiddenAddressError, RequestException, HTTPError, UnicodeError) as error:
+    except ForbiddenAddressError as error:
+        return Answer(None, error.message, forbidden=True)
+    except (RequestException, HTTPError, UnicodeError) as error:
         return Answer(None, f"{type(error).__name__}: {error}")
 
 
@@ -229,6 +234,8 @@ def _judge(
     if status in _REDIRECTS and headers.get("location"):
         return Moved(urljoin(url, headers["location"]))
     if status != 200:
+        # The few words of an error page are read, so that the connection can go on serving.
+        response.raw.read(CHUNK, decode_content=False)
         return Failed(
             f"http_{status}",
             response.reason or "",
@@ -298,13 +305,13 @@ def _checked(
     outcome: Outcome
     if extension is None:
         outcome = Refused("not_a_picture", _described(head, ""))
-    elif not _is_complete(part, extension, size):
+    elif not _is_complete(part, extension):
         outcome = Failed("truncated", "the picture ends too early", retry=True)
     else:
         try:
             facts = probe(part)
         except UnreadableImageError as error:
-            reason = "bomb" if "megapixels" in error.message else "unreadable"
+            reason = "bomb" if "pixels" in error.message else "unreadable"
             outcome = Refused(reason, error.message.replace(str(part), host_of(url)))
         else:
             if min(facts["width"], facts["height"]) >= limits.min_side:
@@ -317,7 +324,7 @@ def _checked(
 def _explained(error: Exception, deadline: Deadline, limits: DownloadLimits) -> Failed:
     text = f"{type(error).__name__}: {error}"[:500]
     if deadline.expired:
-        return Failed("deadline", f"not complete after {limits.seconds:g} s", retry=True)
+        return _late(limits)
     chain: BaseException | None = error
     while chain is not None:
         if isinstance(chain, NameResolutionError):
@@ -336,29 +343,49 @@ def _explained(error: Exception, deadline: Deadline, limits: DownloadLimits) -> 
     return Failed("bad_answer", text)
 
 
-def has_end(tail: bytes, extension: str, head: bytes, size: int) -> bool:
+def _late(limits: DownloadLimits) -> Failed:
+    return Failed("deadline", f"not complete after {limits.seconds:g} s", retry=True)
+
+
+def has_end(file: BinaryIO, extension: str) -> bool:
     """Look for the end mark of a picture's format; a server that closes early declares no length.
 
     Parameters
     ----------
-    tail, head : bytes
-        The last 64 KiB (some cameras and editors append data of their own) and the first 12 bytes.
+    file : binary file
+        Seekable.
     extension : str
         Of the sniffed type.
-    size : int
-        Bytes of the whole file.
     """
+    size = file.seek(0, os.SEEK_END)
+    tail = max(0, size - (1 << 16))  # some cameras and editors append data after the end mark
     if extension == "webp":
-        return size >= int.from_bytes(head[4:8], "little") + 8
+        file.seek(4)
+        return size >= int.from_bytes(file.read(4), "little") + 8
+    if extension == "jpg":
+        tail = max(tail, _scan_of(file))  # the thumbnail in the header has an end mark of its own
     mark = _ENDINGS.get(extension)
-    return mark is None or mark in tail
+    file.seek(tail)
+    rest = file.read()
+    if extension == "gif":
+        return rest.rstrip(b"\0").endswith(b"\x3b")
+    return mark is None or mark in rest
 
 
-def _is_complete(part: Path, extension: str, size: int) -> bool:
+def _scan_of(file: BinaryIO) -> int:
+    """Return where a JPEG's scan begins: behind all header segments (ITU T.81, B.1.1.4)."""
+    at = 2
+    while True:
+        file.seek(at)
+        segment = file.read(4)
+        if len(segment) < 4 or segment[0] != 0xFF or segment[1] == 0xDA:
+            return at
+        at += 2 + int.from_bytes(segment[2:], "big")
+
+
+def _is_complete(part: Path, extension: str) -> bool:
     with part.open("rb") as file:
-        head = file.read(12)
-        file.seek(-min(size, 1 << 16), os.SEEK_END)
-        return has_end(file.read(), extension, head, size)
+        return has_end(file, extension)
 
 
 def _described(head: bytes, content_type: str) -> str:

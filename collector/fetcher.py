@@ -174,6 +174,7 @@ class Fetcher:
             while (job := self.frontier.take()) is not None:
                 self._step(job)
         except BaseException as error:  # noqa: BLE001 - handed to the driving thread, which raises it
+            self.frontier.stop()
             self._crash(error)
 
     def _step(self, job: Job) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import time
@@ -289,7 +290,7 @@ def _facts(data: bytes, extension: str) -> dict[str, Any]:
     """Return the header's facts; all None for what can't be decoded to its end."""
     try:
         facts = probe(data)
-        if not has_end(data[-(1 << 16) :], extension, data[:12], len(data)):
+        if not has_end(io.BytesIO(data), extension):
             load_rgb(data)  # no end mark: some programs leave it out, so only decoding can tell
     except UnreadableImageError:
         return dict.fromkeys(("format", "width", "height", "mode", "exif_orientation"))

@@ -37,6 +37,8 @@ _SIZE_PARAMETERS = frozenset(
 _SAME_SHAPE = 0.03
 """Two pictures whose aspect ratios differ by no more than this may be one at two sizes."""
 
+_PICTURE = "(?:jpe?g|png|webp|gif|avif)"
+
 REWRITTEN = "cdn_rewrite"
 
 
@@ -117,8 +119,8 @@ def original_address(url: str) -> str | None:
     if any(name.lower() in _SIZE_PARAMETERS for name, _ in pairs):
         query = urlencode([pair for pair in pairs if pair[0].lower() not in _SIZE_PARAMETERS])
     path = re.sub(r"=(?:[swh]\d+(?:-[a-z0-9]+)*)$", "=s0", path)
-    path = re.sub(r"/(?:[swh]\d{2,4}(?:-[a-z0-9]+)*)/(?=[^/]+\.\w{3,4}$)", "/s0/", path)
-    path = re.sub(r"-\d{2,4}x\d{2,4}(?=\.\w{3,4}$)", "", path)
+    path = re.sub(rf"/(?:[swh]\d{{2,4}}(?:-[a-z0-9]+)*)/(?=[^/]+\.{_PICTURE}$)", "/s0/", path)
+    path = re.sub(rf"-\d{{2,4}}x\d{{2,4}}(?=\.{_PICTURE}$)", "", path)
     if (path, query) == (parts.path, parts.query):
         return None
     return urlunsplit((parts.scheme, parts.netloc, path, query, ""))
@@ -135,7 +137,10 @@ def _of_item(item: dict[str, Any]) -> list[Shown]:
     rest = [Rung(rung["name"], rung["url"]) for rung in item["rest"]]
     chosen = {rung.url for rung in rest if rung.name == "current_src"}
     best, offered = _best_of(item["srcsets"], item["base"], chosen)
-    ordered = list({rung.url: rung for rung in [*rungs, *best, *rest]}.values())
+    by_url: dict[str, Rung] = {}
+    for rung in [*rungs, *best, *rest]:
+        by_url.setdefault(rung.url, rung)
+    ordered = list(by_url.values())
     if not ordered:
         return []
     shown = tuple(item["shown"]) if item.get("shown") else None

@@ -34,6 +34,9 @@ class Settled:
     permission: dict[str, Any] | None = None
 
 
+_CHUNK = 500  # parameters of one statement; SQLite's own limit is 32,766
+
+
 class Ledger:
     """Reads and writes `pages`, `candidates`, `sightings`; for the driving thread alone."""
 
@@ -91,17 +94,19 @@ class Ledger:
         self, connection: Connection, task: Task, candidates: Sequence[Candidate]
     ) -> list[Candidate]:
         """Do as `enter` inside a transaction."""
-        table, new = schema.candidates, []
-        for candidate in {each.key: each for each in candidates}.values():
-            row = {
-                "key": candidate.key, "page_key": task.key, "url": candidate.url,
-                "host": host_of(candidate.url), "brand": candidate.brand, "model": candidate.model,
-                "source": candidate.source, "details": candidate.as_dict(), "state": "queued",
-                "attempts": 0, "updated_at": now(),
-            }  # fmt: skip
-            if connection.execute(insert(table).values(row).on_conflict_do_nothing()).rowcount:
-                new.append(candidate)
-        return new
+        table = schema.candidates
+        by_key: dict[str, Candidate] = {}
+        for candidate in candidates:
+            by_key.setdefault(candidate.key, candidate)
+        keys = list(by_key)
+        for at in range(0, len(keys), _CHUNK):
+            known = select(table.c.key).where(table.c.key.in_(keys[at : at + _CHUNK]))
+            for key in connection.execute(known).scalars():
+                del by_key[key]
+        if by_key:
+            rows = [_candidate_row(task, candidate) for candidate in by_key.values()]
+            connection.execute(insert(table), rows)
+        return list(by_key.values())
 
     def queued(self) -> list[Candidate]:
         """Return what an earlier run left: queued, or turned away for a reason of that run."""
@@ -239,6 +244,22 @@ class Ledger:
             labels.append((sha256, "damage", candidate.label, "query", candidate.source))
         add_labels(self._catalog, labels, connection=connection)
         return "done" if new else "duplicate"
+
+
+def _candidate_row(task: Task, candidate: Candidate) -> dict[str, Any]:
+    return {
+        "key": candidate.key,
+        "page_key": task.key,
+        "url": candidate.url,
+        "host": host_of(candidate.url),
+        "brand": candidate.brand,
+        "model": candidate.model,
+        "source": candidate.source,
+        "details": candidate.as_dict(),
+        "state": "queued",
+        "attempts": 0,
+        "updated_at": now(),
+    }
 
 
 def sighting_row(candidate: Candidate, entry: dict[str, Any]) -> dict[str, Any]:

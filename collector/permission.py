@@ -27,11 +27,12 @@ _NO_USE = re.compile(r"\b(?:ai-train|train-ai)\s*=\s*(?:no|n)\b", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Answer:
-    """A small answer, read whole: what `Robots` needs of a download."""
+    """A small answer, read whole; `forbidden`: the address guard stood before the host."""
 
     status: int | None
     text: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
+    forbidden: bool = False
 
 
 Fetch = Callable[[str], Answer]
@@ -49,7 +50,7 @@ class Permission:
     reason : str
         Empty, or which layer said no: ``robots``, ``robots_unreachable``, ``opt_out``,
         ``reserved``,
-        ``content_signal``.
+        ``content_signal``, ``forbidden_address``.
     layers : dict
         What each layer said, JSON-able, for `sightings.permission`.
     """
@@ -66,7 +67,7 @@ class Permission:
 
 @dataclass
 class _Site:
-    state: str  # parsed | absent | unreachable
+    state: str  # parsed | absent | unreachable | forbidden
     robots: Any = None
     signals: str = ""
     reserved: tuple[str, ...] = ()
@@ -97,7 +98,9 @@ class Robots:
         site = self._site(url)
         layers: dict[str, Any] = {"host": host_of(url), "robots": "absent"}
         reason = ""
-        if site.state == "unreachable":
+        if site.state == "forbidden":
+            layers["robots"], reason = "not asked", "forbidden_address"
+        elif site.state == "unreachable":
             layers["robots"], reason = "unreachable", "robots_unreachable"
         elif site.state == "parsed":
             allowed = bool(site.robots.can_fetch(url, AGENT_TOKEN))
@@ -134,6 +137,8 @@ class Robots:
 
         answer = self._follow(f"{origin}/robots.txt")
         status = answer.status
+        if answer.forbidden:
+            return _Site("forbidden")
         # RFC 9309, 2.3.1: 4xx means no rules, unreachable and 5xx mean stay away. A 429 is no
         # statement about rules, so it counts as unreachable.
         if status is None or status >= 500 or status == 429:
@@ -223,7 +228,7 @@ def judge_meta(metas: Iterable[tuple[str, str]], *, override: bool = False) -> P
 
 
 def content_signals(robots: str) -> str:
-    """Return a robots.txt's ``Content-Signal`` and ``Content-Usage`` lines for us, joined by ``; ``.
+    """Return the ``Content-Signal`` and ``Content-Usage`` of a robots.txt that are meant for us.
 
     The lines stand in user-agent groups; a group that names us replaces that of ``*``.
     """
@@ -256,7 +261,7 @@ def merged(*permissions: Permission) -> Permission:
 
 
 def _verdict(reason: str, layers: dict[str, Any], override: bool) -> Permission:
-    if reason and override and reason != "robots_unreachable":
+    if reason and override and reason not in {"robots_unreachable", "forbidden_address"}:
         return Permission(True, "", layers | {"override": reason})
     return Permission(not reason, reason, layers)
 

@@ -1,0 +1,109 @@
+"""Which addresses may be reached, whatever spelling, DNS answer or redirect they come by."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from collector.address import AddressGuard, ForbiddenAddressError, host_of, is_global
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1",
+        "10.1.2.3",
+        "172.16.0.1",
+        "192.168.1.1",
+        "169.254.169.254",
+        "100.64.0.1",
+        "0.0.0.0",
+        "224.0.0.1",
+        "255.255.255.255",
+        "::1",
+        "::",
+        "fe80::1%eth0",
+        "fd00::1",
+        "::ffff:10.0.0.1",
+        "::ffff:127.0.0.1",
+        "::127.0.0.1",
+        "64:ff9b::a00:1",
+        "2002:a00:1::",
+        "2001:0:4136:e378:8000:63bf:f5ff:fffe",
+        "ff02::1",
+    ],
+)
+def test_no_private_address_is_global(address):
+    assert not is_global(address)
+
+
+@pytest.mark.parametrize(
+    "address", ["8.8.8.8", "93.184.216.34", "2606:4700::1111", "64:ff9b::808:808"]
+)
+def test_public_addresses_are_global(address):
+    assert is_global(address)
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "0177.0.0.1", "2130706433", "0x7f.1", "[::1]", "localhost", "a.localhost",
+             "printer.local", "db.internal", "::ffff:10.0.0.1"],
+)  # fmt: skip
+def test_every_spelling_of_a_private_address_is_refused(host):
+    with pytest.raises(ForbiddenAddressError):
+        AddressGuard().resolve(host, 80)
+
+
+def test_a_name_with_one_private_answer_is_refused(monkeypatch):
+    def answers(host, port, **_):
+        return [
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("8.8.8.8", port)),
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("10.0.0.7", port)),
+        ]
+
+    monkeypatch.setattr(socket, "getaddrinfo", answers)
+    with pytest.raises(ForbiddenAddressError, match=r"10\.0\.0\.7"):
+        AddressGuard().resolve("two-faced.example", 443)
+
+
+def test_the_address_judged_is_the_one_connected_to(server, monkeypatch):
+    """A second DNS answer can't undo the judgement: there is no second question."""
+    asked = []
+    port = int(server.host.split(":")[1])
+
+    def answers(host, port, **_):
+        asked.append(host)
+        address = "127.0.0.1" if len(asked) == 1 else "10.0.0.1"
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", answers)
+    connection = AddressGuard(["rebinding.example"]).connect("rebinding.example", port, 2)
+    assert connection.getpeername() == ("127.0.0.1", port)
+    connection.close()
+    assert asked == ["rebinding.example"]
+
+
+def test_allowed_hosts_are_exempt_by_name_or_by_name_and_port():
+    guard = AddressGuard(["127.0.0.1:8001", "showroom.local"])
+    assert guard.exempt("127.0.0.1", 8001)
+    assert not guard.exempt("127.0.0.1", 8002)
+    assert guard.exempt("SHOWROOM.local", 1234)
+    assert not guard.exempt("localhost", 8001)
+
+
+def test_an_overlong_name_does_not_resolve():
+    with pytest.raises(socket.gaierror):
+        AddressGuard().resolve("a" * 70 + ".example", 80)
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("http://A.example/x", "a.example"),
+        ("https://a.example:443/x", "a.example"),
+        ("https://a.example:8443/x", "a.example:8443"),
+        ("http://[2001:db8::1]:81/", "[2001:db8::1]:81"),
+    ],
+)
+def test_requests_are_counted_per_host_and_unusual_port(url, host):
+    assert host_of(url) == host

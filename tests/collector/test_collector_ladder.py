@@ -1,0 +1,241 @@
+"""srcset, the full-size ladder, rewritten CDN addresses, and frame templates."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from collector.candidate import Candidate, Rung, clean, url_key
+from collector.ladder import original_address, pictures_of, with_rewrites
+from collector.sources.pages import json_ld_images
+from collector.spin.frames import angle, infer_template, turn_of
+from collector.srcset import Source, parse_srcset
+
+BASE = "https://cars.example/fjell/"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("a.jpg", [Source("a.jpg")]),
+        ("a.jpg 1x, b.jpg 2x", [Source("a.jpg", None, 1), Source("b.jpg", None, 2)]),
+        ("a.jpg 320w,\n b.jpg 640w", [Source("a.jpg", 320), Source("b.jpg", 640)]),
+        ("/w_300,h_200/a.jpg 300w, /b.jpg 2x", [Source("/w_300,h_200/a.jpg", 300),
+                                                Source("/b.jpg", None, 2)]),
+        ("a.jpg, b.jpg", [Source("a.jpg"), Source("b.jpg")]),
+        ("a.jpg,", [Source("a.jpg")]),
+        ("a.jpg 1x 2x, b.jpg 0w, c.jpg 10w 20h", [Source("c.jpg", 10)]),
+        ("a.jpg ( x,y ) , b.jpg 1.5x", [Source("b.jpg", None, 1.5)]),
+        (" , ", []),
+    ],
+)  # fmt: skip
+def test_srcset_is_read_as_browsers_read_it(text, found):
+    assert parse_srcset(text) == found
+
+
+@given(st.text(alphabet="abc ,.\t()12wxh-/", max_size=80))
+@example("a" + "," * 5)
+def test_any_srcset_ends_in_addresses_without_spaces_or_outer_commas(text):
+    for source in parse_srcset(text):
+        assert source.url
+        assert not source.url.startswith(",")
+        assert not set(source.url) & set(" \t")
+        assert source.width is None or source.density is None
+
+
+@given(
+    st.lists(
+        st.tuples(st.from_regex(r"[a-z]{1,8}\.jpg", fullmatch=True), st.integers(1, 9999)),
+        min_size=1,
+        max_size=6,
+    )
+)
+def test_what_is_written_is_read_back(pairs):
+    text = ", ".join(f"{url} {width}w" for url, width in pairs)
+    assert [(s.url, s.width) for s in parse_srcset(text)] == pairs
+
+
+def item(**facts):
+    blank = {"kind": "img", "rungs": [], "srcsets": [], "rest": [], "seen": [], "base": BASE,
+             "shown": None, "alt": "", "caption": ""}  # fmt: skip
+    return blank | facts
+
+
+def rung(name, url):
+    return {"name": name, "url": f"https://cars.example/{url}"}
+
+
+def names(picture):
+    return [(each.name, each.url.rpartition("/")[2]) for each in picture.rungs]
+
+
+def test_the_ladder_goes_from_the_likeliest_original_to_what_is_shown():
+    (picture,) = pictures_of(
+        [
+            item(
+                rungs=[rung("parent_link", "full.jpg"), rung("data_full", "zoom.jpg")],
+                srcsets=[{"value": "/s.jpg 320w, /m.jpg 640w, /l.jpg 1280w", "type": ""}],
+                rest=[rung("current_src", "m.jpg"), rung("src", "s.jpg")],
+                shown=[640, 480],
+            )
+        ]
+    )
+    assert names(picture) == [
+        ("parent_link", "full.jpg"),
+        ("data_full", "zoom.jpg"),
+        ("srcset", "l.jpg"),
+        ("current_src", "m.jpg"),
+        ("src", "s.jpg"),
+    ]
+    assert picture.shown == (640, 480)
+    assert url_key("https://cars.example/s.jpg") in picture.claimed
+
+
+def test_without_widths_the_browsers_choice_and_the_jpeg_come_first():
+    sources = [
+        {"value": "/small.webp", "type": "image/webp"},
+        {"value": "/full.jpg", "type": "image/jpeg"},
+    ]
+    (picture,) = pictures_of([item(srcsets=sources, rest=[rung("current_src", "full.jpg")])])
+    assert names(picture)[0] == ("srcset", "full.jpg")
+    (picture,) = pictures_of([item(srcsets=sources)])
+    assert names(picture)[0] == ("srcset", "full.jpg")
+
+
+def test_elements_that_share_an_address_are_one_picture():
+    found = pictures_of(
+        [
+            item(rest=[rung("src", "a.jpg")], shown=[300, 200], alt="the car"),
+            item(kind="og", rungs=[rung("og_image", "a.jpg")]),
+            item(kind="noscript", rest=[rung("src", "a.jpg")]),
+            item(rest=[rung("src", "b.jpg")]),
+        ]
+    )
+    assert len(found) == 2
+    assert found[0].alt == "the car"
+
+
+def test_a_placeholder_of_the_same_shape_is_no_picture_but_a_carousels_other_pictures_are():
+    seen = [
+        {"url": "https://cars.example/tiny.jpg", "size": [30, 20]},
+        {"url": "https://cars.example/other.jpg", "size": [800, 400]},
+    ]
+    found = pictures_of([item(rest=[rung("current_src", "a.jpg")], shown=[600, 400], seen=seen)])
+    assert [names(each) for each in found] == [
+        [("current_src", "a.jpg")],
+        [("earlier_src", "other.jpg")],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("url", "original"),
+    [
+        ("https://x.example/a.jpg?w=640&q=80", "https://x.example/a.jpg?q=80"),
+        ("https://x.example/abc=w640-h480-no", "https://x.example/abc=s0"),
+        ("https://x.example/AB/w640/a.jpg", "https://x.example/AB/s0/a.jpg"),
+        ("https://x.example/2024/car-640x480.jpg", "https://x.example/2024/car.jpg"),
+        ("https://x.example/a.jpg", None),
+        ("https://x.example/a.jpg?w=640&X-Amz-Signature=ab", None),
+        ("https://x.example/s60/a.html", None),
+    ],
+)
+def test_cdn_addresses_are_rewritten_by_rule_and_never_when_signed(url, original):
+    assert original_address(url) == original
+
+
+def test_a_rewritten_address_is_only_an_extra_rung_before_its_own():
+    rungs = with_rewrites([Rung("src", "https://x.example/a.jpg?w=64")])
+    assert [(each.name, each.url) for each in rungs] == [
+        ("cdn_rewrite", "https://x.example/a.jpg"),
+        ("src", "https://x.example/a.jpg?w=64"),
+    ]
+
+
+def test_json_ld_gives_addresses_with_their_licence():
+    blocks = [
+        '{"@type": "Car", "image": {"@type": "ImageObject", "contentUrl": "/a.jpg",'
+        ' "license": "https://l.example/by"}}',
+        '{"@graph": [{"image": ["b.jpg", {"@type": "ImageObject", "url": "c.jpg"}]}]}',
+        "{broken",
+    ]
+    assert json_ld_images(blocks, BASE) == [
+        ("https://cars.example/a.jpg", "https://l.example/by"),
+        ("https://cars.example/fjell/b.jpg", ""),
+        ("https://cars.example/fjell/c.jpg", ""),
+    ]
+
+
+def test_frames_are_found_by_the_number_that_counts_them():
+    urls = [f"https://c.example/spin/8123/f-{n}.jpg" for n in (1, 2, 5, 9, 10, 12)]
+    template = infer_template([*urls, "https://c.example/logo.png"])
+    assert template.urls() == [f"https://c.example/spin/8123/f-{n}.jpg" for n in range(1, 13)]
+
+
+def test_padded_and_stepped_numbers_are_kept():
+    template = infer_template(f"https://c.example/{n:03d}.jpg?v=2" for n in range(0, 360, 30))
+    assert (template.pad, template.step) == (3, 30)
+    assert template.urls()[1] == "https://c.example/030.jpg?v=2"
+
+
+def test_unrelated_numbers_are_no_frames():
+    assert infer_template(["https://c.example/1.jpg", "https://c.example/2.jpg"]) is None
+    far = [f"https://c.example/{n}.jpg" for n in (17, 90_211, 1_000_003)]
+    assert infer_template(far) is None
+
+
+@given(
+    first=st.integers(0, 20), count=st.integers(3, 72), step=st.integers(1, 10),
+    padded=st.booleans(), data=st.data(),
+)  # fmt: skip
+def test_a_template_fills_every_gap(first, count, step, padded, data):
+    pad = 4 if padded else 0
+    numbers = [first + n * step for n in range(count)]
+    urls = [f"https://c.example/v2/f{str(n).zfill(pad)}.jpg" for n in numbers]
+    gaps = data.draw(st.sets(st.sampled_from(numbers[1:-1]), max_size=count // 3))
+    seen = [url for url, n in zip(urls, numbers, strict=True) if n not in gaps]
+    template = infer_template(seen)
+    if template is None:
+        assert len(seen) < 3
+    else:
+        assert set(seen) <= set(template.urls())
+        if len(seen) > 3 and template.step == step:
+            assert template.urls() == urls
+
+
+def test_a_turn_is_whole_when_its_first_frame_comes_back():
+    assert turn_of(["a", "b", "b", "c", "d", "a", "b"]) == ["a", "b", "c", "d"]
+    assert turn_of(["a", "b", "c"]) is None
+    assert turn_of(["a", "b", "a", "b"]) is None
+
+
+def test_angles_need_a_whole_turn():
+    assert [angle(n, 4) for n in range(4)] == [0, 90, 180, 270]
+    assert angle(3, None) is None
+
+
+def test_address_keys_ignore_what_never_changes_a_picture():
+    assert url_key("HTTP://A.example/x?utm_source=q&id=1#top") == "http://a.example/x?id=1"
+    assert url_key("http://a.example/X") != url_key("http://a.example/x")
+    assert url_key("http://a.example") == "http://a.example/"
+
+
+@given(st.text(max_size=200))
+def test_scraped_text_loses_its_control_characters(text):
+    kept = clean(text)
+    assert kept.isprintable() or set(kept) <= {" "} or not any(ord(c) < 32 for c in kept)
+    kept.encode("utf-8")
+    assert clean(kept) == kept
+
+
+def test_markup_in_scraped_text_stays_text():
+    assert clean("<b>a\x00car</b>\u202e\n!") == "<b>a car</b> !"
+
+
+def test_a_candidate_survives_the_ledger():
+    candidate = Candidate(
+        (Rung("src", "https://c.example/a.jpg"),), "pages", BASE, "한빛", "바람", shown=(3, 4),
+        thumbnail_hosts=("t.example",), permission={"page": {"robots": "allowed"}},
+    )  # fmt: skip
+    assert Candidate.from_dict(candidate.as_dict()) == candidate
+    assert Candidate.from_dict(candidate.as_dict()).key == candidate.key

@@ -1,0 +1,198 @@
+"""The host gate and the frontier, on a clock that the test turns."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from collector.candidate import Candidate, Rung
+from collector.frontier import Frontier, Job
+from collector.hosts import (
+    BREAKER_BLOCKS,
+    MAX_GAP_S,
+    MAX_RETRY_AFTER_S,
+    PUBLIC_MIN_INTERVAL_S,
+    HostGate,
+    parse_retry_after,
+)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def gate(clock, interval=1.0, connections=2, private=False):
+    return HostGate(interval, connections, is_private=lambda _: private, clock=clock)
+
+
+def job(url: str) -> Job:
+    return Job(Candidate((Rung("listed", url),), "urls", "", "B", "M"), url)
+
+
+def test_requests_to_one_host_start_an_interval_apart(clock):
+    host = gate(clock)
+    host.start("a")
+    assert host.ready_at("a") == clock.now + 1
+    assert host.ready_at("b") <= clock.now
+
+
+def test_the_gap_counts_from_the_moment_a_request_leaves(clock):
+    host = gate(clock)
+    host.start("a")
+    clock.now += 0.4
+    host.sending("a")
+    assert host.ready_at("a") == clock.now + 1
+
+
+def test_crawl_delay_of_robots_txt_raises_the_gap_and_never_lowers_it(clock):
+    host = gate(clock)
+    host.introduce("a", crawl_delay=5)
+    host.introduce("b", crawl_delay=0.1)
+    assert host.interval("a") == 5
+    assert host.interval("b") == 1
+
+
+def test_429_doubles_the_gap_and_success_wears_it_down_to_the_interval_again(clock):
+    host = gate(clock)
+    host.start("a")
+    host.finish("a", status=429)
+    host.start("a")
+    host.finish("a", status=503)
+    assert host.interval("a") == 4
+    for _ in range(20):
+        host.finish("a", status=200, latency=0.01, held=False)
+    assert host.interval("a") == 1
+
+
+def test_retry_after_is_honoured_and_bounded(clock):
+    host = gate(clock)
+    host.finish("a", status=429, retry_after=30, held=False)
+    assert host.ready_at("a") == clock.now + 30
+    host.finish("b", status=503, retry_after=86_400, held=False)
+    assert host.ready_at("b") == clock.now + MAX_RETRY_AFTER_S
+
+
+def test_a_slow_host_is_asked_less_often_and_errors_never_speed_it_up(clock):
+    host = gate(clock, connections=1)
+    for _ in range(10):
+        host.finish("a", status=200, latency=8, held=False)
+    slow = host.interval("a")
+    assert slow == pytest.approx(8, rel=0.1)
+    host.finish("a", status=404, latency=0.01, held=False)
+    assert host.interval("a") == slow
+
+
+def test_the_breaker_opens_after_refusals_in_a_row_and_not_before(clock):
+    host = gate(clock)
+    for _ in range(BREAKER_BLOCKS - 1):
+        host.finish("a", status=429, held=False)
+    host.finish("a", status=200, latency=0.1, held=False)
+    host.finish("a", status=429, held=False)
+    assert host.broken("a") is None
+    for _ in range(BREAKER_BLOCKS):
+        host.finish("a", status=429, held=False)
+    assert "in a row" in host.broken("a")
+    assert host.ready_at("a") is None
+
+
+def test_a_challenge_page_ends_the_host_at_once(clock):
+    host = gate(clock)
+    host.finish("a", status=200, challenge=True, held=False)
+    assert host.ready_at("a") is None
+
+
+def test_no_gap_is_only_for_allowed_hosts(clock):
+    assert gate(clock, interval=0, private=True).interval("a") == 0
+    assert gate(clock, interval=0).interval("a") == PUBLIC_MIN_INTERVAL_S
+
+
+@given(st.lists(st.sampled_from([200, 200, 404, 429, 503, None]), max_size=60))
+def test_whatever_happens_the_gap_stays_between_interval_and_the_cap(statuses):
+    host = gate(Clock(), interval=0.5)
+    for status in statuses:
+        host.finish("a", status=status, latency=0.2, held=False)
+        assert 0.5 <= host.interval("a") <= MAX_GAP_S
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("120", 120),
+        (" 0 ", 0),
+        ("Fri, 01 Jan 2027 00:01:00 GMT", 60),
+        ("Thu, 31 Dec 2026 00:00:00 GMT", 0),
+        ("soon", None),
+        ("-5", None),
+        (None, None),
+    ],
+)
+def test_both_forms_of_retry_after_are_read(value, seconds):
+    now = datetime(2027, 1, 1, tzinfo=UTC)
+    assert parse_retry_after(value, now=now) == seconds
+
+
+def test_a_resting_host_holds_no_worker(clock):
+    host = gate(clock)
+    frontier = Frontier(host, on_broken=lambda *_: None, clock=clock)
+    for name in ("a", "b"):
+        host.introduce(f"{name}.example")
+    for n in range(3):
+        frontier.put(job(f"http://a.example/{n}"))
+    frontier.put(job("http://b.example/0"))
+    assert frontier.take().url == "http://a.example/0"
+    assert frontier.take().url == "http://b.example/0"  # a rests: the worker goes on to b
+
+
+def test_an_unknown_host_gets_one_connection_until_its_rules_are_known(clock):
+    host = gate(clock, interval=0, private=True)
+    frontier = Frontier(host, on_broken=lambda *_: None, clock=clock)
+    for n in range(3):
+        frontier.put(job(f"http://a.example/{n}"))
+    frontier.take()
+    assert not host.has_room("a.example")
+    host.introduce("a.example")
+    assert host.has_room("a.example")
+    frontier.take()
+    assert not host.has_room("a.example")  # two connections is the limit
+
+
+def test_a_delayed_job_waits_for_its_time(clock):
+    host = gate(clock, interval=0, private=True)
+    host.introduce("a.example")
+    frontier = Frontier(host, on_broken=lambda *_: None, clock=clock)
+    frontier.put(job("http://a.example/later"), delay=10)
+    frontier.put(job("http://a.example/now"))
+    assert frontier.take().url.endswith("now")
+    clock.now += 11
+    assert frontier.take().url.endswith("later")
+
+
+def test_the_jobs_of_a_host_that_is_left_alone_are_let_go_with_the_reason(clock):
+    host = gate(clock, interval=0, private=True)
+    host.introduce("b.example")
+    gone = []
+    frontier = Frontier(host, on_broken=lambda job, why: gone.append((job.url, why)), clock=clock)
+    frontier.put(job("http://a.example/0"))
+    host.finish("a.example", status=403, challenge=True, held=False)
+    frontier.put(job("http://b.example/0"))
+    assert frontier.take().url == "http://b.example/0"
+    assert gone == [("http://a.example/0", "it answered with a challenge page")]
+
+
+def test_a_stopped_frontier_hands_out_nothing(clock):
+    frontier = Frontier(gate(clock), on_broken=lambda *_: None, clock=clock)
+    frontier.put(job("http://a.example/0"))
+    frontier.stop()
+    assert frontier.take() is None
