@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from bodyshop.app.terminal import Terminal
+
+
+class Link(StrEnum):
+    """How `export` brings pictures over."""
+
+    COPY = "copy"
+    HARDLINK = "hardlink"
+    SYMLINK = "symlink"
 
 
 def register(app: typer.Typer) -> None:
@@ -23,11 +32,14 @@ def export_pictures(
     format: Annotated[
         str, typer.Argument(help="manifest, imagefolder, coco, yolo, hf or croissant.")
     ],
-    destination: Annotated[Path, typer.Argument(help="File (manifest, croissant) or folder.")],
+    destination: Annotated[Path, typer.Argument(help="File (manifest: .csv, .parquet) or folder.")],
     split_set: Annotated[str | None, typer.Option(help="Split set; the newest by default.")] = None,
     keep_metadata: Annotated[
         bool, typer.Option("--keep-metadata", help="Leave EXIF and GPS in the pictures.")
     ] = False,
+    link: Annotated[
+        Link, typer.Option(help="How pictures that need no change get there.")
+    ] = Link.COPY,
 ) -> None:
     """Write the curated set for other tools; EXIF and GPS are stripped unless you say otherwise."""
     from bodyshop.app.export import export
@@ -41,6 +53,7 @@ def export_pictures(
         destination,
         split_set=split_set,
         keep_metadata=keep_metadata,
+        link=link.value,
         progress=terminal.progress,
     )
     terminal.summary(summary.as_dict(), title="Exported")

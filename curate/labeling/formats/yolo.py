@@ -62,6 +62,20 @@ def write(dest: Path, sheets: Sequence[Sheet], classes: Sequence[str]) -> Path:
     Path
         ``data.yaml``.
     """
+    write_labels(dest, sheets, classes)
+    config = {
+        "path": ".",
+        "train": "images",
+        "val": "images",
+        "names": dict(enumerate(classes)),
+    }
+    path = dest / CONFIG
+    atomic.write_text(path, yaml.safe_dump(config, allow_unicode=True, sort_keys=False))
+    return path
+
+
+def write_labels(dest: Path, sheets: Sequence[Sheet], classes: Sequence[str]) -> None:
+    """Write ``labels/*.txt`` alone; a picture without masks gets an empty file."""
     numbers = {label: number for number, label in enumerate(classes)}
     for sheet in sheets:
         lines = []
@@ -71,15 +85,6 @@ def write(dest: Path, sheets: Sequence[Sheet], classes: Sequence[str]) -> Path:
                 told = " ".join(f"{value:.9g}" for value in fractions)
                 lines.append(f"{numbers[label]} {told}\n")
         atomic.write_text(dest / "labels" / f"{Path(sheet.name).stem}.txt", "".join(lines))
-    config = {
-        "path": ".",
-        "train": "images",
-        "val": "images",
-        "names": {number: label for label, number in numbers.items()},
-    }
-    path = dest / CONFIG
-    atomic.write_text(path, yaml.safe_dump(config, allow_unicode=True, sort_keys=False))
-    return path
 
 
 def _names(source: Path) -> list[str]:
