@@ -5,27 +5,44 @@ from typing import TYPE_CHECKING
 from bodyshop.lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from train.classifier import Classifier, Prediction, load_run
-    from train.crossval import CrossValidation, cross_validate
     from train.assessment import EvaluateSummary, evaluate, resolve_run
+    from train.classifier import Classifier, Prediction, load_run
+    from train.comparison import CompareSummary, compare
+    from train.crossval import CrossValidation, cross_validate
+    from train.explanation import ExplainSummary, Explanation, explain, grad_cam
+    from train.exporting import ExportSummary, export
     from train.features import forget
     from train.recipe import Recipe, load_recipe, recipe_names
+    from train.sweeping import SweepSpec, SweepSummary, load_sweep, sweep, sweep_names
     from train.trainer import TrainSummary, train
 
 __all__ = [
     "Classifier",
+    "CompareSummary",
     "CrossValidation",
     "EvaluateSummary",
+    "ExplainSummary",
+    "Explanation",
+    "ExportSummary",
     "Prediction",
     "Recipe",
+    "SweepSpec",
+    "SweepSummary",
     "TrainSummary",
+    "compare",
     "cross_validate",
     "evaluate",
+    "explain",
+    "export",
     "forget",
+    "grad_cam",
     "load_recipe",
     "load_run",
+    "load_sweep",
     "recipe_names",
     "resolve_run",
+    "sweep",
+    "sweep_names",
     "train",
 ]
 
@@ -33,18 +50,31 @@ __getattr__ = lazy_exports(
     __name__,
     {
         "Classifier": "classifier",
+        "CompareSummary": "comparison",
         "CrossValidation": "crossval",
         "EvaluateSummary": "assessment",
+        "ExplainSummary": "explanation",
+        "Explanation": "explanation",
+        "ExportSummary": "exporting",
         "Prediction": "classifier",
         "Recipe": "recipe",
+        "SweepSpec": "sweeping",
+        "SweepSummary": "sweeping",
         "TrainSummary": "trainer",
+        "compare": "comparison",
         "cross_validate": "crossval",
         "evaluate": "assessment",
+        "explain": "explanation",
+        "export": "exporting",
         "forget": "features",
+        "grad_cam": "explanation",
         "load_recipe": "recipe",
         "load_run": "classifier",
+        "load_sweep": "sweeping",
         "recipe_names": "recipe",
         "resolve_run": "assessment",
+        "sweep": "sweeping",
+        "sweep_names": "sweeping",
         "train": "trainer",
     },
 )

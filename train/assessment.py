@@ -272,13 +272,13 @@ def _report(
         )
     if compared:
         low, high = compared["bootstrap"]["ci95"]
+        gap = compared["bootstrap"]["difference"]
         notes.append(
             {
                 "good": low > 0,
                 "text": f"Against {compared['run']} ({percent(compared['accuracy'])}): a "
-                f"difference of {100 * compared['bootstrap']['difference']:+.1f} points, 95 % interval "
-                f"{100 * low:+.1f} to {100 * high:+.1f}, McNemar p = "
-                f"{compared['mcnemar']['p']:.3g}.",
+                f"difference of {100 * gap:+.1f} points, 95 % interval {100 * low:+.1f} to "
+                f"{100 * high:+.1f}, McNemar p = {compared['mcnemar']['p']:.3g}.",
             }
         )
     context = {

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bodyshop.errors import BodyshopError
 from bodyshop.imaging import Equalise
 from bodyshop.progress import SILENT, Progress
 from train.features import cut_features, load_pixels, worth_caching
@@ -103,6 +104,26 @@ def learn(
         histories.append(_train_stage(network, task, index))
         mark(stage.name)
     return Learned(network, view, histories, probe)
+
+
+def probe_accuracy(
+    recipe: Recipe,
+    samples: Samples,
+    features: Path,
+    *,
+    equalise: Equalise | None = None,
+    weights: str | Path | None = None,
+    seed: int = 7,
+    progress: Progress = SILENT,
+) -> dict[str, Any]:
+    """Fit only the logistic regression on a recipe's backbone; returns its test figures."""
+    seed_everything(seed)
+    network = build_network(recipe, len(samples.classes), weights=weights)
+    view = View(network.side, equalise, recipe.data.colour == "grey")
+    found = _probe(network, _Task(recipe, samples, view, features, seed, None, progress))
+    if found is None:
+        raise BodyshopError(f"recipe '{recipe.name}' has no backbone to put a probe on")
+    return found
 
 
 @dataclass(frozen=True)

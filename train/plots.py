@@ -146,6 +146,27 @@ def plot_calibration(evaluation: Evaluation, path: Path) -> Path:
     return save_figure(figure, path)
 
 
+def plot_trials(
+    labels: Sequence[str],
+    accuracies: Sequence[float],
+    intervals: Sequence[Sequence[float]],
+    path: Path,
+) -> Path:
+    """Draw the accuracy of each trial of a sweep with its 95 % interval."""
+    figure = new_figure(width=9.0, height=max(2.2, 0.34 * len(labels) + 1.0))
+    axes = figure.add_subplot()
+    places = np.arange(len(labels))[::-1]
+    values = np.array(accuracies)
+    bounds = np.array(intervals)
+    axes.errorbar(
+        values, places, xerr=[values - bounds[:, 0], bounds[:, 1] - values], fmt="o",
+        color=VALIDATION_COLOUR, ecolor="#bfd9f5", elinewidth=5, ms=5,
+    )
+    axes.set_yticks(places, labels, fontsize=8)
+    _tidy(axes, "validation accuracy", "")
+    return save_figure(figure, path)
+
+
 def _tidy(axes: Axes, x: str, y: str) -> None:
     axes.set_xlabel(x)
     axes.set_ylabel(y)
@@ -160,4 +181,5 @@ __all__: list[Any] = [
     "plot_curves",
     "plot_ranking",
     "plot_steps",
+    "plot_trials",
 ]

@@ -21,7 +21,7 @@ def import_tensorflow() -> ModuleType:
         return sys.modules["tensorflow"]
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # TensorFlow's C++ start-up lines ignore that level, so they are caught at the descriptor.
-    with _stderr_to_null():
+    with stderr_to_null():
         import keras
         import tensorflow
 
@@ -31,7 +31,8 @@ def import_tensorflow() -> ModuleType:
 
 
 @contextmanager
-def _stderr_to_null() -> Iterator[None]:
+def stderr_to_null() -> Iterator[None]:
+    """Send file descriptor 2 nowhere for the block: C++ code writes past `sys.stderr`."""
     sys.stderr.flush()
     saved = os.dup(2)
     null = os.open(os.devnull, os.O_WRONLY)

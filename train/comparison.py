@@ -1,0 +1,254 @@
+"""Backbones side by side on the same pictures: speed, memory, size, operations and accuracy."""
+
+from __future__ import annotations
+
+import multiprocessing
+import statistics
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bodyshop import atomic, backbones
+from bodyshop.errors import BodyshopError, UsageError
+from bodyshop.progress import SILENT, Progress
+from bodyshop.workspace import Workspace
+from train.recipe import Head, Recipe, Stage
+from train.run_folder import write_json
+
+RUNTIMES = ("keras", "litert")
+BATCH = 32
+ROUNDS = 3
+
+
+@dataclass(frozen=True)
+class CompareSummary:
+    """A row per backbone.
+
+    Parameters
+    ----------
+    rows : tuple of dict
+        ``backbone``, ``parameters``, ``flops``, ``seconds_per_picture`` and ``peak_mib`` of the
+        Keras runtime, ``litert_seconds_per_picture``, ``litert_mib`` (file) and
+        ``litert_difference`` (largest difference of its features, relative to Keras' largest),
+        ``probe_accuracy`` and ``probe_ci95`` (None without pretrained weights), ``error``.
+    pictures : int
+        How many were timed.
+    report : Path or None
+        The HTML table.
+    """
+
+    rows: tuple[dict[str, Any], ...]
+    pictures: int
+    report: Path | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return JSON-able values."""
+        return {
+            "rows": list(self.rows),
+            "pictures": self.pictures,
+            "report": str(self.report) if self.report else None,
+        }
+
+
+def compare(
+    workspace: Workspace,
+    names: Sequence[str] = (),
+    *,
+    weights: Mapping[str, str | Path] | None = None,
+    pictures: int = 64,
+    runtimes: Sequence[str] = RUNTIMES,
+    split_set: str | None = None,
+    out: Path | None = None,
+    progress: Progress = SILENT,
+) -> CompareSummary:
+    """Measure backbones, each in a process of its own, so that peak memory is its own.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        With curated splits: their pictures are the input, and the probe's accuracy on the test
+        split is the accuracy.
+    names : Sequence of str
+        Backbones; all by default.
+    weights : Mapping, optional
+        Backbone -> weights file, or ``"none"`` for random ones: speed needs no training.
+    pictures : int
+        How many are timed, at least one batch of 32.
+    runtimes : Sequence of str
+        ``keras`` and ``litert``.
+    split_set : str, optional
+        The newest by default.
+    out : Path, optional
+        Where the report goes; ``reports/compare`` by default.
+    progress : Progress
+        Told of each backbone.
+
+    Raises
+    ------
+    UsageError
+        An unknown runtime or backbone.
+    """
+    unknown = set(runtimes) - set(RUNTIMES)
+    if unknown:
+        raise UsageError(f"no runtime '{min(unknown)}'", hint=f"choose of {', '.join(RUNTIMES)}")
+    names = tuple(names) or backbones.names()
+    rows = []
+    with progress.task("compare", total=len(names)) as tick:
+        for name in names:
+            backbones.get(name)
+            job = {
+                "name": name, "workspace": str(workspace.root), "split_set": split_set,
+                "weights": str(weights[name]) if weights and name in weights else None,
+                "pictures": max(BATCH, pictures), "runtimes": list(runtimes),
+            }
+            with ProcessPoolExecutor(
+                max_workers=1, mp_context=multiprocessing.get_context("spawn")
+            ) as pool:
+                rows.append(pool.submit(measure_backbone, job).result())
+            tick(1, name)
+    folder = out or workspace.reports / "compare"
+    report = _report(folder, rows)
+    result = CompareSummary(tuple(rows), max(BATCH, pictures), report)
+    write_json(folder / "compare.json", result.as_dict())
+    return result
+
+
+def measure_backbone(job: Mapping[str, Any]) -> dict[str, Any]:
+    """Measure one backbone (runs in a process of its own)."""
+    from train.features import load_pixels
+    from train.flops import count_flops
+    from train.network import parameters
+    from train.pixels import View
+    from train.samples import load_samples
+
+    row: dict[str, Any] = {
+        "backbone": job["name"], "parameters": None, "flops": None, "seconds_per_picture": None,
+        "peak_mib": None, "litert_seconds_per_picture": None, "litert_mib": None,
+        "litert_difference": None, "probe_accuracy": None, "probe_ci95": None, "error": None,
+    }
+    try:
+        model = backbones.build(job["name"], weights=job["weights"])
+    except BodyshopError as error:
+        return row | {"error": str(error)}
+    workspace = Workspace.open(job["workspace"], create=False)
+    samples = load_samples(workspace, split_set=job["split_set"], variants=False)
+    some = (samples.items * (job["pictures"] // len(samples.items) + 1))[: job["pictures"]]
+    pixels = load_pixels(some, View(model.input_shape[1]))
+    row |= {"parameters": parameters(model)["total"], "flops": count_flops(model)}
+    if "keras" in job["runtimes"]:
+        row["seconds_per_picture"] = _time_keras(model, pixels)
+        row["peak_mib"] = _peak_mib()
+    if "litert" in job["runtimes"]:
+        row |= _time_litert(model, pixels)
+    if job["weights"] != "none":
+        row |= _probe(job, samples, workspace.features)
+    return row
+
+
+def _time_keras(model: Any, pixels: Any) -> float:
+    from train.fitting import predict
+
+    predict(model, pixels[:BATCH], batch=BATCH)  # traced and warm
+    rounds = []
+    for _ in range(ROUNDS):
+        began = time.perf_counter()
+        predict(model, pixels, batch=BATCH)
+        rounds.append((time.perf_counter() - began) / len(pixels))
+    return statistics.median(rounds)
+
+
+def _time_litert(model: Any, pixels: Any) -> dict[str, Any]:
+    from train.exporting import interpreter, to_tflite
+    from train.fitting import predict
+
+    with tempfile.TemporaryDirectory() as folder:
+        file = to_tflite(model, Path(folder) / "model.tflite")
+        run = interpreter(file)
+        inputs = pixels[:BATCH].astype(np.float32)
+        found = np.concatenate([run(picture[None]) for picture in inputs])
+        expected = predict(model, pixels[:BATCH])
+        rounds = []
+        for _ in range(ROUNDS):
+            began = time.perf_counter()
+            for picture in inputs:
+                run(picture[None])
+            rounds.append((time.perf_counter() - began) / len(inputs))
+        return {
+            "litert_seconds_per_picture": statistics.median(rounds),
+            "litert_mib": file.stat().st_size / 2**20,
+            "litert_difference": float(
+                np.abs(found - expected).max() / max(float(np.abs(expected).max()), 1e-12)
+            ),
+        }
+
+
+def _probe(job: Mapping[str, Any], samples: Any, features: Path) -> dict[str, Any]:
+    from train.learning import probe_accuracy
+
+    recipe = Recipe(
+        name="probe", description="the floor", backbone=job["name"], head=Head(),
+        stages=(Stage(name="none", epochs=1),),
+    )
+    found = probe_accuracy(recipe, samples, features, weights=job["weights"])
+    return {"probe_accuracy": found["accuracy"], "probe_ci95": found["ci95"]}
+
+
+def _peak_mib() -> float | None:
+    """Return the highest resident memory of this process; None where the system has no such count.
+
+    Linux counts in KiB, macOS in bytes.
+    """
+    import sys
+
+    try:
+        import resource
+    except ImportError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def _report(folder: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    from train.report import interval, percent
+
+    def number(value: float | None, scale: float, digits: int) -> str:
+        return "–" if value is None else f"{value * scale:,.{digits}f}"
+
+    table = [
+        [
+            row["backbone"] + (f" ({row['error'].splitlines()[0]})" if row["error"] else ""),
+            number(row["parameters"], 1e-6, 1),
+            number(row["flops"], 1e-9, 2),
+            number(row["seconds_per_picture"], 1e3, 1),
+            number(row["peak_mib"], 1, 0),
+            number(row["litert_seconds_per_picture"], 1e3, 1),
+            number(row["litert_mib"], 1, 1),
+            percent(row["probe_accuracy"]),
+            interval(row["probe_ci95"]),
+        ]
+        for row in rows
+    ]
+    environment = Environment(
+        loader=PackageLoader("train"), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )
+    text = environment.get_template("table.html").render(
+        title="Backbones", subtitle="the same pictures, one process each, on this machine",
+        note="Accuracy is a logistic regression's on untouched features, test split.",
+        columns=[
+            "backbone", "million parameters", "GFLOP", "ms (Keras)", "peak MiB", "ms (LiteRT)",
+            "file MiB", "probe accuracy", "95 %",
+        ],
+        rows=table, highlight=None, plots=[],
+    )
+    report = folder / "compare.html"
+    atomic.write_text(report, text)
+    return report

@@ -1,0 +1,304 @@
+"""Many variants of one recipe on the same data: a table, a plot, and the best one."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import multiprocessing
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from bodyshop import atomic
+from bodyshop.config import StrictModel, load_yaml, parse_yaml
+from bodyshop.errors import BodyshopError, NothingFoundError, UsageError
+from bodyshop.progress import SILENT, Progress
+from bodyshop.workspace import Workspace
+from train.metrics import wilson
+from train.recipe import Recipe, load_recipe
+from train.run_folder import read_json, write_json
+
+LEDGER_FILE = "trials.json"
+TRIALS_PER_PROCESS = 8
+"""A Keras process grows by about 125 MB per trained network and gives nothing back."""
+
+
+class SweepSpec(StrictModel):
+    """A sweep as a YAML file."""
+
+    name: str = Field(pattern=r"^[a-z0-9_-]+$")
+    description: str = ""
+    recipe: str
+    grid: dict[str, tuple[Any, ...]] = Field(min_length=1)
+
+
+@dataclass(frozen=True)
+class SweepSummary:
+    """What a sweep found.
+
+    Parameters
+    ----------
+    name : str
+        Of the sweep.
+    folder : Path
+        Ledger, table and plot.
+    trials : tuple of dict
+        ``overrides``, ``accuracy``, ``ci95``, ``loss`` (all on validation), ``seconds``, ``error``.
+    best : Mapping
+        The trial with the highest validation accuracy, the lower loss among equals.
+    report : Path
+        The HTML table.
+    """
+
+    name: str
+    folder: Path
+    trials: tuple[dict[str, Any], ...]
+    best: Mapping[str, Any]
+    report: Path
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return JSON-able values."""
+        return {
+            "sweep": self.name,
+            "trials": list(self.trials),
+            "best": dict(self.best),
+            "report": str(self.report),
+        }
+
+
+def sweep_names() -> tuple[str, ...]:
+    """Return the names of the shipped sweeps."""
+    folder = files("train") / "sweeps"
+    return tuple(
+        sorted(e.name.removesuffix(".yaml") for e in folder.iterdir() if e.name.endswith(".yaml"))
+    )
+
+
+def load_sweep(name_or_path: str | Path | SweepSpec) -> SweepSpec:
+    """Read a shipped sweep by name, or a YAML file.
+
+    Raises
+    ------
+    UsageError
+        No shipped sweep has that name.
+    ConfigError
+        The file is not valid.
+    """
+    if isinstance(name_or_path, SweepSpec):
+        return name_or_path
+    if str(name_or_path).endswith((".yaml", ".yml")):
+        return load_yaml(Path(name_or_path), SweepSpec)
+    if str(name_or_path) not in sweep_names():
+        raise UsageError(
+            f"there is no sweep '{name_or_path}'",
+            hint=f"choose one of {', '.join(sweep_names())}, or give a .yaml file",
+        )
+    text = (files("train") / "sweeps" / f"{name_or_path}.yaml").read_text(encoding="utf-8")
+    return parse_yaml(text, SweepSpec, name=f"sweeps/{name_or_path}.yaml")
+
+
+def sweep(
+    workspace: Workspace,
+    spec: str | Path | SweepSpec,
+    *,
+    target: str | None = None,
+    split_set: str | None = None,
+    equalise: bool | None = None,
+    weights: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    seed: int = 7,
+    progress: Progress = SILENT,
+) -> SweepSummary:
+    """Train every combination of a grid and judge each on validation; the test split is not seen.
+
+    Trials run in processes of their own. Finished ones are remembered in the sweep's folder: run
+    again, only the missing and the failed ones are trained.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        With curated splits.
+    spec : str, Path or SweepSpec
+        A shipped sweep's name or a YAML file.
+    target, split_set, equalise, weights, seed
+        As `train.train`.
+    overrides : Mapping, optional
+        Applied to the recipe before the grid.
+    progress : Progress
+        Told of each trial.
+
+    Raises
+    ------
+    BodyshopError
+        Every trial failed.
+    """
+    chosen = load_sweep(spec)
+    trials = [dict(overrides or {}) | point for point in grid_points(chosen.grid)]
+    for trial in trials:
+        load_recipe(chosen.recipe, overrides=trial)  # a wrong key fails now, not in trial 7
+    common = {
+        "workspace": str(workspace.root), "recipe": chosen.recipe, "target": target,
+        "split_set": split_set, "equalise": equalise,
+        "weights": str(weights) if weights is not None else None, "seed": seed,
+    }
+    with workspace.record_run("sweep", {**common, "sweep": chosen.name}) as record:
+        folder = workspace.runs / f"sweep-{chosen.name}"
+        results = _run_trials(folder, common, trials, progress)
+        record.counts = {"trials": len(results), "folder": folder.name}
+    good = [trial for trial in results if not trial["error"]]
+    if not good:
+        raise BodyshopError(
+            f"all {len(results)} trials of sweep '{chosen.name}' failed, the first with: "
+            f"{results[0]['error']}"
+        )
+    best = max(good, key=lambda trial: (trial["accuracy"], -trial["loss"]))
+    report = _report(folder, chosen, results, best)
+    return SweepSummary(chosen.name, folder, tuple(results), best, report)
+
+
+def grid_points(grid: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    """Return every combination of a grid's values, the last key changing fastest."""
+    return [
+        dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())
+    ]
+
+
+def run_trial(job: Mapping[str, Any]) -> dict[str, Any]:
+    """Train one combination and return its validation figures (runs in a worker process)."""
+    import time
+
+    from train.learning import learn, onehot
+    from train.metrics import summary
+    from train.planning import Plan
+
+    workspace = Workspace.open(job["workspace"], create=False)
+    recipe: Recipe = load_recipe(job["recipe"], overrides=job["overrides"])
+    began = time.monotonic()
+    plan = Plan.make(
+        workspace, recipe, target=job["target"], split_set=job["split_set"],
+        equalise=job["equalise"], weights=job["weights"], gate=None, seed=job["seed"],
+        progress=SILENT,
+    )
+    learned = learn(
+        recipe, plan.samples, workspace.features, equalise=plan.equalise, weights=plan.weights,
+        seed=plan.seed, with_probe=False,
+    )
+    part = plan.samples.of("validation")
+    labels = onehot(part, plan.samples.classes).argmax(axis=1)
+    figures = summary(labels, learned.probabilities(part), plan.samples.classes)
+    return {
+        "accuracy": figures["accuracy"],
+        "right": figures["right"],
+        "n": figures["n"],
+        "loss": figures["loss"],
+        "epochs": [len(history.epochs) for history in learned.histories],
+        "seconds": round(time.monotonic() - began, 2),
+    }
+
+
+def _run_trials(
+    folder: Path,
+    common: Mapping[str, Any],
+    trials: Iterable[Mapping[str, Any]],
+    progress: Progress,
+) -> list[dict[str, Any]]:
+    ledger_file = folder / LEDGER_FILE
+    ledger: dict[str, dict[str, Any]] = read_json(ledger_file) if ledger_file.exists() else {}
+    trials = list(trials)
+    keys = [_key(common, trial) for trial in trials]
+    pool: ProcessPoolExecutor | None = None
+    try:
+        with progress.task("sweep", total=len(trials)) as tick:
+            for key, trial in zip(keys, trials, strict=True):
+                if key not in ledger or ledger[key]["error"]:
+                    pool = pool or _pool()
+                    entry: dict[str, Any] = {"overrides": dict(trial), "error": None}
+                    try:
+                        found = pool.submit(run_trial, {**common, "overrides": dict(trial)})
+                        entry |= found.result()
+                        entry["ci95"] = list(wilson(entry["right"], entry["n"]))
+                    except BrokenProcessPool:
+                        entry["error"] = "the trial's process died (out of memory?)"
+                        pool = None
+                    except NothingFoundError:
+                        raise
+                    except BodyshopError as error:
+                        entry["error"] = str(error)
+                    ledger[key] = entry
+                    write_json(ledger_file, ledger)
+                tick(1, _spell(trial))
+    finally:
+        if pool is not None:
+            pool.shutdown(cancel_futures=True)
+    return [ledger[key] for key in keys]
+
+
+def _pool() -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(
+        max_workers=1,
+        mp_context=multiprocessing.get_context("spawn"),
+        max_tasks_per_child=TRIALS_PER_PROCESS,
+    )
+
+
+def _key(common: Mapping[str, Any], trial: Mapping[str, Any]) -> str:
+    settings = {name: value for name, value in common.items() if name != "workspace"}
+    text = json.dumps([settings, dict(trial)], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _spell(overrides: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key.split('.')[-1]}={value}" for key, value in overrides.items())
+
+
+def _report(
+    folder: Path, spec: SweepSpec, trials: Sequence[Mapping[str, Any]], best: Mapping[str, Any]
+) -> Path:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    from train.plots import plot_trials
+    from train.report import decimal, interval, percent
+
+    labels = [_spell(trial["overrides"]) for trial in trials]
+    good = [(label, trial) for label, trial in zip(labels, trials, strict=True)
+            if not trial["error"]]
+    plot_trials(
+        [label for label, _ in good],
+        [trial["accuracy"] for _, trial in good],
+        [trial["ci95"] for _, trial in good],
+        folder / "trials.png",
+    )
+    environment = Environment(
+        loader=PackageLoader("train"), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )
+    rows = [
+        [
+            label,
+            percent(trial["accuracy"]) if not trial["error"] else "failed",
+            interval(trial["ci95"]) if not trial["error"] else trial["error"],
+            decimal(trial["loss"]) if not trial["error"] else "–",
+            f"{trial['seconds']:.0f}" if not trial["error"] else "–",
+        ]
+        for label, trial in zip(labels, trials, strict=True)
+    ]
+    text = environment.get_template("table.html").render(
+        title=f"sweep {spec.name}",
+        subtitle=f"recipe {spec.recipe} · {spec.description}",
+        note=f"Best on validation: {_spell(best['overrides'])} ({percent(best['accuracy'])}). "
+        "Intervals that overlap are no difference; the test split was not looked at.",
+        columns=["trial", "validation accuracy", "95 %", "loss", "seconds"],
+        rows=rows,
+        highlight=trials.index(best),
+        plots=["trials.png"],
+    )
+    report = folder / "report.html"
+    atomic.write_text(report, text)
+    return report
