@@ -157,6 +157,20 @@ measurements = Table(
     Column("error", Text),
 )
 
+pair_checks = Table(
+    "pair_checks",
+    metadata,
+    Column("first", Sha, ForeignKey("images.sha256", ondelete="CASCADE"), primary_key=True),
+    Column("second", Sha, ForeignKey("images.sha256", ondelete="CASCADE"), primary_key=True),
+    Column("version", String(32), primary_key=True),
+    Column("mirrored", Boolean),
+    Column("overlap", Float),  # 0 to 1, as the others; see curate.duplicates.pixels
+    Column("covered", Float),
+    Column("outliers", Float),
+    Column("correlation", Float),
+    Column("error", Text),
+)
+
 gate_scores = Table(
     "gate_scores",
     metadata,

@@ -1,0 +1,198 @@
+"""Which pictures are one: copies of every kind are, different cars on one background are not."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+
+import numpy as np
+import photos
+import pytest
+from PIL import Image, ImageOps
+
+from bodyshop.catalog import register_image, schema
+from curate.duplicates import find_pairs, pixel_check
+from curate.duplicates.checks import _kind, _stored, compare_pairs
+from curate.measure_picture import measure_picture
+
+COPIES = {
+    "re-saved": lambda p: photos.jpeg(p, 40),
+    "half size": lambda p: photos.jpeg(photos.scaled(p, 0.5)),
+    "2 % crop": lambda p: photos.jpeg(photos.cropped(p, 0.02)),
+    "brighter": lambda p: photos.jpeg(photos.brighter(p)),
+    "grey": lambda p: photos.jpeg(p.convert("L")),
+}
+FAR_COPIES = {
+    "5 % crop": (lambda p: photos.jpeg(photos.cropped(p, 0.05)), {"near", "crop"}),
+    "10 % crop": (lambda p: photos.jpeg(photos.cropped(p, 0.10)), {"near", "crop"}),
+    "20 % crop": (lambda p: photos.jpeg(photos.cropped(p, 0.20)), {"crop"}),
+    "border": (lambda p: photos.jpeg(photos.bordered(p)), {"near", "crop"}),
+    "logo": (lambda p: photos.jpeg(photos.with_logo(p)), {"near"}),
+    "mirrored": (lambda p: photos.jpeg(ImageOps.mirror(p)), {"flip"}),
+}
+
+
+def look(workspace):
+    """The pixel check without processes and cache, which have their own tests below."""
+
+    def check(pairs):
+        items = [
+            {
+                "key": f"{a}-{b}",
+                "first": workspace.blobs.path(a, "jpg"),
+                "second": workspace.blobs.path(b, "jpg"),
+            }
+            for a, b in pairs
+        ]
+        rows = [_stored(row) for row in compare_pairs(items)]
+        return {(row["first"], row["second"]): _kind(row) for row in rows}
+
+    return check
+
+
+def put(workspace, data, extension="jpg"):
+    blob = workspace.blobs.put_bytes(data, extension)
+    with workspace.catalog.begin() as connection:
+        register_image(connection, blob, extension=extension, facts={})
+    return blob.sha256
+
+
+def row(data, **more):
+    return {
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "error": None,
+        **measure_picture(data),
+        **more,
+    }
+
+
+def names_of(found):
+    return {(pair.first, pair.second): pair.kind for pair in found.pairs}
+
+
+def key(a, b):
+    return tuple(sorted((a["sha256"], b["sha256"])))
+
+
+@pytest.mark.parametrize("copy", COPIES)
+def test_a_copy_is_found(workspace, copy):
+    rows, expected = [], set()
+    for name in photos.NAMES:
+        original, copied = photos.jpeg(photos.photo(name)), COPIES[copy](photos.photo(name))
+        put(workspace, original)
+        put(workspace, copied)
+        rows += [row(original), row(copied)]
+        expected.add(key(rows[-2], rows[-1]))
+    found = find_pairs(rows, radius=8, check=look(workspace))
+    assert names_of(found).keys() == expected
+
+
+@pytest.mark.parametrize("copy", FAR_COPIES)
+def test_a_copy_that_hashes_lose_is_found_through_features(workspace, copy):
+    make, kinds = FAR_COPIES[copy]
+    rows, expected, vectors = [], set(), []
+    for number, name in enumerate(photos.NAMES):
+        original, copied = photos.jpeg(photos.photo(name)), make(photos.photo(name))
+        put(workspace, original)
+        put(workspace, copied)
+        rows += [row(original), row(copied)]
+        expected.add(key(rows[-2], rows[-1]))
+        # what a network gives: near for a copy, and moderately near for every other car
+        vectors += [np.eye(8)[number] + 0.5, np.eye(8)[number] * 0.9 + 0.55]
+    features = ([r["sha256"] for r in rows], np.array(vectors, dtype=np.float16))
+    found = find_pairs(rows, radius=6, features=features, check=look(workspace))
+    assert set(names_of(found)) == expected
+    assert set(names_of(found).values()) <= kinds
+
+
+def test_different_cars_on_the_same_background_are_not_one(workspace):
+    cars = [
+        photos.car_on_white((170, 20, 25)),
+        photos.car_on_white((30, 60, 160)),
+        photos.car_on_white((40, 42, 45)),
+        photos.car_on_white((170, 20, 25), roof=False),
+        photos.car_on_white((170, 20, 25), shift=25),
+    ]
+    rows = []
+    for car in cars:
+        data = photos.jpeg(car)
+        put(workspace, data)
+        rows.append(row(data))
+    copy = photos.jpeg(photos.scaled(cars[0], 0.6), 60)
+    put(workspace, copy)
+    rows.append(row(copy))
+    everything = ([r["sha256"] for r in rows], np.ones((len(rows), 4), dtype=np.float32))
+    found = find_pairs(rows, radius=8, features=everything, check=look(workspace))
+    assert set(names_of(found)) == {key(rows[0], rows[5])}
+    assert found.refuted > 0  # they were near enough to be looked at
+
+
+def test_the_same_pixels_saved_again_are_exact():
+    picture = photos.photo("chelsea")
+    original, with_metadata = photos.jpeg(picture), photos.jpeg(picture, comment=b"again")
+    lossless = photos.png(picture)
+    bitmap = photos.png(Image.open(io.BytesIO(lossless)))
+    rows = [row(original), row(with_metadata), row(lossless)]
+    found = names_of(find_pairs(rows))
+    assert found[key(rows[0], rows[1])] == "exact"
+    assert found[key(rows[0], rows[2])] == "near"  # JPEG changed the pixels
+    assert measure_picture(bitmap)["pixel_digest"] == rows[2]["pixel_digest"]
+
+
+def test_frames_of_one_spinner_are_never_compared():
+    data = photos.jpeg(photos.photo("coffee"))
+    rows = [row(data, sha256=letter * 64) for letter in "abc"]
+    spins = {"a" * 64: "spin 1", "b" * 64: "spin 1", "c" * 64: "spin 2"}
+    exact_pairs = names_of(find_pairs([r | {"pixel_digest": r["sha256"]} for r in rows]))
+    assert len(exact_pairs) == 3
+    spun = find_pairs([r | {"pixel_digest": r["sha256"]} for r in rows], spin_groups=spins)
+    assert ("a" * 64, "b" * 64) not in names_of(spun)
+    assert len(spun.pairs) == 2
+
+
+def test_plain_pictures_are_marked_and_only_matched_when_equal():
+    rng = np.random.default_rng(0)
+    plain = [
+        Image.fromarray(np.clip(rng.normal(235, 2, (240, 320, 3)), 0, 255).astype(np.uint8))
+        for _ in range(4)
+    ]
+    rows = [row(photos.png(p)) for p in plain]
+    rows.append(row(photos.png(plain[0]), sha256="f" * 64))
+    found = find_pairs(rows, radius=8)
+    assert set(found.plain) == {r["sha256"] for r in rows}
+    assert names_of(found) == {key(rows[0], rows[4]): "exact"}
+
+
+def test_the_result_does_not_depend_on_the_order_and_failed_rows_are_left_out():
+    rows = []
+    for name in photos.NAMES:
+        rows += [row(photos.jpeg(photos.photo(name))), row(photos.jpeg(photos.photo(name), 50))]
+    rows.append({"sha256": "0" * 64, "error": "can't be decoded", "phash": None})
+    forward, backward = find_pairs(rows), find_pairs(rows[::-1])
+    assert forward == backward
+    assert len(forward.pairs) == 4
+    assert forward.as_dict()["near"] == 4
+
+
+def test_no_pictures_no_pairs():
+    assert find_pairs([]).pairs == ()
+
+
+def test_pixels_are_compared_once_per_pair(workspace, monkeypatch):
+    original = photos.jpeg(photos.photo("rocket"))
+    mirrored = photos.jpeg(ImageOps.mirror(photos.photo("rocket")))
+    pair = tuple(sorted(put(workspace, data) for data in (original, mirrored)))
+    assert pixel_check(workspace, workers=1)([pair]) == {pair: "flip"}
+    with workspace.catalog.read() as connection:
+        (stored,) = connection.execute(schema.pair_checks.select()).mappings().all()
+    assert stored["mirrored"] and stored["outliers"] < 0.05
+    monkeypatch.setattr("curate.duplicates.checks.run_shards", lambda *_, **__: pytest.fail("ran"))
+    assert pixel_check(workspace, workers=1)([pair]) == {pair: "flip"}
+
+
+def test_a_picture_that_is_gone_is_no_duplicate(workspace):
+    one = put(workspace, photos.jpeg(photos.photo("rocket")))
+    two = put(workspace, photos.jpeg(photos.photo("coffee")))
+    pair = tuple(sorted((one, two)))
+    workspace.image_path(one).unlink()
+    assert pixel_check(workspace, workers=1)([pair]) == {pair: None}
