@@ -303,11 +303,11 @@ def _views(
 
 
 def _figures(passed: Sequence[tuple[str, bool]]) -> dict[str, dict[str, Any]]:
-    """Count who passed, per folder."""
+    """Count who passed, per name of their folder: train/damaged and test/damaged are one group."""
     table: dict[str, list[bool]] = {}
     for folder, value in passed:
-        table.setdefault(folder, []).append(bool(value))
-    return {Path(name).name: wilson(sum(values), len(values)) for name, values in table.items()}
+        table.setdefault(Path(folder).name, []).append(bool(value))
+    return {name: wilson(sum(values), len(values)) for name, values in table.items()}
 
 
 def _path_in(workspace: Workspace | None, name: str) -> Path:

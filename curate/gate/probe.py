@@ -93,13 +93,13 @@ class Probe:
     def as_dict(self) -> dict[str, Any]:
         """Return the probe as JSON-able values, without its card."""
         return {
-            "weights": [round(float(value), 7) for value in self.weights],
+            "weights": self.weights.astype(float).tolist(),
             "bias": self.bias,
             "threshold": self.threshold,
             "fingerprint": self.fingerprint,
             "part_weights": None
             if self.part_weights is None
-            else [round(float(value), 7) for value in self.part_weights],
+            else self.part_weights.astype(float).tolist(),
             "part_bias": self.part_bias,
         }
 
