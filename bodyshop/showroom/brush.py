@@ -38,21 +38,39 @@ class Brush:
         t = np.linspace(0, 1, rows)[:, None]
         colour = np.asarray(top, float) * (1 - t) + np.asarray(bottom, float) * t
         strip = np.broadcast_to(colour[:, None], (rows, self.w, 3))
-        self.image.paste(Image.fromarray(np.clip(strip, 0, 255).astype(np.uint8)), (0, int(y0 * self.h)))
+        self.image.paste(
+            Image.fromarray(np.clip(strip, 0, 255).astype(np.uint8)), (0, int(y0 * self.h))
+        )
 
-    def texture(self, amount: float, *, stretch: tuple[int, int] = (1, 1), y0: float = 0.0, y1: float = 1.0, cell: int = 4) -> None:
+    def texture(
+        self,
+        amount: float,
+        *,
+        stretch: tuple[int, int] = (1, 1),
+        y0: float = 0.0,
+        y1: float = 1.0,
+        cell: int = 4,
+    ) -> None:
         """Multiply the rows y0..y1 by soft noise; `stretch` makes grain."""
         a, b = int(y0 * self.h), int(y1 * self.h)
         h, w = b - a, self.w
-        small = self.rng.normal(0, 1, (h // (cell * stretch[1]) + 2, w // (cell * stretch[0]) + 2)).astype(np.float32)
+        small = self.rng.normal(
+            0, 1, (h // (cell * stretch[1]) + 2, w // (cell * stretch[0]) + 2)
+        ).astype(np.float32)
         noise = np.asarray(Image.fromarray(small).resize((w, h), Image.Resampling.BICUBIC))
         part = np.asarray(self.image.crop((0, a, w, b)), np.float32)
         part = part * (1 + amount * noise)[..., None]
         self.image.paste(Image.fromarray(np.clip(part, 0, 255).astype(np.uint8)), (0, a))
 
     def shape(
-        self, xy: Sequence[tuple[float, float]], colour: Colour, *, light: float = 0.35, soft: float = 0.0,
-        angle: float = -2.2, dark: float = 0.45,
+        self,
+        xy: Sequence[tuple[float, float]],
+        colour: Colour,
+        *,
+        light: float = 0.35,
+        soft: float = 0.0,
+        angle: float = -2.2,
+        dark: float = 0.45,
     ) -> None:
         """Fill a polygon; lighter towards `angle` (radians on the screen), darker away from it."""
         p = self.points(xy)
@@ -61,15 +79,34 @@ class Brush:
         self._lit(mask, colour, light, dark, angle, soft)
 
     def ellipse(
-        self, x: float, y: float, rx: float, ry: float, colour: Colour, *, light: float = 0.35, dark: float = 0.45,
-        angle: float = -2.2, soft: float = 0.0,
+        self,
+        x: float,
+        y: float,
+        rx: float,
+        ry: float,
+        colour: Colour,
+        *,
+        light: float = 0.35,
+        dark: float = 0.45,
+        angle: float = -2.2,
+        soft: float = 0.0,
     ) -> None:
         """Fill an ellipse with linear shading; radii in shares of the height."""
         mask = Image.new("L", (self.w, self.h), 0)
         ImageDraw.Draw(mask).ellipse(self._box(x, y, rx, ry), fill=255)
         self._lit(mask, colour, light, dark, angle, soft)
 
-    def ball(self, x: float, y: float, r: float, colour: Colour, *, ry: float | None = None, gloss: float = 0.7, rough: float = 0.0) -> None:
+    def ball(
+        self,
+        x: float,
+        y: float,
+        r: float,
+        colour: Colour,
+        *,
+        ry: float | None = None,
+        gloss: float = 0.7,
+        rough: float = 0.0,
+    ) -> None:
         """Paint a shaded ball."""
         ry = r if ry is None else ry
         x0, y0, x1, y1 = (int(v) for v in self._box(x, y, r, ry))
@@ -96,7 +133,9 @@ class Brush:
             self.points(xy), fill=self.rgb(colour), width=max(1, int(width * self.h)), joint="curve"
         )
 
-    def shadow(self, x: float, y: float, rx: float, ry: float, strength: float = 0.5, soft: float = 0.03) -> None:
+    def shadow(
+        self, x: float, y: float, rx: float, ry: float, strength: float = 0.5, soft: float = 0.03
+    ) -> None:
         """Darken a soft ellipse."""
         mask = Image.new("L", (self.w, self.h), 0)
         ImageDraw.Draw(mask).ellipse(self._box(x, y, rx, ry), fill=int(255 * strength))
@@ -113,9 +152,22 @@ class Brush:
         return r, g, b
 
     def _box(self, x: float, y: float, rx: float, ry: float) -> tuple[float, float, float, float]:
-        return (x * self.w - rx * self.h, y * self.h - ry * self.h, x * self.w + rx * self.h, y * self.h + ry * self.h)
+        return (
+            x * self.w - rx * self.h,
+            y * self.h - ry * self.h,
+            x * self.w + rx * self.h,
+            y * self.h + ry * self.h,
+        )
 
-    def _lit(self, mask: Image.Image, colour: Colour, light: float, dark: float, angle: float, soft: float) -> None:
+    def _lit(
+        self,
+        mask: Image.Image,
+        colour: Colour,
+        light: float,
+        dark: float,
+        angle: float,
+        soft: float,
+    ) -> None:
         box = mask.getbbox()
         if box is None:
             return

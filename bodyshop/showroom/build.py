@@ -55,7 +55,9 @@ def build_showroom(
         What every picture shows.
     """
     if size not in ("demo", "tiny"):
-        raise UsageError(f"There is no showroom size {size!r}.", hint="Sizes are 'demo' and 'tiny'.")
+        raise UsageError(
+            f"There is no showroom size {size!r}.", hint="Sizes are 'demo' and 'tiny'."
+        )
     root = Path(root)
     ready = _ready(root, seed, size)
     if ready is not None:
@@ -66,7 +68,9 @@ def build_showroom(
     if workers is None:
         workers = 1 if size == "tiny" else (os.cpu_count() or 1)
     pictures: dict[str, Picture] = {}
-    by_place = sorted(jobs, key=_place)  # neighbours share a scene, which costs more to set up than a picture
+    by_place = sorted(
+        jobs, key=_place
+    )  # neighbours share a scene, which costs more to set up than a picture
     with progress.task("render", total=len(jobs)) as tick:
         if workers == 1:
             for job in by_place:
@@ -95,12 +99,18 @@ def make(job: Job, root: Path) -> Picture:
         photo: Photo = render(job.shot)
         image, masks = Image.fromarray(photo.rgb), photo.masks
         if job.copy is not None:
-            stored = io.BytesIO()  # a copy on the web is made from the stored picture, not from the scene
+            stored = (
+                io.BytesIO()
+            )  # a copy on the web is made from the stored picture, not from the scene
             image.save(stored, "JPEG", quality=quality)
-            copied = copy_of(Image.open(stored).convert("RGB"), quality, job.copy.transform, job.seed)
+            copied = copy_of(
+                Image.open(stored).convert("RGB"), quality, job.copy.transform, job.seed
+            )
             image, quality, transform, masks = copied.image, copied.quality, copied.transform, {}
     else:
-        raise BodyshopError(f"Picture {picture.id} of the plan says neither what to render nor what to draw.")
+        raise BodyshopError(
+            f"Picture {picture.id} of the plan says neither what to render nor what to draw."
+        )
     data = _jpeg(image, quality)
     file = f"pictures/{picture.id}.jpg"
     write_bytes(root / file, data)
@@ -108,7 +118,10 @@ def make(job: Job, root: Path) -> Picture:
     if job.thumbnail:
         thumbnail = f"thumbnails/{picture.id}.jpg"
         height = max(1, round(image.height * THUMBNAIL_WIDTH / image.width))
-        write_bytes(root / thumbnail, _jpeg(image.resize((THUMBNAIL_WIDTH, height), Image.Resampling.LANCZOS), 78))
+        write_bytes(
+            root / thumbnail,
+            _jpeg(image.resize((THUMBNAIL_WIDTH, height), Image.Resampling.LANCZOS), 78),
+        )
     files = {name: f"masks/{picture.id}.{name}.png" for name in sorted(masks)}
     for name, path in files.items():
         write_bytes(root / path, _png(masks[name]))
@@ -116,10 +129,22 @@ def make(job: Job, root: Path) -> Picture:
     if masks:
         whole_mask = f"masks/{picture.id}.png"
         write_bytes(root / whole_mask, _png(np.logical_or.reduce(list(masks.values()))))
-    classes = tuple(sorted(masks)) if job.copy is None else tuple(sorted(set(job.shot.damage if job.shot else ())))
+    classes = (
+        tuple(sorted(masks))
+        if job.copy is None
+        else tuple(sorted(set(job.shot.damage if job.shot else ())))
+    )
     return replace(
-        picture, file=file, thumbnail=thumbnail, sha256=hashlib.sha256(data).hexdigest(), width=image.width,
-        height=image.height, mask=whole_mask, masks=files, damage_classes=classes, transform=transform,
+        picture,
+        file=file,
+        thumbnail=thumbnail,
+        sha256=hashlib.sha256(data).hexdigest(),
+        width=image.width,
+        height=image.height,
+        mask=whole_mask,
+        masks=files,
+        damage_classes=classes,
+        transform=transform,
         jpeg_quality=quality,
     )
 
@@ -136,7 +161,9 @@ def _ready(root: Path, seed: int, size: str) -> Truth | None:
         return None  # none there, broken or of another version: build it
     if (truth.version, truth.seed, truth.size) != (VERSION, seed, size):
         return None
-    files = [f for p in truth.pictures for f in (p.file, p.thumbnail, p.mask, *p.masks.values()) if f]
+    files = [
+        f for p in truth.pictures for f in (p.file, p.thumbnail, p.mask, *p.masks.values()) if f
+    ]
     return truth if all((root / f).is_file() for f in files) else None
 
 

@@ -51,7 +51,9 @@ class Camera:
         x = (column + np.float32(0.5 - self.centre[0])) * np.float32(1 / self.focal)
         y = (np.float32(self.centre[1] - 0.5) - row) * np.float32(1 / self.focal)
         x, y = x.astype(np.float32), y.astype(np.float32)
-        return np.stack([x * r + y * u + f for r, u, f in zip(self.right, self.up, self.forward, strict=True)])
+        return np.stack(
+            [x * r + y * u + f for r, u, f in zip(self.right, self.up, self.forward, strict=True)]
+        )
 
     def scaled(self, factor: int) -> Camera:
         """Return the same view with `factor` times as many pixels along each side."""
@@ -68,7 +70,13 @@ class Camera:
 
 
 def look_at(
-    eye: npt.ArrayLike, target: npt.ArrayLike, focal: float, width: int, height: int, *, roll_deg: float = 0.0
+    eye: npt.ArrayLike,
+    target: npt.ArrayLike,
+    focal: float,
+    width: int,
+    height: int,
+    *,
+    roll_deg: float = 0.0,
 ) -> Camera:
     """Return a camera at `eye` that looks at `target`."""
     position = np.asarray(eye, float)
@@ -81,12 +89,20 @@ def look_at(
     right, up = c * right + s * up, c * up - s * right
     f32 = np.float32
     return Camera(
-        position.astype(f32), right.astype(f32), up.astype(f32), forward.astype(f32),
-        float(focal), (width / 2, height / 2), width, height,
+        position.astype(f32),
+        right.astype(f32),
+        up.astype(f32),
+        forward.astype(f32),
+        float(focal),
+        (width / 2, height / 2),
+        width,
+        height,
     )
 
 
-def orbit(angle_deg: float, elevation_deg: float, distance: float, target: npt.ArrayLike) -> npt.NDArray[np.float64]:
+def orbit(
+    angle_deg: float, elevation_deg: float, distance: float, target: npt.ArrayLike
+) -> npt.NDArray[np.float64]:
     """Return the eye that sees `target` from `distance`: angle 0 in front of the car, 90 at its left side."""
     a, e = np.radians([angle_deg, elevation_deg])
     direction = np.array([np.cos(a) * np.cos(e), np.sin(a) * np.cos(e), np.sin(e)])
@@ -109,7 +125,9 @@ def frame_all(
 
     `shift` moves the car off the centre, as a share of the free space (-1 .. 1).
     """
-    target = np.array([(points[:, 0].min() + points[:, 0].max()) / 2, 0.0, points[:, 2].max() * 0.45])
+    target = np.array(
+        [(points[:, 0].min() + points[:, 0].max()) / 2, 0.0, points[:, 2].max() * 0.45]
+    )
     eye = orbit(angle_deg, elevation_deg, distance, target)
     probe = look_at(eye, target, 1000.0, width, height, roll_deg=roll_deg)
     screen, _ = probe.project(points)
@@ -120,6 +138,12 @@ def frame_all(
     free = (np.array([width, height]) - size * scale) / 2
     centre = np.array([width, height]) / 2 - middle * scale + np.array(shift) * free
     return Camera(
-        probe.eye, probe.right, probe.up, probe.forward, 1000.0 * scale,
-        (float(centre[0]), float(centre[1])), width, height,
+        probe.eye,
+        probe.right,
+        probe.up,
+        probe.forward,
+        1000.0 * scale,
+        (float(centre[0]), float(centre[1])),
+        width,
+        height,
     )

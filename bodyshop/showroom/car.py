@@ -22,16 +22,51 @@ BODY, CABIN, WHEEL, WELL, SHELL, TRIM, RUBBER = 1, 2, 3, 4, 5, 6, 7
 # of the bonnet: (share of the half width, share of the height). The bend at 0.74 is the shoulder line.
 _SECTION = np.array(
     [
-        (0.0, 0.0), (0.6, 0.0), (0.84, 0.0), (0.915, 0.012), (0.952, 0.05), (0.966, 0.12), (0.962, 0.22),
-        (0.957, 0.34), (0.964, 0.48), (0.981, 0.61), (0.998, 0.705), (1.0, 0.73), (0.987, 0.765), (0.968, 0.83),
-        (0.95, 0.89), (0.922, 0.945), (0.87, 0.982), (0.76, 0.995), (0.5, 1.01), (0.2, 1.02), (0.0, 1.022),
+        (0.0, 0.0),
+        (0.6, 0.0),
+        (0.84, 0.0),
+        (0.915, 0.012),
+        (0.952, 0.05),
+        (0.966, 0.12),
+        (0.962, 0.22),
+        (0.957, 0.34),
+        (0.964, 0.48),
+        (0.981, 0.61),
+        (0.998, 0.705),
+        (1.0, 0.73),
+        (0.987, 0.765),
+        (0.968, 0.83),
+        (0.95, 0.89),
+        (0.922, 0.945),
+        (0.87, 0.982),
+        (0.76, 0.995),
+        (0.5, 1.01),
+        (0.2, 1.02),
+        (0.0, 1.022),
     ]
 )
 _BED = np.array(
     [
-        (0.0, 0.0), (0.6, 0.0), (0.84, 0.0), (0.915, 0.015), (0.95, 0.07), (0.958, 0.18), (0.962, 0.32),
-        (0.964, 0.5), (0.98, 0.62), (0.995, 0.705), (0.997, 0.73), (0.985, 0.765), (0.972, 0.83), (0.966, 0.9),
-        (0.96, 0.985), (0.95, 1.0), (0.9, 1.0), (0.885, 0.985), (0.88, 0.5), (0.0, 0.48),
+        (0.0, 0.0),
+        (0.6, 0.0),
+        (0.84, 0.0),
+        (0.915, 0.015),
+        (0.95, 0.07),
+        (0.958, 0.18),
+        (0.962, 0.32),
+        (0.964, 0.5),
+        (0.98, 0.62),
+        (0.995, 0.705),
+        (0.997, 0.73),
+        (0.985, 0.765),
+        (0.972, 0.83),
+        (0.966, 0.9),
+        (0.96, 0.985),
+        (0.95, 1.0),
+        (0.9, 1.0),
+        (0.885, 0.985),
+        (0.88, 0.5),
+        (0.0, 0.48),
     ]
 )
 
@@ -131,7 +166,9 @@ def _body(spec: BodySpec) -> Mesh:
         y, z = k * y, centre + k * (z - centre)
         for wheel_x in (spec.axle, -spec.axle):  # flared arches
             d = np.hypot(x - wheel_x, z - spec.wheel)
-            y = y + spec.flare * np.exp(-(((d - spec.arch) / 0.13) ** 2)) * np.clip(shape[:, 0] * 4 - 3, 0, 1)
+            y = y + spec.flare * np.exp(-(((d - spec.arch) / 0.13) ** 2)) * np.clip(
+                shape[:, 0] * 4 - 3, 0, 1
+            )
         half = np.stack([x + _bumper(spec, x, z, k), y, z], 1)
         other = half[::-1] * np.array([1, -1, 1])
         rows.append(np.vstack([half, other[1:]]))
@@ -167,9 +204,15 @@ def _cabin(spec: BodySpec) -> Mesh:
         crown = 0.025
         ring = np.array(
             [
-                (wb, 0.0), (wb - 0.26 * lean, h * 0.3), (wb - 0.58 * lean, h * 0.62),
-                (wt + 0.1 * lean, h - edge), (wt - 0.025, h - 0.35 * edge), (wt - 0.09, h - 0.05 * edge),
-                (wt - 0.2, h + 0.1 * crown), (0.5 * wt, h + 0.7 * crown), (0.0, h + crown),
+                (wb, 0.0),
+                (wb - 0.26 * lean, h * 0.3),
+                (wb - 0.58 * lean, h * 0.62),
+                (wt + 0.1 * lean, h - edge),
+                (wt - 0.025, h - 0.35 * edge),
+                (wt - 0.09, h - 0.05 * edge),
+                (wt - 0.2, h + 0.1 * crown),
+                (0.5 * wt, h + 0.7 * crown),
+                (0.0, h + crown),
             ]
         )
         curve = smooth_curve(ring, 160)
@@ -178,7 +221,10 @@ def _cabin(spec: BodySpec) -> Mesh:
         # v: 0 in the middle, 1 at the roof's edge, 2 at the foot of the side window
         v = np.concatenate([np.linspace(2, 1, 9), np.abs(half[9:, 0]) / max(half[8, 0], 1e-3)])
         # bow windscreen and rear window in plan view
-        bow = 0.16 * np.clip((u - 0.62) / 0.38, 0, 1) ** 1.5 - 0.1 * np.clip((0.3 - u) / 0.3, 0, 1) ** 1.5
+        bow = (
+            0.16 * np.clip((u - 0.62) / 0.38, 0, 1) ** 1.5
+            - 0.1 * np.clip((0.3 - u) / 0.3, 0, 1) ** 1.5
+        )
         y, dz = half[:, 0], half[:, 1]
         line = np.stack([x - bow * (y / wb) ** 2, y, zb + dz], 1)
         other = line[::-1] * np.array([1, -1, 1])
@@ -194,10 +240,23 @@ def _wheel(spec: BodySpec, x: float, side: int) -> Mesh:
     rim = rim_radius(spec)
     profile = np.array(
         [
-            (0.0, -0.19), (r - 0.07, -0.2), (r - 0.012, -0.2), (r, -0.17), (r, -0.04), (r - 0.01, -0.016), (r - 0.03, -0.002),
-            (r - 0.055, 0.004), (rim + 0.012, -0.004), (rim + 0.004, -0.012), (rim - 0.008, -0.012),
-            (rim - 0.022, -0.03), (rim * 0.8, -0.036), (rim * 0.5, -0.03), (rim * 0.25, -0.026),
-            (rim * 0.2, -0.02), (0.0, -0.018),
+            (0.0, -0.19),
+            (r - 0.07, -0.2),
+            (r - 0.012, -0.2),
+            (r, -0.17),
+            (r, -0.04),
+            (r - 0.01, -0.016),
+            (r - 0.03, -0.002),
+            (r - 0.055, 0.004),
+            (rim + 0.012, -0.004),
+            (rim + 0.004, -0.012),
+            (rim - 0.008, -0.012),
+            (rim - 0.022, -0.03),
+            (rim * 0.8, -0.036),
+            (rim * 0.5, -0.03),
+            (rim * 0.25, -0.026),
+            (rim * 0.2, -0.02),
+            (0.0, -0.018),
         ]
     )
     y = side * (float(half_width(spec, np.array([x]))[0]) - 0.012)
@@ -231,10 +290,16 @@ def _mirrors(spec: BodySpec) -> list[Mesh]:
     for side in (1, -1):
         out.append(
             ellipsoid(
-                (x, side * (w + 0.07), z + 0.02), (0.075 * size, 0.115 * size, 0.07 * size), SHELL, power=2.9, n=13
+                (x, side * (w + 0.07), z + 0.02),
+                (0.075 * size, 0.115 * size, 0.07 * size),
+                SHELL,
+                power=2.9,
+                n=13,
             )
         )
-        out.append(ellipsoid((x + 0.02, side * (w - 0.05), z - 0.04), (0.03, 0.09, 0.022), TRIM, n=8))
+        out.append(
+            ellipsoid((x + 0.02, side * (w - 0.05), z - 0.04), (0.03, 0.09, 0.022), TRIM, n=8)
+        )
     return out
 
 
@@ -243,7 +308,11 @@ def _extras(spec: BodySpec) -> list[Mesh]:
     profile = smooth_curve(np.array(spec.cabin), 120)
     roof = profile[profile[:, 1] > spec.height - 0.1]
     if spec.rails:
-        inner = half_width(spec, np.array([0.0]))[0] * 0.925 - spec.tumblehome * (spec.height - 1.0) - 0.14
+        inner = (
+            half_width(spec, np.array([0.0]))[0] * 0.925
+            - spec.tumblehome * (spec.height - 1.0)
+            - 0.14
+        )
         xs = np.linspace(roof[0, 0] + 0.12, roof[-1, 0] - 0.1, 18)
         zs = np.interp(xs, profile[:, 0], profile[:, 1]) + 0.05
         zs[0] -= 0.05

@@ -20,7 +20,11 @@ def _room(b: Brush, rng: Rng, table: float = 0.6) -> None:
         x, w = rng.uniform(0, 1), rng.uniform(0.05, 0.25)
         b.shape([(x, 0), (x + w, 0), (x + w, table), (x, table)], wall * rng.uniform(0.6, 1.2))
     b.blur(0.02)
-    wood = np.array([150, 100, 60]) * rng.uniform(0.5, 1.3) if rng.random() < 0.65 else rng.uniform(120, 240, 3)
+    wood = (
+        np.array([150, 100, 60]) * rng.uniform(0.5, 1.3)
+        if rng.random() < 0.65
+        else rng.uniform(120, 240, 3)
+    )
     b.gradient(wood * 0.8, wood * 1.1, table, 1.0)
     b.texture(0.07, stretch=(14, 1), y0=table, cell=3)
 
@@ -36,12 +40,25 @@ def fruit(b: Brush, rng: Rng) -> None:
     _room(b, rng)
     cx, cy, r = rng.uniform(0.4, 0.6), rng.uniform(0.66, 0.74), rng.uniform(0.27, 0.36)
     b.shadow(cx, cy + r * 0.62, r * 1.1, r * 0.25)
-    fruits = [((205, 40, 35), 0.0), ((240, 140, 25), 0.05), ((235, 210, 60), 0.04), ((120, 170, 50), 0.0)]
+    fruits = [
+        ((205, 40, 35), 0.0),
+        ((240, 140, 25), 0.05),
+        ((235, 210, 60), 0.04),
+        ((120, 170, 50), 0.0),
+    ]
     for _ in range(rng.integers(8, 14)):
         colour, rough = fruits[int(rng.integers(4))]
         x, y = cx + rng.uniform(-0.62, 0.62) * r * b.h / b.w, cy - rng.uniform(0.05, 0.62) * r
         s = rng.uniform(0.085, 0.12)
-        b.ball(x, y, s, np.array(colour) * rng.uniform(0.85, 1.1), ry=s * rng.uniform(0.9, 1.05), gloss=0.45, rough=rough)
+        b.ball(
+            x,
+            y,
+            s,
+            np.array(colour) * rng.uniform(0.85, 1.1),
+            ry=s * rng.uniform(0.9, 1.05),
+            gloss=0.45,
+            rough=rough,
+        )
         if rough == 0:
             b.line([(x, y - s * 0.8), (x + 0.01, y - s * 1.15)], (70, 50, 30), 0.008)
     bowl = rng.uniform(90, 245, 3)
@@ -55,12 +72,21 @@ def balloons(b: Brush, rng: Rng) -> None:
     """Balloons in the sky."""
     b.gradient((80, 140, 215), (200, 225, 245))
     for _ in range(rng.integers(3, 7)):
-        b.ellipse(rng.uniform(0, 1), rng.uniform(0.1, 0.9), rng.uniform(0.1, 0.3), 0.06, (245, 248, 252), soft=0.03)
+        b.ellipse(
+            rng.uniform(0, 1),
+            rng.uniform(0.1, 0.9),
+            rng.uniform(0.1, 0.3),
+            0.06,
+            (245, 248, 252),
+            soft=0.03,
+        )
     for _ in range(rng.integers(5, 15)):
         x, y, r = rng.uniform(0.1, 0.9), rng.uniform(0.1, 0.65), rng.uniform(0.08, 0.16)
         colour = _colour(rng)
         t = np.linspace(0, 1, 12)
-        b.line([(x + 0.01 * np.sin(5 * s), y + r * 1.15 + s * 0.3) for s in t], (235, 235, 235), 0.004)
+        b.line(
+            [(x + 0.01 * np.sin(5 * s), y + r * 1.15 + s * 0.3) for s in t], (235, 235, 235), 0.004
+        )
         b.shape([(x - 0.012, y + r * 1.24), (x + 0.012, y + r * 1.24), (x, y + r * 1.1)], colour)
         b.ball(x, y, r, colour, ry=r * 1.18)
 
@@ -69,13 +95,24 @@ def mug(b: Brush, rng: Rng) -> None:
     """A cup of coffee."""
     _room(b, rng, rng.uniform(0.5, 0.65))
     colour = _colour(rng) if rng.random() < 0.7 else np.full(3, 235.0)
-    x, y, r, h = rng.uniform(0.4, 0.6), rng.uniform(0.36, 0.44), rng.uniform(0.15, 0.2), rng.uniform(0.34, 0.42)
+    x, y, r, h = (
+        rng.uniform(0.4, 0.6),
+        rng.uniform(0.36, 0.44),
+        rng.uniform(0.15, 0.2),
+        rng.uniform(0.34, 0.42),
+    )
     k = b.h / b.w
     b.shadow(x + 0.06, y + h, r * 1.4, 0.06)
     side = 1 if rng.random() < 0.5 else -1
     t = np.linspace(-1.4, 1.4, 30)
-    b.line([(x + side * (r * 0.9 + 0.13 * np.cos(a)) * k, y + h * 0.45 + 0.12 * np.sin(a)) for a in t], colour * 0.85, 0.038)
-    low = [(x - r * 0.86 * np.cos(a) * k, y + h + 0.05 * np.sin(a)) for a in np.linspace(0, np.pi, 30)]
+    b.line(
+        [(x + side * (r * 0.9 + 0.13 * np.cos(a)) * k, y + h * 0.45 + 0.12 * np.sin(a)) for a in t],
+        colour * 0.85,
+        0.038,
+    )
+    low = [
+        (x - r * 0.86 * np.cos(a) * k, y + h + 0.05 * np.sin(a)) for a in np.linspace(0, np.pi, 30)
+    ]
     b.shape([(x - r * k, y), *low, (x + r * k, y)], colour, angle=3.4, dark=0.55)
     b.ellipse(x, y, r, r * 0.32, colour * 1.1)
     b.ellipse(x, y + 0.006, r * 0.9, r * 0.27, (62, 36, 20), light=0.8)
@@ -88,26 +125,61 @@ def mug(b: Brush, rng: Rng) -> None:
 def cat(b: Brush, rng: Rng) -> None:
     """The face of a cat."""
     _room(b, rng, 0.8)
-    fur = np.array([[200, 130, 60], [90, 85, 82], [225, 215, 200], [60, 52, 46], [160, 140, 115]][int(rng.integers(5))], float)
+    fur = np.array(
+        [[200, 130, 60], [90, 85, 82], [225, 215, 200], [60, 52, 46], [160, 140, 115]][
+            int(rng.integers(5))
+        ],
+        float,
+    )
     x, y, r = rng.uniform(0.42, 0.58), rng.uniform(0.45, 0.55), rng.uniform(0.26, 0.33)
     k = b.h / b.w
     b.ball(x, y + r * 1.5, r * 1.15, fur * 0.95, gloss=0, rough=0.06)
     for s in (-1, 1):
-        b.shape([(x + s * r * 0.9 * k, y - r * 0.35), (x + s * r * 0.82 * k, y - r * 1.35), (x + s * r * 0.2 * k, y - r * 0.8)], fur * 0.9)
-        b.shape([(x + s * r * 0.8 * k, y - r * 0.55), (x + s * r * 0.76 * k, y - r * 1.15), (x + s * r * 0.36 * k, y - r * 0.8)], (215, 150, 140))
+        b.shape(
+            [
+                (x + s * r * 0.9 * k, y - r * 0.35),
+                (x + s * r * 0.82 * k, y - r * 1.35),
+                (x + s * r * 0.2 * k, y - r * 0.8),
+            ],
+            fur * 0.9,
+        )
+        b.shape(
+            [
+                (x + s * r * 0.8 * k, y - r * 0.55),
+                (x + s * r * 0.76 * k, y - r * 1.15),
+                (x + s * r * 0.36 * k, y - r * 0.8),
+            ],
+            (215, 150, 140),
+        )
     b.ball(x, y, r, fur, ry=r * 0.88, gloss=0, rough=0.08)
     for j in range(5):
-        b.line([(x + (j - 2) * 0.05 * k, y - r * 0.82), (x + (j - 2) * 0.04 * k, y - r * 0.5)], fur * 0.5, 0.016)
+        b.line(
+            [(x + (j - 2) * 0.05 * k, y - r * 0.82), (x + (j - 2) * 0.04 * k, y - r * 0.5)],
+            fur * 0.5,
+            0.016,
+        )
     b.ball(x, y + r * 0.38, r * 0.4, np.minimum(fur * 1.35, 250), ry=r * 0.3, gloss=0, rough=0.05)
     iris = [(90, 160, 70), (220, 170, 40), (110, 170, 210)][int(rng.integers(3))]
     for s in (-1, 1):
         b.ball(x + s * r * 0.42 * k, y - r * 0.1, r * 0.2, iris, ry=r * 0.18)
         b.ellipse(x + s * r * 0.42 * k, y - r * 0.1, r * 0.06, r * 0.16, (8, 8, 8), light=0)
-        b.ellipse(x + s * r * 0.46 * k, y - r * 0.16, r * 0.03, r * 0.03, (255, 255, 255), light=0, dark=0)
-    b.shape([(x - 0.03 * k, y + r * 0.22), (x + 0.03 * k, y + r * 0.22), (x, y + r * 0.32)], (200, 110, 110))
+        b.ellipse(
+            x + s * r * 0.46 * k, y - r * 0.16, r * 0.03, r * 0.03, (255, 255, 255), light=0, dark=0
+        )
+    b.shape(
+        [(x - 0.03 * k, y + r * 0.22), (x + 0.03 * k, y + r * 0.22), (x, y + r * 0.32)],
+        (200, 110, 110),
+    )
     for s in (-1, 1):
         for j in range(4):
-            b.line([(x + s * r * 0.3 * k, y + r * (0.32 + 0.05 * j)), (x + s * r * 1.35 * k, y + r * (0.12 + 0.14 * j))], (240, 240, 240), 0.004)
+            b.line(
+                [
+                    (x + s * r * 0.3 * k, y + r * (0.32 + 0.05 * j)),
+                    (x + s * r * 1.35 * k, y + r * (0.12 + 0.14 * j)),
+                ],
+                (240, 240, 240),
+                0.004,
+            )
         b.line([(x, y + r * 0.32), (x + s * 0.05 * k, y + r * 0.46)], fur * 0.4, 0.008)
 
 
@@ -117,13 +189,21 @@ def text_page(b: Brush, rng: Rng) -> None:
     d = ImageDraw.Draw(b.image)
     words = "report page order notice invoice of the and in on meeting results table figure data was were shown total sum item list new".split()
     size = rng.uniform(0.035, 0.055)
-    font, big = ImageFont.load_default(size=size * b.h), ImageFont.load_default(size=size * 2.2 * b.h)
+    font, big = (
+        ImageFont.load_default(size=size * b.h),
+        ImageFont.load_default(size=size * 2.2 * b.h),
+    )
     left = rng.uniform(0.05, 0.15) * b.w
     d.text((left, 0.05 * b.h), " ".join(rng.choice(words, 3)).title(), font=big, fill=(20, 20, 20))
     y = 0.2
     while y < 0.93:
         if rng.random() < 0.9:
-            d.text((left, y * b.h), " ".join(rng.choice(words, rng.integers(5, 14))), font=font, fill=(40, 40, 42))
+            d.text(
+                (left, y * b.h),
+                " ".join(rng.choice(words, rng.integers(5, 14))),
+                font=font,
+                fill=(40, 40, 42),
+            )
         y += size * 1.45
     for _ in range(rng.integers(0, 3)):
         y = rng.uniform(0.3, 0.9)
@@ -163,8 +243,14 @@ def chair(b: Brush, rng: Rng) -> None:
     for j in range(rng.integers(3, 6)):
         yy = 0.13 + j * 0.09
         b.line([(x - w * 0.8, yy), (x + w * 0.84, yy)], wood * 1.1, 0.03)
-    b.shape([(x - w * 0.84, 0.52), (x + w * 0.86, 0.52), (x + w * 1.08, 0.6), (x - w * 1.08, 0.6)], wood * 1.2)
-    b.shape([(x - w * 1.08, 0.6), (x + w * 1.08, 0.6), (x + w * 1.08, 0.635), (x - w * 1.08, 0.635)], wood * 0.75)
+    b.shape(
+        [(x - w * 0.84, 0.52), (x + w * 0.86, 0.52), (x + w * 1.08, 0.6), (x - w * 1.08, 0.6)],
+        wood * 1.2,
+    )
+    b.shape(
+        [(x - w * 1.08, 0.6), (x + w * 1.08, 0.6), (x + w * 1.08, 0.635), (x - w * 1.08, 0.635)],
+        wood * 0.75,
+    )
 
 
 def clock(b: Brush, rng: Rng) -> None:
@@ -181,9 +267,23 @@ def clock(b: Brush, rng: Rng) -> None:
     font = ImageFont.load_default(size=r * 0.2 * b.h)
     for n in range(1, 13):
         a = n * np.pi / 6 - np.pi / 2
-        d.text(((x + r * 0.72 * k * np.cos(a)) * b.w, (y + r * 0.72 * np.sin(a)) * b.h), str(n), font=font, fill=(25, 25, 25), anchor="mm")
-    for length, width, a in ((0.45, 0.022, rng.uniform(0, 6.28)), (0.68, 0.014, rng.uniform(0, 6.28)), (0.75, 0.005, rng.uniform(0, 6.28))):
-        b.line([(x, y), (x + r * length * k * np.cos(a), y + r * length * np.sin(a))], (20, 20, 22), width)
+        d.text(
+            ((x + r * 0.72 * k * np.cos(a)) * b.w, (y + r * 0.72 * np.sin(a)) * b.h),
+            str(n),
+            font=font,
+            fill=(25, 25, 25),
+            anchor="mm",
+        )
+    for length, width, a in (
+        (0.45, 0.022, rng.uniform(0, 6.28)),
+        (0.68, 0.014, rng.uniform(0, 6.28)),
+        (0.75, 0.005, rng.uniform(0, 6.28)),
+    ):
+        b.line(
+            [(x, y), (x + r * length * k * np.cos(a), y + r * length * np.sin(a))],
+            (20, 20, 22),
+            width,
+        )
     b.ball(x, y, 0.018, (40, 40, 40))
 
 
@@ -199,7 +299,14 @@ def pizza(b: Brush, rng: Rng) -> None:
     k = b.h / b.w
     for _ in range(60):
         a, q = rng.uniform(0, 6.28), r * 0.8 * np.sqrt(rng.random())
-        b.ellipse(x + q * k * np.cos(a), y + q * np.sin(a), rng.uniform(0.02, 0.06), rng.uniform(0.02, 0.05), (242, 214, 130), soft=0.006)
+        b.ellipse(
+            x + q * k * np.cos(a),
+            y + q * np.sin(a),
+            rng.uniform(0.02, 0.06),
+            rng.uniform(0.02, 0.05),
+            (242, 214, 130),
+            soft=0.006,
+        )
     for _ in range(rng.integers(9, 18)):
         a, q = rng.uniform(0, 6.28), r * 0.75 * np.sqrt(rng.random())
         what = rng.integers(3)
@@ -229,10 +336,21 @@ def flower(b: Brush, rng: Rng) -> None:
                 t = np.linspace(0, 2 * np.pi, 16)
                 u, v = r * ring * (0.6 + 0.42 * np.cos(t)), r * 0.15 * np.sin(t)
                 b.shape(
-                    [(x + (p * np.cos(a) - q * np.sin(a)) * k, y + p * np.sin(a) + q * np.cos(a)) for p, q in zip(u, v, strict=True)],
-                    colour * (0.85 if ring == 1.0 else 1.05), angle=a,
+                    [
+                        (x + (p * np.cos(a) - q * np.sin(a)) * k, y + p * np.sin(a) + q * np.cos(a))
+                        for p, q in zip(u, v, strict=True)
+                    ],
+                    colour * (0.85 if ring == 1.0 else 1.05),
+                    angle=a,
                 )
-        b.ball(x, y, r * 0.34, (190, 130, 30) if rng.random() < 0.6 else (90, 60, 30), gloss=0, rough=0.15)
+        b.ball(
+            x,
+            y,
+            r * 0.34,
+            (190, 130, 30) if rng.random() < 0.6 else (90, 60, 30),
+            gloss=0,
+            rough=0.15,
+        )
 
 
 def books(b: Brush, rng: Rng) -> None:
@@ -246,9 +364,19 @@ def books(b: Brush, rng: Rng) -> None:
         while x < 1.0:
             w, h = rng.uniform(0.016, 0.05), (1 / shelves) * rng.uniform(0.6, 0.86)
             colour = _colour(rng) * rng.uniform(0.35, 0.95)
-            b.shape([(x, base - h), (x + w, base - h), (x + w, base), (x, base)], colour, angle=3.14, light=0.25, dark=0.5)
+            b.shape(
+                [(x, base - h), (x + w, base - h), (x + w, base), (x, base)],
+                colour,
+                angle=3.14,
+                light=0.25,
+                dark=0.5,
+            )
             for q in (0.12, 0.8):
-                b.line([(x + 0.003, base - h * q), (x + w - 0.003, base - h * q)], colour * 0.4 + 120, 0.006)
+                b.line(
+                    [(x + 0.003, base - h * q), (x + w - 0.003, base - h * q)],
+                    colour * 0.4 + 120,
+                    0.006,
+                )
             x += w + 0.002
         b.shape([(0, base), (1, base), (1, base + 0.04), (0, base + 0.04)], wood * 1.2)
 
@@ -259,16 +387,65 @@ def bottle(b: Brush, rng: Rng) -> None:
     k = b.h / b.w
     for x in np.linspace(0.3, 0.7, int(rng.integers(1, 4))) + rng.uniform(-0.05, 0.05):
         colour = [(30, 80, 40), (90, 50, 20), (60, 110, 140), (120, 20, 40)][int(rng.integers(4))]
-        w, top, base = rng.uniform(0.075, 0.1) * k * 1.2, rng.uniform(0.08, 0.2), rng.uniform(0.84, 0.92)
+        w, top, base = (
+            rng.uniform(0.075, 0.1) * k * 1.2,
+            rng.uniform(0.08, 0.2),
+            rng.uniform(0.84, 0.92),
+        )
         b.shadow(x + 0.05, base, 0.16, 0.03)
-        b.shape([(x - w * 0.32, top), (x + w * 0.32, top), (x + w * 0.36, top + 0.2), (x + w, top + 0.34), (x + w, base - 0.02),
-                 (x + w * 0.85, base), (x - w * 0.85, base), (x - w, base - 0.02), (x - w, top + 0.34), (x - w * 0.36, top + 0.2)],
-                colour, angle=3.3, light=0.8, dark=0.6)
-        b.shape([(x - w, top + 0.42), (x + w, top + 0.42), (x + w, top + 0.6), (x - w, top + 0.6)], _colour(rng) * 0.5 + 110, angle=3.3)
-        b.shape([(x - w * 0.36, top - 0.03), (x + w * 0.36, top - 0.03), (x + w * 0.36, top + 0.05), (x - w * 0.36, top + 0.05)], (150, 30, 30))
-        b.line([(x - w * 0.7, top + 0.36), (x - w * 0.7, base - 0.06)], np.minimum(np.array(colour) + 110, 255), 0.01)
+        b.shape(
+            [
+                (x - w * 0.32, top),
+                (x + w * 0.32, top),
+                (x + w * 0.36, top + 0.2),
+                (x + w, top + 0.34),
+                (x + w, base - 0.02),
+                (x + w * 0.85, base),
+                (x - w * 0.85, base),
+                (x - w, base - 0.02),
+                (x - w, top + 0.34),
+                (x - w * 0.36, top + 0.2),
+            ],
+            colour,
+            angle=3.3,
+            light=0.8,
+            dark=0.6,
+        )
+        b.shape(
+            [(x - w, top + 0.42), (x + w, top + 0.42), (x + w, top + 0.6), (x - w, top + 0.6)],
+            _colour(rng) * 0.5 + 110,
+            angle=3.3,
+        )
+        b.shape(
+            [
+                (x - w * 0.36, top - 0.03),
+                (x + w * 0.36, top - 0.03),
+                (x + w * 0.36, top + 0.05),
+                (x - w * 0.36, top + 0.05),
+            ],
+            (150, 30, 30),
+        )
+        b.line(
+            [(x - w * 0.7, top + 0.36), (x - w * 0.7, base - 0.06)],
+            np.minimum(np.array(colour) + 110, 255),
+            0.01,
+        )
 
 
 KINDS: dict[str, Callable[[Brush, Rng], None]] = {
-    f.__name__: f for f in (fruit, balloons, mug, cat, text_page, pattern, chair, clock, pizza, flower, books, bottle)
+    f.__name__: f
+    for f in (
+        fruit,
+        balloons,
+        mug,
+        cat,
+        text_page,
+        pattern,
+        chair,
+        clock,
+        pizza,
+        flower,
+        books,
+        bottle,
+    )
 }

@@ -47,11 +47,17 @@ def copy_of(picture: Image.Image, quality: int, kind: str, seed: int) -> Copied:
         layer = Image.new("L", picture.size, 0)
         font = ImageFont.load_default(size=h * rng.uniform(0.045, 0.075))
         place = (w * rng.uniform(0.3, 0.7), h * rng.uniform(0.85, 0.94))
-        ImageDraw.Draw(layer).text(place, text, font=font, fill=int(rng.integers(120, 190)), anchor="mm")
+        ImageDraw.Draw(layer).text(
+            place, text, font=font, fill=int(rng.integers(120, 190)), anchor="mm"
+        )
         marked = picture.copy()
         marked.paste((255, 255, 255), (0, 0), layer)
         return Copied(marked, quality, "watermark")
     if kind == "brightness":
         change = int(rng.choice([-10, -8, -6, 6, 8, 10]))
-        return Copied(ImageEnhance.Brightness(picture).enhance(1 + change / 100), quality, f"brightness {change:+d} %")
+        return Copied(
+            ImageEnhance.Brightness(picture).enhance(1 + change / 100),
+            quality,
+            f"brightness {change:+d} %",
+        )
     raise ValueError(f"unknown transform {kind!r}; one of {', '.join(TRANSFORMS)}")

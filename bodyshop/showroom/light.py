@@ -84,7 +84,10 @@ def look_up(octahedral: F32, direction: F32, *, smooth: bool = False) -> F32:
         row = np.minimum(v * half + half, last).astype(np.int32)
         return octahedral[:, row * side + column]
     last = np.float32(side - 1.01)
-    u, v = np.clip(u * half + (half - np.float32(0.5)), 0, last), np.clip(v * half + (half - np.float32(0.5)), 0, last)
+    u, v = (
+        np.clip(u * half + (half - np.float32(0.5)), 0, last),
+        np.clip(v * half + (half - np.float32(0.5)), 0, last),
+    )
     column, row = u.astype(np.int32), v.astype(np.int32)
     u -= column
     v -= row
@@ -137,7 +140,9 @@ _STEPS = 4096
 def _curve() -> F32:
     x = ((np.arange(_STEPS) + 0.5) / _STEPS) ** 2 * 8 * 0.8
     y = np.clip(x * (2.51 * x + 0.03) / (x * (2.43 * x + 0.59) + 0.14), 0, 1)
-    return np.where(y <= 0.0031308, 12.92 * y, 1.055 * y ** (1 / 2.4) - 0.055).astype(np.float32) * np.float32(255)
+    return np.where(y <= 0.0031308, 12.92 * y, 1.055 * y ** (1 / 2.4) - 0.055).astype(
+        np.float32
+    ) * np.float32(255)
 
 
 def from_srgb(colour: npt.ArrayLike) -> F32:

@@ -42,7 +42,9 @@ def join(meshes: Sequence[Mesh]) -> Mesh:
         np.concatenate([m.vertices for m in meshes]),
         np.concatenate([m.normals for m in meshes]),
         np.concatenate([m.uv for m in meshes]),
-        np.concatenate([m.triangles + o for m, o in zip(meshes, offsets, strict=True)]).astype(np.int32),
+        np.concatenate([m.triangles + o for m, o in zip(meshes, offsets, strict=True)]).astype(
+            np.int32
+        ),
         np.concatenate([m.part for m in meshes]),
     )
 
@@ -72,7 +74,9 @@ def grid(points: F64, uv: F64, part: int, *, closed: bool = False, flip: bool = 
         across[:, -1] = seam
     normals = np.cross(along, across)
     length = np.linalg.norm(normals, axis=2, keepdims=True)
-    for i in range(rows):  # where a row shrinks to one point, take the neighbour row's mean direction
+    for i in range(
+        rows
+    ):  # where a row shrinks to one point, take the neighbour row's mean direction
         if length[i].max() < 1e-12:
             neighbour = normals[i + 1 if i == 0 else i - 1].mean(0)
             normals[i] = neighbour
@@ -94,7 +98,9 @@ def grid(points: F64, uv: F64, part: int, *, closed: bool = False, flip: bool = 
     )
 
 
-def lathe(profile: F64, centre: Sequence[float], side: int, part: int, *, segments: int = 44) -> Mesh:
+def lathe(
+    profile: F64, centre: Sequence[float], side: int, part: int, *, segments: int = 44
+) -> Mesh:
     """Turn a profile around an axle parallel to y.
 
     Parameters
@@ -144,7 +150,9 @@ def tube(path: F64, radius: float, part: int, *, sides: int = 8) -> Mesh:
     side /= np.maximum(np.linalg.norm(side, axis=1, keepdims=True), 1e-9)
     over = np.cross(side, tangent)
     angle = np.linspace(0, 2 * np.pi, sides + 1)
-    ring = np.cos(angle)[None, :, None] * side[:, None] + np.sin(angle)[None, :, None] * over[:, None]
+    ring = (
+        np.cos(angle)[None, :, None] * side[:, None] + np.sin(angle)[None, :, None] * over[:, None]
+    )
     points = path[:, None] + radius * ring
     uv = np.zeros((*points.shape[:2], 2))
     return grid(points, uv, part, closed=True, flip=True)
@@ -157,7 +165,13 @@ def smooth_curve(points: F64, n: int) -> F64:
     pieces = []
     for a, b, c, d in zip(p, p[1:], p[2:], p[3:], strict=False):
         pieces.append(
-            0.5 * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3)
+            0.5
+            * (
+                2 * b
+                + (c - a) * t
+                + (2 * a - 5 * b + 4 * c - d) * t**2
+                + (3 * b - a - 3 * c + d) * t**3
+            )
         )
     dense = np.vstack([*pieces, points[-1:]])
     return resample(dense, n)

@@ -13,21 +13,36 @@ from typing import Literal
 
 import numpy as np
 
-from bodyshop.showroom.damage import DAMAGE_CLASSES
 from bodyshop.showroom.decoys import KINDS
 from bodyshop.showroom.duplicates import TRANSFORMS
-from bodyshop.showroom.render import PARTS, Shot
 from bodyshop.showroom.scenes import SCENES
 from bodyshop.showroom.shade import Paint
+from bodyshop.showroom.shot import PARTS, Shot
+from bodyshop.showroom.tiles import DAMAGE_CLASSES
 from bodyshop.showroom.truth import Brand, Model, Picture, Slot
 
 Size = Literal["demo", "tiny"]
 Rng = np.random.Generator
 
 BRANDS: tuple[Brand, ...] = (
-    Brand("Norden", "norden", "Cars from the north", (Model("Fjell", "fjell", "sedan"), Model("Skog", "skog", "suv"))),
-    Brand("Corvo", "corvo", "Macchine veloci", (Model("Strada", "strada", "coupe"), Model("Monte", "monte", "hatch"))),
-    Brand("한빛", "hanbit", "한빛자동차", (Model("바람", "baram", "wagon"), Model("구름", "gureum", "pickup"))),
+    Brand(
+        "Norden",
+        "norden",
+        "Cars from the north",
+        (Model("Fjell", "fjell", "sedan"), Model("Skog", "skog", "suv")),
+    ),
+    Brand(
+        "Corvo",
+        "corvo",
+        "Macchine veloci",
+        (Model("Strada", "strada", "coupe"), Model("Monte", "monte", "hatch")),
+    ),
+    Brand(
+        "한빛",
+        "hanbit",
+        "한빛자동차",
+        (Model("바람", "baram", "wagon"), Model("구름", "gureum", "pickup")),
+    ),
 )
 
 COLOURS: dict[str, tuple[tuple[int, int, int], float]] = {
@@ -89,7 +104,9 @@ class _Amounts:
 
 
 _AMOUNTS: dict[str, _Amounts] = {
-    "demo": _Amounts(36, 2, 12, 17, (6,) * 6, (("fjell", 24), ("strada", 24), ("baram", 24)), ("monte", 16), 1.0),
+    "demo": _Amounts(
+        36, 2, 12, 17, (6,) * 6, (("fjell", 24), ("strada", 24), ("baram", 24)), ("monte", 16), 1.0
+    ),
     "tiny": _Amounts(2, 0, 1, 1, (5, 1, 1, 1, 1, 1), (("strada", 6),), ("monte", 4), 0.5),
 }
 
@@ -147,14 +164,37 @@ def _gallery(brand: Brand, model: Model, amounts: _Amounts, index: int, rng: Rng
         width, height = _size(760, 3 / 2, amounts.scale)
         angle = float(angles[k] % 360)
         shot = Shot(
-            model.body, replace(_paint(rng, str(colours[k])), dirt=0.0), scene, _scene_seed(scene, rng), angle,
-            float(rng.uniform(3, 9)), width, height, _seed(rng), noise=1.0, vignette=0.08, fill=0.88,
+            model.body,
+            replace(_paint(rng, str(colours[k])), dirt=0.0),
+            scene,
+            _scene_seed(scene, rng),
+            angle,
+            float(rng.uniform(3, 9)),
+            width,
+            height,
+            _seed(rng),
+            noise=1.0,
+            vignette=0.08,
+            fill=0.88,
         )
         slot = _SLOTS[k % len(_SLOTS)] if amounts.gallery[index] > 1 else _SLOTS[index % 5]
         picture = Picture(
-            id=f"g-{model.slug}-{k:02d}", file="", sha256="", width=0, height=0, kind="car", place="gallery",
-            brand=brand.name, model=model.name, colour=str(colours[k]), angle_deg=angle, framing="full",
-            damage="whole", slot=slot, scene=scene, jpeg_quality=92,
+            id=f"g-{model.slug}-{k:02d}",
+            file="",
+            sha256="",
+            width=0,
+            height=0,
+            kind="car",
+            place="gallery",
+            brand=brand.name,
+            model=model.name,
+            colour=str(colours[k]),
+            angle_deg=angle,
+            framing="full",
+            damage="whole",
+            slot=slot,
+            scene=scene,
+            jpeg_quality=92,
         )
         yield Job(picture, shot.seed, shot, thumbnail=True)
 
@@ -176,13 +216,40 @@ def _spinners(brand: Brand, model: Model, amounts: _Amounts, rng: Rng) -> Iterat
         for k in range(frames):
             angle = 360.0 * k / frames
             shot = Shot(
-                model.body, paint, scene, scene_seed, angle, 6.0, width, height, seed, distance=10.0,
-                noise=0.8, vignette=0.06, fill=0.84, turntable=True,
+                model.body,
+                paint,
+                scene,
+                scene_seed,
+                angle,
+                6.0,
+                width,
+                height,
+                seed,
+                distance=10.0,
+                noise=0.8,
+                vignette=0.06,
+                fill=0.84,
+                turntable=True,
             )
             picture = Picture(
-                id=f"{'s' if place == 'spinner' else 'c'}-{model.slug}-{k:02d}", file="", sha256="", width=0, height=0,
-                kind="car", place=place, brand=brand.name, model=model.name, colour=colour, angle_deg=angle,
-                framing="full", damage="whole", spin_group=group, frame=k, n_frames=frames, scene=scene, jpeg_quality=88,
+                id=f"{'s' if place == 'spinner' else 'c'}-{model.slug}-{k:02d}",
+                file="",
+                sha256="",
+                width=0,
+                height=0,
+                kind="car",
+                place=place,
+                brand=brand.name,
+                model=model.name,
+                colour=colour,
+                angle_deg=angle,
+                framing="full",
+                damage="whole",
+                spin_group=group,
+                frame=k,
+                n_frames=frames,
+                scene=scene,
+                jpeg_quality=88,
             )
             yield Job(picture, seed, shot)
 
@@ -202,16 +269,35 @@ def _search(brand: Brand, model: Model, amounts: _Amounts, index: int, rng: Rng)
             classes = _classes(rng) if is_damaged else ()
             label: Literal["damaged", "whole"] = "damaged" if is_damaged else "whole"
             picture = Picture(
-                id=f"q-{model.slug}-{number:03d}", file="", sha256="", width=0, height=0, kind="car", place="search",
-                brand=brand.name, model=model.name, colour=colour, angle_deg=shot.angle_deg,
-                framing="part" if shot.focus else "full", damage=label, blurred=shot.blur > 0,
-                query=asked[label], scene=shot.scene, jpeg_quality=quality,
+                id=f"q-{model.slug}-{number:03d}",
+                file="",
+                sha256="",
+                width=0,
+                height=0,
+                kind="car",
+                place="search",
+                brand=brand.name,
+                model=model.name,
+                colour=colour,
+                angle_deg=shot.angle_deg,
+                framing="part" if shot.focus else "full",
+                damage=label,
+                blurred=shot.blur > 0,
+                query=asked[label],
+                scene=shot.scene,
+                jpeg_quality=quality,
             )
-            results[label].append(Job(picture, shot.seed, replace(shot, damage=classes), thumbnail=True))
+            results[label].append(
+                Job(picture, shot.seed, replace(shot, damage=classes), thumbnail=True)
+            )
             number += 1
     _plant_copies(results, amounts, index, model, rng)
     _plant_decoys(results, amounts, index, model, asked, rng)
-    return [job for label in ("whole", "damaged") for job in (results[label][i] for i in rng.permutation(len(results[label])))]
+    return [
+        job
+        for label in ("whole", "damaged")
+        for job in (results[label][i] for i in rng.permutation(len(results[label])))
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +315,12 @@ def _nuisance(amounts: _Amounts, pair: int, rng: Rng) -> _Nuisance:
     focus = str(rng.choice(PARTS)) if pair % 2 else None
     width, height = _size(int(rng.choice(_WIDTHS)), float(rng.choice(_ASPECTS)), amounts.scale)
     return _Nuisance(
-        focus, width, height, str(rng.choice(SCENES)), int(rng.choice([80, 84, 88, 92])), _angle(focus, rng),
+        focus,
+        width,
+        height,
+        str(rng.choice(SCENES)),
+        int(rng.choice([80, 84, 88, 92])),
+        _angle(focus, rng),
         float(rng.choice([3.0, 6.0, 10.0, 15.0])),
     )
 
@@ -239,8 +330,14 @@ def _angle(focus: str | None, rng: Rng) -> float:
     if focus is None:
         return float(rng.uniform(0, 360))
     around, spread = {
-        "front_corner": (42, 18), "front": (0, 28), "front_wheel": (72, 20), "door": (90, 22), "rear_wheel": (108, 20),
-        "rear_corner": (138, 18), "rear": (180, 28), "bonnet": (30, 20),
+        "front_corner": (42, 18),
+        "front": (0, 28),
+        "front_wheel": (72, 20),
+        "door": (90, 22),
+        "rear_wheel": (108, 20),
+        "rear_corner": (138, 18),
+        "rear": (180, 28),
+        "bonnet": (30, 20),
     }[focus]
     side = 1 if rng.random() < 0.5 else -1
     return float((side * (around + rng.uniform(-spread, spread))) % 360)
@@ -250,23 +347,37 @@ def _member(model: Model, n: _Nuisance, rng: Rng, *, blurred: bool) -> tuple[Sho
     """One car of a pair: everything that may differ between the two is drawn the same way for both."""
     colour = str(rng.choice(list(COLOURS)))
     shot = Shot(
-        model.body, _paint(rng, colour), n.scene, _scene_seed(n.scene, rng),
-        float((n.angle_deg + rng.uniform(-14, 14)) % 360), float(n.elevation_deg + rng.uniform(-1.5, 1.5)),
-        n.width, n.height, _seed(rng),
-        distance=float(rng.uniform(7.5, 11.0)), focus=n.focus, reach=float(rng.uniform(1.75, 2.5)),
-        fill=float(rng.uniform(0.78, 0.94)), shift=(float(rng.uniform(-0.8, 0.8)), float(rng.uniform(-0.6, 0.6))),
-        roll_deg=float(rng.normal(0, 1.0)), exposure=float(rng.normal(0.0, 0.16)), noise=float(rng.uniform(1.0, 4.0)),
-        vignette=float(rng.uniform(0.0, 0.25)), blur=float(rng.uniform(6.0, 9.0)) * n.width / 640 if blurred else 0.0,
+        model.body,
+        _paint(rng, colour),
+        n.scene,
+        _scene_seed(n.scene, rng),
+        float((n.angle_deg + rng.uniform(-14, 14)) % 360),
+        float(n.elevation_deg + rng.uniform(-1.5, 1.5)),
+        n.width,
+        n.height,
+        _seed(rng),
+        distance=float(rng.uniform(7.5, 11.0)),
+        focus=n.focus,
+        reach=float(rng.uniform(1.75, 2.5)),
+        fill=float(rng.uniform(0.78, 0.94)),
+        shift=(float(rng.uniform(-0.8, 0.8)), float(rng.uniform(-0.6, 0.6))),
+        roll_deg=float(rng.normal(0, 1.0)),
+        exposure=float(rng.normal(0.0, 0.16)),
+        noise=float(rng.uniform(1.0, 4.0)),
+        vignette=float(rng.uniform(0.0, 0.25)),
+        blur=float(rng.uniform(6.0, 9.0)) * n.width / 640 if blurred else 0.0,
     )
     return shot, colour, n.quality
 
 
 def _classes(rng: Rng) -> tuple[str, ...]:
-    count = int(rng.choice([1, 2, 3], p=[0.6, 0.3, 0.1]))
+    count = int(rng.choice([1, 2, 3], p=[0.4, 0.4, 0.2]))
     return tuple(str(c) for c in rng.permutation(DAMAGE_CLASSES)[:count])
 
 
-def _plant_copies(results: dict[str, list[Job]], amounts: _Amounts, index: int, model: Model, rng: Rng) -> None:
+def _plant_copies(
+    results: dict[str, list[Job]], amounts: _Amounts, index: int, model: Model, rng: Rng
+) -> None:
     """Add the same number of near-duplicates to both queries, of sharp pictures only."""
     for k in range(amounts.copies):
         label = ("whole", "damaged")[(k + index) % 2]
@@ -274,15 +385,25 @@ def _plant_copies(results: dict[str, list[Job]], amounts: _Amounts, index: int, 
         taken = {j.copy.of for j in results[label] if j.copy}
         source = [j for j in sharp if j.picture.id not in taken]
         original = source[int(rng.integers(len(source)))]
-        picture = replace(original.picture, id=f"d-{model.slug}-{k:02d}", duplicate_of=original.picture.id)
+        picture = replace(
+            original.picture, id=f"d-{model.slug}-{k:02d}", duplicate_of=original.picture.id
+        )
         job = replace(
-            original, picture=picture, seed=_seed(rng), copy=Copy(original.picture.id, TRANSFORMS[(k + index) % len(TRANSFORMS)])
+            original,
+            picture=picture,
+            seed=_seed(rng),
+            copy=Copy(original.picture.id, TRANSFORMS[(k + index) % len(TRANSFORMS)]),
         )
         results[label].append(job)
 
 
 def _plant_decoys(
-    results: dict[str, list[Job]], amounts: _Amounts, index: int, model: Model, asked: dict[str, str], rng: Rng
+    results: dict[str, list[Job]],
+    amounts: _Amounts,
+    index: int,
+    model: Model,
+    asked: dict[str, str],
+    rng: Rng,
 ) -> None:
     kinds = sorted(KINDS)
     for k in range(amounts.decoys):
@@ -291,7 +412,15 @@ def _plant_decoys(
         quality = int(rng.choice([80, 84, 88, 92]))
         kind = kinds[(k + index * amounts.decoys) % len(kinds)]
         picture = Picture(
-            id=f"x-{model.slug}-{k:02d}", file="", sha256="", width=width, height=height, kind="decoy", place="search",
-            query=asked[label], scene=kind, jpeg_quality=quality,
+            id=f"x-{model.slug}-{k:02d}",
+            file="",
+            sha256="",
+            width=width,
+            height=height,
+            kind="decoy",
+            place="search",
+            query=asked[label],
+            scene=kind,
+            jpeg_quality=quality,
         )
         results[label].append(Job(picture, _seed(rng), decoy=kind, thumbnail=True))

@@ -48,7 +48,9 @@ class Fragments:
         )
 
 
-def rasterise(screen: F32, inverse_depth: F32, triangles: I32, width: int, height: int) -> Fragments:
+def rasterise(
+    screen: F32, inverse_depth: F32, triangles: I32, width: int, height: int
+) -> Fragments:
     """Find the nearest triangle of each pixel.
 
     Parameters
@@ -70,7 +72,9 @@ def rasterise(screen: F32, inverse_depth: F32, triangles: I32, width: int, heigh
     sx = screen[:, 0].astype(np.float64)[triangles]
     sy = screen[:, 1].astype(np.float64)[triangles]
     iz = inverse_depth.astype(np.float64)[triangles]
-    area = (sx[:, 1] - sx[:, 0]) * (sy[:, 2] - sy[:, 0]) - (sx[:, 2] - sx[:, 0]) * (sy[:, 1] - sy[:, 0])
+    area = (sx[:, 1] - sx[:, 0]) * (sy[:, 2] - sy[:, 0]) - (sx[:, 2] - sx[:, 0]) * (
+        sy[:, 1] - sy[:, 0]
+    )
     inside = (
         (area < -1e-9)
         & (sx.max(1) > 0)
@@ -86,7 +90,9 @@ def rasterise(screen: F32, inverse_depth: F32, triangles: I32, width: int, heigh
     # 1/z and the two weighted barycentrics are affine in screen space: a*x + b*y + c per triangle.
     planes = _planes(sx, sy, iz, area)
     plane = planes[0][span_tri]
-    start = (plane[:, 0] * (x_first + 0.5) + plane[:, 1] * (span_y + 0.5) + plane[:, 2]).astype(np.float32)
+    start = (plane[:, 0] * (x_first + 0.5) + plane[:, 1] * (span_y + 0.5) + plane[:, 2]).astype(
+        np.float32
+    )
     slope = plane[:, 0].astype(np.float32)
 
     total = int(x_count.sum())

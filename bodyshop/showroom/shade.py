@@ -9,11 +9,12 @@ import numpy.typing as npt
 
 from bodyshop.showroom import materials
 from bodyshop.showroom.bodies import BODIES, BodySpec
+from bodyshop.showroom.canvas import PER_METRE
 from bodyshop.showroom.car import WELL, WHEEL, deck_height
 from bodyshop.showroom.light import from_srgb, look_up
 from bodyshop.showroom.materials import Material
 from bodyshop.showroom.scenes import Scene
-from bodyshop.showroom.skin import PER_METRE, skin
+from bodyshop.showroom.skin import skin
 from bodyshop.showroom.surface import Surface, dot, unrolled
 
 F32 = npt.NDArray[np.float32]
@@ -52,7 +53,9 @@ def finish_of(surface: Surface, paint: Paint, plates: tuple[F32, F32], kind: str
     if paint.dirt > 0:
         x, _, z = surface.position
         wave = np.sin(x * 9) * np.float32(0.05) + np.sin(x * 31 + z * 40) * np.float32(0.03)
-        amount = np.float32(paint.dirt) * np.clip((spec.clearance + 0.42 + wave - z) / np.float32(0.4), 0, 1)
+        amount = np.float32(paint.dirt) * np.clip(
+            (spec.clearance + 0.42 + wave - z) / np.float32(0.4), 0, 1
+        )
         amount = amount * (m != Material.VOID)
         albedo += (_DIRT - albedo) * amount
         mirror = mirror * (1 - amount)
@@ -110,7 +113,9 @@ def shade(surface: Surface, finish: Finish, scene: Scene, kind: str, frosted: F3
 def _occlusion(surface: Surface, spec: BodySpec) -> F32:
     """How much of the sky each point sees: less low on the flanks, deep in arches and under the car."""
     z = surface.position[2]
-    low = np.float32(0.42) + np.float32(0.58) * np.clip((z - np.float32(0.12)) * np.float32(1 / (spec.clearance + 0.42)), 0, 1)
+    low = np.float32(0.42) + np.float32(0.58) * np.clip(
+        (z - np.float32(0.12)) * np.float32(1 / (spec.clearance + 0.42)), 0, 1
+    )
     out = np.where(surface.normal[2] > 0.5, np.float32(1), low)
     wheel = np.flatnonzero(surface.part == WHEEL)
     zw = z[wheel]
@@ -129,7 +134,9 @@ def _through(surface: Surface, glass: npt.NDArray[np.int64], scene: Scene, spec:
     dy = np.where(np.abs(d[1]) < 1e-3, np.float32(1e-3), d[1])
     dx = np.where(np.abs(d[0]) < 1e-3, np.float32(1e-3), d[0])
     ambient = scene.environment.irradiance[:, [len(scene.environment.irradiance[0]) // 2 + 12]]
-    colour = (_INTERIOR * ambient * np.float32(0.5)) * np.clip((pz - (belt - 0.25)) / np.float32(0.6), 0.25, 1)
+    colour = (_INTERIOR * ambient * np.float32(0.5)) * np.clip(
+        (pz - (belt - 0.25)) / np.float32(0.6), 0.25, 1
+    )
     # straight across: out through the windows of the far side
     far = np.where(dy > 0, np.float32(1), np.float32(-1)) * np.float32(spec.half_width * 0.78)
     t = np.maximum((far - py) / dy, 0)
@@ -137,10 +144,18 @@ def _through(surface: Surface, glass: npt.NDArray[np.int64], scene: Scene, spec:
     open_side = (maps.side.material.ravel()[maps.side.index(x, z)] == Material.GLASS) & (t < 4.5)
     open_side &= (z < spec.height - 0.12) & (z > belt)
     # along the car: out through the other end's window
-    end = np.where(dx > 0, np.float32(spec.cabin[-2][0] + 0.35), np.float32(spec.side_glass_rear - 0.1))
+    end = np.where(
+        dx > 0, np.float32(spec.cabin[-2][0] + 0.35), np.float32(spec.side_glass_rear - 0.1)
+    )
     te = np.maximum((end - px) / dx, 0)
     ye, ze = np.abs(py + te * d[1]), pz + te * d[2]
-    open_end = (ye < spec.half_width * 0.6) & (ze > belt + 0.1) & (ze < spec.height - 0.12) & (te > 0.4) & ~open_side
+    open_end = (
+        (ye < spec.half_width * 0.6)
+        & (ze > belt + 0.1)
+        & (ze < spec.height - 0.12)
+        & (te > 0.4)
+        & ~open_side
+    )
     for is_open, share in ((open_side, 0.42), (open_end, 0.34)):
         at = np.flatnonzero(is_open)
         colour[:, at] = scene.radiance(d[:, at]) * np.float32(share)

@@ -12,15 +12,18 @@ from PIL import Image
 from scipy import ndimage
 
 from bodyshop.atomic import write_bytes
-from bodyshop.showroom.render import Photo, Shot, render
+from bodyshop.showroom.render import Photo, render
 from bodyshop.showroom.shade import Paint
+from bodyshop.showroom.shot import Shot
 from bodyshop.showroom.truth import Truth
 
 OUTLINES = {"scratch": (0, 235, 255), "dent": (255, 60, 200), "crack": (255, 235, 0)}
 """Colour of each damage class's outline."""
 
 
-def contact_sheet(truth: Truth, root: Path, ids: Sequence[str], *, columns: int = 8, width: int = 200) -> Image.Image:
+def contact_sheet(
+    truth: Truth, root: Path, ids: Sequence[str], *, columns: int = 8, width: int = 200
+) -> Image.Image:
     """Lay the pictures `ids` of a built showroom out in rows, each `width` pixels wide."""
     height = round(width / 1.5)
     rows = -(-len(ids) // columns)
@@ -47,7 +50,10 @@ def readme_picture(path: Path, *, width: int = 1260, quality: int = 84) -> Path:
     top += low + gap
     for k, shot in enumerate(_damaged()):
         photo = render(shot)
-        sheet.paste(outlined(photo).resize((third, high), Image.Resampling.LANCZOS), (k * (third + gap), top))
+        sheet.paste(
+            outlined(photo).resize((third, high), Image.Resampling.LANCZOS),
+            (k * (third + gap), top),
+        )
     out = io.BytesIO()
     sheet.save(out, "JPEG", quality=quality, optimize=True)
     write_bytes(path, out.getvalue())
@@ -88,7 +94,20 @@ def _models() -> list[Shot]:
         ("pickup", Paint((196, 82, 16), 0.3), "parking", 4, 40, 7),
     ]
     return [
-        Shot(body, paint, scene, variant, angle, elevation, 840, 560, 11 + k, noise=0.0, fill=0.9, vignette=0.1)
+        Shot(
+            body,
+            paint,
+            scene,
+            variant,
+            angle,
+            elevation,
+            840,
+            560,
+            11 + k,
+            noise=0.0,
+            fill=0.9,
+            vignette=0.1,
+        )
         for k, (body, paint, scene, variant, angle, elevation) in enumerate(rows)
     ]
 
@@ -96,16 +115,67 @@ def _models() -> list[Shot]:
 def _turning(frames: int) -> list[Shot]:
     paint = Paint((150, 154, 160), 0.7)
     return [
-        Shot("coupe", paint, "studio_dark", 3, 360.0 * k / frames + 22.5, 6, 480, 320, 5, noise=0.0, fill=0.9, exposure=0.3)
+        Shot(
+            "coupe",
+            paint,
+            "studio_dark",
+            3,
+            360.0 * k / frames + 22.5,
+            6,
+            480,
+            320,
+            5,
+            noise=0.0,
+            fill=0.9,
+            exposure=0.3,
+        )
         for k in range(frames)
     ]
 
 
 def _damaged() -> list[Shot]:
     return [
-        Shot("hatch", Paint((176, 179, 184), 0.6), "coast", 1, 85, 6, 840, 560, 4, noise=0.5, focus="door",
-             damage=("dent", "scratch"), reach=2.2),
-        Shot("sedan", Paint((140, 16, 22), 0.25), "plaza", 4, 38, 8, 840, 560, 3, noise=0.5, focus="front_corner",
-             damage=("scratch", "crack"), reach=2.3),
-        Shot("suv", Paint((24, 78, 52), 0.4), "street", 5, 30, 8, 840, 560, 8, noise=0.5, damage=("crack", "dent")),
+        Shot(
+            "hatch",
+            Paint((176, 179, 184), 0.6),
+            "coast",
+            1,
+            85,
+            6,
+            840,
+            560,
+            4,
+            noise=0.5,
+            focus="door",
+            damage=("dent", "scratch"),
+            reach=2.2,
+        ),
+        Shot(
+            "sedan",
+            Paint((140, 16, 22), 0.25),
+            "plaza",
+            4,
+            38,
+            8,
+            840,
+            560,
+            3,
+            noise=0.5,
+            focus="front_corner",
+            damage=("scratch", "crack"),
+            reach=2.3,
+        ),
+        Shot(
+            "suv",
+            Paint((24, 78, 52), 0.4),
+            "street",
+            5,
+            30,
+            8,
+            840,
+            560,
+            8,
+            noise=0.5,
+            damage=("crack", "dent"),
+        ),
     ]

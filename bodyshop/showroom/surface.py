@@ -11,11 +11,23 @@ import numpy.typing as npt
 
 from bodyshop.showroom.bodies import BODIES, BodySpec
 from bodyshop.showroom.camera import Camera
-from bodyshop.showroom.car import BODY, CABIN, SHELL, TRIM, WELL, WHEEL, car_mesh, deck_height, half_width, rim_radius
+from bodyshop.showroom.canvas import Map
+from bodyshop.showroom.car import (
+    BODY,
+    CABIN,
+    SHELL,
+    TRIM,
+    WELL,
+    WHEEL,
+    car_mesh,
+    deck_height,
+    half_width,
+    rim_radius,
+)
 from bodyshop.showroom.materials import Material
 from bodyshop.showroom.mesh import Mesh, smooth_curve
 from bodyshop.showroom.raster import Fragments, rasterise
-from bodyshop.showroom.skin import Map, skin
+from bodyshop.showroom.skin import skin
 
 F32 = npt.NDArray[np.float32]
 
@@ -55,8 +67,14 @@ class Surface:
     def only(self, at: npt.NDArray[np.int64]) -> Surface:
         """Return the fragments `at`."""
         return Surface(
-            self.pixel[at], self.position[:, at], self.normal[:, at], self.view[:, at],
-            self.uv[:, at], self.part[at], self.material[at], self.seam[at],
+            self.pixel[at],
+            self.position[:, at],
+            self.normal[:, at],
+            self.view[:, at],
+            self.uv[:, at],
+            self.part[at],
+            self.material[at],
+            self.seam[at],
         )
 
     def chunks(self) -> Iterator[tuple[slice, Surface]]:
@@ -66,8 +84,14 @@ class Surface:
             yield (
                 s,
                 Surface(
-                    self.pixel[s], self.position[:, s], self.normal[:, s], self.view[:, s],
-                    self.uv[:, s], self.part[s], self.material[s], self.seam[s],
+                    self.pixel[s],
+                    self.position[:, s],
+                    self.normal[:, s],
+                    self.view[:, s],
+                    self.uv[:, s],
+                    self.part[s],
+                    self.material[s],
+                    self.seam[s],
                 ),
             )
 
@@ -82,20 +106,32 @@ def visible_surface(kind: str, camera: Camera) -> Surface:
         found = rasterise(screen, inverse, mesh.triangles[triangles], camera.width, camera.height)
         pieces.append(
             Fragments(
-                found.pixel, triangles[found.triangle], found.weight1, found.weight2, found.inverse_depth
+                found.pixel,
+                triangles[found.triangle],
+                found.weight1,
+                found.weight2,
+                found.inverse_depth,
             )
         )
     inside = np.zeros(len(pieces[0].pixel), bool)
     for start in range(0, len(inside), CHUNK):
         s = slice(start, start + CHUNK)
-        inside[s] = _in_arch(spec, camera.eye[:, None] + camera.rays(pieces[0].pixel[s]) / pieces[0].inverse_depth[s])
+        inside[s] = _in_arch(
+            spec, camera.eye[:, None] + camera.rays(pieces[0].pixel[s]) / pieces[0].inverse_depth[s]
+        )
     pieces[0] = pieces[0].keep(~inside)
     merged = _nearest(pieces[0], pieces[1], camera.width * camera.height)
 
     n = len(merged.pixel)
     surface = Surface(
-        merged.pixel, np.empty((3, n), np.float32), np.empty((3, n), np.float32), np.empty((3, n), np.float32),
-        np.empty((2, n), np.float32), mesh.part[merged.triangle], np.zeros(n, np.uint8), np.zeros(n, np.float32),
+        merged.pixel,
+        np.empty((3, n), np.float32),
+        np.empty((3, n), np.float32),
+        np.empty((3, n), np.float32),
+        np.empty((2, n), np.float32),
+        mesh.part[merged.triangle],
+        np.zeros(n, np.uint8),
+        np.zeros(n, np.float32),
     )
     corners = _corners(kind)
     for chunk, some in surface.chunks():
@@ -170,7 +206,9 @@ def _corners(kind: str) -> F32:
     mesh = car_mesh(kind)
     values = np.concatenate([mesh.normals, mesh.uv], 1)[mesh.triangles]
     base = values[:, 0]
-    return np.ascontiguousarray(np.concatenate([base, values[:, 1] - base, values[:, 2] - base], 1).T)
+    return np.ascontiguousarray(
+        np.concatenate([base, values[:, 1] - base, values[:, 2] - base], 1).T
+    )
 
 
 def length(vectors: F32) -> F32:
@@ -297,7 +335,9 @@ def _glass_limits(kind: str) -> tuple[float, float, float]:
     spec = BODIES[kind]
     curve = smooth_curve(np.array(spec.cabin), 400)
     share = np.linspace(0, 1, len(curve))
-    front = float(share[np.argmin(np.abs(curve[:, 0] - spec.cabin[-2][0] - 0.03) + (curve[:, 0] < 0) * 9)])
+    front = float(
+        share[np.argmin(np.abs(curve[:, 0] - spec.cabin[-2][0] - 0.03) + (curve[:, 0] < 0) * 9)]
+    )
     half = len(curve) // 2
     low = float(share[np.argmin(np.abs(curve[:half, 1] - spec.rear_glass[0]))])
     high = float(share[np.argmin(np.abs(curve[:half, 1] - spec.rear_glass[1]))])

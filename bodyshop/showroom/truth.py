@@ -162,13 +162,16 @@ class Truth:
         try:
             raw = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError as error:
-            raise BodyshopError(f"No showroom in {root}: {path} does not exist.", hint=hint) from error
+            raise BodyshopError(
+                f"No showroom in {root}: {path} does not exist.", hint=hint
+            ) from error
         except (ValueError, OSError) as error:
             raise BodyshopError(f"Cannot read {path}: {error}", hint=hint) from error
         if not isinstance(raw, dict) or raw.get("version") != VERSION:
             found = raw.get("version") if isinstance(raw, dict) else type(raw).__name__
             raise BodyshopError(
-                f"{path} was written by another version (found {found!r}, needed {VERSION}).", hint=hint
+                f"{path} was written by another version (found {found!r}, needed {VERSION}).",
+                hint=hint,
             )
         return cls._parse(raw, path)
 
@@ -176,15 +179,18 @@ class Truth:
     def _parse(cls, raw: dict[str, Any], path: Path) -> Truth:
         try:
             brands = tuple(
-                Brand(**{**b, "models": tuple(Model(**m) for m in b["models"])}) for b in raw["brands"]
+                Brand(**{**b, "models": tuple(Model(**m) for m in b["models"])})
+                for b in raw["brands"]
             )
             pictures = tuple(
-                Picture(**{**p, "damage_classes": tuple(p["damage_classes"])}) for p in raw["pictures"]
+                Picture(**{**p, "damage_classes": tuple(p["damage_classes"])})
+                for p in raw["pictures"]
             )
             return cls(raw["version"], raw["seed"], raw["size"], brands, pictures)
         except (KeyError, TypeError) as error:
             raise BodyshopError(
-                f"{path} is incomplete: {error}", hint="Build the showroom again with build_showroom()."
+                f"{path} is incomplete: {error}",
+                hint="Build the showroom again with build_showroom().",
             ) from error
 
 

@@ -1,0 +1,92 @@
+"""Choose where on the visible car a damage lies, so that it can be seen."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bodyshop.showroom.bodies import BodySpec
+from bodyshop.showroom.camera import Camera
+from bodyshop.showroom.damage import Decal, can_bear, touched
+from bodyshop.showroom.materials import Material
+from bodyshop.showroom.surface import Surface, dot
+from bodyshop.showroom.tiles import draw_tile
+
+Rng = np.random.Generator
+
+MIN_AREA = 0.02
+"""Smallest share of the picture that a damage should cover."""
+
+
+def choose_decals(
+    surface: Surface, camera: Camera, classes: tuple[str, ...], spec: BodySpec, rng: Rng
+) -> list[Decal]:
+    """Lay one decal per class on a spot that the camera sees well.
+
+    A spot is tried again, up to 16 times, until the damage covers at least `MIN_AREA` of the picture; the best one
+    is taken. Where nothing in view can crack, the crack becomes a dent.
+    """
+    if not classes:
+        return []
+    chosen: list[Decal] = []
+    taken = np.zeros(len(surface.pixel), bool)
+    facing = dot(surface.normal, surface.view)
+    row, column = np.divmod(surface.pixel, camera.width)
+    central = (np.abs(column / camera.width - 0.5) < 0.28) & (
+        np.abs(row / camera.height - 0.5) < 0.36
+    )
+    central &= (facing > 0.42) & (surface.position[2] > 0.3)
+    pixels = camera.width * camera.height
+    for wanted in classes:
+        name = wanted
+        spots = np.flatnonzero(central & can_bear(name, surface, spec))
+        if len(spots) < 0.5 * MIN_AREA * pixels:
+            name = "dent"
+            spots = np.flatnonzero(central & can_bear(name, surface, spec))
+        if not len(spots) or name in [d.name for d in chosen]:
+            continue
+        best, best_at = None, np.zeros(0, np.int64)
+        want = float(np.exp(rng.uniform(np.log(0.035), np.log(0.11))))
+        for _ in range(16):
+            spot = int(spots[rng.integers(len(spots))])
+            decal = _lay(
+                surface,
+                camera,
+                name,
+                spot,
+                want,
+                rng,
+                bool(surface.material[spot] == Material.GLASS),
+            )
+            at, _texel = touched(surface, decal, spec)
+            area = len(at) - 2 * int(taken[at].sum())  # keep the classes apart
+            if area > len(best_at):
+                best, best_at = decal, at
+            if area > MIN_AREA * pixels:
+                break
+            want = min(want * 1.1, 0.14)
+        if best is not None:
+            chosen.append(best)
+            taken[best_at] = True
+    return chosen
+
+
+def _lay(
+    surface: Surface, camera: Camera, name: str, spot: int, want: float, rng: Rng, on_glass: bool
+) -> Decal:
+    tile = draw_tile(name, rng, on_glass=on_glass)
+    centre, normal = surface.position[:, spot], surface.normal[:, spot]
+    level = np.cross(normal, [0.0, 0.0, 1.0])
+    if np.linalg.norm(level) < 0.35:  # bonnet or roof
+        level = np.array([1.0, 0.0, 0.0]) - normal[0] * normal
+    level /= np.linalg.norm(level)
+    across = np.cross(normal, level)
+    turn = rng.normal(0, 0.2) if name == "scratch" else rng.uniform(0, 2 * np.pi)
+    along = np.cos(turn) * level + np.sin(turn) * across
+    across = np.cross(normal, along)
+    depth = float((centre - camera.eye) @ camera.forward)
+    per_metre = camera.focal / depth
+    share = max(float(tile.cover.mean()), 0.05)
+    half = np.sqrt(want * camera.width * camera.height / (4 * tile.aspect * share)) / per_metre
+    half = float(np.clip(half, 0.08, 0.85))
+    f32 = np.float32
+    return Decal(name, tile, centre.astype(f32), along.astype(f32), across.astype(f32), half)
