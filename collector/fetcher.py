@@ -178,12 +178,17 @@ class Fetcher:
             self._crash(error)
 
     def _step(self, job: Job) -> None:
+        """Make one request; the host's slot is held until its outcome is stored."""
         host, timed, retry_after, challenge = job.host, None, None, False
         try:
             timed = self._ask(job)
-            if timed is not None and isinstance(timed.outcome, Failed):
-                retry_after = parse_retry_after(timed.outcome.retry_after)
-                challenge = timed.outcome.challenge
+            if timed is None:
+                self.frontier.put(job)
+            else:
+                if isinstance(timed.outcome, Failed):
+                    retry_after = parse_retry_after(timed.outcome.retry_after)
+                    challenge = timed.outcome.challenge
+                self._decide(job, timed.outcome)
         finally:
             self._gate.finish(
                 host,
@@ -193,10 +198,6 @@ class Fetcher:
                 challenge=challenge,
             )
             self.frontier.done(host)
-        if timed is None:
-            self.frontier.put(job)
-        else:
-            self._decide(job, timed.outcome)
 
     def _ask(self, job: Job) -> Timed | None:
         """Make the job's one request; None when the slot went into learning the host's rules."""

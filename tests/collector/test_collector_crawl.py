@@ -1,4 +1,4 @@
-"""Whole crawls of listed pictures: ledger, resume, retries, duplicates, limits, erasures, faults."""
+"""Whole crawls of listed pictures: ledger, resume, retries, limits, erasures, faults."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sqlite3
 import threading
 import time
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,7 @@ from bodyshop.errors import (
     UsageError,
 )
 from bodyshop.workspace import Workspace
+from collector import hosts
 from collector.evidence import sightings_table, write_sightings
 
 
@@ -144,8 +146,9 @@ def test_retry_after_is_waited_for(server, brands_for, workspace):
 
 
 def test_a_host_that_keeps_refusing_is_left_alone_and_the_next_run_looks_again(
-    server, other_server, brands_for, workspace
+    server, other_server, brands_for, workspace, monkeypatch
 ):
+    monkeypatch.setattr(hosts, "FIRST_PENALTY_S", 0.05)
     urls = [server.add(f"/p/{n}.jpg", b"", status=429, headers={"Retry-After": "0"})
             for n in range(12)]  # fmt: skip
     good = other_server.add_pictures(2, start=50)
@@ -169,7 +172,7 @@ def test_politeness_holds_per_host_and_never_exceeds_the_rate(
     seconds = time.monotonic() - started
     for host in (server, other_server):
         at = sorted(each.at for each in host.asked)
-        gaps = [b - a for a, b in zip(at, at[1:], strict=False)]
+        gaps = [b - a for a, b in pairwise(at)]
         assert min(gaps) > 0.17  # what the threads' start adds to one it takes from the next
         assert (at[-1] - at[0]) / len(gaps) >= 0.199
     assert seconds < 2 * 8 * 0.2 + 2  # the hosts are asked side by side

@@ -1,0 +1,154 @@
+"""Killed at any moment, a crawl loses nothing that was finished and fetches nothing of it twice."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import yaml
+from picture_server import picture, sends
+from sqlalchemy import func, select
+
+import collector
+from bodyshop.catalog import schema
+from bodyshop.workspace import Workspace
+
+SCRIPT = """
+import sys
+import collector
+from bodyshop.workspace import Workspace
+collector.collect(collector.load_brands(sys.argv[1]), Workspace.open(sys.argv[2]))
+"""
+
+
+def crawl(brands: Path, workspace: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-c", SCRIPT, str(brands), str(workspace)]
+    root = Path(collector.__file__).parent.parent
+    return subprocess.Popen(command, cwd=root, stderr=subprocess.DEVNULL)
+
+
+def kill_after(process: subprocess.Popen[bytes], done: int, server) -> bool:
+    """Kill when `done` pictures were asked for; say whether it was still running."""
+    while process.poll() is None and len(server.paths()) < done:
+        time.sleep(0.002)
+    running = process.poll() is None
+    if running:
+        os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    return running
+
+
+def check(workspace: Workspace, server, count: int) -> None:
+    with workspace.catalog.read() as connection:
+        images = connection.execute(select(func.count()).select_from(schema.images)).scalar_one()
+        seen = connection.execute(select(schema.sightings.c.url, schema.sightings.c.sha256)).all()
+    assert images == count
+    assert len(seen) == len({url for url, _ in seen}) == count
+    files = [path for path in workspace.blobs.root.rglob("*") if path.is_file()]
+    assert {path.stem for path in files} == {sha256 for _, sha256 in seen}
+    assert list((workspace.root / "incoming").iterdir()) == []
+
+
+def setup(server, brands_for, tmp_path: Path, count: int) -> Path:
+    for n in range(count):
+        body = picture(n)
+
+        def slightly_late(handler, body=body):
+            time.sleep(0.004)
+            sends(body)(handler)
+
+        server.answers[f"/p/{n}.jpg"] = slightly_late
+    urls = [server.url(f"/p/{n}.jpg") for n in range(count)]
+    brands = brands_for(urls, limits={"per_host_connections": 4})
+    file = tmp_path / "brands.yaml"
+    file.write_text(yaml.safe_dump(brands.model_dump(mode="json")))
+    return file
+
+
+def rounds(server, brands_for, tmp_path, count, kills, seed):
+    file = setup(server, brands_for, tmp_path, count)
+    root = tmp_path / "workspace"
+    rng = random.Random(seed)
+    finished: list[tuple[int, set[str]]] = []
+    for _ in range(kills):
+        asked = len(server.paths())
+        kill_after(crawl(file, root), asked + rng.randint(1, max(2, count // kills)), server)
+        in_store = {path.stem for path in (root / "blobs").rglob("*.jpg")}
+        finished.append((len(server.paths()), in_store))
+    summary = collector.collect(collector.load_brands(file), Workspace.open(root))
+    assert summary.downloaded == count
+    check(Workspace.open(root), server, count)
+    digests = {f"/p/{n}.jpg": hashlib.sha256(picture(n)).hexdigest() for n in range(count)}
+    paths = server.paths()
+    for asked, in_store in finished:
+        again = {path for path in paths[asked:] if digests[path] in in_store}
+        assert again == set()  # a blob that was in the store at the kill is never asked for again
+    return Counter(paths)
+
+
+def test_a_crawl_killed_three_times_ends_with_the_same_set(server, brands_for, tmp_path):
+    asked = rounds(server, brands_for, tmp_path, count=60, kills=3, seed=1)
+    again = sum(asked.values()) - len(asked)
+    assert again <= 3 * 4  # per kill at most what its four connections had in flight
+
+
+@pytest.mark.slow
+def test_a_crawl_of_300_killed_20_times_ends_with_the_same_set(server, brands_for, tmp_path):
+    asked = rounds(server, brands_for, tmp_path, count=300, kills=20, seed=7)
+    again = sum(asked.values()) - len(asked)
+    assert again <= 20 * 4
+
+
+def test_a_blob_that_only_the_journal_knows_is_not_fetched_again(server, brands_for, workspace):
+    """Killed between the rename and the commit: the narrowest window there is."""
+    from collector.candidate import Candidate
+    from collector.journal import Journal
+    from collector.ledger import Ledger
+
+    urls = server.add_pictures(2)
+    brands = brands_for(urls)
+    collector.collect(brands, workspace)
+    with workspace.catalog.begin() as connection:
+        row = connection.execute(
+            select(schema.sightings, schema.images.c.bytes).join(schema.images)
+        ).first()
+        details = connection.execute(
+            select(schema.candidates.c.details).where(schema.candidates.c.url == row.url)
+        ).scalar_one()
+        for table in (schema.sightings, schema.labels, schema.images):
+            connection.execute(table.delete().where(table.c.sha256 == row.sha256))
+        connection.execute(
+            schema.candidates.update()
+            .where(schema.candidates.c.url == row.url)
+            .values(state="queued", sha256=None)
+        )
+    facts = {"format": "JPEG", "width": 320, "height": 240, "mode": "RGB", "exif_orientation": 1}
+    Journal(workspace.root / "incoming").promise(
+        {
+            "key": Candidate.from_dict(details).key, "part": "x.part", "sha256": row.sha256,
+            "size": row.bytes, "extension": "jpg", "facts": facts, "url": row.url, "status": 200,
+            "etag": "", "content_type": "image/jpeg", "permission": {}, "rung": "listed",
+            "at": row.fetched_at,
+        }
+    )  # fmt: skip
+    before = len(server.paths())
+    assert collector.collect(brands, workspace).downloaded == 2
+    assert len(server.paths()) == before
+    assert Ledger(workspace).failed_classes() == {}
+
+
+def test_a_line_that_the_kill_cut_in_half_is_passed_over(server, brands_for, workspace):
+    incoming = workspace.root / "incoming"
+    incoming.mkdir()
+    (incoming / "finished.jsonl").write_text('{"key": "abc", "par')
+    (incoming / "left.part").write_bytes(b"half")
+    assert collector.collect(brands_for(server.add_pictures(2)), workspace).downloaded == 2
+    assert list(incoming.iterdir()) == []
