@@ -80,7 +80,7 @@ def pixel_check(
             known |= {(row["first"], row["second"]): row for row in rows}
             for path in paths:
                 path.unlink(missing_ok=True)  # now that the catalog has it
-        return {pair: _kind(known[pair]) for pair in pairs}
+        return {pair: kind_of_row(known[pair]) for pair in pairs}
 
     return check
 
@@ -163,10 +163,11 @@ def _stored(row: Mapping[str, Any]) -> dict[str, Any]:
     return {"first": first, "second": second, "version": VERSION, **found}
 
 
-def _kind(row: Mapping[str, Any]) -> Kind | None:
+def kind_of_row(row: Mapping[str, Any]) -> Kind | None:
+    """Say what a row of `compare_pairs` means; None for different or unreadable pictures."""
     from curate.duplicates.pixels import Overlap, kind_of
 
-    if row["error"]:
+    if row.get("error"):
         return None
     return kind_of(
         Overlap(

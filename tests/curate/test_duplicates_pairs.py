@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 
 from bodyshop.catalog import register_image, schema
 from curate.duplicates import find_pairs, pixel_check
-from curate.duplicates.checks import _kind, _stored, compare_pairs
+from curate.duplicates.checks import _stored, compare_pairs, kind_of_row
 from curate.measure_picture import measure_picture
 
 COPIES = {
@@ -45,7 +45,7 @@ def look(workspace):
             for a, b in pairs
         ]
         rows = [_stored(row) for row in compare_pairs(items)]
-        return {(row["first"], row["second"]): _kind(row) for row in rows}
+        return {(row["first"], row["second"]): kind_of_row(row) for row in rows}
 
     return check
 

@@ -1,0 +1,256 @@
+"""Pictures of a workspace that are also in a set elsewhere, such as a public test set."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sqlalchemy import select
+
+from bodyshop.catalog import all_images, schema
+from bodyshop.engine import read_rows, run_shards
+from bodyshop.errors import NothingFoundError, UnreadableImageError, UsageError
+from bodyshop.imaging import sniff
+from bodyshop.progress import SILENT, Progress
+from bodyshop.workspace import Workspace
+from curate.duplicates.checks import VERSION as CHECK_VERSION
+from curate.duplicates.checks import compare_pairs, kind_of_row
+from curate.duplicates.search import near_pairs
+from curate.duplicates.signatures import Likeness, Signatures, likeness
+from curate.measure_picture import measure_picture
+from curate.measuring import LIMIT_S, VERSION
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Shared:
+    """A picture that both sets have.
+
+    Parameters
+    ----------
+    sha256 : str
+        In the workspace.
+    other : str
+        The file in the other set.
+    kind : str
+        ``exact`` (same bytes or pixels), ``near``, ``flip`` or ``crop``.
+    distance : int
+        Differing bits of their 64-bit hashes.
+    """
+
+    sha256: str
+    other: str
+    kind: str
+    distance: int
+
+
+@dataclass(frozen=True)
+class OverlapSummary:
+    """What two sets have in common.
+
+    Parameters
+    ----------
+    pictures, others : int
+        Compared on either side; unreadable ones are not among them.
+    shared : tuple of Shared
+        Sorted by `sha256`, then `other`.
+    """
+
+    pictures: int
+    others: int
+    shared: tuple[Shared, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return JSON-able counts and the pairs."""
+        return {
+            "pictures": self.pictures,
+            "others": self.others,
+            "pictures_shared": len({pair.sha256 for pair in self.shared}),
+            "others_shared": len({pair.other for pair in self.shared}),
+            "shared": [asdict(pair) for pair in self.shared],
+        }
+
+
+def find_overlap(
+    workspace: Workspace,
+    against: Path,
+    *,
+    radius: int = 6,
+    engine: str = "local",
+    workers: int | None = None,
+    progress: Progress = SILENT,
+) -> OverlapSummary:
+    """Find the pictures of a workspace that are also in a set elsewhere.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Measured.
+    against : Path
+        A folder of pictures, searched with its subfolders, or another workspace. It is only read;
+        its measurements are kept in this workspace, so that asking again is quick.
+    radius : int
+        Largest distance of two 64-bit hashes that is looked at, 0 to 8.
+    engine, workers, progress
+        As for `bodyshop.engine.run_shards`.
+
+    Returns
+    -------
+    OverlapSummary
+        Copies that were re-saved, resized, relit, mirrored or slightly cropped; larger crops need
+        feature vectors of both sets and are not looked for.
+
+    Raises
+    ------
+    NothingFoundError
+        There is no picture in `against`.
+    UsageError
+        `against` is not there or is no folder.
+    """
+    files = _pictures_in(against, workspace.root)
+    if not files:
+        raise NothingFoundError(f"there is no picture in {against}")
+    options: dict[str, Any] = {"engine": engine, "workers": workers, "progress": progress}
+    paths = run_shards(
+        measure_files,
+        [{"key": key, "path": str(path)} for key, path in files.items()],
+        workspace.root / "shards" / "against",
+        name="measure the other set",
+        version=VERSION,
+        limit_s=LIMIT_S,
+        **options,
+    )
+    theirs = [
+        row | {"path": str(files[row["key"]])}
+        for row in read_rows(paths)
+        if row["key"] in files and not row["error"]
+    ]
+    ours = _measured(workspace)
+    found, unclear = _compared(ours, theirs, radius)
+    extensions = all_images(workspace.catalog)
+    items = [
+        {
+            "key": f"{ours[i]['sha256']}-{theirs[j]['key']}",
+            "first": str(workspace.blobs.path(ours[i]["sha256"], extensions[ours[i]["sha256"]])),
+            "second": theirs[j]["path"],
+        }
+        for i, j in unclear
+    ]
+    checked = run_shards(
+        compare_pairs,
+        items,
+        workspace.root / "shards" / "against-pairs",
+        name="compare",
+        version=CHECK_VERSION,
+        limit_s=LIMIT_S,
+        **options,
+    )
+    kinds = {row["key"]: kind_of_row(row) for row in read_rows(checked)}
+    for item, (pair, distance) in zip(items, unclear.items(), strict=True):
+        kind = kinds[item["key"]]
+        if kind is not None:
+            found[pair] = (kind, distance)
+    shared = [
+        Shared(ours[i]["sha256"], theirs[j]["path"], kind, distance)
+        for (i, j), (kind, distance) in found.items()
+    ]
+    shared.sort(key=lambda pair: (pair.sha256, pair.other))
+    return OverlapSummary(len(ours), len(theirs), tuple(shared))
+
+
+def measure_files(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Measure files that are in no catalog; the shard function of `find_overlap`.
+
+    Parameters
+    ----------
+    items : list of dict
+        ``key`` and ``path``.
+
+    Returns
+    -------
+    list of dict
+        ``key``, ``sha256`` of the bytes and `measure_picture`'s values, or ``error``.
+    """
+    rows: list[dict[str, Any]] = []
+    for item in items:
+        try:
+            data = Path(item["path"]).read_bytes()
+            digest = hashlib.sha256(data).hexdigest()
+            rows.append({"key": item["key"], "sha256": digest, **measure_picture(data)})
+        except (UnreadableImageError, OSError) as error:
+            rows.append({"key": item["key"], "error": str(error)})
+    return rows
+
+
+def _pictures_in(against: Path, own: Path) -> dict[str, Path]:
+    """Return a folder's or workspace's picture files by a key that changes when they change."""
+    if not against.is_dir():
+        raise UsageError(f"{against} is not a folder", hint="name a folder or a workspace")
+    if against.resolve() == own.resolve():
+        raise UsageError(f"{against} is this very workspace")
+    folder = against / "blobs" if (against / "bodyshop.sqlite").exists() else against
+    return {_key(path): path for path in _picture_files(folder)}
+
+
+def _picture_files(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and not path.name.startswith("."):
+            with path.open("rb") as file:
+                if sniff(file.read(32)) is not None:
+                    yield path
+
+
+def _key(path: Path) -> str:
+    state = path.stat()
+    text = f"{path.resolve()}\n{state.st_size}\n{state.st_mtime_ns}"
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _measured(workspace: Workspace) -> list[dict[str, Any]]:
+    table = schema.measurements
+    query = select(table).where(table.c.version == VERSION, table.c.error.is_(None))
+    with workspace.catalog.read() as connection:
+        return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def _compared(
+    ours: Sequence[Mapping[str, Any]], theirs: Sequence[Mapping[str, Any]], radius: int
+) -> tuple[dict[tuple[int, int], tuple[str, int]], dict[tuple[int, int], int]]:
+    """Return confirmed pairs (position here, position there), and those to look at."""
+    if not ours or not theirs:
+        return {}, {}
+    n = len(ours)
+    both = Signatures.of([*ours, *theirs])
+    found: dict[tuple[int, int], tuple[str, int]] = {}
+    for same in ("sha256", "pixel_digest"):
+        places: dict[str, list[int]] = {}
+        for j, row in enumerate(theirs):
+            places.setdefault(row[same], []).append(j)
+        for i, row in enumerate(ours):
+            for j in places.get(row[same], ()):
+                found[i, j] = ("exact", 0)
+    unclear: dict[tuple[int, int], int] = {}
+    usable = np.flatnonzero(~both.plain)
+    for hashes, upright in ((both.phash, True), (np.r_[both.phash[:n], both.mirror[n:]], False)):
+        near = near_pairs(hashes[usable], radius=radius, side=usable >= n)
+        first, second = usable[near.first], usable[near.second]
+        decided = likeness(both, first, second) if upright else _unclear(first)
+        for i, j, distance, what in zip(
+            first.tolist(), second.tolist(), near.distance.tolist(), decided.tolist(), strict=True
+        ):
+            pair = (i, j - n)
+            if what == Likeness.SAME:
+                found.setdefault(pair, ("near", distance))
+            elif what == Likeness.UNCLEAR:
+                unclear.setdefault(pair, distance)
+    return found, {pair: bits for pair, bits in unclear.items() if pair not in found}
+
+
+def _unclear(pairs: NDArray[np.int64]) -> NDArray[np.int8]:
+    return np.full(len(pairs), Likeness.UNCLEAR, dtype=np.int8)
