@@ -108,8 +108,8 @@ def grad_cam(run: Classifier, picture: Picture, *, label: str | None = None) -> 
     batch = tf.constant(square[None].astype(np.float32))
     with tf.GradientTape() as tape:
         tape.watch(batch)  # a frozen network has nothing else on the tape
-        maps, outputs = tapped(batch, training=False)
-        score = _log_odds(tf, outputs, index)
+        maps, before = tapped(batch, training=False)
+        score = _log_odds(tf, run.model.layers[-1], before, index)
         gradient = tape.gradient(score, maps)
     channel_weights = tf.reduce_mean(gradient, axis=(1, 2), keepdims=True)
     heat = tf.nn.relu(tf.reduce_sum(channel_weights * maps, axis=-1))[0].numpy()
@@ -197,7 +197,7 @@ def overlay(
 
 
 def _tapped(model: Any) -> Any:
-    """Return the model with its last feature map as a second output; made once per model."""
+    """Return the model up to its last feature map and up to its last layer; made once."""
     import keras
 
     known = getattr(model, "_bodyshop_tapped", None)
@@ -206,18 +206,21 @@ def _tapped(model: Any) -> Any:
     maps = [layer for layer in model.layers if len(getattr(layer.output, "shape", ())) == 4]
     if len(maps) < 2:
         raise BodyshopError("this network has no feature map to look at")
-    tapped = keras.Model(model.input, [maps[-1].output, model.output])
+    tapped = keras.Model(model.input, [maps[-1].output, model.layers[-1].input])
     object.__setattr__(model, "_bodyshop_tapped", tapped)
     return tapped
 
 
-def _log_odds(tf: Any, outputs: Any, index: int) -> Any:
-    if outputs.shape[1] == 1:
-        probability = outputs[:, 0] if index == 1 else 1 - outputs[:, 0]
-    else:
-        probability = outputs[:, index]
-    tiny = 1e-7
-    return tf.math.log(probability + tiny) - tf.math.log(1 - probability + tiny)
+def _log_odds(tf: Any, last: Any, before: Any, index: int) -> Any:
+    """Return the log-odds of a class from what goes into the last layer.
+
+    From the probabilities a certain network would give differences of rounded ones.
+    """
+    logits = tf.matmul(tf.cast(before, tf.float32), last.kernel) + last.bias
+    if logits.shape[1] == 1:
+        return logits[:, 0] if index == 1 else -logits[:, 0]
+    others = [place for place in range(logits.shape[1]) if place != index]
+    return logits[:, index] - tf.reduce_logsumexp(tf.gather(logits, others, axis=1), axis=1)
 
 
 def _to_picture(heat: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
