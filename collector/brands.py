@@ -218,7 +218,7 @@ class Brand(StrictModel):
 class Brands(StrictModel):
     """The whole file."""
 
-    version: Literal[1]
+    version: Literal[1] = 1
     contact: Annotated[str, AfterValidator(_nfc)]
     allow_hosts: tuple[Name, ...] = ()
     limits: Limits = Limits()

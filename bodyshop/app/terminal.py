@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 PLAIN_INTERVAL_S = 10.0
 """Without a terminal, a long task says how far it is this often."""
 
+PLAIN_WIDTH = 120
+"""Columns of a table that goes to a file or a pipe."""
+
 
 @dataclass
 class Terminal:
@@ -98,7 +101,8 @@ class Terminal:
         from rich.console import Console
         from rich.table import Table
 
-        console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+        width = None if sys.stdout.isatty() else PLAIN_WIDTH
+        console = Console(highlight=False, width=width)
         if rows is None and isinstance(data, Mapping):
             rows = list(_flat(data))
         if rows:
@@ -112,7 +116,7 @@ class Terminal:
                 table.add_row(*(_cell(value) for value in row))
             console.print(table)
         for note in notes:
-            console.print(note, markup=False)
+            console.print(note, markup=False, soft_wrap=True)
 
     def error(self, message: str) -> None:
         """Say what went wrong."""
