@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -78,13 +79,14 @@ def test_status_counts_what_the_demo_left(demo, capsys):
     assert {row["brand"] for row in status["models"]} >= {"한빛", "Norden", "Corvo"}
 
 
-def test_reports_open_from_disk_and_name_no_remote_address(demo):
+def test_reports_open_from_disk_and_load_nothing_from_elsewhere(demo):
     _folder, report = demo
     for name in ("curation report", "training report"):
         page = Path(report.places[name])
         text = page.read_text(encoding="utf-8")
         assert "<html" in text
-        assert 'src="http' not in text and 'href="http' not in text
+        assert not re.search(r"""(src|<link[^>]+href)=["'](https?:)?//""", text)
+        assert "@import" not in text
 
 
 def test_forgotten_picture_leaves_no_trace_and_is_not_brought_back(demo, tmp_path, capsys):
