@@ -8,6 +8,8 @@ _EXPORTS = {
     "Policy": "policy",
     "audit": "auditing",
     "curate": "pipeline",
+    "Detector": "detect_cars",
+    "detect": "detect_cars",
     "discover_categories": "gate.discover",
     "evaluate_gate": "gate.evaluate",
     "explain": "explanation",

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from bodyshop.catalog import Field, schema
+from bodyshop.catalog import Field, all_images, schema
 from bodyshop.errors import UsageError
 from bodyshop.progress import SILENT, Progress
 from curate.facts import load_facts, nuisance_rows
 from curate.gate.opened import load_gate
-from curate.nuisance import MENDED_BY_EQUALISING, equalised
+from curate.nuisance import equalised, measure_view
 from curate.policy import Policy, load_policy
 from curate.shortcuts import audit_digest, audit_rows
 
@@ -83,7 +85,9 @@ def audit(
         if found.leak:
             view = equalise_for(rows)
             outcome["equalise"] = view.as_dict()
-            outcome["equalised"] = _equalised(rows, labels, groups, view, rules, seed)
+            outcome["equalised"] = _equalised(
+                workspace, shas, rows, labels, groups, view, rules, seed
+            )
         tick(1)
     with workspace.catalog.begin() as connection:
         connection.execute(
@@ -109,6 +113,8 @@ def equalise_for(rows: Sequence[Mapping[str, Any]]) -> Equalise:
 
 
 def _equalised(
+    workspace: Workspace,
+    shas: Sequence[str],
     rows: Sequence[Mapping[str, Any]],
     labels: Sequence[str],
     groups: Sequence[str],
@@ -116,8 +122,7 @@ def _equalised(
     rules: Policy,
     seed: int,
 ) -> dict[str, Any]:
-    """Audit size and compression of the equalised view, over the pictures that are large enough."""
-    names = sorted(MENDED_BY_EQUALISING)
+    """Audit the equalised view, measured anew, of the pictures that are large enough for it."""
     large = [
         index
         for index, row in enumerate(rows)
@@ -126,11 +131,17 @@ def _equalised(
     left = [labels[index] for index in large]
     if len(set(left)) < 2:
         return {"too_small": len(rows) - len(large), "features": [], "leak": False}
-    seen = [equalised(rows[index], view) for index in large]
+    extensions = all_images(workspace.catalog)
+    files = [workspace.blobs.path(shas[index], extensions[shas[index]]) for index in large]
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        measured = list(pool.map(lambda file: measure_view(file, view), files))
+    seen = [
+        equalised(rows[index], view, found) for index, found in zip(large, measured, strict=True)
+    ]
     after = audit_rows(
         seen, left, [groups[index] for index in large], policy=rules.audit, seed=seed
     ).as_dict()
-    return {**after, "too_small": len(rows) - len(large), "mended": names}
+    return {**after, "too_small": len(rows) - len(large)}
 
 
 def _members(workspace: Workspace, name: str) -> tuple[Any, list[Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -35,11 +36,6 @@ NAMED: Mapping[str, Callable[[Mapping[str, Any]], str | None]] = {
 MAX_CATEGORIES = 20
 """Rarer categories are taken together, so that no column stands for a single picture."""
 
-MENDED_BY_EQUALISING = frozenset(
-    {"longest side", "area", "file size", "bytes per pixel", "jpeg quality", "file format"}
-)
-"""What the equalised view takes out of the picture."""
-
 
 def columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, NDArray[np.float64]]:
     """Return one block of numbers per nuisance feature.
@@ -70,12 +66,20 @@ def columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, NDArray[np.float64]]
     return blocks
 
 
-def equalised(row: Mapping[str, Any], spec: Equalise) -> dict[str, Any]:
+def equalised(
+    row: Mapping[str, Any], spec: Equalise, measured: Mapping[str, float] | None = None
+) -> dict[str, Any]:
     """Return what a row would be for the equalised view of its picture.
 
-    Size and compression become what `spec` makes of them. The file size is that of the view, which
-    its content alone decides: it is dropped, like the format. Brightness, contrast and sharpness
-    stay as measured unless the caller measures them again.
+    Parameters
+    ----------
+    row : Mapping
+        The picture as it is.
+    spec : Equalise
+        Size and compression of the view. Its file size is decided by its content alone: it is
+        dropped, and the format is the same for all.
+    measured : Mapping, optional
+        What `measure_view` found; without it brightness, contrast and sharpness stay.
     """
     longest = _longest(row)
     scale = min(1.0, spec.longest_side / longest) if longest else 1.0
@@ -86,6 +90,31 @@ def equalised(row: Mapping[str, Any], spec: Equalise) -> dict[str, Any]:
         "jpeg_quality": spec.jpeg_quality,
         "bytes": None,
         "format": "JPEG",
+        **(measured or {}),
+    }
+
+
+def measure_view(source: Path | str | bytes, spec: Equalise) -> dict[str, float]:
+    """Measure the equalised view of a picture: ``brightness``, ``contrast`` and ``sharpness``.
+
+    Raises
+    ------
+    UnreadableImageError
+        The picture can't be decoded.
+    """
+    import numpy as np
+    from PIL import Image
+
+    from bodyshop.imaging import equalise, load_rgb
+    from curate.sharpness import sharpness
+
+    # Twice the size, so that the view's own resampling decides how sharp it is.
+    view = equalise(load_rgb(source, at_least=2 * spec.longest_side), spec)
+    grey = np.asarray(Image.fromarray(view).convert("L"))
+    return {
+        "brightness": round(float(grey.mean()) / 255, 4),
+        "contrast": round(float(grey.std()) / 255, 4),
+        "sharpness": round(float(sharpness(grey)), 4),
     }
 
 

@@ -131,7 +131,15 @@ def curate(
     rules = load_policy(policy)
     opened = open_gate(workspace, gate, weights=weights, policy=rules)  # fails early
     measured = measure(workspace, engine=engine, workers=workers, progress=progress)
-    scored = score(workspace, gate, weights=weights, policy=rules, progress=progress)
+    scored = score(
+        workspace,
+        gate,
+        weights=weights,
+        policy=rules,
+        engine=engine,
+        workers=workers,
+        progress=progress,
+    )
     remember_gate(workspace, opened)
     about = resolve_target(workspace.catalog, target)
     judged = judge(workspace, gate=opened, target=about, policy=rules, progress=progress)

@@ -182,6 +182,17 @@ gate_scores = Table(
     Column("error", Text),
 )
 
+detections = Table(  # where the car is, found by an object detector
+    "detections",
+    metadata,
+    _sha(primary_key=True),
+    Column("detector", String(64), primary_key=True),  # file name and digest of the model
+    Column("label", String(32)),  # car | truck | bus; NULL: none found
+    Column("score", Float),
+    Column("box", JSON),  # [left, top, right, bottom], 0 to 1 of the upright picture
+    Column("error", Text),
+)
+
 verdicts = Table(
     "verdicts",
     metadata,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from bodyshop.catalog import schema
+from bodyshop.catalog import all_images, schema
 from bodyshop.errors import UnreadableImageError
 from bodyshop.progress import SILENT, Progress
 from curate.gate.features import FeatureStore, Seen
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
     from bodyshop.backbones import Scorer
     from bodyshop.workspace import Workspace
+
+Picture = Path | str | bytes
+"""A file, or what is in one."""
 
 BATCH = 32
 """Pictures per call of the network; larger ones are no faster on a CPU."""
@@ -74,6 +77,8 @@ def score(
     *,
     weights: Path | str | None = None,
     policy: Policy | Path | str | None = None,
+    engine: str = "local",
+    workers: int | None = None,
     progress: Progress = SILENT,
 ) -> ScoreSummary:
     """Score every picture that has no score yet.
@@ -91,6 +96,11 @@ def score(
         A weights file; the backbone's own by default.
     policy : Policy or path, optional
         Its gate part decides the rule.
+    engine : str
+        ``local``: the network in this process. ``dask`` or the address of a Dask scheduler: one
+        network per worker.
+    workers : int, optional
+        Worker processes of Dask.
     progress : Progress
         Told how far it is.
 
@@ -110,7 +120,8 @@ def score(
         _record(workspace, chosen, store.load(sha for sha in missing if sha in known))
         todo = [sha256 for sha256 in missing if sha256 not in known]
         if todo:
-            for seen in _look(workspace, chosen, store, todo, progress):
+            for seen in _look(workspace, chosen, todo, engine, workers, progress):
+                store.add(seen)
                 _record(workspace, chosen, seen)
                 scored += len(seen) + len(seen.errors)
                 errors += len(seen.errors)
@@ -152,7 +163,7 @@ def read_square(source: Path | str | bytes, side: int) -> NDArray[np.uint8]:
 
 
 def look(
-    scorer: Scorer, files: Sequence[tuple[str, Path | str | bytes]], *, progress: Progress = SILENT
+    scorer: Scorer, files: Sequence[tuple[str, Picture]], *, progress: Progress = SILENT
 ) -> Iterator[Seen]:
     """Show files to a loaded network, `SHARD` at a time.
 
@@ -172,7 +183,7 @@ def look(
         pending: list[list[Future[Any]]] = []
         chunks = [files[start : start + BATCH] for start in range(0, len(files), BATCH)]
 
-        def read(chunk: Sequence[tuple[str, Path | str | bytes]]) -> list[Future[Any]]:
+        def read(chunk: Sequence[tuple[str, Picture]]) -> list[Future[Any]]:
             return [pool.submit(_try_read, path, scorer.input_size) for _, path in chunk]
 
         # Decoding stays two batches ahead of the network, and no further: memory stays flat.
@@ -195,23 +206,25 @@ def look(
 def _look(
     workspace: Workspace,
     gate: Gate,
-    store: FeatureStore,
     todo: Sequence[str],
+    engine: str,
+    workers: int | None,
     progress: Progress,
 ) -> Iterator[Seen]:
-    from bodyshop.catalog import all_images
-
     extensions = all_images(workspace.catalog)
-    scorer = gate.load()
-    files: list[tuple[str, Path | str | bytes]] = [
-        (sha256, workspace.blobs.path(sha256, extensions[sha256])) for sha256 in todo
-    ]
-    for seen in look(scorer, files, progress=progress):
-        store.add(seen)
-        yield seen
+    files = [(sha256, workspace.blobs.path(sha256, extensions[sha256])) for sha256 in todo]
+    if engine == "local":
+        # One network in this process with decoding threads beside it: a second copy on the same
+        # CPU takes memory and brings no speed.
+        yield from look(gate.load(), files, progress=progress)
+        return
+    from curate.gate.spread import look_spread
+
+    out = workspace.root / "shards" / "gate"
+    yield from look_spread(gate, files, out, engine=engine, workers=workers, progress=progress)
 
 
-def _try_read(path: Path | str | bytes, side: int) -> NDArray[np.uint8] | str:
+def _try_read(path: Picture, side: int) -> NDArray[np.uint8] | str:
     try:
         return read_square(path, side)
     except UnreadableImageError as error:

@@ -1,0 +1,150 @@
+"""The report opens from disk, escapes what is hostile, and is made only when something changed."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from filling import add_picture, photo, pretend_scores, resaved
+
+import curate
+from bodyshop.catalog import Reason
+from bodyshop.workspace import Workspace
+from curate.report.build import _pager
+from curate.report.charts import audit_bars, gate_histogram, stacked_bars
+from curate.report.wording import MEANING, sentence
+
+HOSTILE = '"><script>document.title="owned"</script>'
+
+
+@pytest.fixture(scope="module")
+def reported(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """Fourteen pictures, one of them twice, with labels and pages nobody should trust."""
+    workspace = Workspace.open(tmp_path_factory.mktemp("report") / "작업")
+    for seed in range(14):
+        add_picture(
+            workspace,
+            photo(seed),
+            labels={"damage": ("파손", f"whole {HOSTILE}")[seed % 2]},
+            source="search:x",
+            page_url=f"javascript:alert({seed})" if seed % 3 else f"https://a.example/{seed}",
+            page_title=HOSTILE,
+            alt=HOSTILE,
+        )
+    add_picture(workspace, resaved(photo(0)), labels={"damage": "파손"})
+    add_picture(workspace, b"\xff\xd8\xff\xe0 broken", file=f"/x/{HOSTILE}.jpg")
+    pretend_scores(workspace)
+    curate.curate(workspace, workers=1)
+    return workspace
+
+
+def test_every_reason_has_words() -> None:
+    assert set(MEANING) == set(Reason)
+    for reason in Reason:
+        assert sentence(reason.value, {})
+
+
+@pytest.mark.parametrize(
+    ("details", "said"),
+    [
+        ({"value": 0.1, "limit": 0.5, "setting": "gate.threshold"}, "0.1 is below 0.5"),
+        ({"value": 0.99, "limit": 0.5, "setting": "q"}, "0.99 is above 0.5"),
+        ({"other": "ab" * 32, "kind": "near", "distance": 4}, "4 of 64 bits"),
+        ({"other": "ab" * 32, "kind": "exact", "distance": 0}, "same pixels as abab"),
+        ({"values": ["a", "b"]}, "labelled a and b"),
+        ({"splits": ["test", "train"]}, "ties together test and train"),
+        ({"error": "truncated"}, "truncated"),
+    ],
+)
+def test_details_become_a_sentence(details: dict[str, Any], said: str) -> None:
+    assert said in sentence("not_a_car", details)
+
+
+def test_no_page_carries_unescaped_text_or_a_dangerous_link(reported: Workspace) -> None:
+    pages = list((reported.reports / "curate").glob("*.html"))
+    assert {page.name for page in pages} >= {
+        *("index.html", "kept-1.html", "unreadable-1.html", "near_duplicate-1.html"),
+        "clusters-1.html",
+    }
+    for page in pages:
+        text = page.read_text(encoding="utf-8")
+        assert "<script" not in text
+        assert 'href="javascript' not in text
+        assert "http://" not in text.replace("https://a.example", "")
+
+
+def test_every_link_and_picture_of_a_page_is_there(reported: Workspace) -> None:
+    import re
+
+    folder = reported.reports / "curate"
+    for page in folder.glob("*.html"):
+        for target in re.findall(r'(?:href|src)="([^"]+)"', page.read_text(encoding="utf-8")):
+            if not target.startswith("https://"):
+                missing = not (page.parent / target).exists()
+                broken_picture = "thumbnails" in target and "unreadable" in page.name
+                assert not missing or broken_picture, f"{page.name} -> {target}"
+
+
+def test_thumbnails_are_named_by_the_whole_sha256(reported: Workspace) -> None:
+    names = [path.stem for path in (reported.reports / "curate" / "thumbnails").rglob("*.jpg")]
+    assert len(names) == 15
+    assert all(len(name) == 64 for name in names)
+
+
+def test_nothing_is_written_when_nothing_changed(reported: Workspace) -> None:
+    index = reported.reports / "curate" / "index.html"
+    before = index.stat().st_mtime_ns
+    assert curate.write_report(reported) == index
+    assert index.stat().st_mtime_ns == before
+
+
+def test_pages_are_linked_with_gaps() -> None:
+    links = _pager("kept", 10, 50_000, 120)
+    assert [link["number"] for link in links] == [1, None, 7, 8, 9, 10, 11, 12, 13, None, 417]
+    assert _pager("kept", 1, 120, 120) == []
+
+
+def test_charts_of_nothing_are_empty_and_names_are_escaped() -> None:
+    assert gate_histogram([], 0.5) == ""
+    assert stacked_bars({}) == ""
+    assert audit_bars(None) == ""
+    assert "<b>" not in stacked_bars({"<b>": {"<i>": 1}})
+
+
+def test_the_report_shows_in_a_real_browser(reported: Workspace) -> None:
+    """Every picture of the first pages is drawn, and no script ran."""
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if chromium is None or driver is None:
+        pytest.skip("Chromium and its driver are not installed")
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for flag in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage"):
+        options.add_argument(flag)
+    browser = webdriver.Chrome(options=options, service=Service(driver))
+    try:
+        for name in ("index.html", "kept-1.html", "clusters-1.html"):
+            browser.get((reported.reports / "curate" / name).as_uri())
+            assert browser.title != "owned"
+            drawn = browser.execute_script(
+                "for (const i of document.images) i.loading = 'eager';"
+                "return Promise.all([...document.images].map(i => i.decode().then(() => "
+                "i.naturalWidth, () => 0)))"
+            )
+            assert drawn
+            assert all(drawn)
+        text = browser.find_element("tag name", "body").text
+        assert "파손" in text
+    finally:
+        browser.quit()
+
+
+def test_an_own_folder_elsewhere_still_shows(reported: Workspace, tmp_path: Path) -> None:
+    """A workspace can be moved: every path in the report is relative."""
+    copy = Path(shutil.copytree(reported.root, tmp_path / "moved"))
+    text = (copy / "reports" / "curate" / "kept-1.html").read_text(encoding="utf-8")
+    assert str(reported.root) not in text
