@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFilter
 from scipy.spatial import ConvexHull
 
+from bodyshop.showroom.arrays import Floats
 from bodyshop.showroom.bodies import BODIES
 from bodyshop.showroom.camera import Camera
 from bodyshop.showroom.car import CABIN, car_mesh
@@ -14,13 +14,12 @@ from bodyshop.showroom.light import tone_map
 from bodyshop.showroom.scenes import Scene
 from bodyshop.showroom.surface import CHUNK, length
 
-F32 = npt.NDArray[np.float32]
 
-
-def backdrop(scene: Scene, camera: Camera, kind: str, gain: np.float32, free: F32) -> F32:
+def backdrop(scene: Scene, camera: Camera, kind: str, gain: np.float32, free: Floats) -> Floats:
     """Sky, skyline and the ground with the car's shadow: display values (3, h * w).
 
-    `free` is the share of each pixel that the car leaves free, (h * w,); the result is multiplied by it.
+    `free` is the share of each pixel that the car leaves free, (h * w,); the result is multiplied
+    by it.
     """
     out = np.zeros((3, len(free)), np.float32)
     cast = _cast_shadow(scene, kind) if scene.cast > 0 else None
@@ -50,7 +49,7 @@ def backdrop(scene: Scene, camera: Camera, kind: str, gain: np.float32, free: F3
 _CAST_SIDE, _CAST_SCALE, _CAST_ORIGIN = 384, 24.0, -8.0
 
 
-def _cast_shadow(scene: Scene, kind: str) -> F32:
+def _cast_shadow(scene: Scene, kind: str) -> Floats:
     """Draw the car's shadow in the sun on a map of the ground, (_CAST_SIDE, _CAST_SIDE) 0..1."""
     sun = scene.environment.sun
     mesh = car_mesh(kind)
@@ -65,7 +64,7 @@ def _cast_shadow(scene: Scene, kind: str) -> F32:
     return np.asarray(image.filter(ImageFilter.GaussianBlur(1.6)), np.float32) / 255
 
 
-def _shadow(scene: Scene, kind: str, xy: F32, cast: F32 | None) -> F32:
+def _shadow(scene: Scene, kind: str, xy: Floats, cast: Floats | None) -> Floats:
     """Darkness 0..1 of the ground: soft under the car, sharper where the sun is blocked."""
     spec = BODIES[kind]
     middle = (spec.nose + spec.tail) / 2

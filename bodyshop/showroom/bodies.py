@@ -20,7 +20,8 @@ class BodySpec:
     Attributes
     ----------
     deck
-        Side silhouette of the lower body, rear to front: (x, z) of tail, boot or belt line, cowl, bonnet, nose.
+        Side silhouette of the lower body, rear to front: (x, z) of tail, boot or belt line, cowl,
+        bonnet, nose.
     cabin
         Side silhouette of the greenhouse, rear base to windscreen base.
     half_width

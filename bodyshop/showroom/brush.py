@@ -1,19 +1,23 @@
-"""A small painter for decoys: shaded balls, soft shadows, gradients and textures, twice the final size."""
+"""A small painter for decoys.
+
+Shaded balls, soft shadows, gradients and textures, twice the final size.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFilter
 
-Colour = Sequence[float] | npt.NDArray[np.float64]
+from bodyshop.showroom.arrays import Floats
+
+Colour = Sequence[float] | Floats
 Rng = np.random.Generator
 
 
 class Brush:
-    """Paints in units of the picture: x and y in 0..1 across and down; lengths in shares of the height.
+    """Paints in units of the picture: x, y in 0..1 across and down; lengths per height.
 
     Parameters
     ----------
@@ -59,8 +63,8 @@ class Brush:
         ).astype(np.float32)
         noise = np.asarray(Image.fromarray(small).resize((w, h), Image.Resampling.BICUBIC))
         part = np.asarray(self.image.crop((0, a, w, b)), np.float32)
-        part = part * (1 + amount * noise)[..., None]
-        self.image.paste(Image.fromarray(np.clip(part, 0, 255).astype(np.uint8)), (0, a))
+        rough = part * (1 + amount * noise)[..., None]
+        self.image.paste(Image.fromarray(np.clip(rough, 0, 255).astype(np.uint8)), (0, a))
 
     def shape(
         self,

@@ -18,7 +18,8 @@ from bodyshop.errors import BodyshopError, UsageError
 from bodyshop.progress import SILENT, Progress
 from bodyshop.showroom.decoys import draw_decoy
 from bodyshop.showroom.duplicates import copy_of
-from bodyshop.showroom.plan import BRANDS, Job, Size, plan
+from bodyshop.showroom.lineup import BRANDS
+from bodyshop.showroom.plan import Job, Size, plan
 from bodyshop.showroom.render import Photo, render
 from bodyshop.showroom.truth import VERSION, Picture, Truth
 
@@ -40,8 +41,8 @@ def build_showroom(
     root
         Folder, created when missing.
     seed
-        Two builds with the same seed and size hold the same bytes (on the same versions of NumPy and Pillow),
-        whatever the number of workers.
+        Two builds with the same seed and size hold the same bytes (on the same versions of NumPy
+        and Pillow), whatever the number of workers.
     size
         ``"demo"`` (about 700 pictures) or ``"tiny"`` (under 60 small ones, for tests).
     workers

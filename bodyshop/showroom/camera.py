@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-F32 = npt.NDArray[np.float32]
+from bodyshop.showroom.arrays import Floats, Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,25 +28,31 @@ class Camera:
         Size of the picture in pixels.
     """
 
-    eye: F32
-    right: F32
-    up: F32
-    forward: F32
+    eye: Floats
+    right: Floats
+    up: Floats
+    forward: Floats
     focal: float
     centre: tuple[float, float]
     width: int
     height: int
 
-    def project(self, points: F32) -> tuple[F32, F32]:
-        """Return screen positions in pixels (n, 2) and inverse depths (n,) of world points (n, 3)."""
+    def project(self, points: Floats) -> tuple[Floats, Floats]:
+        """Return screen positions in pixels (n.
+
+        2) and inverse depths (n,) of world points (n, 3).
+        """
         v = points - self.eye
         inverse = 1 / np.maximum(v @ self.forward, 1e-3)
         x = self.centre[0] + self.focal * (v @ self.right) * inverse
         y = self.centre[1] - self.focal * (v @ self.up) * inverse
         return np.stack([x, y], 1), inverse
 
-    def rays(self, pixel: npt.NDArray[np.int64]) -> F32:
-        """Return the view ray of each flat pixel index, scaled to length 1 along the view axis, (3, n)."""
+    def rays(self, pixel: Ints) -> Floats:
+        """Return the view ray of each flat pixel index.
+
+        Scaled to length 1 along the view axis, (3, n).
+        """
         row, column = np.divmod(pixel.astype(np.int32), np.int32(self.width))
         x = (column + np.float32(0.5 - self.centre[0])) * np.float32(1 / self.focal)
         y = (np.float32(self.centre[1] - 0.5) - row) * np.float32(1 / self.focal)
@@ -100,17 +106,18 @@ def look_at(
     )
 
 
-def orbit(
-    angle_deg: float, elevation_deg: float, distance: float, target: npt.ArrayLike
-) -> npt.NDArray[np.float64]:
-    """Return the eye that sees `target` from `distance`: angle 0 in front of the car, 90 at its left side."""
+def orbit(angle_deg: float, elevation_deg: float, distance: float, target: npt.ArrayLike) -> Floats:
+    """Return the eye that sees `target` from `distance`.
+
+    Angle 0 in front of the car, 90 at its left side.
+    """
     a, e = np.radians([angle_deg, elevation_deg])
     direction = np.array([np.cos(a) * np.cos(e), np.sin(a) * np.cos(e), np.sin(e)])
     return np.asarray(target, float) + distance * direction
 
 
 def frame_all(
-    points: F32,
+    points: Floats,
     angle_deg: float,
     elevation_deg: float,
     distance: float,

@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFilter
 
+from bodyshop.showroom.arrays import Bytes, Floats, Ints
 from bodyshop.showroom.bodies import Point
-from bodyshop.showroom.materials import Material as M
+from bodyshop.showroom.materials import Material as Mat
 
-U8 = npt.NDArray[np.uint8]
 PER_METRE = 420
 
 
@@ -23,13 +22,11 @@ class Map:
     `origin` is the (first, second) coordinate in metres of texel (0, 0); the second one points up.
     """
 
-    material: U8
-    seam: U8
+    material: Bytes
+    seam: Bytes
     origin: Point
 
-    def index(
-        self, a: npt.NDArray[np.float32], z: npt.NDArray[np.float32]
-    ) -> npt.NDArray[np.int32]:
+    def index(self, a: Floats, z: Floats) -> Ints:
         """Flat texel index of each point (a, z), clamped to the map."""
         h, w = self.material.shape
         column = np.clip((a - np.float32(self.origin[0])) * PER_METRE, 0, w - 1).astype(np.int32)
@@ -43,17 +40,19 @@ class Canvas:
     def __init__(self, low: Point, high: Point) -> None:
         self.origin = (low[0], high[1])
         size = (round((high[0] - low[0]) * PER_METRE), round((high[1] - low[1]) * PER_METRE))
-        self.material = Image.new("L", size, int(M.PAINT))
+        self.material = Image.new("L", size, int(Mat.PAINT))
         self.seam = Image.new("L", size, 0)
         self._m = ImageDraw.Draw(self.material)
         self._s = ImageDraw.Draw(self.seam)
 
     def at(self, points: Sequence[Point]) -> list[Point]:
+        """Return pixels of points in metres."""
         return [
             ((a - self.origin[0]) * PER_METRE, (self.origin[1] - z) * PER_METRE) for a, z in points
         ]
 
-    def polygon(self, points: Sequence[Point], material: M, *, both: bool = False) -> None:
+    def polygon(self, points: Sequence[Point], material: Mat, *, both: bool = False) -> None:
+        """Fill a polygon; `both`: its mirror image too."""
         self._m.polygon(self.at(points), fill=int(material))
         if both:
             self._m.polygon(self.at([(-a, z) for a, z in points]), fill=int(material))
@@ -64,11 +63,12 @@ class Canvas:
         a1: float,
         z0: float,
         z1: float,
-        material: M,
+        material: Mat,
         *,
         r: float = 0.0,
         both: bool = False,
     ) -> None:
+        """Fill a box with corners of radius `r`."""
         for low, high in ((a0, a1), (-a1, -a0))[: 2 if both else 1]:
             (x0, y0), (x1, y1) = self.at([(low, z1), (high, z0)])
             self._m.rounded_rectangle((x0, y0, x1, y1), r * PER_METRE, fill=int(material))
@@ -78,19 +78,21 @@ class Canvas:
         a: float,
         z: float,
         ra: float,
-        material: M,
+        material: Mat,
         *,
         rz: float | None = None,
         both: bool = False,
     ) -> None:
+        """Fill an ellipse."""
         rz = ra if rz is None else rz
         for c in (a, -a)[: 2 if both else 1]:
             (x0, y0), (x1, y1) = self.at([(c - ra, z + rz), (c + ra, z - rz)])
             self._m.ellipse((x0, y0, x1, y1), fill=int(material))
 
     def stroke(
-        self, points: Sequence[Point], material: M, width: float, *, both: bool = False
+        self, points: Sequence[Point], material: Mat, width: float, *, both: bool = False
     ) -> None:
+        """Draw a line of `width` metres."""
         for p in (points, [(-a, z) for a, z in points])[: 2 if both else 1]:
             self._m.line(
                 self.at(p),
@@ -109,5 +111,6 @@ class Canvas:
             )
 
     def map(self) -> Map:
+        """Return what was drawn."""
         seam = self.seam.filter(ImageFilter.GaussianBlur(0.8))
         return Map(np.asarray(self.material), np.asarray(seam), self.origin)

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
+from bodyshop.showroom.arrays import Floats
 from bodyshop.showroom.bodies import BODIES, BodySpec
 from bodyshop.showroom.mesh import Mesh, ellipsoid, grid, join, lathe, resample, smooth_curve, tube
 
-F32 = npt.NDArray[np.float32]
-F64 = npt.NDArray[np.float64]
-Float = TypeVar("Float", F32, F64)
-
 BODY, CABIN, WHEEL, WELL, SHELL, TRIM, RUBBER = 1, 2, 3, 4, 5, 6, 7
-"""Part ids: lower body, greenhouse, wheel, wheel well, painted small part, black small part, rubber."""
+"""Part ids: lower body.
 
-# Half cross-section of the body from the middle of the floor over the sill and the door to the middle
-# of the bonnet: (share of the half width, share of the height). The bend at 0.74 is the shoulder line.
+Greenhouse, wheel, wheel well, painted small part, black small part, rubber.
+"""
+
+# Half cross-section of the body, from the middle of the floor over the sill and the door to the
+# middle of the bonnet: (share of the half width, share of the height). The shoulder is at 0.73.
 _SECTION = np.array(
     [
         (0.0, 0.0),
@@ -73,7 +71,10 @@ _BED = np.array(
 
 @lru_cache(maxsize=8)
 def car_mesh(kind: str) -> Mesh:
-    """Return the mesh of a body kind of `BODIES`; part 1 (the body) still covers the wheel arches."""
+    """Return the mesh of a body kind of `BODIES`.
+
+    Part 1 (the body) still covers the wheel arches.
+    """
     spec = BODIES[kind]
     parts = [_body(spec), _cabin(spec)]
     for x in (spec.axle, -spec.axle):
@@ -85,12 +86,12 @@ def car_mesh(kind: str) -> Mesh:
     return join(parts)
 
 
-def deck_height(spec: BodySpec, x: Float) -> Float:
+def deck_height(spec: BodySpec, x: Floats) -> Floats:
     """Height of the lower body's upper edge at `x`, same type as `x`."""
     return _table(spec, 0, x)
 
 
-def half_width(spec: BodySpec, x: Float) -> Float:
+def half_width(spec: BodySpec, x: Floats) -> Floats:
     """Half width of the body at `x`: slightly narrower towards both ends; same type as `x`."""
     return _table(spec, 1, x)
 
@@ -98,7 +99,7 @@ def half_width(spec: BodySpec, x: Float) -> Float:
 _STEPS = 2048
 
 
-def _table(spec: BodySpec, which: int, x: Float) -> Float:
+def _table(spec: BodySpec, which: int, x: Floats) -> Floats:
     at = np.clip((x - spec.tail) * ((_STEPS - 1) / (spec.nose - spec.tail)), 0, _STEPS - 1.001)
     index = at.astype(np.int32)
     table = _tables(spec)[which].astype(x.dtype, copy=False)
@@ -107,7 +108,7 @@ def _table(spec: BodySpec, which: int, x: Float) -> Float:
 
 
 @lru_cache(maxsize=8)
-def _tables(spec: BodySpec) -> tuple[F64, F64]:
+def _tables(spec: BodySpec) -> tuple[Floats, Floats]:
     x = np.linspace(spec.tail, spec.nose, _STEPS)
     curve = smooth_curve(np.array(spec.deck), 400)
     middle = (spec.nose + spec.tail) / 2
@@ -116,15 +117,18 @@ def _tables(spec: BodySpec) -> tuple[F64, F64]:
     return np.interp(x, curve[:, 0], curve[:, 1]), width
 
 
-def _sill(spec: BodySpec, x: F64) -> F64:
+def _sill(spec: BodySpec, x: Floats) -> Floats:
     """Height of the lower edge: rises towards the bumpers' ends."""
     front = np.clip((x - spec.axle - spec.arch) / 0.5, 0, 1)
     rear = np.clip((-x - spec.axle - spec.arch) / 0.6, 0, 1)
     return spec.clearance + 0.03 * front**2 + 0.07 * rear**2
 
 
-def _half_section(points: F64, n: int) -> F64:
-    """Smooth a section and spread `n` points over it, more of them on the flank than on floor and top."""
+def _half_section(points: Floats, n: int) -> Floats:
+    """Smooth a section and spread `n` points over it.
+
+    More of them on the flank than on floor and top.
+    """
     p = np.array(points)
     curve = smooth_curve(p, 600)
     metric = curve * np.array([0.55, 1.0])
@@ -178,8 +182,11 @@ def _body(spec: BodySpec) -> Mesh:
     return grid(points, uv, BODY, closed=True, flip=True)
 
 
-def _bumper(spec: BodySpec, x: float, z: F64, scale: float) -> F64:
-    """How far the bumpers stand out at heights `z`: towards the end of the car, where the rings shrink."""
+def _bumper(spec: BodySpec, x: float, z: Floats, scale: float) -> Floats:
+    """How far the bumpers stand out at heights `z`.
+
+    Towards the end of the car, where the rings shrink.
+    """
     end = 1 if x > 0 else -1
     edge = spec.clearance + (0.26 if end > 0 else 0.3) * (1.25 if spec.boxiness else 1.0)
     low = 1 / (1 + np.exp((z - edge) / 0.012))
@@ -189,7 +196,10 @@ def _bumper(spec: BodySpec, x: float, z: F64, scale: float) -> F64:
 
 
 def _cabin(spec: BodySpec) -> Mesh:
-    """Loft the greenhouse; uv = (share of the way from rear base to windscreen base, -2 .. 2 across)."""
+    """Loft the greenhouse; uv = (share of the way from rear base to windscreen base.
+
+    -2 .. 2 across).
+    """
     n = 64
     profile = smooth_curve(np.array(spec.cabin), n)
     base = deck_height(spec, profile[:, 0]) - 0.07

@@ -1,7 +1,8 @@
 """Press damage onto the visible surface of a car.
 
-A tile is laid on the body in the tangent plane of one point, so perspective, hidden parts and the edge of the
-picture are right by construction, and the mask is exactly the visible fragments that the tile touches.
+A tile is laid on the body in the tangent plane of one point, so perspective, hidden parts and the
+edge of the picture are right by construction, and the mask is exactly the visible fragments that
+the tile touches.
 """
 
 from __future__ import annotations
@@ -10,15 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from bodyshop.showroom.arrays import Bools, Floats, Ints
 from bodyshop.showroom.bodies import BodySpec
 from bodyshop.showroom.materials import Material
 from bodyshop.showroom.shade import Finish
 from bodyshop.showroom.surface import Surface, length
 from bodyshop.showroom.tiles import SIDE, Tile
-
-F32 = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +26,9 @@ class Decal:
 
     name: str
     tile: Tile
-    centre: F32
-    along: F32
-    across: F32
+    centre: Floats
+    along: Floats
+    across: Floats
     half_width: float
 
 
@@ -62,8 +61,11 @@ _BREAKABLE[
 ] = True
 
 
-def can_bear(name: str, surface: Surface, spec: BodySpec) -> npt.NDArray[np.bool_]:
-    """Tell which fragments may show this class of damage, (n,): sheet metal bends and scratches, but does not crack."""
+def can_bear(name: str, surface: Surface, spec: BodySpec) -> Bools:
+    """Tell which fragments may show this class of damage.
+
+    (n,): sheet metal bends and scratches, but does not crack.
+    """
     if name != "crack":
         return _LACQUERED[surface.material]
     x, _, z = surface.position
@@ -72,9 +74,7 @@ def can_bear(name: str, surface: Surface, spec: BodySpec) -> npt.NDArray[np.bool
     return _BREAKABLE[surface.material] | (bumper & _LACQUERED[surface.material])
 
 
-def touched(
-    surface: Surface, decal: Decal, spec: BodySpec
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def touched(surface: Surface, decal: Decal, spec: BodySpec) -> tuple[Ints, Ints]:
     """Return the fragments that the decal covers and the flat texel each of them sees."""
     offset = surface.position - decal.centre[:, None]
     normal = np.cross(decal.along, decal.across)
@@ -99,7 +99,7 @@ def touched(
 
 def apply_damage(
     surface: Surface, finish: Finish, decals: Sequence[Decal], spec: BodySpec
-) -> tuple[dict[str, npt.NDArray[np.int64]], F32]:
+) -> tuple[dict[str, Ints], Floats]:
     """Change normals and finish in place.
 
     Returns
@@ -109,7 +109,7 @@ def apply_damage(
     frosted
         How much of the view through a window is blocked, (n,).
     """
-    found: dict[str, list[npt.NDArray[np.int64]]] = {}
+    found: dict[str, list[Ints]] = {}
     frosted = np.zeros(len(surface.pixel), np.float32)
     for decal in decals:
         at, texel = touched(surface, decal, spec)

@@ -117,7 +117,7 @@ def beach(b: Brush, rng: Rng) -> None:
 
 
 def forest(b: Brush, rng: Rng) -> None:
-    """A wood."""
+    """Draw a wood."""
     _sky(b, rng, 0.6)
     tone = np.array([85, 120, 55]) if rng.random() < 0.7 else np.array([185, 120, 45])
     b.gradient(tone * 0.55, tone * 0.8, 0.6, 1.0)
@@ -134,7 +134,7 @@ def forest(b: Brush, rng: Rng) -> None:
 
 
 def house(b: Brush, rng: Rng) -> None:
-    """A house with a garden."""
+    """Draw a house with a garden."""
     _sky(b, rng, 0.7)
     green = np.array([95, 140, 60]) * rng.uniform(0.7, 1.1)
     for _ in range(5):
@@ -203,13 +203,13 @@ def house(b: Brush, rng: Rng) -> None:
 
 
 def castle(b: Brush, rng: Rng) -> None:
-    """A castle on a hill."""
+    """Draw a castle on a hill."""
     _sky(b, rng, 0.75)
     _ridge(b, rng, 0.85, 0.2, np.array([90, 125, 70]))
     stone = np.array([165, 155, 140]) * rng.uniform(0.7, 1.15)
     x0, x1, top, base = 0.25, 0.75, rng.uniform(0.42, 0.5), 0.82
     b.shape([(x0, top), (x1, top), (x1, base), (x0, base)], stone, angle=3.14, light=0.1)
-    for q in np.arange(x0, x1, 0.04):
+    for q in np.arange(x0, x1, 0.04).tolist():
         b.shape([(q, top - 0.03), (q + 0.022, top - 0.03), (q + 0.022, top), (q, top)], stone)
     for q in np.linspace(x0, x1, int(rng.integers(3, 5))):
         w, t = rng.uniform(0.04, 0.06), top - rng.uniform(0.1, 0.22)
@@ -288,7 +288,7 @@ def fish(b: Brush, rng: Rng) -> None:
 
 
 def bird(b: Brush, rng: Rng) -> None:
-    """A bird on a branch."""
+    """Draw a bird on a branch."""
     b.gradient((150, 180, 120), (90, 130, 80))
     b.texture(0.25, cell=20)
     b.blur(0.05)
@@ -358,7 +358,7 @@ def night(b: Brush, rng: Rng) -> None:
 
 
 def field(b: Brush, rng: Rng) -> None:
-    """A field with rows of flowers."""
+    """Draw a field with rows of flowers."""
     h = rng.uniform(0.35, 0.5)
     _sky(b, rng, h)
     _ridge(b, rng, h + 0.02, 0.12, np.array([100, 130, 110]))

@@ -1,22 +1,29 @@
-"""Pictures that are not cars: what an image search brings along. Twenty kinds, each with its own dice."""
+"""Pictures that are not cars.
+
+What an image search brings along. Twenty kinds, each with its own dice.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
-from bodyshop.showroom import decoy_places, decoy_things
+from bodyshop.showroom import decoy_places, decoy_table, decoy_things
+from bodyshop.showroom.arrays import Bytes
 from bodyshop.showroom.brush import Brush
 
 Rng = np.random.Generator
 
-KINDS: dict[str, Callable[[Brush, Rng], None]] = {**decoy_things.KINDS, **decoy_places.KINDS}
+KINDS: dict[str, Callable[[Brush, Rng], None]] = {
+    **decoy_table.KINDS,
+    **decoy_things.KINDS,
+    **decoy_places.KINDS,
+}
 
 
-def draw_decoy(kind: str, width: int, height: int, seed: int) -> npt.NDArray[np.uint8]:
+def draw_decoy(kind: str, width: int, height: int, seed: int) -> Bytes:
     """Draw a decoy of `KINDS`, uint8 (height, width, 3)."""
     rng = np.random.default_rng([seed, sorted(KINDS).index(kind)])
     brush = Brush(width, height, rng)

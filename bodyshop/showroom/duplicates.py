@@ -20,7 +20,7 @@ class Copied:
 
 
 def copy_of(picture: Image.Image, quality: int, kind: str, seed: int) -> Copied:
-    """Return a near-duplicate of `picture` (saved with JPEG `quality`), made by one of `TRANSFORMS`.
+    """Return a near-duplicate of `picture`, which is stored with JPEG `quality`.
 
     Raises
     ------

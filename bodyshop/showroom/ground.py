@@ -6,17 +6,16 @@ from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
+from bodyshop.showroom.arrays import Floats
 from bodyshop.showroom.light import from_srgb
 
-F32 = npt.NDArray[np.float32]
 Rng = np.random.Generator
 
 
 @lru_cache(maxsize=16)
-def tiling_noise(seed: int, side: int = 256) -> F32:
+def tiling_noise(seed: int, side: int = 256) -> Floats:
     """Tiling fractal noise, mean 0, about -1 .. 1."""
     rng = np.random.default_rng(seed)
     out = np.zeros((side, side), np.float32)
@@ -30,13 +29,16 @@ def tiling_noise(seed: int, side: int = 256) -> F32:
 
 
 @lru_cache(maxsize=16)
-def cloud_cover(seed: int) -> F32:
-    """How cloudy each part of the sky is, 0..1 (256, 256): rows by elevation, columns by azimuth."""
+def cloud_cover(seed: int) -> Floats:
+    """How cloudy each part of the sky is.
+
+    0..1 (256, 256): rows by elevation, columns by azimuth.
+    """
     n = tiling_noise(seed, 256)
     return np.clip(n * 0.9 + 0.15, 0, 1)
 
 
-def draw_ground(kind: str, rng: Rng) -> tuple[F32, Callable[[F32, F32], F32]]:
+def draw_ground(kind: str, rng: Rng) -> tuple[Floats, Callable[[Floats, Floats], Floats]]:
     """Return the mean albedo and the albedo at each ground point."""
     base = {
         "street": np.array([84, 84, 86]),
@@ -64,7 +66,7 @@ def draw_ground(kind: str, rng: Rng) -> tuple[F32, Callable[[F32, F32], F32]]:
     )
     noise1, coarse1 = noise.ravel(), coarse.ravel()
 
-    def at(xy: F32, size: F32) -> F32:
+    def at(xy: Floats, size: Floats) -> Floats:
         x, y = c * xy[0] + s * xy[1], c * xy[1] - s * xy[0]
         i, j = (x * 60).astype(np.int32) & 255, (y * 60).astype(np.int32) & 255
         fine = noise1[j * 256 + i] * np.clip(np.float32(1.6) - size * 70, 0.12, 1)
@@ -73,7 +75,7 @@ def draw_ground(kind: str, rng: Rng) -> tuple[F32, Callable[[F32, F32], F32]]:
         colour = albedo3 * (1 + np.float32(grain) * fine + np.float32(0.09) * rough)
         sharp = 1 / np.maximum(size, np.float32(0.012))
 
-        def band(value: F32, low: float, high: float) -> F32:
+        def band(value: Floats, low: float, high: float) -> Floats:
             edge = np.clip((np.float32(high) - value) * sharp + np.float32(0.5), 0, 1)
             return (
                 edge
@@ -81,7 +83,7 @@ def draw_ground(kind: str, rng: Rng) -> tuple[F32, Callable[[F32, F32], F32]]:
                 else edge * np.clip((value - np.float32(low)) * sharp + np.float32(0.5), 0, 1)
             )
 
-        def paint(amount: F32, what: F32) -> None:
+        def paint(amount: Floats, what: Floats) -> None:
             where = np.flatnonzero(amount > 0)
             mixed = colour[:, where]
             new = what if what.shape[1] == 1 else what[:, where]

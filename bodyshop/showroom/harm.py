@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from bodyshop.showroom.arrays import Ints
 from bodyshop.showroom.bodies import BodySpec
 from bodyshop.showroom.camera import Camera
 from bodyshop.showroom.damage import Decal, can_bear, touched
@@ -20,10 +21,10 @@ MIN_AREA = 0.02
 def choose_decals(
     surface: Surface, camera: Camera, classes: tuple[str, ...], spec: BodySpec, rng: Rng
 ) -> list[Decal]:
-    """Lay one decal per class on a spot that the camera sees well.
+    """Lay one or two decals per class on spots that the camera sees well.
 
-    A spot is tried again, up to 16 times, until the damage covers at least `MIN_AREA` of the picture; the best one
-    is taken. Where nothing in view can crack, the crack becomes a dent.
+    A spot is tried again, up to 12 times, until the damage covers at least `MIN_AREA` of the
+    picture; the best one is taken. Where nothing in view can crack, the crack becomes a dent.
     """
     if not classes:
         return []
@@ -36,34 +37,27 @@ def choose_decals(
     )
     central &= (facing > 0.42) & (surface.position[2] > 0.3)
     pixels = camera.width * camera.height
-    for wanted in classes:
-        name = wanted
+    for name in (c for c in classes for _ in range(rng.integers(1, 3))):
         spots = np.flatnonzero(central & can_bear(name, surface, spec))
         if len(spots) < 0.5 * MIN_AREA * pixels:
             name = "dent"
             spots = np.flatnonzero(central & can_bear(name, surface, spec))
-        if not len(spots) or name in [d.name for d in chosen]:
+        if not len(spots):
             continue
-        best, best_at = None, np.zeros(0, np.int64)
-        want = float(np.exp(rng.uniform(np.log(0.035), np.log(0.11))))
-        for _ in range(16):
+        best: Decal | None = None
+        best_at: Ints = np.zeros(0, np.int64)
+        want = float(np.exp(rng.uniform(np.log(0.05), np.log(0.13))))
+        for _ in range(12):
             spot = int(spots[rng.integers(len(spots))])
-            decal = _lay(
-                surface,
-                camera,
-                name,
-                spot,
-                want,
-                rng,
-                bool(surface.material[spot] == Material.GLASS),
-            )
+            on_glass = bool(surface.material[spot] == Material.GLASS)
+            decal = _lay(surface, camera, name, spot, want, rng, on_glass)
             at, _texel = touched(surface, decal, spec)
             area = len(at) - 2 * int(taken[at].sum())  # keep the classes apart
             if area > len(best_at):
                 best, best_at = decal, at
-            if area > MIN_AREA * pixels:
+            if area > max(MIN_AREA, 0.5 * want) * pixels:
                 break
-            want = min(want * 1.1, 0.14)
+            want = min(want * 1.08, 0.16)
         if best is not None:
             chosen.append(best)
             taken[best_at] = True
@@ -87,6 +81,6 @@ def _lay(
     per_metre = camera.focal / depth
     share = max(float(tile.cover.mean()), 0.05)
     half = np.sqrt(want * camera.width * camera.height / (4 * tile.aspect * share)) / per_metre
-    half = float(np.clip(half, 0.08, 0.85))
+    half = float(np.clip(half, 0.08, 1.0))
     f32 = np.float32
     return Decal(name, tile, centre.astype(f32), along.astype(f32), across.astype(f32), half)

@@ -1,7 +1,7 @@
 """Light from all directions: environment maps, reflections and tone mapping.
 
-Directions are looked up in an octahedral map (Engelhardt and Dachsbacher 2008), which needs no trigonometry.
-Colours are linear RGB, 1.0 = white paper in the sun's open shade.
+Directions are looked up in an octahedral map (Engelhardt and Dachsbacher 2008), which needs no
+trigonometry. Colours are linear RGB, 1.0 = white paper in the sun's open shade.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-F32 = npt.NDArray[np.float32]
+from bodyshop.showroom.arrays import Floats
 
 SHARP = 224
 _BLOCK = 7
@@ -39,17 +39,20 @@ class Environment:
         Its irradiance on a surface facing it, linear RGB.
     """
 
-    sharp: F32
-    glossy: F32
-    irradiance: F32
-    sun: F32
-    sun_colour: F32
+    sharp: Floats
+    glossy: Floats
+    irradiance: Floats
+    sun: Floats
+    sun_colour: Floats
 
 
 def build_environment(
-    radiance: Callable[[F32], F32], sun: npt.ArrayLike, sun_colour: npt.ArrayLike
+    radiance: Callable[[Floats], Floats], sun: npt.ArrayLike, sun_colour: npt.ArrayLike
 ) -> Environment:
-    """Sample `radiance` (directions (3, n) -> linear RGB (3, n)) into the maps of an `Environment`."""
+    """Sample `radiance` (directions (3.
+
+    N) -> linear RGB (3, n)) into the maps of an `Environment`.
+    """
     sharp = radiance(np.ascontiguousarray(octahedron(SHARP).T)).astype(np.float32)
     cells = SHARP // _BLOCK
     small = sharp.reshape(3, cells, _BLOCK, cells, _BLOCK).mean((2, 4)).reshape(3, -1)
@@ -65,9 +68,12 @@ def build_environment(
     )
 
 
-def look_up(octahedral: F32, direction: F32, *, smooth: bool = False) -> F32:
-    """Return the map's value in each direction (3, n): nearest texel or, `smooth`, bilinear; (3, n)."""
-    side = int(round(octahedral.shape[1] ** 0.5))
+def look_up(octahedral: Floats, direction: Floats, *, smooth: bool = False) -> Floats:
+    """Return the map's value in each direction (3.
+
+    N): nearest texel or, `smooth`, bilinear; (3, n).
+    """
+    side = round(octahedral.shape[1] ** 0.5)
     x, y, z = direction
     scale = np.abs(x) + np.abs(y) + np.abs(z)
     np.divide(np.float32(1), scale, out=scale)
@@ -102,8 +108,8 @@ def look_up(octahedral: F32, direction: F32, *, smooth: bool = False) -> F32:
 
 
 @lru_cache(maxsize=4)
-def octahedron(side: int) -> F32:
-    """Unit directions of the texel centres of a `side` x `side` octahedral map, (side**2, 3)."""
+def octahedron(side: int) -> Floats:
+    """Return the unit directions of an octahedral map's texel centres, (side**2, 3)."""
     t = (np.arange(side, dtype=np.float32) + 0.5) / side * 2 - 1
     u, v = np.meshgrid(t, t)
     z = 1 - np.abs(u) - np.abs(v)
@@ -115,7 +121,7 @@ def octahedron(side: int) -> F32:
 
 
 @lru_cache(maxsize=4)
-def _kernel(side: int, exponent: float) -> F32:
+def _kernel(side: int, exponent: float) -> Floats:
     """Weights (side**2, cells**2) that blur a coarse map with a cosine lobe."""
     cells = SHARP // _BLOCK
     source = octahedron(SHARP).reshape(cells, _BLOCK, cells, _BLOCK, 3).mean((1, 3)).reshape(-1, 3)
@@ -124,10 +130,11 @@ def _kernel(side: int, exponent: float) -> F32:
     return (weight / weight.sum(1, keepdims=True)).astype(np.float32)
 
 
-def tone_map(linear: F32) -> F32:
+def tone_map(linear: Floats) -> Floats:
     """Map linear radiance to display values 0..255 with a filmic curve and the sRGB gamma.
 
-    The curve is Narkowicz' fit of ACES (2015); a table of 4,096 steps over 0..8 replaces the powers.
+    The curve is Narkowicz' fit of ACES (2015); a table of 4,096 steps over 0..8 replaces the
+    powers.
     """
     index = np.clip(np.sqrt(np.maximum(linear, 0)) * np.float32(_STEPS / 8**0.5), 0, _STEPS - 1)
     return _curve()[index.astype(np.int32)]
@@ -137,7 +144,7 @@ _STEPS = 4096
 
 
 @lru_cache(maxsize=1)
-def _curve() -> F32:
+def _curve() -> Floats:
     x = ((np.arange(_STEPS) + 0.5) / _STEPS) ** 2 * 8 * 0.8
     y = np.clip(x * (2.51 * x + 0.03) / (x * (2.43 * x + 0.59) + 0.14), 0, 1)
     return np.where(y <= 0.0031308, 12.92 * y, 1.055 * y ** (1 / 2.4) - 0.055).astype(
@@ -145,7 +152,7 @@ def _curve() -> F32:
     ) * np.float32(255)
 
 
-def from_srgb(colour: npt.ArrayLike) -> F32:
+def from_srgb(colour: npt.ArrayLike) -> Floats:
     """Convert display values 0..255 to linear 0..1."""
     if isinstance(colour, np.ndarray) and colour.dtype == np.uint8:
         return _linear()[colour]
@@ -154,5 +161,5 @@ def from_srgb(colour: npt.ArrayLike) -> F32:
 
 
 @lru_cache(maxsize=1)
-def _linear() -> F32:
+def _linear() -> Floats:
     return from_srgb(np.arange(256, dtype=np.float32))

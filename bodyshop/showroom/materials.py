@@ -5,8 +5,8 @@ from __future__ import annotations
 from enum import IntEnum
 
 import numpy as np
-import numpy.typing as npt
 
+from bodyshop.showroom.arrays import Floats
 from bodyshop.showroom.light import from_srgb
 
 
@@ -38,7 +38,7 @@ class Material(IntEnum):
     BED = 22
 
 
-# sRGB colour; mirror share (clear coat, 1 = Fresnel of lacquer); metal share (coloured reflection); glow
+# sRGB colour; mirror share (1 = Fresnel of lacquer); metal share (coloured reflection); glow
 _TABLE: dict[Material, tuple[tuple[int, int, int], float, float, float]] = {
     Material.PAINT: ((128, 128, 128), 1.0, 0.0, 0.0),
     Material.GLASS: ((10, 13, 15), 1.0, 0.0, 0.0),
@@ -65,7 +65,7 @@ _TABLE: dict[Material, tuple[tuple[int, int, int], float, float, float]] = {
     Material.BED: ((30, 30, 32), 0.1, 0.0, 0.0),
 }
 
-ALBEDO: npt.NDArray[np.float32] = np.stack([from_srgb(_TABLE[m][0]) for m in Material], 1)
-MIRROR: npt.NDArray[np.float32] = np.array([_TABLE[m][1] for m in Material], np.float32)
-METAL: npt.NDArray[np.float32] = np.array([_TABLE[m][2] for m in Material], np.float32)
-GLOW: npt.NDArray[np.float32] = np.array([_TABLE[m][3] for m in Material], np.float32)
+ALBEDO: Floats = np.stack([from_srgb(_TABLE[m][0]) for m in Material], 1)
+MIRROR: Floats = np.array([_TABLE[m][1] for m in Material], np.float32)
+METAL: Floats = np.array([_TABLE[m][2] for m in Material], np.float32)
+GLOW: Floats = np.array([_TABLE[m][3] for m in Material], np.float32)

@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-F32 = npt.NDArray[np.float32]
-F64 = npt.NDArray[np.float64]
+from bodyshop.showroom.arrays import Bytes, Floats, Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +26,11 @@ class Mesh:
         Part id of each triangle, uint8 (t,).
     """
 
-    vertices: F32
-    normals: F32
-    uv: F32
-    triangles: npt.NDArray[np.int32]
-    part: npt.NDArray[np.uint8]
+    vertices: Floats
+    normals: Floats
+    uv: Floats
+    triangles: Ints
+    part: Bytes
 
 
 def join(meshes: Sequence[Mesh]) -> Mesh:
@@ -49,7 +47,9 @@ def join(meshes: Sequence[Mesh]) -> Mesh:
     )
 
 
-def grid(points: F64, uv: F64, part: int, *, closed: bool = False, flip: bool = False) -> Mesh:
+def grid(
+    points: Floats, uv: Floats, part: int, *, closed: bool = False, flip: bool = False
+) -> Mesh:
     """Mesh a grid of points.
 
     Parameters
@@ -61,7 +61,8 @@ def grid(points: F64, uv: F64, part: int, *, closed: bool = False, flip: bool = 
     part
         Part id of all triangles.
     closed
-        The last column continues in the first one (both hold the same points); only normals need to know.
+        The last column continues in the first one (both hold the same points); only normals need
+        to know.
     flip
         Turn the surface inside out.
     """
@@ -77,11 +78,12 @@ def grid(points: F64, uv: F64, part: int, *, closed: bool = False, flip: bool = 
     for i in range(
         rows
     ):  # where a row shrinks to one point, take the neighbour row's mean direction
-        if length[i].max() < 1e-12:
+        if length[i].max() < 1e-9:
             neighbour = normals[i + 1 if i == 0 else i - 1].mean(0)
             normals[i] = neighbour
     length = np.linalg.norm(normals, axis=2, keepdims=True)
-    normals = normals / np.maximum(length, 1e-15)
+    # a collapsed quad has no direction; it is never seen, but shading must stay finite
+    normals = np.where(length < 1e-9, np.array([0.0, 0.0, 1.0]), normals / np.maximum(length, 1e-9))
     index = np.arange(rows * columns).reshape(rows, columns)
     a, b = index[:-1, :-1].ravel(), index[:-1, 1:].ravel()
     c, d = index[1:, 1:].ravel(), index[1:, :-1].ravel()
@@ -99,14 +101,15 @@ def grid(points: F64, uv: F64, part: int, *, closed: bool = False, flip: bool = 
 
 
 def lathe(
-    profile: F64, centre: Sequence[float], side: int, part: int, *, segments: int = 44
+    profile: Floats, centre: Sequence[float], side: int, part: int, *, segments: int = 44
 ) -> Mesh:
     """Turn a profile around an axle parallel to y.
 
     Parameters
     ----------
     profile
-        (n, 2): distance from the axle and outward offset along the axle, from the outer rim inwards.
+        (n, 2): distance from the axle and outward offset along the axle, from the outer rim
+        inwards.
     centre
         Centre of the wheel.
     side
@@ -130,7 +133,7 @@ def ellipsoid(
     lon = np.linspace(0, 2 * np.pi, 2 * n + 1)
     e = 2 / power
 
-    def bend(v: F64) -> F64:
+    def bend(v: Floats) -> Floats:
         return np.sign(v) * np.abs(v) ** e
 
     x = bend(np.cos(lat))[:, None] * bend(np.cos(lon))[None]
@@ -141,7 +144,7 @@ def ellipsoid(
     return grid(points, uv, part, closed=True, flip=True)
 
 
-def tube(path: F64, radius: float, part: int, *, sides: int = 8) -> Mesh:
+def tube(path: Floats, radius: float, part: int, *, sides: int = 8) -> Mesh:
     """Sweep a circle of `radius` along `path` (n, 3), for rails and bars."""
     tangent = np.gradient(path, axis=0)
     tangent /= np.linalg.norm(tangent, axis=1, keepdims=True)
@@ -158,7 +161,7 @@ def tube(path: F64, radius: float, part: int, *, sides: int = 8) -> Mesh:
     return grid(points, uv, part, closed=True, flip=True)
 
 
-def smooth_curve(points: F64, n: int) -> F64:
+def smooth_curve(points: Floats, n: int) -> Floats:
     """Catmull-Rom spline through `points` (k, d), resampled to `n` points at equal arc length."""
     p = np.vstack([2 * points[0] - points[1], points, 2 * points[-1] - points[-2]])
     t = np.linspace(0, 1, 24, endpoint=False)[:, None]
@@ -177,7 +180,7 @@ def smooth_curve(points: F64, n: int) -> F64:
     return resample(dense, n)
 
 
-def resample(curve: F64, n: int) -> F64:
+def resample(curve: Floats, n: int) -> Floats:
     """Resample a polyline (k, d) to `n` points at equal arc length."""
     s = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(curve, axis=0), axis=1))])
     at = np.linspace(0, s[-1], n)

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFilter
 
+from bodyshop.showroom.arrays import Bytes, Floats
 from bodyshop.showroom.light import from_srgb
 
-F32 = npt.NDArray[np.float32]
 Rng = np.random.Generator
 
 PANORAMA = (2048, 352)
@@ -18,8 +18,11 @@ SLOPE = 0.88
 """The panorama reaches from the horizon up to this tangent of elevation."""
 
 
-def draw_panorama(kind: str, rng: Rng) -> npt.NDArray[np.uint8]:
-    """Draw everything that stands on the horizon, all around: sRGB over black and coverage, uint8 (4, h * w)."""
+def draw_panorama(kind: str, rng: Rng) -> Bytes:
+    """Draw everything that stands on the horizon.
+
+    All around: sRGB over black and coverage, uint8 (4, h * w).
+    """
     w, h = PANORAMA
     image = Image.new("RGB", (w, h), (0, 0, 0))
     cover = Image.new("L", (w, h), 0)
@@ -47,12 +50,12 @@ def draw_panorama(kind: str, rng: Rng) -> npt.NDArray[np.uint8]:
                 + 5 * np.sin(7 * x + phase[1])
                 + 3 * np.sin(17 * x + phase[2])
             )
-            colour = _rgb(np.array([112, 128, 138]) * rng.uniform(0.8, 1.15))
+            haze = _rgb(np.array([112, 128, 138]) * rng.uniform(0.8, 1.15))
             for k in range(0, w, 4):
-                box(k, h - ridge[k], k + 4, h, colour)
+                box(k, h - ridge[k], k + 4, h, haze)
         if kind == "coast":
             sea = _rgb(np.array([70, 112, 135]) * rng.uniform(0.8, 1.2))
-            start = rng.integers(0, w)
+            start = float(rng.integers(0, w))
             box(start, h - 7, start + w * 0.55, h, sea)
             box(start - w, h - 7, start - w * 0.45, h, sea)
         if kind in {"street", "plaza", "parking"}:
@@ -64,7 +67,7 @@ def draw_panorama(kind: str, rng: Rng) -> npt.NDArray[np.uint8]:
     return np.ascontiguousarray(np.concatenate([colour, alpha[..., None]], 2).reshape(-1, 4).T)
 
 
-def sample_panorama(panorama: npt.NDArray[np.uint8], azimuth: F32, slope: F32) -> F32:
+def sample_panorama(panorama: Bytes, azimuth: Floats, slope: Floats) -> Floats:
     """Bilinear look-up: linear RGB and coverage 0..1, (4, n)."""
     w, h = PANORAMA
     x = np.mod(azimuth * np.float32(w / (2 * np.pi)), np.float32(w))
@@ -122,7 +125,7 @@ def _trees(kind: str, rng: Rng, box: Callable[..., None], blob: Callable[..., No
     count = {"park": 46, "parking": 26, "street": 9, "coast": 5}[kind]
     if kind in {"park", "parking"}:
         hedge = np.array([58, 82, 44]) * rng.uniform(0.7, 1.2)
-        for x in np.arange(0, w, 9):
+        for x in np.arange(0.0, w, 9.0).tolist():
             blob(x, h - 3, 9, rng.uniform(6, 15), _rgb(hedge * rng.uniform(0.7, 1.2)))
     autumn = rng.random() < 0.2
     for _ in range(count):

@@ -1,8 +1,8 @@
 """Decide which pictures the showroom has, before any is rendered.
 
-Search pictures come in pairs. Both members of a pair get the same framing, size, kind of place, JPEG quality and
-spread of angles first; only then a coin decides which of the two is damaged. So no nuisance variable can tell the
-damage classes apart.
+Search pictures come in pairs. Both members of a pair get the same framing, size, kind of place,
+JPEG quality and spread of angles first; only then a coin decides which of the two is damaged. So
+no nuisance variable can tell the damage classes apart.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 
 from bodyshop.showroom.decoys import KINDS
 from bodyshop.showroom.duplicates import TRANSFORMS
+from bodyshop.showroom.lineup import BRANDS, COLOURS, queries
 from bodyshop.showroom.scenes import SCENES
 from bodyshop.showroom.shade import Paint
 from bodyshop.showroom.shot import PARTS, Shot
@@ -23,46 +24,6 @@ from bodyshop.showroom.truth import Brand, Model, Picture, Slot
 
 Size = Literal["demo", "tiny"]
 Rng = np.random.Generator
-
-BRANDS: tuple[Brand, ...] = (
-    Brand(
-        "Norden",
-        "norden",
-        "Cars from the north",
-        (Model("Fjell", "fjell", "sedan"), Model("Skog", "skog", "suv")),
-    ),
-    Brand(
-        "Corvo",
-        "corvo",
-        "Macchine veloci",
-        (Model("Strada", "strada", "coupe"), Model("Monte", "monte", "hatch")),
-    ),
-    Brand(
-        "한빛",
-        "hanbit",
-        "한빛자동차",
-        (Model("바람", "baram", "wagon"), Model("구름", "gureum", "pickup")),
-    ),
-)
-
-COLOURS: dict[str, tuple[tuple[int, int, int], float]] = {
-    "white": ((232, 233, 232), 0.0),
-    "silver": ((176, 179, 184), 0.7),
-    "grey": ((98, 102, 107), 0.55),
-    "black": ((16, 17, 19), 0.15),
-    "red": ((165, 16, 22), 0.25),
-    "blue": ((22, 62, 150), 0.4),
-    "navy": ((18, 30, 66), 0.45),
-    "green": ((24, 78, 52), 0.4),
-    "olive": ((92, 94, 62), 0.3),
-    "yellow": ((236, 178, 18), 0.05),
-    "orange": ((214, 88, 14), 0.3),
-    "copper": ((142, 78, 48), 0.6),
-    "beige": ((200, 186, 160), 0.5),
-    "turquoise": ((28, 132, 142), 0.4),
-    "plum": ((84, 26, 66), 0.45),
-    "sky": ((128, 168, 196), 0.35),
-}
 
 _WIDTHS = (512, 576, 640, 720)
 _ASPECTS = (3 / 2, 4 / 3, 16 / 10)
@@ -79,7 +40,10 @@ class Copy:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One picture to make: its truth so far (sha256, size and masks come later) and how to make it."""
+    """One picture to make: its truth so far (sha256.
+
+    Size and masks come later) and how to make it.
+    """
 
     picture: Picture
     seed: int
@@ -127,18 +91,15 @@ def plan(seed: int, size: Size) -> list[Job]:
     return jobs
 
 
-def queries(brand: Brand, model: Model) -> dict[str, str]:
-    """Return the search query of each damage class: ``{"whole": …, "damaged": …}``."""
-    word = "damaged" if brand.name.isascii() else "파손"
-    return {"whole": f"{brand.name} {model.name}", "damaged": f"{brand.name} {model.name} {word}"}
-
-
 def _seed(rng: Rng) -> int:
     return int(rng.integers(1 << 31))
 
 
 def _scene_seed(scene: str, rng: Rng) -> int:
-    """One of a few variants of each place; a place in the open looks different from every side anyway."""
+    """One of a few variants of each place.
+
+    A place in the open looks different from every side anyway.
+    """
     return int(rng.integers(40 if scene.startswith("studio") else 6))
 
 
@@ -326,7 +287,7 @@ def _nuisance(amounts: _Amounts, pair: int, rng: Rng) -> _Nuisance:
 
 
 def _angle(focus: str | None, rng: Rng) -> float:
-    """A heading from which the part can be seen."""
+    """Return a heading from which the part can be seen."""
     if focus is None:
         return float(rng.uniform(0, 360))
     around, spread = {
@@ -344,7 +305,7 @@ def _angle(focus: str | None, rng: Rng) -> float:
 
 
 def _member(model: Model, n: _Nuisance, rng: Rng, *, blurred: bool) -> tuple[Shot, str, int]:
-    """One car of a pair: everything that may differ between the two is drawn the same way for both."""
+    """Draw one car of a pair: what may differ between the two comes from the same dice."""
     colour = str(rng.choice(list(COLOURS)))
     shot = Shot(
         model.body,
@@ -371,7 +332,7 @@ def _member(model: Model, n: _Nuisance, rng: Rng, *, blurred: bool) -> tuple[Sho
 
 
 def _classes(rng: Rng) -> tuple[str, ...]:
-    count = int(rng.choice([1, 2, 3], p=[0.4, 0.4, 0.2]))
+    count = int(rng.choice([1, 2, 3], p=[0.3, 0.45, 0.25]))
     return tuple(str(c) for c in rng.permutation(DAMAGE_CLASSES)[:count])
 
 

@@ -1,7 +1,8 @@
-"""A z-buffer rasteriser in NumPy: triangles in, per-pixel triangle ids and interpolated attributes out.
+"""A z-buffer rasteriser in NumPy: triangles in, the nearest one of every pixel out.
 
-Each triangle is cut into scanline spans with exact end points, spans are expanded to pixels, and the
-nearest fragment of every pixel wins. All steps are vectorised over triangles, spans and pixels.
+Each triangle is cut into scanline spans with exact end points, spans are expanded to pixels, and
+the nearest fragment of every pixel wins. All steps are vectorised over triangles, spans and
+pixels.
 """
 
 from __future__ import annotations
@@ -9,10 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-F32 = npt.NDArray[np.float32]
-I32 = npt.NDArray[np.int32]
+from bodyshop.showroom.arrays import Bools, Floats, Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,18 +25,19 @@ class Fragments:
     triangle
         Triangle seen there, int32 (n,).
     weight1, weight2
-        Perspective-correct barycentric weights of the triangle's second and third corner, float32 (n,).
+        Perspective-correct barycentric weights of the triangle's second and third corner, float32
+        (n,).
     inverse_depth
         1 / distance along the view axis, float32 (n,).
     """
 
-    pixel: npt.NDArray[np.int64]
-    triangle: I32
-    weight1: F32
-    weight2: F32
-    inverse_depth: F32
+    pixel: Ints
+    triangle: Ints
+    weight1: Floats
+    weight2: Floats
+    inverse_depth: Floats
 
-    def keep(self, mask: npt.NDArray[np.bool_]) -> Fragments:
+    def keep(self, mask: Bools) -> Fragments:
         """Return only the fragments where `mask` (n,) is true."""
         return Fragments(
             self.pixel[mask],
@@ -49,18 +49,20 @@ class Fragments:
 
 
 def rasterise(
-    screen: F32, inverse_depth: F32, triangles: I32, width: int, height: int
+    screen: Floats, inverse_depth: Floats, triangles: Ints, width: int, height: int
 ) -> Fragments:
     """Find the nearest triangle of each pixel.
 
     Parameters
     ----------
     screen
-        Projected vertices in pixels, x to the right and y down, float (v, 2); pixel centres lie at .5.
+        Projected vertices in pixels, x to the right and y down, float (v, 2); pixel centres lie at
+        .5.
     inverse_depth
         1 / depth of each vertex, > 0, (v,). It is linear in screen space, so larger is nearer.
     triangles
-        Vertex indices (t, 3). Triangles whose projection runs clockwise on the screen face away and are culled.
+        Vertex indices (t, 3). Triangles whose projection runs clockwise on the screen face away
+        and are culled.
     width, height
         Size of the picture in pixels.
 
@@ -120,18 +122,19 @@ def rasterise(
     return Fragments(covered, ids[tri].astype(np.int32), weights[0], weights[1], inverse)
 
 
-def _spans(
-    sx: npt.NDArray[np.float64], sy: npt.NDArray[np.float64], width: int, height: int
-) -> tuple[npt.NDArray[np.int64], ...]:
-    """Cut triangles into rows: (triangle, row, first column, number of columns) of each non-empty span."""
+def _spans(sx: Floats, sy: Floats, width: int, height: int) -> tuple[Ints, ...]:
+    """Cut triangles into rows.
+
+    (triangle, row, first column, number of columns) of each non-empty span.
+    """
     y_first = np.clip(np.ceil(sy.min(1) - 0.5), 0, height).astype(np.int64)
     y_end = np.clip(np.ceil(sy.max(1) - 0.5), 0, height).astype(np.int64)
     rows = np.maximum(y_end - y_first, 0)
     tri = np.repeat(np.arange(len(rows)), rows)
     row = np.arange(int(rows.sum())) - np.repeat(np.cumsum(rows) - rows, rows) + y_first[tri]
     yc = row + 0.5
-    left = np.full(len(tri), np.inf)
-    right = np.full(len(tri), -np.inf)
+    left: Floats = np.full(len(tri), np.inf)
+    right: Floats = np.full(len(tri), -np.inf)
     for a, b in ((0, 1), (1, 2), (2, 0)):
         ya, yb = sy[tri, a], sy[tri, b]
         crosses = (np.minimum(ya, yb) <= yc) & (yc < np.maximum(ya, yb))
@@ -148,12 +151,15 @@ def _spans(
 
 
 def _planes(
-    sx: npt.NDArray[np.float64],
-    sy: npt.NDArray[np.float64],
-    iz: npt.NDArray[np.float64],
-    area: npt.NDArray[np.float64],
-) -> tuple[npt.NDArray[np.float64], ...]:
-    """Affine coefficients (a, b, c) over the screen of 1/z, weight1/z and weight2/z of each triangle."""
+    sx: Floats,
+    sy: Floats,
+    iz: Floats,
+    area: Floats,
+) -> tuple[Floats, ...]:
+    """Affine coefficients (a.
+
+    B, c) over the screen of 1/z, weight1/z and weight2/z of each triangle.
+    """
     coefficients = []
     for i, j in ((1, 2), (2, 0), (0, 1)):  # barycentric of corner 0, 1, 2
         a = (sy[:, i] - sy[:, j]) / area

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
+from bodyshop.showroom.arrays import Bools, Bytes, Floats, Ints
 from bodyshop.showroom.backdrop import backdrop
 from bodyshop.showroom.bodies import BODIES
 from bodyshop.showroom.camera import Camera
@@ -20,8 +20,6 @@ from bodyshop.showroom.shade import PLATE_PIXELS, finish_of, shade
 from bodyshop.showroom.shot import Shot, frame
 from bodyshop.showroom.surface import thin_out, visible_surface
 
-F32 = npt.NDArray[np.float32]
-U8 = npt.NDArray[np.uint8]
 Rng = np.random.Generator
 
 SUPERSAMPLING = 2
@@ -29,13 +27,16 @@ SUPERSAMPLING = 2
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """A finished picture: `rgb` uint8 (h, w, 3), and per damage class the touched pixels, bool (h, w)."""
+    """A finished picture: `rgb` uint8 (h.
 
-    rgb: U8
-    masks: dict[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
+    W, 3), and per damage class the touched pixels, bool (h, w).
+    """
+
+    rgb: Bytes
+    masks: dict[str, Bools] = field(default_factory=dict)
 
     @property
-    def mask(self) -> npt.NDArray[np.bool_]:
+    def mask(self) -> Bools:
         """Pixels with damage of any class."""
         out = np.zeros(self.rgb.shape[:2], bool)
         for m in self.masks.values():
@@ -62,7 +63,7 @@ def render(shot: Shot) -> Photo:
     chosen, weight = thin_out(surface, fine, SUPERSAMPLING, harmed)
     surface, target = surface.only(chosen), target[chosen]
     colour = np.empty((3, len(chosen)), np.float32)
-    masks: dict[str, npt.NDArray[np.bool_]] = {}
+    masks: dict[str, Bools] = {}
     gain = np.float32(2**shot.exposure)
     for chunk, some in surface.chunks():
         finish = finish_of(some, shot.paint, plates, shot.body)
@@ -86,7 +87,7 @@ def render(shot: Shot) -> Photo:
     return Photo(_develop(rgb, shot, grain), masks)
 
 
-def number_plates(rng: Rng) -> tuple[F32, F32]:
+def number_plates(rng: Rng) -> tuple[Floats, Floats]:
     """Draw the front and rear number plate: linear RGB pictures."""
     letters = "ABCDEFGHJKLMNPRSTUVWXYZ"
     text = (
@@ -123,18 +124,18 @@ def number_plates(rng: Rng) -> tuple[F32, F32]:
     return plate, plate
 
 
-def _coarse(pixel: npt.NDArray[np.int64], camera: Camera) -> npt.NDArray[np.int64]:
+def _coarse(pixel: Ints, camera: Camera) -> Ints:
     row, column = np.divmod(pixel.astype(np.int32), np.int32(camera.width * SUPERSAMPLING))
     return (row // SUPERSAMPLING) * camera.width + column // SUPERSAMPLING
 
 
 @lru_cache(maxsize=1)
-def _grain() -> F32:
-    """A reel of sensor noise, mean 0, deviation 1; pictures cut pieces from it."""
+def _grain() -> Floats:
+    """Make a reel of sensor noise, mean 0, deviation 1; pictures cut pieces from it."""
     return np.random.default_rng(1826).standard_normal(3_000_000, np.float32)
 
 
-def _develop(rgb: F32, shot: Shot, rng: Rng) -> U8:
+def _develop(rgb: Floats, shot: Shot, rng: Rng) -> Bytes:
     """Vignetting, noise, blur and rounding."""
     h, w = rgb.shape[1:]
     y = np.linspace(-1, 1, h, dtype=np.float32)[:, None]

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-import numpy.typing as npt
 
+from bodyshop.showroom.arrays import Floats
 from bodyshop.showroom.ground import cloud_cover, draw_ground
 from bodyshop.showroom.light import Environment, build_environment, from_srgb
 from bodyshop.showroom.panorama import PANORAMA, SLOPE, draw_panorama, sample_panorama
 
-F32 = npt.NDArray[np.float32]
 Rng = np.random.Generator
 
 SCENES = ("street", "parking", "park", "coast", "garage", "studio_light", "studio_dark", "plaza")
@@ -32,18 +31,20 @@ class Scene:
     radiance
         Linear colour seen from the car in each direction (3, n) -> (3, n).
     ground
-        Linear colour of the ground: (points (2, n) in metres, size of a pixel there in metres (n,)) -> (3, n).
+        Linear colour of the ground: (points (2, n) in metres, size of a pixel there in metres
+        (n,)) -> (3, n).
     haze
-        Colour at the horizon that far ground fades into, and the distance in metres where half is gone.
+        Colour at the horizon that far ground fades into, and the distance in metres where half is
+        gone.
     contact, cast
         How dark the shadow under the car and the one cast by the sun are, 0..1.
     """
 
     kind: str
     environment: Environment
-    radiance: Callable[[F32], F32]
-    ground: Callable[[F32, F32], F32]
-    haze: tuple[F32, float]
+    radiance: Callable[[Floats], Floats]
+    ground: Callable[[Floats, Floats], Floats]
+    haze: tuple[Floats, float]
     contact: float
     cast: float
 
@@ -86,7 +87,7 @@ def _outdoors(kind: str, rng: Rng) -> Scene:
     floor3 = np.asarray(ground_colour * illumination, np.float32)[:, None]
     cloud_colour = np.float32(0.25) + np.float32(0.75) * horizon3
 
-    def radiance(d: F32) -> F32:
+    def radiance(d: Floats) -> Floats:
         x, y, z = d
         out = np.empty_like(d)
         below = z < 0
@@ -127,7 +128,7 @@ def _outdoors(kind: str, rng: Rng) -> Scene:
 
     light = np.asarray(illumination, np.float32)[:, None]
 
-    def lit_ground(xy: F32, size: F32) -> F32:
+    def lit_ground(xy: Floats, size: Floats) -> Floats:
         return ground(xy, size) * light
 
     env = build_environment(radiance, sun, sun_colour)
@@ -144,7 +145,7 @@ def _outdoors(kind: str, rng: Rng) -> Scene:
 
 
 def _studio(kind: str, rng: Rng) -> Scene:
-    """A photo studio: a seamless backdrop, soft boxes overhead and at the sides."""
+    """Make a photo studio: a seamless backdrop, soft boxes overhead and at the sides."""
     dark = kind == "studio_dark"
     tint = 1 + rng.uniform(-0.05, 0.05, 3)
     if rng.random() < 0.35:
@@ -161,7 +162,7 @@ def _studio(kind: str, rng: Rng) -> Scene:
 
     wall3, floor3 = (np.asarray(c, np.float32)[:, None] for c in (wall, floor))
 
-    def radiance(d: F32) -> F32:
+    def radiance(d: Floats) -> Floats:
         x, y, z = d
         high = np.clip(
             (z - np.float32(0.22)) * 4, 0, 1
@@ -185,7 +186,7 @@ def _studio(kind: str, rng: Rng) -> Scene:
         colour[:, low] = floor3 * (1 - np.float32(0.55) * np.clip(z[low] * -1.5, 0, 1))
         return colour
 
-    def ground(xy: F32, size: F32) -> F32:
+    def ground(xy: Floats, size: Floats) -> Floats:
         pool = np.exp((xy[0] ** 2 + xy[1] ** 2) * np.float32(-1 / 5.5**2))
         return floor3 * (
             np.float32(0.8) + np.float32(glow) * pool

@@ -1,13 +1,16 @@
-"""Light the visible surface of a car: lacquer, glass with a view through the car, chrome, rubber, lamps."""
+"""Light the visible surface of a car.
+
+Lacquer, glass with a view through the car, chrome, rubber, lamps.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from bodyshop.showroom import materials
+from bodyshop.showroom.arrays import Floats, Ints
 from bodyshop.showroom.bodies import BODIES, BodySpec
 from bodyshop.showroom.canvas import PER_METRE
 from bodyshop.showroom.car import WELL, WHEEL, deck_height
@@ -16,8 +19,6 @@ from bodyshop.showroom.materials import Material
 from bodyshop.showroom.scenes import Scene
 from bodyshop.showroom.skin import skin
 from bodyshop.showroom.surface import Surface, dot, unrolled
-
-F32 = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +34,12 @@ class Paint:
 class Finish:
     """What damage changes on a surface: albedo (3, n), mirror and metal (n,)."""
 
-    albedo: F32
-    mirror: F32
-    metal: F32
+    albedo: Floats
+    mirror: Floats
+    metal: Floats
 
 
-def finish_of(surface: Surface, paint: Paint, plates: tuple[F32, F32], kind: str) -> Finish:
+def finish_of(surface: Surface, paint: Paint, plates: tuple[Floats, Floats], kind: str) -> Finish:
     """Return the undamaged finish of each fragment; `plates` are linear RGB pictures (h, w, 3)."""
     m = surface.material
     spec = BODIES[kind]
@@ -69,7 +70,7 @@ def finish_of(surface: Surface, paint: Paint, plates: tuple[F32, F32], kind: str
 _DIRT = from_srgb((126, 112, 92))[:, None]
 
 
-def shade(surface: Surface, finish: Finish, scene: Scene, kind: str, frosted: F32) -> F32:
+def shade(surface: Surface, finish: Finish, scene: Scene, kind: str, frosted: Floats) -> Floats:
     """Return the linear RGB of each fragment, (3, n).
 
     `frosted` (n,) tells how much of the view through a window is blocked (cracked glass).
@@ -85,7 +86,7 @@ def shade(surface: Surface, finish: Finish, scene: Scene, kind: str, frosted: F3
     light = look_up(env.irradiance, n)
     light *= occlusion
     light += sun * env.sun_colour[:, None]
-    # Schlick's approximation of Fresnel's law; 0.065 is a little more than lacquer's 0.045, as cameras like it
+    # Schlick's approximation of Fresnel's law; 0.065 is a little more than lacquer's 0.045
     away = 1 - facing
     square = away * away
     fresnel = np.float32(0.065) + np.float32(0.935) * (square * square * away)
@@ -110,8 +111,11 @@ def shade(surface: Surface, finish: Finish, scene: Scene, kind: str, frosted: F3
     return colour
 
 
-def _occlusion(surface: Surface, spec: BodySpec) -> F32:
-    """How much of the sky each point sees: less low on the flanks, deep in arches and under the car."""
+def _occlusion(surface: Surface, spec: BodySpec) -> Floats:
+    """How much of the sky each point sees.
+
+    Less low on the flanks, deep in arches and under the car.
+    """
     z = surface.position[2]
     low = np.float32(0.42) + np.float32(0.58) * np.clip(
         (z - np.float32(0.12)) * np.float32(1 / (spec.clearance + 0.42)), 0, 1
@@ -125,8 +129,8 @@ def _occlusion(surface: Surface, spec: BodySpec) -> F32:
     return out
 
 
-def _through(surface: Surface, glass: npt.NDArray[np.int64], scene: Scene, spec: BodySpec) -> F32:
-    """What is seen through the windows: seats, the far windows and daylight behind them, (3, k)."""
+def _through(surface: Surface, glass: Ints, scene: Scene, spec: BodySpec) -> Floats:
+    """Return what shows through the windows: seats, far windows, daylight behind; (3, k)."""
     px, py, pz = surface.position[:, glass]
     d = -surface.view[:, glass]
     maps = skin(spec.kind)
@@ -178,7 +182,9 @@ _INTERIOR = from_srgb((34, 35, 37))[:, None]
 _SEAT = from_srgb((30, 30, 33))[:, None] * np.float32(0.6)
 
 
-def _plates(surface: Surface, albedo: F32, plates: tuple[F32, F32], spec: BodySpec) -> None:
+def _plates(
+    surface: Surface, albedo: Floats, plates: tuple[Floats, Floats], spec: BodySpec
+) -> None:
     at = np.flatnonzero(surface.material == Material.PLATE)
     if not len(at):
         return
@@ -194,7 +200,7 @@ def _plates(surface: Surface, albedo: F32, plates: tuple[F32, F32], spec: BodySp
         albedo[:, at[here]] = picture[row, column].T
 
 
-def _mesh_pattern(surface: Surface, albedo: F32) -> None:
+def _mesh_pattern(surface: Surface, albedo: Floats) -> None:
     """Honeycomb-like holes of the grilles."""
     at = np.flatnonzero(surface.material == Material.MESH)
     if not len(at):

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 from scipy import ndimage
 
 from bodyshop.atomic import write_bytes
+from bodyshop.showroom.arrays import Bytes
 from bodyshop.showroom.render import Photo, render
 from bodyshop.showroom.shade import Paint
 from bodyshop.showroom.shot import Shot
@@ -36,7 +36,10 @@ def contact_sheet(
 
 
 def readme_picture(path: Path, *, width: int = 1260, quality: int = 84) -> Path:
-    """Render the README's picture: six models, one of them turning, and damage with its exact mask."""
+    """Render the README's picture.
+
+    Six models, one of them turning, and damage with its exact mask.
+    """
     gap = 6
     third, eighth = (width - 2 * gap) // 3, (width - 7 * gap) // 8
     high, low = round(third / 1.5), round(eighth / 1.5)
@@ -80,7 +83,7 @@ def _fit(image: Image.Image, width: int, height: int) -> Image.Image:
 
 
 def _crisp(photo: Photo, width: int, height: int) -> Image.Image:
-    picture: npt.NDArray[np.uint8] = photo.rgb
+    picture: Bytes = photo.rgb
     return Image.fromarray(picture).resize((width, height), Image.Resampling.LANCZOS)
 
 

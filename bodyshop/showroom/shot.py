@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from bodyshop.showroom.arrays import Floats
 from bodyshop.showroom.bodies import BODIES
 from bodyshop.showroom.camera import Camera, frame_all, look_at, orbit
 from bodyshop.showroom.car import car_mesh, deck_height
@@ -93,7 +93,7 @@ def frame(shot: Shot) -> Camera:
     return look_at(eye, aim, focal, shot.width, shot.height, roll_deg=shot.roll_deg)
 
 
-def part_centre(kind: str, focus: str, angle_deg: float) -> npt.NDArray[np.float64]:
+def part_centre(kind: str, focus: str, angle_deg: float) -> Floats:
     """Where on the car a close view looks; the side that faces the camera."""
     spec = BODIES[kind]
     side = 1.0 if np.sin(np.radians(angle_deg)) >= 0 else -1.0

@@ -1,7 +1,8 @@
-"""Draw where each material lies on a car: windows, lamps, grilles, seams, seen flat from the side, front and rear.
+"""Draw where each material lies on a car, seen flat from the side, the front and the rear.
 
-A skin is three maps. The side map is addressed by (x, z). The front and rear maps are addressed by (s, z), where
-s = y on the face itself and goes on around the corner, so that lamps run around the corners without a break.
+A skin is three maps. The side map is addressed by (x, z). The front and rear maps are addressed by
+(s, z), where s = y on the face itself and goes on around the corner, so that lamps run around the
+corners without a break.
 """
 
 from __future__ import annotations
@@ -15,13 +16,16 @@ from bodyshop.showroom.bodies import BODIES, BodySpec, Point
 from bodyshop.showroom.canvas import Canvas, Map
 from bodyshop.showroom.car import deck_height
 from bodyshop.showroom.faces import front_map, rear_map
-from bodyshop.showroom.materials import Material as M
+from bodyshop.showroom.materials import Material as Mat
 from bodyshop.showroom.mesh import smooth_curve
 
 
 @dataclass(frozen=True, slots=True)
 class Skin:
-    """The maps of one body and where its number plates are: (s, z) of the centre, front and rear."""
+    """The maps of one body and where its number plates are.
+
+    (s, z) of the centre, front and rear.
+    """
 
     side: Map
     front: Map
@@ -57,16 +61,16 @@ def _side(spec: BodySpec) -> Map:
     low = spec.clearance
     arch = spec.arch
     if spec.cladding:
-        c.box(spec.tail, spec.nose, 0, low + 0.15, M.MATTE)
+        c.box(spec.tail, spec.nose, 0, low + 0.15, Mat.MATTE)
         for x in (spec.axle, -spec.axle):
-            c.disc(x, spec.wheel, arch + 0.065, M.MATTE)
-        c.box(-spec.axle + arch, spec.axle - arch, low + 0.1, low + 0.115, M.CHROME)
+            c.disc(x, spec.wheel, arch + 0.065, Mat.MATTE)
+        c.box(-spec.axle + arch, spec.axle - arch, low + 0.1, low + 0.115, Mat.CHROME)
     else:
-        c.box(-spec.axle, spec.axle, 0, low + 0.045, M.BLACK)
-    frame = M.CHROME if spec.style != "corvo" else M.BLACK
+        c.box(-spec.axle, spec.axle, 0, low + 0.045, Mat.BLACK)
+    frame = Mat.CHROME if spec.style != "corvo" else Mat.BLACK
     c.polygon(window_outline(spec, 0.022), frame)
-    c.polygon(window_outline(spec, 0.036), M.BLACK)
-    c.polygon(window_outline(spec, 0.046), M.GLASS)
+    c.polygon(window_outline(spec, 0.036), Mat.BLACK)
+    c.polygon(window_outline(spec, 0.046), Mat.GLASS)
     belt = float(deck_height(spec, np.array([0.0]))[0])
     for x in spec.pillars:
         c.polygon(
@@ -76,14 +80,14 @@ def _side(spec: BodySpec) -> Map:
                 (x + 0.015, spec.height),
                 (x - 0.075, spec.height),
             ],
-            M.BLACK,
+            Mat.BLACK,
         )
     mirror_x = spec.cabin[-1][0] - 0.3
     c.polygon(
         [(mirror_x + 0.32, belt), (mirror_x - 0.04, belt + 0.02), (mirror_x - 0.02, belt + 0.2)],
-        M.BLACK,
+        Mat.BLACK,
     )
-    c.polygon(_above(window_outline(spec, 0.0), spec), M.PAINT)
+    c.polygon(_above(window_outline(spec, 0.0), spec), Mat.PAINT)
     _doors(c, spec, belt)
     # bumpers and wings
     z_front = float(deck_height(spec, np.array([spec.nose - 0.4]))[0])
@@ -91,7 +95,7 @@ def _side(spec: BodySpec) -> Map:
     z_rear = float(deck_height(spec, np.array([spec.tail + 0.3]))[0])
     c.cut([(-spec.axle - arch * 0.97, spec.wheel + 0.12), (spec.tail + 0.1, z_rear - 0.36)])
     c.box(
-        spec.axle + arch + 0.03, spec.axle + arch + 0.12, low + 0.34, low + 0.365, M.AMBER, r=0.01
+        spec.axle + arch + 0.03, spec.axle + arch + 0.12, low + 0.34, low + 0.365, Mat.AMBER, r=0.01
     )
     if spec.bed:
         c.cut([(spec.bed[1] + 0.09, low + 0.1), (spec.bed[1] + 0.09, belt + 0.1)], width=0.022)
@@ -111,8 +115,8 @@ def _side(spec: BodySpec) -> Map:
 
 
 def _above(outline: list[Point], spec: BodySpec) -> list[Point]:
-    """Everything above the window outline, to trim what pillars and corners drew over it."""
-    upper = [p for p in outline[: len(outline) // 2]]
+    """Return everything above the window outline, to trim what pillars and corners drew over it."""
+    upper = outline[: len(outline) // 2]
     return [
         (spec.tail - 1, upper[0][1]),
         *upper,
@@ -140,10 +144,10 @@ def _doors(c: Canvas, spec: BodySpec, belt: float) -> None:
             c.cut([(x, belt), (x - 0.03, spec.height - 0.1)], width=0.008)
     last = -spec.axle + spec.arch + 0.06 if len(spec.doors) > 2 else spec.doors[-1]
     c.cut([(spec.doors[0] + 0.03, sill), (last, sill)])
-    handle = M.CHROME if spec.style == "norden" else M.PAINT
+    handle = Mat.CHROME if spec.style == "norden" else Mat.PAINT
     for x in spec.doors[1:]:
         z = belt - 0.15
-        c.box(x + 0.06, x + 0.25, z - 0.026, z + 0.026, M.GAP, r=0.024)
+        c.box(x + 0.06, x + 0.25, z - 0.026, z + 0.026, Mat.GAP, r=0.024)
         c.box(x + 0.05, x + 0.24, z - 0.006, z + 0.026, handle, r=0.014)
 
 
@@ -163,9 +167,9 @@ def _seats(spec: BodySpec) -> Map:
                 (x - 0.1, shoulder + 0.02),
                 (x + 0.16, belt - 0.5),
             ],
-            M.SEAT,
+            Mat.SEAT,
         )
-        c.box(x - 0.25, x - 0.13, shoulder + 0.03, shoulder + 0.18, M.SEAT, r=0.04)
+        c.box(x - 0.25, x - 0.13, shoulder + 0.03, shoulder + 0.18, Mat.SEAT, r=0.04)
     c.polygon(
         [
             (spec.cabin[-1][0], belt - 0.1),
@@ -173,9 +177,9 @@ def _seats(spec: BodySpec) -> Map:
             (spec.doors[0] - 0.1, belt + 0.03),
             (spec.doors[0] - 0.16, belt - 0.1),
         ],
-        M.SEAT,
+        Mat.SEAT,
     )
     c.stroke(
-        [(spec.doors[0] - 0.3, belt - 0.02), (spec.doors[0] - 0.22, belt + 0.1)], M.SEAT, 0.025
+        [(spec.doors[0] - 0.3, belt - 0.02), (spec.doors[0] - 0.22, belt + 0.1)], Mat.SEAT, 0.025
     )
     return c.map()

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-import numpy.typing as npt
 
+from bodyshop.showroom.arrays import Bools, Bytes, Floats, Ints
 from bodyshop.showroom.bodies import BODIES, BodySpec
 from bodyshop.showroom.camera import Camera
 from bodyshop.showroom.canvas import Map
@@ -28,8 +28,6 @@ from bodyshop.showroom.materials import Material
 from bodyshop.showroom.mesh import Mesh, smooth_curve
 from bodyshop.showroom.raster import Fragments, rasterise
 from bodyshop.showroom.skin import skin
-
-F32 = npt.NDArray[np.float32]
 
 CHUNK = 12_288
 """Fragments worked on at a time."""
@@ -55,16 +53,16 @@ class Surface:
         How deep in a panel gap, float32 (n,) 0..1.
     """
 
-    pixel: npt.NDArray[np.int64]
-    position: F32
-    normal: F32
-    view: F32
-    uv: F32
-    part: npt.NDArray[np.uint8]
-    material: npt.NDArray[np.uint8]
-    seam: F32
+    pixel: Ints
+    position: Floats
+    normal: Floats
+    view: Floats
+    uv: Floats
+    part: Bytes
+    material: Bytes
+    seam: Floats
 
-    def only(self, at: npt.NDArray[np.int64]) -> Surface:
+    def only(self, at: Ints) -> Surface:
         """Return the fragments `at`."""
         return Surface(
             self.pixel[at],
@@ -78,7 +76,10 @@ class Surface:
         )
 
     def chunks(self) -> Iterator[tuple[slice, Surface]]:
-        """Yield (slice, view of these fragments) over all fragments: small enough to stay in the processor's cache."""
+        """Yield (slice, view of these fragments) over all fragments.
+
+        Small enough to stay in the processor's cache.
+        """
         for start in range(0, len(self.pixel), CHUNK):
             s = slice(start, start + CHUNK)
             yield (
@@ -149,9 +150,7 @@ def visible_surface(kind: str, camera: Camera) -> Surface:
 _DETAILED = (Material.PLATE, Material.MESH)
 
 
-def thin_out(
-    surface: Surface, camera: Camera, factor: int, keep: npt.NDArray[np.bool_]
-) -> tuple[npt.NDArray[np.int64], F32]:
+def thin_out(surface: Surface, camera: Camera, factor: int, keep: Bools) -> tuple[Ints, Floats]:
     """Choose which subsamples to light: one per pixel and material, as multisampling does.
 
     Parameters
@@ -194,15 +193,18 @@ def thin_out(
 
 
 @lru_cache(maxsize=8)
-def _split(kind: str) -> tuple[Mesh, npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+def _split(kind: str) -> tuple[Mesh, Ints, Ints]:
     mesh = car_mesh(kind)
     is_body = mesh.part == BODY
     return mesh, np.flatnonzero(is_body).astype(np.int32), np.flatnonzero(~is_body).astype(np.int32)
 
 
 @lru_cache(maxsize=8)
-def _corners(kind: str) -> F32:
-    """Normal and uv (5 rows) of each triangle's first corner, and the steps to the other two: (15, t)."""
+def _corners(kind: str) -> Floats:
+    """Return normal and uv (5 rows) of each triangle's first corner.
+
+    And the steps to the other two: (15, t).
+    """
     mesh = car_mesh(kind)
     values = np.concatenate([mesh.normals, mesh.uv], 1)[mesh.triangles]
     base = values[:, 0]
@@ -211,18 +213,18 @@ def _corners(kind: str) -> F32:
     )
 
 
-def length(vectors: F32) -> F32:
+def length(vectors: Floats) -> Floats:
     """Length of each column of (3, n)."""
     x, y, z = vectors
     return np.sqrt(x * x + y * y + z * z)
 
 
-def dot(a: F32, b: F32) -> F32:
+def dot(a: Floats, b: Floats) -> Floats:
     """Scalar product of each column of two (3, n)."""
     return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 
 
-def _in_arch(spec: BodySpec, position: F32) -> npt.NDArray[np.bool_]:
+def _in_arch(spec: BodySpec, position: Floats) -> Bools:
     dx = np.abs(position[0]) - np.float32(spec.axle)
     dz = position[2] - np.float32(spec.wheel)
     outer = np.abs(position[1]) > spec.half_width - 0.4
@@ -270,7 +272,7 @@ def _name_body(s: Surface, spec: BodySpec, side: Map, front: Map, rear: Map) -> 
     is_rear = to_tail < min(-spec.tail - spec.axle - spec.arch - 0.02, 0.45)
     flat = upwards > 0.72
     material = np.zeros(len(body), np.uint8)
-    seam = np.zeros(len(body), np.float32)
+    seam: Floats = np.zeros(len(body), np.float32)
     for chosen, flat_map, coordinate in (
         (is_front, front, unrolled(y, to_nose)),
         (is_rear, rear, unrolled(y, to_tail)),
@@ -296,7 +298,7 @@ def _name_body(s: Surface, spec: BodySpec, side: Map, front: Map, rear: Map) -> 
     s.seam[body] = seam.astype(np.float32)
 
 
-def unrolled(y: F32, behind: F32) -> F32:
+def unrolled(y: Floats, behind: Floats) -> Floats:
     """Coordinate s of the front and rear maps: y on the face itself, then on around the corner."""
     return y + np.copysign(np.maximum(behind - np.float32(0.06), 0), y)
 
@@ -331,7 +333,10 @@ def _name_cabin(s: Surface, spec: BodySpec, side: Map) -> None:
 
 @lru_cache(maxsize=8)
 def _glass_limits(kind: str) -> tuple[float, float, float]:
-    """Shares of the greenhouse's profile: where the windscreen begins, where the rear window begins and ends."""
+    """Shares of the greenhouse's profile.
+
+    Where the windscreen begins, where the rear window begins and ends.
+    """
     spec = BODIES[kind]
     curve = smooth_curve(np.array(spec.cabin), 400)
     share = np.linspace(0, 1, len(curve))
@@ -344,7 +349,7 @@ def _glass_limits(kind: str) -> tuple[float, float, float]:
     return front, low, high
 
 
-def _wheel_material(spec: BodySpec, radius: F32, angle: F32) -> npt.NDArray[np.uint8]:
+def _wheel_material(spec: BodySpec, radius: Floats, angle: Floats) -> Bytes:
     """Tyre, rim and what shows between the spokes."""
     rim = rim_radius(spec)
     r = radius / np.float32(rim)

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 from scipy import ndimage
 
-F32 = npt.NDArray[np.float32]
+from bodyshop.showroom.arrays import Bools, Floats
+
 Rng = np.random.Generator
 
 DAMAGE_CLASSES = ("scratch", "dent", "crack")
@@ -36,11 +36,11 @@ class Tile:
         Height / width of the tile on the car.
     """
 
-    cover: npt.NDArray[np.bool_]
-    slope: F32
-    albedo: F32
-    blend: F32
-    shine: F32
+    cover: Bools
+    slope: Floats
+    albedo: Floats
+    blend: Floats
+    shine: Floats
     aspect: float
 
 
@@ -55,18 +55,18 @@ def draw_tile(name: str, rng: Rng, *, on_glass: bool = False) -> Tile:
     raise ValueError(f"unknown damage class {name!r}; one of {', '.join(DAMAGE_CLASSES)}")
 
 
-def _array(image: Image.Image) -> F32:
+def _array(image: Image.Image) -> Floats:
     return np.asarray(image, np.float32) / 255
 
 
-def _bump(height: F32, scale: float) -> F32:
+def _bump(height: Floats, scale: float) -> Floats:
     """Slopes of a height map (share of the tile's half width), times `scale`."""
     dy, dx = np.gradient(height)
     return np.stack([dx, dy], -1).astype(np.float32) * np.float32(scale * SIDE / 2)
 
 
 def _lumpy_disc(rng: Rng, rx: float, ry: float, rough: float = 0.22) -> Image.Image:
-    """An irregular filled blob in the middle of a tile; radii as a share of the half width."""
+    """Draw an irregular filled blob in the middle of a tile; radii as a share of the half width."""
     angle = np.linspace(0, 2 * np.pi, 72, endpoint=False)
     radius = np.ones_like(angle)
     for k in range(2, 7):
@@ -79,7 +79,10 @@ def _lumpy_disc(rng: Rng, rx: float, ry: float, rough: float = 0.22) -> Image.Im
 
 
 def _scratch(rng: Rng) -> Tile:
-    """A scrape: many nearly parallel strokes through lacquer and primer, some down to the metal, in a dull haze."""
+    """Draw a scrape: many nearly parallel strokes through lacquer and primer.
+
+    Some down to the metal, in a dull haze.
+    """
     haze = Image.new("L", (SIDE, SIDE), 0)
     primer = Image.new("L", (SIDE, SIDE), 0)
     metal = Image.new("L", (SIDE, SIDE), 0)
@@ -114,8 +117,8 @@ def _scratch(rng: Rng) -> Tile:
     cover = h > 0.3
     p = p * (grain > 0.25)
     tone = rng.uniform(0.55, 0.85)
-    colour = np.full((SIDE, SIDE, 3), tone, np.float32) * np.float32([1, 0.99, 0.96])
-    core = np.float32([0.2, 0.09, 0.04]) if rng.random() < 0.3 else np.float32([0.06, 0.06, 0.065])
+    colour: Floats = np.full((SIDE, SIDE, 3), tone) * np.array([1, 0.99, 0.96])
+    core = np.array([0.2, 0.09, 0.04]) if rng.random() < 0.3 else np.array([0.06, 0.06, 0.065])
     colour = colour * (1 - m[..., None]) + core * m[..., None]
     blend = np.clip(0.3 * h + 0.9 * np.maximum(p, m), 0.16, 1)
     slope = _bump(-0.006 * p, 0.8)
@@ -123,7 +126,7 @@ def _scratch(rng: Rng) -> Tile:
     return Tile(
         cover,
         slope,
-        colour,
+        colour.astype(np.float32),
         blend.astype(np.float32),
         shine.astype(np.float32),
         float(rng.uniform(0.4, 0.7)),
@@ -144,17 +147,17 @@ def _dent(rng: Rng) -> Tile:
     slopes, fold = _facets(rng)
     slope = bowl + slopes * inside[..., None]
     steep = np.hypot(slope[..., 0], slope[..., 1])
-    slope *= np.minimum(1, 0.95 / np.maximum(steep, 1e-6))[..., None]
+    slope *= np.minimum(1, 1.15 / np.maximum(steep, 1e-6))[..., None]
     cover = (inside > 0.03) & (steep > 0.03)
     flake = rng.random((SIDE // 4, SIDE // 4)).astype(np.float32)
     flake = np.asarray(Image.fromarray(flake).resize((SIDE, SIDE), Image.Resampling.BICUBIC))
-    bare = (fold * inside > 0.25 + 0.75 * flake) & bool(rng.random() < 0.8)
-    hollow = (
-        rng.uniform(0.15, 0.35) * deep * inside + 0.5 * fold * inside
-    )  # light does not reach into folds
-    blend = np.where(bare, 0.9, np.clip(hollow, 0.0, 0.6))
-    tone = rng.uniform(0.4, 0.75)
-    albedo = np.repeat(np.where(bare, tone, 0.0)[..., None], 3, 2).astype(np.float32)
+    broken = fold * inside
+    bare = broken > 0.16 + 0.7 * flake
+    # light does not reach into folds
+    hollow = rng.uniform(0.2, 0.4) * deep * inside + 0.8 * broken
+    blend = np.where(bare, 0.92, np.clip(hollow, 0.0, 0.85))
+    tone = rng.uniform(0.45, 0.8)
+    albedo = np.repeat(np.where(bare, tone, 0.004)[..., None], 3, 2).astype(np.float32)
     shine = np.where(bare, 0.2, 1.0).astype(np.float32)
     return Tile(
         cover,
@@ -166,18 +169,21 @@ def _dent(rng: Rng) -> Tile:
     )
 
 
-def _facets(rng: Rng) -> tuple[F32, F32]:
-    """Random facets: slopes (SIDE, SIDE, 2) and how close each texel is to a fold, 0..1 (SIDE, SIDE)."""
+def _facets(rng: Rng) -> tuple[Floats, Floats]:
+    """Random facets: slopes (SIDE.
+
+    SIDE, 2) and how close each texel is to a fold, 0..1 (SIDE, SIDE).
+    """
     half = SIDE // 2
     seeds = rng.uniform(0, half, (int(rng.integers(12, 26)), 2)).astype(np.float32)
-    stretch = np.float32([rng.uniform(0.5, 1.6), 1.0])
+    stretch = np.array([rng.uniform(0.5, 1.6), 1.0])
     v, u = np.mgrid[0:half, 0:half].astype(np.float32)
     wobble = np.float32(5) * np.sin(u / 17 + v / 23) + np.float32(4) * np.sin(v / 11)
     d = np.stack([((u + wobble - a) * stretch[0]) ** 2 + (v - wobble - b) ** 2 for a, b in seeds])
     order = np.argpartition(d, 1, axis=0)[:2]
     two = np.sqrt(np.take_along_axis(d, order, 0))
-    fold = np.exp(-(((two[1] - two[0]) / 2.4) ** 2))
-    tilt = rng.normal(0, rng.uniform(0.28, 0.45), (len(seeds), 2)).astype(np.float32)[order[0]]
+    fold = np.exp(-(((two[1] - two[0]) / 3.4) ** 2))
+    tilt = rng.normal(0, rng.uniform(0.36, 0.58), (len(seeds), 2)).astype(np.float32)[order[0]]
     layers = []
     for layer in (tilt[..., 0], tilt[..., 1], fold):
         soft = ndimage.gaussian_filter(layer, 1.3)
@@ -223,7 +229,7 @@ def _fork(
 
 
 def _glass_crack(rng: Rng) -> Tile:
-    """A star from a stone: rays, rings and a white crushed middle."""
+    """Draw a star from a stone: rays, rings and a white crushed middle."""
     line = Image.new("L", (SIDE, SIDE), 0)
     wide = Image.new("L", (SIDE, SIDE), 0)
     draw = (ImageDraw.Draw(line), ImageDraw.Draw(wide))

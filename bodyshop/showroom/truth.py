@@ -1,6 +1,7 @@
 """Ground truth of the showroom: what every rendered picture really shows.
 
-The renderer writes it (``truth.json``), the site serves from it, the demo and the tests score every stage against it.
+The renderer writes it (``truth.json``), the site serves from it, the demo and the tests score
+every stage against it.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ class Model:
     slug
         ASCII, used in paths (``"baram"``).
     body
-        Body kind of the renderer (``"sedan"``, ``"suv"``, ``"hatch"``, ``"coupe"``, ``"wagon"``, ``"pickup"``).
+        Body kind of the renderer (``"sedan"``, ``"suv"``, ``"hatch"``, ``"coupe"``, ``"wagon"``,
+        ``"pickup"``).
     """
 
     name: str
@@ -60,8 +62,9 @@ class Picture:
     id
         Unique, ASCII, safe in a file name and a URL.
     file, thumbnail, mask
-        POSIX paths relative to the showroom's root. `mask` is a PNG of the same size as the picture,
-        255 = damage of any class; ``masks`` has one such file per class in `damage_classes`.
+        POSIX paths relative to the showroom's root. `mask` is a PNG of the same size as the
+        picture, 255 = damage of any class; ``masks`` has one such file per class in
+        `damage_classes`.
     sha256
         Of the bytes of `file`.
     angle_deg
@@ -69,7 +72,8 @@ class Picture:
         90 at the car's left side, 180 at the rear.
     duplicate_of, transform
         Set on planted near-duplicates: the id of the picture it was made from and how
-        (``"reencode q60"``, ``"resize 60 %"``, ``"crop 5 %"``, ``"watermark"``, ``"brightness +8 %"``).
+        (``"reencode q60"``, ``"resize 60 %"``, ``"crop 5 %"``, ``"watermark"``, ``"brightness +8
+        %"``).
     place
         Where the site shows it: ``"gallery"`` (brand page), ``"spinner"`` (drag spinner frame),
         ``"canvas"`` (canvas spinner frame) or ``"search"`` (image search result).
@@ -121,7 +125,10 @@ class Truth:
     pictures: tuple[Picture, ...]
 
     def originals(self) -> tuple[Picture, ...]:
-        """Return what a perfect collector brings: each full-size picture the site shows, no thumbnails."""
+        """Return what a perfect collector brings.
+
+        Each full-size picture the site shows, no thumbnails.
+        """
         return tuple(p for p in self.pictures if p.place)
 
     def by_id(self) -> dict[str, Picture]:

@@ -14,7 +14,8 @@ from PIL import Image
 from bodyshop.errors import UsageError
 from bodyshop.showroom import Truth, build_showroom, load_truth
 from bodyshop.showroom.build import make
-from bodyshop.showroom.plan import BRANDS, Job, plan, queries
+from bodyshop.showroom.lineup import BRANDS, queries
+from bodyshop.showroom.plan import Job, plan
 
 
 @pytest.fixture(scope="module")

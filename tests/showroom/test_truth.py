@@ -15,7 +15,8 @@ def truth_of_one_picture() -> Truth:
     picture = Picture(
         id="q-baram-000", file="pictures/q-baram-000.jpg", sha256="ab" * 32, width=640, height=426,
         kind="car", place="search", brand="한빛", model="바람", colour="red", angle_deg=31.5,
-        framing="part", damage="damaged", damage_classes=("dent", "scratch"), mask="masks/q-baram-000.png",
+        framing="part", damage="damaged", damage_classes=("dent", "scratch"),
+        mask="masks/q-baram-000.png",
         masks={"dent": "masks/q-baram-000.dent.png", "scratch": "masks/q-baram-000.scratch.png"},
         query="한빛 바람 파손",
     )  # fmt: skip
