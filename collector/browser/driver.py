@@ -140,6 +140,7 @@ def start_driver(
     options = ChromeOptions()
     options.binary_location = str(parts.browser)
     options.page_load_strategy = "eager"
+    options.unhandled_prompt_behavior = "dismiss"
     for flag in (*_FLAGS, f"--user-data-dir={profile}", f"--proxy-server={proxy}"):
         options.add_argument(flag)
     # Without this Chromium goes to loopback past the proxy, and so past the guard.

@@ -111,6 +111,7 @@ class Browser:
         self.refused.clear()
         with self._watched():
             driver = self.driver
+            NetworkLog(driver).drain()  # what the last page still asked for is none of this one's
             try:
                 driver.get(url)
             except TimeoutException:
