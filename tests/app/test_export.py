@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from hypothesis import given, settings
@@ -280,8 +281,6 @@ def test_manifest_has_one_row_per_picture_and_exactly_the_columns_of_the_contrac
 def test_parquet_manifest_says_the_same_with_types(
     curated: tuple[Workspace, list[str]], tmp_path: Path
 ) -> None:
-    import pyarrow.parquet as pq
-
     workspace, names = curated
     export(workspace, "manifest", tmp_path / "m.parquet")
     table = pq.read_table(tmp_path / "m.parquet")
@@ -504,10 +503,9 @@ def test_hf_folder_names_every_file_in_its_metadata(
     folder = tmp_path / "out"
     export(workspace, "hf", folder)
     for split, expected in (("train", names[:3]), ("validation", names[3:5]), ("test", names[5:6])):
-        with (folder / split / "metadata.csv").open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
+        rows = pq.read_table(folder / split / "metadata.parquet").to_pylist()
         assert sorted(row["sha256"] for row in rows) == sorted(expected)
-        on_disk = {path.name for path in (folder / split).iterdir()} - {"metadata.csv"}
+        on_disk = {path.name for path in (folder / split).iterdir()} - {"metadata.parquet"}
         assert {row["file_name"] for row in rows} == on_disk
     header = (folder / "README.md").read_text("utf-8").split("---\n")[1]
     card = yaml.safe_load(header)
@@ -531,7 +529,7 @@ def test_croissant_describes_the_files_that_are_there(
     content = (folder / table["contentUrl"]).read_bytes()
     assert hashlib.sha256(content).hexdigest() == table["sha256"]
     matched = {path for pattern in images["includes"] for path in folder.glob(pattern)}
-    rows = list(csv.DictReader(io.StringIO(content.decode())))
+    rows = pq.read_table(io.BytesIO(content)).to_pylist()
     assert {path.name for path in matched} == {row["file_name"] for row in rows}
     (records,) = document["recordSet"]
     columns = {

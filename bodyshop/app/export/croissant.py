@@ -11,16 +11,26 @@ from bodyshop import __version__, atomic
 from bodyshop.app.export.destination import Destination
 from bodyshop.app.export.rows import COLUMNS
 from bodyshop.app.export.selection import Chosen, Look, put_pictures
-from bodyshop.app.export.tables import write_csv
+from bodyshop.app.export.tables import write_parquet
 from bodyshop.progress import Progress
 
 if TYPE_CHECKING:
     from bodyshop.workspace import Workspace
 
-TABLE, DESCRIPTION = "pictures.csv", "croissant.json"
+TABLE, DESCRIPTION = "pictures.parquet", "croissant.json"
 
 _TYPES = {"width": "sc:Integer", "height": "sc:Integer", "sharpness": "sc:Float"} | {
     "p_car": "sc:Float"
+}
+
+_MIME = {
+    "jpg": "image/jpeg",
+    "png": "image/png",
+    "webp": "image/webp",
+    "gif": "image/gif",
+    "bmp": "image/bmp",
+    "tif": "image/tiff",
+    "avif": "image/avif",
 }
 
 _MEANING = {
@@ -55,7 +65,7 @@ def layout(
     look: Look,
     progress: Progress,
 ) -> list[Chosen]:
-    """Write ``images/<split>/``, ``pictures.csv`` and ``croissant.json``.
+    """Write ``images/<split>/``, ``pictures.parquet`` and ``croissant.json``.
 
     Source: https://docs.mlcommons.org/croissant/docs/croissant-spec.html (version 1.0)
     """
@@ -65,7 +75,7 @@ def layout(
     put_pictures(destination, files, look, progress)
     table = destination.folder / TABLE
     rows = [{"file_name": names[picture.sha256], **picture.row} for picture in pictures]
-    write_csv(table, rows, ("file_name", *COLUMNS))
+    write_parquet(table, rows, ("file_name", *COLUMNS))
     digest = hashlib.sha256(table.read_bytes()).hexdigest()
     licences = sorted({row["licence"] for row in rows if row["licence"]})
     document = describe(digest, licences, sorted({name.rpartition(".")[2] for name in files}))
@@ -96,6 +106,7 @@ def describe(table_sha256: str, licences: list[str], extensions: list[str]) -> d
         "datePublished": datetime.now(UTC).strftime("%Y-%m-%d"),
         "version": "1.0.0",
         "creator": {"@type": "sc:Organization", "name": f"bodyshop {__version__}"},
+        "citeAs": "Cite the sources named in the column file of the table.",
         "license": licences or ["see the column licence; where it is empty none was found"],
         "url": DESCRIPTION,
         "distribution": [
@@ -104,14 +115,14 @@ def describe(table_sha256: str, licences: list[str], extensions: list[str]) -> d
                 "@id": TABLE,
                 "name": TABLE,
                 "contentUrl": TABLE,
-                "encodingFormat": "text/csv",
+                "encodingFormat": "application/x-parquet",
                 "sha256": table_sha256,
             },
             {
                 "@type": "cr:FileSet",
                 "@id": "images",
                 "name": "images",
-                "encodingFormat": "image/*",
+                "encodingFormat": [_MIME[extension] for extension in extensions],
                 "includes": [f"images/*/*.{extension}" for extension in extensions],
             },
         ],
@@ -121,7 +132,7 @@ def describe(table_sha256: str, licences: list[str], extensions: list[str]) -> d
                 "@id": "pictures",
                 "name": "pictures",
                 "key": {"@id": "pictures/sha256"},
-                "field": [_picture_field(), *map(_field, COLUMNS)],
+                "field": [*_picture_fields(), *map(_field, COLUMNS)],
             }
         ],
     }
@@ -138,19 +149,31 @@ def _field(column: str) -> dict[str, Any]:
     }
 
 
-def _picture_field() -> dict[str, Any]:
-    return {
-        "@type": "cr:Field",
-        "@id": "pictures/picture",
-        "name": "picture",
-        "description": "The picture.",
-        "dataType": "sc:ImageObject",
-        "source": {"fileSet": {"@id": "images"}, "extract": {"fileProperty": "content"}},
-        "references": {
-            "fileObject": {"@id": TABLE},
-            "extract": {"column": "file_name"},
+def _picture_fields() -> list[dict[str, Any]]:
+    """Return the picture and its file name, which joins the files with the table."""
+    files = {"fileSet": {"@id": "images"}}
+    return [
+        {
+            "@type": "cr:Field",
+            "@id": "pictures/file_name",
+            "name": "file_name",
+            "description": "Name of the file.",
+            "dataType": "sc:Text",
+            "source": files | {"extract": {"fileProperty": "filename"}},
+            "references": {
+                "fileObject": {"@id": TABLE},
+                "extract": {"column": "file_name"},
+            },
         },
-    }
+        {
+            "@type": "cr:Field",
+            "@id": "pictures/picture",
+            "name": "picture",
+            "description": "The picture.",
+            "dataType": "sc:ImageObject",
+            "source": files | {"extract": {"fileProperty": "content"}},
+        },
+    ]
 
 
 _CONTEXT: dict[str, Any] = {

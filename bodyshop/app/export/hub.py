@@ -11,13 +11,14 @@ from bodyshop import atomic
 from bodyshop.app.export.destination import Destination
 from bodyshop.app.export.rows import COLUMNS
 from bodyshop.app.export.selection import Chosen, Look, count, put_pictures
-from bodyshop.app.export.tables import write_csv
+from bodyshop.app.export.tables import write_parquet
 from bodyshop.progress import Progress
 
 if TYPE_CHECKING:
     from bodyshop.workspace import Workspace
 
-METADATA = "metadata.csv"
+METADATA = "metadata.parquet"
+"""Typed: `datasets` guesses the types of a CSV per file and refuses splits that differ."""
 
 
 def layout(
@@ -27,7 +28,7 @@ def layout(
     look: Look,
     progress: Progress,
 ) -> list[Chosen]:
-    """Write ``<split>/<sha256>.<ext>``, ``<split>/metadata.csv`` and a data set card.
+    """Write ``<split>/<sha256>.<ext>``, ``<split>/metadata.parquet`` and a data set card.
 
     Source: https://huggingface.co/docs/datasets/image_dataset#imagefolder
     """
@@ -39,7 +40,7 @@ def layout(
     destination.plan([*files, *(f"{split}/{METADATA}" for split in by_split), "README.md"])
     put_pictures(destination, files, look, progress)
     for split, members in by_split.items():
-        write_csv(
+        write_parquet(
             destination.folder / split / METADATA,
             [{"file_name": names[each.sha256], **each.row} for each in members],
             ("file_name", *(column for column in COLUMNS if column not in ("split", "verdict"))),
