@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from train.exporting import ExportSummary, export
     from train.features import forget
     from train.recipe import Recipe, load_recipe, recipe_names
+    from train.segmenter import Segmenter, SegmentPrediction, load_segmenter
+    from train.segmenting import SegmentSummary, load_segment_recipe, segment
     from train.sweeping import SweepSpec, SweepSummary, load_sweep, sweep, sweep_names
     from train.trainer import TrainSummary, train
 
@@ -26,6 +28,9 @@ __all__ = [
     "ExportSummary",
     "Prediction",
     "Recipe",
+    "SegmentPrediction",
+    "SegmentSummary",
+    "Segmenter",
     "SweepSpec",
     "SweepSummary",
     "TrainSummary",
@@ -38,9 +43,12 @@ __all__ = [
     "grad_cam",
     "load_recipe",
     "load_run",
+    "load_segment_recipe",
+    "load_segmenter",
     "load_sweep",
     "recipe_names",
     "resolve_run",
+    "segment",
     "sweep",
     "sweep_names",
     "train",
@@ -58,6 +66,9 @@ __getattr__ = lazy_exports(
         "ExportSummary": "exporting",
         "Prediction": "classifier",
         "Recipe": "recipe",
+        "SegmentPrediction": "segmenter",
+        "SegmentSummary": "segmenting",
+        "Segmenter": "segmenter",
         "SweepSpec": "sweeping",
         "SweepSummary": "sweeping",
         "TrainSummary": "trainer",
@@ -70,9 +81,12 @@ __getattr__ = lazy_exports(
         "grad_cam": "explanation",
         "load_recipe": "recipe",
         "load_run": "classifier",
+        "load_segment_recipe": "segmenting",
+        "load_segmenter": "segmenter",
         "load_sweep": "sweeping",
         "recipe_names": "recipe",
         "resolve_run": "assessment",
+        "segment": "segmenting",
         "sweep": "sweeping",
         "sweep_names": "sweeping",
         "train": "trainer",

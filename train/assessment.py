@@ -18,9 +18,10 @@ from bodyshop.workspace import Workspace
 from train.classifier import Classifier, load_run
 from train.evaluation import Evaluation, evaluate_samples, save_evaluation
 from train.pairing import mcnemar, paired_bootstrap
+from train.pixels import View
 from train.report import evaluation_block, gallery, interval, ladder, percent, render
 from train.run_folder import SAMPLES_FILE, write_json
-from train.samples import SPLITS, Samples, folder_samples, load_samples
+from train.samples import SPLITS, Samples, audit_baseline, folder_samples, load_samples
 
 
 @dataclass(frozen=True)
@@ -130,13 +131,18 @@ def evaluate(
     compared = None
     if against is not None:
         compared = _compare(evaluation, resolve_run(against, workspace), progress)
-    baseline = _baseline(evaluation, samples)
+    baseline = _baseline(evaluation, samples, classifier.record.view)
     folder = out or classifier.folder / "evaluations" / name
     save_evaluation(evaluation, folder)
     report = _report(folder, classifier, evaluation, baseline, compared, left_out)
     result = EvaluateSummary(
-        classifier.record.run, str(cross) if cross else split, evaluation.metrics, baseline,
-        left_out, compared, report,
+        classifier.record.run,
+        str(cross) if cross else split,
+        evaluation.metrics,
+        baseline,
+        left_out,
+        compared,
+        report,
     )
     write_json(folder / "metrics.json", result.as_dict())
     return result
@@ -223,9 +229,7 @@ def _seen(classifier: Classifier) -> set[str]:
         return {row["sha256"] for row in csv.DictReader(lines) if row["split"] == "train"}
 
 
-def _compare(
-    evaluation: Evaluation, other: Classifier, progress: Progress
-) -> dict[str, Any]:
+def _compare(evaluation: Evaluation, other: Classifier, progress: Progress) -> dict[str, Any]:
     if set(other.classes) != set(evaluation.classes):
         raise UsageError(
             f"run '{other.record.run}' tells other classes apart: {', '.join(other.classes)}"
@@ -243,7 +247,7 @@ def _compare(
     }
 
 
-def _baseline(evaluation: Evaluation, samples: Samples) -> dict[str, Any]:
+def _baseline(evaluation: Evaluation, samples: Samples, view: View) -> dict[str, Any]:
     counts = np.bincount(evaluation.labels, minlength=len(evaluation.classes))
     baseline: dict[str, Any] = {
         "majority": {
@@ -251,8 +255,9 @@ def _baseline(evaluation: Evaluation, samples: Samples) -> dict[str, Any]:
             "accuracy": float(counts.max() / counts.sum()),
         }
     }
-    if samples.audit and samples.audit.get("baseline"):
-        baseline["audit"] = samples.audit["baseline"]
+    audit = audit_baseline(samples.audit, view.equalise)
+    if audit:
+        baseline["audit"] = audit
     return baseline
 
 
@@ -286,11 +291,13 @@ def _report(
         "subtitle": classifier.record.run,
         "tiles": [
             {
-                "name": "accuracy", "value": percent(metrics["accuracy"]),
+                "name": "accuracy",
+                "value": percent(metrics["accuracy"]),
                 "note": f"95 % interval {interval(metrics['ci95'])}, n = {metrics['n']}",
             },
             {
-                "name": "balanced accuracy", "value": percent(metrics["balanced_accuracy"]),
+                "name": "balanced accuracy",
+                "value": percent(metrics["balanced_accuracy"]),
                 "note": "mean recall of the classes present",
             },
             {

@@ -32,8 +32,12 @@ def write_model_card(
         f"- Network: {recipe.get('backbone') or 'own layers'}, recipe `{recipe['name']}`: "
         f"{' '.join(recipe['description'].split())}",
         f"- Input: RGB picture, brought to {record.side} x {record.side}"
-        + (f", after at most {record.equalise['longest_side']} pixels and JPEG quality "
-           f"{record.equalise['jpeg_quality']}" if record.equalise else "")
+        + (
+            f", after at most {record.equalise['longest_side']} pixels and JPEG quality "
+            f"{record.equalise['jpeg_quality']}"
+            if record.equalise
+            else ""
+        )
         + (", grey" if record.grey else ""),
         f"- Made {record.created_at} with seed {record.seed}; "
         f"{', '.join(f'{name} {value}' for name, value in record.versions.items())}",

@@ -103,9 +103,12 @@ def compare(
         for name in names:
             backbones.get(name)
             job = {
-                "name": name, "workspace": str(workspace.root), "split_set": split_set,
+                "name": name,
+                "workspace": str(workspace.root),
+                "split_set": split_set,
                 "weights": str(weights[name]) if weights and name in weights else None,
-                "pictures": max(BATCH, pictures), "runtimes": list(runtimes),
+                "pictures": max(BATCH, pictures),
+                "runtimes": list(runtimes),
             }
             with ProcessPoolExecutor(
                 max_workers=1, mp_context=multiprocessing.get_context("spawn")
@@ -128,9 +131,17 @@ def measure_backbone(job: Mapping[str, Any]) -> dict[str, Any]:
     from train.samples import load_samples
 
     row: dict[str, Any] = {
-        "backbone": job["name"], "parameters": None, "flops": None, "seconds_per_picture": None,
-        "peak_mib": None, "litert_seconds_per_picture": None, "litert_mib": None,
-        "litert_difference": None, "probe_accuracy": None, "probe_ci95": None, "error": None,
+        "backbone": job["name"],
+        "parameters": None,
+        "flops": None,
+        "seconds_per_picture": None,
+        "peak_mib": None,
+        "litert_seconds_per_picture": None,
+        "litert_mib": None,
+        "litert_difference": None,
+        "probe_accuracy": None,
+        "probe_ci95": None,
+        "error": None,
     }
     try:
         model = backbones.build(job["name"], weights=job["weights"])
@@ -192,7 +203,10 @@ def _probe(job: Mapping[str, Any], samples: Any, features: Path) -> dict[str, An
     from train.learning import probe_accuracy
 
     recipe = Recipe(
-        name="probe", description="the floor", backbone=job["name"], head=Head(),
+        name="probe",
+        description="the floor",
+        backbone=job["name"],
+        head=Head(),
         stages=(Stage(name="none", epochs=1),),
     )
     found = probe_accuracy(recipe, samples, features, weights=job["weights"])
@@ -237,17 +251,30 @@ def _report(folder: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
         for row in rows
     ]
     environment = Environment(
-        loader=PackageLoader("train"), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
+        loader=PackageLoader("train"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     text = environment.get_template("table.html").render(
-        title="Backbones", subtitle="the same pictures, one process each, on this machine",
+        title="Backbones",
+        subtitle="the same pictures, one process each, on this machine",
         note="Accuracy is a logistic regression's on untouched features, test split.",
         columns=[
-            "backbone", "million parameters", "GFLOP", "ms (Keras)", "peak MiB", "ms (LiteRT)",
-            "file MiB", "probe accuracy", "95 %",
+            "backbone",
+            "million parameters",
+            "GFLOP",
+            "ms (Keras)",
+            "peak MiB",
+            "ms (LiteRT)",
+            "file MiB",
+            "probe accuracy",
+            "95 %",
         ],
-        rows=table, highlight=None, plots=[],
+        rows=table,
+        highlight=None,
+        plots=[],
     )
     report = folder / "compare.html"
     atomic.write_text(report, text)

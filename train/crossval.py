@@ -108,8 +108,14 @@ def cross_validate(
             items += [item for item in copies if home.get(item.sha256) == "train"]
             part = replace(samples, items=tuple(items)).with_camera_views(recipe.data.camera_views)
             learned = learn(
-                recipe, part, features, equalise=equalise, weights=weights, seed=seed,
-                with_probe=False, progress=progress,
+                recipe,
+                part,
+                features,
+                equalise=equalise,
+                weights=weights,
+                seed=seed,
+                with_probe=False,
+                progress=progress,
             )
             rows = np.flatnonzero(place == fold)
             tuned = np.flatnonzero(place == (fold + 1) % folds)
@@ -166,5 +172,3 @@ def write_out_of_fold(result: CrossValidation, path: Path) -> Path:
         writer.writerow([item.sha256, int(fold), item.label, *(f"{value:.6f}" for value in row)])
     atomic.write_text(path, text.getvalue())
     return path
-
-

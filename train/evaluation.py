@@ -98,9 +98,7 @@ def evaluate_samples(
     tempered = temper(raw, record.temperature)
     labels = np.array([classes.index(sample.label) for sample in samples], np.int64)
     positive = classes.index(record.positive) if record.positive else None
-    metrics = summary(
-        labels, tempered, classes, threshold=record.threshold, positive=positive
-    )
+    metrics = summary(labels, tempered, classes, threshold=record.threshold, positive=positive)
     metrics["calibration"] = {
         "temperature": record.temperature,
         "ece_before": expected_calibration_error(labels, raw),

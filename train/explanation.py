@@ -152,21 +152,32 @@ def explain(
                 overlay(load_rgb(path), found.heat).save(temporary, "JPEG", quality=88)
             rows.append(
                 {
-                    "picture": str(path), "label": found.label,
-                    "probability": found.probability, "overlay": file.name,
+                    "picture": str(path),
+                    "label": found.label,
+                    "probability": found.probability,
+                    "overlay": file.name,
                 }
             )
             tick(1, path.name)
     environment = Environment(
-        loader=PackageLoader("train"), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
+        loader=PackageLoader("train"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     text = environment.get_template("table.html").render(
-        title="Where the network looks", subtitle=run.record.run, note="", columns=[], rows=[],
-        highlight=None, plots=[],
+        title="Where the network looks",
+        subtitle=run.record.run,
+        note="",
+        columns=[],
+        rows=[],
+        highlight=None,
+        plots=[],
         gallery=[
             {
-                "file": row["overlay"], "name": Path(row["picture"]).name,
+                "file": row["overlay"],
+                "name": Path(row["picture"]).name,
                 "text": f"{row['label']} {100 * row['probability']:.1f} % · "
                 f"{Path(row['picture']).name}",
             }

@@ -55,8 +55,11 @@ class ExportSummary:
     def as_dict(self) -> dict[str, Any]:
         """Return JSON-able values."""
         return {
-            "format": self.format, "path": str(self.path), "bytes": self.bytes,
-            "pictures": self.pictures, "difference": self.difference,
+            "format": self.format,
+            "path": str(self.path),
+            "bytes": self.bytes,
+            "pictures": self.pictures,
+            "difference": self.difference,
         }
 
 
@@ -92,9 +95,9 @@ def export(
         raise UsageError(f"there is no format '{format}'", hint=f"choose: {', '.join(FORMATS)}")
     pixels = _pixels(run, pictures)
     expected = predict(run.model, pixels)
-    target = out / {"keras": MODEL_FILE, "savedmodel": "savedmodel", "tflite": "model.tflite"}[
-        format
-    ]
+    target = (
+        out / {"keras": MODEL_FILE, "savedmodel": "savedmodel", "tflite": "model.tflite"}[format]
+    )
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out) as scratch:
         made = _write(run, format, Path(scratch) / target.name)
@@ -111,9 +114,11 @@ def export(
         made.replace(target)
     shutil.copy(run.folder / RECORD_FILE, out / RECORD_FILE)
     (out / "labels.txt").write_text("\n".join(run.classes) + "\n", encoding="utf-8")
-    size = sum(file.stat().st_size for file in target.rglob("*") if file.is_file()) if (
-        target.is_dir()
-    ) else target.stat().st_size
+    size = (
+        sum(file.stat().st_size for file in target.rglob("*") if file.is_file())
+        if (target.is_dir())
+        else target.stat().st_size
+    )
     result = ExportSummary(format, target, size, len(pixels), difference)
     write_json(out / "export.json", result.as_dict())
     return result
@@ -175,8 +180,10 @@ def _run(path: Path, format: str, pixels: NDArray[np.uint8]) -> NDArray[np.float
     if format == "savedmodel":
         loaded = tf.saved_model.load(str(path))
         return np.concatenate(
-            [loaded.serve(pixels[i : i + 32].astype(np.float32)).numpy()
-             for i in range(0, len(pixels), 32)]
+            [
+                loaded.serve(pixels[i : i + 32].astype(np.float32)).numpy()
+                for i in range(0, len(pixels), 32)
+            ]
         )
     engine = interpreter(path)
     return np.concatenate([engine(picture[None].astype(np.float32)) for picture in pixels])

@@ -105,13 +105,13 @@ def load_pixels(
 def identity(sample: Sample) -> str:
     """Name a sample's pixels: the original's sha256, the augmented copy, the camera view.
 
-    An augmented copy's file is hashed, too, so that copies made again by another version are not
-    taken for the old ones.
+    An augmented copy is named by its file's hash, too, so that copies made by another policy or
+    version are not taken for the old ones.
     """
     if not sample.variant:
         return f"{sample.sha256}#{sample.view}"
-    content = hashlib.sha256(sample.path.read_bytes()).hexdigest()[:16]
-    return f"{sample.sha256}~{sample.variant}~{content}#{sample.view}"
+    content = sample.content or hashlib.sha256(sample.path.read_bytes()).hexdigest()
+    return f"{sample.sha256}~{sample.variant}~{content[:16]}#{sample.view}"
 
 
 def worth_caching(model: keras.Model, cut: str) -> bool:

@@ -285,9 +285,7 @@ def _training_step(model: keras.Model, optimizer: Any, smoothing: float) -> Any:
 
     def loss_of(y: Any, outputs: Any) -> Any:
         if single:
-            return keras.losses.binary_crossentropy(
-                y[:, 1:], outputs, label_smoothing=smoothing
-            )
+            return keras.losses.binary_crossentropy(y[:, 1:], outputs, label_smoothing=smoothing)
         return keras.losses.categorical_crossentropy(y, outputs, label_smoothing=smoothing)
 
     @tf.function(

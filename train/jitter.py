@@ -22,9 +22,7 @@ def distorter(
     draws the same distortions as one that was never stopped.
     """
 
-    def distort(
-        pictures: NDArray[Any], places: NDArray[np.int64], epoch: int
-    ) -> NDArray[Any]:
+    def distort(pictures: NDArray[Any], places: NDArray[np.int64], epoch: int) -> NDArray[Any]:
         made = [
             apply(picture, draw(jitter, np.random.default_rng([seed, epoch, int(place)])))
             for picture, place in zip(pictures, places, strict=True)

@@ -26,6 +26,9 @@ from train.samples import Sample, Samples
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    Augmenter = Callable[..., NDArray[Any]]
+    Distort = Callable[[NDArray[Any], NDArray[np.int64], int], NDArray[Any]]
+
 
 @dataclass(frozen=True)
 class Learned:
@@ -64,6 +67,7 @@ def learn(
     seed: int = 7,
     state: Path | None = None,
     with_probe: bool = True,
+    augmenter: Augmenter | None = None,
     mark: Callable[[str], None] = lambda name: None,
     progress: Progress = SILENT,
 ) -> Learned:
@@ -87,6 +91,9 @@ def learn(
         Folder of the stages' states; training goes on from what is there.
     with_probe : bool
         Whether to fit the logistic regression, too.
+    augmenter : callable, optional
+        (rgb, sha256=, copy=epoch) -> rgb of the same size: every stage then sees each original
+        distorted anew in every epoch, through the whole network.
     mark : callable
         Told the name of each phase when it ends.
     progress : Progress
@@ -96,7 +103,7 @@ def learn(
     network = build_network(recipe, len(samples.classes), weights=weights)
     view = View(network.side, equalise, recipe.data.colour == "grey")
     mark("start")
-    task = _Task(recipe, samples, view, features, seed, state, progress)
+    task = _Task(recipe, samples, view, features, seed, state, progress, augmenter)
     probe = _probe(network, task) if with_probe else None
     mark("probe")
     histories = []
@@ -135,6 +142,7 @@ class _Task:
     seed: int
     state: Path | None
     progress: Progress
+    augmenter: Augmenter | None = None
 
 
 def _train_stage(network: Network, task: _Task, index: int) -> History:
@@ -142,13 +150,14 @@ def _train_stage(network: Network, task: _Task, index: int) -> History:
     view, progress = task.view, task.progress
     set_trainable(network, stage)
     model = network.model
-    cut = None if stage.jitter is not None else find_cut(model)
+    fresh = stage.jitter is not None or task.augmenter is not None
+    cut = None if fresh else find_cut(model)
     if cut is not None and not worth_caching(model, cut):
         cut = None
     training, validation = samples.of("train"), samples.of("validation")
-    if stage.jitter is not None:
+    if fresh:
         # The distortion is drawn anew in every epoch; copies made beforehand would only repeat.
-        training = tuple(item for item in training if not item.view)
+        training = tuple(item for item in training if not item.view and not item.variant)
     if cut is None:
         x, x_validation = (
             load_pixels(part, view, progress=progress) for part in (training, validation)
@@ -161,7 +170,11 @@ def _train_stage(network: Network, task: _Task, index: int) -> History:
         _, model = split_at(model, cut)
     y, y_validation = (onehot(part, samples.classes) for part in (training, validation))
     weight = _class_weights(y) if task.recipe.data.class_weights else np.ones(len(y), np.float32)
-    distort = distorter(stage.jitter, task.seed) if stage.jitter is not None else None
+    distort: Distort | None = None
+    if task.augmenter is not None:
+        distort = _augmented(task.augmenter, training)
+    elif stage.jitter is not None:
+        distort = distorter(stage.jitter, task.seed)
     return fit(
         model,
         Rows(x, y, weight, distort),
@@ -171,6 +184,18 @@ def _train_stage(network: Network, task: _Task, index: int) -> History:
         state=task.state / f"{index}-{stage.name}.npz" if task.state is not None else None,
         progress=progress,
     )
+
+
+def _augmented(augmenter: Augmenter, samples: tuple[Sample, ...]) -> Distort:
+    def distort(pictures: NDArray[Any], places: NDArray[np.int64], epoch: int) -> NDArray[Any]:
+        return np.stack(
+            [
+                augmenter(picture, sha256=samples[int(place)].sha256, copy=epoch)
+                for picture, place in zip(pictures, places, strict=True)
+            ]
+        )
+
+    return distort
 
 
 def _probe(network: Network, task: _Task) -> dict[str, Any] | None:
@@ -188,9 +213,7 @@ def _probe(network: Network, task: _Task) -> dict[str, Any] | None:
         rows = rows.reshape(len(rows), -1, channels).mean(axis=1)
     ends = np.cumsum([len(part) for part in parts])[:2]
     x, x_validation, x_test = np.split(rows.astype(np.float32), ends)
-    y, y_validation, y_test = (
-        onehot(part, samples.classes).argmax(axis=1) for part in parts
-    )
+    y, y_validation, y_test = (onehot(part, samples.classes).argmax(axis=1) for part in parts)
     probe = fit_probe(x, y, x_validation, y_validation, seed=task.seed)
     figures = summary(y_test, probe.predict_proba(x_test), samples.classes)
     keep = ("n", "accuracy", "ci95", "balanced_accuracy", "loss")
@@ -209,5 +232,3 @@ def _class_weights(y: NDArray[np.float32]) -> NDArray[np.float32]:
     counts = y.sum(axis=0)
     weights = y @ (len(y) / (y.shape[1] * counts))
     return np.asarray(weights, np.float32)
-
-

@@ -141,8 +141,11 @@ def reliability(
     right = probabilities.argmax(axis=1) == labels
     place = np.minimum((confidence * bins).astype(int), bins - 1)
     return [
-        (float(confidence[place == b].mean()), float(right[place == b].mean()),
-         int((place == b).sum()))
+        (
+            float(confidence[place == b].mean()),
+            float(right[place == b].mean()),
+            int((place == b).sum()),
+        )
         for b in range(bins)
         if (place == b).any()
     ]

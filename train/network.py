@@ -174,8 +174,7 @@ def _learning(network: Network, stage: Stage) -> tuple[str, ...]:
     if isinstance(which, AfterLayers):
         if which.after_layers > len(network.body):
             raise UsageError(
-                f"after_layers is {which.after_layers}, "
-                f"but the body has {len(network.body)} layers"
+                f"after_layers is {which.after_layers}, but the body has {len(network.body)} layers"
             )
         return network.body[which.after_layers :]
     assert isinstance(which, FromBlock)
@@ -242,7 +241,10 @@ def _own_body(recipe: Recipe) -> keras.Model:
     for index, part in enumerate(recipe.body or (), start=1):
         if isinstance(part, Conv):
             x = layers.Conv2D(
-                part.conv, part.kernel, padding="same", activation=part.activation,
+                part.conv,
+                part.kernel,
+                padding="same",
+                activation=part.activation,
                 name=f"conv{index}",
             )(x)
         else:

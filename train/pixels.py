@@ -53,8 +53,9 @@ class View:
         return f"s{self.side}{even}{'-grey' if self.grey else ''}-c{CAMERA_VERSION}"
 
 
-def to_square(source: Path | str | bytes | RGB, view: View, *, camera: int = 0, key: str = "") \
-        -> RGB:
+def to_square(
+    source: Path | str | bytes | RGB, view: View, *, camera: int = 0, key: str = ""
+) -> RGB:
     """Load a picture as the network sees it.
 
     Parameters

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from train.samples import Samples, equalise_spec, load_samples, longest_sides
 
 PLAN_FILE = "plan.json"
 STATE_FOLDER = "state"
+SUMMARY_FILE = "summary.json"
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class Plan:
     seed: int
     run: str | None = None
     audit: Mapping[str, Any] = field(default_factory=dict)
+    augmenter: str | None = None
 
     @classmethod
     def make(
@@ -45,6 +48,7 @@ class Plan:
         gate: Mapping[str, Any] | None,
         seed: int,
         progress: Progress,
+        augmenter: str | None = None,
     ) -> Plan:
         """Decide what a run is to do, from the arguments of `train.train`."""
         samples = load_samples(
@@ -56,8 +60,12 @@ class Plan:
         if audit.get("leak"):
             progress.log(
                 "the audit can tell the classes apart without looking at the car: "
-                + (f"all pictures are brought to at most {spec.longest_side} pixels and JPEG "
-                   f"quality {spec.jpeg_quality}" if spec else "and this run does not equalise")
+                + (
+                    f"all pictures are brought to at most {spec.longest_side} pixels and JPEG "
+                    f"quality {spec.jpeg_quality}"
+                    if spec
+                    else "and this run does not equalise"
+                )
             )
         return cls(
             recipe,
@@ -67,6 +75,7 @@ class Plan:
             gate,
             seed,
             audit=audit,
+            augmenter=augmenter,
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -80,6 +89,7 @@ class Plan:
             "weights": self.weights,
             "gate": dict(self.gate) if self.gate else None,
             "seed": self.seed,
+            "augmenter": self.augmenter,
         }
 
 
@@ -130,4 +140,21 @@ def load_plan(workspace: Workspace, resume: str | Path) -> Plan:
         data["seed"],
         run=folder.name,
         audit=dict(samples.audit or {}),
+        augmenter=data.get("augmenter"),
     )
+
+
+def find_same(workspace: Workspace, plan: Plan) -> tuple[str, bool] | None:
+    """Find the newest run with the same plan: (its name, whether it is finished); None: no such."""
+    wanted = json.loads(json.dumps(plan.as_dict(), default=str))
+    for folder in sorted(workspace.runs.glob(f"train-*/{PLAN_FILE}"), reverse=True):
+        try:
+            same = read_json(folder) == wanted
+        except BodyshopError:  # a damaged plan is the plan of no run
+            continue
+        if same:
+            run = folder.parent
+            finished = (run / RECORD_FILE).exists() and (run / SUMMARY_FILE).exists()
+            if finished or (run / STATE_FOLDER).is_dir():
+                return run.name, finished
+    return None

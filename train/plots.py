@@ -44,8 +44,12 @@ def plot_curves(histories: Sequence[History], path: Path) -> Path:
             if number:
                 axes.axvline(offset + 0.5, color=QUIET, lw=0.8)
             axes.annotate(
-                history.stage, (offset + 0.6, 0.98), xycoords=("data", "axes fraction"),
-                va="top", fontsize=8, color="#4b5563",
+                history.stage,
+                (offset + 0.6, 0.98),
+                xycoords=("data", "axes fraction"),
+                va="top",
+                fontsize=8,
+                color="#4b5563",
             )
             offset += len(history.epochs)
         _tidy(axes, "epoch", title)
@@ -62,7 +66,9 @@ def plot_steps(histories: Sequence[History], path: Path) -> Path:
     window = max(1, len(losses) // 50)
     smooth = np.convolve(losses, np.ones(window) / window, mode="valid")
     axes.plot(
-        np.arange(len(smooth)) + window - 1, smooth, color=VALIDATION_COLOUR,
+        np.arange(len(smooth)) + window - 1,
+        smooth,
+        color=VALIDATION_COLOUR,
         label=f"mean of {window}",
     )
     _tidy(axes, "step", "training loss")
@@ -84,11 +90,21 @@ def plot_confusion(evaluation: Evaluation, path: Path) -> Path:
         for column in range(n):
             if matrix[row, column] or n <= 6:
                 axes.text(
-                    column, row, str(matrix[row, column]), ha="center", va="center",
-                    fontsize=small, color="white" if share[row, column] > 0.5 else "#1f2937",
+                    column,
+                    row,
+                    str(matrix[row, column]),
+                    ha="center",
+                    va="center",
+                    fontsize=small,
+                    color="white" if share[row, column] > 0.5 else "#1f2937",
                 )
-    axes.set_xticks(range(n), evaluation.classes, rotation=35 if n > 3 else 0,
-                    ha="right" if n > 3 else "center", fontsize=small)
+    axes.set_xticks(
+        range(n),
+        evaluation.classes,
+        rotation=35 if n > 3 else 0,
+        ha="right" if n > 3 else "center",
+        fontsize=small,
+    )
     axes.set_yticks(range(n), evaluation.classes, fontsize=small)
     axes.set_xlabel("predicted")
     axes.set_ylabel("truth")
@@ -113,8 +129,7 @@ def plot_ranking(evaluation: Evaluation, path: Path) -> Path:
         false_rate, true_rate, _ = roc_curve(here, scores)
         roc.plot(false_rate, true_rate, color=colour, label=f"{name} {figures['roc_auc']:.3f}")
         precision, recall, _ = precision_recall_curve(here, scores)
-        pr.plot(recall, precision, color=colour,
-                label=f"{name} {figures['average_precision']:.3f}")
+        pr.plot(recall, precision, color=colour, label=f"{name} {figures['average_precision']:.3f}")
     roc.plot([0, 1], [0, 1], color=QUIET, lw=0.8, ls=":")
     for axes, x, y in (
         (roc, "false positive rate", "true positive rate"),
@@ -138,7 +153,9 @@ def plot_calibration(evaluation: Evaluation, path: Path) -> Path:
         [confidence for confidence, _, _ in bins],
         [accuracy for _, accuracy, _ in bins],
         s=[20 + 180 * count / most for *_, count in bins],
-        color=VALIDATION_COLOUR, alpha=0.8, edgecolor="white",
+        color=VALIDATION_COLOUR,
+        alpha=0.8,
+        edgecolor="white",
     )
     axes.set_xlim(-0.02, 1.02)
     axes.set_ylim(-0.05, 1.05)
@@ -159,8 +176,14 @@ def plot_trials(
     values = np.array(accuracies)
     bounds = np.array(intervals)
     axes.errorbar(
-        values, places, xerr=[values - bounds[:, 0], bounds[:, 1] - values], fmt="o",
-        color=VALIDATION_COLOUR, ecolor="#bfd9f5", elinewidth=5, ms=5,
+        values,
+        places,
+        xerr=[values - bounds[:, 0], bounds[:, 1] - values],
+        fmt="o",
+        color=VALIDATION_COLOUR,
+        ecolor="#bfd9f5",
+        elinewidth=5,
+        ms=5,
     )
     axes.set_yticks(places, labels, fontsize=8)
     _tidy(axes, "validation accuracy", "")

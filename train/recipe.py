@@ -168,8 +168,11 @@ def recipe_names() -> tuple[str, ...]:
     """Return the names of the shipped recipes."""
     folder = files("train") / "recipes"
     return tuple(
-        sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir()
-               if entry.name.endswith(".yaml"))
+        sorted(
+            entry.name.removesuffix(".yaml")
+            for entry in folder.iterdir()
+            if entry.name.endswith(".yaml")
+        )
     )
 
 

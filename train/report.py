@@ -91,15 +91,15 @@ def write_run_report(
             {
                 "name": "time",
                 "value": f"{sum(seconds.values()):.0f} s",
-                "note": ", ".join(f"{name} {value:.0f}" for name, value in seconds.items()
-                                  if value >= 1),
+                "note": ", ".join(
+                    f"{name} {value:.0f}" for name, value in seconds.items() if value >= 1
+                ),
             },
         ],
         "notes": _notes(record, metrics, baseline, audit),
         "ladder": ladder(metrics, baseline),
         "blocks": [
-            evaluation_block(folder, evaluation)
-            for evaluation in (test, evaluations["validation"])
+            evaluation_block(folder, evaluation) for evaluation in (test, evaluations["validation"])
         ],
         "mistakes": gallery(folder, test),
         "curves": curves,
@@ -115,13 +115,23 @@ def render(path: Path, context: Mapping[str, Any]) -> Path:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
-        loader=PackageLoader("train"), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
+        loader=PackageLoader("train"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters |= {"percent": percent, "decimal": decimal}
     blank: dict[str, Any] = {
-        "tiles": [], "notes": [], "ladder": [], "blocks": [], "mistakes": [], "curves": [],
-        "stages": [], "facts": [], "recipe": "",
+        "tiles": [],
+        "notes": [],
+        "ladder": [],
+        "blocks": [],
+        "mistakes": [],
+        "curves": [],
+        "stages": [],
+        "facts": [],
+        "recipe": "",
         "footer": "Every picture here lies in this folder; nothing is loaded from elsewhere.",
     }
     text = environment.get_template("run.html").render(blank | dict(context))
@@ -133,19 +143,31 @@ def evaluation_block(folder: Path, evaluation: Evaluation) -> dict[str, Any]:
     """Draw an evaluation's plots and return what the template shows of it."""
     name = evaluation.name
     plots = [
-        {"file": plot_confusion(evaluation, folder / f"confusion-{name}.png").name,
-         "alt": f"confusion matrix, {name}", "wide": len(evaluation.classes) > 8},
-        {"file": plot_calibration(evaluation, folder / f"calibration-{name}.png").name,
-         "alt": f"calibration, {name}", "wide": False},
-        {"file": plot_ranking(evaluation, folder / f"ranking-{name}.png").name,
-         "alt": f"ROC and precision-recall, {name}", "wide": True},
+        {
+            "file": plot_confusion(evaluation, folder / f"confusion-{name}.png").name,
+            "alt": f"confusion matrix, {name}",
+            "wide": len(evaluation.classes) > 8,
+        },
+        {
+            "file": plot_calibration(evaluation, folder / f"calibration-{name}.png").name,
+            "alt": f"calibration, {name}",
+            "wide": False,
+        },
+        {
+            "file": plot_ranking(evaluation, folder / f"ranking-{name}.png").name,
+            "alt": f"ROC and precision-recall, {name}",
+            "wide": True,
+        },
     ]
     rows = [
         {"name": label, "interval": interval(figures["recall_ci95"]), **figures}
         for label, figures in evaluation.metrics["per_class"].items()
     ]
     return {
-        "title": name.capitalize(), "n": evaluation.metrics["n"], "classes": rows, "plots": plots
+        "title": name.capitalize(),
+        "n": evaluation.metrics["n"],
+        "classes": rows,
+        "plots": plots,
     }
 
 
@@ -197,12 +219,22 @@ def ladder(metrics: Mapping[str, Any], baseline: Mapping[str, Any]) -> list[dict
     ]
     if "probe" in baseline:
         probe = baseline["probe"]
-        rows.append(("a straight line through the untouched backbone's features (probe)",
-                     probe["accuracy"], probe["ci95"]))
+        rows.append(
+            (
+                "a straight line through the untouched backbone's features (probe)",
+                probe["accuracy"],
+                probe["ci95"],
+            )
+        )
     audit = baseline.get("audit")
     if isinstance(audit, Mapping) and audit.get("accuracy") is not None:
-        rows.append(("size, sharpness, source and the like, without the picture (audit)",
-                     audit["accuracy"], audit.get("ci95")))
+        rows.append(
+            (
+                "size, sharpness, source and the like, without the picture (audit)",
+                audit["accuracy"],
+                audit.get("ci95"),
+            )
+        )
     majority = baseline["majority"]
     rows.append((f"always saying '{majority['label']}'", majority["accuracy"], None))
     return [
@@ -246,14 +278,20 @@ def _notes(
         and metrics["ci95"][0] <= found["accuracy"]
     ):
         notes.append(
-            {"good": False, "text": "The interval of this model reaches down to what nuisance "
-             "features alone achieve: it has not been shown to look at the car."}
+            {
+                "good": False,
+                "text": "The interval of this model reaches down to what nuisance "
+                "features alone achieve: it has not been shown to look at the car.",
+            }
         )
     probe = baseline.get("probe")
     if probe and metrics["accuracy"] < probe["accuracy"]:
         notes.append(
-            {"good": False, "text": f"The probe is right more often "
-             f"({percent(probe['accuracy'])}): the longer training was not worth it here."}
+            {
+                "good": False,
+                "text": f"The probe is right more often "
+                f"({percent(probe['accuracy'])}): the longer training was not worth it here.",
+            }
         )
     return notes
 
@@ -278,13 +316,19 @@ def _facts(record: RunRecord) -> list[tuple[str, str]]:
         ("backbone", str(record.recipe.get("backbone") or "own network")),
         ("parameters", f"{sizes.get('total', 0):,} ({sizes.get('trainable', 0):,} learned last)"),
         ("input", f"{record.side} x {record.side}{', grey' if record.grey else ''}"),
-        ("pictures", "; ".join(
-            f"{split}: " + ", ".join(f"{name} {n}" for name, n in each.items())
-            for split, each in counts.items())),
+        (
+            "pictures",
+            "; ".join(
+                f"{split}: " + ", ".join(f"{name} {n}" for name, n in each.items())
+                for split, each in counts.items()
+            ),
+        ),
         ("data hash", str(record.data["digest"])),
         ("seed", str(record.seed)),
-        ("threshold", f"{record.threshold:.3f}"
-         + (f" for '{record.positive}'" if record.positive else "")),
+        (
+            "threshold",
+            f"{record.threshold:.3f}" + (f" for '{record.positive}'" if record.positive else ""),
+        ),
         ("versions", ", ".join(f"{name} {value}" for name, value in record.versions.items())),
         ("made", record.created_at),
     ]

@@ -113,7 +113,8 @@ def load_record(folder: Path | str) -> RunRecord:
         unfinished = (folder / "plan.json").exists()
         raise UsageError(
             f"{folder} holds an unfinished run" if unfinished else f"{folder} holds no run",
-            hint=f"finish it with: bodyshop train --resume {folder.name}" if unfinished
+            hint=f"finish it with: bodyshop train --resume {folder.name}"
+            if unfinished
             else f"a run's folder has {RECORD_FILE} and {MODEL_FILE}",
         )
     data = read_json(file)

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import select
 
 from bodyshop.catalog import nfc, schema
+from bodyshop.catalog.variants import current_variants
 from bodyshop.errors import BodyshopError, NothingFoundError, UsageError
 from bodyshop.imaging import Equalise
 from bodyshop.workspace import Workspace
@@ -21,9 +22,7 @@ SPLITS = ("train", "validation", "test")
 POSITIVE = ("damaged", "damage", "파손", "파손차량")
 """Labels that are the class a binary classifier looks for; otherwise the last one by name."""
 
-EXTENSIONS = frozenset(
-    {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"}
-)
+EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"})
 
 
 @dataclass(frozen=True)
@@ -43,9 +42,11 @@ class Sample:
     group : str
         Pictures of one group are never in two splits.
     variant : str
-        ``""`` for an original, else ``<policy>/<copy>`` of an augmented picture.
+        ``""`` for an original, else the number of the augmented copy.
     view : int
         0 for the picture as it is, from 1 on the number of a camera view.
+    content : str
+        SHA-256 of an augmented copy's own file.
     """
 
     sha256: str
@@ -55,6 +56,7 @@ class Sample:
     group: str
     variant: str = ""
     view: int = 0
+    content: str = ""
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,8 @@ class Samples:
     def digest(self) -> str:
         """Return a hash of everything that was learned from and tested on."""
         lines = sorted(
-            f"{item.split}\t{item.sha256}\t{item.variant}\t{item.view}\t{item.label}"
+            f"{item.split}\t{item.sha256}\t{item.variant}\t{item.content}\t{item.view}\t"
+            f"{item.label}"
             for item in self.items
         )
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
@@ -103,9 +106,7 @@ class Samples:
     def with_camera_views(self, views: int) -> Samples:
         """Add `views` camera views of every training picture."""
         extra = [
-            replace(item, view=view)
-            for item in self.of("train")
-            for view in range(1, views + 1)
+            replace(item, view=view) for item in self.of("train") for view in range(1, views + 1)
         ]
         return replace(self, items=(*self.items, *extra))
 
@@ -174,9 +175,7 @@ def folder_samples(folder: Path, *, split: str = "test", target: str = "damage")
             f"no picture in any class folder of {folder}",
             hint="put the pictures in one folder per class, such as damaged/ and whole/",
         )
-    return Samples(
-        tuple(items), order_classes(item.label for item in items), target, str(folder)
-    )
+    return Samples(tuple(items), order_classes(item.label for item in items), target, str(folder))
 
 
 def order_classes(labels: Iterable[str]) -> tuple[str, ...]:
@@ -251,6 +250,20 @@ def equalise_spec(samples: Samples, mode: str, sizes: Sequence[int]) -> Equalise
     return Equalise(int(np.percentile(list(sizes), 25)))
 
 
+def audit_baseline(
+    audit: Mapping[str, Any] | None, equalise: Equalise | None
+) -> dict[str, Any] | None:
+    """Return what nuisance features alone achieve on the view that a run trains on.
+
+    Where pictures are equalised, that is the audit of the equalised view.
+    """
+    audit = audit or {}
+    view = audit.get("equalised") if equalise is not None else None
+    if isinstance(view, Mapping) and view.get("baseline"):
+        return {**view["baseline"], "view": "equalised"}
+    return {**audit["baseline"], "view": "as it is"} if audit.get("baseline") else None
+
+
 def longest_sides(workspace: Workspace, samples: Samples) -> list[int]:
     """Return the longest side of every original training picture, in pixels."""
     wanted = {item.sha256 for item in samples.of("train")}
@@ -265,9 +278,7 @@ def _choose(workspace: Workspace, target: str | None, name: str | None) -> dict[
     with workspace.catalog.read() as connection:
         rows = [dict(row._mapping) for row in connection.execute(select(table))]
     if not rows:
-        raise NothingFoundError(
-            f"{workspace.root} has no splits yet", hint="run: bodyshop curate"
-        )
+        raise NothingFoundError(f"{workspace.root} has no splits yet", hint="run: bodyshop curate")
     if name is not None:
         found = [row for row in rows if row["name"] == name]
         if not found:
@@ -308,25 +319,14 @@ def _originals(workspace: Workspace, split_set: str) -> list[Sample]:
 def _variants(
     workspace: Workspace, split_set: str, originals: Mapping[str, Sample]
 ) -> list[Sample]:
-    """Read the augmented copies, but only those whose original is in train today."""
-    table = schema.variants
-    query = (
-        select(table.c.sha256, table.c.policy, table.c.copy, table.c.file)
-        .where(
-            table.c.split_set == split_set,
-            table.c.current.is_(True),
-            table.c.error.is_(None),
-            table.c.file.is_not(None),
+    """Read the newest set of augmented copies, of pictures that are in train today."""
+    return [
+        replace(
+            originals[copy.sha256],
+            path=workspace.root / copy.file,
+            variant=str(copy.copy),
+            content=copy.digest or "",
         )
-        .order_by(table.c.sha256, table.c.policy, table.c.copy)
-    )
-    with workspace.catalog.read() as connection:
-        rows = connection.execute(query).all()
-    found = []
-    for sha, policy, copy, file in rows:
-        original = originals.get(sha)
-        if original is not None and original.split == "train":
-            found.append(
-                replace(original, path=workspace.root / file, variant=f"{policy}/{copy}")
-            )
-    return found
+        for copy in current_variants(workspace.catalog, split_set)
+        if copy.sha256 in originals and originals[copy.sha256].split == "train"
+    ]

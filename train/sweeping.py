@@ -144,9 +144,13 @@ def sweep(
     for trial in trials:
         load_recipe(chosen.recipe, overrides=trial)  # a wrong key fails now, not in trial 7
     common = {
-        "workspace": str(workspace.root), "recipe": chosen.recipe, "target": target,
-        "split_set": split_set, "equalise": equalise,
-        "weights": str(weights) if weights is not None else None, "seed": seed,
+        "workspace": str(workspace.root),
+        "recipe": chosen.recipe,
+        "target": target,
+        "split_set": split_set,
+        "equalise": equalise,
+        "weights": str(weights) if weights is not None else None,
+        "seed": seed,
     }
     with workspace.record_run("sweep", {**common, "sweep": chosen.name}) as record:
         folder = workspace.runs / f"sweep-{chosen.name}"
@@ -165,9 +169,7 @@ def sweep(
 
 def grid_points(grid: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
     """Return every combination of a grid's values, the last key changing fastest."""
-    return [
-        dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())
-    ]
+    return [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
 
 
 def run_trial(job: Mapping[str, Any]) -> dict[str, Any]:
@@ -182,13 +184,24 @@ def run_trial(job: Mapping[str, Any]) -> dict[str, Any]:
     recipe: Recipe = load_recipe(job["recipe"], overrides=job["overrides"])
     began = time.monotonic()
     plan = Plan.make(
-        workspace, recipe, target=job["target"], split_set=job["split_set"],
-        equalise=job["equalise"], weights=job["weights"], gate=None, seed=job["seed"],
+        workspace,
+        recipe,
+        target=job["target"],
+        split_set=job["split_set"],
+        equalise=job["equalise"],
+        weights=job["weights"],
+        gate=None,
+        seed=job["seed"],
         progress=SILENT,
     )
     learned = learn(
-        recipe, plan.samples, workspace.features, equalise=plan.equalise, weights=plan.weights,
-        seed=plan.seed, with_probe=False,
+        recipe,
+        plan.samples,
+        workspace.features,
+        equalise=plan.equalise,
+        weights=plan.weights,
+        seed=plan.seed,
+        with_probe=False,
     )
     part = plan.samples.of("validation")
     labels = onehot(part, plan.samples.classes).argmax(axis=1)
@@ -267,8 +280,9 @@ def _report(
     from train.report import decimal, interval, percent
 
     labels = [_spell(trial["overrides"]) for trial in trials]
-    good = [(label, trial) for label, trial in zip(labels, trials, strict=True)
-            if not trial["error"]]
+    good = [
+        (label, trial) for label, trial in zip(labels, trials, strict=True) if not trial["error"]
+    ]
     plot_trials(
         [label for label, _ in good],
         [trial["accuracy"] for _, trial in good],
@@ -276,8 +290,11 @@ def _report(
         folder / "trials.png",
     )
     environment = Environment(
-        loader=PackageLoader("train"), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
+        loader=PackageLoader("train"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     rows = [
         [

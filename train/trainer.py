@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any
 
 from bodyshop import atomic
 from bodyshop.catalog import now, schema
-from bodyshop.errors import InterruptedByUser
+from bodyshop.errors import InterruptedByUser, UsageError
 from bodyshop.progress import SILENT, Progress
 from bodyshop.workspace import RunRecord as CatalogRecord
 from bodyshop.workspace import Workspace
@@ -21,12 +21,19 @@ from train.evaluation import Evaluation, evaluate_samples, save_evaluation
 from train.learning import Learned, learn, onehot
 from train.metrics import balanced_threshold, fit_temperature, temper
 from train.network import Network, parameters
-from train.planning import PLAN_FILE, STATE_FOLDER, Plan, load_plan
+from train.planning import (
+    PLAN_FILE,
+    STATE_FOLDER,
+    SUMMARY_FILE,
+    Plan,
+    find_same,
+    load_plan,
+)
 from train.recipe import Recipe, load_recipe
 from train.report import write_run_report
-from train.run_folder import MODEL_FILE, SAMPLES_FILE, RunRecord, save_record, write_json
+from train.run_folder import MODEL_FILE, SAMPLES_FILE, RunRecord, read_json, save_record, write_json
 from train.runtime import versions
-from train.samples import Samples
+from train.samples import Samples, audit_baseline
 from train.tensorboard import write_events
 
 
@@ -101,6 +108,8 @@ def train(
     gate: Mapping[str, Any] | None = None,
     seed: int = 7,
     resume: str | Path | None = None,
+    anew: bool = False,
+    augmenter: Callable[..., Any] | None = None,
     progress: Progress = SILENT,
 ) -> TrainSummary:
     """Train a classifier on a split set and write everything about it into a run folder.
@@ -127,6 +136,12 @@ def train(
         Of everything random.
     resume : str or Path, optional
         Name or folder of an interrupted run; the other arguments are then read from it.
+    anew : bool
+        Train even when a run with the same recipe, data, settings and seed is there already; by
+        default a finished one is returned as it is, and an interrupted one goes on.
+    augmenter : callable, optional
+        (rgb uint8, sha256=, copy=epoch) -> rgb of the same size, as ``augment.online`` returns:
+        fresh copies in every epoch instead of those on disk. Costs the whole network in each.
     progress : Progress
         Told of features and epochs.
 
@@ -147,13 +162,34 @@ def train(
     else:
         chosen = load_recipe(recipe, overrides=overrides)
         plan = Plan.make(
-            workspace, chosen, target=target, split_set=split_set, equalise=equalise,
-            weights=weights, gate=gate, seed=seed, progress=progress,
+            workspace,
+            chosen,
+            target=target,
+            split_set=split_set,
+            equalise=equalise,
+            weights=weights,
+            gate=gate,
+            seed=seed,
+            progress=progress,
+            augmenter=_name_augmenter(augmenter),
+        )
+        same = None if anew else find_same(workspace, plan)
+        if same is not None and same[1]:
+            progress.log(f"run {same[0]} has the same recipe, pictures, settings and seed")
+            return read_summary(workspace.runs / same[0])
+        if same is not None:
+            progress.log(f"going on with the interrupted run {same[0]}")
+            plan = replace(plan, run=same[0])
+    if plan.augmenter != _name_augmenter(augmenter):
+        raise UsageError(
+            f"the run was begun with the augmentation {plan.augmenter}, not "
+            f"{_name_augmenter(augmenter)}",
+            hint="give the same policy again",
         )
     with _recorded(workspace, plan) as record:
         record.folder.mkdir(parents=True, exist_ok=True)
         write_json(record.folder / PLAN_FILE, plan.as_dict())
-        result = _run(workspace, plan, record, progress)
+        result = _run(workspace, plan, record, augmenter, progress)
         record.counts = {"accuracy": result.metrics["accuracy"], "n": result.metrics["n"]}
     return result
 
@@ -187,14 +223,41 @@ def _recorded(workspace: Workspace, plan: Plan) -> Iterator[CatalogRecord]:
         note(state)
 
 
+def read_summary(folder: Path) -> TrainSummary:
+    """Return a finished run's summary from its folder, without TensorFlow."""
+    data = read_json(folder / SUMMARY_FILE)
+    data |= {"folder": folder, "report": folder / data["report"]}
+    return TrainSummary(**data)
+
+
+def _name_augmenter(augmenter: Callable[..., Any] | None) -> str | None:
+    """Name an augmentation by its policy's digest, so that plans can be compared."""
+    if augmenter is None:
+        return None
+    policy = getattr(augmenter, "policy", None)
+    return str(getattr(policy, "digest", None) or getattr(augmenter, "__name__", "callable"))
+
+
 def _run(
-    workspace: Workspace, plan: Plan, record: CatalogRecord, progress: Progress
+    workspace: Workspace,
+    plan: Plan,
+    record: CatalogRecord,
+    augmenter: Callable[..., Any] | None,
+    progress: Progress,
 ) -> TrainSummary:
     recipe, samples, folder = plan.recipe, plan.samples, record.folder
     clock = _Clock()
     learned = learn(
-        recipe, samples, workspace.features, equalise=plan.equalise, weights=plan.weights,
-        seed=plan.seed, state=folder / STATE_FOLDER, mark=clock.mark, progress=progress,
+        recipe,
+        samples,
+        workspace.features,
+        equalise=plan.equalise,
+        weights=plan.weights,
+        seed=plan.seed,
+        state=folder / STATE_FOLDER,
+        augmenter=augmenter,
+        mark=clock.mark,
+        progress=progress,
     )
     network, histories, probe = learned.network, learned.histories, learned.probe
     _save_model(network, folder)
@@ -214,7 +277,7 @@ def _run(
         )
         for split in ("validation", "test")
     }
-    baseline = _baseline(samples, plan.audit, probe)
+    baseline = _baseline(samples, audit_baseline(plan.audit, plan.equalise), probe)
     clock.mark("evaluate")
     for evaluation in evaluations.values():
         save_evaluation(evaluation, folder)
@@ -227,17 +290,29 @@ def _run(
         folder, final, histories, evaluations, baseline, plan.audit, clock.seconds
     )
     clock.mark("report")
+    result = TrainSummary(
+        record.id,
+        folder,
+        recipe.name,
+        samples.target,
+        samples.split_set,
+        "test",
+        evaluations["test"].metrics,
+        baseline,
+        clock.seconds,
+        report,
+    )
+    kept = {name: getattr(result, name) for name in result.__dataclass_fields__}
+    write_json(
+        folder / SUMMARY_FILE,
+        {name: value for name, value in kept.items() if name != "folder"} | {"report": report.name},
+    )
     # Only now is there nothing left to resume.
     shutil.rmtree(folder / STATE_FOLDER, ignore_errors=True)
-    return TrainSummary(
-        record.id, folder, recipe.name, samples.target, samples.split_set, "test",
-        evaluations["test"].metrics, baseline, clock.seconds, report,
-    )
+    return result
 
 
-def _calibrated(
-    folder: Path, draft: RunRecord, samples: Samples
-) -> tuple[Classifier, RunRecord]:
+def _calibrated(folder: Path, draft: RunRecord, samples: Samples) -> tuple[Classifier, RunRecord]:
     """Fit temperature and threshold on validation, through the saved file itself."""
     part = samples.of("validation")
     raw = Classifier(folder, draft)
@@ -292,7 +367,7 @@ def _save_samples(samples: Samples, folder: Path) -> None:
 
 
 def _baseline(
-    samples: Samples, audit: Mapping[str, Any], probe: Mapping[str, Any] | None
+    samples: Samples, audit: Mapping[str, Any] | None, probe: Mapping[str, Any] | None
 ) -> dict[str, Any]:
     test = samples.of("test")
     labels = [item.label for item in test]
@@ -300,8 +375,8 @@ def _baseline(
     baseline: dict[str, Any] = {
         "majority": {"label": most, "accuracy": labels.count(most) / len(labels)}
     }
-    if audit.get("baseline"):
-        baseline["audit"] = audit["baseline"]
+    if audit:
+        baseline["audit"] = dict(audit)
     if probe:
         baseline["probe"] = {name: probe[name] for name in ("accuracy", "ci95")}
     return baseline

@@ -33,7 +33,10 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[TrainSummary, Wo
     fill_workspace(workspace, {"damaged": (24, 8, 8), "whole": (24, 8, 8)})
     stages = [
         {
-            "name": "all", "trainable": "all", "epochs": 30, "batch_size": 8,
+            "name": "all",
+            "trainable": "all",
+            "epochs": 30,
+            "batch_size": 8,
             "optimizer": {"learning_rate": 0.01},
         }
     ]
@@ -76,18 +79,24 @@ def fill_workspace(
                     Image.fromarray(draw(label, number)).save(stream, "PNG")
                     data = stream.getvalue()
                     blob = workspace.blobs.put_bytes(data, "png")
-                    register_image(
-                        connection, blob, extension="png", facts=imaging.probe(data)
-                    )
+                    register_image(connection, blob, extension="png", facts=imaging.probe(data))
                     rows.append(
                         {
-                            "split_set": name, "sha256": blob.sha256, "split": split,
-                            "label": label, "group": blob.sha256,
+                            "split_set": name,
+                            "sha256": blob.sha256,
+                            "split": split,
+                            "label": label,
+                            "group": blob.sha256,
                         }
                     )
     split_set = {
-        "name": name, "target": "damage", "seed": 7, "ratios": {}, "options": {},
-        "audit": audit, "created_at": now(),
+        "name": name,
+        "target": "damage",
+        "seed": 7,
+        "ratios": {},
+        "options": {},
+        "audit": audit,
+        "created_at": now(),
     }
     workspace.catalog.upsert(schema.split_sets, [split_set])
     workspace.catalog.upsert(schema.splits, rows)

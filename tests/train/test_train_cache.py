@@ -43,9 +43,7 @@ def test_rows_come_in_the_order_asked_for_even_with_repeats(numbers: list[int]) 
 
 
 @pytest.mark.parametrize("damage", ["flip", "truncate", "empty"])
-def test_only_a_damaged_shard_is_computed_again(
-    tmp_path: Path, told: Told, damage: str
-) -> None:
+def test_only_a_damaged_shard_is_computed_again(tmp_path: Path, told: Told, damage: str) -> None:
     cache, log = ShardCache(tmp_path), []
     keys = [f"k{n}" for n in range(2 * SHARD)]
     good = cache.fetch(keys, _compute(keys, log))

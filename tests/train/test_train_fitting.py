@@ -13,8 +13,13 @@ from train.recipe import Optimizer, Stage
 from train.runtime import seed_everything
 
 STAGE = Stage(
-    name="all", trainable="all", epochs=6, batch_size=8, optimizer=Optimizer(learning_rate=0.01),
-    schedule="cosine", warmup=0.2,
+    name="all",
+    trainable="all",
+    epochs=6,
+    batch_size=8,
+    optimizer=Optimizer(learning_rate=0.01),
+    schedule="cosine",
+    warmup=0.2,
 )
 
 
@@ -65,9 +70,7 @@ def test_a_killed_run_goes_on_as_if_it_had_never_stopped(tmp_path: Path, after: 
     )
     assert found.step_losses == pytest.approx(expected.step_losses, rel=1e-4)
     pixels = _rows(seed=9).x
-    assert predict(second.model, pixels) == pytest.approx(
-        predict(straight.model, pixels), abs=1e-4
-    )
+    assert predict(second.model, pixels) == pytest.approx(predict(straight.model, pixels), abs=1e-4)
 
 
 def test_early_stopping_remembers_its_patience_over_a_kill(tmp_path: Path) -> None:

@@ -20,8 +20,13 @@ from train.recipe import AfterLayers, FromBlock, Optimizer, Recipe, Stage
 def _recipe(backbone: str, *stages: Stage, **more: object) -> Recipe:
     return Recipe.model_validate(
         {
-            "name": "x", "description": "x", "backbone": backbone, "weights": "none",
-            "stages": stages, "input_size": 64, **more,
+            "name": "x",
+            "description": "x",
+            "backbone": backbone,
+            "weights": "none",
+            "stages": stages,
+            "input_size": 64,
+            **more,
         }
     )
 
@@ -110,9 +115,7 @@ def test_unknown_block_and_too_many_layers_are_refused_with_the_choices() -> Non
     with pytest.raises(UsageError, match="block_16_"):
         set_trainable(network, HEAD.model_copy(update={"trainable": FromBlock(from_block="b9")}))
     with pytest.raises(UsageError, match="154 layers"):
-        set_trainable(
-            network, HEAD.model_copy(update={"trainable": AfterLayers(after_layers=155)})
-        )
+        set_trainable(network, HEAD.model_copy(update={"trainable": AfterLayers(after_layers=155)}))
 
 
 def test_head_l2_of_a_stage_goes_into_the_loss() -> None:
@@ -147,6 +150,9 @@ def test_mixed_precision_computes_in_bfloat16_and_answers_in_float32() -> None:
     assert predict(network.model, np.zeros((2, 32, 32, 3), np.uint8)).dtype == np.float32
     assert build_network(tiny_recipe(), 2).model.get_layer("conv1").compute_dtype == "float32"
     fit(
-        network.model, _rows((32, 32, 3)), _rows((32, 32, 3)),
-        Stage(name="a", epochs=1, optimizer=Optimizer(learning_rate=0.01)), seed=1,
+        network.model,
+        _rows((32, 32, 3)),
+        _rows((32, 32, 3)),
+        Stage(name="a", epochs=1, optimizer=Optimizer(learning_rate=0.01)),
+        seed=1,
     )

@@ -66,9 +66,18 @@ def test_the_distortion_is_that_of_keras_image_data_generator() -> None:
     for _ in range(5):
         drawn = draw(Jitter(rotation=40, shift=0.2, shear=20, zoom=0.2, flip=True), random)
         expected = legacy.apply_affine_transform(
-            picture.copy(), theta=drawn["theta"], tx=drawn["tx"] * 64, ty=drawn["ty"] * 64,
-            shear=drawn["shear"], zx=drawn["zx"], zy=drawn["zy"], row_axis=0, col_axis=1,
-            channel_axis=2, fill_mode="nearest", order=1,
+            picture.copy(),
+            theta=drawn["theta"],
+            tx=drawn["tx"] * 64,
+            ty=drawn["ty"] * 64,
+            shear=drawn["shear"],
+            zx=drawn["zx"],
+            zy=drawn["zy"],
+            row_axis=0,
+            col_axis=1,
+            channel_axis=2,
+            fill_mode="nearest",
+            order=1,
         )
         if drawn["flip"]:
             expected = expected[:, ::-1]

@@ -21,12 +21,18 @@ from train.samples import load_samples
 
 def _backbone_recipe(**changes: object) -> Recipe:
     data = {
-        "name": "small-lite0", "description": "for tests", "backbone": "efficientnet-lite0",
-        "input_size": 64, "head": {"layers": [{"dropout": 0.1}]},
+        "name": "small-lite0",
+        "description": "for tests",
+        "backbone": "efficientnet-lite0",
+        "input_size": 64,
+        "head": {"layers": [{"dropout": 0.1}]},
         "stages": [
             {"name": "head", "epochs": 6, "batch_size": 8, "optimizer": {"learning_rate": 0.01}},
             {
-                "name": "tune", "epochs": 2, "batch_size": 8, "trainable": {"from_block": "b15_"},
+                "name": "tune",
+                "epochs": 2,
+                "batch_size": 8,
+                "trainable": {"from_block": "b15_"},
                 "optimizer": {"learning_rate": 0.0005},
             },
         ],
@@ -39,8 +45,17 @@ def test_a_run_leaves_everything_needed_and_its_numbers_are_true(finished, carri
     assert summary.accuracy >= 0.9
     names = {path.name for path in carried.iterdir()}
     assert {
-        "model.keras", "run.json", "plan.json", "metrics.json", "history.json", "report.html",
-        "MODEL_CARD.md", "curves.png", "steps.png", "predictions-test.csv", "tensorboard",
+        "model.keras",
+        "run.json",
+        "plan.json",
+        "metrics.json",
+        "history.json",
+        "report.html",
+        "MODEL_CARD.md",
+        "curves.png",
+        "steps.png",
+        "predictions-test.csv",
+        "tensorboard",
     } <= names
     assert "state" not in names
     assert json.loads(json.dumps(summary.as_dict()))["n"] == 16
@@ -91,7 +106,7 @@ def test_the_catalog_knows_the_run(finished) -> None:
 
 
 def test_the_same_seed_gives_the_same_model(small: Workspace) -> None:
-    first, second = (train(small, tiny_recipe(), seed=11) for _ in range(2))
+    first, second = (train(small, tiny_recipe(), seed=11, anew=True) for _ in range(2))
     a, b = (read_json(run.folder / "history.json") for run in (first, second))
     assert a[0]["step_losses"] == pytest.approx(b[0]["step_losses"], rel=1e-4)
     other = train(small, tiny_recipe(), seed=12)
@@ -104,7 +119,9 @@ def test_features_are_computed_once_for_all_runs_and_can_be_forgotten(small: Wor
     assert told.tasks["features"] > 0
     again = Told()
     summary = train(
-        small, _backbone_recipe(), overrides={"stages.0.optimizer.learning_rate": 0.02},
+        small,
+        _backbone_recipe(),
+        overrides={"stages.0.optimizer.learning_rate": 0.02},
         progress=again,
     )
     assert "features" not in again.tasks
@@ -117,27 +134,76 @@ def test_features_are_computed_once_for_all_runs_and_can_be_forgotten(small: Wor
             assert not any(str(key).startswith(gone) for key in content["keys"])
 
 
-def test_augmented_copies_join_the_train_split_only(small: Workspace) -> None:
+def test_the_newest_set_of_augmented_copies_joins_the_train_split_only(small: Workspace) -> None:
     samples = load_samples(small)
-    rows = []
-    for number, item in enumerate((samples.of("train")[0], samples.of("test")[0])):
-        file = small.variants / f"{number}.png"
-        file.parent.mkdir(exist_ok=True)
-        Image.fromarray(draw("whole", 1000 + number)).save(file)
-        rows.append(
+    originals = (samples.of("train")[0], samples.of("test")[0])
+    rows, sets = [], []
+    for policy, at in (("old", "2026-01-01"), ("new", "2026-02-02")):
+        sets.append(
             {
-                "sha256": item.sha256, "policy": "p", "copy": 1, "split_set": "first",
-                "label": item.label, "group": item.group,
-                "file": str(file.relative_to(small.root)), "made_at": now(), "current": True,
-                "inputs": "",
+                "policy": policy,
+                "split_set": "first",
+                "name": policy,
+                "content": {},
+                "copies": 1,
+                "balance": False,
+                "versions": {},
+                "updated_at": at,
             }
         )
+        for number, item in enumerate(originals):
+            file = small.variants / f"{policy}{number}.png"
+            file.parent.mkdir(exist_ok=True)
+            Image.fromarray(draw("whole", 1000 + number)).save(file)
+            rows.append(
+                {
+                    "sha256": item.sha256,
+                    "policy": policy,
+                    "copy": 1,
+                    "split_set": "first",
+                    "label": item.label,
+                    "group": item.group,
+                    "file": str(file.relative_to(small.root)),
+                    "made_at": now(),
+                    "current": True,
+                    "inputs": "",
+                    "digest": f"{policy}{number}",
+                }
+            )
+    small.catalog.upsert(schema.variant_sets, sets)
     small.catalog.upsert(schema.variants, rows)
     found = load_samples(small)
-    assert [item.variant for item in found.items if item.variant] == ["p/1"]
+    copies = [item for item in found.items if item.variant]
+    assert [(item.content, item.split) for item in copies] == [("new0", "train")]
     assert len(found.of("test")) == len(samples.of("test"))
     assert found.digest() != samples.digest()
     assert not [item for item in load_samples(small, variants=False).items if item.variant]
+
+
+def test_the_same_request_is_answered_from_the_finished_run(finished) -> None:
+    summary, workspace = finished
+    recipe = Recipe.model_validate(read_json(summary.folder / "plan.json")["recipe"])
+    gate = load_run(summary.folder).gate
+    told = Told()
+    again = train(workspace, recipe, gate=gate, seed=5, progress=told)
+    assert again == summary
+    assert not told.tasks
+    assert summary.run in told.messages[0]
+
+
+def test_fresh_augmentation_sees_every_original_in_every_epoch_and_no_copy(
+    small: Workspace,
+) -> None:
+    seen: list[tuple[str, int]] = []
+
+    def augmenter(rgb: np.ndarray, *, sha256: str, copy: int) -> np.ndarray:
+        seen.append((sha256, copy))
+        return rgb[:, ::-1]
+
+    summary = train(small, tiny_recipe(), augmenter=augmenter)
+    originals = {item.sha256 for item in load_samples(small).of("train")}
+    assert set(seen) == {(sha, epoch) for sha in originals for epoch in range(4)}
+    assert read_json(summary.folder / "plan.json")["augmenter"] == "augmenter"
 
 
 def test_a_leak_is_said_and_equalised_everywhere(fill) -> None:
@@ -202,9 +268,7 @@ def test_an_interrupted_run_is_resumed_from_its_last_epoch(
 def test_a_run_whose_pictures_changed_is_not_resumed(
     small: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        fitting, "_save_state", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
-    )
+    monkeypatch.setattr(fitting, "_save_state", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         train(small, tiny_recipe())
     run = next(small.runs.iterdir()).name
@@ -231,9 +295,7 @@ def test_data_that_cannot_be_learned_from_is_refused_by_name(fill, counts, words
     assert not workspace.runs.exists() or not list(workspace.runs.iterdir())
 
 
-def test_missing_splits_and_wrong_targets_say_what_to_run(
-    workspace: Workspace, fill
-) -> None:
+def test_missing_splits_and_wrong_targets_say_what_to_run(workspace: Workspace, fill) -> None:
     with pytest.raises(NothingFoundError, match="bodyshop curate"):
         train(workspace, tiny_recipe())
     fill({"damaged": (4, 2, 2), "whole": (4, 2, 2)})
@@ -248,9 +310,7 @@ def test_missing_splits_and_wrong_targets_say_what_to_run(
 def test_a_group_in_two_splits_is_refused(small: Workspace) -> None:
     with small.catalog.begin() as connection:
         connection.execute(
-            schema.splits.update()
-            .where(schema.splits.c.label == "whole")
-            .values(group="one")
+            schema.splits.update().where(schema.splits.c.label == "whole").values(group="one")
         )
     with pytest.raises(BodyshopError, match="group one is in both"):
         train(small, tiny_recipe())
@@ -305,4 +365,3 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
         load_run(tmp_path)
     with pytest.raises(UsageError, match="no folder"):
         load_run(tmp_path / "nowhere")
-

@@ -46,7 +46,11 @@ def test_gate2_finetune_freezes_25_of_31_padded_layers_and_trains_block_5() -> N
     recipe, network = _built("gate2-finetune")
     assert len(network.body) - 1 == 31  # the study's Sequential does not count its input
     assert _kinds(network, network.body[1:6]) == [
-        "ZeroPadding2D", "Conv2D", "ZeroPadding2D", "Conv2D", "MaxPooling2D",
+        "ZeroPadding2D",
+        "Conv2D",
+        "ZeroPadding2D",
+        "Conv2D",
+        "MaxPooling2D",
     ]
     top, finetune = recipe.stages
     assert set_trainable(network, top) == ()
@@ -80,7 +84,9 @@ def test_resnet50_143_has_the_parameters_the_study_printed() -> None:
     assert learning[0] == "conv5_block1_1_conv"
     assert parameters(network.model) == {"total": 24_153_473, "trainable": 15_537_665}
     assert _kinds(network, network.head)[:3] == [
-        "GlobalAveragePooling2D", "Dropout", "BatchNormalization",
+        "GlobalAveragePooling2D",
+        "Dropout",
+        "BatchNormalization",
     ]
     assert network.model.output_shape == (None, 1)
 
@@ -137,9 +143,7 @@ def test_both_tries_of_the_glass_study() -> None:
     assert network.model.output_shape == (None, 3)
 
 
-def test_head_swap_keeps_the_trained_layers_and_learns_all_of_them(
-    small: Workspace, fill
-) -> None:
+def test_head_swap_keeps_the_trained_layers_and_learns_all_of_them(small: Workspace, fill) -> None:
     stem = tiny_recipe(head={"pooling": "average", "layers": [{"dense": 16}, {"dense": 8}]})
     earlier = train(small, stem)
     fill({"red": (4, 2, 2), "green": (4, 2, 2), "파손": (4, 2, 2)}, name="other")
@@ -163,9 +167,7 @@ def test_head_swap_keeps_the_trained_layers_and_learns_all_of_them(
     with pytest.raises(UsageError, match=r"start\.run"):
         build_network(load_recipe("head-swap"), 3)
     with pytest.raises(UsageError, match="no layer 'nowhere'"):
-        build_network(
-            load_recipe("head-swap", overrides={**short, "start.layer": "nowhere"}), 3
-        )
+        build_network(load_recipe("head-swap", overrides={**short, "start.layer": "nowhere"}), 3)
 
 
 @pytest.mark.parametrize(
@@ -175,8 +177,14 @@ def test_head_swap_keeps_the_trained_layers_and_learns_all_of_them(
         *(
             pytest.param(name, marks=pytest.mark.slow)
             for name in (
-                "base-cnn", "gate2-bottleneck", "gate2-finetune", "resnet50-143", "mobilenet-47",
-                "densenet121-144", "mobilenetv2-3class", "mobilenetv2-3class-first",
+                "base-cnn",
+                "gate2-bottleneck",
+                "gate2-finetune",
+                "resnet50-143",
+                "mobilenet-47",
+                "densenet121-144",
+                "mobilenetv2-3class",
+                "mobilenetv2-3class-first",
             )
         ),
     ],

@@ -44,7 +44,8 @@ def test_a_sweep_trains_each_point_once_and_names_the_best(
     file = tmp_path / "tiny.yaml"
     file.write_text(dump(tiny_recipe()), encoding="utf-8")
     spec = SweepSpec(
-        name="rates", recipe=str(file),
+        name="rates",
+        recipe=str(file),
         grid={"stages.0.optimizer.learning_rate": (1e-7, 0.01), "stages.0.epochs": (3,)},
     )
     found = train.sweep(small, spec)
@@ -55,7 +56,6 @@ def test_a_sweep_trains_each_point_once_and_names_the_best(
     )
     assert (found.folder / "trials.png").exists()
     before = json.loads((found.folder / "trials.json").read_text())
-
 
     # What is finished is not trained again, in this process or another.
     ledger = found.folder / "trials.json"
@@ -121,7 +121,9 @@ def test_backbones_are_compared_on_both_runtimes(small: Workspace) -> None:
 def test_comparing_without_the_weights_says_so_and_goes_on(small: Workspace, monkeypatch) -> None:
     monkeypatch.setenv("KERAS_HOME", str(small.root / "empty"))
     found = train.compare(
-        small, ["efficientnet-lite0"], weights={"efficientnet-lite0": "/nowhere.h5"},
+        small,
+        ["efficientnet-lite0"],
+        weights={"efficientnet-lite0": "/nowhere.h5"},
         runtimes=["keras"],
     )
     assert "/nowhere.h5" in found.rows[0]["error"]

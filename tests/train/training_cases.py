@@ -35,8 +35,12 @@ def tiny_recipe(**changes: object) -> Recipe:
         "data": {"equalise": "auto"},
         "stages": [
             {
-                "name": "all", "trainable": "all", "batch_norm": "with_layers", "epochs": 4,
-                "batch_size": 8, "optimizer": {"learning_rate": 0.01},
+                "name": "all",
+                "trainable": "all",
+                "batch_norm": "with_layers",
+                "epochs": 4,
+                "batch_size": 8,
+                "optimizer": {"learning_rate": 0.01},
             }
         ],
     }

@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from training_cases import draw
+
+import train
+from bodyshop.catalog import now, schema
+from bodyshop.errors import BodyshopError, NothingFoundError, UsageError
+from bodyshop.imaging import fit_square
+from bodyshop.workspace import Workspace
+from train.mask_metrics import best_constant_iou, mask_summary
+from train.masked import load_pairs, masked_samples, square_mask
+from train.samples import load_samples
+from train.segmenting import SegmentRecipe, dice_and_cross_entropy
+from train.unet import build_unet
+
+
+def _recipe(**changes: object) -> SegmentRecipe:
+    return train.load_segment_recipe("segment").model_copy(
+        update={"input_size": 96, "decoder": (16, 16, 8, 8, 8), **changes}
+    )
+
+
+def _red(picture: np.ndarray) -> np.ndarray:
+    return (picture[..., 0] > 190) & (picture[..., 1] < 40)
+
+
+def _annotate(workspace: Workspace) -> None:
+    rows = []
+    workspace.masks.mkdir(exist_ok=True)
+    for item in load_samples(workspace).items:
+        if item.label != "damaged":
+            continue
+        with Image.open(item.path) as image:
+            mask = _red(np.asarray(image.convert("RGB")))
+        file = workspace.masks / f"{item.sha256}.png"
+        Image.fromarray((mask * 255).astype(np.uint8)).save(file)
+        rows.append(
+            {
+                "key": item.sha256,
+                "sha256": item.sha256,
+                "project": "damage",
+                "annotator": "me",
+                "kind": "mask",
+                "label": "scratch",
+                "file": str(file.relative_to(workspace.root)),
+                "value": None,
+                "state": "current",
+                "updated_at": now(),
+            }
+        )
+    workspace.catalog.upsert(schema.annotations, rows)
+
+
+def test_a_segmenter_learns_the_stroke_and_beats_any_constant_mask(fill, tmp_path: Path) -> None:
+    workspace = fill({"damaged": (20, 5, 6), "whole": (4, 2, 2)})
+    _annotate(workspace)
+    recipe = _recipe(
+        stages=tuple(
+            stage.model_copy(update={"epochs": 16, "learning_rate": 0.01})
+            for stage in train.load_segment_recipe().stages[:1]
+        )
+    )
+    summary = train.segment(workspace, recipe)
+    scratch = summary.metrics["per_class"]["scratch"]
+    assert scratch["iou"] > 2 * summary.baseline["constant_iou"]["scratch"]
+    assert scratch["recall"] == 1.0
+
+    segmenter = train.load_segmenter(summary.folder)
+    picture = draw("damaged", 7777)
+    found = segmenter.segment([picture])[0]
+    assert found.masks["scratch"].shape == picture.shape[:2]
+    real = _red(picture)
+    assert (found.masks["scratch"] & real).sum() > 0.3 * real.sum()
+    assert (summary.folder / "examples.jpg").exists()
+    with pytest.raises(UsageError, match="segmenter, not a classifier"):
+        train.load_run(summary.folder)
+
+
+def test_only_current_masks_and_pictures_known_to_be_whole_are_learned_from(fill) -> None:
+    workspace = fill({"damaged": (4, 2, 2), "whole": (4, 2, 2)})
+    _annotate(workspace)
+    gone = load_samples(workspace).of("train")[0].sha256
+    with workspace.catalog.begin() as connection:
+        connection.execute(
+            schema.annotations.update()
+            .where(schema.annotations.c.sha256 == gone)
+            .values(state="deleted")
+        )
+    samples, classes = masked_samples(workspace)
+    assert classes == ("scratch",)
+    label = {item.sha256: item.label for item in load_samples(workspace).items}
+    for sample in samples:
+        assert bool(sample.masks) == (label[sample.sha256] == "damaged")
+        assert not (sample.sha256 == gone and label[gone] == "damaged")
+
+
+def test_missing_and_misfitting_masks_are_named(fill) -> None:
+    workspace = fill({"damaged": (4, 2, 2), "whole": (4, 2, 2)})
+    with pytest.raises(NothingFoundError, match="label push"):
+        train.segment(workspace, _recipe())
+    _annotate(workspace)
+    samples, classes = masked_samples(workspace)
+    masked = next(sample for sample in samples if sample.masks)
+    file = masked.masks["scratch"][0]
+    Image.new("L", (5, 5)).save(file)
+    with pytest.raises(BodyshopError, match="is 5 x 5, its picture 112 x 96"):
+        load_pairs([masked], classes, 32)
+    file.unlink()
+    with pytest.raises(BodyshopError, match="label pull"):
+        load_pairs([masked], classes, 32)
+
+
+def test_a_mask_is_cut_like_its_picture() -> None:
+    picture = draw("damaged", 3, 120)
+    mask = _red(picture)
+    small = square_mask(mask, 60).astype(bool)
+    seen = _red(fit_square(picture, 60))
+    assert (small & seen).sum() > 0.7 * seen.sum()
+
+
+def test_the_frozen_encoder_keeps_its_weights_and_statistics() -> None:
+    from train.segmenting import _freeze
+
+    model, encoder = build_unet("mobilenet", 2, side=64, decoder=(8, 8, 8, 8, 8), weights="none")
+    assert model.output_shape == (None, 64, 64, 2)
+    stage = train.load_segment_recipe().stages[0]
+    _freeze(model, encoder, stage)
+    assert not any(model.get_layer(name).trainable_weights for name in encoder)
+    _freeze(model, encoder, stage.model_copy(update={"from_block": "conv_pw_13"}))
+    learning = [name for name in encoder if model.get_layer(name).trainable_weights]
+    assert learning == ["conv_pw_13"]
+    with pytest.raises(UsageError, match="no block"):
+        _freeze(model, encoder, stage.model_copy(update={"from_block": "b99_"}))
+
+
+def test_sizes_that_a_unet_cannot_have_are_refused() -> None:
+    with pytest.raises(UsageError, match="use 224"):
+        build_unet("mobilenet", 1, side=220, decoder=(8,) * 5, weights="none")
+    with pytest.raises(UsageError, match="five scales"):
+        build_unet("mobilenet", 1, side=224, decoder=(8,) * 4, weights="none")
+    with pytest.raises(UsageError, match="segment"):
+        train.load_segment_recipe("sgment")
+
+
+def test_the_loss_is_lowest_for_the_truth() -> None:
+    truth = np.zeros((2, 8, 8, 1), np.float32)
+    truth[:, 2:5, 2:5] = 1
+    right = float(dice_and_cross_entropy(truth, truth, 0.5))
+    assert right < 1e-3
+    for wrong in (truth * 0, truth * 0 + 1, 1 - truth, np.roll(truth, 1, axis=1)):
+        assert float(dice_and_cross_entropy(truth, wrong, 0.5)) > right + 0.1
+
+
+@given(st.integers(0, 500))
+def test_overlap_figures_follow_their_definitions(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    truth = (random.random((3, 6, 6, 2)) < 0.3).astype(np.uint8)
+    predicted = random.random((3, 6, 6, 2)).astype(np.float32)
+    found = mask_summary(truth, predicted, ("a", "b"))
+    for index, name in enumerate("ab"):
+        real, said = truth[..., index] == 1, predicted[..., index] >= 0.5
+        each = found["per_class"][name]
+        iou = (real & said).sum() / (real | said).sum()
+        assert each["iou"] == pytest.approx(iou)
+        assert each["dice"] == pytest.approx(2 * iou / (1 + iou))
+    perfect = mask_summary(truth, truth.astype(np.float32), ("a", "b"))
+    assert perfect["mean_iou"] in (1.0, None)
+
+
+def test_the_best_constant_mask_finds_what_is_always_in_one_place() -> None:
+    masks = np.zeros((5, 10, 10, 1), np.uint8)
+    masks[:, 3:6, 3:6] = 1
+    assert best_constant_iou(masks, masks, ("a",)) == {"a": 1.0}
