@@ -1,0 +1,145 @@
+"""A labeler at a real headless Chromium."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import time
+from contextlib import contextmanager, suppress
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+@contextmanager
+def browser(profile, *, width=1280, height=900):
+    """A fresh browser; its process ends with the block."""
+    from selenium import webdriver
+
+    program, driver = (shutil.which(name) for name in ("chromium", "chromedriver"))
+    if not program or not driver:
+        pytest.skip("there is no chromium with its chromedriver: apt install chromium-driver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = program
+    for flag in (
+        "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+        "--no-first-run", "--disable-background-networking", "--disable-component-update",
+        "--disable-sync", "--force-device-scale-factor=1", f"--window-size={width},{height}",
+        f"--user-data-dir={profile}",
+    ):  # fmt: skip
+        options.add_argument(flag)
+    window = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    try:
+        yield Labeler(window)
+    finally:
+        window.quit()
+
+
+class Labeler:
+    """Does what a person does on Label Studio's pages."""
+
+    def __init__(self, window):
+        self.window = window
+
+    def see(self, selector, limit=90):
+        from selenium.webdriver.common.by import By
+        from selenium.webdriver.support import expected_conditions as conditions
+        from selenium.webdriver.support.ui import WebDriverWait
+
+        found = conditions.presence_of_element_located((By.CSS_SELECTOR, selector))
+        return WebDriverWait(self.window, limit).until(found)
+
+    def all(self, selector):
+        from selenium.webdriver.common.by import By
+
+        return self.window.find_elements(By.CSS_SELECTOR, selector)
+
+    def log_in(self, url, email, password):
+        self.window.get(f"{url}/user/login/")
+        self.see("input[name=email]").send_keys(email)
+        self.see("input[name=password]").send_keys(password)
+        self.see("form button").click()
+        self.until(lambda: "/user/login" not in self.window.current_url)
+
+    def open_task(self, url, project, task):
+        self.window.get(f"{url}/projects/{project}/data?task={task}")
+        self.see("canvas")
+        self.until(lambda: self.picture() is not None)
+        time.sleep(3)
+
+    def picture(self):
+        """The canvas the picture is drawn on, once it has a size."""
+        from selenium.common.exceptions import StaleElementReferenceException
+
+        for stage in self.all(".konvajs-content"):
+            # React replaces the element while the picture loads.
+            with suppress(StaleElementReferenceException):
+                if stage.size["width"] > 50:
+                    return stage
+        return None
+
+    def frame(self):
+        """Where the picture lies on the screen: left, top, width, height. It may be zoomed."""
+        rect = self.see("img[alt=image]").rect
+        return rect["x"], rect["y"], rect["width"], rect["height"]
+
+    def colours(self, width, height):
+        """A function from (x, y) of a width x height picture to the colour on the screen."""
+        data = self.window.get_screenshot_as_png()
+        seen = np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(int)
+        left, top, wide, high = self.frame()
+        assert wide / high == pytest.approx(width / height, rel=0.01)
+        return lambda x, y: seen[int(top + y * high / height), int(left + x * wide / width)]
+
+    def press(self, key):
+        from selenium.webdriver.common.by import By
+
+        self.window.find_element(By.TAG_NAME, "body").send_keys(key)
+        time.sleep(1)
+
+    def stroke(self, points, width, height):
+        """Drag slowly through points (x, y) of a width x height picture."""
+        from selenium.webdriver.common.action_chains import ActionChains
+
+        left, top, wide, high = self.frame()
+        stage = self.picture()
+        middle_x = stage.rect["x"] + stage.rect["width"] / 2
+        middle_y = stage.rect["y"] + stage.rect["height"] / 2
+        spots = [
+            (round(left + x * wide / width - middle_x), round(top + y * high / height - middle_y))
+            for x, y in points
+        ]
+        chain = ActionChains(self.window, duration=60)
+        (x, y), *rest = spots
+        chain.move_to_element_with_offset(stage, x, y).click_and_hold().pause(0.2)
+        for a, b in rest:
+            chain.move_by_offset(a - x, b - y)
+            x, y = a, b
+        chain.pause(0.2).release().perform()
+        time.sleep(1)
+
+    def choose(self, text):
+        # The page shows the hotkey behind the text: keep[1].
+        label = next(e for e in self.all("label") if e.text.split("[")[0].strip() == text)
+        self.window.execute_script("arguments[0].scrollIntoView({block: 'center'})", label)
+        label.click()
+        time.sleep(1)
+
+    def submit(self):
+        names = ("Submit", "Update")
+        next(b for b in self.all("button") if b.text.strip() in names).click()
+        self.until(lambda: not any(b.text.strip() == "Submit" for b in self.all("button")))
+        time.sleep(1)
+
+    def until(self, true, limit=90):
+        end = time.monotonic() + limit
+        while not true():
+            assert time.monotonic() < end, "the page did not get there"
+            time.sleep(0.3)
+
+    def snapshot(self, file, width=1000):
+        image = Image.open(io.BytesIO(self.window.get_screenshot_as_png())).convert("RGB")
+        image.thumbnail((width, width))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        image.quantize(96).save(file, optimize=True)

@@ -1,0 +1,132 @@
+"""A labeler at a real Chromium sees picture and proposal, draws and submits; it comes back."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from labeling_browser import browser
+from labeling_pictures import add_picture
+from labeling_stage import LABELERS, PASSWORD
+from PIL import Image
+
+from bodyshop.showroom import build_showroom
+from curate import labeling
+from curate.labeling import Prediction, Selection
+from curate.labeling.opinions import read_mask
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "images"
+EVERYTHING = Selection(everything=True)
+ORANGE = (0xFF, 0x9F, 0x1C)
+"""The colour of a dent in configs/damage.xml."""
+
+
+def snapshot(labeler, name):
+    """Write a picture for the documentation when BODYSHOP_SCREENSHOTS=1."""
+    if os.environ.get("BODYSHOP_SCREENSHOTS"):
+        labeler.snapshot(DOCS / f"labeling-{name}.png")
+
+
+def test_the_proposal_lies_where_it_should_and_a_drawn_stroke_comes_back(real_stage, tmp_path):
+    stage = real_stage
+    grey = tmp_path / "grey.png"
+    Image.new("RGB", (600, 400), (120, 120, 120)).save(grey)
+    sha = add_picture(stage.workspace, grey.read_bytes())
+    dent = np.zeros((400, 600), bool)
+    dent[50:150, 100:250] = True
+    labeling.init(stage.workspace, connection=stage.client)
+    labeling.push(
+        stage.workspace, selection=EVERYTHING, model_version="model-1", connection=stage.client,
+        predict=lambda pictures: [Prediction(sha, {"dent": dent}, {"state": "damaged"}, 0.8)],
+    )  # fmt: skip
+    with browser(tmp_path / "profile") as labeler:
+        labeler.log_in(stage.client.connection.url, LABELERS[0], PASSWORD)
+        labeler.open_task(
+            stage.client.connection.url, stage.project().remote_id, stage.tasks()[sha]
+        )
+        colour = labeler.colours(600, 400)
+        for x, y in ((105, 55), (245, 55), (175, 100), (105, 145), (245, 145)):
+            red, _, blue = colour(x, y)
+            # Half-transparent orange on grey: towards the label's colour, away from grey.
+            assert red > 150, (x, y)
+            assert blue < 100, (x, y)
+        for x, y in ((95, 100), (255, 100), (175, 45), (175, 155), (400, 300)):
+            assert np.abs(colour(x, y) - 120).max() < 12, (x, y)
+        labeler.press("2")
+        labeler.stroke([(300 + 10 * n, 300) for n in range(16)], 600, 400)
+        labeler.submit()
+    told = labeling.pull(stage.workspace, connection=stage.client)
+    assert (told.annotations, told.problems) == (1, ())
+    masks = stage.masks(sha)
+    assert np.array_equal(masks["dent"], dent)
+    scratch = masks["scratch"]
+    assert all(scratch[300, x] for x in range(305, 445, 10))
+    assert not scratch[:250].any()
+    assert not scratch[350:].any()
+    assert not scratch[:, :270].any()
+    assert not scratch[:, 480:].any()
+
+
+def test_a_picture_turned_by_exif_is_labelled_upright(real_stage, tmp_path):
+    stage = real_stage
+    file = tmp_path / "turned.jpg"
+    image = Image.new("RGB", (600, 400), (120, 120, 120))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image.save(file, exif=exif, quality=95)
+    sha = add_picture(stage.workspace, file.read_bytes())
+    dent = np.zeros((600, 400), bool)
+    dent[20:120, 30:130] = True
+    labeling.init(stage.workspace, connection=stage.client)
+    labeling.push(
+        stage.workspace, selection=EVERYTHING, model_version="model-1", connection=stage.client,
+        predict=lambda pictures: [Prediction(sha, {"dent": dent}, {"state": "damaged"}, 0.8)],
+    )  # fmt: skip
+    with browser(tmp_path / "profile") as labeler:
+        labeler.log_in(stage.client.connection.url, LABELERS[0], PASSWORD)
+        labeler.open_task(
+            stage.client.connection.url, stage.project().remote_id, stage.tasks()[sha]
+        )
+        colour = labeler.colours(400, 600)
+        assert colour(80, 70)[2] < 100
+        assert np.abs(colour(200, 70) - 120).max() < 12
+        labeler.submit()
+    labeling.pull(stage.workspace, connection=stage.client)
+    assert np.array_equal(stage.masks(sha)["dent"], dent)
+
+
+def test_the_showrooms_truth_is_offered_to_the_labeler(real_stage, tmp_path):
+    stage = real_stage
+    truth = build_showroom(tmp_path / "showroom", size="tiny")
+    full = [p for p in truth.pictures if p.masks and p.framing == "full"]
+    picture = max(full, key=lambda p: (len(p.masks), p.width))
+    sha = add_picture(stage.workspace, (tmp_path / "showroom" / picture.file).read_bytes())
+    masks = {c: read_mask(tmp_path / "showroom" / f) for c, f in picture.masks.items()}
+    for kind in ("damage", "review"):
+        labeling.init(stage.workspace, kind, connection=stage.client)
+    labeling.push(
+        stage.workspace, selection=EVERYTHING, model_version="showroom truth",
+        connection=stage.client,
+        predict=lambda pictures: [Prediction(sha, masks, {"state": "damaged"}, 1.0)],
+    )  # fmt: skip
+    labeling.push(stage.workspace, "review", selection=EVERYTHING, connection=stage.client)
+    url = stage.client.connection.url
+    with browser(tmp_path / "profile") as labeler:
+        labeler.log_in(url, LABELERS[1], PASSWORD)
+        labeler.open_task(url, stage.project().remote_id, stage.tasks()[sha])
+        snapshot(labeler, "task")
+        labeler.submit()
+        labeler.open_task(url, stage.project("review").remote_id, stage.tasks("review")[sha])
+        labeler.choose("keep")
+        snapshot(labeler, "review")
+        labeler.submit()
+    told = labeling.pull(stage.workspace, connection=stage.client)
+    assert told.masks == len(masks)
+    found = stage.masks(sha)
+    assert all(np.array_equal(found[label], masks[label]) for label in masks)
+    told = labeling.pull(stage.workspace, "review", connection=stage.client)
+    assert told.decisions == 1
