@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from bodyshop import __version__
-from bodyshop.app.commands import augment, collect, curate, label, maintain, train
+from bodyshop.app.commands import augment, collect, curate, label, maintain, study, train
 from bodyshop.app.commands import demo as demo_command
 from bodyshop.app.terminal import Terminal
 from bodyshop.errors import BodyshopError, UsageError
@@ -28,7 +28,7 @@ app = typer.Typer(
     "Exit codes: 0 ok, 1 failed, 2 usage, 3 nothing found, 4 bad config, 5 a part is missing, "
     "130 interrupted.",
 )
-for module in (demo_command, collect, curate, label, augment, train, maintain):
+for module in (demo_command, collect, curate, label, augment, train, study, maintain):
     module.register(app)
 
 GLOBAL_FLAGS = {"--json", "--verbose", "-v", "--quiet", "-q"}

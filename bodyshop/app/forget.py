@@ -178,6 +178,9 @@ def _drop_features(workspace: Workspace, pictures: Iterable[str]) -> None:
     wanted = set(pictures)
     if not wanted or not workspace.features.exists():
         return
+    import train
+
+    train.forget(workspace.features, sorted(wanted))
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
     from pyarrow import array, string

@@ -7,10 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select
-
-from bodyshop.catalog import schema
-from bodyshop.errors import NothingFoundError, UsageError
+from bodyshop.errors import NothingFoundError
 from bodyshop.imaging import sniff
 from bodyshop.progress import SILENT, Progress
 from bodyshop.workspace import Workspace
@@ -97,7 +94,7 @@ def predict(
                 for file, score in zip(batch, scores, strict=True)
                 if score is None or score.is_car
             ]
-            answers = dict(zip(passed, classifier.classify(passed), strict=True))
+            answers = dict(zip(passed, classifier.classify(passed, on_error="record"), strict=True))
             for file, score in zip(batch, scores, strict=True):
                 predictions.append(_prediction(file, score, answers.get(file), run.name))
             tick(len(batch))
@@ -116,28 +113,16 @@ def find_run(workspace: Path, run: str | None) -> Path:
 
     Raises
     ------
-    UsageError
+    NothingFoundError
         There is no such run.
+    UsageError
+        The folder holds no classifier.
     """
-    if run is not None and (Path(run) / "run.json").is_file():
-        return Path(run)
-    opened = Workspace.open(workspace, create=False)
-    if run is not None:
-        folder = opened.runs / run
-        if (folder / "run.json").is_file():
-            return folder
-        raise UsageError(f"there is no run {run} in {workspace}", hint="see: bodyshop status")
-    table = schema.runs
-    query = (
-        select(table.c.folder)
-        .where(table.c.command == "train", table.c.state == "done")
-        .order_by(table.c.started_at.desc())
-    )
-    with opened.catalog.read() as connection:
-        for (folder,) in connection.execute(query):
-            if (opened.root / folder / "run.json").is_file():
-                return opened.root / folder
-    raise UsageError(f"no model has been trained in {workspace} yet", hint="bodyshop train")
+    import train
+
+    folder = Path(run) if run is not None else None
+    opened = None if folder and folder.is_dir() else Workspace.open(workspace, create=False)
+    return Path(train.resolve_run(run, opened).folder)
 
 
 def list_pictures(places: Sequence[Path]) -> list[Path]:

@@ -19,6 +19,9 @@ class Link(StrEnum):
     SYMLINK = "symlink"
 
 
+MODEL_FORMATS = ("keras", "savedmodel", "tflite")
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command("export")(export_pictures)
@@ -30,7 +33,11 @@ def register(app: typer.Typer) -> None:
 def export_pictures(
     context: typer.Context,
     format: Annotated[
-        str, typer.Argument(help="manifest, imagefolder, coco, yolo, hf or croissant.")
+        str,
+        typer.Argument(
+            help="manifest, imagefolder, coco, yolo, hf, croissant; "
+            "of a model: keras, savedmodel, tflite."
+        ),
     ],
     destination: Annotated[Path, typer.Argument(help="File (manifest: .csv, .parquet) or folder.")],
     split_set: Annotated[str | None, typer.Option(help="Split set; the newest by default.")] = None,
@@ -40,12 +47,21 @@ def export_pictures(
     link: Annotated[
         Link, typer.Option(help="How pictures that need no change get there.")
     ] = Link.COPY,
+    run: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID|FOLDER", help="Whose model; the newest finished run's by default."
+        ),
+    ] = None,
 ) -> None:
-    """Write the curated set for other tools; EXIF and GPS are stripped unless you say otherwise."""
+    """Write the curated set, or a model, for other tools; EXIF and GPS are stripped by default."""
     from bodyshop.app.export import export
     from bodyshop.workspace import Workspace
 
     terminal: Terminal = context.obj
+    if format in MODEL_FORMATS:
+        _export_model(terminal, format, destination, run)
+        return
     workspace = Workspace.open(terminal.workspace, create=False)
     summary = export(
         workspace,
@@ -56,6 +72,14 @@ def export_pictures(
         link=link.value,
         progress=terminal.progress,
     )
+    terminal.summary(summary.as_dict(), title="Exported")
+
+
+def _export_model(terminal: Terminal, format: str, destination: Path, run: str | None) -> None:
+    import train
+    from bodyshop.app.predict import find_run
+
+    summary = train.export(train.load_run(find_run(terminal.workspace, run)), format, destination)
     terminal.summary(summary.as_dict(), title="Exported")
 
 

@@ -1,4 +1,4 @@
-"""`bodyshop train`, `sweep`, `compare`, `evaluate`, `explain` and `predict`."""
+"""`bodyshop train`, `segment`, `export-model` and `predict`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command("train")(train_model)
     app.command("predict")(predict_pictures)
+    app.command("segment")(train_segmenter)
+    app.command("export-model")(export_model)
 
 
 RunOption = Annotated[
@@ -23,18 +25,34 @@ RunOption = Annotated[
 WeightsOption = Annotated[
     Path | None, typer.Option(help="Weights file, when Keras' cache does not hold it.")
 ]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a recipe's key; may be repeated."),
+]
 
 
 def train_model(
     context: typer.Context,
     recipe: Annotated[
-        str, typer.Argument(help="A recipe's name or a recipe.yaml of your own.")
+        str, typer.Argument(help="A recipe's name, segment for damage masks, or a recipe.yaml.")
     ] = "default",
     target: Annotated[
         str | None, typer.Option(help="damage, brand or model; the split set's by default.")
     ] = None,
     split_set: Annotated[str | None, typer.Option(help="Split set; the newest by default.")] = None,
     weights: WeightsOption = None,
+    augment_with: Annotated[
+        str | None,
+        typer.Option(
+            "--augment",
+            metavar="POLICY",
+            help="Augment anew in every epoch instead of using the copies on disk (slow).",
+        ),
+    ] = None,
+    changes: SetOption = None,
+    anew: Annotated[
+        bool, typer.Option("--anew", help="Train even when the same run is there already.")
+    ] = False,
     no_equalise: Annotated[
         bool,
         typer.Option("--no-equalise", help="Train on pictures as they are, even after a leak."),
@@ -45,18 +63,26 @@ def train_model(
     ] = None,
 ) -> None:
     """Train a classifier on the curated splits and evaluate it, with evidence."""
+    import augment
     import train
     from bodyshop.app.gate_of_run import gate_for
     from bodyshop.workspace import Workspace
 
     terminal: Terminal = context.obj
     workspace = Workspace.open(terminal.workspace, create=False)
+    if recipe == "segment":
+        masks = train.segment(workspace, split_set=split_set, seed=seed, progress=terminal.progress)
+        terminal.summary(masks.as_dict(), title="Trained", notes=[f"Report: {masks.report}"])
+        return
     summary = train.train(
         workspace,
         recipe,
         target=target,
         split_set=split_set,
         weights=weights,
+        overrides=_overrides(changes),
+        anew=anew,
+        augmenter=augment.online(augment_with) if augment_with else None,
         equalise=False if no_equalise else None,
         gate=gate_for(workspace),
         seed=seed,
@@ -86,3 +112,67 @@ def predict_pictures(
     )
     if all(prediction.error for prediction in predictions):
         raise typer.Exit(1)
+
+
+def train_segmenter(
+    context: typer.Context,
+    recipe: Annotated[
+        str, typer.Argument(help="A segmenter recipe's name or a YAML file.")
+    ] = "segment",
+    split_set: Annotated[str | None, typer.Option(help="Split set; the newest by default.")] = None,
+    seed: Annotated[int, typer.Option(help="Seeds everything.")] = 7,
+) -> None:
+    """Train a segmenter on the damage masks."""
+    import train
+    from bodyshop.workspace import Workspace
+
+    terminal: Terminal = context.obj
+    summary = train.segment(
+        Workspace.open(terminal.workspace, create=False),
+        recipe,
+        split_set=split_set,
+        seed=seed,
+        progress=terminal.progress,
+    )
+    terminal.summary(summary.as_dict(), title="Segmenter", notes=[f"Run: {summary.folder}"])
+
+
+def export_model(
+    context: typer.Context,
+    format: Annotated[str, typer.Argument(help="keras, savedmodel or tflite.")],
+    dest: Annotated[Path, typer.Argument(help="Folder to write to.")],
+    run: RunOption = None,
+    check: Annotated[
+        Path | None, typer.Option(help="Folder of pictures to compare the export on.")
+    ] = None,
+) -> None:
+    """Write a run's network for another runtime, proven to predict the same."""
+    import train
+    from bodyshop.app.predict import find_run, list_pictures
+
+    terminal: Terminal = context.obj
+    found = train.load_run(find_run(terminal.workspace, run))
+    pictures = list_pictures([check]) if check is not None else []
+    summary = train.export(found, format, dest, pictures=pictures)
+    terminal.summary(summary.as_dict(), title="Exported")
+
+
+def _overrides(pairs: list[str] | None) -> dict[str, object]:
+    """Turn ``KEY=VALUE`` words into overrides; the values are YAML.
+
+    Raises
+    ------
+    UsageError
+        A word has no equals sign.
+    """
+    import yaml
+
+    from bodyshop.errors import UsageError
+
+    found: dict[str, object] = {}
+    for pair in pairs or []:
+        key, sign, value = pair.partition("=")
+        if not sign:
+            raise UsageError(f"'{pair}' sets nothing", hint="write --set KEY=VALUE")
+        found[key] = yaml.safe_load(value)
+    return found
