@@ -75,6 +75,8 @@ class SegmentSummary:
         ``constant_iou`` per class: the best that one mask for all pictures can do.
     seconds : float
         Of training.
+    report : Path
+        The HTML page.
     """
 
     run: str
@@ -82,6 +84,7 @@ class SegmentSummary:
     metrics: Mapping[str, Any]
     baseline: Mapping[str, Any]
     seconds: float
+    report: Path
 
     def as_dict(self) -> dict[str, Any]:
         """Return JSON-able values."""
@@ -92,6 +95,7 @@ class SegmentSummary:
             **self.metrics,
             "baseline": dict(self.baseline),
             "seconds": round(self.seconds, 1),
+            "report": str(self.report),
         }
 
 
@@ -215,7 +219,8 @@ def fit_segmenter(
     baseline = {"constant_iou": best_constant_iou(parts["train"][1], truth, classes)}
     write_json(folder / "metrics.json", {"test": metrics, "baseline": baseline})
     _examples(folder, pixels, truth, predict(model, pixels[:8], batch=8), recipe.level)
-    return SegmentSummary(run, folder, metrics, baseline, time.monotonic() - began)
+    report = _report(folder, run, metrics, baseline["constant_iou"])
+    return SegmentSummary(run, folder, metrics, baseline, time.monotonic() - began, report)
 
 
 def dice_and_cross_entropy(truth: Any, predicted: Any, dice_weight: float) -> Any:
@@ -346,3 +351,45 @@ def _examples(
     )
     with atomic.replacing(folder / "examples.jpg") as temporary:
         Image.fromarray(sheet).save(temporary, "JPEG", quality=88)
+
+
+def _report(
+    folder: Path, run: str, metrics: Mapping[str, Any], constant: Mapping[str, float]
+) -> Path:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    from train.report import decimal, percent
+
+    environment = Environment(
+        loader=PackageLoader("train"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    rows = [
+        [
+            name,
+            str(each["pictures"]),
+            decimal(each["iou"]),
+            decimal(constant[name]),
+            decimal(each["dice"]),
+            percent(each["recall"]),
+            percent(each["precision"]),
+        ]
+        for name, each in metrics["per_class"].items()
+    ]
+    text = environment.get_template("table.html").render(
+        title="Damage masks",
+        subtitle=f"{run} · test split, {metrics['n']} pictures",
+        note="IoU over all pixels of all pictures; the constant mask is the best that one mask for "
+        "every picture can do. Recall and precision count pictures in which the class was found. "
+        "Below: truth left, found right.",
+        columns=["class", "pictures", "IoU", "constant", "Dice", "recall", "precision"],
+        rows=rows,
+        highlight=None,
+        plots=["examples.jpg"],
+    )
+    path = folder / "report.html"
+    atomic.write_text(path, text)
+    return path

@@ -1,4 +1,4 @@
-"""`bodyshop train`, `segment`, `export-model` and `predict`."""
+"""`bodyshop train` and `predict`."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command("train")(train_model)
     app.command("predict")(predict_pictures)
-    app.command("segment")(train_segmenter)
-    app.command("export-model")(export_model)
 
 
 RunOption = Annotated[
@@ -112,49 +110,6 @@ def predict_pictures(
     )
     if all(prediction.error for prediction in predictions):
         raise typer.Exit(1)
-
-
-def train_segmenter(
-    context: typer.Context,
-    recipe: Annotated[
-        str, typer.Argument(help="A segmenter recipe's name or a YAML file.")
-    ] = "segment",
-    split_set: Annotated[str | None, typer.Option(help="Split set; the newest by default.")] = None,
-    seed: Annotated[int, typer.Option(help="Seeds everything.")] = 7,
-) -> None:
-    """Train a segmenter on the damage masks."""
-    import train
-    from bodyshop.workspace import Workspace
-
-    terminal: Terminal = context.obj
-    summary = train.segment(
-        Workspace.open(terminal.workspace, create=False),
-        recipe,
-        split_set=split_set,
-        seed=seed,
-        progress=terminal.progress,
-    )
-    terminal.summary(summary.as_dict(), title="Segmenter", notes=[f"Run: {summary.folder}"])
-
-
-def export_model(
-    context: typer.Context,
-    format: Annotated[str, typer.Argument(help="keras, savedmodel or tflite.")],
-    dest: Annotated[Path, typer.Argument(help="Folder to write to.")],
-    run: RunOption = None,
-    check: Annotated[
-        Path | None, typer.Option(help="Folder of pictures to compare the export on.")
-    ] = None,
-) -> None:
-    """Write a run's network for another runtime, proven to predict the same."""
-    import train
-    from bodyshop.app.predict import find_run, list_pictures
-
-    terminal: Terminal = context.obj
-    found = train.load_run(find_run(terminal.workspace, run))
-    pictures = list_pictures([check]) if check is not None else []
-    summary = train.export(found, format, dest, pictures=pictures)
-    terminal.summary(summary.as_dict(), title="Exported")
 
 
 def _overrides(pairs: list[str] | None) -> dict[str, object]:
