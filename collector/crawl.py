@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from bodyshop.catalog import nfc
 from bodyshop.errors import InterruptedByUser, NothingFoundError, UsageError
@@ -27,6 +27,7 @@ def collect(
     retry_failed: bool | str | None = None,
     refresh: bool = False,
     headed: bool = False,
+    extra: Mapping[str, Source] | None = None,
     browsers: int | None = None,
     workers: int = 16,
     progress: Progress = SILENT,
@@ -48,6 +49,8 @@ def collect(
         Visit pages and ask queries again that are done.
     headed : bool
         Show the browser.
+    extra : Mapping, optional
+        Sources of your own: name in the catalog -> `collector.Source`.
     browsers : int, optional
         Browsers at the same time; default: one per processor, at most four.
     workers : int
@@ -73,7 +76,7 @@ def collect(
         `only` names nothing, or `retry_failed` no known class.
     """
     started = time.monotonic()
-    sources = sources_for(brands)
+    sources = sources_for(brands) | dict(extra or {})
     tasks = planned_tasks(brands, sources, only)
     with SoftInterrupt() as interrupt:
         crawl = Crawl(brands, workspace, sources, progress)
