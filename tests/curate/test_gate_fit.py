@@ -42,7 +42,7 @@ def test_out_of_fold_chances_come_from_a_fit_that_did_not_see_the_group() -> Non
     _, _, leaky = fit_logistic(features, positive, list(range(120)), 0)
     apart = np.mean((leaky >= 0.5) == np.array(positive))
     assert together < 0.7
-    assert apart > 0.85
+    assert apart > 0.75
 
 
 def test_a_clear_difference_is_learned() -> None:

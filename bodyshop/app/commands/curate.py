@@ -57,6 +57,10 @@ def curate_pictures(
         bool,
         typer.Option("--spinners-train-only", help="Keep 360-degree views out of the tests."),
     ] = False,
+    detector: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.tflite", help="COCO SSD model: also find where the car is."),
+    ] = None,
     explain: Annotated[
         str | None,
         typer.Option(metavar="SHA|FILE", help="Say why this picture was kept or rejected."),
@@ -88,6 +92,8 @@ def curate_pictures(
             spinners_train_only=spinners_train_only,
             progress=terminal.progress,
         )
+        if detector is not None:
+            curate.detect(workspace, detector, progress=terminal.progress)
         run.counts.update(summary.as_dict())
     terminal.summary(summary.as_dict(), title="Curated", notes=[f"Report: {summary.report}"])
 
@@ -122,6 +128,12 @@ def fit(
     from_review: Annotated[
         bool, typer.Option("--from-review", help="Learn from the people's decisions.")
     ] = False,
+    framing: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CSV", help="Columns file, framing (full or part): teaches close-ups."
+        ),
+    ] = None,
     gate: GateOption = "efficientnet-lite0",
     weights: WeightsOption = None,
 ) -> None:
@@ -136,6 +148,7 @@ def fit(
         accept=accept or [],
         reject=reject or [],
         from_review=from_review,
+        framing=framing,
         gate=gate,
         weights=weights,
         progress=terminal.progress,
