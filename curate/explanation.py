@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
+from sqlalchemy import RowMapping, select
 
 from bodyshop.catalog import Catalog, Field, effective_labels, schema
 from bodyshop.errors import NothingFoundError, UsageError
@@ -158,7 +157,7 @@ def _labels(catalog: Catalog, sha256: str) -> dict[str, str]:
     return told
 
 
-def _chosen(row: Mapping[str, Any] | None, names: tuple[str, ...]) -> dict[str, Any]:
+def _chosen(row: RowMapping | None, names: tuple[str, ...]) -> dict[str, Any]:
     return {} if row is None else {name: row[name] for name in names if row[name] is not None}
 
 

@@ -153,9 +153,10 @@ def most_frequent(
     """
     import numpy as np
 
-    counts = np.bincount(top5.ravel(), minlength=probabilities.shape[1])
+    counts = np.bincount(top5.ravel(), minlength=probabilities.shape[1]).astype(np.int64)
     values = np.take_along_axis(probabilities, top5, axis=1).astype(np.float64)
-    sums = np.bincount(top5.ravel(), values.ravel(), minlength=probabilities.shape[1])
+    sums = np.zeros(probabilities.shape[1])
+    np.add.at(sums, top5.ravel(), values.ravel())
     order = np.lexsort((-sums, -counts))
     return [int(index) for index in order[:count] if counts[index]], counts, sums
 

@@ -44,7 +44,7 @@ def look_spread(
     Seen
         One per shard.
     """
-    arguments = {"backbone": gate.backbone, "weights": gate.weights}
+    arguments: dict[str, Any] = {"backbone": gate.backbone, "weights": gate.weights}
     paths = run_shards(
         partial(score_items, **arguments),
         [{"key": sha256, "path": str(path)} for sha256, path in files],
