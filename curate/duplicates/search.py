@@ -8,6 +8,7 @@ No pair is missed, nothing is approximate, memory is a few arrays of the input's
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
 from math import comb
@@ -30,6 +31,7 @@ GROUP_CAP = 64
 """Pictures with one and the same hash: each is compared with this many of them at most."""
 
 _INDEX_BITS = 32
+_PART = 1 << 15
 # Seconds per element for sorting and per comparison; only their ratio matters, to choose the
 # blocks.
 _SORT_COST, _COMPARE_COST = 25e-9, 6e-9
@@ -140,23 +142,43 @@ def _unique_pairs(
     for chosen in combinations(parts, agree):
         order, key = _sorted_by(hashes, chosen)
         ordered = hashes[order]
-        at = np.flatnonzero(key[1:] == key[:-1])
-        step = 1
-        while len(at):
-            near = np.bitwise_count(ordered[at] ^ ordered[at + step]) <= radius
-            if near.any():
-                a, b = order[at[near]], order[at[near] + step]
-                found.append(np.minimum(a, b) * n + np.maximum(a, b))
-            step += 1
-            at = at[at + step < n]
-            at = at[key[at] == key[at + step]]
-            if step > run_cap:
-                heavy.append(np.unique(order[at]))
-                break
-        if len(found) > 64:
-            found = [np.unique(np.concatenate(found))]
+        for part in _whole_runs(key):
+            a, b, crowd = _near_in_runs(ordered[part], key[part], radius, run_cap)
+            a, b = order[part][a], order[part][b]
+            found.append(np.minimum(a, b) * n + np.maximum(a, b))
+            heavy.append(order[part][crowd])
+        found, heavy = [np.unique(np.concatenate(found))], [np.unique(np.concatenate(heavy))]
     pairs = np.unique(np.concatenate(found))
     return pairs // n, pairs % n, np.unique(np.concatenate(heavy))
+
+
+def _whole_runs(key: NDArray[np.uint64]) -> Iterator[slice]:
+    """Cut sorted keys into parts that fit a processor's cache, never inside a run of equal ones."""
+    start = 0
+    while start < len(key):
+        end = min(start + _PART, len(key))
+        end = int(np.searchsorted(key, key[end - 1], side="right"))
+        yield slice(start, end)
+        start = end
+
+
+def _near_in_runs(
+    hashes: NDArray[np.uint64], key: NDArray[np.uint64], radius: int, run_cap: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Compare each hash with the ones after it in its run; also return who was cut short."""
+    first, second = [], []
+    at = np.flatnonzero(key[1:] == key[:-1])
+    step = 1
+    while len(at) and step <= run_cap:
+        near = at[np.bitwise_count(hashes[at] ^ hashes[at + step]) <= radius]
+        if len(near):
+            first.append(near)
+            second.append(near + step)
+        step += 1
+        at = at[: np.searchsorted(at, len(key) - step)]
+        at = at[key[at] == key[at + step]]
+    none = np.zeros(0, dtype=np.int64)
+    return np.concatenate([none, *first]), np.concatenate([none, *second]), at
 
 
 def _sorted_by(
