@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+from bodyshop.config import parse_yaml
 from bodyshop.errors import ConfigError, UsageError
-from train.recipe import dump, load_recipe, recipe_names
+from train.recipe import Recipe, dump, load_recipe, recipe_names
 
 
 @pytest.mark.parametrize("name", recipe_names())
@@ -64,3 +66,14 @@ def test_a_recipe_needs_exactly_one_body(tmp_path: Path) -> None:
     )
     with pytest.raises(ConfigError, match="exactly one of backbone, body and start"):
         load_recipe(file)
+
+
+def test_the_recipe_in_the_docs_is_valid() -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "train.md"
+    blocks = re.findall(r"```yaml\n# recipe.yaml\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+    assert blocks
+    for block in blocks:
+        recipe = parse_yaml(block, Recipe)
+        assert load_recipe(recipe) == recipe
+    for name in recipe_names():
+        assert f"`{name}`" in page.read_text("utf-8") or name.endswith("-first")
