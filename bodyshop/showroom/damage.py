@@ -124,9 +124,10 @@ def apply_damage(
         )
         surface.normal[:, at] = n / length(n)
         blend = tile.blend.ravel()[texel]
-        finish.albedo[:, at] = (
-            finish.albedo[:, at] * (1 - blend) + tile.albedo.reshape(-1, 3)[texel].T * blend
-        )
+        old, new = finish.albedo[:, at], tile.albedo.reshape(-1, 3)[texel].T
+        if decal.name != "crack":  # pale primer does not show on a pale car, dark abrasion does
+            new = np.where(old.mean(0) > 0.35, new * np.float32(0.25), new)
+        finish.albedo[:, at] = old + (new - old) * blend
         finish.mirror[at] *= tile.shine.ravel()[texel]
         finish.metal[at] *= 1 - blend
         frosted[at] = np.maximum(frosted[at], blend)

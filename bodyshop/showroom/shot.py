@@ -88,8 +88,10 @@ def frame(shot: Shot) -> Camera:
         )
     target = part_centre(shot.body, shot.focus, shot.angle_deg)
     eye = orbit(shot.angle_deg, shot.elevation_deg, shot.distance * 0.6, target)
-    focal = shot.width * shot.distance * 0.6 / shot.reach
-    aim = target + 0.12 * shot.reach * np.array([shot.shift[0], shot.shift[0], shot.shift[1]])
+    # a door alone could be a fridge: step back until a wheel or a mirror is in the picture
+    reach = shot.reach * (1.22 if shot.focus == "door" else 1.0)
+    focal = shot.width * shot.distance * 0.6 / reach
+    aim = target + 0.12 * reach * np.array([shot.shift[0], shot.shift[0], shot.shift[1]])
     return look_at(eye, aim, focal, shot.width, shot.height, roll_deg=shot.roll_deg)
 
 
@@ -103,7 +105,7 @@ def part_centre(kind: str, focus: str, angle_deg: float) -> Floats:
         "front_corner": (spec.nose - 0.4, 0.75 * w, 0.58),
         "front": (spec.nose - 0.1, 0.0, 0.58),
         "front_wheel": (spec.axle + 0.05, w, 0.5),
-        "door": (0.15, w, 0.75 * belt),
+        "door": (0.4, w, 0.72 * belt),
         "rear_wheel": (-spec.axle - 0.05, w, 0.52),
         "rear_corner": (spec.tail + 0.4, 0.75 * w, 0.62),
         "rear": (spec.tail + 0.1, 0.0, 0.65),

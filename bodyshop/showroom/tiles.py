@@ -152,7 +152,7 @@ def _dent(rng: Rng) -> Tile:
     flake = rng.random((SIDE // 4, SIDE // 4)).astype(np.float32)
     flake = np.asarray(Image.fromarray(flake).resize((SIDE, SIDE), Image.Resampling.BICUBIC))
     broken = fold * inside
-    bare = broken > 0.16 + 0.7 * flake
+    bare = broken > 0.22 + 0.75 * flake
     # light does not reach into folds
     hollow = rng.uniform(0.2, 0.4) * deep * inside + 0.8 * broken
     blend = np.where(bare, 0.92, np.clip(hollow, 0.0, 0.85))
@@ -182,7 +182,7 @@ def _facets(rng: Rng) -> tuple[Floats, Floats]:
     d = np.stack([((u + wobble - a) * stretch[0]) ** 2 + (v - wobble - b) ** 2 for a, b in seeds])
     order = np.argpartition(d, 1, axis=0)[:2]
     two = np.sqrt(np.take_along_axis(d, order, 0))
-    fold = np.exp(-(((two[1] - two[0]) / 3.4) ** 2))
+    fold = np.exp(-(((two[1] - two[0]) / 2.8) ** 2))
     tilt = rng.normal(0, rng.uniform(0.36, 0.58), (len(seeds), 2)).astype(np.float32)[order[0]]
     layers = []
     for layer in (tilt[..., 0], tilt[..., 1], fold):
@@ -234,10 +234,10 @@ def _glass_crack(rng: Rng) -> Tile:
     wide = Image.new("L", (SIDE, SIDE), 0)
     draw = (ImageDraw.Draw(line), ImageDraw.Draw(wide))
     cx, cy = SIDE * rng.uniform(0.4, 0.6), SIDE * rng.uniform(0.4, 0.6)
-    rays = rng.integers(12, 20)
+    rays = rng.integers(16, 28)
     turns = np.sort(rng.uniform(0, 2 * np.pi, rays))
     for turn in turns:
-        _fork(rng, draw, (cx, cy), float(turn), SIDE * rng.uniform(0.3, 0.5), rng.uniform(3.0, 5.5))
+        _fork(rng, draw, (cx, cy), float(turn), SIDE * rng.uniform(0.3, 0.5), rng.uniform(1.8, 3.4))
     for radius in np.sort(rng.uniform(0.05, 0.34, rng.integers(3, 6))) * SIDE:
         a = np.linspace(0, 2 * np.pi, rays * 2 + 1)
         r = radius * (1 + rng.normal(0, 0.06, len(a)))
@@ -247,14 +247,14 @@ def _glass_crack(rng: Rng) -> Tile:
         ]
         gone = rng.integers(0, len(ring) // 2)
         for d, extra in zip(draw, (0, 6), strict=True):
-            d.line(ring[: len(ring) - gone], fill=255, width=3 + extra)
+            d.line(ring[: len(ring) - gone], fill=255, width=2 + extra)
     r = SIDE * rng.uniform(0.03, 0.07)
     for d, extra in zip(draw, (0, 4), strict=True):
         d.ellipse((cx - r - extra, cy - r - extra, cx + r + extra, cy + r + extra), fill=255)
     fine = _array(line.filter(ImageFilter.GaussianBlur(0.7)))
     halo = _array(wide.filter(ImageFilter.GaussianBlur(2)))
     cover = halo > 0.25
-    blend = np.clip(0.22 + 0.9 * fine, 0, 1)
+    blend = np.clip(0.08 + 0.06 * halo + 0.75 * fine, 0, 0.9)
     albedo = np.full((SIDE, SIDE, 3), 0.85, np.float32)
     return Tile(
         cover,
