@@ -84,28 +84,19 @@ def store(connection: Connection, workspace: Workspace, opinions: Iterable[Opini
     set of str
         The pictures to be settled.
     """
-    touched: set[str] = set()
+    table = schema.annotations
     rows: list[dict[str, Any]] = []
+    wanted: dict[tuple[Any, ...], set[str]] = {}
+    touched: set[str] = set()
     for opinion in opinions:
         mine = rows_of(workspace, opinion)
-        rows.extend(mine)
+        rows += mine
+        wanted[_place(opinion)] = {row["key"] for row in mine}
         touched.add(opinion.sha256)
-        table = schema.annotations
-        connection.execute(
-            update(table)
-            .where(
-                table.c.sha256 == opinion.sha256,
-                table.c.project == opinion.project,
-                table.c.instance == opinion.instance,
-                table.c.remote_id.is_(None)
-                if opinion.remote_id is None
-                else table.c.remote_id == opinion.remote_id,
-                table.c.annotator == opinion.annotator,
-                table.c.key.not_in([row["key"] for row in mine]),
-            )
-            .values(state="deleted")
-        )
-    workspace.catalog.upsert(schema.annotations, rows, connection=connection)
+    before = connection.execute(select(table).where(table.c.sha256.in_(touched))).all()
+    lost = [row.key for row in before if row.key not in wanted.get(_place(row), {row.key})]
+    connection.execute(update(table).where(table.c.key.in_(lost)).values(state="deleted"))
+    workspace.catalog.upsert(table, rows, connection=connection)
     return touched
 
 
@@ -150,6 +141,11 @@ def rows_of(workspace: Workspace, opinion: Opinion) -> list[dict[str, Any]]:
         row = {"key": key, "kind": "mask", "label": name, "file": file}
         rows.append(common | row | {"value": facts})
     return rows
+
+
+def _place(said: Any) -> tuple[Any, ...]:
+    """Return what tells one annotation from another, of an opinion or a row."""
+    return said.project, said.instance, said.sha256, said.remote_id, said.annotator
 
 
 def write_mask(

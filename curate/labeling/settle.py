@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 CONSENSUS = "consensus"
 """Annotator of the masks that several annotators agreed on."""
 
+CHUNK = 100
+"""Pictures per statement."""
+
 DECIDED_BY = "labelstudio:"
 """Prefix of ``decisions.by``: those of other origin are never touched here."""
 
@@ -71,17 +74,9 @@ def settle(connection: Connection, workspace: Workspace, sha256s: Iterable[str])
     sha256s : iterable of str
         The pictures.
     """
-    table = schema.annotations
-    for sha256 in sorted(set(sha256s)):
-        rows = connection.execute(
-            select(table).where(
-                table.c.sha256 == sha256, table.c.state.in_(LIVE), table.c.annotator != CONSENSUS
-            )
-        ).all()
-        drawn, reviews, superseded = _voices(rows)
-        _masks(connection, workspace, sha256, drawn, superseded)
-        _labels(connection, workspace, sha256, drawn, reviews)
-        _decision(connection, workspace, sha256, reviews)
+    ordered = sorted(set(sha256s))
+    for start in range(0, len(ordered), CHUNK):
+        _settle(connection, workspace, ordered[start : start + CHUNK])
 
 
 def majority(masks: Sequence[NDArray[np.bool_]], voices: int) -> NDArray[np.bool_]:
@@ -135,36 +130,82 @@ def _head(rows: Sequence[Row[Any]]) -> Row[Any]:
     return next((row for row in rows if row.kind == "choices"), rows[0])
 
 
-def _masks(
-    connection: Connection,
-    workspace: Workspace,
-    sha256: str,
-    drawn: Sequence[_Voice],
-    superseded: list[str],
+@dataclass
+class _Outcome:
+    """What counts, for a chunk of pictures, before it is written."""
+
+    current: list[str] = field(default_factory=list)
+    superseded: list[str] = field(default_factory=list)
+    agreed: list[dict[str, Any]] = field(default_factory=list)
+    labels: list[tuple[str, Field, str, Origin, str]] = field(default_factory=list)
+    decisions: list[dict[str, Any]] = field(default_factory=list)
+
+
+def _settle(connection: Connection, workspace: Workspace, sha256s: Sequence[str]) -> None:
+    table, decided = schema.annotations, schema.decisions
+    rows: dict[str, list[Row[Any]]] = {sha256: [] for sha256 in sha256s}
+    query = select(table).where(
+        table.c.sha256.in_(sha256s), table.c.state.in_(LIVE), table.c.annotator != CONSENSUS
+    )
+    for row in connection.execute(query):
+        rows[row.sha256].append(row)
+    connection.execute(
+        delete(decided).where(decided.c.sha256.in_(sha256s), decided.c.by.startswith(DECIDED_BY))
+    )
+    elsewhere = {
+        row.sha256: row.at
+        for row in connection.execute(select(decided).where(decided.c.sha256.in_(sha256s)))
+    }
+    outcome = _Outcome()
+    for sha256 in sha256s:
+        drawn, reviews, superseded = _voices(rows[sha256])
+        outcome.superseded += superseded
+        _masks(workspace, sha256, drawn, outcome)
+        _labels(sha256, drawn, reviews, outcome)
+        decision = _decision(sha256, reviews)
+        # A decision made elsewhere stands unless the reviewers' is newer.
+        if decision and decision["at"] > elsewhere.get(sha256, ""):
+            outcome.decisions.append(decision)
+    _write(connection, workspace, sha256s, outcome)
+
+
+def _write(
+    connection: Connection, workspace: Workspace, sha256s: Sequence[str], outcome: _Outcome
 ) -> None:
-    table = schema.annotations
-    current = [row.key for voice in drawn for row in (voice.choices, *voice.masks.values())]
-    agreed: list[dict[str, Any]] = []
-    if len(drawn) > 1:
-        by_label: dict[str, list[Row[Any]]] = defaultdict(list)
-        for voice in drawn:
-            for label, row in voice.masks.items():
-                by_label[label].append(row)
-        for label, said in sorted(by_label.items()):
-            superseded += [row.key for row in said]
-            agreed += _agree(workspace, sha256, label, said, len(drawn))
-    for state, keys in (("current", current), ("superseded", superseded)):
+    table, labels = schema.annotations, schema.labels
+    for state, keys in (("current", outcome.current), ("superseded", outcome.superseded)):
         connection.execute(update(table).where(table.c.key.in_(keys)).values(state=state))
     connection.execute(
         update(table)
-        .where(
-            table.c.sha256 == sha256,
-            table.c.annotator == CONSENSUS,
-            table.c.key.not_in([row["key"] for row in agreed]),
-        )
+        .where(table.c.sha256.in_(sha256s), table.c.annotator == CONSENSUS)
         .values(state="deleted")
     )
-    workspace.catalog.upsert(table, agreed, connection=connection)
+    workspace.catalog.upsert(table, outcome.agreed, connection=connection)
+    connection.execute(
+        delete(labels).where(
+            labels.c.sha256.in_(sha256s),
+            labels.c.field == Field.DAMAGE.value,
+            (labels.c.origin == Origin.ANNOTATION.value)
+            | ((labels.c.origin == Origin.HUMAN.value) & labels.c.annotator.startswith(DECIDED_BY)),
+        )
+    )
+    add_labels(workspace.catalog, outcome.labels, connection=connection)
+    workspace.catalog.upsert(schema.decisions, outcome.decisions, connection=connection)
+
+
+def _masks(workspace: Workspace, sha256: str, drawn: Sequence[_Voice], outcome: _Outcome) -> None:
+    for voice in drawn:
+        outcome.current.append(voice.choices.key)
+    if len(drawn) == 1:
+        outcome.current += [row.key for row in drawn[0].masks.values()]
+        return
+    by_label: dict[str, list[Row[Any]]] = defaultdict(list)
+    for voice in drawn:
+        for label, row in voice.masks.items():
+            by_label[label].append(row)
+    for label, said in sorted(by_label.items()):
+        outcome.superseded += [row.key for row in said]
+        outcome.agreed += _agree(workspace, sha256, label, said, len(drawn))
 
 
 def _agree(
@@ -195,61 +236,38 @@ def _agree(
 
 
 def _labels(
-    connection: Connection,
-    workspace: Workspace,
-    sha256: str,
-    drawn: Sequence[_Voice],
-    reviews: Sequence[_Voice],
+    sha256: str, drawn: Sequence[_Voice], reviews: Sequence[_Voice], outcome: _Outcome
 ) -> None:
-    """Rewrite what annotators say about damage; disagreement is the catalog's to judge."""
-    table = schema.labels
-    connection.execute(
-        delete(table).where(
-            table.c.sha256 == sha256,
-            table.c.field == Field.DAMAGE.value,
-            (table.c.origin == Origin.ANNOTATION.value)
-            | ((table.c.origin == Origin.HUMAN.value) & table.c.annotator.startswith(DECIDED_BY)),
-        )
-    )
-    rows = [
+    """Collect what annotators say about damage; disagreement is the catalog's to judge."""
+    outcome.labels += [
         (sha256, Field.DAMAGE, voice.damage, Origin.ANNOTATION, voice.choices.annotator)
         for voice in drawn
         if voice.damage
     ]
-    rows += [
+    outcome.labels += [
         (sha256, Field.DAMAGE, state, Origin.HUMAN, f"{DECIDED_BY}{voice.choices.annotator}")
         for voice in reviews
         if (state := voice.one("state"))
     ]
-    add_labels(workspace.catalog, rows, connection=connection)
 
 
-def _decision(
-    connection: Connection, workspace: Workspace, sha256: str, reviews: Sequence[_Voice]
-) -> None:
-    table = schema.decisions
-    mine = (table.c.sha256 == sha256, table.c.by.startswith(DECIDED_BY))
-    connection.execute(delete(table).where(*mine))
+def _decision(sha256: str, reviews: Sequence[_Voice]) -> dict[str, Any] | None:
+    """Return the majority's decision as a row; None when there is none."""
     votes = Counter(vote for voice in reviews if (vote := voice.one("decision")))
     ranked = votes.most_common(2)
     if not ranked or (len(ranked) == 2 and ranked[0][1] == ranked[1][1]):
-        return
+        return None
     decision = ranked[0][0]
     agreeing = [voice for voice in reviews if voice.one("decision") == decision]
-    # The catalog's clock has seconds; a tie goes to what stands already.
-    at = max(voice.choices.updated_at for voice in agreeing)[:19] + "+00:00"
-    other = connection.execute(select(table.c.at).where(table.c.sha256 == sha256)).scalar()
-    if other is not None and other >= at:
-        return
     framings = Counter(f for voice in agreeing for f in voice.chosen.get("framing", []))
     reasons = sorted({r for voice in agreeing for r in voice.chosen.get("reason", [])})
     names = ", ".join(sorted(voice.choices.annotator for voice in agreeing))
-    row = {
+    return {
         "sha256": sha256,
         "decision": decision,
         "framing": framings.most_common(1)[0][0] if framings else None,
         "note": "; ".join(reasons) or None,
         "by": f"{DECIDED_BY}{names}"[:64],
-        "at": at,
+        # The catalog's clock has seconds.
+        "at": max(voice.choices.updated_at for voice in agreeing)[:19] + "+00:00",
     }
-    workspace.catalog.upsert(table, [row], connection=connection)
