@@ -183,11 +183,8 @@ class Crawl:
                 each.key
                 for each in self._ledger.enter_in(connection, task, [e.candidate for e in settled])
             }
-            states = [
-                self._ledger.settle_in(connection, each)
-                for each in settled
-                if each.candidate.key in new
-            ]
+            fresh = [each for each in settled if each.candidate.key in new]
+            states = list(self._ledger.settle_in(connection, fresh).values()) if fresh else []
         self.new += states.count("done")
         self._tick(len(states), task.model)
 

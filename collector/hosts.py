@@ -19,6 +19,9 @@ MAX_GAP_S = 60.0
 MAX_RETRY_AFTER_S = 900.0
 """A longer Retry-After is shortened to this and said in the log."""
 
+SPREAD = 1.01
+"""A hundredth more than asked for: what delays one request must not bring the next too close."""
+
 FIRST_PENALTY_S = 1.0
 BREAKER_BLOCKS = 5
 """So many 429/503/challenge answers with no good one between: the host is left alone."""
@@ -93,13 +96,13 @@ class HostGate:
         with self._lock:
             state = self._state(host)
             state.open += 1
-            state.next_start = self._clock() + state.gap
+            state.next_start = self._clock() + SPREAD * state.gap
 
     def sending(self, host: str) -> None:
         """Note that a request leaves in this moment: the gap to the next counts from here."""
         with self._lock:
             state = self._state(host)
-            state.next_start = max(state.next_start, self._clock() + state.gap)
+            state.next_start = max(state.next_start, self._clock() + SPREAD * state.gap)
 
     def finish(
         self,

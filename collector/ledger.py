@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from bodyshop import __version__
-from bodyshop.catalog import Blob, Catalog, add_labels, now, register_image, schema
+from bodyshop.catalog import Catalog, add_labels, now, schema
 from bodyshop.workspace import Workspace
 from collector.address import host_of
 from collector.candidate import Candidate, Task, digest, url_key
@@ -42,7 +42,6 @@ class Ledger:
 
     def __init__(self, workspace: Workspace) -> None:
         self._catalog: Catalog = workspace.catalog
-        self._blobs = workspace.blobs
 
     def open_tasks(self, tasks: Sequence[Task], *, refresh: bool = False) -> list[Task]:
         """Enter tasks and return those still to be done; a failed one is never marked as done."""
@@ -177,28 +176,35 @@ class Ledger:
         A download whose bytes the catalog has already becomes ``duplicate``: a sighting, no new
         picture.
         """
+        batch = list(settled)
+        if not batch:
+            return {}
         with self._catalog.begin() as connection:
-            return {each.candidate.key: self.settle_in(connection, each) for each in settled}
+            return self.settle_in(connection, batch)
 
-    def settle_in(self, connection: Connection, settled: Settled) -> str:
-        """Do as `settle` for one outcome inside a transaction."""
-        table, candidate, state = schema.candidates, settled.candidate, settled.state
-        values: dict[str, Any] = {
-            "error_class": settled.error_class or None, "error": settled.error[:2000] or None,
-            "attempts": settled.attempts, "updated_at": now(),
-        }  # fmt: skip
-        if settled.permission:
-            # A refusal leaves no sighting: its reasons are kept with the candidate.
-            details = candidate.as_dict()
-            details["permission"] = candidate.permission | settled.permission
-            values["details"] = details
-        if settled.entry is not None:
-            state = self._bring_in(connection, candidate, settled.entry)
-            values["sha256"] = settled.entry["sha256"]
-        connection.execute(
-            update(table).where(table.c.key == candidate.key).values(values | {"state": state})
-        )
-        return state
+    def settle_in(self, connection: Connection, batch: Sequence[Settled]) -> dict[str, str]:
+        """Do as `settle` inside a transaction: one statement per table, whatever the number."""
+        known = _known_images(connection, [e.entry["sha256"] for e in batch if e.entry])
+        states: dict[str, str] = {}
+        images: list[dict[str, Any]] = []
+        for each in batch:
+            states[each.candidate.key] = each.state
+            if each.entry is None:
+                continue
+            new = each.entry["facts"] is not None and each.entry["sha256"] not in known
+            states[each.candidate.key] = "done" if new else "duplicate"
+            if new:
+                known.add(each.entry["sha256"])
+                images.append(_image_row(each.entry))
+        if images:
+            connection.execute(insert(schema.images).on_conflict_do_nothing(), images)
+        stored = [(each.candidate, each.entry) for each in batch if each.entry is not None]
+        rows = {row["key"]: row for row in (sighting_row(*pair) for pair in stored)}
+        self._catalog.upsert(schema.sightings, rows.values(), connection=connection)
+        labels = {label for pair in stored for label in _labels(*pair)}
+        add_labels(self._catalog, sorted(labels), connection=connection)
+        connection.execute(_OUTCOME, [_outcome(each, states) for each in batch])
+        return states
 
     def ingest(self, entries: Iterable[dict[str, Any]]) -> int:
         """Bring in what a killed run had finished; return how many were new to the ledger."""
@@ -211,7 +217,7 @@ class Ledger:
                 if row is None or row.state in {"done", "duplicate"}:
                     continue
                 candidate = Candidate.from_dict(row.details)
-                self.settle_in(connection, Settled(candidate, "done", attempts=1, entry=entry))
+                self.settle_in(connection, [Settled(candidate, "done", attempts=1, entry=entry)])
                 count += 1
         return count
 
@@ -225,25 +231,66 @@ class Ledger:
                 found[kind].add(url_key(value) if kind == "url" else value.lower())
         return found
 
-    def _bring_in(self, connection: Connection, candidate: Candidate, entry: dict[str, Any]) -> str:
-        path = self._blobs.path(entry["sha256"], entry["extension"])
-        new = False
-        if entry["facts"] is not None:
-            blob = Blob(entry["sha256"], path, entry["size"], new=True)
-            new = register_image(
-                connection, blob, extension=entry["extension"], facts=entry["facts"]
-            )
-        row = sighting_row(candidate, entry)
-        self._catalog.upsert(schema.sightings, [row], connection=connection)
-        sha256, car = entry["sha256"], f"{candidate.brand} {candidate.model}"
-        labels = [
-            (sha256, "brand", candidate.brand, "query", candidate.source),
-            (sha256, "model", car, "query", candidate.source),
-        ]
-        if candidate.label:
-            labels.append((sha256, "damage", candidate.label, "query", candidate.source))
-        add_labels(self._catalog, labels, connection=connection)
-        return "done" if new else "duplicate"
+
+_OUTCOME = (
+    update(schema.candidates)
+    .where(schema.candidates.c.key == bindparam("of_key"))
+    .values(
+        state=bindparam("to_state"),
+        error_class=bindparam("to_class"),
+        error=bindparam("to_error"),
+        attempts=bindparam("to_attempts"),
+        sha256=bindparam("to_sha256"),
+        details=bindparam("to_details"),
+        updated_at=bindparam("to_time"),
+    )
+)
+
+
+def _outcome(settled: Settled, states: dict[str, str]) -> dict[str, Any]:
+    details = settled.candidate.as_dict()
+    if settled.permission:
+        # A refusal leaves no sighting: what was said about it is kept with the candidate.
+        details["permission"] = settled.candidate.permission | settled.permission
+    return {
+        "of_key": settled.candidate.key,
+        "to_state": states[settled.candidate.key],
+        "to_class": settled.error_class or None,
+        "to_error": settled.error[:2000] or None,
+        "to_attempts": settled.attempts,
+        "to_sha256": settled.entry["sha256"] if settled.entry else None,
+        "to_details": details,
+        "to_time": now(),
+    }
+
+
+def _known_images(connection: Connection, sha256s: list[str]) -> set[str]:
+    known: set[str] = set()
+    column = schema.images.c.sha256
+    for at in range(0, len(sha256s), _CHUNK):
+        query = select(column).where(column.in_(sha256s[at : at + _CHUNK]))
+        known.update(connection.execute(query).scalars())
+    return known
+
+
+def _image_row(entry: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "sha256": entry["sha256"],
+        "extension": entry["extension"],
+        "bytes": entry["size"],
+        "added_at": now(),
+        **entry["facts"],
+    }
+
+
+def _labels(
+    candidate: Candidate, entry: dict[str, Any]
+) -> Iterator[tuple[str, str, str, str, str]]:
+    sha256, source = entry["sha256"], candidate.source
+    yield (sha256, "brand", candidate.brand, "query", source)
+    yield (sha256, "model", f"{candidate.brand} {candidate.model}", "query", source)
+    if candidate.label:
+        yield (sha256, "damage", candidate.label, "query", source)
 
 
 def _candidate_row(task: Task, candidate: Candidate) -> dict[str, Any]:
