@@ -228,7 +228,12 @@ def _try_read(path: Picture, side: int) -> NDArray[np.uint8] | str:
     try:
         return read_square(path, side)
     except UnreadableImageError as error:
-        return error.message
+        # Kept in the catalog, which may move: no path of this machine in it.
+        return error.message if isinstance(path, bytes) else _without(path, error.message)
+
+
+def _without(path: Path | str, message: str) -> str:
+    return message.replace(str(path), "the picture")
 
 
 def _show(scorer: Scorer, keys: Sequence[str], squares: Sequence[Any]) -> Seen:
