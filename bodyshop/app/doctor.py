@@ -75,7 +75,7 @@ def examine(
         _gate_weights,
         _other_weights,
         _font,
-        _label_studio,
+        lambda: _label_studio(workspace),
         lambda: _disk(workspace),
         lambda: _workspace(workspace),
     ]
@@ -136,13 +136,18 @@ def _font() -> Check:
     return Check("Hangul in plots", font is not None, font.name if font else "no font", fix, False)
 
 
-def _label_studio() -> Check:
-    from curate.labeling import describe_server
+def _label_studio(workspace: Path) -> Check:
+    """Look at program, server, key and projects; the first that does not work is told."""
+    from bodyshop.workspace import Workspace
+    from curate import labeling
 
-    try:
-        return Check("Label Studio", True, describe_server(), needed=False)
-    except BodyshopError as error:
-        return Check("Label Studio", False, error.message, error.hint or "", needed=False)
+    if not (workspace / "bodyshop.sqlite").exists():
+        fix = "bodyshop label serve installs and starts it"
+        return Check("Label Studio", False, "not tried: no workspace yet", fix, needed=False)
+    checks = labeling.doctor(Workspace.open(workspace, create=False))
+    # Without the program a server elsewhere may still do, so the later findings decide.
+    worst = next((check for check in checks[1:] if not check.ok), checks[-1])
+    return Check("Label Studio", worst.ok, worst.message, worst.hint or "", needed=False)
 
 
 def _disk(workspace: Path) -> Check:

@@ -147,6 +147,7 @@ def _files_of(workspace: Workspace, pictures: Iterable[str]) -> list[Path]:
         workspace.variants,
         workspace.reports,
         workspace.runs,
+        workspace.root / "labelstudio" / "pictures",
     )
     return sorted(
         path
