@@ -53,7 +53,9 @@ class SpinnerSource:
         if stage["kind"] == "canvas":
             yield self._by_canvas(task, page, tools, stage)
             return
-        turned = turn(browser, stage, frames=task.option("frames"))
+        turned = turn(
+            browser, stage, frames=task.option("frames"), seconds=tools.limits.page_seconds
+        )
         if len(turned.urls) >= MIN_FRAMES:
             yield self._frames(task, page, turned.urls, "spin_turned", turned.whole, 0)
 
@@ -76,7 +78,7 @@ class SpinnerSource:
     def _by_canvas(
         self, task: Task, page: OpenedPage, tools: Tools, stage: dict[str, Any]
     ) -> list[Find]:
-        filmed = film(tools.browser, stage)
+        filmed = film(tools.browser, stage, seconds=tools.limits.page_seconds)
         if len(filmed.frames) < MIN_FRAMES:
             return []
         return self._captured(task, page, filmed.frames, filmed.capture, filmed.whole, 0, page.url)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ REPAINT_MS = 600
 STEPS_PER_DRAG = 72
 MAX_DRAGS = 3
 DEVICE_PIXEL_RATIO = 2
+LOOKS = 3
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,8 @@ class Filmed:
     capture: str
 
 
-def film(browser: Browser, stage: dict[str, Any]) -> Filmed:
-    """Turn the viewer frame by frame until the first one comes back.
+def film(browser: Browser, stage: dict[str, Any], *, seconds: float = 60.0) -> Filmed:
+    """Turn the viewer frame by frame until one comes back.
 
     Parameters
     ----------
@@ -55,10 +57,13 @@ def film(browser: Browser, stage: dict[str, Any]) -> Filmed:
         With the viewer's page open; `T.spinStage` chose the canvas.
     stage : dict
         From `T.spinStage`.
+    seconds : float
+        Time for it.
     """
+    until = time.monotonic() + seconds
     first = browser.await_("T.spinCanvas('', given[0])", FIRST_PAINT_MS)
     if first.get("tainted"):
-        return _film_screen(browser, stage)
+        return _film_screen(browser, stage, until)
 
     def look(before: str) -> Shot | None:
         shot = browser.await_("T.spinCanvas(given[0], given[1])", before, REPAINT_MS)
@@ -66,86 +71,98 @@ def film(browser: Browser, stage: dict[str, Any]) -> Filmed:
             return None
         return Shot(base64.b64decode(shot["url"].partition(",")[2]), shot["id"])
 
-    if "url" not in first:
-        return Filmed([], False, "canvas")
-    start = Shot(base64.b64decode(first["url"].partition(",")[2]), first["id"])
-    frames, whole = _turn(browser, Hand(browser, stage), start, look)
+    frames, whole = _turn(browser, Hand(browser, stage), look, until)
     return Filmed(frames, whole, "canvas")
 
 
-def _film_screen(browser: Browser, stage: dict[str, Any]) -> Filmed:
+def _film_screen(browser: Browser, stage: dict[str, Any], until: float) -> Filmed:
     """Photograph the canvas on a screen of twice the pixels, with whatever lies over it hidden."""
     width, height = browser.run("return [innerWidth, innerHeight]")
     browser.cdp(
-        "Emulation.setDeviceMetricsOverride", width=width, height=height,
-        deviceScaleFactor=DEVICE_PIXEL_RATIO, mobile=False,
-    )  # fmt: skip
+        "Emulation.setDeviceMetricsOverride",
+        width=width,
+        height=height,
+        deviceScaleFactor=DEVICE_PIXEL_RATIO,
+        mobile=False,
+    )
     try:
         browser.run(_HIDE_OVERLAYS)
         clip = {key: stage[key] for key in ("x", "y", "width", "height")} | {"scale": 1}
 
-        def shoot() -> Shot:
-            browser.await_("T.frame().then(T.frame)")
-            answer = browser.cdp("Page.captureScreenshot", format="png", clip=clip)
-            png = base64.b64decode(answer["data"])
-            return Shot(png, hashlib.sha256(png).hexdigest())
-
         def look(before: str) -> Shot | None:
-            for _ in range(4):
-                shot = shoot()
+            for _ in range(LOOKS):
+                browser.await_("T.frame().then(T.frame)")
+                answer = browser.cdp("Page.captureScreenshot", format="png", clip=clip)
+                png = base64.b64decode(answer["data"])
+                shot = Shot(png, hashlib.sha256(png).hexdigest())
                 if shot.id != before:
                     return shot
             return None
 
-        frames, whole = _turn(browser, Hand(browser, stage), shoot(), look)
+        frames, whole = _turn(browser, Hand(browser, stage), look, until)
     finally:
         browser.cdp("Emulation.clearDeviceMetricsOverride")
     return Filmed(frames, whole, "screenshot")
 
 
 def _turn(
-    browser: Browser, hand: Hand, first: Shot, look: Callable[[str], Shot | None]
+    browser: Browser, hand: Hand, look: Callable[[str], Shot | None], until: float
 ) -> tuple[list[bytes], bool]:
+    """Turn by keys, else by dragging; the first look is at the frame the viewer starts with."""
     browser.run("return T.spinFocus()")
-    frames, last = [first], first.id
-    for _ in range(MAX_FRAMES):
+    first = look("")
+    if first is None:
+        return [], False
+    film = _Film(first)
+    while len(film.frames) < MAX_FRAMES and time.monotonic() < until:
         hand.key()
-        shot = look(last)
+        shot = look(film.last)
         if shot is None:
             break
-        if shot.id == first.id:
-            return [frame.png for frame in frames], len(frames) >= MIN_FRAMES
-        frames.append(shot)
-        last = shot.id
-    if len(frames) >= MIN_FRAMES:
-        return [frame.png for frame in frames], False  # it stops at its last frame
-    return _drag(hand, first, look)
-
-
-def _drag(hand: Hand, first: Shot, look: Callable[[str], Shot | None]) -> tuple[list[bytes], bool]:
-    """Drag in steps smaller than any frame; what does not change within a step is no new frame."""
-    frames, known, last = [first], {first.id}, first.id
+        if film.add(shot):
+            return film.turn(), True
+    if len(film.frames) >= MIN_FRAMES:
+        return film.turn(), False  # it stops at its last frame
     for _ in range(MAX_DRAGS):
         hand.press()
-        while hand.move(1 / STEPS_PER_DRAG):
-            shot = look(last)
-            if shot is None:
-                continue
-            last = shot.id
-            if shot.id == first.id and len(frames) >= MIN_FRAMES:
+        while hand.move(1 / STEPS_PER_DRAG) and time.monotonic() < until:
+            shot = look(film.last)
+            if shot is not None and film.add(shot):
                 hand.release()
-                return [frame.png for frame in frames], True
-            if shot.id not in known:
-                known.add(shot.id)
-                frames.append(shot)
+                return film.turn(), True
         hand.release()
-        if len(frames) == 1:
+        if len(film.frames) == 1:
             break
-    return [frame.png for frame in frames], False
+    return film.turn(), False
+
+
+class _Film:
+    """Frames in the order they were shown, until one comes back (see `turn_of`)."""
+
+    def __init__(self, first: Shot) -> None:
+        self.frames, self.last, self._start = [first], first.id, 0
+
+    def add(self, shot: Shot) -> bool:
+        """Take a shot; say whether it closes the turn."""
+        self.last = shot.id
+        ids = [frame.id for frame in self.frames]
+        if shot.id not in ids:
+            self.frames.append(shot)
+            return False
+        start = ids.index(shot.id)
+        if len(ids) - start < MIN_FRAMES:
+            return False
+        self._start = start
+        return True
+
+    def turn(self) -> list[bytes]:
+        return [frame.png for frame in self.frames[self._start :]]
 
 
 _HIDE_OVERLAYS = """
-const box = T.stage.getBoundingClientRect();
+const plain = document.createElement("style");
+plain.textContent = "* { outline: none !important; caret-color: transparent !important; }";
+document.head.append(plain);
 for (const element of T.elements(document)) {
   const style = getComputedStyle(element);
   if ((style.position === "fixed" || style.position === "sticky") && !element.contains(T.stage))

@@ -92,17 +92,20 @@ def turn_of(shown: Sequence[str]) -> list[str] | None:
     Parameters
     ----------
     shown : sequence of str
-        What the viewer showed after each small step, repeats allowed. The turn is whole when the
-        first frame came back after at least `MIN_FRAMES` different ones.
+        What the viewer showed after each small step in one direction, repeats allowed. The turn is
+        whole when a frame came back after at least `MIN_FRAMES` different ones; what came before
+        that frame's first time (a still picture, a loading screen) is no part of the turn.
     """
     order: list[str] = []
     for each in shown:
         if order and each == order[-1]:
             continue
-        if each == (order[0] if order else None) and len(order) >= MIN_FRAMES:
-            return order
-        if each not in order:
-            order.append(each)
+        if each in order:
+            start = order.index(each)
+            if len(order) - start >= MIN_FRAMES:
+                return order[start:]
+            continue
+        order.append(each)
     return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,8 @@ from collector.spin.hand import Hand
 STEPS_PER_DRAG = 48
 MAX_DRAGS = 4
 SETTLE_MS = 400
+FIRST_KEY_MS = 2000
+"""A viewer that is still loading answers its first key late."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,9 @@ class Turned:
     whole: bool
 
 
-def turn(browser: Browser, stage: dict[str, Any], *, frames: int | None = None) -> Turned:
+def turn(
+    browser: Browser, stage: dict[str, Any], *, frames: int | None = None, seconds: float = 60.0
+) -> Turned:
     """Turn the viewer with the arrow keys, else by dragging, and work out its frames.
 
     Parameters
@@ -41,14 +46,17 @@ def turn(browser: Browser, stage: dict[str, Any], *, frames: int | None = None) 
         From `T.spinStage`.
     frames : int, optional
         How many there are, when the user knows.
+    seconds : float
+        Time for it.
     """
+    until = time.monotonic() + seconds
     browser.seen()
     hand = Hand(browser, stage)
     shown = [browser.run("return T.spinShown()")]
     if browser.run("return T.spinFocus()"):
-        shown += _by_keys(browser, hand, shown[0])
+        shown += _by_keys(browser, hand, shown[0], until)
     if len(set(shown)) < MIN_FRAMES:
-        shown += _by_dragging(browser, hand)
+        shown += _by_dragging(browser, hand, until)
     shown = [each for each in shown if each]
     asked = [seen.url for seen in browser.seen() if seen.is_image]
     order = turn_of(shown)
@@ -70,26 +78,27 @@ def _filled(
     return urls, whole
 
 
-def _by_keys(browser: Browser, hand: Hand, first: str | None) -> list[str | None]:
+def _by_keys(browser: Browser, hand: Hand, first: str | None, until: float) -> list[str | None]:
     shown: list[str | None] = []
-    last = first
-    for _ in range(MAX_FRAMES):
+    known, last, patience = {first}, first, FIRST_KEY_MS
+    while len(known) < MAX_FRAMES and time.monotonic() < until:
         hand.key()
-        now = _changed(browser, last)
+        now = _changed(browser, last, patience)
         if now == last:
             break  # it takes no keys, or it stops at its last frame
         shown.append(now)
-        last = now
-        if now == first:
+        if now in known and len(known) > MIN_FRAMES:
             break
+        known.add(now)
+        last, patience = now, SETTLE_MS
     return shown
 
 
-def _by_dragging(browser: Browser, hand: Hand) -> list[str | None]:
+def _by_dragging(browser: Browser, hand: Hand, until: float) -> list[str | None]:
     shown: list[str | None] = []
     for _ in range(MAX_DRAGS):
         hand.press()
-        while hand.move(1 / STEPS_PER_DRAG):
+        while hand.move(1 / STEPS_PER_DRAG) and time.monotonic() < until:
             shown.append(browser.await_("T.frame().then(() => T.spinShown())"))
         hand.release()
         browser.await_("T.quiet(given[0])", SETTLE_MS)
@@ -98,8 +107,8 @@ def _by_dragging(browser: Browser, hand: Hand) -> list[str | None]:
     return shown
 
 
-def _changed(browser: Browser, last: str | None) -> str | None:
+def _changed(browser: Browser, last: str | None, patience: int) -> str | None:
     value = browser.await_(
-        "T.waitFor(() => T.spinShown() !== given[0] && T.spinShown(), given[1])", last, SETTLE_MS
+        "T.waitFor(() => T.spinShown() !== given[0] && T.spinShown(), given[1])", last, patience
     )
     return value or last

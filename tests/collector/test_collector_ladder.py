@@ -207,6 +207,7 @@ def test_a_turn_is_whole_when_its_first_frame_comes_back():
     assert turn_of(["a", "b", "b", "c", "d", "a", "b"]) == ["a", "b", "c", "d"]
     assert turn_of(["a", "b", "c"]) is None
     assert turn_of(["a", "b", "a", "b"]) is None
+    assert turn_of(["still", "a", "b", "c", "a"]) == ["a", "b", "c"]
 
 
 def test_angles_need_a_whole_turn():
