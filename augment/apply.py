@@ -15,7 +15,7 @@ from augment.files import sweep
 from augment.ledger import Ledger
 from augment.planning import Source, make_plan
 from augment.policy import Policy, load_policy
-from augment.rendering import DISK_FULL, render_shard
+from augment.rendering import DISK_FULL, prepare_worker, render_shard
 from bodyshop.errors import BodyshopError
 from bodyshop.progress import SILENT, Progress
 
@@ -192,6 +192,7 @@ def _compute(
             folder / SHARDS,
             name="augment",
             version=policy.digest,
+            initialise=prepare_worker,
             shard_size=SHARD_SIZE,
             batch_size=BATCH_SIZE,
             engine=engine,
