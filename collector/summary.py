@@ -46,7 +46,7 @@ class CollectSummary:
     pages : dict
         State -> pages, spinners and queries.
     empty : tuple of str
-        Pages and queries that brought nothing, with where their evidence lies.
+        Pages and queries that brought nothing or were refused, with where their evidence lies.
     imbalanced : tuple of str
         Models with less than half of the mean.
     """
@@ -115,7 +115,7 @@ def summarise(catalog: Catalog, *, new: int = 0, seconds: float = 0.0) -> Collec
             f"{source} {query or url}: {error}"
             for source, query, url, error in connection.execute(
                 select(p.source, p.query, p.url, p.error)
-                .where(p.state == "failed")
+                .where(p.state.in_(("failed", "refused")))
                 .order_by(p.source, p.url)
             )
         )

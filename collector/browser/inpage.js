@@ -20,6 +20,11 @@
   };
   const text = (value) => (value || "").replace(/\s+/g, " ").trim().slice(0, 500);
 
+  // ---- nobody is there to answer a dialog, and pop-ups show nothing we want
+  for (const [name, answer] of [["alert", undefined], ["confirm", false], ["prompt", null], ["print", undefined], ["open", null]])
+    Object.defineProperty(window, name, { value: () => answer, configurable: true, writable: true });
+  window.addEventListener("beforeunload", (event) => event.stopImmediatePropagation(), true);
+
   // ---- what each <img> showed over time, with the size it decoded to
   const history = new WeakMap();
   const remember = (img) => {

@@ -31,7 +31,7 @@ class Hand:
         """Take hold at the left end."""
         self._x = self._left
         self._mouse("mouseMoved")
-        self._mouse("mousePressed", clickCount=1)
+        self._mouse("mousePressed", buttons=1, clickCount=1)
 
     def move(self, part: float) -> bool:
         """Drag right by a part of the stage's width; False at its end."""
@@ -43,7 +43,8 @@ class Hand:
 
     def release(self) -> None:
         """Let go."""
-        self._mouse("mouseReleased", clickCount=1)
+        self._x = min(self._x, self._right)
+        self._mouse("mouseReleased", buttons=0, clickCount=1)
 
     def key(self, name: str = "right") -> None:
         """Press and release an arrow key."""

@@ -18,6 +18,7 @@ from bodyshop.catalog import schema
 from bodyshop.errors import NothingFoundError
 from bodyshop.showroom import serve
 from bodyshop.workspace import Workspace
+from collector import hosts
 from collector.address import AddressGuard
 from collector.browser import Browser
 from collector.spin import turntable
@@ -173,7 +174,9 @@ def one_page(site, path, *, kind="pages", limits=None, **spinner):
     ],
 )
 def test_every_kind_of_viewer_gives_a_whole_turn(site, workspace, variant, capture, rung):
-    path = f"/norden/fjell/360/fjell-spin?as={variant}"
+    # only this viewer's frames are known to nobody but its script
+    car = "corvo/strada/360/strada-spin" if variant == "bare" else "norden/fjell/360/fjell-spin"
+    path = f"/{car}?as={variant}"
     summary = collector.collect(one_page(site, path, kind="spinners"), workspace)
     rows = sightings(workspace)
     assert summary.downloaded == 12
@@ -183,7 +186,7 @@ def test_every_kind_of_viewer_gives_a_whole_turn(site, workspace, variant, captu
 
 
 def test_a_viewer_that_is_only_dragged_is_understood(site, workspace, monkeypatch):
-    path = "/norden/fjell/360/fjell-spin?as=bare"
+    path = "/corvo/strada/360/strada-spin?as=bare"
     monkeypatch.setattr(turntable, "_by_keys", lambda *_: [])
     collector.collect(one_page(site, path, kind="spinners"), workspace)
     assert sorted(row.frame for row in sightings(workspace)) == list(range(12))
@@ -204,9 +207,11 @@ def test_pictures_behind_referer_and_cookie_are_fetched_like_the_page_shows_them
     assert summary.downloaded == 4
 
 
-def test_the_wall_of_bad_answers_yields_only_its_good_pictures(site, workspace):
+@pytest.mark.slow
+def test_the_wall_of_bad_answers_yields_only_its_good_pictures(site, workspace, monkeypatch):
+    monkeypatch.setattr(hosts, "FIRST_PENALTY_S", 0.02)
     site.log.clear()
-    limits = {"attempts": 2, "max_bytes": 2_000_000, "request_seconds": 1.5}
+    limits = {"attempts": 2, "max_bytes": 2_000_000, "request_seconds": 1, "page_seconds": 8}
     summary = collector.collect(one_page(site, "/hostile/wall", limits=limits), workspace)
     fates = {answer.name: answer.fate for answer in site.hostile}
     names = {row.url.rpartition("/")[2].partition("?")[0] for row in sightings(workspace)}
@@ -218,8 +223,8 @@ def test_the_wall_of_bad_answers_yields_only_its_good_pictures(site, workspace):
 
 def test_the_browser_itself_reaches_nothing_private(site, workspace):
     site.log.clear()
-    with pytest.raises(NothingFoundError):
-        collector.collect(one_page(site, "/hostile/browser"), workspace)
+    summary = collector.collect(one_page(site, "/hostile/browser"), workspace)
+    assert summary.downloaded == 0
     assert site.log.of("site", prefix="/hostile/browser") != []
     assert site.log.of("private") == []
 
@@ -258,7 +263,8 @@ def test_hostile_names_texts_and_dialogs_do_no_harm(site, workspace, tmp_path, p
 
 def test_an_opted_out_page_is_refused_and_its_pictures_are_not_asked(site, workspace):
     site.log.clear()
-    collector.collect(one_page(site, "/hostile/noai-page"), workspace)
+    with pytest.raises(NothingFoundError, match="opt_out"):
+        collector.collect(one_page(site, "/hostile/noai-page"), workspace)
     with workspace.catalog.read() as connection:
         page = connection.execute(select(schema.pages)).one()
     assert (page.state, page.error_class) == ("refused", "opt_out")
