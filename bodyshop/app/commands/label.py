@@ -133,12 +133,32 @@ def push(
     url_prefix: Annotated[
         str | None, typer.Option(help="Address the workspace is served under (--images url).")
     ] = None,
+    predict: Annotated[
+        str | None, typer.Option(metavar="RUN", help="Propose the masks of this segmenter run.")
+    ] = None,
+    uncertain: Annotated[
+        str | None,
+        typer.Option(metavar="RUN", help="What this classifier run is least sure of comes first."),
+    ] = None,
 ) -> None:
     """Give pictures to the labelers; a second push adds nothing."""
+    from bodyshop.app.proposals import masks_of, uncertainty_of
     from curate import labeling
+    from curate.labeling.tasks import load_pictures
 
     terminal: Terminal = context.obj
     workspace = _workspace(terminal)
+    proposals = doubts = None
+    if predict is not None:
+        import train
+
+        folder = Path(predict) if Path(predict).is_dir() else workspace.runs / predict
+        proposals = masks_of(train.load_segmenter(folder))
+    if uncertain is not None:
+        import train
+
+        classifier = train.resolve_run(uncertain, workspace)
+        doubts = uncertainty_of(classifier, load_pictures(workspace), progress=terminal.progress)
     selection = labeling.Selection(
         label=label,
         brand=brand,
@@ -155,6 +175,9 @@ def push(
             workspace,
             project.value,
             selection=selection,
+            predict=proposals,
+            model_version=Path(predict).name if predict else None,
+            uncertainty=doubts,
             images=images.value,
             url_prefix=url_prefix,
             progress=terminal.progress,

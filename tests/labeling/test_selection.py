@@ -1,0 +1,82 @@
+"""Which pictures go to the labelers."""
+
+from __future__ import annotations
+
+import pytest
+
+from bodyshop.catalog import add_labels, now, schema
+from bodyshop.errors import NothingFoundError
+from curate.labeling.questions import questions
+from curate.labeling.selection import Selection, choose
+
+
+@pytest.fixture
+def curated(workspace, add):
+    """Four pictures: kept close-up, kept full view, reject near the line, duplicate."""
+    shas = [add(40, 30, seed=n) for n in range(4)]
+    facts = [
+        ("keep", [], "part", 0.9), ("keep", [], "full", 0.99),
+        ("reject", ["not_a_car"], "full", 0.45), ("reject", ["near_duplicate"], "full", 0.9),
+    ]  # fmt: skip
+    workspace.catalog.upsert(
+        schema.verdicts,
+        [
+            {"sha256": sha, "verdict": verdict, "reasons": reasons, "policy": "p", "gate": "g",
+             "human": False, "decided_at": now()}
+            for sha, (verdict, reasons, _, _) in zip(shas, facts, strict=True)
+        ],
+    )  # fmt: skip
+    workspace.catalog.upsert(
+        schema.gate_scores,
+        [
+            {"sha256": sha, "gate": "g", "p_car": p_car, "framing": framing}
+            for sha, (_, _, framing, p_car) in zip(shas, facts, strict=True)
+        ],
+    )
+    add_labels(workspace.catalog, [(shas[0], "damage", "damaged", "import", "")])
+    return shas
+
+
+def test_a_damage_project_holds_kept_pictures(workspace, curated):
+    assert choose(workspace, "damage", Selection()) == sorted(curated[:2])
+    assert choose(workspace, "damage", Selection(framing="part")) == [curated[0]]
+    assert choose(workspace, "damage", Selection(label="damaged")) == [curated[0]]
+    assert choose(workspace, "damage", Selection(everything=True)) == sorted(curated)
+
+
+def test_a_review_holds_borderline_rejects_that_nobody_decided(workspace, curated):
+    assert choose(workspace, "review", Selection()) == [curated[2]]
+    assert choose(workspace, "review", Selection(reasons=("near_duplicate",))) == [curated[3]]
+    row = {"sha256": curated[2], "decision": "keep", "framing": None, "note": None,
+           "by": "cli", "at": now()}  # fmt: skip
+    workspace.catalog.upsert(schema.decisions, [row])
+    with pytest.raises(NothingFoundError, match="borderline and undecided"):
+        choose(workspace, "review", Selection())
+
+
+def test_a_split_is_that_of_the_newest_set_or_of_the_one_named(workspace, curated):
+    for number, split in enumerate(("train", "test")):
+        sets = {"name": f"s{number}", "target": "damage", "seed": 1, "ratios": {}, "options": {},
+                "created_at": f"2026-01-0{number + 1}"}  # fmt: skip
+        workspace.catalog.upsert(schema.split_sets, [sets])
+        row = {"split_set": f"s{number}", "sha256": curated[0], "split": split,
+               "label": "damaged", "group": "g"}  # fmt: skip
+        workspace.catalog.upsert(schema.splits, [row])
+    assert choose(workspace, "damage", Selection(split="test")) == [curated[0]]
+    assert choose(workspace, "damage", Selection(split="train", split_set="s0")) == [curated[0]]
+    with pytest.raises(NothingFoundError, match="split train"):
+        choose(workspace, "damage", Selection(split="train"))
+
+
+def test_an_empty_workspace_and_one_before_curate_name_the_missing_step(workspace, add):
+    with pytest.raises(NothingFoundError, match="bodyshop import FOLDER"):
+        choose(workspace, "damage", Selection())
+    add(40, 30)
+    with pytest.raises(NothingFoundError, match="bodyshop curate first"):
+        choose(workspace, "damage", Selection())
+
+
+def test_a_reviewer_is_told_what_the_policy_says(workspace, curated):
+    asked = questions(workspace, curated)
+    assert asked[curated[2]] == "Keep this picture? The policy says reject: not a car. Car: 45%."
+    assert asked[curated[0]].endswith("Label: damaged.")
