@@ -14,7 +14,7 @@ from bodyshop.backbones.build import PREPROCESSING_VERSION
 from bodyshop.progress import SILENT, Progress
 from train.cache import SHARD, ShardCache
 from train.fitting import predict
-from train.network import split_at
+from train.network import between_cuts, split_at
 from train.pixels import View, squares
 from train.samples import Sample
 
@@ -37,6 +37,7 @@ def cut_features(
     view: View,
     folder: Path,
     *,
+    via: str | None = None,
     progress: Progress = SILENT,
 ) -> NDArray[Any]:
     """Return what a layer puts out for each picture, from the cache where it is known.
@@ -54,6 +55,9 @@ def cut_features(
     folder : Path
         The workspace's features folder; the cache is a subfolder of it named by the weights up to
         the cut, the cut and the view, so that any run that shares them shares the numbers.
+    via : str, optional
+        An earlier cut whose output is needed, too: it is computed and kept first, so that the
+        network up to there runs once for both.
     progress : Progress
         Told of computed pictures.
 
@@ -63,10 +67,19 @@ def cut_features(
         float32 vectors, or float16 maps.
     """
     before, _ = split_at(model, cut)
-    cache = ShardCache(folder / FOLDER / cache_name(before, cut, view))
+    name = cache_name(before, cut, view)
+    if via is not None:
+        name += f"-via-{via}"  # half-precision maps on the way: not quite the same numbers
+        between = between_cuts(model, via, cut)
+    cache = ShardCache(folder / FOLDER / name)
     keys = [identity(sample) for sample in samples]
+    source: list[NDArray[Any]] = []
 
     def compute(places: list[int]) -> NDArray[Any]:
+        if via is not None:
+            if not source:  # all of it at once: a shard is then read once, not once per shard
+                source.append(cut_features(model, via, samples, view, folder, progress=progress))
+            return _compact(predict(between, source[0][places]))
         parts = []
         for start in range(0, len(places), EXTRACT_BATCH):
             chosen = [samples[place] for place in places[start : start + EXTRACT_BATCH]]

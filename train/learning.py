@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from train.metrics import summary
 from train.network import Network, build_network, find_cut, set_trainable, split_at
 from train.pixels import View
 from train.probe import fit_probe
-from train.recipe import Recipe
+from train.recipe import Recipe, Stage
 from train.runtime import seed_everything
 from train.samples import Sample, Samples
 
@@ -104,6 +104,7 @@ def learn(
     view = View(network.side, equalise, recipe.data.colour == "grey")
     mark("start")
     task = _Task(recipe, samples, view, features, seed, state, progress, augmenter)
+    task = replace(task, via=_earliest_cut(network, task))
     probe = _probe(network, task) if with_probe else None
     mark("probe")
     histories = []
@@ -143,6 +144,40 @@ class _Task:
     state: Path | None
     progress: Progress
     augmenter: Augmenter | None = None
+    via: str | None = None
+
+    def features_at(self, network: Network, cut: str, samples: Sequence[Sample]) -> NDArray[Any]:
+        """Return a cut's features, by way of the earliest cut that any stage needs."""
+        return cut_features(
+            network.model,
+            cut,
+            samples,
+            self.view,
+            self.features,
+            via=self.via if self.via != cut else None,
+            progress=self.progress,
+        )
+
+
+def _earliest_cut(network: Network, task: _Task) -> str | None:
+    """Find where the stage that trains most of the network cuts it; None if one trains it all."""
+    order = [layer.name for layer in network.model.layers]
+    cuts = []
+    for stage in task.recipe.stages:
+        set_trainable(network, stage)
+        cut = _cut(network, task, stage)
+        if cut is None:
+            return None
+        cuts.append(cut)
+    return min(cuts, key=order.index)
+
+
+def _cut(network: Network, task: _Task, stage: Stage) -> str | None:
+    """Return the layer up to which a stage reads features from the cache, if it may."""
+    if stage.jitter is not None or task.augmenter is not None:
+        return None
+    cut = find_cut(network.model)
+    return cut if cut is not None and worth_caching(network.model, cut) else None
 
 
 def _train_stage(network: Network, task: _Task, index: int) -> History:
@@ -151,9 +186,7 @@ def _train_stage(network: Network, task: _Task, index: int) -> History:
     set_trainable(network, stage)
     model = network.model
     fresh = stage.jitter is not None or task.augmenter is not None
-    cut = None if fresh else find_cut(model)
-    if cut is not None and not worth_caching(model, cut):
-        cut = None
+    cut = _cut(network, task, stage)
     training, validation = samples.of("train"), samples.of("validation")
     if fresh:
         # The distortion is drawn anew in every epoch; copies made beforehand would only repeat.
@@ -163,9 +196,7 @@ def _train_stage(network: Network, task: _Task, index: int) -> History:
             load_pixels(part, view, progress=progress) for part in (training, validation)
         )
     else:
-        both = cut_features(
-            model, cut, (*training, *validation), view, task.features, progress=progress
-        )
+        both = task.features_at(network, cut, (*training, *validation))
         x, x_validation = both[: len(training)], both[len(training) :]
         _, model = split_at(model, cut)
     y, y_validation = (onehot(part, samples.classes) for part in (training, validation))
@@ -205,9 +236,7 @@ def _probe(network: Network, task: _Task) -> dict[str, Any] | None:
     samples = task.samples
     parts = [samples.of(split) for split in ("train", "validation", "test")]
     everyone = [item for part in parts for item in part]
-    rows = cut_features(
-        network.model, "pool", everyone, task.view, task.features, progress=task.progress
-    )
+    rows = task.features_at(network, "pool", everyone)
     channels = network.model.get_layer("pool").input.shape[-1]
     if rows.shape[1] != channels:  # flattened maps: the probe takes their average
         rows = rows.reshape(len(rows), -1, channels).mean(axis=1)

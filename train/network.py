@@ -158,6 +158,13 @@ def split_at(model: keras.Model, cut: str) -> tuple[keras.Model, keras.Model]:
     return keras.Model(model.input, middle), keras.Model(middle, model.output)
 
 
+def between_cuts(model: keras.Model, first: str, second: str) -> keras.Model:
+    """Return the part of a model from one cut's output to a later one's."""
+    import keras
+
+    return keras.Model(model.get_layer(first).output, model.get_layer(second).output)
+
+
 def parameters(model: keras.Model) -> dict[str, int]:
     """Count weights: total and those that learn now."""
     total = sum(_product(weight.shape) for weight in model.weights)

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from training_cases import tiny_recipe
+from training_cases import Told, tiny_recipe
 
 from bodyshop.errors import UsageError
+from bodyshop.workspace import Workspace
+from train.features import cut_features
 from train.fitting import Rows, fit, predict
 from train.network import (
     assert_frozen,
@@ -14,7 +16,9 @@ from train.network import (
     set_trainable,
     split_at,
 )
+from train.pixels import View
 from train.recipe import AfterLayers, FromBlock, Optimizer, Recipe, Stage
+from train.samples import load_samples
 
 
 def _recipe(backbone: str, *stages: Stage, **more: object) -> Recipe:
@@ -155,4 +159,22 @@ def test_mixed_precision_computes_in_bfloat16_and_answers_in_float32() -> None:
         _rows((32, 32, 3)),
         Stage(name="a", epochs=1, optimizer=Optimizer(learning_rate=0.01)),
         seed=1,
+    )
+
+
+def test_features_by_way_of_an_earlier_cut_are_the_same_within_half_precision(
+    small: Workspace,
+) -> None:
+    network = build_network(_recipe("efficientnet-lite0", HEAD, weights=None), 2)
+    samples = load_samples(small).of("train")
+    view = View(network.side)
+    direct = cut_features(network.model, "pool", samples, view, small.features)
+    told = Told()
+    by_way = cut_features(
+        network.model, "pool", samples, view, small.features, via="b14_add", progress=told
+    )
+    assert np.abs(by_way - direct).max() < 0.02 * np.abs(direct).max()
+    assert (
+        cut_features(network.model, "b14_add", samples, view, small.features, progress=Told()).dtype
+        == np.float16
     )
