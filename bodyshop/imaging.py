@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from bodyshop.errors import UnreadableImageError
 
@@ -98,6 +98,8 @@ def open_image(source: Path | str | bytes, *, max_pixels: int = MAX_PIXELS) -> I
     except Exception as error:  # Pillow's plugins raise nearly anything on hostile headers
         if isinstance(error, FileNotFoundError):
             raise UnreadableImageError(f"{name} is not there") from error
+        if isinstance(error, UnidentifiedImageError):  # its text holds a memory address
+            raise UnreadableImageError(f"{name} is not a picture we can decode") from error
         raise UnreadableImageError(f"{name} is not a picture we can decode: {error}") from error
     width, height = image.size
     if width * height > max_pixels:

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
+import subprocess
+import sys
+import time
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -151,3 +156,54 @@ def test_shards_left_by_a_killed_run_are_used(workspace):
     path.unlink()  # a second decode would fail
     assert measure(workspace, workers=1).unreadable == 0
     assert measurements(workspace)[sha256]["error"] is None
+
+
+def fill(workspace, count):
+    return {put(workspace, encoded(photo(seed, size=(96, 72)))) for seed in range(count)}
+
+
+@pytest.mark.slow
+def test_dask_measures_the_same(tmp_path):
+    pytest.importorskip("distributed", reason="the extra 'dask' is not installed")
+    results = []
+    for engine in ("local", "dask"):
+        workspace = Workspace.open(tmp_path / engine)
+        fill(workspace, 40)
+        put(workspace, b"no picture at all")
+        assert measure(workspace, engine=engine, workers=2).unreadable == 1
+        results.append(measurements(workspace))
+    assert results[0] == results[1]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="kills process groups")
+def test_measuring_goes_on_after_kill_9(tmp_path):
+    undisturbed = Workspace.open(tmp_path / "undisturbed")
+    shas = fill(undisturbed, 700)
+    measure(undisturbed, workers=2)
+    killed = Workspace.open(tmp_path / "killed")
+    fill(killed, 700)
+    script = (
+        "from bodyshop.workspace import Workspace; from curate.measuring import measure; "
+        f"measure(Workspace.open({str(killed.root)!r}), workers=2)"
+    )
+    out = killed.root / "shards" / "measure"
+    kills = 0
+    for wanted in (1, 2):
+        process = subprocess.Popen(
+            [sys.executable, "-c", script],
+            env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+        )
+        deadline = time.monotonic() + 240
+        while len(list(out.glob("[!.]*.parquet"))) < wanted and process.poll() is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        kills += process.poll() is None
+        process.kill()
+        process.wait()
+    assert kills >= 1
+    measure(killed, workers=2)
+    rows = measurements(killed)
+    assert rows.keys() == shas
+    assert rows == measurements(undisturbed)
+    assert not list(out.glob("*.parquet"))
