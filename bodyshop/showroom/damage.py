@@ -14,6 +14,7 @@ import numpy as np
 
 from bodyshop.showroom.arrays import Bools, Floats, Ints
 from bodyshop.showroom.bodies import BodySpec
+from bodyshop.showroom.car import WHEEL
 from bodyshop.showroom.materials import Material
 from bodyshop.showroom.shade import Finish
 from bodyshop.showroom.surface import Surface, length
@@ -66,12 +67,13 @@ def can_bear(name: str, surface: Surface, spec: BodySpec) -> Bools:
 
     (n,): sheet metal bends and scratches, but does not crack.
     """
+    off_wheel = surface.part != WHEEL
     if name != "crack":
-        return _LACQUERED[surface.material]
+        return _LACQUERED[surface.material] & off_wheel
     x, _, z = surface.position
     bumper = (x > spec.axle + spec.arch + 0.03) | (x < -spec.axle - spec.arch - 0.03)
     bumper &= z < spec.clearance + 0.5
-    return _BREAKABLE[surface.material] | (bumper & _LACQUERED[surface.material])
+    return (_BREAKABLE[surface.material] | (bumper & _LACQUERED[surface.material])) & off_wheel
 
 
 def touched(surface: Surface, decal: Decal, spec: BodySpec) -> tuple[Ints, Ints]:
