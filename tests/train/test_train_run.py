@@ -249,7 +249,7 @@ def test_an_interrupted_run_is_resumed_from_its_last_epoch(
 
     monkeypatch.setattr(fitting, "_save_state", dying)
     with pytest.raises(KeyboardInterrupt):
-        train(small, tiny_recipe(), seed=5)
+        train(small, tiny_recipe(), seed=5, anew=True)
     with small.catalog.read() as connection:
         run = connection.execute(
             select(schema.runs.c.id).where(schema.runs.c.state == "interrupted")
