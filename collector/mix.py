@@ -69,8 +69,8 @@ class MixSummary:
         atomic.write_text(Path(path), text.getvalue())
 
 
-def parse_mix(text: str) -> dict[str, int]:
-    """Read ``spinner=120,search=180``.
+def parse_mix(text: str, *, per_class: int | None = None) -> dict[str, int]:
+    """Read ``spinner=120,search=180``; `per_class`, when given, is what it has to add up to.
 
     Raises
     ------
@@ -86,7 +86,15 @@ def parse_mix(text: str) -> dict[str, int]:
                 hint="sources: spinner, pages, search, search:bing, openverse, commons, urls",
             )
         mix[name] = int(number)
+    _check_sum(mix, per_class)
     return mix
+
+
+def _check_sum(mix: Mapping[str, int], per_class: int | None) -> None:
+    if per_class is not None and sum(mix.values()) != per_class:
+        raise UsageError(
+            f"the mix adds up to {sum(mix.values())}, but {per_class} per class were asked for"
+        )
 
 
 def select_mix(
@@ -119,10 +127,7 @@ def select_mix(
         The mix adds up to something other than `per_class`.
     """
     mix = parse_mix(mix) if isinstance(mix, str) else dict(mix)
-    if per_class is not None and sum(mix.values()) != per_class:
-        raise UsageError(
-            f"the mix adds up to {sum(mix.values())}, but {per_class} per class were asked for"
-        )
+    _check_sum(mix, per_class)
     available = _available(workspace)
     picks: list[Pick] = []
     short: list[tuple[str, str, str, int, int]] = []

@@ -34,6 +34,19 @@ def collect(
         ),
     ] = None,
     headed: Annotated[bool, typer.Option("--headed", help="Show the browser.")] = False,
+    refresh: Annotated[
+        bool, typer.Option("--refresh", help="Visit pages and ask queries again that are done.")
+    ] = False,
+    mix: Annotated[
+        str | None,
+        typer.Option(
+            metavar="spinner=120,search=180",
+            help="Afterwards choose so many pictures per model from each source: reports/mix.csv.",
+        ),
+    ] = None,
+    per_class: Annotated[
+        int | None, typer.Option(help="Pictures per model; what the mix has to add up to.")
+    ] = None,
 ) -> None:
     """Crawl brand pages, spinners and image searches for originals; goes on where it stopped."""
     import collector
@@ -41,12 +54,13 @@ def collect(
 
     terminal: Terminal = context.obj
     config = collector.load_brands(brands)
+    wanted = collector.parse_mix(mix, per_class=per_class) if mix else None
     if dry_run:
         plan = collector.plan(config, only=only)
         terminal.summary(plan.as_dict(), title="Plan", rows=plan.rows(), columns=plan.columns)
         return
     workspace = Workspace.open(terminal.workspace)
-    arguments = {"brands": brands, "only": only, "retry_failed": retry_failed}
+    arguments = {"brands": brands, "only": only, "retry_failed": retry_failed, "mix": mix}
     with workspace.record_run("collect", arguments) as run:
         summary = collector.collect(
             config,
@@ -54,15 +68,31 @@ def collect(
             only=only,
             retry_failed=retry_failed,
             headed=headed,
+            refresh=refresh,
             progress=terminal.progress,
         )
         run.counts.update(summary.as_dict())
+    notes: list[str] = []
+    result = summary.as_dict()
+    if wanted is not None:
+        chosen = collector.select_mix(workspace, mix=wanted)
+        chosen.write(workspace.reports / "mix.csv")
+        result["mix"] = chosen.as_dict()
+        notes.append(f"{len(chosen.picks)} pictures chosen: {workspace.reports / 'mix.csv'}")
+        notes += [
+            f"{brand} {model}: {have} of {number} from {source}"
+            for brand, model, source, have, number in chosen.rows()
+        ]
     terminal.summary(
-        summary.as_dict(),
+        result,
         title="Collected",
         rows=summary.rows(),
         columns=summary.columns,
-        notes=[*summary.warnings(), f"Next: bodyshop curate --workspace {terminal.workspace}"],
+        notes=[
+            *summary.warnings(),
+            *notes,
+            f"Next: bodyshop curate --workspace {terminal.workspace}",
+        ],
     )
 
 
