@@ -13,6 +13,7 @@ _EXPORTS = {
     "discover_categories": "gate.discover",
     "evaluate_gate": "gate.evaluate",
     "explain": "explanation",
+    "find_overlap": "duplicates.overlap",
     "fit_gate": "gate.fit",
     "judge": "judging",
     "load_gate": "gate.opened",

@@ -65,6 +65,10 @@ def curate_pictures(
         str | None,
         typer.Option(metavar="SHA|FILE", help="Say why this picture was kept or rejected."),
     ] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Only list what a folder or another workspace has too."),
+    ] = None,
 ) -> None:
     """Measure, gate, deduplicate, split and audit; reject with reasons, delete nothing."""
     import curate
@@ -76,6 +80,18 @@ def curate_pictures(
     if explain is not None:
         explanation = curate.explain(workspace, explain)
         terminal.summary(explanation.as_dict(), title=explanation.title)
+        return
+    if against is not None:
+        curate.measure(workspace, engine=engine, workers=workers, progress=terminal.progress)
+        overlap = curate.find_overlap(
+            workspace,
+            against,
+            radius=rules.duplicates.radius,
+            engine=engine,
+            workers=workers,
+            progress=terminal.progress,
+        )
+        terminal.summary(overlap.as_dict(), title=f"Also in {against}")
         return
     arguments = {"gate": gate, "weights": weights, "policy": policy, "target": target}
     with workspace.record_run("curate", arguments) as run:
