@@ -16,6 +16,8 @@ Rng = np.random.Generator
 
 MIN_AREA = 0.02
 """Smallest share of the picture that a damage should cover."""
+MAX_AREA = 0.12
+"""No second damage of a class is added once so much of the picture is damaged."""
 
 
 def choose_decals(
@@ -42,7 +44,8 @@ def choose_decals(
         if len(spots) < 0.5 * MIN_AREA * pixels:
             name = "dent"
             spots = np.flatnonzero(central & can_bear(name, surface, spec))
-        if not len(spots):
+        enough = np.count_nonzero(taken) > MAX_AREA * pixels
+        if not len(spots) or (enough and name in [d.name for d in chosen]):
             continue
         best: Decal | None = None
         best_at: Ints = np.zeros(0, np.int64)
