@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -79,7 +80,7 @@ class Candidate:
         """The address as found, of the rung that is tried first."""
         return self.ladder[0].url
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Digest of what makes it this candidate: the same find has the same key in every crawl."""
         return digest(
@@ -89,7 +90,8 @@ class Candidate:
 
     def as_dict(self) -> dict[str, Any]:
         """Return it for the ledger."""
-        return asdict(self)
+        facts = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return facts | {"ladder": [vars(rung) for rung in self.ladder]}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Candidate:
@@ -165,6 +167,7 @@ def clean(text: str) -> str:
     return unicodedata.normalize("NFC", " ".join(kept.split()))[:500]
 
 
+@lru_cache(maxsize=1 << 14)
 def url_key(url: str) -> str:
     """Return what two spellings of one address have in common; never to be fetched itself.
 

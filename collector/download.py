@@ -23,7 +23,7 @@ from collector.address import ForbiddenAddressError, host_of
 from collector.http import CONNECT_SECONDS, READ_SECONDS, Deadline, Watch
 from collector.permission import Answer, judge_headers
 
-CHUNK = 1 << 16
+CHUNK = 1 << 18
 MAX_REDIRECTS = 5
 RETRY_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Answers that may be different tomorrow; every other 4xx/5xx is final."""

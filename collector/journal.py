@@ -8,6 +8,7 @@ sighting is lost.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import threading
@@ -32,28 +33,25 @@ class Journal:
         self._path = folder / "finished.jsonl"
         self._lock = threading.Lock()
         self._pending = 0
+        self._file: int | None = None
 
     def promise(self, entry: dict[str, Any]) -> None:
         """Write down a finished download (``part``, ``sha256``, ``size``, ``extension``, ...)."""
         line = (json.dumps(entry, ensure_ascii=False) + "\n").encode("utf-8", "surrogatepass")
         with self._lock:
-            # One write of a whole line; no fsync: a line lost in a power cut costs one more
-            # download.
-            descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
-            try:
-                written = os.write(descriptor, line)
-                if written != len(line):
-                    raise OSError(28, "No space left on device", str(self._path))
-            finally:
-                os.close(descriptor)
+            # One write of a whole line; no fsync: a line lost in a power cut costs a download.
+            if self._file is None:
+                self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+            if os.write(self._file, line) != len(line):
+                raise OSError(errno.ENOSPC, "No space left on device", str(self._path))
             self._pending += 1
 
     def settled(self, count: int) -> None:
         """Note that `count` lines are in the catalog; the file is emptied when all are."""
         with self._lock:
             self._pending -= count
-            if self._pending == 0 and self._path.exists():
-                self._path.unlink()
+            if self._pending == 0:
+                self._empty()
 
     def recover(self, blobs: BlobStore) -> list[dict[str, Any]]:
         """Return the entries a killed run left, with their bytes in the blob store.
@@ -77,8 +75,14 @@ class Journal:
     def discard(self) -> None:
         """Empty the file: what it said is in the catalog."""
         with self._lock:
-            self._path.unlink(missing_ok=True)
+            self._empty()
             self._pending = 0
+
+    def _empty(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+        self._path.unlink(missing_ok=True)
 
     def _adopted(self, entry: dict[str, Any], blobs: BlobStore) -> bool:
         part = self.folder / Path(entry["part"]).name

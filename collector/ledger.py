@@ -204,6 +204,9 @@ class Ledger:
         labels = {label for pair in stored for label in _labels(*pair)}
         add_labels(self._catalog, sorted(labels), connection=connection)
         connection.execute(_OUTCOME, [_outcome(each, states) for each in batch])
+        # A refusal leaves no sighting: what was said about it is kept with the candidate.
+        if told := [_told(each) for each in batch if each.permission]:
+            connection.execute(_TOLD, told)
         return states
 
     def ingest(self, entries: Iterable[dict[str, Any]]) -> int:
@@ -241,17 +244,19 @@ _OUTCOME = (
         error=bindparam("to_error"),
         attempts=bindparam("to_attempts"),
         sha256=bindparam("to_sha256"),
-        details=bindparam("to_details"),
         updated_at=bindparam("to_time"),
     )
 )
 
 
+_TOLD = (
+    update(schema.candidates)
+    .where(schema.candidates.c.key == bindparam("of_key"))
+    .values(details=bindparam("to_details"))
+)
+
+
 def _outcome(settled: Settled, states: dict[str, str]) -> dict[str, Any]:
-    details = settled.candidate.as_dict()
-    if settled.permission:
-        # A refusal leaves no sighting: what was said about it is kept with the candidate.
-        details["permission"] = settled.candidate.permission | settled.permission
     return {
         "of_key": settled.candidate.key,
         "to_state": states[settled.candidate.key],
@@ -259,9 +264,14 @@ def _outcome(settled: Settled, states: dict[str, str]) -> dict[str, Any]:
         "to_error": settled.error[:2000] or None,
         "to_attempts": settled.attempts,
         "to_sha256": settled.entry["sha256"] if settled.entry else None,
-        "to_details": details,
         "to_time": now(),
     }
+
+
+def _told(settled: Settled) -> dict[str, Any]:
+    said = settled.candidate.permission | (settled.permission or {})
+    details = settled.candidate.as_dict() | {"permission": said}
+    return {"of_key": settled.candidate.key, "to_details": details}
 
 
 def _known_images(connection: Connection, sha256s: list[str]) -> set[str]:
@@ -347,6 +357,8 @@ def sighting_row(candidate: Candidate, entry: dict[str, Any]) -> dict[str, Any]:
 
 def forgotten(stones: dict[str, set[str]], candidate: Candidate) -> str:
     """Return which tombstone covers a candidate, or nothing."""
+    if not (stones["url"] or stones["host"]):
+        return ""
     for address in [rung.url for rung in candidate.ladder] + [candidate.page_url]:
         if url_key(address) in stones["url"]:
             return "url"
