@@ -287,34 +287,37 @@ def _plain_environment() -> dict[str, str]:
 
 
 def _report(rows: list[dict], polite: list[dict], count: int) -> str:
+    size = len(_pictures(1)[0]) // 1000
     lines = [
         "# Collecting: speed",
         "",
-        f"{count} different JPEGs of 800x600 (about {len(_pictures(1)[0]) // 1000} kB) on {HOSTS} loopback "
-        f"hosts, {os.cpu_count()} processors, Python {sys.version.split()[0]}, politeness off. "
-        "bodyshop hashes, sniffs, checks the end mark and header, and keeps its ledger; icrawler
-        hashes " "nothing; img2dataset hashes (sha256) without re-encoding. `pictures/s` is from the
-        first request to " "the last, `whole run` includes starting Python.", "", "| latency | tool
-        | stored | pictures/s | whole run, pictures/s | CPU s per 1,000 | peak MiB |",
+        f"{count} different JPEGs of 800x600 (about {size} kB) on {HOSTS} loopback hosts, "
+        f"{os.cpu_count()} processors, Python {sys.version.split()[0]}, politeness off. "
+        "bodyshop hashes, sniffs, checks the end mark and header, and keeps its ledger; icrawler "
+        "hashes nothing; img2dataset hashes (sha256) without re-encoding. `pictures/s` is from the "
+        "first request to the last, `whole run` includes starting Python.",
+        "",
+        "| latency | tool | stored | pictures/s | whole run, pictures/s | CPU s per 1,000 "
+        "| peak MiB |",
         "|---|---|---|---|---|---|---|",
     ]
     for row in rows:
         lines.append(
-            f"| {row['latency'] * 1000:.0f} ms | {row['tool']} | {row['stored']} | {row['rate']:.0f} | "
-            f"{row['whole']:.0f} | {row['cpu']:.2f} | {row['memory']:.0f} |"
+            f"| {row['latency'] * 1000:.0f} ms | {row['tool']} | {row['stored']} "
+            f"| {row['rate']:.0f} | {row['whole']:.0f} | {row['cpu']:.2f} | {row['memory']:.0f} |"
         )
     lines += [
         "",
         "With politeness on (20 ms latency), per host:",
         "",
-        "| interval | allowed/s | achieved/s | of what is allowed | fastest host/s | shortest gap
-        |", "|---|---|---|---|---|---|",
+        "| interval | allowed/s | achieved/s | of what is allowed | fastest host/s | shortest gap |",
+        "|---|---|---|---|---|---|",
     ]
     for each in polite:
         lines.append(
-            f"| {each['interval']} s | {each['allowed']:.1f} | {each['rate']:.2f} | "
-            f"{100 * each['rate'] / each['allowed']:.1f} % | {each['fastest']:.2f} | "
-            f"{each['shortest']:.3f} s |"
+            f"| {each['interval']} s | {each['allowed']:.1f} | {each['rate']:.2f} "
+            f"| {100 * each['rate'] / each['allowed']:.1f} % | {each['fastest']:.2f} "
+            f"| {each['shortest']:.3f} s |"
         )
     command = f"python benchmarks/collect.py --pictures {count}"
     return "\n".join([*lines, "", f"Measured by `{command}`.", ""])

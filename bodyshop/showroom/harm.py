@@ -10,7 +10,7 @@ from bodyshop.showroom.camera import Camera
 from bodyshop.showroom.damage import Decal, can_bear, touched
 from bodyshop.showroom.materials import Material
 from bodyshop.showroom.surface import Surface, dot
-from bodyshop.showroom.tiles import draw_tile
+from bodyshop.showroom.tiles import Tile, draw_tile
 
 Rng = np.random.Generator
 
@@ -18,6 +18,8 @@ MIN_AREA = 0.02
 """Smallest share of the picture that a damage should cover."""
 MAX_AREA = 0.12
 """No second damage of a class is added once so much of the picture is damaged."""
+SAMPLE = 9
+"""A spot is judged on every so-many-th fragment: its area is an estimate, the mask is not."""
 
 
 def choose_decals(
@@ -31,6 +33,7 @@ def choose_decals(
     if not classes:
         return []
     chosen: list[Decal] = []
+    surface = surface.only(np.arange(0, len(surface.pixel), SAMPLE))
     taken = np.zeros(len(surface.pixel), bool)
     facing = dot(surface.normal, surface.view)
     row, column = np.divmod(surface.pixel, camera.width)
@@ -38,7 +41,7 @@ def choose_decals(
         np.abs(row / camera.height - 0.5) < 0.36
     )
     central &= (facing > 0.42) & (surface.position[2] > 0.3)
-    pixels = camera.width * camera.height
+    pixels = camera.width * camera.height / SAMPLE
     for name in (c for c in classes for _ in range(rng.integers(1, 3))):
         spots = np.flatnonzero(central & can_bear(name, surface, spec))
         if len(spots) < 0.5 * MIN_AREA * pixels:
@@ -50,10 +53,13 @@ def choose_decals(
         best: Decal | None = None
         best_at: Ints = np.zeros(0, np.int64)
         want = float(np.exp(rng.uniform(np.log(0.05), np.log(0.13))))
+        tiles: dict[bool, Tile] = {}
         for _ in range(12):
             spot = int(spots[rng.integers(len(spots))])
             on_glass = bool(surface.material[spot] == Material.GLASS)
-            decal = _lay(surface, camera, name, spot, want, rng, on_glass)
+            if on_glass not in tiles:
+                tiles[on_glass] = draw_tile(name, rng, on_glass=on_glass)
+            decal = _lay(surface, camera, name, spot, want, rng, tiles[on_glass])
             at, _texel = touched(surface, decal, spec)
             area = len(at) - 2 * int(taken[at].sum())  # keep the classes apart
             if area > len(best_at):
@@ -68,9 +74,8 @@ def choose_decals(
 
 
 def _lay(
-    surface: Surface, camera: Camera, name: str, spot: int, want: float, rng: Rng, on_glass: bool
+    surface: Surface, camera: Camera, name: str, spot: int, want: float, rng: Rng, tile: Tile
 ) -> Decal:
-    tile = draw_tile(name, rng, on_glass=on_glass)
     centre, normal = surface.position[:, spot], surface.normal[:, spot]
     level = np.cross(normal, [0.0, 0.0, 1.0])
     if np.linalg.norm(level) < 0.35:  # bonnet or roof

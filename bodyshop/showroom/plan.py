@@ -25,7 +25,7 @@ from bodyshop.showroom.truth import Brand, Model, Picture, Slot
 Size = Literal["demo", "tiny"]
 Rng = np.random.Generator
 
-_WIDTHS = (512, 576, 640, 720)
+_WIDTHS = (432, 480, 512, 560)
 _ASPECTS = (3 / 2, 4 / 3, 16 / 10)
 _SLOTS: tuple[Slot, ...] = ("img", "srcset", "picture", "lazy", "css", "img")
 
@@ -68,9 +68,7 @@ class _Amounts:
 
 
 _AMOUNTS: dict[str, _Amounts] = {
-    "demo": _Amounts(
-        36, 2, 12, 17, (6,) * 6, (("fjell", 24), ("strada", 24), ("baram", 24)), ("monte", 16), 1.0
-    ),
+    "demo": _Amounts(24, 2, 10, 12, (6,) * 6, (("strada", 24), ("baram", 24)), ("monte", 12), 1.0),
     "tiny": _Amounts(2, 0, 1, 1, (5, 1, 1, 1, 1, 1), (("strada", 6),), ("monte", 4), 0.5),
 }
 
