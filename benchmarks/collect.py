@@ -138,7 +138,7 @@ def _brands(work: Path, listing: Path, interval: float) -> Path:
 
 
 def _politeness(folder: Path, interval: float) -> dict:
-    """Run bodyshop at `interval` seconds per host; compare the server log with the allowed."""
+    """Run bodyshop at `interval` seconds per host; hold the server log against the limit."""
     count = HOSTS * round(12 / interval / 2)
     work = folder / f"polite-{interval}"
     work.mkdir()
@@ -310,7 +310,7 @@ def _report(rows: list[dict], polite: list[dict], count: int) -> str:
         "",
         "With politeness on (20 ms latency), per host:",
         "",
-        "| interval | allowed/s | achieved/s | of the allowed | fastest host/s | shortest gap |",
+        "| interval | allowed/s | achieved/s | of allowed | fastest host/s | shortest gap |",
         "|---|---|---|---|---|---|",
     ]
     for each in polite:

@@ -1,9 +1,9 @@
 """Recipes on real photos, by grouped 5-fold cross-validation: python -m benchmarks.train DATA.
 
 DATA is a folder with damage/{training,validation}/{damaged,whole}, masks/ and models/; --weights is
-a folder with vgg16_notop.weights.h5. Every picture is tested once by a model that saw neither it nor
-a near-duplicate of it. Results are added to --out after every step, so that it can be run in parts
-(--only STEP ...).
+a folder with vgg16_notop.weights.h5. Every picture is tested once by a model that saw neither it
+nor a near-duplicate of it. Results are added to --out after every step, so that it can be run in
+parts (--only STEP ...).
 """
 
 from __future__ import annotations
