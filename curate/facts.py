@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from bodyshop.catalog import Catalog, Field, effective_labels, schema
 from curate.nuisance import host_of
-from curate.verdicts import Facts
+from curate.screening import Facts
 
 if TYPE_CHECKING:
     from curate.policy import SplitPolicy

@@ -16,9 +16,10 @@ from curate.facts import load_facts
 from curate.gate.opened import Gate, load_gate
 from curate.measuring import VERSION
 from curate.policy import Policy, load_policy
+from curate.screening import Limits, screen
 from curate.splitting import current_split_set
 from curate.targets import resolve_target
-from curate.verdicts import Limits, Verdict, decide, screen
+from curate.verdicts import Verdict, decide
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

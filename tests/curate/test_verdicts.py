@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from bodyshop.catalog import EffectiveLabel, Origin, Reason
 from curate.duplicates import DuplicatePair
 from curate.policy import Policy
-from curate.verdicts import Facts, Limits, Verdict, decide, eligible, screen
+from curate.screening import Facts, Limits, screen
+from curate.verdicts import Verdict, decide, eligible
 
 LIMITS = Limits(min_p_car=0.5, min_sharpness=0.4)
 GOOD = {
