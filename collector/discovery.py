@@ -15,7 +15,7 @@ from bodyshop.errors import BodyshopError, MissingPartError
 from bodyshop.workspace import Workspace
 from collector.address import AddressGuard, host_of
 from collector.brands import Brands
-from collector.browser import Browser, BrowserGoneError
+from collector.browser import Browser, BrowserGoneError, ScriptError
 from collector.candidate import Find, Task
 from collector.fetcher import Fetcher
 from collector.hosts import HostGate, parse_retry_after
@@ -53,6 +53,10 @@ class Closed:
     found: int = 0
     error_class: str = ""
     error: str = ""
+
+
+class _NothingYetError(BodyshopError):
+    """A page brought nothing: it is looked at twice before that is believed."""
 
 
 class _AskedToWaitError(BodyshopError):
@@ -181,6 +185,8 @@ class Discovery:
     def _attempt(self, task: Task, tries: int, browser: Browser) -> None:
         try:
             closed = self._work(task, browser)
+            if closed.error_class == "zero_results" and tries == 1:
+                raise _NothingYetError(closed.error)
         except MissingPartError:
             raise
         except RefusedPageError as error:
@@ -191,7 +197,7 @@ class Discovery:
             closed = Closed(task, "failed", 0, "challenge", error.message)
         except HostBrokenError as error:
             closed = Closed(task, "failed", 0, "host_left_alone", error.message)
-        except (BrowserGoneError, _AskedToWaitError) as error:
+        except _PASSING as error:
             if self._stopping.is_set():
                 closed = Closed(task, "queued")
             elif tries < MAX_TRIES:
@@ -203,8 +209,7 @@ class Discovery:
                     self._changed.notify()
                 return
             else:
-                kind = "browser" if isinstance(error, BrowserGoneError) else "rate_limited"
-                closed = Closed(task, "failed", 0, kind, error.message)
+                closed = Closed(task, "failed", 0, _class_of(error), error.message)
         except BodyshopError as error:
             closed = Closed(task, "failed", 0, _class_of(error), error.message)
         self._on_closed(closed)
@@ -320,10 +325,21 @@ class Discovery:
         self._gate.sending(host)
 
 
+_CLASSES = {
+    "PageLoadError": "page_load",
+    "BrowserGoneError": "browser",
+    "ScriptError": "script",
+    "_AskedToWaitError": "rate_limited",
+}
+
+_PASSING = (BrowserGoneError, ScriptError, _AskedToWaitError, _NothingYetError)
+"""What may be different when the page is opened again."""
+
+
 def _class_of(error: BodyshopError) -> str:
     """Name an error for the ledger: ``http_404``, ``page_load``, ``robots_unreachable``..."""
     if match := re.search(r"gave HTTP (\d{3})", error.message):
         return f"http_{match[1]}"
     if "robots.txt of" in error.message:
         return "robots_unreachable"
-    return "page_load" if type(error).__name__ == "PageLoadError" else "page"
+    return _CLASSES.get(type(error).__name__, "page")

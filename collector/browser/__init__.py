@@ -8,15 +8,16 @@ from bodyshop.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from collector.browser.driver import BrowserParts, find_browser
-    from collector.browser.session import Browser, BrowserGoneError
+    from collector.browser.session import Browser, BrowserGoneError, ScriptError
 
-__all__ = ["Browser", "BrowserGoneError", "BrowserParts", "find_browser"]
+__all__ = ["Browser", "BrowserGoneError", "BrowserParts", "ScriptError", "find_browser"]
 
 __getattr__ = lazy_exports(
     __name__,
     {
         "Browser": "session",
         "BrowserGoneError": "session",
+        "ScriptError": "session",
         "BrowserParts": "driver",
         "find_browser": "driver",
     },

@@ -31,6 +31,10 @@ class BrowserGoneError(BodyshopError):
     """The browser crashed or hangs; the page may be tried again with a new one."""
 
 
+class ScriptError(BodyshopError):
+    """A script of ours did not end well: the page reloaded under it, or took too long."""
+
+
 class PageLoadError(BodyshopError):
     """The page did not load: no connection, a forbidden address, or no answer in time."""
 
@@ -151,7 +155,7 @@ class Browser:
 
         Raises
         ------
-        BodyshopError
+        ScriptError
             The script failed in the page.
         """
         script = (
@@ -163,7 +167,7 @@ class Browser:
         with self._watched():
             answer = self.driver.execute_async_script(script, *arguments)
         if "error" in answer:
-            raise BodyshopError(f"our script failed in {self.url}: {answer['error'][:500]}")
+            raise ScriptError(f"our script failed in {self.url}: {answer['error'][:500]}")
         return answer.get("value")
 
     def source(self) -> str:
@@ -237,14 +241,12 @@ class Browser:
         try:
             yield
         except TimeoutException as error:
-            raise BodyshopError(
-                f"a script in the page did not end: {_first_line(error)}"
-            ) from error
+            raise ScriptError(f"a script in the page did not end: {_first_line(error)}") from error
         except WebDriverException as error:
             if any(sign in str(error).lower() for sign in _GONE):
                 self.end()
                 raise BrowserGoneError(f"the browser is gone: {_first_line(error)}") from error
-            raise BodyshopError(f"the browser refused: {_first_line(error)}") from error
+            raise ScriptError(f"the browser refused: {_first_line(error)}") from error
         except (HTTPError, ConnectionError) as error:
             self.end()
             raise BrowserGoneError(f"the driver is gone: {_first_line(error)}") from error

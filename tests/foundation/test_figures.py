@@ -11,7 +11,8 @@ def drawn(text, path):
     figure = new_figure(width=2, height=1, dpi=80)
     figure.text(0.5, 0.5, text, ha="center", va="center", fontsize=24)
     save_figure(figure, path)
-    return np.asarray(Image.open(path).convert("L"))
+    with Image.open(path) as image:
+        return np.asarray(image.convert("L"))
 
 
 def test_hangul_is_drawn_as_hangul_and_without_a_warning(tmp_path):
@@ -27,7 +28,8 @@ def test_hangul_class_names_reach_axes_and_file_names(tmp_path):
     axes.bar(["한빛 바람", "한빛 구름"], [-1, 2])
     axes.set_title("파손")
     path = save_figure(figure, tmp_path / "한빛" / "그래프.png")
-    assert Image.open(path).size == (704, 528)
+    with Image.open(path) as image:
+        assert image.size == (704, 528)
 
 
 def test_font_file_is_there_for_pillow_too():
