@@ -19,6 +19,7 @@ from collector.address import AddressGuard
 from collector.browser.door import Door
 from collector.browser.driver import BrowserParts, find_browser, start_driver
 from collector.browser.network import NetworkLog, Seen
+from collector.browser.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
@@ -73,6 +74,7 @@ class Browser:
         self._driver: Chrome | None = None
         self._door: Door | None = None
         self._profile: Path | None = None
+        self._watchdog: Watchdog | None = None
         self._pages = 0
         self._backlog: list[Seen] = []
         self._lock = threading.Lock()
@@ -196,10 +198,13 @@ class Browser:
             driver, self._driver = self._driver, None
             door, self._door = self._door, None
             profile, self._profile = self._profile, None
+            watchdog, self._watchdog = self._watchdog, None
         if driver is not None:
             process = driver.service.process
             _quit(driver)
             _end_group(process.pid if process is not None else None)
+        if watchdog is not None:
+            watchdog.dismiss()
         if door is not None:
             door.__exit__(None, None, None)
         if profile is not None:
@@ -224,6 +229,9 @@ class Browser:
             self.end()
             raise
         self._driver = driver
+        process = driver.service.process
+        if process is not None:
+            self._watchdog = Watchdog(process.pid, self._profile)
         own = driver.execute_script("return navigator.userAgent")
         driver.execute_cdp_cmd(
             "Network.setUserAgentOverride", {"userAgent": f"{own} {self._agent}"}
