@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-_SCRIPT = 'read -r line || { kill -9 -- "-$1"; sleep 1; rm -rf -- "$2"; }'
+_SCRIPT = 'read -r line || { kill -9 "-$1"; sleep 1; rm -rf -- "$2"; }'
 
 
 class Watchdog:

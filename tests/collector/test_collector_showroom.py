@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter, defaultdict
 from pathlib import Path
@@ -319,16 +318,16 @@ def test_the_user_agent_of_the_browser_is_honest(site, workspace):
 
 
 def test_no_process_and_no_profile_stays_behind(site):
-    before = {path.name for path in Path(tempfile.gettempdir()).glob("bodyshop-browser-*")}
     with Browser(AddressGuard(["127.0.0.1"]), "test") as browser:
         browser.open(site.base_url + "/robots.txt")
+        profile = browser._profile
+        assert profile.is_dir()
         group = [browser.driver.service.process.pid]
         group += [child.pid for child in psutil.Process(group[0]).children(recursive=True)]
         assert len(group) > 2
     assert [pid for pid in group if psutil.pid_exists(pid) and
             psutil.Process(pid).status() != psutil.STATUS_ZOMBIE] == []  # fmt: skip
-    after = {path.name for path in Path(tempfile.gettempdir()).glob("bodyshop-browser-*")}
-    assert after - before == set()
+    assert not profile.exists()
 
 
 def test_a_killed_program_leaves_no_browser_behind(site):
