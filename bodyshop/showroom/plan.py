@@ -69,7 +69,7 @@ class _Amounts:
 
 _AMOUNTS: dict[str, _Amounts] = {
     "demo": _Amounts(24, 2, 10, 12, (6,) * 6, (("strada", 24), ("baram", 24)), ("monte", 12), 1.0),
-    "tiny": _Amounts(2, 0, 1, 1, (5, 1, 1, 1, 1, 1), (("strada", 6),), ("monte", 4), 0.5),
+    "tiny": _Amounts(2, 0, 1, 1, (5, 1, 1, 1, 1, 1), (("strada", 6),), ("monte", 4), 0.6),
 }
 
 

@@ -47,7 +47,7 @@ def blocks(*kinds: str) -> Iterator[Block]:
 
 def commands(block: Block) -> list[list[str]]:
     """The `bodyshop …` lines of a shell block as words, continuation lines joined."""
-    joined = block.text.replace("\\\n", " ")
+    joined = re.sub(r"\s*&&\s*|\s&(?=\s|$)", "\n", block.text.replace("\\\n", " "))
     lines = (re.sub(r"^(\$|!|\.venv/bin/)\s*", "", line.strip()) for line in joined.splitlines())
     found = []
     for line in lines:

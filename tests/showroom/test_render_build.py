@@ -133,8 +133,8 @@ def demo() -> list[Job]:
 
 def test_the_demo_has_the_promised_amounts(demo: list[Job]) -> None:
     pictures = [j.picture for j in demo]
-    assert 650 <= len(pictures) <= 800
-    assert sum(p.kind == "decoy" for p in pictures) >= 100
+    assert 500 <= len(pictures) <= 600
+    assert sum(p.kind == "decoy" for p in pictures) >= 70
     assert sum(p.duplicate_of is not None for p in pictures) >= 60
     assert sum(p.blurred for p in pictures) >= 20
     assert len({p.query for p in pictures if p.query}) == 12
@@ -172,7 +172,7 @@ def test_spinners_go_once_around(demo: list[Job]) -> None:
     for job in demo:
         if job.picture.spin_group:
             groups.setdefault(job.picture.spin_group, []).append(job)
-    assert len(groups) == 4
+    assert len(groups) == 3
     for jobs in groups.values():
         frames = [j.picture.frame for j in jobs]
         assert frames == list(range(len(jobs)))
