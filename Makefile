@@ -3,6 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
+comma := ,
+# Build tools warn at length even when all is well: their words are shown when it is not.
+define pip_install
+	@$(BIN)/python -m pip install --quiet $(1) 2> $(VENV)/install.log || { cat $(VENV)/install.log; exit 1; }
+endef
+
 .PHONY: demo test test-slow lint format labelstudio clean browser
 
 demo: $(VENV)/.installed browser
@@ -32,12 +38,13 @@ browser:
 
 $(VENV)/.installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable .
+	@echo "installing bodyshop and what it needs into $(VENV) (about 2 GB, a few minutes)"
+	$(call pip_install,--upgrade pip)
+	$(call pip_install,--editable .)
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --editable '.[dev,dask]'
+	$(call pip_install,--editable '.[dev$(comma)dask]')
 	touch $@
 
 clean:

@@ -91,6 +91,7 @@ def run_demo(
     from bodyshop.showroom import build_showroom, serve
 
     report = DemoReport()
+    folder = folder.absolute()
     with _timed(report, "render the showroom"):
         truth = build_showroom(folder / "showroom", seed=seed, size=size, progress=progress)
     workspace = Workspace.open(folder / "workspace")
@@ -172,7 +173,7 @@ def _write_brands(folder: Path, site: Site) -> Path:
     recipe = folder / "showroom-search.yaml"
     atomic.write_bytes(recipe, Path(site.recipe_path).read_bytes())
     plan = yaml.safe_load(site.brands_yaml(interval=0.0))
-    plan["recipes"] = [str(recipe)]
+    plan["recipes"] = [recipe.name]
     for brand in plan["brands"]:
         for model in brand["models"]:
             for entry in [*model.get("pages", []), *model.get("spinners", [])]:
