@@ -20,6 +20,7 @@ from urllib3.exceptions import HTTPError, NameResolutionError
 from bodyshop.errors import UnreadableImageError
 from bodyshop.imaging import probe, sniff
 from collector.address import ForbiddenAddressError, host_of
+from collector.endings import has_end
 from collector.http import CONNECT_SECONDS, READ_SECONDS, Deadline, Watch
 from collector.permission import Answer, judge_headers
 
@@ -29,7 +30,6 @@ RETRY_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Answers that may be different tomorrow; every other 4xx/5xx is final."""
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_ENDINGS = {"jpg": b"\xff\xd9", "png": b"IEND"}
 
 
 @dataclass(frozen=True)
@@ -345,42 +345,6 @@ def _explained(error: Exception, deadline: Deadline, limits: DownloadLimits) -> 
 
 def _late(limits: DownloadLimits) -> Failed:
     return Failed("deadline", f"not complete after {limits.seconds:g} s", retry=True)
-
-
-def has_end(file: BinaryIO, extension: str) -> bool:
-    """Look for the end mark of a picture's format; a server that closes early declares no length.
-
-    Parameters
-    ----------
-    file : binary file
-        Seekable.
-    extension : str
-        Of the sniffed type.
-    """
-    size = file.seek(0, os.SEEK_END)
-    tail = max(0, size - (1 << 16))  # some cameras and editors append data after the end mark
-    if extension == "webp":
-        file.seek(4)
-        return size >= int.from_bytes(file.read(4), "little") + 8
-    if extension == "jpg":
-        tail = max(tail, _scan_of(file))  # the thumbnail in the header has an end mark of its own
-    mark = _ENDINGS.get(extension)
-    file.seek(tail)
-    rest = file.read()
-    if extension == "gif":
-        return rest.rstrip(b"\0").endswith(b"\x3b")
-    return mark is None or mark in rest
-
-
-def _scan_of(file: BinaryIO) -> int:
-    """Return where a JPEG's scan begins: behind all header segments (ITU T.81, B.1.1.4)."""
-    at = 2
-    while True:
-        file.seek(at)
-        segment = file.read(4)
-        if len(segment) < 4 or segment[0] != 0xFF or segment[1] == 0xDA:
-            return at
-        at += 2 + int.from_bytes(segment[2:], "big")
 
 
 def _is_complete(part: Path, extension: str) -> bool:

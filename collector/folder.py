@@ -20,7 +20,7 @@ from bodyshop.imaging import load_rgb, probe, sniff
 from bodyshop.progress import SILENT, Progress
 from bodyshop.workspace import Workspace
 from collector.candidate import digest
-from collector.download import has_end
+from collector.endings import has_end
 from collector.interrupt import SoftInterrupt
 from collector.ledger import TOOL, Ledger
 
