@@ -96,7 +96,7 @@ class Recipe(StrictModel):
     url : str
         Address of the result page with ``{query}`` where the percent-encoded query goes.
     page_wait : alternates
-        What is there once the page works.
+        What is to be seen once the page works, also when it has no result.
     result : alternates
         One result in the list.
     metadata : tuple of Metadata

@@ -9,7 +9,7 @@
   const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
   const frame = () =>
     new Promise((done) => {
-      const timer = setTimeout(done, 100); // a hidden document paints nothing
+      const timer = setTimeout(done, 250); // a hidden document paints nothing
       requestAnimationFrame(() => { clearTimeout(timer); done(); });
     });
   const absolute = (value) => {
@@ -24,6 +24,32 @@
   for (const [name, answer] of [["alert", undefined], ["confirm", false], ["prompt", null], ["print", undefined], ["open", null]])
     Object.defineProperty(window, name, { value: () => answer, configurable: true, writable: true });
   window.addEventListener("beforeunload", (event) => event.stopImmediatePropagation(), true);
+
+  // ---- requests of the page's scripts: a list that still waits for one is not at its end
+  const PATIENCE = 5000; // with a request that does not end, such as a long poll
+  const underWay = new Map();
+  const track = (promise) => {
+    const id = {};
+    underWay.set(id, performance.now());
+    const over = () => setTimeout(() => underWay.delete(id), 50); // what it brought comes into the page
+    promise.then(over, over);
+    return promise;
+  };
+  const loading = () => {
+    const since = performance.now() - PATIENCE;
+    return [...underWay.values()].some((start) => start > since);
+  };
+  const realFetch = window.fetch;
+  window.fetch = function (...given) { return track(realFetch.apply(this, given)); };
+  for (const name of ["json", "text", "arrayBuffer", "blob", "formData"]) {
+    const read = Response.prototype[name];
+    Response.prototype[name] = function () { return track(read.call(this)); };
+  }
+  const send = XMLHttpRequest.prototype.send;
+  XMLHttpRequest.prototype.send = function (...given) {
+    track(new Promise((done) => this.addEventListener("loadend", done)));
+    return send.apply(this, given);
+  };
 
   // ---- what each <img> showed over time, with the size it decoded to
   const history = new WeakMap();
@@ -122,6 +148,21 @@
     return { kind, rungs, srcsets: [], rest: [], seen: [], base: document.baseURI, shown: null, alt: "", caption: "", ...more };
   }
 
+  // ---- pictures of a list that takes out of the page what was scrolled past
+  const gone = new Map();
+  new MutationObserver((records) => {
+    for (const { removedNodes } of records)
+      for (const node of removedNodes) {
+        if (!(node instanceof Element)) continue;
+        for (const img of node.tagName === "IMG" ? [node] : node.querySelectorAll("img")) {
+          const url = absolute(img.currentSrc || img.src || "");
+          if (!url || gone.size >= 5000) continue;
+          remember(img);
+          gone.set(url, itemOf(img));
+        }
+      }
+  }).observe(document, { childList: true, subtree: true });
+
   const measured = new Map(); // url of a CSS background -> natural size, from the browser's own cache
   async function measure(url) {
     if (measured.has(url)) return measured.get(url);
@@ -171,6 +212,7 @@
           if (url && !element.hasAttribute("data-folder")) items.push(simple("data", [{ name: "data_src", url }], { alt: text(element.getAttribute("aria-label")) }));
         }
     }
+    for (const item of gone.values()) if (items.length < max) items.push(item);
     await Promise.all([...backgrounds].map(async ([url, { urls, alt }]) => {
       items.push(simple("css", urls.map((each) => ({ name: "css", url: each.url })), { shown: await measure(url), alt }));
     }));
@@ -205,7 +247,10 @@
     while (pendingInView() && performance.now() < end) await sleep(15);
   }
   const scroller = () => document.scrollingElement || document.documentElement;
-  const weight = () => `${scroller().scrollHeight}/${document.images.length}/${performance.getEntriesByType("resource").length}`;
+  // What scripts ask for again and again does not count: what comes of it does.
+  const POLLS = new Set(["fetch", "xmlhttprequest", "beacon", "script", "link", "iframe"]);
+  const pictures = () => performance.getEntriesByType("resource").filter((entry) => !POLLS.has(entry.initiatorType)).length;
+  const weight = () => `${scroller().scrollHeight}/${document.images.length}/${pictures()}`;
 
   async function scroll({ step, settle, quietRounds, seconds, maxItems }) {
     for (const root of [document.documentElement, document.body])
@@ -213,7 +258,7 @@
     for (const img of document.querySelectorAll('img[loading="lazy"]')) img.loading = "eager";
     performance.setResourceTimingBufferSize(20000);
     const end = performance.now() + seconds * 1000;
-    let still = 0, last = weight(), rounds = 0, stopped = "quiet";
+    let still = 0, last = weight(), rounds = 0, stopped = "quiet", since = performance.now();
     while (still < quietRounds) {
       if (performance.now() > end) { stopped = "time"; break; }
       if (document.images.length > maxItems) { stopped = "items"; break; }
@@ -224,7 +269,9 @@
       const atEnd = scroller().scrollTop <= top + 1;
       if (atEnd) await sleep(Math.min(settle, 120));
       const now = weight();
-      still = atEnd && now === last ? still + 1 : 0;
+      if (!atEnd || now !== last) since = performance.now();
+      const waits = loading() && performance.now() - since < PATIENCE;
+      still = atEnd && now === last && !waits ? still + 1 : 0;
       last = now;
     }
     window.scrollTo(0, 0);
@@ -257,6 +304,8 @@
     return { hits: [], selector: "" };
   };
 
+  const visible = (selectors) => selectors.some((selector) => [...document.querySelectorAll(selector)].some((each) => each.getClientRects().length));
+
   async function waitFor(test, ms) {
     const end = performance.now() + ms;
     for (;;) {
@@ -269,6 +318,6 @@
 
   Object.defineProperty(window, NAME, {
     enumerable: false,
-    value: { IMAGE, absolute, text, sleep, frame, quiet, collect, scroll, consent, first, all, waitFor, weight, scroller, elements },
+    value: { IMAGE, absolute, text, sleep, frame, quiet, collect, scroll, consent, first, all, waitFor, weight, scroller, elements, visible, loading, PATIENCE },
   });
 })();

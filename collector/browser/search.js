@@ -1,4 +1,9 @@
 // Works through a search page's result list; needs inpage.js. One call does as much as `seconds` allow.
+// A result is there; or the page shows that it is ready and waits for nothing more: then there is none.
+window.__bodyshop.listReady = (recipe) => {
+  const tools = window.__bodyshop;
+  return !!tools.first(recipe.result) || (tools.visible(recipe.page_wait) && !tools.loading());
+};
 window.__bodyshop.search = async (recipe, state) => {
   "use strict";
   const tools = window.__bodyshop;
@@ -40,7 +45,7 @@ window.__bodyshop.search = async (recipe, state) => {
     const target = pick(recipe.click, result);
     if (!target || !recipe.full_image.length) return null;
     target.click();
-    const hit = await tools.waitFor(() => {
+    const look = () => {
       for (const selector of recipe.full_image)
         for (const img of document.querySelectorAll(selector)) {
           if (!img.getClientRects().length) continue;
@@ -48,7 +53,8 @@ window.__bodyshop.search = async (recipe, state) => {
           if (url && url !== previous.url && !isThumbnail(url)) return { img, url, selector };
         }
       return null;
-    }, recipe.preview_ms);
+    };
+    const hit = (await tools.waitFor(look, recipe.preview_ms)) || (tools.loading() && (await tools.waitFor(look, tools.PATIENCE)));
     if (!hit) return null;
     // Engines keep the panel of the result before in the page, out of sight.
     const link = recipe.source_link.flatMap((selector) => [...document.querySelectorAll(selector)]).find((each) => each.getClientRects().length);
@@ -87,8 +93,12 @@ window.__bodyshop.search = async (recipe, state) => {
     window.scrollBy(0, Math.max(200, innerHeight * recipe.scroll.step));
     if (more && more.getClientRects().length) more.click();
     rounds += 1;
-    const grown = await tools.waitFor(() => tools.all(recipe.result).hits.length > before, fresh.length ? recipe.scroll.settle_ms : Math.min(recipe.scroll.settle_ms, 300));
-    still = grown ? 0 : still + 1;
+    // Observers of the scroll position report after a frame, and what they ask for takes its time.
+    await tools.frame(); await tools.frame();
+    const least = performance.now() + (fresh.length ? recipe.scroll.settle_ms : Math.min(recipe.scroll.settle_ms, 300));
+    const grown = () => tools.all(recipe.result).hits.length > before;
+    await tools.waitFor(() => grown() || (performance.now() > least && !tools.loading()), Math.max(recipe.scroll.settle_ms, tools.PATIENCE));
+    still = grown() ? 0 : still + 1;
     if (still >= recipe.scroll.quiet_rounds) { stopped = "quiet"; break; }
     if (performance.now() > end) { stopped = "later"; break; }
   }

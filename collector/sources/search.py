@@ -42,9 +42,9 @@ class SearchPageSource:
         self._refuse_challenge(tools, page)
         browser = tools.browser
         browser.await_("T.consent(given[0])", list(recipe.consent))
-        ready = [*recipe.page_wait, *recipe.result]
+        known = recipe.model_dump(mode="json")
         if not browser.await_(
-            "T.waitFor(() => !!T.first(given[0]), given[1])", ready, recipe.page_ms
+            "T.waitFor(() => T.listReady(given[0]), given[1])", known, recipe.page_ms
         ):
             self._refuse_challenge(tools, page)
             return
@@ -52,7 +52,6 @@ class SearchPageSource:
             "rank": 0, "rounds": 0, "still": 0, "missed": 0, "max": limits.page_items,
             "seconds": min(SLICE_SECONDS, limits.page_seconds),
         }  # fmt: skip
-        known = recipe.model_dump(mode="json")
         slices = max(1, round(limits.page_seconds / state["seconds"]))
         for _ in range(slices):
             answer = browser.await_("T.search(given[0], given[1])", known, state)
@@ -61,6 +60,11 @@ class SearchPageSource:
             if answer["stopped"] != "later" or tools.stopping():
                 break
             self._refuse_challenge(tools, page)
+        else:
+            tools.log(
+                f"{recipe.source} {task.query!r}: there may be more than {state['rank']} results; "
+                f"limits.page_seconds is {limits.page_seconds:g}"
+            )
         if state["missed"]:
             tools.log(
                 f"{recipe.source} {task.query!r}: {state['missed']} of {state['rank']} results "

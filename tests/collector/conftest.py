@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,17 @@ import yaml
 from picture_server import PictureServer
 
 from collector.brands import Brands, parse_brands
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from showroom.conftest import draw_showroom
+
+
+@pytest.fixture(scope="session")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The pictures of a small showroom."""
+    root = tmp_path_factory.mktemp("drawn") / "showroom"
+    draw_showroom(root)
+    return root
 
 
 @pytest.fixture

@@ -25,18 +25,9 @@ from collector.address import AddressGuard
 from collector.browser import Browser
 from collector.spin import turntable
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from showroom.conftest import draw_showroom
 from sites import serve_replicas
 
 pytestmark = pytest.mark.usefixtures("chromium")
-
-
-@pytest.fixture(scope="module")
-def drawn(tmp_path_factory):
-    root = tmp_path_factory.mktemp("drawn") / "showroom"
-    draw_showroom(root)
-    return root
 
 
 @pytest.fixture(scope="module")
