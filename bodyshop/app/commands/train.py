@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from bodyshop.app.terminal import Terminal
+from bodyshop.errors import UsageError
 
 
 def register(app: typer.Typer) -> None:
@@ -69,6 +70,11 @@ def train_model(
     terminal: Terminal = context.obj
     workspace = Workspace.open(terminal.workspace, create=False)
     if recipe == "segment":
+        if augment_with:
+            raise UsageError(
+                "segment draws masks and pictures together, which --augment does not",
+                hint="write variants with their masks first: bodyshop augment",
+            )
         masks = train.segment(workspace, split_set=split_set, seed=seed, progress=terminal.progress)
         terminal.summary(masks.as_dict(), title="Trained", notes=[f"Report: {masks.report}"])
         return
@@ -94,19 +100,43 @@ def predict_pictures(
     context: typer.Context,
     pictures: Annotated[list[Path], typer.Argument(help="Pictures or folders of pictures.")],
     run: RunOption = None,
+    segmenter: Annotated[
+        str | None,
+        typer.Option(metavar="ID|FOLDER", help="A segmenter run: writes damage masks, too."),
+    ] = None,
+    detector: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.tflite", help="COCO SSD model: find each car and classify it."),
+    ] = None,
+    annotate: Annotated[
+        bool, typer.Option("--annotate", help="Also write the pictures with the answers drawn in.")
+    ] = False,
+    out: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="Where masks and annotated pictures go.")
+    ] = Path("predicted"),
 ) -> None:
-    """Say for each picture whether it is a car, and whether it is damaged."""
-    from bodyshop.app.predict import find_run, predict
+    """Say for each picture whether it is a car, whether it is damaged, and where."""
+    from bodyshop.app.predict import find_run, find_segmenter, predict
 
     terminal: Terminal = context.obj
     folder = find_run(terminal.workspace, run)
-    predictions = predict(folder, pictures, progress=terminal.progress)
-    columns = ("picture", "is_car", "p_car", "label", "probability", "error")
+    predictions = predict(
+        folder,
+        pictures,
+        segmenter=find_segmenter(terminal.workspace, segmenter) if segmenter else None,
+        detector=detector,
+        out=out,
+        annotate=annotate,
+        progress=terminal.progress,
+    )
+    columns = ("picture", "is_car", "p_car", "label", "probability", "mask", "error")
+    rows = [prediction.as_dict() for prediction in predictions]
     terminal.summary(
-        [prediction.as_dict() for prediction in predictions],
+        rows,
         title=f"Predicted by {folder.name}",
         columns=columns,
-        rows=[[prediction.as_dict()[name] for name in columns] for prediction in predictions],
+        rows=[[row[name] for name in columns] for row in rows],
+        notes=[f"Annotated pictures: {out}"] if annotate else [],
     )
     if all(prediction.error for prediction in predictions):
         raise typer.Exit(1)
