@@ -11,11 +11,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from augment.files import sweep
-from augment.ledger import Ledger
+from augment.ledger import Ledger, entries, is_whole
 from augment.planning import Source, make_plan
 from augment.policy import Policy, load_policy
 from augment.rendering import DISK_FULL, prepare_worker, render_shard
+from bodyshop import atomic
 from bodyshop.errors import BodyshopError
 from bodyshop.progress import SILENT, Progress
 
@@ -134,7 +134,7 @@ def augment(
     plan = make_plan(workspace, copies=copies, balance=balance, split_set=split_set)
     ledger = Ledger(workspace, policy, plan)
     ledger.folder.mkdir(parents=True, exist_ok=True)
-    sweep(ledger.folder)
+    atomic.sweep(ledger.folder)
     for name, (before, at) in ledger.changed_versions().items():
         progress.log(f"{name} was {before} when this set was begun and is {at} now")
     items = [
@@ -185,6 +185,7 @@ def _compute(
         _check_disk(folder, rows, [])
         return iter(rows)
     wanted = {item["key"] for item in items}
+    _forget_lost(folder)
     try:
         paths = run_shards(
             work,
@@ -205,6 +206,28 @@ def _compute(
         raise _disk_full(folder, str(error)) from error
     _check_disk(folder, read_rows(paths, columns=["key", "error"]), paths)
     return (row for row in read_rows(paths) if row["key"] in wanted)
+
+
+def _forget_lost(folder: Path) -> None:
+    """Remove results of an interrupted run whose files are no longer there, so they are made again.
+
+    It may have ended in a power cut, which takes the last variants but not the results, or someone
+    may have tidied up since.
+    """
+    from bodyshop.engine import read_rows
+
+    for path in (folder / SHARDS).glob("*.parquet"):
+        try:
+            made = [entry for row in read_rows([path]) for entry in entries(row)]
+        except (OSError, ValueError):  # run_shards says that it is damaged, and removes it
+            continue
+        for entry in made:
+            masks = (folder / file for file in entry.get("masks", {}).values())
+            if entry["error"] is None and not is_whole(
+                folder / entry["file"], entry["bytes"], masks
+            ):
+                path.unlink()
+                break
 
 
 def _check_disk(folder: Path, rows: Iterable[dict[str, Any]], paths: Iterable[Path]) -> None:

@@ -42,7 +42,7 @@ def preview(
     """Draw a contact sheet: a row per picture, the original first; the catalog is not touched.
 
     The variants are exactly those that `augment` would write. A variant that the policy's mask
-    rule drops is crossed out.
+    rule drops is crossed out, and so is the original where a transform can't work on it.
 
     Parameters
     ----------
@@ -113,7 +113,13 @@ def _row(
         return None
     cells = [_cell(opened)]
     for copy in range(1, copies + 1):
-        made, _, _, lost = draw(opened, policy, sha256=source.sha256, copy=copy, boxes=source.boxes)
+        try:
+            made, _, _, lost = draw(
+                opened, policy, sha256=source.sha256, copy=copy, boxes=source.boxes
+            )
+        except Exception:  # noqa: BLE001 - transforms raise anything; the run itself records why
+            cells.append(_cell(opened, crossed=True))
+            continue
         dropped = lost and policy.masks.when_lost != "keep"
         cells.append(_cell(Opened(made.image, opened.labels, made.masks), crossed=dropped))
     return cells

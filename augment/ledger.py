@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 _TABLE = schema.variants
 _CHUNK = 500
+
+_PNG_END = b"IEND\xaeB`\x82"
+"""The last bytes of every PNG file: type and CRC of its closing chunk."""
 
 _AS_MADE = (
     "boxes",
@@ -116,7 +120,7 @@ class Ledger:
             for chunk in _chunks(
                 self._row(sources[row["key"].partition(":")[0]], entry)
                 for row in rows
-                for entry in _entries(row)
+                for entry in entries(row)
             ):
                 made += sum(entry["error"] is None for entry in chunk)
                 catalog.upsert(_TABLE, chunk, connection=connection)
@@ -227,10 +231,11 @@ class Ledger:
     def _is_done(self, row: Row) -> bool:
         if row.error is not None:
             return row.error.partition(":")[0] in FINAL_ERRORS
-        try:
-            return (self.workspace.root / row.file).stat().st_size == row.bytes
-        except FileNotFoundError:
-            return False
+        return is_whole(
+            self.workspace.root / row.file,
+            row.bytes,
+            [self.workspace.root / file for file in (row.masks or {}).values()],
+        )
 
     def _of_set(self) -> Any:
         return (_TABLE.c.policy == self.policy.digest) & (_TABLE.c.split_set == self.plan.split_set)
@@ -257,8 +262,38 @@ class Ledger:
         return f"variants/{self.policy.folder_name}/{file}"
 
 
-def _entries(row: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield one entry per copy; a picture that failed as a whole fails in each of them."""
+def is_whole(picture: Path, size: int, masks: Iterable[Path]) -> bool:
+    """Say whether a variant is there to its last byte, as far as can be seen without decoding.
+
+    A kill leaves no half file, but a power cut may: variants are not fsynced one by one.
+
+    Parameters
+    ----------
+    picture : Path
+        The variant.
+    size : int
+        Bytes it was written with.
+    masks : iterable of Path
+        Its masks, PNG files.
+    """
+    try:
+        if picture.stat().st_size != size:
+            return False
+        for path in masks:
+            with path.open("rb") as file:
+                file.seek(-len(_PNG_END), os.SEEK_END)
+                if file.read() != _PNG_END:
+                    return False
+    except OSError:  # absent, or shorter than the end of a PNG
+        return False
+    return True
+
+
+def entries(row: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield one entry per copy of a row of `augment.rendering.render_shard`.
+
+    A picture that failed as a whole fails in each of its copies.
+    """
     numbers = [int(number) for number in row["key"].rpartition(":")[2].split(",")]
     if row["error"] is not None:
         yield from ({"copy": number, "error": row["error"]} for number in numbers)

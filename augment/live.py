@@ -46,7 +46,10 @@ class Augmenter:
         import numpy as np
 
         height, width = rgb.shape[:2]
-        return np.asarray(cv2.resize(made, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+        shrinks = made.shape[0] >= height and made.shape[1] >= width
+        # OpenCV's area method averages where a picture shrinks, and shows blocks where it grows.
+        how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        return np.asarray(cv2.resize(made, (width, height), interpolation=how), np.uint8)
 
 
 def online(policy: str | Path | Policy) -> Augmenter:

@@ -47,10 +47,10 @@ class MaskRule(StrictModel):
     Parameters
     ----------
     keep_at_least : float
-        Share of each mask's area (relative to the picture's) and of each box that must be left.
+        Share of each class's mask (as a part of the picture) and of each box that must be left.
     when_lost : str
         ``redraw``: try again with the next seed, drop the variant after `redraws` tries;
-        ``drop``: no variant; ``keep``: keep it with an empty mask.
+        ``drop``: no variant; ``keep``: keep it with what is left, be it an empty mask.
     redraws : int
         Tries after the first.
     """

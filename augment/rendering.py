@@ -12,8 +12,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from augment.files import encode, encode_mask, place
+from augment.encoding import encode, encode_mask
 from augment.opening import MaskError, Opened, open_source
+from bodyshop import atomic
 from bodyshop.errors import UnreadableImageError
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def draw(
     Returns
     -------
     tuple of (Transformed, int, int, bool)
-        The last try, its seed, its number from 0, and whether too little of the masks is left.
+        The last try, its seed, its number from 0, and whether too little of a mask or box is left.
     """
     pipeline, digest, rule = pipeline_of(policy), policy.digest, policy.masks
     corners = [box[1:] for box in boxes]
@@ -83,7 +84,7 @@ def draw(
     while True:
         seed = seed_for(digest, sha256, copy, attempt)
         made = pipeline(opened.rgb, seed=seed, masks=opened.masks, boxes=corners)
-        lost = _is_lost(opened, made, bool(boxes), rule)
+        lost = _is_lost(opened, made, len(boxes), rule)
         if not lost or rule.when_lost != "redraw" or attempt == rule.redraws:
             return made, seed, attempt, lost
         attempt += 1
@@ -141,17 +142,17 @@ def _render_copy(opened: Opened, item: dict[str, Any], copy: int, policy: Policy
     if lost and policy.masks.when_lost != "keep":
         tries = f"{attempt + 1} tries" if attempt else "1 try"
         share = f"{policy.masks.keep_at_least:.0%}"
-        return entry | {"error": f"{MASK_LOST}: less than {share} of the masks left, {tries}"}
+        return entry | {"error": f"{MASK_LOST}: less than {share} of a mask or box left, {tries}"}
     # Files are named by the picture's digest and numbers, never by a class or a remote name.
     stem = f"{item['sha256'][:2]}/{item['sha256']}-{copy}"
     folder = Path(item["folder"])
     masks = {}
     for number, (label, mask) in enumerate(zip(opened.labels, made.masks, strict=True)):
         masks[label] = f"{stem}.mask{number}.png"
-        place(folder / masks[label], encode_mask(mask))
+        _write(folder / masks[label], encode_mask(mask))
     data = encode(made.image, policy.picture)
     file = f"{stem}.{policy.picture.format}"
-    place(folder / file, data)
+    _write(folder / file, data)
     height, width = made.image.shape[:2]
     return entry | {
         "file": file,
@@ -165,12 +166,26 @@ def _render_copy(opened: Opened, item: dict[str, Any], copy: int, policy: Policy
     }
 
 
-def _is_lost(opened: Opened, made: Transformed, boxed: bool, rule: MaskRule) -> bool:
-    before = sum(int(mask.sum()) for mask in opened.masks) / opened.rgb[..., 0].size
-    if before:
-        after = sum(int(mask.sum()) for mask in made.masks) / made.image[..., 0].size
-        return not after or after < rule.keep_at_least * before
-    return boxed and not made.boxes
+def _write(path: Path, data: bytes) -> None:
+    """Write without waiting for the disk, which costs more than drawing the variant.
+
+    One lost in a power cut is made again: `augment.ledger` takes no file for finished unseen.
+    """
+    atomic.write_bytes(path, data, durable=False)
+
+
+def _is_lost(opened: Opened, made: Transformed, boxes: int, rule: MaskRule) -> bool:
+    """Say whether too little of any mask, or of any box, is left."""
+    import numpy as np
+
+    if len(made.boxes) < boxes:
+        return True
+    for before, after in zip(opened.masks, made.masks, strict=True):
+        share = np.count_nonzero(before) / before.size
+        left = np.count_nonzero(after) / after.size
+        if share and (not left or left < rule.keep_at_least * share):
+            return True
+    return False
 
 
 class _Key:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select
 
-from augment.files import encode
-from augment.opening import open_source
-from augment.planning import make_plan, resolve_split_set
+from augment.encoding import encode, encode_mask
+from augment.opening import MaskError, open_source
+from augment.planning import Source, make_plan, resolve_split_set
 from augment.policy import Policy, parse_policy
 from augment.rendering import draw
 from bodyshop.catalog import schema
 from bodyshop.catalog.variants import variant_sets
-from bodyshop.errors import UsageError
+from bodyshop.errors import UnreadableImageError, UsageError
 
 if TYPE_CHECKING:
     from bodyshop.workspace import Workspace
@@ -32,10 +33,11 @@ class Replay:
     checked : int
         Variants made again.
     different : tuple of str
-        Files whose bytes differ from what was recorded, or that are absent.
+        Pictures whose bytes differ from what was recorded or that are absent, and masks that are
+        not those of their picture.
     unrepeatable : tuple of str
-        Files that are as recorded, but that the same policy, seed and original no longer give:
-        other libraries, or other masks.
+        Pictures that are as recorded, but that the same policy, seed and original no longer give:
+        other libraries, other masks, or the original is gone.
     """
 
     variant_set: str
@@ -84,26 +86,56 @@ def verify(
     policy = _policy(workspace, sets[name], split_set)
     plan = make_plan(workspace, copies=1, split_set=split_set)
     sources = {source.sha256: source for source in plan.sources}
-    different, unrepeatable = [], []
+    different: list[str] = []
+    unrepeatable: list[str] = []
     rows = _sample(workspace, sets[name], split_set, sample)
     for row in rows:
-        path = workspace.root / row.file
-        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != row.digest:
+        if _digest_of(workspace.root / row.file) != row.digest:
             different.append(row.file)
             continue
-        source = sources.get(row.sha256)
-        if source is None or _again(workspace, policy, source, row.copy) != row.digest:
+        again = _again(workspace, policy, sources.get(row.sha256), row)
+        if again is None or again.picture != row.digest:
             unrepeatable.append(row.file)
+            continue
+        different += [
+            file
+            for label, file in row.masks.items()
+            if _digest_of(workspace.root / file) != again.masks[label]
+        ]
     return Replay(name, len(rows), tuple(different), tuple(unrepeatable))
 
 
-def _again(workspace: Workspace, policy: Policy, source: Any, copy: int) -> str:
+@dataclass(frozen=True)
+class _Digests:
+    picture: str
+    masks: dict[str, str]
+
+
+def _again(
+    workspace: Workspace, policy: Policy, source: Source | None, row: Any
+) -> _Digests | None:
+    """Make a variant again; None when its original or its masks are not what they were."""
+    if source is None or source.inputs != row.inputs:
+        return None
     masks = [(label, str(workspace.root / file)) for label, file in source.masks]
-    opened = open_source(
-        workspace.root / source.file, masks, longest_side=policy.picture.longest_side
+    try:
+        opened = open_source(
+            workspace.root / source.file, masks, longest_side=policy.picture.longest_side
+        )
+    except (UnreadableImageError, MaskError):
+        return None
+    made, *_ = draw(opened, policy, sha256=source.sha256, copy=row.copy, boxes=source.boxes)
+    return _Digests(
+        picture=hashlib.sha256(encode(made.image, policy.picture)).hexdigest(),
+        masks={
+            label: hashlib.sha256(encode_mask(mask)).hexdigest()
+            for label, mask in zip(opened.labels, made.masks, strict=True)
+        },
     )
-    made, *_ = draw(opened, policy, sha256=source.sha256, copy=copy, boxes=source.boxes)
-    return hashlib.sha256(encode(made.image, policy.picture)).hexdigest()
+
+
+def _digest_of(path: Path) -> str | None:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
 
 
 def _policy(workspace: Workspace, digest: str, split_set: str) -> Policy:

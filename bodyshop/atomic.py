@@ -3,52 +3,111 @@
 from __future__ import annotations
 
 import os
+import platform
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+TEMPORARY = ".tmp-"
+"""How the names of temporary files begin; host and process that write them follow."""
+
+ABANDONED_S = 86_400
+"""Age of a temporary file of another machine that nobody is still writing."""
+
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
     """Yield a temporary path beside `path` that takes its place when the block succeeds.
 
     Parameters
     ----------
     path : Path
         The file to create or replace; its folder is created.
+    durable : bool
+        Whether the file outlives a power cut from here on, which costs an fsync. False is for many
+        files that are checked before they are taken for finished and cheap to make again.
 
     Yields
     ------
     Path
-        A file in the same folder with the same suffix, removed again when the block raises.
+        A file in the same folder with the same suffix, removed again when the block raises. One
+        that a killed process leaves is removed by `sweep`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".tmp-", suffix=path.suffix, dir=path.parent)
+    prefix = f"{TEMPORARY}{platform.node()}~{os.getpid()}~"
+    handle, name = tempfile.mkstemp(prefix=prefix, suffix=path.suffix, dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     try:
         yield temporary
         # mkstemp creates 0600; the result should be readable like any file the user writes.
         temporary.chmod(0o666 & ~_umask())
-        with temporary.open("rb+") as written:
-            os.fsync(written.fileno())
+        if durable:
+            with temporary.open("rb+") as written:
+                os.fsync(written.fileno())
         temporary.replace(path)
-        _sync_folder(path.parent)
+        if durable:
+            _sync_folder(path.parent)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
 
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write `data` to `path` atomically."""
-    with replacing(path) as temporary:
+def write_bytes(path: Path, data: bytes, *, durable: bool = True) -> None:
+    """Write `data` to `path` atomically; `durable` as in `replacing`."""
+    with replacing(path, durable=durable) as temporary:
         temporary.write_bytes(data)
 
 
 def write_text(path: Path, text: str) -> None:
     """Write `text` to `path` atomically, UTF-8 with the newlines as given."""
     write_bytes(path, text.encode("utf-8"))
+
+
+def sweep(folder: Path) -> int:
+    """Remove what killed processes left half written in a folder and those below it.
+
+    What a living process of this machine writes stays, and so does a file of another machine for
+    `ABANDONED_S` seconds.
+
+    Returns
+    -------
+    int
+        Files removed.
+    """
+    abandoned = [path for path in folder.rglob(f"{TEMPORARY}*") if _is_abandoned(path)]
+    for path in abandoned:
+        path.unlink(missing_ok=True)
+    return len(abandoned)
+
+
+def _is_abandoned(path: Path) -> bool:
+    host, _, rest = path.name.removeprefix(TEMPORARY).partition("~")
+    process = rest.partition("~")[0]
+    # Windows has no signal 0: os.kill would end the process it is asked about.
+    if os.name == "posix" and host == platform.node() and process.isdigit():
+        return not _is_alive(int(process))
+    try:
+        return time.time() - path.stat().st_mtime > ABANDONED_S
+    except FileNotFoundError:  # finished and renamed meanwhile
+        return False
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    try:
+        status = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return True  # no such file system here: what answers to signals is alive
+    # A killed process whose parent was killed too stays a zombie until init looks after it.
+    return status.rpartition(")")[2].split()[0] != "Z"
 
 
 def _umask() -> int:

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from shots import Fill, Shot, fill_workspace, jpeg, mask, picture, pixels, png, tree
 from sqlalchemy import update
 
 from augment import augment, verify
+from augment.adapter import Pipeline
+from augment.encoding import encode
 from augment.planning import LeakError, copies_per_picture
-from augment.policy import parse_policy
+from augment.policy import parse_policy, preset_names
 from augment.rendering import seed_for
 from bodyshop.catalog import now, schema
 from bodyshop.catalog.variants import current_variants, variant_sets
 from bodyshop.errors import NothingFoundError, UsageError
 from bodyshop.workspace import Workspace
 
+DRAWN = np.asarray(mask())
 FLIP = parse_policy("name: flip\ntransforms:\n  - HorizontalFlip: {p: 1.0}\n")
 
 
@@ -253,22 +258,48 @@ def test_a_variant_that_loses_its_damage_is_drawn_again_or_dropped(
     summary, rows = found["drop"]
     assert 0 < summary.failed["mask_lost"] < 16
     assert summary.variants == 16 - summary.failed["mask_lost"]
-    assert all("less than 90% of the masks left" in row["error"] for row in rows if row["error"])
+    assert all(
+        "less than 90% of a mask or box left" in row["error"] for row in rows if row["error"]
+    )
     summary, rows = found["keep"]
     empty = [row for row in rows if not pixels(workspace.root / row["masks"]["scratch"]).any()]
     assert summary.variants == 16
     assert empty
 
 
-def test_the_manifest_is_enough_to_make_a_variant_again(workspace: Workspace, fill: Fill) -> None:
-    (name,) = fill([Shot(jpeg(picture(3)))])
-    summary = augment(workspace, "car-damage", copies=2, workers=0)
-    folder = Path(summary.folder)
-    row = json.loads((folder / "manifest-main.jsonl").read_text("utf-8").splitlines()[1])
+def test_no_mask_and_no_box_is_lost_while_another_stays(workspace: Workspace, fill: Fill) -> None:
+    # The box is at the left border and the mask at the right one: a crop of either loses one.
+    crops = [(0, 60), (36, 96)]
+    box = {"x": 0, "y": 20, "width": 20, "height": 40}
+    fill([Shot(jpeg(picture(1)), mask=png(mask(box=(70, 20, 90, 40))), box=box)])
+    for left, right in crops:
+        crop = f"Crop: {{x_min: {left}, x_max: {right}, y_min: 0, y_max: 64, p: 1.0}}"
+        policy = parse_policy(f"name: crop\nmasks: {{when_lost: drop}}\ntransforms: [{crop}]\n")
+        summary = augment(workspace, policy, copies=1, workers=0)
+        assert (summary.variants, summary.failed) == (0, {"mask_lost": 1})
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_the_manifest_is_enough_to_make_a_variant_again(
+    workspace: Workspace, fill: Fill, name: str
+) -> None:
+    (sha256,) = fill([Shot(jpeg(picture(3)), mask=png(mask()))])
+    folder = Path(augment(workspace, name, copies=3, workers=0).folder)
     policy = parse_policy((folder / "policy.yaml").read_text("utf-8"))
-    assert row["seed"] == seed_for(policy.digest, name, 2, row["attempt"])
-    assert row["applied"]
-    assert row["digest"] == hashlib.sha256((workspace.root / row["file"]).read_bytes()).hexdigest()
+    pipeline = Pipeline(policy.steps)
+    lines = (folder / "manifest-main.jsonl").read_text("utf-8").splitlines()
+    assert len(lines) == 3
+    for row in map(json.loads, lines):
+        assert row["seed"] == seed_for(policy.digest, sha256, row["copy"], row["attempt"])
+        again = pipeline(np.asarray(_decoded(jpeg(picture(3)))), seed=row["seed"], masks=[DRAWN])
+        assert encode(again.image, policy.picture) == (workspace.root / row["file"]).read_bytes()
+        assert np.array_equal(again.masks[0], pixels(workspace.root / row["masks"]["scratch"]))
+        assert again.applied == row["applied"]
+
+
+def _decoded(data: bytes) -> Image.Image:
+    with Image.open(io.BytesIO(data)) as image:
+        return image.convert("RGB")
 
 
 def test_verify_tells_damage_from_what_can_no_longer_be_repeated(
@@ -295,6 +326,20 @@ def test_verify_tells_damage_from_what_can_no_longer_be_repeated(
     found = verify(workspace)
     assert found.different == (victim.file,)
     assert found.unrepeatable == (other.file,)
+
+
+def test_verify_sees_a_changed_mask_and_an_original_that_is_gone(
+    workspace: Workspace, fill: Fill
+) -> None:
+    fill([Shot(jpeg(picture(n)), mask=png(mask())) for n in range(3)])
+    augment(workspace, "light", copies=1, workers=0)
+    first, second, _ = current_variants(workspace.catalog, "main")
+    (workspace.root / first.masks["scratch"]).write_bytes(png(mask(box=(0, 0, 5, 5))))
+    workspace.blobs.path(second.sha256, "jpg").unlink()
+    found = verify(workspace)
+    assert found.checked == 3
+    assert found.different == (first.masks["scratch"],)
+    assert found.unrepeatable == (second.file,)
 
 
 def test_the_summary_is_json_able(workspace: Workspace, fill: Fill) -> None:

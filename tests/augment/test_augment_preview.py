@@ -11,7 +11,7 @@ from shots import Fill, Shot, jpeg, mask, picture, pixels, png, size_of, tree
 from sqlalchemy import func, select
 
 from augment import augment, online, preview
-from augment.contact_sheet import CELL, GAP
+from augment.contact_sheet import CELL, GAP, LOST
 from augment.policy import parse_policy
 from bodyshop.catalog import schema
 from bodyshop.catalog.variants import current_variants
@@ -77,6 +77,16 @@ def test_preview_skips_what_does_not_decode_and_takes_classes_in_turn(
     assert size_of(preview(workspace, "light", n=4, copies=1))[1] == CELL + 2 * GAP
 
 
+def test_preview_crosses_out_what_a_transform_cannot_work_on(
+    workspace: Workspace, fill: Fill
+) -> None:
+    fill([Shot(png(picture(1, size=(40, 40))))])
+    crop = parse_policy("name: c\ntransforms:\n  - RandomCrop: {height: 64, width: 64, p: 1.0}\n")
+    sheet = pixels(preview(workspace, crop, n=1, copies=1)).astype(int)
+    middle = sheet[GAP + CELL // 2, 4 * GAP + CELL + CELL // 2]
+    assert np.abs(middle - LOST).mean() < 30
+
+
 def test_a_wrong_policy_stops_before_any_work(
     workspace: Workspace, fill: Fill, tmp_path: Path
 ) -> None:
@@ -104,6 +114,16 @@ def test_online_gives_the_same_variant_in_the_same_epoch(name: str) -> None:
     assert np.array_equal(first, copy(rgb, sha256="a" * 64, copy=1))
     assert not np.array_equal(first, augmenter(rgb, sha256="a" * 64, copy=2))
     assert not np.array_equal(first, augmenter(rgb, sha256="b" * 64, copy=1))
+
+
+def test_a_variant_that_was_cropped_online_is_enlarged_smoothly() -> None:
+    ramp = np.repeat(np.arange(0, 240, 4, dtype=np.uint8)[None, :, None], 60, axis=0)
+    ramp = np.repeat(ramp, 3, axis=2)
+    crop = "Crop: {x_min: 10, x_max: 40, y_min: 10, y_max: 40, p: 1.0}"
+    drawn = online(parse_policy(f"name: c\ntransforms: [{crop}]\n"))(ramp, sha256="a", copy=1)
+    steps = np.diff(drawn[30, 2:-2, 0].astype(int))
+    assert drawn.shape == ramp.shape
+    assert set(steps) <= {1, 2, 3}  # 4 per pixel, enlarged twice; blocks would give 0 and 4
 
 
 def test_online_and_offline_draw_the_same(workspace: Workspace, fill: Fill) -> None:
