@@ -18,6 +18,7 @@ from sqlalchemy import select
 
 from bodyshop.catalog import all_images, schema
 from bodyshop.errors import MissingPartError, UnreadableImageError, UsageError
+from bodyshop.imaging import crop_to
 from bodyshop.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -202,33 +203,6 @@ def detect(workspace: Workspace, detector: Path, *, progress: Progress = SILENT)
 def largest_car(boxes: Iterable[Box]) -> Box | None:
     """Return the largest box of a car, truck or bus."""
     return max((box for box in boxes if box.label in CARS), key=lambda box: box.area, default=None)
-
-
-def crop_to(rgb: RGB, box: Sequence[float], *, margin: float = 0.05) -> RGB:
-    """Cut a box out of a picture.
-
-    Parameters
-    ----------
-    rgb : ndarray of uint8, shape (height, width, 3)
-        A picture.
-    box : (left, top, right, bottom)
-        0 to 1, as in `detections`.
-    margin : float
-        What to add on each side, as a share of the box.
-
-    Returns
-    -------
-    ndarray of uint8
-        At least one pixel.
-    """
-    height, width = rgb.shape[:2]
-    left, top, right, bottom = box
-    grow_x, grow_y = margin * (right - left), margin * (bottom - top)
-    x0 = min(width - 1, max(0, int((left - grow_x) * width)))
-    y0 = min(height - 1, max(0, int((top - grow_y) * height)))
-    x1 = min(width, max(x0 + 1, round((right + grow_x) * width)))
-    y1 = min(height, max(y0 + 1, round((bottom + grow_y) * height)))
-    return rgb[y0:y1, x0:x1]
 
 
 def classify_boxes(

@@ -216,7 +216,9 @@ def _pictures(
     if workspace is None:
         raise UsageError("a split is part of a workspace", hint="give a workspace or a folder")
     name = split_set or classifier.record.split_set
-    samples = load_samples(workspace, split_set=name, variants=False)
+    # A run from before `crop` was a key has none in its recipe.
+    crop = classifier.record.recipe.get("data", {}).get("crop", "none")
+    samples = load_samples(workspace, split_set=name, variants=False, crop=crop)
     return samples, split if split_set is None else f"{split_set}-{split}"
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from bodyshop.errors import UnreadableImageError, UsageError
 from bodyshop.progress import SILENT, Progress
-from train.pixels import squares, to_square
+from train.pixels import Cut, squares, to_square
 from train.run_folder import RunRecord, load_model, load_record
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    Picture = Path | str | bytes | NDArray[np.uint8]
+    Picture = Path | str | bytes | Cut | NDArray[np.uint8]
 
 BATCH = 64
 

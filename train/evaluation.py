@@ -137,7 +137,7 @@ def _raw(
 ) -> NDArray[np.float32]:
     parts = []
     with progress.task("evaluate", total=len(samples)) as tick:
-        for batch in classifier.batches([sample.path for sample in samples]):
+        for batch in classifier.batches([sample.source for sample in samples]):
             parts.append(as_distribution(predict(classifier.model, batch)))
             tick(len(batch))
     return np.concatenate(parts)

@@ -103,7 +103,7 @@ def load_pixels(
         pixels = np.empty(shape, np.uint8)
     with progress.task("load pictures", total=len(samples)) as tick:
         loaded = squares(
-            [sample.path for sample in samples],
+            [sample.source for sample in samples],
             view,
             cameras=[sample.view for sample in samples],
             keys=[sample.sha256 + sample.variant for sample in samples],
@@ -116,13 +116,14 @@ def load_pixels(
 
 
 def identity(sample: Sample) -> str:
-    """Name a sample's pixels: the original's sha256, the augmented copy, the camera view.
+    """Name a sample's pixels: the original's sha256, the augmented copy, the camera view, the box.
 
     An augmented copy is named by its file's hash, too, so that copies made by another policy or
     version are not taken for the old ones.
     """
     if not sample.variant:
-        return f"{sample.sha256}#{sample.view}"
+        part = "" if sample.box is None else "@" + ",".join(f"{each:g}" for each in sample.box)
+        return f"{sample.sha256}#{sample.view}{part}"
     content = sample.content or hashlib.sha256(sample.path.read_bytes()).hexdigest()
     return f"{sample.sha256}~{sample.variant}~{content[:16]}#{sample.view}"
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from bodyshop.imaging import Equalise, equalise, fit_square, load_rgb
+from bodyshop.imaging import Equalise, crop_to, equalise, fit_square, load_rgb
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,15 +53,31 @@ class View:
         return f"s{self.side}{even}{'-grey' if self.grey else ''}-c{CAMERA_VERSION}"
 
 
+@dataclass(frozen=True)
+class Cut:
+    """A part of a picture file.
+
+    Parameters
+    ----------
+    file : Path
+        The picture.
+    box : (left, top, right, bottom)
+        Fractions of its width and height; `bodyshop.imaging.crop_to` adds a margin.
+    """
+
+    file: Path
+    box: tuple[float, float, float, float]
+
+
 def to_square(
-    source: Path | str | bytes | RGB, view: View, *, camera: int = 0, key: str = ""
+    source: Path | str | bytes | RGB | Cut, view: View, *, camera: int = 0, key: str = ""
 ) -> RGB:
     """Load a picture as the network sees it.
 
     Parameters
     ----------
-    source : Path, str, bytes or ndarray of uint8, shape (height, width, 3)
-        A file, its content, or decoded RGB.
+    source : Path, str, bytes, Cut or ndarray of uint8, shape (height, width, 3)
+        A file, its content, a part of one, or decoded RGB.
     view : View
         Size, equalising, colour.
     camera : int
@@ -80,9 +96,14 @@ def to_square(
     UnreadableImageError
         The file can't be decoded.
     """
-    if isinstance(source, Path | str | bytes):
-        longest = view.equalise.longest_side if view.equalise else 0
-        rgb = load_rgb(source, at_least=_DRAFT_MARGIN * max(view.side, longest))
+    longest = view.equalise.longest_side if view.equalise else 0
+    needed = _DRAFT_MARGIN * max(view.side, longest)
+    if isinstance(source, Cut):
+        left, top, right, bottom = source.box
+        share = max(min(right - left, bottom - top), 0.01)
+        rgb = crop_to(load_rgb(source.file, at_least=round(needed / share)), source.box)
+    elif isinstance(source, Path | str | bytes):
+        rgb = load_rgb(source, at_least=needed)
     else:
         rgb = source
     if camera:

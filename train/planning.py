@@ -52,7 +52,11 @@ class Plan:
     ) -> Plan:
         """Decide what a run is to do, from the arguments of `train.train`."""
         samples = load_samples(
-            workspace, target=target, split_set=split_set, variants=recipe.data.variants
+            workspace,
+            target=target,
+            split_set=split_set,
+            variants=recipe.data.variants,
+            crop=recipe.data.crop,
         )
         mode = {None: recipe.data.equalise, True: "always", False: "never"}[equalise]
         spec = equalise_spec(samples, mode, longest_sides(workspace, samples))
@@ -124,6 +128,7 @@ def load_plan(workspace: Workspace, resume: str | Path) -> Plan:
         target=data["target"],
         split_set=data["split_set"],
         variants=recipe.data.variants,
+        crop=recipe.data.crop,
     ).with_camera_views(recipe.data.camera_views)
     if samples.digest() != data["data"]:
         raise BodyshopError(

@@ -120,6 +120,7 @@ class Data(StrictModel):
     equalise: Literal["auto", "always", "never"] = "auto"
     class_weights: bool = False
     colour: Literal["rgb", "grey"] = "rgb"
+    crop: Literal["none", "car"] = "none"
 
 
 class Start(StrictModel):

@@ -16,6 +16,8 @@ from bodyshop.catalog.variants import current_variants
 from bodyshop.errors import BodyshopError, NothingFoundError, UsageError
 from bodyshop.imaging import Equalise
 from bodyshop.workspace import Workspace
+from train.cropping import BoxFractions, car_boxes
+from train.pixels import Cut
 
 SPLITS = ("train", "validation", "test")
 
@@ -47,6 +49,8 @@ class Sample:
         0 for the picture as it is, from 1 on the number of a camera view.
     content : str
         SHA-256 of an augmented copy's own file.
+    box : tuple of float, optional
+        Where the car is, when the run crops to it.
     """
 
     sha256: str
@@ -57,6 +61,12 @@ class Sample:
     variant: str = ""
     view: int = 0
     content: str = ""
+    box: BoxFractions | None = None
+
+    @property
+    def source(self) -> Path | Cut:
+        """What `train.pixels.to_square` is to load."""
+        return self.path if self.box is None else Cut(self.path, self.box)
 
 
 @dataclass(frozen=True)
@@ -98,7 +108,7 @@ class Samples:
         """Return a hash of everything that was learned from and tested on."""
         lines = sorted(
             f"{item.split}\t{item.sha256}\t{item.variant}\t{item.content}\t{item.view}\t"
-            f"{item.label}"
+            f"{item.label}{_placed(item.box)}"
             for item in self.items
         )
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
@@ -117,6 +127,7 @@ def load_samples(
     target: str | None = None,
     split_set: str | None = None,
     variants: bool = True,
+    crop: str = "none",
 ) -> Samples:
     """Read a split set of the catalog, with the augmented copies of its train split.
 
@@ -130,11 +141,14 @@ def load_samples(
         Its name; by default the newest one (of `target`).
     variants : bool
         Whether to take the augmented copies.
+    crop : str
+        ``car``: only the box that a detector found is shown, of every split. Pictures without one
+        are shown whole; augmented copies, in which the car is elsewhere, are left out.
 
     Raises
     ------
     NothingFoundError
-        There is no split set (of that name or target), or it is empty.
+        There is no split set (of that name or target), it is empty, or no detector has looked.
     UsageError
         The split set is about another target.
     """
@@ -145,7 +159,10 @@ def load_samples(
             f"split set '{chosen['name']}' holds no picture", hint="run: bodyshop curate"
         )
     classes = order_classes(item.label for item in items)
-    if variants:
+    if crop == "car":
+        boxes = car_boxes(workspace)
+        items = [replace(item, box=boxes.get(item.sha256)) for item in items]
+    elif variants:
         items += _variants(workspace, chosen["name"], {item.sha256: item for item in items})
     samples = Samples(
         tuple(items), classes, chosen["target"], chosen["name"], chosen["audit"] or None
@@ -271,6 +288,10 @@ def longest_sides(workspace: Workspace, samples: Samples) -> list[int]:
     with workspace.catalog.read() as connection:
         rows = connection.execute(select(table.c.sha256, table.c.width, table.c.height)).all()
     return [max(width, height) for sha, width, height in rows if sha in wanted and width]
+
+
+def _placed(box: BoxFractions | None) -> str:
+    return "" if box is None else "\t" + ",".join(f"{value:g}" for value in box)
 
 
 def _choose(workspace: Workspace, target: str | None, name: str | None) -> dict[str, Any]:

@@ -317,7 +317,7 @@ def _calibrated(folder: Path, draft: RunRecord, samples: Samples) -> tuple[Class
     part = samples.of("validation")
     raw = Classifier(folder, draft)
     # The figures of a run are those of the file that is carried away, not of what is in memory.
-    probabilities = raw.probabilities([item.path for item in part])
+    probabilities = raw.probabilities([item.source for item in part])
     labels = onehot(part, samples.classes).argmax(axis=1)
     temperature = fit_temperature(labels, probabilities)
     final = replace(draft, temperature=temperature)
