@@ -20,6 +20,7 @@ _EXPORTS = {
     "load_policy": "policy",
     "measure": "measuring",
     "open_gate": "gate.opened",
+    "parse_policy": "policy",
     "score": "gate.scoring",
     "split": "splitting",
     "write_report": "report",

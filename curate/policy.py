@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from bodyshop.config import StrictModel, load_yaml
+from bodyshop.config import StrictModel, load_yaml, parse_yaml
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
@@ -204,3 +204,14 @@ def load_policy(source: Path | str | Policy | None) -> Policy:
     if isinstance(source, Policy):
         return source
     return load_yaml(source, Policy)
+
+
+def parse_policy(text: str) -> Policy:
+    """Return a policy from YAML text.
+
+    Raises
+    ------
+    ConfigError
+        It is wrong: names line, key and what is allowed.
+    """
+    return parse_yaml(text, Policy, name="curate.yaml")

@@ -70,6 +70,19 @@ class GateEvaluation:
             for name, row in groups.items()
         ]
 
+    def notes(self) -> list[str]:
+        """Return the threshold and the ROC curve in words, for under the table."""
+        at = [
+            f"{100 * limit:g} %: {100 * max(recalls):.2f} %"
+            for limit in (0, 0.001, 0.005, 0.01, 0.05)
+            if (recalls := [p["recall"] for p in self.roc if p["false_accepts"] <= limit])
+        ]
+        return [
+            f"Rule {self.rule}: a picture passes from {self.threshold:.4g} on.",
+            f"Area under the ROC curve: {self.auc:.5f}.",
+            f"Largest recall at false accepts of at most {', '.join(at)}.",
+        ]
+
 
 def evaluate_gate(
     workspace: Workspace,
@@ -142,7 +155,7 @@ def roc_curve(
     accepted, rejected : sequence of float
         Scores of the pictures to let in and to keep out; neither empty.
     points : int
-        About how many points to return.
+        About how many points to spread along it, besides those with few false accepts.
     """
     import numpy as np
 
@@ -152,7 +165,11 @@ def roc_curve(
     equal = np.searchsorted(bad, good, side="right") - below
     auc = float((below + equal / 2).mean() / len(bad))
     thresholds = np.unique(np.concatenate([good, bad]))
-    places = np.linspace(0, len(thresholds) - 1, min(points, len(thresholds))).astype(int)
+    spread = np.linspace(0, len(thresholds) - 1, min(points, len(thresholds))).astype(int)
+    # The corner that a gate lives in: just above each of the likeliest 5 % of the others.
+    top = bad[::-1][: min(points, 1 + len(bad) // 20)]
+    corner = np.searchsorted(thresholds, top, side="right")
+    places = np.unique(np.concatenate([spread, corner[corner < len(thresholds)]]))
     curve = tuple(
         {
             "threshold": round(float(value), 5),

@@ -16,6 +16,8 @@ from curate.gate.groups import Example, group_examples
 from curate.gate.intervals import wilson
 from curate.gate.logistic import FOLDS, fit_logistic
 from curate.gate.probe import Probe, fitted_probe_path, unit_length
+from curate.gate.threshold import choose_threshold
+from curate.gate.unseen import judge_unseen
 from curate.gate.views import VIEWS, varied
 
 if TYPE_CHECKING:
@@ -24,9 +26,6 @@ if TYPE_CHECKING:
 
     from bodyshop.backbones import Scorer
     from bodyshop.workspace import Workspace
-
-MAX_FALSE_ACCEPTS = 0.005
-"""The threshold lets at most this share of the out-of-fold rejects in."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +44,8 @@ class FitSummary:
         Group -> ``{"k", "n", "share", "ci95"}``: passed out of fold, of how many.
     framing : dict
         ``full`` and ``part`` -> the same, told right; empty without framing labels.
+    unseen : dict
+        Group -> how many of it pass a gate fitted, threshold included, without any of it.
     """
 
     probe: str
@@ -53,6 +54,7 @@ class FitSummary:
     accept: dict[str, dict[str, Any]]
     reject: dict[str, dict[str, Any]]
     framing: dict[str, dict[str, Any]]
+    unseen: dict[str, dict[str, Any]]
 
     def as_dict(self) -> dict[str, Any]:
         """Return the summary as JSON-able values."""
@@ -142,6 +144,14 @@ def fit_gate(
         )
         for side in ("accept", "reject")
     }
+    unseen = judge_unseen(
+        features,
+        accepted,
+        groups,
+        [Path(row.example.folder).name for row in rows],
+        originals,
+        seed,
+    )
     card = {
         "folds": FOLDS,
         "seed": seed,
@@ -150,36 +160,15 @@ def fit_gate(
         "groups": len(set(groups)),
         "out_of_fold": figures,
         "framing": part.figures,
+        "unseen": unseen,
     }
     name = fingerprint(gate, weights)
     probe = Probe(weights_, bias, threshold, name, part.weights, part.bias, card)
     path = out or _path_in(workspace, probe.fingerprint)
     probe.save(path)
-    return FitSummary(str(path), probe.fingerprint, threshold, **figures, framing=part.figures)
-
-
-def choose_threshold(accepted: Sequence[float], rejected: Sequence[float]) -> float:
-    """Return the threshold between the two kinds.
-
-    Parameters
-    ----------
-    accepted, rejected : sequence of float
-        Out-of-fold probabilities of the pictures to let in and to keep out.
-
-    Returns
-    -------
-    float
-        The lowest that lets at most `MAX_FALSE_ACCEPTS` of the rejects in, and no lower than what
-        keeps 99.9 % of the accepted: what lies between the kinds is shared out evenly.
-    """
-    import numpy as np
-
-    bad = np.sort(np.asarray(rejected))[::-1]
-    allowed = int(MAX_FALSE_ACCEPTS * len(bad))
-    lowest = float(bad[allowed]) if allowed < len(bad) else 0.0
-    comfortable = float(np.quantile(accepted, 0.001))
-    threshold = (lowest + comfortable) / 2 if comfortable > lowest else np.nextafter(lowest, 1)
-    return round(float(threshold) + 5e-5, 4)
+    return FitSummary(
+        str(path), probe.fingerprint, threshold, **figures, framing=part.figures, unseen=unseen
+    )
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,21 @@ def model_card(summary: FitSummary, sources: str) -> str:
         *(_row(name, "out", row) for name, row in summary.reject.items()),
         "",
     ]
+    if summary.unseen:
+        lines += [
+            "## Sources never seen",
+            "",
+            "Fitted without any picture of the group or its near-duplicates; the threshold is chosen "
+            "on the others alone.",
+            "",
+            "| group | wanted | passed | share | 95 % interval |",
+            "|---|---|---|---|---|",
+            *(
+                _row(name, "in" if name in summary.accept else "out", row)
+                for name, row in summary.unseen.items()
+            ),
+            "",
+        ]
     if summary.framing:
         lines += [
             "## Framing: close-up or whole car",

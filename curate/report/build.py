@@ -30,7 +30,10 @@ PER_PAGE = 120
 
 CLUSTERS_PER_PAGE = 40
 
-VERSION = 1
+MEMBERS_SHOWN = 24
+"""Of one cluster: a logo that came a thousand times must not make its page a thousand rows long."""
+
+VERSION = 2
 """Raised when the pages look different for the same content."""
 
 
@@ -135,6 +138,7 @@ def _pages(content: Content) -> dict[str, tuple[str, dict[str, Any]]]:
                 "name": "clusters",
                 "title": "Duplicate clusters",
                 "clusters": group,
+                "shown": MEMBERS_SHOWN,
                 "total": len(content.clusters),
                 "pager": _pager("clusters", number, len(content.clusters), CLUSTERS_PER_PAGE),
             },

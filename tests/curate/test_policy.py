@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bodyshop.catalog import Reason
 from bodyshop.errors import ConfigError
 from curate.policy import Policy, load_policy
 
@@ -51,3 +52,13 @@ def test_a_wrong_policy_names_line_and_what_is_allowed(
 def test_folds_replace_the_ratios() -> None:
     policy = Policy.model_validate({"splits": {"folds": 4}})
     assert policy.splits.shares == {f"fold{i}": 0.25 for i in range(1, 5)}
+
+
+def test_the_page_explains_every_reason_and_every_threshold() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "curate.md").read_text(encoding="utf-8")
+    for reason in Reason:
+        assert f"| `{reason.value}` |" in page
+    for name in ("gate", "size", "quality", "duplicates", "splits", "audit"):
+        part = getattr(Policy(), name)
+        for key in type(part).model_fields:
+            assert f"{name}.{key}" in page or f"`{key}`" in page, f"{name}.{key} is not explained"

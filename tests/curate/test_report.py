@@ -106,6 +106,19 @@ def test_pages_are_linked_with_gaps() -> None:
     assert _pager("kept", 1, 120, 120) == []
 
 
+def test_a_cluster_of_hundreds_is_cut_on_its_page(workspace: Workspace) -> None:
+    data = photo(1)
+    for number in range(30):  # the same pixels under other bytes: a comment differs
+        comment = f"copy {number}".encode()
+        header = b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment
+        add_picture(workspace, data[:2] + header + data[2:])
+    pretend_scores(workspace)
+    curate.curate(workspace, workers=1)
+    text = (workspace.reports / "curate" / "clusters-1.html").read_text(encoding="utf-8")
+    assert text.count("<figure") == 24
+    assert "and 6 more" in text
+
+
 def test_charts_of_nothing_are_empty_and_names_are_escaped() -> None:
     assert gate_histogram([], 0.5) == ""
     assert stacked_bars({}) == ""

@@ -178,8 +178,11 @@ def evaluate(
     reject: Annotated[list[Path], typer.Option(help="Folder of non-cars; repeatable.")],
     gate: GateOption = "efficientnet-lite0",
     weights: WeightsOption = None,
+    policy: Annotated[
+        Path | None, typer.Option(help="curate.yaml: its gate part decides rule and threshold.")
+    ] = None,
 ) -> None:
-    """Print recall per group, false accepts per group, and the threshold with intervals."""
+    """Print recall and false accepts per group with intervals, the ROC curve, the threshold."""
     import curate
     from bodyshop.workspace import Workspace
 
@@ -191,6 +194,13 @@ def evaluate(
         reject=reject,
         gate=gate,
         weights=weights,
+        policy=policy,
         progress=terminal.progress,
     )
-    terminal.summary(result.as_dict(), title="Gate", rows=result.rows(), columns=result.columns)
+    terminal.summary(
+        result.as_dict(),
+        title="Gate",
+        rows=result.rows(),
+        columns=result.columns,
+        notes=result.notes(),
+    )
