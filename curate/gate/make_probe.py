@@ -76,8 +76,8 @@ def model_card(summary: FitSummary, sources: str) -> str:
         lines += [
             "## Sources never seen",
             "",
-            "Fitted without any picture of the group or its near-duplicates; the threshold is chosen "
-            "on the others alone.",
+            "Fitted without any picture of the group or its near-duplicates; the threshold is "
+            "chosen on the others alone.",
             "",
             "| group | wanted | passed | share | 95 % interval |",
             "|---|---|---|---|---|",
