@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from train.exporting import ExportSummary, export
     from train.features import forget
     from train.recipe import Recipe, load_recipe, recipe_names
+    from train.segment_recipe import is_segment_recipe, load_segment_recipe
     from train.segmenter import Segmenter, SegmentPrediction, load_segmenter
-    from train.segmenting import SegmentSummary, load_segment_recipe, segment
+    from train.segmenting import SegmentSummary, segment
     from train.sweeping import SweepSpec, SweepSummary, load_sweep, sweep, sweep_names
     from train.trainer import TrainSummary, train
 
@@ -41,6 +42,7 @@ __all__ = [
     "export",
     "forget",
     "grad_cam",
+    "is_segment_recipe",
     "load_recipe",
     "load_run",
     "load_segment_recipe",
@@ -79,9 +81,10 @@ __getattr__ = lazy_exports(
         "export": "exporting",
         "forget": "features",
         "grad_cam": "explanation",
+        "is_segment_recipe": "segment_recipe",
         "load_recipe": "recipe",
         "load_run": "classifier",
-        "load_segment_recipe": "segmenting",
+        "load_segment_recipe": "segment_recipe",
         "load_segmenter": "segmenter",
         "load_sweep": "sweeping",
         "recipe_names": "recipe",

@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from bodyshop import atomic, backbones
+from bodyshop import backbones
 from bodyshop.errors import BodyshopError, UsageError
 from bodyshop.progress import SILENT, Progress
 from bodyshop.workspace import Workspace
+from train.pages import interval, percent, write_table
 from train.recipe import Head, Recipe, Stage
 from train.run_folder import write_json
 
@@ -229,10 +230,6 @@ def _peak_mib() -> float | None:
 
 
 def _report(folder: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    from train.report import interval, percent
-
     def number(value: float | None, scale: float, digits: int) -> str:
         return "–" if value is None else f"{value * scale:,.{digits}f}"
 
@@ -250,14 +247,8 @@ def _report(folder: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
         ]
         for row in rows
     ]
-    environment = Environment(
-        loader=PackageLoader("train"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    text = environment.get_template("table.html").render(
+    return write_table(
+        folder / "compare.html",
         title="Backbones",
         subtitle="the same pictures, one process each, on this machine",
         note="Accuracy is a logistic regression's on untouched features, test split.",
@@ -273,9 +264,4 @@ def _report(folder: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
             "95 %",
         ],
         rows=table,
-        highlight=None,
-        plots=[],
     )
-    report = folder / "compare.html"
-    atomic.write_text(report, text)
-    return report

@@ -16,6 +16,7 @@ from bodyshop.errors import BodyshopError, UsageError
 from bodyshop.imaging import load_rgb
 from bodyshop.progress import SILENT, Progress
 from train.classifier import Classifier
+from train.pages import write_table
 from train.pixels import to_square
 
 if TYPE_CHECKING:
@@ -141,8 +142,6 @@ def explain(
     progress : Progress
         Told of each picture.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
     rows: list[dict[str, Any]] = []
     with progress.task("explain", total=len(pictures)) as tick:
         for number, path in enumerate(pictures):
@@ -159,21 +158,10 @@ def explain(
                 }
             )
             tick(1, path.name)
-    environment = Environment(
-        loader=PackageLoader("train"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    text = environment.get_template("table.html").render(
+    report = write_table(
+        out / "explain.html",
         title="Where the network looks",
         subtitle=run.record.run,
-        note="",
-        columns=[],
-        rows=[],
-        highlight=None,
-        plots=[],
         gallery=[
             {
                 "file": row["overlay"],
@@ -184,8 +172,6 @@ def explain(
             for row in rows
         ],
     )
-    report = out / "explain.html"
-    atomic.write_text(report, text)
     return ExplainSummary(run.record.run, tuple(rows), report)
 
 

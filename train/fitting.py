@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import io
-import json
 import math
 import time
-import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,18 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bodyshop import atomic
 from bodyshop.backbones.quiet import import_tensorflow
 from bodyshop.errors import BodyshopError
 from bodyshop.progress import SILENT, Progress
+from train.memory import with_room
 from train.recipe import Optimizer, Stage
+from train.state import load_state, restore, save_state, snapshot
 
 if TYPE_CHECKING:
     import keras
     from numpy.typing import NDArray
 
 PREDICT_BATCH = 64
-SMALLEST_BATCH = 2
 
 
 @dataclass(frozen=True)
@@ -117,24 +114,17 @@ def fit(
     BodyshopError
         The loss is no longer a number, or not even the smallest batch fits into memory.
     """
-    tf = import_tensorflow()
-    size = stage.batch_size
-    start = _snapshot(model)
-    while True:
-        try:
-            return _fit(model, training, validation, stage, size, seed, state, progress, on_epoch)
-        except tf.errors.ResourceExhaustedError as error:
-            if size // 2 < SMALLEST_BATCH:
-                raise BodyshopError(
-                    f"stage '{stage.name}' does not fit into memory, not even {size} pictures "
-                    "at a time",
-                    hint="use a smaller backbone, a smaller input_size, or freeze more layers",
-                ) from error
-            size //= 2
-            progress.log(f"out of memory: stage '{stage.name}' again with batches of {size}")
-            _restore(model, start)
-            if state is not None:
-                state.unlink(missing_ok=True)
+    start = snapshot(model)
+
+    def attempt(size: int) -> History:
+        return _fit(model, training, validation, stage, size, seed, state, progress, on_epoch)
+
+    def reset() -> None:
+        restore(model, start)
+        if state is not None:
+            state.unlink(missing_ok=True)
+
+    return with_room(attempt, stage.batch_size, stage=stage.name, reset=reset, progress=progress)
 
 
 def predict(model: keras.Model, x: NDArray[Any], *, batch: int = PREDICT_BATCH) -> Any:
@@ -192,14 +182,13 @@ def _fit(
     optimizer = make_optimizer(stage.optimizer)
     optimizer.build(model.trainable_variables)
     history, best, best_value, waited = History(stage.name, batch_size=size), None, math.inf, 0
-    saved = _load_state(state, progress)
+    saved = load_state(state, progress)
     if saved is not None:
         history = History(**saved.meta["history"])
         best_value, waited = saved.meta["best_value"], saved.meta["waited"]
         size = history.batch_size
-        _restore(model, saved.model)
-        for variable, value in zip(optimizer.variables, saved.optimizer, strict=True):
-            variable.assign(value)
+        restore(model, saved.model)
+        restore(optimizer, saved.optimizer)
         best = saved.best
         if saved.meta["finished"]:
             return history
@@ -234,12 +223,12 @@ def _fit(
             better = key < best_value - 1e-9
             waited = 0 if better else waited + 1
             if better:
-                best_value, history.best_epoch, best = key, epoch + 1, _snapshot(model)
+                best_value, history.best_epoch, best = key, epoch + 1, snapshot(model)
             done = epoch + 1 == stage.epochs
             if stage.patience is not None and waited >= stage.patience:
                 history.stopped, done = "early", True
             if done and stage.keep == "best" and best is not None:
-                _restore(model, best)
+                restore(model, best)
             if on_epoch is not None:
                 on_epoch(history)
             if state is not None:
@@ -249,7 +238,7 @@ def _fit(
                     "waited": waited,
                     "finished": done,
                 }
-                _save_state(state, meta, _snapshot(model), optimizer.variables, best)
+                save_state(state, meta, model, optimizer, best)
             tick(1, f"val_accuracy {entry['val_accuracy']:.3f}")
             if done:
                 break
@@ -324,59 +313,3 @@ def _inference(model: keras.Model) -> Any:
 
     object.__setattr__(model, "_bodyshop_inference", step)
     return step
-
-
-@dataclass(frozen=True)
-class _State:
-    meta: dict[str, Any]
-    model: list[NDArray[Any]]
-    optimizer: list[NDArray[Any]]
-    best: list[NDArray[Any]] | None
-
-
-def _snapshot(model: keras.Model) -> list[NDArray[Any]]:
-    """Copy every variable, the random states of dropout layers among them."""
-    return [variable.numpy().copy() for variable in model.variables]
-
-
-def _restore(model: keras.Model, values: list[NDArray[Any]]) -> None:
-    for variable, value in zip(model.variables, values, strict=True):
-        variable.assign(value)
-
-
-def _save_state(
-    path: Path,
-    meta: dict[str, Any],
-    model: list[NDArray[Any]],
-    optimizer: list[Any],
-    best: list[NDArray[Any]] | None,
-) -> None:
-    groups = {
-        "model": model,
-        "optimizer": [variable.numpy() for variable in optimizer],
-        "best": best or [],
-    }
-    arrays: dict[str, Any] = {
-        f"{group}{index:05d}": value
-        for group, values in groups.items()
-        for index, value in enumerate(values)
-    }
-    buffer = io.BytesIO()
-    np.savez(buffer, meta=np.frombuffer(json.dumps(meta).encode(), np.uint8), **arrays)
-    atomic.write_bytes(path, buffer.getvalue())
-
-
-def _load_state(path: Path | None, progress: Progress) -> _State | None:
-    if path is None or not path.exists():
-        return None
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
-            groups: dict[str, list[NDArray[Any]]] = {"model": [], "optimizer": [], "best": []}
-            for name in sorted(content.files):
-                if name != "meta":
-                    groups[name[:-5]].append(content[name])
-            meta = json.loads(content["meta"].tobytes())
-    except (zipfile.BadZipFile, ValueError, KeyError, EOFError) as error:
-        progress.log(f"{path} is damaged ({error}): this stage starts again")
-        return None
-    return _State(meta, groups["model"], groups["optimizer"], groups["best"] or None)

@@ -149,16 +149,18 @@ def load_plan(workspace: Workspace, resume: str | Path) -> Plan:
     )
 
 
-def find_same(workspace: Workspace, plan: Plan) -> tuple[str, bool] | None:
+def find_same(
+    workspace: Workspace, plan: Mapping[str, Any], *, command: str = "train"
+) -> tuple[str, bool] | None:
     """Find the newest run with the same plan: (its name, whether it is finished); None: no such."""
-    wanted = json.loads(json.dumps(plan.as_dict(), default=str))
-    for folder in sorted(workspace.runs.glob(f"train-*/{PLAN_FILE}"), reverse=True):
+    wanted = json.loads(json.dumps(plan, default=str))
+    for file in sorted(workspace.runs.glob(f"{command}-*/{PLAN_FILE}"), reverse=True):
         try:
-            same = read_json(folder) == wanted
+            same = read_json(file) == wanted
         except BodyshopError:  # a damaged plan is the plan of no run
             continue
         if same:
-            run = folder.parent
+            run = file.parent
             finished = (run / RECORD_FILE).exists() and (run / SUMMARY_FILE).exists()
             if finished or (run / STATE_FOLDER).is_dir():
                 return run.name, finished

@@ -20,10 +20,12 @@ TRAIN_COLOUR, VALIDATION_COLOUR, QUIET = "#8a94a6", "#0b6bcb", "#9aa3af"
 CYCLE = ("#0b6bcb", "#c2410c", "#15803d", "#7e22ce", "#b91c1c", "#0e7490", "#a16207", "#be185d")
 
 
-def plot_curves(histories: Sequence[History], path: Path) -> Path:
-    """Draw loss and accuracy per epoch, the stages one after the other."""
+def plot_curves(
+    histories: Sequence[History], path: Path, *, keys: Sequence[str] = ("loss", "accuracy")
+) -> Path:
+    """Draw two figures per epoch, of train and of validation, the stages one after the other."""
     figure = new_figure(width=9.0, height=3.6)
-    for place, (key, title) in enumerate((("loss", "loss"), ("accuracy", "accuracy")), start=1):
+    for place, key in enumerate(keys, start=1):
         axes = figure.add_subplot(1, 2, place)
         offset = 0
         for number, history in enumerate(histories):
@@ -32,6 +34,8 @@ def plot_curves(histories: Sequence[History], path: Path) -> Path:
                 (key, TRAIN_COLOUR, "train"),
                 (f"val_{key}", VALIDATION_COLOUR, "validation"),
             ):
+                if name not in history.epochs[0]:
+                    continue
                 axes.plot(
                     epochs,
                     [entry[name] for entry in history.epochs],
@@ -52,7 +56,7 @@ def plot_curves(histories: Sequence[History], path: Path) -> Path:
                 color="#4b5563",
             )
             offset += len(history.epochs)
-        _tidy(axes, "epoch", title)
+        _tidy(axes, "epoch", key)
         axes.legend(frameon=False, fontsize=8, loc="best")
     return save_figure(figure, path)
 

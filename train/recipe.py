@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import AfterValidator, Field, model_validator
 
 from bodyshop.config import StrictModel, load_yaml, parse_yaml
 from bodyshop.errors import UsageError
+
+AnyRecipe = TypeVar("AnyRecipe", bound=StrictModel)
 
 
 class Dense(StrictModel):
@@ -208,12 +210,33 @@ def load_recipe(
             f"there is no recipe '{name_or_path}'",
             hint=f"choose one of {', '.join(recipe_names())}, or give a .yaml file",
         )
-    if not overrides:
+    return override(recipe, overrides or {})
+
+
+def override(recipe: AnyRecipe, changes: Mapping[str, Any]) -> AnyRecipe:
+    """Return a recipe, of a classifier or a segmenter, with some keys changed.
+
+    Parameters
+    ----------
+    recipe : Recipe or SegmentRecipe
+        What to change.
+    changes : Mapping
+        Dotted key -> value.
+
+    Raises
+    ------
+    UsageError
+        There is no such key.
+    ConfigError
+        The changed recipe is not valid.
+    """
+    if not changes:
         return recipe
     data = recipe.model_dump(mode="json")
-    for key, value in overrides.items():
+    for key, value in changes.items():
         _assign(data, key, value)
-    return parse_yaml(dump(data), Recipe, name=f"{recipe.name} with {_spell(overrides)}")
+    name = f"{data['name']} with {_spell(changes)}"
+    return parse_yaml(dump(data), type(recipe), name=name)
 
 
 def dump(recipe: Recipe | Mapping[str, Any]) -> str:

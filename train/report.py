@@ -14,6 +14,7 @@ from bodyshop.imaging import load_rgb
 from train.card import write_model_card
 from train.evaluation import Evaluation
 from train.fitting import History
+from train.pages import interval, percent, write_page
 from train.plots import (
     plot_calibration,
     plot_confusion,
@@ -112,16 +113,6 @@ def write_run_report(
 
 def render(path: Path, context: Mapping[str, Any]) -> Path:
     """Fill the report's template; everything foreign is escaped."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("train"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"percent": percent, "decimal": decimal}
     blank: dict[str, Any] = {
         "tiles": [],
         "notes": [],
@@ -134,9 +125,7 @@ def render(path: Path, context: Mapping[str, Any]) -> Path:
         "recipe": "",
         "footer": "Every picture here lies in this folder; nothing is loaded from elsewhere.",
     }
-    text = environment.get_template("run.html").render(blank | dict(context))
-    atomic.write_text(path, text)
-    return path
+    return write_page("run.html", path, **(blank | dict(context)))
 
 
 def evaluation_block(folder: Path, evaluation: Evaluation) -> dict[str, Any]:
@@ -195,21 +184,6 @@ def gallery(folder: Path, evaluation: Evaluation, *, limit: int = MISTAKES) -> l
             }
         )
     return shown
-
-
-def percent(value: float | None) -> str:
-    """Write a share as a percentage with one decimal."""
-    return "–" if value is None else f"{100 * value:.1f} %"
-
-
-def decimal(value: float | None) -> str:
-    """Write a number with three decimals."""
-    return "–" if value is None else f"{value:.3f}"
-
-
-def interval(bounds: Sequence[float] | None) -> str:
-    """Write an interval of shares."""
-    return "–" if bounds is None else f"{100 * bounds[0]:.1f} – {100 * bounds[1]:.1f} %"
 
 
 def ladder(metrics: Mapping[str, Any], baseline: Mapping[str, Any]) -> list[dict[str, Any]]:

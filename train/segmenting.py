@@ -2,61 +2,39 @@
 
 from __future__ import annotations
 
-import math
+import hashlib
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pydantic import Field
 
 from bodyshop import atomic
-from bodyshop.backbones.quiet import import_tensorflow
 from bodyshop.catalog import now
-from bodyshop.config import StrictModel, load_yaml, parse_yaml
 from bodyshop.errors import BodyshopError, UsageError
 from bodyshop.progress import SILENT, Progress
 from bodyshop.workspace import Workspace
-from train.fitting import predict
+from train.fitting import History, predict
 from train.mask_metrics import best_constant_iou, mask_summary
 from train.masked import MaskedSample, load_pairs, masked_samples
 from train.network import parameters
-from train.run_folder import MODEL_FILE, RunRecord, save_record, write_json
+from train.pages import decimal, percent, write_table
+from train.planning import PLAN_FILE, STATE_FOLDER, SUMMARY_FILE, find_same
+from train.plots import plot_curves, plot_steps
+from train.recording import recorded
+from train.run_folder import MODEL_FILE, RECORD_FILE, RunRecord, read_json, save_record, write_json
 from train.runtime import seed_everything, versions
 from train.samples import SPLITS
+from train.segment_fitting import PREDICT_BATCH, fit_stage, freeze_encoder
+from train.segment_recipe import SegmentRecipe, load_segment_recipe
+from train.tensorboard import write_events
 from train.unet import build_unet
 
 if TYPE_CHECKING:
-    import keras
     from numpy.typing import NDArray
-
-
-class SegmentStage(StrictModel):
-    """One pass of training a segmenter; without `from_block` the encoder is frozen."""
-
-    name: str
-    from_block: str | None = None
-    epochs: int = Field(gt=0)
-    batch_size: int = Field(default=8, gt=0)
-    learning_rate: float = Field(default=1e-3, gt=0)
-
-
-class SegmentRecipe(StrictModel):
-    """A segmenter's recipe."""
-
-    name: str
-    description: str
-    backbone: str
-    weights: str | None = None
-    input_size: int = Field(default=224, gt=0)
-    decoder: tuple[int, ...] = (96, 64, 48, 32, 16)
-    dice_weight: float = Field(default=0.5, ge=0, le=1)
-    flip: bool = True
-    level: float = Field(default=0.5, gt=0, lt=1)
-    stages: tuple[SegmentStage, ...] = Field(min_length=1)
 
 
 @dataclass(frozen=True)
@@ -99,34 +77,16 @@ class SegmentSummary:
         }
 
 
-def load_segment_recipe(name_or_path: str | Path | SegmentRecipe = "segment") -> SegmentRecipe:
-    """Read a shipped segmenter recipe by name, or a YAML file.
-
-    Raises
-    ------
-    UsageError
-        No shipped recipe has that name.
-    ConfigError
-        The file is not valid.
-    """
-    if isinstance(name_or_path, SegmentRecipe):
-        return name_or_path
-    if str(name_or_path).endswith((".yaml", ".yml")):
-        return load_yaml(Path(name_or_path), SegmentRecipe)
-    file = files("train") / "segment_recipes" / f"{name_or_path}.yaml"
-    if not file.is_file():
-        raise UsageError(
-            f"there is no segmenter recipe '{name_or_path}'", hint="use segment, or a .yaml file"
-        )
-    return parse_yaml(file.read_text(encoding="utf-8"), SegmentRecipe, name=str(name_or_path))
-
-
 def segment(
     workspace: Workspace,
     recipe: str | Path | SegmentRecipe = "segment",
     *,
     split_set: str | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    weights: str | Path | None = None,
     seed: int = 7,
+    resume: str | Path | None = None,
+    anew: bool = False,
     progress: Progress = SILENT,
 ) -> SegmentSummary:
     """Train a segmenter on the catalog's damage masks.
@@ -139,8 +99,17 @@ def segment(
         A shipped name or a YAML file.
     split_set : str, optional
         The newest by default.
+    overrides : Mapping, optional
+        Dotted recipe key -> value.
+    weights : str, Path or None
+        The encoder's weights instead of the recipe's; ``"none"`` for random ones.
     seed : int
         Of everything random.
+    resume : str or Path, optional
+        Name or folder of an interrupted run; the other arguments are then read from it.
+    anew : bool
+        Train even when the same run is there already; by default a finished one is returned as it
+        is, and an interrupted one goes on.
     progress : Progress
         Told of each epoch.
 
@@ -148,15 +117,53 @@ def segment(
     ------
     NothingFoundError
         There are no masks in one of the splits.
+    UsageError
+        There is no such run to resume.
     BodyshopError
-        A mask does not fit its picture, or the loss diverged.
+        A mask does not fit its picture, the loss diverged, or the masks changed since the run to
+        resume began.
     """
-    chosen = load_segment_recipe(recipe)
+    begun: Mapping[str, Any] | None = None
+    run: str | None = None
+    if resume is not None:
+        run, begun = _read_plan(workspace, resume)
+        chosen = SegmentRecipe.model_validate(begun["recipe"])
+        split_set, weights, seed = begun["split_set"], begun["weights"], begun["seed"]
+    else:
+        chosen = load_segment_recipe(recipe, overrides=overrides)
     samples, classes = masked_samples(workspace, split_set=split_set)
-    arguments = {"recipe": chosen.model_dump(mode="json"), "split_set": split_set, "seed": seed}
-    with workspace.record_run("segment", arguments) as record:
+    plan = {
+        "recipe": chosen.model_dump(mode="json"),
+        "split_set": split_set,
+        "weights": str(weights) if weights is not None else None,
+        "seed": seed,
+        "data": _digest(samples),
+    }
+    if begun is not None and begun["data"] != plan["data"]:
+        raise BodyshopError(
+            f"the pictures or masks changed since run '{run}' began: going on would mix two "
+            "trainings",
+            hint="start it anew: bodyshop train segment --anew",
+        )
+    same = None if anew or begun is not None else find_same(workspace, plan, command="segment")
+    if same is not None and same[1]:
+        progress.log(f"run {same[0]} has the same recipe, masks, settings and seed")
+        return _read_summary(workspace.runs / same[0])
+    if same is not None:
+        run = same[0]
+        progress.log(f"going on with the interrupted run {run}")
+    with recorded(workspace, "segment", plan, run=run) as record:
+        record.folder.mkdir(parents=True, exist_ok=True)
+        write_json(record.folder / PLAN_FILE, plan)
         result = fit_segmenter(
-            samples, classes, chosen, record.folder, run=record.id, seed=seed, progress=progress
+            samples,
+            classes,
+            chosen,
+            record.folder,
+            run=record.id,
+            weights=weights,
+            seed=seed,
+            progress=progress,
         )
         record.counts = {"mean_iou": result.metrics["mean_iou"]}
     return result
@@ -169,10 +176,11 @@ def fit_segmenter(
     folder: Path,
     *,
     run: str,
+    weights: str | Path | None = None,
     seed: int = 7,
     progress: Progress = SILENT,
 ) -> SegmentSummary:
-    """Train on given samples and write the run's folder (see `segment`)."""
+    """Train on given samples and write the run's folder; goes on from a state in it."""
     began = time.monotonic()
     seed_everything(seed)
     model, encoder = build_unet(
@@ -180,18 +188,39 @@ def fit_segmenter(
         len(classes),
         side=recipe.input_size,
         decoder=recipe.decoder,
-        weights=recipe.weights,
+        weights=weights if weights is not None else recipe.weights,
     )
     parts = {
         split: load_pairs([s for s in samples if s.split == split], classes, recipe.input_size)
         for split in SPLITS
     }
-    history: list[dict[str, Any]] = []
-    for stage in recipe.stages:
-        _freeze(model, encoder, stage)
-        history += _fit(model, parts, recipe, stage, seed, progress)
+    histories: list[History] = []
+    for index, stage in enumerate(recipe.stages):
+        freeze_encoder(model, encoder, stage)
+        histories.append(
+            fit_stage(
+                model,
+                parts["train"],
+                parts["validation"],
+                recipe,
+                stage,
+                seed=seed,
+                state=folder / STATE_FOLDER / f"{index}-{stage.name}.npz",
+                progress=progress,
+            )
+        )
     with atomic.replacing(folder / MODEL_FILE) as temporary:
         model.save(temporary)
+    pixels, truth = parts["test"]
+    predicted = predict(model, pixels, batch=PREDICT_BATCH)
+    metrics = mask_summary(truth, predicted, classes, level=recipe.level)
+    baseline = {"constant_iou": best_constant_iou(parts["train"][1], truth, classes)}
+    write_json(folder / "metrics.json", {"test": metrics, "baseline": baseline})
+    write_json(folder / "history.json", [history.as_dict() for history in histories])
+    write_events(folder / "tensorboard", histories)
+    _examples(folder, pixels, truth, predicted, recipe.level)
+    plot_curves(histories, folder / "curves.png", keys=("loss", "iou"))
+    plot_steps(histories, folder / "steps.png")
     record = RunRecord(
         run=run,
         kind="segmenter",
@@ -207,122 +236,88 @@ def fit_segmenter(
         gate=None,
         seed=seed,
         split_set="",
-        data={"counts": {s: len(parts[s][0]) for s in SPLITS}},
+        data={"digest": _digest(samples), "counts": {s: len(parts[s][0]) for s in SPLITS}},
         versions=versions(),
         created_at=now(),
         extra={"parameters": parameters(model)},
     )
-    save_record(folder, record)
-    write_json(folder / "history.json", history)
-    pixels, truth = parts["test"]
-    metrics = mask_summary(truth, predict(model, pixels, batch=8), classes, level=recipe.level)
-    baseline = {"constant_iou": best_constant_iou(parts["train"][1], truth, classes)}
-    write_json(folder / "metrics.json", {"test": metrics, "baseline": baseline})
-    _examples(folder, pixels, truth, predict(model, pixels[:8], batch=8), recipe.level)
+    _card(folder, record, metrics, baseline["constant_iou"])
     report = _report(folder, run, metrics, baseline["constant_iou"])
-    return SegmentSummary(run, folder, metrics, baseline, time.monotonic() - began, report)
+    save_record(folder, record)
+    result = SegmentSummary(run, folder, metrics, baseline, time.monotonic() - began, report)
+    summary = {"metrics": metrics, "baseline": baseline, "seconds": result.seconds}
+    write_json(folder / SUMMARY_FILE, {"run": run, "report": report.name, **summary})
+    # Only now is there nothing left to resume.
+    shutil.rmtree(folder / STATE_FOLDER, ignore_errors=True)
+    return result
 
 
-def dice_and_cross_entropy(truth: Any, predicted: Any, dice_weight: float) -> Any:
-    """Return the mean over classes of (1 - w) cross-entropy + w (1 - Dice), soft, over the batch.
-
-    Milletari et al. 2016 (arXiv:1606.04797) for Dice; the constant 1 keeps empty masks defined.
-    """
-    tf = import_tensorflow()
-    tiny = 1e-6
-    predicted = tf.clip_by_value(predicted, tiny, 1 - tiny)
-    entropy = -tf.reduce_mean(
-        truth * tf.math.log(predicted) + (1 - truth) * tf.math.log(1 - predicted)
-    )
-    overlap = tf.reduce_sum(truth * predicted, axis=(0, 1, 2))
-    total = tf.reduce_sum(truth + predicted, axis=(0, 1, 2))
-    dice = tf.reduce_mean((2 * overlap + 1) / (total + 1))
-    return (1 - dice_weight) * entropy + dice_weight * (1 - dice)
+def _digest(samples: Sequence[MaskedSample]) -> str:
+    """Hash everything that is learned from and tested on, the masks' bytes among it."""
+    lines = []
+    for sample in samples:
+        lines.append(f"{sample.split}\t{sample.sha256}")
+        for name, files in sample.masks.items():
+            # An absent file is named where the masks are loaded.
+            contents = [file.read_bytes() if file.exists() else b"" for file in files]
+            digests = [hashlib.sha256(content).hexdigest() for content in contents]
+            lines.append(f"{sample.split}\t{sample.sha256}\t{name}\t{','.join(digests)}")
+    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
 
 
-def _freeze(model: keras.Model, encoder: Sequence[str], stage: SegmentStage) -> None:
-    from keras import layers
-
-    learning: set[str] = set()
-    if stage.from_block is not None:
-        start = next(
-            (i for i, name in enumerate(encoder) if name.startswith(stage.from_block)), None
+def _read_plan(workspace: Workspace, resume: str | Path) -> tuple[str, Mapping[str, Any]]:
+    folder = Path(resume) if Path(resume).is_dir() else workspace.runs / str(resume)
+    if not (folder / PLAN_FILE).exists():
+        raise UsageError(
+            f"there is no run '{resume}' to resume", hint="bodyshop status lists the runs"
         )
-        if start is None:
-            raise UsageError(f"the encoder has no block '{stage.from_block}'")
-        learning = set(encoder[start:])
-    for name in encoder:
-        layer = model.get_layer(name)
-        layer.trainable = name in learning and not isinstance(layer, layers.BatchNormalization)
+    if not (folder / STATE_FOLDER).exists() and (folder / RECORD_FILE).exists():
+        raise UsageError(f"run '{folder.name}' is finished: there is nothing to resume")
+    return folder.name, read_json(folder / PLAN_FILE)
 
 
-def _fit(
-    model: keras.Model,
-    parts: Mapping[str, tuple[NDArray[np.uint8], NDArray[np.uint8]]],
-    recipe: SegmentRecipe,
-    stage: SegmentStage,
-    seed: int,
-    progress: Progress,
-) -> list[dict[str, Any]]:
-    import keras
+def _read_summary(folder: Path) -> SegmentSummary:
+    data = read_json(folder / SUMMARY_FILE)
+    return SegmentSummary(**data | {"folder": folder, "report": folder / data["report"]})
 
-    tf = import_tensorflow()
-    pixels, masks = parts["train"]
-    optimizer = keras.optimizers.Adam(stage.learning_rate, clipnorm=1.0)
-    optimizer.build(model.trainable_variables)
 
-    @tf.function(reduce_retracing=True)
-    def step(x: Any, y: Any) -> Any:
-        with tf.GradientTape() as tape:
-            loss = dice_and_cross_entropy(y, model(x, training=True), recipe.dice_weight)
-        gradients = tape.gradient(loss, model.trainable_variables)
-        optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
-        return loss
-
-    history, best, best_iou = [], None, -1.0
-    steps = math.ceil(len(pixels) / stage.batch_size)
-    with progress.task(f"train {stage.name}", total=stage.epochs) as tick:
-        for epoch in range(stage.epochs):
-            random = np.random.default_rng([seed, epoch])
-            order, total = random.permutation(len(pixels)), 0.0
-            for index in range(steps):
-                places = order[index * stage.batch_size : (index + 1) * stage.batch_size]
-                x, y = pixels[places].astype(np.float32), masks[places].astype(np.float32)
-                if recipe.flip:
-                    turned = random.random(len(places)) < 0.5
-                    x[turned], y[turned] = x[turned, :, ::-1], y[turned, :, ::-1]
-                done = (epoch * steps + index) / (steps * stage.epochs)
-                optimizer.learning_rate.assign(
-                    stage.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
-                )
-                loss = float(step(tf.constant(x), tf.constant(y)))
-                if not math.isfinite(loss):
-                    raise BodyshopError(
-                        f"the loss became {loss} in epoch {epoch + 1} of stage '{stage.name}'",
-                        hint="lower that stage's learning_rate",
-                    )
-                total += loss
-            seen, real = parts["validation"]
-            figures = mask_summary(
-                real,
-                predict(model, seen, batch=8),
-                [str(c) for c in range(real.shape[-1])],
-                level=recipe.level,
-            )
-            history.append(
-                {
-                    "stage": stage.name,
-                    "epoch": epoch + 1,
-                    "loss": total / steps,
-                    "val_iou": figures["mean_iou"],
-                }
-            )
-            if (figures["mean_iou"] or 0.0) > best_iou:
-                best_iou, best = figures["mean_iou"] or 0.0, model.get_weights()
-            tick(1, f"val_iou {figures['mean_iou'] or 0.0:.3f}")
-    if best is not None:
-        model.set_weights(best)
-    return history
+def _card(
+    folder: Path, record: RunRecord, metrics: Mapping[str, Any], constant: Mapping[str, float]
+) -> None:
+    """Write ``MODEL_CARD.md`` (headings after Mitchell et al. 2019, arXiv:1810.03993)."""
+    recipe = record.recipe
+    lines = [
+        f"# {record.run}",
+        "",
+        "## Model",
+        f"- Marks damage: {', '.join(record.classes)}",
+        f"- U-Net on {recipe['backbone']}, recipe `{recipe['name']}`; centre square of a picture, "
+        f"{record.side} x {record.side}",
+        f"- Made {record.created_at} with seed {record.seed}; "
+        f"{', '.join(f'{name} {value}' for name, value in record.versions.items())}",
+        "",
+        "## Intended use",
+        "- Pointing at damage, and pre-labelling, in pictures of cars that a gate has let through.",
+        "- Not for deciding about people or money without a person looking at the picture.",
+        "",
+        "## Data",
+        f"- Hash `{record.data['digest']}`; "
+        + ", ".join(f"{split} {n}" for split, n in record.data["counts"].items()),
+        "",
+        "## Evaluation",
+        *(
+            f"- {name}: IoU {decimal(each['iou'])} (best constant mask "
+            f"{decimal(constant[name])}), found in {percent(each['recall'])} of the pictures that "
+            "show it"
+            for name, each in metrics["per_class"].items()
+        ),
+        "",
+        "## Limits",
+        "- What lies outside the centre square is not seen. Outlines are rough: a pixel of the "
+        "network is several of the picture's.",
+        "",
+    ]
+    atomic.write_text(folder / "MODEL_CARD.md", "\n".join(lines))
 
 
 def _examples(
@@ -336,7 +331,7 @@ def _examples(
     from PIL import Image
 
     rows = []
-    for picture, real, found in zip(pixels[:8], truth[:8], predicted, strict=False):
+    for picture, real, found in zip(pixels[:8], truth[:8], predicted[:8], strict=True):
         pair = []
         for mask in (real.max(axis=-1) > 0, found.max(axis=-1) >= level):
             shown = picture.astype(np.float32)
@@ -356,17 +351,6 @@ def _examples(
 def _report(
     folder: Path, run: str, metrics: Mapping[str, Any], constant: Mapping[str, float]
 ) -> Path:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    from train.report import decimal, percent
-
-    environment = Environment(
-        loader=PackageLoader("train"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     rows = [
         [
             name,
@@ -379,7 +363,8 @@ def _report(
         ]
         for name, each in metrics["per_class"].items()
     ]
-    text = environment.get_template("table.html").render(
+    return write_table(
+        folder / "report.html",
         title="Damage masks",
         subtitle=f"{run} · test split, {metrics['n']} pictures",
         note="IoU over all pixels of all pictures; the constant mask is the best that one mask for "
@@ -387,9 +372,5 @@ def _report(
         "Below: truth left, found right.",
         columns=["class", "pictures", "IoU", "constant", "Dice", "recall", "precision"],
         rows=rows,
-        highlight=None,
-        plots=["examples.jpg"],
+        plots=["examples.jpg", "curves.png", "steps.png"],
     )
-    path = folder / "report.html"
-    atomic.write_text(path, text)
-    return path

@@ -16,12 +16,12 @@ from typing import Any
 
 from pydantic import Field
 
-from bodyshop import atomic
 from bodyshop.config import StrictModel, load_yaml, parse_yaml
 from bodyshop.errors import BodyshopError, NothingFoundError, UsageError
 from bodyshop.progress import SILENT, Progress
 from bodyshop.workspace import Workspace
 from train.metrics import wilson
+from train.pages import decimal, interval, percent, write_table
 from train.recipe import Recipe, load_recipe
 from train.run_folder import read_json, write_json
 
@@ -274,10 +274,7 @@ def _spell(overrides: Mapping[str, Any]) -> str:
 def _report(
     folder: Path, spec: SweepSpec, trials: Sequence[Mapping[str, Any]], best: Mapping[str, Any]
 ) -> Path:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
     from train.plots import plot_trials
-    from train.report import decimal, interval, percent
 
     labels = [_spell(trial["overrides"]) for trial in trials]
     good = [
@@ -289,13 +286,6 @@ def _report(
         [trial["ci95"] for _, trial in good],
         folder / "trials.png",
     )
-    environment = Environment(
-        loader=PackageLoader("train"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     rows = [
         [
             label,
@@ -306,7 +296,8 @@ def _report(
         ]
         for label, trial in zip(labels, trials, strict=True)
     ]
-    text = environment.get_template("table.html").render(
+    return write_table(
+        folder / "report.html",
         title=f"sweep {spec.name}",
         subtitle=f"recipe {spec.recipe} · {spec.description}",
         note=f"Best on validation: {_spell(best['overrides'])} ({percent(best['accuracy'])}). "
@@ -316,6 +307,3 @@ def _report(
         highlight=trials.index(best),
         plots=["trials.png"],
     )
-    report = folder / "report.html"
-    atomic.write_text(report, text)
-    return report

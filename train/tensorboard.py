@@ -25,7 +25,7 @@ def write_events(folder: Path, histories: Sequence[History]) -> None:
         writer = tf.summary.create_file_writer(str(folder / history.stage))
         with writer.as_default():
             for entry in history.epochs:
-                for name in ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"):
+                for name in entry.keys() - {"epoch", "seconds"}:
                     _scalar(tf, f"epoch_{name}", entry[name], int(entry["epoch"]))
             for step, loss in enumerate(history.step_losses):
                 _scalar(tf, "step_loss", loss, step)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from bodyshop import atomic
-from bodyshop.catalog import now, schema
-from bodyshop.errors import InterruptedByUser, UsageError
+from bodyshop.catalog import now
+from bodyshop.errors import UsageError
 from bodyshop.progress import SILENT, Progress
 from bodyshop.workspace import RunRecord as CatalogRecord
 from bodyshop.workspace import Workspace
@@ -30,6 +29,7 @@ from train.planning import (
     load_plan,
 )
 from train.recipe import Recipe, load_recipe
+from train.recording import recorded
 from train.report import write_run_report
 from train.run_folder import MODEL_FILE, SAMPLES_FILE, RunRecord, read_json, save_record, write_json
 from train.runtime import versions
@@ -173,7 +173,7 @@ def train(
             progress=progress,
             augmenter=_name_augmenter(augmenter),
         )
-        same = None if anew else find_same(workspace, plan)
+        same = None if anew else find_same(workspace, plan.as_dict())
         if same is not None and same[1]:
             progress.log(f"run {same[0]} has the same recipe, pictures, settings and seed")
             return read_summary(workspace.runs / same[0])
@@ -186,41 +186,12 @@ def train(
             f"{_name_augmenter(augmenter)}",
             hint="give the same policy again",
         )
-    with _recorded(workspace, plan) as record:
+    with recorded(workspace, "train", plan.as_dict(), run=plan.run) as record:
         record.folder.mkdir(parents=True, exist_ok=True)
         write_json(record.folder / PLAN_FILE, plan.as_dict())
         result = _run(workspace, plan, record, augmenter, progress)
         record.counts = {"accuracy": result.metrics["accuracy"], "n": result.metrics["n"]}
     return result
-
-
-@contextmanager
-def _recorded(workspace: Workspace, plan: Plan) -> Iterator[CatalogRecord]:
-    """Note the run in the catalog; a resumed one keeps its row."""
-    if plan.run is None:
-        with workspace.record_run("train", plan.as_dict()) as record:
-            yield record
-        return
-    record = CatalogRecord(plan.run, workspace.runs / plan.run)
-
-    def note(state: str) -> None:
-        with workspace.catalog.begin() as connection:
-            connection.execute(
-                schema.runs.update()
-                .where(schema.runs.c.id == record.id)
-                .values(state=state, counts=record.counts)
-            )
-
-    note("running")
-    state = "failed"
-    try:
-        yield record
-        state = "done"
-    except (InterruptedByUser, KeyboardInterrupt):
-        state = "interrupted"
-        raise
-    finally:
-        note(state)
 
 
 def read_summary(folder: Path) -> TrainSummary:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import pytest
-from PIL import Image
-from training_cases import Told, draw, tiny_recipe
+from training_cases import Told, fill_workspace, tiny_recipe
 
-from bodyshop import imaging
-from bodyshop.catalog import now, register_image, schema
 from bodyshop.workspace import Workspace
 from train import TrainSummary, train
 
@@ -59,45 +55,3 @@ def small(fill: Fill) -> Workspace:
 @pytest.fixture
 def told() -> Told:
     return Told()
-
-
-def fill_workspace(
-    workspace: Workspace,
-    counts: dict[str, tuple[int, int, int]],
-    *,
-    name: str = "first",
-    audit: dict | None = None,
-) -> Workspace:
-    """Put drawn pictures of each class into train, validation and test."""
-    rows, number = [], 0
-    with workspace.catalog.begin() as connection:
-        for label, each in counts.items():
-            for split, count in zip(("train", "validation", "test"), each, strict=True):
-                for _ in range(count):
-                    number += 1
-                    stream = io.BytesIO()
-                    Image.fromarray(draw(label, number)).save(stream, "PNG")
-                    data = stream.getvalue()
-                    blob = workspace.blobs.put_bytes(data, "png")
-                    register_image(connection, blob, extension="png", facts=imaging.probe(data))
-                    rows.append(
-                        {
-                            "split_set": name,
-                            "sha256": blob.sha256,
-                            "split": split,
-                            "label": label,
-                            "group": blob.sha256,
-                        }
-                    )
-    split_set = {
-        "name": name,
-        "target": "damage",
-        "seed": 7,
-        "ratios": {},
-        "options": {},
-        "audit": audit,
-        "created_at": now(),
-    }
-    workspace.catalog.upsert(schema.split_sets, [split_set])
-    workspace.catalog.upsert(schema.splits, rows)
-    return workspace

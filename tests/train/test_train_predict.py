@@ -8,10 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import fill_workspace
 from PIL import Image
-
-from training_cases import draw
+from training_cases import draw, fill_workspace
 
 import train
 from bodyshop.app.cli import app, normalise

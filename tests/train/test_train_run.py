@@ -239,7 +239,7 @@ def test_an_interrupted_run_is_resumed_from_its_last_epoch(
     small: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     straight = train(small, tiny_recipe(), seed=5)
-    real, calls = fitting._save_state, []
+    real, calls = fitting.save_state, []
 
     def dying(*arguments: object) -> None:
         real(*arguments)
@@ -247,7 +247,7 @@ def test_an_interrupted_run_is_resumed_from_its_last_epoch(
         if len(calls) == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(fitting, "_save_state", dying)
+    monkeypatch.setattr(fitting, "save_state", dying)
     with pytest.raises(KeyboardInterrupt):
         train(small, tiny_recipe(), seed=5, anew=True)
     with small.catalog.read() as connection:
@@ -268,7 +268,7 @@ def test_an_interrupted_run_is_resumed_from_its_last_epoch(
 def test_a_run_whose_pictures_changed_is_not_resumed(
     small: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fitting, "_save_state", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(fitting, "save_state", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         train(small, tiny_recipe())
     run = next(small.runs.iterdir()).name

@@ -7,17 +7,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from training_cases import draw
+from training_cases import Told, draw
 
 import train
 from bodyshop.catalog import now, schema
 from bodyshop.errors import BodyshopError, NothingFoundError, UsageError
 from bodyshop.imaging import fit_square
 from bodyshop.workspace import Workspace
+from train import segment_fitting
 from train.mask_metrics import best_constant_iou, mask_summary
 from train.masked import load_pairs, masked_samples, square_mask
+from train.run_folder import read_json
 from train.samples import load_samples
-from train.segmenting import SegmentRecipe, dice_and_cross_entropy
+from train.segment_fitting import dice_and_cross_entropy, freeze_encoder
+from train.segment_recipe import SegmentRecipe
 from train.unet import build_unet
 
 
@@ -83,6 +86,113 @@ def test_a_segmenter_learns_the_stroke_and_beats_any_constant_mask(fill, tmp_pat
         train.load_run(summary.folder)
 
 
+class _Killed(BaseException):
+    """As sudden as a signal: nothing may catch it."""
+
+
+def _short(**changes: object) -> SegmentRecipe:
+    stage = train.load_segment_recipe().stages[0]
+    stages = tuple(
+        stage.model_copy(update={"name": name, "epochs": epochs, **changes})
+        for name, epochs in (("decoder", 3), ("more", 2))
+    )
+    return _recipe(input_size=64, decoder=(8,) * 5, stages=stages)
+
+
+def test_a_killed_segmenter_goes_on_after_its_last_epoch(
+    fill, monkeypatch: pytest.MonkeyPatch, told: Told
+) -> None:
+    workspace = fill({"damaged": (6, 2, 2), "whole": (2, 1, 1)})
+    _annotate(workspace)
+    straight = train.segment(workspace, _short())
+    real, calls = segment_fitting.save_state, []
+
+    def dying(*arguments: object) -> None:
+        real(*arguments)
+        calls.append(1)
+        if len(calls) == 2:
+            raise _Killed
+
+    monkeypatch.setattr(segment_fitting, "save_state", dying)
+    with pytest.raises(_Killed):
+        train.segment(workspace, _short(), anew=True)
+    resumed = train.segment(workspace, _short(), progress=told)
+    assert any("goes on after epoch 2" in message for message in told.messages)
+    assert resumed.run != straight.run
+    first, second = (read_json(run.folder / "history.json") for run in (straight, resumed))
+    for one, other in zip(first, second, strict=True):
+        assert other["step_losses"] == pytest.approx(one["step_losses"], rel=1e-4)
+        assert [e["val_iou"] for e in other["epochs"]] == pytest.approx(
+            [e["val_iou"] for e in one["epochs"]], abs=1e-3
+        )
+    assert not (resumed.folder / "state").exists()
+    assert {"MODEL_CARD.md", "curves.png", "steps.png", "tensorboard"} <= {
+        path.name for path in resumed.folder.iterdir()
+    }
+    again = train.segment(workspace, _short(), progress=told)
+    assert (again.run, again.metrics) == (resumed.run, resumed.metrics)
+    with pytest.raises(UsageError, match="finished"):
+        train.segment(workspace, resume=resumed.run)
+
+
+def test_masks_that_changed_end_a_resumed_run(fill, monkeypatch: pytest.MonkeyPatch) -> None:
+    workspace = fill({"damaged": (4, 2, 2), "whole": (2, 1, 1)})
+    _annotate(workspace)
+    monkeypatch.setattr(
+        segment_fitting, "save_state", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
+    )
+    with pytest.raises(KeyboardInterrupt):
+        train.segment(workspace, _short())
+    run = next(workspace.runs.iterdir())
+    (run / "state").mkdir(exist_ok=True)
+    first = next(workspace.masks.glob("*.png"))
+    with Image.open(first) as image:
+        Image.new("L", image.size, 255).save(first)
+    with pytest.raises(BodyshopError, match="masks changed since"):
+        train.segment(workspace, resume=run.name)
+
+
+def test_a_segmenter_out_of_memory_halves_the_batch(
+    fill, monkeypatch: pytest.MonkeyPatch, told: Told
+) -> None:
+    workspace = fill({"damaged": (4, 2, 2), "whole": (2, 1, 1)})
+    _annotate(workspace)
+    real = segment_fitting._epoch
+
+    def crowded(*arguments):
+        if arguments[5] > 4:
+            raise MemoryError
+        return real(*arguments)
+
+    monkeypatch.setattr(segment_fitting, "_epoch", crowded)
+    recipe = _short()
+    recipe = recipe.model_copy(update={"stages": recipe.stages[1:]})
+    summary = train.segment(workspace, recipe, progress=told)
+    assert "out of memory: stage 'more' again with batches of 4" in told.messages
+    assert read_json(summary.folder / "history.json")[0]["batch_size"] == 4
+
+
+def test_a_segmenters_loss_that_is_no_number_is_an_error(fill) -> None:
+    workspace = fill({"damaged": (4, 2, 2), "whole": (2, 1, 1)})
+    _annotate(workspace)
+    with pytest.raises(BodyshopError, match="the loss became nan") as caught:
+        train.segment(workspace, _short(learning_rate=1e38))
+    assert "learning_rate" in str(caught.value.hint)
+
+
+def test_recipes_of_segmenters_are_told_from_those_of_classifiers(tmp_path: Path) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text("name: x\ndecoder: [8, 8, 8, 8, 8]\n", encoding="utf-8")
+    classifier = tmp_path / "other.yaml"
+    classifier.write_text("name: x\nbackbone: mobilenet\n", encoding="utf-8")
+    found = [train.is_segment_recipe(each) for each in ("segment", own, classifier, "default")]
+    assert found == [True, True, False, False]
+    changed = train.load_segment_recipe(overrides={"stages.0.epochs": 3})
+    assert changed.stages[0].epochs == 3
+    with pytest.raises(UsageError, match="no key"):
+        train.load_segment_recipe(overrides={"stage.0.epochs": 3})
+
+
 def test_only_current_masks_and_pictures_known_to_be_whole_are_learned_from(fill) -> None:
     workspace = fill({"damaged": (4, 2, 2), "whole": (4, 2, 2)})
     _annotate(workspace)
@@ -126,18 +236,16 @@ def test_a_mask_is_cut_like_its_picture() -> None:
 
 
 def test_the_frozen_encoder_keeps_its_weights_and_statistics() -> None:
-    from train.segmenting import _freeze
-
     model, encoder = build_unet("mobilenet", 2, side=64, decoder=(8, 8, 8, 8, 8), weights="none")
     assert model.output_shape == (None, 64, 64, 2)
     stage = train.load_segment_recipe().stages[0]
-    _freeze(model, encoder, stage)
+    freeze_encoder(model, encoder, stage)
     assert not any(model.get_layer(name).trainable_weights for name in encoder)
-    _freeze(model, encoder, stage.model_copy(update={"from_block": "conv_pw_13"}))
+    freeze_encoder(model, encoder, stage.model_copy(update={"from_block": "conv_pw_13"}))
     learning = [name for name in encoder if model.get_layer(name).trainable_weights]
     assert learning == ["conv_pw_13"]
     with pytest.raises(UsageError, match="no block"):
-        _freeze(model, encoder, stage.model_copy(update={"from_block": "b99_"}))
+        freeze_encoder(model, encoder, stage.model_copy(update={"from_block": "b99_"}))
 
 
 def test_sizes_that_a_unet_cannot_have_are_refused() -> None:
