@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 from collections.abc import Iterable
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from bodyshop.errors import BodyshopError
@@ -129,6 +130,17 @@ def is_global(address: str) -> bool:
     return ip.is_global and not ip.is_multicast
 
 
+@lru_cache(maxsize=1 << 14)
+def is_web_address(url: str) -> bool:
+    """Say whether this is an http(s) address that can be taken apart; a page may write anything."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # "http://[", a port of six digits
+        return False
+
+
+@lru_cache(maxsize=1 << 14)
 def host_of(url: str) -> str:
     """Return the host a request is counted against: name, and port when it is not the usual one."""
     parts = urlsplit(url)
@@ -144,6 +156,7 @@ def port_of(url: str) -> int:
     return parts.port or (443 if parts.scheme == "https" else 80)
 
 
+@lru_cache(maxsize=1 << 14)
 def origin_of(url: str) -> str:
     """Return scheme, host and port: what a robots.txt speaks for."""
     return f"{urlsplit(url).scheme}://{host_of(url)}"

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import time
-import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import requests
@@ -21,7 +18,8 @@ from bodyshop.errors import UnreadableImageError
 from bodyshop.imaging import probe, sniff
 from collector.address import ForbiddenAddressError, host_of
 from collector.endings import has_end
-from collector.http import CONNECT_SECONDS, READ_SECONDS, Deadline, Watch
+from collector.http import Deadline, Watch, ask
+from collector.part import Part
 from collector.permission import Answer, judge_headers
 
 CHUNK = 1 << 18
@@ -150,7 +148,7 @@ def download(
     deadline = Deadline(watch, limits.seconds)
     started = time.monotonic()
     try:
-        with deadline.active(), _open(session, url, headers, limits.seconds) as response:
+        with deadline.active(), ask(session, url, headers, limits.seconds) as response:
             latency = time.monotonic() - started
             outcome = _judge(response, url, folder, limits, override)
             if deadline.expired and not isinstance(outcome, Got):
@@ -159,7 +157,7 @@ def download(
             return Timed(outcome, response.status_code, latency)
     except ForbiddenAddressError as error:
         return Timed(Refused("forbidden_address", error.message), None, None)
-    except (RequestException, HTTPError, UnicodeError) as error:
+    except (RequestException, HTTPError, ValueError) as error:
         return Timed(_explained(error, deadline, limits), None, None)
 
 
@@ -177,7 +175,7 @@ def fetch_small(
     deadline = Deadline(watch, seconds)
     try:
         headers = {"Accept": accept}
-        with deadline.active(), _open(session, url, headers, seconds, params) as response:
+        with deadline.active(), ask(session, url, headers, seconds, params) as response:
             body = bytearray()
             while len(body) < max_bytes:
                 chunk = response.raw.read(min(CHUNK, max_bytes - len(body)), decode_content=False)
@@ -188,7 +186,7 @@ def fetch_small(
             return Answer(response.status_code, body.decode("utf-8", "replace"), small)
     except ForbiddenAddressError as error:
         return Answer(None, error.message, forbidden=True)
-    except (RequestException, HTTPError, UnicodeError) as error:
+    except (RequestException, HTTPError, ValueError) as error:
         return Answer(None, f"{type(error).__name__}: {error}")
 
 
@@ -196,12 +194,9 @@ def store_bytes(data: bytes, folder: Path, limits: DownloadLimits, *, url: str) 
     """Take bytes that are here already (a canvas) through the same checks as a download."""
     if len(data) > limits.max_bytes:
         return Refused("too_many_bytes", f"{len(data)} bytes")
-    part = _new_part(folder)
-    with part.open("xb") as file:
-        file.write(data)
-        _durable(file)
-    sha256 = hashlib.sha256(data).hexdigest()
-    return _checked(part, data[:32], sha256, len(data), limits, url=url)
+    part = Part(folder)
+    part.write(data)
+    return _checked(part, limits, url=url)
 
 
 def referer_for(url: str, page_url: str) -> str:
@@ -212,19 +207,6 @@ def referer_for(url: str, page_url: str) -> str:
     if (page.scheme, page.netloc) == (target.scheme, target.netloc):
         return _ascii(page._replace(fragment="").geturl())
     return _ascii(f"{page.scheme}://{page.netloc}/")
-
-
-def _open(
-    session: requests.Session,
-    url: str,
-    headers: Mapping[str, str],
-    seconds: float,
-    params: Mapping[str, Any] | None = None,
-) -> requests.Response:
-    timeout = (min(CONNECT_SECONDS, seconds), min(READ_SECONDS, seconds))
-    return session.get(
-        url, headers=headers, params=params, timeout=timeout, stream=True, allow_redirects=False
-    )
 
 
 def _judge(
@@ -269,55 +251,52 @@ def _receive(
         return Failed("empty", "0 bytes", retry=True)
     if sniff(head) is None:
         return Refused("not_a_picture", _described(head, response.headers.get("content-type", "")))
-    part = _new_part(folder)
-    hasher, size, chunk = hashlib.sha256(), 0, head
+    part = Part(folder)
+    chunk = head
     try:
-        with part.open("xb") as file:
-            while chunk:
-                size += len(chunk)
-                if size > limits.max_bytes:
-                    part.unlink()
-                    return Refused("too_many_bytes", f"more than {limits.max_bytes} bytes")
-                hasher.update(chunk)
-                file.write(chunk)
-                chunk = response.raw.read(CHUNK, decode_content=False)
-            _durable(file)
+        while chunk:
+            part.write(chunk)
+            if part.size > limits.max_bytes:
+                part.discard()
+                return Refused("too_many_bytes", f"more than {limits.max_bytes} bytes")
+            chunk = response.raw.read(CHUNK, decode_content=False)
+        outcome = _checked(part, limits, url=url)
     except BaseException:
-        part.unlink(missing_ok=True)
+        part.discard()
         raise
-    outcome = _checked(part, head[:32], hasher.hexdigest(), size, limits, url=url)
     if not isinstance(outcome, Got):
         return outcome
-    return Got(
-        outcome.part, outcome.sha256, size, outcome.extension, outcome.facts, url,
+    return replace(
+        outcome,
         status=response.status_code,
         etag=response.headers.get("etag", ""),
         content_type=response.headers.get("content-type", ""),
         permission=layers,
-    )  # fmt: skip
+    )
 
 
-def _checked(
-    part: Path, head: bytes, sha256: str, size: int, limits: DownloadLimits, *, url: str
-) -> Outcome:
-    """Judge a finished file by its own bytes; it is removed unless it is taken."""
-    extension = sniff(head)
-    outcome: Outcome
+def _checked(part: Part, limits: DownloadLimits, *, url: str) -> Got | Refused | Failed:
+    """Judge a whole download by its own bytes, and bring it to disk if it is taken."""
+    with part.open() as file:
+        head = file.read(32)
+        extension = sniff(head)
+        complete = extension is not None and has_end(file, extension)
+    outcome: Refused | Failed
     if extension is None:
         outcome = Refused("not_a_picture", _described(head, ""))
-    elif not _is_complete(part, extension):
+    elif not complete:
         outcome = Failed("truncated", "the picture ends too early", retry=True)
     else:
         try:
-            facts = probe(part)
+            facts = probe(part.content())
         except UnreadableImageError as error:
             reason = "bomb" if "pixels" in error.message else "unreadable"
-            outcome = Refused(reason, error.message.replace(str(part), host_of(url)))
+            outcome = Refused(reason, error.message.replace(str(part.path), host_of(url)))
         else:
             if min(facts["width"], facts["height"]) >= limits.min_side:
-                return Got(part, sha256, size, extension, facts, url)
+                return Got(part.finish(), part.sha256, part.size, extension, facts, url)
             outcome = Refused("below_min_side", f"{facts['width']} x {facts['height']} pixels")
-    part.unlink()
+    part.discard()
     return outcome
 
 
@@ -347,24 +326,10 @@ def _late(limits: DownloadLimits) -> Failed:
     return Failed("deadline", f"not complete after {limits.seconds:g} s", retry=True)
 
 
-def _is_complete(part: Path, extension: str) -> bool:
-    with part.open("rb") as file:
-        return has_end(file, extension)
-
-
 def _described(head: bytes, content_type: str) -> str:
     start = head[:256].lstrip().lower()
     what = "HTML" if start.startswith((b"<!doctype html", b"<html")) else repr(head[:12])
     return f"{what}, sent as {content_type}" if content_type else what
-
-
-def _new_part(folder: Path) -> Path:
-    return folder / f"{uuid.uuid4().hex}.part"
-
-
-def _durable(file: BinaryIO) -> None:
-    file.flush()
-    os.fsync(file.fileno())
 
 
 def _ascii(text: str) -> str:

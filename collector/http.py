@@ -7,7 +7,7 @@ import itertools
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -49,6 +49,48 @@ def guarded_session(
     session.mount("http://", adapter)
     session.mount("https://", adapter)
     return session
+
+
+def ask(
+    session: requests.Session,
+    url: str,
+    headers: Mapping[str, str],
+    seconds: float,
+    params: Mapping[str, Any] | None = None,
+) -> requests.Response:
+    """Send one GET, follow nothing, and return the answer with its body unread.
+
+    The request goes straight to the session's adapter: what `requests.Session.get` does besides
+    (cookies of the answer, proxies and netrc of the environment, hooks, redirects) is not wanted
+    here and is a third of the cost of a small request.
+
+    Parameters
+    ----------
+    session : requests.Session
+        From `guarded_session`.
+    headers : Mapping
+        In addition to the session's.
+    seconds : float
+        Upper bound of the time to connect and of the time between two parts of the answer.
+    params : Mapping, optional
+        Query parameters to add.
+
+    Raises
+    ------
+    requests.RequestException
+        No answer came.
+    ForbiddenAddressError
+        The guard refused the address.
+    """
+    request = requests.PreparedRequest()
+    request.prepare_method("GET")
+    request.prepare_url(url, params)
+    request.prepare_headers({**session.headers, **headers})
+    return session.get_adapter(url).send(
+        request,
+        stream=True,
+        timeout=(min(CONNECT_SECONDS, seconds), min(READ_SECONDS, seconds)),
+    )
 
 
 class Deadline:
@@ -159,11 +201,11 @@ class _Guarded:
         try:
             connection = self.guard.connect(self._dns_host, self.port, timeout)
         except socket.gaierror as error:
-            raise NameResolutionError(self.host, self, error) from error  # type: ignore[arg-type]
+            raise NameResolutionError(self.host, self, error) from error
         except TimeoutError as error:
             raise ConnectTimeoutError(self, f"{self.host} did not answer in {timeout} s") from error
         except OSError as error:
-            raise NewConnectionError(self, f"{self.host}: {error}") from error  # type: ignore[arg-type]
+            raise NewConnectionError(self, f"{self.host}: {error}") from error
         if (deadline := Deadline.current()) is not None:
             deadline.guard(connection)
         return connection

@@ -73,10 +73,12 @@ class BlobStore:
         """
         size = file.stat().st_size
         path = self.path(sha256, extension)
-        new = not (path.exists() and path.stat().st_size == size)
-        if new:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(file, path)  # noqa: PTH105 - same call, and its name says it is atomic
-        else:
+        if path.exists() and path.stat().st_size == size:
             file.unlink()
-        return Blob(sha256, path, size, new)
+            return Blob(sha256, path, size, new=False)
+        try:
+            os.replace(file, path)  # noqa: PTH105 - same call, and its name says it is atomic
+        except FileNotFoundError:  # the first picture in its folder
+            path.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(file, path)  # noqa: PTH105
+        return Blob(sha256, path, size, new=True)
