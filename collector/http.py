@@ -201,11 +201,11 @@ class _Guarded:
         try:
             connection = self.guard.connect(self._dns_host, self.port, timeout)
         except socket.gaierror as error:
-            raise NameResolutionError(self.host, self, error) from error
+            raise NameResolutionError(self.host, self, error) from error  # type: ignore[arg-type]
         except TimeoutError as error:
             raise ConnectTimeoutError(self, f"{self.host} did not answer in {timeout} s") from error
         except OSError as error:
-            raise NewConnectionError(self, f"{self.host}: {error}") from error
+            raise NewConnectionError(self, f"{self.host}: {error}") from error  # type: ignore[arg-type]
         if (deadline := Deadline.current()) is not None:
             deadline.guard(connection)
         return connection
