@@ -1,6 +1,6 @@
 """Files that the curate benchmarks and their peers all read: real photos and copies of them.
 
-    python benchmarks/curate_data.py PHOTOS_DIR... --out DIR [--count N] [--seed S]
+    python benchmarks/curate_data.py PHOTOS_DIR... --out DIR [--count N] [--skip N] [--seed S]
 
 Writes DIR/speed (1280 x 853 JPEGs), DIR/copies (``<id>__original.jpg``, ``<id>__<transform>.jpg``)
 and DIR/blur (``<id>__sharp.jpg`` and ``<id>__<blur>.jpg``).
@@ -52,8 +52,11 @@ def scaled(picture: Image.Image, factor: float) -> Image.Image:
 Transform = Callable[[Image.Image, np.random.Generator], Image.Image]
 TRANSFORMS: dict[str, tuple[Transform, int]] = {
     "jpeg q30": (lambda p, r: p, 30),
+    "jpeg q45": (lambda p, r: p, 45),
     "jpeg q60": (lambda p, r: p, 60),
+    "jpeg q75": (lambda p, r: p, 75),
     "jpeg q95": (lambda p, r: p, 95),
+    "resize 25%": (lambda p, r: scaled(p, 0.25), 85),
     "resize 50%": (lambda p, r: scaled(p, 0.5), 85),
     "crop 5%": (lambda p, r: crop(p, 0.05, r), 85),
     "crop 10%": (lambda p, r: crop(p, 0.10, r), 85),
@@ -61,8 +64,11 @@ TRANSFORMS: dict[str, tuple[Transform, int]] = {
     "border 4%": (lambda p, r: ImageOps.expand(p, p.width // 25, fill=(0, 0, 0)), 85),
     "logo 28x12%": (lambda p, r: logo(p), 85),
     "watermark": (lambda p, r: watermark(p), 85),
+    "brightness x0.7": (lambda p, r: ImageEnhance.Brightness(p).enhance(0.7), 85),
     "brightness x1.2": (lambda p, r: ImageEnhance.Brightness(p).enhance(1.2), 85),
+    "brightness x1.5": (lambda p, r: ImageEnhance.Brightness(p).enhance(1.5), 85),
     "flip": (lambda p, r: ImageOps.mirror(p), 85),
+    "rotate 1 deg": (lambda p, r: p.rotate(1, resample=Image.Resampling.BICUBIC), 85),
     "rotate 3 deg": (lambda p, r: p.rotate(3, resample=Image.Resampling.BICUBIC), 85),
 }
 
@@ -98,10 +104,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--count", type=int, default=60)
     parser.add_argument("--seed", type=int, default=11)
+    parser.add_argument("--skip", type=int, default=0, help="photos of the same draw to leave out")
     options = parser.parse_args()
     rng = np.random.default_rng(options.seed)
     files = [file for folder in options.photos for file in sorted(folder.rglob("*.*"))]
-    chosen = [files[i] for i in sorted(rng.permutation(len(files))[: options.count])]
+    order = rng.permutation(len(files))
+    chosen = [files[i] for i in sorted(order[options.skip : options.skip + options.count])]
     for part in ("speed", "copies", "blur"):
         (options.out / part).mkdir(parents=True, exist_ok=True)
     for number, file in enumerate(chosen):

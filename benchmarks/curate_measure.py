@@ -1,8 +1,9 @@
-"""Measurement, duplicate search and blur against imagededup and cleanvision.
+"""Measurement, duplicate search and blur against imagededup, cleanvision and fastdup.
 
     python benchmarks/curate_data.py PHOTOS... --out DATA --count 30
     python benchmarks/curate_measure.py speed DATA [--imagededup PYTHON] [--cleanvision PYTHON]
-    python benchmarks/curate_measure.py copies DATA [--imagededup PYTHON]
+    python benchmarks/curate_measure.py memory DATA --count 4000
+    python benchmarks/curate_measure.py copies DATA [--imagededup PYTHON] [--fastdup PYTHON]
     python benchmarks/curate_measure.py blur DATA [--cleanvision PYTHON]
     python benchmarks/curate_measure.py search --count 1e6 --radius 6
 
@@ -40,24 +41,60 @@ def peer(python: str | None, name: str, task: str, folder: Path) -> dict[str, An
 
 
 def speed(options: argparse.Namespace) -> None:
-    from curate.measure_picture import measure_picture
+    """Compare with the peers in turn, so that a change of the machine's pace touches all."""
+    from curate.measure_picture import measure_pictures
 
     files = sorted((options.data / "speed").iterdir())
-    measure_picture(files[0])  # imports
-    started = time.process_time()
-    for file in files:
-        measure_picture(file)
-    ours = (time.process_time() - started) / len(files) * 1e3
-    print(f"bodyshop, everything: {ours:.2f} CPU-s per 1,000 pictures ({len(files)} pictures)")
-    combined = 0.0
-    for name, python in (("imagededup", options.imagededup), ("cleanvision", options.cleanvision)):
-        found = peer(python, name, "speed", options.data / "speed")
-        if found:
-            per_thousand = found["cpu_seconds"] / found["pictures"] * 1e3
-            combined += per_thousand
-            print(f"{name}: {per_thousand:.2f} CPU-s per 1,000, {per_thousand / ours:.1f} x ours")
-    if combined:
-        print(f"peers together: {combined:.2f}, {combined / ours:.1f} x ours")
+    items = [{"key": file.name, "path": str(file)} for file in files]
+    measure_pictures(items[:3])  # imports
+    peers = {"imagededup": options.imagededup, "cleanvision": options.cleanvision}
+    peers["fastdup"] = options.fastdup
+    used: dict[str, list[float]] = defaultdict(list)
+    for _ in range(options.rounds):
+        started = time.process_time()
+        measure_pictures(items)
+        used["bodyshop"].append((time.process_time() - started) / len(files) * 1e3)
+        for name, python in peers.items():
+            found = peer(python, name, "speed", options.data / "speed")
+            if found:
+                used[name].append(found["cpu_seconds"] / found["pictures"] * 1e3)
+    middle = {name: float(np.median(values)) for name, values in used.items()}
+    ours = middle["bodyshop"]
+    for name, values in used.items():
+        print(
+            f"| {name} | {middle[name]:.2f} [{min(values):.2f}, {max(values):.2f}] | "
+            f"{1e3 / middle[name]:.0f} | {middle[name] / ours:.1f} |"
+        )
+    both = middle.get("imagededup", 0) + middle.get("cleanvision", 0)
+    print(f"imagededup + cleanvision: {both:.1f} CPU-s per 1,000, {both / ours:.1f} x ours")
+
+
+def memory(options: argparse.Namespace) -> None:
+    """Measure `count` pictures into a workspace; print the peak memory of driver and worker."""
+    from bodyshop.catalog import register_image
+    from bodyshop.workspace import Workspace
+    from curate.measuring import measure
+
+    files = sorted((options.data / "speed").iterdir())
+    with tempfile.TemporaryDirectory() as root:
+        workspace = Workspace.open(Path(root) / "workspace")
+        for number in range(int(options.count)):
+            # Another picture to the catalog: bytes after the end of a JPEG change nothing in it.
+            data = files[number % len(files)].read_bytes() + str(number).encode()
+            blob = workspace.blobs.put_bytes(data, "jpg")
+            with workspace.catalog.begin() as connection:
+                register_image(connection, blob, extension="jpg", facts={})
+        started = time.perf_counter()
+        summary = measure(workspace)
+        wall = time.perf_counter() - started
+    peak = [
+        resource.getrusage(who).ru_maxrss / 1024
+        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    ]
+    print(
+        f"| {summary.measured} | {wall:.1f} | {summary.measured / wall:.0f} | "
+        f"{peak[0]:.0f} MB | {peak[1]:.0f} MB |"
+    )
 
 
 def copies(options: argparse.Namespace) -> None:
@@ -92,9 +129,13 @@ def copies(options: argparse.Namespace) -> None:
                 known[a, b] = kind_of_row(compare_pairs([item])[0])
         return {pair: known[pair] for pair in pairs}
 
-    theirs = peer(options.imagededup, "imagededup", "copies", options.data / "copies")
-    print("| copy | n | bodyshop P / R / F1 | hashes and pixels only | imagededup PHash |")
-    print("|---|---|---|---|---|")
+    others = {
+        name: found["pairs"]
+        for name, python in (("imagededup", options.imagededup), ("fastdup", options.fastdup))
+        if (found := peer(python, name, "copies", options.data / "copies"))
+    }
+    print(f"| copy | n | bodyshop P / R / F1 | hashes and pixels only | {' | '.join(others)} |")
+    print("|---|---|---|---|" + "---|" * len(others))
     originals = by_kind.pop("original")
     for kind, copied in by_kind.items():
         chosen = [*originals.values(), *copied.values()]
@@ -115,8 +156,8 @@ def copies(options: argparse.Namespace) -> None:
                 )
             )
         names = {file.name for file in chosen}
-        if theirs:
-            cells.append(score({(a, b) for a, b in theirs["pairs"] if {a, b} <= names}, expected))
+        for pairs in others.values():
+            cells.append(score({(a, b) for a, b in pairs if {a, b} <= names}, expected))
         print(f"| {kind} | {len(copied)} | {' | '.join(cells)} |", flush=True)
 
 
@@ -190,16 +231,21 @@ def search(options: argparse.Namespace) -> None:
     )
 
 
+TASKS = {"speed": speed, "memory": memory, "copies": copies, "blur": blur, "search": search}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["speed", "copies", "blur", "search"])
+    parser.add_argument("what", choices=list(TASKS))
     parser.add_argument("data", type=Path, nargs="?")
     parser.add_argument("--imagededup", metavar="PYTHON")
     parser.add_argument("--cleanvision", metavar="PYTHON")
+    parser.add_argument("--fastdup", metavar="PYTHON")
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--count", type=float, default=1e6)
     parser.add_argument("--radius", type=int, default=6)
     options = parser.parse_args()
-    {"speed": speed, "copies": copies, "blur": blur, "search": search}[options.what](options)
+    TASKS[options.what](options)
 
 
 if __name__ == "__main__":

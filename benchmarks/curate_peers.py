@@ -1,14 +1,16 @@
 """The peers on the files of curate_data.py; runs in the peer's own environment, without bodyshop.
 
-python curate_peers.py imagededup|cleanvision speed|copies|blur DIR OUT.json
+python curate_peers.py imagededup|cleanvision|fastdup speed|copies|blur DIR OUT.json
 """
 
 from __future__ import annotations
 
 import importlib.abc
 import json
+import os
 import resource
 import sys
+import tempfile
 import types
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -58,6 +60,26 @@ def imagededup() -> object:
     return PHash(verbose=False)
 
 
+def fastdup_pairs(folder: Path) -> dict[str, object]:
+    """Features, statistics and similarities of a folder, at fastdup's own threshold (0.9)."""
+    os.environ["SENTRY_OPT_OUT"] = "1"
+    import fastdup
+
+    with tempfile.TemporaryDirectory() as work:
+        tool = fastdup.create(work_dir=work, input_dir=str(folder))
+        started = cpu_seconds()
+        tool.run(nearest_neighbors_k=40, num_threads=1, overwrite=True, print_summary=False)
+        used = cpu_seconds() - started
+        table = tool.similarity()
+        pictures = len(tool.annotations())
+    names = (
+        [Path(str(name)).name for name in table[column]]
+        for column in ("filename_from", "filename_to")
+    )
+    pairs = {tuple(sorted(pair)) for pair in zip(*names, strict=True)}
+    return {"cpu_seconds": used, "pictures": pictures, "pairs": sorted(pairs)}
+
+
 def main() -> None:
     peer, task, folder, out = sys.argv[1], sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4])
     result: dict[str, object] = {}
@@ -72,6 +94,8 @@ def main() -> None:
                 encoding_map=encodings, max_distance_threshold=10, num_dist_workers=0
             )
             result["pairs"] = sorted({tuple(sorted((a, b))) for a, bs in found.items() for b in bs})
+    elif peer == "fastdup":
+        result = fastdup_pairs(folder)
     else:
         from cleanvision import Imagelab
 

@@ -12,6 +12,8 @@ from sqlalchemy import RowMapping, select
 
 from bodyshop.catalog import Catalog, Field, effective_labels, schema
 from bodyshop.errors import NothingFoundError, UsageError
+from curate.duplicates.signatures import PLAIN_BELOW
+from curate.measuring import VERSION
 from curate.report.wording import sentence
 
 if TYPE_CHECKING:
@@ -68,7 +70,9 @@ def explain(workspace: Workspace, picture: str | Path) -> Explanation:
         if verdict is None:
             raise UsageError(f"{sha256[:12]} was not judged yet", hint="run: bodyshop curate")
         measurement = (
-            connection.execute(select(measured).where(measured.c.sha256 == sha256))
+            connection.execute(
+                select(measured).where(measured.c.sha256 == sha256, measured.c.version == VERSION)
+            )
             .mappings()
             .first()
         )
@@ -107,6 +111,8 @@ def explain(workspace: Workspace, picture: str | Path) -> Explanation:
     facts["labels"] = _labels(catalog, sha256)
     facts["gate"] = _chosen(score, ("p_car", "framing", "top5", "error"))
     facts["measured"] = _chosen(measurement, _MEASURED)
+    if measurement is not None and _is_plain(measurement):
+        facts["compared"] = "only for equal pixels: too plain for hashes"
     facts["cluster"] = {row.sha256: row.verdict for row in members}
     facts["represented by"] = verdict["representative"]
     facts["group"] = verdict["group"]
@@ -155,6 +161,11 @@ def _labels(catalog: Catalog, sha256: str) -> dict[str, str]:
         if label is not None:
             told[field.value] = f"{label.value or ' / '.join(label.conflict)} ({label.origin})"
     return told
+
+
+def _is_plain(measurement: RowMapping) -> bool:
+    energy = measurement["ac_energy"]
+    return energy is not None and energy < PLAIN_BELOW
 
 
 def _chosen(row: RowMapping | None, names: tuple[str, ...]) -> dict[str, Any]:

@@ -20,40 +20,53 @@ if TYPE_CHECKING:
 DCT_SIDE = 32
 """`imagehash.phash` transforms a 32 x 32 picture (hash_size 8 x highfreq_factor 4)."""
 
+LONG_SIDE = 64
+"""`imagehash.phash` with ``hash_size=16`` transforms a 64 x 64 picture."""
 
-def picture_hashes(grey: Image.Image) -> dict[str, Any]:
+_MIRROR = np.where(np.arange(8) % 2, -1.0, 1.0)
+"""Seen in a mirror every second coefficient across of a DCT-II has the other sign."""
+
+Box = tuple[float, float, float, float]
+
+
+def picture_hashes(grey: Image.Image, *, box: Box | None = None) -> dict[str, Any]:
     """Hash a grey picture.
 
     Parameters
     ----------
     grey : PIL.Image.Image
         Mode L, upright, of any size.
+    box : tuple of float, optional
+        Left, top, right and bottom of what the picture fills of `grey`, in pixels: of one that was
+        shrunk by a whole factor the last column and row may be pixels in part only.
 
     Returns
     -------
     dict
         ``phash``, ``phash_mirror`` (of the picture seen in a mirror), ``dhash``: 64 bits, 16 hex
-        digits; ``phash256``: 64 hex digits; ``ac_energy`` (float): see `ac_energy`.
+        digits; ``phash256``: 64 hex digits; ``ac_energy`` (float): the mean magnitude of the 63
+        DCT coefficients behind the phash. Measured: 0 for one colour, 8 for a noisy plain surface,
+        at least 137 for photos. Where it is small the hash bits are decided by noise.
     """
     import imagehash
 
-    small = grey.resize((DCT_SIDE, DCT_SIDE), Image.Resampling.LANCZOS)
-    mirrored = small.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    def shrunk(width: int, height: int) -> Image.Image:
+        # imagehash resizes with this filter itself: to a picture of its size it does nothing.
+        return grey.resize((width, height), Image.Resampling.LANCZOS, box=box)
+
+    small = shrunk(DCT_SIDE, DCT_SIDE)
+    coefficients = low_frequencies(np.asarray(small))
     return {
-        # phash resizes to 32 x 32 with this filter itself: on `small` that step changes nothing
         "phash": str(imagehash.phash(small)),
-        "phash_mirror": str(imagehash.phash(mirrored)),
-        "phash256": str(imagehash.phash(grey, hash_size=16)),
-        "dhash": str(imagehash.dhash(grey)),
-        "ac_energy": ac_energy(np.asarray(small)),
+        "phash_mirror": _above_median(coefficients * _MIRROR),
+        "phash256": str(imagehash.phash(shrunk(LONG_SIDE, LONG_SIDE), hash_size=16)),
+        "dhash": str(imagehash.dhash(shrunk(9, 8))),
+        "ac_energy": float(np.abs(coefficients.ravel()[1:]).mean()),
     }
 
 
-def ac_energy(small: NDArray[np.uint8]) -> float:
-    """Return how much there is to hash: the mean magnitude of the 63 coefficients behind a phash.
-
-    Measured: 0 for one colour, 8 for a noisy plain surface, at least 137 for photos. Where it is
-    small the hash bits are decided by noise.
+def low_frequencies(small: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Return the coefficients that a phash compares with their median.
 
     Parameters
     ----------
@@ -62,12 +75,11 @@ def ac_energy(small: NDArray[np.uint8]) -> float:
 
     Returns
     -------
-    float
-        Mean absolute value of the low 8 x 8 DCT-II coefficients without the mean, not normalised.
+    ndarray of float64, shape (8, 8)
+        The low coefficients of the DCT-II down and across, not normalised.
     """
     basis = _dct_basis()
-    coefficients = basis @ small.astype(np.float64) @ basis.T
-    return float(np.abs(coefficients.ravel()[1:]).mean())
+    return basis @ small.astype(np.float64) @ basis.T
 
 
 def as_integers(hashes: Sequence[str]) -> NDArray[np.uint64]:
@@ -122,6 +134,12 @@ def distances(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> NDArray[np.int64]
     """
     counts = np.bitwise_count(a ^ b).astype(np.int64)
     return counts if counts.ndim == 1 else counts.sum(axis=1)
+
+
+def _above_median(coefficients: NDArray[np.float64]) -> str:
+    """Return the hash of 8 x 8 coefficients as `imagehash.phash` defines and writes it."""
+    bits = coefficients > np.median(coefficients)
+    return np.packbits(bits).tobytes().hex()
 
 
 @cache

@@ -108,6 +108,11 @@ def judge(
             facts, findings, found.pairs, rules, assigned=_assigned(workspace.catalog, field)
         )
         tick(len(facts))
+    if found.heavy:
+        progress.log(
+            f"{found.heavy} pictures are in crowds of equal hashes (blank pictures, logos): each "
+            "was compared with a part of its crowd, so more than one of them may be kept"
+        )
     changed = _store(workspace.catalog, verdicts, rules, gate)
     reasons = Counter(reason for verdict in verdicts for reason in verdict.reasons)
     return JudgeSummary(

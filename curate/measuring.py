@@ -18,7 +18,7 @@ from bodyshop.progress import SILENT, Progress, Silent, Tick
 from bodyshop.workspace import Workspace
 from curate.measure_picture import measure_pictures
 
-VERSION = f"measure-1 imagehash-{version('imagehash')}"
+VERSION = f"measure-2 imagehash-{version('imagehash')}"
 """Stored beside every value; values of another version are never mixed with these."""
 
 SLICE = 20_000

@@ -35,6 +35,9 @@ class CurateSummary:
         Reason -> pictures.
     clusters : int
         Duplicate clusters.
+    duplicates : dict
+        Confirmed pairs per kind; pictures too ``plain`` to be matched by hashes; pictures in
+        ``heavy`` crowds of equal hashes that were compared with some of the crowd only.
     splits : dict
         Name, target, sizes per split and label, and the proof that nothing leaks; ``{"skipped":
         why}`` when no picture carries a label.
@@ -53,6 +56,7 @@ class CurateSummary:
     rejected: int
     reasons: dict[str, int]
     clusters: int
+    duplicates: dict[str, int]
     splits: dict[str, Any]
     audit: dict[str, Any]
     measured: int
@@ -68,6 +72,7 @@ class CurateSummary:
             "rejected": self.rejected,
             "reasons": self.reasons,
             "clusters": self.clusters,
+            "duplicates": self.duplicates,
             "splits": self.splits,
             "audit": self.audit,
             "measured": self.measured,
@@ -172,6 +177,7 @@ def curate(
         judged.rejected,
         judged.reasons,
         judged.clusters,
+        judged.pairs,
         dealt,
         audited,
         measured.measured,

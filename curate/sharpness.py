@@ -16,7 +16,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    Grey = NDArray[np.float32]
+    Grey = NDArray[np.int16]
 
 SIDE = 512
 """Longest side, in pixels, at which larger pictures are judged; smaller ones are judged as they
@@ -36,11 +36,20 @@ focus."""
 MIN_SHARPNESS = 0.45
 """Recommended limit: 1 % of sharp photos lie below 0.6, 1 % of blurred ones (2 px) above 0.48."""
 
-DIRECTIONS = ((0, 1), (1, 0), (1, 1), (-1, 1))
-"""Across, down and along both diagonals."""
+DIRECTIONS = ((0, 1), (1, 0), (1, 1), (1, -1))
+"""(down, across): across, down and along both diagonals."""
 
-FLOOR = 2.0
+FLOOR = 2
 """Grey levels per two pixels that an edge must have; below is noise."""
+
+_UNIT = 64
+"""Grey levels are kept as int16 in 64ths: exact enough to blur, a half of the memory of float32."""
+
+_TAPS = 9
+"""Width of the blur: three standard deviations to either side."""
+
+_SAMPLE = 5_000
+"""Slopes that are looked at to find the steepest two of a hundred."""
 
 
 def sharpness(grey: NDArray[np.uint8]) -> float:
@@ -55,20 +64,22 @@ def sharpness(grey: NDArray[np.uint8]) -> float:
     -------
     float
         ``1 - 1 / r**2`` with ``r`` the steepness of the edges over that after a Gaussian blur of
-        1.5 pixels: 0 for a picture without edges. Real photos have 0.65 to 0.83 (5 % to 95 %),
+        1.5 pixels: 0 for a picture without edges. Real photos have 0.70 to 0.83 (5 % to 95 %),
         whatever their size and JPEG quality; after a Gaussian blur of 1, 1.5, 2, 3 pixels their
-        median is 0.60, 0.48, 0.37, 0.24.
+        median is 0.60, 0.48, 0.35, 0.24.
     """
     import cv2
 
     scale = SIDE / max(grey.shape)
     if scale < 1:
         size = (max(1, round(grey.shape[1] * scale)), max(1, round(grey.shape[0] * scale)))
-        grey = np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+        # Pictures arrive shrunk to less than twice the size: two neighbours are enough to mix.
+        how = cv2.INTER_LINEAR if scale > 0.5 else cv2.INTER_AREA
+        grey = np.asarray(cv2.resize(grey, size, interpolation=how), dtype=np.uint8)
     if min(grey.shape) < 3:
         return 0.0
-    fine = grey.astype(np.float32)
-    soft = np.asarray(cv2.GaussianBlur(fine, (0, 0), REBLUR), dtype=np.float32)
+    fine = np.multiply(grey, _UNIT, dtype=np.int16)
+    soft = np.asarray(cv2.GaussianBlur(fine, (_TAPS, _TAPS), REBLUR), dtype=np.int16)
     ratio = min(_steepness_ratio(fine, soft, step) for step in DIRECTIONS)
     return 1 - 1 / max(1.0, ratio) ** 2
 
@@ -78,19 +89,20 @@ def _steepness_ratio(fine: Grey, soft: Grey, step: tuple[int, int]) -> float:
     import cv2
 
     down, across = step
-    height, width = soft.shape
-    after = soft[1 + down : height - 1 + down, 1 + across : width - 1 + across]
-    before = soft[1 - down : height - 1 - down, 1 - across : width - 1 - across]
-    slope = np.asarray(cv2.absdiff(after, before), dtype=np.float32)
-    sample = slope.ravel()[:: max(1, slope.size // 20_000)]
+    width = soft.shape[1]
+    # Two pixels `apart` in the rows laid end to end; where a row ends they are no neighbours.
+    apart = 2 * (down * width + across)
+    flat, softened = fine.ravel(), soft.ravel()
+    slope = np.asarray(cv2.absdiff(softened[apart:], softened[:-apart])).ravel()
+    for column in {1: (width - 2, width - 1), -1: (0, 1)}.get(across, ()):
+        slope[column::width] = 0
+    sample = slope[:: max(1, len(slope) // _SAMPLE)]
     place = int(len(sample) * (1 - EDGE_SHARE))
-    edge = max(float(np.partition(sample, place)[place]), FLOOR)
-    row, column = np.divmod(np.flatnonzero(slope >= edge), slope.shape[1])
-    if not len(row):
+    edge = max(int(np.partition(sample, place)[place]), FLOOR * _UNIT)
+    at = np.flatnonzero(slope >= edge)
+    if not len(at):
         return 1.0
-    steep = np.abs(
-        fine[row + 1 + down, column + 1 + across] - fine[row + 1 - down, column + 1 - across]
-    )
-    ratios = steep / slope[row, column]
+    steep = np.abs(flat[at + apart] - flat[at])
+    ratios = steep / slope[at].astype(np.float32)
     place = int(len(ratios) * STEEPEST)
     return float(np.partition(ratios, place)[place])

@@ -192,21 +192,26 @@ def _duplicates(
     near-duplicates is (the guard against chaining).
     """
     near: dict[str, dict[str, DuplicatePair]] = {}
+    twins = Forest()  # equal pixels stay equal where a large crowd was compared in part
     for pair in pairs:
         near.setdefault(pair.first, {})[pair.second] = pair
         near.setdefault(pair.second, {})[pair.first] = pair
+        if pair.kind == "exact":
+            twins.join(pair.first, pair.second)
     rejected: dict[str, tuple[Reason, dict[str, Any]]] = {}
     represented: dict[str, str] = {}
     kept: set[str] = set()
+    kept_twins: dict[str, list[str]] = {}
     for facts in sorted((candidates[sha256] for sha256 in near), key=preference):
         sha256 = facts.sha256
-        others = [
-            pair
-            for other, pair in near[sha256].items()
-            if other in kept and _same_label(facts, candidates[other])
-        ]
+        twins.add(sha256)
+        equal = kept_twins.setdefault(twins.root(sha256), [])
+        found = {other: pair for other, pair in near[sha256].items() if other in kept}
+        found |= {other: _exact(sha256, other) for other in equal}
+        others = [pair for other, pair in found.items() if _same_label(facts, candidates[other])]
         if not others or facts.decision == "keep" or not policy.duplicates.reject:
             kept.add(sha256)
+            equal.append(sha256)
             represented[sha256] = sha256
             continue
         best = min(
@@ -219,6 +224,12 @@ def _duplicates(
         rejected[sha256] = (reason, details)
         represented[sha256] = other
     return rejected, represented
+
+
+def _exact(one: str, other: str) -> DuplicatePair:
+    from curate.duplicates.pairs import DuplicatePair
+
+    return DuplicatePair(min(one, other), max(one, other), "exact", 0)
 
 
 def _same_label(first: Facts, second: Facts) -> bool:

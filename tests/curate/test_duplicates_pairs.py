@@ -11,6 +11,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from bodyshop.catalog import register_image, schema
+from bodyshop.errors import UnreadableImageError
 from curate.duplicates import find_pairs, pixel_check
 from curate.duplicates.checks import _stored, compare_pairs, kind_of_row
 from curate.measure_picture import measure_picture
@@ -196,3 +197,41 @@ def test_a_picture_that_is_gone_is_no_duplicate(workspace):
     pair = tuple(sorted((one, two)))
     workspace.image_path(one).unlink()
     assert pixel_check(workspace, workers=1)([pair]) == {pair: None}
+
+
+def test_the_pictures_that_imagededup_tests_itself_with(real_data):
+    """Flipped, resized, grey and format variants are found; ten different scenes are not joined."""
+    files = {}
+    for path in sorted((real_data / "near_duplicates" / "tests").rglob("*.*")):
+        files.setdefault(hashlib.sha256(path.read_bytes()).hexdigest(), path)
+    rows, refused = [], set()
+    for sha256, path in files.items():
+        try:
+            rows.append({"sha256": sha256, "error": None, **measure_picture(path)})
+        except UnreadableImageError:
+            refused.add(path.name)
+
+    def check(pairs):
+        items = [{"key": f"{a}-{b}", "first": files[a], "second": files[b]} for a, b in pairs]
+        found = [_stored(row) for row in compare_pairs(items)]
+        return {(row["first"], row["second"]): kind_of_row(row) for row in found}
+
+    found = find_pairs(rows, check=check)
+    named = {
+        frozenset((files[pair.first].name, files[pair.second].name)): pair.kind
+        for pair in found.pairs
+    }
+    assert refused == {
+        "ukbench09268_corrupt.jpg",
+        "Iggy.1024.ppm",
+        "baboon.pgm",
+        "marbles.pbm",
+    }
+    original = "ukbench00120.jpg"
+    assert named[frozenset((original, "ukbench00120_hflip.jpg"))] == "flip"
+    assert named[frozenset((original, "ukbench00120_resize.jpg"))] == "near"
+    assert named[frozenset((original, "ukbench00120_gray.jpg"))] == "near"
+    assert named[frozenset(("ukbench09380.jpg", "ukbench09380.webp"))] == "near"
+    also = {"alpha_channel_image.png": original}
+    scenes = [{also.get(name, name)[:12] for name in pair} for pair in named]
+    assert all(len(scene) == 1 for scene in scenes), named

@@ -14,8 +14,8 @@ from PIL import Image
 
 from bodyshop.errors import UnreadableImageError
 from bodyshop.imaging import load_rgb
-from curate.hashes import as_integers, as_words, distances
-from curate.measure_picture import measure_picture
+from curate.hashes import as_integers, as_words, distances, picture_hashes
+from curate.measure_picture import measure_picture, measure_pictures
 
 CHELSEA = photos.photo("chelsea")
 
@@ -123,6 +123,23 @@ def test_hashes_of_a_small_picture_are_imagehashs_own():
     assert measured["dhash"] == str(imagehash.dhash(grey))
 
 
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), width=st.integers(20, 255), height=st.integers(20, 255))
+def test_every_hash_is_the_one_imagehash_computes(seed, width, height):
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(0, 256, (6, 7), dtype=np.uint8)
+    grey = Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
+    mirrored = grey.resize((32, 32), Image.Resampling.LANCZOS).transpose(
+        Image.Transpose.FLIP_LEFT_RIGHT
+    )
+    assert {k: v for k, v in picture_hashes(grey).items() if k != "ac_energy"} == {
+        "phash": str(imagehash.phash(grey)),
+        "phash_mirror": str(imagehash.phash(mirrored)),
+        "phash256": str(imagehash.phash(grey, hash_size=16)),
+        "dhash": str(imagehash.dhash(grey)),
+    }
+
+
 def test_the_mirror_hash_is_the_hash_of_the_mirrored_picture():
     mirrored = CHELSEA.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     a, b = (measure_picture(saved(picture, "PNG")) for picture in (CHELSEA, mirrored))
@@ -176,6 +193,26 @@ def test_contrast_and_entropy_of_a_half_black_half_white_picture():
     assert measured["entropy"] == pytest.approx(1.0)
 
 
+def test_formats_off_the_list_are_refused_by_name_of_the_fault(tmp_path):
+    """HEIC needs a decoder that Pillow has not; a portable greymap is not on the list."""
+    heic = tmp_path / "phone.heic"
+    heic.write_bytes(b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00heicmif1" + bytes(400))
+    greymap = tmp_path / "scan.pgm"
+    CHELSEA.convert("L").save(greymap)
+    rows = measure_pictures([{"key": path.name, "path": str(path)} for path in (heic, greymap)])
+    assert [row["key"] for row in rows] == ["phone.heic", "scan.pgm"]
+    assert all("not a picture we can decode" in row["error"] for row in rows)
+
+
+def test_a_file_cut_short_is_unreadable_and_costs_only_its_own_row(tmp_path):
+    whole, cut = tmp_path / "whole.jpg", tmp_path / "cut.jpg"
+    whole.write_bytes(photos.jpeg(CHELSEA))
+    cut.write_bytes(photos.jpeg(CHELSEA)[:9000])
+    rows = measure_pictures([{"key": p.name, "path": str(p)} for p in (cut, whole)])
+    assert "can't be decoded" in rows[0]["error"]
+    assert "error" not in rows[1] and rows[1]["sharpness"] > 0.6
+
+
 @pytest.mark.parametrize("size", [(1, 1), (1, 400), (3, 2), (4000, 3)])
 def test_odd_sizes_are_measured(size):
     measured = measure_picture(saved(Image.new("RGB", size, "navy"), "PNG"))
@@ -206,4 +243,4 @@ def test_drift_of_the_scaled_decode_on_real_photos(real_data):
         full = Image.fromarray(load_rgb(file)).convert("L")
         hashes = as_integers([measure_picture(file)["phash"], str(imagehash.phash(full))])
         drifts.append(int(distances(hashes[:1], hashes[1:])[0]))
-    assert np.mean(drifts) < 0.5 and max(drifts) <= 6
+    assert np.mean(drifts) < 0.3 and max(drifts) <= 4

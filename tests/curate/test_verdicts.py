@@ -133,6 +133,16 @@ def test_same_pixels_saved_again_are_an_exact_duplicate() -> None:
     assert verdicts["b"].keep
 
 
+def test_of_a_crowd_compared_in_part_equal_pixels_are_kept_once() -> None:
+    """A logo saved 100 times: the search pairs each with the first few of the crowd only."""
+    names = [f"{number:03d}" for number in range(100)]
+    crowd = [picture(name, size_bytes=int(name)) for name in names]
+    pairs = [DuplicatePair(a, b, "exact", 0) for a in names[:4] for b in names if a < b]
+    verdicts = judged(crowd, *pairs)
+    assert [name for name, verdict in verdicts.items() if verdict.keep] == ["099"]
+    assert {verdict.representative for verdict in verdicts.values()} == {"099"}
+
+
 def test_a_blurred_copy_never_stands_for_its_sharp_original() -> None:
     verdicts = judged(
         [picture("a", width=1600, height=1200, sharpness=0.1), picture("b")], near("a", "b")
