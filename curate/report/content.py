@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -69,10 +69,6 @@ class Content:
     def kept(self) -> int:
         """Number of kept pictures."""
         return sum(card.keep for card in self.cards)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return everything as JSON-able values."""
-        return asdict(self)
 
 
 def gather(

@@ -19,6 +19,7 @@ from curate.gate.groups import Example, group_examples
 from curate.gate.logistic import fit_logistic
 from curate.gate.make_probe import main as make_probe
 from curate.gate.probe import load_probe
+from curate.gate.unseen import judge_unseen
 from curate.gate.views import VIEWS, varied
 
 
@@ -86,13 +87,38 @@ def test_near_duplicates_share_a_fold(tmp_path: Path) -> None:
 
 def test_views_differ_in_size_and_are_the_same_for_the_same_seed() -> None:
     rgb = np.random.default_rng(0).integers(0, 255, (300, 400, 3), dtype=np.uint8)
-    first = dict(varied(rgb, np.random.default_rng(5)))
-    second = dict(varied(rgb, np.random.default_rng(5)))
+    first = dict(varied(rgb, 5))
+    second = dict(varied(rgb, 5))
     assert tuple(first) == VIEWS
     assert all(np.array_equal(first[name], second[name]) for name in VIEWS)
     assert max(first["equalised"].shape) == 256
-    tiny = dict(varied(rgb[:8, :8], np.random.default_rng(5)))
+    tiny = dict(varied(rgb[:8, :8], 5))
     assert all(view.size for view in tiny.values())
+
+
+def test_a_source_is_judged_by_a_fit_that_saw_none_of_it() -> None:
+    random = np.random.default_rng(0)
+    sources = ["cars"] * 40 + ["vans"] * 40 + ["cats"] * 40 + ["odd"] * 10
+    accepted = [name in {"cars", "vans"} for name in sources]
+    features = random.normal(0, 0.1, (130, 4)).astype(np.float32)
+    features[:, 0] += np.where(accepted, 1, -1)
+    features[120:, 0] = 1  # rejects that look like cars: nobody can know without having seen them
+    found = judge_unseen(features, accepted, range(130), sources, range(130), 7)
+    assert {name: (row["k"], row["n"]) for name, row in found.items()} == {
+        "cars": (40, 40),
+        "vans": (40, 40),
+        "cats": (0, 40),
+        "odd": (10, 10),
+    }
+
+
+def test_near_duplicates_of_a_judged_source_are_left_out_of_its_fit() -> None:
+    sources = ["cars"] * 10 + ["copies"] * 10 + ["cats"] * 10
+    groups = [*range(10), *range(10), *range(20, 30)]
+    features = np.ones((30, 2), np.float32)
+    accepted = [name != "cats" for name in sources]
+    # Without the copies there is no car left to fit on.
+    assert judge_unseen(features, accepted, groups, sources, range(30), 7) == {}
 
 
 def test_nothing_to_learn_from_is_said_before_the_network_is_loaded(
