@@ -9,9 +9,10 @@ if TYPE_CHECKING:
     from train.classifier import Classifier, Prediction, load_run
     from train.comparison import CompareSummary, compare
     from train.crossval import CrossValidation, cross_validate
-    from train.explanation import ExplainSummary, Explanation, explain, grad_cam
-    from train.exporting import ExportSummary, export
+    from train.explanation import ExplainSummary, Explanation, explain, grad_cam, grad_cams
+    from train.exporting import ExportSummary, export, known_pictures
     from train.features import forget
+    from train.fold_report import FoldsSummary, evaluate_folds
     from train.recipe import Recipe, load_recipe, recipe_names
     from train.segment_recipe import is_segment_recipe, load_segment_recipe
     from train.segmenter import Segmenter, SegmentPrediction, load_segmenter
@@ -27,6 +28,7 @@ __all__ = [
     "ExplainSummary",
     "Explanation",
     "ExportSummary",
+    "FoldsSummary",
     "Prediction",
     "Recipe",
     "SegmentPrediction",
@@ -38,11 +40,14 @@ __all__ = [
     "compare",
     "cross_validate",
     "evaluate",
+    "evaluate_folds",
     "explain",
     "export",
     "forget",
     "grad_cam",
+    "grad_cams",
     "is_segment_recipe",
+    "known_pictures",
     "load_recipe",
     "load_run",
     "load_segment_recipe",
@@ -66,6 +71,7 @@ __getattr__ = lazy_exports(
         "ExplainSummary": "explanation",
         "Explanation": "explanation",
         "ExportSummary": "exporting",
+        "FoldsSummary": "fold_report",
         "Prediction": "classifier",
         "Recipe": "recipe",
         "SegmentPrediction": "segmenter",
@@ -77,11 +83,14 @@ __getattr__ = lazy_exports(
         "compare": "comparison",
         "cross_validate": "crossval",
         "evaluate": "assessment",
+        "evaluate_folds": "fold_report",
         "explain": "explanation",
         "export": "exporting",
         "forget": "features",
         "grad_cam": "explanation",
+        "grad_cams": "explanation",
         "is_segment_recipe": "segment_recipe",
+        "known_pictures": "exporting",
         "load_recipe": "recipe",
         "load_run": "classifier",
         "load_segment_recipe": "segment_recipe",

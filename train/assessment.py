@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,11 @@ from bodyshop.progress import SILENT, Progress
 from bodyshop.workspace import Workspace
 from train.classifier import Classifier, load_run
 from train.evaluation import Evaluation, evaluate_samples, save_evaluation
+from train.gallery import looks, mistakes
+from train.pages import interval, percent
 from train.pairing import mcnemar, paired_bootstrap
 from train.pixels import View
-from train.report import evaluation_block, gallery, interval, ladder, percent, render
+from train.report import evaluation_block, ladder, render
 from train.run_folder import SAMPLES_FILE, write_json
 from train.samples import SPLITS, Samples, audit_baseline, folder_samples, load_samples
 
@@ -39,7 +41,7 @@ class EvaluateSummary:
     baseline : Mapping
         ``majority`` and, on a split set, the ``audit``.
     left_out : int
-        Pictures not counted because the run was trained on them.
+        Pictures not counted because the run, or the one it is compared with, learned from them.
     against : Mapping or None
         The other run's ``accuracy``, ``mcnemar`` and ``bootstrap`` on the same pictures.
     report : Path
@@ -117,8 +119,11 @@ def evaluate(
     classifier = resolve_run(run, workspace)
     samples, name = _pictures(classifier, workspace, split, split_set, cross, rename)
     chosen, left_out = samples.of(samples.items[0].split if cross else split), 0
+    other = resolve_run(against, workspace) if against is not None else None
     if cross is not None or split != "train":
-        seen = _seen(classifier)
+        # Of another set, what early stopping and temperature were tuned on counts as seen, too.
+        tuned = ("train",) if cross is None else ("train", "validation")
+        seen = _seen(classifier, tuned) | (_seen(other, tuned) if other is not None else set())
         kept = tuple(item for item in chosen if item.sha256 not in seen)
         left_out = len(chosen) - len(kept)
         chosen = kept
@@ -129,9 +134,9 @@ def evaluate(
         )
     evaluation = evaluate_samples(classifier, chosen, name=name, progress=progress)
     compared = None
-    if against is not None:
-        compared = _compare(evaluation, resolve_run(against, workspace), progress)
-    baseline = _baseline(evaluation, samples, classifier.record.view)
+    if other is not None:
+        compared = _compare(evaluation, other, progress)
+    baseline = baseline_of(evaluation, samples, classifier.record.view)
     folder = out or classifier.folder / "evaluations" / name
     save_evaluation(evaluation, folder)
     report = _report(folder, classifier, evaluation, baseline, compared, left_out)
@@ -196,6 +201,21 @@ def newest_run(workspace: Workspace, *, command: str = "train") -> str:
     )
 
 
+def baseline_of(evaluation: Evaluation, samples: Samples, view: View) -> dict[str, Any]:
+    """Return what has to be beaten: always the same answer, and the audit of this view."""
+    counts = np.bincount(evaluation.labels, minlength=len(evaluation.classes))
+    baseline: dict[str, Any] = {
+        "majority": {
+            "label": evaluation.classes[int(counts.argmax())],
+            "accuracy": float(counts.max() / counts.sum()),
+        }
+    }
+    audit = audit_baseline(samples.audit, view.equalise)
+    if audit:
+        baseline["audit"] = audit
+    return baseline
+
+
 def _pictures(
     classifier: Classifier,
     workspace: Workspace | None,
@@ -222,13 +242,13 @@ def _pictures(
     return samples, split if split_set is None else f"{split_set}-{split}"
 
 
-def _seen(classifier: Classifier) -> set[str]:
-    """Return the pictures the run learned from or was tuned on."""
+def _seen(classifier: Classifier, splits: Sequence[str]) -> set[str]:
+    """Return the pictures that were in these splits when the run was trained."""
     file = classifier.folder / SAMPLES_FILE
     if not file.exists():
         return set()
     with file.open(encoding="utf-8", newline="") as lines:
-        return {row["sha256"] for row in csv.DictReader(lines) if row["split"] == "train"}
+        return {row["sha256"] for row in csv.DictReader(lines) if row["split"] in splits}
 
 
 def _compare(evaluation: Evaluation, other: Classifier, progress: Progress) -> dict[str, Any]:
@@ -249,20 +269,6 @@ def _compare(evaluation: Evaluation, other: Classifier, progress: Progress) -> d
     }
 
 
-def _baseline(evaluation: Evaluation, samples: Samples, view: View) -> dict[str, Any]:
-    counts = np.bincount(evaluation.labels, minlength=len(evaluation.classes))
-    baseline: dict[str, Any] = {
-        "majority": {
-            "label": evaluation.classes[int(counts.argmax())],
-            "accuracy": float(counts.max() / counts.sum()),
-        }
-    }
-    audit = audit_baseline(samples.audit, view.equalise)
-    if audit:
-        baseline["audit"] = audit
-    return baseline
-
-
 def _report(
     folder: Path,
     classifier: Classifier,
@@ -275,7 +281,7 @@ def _report(
     notes = []
     if left_out:
         notes.append(
-            {"good": True, "text": f"{left_out} pictures were left out: the run learned from them."}
+            {"good": True, "text": f"{left_out} pictures were left out: a run learned from them."}
         )
     if compared:
         low, high = compared["bootstrap"]["ci95"]
@@ -311,6 +317,7 @@ def _report(
         "notes": notes,
         "ladder": ladder(metrics, baseline),
         "blocks": [evaluation_block(folder, evaluation)],
-        "mistakes": gallery(folder, evaluation),
+        "mistakes": mistakes(folder, classifier, evaluation),
+        "looks": looks(folder, classifier, evaluation),
     }
     return render(folder / "report.html", context)

@@ -6,7 +6,7 @@ import multiprocessing
 import statistics
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,7 @@ from train.run_folder import write_json
 RUNTIMES = ("keras", "litert")
 BATCH = 32
 ROUNDS = 3
+MODEL, INPUTS, EXPECTED = "model.tflite", "inputs.npy", "expected.npy"
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,10 @@ class CompareSummary:
     ----------
     rows : tuple of dict
         ``backbone``, ``parameters``, ``flops``, ``seconds_per_picture`` and ``peak_mib`` of the
-        Keras runtime, ``litert_seconds_per_picture``, ``litert_mib`` (file) and
-        ``litert_difference`` (largest difference of its features, relative to Keras' largest),
-        ``probe_accuracy`` and ``probe_ci95`` (None without pretrained weights), ``error``.
+        Keras runtime, ``litert_seconds_per_picture``, ``litert_peak_mib``, ``litert_mib`` (the
+        file) and ``litert_difference`` (largest difference of its features, relative to Keras'
+        largest), ``probe_accuracy`` and ``probe_ci95`` (None without pretrained weights),
+        ``error``.
     pictures : int
         How many were timed.
     report : Path or None
@@ -111,16 +113,23 @@ def compare(
                 "pictures": max(BATCH, pictures),
                 "runtimes": list(runtimes),
             }
-            with ProcessPoolExecutor(
-                max_workers=1, mp_context=multiprocessing.get_context("spawn")
-            ) as pool:
-                rows.append(pool.submit(measure_backbone, job).result())
+            with tempfile.TemporaryDirectory() as scratch:
+                job["scratch"] = scratch
+                row = _alone(measure_backbone, job)
+                if "litert" in runtimes and not row["error"]:
+                    row |= _alone(measure_litert, job)
+            rows.append(row)
             tick(1, name)
     folder = out or workspace.reports / "compare"
     report = _report(folder, rows)
     result = CompareSummary(tuple(rows), max(BATCH, pictures), report)
     write_json(folder / "compare.json", result.as_dict())
     return result
+
+
+def _alone(measure: Callable[[Any], dict[str, Any]], job: Mapping[str, Any]) -> dict[str, Any]:
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(measure, job).result()
 
 
 def measure_backbone(job: Mapping[str, Any]) -> dict[str, Any]:
@@ -138,6 +147,7 @@ def measure_backbone(job: Mapping[str, Any]) -> dict[str, Any]:
         "seconds_per_picture": None,
         "peak_mib": None,
         "litert_seconds_per_picture": None,
+        "litert_peak_mib": None,
         "litert_mib": None,
         "litert_difference": None,
         "probe_accuracy": None,
@@ -157,7 +167,7 @@ def measure_backbone(job: Mapping[str, Any]) -> dict[str, Any]:
         row["seconds_per_picture"] = _time_keras(model, pixels)
         row["peak_mib"] = _peak_mib()
     if "litert" in job["runtimes"]:
-        row |= _time_litert(model, pixels)
+        _hand_over(model, pixels, Path(job["scratch"]))
     if job["weights"] != "none":
         row |= _probe(job, samples, workspace.features)
     return row
@@ -175,29 +185,39 @@ def _time_keras(model: Any, pixels: Any) -> float:
     return statistics.median(rounds)
 
 
-def _time_litert(model: Any, pixels: Any) -> dict[str, Any]:
-    from train.exporting import interpreter, to_tflite
+def measure_litert(job: Mapping[str, Any]) -> dict[str, Any]:
+    """Measure the TFLite file that `measure_backbone` left (runs in a process of its own)."""
+    from train.exporting import interpreter
+
+    folder = Path(job["scratch"])
+    file = folder / MODEL
+    inputs, expected = np.load(folder / INPUTS), np.load(folder / EXPECTED)
+    run = interpreter(file)
+    found = np.concatenate([run(picture[None]) for picture in inputs])
+    rounds = []
+    for _ in range(ROUNDS):
+        began = time.perf_counter()
+        for picture in inputs:
+            run(picture[None])
+        rounds.append((time.perf_counter() - began) / len(inputs))
+    return {
+        "litert_seconds_per_picture": statistics.median(rounds),
+        "litert_peak_mib": _peak_mib(),
+        "litert_mib": file.stat().st_size / 2**20,
+        "litert_difference": float(
+            np.abs(found - expected).max() / max(float(np.abs(expected).max()), 1e-12)
+        ),
+    }
+
+
+def _hand_over(model: Any, pixels: Any, folder: Path) -> None:
+    """Leave the TFLite file, pictures and Keras' features of them for `measure_litert`."""
+    from train.exporting import to_tflite
     from train.fitting import predict
 
-    with tempfile.TemporaryDirectory() as folder:
-        file = to_tflite(model, Path(folder) / "model.tflite")
-        run = interpreter(file)
-        inputs = pixels[:BATCH].astype(np.float32)
-        found = np.concatenate([run(picture[None]) for picture in inputs])
-        expected = predict(model, pixels[:BATCH])
-        rounds = []
-        for _ in range(ROUNDS):
-            began = time.perf_counter()
-            for picture in inputs:
-                run(picture[None])
-            rounds.append((time.perf_counter() - began) / len(inputs))
-        return {
-            "litert_seconds_per_picture": statistics.median(rounds),
-            "litert_mib": file.stat().st_size / 2**20,
-            "litert_difference": float(
-                np.abs(found - expected).max() / max(float(np.abs(expected).max()), 1e-12)
-            ),
-        }
+    to_tflite(model, folder / MODEL)
+    np.save(folder / INPUTS, pixels[:BATCH].astype(np.float32))
+    np.save(folder / EXPECTED, predict(model, pixels[:BATCH]))
 
 
 def _probe(job: Mapping[str, Any], samples: Any, features: Path) -> dict[str, Any]:
@@ -241,6 +261,7 @@ def _report(folder: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
             number(row["seconds_per_picture"], 1e3, 1),
             number(row["peak_mib"], 1, 0),
             number(row["litert_seconds_per_picture"], 1e3, 1),
+            number(row["litert_peak_mib"], 1, 0),
             number(row["litert_mib"], 1, 1),
             percent(row["probe_accuracy"]),
             interval(row["probe_ci95"]),
@@ -251,7 +272,8 @@ def _report(folder: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
         folder / "compare.html",
         title="Backbones",
         subtitle="the same pictures, one process each, on this machine",
-        note="Accuracy is a logistic regression's on untouched features, test split.",
+        note="Accuracy is a logistic regression's on untouched features, test split. "
+        "Peak memory is a whole process's, with TensorFlow itself in it.",
         columns=[
             "backbone",
             "million parameters",
@@ -259,6 +281,7 @@ def _report(folder: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
             "ms (Keras)",
             "peak MiB",
             "ms (LiteRT)",
+            "peak MiB",
             "file MiB",
             "probe accuracy",
             "95 %",

@@ -12,6 +12,7 @@ import numpy as np
 from bodyshop.errors import BodyshopError
 from bodyshop.imaging import Equalise
 from bodyshop.progress import SILENT, Progress
+from train.evaluation import calibration
 from train.learning import learn
 from train.metrics import fit_temperature, summary, temper
 from train.recipe import Recipe
@@ -39,7 +40,10 @@ class CrossValidation:
     folds : ndarray of int, shape (n,)
         In which fold each picture was tested.
     metrics : dict
-        As `train.metrics.summary`, over all pictures, and ``folds``: accuracy of each.
+        As `train.metrics.summary`, over all pictures, ``folds``: accuracy of each, and
+        ``calibration`` before and after the temperatures.
+    raw : ndarray of float, shape (n, classes)
+        Probabilities before the temperature.
     """
 
     samples: tuple[Sample, ...]
@@ -48,6 +52,7 @@ class CrossValidation:
     probabilities: NDArray[np.float64]
     folds: NDArray[np.int64]
     metrics: dict[str, Any]
+    raw: NDArray[np.float64]
 
     @property
     def right(self) -> NDArray[np.bool_]:
@@ -96,7 +101,8 @@ def cross_validate(
     copies = tuple(item for item in samples.items if item.variant)
     place = assign_folds(originals, folds, seed)
     labels = np.array([samples.classes.index(item.label) for item in originals], np.int64)
-    probabilities = np.zeros((len(originals), len(samples.classes)))
+    raw = np.zeros((len(originals), len(samples.classes)))
+    probabilities, temperatures = raw.copy(), []
     with progress.task("folds", total=folds) as tick:
         for fold in range(folds):
             roles = {fold: "test", (fold + 1) % folds: "validation"}
@@ -122,12 +128,16 @@ def cross_validate(
             temperature = fit_temperature(
                 labels[tuned], learned.probabilities(part.of("validation"))
             )
-            probabilities[rows] = temper(learned.probabilities(part.of("test")), temperature)
+            raw[rows] = learned.probabilities(part.of("test"))
+            probabilities[rows] = temper(raw[rows], temperature)
+            temperatures.append(temperature)
             tick(1)
     metrics = summary(labels, probabilities, samples.classes)
     right = probabilities.argmax(axis=1) == labels
     metrics["folds"] = [float(right[place == fold].mean()) for fold in range(folds)]
-    return CrossValidation(originals, samples.classes, labels, probabilities, place, metrics)
+    mean = float(np.mean(temperatures))
+    metrics["calibration"] = calibration(labels, raw, probabilities, mean)
+    return CrossValidation(originals, samples.classes, labels, probabilities, place, metrics, raw)
 
 
 def assign_folds(samples: Sequence[Sample], folds: int, seed: int) -> NDArray[np.int64]:

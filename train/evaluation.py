@@ -43,6 +43,8 @@ class Evaluation:
         Chosen class.
     metrics : dict
         As `train.metrics.summary`, and ``calibration`` before and after the temperature.
+    raw : ndarray of float, shape (n, classes)
+        Probabilities before the temperature.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Evaluation:
     probabilities: NDArray[np.float64]
     predicted: NDArray[np.int64]
     metrics: dict[str, Any]
+    raw: NDArray[np.floating[Any]]
 
     def worst(self, n: int) -> list[int]:
         """Return the places of the wrongly classified pictures, the most certain errors first."""
@@ -99,15 +102,25 @@ def evaluate_samples(
     labels = np.array([classes.index(sample.label) for sample in samples], np.int64)
     positive = classes.index(record.positive) if record.positive else None
     metrics = summary(labels, tempered, classes, threshold=record.threshold, positive=positive)
-    metrics["calibration"] = {
-        "temperature": record.temperature,
-        "ece_before": expected_calibration_error(labels, raw),
-        "ece_after": metrics["ece"],
-        "loss_before": float(losses(labels, raw).mean()),
-        "loss_after": metrics["loss"],
-    }
+    metrics["calibration"] = calibration(labels, raw, tempered, record.temperature)
     predicted = decide(tempered, threshold=record.threshold, positive=positive)
-    return Evaluation(name, tuple(samples), classes, labels, tempered, predicted, metrics)
+    return Evaluation(name, tuple(samples), classes, labels, tempered, predicted, metrics, raw)
+
+
+def calibration(
+    labels: NDArray[np.int64],
+    raw: NDArray[np.floating[Any]],
+    tempered: NDArray[np.floating[Any]],
+    temperature: float,
+) -> dict[str, float]:
+    """Return calibration error and loss before and after the temperature."""
+    return {
+        "temperature": temperature,
+        "ece_before": expected_calibration_error(labels, raw),
+        "ece_after": expected_calibration_error(labels, tempered),
+        "loss_before": float(losses(labels, raw).mean()),
+        "loss_after": float(losses(labels, tempered).mean()),
+    }
 
 
 def save_evaluation(evaluation: Evaluation, folder: Path) -> Path:

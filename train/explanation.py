@@ -25,6 +25,14 @@ if TYPE_CHECKING:
     Picture = Path | str | bytes | NDArray[np.uint8]
 
 
+class NoFeatureMapError(BodyshopError):
+    """The network has no feature map that heat could be read from."""
+
+
+BATCH = 16
+"""Pictures whose gradients are in memory at once."""
+
+
 @dataclass(frozen=True)
 class Explanation:
     """Where a classifier looks.
@@ -72,7 +80,14 @@ class ExplainSummary:
 
 
 def grad_cam(run: Classifier, picture: Picture, *, label: str | None = None) -> Explanation:
-    """Compute the Grad-CAM of one picture (Selvaraju et al. 2017, arXiv:1610.02391).
+    """Compute the Grad-CAM of one picture (see `grad_cams`)."""
+    return grad_cams(run, [picture], labels=[label])[0]
+
+
+def grad_cams(
+    run: Classifier, pictures: Sequence[Picture], *, labels: Sequence[str | None] | None = None
+) -> list[Explanation]:
+    """Compute the Grad-CAM of pictures (Selvaraju et al. 2017, arXiv:1610.02391).
 
     The last feature map is weighted by the gradient of the class's log-odds: with the probability
     itself, a certain network would give no gradient at all.
@@ -81,42 +96,42 @@ def grad_cam(run: Classifier, picture: Picture, *, label: str | None = None) -> 
     ----------
     run : Classifier
         A loaded run.
-    picture : Path, str, bytes or ndarray
-        One picture.
-    label : str, optional
-        The class to explain; the predicted one by default.
+    pictures : Sequence of Path, str, bytes or ndarray
+        A few pictures: all of them are in memory.
+    labels : Sequence of str or None, optional
+        The class to explain of each picture; None for the predicted one.
+
+    Returns
+    -------
+    list of Explanation
+        In the order of `pictures`.
 
     Raises
     ------
     UsageError
-        The run does not know the class.
-    BodyshopError
-        The network has no feature map.
+        The run does not know a class.
+    NoFeatureMapError
+        The network has none.
     UnreadableImageError
-        The picture can't be decoded.
+        A picture can't be decoded.
     """
-    tf = import_tensorflow()
-    rgb = picture if isinstance(picture, np.ndarray) else load_rgb(picture)
-    square = to_square(rgb, run.record.view)
-    if label is None:
-        label = run.classify([rgb])[0].label
-    if label not in run.classes:
+    if not pictures:
+        return []
+    asked = list(labels) if labels is not None else [None] * len(pictures)
+    unknown = [name for name in asked if name is not None and name not in run.classes]
+    if unknown:
         raise UsageError(
-            f"the run does not know '{label}'", hint=f"it knows: {', '.join(run.classes)}"
+            f"the run does not know '{unknown[0]}'", hint=f"it knows: {', '.join(run.classes)}"
         )
-    index = run.classes.index(label)
-    tapped = _tapped(run.model)
-    batch = tf.constant(square[None].astype(np.float32))
-    with tf.GradientTape() as tape:
-        tape.watch(batch)  # a frozen network has nothing else on the tape
-        maps, before = tapped(batch, training=False)
-        score = _log_odds(tf, run.model.layers[-1], before, index)
-        gradient = tape.gradient(score, maps)
-    channel_weights = tf.reduce_mean(gradient, axis=(1, 2), keepdims=True)
-    heat = tf.nn.relu(tf.reduce_sum(channel_weights * maps, axis=-1))[0].numpy()
-    heat = heat / heat.max() if heat.max() > 0 else heat
-    probability = float(run.probabilities([rgb])[0, index])
-    return Explanation(label, probability, _to_picture(heat, rgb.shape[0], rgb.shape[1]))
+    rgbs = [each if isinstance(each, np.ndarray) else load_rgb(each) for each in pictures]
+    said = run.classify(rgbs)
+    names = [str(name or answer.label) for name, answer in zip(asked, said, strict=True)]
+    squares = np.stack([to_square(rgb, run.record.view) for rgb in rgbs])
+    heats = _heats(run.model, squares, [run.classes.index(name) for name in names])
+    return [
+        Explanation(name, answer.probabilities[name], _to_picture(heat, *rgb.shape[:2]))
+        for name, answer, heat, rgb in zip(names, said, heats, rgbs, strict=True)
+    ]
 
 
 def explain(
@@ -144,20 +159,21 @@ def explain(
     """
     rows: list[dict[str, Any]] = []
     with progress.task("explain", total=len(pictures)) as tick:
-        for number, path in enumerate(pictures):
-            found = grad_cam(run, path, label=label)
-            file = out / f"{number:04d}.jpg"
-            with atomic.replacing(file) as temporary:
-                overlay(load_rgb(path), found.heat).save(temporary, "JPEG", quality=88)
-            rows.append(
-                {
-                    "picture": str(path),
-                    "label": found.label,
-                    "probability": found.probability,
-                    "overlay": file.name,
-                }
-            )
-            tick(1, path.name)
+        for start in range(0, len(pictures), BATCH):
+            batch = list(pictures[start : start + BATCH])
+            for place, found in enumerate(grad_cams(run, batch, labels=[label] * len(batch))):
+                file = out / f"{start + place:04d}.jpg"
+                with atomic.replacing(file) as temporary:
+                    overlay(load_rgb(batch[place]), found.heat).save(temporary, "JPEG", quality=88)
+                rows.append(
+                    {
+                        "picture": str(batch[place]),
+                        "label": found.label,
+                        "probability": found.probability,
+                        "overlay": file.name,
+                    }
+                )
+            tick(len(batch))
     report = write_table(
         out / "explain.html",
         title="Where the network looks",
@@ -202,22 +218,41 @@ def _tapped(model: Any) -> Any:
         return known
     maps = [layer for layer in model.layers if len(getattr(layer.output, "shape", ())) == 4]
     if len(maps) < 2:
-        raise BodyshopError("this network has no feature map to look at")
+        raise NoFeatureMapError("this network has no feature map to look at")
     tapped = keras.Model(model.input, [maps[-1].output, model.layers[-1].input])
     object.__setattr__(model, "_bodyshop_tapped", tapped)
     return tapped
 
 
-def _log_odds(tf: Any, last: Any, before: Any, index: int) -> Any:
-    """Return the log-odds of a class from what goes into the last layer.
+def _heats(model: Any, squares: NDArray[np.uint8], indices: Sequence[int]) -> NDArray[np.float32]:
+    """Return the heat of one class per picture, 0 to 1, shape (n, rows, columns of the map)."""
+    tf = import_tensorflow()
+    tapped = _tapped(model)
+    batch = tf.constant(squares.astype(np.float32))
+    with tf.GradientTape() as tape:
+        tape.watch(batch)  # a frozen network has nothing else on the tape
+        maps, before = tapped(batch, training=False)
+        maps = tf.cast(maps, tf.float32)
+        score = _log_odds(tf, model.layers[-1], before, indices)
+        gradient = tape.gradient(score, maps)
+    channel_weights = tf.reduce_mean(gradient, axis=(1, 2), keepdims=True)
+    heats = tf.nn.relu(tf.reduce_sum(channel_weights * maps, axis=-1)).numpy()
+    tops = heats.max(axis=(1, 2), keepdims=True)
+    return np.asarray(np.divide(heats, tops, out=np.zeros_like(heats), where=tops > 0))
+
+
+def _log_odds(tf: Any, last: Any, before: Any, indices: Sequence[int]) -> Any:
+    """Return the log-odds of one class per row from what goes into the last layer.
 
     From the probabilities a certain network would give differences of rounded ones.
     """
     logits = tf.matmul(tf.cast(before, tf.float32), last.kernel) + last.bias
     if logits.shape[1] == 1:
-        return logits[:, 0] if index == 1 else -logits[:, 0]
-    others = [place for place in range(logits.shape[1]) if place != index]
-    return logits[:, index] - tf.reduce_logsumexp(tf.gather(logits, others, axis=1), axis=1)
+        return logits[:, 0] * tf.constant([1.0 if index == 1 else -1.0 for index in indices])
+    chosen = tf.one_hot(indices, logits.shape[1])
+    own = tf.reduce_sum(logits * chosen, axis=1)
+    others = tf.reduce_logsumexp(logits - 1e9 * chosen, axis=1)
+    return own - others
 
 
 def _to_picture(heat: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:

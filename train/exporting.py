@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import csv
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bodyshop.backbones.quiet import import_tensorflow
+from bodyshop.catalog import all_images
 from bodyshop.errors import BodyshopError, UsageError
+from bodyshop.workspace import Workspace
 from train.classifier import Classifier
 from train.fitting import predict
-from train.run_folder import MODEL_FILE, RECORD_FILE, write_json
+from train.run_folder import MODEL_FILE, RECORD_FILE, SAMPLES_FILE, write_json
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -124,6 +128,27 @@ def export(
     return result
 
 
+def known_pictures(run: Classifier, workspace: Workspace) -> list[Path]:
+    """Return the first 100 of the run's own pictures that are in a workspace, those of test first.
+
+    Parameters
+    ----------
+    run : Classifier
+        A loaded run.
+    workspace : Workspace
+        Where it was trained, or another one.
+    """
+    file = run.folder / SAMPLES_FILE
+    if not file.exists():
+        return []
+    with file.open(encoding="utf-8", newline="") as lines:
+        rows = sorted(csv.DictReader(lines), key=lambda row: row["split"])
+    extensions = all_images(workspace.catalog)
+    here = [row["sha256"] for row in rows if row["sha256"] in extensions]
+    paths = (workspace.blobs.path(sha256, extensions[sha256]) for sha256 in here)
+    return list(islice((path for path in paths if path.exists()), CHECKED))
+
+
 def to_tflite(model: Any, path: Path) -> Path:
     """Convert a Keras model to a TFLite file, by way of SavedModel.
 
@@ -194,4 +219,4 @@ def _pixels(run: Classifier, pictures: Sequence[Any]) -> NDArray[np.uint8]:
         return np.concatenate(list(run.batches(pictures[:CHECKED])))
     random = np.random.default_rng(7)
     side = run.record.side
-    return random.integers(0, 256, (16, side, side, 3)).astype(np.uint8)
+    return random.integers(0, 256, (CHECKED, side, side, 3)).astype(np.uint8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bodyshop.errors import BodyshopError
+from bodyshop.errors import BodyshopError, UsageError
 from bodyshop.imaging import Equalise
 from bodyshop.progress import SILENT, Progress
 from train.features import cut_features, load_pixels, worth_caching
 from train.fitting import History, Rows, as_distribution, fit, predict
+from train.head import set_output
 from train.jitter import distorter
-from train.metrics import summary
+from train.metrics import losses, summary
 from train.network import Network, build_network, find_cut, set_trainable, split_at
 from train.pixels import View
 from train.probe import fit_probe
@@ -44,17 +46,31 @@ class Learned:
         One per stage.
     probe : dict or None
         Test figures of the logistic regression on the untouched features.
+    features : Path
+        The bottleneck cache.
+    cut : str or None
+        The layer up to which no stage changed anything, where its output is worth caching.
     """
 
     network: Network
     view: View
     histories: list[History]
     probe: dict[str, Any] | None
+    features: Path
+    cut: str | None
 
     def probabilities(self, samples: tuple[Sample, ...]) -> NDArray[np.float32]:
-        """Return class probabilities, before any temperature, shape (n, classes)."""
-        pixels = load_pixels(samples, self.view)
-        return as_distribution(predict(self.network.model, pixels))
+        """Return class probabilities, before any temperature, shape (n, classes).
+
+        Folds and sweeps test the same pictures again and again: what the frozen part makes of them
+        comes from the cache (maps in half precision).
+        """
+        model = self.network.model
+        if self.cut is None:
+            return as_distribution(predict(model, load_pixels(samples, self.view)))
+        x = cut_features(model, self.cut, samples, self.view, self.features)
+        _, after = split_at(model, self.cut)
+        return as_distribution(predict(after, x))
 
 
 def learn(
@@ -111,7 +127,7 @@ def learn(
     for index, stage in enumerate(recipe.stages):
         histories.append(_train_stage(network, task, index))
         mark(stage.name)
-    return Learned(network, view, histories, probe)
+    return Learned(network, view, histories, probe, features, task.via)
 
 
 def probe_accuracy(
@@ -201,6 +217,8 @@ def _train_stage(network: Network, task: _Task, index: int) -> History:
         _, model = split_at(model, cut)
     y, y_validation = (onehot(part, samples.classes) for part in (training, validation))
     weight = _class_weights(y) if task.recipe.data.class_weights else np.ones(len(y), np.float32)
+    if stage.solver == "logistic":
+        return _solve(network, stage, (x, y, weight), (x_validation, y_validation), task.seed)
     distort: Distort | None = None
     if task.augmenter is not None:
         distort = _augmented(task.augmenter, training)
@@ -214,6 +232,41 @@ def _train_stage(network: Network, task: _Task, index: int) -> History:
         seed=task.seed,
         state=task.state / f"{index}-{stage.name}.npz" if task.state is not None else None,
         progress=progress,
+    )
+
+
+def _solve(
+    network: Network,
+    stage: Stage,
+    training: tuple[NDArray[Any], NDArray[np.float32], NDArray[np.float32]],
+    validation: tuple[NDArray[Any], NDArray[np.float32]],
+    seed: int,
+) -> History:
+    """Set the output layer to the logistic regression whose strength validation chooses."""
+    (x, y, weight), (x_validation, y_validation) = training, validation
+    if x.ndim != 2:
+        raise UsageError(
+            f"stage '{stage.name}' solves the output layer on cached features, which this recipe "
+            "or an augmentation in every epoch does not have",
+            hint="set the stage's solver to gradient",
+        )
+    began = time.monotonic()
+    truth, real = y.argmax(axis=1), y_validation.argmax(axis=1)
+    probe = fit_probe(x, truth, x_validation, real, weights=weight, seed=seed)
+    set_output(network.model.layers[-1], probe)
+    found, checked = probe.predict_proba(x), probe.predict_proba(x_validation)
+    seconds = time.monotonic() - began
+    entry = {
+        "epoch": 1,
+        "loss": float(losses(truth, found).mean()),
+        "accuracy": float((found.argmax(axis=1) == truth).mean()),
+        "val_loss": float(losses(real, checked).mean()),
+        "val_accuracy": float((checked.argmax(axis=1) == real).mean()),
+        "learning_rate": 0.0,
+        "seconds": seconds,
+    }
+    return History(
+        stage.name, [entry], [entry["loss"]], best_epoch=1, batch_size=len(x), seconds=seconds
     )
 
 
@@ -237,8 +290,10 @@ def _probe(network: Network, task: _Task) -> dict[str, Any] | None:
     parts = [samples.of(split) for split in ("train", "validation", "test")]
     everyone = [item for part in parts for item in part]
     rows = task.features_at(network, "pool", everyone)
-    channels = network.model.get_layer("pool").input.shape[-1]
-    if rows.shape[1] != channels:  # flattened maps: the probe takes their average
+    channels = network.model.get_layer(network.body[-1]).output.shape[-1]
+    if task.recipe.head.taps:  # the floor is the last layer alone, which stands last
+        rows = rows[:, -channels:]
+    elif rows.shape[1] != channels:  # flattened maps: the probe takes their average
         rows = rows.reshape(len(rows), -1, channels).mean(axis=1)
     ends = np.cumsum([len(part) for part in parts])[:2]
     x, x_validation, x_test = np.split(rows.astype(np.float32), ends)

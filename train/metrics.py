@@ -199,6 +199,53 @@ def balanced_threshold(labels: Ints, scores: Floats, *, positive: int = 1) -> fl
     return (upper + float(below.max())) / 2 if len(below) else upper
 
 
+def threshold_choices(labels: Ints, scores: Floats, *, positive: int = 1) -> dict[str, float]:
+    """Return thresholds that somebody may want, chosen on these pictures.
+
+    Parameters
+    ----------
+    labels : ndarray of int, shape (n,)
+        True classes; both occur.
+    scores : ndarray of float, shape (n,)
+        Probability of the positive class.
+    positive : int
+        The class looked for.
+
+    Returns
+    -------
+    dict
+        Rule -> threshold: the best balanced accuracy, the best F1, and the highest threshold that
+        still finds 95 and 99 % of the class.
+    """
+    from sklearn.metrics import precision_recall_curve
+
+    truth = np.asarray(labels) == positive
+    precision, recall, cuts = precision_recall_curve(truth, scores)
+    f1 = 2 * precision[:-1] * recall[:-1] / np.maximum(precision[:-1] + recall[:-1], TINY)
+    found = {
+        "best balanced accuracy": balanced_threshold(labels, scores, positive=positive),
+        "best F1": float(cuts[int(f1.argmax())]),
+    }
+    for share in (0.95, 0.99):
+        enough = cuts[recall[:-1] >= share]
+        found[f"finds {share:.0%} there"] = float(enough.max())
+    return found
+
+
+def at_threshold(
+    labels: Ints, scores: Floats, threshold: float, *, positive: int = 1
+) -> dict[str, Any]:
+    """Return ``recall``, ``precision``, ``false_alarms`` (share of the others) and ``accuracy``."""
+    truth, said = np.asarray(labels) == positive, scores >= threshold
+    hits = int((truth & said).sum())
+    return {
+        "recall": _ratio(hits, int(truth.sum())),
+        "precision": _ratio(hits, int(said.sum())),
+        "false_alarms": _ratio(int((~truth & said).sum()), int((~truth).sum())),
+        "accuracy": float((truth == said).mean()),
+    }
+
+
 def _ranking(here: NDArray[np.bool_], scores: Floats) -> tuple[float | None, float | None]:
     if not 0 < here.sum() < len(here):
         return None, None

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from bodyshop import backbones
 from bodyshop.backbones.quiet import import_tensorflow
 from bodyshop.errors import BodyshopError, UsageError
-from train.recipe import AfterLayers, BatchNorm, Conv, Dense, Dropout, FromBlock, Recipe, Stage
+from train.head import build_head
+from train.recipe import AfterLayers, Conv, FromBlock, Recipe, Stage
 
 if TYPE_CHECKING:
     import keras
 
 PADDED_VGG16 = "vgg16-padded"
-OUTPUT = "predictions"
 OWN_SIZE = 224
 """Input side of a network without a pretrained body, unless the recipe names one."""
 
@@ -79,7 +79,7 @@ def build_network(recipe: Recipe, classes: int, *, weights: str | Path | None = 
     with _precision(recipe):
         base, blocks = _body(recipe, weights if weights is not None else recipe.weights)
         prefix = "swap_" if recipe.start else ""
-        output = _head(recipe, base.output, classes, prefix)
+        output = build_head(recipe.head, base, blocks, classes, prefix=prefix)
         import keras
 
         model = keras.Model(base.input, output, name=recipe.name.replace(".", "_"))
@@ -285,47 +285,6 @@ def _padded_vgg16(recipe: Recipe, weights: str | Path | None) -> keras.Model:
         if "_conv" in layer.name:
             model.get_layer(layer.name).set_weights(layer.get_weights())
     return model
-
-
-def _head(recipe: Recipe, x: Any, classes: int, prefix: str) -> Any:
-    from keras import layers, regularizers
-
-    if len(x.shape) == 4:
-        pooling: dict[str, type[Any]] = {
-            "average": layers.GlobalAveragePooling2D,
-            "max": layers.GlobalMaxPooling2D,
-            "flatten": layers.Flatten,
-        }
-        x = pooling[recipe.head.pooling](name=f"{prefix}pool")(x)
-    elif recipe.head.pooling == "flatten":
-        x = layers.Flatten(name=f"{prefix}pool")(x)
-    counts: dict[str, int] = {}
-
-    def named(kind: str) -> str:
-        count = counts[kind] = counts.get(kind, -1) + 1
-        return f"{prefix}{kind}_{count}" if count else f"{prefix}{kind}"
-
-    for part in recipe.head.layers:
-        if isinstance(part, Dense):
-            x = layers.Dense(
-                part.dense,
-                activation=part.activation,
-                kernel_regularizer=regularizers.L2(part.l2) if part.l2 else None,
-                name=named("dense"),
-            )(x)
-        elif isinstance(part, Dropout):
-            x = layers.Dropout(part.dropout, name=named("dropout"))(x)
-        else:
-            assert isinstance(part, BatchNorm)
-            x = layers.BatchNormalization(name=named("batch_norm"))(x)
-    return layers.Dense(
-        1 if recipe.head.activation == "sigmoid" else classes,
-        activation=recipe.head.activation,
-        kernel_regularizer=regularizers.L2(recipe.head.l2) if recipe.head.l2 else None,
-        # Probabilities stay float32 even where the body computes in bfloat16.
-        dtype="float32",
-        name=f"{prefix}{OUTPUT}",
-    )(x)
 
 
 @contextmanager

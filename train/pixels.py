@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     RGB = NDArray[np.uint8]
 
-CAMERA_VERSION = 1
+CAMERA_VERSION = 2
 """Raised whenever the same picture and view would come out as other pixels."""
 
 _DRAFT_MARGIN = 2
@@ -82,7 +82,8 @@ def to_square(
         Size, equalising, colour.
     camera : int
         0 for the picture as it is; otherwise the number of a camera view: cropped, mirrored,
-        scaled down and compressed at random, always the same for the same `key` and number.
+        scaled down and compressed at random, always the same for the same `key` and number. An
+        even number's view is squeezed into the square as a whole instead of cut to its centre.
     key : str
         Identity of the picture for the camera's random numbers.
 
@@ -110,7 +111,8 @@ def to_square(
         rgb = _another_camera(rgb, hashlib.sha256(f"{key}|{camera}".encode()).digest())
     if view.equalise is not None:
         rgb = equalise(rgb, view.equalise)
-    square = fit_square(rgb, view.side)
+    squeezed = camera > 0 and camera % 2 == 0
+    square = _squeeze(rgb, view.side) if squeezed else fit_square(rgb, view.side)
     if view.grey:
         import numpy as np
 
@@ -131,6 +133,15 @@ def squares(
             lambda each: to_square(each[0], view, camera=each[1], key=each[2]),
             zip(sources, cameras, keys, strict=True),
         )
+
+
+def _squeeze(rgb: RGB, side: int) -> RGB:
+    """Resize a whole picture to a square: what a centre square leaves out is seen, too."""
+    import numpy as np
+
+    size = (side, side)
+    image = Image.fromarray(rgb).resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
+    return np.asarray(image)
 
 
 def _another_camera(rgb: RGB, seed: bytes) -> RGB:

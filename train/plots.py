@@ -147,23 +147,33 @@ def plot_ranking(evaluation: Evaluation, path: Path) -> Path:
 
 
 def plot_calibration(evaluation: Evaluation, path: Path) -> Path:
-    """Draw accuracy against confidence; the area of a dot is the number of pictures."""
+    """Draw accuracy against confidence before and after the temperature.
+
+    The area of a dot is the number of pictures.
+    """
     figure = new_figure(width=4.2, height=3.8)
     axes = figure.add_subplot()
-    bins = reliability(evaluation.labels, evaluation.probabilities, bins=10)
     axes.plot([0, 1], [0, 1], color=QUIET, lw=0.8, ls=":")
-    most = max(count for *_, count in bins)
-    axes.scatter(
-        [confidence for confidence, _, _ in bins],
-        [accuracy for _, accuracy, _ in bins],
-        s=[20 + 180 * count / most for *_, count in bins],
-        color=VALIDATION_COLOUR,
-        alpha=0.8,
-        edgecolor="white",
-    )
+    error = evaluation.metrics["calibration"]
+    for name, probabilities, colour, value in (
+        ("before", evaluation.raw, TRAIN_COLOUR, error["ece_before"]),
+        ("after", evaluation.probabilities, VALIDATION_COLOUR, error["ece_after"]),
+    ):
+        bins = reliability(evaluation.labels, probabilities, bins=10)
+        most = max(count for *_, count in bins)
+        axes.scatter(
+            [confidence for confidence, _, _ in bins],
+            [accuracy for _, accuracy, _ in bins],
+            s=[20 + 180 * count / most for *_, count in bins],
+            facecolor="none" if name == "before" else colour,
+            edgecolor=colour if name == "before" else "white",
+            alpha=0.8,
+            label=f"{name} temperature: ECE {100 * value:.1f} %",
+        )
     axes.set_xlim(-0.02, 1.02)
     axes.set_ylim(-0.05, 1.05)
     _tidy(axes, "confidence", "accuracy")
+    axes.legend(frameon=False, fontsize=8, loc="upper left", markerscale=0.5)
     return save_figure(figure, path)
 
 

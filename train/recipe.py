@@ -51,9 +51,14 @@ class Pool(StrictModel):
 
 
 class Head(StrictModel):
-    """What stands on the backbone; the output layer has the size of the class list."""
+    """What stands on the backbone; the output layer has the size of the class list.
+
+    `taps` are blocks of the backbone whose averages join those of its last layer: scratches and
+    dents are texture, which earlier blocks tell better than the names of things at the end.
+    """
 
     pooling: Literal["average", "max", "flatten"] = "average"
+    taps: tuple[str, ...] = ()
     layers: tuple[Dense | Dropout | BatchNorm, ...] = ()
     activation: Literal["softmax", "sigmoid"] = "softmax"
     l2: float = Field(default=0.0, ge=0)
@@ -96,12 +101,17 @@ class Jitter(StrictModel):
 
 
 class Stage(StrictModel):
-    """One pass of training: which layers learn, how, and when it ends."""
+    """One pass of training: which layers learn, how, and when it ends.
+
+    The solver `logistic` finds the output layer's best weights on cached features at once (see
+    `train.probe.fit_probe`); epochs, batches and optimiser are those of the solver `gradient`.
+    """
 
     name: str = Field(pattern=r"^[a-z0-9_-]+$")
+    solver: Literal["gradient", "logistic"] = "gradient"
     trainable: Literal["head", "all"] | FromBlock | AfterLayers = "head"
     batch_norm: Literal["frozen", "with_layers"] = "frozen"
-    epochs: int = Field(gt=0)
+    epochs: int = Field(default=1, gt=0)
     batch_size: int = Field(default=32, gt=0)
     optimizer: Optimizer = Optimizer()
     schedule: Literal["constant", "cosine"] = "constant"
@@ -162,6 +172,17 @@ class Recipe(StrictModel):
         given = [key for key in ("backbone", "body", "start") if getattr(self, key) is not None]
         if len(given) != 1:
             raise ValueError("give exactly one of backbone, body and start")
+        if self.head.taps and (self.backbone is None or self.head.pooling != "average"):
+            raise ValueError("head.taps need a backbone and pooling: average")
+        hidden = any(isinstance(layer, Dense | BatchNorm) for layer in self.head.layers)
+        for stage in self.stages:
+            if stage.solver == "logistic" and (
+                hidden or stage.trainable != "head" or stage.jitter is not None
+            ):
+                raise ValueError(
+                    f"stage '{stage.name}': the solver logistic needs a head without dense and "
+                    "batch_norm layers, trainable: head, and no jitter"
+                )
         if isinstance(self.threshold, float) and not 0 < self.threshold < 1:
             raise ValueError("threshold must lie between 0 and 1")
         return self

@@ -6,14 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
-from bodyshop import atomic
-from bodyshop.errors import UnreadableImageError
-from bodyshop.imaging import load_rgb
 from train.card import write_model_card
+from train.classifier import Classifier
 from train.evaluation import Evaluation
 from train.fitting import History
+from train.gallery import looks, mistakes
+from train.metrics import at_threshold, threshold_choices
 from train.pages import interval, percent, write_page
 from train.plots import (
     plot_calibration,
@@ -26,13 +24,10 @@ from train.recipe import dump
 from train.run_folder import RunRecord
 
 REPORT_FILE = "report.html"
-THUMBNAIL = 320
-MISTAKES = 24
 
 
 def write_run_report(
-    folder: Path,
-    record: RunRecord,
+    run: Classifier,
     histories: Sequence[History],
     evaluations: Mapping[str, Evaluation],
     baseline: Mapping[str, Any],
@@ -43,10 +38,8 @@ def write_run_report(
 
     Parameters
     ----------
-    folder : Path
-        The run's folder; everything lands inside and is referred to by relative paths.
-    record : RunRecord
-        What the run is.
+    run : Classifier
+        The run; everything lands in its folder and is referred to by relative paths.
     histories : Sequence of History
         Of its stages.
     evaluations : Mapping
@@ -61,7 +54,7 @@ def write_run_report(
     Path
         The page.
     """
-    test = evaluations["test"]
+    folder, record, test = run.folder, run.record, evaluations["test"]
     write_model_card(folder, record, test, baseline, histories)
     curves = [
         {"file": plot_curves(histories, folder / "curves.png").name, "alt": "loss and accuracy"},
@@ -102,7 +95,9 @@ def write_run_report(
         "blocks": [
             evaluation_block(folder, evaluation) for evaluation in (test, evaluations["validation"])
         ],
-        "mistakes": gallery(folder, test),
+        "thresholds": threshold_rows(record, evaluations["validation"], test),
+        "mistakes": mistakes(folder, run, test),
+        "looks": looks(folder, run, test),
         "curves": curves,
         "stages": [_stage_row(history) for history in histories],
         "facts": _facts(record),
@@ -118,7 +113,9 @@ def render(path: Path, context: Mapping[str, Any]) -> Path:
         "notes": [],
         "ladder": [],
         "blocks": [],
+        "thresholds": [],
         "mistakes": [],
+        "looks": [],
         "curves": [],
         "stages": [],
         "facts": [],
@@ -160,30 +157,27 @@ def evaluation_block(folder: Path, evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def gallery(folder: Path, evaluation: Evaluation, *, limit: int = MISTAKES) -> list[dict[str, Any]]:
-    """Write thumbnails of the most certain mistakes, named by sha256, and describe them."""
-    shown = []
-    for place in evaluation.worst(limit):
-        sample = evaluation.samples[place]
-        file = folder / "thumbs" / f"{sample.sha256}.jpg"
-        predicted = int(evaluation.predicted[place])
-        try:
-            image = Image.fromarray(load_rgb(sample.path, at_least=THUMBNAIL))
-        except UnreadableImageError:  # gone since it was classified: the row still says which
-            continue
-        image.thumbnail((THUMBNAIL, THUMBNAIL))
-        with atomic.replacing(file) as temporary:
-            image.save(temporary, "JPEG", quality=80)
-        shown.append(
-            {
-                "file": f"thumbs/{file.name}",
-                "name": sample.sha256[:12],
-                "truth": sample.label,
-                "predicted": evaluation.classes[predicted],
-                "probability": float(evaluation.probabilities[place, predicted]),
-            }
-        )
-    return shown
+def threshold_rows(
+    record: RunRecord, validation: Evaluation, test: Evaluation
+) -> list[dict[str, Any]]:
+    """Return what other thresholds would give: chosen on validation, measured on test."""
+    if record.positive is None or len(set(validation.labels.tolist())) < 2:
+        return []
+    column = record.classes.index(record.positive)
+    choices = {
+        "in use": record.threshold,
+        **threshold_choices(
+            validation.labels, validation.probabilities[:, column], positive=column
+        ),
+    }
+    return [
+        {
+            "name": name,
+            "threshold": threshold,
+            **at_threshold(test.labels, test.probabilities[:, column], threshold, positive=column),
+        }
+        for name, threshold in choices.items()
+    ]
 
 
 def ladder(metrics: Mapping[str, Any], baseline: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -6,8 +6,8 @@ import hashlib
 import itertools
 import json
 import multiprocessing
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from importlib.resources import files
@@ -25,7 +25,9 @@ from train.pages import decimal, interval, percent, write_table
 from train.recipe import Recipe, load_recipe
 from train.run_folder import read_json, write_json
 
-LEDGER_FILE = "trials.json"
+TRIALS = "trials"
+"""Folder of the finished trials, one file each: several processes may work on one sweep."""
+
 TRIALS_PER_PROCESS = 8
 """A Keras process grows by about 125 MB per trained network and gives nothing back."""
 
@@ -114,12 +116,14 @@ def sweep(
     weights: str | Path | None = None,
     overrides: Mapping[str, Any] | None = None,
     seed: int = 7,
+    jobs: int = 1,
     progress: Progress = SILENT,
 ) -> SweepSummary:
     """Train every combination of a grid and judge each on validation; the test split is not seen.
 
     Trials run in processes of their own. Finished ones are remembered in the sweep's folder: run
-    again, only the missing and the failed ones are trained.
+    again, only the missing and the failed ones are trained. Several sweeps of the same name, also
+    on other machines that see the folder, share what is finished.
 
     Parameters
     ----------
@@ -131,6 +135,8 @@ def sweep(
         As `train.train`.
     overrides : Mapping, optional
         Applied to the recipe before the grid.
+    jobs : int
+        Trials at the same time. TensorFlow uses all cores for one; more help where there are many.
     progress : Progress
         Told of each trial.
 
@@ -154,7 +160,7 @@ def sweep(
     }
     with workspace.record_run("sweep", {**common, "sweep": chosen.name}) as record:
         folder = workspace.runs / f"sweep-{chosen.name}"
-        results = _run_trials(folder, common, trials, progress)
+        results = _run_trials(folder, common, trials, jobs, progress)
         record.counts = {"trials": len(results), "folder": folder.name}
     good = [trial for trial in results if not trial["error"]]
     if not good:
@@ -219,38 +225,66 @@ def run_trial(job: Mapping[str, Any]) -> dict[str, Any]:
 def _run_trials(
     folder: Path,
     common: Mapping[str, Any],
-    trials: Iterable[Mapping[str, Any]],
+    trials: Sequence[Mapping[str, Any]],
+    jobs: int,
     progress: Progress,
 ) -> list[dict[str, Any]]:
-    ledger_file = folder / LEDGER_FILE
-    ledger: dict[str, dict[str, Any]] = read_json(ledger_file) if ledger_file.exists() else {}
-    trials = list(trials)
-    keys = [_key(common, trial) for trial in trials]
-    pool: ProcessPoolExecutor | None = None
+    """Train what is not finished yet, `jobs` at a time; returns every trial's entry in order."""
+    files = [folder / TRIALS / f"{_key(common, trial)}.json" for trial in trials]
+    # One process per worker: a trial that takes its process with it takes no other.
+    pools: list[ProcessPoolExecutor | None] = [None] * max(1, jobs)
+    waiting = list(range(len(trials)))
+    running: dict[Future[dict[str, Any]], tuple[int, int]] = {}
     try:
         with progress.task("sweep", total=len(trials)) as tick:
-            for key, trial in zip(keys, trials, strict=True):
-                if key not in ledger or ledger[key]["error"]:
-                    pool = pool or _pool()
-                    entry: dict[str, Any] = {"overrides": dict(trial), "error": None}
-                    try:
-                        found = pool.submit(run_trial, {**common, "overrides": dict(trial)})
-                        entry |= found.result()
-                        entry["ci95"] = list(wilson(entry["right"], entry["n"]))
-                    except BrokenProcessPool:
-                        entry["error"] = "the trial's process died (out of memory?)"
-                        pool = None
-                    except NothingFoundError:
-                        raise
-                    except BodyshopError as error:
-                        entry["error"] = str(error)
-                    ledger[key] = entry
-                    write_json(ledger_file, ledger)
-                tick(1, _spell(trial))
+            while waiting or running:
+                free = set(range(len(pools))) - {worker for worker, _ in running.values()}
+                while waiting and free:
+                    place = waiting.pop(0)
+                    if _is_finished(files[place]):
+                        tick(1, _spell(trials[place]))
+                        continue
+                    worker = free.pop()
+                    pool = pools[worker] or _pool()
+                    pools[worker] = pool
+                    job = {**common, "overrides": dict(trials[place])}
+                    running[pool.submit(run_trial, job)] = (worker, place)
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    worker, place = running.pop(future)
+                    if isinstance(future.exception(), BrokenProcessPool):
+                        pools[worker] = None
+                    write_json(files[place], _entry(trials[place], future))
+                    tick(1, _spell(trials[place]))
     finally:
-        if pool is not None:
-            pool.shutdown(cancel_futures=True)
-    return [ledger[key] for key in keys]
+        for each in pools:
+            if each is not None:
+                each.shutdown(cancel_futures=True)
+    return [read_json(file) for file in files]
+
+
+def _is_finished(file: Path) -> bool:
+    """Say whether a trial is there, also when another process has finished it in the meantime."""
+    return file.exists() and not read_json(file)["error"]
+
+
+def _entry(trial: Mapping[str, Any], future: Future[dict[str, Any]]) -> dict[str, Any]:
+    """Return what is remembered of a trial that ended.
+
+    Raises
+    ------
+    NothingFoundError
+        There is nothing to train on: no other trial would fare better.
+    """
+    entry: dict[str, Any] = {"overrides": dict(trial), "error": None}
+    try:
+        entry |= future.result()
+    except BrokenProcessPool:
+        return entry | {"error": "the trial's process died (out of memory?)"}
+    except NothingFoundError:
+        raise
+    except BodyshopError as error:
+        return entry | {"error": str(error)}
+    return entry | {"ci95": list(wilson(entry["right"], entry["n"]))}
 
 
 def _pool() -> ProcessPoolExecutor:

@@ -241,7 +241,7 @@ def _run(
     clock.mark("save")
     evaluations = {
         split: evaluate_samples(
-            Classifier(folder, final) if classifier is None else classifier,
+            classifier,
             samples.of(split),
             name=split,
             progress=progress,
@@ -258,7 +258,7 @@ def _run(
         {**figures, "baseline": baseline, "seconds": clock.seconds, "probe": probe},
     )
     report = write_run_report(
-        folder, final, histories, evaluations, baseline, plan.audit, clock.seconds
+        classifier, histories, evaluations, baseline, plan.audit, clock.seconds
     )
     clock.mark("report")
     result = TrainSummary(

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import csv
+import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +15,12 @@ from scipy.stats import binom
 from training_cases import draw, tiny_recipe
 
 import train
+from bodyshop.app.cli import app, normalise
 from bodyshop.errors import BodyshopError, NothingFoundError, UsageError
 from bodyshop.workspace import Workspace
 from train.crossval import assign_folds, cross_validate, write_out_of_fold
 from train.pairing import mcnemar, paired_bootstrap
+from train.run_folder import read_json
 from train.samples import Sample, load_samples
 
 
@@ -54,6 +58,80 @@ def test_another_data_set_is_evaluated_without_the_pictures_learned_from(
     assert "1 pictures were left out" in found.report.read_text(encoding="utf-8")
     with pytest.raises(BodyshopError, match="'broken', 'fine' is unknown"):
         train.evaluate(carried, cross=other)
+
+
+def test_a_carried_run_is_evaluated_on_a_folder_without_any_workspace(
+    carried: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    other = _folder(tmp_path / "other", {"damaged": 4, "whole": 4}, {"damaged": "00-broken"})
+    words = ["--json", "evaluate", "--run", str(carried), "--cross", str(other)]
+    app(normalise([*words, "--rename", "00-broken=damaged"]), standalone_mode=False)
+    found = json.loads(capsys.readouterr().out)
+    assert found["n"] == 8
+    assert set(found["per_class"]) == {"damaged", "whole"}
+    assert not (tmp_path / "workspace").exists()
+
+
+def test_what_another_run_learned_from_counts_for_neither(
+    finished, carried: Path, tmp_path: Path
+) -> None:
+    summary, workspace = finished
+    test = load_samples(workspace).of("test")
+    rows = [f"{item.sha256},train" for item in test[:5]]
+    (carried / "samples.csv").write_text("\n".join(["sha256,split", *rows]), encoding="utf-8")
+    found = train.evaluate(
+        summary.run, workspace=workspace, against=carried, out=tmp_path / "compared"
+    )
+    assert (found.metrics["n"], found.left_out) == (11, 5)
+
+
+def test_a_report_shows_thresholds_calibration_and_where_the_network_looks(finished) -> None:
+    summary, _ = finished
+    page = summary.report.read_text(encoding="utf-8")
+    for words in (
+        "Choosing a threshold",
+        "best balanced accuracy",
+        "finds 95% there",
+        "Grad-CAM",
+        "before temperature",
+        "calibration-test.png",
+    ):
+        assert words in page
+    heats = sorted((summary.folder / "thumbs").glob("*-heat.jpg"))
+    assert len(heats) >= 8
+    for heat in heats:
+        assert f"thumbs/{heat.name}" in page
+        with (
+            Image.open(heat) as shown,
+            Image.open(heat.with_name(heat.name.replace("-heat", ""))) as plain,
+        ):
+            assert shown.size == plain.size
+    metrics = read_json(summary.folder / "metrics.json")["test"]["calibration"]
+    assert set(metrics) == {
+        "temperature",
+        "ece_before",
+        "ece_after",
+        "loss_before",
+        "loss_after",
+    }
+
+
+def test_folds_of_a_runs_recipe_are_reported(finished, tmp_path: Path) -> None:
+    summary, workspace = finished
+    run = train.load_run(summary.folder)
+    quick = {**run.record.recipe, "stages": [{**run.record.recipe["stages"][0], "epochs": 3}]}
+    run.record = replace(run.record, recipe=quick)
+    found = train.evaluate_folds(run, workspace, folds=3, out=tmp_path / "folds")
+    told = json.loads(json.dumps(found.as_dict()))
+    assert (told["n"], len(told["folds"])) == (80, 3)
+    assert told["baseline"]["majority"]["accuracy"] == 0.5
+    page = found.report.read_text(encoding="utf-8")
+    assert "accuracy over 3 folds" in page
+    assert len(list(csv.DictReader(found.predictions.open()))) == 80
 
 
 def test_a_run_compared_with_itself_is_no_different(finished, tmp_path: Path) -> None:

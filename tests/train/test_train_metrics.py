@@ -97,3 +97,27 @@ def test_balanced_threshold_separates_what_can_be_separated() -> None:
     scores = np.array([0.1, 0.2, 0.3, 0.35, 0.9])
     threshold = metrics.balanced_threshold(labels, scores)
     assert 0.3 < threshold <= 0.35
+
+
+def test_threshold_choices_do_what_their_names_say() -> None:
+    random = np.random.default_rng(3)
+    labels = (random.random(400) < 0.3).astype(int)
+    scores = np.clip(random.normal(0.35 + 0.3 * labels, 0.15), 0, 1)
+    choices = metrics.threshold_choices(labels, scores)
+    found = {name: metrics.at_threshold(labels, scores, cut) for name, cut in choices.items()}
+    for share in (0.95, 0.99):
+        name = f"finds {share:.0%} there"
+        assert found[name]["recall"] >= share
+        above = metrics.at_threshold(labels, scores, np.nextafter(choices[name], 1))
+        assert above["recall"] < share
+
+    def f1(each: dict) -> float:
+        return 2 * each["recall"] * each["precision"] / (each["recall"] + each["precision"])
+
+    def balance(each: dict) -> float:
+        return (each["recall"] + 1 - each["false_alarms"]) / 2
+
+    for cut in np.linspace(0.2, 0.8, 61):
+        each = metrics.at_threshold(labels, scores, cut)
+        assert f1(each) <= f1(found["best F1"]) + 1e-12
+        assert balance(each) <= balance(found["best balanced accuracy"]) + 1e-12

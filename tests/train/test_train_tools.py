@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from training_cases import draw, tiny_recipe
 
 import train
 from bodyshop import backbones
+from bodyshop.app.cli import app, normalise
 from bodyshop.errors import BodyshopError, ConfigError, UsageError
 from bodyshop.workspace import Workspace
 from train import exporting, sweeping
@@ -55,15 +57,60 @@ def test_a_sweep_trains_each_point_once_and_names_the_best(
         t["loss"] for t in found.trials if t["accuracy"] == found.best["accuracy"]
     )
     assert (found.folder / "trials.png").exists()
-    before = json.loads((found.folder / "trials.json").read_text())
-
     # What is finished is not trained again, in this process or another.
-    ledger = found.folder / "trials.json"
-    stamp = ledger.stat().st_mtime_ns
-    again = train.sweep(small, spec)
+    files = sorted((found.folder / "trials").glob("*.json"))
+    stamps = [file.stat().st_mtime_ns for file in files]
+    assert len(files) == 2
+    again = train.sweep(small, spec, jobs=2)
     assert again.trials == found.trials
-    assert ledger.stat().st_mtime_ns == stamp
-    assert json.loads(ledger.read_text()) == before
+    assert [file.stat().st_mtime_ns for file in files] == stamps
+
+
+def test_two_trials_run_at_the_same_time(
+    small: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweeping, "run_trial", meet_the_other)
+    file = tmp_path / "tiny.yaml"
+    file.write_text(dump(tiny_recipe()), encoding="utf-8")
+    spec = SweepSpec(name="pairs", recipe=str(file), grid={"stages.0.epochs": (1, 2)})
+    found = train.sweep(small, spec, weights=str(tmp_path), jobs=2)
+    assert [trial["error"] for trial in found.trials] == [None, None]
+
+
+def meet_the_other(job: dict) -> dict:
+    """Stand-in for a trial that only ends when another one runs beside it."""
+    place = Path(job["weights"])
+    (place / f"here-{job['overrides']['stages.0.epochs']}").touch()
+    for _ in range(1200):
+        if len(list(place.glob("here-*"))) == 2:
+            return {"accuracy": 0.5, "right": 4, "n": 8, "loss": 0.7, "epochs": [1], "seconds": 0.1}
+        time.sleep(0.05)
+    raise BodyshopError("nobody came")
+
+
+def test_an_interrupted_sweep_goes_on_with_what_is_missing(
+    small: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweeping, "run_trial", die_or_answer)
+    file = tmp_path / "tiny.yaml"
+    file.write_text(dump(tiny_recipe()), encoding="utf-8")
+    spec = SweepSpec(name="parts", recipe=str(file), grid={"stages.0.epochs": (1, 3, 4)})
+    real, written = sweeping.write_json, []
+
+    def dying(path: Path, data: object) -> None:
+        if written:
+            raise KeyboardInterrupt
+        real(path, data)
+        written.append(path)
+
+    monkeypatch.setattr(sweeping, "write_json", dying)
+    with pytest.raises(KeyboardInterrupt):
+        train.sweep(small, spec)
+    monkeypatch.setattr(
+        sweeping, "write_json", lambda path, data: written.append(path) or real(path, data)
+    )
+    assert len(train.sweep(small, spec).trials) == 3
+    assert len(written) == len(set(written)) == 3
 
 
 def test_a_trial_whose_process_dies_is_recorded_and_the_sweep_goes_on(
@@ -114,6 +161,7 @@ def test_backbones_are_compared_on_both_runtimes(small: Workspace) -> None:
     for row in found.rows:
         assert row["seconds_per_picture"] > 0
         assert row["peak_mib"] > 100
+        assert 50 < row["litert_peak_mib"] < row["peak_mib"]
         assert row["litert_difference"] < 1e-2
     assert "efficientnet-lite0" in found.report.read_text(encoding="utf-8")
 
@@ -141,6 +189,24 @@ def test_an_export_predicts_the_same(finished, tmp_path: Path, format: str) -> N
     assert found.path.exists()
     assert (tmp_path / "e" / "labels.txt").read_text(encoding="utf-8") == "whole\ndamaged\n"
     assert sorted(p.name for p in (tmp_path / "e").iterdir() if p.name.startswith("tmp")) == []
+
+
+def test_an_export_is_compared_on_the_runs_own_pictures(
+    finished, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    summary, workspace = finished
+    run = train.load_run(summary.folder)
+    own = train.known_pictures(run, workspace)
+    assert len(own) == 80
+    assert {path.stem for path in own[:16]} == {
+        item.sha256 for item in load_samples(workspace).of("test")
+    }
+    words = ["--json", "--workspace", str(workspace.root), "export", "tflite", str(tmp_path / "e")]
+    app(normalise(words), standalone_mode=False)
+    assert json.loads(capsys.readouterr().out)["pictures"] == 80
+    elsewhere = ["--json", "-w", str(tmp_path), "export", "keras", str(tmp_path / "f")]
+    app(normalise([*elsewhere, "--run", str(summary.folder)]), standalone_mode=False)
+    assert json.loads(capsys.readouterr().out)["pictures"] == 100
 
 
 def test_an_export_that_predicts_otherwise_is_not_written(

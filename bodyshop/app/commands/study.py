@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from bodyshop.app.commands.train import SetOption, read_changes
 from bodyshop.app.terminal import Terminal
 
 
@@ -29,12 +30,21 @@ def sweep_settings(
     context: typer.Context,
     sweep: Annotated[
         str,
-        typer.Argument(help="freeze-points, learning-rates, batch-sizes, epochs, or a sweep.yaml."),
+        typer.Argument(help="A shipped sweep's name, such as freeze-points, or a sweep.yaml."),
     ],
+    target: Annotated[
+        str | None, typer.Option(help="damage, brand or model; the split set's by default.")
+    ] = None,
     split_set: SplitSetOption = None,
     weights: Annotated[
         str | None, typer.Option(help="Weights file of the backbone, or none for random ones.")
     ] = None,
+    changes: SetOption = None,
+    no_equalise: Annotated[
+        bool,
+        typer.Option("--no-equalise", help="Train on pictures as they are, even after a leak."),
+    ] = False,
+    jobs: Annotated[int, typer.Option(min=1, help="Trials at the same time.")] = 1,
     seed: Annotated[int, typer.Option(help="Seeds everything.")] = 7,
 ) -> None:
     """Train every combination of a grid, each in its own process; goes on where it stopped."""
@@ -46,8 +56,12 @@ def sweep_settings(
     summary = train.sweep(
         workspace,
         sweep,
+        target=target,
         split_set=split_set,
+        equalise=False if no_equalise else None,
         weights=weights,
+        overrides=read_changes(changes),
+        jobs=jobs,
         seed=seed,
         progress=terminal.progress,
     )
@@ -100,25 +114,48 @@ def evaluate_run(
         Path | None,
         typer.Option(metavar="FOLDER", help="Class folders of another data set instead."),
     ] = None,
+    rename: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FOLDER=CLASS", help="What a class folder of --cross is; repeatable."),
+    ] = None,
     against: Annotated[
         str | None,
         typer.Option(metavar="ID|FOLDER", help="Another run, compared picture by picture."),
     ] = None,
+    folds: Annotated[
+        int | None,
+        typer.Option(min=3, help="Instead: train the run's recipe once per fold, test all."),
+    ] = None,
 ) -> None:
     """Evaluate a run on a split or on another data set: intervals, calibration, worst mistakes."""
     import train
+    from bodyshop.errors import UsageError
     from bodyshop.workspace import Workspace
 
     terminal: Terminal = context.obj
-    summary = train.evaluate(
-        run,
-        workspace=Workspace.open(terminal.workspace, create=False),
-        split=split,
-        split_set=split_set,
-        cross=cross,
-        against=against,
-        progress=terminal.progress,
-    )
+    summary: train.EvaluateSummary | train.FoldsSummary
+    if folds is not None:
+        if cross is not None or against is not None:
+            raise UsageError("--folds trains anew: it goes with neither --cross nor --against")
+        workspace = Workspace.open(terminal.workspace, create=False)
+        summary = train.evaluate_folds(
+            run, workspace, folds=folds, split_set=split_set, progress=terminal.progress
+        )
+    else:
+        # A folder on a folder needs no workspace: the run may have been carried here.
+        alone = cross is not None and all(
+            Path(each).is_dir() for each in (run or "no run", against or ".")
+        )
+        summary = train.evaluate(
+            run,
+            workspace=None if alone else Workspace.open(terminal.workspace, create=False),
+            split=split,
+            split_set=split_set,
+            cross=cross,
+            rename={key: str(value) for key, value in read_changes(rename).items()},
+            against=against,
+            progress=terminal.progress,
+        )
     terminal.summary(summary.as_dict(), title="Evaluated", notes=[f"Report: {summary.report}"])
 
 

@@ -69,13 +69,23 @@ def train_model(
 
     terminal: Terminal = context.obj
     workspace = Workspace.open(terminal.workspace, create=False)
-    if recipe == "segment":
+    if train.is_segment_recipe(recipe) or (resume and Path(resume).name.startswith("segment-")):
         if augment_with:
             raise UsageError(
                 "segment draws masks and pictures together, which --augment does not",
                 hint="write variants with their masks first: bodyshop augment",
             )
-        masks = train.segment(workspace, split_set=split_set, seed=seed, progress=terminal.progress)
+        masks = train.segment(
+            workspace,
+            recipe if train.is_segment_recipe(recipe) else "segment",
+            split_set=split_set,
+            overrides=read_changes(changes),
+            weights=weights,
+            seed=seed,
+            resume=resume,
+            anew=anew,
+            progress=terminal.progress,
+        )
         terminal.summary(masks.as_dict(), title="Trained", notes=[f"Report: {masks.report}"])
         return
     summary = train.train(
@@ -84,7 +94,7 @@ def train_model(
         target=target,
         split_set=split_set,
         weights=weights,
-        overrides=_overrides(changes),
+        overrides=read_changes(changes),
         anew=anew,
         augmenter=augment.online(augment_with) if augment_with else None,
         equalise=False if no_equalise else None,
@@ -142,7 +152,7 @@ def predict_pictures(
         raise typer.Exit(1)
 
 
-def _overrides(pairs: list[str] | None) -> dict[str, object]:
+def read_changes(pairs: list[str] | None) -> dict[str, object]:
     """Turn ``KEY=VALUE`` words into overrides; the values are YAML.
 
     Raises
