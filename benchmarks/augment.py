@@ -1,11 +1,18 @@
 """Pictures per second and core, writing files: augment against its floor and its peers.
 
-    python benchmarks/augment.py PICTURES [--pictures N] [--rounds N] [--augmentor FOLDER]
+    python benchmarks/augment.py PICTURES [--rounds N] [--pictures N] [--augmentor FOLDER]
+    python benchmarks/augment.py PICTURES --workers 1 2 [--times 8]
 
-Every contestant runs alone in a fresh process, the contestants of a round one after the other, and
-the median of the rounds is shown. A rate is written variants per second of processor time, which
-other work on the machine hardly moves. The floor is the same decoder, encoder and file writing
-with nothing between, the picture decoded once for all its variants as augment does it.
+PICTURES holds JPEG files of one size. Every contestant runs alone in a fresh process, the
+contestants of a round one after the other; the median of the rounds is shown, and the range. A rate
+is written variants per second of processor time (wall time beside it), start-up and imports left
+out. All write JPEG of quality 95, 4:2:0: the peers leave the quality to Pillow, whose default is
+set to 95 for them. The floor is our decoder, encoder and file writing with nothing between, the
+picture decoded once for all its variants, as augment does it; the peers decode for each variant.
+
+With --workers, the whole command is measured instead (catalog, manifest, start of the processes):
+how it grows with the number of processes, beside the floor run in as many processes at once, and
+how much memory the largest process takes for few and for many pictures.
 
 Augmentor is looked for in FOLDER (pip install --no-deps --target FOLDER Augmentor==0.2.12).
 """
@@ -24,6 +31,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -34,94 +42,139 @@ os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
 COPIES = 3
-PEER_QUALITY = 75
-"""Pillow's default, which both peers write and neither lets one choose."""
+QUALITY = 95
+SLOW_PICTURES = 40
+"""Enough for contestants that take a tenth of a second per variant."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("source", type=Path, help="folder with JPEG files")
-    parser.add_argument("--pictures", type=int, default=120)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("source", type=Path, help="folder with JPEG files of one size")
+    parser.add_argument("--pictures", type=int, default=180)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--augmentor", type=Path, help="folder that Augmentor was installed into")
+    parser.add_argument("--workers", type=int, nargs="*", help="measure the whole command instead")
+    parser.add_argument(
+        "--times", type=int, default=8, help="every picture so often, for --workers"
+    )
     parser.add_argument("--one", help=argparse.SUPPRESS)
-    parser.add_argument("--workers", type=int, nargs="*", default=[1, 2])
     options = parser.parse_args()
     pictures = sorted(options.source.rglob("*.jpg"))[: options.pictures]
     if options.one:
         if options.augmentor:
             sys.path.append(str(options.augmentor))
-        print("rate:", CONTESTANTS[options.one](pictures))  # Augmentor prints a progress bar too
-        return
-    print(f"{len(pictures)} pictures x {COPIES} variants, {options.rounds} rounds")
-    rates: dict[str, list[float]] = {}
+        name, _, argument = options.one.partition(":")
+        result = CONTESTANTS[name](pictures) if not argument else WHOLE[name](pictures, argument)
+        print("result:", json.dumps(result))  # Augmentor prints a progress bar too
+    elif options.workers:
+        compare_workers(options)
+    else:
+        compare_contestants(options)
+
+
+def compare_contestants(options: argparse.Namespace) -> None:
+    rates: dict[str, list[tuple[float, float]]] = {}
     for _ in range(options.rounds):
         for name in CONTESTANTS:
-            rate = run_one(name, options)
-            if rate is not None:
-                rates.setdefault(name, []).append(rate)
-    middle = {name: statistics.median(values) for name, values in rates.items()}
-    print("| contestant | variants per core-second | of the floor |\n|---|---|---|")
-    for name, rate in middle.items():
-        floor = middle["floor"] if not name.endswith("at q75") else middle["floor at q75"]
-        print(f"| {name} | {rate:.0f} | {rate / floor:.0%} |")
-    print("\n| workers | variants/s | per core-second | largest process |\n|---|---|---|---|")
-    for workers in options.workers:
-        print(whole_command(pictures, workers))
+            finished = start(name, options)
+            rates.setdefault(name, []).append(answer(name, finished))
+    print(f"{options.pictures} pictures x {COPIES} variants, {options.rounds} rounds\n")
+    print("| contestant | variants per core-second | range | wall | of the floor | range |")
+    print("|---|---|---|---|---|---|")
+    base = [cpu for cpu, _ in rates["floor"]]
+    for name, values in rates.items():
+        cpu, wall = ([value[place] for value in values] for place in (0, 1))
+        shares = [rate / floor for rate, floor in zip(cpu, base, strict=True)]
+        print(
+            f"| {name} | {statistics.median(cpu):.0f} | {min(cpu):.0f} to {max(cpu):.0f} "
+            f"| {statistics.median(wall):.0f} "
+            f"| {statistics.median(shares):.0%} | {min(shares):.0%} to {max(shares):.0%} |"
+        )
 
 
-def run_one(name: str, options: argparse.Namespace) -> float | None:
+def compare_workers(options: argparse.Namespace) -> None:
+    runs: dict[str, list[dict[str, float]]] = {}
+    for _ in range(options.rounds):
+        for times in (1, options.times):
+            for workers in options.workers:
+                name = f"augment light, {workers} workers, {options.pictures * times} pictures"
+                finished = start(f"whole:{workers},{times}", options)
+                runs.setdefault(name, []).append(answer(name, finished))
+        for workers in options.workers:
+            name = f"floor, {workers} at once"
+            together = [
+                start(f"floor for a while:{options.times}", options) for _ in range(workers)
+            ]
+            rates = [answer(name, process)["rate"] for process in together]
+            runs.setdefault(name, []).append({"rate": sum(rates)})
+    print("| | variants/s | range | per core-second | largest worker | driver |")
+    print("|---|---|---|---|---|---|")
+    for name, values in runs.items():
+        rate = [value["rate"] for value in values]
+        row = f"| {name} | {statistics.median(rate):.0f} | {min(rate):.0f} to {max(rate):.0f} "
+        for key, unit in (("per_core", ""), ("worker_mb", " MB"), ("driver_mb", " MB")):
+            known = [value[key] for value in values if key in value]
+            row += f"| {statistics.median(known):.0f}{unit} " if known else "| "
+        print(row + "|")
+
+
+def start(name: str, options: argparse.Namespace) -> subprocess.Popen[str]:
     command = [sys.executable, __file__, str(options.source), "--one", name]
     command += ["--pictures", str(options.pictures)]
     if options.augmentor:
         command += ["--augmentor", str(options.augmentor)]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False)
-    if answer.returncode:
-        print(f"{name} did not run: {answer.stderr.strip().splitlines()[-1]}", file=sys.stderr)
-        return None
-    return float(answer.stdout.split("rate:")[-1])
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
+    )
 
 
-def per_core_second(
-    work: Callable[[], Any], variants: int, warm_up: Callable[[], Any] = lambda: None
-) -> float:
+def answer(name: str, process: subprocess.Popen[str]) -> Any:
+    out, errors = process.communicate()
+    if process.returncode:
+        raise SystemExit(f"{name} did not run: {errors.strip().splitlines()[-1]}")
+    return json.loads(out.split("result:")[-1])
+
+
+def rates_of(
+    work: Callable[[], Any], variants: int, warm_up: Callable[[], Any]
+) -> tuple[float, float]:
+    """Return variants per second of processor time and of wall time."""
     warm_up()
-    begun = time.process_time()
+    begun = time.process_time(), time.perf_counter()
     work()
-    return variants / (time.process_time() - begun)
+    return variants / (time.process_time() - begun[0]), variants / (time.perf_counter() - begun[1])
 
 
-def floor(pictures: list[Path], quality: int = 95, decode_each: bool = False) -> float:
-    from augment.files import encode, place
+def floor(pictures: list[Path], repeat: int = 1) -> tuple[float, float]:
+    from augment.encoding import encode
     from augment.opening import open_source
     from augment.policy import PictureSpec
     from augment.rendering import prepare_worker
+    from bodyshop import atomic
 
     prepare_worker()
-    spec = PictureSpec(quality=quality)
+    spec = PictureSpec(quality=QUALITY)
 
-    def work(number_of_pictures: int = len(pictures)) -> None:
-        for number, path in enumerate(pictures[:number_of_pictures]):
+    def work(some: list[Path]) -> None:
+        for number, path in enumerate(some):
             opened = open_source(path, longest_side=spec.longest_side)
             for copy in range(COPIES):
-                if decode_each and copy:
-                    opened = open_source(path, longest_side=spec.longest_side)
-                place(folder / "ab" / f"{number}-{copy}.jpg", encode(opened.rgb, spec))
+                file = folder / "ab" / f"{number}-{copy}.jpg"
+                atomic.write_bytes(file, encode(opened.rgb, spec), durable=False)
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        return per_core_second(work, len(pictures) * COPIES, lambda: work(2))
+        variants = len(pictures) * repeat * COPIES
+        return rates_of(lambda: work(pictures * repeat), variants, lambda: work(pictures[:2]))
 
 
-def bodyshop(pictures: list[Path], preset: str, quality: int = 95) -> float:
-    from augment.policy import Policy, load_policy
+def bodyshop(pictures: list[Path], preset: str) -> tuple[float, float]:
+    from augment.policy import load_policy
     from augment.rendering import pipeline_of, prepare_worker, render_shard
 
     prepare_worker()
-
     policy = load_policy(preset)
-    spec = policy.picture.model_copy(update={"quality": quality})
-    policy = Policy(policy.name, policy.about, spec, policy.masks, policy.steps)
+    assert policy.picture.quality == QUALITY
     pipeline_of(policy)
     with tempfile.TemporaryDirectory() as folder:
         items = [
@@ -139,21 +192,34 @@ def bodyshop(pictures: list[Path], preset: str, quality: int = 95) -> float:
         rows: list[dict[str, Any]] = []
 
         def work() -> None:
-            for start in range(0, len(items), 8):
-                rows.extend(render_shard(items[start : start + 8], policy=policy))
+            for first in range(0, len(items), 8):
+                rows.extend(render_shard(items[first : first + 8], policy=policy))
 
         warm_up = partial(render_shard, items[:2], policy=policy)
-        rate = per_core_second(work, len(items) * COPIES, warm_up)
+        rates = rates_of(work, len(items) * COPIES, warm_up)
         made = [entry for row in rows for entry in json.loads(row["variants"])]
         assert sum(entry["error"] is None for entry in made) == len(items) * COPIES
-    return rate
+    return rates
 
 
-def augmentor(pictures: list[Path], policy: str) -> float:
+def write_peers_at_our_quality() -> None:
+    """Neither peer lets one choose the quality: give Pillow another default."""
+    from PIL import Image
+
+    save = Image.Image.save
+
+    def save_well(self: Any, file: Any, format: str | None = None, **options: Any) -> None:
+        save(self, file, format, **{"quality": QUALITY, **options})
+
+    Image.Image.save = save_well  # type: ignore[method-assign]
+
+
+def augmentor(pictures: list[Path], policy: str) -> tuple[float, float]:
     import random
 
     import Augmentor
 
+    write_peers_at_our_quality()
     random.seed(1)
     with tempfile.TemporaryDirectory() as name:
         source, out = Path(name) / "in", Path(name) / "out"
@@ -163,28 +229,30 @@ def augmentor(pictures: list[Path], policy: str) -> float:
         pipeline = Augmentor.Pipeline(str(source), str(out), save_format="JPEG")
         pipeline.flip_left_right(probability=0.5)
         if policy == "light":
-            pipeline.crop_random(probability=0.9, percentage_area=0.85)
-            pipeline.random_brightness(probability=0.6, min_factor=0.8, max_factor=1.2)
-            pipeline.random_contrast(probability=0.6, min_factor=0.8, max_factor=1.2)
+            # It rounds its dice to tenths: 0.85 fires 85 % of the time, 0.5 fires 55 %.
+            pipeline.crop_random(probability=0.85, percentage_area=0.85)
+            pipeline.random_brightness(probability=0.5, min_factor=0.8, max_factor=1.2)
+            pipeline.random_contrast(probability=0.5, min_factor=0.8, max_factor=1.2)
         else:  # it has no shift
             pipeline.rotate_without_crop(probability=1, max_left_rotation=40, max_right_rotation=40)
             pipeline.shear(probability=1, max_shear_left=1, max_shear_right=1)
             pipeline.zoom(probability=1, min_factor=1.0, max_factor=1.25)
         variants = len(pictures) * COPIES
-        rate = per_core_second(
+        rates = rates_of(
             lambda: pipeline.sample(variants, multi_threaded=False),
             variants,
             lambda: pipeline.sample(2, multi_threaded=False),
         )
         assert len(list(out.glob("*.JPEG"))) == variants + 2
-    return rate
+    return rates
 
 
-def image_data_generator(pictures: list[Path], policy: str) -> float:
+def image_data_generator(pictures: list[Path], policy: str) -> tuple[float, float]:
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     from keras.src.legacy.preprocessing.image import ImageDataGenerator
     from PIL import Image
 
+    write_peers_at_our_quality()
     settings: dict[str, Any] = {
         "light": {
             "width_shift_range": 0.04,
@@ -225,42 +293,59 @@ def image_data_generator(pictures: list[Path], policy: str) -> float:
                 for number in range(batches):
                     flow[number]
 
-        return per_core_second(work, len(pictures) * COPIES, lambda: flow[0])
+        return rates_of(work, len(pictures) * COPIES, lambda: flow[0])
 
 
-CONTESTANTS: dict[str, Callable[[list[Path]], float]] = {
-    "floor": floor,
-    "floor, decoding for every variant": lambda p: floor(p, decode_each=True),
-    "augment light": lambda p: bodyshop(p, "light"),
-    "augment car-damage": lambda p: bodyshop(p, "car-damage"),
-    "augment grayscale": lambda p: bodyshop(p, "grayscale"),
-    "augment weather": lambda p: bodyshop(p, "weather"),
-    "augment imagedatagenerator": lambda p: bodyshop(p, "imagedatagenerator"),
-    "floor at q75": lambda p: floor(p, PEER_QUALITY),
-    "augment light at q75": lambda p: bodyshop(p, "light", PEER_QUALITY),
-    "Augmentor light at q75": lambda p: augmentor(p, "light"),
-    "ImageDataGenerator light at q75": lambda p: image_data_generator(p, "light"),
-    "augment imagedatagenerator at q75": lambda p: bodyshop(p, "imagedatagenerator", PEER_QUALITY),
-    "Augmentor imagedatagenerator at q75": lambda p: augmentor(p, "imagedatagenerator"),
-    "ImageDataGenerator itself at q75": lambda p: image_data_generator(p, "imagedatagenerator"),
-}
-
-
-def whole_command(pictures: list[Path], workers: int) -> str:
+def whole_command(pictures: list[Path], settings: str) -> dict[str, float]:
     """Run `augment.augment` on a workspace, catalog, manifest and start of the workers included."""
     from augment import augment
     from bodyshop.progress import SILENT
     from bodyshop.workspace import Workspace
 
+    workers, times = map(int, settings.split(","))
     with tempfile.TemporaryDirectory() as name:
         workspace = Workspace.open(name)
-        enter(workspace, pictures)
+        enter(workspace, pictures, times)
         cpu = processor_seconds()
         begun = time.monotonic()
         made = augment(workspace, "light", copies=COPIES, workers=workers, progress=SILENT).made
         seconds, cpu = time.monotonic() - begun, processor_seconds() - cpu
-    largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    return f"| {workers} | {made / seconds:.0f} | {made / cpu:.0f} | {largest:.0f} MB |"
+    assert made == len(pictures) * times * COPIES
+    children, own = (
+        resource.getrusage(who).ru_maxrss / 1024
+        for who in (resource.RUSAGE_CHILDREN, resource.RUSAGE_SELF)
+    )
+    rates = {"rate": made / seconds, "per_core": made / cpu}
+    return rates | {"worker_mb": children, "driver_mb": own}
+
+
+def floor_for_a_while(pictures: list[Path], times: str) -> dict[str, float]:
+    return {"rate": floor(pictures, int(times))[1]}
+
+
+CONTESTANTS: dict[str, Callable[[list[Path]], tuple[float, float]]] = {
+    "floor": floor,
+    "augment light": lambda p: bodyshop(p, "light"),
+    "Augmentor, policy like light": lambda p: augmentor(p, "light"),
+    "ImageDataGenerator, policy like light": lambda p: image_data_generator(
+        p[:SLOW_PICTURES], "light"
+    ),
+    "augment imagedatagenerator": lambda p: bodyshop(p, "imagedatagenerator"),
+    "Augmentor, policy like imagedatagenerator": lambda p: augmentor(
+        p[:SLOW_PICTURES], "imagedatagenerator"
+    ),
+    "ImageDataGenerator itself": lambda p: image_data_generator(
+        p[:SLOW_PICTURES], "imagedatagenerator"
+    ),
+    "augment car-damage": lambda p: bodyshop(p, "car-damage"),
+    "augment grayscale": lambda p: bodyshop(p, "grayscale"),
+    "augment weather": lambda p: bodyshop(p, "weather"),
+}
+
+WHOLE: dict[str, Callable[[list[Path], str], dict[str, float]]] = {
+    "whole": whole_command,
+    "floor for a while": floor_for_a_while,
+}
 
 
 def processor_seconds() -> float:
@@ -270,14 +355,15 @@ def processor_seconds() -> float:
     return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
 
 
-def enter(workspace: Any, pictures: list[Path]) -> None:
+def enter(workspace: Any, pictures: list[Path], times: int) -> None:
+    """Put every picture so often into the training part; bytes after its end make another file."""
     from bodyshop.catalog import now, register_image, schema
     from bodyshop.imaging import probe
 
     names = {}
     with workspace.catalog.begin() as connection:
-        for path in pictures:
-            blob = workspace.blobs.put_bytes(path.read_bytes(), "jpg")
+        for path, number in product(pictures, range(times)):
+            blob = workspace.blobs.put_bytes(path.read_bytes() + bytes(number), "jpg")
             register_image(connection, blob, extension="jpg", facts=probe(path))
             names[blob.sha256] = path
         workspace.catalog.upsert(

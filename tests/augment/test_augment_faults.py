@@ -79,7 +79,7 @@ def test_killed_and_run_again_gives_the_same_set(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_killed_many_times_gives_the_same_set(tmp_path: Path) -> None:
-    kill_loop(tmp_path, kills=8, pictures=200, seed=11)
+    kill_loop(tmp_path, kills=5, pictures=160, seed=11)
 
 
 def test_what_is_lost_between_a_kill_and_the_next_run_is_made_again(
