@@ -36,6 +36,7 @@ def peer(python: str | None, name: str, task: str, folder: Path) -> dict[str, An
             [python, script, name, task, str(folder), out.name],
             check=True,
             stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         return json.loads(Path(out.name).read_text())
 
