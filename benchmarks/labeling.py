@@ -1,10 +1,13 @@
 """How fast pictures are pushed to and annotations pulled from a real Label Studio.
 
     python benchmarks/labeling.py --tasks 100 1000 10000
+    python benchmarks/labeling.py --spots WORKSPACE
 
-It starts Label Studio in a temporary workspace (or uses the one of --running WORKSPACE, whose
-server must be up), makes small pictures with one brush mask of a 640 x 480 picture each, and prints
-one line per size as a Markdown table.
+The first starts Label Studio in a temporary workspace (or uses the one of --running WORKSPACE,
+whose server must be up), makes small pictures with one brush mask of a 640 x 480 picture each, and
+prints one line per size as a Markdown table. The second says how far the Grad-CAM spots that the
+newest classifier of a workspace proposes overlap with the masks there, on pictures that it was not
+trained on.
 """
 
 from __future__ import annotations
@@ -18,33 +21,50 @@ from time import perf_counter, sleep
 from typing import Any
 
 import numpy as np
+from sqlalchemy import select
 
-from bodyshop.catalog import Blob, register_image
+from bodyshop.catalog import Blob, register_image, schema
 from bodyshop.workspace import Workspace
 from curate import labeling
 from curate.labeling import Connection, Picture, Prediction, Selection
+from curate.labeling.agreement import iou
 from curate.labeling.client import LabelStudioClient
+from curate.labeling.exchange import current_masks
+from curate.labeling.opinions import read_mask
 from curate.labeling.project import open_project
 from curate.labeling.pulling import LATE_S
 from curate.labeling.regions import write_result
 from curate.labeling.scheme import load_scheme
+from curate.labeling.tasks import load_pictures
 
 WIDTH, HEIGHT = 640, 480
 EVERYTHING = Selection(everything=True)
+PUSH = ("push with predictions, s", "tasks/s", "push again, s")
+PULL = ("first pull, s", "annotations/s", "nothing new, s", "one new, s")
+LEVELS = (0.3, 0.5, 0.7)
+"""Parts of the heat's maximum from which on a pixel belongs to a spot."""
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tasks", type=int, nargs="+", default=[100, 1000, 10_000])
+    parser.add_argument("--only", choices=["push", "pull"], help="measure the one, not the other")
     parser.add_argument("--running", type=Path, help="workspace whose server is running")
+    parser.add_argument("--spots", type=Path, metavar="WORKSPACE")
     options = parser.parse_args()
-    print("| tasks | push, s | tasks/s | push again, s | first pull, s | annotations/s |", end="")
-    print(" nothing new, s | one new, s |")
-    print("|---|---|---|---|---|---|---|---|")
+    if options.spots is not None:
+        _spots(Workspace.open(options.spots, create=False))
+        return
+    columns = {"push": PUSH, "pull": PULL}
+    parts = [options.only] if options.only else list(columns)
+    headings = ["tasks", *(name for part in parts for name in columns[part])]
+    print(f"| {' | '.join(headings)} |\n|{'---|' * len(headings)}")
     with _server(options.running) as connection:
         for count in options.tasks:
-            told = _measure(connection, count)
+            told = [f"{count:,}"]
+            for part in parts:
+                told += {"push": _push, "pull": _pull}[part](connection, count)
             print("| " + " | ".join(told) + " |", flush=True)
 
 
@@ -59,37 +79,86 @@ def _server(running: Path | None) -> Iterator[Connection]:
             yield server.connection()
 
 
-def _measure(connection: Connection, count: int) -> list[str]:
-    root = connection.document_root
-    assert root is not None
-    with tempfile.TemporaryDirectory(dir=root) as folder:
-        client = LabelStudioClient(connection)
+def _push(connection: Connection, count: int) -> list[str]:
+    with _project(connection, count) as (workspace, client):
         options: dict[str, Any] = {"selection": EVERYTHING, "connection": client}
-        workspace = _project(Path(folder) / f"push{count}", count, client)
         predict = {"predict": _propose, "model_version": "bench"}
         push = _timed(lambda: labeling.push(workspace, **predict, **options))
         again = _timed(lambda: labeling.push(workspace, **options))
-        labelled = _project(Path(folder) / f"pull{count}", count, client)
-        _annotate(client, labelled, count)
-        first = _timed(lambda: labeling.pull(labelled, connection=client))
+    return [f"{push:.1f}", f"{count / push:.0f}", f"{again:.1f}"]
+
+
+def _pull(connection: Connection, count: int) -> list[str]:
+    with _project(connection, count) as (workspace, client):
+        _annotate(client, workspace, count)
+        first = _timed(lambda: labeling.pull(workspace, connection=client))
         # Changes of the last minute are read again, so that none is missed: wait it out.
         sleep(LATE_S + 5)
-        labeling.pull(labelled, connection=client)
-        same = _timed(lambda: labeling.pull(labelled, connection=client))
-        _annotate_one(client, labelled)
-        one = _timed(lambda: labeling.pull(labelled, connection=client))
+        labeling.pull(workspace, connection=client)
+        same = _timed(lambda: labeling.pull(workspace, connection=client))
+        _annotate_one(client, workspace)
+        one = _timed(lambda: labeling.pull(workspace, connection=client))
+    return [f"{first:.1f}", f"{count / first:.0f}", f"{same:.1f}", f"{one:.1f}"]
+
+
+def _spots(workspace: Workspace) -> None:
+    """Compare spots with masks; a centred square of a spot's area is what no model would do."""
+    import train
+    from bodyshop.app.proposals import DAMAGED, spots_of
+
+    run = train.resolve_run(None, workspace)
+    files = current_masks(workspace)
+    unseen = _unseen(workspace, run.record.split_set)
+    pictures = load_pictures(workspace, sorted(files.keys() & unseen))
+    told = {each.sha256: each for each in spots_of(run)(pictures)}
+    rows = []
+    for picture in pictures:
+        if told[picture.sha256].choices["state"] != DAMAGED:
+            continue
+        drawn = np.any([read_mask(workspace.root / f) for f in files[picture.sha256].values()], 0)
+        heat = train.grad_cam(run, picture.path, label=DAMAGED).heat
+        for level in LEVELS:
+            spot = heat >= level
+            square = _centred(spot.sum(), spot.shape)
+            hit = bool(drawn[np.unravel_index(heat.argmax(), heat.shape)])
+            rows.append(
+                (level, iou(spot, drawn), iou(square, drawn), (spot & drawn).any(), hit,
+                 drawn.mean())
+            )  # fmt: skip
+    count = len(rows) // len(LEVELS)
+    print(f"{len(pictures)} pictures with masks that {run.record.run} was not trained on;", end=" ")
+    print(f"called damaged: {count}")
+    print("| level | IoU | centred square | touches | hottest point inside | damage's area |")
+    print("|---|---|---|---|---|---|")
+    for level in LEVELS:
+        means = np.mean([row[1:] for row in rows if row[0] == level], axis=0)
+        print(f"| {level} | " + " | ".join(f"{value:.3f}" for value in means) + " |")
+
+
+def _unseen(workspace: Workspace, split_set: str) -> set[str]:
+    table = schema.splits
+    query = select(table.c.sha256).where(table.c.split_set == split_set, table.c.split != "train")
+    with workspace.catalog.read() as connection:
+        return set(connection.scalars(query))
+
+
+def _centred(area: float, shape: tuple[int, ...]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    height, width = shape
+    side = np.sqrt(area)
+    rows, columns = np.ogrid[:height, :width]
+    return (abs(rows - height / 2) <= side / 2) & (abs(columns - width / 2) <= side / 2)
+
+
+@contextmanager
+def _project(connection: Connection, count: int) -> Iterator[tuple[Workspace, LabelStudioClient]]:
+    """Yield a workspace of so many pictures on the server's disk, with an empty project."""
+    with tempfile.TemporaryDirectory(dir=connection.document_root) as folder:
+        client = LabelStudioClient(connection)
+        workspace = Workspace.open(Path(folder) / "workspace")
+        _fill(workspace, count)
+        labeling.init(workspace, connection=connection)
+        yield workspace, client
         client.close()
-        return [
-            f"{count:,}", f"{push:.1f}", f"{count / push:.0f}", f"{again:.1f}", f"{first:.1f}",
-            f"{count / first:.0f}", f"{same:.1f}", f"{one:.1f}",
-        ]  # fmt: skip
-
-
-def _project(root: Path, count: int, client: LabelStudioClient) -> Workspace:
-    workspace = Workspace.open(root)
-    _fill(workspace, count)
-    labeling.init(workspace, connection=client)
-    return workspace
 
 
 def _fill(workspace: Workspace, count: int) -> None:

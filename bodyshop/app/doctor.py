@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -137,17 +138,28 @@ def _font() -> Check:
 
 
 def _label_studio(workspace: Path) -> Check:
-    """Look at program, server, key and projects; the first that does not work is told."""
+    """Look at program, server, key and projects; the first that does not work is told.
+
+    It is needed where somebody works with it: a project was made, or a server is named.
+    """
+    from sqlalchemy import select
+
+    from bodyshop.catalog import schema
     from bodyshop.workspace import Workspace
     from curate import labeling
+    from curate.labeling.connection import URL
 
     if not (workspace / "bodyshop.sqlite").exists():
         fix = "bodyshop label serve installs and starts it"
         return Check("Label Studio", False, "not tried: no workspace yet", fix, needed=False)
-    checks = labeling.doctor(Workspace.open(workspace, create=False))
+    opened = Workspace.open(workspace, create=False)
+    with opened.catalog.read() as connection:
+        used = connection.scalar(select(schema.label_projects.c.name).limit(1)) is not None
+    checks = labeling.doctor(opened)
     # Without the program a server elsewhere may still do, so the later findings decide.
     worst = next((check for check in checks[1:] if not check.ok), checks[-1])
-    return Check("Label Studio", worst.ok, worst.message, worst.hint or "", needed=False)
+    needed = used or URL in os.environ
+    return Check("Label Studio", worst.ok, worst.message, worst.hint or "", needed=needed)
 
 
 def _disk(workspace: Path) -> Check:

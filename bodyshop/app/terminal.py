@@ -94,7 +94,7 @@ class Terminal:
             Lines after the table: where to look, what to do next.
         """
         if self.as_json:
-            print(json.dumps(data, ensure_ascii=False, default=str))  # noqa: T201
+            print(json.dumps(data, ensure_ascii=False, default=str), flush=True)  # noqa: T201
             return
         if self.quiet:
             return

@@ -13,8 +13,9 @@ from bodyshop.errors import BodyshopError
 from curate.labeling import environment
 from curate.labeling.client import LabelStudioClient
 from curate.labeling.connection import Connection
-from curate.labeling.project import open_project
+from curate.labeling.project import Project, open_project
 from curate.labeling.scheme import Kind
+from curate.labeling.tasks import load_pictures
 
 if TYPE_CHECKING:
     from bodyshop.workspace import Workspace
@@ -116,16 +117,33 @@ def _looker(workspace: Workspace, client: LabelStudioClient, name: str) -> Calla
         page = next(client.scan(project.remote_id, ("id", "data"), page=1), None)
         if page is None:
             return f"{told}, none yet: bodyshop label push"
+        _refuse_gaps(workspace, project)
         address = str(page[0]["data"].get("image"))
-        status = client.fetch(address)
-        if status != 200:
+        status, shown = client.fetch(address)
+        if status != 200 or not shown:
+            why = f"answers HTTP {status}" if status != 200 else "may not be shown by other sites"
             raise BodyshopError(
-                f"{told}, but its pictures are not shown: {address} answers HTTP {status}",
+                f"{told}, but its pictures are not shown: {address} {why}",
                 hint="push with --images upload, or start the server in this workspace",
             )
         return f"{told}, pictures are shown"
 
     return look
+
+
+def _refuse_gaps(workspace: Workspace, project: Project) -> None:
+    """Refuse a project with tasks whose pictures are no longer in the workspace."""
+    table = schema.label_tasks
+    query = select(table.c.sha256).where(table.c.instance == project.instance)
+    with workspace.catalog.read() as connection:
+        pushed = list(connection.scalars(query))
+    gone = [p.path.name for p in load_pictures(workspace, pushed) if not p.path.exists()]
+    if gone:
+        raise BodyshopError(
+            f"{len(gone)} of its {len(pushed)} pictures are gone from {workspace.blobs.root} "
+            f"({gone[0]}{' and others' if len(gone) > 1 else ''})",
+            hint="bring them back with bodyshop collect or bodyshop import",
+        )
 
 
 def _check(name: str, look: Callable[[], str]) -> Check:

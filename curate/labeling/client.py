@@ -12,7 +12,8 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from urllib.parse import urljoin, urlsplit
 
 from bodyshop.errors import BodyshopError, MissingPartError
 from curate.labeling.connection import Connection
@@ -29,6 +30,17 @@ UPLOAD_LIMIT = 100
 """Files per upload; more make the server answer 500 (DATA_UPLOAD_MAX_NUMBER_FILES)."""
 
 Task = dict[str, Any]
+
+
+class Answer(NamedTuple):
+    """What a picture's address answers: the HTTP status, and whether a labeling page may show it.
+
+    A page may show a picture of another server only when that server says so (Fetch standard,
+    section 3.3, Access-Control-Allow-Origin).
+    """
+
+    status: int
+    shown: bool
 
 
 class ServerError(BodyshopError):
@@ -130,10 +142,15 @@ class LabelStudioClient:
             self._sdk.projects.update(id=project, **changes)
 
     def used_values(self, project: int) -> dict[str, dict[str, int]]:
-        """Return control -> value -> how many annotations use it."""
+        """Return control -> value -> how many annotations and drafts use it."""
         summary = self._json("GET", f"api/projects/{project}/summary/")
-        labels: dict[str, dict[str, int]] = dict(summary.get("created_labels") or {})
-        return labels
+        used: dict[str, dict[str, int]] = {}
+        for kind in ("created_labels", "created_labels_drafts"):
+            for control, values in (summary.get(kind) or {}).items():
+                counts = used.setdefault(control, {})
+                for value, count in values.items():
+                    counts[value] = counts.get(value, 0) + count
+        return used
 
     def serve_folder(self, project: int, folder: Path) -> None:
         """Let the server show the pictures of a folder on its own disk, once per project."""
@@ -186,6 +203,11 @@ class LabelStudioClient:
         """Return one task with all that hangs on it."""
         answer: Task = self._json("GET", f"api/tasks/{task}")
         return answer
+
+    def submit(self, task: int, body: Mapping[str, Any]) -> int:
+        """Add an annotation to a task, as the *Submit* button does; returns its id."""
+        path = f"api/tasks/{task}/annotations/"
+        return int(self._json("POST", path, body=dict(body), once=True)["id"])
 
     def delete_tasks(self, project: int, tasks: Sequence[int]) -> None:
         """Delete tasks with all that hangs on them."""
@@ -242,18 +264,20 @@ class LabelStudioClient:
         filters = [_filter(name, operator, kind, value)]
         return int(self._tasks(project, filters, ("id",), 1, False, "tasks:id")["total"])
 
-    def fetch(self, address: str) -> int:
-        """Ask for a picture with the key and return the HTTP status."""
+    def fetch(self, address: str) -> Answer:
+        """Ask for a picture as a labeler's browser would; the key goes to the own server only."""
         import httpx
 
-        url = address if "://" in address else f"{self.connection.url}{address}"
-        own = url.startswith(self.connection.url)
-        headers = self._sdk._client_wrapper.get_headers() if own else {}
+        base = self.connection.url
+        url = f"{base}{address}" if address.startswith("/") else urljoin(f"{base}/", address)
+        own = _origin(url) == _origin(base)
+        headers = self._sdk._client_wrapper.get_headers() if own else {"Origin": _origin(base)}
         with self._explained():
             request = httpx.Request("GET", url, headers=headers)
             response = self._http.send(request, stream=True)
             response.close()
-        return response.status_code
+        allowed = response.headers.get("access-control-allow-origin", "")
+        return Answer(response.status_code, own or allowed in {"*", _origin(base)})
 
     def _tasks(
         self,
@@ -363,6 +387,11 @@ class LabelStudioClient:
         else:
             return
         self._refused(status, body)
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def _filter(name: str, operator: str, kind: str, value: Any) -> dict[str, Any]:

@@ -84,12 +84,19 @@ class Shelf:
             for folder in (self.workspace.blobs.root, copies):
                 self.client.serve_folder(self.project, folder)
         (address,) = self.addresses([picture])
-        status = self.client.fetch(address)
-        if status != 200:
+        answer = self.client.fetch(address)
+        upload = "push with --images upload, which copies the pictures to the server"
+        if answer.status != 200:
             raise MissingPartError(
                 f"the labelling server can't show {picture.path.name}: "
-                f"{address} answers HTTP {status}",
-                hint="push with --images upload, which copies the pictures to the server",
+                f"{address} answers HTTP {answer.status}",
+                hint=upload,
+            )
+        if not answer.shown:
+            raise MissingPartError(
+                f"a browser may not show {address} on the labelling page: the answer lacks the "
+                "header Access-Control-Allow-Origin",
+                hint=f"let that server (or bucket, as a CORS rule) send it, or {upload}",
             )
 
     def _file(self, picture: Picture) -> Path:

@@ -62,7 +62,7 @@ def init(
     kind: Kind | str = Kind.DAMAGE,
     *,
     config: Path | None = None,
-    annotators: int = 1,
+    annotators: int | None = None,
     connection: Connection | None = None,
     progress: Progress = SILENT,
 ) -> InitSummary:
@@ -76,8 +76,8 @@ def init(
         ``damage`` (masks) or ``review`` (keep or reject).
     config : Path, optional
         An own labelling configuration instead of the one that comes with bodyshop.
-    annotators : int
-        How many people see each picture.
+    annotators : int, optional
+        How many people see each picture; default one for a new project, else as it is.
     connection : Connection, optional
         Default: `Connection.find`.
     progress : Progress
@@ -95,7 +95,7 @@ def init(
     MissingPartError
         No server, or it refuses the key.
     """
-    if annotators < 1:
+    if annotators is not None and annotators < 1:
         raise UsageError("a picture needs at least one annotator")
     kind = Kind(kind)
     scheme = load_scheme(kind, config)
@@ -109,10 +109,10 @@ def init(
             progress.log(f"created project {remote['id']} at {client.connection.url}")
         else:
             changed = _update_config(client, remote, scheme, config)
+        people = {} if annotators is None else {"maximum_annotations": annotators}
         client.update_project(
-            remote["id"], maximum_annotations=annotators, show_collab_predictions=True,
-            enable_empty_annotation=True,
-        )  # fmt: skip
+            remote["id"], show_collab_predictions=True, enable_empty_annotation=True, **people
+        )
         instance = _instance(client, remote)
         previous = _row(workspace, kind)
         same = previous is not None and previous.instance == instance
@@ -236,9 +236,10 @@ def _update_config(
         taken = [f"{value} ({count})" for value, count in in_use.items() if count]
         if taken:
             raise ConfigError(
-                f"annotations use values of {control} that it no longer has: {', '.join(taken)}",
+                f"annotations or drafts use values of {control} that it no longer has: "
+                f"{', '.join(taken)}",
                 file=config or "the labelling configuration",
-                hint="keep them (new ones may be added), or change those annotations first",
+                hint="keep them (new ones may be added), or change those first",
             )
     client.update_project(remote["id"], label_config=scheme.xml)
     return True

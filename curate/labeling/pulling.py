@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select, update
@@ -15,6 +16,8 @@ from bodyshop.progress import SILENT, Progress
 from curate.labeling.agreement import measure_agreement
 from curate.labeling.client import LabelStudioClient, Task
 from curate.labeling.connection import Connection
+from curate.labeling.exchange import export_masks
+from curate.labeling.formats.coco import FILE_NAME
 from curate.labeling.inventory import Inventory
 from curate.labeling.opinions import LIVE, Opinion, store, withdraw
 from curate.labeling.project import Project, client_for, open_project, project_lock
@@ -64,6 +67,8 @@ class PullSummary:
         What could not be used, one sentence each.
     agreement : dict or None
         Of all pictures that several annotators looked at.
+    coco : str or None
+        The COCO file, when one was asked for.
     """
 
     project: str
@@ -78,6 +83,7 @@ class PullSummary:
     pictures: int
     problems: tuple[str, ...]
     agreement: dict[str, Any] | None
+    coco: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return JSON-able values."""
@@ -100,6 +106,7 @@ def pull(
     kind: Kind | str = Kind.DAMAGE,
     *,
     full: bool = False,
+    coco: Path | None = None,
     connection: Connection | LabelStudioClient | None = None,
     progress: Progress = SILENT,
 ) -> PullSummary:
@@ -116,6 +123,8 @@ def pull(
         The project.
     full : bool
         Read every task again, not only those that changed.
+    coco : Path, optional
+        Folder that gets ``annotations.json``: all masks that count, as COCO.
     connection : Connection or LabelStudioClient, optional
         Default: `Connection.find`.
     progress : Progress
@@ -125,6 +134,8 @@ def pull(
     ------
     MissingPartError
         No server, wrong key, or the project is gone; nothing was changed then.
+    NothingFoundError
+        `coco` was asked for, but no picture has a mask yet.
     """
     kind = Kind(kind)
     with project_lock(workspace, kind), client_for(workspace, connection) as client:
@@ -134,10 +145,13 @@ def pull(
         drafts = client.count(project.remote_id, "draft_exists", "equal", "Boolean", True)
         tally = puller.tally
         agreement = measure_agreement(workspace, project.name)
+        if coco is not None:
+            export_masks(workspace, "coco", coco, with_pictures=False, progress=progress)
         return PullSummary(
             project.name, project.url, tally.tasks, tally.annotations, tally.masks, tally.skipped,
             drafts, tally.deleted, _decided(workspace, tally.pictures), len(tally.pictures),
             tuple(tally.problems), agreement.as_dict() if agreement.pictures else None,
+            None if coco is None else str(coco / FILE_NAME),
         )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from curate.labeling.questions import questions
 from curate.labeling.regions import write_result
 from curate.labeling.rle import MaskFormatError
 from curate.labeling.scheme import Kind
-from curate.labeling.selection import Selection, choose
+from curate.labeling.selection import Selection, Uncertainty, choose
 from curate.labeling.tasks import Picture, Prediction, Predictor, load_pictures
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def push(
     selection: Selection | None = None,
     predict: Predictor | None = None,
     model_version: str | None = None,
-    uncertainty: Mapping[str, float] | None = None,
+    uncertainty: Uncertainty | None = None,
     images: ImageMode = "auto",
     url_prefix: str | None = None,
     batch: int = 200,
@@ -92,8 +92,9 @@ def push(
         no prediction of this `model_version` yet.
     model_version : str, optional
         Name of the model behind `predict`, as labelers see it.
-    uncertainty : mapping, optional
-        sha256 -> uncertainty; the most uncertain are chosen first (see `Selection.limit`).
+    uncertainty : callable, optional
+        Given pictures that nobody looked at yet, says how uncertain a model is about each; the
+        most uncertain are chosen first (see `Selection.limit`).
     images : {"auto", "local", "upload", "url"}
         How the labeler's browser gets the pictures; auto: from our disk when the server is ours,
         by `url_prefix` when there is one, else uploaded.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,9 @@ from sqlalchemy import select
 
 from bodyshop.catalog import Reason, effective_labels, schema
 from bodyshop.errors import NothingFoundError
+from curate.labeling.opinions import LIVE
 from curate.labeling.scheme import Kind
+from curate.labeling.tasks import Picture, load_pictures
 
 if TYPE_CHECKING:
     from bodyshop.workspace import Workspace
@@ -19,6 +21,9 @@ BORDERLINE = (
     Reason.NOT_A_CAR, Reason.BLURRY, Reason.BAD_EXPOSURE, Reason.LABEL_CONFLICT, Reason.TOO_SMALL
 )  # fmt: skip
 """Rejects a person may see otherwise; duplicates and split bridges are no matter of taste."""
+
+Uncertainty = Callable[[Sequence[Picture]], Mapping[str, float]]
+"""Turns pictures into sha256 -> how uncertain a model is about them."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +47,8 @@ class Selection:
     everything : bool
         Take pictures whatever their verdict, and before there is one.
     limit : int, optional
-        At most so many: the most uncertain first when uncertainties are given, else in the
-        (reproducible) order of the catalog.
+        At most so many: the most uncertain first when a model is asked, else in the (reproducible)
+        order of the catalog.
     """
 
     label: str | None = None
@@ -62,7 +67,7 @@ def choose(
     kind: Kind | str,
     selection: Selection,
     *,
-    uncertainty: Mapping[str, float] | None = None,
+    uncertainty: Uncertainty | None = None,
 ) -> list[str]:
     """Return the sha256 of the pictures a project should hold.
 
@@ -77,9 +82,10 @@ def choose(
         ``damage`` or ``review``.
     selection : Selection
         Which of them.
-    uncertainty : mapping, optional
-        sha256 -> how uncertain a model is, larger is more; the most uncertain come first and
-        pictures without a value last.
+    uncertainty : callable, optional
+        Given pictures, returns sha256 -> how uncertain a model is, larger is more. The most
+        uncertain come first and pictures without a value last; those that somebody annotated or
+        skipped are not asked about again (pool-based sampling: Settles 2009, section 2.3).
 
     Raises
     ------
@@ -105,10 +111,27 @@ def choose(
         )
     order = sorted(fitting)
     if uncertainty is not None:
-        order.sort(key=lambda sha256: -uncertainty.get(sha256, float("-inf")))
+        pool = load_pictures(workspace, sorted(fitting.keys() - _looked_at(workspace, Kind(kind))))
+        if not pool:
+            raise NothingFoundError(
+                f"somebody looked at all {len(fitting)} pictures that fit already",
+                hint="collect or import more, or push without --uncertain",
+            )
+        doubts = uncertainty(pool)
+        order = [picture.sha256 for picture in pool]
+        order.sort(key=lambda sha256: -doubts.get(sha256, float("-inf")))
     elif Kind(kind) is Kind.REVIEW:
         order.sort(key=lambda sha256: abs((fitting[sha256]["p_car"] or 0.0) - 0.5))
     return order[: selection.limit]
+
+
+def _looked_at(workspace: Workspace, kind: Kind) -> set[str]:
+    table = schema.annotations
+    query = select(table.c.sha256).where(
+        table.c.project == kind.value, table.c.state.in_((*LIVE, "skipped"))
+    )
+    with workspace.catalog.read() as connection:
+        return set(connection.scalars(query))
 
 
 def _facts(workspace: Workspace, selection: Selection) -> dict[str, dict[str, Any]]:

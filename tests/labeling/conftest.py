@@ -5,9 +5,15 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
+import socket
+import sqlite3
+import subprocess
+import sys
 import uuid
+from contextlib import closing
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import pytest
 from hypothesis import settings
@@ -18,7 +24,6 @@ from bodyshop.workspace import Workspace
 from curate.labeling.connection import Connection
 from curate.labeling.project import _title
 from curate.labeling.scheme import Kind
-from curate.labeling.server import serve
 
 RECORD = bool(os.environ.get("BODYSHOP_RECORD"))
 
@@ -39,8 +44,9 @@ def add(workspace):
 def label_server(tmp_path_factory):
     """(url, document root, e-mail -> key) of the real Label Studio with three labelers.
 
-    It starts on an empty database and is stopped at the end. BODYSHOP_TEST_LABEL_HOME=FOLDER uses
-    one that runs already: FOLDER/home is the workspace that `bodyshop label serve` was started in.
+    `bodyshop label serve` starts it on an empty database and is ended as a service manager does.
+    BODYSHOP_TEST_LABEL_HOME=FOLDER uses one that runs already: FOLDER/home is the workspace that
+    `bodyshop label serve` was started in.
     """
     if running := os.environ.get("BODYSHOP_TEST_LABEL_HOME"):
         root = Path(running) / "home"
@@ -48,8 +54,37 @@ def label_server(tmp_path_factory):
         yield connection.url, root, _accounts(root, connection.url, connection.key)
         return
     root = tmp_path_factory.mktemp("label-studio") / "home"
-    with serve(Workspace.open(root), port=0) as server:
-        yield server.url, root, _accounts(root, server.url, server.key)
+    command = [Path(sys.executable).with_name("bodyshop"), "label", "serve", "--port", "0"]
+    with subprocess.Popen([*command, "--json", "-w", root], stdout=subprocess.PIPE) as program:
+        try:
+            url = json.loads(program.stdout.readline())["url"]
+            key = Connection.find(Workspace.open(root), environ={}).key
+            yield url, root, _accounts(root, url, key)
+        finally:
+            program.terminate()
+            assert program.wait(60) == 0
+    parts = urlsplit(url)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((parts.hostname, parts.port))
+
+
+@pytest.fixture
+def migrated(label_server, tmp_path):
+    """migrated(workspace): spare it the minute that the first start of its own server takes."""
+    _, root, _ = label_server
+
+    def copy(workspace):
+        home = workspace.root / "labelstudio"
+        home.mkdir(exist_ok=True)
+        shutil.copyfile(root / "labelstudio" / "account.json", home / "account.json")
+        name = "label_studio.sqlite3"
+        with (
+            closing(sqlite3.connect(root / "labelstudio" / name)) as source,
+            closing(sqlite3.connect(home / name)) as target,
+        ):
+            source.backup(target)
+
+    return copy
 
 
 def _accounts(root, url, admin):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import socket
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,6 +29,66 @@ def run(workspace, capsys, monkeypatch):
         return int(ended.value.code or 0), told, " ".join(captured.err.split())
 
     return _run
+
+
+@pytest.mark.slow
+def test_the_commands_from_init_to_coco_on_the_real_server(
+    real_stage, label_server, run, tmp_path, monkeypatch, closed_port
+):
+    stage, workspace = real_stage, real_stage.workspace
+    url, _, keys = label_server
+    first, second, third = (stage.add(24 + n, 18, seed=n) for n in range(3))
+    place = ("-w", str(workspace.root))
+    stage.client.connection.save(workspace)
+    code, told, _ = run("label", "init", "--annotators", "2", *place)
+    assert (code, told["created"]) == (0, True)
+    code, told, _ = run("label", "init", *place)
+    assert (code, told["created"]) == (0, False)
+    assert stage.project().remote["maximum_annotations"] == 2
+    workspace.image_path(third).unlink()
+    code, told, said = run("label", "push", "--all", *place)
+    assert (code, told["pushed"], told["missing"]) == (5, 2, [third])
+    assert "1 of 3 pictures were not pushed" in said
+    assert stage.tasks().keys() == {first, second}
+    dent = stage.box(first, 2, 3, 9, 8)
+    stage.annotate(first, masks={"dent": dent})
+    stage.annotate(first, "bo", masks={"dent": dent})
+    code, told, _ = run("label", "pull", "--coco", str(tmp_path / "coco"), *place)
+    assert (code, told["annotations"], told["agreement"]["iou"]) == (0, 2, {"dent": 1.0})
+    coco = json.loads(Path(told["coco"]).read_text())
+    assert [image["sha256"] for image in coco["images"]] == [first]
+    assert [each["area"] for each in coco["annotations"]] == [35]
+    code, told, _ = run("label", "status", *place)
+    assert (code, told["projects"][0]["left"]) == (0, 1)
+    code, told, _ = run("doctor", *place)
+    assert next(c for c in told["checks"] if c["part"] == "Label Studio")["ok"]
+    workspace.image_path(second).rename(tmp_path / "elsewhere")
+    assert label_studio(run("doctor", *place)) == "1 of its 2 pictures are gone"
+    for server, key, what in (
+        (url, "a" * 40, "refuses the key"),
+        (f"http://127.0.0.1:{closed_port}", keys["admin"], "no Label Studio answers"),
+    ):
+        monkeypatch.setenv("LABEL_STUDIO_URL", server)
+        monkeypatch.setenv("LABEL_STUDIO_API_KEY", key)
+        assert what in label_studio(run("doctor", *place))
+        for command in ("init", "push", "pull", "status"):
+            code, _, said = run("label", command, *place)
+            assert (code, what in said, key in said) == (5, True, False)
+
+
+def label_studio(done):
+    """What the doctor says is wrong with the labelling; it is part of the main path by then."""
+    code, told, _ = done
+    check = next(check for check in told["checks"] if check["part"] == "Label Studio")
+    assert (code, check["ok"], check["needed"]) == (5, False, True)
+    return re.sub(r" from /.*", "", check["found"])
+
+
+@pytest.fixture
+def closed_port():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
 
 
 def test_masks_go_in_and_out_by_the_command_line(workspace, run, tmp_path):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
+from contextlib import contextmanager
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +15,7 @@ from labeling_pictures import add_picture
 from labeling_stage import LABELERS, PASSWORD
 from PIL import Image
 
+from bodyshop.errors import MissingPartError
 from bodyshop.showroom import build_showroom
 from curate import labeling
 from curate.labeling import Prediction, Selection
@@ -71,6 +75,33 @@ def test_the_proposal_lies_where_it_should_and_a_drawn_stroke_comes_back(real_st
     assert not scratch[:, 480:].any()
 
 
+def test_a_spot_without_a_kind_gets_one_by_selecting_it_and_pressing_a_number(real_stage, tmp_path):
+    stage = real_stage
+    grey = tmp_path / "grey.png"
+    Image.new("RGB", (600, 400), (120, 120, 120)).save(grey)
+    sha = add_picture(stage.workspace, grey.read_bytes())
+    spot = np.zeros((400, 600), bool)
+    spot[100:300, 200:400] = True
+    labeling.init(stage.workspace, connection=stage.client)
+    labeling.push(
+        stage.workspace, selection=EVERYTHING, model_version="run-1 Grad-CAM",
+        predict=lambda pictures: [Prediction(sha, {"damage": spot}, {"state": "damaged"}, 0.9)],
+        connection=stage.client,
+    )  # fmt: skip
+    with browser(tmp_path / "profile") as labeler:
+        url = stage.client.connection.url
+        labeler.log_in(url, LABELERS[2], PASSWORD)
+        labeler.open_task(url, stage.project().remote_id, stage.tasks()[sha])
+        labeler.click(300, 200, 600, 400)
+        labeler.press("1")
+        labeler.submit()
+    told = labeling.pull(stage.workspace, connection=stage.client)
+    assert (told.annotations, told.problems) == (1, ())
+    masks = stage.masks(sha)
+    assert set(masks) == {"dent"}
+    assert np.array_equal(masks["dent"], spot)
+
+
 def test_a_picture_turned_by_exif_is_labelled_upright(real_stage, tmp_path):
     stage = real_stage
     file = tmp_path / "turned.jpg"
@@ -97,6 +128,51 @@ def test_a_picture_turned_by_exif_is_labelled_upright(real_stage, tmp_path):
         labeler.submit()
     labeling.pull(stage.workspace, connection=stage.client)
     assert np.array_equal(stage.masks(sha)["dent"], dent)
+
+
+@contextmanager
+def shop_window(folder, **headers):
+    """Serve a folder over HTTP, as a bucket or another web server does; yields the address."""
+
+    class Handler(SimpleHTTPRequestHandler):
+        def __init__(self, *args):
+            super().__init__(*args, directory=str(folder))
+
+        def end_headers(self):
+            for name, value in headers.items():
+                self.send_header(name.replace("_", "-"), value)
+            super().end_headers()
+
+        def log_message(self, *args):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_pictures_served_from_elsewhere_are_shown_when_that_server_allows_it(real_stage, tmp_path):
+    stage = real_stage
+    green = tmp_path / "green.png"
+    Image.new("RGB", (600, 400), (20, 160, 40)).save(green)
+    sha = add_picture(stage.workspace, green.read_bytes())
+    labeling.init(stage.workspace, connection=stage.client)
+    push = {"selection": EVERYTHING, "images": "url", "connection": stage.client}
+    with shop_window(stage.workspace.root) as address:
+        with pytest.raises(MissingPartError, match="Access-Control-Allow-Origin"):
+            labeling.push(stage.workspace, url_prefix=address, **push)
+        with pytest.raises(MissingPartError, match="answers HTTP 404"):
+            labeling.push(stage.workspace, url_prefix=f"{address}/nowhere", **push)
+    assert stage.tasks() == {}
+    with shop_window(stage.workspace.root, Access_Control_Allow_Origin="*") as address:
+        told = labeling.push(stage.workspace, url_prefix=address, **push)
+        assert told.pushed == 1
+        with browser(tmp_path / "profile") as labeler:
+            url = stage.client.connection.url
+            labeler.log_in(url, LABELERS[0], PASSWORD)
+            labeler.open_task(url, stage.project().remote_id, stage.tasks()[sha])
+            assert np.abs(labeler.colours(600, 400)(300, 200) - (20, 160, 40)).max() < 12
 
 
 def test_the_showrooms_truth_is_offered_to_the_labeler(real_stage, tmp_path):

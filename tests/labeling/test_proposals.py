@@ -1,45 +1,76 @@
-"""Trained runs serving labelers."""
+"""A trained segmenter serving labelers."""
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from labeling_pictures import add_picture, picture_bytes
+from PIL import Image
 
-from bodyshop.app.proposals import masks_of, uncertainty_of
-from bodyshop.progress import SILENT
-from curate.labeling.selection import Selection, choose
+import train
+from bodyshop.app.proposals import proposals_of
+from bodyshop.workspace import Workspace
+from curate.labeling.regions import read_result, write_result
+from curate.labeling.scheme import load_scheme
 from curate.labeling.tasks import load_pictures
 
-
-def test_a_segmenters_masks_are_proposed_with_their_score(workspace, add):
-    """What a run answers is given here; the run itself has its own tests."""
-    first, second = add(40, 30, seed=1), add(40, 30, seed=2)
-    mask = np.ones((30, 40), bool)
-    answers = [
-        SimpleNamespace(masks={"dent": mask}, scores={"dent": 0.91, "crack": 0.2}),
-        SimpleNamespace(masks={}, scores={"dent": 0.1, "crack": 0.05}),
-    ]
-    segmenter = SimpleNamespace(segment=lambda paths: answers[: len(paths)])
-    told = list(masks_of(segmenter)(load_pictures(workspace, [first, second])))
-    assert [(each.sha256, each.score) for each in told] == [(first, 0.91), (second, 0.1)]
-    assert told[0].choices == {"state": "damaged"}
-    assert told[1].choices == {}
-    assert np.array_equal(told[0].masks["dent"], mask)
+pytestmark = pytest.mark.slow
 
 
-def test_the_least_certain_pictures_are_chosen_first(workspace, add):
-    shas = [add(40, 30, seed=n) for n in range(4)]
-    sure = dict(zip(shas, (0.99, 0.51, None, 0.7), strict=True))
+@pytest.fixture(scope="module")
+def segmented(tmp_path_factory):
+    """A workspace whose run ``masks`` is a small segmenter that marks nearly anything."""
+    from train.masked import MaskedSample
+    from train.segmenting import fit_segmenter, load_segment_recipe
 
-    def classify(paths, *, on_error, progress):
-        assert on_error == "record"
-        return [SimpleNamespace(probability=sure[path.stem]) for path in paths]
+    root = tmp_path_factory.mktemp("segmented")
+    workspace = Workspace.open(root / "workspace")
+    for number in range(8):
+        add_picture(workspace, picture_bytes(150, 100, seed=number, orientation=1 + number % 8))
+    samples = []
+    splits = ("train", "train", "validation", "test") * 2
+    for picture, split in zip(load_pictures(workspace), splits, strict=True):
+        mask = np.zeros((picture.height, picture.width), np.uint8)
+        mask[20:60, 30:90] = 255
+        files = {name: (root / f"{picture.sha256}-{name}.png",) for name in ("dent", "scratch")}
+        for (file,) in files.values():
+            Image.fromarray(mask).save(file)
+        samples.append(MaskedSample(picture.sha256, picture.path, split, files))
+    recipe = load_segment_recipe()
+    stage = recipe.stages[0].model_copy(update={"epochs": 1})
+    small = {"input_size": 96, "decoder": (8,) * 5, "level": 0.01, "stages": (stage,)}
+    folder = workspace.runs / "masks"
+    folder.mkdir(parents=True)
+    fit_segmenter(
+        samples, ("dent", "scratch"), recipe.model_copy(update=small), folder, run="masks"
+    )
+    return workspace
 
-    run = SimpleNamespace(classify=classify)
-    doubts = uncertainty_of(run, load_pictures(workspace), progress=SILENT)
-    assert doubts[shas[1]] == pytest.approx(0.49)
-    assert shas[2] not in doubts
-    chosen = choose(workspace, "damage", Selection(everything=True, limit=2), uncertainty=doubts)
-    assert chosen == [shas[1], shas[3]]
+
+def test_a_segmenters_masks_are_proposed_upright_with_their_score(segmented):
+    predict, name = proposals_of("masks", segmented)
+    assert name == "masks"
+    pictures, scheme = load_pictures(segmented), load_scheme("damage")
+    told = list(predict(pictures))
+    seen = train.load_segmenter(segmented.runs / "masks").segment([p.path for p in pictures])
+    assert [each.sha256 for each in told] == [picture.sha256 for picture in pictures]
+    assert any(each.masks for each in told)
+    for picture, each, expected in zip(pictures, told, seen, strict=True):
+        assert each.score == pytest.approx(max(expected.scores.values()), abs=1e-3)
+        assert each.masks.keys() == expected.masks.keys()
+        assert each.choices == ({"state": "damaged"} if each.masks else {})
+        result = write_result(each.masks, scheme, choices=each.choices, score=each.score)
+        back = read_result(result, scheme, width=picture.width, height=picture.height)
+        assert back.problems == []
+        assert all(np.array_equal(back.masks[k], expected.masks[k]) for k in expected.masks)
+
+
+def test_a_picture_it_can_not_read_gets_no_proposal_and_stops_nothing(segmented, tmp_path):
+    first, second, *_ = load_pictures(segmented)
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(first.path.read_bytes()[:900])
+    predict, _ = proposals_of("masks", segmented)
+    told = list(predict([replace(first, path=broken), second]))
+    assert [each.sha256 for each in told] == [second.sha256]

@@ -9,6 +9,8 @@ import subprocess
 import sys
 import textwrap
 from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -29,6 +31,15 @@ pytestmark = pytest.mark.slow
 
 EVERYTHING = Selection(everything=True)
 CLASSES = ("dent", "scratch", "crack", "missing_part")
+
+
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="Linux lists its sockets")
+def test_the_server_listens_on_loopback_only(label_server):
+    port = f"{urlsplit(label_server[0]).port:04X}"
+    rows = [line.split() for name in ("tcp", "tcp6")
+            for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]]  # fmt: skip
+    places = [row[1] for row in rows if row[1].endswith(f":{port}") and row[3] == "0A"]
+    assert places == [f"0100007F:{port}"]
 
 
 def random_mask(rng, height, width):
@@ -121,6 +132,8 @@ def test_a_push_killed_by_sigkill_goes_on_without_doubles(real_stage):
         """
         import os, signal, sys
         from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
         from bodyshop.workspace import Workspace
         from curate import labeling
 
@@ -173,9 +186,10 @@ class Kills:
 
 
 @pytest.mark.timeout(1500)
-def test_a_server_killed_in_mid_push_and_in_mid_pull_loses_nothing(tmp_path, monkeypatch):
+def test_a_server_killed_in_mid_push_and_in_mid_pull_loses_nothing(tmp_path, monkeypatch, migrated):
     monkeypatch.setattr("curate.labeling.pulling.PAGE", 4)
     workspace = Workspace.open(tmp_path / "w")
+    migrated(workspace)
     pictures = [add_picture(workspace, bitmap(8, 8, n)) for n in range(12)]
     push = {"selection": EVERYTHING, "batch": 4}
     with labeling.serve(workspace, port=0) as server:

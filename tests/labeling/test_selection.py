@@ -68,6 +68,27 @@ def test_a_split_is_that_of_the_newest_set_or_of_the_one_named(workspace, curate
         choose(workspace, "damage", Selection(split="train"))
 
 
+def test_what_somebody_looked_at_is_not_asked_about_again(workspace, curated):
+    part, full = curated[:2]
+    asked = []
+
+    def doubts(pictures):
+        asked.append([picture.sha256 for picture in pictures])
+        return {part: 0.1, full: 0.4}
+
+    assert choose(workspace, "damage", Selection(), uncertainty=doubts) == [full, part]
+    for sha, state in ((full, "skipped"), (part, "superseded")):
+        row = {"key": sha, "sha256": sha, "project": "damage", "instance": "srv", "remote_id": 1,
+               "annotator": "ana", "kind": "choices", "state": state,
+               "updated_at": now()}  # fmt: skip
+        assert part in choose(workspace, "damage", Selection(limit=2), uncertainty=doubts)
+        workspace.catalog.upsert(schema.annotations, [row])
+    assert asked[-1] == [part]
+    assert len(choose(workspace, "damage", Selection())) == 2
+    with pytest.raises(NothingFoundError, match="somebody looked at all 2"):
+        choose(workspace, "damage", Selection(), uncertainty=doubts)
+
+
 def test_an_empty_workspace_and_one_before_curate_name_the_missing_step(workspace, add):
     with pytest.raises(NothingFoundError, match="bodyshop import FOLDER"):
         choose(workspace, "damage", Selection())

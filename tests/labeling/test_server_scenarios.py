@@ -227,7 +227,7 @@ def test_uploaded_pictures_are_shown_to_labelers(stage):
     data = [task["data"] for page in pages for task in page]
     assert {each["ext_id"] for each in data} == set(shas)
     assert all(each["image"].startswith("/data/upload/") for each in data)
-    assert {stage.client.fetch(each["image"]) for each in data} == {200}
+    assert {stage.client.fetch(each["image"]) for each in data} == {(200, True)}
 
 
 def test_the_doctor_finds_everything_in_order(stage):

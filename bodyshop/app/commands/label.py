@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bodyshop.app.terminal import Terminal
-from bodyshop.errors import UsageError
+from bodyshop.errors import MissingPartError, UsageError
 
 if TYPE_CHECKING:
     from bodyshop.workspace import Workspace
@@ -96,7 +96,9 @@ def init(
     config: Annotated[
         Path | None, typer.Option(help="A labelling configuration (XML) of your own.")
     ] = None,
-    annotators: Annotated[int, typer.Option(min=1, help="People per picture.")] = 1,
+    annotators: Annotated[
+        int | None, typer.Option(min=1, help="People per picture; one for a new project.")
+    ] = None,
 ) -> None:
     """Make the project on the server, or update its classes; never loses what was drawn."""
     from curate import labeling
@@ -134,31 +136,33 @@ def push(
         str | None, typer.Option(help="Address the workspace is served under (--images url).")
     ] = None,
     predict: Annotated[
-        str | None, typer.Option(metavar="RUN", help="Propose the masks of this segmenter run.")
+        str | None,
+        typer.Option(
+            metavar="RUN", help="Propose a segmenter's masks, or a classifier's Grad-CAM spots."
+        ),
     ] = None,
     uncertain: Annotated[
         str | None,
-        typer.Option(metavar="RUN", help="What this classifier run is least sure of comes first."),
+        typer.Option(
+            metavar="RUN|newest",
+            help="What this classifier is least sure of comes first, of pictures nobody looked at.",
+        ),
     ] = None,
 ) -> None:
     """Give pictures to the labelers; a second push adds nothing."""
-    from bodyshop.app.proposals import masks_of, uncertainty_of
+    from bodyshop.app.proposals import proposals_of, uncertainty_of
     from curate import labeling
-    from curate.labeling.tasks import load_pictures
 
     terminal: Terminal = context.obj
     workspace = _workspace(terminal)
-    proposals = doubts = None
+    proposals = name = doubts = None
     if predict is not None:
-        import train
-
-        folder = Path(predict) if Path(predict).is_dir() else workspace.runs / predict
-        proposals = masks_of(train.load_segmenter(folder))
+        proposals, name = proposals_of(predict, workspace, progress=terminal.progress)
     if uncertain is not None:
         import train
 
-        classifier = train.resolve_run(uncertain, workspace)
-        doubts = uncertainty_of(classifier, load_pictures(workspace), progress=terminal.progress)
+        classifier = train.resolve_run(None if uncertain == "newest" else uncertain, workspace)
+        doubts = uncertainty_of(classifier, progress=terminal.progress)
     selection = labeling.Selection(
         label=label,
         brand=brand,
@@ -176,7 +180,7 @@ def push(
             project.value,
             selection=selection,
             predict=proposals,
-            model_version=Path(predict).name if predict else None,
+            model_version=name,
             uncertainty=doubts,
             images=images.value,
             url_prefix=url_prefix,
@@ -184,28 +188,54 @@ def push(
         )
         run.counts.update(summary.as_dict())
     terminal.summary(summary.as_dict(), title="Pushed", notes=[f"Label at {summary.url}"])
+    if summary.missing:
+        raise MissingPartError(
+            f"{len(summary.missing)} of {summary.selected} pictures were not pushed, because their "
+            f"files are gone from {workspace.blobs.root}: {', '.join(summary.missing[:3])}"
+            f"{' and others' if len(summary.missing) > 3 else ''}",
+            hint="bring them back with bodyshop collect or bodyshop import, then push again",
+        )
 
 
 def pull(
     context: typer.Context,
     project: ProjectOption = ProjectName.DAMAGE,
     full: Annotated[bool, typer.Option("--full", help="Read every task again.")] = False,
+    coco: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Also write the masks that count as COCO there."),
+    ] = None,
 ) -> None:
     """Bring masks, labels and decisions into the workspace; reads only what changed."""
     from curate import labeling
 
     terminal: Terminal = context.obj
     workspace = _workspace(terminal)
-    arguments = {"project": project.value, "full": full}
+    arguments = {"project": project.value, "full": full, "coco": coco}
     with workspace.record_run("label pull", arguments) as run:
-        summary = labeling.pull(workspace, project.value, full=full, progress=terminal.progress)
+        summary = labeling.pull(
+            workspace, project.value, full=full, coco=coco, progress=terminal.progress
+        )
         run.counts.update(summary.as_dict())
     told: dict[str, Any] = summary.as_dict()
     notes = [f"! {problem}" for problem in summary.problems]
-    if summary.agreement:
-        notes.append(f"Agreement on {summary.agreement['pictures']} pictures, see --json")
     shown = [(key, told[key]) for key in told if key not in {"problems", "agreement"}]
     terminal.summary(told, title="Pulled", rows=shown, notes=notes)
+    if summary.agreement and not terminal.as_json:
+        _show_agreement(terminal, summary.agreement)
+
+
+def _show_agreement(terminal: Terminal, agreement: dict[str, Any]) -> None:
+    iou, kappa = agreement["iou"], agreement["kappa"]
+    rows = [(name, iou.get(name), kappa.get(name)) for name in dict.fromkeys([*kappa, *iou])]
+    worst = [f"{each['sha256'][:12]} (IoU {each['iou']:.2f})" for each in agreement["worst"][:5]]
+    terminal.summary(
+        {},
+        title=f"How far annotators agree, on {agreement['pictures']} pictures",
+        columns=("", "IoU of masks", "Cohen's kappa"),
+        rows=rows,
+        notes=[f"Most disputed: {', '.join(worst)}"] if worst else [],
+    )
 
 
 def show_status(
