@@ -1,6 +1,6 @@
 """Files that the curate benchmarks and their peers all read: real photos and copies of them.
 
-    python benchmarks/curate_data.py PHOTOS_DIR... --out DIR [--count N] [--skip N] [--seed S]
+    python benchmarks/curate_data.py PHOTOS_DIR... --out DIR [--count N] [--only PART] [--seed S]
 
 Writes DIR/speed (1280 x 853 JPEGs), DIR/copies (``<id>__original.jpg``, ``<id>__<transform>.jpg``)
 and DIR/blur (``<id>__sharp.jpg`` and ``<id>__<blur>.jpg``).
@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageFont, ImageOps
 
+PARTS = ("speed", "copies", "blur")
 SPEED_SIZE = (1280, 853)
 
 
@@ -104,28 +105,33 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--count", type=int, default=60)
     parser.add_argument("--seed", type=int, default=11)
-    parser.add_argument("--skip", type=int, default=0, help="photos of the same draw to leave out")
+    parser.add_argument("--only", choices=PARTS, action="append", help="which files; all of them")
     options = parser.parse_args()
     rng = np.random.default_rng(options.seed)
     files = [file for folder in options.photos for file in sorted(folder.rglob("*.*"))]
-    order = rng.permutation(len(files))
-    chosen = [files[i] for i in sorted(order[options.skip : options.skip + options.count])]
-    for part in ("speed", "copies", "blur"):
+    chosen = [files[i] for i in sorted(rng.permutation(len(files))[: options.count])]
+    parts = options.only or PARTS
+    for part in parts:
         (options.out / part).mkdir(parents=True, exist_ok=True)
     for number, file in enumerate(chosen):
         with Image.open(file) as image:
             picture = image.convert("RGB")
         picture.thumbnail((1280, 1280))
         name = f"{number:04d}"
-        fitted = ImageOps.fit(picture, SPEED_SIZE)
-        noisy = np.asarray(fitted) + rng.normal(0, 3, (SPEED_SIZE[1], SPEED_SIZE[0], 3))
-        save(Image.fromarray(noisy.clip(0, 255).astype(np.uint8)), options.out / "speed" / name, 85)
-        save(picture, options.out / "copies" / f"{name}__original", 92)
-        for transform, (make, quality) in TRANSFORMS.items():
-            save(make(picture, rng), options.out / "copies" / f"{name}__{transform}", quality)
-        save(picture, options.out / "blur" / f"{name}__sharp", 90)
-        for blur, made in blurs(picture, rng).items():
-            save(made, options.out / "blur" / f"{name}__{blur}", 90)
+        if "speed" in parts:
+            fitted = ImageOps.fit(picture, SPEED_SIZE)
+            noisy = np.asarray(fitted) + rng.normal(0, 3, (SPEED_SIZE[1], SPEED_SIZE[0], 3))
+            grained = Image.fromarray(noisy.clip(0, 255).astype(np.uint8))
+            save(grained, options.out / "speed" / name, 85)
+        if "copies" in parts:
+            save(picture, options.out / "copies" / f"{name}__original", 92)
+            for transform, (make, quality) in TRANSFORMS.items():
+                copy = options.out / "copies" / f"{name}__{transform}"
+                save(make(picture, rng), copy, quality)
+        if "blur" in parts:
+            save(picture, options.out / "blur" / f"{name}__sharp", 90)
+            for blur, made in blurs(picture, rng).items():
+                save(made, options.out / "blur" / f"{name}__{blur}", 90)
     print(f"{len(chosen)} photos -> {options.out}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import subprocess
 import sys
@@ -9,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from filling import add_picture, photo, pretend_scores, resaved
+from filling import add_picture, jpeg, photo, pretend_scores, resaved
+from PIL import Image
 from sqlalchemy import select
 
 import curate
@@ -85,6 +87,23 @@ def test_curate_judges_splits_audits_and_reports(workspace: Workspace) -> None:
     assert set(summary.as_dict()) >= {
         *("pictures", "kept", "rejected", "reasons", "clusters", "splits", "audit")
     }
+
+
+def test_plain_pictures_and_crowds_of_one_hash_are_told(curated: Workspace) -> None:
+    """Of 70 saves of one logo the search pairs each with 64; a grey card has no hash."""
+    logo = Image.open(io.BytesIO(photo(50)))
+    for number in range(70):
+        exif = Image.Exif()
+        exif[0x010E] = f"copy {number}"
+        buffer = io.BytesIO()
+        logo.save(buffer, "PNG", exif=exif)
+        add_picture(curated, buffer.getvalue())
+    card = add_picture(curated, jpeg(Image.new("RGB", (320, 240), (120, 120, 120))))
+    pretend_scores(curated)
+    summary = curate.curate(curated, workers=1)
+    assert summary.duplicates["heavy"] == 70 and summary.duplicates["plain"] == 1
+    assert summary.reasons["exact_duplicate"] == 69  # equal pixels all the same
+    assert "too plain" in curate.explain(curated, card).facts["compared"]
 
 
 def test_a_second_run_changes_nothing_and_loads_no_network(curated: Workspace) -> None:
