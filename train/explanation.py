@@ -29,8 +29,8 @@ class NoFeatureMapError(BodyshopError):
     """The network has no feature map that heat could be read from."""
 
 
-BATCH = 16
-"""Pictures whose gradients are in memory at once."""
+BATCH = 4
+"""Pictures that are in memory at once, in full size with their heat."""
 
 
 @dataclass(frozen=True)

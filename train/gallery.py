@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -16,6 +16,9 @@ from bodyshop.imaging import crop_to, load_rgb
 from train.classifier import Classifier
 from train.evaluation import Evaluation
 from train.explanation import BATCH, NoFeatureMapError, grad_cams, overlay
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 THUMBNAIL = 320
 MISTAKES = 24
@@ -45,47 +48,45 @@ def looks(
 def _gallery(
     folder: Path, run: Classifier, evaluation: Evaluation, places: Sequence[int]
 ) -> list[dict[str, Any]]:
-    shown, pictures, names = [], [], []
+    shown: list[dict[str, Any]] = []
+    for start in range(0, len(places), BATCH):
+        shown += _figures(folder, run, evaluation, places[start : start + BATCH])
+    return shown
+
+
+def _figures(
+    folder: Path, run: Classifier, evaluation: Evaluation, places: Sequence[int]
+) -> list[dict[str, Any]]:
+    shown: list[dict[str, Any]] = []
+    pictures: list[NDArray[np.uint8]] = []
     for place in places:
-        sample = evaluation.samples[place]
+        sample, predicted = evaluation.samples[place], int(evaluation.predicted[place])
         try:
             rgb = load_rgb(sample.path)
         except UnreadableImageError:  # gone since it was classified
             continue
-        if sample.box is not None:
-            rgb = crop_to(rgb, sample.box)
-        predicted = evaluation.classes[int(evaluation.predicted[place])]
-        pictures.append(rgb)
-        names.append(predicted)
+        pictures.append(rgb if sample.box is None else crop_to(rgb, sample.box))
         shown.append(
             {
                 "file": f"thumbs/{sample.sha256}.jpg",
                 "heat": None,
                 "name": sample.sha256[:12],
                 "truth": sample.label,
-                "predicted": predicted,
-                "probability": float(evaluation.probabilities[place, evaluation.predicted[place]]),
+                "predicted": evaluation.classes[predicted],
+                "probability": float(evaluation.probabilities[place, predicted]),
             }
         )
     for rgb, row in zip(pictures, shown, strict=True):
         image = Image.fromarray(rgb)
         image.thumbnail((THUMBNAIL, THUMBNAIL))
-        _save(image, folder / str(row["file"]))
+        _save(image, folder / row["file"])
     try:
-        found = [
-            each
-            for start in range(0, len(pictures), BATCH)
-            for each in grad_cams(
-                run,
-                pictures[start : start + BATCH],
-                labels=names[start : start + BATCH],
-            )
-        ]
+        found = grad_cams(run, pictures, labels=[row["predicted"] for row in shown])
     except NoFeatureMapError:
         return shown
     for rgb, row, each in zip(pictures, shown, found, strict=True):
-        row["heat"] = str(row["file"]).replace(".jpg", "-heat.jpg")
-        _save(overlay(rgb, each.heat, longest=THUMBNAIL), folder / str(row["heat"]))
+        row["heat"] = row["file"].replace(".jpg", "-heat.jpg")
+        _save(overlay(rgb, each.heat, longest=THUMBNAIL), folder / row["heat"])
     return shown
 
 

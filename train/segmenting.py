@@ -8,9 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import Any
 
 from bodyshop import atomic
 from bodyshop.catalog import now
@@ -21,7 +19,6 @@ from train.fitting import History, predict
 from train.mask_metrics import best_constant_iou, mask_summary
 from train.masked import MaskedSample, load_pairs, masked_samples
 from train.network import parameters
-from train.pages import decimal, percent, write_table
 from train.planning import PLAN_FILE, STATE_FOLDER, SUMMARY_FILE, find_same
 from train.plots import plot_curves, plot_steps
 from train.recording import recorded
@@ -30,11 +27,9 @@ from train.runtime import seed_everything, versions
 from train.samples import SPLITS
 from train.segment_fitting import PREDICT_BATCH, fit_stage, freeze_encoder
 from train.segment_recipe import SegmentRecipe, load_segment_recipe
+from train.segment_report import draw_examples, write_segment_card, write_segment_report
 from train.tensorboard import write_events
 from train.unet import build_unet
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -218,7 +213,8 @@ def fit_segmenter(
     write_json(folder / "metrics.json", {"test": metrics, "baseline": baseline})
     write_json(folder / "history.json", [history.as_dict() for history in histories])
     write_events(folder / "tensorboard", histories)
-    _examples(folder, pixels, truth, predicted, recipe.level)
+    tested = [sample for sample in samples if sample.split == "test"]
+    examples = draw_examples(folder, tested, pixels, truth, predicted, recipe.level)
     plot_curves(histories, folder / "curves.png", keys=("loss", "iou"))
     plot_steps(histories, folder / "steps.png")
     record = RunRecord(
@@ -241,8 +237,8 @@ def fit_segmenter(
         created_at=now(),
         extra={"parameters": parameters(model)},
     )
-    _card(folder, record, metrics, baseline["constant_iou"])
-    report = _report(folder, run, metrics, baseline["constant_iou"])
+    write_segment_card(folder, record, metrics, baseline["constant_iou"])
+    report = write_segment_report(folder, run, metrics, baseline["constant_iou"], examples)
     save_record(folder, record)
     result = SegmentSummary(run, folder, metrics, baseline, time.monotonic() - began, report)
     summary = {"metrics": metrics, "baseline": baseline, "seconds": result.seconds}
@@ -279,98 +275,3 @@ def _read_plan(workspace: Workspace, resume: str | Path) -> tuple[str, Mapping[s
 def _read_summary(folder: Path) -> SegmentSummary:
     data = read_json(folder / SUMMARY_FILE)
     return SegmentSummary(**data | {"folder": folder, "report": folder / data["report"]})
-
-
-def _card(
-    folder: Path, record: RunRecord, metrics: Mapping[str, Any], constant: Mapping[str, float]
-) -> None:
-    """Write ``MODEL_CARD.md`` (headings after Mitchell et al. 2019, arXiv:1810.03993)."""
-    recipe = record.recipe
-    lines = [
-        f"# {record.run}",
-        "",
-        "## Model",
-        f"- Marks damage: {', '.join(record.classes)}",
-        f"- U-Net on {recipe['backbone']}, recipe `{recipe['name']}`; centre square of a picture, "
-        f"{record.side} x {record.side}",
-        f"- Made {record.created_at} with seed {record.seed}; "
-        f"{', '.join(f'{name} {value}' for name, value in record.versions.items())}",
-        "",
-        "## Intended use",
-        "- Pointing at damage, and pre-labelling, in pictures of cars that a gate has let through.",
-        "- Not for deciding about people or money without a person looking at the picture.",
-        "",
-        "## Data",
-        f"- Hash `{record.data['digest']}`; "
-        + ", ".join(f"{split} {n}" for split, n in record.data["counts"].items()),
-        "",
-        "## Evaluation",
-        *(
-            f"- {name}: IoU {decimal(each['iou'])} (best constant mask "
-            f"{decimal(constant[name])}), found in {percent(each['recall'])} of the pictures that "
-            "show it"
-            for name, each in metrics["per_class"].items()
-        ),
-        "",
-        "## Limits",
-        "- What lies outside the centre square is not seen. Outlines are rough: a pixel of the "
-        "network is several of the picture's.",
-        "",
-    ]
-    atomic.write_text(folder / "MODEL_CARD.md", "\n".join(lines))
-
-
-def _examples(
-    folder: Path,
-    pixels: NDArray[np.uint8],
-    truth: NDArray[np.uint8],
-    predicted: NDArray[np.float32],
-    level: float,
-) -> None:
-    """Draw up to eight test pictures with the true (left) and the found (right) masks."""
-    from PIL import Image
-
-    rows = []
-    for picture, real, found in zip(pixels[:8], truth[:8], predicted[:8], strict=True):
-        pair = []
-        for mask in (real.max(axis=-1) > 0, found.max(axis=-1) >= level):
-            shown = picture.astype(np.float32)
-            shown[mask] = 0.45 * shown[mask] + 0.55 * np.array([230.0, 30.0, 60.0])
-            pair.append(shown.astype(np.uint8))
-        rows.append(np.concatenate(pair, axis=1))
-    half = (len(rows) + 1) // 2
-    while len(rows) < 2 * half:
-        rows.append(np.full_like(rows[0], 255))
-    sheet = np.concatenate(
-        [np.concatenate(rows[:half], axis=0), np.concatenate(rows[half:], axis=0)], axis=1
-    )
-    with atomic.replacing(folder / "examples.jpg") as temporary:
-        Image.fromarray(sheet).save(temporary, "JPEG", quality=88)
-
-
-def _report(
-    folder: Path, run: str, metrics: Mapping[str, Any], constant: Mapping[str, float]
-) -> Path:
-    rows = [
-        [
-            name,
-            str(each["pictures"]),
-            decimal(each["iou"]),
-            decimal(constant[name]),
-            decimal(each["dice"]),
-            percent(each["recall"]),
-            percent(each["precision"]),
-        ]
-        for name, each in metrics["per_class"].items()
-    ]
-    return write_table(
-        folder / "report.html",
-        title="Damage masks",
-        subtitle=f"{run} · test split, {metrics['n']} pictures",
-        note="IoU over all pixels of all pictures; the constant mask is the best that one mask for "
-        "every picture can do. Recall and precision count pictures in which the class was found. "
-        "Below: truth left, found right.",
-        columns=["class", "pictures", "IoU", "constant", "Dice", "recall", "precision"],
-        rows=rows,
-        plots=["examples.jpg", "curves.png", "steps.png"],
-    )

@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import json
 import multiprocessing
+import shlex
 from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -49,8 +50,10 @@ class SweepSummary:
     ----------
     name : str
         Of the sweep.
+    recipe : str
+        Name or file of the recipe that was varied.
     folder : Path
-        Ledger, table and plot.
+        Trials, table and plot.
     trials : tuple of dict
         ``overrides``, ``accuracy``, ``ci95``, ``loss`` (all on validation), ``seconds``, ``error``.
     best : Mapping
@@ -60,10 +63,17 @@ class SweepSummary:
     """
 
     name: str
+    recipe: str
     folder: Path
     trials: tuple[dict[str, Any], ...]
     best: Mapping[str, Any]
     report: Path
+
+    @property
+    def command(self) -> str:
+        """The command that trains the best trial into a run."""
+        words = [f"--set {shlex.quote(f'{k}={v}')}" for k, v in self.best["overrides"].items()]
+        return " ".join(["bodyshop train", self.recipe, *words])
 
     def as_dict(self) -> dict[str, Any]:
         """Return JSON-able values."""
@@ -71,6 +81,7 @@ class SweepSummary:
             "sweep": self.name,
             "trials": list(self.trials),
             "best": dict(self.best),
+            "command": self.command,
             "report": str(self.report),
         }
 
@@ -170,7 +181,7 @@ def sweep(
         )
     best = max(good, key=lambda trial: (trial["accuracy"], -trial["loss"]))
     report = _report(folder, chosen, results, best)
-    return SweepSummary(chosen.name, folder, tuple(results), best, report)
+    return SweepSummary(chosen.name, chosen.recipe, folder, tuple(results), best, report)
 
 
 def grid_points(grid: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:

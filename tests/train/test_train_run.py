@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -263,6 +267,74 @@ def test_an_interrupted_run_is_resumed_from_its_last_epoch(
     )
     with pytest.raises(UsageError, match="finished"):
         train(small, resume=run)
+
+
+KILLED_IN_EPOCH_4 = """
+import os, signal, sys, threading
+from contextlib import contextmanager
+
+from training_cases import Told, tiny_recipe
+
+from bodyshop.workspace import Workspace
+from train import train
+
+
+class Killer(Told):
+    @contextmanager
+    def task(self, name, total=None):
+        with super().task(name, total) as tick:
+            def count(n=1, note=""):
+                tick(n, note)
+                if name == "train all" and self.tasks[name] == 3:
+                    threading.Timer(0.02, os.kill, (os.getpid(), signal.SIGKILL)).start()
+            yield count
+
+
+train(Workspace.open(sys.argv[1]), tiny_recipe(), seed=5, progress=Killer(),
+      overrides={"stages.0.epochs": 60})
+"""
+
+
+def test_kill_9_costs_the_epoch_in_flight(small: Workspace, told: Told) -> None:
+    here = [str(Path(__file__).parent), *sys.path]
+    died = subprocess.run(
+        [sys.executable, "-c", KILLED_IN_EPOCH_4, str(small.root)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, here))},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert died.returncode == -signal.SIGKILL, died.stderr
+    longer = {"stages.0.epochs": 60}
+    resumed = train(small, tiny_recipe(), seed=5, overrides=longer, progress=told)
+    (after,) = [message for message in told.messages if "goes on after epoch" in message]
+    done = int(after.rsplit(" ", 1)[1])
+    assert 3 <= done < 60
+    assert told.tasks["train all"] == 60
+    straight = train(small, tiny_recipe(), seed=5, overrides=longer, anew=True)
+    one, other = (read_json(run.folder / "history.json")[0] for run in (straight, resumed))
+    assert other["step_losses"] == pytest.approx(one["step_losses"], rel=1e-3, abs=1e-4)
+    assert other["best_epoch"] == one["best_epoch"]
+    pictures = [item.path for item in load_samples(small).of("test")]
+    np.testing.assert_allclose(
+        load_run(resumed.folder).probabilities(pictures),
+        load_run(straight.folder).probabilities(pictures),
+        atol=2e-3,
+    )
+
+
+def test_class_weights_and_mixed_precision_train_to_a_report(fill) -> None:
+    workspace = fill({"damaged": (12, 2, 2), "whole": (3, 2, 2)})
+    plain = train(workspace, tiny_recipe())
+    weighted = train(workspace, tiny_recipe(data={"class_weights": True}))
+    losses = [read_json(run.folder / "history.json")[0]["step_losses"] for run in (plain, weighted)]
+    assert losses[0] != pytest.approx(losses[1])
+    mixed = train(workspace, tiny_recipe(mixed_precision=True))
+    run = load_run(mixed.folder)
+    assert {layer.compute_dtype for layer in run.model.layers if "conv" in layer.name} == {
+        "bfloat16"
+    }
+    assert mixed.report.exists()
 
 
 def test_a_run_whose_pictures_changed_is_not_resumed(

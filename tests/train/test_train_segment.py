@@ -81,7 +81,10 @@ def test_a_segmenter_learns_the_stroke_and_beats_any_constant_mask(fill, tmp_pat
     assert found.masks["scratch"].shape == picture.shape[:2]
     real = _red(picture)
     assert (found.masks["scratch"] & real).sum() > 0.3 * real.sum()
-    assert (summary.folder / "examples.jpg").exists()
+    test = {item.sha256 for item in load_samples(workspace).of("test")}
+    shown = {file.stem for file in (summary.folder / "thumbs").iterdir()}
+    assert shown == test
+    assert summary.report.read_text(encoding="utf-8").count("<figure") == len(test)
     with pytest.raises(UsageError, match="segmenter, not a classifier"):
         train.load_run(summary.folder)
 
@@ -96,7 +99,8 @@ def _short(**changes: object) -> SegmentRecipe:
         stage.model_copy(update={"name": name, "epochs": epochs, **changes})
         for name, epochs in (("decoder", 3), ("more", 2))
     )
-    return _recipe(input_size=64, decoder=(8,) * 5, stages=stages)
+    light = {"backbone": "mobilenet", "weights": "none", "decoder": (8,) * 5}
+    return _recipe(input_size=64, **light, stages=stages)
 
 
 def test_a_killed_segmenter_goes_on_after_its_last_epoch(

@@ -53,6 +53,8 @@ def test_a_sweep_trains_each_point_once_and_names_the_best(
     found = train.sweep(small, spec)
     assert len(found.trials) == 2
     assert found.best in found.trials
+    rate = found.best["overrides"]["stages.0.optimizer.learning_rate"]
+    assert f"--set stages.0.optimizer.learning_rate={rate}" in found.command
     assert found.best["loss"] == min(
         t["loss"] for t in found.trials if t["accuracy"] == found.best["accuracy"]
     )

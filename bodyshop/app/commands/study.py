@@ -65,8 +65,23 @@ def sweep_settings(
         seed=seed,
         progress=terminal.progress,
     )
-    data = summary.as_dict()
-    terminal.summary(data, title="Sweep", notes=[f"Report: {data['report']}"])
+    rows = [
+        [
+            ", ".join(f"{key}={value}" for key, value in trial["overrides"].items()),
+            trial.get("accuracy"),
+            trial.get("loss"),
+            trial.get("seconds"),
+            trial["error"],
+        ]
+        for trial in summary.trials
+    ]
+    terminal.summary(
+        summary.as_dict(),
+        title="Sweep",
+        columns=("trial", "validation accuracy", "loss", "seconds", "error"),
+        rows=rows,
+        notes=[f"Report: {summary.report}", f"Train the best: {summary.command}"],
+    )
 
 
 def compare_backbones(
