@@ -10,12 +10,18 @@ if TYPE_CHECKING:
     from collector.brands import Brands, load_brands, parse_brands
     from collector.canary import Canary, check_sources, describe_browser
     from collector.crawl import CollectSummary, collect
-    from collector.evidence import sightings_table, write_sightings
+    from collector.evidence import (
+        refusals_table,
+        sightings_table,
+        write_refusals,
+        write_sightings,
+    )
     from collector.folder import ImportSummary, import_folder
     from collector.mix import MixSummary, parse_mix, select_mix
     from collector.planning import Plan, plan
     from collector.recipe import Recipe, load_recipe
     from collector.source import Source, Tools
+    from collector.summary import summarise
 
 __all__ = [
     "Brands",
@@ -36,8 +42,11 @@ __all__ = [
     "parse_brands",
     "parse_mix",
     "plan",
+    "refusals_table",
     "select_mix",
     "sightings_table",
+    "summarise",
+    "write_refusals",
     "write_sightings",
 ]
 
@@ -52,6 +61,8 @@ __getattr__ = lazy_exports(
         "describe_browser": "canary",
         "CollectSummary": "summary",
         "collect": "crawl",
+        "refusals_table": "evidence",
+        "write_refusals": "evidence",
         "sightings_table": "evidence",
         "write_sightings": "evidence",
         "MixSummary": "mix",
@@ -61,6 +72,7 @@ __getattr__ = lazy_exports(
         "Tools": "source",
         "ImportSummary": "folder",
         "import_folder": "folder",
+        "summarise": "summary",
         "Plan": "planning",
         "plan": "planning",
         "Recipe": "recipe",

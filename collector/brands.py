@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from bodyshop.config import StrictModel, load_yaml, parse_yaml
+from collector.address import is_web_address
 
 Robots = Literal["obey", "override"]
 
@@ -58,9 +59,9 @@ def _nfc(value: str) -> str:
 
 
 def _http_url(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    if not is_web_address(value):
         raise ValueError("this must be a complete http:// or https:// address")
+    parts = urlsplit(value)
     if parts.username or parts.password:
         raise ValueError("an address must not carry a user name or password")
     return value

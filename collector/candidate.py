@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from collector.address import is_web_address
 
 _TEXTS = {"page_title", "alt", "caption", "licence", "author"}
 _TRACKING = ("utm_", "gclid", "fbclid", "msclkid", "mc_cid", "mc_eid", "igshid", "_ga")
@@ -152,6 +155,18 @@ class Find:
     def with_facts(self, **facts: Any) -> Find:
         """Return the same find with other facts."""
         return replace(self, candidate=replace(self.candidate, **facts))
+
+
+def addressed(finds: Iterable[Find]) -> list[Find]:
+    """Return the finds whose addresses can be taken apart; scraped ones may be anything."""
+    kept = []
+    for find in finds:
+        ladder = tuple(rung for rung in find.candidate.ladder if is_web_address(rung.url))
+        if ladder == find.candidate.ladder:
+            kept.append(find)
+        elif ladder:
+            kept.append(find.with_facts(ladder=ladder))
+    return kept
 
 
 def clean(text: str) -> str:

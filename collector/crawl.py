@@ -66,8 +66,8 @@ def collect(
     Raises
     ------
     NothingFoundError
-        A source brought nothing at all; what the others brought is saved. The error has the
-        `CollectSummary` as ``summary``.
+        A source or a page listed by its address brought nothing, or something brought less than a
+        fifth of last time; the rest is saved. The error has the `CollectSummary` as ``summary``.
     InterruptedByUser
         After Ctrl-C; what was in flight is saved.
     MissingPartError
@@ -82,14 +82,14 @@ def collect(
         crawl = Crawl(brands, workspace, sources, progress)
         crawl.prepare(tasks, retry_failed=retry_failed, refresh=refresh, scope=_scope(brands, only))
         count = browsers or min(4, os.cpu_count() or 1)
-        crawl.run(interrupt, headed=headed, browsers=count, workers=workers)
+        try:
+            crawl.run(interrupt, headed=headed, browsers=count, workers=workers)
+        except KeyboardInterrupt as error:
+            raise _stopped("stopped at once; what was finished is saved") from error
         summary = summarise(workspace.catalog, new=crawl.new, seconds=time.monotonic() - started)
         if interrupt.requested:
-            raise InterruptedByUser(
-                f"stopped; {summary.downloaded} pictures are saved",
-                hint="the same command goes on where this stopped",
-            )
-        _refuse_silence(crawl.yields, summary)
+            raise _stopped(f"stopped; {summary.downloaded} pictures are saved")
+        _refuse_silence(crawl.yields, crawl.barren, summary)
     return summary
 
 
@@ -124,14 +124,26 @@ def _scope(brands: Brands, only: Sequence[str] | str | None) -> set[tuple[str, s
     return chosen
 
 
-def _refuse_silence(yields: Counter[str], summary: CollectSummary) -> None:
+def _stopped(message: str) -> InterruptedByUser:
+    return InterruptedByUser(message, hint="the same command goes on where this stopped")
+
+
+def _refuse_silence(yields: Counter[str], barren: list[str], summary: CollectSummary) -> None:
+    """Refuse to call it a success when a source, or a page that was named, brought nothing.
+
+    One query of many may well have no result; a source without any, a named page without a
+    picture, and anything that brings less than a fifth of last time have changed.
+    """
     silent = sorted(source for source, found in yields.items() if found == 0)
-    if not silent:
+    if not silent and not barren:
         return
+    what = f"{', '.join(silent)} brought no picture at all"
+    if not silent:
+        what = f"{len(barren)} pages or queries brought nothing, or much less than last time"
+    saved = f" ({summary.downloaded} pictures from elsewhere are saved)"
     error = NothingFoundError(
-        f"{', '.join(silent)} brought no picture at all"
-        + (f" ({summary.downloaded} from other sources are saved)" if summary.downloaded else ""),
-        hint=next(iter(summary.empty), "see: bodyshop doctor --sources brands.yaml"),
+        what + (saved if summary.downloaded else ""),
+        hint=next(iter([*barren, *summary.empty]), "see: bodyshop doctor --sources brands.yaml"),
     )
     error.summary = summary  # type: ignore[attr-defined]
     raise error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 import threading
 import time
@@ -15,8 +16,15 @@ from bodyshop.errors import BodyshopError, MissingPartError
 from bodyshop.workspace import Workspace
 from collector.address import AddressGuard, host_of
 from collector.brands import Brands
-from collector.browser import Browser, BrowserGoneError, ScriptError
-from collector.candidate import Find, Task
+from collector.browser import (
+    Browser,
+    BrowserGoneError,
+    ForbiddenPageError,
+    PageLoadError,
+    ScriptError,
+)
+from collector.candidate import Find, Task, addressed
+from collector.download import RETRY_STATUS
 from collector.fetcher import Fetcher
 from collector.hosts import HostGate, parse_retry_after
 from collector.permission import Answer, judge_headers, judge_meta, merged
@@ -24,6 +32,7 @@ from collector.source import (
     ChallengeError,
     HostBrokenError,
     OpenedPage,
+    PassingError,
     RefusedPageError,
     Source,
     Tools,
@@ -33,6 +42,7 @@ SHRUNK = 0.2
 """A task that brings less than this part of what it brought last time has a changed page."""
 
 MAX_TRIES = 3
+MAX_BACKOFF_S = 60.0
 _CHALLENGE_TITLES = re.compile(
     r"just a moment|attention required|are you (?:a )?(?:human|robot)|robot check"
     r"|verify you are human|captcha|unusual traffic|자동입력 방지|비정상적인 (?:접근|트래픽)",
@@ -59,8 +69,13 @@ class _NothingYetError(BodyshopError):
     """A page brought nothing: it is looked at twice before that is believed."""
 
 
-class _AskedToWaitError(BodyshopError):
-    """The page's host answered 429 or 503; the gate knows for how long."""
+@dataclass(frozen=True)
+class _Waiting:
+    """A task in the queue: which try it is, and when it may begin."""
+
+    task: Task
+    tries: int = 1
+    not_before: float = 0.0
 
 
 class Discovery:
@@ -104,8 +119,8 @@ class Discovery:
         self._on_finds, self._on_closed, self._crash, self._log = on_finds, on_closed, crash, log
         self._last_found, self._headed = last_found, headed
         self._waiting = {
-            True: [(task, 1) for task in tasks if sources[task.source].needs_browser],
-            False: [(task, 1) for task in tasks if not sources[task.source].needs_browser],
+            kind: [_Waiting(task) for task in tasks if sources[task.source].needs_browser is kind]
+            for kind in (True, False)
         }
         self._open = len(tasks)
         self._changed = threading.Condition()
@@ -126,8 +141,18 @@ class Discovery:
             thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.stop()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if kind is not KeyboardInterrupt:
+                self.stop()
+        except KeyboardInterrupt:
+            kind = KeyboardInterrupt
+            raise
+        finally:
+            if kind is KeyboardInterrupt:  # the user does not want to wait for anything
+                self._stopping.set()
+                for browser in self._browsers:
+                    browser.kill()
 
     @property
     def finished(self) -> bool:
@@ -157,11 +182,11 @@ class Discovery:
         try:
             with browser:
                 while (item := self._take(with_browser)) is not None:
-                    self._attempt(item[0], item[1], browser)
+                    self._attempt(item.task, item.tries, browser)
         except BaseException as error:  # noqa: BLE001 - handed to the driving thread, which raises it
             self._crash(error)
 
-    def _take(self, with_browser: bool) -> tuple[Task, int] | None:
+    def _take(self, with_browser: bool) -> _Waiting | None:
         """Return the first task whose host may be asked now; wait for one; None at the end."""
         with self._changed:
             while not self._stopping.is_set():
@@ -170,7 +195,7 @@ class Discovery:
                     return None
                 soonest, now = 3600.0, time.monotonic()
                 for place, item in enumerate(waiting):
-                    ready = self._ready_at(item[0])
+                    ready = max(self._ready_at(item.task), item.not_before)
                     if ready <= now:
                         return waiting.pop(place)
                     soonest = min(soonest, ready - now)
@@ -193,29 +218,38 @@ class Discovery:
             closed = Closed(task, "refused", 0, error.permission.reason, error.message)
         except ChallengeError as error:
             self._gate.finish(host_of(task.url), status=None, challenge=True, held=False)
-            self._log(f"{error.message}; left alone for the rest of this run")
             closed = Closed(task, "failed", 0, "challenge", error.message)
         except HostBrokenError as error:
             closed = Closed(task, "failed", 0, "host_left_alone", error.message)
+        except ForbiddenPageError as error:
+            closed = Closed(task, "refused", 0, "forbidden_address", error.message)
         except _PASSING as error:
             if self._stopping.is_set():
                 closed = Closed(task, "queued")
             elif tries < MAX_TRIES:
                 self._log(f"{task.source} {task.url}: {error.message}; trying again")
-                with self._changed:
-                    self._waiting[self._sources[task.source].needs_browser].append(
-                        (task, tries + 1)
-                    )
-                    self._changed.notify()
+                self._again(task, tries)
                 return
             else:
                 closed = Closed(task, "failed", 0, _class_of(error), error.message)
         except BodyshopError as error:
             closed = Closed(task, "failed", 0, _class_of(error), error.message)
+        except (OSError, MemoryError):  # this machine's trouble, not the page's
+            raise
+        except Exception as error:  # noqa: BLE001 - what comes from outside may be anything
+            closed = Closed(task, "failed", 0, "source", f"{type(error).__name__}: {error}")
         self._on_closed(closed)
         with self._changed:
             self._open -= 1
             self._changed.notify_all()
+
+    def _again(self, task: Task, tries: int) -> None:
+        wait = min(self._brands.limits.retry_seconds * 2 ** (tries - 1), MAX_BACKOFF_S)
+        at = time.monotonic() + wait * random.uniform(0.5, 1.5)
+        with self._changed:
+            queue = self._waiting[self._sources[task.source].needs_browser]
+            queue.append(_Waiting(task, tries + 1, at))
+            self._changed.notify()
 
     def _work(self, task: Task, browser: Browser) -> Closed:
         source, found = self._sources[task.source], 0
@@ -228,7 +262,11 @@ class Discovery:
             stopping=self._stopping.is_set,
             current_browser=lambda: browser,
         )
-        for finds in source.discover(task, tools):
+        for batch in source.discover(task, tools):
+            finds = addressed(batch)
+            if len(finds) < len(batch):
+                broken = len(batch) - len(finds)
+                self._log(f"{task.source} {task.query or task.url}: {broken} broken addresses")
             if finds:
                 found += len(finds)
                 self._on_finds(task, finds)
@@ -270,7 +308,10 @@ class Discovery:
         )
         self._refuse_challenge(browser, url, headers)
         if status in {429, 503}:
-            raise _AskedToWaitError(f"{host} asked to wait (HTTP {status})")
+            message = f"{host} asked to wait (HTTP {status})"
+            raise PassingError(message, error_class="rate_limited")
+        if status in RETRY_STATUS:
+            raise PassingError(f"{url} gave HTTP {status}", error_class=f"http_{status}")
         if status >= 400:
             raise BodyshopError(f"{url} gave HTTP {status}")
         final = browser.url
@@ -329,15 +370,16 @@ _CLASSES = {
     "PageLoadError": "page_load",
     "BrowserGoneError": "browser",
     "ScriptError": "script",
-    "_AskedToWaitError": "rate_limited",
 }
 
-_PASSING = (BrowserGoneError, ScriptError, _AskedToWaitError, _NothingYetError)
+_PASSING = (BrowserGoneError, ScriptError, PageLoadError, PassingError, _NothingYetError)
 """What may be different when the page is opened again."""
 
 
 def _class_of(error: BodyshopError) -> str:
     """Name an error for the ledger: ``http_404``, ``page_load``, ``robots_unreachable``..."""
+    if isinstance(error, PassingError):
+        return error.error_class
     if match := re.search(r"gave HTTP (\d{3})", error.message):
         return f"http_{match[1]}"
     if "robots.txt of" in error.message:

@@ -11,7 +11,7 @@ from typing import Any
 from bodyshop.errors import BodyshopError, UsageError
 from bodyshop.progress import Progress, Tick
 from bodyshop.workspace import Workspace
-from collector.address import AddressGuard
+from collector.address import AddressGuard, is_web_address
 from collector.brands import Brands
 from collector.candidate import Candidate, Find, Task, url_key
 from collector.discovery import Closed, Discovery
@@ -21,12 +21,13 @@ from collector.hosts import HostGate
 from collector.http import user_agent
 from collector.interrupt import SoftInterrupt
 from collector.journal import Journal
-from collector.ledger import Ledger, Settled, forgotten
+from collector.ledger import Ledger, Settled, covering, forgotten
 from collector.source import Source
 
 INCOMING = "incoming"
 BATCH = 400
 BATCH_SECONDS = 0.25
+PAUSE_SECONDS = 0.25
 
 
 class Crawl:
@@ -64,6 +65,7 @@ class Crawl:
         self._stopping = False
         self.new = 0
         self.yields: Counter[str] = Counter()
+        self.barren: list[str] = []
 
     def prepare(
         self, tasks: list[Task], *, retry_failed: bool | str | None, refresh: bool,
@@ -79,9 +81,21 @@ class Crawl:
         self._stones = ledger.tombstones()
         self._have = ledger.have()
         self._taken = Counter(ledger.taken())
-        self._tasks = ledger.open_tasks(tasks, refresh=refresh)
+        self._tasks = self._without_erased(ledger.open_tasks(tasks, refresh=refresh))
         self._last_found = {task.key: ledger.last_found(task) for task in self._tasks}
         self._ready = [each for each in ledger.queued() if (each.brand, each.model) in scope]
+
+    def _without_erased(self, tasks: list[Task]) -> list[Task]:
+        """Turn away the pages that were erased on request; they are not even opened."""
+        kept = []
+        for task in tasks:
+            if is_web_address(task.url) and (kind := covering(self._stones, task.url)):
+                why = f"erased on request by {kind}"
+                self._ledger.close_task(task, "refused", error_class="forgotten", error=why)
+                self._progress.log(f"{task.source} {task.url}: {why}")
+            else:
+                kept.append(task)
+        return kept
 
     def run(self, interrupt: SoftInterrupt, *, headed: bool, browsers: int, workers: int) -> None:
         """Work until nothing is left, or until the user stops it."""
@@ -89,14 +103,15 @@ class Crawl:
             return
         brands = self._brands
         guard = AddressGuard(brands.allow_hosts)
-        gate, agent = gate_for(brands, guard), user_agent(brands.contact)
+        gate = gate_for(brands, guard, self._progress.log)
+        agent = user_agent(brands.contact)
         crash = self._note_crash
         with (
             self._progress.task("collect") as self._tick,
             Fetcher(
                 limits=brands.limits, agent=agent, guard=guard, gate=gate, journal=self._journal,
                 blobs=self._workspace.blobs, report=self._report, crash=crash,
-                forgotten_sha=self._stones["sha256"], workers=workers,
+                stones=self._stones, workers=workers,
                 attempts=brands.limits.attempts, backoff_s=brands.limits.retry_seconds,
             ) as self._fetcher,
             Discovery(
@@ -132,15 +147,19 @@ class Crawl:
 
     def _pump(self) -> None:
         """Handle events for a moment, so that one transaction settles many pictures."""
-        end = time.monotonic() + BATCH_SECONDS
+        try:
+            self._events.get(timeout=BATCH_SECONDS)()
+        except queue.Empty:
+            return
+        # Waking up for every single picture would take the interpreter from the threads that
+        # download: what else happens in the meantime is handled in one go.
+        time.sleep(PAUSE_SECONDS)
         for _ in range(BATCH):
             try:
-                event = self._events.get(timeout=max(0.001, end - time.monotonic()))
+                event = self._events.get_nowait()
             except queue.Empty:
                 return
             event()
-            if time.monotonic() > end:
-                return
 
     def _report(self, settled: Settled) -> None:
         self._events.put(lambda: self._land(settled))
@@ -267,6 +286,10 @@ class Crawl:
         )  # fmt: skip
         if closed.state != "queued":
             self.yields[task.source] += closed.found
+        if closed.error_class == "shrunk" or (
+            closed.error_class == "zero_results" and task.query is None
+        ):
+            self.barren.append(f"{task.query or task.url}: {closed.error}")
         if closed.state in {"failed", "refused"}:
             self._progress.log(f"{task.source} {task.query or task.url}: {closed.error}")
 
@@ -281,13 +304,16 @@ class Crawl:
         return self._have[key] | {"key": candidate.key, "facts": None}
 
 
-def gate_for(brands: Brands, guard: AddressGuard) -> HostGate:
+def gate_for(
+    brands: Brands, guard: AddressGuard, log: Callable[[str], None] = lambda _text: None
+) -> HostGate:
     """Return the politeness that a brands.yaml asks for."""
     limits = brands.limits
     return HostGate(
         limits.per_host_interval,
         limits.per_host_connections,
         is_private=lambda host: guard.exempt_url(f"http://{host}/"),
+        log=log,
     )
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,9 +13,10 @@ import requests
 
 from bodyshop.catalog import BlobStore, now
 from bodyshop.errors import BodyshopError
-from collector.address import AddressGuard, host_of
+from collector.address import AddressGuard, host_of, is_web_address
 from collector.brands import Limits
 from collector.candidate import Candidate
+from collector.cookies import Cookies
 from collector.download import (
     MAX_REDIRECTS,
     DownloadLimits,
@@ -33,8 +33,8 @@ from collector.frontier import Frontier, Job
 from collector.hosts import MAX_RETRY_AFTER_S, HostGate, parse_retry_after
 from collector.http import Watch, guarded_session
 from collector.journal import Journal
-from collector.ladder import REWRITTEN, same_shape
-from collector.ledger import Settled
+from collector.ladder import FULL_SIZE, REWRITTEN, is_preview_host, same_shape
+from collector.ledger import Settled, covering
 from collector.permission import Answer, Robots
 
 LARGE_ENOUGH = 0.95
@@ -43,31 +43,6 @@ LARGE_ENOUGH = 0.95
 MAX_BACKOFF_S = 120.0
 _FINAL = {"robots", "opt_out", "reserved", "content_signal", "forgotten"}
 """A no that also covers the smaller versions of the same picture."""
-
-
-@dataclass
-class Cookies:
-    """Cookies the browser got, per host name; kept in memory only."""
-
-    _jar: dict[str, dict[str, str]] = field(default_factory=dict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def learn(self, cookies: list[dict[str, Any]]) -> None:
-        """Take over what Selenium's ``get_cookies`` returned."""
-        with self._lock:
-            for cookie in cookies:
-                domain = str(cookie.get("domain", "")).lstrip(".").lower()
-                self._jar.setdefault(domain, {})[str(cookie["name"])] = str(cookie["value"])
-
-    def header(self, url: str) -> str:
-        """Return the Cookie header for an address; empty when there is none (RFC 6265, 5.1.3)."""
-        host = (urlsplit(url).hostname or "").lower()
-        pairs: dict[str, str] = {}
-        with self._lock:
-            for domain, cookies in self._jar.items():
-                if domain and (host == domain or host.endswith("." + domain)):
-                    pairs |= cookies
-        return "; ".join(f"{name}={value}" for name, value in pairs.items())
 
 
 class Fetcher:
@@ -79,8 +54,8 @@ class Fetcher:
         Called from worker threads with each `Settled` candidate.
     crash : callable
         Called with an error of this machine (a full disk): the run has to end.
-    forgotten_sha : set of str
-        Pictures erased on request, by sha256.
+    stones : Mapping
+        What was erased on request, from `Ledger.tombstones`.
     """
 
     def __init__(
@@ -94,7 +69,7 @@ class Fetcher:
         blobs: BlobStore,
         report: Callable[[Settled], None],
         crash: Callable[[BaseException], None],
-        forgotten_sha: set[str] | frozenset[str] = frozenset(),
+        stones: Mapping[str, set[str]] | None = None,
         workers: int = 16,
         attempts: int = 3,
         backoff_s: float = 2.0,
@@ -102,7 +77,7 @@ class Fetcher:
         self._limits, self._agent, self._guard, self._gate = limits, agent, guard, gate
         self._journal, self._blobs = journal, blobs
         self._report, self._crash = report, crash
-        self._forgotten = forgotten_sha
+        self._stones = stones or {}
         self._attempts, self._backoff_s = attempts, backoff_s
         self._bounds = DownloadLimits(limits.max_bytes, limits.min_side, limits.request_seconds)
         self._local = threading.local()
@@ -122,8 +97,10 @@ class Fetcher:
             thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None = None, *_: object) -> None:
         self.frontier.stop()
+        if kind is KeyboardInterrupt:  # at once: what is in flight stays behind as .part
+            return
         for thread in self._threads:
             thread.join()
         self.watch.__exit__()
@@ -204,7 +181,8 @@ class Fetcher:
         candidate = job.candidate
         name = (urlsplit(job.url).hostname or "").lower()
         hosts = {each.lower() for each in candidate.thumbnail_hosts}
-        if any(each in {name, job.host} or name.endswith("." + each) for each in hosts):
+        known = any(each in {name, job.host} or name.endswith("." + each) for each in hosts)
+        if known or is_preview_host(name):
             return Timed(Refused("thumbnail_host", f"{job.host} only serves previews"), None, None)
         if not self.robots.known(job.url):
             self.robots.judge(job.url)
@@ -235,8 +213,11 @@ class Fetcher:
                     job, Failed("redirect_loop", f"more than {MAX_REDIRECTS} redirects")
                 )
                 return
-            if urlsplit(outcome.url).scheme not in {"http", "https"}:
+            if not is_web_address(outcome.url):
                 self._next_rung(job, Refused("not_http", f"redirect to {outcome.url[:80]}"))
+                return
+            if kind := covering(self._stones, outcome.url):
+                self._settle(job, Refused("forgotten", f"leads to what was erased by {kind}"))
                 return
             job.url, job.hops = outcome.url, job.hops + 1
             self.frontier.put(job)
@@ -286,10 +267,21 @@ class Fetcher:
             job.best, job.best_rung = got, rung.name
         else:
             got.part.unlink()
-        if shown is not None and job.best.area < LARGE_ENOUGH * shown[0] * shown[1]:
+        if shown is not None and self._may_be_larger(job, job.best, shown[0] * shown[1]):
             self._next_rung(job, None)
         else:
             self._settle(job, job.best)
+
+    @staticmethod
+    def _may_be_larger(job: Job, best: Got, shown: int) -> bool:
+        """Say whether a further rung is worth a request: it stays below, or equals, what is shown.
+
+        Of two links to a full size the first may be the picture of the page itself.
+        """
+        if best.area < LARGE_ENOUGH * shown:
+            return True
+        rest = {rung.name for rung in job.candidate.ladder[job.rung + 1 :]}
+        return best.area * LARGE_ENOUGH <= shown and not rest.isdisjoint(FULL_SIZE)
 
     def _next_rung(self, job: Job, outcome: Refused | Failed | None) -> None:
         if outcome is not None:
@@ -318,7 +310,7 @@ class Fetcher:
     def _settle(self, job: Job, outcome: Got | Refused | Failed) -> None:
         candidate, notes = job.candidate, "; ".join(job.notes)
         permission = dict(job.permission)
-        if isinstance(outcome, Got) and outcome.sha256 in self._forgotten:
+        if isinstance(outcome, Got) and outcome.sha256 in self._stones.get("sha256", ()):
             self._drop_best(job)
             outcome = Refused("forgotten", "this picture was erased on request")
         if isinstance(outcome, Got):

@@ -59,6 +59,8 @@ class HostGate:
         no gap at all.
     clock : callable
         Monotonic seconds.
+    log : callable
+        Told when a host is left alone, and when it asks for more patience than there is.
     """
 
     def __init__(
@@ -67,10 +69,11 @@ class HostGate:
         connections: int,
         *,
         is_private: Callable[[str], bool] = lambda _host: False,
+        log: Callable[[str], None] = lambda _text: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._interval, self._connections = interval, connections
-        self._is_private, self._clock = is_private, clock
+        self._is_private, self._clock, self._log = is_private, clock, log
         self._hosts: dict[str, HostState] = {}
         self._lock = threading.RLock()
 
@@ -134,6 +137,7 @@ class HostGate:
         """
         with self._lock:
             state = self._state(host)
+            was_broken = state.broken
             if held:
                 state.open -= 1
             if challenge:
@@ -143,6 +147,14 @@ class HostGate:
             elif status is not None and status < 400:
                 state.blocks = 0
                 self._adapt(state, latency)
+            newly_broken = None if was_broken else state.broken
+        if newly_broken:
+            self._log(f"{host} is left alone for the rest of this run: {newly_broken}")
+        elif retry_after is not None and retry_after > MAX_RETRY_AFTER_S:
+            self._log(
+                f"{host} asks to wait {retry_after:.0f} s; it is asked again in "
+                f"{MAX_RETRY_AFTER_S:.0f} s"
+            )
 
     def introduce(self, host: str, *, crawl_delay: float | None = None) -> None:
         """Note what robots.txt asks for; from now on the host may have its other connections."""

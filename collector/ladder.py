@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
 
+from collector.address import is_web_address
 from collector.candidate import Rung, url_key
 from collector.srcset import parse_srcset
 
@@ -40,6 +41,12 @@ _SAME_SHAPE = 0.03
 _PICTURE = "(?:jpe?g|png|webp|gif|avif)"
 
 REWRITTEN = "cdn_rewrite"
+FULL_SIZE = frozenset({"parent_link", "data_full", "srcset"})
+"""Rungs by which the page itself says that there is something larger than what it shows."""
+
+_PREVIEW_HOST = re.compile(
+    r"encrypted-tbn\d*\.gstatic\.com|(?:[\w.-]+\.)?(?:mm|explicit)\.bing\.net|th\.bing\.com"
+)
 
 
 @dataclass
@@ -53,7 +60,7 @@ class Shown:
     claimed : set of str
         `url_key` of every address that belongs to this picture, also those that are no rung.
     shown : tuple of int, optional
-        Width and height in pixels.
+        Width and height in pixels, of what the page showed or says that it has.
     """
 
     rungs: list[Rung]
@@ -126,6 +133,11 @@ def original_address(url: str) -> str | None:
     return urlunsplit((parts.scheme, parts.netloc, path, query, ""))
 
 
+def is_preview_host(name: str) -> bool:
+    """Say whether a host is known to serve the previews of an image search and nothing else."""
+    return _PREVIEW_HOST.fullmatch(name) is not None
+
+
 def same_shape(one: tuple[int, int], other: tuple[int, int]) -> bool:
     """Say whether two sizes may belong to one picture."""
     a, b = one[0] / max(one[1], 1), other[0] / max(other[1], 1)
@@ -136,14 +148,16 @@ def _of_item(item: dict[str, Any]) -> list[Shown]:
     rungs = [Rung(rung["name"], rung["url"]) for rung in item["rungs"]]
     rest = [Rung(rung["name"], rung["url"]) for rung in item["rest"]]
     chosen = {rung.url for rung in rest if rung.name == "current_src"}
-    best, offered = _best_of(item["srcsets"], item["base"], chosen)
+    best, offered, width = _best_of(item["srcsets"], item["base"], chosen)
     by_url: dict[str, Rung] = {}
     for rung in [*rungs, *best, *rest]:
         by_url.setdefault(rung.url, rung)
     ordered = list(by_url.values())
     if not ordered:
         return []
-    shown = tuple(item["shown"]) if item.get("shown") else None
+    shown = (int(item["shown"][0]), int(item["shown"][1])) if item.get("shown") else None
+    if shown is not None and width > shown[0]:
+        shown = (width, round(shown[1] * width / shown[0]))
     claimed = {url_key(rung.url) for rung in ordered} | {url_key(url) for url in offered}
     picture = Shown(ordered, claimed, shown, item["alt"], item["caption"], item["kind"])
     return [picture, *_earlier(item, picture)]
@@ -168,8 +182,10 @@ def _earlier(item: dict[str, Any], picture: Shown) -> list[Shown]:
 
 def _best_of(
     srcsets: list[dict[str, str]], base: str, chosen: set[str]
-) -> tuple[list[Rung], list[str]]:
-    """Return the largest candidate of all srcsets, and every address they offer.
+) -> tuple[list[Rung], list[str], int]:
+    """Return the largest candidate of all srcsets, every address they offer, and its width.
+
+    The width is what the page says of it, 0 when it does not.
 
     Where no widths are given, the one the browser itself chose for a large window comes first, and
     a JPEG before the WebP or AVIF that was made from it.
@@ -178,13 +194,17 @@ def _best_of(
     for place, srcset in enumerate(srcsets):
         derived = srcset["type"] in {"image/webp", "image/avif"}
         for source in parse_srcset(srcset["value"]):
-            url = urljoin(base, source.url)
-            if url.startswith(("http://", "https://")):
+            try:
+                url = urljoin(base, source.url)
+            except ValueError:  # "http://["
+                continue
+            if is_web_address(url):
                 size = (source.width or 0, source.density or 1)
                 offered.append((*size, url in chosen, not derived, -place, url))
     if not offered:
-        return [], []
-    return [Rung("srcset", max(offered)[-1])], [each[-1] for each in offered]
+        return [], [], 0
+    largest = max(offered)
+    return [Rung("srcset", largest[-1])], [each[-1] for each in offered], int(largest[0])
 
 
 def _merge(known: Shown, other: Shown) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -359,9 +359,15 @@ def forgotten(stones: dict[str, set[str]], candidate: Candidate) -> str:
     """Return which tombstone covers a candidate, or nothing."""
     if not (stones["url"] or stones["host"]):
         return ""
-    for address in [rung.url for rung in candidate.ladder] + [candidate.page_url]:
-        if url_key(address) in stones["url"]:
-            return "url"
-        if {host_of(address), (urlsplit(address).hostname or "").lower()} & stones["host"]:
-            return "host"
+    addresses = [rung.url for rung in candidate.ladder] + [candidate.page_url]
+    return next(filter(None, (covering(stones, address) for address in addresses)), "")
+
+
+def covering(stones: Mapping[str, set[str]], address: str) -> str:
+    """Return which kind of tombstone, ``url`` or ``host``, covers an address, or nothing."""
+    urls, hosts = stones.get("url"), stones.get("host")
+    if urls and url_key(address) in urls:
+        return "url"
+    if hosts and {host_of(address), (urlsplit(address).hostname or "").lower()} & hosts:
+        return "host"
     return ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -156,11 +155,15 @@ def _available(workspace: Workspace) -> dict[tuple[str, str], list[dict[str, Any
         .where(s.c.brand.is_not(None), s.c.model.is_not(None), i.c.format.is_not(None))
         .order_by(s.c.key)
     )  # fmt: skip
-    found: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
     with workspace.catalog.read() as connection:
+        # A model that was asked for and brought nothing falls short of everything.
+        asked = select(schema.pages.c.brand, schema.pages.c.model).distinct()
+        for brand, model in connection.execute(asked):
+            found[(brand, model)] = []
         for row in connection.execute(query):
             if row.verdict != "reject":
-                found[(row.brand, row.model)].append(dict(row._mapping))
+                found.setdefault((row.brand, row.model), []).append(dict(row._mapping))
     return found
 
 
@@ -169,10 +172,11 @@ def _fits(source: str, wanted: str) -> bool:
 
 
 def _best(rows: Sequence[dict[str, Any]], wanted: int, taken: set[str]) -> list[str]:
-    rows = [row for row in rows if row["sha256"] not in taken]
+    once = {row["sha256"]: row for row in rows if row["sha256"] not in taken}
+    rows = list(once.values())
     turned = [row for row in rows if row["spin_group"]]
     ordered = _spread(turned, wanted) if turned else sorted(rows, key=_quality)
-    return list(dict.fromkeys(row["sha256"] for row in ordered))[:wanted]
+    return [row["sha256"] for row in ordered][:wanted]
 
 
 def _quality(row: dict[str, Any]) -> tuple[float, float, int, str]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from collector.address import host_of, origin_of
+from collector.address import host_of, is_web_address, origin_of
 
 AGENT_TOKEN = "bodyshop"
 """The product token that a robots.txt may address (RFC 9309, 2.2.1)."""
@@ -163,7 +163,7 @@ class Robots:
             return ()
         try:
             entries = json.loads(answer.text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return ()
         return tuple(
             str(entry.get("location", "/"))
@@ -177,7 +177,12 @@ class Robots:
             target = answer.headers.get("location")
             if answer.status not in {301, 302, 303, 307, 308} or not target:
                 return answer
-            url = urljoin(url, target)
+            try:
+                url = urljoin(url, target)
+            except ValueError:
+                url = ""
+            if not is_web_address(url):
+                return Answer(None, f"a redirect to {target[:80]!r}, which is no address")
             answer = self._fetch(url)
         # RFC 9309, 2.3.1.2: after five redirects it may be treated as absent.
         return Answer(404) if (answer.status or 0) in range(300, 400) else answer

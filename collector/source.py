@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from bodyshop.errors import BodyshopError
 from collector.brands import Brand, Brands, Limits, Model
 from collector.candidate import Find, Task
+from collector.download import RETRY_STATUS
 from collector.permission import Answer, Permission
 
 if TYPE_CHECKING:
@@ -51,6 +52,14 @@ class RefusedPageError(BodyshopError):
 
 class ChallengeError(BodyshopError):
     """A captcha or "checking your browser" page: the host is left alone, nothing is evaded."""
+
+
+class PassingError(BodyshopError):
+    """It may go better in a while: a busy host, a broken connection. The task is tried again."""
+
+    def __init__(self, message: str, *, error_class: str) -> None:
+        super().__init__(message)
+        self.error_class = error_class
 
 
 class HostBrokenError(BodyshopError):
@@ -113,16 +122,25 @@ class Tools:
 
         Raises
         ------
+        PassingError
+            No answer, or a status that may pass: the task is tried again.
         BodyshopError
-            No answer, an error status, or no JSON.
+            Another error status, or no JSON.
         """
         answer = self.fetch(url, params, obey_robots)
+        if answer.forbidden:
+            raise BodyshopError(f"{url} was not asked: {answer.text}")
+        if answer.status is None:
+            message = f"{url} gave no answer: {answer.text[:300]}"
+            raise PassingError(message, error_class="connection")
         if answer.status != 200:
-            what = answer.text if answer.status is None else f"HTTP {answer.status}"
-            raise BodyshopError(f"{url} gave no result: {what[:300]}")
+            message = f"{url} gave HTTP {answer.status}"
+            if answer.status in RETRY_STATUS:
+                raise PassingError(message, error_class=f"http_{answer.status}")
+            raise BodyshopError(f"{message}: {answer.text[:300]}")
         try:
             return json.loads(answer.text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise BodyshopError(f"{url} sent no JSON: {answer.text[:100]!r}") from error
 
 

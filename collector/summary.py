@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select
 
 from bodyshop.catalog import Catalog, schema
 
@@ -49,6 +49,10 @@ class CollectSummary:
         Pages and queries that brought nothing or were refused, with where their evidence lies.
     imbalanced : tuple of str
         Models with less than half of the mean.
+    spinners : int
+        360° viewers.
+    incomplete : tuple of str
+        Those of them with missing frames, or of which no whole turn was seen.
     """
 
     found: int
@@ -65,6 +69,8 @@ class CollectSummary:
     models: tuple[ModelCounts, ...] = ()
     empty: tuple[str, ...] = ()
     imbalanced: tuple[str, ...] = ()
+    spinners: int = 0
+    incomplete: tuple[str, ...] = ()
 
     columns = ("brand", "model", *_COUNTED)
 
@@ -76,6 +82,7 @@ class CollectSummary:
         """Return what a person should look at: empty pages, failures, imbalance."""
         found = [f"brought nothing: {each}" for each in self.empty]
         found += [f"failed: {name} {count} times" for name, count in self.failed_by.items()]
+        found += [f"incomplete turn: {each}" for each in self.incomplete]
         return found + [f"few pictures: {each}" for each in self.imbalanced]
 
     def as_dict(self) -> dict[str, Any]:
@@ -87,6 +94,7 @@ class CollectSummary:
             "refused_by": self.refused_by, "failed_by": self.failed_by, "pages": self.pages,
             "models": [vars(each) for each in self.models],
             "empty": list(self.empty), "imbalanced": list(self.imbalanced),
+            "spinners": self.spinners, "incomplete": list(self.incomplete),
         }  # fmt: skip
 
 
@@ -119,6 +127,7 @@ def summarise(catalog: Catalog, *, new: int = 0, seconds: float = 0.0) -> Collec
                 .order_by(p.source, p.url)
             )
         )
+        turns = _turns(connection)
     models = tuple(
         ModelCounts(brand, model, found=sum(counts.values()), **counts)
         for (brand, model), counts in sorted(by_model.items())
@@ -127,8 +136,27 @@ def summarise(catalog: Catalog, *, new: int = 0, seconds: float = 0.0) -> Collec
     return CollectSummary(
         **totals, new=new, seconds=seconds, refused_by=dict(refused.most_common()),
         failed_by=dict(failed.most_common()), pages=pages, models=models, empty=empty,
-        imbalanced=_imbalanced(models),
+        imbalanced=_imbalanced(models), spinners=len(turns),
+        incomplete=tuple(each for each in turns if each),
     )  # fmt: skip
+
+
+def _turns(connection: Connection) -> list[str]:
+    """Return for every viewer what it lacks, or nothing."""
+    s = schema.sightings.c
+    query = (
+        select(s.brand, s.model, s.page_url, func.count(s.frame.distinct()), func.max(s.frames))
+        .where(s.spin_group.is_not(None))
+        .group_by(s.brand, s.model, s.page_url, s.spin_group)
+        .order_by(s.brand, s.model, s.page_url)
+    )
+    found = []
+    for brand, model, page, have, frames in connection.execute(query):
+        lack = f"{have} frames, and the first did not come back" if frames is None else ""
+        if frames is not None and have < frames:
+            lack = f"{have} of {frames} frames"
+        found.append(f"{brand} {model}, {page}: {lack}" if lack else "")
+    return found
 
 
 def _imbalanced(models: tuple[ModelCounts, ...]) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from bodyshop import atomic
 from bodyshop.catalog import now, schema
 from bodyshop.errors import NothingFoundError
 from bodyshop.workspace import Workspace
+from collector.candidate import url_key
 
 SHA256_LENGTH = 64
 
@@ -53,8 +54,9 @@ class ForgetSummary:
 def forget(workspace: Workspace, what: str, *, dry_run: bool = False) -> ForgetSummary:
     """Erase pictures and everything derived from them, and leave a tombstone.
 
-    A picture named by its sha256 goes with all its sightings. A URL or a host takes its sightings,
-    and the pictures that were seen nowhere else. A re-crawl respects the tombstone.
+    A picture named by its sha256 goes with all its sightings. A URL (of a picture, or of the page
+    that shows it) or a host takes its sightings, and the pictures that were seen nowhere else. A
+    re-crawl respects the tombstone: it neither downloads such a picture nor opens such a page.
 
     Parameters
     ----------
@@ -117,8 +119,7 @@ def _matches(connection: Connection, kind: str, what: str) -> tuple[list[str], l
     going: dict[str, str] = {}
     query = select(seen.c.key, seen.c.sha256, seen.c.url, seen.c.final_url, seen.c.page_url)
     for key, sha256, *urls in connection.execute(query):
-        addresses = urls if kind == "host" else urls[:2]
-        if any(_names(kind, what, address) for address in addresses if address):
+        if any(_names(kind, what, address) for address in urls if address):
             going[key] = sha256
     touched = sorted(set(going.values()))
     elsewhere = {
@@ -131,7 +132,7 @@ def _matches(connection: Connection, kind: str, what: str) -> tuple[list[str], l
 
 def _names(kind: str, what: str, address: str) -> bool:
     if kind == "url":
-        return address == what
+        return url_key(address) == url_key(what)
     parts = urlsplit(address)
     return what.lower() in {parts.netloc.lower(), (parts.hostname or "").lower()}
 
@@ -208,7 +209,10 @@ def _erase_rows(
         connection.execute(delete(schema.images).where(schema.images.c.sha256.in_(part)))
     table = schema.candidates
     if kind == "url":
-        connection.execute(delete(table).where(table.c.url == what))
+        urls = connection.execute(select(table.c.key, table.c.url)).all()
+        same = [key for key, url in urls if url_key(url) == url_key(what)]
+        for part in _parts(same):
+            connection.execute(delete(table).where(table.c.key.in_(part)))
     elif kind == "host":
         hosts = or_(table.c.host == what, cast(table.c.host, Text).startswith(f"{what}:"))
         connection.execute(delete(table).where(hosts))

@@ -9,11 +9,14 @@ from typing import Any
 
 from sqlalchemy import Connection, distinct, func, select
 
+import collector
 from bodyshop.catalog import Reason, schema
 from bodyshop.workspace import Workspace
 
 IMBALANCE = 0.5
 """A class with fewer pictures than this share of the mean is warned about, as AutoCrawler does."""
+
+CRAWLED = ("found", "downloaded", "duplicate", "waiting", "refused", "failed")
 
 
 @dataclass(frozen=True)
@@ -25,13 +28,16 @@ class Status:
     stages : dict
         Stage -> count name -> number.
     models : list of dict
-        Per brand and model: downloaded pictures, kept, and candidates by state.
+        Per brand and model: pictures, kept, and what was found: downloaded, duplicate, waiting,
+        refused, failed.
     reasons : dict
         Reason -> number of rejected pictures.
     splits : dict
         Split set -> split -> label -> number.
+    refusals : dict
+        Reason -> candidates that were refused.
     failures : dict
-        Error class -> number of candidates that failed or were refused.
+        Error class -> candidates whose download failed.
     runs : list of dict
         The newest commands.
     warnings : tuple of str
@@ -42,6 +48,7 @@ class Status:
     models: list[dict[str, Any]]
     reasons: dict[str, int]
     splits: dict[str, dict[str, dict[str, int]]]
+    refusals: dict[str, int]
     failures: dict[str, int]
     runs: list[dict[str, Any]]
     warnings: tuple[str, ...]
@@ -53,6 +60,7 @@ class Status:
             "models": self.models,
             "reasons": self.reasons,
             "splits": self.splits,
+            "refusals": self.refusals,
             "failures": self.failures,
             "runs": self.runs,
             "warnings": list(self.warnings),
@@ -65,10 +73,11 @@ class Status:
             ("stage", "count", "number"),
             [(s, name, n) for s, counts in self.stages.items() for name, n in counts.items()],
         )
-        columns = ("brand", "model", "pictures", "kept", "queued", "refused", "failed")
+        columns = ("brand", "model", "pictures", "kept", *CRAWLED)
         yield "Brands", columns, [tuple(row[c] for c in columns) for row in self.models]
         yield "Rejected", ("reason", "pictures"), list(self.reasons.items())
-        yield "Not downloaded", ("error class", "candidates"), list(self.failures.items())
+        yield "Refused", ("reason", "candidates"), list(self.refusals.items())
+        yield "Failed", ("error class", "candidates"), list(self.failures.items())
         yield (
             "Splits",
             ("split set", "split", "label", "pictures"),
@@ -99,9 +108,20 @@ def status(workspace: Workspace) -> Status:
         models = _models(connection)
         reasons = _reasons(connection)
         splits = _splits(connection)
-        failures = _failures(connection)
         runs = _runs(connection)
-    return Status(stages, models, reasons, splits, failures, runs, _warnings(models, stages))
+    crawl = collector.summarise(workspace.catalog)
+    for each in crawl.models:
+        row = next(
+            (r for r in models if (r["brand"], r["model"]) == (each.brand, each.model)), None
+        )
+        if row is None:
+            models.append(row := _blank(each.brand, each.model))
+        row |= {name: getattr(each, name) for name in CRAWLED}
+    models.sort(key=lambda row: (row["brand"], row["model"]))
+    warnings = (*_warnings(models, stages), *(f"incomplete turn: {e}" for e in crawl.incomplete))
+    return Status(
+        stages, models, reasons, splits, crawl.refused_by, crawl.failed_by, runs, warnings
+    )
 
 
 def _count(connection: Connection, column: Any, *where: Any) -> int:
@@ -150,13 +170,12 @@ def _stages(connection: Connection) -> dict[str, dict[str, int]]:
 
 
 def _models(connection: Connection) -> list[dict[str, Any]]:
-    seen, candidates = schema.sightings, schema.candidates
+    seen = schema.sightings
     table: dict[tuple[str, str], dict[str, Any]] = {}
 
     def row(brand: str | None, model: str | None) -> dict[str, Any]:
-        fresh = {"pictures": 0, "kept": 0, "queued": 0, "refused": 0, "failed": 0}
         key = (brand or "", model or "")
-        return table.setdefault(key, {"brand": key[0], "model": key[1], **fresh})
+        return table.setdefault(key, _blank(*key))
 
     kept = (
         select(seen.c.brand, seen.c.model, func.count(distinct(seen.c.sha256)))
@@ -170,13 +189,11 @@ def _models(connection: Connection) -> list[dict[str, Any]]:
     for name, query in (("pictures", every), ("kept", kept)):
         for brand, model, number in connection.execute(query):
             row(brand, model)[name] = number
-    states = select(candidates.c.brand, candidates.c.model, candidates.c.state, func.count())
-    for brand, model, state, number in connection.execute(
-        states.group_by(candidates.c.brand, candidates.c.model, candidates.c.state)
-    ):
-        if state in {"queued", "refused", "failed"}:
-            row(brand, model)[state] = number
     return [table[key] for key in sorted(table)]
+
+
+def _blank(brand: str, model: str) -> dict[str, Any]:
+    return {"brand": brand, "model": model, "pictures": 0, "kept": 0, **dict.fromkeys(CRAWLED, 0)}
 
 
 def _reasons(connection: Connection) -> dict[str, int]:
@@ -198,16 +215,6 @@ def _splits(connection: Connection) -> dict[str, dict[str, dict[str, int]]]:
     ):
         found.setdefault(name, {}).setdefault(split, {})[label] = number
     return found
-
-
-def _failures(connection: Connection) -> dict[str, int]:
-    table = schema.candidates
-    query = (
-        select(table.c.error_class, func.count())
-        .where(table.c.state.in_(("failed", "refused")))
-        .group_by(table.c.error_class)
-    )
-    return {str(name): number for name, number in connection.execute(query)}
 
 
 def _runs(connection: Connection) -> list[dict[str, Any]]:

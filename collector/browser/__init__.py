@@ -8,15 +8,31 @@ from bodyshop.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from collector.browser.driver import BrowserParts, find_browser
-    from collector.browser.session import Browser, BrowserGoneError, ScriptError
+    from collector.browser.session import (
+        Browser,
+        BrowserGoneError,
+        ForbiddenPageError,
+        PageLoadError,
+        ScriptError,
+    )
 
-__all__ = ["Browser", "BrowserGoneError", "BrowserParts", "ScriptError", "find_browser"]
+__all__ = [
+    "Browser",
+    "BrowserGoneError",
+    "BrowserParts",
+    "ForbiddenPageError",
+    "PageLoadError",
+    "ScriptError",
+    "find_browser",
+]
 
 __getattr__ = lazy_exports(
     __name__,
     {
         "Browser": "session",
         "BrowserGoneError": "session",
+        "ForbiddenPageError": "session",
+        "PageLoadError": "session",
         "ScriptError": "session",
         "BrowserParts": "driver",
         "find_browser": "driver",

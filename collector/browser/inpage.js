@@ -222,7 +222,7 @@
       if (/^(og:image(:secure_url|:url)?|twitter:image(:src)?)$/i.test(name) && absolute(content))
         items.push(simple("og", [{ name: "og_image", url: absolute(content) }]));
     for (const link of document.querySelectorAll("link[rel~=image_src][href]"))
-      items.push(simple("og", [{ name: "og_image", url: link.href }]));
+      if (absolute(link.href)) items.push(simple("og", [{ name: "og_image", url: absolute(link.href) }]));
     const ld = [...document.querySelectorAll('script[type="application/ld+json"]')].map((script) => script.textContent);
     const licence = document.querySelector("link[rel~=license][href],a[rel~=license][href]");
     return {

@@ -64,5 +64,6 @@ def _seen(event: dict[str, Any]) -> Seen:
         kind,
         int(response.get("status", 0)),
         str(response.get("mimeType", "")),
-        {str(name).lower(): str(value) for name, value in headers.items()},
+        # DevTools puts a line break between the values of a header that came twice.
+        {str(name).lower(): str(value).replace("\n", ", ") for name, value in headers.items()},
     )

@@ -18,6 +18,7 @@ from bodyshop.errors import BodyshopError
 from collector.address import AddressGuard
 from collector.browser.door import Door
 from collector.browser.driver import BrowserParts, find_browser, start_driver
+from collector.browser.memory import group_memory
 from collector.browser.network import NetworkLog, Seen
 from collector.browser.watchdog import Watchdog
 
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 PAGES_PER_BROWSER = 50
 """After so many pages the browser is replaced: its memory grows, and a leak ends here."""
+
+MAX_MEMORY = 2_000_000_000
+"""Bytes of all its processes; one that holds more is replaced before the next page."""
 
 
 class BrowserGoneError(BodyshopError):
@@ -37,7 +41,11 @@ class ScriptError(BodyshopError):
 
 
 class PageLoadError(BodyshopError):
-    """The page did not load: no connection, a forbidden address, or no answer in time."""
+    """The page did not load: no connection, or no answer in time."""
+
+
+class ForbiddenPageError(BodyshopError):
+    """The page did not load because its address is none on the public internet."""
 
 
 class Browser:
@@ -104,14 +112,14 @@ class Browser:
 
         Raises
         ------
-        PageLoadError
+        PageLoadError, ForbiddenPageError
             There was no page.
         BrowserGoneError
             The browser crashed.
         """
         from selenium.common.exceptions import TimeoutException, WebDriverException
 
-        if self._pages >= self._pages_per_browser:
+        if self._pages >= self._pages_per_browser or self._is_fat():
             self.end()
         self._pages += 1
         self.refused.clear()
@@ -125,7 +133,7 @@ class Browser:
                 driver.execute_script("window.stop()")
             except WebDriverException as error:
                 if "net::ERR_" in str(error):
-                    raise PageLoadError(self._why_not(url, str(error))) from error
+                    raise self._why_not(url, str(error)) from error
                 raise
             log = self.seen()
         documents = [seen for seen in log if seen.kind == "document"]
@@ -192,6 +200,12 @@ class Browser:
         with self._watched():
             return self.driver.execute_cdp_cmd(command, parameters)
 
+    def kill(self) -> None:
+        """End the browser without asking it; for the user who does not want to wait."""
+        driver = self._driver
+        if driver is not None and driver.service.process is not None:
+            _end_group(driver.service.process.pid)
+
     def end(self) -> None:
         """End browser, driver, door and profile; also what hangs is ended."""
         with self._lock:
@@ -233,6 +247,8 @@ class Browser:
         if process is not None:
             self._watchdog = Watchdog(process.pid, self._profile)
         own = driver.execute_script("return navigator.userAgent")
+        # Nothing that a page offers for download is written to this machine.
+        driver.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "deny"})
         driver.execute_cdp_cmd(
             "Network.setUserAgentOverride", {"userAgent": f"{own} {self._agent}"}
         )
@@ -249,6 +265,7 @@ class Browser:
         try:
             yield
         except TimeoutException as error:
+            self.end()  # a page that keeps its browser busy would keep the next page waiting too
             raise ScriptError(f"a script in the page did not end: {_first_line(error)}") from error
         except WebDriverException as error:
             if any(sign in str(error).lower() for sign in _GONE):
@@ -259,11 +276,15 @@ class Browser:
             self.end()
             raise BrowserGoneError(f"the driver is gone: {_first_line(error)}") from error
 
-    def _why_not(self, url: str, text: str) -> str:
+    def _why_not(self, url: str, text: str) -> BodyshopError:
         code = text[text.index("net::ERR_") :].split()[0]
         if self.refused:
-            return f"{url} was not opened: {self.refused[-1][2]}"
-        return f"{url} was not opened: {code}"
+            return ForbiddenPageError(f"{url} was not opened: {self.refused[-1][2]}")
+        return PageLoadError(f"{url} was not opened: {code}")
+
+    def _is_fat(self) -> bool:
+        process = self._driver.service.process if self._driver is not None else None
+        return process is not None and group_memory(process.pid) > MAX_MEMORY
 
 
 _GONE = (

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import urljoin
 
+from collector.address import is_web_address
 from collector.brands import Brand, Brands, Model
 from collector.candidate import Find, Rung, Task, url_key
 from collector.ladder import Shown, pictures_of, with_rewrites
@@ -16,6 +17,7 @@ NAME = "pages"
 SCROLL_STEP = 0.7  # of the window's height
 SETTLE_MS = 1500
 QUIET_ROUNDS = 2
+_MAX_DEPTH = 40  # of JSON-LD; a page that nests it deeper means harm
 
 
 class PageSource:
@@ -100,19 +102,24 @@ def json_ld_images(blocks: Iterable[str], base: str) -> list[tuple[str, str]]:
     for block in blocks:
         try:
             data = json.loads(block)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         for url, licence in _images_in(data):
-            absolute = urljoin(base, url)
-            if absolute.startswith(("http://", "https://")):
+            try:
+                absolute = urljoin(base, url)
+            except ValueError:  # "http://["
+                continue
+            if is_web_address(absolute):
                 found.setdefault(absolute, licence)
     return list(found.items())
 
 
-def _images_in(node: Any, licence: str = "") -> Iterator[tuple[str, str]]:
+def _images_in(node: Any, licence: str = "", depth: int = 0) -> Iterator[tuple[str, str]]:
+    if depth > _MAX_DEPTH:
+        return
     if isinstance(node, list):
         for each in node:
-            yield from _images_in(each, licence)
+            yield from _images_in(each, licence, depth + 1)
     elif isinstance(node, dict):
         own = node.get("license") or licence
         own = own.get("@id", "") if isinstance(own, dict) else str(own)
@@ -127,7 +134,7 @@ def _images_in(node: Any, licence: str = "") -> Iterator[tuple[str, str]]:
                     if isinstance(each, str):
                         yield each, own
             if isinstance(value, dict | list):
-                yield from _images_in(value, own)
+                yield from _images_in(value, own, depth + 1)
 
 
 def _joined(pictures: list[Shown], url: str, name: str) -> list[Shown]:

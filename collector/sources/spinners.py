@@ -42,7 +42,10 @@ class SpinnerSource:
         browser.await_(f"T.waitFor(() => {known}, given[0])", _READY_MS)
         browser.await_("T.quiet(given[0])", _READY_MS)
         if kind in {"auto", "config"}:
-            configs = browser.run("return T.spinConfigs()")
+            told = browser.run("return T.spinConfigs()")
+            # A template without its number of frames: turning the viewer tells.
+            frames = task.option("frames")
+            configs = [each for each in told if each.get("amount", 1) or frames]
             for place, config in enumerate(configs):
                 yield self._by_config(task, page, tools, config, place)
             if configs or kind == "config":

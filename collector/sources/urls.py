@@ -31,7 +31,7 @@ class UrlListSource:
             yield Task(NAME, f"list:{name}", brand.name, model.name, label, options=options)
 
     def discover(self, task: Task, tools: Tools) -> Iterator[list[Find]]:
-        """Yield the addresses in their order."""
+        """Yield the addresses in their order; what is none is counted in the log."""
         batch: list[Find] = []
         for rank, url in enumerate(self._urls(task), 1):
             rungs = (Rung("listed", url),)
@@ -51,7 +51,7 @@ class UrlListSource:
             with file.open(encoding="utf-8-sig") as lines:
                 for line in lines:
                     url = line.strip()
-                    if url.startswith(("http://", "https://")):
+                    if url and not url.startswith("#"):
                         yield url
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"the list of urls can't be read: {error}", file=file) from error

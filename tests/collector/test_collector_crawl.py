@@ -29,6 +29,7 @@ from bodyshop.errors import (
 from bodyshop.workspace import Workspace
 from collector import hosts
 from collector.evidence import sightings_table, write_sightings
+from collector.part import Part
 
 
 def rows(workspace, table, *columns):
@@ -269,7 +270,7 @@ def test_what_was_forgotten_does_not_come_back(server, brands_for, workspace, ki
 
 
 def test_the_hosts_cookies_are_only_sent_where_it_asks_for_them():
-    from collector.fetcher import Cookies
+    from collector.cookies import Cookies
 
     cookies = Cookies()
     cookies.learn([{"name": "a", "value": "1", "domain": ".cars.example"}])
@@ -327,21 +328,19 @@ def test_ctrl_c_saves_what_is_in_flight_and_the_next_run_goes_on(server, brands_
 def test_a_full_disk_ends_the_run_with_a_message_and_loses_nothing(
     server, brands_for, workspace, monkeypatch
 ):
-    import collector.download as module
-
     brands = brands_for(server.add_pictures(12))
-    real, count = module._durable, iter(range(100))
+    real, count = Part.finish, iter(range(100))
 
-    def full(file):
+    def full(part):
         if next(count) >= 5:
-            raise OSError(28, "No space left on device", file.name)
-        real(file)
+            raise OSError(28, "No space left on device", str(part.path))
+        return real(part)
 
-    monkeypatch.setattr(module, "_durable", full)
+    monkeypatch.setattr(Part, "finish", full)
     with pytest.raises(BodyshopError, match="disk is full"):
         collector.collect(brands, workspace)
     assert states(workspace)[("done", None)] == 5
-    monkeypatch.setattr(module, "_durable", real)
+    monkeypatch.setattr(Part, "finish", real)
     assert collector.collect(brands, workspace).downloaded == 12
     assert len(server.paths()) <= 12 + 2 * 2  # only what was in flight came twice
 

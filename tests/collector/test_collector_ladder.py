@@ -88,7 +88,7 @@ def test_the_ladder_goes_from_the_likeliest_original_to_what_is_shown():
         ("current_src", "m.jpg"),
         ("src", "s.jpg"),
     ]
-    assert picture.shown == (640, 480)
+    assert picture.shown == (1280, 960)  # what the srcset says it has
     assert url_key("https://cars.example/s.jpg") in picture.claimed
 
 

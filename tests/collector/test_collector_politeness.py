@@ -76,12 +76,15 @@ def test_429_doubles_the_gap_and_success_wears_it_down_to_the_interval_again(clo
     assert host.interval("a") == 1
 
 
-def test_retry_after_is_honoured_and_bounded(clock):
-    host = gate(clock)
+def test_retry_after_is_honoured_and_bounded_and_that_is_said(clock):
+    said: list[str] = []
+    host = HostGate(1.0, 2, clock=clock, log=said.append)
     host.finish("a", status=429, retry_after=30, held=False)
     assert host.ready_at("a") == clock.now + 30
+    assert said == []
     host.finish("b", status=503, retry_after=86_400, held=False)
     assert host.ready_at("b") == clock.now + MAX_RETRY_AFTER_S
+    assert said == ["b asks to wait 86400 s; it is asked again in 900 s"]
 
 
 def test_a_slow_host_is_asked_less_often_and_errors_never_speed_it_up(clock):
@@ -108,9 +111,12 @@ def test_the_breaker_opens_after_refusals_in_a_row_and_not_before(clock):
 
 
 def test_a_challenge_page_ends_the_host_at_once(clock):
-    host = gate(clock)
-    host.finish("a", status=200, challenge=True, held=False)
+    said: list[str] = []
+    host = HostGate(1.0, 2, clock=clock, log=said.append)
+    for _ in range(2):
+        host.finish("a", status=200, challenge=True, held=False)
     assert host.ready_at("a") is None
+    assert said == ["a is left alone for the rest of this run: it answered with a challenge page"]
 
 
 def test_no_gap_is_only_for_allowed_hosts(clock):

@@ -13,6 +13,7 @@ import psutil
 import pytest
 import yaml
 from PIL import Image
+from sites import serve_replicas
 from sqlalchemy import select
 
 import collector
@@ -24,8 +25,6 @@ from collector import hosts
 from collector.address import AddressGuard
 from collector.browser import Browser
 from collector.spin import turntable
-
-from sites import serve_replicas
 
 pytestmark = pytest.mark.usefixtures("chromium")
 

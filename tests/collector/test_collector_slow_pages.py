@@ -38,6 +38,7 @@ def found(workspace):
         return connection.execute(select(schema.sightings.c.url)).scalars().all()
 
 
+@pytest.mark.slow
 def test_a_query_whose_results_come_late_is_complete(drawn, workspace):
     with serve(drawn) as site:
         delay(site, "/api/search", SECONDS)
@@ -56,6 +57,7 @@ def test_a_query_whose_results_come_late_is_complete(drawn, workspace):
     assert not any("trying again" in line for line in logged)
 
 
+@pytest.mark.slow
 def test_a_page_that_grows_late_is_scrolled_to_its_end(server, brands_for, workspace):
     count, batch = 30, 10
     server.add_pictures(count)
@@ -72,6 +74,7 @@ def test_a_page_that_grows_late_is_scrolled_to_its_end(server, brands_for, works
     assert summary.downloaded == count
 
 
+@pytest.mark.slow
 def test_a_request_that_never_ends_does_not_hold_a_page_for_ever(server, brands_for, workspace):
     def endless(handler):
         time.sleep(30)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from bodyshop.app.terminal import Terminal
+from bodyshop.errors import UsageError
 
 
 def register(app: typer.Typer) -> None:
@@ -54,10 +55,17 @@ def collect(
 
     terminal: Terminal = context.obj
     config = collector.load_brands(brands)
+    if per_class is not None and not mix:
+        raise UsageError(
+            "--per-class says how many, but not from where",
+            hint="add: --mix spinner=120,search=180",
+        )
     wanted = collector.parse_mix(mix, per_class=per_class) if mix else None
     if dry_run:
         plan = collector.plan(config, only=only)
-        terminal.summary(plan.as_dict(), title="Plan", rows=plan.rows(), columns=plan.columns)
+        terminal.summary(
+            plan.as_dict(), title="Plan", rows=plan.rows(), columns=plan.columns, notes=plan.notes()
+        )
         return
     workspace = Workspace.open(terminal.workspace)
     arguments = {"brands": brands, "only": only, "retry_failed": retry_failed, "mix": mix}

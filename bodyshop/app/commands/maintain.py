@@ -20,6 +20,7 @@ class Link(StrEnum):
 
 
 MODEL_FORMATS = ("keras", "savedmodel", "tflite")
+EVIDENCE_FORMATS = ("sightings", "refusals")
 
 
 def register(app: typer.Typer) -> None:
@@ -36,10 +37,15 @@ def export_pictures(
         str,
         typer.Argument(
             help="manifest, imagefolder, coco, yolo, hf, croissant; "
-            "of a model: keras, savedmodel, tflite."
+            "of a model: keras, savedmodel, tflite; of the collection: sightings, refusals."
         ),
     ],
-    destination: Annotated[Path, typer.Argument(help="File (manifest: .csv, .parquet) or folder.")],
+    destination: Annotated[
+        Path,
+        typer.Argument(
+            help="Folder; or file: .csv or .parquet (manifest), .jsonl or .parquet (evidence)."
+        ),
+    ],
     split_set: Annotated[str | None, typer.Option(help="Split set; the newest by default.")] = None,
     keep_metadata: Annotated[
         bool, typer.Option("--keep-metadata", help="Leave EXIF and GPS in the pictures.")
@@ -63,6 +69,15 @@ def export_pictures(
         _export_model(terminal, format, destination, run)
         return
     workspace = Workspace.open(terminal.workspace, create=False)
+    if format in EVIDENCE_FORMATS:
+        import collector
+
+        write = {"sightings": collector.write_sightings, "refusals": collector.write_refusals}
+        rows = write[format](workspace, destination)
+        terminal.summary(
+            {"format": format, "destination": str(destination), "rows": rows}, title="Exported"
+        )
+        return
     summary = export(
         workspace,
         format,
@@ -78,9 +93,19 @@ def export_pictures(
 def _export_model(terminal: Terminal, format: str, destination: Path, run: str | None) -> None:
     import train
     from bodyshop.app.predict import find_run
+    from bodyshop.workspace import Workspace
 
-    summary = train.export(train.load_run(find_run(terminal.workspace, run)), format, destination)
-    terminal.summary(summary.as_dict(), title="Exported")
+    classifier = train.load_run(find_run(terminal.workspace, run))
+    pictures: list[Path] = []
+    if (terminal.workspace / "bodyshop.sqlite").exists():
+        pictures = train.known_pictures(
+            classifier, Workspace.open(terminal.workspace, create=False)
+        )
+    summary = train.export(classifier, format, destination, pictures=pictures)
+    notes = []
+    if not pictures:
+        notes = ["Compared on noise: the run's pictures are not in this workspace."]
+    terminal.summary(summary.as_dict(), title="Exported", notes=notes)
 
 
 def show_status(context: typer.Context) -> None:

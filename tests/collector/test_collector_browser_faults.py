@@ -1,0 +1,163 @@
+"""Browsers that crash, hang, grow or are handed files: the run goes on, nothing is left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import time
+
+import psutil
+import pytest
+from picture_server import first, sends
+
+import collector
+from bodyshop.errors import InterruptedByUser
+from collector import discovery
+from collector.address import AddressGuard
+from collector.browser import Browser, session
+from collector.browser.memory import group_memory
+
+pytestmark = [pytest.mark.usefixtures("chromium"), pytest.mark.slow]
+
+
+def browsers_of_ours():
+    """Return the main processes of the Chromiums that this process started."""
+    found = []
+    for child in psutil.Process().children(recursive=True):
+        try:
+            words = child.cmdline()
+        except psutil.Error:
+            continue
+        kinds = [word for word in words if word.startswith("--type=")]
+        if any(word.startswith("--user-data-dir=") for word in words) and not kinds:
+            found.append(child)
+    return [each for each in found if "chromedriver" not in each.name()]
+
+
+def test_a_browser_killed_in_the_middle_of_a_page_loses_nothing(server, brands_for, workspace):
+    server.add_pictures(20)
+    killed = []
+
+    def more(handler):
+        start = int(handler.path.partition("start=")[2])
+        if start == 10 and not killed:  # half of the list is on the page
+            killed.extend(browsers_of_ours())
+            for process in killed:
+                process.kill()
+        names = [f"/p/{n}.jpg" for n in range(start, min(20, start + 5))]
+        sends(json.dumps(names).encode(), "application/json")(handler)
+
+    server.answers["/more"] = more
+    page = server.add("/page", GROWING.encode(), "text/html")
+    summary = collector.collect(brands_for(pages=[page]), workspace)
+    assert killed
+    assert len(server.paths("/page")) == 2
+    assert (summary.downloaded, summary.failed) == (20, 0)
+    psutil.wait_procs(killed, timeout=5)
+    assert browsers_of_ours() == []
+
+
+def test_a_page_that_hangs_its_browser_does_not_hang_the_next_page(
+    server, brands_for, workspace, monkeypatch
+):
+    monkeypatch.setattr(discovery, "MAX_TRIES", 1)
+    server.add_pictures(2)
+    bad = "<img src=/p/0.jpg><script>setTimeout(() => { for (;;); }, 50)</script>"
+    pages = [server.add("/bad", bad.encode(), "text/html"),
+             server.add("/good", b"<img src=/p/1.jpg>", "text/html")]  # fmt: skip
+    brands = brands_for(pages=pages, limits={"page_seconds": 2})
+    summary = collector.collect(brands, workspace, browsers=1)
+    assert summary.pages == {"done": 1, "failed": 1}
+    assert any("/bad" in each and "did not end" in each for each in summary.empty)
+    assert summary.downloaded >= 1
+
+
+def test_a_browser_that_holds_too_much_memory_is_replaced(server, monkeypatch):
+    page = server.add("/page", b"<p>x", "text/html")
+    with Browser(AddressGuard(["127.0.0.1"]), "test") as browser:
+        browser.open(page)
+        first = browser.driver.service.process.pid
+        assert group_memory(first) > 50_000_000
+        browser.open(page)
+        assert browser.driver.service.process.pid == first
+        monkeypatch.setattr(session, "MAX_MEMORY", 1_000_000)
+        browser.open(page)
+        assert browser.driver.service.process.pid != first
+
+
+def test_nothing_that_a_page_offers_for_download_reaches_the_disk(
+    server, brands_for, workspace, tmp_path, monkeypatch
+):
+    home = tmp_path / "home"
+    (home / "Downloads").mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.chdir(home)
+    server.add_pictures(1)
+    attached = {"Content-Disposition": 'attachment; filename="evil.sh"'}
+    server.add("/evil.sh", b"#!/bin/sh\n", "application/octet-stream", headers=attached)
+    page = server.add(
+        "/page",
+        b"<img src=/p/0.jpg><a id=a href=/evil.sh download=evil2.sh>x</a><iframe src=/evil.sh>"
+        b"</iframe><script>document.getElementById('a').click()</script>",
+        "text/html",
+    )
+    assert collector.collect(brands_for(pages=[page]), workspace).downloaded == 1
+    assert server.paths("/evil.sh") != []
+    assert [path for path in tmp_path.rglob("*") if "evil" in path.name] == []
+
+
+def test_a_page_on_a_host_that_fails_for_a_moment_is_opened_again(server, brands_for, workspace):
+    server.add_pictures(1)
+    good = sends(b"<img src=/p/0.jpg>", "text/html")
+    server.answers["/page"] = first(1, sends(b"busy", "text/html", status=502), good)
+    summary = collector.collect(brands_for(pages=[server.url("/page")]), workspace)
+    assert summary.pages == {"done": 1}
+    assert len(server.paths("/page")) == 2
+
+
+def test_a_page_in_a_private_network_is_refused_and_not_tried_again(
+    server, other_server, brands_for, workspace
+):
+    server.add_pictures(1)
+    pages = [server.add("/page", b"<img src=/p/0.jpg>", "text/html"),
+             other_server.add("/secret", b"<img src=/p/0.jpg>", "text/html")]  # fmt: skip
+    summary = collector.collect(brands_for(pages=pages, allow=(server.host,)), workspace)
+    assert summary.pages == {"done": 1, "refused": 1}
+    assert other_server.asked == []
+
+
+def test_ctrl_c_in_the_middle_of_a_page_leaves_the_page_for_the_next_run(
+    server, brands_for, workspace
+):
+    server.add_pictures(1)
+    server.answers["/more"] = lambda handler: time.sleep(5)
+    page = server.add("/page", GROWING.encode(), "text/html")
+    timer = threading.Timer(4, lambda: os.kill(os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(InterruptedByUser):
+        collector.collect(brands_for(pages=[page]), workspace)
+    timer.join()
+    server.answers["/more"] = sends(b'["/p/0.jpg"]', "application/json")
+    summary = collector.collect(brands_for(pages=[page]), workspace)
+    assert (summary.downloaded, summary.pages) == (1, {"done": 1})
+
+
+GROWING = """<!doctype html><title>grows</title>
+<div id=list></div><p id=end>&nbsp;</p>
+<script>
+let next = 0, busy = false;
+new IntersectionObserver(async (seen) => {
+  if (busy || next > 16 || !seen.some((each) => each.isIntersecting)) return;
+  busy = true;
+  const names = await (await fetch("/more?start=" + next)).json();
+  next = names.length < 5 ? 99 : next + names.length;
+  for (const name of names) {
+    const img = document.createElement("img");
+    img.src = name; img.style.cssText = "display:block;height:400px";
+    document.getElementById("list").append(img);
+  }
+  busy = false;
+}, { rootMargin: "50px" }).observe(document.getElementById("end"));
+</script>"""

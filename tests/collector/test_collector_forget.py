@@ -1,0 +1,87 @@
+"""What was erased does not come back: not by its address, its page, its host, or a redirect."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+from picture_server import picture, redirects
+from sqlalchemy import select
+
+import collector
+from bodyshop.app.forget import forget
+from bodyshop.catalog import schema
+from bodyshop.errors import NothingFoundError
+
+
+def pictures(workspace):
+    with workspace.catalog.read() as connection:
+        return set(connection.execute(select(schema.images.c.sha256)).scalars())
+
+
+def files(workspace):
+    return {path.stem for path in workspace.blobs.root.rglob("*.*")}
+
+
+def sha(seed):
+    return hashlib.sha256(picture(seed)).hexdigest()
+
+
+@pytest.mark.parametrize("named", ["sha256", "url", "tracked url", "host", "final url"])
+def test_a_recrawl_does_not_bring_back_what_was_forgotten(
+    server, other_server, brands_for, workspace, named
+):
+    kept = server.add_pictures(2)
+    away = other_server.add("/p/real.jpg", picture(7))
+    server.answers["/moved.jpg"] = redirects(away)
+    direct = other_server.add("/p/direct.jpg", picture(8))
+    urls = [*kept, server.url("/moved.jpg"), direct]
+    brands = brands_for(urls)
+    assert collector.collect(brands, workspace).downloaded == 4
+    what, gone = {
+        "sha256": (sha(8), {8}),
+        "url": (direct, {8}),
+        "tracked url": (f"{direct}?utm_source=mail#x", {8}),
+        "host": (other_server.host, {7, 8}),
+        "final url": (away, {7}),
+    }[named]
+    assert forget(workspace, what).pictures == len(gone)
+    left = {sha(seed) for seed in {0, 1, 7, 8} - gone}
+    assert pictures(workspace) == files(workspace) == left
+    other_server.asked.clear()
+    collector.collect(brands, workspace, refresh=True, retry_failed=True)
+    assert pictures(workspace) == files(workspace) == left
+    if named != "sha256":
+        path = {"host": "/p/", "final url": "/p/real"}.get(named, "/p/direct")
+        assert other_server.paths(path) == []
+
+
+@pytest.mark.usefixtures("chromium")
+def test_a_forgotten_page_gives_up_its_pictures_and_is_not_opened_again(
+    server, other_server, brands_for, workspace
+):
+    inside = other_server.add("/p/inside.jpg", picture(5))
+    page = server.add("/page", f"<img src={inside}>".encode(), "text/html")
+    listed = server.add_pictures(1)
+    brands = brands_for(listed, pages=[page])
+    assert collector.collect(brands, workspace).downloaded == 2
+    assert forget(workspace, page).pictures == 1
+    server.asked.clear()
+    collector.collect(brands, workspace, refresh=True)
+    assert pictures(workspace) == {sha(0)}
+    assert server.paths("/page") == []
+    with workspace.catalog.read() as connection:
+        told = connection.execute(
+            select(schema.pages.c.state, schema.pages.c.error_class).where(
+                schema.pages.c.source == "pages"
+            )
+        ).one()
+    assert tuple(told) == ("refused", "forgotten")
+
+
+def test_forgetting_what_never_was_keeps_it_out(server, brands_for, workspace):
+    url, other = server.add_pictures(2)
+    with pytest.raises(NothingFoundError):
+        forget(workspace, url)
+    assert collector.collect(brands_for([url, other]), workspace).downloaded == 1
+    assert server.paths() == ["/p/1.jpg"]
