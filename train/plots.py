@@ -173,7 +173,7 @@ def plot_calibration(evaluation: Evaluation, path: Path) -> Path:
     axes.set_xlim(-0.02, 1.02)
     axes.set_ylim(-0.05, 1.05)
     _tidy(axes, "confidence", "accuracy")
-    axes.legend(frameon=False, fontsize=8, loc="upper left", markerscale=0.5)
+    figure.legend(frameon=False, fontsize=8, loc="outside upper left", markerscale=0.5)
     return save_figure(figure, path)
 
 
