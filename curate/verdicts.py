@@ -111,6 +111,10 @@ def decide(
     rejected, represented = _duplicates(candidates, pairs, policy)
     conflicts = _same_pixels_other_label(candidates, pairs)
     bridges = _bridges(groups, assigned or {})
+    if bridges:  # what they tied together falls apart again, or the deal would find it torn
+        rest = [facts for facts in candidates.values() if facts.sha256 not in bridges]
+        apart = [pair for pair in pairs if not {pair.first, pair.second} & bridges.keys()]
+        groups = _groups(rest, apart)
     verdicts = []
     for facts in pictures:
         sha256 = facts.sha256

@@ -150,6 +150,56 @@ def test_near_duplicate_of_a_test_image_never_lands_in_train(curated: Workspace)
         assert splits(curated)[other] == "test"
 
 
+def test_a_newcomer_that_ties_train_and_test_is_kept_out_and_nobody_else_moves(
+    workspace: Workspace,
+) -> None:
+    for seed in range(12):
+        add_picture(
+            workspace,
+            photo(seed),
+            labels={"damage": ("damaged", "whole")[seed % 2]},
+            page_url=f"https://a.example/{seed}",
+        )
+    pretend_scores(workspace)
+    curate.curate(workspace, workers=1)
+    before = splits(workspace)
+    where = dict(zip(before.values(), before, strict=True))
+    sightings = schema.sightings
+    with workspace.catalog.read() as connection:
+        pages = dict(connection.execute(select(sightings.c.sha256, sightings.c.page_url)).all())
+    for name in ("train", "test"):  # the same picture, seen on a page of each
+        bridge = add_picture(
+            workspace, photo(50), labels={"damage": "whole"}, page_url=pages[where[name]]
+        )
+    pretend_scores(workspace)
+    for _ in range(2):
+        curate.curate(workspace, workers=1)
+        assert verdicts(workspace)[bridge].reasons == [Reason.SPLIT_BRIDGE.value]
+        assert splits(workspace) == before
+
+
+def test_a_deal_that_leaks_is_refused_and_not_written(curated: Workspace) -> None:
+    """Whatever the groups say, the finished deal is searched for duplicates across its splits."""
+    copies = [
+        add_picture(curated, resaved(curated.image_path(sha256).read_bytes()))
+        for sha256 in splits(curated)
+    ]
+    pretend_scores(curated)
+    curate.curate(curated, workers=1)
+    add_labels(curated.catalog, [(sha, "damage", "whole", "import", "") for sha in copies])
+    table = schema.verdicts
+    with curated.catalog.begin() as connection:
+        for (
+            sha256
+        ) in copies:  # as a fault in judging would leave them: kept, in groups of their own
+            row = {"verdict": "keep", "reasons": [], "group": sha256[:16]}
+            connection.execute(table.update().where(table.c.sha256 == sha256).values(row))
+    with pytest.raises(SplitError, match="would lie in two splits"):
+        curate.split(curated, new_split="leaky")
+    assert current_split_set(curated.catalog, "damage", "leaky") is None
+    assert not splits(curated, "leaky")
+
+
 def _label(workspace: Workspace, sha256: str) -> str:
     with workspace.catalog.read() as connection:
         query = select(schema.splits.c.label).where(schema.splits.c.sha256 == sha256)

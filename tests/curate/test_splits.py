@@ -87,6 +87,22 @@ def test_shares_are_met_within_a_group_when_groups_are_small() -> None:
             assert abs(counts[split] - share * total) <= 1
 
 
+@pytest.mark.parametrize(
+    "shares",
+    [
+        {"train": 0.9, "test": 0.1},
+        {"train": 0.9, "validation": 0.1},
+        {"train": 0.7, "test": 0.3},
+        {"train": 0.7, "validation": 0.3},
+        {"train": 0.8, "validation": 0.1, "test": 0.1},
+    ],
+)
+def test_the_ratios_of_the_studies_are_met(shares: dict[str, float]) -> None:
+    population = members("damaged", 100, size=2) + members("whole", 200)
+    counts = Counter(deal(population, shares, seed=7).splits.values())
+    assert counts == {split: round(share * 400) for split, share in shares.items()}
+
+
 def test_another_seed_deals_another_way() -> None:
     population = members("damaged", 60) + members("whole", 60)
     assert deal(population, SHARES, seed=1).splits != deal(population, SHARES, seed=2).splits
