@@ -98,16 +98,10 @@ class Labeler:
         self.window.find_element(By.TAG_NAME, "body").send_keys(key)
         time.sleep(1)
 
-    def click(self, x, y, width, height):
-        """Click at (x, y) of a width x height picture."""
-        from selenium.webdriver.common.action_chains import ActionChains
-
-        left, top, wide, high = self.frame()
-        stage = self.picture()
-        across = round(left + x * wide / width - stage.rect["x"] - stage.rect["width"] / 2)
-        down = round(top + y * high / height - stage.rect["y"] - stage.rect["height"] / 2)
-        chain = ActionChains(self.window, duration=60)
-        chain.move_to_element_with_offset(stage, across, down).click().perform()
+    def select_region(self, label):
+        """Click a region in the list of regions."""
+        titles = self.all("[class*=outliner-item__title]")
+        next(title for title in titles if title.text.strip() == label).click()
         time.sleep(1)
 
     def stroke(self, points, width, height):

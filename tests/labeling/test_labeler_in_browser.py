@@ -92,7 +92,7 @@ def test_a_spot_without_a_kind_gets_one_by_selecting_it_and_pressing_a_number(re
         url = stage.client.connection.url
         labeler.log_in(url, LABELERS[2], PASSWORD)
         labeler.open_task(url, stage.project().remote_id, stage.tasks()[sha])
-        labeler.click(300, 200, 600, 400)
+        labeler.select_region("damage")
         labeler.press("1")
         labeler.submit()
     told = labeling.pull(stage.workspace, connection=stage.client)
