@@ -19,7 +19,7 @@ def fit_logistic(
     groups: Sequence[int],
     seed: int,
     *,
-    strength: float = 10.0,
+    strength: float = 3.0,
 ) -> tuple[NDArray[np.float32], float, NDArray[np.float64]]:
     """Fit on everything, and on all but each fold.
 
