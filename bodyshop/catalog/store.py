@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +17,9 @@ from sqlalchemy.pool import NullPool
 
 from bodyshop.catalog.schema import SCHEMA_VERSION, metadata
 from bodyshop.errors import BodyshopError
+
+NO_ROOM = 1 << 20
+"""Bytes; with less left on the disk a failed write is said to be for want of room."""
 
 LOCK_WAIT_S = 30.0
 """How long a writer waits for another one before it gives up."""
@@ -131,6 +135,9 @@ class Catalog:
                 metadata.create_all(connection)
                 connection.execute(text(f"PRAGMA user_version = {SCHEMA_VERSION}"))
 
+    def _no_room(self) -> bool:
+        return shutil.disk_usage(self.path.parent).free < NO_ROOM
+
     @contextmanager
     def _explained(self) -> Iterator[None]:
         try:
@@ -142,7 +149,8 @@ class Catalog:
                     f"{self.path} is in use by another bodyshop command",
                     hint="wait until it ends, or use another --workspace",
                 ) from error
-            if "full" in cause:
+            # SQLite has its own words for a disk that fills up while it maps its index of the log.
+            if "full" in cause or ("I/O" in cause and self._no_room()):
                 raise CatalogError(
                     f"the disk is full: {self.path} could not be written",
                     hint="make room and run the command again: it goes on where it stopped",

@@ -74,7 +74,9 @@ def test_a_dry_run_prints_pages_queries_hosts_and_time_and_asks_nothing(
     assert plan["seconds"] == {server.host: 8.0, "api.openverse.org": 6.0}
 
 
-def test_status_counts_found_duplicate_refused_and_failed_per_model(server, brands_for, run, write):
+def test_status_counts_found_duplicate_refused_and_failed_per_model(
+    server, brands_for, run, write, tmp_path
+):
     data = picture(1)
     urls = [server.add(f"/p/{n}.jpg", data) for n in range(3)]
     urls += [server.add("/small.jpg", picture(2, (50, 50))), server.url("/gone.jpg")]
@@ -94,6 +96,10 @@ def test_status_counts_found_duplicate_refused_and_failed_per_model(server, bran
     assert any("Skog" in each and "half of the mean" in each for each in report["warnings"])
     code, out, _ = run("status")
     assert "below_min_side" in out and "http_404" in out
+    for what, count in (("sightings", 3), ("refusals", 3)):
+        assert run("export", what, str(tmp_path / f"{what}.jsonl"))[0] == 0
+        lines = (tmp_path / f"{what}.jsonl").read_text().splitlines()
+        assert len([json.loads(line) for line in lines]) == count
 
 
 def test_retry_failed_takes_a_class_and_is_bare_for_all(server, brands_for, run, write):
