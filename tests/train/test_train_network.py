@@ -7,7 +7,8 @@ from training_cases import Told, tiny_recipe
 from bodyshop.errors import UsageError
 from bodyshop.workspace import Workspace
 from train.features import cut_features
-from train.fitting import Rows, fit, predict
+from train.fitting import Rows, as_distribution, fit, predict
+from train.head import set_output
 from train.network import (
     assert_frozen,
     build_network,
@@ -17,6 +18,7 @@ from train.network import (
     split_at,
 )
 from train.pixels import View
+from train.probe import fit_probe
 from train.recipe import AfterLayers, FromBlock, Optimizer, Recipe, Stage
 from train.samples import load_samples
 
@@ -178,3 +180,27 @@ def test_features_by_way_of_an_earlier_cut_are_the_same_within_half_precision(
         cut_features(network.model, "b14_add", samples, view, small.features, progress=Told()).dtype
         == np.float16
     )
+
+
+@pytest.mark.parametrize(
+    ("classes", "activation"), [(2, "softmax"), (2, "sigmoid"), (3, "softmax")]
+)
+def test_a_solved_output_layer_says_what_the_regression_says(classes: int, activation: str) -> None:
+    random = np.random.default_rng(3)
+    head = {"taps": ["b3_", "b8_"], "activation": activation}
+    network = build_network(_recipe("efficientnet-lite0", HEAD, head=head), classes)
+    set_trainable(network, HEAD)
+    assert find_cut(network.model) == "pool"
+    _, after = split_at(network.model, "pool")
+    labels = np.arange(60) % classes
+    x = random.normal(5, 3, (60, after.input_shape[1])).astype(np.float32)
+    x[:, 0] += labels
+    probe = fit_probe(x, labels, x, labels)
+    set_output(network.model.layers[-1], probe)
+    said = as_distribution(predict(after, x))
+    np.testing.assert_allclose(said, probe.predict_proba(x), atol=1e-4)
+
+
+def test_a_tap_that_is_no_block_is_named() -> None:
+    with pytest.raises(UsageError, match="b99_"):
+        build_network(_recipe("efficientnet-lite0", HEAD, head={"taps": ["b99_"]}), 2)

@@ -37,9 +37,23 @@ def test_unknown_key_is_named_with_its_line(tmp_path: Path) -> None:
 
 
 def test_override_replaces_one_value_and_leaves_the_rest() -> None:
-    recipe = load_recipe("default", overrides={"stages.0.optimizer.learning_rate": 0.5})
+    recipe = load_recipe("finetune", overrides={"stages.0.optimizer.learning_rate": 0.5})
     assert recipe.stages[0].optimizer.learning_rate == 0.5
-    assert recipe.stages[1:] == load_recipe("default").stages[1:]
+    assert recipe.stages[1:] == load_recipe("finetune").stages[1:]
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {"stages.0.trainable": "all"},
+        {"head.layers": [{"dense": 8}]},
+        {"head.pooling": "flatten"},
+        {"stages.0.jitter": {"flip": True}},
+    ],
+)
+def test_what_has_no_closed_solution_is_refused(overrides: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match=r"solver logistic|head\.taps"):
+        load_recipe("default", overrides=overrides)
 
 
 @pytest.mark.parametrize(
