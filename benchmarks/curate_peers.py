@@ -70,14 +70,13 @@ def fastdup_pairs(folder: Path) -> dict[str, object]:
         started = cpu_seconds()
         tool.run(nearest_neighbors_k=40, num_threads=1, overwrite=True, print_summary=False)
         used = cpu_seconds() - started
-        table = tool.similarity()
-        pictures = len(tool.annotations())
-    names = (
-        [Path(str(name)).name for name in table[column]]
-        for column in ("filename_from", "filename_to")
-    )
-    pairs = {tuple(sorted(pair)) for pair in zip(*names, strict=True)}
-    return {"cpu_seconds": used, "pictures": pictures, "pairs": sorted(pairs)}
+        table = tool.similarity(data=False)
+        files = tool.annotations()
+    names = (Path(name).name for name in files["filename"])
+    name_of = dict(zip(files["index"], names, strict=True))
+    found = [] if table is None else zip(table["from"], table["to"], strict=True)
+    pairs = {tuple(sorted((name_of[a], name_of[b]))) for a, b in found}
+    return {"cpu_seconds": used, "pictures": len(files), "pairs": sorted(pairs)}
 
 
 def main() -> None:
