@@ -307,10 +307,23 @@ def row(
     steps = []
     for image in images:
         measured = measure_picture(jpeg(image, 95))
-        found = screen(Facts("0" * 64, measured=measured), Policy(), limits)
+        found = screen(Facts("0" * 64, measured=measured), alone(setting), limits)
         named = {details.get("setting") for details in found.values()}
         steps.append(Step(image, value(measured), setting not in named))
     return title, steps
+
+
+def alone(setting: str) -> Policy:
+    """Return the default policy with the other exposure limits off: the first one found is told."""
+    off = {
+        "min_brightness": 0,
+        "max_brightness": 1,
+        "max_dark_fraction": 1,
+        "max_bright_fraction": 1,
+        "min_contrast": 0,
+    }
+    off.pop(setting.removeprefix("quality."), None)
+    return Policy.model_validate({"quality": off})
 
 
 def gate_rows(workspace: Workspace) -> Iterator[tuple[str, list[Step]]]:
@@ -318,7 +331,7 @@ def gate_rows(workspace: Workspace) -> Iterator[tuple[str, list[Step]]]:
     gate = curate.open_gate(workspace)
     images = [car(3), car(4, closeup=True), car(5, damaged=True, closeup=True)]
     images += [
-        Image.fromarray(draw_decoy(kind, 640, 426, 3)) for kind in ("house", "boat", "balloons")
+        Image.fromarray(draw_decoy(kind, 640, 426, 3)) for kind in ("house", "bottle", "balloons")
     ]
     answers = gate.judge([jpeg(image) for image in images])
     order = sorted(range(len(images)), key=lambda number: -answers[number].p_car)
