@@ -54,8 +54,9 @@ def plot_curves(
                 va="top",
                 fontsize=8,
                 color="#4b5563",
-            )
+            ).set_in_layout(False)
             offset += len(history.epochs)
+        axes.set_xlim(0.5, offset + 0.5)
         _tidy(axes, "epoch", key)
         axes.legend(frameon=False, fontsize=8, loc="best")
     return save_figure(figure, path)
@@ -75,6 +76,7 @@ def plot_steps(histories: Sequence[History], path: Path) -> Path:
         color=VALIDATION_COLOUR,
         label=f"mean of {window}",
     )
+    axes.set_xlim(-0.5, len(losses) - 0.5)
     _tidy(axes, "step", "training loss")
     axes.legend(frameon=False, fontsize=8)
     return save_figure(figure, path)

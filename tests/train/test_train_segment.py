@@ -15,8 +15,10 @@ from bodyshop.errors import BodyshopError, NothingFoundError, UsageError
 from bodyshop.imaging import fit_square
 from bodyshop.workspace import Workspace
 from train import segment_fitting
+from train.fitting import History
 from train.mask_metrics import best_constant_iou, mask_summary
 from train.masked import load_pairs, masked_samples, square_mask
+from train.plots import plot_curves, plot_steps
 from train.run_folder import read_json
 from train.samples import load_samples
 from train.segment_fitting import dice_and_cross_entropy, freeze_encoder
@@ -195,6 +197,13 @@ def test_recipes_of_segmenters_are_told_from_those_of_classifiers(tmp_path: Path
     assert changed.stages[0].epochs == 3
     with pytest.raises(UsageError, match="no key"):
         train.load_segment_recipe(overrides={"stage.0.epochs": 3})
+
+
+def test_a_run_of_one_epoch_and_one_step_can_be_drawn(tmp_path: Path) -> None:
+    once = {"epoch": 1, "loss": 0.4, "val_iou": 0.1, "learning_rate": 0.1, "seconds": 1.0}
+    history = History("decoder", epochs=[once], step_losses=[0.4], best_epoch=1)
+    assert plot_curves([history], tmp_path / "curves.png", keys=("loss", "iou")).exists()
+    assert plot_steps([history], tmp_path / "steps.png").exists()
 
 
 def test_only_current_masks_and_pictures_known_to_be_whole_are_learned_from(fill) -> None:
