@@ -70,7 +70,8 @@ def test_a_page_that_hangs_its_browser_does_not_hang_the_next_page(
     brands = brands_for(pages=pages, limits={"page_seconds": 2})
     summary = collector.collect(brands, workspace, browsers=1)
     assert summary.pages == {"done": 1, "failed": 1}
-    assert any("/bad" in each and "did not end" in each for each in summary.empty)
+    (told,) = [each for each in summary.empty if "/bad" in each]
+    assert "did not end" in told or "is gone" in told  # at the latest when the driver is given up
     assert summary.downloaded >= 1
 
 

@@ -358,7 +358,7 @@ def test_canaries_tell_a_working_source_from_a_changed_page(site, tmp_path):
     assert rows["search:showroom"].ok, rows["search:showroom"]
     assert rows["pages"].ok and rows["spinner"].ok
     recipe = tmp_path / "changed.yaml"
-    text = Path(brands.recipes[0]).read_text()
+    text = Path(brands.recipes[0]).read_text() + "page_ms: 2000\n"
     recipe.write_text(text.replace("#results [role=listitem]", "#gone").replace(".tile", ".x"))
     changed = brands.model_copy(update={"recipes": (recipe,)})
     canary = {c.source: c for c in collector.check_sources(changed)}["search:showroom"]
