@@ -151,11 +151,12 @@ def left(root: Path) -> dict[str, int]:
     shards = (root / "shards" / "measure").glob("[!.]*.parquet")
     measured = sum(1 for _ in read_rows(shards, columns=["key"]))
     spread = (root / "shards" / "gate").glob("[!.]*.parquet")
-    scored = sum(1 for _ in read_rows(spread, columns=["key"]))
-    stores = (root / "features").glob("*")
+    scored = {row["key"] for row in read_rows(spread, columns=["key"])}
+    for store in (root / "features").glob("*"):
+        scored |= FeatureStore(store).keys()
     return {
         "measured": max(measured, counted(root, "measurements")),
-        "scored": scored + sum(len(FeatureStore(store).keys()) for store in stores),
+        "scored": len(scored),
     }
 
 
