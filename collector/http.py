@@ -13,11 +13,12 @@ from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
+from requests.structures import CaseInsensitiveDict
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
-from collector.address import AddressGuard
+from collector.address import AddressGuard, origin_of
 
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 20.0
@@ -217,9 +218,33 @@ class _Guarded:
 
 
 class _GuardedAdapter(HTTPAdapter):
+    """Goes through the guard, knows no proxies, keeps no cookies, looks a host's pool up once."""
+
     def __init__(self, guard: AddressGuard, **options: Any) -> None:
         self._guard = guard
+        self._pools: dict[str, Any] = {}
         super().__init__(**options)
+
+    def get_connection_with_tls_context(
+        self, request: requests.PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None
+    ) -> Any:
+        origin = origin_of(str(request.url))
+        pool = self._pools.get(origin)
+        if pool is None or pool.pool is None:  # the manager closed it in favour of other hosts
+            self._pools = {name: each for name, each in self._pools.items() if each.pool}
+            pool = super().get_connection_with_tls_context(request, verify, cert=cert)
+            self._pools[origin] = pool
+        return pool
+
+    def request_url(self, request: requests.PreparedRequest, proxies: Any) -> str:
+        return request.path_url
+
+    def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
+        response = requests.Response()
+        response.status_code, response.reason = resp.status, resp.reason
+        response.headers = CaseInsensitiveDict(resp.headers)
+        response.raw, response.request, response.url = resp, req, str(req.url)
+        return response
 
     def init_poolmanager(
         self, connections: int, maxsize: int, block: bool = False, **options: Any
