@@ -315,8 +315,11 @@ def _overlap(a: RGB, b: RGB, place: NDArray[np.float64], mirrored: bool) -> Over
     )
     content = _content(soft_a) | _content(laid)
     correlation = 0.0
-    if agree.sum() > 100:
-        grey_x, grey_y = _grey(x[agree])[:, 0], _grey(y[agree])[:, 0]
+    # Where light was clipped the two are no longer proportional, though they agree.
+    unclipped = agree & ~((x >= SATURATED) | (y >= SATURATED)).any(axis=1)
+    judged = unclipped if unclipped.sum() > 0.25 * agree.sum() else agree
+    if judged.sum() > 100:
+        grey_x, grey_y = _grey(x[judged])[:, 0], _grey(y[judged])[:, 0]
         if grey_x.std() > 1 and grey_y.std() > 1:
             correlation = float(np.corrcoef(grey_x, grey_y)[0, 1])
     return Overlap(
