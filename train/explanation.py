@@ -232,9 +232,9 @@ def _heats(model: Any, squares: NDArray[np.uint8], indices: Sequence[int]) -> ND
     with tf.GradientTape() as tape:
         tape.watch(batch)  # a frozen network has nothing else on the tape
         maps, before = tapped(batch, training=False)
-        maps = tf.cast(maps, tf.float32)
         score = _log_odds(tf, model.layers[-1], before, indices)
-        gradient = tape.gradient(score, maps)
+        gradient = tf.cast(tape.gradient(score, maps), tf.float32)
+    maps = tf.cast(maps, tf.float32)  # bfloat16 in a network of mixed precision
     channel_weights = tf.reduce_mean(gradient, axis=(1, 2), keepdims=True)
     heats = tf.nn.relu(tf.reduce_sum(channel_weights * maps, axis=-1)).numpy()
     tops = heats.max(axis=(1, 2), keepdims=True)
