@@ -1,7 +1,7 @@
 """How fast pictures are pushed to and annotations pulled from a real Label Studio.
 
-    python benchmarks/labeling.py --tasks 100 1000 10000
-    python benchmarks/labeling.py --spots WORKSPACE
+    python -m benchmarks.labeling --tasks 100 1000 10000
+    python -m benchmarks.labeling --spots WORKSPACE
 
 The first starts Label Studio in a temporary workspace (or uses the one of --running WORKSPACE,
 whose server must be up), makes small pictures with one brush mask of a 640 x 480 picture each, and

@@ -34,7 +34,7 @@ STEEPEST = 0.85
 focus."""
 
 MIN_SHARPNESS = 0.45
-"""Recommended limit: 1 % of sharp photos lie below 0.67, 1 % of blurred ones (2 px) above 0.46."""
+"""Recommended limit: none of 150 sharp photos lies below, 97 % of those blurred by 2 pixels do."""
 
 DIRECTIONS = ((0, 1), (1, 0), (1, 1), (1, -1))
 """(down, across): across, down and along both diagonals."""

@@ -17,6 +17,7 @@ from bodyshop.errors import UnreadableImageError
 from bodyshop.progress import SILENT, Progress
 from curate.gate.features import FeatureStore, Seen
 from curate.gate.opened import Gate, open_gate
+from curate.measuring import VERSION
 from curate.policy import Policy
 
 if TYPE_CHECKING:
@@ -276,7 +277,9 @@ def _join(parts: Sequence[Seen]) -> Seen:
 def _wanted(workspace: Workspace) -> list[str]:
     """Pictures that were measured without an error: only those are worth a decode."""
     images, measured = schema.images, schema.measurements
-    broken = select(measured.c.sha256).where(measured.c.error.is_not(None))
+    broken = select(measured.c.sha256).where(
+        measured.c.error.is_not(None), measured.c.version == VERSION
+    )
     query = (
         select(images.c.sha256)
         .where(images.c.sha256.not_in(broken))
