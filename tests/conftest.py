@@ -6,10 +6,15 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from bodyshop.workspace import Workspace
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+settings.register_profile("bodyshop", deadline=None)  # how busy the machine is proves nothing
+settings.load_profile("bodyshop")
 
 
 def pytest_configure() -> None:

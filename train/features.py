@@ -159,8 +159,11 @@ def forget(folder: Path, sha256s: Sequence[str]) -> int:
 
 
 def cache_name(before: keras.Model, cut: str, view: View) -> str:
-    """Name the cache folder of a frozen part, by its weights rather than by its file."""
+    """Name the cache folder of a frozen part, by its layers and weights rather than by its file."""
     digest = hashlib.blake2b(digest_size=8)
+    # Weights alone do not tell a tapped backbone from an untapped one: both are read whole.
+    for layer in before.layers:
+        digest.update(f"{layer.name} {layer.output.shape}\n".encode())
     for weight in before.weights:
         digest.update(weight.path.encode())
         digest.update(np.ascontiguousarray(weight.numpy()).tobytes())

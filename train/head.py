@@ -46,9 +46,11 @@ def build_head(
 
     x = base.output
     if head.taps:
+        # The names say what was tapped: they are part of a cache's name.
+        tapped = {block: _tap(base, blocks, block) for block in head.taps} | {"last": x}
         pooled = [
-            layers.GlobalAveragePooling2D(name=f"{prefix}pool_{place}")(each)
-            for place, each in enumerate([*(_tap(base, blocks, b) for b in head.taps), x])
+            layers.GlobalAveragePooling2D(name=f"{prefix}pool_{block}")(each)
+            for block, each in tapped.items()
         ]
         x = layers.Concatenate(name=f"{prefix}pool")(pooled)
     elif len(x.shape) == 4:

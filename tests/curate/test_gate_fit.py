@@ -101,8 +101,9 @@ def test_a_source_is_judged_by_a_fit_that_saw_none_of_it() -> None:
     sources = ["cars"] * 40 + ["vans"] * 40 + ["cats"] * 40 + ["odd"] * 10
     accepted = [name in {"cars", "vans"} for name in sources]
     features = random.normal(0, 0.1, (130, 4)).astype(np.float32)
-    features[:, 0] += np.where(accepted, 1, -1)
-    features[120:, 0] = 1  # rejects that look like cars: nobody can know without having seen them
+    features[:, 0] += np.where([name == "cats" for name in sources], -1, 1)
+    features[:, 1] += np.where(accepted, 0, 1)
+    # Who has seen cats alone takes the odd ones for cars.
     found = judge_unseen(features, accepted, range(130), sources, range(130), 7)
     assert {name: (row["k"], row["n"]) for name, row in found.items()} == {
         "cars": (40, 40),

@@ -236,6 +236,7 @@ def test_a_run_that_learned_from_cut_outs_asks_for_the_detector(
 
 
 def test_a_classifier_is_no_segmenter(carried: Path, tmp_path: Path) -> None:
+    write_json(carried / "run.json", read_json(carried / "run.json") | {"gate": None})
     Image.new("RGB", (64, 64)).save(tmp_path / "one.png")
     with pytest.raises(BodyshopError, match="holds a classifier"):
         predict(carried, [tmp_path / "one.png"], segmenter=carried, out=tmp_path)
