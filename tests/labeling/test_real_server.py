@@ -132,8 +132,6 @@ def test_a_push_killed_by_sigkill_goes_on_without_doubles(real_stage):
         """
         import os, signal, sys
         from contextlib import contextmanager
-from pathlib import Path
-from urllib.parse import urlsplit
         from bodyshop.workspace import Workspace
         from curate import labeling
 
