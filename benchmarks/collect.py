@@ -72,6 +72,7 @@ def main() -> None:
         rows = [
             _measure(tool, pythons[tool], folder, options.pictures, latency)
             for latency in (0.0, 0.05)
+            for _ in range(options.rounds)
             for tool in options.tools
         ]
         polite = [_politeness(folder, interval) for interval in (0.5, 0.1)]
@@ -326,6 +327,7 @@ def _report(rows: list[dict], polite: list[dict], count: int) -> str:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pictures", type=int, default=2000)
+    parser.add_argument("--rounds", type=int, default=1, help="the tools in turn, so many times")
     parser.add_argument("--tools", nargs="+", default=["bodyshop", *PEERS])
     parser.add_argument("--out")
     return parser.parse_args()
