@@ -164,7 +164,7 @@ def _of_item(item: dict[str, Any]) -> list[Shown]:
 
 
 def _earlier(item: dict[str, Any], picture: Shown) -> list[Shown]:
-    """Split off what the element showed before: a carousel's pictures, not a placeholder."""
+    """Split off what the element showed before: a carousel's pictures, not a lazy stand-in."""
     others = []
     for seen in item["seen"]:
         key = url_key(seen["url"])
@@ -173,7 +173,7 @@ def _earlier(item: dict[str, Any], picture: Shown) -> list[Shown]:
         size = (int(seen["size"][0]), int(seen["size"][1]))
         smaller = picture.shown is None or size[0] * size[1] < picture.shown[0] * picture.shown[1]
         if smaller and (picture.shown is None or same_shape(size, picture.shown)):
-            picture.claimed.add(key)  # a placeholder or preview of the same picture
+            picture.claimed.add(key)  # a stand-in or preview of the same picture
         else:
             rung = Rung("earlier_src", seen["url"])
             others.append(Shown([rung], {key}, size, item["alt"], item["caption"], "img"))
