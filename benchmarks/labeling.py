@@ -108,8 +108,8 @@ def _spots(workspace: Workspace) -> None:
 
     run = train.resolve_run(None, workspace)
     files = current_masks(workspace)
-    unseen = _unseen(workspace, run.record.split_set)
-    pictures = load_pictures(workspace, sorted(files.keys() & unseen))
+    trained = _trained(workspace, run.record.split_set)
+    pictures = load_pictures(workspace, sorted(files.keys() - trained))
     told = {each.sha256: each for each in spots_of(run)(pictures)}
     rows = []
     for picture in pictures:
@@ -135,9 +135,9 @@ def _spots(workspace: Workspace) -> None:
         print(f"| {level} | " + " | ".join(f"{value:.3f}" for value in means) + " |")
 
 
-def _unseen(workspace: Workspace, split_set: str) -> set[str]:
+def _trained(workspace: Workspace, split_set: str) -> set[str]:
     table = schema.splits
-    query = select(table.c.sha256).where(table.c.split_set == split_set, table.c.split != "train")
+    query = select(table.c.sha256).where(table.c.split_set == split_set, table.c.split == "train")
     with workspace.catalog.read() as connection:
         return set(connection.scalars(query))
 
