@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from bodyshop.errors import UnreadableImageError
+from bodyshop.rights import rights_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -119,7 +120,7 @@ def probe(source: Path | str | bytes) -> dict[str, Any]:
     -------
     dict
         ``format`` (Pillow's name), ``width``, ``height`` (as stored), ``mode``,
-        ``exif_orientation`` (1 when absent).
+        ``exif_orientation`` (1 when absent), ``artist``, ``copyright`` (None when absent).
 
     Raises
     ------
@@ -133,6 +134,7 @@ def probe(source: Path | str | bytes) -> dict[str, Any]:
             "height": image.height,
             "mode": image.mode,
             "exif_orientation": _orientation(image),
+            **rights_of(image),
         }
 
 

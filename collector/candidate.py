@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from collector.address import is_web_address
 
-_TEXTS = {"page_title", "alt", "caption", "licence", "author"}
+_TEXTS = {"page_title", "alt", "caption", "selector", "licence", "author"}
 _TRACKING = ("utm_", "gclid", "fbclid", "msclkid", "mc_cid", "mc_eid", "igshid", "_ga")
 
 
@@ -38,6 +38,8 @@ class Candidate:
         The page it stands on; for a search result the page the picture comes from.
     brand, model, label, query, rank
         Whose picture it is said to be, and by which search at which place.
+    selector : str
+        CSS path of the element that it was found at; `` >>> `` leads into a shadow root or frame.
     shown : tuple of int, optional
         Width and height in pixels of what the page itself showed: the full-size picture is at
         least as large.
@@ -65,6 +67,7 @@ class Candidate:
     page_title: str = ""
     alt: str = ""
     caption: str = ""
+    selector: str = ""
     shown: tuple[int, int] | None = None
     spin_group: str | None = None
     frame: int | None = None

@@ -42,6 +42,7 @@ class Got:
     url: str
     status: int | None = None
     etag: str = ""
+    last_modified: str = ""
     content_type: str = ""
     permission: dict[str, Any] = field(default_factory=dict)
 
@@ -270,6 +271,7 @@ def _receive(
         outcome,
         status=response.status_code,
         etag=response.headers.get("etag", ""),
+        last_modified=response.headers.get("last-modified", ""),
         content_type=response.headers.get("content-type", ""),
         permission=layers,
     )

@@ -26,12 +26,22 @@ def sightings_table(workspace: Workspace) -> Iterator[dict[str, Any]]:
     Yields
     ------
     dict
-        The columns of `sightings`, and ``extension``, ``bytes``, ``format``, ``width``, ``height``
-        of the picture; `permission` is a dict. Nothing of the picture's own EXIF is in it.
+        The columns of `sightings`, and ``extension``, ``bytes``, ``format``, ``width``, ``height``,
+        ``artist``, ``copyright`` of the picture; `permission` is a dict. Nothing else of the
+        picture's own metadata is in it.
     """
     s, i = schema.sightings, schema.images
     query = (
-        select(s, i.c.extension, i.c.bytes, i.c.format, i.c.width, i.c.height)
+        select(
+            s,
+            i.c.extension,
+            i.c.bytes,
+            i.c.format,
+            i.c.width,
+            i.c.height,
+            i.c.artist,
+            i.c.copyright,
+        )
         .join(i, i.c.sha256 == s.c.sha256)
         .order_by(s.c.fetched_at, s.c.key)
     )

@@ -374,6 +374,6 @@ def entry_of(
     return {
         "key": candidate.key, "part": got.part.name, "sha256": got.sha256, "size": got.size,
         "extension": got.extension, "facts": got.facts, "url": got.url, "status": got.status,
-        "etag": got.etag, "content_type": got.content_type,
+        "etag": got.etag, "last_modified": got.last_modified, "content_type": got.content_type,
         "permission": permission | got.permission, "rung": rung, "at": now(),
     }  # fmt: skip

@@ -14,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from bodyshop.catalog import Blob, Field, add_labels, nfc, now, register_image, schema
+from bodyshop.catalog import FACTS, Blob, Field, add_labels, nfc, now, register_image, schema
 from bodyshop.errors import InterruptedByUser, NothingFoundError, UnreadableImageError, UsageError
 from bodyshop.imaging import load_rgb, probe, sniff
 from bodyshop.progress import SILENT, Progress
@@ -293,7 +293,7 @@ def _facts(data: bytes, extension: str) -> dict[str, Any]:
         if not has_end(io.BytesIO(data), extension):
             load_rgb(data)  # no end mark: some programs leave it out, so only decoding can tell
     except UnreadableImageError:
-        return dict.fromkeys(("format", "width", "height", "mode", "exif_orientation"))
+        return dict.fromkeys(FACTS)
     return facts
 
 

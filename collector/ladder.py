@@ -69,6 +69,7 @@ class Shown:
     alt: str = ""
     caption: str = ""
     kind: str = "img"
+    selector: str = ""
 
     def is_small(self, min_side: int) -> bool:
         """Say whether this is known to be smaller than wanted, with no other address to try."""
@@ -159,7 +160,8 @@ def _of_item(item: dict[str, Any]) -> list[Shown]:
     if shown is not None and width > shown[0]:
         shown = (width, round(shown[1] * width / shown[0]))
     claimed = {url_key(rung.url) for rung in ordered} | {url_key(url) for url in offered}
-    picture = Shown(ordered, claimed, shown, item["alt"], item["caption"], item["kind"])
+    said = (item["alt"], item["caption"])
+    picture = Shown(ordered, claimed, shown, *said, item["kind"], item["selector"])
     return [picture, *_earlier(item, picture)]
 
 
@@ -176,7 +178,8 @@ def _earlier(item: dict[str, Any], picture: Shown) -> list[Shown]:
             picture.claimed.add(key)  # a stand-in or preview of the same picture
         else:
             rung = Rung("earlier_src", seen["url"])
-            others.append(Shown([rung], {key}, size, item["alt"], item["caption"], "img"))
+            said = (item["alt"], item["caption"])
+            others.append(Shown([rung], {key}, size, *said, "img", item["selector"]))
     return others
 
 
@@ -215,6 +218,7 @@ def _merge(known: Shown, other: Shown) -> None:
     known.claimed |= other.claimed
     known.alt = known.alt or other.alt
     known.caption = known.caption or other.caption
+    known.selector = known.selector or other.selector
     sizes = [size for size in (known.shown, other.shown) if size is not None]
     known.shown = max(sizes, key=lambda size: size[0] * size[1]) if sizes else None
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, bindparam, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from bodyshop import __version__
-from bodyshop.catalog import Catalog, add_labels, now, schema
+from bodyshop.catalog import FACTS, Catalog, add_labels, now, schema
 from bodyshop.workspace import Workspace
 from collector.address import host_of
 from collector.candidate import Candidate, Task, digest, url_key
@@ -144,7 +144,7 @@ class Ledger:
         c, s = schema.candidates.c, schema.sightings.c
         query = select(
             c.url, s.url, s.sha256, s.final_url, s.status, s.etag, s.content_type, s.full_size_rung,
-            s.permission, schema.images.c.extension, schema.images.c.bytes,
+            s.permission, s.last_modified, schema.images.c.extension, schema.images.c.bytes,
         ).select_from(
             schema.candidates.join(schema.sightings, (s.sha256 == c.sha256) & (s.url == c.url))
             .join(schema.images, schema.images.c.sha256 == s.sha256)
@@ -155,7 +155,8 @@ class Ledger:
                 found[url_key(row[0])] = {
                     "sha256": row[2], "url": row[3], "status": row[4], "etag": row[5],
                     "content_type": row[6], "rung": row[7], "permission": row[8] or {},
-                    "extension": row[9], "size": row[10], "facts": None, "at": now(),
+                    "last_modified": row[9], "extension": row[10], "size": row[11], "facts": None,
+                    "at": now(),
                 }  # fmt: skip
         return found
 
@@ -289,7 +290,7 @@ def _image_row(entry: dict[str, Any]) -> dict[str, Any]:
         "extension": entry["extension"],
         "bytes": entry["size"],
         "added_at": now(),
-        **entry["facts"],
+        **{name: entry["facts"].get(name) for name in FACTS},
     }
 
 
@@ -330,6 +331,7 @@ def sighting_row(candidate: Candidate, entry: dict[str, Any]) -> dict[str, Any]:
         "page_title": candidate.page_title or None,
         "alt": candidate.alt or None,
         "caption": candidate.caption or None,
+        "selector": candidate.selector or None,
         "file": None,
         "source": candidate.source,
         "brand": candidate.brand,
@@ -344,6 +346,7 @@ def sighting_row(candidate: Candidate, entry: dict[str, Any]) -> dict[str, Any]:
         "full_size_rung": entry["rung"],
         "status": entry["status"],
         "etag": entry["etag"] or None,
+        "last_modified": entry.get("last_modified") or None,
         "content_type": entry["content_type"] or None,
         "licence": candidate.licence or None,
         "author": candidate.author or None,

@@ -2,7 +2,7 @@
 
 from bodyshop.catalog import schema
 from bodyshop.catalog.blobs import Blob, BlobStore
-from bodyshop.catalog.images import all_images, is_forgotten, register_image
+from bodyshop.catalog.images import FACTS, all_images, is_forgotten, register_image
 from bodyshop.catalog.labels import (
     EffectiveLabel,
     Field,
@@ -15,6 +15,7 @@ from bodyshop.catalog.reasons import Reason
 from bodyshop.catalog.store import Catalog, CatalogError, now
 
 __all__ = [
+    "FACTS",
     "Blob",
     "BlobStore",
     "Catalog",

@@ -12,6 +12,9 @@ from bodyshop.catalog import schema
 from bodyshop.catalog.blobs import Blob
 from bodyshop.catalog.store import Catalog, now
 
+FACTS = ("format", "width", "height", "mode", "exif_orientation", "artist", "copyright")
+"""What a picture's header tells: columns of `images`, keys of `bodyshop.imaging.probe`."""
+
 
 def register_image(
     connection: Connection, blob: Blob, *, extension: str, facts: Mapping[str, Any]
@@ -27,8 +30,7 @@ def register_image(
     extension : str
         Of the sniffed type.
     facts : Mapping
-        ``format``, ``width``, ``height``, ``mode``, ``exif_orientation`` as
-        `bodyshop.imaging.probe` returns them; all None for bytes that can't be decoded.
+        As `bodyshop.imaging.probe` returns them; all None for bytes that can't be decoded.
 
     Returns
     -------
@@ -40,7 +42,7 @@ def register_image(
         "extension": extension,
         "bytes": blob.size,
         "added_at": now(),
-        **{name: facts.get(name) for name in _FACTS},
+        **{name: facts.get(name) for name in FACTS},
     }
     result = connection.execute(insert(schema.images).values(row).on_conflict_do_nothing())
     return bool(result.rowcount)
@@ -59,6 +61,3 @@ def all_images(catalog: Catalog) -> dict[str, str]:
     query = select(table.c.sha256, table.c.extension).order_by(table.c.added_at, table.c.sha256)
     with catalog.read() as connection:
         return dict(connection.execute(query).all())
-
-
-_FACTS = ("format", "width", "height", "mode", "exif_orientation")

@@ -18,8 +18,8 @@ from sqlalchemy import (
     Text,
 )
 
-SCHEMA_VERSION = 1
-"""Stored in SQLite's ``user_version``; a catalog of another version is refused with a message."""
+SCHEMA_VERSION = 2
+"""In SQLite's ``user_version``; older catalogs are migrated, newer ones refused with a message."""
 
 metadata = MetaData()
 
@@ -41,6 +41,8 @@ images = Table(
     Column("height", Integer),
     Column("mode", String(16)),
     Column("exif_orientation", Integer),
+    Column("artist", Text),  # as the picture's own EXIF, XMP or IPTC says
+    Column("copyright", Text),
     Column("added_at", String(32), nullable=False),  # UTC, ISO 8601
 )
 
@@ -55,6 +57,7 @@ sightings = Table(
     Column("page_title", Text),
     Column("alt", Text),
     Column("caption", Text),
+    Column("selector", Text),  # CSS path of the element it was found at
     Column("file", Text),  # original path of an imported picture
     Column(
         "source", String(64), nullable=False
@@ -71,6 +74,7 @@ sightings = Table(
     Column("full_size_rung", String(32)),
     Column("status", Integer),
     Column("etag", Text),
+    Column("last_modified", Text),  # as the server sent it
     Column("content_type", Text),
     Column("licence", Text),
     Column("author", Text),

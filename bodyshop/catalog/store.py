@@ -15,6 +15,7 @@ from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.pool import NullPool
 
+from bodyshop.catalog.migrations import can_migrate, migrate
 from bodyshop.catalog.schema import SCHEMA_VERSION, metadata
 from bodyshop.errors import BodyshopError
 
@@ -38,12 +39,12 @@ class Catalog:
     Parameters
     ----------
     path : Path
-        The SQLite file; created with its tables when absent.
+        The SQLite file; created with its tables when absent, brought up to date when older.
 
     Raises
     ------
     CatalogError
-        The file is no catalog, or belongs to another version of bodyshop.
+        The file is no catalog, or belongs to a newer bodyshop.
     """
 
     def __init__(self, path: Path) -> None:
@@ -124,6 +125,10 @@ class Catalog:
                     text("SELECT count(*) FROM sqlite_master WHERE type = 'table'")
                 ).scalar_one()
             if version == SCHEMA_VERSION:
+                return
+            if 0 < version < SCHEMA_VERSION and can_migrate(version):
+                with self.begin() as connection:
+                    migrate(connection)
                 return
             if version or tables:
                 raise CatalogError(

@@ -84,6 +84,32 @@
     }
   }
 
+  // ---- where an element stands, as a CSS path; " >>> " leads into a shadow root or a frame
+  function place(element) {
+    const tag = CSS.escape(element.localName);
+    const same = (other) => other.localName === element.localName;
+    let before = 0, after = element.nextElementSibling;
+    for (let other = element.previousElementSibling; other; other = other.previousElementSibling) if (same(other)) before += 1;
+    while (after && !same(after)) after = after.nextElementSibling;
+    return before || after ? `${tag}:nth-of-type(${before + 1})` : tag;
+  }
+  function path(element) {
+    const scopes = [];
+    let steps = [], at = element;
+    try {
+      for (let depth = 0; at && depth < 200; depth += 1) { // a form's field may call itself parentElement
+        const root = at.getRootNode(), id = at.id && `#${CSS.escape(at.id)}`;
+        const unique = id && root.querySelectorAll(id).length === 1;
+        steps.unshift(unique ? id : place(at));
+        if (!unique && at.parentElement) { at = at.parentElement; continue; }
+        scopes.unshift(steps.join(" > "));
+        steps = [];
+        at = root.nodeType === 11 ? root.host : root.nodeType === 9 && root.defaultView && root.defaultView.frameElement;
+      }
+    } catch { return ""; }
+    return text(scopes.join(" >>> "));
+  }
+
   const UNSEEN = new Set(["SCRIPT", "STYLE", "META", "LINK", "HEAD", "TITLE", "BR", "TEMPLATE"]);
 
   function cssUrls(value) {
@@ -140,25 +166,25 @@
     return {
       kind: "img", rungs, srcsets, rest, seen, base: document.baseURI,
       shown: img.naturalWidth ? [img.naturalWidth, img.naturalHeight] : null,
-      alt: text(img.alt), caption: caption(img),
+      alt: text(img.alt), caption: caption(img), selector: path(img),
     };
   }
 
-  function simple(kind, rungs, more) {
-    return { kind, rungs, srcsets: [], rest: [], seen: [], base: document.baseURI, shown: null, alt: "", caption: "", ...more };
+  function simple(kind, rungs, element, more) {
+    return { kind, rungs, srcsets: [], rest: [], seen: [], base: document.baseURI, shown: null, alt: "", caption: "", selector: path(element), ...more };
   }
 
   // ---- pictures of a list that takes out of the page what was scrolled past
   const gone = new Map();
   new MutationObserver((records) => {
-    for (const { removedNodes } of records)
+    for (const { removedNodes, target } of records)
       for (const node of removedNodes) {
         if (!(node instanceof Element)) continue;
         for (const img of node.tagName === "IMG" ? [node] : node.querySelectorAll("img")) {
           const url = absolute(img.currentSrc || img.src || "");
           if (!url || gone.size >= 5000) continue;
           remember(img);
-          gone.set(url, itemOf(img));
+          gone.set(url, { ...itemOf(img), selector: text(`${path(target)} img`) });
         }
       }
   }).observe(document, { childList: true, subtree: true });
@@ -184,49 +210,49 @@
       if (element.tagName === "IMG") { remember(element); items.push(itemOf(element)); continue; }
       if (element.tagName === "NOSCRIPT") {
         const inner = new DOMParser().parseFromString(element.textContent || "", "text/html");
-        for (const img of inner.querySelectorAll("img")) items.push({ ...itemOf(img), kind: "noscript", shown: null });
+        for (const img of inner.querySelectorAll("img")) items.push({ ...itemOf(img), kind: "noscript", shown: null, selector: path(element) });
         continue;
       }
       if (element.tagName === "VIDEO" && element.poster) {
         const url = absolute(element.poster);
-        if (url) items.push(simple("poster", [{ name: "poster", url }]));
+        if (url) items.push(simple("poster", [{ name: "poster", url }], element));
       }
       if (element.tagName === "A" && element.href && IMAGE.test(element.href) && !element.querySelector("img")) {
         const url = absolute(element.href);
-        if (url) items.push(simple("link", [{ name: "linked", url }], { alt: text(element.textContent) }));
+        if (url) items.push(simple("link", [{ name: "linked", url }], element, { alt: text(element.textContent) }));
       }
       if (element.tagName === "image") {
         const url = absolute(element.getAttribute("href") || element.getAttributeNS("http://www.w3.org/1999/xlink", "href") || "");
-        if (url && IMAGE.test(url)) items.push(simple("svg", [{ name: "svg_image", url }]));
+        if (url && IMAGE.test(url)) items.push(simple("svg", [{ name: "svg_image", url }], element));
       }
       for (const pseudo of [null, "::before", "::after"]) {
         const style = getComputedStyle(element, pseudo);
         const value = style.backgroundImage;
         if (!value || value === "none" || !value.includes("url(")) continue;
         const urls = cssUrls(value).sort((a, b) => b.scale - a.scale);
-        if (urls.length) backgrounds.set(urls[0].url, { urls, alt: text(element.getAttribute("aria-label") || element.title) });
+        if (urls.length) backgrounds.set(urls[0].url, { urls, element, alt: text(element.getAttribute("aria-label") || element.title) });
       }
       for (const { name, value } of element.attributes)
         if (name.startsWith("data-") && IMAGE.test(value) && !/[\s{]/.test(value.trim()) && value.length < 2000) {
           const url = absolute(value.replace(/^url\(["']?|["']?\)$/g, ""));
-          if (url && !element.hasAttribute("data-folder")) items.push(simple("data", [{ name: "data_src", url }], { alt: text(element.getAttribute("aria-label")) }));
+          if (url && !element.hasAttribute("data-folder")) items.push(simple("data", [{ name: "data_src", url }], element, { alt: text(element.getAttribute("aria-label")) }));
         }
     }
     for (const item of gone.values()) if (items.length < max) items.push(item);
-    await Promise.all([...backgrounds].map(async ([url, { urls, alt }]) => {
-      items.push(simple("css", urls.map((each) => ({ name: "css", url: each.url })), { shown: await measure(url), alt }));
+    await Promise.all([...backgrounds].map(async ([url, { urls, element, alt }]) => {
+      items.push(simple("css", urls.map((each) => ({ name: "css", url: each.url })), element, { shown: await measure(url), alt }));
     }));
     const metas = [...document.querySelectorAll("meta[name],meta[property]")]
-      .map((meta) => [meta.getAttribute("name") || meta.getAttribute("property"), meta.content || ""]);
-    for (const [name, content] of metas)
+      .map((meta) => [meta.getAttribute("name") || meta.getAttribute("property"), meta.content || "", meta]);
+    for (const [name, content, meta] of metas)
       if (/^(og:image(:secure_url|:url)?|twitter:image(:src)?)$/i.test(name) && absolute(content))
-        items.push(simple("og", [{ name: "og_image", url: absolute(content) }]));
+        items.push(simple("og", [{ name: "og_image", url: absolute(content) }], meta));
     for (const link of document.querySelectorAll("link[rel~=image_src][href]"))
-      if (absolute(link.href)) items.push(simple("og", [{ name: "og_image", url: absolute(link.href) }]));
+      if (absolute(link.href)) items.push(simple("og", [{ name: "og_image", url: absolute(link.href) }], link));
     const ld = [...document.querySelectorAll('script[type="application/ld+json"]')].map((script) => script.textContent);
     const licence = document.querySelector("link[rel~=license][href],a[rel~=license][href]");
     return {
-      items, metas, ld, title: text(document.title), licence: licence ? licence.href : "",
+      items, ld, title: text(document.title), licence: licence ? licence.href : "",
       resources: performance.getEntriesByType("resource").filter((entry) => entry.initiatorType === "img").length,
     };
   }
@@ -318,6 +344,6 @@
 
   Object.defineProperty(window, NAME, {
     enumerable: false,
-    value: { IMAGE, absolute, text, sleep, frame, quiet, collect, scroll, consent, first, all, waitFor, weight, scroller, elements, visible, loading, PATIENCE },
+    value: { IMAGE, absolute, text, sleep, frame, quiet, collect, scroll, consent, path, first, all, waitFor, weight, scroller, elements, visible, loading, PATIENCE },
   });
 })();

@@ -82,7 +82,7 @@ window.__bodyshop.search = async (recipe, state) => {
       const thumb = result.tagName === "IMG" ? result : result.querySelector("img");
       const find = fromMetadata(result) || (await fromPreview(result, previous));
       if (!find) { missed += 1; continue; }
-      found.push({ ...find, rank, alt: find.alt || tools.text(thumb && thumb.alt) });
+      found.push({ ...find, rank, selector: tools.path(result), alt: find.alt || tools.text(thumb && thumb.alt) });
     }
     if (stopped) break;
     if (rounds >= recipe.scroll.max_rounds) { stopped = "rounds"; break; }

@@ -15,20 +15,20 @@
       const names = read(element, "filename-x") || read(element, "filename");
       const images = list(read(element, "image-list-x")) || list(read(element, "image-list")) || list(read(element, "images")) || list(read(element, "frames"));
       if (images && images.length > 2) {
-        found.push({ kind: "list", urls: images.map((each) => T.absolute(folder ? folder + each : each)).filter(Boolean) });
+        found.push({ selector: T.path(element), kind: "list", urls: images.map((each) => T.absolute(folder ? folder + each : each)).filter(Boolean) });
       } else if (folder && names.includes("{index}")) {
         found.push({
-          kind: "template", folder: T.absolute(folder), name: names, amount: parseInt(read(element, "amount-x") || read(element, "amount"), 10) || 0,
+          selector: T.path(element), kind: "template", folder: T.absolute(folder), name: names, amount: parseInt(read(element, "amount-x") || read(element, "amount"), 10) || 0,
           pad: parseInt(read(element, "index-zero-base"), 10) || 0,
         });
       } else if (read(element, "sprite") || (read(element, "row-count") && read(element, "col-count"))) {
         const style = getComputedStyle(element).backgroundImage.match(/url\(["']?([^"')]+)/);
         const url = T.absolute(read(element, "sprite") || read(element, "image-url") || (style ? style[1] : ""));
         const rows = parseInt(read(element, "row-count"), 10) || 1, columns = parseInt(read(element, "col-count"), 10) || 1;
-        if (url && rows * columns > 2) found.push({ kind: "sprite", url, rows, columns, frames: parseInt(read(element, "frame-count"), 10) || rows * columns });
+        if (url && rows * columns > 2) found.push({ selector: T.path(element), kind: "sprite", url, rows, columns, frames: parseInt(read(element, "frame-count"), 10) || rows * columns });
       } else if (window.jQuery && element.classList && element.classList.contains("spritespin-instance")) {
         const data = window.jQuery(element).data("spritespin");
-        if (data && Array.isArray(data.source) && data.source.length > 2) found.push({ kind: "list", urls: data.source.map(T.absolute).filter(Boolean) });
+        if (data && Array.isArray(data.source) && data.source.length > 2) found.push({ selector: T.path(element), kind: "list", urls: data.source.map(T.absolute).filter(Boolean) });
       }
     }
     return found;
@@ -50,7 +50,7 @@
     T.stage = best;
     const box = best.getBoundingClientRect();
     return {
-      kind: best.tagName === "CANVAS" ? "canvas" : "drag",
+      selector: T.path(best), kind: best.tagName === "CANVAS" ? "canvas" : "drag",
       x: Math.max(0, box.left), y: Math.max(0, box.top), width: Math.min(box.width, innerWidth - Math.max(0, box.left)), height: Math.min(box.height, innerHeight - Math.max(0, box.top)),
       pixels: best.tagName === "CANVAS" ? [best.width, best.height] : null,
     };

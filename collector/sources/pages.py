@@ -17,6 +17,7 @@ NAME = "pages"
 SCROLL_STEP = 0.7  # of the window's height
 SETTLE_MS = 1500
 QUIET_ROUNDS = 2
+LD_SELECTOR = 'script[type="application/ld+json"]'
 _MAX_DEPTH = 40  # of JSON-LD; a page that nests it deeper means harm
 
 
@@ -77,6 +78,7 @@ class PageSource:
                         rank=len(finds) + 1,
                         alt=picture.alt,
                         caption=picture.caption,
+                        selector=picture.selector,
                         shown=picture.shown,
                         licence=licence or content["licence"],
                         permission=page.permission,
@@ -142,4 +144,4 @@ def _joined(pictures: list[Shown], url: str, name: str) -> list[Shown]:
     key = url_key(url)
     if any(key in picture.claimed for picture in pictures):
         return pictures
-    return [*pictures, Shown([Rung(name, url)], {key}, kind=name)]
+    return [*pictures, Shown([Rung(name, url)], {key}, kind=name, selector=LD_SELECTOR)]

@@ -79,6 +79,7 @@ class SearchPageSource:
                 page_url=found["page"] or page.url,
                 page_title=found["title"],
                 alt=found["alt"],
+                selector=found["selector"],
                 rank=found["rank"],
                 shown=tuple(found["shown"]) if found["shown"] else None,
                 thumbnail_hosts=recipe.thumbnail_hosts,

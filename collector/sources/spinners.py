@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from bodyshop.imaging import open_image
@@ -47,79 +48,84 @@ class SpinnerSource:
             frames = task.option("frames")
             configs = [each for each in told if each.get("amount", 1) or frames]
             for place, config in enumerate(configs):
-                yield self._by_config(task, page, tools, config, place)
+                yield self._by_config(_Viewer(task, page, config["selector"], place), tools, config)
             if configs or kind == "config":
                 return
         stage = browser.run("return T.spinStage(arguments[0])", "" if kind == "auto" else kind)
         if stage is None:
             return
+        viewer = _Viewer(task, page, stage["selector"])
         if stage["kind"] == "canvas":
-            yield self._by_canvas(task, page, tools, stage)
+            yield self._by_canvas(viewer, tools, stage)
             return
         turned = turn(
             browser, stage, frames=task.option("frames"), seconds=tools.limits.page_seconds
         )
         if len(turned.urls) >= MIN_FRAMES:
-            yield self._frames(task, page, turned.urls, "spin_turned", turned.whole, 0)
+            yield self._frames(viewer, turned.urls, "spin_turned", turned.whole)
 
-    def _by_config(
-        self, task: Task, page: OpenedPage, tools: Tools, config: dict[str, Any], place: int
-    ) -> list[Find]:
+    def _by_config(self, viewer: _Viewer, tools: Tools, config: dict[str, Any]) -> list[Find]:
         if config["kind"] == "list":
-            return self._frames(task, page, config["urls"], "spin_config", True, place)
+            return self._frames(viewer, config["urls"], "spin_config", True)
         if config["kind"] == "sprite":
-            data = tools.picture(config["url"], page.url, self._override)
+            data = tools.picture(config["url"], viewer.page.url, self._override)
             cells = cut_sprite(data, config["rows"], config["columns"], config["frames"])
-            return self._captured(task, page, cells, "sprite", True, place, config["url"])
-        amount = config["amount"] or task.option("frames") or 0
+            return self._captured(viewer, cells, "sprite", True, config["url"])
+        amount = config["amount"] or viewer.task.option("frames") or 0
         urls = [
             config["folder"] + config["name"].replace("{index}", str(number).zfill(config["pad"]))
             for number in range(1, amount + 1)
         ]
-        return self._frames(task, page, urls, "spin_config", True, place)
+        return self._frames(viewer, urls, "spin_config", True)
 
-    def _by_canvas(
-        self, task: Task, page: OpenedPage, tools: Tools, stage: dict[str, Any]
-    ) -> list[Find]:
+    def _by_canvas(self, viewer: _Viewer, tools: Tools, stage: dict[str, Any]) -> list[Find]:
         filmed = film(tools.browser, stage, seconds=tools.limits.page_seconds)
         if len(filmed.frames) < MIN_FRAMES:
             return []
-        return self._captured(task, page, filmed.frames, filmed.capture, filmed.whole, 0, page.url)
+        url = viewer.page.url
+        return self._captured(viewer, filmed.frames, filmed.capture, filmed.whole, url)
 
-    def _frames(
-        self, task: Task, page: OpenedPage, urls: list[str], rung: str, whole: bool, place: int
-    ) -> list[Find]:
+    def _frames(self, viewer: _Viewer, urls: list[str], rung: str, whole: bool) -> list[Find]:
         count = len(urls) if whole else None
         return [
-            Find(self._candidate(task, page, Rung(rung, url), number, count, place))
+            Find(self._candidate(viewer, Rung(rung, url), number, count))
             for number, url in enumerate(urls)
         ]
 
     def _captured(
-        self, task: Task, page: OpenedPage, cells: list[bytes], capture: str, whole: bool,
-        place: int, url: str,
-    ) -> list[Find]:  # fmt: skip
+        self, viewer: _Viewer, cells: list[bytes], capture: str, whole: bool, url: str
+    ) -> list[Find]:
         count = len(cells) if whole else None
         finds = []
         for number, data in enumerate(cells):
             rung = Rung(f"spin_{capture}", f"{url.partition('#')[0]}#frame={number}")
-            candidate = self._candidate(task, page, rung, number, count, place)
+            candidate = self._candidate(viewer, rung, number, count)
             finds.append(Find(candidate, data).with_facts(capture=capture))
         return finds
 
-    def _candidate(
-        self, task: Task, page: OpenedPage, rung: Rung, number: int, count: int | None, place: int
-    ) -> Any:
-        return task.candidate(
+    def _candidate(self, viewer: _Viewer, rung: Rung, number: int, count: int | None) -> Any:
+        page = viewer.page
+        return viewer.task.candidate(
             (rung,),
             page_url=page.url,
-            spin_group=digest(page.url.partition("#")[0], str(place))[:16],
+            selector=viewer.selector,
+            spin_group=digest(page.url.partition("#")[0], str(viewer.place))[:16],
             frame=number,
             frames=count,
             angle_deg=angle(number, count),
             permission=page.permission,
             override=self._override,
         )
+
+
+@dataclass(frozen=True)
+class _Viewer:
+    """Where a viewer stands: its page, its element, and which of the page's viewers it is."""
+
+    task: Task
+    page: OpenedPage
+    selector: str
+    place: int = 0
 
 
 def cut_sprite(data: bytes, rows: int, columns: int, frames: int) -> list[bytes]:

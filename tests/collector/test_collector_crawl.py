@@ -28,7 +28,6 @@ from bodyshop.errors import (
 )
 from bodyshop.workspace import Workspace
 from collector import hosts
-from collector.evidence import sightings_table, write_sightings
 from collector.part import Part
 
 
@@ -386,22 +385,6 @@ def test_a_list_of_thousands_is_cut_at_the_limit_per_model(server, brands_for, w
     )
     assert (summary.found, summary.downloaded) == (2_000, 20)
     assert len(server.paths()) == 20
-
-
-def test_evidence_is_written_as_json_lines_and_parquet(server, brands_for, workspace, tmp_path):
-    import pyarrow.parquet as pq
-
-    collector.collect(brands_for(server.add_pictures(3)), workspace)
-    table = list(sightings_table(workspace))
-    assert {row["source"] for row in table} == {"urls"}
-    assert {row["width"] for row in table} == {320}
-    assert write_sightings(workspace, tmp_path / "s.jsonl") == 3
-    lines = [json.loads(line) for line in (tmp_path / "s.jsonl").read_text().splitlines()]
-    assert [line["sha256"] for line in lines] == [row["sha256"] for row in table]
-    write_sightings(workspace, tmp_path / "s.parquet")
-    assert pq.read_table(tmp_path / "s.parquet").num_rows == 3
-    with pytest.raises(UsageError):
-        write_sightings(workspace, tmp_path / "s.xls")
 
 
 def test_no_path_is_built_from_a_remote_name(server, brands_for, workspace, tmp_path):

@@ -58,7 +58,7 @@ def test_what_is_written_is_read_back(pairs):
 
 def item(**facts):
     blank = {"kind": "img", "rungs": [], "srcsets": [], "rest": [], "seen": [], "base": BASE,
-             "shown": None, "alt": "", "caption": ""}  # fmt: skip
+             "shown": None, "alt": "", "caption": "", "selector": ""}  # fmt: skip
     return blank | facts
 
 

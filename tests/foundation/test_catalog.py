@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sqlite3
@@ -7,9 +8,10 @@ import subprocess
 import sys
 import textwrap
 import time
+from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from bodyshop.catalog import (
     Catalog,
@@ -17,6 +19,7 @@ from bodyshop.catalog import (
     Reason,
     add_labels,
     effective_labels,
+    migrations,
     register_image,
     schema,
 )
@@ -102,6 +105,48 @@ def test_catalog_of_another_version_is_refused_with_the_way_out(tmp_path):
     raw.close()
     with pytest.raises(CatalogError, match="version 99"):
         Catalog(path)
+
+
+def test_catalog_of_an_older_version_keeps_its_rows_and_gets_todays_columns(tmp_path):
+    path = tmp_path / "bodyshop.sqlite"
+    with contextlib.closing(sqlite3.connect(path)) as old:
+        # Written by the bodyshop that still had version 1.
+        old.executescript((Path(__file__).parent / "catalog_v1.sql").read_text("utf-8"))
+    catalog = Catalog(path)
+    with catalog.read() as connection:
+        seen = connection.execute(select(schema.sightings)).one()
+        image = connection.execute(select(schema.images)).one()
+        assert connection.scalar(text("PRAGMA user_version")) == schema.SCHEMA_VERSION
+        assert connection.scalar(text("PRAGMA integrity_check")) == "ok"
+    assert (seen.url, seen.alt) == ("https://cars.example/1.jpg", "현대 쏘나타")
+    assert (seen.permission, seen.status, seen.selector, seen.last_modified) == (
+        {"robots": "allowed"}, 200, None, None,
+    )  # fmt: skip
+    assert (image.width, image.artist, image.copyright) == (640, None, None)
+    catalog.upsert(schema.sightings, [dict(seen._mapping) | {"key": "k2", "selector": "#a > img"}])
+    assert columns_of(path) == columns_of(Catalog(tmp_path / "new" / "bodyshop.sqlite").path)
+
+
+def columns_of(path):
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        return {
+            table: {tuple(row[1:4]) for row in database.execute(f"PRAGMA table_info({table})")}
+            for table in schema.metadata.tables
+        }
+
+
+def test_migration_that_breaks_off_leaves_the_old_catalog(tmp_path, monkeypatch):
+    path = tmp_path / "bodyshop.sqlite"
+    with contextlib.closing(sqlite3.connect(path)) as old:
+        old.executescript((Path(__file__).parent / "catalog_v1.sql").read_text("utf-8"))
+    before = columns_of(path)
+    steps = dict(migrations._STEPS)
+    monkeypatch.setitem(migrations._STEPS, 1, (*steps[1], "ALTER TABLE nothing ADD COLUMN x"))
+    with pytest.raises(CatalogError):
+        Catalog(path)
+    assert columns_of(path) == before
+    monkeypatch.undo()
+    assert columns_of(Catalog(path).path) != before
 
 
 def test_file_that_is_no_catalog_is_refused(tmp_path):
