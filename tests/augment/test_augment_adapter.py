@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from augment import adapter
 from augment.adapter import Pipeline
 from augment.policy import Step, load_policy, parse_policy, preset_names
 
@@ -57,6 +58,37 @@ def test_the_same_seed_gives_the_same_bytes_whatever_ran_before() -> None:
     assert np.array_equal(again.image, fresh.image)
     assert again.applied == fresh.applied
     assert not np.array_equal(again.image, shared(image, seed=6).image)
+
+
+SMALL = {"height": 20, "width": 30}
+NEEDED = {
+    "CenterCrop": SMALL,
+    "Crop": {"x_max": 30, "y_max": 20},
+    "CropAndPad": {"px": 3},
+    "CropNonEmptyMaskIfExists": SMALL,
+    "GridElasticDeform": {"num_grid_xy": [4, 4], "magnitude": 3},
+    "LongestMaxSize": {"max_size": 30},
+    "RandomCrop": SMALL,
+    "RandomResizedCrop": {"size": [20, 30]},
+    "RandomSizedCrop": {"min_max_height": [20, 30], "size": [20, 30]},
+    "Resize": SMALL,
+    "SmallestMaxSize": {"max_size": 30},
+}
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:albumentations")
+def test_every_transform_a_policy_may_name_repeats_itself() -> None:
+    image, mask = scene(3)
+    for name in adapter._transforms():
+        step = Step(name, {"p": 1.0} | NEEDED.get(name, {}))
+        adapter.check_step(step.name, step.arguments)
+        used = Pipeline([step])
+        used(image, seed=6, masks=[mask])
+        again, fresh = (each(image, seed=5, masks=[mask]) for each in (used, Pipeline([step])))
+        assert np.array_equal(again.image, fresh.image), name
+        assert np.array_equal(again.masks[0], fresh.masks[0]), name
+        assert set(np.unique(again.masks[0])) <= {0, 255}, name
+        assert again.applied == fresh.applied, name
 
 
 def test_the_global_generators_are_neither_used_nor_moved() -> None:
