@@ -95,8 +95,11 @@ class Limits(StrictModel):
         Largest picture file.
     request_seconds : float
         Deadline of one whole request, however slowly its bytes come.
-    page_seconds : float
-        Time one page or query may take in the browser.
+    load_seconds : float
+        Time a page may take to load; what came until then is worked with.
+    behaviour_seconds : float
+        Time for what is done on a loaded page: the consent banner, scrolling, clicking through
+        results, turning a viewer.
     page_items : int
         Pictures taken from one page or query, at most.
     attempts : int
@@ -111,7 +114,8 @@ class Limits(StrictModel):
     min_side: int = Field(200, ge=1)
     max_bytes: int = Field(20_000_000, ge=1_000)
     request_seconds: float = Field(60.0, gt=0)
-    page_seconds: float = Field(90.0, gt=0)
+    load_seconds: float = Field(60.0, gt=0, le=3600)
+    behaviour_seconds: float = Field(90.0, gt=0, le=3600)
     page_items: int = Field(1000, ge=1)
     attempts: int = Field(3, ge=1, le=20)
     retry_seconds: float = Field(2.0, gt=0)

@@ -176,7 +176,8 @@ class Discovery:
     def _run(self, with_browser: bool) -> None:
         browser = Browser(
             self._guard, self._agent, headed=self._headed,
-            page_seconds=self._brands.limits.page_seconds,
+            load_seconds=self._brands.limits.load_seconds,
+            behaviour_seconds=self._brands.limits.behaviour_seconds,
         )  # fmt: skip
         self._browsers.append(browser)
         try:

@@ -112,7 +112,13 @@ def find_browser(*, versions: bool = False) -> BrowserParts:
 
 
 def start_driver(
-    parts: BrowserParts, profile: Path, *, proxy: str, headed: bool, page_seconds: float
+    parts: BrowserParts,
+    profile: Path,
+    *,
+    proxy: str,
+    headed: bool,
+    load_seconds: float,
+    script_seconds: float,
 ) -> Chrome:
     """Start a driver and its browser in a process group of their own.
 
@@ -126,8 +132,8 @@ def start_driver(
         Address of the `Door`.
     headed : bool
         Show the window.
-    page_seconds : float
-        Time limit of a page load and of a script.
+    load_seconds, script_seconds : float
+        Time limits of a page load and of a script that the driver itself keeps.
 
     Raises
     ------
@@ -168,8 +174,8 @@ def start_driver(
             hint=f"browser and driver must be of one version; see: bodyshop doctor\n"
             f"     {_how_to_install()}",
         ) from error
-    driver.set_page_load_timeout(page_seconds)
-    driver.set_script_timeout(page_seconds + 15)
+    driver.set_page_load_timeout(load_seconds)
+    driver.set_script_timeout(script_seconds)
     return driver
 
 

@@ -7,6 +7,7 @@ import shutil
 import signal
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib import resources
@@ -30,6 +31,10 @@ PAGES_PER_BROWSER = 50
 
 MAX_MEMORY = 2_000_000_000
 """Bytes of all its processes; one that holds more is replaced before the next page."""
+
+
+GRACE_SECONDS = 10.0
+"""What a call into the browser may take beyond its limit, to hand over what it has found."""
 
 
 class BrowserGoneError(BodyshopError):
@@ -59,8 +64,11 @@ class Browser:
         Appended to the browser's own User-Agent.
     headed : bool
         Show the window.
-    page_seconds : float
-        Time limit of one page.
+    load_seconds : float
+        Time limit of loading a page; what came until then stays open.
+    behaviour_seconds : float
+        Time limit of everything that is done with a page once it is open; see `left`. A page that
+        hangs its browser is ended with it `GRACE_SECONDS` later.
     pages_per_browser : int
         Pages after which it is replaced.
     """
@@ -71,12 +79,15 @@ class Browser:
         agent: str,
         *,
         headed: bool = False,
-        page_seconds: float = 90.0,
+        load_seconds: float = 60.0,
+        behaviour_seconds: float = 90.0,
         pages_per_browser: int = PAGES_PER_BROWSER,
         parts: BrowserParts | None = None,
     ) -> None:
         self._guard, self._agent = guard, agent
-        self._headed, self._page_seconds = headed, page_seconds
+        self._headed = headed
+        self._load_seconds, self._behaviour_seconds = load_seconds, behaviour_seconds
+        self._until = 0.0
         self._pages_per_browser = pages_per_browser
         self._parts = parts
         self._driver: Chrome | None = None
@@ -123,7 +134,7 @@ class Browser:
             self.end()
         self._pages += 1
         self.refused.clear()
-        with self._watched():
+        with self._watched(self._load_seconds):
             driver = self.driver
             NetworkLog(driver).drain()  # what the last page still asked for is none of this one's
             try:
@@ -135,13 +146,19 @@ class Browser:
                 if "net::ERR_" in str(error):
                     raise self._why_not(url, str(error)) from error
                 raise
-            log = self.seen()
+        self._until = time.monotonic() + self._behaviour_seconds
+        log = self.seen()
         documents = [seen for seen in log if seen.kind == "document"]
         self._backlog = log
         wanted = self.url.partition("#")[0]
         same = [seen for seen in documents if seen.url.partition("#")[0] == wanted]
         answers = same or documents
         return answers[-1] if answers else None
+
+    @property
+    def left(self) -> float:
+        """Seconds of the page's `behaviour_seconds` that are left; never below 0."""
+        return max(0.0, self._until - time.monotonic())
 
     @property
     def url(self) -> str:
@@ -237,7 +254,8 @@ class Browser:
                 self._profile,
                 proxy=self._door.address,
                 headed=self._headed,
-                page_seconds=self._page_seconds,
+                load_seconds=self._load_seconds,
+                script_seconds=self._behaviour_seconds + 2 * GRACE_SECONDS,
             )
         except BaseException:
             self.end()
@@ -257,24 +275,47 @@ class Browser:
             driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": script})
 
     @contextmanager
-    def _watched(self) -> Iterator[None]:
-        """Turn the many ways in which a driver says that its browser is gone into one error."""
+    def _watched(self, seconds: float | None = None) -> Iterator[None]:
+        """Turn the many ways in which a driver says that its browser is gone into one error.
+
+        A page in an endless loop keeps driver and browser from answering at all: after `seconds`,
+        by default what is left for the page, and a grace, both are ended from outside.
+        """
         from selenium.common.exceptions import TimeoutException, WebDriverException
         from urllib3.exceptions import HTTPError
 
+        hung = threading.Event()
+        limit = (self.left if seconds is None else seconds) + GRACE_SECONDS
+
+        def ring() -> None:
+            hung.set()
+            self.kill()
+
+        timer = threading.Timer(limit, ring)
+        timer.daemon = True
         try:
-            yield
-        except TimeoutException as error:
-            self.end()  # a page that keeps its browser busy would keep the next page waiting too
-            raise ScriptError(f"a script in the page did not end: {_first_line(error)}") from error
-        except WebDriverException as error:
+            self.driver  # noqa: B018 - a browser that has to start first gets its own time for it
+            timer.start()
+            try:
+                yield
+            finally:
+                timer.cancel()
+        except (WebDriverException, HTTPError, ConnectionError) as error:
+            if hung.is_set():
+                self.end()
+                raise ScriptError(f"the page hung: no answer in {limit:.0f} s") from error
+            if isinstance(error, TimeoutException):
+                self.end()  # what keeps its browser busy would keep the next page waiting too
+                raise ScriptError(
+                    f"a script in the page did not end: {_first_line(error)}"
+                ) from error
+            if not isinstance(error, WebDriverException):
+                self.end()
+                raise BrowserGoneError(f"the driver is gone: {_first_line(error)}") from error
             if any(sign in str(error).lower() for sign in _GONE):
                 self.end()
                 raise BrowserGoneError(f"the browser is gone: {_first_line(error)}") from error
             raise ScriptError(f"the browser refused: {_first_line(error)}") from error
-        except (HTTPError, ConnectionError) as error:
-            self.end()
-            raise BrowserGoneError(f"the driver is gone: {_first_line(error)}") from error
 
     def _why_not(self, url: str, text: str) -> BodyshopError:
         code = text[text.index("net::ERR_") :].split()[0]

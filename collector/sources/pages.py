@@ -44,7 +44,7 @@ class PageSource:
             "T.scroll(given[0])",
             {
                 "step": SCROLL_STEP, "settle": SETTLE_MS, "quietRounds": QUIET_ROUNDS,
-                "seconds": limits.page_seconds, "maxItems": limits.page_items,
+                "seconds": tools.browser.left, "maxItems": limits.page_items,
             },
         )  # fmt: skip
         content = tools.browser.await_("T.collect(given[0])", limits.page_items)

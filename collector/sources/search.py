@@ -44,16 +44,17 @@ class SearchPageSource:
         browser.await_("T.consent(given[0])", list(recipe.consent))
         known = recipe.model_dump(mode="json")
         if not browser.await_(
-            "T.waitFor(() => T.listReady(given[0]), given[1])", known, recipe.page_ms
+            "T.waitFor(() => T.listReady(given[0]), given[1])",
+            known,
+            min(recipe.page_ms, 1000 * browser.left),
         ):
             self._refuse_challenge(tools, page)
             return
         state: dict[str, Any] = {
             "rank": 0, "rounds": 0, "still": 0, "missed": 0, "max": limits.page_items,
-            "seconds": min(SLICE_SECONDS, limits.page_seconds),
         }  # fmt: skip
-        slices = max(1, round(limits.page_seconds / state["seconds"]))
-        for _ in range(slices):
+        while left := browser.left:
+            state["seconds"] = min(SLICE_SECONDS, left)
             answer = browser.await_("T.search(given[0], given[1])", known, state)
             yield [self._find(task, page, found) for found in answer["found"]]
             state |= {key: answer[key] for key in ("rank", "rounds", "still", "missed", "selector")}
@@ -63,7 +64,7 @@ class SearchPageSource:
         else:
             tools.log(
                 f"{recipe.source} {task.query!r}: there may be more than {state['rank']} results; "
-                f"limits.page_seconds is {limits.page_seconds:g}"
+                f"limits.behaviour_seconds is {limits.behaviour_seconds:g}"
             )
         if state["missed"]:
             tools.log(

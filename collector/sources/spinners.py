@@ -40,8 +40,8 @@ class SpinnerSource:
         browser, kind = tools.browser, task.option("kind", "auto")
         browser.await_("T.consent([])")
         known = "T.spinConfigs().length || T.spinStage('')"
-        browser.await_(f"T.waitFor(() => {known}, given[0])", _READY_MS)
-        browser.await_("T.quiet(given[0])", _READY_MS)
+        for step in (f"T.waitFor(() => {known}, given[0])", "T.quiet(given[0])"):
+            browser.await_(step, min(_READY_MS, 1000 * browser.left))
         if kind in {"auto", "config"}:
             told = browser.run("return T.spinConfigs()")
             # A template without its number of frames: turning the viewer tells.
@@ -58,9 +58,7 @@ class SpinnerSource:
         if stage["kind"] == "canvas":
             yield self._by_canvas(viewer, tools, stage)
             return
-        turned = turn(
-            browser, stage, frames=task.option("frames"), seconds=tools.limits.page_seconds
-        )
+        turned = turn(browser, stage, frames=task.option("frames"), seconds=browser.left)
         if len(turned.urls) >= MIN_FRAMES:
             yield self._frames(viewer, turned.urls, "spin_turned", turned.whole)
 
@@ -79,7 +77,7 @@ class SpinnerSource:
         return self._frames(viewer, urls, "spin_config", True)
 
     def _by_canvas(self, viewer: _Viewer, tools: Tools, stage: dict[str, Any]) -> list[Find]:
-        filmed = film(tools.browser, stage, seconds=tools.limits.page_seconds)
+        filmed = film(tools.browser, stage, seconds=tools.browser.left)
         if len(filmed.frames) < MIN_FRAMES:
             return []
         url = viewer.page.url

@@ -49,6 +49,9 @@ def test_hangul_names_are_stored_composed():
         ("      - 3008", "      - Fjell", ["there twice"]),
         ("version: 1", "version: 2", ["version"]),
         ("version: 1", "version: 1\nlimits: {min_side: 0}", ["limits.min_side"]),
+        ("version: 1", "version: 1\nlimits: {load_seconds: 0}", ["limits.load_seconds"]),
+        ("version: 1", "version: 1\nlimits: {behaviour_seconds: 9999}", ["3600"]),
+        ("version: 1", "version: 1\nlimits: {page_seconds: 9}", ["page_seconds", "not known"]),
         ("version: 1", "version: 1\nsources: {pages: {robots: ignore}}", ["obey", "override"]),
     ],
 )

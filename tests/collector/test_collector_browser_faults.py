@@ -59,20 +59,44 @@ def test_a_browser_killed_in_the_middle_of_a_page_loses_nothing(server, brands_f
     assert browsers_of_ours() == []
 
 
-def test_a_page_that_hangs_its_browser_does_not_hang_the_next_page(
-    server, brands_for, workspace, monkeypatch
+@pytest.mark.parametrize("loop", ["setTimeout(() => { for (;;); }, 50)", "for (;;);"])
+def test_a_page_that_hangs_its_browser_ends_at_its_own_limit(
+    server, brands_for, workspace, monkeypatch, loop
 ):
     monkeypatch.setattr(discovery, "MAX_TRIES", 1)
+    monkeypatch.setattr(session, "GRACE_SECONDS", 3.0)
     server.add_pictures(2)
-    bad = "<img src=/p/0.jpg><script>setTimeout(() => { for (;;); }, 50)</script>"
+    bad = f"<img src=/p/0.jpg><script>{loop}</script>"
     pages = [server.add("/bad", bad.encode(), "text/html"),
              server.add("/good", b"<img src=/p/1.jpg>", "text/html")]  # fmt: skip
-    brands = brands_for(pages=pages, limits={"page_seconds": 2})
+    brands = brands_for(pages=pages, limits={"load_seconds": 3, "behaviour_seconds": 2})
     summary = collector.collect(brands, workspace, browsers=1)
     assert summary.pages == {"done": 1, "failed": 1}
     (told,) = [each for each in summary.empty if "/bad" in each]
-    assert "did not end" in told or "is gone" in told  # at the latest when the driver is given up
+    assert "the page hung: no answer in" in told
     assert summary.downloaded >= 1
+    assert summary.seconds < 45  # the driver's client would have waited for 120
+    assert browsers_of_ours() == []
+
+
+def test_a_page_that_never_ends_loading_is_worked_with_as_it_came(server, brands_for, workspace):
+    server.add_pictures(3)
+
+    def endless(handler):
+        handler.send_response(200)
+        handler.send_header("Content-Type", "text/html")
+        handler.end_headers()
+        handler.wfile.write(
+            b"<title>slow</title>" + b"".join(b"<img src=/p/%d.jpg>" % n for n in range(3))
+        )
+        handler.wfile.flush()
+        time.sleep(60)
+
+    server.answers["/page"] = endless
+    brands = brands_for(pages=[server.url("/page")], limits={"load_seconds": 3})
+    summary = collector.collect(brands, workspace, browsers=1)
+    assert (summary.downloaded, summary.pages) == (3, {"done": 1})
+    assert summary.seconds < 40
 
 
 def test_a_browser_that_holds_too_much_memory_is_replaced(server, monkeypatch):

@@ -167,7 +167,7 @@ def test_the_second_ctrl_c_stops_at_once_and_the_next_run_completes(
         server.answers[f"/p/{n}.jpg"] = drips(picture(n), 0.5)  # would take minutes
     page = server.add("/page", b"<img src=/hang.jpg>", "text/html")
     server.answers["/hang.jpg"] = lambda handler: time.sleep(20)
-    limits = {"request_seconds": 120, "page_seconds": 60, "per_host_connections": 8}
+    limits = {"request_seconds": 120, "behaviour_seconds": 60, "per_host_connections": 8}
     file = write(brands_for(urls, pages=[page], limits=limits))
     program = str(Path(sys.executable).with_name("bodyshop"))
     command = [program, "collect", file, "-w", str(tmp_path / "w")]

@@ -148,7 +148,7 @@ def one_page(site, path, *, kind="pages", limits=None, **spinner):
         "contact": "test@example.org",
         "allow_hosts": [site.hosts.site, site.hosts.cdn, site.hosts.web],
         "limits": {"per_host_interval": 0, "min_side": 100, "retry_seconds": 0.05,
-                   "request_seconds": 2, "page_seconds": 20, **(limits or {})},
+                   "request_seconds": 2, "behaviour_seconds": 20, **(limits or {})},
         "brands": [{"name": "N", "models": [{"name": "M", kind: [entry]}]}],
     }  # fmt: skip
     return collector.parse_brands(yaml.safe_dump(plan))
@@ -198,7 +198,7 @@ def test_pictures_behind_referer_and_cookie_are_fetched_like_the_page_shows_them
 def test_the_wall_of_bad_answers_yields_only_its_good_pictures(site, workspace, monkeypatch):
     monkeypatch.setattr(hosts, "FIRST_PENALTY_S", 0.02)
     site.log.clear()
-    limits = {"attempts": 2, "max_bytes": 2_000_000, "request_seconds": 1, "page_seconds": 8}
+    limits = {"attempts": 2, "max_bytes": 2_000_000, "request_seconds": 1, "behaviour_seconds": 8}
     summary = collector.collect(one_page(site, "/hostile/wall", limits=limits), workspace)
     fates = {answer.name: answer.fate for answer in site.hostile}
     good = {"accept", "retry"}
@@ -223,14 +223,14 @@ def test_the_browser_itself_reaches_nothing_private(site, workspace):
 
 
 def test_a_page_of_ten_thousand_pictures_ends_at_the_limit(site, workspace):
-    limits = {"page_items": 60, "per_model": 20, "page_seconds": 8}
+    limits = {"page_items": 60, "per_model": 20, "behaviour_seconds": 8}
     summary = collector.collect(one_page(site, "/hostile/items?n=10000", limits=limits), workspace)
     assert summary.found <= 60
     assert summary.downloaded <= 20
 
 
 def test_a_feed_that_never_ends_stops_in_time(site, workspace):
-    limits = {"page_seconds": 4, "page_items": 5000}
+    limits = {"behaviour_seconds": 4, "page_items": 5000}
     summary = collector.collect(one_page(site, "/hostile/scroll", limits=limits), workspace)
     assert summary.found > 0
     assert summary.seconds < 25

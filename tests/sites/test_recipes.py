@@ -24,7 +24,7 @@ BRANDS = parse_brands(
     """
 version: 1
 contact: test@example.org
-limits: {page_seconds: 40}
+limits: {behaviour_seconds: 40}
 brands:
   - name: Norden
     models: [{name: Fjell, queries: [{text: 바람 "파손" & dent, label: damaged}]}]
@@ -43,7 +43,7 @@ def browser() -> Iterator[Browser]:
     if not (shutil.which("chromium") or shutil.which("google-chrome")):
         pytest.skip("no Chromium: apt-get install chromium chromium-driver")
     guard = AddressGuard(["127.0.0.1"])
-    with Browser(guard, "bodyshop-test (test@example.org)", page_seconds=20) as running:
+    with Browser(guard, "bodyshop-test (test@example.org)", load_seconds=20) as running:
         yield running
 
 
