@@ -156,6 +156,7 @@ class Sources(StrictModel):
     spinners: PageSource = PageSource()
     urls: PageSource = PageSource()
     search: SearchSource = SearchSource()
+    angles: OptInSource = OptInSource()
     openverse: ApiSource = ApiSource()
     commons: ApiSource = ApiSource()
 
@@ -195,6 +196,69 @@ class UrlList(StrictModel):
         return self
 
 
+class KeyFrom(StrictModel):
+    """Where an API's key is: in an environment variable; and how the API wants it."""
+
+    variable: Name
+    header: Name | None = None
+    parameter: Name | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.header is None) == (self.parameter is None):
+            raise ValueError("a key is sent in a `header` or in a `parameter` of the address")
+        return self
+
+
+class Views(StrictModel):
+    """The names of the views of a whole turn: a number from `first` to `last`, both counted."""
+
+    name: Name = "{}"
+    first: int = Field(0, ge=0)
+    last: int = Field(ge=1)
+    step: int = Field(1, ge=1)
+    digits: int = Field(0, ge=0, le=6)
+
+    def names(self) -> list[str]:
+        """Return them in the order of the turn."""
+        numbers = range(self.first, self.last + 1, self.step)
+        return [self.name.replace("{}", str(number).zfill(self.digits)) for number in numbers]
+
+    @model_validator(mode="after")
+    def _a_turn(self) -> Self:
+        if "{}" not in self.name:
+            raise ValueError("`name` needs {} where the number goes")
+        if not 3 <= len(self.names()) <= 720:
+            raise ValueError("a turn has 3 to 720 views")
+        return self
+
+
+class Angles(StrictModel):
+    """An API that shows the model from all sides.
+
+    Parameters
+    ----------
+    url : str
+        With ``{view}``, or ``{views}`` for all of them, separated by commas, in one request.
+    answer : str, optional
+        Where in the answer's JSON a picture's address is; without it the answer is the picture.
+    """
+
+    url: HttpUrl
+    views: Views
+    answer: Name | None = None
+    key: KeyFrom | None = None
+    label: Name | None = None
+
+    @model_validator(mode="after")
+    def _places(self) -> Self:
+        if ("{view}" in self.url) == ("{views}" in self.url):
+            raise ValueError("`url` needs {view}, or {views} for all in one request")
+        if "{views}" in self.url and "{view}" not in (self.answer or ""):
+            raise ValueError("with {views} in `url`, `answer` needs {view}")
+        return self
+
+
 class Model(StrictModel):
     """A car model: (brand, name) is its key everywhere."""
 
@@ -203,6 +267,7 @@ class Model(StrictModel):
     pages: tuple[Annotated[Page, _shorthand("url")], ...] = ()
     spinners: tuple[Annotated[Spinner, _shorthand("url")], ...] = ()
     queries: tuple[Annotated[Query, _shorthand("text")], ...] = ()
+    angles: tuple[Angles, ...] = ()
     lists: tuple[UrlList, ...] = ()
 
 
@@ -245,6 +310,15 @@ class Brands(StrictModel):
     def _named_once(cls, brands: tuple[Brand, ...]) -> tuple[Brand, ...]:
         _refuse_repeats([brand.name for brand in brands], "brand")
         return brands
+
+    @model_validator(mode="after")
+    def _keys_are_encrypted(self) -> Self:
+        for entry in (e for brand in self.brands for model in brand.models for e in model.angles):
+            parts = urlsplit(entry.url)
+            own = {parts.hostname, parts.netloc} & set(self.allow_hosts)
+            if entry.key is not None and parts.scheme != "https" and not own:
+                raise ValueError("an address that gets a key must be https://")
+        return self
 
     def located(self, folder: Path) -> Brands:
         """Return the same with relative paths made absolute, starting at `folder`."""

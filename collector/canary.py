@@ -19,6 +19,7 @@ from collector.driver import gate_for
 from collector.fetcher import Fetcher
 from collector.http import user_agent
 from collector.journal import Journal
+from collector.keys import keys_of
 from collector.source import Source, sources_for
 from collector.sources.search import SearchPageSource
 
@@ -123,6 +124,7 @@ def check_sources(
                 limits=brands.limits, agent=agent, guard=guard, gate=gate,
                 journal=Journal(Path(folder) / "incoming"), blobs=workspace.blobs,
                 report=lambda _settled: None, crash=crash, workers=1,
+                keys=keys_of(brands),
             ) as fetcher,
             Discovery(
                 list(asked.values()), sources, brands=_short(brands), workspace=workspace,

@@ -18,7 +18,7 @@ from bodyshop.errors import UnreadableImageError
 from bodyshop.imaging import probe, sniff
 from collector.address import ForbiddenAddressError, host_of
 from collector.endings import has_end
-from collector.http import Deadline, Watch, ask
+from collector.http import Deadline, GuardedSession, Watch, ask
 from collector.part import Part
 from collector.permission import Answer, judge_headers
 
@@ -103,7 +103,7 @@ class Timed:
 
 
 def download(
-    session: requests.Session,
+    session: GuardedSession,
     watch: Watch,
     url: str,
     folder: Path,
@@ -117,7 +117,7 @@ def download(
 
     Parameters
     ----------
-    session : requests.Session
+    session : GuardedSession
         From `collector.http.guarded_session`.
     watch : Watch
         Keeps the deadline.
@@ -159,11 +159,12 @@ def download(
     except ForbiddenAddressError as error:
         return Timed(Refused("forbidden_address", error.message), None, None)
     except (RequestException, HTTPError, ValueError) as error:
-        return Timed(_explained(error, deadline, limits), None, None)
+        text = session.keys.hide(f"{type(error).__name__}: {error}")[:500]
+        return Timed(_explained(error, text, deadline, limits), None, None)
 
 
 def fetch_small(
-    session: requests.Session,
+    session: GuardedSession,
     watch: Watch,
     url: str,
     *,
@@ -184,11 +185,12 @@ def fetch_small(
                     break
                 body += chunk
             small = {name.lower(): value for name, value in response.headers.items()}
-            return Answer(response.status_code, body.decode("utf-8", "replace"), small)
+            text = session.keys.hide(body.decode("utf-8", "replace"))
+            return Answer(response.status_code, text, small)
     except ForbiddenAddressError as error:
         return Answer(None, error.message, forbidden=True)
     except (RequestException, HTTPError, ValueError) as error:
-        return Answer(None, f"{type(error).__name__}: {error}")
+        return Answer(None, session.keys.hide(f"{type(error).__name__}: {error}"))
 
 
 def store_bytes(data: bytes, folder: Path, limits: DownloadLimits, *, url: str) -> Outcome:
@@ -302,8 +304,7 @@ def _checked(part: Part, limits: DownloadLimits, *, url: str) -> Got | Refused |
     return outcome
 
 
-def _explained(error: Exception, deadline: Deadline, limits: DownloadLimits) -> Failed:
-    text = f"{type(error).__name__}: {error}"[:500]
+def _explained(error: Exception, text: str, deadline: Deadline, limits: DownloadLimits) -> Failed:
     if deadline.expired:
         return _late(limits)
     chain: BaseException | None = error

@@ -21,6 +21,7 @@ from collector.hosts import HostGate
 from collector.http import user_agent
 from collector.interrupt import SoftInterrupt
 from collector.journal import Journal
+from collector.keys import keys_of
 from collector.ledger import Ledger, Settled, covering, forgotten
 from collector.source import Source
 
@@ -112,6 +113,7 @@ class Crawl:
                 limits=brands.limits, agent=agent, guard=guard, gate=gate, journal=self._journal,
                 blobs=self._workspace.blobs, report=self._report, crash=crash,
                 stones=self._stones, workers=workers,
+                keys=keys_of(brands),
                 attempts=brands.limits.attempts, backoff_s=brands.limits.retry_seconds,
             ) as self._fetcher,
             Discovery(

@@ -9,8 +9,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-import requests
-
 from bodyshop.catalog import BlobStore, now
 from bodyshop.errors import BodyshopError
 from collector.address import AddressGuard, host_of, is_web_address
@@ -31,8 +29,9 @@ from collector.download import (
 )
 from collector.frontier import Frontier, Job
 from collector.hosts import MAX_RETRY_AFTER_S, HostGate, parse_retry_after
-from collector.http import Watch, guarded_session
+from collector.http import GuardedSession, Watch, guarded_session
 from collector.journal import Journal
+from collector.keys import NO_KEYS, Keys
 from collector.ladder import FULL_SIZE, REWRITTEN, is_preview_host, same_shape
 from collector.ledger import Settled, covering
 from collector.permission import Answer, Robots
@@ -73,11 +72,12 @@ class Fetcher:
         workers: int = 16,
         attempts: int = 3,
         backoff_s: float = 2.0,
+        keys: Keys = NO_KEYS,
     ) -> None:
         self._limits, self._agent, self._guard, self._gate = limits, agent, guard, gate
         self._journal, self._blobs = journal, blobs
         self._report, self._crash = report, crash
-        self._stones = stones or {}
+        self._stones, self._keys = stones or {}, keys
         self._attempts, self._backoff_s = attempts, backoff_s
         self._bounds = DownloadLimits(limits.max_bytes, limits.min_side, limits.request_seconds)
         self._local = threading.local()
@@ -139,11 +139,12 @@ class Fetcher:
         return data
 
     @property
-    def session(self) -> requests.Session:
+    def session(self) -> GuardedSession:
         """The calling thread's session."""
         session = getattr(self._local, "session", None)
         if session is None:
-            session = self._local.session = guarded_session(self._guard, self._agent)
+            session = guarded_session(self._guard, self._agent, keys=self._keys)
+            self._local.session = session
         return session
 
     def _work(self) -> None:

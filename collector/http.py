@@ -19,6 +19,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
 from collector.address import AddressGuard, origin_of
+from collector.keys import NO_KEYS, Keys
 
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 20.0
@@ -32,15 +33,16 @@ def user_agent(contact: str) -> str:
 
 
 def guarded_session(
-    guard: AddressGuard, agent: str, *, pool_hosts: int = 16, pool_size: int = 4
-) -> requests.Session:
+    guard: AddressGuard, agent: str, *, keys: Keys = NO_KEYS, pool_hosts: int = 16,
+    pool_size: int = 4,
+) -> GuardedSession:  # fmt: skip
     """Return a session for one thread.
 
     It asks for unencoded bytes, follows no redirect by itself, ignores proxies of the environment
     (a proxy would resolve names again, past the guard) and retries nothing: waiting is the
     scheduler's business.
     """
-    session = requests.Session()
+    session = GuardedSession(keys)
     session.trust_env = False
     session.headers.clear()
     session.headers.update(
@@ -52,8 +54,16 @@ def guarded_session(
     return session
 
 
+class GuardedSession(requests.Session):
+    """A session that knows which keys to send to whom; see `guarded_session`."""
+
+    def __init__(self, keys: Keys) -> None:
+        super().__init__()
+        self.keys = keys
+
+
 def ask(
-    session: requests.Session,
+    session: GuardedSession,
     url: str,
     headers: Mapping[str, str],
     seconds: float,
@@ -67,8 +77,8 @@ def ask(
 
     Parameters
     ----------
-    session : requests.Session
-        From `guarded_session`.
+    session : GuardedSession
+        From `guarded_session`; its keys are filled in here, and hidden in the answer's headers.
     headers : Mapping
         In addition to the session's.
     seconds : float
@@ -83,15 +93,22 @@ def ask(
     ForbiddenAddressError
         The guard refused the address.
     """
+    keys = session.keys
     request = requests.PreparedRequest()
     request.prepare_method("GET")
-    request.prepare_url(url, params)
-    request.prepare_headers({**session.headers, **headers})
-    return session.get_adapter(url).send(
+    request.prepare_url(keys.filled(url) if keys else url, params)
+    request.prepare_headers({**session.headers, **headers, **(keys.headers(url) if keys else {})})
+    response = session.get_adapter(url).send(
         request,
         stream=True,
         timeout=(min(CONNECT_SECONDS, seconds), min(READ_SECONDS, seconds)),
     )
+    if keys:  # a redirect or an error may repeat what it was asked with
+        response.reason = keys.hide(response.reason or "")
+        response.headers = CaseInsensitiveDict(
+            {name: keys.hide(value) for name, value in response.headers.items()}
+        )
+    return response
 
 
 class Deadline:

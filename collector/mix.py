@@ -82,7 +82,8 @@ def parse_mix(text: str, *, per_class: int | None = None) -> dict[str, int]:
         if not equals or not name or not number.isdigit() or int(number) == 0 or name in mix:
             raise UsageError(
                 f"a mix is written like spinner=120,search=180, not {text!r}",
-                hint="sources: spinner, pages, search, search:bing, openverse, commons, urls",
+                hint="sources: spinner, spinner:angles, pages, search, search:bing, openverse, "
+                "commons, urls",
             )
         mix[name] = int(number)
     _check_sum(mix, per_class)

@@ -9,6 +9,7 @@ from collector.source import Source
 
 def build(brands: Brands) -> dict[str, Source]:
     """Return the sources that a brands.yaml switches on, by the name in the catalog."""
+    from collector.sources.angles import AngleSource
     from collector.sources.commons import CommonsSource
     from collector.sources.openverse import OpenverseSource
     from collector.sources.pages import PageSource
@@ -22,6 +23,8 @@ def build(brands: Brands) -> dict[str, Source]:
         found["pages"] = PageSource(brands)
     if on.spinners.enabled:
         found["spinner"] = SpinnerSource(brands)
+    if on.angles.enabled:
+        found["spinner:angles"] = AngleSource(brands)
     if on.urls.enabled:
         found["urls"] = UrlListSource(brands)
     if on.openverse.enabled:
