@@ -35,6 +35,9 @@ CARS = ("car", "truck", "bus")
 MIN_SCORE = 0.3
 """Boxes below it are left out. SSD-MobileNet's scores are low: 0.3 is where half are right."""
 
+MAX_OVERLAP = 0.5
+"""Two vehicles' boxes that share more (intersection over union) are one vehicle, boxed twice."""
+
 SLICE = 256
 """Pictures between two writes to the catalog."""
 
@@ -123,7 +126,7 @@ class Detector:
         Returns
         -------
         list of Box
-            The surest first.
+            The surest first; a vehicle found twice, also as a car and as a truck, once.
         """
         import numpy as np
         from PIL import Image
@@ -143,7 +146,7 @@ class Detector:
             for i in range(int(count))
             if scores[i] >= min_score
         ]
-        return sorted(found, key=lambda box: -box.score)
+        return one_per_vehicle(found)
 
     def _box(self, number: int, score: float, place: Sequence[float]) -> Box:
         top, left, bottom, right = (min(1.0, max(0.0, value)) for value in place)
@@ -198,6 +201,36 @@ def detect(workspace: Workspace, detector: Path, *, progress: Progress = SILENT)
                 workspace.catalog.upsert(table, rows)
                 rows.clear()
     return DetectSummary(model.name, len(todo), found, errors)
+
+
+def one_per_vehicle(boxes: Iterable[Box]) -> list[Box]:
+    """Drop boxes of cars, trucks and buses that overlap a surer one of any of the three.
+
+    Parameters
+    ----------
+    boxes : iterable of Box
+        Of all labels. A detector's own suppression works label by label, so that a pickup may stay
+        in as a car and as a truck.
+
+    Returns
+    -------
+    list of Box
+        The surest first; boxes of other labels are all kept.
+    """
+    kept: list[Box] = []
+    for box in sorted(boxes, key=lambda box: -box.score):
+        rivals = (other for other in kept if other.label in CARS) if box.label in CARS else ()
+        if all(_shared(box, other) <= MAX_OVERLAP for other in rivals):
+            kept.append(box)
+    return kept
+
+
+def _shared(first: Box, second: Box) -> float:
+    """Return the intersection of two boxes over their union."""
+    width = min(first.right, second.right) - max(first.left, second.left)
+    height = min(first.bottom, second.bottom) - max(first.top, second.top)
+    common = max(0.0, width) * max(0.0, height)
+    return common / max(first.area + second.area - common, 1e-9)
 
 
 def largest_car(boxes: Iterable[Box]) -> Box | None:

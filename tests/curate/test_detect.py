@@ -15,17 +15,49 @@ from bodyshop.catalog import schema
 from bodyshop.errors import UsageError
 from bodyshop.imaging import load_rgb
 from bodyshop.workspace import Workspace
-from curate.detect_cars import Box, Detector, classify_boxes, crop_to, detect, largest_car
+from curate.detect_cars import (
+    CARS,
+    MAX_OVERLAP,
+    Box,
+    Detector,
+    classify_boxes,
+    crop_to,
+    detect,
+    largest_car,
+    one_per_vehicle,
+)
 
 
 def box(label: str, left: float, right: float, score: float = 0.9) -> Box:
     return Box(label, score, left, 0.2, right, 0.8)
 
 
+def overlap(one: Box, other: Box) -> float:
+    """Intersection over union, counted on a grid of 200 x 200 points."""
+    at = (np.arange(200) + 0.5) / 200
+    inside = [
+        np.outer((at > b.top) & (at < b.bottom), (at > b.left) & (at < b.right))
+        for b in (one, other)
+    ]
+    return float((inside[0] & inside[1]).sum() / max(1, (inside[0] | inside[1]).sum()))
+
+
 def test_the_largest_car_counts_whatever_else_is_larger() -> None:
     boxes = [box("person", 0, 1), box("car", 0, 0.2), box("truck", 0.2, 0.6), box("car", 0.9, 1)]
     assert largest_car(boxes) == boxes[2]
     assert largest_car([box("person", 0, 1)]) is None
+
+
+def test_a_pickup_boxed_as_car_and_as_truck_is_one_vehicle() -> None:
+    truck, car = box("truck", 0.1, 0.9, 0.8), box("car", 0.12, 0.95, 0.6)
+    driver, beside = box("person", 0.1, 0.9, 0.5), box("car", 0.7, 1.0, 0.4)
+    kept = one_per_vehicle([car, beside, truck, driver])
+    assert kept == [truck, driver, beside]  # the surer box; people and neighbours stay
+
+
+def test_two_cars_side_by_side_stay_two() -> None:
+    row = [box("car", 0.0, 0.4), box("bus", 0.3, 0.7), box("car", 0.6, 1.0)]
+    assert one_per_vehicle(row) == row
 
 
 @given(
@@ -68,6 +100,11 @@ def test_cars_are_found_in_real_photos(
     assert rows[broken].error
     assert all(0 <= value <= 1 for row in rows.values() for value in row.box or ())
     assert detect(workspace, model).pictures == 0
+    found = Detector(model)
+    for file in files:
+        vehicles = [one for one in found.boxes(load_rgb(file)) if one.label in CARS]
+        for place, one in enumerate(vehicles):
+            assert all(overlap(one, other) < MAX_OVERLAP + 0.03 for other in vehicles[:place])
     answers = classify_boxes(
         load_rgb(files[0]), Detector(model), lambda cuts: [cut.shape[0] for cut in cuts]
     )
