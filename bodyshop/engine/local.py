@@ -183,7 +183,10 @@ class _Hand(threading.Thread):
                 batch = self._todo.get(timeout=0.2)
             except queue.Empty:
                 continue
-            kind, value = self._answer(batch)
+            try:
+                kind, value = self._answer(batch)
+            except Exception as error:  # noqa: BLE001 - the driver waits for an answer: it raises it
+                kind, value = "failed", self._explained(error)
             if kind in {"died", "unstarted"}:
                 self._reap()
             self._done.put((kind, batch, value))
@@ -235,6 +238,14 @@ class _Hand(threading.Thread):
         except (EOFError, OSError, pickle.UnpicklingError):
             return False, ("unstarted", process.wait())
         return kind == "ready", (kind, value)
+
+    def _explained(self, error: Exception) -> Exception:
+        if self._process is None and isinstance(error, OSError):
+            return BodyshopError(
+                f"no worker process can be started: {error}",
+                hint="free some memory, end other programs, or try --workers 1",
+            )
+        return error
 
     def _reap(self) -> None:
         process, self._process = self._process, None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,6 @@ from bodyshop.errors import UsageError
 from bodyshop.progress import SILENT, Progress
 
 SHARD_SIZE = 256
-STALE_S = 60.0
-"""A temporary file older than this was left by a process that was killed while writing it."""
-
 
 def run_shards(
     work: Work,
@@ -88,7 +84,8 @@ def run_shards(
     keys = _unique_keys(items)
     label = name or _name_of(work)
     prefix = hashlib.sha256(f"{_name_of(work)}\n{version}".encode()).hexdigest()[:12]
-    _remove_stale(out)
+    out.mkdir(parents=True, exist_ok=True)
+    atomic.sweep(out)
     finished = _finished(out, prefix, progress)
     paths = [path for path, held in finished.items() if not held.isdisjoint(keys)]
     known = set().union(*finished.values()) if finished else set()
@@ -202,10 +199,3 @@ def _write(out: Path, prefix: str, items: Sequence[Item], rows: Sequence[Row]) -
     with atomic.replacing(path) as temporary:
         pq.write_table(table, temporary, compression="zstd")
     return path
-
-
-def _remove_stale(out: Path) -> None:
-    out.mkdir(parents=True, exist_ok=True)
-    for path in out.glob(".tmp-*.parquet"):
-        if time.time() - path.stat().st_mtime > STALE_S:
-            path.unlink(missing_ok=True)

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -219,6 +220,33 @@ def test_items_need_unique_keys(tmp_path, bad, message):
 
 def test_no_items_is_no_work(tmp_path):
     assert run_shards(works.square, [], tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [("no python", "no worker process can be started"), ("no pickle", "pickle")],
+)
+def test_what_goes_wrong_on_the_way_to_a_worker_is_raised_and_never_waited_for(
+    tmp_path, monkeypatch, fault, told
+):
+    given = items(3)
+    if fault == "no python":
+        monkeypatch.setattr(sys, "executable", str(tmp_path / "absent"))
+    else:
+        given[1]["n"] = lambda: 0
+    raised = []
+
+    def run():
+        try:
+            run_shards(works.square, given, tmp_path / "out", workers=2)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the test reads it
+            raised.append(str(error))
+
+    thread = threading.Thread(target=run, daemon=True)  # a hang must not hang the tests
+    thread.start()
+    thread.join(60)
+    assert raised, "it waits for a worker that never was"
+    assert told in raised[0]
 
 
 @pytest.mark.skipif(HAS_DASK, reason="the extra 'dask' is installed")
