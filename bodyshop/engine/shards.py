@@ -14,6 +14,7 @@ from bodyshop.progress import SILENT, Progress
 
 SHARD_SIZE = 256
 
+
 def run_shards(
     work: Work,
     items: Iterable[Item],
