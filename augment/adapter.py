@@ -212,7 +212,7 @@ class Pipeline:
         return self._boxed
 
 
-def check_step(name: str, arguments: Mapping[str, Any]) -> None:
+def check_step(name: str, arguments: Mapping[str, Any], children: Sequence[Step] = ()) -> None:
     """Refuse a transform or argument the library does not have, before any picture is touched.
 
     Parameters
@@ -221,6 +221,8 @@ def check_step(name: str, arguments: Mapping[str, Any]) -> None:
         A transform of Albumentations 2.0.8, or a name of `CONTAINERS`.
     arguments : Mapping
         As written in the policy, without a container's ``transforms``.
+    children : sequence of Step
+        A container's transforms, checked before.
 
     Raises
     ------
@@ -229,7 +231,7 @@ def check_step(name: str, arguments: Mapping[str, Any]) -> None:
     """
     if name in CONTAINERS:
         _check_names(arguments, CONTAINERS[name], name)
-        _check_container(arguments)
+        _check_container(name, arguments, children)
         return
     if name in EXCLUDED:
         raise StepError(f"{name} can't be used here: {EXCLUDED[name]}")
@@ -303,7 +305,7 @@ def _flag(key: str, value: Any) -> Any:
     table = _FLAGS.get(key)
     if table is None or value in table.values():
         return value
-    if value not in table:
+    if not isinstance(value, str) or value not in table:
         why = ": a mask is 0 or 255 and nothing between" if key == "mask_interpolation" else ""
         raise StepError(f"{value!r} is not allowed here{why}", key=key, allowed=list(table))
     return table[value]
@@ -318,7 +320,7 @@ def _check_names(arguments: Mapping[str, Any], allowed: Sequence[str], name: str
             )
 
 
-def _check_container(arguments: Mapping[str, Any]) -> None:
+def _check_container(name: str, arguments: Mapping[str, Any], children: Sequence[Step]) -> None:
     chance = arguments.get("p", 1.0)
     if not isinstance(chance, int | float) or not 0 <= chance <= 1:
         raise StepError(f"p is a probability from 0 to 1, but {chance!r} was given", key="p")
@@ -327,6 +329,11 @@ def _check_container(arguments: Mapping[str, Any]) -> None:
         raise StepError(f"n is a whole number from 1, but {count!r} was given", key="n")
     if not isinstance(arguments.get("replace", False), bool):
         raise StepError("replace is true or false", key="replace")
+    draws = "n" in CONTAINERS[name]
+    if draws and count > len(children) and not arguments.get("replace", False):
+        raise StepError(f"{count} of {len(children)} can't be drawn without replace", key="n")
+    if name == "OneOf" and not any(_build(child).p for child in children):
+        raise StepError("each of its transforms has p: 0, so none of them is ever drawn")
 
 
 def _explained(error: Exception, name: str, parameters: Sequence[str]) -> StepError:

@@ -6,6 +6,7 @@ import errno
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -127,7 +128,7 @@ def augment(
     LeakError
         The split set leaks.
     BodyshopError
-        The disk is full; what was made is kept.
+        The disk is full; what was made is kept. Or not one variant could be made.
     """
     started = time.monotonic()
     policy = load_policy(policy)
@@ -140,14 +141,17 @@ def augment(
     items = [
         _item(workspace, ledger.folder, source, numbers) for source, numbers in ledger.missing()
     ]
-    rows = _compute(policy, ledger.folder, items, engine, workers, progress)
-    made = ledger.record(rows, copies=copies, balance=balance)
-    ledger.write_manifest()
+    with _full_disk_explained(ledger.folder):
+        rows = _compute(policy, ledger.folder, items, engine, workers, progress)
+        made = ledger.record(rows, copies=copies, balance=balance)
+        ledger.write_manifest()
     for shard in (ledger.folder / SHARDS).glob("*.parquet"):
         shard.unlink()
     summary = _summary(ledger, made, time.monotonic() - started)
     for reason, number in summary.failed.items():
         progress.log(f"{number} variants could not be made: {reason}")
+    if summary.failed and not summary.variants:
+        raise _none_made(ledger)
     return summary
 
 
@@ -182,37 +186,32 @@ def _compute(
     work = partial(render_shard, policy=policy)
     if workers == 0:
         rows = run_batch(work, items)
-        _check_disk(folder, rows, [])
+        _check_disk(folder, rows)
         return iter(rows)
     wanted = {item["key"] for item in items}
-    _forget_lost(folder)
-    try:
-        paths = run_shards(
-            work,
-            items,
-            folder / SHARDS,
-            name="augment",
-            version=policy.digest,
-            initialise=prepare_worker,
-            shard_size=SHARD_SIZE,
-            batch_size=BATCH_SIZE,
-            engine=engine,
-            workers=workers,
-            progress=progress,
-        )
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise _disk_full(folder, str(error)) from error
-    _check_disk(folder, read_rows(paths, columns=["key", "error"]), paths)
+    _forget_unfinished(folder)
+    paths = run_shards(
+        work,
+        items,
+        folder / SHARDS,
+        name="augment",
+        version=policy.digest,
+        initialise=prepare_worker,
+        shard_size=SHARD_SIZE,
+        batch_size=BATCH_SIZE,
+        engine=engine,
+        workers=workers,
+        progress=progress,
+    )
+    _check_disk(folder, read_rows(paths, columns=["key", "error"]))
     return (row for row in read_rows(paths) if row["key"] in wanted)
 
 
-def _forget_lost(folder: Path) -> None:
-    """Remove results of an interrupted run whose files are no longer there, so they are made again.
+def _forget_unfinished(folder: Path) -> None:
+    """Remove results of an interrupted run that are to be made again; the others stay.
 
-    It may have ended in a power cut, which takes the last variants but not the results, or someone
-    may have tidied up since.
+    Its disk was full, or files are no longer there: it may have ended in a power cut, which takes
+    the last variants but not the results, or someone may have tidied up since.
     """
     from bodyshop.engine import read_rows
 
@@ -221,29 +220,47 @@ def _forget_lost(folder: Path) -> None:
             made = [entry for row in read_rows([path]) for entry in entries(row)]
         except (OSError, ValueError):  # run_shards says that it is damaged, and removes it
             continue
-        for entry in made:
-            masks = (folder / file for file in entry.get("masks", {}).values())
-            if entry["error"] is None and not is_whole(
-                folder / entry["file"], entry["bytes"], masks
-            ):
-                path.unlink()
-                break
+        if not all(_is_finished(folder, entry) for entry in made):
+            path.unlink()
 
 
-def _check_disk(folder: Path, rows: Iterable[dict[str, Any]], paths: Iterable[Path]) -> None:
-    """Stop when a row says that the disk was full, and forget the shards that say so."""
+def _is_finished(folder: Path, entry: dict[str, Any]) -> bool:
+    if entry["error"] is not None:
+        return not str(entry["error"]).startswith(DISK_FULL)
+    masks = (folder / file for file in entry.get("masks", {}).values())
+    return is_whole(folder / entry["file"], entry["bytes"], masks)
+
+
+def _check_disk(folder: Path, rows: Iterable[dict[str, Any]]) -> None:
+    """Stop when a row says that the disk was full; its shard is computed again next time."""
     errors = (str(row["error"]) for row in rows)
     full = next((error for error in errors if error.startswith(DISK_FULL)), None)
     if full is not None:
-        for path in paths:  # the next run must not take their rows as done
-            path.unlink()
         raise _disk_full(folder, full.removeprefix(f"{DISK_FULL}: "))
+
+
+@contextmanager
+def _full_disk_explained(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise _disk_full(folder, str(error)) from error
 
 
 def _disk_full(folder: Path, cause: str) -> BodyshopError:
     return BodyshopError(
         f"the disk is full: {folder} ({cause})",
         hint="make room and run the same command again: it goes on where it stopped",
+    )
+
+
+def _none_made(ledger: Ledger) -> BodyshopError:
+    first = next(row for row in ledger.current() if row.error is not None)
+    return BodyshopError(
+        f"not one variant could be made; of picture {first.sha256[:12]}: {first.error}",
+        hint="change the policy, and look at it with: bodyshop augment POLICY --preview 6",
     )
 
 

@@ -245,7 +245,7 @@ def _step(entry: Any, location: tuple[int | str, ...], place: _Place) -> Step:
     elif "transforms" in given:
         raise place.error(f"{name} takes no transforms", inside, allowed=list(CONTAINERS))
     try:
-        check_step(str(name), arguments)
+        check_step(str(name), arguments, children)
     except StepError as error:
         at = inside if error.key is None else (*inside, error.key)
         raise place.error(error.message, at, allowed=error.allowed, near=error.near) from error

@@ -271,12 +271,13 @@ def test_no_mask_and_no_box_is_lost_while_another_stays(workspace: Workspace, fi
     # The box is at the left border and the mask at the right one: a crop of either loses one.
     crops = [(0, 60), (36, 96)]
     box = {"x": 0, "y": 20, "width": 20, "height": 40}
-    fill([Shot(jpeg(picture(1)), mask=png(mask(box=(70, 20, 90, 40))), box=box)])
+    other = Shot(jpeg(picture(2)))
+    fill([Shot(jpeg(picture(1)), mask=png(mask(box=(70, 20, 90, 40))), box=box), other])
     for left, right in crops:
         crop = f"Crop: {{x_min: {left}, x_max: {right}, y_min: 0, y_max: 64, p: 1.0}}"
         policy = parse_policy(f"name: crop\nmasks: {{when_lost: drop}}\ntransforms: [{crop}]\n")
         summary = augment(workspace, policy, copies=1, workers=0)
-        assert (summary.variants, summary.failed) == (0, {"mask_lost": 1})
+        assert (summary.variants, summary.failed) == (1, {"mask_lost": 1})
 
 
 @pytest.mark.parametrize("name", preset_names())

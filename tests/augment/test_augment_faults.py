@@ -10,18 +10,24 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 from shots import Fill, Shot, fill_workspace, jpeg, mask, picture, pixels, png, size_of, tree
 
 from augment import augment
+from augment.ledger import entries
 from augment.opening import open_source
 from augment.policy import parse_policy
+from augment.rendering import DISK_FULL
 from bodyshop import atomic
 from bodyshop.catalog.variants import current_variants
+from bodyshop.engine import read_rows
 from bodyshop.errors import BodyshopError
 from bodyshop.workspace import Workspace
 
@@ -159,6 +165,47 @@ def test_a_full_disk_is_said_and_the_run_goes_on_when_there_is_room(
     assert (summary.variants, summary.failed) == (80, {})
 
 
+def test_after_a_full_disk_only_what_it_cost_is_made_again(
+    workspace: Workspace, fill: Fill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill([Shot(jpeg(picture(n))) for n in range(6)])
+    monkeypatch.setattr("augment.apply.SHARD_SIZE", 2)
+    with monkeypatch.context() as killed:
+        killed.setattr("augment.ledger.Ledger.record", _no_more)
+        with pytest.raises(KeyboardInterrupt):
+            augment(workspace, "light", copies=2, workers=1)
+    (folder,) = workspace.variants.iterdir()
+    victim, *others = sorted((folder / ".shards").glob("*.parquet"))
+    assert len(others) == 2
+    table = pq.read_table(victim)
+    full = pa.array([f"{DISK_FULL}: no space"] * len(table), pa.string())
+    pq.write_table(table.set_column(table.column_names.index("error"), "error", full), victim)
+    kept = [e["file"] for shard in others for row in read_rows([shard]) for e in entries(row)]
+    before = {file: (folder / file).stat().st_mtime_ns for file in kept}
+    summary = augment(workspace, "light", copies=2, workers=1)
+    assert (summary.made, summary.failed) == (12, {})
+    assert {file: (folder / file).stat().st_mtime_ns for file in kept} == before
+
+
+def test_a_disk_that_is_full_when_the_manifest_is_written_is_said(
+    workspace: Workspace, fill: Fill, small_disk: Path
+) -> None:
+    names = fill([Shot(jpeg(picture(n, size=(32, 24)))) for n in range(30)])
+    workspace.variants.symlink_to(small_disk, target_is_directory=True)
+    augment(workspace, "light", copies=2, workers=0)
+    (manifest,) = small_disk.glob("*/manifest-*.jsonl")
+    whole = manifest.read_bytes()
+    ballast = small_disk / "ballast"
+    with suppress(OSError), ballast.open("wb", buffering=0) as stream:
+        while True:
+            stream.write(bytes(4096))
+    with pytest.raises(BodyshopError, match="the disk is full"):
+        augment(workspace, "light", copies=2, workers=0)
+    assert manifest.read_bytes() == whole
+    ballast.unlink()
+    assert augment(workspace, "light", copies=2, workers=0).variants == 2 * len(names)
+
+
 def test_a_picture_that_does_not_decode_fails_alone(workspace: Workspace, fill: Fill) -> None:
     whole = jpeg(picture(1))
     fill([Shot(whole), Shot(jpeg(picture(2))[:300]), Shot(b"\xff\xd8\xffnot a picture")])
@@ -254,6 +301,16 @@ def test_a_transform_that_cannot_work_on_a_picture_is_recorded(
     fill([Shot(jpeg(picture(1))), Shot(jpeg(picture(2, size=(40, 40))))])
     summary = augment(workspace, parse_policy(crop), copies=1, workers=0)
     assert (summary.variants, summary.failed) == (1, {"transform": 1})
+
+
+def test_a_policy_that_makes_nothing_at_all_is_an_error_and_not_an_empty_set(
+    workspace: Workspace, fill: Fill
+) -> None:
+    crop = "name: crop\ntransforms:\n  - RandomCrop: {height: 500, width: 500, p: 1.0}\n"
+    fill([Shot(jpeg(picture(n))) for n in range(2)])
+    with pytest.raises(BodyshopError, match=r"not one variant.*transform: .*[Cc]rop") as caught:
+        augment(workspace, parse_policy(crop), copies=1, workers=0)
+    assert "--preview" in str(caught.value.hint)
 
 
 def test_a_picture_is_decoded_once_for_all_its_copies(

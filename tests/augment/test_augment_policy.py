@@ -7,6 +7,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from augment.adapter import Pipeline
 from augment.policy import Policy, load_policy, parse_policy, preset_names
 from bodyshop.errors import ConfigError
 
@@ -41,6 +42,10 @@ def test_car_damage_holds_nothing_that_erases_or_blurs() -> None:
         ("  - Affine: {rotate: much}\n", 3, "valid number", None),
         ("  - Affine: {mask_interpolation: linear}\n", 3, "a mask is 0 or 255", None),
         ("  - Affine: {border_mode: mirror}\n", 3, "'mirror' is not allowed", None),
+        ("  - Affine: {border_mode: [1, 2]}\n", 3, "[1, 2] is not allowed", None),
+        ("  - Affine: {interpolation: {a: 1}}\n", 3, "{'a': 1} is not allowed", None),
+        ("  - SomeOf: {n: 2, transforms: [Blur]}\n", 3, "2 of 1 can't be drawn", None),
+        ("  - OneOf: {transforms: [Blur: {p: 0}]}\n", 3, "none of them is ever drawn", None),
         ("  - RandomResizedCrop\n", 3, "needs the argument 'size'", None),
         ("  - Normalize\n", 3, "value range", None),
         ("  - Mosaic: {p: 1}\n", 3, "mix labels", None),
@@ -124,3 +129,4 @@ def test_whatever_is_written_gives_a_policy_or_a_config_error(steps: list) -> No
     else:
         assert isinstance(policy, Policy)
         assert len(policy.steps) == len(steps)
+        Pipeline(policy.steps)  # what passed the check can be built, with no warning
