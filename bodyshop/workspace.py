@@ -110,7 +110,9 @@ class Workspace:
         return self.blobs.path(sha256, extension)
 
     @contextmanager
-    def record_run(self, command: str, arguments: Mapping[str, Any]) -> Iterator[RunRecord]:
+    def record_run(
+        self, command: str, arguments: Mapping[str, Any], *, run: str | None = None
+    ) -> Iterator[RunRecord]:
         """Note a command's start, arguments, versions, end, counts and duration in `runs`.
 
         Parameters
@@ -119,27 +121,19 @@ class Workspace:
             Such as ``curate``.
         arguments : Mapping
             JSON-able arguments.
+        run : str, optional
+            Id of an interrupted run that goes on: it keeps its row and its start.
 
         Yields
         ------
         RunRecord
             Its `counts` are stored when the block ends; its `folder` is ``runs/<id>``, not created.
         """
-        stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-        record = RunRecord(f"{command}-{stamp}-{uuid.uuid4().hex[:6]}", Path())
-        record.folder = self.runs / record.id
-        row = {
-            "id": record.id,
-            "command": command,
-            "arguments": json.loads(json.dumps(dict(arguments), default=str)),
-            "versions": {"bodyshop": version("bodyshop")},
-            "state": "running",
-            "folder": f"runs/{record.id}",
-            "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
-            "counts": {},
-            "seconds": None,
-        }
-        self.catalog.upsert(schema.runs, [row])
+        if run is None:
+            run = self._new_run(command, arguments)
+        else:
+            self._note_run(run, state="running")
+        record = RunRecord(run, self.runs / run)
         started, state = monotonic(), "failed"
         try:
             yield record
@@ -148,5 +142,26 @@ class Workspace:
             state = "interrupted"
             raise
         finally:
-            ended = {"state": state, "counts": record.counts, "seconds": monotonic() - started}
-            self.catalog.upsert(schema.runs, [row | ended])
+            seconds = monotonic() - started
+            self._note_run(run, state=state, counts=record.counts, seconds=seconds)
+
+    def _new_run(self, command: str, arguments: Mapping[str, Any]) -> str:
+        stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+        run = f"{command}-{stamp}-{uuid.uuid4().hex[:6]}"
+        row = {
+            "id": run,
+            "command": command,
+            "arguments": json.loads(json.dumps(dict(arguments), default=str)),
+            "versions": {"bodyshop": version("bodyshop")},
+            "state": "running",
+            "folder": f"runs/{run}",
+            "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "counts": {},
+            "seconds": None,
+        }
+        self.catalog.upsert(schema.runs, [row])
+        return run
+
+    def _note_run(self, run: str, **values: Any) -> None:
+        with self.catalog.begin() as connection:
+            connection.execute(schema.runs.update().where(schema.runs.c.id == run).values(**values))

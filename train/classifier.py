@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from bodyshop.errors import UnreadableImageError, UsageError
 from bodyshop.progress import SILENT, Progress
-from train.pixels import Cut, squares, to_square
+from train.pixels import Cut, all_looks, looks_of
 from train.run_folder import RunRecord, load_model, load_record
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class Classifier:
             for start in range(0, len(pictures), BATCH):
                 batch = pictures[start : start + BATCH]
                 pixels, errors = self._load(batch, on_error)
-                rows = iter(self._score(np.stack(pixels))) if pixels else iter(())
+                rows = iter(self._temper(self._run(np.stack(pixels)))) if pixels else iter(())
                 found += [
                     Prediction(None, None, {}, error) if error else self._read(next(rows))
                     for error in errors
@@ -128,30 +128,48 @@ class Classifier:
         UnreadableImageError
             A picture can't be decoded.
         """
+        return self._temper(self.raw_probabilities(pictures, progress=progress))
+
+    def raw_probabilities(
+        self, pictures: Sequence[Picture], *, progress: Progress = SILENT
+    ) -> NDArray[np.float32]:
+        """Return class probabilities as the network gives them, shape (n, classes).
+
+        Raises
+        ------
+        UnreadableImageError
+            A picture can't be decoded.
+        """
         import numpy as np
 
-        parts = []
+        parts: list[NDArray[np.float32]] = [np.empty((0, len(self.classes)), np.float32)]
         with progress.task("classify", total=len(pictures)) as tick:
             for batch in self.batches(pictures):
-                parts.append(self._score(batch))
+                parts.append(self._run(batch))
                 tick(len(batch))
-        empty = np.empty((0, len(self.classes)), np.float32)
-        return np.concatenate([empty, *parts])
+        return np.concatenate(parts)
 
     def batches(self, pictures: Sequence[Picture]) -> Iterator[NDArray[np.uint8]]:
-        """Yield the pictures as the network sees them, uint8, shape (batch, side, side, 3)."""
+        """Yield the pictures as the network sees them, uint8, (batch, looks, side, side, 3)."""
         import numpy as np
 
         for start in range(0, len(pictures), BATCH):
-            yield np.stack(list(squares(pictures[start : start + BATCH], self.record.view)))
+            batch = pictures[start : start + BATCH]
+            yield np.stack(list(all_looks(batch, self.record.view, self.record.looks)))
 
-    def _score(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def _run(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        from train.fitting import as_distribution, mean_of_looks, predict
+
+        rows = pixels.reshape(-1, *pixels.shape[2:])
+        return mean_of_looks(
+            as_distribution(predict(self.model, rows, batch=BATCH)), pixels.shape[1]
+        )
+
+    def _temper(self, raw: NDArray[np.float32]) -> NDArray[np.float32]:
         import numpy as np
 
-        from train.fitting import as_distribution, predict
         from train.metrics import temper
 
-        raw = as_distribution(predict(self.model, pixels, batch=BATCH))
         return temper(raw, self.record.temperature).astype(np.float32)
 
     def _read(self, row: NDArray[np.float32]) -> Prediction:
@@ -172,12 +190,13 @@ class Classifier:
         self, batch: Sequence[Picture], on_error: str
     ) -> tuple[list[NDArray[np.uint8]], list[str | None]]:
         if on_error == "raise":
-            return list(squares(batch, self.record.view)), [None] * len(batch)
+            loaded = list(all_looks(batch, self.record.view, self.record.looks))
+            return loaded, [None] * len(batch)
         pixels: list[NDArray[np.uint8]] = []
         errors: list[str | None] = []
         for picture in batch:
             try:
-                pixels.append(to_square(picture, self.record.view))
+                pixels.append(looks_of(picture, self.record.view, self.record.looks))
                 errors.append(None)
             except UnreadableImageError as error:
                 errors.append(str(error))

@@ -112,7 +112,8 @@ def cross_validate(
             ]
             home = {item.sha256: item.split for item in items}
             items += [item for item in copies if home.get(item.sha256) == "train"]
-            part = replace(samples, items=tuple(items)).with_camera_views(recipe.data.camera_views)
+            part = replace(samples, items=tuple(items))
+            part = part.with_views(recipe.data.looks, recipe.data.camera_views)
             learned = learn(
                 recipe,
                 part,

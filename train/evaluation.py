@@ -15,7 +15,6 @@ from bodyshop import atomic
 from bodyshop.errors import BodyshopError
 from bodyshop.progress import SILENT, Progress
 from train.classifier import Classifier
-from train.fitting import as_distribution, predict
 from train.metrics import decide, expected_calibration_error, losses, summary, temper
 from train.samples import Sample
 
@@ -96,7 +95,7 @@ def evaluate_samples(
             f"'{classifier.record.run}' (it knows: {', '.join(classes)})",
             hint="evaluate on pictures of the same classes, or train on these",
         )
-    raw = _raw(classifier, samples, progress)
+    raw = classifier.raw_probabilities([sample.source for sample in samples], progress=progress)
     record = classifier.record
     tempered = temper(raw, record.temperature)
     labels = np.array([classes.index(sample.label) for sample in samples], np.int64)
@@ -143,14 +142,3 @@ def save_evaluation(evaluation: Evaluation, folder: Path) -> Path:
     path = folder / f"predictions-{evaluation.name}.csv"
     atomic.write_text(path, text.getvalue())
     return path
-
-
-def _raw(
-    classifier: Classifier, samples: Sequence[Sample], progress: Progress
-) -> NDArray[np.float32]:
-    parts = []
-    with progress.task("evaluate", total=len(samples)) as tick:
-        for batch in classifier.batches([sample.source for sample in samples]):
-            parts.append(as_distribution(predict(classifier.model, batch)))
-            tick(len(batch))
-    return np.concatenate(parts)

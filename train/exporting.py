@@ -216,7 +216,7 @@ def _run(path: Path, format: str, pixels: NDArray[np.uint8]) -> NDArray[np.float
 
 def _pixels(run: Classifier, pictures: Sequence[Any]) -> NDArray[np.uint8]:
     if pictures:
-        return np.concatenate(list(run.batches(pictures[:CHECKED])))
+        return np.concatenate([batch[:, 0] for batch in run.batches(pictures[:CHECKED])])
     random = np.random.default_rng(7)
     side = run.record.side
     return random.integers(0, 256, (CHECKED, side, side, 3)).astype(np.uint8)

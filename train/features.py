@@ -105,7 +105,7 @@ def load_pixels(
         loaded = squares(
             [sample.source for sample in samples],
             view,
-            cameras=[sample.view for sample in samples],
+            numbers=[sample.view for sample in samples],
             keys=[sample.sha256 + sample.variant for sample in samples],
         )
         for place, square in enumerate(loaded):

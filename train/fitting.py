@@ -16,7 +16,7 @@ from bodyshop.errors import BodyshopError
 from bodyshop.progress import SILENT, Progress
 from train.memory import with_room
 from train.recipe import Optimizer, Stage
-from train.state import load_state, restore, save_state, snapshot
+from train.state import restore, save_state, snapshot, take_up
 
 if TYPE_CHECKING:
     import keras
@@ -114,17 +114,13 @@ def fit(
     BodyshopError
         The loss is no longer a number, or not even the smallest batch fits into memory.
     """
-    start = snapshot(model)
 
     def attempt(size: int) -> History:
         return _fit(model, training, validation, stage, size, seed, state, progress, on_epoch)
 
-    def reset() -> None:
-        restore(model, start)
-        if state is not None:
-            state.unlink(missing_ok=True)
-
-    return with_room(attempt, stage.batch_size, stage=stage.name, reset=reset, progress=progress)
+    return with_room(
+        attempt, stage.batch_size, stage=stage.name, model=model, state=state, progress=progress
+    )
 
 
 def predict(model: keras.Model, x: NDArray[Any], *, batch: int = PREDICT_BATCH) -> Any:
@@ -142,6 +138,11 @@ def as_distribution(outputs: NDArray[np.float32]) -> NDArray[np.float32]:
     if outputs.shape[1] == 1:
         return np.concatenate([1 - outputs, outputs], axis=1)
     return outputs
+
+
+def mean_of_looks(probabilities: NDArray[np.float32], looks: int) -> NDArray[np.float32]:
+    """Average the rows of each picture, which stand side by side; returns (n / looks, classes)."""
+    return probabilities.reshape(-1, looks, probabilities.shape[1]).mean(axis=1)
 
 
 def make_optimizer(spec: Optimizer) -> Any:
@@ -182,14 +183,11 @@ def _fit(
     optimizer = make_optimizer(stage.optimizer)
     optimizer.build(model.trainable_variables)
     history, best, best_value, waited = History(stage.name, batch_size=size), None, math.inf, 0
-    saved = load_state(state, progress)
+    saved = take_up(state, model, optimizer, progress)
     if saved is not None:
         history = History(**saved.meta["history"])
         best_value, waited = saved.meta["best_value"], saved.meta["waited"]
-        size = history.batch_size
-        restore(model, saved.model)
-        restore(optimizer, saved.optimizer)
-        best = saved.best
+        size, best = history.batch_size, saved.best
         if saved.meta["finished"]:
             return history
         progress.log(f"stage '{stage.name}' goes on after epoch {len(history.epochs)}")

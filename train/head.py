@@ -52,6 +52,9 @@ def build_head(
             layers.GlobalAveragePooling2D(name=f"{prefix}pool_{block}")(each)
             for block, each in tapped.items()
         ]
+        if head.spread:
+            # In front: the last layer's averages stand last (see `train.learning`).
+            pooled = [_spread(tapped[block]) for block in head.taps] + pooled
         x = layers.Concatenate(name=f"{prefix}pool")(pooled)
     elif len(x.shape) == 4:
         pooling: dict[str, type[Any]] = {
@@ -104,6 +107,13 @@ def set_output(layer: keras.layers.Dense, probe: Any) -> None:
     if weights.shape[1] < layer.units:  # two classes have one difference: half to each side
         weights, bias = np.hstack([-weights, weights]) / 2, np.hstack([-bias, bias]) / 2
     layer.set_weights([weights.astype(np.float32), bias.astype(np.float32)])
+
+
+def _spread(maps: Any) -> Any:
+    """Return the standard deviation of each channel; its gradient is finite for an even one."""
+    from keras import ops
+
+    return ops.sqrt(ops.var(maps, axis=(1, 2)) + 1e-6)
 
 
 def _tap(base: keras.Model, blocks: Sequence[str], block: str) -> Any:

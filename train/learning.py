@@ -14,16 +14,16 @@ from bodyshop.errors import BodyshopError, UsageError
 from bodyshop.imaging import Equalise
 from bodyshop.progress import SILENT, Progress
 from train.features import cut_features, load_pixels, worth_caching
-from train.fitting import History, Rows, as_distribution, fit, predict
+from train.fitting import History, Rows, as_distribution, fit, mean_of_looks, predict
 from train.head import set_output
 from train.jitter import distorter
 from train.metrics import losses, summary
 from train.network import Network, build_network, find_cut, set_trainable, split_at
-from train.pixels import View
+from train.pixels import LOOKS, View
 from train.probe import fit_probe
 from train.recipe import Recipe, Stage
 from train.runtime import seed_everything
-from train.samples import Sample, Samples
+from train.samples import Sample, Samples, show
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,6 +50,8 @@ class Learned:
         The bottleneck cache.
     cut : str or None
         The layer up to which no stage changed anything, where its output is worth caching.
+    looks : tuple of str
+        In which of `train.pixels.LOOKS` a picture is shown; a prediction is the mean of theirs.
     """
 
     network: Network
@@ -58,6 +60,7 @@ class Learned:
     probe: dict[str, Any] | None
     features: Path
     cut: str | None
+    looks: tuple[str, ...] = ("centre",)
 
     def probabilities(self, samples: tuple[Sample, ...]) -> NDArray[np.float32]:
         """Return class probabilities, before any temperature, shape (n, classes).
@@ -65,12 +68,14 @@ class Learned:
         Folds and sweeps test the same pictures again and again: what the frozen part makes of them
         comes from the cache (maps in half precision).
         """
-        model = self.network.model
+        model, views = self.network.model, [LOOKS[look] for look in self.looks]
+        shown = [each for sample in samples for each in show(sample, views)]
         if self.cut is None:
-            return as_distribution(predict(model, load_pixels(samples, self.view)))
-        x = cut_features(model, self.cut, samples, self.view, self.features)
-        _, after = split_at(model, self.cut)
-        return as_distribution(predict(after, x))
+            found = as_distribution(predict(model, load_pixels(shown, self.view)))
+        else:
+            x = cut_features(model, self.cut, shown, self.view, self.features)
+            found = as_distribution(predict(split_at(model, self.cut)[1], x))
+        return mean_of_looks(found, len(views))
 
 
 def learn(
@@ -127,7 +132,7 @@ def learn(
     for index, stage in enumerate(recipe.stages):
         histories.append(_train_stage(network, task, index))
         mark(stage.name)
-    return Learned(network, view, histories, probe, features, task.via)
+    return Learned(network, view, histories, probe, features, task.via, recipe.data.looks)
 
 
 def probe_accuracy(
@@ -203,7 +208,9 @@ def _train_stage(network: Network, task: _Task, index: int) -> History:
     model = network.model
     fresh = stage.jitter is not None or task.augmenter is not None
     cut = _cut(network, task, stage)
-    training, validation = samples.of("train"), samples.of("validation")
+    training = samples.of("train")
+    views = [LOOKS[look] for look in task.recipe.data.looks]
+    validation = tuple(each for item in samples.of("validation") for each in show(item, views))
     if fresh:
         # The distortion is drawn anew in every epoch; copies made beforehand would only repeat.
         training = tuple(item for item in training if not item.view and not item.variant)

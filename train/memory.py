@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 from bodyshop.backbones.quiet import import_tensorflow
 from bodyshop.errors import BodyshopError
 from bodyshop.progress import Progress
+from train.state import restore, snapshot
+
+if TYPE_CHECKING:
+    import keras
 
 SMALLEST_BATCH = 2
 
@@ -19,10 +24,11 @@ def with_room(
     size: int,
     *,
     stage: str,
-    reset: Callable[[], None],
+    model: keras.Model,
+    state: Path | None,
     progress: Progress,
 ) -> Result:
-    """Do something with batches of `size`; when they do not fit, with half as many, and so on.
+    """Train with batches of `size`; when they do not fit, again with half as many, and so on.
 
     Parameters
     ----------
@@ -32,8 +38,10 @@ def with_room(
         The batch size to begin with.
     stage : str
         What the messages call it.
-    reset : callable
-        Puts everything back to where it was before the first attempt.
+    model : keras.Model
+        What is trained; each attempt begins with the weights that it has now.
+    state : Path or None
+        State of the attempt on disk, dropped before the next one.
     progress : Progress
         Told of each smaller batch.
 
@@ -43,6 +51,7 @@ def with_room(
         Not even `SMALLEST_BATCH` pictures fit.
     """
     tf = import_tensorflow()
+    start = snapshot(model)
     while True:
         try:
             return attempt(size)
@@ -54,4 +63,6 @@ def with_room(
                 ) from error
         size //= 2
         progress.log(f"out of memory: stage '{stage}' again with batches of {size}")
-        reset()
+        restore(model, start)
+        if state is not None:
+            state.unlink(missing_ok=True)

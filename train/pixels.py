@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 
 CAMERA_VERSION = 2
 """Raised whenever the same picture and view would come out as other pixels."""
+
+LOOKS = {"centre": 0, "mirrored": -1, "whole": -2, "whole-mirrored": -3}
+"""Ways to show a picture as it is, by name, with their view numbers: its centre square, or all of
+it squeezed into the square; each also mirrored."""
 
 _DRAFT_MARGIN = 2
 """A JPEG is decoded at a reduced size only when it still has this many times the pixels needed."""
@@ -70,7 +75,7 @@ class Cut:
 
 
 def to_square(
-    source: Path | str | bytes | RGB | Cut, view: View, *, camera: int = 0, key: str = ""
+    source: Path | str | bytes | RGB | Cut, view: View, *, number: int = 0, key: str = ""
 ) -> RGB:
     """Load a picture as the network sees it.
 
@@ -80,10 +85,10 @@ def to_square(
         A file, its content, a part of one, or decoded RGB.
     view : View
         Size, equalising, colour.
-    camera : int
-        0 for the picture as it is; otherwise the number of a camera view: cropped, mirrored,
-        scaled down and compressed at random, always the same for the same `key` and number. An
-        even number's view is squeezed into the square as a whole instead of cut to its centre.
+    number : int
+        0 or less: one of `LOOKS`. From 1 on a camera view: cropped, mirrored, scaled down and
+        compressed at random, always the same for the same `key` and number; an even number's view
+        is squeezed into the square as a whole instead of cut to its centre.
     key : str
         Identity of the picture for the camera's random numbers.
 
@@ -97,6 +102,35 @@ def to_square(
     UnreadableImageError
         The file can't be decoded.
     """
+    return _framed(_prepared(source, view, max(0, number), key), view, number)
+
+
+def looks_of(
+    source: Path | str | bytes | RGB | Cut, view: View, looks: Sequence[str] = ("centre",)
+) -> RGB:
+    """Load a picture once and show it in several of `LOOKS`; shape (looks, side, side, 3).
+
+    Raises
+    ------
+    UnreadableImageError
+        The file can't be decoded.
+    """
+    import numpy as np
+
+    rgb = _prepared(source, view, 0, "")
+    return np.stack([_framed(rgb, view, LOOKS[look]) for look in looks])
+
+
+def all_looks(
+    sources: Sequence[Any], view: View, looks: Sequence[str] = ("centre",)
+) -> Iterator[RGB]:
+    """Yield `looks_of` of each source in order, decoded on all cores ahead of the reader."""
+    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+        yield from pool.map(lambda source: looks_of(source, view, looks), sources)
+
+
+def _prepared(source: Any, view: View, camera: int, key: str) -> RGB:
+    """Decode a picture at the size needed, as another camera would have it, and equalise it."""
     longest = view.equalise.longest_side if view.equalise else 0
     needed = _DRAFT_MARGIN * max(view.side, longest)
     if isinstance(source, Cut):
@@ -109,10 +143,15 @@ def to_square(
         rgb = source
     if camera:
         rgb = _another_camera(rgb, hashlib.sha256(f"{key}|{camera}".encode()).digest())
-    if view.equalise is not None:
-        rgb = equalise(rgb, view.equalise)
-    squeezed = camera > 0 and camera % 2 == 0
+    return rgb if view.equalise is None else equalise(rgb, view.equalise)
+
+
+def _framed(rgb: RGB, view: View, number: int) -> RGB:
+    """Bring a prepared picture into the square as its view number says."""
+    squeezed = number <= LOOKS["whole"] or (number > 0 and number % 2 == 0)
     square = _squeeze(rgb, view.side) if squeezed else fit_square(rgb, view.side)
+    if number in {LOOKS["mirrored"], LOOKS["whole-mirrored"]}:
+        square = square[:, ::-1]
     if view.grey:
         import numpy as np
 
@@ -122,17 +161,35 @@ def to_square(
 
 
 def squares(
-    sources: Sequence[Any], view: View, *, cameras: Sequence[int] = (), keys: Sequence[str] = ()
+    sources: Sequence[Any], view: View, *, numbers: Sequence[int] = (), keys: Sequence[str] = ()
 ) -> Iterator[RGB]:
-    """Yield `to_square` of each source in order, decoded on all cores ahead of the reader."""
-    cameras = cameras or [0] * len(sources)
+    """Yield `to_square` of each source in order, decoded on all cores ahead of the reader.
+
+    Looks of one picture that stand side by side share one decoding.
+    """
+    numbers = numbers or [0] * len(sources)
     keys = keys or [""] * len(sources)
+    shares = [
+        # A camera view is one of a kind, and a picture in memory has no name to be told by.
+        source if number <= 0 and isinstance(source, Path | Cut) else place
+        for place, (source, number) in enumerate(zip(sources, numbers, strict=True))
+    ]
+    runs = [
+        list(run)
+        for _, run in groupby(
+            zip(sources, numbers, keys, shares, strict=True), key=lambda each: each[3]
+        )
+    ]
+
+    def shown(run: list[tuple[Any, int, str, Any]]) -> list[RGB]:
+        source, number, key, _ = run[0]
+        rgb = _prepared(source, view, max(0, number), key)
+        return [_framed(rgb, view, number) for _, number, _, _ in run]
+
     # Decoding and resizing release the interpreter's lock, so threads do.
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-        yield from pool.map(
-            lambda each: to_square(each[0], view, camera=each[1], key=each[2]),
-            zip(sources, cameras, keys, strict=True),
-        )
+        for each in pool.map(shown, runs):
+            yield from each
 
 
 def _squeeze(rgb: RGB, side: int) -> RGB:

@@ -73,7 +73,7 @@ class Plan:
             )
         return cls(
             recipe,
-            samples.with_camera_views(recipe.data.camera_views),
+            samples.with_views(recipe.data.looks, recipe.data.camera_views),
             spec,
             str(weights) if weights is not None else None,
             gate,
@@ -129,7 +129,7 @@ def load_plan(workspace: Workspace, resume: str | Path) -> Plan:
         split_set=data["split_set"],
         variants=recipe.data.variants,
         crop=recipe.data.crop,
-    ).with_camera_views(recipe.data.camera_views)
+    ).with_views(recipe.data.looks, recipe.data.camera_views)
     if samples.digest() != data["data"]:
         raise BodyshopError(
             f"the pictures or labels of '{data['split_set']}' changed since run '{folder.name}' "

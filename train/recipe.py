@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import AfterValidator, Field, model_validator
 
-from bodyshop.config import StrictModel, load_yaml, parse_yaml
+from bodyshop.config import StrictModel, parse_yaml
 from bodyshop.errors import UsageError
+from train.shipped import load_shipped, shipped_names
 
 AnyRecipe = TypeVar("AnyRecipe", bound=StrictModel)
 
@@ -54,11 +54,13 @@ class Head(StrictModel):
     """What stands on the backbone; the output layer has the size of the class list.
 
     `taps` are blocks of the backbone whose averages join those of its last layer: scratches and
-    dents are texture, which earlier blocks tell better than the names of things at the end.
+    dents are texture, which earlier blocks tell better than the names of things at the end. With
+    `spread` the standard deviations of the tapped channels join, too: how uneven a map is.
     """
 
     pooling: Literal["average", "max", "flatten"] = "average"
     taps: tuple[str, ...] = ()
+    spread: bool = False
     layers: tuple[Dense | Dropout | BatchNorm, ...] = ()
     activation: Literal["softmax", "sigmoid"] = "softmax"
     l2: float = Field(default=0.0, ge=0)
@@ -124,10 +126,23 @@ class Stage(StrictModel):
     jitter: Jitter | None = None
 
 
+Look = Literal["centre", "mirrored", "whole", "whole-mirrored"]
+
+
+def _centre_first(looks: tuple[Look, ...]) -> tuple[Look, ...]:
+    if looks[:1] != ("centre",) or len(set(looks)) != len(looks):
+        raise ValueError("looks start with centre, and each is named once")
+    return looks
+
+
 class Data(StrictModel):
-    """Which view of the pictures the network sees."""
+    """Which view of the pictures the network sees.
+
+    Every picture is learned in each of the `looks`, and a prediction is the mean of theirs.
+    """
 
     variants: bool = True
+    looks: Annotated[tuple[Look, ...], AfterValidator(_centre_first)] = ("centre",)
     camera_views: int = Field(default=0, ge=0, le=8)
     equalise: Literal["auto", "always", "never"] = "auto"
     class_weights: bool = False
@@ -174,6 +189,8 @@ class Recipe(StrictModel):
             raise ValueError("give exactly one of backbone, body and start")
         if self.head.taps and (self.backbone is None or self.head.pooling != "average"):
             raise ValueError("head.taps need a backbone and pooling: average")
+        if self.head.spread and not self.head.taps:
+            raise ValueError("head.spread is that of the taps: there are none")
         hidden = any(isinstance(layer, Dense | BatchNorm) for layer in self.head.layers)
         for stage in self.stages:
             if stage.solver == "logistic" and (
@@ -190,14 +207,7 @@ class Recipe(StrictModel):
 
 def recipe_names() -> tuple[str, ...]:
     """Return the names of the shipped recipes."""
-    folder = files("train") / "recipes"
-    return tuple(
-        sorted(
-            entry.name.removesuffix(".yaml")
-            for entry in folder.iterdir()
-            if entry.name.endswith(".yaml")
-        )
-    )
+    return shipped_names("recipes")
 
 
 def load_recipe(
@@ -219,18 +229,7 @@ def load_recipe(
     ConfigError
         The file, or the recipe after the overrides, is not valid.
     """
-    if isinstance(name_or_path, Recipe):
-        recipe = name_or_path
-    elif str(name_or_path).endswith((".yaml", ".yml")):
-        recipe = load_yaml(Path(name_or_path), Recipe)
-    elif str(name_or_path) in recipe_names():
-        text = (files("train") / "recipes" / f"{name_or_path}.yaml").read_text(encoding="utf-8")
-        recipe = parse_yaml(text, Recipe, name=f"recipes/{name_or_path}.yaml")
-    else:
-        raise UsageError(
-            f"there is no recipe '{name_or_path}'",
-            hint=f"choose one of {', '.join(recipe_names())}, or give a .yaml file",
-        )
+    recipe = load_shipped(name_or_path, Recipe, "recipes", what="recipe")
     return override(recipe, overrides or {})
 
 

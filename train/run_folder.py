@@ -61,6 +61,8 @@ class RunRecord:
         UTC, ISO 8601.
     extra : Mapping
         Anything else, such as the size of the network.
+    looks : tuple of str
+        In which of `train.pixels.LOOKS` the model is shown a picture; their mean is the prediction.
     """
 
     run: str
@@ -81,6 +83,7 @@ class RunRecord:
     versions: Mapping[str, Any]
     created_at: str
     extra: Mapping[str, Any]
+    looks: tuple[str, ...] = ("centre",)
 
     @property
     def view(self) -> View:
@@ -131,6 +134,7 @@ def load_record(folder: Path | str) -> RunRecord:
     data.pop("format")
     try:
         data["classes"] = tuple(data["classes"])
+        data["looks"] = tuple(data.get("looks", ("centre",)))
         return RunRecord(**data)
     except (TypeError, KeyError) as error:
         raise BodyshopError(f"{file} is not a run's record: {error}") from error

@@ -17,7 +17,7 @@ from bodyshop.errors import BodyshopError, NothingFoundError, UsageError
 from bodyshop.imaging import Equalise
 from bodyshop.workspace import Workspace
 from train.cropping import BoxFractions, car_boxes
-from train.pixels import Cut
+from train.pixels import LOOKS, Cut
 
 SPLITS = ("train", "validation", "test")
 
@@ -46,7 +46,8 @@ class Sample:
     variant : str
         ``""`` for an original, else the number of the augmented copy.
     view : int
-        0 for the picture as it is, from 1 on the number of a camera view.
+        0 for the picture's centre square, from 1 on the number of a camera view, below 0 another of
+        `train.pixels.LOOKS`.
     content : str
         SHA-256 of an augmented copy's own file.
     box : tuple of float, optional
@@ -113,12 +114,23 @@ class Samples:
         )
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
-    def with_camera_views(self, views: int) -> Samples:
-        """Add `views` camera views of every training picture."""
-        extra = [
-            replace(item, view=view) for item in self.of("train") for view in range(1, views + 1)
-        ]
-        return replace(self, items=(*self.items, *extra))
+    def with_views(self, looks: Sequence[str], camera_views: int) -> Samples:
+        """Show training pictures in these `train.pixels.LOOKS` and as other cameras would.
+
+        Augmented copies are varied already: they stay at their centre.
+        """
+        cameras = range(1, camera_views + 1)
+        original = [*(LOOKS[look] for look in looks), *cameras]
+        items: list[Sample] = []
+        for item in self.items:
+            views = original if not item.variant else [0, *cameras]
+            items += show(item, views) if item.split == "train" else [item]
+        return replace(self, items=tuple(items))
+
+
+def show(sample: Sample, views: Iterable[int]) -> list[Sample]:
+    """Return a picture in several views."""
+    return [replace(sample, view=view) for view in views]
 
 
 def load_samples(

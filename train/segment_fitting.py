@@ -17,7 +17,7 @@ from train.fitting import History, predict
 from train.mask_metrics import mask_summary
 from train.memory import with_room
 from train.segment_recipe import SegmentRecipe, SegmentStage
-from train.state import load_state, restore, save_state, snapshot
+from train.state import restore, save_state, snapshot, take_up
 
 if TYPE_CHECKING:
     import keras
@@ -69,17 +69,13 @@ def fit_stage(
     BodyshopError
         The loss is no longer a number, or not even the smallest batch fits into memory.
     """
-    start = snapshot(model)
 
     def attempt(size: int) -> History:
         return _fit(model, training, validation, recipe, stage, size, seed, state, progress)
 
-    def reset() -> None:
-        restore(model, start)
-        if state is not None:
-            state.unlink(missing_ok=True)
-
-    return with_room(attempt, stage.batch_size, stage=stage.name, reset=reset, progress=progress)
+    return with_room(
+        attempt, stage.batch_size, stage=stage.name, model=model, state=state, progress=progress
+    )
 
 
 def freeze_encoder(model: keras.Model, encoder: Sequence[str], stage: SegmentStage) -> None:
@@ -105,17 +101,21 @@ def freeze_encoder(model: keras.Model, encoder: Sequence[str], stage: SegmentSta
         layer.trainable = name in learning and not isinstance(layer, layers.BatchNormalization)
 
 
-def dice_and_cross_entropy(truth: Any, predicted: Any, dice_weight: float) -> Any:
+def dice_and_cross_entropy(
+    truth: Any, predicted: Any, dice_weight: float, focal: float = 0.0
+) -> Any:
     """Return the mean over classes of (1 - w) cross-entropy + w (1 - Dice), soft, over the batch.
 
     Milletari et al. 2016 (arXiv:1606.04797) for Dice; the constant 1 keeps empty masks defined.
+    With `focal` above 0 the cross-entropy is the focal loss of that exponent (Lin et al. 2017,
+    arXiv:1708.02002), without its class weight: Dice sees to the rare class.
     """
     tf = import_tensorflow()
     tiny = 1e-6
     predicted = tf.clip_by_value(predicted, tiny, 1 - tiny)
-    entropy = -tf.reduce_mean(
-        truth * tf.math.log(predicted) + (1 - truth) * tf.math.log(1 - predicted)
-    )
+    right = truth * predicted + (1 - truth) * (1 - predicted)
+    each = -tf.math.log(right)
+    entropy = tf.reduce_mean((1 - right) ** focal * each if focal else each)
     overlap = tf.reduce_sum(truth * predicted, axis=(0, 1, 2))
     total = tf.reduce_sum(truth + predicted, axis=(0, 1, 2))
     dice = tf.reduce_mean((2 * overlap + 1) / (total + 1))
@@ -138,20 +138,14 @@ def _fit(
     optimizer = keras.optimizers.Adam(stage.learning_rate, clipnorm=1.0)
     optimizer.build(model.trainable_variables)
     history, best, best_iou = History(stage.name, batch_size=size), None, -1.0
-    saved = load_state(state, progress)
+    saved = take_up(state, model, optimizer, progress)
     if saved is not None:
-        history, best_iou, best = (
-            History(**saved.meta["history"]),
-            saved.meta["best_iou"],
-            saved.best,
-        )
-        size = history.batch_size
-        restore(model, saved.model)
-        restore(optimizer, saved.optimizer)
+        history, best_iou = History(**saved.meta["history"]), saved.meta["best_iou"]
+        size, best = history.batch_size, saved.best
         if saved.meta["finished"]:
             return history
         progress.log(f"stage '{stage.name}' goes on after epoch {len(history.epochs)}")
-    step = _training_step(model, optimizer, recipe.dice_weight)
+    step = _training_step(model, optimizer, recipe)
     with progress.task(f"train {stage.name}", total=stage.epochs) as tick:
         tick(len(history.epochs))
         for epoch in range(len(history.epochs), stage.epochs):
@@ -215,13 +209,14 @@ def _epoch(
     return losses, rate
 
 
-def _training_step(model: keras.Model, optimizer: Any, dice_weight: float) -> Any:
+def _training_step(model: keras.Model, optimizer: Any, recipe: SegmentRecipe) -> Any:
     tf = import_tensorflow()
 
     @tf.function(reduce_retracing=True)
     def step(x: Any, y: Any) -> Any:
         with tf.GradientTape() as tape:
-            loss = dice_and_cross_entropy(y, model(x, training=True), dice_weight)
+            predicted = model(x, training=True)
+            loss = dice_and_cross_entropy(y, predicted, recipe.dice_weight, recipe.focal)
         gradients = tape.gradient(loss, model.trainable_variables)
         optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
         return loss

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import Field
 
-from bodyshop.config import StrictModel, load_yaml, parse_yaml
-from bodyshop.errors import UsageError
+from bodyshop.config import StrictModel
 from train.recipe import override
+from train.shipped import is_file, load_shipped, shipped_names
 
 
 class SegmentStage(StrictModel):
@@ -26,7 +25,12 @@ class SegmentStage(StrictModel):
 
 
 class SegmentRecipe(StrictModel):
-    """A segmenter's recipe."""
+    """A segmenter's recipe.
+
+    `focal` is the exponent of the focal loss: each pixel's cross-entropy is multiplied by
+    (1 - p of the right answer) to this power, so that pixels that are easy count less; 0 is plain
+    cross-entropy.
+    """
 
     name: str
     description: str
@@ -35,22 +39,23 @@ class SegmentRecipe(StrictModel):
     input_size: int = Field(default=224, gt=0)
     decoder: tuple[int, ...] = (96, 64, 48, 32, 16)
     dice_weight: float = Field(default=0.5, ge=0, le=1)
+    focal: float = Field(default=0.0, ge=0, le=5)
     flip: bool = True
     level: float = Field(default=0.5, gt=0, lt=1)
     stages: tuple[SegmentStage, ...] = Field(min_length=1)
 
 
+FOLDER = "segment_recipes"
+
+
 def segment_recipe_names() -> tuple[str, ...]:
     """Return the names of the shipped segmenter recipes."""
-    folder = files("train") / "segment_recipes"
-    return tuple(
-        sorted(e.name.removesuffix(".yaml") for e in folder.iterdir() if e.name.endswith(".yaml"))
-    )
+    return shipped_names(FOLDER)
 
 
 def is_segment_recipe(name_or_path: str | Path) -> bool:
     """Say whether a name or a YAML file is a segmenter's: such a file has a ``decoder``."""
-    if not str(name_or_path).endswith((".yaml", ".yml")):
+    if not is_file(name_or_path):
         return str(name_or_path) in segment_recipe_names()
     try:
         data = yaml.safe_load(Path(name_or_path).read_text(encoding="utf-8"))
@@ -80,16 +85,5 @@ def load_segment_recipe(
     ConfigError
         The file, or the recipe after the overrides, is not valid.
     """
-    if isinstance(name_or_path, SegmentRecipe):
-        recipe = name_or_path
-    elif str(name_or_path).endswith((".yaml", ".yml")):
-        recipe = load_yaml(Path(name_or_path), SegmentRecipe)
-    elif str(name_or_path) in segment_recipe_names():
-        file = files("train") / "segment_recipes" / f"{name_or_path}.yaml"
-        recipe = parse_yaml(file.read_text(encoding="utf-8"), SegmentRecipe, name=str(name_or_path))
-    else:
-        raise UsageError(
-            f"there is no segmenter recipe '{name_or_path}'",
-            hint=f"use {', '.join(segment_recipe_names())}, or a .yaml file",
-        )
+    recipe = load_shipped(name_or_path, SegmentRecipe, FOLDER, what="segmenter recipe")
     return override(recipe, overrides or {})

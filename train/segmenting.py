@@ -21,7 +21,6 @@ from train.masked import MaskedSample, load_pairs, masked_samples
 from train.network import parameters
 from train.planning import PLAN_FILE, STATE_FOLDER, SUMMARY_FILE, find_same
 from train.plots import plot_curves, plot_steps
-from train.recording import recorded
 from train.run_folder import MODEL_FILE, RECORD_FILE, RunRecord, read_json, save_record, write_json
 from train.runtime import seed_everything, versions
 from train.samples import SPLITS
@@ -147,7 +146,7 @@ def segment(
     if same is not None:
         run = same[0]
         progress.log(f"going on with the interrupted run {run}")
-    with recorded(workspace, "segment", plan, run=run) as record:
+    with workspace.record_run("segment", plan, run=run) as record:
         record.folder.mkdir(parents=True, exist_ok=True)
         write_json(record.folder / PLAN_FILE, plan)
         result = fit_segmenter(

@@ -83,6 +83,17 @@ def load_state(path: Path | None, progress: Progress) -> State | None:
     return State(meta, groups["model"], groups["optimizer"], groups["best"] or None)
 
 
+def take_up(
+    path: Path | None, model: keras.Model, optimizer: Any, progress: Progress
+) -> State | None:
+    """Read a stage's state and put model and optimiser back into it; None: start afresh."""
+    saved = load_state(path, progress)
+    if saved is not None:
+        restore(model, saved.model)
+        restore(optimizer, saved.optimizer)
+    return saved
+
+
 def snapshot(model: keras.Model) -> list[NDArray[Any]]:
     """Copy every variable of a model."""
     return [variable.numpy().copy() for variable in model.variables]

@@ -11,20 +11,20 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field
 
-from bodyshop.config import StrictModel, load_yaml, parse_yaml
-from bodyshop.errors import BodyshopError, NothingFoundError, UsageError
+from bodyshop.config import StrictModel
+from bodyshop.errors import BodyshopError, NothingFoundError
 from bodyshop.progress import SILENT, Progress
 from bodyshop.workspace import Workspace
 from train.metrics import wilson
 from train.pages import decimal, interval, percent, write_table
 from train.recipe import Recipe, load_recipe
 from train.run_folder import read_json, write_json
+from train.shipped import load_shipped, shipped_names
 
 TRIALS = "trials"
 """Folder of the finished trials, one file each: several processes may work on one sweep."""
@@ -88,10 +88,7 @@ class SweepSummary:
 
 def sweep_names() -> tuple[str, ...]:
     """Return the names of the shipped sweeps."""
-    folder = files("train") / "sweeps"
-    return tuple(
-        sorted(e.name.removesuffix(".yaml") for e in folder.iterdir() if e.name.endswith(".yaml"))
-    )
+    return shipped_names("sweeps")
 
 
 def load_sweep(name_or_path: str | Path | SweepSpec) -> SweepSpec:
@@ -104,17 +101,7 @@ def load_sweep(name_or_path: str | Path | SweepSpec) -> SweepSpec:
     ConfigError
         The file is not valid.
     """
-    if isinstance(name_or_path, SweepSpec):
-        return name_or_path
-    if str(name_or_path).endswith((".yaml", ".yml")):
-        return load_yaml(Path(name_or_path), SweepSpec)
-    if str(name_or_path) not in sweep_names():
-        raise UsageError(
-            f"there is no sweep '{name_or_path}'",
-            hint=f"choose one of {', '.join(sweep_names())}, or give a .yaml file",
-        )
-    text = (files("train") / "sweeps" / f"{name_or_path}.yaml").read_text(encoding="utf-8")
-    return parse_yaml(text, SweepSpec, name=f"sweeps/{name_or_path}.yaml")
+    return load_shipped(name_or_path, SweepSpec, "sweeps", what="sweep")
 
 
 def sweep(

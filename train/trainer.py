@@ -29,7 +29,6 @@ from train.planning import (
     load_plan,
 )
 from train.recipe import Recipe, load_recipe
-from train.recording import recorded
 from train.report import write_run_report
 from train.run_folder import MODEL_FILE, SAMPLES_FILE, RunRecord, read_json, save_record, write_json
 from train.runtime import versions
@@ -186,7 +185,7 @@ def train(
             f"{_name_augmenter(augmenter)}",
             hint="give the same policy again",
         )
-    with recorded(workspace, "train", plan.as_dict(), run=plan.run) as record:
+    with workspace.record_run("train", plan.as_dict(), run=plan.run) as record:
         record.folder.mkdir(parents=True, exist_ok=True)
         write_json(record.folder / PLAN_FILE, plan.as_dict())
         result = _run(workspace, plan, record, augmenter, progress)
@@ -288,7 +287,7 @@ def _calibrated(folder: Path, draft: RunRecord, samples: Samples) -> tuple[Class
     part = samples.of("validation")
     raw = Classifier(folder, draft)
     # The figures of a run are those of the file that is carried away, not of what is in memory.
-    probabilities = raw.probabilities([item.source for item in part])
+    probabilities = raw.raw_probabilities([item.source for item in part])
     labels = onehot(part, samples.classes).argmax(axis=1)
     temperature = fit_temperature(labels, probabilities)
     final = replace(draft, temperature=temperature)
@@ -322,6 +321,7 @@ def _record(run: str, plan: Plan, learned: Learned) -> RunRecord:
         versions=versions(),
         created_at=now(),
         extra={"parameters": parameters(learned.network.model)},
+        looks=recipe.data.looks,
     )
 
 

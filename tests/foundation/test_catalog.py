@@ -182,6 +182,22 @@ def test_run_record_notes_state_counts_and_duration(workspace):
     assert rows["collect"].state == "interrupted"
 
 
+def test_a_run_that_goes_on_keeps_its_row_and_its_start(workspace):
+    with pytest.raises(KeyboardInterrupt), workspace.record_run("train", {"seed": 7}) as run:
+        raise KeyboardInterrupt
+    with workspace.catalog.read() as connection:
+        before = connection.execute(select(schema.runs)).one()
+    with workspace.record_run("train", {"seed": 8}, run=run.id) as again:
+        assert again.folder == run.folder
+        with workspace.catalog.read() as connection:
+            assert connection.execute(select(schema.runs)).one().state == "running"
+        again.counts["n"] = 5
+    with workspace.catalog.read() as connection:
+        after = connection.execute(select(schema.runs)).one()
+    assert (before.state, after.state, after.counts) == ("interrupted", "done", {"n": 5})
+    assert (after.started_at, after.arguments) == (before.started_at, {"seed": 7})
+
+
 def test_reasons_are_the_published_list():
     assert [reason.value for reason in Reason] == [
         "unreadable",

@@ -3,6 +3,10 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from training_cases import Told, tiny_recipe
 
 from bodyshop.errors import UsageError
@@ -19,7 +23,7 @@ from train.network import (
     split_at,
 )
 from train.pixels import View
-from train.probe import fit_probe
+from train.probe import STRENGTHS, fit_probe
 from train.recipe import AfterLayers, FromBlock, Optimizer, Recipe, Stage
 from train.samples import load_samples
 
@@ -189,7 +193,7 @@ def test_features_by_way_of_an_earlier_cut_are_the_same_within_half_precision(
 )
 def test_a_solved_output_layer_says_what_the_regression_says(classes: int, activation: str) -> None:
     random = np.random.default_rng(3)
-    head = {"taps": ["b3_", "b8_"], "activation": activation}
+    head = {"taps": ["b3_", "b8_"], "spread": True, "activation": activation}
     network = build_network(_recipe("efficientnet-lite0", HEAD, head=head), classes)
     set_trainable(network, HEAD)
     assert find_cut(network.model) == "pool"
@@ -201,6 +205,39 @@ def test_a_solved_output_layer_says_what_the_regression_says(classes: int, activ
     set_output(network.model.layers[-1], probe)
     said = as_distribution(predict(after, x))
     np.testing.assert_allclose(said, probe.predict_proba(x), atol=1e-4)
+
+
+def test_averages_and_spread_are_those_of_the_tapped_maps() -> None:
+    head = {"taps": ["b3_", "b8_"], "spread": True}
+    network = build_network(_recipe("efficientnet-lite0", HEAD, head=head), 2)
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3)).astype(np.uint8)
+
+    def maps(name: str) -> np.ndarray:
+        part = keras.Model(network.model.input, network.model.get_layer(name).output)
+        return np.asarray(predict(part, pixels))
+
+    taps = [maps("b3_project_bn"), maps("b8_project_bn")]
+    last = maps("top_activation").mean(axis=(1, 2))
+    spread = [np.sqrt(each.var(axis=(1, 2)) + 1e-6) for each in taps]
+    expected = np.concatenate([*spread, *(each.mean(axis=(1, 2)) for each in taps), last], axis=1)
+    np.testing.assert_allclose(
+        predict(split_at(network.model, "pool")[0], pixels), expected, atol=1e-4
+    )
+
+
+def test_a_weaker_strength_stops_where_validation_no_longer_gains() -> None:
+    random = np.random.default_rng(0)
+    x = random.normal(size=(400, 30)).astype(np.float32)
+    labels = (x[:, 0] + random.normal(size=400) > 0).astype(int)
+    found = fit_probe(x[:200], labels[:200], x[200:], labels[200:])
+    losses = {}
+    for strength in STRENGTHS:
+        cold = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=500))
+        cold.fit(x[:200], labels[:200])
+        losses[strength] = log_loss(labels[200:], cold.predict_proba(x[200:]))
+    assert found.chosen == min(losses, key=losses.__getitem__)
+    found_loss = log_loss(labels[200:], found.predict_proba(x[200:]))
+    assert found_loss == pytest.approx(min(losses.values()), rel=0.01)
 
 
 def test_a_tap_that_is_no_block_is_named() -> None:

@@ -19,10 +19,10 @@ def _picture(height: int = 120, width: int = 160) -> np.ndarray:
 
 def test_a_camera_view_is_the_same_every_time_and_another_for_another_number() -> None:
     view, rgb = View(64), _picture()
-    one = to_square(rgb, view, camera=1, key="a")
-    assert (to_square(rgb, view, camera=1, key="a") == one).all()
-    assert (to_square(rgb, view, camera=2, key="a") != one).any()
-    assert (to_square(rgb, view, camera=1, key="b") != one).any()
+    one = to_square(rgb, view, number=1, key="a")
+    assert (to_square(rgb, view, number=1, key="a") == one).all()
+    assert (to_square(rgb, view, number=2, key="a") != one).any()
+    assert (to_square(rgb, view, number=1, key="b") != one).any()
     assert (to_square(rgb, view) != one).any()
 
 

@@ -279,6 +279,25 @@ def test_the_loss_is_lowest_for_the_truth() -> None:
         assert float(dice_and_cross_entropy(truth, wrong, 0.5)) > right + 0.1
 
 
+def test_focal_loss_is_the_published_formula_and_counts_easy_pixels_less() -> None:
+    random = np.random.default_rng(0)
+    truth = (random.random((2, 5, 5, 1)) < 0.3).astype(np.float32)
+    predicted = random.uniform(0.02, 0.98, truth.shape).astype(np.float32)
+    right = np.where(truth == 1, predicted, 1 - predicted)
+    for focal in (0.0, 1.0, 2.0):
+        expected = np.mean((1 - right) ** focal * -np.log(right))
+        found = float(dice_and_cross_entropy(truth, predicted, 0.0, focal))
+        assert found == pytest.approx(expected, rel=1e-5)
+    easy, hard = np.full_like(truth, 0.9), np.full_like(truth, 0.4)
+    ones = np.ones_like(truth)
+    ratios = [
+        float(dice_and_cross_entropy(ones, hard, 0.0, focal))
+        / float(dice_and_cross_entropy(ones, easy, 0.0, focal))
+        for focal in (0.0, 2.0)
+    ]
+    assert ratios[1] > 30 * ratios[0]
+
+
 @given(st.integers(0, 500))
 def test_overlap_figures_follow_their_definitions(seed: int) -> None:
     random = np.random.default_rng(seed)
