@@ -113,7 +113,8 @@ def main() -> None:
     groups = np.array([item.group for item in samples.items])
     print(f"{len(groups)} pictures, {len(set(groups))} groups, {even}", flush=True)
     steps = damage_steps(samples, even, arguments)
-    steps |= model_steps(model_photos(arguments.data), arguments)
+    if not arguments.only or any(step.startswith("models/") for step in arguments.only):
+        steps |= model_steps(model_photos(arguments.data), arguments)
     for step in arguments.only or steps:
         if step not in steps:
             sys.exit(f"no step '{step}': {', '.join(steps)}")
