@@ -128,12 +128,16 @@ def probe(source: Path | str | bytes) -> dict[str, Any]:
         As `open_image`.
     """
     with open_image(source) as image:
+        orientation = _orientation(image)
+        size = image.size
+        if image.format == "TIFF" and orientation in {5, 6, 7, 8}:
+            size = size[::-1]  # of this format alone, Pillow tells the size after the rotation
         return {
             "format": image.format,
-            "width": image.width,
-            "height": image.height,
+            "width": size[0],
+            "height": size[1],
             "mode": image.mode,
-            "exif_orientation": _orientation(image),
+            "exif_orientation": orientation,
             **rights_of(image),
         }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -126,22 +126,24 @@ def import_masks(
     finder = Finder(workspace, pictures or _beside(source))
     unmatched: list[str] = []
     problems: list[str] = []
-    found = masks = 0
+    # One picture may stand in a file several times, such as in a train and a val folder.
+    by_picture: dict[str, tuple[Picture, list[Drawing]]] = {}
+    for drawing in drawings:
+        problems += drawing.problems
+        picture = finder.find(drawing)
+        if picture is None:
+            unmatched.append(drawing.name)
+        else:
+            by_picture.setdefault(picture.sha256, (picture, []))[1].append(drawing)
+    masks = 0
     pending: list[Opinion] = []
     annotator = nfc(f"import:{name or source.name}")[:64]
-    with progress.task("import masks", total=len(drawings)) as tick:
-        for drawing in drawings:
-            tick(1)
-            problems += drawing.problems
-            picture = finder.find(drawing)
-            if picture is None:
-                unmatched.append(drawing.name)
-                continue
-            drawn, trouble = _fit(drawing, picture, classes or {})
+    with progress.task("import masks", total=len(by_picture)) as tick:
+        for picture, found in by_picture.values():
+            drawn, trouble = _fit(found, picture, classes or {})
             problems += trouble
-            found += 1
             masks += sum(bool(mask.any()) for mask in drawn.values())
-            details = {"file": drawing.name, "format": format}
+            details = {"file": found[0].name, "format": format}
             pending.append(
                 Opinion(
                     picture.sha256, f"import:{format}", "", None, annotator, now(),
@@ -150,15 +152,16 @@ def import_masks(
             )  # fmt: skip
             if len(pending) >= BATCH:
                 _save(workspace, pending)
+            tick(1)
     _save(workspace, pending)
-    if drawings and not found:
+    if drawings and not by_picture:
         raise NothingFoundError(
             f"none of the {len(drawings)} pictures of {source} is in the catalog "
             f"(the first: {drawings[0].name})",
             hint="bring the pictures in first with bodyshop import FOLDER, then name that FOLDER "
             "with --pictures",
         )
-    return ImportSummary(format, found, masks, tuple(unmatched), tuple(problems))
+    return ImportSummary(format, len(by_picture), masks, tuple(unmatched), tuple(problems))
 
 
 def export_masks(
@@ -265,22 +268,23 @@ def _save(workspace: Workspace, pending: list[Opinion]) -> None:
 
 
 def _fit(
-    drawing: Drawing, picture: Picture, classes: Mapping[str, str]
+    drawings: Sequence[Drawing], picture: Picture, classes: Mapping[str, str]
 ) -> tuple[dict[str, Mask], list[str]]:
-    """Bring a drawing's parts to the picture's upright size, one mask per class."""
+    """Bring the parts of a picture's drawings to its upright size, one mask per class."""
     masks: dict[str, Mask] = {}
     problems: list[str] = []
-    for part in drawing.parts:
-        label = classes.get(part.label, part.label)
-        if not label:
-            continue
-        try:
-            mask = _upright(part, drawing.size, picture)
-        except MaskFormatError as error:
-            problems.append(f"{drawing.name}: {part.label}: {error.message}")
-            continue
-        before = masks.get(label)
-        masks[label] = mask if before is None else before | mask
+    for drawing in drawings:
+        for part in drawing.parts:
+            label = classes.get(part.label, part.label)
+            if not label:
+                continue
+            try:
+                mask = _upright(part, drawing.size, picture)
+            except MaskFormatError as error:
+                problems.append(f"{drawing.name}: {part.label}: {error.message}")
+                continue
+            before = masks.get(label)
+            masks[label] = mask if before is None else before | mask
     return masks, problems
 
 

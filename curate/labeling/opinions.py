@@ -144,8 +144,12 @@ def rows_of(workspace: Workspace, opinion: Opinion) -> list[dict[str, Any]]:
 
 
 def _place(said: Any) -> tuple[Any, ...]:
-    """Return what tells one annotation from another, of an opinion or a row."""
-    return said.project, said.instance, said.sha256, said.remote_id, said.annotator
+    """Return what tells one annotation from another, of an opinion or a row.
+
+    On a server that is its number: its annotator may be known under another e-mail since.
+    """
+    by = said.annotator if said.remote_id is None else ""
+    return said.project, said.instance, said.sha256, said.remote_id, by
 
 
 def write_mask(

@@ -22,6 +22,9 @@ ImageMode = Literal["auto", "local", "upload", "url"]
 SHOWN_BY_BROWSERS = {"JPEG", "PNG", "WEBP", "GIF", "BMP", "AVIF"}
 """Formats that Chromium and Firefox show; others are shown as an upright PNG copy."""
 
+TURNED_BY_BROWSERS = "JPEG"
+"""The one format whose EXIF rotation all browsers apply: Chromium does not for WebP and AVIF."""
+
 
 @dataclass(frozen=True)
 class Shelf:
@@ -50,8 +53,8 @@ class Shelf:
     def addresses(self, pictures: Sequence[Picture]) -> list[str]:
         """Return one address per picture, in order.
 
-        The browser applies the EXIF rotation itself, so originals are shown as they are and masks
-        come back in the upright size.
+        Originals that a browser shows upright are shown as they are, others as an upright copy, so
+        that masks come back in the upright size.
         """
         files = [self._file(picture) for picture in pictures]
         if self.mode == "upload":
@@ -100,7 +103,7 @@ class Shelf:
             )
 
     def _file(self, picture: Picture) -> Path:
-        if picture.format in SHOWN_BY_BROWSERS:
+        if picture.format in SHOWN_BY_BROWSERS and _is_shown_upright(picture):
             return picture.path
         copy = self.workspace.root / FOLDER / "pictures" / f"{picture.sha256}.png"
         if not copy.exists():
@@ -111,6 +114,22 @@ class Shelf:
             with atomic.replacing(copy) as temporary:
                 Image.fromarray(load_rgb(picture.path)).save(temporary, "PNG")
         return copy
+
+
+def _is_shown_upright(picture: Picture) -> bool:
+    if picture.exif_orientation == 1:
+        return True
+    if picture.format != TURNED_BY_BROWSERS:
+        return False
+    from PIL import Image
+
+    from bodyshop.imaging import EXIF_ORIENTATION, open_image
+
+    with open_image(picture.path) as image:
+        exif = Image.Exif()
+        exif.load(image.info.get("exif", b""))
+    # We follow a rotation that stands in the XMP alone, and browsers don't.
+    return exif.get(EXIF_ORIENTATION) == picture.exif_orientation
 
 
 def shelf_for(

@@ -166,6 +166,33 @@ def test_classes_are_renamed_joined_and_left_out(workspace, tmp_path):
     assert masks_of(workspace)[sha]["dent"].sum() == 25 + 9
 
 
+@pytest.mark.parametrize("apart", [1, 3])
+def test_a_picture_that_a_file_lists_twice_keeps_the_masks_of_both(
+    workspace, tmp_path, monkeypatch, apart
+):
+    monkeypatch.setattr("curate.labeling.exchange.BATCH", 2)
+    shas = [add_picture(workspace, picture_bytes(20, 10, seed=n)) for n in range(4)]
+    listed = [shas[0], *shas[1:apart], shas[0], *shas[apart:]]
+    shapes = {0: [0, 0, 5, 0, 5, 5, 0, 5], apart: [10, 0, 14, 0, 14, 5, 10, 5]}
+    document = {
+        "images": [
+            {"id": n, "file_name": f"{sha}.jpg", "width": 20, "height": 10}
+            for n, sha in enumerate(listed)
+        ],
+        "categories": [{"id": 0, "name": "dent"}, {"id": apart, "name": "scratch"}],
+        "annotations": [
+            {"id": n, "image_id": n, "category_id": c, "segmentation": [shapes[n]]}
+            for n in shapes
+            for c in {0, n}
+        ],
+    }
+    (tmp_path / "c.json").write_text(json.dumps(document))
+    told = import_masks(workspace, "coco", tmp_path / "c.json")
+    assert (told.pictures, told.masks) == (4, 2)
+    masks = masks_of(workspace)[shas[0]]
+    assert {label: int(mask.sum()) for label, mask in masks.items()} == {"dent": 45, "scratch": 20}
+
+
 def test_every_via_shape_is_read(workspace, tmp_path):
     sha = add_picture(workspace, picture_bytes(60, 50))
     shapes = [

@@ -102,13 +102,14 @@ def test_a_spot_without_a_kind_gets_one_by_selecting_it_and_pressing_a_number(re
     assert np.array_equal(masks["dent"], spot)
 
 
-def test_a_picture_turned_by_exif_is_labelled_upright(real_stage, tmp_path):
+@pytest.mark.parametrize("form", ["JPEG", "WEBP"])
+def test_a_picture_turned_by_exif_is_labelled_upright(real_stage, tmp_path, form):
     stage = real_stage
-    file = tmp_path / "turned.jpg"
+    file = tmp_path / "turned"
     image = Image.new("RGB", (600, 400), (120, 120, 120))
     exif = Image.Exif()
     exif[0x0112] = 6
-    image.save(file, exif=exif, quality=95)
+    image.save(file, form, exif=exif, quality=95)
     sha = add_picture(stage.workspace, file.read_bytes())
     dent = np.zeros((600, 400), bool)
     dent[20:120, 30:130] = True

@@ -105,6 +105,15 @@ def test_an_updated_annotation_loses_the_classes_it_no_longer_has(workspace, add
     assert np.array_equal(masks["dent"], box(0, 12))
 
 
+def test_an_annotator_with_a_new_e_mail_is_still_one_voice(workspace, add, say):
+    sha = add()
+    same = say(sha, "ana@old.example.com", masks={"dent": box(0, 10)})
+    mask = {"dent": box(20, 30)}
+    say(sha, "ana@new.example.com", remote_id=same, at="2026-01-02", masks=mask)
+    assert np.array_equal(drawn(workspace, sha)["dent"], box(20, 30))
+    assert ("consensus", "dent", "current") not in states(workspace)
+
+
 def test_the_newest_annotation_of_one_person_counts(workspace, add, say):
     sha = add()
     say(sha, "ana", at="2026-01-02", masks={"dent": box(0, 10)})
