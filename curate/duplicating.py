@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from bodyshop import atomic
 from bodyshop.progress import SILENT, Progress
 from curate.gate.features import FeatureStore
 from curate.gate.opened import Gate
@@ -56,3 +58,19 @@ def find_duplicates(
         spin_groups=spin_groups,
         check=pixel_check(workspace, progress=progress),
     )
+
+
+COUNTS_FILE = "duplicates.json"
+
+
+def remember_counts(workspace: Workspace, counts: Mapping[str, int]) -> None:
+    """Note what the newest search found and what it could not compare, for `load_counts`."""
+    path, text = workspace.root / COUNTS_FILE, json.dumps(dict(counts))
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        atomic.write_text(path, text)
+
+
+def load_counts(workspace: Workspace) -> dict[str, int]:
+    """Return what the newest search found (`FoundPairs.as_dict`); nothing before the first one."""
+    path = workspace.root / COUNTS_FILE
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}

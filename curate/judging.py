@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from bodyshop.catalog import Catalog, Field, Reason, now, schema
 from bodyshop.progress import SILENT, Progress
-from curate.duplicating import find_duplicates
+from curate.duplicating import find_duplicates, remember_counts
 from curate.facts import load_facts
 from curate.gate.opened import Gate, load_gate
 from curate.measuring import VERSION
@@ -114,6 +114,7 @@ def judge(
             "was compared with a part of its crowd, so more than one of them may be kept"
         )
     changed = _store(workspace.catalog, verdicts, rules, gate)
+    remember_counts(workspace, found.as_dict())
     reasons = Counter(reason for verdict in verdicts for reason in verdict.reasons)
     return JudgeSummary(
         len(verdicts),

@@ -32,7 +32,7 @@ CLUSTERS_PER_PAGE = 40
 MEMBERS_SHOWN = 24
 """Of one cluster: a logo that came a thousand times must not make its page a thousand rows long."""
 
-VERSION = 2
+VERSION = 3
 """Raised when the pages look different for the same content."""
 
 

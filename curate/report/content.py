@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from sqlalchemy import select
 
 from bodyshop.catalog import Field, Reason, effective_labels, schema
+from curate.duplicating import load_counts
 from curate.gate.opened import load_gate
 from curate.splitting import current_split_set
 
@@ -53,6 +54,7 @@ class Content:
     policy: dict[str, Any]
     cards: list[Card]
     clusters: list[list[Card]]
+    duplicates: dict[str, int]
     reasons: dict[str, int]
     gate: str
     gate_rule: str
@@ -123,6 +125,7 @@ def gather(
         policy.model_dump(mode="json"),
         cards,
         clusters,
+        load_counts(workspace),
         {reason.value: counts[reason.value] for reason in Reason if counts[reason.value]},
         gate.backbone,
         gate.rule.name,

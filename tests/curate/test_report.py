@@ -6,8 +6,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from filling import add_picture, photo, pretend_scores, resaved
+from filling import add_picture, jpeg, photo, pretend_scores, resaved
+from PIL import Image
 
 import curate
 from bodyshop.catalog import Reason
@@ -38,6 +40,12 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     pretend_scores(workspace)
     curate.curate(workspace, workers=1)
     return workspace
+
+
+def commented(data: bytes, number: int) -> bytes:
+    """Return the same pixels under other bytes: a JPEG comment differs."""
+    comment = f"copy {number}".encode()
+    return data[:2] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment + data[2:]
 
 
 def test_every_reason_has_words() -> None:
@@ -100,6 +108,24 @@ def test_nothing_is_written_when_nothing_changed(reported: Workspace) -> None:
     assert index.stat().st_mtime_ns == before
 
 
+def test_the_first_page_counts_what_could_not_be_compared(workspace: Workspace) -> None:
+    """One photo 70 times is a heavy crowd; blank pictures are too plain."""
+    random = np.random.default_rng(0)
+    for number in range(70):
+        add_picture(workspace, commented(photo(1), number))
+    for _ in range(3):
+        blank = np.clip(random.normal(235, 2, (240, 320, 3)), 0, 255).astype(np.uint8)
+        add_picture(workspace, jpeg(Image.fromarray(blank)))
+    pretend_scores(workspace)
+    counts = curate.curate(workspace, workers=1).duplicates
+    assert counts["plain"] == 3
+    assert counts["heavy"] == 70
+    text = (workspace.reports / "curate" / "index.html").read_text(encoding="utf-8")
+    for name, said in (("plain", "too plain"), ("heavy", "heavy crowds"), ("near", "near:")):
+        row = next(line for line in text.splitlines() if said in line)
+        assert f'<td class="n">{counts[name]:,}</td>' in row
+
+
 def test_pages_are_linked_with_gaps() -> None:
     links = _pager("kept", 10, 50_000, 120)
     assert [link["number"] for link in links] == [1, None, 7, 8, 9, 10, 11, 12, 13, None, 417]
@@ -108,10 +134,8 @@ def test_pages_are_linked_with_gaps() -> None:
 
 def test_a_cluster_of_hundreds_is_cut_on_its_page(workspace: Workspace) -> None:
     data = photo(1)
-    for number in range(30):  # the same pixels under other bytes: a comment differs
-        comment = f"copy {number}".encode()
-        header = b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment
-        add_picture(workspace, data[:2] + header + data[2:])
+    for number in range(30):
+        add_picture(workspace, commented(data, number))
     pretend_scores(workspace)
     curate.curate(workspace, workers=1)
     text = (workspace.reports / "curate" / "clusters-1.html").read_text(encoding="utf-8")
