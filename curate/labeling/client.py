@@ -72,7 +72,10 @@ class LabelStudioClient:
         from label_studio_sdk import LabelStudio
 
         self.connection = connection
-        self._http = httpx.Client(transport=transport, timeout=TIMEOUT_S, follow_redirects=True)
+        self._http = httpx.Client(
+            transport=transport, timeout=TIMEOUT_S, follow_redirects=True,
+            trust_env=not connection.is_near,  # the environment's proxy leads elsewhere
+        )  # fmt: skip
         with self._explained():
             self._sdk = LabelStudio(
                 base_url=connection.url, api_key=connection.key, httpx_client=self._http
@@ -168,13 +171,10 @@ class LabelStudioClient:
         """Copy pictures to the server; returns their paths there, in the same order."""
         if not 0 < len(files) <= UPLOAD_LIMIT:
             raise ValueError(f"upload takes 1 to {UPLOAD_LIMIT} files")
+        types = [f"image/{file.suffix[1:].replace('jpg', 'jpeg')}" for file in files]
         parts = {
-            f"f{n}": (
-                file.name,
-                file.read_bytes(),
-                f"image/{file.suffix[1:].replace('jpg', 'jpeg')}",
-            )
-            for n, file in enumerate(files)
+            f"f{n}": (file.name, file.read_bytes(), kind)
+            for n, (file, kind) in enumerate(zip(files, types, strict=True))
         }
         answer = self._json(
             "POST", f"api/projects/{project}/import", {"commit_to_project": "false"},
@@ -351,11 +351,14 @@ class LabelStudioClient:
                 hint="if the project was deleted, make it anew: bodyshop label init",
             )
         if not told:
-            raise MissingPartError(
-                f"{url} answers, but not as a Label Studio server (HTTP {status})",
-                hint="LABEL_STUDIO_URL must be the address of its start page, without /api",
-            )
+            raise self._stranger(f"HTTP {status}")
         raise ServerError(f"Label Studio at {url} answered HTTP {status}: {detail}")
+
+    def _stranger(self, why: object) -> MissingPartError:
+        return MissingPartError(
+            f"{self.connection.url} answers, but not as a Label Studio server ({why})",
+            hint="LABEL_STUDIO_URL must be the address of its start page, without /api",
+        )
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -368,11 +371,6 @@ class LabelStudioClient:
         except ApiError as error:
             # str(error) holds the session cookie, and a chained error would show it.
             status, body = error.status_code, error.body
-        except httpx.LocalProtocolError:
-            raise MissingPartError(
-                "the Label Studio key holds characters that no key has",
-                hint="copy it again into LABEL_STUDIO_API_KEY",
-            ) from None
         except httpx.TimeoutException as error:
             raise ServerError(
                 f"Label Studio at {url} did not answer within {TIMEOUT_S:.0f} s",
@@ -384,6 +382,8 @@ class LabelStudioClient:
                 hint="start it with: bodyshop label serve, then run the command again: "
                 "it goes on where it stopped",
             ) from error
+        except (httpx.RequestError, httpx.InvalidURL) as error:  # redirects in a circle and such
+            raise self._stranger(error) from error
         else:
             return
         self._refused(status, body)

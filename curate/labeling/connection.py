@@ -44,17 +44,22 @@ class Connection:
     document_root: Path | None = None
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
+        if not _is_address(self.url):
             raise MissingPartError(
                 f"{self.url!r} is no address of a Label Studio server",
                 hint=f"set {URL} to something like http://127.0.0.1:8080",
             )
-        if not self.key or not self.key.isascii() or any(c.isspace() for c in self.key):
+        if not self.key or any(not "!" <= character <= "~" for character in self.key):
             raise MissingPartError(
-                "the Label Studio key is empty or holds blanks or line ends",
+                "the Label Studio key is empty or holds blanks, line ends or what no key holds",
                 hint=f"copy it again from Account & Settings into {KEY}",
             )
+
+    @property
+    def is_near(self) -> bool:
+        """Whether the server runs on this machine, where no proxy leads to."""
+        host = urlsplit(self.url).hostname or ""
+        return host == "localhost" or host == "::1" or host.startswith("127.")
 
     @classmethod
     def find(cls, workspace: Workspace, environ: Mapping[str, str] | None = None) -> Connection:
@@ -104,6 +109,16 @@ def write_secret(path: Path, text: str) -> None:
         atomic.write_text(path, text + "\n")
     finally:
         os.umask(previous)
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # raises where it is no number
+    except ValueError:
+        return False
+    plain = url.isprintable() and " " not in url
+    return parts.scheme in {"http", "https"} and bool(parts.hostname) and plain
 
 
 def _key(environ: Mapping[str, str]) -> str:

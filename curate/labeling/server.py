@@ -160,8 +160,14 @@ def serve(
 def _account(home: Path) -> dict[str, str]:
     path = home / "account.json"
     if path.exists():
-        account: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
-        return account
+        try:
+            stored = json.loads(path.read_text(encoding="utf-8"))
+            return {name: str(stored[name]) for name in ("user", "password", "key")}
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise MissingPartError(
+                f"{path} is damaged: {error!r}",
+                hint=f"put the file back, or move {home} away to start an empty server",
+            ) from error
     if (home / "label_studio.sqlite3").exists():
         raise MissingPartError(
             f"{path} is gone, so the server in {home} can't be opened",
@@ -211,6 +217,8 @@ def _free_port(port: int) -> int:
 def _await(server: AnnotationServer, progress: Progress) -> None:
     import requests
 
+    session = requests.Session()
+    session.trust_env = False  # neither a proxy nor a .netrc has to do with loopback
     started = time.monotonic()
     progress.log(f"starting Label Studio at {server.url} (the first start takes a minute or two)")
     with progress.task("start Label Studio") as tick:
@@ -228,7 +236,7 @@ def _await(server: AnnotationServer, progress: Progress) -> None:
                 )
             try:
                 # The own key, so that another server on that port is not taken for this one.
-                answer = requests.get(
+                answer = session.get(
                     f"{server.url}/api/current-user/whoami",
                     headers={"Authorization": f"Token {server.key}"},
                     timeout=10,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import socket
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import httpx
 import pytest
@@ -17,7 +19,7 @@ from curate.labeling.client import LabelStudioClient, ServerError
 from curate.labeling.connection import Connection
 from curate.labeling.locking import locked
 from curate.labeling.project import project_lock
-from curate.labeling.server import _free_port
+from curate.labeling.server import _account, _free_port
 
 URL = "http://127.0.0.1:8080"
 KEY = "s3cret" * 6
@@ -50,6 +52,44 @@ def test_a_server_that_refuses_is_told_apart_and_the_key_never_shown(answer, tol
     assert caught.value.hint
     assert KEY not in str(caught.value)
     assert "sessionid" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (httpx.TooManyRedirects("Exceeded maximum allowed redirects."), "redirects"),
+        (httpx.DecodingError("incorrect header check"), "header check"),
+        (httpx.InvalidURL("Invalid port: '80a'"), "Invalid port"),
+    ],
+)
+def test_an_answer_that_can_not_be_followed_or_read_is_no_traceback(fault, told):
+    def answer(request):
+        raise fault
+
+    with pytest.raises(MissingPartError, match=f"not as a Label Studio server.*{told}"):
+        client(answer).project(1)
+
+
+def test_a_proxy_of_the_environment_is_not_asked_for_the_own_server(monkeypatch):
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b'{"release": "1.23.2"}')
+
+        def log_message(self, *_):
+            pass
+
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        near = LabelStudioClient(Connection(f"http://127.0.0.1:{server.server_port}", KEY))
+        assert near.release() == "1.23.2"
+        near.close()
+        server.shutdown()
 
 
 def test_a_server_that_is_down_says_how_to_start_it(workspace):
@@ -103,10 +143,20 @@ def test_two_commands_never_work_on_one_project_at_a_time(workspace):
 
 
 def test_a_lock_waits_when_asked_to(tmp_path):
-    with locked(tmp_path / "x", wait=True):
-        pass
-    with locked(tmp_path / "x", wait=True):
-        pass
+    held = []
+
+    def wait():
+        with locked(tmp_path / "x", wait=True):
+            held.append("by the thread")
+
+    waiting = threading.Thread(target=wait)
+    with locked(tmp_path / "x"):
+        waiting.start()
+        waiting.join(0.5)
+        assert waiting.is_alive()
+        assert held == []
+    waiting.join(30)
+    assert held == ["by the thread"]
 
 
 def test_the_doctor_tells_of_a_dead_server_without_raising(workspace):
@@ -156,7 +206,12 @@ def test_the_saved_connection_is_for_its_owner_only(workspace):
         ({}, "no Label Studio server is known"),
         ({"LABEL_STUDIO_URL": URL}, "the key for it is not"),
         ({"LABEL_STUDIO_URL": "127.0.0.1:8080", "LABEL_STUDIO_API_KEY": KEY}, "is no address"),
+        ({"LABEL_STUDIO_URL": "http://x:80a", "LABEL_STUDIO_API_KEY": KEY}, "is no address"),
+        ({"LABEL_STUDIO_URL": "http://[::1", "LABEL_STUDIO_API_KEY": KEY}, "is no address"),
+        ({"LABEL_STUDIO_URL": "http://a b", "LABEL_STUDIO_API_KEY": KEY}, "is no address"),
         ({"LABEL_STUDIO_URL": URL, "LABEL_STUDIO_API_KEY": "a b"}, "holds blanks"),
+        ({"LABEL_STUDIO_URL": URL, "LABEL_STUDIO_API_KEY": "ключ"}, "what no key holds"),
+        ({"LABEL_STUDIO_URL": URL, "LABEL_STUDIO_API_KEY": "a\x00b"}, "what no key holds"),
         ({"LABEL_STUDIO_URL": URL, "LABEL_STUDIO_API_KEY_FILE": "/nowhere"}, "is not there"),
     ],
 )
@@ -172,6 +227,14 @@ def test_a_taken_port_is_refused_instead_of_moving_on():
         with pytest.raises(UsageError, match="is taken"):
             _free_port(taken.getsockname()[1])
     assert _free_port(0) > 0
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"user": "x"}'])
+def test_a_damaged_account_file_is_named(tmp_path, content):
+    (tmp_path / "account.json").write_text(content)
+    with pytest.raises(MissingPartError, match=r"account\.json is damaged") as caught:
+        _account(tmp_path)
+    assert "move" in caught.value.hint
 
 
 def test_serving_without_an_installation_says_how_to_install(workspace, monkeypatch, tmp_path):
