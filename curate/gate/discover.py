@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from bodyshop.errors import NothingFoundError
 from bodyshop.progress import SILENT, Progress
 from curate.gate.fit import folder_examples
-from curate.gate.intervals import wilson
+from curate.gate.intervals import wilson, worded
 from curate.gate.rules import needs_top
 
 if TYPE_CHECKING:
@@ -59,6 +59,17 @@ class Discovery:
     def rows(self) -> list[tuple[str, int, float]]:
         """Return one row per category, for a table."""
         return [(row["name"], row["pictures"], row["probability"]) for row in self.categories]
+
+    def notes(self) -> list[str]:
+        """Return how many cars the categories miss, and how to use them, for under the table."""
+        lines = [
+            f"{' '.join(worded(row)[:2])}, 95 % interval {worded(row)[2]}"
+            for row in (self.not_recognised, self.held_out)
+        ]
+        return [
+            f"Not recognised by any of them: {lines[0]}; of photos held out: {lines[1]}.",
+            "To use them: gate: {rule: top5, categories: [names above]} in curate.yaml.",
+        ]
 
 
 def discover_categories(

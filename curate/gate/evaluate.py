@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from bodyshop.progress import SILENT, Progress
 from curate.gate.fit import folder_examples
-from curate.gate.intervals import wilson
+from curate.gate.intervals import wilson, worded
 from curate.gate.opened import Gate, open_gate
 from curate.policy import Policy
 
@@ -59,13 +59,7 @@ class GateEvaluation:
     def rows(self) -> list[tuple[str, str, str, str, str]]:
         """Return one row per group, for a table."""
         return [
-            (
-                name,
-                wanted,
-                f"{row['k']} of {row['n']}",
-                f"{100 * row['share']:.2f} %",
-                f"{100 * row['ci95'][0]:.2f} to {100 * row['ci95'][1]:.2f} %",
-            )
+            (name, wanted, *worded(row))
             for wanted, groups in (("in", self.recall), ("out", self.false_accepts))
             for name, row in groups.items()
         ]

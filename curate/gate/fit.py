@@ -6,14 +6,14 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from bodyshop.backbones import fingerprint
 from bodyshop.errors import NothingFoundError, UnreadableImageError, UsageError
 from bodyshop.progress import SILENT, Progress
 from curate.gate.fit_framing import FRAMING_VIEWS, fit_framing, read_framing
 from curate.gate.groups import Example, group_examples
-from curate.gate.intervals import wilson
+from curate.gate.intervals import wilson, worded
 from curate.gate.logistic import FOLDS, fit_logistic
 from curate.gate.probe import Probe, fitted_probe_path, unit_length
 from curate.gate.threshold import choose_threshold
@@ -56,9 +56,36 @@ class FitSummary:
     framing: dict[str, dict[str, Any]]
     unseen: dict[str, dict[str, Any]]
 
+    columns: ClassVar[tuple[str, ...]] = ("group", "wanted", "let in", "share", "95 % interval")
+
     def as_dict(self) -> dict[str, Any]:
         """Return the summary as JSON-able values."""
         return asdict(self)
+
+    def rows(self) -> list[tuple[str, str, str, str, str]]:
+        """Return one row per group, for a table: out of fold, then never seen, then framing."""
+        table = [
+            (name, wanted, *worded(row))
+            for wanted, groups in (("in", self.accept), ("out", self.reject))
+            for name, row in groups.items()
+        ]
+        table += [
+            (f"{name}, never seen", "in" if name in self.accept else "out", *worded(row))
+            for name, row in self.unseen.items()
+        ]
+        return table + [
+            (f"framing {name}", "told right", *worded(row)) for name, row in self.framing.items()
+        ]
+
+    def notes(self) -> list[str]:
+        """Return the threshold and what the rows mean, for under the table."""
+        notes = [
+            f"{self.probe}: a picture passes from {self.threshold:.4g} on.",
+            "Each picture was judged by a fit that had seen neither it nor its near-duplicates.",
+        ]
+        if self.unseen:
+            notes.append("Never seen: by a fit, threshold included, without any of the group.")
+        return notes
 
 
 def fit_gate(

@@ -31,3 +31,13 @@ def wilson(k: int, n: int) -> dict[str, Any]:
     low = 0.0 if k == 0 else max(0.0, middle - half)
     high = 1.0 if k == n else min(1.0, middle + half)
     return {"k": k, "n": n, "share": round(share, 5), "ci95": [round(low, 5), round(high, 5)]}
+
+
+def worded(row: dict[str, Any]) -> tuple[str, str, str]:
+    """Return the cells of a table for a result of `wilson`: k of n, the share, its interval."""
+    low, high = row["ci95"]
+    return (
+        f"{row['k']} of {row['n']}",
+        f"{100 * row['share']:.2f} %",
+        f"{100 * low:.2f} to {100 * high:.2f} %",
+    )

@@ -13,6 +13,7 @@ from typing import Any
 
 from bodyshop import atomic
 from curate.gate.fit import FitSummary, fit_gate
+from curate.gate.intervals import worded
 
 PROBES = Path(__file__).parent / "probes"
 
@@ -100,12 +101,7 @@ def model_card(summary: FitSummary, sources: str) -> str:
 
 
 def _row(name: str, wanted: str | None, row: dict[str, Any]) -> str:
-    low, high = row["ci95"]
-    middle = f" {wanted} |" if wanted else ""
-    return (
-        f"| {name} |{middle} {row['k']} of {row['n']} | {100 * row['share']:.2f} % "
-        f"| {100 * low:.2f} to {100 * high:.2f} % |"
-    )
+    return f"| {' | '.join([name, *([wanted] if wanted else []), *worded(row)])} |"
 
 
 if __name__ == "__main__":

@@ -13,9 +13,11 @@ import curate
 from bodyshop.catalog import now, schema
 from bodyshop.errors import ConfigError, MissingPartError, NothingFoundError, UsageError
 from bodyshop.workspace import Workspace
-from curate.gate.fit import fit_gate, folder_examples
+from curate.gate.discover import Discovery
+from curate.gate.fit import FitSummary, fit_gate, folder_examples
 from curate.gate.fit_framing import fit_framing, read_framing
 from curate.gate.groups import Example, group_examples
+from curate.gate.intervals import wilson
 from curate.gate.logistic import fit_logistic
 from curate.gate.make_probe import main as make_probe
 from curate.gate.probe import load_probe
@@ -205,6 +207,24 @@ def test_vgg16_without_its_top_works_by_probe_and_only_by_probe(
     assert curated.gate["rule"] == "probe"
     assert 6 <= curated.reasons["not_a_car"] <= 10
     assert curate.load_gate(workspace).backbone == "vgg16"
+
+
+def test_what_discover_and_fit_print_says_k_of_n() -> None:
+    row = {"name": "minivan", "pictures": 60, "probability": 11.0}
+    found = Discovery("net", 60, (row,), wilson(1, 60), wilson(3, 60))
+    said = found.notes()[0]
+    assert "1 of 60 1.67 %" in said
+    assert "3 of 60 5.00 %" in said
+    groups = {"accept": {"cars": wilson(59, 60)}, "reject": {"others": wilson(0, 60)}}
+    unseen = {"others": wilson(2, 60)}
+    fitted = FitSummary("p.npz", "net", 0.25, **groups, framing={}, unseen=unseen)
+    assert [row[:3] for row in fitted.rows()] == [
+        ("cars", "in", "59 of 60"),
+        ("others", "out", "0 of 60"),
+        ("others, never seen", "out", "2 of 60"),
+    ]
+    assert all(len(row) == len(fitted.columns) for row in fitted.rows())
+    assert fitted.notes()[0] == "p.npz: a picture passes from 0.25 on."
 
 
 @pytest.mark.slow

@@ -129,7 +129,11 @@ def discover(
         cars, count=count, gate=gate, weights=weights, progress=terminal.progress
     )
     terminal.summary(
-        found.as_dict(), title="Car categories", rows=found.rows(), columns=found.columns
+        found.as_dict(),
+        title="Car categories",
+        rows=found.rows(),
+        columns=found.columns,
+        notes=found.notes(),
     )
 
 
@@ -169,7 +173,13 @@ def fit(
         weights=weights,
         progress=terminal.progress,
     )
-    terminal.summary(fitted.as_dict(), title="Fitted gate")
+    terminal.summary(
+        fitted.as_dict(),
+        title="Fitted gate",
+        rows=fitted.rows(),
+        columns=fitted.columns,
+        notes=fitted.notes(),
+    )
 
 
 def evaluate(
