@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from PIL import Image
 from sqlalchemy import select
 
 import curate
+from bodyshop.app.cli import main
 from bodyshop.catalog import Reason, add_labels, now, schema
 from bodyshop.errors import NothingFoundError, UsageError
 from bodyshop.workspace import Workspace
@@ -87,6 +89,22 @@ def test_curate_judges_splits_audits_and_reports(workspace: Workspace) -> None:
     assert set(summary.as_dict()) >= {
         *("pictures", "kept", "rejected", "reasons", "clusters", "splits", "audit")
     }
+
+
+def test_the_terminal_shows_what_matters_and_json_all(
+    curated: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for flags in ([], ["--json"]):
+        with pytest.raises(SystemExit) as ended:
+            main(["curate", "--workspace", str(curated.root), "--workers", "1", *flags])
+        assert not ended.value.code
+    out = capsys.readouterr().out
+    shown, _, told = out.rpartition("Report: ")
+    assert len(shown.splitlines()) < 25
+    assert "split damage: train" in shown and "leaks between the splits" in shown
+    assert "baseline, without seeing the car" in shown
+    assert "{" not in shown
+    assert json.loads(told.partition("\n")[2])["audit"]["features"]
 
 
 def test_plain_pictures_and_crowds_of_one_hash_are_told(curated: Workspace) -> None:

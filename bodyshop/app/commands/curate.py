@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -111,7 +111,39 @@ def curate_pictures(
         if detector is not None:
             curate.detect(workspace, detector, progress=terminal.progress)
         run.counts.update(summary.as_dict())
-    terminal.summary(summary.as_dict(), title="Curated", notes=[f"Report: {summary.report}"])
+    told = summary.as_dict()
+    terminal.summary(
+        told, title="Curated", rows=_curated(told), notes=[f"Report: {summary.report}"]
+    )
+
+
+def _curated(told: dict[str, Any]) -> list[tuple[str, object]]:
+    """Choose what a person wants to know at once; the report and ``--json`` have all of it."""
+    rows: list[tuple[str, object]] = [(name, told[name]) for name in ("pictures", "kept")]
+    rows.append(("rejected", told["rejected"]))
+    rows += [(f"rejected: {reason}", count) for reason, count in told["reasons"].items()]
+    rows.append(("duplicate clusters", told["clusters"]))
+    splits, audit = told["splits"], told["audit"]
+    if "sizes" in splits:
+        for name, sizes in splits["sizes"].items():
+            labels = ", ".join(f"{count} {label}" for label, count in sizes.items())
+            rows.append((f"split {splits['split_set']}: {name}", labels))
+        rows.append(("leaks between the splits", len(splits["proof"]["leaks"])))
+    elif "skipped" in splits:
+        rows.append(("splits", f"none: {splits['skipped']}"))
+    if "baseline" in audit:
+        rows.append(("baseline, without seeing the car", _baseline(audit["baseline"])))
+        if audit["leak"]:
+            rows.append(("that is a leak", "train equalises the pictures, unless --no-equalise"))
+        after = audit.get("equalised") or {}
+        if "baseline" in after:
+            rows.append(("the same, once equalised", _baseline(after["baseline"])))
+    return rows
+
+
+def _baseline(baseline: dict[str, Any]) -> str:
+    low, high = baseline["ci95"]
+    return f"{baseline['accuracy']:.1%} [{low:.1%}, {high:.1%}] by {baseline['feature']}"
 
 
 def discover(
