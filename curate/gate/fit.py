@@ -117,7 +117,8 @@ def fit_gate(
         A CSV file with columns ``file`` (path, or the end of one) and ``framing`` (full or part)
         about some of the `accept` pictures: teaches what a close-up looks like.
     from_review : bool
-        Also learn from the human decisions in the workspace: keep, reject, framing.
+        Also learn from the human decisions in the workspace: keep, reject, framing. A reject that
+        has another reason (blurry, a duplicate) says nothing about cars and is left out.
     gate : str
         A backbone of `bodyshop.backbones.names`.
     weights : Path, optional
@@ -258,12 +259,15 @@ def folder_examples(folder: Path, *, accept: bool) -> list[Example]:
 def _reviewed(workspace: Workspace) -> list[Example]:
     from sqlalchemy import select
 
-    from bodyshop.catalog import all_images, schema
+    from bodyshop.catalog import Reason, all_images, schema
 
     extensions = all_images(workspace.catalog)
-    table = schema.decisions
+    table, verdicts = schema.decisions, schema.verdicts
     with workspace.catalog.read() as connection:
         rows = connection.execute(select(table).order_by(table.c.sha256)).all()
+        reasons = dict(connection.execute(select(verdicts.c.sha256, verdicts.c.reasons)).all())
+    # A blurred car, or one that is there twice, was not rejected for being no car.
+    about_cars = {Reason.NOT_A_CAR.value, Reason.HUMAN_REJECT.value}
     return [
         Example(
             workspace.blobs.path(row.sha256, extensions[row.sha256]),
@@ -272,6 +276,7 @@ def _reviewed(workspace: Workspace) -> list[Example]:
             row.framing if row.framing in {"full", "part"} else None,
         )
         for row in rows
+        if row.decision == "keep" or about_cars.issuperset(reasons.get(row.sha256) or ())
     ]
 
 

@@ -14,7 +14,7 @@ from bodyshop.catalog import now, schema
 from bodyshop.errors import ConfigError, MissingPartError, NothingFoundError, UsageError
 from bodyshop.workspace import Workspace
 from curate.gate.discover import Discovery
-from curate.gate.fit import FitSummary, fit_gate, folder_examples
+from curate.gate.fit import FitSummary, _reviewed, fit_gate, folder_examples
 from curate.gate.fit_framing import fit_framing, read_framing
 from curate.gate.groups import Example, group_examples
 from curate.gate.intervals import wilson
@@ -172,6 +172,32 @@ def test_a_probe_is_made_with_its_card_and_the_workspace_uses_its_own(
     own = fit_gate(workspace, accept=[cars], reject=[others])
     assert curate.open_gate(workspace).rule.probe is not None
     assert curate.open_gate(workspace).rule.id.endswith(load_probe(Path(own.probe)).digest)
+
+
+def test_a_blurred_car_that_a_person_rejected_is_no_example_of_no_car(workspace: Workspace) -> None:
+    decided, verdicts = [], []
+    for seed, (decision, reasons) in enumerate(
+        [
+            ("keep", ["blurry"]),
+            ("reject", ["human_reject", "blurry"]),
+            ("reject", ["human_reject"]),
+            ("reject", ["not_a_car", "human_reject"]),
+            ("reject", None),  # never curated
+        ]
+    ):
+        sha256 = add_picture(workspace, photo(seed))
+        row = {"sha256": sha256, "decision": decision, "framing": None, "note": None}
+        decided.append({**row, "by": "labelstudio:ann@example.org", "at": now()})
+        if reasons is not None:
+            verdict = {"sha256": sha256, "verdict": "reject", "reasons": reasons, "details": {}}
+            more = dict.fromkeys(("cluster", "representative", "group"))
+            more |= {"policy": "p", "gate": "g", "human": True, "decided_at": now()}
+            verdicts.append({**verdict, **more})
+    workspace.catalog.upsert(schema.decisions, decided)
+    workspace.catalog.upsert(schema.verdicts, verdicts)
+    learned = {one.path.stem: one.accept for one in _reviewed(workspace)}
+    told = [learned.get(str(row["sha256"])) for row in decided]
+    assert told == [True, None, False, False, False]
 
 
 @pytest.mark.slow
