@@ -18,6 +18,7 @@ from augment.policy import Policy, load_policy
 from augment.rendering import DISK_FULL, prepare_worker, render_shard
 from bodyshop import atomic
 from bodyshop.errors import BodyshopError
+from bodyshop.locking import locked
 from bodyshop.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ BATCH_SIZE = 8
 
 SHARDS = ".shards"
 """Folder of the results not yet in the catalog, inside the set's."""
+
+LOCK = ".lock"
+"""File in a set's folder that is held while the set is worked on."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +128,7 @@ def augment(
     ConfigError
         The policy is wrong.
     UsageError, NothingFoundError
-        There is no such split set, or its training part is empty.
+        There is no such split set, its training part is empty, or another command works on the set.
     LeakError
         The split set leaks.
     BodyshopError
@@ -134,25 +138,39 @@ def augment(
     policy = load_policy(policy)
     plan = make_plan(workspace, copies=copies, balance=balance, split_set=split_set)
     ledger = Ledger(workspace, policy, plan)
-    ledger.folder.mkdir(parents=True, exist_ok=True)
-    atomic.sweep(ledger.folder)
-    for name, (before, at) in ledger.changed_versions().items():
-        progress.log(f"{name} was {before} when this set was begun and is {at} now")
-    items = [
-        _item(workspace, ledger.folder, source, numbers) for source, numbers in ledger.missing()
-    ]
-    with _full_disk_explained(ledger.folder):
-        rows = _compute(policy, ledger.folder, items, engine, workers, progress)
-        made = ledger.record(rows, copies=copies, balance=balance)
-        ledger.write_manifest()
-    for shard in (ledger.folder / SHARDS).glob("*.parquet"):
-        shard.unlink()
+    taken = f"another bodyshop command is making the variants of {ledger.folder.name}"
+    with _full_disk_explained(ledger.folder), locked(ledger.folder / LOCK, taken=taken):
+        made = _bring_up(ledger, copies, balance, engine, workers, progress)
     summary = _summary(ledger, made, time.monotonic() - started)
     for reason, number in summary.failed.items():
         progress.log(f"{number} variants could not be made: {reason}")
     if summary.failed and not summary.variants:
         raise _none_made(ledger)
     return summary
+
+
+def _bring_up(
+    ledger: Ledger,
+    copies: int,
+    balance: bool,
+    engine: str,
+    workers: int | None,
+    progress: Progress,
+) -> int:
+    """Make what is missing and enter it; return how many variants were made."""
+    atomic.sweep(ledger.folder)
+    for name, (before, at) in ledger.changed_versions().items():
+        progress.log(f"{name} was {before} when this set was begun and is {at} now")
+    items = [
+        _item(ledger.workspace, ledger.folder, source, numbers)
+        for source, numbers in ledger.missing()
+    ]
+    rows = _compute(ledger.policy, ledger.folder, items, engine, workers, progress)
+    made = ledger.record(rows, copies=copies, balance=balance)
+    ledger.write_manifest()
+    for shard in (ledger.folder / SHARDS).glob("*.parquet"):
+        shard.unlink()
+    return made
 
 
 def _item(

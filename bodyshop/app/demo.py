@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -115,7 +116,9 @@ def run_demo(
         "curation report": str(curated["report"]),
         "training report": str(trained.report),
         "what your own brands.yaml can look like": str(brands),
-        "try the model": f"bodyshop predict {pictures} --run {trained.folder}",
+        "try the model": shlex.join(
+            ["bodyshop", "predict", str(pictures), "--run", str(trained.folder)]
+        ),
     }
     return report
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from bodyshop import atomic
 from bodyshop.errors import MissingPartError
+from bodyshop.locking import locked
 from bodyshop.progress import SILENT, Progress
-from curate.labeling.locking import locked
 
 REQUIREMENT = "label-studio~=1.23.2"
 """The version that the tests run against; later patches are taken."""

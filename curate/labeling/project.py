@@ -12,10 +12,10 @@ from sqlalchemy import select
 
 from bodyshop.catalog import now, schema
 from bodyshop.errors import ConfigError, MissingPartError, UsageError
+from bodyshop.locking import locked
 from bodyshop.progress import SILENT, Progress
 from curate.labeling.client import GoneError, LabelStudioClient
 from curate.labeling.connection import FOLDER, Connection
-from curate.labeling.locking import locked
 from curate.labeling.opinions import digest
 from curate.labeling.scheme import Kind, Scheme, load_scheme, lost_values, parse_scheme
 

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bodyshop.errors import BodyshopError, MissingPartError, UsageError
+from bodyshop.locking import locked
 from bodyshop.progress import SILENT, Progress
 from curate.labeling import environment
 from curate.labeling.connection import FOLDER, Connection, write_secret
-from curate.labeling.locking import locked
 
 if TYPE_CHECKING:
     from bodyshop.workspace import Workspace

@@ -23,12 +23,13 @@ from shots import Fill, Shot, fill_workspace, jpeg, mask, picture, pixels, png, 
 from augment import augment
 from augment.ledger import entries
 from augment.opening import open_source
-from augment.policy import parse_policy
+from augment.policy import load_policy, parse_policy
 from augment.rendering import DISK_FULL
 from bodyshop import atomic
 from bodyshop.catalog.variants import current_variants
 from bodyshop.engine import read_rows
-from bodyshop.errors import BodyshopError
+from bodyshop.errors import BodyshopError, UsageError
+from bodyshop.locking import locked
 from bodyshop.workspace import Workspace
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -301,6 +302,15 @@ def test_a_transform_that_cannot_work_on_a_picture_is_recorded(
     fill([Shot(jpeg(picture(1))), Shot(jpeg(picture(2, size=(40, 40))))])
     summary = augment(workspace, parse_policy(crop), copies=1, workers=0)
     assert (summary.variants, summary.failed) == (1, {"transform": 1})
+
+
+def test_two_commands_never_make_one_set_at_a_time(workspace: Workspace, fill: Fill) -> None:
+    fill([Shot(jpeg(picture(1)))])
+    folder = workspace.variants / load_policy("light").folder_name
+    told = f"another bodyshop command is making the variants of {folder.name}"
+    with locked(folder / ".lock"), pytest.raises(UsageError, match=told):
+        augment(workspace, "light", copies=1, workers=0)
+    assert augment(workspace, "light", copies=1, workers=0).made == 1
 
 
 def test_a_policy_that_makes_nothing_at_all_is_an_error_and_not_an_empty_set(

@@ -14,10 +14,10 @@ from labeling_pictures import add_picture
 from labeling_stage import bitmap
 
 from bodyshop.errors import MissingPartError, UsageError
+from bodyshop.locking import locked
 from curate import labeling
 from curate.labeling.client import LabelStudioClient, ServerError
 from curate.labeling.connection import Connection
-from curate.labeling.locking import locked
 from curate.labeling.project import project_lock
 from curate.labeling.server import _account, _free_port
 
