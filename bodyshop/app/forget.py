@@ -18,6 +18,9 @@ from collector.candidate import url_key
 
 SHA256_LENGTH = 64
 
+UPLOAD_PREFIX = 9
+"""Label Studio puts eight hexadecimal letters and a dash before the name of an upload."""
+
 
 @dataclass(frozen=True)
 class ForgetSummary:
@@ -149,6 +152,7 @@ def _files_of(workspace: Workspace, pictures: Iterable[str]) -> list[Path]:
         workspace.reports,
         workspace.runs,
         workspace.root / "labelstudio" / "pictures",
+        workspace.root / "labelstudio" / "media",
     )
     return sorted(
         path
@@ -160,7 +164,8 @@ def _files_of(workspace: Workspace, pictures: Iterable[str]) -> list[Path]:
 
 
 def _carries(path: Path, wanted: set[str]) -> bool:
-    names = (path.name[:SHA256_LENGTH], path.parent.name[:SHA256_LENGTH])
+    uploaded = path.name[UPLOAD_PREFIX : UPLOAD_PREFIX + SHA256_LENGTH]
+    names = (path.name[:SHA256_LENGTH], path.parent.name[:SHA256_LENGTH], uploaded)
     return any(name in wanted for name in names)
 
 

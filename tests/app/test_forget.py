@@ -45,6 +45,8 @@ def derived(workspace, blob):
         workspace.variants / "p" / f"{blob.sha256}-0.jpg",
         workspace.masks / f"{blob.sha256}-dent.png",
         workspace.reports / "curate" / "thumbs" / f"{blob.sha256}.jpg",
+        workspace.root / "labelstudio" / "pictures" / f"{blob.sha256}.png",
+        workspace.root / "labelstudio" / "media" / "upload" / "3" / f"0a1b2c3d-{blob.sha256}.jpg",
     ]
     for file in files:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -56,7 +58,7 @@ def test_picture_goes_with_everything_made_from_it_and_stays_away(workspace):
     gone, kept = see(workspace, "red", "http://a/1"), see(workspace, "blue", "http://a/2")
     files, others = derived(workspace, gone), derived(workspace, kept)
     summary = forget(workspace, gone.sha256)
-    assert summary.pictures == 1 and summary.files == 4
+    assert summary.pictures == 1 and summary.files == 1 + len(files)
     assert not gone.path.exists() and not any(file.exists() for file in files)
     assert kept.path.exists() and all(file.exists() for file in others)
     assert count(workspace, schema.images) == count(workspace, schema.sightings) == 1
