@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from bodyshop.errors import UnreadableImageError
+from bodyshop.jpeg import plain_header
 from bodyshop.rights import rights_of
 
 if TYPE_CHECKING:
@@ -127,6 +128,11 @@ def probe(source: Path | str | bytes) -> dict[str, Any]:
     UnreadableImageError
         As `open_image`.
     """
+    plain = plain_header(source) if isinstance(source, bytes) else None
+    if plain is not None and plain[0] * plain[1] <= MAX_PIXELS:
+        width, height, mode = plain
+        facts = {"format": "JPEG", "width": width, "height": height, "mode": mode}
+        return facts | {"exif_orientation": 1, "artist": None, "copyright": None}
     with open_image(source) as image:
         orientation = _orientation(image)
         size = image.size

@@ -96,8 +96,9 @@ class Candidate:
 
     def as_dict(self) -> dict[str, Any]:
         """Return it for the ledger."""
-        facts = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return facts | {"ladder": [vars(rung) for rung in self.ladder]}
+        facts = vars(self) | {"ladder": [vars(rung) for rung in self.ladder]}
+        facts.pop("key", None)  # computed, and kept by `cached_property`
+        return facts
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Candidate:

@@ -18,7 +18,7 @@ from bodyshop.errors import UnreadableImageError
 from bodyshop.imaging import probe, sniff
 from collector.address import ForbiddenAddressError, host_of
 from collector.endings import has_end
-from collector.http import Deadline, GuardedSession, Watch, ask
+from collector.http import Deadline, GuardedSession, Reply, Watch, ask
 from collector.part import Part
 from collector.permission import Answer, judge_headers
 
@@ -155,7 +155,7 @@ def download(
             if deadline.expired and not isinstance(outcome, Got):
                 # A socket that was shut in the middle of the headers looks like their end.
                 outcome = _late(limits)
-            return Timed(outcome, response.status_code, latency)
+            return Timed(outcome, response.status, latency)
     except ForbiddenAddressError as error:
         return Timed(Refused("forbidden_address", error.message), None, None)
     except (RequestException, HTTPError, ValueError) as error:
@@ -184,9 +184,8 @@ def fetch_small(
                 if not chunk:
                     break
                 body += chunk
-            small = {name.lower(): value for name, value in response.headers.items()}
             text = session.keys.hide(body.decode("utf-8", "replace"))
-            return Answer(response.status_code, text, small)
+            return Answer(response.status, text, response.headers)
     except ForbiddenAddressError as error:
         return Answer(None, error.message, forbidden=True)
     except (RequestException, HTTPError, ValueError) as error:
@@ -213,9 +212,9 @@ def referer_for(url: str, page_url: str) -> str:
 
 
 def _judge(
-    response: requests.Response, url: str, folder: Path, limits: DownloadLimits, override: bool
+    response: Reply, url: str, folder: Path, limits: DownloadLimits, override: bool
 ) -> Outcome:
-    status, headers = response.status_code, response.headers
+    status, headers = response.status, response.headers
     if status in _REDIRECTS and headers.get("location"):
         return Moved(urljoin(url, headers["location"]))
     if status != 200:
@@ -223,7 +222,7 @@ def _judge(
         response.raw.read(CHUNK, decode_content=False)
         return Failed(
             f"http_{status}",
-            response.reason or "",
+            response.reason,
             retry=status in RETRY_STATUS,
             status=status,
             retry_after=headers.get("retry-after"),
@@ -242,7 +241,7 @@ def _judge(
 
 
 def _receive(
-    response: requests.Response,
+    response: Reply,
     url: str,
     folder: Path,
     limits: DownloadLimits,
@@ -271,7 +270,7 @@ def _receive(
         return outcome
     return replace(
         outcome,
-        status=response.status_code,
+        status=response.status,
         etag=response.headers.get("etag", ""),
         last_modified=response.headers.get("last-modified", ""),
         content_type=response.headers.get("content-type", ""),

@@ -30,7 +30,7 @@ def has_end(file: BinaryIO, extension: str) -> bool:
     rest = file.read()
     if extension == "gif":
         return rest.rstrip(b"\0").endswith(b"\x3b")
-    return mark is None or mark in rest
+    return mark is None or rest.rfind(mark) >= 0  # from the end, where it nearly always is
 
 
 def _scan_of(file: BinaryIO) -> int:

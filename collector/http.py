@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import re
 import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from ssl import CertificateError
 from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
-from requests.structures import CaseInsensitiveDict
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
+from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPSConnectionPool, PoolManager, Timeout
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+from urllib3.exceptions import (
+    ClosedPoolError,
+    ConnectTimeoutError,
+    MaxRetryError,
+    NameResolutionError,
+    NewConnectionError,
+    ProtocolError,
+    ReadTimeoutError,
+    SSLError,
+)
 
 from collector.address import AddressGuard, origin_of
 from collector.keys import NO_KEYS, Keys
@@ -48,7 +59,7 @@ def guarded_session(
     session.headers.update(
         {"User-Agent": agent, "Accept": "image/*,*/*;q=0.5", "Accept-Encoding": "identity"}
     )
-    adapter = _GuardedAdapter(guard, pool_connections=pool_hosts, pool_maxsize=pool_size)
+    adapter = GuardedAdapter(guard, pool_connections=pool_hosts, pool_maxsize=pool_size)
     session.mount("http://", adapter)
     session.mount("https://", adapter)
     return session
@@ -62,18 +73,43 @@ class GuardedSession(requests.Session):
         self.keys = keys
 
 
+@dataclass(slots=True)
+class Reply:
+    """An answer with its body unread; leave the block to give its connection back.
+
+    Parameters
+    ----------
+    headers : dict
+        Names in lower case; several of one name are one, separated by commas.
+    raw : urllib3.BaseHTTPResponse
+        The body.
+    """
+
+    status: int
+    reason: str
+    headers: dict[str, str]
+    raw: BaseHTTPResponse
+
+    def __enter__(self) -> Reply:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.raw.close()  # of a body read to its end nothing is closed: its connection goes on
+        self.raw.release_conn()
+
+
 def ask(
     session: GuardedSession,
     url: str,
     headers: Mapping[str, str],
     seconds: float,
     params: Mapping[str, Any] | None = None,
-) -> requests.Response:
+) -> Reply:
     """Send one GET, follow nothing, and return the answer with its body unread.
 
     The request goes straight to the session's adapter: what `requests.Session.get` does besides
     (cookies of the answer, proxies and netrc of the environment, hooks, redirects) is not wanted
-    here and is a third of the cost of a small request.
+    here and is half of the cost of a small request.
 
     Parameters
     ----------
@@ -94,21 +130,37 @@ def ask(
         The guard refused the address.
     """
     keys = session.keys
-    request = requests.PreparedRequest()
-    request.prepare_method("GET")
-    request.prepare_url(keys.filled(url) if keys else url, params)
-    request.prepare_headers({**session.headers, **headers, **(keys.headers(url) if keys else {})})
-    response = session.get_adapter(url).send(
-        request,
-        stream=True,
-        timeout=(min(CONNECT_SECONDS, seconds), min(READ_SECONDS, seconds)),
-    )
+    every: dict[str, Any] = {**session.headers, **headers}
+    target = url
+    if keys:
+        target = keys.filled(url)
+        every |= keys.headers(url)
+    adapter = session.get_adapter(url)
+    assert isinstance(adapter, GuardedAdapter)
+    timeout = Timeout(min(CONNECT_SECONDS, seconds), min(READ_SECONDS, seconds))
+    reply = adapter.get(plain_url(target, params), every, timeout)
     if keys:  # a redirect or an error may repeat what it was asked with
-        response.reason = keys.hide(response.reason or "")
-        response.headers = CaseInsensitiveDict(
-            {name: keys.hide(value) for name, value in response.headers.items()}
-        )
-    return response
+        reply.reason = keys.hide(reply.reason)
+        reply.headers = {name: keys.hide(value) for name, value in reply.headers.items()}
+    return reply
+
+
+def plain_url(url: str, params: Mapping[str, Any] | None = None) -> str:
+    """Return the address as it goes over the wire: `requests`' own spelling of it.
+
+    Most addresses are spelled like that already, which a pattern tells 30 times faster.
+    """
+    if not params and _PLAIN.fullmatch(url):
+        return url
+    request = requests.PreparedRequest()
+    request.prepare_url(url, params)
+    return str(request.url)
+
+
+_PLAIN = re.compile(
+    r"https?://[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::[1-9][0-9]{0,4})?"
+    r"(?:/(?:[A-Za-z0-9_~-][A-Za-z0-9_.~-]*)?)+(?:\?[A-Za-z0-9_.~=&-]+)?"
+)
 
 
 class Deadline:
@@ -234,38 +286,57 @@ class _Guarded:
             deadline.guard(self.sock)
 
 
-class _GuardedAdapter(HTTPAdapter):
-    """Goes through the guard, knows no proxies, keeps no cookies, looks a host's pool up once."""
+class GuardedAdapter(HTTPAdapter):
+    """Goes through the guard, knows no proxies, keeps no cookies."""
 
     def __init__(self, guard: AddressGuard, **options: Any) -> None:
         self._guard = guard
-        self._pools: dict[str, Any] = {}
+        self._pools: dict[str, HTTPConnectionPool] = {}
         super().__init__(**options)
 
-    def get_connection_with_tls_context(
-        self, request: requests.PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None
-    ) -> Any:
-        origin = origin_of(str(request.url))
+    def get(self, url: str, headers: dict[str, Any], timeout: Timeout) -> Reply:
+        """Ask once; of `HTTPAdapter.send` this is what a GET that follows nothing needs."""
+        try:
+            answer = self._pool(url).urlopen(
+                "GET", url[url.index("/", 8) :], None, headers, self.max_retries, redirect=False,
+                assert_same_host=False, timeout=timeout, preload_content=False,
+                decode_content=False,
+            )  # fmt: skip
+        except MaxRetryError as error:
+            if isinstance(error.reason, SSLError):
+                raise requests.exceptions.SSLError(error) from error
+            if isinstance(error.reason, ConnectTimeoutError) and not isinstance(
+                error.reason, NewConnectionError
+            ):
+                raise requests.ConnectTimeout(error) from error
+            raise requests.ConnectionError(error) from error
+        except (SSLError, CertificateError) as error:
+            raise requests.exceptions.SSLError(error) from error
+        except ReadTimeoutError as error:
+            raise requests.ReadTimeout(error) from error
+        except (ProtocolError, ClosedPoolError, OSError) as error:
+            raise requests.ConnectionError(error) from error
+        named = {name.lower(): value for name, value in answer.headers.itermerged()}
+        return Reply(answer.status, answer.reason or "", named, answer)
+
+    def _pool(self, url: str) -> HTTPConnectionPool:
+        """Look the host's pool up, once; certificates are checked against `requests`' own list."""
+        origin = origin_of(url)
         pool = self._pools.get(origin)
         if pool is None or pool.pool is None:  # the manager closed it in favour of other hosts
             self._pools = {name: each for name, each in self._pools.items() if each.pool}
-            pool = super().get_connection_with_tls_context(request, verify, cert=cert)
-            self._pools[origin] = pool
+            request = requests.PreparedRequest()
+            request.prepare_url(url, None)
+            found = self.get_connection_with_tls_context(request, verify=True)
+            assert isinstance(found, HTTPConnectionPool)
+            self.cert_verify(found, url, True, None)
+            pool = self._pools[origin] = found
         return pool
-
-    def request_url(self, request: requests.PreparedRequest, proxies: Any) -> str:
-        return request.path_url
-
-    def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
-        response = requests.Response()
-        response.status_code, response.reason = resp.status, resp.reason
-        response.headers = CaseInsensitiveDict(resp.headers)
-        response.raw, response.request, response.url = resp, req, str(req.url)
-        return response
 
     def init_poolmanager(
         self, connections: int, maxsize: int, block: bool = False, **options: Any
     ) -> None:
+        """Make the pools out of connections that go through the guard."""
         bound = {"guard": self._guard}
         plain = type("GuardedHTTPConnection", (_Guarded, HTTPConnection), bound)
         secure = type("GuardedHTTPSConnection", (_Guarded, HTTPSConnection), bound)

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, bindparam, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from bodyshop import __version__
-from bodyshop.catalog import FACTS, Catalog, add_labels, now, schema
+from bodyshop.catalog import FACTS, Catalog, Prepared, add_labels, now, schema
 from bodyshop.workspace import Workspace
 from collector.address import host_of
 from collector.candidate import Candidate, Task, digest, url_key
@@ -103,8 +103,9 @@ class Ledger:
             for key in connection.execute(known).scalars():
                 del by_key[key]
         if by_key:
-            rows = [_candidate_row(task, candidate) for candidate in by_key.values()]
-            connection.execute(insert(table), rows)
+            entered, page = now(), task.key
+            rows = [_candidate_row(page, candidate, entered) for candidate in by_key.values()]
+            _NEW_CANDIDATE.execute(connection, rows)
         return list(by_key.values())
 
     def queued(self) -> list[Candidate]:
@@ -188,6 +189,7 @@ class Ledger:
         known = _known_images(connection, [e.entry["sha256"] for e in batch if e.entry])
         states: dict[str, str] = {}
         images: list[dict[str, Any]] = []
+        added = now()
         for each in batch:
             states[each.candidate.key] = each.state
             if each.entry is None:
@@ -196,18 +198,18 @@ class Ledger:
             states[each.candidate.key] = "done" if new else "duplicate"
             if new:
                 known.add(each.entry["sha256"])
-                images.append(_image_row(each.entry))
+                images.append(_image_row(each.entry, added))
         if images:
-            connection.execute(insert(schema.images).on_conflict_do_nothing(), images)
+            _NEW_IMAGE.execute(connection, images)
         stored = [(each.candidate, each.entry) for each in batch if each.entry is not None]
         rows = {row["key"]: row for row in (sighting_row(*pair) for pair in stored)}
         self._catalog.upsert(schema.sightings, rows.values(), connection=connection)
         labels = {label for pair in stored for label in _labels(*pair)}
         add_labels(self._catalog, sorted(labels), connection=connection)
-        connection.execute(_OUTCOME, [_outcome(each, states) for each in batch])
+        _OUTCOME.execute(connection, [_outcome(each, states, added) for each in batch])
         # A refusal leaves no sighting: what was said about it is kept with the candidate.
         if told := [_told(each) for each in batch if each.permission]:
-            connection.execute(_TOLD, told)
+            _TOLD.execute(connection, told)
         return states
 
     def ingest(self, entries: Iterable[dict[str, Any]]) -> int:
@@ -236,7 +238,18 @@ class Ledger:
         return found
 
 
-_OUTCOME = (
+_NEW_CANDIDATE = Prepared(
+    insert(schema.candidates),
+    (
+        "key", "page_key", "url", "host", "brand", "model", "source", "details", "state",
+        "attempts", "updated_at",
+    ),
+)  # fmt: skip
+_NEW_IMAGE = Prepared(
+    insert(schema.images).on_conflict_do_nothing(),
+    ("sha256", "extension", "bytes", "added_at", *FACTS),
+)
+_OUTCOME = Prepared(
     update(schema.candidates)
     .where(schema.candidates.c.key == bindparam("of_key"))
     .values(
@@ -246,18 +259,22 @@ _OUTCOME = (
         attempts=bindparam("to_attempts"),
         sha256=bindparam("to_sha256"),
         updated_at=bindparam("to_time"),
-    )
-)
+    ),
+    (
+        "of_key", "to_state", "to_class", "to_error", "to_attempts", "to_sha256", "to_time",
+    ),
+)  # fmt: skip
 
 
-_TOLD = (
+_TOLD = Prepared(
     update(schema.candidates)
     .where(schema.candidates.c.key == bindparam("of_key"))
-    .values(details=bindparam("to_details"))
+    .values(details=bindparam("to_details")),
+    ("of_key", "to_details"),
 )
 
 
-def _outcome(settled: Settled, states: dict[str, str]) -> dict[str, Any]:
+def _outcome(settled: Settled, states: dict[str, str], at: str) -> dict[str, Any]:
     return {
         "of_key": settled.candidate.key,
         "to_state": states[settled.candidate.key],
@@ -265,7 +282,7 @@ def _outcome(settled: Settled, states: dict[str, str]) -> dict[str, Any]:
         "to_error": settled.error[:2000] or None,
         "to_attempts": settled.attempts,
         "to_sha256": settled.entry["sha256"] if settled.entry else None,
-        "to_time": now(),
+        "to_time": at,
     }
 
 
@@ -284,12 +301,12 @@ def _known_images(connection: Connection, sha256s: list[str]) -> set[str]:
     return known
 
 
-def _image_row(entry: dict[str, Any]) -> dict[str, Any]:
+def _image_row(entry: dict[str, Any], at: str) -> dict[str, Any]:
     return {
         "sha256": entry["sha256"],
         "extension": entry["extension"],
         "bytes": entry["size"],
-        "added_at": now(),
+        "added_at": at,
         **{name: entry["facts"].get(name) for name in FACTS},
     }
 
@@ -304,10 +321,10 @@ def _labels(
         yield (sha256, "damage", candidate.label, "query", source)
 
 
-def _candidate_row(task: Task, candidate: Candidate) -> dict[str, Any]:
+def _candidate_row(page: str, candidate: Candidate, at: str) -> dict[str, Any]:
     return {
         "key": candidate.key,
-        "page_key": task.key,
+        "page_key": page,
         "url": candidate.url,
         "host": host_of(candidate.url),
         "brand": candidate.brand,
@@ -316,7 +333,7 @@ def _candidate_row(task: Task, candidate: Candidate) -> dict[str, Any]:
         "details": candidate.as_dict(),
         "state": "queued",
         "attempts": 0,
-        "updated_at": now(),
+        "updated_at": at,
     }
 
 

@@ -2,6 +2,7 @@
 
 from bodyshop.catalog import schema
 from bodyshop.catalog.blobs import Blob, BlobStore
+from bodyshop.catalog.bulk import Prepared
 from bodyshop.catalog.images import FACTS, all_images, is_forgotten, register_image
 from bodyshop.catalog.labels import (
     EffectiveLabel,
@@ -23,6 +24,7 @@ __all__ = [
     "EffectiveLabel",
     "Field",
     "Origin",
+    "Prepared",
     "Reason",
     "add_labels",
     "all_images",

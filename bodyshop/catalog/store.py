@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.pool import NullPool
 
+from bodyshop.catalog.bulk import Prepared
 from bodyshop.catalog.migrations import can_migrate, migrate
 from bodyshop.catalog.schema import SCHEMA_VERSION, metadata
 from bodyshop.errors import BodyshopError
@@ -96,20 +98,13 @@ class Catalog:
         int
             The number of rows.
         """
-        rows = [dict(row) for row in rows]
+        rows = list(rows)
         if not rows:
             return 0
         if connection is None:
             with self.begin() as own:
                 return self.upsert(table, rows, connection=own)
-        statement = insert(table)
-        keys = [column.name for column in table.primary_key]
-        values = {name: statement.excluded[name] for name in rows[0] if name not in keys}
-        if values:
-            statement = statement.on_conflict_do_update(index_elements=keys, set_=values)
-        else:
-            statement = statement.on_conflict_do_nothing(index_elements=keys)
-        connection.execute(statement, rows)
+        _upsert(table, tuple(rows[0])).execute(connection, rows)
         return len(rows)
 
     def close(self) -> None:
@@ -175,6 +170,18 @@ class Catalog:
 def now() -> str:
     """Return the present time, UTC, ISO 8601 with seconds."""
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+@lru_cache(maxsize=256)
+def _upsert(table: Table, names: tuple[str, ...]) -> Prepared:
+    statement = insert(table)
+    keys = [column.name for column in table.primary_key]
+    values = {name: statement.excluded[name] for name in names if name not in keys}
+    if values:
+        statement = statement.on_conflict_do_update(index_elements=keys, set_=values)
+    else:
+        statement = statement.on_conflict_do_nothing(index_elements=keys)
+    return Prepared(statement, names)
 
 
 def _engine(path: Path) -> Engine:

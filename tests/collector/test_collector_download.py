@@ -11,9 +11,13 @@ import zlib
 from pathlib import Path
 
 import pytest
+import requests
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from picture_server import drips, picture, redirects, sends
 
-from collector.address import AddressGuard
+from collector import http
+from collector.address import AddressGuard, is_web_address
 from collector.download import DownloadLimits, Failed, Got, Moved, Refused, download, referer_for
 from collector.http import Watch, guarded_session, user_agent
 
@@ -282,3 +286,25 @@ def test_other_formats_are_taken_whole_and_refused_cut(server, get, kind):
     server.answers["/b"] = sends(data[:-40])
     assert get(server.url("/b")).error_class == "truncated"
     assert isinstance(get(server.add("/a", data)), Got)
+
+
+@given(st.from_regex(http._PLAIN, fullmatch=True).filter(is_web_address))
+@settings(max_examples=400)
+def test_an_address_left_as_it_is_is_what_requests_would_make_of_it(url):
+    request = requests.PreparedRequest()
+    request.prepare_url(url, None)
+    assert (http.plain_url(url), request.path_url) == (request.url, url[url.index("/", 8) :])
+
+
+@pytest.mark.parametrize(
+    ("url", "sent"),
+    [
+        ("http://h.example", "http://h.example/"),
+        ("http://H.example/a b.jpg", "http://h.example/a%20b.jpg"),
+        ("http://h.example/x/../y/./z.jpg", "http://h.example/y/z.jpg"),
+        ("http://h.example/쏘나타.jpg#top", "http://h.example/%EC%8F%98%EB%82%98%ED%83%80.jpg#top"),
+        ("http://bücher.example/", "http://xn--bcher-kva.example/"),
+    ],
+)
+def test_other_addresses_are_spelled_as_requests_spells_them(url, sent):
+    assert http.plain_url(url) == sent

@@ -11,11 +11,12 @@ import time
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import bindparam, func, select, text
 
 from bodyshop.catalog import (
     Catalog,
     CatalogError,
+    Prepared,
     Reason,
     add_labels,
     effective_labels,
@@ -239,3 +240,50 @@ def test_writer_killed_in_mid_transaction_leaves_whole_transactions(tmp_path, de
     writer.stdout.close()
     with Catalog(path).read() as connection:
         assert connection.scalar(select(func.count()).select_from(schema.tombstones)) % 10 == 0
+
+
+def test_a_batch_is_stored_as_sqlalchemy_itself_would_store_it(tmp_path):
+    rows = {
+        schema.candidates: [
+            {
+                "key": key, "url": "u", "host": "h", "source": "s", "details": details,
+                "state": "queued", "not_before": 1.5, "sha256": None, "updated_at": "t",
+            }
+            for key, details in (("a", {"name": "현대", "n": [1, None]}), ("b", None))
+        ],
+        schema.runs: [
+            {"id": "1", "command": "c", "arguments": {}, "versions": [], "state": "done",
+             "started_at": "t", "seconds": 0.25}
+        ],
+        schema.pages: [{"key": "p", "source": "s", "url": "u", "state": "queued"}],
+        schema.tombstones: [{"kind": "url", "value": "x", "at": "t"}],
+    }  # fmt: skip
+    stored = []
+    for name in ("one", "two"):
+        catalog = Catalog(tmp_path / name / "bodyshop.sqlite")
+        with catalog.begin() as connection:
+            for table, content in rows.items():
+                if name == "one":
+                    connection.execute(table.insert(), content)
+                else:
+                    Prepared(table.insert(), tuple(content[0])).execute(connection, content)
+        with contextlib.closing(sqlite3.connect(catalog.path)) as raw:
+            stored.append([raw.execute(f"SELECT * FROM {table.name}").fetchall() for table in rows])
+    assert stored[0] == stored[1]
+    assert stored[0][2][0][7] == 0  # pages.found has a default
+
+
+def test_a_prepared_update_converts_its_values(tmp_path):
+    catalog = Catalog(tmp_path / "bodyshop.sqlite")
+    page = {"key": "p", "source": "s", "url": "u", "state": "queued", "found": 0}
+    catalog.upsert(schema.pages, [page, page | {"key": "q"}])
+    statement = (
+        schema.pages.update()
+        .where(schema.pages.c.key == bindparam("of"))
+        .values(found=bindparam("to"), state="done")
+    )
+    with catalog.begin() as connection:
+        Prepared(statement, ("of", "to")).execute(connection, [{"of": "q", "to": 7}])
+    with catalog.read() as connection:
+        found = connection.execute(select(schema.pages.c.key, schema.pages.c.found)).all()
+    assert sorted(found) == [("p", 0), ("q", 7)]
