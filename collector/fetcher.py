@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -40,6 +41,9 @@ LARGE_ENOUGH = 0.95
 """Of the area the page itself showed; less means that this rung was no original."""
 
 MAX_BACKOFF_S = 120.0
+BUSY_SECONDS = 0.2
+"""When to look again for the rules of a host that another thread is reading."""
+
 _FINAL = {"robots", "opt_out", "reserved", "content_signal", "forgotten"}
 """A no that also covers the smaller versions of the same picture."""
 
@@ -84,7 +88,7 @@ class Fetcher:
         self._jitter = random.Random()
         self.cookies = Cookies()
         self.watch = Watch()
-        self.robots = Robots(self._polite_fetch, on_known=self._introduced)
+        self.robots = Robots(self._polite_fetch, on_known=self._introduced, reserved=self._reserved)
         self.frontier = Frontier(gate, on_broken=self._abandon)
         self._threads = [
             threading.Thread(target=self._work, name=f"download-{n}", daemon=True)
@@ -121,16 +125,10 @@ class Fetcher:
         BodyshopError
             It did not come.
         """
-        folder = self._journal.folder
         timed = download(
-            self.session,
-            self.watch,
-            url,
-            folder,
-            self._bounds,
-            page_url=page_url,
+            self.session, self.watch, url, self._journal.folder, self._bounds, page_url=page_url,
             override=override,
-        )
+        )  # fmt: skip
         self._gate.finish(host_of(url), status=timed.status, latency=timed.latency, held=False)
         if not isinstance(timed.outcome, Got):
             raise BodyshopError(f"{url} was not downloaded: {timed.outcome}")
@@ -160,9 +158,7 @@ class Fetcher:
         host, timed, retry_after, challenge = job.host, None, None, False
         try:
             timed = self._ask(job)
-            if timed is None:
-                self.frontier.put(job)
-            else:
+            if timed is not None:
                 if isinstance(timed.outcome, Failed):
                     retry_after = parse_retry_after(timed.outcome.retry_after)
                     challenge = timed.outcome.challenge
@@ -178,7 +174,10 @@ class Fetcher:
             self.frontier.done(host)
 
     def _ask(self, job: Job) -> Timed | None:
-        """Make the job's one request; None when the slot went into learning the host's rules."""
+        """Make the job's one request; None when the slot went into learning the host's rules.
+
+        Then the job is back in the queue, which knows when its host may be asked again.
+        """
         candidate = job.candidate
         name = (urlsplit(job.url).hostname or "").lower()
         hosts = {each.lower() for each in candidate.thumbnail_hosts}
@@ -186,7 +185,7 @@ class Fetcher:
         if known or is_preview_host(name):
             return Timed(Refused("thumbnail_host", f"{job.host} only serves previews"), None, None)
         if not self.robots.known(job.url):
-            self.robots.judge(job.url)
+            self._learn_rules(job)
             return None
         permission = self.robots.judge(job.url, override=candidate.override)
         job.permission.update(permission.layers)
@@ -197,15 +196,21 @@ class Fetcher:
             return Timed(outcome, None, None)
         self._gate.sending(job.host)
         return download(
-            self.session,
-            self.watch,
-            job.url,
-            self._journal.folder,
-            self._bounds,
-            page_url=candidate.page_url,
+            self.session, self.watch, job.url, self._journal.folder, self._bounds,
+            page_url=candidate.page_url, override=candidate.override,
             cookies=self.cookies.header(job.url) if job.with_cookies else "",
-            override=candidate.override,
-        )
+        )  # fmt: skip
+
+    def _learn_rules(self, job: Job) -> None:
+        """Make one of the requests that a new host's rules take; wait for nothing."""
+        address, delay = self.robots.next_address(job.url), 0.0
+        if host_of(address) == job.host:
+            asked = self.robots.advance(job.url, self._fetch_now)
+        else:  # its robots.txt is elsewhere, and there another gap counts
+            ready = self._gate.ready_at(host_of(address))
+            delay = 0.0 if ready is None else ready - time.monotonic()
+            asked = delay <= 0 and self.robots.advance(job.url, self._polite_fetch)
+        self.frontier.put(job, delay=0.0 if asked else max(delay, BUSY_SECONDS))
 
     def _decide(self, job: Job, outcome: Outcome) -> None:
         if isinstance(outcome, Moved):
@@ -344,8 +349,14 @@ class Fetcher:
         self._gate.introduce(host, crawl_delay=crawl_delay)
         self.frontier.done(host)
 
+    @contextmanager
+    def _reserved(self, host: str) -> Iterator[None]:
+        with self._gate.reserved(host):
+            yield
+        self.frontier.done(host)
+
     def _polite_fetch(self, url: str, params: Any = None) -> Answer:
-        """Wait until the host may be asked, ask, and tell the gate how it went."""
+        """Wait until the host may be asked, then do as `_fetch_now`."""
         host = host_of(url)
         while True:
             ready = self._gate.ready_at(host)
@@ -355,6 +366,11 @@ class Fetcher:
             if wait <= 0:
                 break
             time.sleep(min(wait, 1.0))
+        return self._fetch_now(url, params)
+
+    def _fetch_now(self, url: str, params: Any = None) -> Answer:
+        """Ask, and tell the gate how it went."""
+        host = host_of(url)
         self._gate.sending(host)
         started = time.monotonic()
         answer = fetch_small(self.session, self.watch, url, params=params)

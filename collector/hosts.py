@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -100,6 +101,17 @@ class HostGate:
             state = self._state(host)
             state.open += 1
             state.next_start = self._clock() + SPREAD * state.gap
+
+    @contextmanager
+    def reserved(self, host: str) -> Iterator[None]:
+        """Take up a connection to `host` for the block, without a request of its own."""
+        with self._lock:
+            self._state(host).open += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._state(host).open -= 1
 
     def sending(self, host: str) -> None:
         """Note that a request leaves in this moment: the gap to the next counts from here."""

@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 from collector.address import host_of, is_web_address, origin_of
@@ -35,8 +36,12 @@ class Answer:
     forbidden: bool = False
 
 
+T = TypeVar("T")
 Fetch = Callable[[str], Answer]
 """Fetches one small address, following no redirect; status None: unreachable."""
+
+Steps = Generator[str, Answer, T]
+"""Yields addresses, is sent their answers, returns what they come to."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,14 @@ class _Site:
     crawl_delay: float | None = None
 
 
+@dataclass
+class _Reading:
+    """Rules that are being read: the work left, and the address it waits for."""
+
+    steps: Steps[_Site]
+    address: str
+
+
 class Robots:
     """The robots.txt and tdmrep.json of every host of a run, each fetched once.
 
@@ -83,12 +96,20 @@ class Robots:
         Fetches one address through the address guard and the host gate.
     on_known : callable, optional
         Called with (host, crawl delay or None) when a host's robots.txt is known.
+    reserved : callable, optional
+        Makes a context for a host whose rules one thread reads to the end: meanwhile nobody else
+        need ask it anything.
     """
 
     def __init__(
-        self, fetch: Fetch, *, on_known: Callable[[str, float | None], None] | None = None
+        self,
+        fetch: Fetch,
+        *,
+        on_known: Callable[[str, float | None], None] | None = None,
+        reserved: Callable[[str], AbstractContextManager[None]] = lambda _host: nullcontext(),
     ) -> None:
-        self._fetch, self._on_known = fetch, on_known
+        self._fetch, self._on_known, self._reserved = fetch, on_known, reserved
+        self._readings: dict[str, _Reading] = {}
         self._sites: dict[str, _Site] = {}
         self._locks: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
@@ -120,72 +141,116 @@ class Robots:
         """Say whether the host's robots.txt was fetched already."""
         return origin_of(url) in self._sites
 
-    def _site(self, url: str) -> _Site:
+    def next_address(self, url: str) -> str:
+        """Return what has to be asked next to know the rules of the host of `url`."""
         origin = origin_of(url)
-        with self._lock:
-            lock = self._locks.setdefault(origin, threading.Lock())
-        with lock:
-            site = self._sites.get(origin)
-            if site is None:
-                site = self._sites[origin] = self._read(origin)
-                if self._on_known is not None:
-                    self._on_known(host_of(origin), site.crawl_delay)
-        return site
+        reading = self._readings.get(origin)
+        return reading.address if reading is not None else f"{origin}/robots.txt"
 
-    def _read(self, origin: str) -> _Site:
-        from protego import Protego
+    def advance(self, url: str, fetch: Fetch) -> bool:
+        """Make the next of the requests that the host's rules take.
 
-        answer = self._follow(f"{origin}/robots.txt")
-        status = answer.status
-        if answer.forbidden:
-            return _Site("forbidden")
-        # RFC 9309, 2.3.1: 4xx means no rules, unreachable and 5xx mean stay away. A 429 is no
-        # statement about rules, so it counts as unreachable.
-        if status is None or status >= 500 or status == 429:
-            return _Site("unreachable")
-        site = _Site("absent")
-        if 200 <= status < 300:
-            rules = Protego.parse(answer.text)
-            delay = rules.crawl_delay(AGENT_TOKEN)
-            site = _Site(
-                "parsed",
-                rules,
-                signals=content_signals(answer.text),
-                crawl_delay=float(delay) if delay else None,
-            )
-        site.reserved = self._reservations(origin)
-        return site
-
-    def _reservations(self, origin: str) -> tuple[str, ...]:
-        """Read the W3C TDM Reservation Protocol's file: paths whose rights are reserved."""
-        answer = self._follow(f"{origin}/.well-known/tdmrep.json")
-        if answer.status != 200:
-            return ()
+        Returns
+        -------
+        bool
+            False when another thread is at it: nothing was asked.
+        """
+        origin = origin_of(url)
+        lock = self._lock_of(origin)
+        if not lock.acquire(blocking=False):
+            return False
         try:
-            entries = json.loads(answer.text)
-        except (ValueError, RecursionError):
-            return ()
-        return tuple(
-            str(entry.get("location", "/"))
-            for entry in (entries if isinstance(entries, list) else [])
-            if isinstance(entry, dict) and str(entry.get("tdm-reservation")) == "1"
-        )
+            self._step(origin, fetch)
+        finally:
+            lock.release()
+        return True
 
-    def _follow(self, url: str) -> Answer:
-        answer = self._fetch(url)
-        for _ in range(ROBOTS_MAX_REDIRECTS):
-            target = answer.headers.get("location")
-            if answer.status not in {301, 302, 303, 307, 308} or not target:
-                return answer
-            try:
-                url = urljoin(url, target)
-            except ValueError:
-                url = ""
-            if not is_web_address(url):
-                return Answer(None, f"a redirect to {target[:80]!r}, which is no address")
-            answer = self._fetch(url)
-        # RFC 9309, 2.3.1.2: after five redirects it may be treated as absent.
-        return Answer(404) if (answer.status or 0) in range(300, 400) else answer
+    def _site(self, url: str) -> _Site:
+        """Return the rules; reads them to the end in the calling thread when nobody did yet."""
+        origin = origin_of(url)
+        with self._lock_of(origin):
+            if origin not in self._sites:
+                with self._reserved(host_of(origin)):
+                    while origin not in self._sites:
+                        self._step(origin, self._fetch)
+            return self._sites[origin]
+
+    def _step(self, origin: str, fetch: Fetch) -> None:
+        if origin in self._sites:
+            return
+        reading = self._readings.get(origin)
+        if reading is None:
+            steps = _rules_of(origin)
+            reading = self._readings[origin] = _Reading(steps, next(steps))
+        try:
+            reading.address = reading.steps.send(fetch(reading.address))
+        except StopIteration as end:
+            del self._readings[origin]
+            self._sites[origin] = end.value
+            if self._on_known is not None:
+                self._on_known(host_of(origin), end.value.crawl_delay)
+
+    def _lock_of(self, origin: str) -> threading.Lock:
+        with self._lock:
+            return self._locks.setdefault(origin, threading.Lock())
+
+
+def _rules_of(origin: str) -> Steps[_Site]:
+    from protego import Protego
+
+    answer = yield from _follow(f"{origin}/robots.txt")
+    status = answer.status
+    if answer.forbidden:
+        return _Site("forbidden")
+    # RFC 9309, 2.3.1: 4xx means no rules, unreachable and 5xx mean stay away. A 429 is no
+    # statement about rules, so it counts as unreachable.
+    if status is None or status >= 500 or status == 429:
+        return _Site("unreachable")
+    site = _Site("absent")
+    if 200 <= status < 300:
+        rules = Protego.parse(answer.text)
+        delay = rules.crawl_delay(AGENT_TOKEN)
+        site = _Site(
+            "parsed",
+            rules,
+            signals=content_signals(answer.text),
+            crawl_delay=float(delay) if delay else None,
+        )
+    site.reserved = yield from _reservations(origin)
+    return site
+
+
+def _reservations(origin: str) -> Steps[tuple[str, ...]]:
+    """Read the W3C TDM Reservation Protocol's file: paths whose rights are reserved."""
+    answer = yield from _follow(f"{origin}/.well-known/tdmrep.json")
+    if answer.status != 200:
+        return ()
+    try:
+        entries = json.loads(answer.text)
+    except (ValueError, RecursionError):
+        return ()
+    return tuple(
+        str(entry.get("location", "/"))
+        for entry in (entries if isinstance(entries, list) else [])
+        if isinstance(entry, dict) and str(entry.get("tdm-reservation")) == "1"
+    )
+
+
+def _follow(url: str) -> Steps[Answer]:
+    answer = yield url
+    for _ in range(ROBOTS_MAX_REDIRECTS):
+        target = answer.headers.get("location")
+        if answer.status not in {301, 302, 303, 307, 308} or not target:
+            return answer
+        try:
+            url = urljoin(url, target)
+        except ValueError:
+            url = ""
+        if not is_web_address(url):
+            return Answer(None, f"a redirect to {target[:80]!r}, which is no address")
+        answer = yield url
+    # RFC 9309, 2.3.1.2: after five redirects it may be treated as absent.
+    return Answer(404) if (answer.status or 0) in range(300, 400) else answer
 
 
 def judge_headers(headers: Mapping[str, str], *, override: bool = False) -> Permission:
