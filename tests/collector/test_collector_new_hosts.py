@@ -12,7 +12,7 @@ from picture_server import PictureServer, picture, redirects, sends
 import collector
 from collector.permission import Answer, Robots
 
-INTERVAL = 1.0
+INTERVAL = 1.5
 
 
 def test_one_worker_reads_the_rules_of_many_hosts_side_by_side(brands_for, workspace):
@@ -29,7 +29,7 @@ def test_one_worker_reads_the_rules_of_many_hosts_side_by_side(brands_for, works
         asked = [[each.asked[n].at for each in servers] for n in range(3)]
     assert summary.downloaded == 6
     # A worker that waited for its host's next turn would finish one host before it asked another.
-    assert max(asked[0]) < min(asked[2])
+    assert max(asked[0]) < min(asked[1])
 
 
 def test_rules_that_stand_on_another_host_are_followed_at_its_pace(
