@@ -3,10 +3,17 @@
 A server in a process of its own serves N different pictures from several loopback hosts, after a
 latency of 0 or 50 ms. Each tool runs in a fresh process on the same list of addresses: bodyshop
 from this checkout, the two others as installed from the package index into virtual environments of
-their own under a temporary folder. Afterwards bodyshop runs with politeness on, and the server's
-log says how close to the allowed rate it came.
+their own: in a temporary folder, or in that of `--environments`, where they stay. Afterwards
+bodyshop runs with politeness on, and the server's log says how close to the allowed rate it came.
 
-    python benchmarks/collect.py --pictures 2000 --out docs/benchmarks/collect.md
+    python -m benchmarks.collect --pictures 3000 --rounds 2
+
+In parts, for a machine that is only quiet for minutes:
+
+    python -m benchmarks.collect --environments /tmp/peers --prepare
+    python -m benchmarks.collect --environments /tmp/peers --latency 0 --no-politeness
+    python -m benchmarks.collect --environments /tmp/peers --latency 50 --no-politeness
+    python -m benchmarks.collect --latency
 """
 
 from __future__ import annotations
@@ -64,18 +71,19 @@ def main() -> None:
     options = _options()
     with tempfile.TemporaryDirectory(prefix="bodyshop-benchmark-") as name:
         folder = Path(name)
-        pythons = {"bodyshop": Path(sys.executable)} | {
-            peer: _environment(folder, peer, packages)
-            for peer, packages in PEERS.items()
-            if peer in options.tools
-        }
+        home = options.environments or folder
+        peers = [tool for tool in options.tools if tool in PEERS] if options.latency else []
+        pythons = {"bodyshop": Path(sys.executable)}
+        pythons |= {peer: _environment(home, peer, PEERS[peer]) for peer in peers}
+        if options.prepare:
+            return
         rows = [
-            _measure(tool, pythons[tool], folder, options.pictures, latency)
-            for latency in (0.0, 0.05)
-            for _ in range(options.rounds)
+            _measure(tool, pythons[tool], folder / f"{latency}-{turn}", options.pictures, latency)
+            for latency in (each / 1000 for each in options.latency)
+            for turn in range(options.rounds)
             for tool in options.tools
         ]
-        polite = [_politeness(folder, interval) for interval in (0.5, 0.1)]
+        polite = [_politeness(folder, each) for each in (0.5, 0.1) if options.politeness]
     text = _report(rows, polite, options.pictures)
     print(text)
     if options.out:
@@ -83,8 +91,8 @@ def main() -> None:
 
 
 def _measure(tool: str, python: Path, folder: Path, count: int, latency: float) -> dict:
-    work = folder / f"{tool}-{latency}"
-    work.mkdir()
+    work = folder / tool
+    work.mkdir(parents=True)
     with Farm(count, latency) as farm:
         command = [str(python), *_command(tool, work, farm.urls)]
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -277,8 +285,10 @@ def _stored(work: Path) -> int:
 
 def _environment(folder: Path, peer: str, packages: list[str]) -> Path:
     home = folder / f"venv-{peer}"
-    subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
     python = home / ("Scripts" if os.name == "nt" else "bin") / "python"
+    if python.exists():
+        return python
+    subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
     subprocess.run([str(python), "-m", "pip", "install", "-q", *packages], check=True)
     return python
 
@@ -299,13 +309,23 @@ def _report(rows: list[dict], polite: list[dict], count: int) -> str:
         "first request to the last, `whole run` includes starting Python.",
         "",
         "| latency | tool | stored | pictures/s | whole run, pictures/s | CPU s per 1,000 "
-        "| peak MiB |",
-        "|---|---|---|---|---|---|---|",
+        "| pictures per CPU s | peak MiB |",
+        "|---|---|---|---|---|---|---|---|",
     ]
+    by_tool: dict[tuple[float, str], list[dict]] = {}
     for row in rows:
+        by_tool.setdefault((row["latency"], row["tool"]), []).append(row)
+    for (latency, tool), turns in by_tool.items():
+        told = [
+            ", ".join(f"{each[name]:{form}}" for each in turns)
+            for name, form in (("rate", ".0f"), ("whole", ".0f"), ("cpu", ".2f"))
+        ]
+        per_cpu = ", ".join(f"{1000 / each['cpu']:.0f}" for each in turns)
+        peak = max(each["memory"] for each in turns)
+        stored = min(each["stored"] for each in turns)
         lines.append(
-            f"| {row['latency'] * 1000:.0f} ms | {row['tool']} | {row['stored']} "
-            f"| {row['rate']:.0f} | {row['whole']:.0f} | {row['cpu']:.2f} | {row['memory']:.0f} |"
+            f"| {latency * 1000:.0f} ms | {tool} | {stored} | {' | '.join(told)} | {per_cpu} "
+            f"| {peak:.0f} |"
         )
     lines += [
         "",
@@ -320,15 +340,19 @@ def _report(rows: list[dict], polite: list[dict], count: int) -> str:
             f"| {100 * each['rate'] / each['allowed']:.1f} % | {each['fastest']:.2f} "
             f"| {each['shortest']:.3f} s |"
         )
-    command = f"python benchmarks/collect.py --pictures {count}"
+    command = f"python -m benchmarks.collect --pictures {count}"
     return "\n".join([*lines, "", f"Measured by `{command}`.", ""])
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--pictures", type=int, default=2000)
+    parser.add_argument("--pictures", type=int, default=3000)
     parser.add_argument("--rounds", type=int, default=1, help="the tools in turn, so many times")
     parser.add_argument("--tools", nargs="+", default=["bodyshop", *PEERS])
+    parser.add_argument("--latency", type=float, nargs="*", default=[0, 50], help="ms")
+    parser.add_argument("--politeness", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--environments", type=Path, help="where the peers are, or come to be")
+    parser.add_argument("--prepare", action="store_true", help="only install the peers")
     parser.add_argument("--out")
     return parser.parse_args()
 
