@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 from urllib.parse import urljoin, urlsplit
 
-from bodyshop.errors import BodyshopError, MissingPartError
-from curate.labeling.connection import Connection
+from bodyshop.errors import MissingPartError
+from curate.labeling.connection import Connection, GoneError, ServerError
 
 if TYPE_CHECKING:
     import httpx
@@ -41,14 +41,6 @@ class Answer(NamedTuple):
 
     status: int
     shown: bool
-
-
-class ServerError(BodyshopError):
-    """The labelling server refused something; what was done before is saved."""
-
-
-class GoneError(MissingPartError):
-    """A project or task that the server no longer has."""
 
 
 class LabelStudioClient:
@@ -256,8 +248,12 @@ class LabelStudioClient:
     def newest(self, project: int) -> tuple[str | None, int]:
         """Return when the project's tasks last changed, and how many there are."""
         answer = self._tasks(project, [], ("id", "updated_at"), 1, False, "-tasks:updated_at")
-        tasks = answer["tasks"]
-        return (tasks[0]["updated_at"] if tasks else None), int(answer["total"])
+        return next((t["updated_at"] for t in answer["tasks"]), None), int(answer["total"])
+
+    def last_task(self, project: int) -> Task | None:
+        """Return id and data of the project's task with the largest id."""
+        answer = self._tasks(project, [], ("id", "data"), 1, False, "-tasks:id")
+        return next(iter(answer["tasks"]), None)
 
     def count(self, project: int, name: str, operator: str, kind: str, value: Any) -> int:
         """Count tasks by one of the data manager's filters."""
@@ -352,7 +348,8 @@ class LabelStudioClient:
             )
         if not told:
             raise self._stranger(f"HTTP {status}")
-        raise ServerError(f"Label Studio at {url} answered HTTP {status}: {detail}")
+        kind = ServerError if (status or 500) < 500 else MissingPartError
+        raise kind(f"Label Studio at {url} answered HTTP {status}: {detail}")
 
     def _stranger(self, why: object) -> MissingPartError:
         return MissingPartError(
@@ -371,14 +368,11 @@ class LabelStudioClient:
         except ApiError as error:
             # str(error) holds the session cookie, and a chained error would show it.
             status, body = error.status_code, error.body
-        except httpx.TimeoutException as error:
-            raise ServerError(
-                f"Label Studio at {url} did not answer within {TIMEOUT_S:.0f} s",
-                hint="run the command again: it goes on where it stopped",
-            ) from error
         except httpx.TransportError as error:
+            late = isinstance(error, httpx.TimeoutException)
+            why = f"not within {TIMEOUT_S:.0f} s" if late else error
             raise MissingPartError(
-                f"no Label Studio answers at {url}: {error}",
+                f"no Label Studio answers at {url}: {why}",
                 hint="start it with: bodyshop label serve, then run the command again: "
                 "it goes on where it stopped",
             ) from error

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from bodyshop import atomic
-from bodyshop.errors import MissingPartError
+from bodyshop.errors import BodyshopError, MissingPartError
 
 if TYPE_CHECKING:
     from bodyshop.workspace import Workspace
@@ -23,6 +23,14 @@ KEY_FILE = "LABEL_STUDIO_API_KEY_FILE"
 
 FOLDER = "labelstudio"
 """Folder in the workspace that holds the own server's data and its account."""
+
+
+class ServerError(BodyshopError):
+    """The labelling server refused something; what was done before is saved."""
+
+
+class GoneError(MissingPartError):
+    """A project or task that the server no longer has."""
 
 
 @dataclass(frozen=True)

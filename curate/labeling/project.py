@@ -14,8 +14,8 @@ from bodyshop.catalog import now, schema
 from bodyshop.errors import ConfigError, MissingPartError, UsageError
 from bodyshop.locking import locked
 from bodyshop.progress import SILENT, Progress
-from curate.labeling.client import GoneError, LabelStudioClient
-from curate.labeling.connection import FOLDER, Connection
+from curate.labeling.client import LabelStudioClient
+from curate.labeling.connection import FOLDER, Connection, GoneError
 from curate.labeling.opinions import digest
 from curate.labeling.scheme import Kind, Scheme, load_scheme, lost_values, parse_scheme
 
@@ -139,7 +139,7 @@ def open_project(workspace: Workspace, kind: Kind | str, client: LabelStudioClie
     Raises
     ------
     MissingPartError
-        `init` was not run, the project was deleted, or the server is another one.
+        `init` was not run, the project was deleted, or the server is another one or too old.
     """
     kind = Kind(kind)
     again = f"make it anew: bodyshop label init --project {kind.value}"
@@ -149,6 +149,7 @@ def open_project(workspace: Workspace, kind: Kind | str, client: LabelStudioClie
             f"there is no {kind.value} project yet",
             hint=f"make it: bodyshop label init --project {kind.value}",
         )
+    client.release()
     try:
         remote = client.project(row.remote_id)
     except GoneError as error:

@@ -251,7 +251,7 @@ class _Puller:
         )
         with self.workspace.catalog.read() as connection:
             noted = {(row.sha256, row.remote_id) for row in connection.execute(query)}
-        if total == len(noted) and self.known.keys() <= noted:
+        if total == len(noted) and self.known.keys() <= noted and self._last_is_in(noted):
             return
         stock = Inventory()
         stock.read(self.client, self.project)
@@ -267,6 +267,11 @@ class _Puller:
         stock.remember(self.workspace, self.project)
         self.tally.deleted += len(gone)
         self.tally.pictures |= touched
+
+    def _last_is_in(self, noted: set[tuple[str, int]]) -> bool:
+        """Say whether the newest task is known: else one may have come in place of another."""
+        last = self.client.last_task(self.project.remote_id)
+        return last is None or (str(last["data"].get("ext_id")), int(last["id"])) in noted
 
     def _known(self) -> dict[tuple[str, int], dict[int, str]]:
         """Return (sha256, task) -> annotation -> when it was changed, as pulled before."""

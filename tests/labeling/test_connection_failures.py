@@ -13,11 +13,12 @@ import pytest
 from labeling_pictures import add_picture
 from labeling_stage import bitmap
 
+from bodyshop.catalog import now, schema
 from bodyshop.errors import MissingPartError, UsageError
 from bodyshop.locking import locked
 from curate import labeling
-from curate.labeling.client import LabelStudioClient, ServerError
-from curate.labeling.connection import Connection
+from curate.labeling.client import LabelStudioClient
+from curate.labeling.connection import Connection, ServerError
 from curate.labeling.project import project_lock
 from curate.labeling.server import _account, _free_port
 
@@ -116,14 +117,32 @@ def test_an_import_is_never_sent_twice_by_itself():
         asked.append(request.url.path)
         return httpx.Response(503, json={"detail": "busy"})
 
-    with pytest.raises(ServerError):
+    with pytest.raises(MissingPartError, match="HTTP 503: busy"):
         client(answer).import_tasks(1, [{"data": {}}])
     assert len(asked) == 1
+
+
+def test_a_server_that_does_not_answer_in_time_is_down():
+    def answer(request):
+        raise httpx.ReadTimeout("timed out")
+
+    with pytest.raises(MissingPartError, match=r"no Label Studio answers.*not within") as caught:
+        client(answer).project(1)
+    assert "goes on where it stopped" in caught.value.hint
 
 
 def test_an_old_server_is_refused_before_anything_is_made(workspace):
     with pytest.raises(MissingPartError, match=r"version 1\.15\.0; bodyshop needs 1\.17"):
         labeling.init(workspace, connection=client(always(200, {"release": "1.15.0"})))
+
+
+def test_an_old_server_is_refused_by_push_and_pull(workspace):
+    row = {"name": "damage", "kind": "damage", "url": URL, "remote_id": 1, "instance": "i"}
+    row |= {"config": "<View/>", "cursor": {}, "updated_at": now()}
+    workspace.catalog.upsert(schema.label_projects, [row])
+    for command in (labeling.push, labeling.pull):
+        with pytest.raises(MissingPartError, match=r"version 1\.15\.0"):
+            command(workspace, connection=client(always(200, {"release": "1.15.0"})))
 
 
 def test_push_and_pull_before_init_name_the_command(workspace):

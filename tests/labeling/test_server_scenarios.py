@@ -114,6 +114,18 @@ def test_a_deleted_task_takes_its_annotations_with_it_and_may_come_back(stage):
     assert set(stage.masks(first)) == {"dent"}
 
 
+def test_a_deleted_task_is_noticed_when_somebody_added_another(stage):
+    _, second, _ = prepare(stage)
+    stage.annotate(second, masks={"dent": stage.box(second, 0, 0, 5, 5)})
+    pull(stage)
+    project = stage.project().remote_id
+    stage.client.delete_tasks(project, [stage.tasks()[second]])
+    stage.client.import_tasks(project, [{"data": {"image": "/data/own.png", "ext_id": "own"}}])
+    assert pull(stage).deleted == 1
+    assert stage.masks(second) == {}
+    assert pull(stage).deleted == 0
+
+
 def test_annotators_are_kept_apart_and_their_agreement_is_told(stage):
     first, second, _ = prepare(stage, annotators=2)
     stage.annotate(first, "ana", masks={"dent": stage.box(first, 0, 0, 10, 10)})
