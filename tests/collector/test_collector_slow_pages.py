@@ -84,7 +84,7 @@ def test_a_request_that_never_ends_does_not_hold_a_page_for_ever(server, brands_
     page = server.add("/page", b"<img src=/p/0.jpg><script>fetch('/beacon')</script>", "text/html")
     summary = collector.collect(brands_for(pages=[page]), workspace)
     assert summary.downloaded == 1
-    assert summary.seconds < 15
+    assert summary.seconds < 25  # the request takes 30
 
 
 class Logging:
