@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from curate.duplicates.pairs import Check, Kind
     from curate.duplicates.pixels import View
 
-VERSION = "overlap-2"
+VERSION = "overlap-3"
 """Of the comparison in `curate.duplicates.pixels`; what another version found is found again."""
 
 LIMIT_S = 120.0

@@ -14,6 +14,8 @@ from bodyshop.catalog import register_image, schema
 from bodyshop.errors import UnreadableImageError
 from curate.duplicates import find_pairs, pixel_check
 from curate.duplicates.checks import _stored, compare_pairs, kind_of_row
+from curate.duplicates.pixels import compare, kind_of, view
+from curate.duplicates.tones import relight
 from curate.measure_picture import measure_picture
 
 COPIES = {
@@ -22,6 +24,7 @@ COPIES = {
     "2 % crop": lambda p: photos.jpeg(photos.cropped(p, 0.02)),
     "brighter": lambda p: photos.jpeg(photos.brighter(p)),
     "grey": lambda p: photos.jpeg(p.convert("L")),
+    "darker": lambda p: photos.jpeg(photos.brighter(p, 0.7)),
 }
 FAR_COPIES = {
     "5 % crop": (lambda p: photos.jpeg(photos.cropped(p, 0.05)), {"near", "crop"}),
@@ -30,6 +33,10 @@ FAR_COPIES = {
     "border": (lambda p: photos.jpeg(photos.bordered(p)), {"near", "crop"}),
     "logo": (lambda p: photos.jpeg(photos.with_logo(p)), {"near"}),
     "mirrored": (lambda p: photos.jpeg(ImageOps.mirror(p)), {"flip"}),
+    "brighter by half, much of it clipped": (
+        lambda p: photos.jpeg(photos.brighter(p, 1.5)),
+        {"near"},
+    ),
 }
 
 
@@ -126,6 +133,47 @@ def test_different_cars_on_the_same_background_are_not_one(workspace):
     found = find_pairs(rows, radius=8, features=everything, check=look(workspace))
     assert set(names_of(found)) == {key(rows[0], rows[5])}
     assert found.refuted > 0  # they were near enough to be looked at
+
+
+@pytest.mark.parametrize("factor", [1.2, 1.5, 0.7])
+def test_another_car_is_not_one_with_it_in_other_light(factor):
+    """Clipped light excuses what it explains, not another colour, body or place."""
+    car = photos.car_on_white((150, 152, 155))
+    others = [
+        photos.car_on_white((170, 20, 25)),
+        photos.car_on_white((225, 226, 228)),
+        photos.car_on_white((60, 62, 65)),
+        photos.car_on_white((150, 152, 155), roof=False),
+    ]
+    same = compared(car, photos.brighter(car, factor))
+    assert same == "near"
+    for other in others:
+        assert compared(car, photos.brighter(other, factor)) is None
+
+
+def compared(first, second):
+    views = (view(photos.jpeg(picture)) for picture in (first, second))
+    return kind_of(compare(*views))
+
+
+def test_a_clipped_copy_agrees_to_the_edges_of_what_was_clipped():
+    """Stripes that end between two pixels: their mean after clipping is below the clipped mean."""
+    row = np.where(np.arange(600) // 6 % 2, 235, 90)
+    stripes = np.broadcast_to(row[None, :, None], (400, 600, 3)).astype(np.uint8).copy()
+    ramp = np.linspace(40, 150, 200).astype(np.uint8)
+    stripes[80:] = np.repeat(ramp, 3)[None, :, None]  # most of it tells the gain
+    base = np.asarray(Image.fromarray(stripes).resize((150, 100), Image.Resampling.BOX))
+    lit = np.asarray(photos.brighter(Image.fromarray(stripes), 1.5))
+    copy = np.asarray(Image.fromarray(lit).resize((150, 100), Image.Resampling.BOX))
+    found = relight(base, copy, flat, flat)
+    assert np.median(found.misfit) < 2
+    assert (found.misfit < 12).mean() > 0.95
+    other = relight(base, copy[:, ::-1], flat, flat)
+    assert (other.misfit > 12).mean() > 0.3
+
+
+def flat(picture):
+    return picture.reshape(-1, *picture.shape[2:])
 
 
 def test_the_same_pixels_saved_again_are_exact():

@@ -1,0 +1,225 @@
+"""How far two pictures, laid over one another, differ once a change of light has been undone.
+
+A brightened copy follows from its original by one gain and offset per channel, up to where light
+is clipped. A camera or program clips before anything is made smaller or smoother, so the darker
+picture is brightened and clipped here at full sharpness and smoothed after that; otherwise every
+edge of a white area would look like a difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Picture = NDArray[np.uint8]
+    Levels = NDArray[np.float32]
+
+SATURATED = 235
+"""A pixel this bright (after smoothing) may have been brighter still before it was clipped."""
+
+UNDIMMED = 200
+"""Below it, grain that was clipped in the original size has not dimmed a smoothed pixel either."""
+
+CLIPPED = 250
+"""A pixel this bright, before smoothing, is taken as clipped: JPEG moves 255 by a few levels."""
+
+MIN_SOUND = 0.05
+"""Share of the overlap that must be unclipped for a channel's gain to be told from it alone."""
+
+LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+"""ITU-R BT.601 weights of red, green and blue."""
+
+GREY_SPREAD = 3.0
+"""Mean spread of the channels, in grey levels, below which a picture has no colour."""
+
+_AROUND = 5
+_ROUNDS = 3
+_REWEIGHTED = 8
+_GAINS = (0.5, 2.0)
+
+
+@dataclass(frozen=True)
+class Relit:
+    """Two pictures in the same light, at the n places where both are seen.
+
+    Parameters
+    ----------
+    first, second : ndarray of float32, shape (n, 3) or (n, 1)
+        Their levels, the darker one brightened, channel by channel; one channel of grey when either
+        has no colour.
+    misfit : ndarray of float32, shape (n,)
+        Grey levels, of the channel where it is largest, by which they disagree.
+    alike : bool
+        Whether both have colour, or neither.
+    """
+
+    first: Levels
+    second: Levels
+    misfit: Levels
+    alike: bool
+
+    def grey(self) -> tuple[Levels, Levels]:
+        """Return both as grey levels, shape (n,)."""
+        if self.first.shape[1] == 1:
+            return self.first[:, 0], self.second[:, 0]
+        return self.first @ LUMA, self.second @ LUMA
+
+
+def relight(
+    first: Picture,
+    second: Picture,
+    place_first: Callable[[Picture], NDArray[Any]],
+    place_second: Callable[[Picture], NDArray[Any]],
+) -> Relit:
+    """Brighten the darker picture, channel by channel, so that it comes nearest to the other.
+
+    Parameters
+    ----------
+    first, second : ndarray of uint8, shape (height, width, 3)
+        The pictures; each has its own shape.
+    place_first, place_second : callable
+        Smooth such a picture (of 3 channels or of 1) and return its levels at the n places where
+        both are seen, the same places in the same order: shape (n, 3) or (n,).
+    """
+    sides = [_Side(first, place_first), _Side(second, place_second)]
+    coloured = [_has_colour(side.levels) for side in sides]
+    if not all(coloured):
+        sides = [_Side(_grey(side.picture), side.place) for side in sides]
+    sound = _sound(*sides)
+    keep = sound
+    for _ in range(_ROUNDS):
+        tables = _tables(*_lines(sides[1].levels, sides[0].levels, keep))
+        lit = [
+            side.at(_mapped(side.picture, table)) for side, table in zip(sides, tables, strict=True)
+        ]
+        misfit = _misfit(sides, tables, lit)
+        keep = sound & (misfit <= np.maximum(6.0, _upper_quartile(misfit, sound)))
+    return Relit(lit[0], lit[1], misfit.max(axis=1), coloured[0] == coloured[1])
+
+
+class _Side:
+    """One of the two pictures, with what surrounds each place: the extremes before smoothing."""
+
+    def __init__(self, picture: Picture, place: Callable[[Picture], NDArray[Any]]) -> None:
+        import cv2
+
+        self.picture, self.place = picture, place
+        self.levels = self.at(picture)
+        around = np.ones((_AROUND, _AROUND), np.uint8)
+        self.highest = self.at(np.asarray(cv2.dilate(picture, around), dtype=np.uint8))
+        self.lowest = self.at(np.asarray(cv2.erode(picture, around), dtype=np.uint8))
+
+    def at(self, picture: Picture) -> Levels:
+        values = self.place(picture)
+        return values.reshape(len(values), -1).astype(np.float32)
+
+
+def _sound(first: _Side, second: _Side) -> NDArray[np.bool_]:
+    """Mark, per channel, the places that no clipping has touched; none in channels with too few."""
+    clipped = [
+        side.at((side.picture >= CLIPPED).astype(np.uint8) * 255) for side in (first, second)
+    ]
+    whole = np.maximum(*clipped) < 8
+    brighter = np.maximum(first.levels, second.levels)
+    sound = whole & (brighter < UNDIMMED)
+    for limit in (SATURATED, 0):
+        few = sound.mean(axis=0) < MIN_SOUND
+        sound[:, few] = (whole & (brighter < limit))[:, few]
+    return sound if sound.any() else np.ones_like(sound)
+
+
+def _lines(x: Levels, y: Levels, keep: NDArray[np.bool_]) -> tuple[list[float], list[float]]:
+    """Return gain and offset per channel, y = gain * x + offset; the mean for channels without."""
+    fits = [
+        _line(x[own, channel], y[own, channel]) if own.any() else (np.nan, np.nan)
+        for channel, own in enumerate(keep.T)
+    ]
+    table = np.array(fits)
+    table = np.where(np.isnan(table), np.nanmean(table, axis=0), table)
+    return table[:, 0].tolist(), table[:, 1].tolist()
+
+
+def _line(x: Levels, y: Levels) -> tuple[float, float]:
+    """Fit by least absolute deviations (reweighted squares): a tenth that is clipped counts little.
+
+    Schlossmacher, "An iterative technique for absolute deviations curve fitting", JASA 68, 1973.
+    """
+    weight = np.ones_like(x)
+    for _ in range(_REWEIGHTED):
+        share = weight / weight.sum()
+        middle_x, middle_y = float(share @ x), float(share @ y)
+        dx = x - middle_x
+        gain = float(np.clip((share * dx) @ (y - middle_y) / (share @ dx**2 + 1), *_GAINS))
+        offset = middle_y - gain * middle_x
+        weight = 1 / np.maximum(np.abs(y - gain * x - offset), 1)
+    return gain, offset
+
+
+def _tables(gains: list[float], offsets: list[float]) -> tuple[Levels, Levels]:
+    """Return what to do with the levels of the first and the second picture: shape (channels, 256).
+
+    Only ever brighten, since what was clipped does not come back.
+    """
+    same = np.tile(np.arange(256, dtype=np.float32), (len(gains), 1))
+    first, second = same.copy(), same.copy()
+    for channel, (gain, offset) in enumerate(zip(gains, offsets, strict=True)):
+        if gain >= 1:
+            second[channel] = gain * same[channel] + offset
+        else:
+            first[channel] = (same[channel] - offset) / gain
+    return np.clip(first, 0, 255), np.clip(second, 0, 255)
+
+
+def _misfit(sides: list[_Side], tables: tuple[Levels, Levels], lit: list[Levels]) -> Levels:
+    """Return by how much each channel of the brighter picture is out of what the darker one allows.
+
+    Where a place holds darker and clipped spots (in the original size, which is not known), its
+    mean is lower than the clipped brightened mean, but never lower than the chord from the
+    darkest to the brightest level around it: clipping is concave.
+    """
+    misfit = np.zeros_like(lit[0])
+    same = np.arange(256, dtype=np.float32)
+    for channel in range(misfit.shape[1]):
+        dark = int(np.array_equal(tables[0][channel], same))  # the one that was brightened
+        side, table = sides[dark], tables[dark][channel]
+        expected, seen = lit[dark][:, channel], lit[1 - dark][:, channel]
+        low, high = side.lowest[:, channel], side.highest[:, channel]
+        share = (side.levels[:, channel] - low) / np.maximum(high - low, 1)
+        ends = np.interp(low, same, table), np.interp(high, same, table)
+        chord = np.minimum(expected, ends[0] + (ends[1] - ends[0]) * np.clip(share, 0, 1))
+        misfit[:, channel] = np.maximum(np.maximum(seen - expected, chord - seen), 0)
+    return misfit
+
+
+def _upper_quartile(misfit: Levels, sound: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return per channel the misfit that three quarters of the sound places stay within."""
+    quartiles = np.full(misfit.shape[1], np.inf)
+    for channel in np.flatnonzero(sound.any(axis=0)):
+        own = misfit[sound[:, channel], channel]
+        place = len(own) * 3 // 4
+        quartiles[channel] = np.partition(own, place)[place]
+    return quartiles
+
+
+def _mapped(picture: Picture, table: Levels) -> Picture:
+    import cv2
+
+    rounded = np.rint(table).astype(np.uint8)
+    lookup = rounded[0] if len(rounded) == 1 else np.ascontiguousarray(rounded.T)[None]
+    return np.asarray(cv2.LUT(picture, lookup), dtype=np.uint8)
+
+
+def _has_colour(levels: Levels) -> bool:
+    return float((levels.max(axis=1) - levels.min(axis=1)).mean()) >= GREY_SPREAD
+
+
+def _grey(picture: Picture) -> Picture:
+    import cv2
+
+    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
