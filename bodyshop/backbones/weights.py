@@ -59,6 +59,9 @@ def _from_keras(spec: BackboneSpec, *, top: bool) -> Path:
         return wanted
     if with_top.is_file():
         return with_top
+    from bodyshop.backbones.quiet import import_tensorflow
+
+    import_tensorflow()
     import keras
 
     try:
