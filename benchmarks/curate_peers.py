@@ -29,9 +29,12 @@ class _Lenient(type):
 
 
 class StandIn(metaclass=_Lenient):
-    """A class with every attribute, that takes every argument."""
+    """A class with every attribute, that takes every argument; so do its instances."""
 
     def __init__(self, *_: object, **__: object) -> None: ...
+
+    def __getattr__(self, name: str) -> type:
+        return getattr(StandIn, name)
 
 
 class StandInFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
