@@ -11,7 +11,7 @@ import ipaddress
 import socket
 from collections.abc import Iterable
 from functools import lru_cache
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from bodyshop.errors import BodyshopError
 
@@ -131,10 +131,22 @@ def is_global(address: str) -> bool:
 
 
 @lru_cache(maxsize=1 << 14)
+def parts_of(url: str) -> SplitResult:
+    """Take an address apart; what is asked again and again is remembered.
+
+    Raises
+    ------
+    ValueError
+        It can't be taken apart ("http://[").
+    """
+    return urlsplit(url)
+
+
+@lru_cache(maxsize=1 << 14)
 def is_web_address(url: str) -> bool:
     """Say whether this is an http(s) address that can be taken apart; a page may write anything."""
     try:
-        parts = urlsplit(url)
+        parts = parts_of(url)
         return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
     except ValueError:  # "http://[", a port of six digits
         return False
@@ -143,7 +155,7 @@ def is_web_address(url: str) -> bool:
 @lru_cache(maxsize=1 << 14)
 def host_of(url: str) -> str:
     """Return the host a request is counted against: name, and port when it is not the usual one."""
-    parts = urlsplit(url)
+    parts = parts_of(url)
     host, port = (parts.hostname or "").lower(), port_of(url)
     usual = 443 if parts.scheme == "https" else 80
     host = f"[{host}]" if ":" in host else host
@@ -152,11 +164,11 @@ def host_of(url: str) -> str:
 
 def port_of(url: str) -> int:
     """Return the TCP port of an http(s) address."""
-    parts = urlsplit(url)
+    parts = parts_of(url)
     return parts.port or (443 if parts.scheme == "https" else 80)
 
 
 @lru_cache(maxsize=1 << 14)
 def origin_of(url: str) -> str:
     """Return scheme, host and port: what a robots.txt speaks for."""
-    return f"{urlsplit(url).scheme}://{host_of(url)}"
+    return f"{parts_of(url).scheme}://{host_of(url)}"

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode, urlunsplit
 
-from collector.address import is_web_address
+from collector.address import is_web_address, parts_of
 
 _TEXTS = {"page_title", "alt", "caption", "selector", "licence", "author"}
 _TRACKING = ("utm_", "gclid", "fbclid", "msclkid", "mc_cid", "mc_eid", "igshid", "_ga")
@@ -193,7 +193,7 @@ def url_key(url: str) -> str:
     The host is lower case, the fragment and tracking parameters are dropped; path and order of the
     remaining parameters stay, because servers may tell them apart.
     """
-    parts = urlsplit(url)
+    parts = parts_of(url)
     query = parts.query
     if any(mark in query for mark in _TRACKING):
         pairs = parse_qsl(query, keep_blank_values=True)

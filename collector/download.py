@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 import requests
 from requests.exceptions import ConnectionError as RequestsConnectionError
@@ -16,7 +16,7 @@ from urllib3.exceptions import HTTPError, NameResolutionError
 
 from bodyshop.errors import UnreadableImageError
 from bodyshop.imaging import probe, sniff
-from collector.address import ForbiddenAddressError, host_of
+from collector.address import ForbiddenAddressError, host_of, parts_of
 from collector.endings import has_end
 from collector.http import Deadline, GuardedSession, Reply, Watch, ask
 from collector.part import Part
@@ -139,7 +139,7 @@ def download(
     Timed
         Every outcome is a value; only errors of this machine (a full disk) are raised.
     """
-    if urlsplit(url).scheme not in {"http", "https"}:
+    if parts_of(url).scheme not in {"http", "https"}:
         return Timed(Refused("not_http", f"{url[:80]} is no http(s) address"), None, None)
     headers = {}
     if referer := referer_for(url, page_url):
@@ -149,7 +149,7 @@ def download(
     deadline = Deadline(watch, limits.seconds)
     started = time.monotonic()
     try:
-        with deadline.active(), ask(session, url, headers, limits.seconds) as response:
+        with deadline, ask(session, url, headers, limits.seconds) as response:
             latency = time.monotonic() - started
             outcome = _judge(response, url, folder, limits, override)
             if deadline.expired and not isinstance(outcome, Got):
@@ -177,7 +177,7 @@ def fetch_small(
     deadline = Deadline(watch, seconds)
     try:
         headers = {"Accept": accept}
-        with deadline.active(), ask(session, url, headers, seconds, params) as response:
+        with deadline, ask(session, url, headers, seconds, params) as response:
             body = bytearray()
             while len(body) < max_bytes:
                 chunk = response.raw.read(min(CHUNK, max_bytes - len(body)), decode_content=False)
@@ -203,7 +203,7 @@ def store_bytes(data: bytes, folder: Path, limits: DownloadLimits, *, url: str) 
 
 def referer_for(url: str, page_url: str) -> str:
     """Return the Referer a browser would send (strict-origin-when-cross-origin), or nothing."""
-    page, target = urlsplit(page_url), urlsplit(url)
+    page, target = parts_of(page_url), parts_of(url)
     if page.scheme not in {"http", "https"} or (page.scheme, target.scheme) == ("https", "http"):
         return ""
     if (page.scheme, page.netloc) == (target.scheme, target.netloc):
@@ -261,24 +261,23 @@ def _receive(
             if part.size > limits.max_bytes:
                 part.discard()
                 return Refused("too_many_bytes", f"more than {limits.max_bytes} bytes")
+            if response.raw.length_remaining == 0:  # as declared; None where nothing was
+                break
             chunk = response.raw.read(CHUNK, decode_content=False)
-        outcome = _checked(part, limits, url=url)
+        return _checked(part, limits, url=url, response=response, layers=layers)
     except BaseException:
         part.discard()
         raise
-    if not isinstance(outcome, Got):
-        return outcome
-    return replace(
-        outcome,
-        status=response.status,
-        etag=response.headers.get("etag", ""),
-        last_modified=response.headers.get("last-modified", ""),
-        content_type=response.headers.get("content-type", ""),
-        permission=layers,
-    )
 
 
-def _checked(part: Part, limits: DownloadLimits, *, url: str) -> Got | Refused | Failed:
+def _checked(
+    part: Part,
+    limits: DownloadLimits,
+    *,
+    url: str,
+    response: Reply | None = None,
+    layers: dict[str, Any] | None = None,
+) -> Got | Refused | Failed:
     """Judge a whole download by its own bytes, and bring it to disk if it is taken."""
     with part.open() as file:
         head = file.read(32)
@@ -297,7 +296,13 @@ def _checked(part: Part, limits: DownloadLimits, *, url: str) -> Got | Refused |
             outcome = Refused(reason, error.message.replace(str(part.path), host_of(url)))
         else:
             if min(facts["width"], facts["height"]) >= limits.min_side:
-                return Got(part.finish(), part.sha256, part.size, extension, facts, url)
+                asked = response.headers if response is not None else {}
+                return Got(
+                    part.finish(), part.sha256, part.size, extension, facts, url,
+                    status=response.status if response is not None else None,
+                    etag=asked.get("etag", ""), last_modified=asked.get("last-modified", ""),
+                    content_type=asked.get("content-type", ""), permission=layers or {},
+                )  # fmt: skip
             outcome = Refused("below_min_side", f"{facts['width']} x {facts['height']} pixels")
     part.discard()
     return outcome

@@ -108,6 +108,7 @@ class Crawl:
         agent = user_agent(brands.contact)
         crash = self._note_crash
         with (
+            self._workspace.catalog.held(),
             self._progress.task("collect") as self._tick,
             Fetcher(
                 limits=brands.limits, agent=agent, guard=guard, gate=gate, journal=self._journal,

@@ -8,11 +8,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import urlsplit
 
 from bodyshop.catalog import BlobStore, now
 from bodyshop.errors import BodyshopError
-from collector.address import AddressGuard, host_of, is_web_address
+from collector.address import AddressGuard, host_of, is_web_address, parts_of
 from collector.brands import Limits
 from collector.candidate import Candidate
 from collector.cookies import Cookies
@@ -179,7 +178,7 @@ class Fetcher:
         Then the job is back in the queue, which knows when its host may be asked again.
         """
         candidate = job.candidate
-        name = (urlsplit(job.url).hostname or "").lower()
+        name = (parts_of(job.url).hostname or "").lower()
         hosts = {each.lower() for each in candidate.thumbnail_hosts}
         known = any(each in {name, job.host} or name.endswith("." + each) for each in hosts)
         if known or is_preview_host(name):

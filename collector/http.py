@@ -8,9 +8,9 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from ssl import CertificateError
 from typing import Any
 
@@ -53,12 +53,11 @@ def guarded_session(
     (a proxy would resolve names again, past the guard) and retries nothing: waiting is the
     scheduler's business.
     """
-    session = GuardedSession(keys)
+    session = GuardedSession(
+        keys, {"User-Agent": agent, "Accept": "image/*,*/*;q=0.5", "Accept-Encoding": "identity"}
+    )
     session.trust_env = False
     session.headers.clear()
-    session.headers.update(
-        {"User-Agent": agent, "Accept": "image/*,*/*;q=0.5", "Accept-Encoding": "identity"}
-    )
     adapter = GuardedAdapter(guard, pool_connections=pool_hosts, pool_maxsize=pool_size)
     session.mount("http://", adapter)
     session.mount("https://", adapter)
@@ -66,11 +65,11 @@ def guarded_session(
 
 
 class GuardedSession(requests.Session):
-    """A session that knows which keys to send to whom; see `guarded_session`."""
+    """A session that knows what to send with every request, and which keys to whom."""
 
-    def __init__(self, keys: Keys) -> None:
+    def __init__(self, keys: Keys, always: dict[str, str]) -> None:
         super().__init__()
-        self.keys = keys
+        self.keys, self.always = keys, always
 
 
 @dataclass(slots=True)
@@ -130,15 +129,14 @@ def ask(
         The guard refused the address.
     """
     keys = session.keys
-    every: dict[str, Any] = {**session.headers, **headers}
+    every: dict[str, Any] = {**session.always, **headers}
     target = url
     if keys:
         target = keys.filled(url)
         every |= keys.headers(url)
     adapter = session.get_adapter(url)
     assert isinstance(adapter, GuardedAdapter)
-    timeout = Timeout(min(CONNECT_SECONDS, seconds), min(READ_SECONDS, seconds))
-    reply = adapter.get(plain_url(target, params), every, timeout)
+    reply = adapter.get(plain_url(target, params), every, _timeout(seconds))
     if keys:  # a redirect or an error may repeat what it was asked with
         reply.reason = keys.hide(reply.reason)
         reply.headers = {name: keys.hide(value) for name, value in reply.headers.items()}
@@ -157,6 +155,11 @@ def plain_url(url: str, params: Mapping[str, Any] | None = None) -> str:
     return str(request.url)
 
 
+@lru_cache
+def _timeout(seconds: float) -> Timeout:
+    return Timeout(min(CONNECT_SECONDS, seconds), min(READ_SECONDS, seconds))
+
+
 _PLAIN = re.compile(
     r"https?://[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::[1-9][0-9]{0,4})?"
     r"(?:/(?:[A-Za-z0-9_~-][A-Za-z0-9_.~-]*)?)+(?:\?[A-Za-z0-9_.~=&-]+)?"
@@ -165,6 +168,8 @@ _PLAIN = re.compile(
 
 class Deadline:
     """Ends a thread's request at a fixed time by shutting its socket, whatever it waits for.
+
+    Use as a context manager, once, in the thread that makes the request.
 
     A timeout of `requests` starts anew with every byte; a server that sends one a second is never
     late for it.
@@ -184,17 +189,15 @@ class Deadline:
         """Return the deadline of the calling thread's request."""
         return getattr(cls._threads, "deadline", None)
 
-    @contextmanager
-    def active(self) -> Iterator[Deadline]:
-        """Make this the calling thread's deadline for the block."""
+    def __enter__(self) -> Deadline:
         Deadline._threads.deadline = self
         self._watch.add(self._at, self)
-        try:
-            yield self
-        finally:
-            self._over = True
-            self._sockets.clear()
-            Deadline._threads.deadline = None
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over = True
+        self._sockets.clear()
+        Deadline._threads.deadline = None
 
     def guard(self, connection: socket.socket) -> None:
         """Shut this socket too when time is up."""

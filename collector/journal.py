@@ -17,6 +17,8 @@ from typing import Any
 
 from bodyshop.catalog import BlobStore
 
+_encoder = json.JSONEncoder(ensure_ascii=False)
+
 
 class Journal:
     """One file of JSON lines in the folder of the ``.part`` files.
@@ -37,7 +39,7 @@ class Journal:
 
     def promise(self, entry: dict[str, Any]) -> None:
         """Write down a finished download (``part``, ``sha256``, ``size``, ``extension``, ...)."""
-        line = (json.dumps(entry, ensure_ascii=False) + "\n").encode("utf-8", "surrogatepass")
+        line = (_encoder.encode(entry) + "\n").encode("utf-8", "surrogatepass")
         with self._lock:
             # One write of a whole line; no fsync: a line lost in a power cut costs a download.
             if self._file is None:

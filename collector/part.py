@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import itertools
 import os
 import uuid
 from pathlib import Path
@@ -11,6 +12,9 @@ from typing import BinaryIO
 
 IN_MEMORY = 1 << 21
 """Bytes that wait in memory; a larger picture goes to disk while it comes."""
+
+_PROCESS = uuid.uuid4().hex
+_number = itertools.count()
 
 
 class Part:
@@ -26,7 +30,7 @@ class Part:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.path = folder / f"{uuid.uuid4().hex}.part"
+        self.path = folder / f"{_PROCESS}-{os.getpid()}-{next(_number)}.part"
         self.size = 0
         self._hasher = hashlib.sha256()
         self._chunks: list[bytes] = []

@@ -13,9 +13,9 @@ from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
-from collector.address import host_of, is_web_address, origin_of
+from collector.address import host_of, is_web_address, origin_of, parts_of
 
 AGENT_TOKEN = "bodyshop"
 """The product token that a robots.txt may address (RFC 9309, 2.2.1)."""
@@ -131,8 +131,7 @@ class Robots:
             layers["content_signal"] = site.signals
             if _NO_USE.search(site.signals):
                 reason = reason or "content_signal"
-        path = urlsplit(url).path or "/"
-        if any(_covers(pattern, path) for pattern in site.reserved):
+        if any(_covers(pattern, parts_of(url).path or "/") for pattern in site.reserved):
             layers["tdmrep"] = "reserved"
             reason = reason or "reserved"
         return _verdict(reason, layers, override)

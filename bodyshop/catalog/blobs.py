@@ -54,7 +54,7 @@ class BlobStore:
         """
         sha256 = hashlib.sha256(data).hexdigest()
         path = self.path(sha256, extension)
-        new = not (path.exists() and path.stat().st_size == len(data))
+        new = _size(path) != len(data)
         if new:
             atomic.write_bytes(path, data)
         return Blob(sha256, path, len(data), new)
@@ -73,12 +73,20 @@ class BlobStore:
         """
         size = file.stat().st_size
         path = self.path(sha256, extension)
-        if path.exists() and path.stat().st_size == size:
+        new = _size(path) != size
+        if not new:
             file.unlink()
-            return Blob(sha256, path, size, new=False)
+            return Blob(sha256, path, size, new)
         try:
             os.replace(file, path)  # noqa: PTH105 - same call, and its name says it is atomic
         except FileNotFoundError:  # the first picture in its folder
             path.parent.mkdir(parents=True, exist_ok=True)
             os.replace(file, path)  # noqa: PTH105
-        return Blob(sha256, path, size, new=True)
+        return Blob(sha256, path, size, new)
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return None

@@ -75,6 +75,17 @@ class Catalog:
             yield connection
             connection.rollback()
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep the file open for the block, for many small transactions in one process.
+
+        SQLite moves its log into the file whenever the last connection closes: after every
+        transaction, unless one stays open beside them.
+        """
+        with self._explained(), self._engine.connect() as connection:
+            connection.execute(text("PRAGMA user_version"))
+            yield
+
     def upsert(
         self,
         table: Table,
