@@ -32,6 +32,23 @@ def test_the_brands_yaml_of_the_guide_is_valid():
     }  # fmt: skip
 
 
+def test_the_angles_of_the_guide_are_valid():
+    text = """
+version: 1
+contact: you@example.org
+sources: {angles: {enabled: true}}
+brands:
+  - name: Any
+    models:
+      - name: Car
+"""
+    angles = block("yaml", "perspectives={views}").replace("\n", "\n        ")
+    brands = collector.parse_brands(text + " " * 8 + angles.rstrip() + "\n")
+    turn, single = brands.brands[0].models[0].angles
+    assert (turn.answer, single.key.parameter) == ("vehicle.{view}.url", "customer")
+    assert collector.plan(brands).per_source == {"spinner:angles": 2}
+
+
 def test_the_recipe_of_the_guide_is_valid():
     recipe = parse_yaml(block("yaml", "name: mysearch"), Recipe)
     assert recipe.result == (".result", "li.hit")
