@@ -286,11 +286,11 @@ def _summary(ledger: Ledger, made: int, seconds: float) -> AugmentSummary:
     plan, policy = ledger.plan, ledger.policy
     failed: Counter[str] = Counter()
     per_class = {label: {**counts, "variants": 0} for label, counts in plan.count().items()}
-    for row in ledger.current():
-        if row.error is None:
-            per_class[row.label]["variants"] += 1
+    for label, error, number in ledger.outcomes():
+        if error is None:
+            per_class[label]["variants"] += number
         else:
-            failed[row.error.partition(":")[0]] += 1
+            failed[error.partition(":")[0]] += number
     return AugmentSummary(
         variant_set=policy.folder_name,
         policy=policy.name,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Row, bindparam, select, update
+from sqlalchemy import Row, bindparam, func, select, update
 
 from augment.adapter import versions
 from augment.planning import Plan, Source
@@ -166,6 +166,16 @@ class Ledger:
         )
         with self.workspace.catalog.read() as connection:
             yield from connection.execute(query)
+
+    def outcomes(self) -> list[tuple[str, str | None, int]]:
+        """Return (label, error or None, variants) of the set as it was last asked for."""
+        query = (
+            select(_TABLE.c.label, _TABLE.c.error, func.count())
+            .where(self._of_set(), _TABLE.c.current)
+            .group_by(_TABLE.c.label, _TABLE.c.error)
+        )
+        with self.workspace.catalog.read() as connection:
+            return [(label, error, number) for label, error, number in connection.execute(query)]
 
     def changed_versions(self) -> dict[str, tuple[str, str]]:
         """Return library -> version when the set was last worked on, and now, where they differ."""

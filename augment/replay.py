@@ -114,7 +114,7 @@ class _Digests:
 def _again(
     workspace: Workspace, policy: Policy, source: Source | None, row: Any
 ) -> _Digests | None:
-    """Make a variant again; None when its original or its masks are not what they were."""
+    """Make a variant again; None when its original, masks or a transform are not what they were."""
     if source is None or source.inputs != row.inputs:
         return None
     masks = [(label, str(workspace.root / file)) for label, file in source.masks]
@@ -124,7 +124,10 @@ def _again(
         )
     except (UnreadableImageError, MaskError):
         return None
-    made, *_ = draw(opened, policy, sha256=source.sha256, copy=row.copy, boxes=source.boxes)
+    try:
+        made, *_ = draw(opened, policy, sha256=source.sha256, copy=row.copy, boxes=source.boxes)
+    except Exception:  # noqa: BLE001 - transforms raise anything, and this one did not before
+        return None
     return _Digests(
         picture=hashlib.sha256(encode(made.image, policy.picture)).hexdigest(),
         masks={

@@ -13,7 +13,7 @@ from PIL import Image
 from shots import Fill, Shot, fill_workspace, jpeg, mask, picture, pixels, png, tree
 from sqlalchemy import update
 
-from augment import augment, verify
+from augment import augment, replay, verify
 from augment.adapter import Pipeline
 from augment.encoding import encode
 from augment.planning import LeakError, copies_per_picture
@@ -341,6 +341,24 @@ def test_verify_sees_a_changed_mask_and_an_original_that_is_gone(
     assert found.checked == 3
     assert found.different == (first.masks["scratch"],)
     assert found.unrepeatable == (second.file,)
+
+
+def test_verify_goes_on_where_a_transform_of_another_version_raises(
+    workspace: Workspace, fill: Fill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(shots(2))
+    augment(workspace, "light", copies=1, workers=0)
+    made = replay.draw
+
+    def raising(opened, policy, *, sha256, **rest):  # a library that was updated in the meantime
+        if sha256 == first.sha256:
+            raise ValueError("this version can't do that")
+        return made(opened, policy, sha256=sha256, **rest)
+
+    first, _ = current_variants(workspace.catalog, "main")
+    monkeypatch.setattr(replay, "draw", raising)
+    found = verify(workspace)
+    assert (found.checked, found.different, found.unrepeatable) == (2, (), (first.file,))
 
 
 def test_the_summary_is_json_able(workspace: Workspace, fill: Fill) -> None:

@@ -66,9 +66,11 @@ def test_preview_on_the_command_line_writes_only_the_sheet(
     code, out, _ = run(workspace, "augment", "weather", "--preview", "2", capsys=capsys)
     sheet = Path(json.loads(out)["preview"])
     assert code == 0
-    assert size_of(sheet)[1] == 2 * (CELL + GAP) + GAP
+    assert size_of(sheet) == (5 * (CELL + GAP) + 3 * GAP, 2 * (CELL + GAP) + GAP)
     after = {name: digest for name, digest in tree(workspace.root).items() if "sqlite" not in name}
     assert after.keys() - before.keys() == {sheet.relative_to(workspace.root).as_posix()}
+    run(workspace, "augment", "weather", "--preview", "1", "--copies", "2", capsys=capsys)
+    assert size_of(sheet) == (3 * (CELL + GAP) + 3 * GAP, CELL + 2 * GAP)
 
 
 def test_a_mistake_in_the_policy_ends_in_exit_4_with_line_and_nearest_name(

@@ -19,7 +19,10 @@ def augment_pictures(
     policy: Annotated[
         str, typer.Argument(help="A preset's name or a policy.yaml of your own.")
     ] = "car-damage",
-    copies: Annotated[int, typer.Option(min=1, help="Variants per train picture.")] = 2,
+    copies: Annotated[
+        int | None,
+        typer.Option(min=1, help="Variants per train picture; 2, or 4 on a contact sheet."),
+    ] = None,
     preview: Annotated[
         int, typer.Option(min=0, help="Only write a contact sheet of N pictures.")
     ] = 0,
@@ -38,9 +41,12 @@ def augment_pictures(
     workspace = Workspace.open(terminal.workspace, create=False)
     chosen = augment.load_policy(policy)
     if preview:
-        sheet = augment.preview(workspace, chosen, n=preview, split_set=split_set)
+        sheet = augment.preview(
+            workspace, chosen, n=preview, copies=copies or 4, split_set=split_set
+        )
         terminal.summary({"preview": str(sheet)}, notes=[f"Look at {sheet}"])
         return
+    copies = copies or 2
     arguments = {"policy": policy, "copies": copies, "balance": balance, "split_set": split_set}
     with workspace.record_run("augment", arguments) as run:
         summary = augment.augment(
