@@ -29,7 +29,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -66,10 +67,10 @@ def main() -> None:
         name, _, argument = options.one.partition(":")
         result = CONTESTANTS[name](pictures) if not argument else WHOLE[name](pictures, argument)
         print("result:", json.dumps(result))  # Augmentor prints a progress bar too
-    elif options.workers:
-        compare_workers(options)
-    else:
-        compare_contestants(options)
+        return
+    with tempfile.TemporaryDirectory() as name:
+        os.environ["TMPDIR"] = name
+        (compare_workers if options.workers else compare_contestants)(options)
 
 
 def compare_contestants(options: argparse.Namespace) -> None:
@@ -118,7 +119,18 @@ def compare_workers(options: argparse.Namespace) -> None:
         print(row + "|")
 
 
+@contextmanager
+def kept_folder() -> Iterator[str]:
+    """Make a folder that stays until all contestants are done.
+
+    A file system that has just lost thousands of files is slower at making new ones (ext4 looks for
+    an inode that was not deleted lately), which would be counted against the next contestant.
+    """
+    yield tempfile.mkdtemp()
+
+
 def start(name: str, options: argparse.Namespace) -> subprocess.Popen[str]:
+    os.sync()  # what the one before wrote is not to be brought to disk in this one's time
     command = [sys.executable, __file__, str(options.source), "--one", name]
     command += ["--pictures", str(options.pictures)]
     if options.augmentor:
@@ -162,7 +174,7 @@ def floor(pictures: list[Path], repeat: int = 1) -> tuple[float, float]:
                 file = folder / "ab" / f"{number}-{copy}.jpg"
                 atomic.write_bytes(file, encode(opened.rgb, spec), durable=False)
 
-    with tempfile.TemporaryDirectory() as name:
+    with kept_folder() as name:
         folder = Path(name)
         variants = len(pictures) * repeat * COPIES
         return rates_of(lambda: work(pictures * repeat), variants, lambda: work(pictures[:2]))
@@ -176,7 +188,7 @@ def bodyshop(pictures: list[Path], preset: str) -> tuple[float, float]:
     policy = load_policy(preset)
     assert policy.picture.quality == QUALITY
     pipeline_of(policy)
-    with tempfile.TemporaryDirectory() as folder:
+    with kept_folder() as folder:
         items = [
             {
                 "key": str(number),
@@ -221,7 +233,7 @@ def augmentor(pictures: list[Path], policy: str) -> tuple[float, float]:
 
     write_peers_at_our_quality()
     random.seed(1)
-    with tempfile.TemporaryDirectory() as name:
+    with kept_folder() as name:
         source, out = Path(name) / "in", Path(name) / "out"
         source.mkdir()
         for number, path in enumerate(pictures):
@@ -270,7 +282,7 @@ def image_data_generator(pictures: list[Path], policy: str) -> tuple[float, floa
         },
     }[policy]
     generator = ImageDataGenerator(horizontal_flip=True, **settings)
-    with tempfile.TemporaryDirectory() as name:
+    with kept_folder() as name:
         source, out = Path(name) / "in" / "one", Path(name) / "out"
         source.mkdir(parents=True)
         out.mkdir()
@@ -303,7 +315,7 @@ def whole_command(pictures: list[Path], settings: str) -> dict[str, float]:
     from bodyshop.workspace import Workspace
 
     workers, times = map(int, settings.split(","))
-    with tempfile.TemporaryDirectory() as name:
+    with kept_folder() as name:
         workspace = Workspace.open(name)
         enter(workspace, pictures, times)
         cpu = processor_seconds()
