@@ -83,7 +83,9 @@ class Catalog:
         transaction, unless one stays open beside them.
         """
         with self._explained(), self._engine.connect() as connection:
-            connection.execute(text("PRAGMA user_version"))
+            connection.execute(
+                text("PRAGMA user_version")
+            ).scalar_one()  # opens it; no reader stays
             yield
 
     def upsert(

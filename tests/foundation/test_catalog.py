@@ -287,3 +287,16 @@ def test_a_prepared_update_converts_its_values(tmp_path):
     with catalog.read() as connection:
         found = connection.execute(select(schema.pages.c.key, schema.pages.c.found)).all()
     assert sorted(found) == [("p", 0), ("q", 7)]
+
+
+def test_a_held_catalog_lets_others_write_and_its_log_be_emptied(workspace):
+    path = workspace.catalog.path
+    log = path.with_name(f"{path.name}-wal")
+    with workspace.catalog.held():
+        for number in range(3):
+            put(workspace, b"picture %d" % number)
+            assert log.exists()  # it would be gone, had that been the last connection
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        assert (busy, log.stat().st_size) == (0, 0)
+    assert not log.exists()
