@@ -9,7 +9,6 @@ import sqlite3
 import threading
 import time
 from collections import Counter
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -27,7 +26,6 @@ from bodyshop.errors import (
     UsageError,
 )
 from bodyshop.workspace import Workspace
-from collector import hosts
 from collector.part import Part
 
 
@@ -133,49 +131,6 @@ def test_failed_downloads_are_tried_again_only_on_demand(server, brands_for, wor
     assert collector.collect(brands, workspace, retry_failed="http_502").new == 1
     assert collector.collect(brands, workspace, retry_failed=True).new == 1
     assert collector.collect(brands, workspace).failed == 0
-
-
-def test_retry_after_is_waited_for(server, brands_for, workspace):
-    data = picture(1)
-    server.answers["/p/a.jpg"] = first(
-        1, sends(b"", status=429, headers={"Retry-After": "1"}), sends(data)
-    )
-    collector.collect(brands_for([server.url("/p/a.jpg")]), workspace)
-    before, after = [each.at for each in server.asked if each.path == "/p/a.jpg"]
-    assert after - before >= 1
-
-
-def test_a_host_that_keeps_refusing_is_left_alone_and_the_next_run_looks_again(
-    server, other_server, brands_for, workspace, monkeypatch
-):
-    monkeypatch.setattr(hosts, "FIRST_PENALTY_S", 0.05)
-    urls = [server.add(f"/p/{n}.jpg", b"", status=429, headers={"Retry-After": "0"})
-            for n in range(12)]  # fmt: skip
-    good = other_server.add_pictures(2, start=50)
-    brands = brands_for([*urls, *good])
-    summary = collector.collect(brands, workspace)
-    assert summary.downloaded == 2
-    assert summary.failed_by.get("host_left_alone", 0) > 0
-    assert len(server.paths()) < 3 * 12
-    for n in range(12):
-        server.add(f"/p/{n}.jpg", picture(n))
-    again = collector.collect(brands, workspace, retry_failed=True)
-    assert again.downloaded == 14
-
-
-def test_politeness_holds_per_host_and_never_exceeds_the_rate(
-    server, other_server, brands_for, workspace
-):
-    urls = server.add_pictures(6) + other_server.add_pictures(6, start=50)
-    started = time.monotonic()
-    collector.collect(brands_for(urls, limits={"per_host_interval": 0.2}), workspace)
-    seconds = time.monotonic() - started
-    for host in (server, other_server):
-        at = sorted(each.at for each in host.asked)
-        gaps = [b - a for a, b in pairwise(at)]
-        assert min(gaps) > 0.17  # what the threads' start adds to one it takes from the next
-        assert (at[-1] - at[0]) / len(gaps) >= 0.199
-    assert seconds < 2 * 8 * 0.2 + 2  # the hosts are asked side by side
 
 
 def test_robots_txt_of_the_picture_host_is_obeyed_logged_and_overridden_only_on_request(

@@ -1,0 +1,54 @@
+"""A crawl's patience with real hosts: Retry-After, refusals, the rate that is allowed."""
+
+from __future__ import annotations
+
+import time
+from itertools import pairwise
+
+from picture_server import first, picture, sends
+
+import collector
+from collector import hosts
+
+
+def test_retry_after_is_waited_for(server, brands_for, workspace):
+    data = picture(1)
+    server.answers["/p/a.jpg"] = first(
+        1, sends(b"", status=429, headers={"Retry-After": "1"}), sends(data)
+    )
+    collector.collect(brands_for([server.url("/p/a.jpg")]), workspace)
+    before, after = [each.at for each in server.asked if each.path == "/p/a.jpg"]
+    assert after - before >= 1
+
+
+def test_a_host_that_keeps_refusing_is_left_alone_and_the_next_run_looks_again(
+    server, other_server, brands_for, workspace, monkeypatch
+):
+    monkeypatch.setattr(hosts, "FIRST_PENALTY_S", 0.05)
+    urls = [server.add(f"/p/{n}.jpg", b"", status=429, headers={"Retry-After": "0"})
+            for n in range(12)]  # fmt: skip
+    good = other_server.add_pictures(2, start=50)
+    brands = brands_for([*urls, *good])
+    summary = collector.collect(brands, workspace)
+    assert summary.downloaded == 2
+    assert summary.failed_by.get("host_left_alone", 0) > 0
+    assert len(server.paths()) < 3 * 12
+    for n in range(12):
+        server.add(f"/p/{n}.jpg", picture(n))
+    again = collector.collect(brands, workspace, retry_failed=True)
+    assert again.downloaded == 14
+
+
+def test_politeness_holds_per_host_and_never_exceeds_the_rate(
+    server, other_server, brands_for, workspace
+):
+    urls = server.add_pictures(6) + other_server.add_pictures(6, start=50)
+    started = time.monotonic()
+    collector.collect(brands_for(urls, limits={"per_host_interval": 0.2}), workspace)
+    seconds = time.monotonic() - started
+    for host in (server, other_server):
+        at = sorted(each.at for each in host.asked)
+        gaps = [b - a for a, b in pairwise(at)]
+        assert min(gaps) > 0.17  # what the threads' start adds to one it takes from the next
+        assert (at[-1] - at[0]) / len(gaps) >= 0.199
+    assert seconds < 2 * 8 * 0.2 + 2  # the hosts are asked side by side
