@@ -1,6 +1,6 @@
 """Make the pictures of docs/curate.md: an example of each reason, and what each threshold does.
 
-    python benchmarks/curate_pictures.py docs/images
+    python -m benchmarks.curate_pictures docs/images
 
 Every car is rendered, every verdict and number is bodyshop's own: the script fills a workspace,
 runs `curate`, and draws what came out.
@@ -17,17 +17,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageFont
 
 import curate
+from benchmarks.curate_cars import car, framed, jpeg, png, towards
 from bodyshop.catalog import Reason, add_labels, now, register_image, schema
 from bodyshop.errors import UnreadableImageError
 from bodyshop.imaging import probe, sniff
 from bodyshop.showroom.decoys import draw_decoy
-from bodyshop.showroom.render import render
-from bodyshop.showroom.shade import Paint
-from bodyshop.showroom.shot import Shot
 from bodyshop.workspace import Workspace
 from curate.judging import limits_of
 from curate.measure_picture import measure_picture
@@ -52,41 +49,6 @@ def main() -> None:
 
 def save(sheet: Image.Image, path: Path) -> None:
     sheet.save(path, "JPEG", quality=82, optimize=True)
-
-
-def car(seed: int, *, damaged: bool = False, closeup: bool = False) -> Image.Image:
-    """Render one of many cars."""
-    random = np.random.default_rng(seed)
-    bodies = ("sedan", "suv", "coupe", "hatch", "wagon", "pickup")
-    scenes = ("coast", "park", "plaza", "street", "parking")
-    red, green, blue = (int(value) for value in random.integers(20, 230, 3))
-    shot = Shot(
-        bodies[seed % len(bodies)],
-        Paint((red, green, blue), 0.3),
-        scenes[seed % len(scenes)],
-        seed % 6,
-        float(random.choice([34, 42, 138, 146, 214, 318, 326])),
-        6,
-        640,
-        426,
-        seed,
-        noise=0.5,
-        focus="door" if closeup else None,
-        damage=("dent", "scratch") if damaged else (),
-    )
-    return Image.fromarray(render(shot).rgb)
-
-
-def jpeg(image: Image.Image, quality: int = 90) -> bytes:
-    buffer = io.BytesIO()
-    image.convert("RGB").save(buffer, "JPEG", quality=quality)
-    return buffer.getvalue()
-
-
-def png(image: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 def add(
@@ -372,18 +334,6 @@ def radius_row() -> tuple[str, list[Step]]:
         "duplicate; crops beyond it are found another way)",
         steps,
     )
-
-
-def towards(image: Image.Image, level: int, share: float) -> Image.Image:
-    return Image.blend(image, Image.new("RGB", image.size, (level,) * 3), share)
-
-
-def framed(image: Image.Image, level: int, share: float) -> Image.Image:
-    """Put a smaller copy of a picture on a black or white ground."""
-    ground = Image.new("RGB", image.size, (level,) * 3)
-    small = image.resize((round(image.width * share), round(image.height * share)))
-    ground.paste(small, ((image.width - small.width) // 2, (image.height - small.height) // 2))
-    return ground
 
 
 def reasons_sheet(examples: Sequence[tuple[str, Image.Image | None, str]]) -> Image.Image:
