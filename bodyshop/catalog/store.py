@@ -83,9 +83,8 @@ class Catalog:
         transaction, unless one stays open beside them.
         """
         with self._explained(), self._engine.connect() as connection:
-            connection.execute(
-                text("PRAGMA user_version")
-            ).scalar_one()  # opens it; no reader stays
+            # The file is opened by the first statement; read to its end, it leaves no reader behind.
+            connection.execute(text("PRAGMA user_version")).scalar_one()
             yield
 
     def upsert(
