@@ -83,7 +83,7 @@ class Catalog:
         transaction, unless one stays open beside them.
         """
         with self._explained(), self._engine.connect() as connection:
-            # The file is opened by the first statement; read to its end, it leaves no reader behind.
+            # The first statement opens the file; read to its end, it leaves no reader behind.
             connection.execute(text("PRAGMA user_version")).scalar_one()
             yield
 
