@@ -44,7 +44,7 @@ $(VENV)/.installed: pyproject.toml
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(call pip_install,--editable '.[dev$(comma)dask]')
+	$(call pip_install,--editable '.[dev$(comma)dask$(comma)demo]')
 	touch $@
 
 clean:

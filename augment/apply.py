@@ -16,13 +16,13 @@ from augment.ledger import Ledger, entries, is_whole
 from augment.planning import Source, make_plan
 from augment.policy import Policy, load_policy
 from augment.rendering import DISK_FULL, prepare_worker, render_shard
-from bodyshop import atomic
-from bodyshop.errors import BodyshopError
-from bodyshop.locking import locked
-from bodyshop.progress import SILENT, Progress
+from bodyshop_core import atomic
+from bodyshop_core.errors import BodyshopError
+from bodyshop_core.locking import locked
+from bodyshop_core.progress import SILENT, Progress
 
 if TYPE_CHECKING:
-    from bodyshop.workspace import Workspace
+    from bodyshop_core.workspace import Workspace
 
 SHARD_SIZE = 64
 """Pictures per result file: what a kill can cost."""
@@ -196,8 +196,8 @@ def _compute(
     progress: Progress,
 ) -> Iterator[dict[str, Any]]:
     """Yield the rows of `items`, a shard file at a time."""
-    from bodyshop.engine import read_rows, run_shards
-    from bodyshop.engine.task import run_batch
+    from bodyshop_core.engine import read_rows, run_shards
+    from bodyshop_core.engine.task import run_batch
 
     if not items:
         return iter(())
@@ -231,7 +231,7 @@ def _forget_unfinished(folder: Path) -> None:
     Its disk was full, or files are no longer there: it may have ended in a power cut, which takes
     the last variants but not the results, or someone may have tidied up since.
     """
-    from bodyshop.engine import read_rows
+    from bodyshop_core.engine import read_rows
 
     for path in (folder / SHARDS).glob("*.parquet"):
         try:

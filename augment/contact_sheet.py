@@ -13,14 +13,14 @@ from augment.opening import Opened, open_source
 from augment.planning import Source, make_plan
 from augment.policy import Policy, load_policy
 from augment.rendering import draw
-from bodyshop import atomic
-from bodyshop.errors import BodyshopError, UsageError
+from bodyshop_core import atomic
+from bodyshop_core.errors import BodyshopError, UsageError
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from bodyshop.workspace import Workspace
+    from bodyshop_core.workspace import Workspace
 
 CELL = 240
 GAP = 6

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bodyshop.errors import BodyshopError
+from bodyshop_core.errors import BodyshopError
 
 if TYPE_CHECKING:
     import numpy as np

@@ -16,11 +16,11 @@ from augment.adapter import versions
 from augment.planning import Plan, Source
 from augment.policy import Policy
 from augment.rendering import FINAL_ERRORS
-from bodyshop import atomic
-from bodyshop.catalog import now, schema
+from bodyshop_core import atomic
+from bodyshop_core.catalog import now, schema
 
 if TYPE_CHECKING:
-    from bodyshop.workspace import Workspace
+    from bodyshop_core.workspace import Workspace
 
 _TABLE = schema.variants
 _CHUNK = 500

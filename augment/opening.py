@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from bodyshop.errors import BodyshopError, UnreadableImageError
-from bodyshop.imaging import open_image, to_rgb
+from bodyshop_core.errors import BodyshopError, UnreadableImageError
+from bodyshop_core.imaging import open_image, to_rgb
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from bodyshop.catalog import schema
-from bodyshop.errors import BodyshopError, NothingFoundError, UsageError
+from bodyshop_core.catalog import schema
+from bodyshop_core.errors import BodyshopError, NothingFoundError, UsageError
 
 if TYPE_CHECKING:
-    from bodyshop.catalog import Catalog
-    from bodyshop.workspace import Workspace
+    from bodyshop_core.catalog import Catalog
+    from bodyshop_core.workspace import Workspace
 
 MOST_COPIES = 50
 """The most variants of one picture that balancing asks for; beyond it, they teach nothing new."""

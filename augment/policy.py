@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
-from bodyshop.config import StrictModel, line_of, parse_yaml
-from bodyshop.errors import ConfigError
+from bodyshop_core.config import StrictModel, line_of, parse_yaml
+from bodyshop_core.errors import ConfigError
 
 RENDER_VERSION = 1
 """Raised when the same policy would make other pixels; part of a policy's digest."""

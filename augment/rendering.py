@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from augment.encoding import encode, encode_mask
 from augment.opening import MaskError, Opened, open_source
-from bodyshop import atomic
-from bodyshop.errors import UnreadableImageError
+from bodyshop_core import atomic
+from bodyshop_core.errors import UnreadableImageError
 
 if TYPE_CHECKING:
     from augment.adapter import Pipeline, Transformed

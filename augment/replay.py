@@ -14,12 +14,12 @@ from augment.opening import MaskError, open_source
 from augment.planning import Source, make_plan, resolve_split_set
 from augment.policy import Policy, parse_policy
 from augment.rendering import draw
-from bodyshop.catalog import schema
-from bodyshop.catalog.variants import variant_sets
-from bodyshop.errors import UnreadableImageError, UsageError
+from bodyshop_core.catalog import schema
+from bodyshop_core.catalog.variants import variant_sets
+from bodyshop_core.errors import UnreadableImageError, UsageError
 
 if TYPE_CHECKING:
-    from bodyshop.workspace import Workspace
+    from bodyshop_core.workspace import Workspace
 
 
 @dataclass(frozen=True)

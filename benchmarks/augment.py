@@ -155,7 +155,7 @@ def floor(pictures: list[Path], repeat: int = 1) -> tuple[float, float]:
     from augment.opening import open_source
     from augment.policy import PictureSpec
     from augment.rendering import prepare_worker
-    from bodyshop import atomic
+    from bodyshop_core import atomic
 
     prepare_worker()
     spec = PictureSpec(quality=QUALITY)
@@ -210,8 +210,8 @@ def bodyshop(pictures: list[Path], preset: str) -> tuple[float, float]:
 def whole_command(pictures: list[Path], settings: str) -> dict[str, float]:
     """Run `augment.augment` on a workspace, catalog, manifest and start of the workers included."""
     from augment import augment
-    from bodyshop.progress import SILENT
-    from bodyshop.workspace import Workspace
+    from bodyshop_core.progress import SILENT
+    from bodyshop_core.workspace import Workspace
 
     workers, times = map(int, settings.split(","))
     with kept_folder() as name:
@@ -268,8 +268,8 @@ def processor_seconds() -> float:
 
 def enter(workspace: Any, pictures: list[Path], times: int) -> None:
     """Put every picture so often into the training part; bytes after its end make another file."""
-    from bodyshop.catalog import now, register_image, schema
-    from bodyshop.imaging import probe
+    from bodyshop_core.catalog import now, register_image, schema
+    from bodyshop_core.imaging import probe
 
     names = {}
     with workspace.catalog.begin() as connection:

@@ -42,7 +42,7 @@ def main() -> None:
     import collector
     import curate
     import train
-    from bodyshop.workspace import Workspace
+    from bodyshop_core.workspace import Workspace
 
     workspace = Workspace.open(options.workspace)
     collector.import_folder(options.photos, workspace)
@@ -61,7 +61,7 @@ def main() -> None:
         rules = options.workspace / f"curate-{seed}.yaml"
         rules.write_text(f"splits: {{seed: {seed}}}\n", encoding="utf-8")
         curate.split(workspace, target="damage", policy=rules, split_set=f"seed{seed}")
-        curate.audit(workspace, split_set=f"seed{seed}")
+        curate.audit_shortcuts(workspace, split_set=f"seed{seed}")
         run("none", seed, overrides={"data.variants": False})
         for policy in options.policies:
             # The newest set of a split set is the one that is trained on.

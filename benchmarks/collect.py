@@ -43,7 +43,7 @@ PEERS = {"icrawler": ["icrawler", "setuptools"], "img2dataset": ["img2dataset", 
 BODYSHOP = """
 import sys
 import collector
-from bodyshop.workspace import Workspace
+from bodyshop_core.workspace import Workspace
 summary = collector.collect(collector.load_brands(sys.argv[1]), Workspace.open(sys.argv[2]))
 print(summary.downloaded)
 """

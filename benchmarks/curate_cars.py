@@ -7,9 +7,9 @@ import io
 import numpy as np
 from PIL import Image
 
-from bodyshop.showroom.render import render
-from bodyshop.showroom.shade import Paint
-from bodyshop.showroom.shot import Shot
+from showroom.render import render
+from showroom.shade import Paint
+from showroom.shot import Shot
 
 
 def car(seed: int, *, damaged: bool = False, closeup: bool = False) -> Image.Image:

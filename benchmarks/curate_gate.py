@@ -19,13 +19,13 @@ from typing import Any
 import numpy as np
 
 import curate
-from bodyshop.backbones import Scorer, build
-from bodyshop.workspace import Workspace
-from curate.framing import Framing
-from curate.gate.fit import folder_examples
-from curate.gate.intervals import wilson
-from curate.gate.opened import Gate
-from curate.gate.scoring import look, read_square
+from bodyshop_core.backbones import Scorer, build
+from bodyshop_core.workspace import Workspace
+from curate.gate.framing import Framing
+from curate.gate.gate import Gate
+from curate.gate.stage import look, read_square
+from curate.gate_fitting.fit import folder_examples
+from curate.gate_fitting.intervals import wilson
 
 LABELS = Path(__file__).with_name("framing_labels.csv")
 
@@ -167,8 +167,8 @@ def vgg16(workspace: Workspace, data: Path, weights: Path) -> dict[str, Any]:
 
 def detector(workspace: Workspace, data: Path, file: Path) -> dict[str, Any]:
     """Share of whole and damaged cars in which the detector finds a car."""
-    from bodyshop.imaging import load_rgb
-    from curate.detect_cars import Detector, largest_car
+    from bodyshop_core.imaging import load_rgb
+    from curate.gate.detector import Detector, largest_car
 
     model, found = Detector(file), {}
     for kind in ("whole", "damaged"):

@@ -43,7 +43,7 @@ def peer(python: str | None, name: str, task: str, folder: Path) -> dict[str, An
 
 def speed(options: argparse.Namespace) -> None:
     """Compare with the peers in turn, so that a change of the machine's pace touches all."""
-    from curate.measure_picture import measure_pictures
+    from curate.measure.picture import measure_pictures
 
     files = sorted((options.data / "speed").iterdir())
     items = [{"key": file.name, "path": str(file)} for file in files]
@@ -72,9 +72,9 @@ def speed(options: argparse.Namespace) -> None:
 
 def memory(options: argparse.Namespace) -> None:
     """Measure `count` pictures into a workspace; print the peak memory of driver and worker."""
-    from bodyshop.catalog import register_image
-    from bodyshop.workspace import Workspace
-    from curate.measuring import measure
+    from bodyshop_core.catalog import register_image
+    from bodyshop_core.workspace import Workspace
+    from curate.measure.stage import measure_images
 
     files = sorted((options.data / "speed").iterdir())
     with tempfile.TemporaryDirectory() as root:
@@ -86,7 +86,7 @@ def memory(options: argparse.Namespace) -> None:
             with workspace.catalog.begin() as connection:
                 register_image(connection, blob, extension="jpg", facts={})
         started = time.perf_counter()
-        summary = measure(workspace)
+        summary = measure_images(workspace)
         wall = time.perf_counter() - started
     peak = [
         resource.getrusage(who).ru_maxrss / 1024
@@ -99,11 +99,11 @@ def memory(options: argparse.Namespace) -> None:
 
 
 def copies(options: argparse.Namespace) -> None:
-    from bodyshop.backbones import Scorer
-    from bodyshop.imaging import fit_square, load_rgb
+    from bodyshop_core.backbones import Scorer
+    from bodyshop_core.imaging import fit_square, load_rgb
     from curate.duplicates import find_pairs
     from curate.duplicates.checks import compare_pairs, kind_of_row
-    from curate.measure_picture import measure_picture
+    from curate.measure.picture import measure_picture
 
     files = sorted((options.data / "copies").iterdir())
     by_kind: dict[str, dict[str, Path]] = defaultdict(dict)
@@ -171,7 +171,7 @@ def score(found: set[Any], expected: set[Any]) -> str:
 
 
 def blur(options: argparse.Namespace) -> None:
-    from curate.measure_picture import measure_picture
+    from curate.measure.picture import measure_picture
 
     files = sorted((options.data / "blur").iterdir())
     ours = {file.name: measure_picture(file)["sharpness"] for file in files}

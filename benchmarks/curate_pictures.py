@@ -21,17 +21,17 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageFont
 
 import curate
 from benchmarks.curate_cars import car, framed, jpeg, png, towards
-from bodyshop.catalog import Reason, add_labels, now, register_image, schema
-from bodyshop.errors import UnreadableImageError
-from bodyshop.imaging import probe, sniff
-from bodyshop.showroom.decoys import draw_decoy
-from bodyshop.workspace import Workspace
-from curate.judging import limits_of
-from curate.measure_picture import measure_picture
-from curate.measuring import VERSION
+from bodyshop_core.catalog import Reason, add_labels, now, register_image, schema
+from bodyshop_core.errors import UnreadableImageError
+from bodyshop_core.imaging import probe, sniff
+from bodyshop_core.workspace import Workspace
+from curate.measure.picture import measure_picture
+from curate.measure.stage import VERSION
 from curate.policy import Policy
-from curate.report.wording import sentence
-from curate.screening import Facts, screen
+from curate.verdicts.screen import Facts, screen
+from curate.verdicts.stage import limits_of
+from curate.verdicts.wording import sentence
+from showroom.decoys import draw_decoy
 
 TILE = (236, 158)
 PAPER, INK, GOOD, BAD, SOFT = "#f6f8f9", "#1d2127", "#2f6f4f", "#b5482f", "#dfe2e6"

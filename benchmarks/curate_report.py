@@ -26,11 +26,11 @@ from typing import Any, TypeVar
 import numpy as np
 
 import curate
-from bodyshop.catalog import Blob, add_labels, now, register_image, schema
-from bodyshop.showroom import build_showroom
-from bodyshop.workspace import Workspace
-from curate.measure_picture import measure_picture
-from curate.measuring import VERSION
+from bodyshop_core.catalog import Blob, add_labels, now, register_image, schema
+from bodyshop_core.workspace import Workspace
+from curate.measure.picture import measure_picture
+from curate.measure.stage import VERSION
+from showroom import build_showroom
 
 SLICE = 5000
 """Pictures per transaction."""
@@ -189,7 +189,7 @@ def stages(workspace: Workspace) -> dict[str, Any]:
     timed("judge again with another threshold", lambda: curate.judge(workspace, policy=sharper))
     curate.judge(workspace)
     dealt = timed("split and prove", lambda: curate.split(workspace))
-    timed("audit", lambda: curate.audit(workspace, split_set=dealt.split_set))
+    timed("audit", lambda: curate.audit_shortcuts(workspace, split_set=dealt.split_set))
     timed("report, thumbnails included", lambda: curate.write_report(workspace))
     timed("report again, nothing changed", lambda: curate.write_report(workspace))
     curate.judge(workspace, policy=sharper)

@@ -24,8 +24,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bodyshop.catalog import schema
-from bodyshop.workspace import Workspace
+from bodyshop_core.catalog import schema
+from bodyshop_core.workspace import Workspace
 
 LIMIT_S = 900
 
@@ -145,8 +145,8 @@ def present(root: Path, folder: str, table: str) -> bool:
 
 def left(root: Path) -> dict[str, int]:
     """Count the pictures whose measurement, and whose features, are on disk."""
-    from bodyshop.engine import read_rows
-    from curate.gate.features import FeatureStore
+    from bodyshop_core.engine import read_rows
+    from curate.gate.feature_store import FeatureStore
 
     shards = (root / "shards" / "measure").glob("[!.]*.parquet")
     measured = sum(1 for _ in read_rows(shards, columns=["key"]))

@@ -19,12 +19,12 @@ from PIL import Image
 
 import curate
 from benchmarks.curate_report import chromium
-from bodyshop.catalog import add_labels, now, register_image, schema
-from bodyshop.errors import UnreadableImageError
-from bodyshop.imaging import probe
-from bodyshop.showroom import build_showroom
-from bodyshop.showroom.truth import Picture
-from bodyshop.workspace import Workspace
+from bodyshop_core.catalog import add_labels, now, register_image, schema
+from bodyshop_core.errors import UnreadableImageError
+from bodyshop_core.imaging import probe
+from bodyshop_core.workspace import Workspace
+from showroom import build_showroom
+from showroom.truth import Picture
 
 SCREENS: Mapping[str, tuple[str, tuple[int, int]]] = {
     "curate-report.jpg": ("index.html", (1000, 1210)),

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from bodyshop import atomic
+from bodyshop_core import atomic
 
 LIST = Path(__file__).with_name("gate_rejects.csv")
 LONGEST_SIDE, QUALITY = 1280, 92

@@ -23,19 +23,19 @@ from typing import Any
 import numpy as np
 from sqlalchemy import select
 
-from bodyshop.catalog import Blob, register_image, schema
-from bodyshop.workspace import Workspace
-from curate import labeling
-from curate.labeling import Connection, Picture, Prediction, Selection
-from curate.labeling.agreement import iou
-from curate.labeling.client import LabelStudioClient
-from curate.labeling.exchange import current_masks
-from curate.labeling.opinions import read_mask
-from curate.labeling.project import open_project
-from curate.labeling.pulling import LATE_S
-from curate.labeling.regions import write_result
-from curate.labeling.scheme import load_scheme
-from curate.labeling.tasks import load_pictures
+import labeling
+from bodyshop_core.catalog import Blob, register_image, schema
+from bodyshop_core.workspace import Workspace
+from labeling import Connection, Picture, Prediction, Selection
+from labeling.annotations import read_mask
+from labeling.configs.scheme import load_scheme
+from labeling.consensus.agreement import iou
+from labeling.exchange import current_masks
+from labeling.pictures import load_pictures
+from labeling.server.client import LabelStudioClient
+from labeling.sync.project import open_project
+from labeling.sync.pull import LATE_S
+from labeling.sync.results import write_result
 
 WIDTH, HEIGHT = 640, 480
 EVERYTHING = Selection(everything=True)
@@ -104,7 +104,7 @@ def _pull(connection: Connection, count: int) -> list[str]:
 def _spots(workspace: Workspace) -> None:
     """Compare spots with masks; a centred square of a spot's area is what no model would do."""
     import train
-    from bodyshop.app.proposals import DAMAGED, spots_of
+    from bodyshop.proposals import DAMAGED, spots_of
 
     run = train.resolve_run(None, workspace)
     files = current_masks(workspace)

@@ -23,9 +23,9 @@ from sqlalchemy import select
 import collector
 import curate
 import train
-from bodyshop.app.gate_of_run import gate_for
-from bodyshop.catalog import schema
-from bodyshop.workspace import Workspace
+from bodyshop.gate_of_run import gate_for
+from bodyshop_core.catalog import schema
+from bodyshop_core.workspace import Workspace
 
 
 def main() -> None:

@@ -16,16 +16,16 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.train_photos import masked_photos
-from bodyshop import atomic
-from train.crossval import assign_folds
-from train.fitting import predict
-from train.mask_metrics import SMALLEST, mask_summary
-from train.masked import MaskedSample, load_pairs
-from train.metrics import wilson
-from train.segment_fitting import PREDICT_BATCH
-from train.segment_recipe import SegmentRecipe, load_segment_recipe
-from train.segmenter import load_segmenter
-from train.segmenting import fit_segmenter
+from bodyshop_core import atomic
+from train.data.mask_samples import MaskedSample, load_pairs
+from train.evaluation.crossval import assign_folds
+from train.fit.loop import predict
+from train.fit.segment_loop import PREDICT_BATCH
+from train.metrics.classification import wilson
+from train.metrics.masks import SMALLEST, mask_summary
+from train.models.segmenter import load_segmenter
+from train.recipes.segment_recipe import SegmentRecipe, load_segment_recipe
+from train.runs.segment_run import fit_segmenter
 
 FOLDS = 5
 CLASSES = ("broken", "dent", "scratch")

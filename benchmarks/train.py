@@ -20,9 +20,9 @@ from PIL import Image
 
 from benchmarks import train_steps as steps_of
 from benchmarks.train_photos import damage_photos, model_photos
-from bodyshop.imaging import Equalise
-from train.pairing import mcnemar, paired_bootstrap
-from train.samples import Samples
+from bodyshop_core.imaging import Equalise
+from train.data.samples import Samples
+from train.metrics.paired import mcnemar, paired_bootstrap
 
 SEEDS = (7, 8, 9)
 

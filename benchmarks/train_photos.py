@@ -19,10 +19,10 @@ from PIL import Image, ImageDraw
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from bodyshop import imaging
-from bodyshop.errors import UnreadableImageError
-from train.masked import MaskedSample
-from train.samples import EXTENSIONS, Sample, Samples, folder_samples
+from bodyshop_core import imaging
+from bodyshop_core.errors import UnreadableImageError
+from train.data.mask_samples import MaskedSample
+from train.data.samples import EXTENSIONS, Sample, Samples, folder_samples
 
 NEAR = 10
 """Bits of 64 within which two perceptual hashes make one group."""

@@ -13,18 +13,18 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.train_photos import NEAR, phash, pictures
-from bodyshop.imaging import Equalise
-from train.crossval import assign_folds, cross_validate
-from train.features import cut_features, load_pixels
-from train.fitting import Rows, fit, predict
-from train.jitter import distorter
-from train.learning import learn, onehot
-from train.metrics import wilson
-from train.network import build_network, find_cut, set_trainable, split_at
-from train.pixels import View
-from train.probe import fit_probe
-from train.recipe import load_recipe
-from train.samples import Sample, Samples
+from bodyshop_core.imaging import Equalise
+from train.data.affine import distorter
+from train.data.pixels import View
+from train.data.samples import Sample, Samples
+from train.evaluation.crossval import assign_folds, cross_validate
+from train.fit.features import cut_features, load_pixels
+from train.fit.learn import learn, onehot
+from train.fit.loop import Rows, fit, predict
+from train.metrics.classification import wilson
+from train.models.linear_probe import fit_probe
+from train.models.network import build_network, find_cut, set_trainable, split_at
+from train.recipes.recipe import load_recipe
 
 FOLDS = 5
 

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
-from bodyshop.config import StrictModel, load_yaml, parse_yaml
-from collector.address import is_web_address
+from bodyshop_core.config import StrictModel, load_yaml, parse_yaml
+from collector.net.address import is_web_address
 
 Robots = Literal["obey", "override"]
 

@@ -10,7 +10,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlunsplit
 
-from collector.address import is_web_address, parts_of
+from collector.net.address import is_web_address, parts_of
 
 _TEXTS = {"page_title", "alt", "caption", "selector", "licence", "author"}
 _TRACKING = ("utm_", "gclid", "fbclid", "msclkid", "mc_cid", "mc_eid", "igshid", "_ga")

@@ -6,21 +6,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bodyshop.catalog import Field
-from bodyshop.progress import SILENT, Progress
-from curate.auditing import audit
-from curate.gate.opened import open_gate, remember_gate
-from curate.gate.scoring import score
-from curate.judging import judge
-from curate.measuring import measure
+from bodyshop_core.catalog import Field
+from bodyshop_core.progress import SILENT, Progress
+from curate.audit.stage import audit_shortcuts
+from curate.gate.gate import open_gate, remember_gate
+from curate.gate.stage import score
+from curate.measure.stage import measure_images
 from curate.policy import Policy, load_policy
 from curate.report import write_report
-from curate.splits import SplitError
-from curate.splitting import split
+from curate.splits.assign import SplitError
+from curate.splits.stage import split
 from curate.targets import resolve_target
+from curate.verdicts.stage import judge
 
 if TYPE_CHECKING:
-    from bodyshop.workspace import Workspace
+    from bodyshop_core.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def curate(
     workspace : Workspace
         With collected or imported pictures.
     gate : str
-        A backbone of `bodyshop.backbones.names`.
+        A backbone of `bodyshop_core.backbones.names`.
     policy : Policy or path, optional
         curate.yaml; see `curate.policy`.
     target : str, optional
@@ -135,7 +135,7 @@ def curate(
     """
     rules = load_policy(policy)
     opened = open_gate(workspace, gate, weights=weights, policy=rules)  # fails early
-    measured = measure(workspace, engine=engine, workers=workers, progress=progress)
+    measured = measure_images(workspace, engine=engine, workers=workers, progress=progress)
     scored = score(
         workspace,
         gate,
@@ -162,7 +162,9 @@ def curate(
             progress=progress,
         )
         dealt = summary.as_dict()
-        audited = audit(workspace, split_set=summary.split_set, policy=rules, progress=progress)
+        audited = audit_shortcuts(
+            workspace, split_set=summary.split_set, policy=rules, progress=progress
+        )
     except SplitError as error:
         problem = error
         dealt = {"skipped": error.message}
@@ -188,7 +190,7 @@ def curate(
 
 
 def _has_labels(workspace: Workspace, target: Field) -> bool:
-    from bodyshop.catalog import effective_labels
+    from bodyshop_core.catalog import effective_labels
 
     values = {label.value for label in effective_labels(workspace.catalog, target).values()}
     return len(values - {None}) >= 2

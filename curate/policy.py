@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from bodyshop.config import StrictModel, load_yaml, parse_yaml
+from bodyshop_core.config import StrictModel, load_yaml, parse_yaml
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 

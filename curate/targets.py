@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bodyshop.catalog import Catalog, Field, effective_labels
-from bodyshop.errors import UsageError
+from bodyshop_core.catalog import Catalog, Field, effective_labels
+from bodyshop_core.errors import UsageError
 
 
 def resolve_target(catalog: Catalog, target: Field | str | None = None) -> Field:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from bodyshop.workspace import Workspace
+from bodyshop_core.workspace import Workspace
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bodyshop.errors import MissingPartError
+from bodyshop_core.errors import MissingPartError
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome

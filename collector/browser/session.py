@@ -15,13 +15,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from bodyshop.errors import BodyshopError
-from collector.address import AddressGuard
-from collector.browser.door import Door
+from bodyshop_core.errors import BodyshopError
 from collector.browser.driver import BrowserParts, find_browser, start_driver
 from collector.browser.memory import group_memory
 from collector.browser.network import NetworkLog, Seen
+from collector.browser.proxy import Door
 from collector.browser.watchdog import Watchdog
+from collector.net.address import AddressGuard
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome

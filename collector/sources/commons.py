@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from collector.address import host_of
 from collector.brands import Brand, Brands, Model
 from collector.candidate import Find, Rung, Task
-from collector.source import Tools
+from collector.net.address import host_of
+from collector.sources.source import Tools
 
 NAME = "commons"
 ENDPOINT = "https://commons.wikimedia.org/w/api.php"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from collector.address import host_of
 from collector.brands import Brand, Brands, Model
 from collector.candidate import Find, Rung, Task
-from collector.source import Tools
+from collector.net.address import host_of
+from collector.sources.source import Tools
 
 NAME = "openverse"
 ENDPOINT = "https://api.openverse.org/v1/images/"

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import urljoin
 
-from collector.address import is_web_address
 from collector.brands import Brand, Brands, Model
 from collector.candidate import Find, Rung, Task, url_key
-from collector.ladder import Shown, pictures_of, with_rewrites
-from collector.source import OpenedPage, Tools
+from collector.net.address import is_web_address
+from collector.sources.source import OpenedPage, Tools
+from collector.sources.url_candidates import Shown, pictures_of, with_rewrites
 
 NAME = "pages"
 SCROLL_STEP = 0.7  # of the window's height

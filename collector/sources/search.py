@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import quote
 
-from bodyshop.errors import BodyshopError
-from collector.address import host_of
+from bodyshop_core.errors import BodyshopError
 from collector.brands import Brand, Brands, Model
 from collector.candidate import Find, Rung, Task
-from collector.ladder import with_rewrites
-from collector.recipe import Recipe
-from collector.source import ChallengeError, OpenedPage, Tools
+from collector.net.address import host_of
+from collector.sources.recipe import Recipe
+from collector.sources.source import ChallengeError, OpenedPage, Tools
+from collector.sources.url_candidates import with_rewrites
 
 SLICE_SECONDS = 6.0
 """One call into the page does this much, so that downloads start while the list still grows."""

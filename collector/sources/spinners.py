@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from bodyshop.imaging import open_image
+from bodyshop_core.imaging import open_image
 from collector.brands import Brand, Brands, Model
 from collector.candidate import Find, Rung, Task, digest
-from collector.source import OpenedPage, Tools
+from collector.sources.source import OpenedPage, Tools
 from collector.spin.canvas import film
 from collector.spin.frames import MIN_FRAMES, angle
 from collector.spin.turntable import turn

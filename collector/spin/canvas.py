@@ -11,7 +11,7 @@ from typing import Any
 
 from collector.browser import Browser
 from collector.spin.frames import MAX_FRAMES, MIN_FRAMES
-from collector.spin.hand import Hand
+from collector.spin.pointer import Hand
 
 FIRST_PAINT_MS = 8000
 REPAINT_MS = 600

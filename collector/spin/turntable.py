@@ -8,7 +8,7 @@ from typing import Any
 
 from collector.browser import Browser
 from collector.spin.frames import MAX_FRAMES, MIN_FRAMES, infer_template, turn_of
-from collector.spin.hand import Hand
+from collector.spin.pointer import Hand
 
 STEPS_PER_DRAG = 48
 MAX_DRAGS = 4

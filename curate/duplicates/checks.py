@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from bodyshop.catalog import all_images, schema
-from bodyshop.engine import read_rows, run_shards
-from bodyshop.errors import UnreadableImageError
-from bodyshop.progress import SILENT, Progress
-from bodyshop.workspace import Workspace
+from bodyshop_core.catalog import all_images, schema
+from bodyshop_core.engine import read_rows, run_shards
+from bodyshop_core.errors import UnreadableImageError
+from bodyshop_core.progress import SILENT, Progress
+from bodyshop_core.workspace import Workspace
 
 if TYPE_CHECKING:
     from curate.duplicates.pairs import Check, Kind
@@ -41,7 +41,7 @@ def pixel_check(
     workspace : Workspace
         Its ``pair_checks`` are read and written.
     engine, workers, progress
-        As for `bodyshop.engine.run_shards`.
+        As for `bodyshop_core.engine.run_shards`.
 
     Returns
     -------

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sqlalchemy import select
 
-from bodyshop.catalog import all_images, schema
-from bodyshop.engine import read_rows, run_shards
-from bodyshop.errors import NothingFoundError, UnreadableImageError, UsageError
-from bodyshop.imaging import sniff
-from bodyshop.progress import SILENT, Progress
-from bodyshop.workspace import Workspace
+from bodyshop_core.catalog import all_images, schema
+from bodyshop_core.engine import read_rows, run_shards
+from bodyshop_core.errors import NothingFoundError, UnreadableImageError, UsageError
+from bodyshop_core.imaging import sniff
+from bodyshop_core.progress import SILENT, Progress
+from bodyshop_core.workspace import Workspace
 from curate.duplicates.checks import VERSION as CHECK_VERSION
 from curate.duplicates.checks import compare_pairs, kind_of_row
 from curate.duplicates.search import near_pairs
 from curate.duplicates.signatures import Likeness, Signatures, likeness
-from curate.measure_picture import measure_picture
-from curate.measuring import LIMIT_S, VERSION
+from curate.measure.picture import measure_picture
+from curate.measure.stage import LIMIT_S, VERSION
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -98,7 +98,7 @@ def find_overlap(
     radius : int
         Largest distance of two 64-bit hashes that is looked at, 0 to 8.
     engine, workers, progress
-        As for `bodyshop.engine.run_shards`.
+        As for `bodyshop_core.engine.run_shards`.
 
     Returns
     -------

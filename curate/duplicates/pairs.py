@@ -10,7 +10,7 @@ import numpy as np
 
 from curate.duplicates.search import GROUP_CAP, near_pairs
 from curate.duplicates.signatures import Likeness, Limits, Signatures, likeness
-from curate.hashes import distances
+from curate.measure.hashes import distances
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

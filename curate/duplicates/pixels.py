@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from PIL import Image
 
-from bodyshop.imaging import open_image, to_rgb
-from curate.duplicates.tones import SATURATED, relight
+from bodyshop_core.imaging import open_image, to_rgb
+from curate.duplicates.lighting import SATURATED, relight
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bodyshop.errors import UsageError
+from bodyshop_core.errors import UsageError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

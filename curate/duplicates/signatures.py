@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from curate.hashes import as_integers, as_words, distances
+from curate.measure.hashes import as_integers, as_words, distances
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable
 from functools import cache
 
-from bodyshop.errors import UsageError
+from bodyshop_core.errors import UsageError
 
 VEHICLES = (
     "ambulance",
@@ -67,7 +67,7 @@ def indices(names: tuple[str, ...]) -> tuple[int, ...]:
 
 def top(probabilities: Iterable[float], n: int = 5) -> list[tuple[str, float]]:
     """Return one picture's `n` likeliest categories as (name, probability), likeliest first."""
-    from bodyshop.backbones.classes import imagenet_classes
+    from bodyshop_core.backbones.imagenet import imagenet_classes
 
     ranked = sorted(enumerate(probabilities), key=lambda pair: (-pair[1], pair[0]))[:n]
     return [(imagenet_classes()[index], round(float(value), 4)) for index, value in ranked]
@@ -75,7 +75,7 @@ def top(probabilities: Iterable[float], n: int = 5) -> list[tuple[str, float]]:
 
 @cache
 def _places() -> dict[str, list[int]]:
-    from bodyshop.backbones.classes import imagenet_classes
+    from bodyshop_core.backbones.imagenet import imagenet_classes
 
     places: dict[str, list[int]] = {}
     for index, name in enumerate(imagenet_classes()):

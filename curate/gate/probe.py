@@ -11,8 +11,8 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bodyshop import atomic
-from bodyshop.errors import BodyshopError
+from bodyshop_core import atomic
+from bodyshop_core.errors import BodyshopError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,7 +34,7 @@ class Probe:
     threshold : float
         Smallest probability that passes.
     fingerprint : str
-        The backbone whose features it reads (`bodyshop.backbones.fingerprint`).
+        The backbone whose features it reads (`bodyshop_core.backbones.fingerprint`).
     part_weights : ndarray of float32, shape (d,), optional
         A second regression: is this a close-up of a part, or a whole car?
     part_bias : float

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bodyshop.errors import MissingPartError
+from bodyshop_core.errors import MissingPartError
 from curate.gate.categories import CAR, indices
 from curate.gate.probe import Probe, find_probe, load_probe
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from curate.gate.features import Seen
+    from curate.gate.feature_store import Seen
     from curate.policy import GatePolicy
 
 TOP5_THRESHOLD = 1e-4

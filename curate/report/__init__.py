@@ -1,7 +1,5 @@
 """The report of a curated workspace: static pages that open from disk."""
 
-from bodyshop.lazy import lazy_exports
+import lazy_loader
 
-__all__ = ["write_report"]
-
-__getattr__ = lazy_exports(__name__, {"write_report": "build"})
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

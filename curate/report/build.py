@@ -9,20 +9,20 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bodyshop import atomic
-from bodyshop.catalog import Field, Reason
-from bodyshop.progress import SILENT, Progress
+from bodyshop_core import atomic
+from bodyshop_core.catalog import Field, Reason
+from bodyshop_core.progress import SILENT, Progress
 from curate.policy import Policy, load_policy
 from curate.report import charts
 from curate.report.content import Card, Content, gather
 from curate.report.thumbnails import make_thumbnails
-from curate.report.wording import MEANING, sentence
 from curate.targets import resolve_target
+from curate.verdicts.wording import MEANING, sentence
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-    from bodyshop.workspace import Workspace
+    from bodyshop_core.workspace import Workspace
 
 PER_PAGE = 120
 """Pictures on one page: fills a screen a few times and loads at once."""

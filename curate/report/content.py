@@ -9,13 +9,13 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import select
 
-from bodyshop.catalog import Field, Reason, effective_labels, schema
-from curate.duplicating import load_counts
-from curate.gate.opened import load_gate
-from curate.splitting import current_split_set
+from bodyshop_core.catalog import Field, Reason, effective_labels, schema
+from curate.duplicates.stage import load_counts
+from curate.gate.gate import load_gate
+from curate.splits.stage import current_split_set
 
 if TYPE_CHECKING:
-    from bodyshop.workspace import Workspace
+    from bodyshop_core.workspace import Workspace
     from curate.policy import Policy
 
 

@@ -9,12 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bodyshop.catalog import all_images
-from bodyshop.errors import UnreadableImageError
-from bodyshop.progress import SILENT, Progress
+from bodyshop_core.catalog import all_images
+from bodyshop_core.errors import UnreadableImageError
+from bodyshop_core.progress import SILENT, Progress
 
 if TYPE_CHECKING:
-    from bodyshop.workspace import Workspace
+    from bodyshop_core.workspace import Workspace
 
 SIDE = 220
 """Longest side in pixels."""
@@ -63,7 +63,7 @@ def make_thumbnails(
 def _make(job: tuple[Path, Path]) -> bool:
     from PIL import Image
 
-    from bodyshop.imaging import load_rgb
+    from bodyshop_core.imaging import load_rgb
 
     source, path = job
     try:

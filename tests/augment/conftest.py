@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 from shots import Fill, Shot, fill_workspace
 
-from bodyshop.workspace import Workspace
+from bodyshop_core.workspace import Workspace
 
 
 @pytest.fixture

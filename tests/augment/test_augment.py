@@ -19,10 +19,10 @@ from augment.encoding import encode
 from augment.planning import LeakError, copies_per_picture
 from augment.policy import parse_policy, preset_names
 from augment.rendering import seed_for
-from bodyshop.catalog import now, schema
-from bodyshop.catalog.variants import current_variants, variant_sets
-from bodyshop.errors import NothingFoundError, UsageError
-from bodyshop.workspace import Workspace
+from bodyshop_core.catalog import now, schema
+from bodyshop_core.catalog.variants import current_variants, variant_sets
+from bodyshop_core.errors import NothingFoundError, UsageError
+from bodyshop_core.workspace import Workspace
 
 DRAWN = np.asarray(mask())
 FLIP = parse_policy("name: flip\ntransforms:\n  - HorizontalFlip: {p: 1.0}\n")

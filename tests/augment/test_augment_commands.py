@@ -12,8 +12,8 @@ from shots import Fill, Shot, jpeg, mask, picture, png, size_of, tree
 
 from augment import load_policy
 from augment.contact_sheet import CELL, GAP
-from bodyshop.app.cli import main
-from bodyshop.workspace import Workspace
+from bodyshop.cli import main
+from bodyshop_core.workspace import Workspace
 
 POLICY = """\
 name: mine

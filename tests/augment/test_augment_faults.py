@@ -25,17 +25,17 @@ from augment.ledger import entries
 from augment.opening import open_source
 from augment.policy import load_policy, parse_policy
 from augment.rendering import DISK_FULL
-from bodyshop import atomic
-from bodyshop.catalog.variants import current_variants
-from bodyshop.engine import read_rows
-from bodyshop.errors import BodyshopError, UsageError
-from bodyshop.locking import locked
-from bodyshop.workspace import Workspace
+from bodyshop_core import atomic
+from bodyshop_core.catalog.variants import current_variants
+from bodyshop_core.engine import read_rows
+from bodyshop_core.errors import BodyshopError, UsageError
+from bodyshop_core.locking import locked
+from bodyshop_core.workspace import Workspace
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 RUN = (
-    "import sys; from bodyshop.workspace import Workspace; from augment import augment\n"
+    "import sys; from bodyshop_core.workspace import Workspace; from augment import augment\n"
     "augment(Workspace.open(sys.argv[1]), 'car-damage', copies=2, workers=2)"
 )
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from augment.adapter import Pipeline
 from augment.policy import Policy, load_policy, parse_policy, preset_names
-from bodyshop.errors import ConfigError
+from bodyshop_core.errors import ConfigError
 
 HEAD = "name: mine\ntransforms:\n"
 

@@ -13,10 +13,10 @@ from sqlalchemy import func, select
 from augment import augment, online, preview
 from augment.contact_sheet import CELL, GAP, LOST
 from augment.policy import parse_policy
-from bodyshop.catalog import schema
-from bodyshop.catalog.variants import current_variants
-from bodyshop.errors import ConfigError, UsageError
-from bodyshop.workspace import Workspace
+from bodyshop_core.catalog import schema
+from bodyshop_core.catalog.variants import current_variants
+from bodyshop_core.errors import ConfigError, UsageError
+from bodyshop_core.workspace import Workspace
 
 GRAY = parse_policy(
     "name: gray\npicture: {format: png}\ntransforms:\n  - ToGray: {p: 1.0}\n  - Rotate: {p: 1.0}\n"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,9 @@ from typing import Any
 import pytest
 import yaml
 from picture_server import PictureServer
+from small_showroom import draw_showroom
 
 from collector.brands import Brands, parse_brands
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from showroom.conftest import draw_showroom
 
 
 @pytest.fixture(scope="session")

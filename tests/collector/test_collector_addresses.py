@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from collector.address import AddressGuard, ForbiddenAddressError, host_of, is_global
+from collector.net.address import AddressGuard, ForbiddenAddressError, host_of, is_global
 
 
 @pytest.mark.parametrize(

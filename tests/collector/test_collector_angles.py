@@ -12,13 +12,13 @@ import yaml
 from picture_server import picture, redirects, sends
 
 import collector
-from bodyshop.errors import ConfigError, MissingPartError, NothingFoundError, UsageError
-from collector.address import AddressGuard
-from collector.download import DownloadLimits, download, fetch_small
-from collector.evidence import sightings_table, write_refusals, write_sightings
-from collector.http import Watch, guarded_session
-from collector.keys import keys_of
-from collector.planning import plan
+from bodyshop_core.errors import ConfigError, MissingPartError, NothingFoundError, UsageError
+from collector.crawl.plan import plan
+from collector.ledger.provenance import sightings_table, write_refusals, write_sightings
+from collector.net.address import AddressGuard
+from collector.net.api_keys import keys_of
+from collector.net.download import DownloadLimits, download, fetch_small
+from collector.net.http import Watch, guarded_session
 
 KEY = "s3cr/t+key=0815&x"
 SPELLINGS = ("s3cr/t+key", "s3cr%2Ft%2Bkey", "s3cr/t%2Bkey", "s3cr\\/t", "key=0815", "key%3D0815")

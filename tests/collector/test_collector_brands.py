@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from bodyshop.errors import ConfigError
+from bodyshop_core.errors import ConfigError
 from collector.brands import load_brands, parse_brands
-from collector.planning import plan
-from collector.recipe import load_recipe, recipes_for
+from collector.crawl.plan import plan
+from collector.sources.recipe import load_recipe, recipes_for
 
 SMALL = """
 version: 1

@@ -10,11 +10,11 @@ from picture_server import first, picture, redirects, sends
 from sqlalchemy import select
 
 import collector
-from bodyshop.catalog import schema
-from bodyshop.errors import NothingFoundError
-from collector.address import is_web_address
+from bodyshop_core.catalog import schema
+from bodyshop_core.errors import NothingFoundError
 from collector.candidate import Find, Rung, Task, addressed
-from collector.permission import Answer, Robots
+from collector.net.address import is_web_address
+from collector.net.robots import Answer, Robots
 from collector.sources.pages import json_ld_images
 
 BROKEN = ("http://[", "http://a.example:99999999/x.jpg", "http://", "//", "http://a.example:0/x")

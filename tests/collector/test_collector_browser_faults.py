@@ -13,11 +13,11 @@ import pytest
 from picture_server import first, sends
 
 import collector
-from bodyshop.errors import InterruptedByUser
-from collector import discovery
-from collector.address import AddressGuard
+from bodyshop_core.errors import InterruptedByUser
 from collector.browser import Browser, session
 from collector.browser.memory import group_memory
+from collector.crawl import discovery
+from collector.net.address import AddressGuard
 
 pytestmark = [pytest.mark.usefixtures("chromium"), pytest.mark.slow]
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 import collector
-from bodyshop.app.cli import main
-from bodyshop.errors import MissingPartError
+from bodyshop.cli import main
+from bodyshop_core.errors import MissingPartError
 from collector.browser import driver
 
 

@@ -15,8 +15,8 @@ import yaml
 from picture_server import drips, picture, sends
 
 import collector
-from bodyshop.app.cli import main
-from bodyshop.workspace import Workspace
+from bodyshop.cli import main
+from bodyshop_core.workspace import Workspace
 
 
 @pytest.fixture
@@ -171,8 +171,7 @@ def test_the_second_ctrl_c_stops_at_once_and_the_next_run_completes(
     file = write(brands_for(urls, pages=[page], limits=limits))
     program = str(Path(sys.executable).with_name("bodyshop"))
     command = [program, "collect", file, "-w", str(tmp_path / "w")]
-    root = Path(collector.__file__).parent.parent
-    with subprocess.Popen(command, cwd=root, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         until = time.monotonic() + 60
         while time.monotonic() < until and not {"/p/5.jpg", "/hang.jpg"} <= set(server.paths("/")):
             time.sleep(0.05)

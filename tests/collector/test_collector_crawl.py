@@ -17,16 +17,16 @@ from picture_server import drips, first, picture, redirects, sends
 from sqlalchemy import select
 
 import collector
-from bodyshop.catalog import effective_labels, now, schema
-from bodyshop.catalog import store as catalog_store
-from bodyshop.errors import (
+from bodyshop_core.catalog import effective_labels, now, schema
+from bodyshop_core.catalog import store as catalog_store
+from bodyshop_core.errors import (
     BodyshopError,
     InterruptedByUser,
     NothingFoundError,
     UsageError,
 )
-from bodyshop.workspace import Workspace
-from collector.part import Part
+from bodyshop_core.workspace import Workspace
+from collector.net.part_file import Part
 
 
 def rows(workspace, table, *columns):
@@ -224,7 +224,7 @@ def test_what_was_forgotten_does_not_come_back(server, brands_for, workspace, ki
 
 
 def test_the_hosts_cookies_are_only_sent_where_it_asks_for_them():
-    from collector.cookies import Cookies
+    from collector.net.cookies import Cookies
 
     cookies = Cookies()
     cookies.learn([{"name": "a", "value": "1", "domain": ".cars.example"}])

@@ -15,7 +15,7 @@ import yaml
 from PIL import Image
 
 import collector
-from bodyshop.workspace import Workspace
+from bodyshop_core.workspace import Workspace
 
 
 @pytest.fixture
@@ -48,8 +48,7 @@ def test_a_full_disk_is_said_and_with_room_again_the_crawl_completes(
     file.write_text(yaml.safe_dump(brands_for(urls).model_dump(mode="json")))
     program = str(Path(sys.executable).with_name("bodyshop"))
     command = [program, "collect", str(file), "-w", str(small_disk / "w")]
-    root = Path(collector.__file__).parent.parent
-    ended = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=120)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert ended.returncode == 1
     assert "disk is full" in ended.stderr
     assert "Traceback" not in ended.stderr

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 import collector
-from bodyshop.config import parse_yaml
-from bodyshop.errors import UsageError
-from collector.recipe import Recipe
+from bodyshop_core.config import parse_yaml
+from bodyshop_core.errors import UsageError
+from collector.sources.recipe import Recipe
 
-ROOT = Path(collector.__file__).parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 GUIDE = (ROOT / "docs" / "collect.md").read_text(encoding="utf-8")
 
 

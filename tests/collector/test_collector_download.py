@@ -16,10 +16,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from picture_server import drips, picture, redirects, sends
 
-from collector import http
-from collector.address import AddressGuard, is_web_address
-from collector.download import DownloadLimits, Failed, Got, Moved, Refused, download, referer_for
-from collector.http import Watch, guarded_session, user_agent
+from collector.net import http
+from collector.net.address import AddressGuard, is_web_address
+from collector.net.download import (
+    DownloadLimits,
+    Failed,
+    Got,
+    Moved,
+    Refused,
+    download,
+    referer_for,
+)
+from collector.net.http import Watch, guarded_session, user_agent
 
 LIMITS = DownloadLimits(max_bytes=300_000, min_side=100, seconds=5)
 

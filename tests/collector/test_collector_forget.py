@@ -9,9 +9,9 @@ from picture_server import picture, redirects
 from sqlalchemy import select
 
 import collector
-from bodyshop.app.forget import forget
-from bodyshop.catalog import schema
-from bodyshop.errors import NothingFoundError
+from bodyshop.forget import forget
+from bodyshop_core.catalog import schema
+from bodyshop_core.errors import NothingFoundError
 
 
 def pictures(workspace):

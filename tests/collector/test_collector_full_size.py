@@ -7,8 +7,8 @@ from picture_server import picture
 from sqlalchemy import select
 
 import collector
-from bodyshop.catalog import schema
-from collector.ladder import is_preview_host
+from bodyshop_core.catalog import schema
+from collector.sources.url_candidates import is_preview_host
 
 pytestmark = pytest.mark.usefixtures("chromium")
 

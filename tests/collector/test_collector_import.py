@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 from sqlalchemy import select
 
-from bodyshop.catalog import effective_labels, schema
-from bodyshop.errors import NothingFoundError
+from bodyshop_core.catalog import effective_labels, schema
+from bodyshop_core.errors import NothingFoundError
 from collector import import_folder
 
 

@@ -18,21 +18,20 @@ from picture_server import picture, sends
 from sqlalchemy import func, select
 
 import collector
-from bodyshop.catalog import schema
-from bodyshop.workspace import Workspace
+from bodyshop_core.catalog import schema
+from bodyshop_core.workspace import Workspace
 
 SCRIPT = """
 import sys
 import collector
-from bodyshop.workspace import Workspace
+from bodyshop_core.workspace import Workspace
 collector.collect(collector.load_brands(sys.argv[1]), Workspace.open(sys.argv[2]))
 """
 
 
 def crawl(brands: Path, workspace: Path) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-c", SCRIPT, str(brands), str(workspace)]
-    root = Path(collector.__file__).parent.parent
-    return subprocess.Popen(command, cwd=root, stderr=subprocess.DEVNULL)
+    return subprocess.Popen(command, stderr=subprocess.DEVNULL)
 
 
 def kill_after(process: subprocess.Popen[bytes], done: int, server) -> bool:
@@ -110,8 +109,8 @@ def test_a_crawl_of_300_killed_20_times_ends_with_the_same_set(server, brands_fo
 def test_a_blob_that_only_the_journal_knows_is_not_fetched_again(server, brands_for, workspace):
     """Killed between the rename and the commit: the narrowest window there is."""
     from collector.candidate import Candidate
-    from collector.journal import Journal
-    from collector.ledger import Ledger
+    from collector.ledger.journal import Journal
+    from collector.ledger.store import Ledger
 
     urls = server.add_pictures(2)
     brands = brands_for(urls)

@@ -7,10 +7,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from collector.candidate import Candidate, Rung, clean, url_key
-from collector.ladder import original_address, pictures_of, with_rewrites
 from collector.sources.pages import json_ld_images
+from collector.sources.srcset import Source, parse_srcset
+from collector.sources.url_candidates import original_address, pictures_of, with_rewrites
 from collector.spin.frames import angle, infer_template, turn_of
-from collector.srcset import Source, parse_srcset
 
 BASE = "https://cars.example/fjell/"
 

@@ -10,7 +10,7 @@ from itertools import pairwise
 from picture_server import PictureServer, picture, redirects, sends
 
 import collector
-from collector.permission import Answer, Robots
+from collector.net.robots import Answer, Robots
 
 INTERVAL = 1.5
 

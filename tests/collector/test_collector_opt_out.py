@@ -11,8 +11,8 @@ from picture_server import first, picture, sends
 from sqlalchemy import select
 
 import collector
-from bodyshop.catalog import schema
-from bodyshop.errors import NothingFoundError
+from bodyshop_core.catalog import schema
+from bodyshop_core.errors import NothingFoundError
 
 
 def told(workspace):

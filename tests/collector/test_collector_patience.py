@@ -8,7 +8,7 @@ from itertools import pairwise
 from picture_server import first, picture, sends
 
 import collector
-from collector import hosts
+from collector.net import politeness as hosts
 
 
 def test_retry_after_is_waited_for(server, brands_for, workspace):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.permission import (
+from collector.net.robots import (
     Answer,
     Robots,
     content_signals,

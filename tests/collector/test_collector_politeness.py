@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.candidate import Candidate, Rung
-from collector.frontier import Frontier, Job
-from collector.hosts import (
+from collector.crawl.frontier import Frontier, Job
+from collector.net.politeness import (
     BREAKER_BLOCKS,
     MAX_GAP_S,
     MAX_RETRY_AFTER_S,

@@ -10,8 +10,8 @@ from picture_server import picture
 from PIL import Image
 
 import collector
-from bodyshop.errors import UsageError
-from collector.evidence import sightings_table, write_sightings
+from bodyshop_core.errors import UsageError
+from collector.ledger.provenance import sightings_table, write_sightings
 
 MODIFIED = "Tue, 03 Mar 2026 10:00:00 GMT"
 

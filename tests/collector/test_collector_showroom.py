@@ -17,14 +17,14 @@ from sites import serve_replicas
 from sqlalchemy import select
 
 import collector
-from bodyshop.catalog import schema
-from bodyshop.errors import NothingFoundError
-from bodyshop.showroom import serve
-from bodyshop.workspace import Workspace
-from collector import hosts
-from collector.address import AddressGuard
+from bodyshop_core.catalog import schema
+from bodyshop_core.errors import NothingFoundError
+from bodyshop_core.workspace import Workspace
 from collector.browser import Browser
+from collector.net import politeness as hosts
+from collector.net.address import AddressGuard
 from collector.spin import turntable
+from showroom import serve
 
 pytestmark = pytest.mark.usefixtures("chromium")
 
@@ -323,7 +323,7 @@ def test_no_process_and_no_profile_stays_behind(site):
 def test_a_killed_program_leaves_no_browser_behind(site):
     script = (
         "import sys, time\n"
-        "from collector.address import AddressGuard\n"
+        "from collector.net.address import AddressGuard\n"
         "from collector.browser import Browser\n"
         "with Browser(AddressGuard(['127.0.0.1']), 'test') as browser:\n"
         "    browser.open(sys.argv[1])\n"
@@ -331,8 +331,7 @@ def test_a_killed_program_leaves_no_browser_behind(site):
         "    time.sleep(60)\n"
     )
     command = [sys.executable, "-c", script, site.base_url + "/robots.txt"]
-    root = Path(collector.__file__).parent.parent
-    with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         group = int(process.stdout.readline())
         process.kill()

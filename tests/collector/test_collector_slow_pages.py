@@ -10,8 +10,8 @@ from picture_server import picture, sends
 from sqlalchemy import select
 
 import collector
-from bodyshop.catalog import schema
-from bodyshop.showroom import serve
+from bodyshop_core.catalog import schema
+from showroom import serve
 
 pytestmark = pytest.mark.usefixtures("chromium")
 

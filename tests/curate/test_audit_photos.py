@@ -8,7 +8,7 @@ import pytest
 from filling import add_folder, pretend_scores
 
 import curate
-from bodyshop.workspace import Workspace
+from bodyshop_core.workspace import Workspace
 
 
 @pytest.mark.slow

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from bodyshop.catalog import schema
-from bodyshop.errors import UsageError
-from bodyshop.imaging import load_rgb
-from bodyshop.workspace import Workspace
-from curate.detect_cars import (
+from bodyshop_core.catalog import schema
+from bodyshop_core.errors import UsageError
+from bodyshop_core.imaging import load_rgb
+from bodyshop_core.workspace import Workspace
+from curate.gate.detector import (
     CARS,
     MAX_OVERLAP,
     Box,

@@ -6,11 +6,11 @@ import photos
 import pytest
 from PIL import ImageOps
 
-from bodyshop.catalog import register_image
-from bodyshop.errors import NothingFoundError, UsageError
-from bodyshop.workspace import Workspace
+from bodyshop_core.catalog import register_image
+from bodyshop_core.errors import NothingFoundError, UsageError
+from bodyshop_core.workspace import Workspace
 from curate.duplicates import find_overlap
-from curate.measuring import measure
+from curate.measure.stage import measure_images
 
 
 def put(workspace, data):
@@ -22,7 +22,7 @@ def put(workspace, data):
 
 def test_copies_in_a_folder_are_found_and_strangers_are_not(workspace, tmp_path):
     shas = {name: put(workspace, photos.jpeg(photos.photo(name))) for name in photos.NAMES}
-    measure(workspace, workers=1)
+    measure_images(workspace, workers=1)
     folder = tmp_path / "public set"
     (folder / "test").mkdir(parents=True)
     files = {
@@ -50,7 +50,7 @@ def test_copies_in_a_folder_are_found_and_strangers_are_not(workspace, tmp_path)
 
 def test_another_workspace_is_a_set_too(workspace, tmp_path):
     sha256 = put(workspace, photos.jpeg(photos.photo("rocket")))
-    measure(workspace, workers=1)
+    measure_images(workspace, workers=1)
     other = Workspace.open(tmp_path / "other")
     put(other, photos.jpeg(photos.photo("rocket")))
     put(other, photos.jpeg(photos.photo("coffee")))

@@ -10,13 +10,13 @@ import photos
 import pytest
 from PIL import Image, ImageOps
 
-from bodyshop.catalog import register_image, schema
-from bodyshop.errors import UnreadableImageError
+from bodyshop_core.catalog import register_image, schema
+from bodyshop_core.errors import UnreadableImageError
 from curate.duplicates import find_pairs, pixel_check
 from curate.duplicates.checks import _stored, compare_pairs, kind_of_row
+from curate.duplicates.lighting import relight
 from curate.duplicates.pixels import compare, kind_of, view
-from curate.duplicates.tones import relight
-from curate.measure_picture import measure_picture
+from curate.measure.picture import measure_picture
 
 COPIES = {
     "re-saved": lambda p: photos.jpeg(p, 40),

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bodyshop.errors import UsageError
+from bodyshop_core.errors import UsageError
 from curate.duplicates.search import choose_blocks, near_pairs
-from curate.hashes import as_integers, as_words, distances
+from curate.measure.hashes import as_integers, as_words, distances
 
 
 def all_pairs(hashes, radius):

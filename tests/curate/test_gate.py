@@ -14,20 +14,20 @@ from PIL import Image
 from sqlalchemy import select
 
 import curate
-from bodyshop.backbones import fingerprint, imagenet_classes
-from bodyshop.catalog import schema
-from bodyshop.errors import BodyshopError, MissingPartError, UsageError
-from bodyshop.workspace import Workspace
-from curate.framing import Framing
+from bodyshop_core.backbones import fingerprint, imagenet_classes
+from bodyshop_core.catalog import schema
+from bodyshop_core.errors import BodyshopError, MissingPartError, UsageError
+from bodyshop_core.workspace import Workspace
 from curate.gate.categories import CAR, indices, top
-from curate.gate.discover import most_frequent
-from curate.gate.evaluate import roc_curve
-from curate.gate.features import FeatureStore, Seen
-from curate.gate.fit import choose_threshold
-from curate.gate.intervals import wilson
-from curate.gate.opened import Gate
+from curate.gate.feature_store import FeatureStore, Seen
+from curate.gate.framing import Framing
+from curate.gate.gate import Gate
 from curate.gate.probe import Probe, find_probe, load_probe
 from curate.gate.rules import Rule, choose_rule
+from curate.gate_fitting.discover import most_frequent
+from curate.gate_fitting.evaluate import roc_curve
+from curate.gate_fitting.fit import choose_threshold
+from curate.gate_fitting.intervals import wilson
 from curate.policy import GatePolicy
 
 

@@ -10,19 +10,19 @@ import pytest
 from filling import add_folder, add_picture, photo, resaved
 
 import curate
-from bodyshop.catalog import now, schema
-from bodyshop.errors import ConfigError, MissingPartError, NothingFoundError, UsageError
-from bodyshop.workspace import Workspace
-from curate.gate.discover import Discovery
-from curate.gate.fit import FitSummary, _reviewed, fit_gate, folder_examples
-from curate.gate.fit_framing import fit_framing, read_framing
-from curate.gate.groups import Example, group_examples
-from curate.gate.intervals import wilson
-from curate.gate.logistic import fit_logistic
-from curate.gate.make_probe import main as make_probe
+from bodyshop_core.catalog import now, schema
+from bodyshop_core.errors import ConfigError, MissingPartError, NothingFoundError, UsageError
+from bodyshop_core.workspace import Workspace
 from curate.gate.probe import load_probe
-from curate.gate.unseen import judge_unseen
-from curate.gate.views import VIEWS, varied
+from curate.gate_fitting.discover import Discovery
+from curate.gate_fitting.fit import FitSummary, _reviewed, fit_gate, folder_examples
+from curate.gate_fitting.framing import fit_framing, read_framing
+from curate.gate_fitting.groups import Example, group_examples
+from curate.gate_fitting.intervals import wilson
+from curate.gate_fitting.logistic import fit_logistic
+from curate.gate_fitting.make_probe import main as make_probe
+from curate.gate_fitting.unseen_source import judge_unseen
+from curate.gate_fitting.views import VIEWS, varied
 
 
 def separable(n: int, seed: int = 0) -> tuple[np.ndarray, list[bool]]:

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from bodyshop.errors import UnreadableImageError
-from bodyshop.imaging import load_rgb
-from curate.hashes import as_integers, as_words, distances, picture_hashes
-from curate.measure_picture import measure_picture, measure_pictures
+from bodyshop_core.errors import UnreadableImageError
+from bodyshop_core.imaging import load_rgb
+from curate.measure.hashes import as_integers, as_words, distances, picture_hashes
+from curate.measure.picture import measure_picture, measure_pictures
 
 CHELSEA = photos.photo("chelsea")
 

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import io
-import os
 import struct
 import subprocess
 import sys
 import time
 import zlib
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from bodyshop.catalog import register_image, schema
-from bodyshop.workspace import Workspace
-from curate import measuring
-from curate.measuring import VERSION, measure
+from bodyshop_core.catalog import register_image, schema
+from bodyshop_core.workspace import Workspace
+from curate.measure import stage as measuring
+from curate.measure.stage import VERSION, measure_images
 
 
 def photo(seed=0, size=(320, 240)):
@@ -71,11 +69,11 @@ def workspace(tmp_path):
 
 def test_every_picture_is_measured_once(workspace):
     first = put(workspace, encoded(photo(1)))
-    summary = measure(workspace, workers=1)
+    summary = measure_images(workspace, workers=1)
     assert summary.as_dict() == {"pictures": 1, "measured": 1, "unreadable": 0, "worker_died": 0}
     second = put(workspace, encoded(photo(2)))
-    assert measure(workspace, workers=1).measured == 1
-    assert measure(workspace, workers=1).measured == 0
+    assert measure_images(workspace, workers=1).measured == 1
+    assert measure_images(workspace, workers=1).measured == 0
     rows = measurements(workspace)
     assert rows.keys() == {first, second}
     assert {row["version"] for row in rows.values()} == {VERSION}
@@ -92,7 +90,7 @@ def test_bad_pictures_get_a_row_with_the_cause_and_spoil_nothing(workspace):
         put(workspace, b"<html>no picture</html>"): "not a picture",
         put(workspace, png_bomb(), "png"): "too many pixels",
     }
-    summary = measure(workspace, workers=1)
+    summary = measure_images(workspace, workers=1)
     assert (summary.measured, summary.unreadable) == (5, 4)
     rows = measurements(workspace)
     assert rows[good]["error"] is None and rows[good]["sharpness"] > 0
@@ -106,10 +104,10 @@ def test_an_unreadable_picture_is_tried_again_only_on_request(workspace):
     path = workspace.image_path(sha256)
     data = path.read_bytes()
     path.write_bytes(data[:200])
-    assert measure(workspace, workers=1).unreadable == 1
+    assert measure_images(workspace, workers=1).unreadable == 1
     path.write_bytes(data)
-    assert measure(workspace, workers=1).measured == 0
-    assert measure(workspace, workers=1, retry_failed=True).measured == 1
+    assert measure_images(workspace, workers=1).measured == 0
+    assert measure_images(workspace, workers=1, retry_failed=True).measured == 1
     assert measurements(workspace)[sha256]["error"] is None
 
 
@@ -129,7 +127,7 @@ def test_memory_is_bounded_by_slices_and_every_slice_is_ingested(workspace, monk
         def log(self, message):
             raise AssertionError(message)
 
-    measure(workspace, workers=1, progress=Progress())
+    measure_images(workspace, workers=1, progress=Progress())
     assert measurements(workspace).keys() == shas
     assert ticks[0] == ("total", 6) and sum(ticks[1:]) == 6
 
@@ -140,21 +138,21 @@ def test_results_do_not_depend_on_the_number_of_workers(tmp_path):
         workspace = Workspace.open(tmp_path / str(workers))
         for seed in range(40):
             put(workspace, encoded(photo(seed, size=(64, 48))))
-        measure(workspace, workers=workers)
+        measure_images(workspace, workers=workers)
         results.append(measurements(workspace))
     assert results[0] == results[1]
 
 
 def test_shards_left_by_a_killed_run_are_used(workspace):
-    from bodyshop.engine import run_shards
-    from curate.measure_picture import measure_pictures
+    from bodyshop_core.engine import run_shards
+    from curate.measure.picture import measure_pictures
 
     sha256 = put(workspace, encoded(photo(1)))
     path = workspace.image_path(sha256)
     out = workspace.root / "shards" / "measure"
     run_shards(measure_pictures, [{"key": sha256, "path": str(path)}], out, version=VERSION)
     path.unlink()  # a second decode would fail
-    assert measure(workspace, workers=1).unreadable == 0
+    assert measure_images(workspace, workers=1).unreadable == 0
     assert measurements(workspace)[sha256]["error"] is None
 
 
@@ -170,7 +168,7 @@ def test_dask_measures_the_same(tmp_path):
         workspace = Workspace.open(tmp_path / engine)
         fill(workspace, 40)
         put(workspace, b"no picture at all")
-        assert measure(workspace, engine=engine, workers=2).unreadable == 1
+        assert measure_images(workspace, engine=engine, workers=2).unreadable == 1
         results.append(measurements(workspace))
     assert results[0] == results[1]
 
@@ -180,20 +178,18 @@ def test_dask_measures_the_same(tmp_path):
 def test_measuring_goes_on_after_kill_9(tmp_path):
     undisturbed = Workspace.open(tmp_path / "undisturbed")
     shas = fill(undisturbed, 700)
-    measure(undisturbed, workers=2)
+    measure_images(undisturbed, workers=2)
     killed = Workspace.open(tmp_path / "killed")
     fill(killed, 700)
     script = (
-        "from bodyshop.workspace import Workspace; from curate.measuring import measure; "
-        f"measure(Workspace.open({str(killed.root)!r}), workers=2)"
+        "from bodyshop_core.workspace import Workspace\n"
+        "from curate.measure.stage import measure_images\n"
+        f"measure_images(Workspace.open({str(killed.root)!r}), workers=2)"
     )
     out = killed.root / "shards" / "measure"
     kills = 0
     for wanted in (1, 2):
-        process = subprocess.Popen(
-            [sys.executable, "-c", script],
-            env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
-        )
+        process = subprocess.Popen([sys.executable, "-c", script])
         deadline = time.monotonic() + 240
         while len(list(out.glob("[!.]*.parquet"))) < wanted and process.poll() is None:
             assert time.monotonic() < deadline
@@ -202,7 +198,7 @@ def test_measuring_goes_on_after_kill_9(tmp_path):
         process.kill()
         process.wait()
     assert kills >= 1
-    measure(killed, workers=2)
+    measure_images(killed, workers=2)
     rows = measurements(killed)
     assert rows.keys() == shas
     assert rows == measurements(undisturbed)

@@ -16,12 +16,12 @@ from PIL import Image
 from sqlalchemy import select
 
 import curate
-from bodyshop.app.cli import main
-from bodyshop.catalog import Reason, add_labels, now, schema
-from bodyshop.errors import NothingFoundError, UsageError
-from bodyshop.workspace import Workspace
-from curate.splits import SplitError
-from curate.splitting import current_split_set
+from bodyshop.cli import main
+from bodyshop_core.catalog import Reason, add_labels, now, schema
+from bodyshop_core.errors import NothingFoundError, UsageError
+from bodyshop_core.workspace import Workspace
+from curate.splits.assign import SplitError
+from curate.splits.stage import current_split_set
 
 
 def fill(workspace: Workspace, count: int = 12, **sighting: Any) -> list[str]:
@@ -127,7 +127,7 @@ def test_plain_pictures_and_crowds_of_one_hash_are_told(curated: Workspace) -> N
 def test_a_second_run_changes_nothing_and_loads_no_network(curated: Workspace) -> None:
     before = verdicts(curated), splits(curated), _times(curated.reports / "curate")
     code = (
-        "import sys, curate; from bodyshop.workspace import Workspace; "
+        "import sys, curate; from bodyshop_core.workspace import Workspace; "
         f"s = curate.curate(Workspace.open({str(curated.root)!r}), workers=1); "
         "assert (s.measured, s.scored) == (0, 0); assert 'tensorflow' not in sys.modules; "
         "assert 'sklearn' not in sys.modules; print('same')"

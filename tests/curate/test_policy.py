@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bodyshop.catalog import Reason
-from bodyshop.errors import ConfigError
+from bodyshop_core.catalog import Reason
+from bodyshop_core.errors import ConfigError
 from curate.policy import Policy, load_policy
 
 

@@ -12,11 +12,11 @@ from filling import add_picture, jpeg, photo, pretend_scores, resaved
 from PIL import Image
 
 import curate
-from bodyshop.catalog import Reason
-from bodyshop.workspace import Workspace
+from bodyshop_core.catalog import Reason
+from bodyshop_core.workspace import Workspace
 from curate.report.build import _pager
 from curate.report.charts import audit_bars, gate_histogram, stacked_bars
-from curate.report.wording import MEANING, sentence
+from curate.verdicts.wording import MEANING, sentence
 
 HOSTILE = '"><script>document.title="owned"</script>'
 

@@ -7,8 +7,8 @@ import photos
 import pytest
 from PIL import Image, ImageFilter
 
-from curate.measure_picture import measure_picture
-from curate.sharpness import MIN_SHARPNESS, sharpness
+from curate.measure.picture import measure_picture
+from curate.measure.sharpness import MIN_SHARPNESS, sharpness
 
 
 def grey(picture):

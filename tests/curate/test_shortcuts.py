@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bodyshop.imaging import Equalise
-from curate.nuisance import columns, equalised, host_of
+from bodyshop_core.imaging import Equalise
+from curate.audit.nuisance import columns, equalised, host_of
+from curate.audit.shortcuts import TOGETHER, audit_rows
 from curate.policy import AuditPolicy
-from curate.shortcuts import TOGETHER, audit_rows
 
 
 def rows(n: int, **changes: Any) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from curate.splits import Member, SplitError, deal
+from curate.splits.assign import Member, SplitError, deal
 
 SHARES = {"train": 0.7, "validation": 0.15, "test": 0.15}
 

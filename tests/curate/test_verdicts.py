@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bodyshop.catalog import EffectiveLabel, Origin, Reason
+from bodyshop_core.catalog import EffectiveLabel, Origin, Reason
 from curate.duplicates import DuplicatePair
 from curate.policy import Policy
-from curate.screening import Facts, Limits, screen
-from curate.verdicts import Verdict, decide, eligible
+from curate.verdicts.decide import Verdict, decide, eligible
+from curate.verdicts.screen import Facts, Limits, screen
 
 LIMITS = Limits(min_p_car=0.5, min_sharpness=0.4)
 GOOD = {

@@ -7,7 +7,7 @@ import typer
 import yaml
 from code_blocks import REPOSITORY, blocks, commands, pages
 
-from bodyshop.app.cli import GLOBAL_FLAGS, GLOBAL_VALUES, app, normalise
+from bodyshop.cli import GLOBAL_FLAGS, GLOBAL_VALUES, app, normalise
 
 SHELL = list(blocks("bash", "sh", "console"))
 YAML = list(blocks("yaml"))

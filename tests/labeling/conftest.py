@@ -20,10 +20,10 @@ from hypothesis import settings
 from labeling_pictures import add_picture, picture_bytes
 from labeling_stage import CASSETTES, LABELERS, Recorder, Replay, build_stage, sign_up
 
-from bodyshop.workspace import Workspace
-from curate.labeling.connection import Connection
-from curate.labeling.project import _title
-from curate.labeling.scheme import Kind
+from bodyshop_core.workspace import Workspace
+from labeling.configs.scheme import Kind
+from labeling.server.connection import Connection
+from labeling.sync.project import _title
 
 RECORD = bool(os.environ.get("BODYSHOP_RECORD"))
 

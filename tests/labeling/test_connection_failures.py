@@ -13,14 +13,14 @@ import pytest
 from labeling_pictures import add_picture
 from labeling_stage import bitmap
 
-from bodyshop.catalog import now, schema
-from bodyshop.errors import MissingPartError, UsageError
-from bodyshop.locking import locked
-from curate import labeling
-from curate.labeling.client import LabelStudioClient
-from curate.labeling.connection import Connection, ServerError
-from curate.labeling.project import project_lock
-from curate.labeling.server import _account, _free_port
+import labeling
+from bodyshop_core.catalog import now, schema
+from bodyshop_core.errors import MissingPartError, UsageError
+from bodyshop_core.locking import locked
+from labeling.server.client import LabelStudioClient
+from labeling.server.connection import Connection, ServerError
+from labeling.server.local_server import _account, _free_port
+from labeling.sync.project import project_lock
 
 URL = "http://127.0.0.1:8080"
 KEY = "s3cret" * 6

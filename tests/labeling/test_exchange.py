@@ -13,15 +13,15 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from labeling_pictures import add_picture, picture_bytes
 from PIL import Image, ImageOps
 
-from bodyshop.errors import ConfigError, NothingFoundError, UsageError
-from bodyshop.workspace import Workspace
-from curate.labeling import export_masks, import_masks
-from curate.labeling.exchange import _turn, current_masks
-from curate.labeling.formats import coco_rle
-from curate.labeling.opinions import Opinion, read_mask, store
-from curate.labeling.polygons import signed_area
-from curate.labeling.rle import MaskFormatError
-from curate.labeling.settle import settle
+from bodyshop_core.errors import ConfigError, NothingFoundError, UsageError
+from bodyshop_core.workspace import Workspace
+from labeling import export_masks, import_masks
+from labeling.annotations import Opinion, read_mask, store
+from labeling.consensus.decide import settle
+from labeling.exchange import _turn, current_masks
+from labeling.formats import coco_rle
+from labeling.formats.brush_rle import MaskFormatError
+from labeling.formats.polygons import signed_area
 
 FORMATS = ["coco", "via", "yolo", "png"]
 MASKS = arrays(bool, array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=20))
@@ -170,7 +170,7 @@ def test_classes_are_renamed_joined_and_left_out(workspace, tmp_path):
 def test_a_picture_that_a_file_lists_twice_keeps_the_masks_of_both(
     workspace, tmp_path, monkeypatch, apart
 ):
-    monkeypatch.setattr("curate.labeling.exchange.BATCH", 2)
+    monkeypatch.setattr("labeling.exchange.BATCH", 2)
     shas = [add_picture(workspace, picture_bytes(20, 10, seed=n)) for n in range(4)]
     listed = [shas[0], *shas[1:apart], shas[0], *shas[apart:]]
     shapes = {0: [0, 0, 5, 0, 5, 5, 0, 5], apart: [10, 0, 14, 0, 14, 5, 10, 5]}

@@ -12,7 +12,7 @@ import pytest
 from labeling_pictures import add_picture, picture_bytes
 from PIL import Image
 
-from bodyshop.app.cli import main
+from bodyshop.cli import main
 
 
 @pytest.fixture

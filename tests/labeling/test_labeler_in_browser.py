@@ -15,11 +15,11 @@ from labeling_pictures import add_picture
 from labeling_stage import LABELERS, PASSWORD
 from PIL import Image
 
-from bodyshop.errors import MissingPartError
-from bodyshop.showroom import build_showroom
-from curate import labeling
-from curate.labeling import Prediction, Selection
-from curate.labeling.opinions import read_mask
+import labeling
+from bodyshop_core.errors import MissingPartError
+from labeling import Prediction, Selection
+from labeling.annotations import read_mask
+from showroom import build_showroom
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 

@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 import pytest
 from labeling_browser import browser
 
-from bodyshop.app.demo_labels import ACCEPTED, label_demo
-from bodyshop.workspace import Workspace
-from curate.labeling.client import LabelStudioClient
-from curate.labeling.connection import Connection
+from bodyshop.demo.labels import ACCEPTED, label_demo
+from bodyshop_core.workspace import Workspace
+from labeling.server.client import LabelStudioClient
+from labeling.server.connection import Connection
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 

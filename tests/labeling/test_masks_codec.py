@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from curate.labeling import rle
-from curate.labeling.polygons import ellipse, keyhole_polygons, outlines, rasterise, signed_area
-from curate.labeling.regions import read_result, write_result
-from curate.labeling.rle import MaskFormatError
-from curate.labeling.scheme import load_scheme
+from labeling.configs.scheme import load_scheme
+from labeling.formats import brush_rle as rle
+from labeling.formats.brush_rle import MaskFormatError
+from labeling.formats.polygons import ellipse, keyhole_polygons, outlines, rasterise, signed_area
+from labeling.sync.results import read_result, write_result
 
 MASKS = arrays(bool, array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=24))
 SCHEME = load_scheme("damage")

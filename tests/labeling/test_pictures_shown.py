@@ -10,11 +10,11 @@ import pytest
 from labeling_pictures import add_picture, picture_bytes
 from PIL import Image
 
-from bodyshop.imaging import load_rgb
-from curate.labeling.client import LabelStudioClient
-from curate.labeling.connection import Connection
-from curate.labeling.pictures import Shelf
-from curate.labeling.tasks import load_pictures
+from bodyshop_core.imaging import load_rgb
+from labeling.pictures import load_pictures
+from labeling.server.client import LabelStudioClient
+from labeling.server.connection import Connection
+from labeling.sync.picture_urls import Shelf
 
 XMP = (
     b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF '

@@ -10,11 +10,11 @@ from labeling_pictures import add_picture, picture_bytes
 from PIL import Image
 
 import train
-from bodyshop.app.proposals import proposals_of
-from bodyshop.workspace import Workspace
-from curate.labeling.regions import read_result, write_result
-from curate.labeling.scheme import load_scheme
-from curate.labeling.tasks import load_pictures
+from bodyshop.proposals import proposals_of
+from bodyshop_core.workspace import Workspace
+from labeling.configs.scheme import load_scheme
+from labeling.pictures import load_pictures
+from labeling.sync.results import read_result, write_result
 
 pytestmark = pytest.mark.slow
 
@@ -22,8 +22,8 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def segmented(tmp_path_factory):
     """A workspace whose run ``masks`` is a small segmenter that marks nearly anything."""
-    from train.masked import MaskedSample
-    from train.segmenting import fit_segmenter, load_segment_recipe
+    from train.data.mask_samples import MaskedSample
+    from train.runs.segment_run import fit_segmenter, load_segment_recipe
 
     root = tmp_path_factory.mktemp("segmented")
     workspace = Workspace.open(root / "workspace")

@@ -17,15 +17,15 @@ import pytest
 from labeling_pictures import add_picture, picture_bytes
 from labeling_stage import bitmap, build_stage
 
-from bodyshop.catalog import Blob, register_image
-from bodyshop.errors import MissingPartError
-from bodyshop.workspace import Workspace
-from curate import labeling
-from curate.labeling import Selection
-from curate.labeling.exchange import current_masks
-from curate.labeling.regions import write_result
-from curate.labeling.scheme import load_scheme
-from curate.labeling.tasks import load_pictures
+import labeling
+from bodyshop_core.catalog import Blob, register_image
+from bodyshop_core.errors import MissingPartError
+from bodyshop_core.workspace import Workspace
+from labeling import Selection
+from labeling.configs.scheme import load_scheme
+from labeling.exchange import current_masks
+from labeling.pictures import load_pictures
+from labeling.sync.results import write_result
 
 pytestmark = pytest.mark.slow
 
@@ -132,8 +132,8 @@ def test_a_push_killed_by_sigkill_goes_on_without_doubles(real_stage):
         """
         import os, signal, sys
         from contextlib import contextmanager
-        from bodyshop.workspace import Workspace
-        from curate import labeling
+        from bodyshop_core.workspace import Workspace
+        import labeling
 
         class Dies:
             left = 3
@@ -185,7 +185,7 @@ class Kills:
 
 @pytest.mark.timeout(1500)
 def test_a_server_killed_in_mid_push_and_in_mid_pull_loses_nothing(tmp_path, monkeypatch, migrated):
-    monkeypatch.setattr("curate.labeling.pulling.PAGE", 4)
+    monkeypatch.setattr("labeling.sync.pull.PAGE", 4)
     workspace = Workspace.open(tmp_path / "w")
     migrated(workspace)
     pictures = [add_picture(workspace, bitmap(8, 8, n)) for n in range(12)]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from bodyshop.catalog import add_labels, now, schema
-from bodyshop.errors import NothingFoundError
-from curate.labeling.questions import questions
-from curate.labeling.selection import Selection, choose
+from bodyshop_core.catalog import add_labels, now, schema
+from bodyshop_core.errors import NothingFoundError
+from labeling.selection import Selection, choose
+from labeling.sync.questions import questions
 
 
 @pytest.fixture

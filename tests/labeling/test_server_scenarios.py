@@ -10,12 +10,13 @@ import pytest
 from labeling_stage import box
 from sqlalchemy import select
 
-from bodyshop.catalog import Field, effective_labels, schema
-from bodyshop.errors import ConfigError, MissingPartError
-from curate import labeling
-from curate.labeling import Prediction, Selection, pulling
-from curate.labeling.regions import write_result
-from curate.labeling.scheme import load_scheme
+import labeling
+from bodyshop_core.catalog import Field, effective_labels, schema
+from bodyshop_core.errors import ConfigError, MissingPartError
+from labeling import Prediction, Selection
+from labeling.configs.scheme import load_scheme
+from labeling.sync import pull as pulling
+from labeling.sync.results import write_result
 
 EVERYTHING = Selection(everything=True)
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from sqlalchemy import select
 
-from bodyshop.catalog import Field, effective_labels, schema
-from curate.labeling.exchange import current_masks
-from curate.labeling.opinions import Opinion, read_mask, store, withdraw
-from curate.labeling.settle import settle
+from bodyshop_core.catalog import Field, effective_labels, schema
+from labeling.annotations import Opinion, read_mask, store, withdraw
+from labeling.consensus.decide import settle
+from labeling.exchange import current_masks
 
 
 def box(left, right, width=40, height=30):

@@ -7,16 +7,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bodyshop.showroom.bodies import BODIES
-from bodyshop.showroom.car import car_mesh
-from bodyshop.showroom.decoys import KINDS, draw_decoy
-from bodyshop.showroom.light import look_up, octahedron, tone_map
-from bodyshop.showroom.raster import rasterise
-from bodyshop.showroom.render import render
-from bodyshop.showroom.scenes import SCENES, make_scene
-from bodyshop.showroom.shade import Paint
-from bodyshop.showroom.shot import PARTS, Shot, frame
-from bodyshop.showroom.tiles import DAMAGE_CLASSES
+from showroom.bodies import BODIES
+from showroom.car import car_mesh
+from showroom.decoys import KINDS, draw_decoy
+from showroom.light import look_up, octahedron, tone_map
+from showroom.raster import rasterise
+from showroom.render import render
+from showroom.scenes import SCENES, make_scene
+from showroom.shade import Paint
+from showroom.shot import PARTS, Shot, frame
+from showroom.tiles import DAMAGE_CLASSES
 
 SHOT = Shot("hatch", Paint((170, 30, 28), 0.3), "plaza", 1, 60, 6, 240, 160, 5)
 

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bodyshop.errors import UsageError
-from bodyshop.showroom import Truth, build_showroom, load_truth
-from bodyshop.showroom.build import make
-from bodyshop.showroom.lineup import BRANDS, queries
-from bodyshop.showroom.plan import Job, plan
+from bodyshop_core.errors import UsageError
+from showroom import Truth, build_showroom, load_truth
+from showroom.build import make
+from showroom.lineup import BRANDS, queries
+from showroom.plan import Job, plan
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,7 @@ def test_two_workers_make_the_same_bytes_as_one(
     built: tuple[Path, Truth], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     some = plan(7, "tiny")[:9]
-    monkeypatch.setattr("bodyshop.showroom.build.plan", lambda seed, size: some)
+    monkeypatch.setattr("showroom.build.plan", lambda seed, size: some)
     truth = build_showroom(tmp_path, size="tiny", workers=2)
     same = built[1].by_id()
     assert [p.id for p in truth.pictures] == [j.picture.id for j in some]

@@ -7,8 +7,8 @@ import yaml
 from sqlalchemy import text
 
 import collector
-from bodyshop.showroom import Site
-from bodyshop.workspace import Workspace
+from bodyshop_core.workspace import Workspace
+from showroom import Site
 
 # What the ledger says of a candidate, by the fate that the list names.
 STATES = {"accept": {"done"}, "refuse": {"refused", "failed"}, "retry": {"failed", "queued"}}

@@ -11,9 +11,9 @@ import pytest
 import requests
 from PIL import Image
 
-from bodyshop.showroom import Site
-from bodyshop.showroom.site import payloads
-from bodyshop.showroom.site.threats import NAMES, PAGES, redirects
+from showroom import Site
+from showroom.site import payloads
+from showroom.site.threats import NAMES, PAGES, redirects
 
 
 def ask(site: Site, name: str, **options: object) -> requests.Response:

@@ -14,7 +14,7 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from bodyshop.showroom import Picture, Site
+from showroom import Picture, Site
 
 
 def until(true: Callable[[], Any], seconds: float = 8.0) -> Any:

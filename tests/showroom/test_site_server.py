@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import requests
 
-from bodyshop.errors import BodyshopError
-from bodyshop.showroom import Site, serve
-from bodyshop.showroom.site.hosts import NAMES
-from bodyshop.showroom.site.server import bind
+from bodyshop_core.errors import BodyshopError
+from showroom import Site, serve
+from showroom.site.hosts import NAMES
+from showroom.site.server import bind
 
 
 def test_every_full_size_file_has_one_address_that_gives_its_very_bytes(site: Site) -> None:
@@ -163,7 +163,7 @@ def test_the_collector_accepts_the_plan_and_the_recipe_of_the_site(
     site: Site, tmp_path: Path
 ) -> None:
     from collector import load_brands
-    from collector.recipe import load_recipe
+    from collector.sources.recipe import load_recipe
 
     file = tmp_path / "brands.yaml"
     file.write_text(site.brands_yaml(interval=0.5), encoding="utf-8")
@@ -194,7 +194,7 @@ def test_the_module_serves_from_the_command_line_until_it_is_told_to_stop(
     import subprocess
     import sys
 
-    command = [sys.executable, "-m", "bodyshop.showroom.site", str(drawn_root), "--port", "0"]
+    command = [sys.executable, "-m", "showroom.site", str(drawn_root), "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         url = process.stdout.readline().split()[-1]

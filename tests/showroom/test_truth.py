@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bodyshop.errors import BodyshopError
-from bodyshop.showroom.truth import FILE_NAME, VERSION, Brand, Model, Picture, Truth, load_truth
+from bodyshop_core.errors import BodyshopError
+from showroom.truth import FILE_NAME, VERSION, Brand, Model, Picture, Truth, load_truth
 
 
 def truth_of_one_picture() -> Truth:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from training_cases import Told, fill_workspace, tiny_recipe
 
-from bodyshop.workspace import Workspace
+from bodyshop_core.workspace import Workspace
 from train import TrainSummary, train
 
 Fill = Callable[..., Workspace]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from training_cases import Told
 
-from train.cache import SHARD, ShardCache
+from train.data.shard_cache import SHARD, ShardCache
 
 
 def _compute(keys: list[str], log: list[int]):

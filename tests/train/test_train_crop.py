@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from training_cases import tiny_recipe
 
-from bodyshop.catalog import schema
-from bodyshop.errors import NothingFoundError
-from bodyshop.imaging import crop_to, load_rgb
-from bodyshop.workspace import Workspace
+from bodyshop_core.catalog import schema
+from bodyshop_core.errors import NothingFoundError
+from bodyshop_core.imaging import crop_to, load_rgb
+from bodyshop_core.workspace import Workspace
 from train import evaluate, load_run, train
-from train.evaluation import evaluate_samples
-from train.features import identity, load_pixels
-from train.pixels import View
-from train.samples import load_samples
+from train.data.pixels import View
+from train.data.samples import load_samples
+from train.evaluation.scores import evaluate_samples
+from train.fit.features import identity, load_pixels
 
 CORNER = [0.8, 0.7, 1.0, 1.0]
 """No stroke reaches it."""

@@ -15,13 +15,13 @@ from scipy.stats import binom
 from training_cases import draw, tiny_recipe
 
 import train
-from bodyshop.app.cli import app, normalise
-from bodyshop.errors import BodyshopError, NothingFoundError, UsageError
-from bodyshop.workspace import Workspace
-from train.crossval import assign_folds, cross_validate, write_out_of_fold
-from train.pairing import mcnemar, paired_bootstrap
-from train.run_folder import read_json
-from train.samples import Sample, load_samples
+from bodyshop.cli import app, normalise
+from bodyshop_core.errors import BodyshopError, NothingFoundError, UsageError
+from bodyshop_core.workspace import Workspace
+from train.data.samples import Sample, load_samples
+from train.evaluation.crossval import assign_folds, cross_validate, write_out_of_fold
+from train.metrics.paired import mcnemar, paired_bootstrap
+from train.models.run_folder import read_json
 
 
 def _folder(root: Path, counts: dict[str, int], names: dict[str, str] | None = None) -> Path:

@@ -12,12 +12,13 @@ import pytest
 from sqlalchemy import select
 from training_cases import Told, tiny_recipe
 
-from bodyshop.catalog import schema
-from bodyshop.errors import BodyshopError, NothingFoundError, UsageError
-from bodyshop.workspace import Workspace
-from train import fitting, load_run, train
-from train.run_folder import read_json
-from train.samples import load_samples
+from bodyshop_core.catalog import schema
+from bodyshop_core.errors import BodyshopError, NothingFoundError, UsageError
+from bodyshop_core.workspace import Workspace
+from train import load_run, train
+from train.data.samples import load_samples
+from train.fit import loop as fitting
+from train.models.run_folder import read_json
 
 
 def test_an_interrupted_run_is_resumed_from_its_last_epoch(
@@ -56,7 +57,7 @@ from contextlib import contextmanager
 
 from training_cases import Told, tiny_recipe
 
-from bodyshop.workspace import Workspace
+from bodyshop_core.workspace import Workspace
 from train import train
 
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from training_cases import Told, tiny_recipe
 
-from bodyshop.errors import BodyshopError
-from train.fitting import Rows, fit, learning_rate, predict
-from train.network import Network, build_network
-from train.recipe import Optimizer, Stage
-from train.runtime import seed_everything
+from bodyshop_core.errors import BodyshopError
+from train.fit.loop import Rows, fit, learning_rate, predict
+from train.fit.runtime import seed_everything
+from train.models.network import Network, build_network
+from train.recipes.recipe import Optimizer, Stage
 
 STAGE = Stage(
     name="all",
@@ -136,7 +136,7 @@ def test_out_of_memory_halves_the_batch_and_says_so(
 ) -> None:
     import tensorflow as tf
 
-    from train import fitting
+    from train.fit import loop as fitting
 
     real = Rows.batches
 

@@ -11,13 +11,13 @@ from PIL import Image
 from training_cases import tiny_recipe
 
 import train
-from bodyshop.errors import ConfigError
-from bodyshop.imaging import Equalise
-from bodyshop.workspace import Workspace
-from train.fitting import as_distribution, predict
-from train.pixels import LOOKS, Cut, View, all_looks, looks_of, squares, to_square
-from train.run_folder import read_json, write_json
-from train.samples import load_samples
+from bodyshop_core.errors import ConfigError
+from bodyshop_core.imaging import Equalise
+from bodyshop_core.workspace import Workspace
+from train.data.pixels import LOOKS, Cut, View, all_looks, looks_of, squares, to_square
+from train.data.samples import load_samples
+from train.fit.loop import as_distribution, predict
+from train.models.run_folder import read_json, write_json
 
 EVERY = tuple(LOOKS)
 

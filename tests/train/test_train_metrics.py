@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import log_loss, precision_recall_fscore_support
 
-from train import metrics
+from train.metrics import classification as metrics
 
 
 def test_wilson_matches_published_values() -> None:

@@ -9,12 +9,15 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from training_cases import Told, tiny_recipe
 
-from bodyshop.errors import UsageError
-from bodyshop.workspace import Workspace
-from train.features import cache_name, cut_features
-from train.fitting import Rows, as_distribution, fit, predict
-from train.head import set_output
-from train.network import (
+from bodyshop_core.errors import UsageError
+from bodyshop_core.workspace import Workspace
+from train.data.pixels import View
+from train.data.samples import load_samples
+from train.fit.features import cache_name, cut_features
+from train.fit.loop import Rows, as_distribution, fit, predict
+from train.models.head import set_output
+from train.models.linear_probe import STRENGTHS, fit_probe
+from train.models.network import (
     assert_frozen,
     build_network,
     find_cut,
@@ -22,10 +25,7 @@ from train.network import (
     set_trainable,
     split_at,
 )
-from train.pixels import View
-from train.probe import STRENGTHS, fit_probe
-from train.recipe import AfterLayers, FromBlock, Optimizer, Recipe, Stage
-from train.samples import load_samples
+from train.recipes.recipe import AfterLayers, FromBlock, Optimizer, Recipe, Stage
 
 
 def _recipe(backbone: str, *stages: Stage, **more: object) -> Recipe:

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bodyshop.imaging import Equalise
-from train.jitter import apply, distorter, draw
-from train.pixels import View, squares, to_square
-from train.recipe import Jitter
+from bodyshop_core.imaging import Equalise
+from train.data.affine import apply, distorter, draw
+from train.data.pixels import View, squares, to_square
+from train.recipes.recipe import Jitter
 
 
 def _picture(height: int = 120, width: int = 160) -> np.ndarray:

@@ -12,15 +12,15 @@ from PIL import Image
 from training_cases import draw, fill_workspace
 
 import train
-from bodyshop.app.cli import app, normalise
-from bodyshop.app.gate_of_run import gate_for
-from bodyshop.app.predict import predict
-from bodyshop.catalog import now, register_image, schema
-from bodyshop.errors import BodyshopError, UsageError
-from bodyshop.imaging import load_rgb, probe
-from bodyshop.workspace import Workspace
-from train.run_folder import read_json, write_json
-from train.samples import load_samples
+from bodyshop.cli import app, normalise
+from bodyshop.gate_of_run import gate_for
+from bodyshop.prediction import predict
+from bodyshop_core.catalog import now, register_image, schema
+from bodyshop_core.errors import BodyshopError, UsageError
+from bodyshop_core.imaging import load_rgb, probe
+from bodyshop_core.workspace import Workspace
+from train.data.samples import load_samples
+from train.models.run_folder import read_json, write_json
 
 KEYS = ["picture", "is_car", "p_car", "label", "probability", "mask", "run", "error", "boxes"]
 
@@ -63,8 +63,8 @@ def real_run(tmp_path_factory: pytest.TempPathFactory, real_data: Path) -> Path:
 @pytest.fixture(scope="module")
 def segmenter(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A segmenter of two classes that marks nearly anything, so that there is a mask to look at."""
-    from train.masked import MaskedSample
-    from train.segmenting import fit_segmenter, load_segment_recipe
+    from train.data.mask_samples import MaskedSample
+    from train.runs.segment_run import fit_segmenter, load_segment_recipe
 
     root = tmp_path_factory.mktemp("segmenter")
     workspace = fill_workspace(
@@ -189,7 +189,7 @@ def test_each_car_that_the_detector_finds_is_classified(
     centres = [(box["left"] + box["right"]) / 2 for box in street["boxes"]]
     assert min(centres) < 0.5 < max(centres)
     run = train.load_run(real_run)
-    from bodyshop.imaging import crop_to
+    from bodyshop_core.imaging import crop_to
 
     for box in street["boxes"]:
         assert box["object"] in {"car", "truck", "bus"}

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from bodyshop.config import parse_yaml
-from bodyshop.errors import ConfigError, UsageError
-from train.recipe import Recipe, dump, load_recipe, recipe_names
+from bodyshop_core.config import parse_yaml
+from bodyshop_core.errors import ConfigError, UsageError
+from train.recipes.recipe import Recipe, dump, load_recipe, recipe_names
 
 
 @pytest.mark.parametrize("name", recipe_names())

@@ -9,14 +9,14 @@ from PIL import Image
 from sqlalchemy import select
 from training_cases import Told, draw, tiny_recipe
 
-from bodyshop.catalog import now, schema
-from bodyshop.errors import UnreadableImageError
-from bodyshop.workspace import Workspace
+from bodyshop_core.catalog import now, schema
+from bodyshop_core.errors import UnreadableImageError
+from bodyshop_core.workspace import Workspace
 from train import load_run, train
-from train.features import FOLDER, forget
-from train.recipe import Recipe
-from train.run_folder import read_json
-from train.samples import load_samples
+from train.data.samples import load_samples
+from train.fit.features import FOLDER, forget
+from train.models.run_folder import read_json
+from train.recipes.recipe import Recipe
 
 
 def _backbone_recipe(**changes: object) -> Recipe:

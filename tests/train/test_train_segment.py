@@ -10,20 +10,20 @@ from PIL import Image
 from training_cases import Told, draw
 
 import train
-from bodyshop.catalog import now, schema
-from bodyshop.errors import BodyshopError, NothingFoundError, UsageError
-from bodyshop.imaging import fit_square
-from bodyshop.workspace import Workspace
-from train import segment_fitting
-from train.fitting import History
-from train.mask_metrics import best_constant_iou, mask_summary
-from train.masked import load_pairs, masked_samples, square_mask
-from train.plots import plot_curves, plot_steps
-from train.run_folder import read_json
-from train.samples import load_samples
-from train.segment_fitting import dice_and_cross_entropy, freeze_encoder
-from train.segment_recipe import SegmentRecipe
-from train.unet import build_unet
+from bodyshop_core.catalog import now, schema
+from bodyshop_core.errors import BodyshopError, NothingFoundError, UsageError
+from bodyshop_core.imaging import fit_square
+from bodyshop_core.workspace import Workspace
+from train.data.mask_samples import load_pairs, masked_samples, square_mask
+from train.data.samples import load_samples
+from train.fit import segment_loop as segment_fitting
+from train.fit.loop import History
+from train.fit.segment_loop import dice_and_cross_entropy, freeze_encoder
+from train.metrics.masks import best_constant_iou, mask_summary
+from train.models.run_folder import read_json
+from train.models.unet import build_unet
+from train.recipes.segment_recipe import SegmentRecipe
+from train.report.plots import plot_curves, plot_steps
 
 
 def _recipe(**changes: object) -> SegmentRecipe:

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from training_cases import tiny_recipe
 
-from bodyshop import backbones
-from bodyshop.errors import UsageError
-from bodyshop.workspace import Workspace
+from bodyshop_core import backbones
+from bodyshop_core.errors import UsageError
+from bodyshop_core.workspace import Workspace
 from train import load_run, train
-from train.network import Network, build_network, find_cut, parameters, set_trainable
-from train.recipe import Recipe, load_recipe
+from train.models.network import Network, build_network, find_cut, parameters, set_trainable
+from train.recipes.recipe import Recipe, load_recipe
 
 
 def _built(name: str, classes: int = 2) -> tuple[Recipe, Network]:

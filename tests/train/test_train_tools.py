@@ -13,16 +13,17 @@ from PIL import Image
 from training_cases import draw, tiny_recipe
 
 import train
-from bodyshop import backbones
-from bodyshop.app.cli import app, normalise
-from bodyshop.errors import BodyshopError, ConfigError, UsageError
-from bodyshop.workspace import Workspace
-from train import exporting, sweeping
-from train.flops import count_flops
-from train.network import build_network
-from train.recipe import dump, load_recipe
-from train.samples import load_samples
-from train.sweeping import SweepSpec, grid_points
+from bodyshop.cli import app, normalise
+from bodyshop_core import backbones
+from bodyshop_core.errors import BodyshopError, ConfigError, UsageError
+from bodyshop_core.workspace import Workspace
+from train.data.samples import load_samples
+from train.models.flops import count_flops
+from train.models.network import build_network
+from train.recipes.recipe import dump, load_recipe
+from train.runs import export as exporting
+from train.runs import sweep as sweeping
+from train.runs.sweep import SweepSpec, grid_points
 
 
 @pytest.mark.parametrize("name", train.sweep_names())
@@ -268,7 +269,7 @@ def test_heat_outside_the_square_that_the_network_sees_is_zero(finished) -> None
 
 
 def test_networks_without_maps_are_refused_for_heat() -> None:
-    from train.explanation import _tapped
+    from train.evaluation.grad_cam import _tapped
 
     recipe = tiny_recipe()
     model = build_network(recipe, 2).model

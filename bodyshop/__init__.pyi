@@ -1,0 +1,32 @@
+from .prediction import (
+    Prediction as Prediction,
+)
+from .prediction import (
+    predict as predict,
+)
+from .stages import (
+    Workspace as Workspace,
+)
+from .stages import (
+    augment as augment,
+)
+from .stages import (
+    collect as collect,
+)
+from .stages import (
+    curate as curate,
+)
+from .stages import (
+    evaluate as evaluate,
+)
+from .stages import (
+    import_folder as import_folder,
+)
+from .stages import (
+    segment as segment,
+)
+from .stages import (
+    train as train,
+)
+
+__version__: str

@@ -1,0 +1,154 @@
+"""Predictions made visible: masks as files, and pictures with the answers drawn in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bodyshop_core import atomic
+from bodyshop_core.figures import hangul_font
+from bodyshop_core.imaging import load_rgb
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL import ImageDraw, ImageFont
+
+    from bodyshop.prediction import Prediction
+
+    Masks = Mapping[str, NDArray[np.bool_]]
+
+LONGEST = 1280
+"""Longest side of an annotated picture, in pixels."""
+
+DAMAGE = (230, 30, 60)
+CALM, ALARM, QUIET = (11, 107, 203), (200, 40, 40), (75, 85, 99)
+"""Colours of a label that is an all-clear, of any other, and of what is no car."""
+
+
+def save_masks(masks: Masks, folder: Path, name: str, *, split: bool) -> Path:
+    """Write a picture's damage as PNG: 255 where it is, 0 elsewhere, of the picture's size.
+
+    Parameters
+    ----------
+    masks : Mapping
+        Class -> ndarray of bool, shape (height, width); at least one.
+    folder : Path
+        Where to.
+    name : str
+        Of the picture.
+    split : bool
+        Also write ``<name>-mask-<class>.png`` for each class.
+
+    Returns
+    -------
+    Path
+        ``<name>-mask.png``: all classes together.
+    """
+    import numpy as np
+
+    whole = folder / f"{name}-mask.png"
+    _save(np.any(list(masks.values()), axis=0), whole)
+    if split:
+        for label, mask in masks.items():
+            _save(mask, folder / f"{name}-mask-{_plain(label)}.png")
+    return whole
+
+
+def draw(prediction: Prediction, masks: Masks, path: Path) -> Path:
+    """Write a picture with its label, its boxes and its damage drawn in, as JPEG.
+
+    Parameters
+    ----------
+    prediction : Prediction
+        What was said about it.
+    masks : Mapping
+        Class -> ndarray of bool, shape (height, width) of the upright picture; may be empty.
+    path : Path
+        The file to write.
+
+    Raises
+    ------
+    UnreadableImageError
+        The picture can't be decoded.
+    """
+    import numpy as np
+    from PIL import Image, ImageDraw
+
+    rgb = load_rgb(Path(prediction.picture))
+    if masks:
+        marked = np.any(list(masks.values()), axis=0)
+        rgb = rgb.copy()
+        rgb[marked] = (0.5 * rgb[marked] + 0.5 * np.array(DAMAGE)).astype(np.uint8)
+    image = Image.fromarray(rgb)
+    image.thumbnail((LONGEST, LONGEST))
+    pen = ImageDraw.Draw(image)
+    size = max(13, round(max(image.size) / 45))
+    font = _font(size)
+    if prediction.boxes:
+        for box in reversed(prediction.boxes):  # the largest one's label lies on top
+            corners = (
+                box.left * image.width,
+                box.top * image.height,
+                box.right * image.width - 1,
+                box.bottom * image.height - 1,
+            )
+            colour = _colour(box.label)
+            pen.rectangle(corners, outline=colour, width=max(2, size // 7))
+            _tag(pen, font, corners[:2], _words(box.label, box.probability), colour)
+    else:
+        words = (
+            _words(prediction.label, prediction.probability or 0.0)
+            if prediction.label is not None
+            else "no car"
+        )
+        _tag(pen, font, (0, 0), words, _colour(prediction.label))
+    with atomic.replacing(path) as temporary:
+        image.save(temporary, "JPEG", quality=88)
+    return path
+
+
+def _tag(
+    pen: ImageDraw.ImageDraw,
+    font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
+    corner: tuple[float, float],
+    words: str,
+    colour: tuple[int, int, int],
+) -> None:
+    _, _, right, bottom = pen.textbbox(corner, words, font=font)
+    pad = 3
+    pen.rectangle((corner[0], corner[1], right + 2 * pad, bottom + 2 * pad), fill=colour)
+    pen.text((corner[0] + pad, corner[1] + pad), words, fill="white", font=font)
+
+
+def _words(label: str, probability: float) -> str:
+    return f"{label} {100 * probability:.0f} %"
+
+
+def _colour(label: str | None) -> tuple[int, int, int]:
+    from bodyshop.prediction import WHOLE
+
+    if label is None:
+        return QUIET
+    return CALM if label in WHOLE else ALARM
+
+
+def _font(size: int) -> Any:
+    from PIL import ImageFont
+
+    file = hangul_font()
+    return ImageFont.truetype(str(file), size) if file else ImageFont.load_default(size)
+
+
+def _save(mask: NDArray[np.bool_], path: Path) -> None:
+    import numpy as np
+    from PIL import Image
+
+    with atomic.replacing(path) as temporary:
+        Image.fromarray(mask.astype(np.uint8) * 255).save(temporary, "PNG")
+
+
+def _plain(label: str) -> str:
+    """Keep letters and digits of a class name, which may come from a stranger's run folder."""
+    return "".join(each if each.isalnum() else "-" for each in label)

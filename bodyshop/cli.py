@@ -1,0 +1,114 @@
+"""The `bodyshop` command: parse, call one function, print.
+
+Nothing heavy is imported here or at the top of a command's module, so that help is instant.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bodyshop.commands import augment, collect, curate, label, maintain, study, train
+from bodyshop.commands import demo as demo_command
+from bodyshop.terminal import Terminal
+from bodyshop_core import __version__
+from bodyshop_core.errors import BodyshopError, UsageError
+
+app = typer.Typer(
+    name="bodyshop",
+    help="From a list of car brands to a curated picture set and a trained classifier.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    epilog="--workspace, --json, --verbose and --quiet work before or after the command. "
+    "Exit codes: 0 ok, 1 failed, 2 usage, 3 nothing found, 4 bad config, 5 a part is missing, "
+    "130 interrupted.",
+)
+for module in (demo_command, collect, curate, label, augment, train, study, maintain):
+    module.register(app)
+
+GLOBAL_FLAGS = {"--json", "--verbose", "-v", "--quiet", "-q"}
+GLOBAL_VALUES = {"--workspace", "-w"}
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def configure(
+    context: typer.Context,
+    workspace: Annotated[
+        Path,
+        typer.Option("--workspace", "-w", envvar="BODYSHOP_WORKSPACE", help="Workspace folder."),
+    ] = Path("workspace"),
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the summary as one JSON object.")
+    ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say only errors.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", is_eager=True, callback=_print_version
+        ),
+    ] = False,
+) -> None:
+    """From a list of car brands to a curated picture set and a trained classifier."""
+    context.obj = Terminal(workspace, as_json=as_json, verbose=verbose, quiet=quiet)
+    context.obj.start_logging()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and end the process with the exit code of what happened.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Without the program's name; the process's own by default.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        app(normalise(given), prog_name="bodyshop")
+    except BodyshopError as error:
+        terminal = Terminal()
+        terminal.error(str(error))
+        if isinstance(error, UsageError):
+            terminal.stderr.print("see: bodyshop --help", markup=False)
+        sys.exit(error.exit_code)
+
+
+def normalise(arguments: Sequence[str]) -> list[str]:
+    """Move the global options in front; give a bare ``--retry-failed`` its value.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        As typed; everything after ``--`` is left alone.
+
+    Returns
+    -------
+    list of str
+        The same words, global options first.
+    """
+    front: list[str] = []
+    rest: list[str] = []
+    words = iter(arguments)
+    for word in words:
+        if word == "--":
+            rest += [word, *words]
+        elif word in GLOBAL_FLAGS or word.startswith("--workspace="):
+            front.append(word)
+        elif word in GLOBAL_VALUES:
+            front += [word, *([value] if (value := next(words, None)) is not None else [])]
+        elif word == "--retry-failed":
+            rest.append("--retry-failed=all")
+        else:
+            rest.append(word)
+    return front + rest

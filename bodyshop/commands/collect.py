@@ -1,0 +1,136 @@
+"""`bodyshop collect` and `bodyshop import`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bodyshop.terminal import Terminal
+from bodyshop_core.errors import UsageError
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("collect")(collect)
+    app.command("import")(import_pictures)
+
+
+def collect(
+    context: typer.Context,
+    brands: Annotated[Path, typer.Argument(help="brands.yaml: brands, models, pages, queries.")],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the plan; fetch nothing.")
+    ] = False,
+    only: Annotated[
+        str | None, typer.Option(metavar="BRAND[/MODEL]", help="Only this brand or model.")
+    ] = None,
+    retry_failed: Annotated[
+        str | None,
+        typer.Option(
+            "--retry-failed",
+            metavar="[=CLASS]",
+            help="Try failed downloads again, all of them or one error class.",
+        ),
+    ] = None,
+    headed: Annotated[bool, typer.Option("--headed", help="Show the browser.")] = False,
+    refresh: Annotated[
+        bool, typer.Option("--refresh", help="Visit pages and ask queries again that are done.")
+    ] = False,
+    mix: Annotated[
+        str | None,
+        typer.Option(
+            metavar="spinner=120,search=180",
+            help="Afterwards choose so many pictures per model from each source: reports/mix.csv.",
+        ),
+    ] = None,
+    per_class: Annotated[
+        int | None, typer.Option(help="Pictures per model; what the mix has to add up to.")
+    ] = None,
+) -> None:
+    """Crawl brand pages, spinners and image searches for originals; goes on where it stopped."""
+    import collector
+    from bodyshop_core.workspace import Workspace
+
+    terminal: Terminal = context.obj
+    config = collector.load_brands(brands)
+    if per_class is not None and not mix:
+        raise UsageError(
+            "--per-class says how many, but not from where",
+            hint="add: --mix spinner=120,search=180",
+        )
+    wanted = collector.parse_mix(mix, per_class=per_class) if mix else None
+    if dry_run:
+        plan = collector.plan(config, only=only)
+        terminal.summary(
+            plan.as_dict(), title="Plan", rows=plan.rows(), columns=plan.columns, notes=plan.notes()
+        )
+        return
+    workspace = Workspace.open(terminal.workspace)
+    arguments = {"brands": brands, "only": only, "retry_failed": retry_failed, "mix": mix}
+    with workspace.record_run("collect", arguments) as run:
+        summary = collector.collect(
+            config,
+            workspace,
+            only=only,
+            retry_failed=retry_failed,
+            headed=headed,
+            refresh=refresh,
+            progress=terminal.progress,
+        )
+        run.counts.update(summary.as_dict())
+    notes: list[str] = []
+    result = summary.as_dict()
+    if wanted is not None:
+        chosen = collector.select_mix(workspace, mix=wanted)
+        chosen.write(workspace.reports / "mix.csv")
+        result["mix"] = chosen.as_dict()
+        notes.append(f"{len(chosen.picks)} pictures chosen: {workspace.reports / 'mix.csv'}")
+        notes += [
+            f"{brand} {model}: {have} of {number} from {source}"
+            for brand, model, source, have, number in chosen.rows()
+        ]
+    terminal.summary(
+        result,
+        title="Collected",
+        rows=summary.rows(),
+        columns=summary.columns,
+        notes=[
+            *summary.warnings(),
+            *notes,
+            f"Next: bodyshop curate --workspace {terminal.workspace}",
+        ],
+    )
+
+
+def import_pictures(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Argument(help="A folder of class folders, or of pictures.")],
+    field: Annotated[
+        str, typer.Option(help="What the class folders name: damage, brand or model.")
+    ] = "damage",
+    label: Annotated[
+        str | None, typer.Option(help="One label for every picture, instead of class folders.")
+    ] = None,
+    brand: Annotated[str | None, typer.Option(help="Brand of every picture.")] = None,
+    model: Annotated[str | None, typer.Option(help="Model of every picture.")] = None,
+) -> None:
+    """Take in pictures from disk; folders named train or test are noted, not trusted."""
+    import collector
+    from bodyshop_core.workspace import Workspace
+
+    terminal: Terminal = context.obj
+    workspace = Workspace.open(terminal.workspace)
+    with workspace.record_run("import", {"folder": folder, "field": field, "label": label}) as run:
+        summary = collector.import_folder(
+            folder,
+            workspace,
+            field=field,
+            label=label,
+            brand=brand,
+            model=model,
+            progress=terminal.progress,
+        )
+        run.counts.update(summary.as_dict())
+    terminal.summary(summary.as_dict(), title="Imported")

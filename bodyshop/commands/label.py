@@ -1,0 +1,340 @@
+"""`bodyshop label …`: damage masks and reviews in Label Studio, and mask files in and out."""
+
+from __future__ import annotations
+
+import signal
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bodyshop.terminal import Terminal
+from bodyshop_core.errors import MissingPartError, UsageError
+
+if TYPE_CHECKING:
+    from bodyshop_core.workspace import Workspace
+
+
+class ProjectName(StrEnum):
+    """The two kinds of projects."""
+
+    DAMAGE = "damage"
+    REVIEW = "review"
+
+
+class MaskFormat(StrEnum):
+    """Mask files of other tools."""
+
+    COCO = "coco"
+    VIA = "via"
+    YOLO = "yolo"
+    PNG = "png"
+
+
+class Images(StrEnum):
+    """How a labeler's browser gets the pictures."""
+
+    AUTO = "auto"
+    LOCAL = "local"
+    UPLOAD = "upload"
+    URL = "url"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    label = typer.Typer(
+        help="Damage masks and reviews in Label Studio.",
+        no_args_is_help=True,
+        rich_markup_mode=None,
+    )
+    label.command("serve")(serve)
+    label.command("init")(init)
+    label.command("push")(push)
+    label.command("pull")(pull)
+    label.command("status")(show_status)
+    label.command("import")(import_masks)
+    label.command("export")(export_masks)
+    app.add_typer(label, name="label")
+
+
+ProjectOption = Annotated[
+    ProjectName, typer.Option("--project", help="Masks, or keep/reject reviews.")
+]
+
+
+def serve(
+    context: typer.Context,
+    port: Annotated[int, typer.Option(help="On 127.0.0.1; 0 takes a free one.")] = 8080,
+) -> None:
+    """Start the workspace's own Label Studio; installs it on first use (1 GB)."""
+    import labeling
+
+    terminal: Terminal = context.obj
+    workspace = _workspace(terminal, create=True)
+    # A service manager says SIGTERM, and the server must not outlive us.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with labeling.serve(workspace, port=port, progress=terminal.progress) as server:
+        account = workspace.root / "labelstudio" / "account.json"
+        terminal.summary(
+            {"url": server.url, "user": server.user, "account": str(account)},
+            title="Label Studio",
+            notes=[
+                f"Log in as {server.user}; the password is in {account}",
+                "Next: bodyshop label init, then bodyshop label push. Ctrl+C stops the server.",
+            ],
+        )
+        try:
+            server.wait()
+        except KeyboardInterrupt:
+            terminal.progress.log("stopping Label Studio; everything drawn is saved")
+
+
+def init(
+    context: typer.Context,
+    project: ProjectOption = ProjectName.DAMAGE,
+    config: Annotated[
+        Path | None, typer.Option(help="A labelling configuration (XML) of your own.")
+    ] = None,
+    annotators: Annotated[
+        int | None, typer.Option(min=1, help="People per picture; one for a new project.")
+    ] = None,
+) -> None:
+    """Make the project on the server, or update its classes; never loses what was drawn."""
+    import labeling
+
+    terminal: Terminal = context.obj
+    summary = labeling.init(
+        _workspace(terminal, create=True),
+        project.value,
+        config=config,
+        annotators=annotators,
+        progress=terminal.progress,
+    )
+    next_step = f"Next: bodyshop label push --project {project.value}"
+    terminal.summary(summary.as_dict(), title="Project", notes=[next_step])
+
+
+def push(
+    context: typer.Context,
+    project: ProjectOption = ProjectName.DAMAGE,
+    label: Annotated[str | None, typer.Option(help="Only this damage label.")] = None,
+    brand: Annotated[str | None, typer.Option(help="Only this brand.")] = None,
+    model: Annotated[str | None, typer.Option(help="Only this model.")] = None,
+    framing: Annotated[str | None, typer.Option(help="full, part or interior.")] = None,
+    split: Annotated[str | None, typer.Option(help="train, validation or test.")] = None,
+    split_set: Annotated[str | None, typer.Option(help="Split set; the newest by default.")] = None,
+    reason: Annotated[
+        list[str] | None, typer.Option(help="Review: rejects of this reason.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Whatever the verdict.")] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many.")] = None,
+    images: Annotated[
+        Images, typer.Option(help="How the labeler's browser gets the pictures.")
+    ] = Images.AUTO,
+    url_prefix: Annotated[
+        str | None, typer.Option(help="Address the workspace is served under (--images url).")
+    ] = None,
+    predict: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN", help="Propose a segmenter's masks, or a classifier's Grad-CAM spots."
+        ),
+    ] = None,
+    uncertain: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN|newest",
+            help="What this classifier is least sure of comes first, of pictures nobody looked at.",
+        ),
+    ] = None,
+) -> None:
+    """Give pictures to the labelers; a second push adds nothing."""
+    import labeling
+    from bodyshop.proposals import proposals_of, uncertainty_of
+
+    terminal: Terminal = context.obj
+    workspace = _workspace(terminal)
+    proposals = name = doubts = None
+    if predict is not None:
+        proposals, name = proposals_of(predict, workspace, progress=terminal.progress)
+    if uncertain is not None:
+        import train
+
+        classifier = train.resolve_run(None if uncertain == "newest" else uncertain, workspace)
+        doubts = uncertainty_of(classifier, progress=terminal.progress)
+    selection = labeling.Selection(
+        label=label,
+        brand=brand,
+        model=model,
+        framing=framing,
+        split=split,
+        split_set=split_set,
+        reasons=tuple(reason or ()),
+        everything=everything,
+        limit=limit,
+    )
+    with workspace.record_run("label push", {"project": project.value, **vars(selection)}) as run:
+        summary = labeling.push(
+            workspace,
+            project.value,
+            selection=selection,
+            predict=proposals,
+            model_version=name,
+            uncertainty=doubts,
+            images=images.value,
+            url_prefix=url_prefix,
+            progress=terminal.progress,
+        )
+        run.counts.update(summary.as_dict())
+    terminal.summary(summary.as_dict(), title="Pushed", notes=[f"Label at {summary.url}"])
+    if summary.missing:
+        raise MissingPartError(
+            f"{len(summary.missing)} of {summary.selected} pictures were not pushed, because their "
+            f"files are gone from {workspace.blobs.root}: {', '.join(summary.missing[:3])}"
+            f"{' and others' if len(summary.missing) > 3 else ''}",
+            hint="bring them back with bodyshop collect or bodyshop import, then push again",
+        )
+
+
+def pull(
+    context: typer.Context,
+    project: ProjectOption = ProjectName.DAMAGE,
+    full: Annotated[bool, typer.Option("--full", help="Read every task again.")] = False,
+    coco: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Also write the masks that count as COCO there."),
+    ] = None,
+) -> None:
+    """Bring masks, labels and decisions into the workspace; reads only what changed."""
+    import labeling
+
+    terminal: Terminal = context.obj
+    workspace = _workspace(terminal)
+    arguments = {"project": project.value, "full": full, "coco": coco}
+    with workspace.record_run("label pull", arguments) as run:
+        summary = labeling.pull(
+            workspace, project.value, full=full, coco=coco, progress=terminal.progress
+        )
+        run.counts.update(summary.as_dict())
+    told: dict[str, Any] = summary.as_dict()
+    notes = [f"! {problem}" for problem in summary.problems]
+    shown = [(key, told[key]) for key in told if key not in {"problems", "agreement"}]
+    terminal.summary(told, title="Pulled", rows=shown, notes=notes)
+    if summary.agreement and not terminal.as_json:
+        _show_agreement(terminal, summary.agreement)
+
+
+def _show_agreement(terminal: Terminal, agreement: dict[str, Any]) -> None:
+    iou, kappa = agreement["iou"], agreement["kappa"]
+    rows = [(name, iou.get(name), kappa.get(name)) for name in dict.fromkeys([*kappa, *iou])]
+    worst = [f"{each['sha256'][:12]} (IoU {each['iou']:.2f})" for each in agreement["worst"][:5]]
+    terminal.summary(
+        {},
+        title=f"How far annotators agree, on {agreement['pictures']} pictures",
+        columns=("", "IoU of masks", "Cohen's kappa"),
+        rows=rows,
+        notes=[f"Most disputed: {', '.join(worst)}"] if worst else [],
+    )
+
+
+def show_status(
+    context: typer.Context,
+    project: Annotated[ProjectName | None, typer.Option("--project", help="Only this one.")] = None,
+) -> None:
+    """Say what is done, by whom, how fast, and what is left."""
+    import labeling
+
+    terminal: Terminal = context.obj
+    told = labeling.status(_workspace(terminal), project.value if project else None)
+    columns = ("project", "tasks", "done", "left", "skipped", "drafts", "not pulled", "hours left")
+    keys = ("name", "tasks", "done", "left", "skipped", "drafts", "changed", "hours_left")
+    rows = [[each[key] for key in keys] for each in told.projects]
+    if not rows:
+        terminal.summary(told.as_dict(), notes=["No project yet: bodyshop label init"], rows=[])
+        return
+    terminal.summary(told.as_dict(), title="Labelling", columns=columns, rows=rows)
+    people = [
+        [each["name"], *(one[key] for key in ("annotator", "done", "seconds_each", "per_hour"))]
+        for each in told.projects
+        for one in each["annotators"]
+    ]
+    if people and not terminal.as_json:
+        headings = ("project", "annotator", "done", "seconds each", "per hour")
+        terminal.summary({}, title="By whom", columns=headings, rows=people)
+
+
+def import_masks(
+    context: typer.Context,
+    format: Annotated[MaskFormat, typer.Argument(help="What SOURCE is.")],
+    source: Annotated[Path, typer.Argument(help="The file or folder.")],
+    pictures: Annotated[
+        Path | None, typer.Option(help="Folder with the pictures that SOURCE names.")
+    ] = None,
+    mapping: Annotated[
+        list[str] | None,
+        typer.Option("--map", metavar="THEIRS=OURS", help="Rename a class; empty leaves it out."),
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Whose masks these are.")] = None,
+    label: Annotated[str, typer.Option(help="Class of PNG masks in no class folder.")] = "damage",
+) -> None:
+    """Take masks from COCO, VIA, YOLO or PNG files, for pictures that are here already."""
+    import labeling
+
+    terminal: Terminal = context.obj
+    workspace = _workspace(terminal)
+    summary = labeling.import_masks(
+        workspace,
+        format.value,
+        source,
+        pictures=pictures,
+        classes=_classes(mapping or []),
+        name=name,
+        label=label,
+        progress=terminal.progress,
+    )
+    told = summary.as_dict()
+    rows = [("pictures", summary.pictures), ("masks", summary.masks)]
+    rows += [("unmatched", len(summary.unmatched)), ("problems", len(summary.problems))]
+    notes = [f"! {problem}" for problem in summary.problems[:20]]
+    if summary.unmatched:
+        notes.append(f"Not in the workspace: {', '.join(summary.unmatched[:5])} …")
+    terminal.summary(told, title="Imported", rows=rows, notes=notes)
+
+
+def export_masks(
+    context: typer.Context,
+    format: Annotated[MaskFormat, typer.Argument(help="What to write.")],
+    dest: Annotated[Path, typer.Argument(help="Folder.")],
+    pictures: Annotated[
+        bool, typer.Option("--pictures/--no-pictures", help="Copy the pictures too.")
+    ] = True,
+) -> None:
+    """Write the masks that count, and their pictures, for another tool."""
+    import labeling
+
+    terminal: Terminal = context.obj
+    summary = labeling.export_masks(
+        _workspace(terminal),
+        format.value,
+        dest,
+        with_pictures=pictures,
+        progress=terminal.progress,
+    )
+    terminal.summary(summary.as_dict(), title="Exported")
+
+
+def _workspace(terminal: Terminal, *, create: bool = False) -> Workspace:
+    from bodyshop_core.workspace import Workspace
+
+    return Workspace.open(terminal.workspace, create=create)
+
+
+def _classes(mapping: list[str]) -> dict[str, str]:
+    classes = {}
+    for pair in mapping:
+        theirs, equals, ours = pair.partition("=")
+        if not equals or not theirs:
+            raise UsageError(f"--map takes THEIRS=OURS, not {pair!r}")
+        classes[theirs] = ours
+    return classes

@@ -1,0 +1,73 @@
+"""The showroom's exact damage masks as annotations."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select
+
+from bodyshop_core import atomic
+from bodyshop_core.catalog import now, schema
+from bodyshop_core.progress import SILENT, Progress
+from bodyshop_core.workspace import Workspace
+
+if TYPE_CHECKING:
+    from showroom import Truth
+
+ANNOTATOR = "showroom"
+
+
+def import_truth_masks(
+    workspace: Workspace, truth: Truth, showroom: Path, *, progress: Progress = SILENT
+) -> int:
+    """Copy the masks of every collected picture into the workspace, one file per damage class.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Holds the collected pictures.
+    truth : Truth
+        The showroom's ground truth.
+    showroom : Path
+        The showroom's folder.
+    progress : Progress
+        Told how far it is.
+
+    Returns
+    -------
+    int
+        Masks in the workspace afterwards.
+    """
+    with workspace.catalog.read() as connection:
+        here = set(connection.scalars(select(schema.images.c.sha256)))
+    pictures = [p for p in truth.pictures if p.masks and p.sha256 in here]
+    rows = []
+    with progress.task("masks", total=len(pictures)) as tick:
+        for picture in pictures:
+            for label, file in sorted(picture.masks.items()):
+                target = workspace.masks / picture.sha256[:2] / f"{picture.sha256}-{label}.png"
+                if not target.exists():
+                    atomic.write_bytes(target, (showroom / file).read_bytes())
+                rows.append(
+                    {
+                        "key": _key(picture.sha256, label),
+                        "sha256": picture.sha256,
+                        "project": "showroom",
+                        "annotator": ANNOTATOR,
+                        "kind": "mask",
+                        "label": label,
+                        "file": target.relative_to(workspace.root).as_posix(),
+                        "state": "current",
+                        "updated_at": now(),
+                    }
+                )
+            tick()
+    workspace.catalog.upsert(schema.annotations, rows)
+    return len(rows)
+
+
+def _key(sha256: str, label: str) -> str:
+    """Return a key that fits its column and still holds the class."""
+    return hashlib.sha256(f"{ANNOTATOR}:{sha256}:{label}".encode()).hexdigest()

@@ -1,0 +1,190 @@
+"""What works on this machine, and how to mend the rest."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from bodyshop_core.errors import BodyshopError
+from bodyshop_core.progress import SILENT, Progress
+
+DISK_NEEDED_GB = 2.0
+"""Room for a few thousand originals, features and one run."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One part of the machine.
+
+    Parameters
+    ----------
+    part : str
+        What was looked at.
+    ok : bool
+        Whether it works.
+    found : str
+        Version, place or what is wrong.
+    fix : str
+        The command that mends it; empty when nothing has to be mended.
+    needed : bool
+        Whether the main path (collect, curate, train) needs it.
+    """
+
+    part: str
+    ok: bool
+    found: str
+    fix: str = ""
+    needed: bool = True
+
+    @property
+    def mark(self) -> str:
+        """``ok``, ``MISSING`` or ``absent`` (not needed for the main path)."""
+        return "ok" if self.ok else ("MISSING" if self.needed else "absent")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the check as JSON-able values."""
+        return asdict(self)
+
+
+def examine(
+    workspace: Path, *, sources: Path | None = None, progress: Progress = SILENT
+) -> list[Check]:
+    """Look at every part that bodyshop needs or can use.
+
+    Parameters
+    ----------
+    workspace : Path
+        The workspace folder; it need not exist yet.
+    sources : Path, optional
+        A brands.yaml whose search recipes' canaries are tried (needs the network).
+    progress : Progress
+        Told how far it is.
+
+    Returns
+    -------
+    list of Check
+        In the order of the work.
+    """
+    parts: list[Callable[[], Check]] = [
+        _python,
+        _browser,
+        _gate_weights,
+        _other_weights,
+        _font,
+        lambda: _label_studio(workspace),
+        lambda: _disk(workspace),
+        lambda: _workspace(workspace),
+    ]
+    checks = []
+    with progress.task("doctor", total=len(parts)) as tick:
+        for part in parts:
+            checks.append(part())
+            tick(note=checks[-1].part)
+    if sources is not None:
+        checks += _sources(sources, progress)
+    return checks
+
+
+def _python() -> Check:
+    version = ".".join(map(str, sys.version_info[:3]))
+    return Check("Python", sys.version_info >= (3, 11), version, "")
+
+
+def _browser() -> Check:
+    import collector
+
+    try:
+        return Check("browser and driver", True, collector.describe_browser())
+    except BodyshopError as error:
+        return Check("browser and driver", False, error.message, error.hint or "")
+
+
+def _gate_weights() -> Check:
+    from bodyshop_core.backbones import fingerprint
+
+    try:
+        return Check("default gate's weights", True, fingerprint("efficientnet-lite0"))
+    except BodyshopError as error:
+        return Check("default gate's weights", False, error.message, error.hint or "")
+
+
+def _other_weights() -> Check:
+    from bodyshop_core.backbones import get, names
+    from bodyshop_core.backbones.weights import cache_folder
+
+    folder = cache_folder()
+    there = [
+        name
+        for name in names()
+        if any((folder / file).is_file() for file in get(name).cache_files or ())
+    ]
+    if there:
+        return Check("other backbones' weights", True, ", ".join(there), needed=False)
+    fix = "they are downloaded on first use; without a network: --weights FILE"
+    return Check("other backbones' weights", False, f"none in {folder}", fix, needed=False)
+
+
+def _font() -> Check:
+    from bodyshop_core.figures import hangul_font
+
+    font = hangul_font()
+    fix = "" if font else "pip install koreanize-matplotlib"
+    return Check("Hangul in plots", font is not None, font.name if font else "no font", fix, False)
+
+
+def _label_studio(workspace: Path) -> Check:
+    """Look at program, server, key and projects; the first that does not work is told.
+
+    It is needed where somebody works with it: a project was made, or a server is named.
+    """
+    from sqlalchemy import select
+
+    import labeling
+    from bodyshop_core.catalog import schema
+    from bodyshop_core.workspace import Workspace
+    from labeling.server.connection import URL
+
+    if not (workspace / "bodyshop.sqlite").exists():
+        fix = "bodyshop label serve installs and starts it"
+        return Check("Label Studio", False, "not tried: no workspace yet", fix, needed=False)
+    opened = Workspace.open(workspace, create=False)
+    with opened.catalog.read() as connection:
+        used = connection.scalar(select(schema.label_projects.c.name).limit(1)) is not None
+    checks = labeling.doctor(opened)
+    # Without the program a server elsewhere may still do, so the later findings decide.
+    worst = next((check for check in checks[1:] if not check.ok), checks[-1])
+    needed = used or URL in os.environ
+    return Check("Label Studio", worst.ok, worst.message, worst.hint or "", needed=needed)
+
+
+def _disk(workspace: Path) -> Check:
+    folder = workspace.absolute()
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free / 1e9
+    fix = "" if free >= DISK_NEEDED_GB else f"make room on {folder}, or choose another --workspace"
+    return Check("disk", free >= DISK_NEEDED_GB, f"{free:.1f} GB free at {folder}", fix)
+
+
+def _workspace(workspace: Path) -> Check:
+    from bodyshop_core.workspace import Workspace
+
+    if not workspace.exists():
+        return Check("workspace", True, f"{workspace} will be made on first use")
+    try:
+        Workspace.open(workspace, create=False)
+    except BodyshopError as error:
+        return Check("workspace", False, error.message, error.hint or "")
+    return Check("workspace", True, str(workspace))
+
+
+def _sources(brands: Path, progress: Progress) -> Iterator[Check]:
+    import collector
+
+    for canary in collector.check_sources(collector.load_brands(brands), progress=progress):
+        yield Check(f"source {canary.source}", canary.ok, canary.found, canary.fix)

@@ -1,0 +1,15 @@
+from .exporting import (
+    FORMATS as FORMATS,
+)
+from .exporting import (
+    ExportSummary as ExportSummary,
+)
+from .exporting import (
+    export as export,
+)
+from .rows import (
+    COLUMNS as COLUMNS,
+)
+from .rows import (
+    manifest_rows as manifest_rows,
+)

@@ -1,0 +1,159 @@
+"""The pictures of an export: kept, in a split, with a class folder's name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+
+from bodyshop.export.destination import Destination, Link
+from bodyshop.export.metadata import upright_png, without_metadata
+from bodyshop.export.rows import manifest_rows
+from bodyshop_core.catalog import nfc, schema
+from bodyshop_core.errors import NothingFoundError
+from bodyshop_core.progress import Progress
+
+if TYPE_CHECKING:
+    from bodyshop_core.workspace import Workspace
+
+_FORBIDDEN = re.compile(r'[\x00-\x1f/\\:*?"<>|]')
+"""What Windows, macOS or Linux refuse in a file name."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A picture of the export.
+
+    Parameters
+    ----------
+    row : Mapping
+        Of the manifest.
+    extension : str
+        Of the original, with no dot.
+    orientation : int
+        EXIF, 1 to 8.
+    path : Path
+        The original.
+    """
+
+    row: Mapping[str, Any]
+    extension: str
+    orientation: int
+    path: Path
+
+    @property
+    def sha256(self) -> str:
+        """Name of the picture."""
+        return str(self.row["sha256"])
+
+
+@dataclass(frozen=True)
+class Look:
+    """How pictures are written.
+
+    Parameters
+    ----------
+    keep_metadata : bool
+        Leave EXIF, GPS and the like in.
+    link : str
+        ``copy``, ``hardlink`` or ``symlink``, for pictures that need no change.
+    upright : bool
+        Turn pictures by their EXIF orientation, for readers that ignore it.
+    """
+
+    keep_metadata: bool = False
+    link: Link = "copy"
+    upright: bool = False
+
+    def extension(self, picture: Chosen) -> str:
+        """Return the extension that `content` will have."""
+        if self.upright and picture.orientation != 1:
+            return "png"
+        if not self.keep_metadata and picture.extension in ("tif", "avif"):
+            return "png"
+        return picture.extension
+
+    def content(self, picture: Chosen) -> bytes | Path:
+        """Return the bytes to write, or the original where nothing has to change."""
+        if self.upright and picture.orientation != 1:
+            return upright_png(picture.path)
+        if self.keep_metadata:
+            return picture.path
+        data = picture.path.read_bytes()
+        clean, _ = without_metadata(data, picture.extension, picture.orientation)
+        return picture.path if clean == data else clean
+
+
+def choose(workspace: Workspace, split_set: str) -> list[Chosen]:
+    """Return the kept pictures of a split set, by sha256.
+
+    Raises
+    ------
+    NothingFoundError
+        There is none.
+    """
+    images = schema.images
+    query = select(images.c.sha256, images.c.extension, images.c.exif_orientation)
+    with workspace.catalog.read() as connection:
+        facts = {row.sha256: row for row in connection.execute(query)}
+    chosen = [
+        Chosen(
+            row,
+            facts[row["sha256"]].extension,
+            facts[row["sha256"]].exif_orientation or 1,
+            workspace.blobs.path(row["sha256"], facts[row["sha256"]].extension),
+        )
+        for row in manifest_rows(workspace, split_set=split_set)
+        if row["split"] and row["verdict"] != "reject"
+    ]
+    if not chosen:
+        raise NothingFoundError(
+            f"split set '{split_set}' holds no kept picture",
+            hint="look at what was kept and why not: bodyshop status",
+        )
+    return chosen
+
+
+def put_pictures(
+    destination: Destination, files: Mapping[str, Chosen], look: Look, progress: Progress
+) -> None:
+    """Write pictures to the given places, one after the other."""
+    with progress.task("export", total=len(files)) as tick:
+        for file, picture in files.items():
+            destination.put_picture(file, partial(look.content, picture), look.link)
+            tick(1)
+
+
+def folder_names(labels: Iterable[str]) -> dict[str, str]:
+    """Give each class a folder name that every system takes, and no two the same.
+
+    Parameters
+    ----------
+    labels : iterable of str
+        Class names; Hangul and the like stay, composed (NFC).
+    """
+    names: dict[str, str] = {}
+    taken: set[str] = set()
+    for label in sorted(set(labels)):
+        base = _FORBIDDEN.sub("_", nfc(label)).strip(" .") or "_"
+        name, number = base, 1
+        while name.casefold() in taken:
+            number += 1
+            name = f"{base}_{number}"
+        taken.add(name.casefold())
+        names[label] = name
+    return names
+
+
+def count(pictures: Iterable[Chosen]) -> dict[str, dict[str, int]]:
+    """Return split -> label -> number of pictures."""
+    counts: dict[str, dict[str, int]] = {}
+    for picture in pictures:
+        of_split = counts.setdefault(picture.row["split"], {})
+        of_split[picture.row["label"]] = of_split.get(picture.row["label"], 0) + 1
+    return {split: dict(sorted(counts[split].items())) for split in sorted(counts)}

@@ -1,0 +1,17 @@
+"""Networks pretrained on ImageNet, by name: how to build them and what they see in a picture."""
+
+from bodyshop_core.backbones.build import build, fingerprint
+from bodyshop_core.backbones.imagenet import imagenet_classes
+from bodyshop_core.backbones.registry import BackboneSpec, get, names
+from bodyshop_core.backbones.scorer import Scorer, Scores
+
+__all__ = [
+    "BackboneSpec",
+    "Scorer",
+    "Scores",
+    "build",
+    "fingerprint",
+    "get",
+    "imagenet_classes",
+    "names",
+]

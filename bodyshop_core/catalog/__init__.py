@@ -1,0 +1,37 @@
+"""The catalog: every picture, where it came from, and everything that was found out about it."""
+
+from bodyshop_core.catalog import schema
+from bodyshop_core.catalog.bulk import Prepared
+from bodyshop_core.catalog.images import FACTS, all_images, is_forgotten, register_image
+from bodyshop_core.catalog.labels import (
+    EffectiveLabel,
+    Field,
+    Origin,
+    add_labels,
+    effective_labels,
+    nfc,
+)
+from bodyshop_core.catalog.reasons import Reason
+from bodyshop_core.catalog.store import Catalog, CatalogError, now
+from bodyshop_core.storage.blobs import Blob, BlobStore
+
+__all__ = [
+    "FACTS",
+    "Blob",
+    "BlobStore",
+    "Catalog",
+    "CatalogError",
+    "EffectiveLabel",
+    "Field",
+    "Origin",
+    "Prepared",
+    "Reason",
+    "add_labels",
+    "all_images",
+    "effective_labels",
+    "is_forgotten",
+    "nfc",
+    "now",
+    "register_image",
+    "schema",
+]

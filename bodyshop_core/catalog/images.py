@@ -1,0 +1,63 @@
+"""Pictures entering the catalog, and the ones in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, select
+from sqlalchemy.dialects.sqlite import insert
+
+from bodyshop_core.catalog import schema
+from bodyshop_core.catalog.store import Catalog, now
+from bodyshop_core.storage.blobs import Blob
+
+FACTS = ("format", "width", "height", "mode", "exif_orientation", "artist", "copyright")
+"""What a picture's header tells: columns of `images`, keys of `bodyshop_core.imaging.probe`."""
+
+
+def register_image(
+    connection: Connection, blob: Blob, *, extension: str, facts: Mapping[str, Any]
+) -> bool:
+    """Record a picture's bytes; the second sighting of the same bytes changes nothing.
+
+    Parameters
+    ----------
+    connection : Connection
+        A write transaction.
+    blob : Blob
+        The stored bytes.
+    extension : str
+        Of the sniffed type.
+    facts : Mapping
+        As `bodyshop_core.imaging.probe` returns them; all None for bytes that can't be decoded.
+
+    Returns
+    -------
+    bool
+        Whether the picture is new to the catalog.
+    """
+    row = {
+        "sha256": blob.sha256,
+        "extension": extension,
+        "bytes": blob.size,
+        "added_at": now(),
+        **{name: facts.get(name) for name in FACTS},
+    }
+    result = connection.execute(insert(schema.images).values(row).on_conflict_do_nothing())
+    return bool(result.rowcount)
+
+
+def is_forgotten(connection: Connection, kind: str, value: str) -> bool:
+    """Say whether a sha256, url or host was erased on request (kind: ``sha256|url|host``)."""
+    stone = schema.tombstones
+    query = select(stone.c.value).where(stone.c.kind == kind, stone.c.value == value)
+    return connection.execute(query).first() is not None
+
+
+def all_images(catalog: Catalog) -> dict[str, str]:
+    """Return sha256 -> extension of every picture, in the order they came."""
+    table = schema.images
+    query = select(table.c.sha256, table.c.extension).order_by(table.c.added_at, table.c.sha256)
+    with catalog.read() as connection:
+        return dict(connection.execute(query).all())

@@ -1,0 +1,36 @@
+"""What changes in a catalog that an older bodyshop made; its rows stay."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, text
+
+from bodyshop_core.catalog.schema import SCHEMA_VERSION
+
+_STEPS: dict[int, tuple[str, ...]] = {
+    # who made a picture, as it says itself; where on the page it stood, and how old the server
+    # says that it is
+    1: (
+        "ALTER TABLE images ADD COLUMN artist TEXT",
+        "ALTER TABLE images ADD COLUMN copyright TEXT",
+        "ALTER TABLE sightings ADD COLUMN selector TEXT",
+        "ALTER TABLE sightings ADD COLUMN last_modified TEXT",
+    ),
+}
+"""Version -> the statements that make the next version of it."""
+
+
+def can_migrate(version: int) -> bool:
+    """Say whether a catalog of this version can become one of `SCHEMA_VERSION`."""
+    return all(step in _STEPS for step in range(version, SCHEMA_VERSION))
+
+
+def migrate(connection: Connection) -> None:
+    """Bring a catalog to `SCHEMA_VERSION`, in the write transaction of the caller.
+
+    The version is read again inside the transaction: another command may have been faster.
+    """
+    version = connection.execute(text("PRAGMA user_version")).scalar_one()
+    for step in range(version, SCHEMA_VERSION):
+        for statement in _STEPS[step]:
+            connection.execute(text(statement))
+    connection.execute(text(f"PRAGMA user_version = {SCHEMA_VERSION}"))

@@ -1,0 +1,220 @@
+"""The catalog on disk: SQLAlchemy Core on SQLite in WAL mode."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Table, create_engine, event, text
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.pool import NullPool
+
+from bodyshop_core.catalog.bulk import Prepared
+from bodyshop_core.catalog.migrations import can_migrate, migrate
+from bodyshop_core.catalog.schema import SCHEMA_VERSION, metadata
+from bodyshop_core.errors import BodyshopError
+
+NO_ROOM = 1 << 20
+"""Bytes; with less left on the disk a failed write is said to be for want of room."""
+
+LOCK_WAIT_S = 30.0
+"""How long a writer waits for another one before it gives up."""
+
+
+class CatalogError(BodyshopError):
+    """The catalog can't be read or written; what was committed before is intact."""
+
+
+class Catalog:
+    """One workspace's catalog.
+
+    Each transaction is written whole or not at all, so that a command killed between any two
+    statements leaves a catalog that the next one accepts.
+
+    Parameters
+    ----------
+    path : Path
+        The SQLite file; created with its tables when absent, brought up to date when older.
+
+    Raises
+    ------
+    CatalogError
+        The file is no catalog, or belongs to a newer bodyshop.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._engine = _engine(path)
+        self._prepare()
+
+    @contextmanager
+    def begin(self) -> Iterator[Connection]:
+        """Open a write transaction: committed at the end of the block, undone when it raises."""
+        with self._explained(), self._engine.connect() as connection:
+            connection.execute(text("BEGIN IMMEDIATE"))
+            try:
+                yield connection
+            except BaseException:
+                connection.rollback()
+                raise
+            connection.commit()
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Open a consistent view for reading."""
+        with self._explained(), self._engine.connect() as connection:
+            connection.execute(text("BEGIN"))
+            yield connection
+            connection.rollback()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep the file open for the block, for many small transactions in one process.
+
+        SQLite moves its log into the file whenever the last connection closes: after every
+        transaction, unless one stays open beside them.
+        """
+        with self._explained(), self._engine.connect() as connection:
+            # The first statement opens the file; read to its end, it leaves no reader behind.
+            connection.execute(text("PRAGMA user_version")).scalar_one()
+            yield
+
+    def upsert(
+        self,
+        table: Table,
+        rows: Iterable[Mapping[str, Any]],
+        *,
+        connection: Connection | None = None,
+    ) -> int:
+        """Insert rows, replacing the given columns of those whose primary key is already there.
+
+        Parameters
+        ----------
+        table : Table
+            One of `bodyshop_core.catalog.schema`.
+        rows : Iterable of mappings
+            Column name -> value; all rows of one call carry the same columns.
+        connection : Connection, optional
+            A transaction to take part in; without it the call is its own transaction.
+
+        Returns
+        -------
+        int
+            The number of rows.
+        """
+        rows = list(rows)
+        if not rows:
+            return 0
+        if connection is None:
+            with self.begin() as own:
+                return self.upsert(table, rows, connection=own)
+        _upsert(table, tuple(rows[0])).execute(connection, rows)
+        return len(rows)
+
+    def close(self) -> None:
+        """Release the file."""
+        self._engine.dispose()
+
+    def _prepare(self) -> None:
+        with self._explained():
+            with self._engine.connect() as connection:
+                connection.execute(text("BEGIN"))
+                version = connection.execute(text("PRAGMA user_version")).scalar_one()
+                tables = connection.execute(
+                    text("SELECT count(*) FROM sqlite_master WHERE type = 'table'")
+                ).scalar_one()
+            if version == SCHEMA_VERSION:
+                return
+            if 0 < version < SCHEMA_VERSION and can_migrate(version):
+                with self.begin() as connection:
+                    migrate(connection)
+                return
+            if version or tables:
+                raise CatalogError(
+                    f"{self.path} is a catalog of version {version}, "
+                    f"this bodyshop reads version {SCHEMA_VERSION}",
+                    hint="use the bodyshop that made it, or another --workspace",
+                )
+            with self.begin() as connection:
+                metadata.create_all(connection)
+                connection.execute(text(f"PRAGMA user_version = {SCHEMA_VERSION}"))
+
+    def _no_room(self) -> bool:
+        return shutil.disk_usage(self.path.parent).free < NO_ROOM
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except OperationalError as error:
+            cause = str(error.orig)
+            if "locked" in cause:
+                raise CatalogError(
+                    f"{self.path} is in use by another bodyshop command",
+                    hint="wait until it ends, or use another --workspace",
+                ) from error
+            # SQLite has its own words for a disk that fills up while it maps its index of the log.
+            if "full" in cause or ("I/O" in cause and self._no_room()):
+                raise CatalogError(
+                    f"the disk is full: {self.path} could not be written",
+                    hint="make room and run the command again: it goes on where it stopped",
+                ) from error
+            raise CatalogError(f"{self.path}: {cause}") from error
+        except DatabaseError as error:
+            if isinstance(error.orig, sqlite3.DatabaseError) and "not a database" in str(
+                error.orig
+            ):
+                raise CatalogError(
+                    f"{self.path} is not a bodyshop catalog",
+                    hint="choose another --workspace, or move that file away",
+                ) from error
+            raise
+
+
+def now() -> str:
+    """Return the present time, UTC, ISO 8601 with seconds."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+@lru_cache(maxsize=256)
+def _upsert(table: Table, names: tuple[str, ...]) -> Prepared:
+    statement = insert(table)
+    keys = [column.name for column in table.primary_key]
+    values = {name: statement.excluded[name] for name in names if name not in keys}
+    if values:
+        statement = statement.on_conflict_do_update(index_elements=keys, set_=values)
+    else:
+        statement = statement.on_conflict_do_nothing(index_elements=keys)
+    return Prepared(statement, names)
+
+
+def _engine(path: Path) -> Engine:
+    # NullPool: a connection never outlives its block, so forked workers inherit none.
+    engine = create_engine(
+        f"sqlite:///{path}",
+        poolclass=NullPool,
+        connect_args={"timeout": LOCK_WAIT_S, "check_same_thread": False, "isolation_level": None},
+    )
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: sqlite3.Connection, _record: object) -> None:
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode = WAL")
+        # NORMAL in WAL mode loses at most the last transactions on a power cut, never consistency.
+        cursor.execute("PRAGMA synchronous = NORMAL")
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _no_implicit_begin(connection: Connection) -> None:
+        """Leave BEGIN to `Catalog`, which says IMMEDIATE when it will write."""
+
+    return engine

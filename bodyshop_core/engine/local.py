@@ -1,0 +1,259 @@
+"""Batches on this machine's processes; one that kills its worker is halved down to one item."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pickle
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bodyshop_core.engine import worker
+from bodyshop_core.engine.task import WORKER_DIED, Item, Job, Row
+from bodyshop_core.errors import BodyshopError, UsageError
+
+FAILED_STARTS = 3
+"""Workers that may die before they are ready, in a row, until the run is given up."""
+
+_THREADS = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+)
+
+
+@dataclass(order=True)
+class Batch:
+    """Some items of one shard; lower `rank` is computed first."""
+
+    rank: tuple[int, int]
+    shard: int = field(compare=False)
+    items: list[Item] = field(compare=False)
+    deaths: int = field(default=0, compare=False)
+
+
+def compute(
+    job: Job,
+    shards: Sequence[list[Item]],
+    *,
+    workers: int | None = None,
+    limit_s: float | None = None,
+) -> Iterator[tuple[int, list[Row]]]:
+    """Run a job on local processes.
+
+    Parameters
+    ----------
+    job : Job
+        What to run.
+    shards : sequence of lists of items
+        They are computed in this order, in batches.
+    workers : int, optional
+        Processes; default one per CPU this process may use.
+    limit_s : float, optional
+        Seconds an item may take; a worker that is silent for that long per item is killed.
+
+    Yields
+    ------
+    tuple of (int, list of rows)
+        Index of a shard and some of its rows, as they are finished.
+
+    Raises
+    ------
+    BodyshopError
+        Workers can't start, or the work said that nothing further can be done.
+    """
+    batches = _batches(shards, job.batch_size)
+    workers = max(1, min(workers or cpu_count(), len(batches)))
+    payload = _payload(job)
+    todo: queue.PriorityQueue[Batch] = queue.PriorityQueue()
+    done: queue.SimpleQueue[tuple[str, Batch, Any]] = queue.SimpleQueue()
+    for batch in batches:
+        todo.put(batch)
+    crew = [_Hand(payload, todo, done, _environment(workers), limit_s) for _ in range(workers)]
+    open_batches, failed_starts = len(batches), 0
+    try:
+        for hand in crew:
+            hand.start()
+        while open_batches:
+            kind, batch, value = done.get()
+            if kind == "rows":
+                open_batches, failed_starts = open_batches - 1, 0
+                yield batch.shard, value
+            elif kind == "died":
+                again, rows = _after_death(batch)
+                open_batches += len(again) - 1
+                for half in again:
+                    todo.put(half)
+                if rows:
+                    yield batch.shard, rows
+            elif kind == "unstarted":
+                failed_starts += 1
+                if failed_starts >= FAILED_STARTS:
+                    raise BodyshopError(
+                        f"worker processes end before they begin (exit status {value})",
+                        hint="their last words are above; try --workers 1, or free some memory",
+                    )
+                todo.put(batch)
+            else:
+                raise value
+    finally:
+        for hand in crew:
+            hand.stop()
+        for hand in crew:
+            hand.join()
+
+
+def cpu_count() -> int:
+    """Return the number of CPUs this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _batches(shards: Sequence[list[Item]], size: int) -> list[Batch]:
+    return [
+        Batch((number, start), number, items[start : start + size])
+        for number, items in enumerate(shards)
+        for start in range(0, len(items), size)
+    ]
+
+
+def _after_death(batch: Batch) -> tuple[list[Batch], list[Row]]:
+    """Halve a batch that killed its worker; one item alone gets a second try, then its row."""
+    if len(batch.items) > 1:
+        middle = len(batch.items) // 2
+        return [
+            Batch((-1, start), batch.shard, items)
+            for start, items in enumerate((batch.items[:middle], batch.items[middle:]))
+        ], []
+    if batch.deaths == 0:
+        return [Batch((-1, 0), batch.shard, batch.items, deaths=1)], []
+    return [], [{"key": batch.items[0]["key"], "error": WORKER_DIED}]
+
+
+def _payload(job: Job) -> bytes:
+    for part in (job.work, job.initialise):
+        if getattr(getattr(part, "func", part), "__module__", None) == "__main__":
+            raise UsageError(
+                "a shard function defined in the main script can't be found by worker processes",
+                hint="move it into a module and import it",
+            )
+    return pickle.dumps(job)
+
+
+def _environment(workers: int) -> dict[str, str]:
+    """Share the CPUs among the workers instead of letting each start a thread per CPU."""
+    share = str(max(1, cpu_count() // workers))
+    quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "NO_ALBUMENTATIONS_UPDATE": "1"}
+    return dict.fromkeys(_THREADS, share) | quiet | os.environ
+
+
+class _Hand(threading.Thread):
+    """One worker process and the thread that feeds it.
+
+    The thread lives as long as its process: Linux would otherwise deliver the parent's death signal
+    when the thread that started the process ends.
+    """
+
+    def __init__(
+        self,
+        payload: bytes,
+        todo: queue.PriorityQueue[Batch],
+        done: queue.SimpleQueue[tuple[str, Batch, Any]],
+        environment: dict[str, str],
+        limit_s: float | None,
+    ) -> None:
+        super().__init__(daemon=True)
+        self._payload, self._todo, self._done = payload, todo, done
+        self._environment, self._limit_s = environment, limit_s
+        self._process: subprocess.Popen[bytes] | None = None
+        self._stopping = threading.Event()
+
+    def run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                batch = self._todo.get(timeout=0.2)
+            except queue.Empty:
+                continue
+            try:
+                kind, value = self._answer(batch)
+            except Exception as error:  # noqa: BLE001 - the driver waits for an answer: it raises it
+                kind, value = "failed", self._explained(error)
+            if kind in {"died", "unstarted"}:
+                self._reap()
+            self._done.put((kind, batch, value))
+        self._reap()
+
+    def stop(self) -> None:
+        """End the thread and its process at once."""
+        self._stopping.set()
+        process = self._process
+        if process is not None:
+            process.kill()
+
+    def _answer(self, batch: Batch) -> tuple[str, Any]:
+        if self._process is None:
+            started, value = self._begin()
+            if not started:
+                return value
+        process = self._process
+        assert process is not None and process.stdin is not None and process.stdout is not None
+        timer = None
+        if self._limit_s is not None:
+            timer = threading.Timer(self._limit_s * len(batch.items), process.kill)
+            timer.daemon = True
+            timer.start()
+        try:
+            pickle.dump(batch.items, process.stdin, protocol=pickle.HIGHEST_PROTOCOL)
+            process.stdin.flush()
+            return pickle.load(process.stdout)  # from our own child
+        except (EOFError, OSError, pickle.UnpicklingError):
+            return "died", process.wait()
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+    def _begin(self) -> tuple[bool, tuple[str, Any]]:
+        self._process = process = subprocess.Popen(
+            [sys.executable, "-c", worker.START, json.dumps(sys.path), str(os.getpid())],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=self._environment,
+        )
+        assert process.stdin is not None and process.stdout is not None
+        if self._stopping.is_set():
+            process.kill()
+        try:
+            process.stdin.write(self._payload)
+            process.stdin.flush()
+            kind, value = pickle.load(process.stdout)  # from our own child
+        except (EOFError, OSError, pickle.UnpicklingError):
+            return False, ("unstarted", process.wait())
+        return kind == "ready", (kind, value)
+
+    def _explained(self, error: Exception) -> Exception:
+        if self._process is None and isinstance(error, OSError):
+            return BodyshopError(
+                f"no worker process can be started: {error}",
+                hint="free some memory, end other programs, or try --workers 1",
+            )
+        return error
+
+    def _reap(self) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.kill()
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()
+        process.wait()

@@ -1,0 +1,202 @@
+"""Run a function over items in shards: one Parquet file per shard, finished shards are kept."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from bodyshop_core import atomic
+from bodyshop_core.engine.task import Item, Job, Row, Work
+from bodyshop_core.errors import UsageError
+from bodyshop_core.progress import SILENT, Progress
+
+SHARD_SIZE = 256
+
+
+def run_shards(
+    work: Work,
+    items: Iterable[Item],
+    out: Path,
+    *,
+    name: str | None = None,
+    version: str = "",
+    initialise: Callable[[], None] | None = None,
+    shard_size: int = SHARD_SIZE,
+    batch_size: int = 32,
+    engine: str = "local",
+    workers: int | None = None,
+    limit_s: float | None = None,
+    progress: Progress = SILENT,
+) -> list[Path]:
+    """Compute a row for every item, in parallel, and keep the rows in files.
+
+    A file is written whole or not at all, as soon as its shard is finished. Items whose row is in a
+    file already are not computed again, so a run that was killed goes on where it stopped, and a
+    run with more items computes only the new ones. An item that raises gets a row with its error;
+    one that kills its worker process twice gets the error ``worker_died``; all others are unharmed.
+
+    Parameters
+    ----------
+    work : callable
+        ``work(items) -> rows``: one dict per item, with the item's ``key``. Importable by name.
+        Values may be scalars, str, bytes, lists and one-dimensional NumPy arrays.
+    items : iterable of dict
+        Each with a ``key`` (str) unlike any other.
+    out : Path
+        Folder of the Parquet files.
+    name : str, optional
+        What is being done, for progress; default the name of `work`.
+    version : str
+        Of the algorithm and its settings: rows of another version are not taken for finished ones.
+    initialise : callable, optional
+        Called once in each worker process, to load a model. Importable by name, or a `partial` of
+        such.
+    shard_size : int
+        Items per file.
+    batch_size : int
+        The most items `work` gets at a time; also the step of the progress.
+    engine : str
+        ``"local"``: processes of this machine. ``"dask"``: a Dask cluster on this machine. Any
+        other text is the address of a Dask scheduler.
+    workers : int, optional
+        Processes; default one per CPU.
+    limit_s : float, optional
+        Seconds one item may take before its worker is killed; default no limit.
+    progress : Progress
+        Told after every batch.
+
+    Returns
+    -------
+    list of Path
+        The files that hold the rows of `items`, which may hold rows of other items too.
+
+    Raises
+    ------
+    UsageError
+        An item has no key, or two have the same.
+    MissingPartError
+        The engine, or something the work needs, is not installed.
+    BodyshopError
+        Worker processes can't start.
+    """
+    items = list(items)
+    keys = _unique_keys(items)
+    label = name or _name_of(work)
+    prefix = hashlib.sha256(f"{_name_of(work)}\n{version}".encode()).hexdigest()[:12]
+    out.mkdir(parents=True, exist_ok=True)
+    atomic.sweep(out)
+    finished = _finished(out, prefix, progress)
+    paths = [path for path, held in finished.items() if not held.isdisjoint(keys)]
+    known = set().union(*finished.values()) if finished else set()
+    missing = [item for item in items if item["key"] not in known]
+    shards = [missing[start : start + shard_size] for start in range(0, len(missing), shard_size)]
+    job = Job(work, initialise, batch_size)
+    with progress.task(label, total=len(items)) as tick:
+        if len(missing) < len(items):
+            tick(len(items) - len(missing), "done before")
+        rows: dict[int, list[Row]] = {}
+        for number, some in _compute(job, shards, engine, workers, limit_s):
+            rows.setdefault(number, []).extend(some)
+            if len(rows[number]) == len(shards[number]):
+                paths.append(_write(out, prefix, shards[number], rows.pop(number)))
+            tick(len(some))
+    return paths
+
+
+def read_rows(paths: Iterable[Path], *, columns: Sequence[str] | None = None) -> Iterator[Row]:
+    """Yield the rows of shard files.
+
+    Parameters
+    ----------
+    paths : iterable of Path
+        As `run_shards` returned them.
+    columns : sequence of str, optional
+        Only these; one that a file lacks (all its items failed) is None.
+
+    Yields
+    ------
+    dict
+        With ``key`` and ``error``; lists come back as lists.
+    """
+    import pyarrow.parquet as pq
+
+    for path in paths:
+        with pq.ParquetFile(path) as file:
+            present = [c for c in columns if c in file.schema_arrow.names] if columns else None
+            table = file.read(columns=present)
+        absent = dict.fromkeys(columns) if columns else {}
+        for row in table.to_pylist():
+            yield {**absent, **row}
+
+
+def _compute(
+    job: Job,
+    shards: list[list[Item]],
+    engine: str,
+    workers: int | None,
+    limit_s: float | None,
+) -> Iterator[tuple[int, list[Row]]]:
+    from bodyshop_core.engine import dask, local
+
+    if not shards:
+        return iter(())
+    if engine == "local":
+        return local.compute(job, shards, workers=workers, limit_s=limit_s)
+    address = None if engine == "dask" else engine
+    return dask.compute(job, shards, address=address, workers=workers, limit_s=limit_s)
+
+
+def _unique_keys(items: Sequence[Item]) -> set[str]:
+    keys: set[str] = set()
+    for item in items:
+        key = item.get("key")
+        if not isinstance(key, str) or not key:
+            raise UsageError(f"an item without a 'key': {item!r}")
+        if key in keys:
+            raise UsageError(f"two items with the key {key!r}")
+        keys.add(key)
+    return keys
+
+
+def _name_of(work: Any) -> str:
+    function = getattr(work, "func", work)  # a partial is named after what it calls
+    qualified = getattr(function, "__qualname__", type(function).__qualname__)
+    return f"{function.__module__}.{qualified}"
+
+
+def _finished(out: Path, prefix: str, progress: Progress) -> dict[Path, set[str]]:
+    """Return the keys in each finished shard of this work; a damaged file is no finished shard."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    finished = {}
+    for path in sorted(out.glob(f"{prefix}-*.parquet")):
+        try:
+            keys = pq.read_table(path, columns=["key"])["key"].to_pylist()
+        except (pa.ArrowInvalid, OSError) as error:
+            progress.log(f"{path} is damaged and is computed again: {error}")
+            path.unlink()
+            continue
+        finished[path] = set(keys)
+    return finished
+
+
+def _write(out: Path, prefix: str, items: Sequence[Item], rows: Sequence[Row]) -> Path:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    place = {item["key"]: number for number, item in enumerate(items)}
+    rows = sorted(rows, key=lambda row: place[row["key"]])
+    names = dict.fromkeys(
+        ["key", *(name for row in rows for name in row if name != "error"), "error"]
+    )
+    columns = {name: [row.get(name) for row in rows] for name in names}
+    types = {"key": pa.string(), "error": pa.string()}
+    table = pa.table({name: pa.array(columns[name], types.get(name)) for name in names})
+    digest = hashlib.sha256("\n".join(place).encode()).hexdigest()[:20]
+    path = out / f"{prefix}-{digest}.parquet"
+    with atomic.replacing(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd")
+    return path

@@ -1,0 +1,94 @@
+"""What a worker does with a batch of items, the same on every engine."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bodyshop_core.errors import BodyshopError, MissingPartError
+
+Item = dict[str, Any]
+Row = dict[str, Any]
+Work = Callable[[list[Item]], list[Row]]
+
+WORKER_DIED = "worker_died"
+"""The error of an item whose worker process ended without an answer, twice."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What every worker of a run needs; picklable.
+
+    Parameters
+    ----------
+    work : Work
+        Turns a list of items into one row per item, each carrying the item's ``key``.
+    initialise : callable, optional
+        Called once per worker process before its first batch, to load a model.
+    batch_size : int
+        The most items `work` is given at a time.
+    """
+
+    work: Work
+    initialise: Callable[[], None] | None = None
+    batch_size: int = 32
+
+
+def run_batch(work: Work, items: list[Item]) -> list[Row]:
+    """Run `work` on a batch; an item that raises costs its own row, not the batch.
+
+    Parameters
+    ----------
+    work : Work
+        The shard function.
+    items : list of dict
+        Each with a ``key``.
+
+    Returns
+    -------
+    list of dict
+        One row per item in the items' order, with ``key`` and ``error`` (None, or
+        ``"<exception>: <message>"``).
+
+    Raises
+    ------
+    MissingPartError
+        What the work needs is not installed: no other item would fare better.
+    BodyshopError
+        The work did not answer for exactly the items it was given.
+    """
+    try:
+        rows = work(list(items))
+    except MissingPartError:
+        raise
+    except Exception as error:  # noqa: BLE001 - recorded in the item's row
+        if len(items) == 1:
+            return [{"key": items[0]["key"], "error": f"{type(error).__name__}: {error}"}]
+        return [row for item in items for row in run_batch(work, [item])]
+    return _in_order(rows, items)
+
+
+def initialise_once(initialise: Callable[[], None] | None) -> None:
+    """Call an initialiser unless this process has already done so."""
+    if initialise is None:
+        return
+    name = pickle.dumps(initialise)
+    if name not in _initialised:
+        initialise()
+        _initialised.add(name)
+
+
+_initialised: set[bytes] = set()
+
+
+def _in_order(rows: Sequence[Row], items: Sequence[Item]) -> list[Row]:
+    by_key = {row.get("key"): row for row in rows}
+    wanted = [item["key"] for item in items]
+    if len(rows) != len(items) or by_key.keys() != set(wanted):
+        raise BodyshopError(
+            f"the shard function answered with {len(rows)} rows for {len(items)} items",
+            hint="it must return exactly one row per item, carrying the item's 'key'",
+        )
+    return [{"error": None, **by_key[key]} for key in wanted]

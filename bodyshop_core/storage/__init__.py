@@ -1,0 +1,1 @@
+"""Bytes on disk: original pictures named by their content."""

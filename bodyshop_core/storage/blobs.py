@@ -1,0 +1,92 @@
+"""Original bytes, named by their sha256, never re-encoded."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from bodyshop_core import atomic
+
+
+@dataclass(frozen=True)
+class Blob:
+    """Bytes in the store.
+
+    Parameters
+    ----------
+    sha256 : str
+        Hexadecimal, 64 characters.
+    path : Path
+        ``blobs/ab/abcd….jpg``.
+    size : int
+        Bytes.
+    new : bool
+        False when the same bytes were there before.
+    """
+
+    sha256: str
+    path: Path
+    size: int
+    new: bool
+
+
+class BlobStore:
+    """A folder of immutable files named by content; no name is ever built from a remote one."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def path(self, sha256: str, extension: str) -> Path:
+        """Return where the bytes are or would be; nothing is checked."""
+        return self.root / sha256[:2] / f"{sha256}.{extension}"
+
+    def put_bytes(self, data: bytes, extension: str) -> Blob:
+        """Store bytes unless they are there already.
+
+        Parameters
+        ----------
+        data : bytes
+            The picture as it came.
+        extension : str
+            Of the sniffed type, with no dot.
+        """
+        sha256 = hashlib.sha256(data).hexdigest()
+        path = self.path(sha256, extension)
+        new = _size(path) != len(data)
+        if new:
+            atomic.write_bytes(path, data)
+        return Blob(sha256, path, len(data), new)
+
+    def adopt(self, file: Path, sha256: str, extension: str) -> Blob:
+        """Take a finished download, already fsynced and on the same file system, by renaming it.
+
+        Parameters
+        ----------
+        file : Path
+            The finished file; it is gone afterwards.
+        sha256 : str
+            Its digest, computed while it was written.
+        extension : str
+            Of the sniffed type, with no dot.
+        """
+        size = file.stat().st_size
+        path = self.path(sha256, extension)
+        new = _size(path) != size
+        if not new:
+            file.unlink()
+            return Blob(sha256, path, size, new)
+        try:
+            os.replace(file, path)  # noqa: PTH105 - same call, and its name says it is atomic
+        except FileNotFoundError:  # the first picture in its folder
+            path.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(file, path)  # noqa: PTH105
+        return Blob(sha256, path, size, new)
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return None

@@ -1,0 +1,167 @@
+"""A workspace: one folder with the catalog, the original bytes and everything derived from them."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from sqlalchemy import select
+
+from bodyshop_core.catalog import BlobStore, Catalog, schema
+from bodyshop_core.errors import BodyshopError, InterruptedByUser, UsageError
+
+
+@dataclass
+class RunRecord:
+    """What a running command notes about itself; `counts` may be filled while it runs."""
+
+    id: str
+    folder: Path
+    counts: dict[str, Any] = field(default_factory=dict)
+
+
+class Workspace:
+    """Paths and stores of one workspace folder.
+
+    Parameters
+    ----------
+    root : Path
+        The folder, already there; use `Workspace.open`.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.catalog = Catalog(root / "bodyshop.sqlite")
+        self.blobs = BlobStore(root / "blobs")
+
+    @classmethod
+    def open(cls, root: Path | str, *, create: bool = True) -> Workspace:
+        """Open a workspace folder.
+
+        Parameters
+        ----------
+        root : Path or str
+            The folder.
+        create : bool
+            Make it when it is not there.
+
+        Raises
+        ------
+        UsageError
+            The folder is absent and `create` is false, or the path is a file.
+        """
+        root = Path(root).absolute()
+        if root.exists() and not root.is_dir():
+            raise UsageError(f"{root} is a file, but a workspace is a folder")
+        if not (root / "bodyshop.sqlite").exists() and not create:
+            raise UsageError(
+                f"{root} is not a workspace yet",
+                hint="fill one with: bodyshop collect brands.yaml, or: bodyshop import FOLDER",
+            )
+        root.mkdir(parents=True, exist_ok=True)
+        return cls(root)
+
+    @property
+    def features(self) -> Path:
+        """Folder of the feature shards, one subfolder per gate."""
+        return self.root / "features"
+
+    @property
+    def masks(self) -> Path:
+        """Folder of damage masks."""
+        return self.root / "masks"
+
+    @property
+    def variants(self) -> Path:
+        """Folder of augmented pictures."""
+        return self.root / "variants"
+
+    @property
+    def runs(self) -> Path:
+        """Folder of training runs."""
+        return self.root / "runs"
+
+    @property
+    def reports(self) -> Path:
+        """Folder of HTML reports."""
+        return self.root / "reports"
+
+    def image_path(self, sha256: str) -> Path:
+        """Return the path of a picture's original bytes.
+
+        Raises
+        ------
+        BodyshopError
+            No such picture is in the catalog.
+        """
+        query = select(schema.images.c.extension).where(schema.images.c.sha256 == sha256)
+        with self.catalog.read() as connection:
+            extension = connection.execute(query).scalar_one_or_none()
+        if extension is None:
+            raise BodyshopError(f"no picture {sha256} in {self.root}")
+        return self.blobs.path(sha256, extension)
+
+    @contextmanager
+    def record_run(
+        self, command: str, arguments: Mapping[str, Any], *, run: str | None = None
+    ) -> Iterator[RunRecord]:
+        """Note a command's start, arguments, versions, end, counts and duration in `runs`.
+
+        Parameters
+        ----------
+        command : str
+            Such as ``curate``.
+        arguments : Mapping
+            JSON-able arguments.
+        run : str, optional
+            Id of an interrupted run that goes on: it keeps its row and its start.
+
+        Yields
+        ------
+        RunRecord
+            Its `counts` are stored when the block ends; its `folder` is ``runs/<id>``, not created.
+        """
+        if run is None:
+            run = self._new_run(command, arguments)
+        else:
+            self._note_run(run, state="running")
+        record = RunRecord(run, self.runs / run)
+        started, state = monotonic(), "failed"
+        try:
+            yield record
+            state = "done"
+        except (InterruptedByUser, KeyboardInterrupt):
+            state = "interrupted"
+            raise
+        finally:
+            seconds = monotonic() - started
+            self._note_run(run, state=state, counts=record.counts, seconds=seconds)
+
+    def _new_run(self, command: str, arguments: Mapping[str, Any]) -> str:
+        stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+        run = f"{command}-{stamp}-{uuid.uuid4().hex[:6]}"
+        row = {
+            "id": run,
+            "command": command,
+            "arguments": json.loads(json.dumps(dict(arguments), default=str)),
+            "versions": {"bodyshop": version("bodyshop")},
+            "state": "running",
+            "folder": f"runs/{run}",
+            "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "counts": {},
+            "seconds": None,
+        }
+        self.catalog.upsert(schema.runs, [row])
+        return run
+
+    def _note_run(self, run: str, **values: Any) -> None:
+        with self.catalog.begin() as connection:
+            connection.execute(schema.runs.update().where(schema.runs.c.id == run).values(**values))

@@ -1,0 +1,72 @@
+from .brands import (
+    Brands as Brands,
+)
+from .brands import (
+    load_brands as load_brands,
+)
+from .brands import (
+    parse_brands as parse_brands,
+)
+from .crawl.canary import (
+    Canary as Canary,
+)
+from .crawl.canary import (
+    check_sources as check_sources,
+)
+from .crawl.canary import (
+    describe_browser as describe_browser,
+)
+from .crawl.collect import (
+    CollectSummary as CollectSummary,
+)
+from .crawl.collect import (
+    collect as collect,
+)
+from .crawl.plan import (
+    Plan as Plan,
+)
+from .crawl.plan import (
+    plan as plan,
+)
+from .folder_import import (
+    ImportSummary as ImportSummary,
+)
+from .folder_import import (
+    import_folder as import_folder,
+)
+from .ledger.provenance import (
+    refusals_table as refusals_table,
+)
+from .ledger.provenance import (
+    sightings_table as sightings_table,
+)
+from .ledger.provenance import (
+    write_refusals as write_refusals,
+)
+from .ledger.provenance import (
+    write_sightings as write_sightings,
+)
+from .ledger.summary import (
+    summarise as summarise,
+)
+from .source_mix import (
+    MixSummary as MixSummary,
+)
+from .source_mix import (
+    parse_mix as parse_mix,
+)
+from .source_mix import (
+    select_mix as select_mix,
+)
+from .sources.recipe import (
+    Recipe as Recipe,
+)
+from .sources.recipe import (
+    load_recipe as load_recipe,
+)
+from .sources.source import (
+    Source as Source,
+)
+from .sources.source import (
+    Tools as Tools,
+)

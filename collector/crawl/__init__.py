@@ -1,0 +1,1 @@
+"""One crawl: tasks are discovered in browsers, pictures are downloaded, the ledger is written."""

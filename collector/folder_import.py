@@ -1,0 +1,319 @@
+"""`import_folder`: pictures that are on disk already enter the catalog like collected ones."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from bodyshop_core.catalog import FACTS, Blob, Field, add_labels, nfc, now, register_image, schema
+from bodyshop_core.errors import (
+    InterruptedByUser,
+    NothingFoundError,
+    UnreadableImageError,
+    UsageError,
+)
+from bodyshop_core.imaging import load_rgb, probe, sniff
+from bodyshop_core.imaging.endings import has_end
+from bodyshop_core.progress import SILENT, Progress
+from bodyshop_core.workspace import Workspace
+from collector.candidate import digest
+from collector.crawl.interrupt import SoftInterrupt
+from collector.ledger.store import TOOL, Ledger
+
+MAX_BYTES = 500_000_000
+"""A larger file is no photo; reading it whole would only cost memory."""
+
+BATCH = 200
+THREADS = 4
+_PICTURE_NAMES = {
+    ".jpg": "jpg", ".jpeg": "jpg", ".jpe": "jpg", ".jfif": "jpg", ".png": "png", ".webp": "webp",
+    ".gif": "gif", ".bmp": "bmp", ".tif": "tif", ".tiff": "tif", ".avif": "avif",
+}  # fmt: skip
+_SPLITS = (
+    ("train", re.compile(r"train", re.IGNORECASE)),
+    ("validation", re.compile(r"val", re.IGNORECASE)),
+    ("test", re.compile(r"test", re.IGNORECASE)),
+)
+
+
+@dataclass(frozen=True)
+class ImportSummary:
+    """What an import came to.
+
+    Parameters
+    ----------
+    files : int
+        Pictures read, readable or not.
+    pictures : int
+        New to the catalog.
+    duplicates : int
+        Same bytes as a picture that is there already.
+    unreadable : int
+        Recorded, so that curate rejects them with that reason.
+    skipped : int
+        Files that are no pictures.
+    forgotten : int
+        Pictures that were erased on request and stay out.
+    labels, given_splits : dict
+        Class or split -> pictures.
+    """
+
+    files: int
+    pictures: int
+    duplicates: int
+    unreadable: int
+    skipped: int
+    forgotten: int
+    seconds: float
+    labels: dict[str, int] = field(default_factory=dict)
+    given_splits: dict[str, int] = field(default_factory=dict)
+
+    columns = ("class", "pictures")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it with keys and values that JSON knows."""
+        return vars(self) | {"seconds": round(self.seconds, 2)}
+
+    def rows(self) -> list[tuple[str, int]]:
+        """Return a table of the classes."""
+        return sorted(self.labels.items())
+
+
+@dataclass(frozen=True)
+class _Place:
+    """What a file's place in the folder says about it."""
+
+    file: Path
+    relative: str
+    split: str | None
+    labels: tuple[tuple[str, str], ...]
+
+
+def import_folder(
+    folder: Path | str,
+    workspace: Workspace,
+    *,
+    field: str = "damage",
+    label: str | None = None,
+    brand: str | None = None,
+    model: str | None = None,
+    progress: Progress = SILENT,
+) -> ImportSummary:
+    """Take in the pictures of a folder.
+
+    ``DIR/<class>/…``, ``DIR/<split>/<class>/…`` and ``DIR/<class>/<split>/…`` are understood:
+    folders named train*, val* or test* are recorded as `given_split` and never as a class. With
+    ``field="model"``, ``DIR/<brand>/<model>/…`` names both.
+
+    Parameters
+    ----------
+    folder : Path or str
+        Searched to any depth; hidden files and folders are passed over.
+    workspace : Workspace
+        Where the bytes are copied to.
+    field : str
+        What the class folders name: ``damage``, ``brand`` or ``model``.
+    label : str, optional
+        The value of `field` for every picture, instead of its class folder.
+    brand, model : str, optional
+        Brand and model of every picture.
+    progress : Progress
+        Told about each picture.
+
+    Returns
+    -------
+    ImportSummary
+        Counts, classes and splits.
+
+    Raises
+    ------
+    UsageError
+        `folder` is no folder, or `field` no field.
+    NothingFoundError
+        It holds no picture.
+    InterruptedByUser
+        After Ctrl-C; what was read is saved.
+    """
+    started = time.monotonic()
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is not a folder")
+    if field not in set(Field):
+        raise UsageError(f"there is no field {field!r}", hint=f"one of: {', '.join(Field)}")
+    if model and not brand:
+        raise UsageError("a model belongs to a brand", hint="give --brand too")
+    files = list(_files(folder))
+    wrapper = _shared_wrapper(folder, files)
+    places = [
+        _place(file, folder, wrapper, field=field, label=label, brand=brand, model=model)
+        for file in files
+    ]
+    counts: Counter[str] = Counter()
+    labels: Counter[str] = Counter()
+    splits: Counter[str] = Counter()
+    erased = Ledger(workspace).tombstones()["sha256"]
+    with progress.task("import", total=len(places)) as tick, SoftInterrupt() as interrupt:
+        for batch in _batches(_read_all(places, workspace, interrupt), BATCH):
+            kept = [each for each in batch if each[1] is not None]
+            counts["skipped"] += len(batch) - len(kept)
+            with workspace.catalog.begin() as connection:
+                for place, found in kept:
+                    assert found is not None
+                    blob, extension, facts = found
+                    if blob.sha256 in erased:
+                        blob.path.unlink(missing_ok=True)
+                        counts["forgotten"] += 1
+                        continue
+                    new = register_image(connection, blob, extension=extension, facts=facts)
+                    counts["pictures" if new else "duplicates"] += 1
+                    counts["unreadable"] += facts["format"] is None
+                    row = _sighting(place, blob, brand, model)
+                    workspace.catalog.upsert(schema.sightings, [row], connection=connection)
+                    add_labels(
+                        workspace.catalog,
+                        [(blob.sha256, name, value, "import", "") for name, value in place.labels],
+                        connection=connection,
+                    )
+                    labels.update(value for name, value in place.labels if name == field)
+                    splits.update([place.split] if place.split else [])
+            tick(len(batch))
+        if interrupt.requested:
+            raise InterruptedByUser(
+                f"stopped; {counts['pictures']} pictures are saved",
+                hint="the same command takes in the rest",
+            )
+    summary = ImportSummary(
+        files=counts["pictures"] + counts["duplicates"], pictures=counts["pictures"],
+        duplicates=counts["duplicates"], unreadable=counts["unreadable"],
+        skipped=counts["skipped"], forgotten=counts["forgotten"],
+        seconds=time.monotonic() - started, labels=dict(labels), given_splits=dict(splits),
+    )  # fmt: skip
+    if summary.files + summary.forgotten == 0:
+        raise NothingFoundError(
+            f"{folder} holds no picture ({summary.skipped} other files)",
+            hint="give the folder that holds the class folders",
+        )
+    return summary
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for root, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            if not name.startswith("."):
+                yield Path(root) / name
+
+
+def _shared_wrapper(folder: Path, files: list[Path]) -> int:
+    """Return how many leading folders all pictures share: such folders name no class."""
+    parts = [
+        file.relative_to(folder).parts[:-1]
+        for file in files
+        if file.suffix.lower() in _PICTURE_NAMES
+    ]
+    depth = 0
+    while parts and all(len(each) > depth + 1 for each in parts):
+        if len({each[depth] for each in parts}) > 1 or _split_of(parts[0][depth]):
+            break
+        depth += 1
+    return depth
+
+
+def _place(
+    file: Path, folder: Path, wrapper: int, *, field: str, label: str | None, brand: str | None,
+    model: str | None,
+) -> _Place:  # fmt: skip
+    relative = file.relative_to(folder)
+    folders = [nfc(part) for part in relative.parts[wrapper:-1]]
+    split = next((name for part in folders if (name := _split_of(part))), None)
+    classes = [part for part in folders if not _split_of(part)]
+    said: dict[str, str] = {}
+    if brand:
+        said["brand"] = nfc(brand)
+    if model:
+        said["model"] = f"{nfc(brand or '')} {nfc(model)}"
+    if label:
+        said[field] = nfc(label)
+    elif classes and field == "model":
+        maker = brand and nfc(brand)
+        if maker is None and len(classes) > 1:
+            maker, classes = classes[0], classes[1:]
+            said["brand"] = maker
+        said["model"] = f"{maker} {classes[0]}" if maker else classes[0]
+    elif classes:
+        said[field] = classes[0]
+    return _Place(file, nfc(relative.as_posix()), split, tuple(said.items()))
+
+
+def _split_of(name: str) -> str | None:
+    return next((split for split, pattern in _SPLITS if pattern.match(name)), None)
+
+
+_Read = tuple[_Place, tuple[Blob, str, dict[str, Any]] | None]
+
+
+def _read_all(
+    places: list[_Place], workspace: Workspace, interrupt: SoftInterrupt
+) -> Iterator[_Read]:
+    """Read ahead with a few threads; memory holds no more than a few pictures per thread."""
+    waiting = iter(places)
+    with ThreadPoolExecutor(THREADS) as pool:
+        running: dict[Future[_Read], None] = {}
+        for place in islice(waiting, 4 * THREADS):
+            running[pool.submit(_read, place, workspace)] = None
+        while running:
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                del running[future]
+                yield future.result()
+                for place in islice(waiting, 0 if interrupt.requested else 1):
+                    running[pool.submit(_read, place, workspace)] = None
+
+
+def _read(place: _Place, workspace: Workspace) -> _Read:
+    named = _PICTURE_NAMES.get(place.file.suffix.lower())
+    with place.file.open("rb") as file:
+        head = file.read(32)
+        extension = sniff(head) or named
+        if extension is None or os.fstat(file.fileno()).st_size > MAX_BYTES:
+            return place, None
+        data = head + file.read()
+    blob = workspace.blobs.put_bytes(data, extension)
+    return place, (blob, extension, _facts(data, extension))
+
+
+def _facts(data: bytes, extension: str) -> dict[str, Any]:
+    """Return the header's facts; all None for what can't be decoded to its end."""
+    try:
+        facts = probe(data)
+        if not has_end(io.BytesIO(data), extension):
+            load_rgb(data)  # no end mark: some programs leave it out, so only decoding can tell
+    except UnreadableImageError:
+        return dict.fromkeys(FACTS)
+    return facts
+
+
+def _sighting(place: _Place, blob: Blob, brand: str | None, model: str | None) -> dict[str, Any]:
+    said = dict(place.labels)
+    blank = dict.fromkeys(column.name for column in schema.sightings.columns)
+    return blank | {
+        "key": digest("import", place.relative, blob.sha256),
+        "sha256": blob.sha256, "file": place.relative, "source": "import",
+        "brand": said.get("brand") or brand, "model": model and nfc(model),
+        "given_split": place.split, "capture": "bytes", "fetched_at": now(), "tool_version": TOOL,
+    }  # fmt: skip
+
+
+def _batches(items: Iterable[_Read], size: int) -> Iterator[list[_Read]]:
+    iterator = iter(items)
+    while batch := list(islice(iterator, size)):
+        yield batch

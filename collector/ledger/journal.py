@@ -1,0 +1,94 @@
+"""Finished downloads on their way into the catalog: a file of lines that survives a kill.
+
+A worker writes a line *before* it moves the bytes into the blob store; the driver removes the lines
+once the catalog has them. Whatever moment a process is killed in, either the bytes are a ``.part``
+nobody promised, or there is a line that says whose they are: nothing finished is fetched twice, no
+sighting is lost.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+from bodyshop_core.catalog import BlobStore
+
+_encoder = json.JSONEncoder(ensure_ascii=False)
+
+
+class Journal:
+    """One file of JSON lines in the folder of the ``.part`` files.
+
+    Parameters
+    ----------
+    folder : Path
+        On the same file system as the blobs; created.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self._path = folder / "finished.jsonl"
+        self._lock = threading.Lock()
+        self._pending = 0
+        self._file: int | None = None
+
+    def promise(self, entry: dict[str, Any]) -> None:
+        """Write down a finished download (``part``, ``sha256``, ``size``, ``extension``, ...)."""
+        line = (_encoder.encode(entry) + "\n").encode("utf-8", "surrogatepass")
+        with self._lock:
+            # One write of a whole line; no fsync: a line lost in a power cut costs a download.
+            if self._file is None:
+                self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+            if os.write(self._file, line) != len(line):
+                raise OSError(errno.ENOSPC, "No space left on device", str(self._path))
+            self._pending += 1
+
+    def settled(self, count: int) -> None:
+        """Note that `count` lines are in the catalog; the file is emptied when all are."""
+        with self._lock:
+            self._pending -= count
+            if self._pending == 0:
+                self._empty()
+
+    def recover(self, blobs: BlobStore) -> list[dict[str, Any]]:
+        """Return the entries a killed run left, with their bytes in the blob store.
+
+        Parts that nobody promised are removed: they were in flight.
+        """
+        entries = []
+        if self._path.exists():
+            for line in self._path.read_bytes().splitlines():
+                try:
+                    entry = json.loads(line)
+                except ValueError:  # the last line, cut by the kill: its part is removed below
+                    continue
+                if self._adopted(entry, blobs):
+                    entries.append(entry)
+        for part in self.folder.glob("*.part"):
+            part.unlink()
+        self._pending = len(entries)
+        return entries
+
+    def discard(self) -> None:
+        """Empty the file: what it said is in the catalog."""
+        with self._lock:
+            self._empty()
+            self._pending = 0
+
+    def _empty(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+        self._path.unlink(missing_ok=True)
+
+    def _adopted(self, entry: dict[str, Any], blobs: BlobStore) -> bool:
+        part = self.folder / Path(entry["part"]).name
+        if part.exists() and part.stat().st_size == entry["size"]:
+            blobs.adopt(part, entry["sha256"], entry["extension"])
+        path = blobs.path(entry["sha256"], entry["extension"])
+        return path.exists() and path.stat().st_size == entry["size"]

@@ -1,0 +1,358 @@
+"""What a site allows: robots.txt, opt-out headers and meta tags, and reservations, layer by layer.
+
+Every layer gives a verdict of its own; all of them are kept with the sighting, whatever the
+outcome.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+from urllib.parse import urljoin
+
+from collector.net.address import host_of, is_web_address, origin_of, parts_of
+
+AGENT_TOKEN = "bodyshop"
+"""The product token that a robots.txt may address (RFC 9309, 2.2.1)."""
+
+ROBOTS_MAX_BYTES = 500 * 1024  # RFC 9309, 2.5
+ROBOTS_MAX_REDIRECTS = 5  # RFC 9309, 2.3.1.2
+_NO_IMAGES = {"noai", "noimageai", "noml", "noimageindex", "none"}
+_NO_USE = re.compile(r"\b(?:ai-train|train-ai)\s*=\s*(?:no|n)\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A small answer, read whole; `forbidden`: the address guard stood before the host."""
+
+    status: int | None
+    text: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    forbidden: bool = False
+
+
+T = TypeVar("T")
+Fetch = Callable[[str], Answer]
+"""Fetches one small address, following no redirect; status None: unreachable."""
+
+Steps = Generator[str, Answer, T]
+"""Yields addresses, is sent their answers, returns what they come to."""
+
+
+@dataclass(frozen=True)
+class Permission:
+    """The verdict on one address.
+
+    Parameters
+    ----------
+    allowed : bool
+        All layers agree, or the user overrode them.
+    reason : str
+        Empty, or which layer said no: ``robots``, ``robots_unreachable``, ``opt_out``,
+        ``reserved``,
+        ``content_signal``, ``forbidden_address``.
+    layers : dict
+        What each layer said, JSON-able, for `sightings.permission`.
+    """
+
+    allowed: bool
+    reason: str
+    layers: dict[str, Any]
+
+    @property
+    def temporary(self) -> bool:
+        """Whether the no comes from a failure that may be over tomorrow."""
+        return self.reason == "robots_unreachable"
+
+
+@dataclass
+class _Site:
+    state: str  # parsed | absent | unreachable | forbidden
+    robots: Any = None
+    signals: str = ""
+    reserved: tuple[str, ...] = ()
+    crawl_delay: float | None = None
+
+
+@dataclass
+class _Reading:
+    """Rules that are being read: the work left, and the address it waits for."""
+
+    steps: Steps[_Site]
+    address: str
+
+
+class Robots:
+    """The robots.txt and tdmrep.json of every host of a run, each fetched once.
+
+    Parameters
+    ----------
+    fetch : callable
+        Fetches one address through the address guard and the host gate.
+    on_known : callable, optional
+        Called with (host, crawl delay or None) when a host's robots.txt is known.
+    reserved : callable, optional
+        Makes a context for a host whose rules one thread reads to the end: meanwhile nobody else
+        need ask it anything.
+    """
+
+    def __init__(
+        self,
+        fetch: Fetch,
+        *,
+        on_known: Callable[[str, float | None], None] | None = None,
+        reserved: Callable[[str], AbstractContextManager[None]] = lambda _host: nullcontext(),
+    ) -> None:
+        self._fetch, self._on_known, self._reserved = fetch, on_known, reserved
+        self._readings: dict[str, _Reading] = {}
+        self._sites: dict[str, _Site] = {}
+        self._locks: dict[str, threading.Lock] = {}
+        self._lock = threading.Lock()
+
+    def judge(self, url: str, *, override: bool = False) -> Permission:
+        """Say whether `url` may be fetched; `override` turns a no into a recorded yes."""
+        site = self._site(url)
+        layers: dict[str, Any] = {"host": host_of(url), "robots": "absent"}
+        reason = ""
+        if site.state == "forbidden":
+            layers["robots"], reason = "not asked", "forbidden_address"
+        elif site.state == "unreachable":
+            layers["robots"], reason = "unreachable", "robots_unreachable"
+        elif site.state == "parsed":
+            allowed = bool(site.robots.can_fetch(url, AGENT_TOKEN))
+            layers["robots"] = "allowed" if allowed else "disallowed"
+            reason = "" if allowed else "robots"
+        if site.signals:
+            layers["content_signal"] = site.signals
+            if _NO_USE.search(site.signals):
+                reason = reason or "content_signal"
+        if any(_covers(pattern, parts_of(url).path or "/") for pattern in site.reserved):
+            layers["tdmrep"] = "reserved"
+            reason = reason or "reserved"
+        return _verdict(reason, layers, override)
+
+    def known(self, url: str) -> bool:
+        """Say whether the host's robots.txt was fetched already."""
+        return origin_of(url) in self._sites
+
+    def next_address(self, url: str) -> str:
+        """Return what has to be asked next to know the rules of the host of `url`."""
+        origin = origin_of(url)
+        reading = self._readings.get(origin)
+        return reading.address if reading is not None else f"{origin}/robots.txt"
+
+    def advance(self, url: str, fetch: Fetch) -> bool:
+        """Make the next of the requests that the host's rules take.
+
+        Returns
+        -------
+        bool
+            False when another thread is at it: nothing was asked.
+        """
+        origin = origin_of(url)
+        lock = self._lock_of(origin)
+        if not lock.acquire(blocking=False):
+            return False
+        try:
+            self._step(origin, fetch)
+        finally:
+            lock.release()
+        return True
+
+    def _site(self, url: str) -> _Site:
+        """Return the rules; reads them to the end in the calling thread when nobody did yet."""
+        origin = origin_of(url)
+        with self._lock_of(origin):
+            if origin not in self._sites:
+                with self._reserved(host_of(origin)):
+                    while origin not in self._sites:
+                        self._step(origin, self._fetch)
+            return self._sites[origin]
+
+    def _step(self, origin: str, fetch: Fetch) -> None:
+        if origin in self._sites:
+            return
+        reading = self._readings.get(origin)
+        if reading is None:
+            steps = _rules_of(origin)
+            reading = self._readings[origin] = _Reading(steps, next(steps))
+        try:
+            reading.address = reading.steps.send(fetch(reading.address))
+        except StopIteration as end:
+            del self._readings[origin]
+            self._sites[origin] = end.value
+            if self._on_known is not None:
+                self._on_known(host_of(origin), end.value.crawl_delay)
+
+    def _lock_of(self, origin: str) -> threading.Lock:
+        with self._lock:
+            return self._locks.setdefault(origin, threading.Lock())
+
+
+def _rules_of(origin: str) -> Steps[_Site]:
+    from protego import Protego
+
+    answer = yield from _follow(f"{origin}/robots.txt")
+    status = answer.status
+    if answer.forbidden:
+        return _Site("forbidden")
+    # RFC 9309, 2.3.1: 4xx means no rules, unreachable and 5xx mean stay away. A 429 is no
+    # statement about rules, so it counts as unreachable.
+    if status is None or status >= 500 or status == 429:
+        return _Site("unreachable")
+    site = _Site("absent")
+    if 200 <= status < 300:
+        rules = Protego.parse(answer.text)
+        delay = rules.crawl_delay(AGENT_TOKEN)
+        site = _Site(
+            "parsed",
+            rules,
+            signals=content_signals(answer.text),
+            crawl_delay=float(delay) if delay else None,
+        )
+    site.reserved = yield from _reservations(origin)
+    return site
+
+
+def _reservations(origin: str) -> Steps[tuple[str, ...]]:
+    """Read the W3C TDM Reservation Protocol's file: paths whose rights are reserved."""
+    answer = yield from _follow(f"{origin}/.well-known/tdmrep.json")
+    if answer.status != 200:
+        return ()
+    try:
+        entries = json.loads(answer.text)
+    except (ValueError, RecursionError):
+        return ()
+    return tuple(
+        str(entry.get("location", "/"))
+        for entry in (entries if isinstance(entries, list) else [])
+        if isinstance(entry, dict) and str(entry.get("tdm-reservation")) == "1"
+    )
+
+
+def _follow(url: str) -> Steps[Answer]:
+    answer = yield url
+    for _ in range(ROBOTS_MAX_REDIRECTS):
+        target = answer.headers.get("location")
+        if answer.status not in {301, 302, 303, 307, 308} or not target:
+            return answer
+        try:
+            url = urljoin(url, target)
+        except ValueError:
+            url = ""
+        if not is_web_address(url):
+            return Answer(None, f"a redirect to {target[:80]!r}, which is no address")
+        answer = yield url
+    # RFC 9309, 2.3.1.2: after five redirects it may be treated as absent.
+    return Answer(404) if (answer.status or 0) in range(300, 400) else answer
+
+
+def judge_headers(headers: Mapping[str, str], *, override: bool = False) -> Permission:
+    """Judge an answer's opt-out headers: ``X-Robots-Tag``, ``tdm-reservation``, ``Content-Usage``.
+
+    Parameters
+    ----------
+    headers : Mapping
+        Case-insensitive, or with lower-case names.
+    """
+    layers: dict[str, Any] = {}
+    reason = ""
+    tag = headers.get("x-robots-tag")
+    if tag:
+        layers["x_robots_tag"] = tag
+        if _opted_out(_directives(tag)):
+            reason = "opt_out"
+    if (reservation := headers.get("tdm-reservation")) is not None:
+        layers["tdm_reservation"] = reservation
+        if reservation.strip() == "1":
+            reason = reason or "reserved"
+    usage = headers.get("content-usage")
+    if usage:
+        layers["content_usage"] = usage
+        if _NO_USE.search(usage):
+            reason = reason or "content_signal"
+    return _verdict(reason, layers, override)
+
+
+def judge_meta(metas: Iterable[tuple[str, str]], *, override: bool = False) -> Permission:
+    """Judge a page's ``<meta name=… content=…>`` pairs."""
+    layers: dict[str, Any] = {}
+    reason = ""
+    for name, content in metas:
+        name = name.lower()
+        if name in {"robots", AGENT_TOKEN}:
+            layers[f"meta_{name}"] = content
+            if _opted_out({part.strip().lower() for part in content.split(",")}):
+                reason = reason or "opt_out"
+        elif name == "tdm-reservation":
+            layers["meta_tdm_reservation"] = content
+            if content.strip() == "1":
+                reason = reason or "reserved"
+    return _verdict(reason, layers, override)
+
+
+def content_signals(robots: str) -> str:
+    """Return the ``Content-Signal`` and ``Content-Usage`` of a robots.txt that are meant for us.
+
+    The lines stand in user-agent groups; a group that names us replaces that of ``*``.
+    """
+    groups: dict[str, list[str]] = {}
+    agents: list[str] = []
+    in_rules = True
+    for line in robots.splitlines():
+        key, colon, value = line.partition("#")[0].partition(":")
+        key, value = key.strip().lower(), value.strip()
+        if not colon:
+            continue
+        if key == "user-agent":
+            agents = [value.lower()] if in_rules else [*agents, value.lower()]
+            in_rules = False
+            continue
+        in_rules = True
+        if key in {"content-signal", "content-usage"}:
+            for agent in agents or ["*"]:
+                groups.setdefault(agent, []).append(value)
+    return "; ".join(groups.get(AGENT_TOKEN, groups.get("*", [])))
+
+
+def merged(*permissions: Permission) -> Permission:
+    """Put the verdicts of several layers together; the first no gives the reason."""
+    layers: dict[str, Any] = {}
+    for permission in permissions:
+        layers |= permission.layers
+    refusals = [permission.reason for permission in permissions if not permission.allowed]
+    return Permission(not refusals, refusals[0] if refusals else "", layers)
+
+
+def _verdict(reason: str, layers: dict[str, Any], override: bool) -> Permission:
+    if reason and override and reason not in {"robots_unreachable", "forbidden_address"}:
+        return Permission(True, "", layers | {"override": reason})
+    return Permission(not reason, reason, layers)
+
+
+def _directives(tag: str) -> set[str]:
+    """Return the directives of an X-Robots-Tag that are meant for everybody or for us."""
+    found: set[str] = set()
+    agent = ""
+    for part in tag.lower().split(","):
+        name, colon, rest = part.partition(":")
+        if colon and name.strip() not in {"max-snippet", "max-image-preview", "unavailable_after"}:
+            agent, part = name.strip(), rest
+        if agent in {"", AGENT_TOKEN}:
+            found.add(part.strip())
+    return found
+
+
+def _opted_out(directives: set[str]) -> bool:
+    return bool(directives & _NO_IMAGES)
+
+
+def _covers(pattern: str, path: str) -> bool:
+    """Match a tdmrep location (``/``, ``/path/*``) the way robots.txt patterns match."""
+    expression = re.escape(pattern).replace(r"\*", ".*").replace(r"\$", "$")
+    return re.match(expression, path) is not None

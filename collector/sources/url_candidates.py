@@ -1,0 +1,229 @@
+"""From what a page shows to where the original may be: the full-size ladder.
+
+Order: recipe rule, link around the picture, full-size attributes, best of the srcsets, lazy-loading
+attributes, what the browser showed. Addresses rewritten by rules of image CDNs come as extra rungs
+before the address they were made from; the downloader takes such a one only if it decodes at least
+as large and in the same shape.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
+
+from collector.candidate import Rung, url_key
+from collector.net.address import is_web_address
+from collector.sources.srcset import parse_srcset
+
+_SIZE_PARAMETERS = frozenset(
+    {
+        "w",
+        "h",
+        "width",
+        "height",
+        "wid",
+        "hei",
+        "size",
+        "sz",
+        "resize",
+        "thumb",
+        "imwidth",
+        "mw",
+        "mh",
+    }
+)
+_SAME_SHAPE = 0.03
+"""Two pictures whose aspect ratios differ by no more than this may be one at two sizes."""
+
+_PICTURE = "(?:jpe?g|png|webp|gif|avif)"
+
+REWRITTEN = "cdn_rewrite"
+FULL_SIZE = frozenset({"parent_link", "data_full", "srcset"})
+"""Rungs by which the page itself says that there is something larger than what it shows."""
+
+_PREVIEW_HOST = re.compile(
+    r"encrypted-tbn\d*\.gstatic\.com|(?:[\w.-]+\.)?(?:mm|explicit)\.bing\.net|th\.bing\.com"
+)
+
+
+@dataclass
+class Shown:
+    """A picture of a page: where its original may be, and how large the page showed it.
+
+    Parameters
+    ----------
+    rungs : list of Rung
+        Best first.
+    claimed : set of str
+        `url_key` of every address that belongs to this picture, also those that are no rung.
+    shown : tuple of int, optional
+        Width and height in pixels, of what the page showed or says that it has.
+    """
+
+    rungs: list[Rung]
+    claimed: set[str] = field(default_factory=set)
+    shown: tuple[int, int] | None = None
+    alt: str = ""
+    caption: str = ""
+    kind: str = "img"
+    selector: str = ""
+
+    def is_small(self, min_side: int) -> bool:
+        """Say whether this is known to be smaller than wanted, with no other address to try."""
+        if self.shown is None or min(self.shown) >= min_side:
+            return False
+        return all(rung.name in {"current_src", "src", "css"} for rung in self.rungs)
+
+
+def pictures_of(items: Iterable[dict[str, Any]]) -> list[Shown]:
+    """Turn the in-page script's items into pictures; items that share an address become one.
+
+    Parameters
+    ----------
+    items : iterable of dict
+        ``items`` of ``T.collect()``.
+    """
+    pictures: list[Shown] = []
+    owner: dict[str, Shown] = {}
+    for item in items:
+        for picture in _of_item(item):
+            known = next((owner[key] for key in picture.claimed if key in owner), None)
+            if known is None:
+                pictures.append(picture)
+                known = picture
+            else:
+                _merge(known, picture)
+            for key in known.claimed:
+                owner.setdefault(key, known)
+    return pictures
+
+
+def with_rewrites(rungs: Sequence[Rung]) -> tuple[Rung, ...]:
+    """Put before each rung the address that asks the same image CDN for the original."""
+    found: dict[str, Rung] = {}
+    for rung in rungs:
+        rewritten = original_address(rung.url)
+        if rewritten is not None:
+            found.setdefault(rewritten, Rung(REWRITTEN, rewritten))
+        found.setdefault(rung.url, rung)
+    return tuple(found.values())
+
+
+def original_address(url: str) -> str | None:
+    """Return the address that an image CDN's own syntax would serve the unscaled picture at.
+
+    Known: size parameters (``?w=640``), ``=s640``/``=w640-h480`` (Google user content), ``/w640/``
+    path steps (Blogger), ``-640x480.jpg`` (WordPress). None when nothing of that is there, or when
+    the address is signed and any change would break it.
+    """
+    parts = urlsplit(url)
+    pairs = parse_qsl(parts.query, keep_blank_values=True)
+    if any(re.search(r"sig|token|expires|hmac|policy", name, re.IGNORECASE) for name, _ in pairs):
+        return None
+    path, query = parts.path, parts.query
+    if any(name.lower() in _SIZE_PARAMETERS for name, _ in pairs):
+        query = urlencode([pair for pair in pairs if pair[0].lower() not in _SIZE_PARAMETERS])
+    path = re.sub(r"=(?:[swh]\d+(?:-[a-z0-9]+)*)$", "=s0", path)
+    path = re.sub(rf"/(?:[swh]\d{{2,4}}(?:-[a-z0-9]+)*)/(?=[^/]+\.{_PICTURE}$)", "/s0/", path)
+    path = re.sub(rf"-\d{{2,4}}x\d{{2,4}}(?=\.{_PICTURE}$)", "", path)
+    if (path, query) == (parts.path, parts.query):
+        return None
+    return urlunsplit((parts.scheme, parts.netloc, path, query, ""))
+
+
+def is_preview_host(name: str) -> bool:
+    """Say whether a host is known to serve the previews of an image search and nothing else."""
+    return _PREVIEW_HOST.fullmatch(name) is not None
+
+
+def same_shape(one: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Say whether two sizes may belong to one picture."""
+    a, b = one[0] / max(one[1], 1), other[0] / max(other[1], 1)
+    return abs(a - b) <= _SAME_SHAPE * max(a, b)
+
+
+def _of_item(item: dict[str, Any]) -> list[Shown]:
+    rungs = [Rung(rung["name"], rung["url"]) for rung in item["rungs"]]
+    rest = [Rung(rung["name"], rung["url"]) for rung in item["rest"]]
+    chosen = {rung.url for rung in rest if rung.name == "current_src"}
+    best, offered, width = _best_of(item["srcsets"], item["base"], chosen)
+    by_url: dict[str, Rung] = {}
+    for rung in [*rungs, *best, *rest]:
+        by_url.setdefault(rung.url, rung)
+    ordered = list(by_url.values())
+    if not ordered:
+        return []
+    shown = (int(item["shown"][0]), int(item["shown"][1])) if item.get("shown") else None
+    if shown is not None and width > shown[0]:
+        shown = (width, round(shown[1] * width / shown[0]))
+    claimed = {url_key(rung.url) for rung in ordered} | {url_key(url) for url in offered}
+    said = (item["alt"], item["caption"])
+    picture = Shown(ordered, claimed, shown, *said, item["kind"], item["selector"])
+    return [picture, *_earlier(item, picture)]
+
+
+def _earlier(item: dict[str, Any], picture: Shown) -> list[Shown]:
+    """Split off what the element showed before: a carousel's pictures, not a lazy stand-in."""
+    others = []
+    for seen in item["seen"]:
+        key = url_key(seen["url"])
+        if key in picture.claimed:
+            continue
+        size = (int(seen["size"][0]), int(seen["size"][1]))
+        smaller = picture.shown is None or size[0] * size[1] < picture.shown[0] * picture.shown[1]
+        if smaller and (picture.shown is None or same_shape(size, picture.shown)):
+            picture.claimed.add(key)  # a stand-in or preview of the same picture
+        else:
+            rung = Rung("earlier_src", seen["url"])
+            said = (item["alt"], item["caption"])
+            others.append(Shown([rung], {key}, size, *said, "img", item["selector"]))
+    return others
+
+
+def _best_of(
+    srcsets: list[dict[str, str]], base: str, chosen: set[str]
+) -> tuple[list[Rung], list[str], int]:
+    """Return the largest candidate of all srcsets, every address they offer, and its width.
+
+    The width is what the page says of it, 0 when it does not.
+
+    Where no widths are given, the one the browser itself chose for a large window comes first, and
+    a JPEG before the WebP or AVIF that was made from it.
+    """
+    offered: list[tuple[float, float, bool, bool, int, str]] = []
+    for place, srcset in enumerate(srcsets):
+        derived = srcset["type"] in {"image/webp", "image/avif"}
+        for source in parse_srcset(srcset["value"]):
+            try:
+                url = urljoin(base, source.url)
+            except ValueError:  # "http://["
+                continue
+            if is_web_address(url):
+                size = (source.width or 0, source.density or 1)
+                offered.append((*size, url in chosen, not derived, -place, url))
+    if not offered:
+        return [], [], 0
+    largest = max(offered)
+    return [Rung("srcset", largest[-1])], [each[-1] for each in offered], int(largest[0])
+
+
+def _merge(known: Shown, other: Shown) -> None:
+    """Join what two elements know of one picture; the better rungs stay first."""
+    have = {rung.url for rung in known.rungs}
+    new = [rung for rung in other.rungs if rung.url not in have]
+    known.rungs = sorted([*known.rungs, *new], key=lambda rung: _ORDER.get(rung.name, 5))
+    known.claimed |= other.claimed
+    known.alt = known.alt or other.alt
+    known.caption = known.caption or other.caption
+    known.selector = known.selector or other.selector
+    sizes = [size for size in (known.shown, other.shown) if size is not None]
+    known.shown = max(sizes, key=lambda size: size[0] * size[1]) if sizes else None
+
+
+_ORDER = {
+    "metadata": 0, "preview": 0, "parent_link": 1, "data_full": 2, "srcset": 3, "json_ld": 4,
+    "og_image": 4, "data_src": 5, "current_src": 6, "src": 7, "css": 7,
+}  # fmt: skip

@@ -1,0 +1,63 @@
+from .audit.stage import (
+    audit_shortcuts as audit_shortcuts,
+)
+from .duplicates.overlap import (
+    find_overlap as find_overlap,
+)
+from .gate.detector import (
+    Detector as Detector,
+)
+from .gate.detector import (
+    detect as detect,
+)
+from .gate.gate import (
+    Gate as Gate,
+)
+from .gate.gate import (
+    GateScore as GateScore,
+)
+from .gate.gate import (
+    load_gate as load_gate,
+)
+from .gate.gate import (
+    open_gate as open_gate,
+)
+from .gate.stage import (
+    score as score,
+)
+from .gate_fitting.discover import (
+    discover_categories as discover_categories,
+)
+from .gate_fitting.evaluate import (
+    evaluate_gate as evaluate_gate,
+)
+from .gate_fitting.fit import (
+    fit_gate as fit_gate,
+)
+from .measure.stage import (
+    measure_images as measure_images,
+)
+from .pipeline import (
+    curate as curate,
+)
+from .policy import (
+    Policy as Policy,
+)
+from .policy import (
+    load_policy as load_policy,
+)
+from .policy import (
+    parse_policy as parse_policy,
+)
+from .report.build import (
+    write_report as write_report,
+)
+from .splits.stage import (
+    split as split,
+)
+from .verdicts.explain import (
+    explain as explain,
+)
+from .verdicts.stage import (
+    judge as judge,
+)

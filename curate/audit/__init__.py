@@ -1,0 +1,1 @@
+"""Whether the camera alone can predict the label."""

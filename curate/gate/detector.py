@@ -1,0 +1,313 @@
+"""Where the car is: an object detector in TensorFlow Lite format finds its box.
+
+For pictures in which the car is small or stands among others: crop to the largest car before
+training, or let a trained classifier judge each box (detect, then classify).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+import zipfile
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from sqlalchemy import select
+
+from bodyshop_core.catalog import all_images, schema
+from bodyshop_core.errors import MissingPartError, UnreadableImageError, UsageError
+from bodyshop_core.imaging import crop_to
+from bodyshop_core.progress import SILENT, Progress
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from bodyshop_core.workspace import Workspace
+
+    RGB = NDArray[np.uint8]
+
+CARS = ("car", "truck", "bus")
+"""COCO labels that count as a car."""
+
+MIN_SCORE = 0.3
+"""Boxes below it are left out. SSD-MobileNet's scores are low: 0.3 is where half are right."""
+
+MAX_OVERLAP = 0.5
+"""Two vehicles' boxes that share more (intersection over union) are one vehicle, boxed twice."""
+
+SLICE = 256
+"""Pictures between two writes to the catalog."""
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class Box:
+    """A found object.
+
+    Parameters
+    ----------
+    label : str
+        As the model's label file names it.
+    score : float
+        0 to 1.
+    left, top, right, bottom : float
+        0 to 1 of the picture's width and height, clipped to the picture.
+    """
+
+    label: str
+    score: float
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    @property
+    def area(self) -> float:
+        """Share of the picture it covers."""
+        return max(0.0, self.right - self.left) * max(0.0, self.bottom - self.top)
+
+
+@dataclass(frozen=True)
+class DetectSummary:
+    """What `detect` did: pictures looked at by this call, those with a car, and unreadable ones."""
+
+    detector: str
+    pictures: int
+    found: int
+    errors: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the summary as JSON-able values."""
+        return asdict(self)
+
+
+class Detector:
+    """A loaded detection model with the usual four outputs: boxes, classes, scores, count.
+
+    Parameters
+    ----------
+    file : Path
+        A ``.tflite`` file with its label file inside (as TensorFlow's own COCO SSD has).
+
+    Raises
+    ------
+    UsageError
+        The file is absent, no model, or has no labels.
+    MissingPartError
+        No TensorFlow Lite interpreter is installed.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self.labels = _labels(file)
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()[:12]
+        self.name = f"{file.stem[:40]}-{digest}"
+        try:
+            self._interpreter = _interpreter()(str(file), num_threads=2)
+            self._interpreter.allocate_tensors()
+        except ValueError as error:
+            raise UsageError(f"{file} is not a TensorFlow Lite model: {error}") from error
+        self._input = self._interpreter.get_input_details()[0]
+        self._outputs = [one["index"] for one in self._interpreter.get_output_details()]
+
+    def boxes(self, rgb: RGB, *, min_score: float = MIN_SCORE) -> list[Box]:
+        """Find objects.
+
+        Parameters
+        ----------
+        rgb : ndarray of uint8, shape (height, width, 3)
+            A picture.
+        min_score : float
+            Boxes below it are left out.
+
+        Returns
+        -------
+        list of Box
+            The surest first; a vehicle found twice, also as a car and as a truck, once.
+        """
+        import numpy as np
+        from PIL import Image
+
+        height, width = self._input["shape"][1:3]
+        square = Image.fromarray(rgb).resize((int(width), int(height)), Image.Resampling.BILINEAR)
+        batch = np.asarray(square)[None]
+        if self._input["dtype"] != np.uint8:
+            batch = batch.astype(np.float32) / 127.5 - 1
+        self._interpreter.set_tensor(self._input["index"], batch)
+        self._interpreter.invoke()
+        places, classes, scores, count = (
+            self._interpreter.get_tensor(index)[0] for index in self._outputs
+        )
+        found = [
+            self._box(int(classes[i]), float(scores[i]), places[i].tolist())
+            for i in range(int(count))
+            if scores[i] >= min_score
+        ]
+        return one_per_vehicle(found)
+
+    def _box(self, number: int, score: float, place: Sequence[float]) -> Box:
+        top, left, bottom, right = (min(1.0, max(0.0, value)) for value in place)
+        label = self.labels[number] if number < len(self.labels) else str(number)
+        return Box(label, min(1.0, score), left, top, right, bottom)
+
+
+def detect(workspace: Workspace, detector: Path, *, progress: Progress = SILENT) -> DetectSummary:
+    """Find the largest car in every picture that this detector has not seen yet.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Its pictures are looked at; `detections` gets one row per picture.
+    detector : Path
+        See `Detector`.
+    progress : Progress
+        Told how far it is.
+    """
+    from bodyshop_core.imaging import load_rgb
+
+    model = Detector(detector)
+    table, extensions = schema.detections, all_images(workspace.catalog)
+    with workspace.catalog.read() as connection:
+        query = select(table.c.sha256).where(table.c.detector == model.name)
+        known = set(connection.execute(query).scalars())
+    todo = [sha256 for sha256 in extensions if sha256 not in known]
+    rows: list[dict[str, Any]] = []
+    found = errors = 0
+    with progress.task("detect", total=len(todo)) as tick:
+        for number, sha256 in enumerate(todo, start=1):
+            row: dict[str, Any] = {
+                "sha256": sha256,
+                "detector": model.name,
+                **dict.fromkeys(("label", "score", "box", "error")),
+            }
+            try:
+                rgb = load_rgb(workspace.blobs.path(sha256, extensions[sha256]), at_least=600)
+            except UnreadableImageError as error:
+                row["error"] = error.message
+                errors += 1
+            else:
+                best = largest_car(model.boxes(rgb))
+                if best is not None:
+                    found += 1
+                    row["label"], row["score"] = best.label, round(best.score, 4)
+                    box = (best.left, best.top, best.right, best.bottom)
+                    row["box"] = [round(value, 4) for value in box]
+            rows.append(row)
+            tick(1)
+            if len(rows) == SLICE or number == len(todo):
+                workspace.catalog.upsert(table, rows)
+                rows.clear()
+    return DetectSummary(model.name, len(todo), found, errors)
+
+
+def one_per_vehicle(boxes: Iterable[Box]) -> list[Box]:
+    """Drop boxes of cars, trucks and buses that overlap a surer one of any of the three.
+
+    Parameters
+    ----------
+    boxes : iterable of Box
+        Of all labels. A detector's own suppression works label by label, so that a pickup may stay
+        in as a car and as a truck.
+
+    Returns
+    -------
+    list of Box
+        The surest first; boxes of other labels are all kept.
+    """
+    kept: list[Box] = []
+    for box in sorted(boxes, key=lambda box: -box.score):
+        rivals = (other for other in kept if other.label in CARS) if box.label in CARS else ()
+        if all(_shared(box, other) <= MAX_OVERLAP for other in rivals):
+            kept.append(box)
+    return kept
+
+
+def _shared(first: Box, second: Box) -> float:
+    """Return the intersection of two boxes over their union."""
+    width = min(first.right, second.right) - max(first.left, second.left)
+    height = min(first.bottom, second.bottom) - max(first.top, second.top)
+    common = max(0.0, width) * max(0.0, height)
+    return common / max(first.area + second.area - common, 1e-9)
+
+
+def largest_car(boxes: Iterable[Box]) -> Box | None:
+    """Return the largest box of a car, truck or bus."""
+    return max((box for box in boxes if box.label in CARS), key=lambda box: box.area, default=None)
+
+
+def classify_boxes(
+    rgb: RGB,
+    detector: Detector,
+    classify: Callable[[Sequence[RGB]], Sequence[Answer]],
+    *,
+    labels: Iterable[str] = CARS,
+) -> list[tuple[Box, Answer]]:
+    """Let a classifier judge each found object: detect, then classify.
+
+    Parameters
+    ----------
+    rgb : ndarray of uint8, shape (height, width, 3)
+        A picture.
+    detector : Detector
+        Finds the boxes.
+    classify : callable
+        Cut-outs -> one answer each, such as a trained classifier's ``predict``.
+    labels : iterable of str
+        Which objects to judge.
+
+    Returns
+    -------
+    list of (Box, answer)
+        The largest box first.
+    """
+    wanted = set(labels)
+    boxes = [box for box in detector.boxes(rgb) if box.label in wanted]
+    boxes.sort(key=lambda box: -box.area)
+    if not boxes:
+        return []
+    cuts = [crop_to(rgb, (box.left, box.top, box.right, box.bottom)) for box in boxes]
+    return list(zip(boxes, classify(cuts), strict=True))
+
+
+def _labels(file: Path) -> list[str]:
+    """Read the label file that TensorFlow Lite's metadata tools append to a model as a zip."""
+    if not file.is_file():
+        raise UsageError(f"there is no detector {file}", hint="give a COCO SSD .tflite file")
+    try:
+        with zipfile.ZipFile(file) as archive:
+            names = [name for name in archive.namelist() if name.endswith(".txt")]
+            if names:
+                return archive.read(names[0]).decode("utf-8").splitlines()
+    except zipfile.BadZipFile:
+        pass  # a model without metadata: the same message as for metadata without labels
+    raise UsageError(
+        f"{file} holds no label file", hint="give a .tflite model with metadata, such as COCO SSD"
+    )
+
+
+def _interpreter() -> Any:
+    """Return the interpreter class of LiteRT, or the one inside TensorFlow."""
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+
+        return Interpreter
+    except ImportError:
+        from bodyshop_core.backbones.quiet_tensorflow import import_tensorflow
+
+        import_tensorflow()
+    import tensorflow as tf
+
+    if not hasattr(tf, "lite"):
+        raise MissingPartError(
+            "no TensorFlow Lite interpreter is installed", hint="pip install ai-edge-litert"
+        )
+
+    def quiet(*arguments: Any, **options: Any) -> Any:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # it only says that LiteRT will follow
+            return tf.lite.Interpreter(*arguments, **options)
+
+    return quiet

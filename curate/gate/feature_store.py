@@ -1,0 +1,172 @@
+"""What a gate saw, on disk: one Parquet file per shard, float16, written whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bodyshop_core import atomic
+from bodyshop_core.errors import BodyshopError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a backbone made of n pictures.
+
+    Parameters
+    ----------
+    keys : tuple of str
+        The pictures' sha256.
+    features : ndarray of float16, shape (n, d)
+        Pooled feature vectors.
+    probabilities : ndarray of float16, shape (n, 1000), or None
+        ImageNet class probabilities; None when the weights have no top.
+    errors : dict
+        sha256 -> text, of pictures that could not be decoded; they are not among `keys`.
+    """
+
+    keys: tuple[str, ...]
+    features: NDArray[np.float16]
+    probabilities: NDArray[np.float16] | None
+    errors: dict[str, str]
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def take(self, keys: Iterable[str]) -> Seen:
+        """Return the rows of `keys`, in that order; unknown ones are left out."""
+        place = {key: index for index, key in enumerate(self.keys)}
+        chosen = [key for key in keys if key in place]
+        rows = [place[key] for key in chosen]
+        probabilities = None if self.probabilities is None else self.probabilities[rows]
+        return Seen(tuple(chosen), self.features[rows], probabilities, {})
+
+
+class FeatureStore:
+    """The shards of one backbone in one workspace.
+
+    Parameters
+    ----------
+    folder : Path
+        ``workspace/features/<fingerprint>``.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def keys(self) -> set[str]:
+        """Return the pictures that were looked at, also those that failed."""
+        import pyarrow.parquet as pq
+
+        seen: set[str] = set()
+        for shard in self._shards():
+            seen.update(pq.read_table(shard, columns=["key"]).column("key").to_pylist())
+        return seen
+
+    def add(self, seen: Seen) -> Path:
+        """Write one shard, whole or not at all; return its path."""
+        import numpy as np
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        def packed(array: NDArray[np.float16] | None) -> list[bytes | None]:
+            rows = (
+                [None] * len(seen)
+                if array is None
+                else [row.tobytes() for row in np.ascontiguousarray(array, dtype="<f2")]
+            )
+            return [*rows, *[None] * len(seen.errors)]
+
+        keys = [*seen.keys, *seen.errors]
+        errors = [*[None] * len(seen), *seen.errors.values()]
+        table = pa.table(
+            {
+                "key": pa.array(keys, pa.string()),
+                "error": pa.array(errors, pa.string()),
+                "features": pa.array(packed(seen.features), pa.binary()),
+                "probabilities": pa.array(packed(seen.probabilities), pa.binary()),
+            }
+        )
+        name = hashlib.sha256("\n".join(keys).encode()).hexdigest()[:16]
+        path = self.folder / f"{name}.parquet"
+        with atomic.replacing(path) as temporary:
+            # Float16 noise does not compress; storing it plain halves the time.
+            pq.write_table(table, temporary, compression="NONE", use_dictionary=False)
+        return path
+
+    def load(self, keys: Iterable[str] | None = None) -> Seen:
+        """Read what was seen.
+
+        Parameters
+        ----------
+        keys : iterable of str, optional
+            Only these pictures; all by default. Pictures that were never seen are left out.
+
+        Raises
+        ------
+        BodyshopError
+            A shard is damaged: names it and what to do.
+        """
+        import numpy as np
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        wanted = None if keys is None else set(keys)
+        rows: dict[str, tuple[bytes, bytes | None]] = {}
+        errors: dict[str, str] = {}
+        for shard in self._shards():
+            try:
+                table = pq.read_table(shard)
+            except (pa.ArrowInvalid, OSError) as error:
+                raise BodyshopError(
+                    f"{shard} is damaged: {error}",
+                    hint="delete that file; the next curate scores its pictures again",
+                ) from error
+            columns = (table.column(name).to_pylist() for name in _COLUMNS)
+            for key, failure, features, probabilities in zip(*columns, strict=True):
+                if wanted is not None and key not in wanted:
+                    continue
+                if failure is not None:
+                    errors[key] = failure
+                else:
+                    rows[key] = (features, probabilities)
+        order = sorted(rows)
+        vectors = np.frombuffer(b"".join(rows[key][0] for key in order), dtype="<f2")
+        vectors = vectors.reshape(len(order), -1) if order else np.empty((0, 0), np.float16)
+        probabilities = None
+        if order and all(rows[key][1] is not None for key in order):
+            joined = b"".join(rows[key][1] or b"" for key in order)
+            probabilities = np.frombuffer(joined, dtype="<f2").reshape(len(order), -1)
+        return Seen(tuple(order), vectors, probabilities, errors)
+
+    def forget(self, sha256: str) -> int:
+        """Rewrite the shards that hold a picture without it; return how many did."""
+        import pyarrow.compute as pc
+        import pyarrow.parquet as pq
+
+        changed = 0
+        for shard in self._shards():
+            table = pq.read_table(shard)
+            rest = table.filter(pc.not_equal(table.column("key"), sha256))
+            if rest.num_rows == table.num_rows:
+                continue
+            changed += 1
+            if not rest.num_rows:
+                shard.unlink()
+                continue
+            with atomic.replacing(shard) as temporary:
+                pq.write_table(rest, temporary, compression="NONE", use_dictionary=False)
+        return changed
+
+    def _shards(self) -> list[Path]:
+        return sorted(path for path in self.folder.glob("*.parquet") if path.name[0] != ".")
+
+
+_COLUMNS = ("key", "error", "features", "probabilities")

@@ -1,0 +1,64 @@
+"""Examples that must not be in two folds: near-duplicates of one another, and views of one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from curate.duplicates.disjoint_sets import Forest
+
+RADIUS = 8
+
+
+@dataclass(frozen=True)
+class Example:
+    """A picture to learn from.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    accept : bool
+        Whether it is to be let in.
+    folder : str
+        The group its figures are counted in.
+    framing : str, optional
+        ``full`` or ``part``, when a person said so.
+    """
+
+    path: Path
+    accept: bool
+    folder: str
+    framing: str | None = None
+
+
+def group_examples(examples: Sequence[Example]) -> list[int]:
+    """Return a group number per example.
+
+    Parameters
+    ----------
+    examples : sequence of Example
+        A path may occur several times.
+
+    Returns
+    -------
+    list of int
+        The same number for the same file, for files with hashes within `RADIUS` bits, and for
+        what these tie together. Two cars before the same wall may share a number: that costs a
+        little variety, never an honest figure.
+    """
+    from curate.duplicates.search import near_pairs
+    from curate.measure.hashes import as_integers
+    from curate.measure.picture import measure_picture
+
+    paths = sorted({str(example.path) for example in examples})
+    hashes = as_integers([measure_picture(Path(path))["phash"] for path in paths])
+    found = near_pairs(hashes, radius=RADIUS)
+    forest = Forest()
+    for path in paths:
+        forest.add(path)
+    for first, second in zip(found.first, found.second, strict=True):
+        forest.join(paths[first], paths[second])
+    numbers = {member: number for number, tree in enumerate(forest.trees()) for member in tree}
+    return [numbers[str(example.path)] for example in examples]

@@ -1,0 +1,1 @@
+"""One decode of a picture, and everything cheap that can be said about it."""

@@ -1,0 +1,3 @@
+from .build import (
+    write_report as write_report,
+)

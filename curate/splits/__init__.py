@@ -1,0 +1,1 @@
+"""Groups of pictures into train, validation and test, checked for leaks."""

@@ -1,0 +1,299 @@
+"""From what is known about each picture to keep or reject, with every reason and its numbers.
+
+Nothing here reads a picture, a file or the catalog: the same facts and policy always give the same
+verdicts, so a threshold can be changed and undone in seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from bodyshop_core.catalog import Reason
+from curate.duplicates.disjoint_sets import Forest
+from curate.policy import Policy
+from curate.verdicts.screen import Facts, Findings
+
+if TYPE_CHECKING:
+    from curate.duplicates.pairs import DuplicatePair
+
+UNKEEPABLE = frozenset({Reason.UNREADABLE, Reason.WORKER_DIED})
+"""Reasons that a human keep can't lift: there are no pixels to keep."""
+
+ORDER = {reason: place for place, reason in enumerate(Reason)}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The outcome for one picture.
+
+    Parameters
+    ----------
+    sha256 : str
+        The picture.
+    keep : bool
+        Whether it is kept.
+    reasons : tuple of Reason
+        All that speak against it, in the order of the enum; empty when kept.
+    details : dict
+        Reason -> ``{value, limit, setting}`` and, for duplicates, ``{other, kind, distance}``;
+        ``overridden`` lists what a human keep outweighed.
+    cluster : str or None
+        Name of the duplicate cluster it is in.
+    representative : str or None
+        The member it was measured against; itself when it is the one that is kept.
+    group : str
+        Pictures of one group are never in two splits.
+    human : bool
+        Whether a human decided.
+    """
+
+    sha256: str
+    keep: bool
+    reasons: tuple[Reason, ...]
+    details: dict[str, Any] = field(default_factory=dict)
+    cluster: str | None = None
+    representative: str | None = None
+    group: str = ""
+    human: bool = False
+
+
+def eligible(pictures: Iterable[Facts], findings: Mapping[str, Findings]) -> list[Facts]:
+    """Return the pictures worth comparing: nothing speaks against them, or a human wants them."""
+    return [
+        facts
+        for facts in pictures
+        if facts.decision != "reject"
+        and (
+            not findings[facts.sha256]
+            or (facts.decision == "keep" and not UNKEEPABLE & findings[facts.sha256].keys())
+        )
+    ]
+
+
+def decide(
+    pictures: Sequence[Facts],
+    findings: Mapping[str, Findings],
+    pairs: Sequence[DuplicatePair],
+    policy: Policy,
+    *,
+    assigned: Mapping[str, str] | None = None,
+) -> list[Verdict]:
+    """Decide over all pictures.
+
+    Parameters
+    ----------
+    pictures : sequence of Facts
+        All pictures of the workspace.
+    findings : Mapping
+        sha256 -> what `screen` found.
+    pairs : sequence of DuplicatePair
+        Confirmed duplicates. Only those between `eligible` pictures can reject one.
+    policy : Policy
+        The thresholds.
+    assigned : Mapping, optional
+        sha256 -> split, of the split set in use. A newcomer that ties two of its splits together
+        becomes ``split_bridge``.
+
+    Returns
+    -------
+    list of Verdict
+        One per picture, in the order given.
+    """
+    candidates = {facts.sha256: facts for facts in eligible(pictures, findings)}
+    everyone = {facts.sha256: facts for facts in pictures}
+    pairs = [pair for pair in pairs if _counts(pair, everyone)]
+    # Clusters show what belongs together; only pictures that may be kept bind or outdo others.
+    clusters = _clusters(pairs)
+    pairs = [pair for pair in pairs if {pair.first, pair.second} <= candidates.keys()]
+    groups = _groups(candidates.values(), pairs)
+    rejected, represented = _duplicates(candidates, pairs, policy)
+    conflicts = _same_pixels_other_label(candidates, pairs)
+    bridges = _bridges(groups, assigned or {})
+    if bridges:  # what they tied together falls apart again, or the deal would find it torn
+        rest = [facts for facts in candidates.values() if facts.sha256 not in bridges]
+        apart = [pair for pair in pairs if not {pair.first, pair.second} & bridges.keys()]
+        groups = _groups(rest, apart)
+    verdicts = []
+    for facts in pictures:
+        sha256 = facts.sha256
+        found = dict(findings[sha256])
+        if sha256 in conflicts:
+            found[Reason.LABEL_CONFLICT] = conflicts[sha256]
+        elif sha256 in rejected:
+            reason, details = rejected[sha256]
+            found[reason] = details
+        elif sha256 in bridges:
+            found[Reason.SPLIT_BRIDGE] = bridges[sha256]
+        verdicts.append(
+            _verdict(
+                facts,
+                found,
+                cluster=clusters.get(sha256),
+                representative=represented.get(sha256),
+                group=groups.get(sha256, sha256[:16]),
+            )
+        )
+    return verdicts
+
+
+def preference(facts: Facts) -> tuple[Any, ...]:
+    """Sort key that puts the best member of a cluster first.
+
+    A human keep, then a label, then the larger picture, the sharper one, the one with more bytes
+    (less compression), the smaller sha256: the same member wins whatever the order of arrival.
+    """
+    area = facts.measure("width") * facts.measure("height")
+    return (
+        facts.decision != "keep",
+        facts.value is None,
+        -area,
+        -facts.measure("sharpness"),
+        -facts.size_bytes,
+        facts.sha256,
+    )
+
+
+def _counts(pair: DuplicatePair, pictures: Mapping[str, Facts]) -> bool:
+    first, second = pictures[pair.first], pictures[pair.second]
+    return first.spin_group is None or first.spin_group != second.spin_group
+
+
+def _groups(candidates: Iterable[Facts], pairs: Iterable[DuplicatePair]) -> dict[str, str]:
+    forest = Forest()
+    for facts in candidates:
+        forest.add(facts.sha256)
+        for key in facts.group_keys:
+            forest.join(facts.sha256, f"key {key}")
+    for pair in pairs:
+        forest.join(pair.first, pair.second)
+    return {member: name for name, members in _named(forest).items() for member in members}
+
+
+def _clusters(pairs: Iterable[DuplicatePair]) -> dict[str, str]:
+    forest = Forest()
+    for pair in pairs:
+        forest.join(pair.first, pair.second)
+    return {member: name for name, members in _named(forest).items() for member in members}
+
+
+def _named(forest: Forest) -> dict[str, list[str]]:
+    """Name each tree by its smallest sha256; keys that only tie pictures together drop out."""
+    named = {}
+    for tree in forest.trees():
+        members = sorted(member for member in tree if not member.startswith("key "))
+        named[members[0][:16]] = members
+    return named
+
+
+def _duplicates(
+    candidates: Mapping[str, Facts], pairs: Sequence[DuplicatePair], policy: Policy
+) -> tuple[dict[str, tuple[Reason, dict[str, Any]]], dict[str, str]]:
+    """Walk from the best picture down: each is kept, or is near one that is.
+
+    A reject is thus always near the very picture that stands for it, however long a chain of
+    near-duplicates is (the guard against chaining).
+    """
+    near: dict[str, dict[str, DuplicatePair]] = {}
+    twins = Forest()  # equal pixels stay equal where a large crowd was compared in part
+    for pair in pairs:
+        near.setdefault(pair.first, {})[pair.second] = pair
+        near.setdefault(pair.second, {})[pair.first] = pair
+        if pair.kind == "exact":
+            twins.join(pair.first, pair.second)
+    rejected: dict[str, tuple[Reason, dict[str, Any]]] = {}
+    represented: dict[str, str] = {}
+    kept: set[str] = set()
+    kept_twins: dict[str, list[str]] = {}
+    for facts in sorted((candidates[sha256] for sha256 in near), key=preference):
+        sha256 = facts.sha256
+        twins.add(sha256)
+        equal = kept_twins.setdefault(twins.root(sha256), [])
+        found = {other: pair for other, pair in near[sha256].items() if other in kept}
+        found |= {other: _exact(sha256, other) for other in equal}
+        others = [pair for other, pair in found.items() if _same_label(facts, candidates[other])]
+        if not others or facts.decision == "keep" or not policy.duplicates.reject:
+            kept.add(sha256)
+            equal.append(sha256)
+            represented[sha256] = sha256
+            continue
+        best = min(
+            others,
+            key=lambda pair: (pair.kind != "exact", pair.distance, pair.first, pair.second),
+        )
+        other = best.second if best.first == sha256 else best.first
+        reason = Reason.EXACT_DUPLICATE if best.kind == "exact" else Reason.NEAR_DUPLICATE
+        details = {"other": other, "kind": best.kind, "distance": best.distance}
+        rejected[sha256] = (reason, details)
+        represented[sha256] = other
+    return rejected, represented
+
+
+def _exact(one: str, other: str) -> DuplicatePair:
+    from curate.duplicates.pairs import DuplicatePair
+
+    return DuplicatePair(min(one, other), max(one, other), "exact", 0)
+
+
+def _same_label(first: Facts, second: Facts) -> bool:
+    """Whether two pictures don't contradict one another; an unlabelled one never does."""
+    return first.value is None or second.value is None or first.value == second.value
+
+
+def _same_pixels_other_label(
+    candidates: Mapping[str, Facts], pairs: Iterable[DuplicatePair]
+) -> dict[str, dict[str, Any]]:
+    """Find the very same pixels under two labels: one is wrong, and nobody knows which."""
+    conflicts = {}
+    for pair in pairs:
+        first, second = candidates[pair.first], candidates[pair.second]
+        if pair.kind == "exact" and not _same_label(first, second):
+            values = sorted({str(first.value), str(second.value)})
+            conflicts[first.sha256] = {"values": values, "other": second.sha256}
+            conflicts[second.sha256] = {"values": values, "other": first.sha256}
+    return conflicts
+
+
+def _bridges(groups: Mapping[str, str], assigned: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """Newcomers of a group that already lies in two splits."""
+    splits: dict[str, set[str]] = {}
+    for sha256, group in groups.items():
+        if sha256 in assigned:
+            splits.setdefault(group, set()).add(assigned[sha256])
+    torn = {group: sorted(names) for group, names in splits.items() if len(names) > 1}
+    return {
+        sha256: {"splits": torn[group]}
+        for sha256, group in groups.items()
+        if group in torn and sha256 not in assigned
+    }
+
+
+def _verdict(
+    facts: Facts,
+    found: Findings,
+    *,
+    cluster: str | None,
+    representative: str | None,
+    group: str,
+) -> Verdict:
+    if facts.decision == "reject":
+        found = {**found, Reason.HUMAN_REJECT: {}}
+    overridden: list[str] = []
+    if facts.decision == "keep" and not UNKEEPABLE & found.keys():
+        overridden = [reason.value for reason in sorted(found, key=ORDER.__getitem__)]
+        found = {}
+    reasons = tuple(sorted(found, key=ORDER.__getitem__))
+    details: dict[str, Any] = {reason.value: found[reason] for reason in reasons}
+    if overridden:
+        details["overridden"] = overridden
+    return Verdict(
+        facts.sha256,
+        not reasons,
+        reasons,
+        details,
+        cluster,
+        representative,
+        group,
+        facts.decision is not None,
+    )

@@ -1,0 +1,1 @@
+"""Labelling configurations: XML files, and what they say."""

@@ -1,0 +1,1 @@
+"""From what several annotators said to what counts."""

@@ -1,0 +1,79 @@
+"""COCO's own run lengths: column by column, plain or packed into text.
+
+Source: ``common/maskApi.c`` of https://github.com/cocodataset/cocoapi (rleToString, rleFrString).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from labeling.formats.brush_rle import MaskFormatError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def encode(mask: NDArray[np.bool_]) -> str:
+    """Pack a mask, bool (height, width), into COCO's compressed ``counts`` text."""
+    counts = to_counts(mask)
+    text = bytearray()
+    for place, count in enumerate(counts):
+        # From the fourth count on, the difference to the one before last is stored.
+        value = count - counts[place - 2] if place > 2 else count
+        while True:
+            low = value & 0x1F
+            value >>= 5
+            more = value != -1 if low & 0x10 else value != 0
+            text.append((low | 0x20 if more else low) + 48)
+            if not more:
+                break
+    return text.decode("ascii")
+
+
+def decode(counts: str | bytes | Sequence[int], height: int, width: int) -> NDArray[np.bool_]:
+    """Unpack ``counts``, text or list, into a mask.
+
+    Raises
+    ------
+    MaskFormatError
+        The counts are damaged or belong to another size.
+    """
+    numbers = _unpack(counts) if isinstance(counts, str | bytes) else list(counts)
+    if any(not isinstance(n, int) or n < 0 for n in numbers) or sum(numbers) != height * width:
+        raise MaskFormatError(f"a COCO run length does not fit {width} x {height} pixels")
+    values = np.arange(len(numbers)) % 2 == 1
+    return np.repeat(values, numbers).reshape(width, height).T
+
+
+def to_counts(mask: NDArray[np.bool_]) -> list[int]:
+    """Return the lengths of alternating runs, the first one (perhaps 0) of background."""
+    flat = np.asfortranarray(mask, dtype=bool).ravel(order="F")
+    edges = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+    lengths = np.diff(np.concatenate(([0], edges, [flat.size]))).tolist()
+    return [0, *lengths] if flat.size and flat[0] else lengths
+
+
+def _unpack(text: str | bytes) -> list[int]:
+    data = text.encode("ascii", "replace") if isinstance(text, str) else text
+    numbers: list[int] = []
+    place = 0
+    while place < len(data):
+        value, shift = 0, 0
+        while True:
+            if place >= len(data) or shift > 60:
+                raise MaskFormatError("a COCO run length ends in the middle of a number")
+            symbol = data[place] - 48
+            place += 1
+            value |= (symbol & 0x1F) << shift
+            shift += 5
+            if not symbol & 0x20:
+                break
+        if symbol & 0x10:
+            value -= 1 << shift
+        if len(numbers) > 2:
+            value += numbers[-2]
+        numbers.append(value)
+    return numbers

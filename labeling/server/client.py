@@ -1,0 +1,394 @@
+"""A Label Studio server through its SDK, with errors that say what to do.
+
+The SDK keeps the key, refreshes tokens and retries. Listings go through its transport as plain
+JSON: its task types are unions that lose fields (``tasks.list`` with ``include``), and its pager
+takes a page that fails for the end of the list.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from urllib.parse import urljoin, urlsplit
+
+from bodyshop_core.errors import MissingPartError
+from labeling.server.connection import Connection, GoneError, ServerError
+
+if TYPE_CHECKING:
+    import httpx
+
+OLDEST_RELEASE = (1, 17)
+"""Oldest server the tests of the SDK's authors and ours know to work with these calls."""
+
+TIMEOUT_S = 300.0
+
+UPLOAD_LIMIT = 100
+"""Files per upload; more make the server answer 500 (DATA_UPLOAD_MAX_NUMBER_FILES)."""
+
+Task = dict[str, Any]
+
+
+class Answer(NamedTuple):
+    """What a picture's address answers: the HTTP status, and whether a labeling page may show it.
+
+    A page may show a picture of another server only when that server says so (Fetch standard,
+    section 3.3, Access-Control-Allow-Origin).
+    """
+
+    status: int
+    shown: bool
+
+
+class LabelStudioClient:
+    """The calls that push, pull, status and doctor need.
+
+    Parameters
+    ----------
+    connection : Connection
+        Where the server is.
+    transport : httpx.BaseTransport, optional
+        Instead of the network; for tests.
+    """
+
+    def __init__(
+        self, connection: Connection, *, transport: httpx.BaseTransport | None = None
+    ) -> None:
+        import httpx
+
+        # nltk and friends come along with the SDK and log while they are imported.
+        logging.getLogger("label_studio_sdk").setLevel(logging.ERROR)
+        from label_studio_sdk import LabelStudio
+
+        self.connection = connection
+        self._http = httpx.Client(
+            transport=transport, timeout=TIMEOUT_S, follow_redirects=True,
+            trust_env=not connection.is_near,  # the environment's proxy leads elsewhere
+        )  # fmt: skip
+        with self._explained():
+            self._sdk = LabelStudio(
+                base_url=connection.url, api_key=connection.key, httpx_client=self._http
+            )
+        # The one private name of the SDK used here: its authenticated transport.
+        self._transport = self._sdk._client_wrapper.httpx_client
+        self.server_time = ""
+
+    def close(self) -> None:
+        """Release the connections."""
+        self._http.close()
+
+    def release(self) -> str:
+        """Return the server's version, such as ``1.23.2``.
+
+        Raises
+        ------
+        MissingPartError
+            The server is older than `OLDEST_RELEASE`.
+        """
+        answer = self._json("GET", "api/version")
+        release = str(answer.get("release", "")) if isinstance(answer, dict) else ""
+        numbers = tuple(int(part) for part in release.split(".")[:2] if part.isdigit())
+        if numbers < OLDEST_RELEASE:
+            wanted = ".".join(map(str, OLDEST_RELEASE))
+            raise MissingPartError(
+                f"Label Studio at {self.connection.url} is version {release or 'unknown'}; "
+                f"bodyshop needs {wanted} or newer",
+                hint="upgrade it, or start bodyshop's own: bodyshop label serve",
+            )
+        return release
+
+    def whoami(self) -> str:
+        """Return the e-mail of the key's owner; fails with a clear message when it is wrong."""
+        return str(self._json("GET", "api/current-user/whoami").get("email", ""))
+
+    def users(self) -> dict[int, str]:
+        """Return user id -> e-mail."""
+        return {user["id"]: user["email"] for user in self._json("GET", "api/users/")}
+
+    def project(self, project: int) -> dict[str, Any]:
+        """Return a project's facts.
+
+        Raises
+        ------
+        GoneError
+            It was deleted.
+        """
+        answer: dict[str, Any] = self._json("GET", f"api/projects/{project}")
+        return answer
+
+    def find_project(self, title: str) -> dict[str, Any] | None:
+        """Return the project of that title, the newest when there are several."""
+        page = self._json("GET", "api/projects", {"title": title, "page_size": 100})
+        found = [each for each in page.get("results", []) if each.get("title") == title]
+        return max(found, key=lambda each: each["id"], default=None)
+
+    def create_project(self, title: str, xml: str, **options: Any) -> dict[str, Any]:
+        """Create a project with a labelling configuration."""
+        with self._explained():
+            project = self._sdk.projects.create(title=title, label_config=xml, **options)
+        return self.project(int(project.id or 0))
+
+    def update_project(self, project: int, **changes: Any) -> None:
+        """Change a project's settings or configuration."""
+        with self._explained():
+            self._sdk.projects.update(id=project, **changes)
+
+    def used_values(self, project: int) -> dict[str, dict[str, int]]:
+        """Return control -> value -> how many annotations and drafts use it."""
+        summary = self._json("GET", f"api/projects/{project}/summary/")
+        used: dict[str, dict[str, int]] = {}
+        for kind in ("created_labels", "created_labels_drafts"):
+            for control, values in (summary.get(kind) or {}).items():
+                counts = used.setdefault(control, {})
+                for value, count in values.items():
+                    counts[value] = counts.get(value, 0) + count
+        return used
+
+    def serve_folder(self, project: int, folder: Path) -> None:
+        """Let the server show the pictures of a folder on its own disk, once per project."""
+        with self._explained():
+            stores = self._sdk.import_storage.local.list(project=project)
+            if any(store.path == str(folder) for store in stores):
+                return
+            # A pattern that nothing matches: the folder is opened, but makes no tasks by itself.
+            self._sdk.import_storage.local.create(
+                project=project, path=str(folder), regex_filter="^$", use_blob_urls=True,
+                title="bodyshop pictures",
+            )  # fmt: skip
+
+    def upload(self, project: int, files: Sequence[Path]) -> list[str]:
+        """Copy pictures to the server; returns their paths there, in the same order."""
+        if not 0 < len(files) <= UPLOAD_LIMIT:
+            raise ValueError(f"upload takes 1 to {UPLOAD_LIMIT} files")
+        types = [f"image/{file.suffix[1:].replace('jpg', 'jpeg')}" for file in files]
+        parts = {
+            f"f{n}": (file.name, file.read_bytes(), kind)
+            for n, (file, kind) in enumerate(zip(files, types, strict=True))
+        }
+        answer = self._json(
+            "POST", f"api/projects/{project}/import", {"commit_to_project": "false"},
+            files=parts, once=True,
+        )  # fmt: skip
+        ids = answer["file_upload_ids"]
+        listed = self._json("GET", f"api/projects/{project}/file-uploads", {"ids": json.dumps(ids)})
+        # The server puts eight hexadecimal letters and a dash before the name.
+        by_name = {Path(each["file"]).name[9:]: f"/data/{each['file']}" for each in listed}
+        return [by_name[file.name] for file in files]
+
+    def import_tasks(self, project: int, tasks: Sequence[Mapping[str, Any]]) -> None:
+        """Add tasks, with their predictions. Never repeated by itself: twice means twice."""
+        self._json(
+            "POST", f"api/projects/{project}/import", {"return_task_ids": "true"},
+            body=list(tasks), once=True,
+        )  # fmt: skip
+
+    def import_predictions(self, project: int, predictions: Sequence[Mapping[str, Any]]) -> None:
+        """Add predictions to tasks that are there. Never repeated by itself."""
+        self._json(
+            "POST", f"api/projects/{project}/import/predictions", body=list(predictions), once=True
+        )
+
+    def task(self, task: int) -> Task:
+        """Return one task with all that hangs on it."""
+        answer: Task = self._json("GET", f"api/tasks/{task}")
+        return answer
+
+    def submit(self, task: int, body: Mapping[str, Any]) -> int:
+        """Add an annotation to a task, as the *Submit* button does; returns its id."""
+        path = f"api/tasks/{task}/annotations/"
+        return int(self._json("POST", path, body=dict(body), once=True)["id"])
+
+    def delete_tasks(self, project: int, tasks: Sequence[int]) -> None:
+        """Delete tasks with all that hangs on them."""
+        body = {"selectedItems": {"all": False, "included": list(tasks)}}
+        self._json("POST", "api/dm/actions", {"id": "delete_tasks", "project": project}, body=body)
+
+    def scan(
+        self,
+        project: int,
+        include: Sequence[str],
+        *,
+        after: int = 0,
+        since: str | None = None,
+        page: int = 500,
+        nested: bool = False,
+    ) -> Iterator[list[Task]]:
+        """Yield pages of tasks by ascending id; tasks that vanish meanwhile move nothing.
+
+        Parameters
+        ----------
+        project : int
+            Which one.
+        include : sequence of str
+            Fields of tasks, and of the annotations in them when `nested`.
+        after : int
+            Only tasks with a larger id.
+        since : str, optional
+            Only tasks changed after this moment of the server's clock.
+        page : int
+            Tasks per request.
+        nested : bool
+            With annotations and computed columns.
+        """
+        while True:
+            filters = [_filter("id", "greater", "Number", after)]
+            if since is not None:
+                filters.append(_filter("updated_at", "greater", "Datetime", since))
+            answer = self._tasks(project, filters, include, page, nested, "tasks:id")
+            tasks: list[Task] = answer["tasks"]
+            if tasks:
+                yield tasks
+            if len(tasks) < page:
+                return
+            after = int(tasks[-1]["id"])
+
+    def newest(self, project: int) -> tuple[str | None, int]:
+        """Return when the project's tasks last changed, and how many there are."""
+        answer = self._tasks(project, [], ("id", "updated_at"), 1, False, "-tasks:updated_at")
+        return next((t["updated_at"] for t in answer["tasks"]), None), int(answer["total"])
+
+    def last_task(self, project: int) -> Task | None:
+        """Return id and data of the project's task with the largest id."""
+        answer = self._tasks(project, [], ("id", "data"), 1, False, "-tasks:id")
+        return next(iter(answer["tasks"]), None)
+
+    def count(self, project: int, name: str, operator: str, kind: str, value: Any) -> int:
+        """Count tasks by one of the data manager's filters."""
+        filters = [_filter(name, operator, kind, value)]
+        return int(self._tasks(project, filters, ("id",), 1, False, "tasks:id")["total"])
+
+    def fetch(self, address: str) -> Answer:
+        """Ask for a picture as a labeler's browser would; the key goes to the own server only."""
+        import httpx
+
+        base = self.connection.url
+        url = f"{base}{address}" if address.startswith("/") else urljoin(f"{base}/", address)
+        own = _origin(url) == _origin(base)
+        headers = self._sdk._client_wrapper.get_headers() if own else {"Origin": _origin(base)}
+        with self._explained():
+            request = httpx.Request("GET", url, headers=headers)
+            response = self._http.send(request, stream=True)
+            response.close()
+        allowed = response.headers.get("access-control-allow-origin", "")
+        return Answer(response.status_code, own or allowed in {"*", _origin(base)})
+
+    def _tasks(
+        self,
+        project: int,
+        filters: list[dict[str, Any]],
+        include: Sequence[str],
+        page: int,
+        nested: bool,
+        order: str,
+    ) -> dict[str, Any]:
+        query = {"filters": {"conjunction": "and", "items": filters}, "ordering": [order]}
+        answer = self._json(
+            "GET",
+            "api/tasks",
+            {
+                "project": project,
+                "page": 1,
+                "page_size": page,
+                "fields": "all" if nested else "task_only",
+                "include": ",".join(include),
+                "query": json.dumps(query),
+            },
+        )
+        if not isinstance(answer, dict) or not isinstance(answer.get("tasks"), list):
+            raise ServerError("Label Studio's task list can't be read")
+        return answer
+
+    def _json(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        body: Any = None,
+        files: Mapping[str, Any] | None = None,
+        once: bool = False,
+    ) -> Any:
+        with self._explained():
+            response = self._transport.request(
+                path,
+                method=method,
+                params=dict(params or {}),
+                json=body,
+                files=dict(files) if files else None,
+                request_options={"max_retries": 0} if once else None,
+            )
+        self.server_time = response.headers.get("date", "")
+        try:
+            answer = response.json()
+        except ValueError:
+            answer = None
+        if response.status_code >= 400 or answer is None:
+            self._refused(response.status_code, answer)
+        return answer
+
+    def _refused(self, status: int | None, body: Any) -> NoReturn:
+        url = self.connection.url
+        told = body if isinstance(body, dict) else {}
+        detail = str(told.get("detail") or "").strip()
+        if errors := told.get("validation_errors"):
+            detail = f"{detail}: {json.dumps(errors, ensure_ascii=False)}"[:600]
+        if status in {401, 403}:
+            raise MissingPartError(
+                f"Label Studio at {url} refuses the key: {detail or f'HTTP {status}'}",
+                hint="copy a personal access token from Account & Settings into "
+                "LABEL_STUDIO_API_KEY, or use bodyshop's own server: bodyshop label serve",
+            )
+        if status == 404 and detail:
+            raise GoneError(
+                f"Label Studio at {url} has no such thing any more: {detail}",
+                hint="if the project was deleted, make it anew: bodyshop label init",
+            )
+        if not told:
+            raise self._stranger(f"HTTP {status}")
+        kind = ServerError if (status or 500) < 500 else MissingPartError
+        raise kind(f"Label Studio at {url} answered HTTP {status}: {detail}")
+
+    def _stranger(self, why: object) -> MissingPartError:
+        return MissingPartError(
+            f"{self.connection.url} answers, but not as a Label Studio server ({why})",
+            hint="LABEL_STUDIO_URL must be the address of its start page, without /api",
+        )
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        import httpx
+        from label_studio_sdk.core.api_error import ApiError
+
+        url = self.connection.url
+        try:
+            yield
+        except ApiError as error:
+            # str(error) holds the session cookie, and a chained error would show it.
+            status, body = error.status_code, error.body
+        except httpx.TransportError as error:
+            late = isinstance(error, httpx.TimeoutException)
+            why = f"not within {TIMEOUT_S:.0f} s" if late else error
+            raise MissingPartError(
+                f"no Label Studio answers at {url}: {why}",
+                hint="start it with: bodyshop label serve, then run the command again: "
+                "it goes on where it stopped",
+            ) from error
+        except (httpx.RequestError, httpx.InvalidURL) as error:  # redirects in a circle and such
+            raise self._stranger(error) from error
+        else:
+            return
+        self._refused(status, body)
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _filter(name: str, operator: str, kind: str, value: Any) -> dict[str, Any]:
+    return {
+        "filter": f"filter:tasks:{name}", "operator": operator, "type": kind, "value": value
+    }  # fmt: skip

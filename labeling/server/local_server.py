@@ -1,0 +1,278 @@
+"""The workspace's own Label Studio: loopback, embedded database, telemetry off."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bodyshop_core.errors import BodyshopError, MissingPartError, UsageError
+from bodyshop_core.locking import locked
+from bodyshop_core.progress import SILENT, Progress
+from labeling.server import environment
+from labeling.server.connection import FOLDER, Connection, write_secret
+
+if TYPE_CHECKING:
+    from bodyshop_core.workspace import Workspace
+
+HOST = "127.0.0.1"
+USER = "admin@bodyshop.local"
+START_LIMIT_S = 600.0
+"""The first start migrates an empty database: 42 to 87 s measured on an idle machine."""
+
+STOP_LIMIT_S = 15.0
+
+PASSED_ON = ("PATH", "LANG", "LC_ALL", "TMPDIR", "TMP", "TEMP", "SYSTEMROOT", "USERPROFILE")
+"""All that the server sees of our environment: it reads even bare names such as ``USERNAME``."""
+
+
+@dataclass(frozen=True)
+class AnnotationServer:
+    """A running server.
+
+    Parameters
+    ----------
+    url : str
+        Address for the browser.
+    user, password : str
+        Of the first account; the password is also in ``labelstudio/account.json``.
+    key : str
+        For the API.
+    document_root : Path
+        The workspace.
+    log : Path
+        What the server prints.
+    process : subprocess.Popen
+        The server.
+    """
+
+    url: str
+    user: str
+    password: str = field(repr=False)
+    key: str = field(repr=False)
+    document_root: Path
+    log: Path
+    process: subprocess.Popen[bytes] = field(repr=False)
+
+    def connection(self) -> Connection:
+        """Return what `push` and `pull` need."""
+        return Connection(self.url, self.key, self.document_root)
+
+    def wait(self) -> None:
+        """Block until the server ends.
+
+        Raises
+        ------
+        BodyshopError
+            It ended by itself.
+        """
+        code = self.process.wait()
+        if code not in {0, -signal.SIGINT, -signal.SIGTERM}:
+            raise BodyshopError(f"Label Studio ended with code {code}:\n{_tail(self.log)}")
+
+
+@contextmanager
+def serve(
+    workspace: Workspace,
+    *,
+    port: int = 8080,
+    install: bool = True,
+    progress: Progress = SILENT,
+) -> Iterator[AnnotationServer]:
+    """Start the workspace's Label Studio for the block and stop it afterwards.
+
+    Data, account and log are in the workspace's folder ``labelstudio``; pictures are read from the
+    workspace by the server itself and are shown to logged-in users only.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Where the pictures are.
+    port : int
+        On 127.0.0.1; 0 takes a free one.
+    install : bool
+        Install Label Studio when it is not there (see `labeling.server.environment`).
+    progress : Progress
+        Told what takes long.
+
+    Yields
+    ------
+    AnnotationServer
+        Ready to answer.
+
+    Raises
+    ------
+    MissingPartError
+        Label Studio is not installed, or does not come up.
+    UsageError
+        The port is taken, or this workspace's server runs already.
+    """
+    if not install and not environment.is_installed():
+        raise MissingPartError(
+            "Label Studio is not installed", hint="install and start it: bodyshop label serve"
+        )
+    program = environment.install(progress=progress)
+    home = workspace.root / FOLDER
+    running = "this workspace's Label Studio is running already"
+    with locked(home / "server.lock", taken=running):
+        account = _account(home)
+        port = _free_port(port)
+        log = home / "server.log"
+        url = f"http://{HOST}:{port}"
+        with log.open("ab") as output:
+            process = subprocess.Popen(
+                [
+                    str(program),
+                    "start",
+                    "--no-browser",
+                    "--internal-host",
+                    HOST,
+                    "--port",
+                    str(port),
+                ],
+                cwd=home,
+                env=_environment(workspace.root, home, account),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        server = AnnotationServer(
+            url, account["user"], account["password"], account["key"], workspace.root, log, process
+        )
+        try:
+            _await(server, progress)
+            server.connection().save(workspace)
+            yield server
+        finally:
+            _stop(process)
+
+
+def _account(home: Path) -> dict[str, str]:
+    path = home / "account.json"
+    if path.exists():
+        try:
+            stored = json.loads(path.read_text(encoding="utf-8"))
+            return {name: str(stored[name]) for name in ("user", "password", "key")}
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise MissingPartError(
+                f"{path} is damaged: {error!r}",
+                hint=f"put the file back, or move {home} away to start an empty server",
+            ) from error
+    if (home / "label_studio.sqlite3").exists():
+        raise MissingPartError(
+            f"{path} is gone, so the server in {home} can't be opened",
+            hint=f"put the file back, or move {home} away to start an empty server",
+        )
+    # The server reads password and token only while it creates its first user.
+    account = {"user": USER, "password": secrets.token_urlsafe(12), "key": secrets.token_hex(20)}
+    write_secret(path, json.dumps(account))
+    return account
+
+
+def _environment(root: Path, home: Path, account: dict[str, str]) -> dict[str, str]:
+    passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    return passed | {
+        "HOME": str(home),
+        "LABEL_STUDIO_BASE_DATA_DIR": str(home),
+        "LABEL_STUDIO_USERNAME": account["user"],
+        "LABEL_STUDIO_PASSWORD": account["password"],
+        "LABEL_STUDIO_USER_TOKEN": account["key"],
+        "LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN": "true",
+        "LABEL_STUDIO_DISABLE_SIGNUP_WITHOUT_LINK": "true",
+        "LABEL_STUDIO_LATEST_VERSION_CHECK": "false",
+        "LABEL_STUDIO_COLLECT_ANALYTICS": "false",
+        "COLLECT_ANALYTICS": "false",
+        "SENTRY_DSN": "",
+        "FRONTEND_SENTRY_DSN": "",
+        "LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED": "true",
+        "LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT": str(root),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def _free_port(port: int) -> int:
+    # Label Studio silently moves to the next port when one is taken, so this is checked before.
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        if os.name == "posix":
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            raise UsageError(
+                f"port {port} on {HOST} is taken", hint="choose another one with --port"
+            ) from error
+        return int(probe.getsockname()[1])
+
+
+def _await(server: AnnotationServer, progress: Progress) -> None:
+    import requests
+
+    session = requests.Session()
+    session.trust_env = False  # neither a proxy nor a .netrc has to do with loopback
+    started = time.monotonic()
+    progress.log(f"starting Label Studio at {server.url} (the first start takes a minute or two)")
+    with progress.task("start Label Studio") as tick:
+        while True:
+            if server.process.poll() is not None:
+                raise MissingPartError(
+                    f"Label Studio ended with code {server.process.returncode} while starting:\n"
+                    f"{_tail(server.log)}",
+                    hint=f"its whole log is {server.log}",
+                )
+            if time.monotonic() - started > START_LIMIT_S:
+                raise MissingPartError(
+                    f"Label Studio did not come up within {START_LIMIT_S:.0f} s",
+                    hint=f"its log is {server.log}",
+                )
+            try:
+                # The own key, so that another server on that port is not taken for this one.
+                answer = session.get(
+                    f"{server.url}/api/current-user/whoami",
+                    headers={"Authorization": f"Token {server.key}"},
+                    timeout=10,
+                )
+            except requests.RequestException:
+                tick(1)
+                time.sleep(0.5)
+                continue
+            if answer.status_code == 200:
+                return
+            if answer.status_code in {401, 403}:
+                raise MissingPartError(
+                    f"the server at {server.url} does not know the workspace's account",
+                    hint=f"move {server.log.parent} away to start an empty server",
+                )
+            time.sleep(0.5)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """End the server and what it started."""
+    if process.poll() is not None:
+        return
+    _signal(process, signal.SIGTERM)
+    try:
+        process.wait(STOP_LIMIT_S)
+    except subprocess.TimeoutExpired:
+        _signal(process, getattr(signal, "SIGKILL", signal.SIGTERM))
+        process.wait(STOP_LIMIT_S)
+
+
+def _signal(process: subprocess.Popen[bytes], number: Any) -> None:
+    if os.name == "posix":
+        os.killpg(process.pid, number)
+    else:
+        process.terminate()
+
+
+def _tail(log: Path, lines: int = 12) -> str:
+    return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])

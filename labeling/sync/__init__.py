@@ -1,0 +1,1 @@
+"""Between the catalog and a labelling server: projects, pictures, predictions, annotations."""

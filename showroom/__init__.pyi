@@ -1,0 +1,24 @@
+from .build import (
+    build_showroom as build_showroom,
+)
+from .site.site import (
+    Site as Site,
+)
+from .site.site import (
+    serve as serve,
+)
+from .truth import (
+    Brand as Brand,
+)
+from .truth import (
+    Model as Model,
+)
+from .truth import (
+    Picture as Picture,
+)
+from .truth import (
+    Truth as Truth,
+)
+from .truth import (
+    load_truth as load_truth,
+)

@@ -1,0 +1,204 @@
+"""Exports hold what was kept, nothing a camera told, and what no longer belongs goes."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from export_photos import SECRET, files_of, split_set
+
+from bodyshop.export import COLUMNS, export
+from bodyshop.export.destination import RECORD
+from bodyshop_core.errors import NothingFoundError, UsageError
+from bodyshop_core.imaging import load_rgb
+from bodyshop_core.workspace import Workspace
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {
+        name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in files_of(folder)
+    }
+
+
+def test_manifest_has_one_row_per_picture_and_exactly_the_columns_of_the_contract(
+    curated: tuple[Workspace, list[str]], tmp_path: Path
+) -> None:
+    workspace, names = curated
+    summary = export(workspace, "manifest", tmp_path / "m.csv")
+    with (tmp_path / "m.csv").open(encoding="utf-8", newline="") as file:
+        reader = csv.DictReader(file)
+        rows = {row["sha256"]: row for row in reader}
+        assert ",".join(reader.fieldnames or ()) == (
+            "sha256,file,source,label,brand,model,width,height,phash,sharpness,p_car,framing,"
+            "verdict,reasons,cluster,representative,group,split,mask,licence,permission"
+        )
+    assert summary.pictures == len(rows) == 7
+    first, last = rows[names[0]], rows[names[6]]
+    assert first["file"] == "https://example.org/0.jpg"
+    assert (first["label"], first["brand"], first["model"]) == ("파손", "한빛", "바람")
+    assert (first["split"], first["verdict"], first["p_car"]) == ("train", "keep", "0.75")
+    assert (first["mask"], first["licence"]) == (f"masks/{names[0]}.png", "CC BY 4.0")
+    assert json.loads(first["permission"]) == {"robots": "allowed"}
+    assert (last["verdict"], last["reasons"], last["split"]) == ("reject", "blurry;too_small", "")
+    assert last["label"] == "whole"
+
+
+def test_parquet_manifest_says_the_same_with_types(
+    curated: tuple[Workspace, list[str]], tmp_path: Path
+) -> None:
+    workspace, names = curated
+    export(workspace, "manifest", tmp_path / "m.parquet")
+    table = pq.read_table(tmp_path / "m.parquet")
+    assert tuple(table.column_names) == COLUMNS
+    assert str(table.schema.field("width").type) == "int32"
+    assert str(table.schema.field("p_car").type) == "double"
+    assert sorted(table["sha256"].to_pylist()) == sorted(names)
+
+
+def test_manifest_needs_no_split_and_a_known_ending(workspace: Workspace, tmp_path: Path) -> None:
+    assert export(workspace, "manifest", tmp_path / "m.csv").pictures == 0
+    with pytest.raises(UsageError, match=r"\.csv or \.parquet"):
+        export(workspace, "manifest", tmp_path / "m.xlsx")
+
+
+def test_imagefolder_has_class_folders_per_split_and_no_metadata(
+    curated: tuple[Workspace, list[str]], tmp_path: Path
+) -> None:
+    workspace, names = curated
+    folder = tmp_path / "out"
+    summary = export(workspace, "imagefolder", folder)
+    assert files_of(folder) == {
+        "classes.json",
+        f"train/파손/{names[0]}.jpg",
+        f"train/파손/{names[1]}.jpg",
+        f"train/whole/{names[2]}.png",
+        f"validation/파손/{names[3]}.jpg",
+        f"validation/whole/{names[4]}.jpg",
+        f"test/whole/{names[5]}.jpg",
+    }
+    assert summary.splits == {
+        "test": {"whole": 1},
+        "train": {"whole": 1, "파손": 2},
+        "validation": {"whole": 1, "파손": 1},
+    }
+    for name in files_of(folder) - {"classes.json"}:
+        written = folder / name
+        assert SECRET not in written.read_bytes()
+        assert np.array_equal(load_rgb(written), load_rgb(workspace.image_path(written.stem)))
+    assert json.loads((folder / "classes.json").read_text("utf-8"))["파손"] == "파손"
+    assert json.loads(json.dumps(summary.as_dict())) == summary.as_dict()
+
+
+def test_keep_metadata_copies_the_original_bytes(
+    curated: tuple[Workspace, list[str]], tmp_path: Path
+) -> None:
+    workspace, names = curated
+    export(workspace, "imagefolder", tmp_path / "out", keep_metadata=True)
+    written = tmp_path / "out" / "train" / "파손" / f"{names[0]}.jpg"
+    assert hashlib.sha256(written.read_bytes()).hexdigest() == names[0]
+
+
+@pytest.mark.parametrize("link", ["hardlink", "symlink"])
+def test_only_pictures_that_need_no_change_are_linked(
+    curated: tuple[Workspace, list[str]], tmp_path: Path, link: str
+) -> None:
+    workspace, names = curated
+    folder = tmp_path / "out"
+    export(workspace, "imagefolder", folder, link=link)
+    plain = folder / "train" / "whole" / f"{names[2]}.png"
+    changed = folder / "train" / "파손" / f"{names[0]}.jpg"
+    assert plain.samefile(workspace.image_path(names[2]))
+    assert not changed.samefile(workspace.image_path(names[0]))
+    assert plain.is_symlink() == (link == "symlink")
+    assert hashlib.sha256(workspace.image_path(names[0]).read_bytes()).hexdigest() == names[0]
+
+
+def test_a_second_export_writes_nothing_and_one_cut_short_goes_on(
+    curated: tuple[Workspace, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bodyshop_core import atomic
+
+    workspace, _ = curated
+    whole, folder = tmp_path / "whole", tmp_path / "cut"
+    export(workspace, "imagefolder", whole)
+    written = 0
+
+    def cut(path: Path, data: bytes) -> None:
+        nonlocal written
+        if path.suffix in (".jpg", ".png"):
+            written += 1
+            if written == 4:
+                raise KeyboardInterrupt
+        real(path, data)
+
+    real = atomic.write_bytes
+    monkeypatch.setattr(atomic, "write_bytes", cut)
+    with pytest.raises(KeyboardInterrupt):
+        export(workspace, "imagefolder", folder)
+    monkeypatch.undo()
+    assert json.loads((folder / RECORD).read_text("utf-8"))["complete"] is False
+    assert export(workspace, "imagefolder", folder).written == 3
+    assert digests(folder) == digests(whole)
+    assert export(workspace, "imagefolder", folder).written == 0
+    assert json.loads((folder / RECORD).read_text("utf-8"))["complete"] is True
+
+
+def test_what_moved_or_was_rejected_is_removed_and_strangers_stay(
+    curated: tuple[Workspace, list[str]], tmp_path: Path
+) -> None:
+    workspace, names = curated
+    folder = tmp_path / "out"
+    export(workspace, "imagefolder", folder)
+    (folder / "notes.txt").write_text("mine", encoding="utf-8")
+    split_set(workspace, {names[0]: ("test", "파손"), names[2]: ("train", "whole")})
+    summary = export(workspace, "imagefolder", folder)
+    assert files_of(folder) == {
+        "classes.json",
+        "notes.txt",
+        f"test/파손/{names[0]}.jpg",
+        f"train/whole/{names[2]}.png",
+    }
+    assert (summary.written, summary.removed) == (1, 5)
+    assert not (folder / "validation").exists()
+
+
+def test_other_options_write_the_pictures_again(
+    curated: tuple[Workspace, list[str]], tmp_path: Path
+) -> None:
+    workspace, names = curated
+    export(workspace, "imagefolder", tmp_path / "out")
+    export(workspace, "imagefolder", tmp_path / "out", keep_metadata=True)
+    written = tmp_path / "out" / "train" / "파손" / f"{names[0]}.jpg"
+    assert SECRET in written.read_bytes()
+
+
+def test_a_folder_with_something_else_in_it_is_refused(
+    curated: tuple[Workspace, list[str]], tmp_path: Path
+) -> None:
+    workspace, _ = curated
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("x", encoding="utf-8")
+    with pytest.raises(UsageError, match="not empty"):
+        export(workspace, "imagefolder", tmp_path / "mine")
+    export(workspace, "imagefolder", tmp_path / "out")
+    with pytest.raises(UsageError, match="export of format imagefolder"):
+        export(workspace, "hf", tmp_path / "out")
+    with pytest.raises(UsageError, match="is a file"):
+        export(workspace, "hf", tmp_path / "mine" / "thesis.txt")
+    with pytest.raises(UsageError, match="no export format 'voc'"):
+        export(workspace, "voc", tmp_path / "x")
+    with pytest.raises(UsageError, match="no split set 'other'"):
+        export(workspace, "hf", tmp_path / "x", split_set="other")
+
+
+def test_formats_with_splits_need_a_split(workspace: Workspace, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no split yet"):
+        export(workspace, "imagefolder", tmp_path / "x")
+    split_set(workspace, {})
+    with pytest.raises(NothingFoundError, match="holds no kept picture"):
+        export(workspace, "imagefolder", tmp_path / "x")

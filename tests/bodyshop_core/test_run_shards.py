@@ -1,0 +1,330 @@
+"""The contract of the shard engine, the same on every engine."""
+
+from __future__ import annotations
+
+import importlib.util
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import works
+
+from bodyshop_core.engine import read_rows, run_shards
+from bodyshop_core.errors import BodyshopError, MissingPartError, UsageError
+from bodyshop_core.progress import Silent
+
+HAS_DASK = importlib.util.find_spec("distributed") is not None
+needs_dask = pytest.mark.skipif(not HAS_DASK, reason="the extra 'dask' is not installed")
+
+
+@pytest.fixture(
+    params=["local", pytest.param("dask", marks=[needs_dask, pytest.mark.slow])],
+)
+def engine(request):
+    return request.param
+
+
+def items(n, **more):
+    return [{"key": f"item-{i:04d}", "n": i, **more} for i in range(n)]
+
+
+def rows_of(paths):
+    return sorted(read_rows(paths), key=lambda row: row["key"])
+
+
+class Counting(Silent):
+    def __init__(self):
+        self.total, self.ticks, self.logs = None, [], []
+
+    def task(self, name, total=None):
+        self.total = total
+        from contextlib import contextmanager
+
+        @contextmanager
+        def block():
+            yield lambda n=1, note="": self.ticks.append(n)
+
+        return block()
+
+    def log(self, message):
+        self.logs.append(message)
+
+
+def test_every_item_gets_its_row(tmp_path, engine):
+    paths = run_shards(
+        works.square, items(100), tmp_path, shard_size=32, batch_size=8, engine=engine, workers=2
+    )
+    rows = rows_of(paths)
+    assert [row["square"] for row in rows] == [i * i for i in range(100)]
+    assert all(row["error"] is None for row in rows)
+    assert len(paths) == 4
+    assert sorted(tmp_path.iterdir()) == sorted(paths)
+
+
+def test_an_item_that_raises_costs_its_own_row(tmp_path, engine):
+    rows = rows_of(run_shards(works.raising, items(50), tmp_path, engine=engine, workers=2))
+    failed = {row["key"]: row["error"] for row in rows if row["error"]}
+    assert failed == {
+        f"item-{i:04d}": f"ValueError: seven will not have {i}" for i in range(3, 50, 7)
+    }
+    assert sum(row["square"] is not None for row in rows) == 50 - len(failed)
+
+
+def test_a_poison_item_is_found_and_all_others_are_kept(tmp_path, engine):
+    rows = rows_of(
+        run_shards(works.poison, items(64), tmp_path, shard_size=32, engine=engine, workers=2)
+    )
+    assert [row["key"] for row in rows if row["error"]] == ["item-0037"]
+    assert rows[37]["error"] == "worker_died"
+    assert [row["square"] for row in rows if not row["error"]] == [
+        i * i for i in range(64) if i != 37
+    ]
+
+
+def test_a_worker_killed_by_chance_loses_nothing(tmp_path, engine):
+    flag = tmp_path / "flag"
+    rows = rows_of(
+        run_shards(
+            works.killed_once, items(20, flag=str(flag)), tmp_path / "out", engine=engine, workers=2
+        )
+    )
+    assert flag.exists()
+    assert [row["square"] for row in rows] == [i * i for i in range(20)]
+    assert all(row["error"] is None for row in rows)
+
+
+def test_engines_agree_and_order_does_not_depend_on_workers(tmp_path, engine):
+    one = run_shards(works.raising, items(80), tmp_path / "a", shard_size=32, workers=1)
+    other = run_shards(
+        works.raising, items(80), tmp_path / "b", shard_size=32, engine=engine, workers=2
+    )
+    assert sorted(p.name for p in one) == sorted(p.name for p in other)
+    assert list(read_rows(sorted(one))) == list(read_rows(sorted(other)))
+
+
+def test_finished_shards_are_not_computed_again(tmp_path):
+    log = tmp_path / "log"
+    out = tmp_path / "out"
+    first = run_shards(works.touch, items(40, log=str(log)), out, shard_size=16, workers=2)
+    assert len(log.read_text().split()) == 40
+    again = run_shards(works.touch, items(40, log=str(log)), out, shard_size=16, workers=2)
+    assert sorted(again) == sorted(first)
+    assert len(log.read_text().split()) == 40
+    more = run_shards(works.touch, items(50, log=str(log)), out, shard_size=16, workers=2)
+    assert len(log.read_text().split()) == 50
+    assert len(rows_of(more)) == 50
+
+
+def test_another_version_is_another_result(tmp_path):
+    first = run_shards(works.square, items(4), tmp_path, version="1", workers=1)
+    second = run_shards(works.square, items(4), tmp_path, version="2", workers=1)
+    assert set(first).isdisjoint(second)
+
+
+def test_a_damaged_shard_is_computed_again(tmp_path):
+    (path,) = run_shards(works.square, items(4), tmp_path, workers=1)
+    path.write_bytes(path.read_bytes()[:100])
+    progress = Counting()
+    (again,) = run_shards(works.square, items(4), tmp_path, workers=1, progress=progress)
+    assert len(rows_of([again])) == 4
+    assert "is damaged and is computed again" in progress.logs[0]
+
+
+def test_progress_counts_every_item_once_also_on_resume(tmp_path):
+    progress = Counting()
+    run_shards(works.raising, items(50), tmp_path, batch_size=4, workers=2, progress=progress)
+    assert progress.total == 50 and sum(progress.ticks) == 50
+    assert max(progress.ticks) <= 4
+    progress = Counting()
+    run_shards(works.raising, items(60), tmp_path, batch_size=4, workers=2, progress=progress)
+    assert progress.total == 60 and sum(progress.ticks) == 60
+
+
+def test_the_model_is_loaded_once_per_worker(tmp_path, engine):
+    rows = rows_of(
+        run_shards(
+            works.with_model,
+            items(64),
+            tmp_path,
+            initialise=works.load_model,
+            batch_size=4,
+            shard_size=16,
+            engine=engine,
+            workers=2,
+        )
+    )
+    assert {row["loads"] for row in rows} == {1}
+    assert 1 <= len({row["pid"] for row in rows}) <= 2
+
+
+def test_a_missing_part_ends_the_run_with_its_hint(tmp_path):
+    with pytest.raises(MissingPartError, match="no weights") as caught:
+        run_shards(works.with_model, items(4), tmp_path, initialise=works.fail_to_load, workers=2)
+    assert caught.value.hint == "get some"
+
+
+def test_workers_that_cannot_start_end_the_run(tmp_path, capfd):
+    with pytest.raises(BodyshopError, match="end before they begin"):
+        run_shards(works.with_model, items(4), tmp_path, initialise=works.die_at_start, workers=1)
+    assert "the last words of a worker" in capfd.readouterr().err
+
+
+def test_a_hanging_item_is_killed_after_its_time(tmp_path):
+    began = time.monotonic()
+    rows = rows_of(run_shards(works.hanging, items(4), tmp_path, workers=1, limit_s=0.4))
+    assert [row["error"] for row in rows] == [None, None, "worker_died", None]
+    assert time.monotonic() - began < 60
+
+
+def test_prints_do_not_disturb_the_answers(tmp_path):
+    rows = rows_of(run_shards(works.chatty, items(10), tmp_path, batch_size=2, workers=1))
+    assert len(rows) == 10
+
+
+def test_vectors_come_back_as_lists_and_threads_are_shared(tmp_path, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    rows = rows_of(run_shards(works.environment, items(3), tmp_path, workers=1))
+    assert rows[0]["vector"] == [0.0, 1.0, 2.0]
+    assert int(rows[0]["threads"]) >= 1
+
+
+def test_a_column_that_no_item_of_a_shard_has_reads_as_none(tmp_path):
+    paths = run_shards(works.raising, [{"key": "a", "n": 3}], tmp_path, workers=1)
+    assert list(read_rows(paths, columns=["key", "square"])) == [{"key": "a", "square": None}]
+
+
+def test_a_work_function_that_forgets_an_item_is_an_error(tmp_path):
+    with pytest.raises(BodyshopError, match="one row per item"):
+        run_shards(works.forgetful, items(4), tmp_path, workers=1)
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ([{"n": 1}], "without a 'key'"),
+        ([{"key": ""}], "without a 'key'"),
+        ([{"key": "a"}, {"key": "a"}], "two items"),
+    ],
+)
+def test_items_need_unique_keys(tmp_path, bad, message):
+    with pytest.raises(UsageError, match=message):
+        run_shards(works.square, bad, tmp_path)
+
+
+def test_no_items_is_no_work(tmp_path):
+    assert run_shards(works.square, [], tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [("no python", "no worker process can be started"), ("no pickle", "pickle")],
+)
+def test_what_goes_wrong_on_the_way_to_a_worker_is_raised_and_never_waited_for(
+    tmp_path, monkeypatch, fault, told
+):
+    given = items(3)
+    if fault == "no python":
+        monkeypatch.setattr(sys, "executable", str(tmp_path / "absent"))
+    else:
+        given[1]["n"] = lambda: 0
+    raised = []
+
+    def run():
+        try:
+            run_shards(works.square, given, tmp_path / "out", workers=2)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the test reads it
+            raised.append(str(error))
+
+    thread = threading.Thread(target=run, daemon=True)  # a hang must not hang the tests
+    thread.start()
+    thread.join(60)
+    assert raised, "it waits for a worker that never was"
+    assert told in raised[0]
+
+
+@pytest.mark.skipif(HAS_DASK, reason="the extra 'dask' is installed")
+def test_dask_without_the_extra_says_what_to_install(tmp_path):
+    with pytest.raises(MissingPartError) as caught:
+        run_shards(works.square, items(1), tmp_path, engine="dask")
+    assert caught.value.hint == "pip install 'bodyshop[dask]'"
+
+
+SCRIPT = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests may ignore it
+sys.path.insert(0, {here!r})
+import works
+from pathlib import Path
+from bodyshop_core.engine import run_shards
+items = [{{"key": f"item-{{i:04d}}", "n": i, "log": {log!r}}} for i in range(400)]
+run_shards(
+    works.touch, items, Path({out!r}), shard_size=16, batch_size=8, engine={engine!r}, workers=2
+)
+"""
+
+
+def start_script(tmp_path, engine="local"):
+    log, out = tmp_path / "log", tmp_path / "out"
+    here = str(Path(works.__file__).parent)
+    script = SCRIPT.format(here=here, log=str(log), out=str(out), engine=engine)
+    process = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while len(list(out.glob("*.parquet"))) < 3:
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.02)
+    return process, log, out
+
+
+def workers_of(process):
+    return [
+        int(entry.name)
+        for entry in Path("/proc").iterdir()
+        if entry.name.isdigit() and parent_of(int(entry.name)) == process.pid
+    ]
+
+
+def parent_of(pid):
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+    except (OSError, IndexError):
+        return None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_kill_9_of_the_driver_keeps_finished_shards_and_leaves_no_worker(tmp_path, engine):
+    process, log, out = start_script(tmp_path, engine)
+    workers = workers_of(process)
+    assert len(workers) >= 2  # Dask's resource tracker is one, too
+    process.kill()
+    process.communicate()
+    kept = list(out.glob("[!.]*.parquet"))
+    assert 3 <= len(kept) < 25
+    deadline = time.monotonic() + 20
+    while any(Path(f"/proc/{pid}").exists() for pid in workers):
+        assert time.monotonic() < deadline, "a worker outlived its parent"
+        time.sleep(0.05)
+    before = len(log.read_text().split())
+    done = sum(1 for _ in read_rows(kept))
+    paths = run_shards(
+        works.touch, items(400, log=str(log)), out, shard_size=16, engine=engine, workers=2
+    )
+    rows = rows_of(paths)
+    assert [row["key"] for row in rows] == [f"item-{i:04d}" for i in range(400)]
+    assert [row["square"] for row in rows] == [i * i for i in range(400)]
+    assert len(log.read_text().split()) - before == 400 - done
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="sends SIGINT")
+def test_ctrl_c_keeps_finished_shards_and_ends_the_workers(tmp_path):
+    process, _, out = start_script(tmp_path)
+    workers = workers_of(process)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=20)
+    assert "KeyboardInterrupt" in errors
+    assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
+    assert list(out.glob("[!.]*.parquet"))
+    assert not list(out.glob(".tmp-*"))

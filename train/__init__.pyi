@@ -1,0 +1,114 @@
+from .evaluation.crossval import (
+    CrossValidation as CrossValidation,
+)
+from .evaluation.crossval import (
+    cross_validate as cross_validate,
+)
+from .evaluation.grad_cam import (
+    ExplainSummary as ExplainSummary,
+)
+from .evaluation.grad_cam import (
+    Explanation as Explanation,
+)
+from .evaluation.grad_cam import (
+    explain as explain,
+)
+from .evaluation.grad_cam import (
+    grad_cam as grad_cam,
+)
+from .evaluation.grad_cam import (
+    grad_cams as grad_cams,
+)
+from .fit.features import (
+    forget as forget,
+)
+from .models.classifier import (
+    Classifier as Classifier,
+)
+from .models.classifier import (
+    Prediction as Prediction,
+)
+from .models.classifier import (
+    load_run as load_run,
+)
+from .models.segmenter import (
+    Segmenter as Segmenter,
+)
+from .models.segmenter import (
+    SegmentPrediction as SegmentPrediction,
+)
+from .models.segmenter import (
+    load_segmenter as load_segmenter,
+)
+from .recipes.recipe import (
+    Recipe as Recipe,
+)
+from .recipes.recipe import (
+    load_recipe as load_recipe,
+)
+from .recipes.recipe import (
+    recipe_names as recipe_names,
+)
+from .recipes.segment_recipe import (
+    is_segment_recipe as is_segment_recipe,
+)
+from .recipes.segment_recipe import (
+    load_segment_recipe as load_segment_recipe,
+)
+from .runs.compare import (
+    CompareSummary as CompareSummary,
+)
+from .runs.compare import (
+    compare as compare,
+)
+from .runs.evaluate import (
+    EvaluateSummary as EvaluateSummary,
+)
+from .runs.evaluate import (
+    evaluate as evaluate,
+)
+from .runs.evaluate import (
+    resolve_run as resolve_run,
+)
+from .runs.export import (
+    ExportSummary as ExportSummary,
+)
+from .runs.export import (
+    export as export,
+)
+from .runs.export import (
+    known_pictures as known_pictures,
+)
+from .runs.fold_report import (
+    FoldsSummary as FoldsSummary,
+)
+from .runs.fold_report import (
+    evaluate_folds as evaluate_folds,
+)
+from .runs.segment_run import (
+    SegmentSummary as SegmentSummary,
+)
+from .runs.segment_run import (
+    segment as segment,
+)
+from .runs.sweep import (
+    SweepSpec as SweepSpec,
+)
+from .runs.sweep import (
+    SweepSummary as SweepSummary,
+)
+from .runs.sweep import (
+    load_sweep as load_sweep,
+)
+from .runs.sweep import (
+    sweep as sweep,
+)
+from .runs.sweep import (
+    sweep_names as sweep_names,
+)
+from .runs.train_run import (
+    TrainSummary as TrainSummary,
+)
+from .runs.train_run import (
+    train as train,
+)

@@ -1,0 +1,1 @@
+"""The pictures, masks and features a training reads."""

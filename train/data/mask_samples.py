@@ -1,0 +1,205 @@
+"""Pictures with damage masks, from the catalog."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+from sqlalchemy import select
+
+from bodyshop_core.catalog import schema
+from bodyshop_core.catalog.variants import current_variants
+from bodyshop_core.errors import BodyshopError, NothingFoundError, UnreadableImageError
+from bodyshop_core.imaging import fit_square, load_rgb
+from bodyshop_core.workspace import Workspace
+from train.data.samples import SPLITS, load_samples
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+MASK_LEVEL = 128
+"""A mask's pixel belongs to the damage from this grey level on."""
+
+ANY = "damage"
+"""Class of masks that carry no label of their own."""
+
+
+@dataclass(frozen=True)
+class MaskedSample:
+    """A picture and its masks.
+
+    Parameters
+    ----------
+    sha256 : str
+        Of the picture.
+    path : Path
+        Its pixels.
+    split : str
+        ``train``, ``validation`` or ``test``.
+    masks : Mapping
+        Class -> mask files of the picture's size; empty for a picture without damage.
+    """
+
+    sha256: str
+    path: Path
+    split: str
+    masks: Mapping[str, tuple[Path, ...]]
+
+
+def masked_samples(
+    workspace: Workspace, *, split_set: str | None = None, variants: bool = True
+) -> tuple[list[MaskedSample], tuple[str, ...]]:
+    """Read every picture of a split set that has a current mask, or whose label says it needs none.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        The workspace.
+    split_set : str, optional
+        The newest by default.
+    variants : bool
+        Whether augmented copies with their masks join the train split.
+
+    Returns
+    -------
+    samples : list of MaskedSample
+        In a fixed order.
+    classes : tuple of str
+        By name.
+
+    Raises
+    ------
+    NothingFoundError
+        No split set, or no masks in one of its splits.
+    """
+    samples = load_samples(workspace, split_set=split_set, variants=False)
+    files = _mask_files(workspace)
+    classes = tuple(sorted({name for each in files.values() for name in each}))
+    if not classes:
+        raise NothingFoundError(
+            "no picture has a damage mask yet",
+            hint="draw some: bodyshop label push, then: bodyshop label pull",
+        )
+    whole = {"whole", "undamaged", "정상"}
+    found = [
+        MaskedSample(item.sha256, item.path, item.split, files.get(item.sha256, {}))
+        for item in samples.items
+        if item.sha256 in files or item.label in whole
+    ]
+    if variants:
+        home = {sample.sha256: sample.split for sample in found}
+        found += _variants(workspace, samples.split_set, home)
+    for split in SPLITS:
+        if not any(sample.masks for sample in found if sample.split == split):
+            raise NothingFoundError(
+                f"no picture in the {split} split of '{samples.split_set}' has a damage mask",
+                hint="draw more masks: bodyshop label push, then: bodyshop label pull",
+            )
+    return found, classes
+
+
+def load_pairs(
+    samples: Sequence[MaskedSample], classes: Sequence[str], side: int
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return the centre squares of pictures and masks.
+
+    Parameters
+    ----------
+    samples : Sequence of MaskedSample
+        What to load.
+    classes : Sequence of str
+        Order of the mask channels.
+    side : int
+        Of the square, in pixels.
+
+    Returns
+    -------
+    pixels : ndarray of uint8, shape (n, side, side, 3)
+        RGB.
+    masks : ndarray of uint8, shape (n, side, side, classes)
+        0 or 1.
+
+    Raises
+    ------
+    BodyshopError
+        A mask is missing, damaged, or of another shape than its picture.
+    """
+    pixels = np.empty((len(samples), side, side, 3), np.uint8)
+    masks = np.zeros((len(samples), side, side, len(classes)), np.uint8)
+    for place, sample in enumerate(samples):
+        rgb = load_rgb(sample.path)
+        pixels[place] = fit_square(rgb, side)
+        for name, files in sample.masks.items():
+            whole = np.zeros(rgb.shape[:2], bool)
+            for file in files:
+                whole |= read_mask(file, rgb.shape[:2])
+            masks[place, ..., classes.index(name)] = square_mask(whole, side)
+    return pixels, masks
+
+
+def read_mask(file: Path, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Read a mask file.
+
+    Raises
+    ------
+    BodyshopError
+        It is missing, damaged, or of another shape than `shape` (height, width).
+    """
+    try:
+        mask = load_rgb(file)[..., 0] >= MASK_LEVEL
+    except UnreadableImageError as error:
+        raise BodyshopError(
+            f"mask {file} can't be read: {error.message}", hint="run: bodyshop label pull"
+        ) from error
+    if mask.shape != tuple(shape[:2]):
+        raise BodyshopError(
+            f"mask {file} is {mask.shape[1]} x {mask.shape[0]}, "
+            f"its picture {shape[1]} x {shape[0]}",
+            hint="it belongs to another picture: bodyshop label pull brings the right one",
+        )
+    return mask
+
+
+def square_mask(mask: NDArray[np.bool_], side: int) -> NDArray[np.uint8]:
+    """Cut and scale a mask as `bodyshop_core.imaging.fit_square` does its picture; 0 or 1."""
+    height, width = mask.shape
+    short = min(height, width)
+    left, top = (width - short) / 2, (height - short) / 2
+    image = Image.fromarray(mask.astype(np.uint8) * 255).resize(
+        (side, side), Image.Resampling.BOX, box=(left, top, left + short, top + short)
+    )
+    return (np.asarray(image) >= MASK_LEVEL).astype(np.uint8)
+
+
+def _mask_files(workspace: Workspace) -> dict[str, dict[str, tuple[Path, ...]]]:
+    table = schema.annotations
+    query = (
+        select(table.c.sha256, table.c.label, table.c.file)
+        .where(table.c.kind == "mask", table.c.state == "current", table.c.file.is_not(None))
+        .order_by(table.c.key)
+    )
+    found: dict[str, dict[str, list[Path]]] = defaultdict(lambda: defaultdict(list))
+    with workspace.catalog.read() as connection:
+        for sha, label, file in connection.execute(query):
+            found[sha][label or ANY].append(workspace.root / file)
+    return {
+        sha: {label: tuple(paths) for label, paths in each.items()} for sha, each in found.items()
+    }
+
+
+def _variants(workspace: Workspace, split_set: str, home: Mapping[str, str]) -> list[MaskedSample]:
+    return [
+        MaskedSample(
+            copy.sha256,
+            workspace.root / copy.file,
+            "train",
+            {name: (workspace.root / mask,) for name, mask in copy.masks.items()},
+        )
+        for copy in current_variants(workspace.catalog, split_set)
+        if home.get(copy.sha256) == "train"
+    ]

@@ -1,0 +1,365 @@
+"""Which pictures a run learns from: a split set of the catalog, or folders of classes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+
+from bodyshop_core.catalog import nfc, schema
+from bodyshop_core.catalog.variants import current_variants
+from bodyshop_core.errors import BodyshopError, NothingFoundError, UsageError
+from bodyshop_core.imaging import Equalise
+from bodyshop_core.workspace import Workspace
+from train.data.car_boxes import BoxFractions, car_boxes
+from train.data.pixels import LOOKS, Cut
+
+SPLITS = ("train", "validation", "test")
+
+POSITIVE = ("damaged", "damage", "파손", "파손차량")
+"""Labels that are the class a binary classifier looks for; otherwise the last one by name."""
+
+EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"})
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One picture with its label, as the network sees it.
+
+    Parameters
+    ----------
+    sha256 : str
+        Of the original picture; in a folder, of the file's bytes.
+    path : Path
+        Where the pixels are.
+    label : str
+        Its class.
+    split : str
+        ``train``, ``validation`` or ``test``.
+    group : str
+        Pictures of one group are never in two splits.
+    variant : str
+        ``""`` for an original, else the number of the augmented copy.
+    view : int
+        0 for the picture's centre square, from 1 on the number of a camera view, below 0 another of
+        `train.data.pixels.LOOKS`.
+    content : str
+        SHA-256 of an augmented copy's own file.
+    box : tuple of float, optional
+        Where the car is, when the run crops to it.
+    """
+
+    sha256: str
+    path: Path
+    label: str
+    split: str
+    group: str
+    variant: str = ""
+    view: int = 0
+    content: str = ""
+    box: BoxFractions | None = None
+
+    @property
+    def source(self) -> Path | Cut:
+        """What `train.data.pixels.to_square` is to load."""
+        return self.path if self.box is None else Cut(self.path, self.box)
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The pictures of a run.
+
+    Parameters
+    ----------
+    items : tuple of Sample
+        In a fixed order.
+    classes : tuple of str
+        By name; with two classes the one looked for comes last.
+    target : str
+        ``damage``, ``brand`` or ``model``.
+    split_set : str
+        Its name, or the folder.
+    audit : Mapping or None
+        What the shortcut audit found for the split set.
+    """
+
+    items: tuple[Sample, ...]
+    classes: tuple[str, ...]
+    target: str
+    split_set: str
+    audit: Mapping[str, Any] | None = None
+
+    def of(self, split: str) -> tuple[Sample, ...]:
+        """Return the pictures of one split."""
+        return tuple(item for item in self.items if item.split == split)
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Return split -> class -> pictures, originals and augmented ones together."""
+        return {
+            split: dict(sorted(Counter(item.label for item in self.of(split)).items()))
+            for split in SPLITS
+        }
+
+    def digest(self) -> str:
+        """Return a hash of everything that was learned from and tested on."""
+        lines = sorted(
+            f"{item.split}\t{item.sha256}\t{item.variant}\t{item.content}\t{item.view}\t"
+            f"{item.label}{_placed(item.box)}"
+            for item in self.items
+        )
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+    def with_views(self, looks: Sequence[str], camera_views: int) -> Samples:
+        """Show training pictures in these `train.data.pixels.LOOKS` and as other cameras would.
+
+        Augmented copies are varied already: they stay at their centre.
+        """
+        cameras = range(1, camera_views + 1)
+        original = [*(LOOKS[look] for look in looks), *cameras]
+        items: list[Sample] = []
+        for item in self.items:
+            views = original if not item.variant else [0, *cameras]
+            items += show(item, views) if item.split == "train" else [item]
+        return replace(self, items=tuple(items))
+
+
+def show(sample: Sample, views: Iterable[int]) -> list[Sample]:
+    """Return a picture in several views."""
+    return [replace(sample, view=view) for view in views]
+
+
+def load_samples(
+    workspace: Workspace,
+    *,
+    target: str | None = None,
+    split_set: str | None = None,
+    variants: bool = True,
+    crop: str = "none",
+) -> Samples:
+    """Read a split set of the catalog, with the augmented copies of its train split.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        The workspace.
+    target : str, optional
+        ``damage``, ``brand`` or ``model``; by default that of the split set.
+    split_set : str, optional
+        Its name; by default the newest one (of `target`).
+    variants : bool
+        Whether to take the augmented copies.
+    crop : str
+        ``car``: only the box that a detector found is shown, of every split. Pictures without one
+        are shown whole; augmented copies, in which the car is elsewhere, are left out.
+
+    Raises
+    ------
+    NothingFoundError
+        There is no split set (of that name or target), it is empty, or no detector has looked.
+    UsageError
+        The split set is about another target.
+    """
+    chosen = _choose(workspace, target, split_set)
+    items = _originals(workspace, chosen["name"])
+    if not items:
+        raise NothingFoundError(
+            f"split set '{chosen['name']}' holds no picture", hint="run: bodyshop curate"
+        )
+    classes = order_classes(item.label for item in items)
+    if crop == "car":
+        boxes = car_boxes(workspace)
+        items = [replace(item, box=boxes.get(item.sha256)) for item in items]
+    elif variants:
+        items += _variants(workspace, chosen["name"], {item.sha256: item for item in items})
+    samples = Samples(
+        tuple(items), classes, chosen["target"], chosen["name"], chosen["audit"] or None
+    )
+    check(samples)
+    return samples
+
+
+def folder_samples(folder: Path, *, split: str = "test", target: str = "damage") -> Samples:
+    """Read a folder whose subfolders are classes.
+
+    Raises
+    ------
+    NothingFoundError
+        There is no picture in any subfolder.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is no folder", hint="give a folder with one folder per class")
+    items = []
+    for kind in sorted(path for path in folder.iterdir() if path.is_dir()):
+        for path in sorted(kind.rglob("*")):
+            if path.suffix.lower() in EXTENSIONS and path.is_file():
+                sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+                items.append(Sample(sha256, path, nfc(kind.name), split, sha256))
+    if not items:
+        raise NothingFoundError(
+            f"no picture in any class folder of {folder}",
+            hint="put the pictures in one folder per class, such as damaged/ and whole/",
+        )
+    return Samples(tuple(items), order_classes(item.label for item in items), target, str(folder))
+
+
+def order_classes(labels: Iterable[str]) -> tuple[str, ...]:
+    """Return the distinct labels by name; of two, the one looked for last."""
+    names = sorted(set(labels))
+    if len(names) == 2 and names[0].lower() in POSITIVE and names[1].lower() not in POSITIVE:
+        names.reverse()
+    return tuple(names)
+
+
+def check(samples: Samples, *, needed: Sequence[str] = SPLITS) -> None:
+    """Refuse data that no honest model can come from.
+
+    Raises
+    ------
+    BodyshopError
+        Fewer than two classes, a class with no picture in a split or with a single training
+        picture, or a group that straddles two splits.
+    """
+    if len(samples.classes) < 2:
+        raise BodyshopError(
+            f"split set '{samples.split_set}' has the one class '{samples.classes[0]}': "
+            "there is nothing to tell apart",
+            hint="collect or import pictures of a second class, then: bodyshop curate",
+        )
+    originals = [item for item in samples.items if not item.variant and not item.view]
+    for split in needed:
+        found = Counter(item.label for item in originals if item.split == split)
+        for name in samples.classes:
+            fewest = 2 if split == "train" else 1
+            if found[name] < fewest:
+                count = "no picture" if not found[name] else "a single picture"
+                raise BodyshopError(
+                    f"class '{name}' has {count} in the {split} split of '{samples.split_set}'",
+                    hint="add pictures of that class and run: bodyshop curate --new-split NAME",
+                )
+    homes: dict[str, str] = {}
+    for item in originals:
+        if homes.setdefault(item.group, item.split) != item.split:
+            raise BodyshopError(
+                f"group {item.group} is in both {homes[item.group]} and {item.split} of "
+                f"'{samples.split_set}': a model tested on it would be flattered",
+                hint="run: bodyshop curate --new-split NAME",
+            )
+
+
+def equalise_spec(samples: Samples, mode: str, sizes: Sequence[int]) -> Equalise | None:
+    """Decide whether and how pictures are brought to one size and JPEG quality.
+
+    Parameters
+    ----------
+    samples : Samples
+        Its audit says whether size and quality give the label away.
+    mode : str
+        ``auto`` (when the audit found a leak), ``always`` or ``never``.
+    sizes : Sequence of int
+        Longest sides of the training pictures, in pixels.
+
+    Returns
+    -------
+    Equalise or None
+        The audit's own parameters when it names some, else their 25th percentile.
+    """
+    audit = samples.audit or {}
+    if mode == "never" or (mode == "auto" and not audit.get("leak")):
+        return None
+    given = audit.get("equalise")
+    if isinstance(given, Mapping) and given.get("longest_side"):
+        return Equalise(int(given["longest_side"]), int(given.get("jpeg_quality", 75)))
+    import numpy as np
+
+    return Equalise(int(np.percentile(list(sizes), 25)))
+
+
+def audit_baseline(
+    audit: Mapping[str, Any] | None, equalise: Equalise | None
+) -> dict[str, Any] | None:
+    """Return what nuisance features alone achieve on the view that a run trains on.
+
+    Where pictures are equalised, that is the audit of the equalised view.
+    """
+    audit = audit or {}
+    view = audit.get("equalised") if equalise is not None else None
+    if isinstance(view, Mapping) and view.get("baseline"):
+        return {**view["baseline"], "view": "equalised"}
+    return {**audit["baseline"], "view": "as it is"} if audit.get("baseline") else None
+
+
+def longest_sides(workspace: Workspace, samples: Samples) -> list[int]:
+    """Return the longest side of every original training picture, in pixels."""
+    wanted = {item.sha256 for item in samples.of("train")}
+    table = schema.images
+    with workspace.catalog.read() as connection:
+        rows = connection.execute(select(table.c.sha256, table.c.width, table.c.height)).all()
+    return [max(width, height) for sha, width, height in rows if sha in wanted and width]
+
+
+def _placed(box: BoxFractions | None) -> str:
+    return "" if box is None else "\t" + ",".join(f"{value:g}" for value in box)
+
+
+def _choose(workspace: Workspace, target: str | None, name: str | None) -> dict[str, Any]:
+    table = schema.split_sets
+    with workspace.catalog.read() as connection:
+        rows = [dict(row._mapping) for row in connection.execute(select(table))]
+    if not rows:
+        raise NothingFoundError(f"{workspace.root} has no splits yet", hint="run: bodyshop curate")
+    if name is not None:
+        found = [row for row in rows if row["name"] == name]
+        if not found:
+            known = ", ".join(sorted(row["name"] for row in rows))
+            raise NothingFoundError(
+                f"there is no split set '{name}'", hint=f"these are there: {known}"
+            )
+        if target not in (None, found[0]["target"]):
+            raise UsageError(
+                f"split set '{name}' is about {found[0]['target']}, not {target}",
+                hint=f"run: bodyshop curate --target {target} --new-split NAME",
+            )
+        return found[0]
+    fitting = [row for row in rows if target in (None, row["target"])]
+    if not fitting:
+        raise NothingFoundError(
+            f"there is no split set for {target}", hint=f"run: bodyshop curate --target {target}"
+        )
+    return max(fitting, key=lambda row: (row["created_at"], row["name"]))
+
+
+def _originals(workspace: Workspace, split_set: str) -> list[Sample]:
+    splits, images = schema.splits, schema.images
+    query = (
+        select(splits.c.sha256, images.c.extension, splits.c.label, splits.c.split, splits.c.group)
+        .join(images, images.c.sha256 == splits.c.sha256)
+        .where(splits.c.split_set == split_set, splits.c.split.in_(SPLITS))
+        .order_by(splits.c.sha256)
+    )
+    with workspace.catalog.read() as connection:
+        rows = connection.execute(query).all()
+    return [
+        Sample(sha, workspace.blobs.path(sha, extension), label, split, group)
+        for sha, extension, label, split, group in rows
+    ]
+
+
+def _variants(
+    workspace: Workspace, split_set: str, originals: Mapping[str, Sample]
+) -> list[Sample]:
+    """Read the newest set of augmented copies, of pictures that are in train today."""
+    return [
+        replace(
+            originals[copy.sha256],
+            path=workspace.root / copy.file,
+            variant=str(copy.copy),
+            content=copy.digest or "",
+        )
+        for copy in current_variants(workspace.catalog, split_set)
+        if copy.sha256 in originals and originals[copy.sha256].split == "train"
+    ]

@@ -1,0 +1,145 @@
+"""How good a run is on a set of pictures, through the very file that is carried away."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bodyshop_core import atomic
+from bodyshop_core.errors import BodyshopError
+from bodyshop_core.progress import SILENT, Progress
+from train.data.samples import Sample
+from train.metrics.classification import decide, expected_calibration_error, losses, summary, temper
+from train.models.classifier import Classifier
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Predictions on one set of pictures.
+
+    Parameters
+    ----------
+    name : str
+        ``validation``, ``test`` or the name of a folder.
+    samples : tuple of Sample
+        The pictures.
+    classes : tuple of str
+        Columns of `probabilities`.
+    labels : ndarray of int, shape (n,)
+        True class of each picture.
+    probabilities : ndarray of float, shape (n, classes)
+        After temperature scaling.
+    predicted : ndarray of int, shape (n,)
+        Chosen class.
+    metrics : dict
+        As `train.metrics.classification.summary`, and ``calibration`` before and after the
+        temperature.
+    raw : ndarray of float, shape (n, classes)
+        Probabilities before the temperature.
+    """
+
+    name: str
+    samples: tuple[Sample, ...]
+    classes: tuple[str, ...]
+    labels: NDArray[np.int64]
+    probabilities: NDArray[np.float64]
+    predicted: NDArray[np.int64]
+    metrics: dict[str, Any]
+    raw: NDArray[np.floating[Any]]
+
+    def worst(self, n: int) -> list[int]:
+        """Return the places of the wrongly classified pictures, the most certain errors first."""
+        wrong = np.flatnonzero(self.labels != self.predicted)
+        each = losses(self.labels, self.probabilities)
+        return [int(place) for place in wrong[np.argsort(-each[wrong], kind="stable")][:n]]
+
+
+def evaluate_samples(
+    classifier: Classifier,
+    samples: Sequence[Sample],
+    *,
+    name: str,
+    progress: Progress = SILENT,
+) -> Evaluation:
+    """Classify pictures whose labels are known.
+
+    Parameters
+    ----------
+    classifier : Classifier
+        A loaded run.
+    samples : Sequence of Sample
+        Pictures whose labels the classifier knows.
+    name : str
+        Of the set.
+    progress : Progress
+        Told of each batch.
+
+    Raises
+    ------
+    BodyshopError
+        A label is none of the classifier's classes.
+    """
+    classes = classifier.classes
+    unknown = sorted({sample.label for sample in samples} - set(classes))
+    if unknown:
+        raise BodyshopError(
+            f"label {', '.join(repr(label) for label in unknown)} is unknown to run "
+            f"'{classifier.record.run}' (it knows: {', '.join(classes)})",
+            hint="evaluate on pictures of the same classes, or train on these",
+        )
+    raw = classifier.raw_probabilities([sample.source for sample in samples], progress=progress)
+    record = classifier.record
+    tempered = temper(raw, record.temperature)
+    labels = np.array([classes.index(sample.label) for sample in samples], np.int64)
+    positive = classes.index(record.positive) if record.positive else None
+    metrics = summary(labels, tempered, classes, threshold=record.threshold, positive=positive)
+    metrics["calibration"] = calibration(labels, raw, tempered, record.temperature)
+    predicted = decide(tempered, threshold=record.threshold, positive=positive)
+    return Evaluation(name, tuple(samples), classes, labels, tempered, predicted, metrics, raw)
+
+
+def calibration(
+    labels: NDArray[np.int64],
+    raw: NDArray[np.floating[Any]],
+    tempered: NDArray[np.floating[Any]],
+    temperature: float,
+) -> dict[str, float]:
+    """Return calibration error and loss before and after the temperature."""
+    return {
+        "temperature": temperature,
+        "ece_before": expected_calibration_error(labels, raw),
+        "ece_after": expected_calibration_error(labels, tempered),
+        "loss_before": float(losses(labels, raw).mean()),
+        "loss_after": float(losses(labels, tempered).mean()),
+    }
+
+
+def save_evaluation(evaluation: Evaluation, folder: Path) -> Path:
+    """Write ``predictions-<name>.csv``: sha256, file, label, predicted and one column per class."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(
+        ["sha256", "file", "label", "predicted", *(f"p_{name}" for name in evaluation.classes)]
+    )
+    for place, sample in enumerate(evaluation.samples):
+        writer.writerow(
+            [
+                sample.sha256,
+                sample.path.name,
+                sample.label,
+                evaluation.classes[evaluation.predicted[place]],
+                *(f"{value:.6f}" for value in evaluation.probabilities[place]),
+            ]
+        )
+    path = folder / f"predictions-{evaluation.name}.csv"
+    atomic.write_text(path, text.getvalue())
+    return path

@@ -1,0 +1,1 @@
+"""Training itself: epochs, schedules, state that survives a kill."""

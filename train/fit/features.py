@@ -1,0 +1,177 @@
+"""The inputs of a stage: pixels, or what the frozen part of the network makes of them."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bodyshop_core.backbones.build import PREPROCESSING_VERSION
+from bodyshop_core.progress import SILENT, Progress
+from train.data.pixels import View, squares
+from train.data.samples import Sample
+from train.data.shard_cache import SHARD, ShardCache
+from train.fit.loop import predict
+from train.models.network import between_cuts, split_at
+
+if TYPE_CHECKING:
+    import keras
+    from numpy.typing import NDArray
+
+FOLDER = "bottleneck"
+"""Below the workspace's features folder."""
+
+EXTRACT_BATCH = 32
+MEMORY_LIMIT = 4 << 30
+"""Bytes of pixels kept in memory; more go to a temporary file."""
+
+
+def cut_features(
+    model: keras.Model,
+    cut: str,
+    samples: Sequence[Sample],
+    view: View,
+    folder: Path,
+    *,
+    via: str | None = None,
+    progress: Progress = SILENT,
+) -> NDArray[Any]:
+    """Return what a layer puts out for each picture, from the cache where it is known.
+
+    Parameters
+    ----------
+    model : keras.Model
+        The whole classifier.
+    cut : str
+        Name of a layer through which everything flows (see `train.models.network.find_cut`).
+    samples : Sequence of Sample
+        The pictures.
+    view : View
+        How they are brought to the input.
+    folder : Path
+        The workspace's features folder; the cache is a subfolder of it named by the weights up to
+        the cut, the cut and the view, so that any run that shares them shares the numbers.
+    via : str, optional
+        An earlier cut whose output is needed, too: it is computed and kept first, so that the
+        network up to there runs once for both.
+    progress : Progress
+        Told of computed pictures.
+
+    Returns
+    -------
+    ndarray, shape (len(samples), ...)
+        float32 vectors, or float16 maps.
+    """
+    before, _ = split_at(model, cut)
+    name = cache_name(before, cut, view)
+    if via is not None:
+        name += f"-via-{via}"  # half-precision maps on the way: not quite the same numbers
+        between = between_cuts(model, via, cut)
+    cache = ShardCache(folder / FOLDER / name)
+    keys = [identity(sample) for sample in samples]
+    source: list[NDArray[Any]] = []
+
+    def compute(places: list[int]) -> NDArray[Any]:
+        if via is not None:
+            if not source:  # all of it at once: a shard is then read once, not once per shard
+                source.append(cut_features(model, via, samples, view, folder, progress=progress))
+            return _compact(predict(between, source[0][places]))
+        parts = []
+        for start in range(0, len(places), EXTRACT_BATCH):
+            chosen = [samples[place] for place in places[start : start + EXTRACT_BATCH]]
+            parts.append(predict(before, load_pixels(chosen, view), batch=EXTRACT_BATCH))
+        return _compact(np.concatenate(parts))
+
+    return cache.fetch(keys, compute, progress=progress, task="features")
+
+
+def load_pixels(
+    samples: Sequence[Sample], view: View, *, progress: Progress = SILENT
+) -> NDArray[np.uint8]:
+    """Return the pictures as the network sees them, uint8, shape (n, side, side, 3)."""
+    shape = (len(samples), view.side, view.side, 3)
+    pixels: NDArray[np.uint8]
+    if int(np.prod(shape)) > MEMORY_LIMIT:
+        # The map keeps the nameless file alive until the array is gone.
+        with tempfile.TemporaryFile() as file:
+            pixels = np.memmap(file, np.uint8, "w+", shape=shape)
+    else:
+        pixels = np.empty(shape, np.uint8)
+    with progress.task("load pictures", total=len(samples)) as tick:
+        loaded = squares(
+            [sample.source for sample in samples],
+            view,
+            numbers=[sample.view for sample in samples],
+            keys=[sample.sha256 + sample.variant for sample in samples],
+        )
+        for place, square in enumerate(loaded):
+            pixels[place] = square
+            if place % SHARD == SHARD - 1 or place == len(samples) - 1:
+                tick(place % SHARD + 1)
+    return pixels
+
+
+def identity(sample: Sample) -> str:
+    """Name a sample's pixels: the original's sha256, the augmented copy, the camera view, the box.
+
+    An augmented copy is named by its file's hash, too, so that copies made by another policy or
+    version are not taken for the old ones.
+    """
+    if not sample.variant:
+        part = "" if sample.box is None else "@" + ",".join(f"{each:g}" for each in sample.box)
+        return f"{sample.sha256}#{sample.view}{part}"
+    content = sample.content or hashlib.sha256(sample.path.read_bytes()).hexdigest()
+    return f"{sample.sha256}~{sample.variant}~{content[:16]}#{sample.view}"
+
+
+def worth_caching(model: keras.Model, cut: str) -> bool:
+    """Say whether a cut is small enough: maps larger than a few pictures are computed anew."""
+    values = int(np.prod(model.get_layer(cut).output.shape[1:]))
+    pixels = int(np.prod(model.input_shape[1:]))
+    return values * 2 <= 4 * pixels
+
+
+def forget(folder: Path, sha256s: Sequence[str]) -> int:
+    """Erase pictures, their augmented copies and views from every cache.
+
+    Parameters
+    ----------
+    folder : Path
+        The workspace's features folder.
+    sha256s : Sequence of str
+        Of the originals.
+
+    Returns
+    -------
+    int
+        The number of rows erased.
+    """
+    wanted = set(sha256s)
+    erased = 0
+    for place in sorted((folder / FOLDER).glob("*")):
+        cache = ShardCache(place)
+        erased += cache.drop(key for key in cache.stored() if key[:64] in wanted)
+    return erased
+
+
+def cache_name(before: keras.Model, cut: str, view: View) -> str:
+    """Name the cache folder of a frozen part, by its layers and weights rather than by its file."""
+    digest = hashlib.blake2b(digest_size=8)
+    # Weights alone do not tell a tapped backbone from an untapped one: both are read whole.
+    for layer in before.layers:
+        digest.update(f"{layer.name} {layer.output.shape}\n".encode())
+    for weight in before.weights:
+        digest.update(weight.path.encode())
+        digest.update(np.ascontiguousarray(weight.numpy()).tobytes())
+    return f"{cut}-{digest.hexdigest()}-p{PREPROCESSING_VERSION}-{view.digest()}"
+
+
+def _compact(values: NDArray[Any]) -> NDArray[Any]:
+    if values.ndim == 2:
+        return values
+    half = values.astype(np.float16)
+    return half if np.isfinite(half).all() else values

@@ -1,0 +1,325 @@
+"""From samples to a trained network, in memory: the part that a run and every fold share."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bodyshop_core.errors import BodyshopError, UsageError
+from bodyshop_core.imaging import Equalise
+from bodyshop_core.progress import SILENT, Progress
+from train.data.affine import distorter
+from train.data.pixels import LOOKS, View
+from train.data.samples import Sample, Samples, show
+from train.fit.features import cut_features, load_pixels, worth_caching
+from train.fit.loop import History, Rows, as_distribution, fit, mean_of_looks, predict
+from train.fit.runtime import seed_everything
+from train.metrics.classification import losses, summary
+from train.models.head import set_output
+from train.models.linear_probe import fit_probe
+from train.models.network import Network, build_network, find_cut, set_trainable, split_at
+from train.recipes.recipe import Recipe, Stage
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Augmenter = Callable[..., NDArray[Any]]
+    Distort = Callable[[NDArray[Any], NDArray[np.int64], int], NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A trained network and how it came about.
+
+    Parameters
+    ----------
+    network : Network
+        With its final weights.
+    view : View
+        How pictures are brought to it.
+    histories : list of History
+        One per stage.
+    probe : dict or None
+        Test figures of the logistic regression on the untouched features.
+    features : Path
+        The bottleneck cache.
+    cut : str or None
+        The layer up to which no stage changed anything, where its output is worth caching.
+    looks : tuple of str
+        In which of `train.data.pixels.LOOKS` a picture is shown; a prediction is their mean.
+    """
+
+    network: Network
+    view: View
+    histories: list[History]
+    probe: dict[str, Any] | None
+    features: Path
+    cut: str | None
+    looks: tuple[str, ...] = ("centre",)
+
+    def probabilities(self, samples: tuple[Sample, ...]) -> NDArray[np.float32]:
+        """Return class probabilities, before any temperature, shape (n, classes).
+
+        Folds and sweeps test the same pictures again and again: what the frozen part makes of them
+        comes from the cache (maps in half precision).
+        """
+        model, views = self.network.model, [LOOKS[look] for look in self.looks]
+        shown = [each for sample in samples for each in show(sample, views)]
+        if self.cut is None:
+            found = as_distribution(predict(model, load_pixels(shown, self.view)))
+        else:
+            x = cut_features(model, self.cut, shown, self.view, self.features)
+            found = as_distribution(predict(split_at(model, self.cut)[1], x))
+        return mean_of_looks(found, len(views))
+
+
+def learn(
+    recipe: Recipe,
+    samples: Samples,
+    features: Path,
+    *,
+    equalise: Equalise | None = None,
+    weights: str | Path | None = None,
+    seed: int = 7,
+    state: Path | None = None,
+    with_probe: bool = True,
+    augmenter: Augmenter | None = None,
+    mark: Callable[[str], None] = lambda name: None,
+    progress: Progress = SILENT,
+) -> Learned:
+    """Train a recipe on samples.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        What to train.
+    samples : Samples
+        With train, validation and, for the probe, test pictures; camera views already added.
+    features : Path
+        The workspace's features folder, for the bottleneck cache.
+    equalise : Equalise, optional
+        Brings all pictures to one size and JPEG quality.
+    weights : str, Path or None
+        The backbone's weights instead of the recipe's.
+    seed : int
+        Of everything random.
+    state : Path, optional
+        Folder of the stages' states; training goes on from what is there.
+    with_probe : bool
+        Whether to fit the logistic regression, too.
+    augmenter : callable, optional
+        (rgb, sha256=, copy=epoch) -> rgb of the same size: every stage then sees each original
+        distorted anew in every epoch, through the whole network.
+    mark : callable
+        Told the name of each phase when it ends.
+    progress : Progress
+        Told of features and epochs.
+    """
+    seed_everything(seed)
+    network = build_network(recipe, len(samples.classes), weights=weights)
+    view = View(network.side, equalise, recipe.data.colour == "grey")
+    mark("start")
+    task = _Task(recipe, samples, view, features, seed, state, progress, augmenter)
+    task = replace(task, via=_earliest_cut(network, task))
+    probe = _probe(network, task) if with_probe else None
+    mark("probe")
+    histories = []
+    for index, stage in enumerate(recipe.stages):
+        histories.append(_train_stage(network, task, index))
+        mark(stage.name)
+    return Learned(network, view, histories, probe, features, task.via, recipe.data.looks)
+
+
+def probe_accuracy(
+    recipe: Recipe,
+    samples: Samples,
+    features: Path,
+    *,
+    equalise: Equalise | None = None,
+    weights: str | Path | None = None,
+    seed: int = 7,
+    progress: Progress = SILENT,
+) -> dict[str, Any]:
+    """Fit only the logistic regression on a recipe's backbone; returns its test figures."""
+    seed_everything(seed)
+    network = build_network(recipe, len(samples.classes), weights=weights)
+    view = View(network.side, equalise, recipe.data.colour == "grey")
+    found = _probe(network, _Task(recipe, samples, view, features, seed, None, progress))
+    if found is None:
+        raise BodyshopError(f"recipe '{recipe.name}' has no backbone to put a probe on")
+    return found
+
+
+@dataclass(frozen=True)
+class _Task:
+    recipe: Recipe
+    samples: Samples
+    view: View
+    features: Path
+    seed: int
+    state: Path | None
+    progress: Progress
+    augmenter: Augmenter | None = None
+    via: str | None = None
+
+    def features_at(self, network: Network, cut: str, samples: Sequence[Sample]) -> NDArray[Any]:
+        """Return a cut's features, by way of the earliest cut that any stage needs."""
+        return cut_features(
+            network.model,
+            cut,
+            samples,
+            self.view,
+            self.features,
+            via=self.via if self.via != cut else None,
+            progress=self.progress,
+        )
+
+
+def _earliest_cut(network: Network, task: _Task) -> str | None:
+    """Find where the stage that trains most of the network cuts it; None if one trains it all."""
+    order = [layer.name for layer in network.model.layers]
+    cuts = []
+    for stage in task.recipe.stages:
+        set_trainable(network, stage)
+        cut = _cut(network, task, stage)
+        if cut is None:
+            return None
+        cuts.append(cut)
+    return min(cuts, key=order.index)
+
+
+def _cut(network: Network, task: _Task, stage: Stage) -> str | None:
+    """Return the layer up to which a stage reads features from the cache, if it may."""
+    if stage.jitter is not None or task.augmenter is not None:
+        return None
+    cut = find_cut(network.model)
+    return cut if cut is not None and worth_caching(network.model, cut) else None
+
+
+def _train_stage(network: Network, task: _Task, index: int) -> History:
+    stage, samples = task.recipe.stages[index], task.samples
+    view, progress = task.view, task.progress
+    set_trainable(network, stage)
+    model = network.model
+    fresh = stage.jitter is not None or task.augmenter is not None
+    cut = _cut(network, task, stage)
+    training = samples.of("train")
+    views = [LOOKS[look] for look in task.recipe.data.looks]
+    validation = tuple(each for item in samples.of("validation") for each in show(item, views))
+    if fresh:
+        # The distortion is drawn anew in every epoch; copies made beforehand would only repeat.
+        training = tuple(item for item in training if not item.view and not item.variant)
+    if cut is None:
+        x, x_validation = (
+            load_pixels(part, view, progress=progress) for part in (training, validation)
+        )
+    else:
+        both = task.features_at(network, cut, (*training, *validation))
+        x, x_validation = both[: len(training)], both[len(training) :]
+        _, model = split_at(model, cut)
+    y, y_validation = (onehot(part, samples.classes) for part in (training, validation))
+    weight = _class_weights(y) if task.recipe.data.class_weights else np.ones(len(y), np.float32)
+    if stage.solver == "logistic":
+        return _solve(network, stage, (x, y, weight), (x_validation, y_validation), task.seed)
+    distort: Distort | None = None
+    if task.augmenter is not None:
+        distort = _augmented(task.augmenter, training)
+    elif stage.jitter is not None:
+        distort = distorter(stage.jitter, task.seed)
+    return fit(
+        model,
+        Rows(x, y, weight, distort),
+        Rows(x_validation, y_validation, np.ones(len(y_validation), np.float32)),
+        stage,
+        seed=task.seed,
+        state=task.state / f"{index}-{stage.name}.npz" if task.state is not None else None,
+        progress=progress,
+    )
+
+
+def _solve(
+    network: Network,
+    stage: Stage,
+    training: tuple[NDArray[Any], NDArray[np.float32], NDArray[np.float32]],
+    validation: tuple[NDArray[Any], NDArray[np.float32]],
+    seed: int,
+) -> History:
+    """Set the output layer to the logistic regression whose strength validation chooses."""
+    (x, y, weight), (x_validation, y_validation) = training, validation
+    if x.ndim != 2:
+        raise UsageError(
+            f"stage '{stage.name}' solves the output layer on cached features, which this recipe "
+            "or an augmentation in every epoch does not have",
+            hint="set the stage's solver to gradient",
+        )
+    began = time.monotonic()
+    truth, real = y.argmax(axis=1), y_validation.argmax(axis=1)
+    probe = fit_probe(x, truth, x_validation, real, weights=weight, seed=seed)
+    set_output(network.model.layers[-1], probe)
+    found, checked = probe.predict_proba(x), probe.predict_proba(x_validation)
+    seconds = time.monotonic() - began
+    entry = {
+        "epoch": 1,
+        "loss": float(losses(truth, found).mean()),
+        "accuracy": float((found.argmax(axis=1) == truth).mean()),
+        "val_loss": float(losses(real, checked).mean()),
+        "val_accuracy": float((checked.argmax(axis=1) == real).mean()),
+        "learning_rate": 0.0,
+        "seconds": seconds,
+    }
+    return History(
+        stage.name, [entry], [entry["loss"]], best_epoch=1, batch_size=len(x), seconds=seconds
+    )
+
+
+def _augmented(augmenter: Augmenter, samples: tuple[Sample, ...]) -> Distort:
+    def distort(pictures: NDArray[Any], places: NDArray[np.int64], epoch: int) -> NDArray[Any]:
+        return np.stack(
+            [
+                augmenter(picture, sha256=samples[int(place)].sha256, copy=epoch)
+                for picture, place in zip(pictures, places, strict=True)
+            ]
+        )
+
+    return distort
+
+
+def _probe(network: Network, task: _Task) -> dict[str, Any] | None:
+    """Fit the logistic-regression floor on the backbone as it came; None without a backbone."""
+    if task.recipe.backbone is None or "pool" not in network.head:
+        return None
+    samples = task.samples
+    parts = [samples.of(split) for split in ("train", "validation", "test")]
+    everyone = [item for part in parts for item in part]
+    rows = task.features_at(network, "pool", everyone)
+    channels = network.model.get_layer(network.body[-1]).output.shape[-1]
+    if task.recipe.head.taps:  # the floor is the last layer alone, which stands last
+        rows = rows[:, -channels:]
+    elif rows.shape[1] != channels:  # flattened maps: the probe takes their average
+        rows = rows.reshape(len(rows), -1, channels).mean(axis=1)
+    ends = np.cumsum([len(part) for part in parts])[:2]
+    x, x_validation, x_test = np.split(rows.astype(np.float32), ends)
+    y, y_validation, y_test = (onehot(part, samples.classes).argmax(axis=1) for part in parts)
+    probe = fit_probe(x, y, x_validation, y_validation, seed=task.seed)
+    figures = summary(y_test, probe.predict_proba(x_test), samples.classes)
+    keep = ("n", "accuracy", "ci95", "balanced_accuracy", "loss")
+    return {name: figures[name] for name in keep} | {"strength": probe.chosen}
+
+
+def onehot(samples: tuple[Sample, ...], classes: tuple[str, ...]) -> NDArray[np.float32]:
+    """Return the labels as rows with a single 1, float32, shape (n, classes)."""
+    place = {name: index for index, name in enumerate(classes)}
+    rows = np.array([place[item.label] for item in samples], np.int64)
+    return np.eye(len(classes), dtype=np.float32)[rows]
+
+
+def _class_weights(y: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Weigh every row by n / (classes * n of its class), as scikit-learn's "balanced" does."""
+    counts = y.sum(axis=0)
+    weights = y @ (len(y) / (y.shape[1] * counts))
+    return np.asarray(weights, np.float32)

@@ -1,0 +1,1 @@
+"""Networks: built for training, and finished ones opened from a run's folder."""

@@ -1,0 +1,227 @@
+"""A finished run, ready to classify pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from bodyshop_core.errors import UnreadableImageError, UsageError
+from bodyshop_core.progress import SILENT, Progress
+from train.data.pixels import Cut, all_looks, looks_of
+from train.models.run_folder import RunRecord, load_model, load_record
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Picture = Path | str | bytes | Cut | NDArray[np.uint8]
+
+BATCH = 64
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a classifier says about one picture.
+
+    Parameters
+    ----------
+    label : str or None
+        The chosen class; None when the picture could not be read.
+    probability : float or None
+        Of that class, after temperature scaling, 0 to 1.
+    probabilities : dict
+        Class -> probability; empty when the picture could not be read.
+    error : str or None
+        Why it could not be read.
+    """
+
+    label: str | None
+    probability: float | None
+    probabilities: dict[str, float]
+    error: str | None = None
+
+
+class Classifier:
+    """A run's model with everything needed to use it.
+
+    Parameters
+    ----------
+    folder : Path
+        The run's folder; see `load_run`.
+    record : RunRecord
+        Its ``run.json``.
+    """
+
+    def __init__(self, folder: Path, record: RunRecord) -> None:
+        self.folder = folder
+        self.record = record
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes, in the order of the columns of `probabilities`."""
+        return self.record.classes
+
+    @property
+    def gate(self) -> dict[str, Any] | None:
+        """Name and rule of the gate that goes first, as given when the run was trained."""
+        return dict(self.record.gate) if self.record.gate else None
+
+    @cached_property
+    def model(self) -> keras.Model:
+        """The network, loaded when first asked for; raw probabilities, before the temperature."""
+        return load_model(self.folder, self.record)
+
+    def classify(
+        self,
+        pictures: Sequence[Picture],
+        *,
+        on_error: Literal["raise", "record"] = "raise",
+        progress: Progress = SILENT,
+    ) -> list[Prediction]:
+        """Classify pictures.
+
+        Parameters
+        ----------
+        pictures : Sequence of Path, str, bytes or ndarray
+            Files, their content, or decoded RGB (uint8, shape (height, width, 3)).
+        on_error : str
+            ``raise``, or ``record`` an unreadable picture in its `Prediction`.
+        progress : Progress
+            Told of each batch.
+
+        Returns
+        -------
+        list of Prediction
+            In the order of `pictures`.
+
+        Raises
+        ------
+        UnreadableImageError
+            A picture can't be decoded, and `on_error` is ``raise``.
+        """
+        import numpy as np
+
+        found: list[Prediction] = []
+        with progress.task("classify", total=len(pictures)) as tick:
+            for start in range(0, len(pictures), BATCH):
+                batch = pictures[start : start + BATCH]
+                pixels, errors = self._load(batch, on_error)
+                rows = iter(self._temper(self._run(np.stack(pixels)))) if pixels else iter(())
+                found += [
+                    Prediction(None, None, {}, error) if error else self._read(next(rows))
+                    for error in errors
+                ]
+                tick(len(batch))
+        return found
+
+    def probabilities(
+        self, pictures: Sequence[Picture], *, progress: Progress = SILENT
+    ) -> NDArray[np.float32]:
+        """Return class probabilities after temperature scaling, shape (n, classes).
+
+        Raises
+        ------
+        UnreadableImageError
+            A picture can't be decoded.
+        """
+        return self._temper(self.raw_probabilities(pictures, progress=progress))
+
+    def raw_probabilities(
+        self, pictures: Sequence[Picture], *, progress: Progress = SILENT
+    ) -> NDArray[np.float32]:
+        """Return class probabilities as the network gives them, shape (n, classes).
+
+        Raises
+        ------
+        UnreadableImageError
+            A picture can't be decoded.
+        """
+        import numpy as np
+
+        parts: list[NDArray[np.float32]] = [np.empty((0, len(self.classes)), np.float32)]
+        with progress.task("classify", total=len(pictures)) as tick:
+            for batch in self.batches(pictures):
+                parts.append(self._run(batch))
+                tick(len(batch))
+        return np.concatenate(parts)
+
+    def batches(self, pictures: Sequence[Picture]) -> Iterator[NDArray[np.uint8]]:
+        """Yield the pictures as the network sees them, uint8, (batch, looks, side, side, 3)."""
+        import numpy as np
+
+        for start in range(0, len(pictures), BATCH):
+            batch = pictures[start : start + BATCH]
+            yield np.stack(list(all_looks(batch, self.record.view, self.record.looks)))
+
+    def _run(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        from train.fit.loop import as_distribution, mean_of_looks, predict
+
+        rows = pixels.reshape(-1, *pixels.shape[2:])
+        return mean_of_looks(
+            as_distribution(predict(self.model, rows, batch=BATCH)), pixels.shape[1]
+        )
+
+    def _temper(self, raw: NDArray[np.float32]) -> NDArray[np.float32]:
+        import numpy as np
+
+        from train.metrics.classification import temper
+
+        return temper(raw, self.record.temperature).astype(np.float32)
+
+    def _read(self, row: NDArray[np.float32]) -> Prediction:
+        from train.metrics.classification import decide
+
+        positive = self.record.positive
+        index = int(
+            decide(
+                row[None],
+                threshold=self.record.threshold,
+                positive=self.classes.index(positive) if positive else None,
+            )[0]
+        )
+        each = {name: float(value) for name, value in zip(self.classes, row, strict=True)}
+        return Prediction(self.classes[index], float(row[index]), each)
+
+    def _load(
+        self, batch: Sequence[Picture], on_error: str
+    ) -> tuple[list[NDArray[np.uint8]], list[str | None]]:
+        if on_error == "raise":
+            loaded = list(all_looks(batch, self.record.view, self.record.looks))
+            return loaded, [None] * len(batch)
+        pixels: list[NDArray[np.uint8]] = []
+        errors: list[str | None] = []
+        for picture in batch:
+            try:
+                pixels.append(looks_of(picture, self.record.view, self.record.looks))
+                errors.append(None)
+            except UnreadableImageError as error:
+                errors.append(str(error))
+        return pixels, errors
+
+
+def load_run(folder: Path | str) -> Classifier:
+    """Open a finished classifier run; the network itself is loaded on first use.
+
+    Parameters
+    ----------
+    folder : Path or str
+        A run's folder, on this or from another machine.
+
+    Raises
+    ------
+    UsageError
+        The folder is absent, holds no finished run, or the run is no classifier.
+    BodyshopError
+        A file of the run is missing or damaged.
+    """
+    record = load_record(folder)
+    if record.kind != "classifier":
+        raise UsageError(
+            f"{folder} holds a {record.kind}, not a classifier",
+            hint="load it with train.load_segmenter" if record.kind == "segmenter" else None,
+        )
+    return Classifier(Path(folder), record)

@@ -1,0 +1,293 @@
+"""What a training run is made of, as a YAML file: the network, the data's view, the stages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import yaml
+from pydantic import AfterValidator, Field, model_validator
+
+from bodyshop_core.config import StrictModel, parse_yaml
+from bodyshop_core.errors import UsageError
+from train.recipes.shipped import load_shipped, shipped_names
+
+AnyRecipe = TypeVar("AnyRecipe", bound=StrictModel)
+
+
+class Dense(StrictModel):
+    """A fully connected layer of the head."""
+
+    dense: int = Field(gt=0)
+    activation: Literal["relu", "swish", "linear"] = "relu"
+    l2: float = Field(default=0.0, ge=0)
+
+
+class Dropout(StrictModel):
+    """Drop this fraction of the inputs while training."""
+
+    dropout: float = Field(ge=0, lt=1)
+
+
+class BatchNorm(StrictModel):
+    """A batch normalisation layer of the head."""
+
+    batch_norm: Literal[True]
+
+
+class Conv(StrictModel):
+    """A convolution of an own body, with ``same`` padding."""
+
+    conv: int = Field(gt=0)
+    kernel: int = Field(default=3, gt=0)
+    activation: Literal["relu", "swish", "linear"] = "relu"
+
+
+class Pool(StrictModel):
+    """Maximum pooling of an own body."""
+
+    pool: int = Field(gt=1)
+
+
+class Head(StrictModel):
+    """What stands on the backbone; the output layer has the size of the class list.
+
+    `taps` are blocks of the backbone whose averages join those of its last layer: scratches and
+    dents are texture, which earlier blocks tell better than the names of things at the end. With
+    `spread` the standard deviations of the tapped channels join, too: how uneven a map is.
+    """
+
+    pooling: Literal["average", "max", "flatten"] = "average"
+    taps: tuple[str, ...] = ()
+    spread: bool = False
+    layers: tuple[Dense | Dropout | BatchNorm, ...] = ()
+    activation: Literal["softmax", "sigmoid"] = "softmax"
+    l2: float = Field(default=0.0, ge=0)
+
+
+class FromBlock(StrictModel):
+    """Train from this named block of the backbone on; everything before it is frozen."""
+
+    from_block: str
+
+
+class AfterLayers(StrictModel):
+    """Freeze ``layers[:N]`` of the backbone as ``keras.applications`` counts them."""
+
+    after_layers: int = Field(ge=0)
+
+
+class Optimizer(StrictModel):
+    """The rule by which weights change."""
+
+    name: Literal["adam", "adamw", "sgd", "rmsprop"] = "adam"
+    learning_rate: float = Field(default=1e-3, gt=0)
+    momentum: float = Field(default=0.0, ge=0, lt=1)
+    weight_decay: float = Field(default=0.0, ge=0)
+    clipnorm: float | None = Field(default=None, gt=0)
+
+
+class Jitter(StrictModel):
+    """A fresh random distortion of every picture in every epoch, through the whole network.
+
+    The transform and its parameters are those of Keras' ``ImageDataGenerator``: rotation and shear
+    in degrees, shifts as a fraction of the side, zoom as a fraction around 1.
+    """
+
+    rotation: float = Field(default=0.0, ge=0, le=180)
+    shift: float = Field(default=0.0, ge=0, lt=1)
+    shear: float = Field(default=0.0, ge=0, le=90)
+    zoom: float = Field(default=0.0, ge=0, lt=1)
+    flip: bool = False
+
+
+class Stage(StrictModel):
+    """One pass of training: which layers learn, how, and when it ends.
+
+    The solver `logistic` finds the output layer's best weights on cached features at once (see
+    `train.models.linear_probe.fit_probe`); epochs, batches and optimiser are those of the solver
+    `gradient`.
+    """
+
+    name: str = Field(pattern=r"^[a-z0-9_-]+$")
+    solver: Literal["gradient", "logistic"] = "gradient"
+    trainable: Literal["head", "all"] | FromBlock | AfterLayers = "head"
+    batch_norm: Literal["frozen", "with_layers"] = "frozen"
+    epochs: int = Field(default=1, gt=0)
+    batch_size: int = Field(default=32, gt=0)
+    optimizer: Optimizer = Optimizer()
+    schedule: Literal["constant", "cosine"] = "constant"
+    warmup: float = Field(default=0.0, ge=0, lt=1)
+    patience: int | None = Field(default=None, gt=0)
+    monitor: Literal["loss", "accuracy"] = "loss"
+    keep: Literal["best", "last"] = "best"
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    head_l2: float | None = Field(default=None, ge=0)
+    jitter: Jitter | None = None
+
+
+Look = Literal["centre", "mirrored", "whole", "whole-mirrored"]
+
+
+def _centre_first(looks: tuple[Look, ...]) -> tuple[Look, ...]:
+    if looks[:1] != ("centre",) or len(set(looks)) != len(looks):
+        raise ValueError("looks start with centre, and each is named once")
+    return looks
+
+
+class Data(StrictModel):
+    """Which view of the pictures the network sees.
+
+    Every picture is learned in each of the `looks`, and a prediction is the mean of theirs.
+    """
+
+    variants: bool = True
+    looks: Annotated[tuple[Look, ...], AfterValidator(_centre_first)] = ("centre",)
+    camera_views: int = Field(default=0, ge=0, le=8)
+    equalise: Literal["auto", "always", "never"] = "auto"
+    class_weights: bool = False
+    colour: Literal["rgb", "grey"] = "rgb"
+    crop: Literal["none", "car"] = "none"
+
+
+class Start(StrictModel):
+    """Go on from an earlier run's network instead of a backbone (the head swap)."""
+
+    run: Path | None = None
+    layer: str
+
+
+def _unique_names(stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
+    names = [stage.name for stage in stages]
+    if len(set(names)) != len(names):
+        raise ValueError("two stages have the same name")
+    return stages
+
+
+class Recipe(StrictModel):
+    """A whole training recipe (see ``docs/train.md`` for every key)."""
+
+    name: str = Field(pattern=r"^[a-z0-9_.-]+$")
+    description: str
+    source: str | None = None
+    backbone: str | None = None
+    body: tuple[Conv | Pool, ...] | None = None
+    start: Start | None = None
+    weights: str | None = None
+    preprocessing: Literal["own", "rescale"] = "own"
+    input_size: int | None = Field(default=None, ge=16, le=1024)
+    head: Head = Head()
+    data: Data = Data()
+    stages: Annotated[tuple[Stage, ...], Field(min_length=1), AfterValidator(_unique_names)]
+    threshold: float | Literal["balanced"] = Field(default=0.5)
+    mixed_precision: bool = False
+
+    @model_validator(mode="after")
+    def _one_body(self) -> Recipe:
+        given = [key for key in ("backbone", "body", "start") if getattr(self, key) is not None]
+        if len(given) != 1:
+            raise ValueError("give exactly one of backbone, body and start")
+        if self.head.taps and (self.backbone is None or self.head.pooling != "average"):
+            raise ValueError("head.taps need a backbone and pooling: average")
+        if self.head.spread and not self.head.taps:
+            raise ValueError("head.spread is that of the taps: there are none")
+        hidden = any(isinstance(layer, Dense | BatchNorm) for layer in self.head.layers)
+        for stage in self.stages:
+            if stage.solver == "logistic" and (
+                hidden or stage.trainable != "head" or stage.jitter is not None
+            ):
+                raise ValueError(
+                    f"stage '{stage.name}': the solver logistic needs a head without dense and "
+                    "batch_norm layers, trainable: head, and no jitter"
+                )
+        if isinstance(self.threshold, float) and not 0 < self.threshold < 1:
+            raise ValueError("threshold must lie between 0 and 1")
+        return self
+
+
+def recipe_names() -> tuple[str, ...]:
+    """Return the names of the shipped recipes."""
+    return shipped_names("recipes")
+
+
+def load_recipe(
+    name_or_path: str | Path | Recipe, *, overrides: Mapping[str, Any] | None = None
+) -> Recipe:
+    """Read a shipped recipe by name, or a YAML file.
+
+    Parameters
+    ----------
+    name_or_path : str, Path or Recipe
+        ``"default"``, another of `recipe_names`, or a path ending in ``.yaml`` or ``.yml``.
+    overrides : Mapping, optional
+        Dotted key -> value, such as ``{"stages.0.optimizer.learning_rate": 1e-4}``.
+
+    Raises
+    ------
+    UsageError
+        No shipped recipe has that name, or an override names no key.
+    ConfigError
+        The file, or the recipe after the overrides, is not valid.
+    """
+    recipe = load_shipped(name_or_path, Recipe, "recipes", what="recipe")
+    return override(recipe, overrides or {})
+
+
+def override(recipe: AnyRecipe, changes: Mapping[str, Any]) -> AnyRecipe:
+    """Return a recipe, of a classifier or a segmenter, with some keys changed.
+
+    Parameters
+    ----------
+    recipe : Recipe or SegmentRecipe
+        What to change.
+    changes : Mapping
+        Dotted key -> value.
+
+    Raises
+    ------
+    UsageError
+        There is no such key.
+    ConfigError
+        The changed recipe is not valid.
+    """
+    if not changes:
+        return recipe
+    data = recipe.model_dump(mode="json")
+    for key, value in changes.items():
+        _assign(data, key, value)
+    name = f"{data['name']} with {_spell(changes)}"
+    return parse_yaml(dump(data), type(recipe), name=name)
+
+
+def dump(recipe: Recipe | Mapping[str, Any]) -> str:
+    """Return a recipe as YAML text that `load_recipe` reads back to an equal recipe."""
+    data = recipe.model_dump(mode="json") if isinstance(recipe, Recipe) else dict(recipe)
+    return yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
+
+
+def _assign(data: Any, key: str, value: Any) -> None:
+    *way, last = key.split(".")
+    node = data
+    for part in way:
+        node = _child(node, part, key)
+    if isinstance(node, list):
+        _child(node, last, key)
+        node[int(last)] = value
+    elif isinstance(node, dict):
+        # An unknown last key is put in: validation then names it and what is allowed.
+        node[last] = value
+    else:
+        raise UsageError(f"the recipe has no key '{key}'")
+
+
+def _child(node: Any, part: str, key: str) -> Any:
+    if isinstance(node, list) and part.isdigit() and int(part) < len(node):
+        return node[int(part)]
+    if isinstance(node, dict) and part in node and node[part] is not None:
+        return node[part]
+    raise UsageError(f"the recipe has no key '{key}'", hint=f"nothing is at '{part}'")
+
+
+def _spell(overrides: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key}={value}" for key, value in overrides.items())

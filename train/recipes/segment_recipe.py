@@ -1,0 +1,89 @@
+"""What a segmenter is made of, as a YAML file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import Field
+
+from bodyshop_core.config import StrictModel
+from train.recipes.recipe import override
+from train.recipes.shipped import is_file, load_shipped, shipped_names
+
+
+class SegmentStage(StrictModel):
+    """One pass of training a segmenter; without `from_block` the encoder is frozen."""
+
+    name: str
+    from_block: str | None = None
+    epochs: int = Field(gt=0)
+    batch_size: int = Field(default=8, gt=0)
+    learning_rate: float = Field(default=1e-3, gt=0)
+
+
+class SegmentRecipe(StrictModel):
+    """A segmenter's recipe.
+
+    `focal` is the exponent of the focal loss: each pixel's cross-entropy is multiplied by
+    (1 - p of the right answer) to this power, so that pixels that are easy count less; 0 is plain
+    cross-entropy.
+    """
+
+    name: str
+    description: str
+    backbone: str
+    weights: str | None = None
+    input_size: int = Field(default=224, gt=0)
+    decoder: tuple[int, ...] = (96, 64, 48, 32, 16)
+    dice_weight: float = Field(default=0.5, ge=0, le=1)
+    focal: float = Field(default=0.0, ge=0, le=5)
+    flip: bool = True
+    level: float = Field(default=0.5, gt=0, lt=1)
+    stages: tuple[SegmentStage, ...] = Field(min_length=1)
+
+
+FOLDER = "segment_recipes"
+
+
+def segment_recipe_names() -> tuple[str, ...]:
+    """Return the names of the shipped segmenter recipes."""
+    return shipped_names(FOLDER)
+
+
+def is_segment_recipe(name_or_path: str | Path) -> bool:
+    """Say whether a name or a YAML file is a segmenter's: such a file has a ``decoder``."""
+    if not is_file(name_or_path):
+        return str(name_or_path) in segment_recipe_names()
+    try:
+        data = yaml.safe_load(Path(name_or_path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return False  # whoever loads it says what is wrong with it
+    return isinstance(data, dict) and "decoder" in data
+
+
+def load_segment_recipe(
+    name_or_path: str | Path | SegmentRecipe = "segment",
+    *,
+    overrides: Mapping[str, Any] | None = None,
+) -> SegmentRecipe:
+    """Read a shipped segmenter recipe by name, or a YAML file.
+
+    Parameters
+    ----------
+    name_or_path : str, Path or SegmentRecipe
+        ``"segment"``, or a path ending in ``.yaml`` or ``.yml``.
+    overrides : Mapping, optional
+        Dotted key -> value, such as ``{"stages.0.epochs": 30}``.
+
+    Raises
+    ------
+    UsageError
+        No shipped recipe has that name, or an override names no key.
+    ConfigError
+        The file, or the recipe after the overrides, is not valid.
+    """
+    recipe = load_shipped(name_or_path, SegmentRecipe, FOLDER, what="segmenter recipe")
+    return override(recipe, overrides or {})

@@ -1,0 +1,102 @@
+"""The model card: what a run is for, what it was made of, and how far to trust it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bodyshop_core import atomic
+from train.evaluation.scores import Evaluation
+from train.fit.loop import History
+from train.models.run_folder import RunRecord
+
+CARD_FILE = "MODEL_CARD.md"
+
+
+def write_model_card(
+    folder: Path,
+    record: RunRecord,
+    test: Evaluation,
+    baseline: Mapping[str, Any],
+    histories: Sequence[History],
+) -> Path:
+    """Write ``MODEL_CARD.md`` (headings after Mitchell et al. 2019, arXiv:1810.03993)."""
+    metrics, recipe = test.metrics, record.recipe
+    low, high = metrics["ci95"]
+    lines = [
+        f"# {record.run}",
+        "",
+        "## Model",
+        f"- Tells apart ({record.target}): {', '.join(record.classes)}",
+        f"- Network: {recipe.get('backbone') or 'own layers'}, recipe `{recipe['name']}`: "
+        f"{' '.join(recipe['description'].split())}",
+        f"- Input: RGB picture, brought to {record.side} x {record.side}"
+        + (
+            f", after at most {record.equalise['longest_side']} pixels and JPEG quality "
+            f"{record.equalise['jpeg_quality']}"
+            if record.equalise
+            else ""
+        )
+        + (", grey" if record.grey else ""),
+        f"- Made {record.created_at} with seed {record.seed}; "
+        f"{', '.join(f'{name} {value}' for name, value in record.versions.items())}",
+        "",
+        "## Intended use",
+        "- Sorting and pre-labelling pictures of cars that a gate has let through.",
+        "- Not for deciding about people or money without a person looking at the picture.",
+        "",
+        "## Data",
+        f"- Split set `{record.split_set}`, hash `{record.data['digest']}`",
+        *(
+            f"- {split}: " + ", ".join(f"{name} {n}" for name, n in each.items())
+            for split, each in record.data["counts"].items()
+        ),
+        "",
+        "## Evaluation",
+        f"- Test accuracy {100 * metrics['accuracy']:.1f} % "
+        f"(95 % interval {100 * low:.1f} to {100 * high:.1f} %, n = {metrics['n']})",
+        *(
+            f"- {name}: recall {_share(each['recall'])}, precision {_share(each['precision'])}, "
+            f"n = {each['n']}"
+            for name, each in metrics["per_class"].items()
+        ),
+        f"- Calibration error {100 * metrics['calibration']['ece_after']:.1f} % "
+        f"(temperature {record.temperature:.2f})",
+        *_baseline_lines(baseline),
+        "",
+        "## Training",
+        *(
+            f"- {history.stage}: {len(history.epochs)} epochs, best {history.best_epoch}, "
+            f"{history.seconds:.0f} s"
+            for history in histories
+        ),
+        "",
+        "## Limits",
+        "- The figures hold for pictures from the same sources; evaluate on your own with "
+        "`bodyshop evaluate --cross FOLDER`.",
+        "- A class that was not trained is given one of the trained labels.",
+        "",
+    ]
+    path = folder / CARD_FILE
+    atomic.write_text(path, "\n".join(lines))
+    return path
+
+
+def _baseline_lines(baseline: Mapping[str, Any]) -> list[str]:
+    lines = []
+    majority = baseline["majority"]
+    lines.append(f"- Always saying '{majority['label']}': {100 * majority['accuracy']:.1f} %")
+    probe = baseline.get("probe")
+    if probe:
+        lines.append(
+            f"- Logistic regression on untouched features: {100 * probe['accuracy']:.1f} %"
+        )
+    audit = baseline.get("audit")
+    if isinstance(audit, Mapping) and audit.get("accuracy") is not None:
+        lines.append(f"- Nuisance features alone (audit): {100 * audit['accuracy']:.1f} %")
+    return lines
+
+
+def _share(value: float | None) -> str:
+    return "undefined" if value is None else f"{100 * value:.1f} %"

@@ -1,0 +1,124 @@
+"""A segmenter run for people: a page, a card, and pictures with masks drawn in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from bodyshop_core import atomic
+from train.data.mask_samples import MaskedSample
+from train.models.run_folder import RunRecord
+from train.report.model_card import CARD_FILE
+from train.report.pages import decimal, percent, write_table
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+EXAMPLES = 8
+"""Test pictures shown in the report."""
+
+
+def write_segment_card(
+    folder: Path, record: RunRecord, metrics: Mapping[str, Any], constant: Mapping[str, float]
+) -> None:
+    """Write ``MODEL_CARD.md`` (headings after Mitchell et al. 2019, arXiv:1810.03993)."""
+    recipe = record.recipe
+    lines = [
+        f"# {record.run}",
+        "",
+        "## Model",
+        f"- Marks damage: {', '.join(record.classes)}",
+        f"- U-Net on {recipe['backbone']}, recipe `{recipe['name']}`; centre square of a picture, "
+        f"{record.side} x {record.side}",
+        f"- Made {record.created_at} with seed {record.seed}; "
+        f"{', '.join(f'{name} {value}' for name, value in record.versions.items())}",
+        "",
+        "## Intended use",
+        "- Pointing at damage, and pre-labelling, in pictures of cars that a gate has let through.",
+        "- Not for deciding about people or money without a person looking at the picture.",
+        "",
+        "## Data",
+        f"- Hash `{record.data['digest']}`; "
+        + ", ".join(f"{split} {n}" for split, n in record.data["counts"].items()),
+        "",
+        "## Evaluation",
+        *(
+            f"- {name}: IoU {decimal(each['iou'])} (best constant mask "
+            f"{decimal(constant[name])}), found in {percent(each['recall'])} of the pictures that "
+            "show it"
+            for name, each in metrics["per_class"].items()
+        ),
+        "",
+        "## Limits",
+        "- What lies outside the centre square is not seen. Outlines are rough: a pixel of the "
+        "network is several of the picture's.",
+        "",
+    ]
+    atomic.write_text(folder / CARD_FILE, "\n".join(lines))
+
+
+def draw_examples(
+    folder: Path,
+    samples: Sequence[MaskedSample],
+    pixels: NDArray[np.uint8],
+    truth: NDArray[np.uint8],
+    predicted: NDArray[np.float32],
+    level: float,
+) -> list[dict[str, str]]:
+    """Draw up to eight test pictures with the true (left) and the found (right) masks.
+
+    Each is a file named by its picture's sha256, so that `forget` finds it.
+    """
+    shown = []
+    for sample, picture, real, found in list(zip(samples, pixels, truth, predicted, strict=True))[
+        :EXAMPLES
+    ]:
+        pair = []
+        for mask in (real.max(axis=-1) > 0, found.max(axis=-1) >= level):
+            marked = picture.astype(np.float32)
+            marked[mask] = 0.45 * marked[mask] + 0.55 * np.array([230.0, 30.0, 60.0])
+            pair.append(marked.astype(np.uint8))
+        file = folder / "thumbs" / f"{sample.sha256}.jpg"
+        with atomic.replacing(file) as temporary:
+            Image.fromarray(np.concatenate(pair, axis=1)).save(temporary, "JPEG", quality=88)
+        name = sample.sha256[:12]
+        shown.append({"file": f"thumbs/{file.name}", "name": name, "text": name})
+    return shown
+
+
+def write_segment_report(
+    folder: Path,
+    run: str,
+    metrics: Mapping[str, Any],
+    constant: Mapping[str, float],
+    examples: Sequence[dict[str, str]],
+) -> Path:
+    """Write ``report.html``: figures of the test split, examples, curves."""
+    rows = [
+        [
+            name,
+            str(each["pictures"]),
+            decimal(each["iou"]),
+            decimal(constant[name]),
+            decimal(each["dice"]),
+            percent(each["recall"]),
+            percent(each["precision"]),
+        ]
+        for name, each in metrics["per_class"].items()
+    ]
+    return write_table(
+        folder / "report.html",
+        title="Damage masks",
+        subtitle=f"{run} · test split, {metrics['n']} pictures",
+        note="IoU over all pixels of all pictures; the constant mask is the best that one mask for "
+        "every picture can do. Recall and precision count pictures in which the class was found. "
+        "Below: truth left, found right.",
+        columns=["class", "pictures", "IoU", "constant", "Dice", "recall", "precision"],
+        rows=rows,
+        plots=["curves.png", "steps.png"],
+        gallery=examples,
+    )

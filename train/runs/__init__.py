@@ -1,0 +1,1 @@
+"""Whole commands: train, segment, sweep, compare, evaluate, export."""

@@ -1,0 +1,296 @@
+"""Backbones side by side on the same pictures: speed, memory, size, operations and accuracy."""
+
+from __future__ import annotations
+
+import multiprocessing
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bodyshop_core import backbones
+from bodyshop_core.errors import BodyshopError, UsageError
+from bodyshop_core.progress import SILENT, Progress
+from bodyshop_core.workspace import Workspace
+from train.models.run_folder import write_json
+from train.recipes.recipe import Head, Recipe, Stage
+from train.report.pages import interval, percent, write_table
+
+RUNTIMES = ("keras", "litert")
+BATCH = 32
+ROUNDS = 3
+MODEL, INPUTS, EXPECTED = "model.tflite", "inputs.npy", "expected.npy"
+
+
+@dataclass(frozen=True)
+class CompareSummary:
+    """A row per backbone.
+
+    Parameters
+    ----------
+    rows : tuple of dict
+        ``backbone``, ``parameters``, ``flops``, ``seconds_per_picture`` and ``peak_mib`` of the
+        Keras runtime, ``litert_seconds_per_picture``, ``litert_peak_mib``, ``litert_mib`` (the
+        file) and ``litert_difference`` (largest difference of its features, relative to Keras'
+        largest), ``probe_accuracy`` and ``probe_ci95`` (None without pretrained weights),
+        ``error``.
+    pictures : int
+        How many were timed.
+    report : Path or None
+        The HTML table.
+    """
+
+    rows: tuple[dict[str, Any], ...]
+    pictures: int
+    report: Path | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return JSON-able values."""
+        return {
+            "rows": list(self.rows),
+            "pictures": self.pictures,
+            "report": str(self.report) if self.report else None,
+        }
+
+
+def compare(
+    workspace: Workspace,
+    names: Sequence[str] = (),
+    *,
+    weights: Mapping[str, str | Path] | None = None,
+    pictures: int = 64,
+    runtimes: Sequence[str] = RUNTIMES,
+    split_set: str | None = None,
+    out: Path | None = None,
+    progress: Progress = SILENT,
+) -> CompareSummary:
+    """Measure backbones, each in a process of its own, so that peak memory is its own.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        With curated splits: their pictures are the input, and the probe's accuracy on the test
+        split is the accuracy.
+    names : Sequence of str
+        Backbones; all by default.
+    weights : Mapping, optional
+        Backbone -> weights file, or ``"none"`` for random ones: speed needs no training.
+    pictures : int
+        How many are timed, at least one batch of 32.
+    runtimes : Sequence of str
+        ``keras`` and ``litert``.
+    split_set : str, optional
+        The newest by default.
+    out : Path, optional
+        Where the report goes; ``reports/compare`` by default.
+    progress : Progress
+        Told of each backbone.
+
+    Raises
+    ------
+    UsageError
+        An unknown runtime or backbone.
+    """
+    unknown = set(runtimes) - set(RUNTIMES)
+    if unknown:
+        raise UsageError(f"no runtime '{min(unknown)}'", hint=f"choose of {', '.join(RUNTIMES)}")
+    names = tuple(names) or backbones.names()
+    rows = []
+    with progress.task("compare", total=len(names)) as tick:
+        for name in names:
+            backbones.get(name)
+            job = {
+                "name": name,
+                "workspace": str(workspace.root),
+                "split_set": split_set,
+                "weights": str(weights[name]) if weights and name in weights else None,
+                "pictures": max(BATCH, pictures),
+                "runtimes": list(runtimes),
+            }
+            with tempfile.TemporaryDirectory() as scratch:
+                job["scratch"] = scratch
+                row = _alone(measure_backbone, job)
+                if "litert" in runtimes and not row["error"]:
+                    row |= _alone(measure_litert, job)
+            rows.append(row)
+            tick(1, name)
+    folder = out or workspace.reports / "compare"
+    report = _report(folder, rows)
+    result = CompareSummary(tuple(rows), max(BATCH, pictures), report)
+    write_json(folder / "compare.json", result.as_dict())
+    return result
+
+
+def _alone(measure: Callable[[Any], dict[str, Any]], job: Mapping[str, Any]) -> dict[str, Any]:
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(measure, job).result()
+
+
+def measure_backbone(job: Mapping[str, Any]) -> dict[str, Any]:
+    """Measure one backbone (runs in a process of its own)."""
+    from train.data.pixels import View
+    from train.data.samples import load_samples
+    from train.fit.features import load_pixels
+    from train.models.flops import count_flops
+    from train.models.network import parameters
+
+    row: dict[str, Any] = {
+        "backbone": job["name"],
+        "parameters": None,
+        "flops": None,
+        "seconds_per_picture": None,
+        "peak_mib": None,
+        "litert_seconds_per_picture": None,
+        "litert_peak_mib": None,
+        "litert_mib": None,
+        "litert_difference": None,
+        "probe_accuracy": None,
+        "probe_ci95": None,
+        "error": None,
+    }
+    try:
+        model = backbones.build(job["name"], weights=job["weights"])
+    except BodyshopError as error:
+        return row | {"error": str(error)}
+    workspace = Workspace.open(job["workspace"], create=False)
+    samples = load_samples(workspace, split_set=job["split_set"], variants=False)
+    some = (samples.items * (job["pictures"] // len(samples.items) + 1))[: job["pictures"]]
+    pixels = load_pixels(some, View(model.input_shape[1]))
+    row |= {"parameters": parameters(model)["total"], "flops": count_flops(model)}
+    if "keras" in job["runtimes"]:
+        row["seconds_per_picture"] = _time_keras(model, pixels)
+        row["peak_mib"] = _peak_mib()
+    if "litert" in job["runtimes"]:
+        _hand_over(model, pixels, Path(job["scratch"]))
+    if job["weights"] != "none":
+        row |= _probe(job, samples, workspace.features)
+    return row
+
+
+def _time_keras(model: Any, pixels: Any) -> float:
+    from train.fit.loop import predict
+
+    predict(model, pixels[:BATCH], batch=BATCH)  # traced and warm
+    rounds = []
+    for _ in range(ROUNDS):
+        began = time.perf_counter()
+        predict(model, pixels, batch=BATCH)
+        rounds.append((time.perf_counter() - began) / len(pixels))
+    return statistics.median(rounds)
+
+
+def measure_litert(job: Mapping[str, Any]) -> dict[str, Any]:
+    """Measure the TFLite file that `measure_backbone` left (runs in a process of its own)."""
+    from train.runs.export import interpreter
+
+    folder = Path(job["scratch"])
+    file = folder / MODEL
+    inputs, expected = np.load(folder / INPUTS), np.load(folder / EXPECTED)
+    run = interpreter(file)
+    found = np.concatenate([run(picture[None]) for picture in inputs])
+    rounds = []
+    for _ in range(ROUNDS):
+        began = time.perf_counter()
+        for picture in inputs:
+            run(picture[None])
+        rounds.append((time.perf_counter() - began) / len(inputs))
+    return {
+        "litert_seconds_per_picture": statistics.median(rounds),
+        "litert_peak_mib": _peak_mib(),
+        "litert_mib": file.stat().st_size / 2**20,
+        "litert_difference": float(
+            np.abs(found - expected).max() / max(float(np.abs(expected).max()), 1e-12)
+        ),
+    }
+
+
+def _hand_over(model: Any, pixels: Any, folder: Path) -> None:
+    """Leave the TFLite file, pictures and Keras' features of them for `measure_litert`."""
+    from train.fit.loop import predict
+    from train.runs.export import to_tflite
+
+    to_tflite(model, folder / MODEL)
+    np.save(folder / INPUTS, pixels[:BATCH].astype(np.float32))
+    np.save(folder / EXPECTED, predict(model, pixels[:BATCH]))
+
+
+def _probe(job: Mapping[str, Any], samples: Any, features: Path) -> dict[str, Any]:
+    from train.fit.learn import probe_accuracy
+
+    recipe = Recipe(
+        name="probe",
+        description="the floor",
+        backbone=job["name"],
+        head=Head(),
+        stages=(Stage(name="none", epochs=1),),
+    )
+    found = probe_accuracy(recipe, samples, features, weights=job["weights"])
+    return {"probe_accuracy": found["accuracy"], "probe_ci95": found["ci95"]}
+
+
+def _peak_mib() -> float | None:
+    """Return the highest resident memory of this process; None where the system has no such count.
+
+    Linux's `getrusage` begins with what the parent process used, its status file does not. The
+    counts are in KiB, macOS' in bytes.
+    """
+    import sys
+
+    status = Path("/proc/self/status")
+    if status.exists():
+        for line in status.read_text(encoding="ascii", errors="replace").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 2**10
+    try:
+        import resource
+    except ImportError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def _report(folder: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
+    def number(value: float | None, scale: float, digits: int) -> str:
+        return "–" if value is None else f"{value * scale:,.{digits}f}"
+
+    table = [
+        [
+            row["backbone"] + (f" ({row['error'].splitlines()[0]})" if row["error"] else ""),
+            number(row["parameters"], 1e-6, 1),
+            number(row["flops"], 1e-9, 2),
+            number(row["seconds_per_picture"], 1e3, 1),
+            number(row["peak_mib"], 1, 0),
+            number(row["litert_seconds_per_picture"], 1e3, 1),
+            number(row["litert_peak_mib"], 1, 0),
+            number(row["litert_mib"], 1, 1),
+            percent(row["probe_accuracy"]),
+            interval(row["probe_ci95"]),
+        ]
+        for row in rows
+    ]
+    return write_table(
+        folder / "compare.html",
+        title="Backbones",
+        subtitle="the same pictures, one process each, on this machine",
+        note="Accuracy is a logistic regression's on untouched features, test split. "
+        "Peak memory is a whole process's, with TensorFlow itself in it.",
+        columns=[
+            "backbone",
+            "million parameters",
+            "GFLOP",
+            "ms (Keras)",
+            "peak MiB",
+            "ms (LiteRT)",
+            "peak MiB",
+            "file MiB",
+            "probe accuracy",
+            "95 %",
+        ],
+        rows=table,
+    )

@@ -1,0 +1,222 @@
+"""A run for other runtimes: Keras, SavedModel, TFLite; each proven to predict the same."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bodyshop_core.backbones.quiet_tensorflow import import_tensorflow
+from bodyshop_core.catalog import all_images
+from bodyshop_core.errors import BodyshopError, UsageError
+from bodyshop_core.workspace import Workspace
+from train.fit.loop import predict
+from train.models.classifier import Classifier
+from train.models.run_folder import MODEL_FILE, RECORD_FILE, SAMPLES_FILE, write_json
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+FORMATS = ("keras", "savedmodel", "tflite")
+CHECKED = 100
+"""Pictures on which an export is compared with the original."""
+
+TOLERANCE = 1e-3
+"""Largest difference in any probability that passes: other kernels round differently."""
+
+
+@dataclass(frozen=True)
+class ExportSummary:
+    """An export and how near it is to the original.
+
+    Parameters
+    ----------
+    format : str
+        ``keras``, ``savedmodel`` or ``tflite``.
+    path : Path
+        The file, or SavedModel's folder.
+    bytes : int
+        Its size.
+    pictures : int
+        On how many it was compared.
+    difference : float
+        Largest difference in any probability.
+    """
+
+    format: str
+    path: Path
+    bytes: int
+    pictures: int
+    difference: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return JSON-able values."""
+        return {
+            "format": self.format,
+            "path": str(self.path),
+            "bytes": self.bytes,
+            "pictures": self.pictures,
+            "difference": self.difference,
+        }
+
+
+def export(
+    run: Classifier,
+    format: str,
+    out: Path,
+    *,
+    pictures: Sequence[Any] = (),
+) -> ExportSummary:
+    """Write a run's network in another format and compare it on pictures.
+
+    Parameters
+    ----------
+    run : Classifier
+        A loaded run.
+    format : str
+        ``keras``, ``savedmodel`` or ``tflite``.
+    out : Path
+        Folder; the network lands in it as ``model.keras``, ``savedmodel/`` or ``model.tflite``,
+        with ``run.json`` (classes, size, temperature, equalising) and ``labels.txt`` beside it.
+    pictures : Sequence
+        Paths, bytes or RGB arrays to compare on, the first 100 of them; noise when there are none.
+
+    Raises
+    ------
+    UsageError
+        No such format.
+    BodyshopError
+        The exported network predicts something else; nothing is left behind.
+    """
+    if format not in FORMATS:
+        raise UsageError(f"there is no format '{format}'", hint=f"choose: {', '.join(FORMATS)}")
+    pixels = _pixels(run, pictures)
+    expected = predict(run.model, pixels)
+    target = (
+        out / {"keras": MODEL_FILE, "savedmodel": "savedmodel", "tflite": "model.tflite"}[format]
+    )
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out) as scratch:
+        made = _write(run, format, Path(scratch) / target.name)
+        found = _run(made, format, pixels)
+        difference = float(np.abs(found - expected).max())
+        if not difference <= TOLERANCE:
+            raise BodyshopError(
+                f"the exported {format} network differs by {difference:.2g} in a probability "
+                f"(allowed: {TOLERANCE:.2g}): it was not written",
+                hint="use another format, and please report this",
+            )
+        if target.is_dir():
+            shutil.rmtree(target)
+        made.replace(target)
+    shutil.copy(run.folder / RECORD_FILE, out / RECORD_FILE)
+    (out / "labels.txt").write_text("\n".join(run.classes) + "\n", encoding="utf-8")
+    size = (
+        sum(file.stat().st_size for file in target.rglob("*") if file.is_file())
+        if (target.is_dir())
+        else target.stat().st_size
+    )
+    result = ExportSummary(format, target, size, len(pixels), difference)
+    write_json(out / "export.json", result.as_dict())
+    return result
+
+
+def known_pictures(run: Classifier, workspace: Workspace) -> list[Path]:
+    """Return the first 100 of the run's own pictures that are in a workspace, those of test first.
+
+    Parameters
+    ----------
+    run : Classifier
+        A loaded run.
+    workspace : Workspace
+        Where it was trained, or another one.
+    """
+    file = run.folder / SAMPLES_FILE
+    if not file.exists():
+        return []
+    with file.open(encoding="utf-8", newline="") as lines:
+        rows = sorted(csv.DictReader(lines), key=lambda row: row["split"])
+    extensions = all_images(workspace.catalog)
+    here = [row["sha256"] for row in rows if row["sha256"] in extensions]
+    paths = (workspace.blobs.path(sha256, extensions[sha256]) for sha256 in here)
+    return list(islice((path for path in paths if path.exists()), CHECKED))
+
+
+def to_tflite(model: Any, path: Path) -> Path:
+    """Convert a Keras model to a TFLite file, by way of SavedModel.
+
+    The direct way through concrete functions writes a file without weights (Keras 3).
+    """
+    tf = import_tensorflow()
+    from bodyshop_core.backbones.quiet_tensorflow import stderr_to_null
+
+    with tempfile.TemporaryDirectory() as folder, stderr_to_null():
+        model.export(folder, format="tf_saved_model", verbose=False)
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+        path.write_bytes(converter.convert())
+    return path
+
+
+def interpreter(path: Path) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+    """Return a function that runs a TFLite file on one picture, shape (1, side, side, 3)."""
+    tf = import_tensorflow()
+    import os
+    import warnings
+
+    with warnings.catch_warnings():
+        # TensorFlow announces the move of its interpreter to another package.
+        warnings.simplefilter("ignore")
+        engine = tf.lite.Interpreter(str(path), num_threads=os.cpu_count())
+    engine.allocate_tensors()
+    source, result = engine.get_input_details()[0], engine.get_output_details()[0]
+
+    def run(picture: NDArray[np.float32]) -> NDArray[np.float32]:
+        engine.set_tensor(source["index"], picture)
+        engine.invoke()
+        return np.array(engine.get_tensor(result["index"]))
+
+    return run
+
+
+def _write(run: Classifier, format: str, path: Path) -> Path:
+    if format == "keras":
+        run.model.save(path)
+    elif format == "savedmodel":
+        run.model.export(path, format="tf_saved_model", verbose=False)
+    else:
+        to_tflite(run.model, path)
+    return path
+
+
+def _run(path: Path, format: str, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    tf = import_tensorflow()
+    import keras
+
+    if format == "keras":
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+        return np.asarray(predict(model, pixels))
+    if format == "savedmodel":
+        loaded = tf.saved_model.load(str(path))
+        return np.concatenate(
+            [
+                loaded.serve(pixels[i : i + 32].astype(np.float32)).numpy()
+                for i in range(0, len(pixels), 32)
+            ]
+        )
+    engine = interpreter(path)
+    return np.concatenate([engine(picture[None].astype(np.float32)) for picture in pixels])
+
+
+def _pixels(run: Classifier, pictures: Sequence[Any]) -> NDArray[np.uint8]:
+    if pictures:
+        return np.concatenate([batch[:, 0] for batch in run.batches(pictures[:CHECKED])])
+    random = np.random.default_rng(7)
+    side = run.record.side
+    return random.integers(0, 256, (CHECKED, side, side, 3)).astype(np.uint8)
