@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from bodyshop_core.catalog import schema
+from bodyshop_core.catalog.split_sets import choose_split_set
 from bodyshop_core.errors import BodyshopError, NothingFoundError, UsageError
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def make_plan(
     """
     if copies < 0 or (copies == 0 and not balance):
         raise UsageError(f"copies must be 1 or more, but {copies} was given")
-    name = resolve_split_set(workspace.catalog, split_set)
+    name = choose_split_set(workspace.catalog, split_set).name
     rows = _training_rows(workspace.catalog, name)
     if not rows:
         raise NothingFoundError(
@@ -135,30 +136,6 @@ def make_plan(
             )
         )
     return Plan(name, tuple(sources))
-
-
-def resolve_split_set(catalog: Catalog, name: str | None) -> str:
-    """Return `name` when it exists, or the newest split set's name.
-
-    Raises
-    ------
-    UsageError
-        There is none, or none of that name.
-    """
-    table = schema.split_sets
-    query = select(table.c.name).order_by(table.c.created_at.desc(), table.c.name.desc())
-    with catalog.read() as connection:
-        names = list(connection.execute(query).scalars())
-    if not names:
-        raise UsageError(
-            "there is no split yet, and only the training part is ever augmented",
-            hint="run: bodyshop curate",
-        )
-    if name is None:
-        return names[0]
-    if name not in names:
-        raise UsageError(f"there is no split set '{name}'", hint=f"there are: {', '.join(names)}")
-    return name
 
 
 def copies_per_picture(labels: Mapping[str, str], *, copies: int, balance: bool) -> dict[str, int]:

@@ -11,10 +11,11 @@ from sqlalchemy import func, select
 
 from augment.encoding import encode, encode_mask
 from augment.opening import MaskError, open_source
-from augment.planning import Source, make_plan, resolve_split_set
+from augment.planning import Source, make_plan
 from augment.policy import Policy, parse_policy
 from augment.rendering import draw
 from bodyshop_core.catalog import schema
+from bodyshop_core.catalog.split_sets import choose_split_set
 from bodyshop_core.catalog.variants import variant_sets
 from bodyshop_core.errors import UnreadableImageError, UsageError
 
@@ -75,7 +76,7 @@ def verify(
     UsageError
         There is no such set.
     """
-    split_set = resolve_split_set(workspace.catalog, split_set)
+    split_set = choose_split_set(workspace.catalog, split_set).name
     sets = variant_sets(workspace.catalog, split_set)
     name = variant_set or next(iter(sets), None)
     if name not in sets:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bodyshop_core import atomic
+from bodyshop_core.catalog.labels import means_whole
 from bodyshop_core.figures import hangul_font
 from bodyshop_core.imaging import load_rgb
 
@@ -127,11 +128,10 @@ def _words(label: str, probability: float) -> str:
 
 
 def _colour(label: str | None) -> tuple[int, int, int]:
-    from bodyshop.prediction import WHOLE
 
     if label is None:
         return QUIET
-    return CALM if label in WHOLE else ALARM
+    return CALM if means_whole(label) else ALARM
 
 
 def _font(size: int) -> Any:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bodyshop_core.catalog.labels import means_whole
 from bodyshop_core.errors import NothingFoundError, UnreadableImageError, UsageError
 from bodyshop_core.imaging import load_rgb, sniff
 from bodyshop_core.progress import SILENT, Progress
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 BATCH = 64
 """Pictures per round; bounds the memory for large folders."""
 
-WHOLE = frozenset({"whole", "undamaged", "정상"})
 """Labels of pictures in which no damage is looked for."""
 
 
@@ -263,7 +263,7 @@ def _drawn(eyes: _Eyes, one: Prediction, out: Path, number: int, annotate: bool)
         return one
     name = f"{number:05d}-{Path(one.picture).stem}"
     masks = {}
-    if eyes.segmenter is not None and one.label is not None and one.label not in WHOLE:
+    if eyes.segmenter is not None and one.label is not None and not means_whole(one.label):
         masks = eyes.segmenter.segment([Path(one.picture)])[0].masks
         if masks:
             mask = save_masks(masks, out, name, split=len(eyes.segmenter.classes) > 1)

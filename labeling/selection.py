@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from bodyshop_core.catalog import Reason, effective_labels, schema
+from bodyshop_core.catalog.split_sets import newest_split_set
 from bodyshop_core.errors import NothingFoundError
 from labeling.annotations import LIVE
 from labeling.configs.scheme import Kind
@@ -136,7 +137,7 @@ def _looked_at(workspace: Workspace, kind: Kind) -> set[str]:
 
 def _facts(workspace: Workspace, selection: Selection) -> dict[str, dict[str, Any]]:
     images, verdicts, gate = schema.images, schema.verdicts, schema.gate_scores
-    decided, splits, sets = schema.decisions, schema.splits, schema.split_sets
+    decided, splits = schema.decisions, schema.splits
     query = (
         select(
             images.c.sha256, verdicts.c.verdict, verdicts.c.reasons, gate.c.p_car,
@@ -147,11 +148,10 @@ def _facts(workspace: Workspace, selection: Selection) -> dict[str, dict[str, An
         .outerjoin(decided, decided.c.sha256 == images.c.sha256)
         .where(images.c.width.is_not(None))
     )  # fmt: skip
+    newest = newest_split_set(workspace.catalog)
+    name = selection.split_set or (newest.name if newest else None)
     with workspace.catalog.read() as connection:
         facts = {row.sha256: dict(row._mapping) for row in connection.execute(query)}
-        name = selection.split_set or connection.scalar(
-            select(sets.c.name).order_by(sets.c.created_at.desc()).limit(1)
-        )
         in_split = select(splits.c.sha256, splits.c.split).where(splits.c.split_set == name)
         split = {row.sha256: row.split for row in connection.execute(in_split)}
     said = {field: effective_labels(workspace.catalog, field) for field in _FIELDS}

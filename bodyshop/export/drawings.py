@@ -10,6 +10,7 @@ import yaml
 from bodyshop.export.destination import Destination
 from bodyshop.export.selection import Chosen, Look, put_pictures
 from bodyshop_core import atomic
+from bodyshop_core.catalog.labels import means_whole
 from bodyshop_core.errors import NothingFoundError
 from bodyshop_core.progress import Progress
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from bodyshop_core.workspace import Workspace
     from labeling.formats.drawing import Sheet
 
-NEGATIVE = "whole"
 """Pictures with this damage label and no mask are exported as having nothing to find."""
 
 _YOLO_NAMES = {"train": "train", "validation": "val", "test": "test"}
@@ -90,7 +90,7 @@ def _sheets(
     from labeling.pictures import load_pictures
 
     masks = current_masks(workspace)
-    wanted = [p for p in pictures if p.sha256 in masks or p.row["label"] == NEGATIVE]
+    wanted = [p for p in pictures if p.sha256 in masks or means_whole(p.row["label"])]
     if not any(picture.sha256 in masks for picture in wanted):
         raise NothingFoundError(
             "no kept picture in a split has a mask yet",

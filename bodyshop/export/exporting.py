@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bodyshop.export import croissant, drawings, hub
 from bodyshop.export.destination import Destination, Link
-from bodyshop.export.rows import COLUMNS, choose_split_set, manifest_rows
+from bodyshop.export.rows import COLUMNS, manifest_rows
 from bodyshop.export.selection import (
     Chosen,
     Look,
@@ -21,6 +21,7 @@ from bodyshop.export.selection import (
 )
 from bodyshop.export.tables import write_csv, write_parquet
 from bodyshop_core import atomic
+from bodyshop_core.catalog.split_sets import choose_split_set
 from bodyshop_core.errors import UsageError
 from bodyshop_core.progress import SILENT, Progress
 
@@ -115,15 +116,10 @@ def export(
     dest = Path(dest)
     if format not in FORMATS:
         raise UsageError(f"there is no export format '{format}'", hint=f"use {', '.join(FORMATS)}")
-    chosen = choose_split_set(workspace.catalog, split_set)
     if format == "manifest":
-        return _manifest(workspace, dest, chosen[0] if chosen is not None else None)
-    if chosen is None:
-        raise UsageError(
-            f"there is no split yet, and format {format} has one folder per split",
-            hint="run: bodyshop curate",
-        )
-    name = chosen[0]
+        return _manifest(workspace, dest, split_set)
+    chosen = choose_split_set(workspace.catalog, split_set)
+    name = chosen.name
     look = Look(keep_metadata=keep_metadata, link=link, upright=format in ("coco", "yolo"))
     pictures = choose(workspace, name)
     destination = Destination(dest, format, asdict(look))

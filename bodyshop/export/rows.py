@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Row, Table, select
 
 from bodyshop_core.catalog import effective_labels, schema
-from bodyshop_core.errors import UsageError
+from bodyshop_core.catalog.split_sets import choose_split_set, newest_split_set
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from bodyshop_core.catalog import Catalog
     from bodyshop_core.workspace import Workspace
 
 COLUMNS = (
@@ -66,8 +65,10 @@ def manifest_rows(workspace: Workspace, *, split_set: str | None = None) -> list
         There is no split set of that name.
     """
     catalog = workspace.catalog
-    chosen = choose_split_set(catalog, split_set)
-    name, target = chosen if chosen is not None else ("", "damage")
+    chosen = newest_split_set(catalog)
+    if split_set is not None:
+        chosen = choose_split_set(catalog, split_set)
+    name, target = ("", "damage") if chosen is None else (chosen.name, chosen.target)
     labels, brands, models = (
         {sha256: each.value for sha256, each in effective_labels(catalog, field).items()}
         for field in (target, "brand", "model")
@@ -116,29 +117,6 @@ def manifest_rows(workspace: Workspace, *, split_set: str | None = None) -> list
             }
         )
     return rows
-
-
-def choose_split_set(catalog: Catalog, name: str | None) -> tuple[str, str] | None:
-    """Return name and target of a split set, the newest by default; None when there is none.
-
-    Raises
-    ------
-    UsageError
-        There is none of that name.
-    """
-    table = schema.split_sets
-    query = select(table.c.name, table.c.target).order_by(
-        table.c.created_at.desc(), table.c.name.desc()
-    )
-    with catalog.read() as connection:
-        sets = {row.name: row.target for row in connection.execute(query)}
-    if name is not None and name not in sets:
-        known = ", ".join(sets) or "none yet; run: bodyshop curate"
-        raise UsageError(f"there is no split set '{name}'", hint=f"there are: {known}")
-    if not sets:
-        return None
-    chosen = name if name is not None else next(iter(sets))
-    return chosen, sets[chosen]
 
 
 def _by_sha(connection: Connection, table: Table, *conditions: Any) -> dict[str, Row]:

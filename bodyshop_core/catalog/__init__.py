@@ -1,7 +1,6 @@
 """The catalog: every picture, where it came from, and everything that was found out about it."""
 
 from bodyshop_core.catalog import schema
-from bodyshop_core.catalog.bulk import Prepared
 from bodyshop_core.catalog.images import FACTS, all_images, is_forgotten, register_image
 from bodyshop_core.catalog.labels import (
     EffectiveLabel,
@@ -24,7 +23,6 @@ __all__ = [
     "EffectiveLabel",
     "Field",
     "Origin",
-    "Prepared",
     "Reason",
     "add_labels",
     "all_images",

@@ -34,6 +34,10 @@ class Origin(StrEnum):
     QUERY = "query"
 
 
+DAMAGED_WORDS = frozenset({"damaged", "damage", "broken", "파손", "파손차량"})
+WHOLE_WORDS = frozenset({"whole", "undamaged", "intact", "ok", "정상", "정상차량"})
+
+
 @dataclass(frozen=True)
 class EffectiveLabel:
     """The label that counts for one picture.
@@ -56,6 +60,16 @@ class EffectiveLabel:
 def nfc(text: str) -> str:
     """Normalise to NFC, so that one Hangul syllable is one code point wherever it came from."""
     return unicodedata.normalize("NFC", text)
+
+
+def means_damaged(value: str) -> bool:
+    """Say whether a damage label says that the car is damaged."""
+    return nfc(value).strip().lower() in DAMAGED_WORDS
+
+
+def means_whole(value: str) -> bool:
+    """Say whether a damage label says that the car is undamaged."""
+    return nfc(value).strip().lower() in WHOLE_WORDS
 
 
 def add_labels(

@@ -15,6 +15,15 @@ _STEPS: dict[int, tuple[str, ...]] = {
         "ALTER TABLE sightings ADD COLUMN selector TEXT",
         "ALTER TABLE sightings ADD COLUMN last_modified TEXT",
     ),
+    # names as the field uses them; which split set is the newest is counted, not read off a clock
+    2: (
+        "ALTER TABLE sightings RENAME COLUMN full_size_rung TO url_candidate",
+        "ALTER TABLE split_sets RENAME COLUMN proof TO leakage_check",
+        "ALTER TABLE split_sets ADD COLUMN revision INTEGER NOT NULL DEFAULT 0",
+        "UPDATE split_sets SET revision = (SELECT count(*) FROM split_sets AS other WHERE"
+        " other.created_at < split_sets.created_at OR (other.created_at = split_sets.created_at"
+        " AND other.name <= split_sets.name))",
+    ),
 }
 """Version -> the statements that make the next version of it."""
 

@@ -18,7 +18,7 @@ from sqlalchemy import (
     Text,
 )
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """In SQLite's ``user_version``; older catalogs are migrated, newer ones refused with a message."""
 
 metadata = MetaData()
@@ -71,7 +71,7 @@ sightings = Table(
     Column("frames", Integer),  # of the whole turn; NULL when it was not seen to close
     Column("angle_deg", Float),
     Column("capture", String(32)),  # "bytes", "canvas", "screenshot"
-    Column("full_size_rung", String(32)),
+    Column("url_candidate", String(32)),  # where on the page its address was found
     Column("status", Integer),
     Column("etag", Text),
     Column("last_modified", Text),  # as the server sent it
@@ -233,8 +233,10 @@ split_sets = Table(
     Column("ratios", JSON, nullable=False),  # {"train": 0.7, ...}
     Column("options", JSON, nullable=False),
     Column("audit", JSON),  # what the shortcut audit found for this set
-    Column("proof", JSON),  # that no duplicates lie in two of its splits
+    Column("leakage_check", JSON),  # which detected duplicates lie in two of its splits
     Column("created_at", String(32), nullable=False),
+    # grows with every run of curate: the largest is the newest set
+    Column("revision", Integer, nullable=False, default=0),
 )
 
 splits = Table(

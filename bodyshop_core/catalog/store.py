@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, create_engine, event, text
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.dialects.sqlite import Insert, insert
 from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.pool import NullPool
 
-from bodyshop_core.catalog.bulk import Prepared
 from bodyshop_core.catalog.migrations import can_migrate, migrate
 from bodyshop_core.catalog.schema import SCHEMA_VERSION, metadata
 from bodyshop_core.errors import BodyshopError
@@ -109,14 +108,19 @@ class Catalog:
         -------
         int
             The number of rows.
+
+        Raises
+        ------
+        ValueError
+            A row lacks a column that another one carries.
         """
-        rows = list(rows)
+        rows = [dict(row) for row in rows]
         if not rows:
             return 0
         if connection is None:
             with self.begin() as own:
                 return self.upsert(table, rows, connection=own)
-        _upsert(table, tuple(rows[0])).execute(connection, rows)
+        connection.execute(_upsert(table, _columns_of(table, rows)), rows)
         return len(rows)
 
     def close(self) -> None:
@@ -184,16 +188,25 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
+def _columns_of(table: Table, rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    names = rows[0].keys()
+    for row in rows:
+        if row.keys() != names:
+            raise ValueError(
+                f"rows for {table.name} with different columns: "
+                f"{', '.join(sorted(row.keys() ^ names))} in some of them only"
+            )
+    return tuple(names)
+
+
 @lru_cache(maxsize=256)
-def _upsert(table: Table, names: tuple[str, ...]) -> Prepared:
+def _upsert(table: Table, names: tuple[str, ...]) -> Insert:
     statement = insert(table)
     keys = [column.name for column in table.primary_key]
     values = {name: statement.excluded[name] for name in names if name not in keys}
     if values:
-        statement = statement.on_conflict_do_update(index_elements=keys, set_=values)
-    else:
-        statement = statement.on_conflict_do_nothing(index_elements=keys)
-    return Prepared(statement, names)
+        return statement.on_conflict_do_update(index_elements=keys, set_=values)
+    return statement.on_conflict_do_nothing(index_elements=keys)
 
 
 def _engine(path: Path) -> Engine:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, bindparam, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from bodyshop_core import __version__
-from bodyshop_core.catalog import FACTS, Catalog, Prepared, add_labels, now, schema
+from bodyshop_core.catalog import FACTS, Catalog, add_labels, now, schema
 from bodyshop_core.workspace import Workspace
 from collector.candidate import Candidate, Task, digest, url_key
 from collector.net.address import host_of
@@ -105,7 +105,7 @@ class Ledger:
         if by_key:
             entered, page = now(), task.key
             rows = [_candidate_row(page, candidate, entered) for candidate in by_key.values()]
-            _NEW_CANDIDATE.execute(connection, rows)
+            connection.execute(_NEW_CANDIDATE, rows)
         return list(by_key.values())
 
     def queued(self) -> list[Candidate]:
@@ -144,7 +144,7 @@ class Ledger:
         """Return `url_key` -> what was downloaded from it, so that no address is asked twice."""
         c, s = schema.candidates.c, schema.sightings.c
         query = select(
-            c.url, s.url, s.sha256, s.final_url, s.status, s.etag, s.content_type, s.full_size_rung,
+            c.url, s.url, s.sha256, s.final_url, s.status, s.etag, s.content_type, s.url_candidate,
             s.permission, s.last_modified, schema.images.c.extension, schema.images.c.bytes,
         ).select_from(
             schema.candidates.join(schema.sightings, (s.sha256 == c.sha256) & (s.url == c.url))
@@ -200,16 +200,16 @@ class Ledger:
                 known.add(each.entry["sha256"])
                 images.append(_image_row(each.entry, added))
         if images:
-            _NEW_IMAGE.execute(connection, images)
+            connection.execute(_NEW_IMAGE, images)
         stored = [(each.candidate, each.entry) for each in batch if each.entry is not None]
         rows = {row["key"]: row for row in (sighting_row(*pair) for pair in stored)}
         self._catalog.upsert(schema.sightings, rows.values(), connection=connection)
         labels = {label for pair in stored for label in _labels(*pair)}
         add_labels(self._catalog, sorted(labels), connection=connection)
-        _OUTCOME.execute(connection, [_outcome(each, states, added) for each in batch])
+        connection.execute(_OUTCOME, [_outcome(each, states, added) for each in batch])
         # A refusal leaves no sighting: what was said about it is kept with the candidate.
         if told := [_told(each) for each in batch if each.permission]:
-            _TOLD.execute(connection, told)
+            connection.execute(_TOLD, told)
         return states
 
     def ingest(self, entries: Iterable[dict[str, Any]]) -> int:
@@ -238,18 +238,9 @@ class Ledger:
         return found
 
 
-_NEW_CANDIDATE = Prepared(
-    insert(schema.candidates),
-    (
-        "key", "page_key", "url", "host", "brand", "model", "source", "details", "state",
-        "attempts", "updated_at",
-    ),
-)  # fmt: skip
-_NEW_IMAGE = Prepared(
-    insert(schema.images).on_conflict_do_nothing(),
-    ("sha256", "extension", "bytes", "added_at", *FACTS),
-)
-_OUTCOME = Prepared(
+_NEW_CANDIDATE = insert(schema.candidates)
+_NEW_IMAGE = insert(schema.images).on_conflict_do_nothing()
+_OUTCOME = (
     update(schema.candidates)
     .where(schema.candidates.c.key == bindparam("of_key"))
     .values(
@@ -259,18 +250,12 @@ _OUTCOME = Prepared(
         attempts=bindparam("to_attempts"),
         sha256=bindparam("to_sha256"),
         updated_at=bindparam("to_time"),
-    ),
-    (
-        "of_key", "to_state", "to_class", "to_error", "to_attempts", "to_sha256", "to_time",
-    ),
-)  # fmt: skip
-
-
-_TOLD = Prepared(
+    )
+)
+_TOLD = (
     update(schema.candidates)
     .where(schema.candidates.c.key == bindparam("of_key"))
-    .values(details=bindparam("to_details")),
-    ("of_key", "to_details"),
+    .values(details=bindparam("to_details"))
 )
 
 
@@ -360,7 +345,7 @@ def sighting_row(candidate: Candidate, entry: dict[str, Any]) -> dict[str, Any]:
         "frames": candidate.frames,
         "angle_deg": candidate.angle_deg,
         "capture": candidate.capture,
-        "full_size_rung": entry["rung"],
+        "url_candidate": entry["rung"],
         "status": entry["status"],
         "etag": entry["etag"] or None,
         "last_modified": entry.get("last_modified") or None,

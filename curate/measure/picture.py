@@ -85,8 +85,9 @@ def measure_picture(source: Path | bytes) -> dict[str, Any]:
     dict
         ``width``, ``height`` (int, after EXIF rotation); ``phash``, ``phash_mirror``, ``phash256``,
         ``dhash`` (hex), ``ac_energy``: see `curate.measure.hashes`; ``colour`` (96 hex digits):
-        mean RGB of 4 x 4 cells; ``pixel_digest`` (hex): equal for the same pixels saved by a lossless
-        format or with other metadata; ``sharpness`` (0 to 1): see `curate.measure.sharpness`;
+        mean RGB of 4 x 4 cells; ``pixel_digest`` (hex): equal for the same pixels saved
+        by a lossless format or with other metadata; ``sharpness`` (0 to 1): see
+        `curate.measure.sharpness`;
         ``brightness`` (0 to 1): mean grey level; ``dark_fraction``, ``bright_fraction`` (0 to 1);
         ``contrast`` (0 to 0.5): standard deviation of the grey levels / 255; ``entropy`` (0 to 8
         bits) of the grey levels; ``colourfulness`` (about 0 to 110, Hasler and Süsstrunk 2003);

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 from sqlalchemy import select
 
 from bodyshop_core.catalog import Field, Reason, effective_labels, schema
+from bodyshop_core.catalog.split_sets import newest_split_set
 from curate.duplicates.stage import load_counts
 from curate.gate.gate import load_gate
-from curate.splits.stage import current_split_set
 
 if TYPE_CHECKING:
     from bodyshop_core.workspace import Workspace
@@ -80,7 +80,7 @@ def gather(
     catalog = workspace.catalog
     gate = load_gate(workspace)
     labels = effective_labels(catalog, target)
-    current = current_split_set(catalog, target)
+    current = newest_split_set(catalog, target)
     images, verdicts, scores = schema.images, schema.verdicts, schema.gate_scores
     splits, sightings = schema.splits, schema.sightings
     with catalog.read() as connection:
@@ -98,7 +98,7 @@ def gather(
             dealt = dict(
                 connection.execute(
                     select(splits.c.sha256, splits.c.split).where(
-                        splits.c.split_set == current["name"]
+                        splits.c.split_set == current.name
                     )
                 ).all()
             )
@@ -135,10 +135,13 @@ def gather(
         _sources(cards, seen),
         None
         if current is None
-        else {name: current[name] for name in ("name", "seed", "ratios", "options", "proof")},
+        else {
+            name: getattr(current, name)
+            for name in ("name", "seed", "ratios", "options", "leakage_check")
+        },
         _sizes(cards),
         split_problem,
-        None if current is None else current["audit"],
+        None if current is None else current.audit,
     )
 
 

@@ -10,6 +10,12 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, delete, select
 
 from bodyshop_core.catalog import Catalog, Field, Reason, effective_labels, now, schema
+from bodyshop_core.catalog.split_sets import (
+    choose_split_set,
+    newest_split_set,
+    next_revision,
+    split_sets,
+)
 from bodyshop_core.errors import UsageError
 from bodyshop_core.progress import SILENT, Progress
 from curate.duplicates.stage import find_duplicates
@@ -154,20 +160,6 @@ def split(
     )
 
 
-def current_split_set(
-    catalog: Catalog, target: Field | str, name: str | None = None
-) -> dict[str, Any] | None:
-    """Return the row of a target's newest split set, or of the one named; None when absent."""
-    table = schema.split_sets
-    query = select(table).where(table.c.target == Field(target).value)
-    if name is not None:
-        query = query.where(table.c.name == name)
-    query = query.order_by(table.c.created_at.desc(), table.c.name)
-    with catalog.read() as connection:
-        row = connection.execute(query.limit(1)).mappings().first()
-    return None if row is None else dict(row)
-
-
 def _settings(
     catalog: Catalog,
     field: Field,
@@ -178,15 +170,17 @@ def _settings(
     progress: Progress,
 ) -> dict[str, Any]:
     """Return the row of the set to deal to: the existing one as it is, or a new one."""
-    table = schema.split_sets
-    with catalog.read() as connection:
-        names = set(connection.execute(select(table.c.name)).scalars())
+    names = {each.name for each in split_sets(catalog)}
     if new_split is not None and new_split in names:
         raise UsageError(
             f"there is a split set '{new_split}' already, and its splits never change",
             hint="choose another name for --new-split",
         )
-    existing = None if new_split else current_split_set(catalog, field, split_set)
+    existing = None
+    if new_split is None and split_set in names:
+        existing = choose_split_set(catalog, split_set, field)
+    elif not (new_split or split_set):
+        existing = newest_split_set(catalog, field)
     if existing is None:
         name = new_split or split_set or field.value
         if name in names:
@@ -203,13 +197,14 @@ def _settings(
             "created_at": now(),
         }
     wanted = {"ratios": rules.splits.shares, "seed": rules.splits.seed, "options": options}
-    if any(existing[key] != value for key, value in wanted.items()):
+    if any(getattr(existing, key) != value for key, value in wanted.items()):
         progress.log(
-            f"the split set '{existing['name']}' keeps the ratios, seed and options it was made "
+            f"the split set '{existing.name}' keeps the ratios, seed and options it was made "
             "with; use --new-split NAME for others"
         )
     return {
-        key: existing[key] for key in ("name", "target", "seed", "ratios", "options", "created_at")
+        key: getattr(existing, key)
+        for key in ("name", "target", "seed", "ratios", "options", "created_at")
     }
 
 
@@ -279,7 +274,15 @@ def _write(
 ) -> None:
     name = settings["name"]
     catalog.upsert(
-        schema.split_sets, [{**settings, "proof": proof.as_dict()}], connection=connection
+        schema.split_sets,
+        [
+            {
+                **settings,
+                "leakage_check": proof.as_dict(),
+                "revision": next_revision(connection),
+            }
+        ],
+        connection=connection,
     )
     catalog.upsert(
         schema.assignments,

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from bodyshop_core.catalog import Catalog, Field, Reason, now, schema
+from bodyshop_core.catalog.split_sets import newest_split_set
 from bodyshop_core.progress import SILENT, Progress
 from curate.duplicates.stage import find_duplicates, remember_counts
 from curate.gate.gate import Gate, load_gate
 from curate.measure.stage import VERSION
 from curate.policy import Policy, load_policy
-from curate.splits.stage import current_split_set
 from curate.targets import resolve_target
 from curate.verdicts.decide import Verdict, decide
 from curate.verdicts.facts import load_facts
@@ -136,11 +136,11 @@ def limits_of(policy: Policy, gate: Gate) -> Limits:
 
 
 def _assigned(catalog: Catalog, field: Field) -> dict[str, str]:
-    current = current_split_set(catalog, field)
+    current = newest_split_set(catalog, field)
     if current is None:
         return {}
     table = schema.assignments
-    query = select(table.c.sha256, table.c.split).where(table.c.split_set == current["name"])
+    query = select(table.c.sha256, table.c.split).where(table.c.split_set == current.name)
     with catalog.read() as connection:
         return dict(connection.execute(query).all())
 

@@ -222,7 +222,7 @@ def test_a_leaking_split_is_refused(workspace: Workspace, fill: Fill) -> None:
 
 
 def test_without_a_split_there_is_nothing_to_augment(workspace: Workspace, fill: Fill) -> None:
-    with pytest.raises(UsageError, match="bodyshop curate"):
+    with pytest.raises(NothingFoundError, match="bodyshop curate"):
         augment(workspace, "light")
     fill([Shot(jpeg(picture(1)), split="test")])
     with pytest.raises(NothingFoundError, match="training part"):

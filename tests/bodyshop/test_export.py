@@ -197,7 +197,7 @@ def test_a_folder_with_something_else_in_it_is_refused(
 
 
 def test_formats_with_splits_need_a_split(workspace: Workspace, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no split yet"):
+    with pytest.raises(NothingFoundError, match="no split set yet"):
         export(workspace, "imagefolder", tmp_path / "x")
     split_set(workspace, {})
     with pytest.raises(NothingFoundError, match="holds no kept picture"):

@@ -11,12 +11,11 @@ import time
 from pathlib import Path
 
 import pytest
-from sqlalchemy import bindparam, func, select, text
+from sqlalchemy import func, select, text
 
 from bodyshop_core.catalog import (
     Catalog,
     CatalogError,
-    Prepared,
     Reason,
     add_labels,
     effective_labels,
@@ -24,7 +23,8 @@ from bodyshop_core.catalog import (
     register_image,
     schema,
 )
-from bodyshop_core.errors import UsageError
+from bodyshop_core.catalog.split_sets import choose_split_set, newest_split_set, next_revision
+from bodyshop_core.errors import NothingFoundError, UsageError
 from bodyshop_core.workspace import Workspace
 
 
@@ -242,51 +242,41 @@ def test_writer_killed_in_mid_transaction_leaves_whole_transactions(tmp_path, de
         assert connection.scalar(select(func.count()).select_from(schema.tombstones)) % 10 == 0
 
 
-def test_a_batch_is_stored_as_sqlalchemy_itself_would_store_it(tmp_path):
-    rows = {
-        schema.candidates: [
-            {
-                "key": key, "url": "u", "host": "h", "source": "s", "details": details,
-                "state": "queued", "not_before": 1.5, "sha256": None, "updated_at": "t",
-            }
-            for key, details in (("a", {"name": "현대", "n": [1, None]}), ("b", None))
-        ],
-        schema.runs: [
-            {"id": "1", "command": "c", "arguments": {}, "versions": [], "state": "done",
-             "started_at": "t", "seconds": 0.25}
-        ],
-        schema.pages: [{"key": "p", "source": "s", "url": "u", "state": "queued"}],
-        schema.tombstones: [{"kind": "url", "value": "x", "at": "t"}],
-    }  # fmt: skip
-    stored = []
-    for name in ("one", "two"):
-        catalog = Catalog(tmp_path / name / "bodyshop.sqlite")
-        with catalog.begin() as connection:
-            for table, content in rows.items():
-                if name == "one":
-                    connection.execute(table.insert(), content)
-                else:
-                    Prepared(table.insert(), tuple(content[0])).execute(connection, content)
-        with contextlib.closing(sqlite3.connect(catalog.path)) as raw:
-            stored.append([raw.execute(f"SELECT * FROM {table.name}").fetchall() for table in rows])
-    assert stored[0] == stored[1]
-    assert stored[0][2][0][7] == 0  # pages.found has a default
-
-
-def test_a_prepared_update_converts_its_values(tmp_path):
+def test_rows_with_different_columns_are_refused_and_nothing_is_written(tmp_path):
     catalog = Catalog(tmp_path / "bodyshop.sqlite")
-    page = {"key": "p", "source": "s", "url": "u", "state": "queued", "found": 0}
-    catalog.upsert(schema.pages, [page, page | {"key": "q"}])
-    statement = (
-        schema.pages.update()
-        .where(schema.pages.c.key == bindparam("of"))
-        .values(found=bindparam("to"), state="done")
-    )
-    with catalog.begin() as connection:
-        Prepared(statement, ("of", "to")).execute(connection, [{"of": "q", "to": 7}])
+    row = {"name": "a", "target": "damage", "seed": 1, "ratios": {}, "options": {},
+           "created_at": "t"}  # fmt: skip
+    with pytest.raises(ValueError, match="split_sets with different columns: leakage_check"):
+        catalog.upsert(
+            schema.split_sets, [row, row | {"name": "b", "leakage_check": {"leaks": []}}]
+        )
     with catalog.read() as connection:
-        found = connection.execute(select(schema.pages.c.key, schema.pages.c.found)).all()
-    assert sorted(found) == [("p", 0), ("q", 7)]
+        assert connection.scalar(select(func.count()).select_from(schema.split_sets)) == 0
+
+
+def split_set(name, revision, target="damage"):
+    return {"name": name, "target": target, "seed": 1, "ratios": {}, "options": {},
+            "created_at": "2026-01-01T00:00:00+00:00", "revision": revision}  # fmt: skip
+
+
+def test_the_newest_split_set_is_the_one_brought_up_to_date_last(tmp_path):
+    catalog = Catalog(tmp_path / "bodyshop.sqlite")
+    assert newest_split_set(catalog) is None
+    with pytest.raises(NothingFoundError, match="no split set yet"):
+        choose_split_set(catalog)
+    with catalog.begin() as connection:
+        rows = [split_set("b", 3), split_set("a", 1), split_set("c", 2, "brand")]
+        catalog.upsert(schema.split_sets, rows, connection=connection)
+        assert next_revision(connection) == 4
+    assert choose_split_set(catalog).name == "b"
+    assert choose_split_set(catalog, target="brand").name == "c"
+    assert choose_split_set(catalog, "a").name == "a"
+    with pytest.raises(UsageError, match="no split set 'd'"):
+        choose_split_set(catalog, "d")
+    with pytest.raises(UsageError, match="about damage, not brand"):
+        choose_split_set(catalog, "a", "brand")
+    with pytest.raises(NothingFoundError, match="no split set for model"):
+        choose_split_set(catalog, target="model")
 
 
 def test_a_held_catalog_lets_others_write_and_its_log_be_emptied(workspace):

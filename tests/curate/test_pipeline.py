@@ -18,10 +18,10 @@ from sqlalchemy import select
 import curate
 from bodyshop.cli import main
 from bodyshop_core.catalog import Reason, add_labels, now, schema
+from bodyshop_core.catalog.split_sets import choose_split_set, split_sets
 from bodyshop_core.errors import NothingFoundError, UsageError
 from bodyshop_core.workspace import Workspace
 from curate.splits.assign import SplitError
-from curate.splits.stage import current_split_set
 
 
 def fill(workspace: Workspace, count: int = 12, **sighting: Any) -> list[str]:
@@ -214,7 +214,7 @@ def test_a_deal_that_leaks_is_refused_and_not_written(curated: Workspace) -> Non
             connection.execute(table.update().where(table.c.sha256 == sha256).values(row))
     with pytest.raises(SplitError, match="would lie in two splits"):
         curate.split(curated, new_split="leaky")
-    assert current_split_set(curated.catalog, "damage", "leaky") is None
+    assert "leaky" not in {each.name for each in split_sets(curated.catalog)}
     assert not splits(curated, "leaky")
 
 
@@ -271,9 +271,7 @@ def test_a_new_split_set_starts_afresh_and_the_old_one_stays(curated: Workspace)
     assert splits(curated) == before
     assert len(splits(curated, "second")) == len(before)
     assert splits(curated, "second") != before
-    current = current_split_set(curated.catalog, "damage", "second")
-    assert current is not None
-    assert current["seed"] == 99
+    assert choose_split_set(curated.catalog, "second", "damage").seed == 99
     with pytest.raises(UsageError, match="there is a split set 'second' already"):
         curate.curate(curated, new_split="second", workers=1)
 

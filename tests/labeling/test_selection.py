@@ -57,7 +57,7 @@ def test_a_review_holds_borderline_rejects_that_nobody_decided(workspace, curate
 def test_a_split_is_that_of_the_newest_set_or_of_the_one_named(workspace, curated):
     for number, split in enumerate(("train", "test")):
         sets = {"name": f"s{number}", "target": "damage", "seed": 1, "ratios": {}, "options": {},
-                "created_at": f"2026-01-0{number + 1}"}  # fmt: skip
+                "created_at": "2026-01-01", "revision": number}  # fmt: skip
         workspace.catalog.upsert(schema.split_sets, [sets])
         row = {"split_set": f"s{number}", "sha256": curated[0], "split": split,
                "label": "damaged", "group": "g"}  # fmt: skip

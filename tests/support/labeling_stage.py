@@ -25,7 +25,7 @@ from labeling.server.connection import Connection
 from labeling.sync.project import open_project
 from labeling.sync.results import write_result
 
-CASSETTES = Path(__file__).parent / "cassettes"
+CASSETTES = Path(__file__).parents[1] / "labeling" / "cassettes"
 LABELERS = ("ana@example.com", "bo@example.com", "cy@example.com")
 PASSWORD = "a-long-password-1"
 

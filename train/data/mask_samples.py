@@ -13,6 +13,7 @@ from PIL import Image
 from sqlalchemy import select
 
 from bodyshop_core.catalog import schema
+from bodyshop_core.catalog.labels import means_whole
 from bodyshop_core.catalog.variants import current_variants
 from bodyshop_core.errors import BodyshopError, NothingFoundError, UnreadableImageError
 from bodyshop_core.imaging import fit_square, load_rgb
@@ -85,11 +86,10 @@ def masked_samples(
             "no picture has a damage mask yet",
             hint="draw some: bodyshop label push, then: bodyshop label pull",
         )
-    whole = {"whole", "undamaged", "정상"}
     found = [
         MaskedSample(item.sha256, item.path, item.split, files.get(item.sha256, {}))
         for item in samples.items
-        if item.sha256 in files or item.label in whole
+        if item.sha256 in files or means_whole(item.label)
     ]
     if variants:
         home = {sample.sha256: sample.split for sample in found}

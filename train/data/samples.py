@@ -12,6 +12,8 @@ from typing import Any
 from sqlalchemy import select
 
 from bodyshop_core.catalog import nfc, schema
+from bodyshop_core.catalog.labels import means_damaged
+from bodyshop_core.catalog.split_sets import choose_split_set
 from bodyshop_core.catalog.variants import current_variants
 from bodyshop_core.errors import BodyshopError, NothingFoundError, UsageError
 from bodyshop_core.imaging import Equalise
@@ -21,7 +23,6 @@ from train.data.pixels import LOOKS, Cut
 
 SPLITS = ("train", "validation", "test")
 
-POSITIVE = ("damaged", "damage", "파손", "파손차량")
 """Labels that are the class a binary classifier looks for; otherwise the last one by name."""
 
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"})
@@ -160,25 +161,23 @@ def load_samples(
     Raises
     ------
     NothingFoundError
-        There is no split set (of that name or target), it is empty, or no detector has looked.
+        There is no split set (about that target), it is empty, or no detector has looked.
     UsageError
-        The split set is about another target.
+        There is no split set of that name, or it is about another target.
     """
-    chosen = _choose(workspace, target, split_set)
-    items = _originals(workspace, chosen["name"])
+    chosen = choose_split_set(workspace.catalog, split_set, target)
+    items = _originals(workspace, chosen.name)
     if not items:
         raise NothingFoundError(
-            f"split set '{chosen['name']}' holds no picture", hint="run: bodyshop curate"
+            f"split set '{chosen.name}' holds no picture", hint="run: bodyshop curate"
         )
     classes = order_classes(item.label for item in items)
     if crop == "car":
         boxes = car_boxes(workspace)
         items = [replace(item, box=boxes.get(item.sha256)) for item in items]
     elif variants:
-        items += _variants(workspace, chosen["name"], {item.sha256: item for item in items})
-    samples = Samples(
-        tuple(items), classes, chosen["target"], chosen["name"], chosen["audit"] or None
-    )
+        items += _variants(workspace, chosen.name, {item.sha256: item for item in items})
+    samples = Samples(tuple(items), classes, chosen.target, chosen.name, chosen.audit or None)
     check(samples)
     return samples
 
@@ -210,7 +209,7 @@ def folder_samples(folder: Path, *, split: str = "test", target: str = "damage")
 def order_classes(labels: Iterable[str]) -> tuple[str, ...]:
     """Return the distinct labels by name; of two, the one looked for last."""
     names = sorted(set(labels))
-    if len(names) == 2 and names[0].lower() in POSITIVE and names[1].lower() not in POSITIVE:
+    if len(names) == 2 and means_damaged(names[0]) and not means_damaged(names[1]):
         names.reverse()
     return tuple(names)
 
@@ -304,33 +303,6 @@ def longest_sides(workspace: Workspace, samples: Samples) -> list[int]:
 
 def _placed(box: BoxFractions | None) -> str:
     return "" if box is None else "\t" + ",".join(f"{value:g}" for value in box)
-
-
-def _choose(workspace: Workspace, target: str | None, name: str | None) -> dict[str, Any]:
-    table = schema.split_sets
-    with workspace.catalog.read() as connection:
-        rows = [dict(row._mapping) for row in connection.execute(select(table))]
-    if not rows:
-        raise NothingFoundError(f"{workspace.root} has no splits yet", hint="run: bodyshop curate")
-    if name is not None:
-        found = [row for row in rows if row["name"] == name]
-        if not found:
-            known = ", ".join(sorted(row["name"] for row in rows))
-            raise NothingFoundError(
-                f"there is no split set '{name}'", hint=f"these are there: {known}"
-            )
-        if target not in (None, found[0]["target"]):
-            raise UsageError(
-                f"split set '{name}' is about {found[0]['target']}, not {target}",
-                hint=f"run: bodyshop curate --target {target} --new-split NAME",
-            )
-        return found[0]
-    fitting = [row for row in rows if target in (None, row["target"])]
-    if not fitting:
-        raise NothingFoundError(
-            f"there is no split set for {target}", hint=f"run: bodyshop curate --target {target}"
-        )
-    return max(fitting, key=lambda row: (row["created_at"], row["name"]))
 
 
 def _originals(workspace: Workspace, split_set: str) -> list[Sample]:

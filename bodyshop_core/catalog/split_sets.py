@@ -1,0 +1,121 @@
+"""Split sets: which there are, and which one a command means when none is named."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select
+
+from bodyshop_core.catalog import schema
+from bodyshop_core.catalog.labels import Field
+from bodyshop_core.catalog.store import Catalog
+from bodyshop_core.errors import NothingFoundError, UsageError
+
+
+@dataclass(frozen=True)
+class SplitSet:
+    """One assignment of groups of pictures to train, validation and test, without its members.
+
+    Parameters
+    ----------
+    name : str
+        Unique in the catalog.
+    target : str
+        The field it stratifies: ``damage``, ``brand`` or ``model``.
+    seed : int
+        Of the assignment.
+    ratios : dict
+        Split -> share of the pictures, 0 to 1.
+    options : dict
+        What else decided about the assignment.
+    audit, leakage_check : dict or None
+        What the shortcut audit and the search for leaks found.
+    created_at : str
+        UTC, ISO 8601.
+    revision : int
+        Grows with every run of curate; the largest is the set that was brought up to date last.
+    """
+
+    name: str
+    target: str
+    seed: int
+    ratios: dict[str, float]
+    options: dict[str, Any]
+    audit: dict[str, Any] | None
+    leakage_check: dict[str, Any] | None
+    created_at: str
+    revision: int
+
+
+def newest_split_set(catalog: Catalog, target: Field | str | None = None) -> SplitSet | None:
+    """Return the split set that curate brought up to date last; None when there is none.
+
+    Parameters
+    ----------
+    catalog : Catalog
+        Where the split sets are.
+    target : Field or str, optional
+        Only sets about this field.
+    """
+    found = split_sets(catalog)
+    if target is not None:
+        found = [each for each in found if each.target == Field(target).value]
+    return found[0] if found else None
+
+
+def choose_split_set(
+    catalog: Catalog, name: str | None = None, target: Field | str | None = None
+) -> SplitSet:
+    """Return the split set of that name, or the newest one about `target`.
+
+    This is the one rule of every command that reads splits: train, augment, export and label.
+
+    Raises
+    ------
+    NothingFoundError
+        There is no split set yet, or none about `target`.
+    UsageError
+        There is none of that name, or it is about another target.
+    """
+    found = split_sets(catalog)
+    if not found:
+        raise NothingFoundError(
+            f"{catalog.path.parent} has no split set yet", hint="run: bodyshop curate"
+        )
+    if name is None:
+        newest = newest_split_set(catalog, target)
+        if newest is None:
+            raise NothingFoundError(
+                f"there is no split set for {target}",
+                hint=f"run: bodyshop curate --target {target}",
+            )
+        return newest
+    named = [each for each in found if each.name == name]
+    if not named:
+        known = ", ".join(each.name for each in found)
+        raise UsageError(f"there is no split set '{name}'", hint=f"there are: {known}")
+    if target is not None and named[0].target != Field(target).value:
+        raise UsageError(
+            f"split set '{name}' is about {named[0].target}, not {target}",
+            hint=f"run: bodyshop curate --target {target} --new-split NAME",
+        )
+    return named[0]
+
+
+def split_sets(catalog: Catalog) -> list[SplitSet]:
+    """Return all split sets, the newest first."""
+    table = schema.split_sets
+    query = select(table).order_by(table.c.revision.desc(), table.c.name)
+    with catalog.read() as connection:
+        return [_split_set(row) for row in connection.execute(query)]
+
+
+def next_revision(connection: Connection) -> int:
+    """Return the revision a split set gets that is written now, in the same transaction."""
+    table = schema.split_sets
+    return (connection.scalar(select(func.max(table.c.revision))) or 0) + 1
+
+
+def _split_set(row: Row[Any]) -> SplitSet:
+    return SplitSet(**row._mapping)
