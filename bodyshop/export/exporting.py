@@ -109,9 +109,9 @@ def export(
     Raises
     ------
     UsageError
-        Unknown format, a folder that holds something else, no such split set, or none at all.
+        Unknown format, a folder that holds something else, or no such split set.
     NothingFoundError
-        There is no picture to export.
+        There is no picture to export, or no split set yet.
     """
     dest = Path(dest)
     if format not in FORMATS:
