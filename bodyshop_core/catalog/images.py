@@ -13,7 +13,7 @@ from bodyshop_core.catalog.store import Catalog, now
 from bodyshop_core.storage.blobs import Blob
 
 FACTS = ("format", "width", "height", "mode", "exif_orientation", "artist", "copyright")
-"""What a picture's header tells: columns of `images`, keys of `bodyshop_core.imaging.probe`."""
+"""What a header holds: columns of `images`, keys of `bodyshop_core.imaging.read_header`."""
 
 
 def register_image(
@@ -30,7 +30,7 @@ def register_image(
     extension : str
         Of the sniffed type.
     facts : Mapping
-        As `bodyshop_core.imaging.probe` returns them; all None for bytes that can't be decoded.
+        From `bodyshop_core.imaging.read_header`; all None for bytes that can't be decoded.
 
     Returns
     -------
