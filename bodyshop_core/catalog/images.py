@@ -10,6 +10,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from bodyshop_core.catalog import schema
 from bodyshop_core.catalog.store import Catalog, now
+from bodyshop_core.errors import ErasedPictureError
 from bodyshop_core.storage.blobs import Blob
 
 FACTS = ("format", "width", "height", "mode", "exif_orientation", "artist", "copyright")
@@ -36,7 +37,14 @@ def register_image(
     -------
     bool
         Whether the picture is new to the catalog.
+
+    Raises
+    ------
+    ErasedPictureError
+        This picture was erased on request; its bytes must not be kept.
     """
+    if is_forgotten(connection, "sha256", blob.sha256):
+        raise ErasedPictureError(f"picture {blob.sha256} was erased on request")
     row = {
         "sha256": blob.sha256,
         "extension": extension,
@@ -49,9 +57,9 @@ def register_image(
 
 
 def is_forgotten(connection: Connection, kind: str, value: str) -> bool:
-    """Say whether a sha256, url or host was erased on request (kind: ``sha256|url|host``)."""
-    stone = schema.tombstones
-    query = select(stone.c.value).where(stone.c.kind == kind, stone.c.value == value)
+    """Return whether a sha256, url or host was erased on request (kind: ``sha256|url|host``)."""
+    tombstones = schema.tombstones
+    query = select(tombstones.c.value).where(tombstones.c.kind == kind, tombstones.c.value == value)
     return connection.execute(query).first() is not None
 
 
