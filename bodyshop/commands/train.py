@@ -159,15 +159,15 @@ def read_changes(pairs: list[str] | None) -> dict[str, object]:
     ------
     UsageError
         A word has no equals sign.
+    ConfigError
+        A value is not valid YAML.
     """
-    import yaml
-
-    from bodyshop_core.errors import UsageError
+    from bodyshop_core.config import read_yaml
 
     found: dict[str, object] = {}
     for pair in pairs or []:
         key, sign, value = pair.partition("=")
         if not sign:
-            raise UsageError(f"'{pair}' sets nothing", hint="write --set KEY=VALUE")
-        found[key] = yaml.safe_load(value)
+            raise UsageError(f"'{pair}' has no equals sign", hint="write KEY=VALUE")
+        found[key] = read_yaml(value, name=f"--set {key}")
     return found
