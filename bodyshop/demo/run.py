@@ -29,16 +29,16 @@ COPIES = 1
 
 @dataclass
 class DemoReport:
-    """How the demo went.
+    """Outcome of the demo.
 
     Parameters
     ----------
     seconds : dict
         Stage -> seconds.
     findings : list of Finding
-        How well each stage did against the showroom's ground truth.
+        Result of each check against the ground truth of the showroom.
     places : dict
-        What to look at -> where it is.
+        Description -> path or command.
     """
 
     seconds: dict[str, float] = field(default_factory=dict)
@@ -47,7 +47,7 @@ class DemoReport:
 
     @property
     def ok(self) -> bool:
-        """Whether every stage did what it has to."""
+        """Whether every check passed."""
         return all(finding.ok for finding in self.findings)
 
     def as_dict(self) -> dict[str, Any]:
@@ -68,7 +68,7 @@ def run_demo(
     recipe: str = "default",
     progress: Progress = SILENT,
 ) -> DemoReport:
-    """Run every stage on the showroom and score it against the ground truth.
+    """Run every stage on the showroom and check it against the ground truth.
 
     Parameters
     ----------
@@ -87,9 +87,16 @@ def run_demo(
     Returns
     -------
     DemoReport
-        Times, findings and places; `DemoReport.ok` says whether every check held.
+        Times, findings and places; `DemoReport.ok` says whether every check passed.
+
+    Raises
+    ------
+    MissingPartError
+        The extra ``demo`` is not installed, or there is no browser.
     """
-    from showroom import build_showroom, serve
+    from showroom import build_showroom, require_extra, serve
+
+    require_extra()
 
     report = DemoReport()
     folder = folder.absolute()
@@ -115,7 +122,7 @@ def run_demo(
     report.places = {
         "curation report": str(curated["report"]),
         "training report": str(trained.report),
-        "what your own brands.yaml can look like": str(brands),
+        "an example of a brands.yaml": str(brands),
         "try the model": shlex.join(
             ["bodyshop", "predict", str(pictures), "--run", str(trained.folder)]
         ),
@@ -132,7 +139,7 @@ def _timed(report: DemoReport, stage: str) -> Iterator[None]:
 
 @contextmanager
 def _serving(serve: Any, folder: Path) -> Iterator[Site]:
-    """Serve on the ports of the last run when they are free, so that a resumed crawl finds them."""
+    """Serve on the ports of the last run if they are free, so that a crawl can resume."""
     known = folder / PORT_FILE
     port = json.loads(known.read_text()) if known.exists() else _free_ports()
     try:
@@ -168,8 +175,8 @@ def _is_free(port: int) -> bool:
 def _write_brands(folder: Path, site: Site) -> Path:
     """Write the demo's brands.yaml: press pictures are collected but carry no damage label.
 
-    They only show whole cars, all from the same side of the street: labelled, they would tell a
-    model what "whole" looks like without any damage to be seen.
+    They show only whole cars, all from the same direction: with a label, a model could learn to
+    recognise the direction in the place of damage.
     """
     import yaml
 
@@ -204,7 +211,7 @@ def _curate(workspace: Workspace, progress: Progress) -> dict[str, Any]:
 
 
 def _bring_masks(workspace: Workspace, truth: Truth, showroom: Path, progress: Progress) -> None:
-    """Take the rendered damage masks in as if labelers had drawn them."""
+    """Import the rendered damage masks as if annotators had drawn them."""
     from bodyshop.demo.masks import import_truth_masks
 
     import_truth_masks(workspace, truth, showroom, progress=progress)
@@ -220,7 +227,8 @@ def _augment(workspace: Workspace, progress: Progress) -> None:
 
 
 def _train(workspace: Workspace, recipe: str, progress: Progress) -> TrainSummary:
+    import curate
     import train
-    from bodyshop.gate_of_run import gate_for
 
-    return train.train(workspace, recipe, gate=gate_for(workspace), progress=progress)
+    gate = curate.load_gate(workspace).as_dict()
+    return train.train(workspace, recipe, gate=gate, progress=progress)

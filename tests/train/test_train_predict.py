@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 from training_cases import draw, fill_workspace
 
+import curate
 import train
 from bodyshop.cli import app, normalise
-from bodyshop.gate_of_run import gate_for
 from bodyshop.prediction import predict
 from bodyshop_core.catalog import now, register_image, schema
 from bodyshop_core.errors import BodyshopError, UsageError
@@ -54,7 +54,9 @@ def real_run(tmp_path_factory: pytest.TempPathFactory, real_data: Path) -> Path:
         ],
     )
     changes = {"data.camera_views": 0}
-    summary = train.train(workspace, "bottleneck", overrides=changes, gate=gate_for(workspace))
+    summary = train.train(
+        workspace, "bottleneck", overrides=changes, gate=curate.load_gate(workspace).as_dict()
+    )
     moved = Path(shutil.copytree(summary.folder, root / "another machine" / "달리기"))
     shutil.rmtree(workspace.root)
     return moved
