@@ -16,6 +16,7 @@ from bodyshop.demo.checks import Finding, check_collected, check_curated, check_
 from bodyshop_core import atomic
 from bodyshop_core.errors import BodyshopError
 from bodyshop_core.progress import SILENT, Progress
+from bodyshop_core.summary import Summary
 from bodyshop_core.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ COPIES = 1
 
 
 @dataclass
-class DemoReport:
+class DemoReport(Summary):
     """Outcome of the demo.
 
     Parameters
@@ -41,6 +42,8 @@ class DemoReport:
         Description -> path or command.
     """
 
+    derived = ("ok",)
+
     seconds: dict[str, float] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     places: dict[str, str] = field(default_factory=dict)
@@ -49,15 +52,6 @@ class DemoReport:
     def ok(self) -> bool:
         """Whether every check passed."""
         return all(finding.ok for finding in self.findings)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the report as JSON-able values."""
-        return {
-            "ok": self.ok,
-            "seconds": {name: round(value, 2) for name, value in self.seconds.items()},
-            "findings": [finding.as_dict() for finding in self.findings],
-            "places": self.places,
-        }
 
 
 def run_demo(
@@ -134,7 +128,7 @@ def run_demo(
 def _timed(report: DemoReport, stage: str) -> Iterator[None]:
     begun = monotonic()
     yield
-    report.seconds[stage] = monotonic() - begun
+    report.seconds[stage] = round(monotonic() - begun, 2)
 
 
 @contextmanager

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from PIL import Image
+
+from bodyshop_core.summary import Summary
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,8 +18,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Equalise:
-    """The view that takes size and compression out of the picture (the originals stay).
+class Equalise(Summary):
+    """Target of `equalise`, which removes what size and compression say about a picture.
 
     Parameters
     ----------
@@ -29,10 +31,6 @@ class Equalise:
 
     longest_side: int
     jpeg_quality: int = 75
-
-    def as_dict(self) -> dict[str, int]:
-        """Return the parameters for a run's record."""
-        return asdict(self)
 
 
 def equalise(rgb: RGB, spec: Equalise) -> RGB:
