@@ -104,13 +104,13 @@ def _pull(connection: Connection, count: int) -> list[str]:
 def _spots(workspace: Workspace) -> None:
     """Compare spots with masks; a centred square of a spot's area is what no model would do."""
     import train
-    from bodyshop.proposals import DAMAGED, spots_of
+    from bodyshop.proposals import DAMAGED, grad_cam_regions_of
 
     run = train.resolve_run(None, workspace)
     files = current_masks(workspace)
     trained = _trained(workspace, run.record.split_set)
     pictures = load_pictures(workspace, sorted(files.keys() - trained))
-    told = {each.sha256: each for each in spots_of(run)(pictures)}
+    told = {each.sha256: each for each in grad_cam_regions_of(run)(pictures)}
     rows = []
     for picture in pictures:
         if told[picture.sha256].choices["state"] != DAMAGED:

@@ -1,4 +1,4 @@
-"""What works on this machine, and how to mend the rest."""
+"""What works on this machine, and how to fix the rest."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bodyshop_core.progress import SILENT, Progress
 from bodyshop_core.summary import Summary
 
 DISK_NEEDED_GB = 2.0
-"""Room for a few thousand originals, features and one run."""
+"""Space for a few thousand originals, features and one run."""
 
 
 @dataclass(frozen=True)
@@ -24,13 +24,13 @@ class Check(Summary):
     Parameters
     ----------
     part : str
-        What was looked at.
+        What was checked.
     ok : bool
         Whether it works.
     found : str
-        Version, place or what is wrong.
+        Version, path or what is wrong.
     fix : str
-        The command that mends it; empty when nothing has to be mended.
+        The command that fixes it; empty when nothing has to be fixed.
     needed : bool
         Whether the main path (collect, curate, train) needs it.
     """
@@ -50,21 +50,21 @@ class Check(Summary):
 def examine(
     workspace: Path, *, sources: Path | None = None, progress: Progress = SILENT
 ) -> list[Check]:
-    """Look at every part that bodyshop needs or can use.
+    """Check every part that bodyshop needs or can use.
 
     Parameters
     ----------
     workspace : Path
-        The workspace folder; it need not exist yet.
+        The workspace folder; it may not exist yet.
     sources : Path, optional
-        A brands.yaml whose search recipes' canaries are tried (needs the network).
+        A brands.yaml; the known pages of its search recipes are tested (needs a network).
     progress : Progress
-        Told how far it is.
+        Receives the progress.
 
     Returns
     -------
     list of Check
-        In the order of the work.
+        In the order of the stages.
     """
     parts: list[Callable[[], Check]] = [
         _python,
@@ -104,9 +104,9 @@ def _gate_weights() -> Check:
     from bodyshop_core.backbones import fingerprint
 
     try:
-        return Check("default gate's weights", True, fingerprint("efficientnet-lite0"))
+        return Check("weights of the default gate", True, fingerprint("efficientnet-lite0"))
     except BodyshopError as error:
-        return Check("default gate's weights", False, error.message, error.hint or "")
+        return Check("weights of the default gate", False, error.message, error.hint or "")
 
 
 def _other_weights() -> Check:
@@ -120,9 +120,9 @@ def _other_weights() -> Check:
         if any((folder / file).is_file() for file in get(name).cache_files or ())
     ]
     if there:
-        return Check("other backbones' weights", True, ", ".join(there), needed=False)
-    fix = "they are downloaded on first use; without a network: --weights FILE"
-    return Check("other backbones' weights", False, f"none in {folder}", fix, needed=False)
+        return Check("weights of other backbones", True, ", ".join(there), needed=False)
+    fix = "downloaded on first use; without a network: --weights FILE"
+    return Check("weights of other backbones", False, f"none in {folder}", fix, needed=False)
 
 
 def _font() -> Check:
@@ -134,9 +134,9 @@ def _font() -> Check:
 
 
 def _label_studio(workspace: Path) -> Check:
-    """Look at program, server, key and projects; the first that does not work is told.
+    """Check program, server, key and projects; report the first problem.
 
-    It is needed where somebody works with it: a project was made, or a server is named.
+    It is required if a project exists, or if a server is configured.
     """
     from sqlalchemy import select
 
@@ -147,12 +147,12 @@ def _label_studio(workspace: Path) -> Check:
 
     if not (workspace / "bodyshop.sqlite").exists():
         fix = "bodyshop label serve installs and starts it"
-        return Check("Label Studio", False, "not tried: no workspace yet", fix, needed=False)
+        return Check("Label Studio", False, "not checked: no workspace yet", fix, needed=False)
     opened = Workspace.open(workspace, create=False)
     with opened.catalog.read() as connection:
         used = connection.scalar(select(schema.label_projects.c.name).limit(1)) is not None
     checks = labeling.doctor(opened)
-    # Without the program a server elsewhere may still do, so the later findings decide.
+    # Without the program, a server elsewhere may work: the later findings decide.
     worst = next((check for check in checks[1:] if not check.ok), checks[-1])
     needed = used or URL in os.environ
     return Check("Label Studio", worst.ok, worst.message, worst.hint or "", needed=needed)
@@ -163,7 +163,11 @@ def _disk(workspace: Path) -> Check:
     while not folder.exists():
         folder = folder.parent
     free = shutil.disk_usage(folder).free / 1e9
-    fix = "" if free >= DISK_NEEDED_GB else f"make room on {folder}, or choose another --workspace"
+    fix = (
+        ""
+        if free >= DISK_NEEDED_GB
+        else f"free some space on {folder}, or choose another --workspace"
+    )
     return Check("disk", free >= DISK_NEEDED_GB, f"{free:.1f} GB free at {folder}", fix)
 
 
@@ -171,7 +175,7 @@ def _workspace(workspace: Path) -> Check:
     from bodyshop_core.workspace import Workspace
 
     if not workspace.exists():
-        return Check("workspace", True, f"{workspace} will be made on first use")
+        return Check("workspace", True, f"{workspace} will be created on first use")
     try:
         Workspace.open(workspace, create=False)
     except BodyshopError as error:

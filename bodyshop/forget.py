@@ -1,4 +1,4 @@
-"""Erasing pictures for good: the one command that deletes."""
+"""Erase pictures permanently: the only command that deletes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from collector.candidate import url_key
 SHA256_LENGTH = 64
 
 UPLOAD_PREFIX = 9
-"""Label Studio puts eight hexadecimal letters and a dash before the name of an upload."""
+"""Label Studio puts eight hexadecimal digits and a dash before the name of an upload."""
 
 KEY_STARTS = (0, SHA256_LENGTH + 1)
 """Where a row's key holds a sha256: ``<sha256>``, ``<sha256>-<copy>`` or ``<sha256>-<sha256>``."""
@@ -29,24 +29,24 @@ KEY_STARTS = (0, SHA256_LENGTH + 1)
 
 @dataclass(frozen=True)
 class ForgetSummary(Summary):
-    """What was erased.
+    """Outcome of `forget`.
 
     Parameters
     ----------
     kind : str
         ``sha256``, ``url`` or ``host``.
     value : str
-        What was named.
+        As given.
     pictures : int
-        Pictures whose bytes are gone.
+        Pictures that were erased.
     sightings : int
-        Sightings that are gone; a picture that was also seen elsewhere stays.
+        Sightings that were erased; a picture that was also seen elsewhere is kept.
     pending : int
         Finished downloads that a killed crawl had not yet brought into the catalog.
     files : int
         Files removed: originals, masks, variants, thumbnails.
     reports_stale : bool
-        Reports that showed the pictures were removed; the next command writes them anew.
+        Reports that showed the pictures were removed; the next command writes them again.
     """
 
     kind: str

@@ -1,4 +1,4 @@
-"""Trained models serving labelers: a head start on each picture, and which ones come first."""
+"""Trained models for annotators: proposals for each picture, and the order of the pictures."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ if TYPE_CHECKING:
 
 DAMAGED = "damaged"
 
-SPOT = "damage"
-"""The labelling class of a spot that a model points at without saying what it is."""
+REGION = "damage"
+"""The labelling class of a region whose kind of damage the model does not know."""
 
 
 def proposals_of(
     run: str, workspace: Workspace, *, progress: Progress = SILENT
 ) -> tuple[Predictor, str]:
-    """Return what a run can propose to labelers, and the name they see beside it.
+    """Return what a run can propose to annotators, and the name that they see with it.
 
     Parameters
     ----------
     run : str
-        A run's name or folder. A segmenter proposes its masks, a damage classifier the spots its
-        Grad-CAM points at.
+        Name or folder of a run. A segmenter proposes its masks, a damage classifier the regions of
+        its Grad-CAM.
     workspace : Workspace
-        Where runs of that name are.
+        Its runs are searched.
     progress : Progress
-        Told about pictures that a model can't read.
+        Receives a message for each unreadable picture.
 
     Raises
     ------
     NothingFoundError
         There is no such run.
     UsageError
-        The run is a classifier of something else than damage.
+        The run does not classify damage.
     """
     import train
     from train.models.run_folder import load_record
@@ -49,7 +49,7 @@ def proposals_of(
     if folder.is_dir() and load_record(folder).kind == "segmenter":
         return masks_of(train.load_segmenter(folder), progress=progress), folder.name
     classifier = train.resolve_run(run, workspace)
-    return spots_of(classifier, progress=progress), f"{classifier.record.run} Grad-CAM"
+    return grad_cam_regions_of(classifier, progress=progress), f"{classifier.record.run} Grad-CAM"
 
 
 def masks_of(segmenter: Segmenter, *, progress: Progress = SILENT) -> Predictor:
@@ -60,7 +60,7 @@ def masks_of(segmenter: Segmenter, *, progress: Progress = SILENT) -> Predictor:
     segmenter : Segmenter
         A loaded run; its classes must be classes of the labelling project.
     progress : Progress
-        Told about pictures that can't be read; nothing is proposed for them.
+        Receives a message for each unreadable picture, which gets no proposal.
     """
 
     def propose(pictures: Sequence[Picture]) -> Iterator[Prediction]:
@@ -70,7 +70,7 @@ def masks_of(segmenter: Segmenter, *, progress: Progress = SILENT) -> Predictor:
             try:
                 (seen,) = segmenter.segment([picture.path])
             except UnreadableImageError as error:
-                progress.log(f"nothing is proposed for {picture.path.name}: {error}")
+                progress.log(f"no proposal for {picture.path.name}: {error}")
                 continue
             score = max(seen.scores.values(), default=0.0)
             choices = {"state": DAMAGED} if seen.masks else {}
@@ -79,33 +79,35 @@ def masks_of(segmenter: Segmenter, *, progress: Progress = SILENT) -> Predictor:
     return propose
 
 
-def spots_of(run: Classifier, *, level: float = 0.5, progress: Progress = SILENT) -> Predictor:
-    """Return a predictor that proposes the spots a damage classifier's Grad-CAM points at.
+def grad_cam_regions_of(
+    run: Classifier, *, level: float = 0.5, progress: Progress = SILENT
+) -> Predictor:
+    """Return a predictor that proposes the Grad-CAM regions of a damage classifier.
 
-    It says damaged or whole for every picture, and paints a spot of the class `SPOT` where the
-    picture is damaged: a classifier does not know which kind of damage it sees, nor its outline.
+    It proposes damaged or whole for every picture, and for damaged ones a region of the class
+    `REGION`: a classifier knows neither the kind of damage nor its outline.
 
     Parameters
     ----------
     run : Classifier
-        A loaded run that tells damaged pictures from whole ones.
+        A loaded run with the class ``damaged``.
     level : float
-        0 to 1: a spot is where the heat reaches this part of its maximum.
+        0 to 1: the region is where the heat map reaches this share of its maximum.
     progress : Progress
-        Told about pictures that can't be read; nothing is proposed for them.
+        Receives a message for each unreadable picture, which gets no proposal.
 
     Raises
     ------
     UsageError
-        The run does not know ``damaged``.
+        The run has no class ``damaged``.
     """
     import train
 
     if DAMAGED not in run.classes:
         raise UsageError(
-            f"run {run.record.run} tells {', '.join(run.classes)} apart, not damage: it has no "
-            "spots to propose",
-            hint="name a run that was trained with --target damage, or a segmenter",
+            f"run {run.record.run} classifies {', '.join(run.classes)} and not damage, so it "
+            "has no regions to propose",
+            hint="choose a run that was trained with --target damage, or a segmenter",
         )
 
     def propose(pictures: Sequence[Picture]) -> Iterator[Prediction]:
@@ -114,12 +116,12 @@ def spots_of(run: Classifier, *, level: float = 0.5, progress: Progress = SILENT
         answers = run.classify([picture.path for picture in pictures], on_error="record")
         for picture, answer in zip(pictures, answers, strict=True):
             if answer.label is None:
-                progress.log(f"nothing is proposed for {picture.path.name}: {answer.error}")
+                progress.log(f"no proposal for {picture.path.name}: {answer.error}")
                 continue
             masks = {}
             if answer.label == DAMAGED:
                 seen = train.grad_cam(run, picture.path, label=DAMAGED)
-                masks[SPOT] = seen.mask(level=level)
+                masks[REGION] = seen.mask(level=level)
             score = round(answer.probabilities[DAMAGED], 4)
             yield Prediction(picture.sha256, masks, {"state": answer.label}, score)
 
@@ -129,13 +131,13 @@ def spots_of(run: Classifier, *, level: float = 0.5, progress: Progress = SILENT
 def uncertainty_of(
     run: Classifier, *, progress: Progress = SILENT
 ) -> Callable[[Sequence[Picture]], dict[str, float]]:
-    """Return a function from pictures to sha256 -> 1 minus the likeliest class's probability.
+    """Return a function from pictures to sha256 -> 1 minus the largest class probability.
 
     Least confidence: Settles 2009, Active Learning Literature Survey, section 3.1. Pictures that
     can't be read have no value.
     """
 
-    def doubts(pictures: Sequence[Picture]) -> dict[str, float]:
+    def uncertainties(pictures: Sequence[Picture]) -> dict[str, float]:
         here = [picture for picture in pictures if picture.path.exists()]
         answers = run.classify(
             [picture.path for picture in here], on_error="record", progress=progress
@@ -146,4 +148,4 @@ def uncertainty_of(
             if answer.probabilities
         }
 
-    return doubts
+    return uncertainties

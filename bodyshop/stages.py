@@ -1,4 +1,4 @@
-"""The workspace and the main function of each stage: what ``import bodyshop`` offers."""
+"""The workspace and the main function of each stage, for ``import bodyshop``."""
 
 from augment import augment
 from bodyshop_core.workspace import Workspace

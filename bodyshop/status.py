@@ -1,4 +1,4 @@
-"""What is in a workspace, counted."""
+"""Counts of what is in a workspace."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Status(Summary):
     runs : list of dict
         The newest commands.
     warnings : tuple of str
-        What a person should look at.
+        What needs attention.
     """
 
     stages: dict[str, dict[str, int]]
@@ -106,7 +106,10 @@ def status(workspace: Workspace) -> Status:
             models.append(row := _blank(each.brand, each.model))
         row |= {name: getattr(each, name) for name in CRAWLED}
     models.sort(key=lambda row: (row["brand"], row["model"]))
-    warnings = (*_warnings(models, stages), *(f"incomplete turn: {e}" for e in crawl.incomplete))
+    warnings = (
+        *_warnings(models, stages),
+        *(f"incomplete 360-degree view: {e}" for e in crawl.incomplete),
+    )
     return Status(
         stages, models, reasons, splits, crawl.refused_by, crawl.failed_by, runs, warnings
     )
@@ -219,11 +222,11 @@ def _warnings(models: list[dict[str, Any]], stages: dict[str, dict[str, int]]) -
         mean = sum(row["pictures"] for row in named) / len(named)
         warnings += [
             f"{row['brand']} {row['model']}: {row['pictures']} pictures, "
-            f"less than half of the mean of {mean:.0f}"
+            f"less than half of the mean ({mean:.0f})"
             for row in named
             if row["pictures"] < IMBALANCE * mean
         ]
     pictures, measured = stages["collect"]["pictures"], stages["curate"]["measured"]
     if measured < pictures:
-        warnings.append(f"{pictures - measured} pictures are not curated yet: bodyshop curate")
+        warnings.append(f"{pictures - measured} pictures are not curated yet, run: bodyshop curate")
     return tuple(warnings)

@@ -1,4 +1,4 @@
-"""Progress, summaries and errors as a person or a program wants to read them."""
+"""Progress, summaries and errors, for people and for programs."""
 
 from __future__ import annotations
 
@@ -18,15 +18,19 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 PLAIN_INTERVAL_S = 10.0
-"""Without a terminal, a long task says how far it is this often."""
+"""Interval of progress lines without a terminal."""
+
+PACKAGES = (
+    "bodyshop", "bodyshop_core", "collector", "curate", "labeling", "augment", "train", "showroom"
+)  # fmt: skip
 
 PLAIN_WIDTH = 120
-"""Columns of a table that goes to a file or a pipe."""
+"""Width of a table that goes to a file or a pipe."""
 
 
 @dataclass
 class Terminal:
-    """Where a command's words go: progress and log lines to stderr, the summary to stdout.
+    """Output of a command: progress and log lines to stderr, the summary to stdout.
 
     Parameters
     ----------
@@ -66,8 +70,8 @@ class Terminal:
         logging.basicConfig(
             stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
         )
-        for room in ("bodyshop", "collector", "curate", "augment", "train"):
-            logging.getLogger(room).setLevel(logging.ERROR if self.quiet else level)
+        for package in PACKAGES:
+            logging.getLogger(package).setLevel(logging.ERROR if self.quiet else level)
 
     def summary(
         self,
@@ -78,7 +82,7 @@ class Terminal:
         columns: Sequence[str] = (),
         notes: Sequence[str] = (),
     ) -> None:
-        """Print a command's outcome.
+        """Print the outcome of a command.
 
         Parameters
         ----------
@@ -91,7 +95,7 @@ class Terminal:
         columns : sequence of str
             Column headings.
         notes : sequence of str
-            Lines after the table: where to look, what to do next.
+            Lines after the table: where the report is, what to do next.
         """
         if self.as_json:
             print(json.dumps(data, ensure_ascii=False, default=str), flush=True)  # noqa: T201
@@ -119,12 +123,12 @@ class Terminal:
             console.print(note, markup=False, soft_wrap=True)
 
     def error(self, message: str) -> None:
-        """Say what went wrong."""
+        """Print an error message."""
         self.stderr.print(f"error: {message}", style="red", markup=False, soft_wrap=True)
 
 
 class _Bars:
-    """A rich progress bar per task; a task inside another one gets a bar of its own."""
+    """A progress bar per task, also for tasks within another task."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -176,7 +180,7 @@ class _Bars:
 
 
 class _Lines:
-    """Plain lines: at the start, now and then, and at the end with the rate."""
+    """Plain lines: at the start, at intervals, and at the end with the rate."""
 
     @contextmanager
     def task(self, name: str, total: int | None = None) -> Iterator[Tick]:

@@ -1,3 +1,3 @@
-"""The ground every stage stands on: catalog, storage, imaging, networks, engines."""
+"""What all stages share: catalog, storage, imaging, networks, engines."""
 
 __version__ = "0.2.0.dev0"

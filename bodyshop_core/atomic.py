@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all: temporary file, fsync, rename."""
+"""Files that are written completely or not at all: temporary file, fsync, rename."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 TEMPORARY = ".tmp-"
-"""How the names of temporary files begin; host and process that write them follow."""
+"""Prefix of temporary files; the host and the process that write them follow."""
 
 ABANDONED_S = 86_400
-"""Age of a temporary file of another machine that nobody is still writing."""
+"""Age in seconds at which a temporary file of another machine counts as abandoned."""
 
 
 @contextmanager
@@ -62,9 +62,9 @@ def write_text(path: Path, text: str) -> None:
 
 
 def sweep(folder: Path) -> int:
-    """Remove what killed processes left half written in a folder and those below it.
+    """Remove the temporary files of killed processes in a folder and its subfolders.
 
-    What a living process of this machine writes stays, and so does a file of another machine for
+    Files of running processes of this machine are kept, and files of other machines for
     `ABANDONED_S` seconds.
 
     Returns
@@ -122,7 +122,7 @@ def _create_beside(path: Path) -> Path:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the rename itself durable; not every system lets a folder be opened."""
+    """Make the rename itself durable; not every system can open a folder."""
     if os.name != "posix":
         return
     descriptor = os.open(folder, os.O_RDONLY)

@@ -17,11 +17,11 @@ def locked(path: Path, *, wait: bool = False, taken: str = "") -> Iterator[None]
     Parameters
     ----------
     path : Path
-        The lock file; it stays, empty.
+        The lock file; it is kept, empty.
     wait : bool
         Wait for the present holder instead of raising.
     taken : str
-        What to say when another process holds it.
+        Message of the error.
 
     Raises
     ------

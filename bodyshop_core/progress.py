@@ -1,4 +1,4 @@
-"""How library code says how far it is, without printing."""
+"""How library code reports its progress, without printing."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ class Tick(Protocol):
 
 
 class Progress(Protocol):
-    """What a caller passes in to be told how far a long function is."""
+    """What a caller passes in to receive the progress of a long function."""
 
     def task(self, name: str, total: int | None = None) -> AbstractContextManager[Tick]:
         """Open a task of `total` units (None: unknown) and yield its tick."""
 
     def log(self, message: str) -> None:
-        """Say something that a person should read."""
+        """Report something that a person should read."""
 
 
 class Silent:
-    """A `Progress` that says nothing: the default of every library function."""
+    """A `Progress` that does nothing: the default of every library function."""
 
     @contextmanager
     def task(self, name: str, total: int | None = None) -> Iterator[Tick]:
@@ -33,7 +33,7 @@ class Silent:
         yield _nothing
 
     def log(self, message: str) -> None:
-        """Say nothing."""
+        """Do nothing."""
 
 
 def _nothing(n: int = 1, note: str = "") -> None:

@@ -1,4 +1,4 @@
-"""A workspace: one folder with the catalog, the original bytes and everything derived from them."""
+"""A workspace: a folder with the catalog, the original bytes and everything derived from them."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from bodyshop_core.errors import BodyshopError, InterruptedByUser, UsageError
 
 
 @dataclass
-class RunRecord:
-    """What a running command notes about itself; `counts` may be filled while it runs."""
+class RunningCommand:
+    """A running command in the catalog; it may fill `counts` while it runs."""
 
     id: str
     folder: Path
@@ -34,7 +34,7 @@ class Workspace:
     Parameters
     ----------
     root : Path
-        The folder, already there; use `Workspace.open`.
+        An existing folder; use `Workspace.open`.
     """
 
     def __init__(self, root: Path) -> None:
@@ -51,7 +51,7 @@ class Workspace:
         root : Path or str
             The folder.
         create : bool
-            Make it when it is not there.
+            Create it when it does not exist.
 
         Raises
         ------
@@ -64,7 +64,7 @@ class Workspace:
         if not (root / "bodyshop.sqlite").exists() and not create:
             raise UsageError(
                 f"{root} is not a workspace yet",
-                hint="fill one with: bodyshop collect brands.yaml, or: bodyshop import FOLDER",
+                hint="create one: bodyshop collect brands.yaml, or: bodyshop import FOLDER",
             )
         root.mkdir(parents=True, exist_ok=True)
         return cls(root)
@@ -112,8 +112,8 @@ class Workspace:
     @contextmanager
     def record_run(
         self, command: str, arguments: Mapping[str, Any], *, run: str | None = None
-    ) -> Iterator[RunRecord]:
-        """Note a command's start, arguments, versions, end, counts and duration in `runs`.
+    ) -> Iterator[RunningCommand]:
+        """Record start, arguments, versions, end, counts and duration of a command in `runs`.
 
         Parameters
         ----------
@@ -122,18 +122,18 @@ class Workspace:
         arguments : Mapping
             JSON-able arguments.
         run : str, optional
-            Id of an interrupted run that goes on: it keeps its row and its start.
+            Id of an interrupted run that is resumed: it keeps its row and its start.
 
         Yields
         ------
-        RunRecord
+        RunningCommand
             Its `counts` are stored when the block ends; its `folder` is ``runs/<id>``, not created.
         """
         if run is None:
             run = self._new_run(command, arguments)
         else:
             self._note_run(run, state="running")
-        record = RunRecord(run, self.runs / run)
+        record = RunningCommand(run, self.runs / run)
         started, state = monotonic(), "failed"
         try:
             yield record

@@ -11,13 +11,13 @@ from .site.site import (
     Site as Site,
 )
 from .truth import (
-    Brand as Brand,
-)
-from .truth import (
-    Model as Model,
-)
-from .truth import (
     Picture as Picture,
+)
+from .truth import (
+    ShowroomBrand as ShowroomBrand,
+)
+from .truth import (
+    ShowroomModel as ShowroomModel,
 )
 from .truth import (
     Truth as Truth,

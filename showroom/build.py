@@ -19,7 +19,7 @@ from bodyshop_core.progress import SILENT, Progress
 from showroom.decoys import draw_decoy
 from showroom.duplicates import copy_of
 from showroom.lineup import BRANDS
-from showroom.plan import Job, Size, plan
+from showroom.plan import RenderJob, Size, plan
 from showroom.render import Photo, render
 from showroom.truth import VERSION, Picture, Truth
 
@@ -88,7 +88,7 @@ def build_showroom(
     return truth
 
 
-def make(job: Job, root: Path) -> Picture:
+def make(job: RenderJob, root: Path) -> Picture:
     """Render one picture with its thumbnail and masks, write them and return its truth."""
     picture = job.picture
     masks: dict[str, np.ndarray] = {}
@@ -150,7 +150,7 @@ def make(job: Job, root: Path) -> Picture:
     )
 
 
-def _place(job: Job) -> tuple[str, int]:
+def _place(job: RenderJob) -> tuple[str, int]:
     return (job.shot.scene, job.shot.scene_seed) if job.shot else (job.decoy or "", 0)
 
 

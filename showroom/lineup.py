@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from showroom.truth import Brand, Model
+from showroom.truth import ShowroomBrand, ShowroomModel
 
-BRANDS: tuple[Brand, ...] = (
-    Brand(
+BRANDS: tuple[ShowroomBrand, ...] = (
+    ShowroomBrand(
         "Norden",
         "norden",
         "Cars from the north",
-        (Model("Fjell", "fjell", "sedan"), Model("Skog", "skog", "suv")),
+        (ShowroomModel("Fjell", "fjell", "sedan"), ShowroomModel("Skog", "skog", "suv")),
     ),
-    Brand(
+    ShowroomBrand(
         "Corvo",
         "corvo",
         "Macchine veloci",
-        (Model("Strada", "strada", "coupe"), Model("Monte", "monte", "hatch")),
+        (ShowroomModel("Strada", "strada", "coupe"), ShowroomModel("Monte", "monte", "hatch")),
     ),
-    Brand(
+    ShowroomBrand(
         "한빛",
         "hanbit",
         "한빛자동차",
-        (Model("바람", "baram", "wagon"), Model("구름", "gureum", "pickup")),
+        (ShowroomModel("바람", "baram", "wagon"), ShowroomModel("구름", "gureum", "pickup")),
     ),
 )
 
@@ -45,7 +45,7 @@ COLOURS: dict[str, tuple[tuple[int, int, int], float]] = {
 }
 
 
-def queries(brand: Brand, model: Model) -> dict[str, str]:
+def queries(brand: ShowroomBrand, model: ShowroomModel) -> dict[str, str]:
     """Return the search query of each damage class: ``{"whole": …, "damaged": …}``."""
     word = "damaged" if brand.name.isascii() else "파손"
     return {"whole": f"{brand.name} {model.name}", "damaged": f"{brand.name} {model.name} {word}"}

@@ -20,7 +20,7 @@ from showroom.scenes import SCENES
 from showroom.shade import Paint
 from showroom.shot import PARTS, Shot
 from showroom.tiles import DAMAGE_CLASSES
-from showroom.truth import Brand, Model, Picture, Slot
+from showroom.truth import Picture, ShowroomBrand, ShowroomModel, Slot
 
 Size = Literal["demo", "tiny"]
 Rng = np.random.Generator
@@ -39,7 +39,7 @@ class Copy:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class RenderJob:
     """One picture to make: its truth so far (sha256.
 
     Size and masks come later) and how to make it.
@@ -73,10 +73,10 @@ _AMOUNTS: dict[str, _Amounts] = {
 }
 
 
-def plan(seed: int, size: Size) -> list[Job]:
+def plan(seed: int, size: Size) -> list[RenderJob]:
     """List all pictures of a showroom; the same seed and size give the same list."""
     amounts = _AMOUNTS[size]
-    jobs: list[Job] = []
+    jobs: list[RenderJob] = []
     index = 0
     for brand in BRANDS:
         for model in brand.models:
@@ -114,7 +114,9 @@ def _size(width: int, aspect: float, scale: float) -> tuple[int, int]:
     return w, round(w / aspect)
 
 
-def _gallery(brand: Brand, model: Model, amounts: _Amounts, index: int, rng: Rng) -> Iterator[Job]:
+def _gallery(
+    brand: ShowroomBrand, model: ShowroomModel, amounts: _Amounts, index: int, rng: Rng
+) -> Iterator[RenderJob]:
     """Clean press pictures of whole cars."""
     angles = np.array([32, 325, 62, 148, 215, 90, 12]) + rng.uniform(-6, 6, 7)
     colours = rng.permutation(list(COLOURS))
@@ -155,10 +157,12 @@ def _gallery(brand: Brand, model: Model, amounts: _Amounts, index: int, rng: Rng
             scene=scene,
             jpeg_quality=92,
         )
-        yield Job(picture, shot.seed, shot, thumbnail=True)
+        yield RenderJob(picture, shot.seed, shot, thumbnail=True)
 
 
-def _spinners(brand: Brand, model: Model, amounts: _Amounts, rng: Rng) -> Iterator[Job]:
+def _spinners(
+    brand: ShowroomBrand, model: ShowroomModel, amounts: _Amounts, rng: Rng
+) -> Iterator[RenderJob]:
     """Frames of a car on a turntable."""
     turning: list[tuple[Literal["spinner", "canvas"], int]] = [
         ("spinner", n) for slug, n in amounts.spinners if slug == model.slug
@@ -210,12 +214,14 @@ def _spinners(brand: Brand, model: Model, amounts: _Amounts, rng: Rng) -> Iterat
                 scene=scene,
                 jpeg_quality=88,
             )
-            yield Job(picture, seed, shot)
+            yield RenderJob(picture, seed, shot)
 
 
-def _search(brand: Brand, model: Model, amounts: _Amounts, index: int, rng: Rng) -> list[Job]:
+def _search(
+    brand: ShowroomBrand, model: ShowroomModel, amounts: _Amounts, index: int, rng: Rng
+) -> list[RenderJob]:
     """Results of the two queries of a model, in the order of the result pages."""
-    results: dict[str, list[Job]] = {"whole": [], "damaged": []}
+    results: dict[str, list[RenderJob]] = {"whole": [], "damaged": []}
     asked = queries(brand, model)
     blurred = set(rng.permutation(amounts.pairs)[: amounts.blurred_pairs].tolist())
     number = 0
@@ -247,7 +253,7 @@ def _search(brand: Brand, model: Model, amounts: _Amounts, index: int, rng: Rng)
                 jpeg_quality=quality,
             )
             results[label].append(
-                Job(picture, shot.seed, replace(shot, damage=classes), thumbnail=True)
+                RenderJob(picture, shot.seed, replace(shot, damage=classes), thumbnail=True)
             )
             number += 1
     _plant_copies(results, amounts, index, model, rng)
@@ -302,7 +308,9 @@ def _angle(focus: str | None, rng: Rng) -> float:
     return float((side * (around + rng.uniform(-spread, spread))) % 360)
 
 
-def _member(model: Model, n: _Nuisance, rng: Rng, *, blurred: bool) -> tuple[Shot, str, int]:
+def _member(
+    model: ShowroomModel, n: _Nuisance, rng: Rng, *, blurred: bool
+) -> tuple[Shot, str, int]:
     """Draw one car of a pair: what may differ between the two comes from the same dice."""
     colour = str(rng.choice(list(COLOURS)))
     shot = Shot(
@@ -335,7 +343,11 @@ def _classes(rng: Rng) -> tuple[str, ...]:
 
 
 def _plant_copies(
-    results: dict[str, list[Job]], amounts: _Amounts, index: int, model: Model, rng: Rng
+    results: dict[str, list[RenderJob]],
+    amounts: _Amounts,
+    index: int,
+    model: ShowroomModel,
+    rng: Rng,
 ) -> None:
     """Add the same number of near-duplicates to both queries, of sharp pictures only."""
     for k in range(amounts.copies):
@@ -357,10 +369,10 @@ def _plant_copies(
 
 
 def _plant_decoys(
-    results: dict[str, list[Job]],
+    results: dict[str, list[RenderJob]],
     amounts: _Amounts,
     index: int,
-    model: Model,
+    model: ShowroomModel,
     asked: dict[str, str],
     rng: Rng,
 ) -> None:
@@ -382,4 +394,4 @@ def _plant_decoys(
             scene=kind,
             jpeg_quality=quality,
         )
-        results[label].append(Job(picture, _seed(rng), decoy=kind, thumbnail=True))
+        results[label].append(RenderJob(picture, _seed(rng), decoy=kind, thumbnail=True))

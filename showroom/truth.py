@@ -24,7 +24,7 @@ Slot = Literal["img", "srcset", "picture", "lazy", "css"]
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
+class ShowroomModel:
     """A car model of the showroom.
 
     Parameters
@@ -44,13 +44,13 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True)
-class Brand:
+class ShowroomBrand:
     """A brand with its models; `host_note` is what its site prints under the name."""
 
     name: str
     slug: str
     host_note: str
-    models: tuple[Model, ...]
+    models: tuple[ShowroomModel, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ class Truth:
     version: int
     seed: int
     size: str
-    brands: tuple[Brand, ...]
+    brands: tuple[ShowroomBrand, ...]
     pictures: tuple[Picture, ...]
 
     def originals(self) -> tuple[Picture, ...]:
@@ -182,7 +182,7 @@ class Truth:
     def _parse(cls, raw: dict[str, Any], path: Path) -> Truth:
         try:
             brands = tuple(
-                Brand(**{**b, "models": tuple(Model(**m) for m in b["models"])})
+                ShowroomBrand(**{**b, "models": tuple(ShowroomModel(**m) for m in b["models"])})
                 for b in raw["brands"]
             )
             pictures = tuple(

@@ -1,4 +1,4 @@
-"""How well each stage did, against what the showroom really shows."""
+"""Checks of each stage against the ground truth of the showroom."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Finding(Summary):
 
 
 def check_collected(workspace: Workspace, truth: Truth) -> list[Finding]:
-    """Compare what was collected with what the site holds."""
+    """Compare the collected pictures with those of the site."""
     with workspace.catalog.read() as connection:
         images = set(connection.scalars(select(schema.images.c.sha256)))
         captured = connection.execute(
@@ -61,16 +61,18 @@ def check_collected(workspace: Workspace, truth: Truth) -> list[Finding]:
     found = sum(p.sha256 in images for p in with_file)
     frames = [p for p in truth.originals() if p.place == "canvas"]
     matched = _matched_frames(workspace, frames, captured)
-    strange = images - {p.sha256 for p in with_file} - {sha256 for sha256, *_ in captured}
+    unexpected = images - {p.sha256 for p in with_file} - {sha256 for sha256, *_ in captured}
     return [
         _share("collect", "originals and spinner frames", found, len(with_file), 1.0),
         _share("collect", "canvas spinner frames", matched, len(frames), 1.0),
-        Finding("collect", "thumbnails and strangers", f"{len(strange)}", "0", not strange),
+        Finding(
+            "collect", "pictures that are no originals", f"{len(unexpected)}", "0", not unexpected
+        ),
     ]
 
 
 def check_curated(workspace: Workspace, truth: Truth) -> list[Finding]:
-    """Compare verdicts, clusters and splits with what the pictures really show."""
+    """Compare verdicts, clusters and splits with the ground truth."""
     with workspace.catalog.read() as connection:
         table = schema.verdicts
         verdicts = {
@@ -82,21 +84,21 @@ def check_curated(workspace: Workspace, truth: Truth) -> list[Finding]:
         placed = connection.execute(select(schema.splits.c.sha256, schema.splits.c.split)).all()
     pictures = {p.sha256: p for p in truth.pictures if p.sha256 in verdicts}
     known = pictures.values()
-    turned_away = {s for s in pictures if Reason.NOT_A_CAR.value in verdicts[s].reasons}
+    rejected = {s for s in pictures if Reason.NOT_A_CAR.value in verdicts[s].reasons}
     cars = [p for p in known if p.kind == "car" and not p.blurred]
     decoys = [p for p in known if p.kind == "decoy"]
-    accepted = sum(p.sha256 not in turned_away for p in decoys)
+    accepted = sum(p.sha256 not in rejected for p in decoys)
     recall = _share(
         "gate",
-        "cars let in",
-        sum(p.sha256 not in turned_away for p in cars),
+        "cars accepted",
+        sum(p.sha256 not in rejected for p in cars),
         len(cars),
         GATE_RECALL,
     )
     share = accepted / len(decoys) if decoys else 1.0
     false_accepts = Finding(
         "gate",
-        "decoys let in",
+        "decoys accepted",
         f"{accepted} of {len(decoys)} ({share:.1%})",
         f"<= {FALSE_ACCEPTS:.0%}",
         bool(decoys) and share <= FALSE_ACCEPTS,
@@ -111,7 +113,7 @@ def check_curated(workspace: Workspace, truth: Truth) -> list[Finding]:
 
 
 def check_trained(trained: TrainSummary) -> list[Finding]:
-    """Compare the test accuracy with what size, framing and the like reach alone."""
+    """Compare the test accuracy with the baseline of size, framing and other nuisances."""
     accuracy = trained.accuracy
     baseline = float(trained.baseline["audit"]["accuracy"])
     low, high = trained.metrics["ci95"]
@@ -122,7 +124,7 @@ def check_trained(trained: TrainSummary) -> list[Finding]:
             "damage accuracy on the test split",
             f"{accuracy:.1%} [{low:.1%}, {high:.1%}], {points:+.1f} points over the "
             f"shortcut baseline of {baseline:.1%}",
-            f">= {POINTS_ABOVE_BASELINE:.0f} points over it",
+            f">= {POINTS_ABOVE_BASELINE:.0f} points over the baseline",
             points >= POINTS_ABOVE_BASELINE,
         )
     ]
@@ -187,7 +189,7 @@ def _leaks(truth: Truth, pictures: Mapping[str, Picture], placed: Iterable[Any])
 
 
 def _matched_frames(workspace: Workspace, frames: list[Picture], captured: Iterable[Any]) -> int:
-    """Count the canvas frames of which a captured picture shows just this one best."""
+    """Count the canvas frames that a captured picture shows."""
     import numpy as np
 
     from bodyshop_core.imaging import fit_square, load_rgb

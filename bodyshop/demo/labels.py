@@ -1,4 +1,4 @@
-"""The labelling step of the demo: a real Label Studio, the showroom's truth as a head start."""
+"""The labelling step of the demo: a real Label Studio, the ground truth as proposals."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from showroom import Truth
 
 PROPOSER = "showroom truth"
-"""Name of the proposals, as labelers see it."""
+"""Name of the proposals, as annotators see it."""
 
 ACCEPTED = 20
-"""Proposals that the scripted labeler accepts."""
+"""Proposals that the script accepts."""
 
 STAGE = "label"
 
@@ -35,12 +35,12 @@ Labeler = Callable[["AnnotationServer", str], None]
 def label_demo(
     folder: Path, *, by_hand: Labeler | None = None, progress: Progress = SILENT
 ) -> list[Finding]:
-    """Send the demo's train pictures to labelers and take back what they submit.
+    """Send the train pictures of the demo to annotators and import what they submit.
 
-    Starts the workspace's own Label Studio (installs it on first use), makes the project, and
-    pushes the kept train pictures with the showroom's truth as proposals. Then labelers submit: a
-    person, or a script that accepts proposals through the API of Label Studio, as the *Submit*
-    button does. What comes back is compared with the truth, and the server is stopped.
+    Starts Label Studio for this workspace (installs it on first use), creates the project, and
+    pushes the kept train pictures with the ground truth as proposals. Then a person submits, or a
+    script accepts proposals through the API of Label Studio, as the *Submit* button does. The
+    result is compared with the ground truth, and the server is stopped.
 
     Parameters
     ----------
@@ -94,12 +94,12 @@ def label_demo(
     drawn = _submitted(workspace)
     return [
         Finding(
-            STAGE, "train pictures at the labelers", there, "all",
+            STAGE, "train pictures sent to annotators", there, "all",
             pushed.pushed + pushed.already == pushed.selected,
         ),
         Finding(STAGE, "tasks that a second push adds", f"{again.pushed}", "0", not again.pushed),
         Finding(
-            STAGE, "proposals taken for annotations", f"{len(known) - annotated}", "0",
+            STAGE, "proposals counted as annotations", f"{len(known) - annotated}", "0",
             len(known) == annotated,
         ),
         _compare(workspace, drawn, truth, exact=by_hand is None),
@@ -140,7 +140,7 @@ def _accept(
 ) -> None:
     """Submit proposals of damaged pictures unchanged, until `ACCEPTED` pictures are annotated."""
     wanted = ACCEPTED - len(done)
-    with progress.task("a script accepts proposals", total=max(wanted, 0)) as tick:
+    with progress.task("accept proposals", total=max(wanted, 0)) as tick:
         for page in client.scan(project, ("id", "data")):
             for task in page:
                 sha256 = task["data"]["ext_id"]
@@ -174,14 +174,14 @@ def _compare(
     *,
     exact: bool,
 ) -> Finding:
-    """Compare what came back from the server, and only that, with what the showroom painted."""
+    """Compare the masks from the server with those that the showroom rendered."""
     from labeling.annotations import read_mask
     from labeling.consensus.agreement import iou
 
     if not drawn:
         raise NothingFoundError(
-            "nothing was submitted, so there is nothing to compare with the truth",
-            hint="run it again: bodyshop demo --labels goes on with the same project",
+            "nothing was submitted, so there is nothing to compare with the ground truth",
+            hint="run bodyshop demo --labels again: it continues with the same project",
         )
     table = schema.annotations
     query = select(table.c.sha256, table.c.label, table.c.file).where(

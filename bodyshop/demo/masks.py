@@ -1,4 +1,4 @@
-"""The showroom's exact damage masks as annotations."""
+"""The exact damage masks of the showroom as annotations."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def import_truth_masks(
     showroom : Path
         The showroom's folder.
     progress : Progress
-        Told how far it is.
+        Receives the progress.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Croissant: pictures, a table, and a description that machines read (JSON-LD)."""
+"""Croissant: pictures, a table, and a machine-readable description (JSON-LD)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bodyshop.export.destination import Destination
 from bodyshop.export.rows import COLUMNS
-from bodyshop.export.selection import Chosen, Look, put_pictures
+from bodyshop.export.selection import Chosen, PictureOptions, put_pictures
 from bodyshop.export.tables import write_parquet
 from bodyshop_core import __version__, atomic
 from bodyshop_core.progress import Progress
@@ -48,13 +48,13 @@ _MEANING = {
     "framing": "full, part or interior.",
     "verdict": "keep or reject.",
     "reasons": "Why it was rejected, joined by semicolons.",
-    "cluster": "Near-duplicates share it.",
+    "cluster": "Identifier that near-duplicates share.",
     "representative": "SHA-256 of the best picture of the cluster.",
     "group": "Pictures of one group are in one split.",
     "split": "train, validation or test.",
     "mask": "Damage masks, relative to the workspace, joined by semicolons.",
     "licence": "As stated where the picture was found.",
-    "permission": "What robots.txt and opt-out headers said, JSON.",
+    "permission": "Content of robots.txt and opt-out headers, JSON.",
 }
 
 
@@ -62,17 +62,19 @@ def layout(
     workspace: Workspace,
     pictures: list[Chosen],
     destination: Destination,
-    look: Look,
+    options: PictureOptions,
     progress: Progress,
 ) -> list[Chosen]:
     """Write ``images/<split>/``, ``pictures.parquet`` and ``croissant.json``.
 
     Source: https://docs.mlcommons.org/croissant/docs/croissant-spec.html (version 1.0)
     """
-    names = {picture.sha256: f"{picture.sha256}.{look.extension(picture)}" for picture in pictures}
+    names = {
+        picture.sha256: f"{picture.sha256}.{options.extension(picture)}" for picture in pictures
+    }
     files = {f"images/{p.row['split']}/{names[p.sha256]}": p for p in pictures}
     destination.plan([*files, TABLE, DESCRIPTION])
-    put_pictures(destination, files, look, progress)
+    put_pictures(destination, files, options, progress)
     table = destination.folder / TABLE
     rows = [{"file_name": names[picture.sha256], **picture.row} for picture in pictures]
     write_parquet(table, rows, ("file_name", *COLUMNS))
@@ -92,7 +94,7 @@ def describe(table_sha256: str, licences: list[str], extensions: list[str]) -> d
     table_sha256 : str
         Digest of the table.
     licences : list of str
-        Found with the pictures; each row says which.
+        All that were found; each row has its own.
     extensions : list of str
         Of the picture files.
     """
@@ -101,13 +103,13 @@ def describe(table_sha256: str, licences: list[str], extensions: list[str]) -> d
         "@type": "sc:Dataset",
         "name": "car-pictures",
         "description": "Car pictures, curated with bodyshop: one row per picture, with its class, "
-        "split, group, source and licence. Groups never straddle a split.",
+        "split, group, source and licence. All pictures of a group are in the same split.",
         "conformsTo": "http://mlcommons.org/croissant/1.0",
         "datePublished": datetime.now(UTC).strftime("%Y-%m-%d"),
         "version": "1.0.0",
         "creator": {"@type": "sc:Organization", "name": f"bodyshop {__version__}"},
-        "citeAs": "Cite the sources named in the column file of the table.",
-        "license": licences or ["see the column licence; where it is empty none was found"],
+        "citeAs": "Cite the sources in the column file of the table.",
+        "license": licences or ["see the column licence; an empty value means that none was found"],
         "url": DESCRIPTION,
         "distribution": [
             {
@@ -150,7 +152,7 @@ def _field(column: str) -> dict[str, Any]:
 
 
 def _picture_fields() -> list[dict[str, Any]]:
-    """Return the picture and its file name, which joins the files with the table."""
+    """Return the fields of the picture and of its file name, the key of the table."""
     files = {"fileSet": {"@id": "images"}}
     return [
         {

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from bodyshop.export.destination import Destination
-from bodyshop.export.selection import Chosen, Look, put_pictures
+from bodyshop.export.selection import Chosen, PictureOptions, put_pictures
 from bodyshop_core import atomic
 from bodyshop_core.catalog.labels import means_whole
 from bodyshop_core.errors import NothingFoundError
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from bodyshop_core.workspace import Workspace
     from labeling.formats.drawing import Sheet
 
-"""Pictures with this damage label and no mask are exported as having nothing to find."""
-
 _YOLO_NAMES = {"train": "train", "validation": "val", "test": "test"}
 
 
@@ -30,16 +28,16 @@ def coco(
     workspace: Workspace,
     pictures: list[Chosen],
     destination: Destination,
-    look: Look,
+    options: PictureOptions,
     progress: Progress,
 ) -> list[Chosen]:
     """Write ``<split>/images/`` and ``<split>/annotations.json`` (cocodataset.org/#format-data)."""
     from labeling.formats import coco as writer
 
-    by_split, classes = _sheets(workspace, pictures, look)
-    files = _files(by_split, look)
+    by_split, classes = _sheets(workspace, pictures, options)
+    files = _files(by_split, options)
     destination.plan([*files, *(f"{split}/{writer.FILE_NAME}" for split in by_split)])
-    put_pictures(destination, files, look, progress)
+    put_pictures(destination, files, options, progress)
     for split, entries in by_split.items():
         writer.write(destination.folder / split, [sheet for _, sheet in entries], classes)
     return list(files.values())
@@ -49,24 +47,24 @@ def yolo(
     workspace: Workspace,
     pictures: list[Chosen],
     destination: Destination,
-    look: Look,
+    options: PictureOptions,
     progress: Progress,
 ) -> list[Chosen]:
     """Write ``<split>/images/``, ``<split>/labels/`` and ``data.yaml`` for segmentation."""
     from labeling.formats import yolo as writer
 
-    by_split, classes = _sheets(workspace, pictures, look)
-    files = _files(by_split, look)
+    by_split, classes = _sheets(workspace, pictures, options)
+    files = _files(by_split, options)
     labels = [
         f"{split}/labels/{picture.sha256}.txt"
         for split, entries in by_split.items()
         for picture, _ in entries
     ]
     destination.plan([*files, *labels, writer.CONFIG])
-    put_pictures(destination, files, look, progress)
+    put_pictures(destination, files, options, progress)
     for split, entries in by_split.items():
         writer.write_labels(destination.folder / split, [sheet for _, sheet in entries], classes)
-    # Without `path`, Ultralytics takes the folders as relative to this file.
+    # Without `path`, Ultralytics resolves the folders relative to this file.
     config: dict[str, Any] = {
         _YOLO_NAMES.get(split, split): f"{split}/images" for split in by_split
     }
@@ -82,7 +80,7 @@ Entries = dict[str, list[tuple[Chosen, "Sheet"]]]
 
 
 def _sheets(
-    workspace: Workspace, pictures: Sequence[Chosen], look: Look
+    workspace: Workspace, pictures: Sequence[Chosen], options: PictureOptions
 ) -> tuple[Entries, list[str]]:
     from labeling.annotations import read_mask
     from labeling.exchange import current_masks
@@ -94,7 +92,7 @@ def _sheets(
     if not any(picture.sha256 in masks for picture in wanted):
         raise NothingFoundError(
             "no kept picture in a split has a mask yet",
-            hint="draw some (bodyshop label push, then pull) or bring some in (label import)",
+            hint="draw masks (bodyshop label push) or import some (bodyshop label import)",
         )
     sizes = {p.sha256: p for p in load_pictures(workspace, [p.sha256 for p in wanted])}
 
@@ -109,7 +107,7 @@ def _sheets(
             continue
         sheet = Sheet(
             picture.sha256,
-            f"{picture.sha256}.{look.extension(picture)}",
+            f"{picture.sha256}.{options.extension(picture)}",
             size.width,
             size.height,
             lambda sha256=picture.sha256: load(sha256),  # type: ignore[misc]
@@ -120,9 +118,9 @@ def _sheets(
     return by_split, classes
 
 
-def _files(by_split: Entries, look: Look) -> dict[str, Chosen]:
+def _files(by_split: Entries, options: PictureOptions) -> dict[str, Chosen]:
     return {
-        f"{split}/images/{picture.sha256}.{look.extension(picture)}": picture
+        f"{split}/images/{picture.sha256}.{options.extension(picture)}": picture
         for split, entries in by_split.items()
         for picture, _ in entries
     }

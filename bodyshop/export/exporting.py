@@ -13,7 +13,7 @@ from bodyshop.export.destination import Destination, Link
 from bodyshop.export.rows import COLUMNS, manifest_rows
 from bodyshop.export.selection import (
     Chosen,
-    Look,
+    PictureOptions,
     choose,
     count,
     folder_names,
@@ -43,13 +43,13 @@ class DatasetExport(Summary):
     destination : str
         File or folder.
     split_set : str or None
-        Whose splits it has.
+        Split set of the pictures.
     pictures : int
         Rows of the manifest, or pictures of the folder.
     written : int
-        Picture files written by this run; the others were there.
+        Picture files that this run wrote; the others existed.
     removed : int
-        Files of an earlier export that no longer belong.
+        Files of an earlier export that do not belong to this one.
     splits : dict
         Split -> label -> pictures; empty for a manifest.
     """
@@ -63,7 +63,7 @@ class DatasetExport(Summary):
     splits: dict[str, dict[str, int]]
 
 
-Layout = Callable[["Workspace", list[Chosen], Destination, Look, Progress], list[Chosen]]
+Layout = Callable[["Workspace", list[Chosen], Destination, PictureOptions, Progress], list[Chosen]]
 
 
 def export(
@@ -78,49 +78,50 @@ def export(
 ) -> DatasetExport:
     """Write the curated set for another tool.
 
-    Every file is written whole or not at all. A folder is filled picture by picture, and an export
-    that was cut short, or is run again after curating, writes only what is missing and removes
-    what no longer belongs.
+    Every file is written completely or not at all. An export that was interrupted, or is run again
+    after curating, writes only the missing files and removes those that no longer belong to it.
 
     Parameters
     ----------
     workspace : Workspace
-        Where the pictures are.
+        Its pictures are exported.
     format : str
         ``manifest``: one row per picture, kept or not, as CSV or Parquet. ``imagefolder``:
         ``<split>/<class>/<sha256>.<ext>``. ``coco`` and ``yolo``: pictures with masks, and whole
-        ones as negatives. ``hf``: a folder for the Hugging Face Hub. ``croissant``: pictures,
+        cars as negatives. ``hf``: a folder for the Hugging Face Hub. ``croissant``: pictures,
         table and JSON-LD description.
     dest : Path or str
         ``*.csv`` or ``*.parquet`` for a manifest, else a folder.
     split_set : str, optional
         Default the newest.
     keep_metadata : bool
-        Leave EXIF, GPS, XMP and comments in the pictures; by default they are taken out without
-        touching the pixels.
+        Keep EXIF, GPS, XMP and comments in the pictures; by default they are removed without
+        changing the pixels.
     link : str
         ``hardlink`` or ``symlink``: to the original, for pictures that need no change.
     progress : Progress
-        Told about pictures.
+        Receives the progress.
 
     Raises
     ------
     UsageError
-        Unknown format, a folder that holds something else, or no such split set.
+        Unknown format, a folder that is no earlier export, or no such split set.
     NothingFoundError
         There is no picture to export, or no split set yet.
     """
     dest = Path(dest)
     if format not in FORMATS:
-        raise UsageError(f"there is no export format '{format}'", hint=f"use {', '.join(FORMATS)}")
+        raise UsageError(f"unknown export format '{format}'", hint=f"use {', '.join(FORMATS)}")
     if format == "manifest":
         return _manifest(workspace, dest, split_set)
     chosen = choose_split_set(workspace.catalog, split_set)
     name = chosen.name
-    look = Look(keep_metadata=keep_metadata, link=link, upright=format in ("coco", "yolo"))
+    options = PictureOptions(
+        keep_metadata=keep_metadata, link=link, upright=format in ("coco", "yolo")
+    )
     pictures = choose(workspace, name)
-    destination = Destination(dest, format, asdict(look))
-    written = _LAYOUTS[format](workspace, pictures, destination, look, progress)
+    destination = Destination(dest, format, asdict(options))
+    written = _LAYOUTS[format](workspace, pictures, destination, options, progress)
     removed = destination.finish()
     return DatasetExport(
         format, str(dest), name, len(written), destination.written, removed, count(written)
@@ -144,17 +145,17 @@ def _imagefolder(
     workspace: Workspace,
     pictures: list[Chosen],
     destination: Destination,
-    look: Look,
+    options: PictureOptions,
     progress: Progress,
 ) -> list[Chosen]:
     names = folder_names(picture.row["label"] for picture in pictures)
     files = {
         f"{picture.row['split']}/{names[picture.row['label']]}/{picture.sha256}."
-        f"{look.extension(picture)}": picture
+        f"{options.extension(picture)}": picture
         for picture in pictures
     }
     destination.plan([*files, "classes.json"])
-    put_pictures(destination, files, look, progress)
+    put_pictures(destination, files, options, progress)
     text = json.dumps({names[label]: label for label in names}, ensure_ascii=False, indent=2)
     atomic.write_text(destination.folder / "classes.json", text + "\n")
     return pictures

@@ -1,4 +1,4 @@
-"""A folder that the Hugging Face Hub and ``datasets`` read as it is: imagefolder, metadata."""
+"""A folder that the Hugging Face Hub and ``datasets`` read without conversion."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import yaml
 
 from bodyshop.export.destination import Destination
 from bodyshop.export.rows import COLUMNS
-from bodyshop.export.selection import Chosen, Look, count, put_pictures
+from bodyshop.export.selection import Chosen, PictureOptions, count, put_pictures
 from bodyshop.export.tables import write_parquet
 from bodyshop_core import atomic
 from bodyshop_core.progress import Progress
@@ -25,7 +25,7 @@ def layout(
     workspace: Workspace,
     pictures: list[Chosen],
     destination: Destination,
-    look: Look,
+    options: PictureOptions,
     progress: Progress,
 ) -> list[Chosen]:
     """Write ``<split>/<sha256>.<ext>``, ``<split>/metadata.parquet`` and a data set card.
@@ -35,10 +35,12 @@ def layout(
     by_split: dict[str, list[Chosen]] = {}
     for picture in pictures:
         by_split.setdefault(picture.row["split"], []).append(picture)
-    names = {picture.sha256: f"{picture.sha256}.{look.extension(picture)}" for picture in pictures}
+    names = {
+        picture.sha256: f"{picture.sha256}.{options.extension(picture)}" for picture in pictures
+    }
     files = {f"{picture.row['split']}/{names[picture.sha256]}": picture for picture in pictures}
     destination.plan([*files, *(f"{split}/{METADATA}" for split in by_split), "README.md"])
-    put_pictures(destination, files, look, progress)
+    put_pictures(destination, files, options, progress)
     for split, members in by_split.items():
         write_parquet(
             destination.folder / split / METADATA,
@@ -50,7 +52,7 @@ def layout(
 
 
 def card(pictures: Sequence[Chosen]) -> str:
-    """Write the data set card: a YAML header and what a reader has to know."""
+    """Return the data set card: a YAML header, the sizes and how to read the columns."""
     counts = count(pictures)
     labels = sorted({picture.row["label"] for picture in pictures})
     header = {
@@ -79,11 +81,11 @@ def card(pictures: Sequence[Chosen]) -> str:
             for split in counts
         ),
         "",
-        "Near-duplicates and pictures of one place (`group`) are on one side of every split.",
+        "Near-duplicates and pictures of one page (`group`) are in the same split.",
         "",
         "Each picture has its own licence and permission: see the columns `licence` and",
         "`permission`. An empty licence means that none was found, not that there is none.",
-        "EXIF data were taken out unless the export says otherwise.",
+        "EXIF data were removed, unless the export was made with `--keep-metadata`.",
         "",
     ]
     return "\n".join(lines)

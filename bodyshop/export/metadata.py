@@ -1,8 +1,8 @@
-"""Pictures without what the camera wrote into them: place, owner, editor; the pixels untouched.
+"""Pictures without their metadata (place, owner, editor), with the same pixels.
 
-JPEG, PNG, WebP and GIF are taken apart by their own formats and put together again without the
-parts that hold text. The colour profile stays, and so does the orientation, in the smallest EXIF
-block there is: without it a picture would lie on its side.
+JPEG, PNG, WebP and GIF are split into the parts of their format and joined again without those
+that hold metadata. The colour profile is kept, and so is the orientation, in a minimal EXIF block:
+without it, viewers would show the picture rotated.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _GIF_LOOPS = {b"NETSCAPE2.0", b"ANIMEXTS1.0"}
 
 
 def without_metadata(data: bytes, extension: str, orientation: int = 1) -> tuple[bytes, str]:
-    """Take EXIF, XMP, IPTC, comments, thumbnails and appended data out of a picture.
+    """Remove EXIF, XMP, IPTC, comments, thumbnails and appended data from a picture.
 
     Parameters
     ----------
@@ -42,8 +42,8 @@ def without_metadata(data: bytes, extension: str, orientation: int = 1) -> tuple
     Returns
     -------
     tuple of (bytes, str)
-        The new file and its extension. JPEG, PNG, WebP and GIF keep every pixel's bits, BMP has
-        nothing to take out; TIFF and AVIF are decoded and become PNG (upright).
+        The new file and its extension. JPEG, PNG, WebP and GIF keep their compressed pixels, BMP
+        has no metadata; TIFF and AVIF are decoded and become PNG (upright).
 
     Raises
     ------
@@ -58,11 +58,11 @@ def without_metadata(data: bytes, extension: str, orientation: int = 1) -> tuple
     try:
         return cleaner(data, orientation), extension
     except (IndexError, struct.error, ValueError) as error:
-        raise UnreadableImageError(f"this is no well-formed {extension} file: {error}") from error
+        raise UnreadableImageError(f"not a well-formed {extension} file: {error}") from error
 
 
 def upright_png(source: bytes | Path) -> bytes:
-    """Decode a picture as a person sees it and encode it as PNG, for tools that ignore EXIF."""
+    """Decode a picture, apply its orientation and encode it as PNG, for tools that ignore EXIF."""
     return _as_png(source)
 
 
@@ -96,7 +96,7 @@ def _jpeg(data: bytes, orientation: int) -> bytes:
             end = _end_of_scan(data, start)
             kept += data[start:end]
             start = end
-            if start >= len(data) - 1:  # cut short: decoders that forgive it still will
+            if start >= len(data) - 1:  # truncated: tolerant decoders still accept it
                 return bytes(kept + b"\xff\xd9")
 
 

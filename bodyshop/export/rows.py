@@ -1,4 +1,4 @@
-"""One row per picture: all that the catalog knows about it, for people and other programs."""
+"""The manifest: one row per picture with what the catalog knows about it."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def manifest_rows(workspace: Workspace, *, split_set: str | None = None) -> list
     workspace : Workspace
         With a catalog.
     split_set : str, optional
-        Whose splits and target count; default the newest, if there is one.
+        Split set for the columns label, group and split; default the newest, if any.
 
     Returns
     -------
@@ -62,7 +62,7 @@ def manifest_rows(workspace: Workspace, *, split_set: str | None = None) -> list
     Raises
     ------
     UsageError
-        There is no split set of that name.
+        There is no split set of this name.
     """
     catalog = workspace.catalog
     chosen = newest_split_set(catalog)
@@ -119,19 +119,19 @@ def manifest_rows(workspace: Workspace, *, split_set: str | None = None) -> list
     return rows
 
 
-def _by_sha(connection: Connection, table: Table, *conditions: Any) -> dict[str, Row]:
+def _by_sha(connection: Connection, table: Table, *conditions: Any) -> dict[str, Row[Any]]:
     query = select(table).where(*conditions)
     return {row.sha256: row for row in connection.execute(query)}
 
 
-def _first_sightings(connection: Connection) -> dict[str, Row]:
+def _first_sightings(connection: Connection) -> dict[str, Row[Any]]:
     table = schema.sightings
     query = select(table).order_by(table.c.fetched_at.desc(), table.c.key.desc())
     return {row.sha256: row for row in connection.execute(query)}  # the last one set is the first
 
 
-def _measurements(connection: Connection) -> dict[str, Row]:
-    """Return the rows of the present measuring version, or of an older one where it is missing."""
+def _measurements(connection: Connection) -> dict[str, Row[Any]]:
+    """Return the rows of the current measuring version, or else of an older one."""
     from curate.measure.stage import VERSION
 
     table = schema.measurements
@@ -153,12 +153,12 @@ def _masks(connection: Connection) -> dict[str, list[tuple[str, str]]]:
     return found
 
 
-def _get(row: Row | None, name: str) -> Any:
+def _get(row: Row[Any] | None, name: str) -> Any:
     return None if row is None else getattr(row, name)
 
 
 def _without_brand(model: str | None, brand: str | None) -> str | None:
-    """Cut the brand off a model, which the catalog names with its brand."""
+    """Remove the brand from a model, which the catalog stores with its brand."""
     if model is None or brand is None:
         return model
     return model.removeprefix(f"{brand} ") or model

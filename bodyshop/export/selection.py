@@ -1,4 +1,4 @@
-"""The pictures of an export: kept, in a split, with a class folder's name."""
+"""The pictures of an export: those that are kept and in a split."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from bodyshop_core.workspace import Workspace
 
 _FORBIDDEN = re.compile(r'[\x00-\x1f/\\:*?"<>|]')
-"""What Windows, macOS or Linux refuse in a file name."""
+"""Characters that Windows, macOS or Linux do not allow in a file name."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Chosen:
     Parameters
     ----------
     row : Mapping
-        Of the manifest.
+        Row of the manifest.
     extension : str
         Of the original, with no dot.
     orientation : int
@@ -48,18 +48,18 @@ class Chosen:
 
     @property
     def sha256(self) -> str:
-        """Name of the picture."""
+        """SHA-256 of the original bytes."""
         return str(self.row["sha256"])
 
 
 @dataclass(frozen=True)
-class Look:
+class PictureOptions:
     """How pictures are written.
 
     Parameters
     ----------
     keep_metadata : bool
-        Leave EXIF, GPS and the like in.
+        Keep EXIF, GPS and the like.
     link : str
         ``copy``, ``hardlink`` or ``symlink``, for pictures that need no change.
     upright : bool
@@ -113,29 +113,32 @@ def choose(workspace: Workspace, split_set: str) -> list[Chosen]:
     ]
     if not chosen:
         raise NothingFoundError(
-            f"split set '{split_set}' holds no kept picture",
-            hint="look at what was kept and why not: bodyshop status",
+            f"split set '{split_set}' has no kept picture",
+            hint="see which pictures were rejected, and why: bodyshop status",
         )
     return chosen
 
 
 def put_pictures(
-    destination: Destination, files: Mapping[str, Chosen], look: Look, progress: Progress
+    destination: Destination,
+    files: Mapping[str, Chosen],
+    options: PictureOptions,
+    progress: Progress,
 ) -> None:
-    """Write pictures to the given places, one after the other."""
+    """Write pictures to the given file names."""
     with progress.task("export", total=len(files)) as tick:
         for file, picture in files.items():
-            destination.put_picture(file, partial(look.content, picture), look.link)
+            destination.put_picture(file, partial(options.content, picture), options.link)
             tick(1)
 
 
 def folder_names(labels: Iterable[str]) -> dict[str, str]:
-    """Give each class a folder name that every system takes, and no two the same.
+    """Give each class a folder name of its own that is valid on every operating system.
 
     Parameters
     ----------
     labels : iterable of str
-        Class names; Hangul and the like stay, composed (NFC).
+        Class names; Hangul and other scripts are kept, normalised to NFC.
     """
     names: dict[str, str] = {}
     taken: set[str] = set()

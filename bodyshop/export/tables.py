@@ -1,4 +1,4 @@
-"""Rows into CSV and Parquet, whole or not at all."""
+"""Rows as CSV and Parquet, written completely or not at all."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[s
 
 
 def write_parquet(path: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
-    """Write Parquet: text, but ``width`` and ``height`` whole numbers, scores double precision."""
+    """Write Parquet: text columns; ``width`` and ``height`` as int32, scores as float64."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -1,4 +1,4 @@
-"""Networks pretrained on ImageNet, by name: how to build them and what they see in a picture."""
+"""Networks pretrained on ImageNet: registry, construction and scoring."""
 
 from bodyshop_core.backbones.build import build, fingerprint
 from bodyshop_core.backbones.imagenet import imagenet_classes

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import keras
 
 PREPROCESSING_VERSION = 1
-"""Raised whenever the same picture would come out as other features."""
+"""Increased whenever the same picture would get other features."""
 
 
 def build(
@@ -43,7 +43,7 @@ def build(
     Returns
     -------
     keras.Model
-        Flat (no model inside the model), so that layers can be named, frozen and tapped. Takes
+        Flat (no model inside the model), so that layers can be accessed by name. Takes
         float32 RGB 0 to 255, shape (n, input_size, input_size, 3).
 
     Raises
@@ -51,7 +51,7 @@ def build(
     UsageError
         No such backbone or weights file.
     MissingPartError
-        The weights can't be had, or have no top although one is wanted.
+        The weights are not available, or lack the top that is asked for.
     """
     spec = get(name)
     import_tensorflow()
@@ -66,7 +66,7 @@ def build(
 
 
 def fingerprint(name: str, weights: Path | str | None = None) -> str:
-    """Name what features depend on: backbone, weights file and preprocessing.
+    """Return an identifier of backbone, weights file and preprocessing.
 
     Returns
     -------

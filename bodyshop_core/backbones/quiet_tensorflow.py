@@ -1,4 +1,4 @@
-"""TensorFlow, imported without its chatter."""
+"""Import of TensorFlow without its start-up messages."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def import_tensorflow() -> ModuleType:
 
         tensorflow.config.list_physical_devices()
     keras.config.disable_interactive_logging()
-    return tensorflow
+    return sys.modules["tensorflow"]
 
 
 @contextmanager
 def stderr_to_null() -> Iterator[None]:
-    """Send file descriptor 2 nowhere for the block: C++ code writes past `sys.stderr`."""
+    """Redirect file descriptor 2 to the null device: C++ code bypasses `sys.stderr`."""
     sys.stderr.flush()
     saved = os.dup(2)
     null = os.open(os.devnull, os.O_WRONLY)

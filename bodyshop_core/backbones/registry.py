@@ -1,4 +1,4 @@
-"""Which backbones there are, and the facts about each that need no TensorFlow."""
+"""The available backbones and their properties, without TensorFlow."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bodyshop_core.errors import UsageError
 
 @dataclass(frozen=True)
 class BackboneSpec:
-    """A backbone's facts.
+    """Properties of a backbone.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def names() -> tuple[str, ...]:
 
 
 def get(name: str) -> BackboneSpec:
-    """Return the facts of one backbone.
+    """Return the properties of a backbone.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What a pretrained network sees in pictures: class probabilities and the feature vector."""
+"""Class probabilities and feature vectors of pretrained networks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Scores:
-    """One batch's outcome.
+    """Scores of a batch of pictures.
 
     Parameters
     ----------
@@ -47,14 +47,14 @@ class Scorer:
     input_size : int
         Side of the square input, in pixels.
     has_top : bool
-        Whether `Scores.probabilities` will be there.
+        Whether the weights have the 1,000-class top, so that there are probabilities.
     fingerprint : str
-        What the scores depend on.
+        Identifies backbone, weights and preprocessing.
 
     Raises
     ------
     MissingPartError
-        The weights can't be had.
+        The weights are not available.
     """
 
     def __init__(self, name: str, weights: Path | str | None = None) -> None:
@@ -96,13 +96,12 @@ class Scorer:
         return Scores(outputs.get("probabilities"), outputs["features"])
 
 
-def _compiled(model: object, size: int) -> Any:
+def _compiled(model: Any, size: int) -> Any:
     import tensorflow as tf
 
     signature = [tf.TensorSpec((None, size, size, 3), tf.uint8)]
 
-    @tf.function(input_signature=signature, jit_compile=False)
-    def call(batch: tf.Tensor) -> dict[str, tf.Tensor]:
-        return model(tf.cast(batch, tf.float32), training=False)  # type: ignore[operator]
+    def call(batch: Any) -> Any:
+        return model(tf.cast(batch, tf.float32), training=False)
 
-    return call
+    return tf.function(call, input_signature=signature, jit_compile=False)

@@ -1,4 +1,4 @@
-"""Tensors out of a legacy PyTorch file, without PyTorch and without running what is pickled in it.
+"""Tensors of a legacy PyTorch file, read without PyTorch and without running pickled code.
 
 The file is a sequence of pickles followed by raw storages: magic number, protocol, system
 information, the state dict with its tensors as references to storages, the storages' keys, then
@@ -108,7 +108,7 @@ def _rebuild_tensor(
 
 
 class _Reader(pickle.Unpickler):
-    """An unpickler that knows three names and refuses all others."""
+    """An unpickler that allows three names and refuses all others."""
 
     def __init__(self, stream: io.BytesIO, storages: dict[str, _Storage]) -> None:
         super().__init__(stream)
@@ -121,7 +121,7 @@ class _Reader(pickle.Unpickler):
             return _rebuild_tensor
         if module == "torch" and name in _DTYPES:
             return _StorageType(name)
-        raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is refused")
+        raise pickle.UnpicklingError(f"it refers to {module}.{name}, which is refused")
 
     def persistent_load(self, reference: Any) -> _Storage:
         kind, storage_type, key, *_ = reference

@@ -1,4 +1,4 @@
-"""Where a backbone's weights come from: a given file, a package, Keras' cache, Keras' download."""
+"""Weights of backbones: a given file, a package, the cache of Keras, or its download."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def locate(spec: BackboneSpec, weights: Path | str | None, *, top: bool) -> Path
     Raises
     ------
     UsageError
-        The given file is not there.
+        The given file does not exist.
     MissingPartError
-        No pretrained weights can be had.
+        No pretrained weights are available.
     """
     if weights == RANDOM:
         return None
@@ -69,7 +69,7 @@ def _from_keras(spec: BackboneSpec, *, top: bool) -> Path:
         getattr(keras.applications, spec.keras_name)(include_top=top, weights="imagenet")
     except Exception as error:
         raise MissingPartError(
-            f"the ImageNet weights of {spec.name} are not at hand and could not be downloaded "
+            f"the ImageNet weights of {spec.name} were not found and could not be downloaded "
             f"({_first_line(error)})",
             hint=f"put the file at {wanted}, or give it with --weights FILE; "
             "efficientnet-lite0 needs no download",

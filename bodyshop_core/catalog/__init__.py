@@ -1,4 +1,4 @@
-"""The catalog: every picture, where it came from, and everything that was found out about it."""
+"""The catalog: every picture, its provenance, and everything that the stages found out."""
 
 from bodyshop_core.catalog import schema
 from bodyshop_core.catalog.images import FACTS, all_images, is_forgotten, register_image

@@ -1,4 +1,4 @@
-"""Pictures entering the catalog, and the ones in it."""
+"""Pictures in the catalog, and how they enter it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FACTS = ("format", "width", "height", "mode", "exif_orientation", "artist", "cop
 def register_image(
     connection: Connection, blob: Blob, *, extension: str, facts: Mapping[str, Any]
 ) -> bool:
-    """Record a picture's bytes; the second sighting of the same bytes changes nothing.
+    """Register the bytes of a picture; bytes that are known already change nothing.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def is_forgotten(connection: Connection, kind: str, value: str) -> bool:
 
 
 def all_images(catalog: Catalog) -> dict[str, str]:
-    """Return sha256 -> extension of every picture, in the order they came."""
+    """Return sha256 -> extension of every picture, oldest first."""
     table = schema.images
     query = select(table.c.sha256, table.c.extension).order_by(table.c.added_at, table.c.sha256)
     with catalog.read() as connection:

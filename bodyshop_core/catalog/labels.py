@@ -1,4 +1,4 @@
-"""What a picture shows, by whom it was said, and who is believed."""
+"""Labels of pictures, their origins, and which one counts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Field(StrEnum):
 
 
 class Origin(StrEnum):
-    """Who said so; those named first are believed over those named later."""
+    """Who gave a label, in descending order of precedence."""
 
     HUMAN = "human"
     ANNOTATION = "annotation"
@@ -45,11 +45,11 @@ class EffectiveLabel:
     Parameters
     ----------
     value : str or None
-        The label; None when equally ranked sources disagree.
+        The label; None when labels of equal precedence differ.
     origin : Origin
-        The highest-ranked source that said anything.
+        The origin of highest precedence that gave a label.
     conflict : tuple of str
-        The values it can't decide between; empty when it is clear.
+        The values that differ; empty without a conflict.
     """
 
     value: str | None
@@ -58,17 +58,17 @@ class EffectiveLabel:
 
 
 def nfc(text: str) -> str:
-    """Normalise to NFC, so that one Hangul syllable is one code point wherever it came from."""
+    """Normalise to NFC, so that a Hangul syllable is one code point."""
     return unicodedata.normalize("NFC", text)
 
 
 def means_damaged(value: str) -> bool:
-    """Say whether a damage label says that the car is damaged."""
+    """Return whether a damage label means that the car is damaged."""
     return nfc(value).strip().lower() in DAMAGED_WORDS
 
 
 def means_whole(value: str) -> bool:
-    """Say whether a damage label says that the car is undamaged."""
+    """Return whether a damage label means that the car is undamaged."""
     return nfc(value).strip().lower() in WHOLE_WORDS
 
 
@@ -78,7 +78,7 @@ def add_labels(
     *,
     connection: Connection | None = None,
 ) -> int:
-    """Record labels as (sha256, field, value, origin, annotator); saying one twice changes nothing.
+    """Store labels (sha256, field, value, origin, annotator); a repeated one changes nothing.
 
     Returns
     -------
@@ -109,7 +109,7 @@ def effective_labels(catalog: Catalog, field: Field | str) -> dict[str, Effectiv
     Parameters
     ----------
     catalog : Catalog
-        Where the labels are.
+        Its labels are read.
     field : Field
         ``damage``, ``brand`` or ``model``. A model is (brand, model): its value is
         ``"<brand> <model>"``, as the collector and the import write it.
@@ -120,15 +120,15 @@ def effective_labels(catalog: Catalog, field: Field | str) -> dict[str, Effectiv
         sha256 -> `EffectiveLabel`. Precedence: human > annotation > import > query.
     """
     rank = {origin: place for place, origin in enumerate(Origin)}
-    said: dict[str, dict[Origin, set[str]]] = {}
+    given: dict[str, dict[Origin, set[str]]] = {}
     query = select(schema.labels.c.sha256, schema.labels.c.value, schema.labels.c.origin).where(
         schema.labels.c.field == Field(field).value
     )
     with catalog.read() as connection:
         for sha256, value, origin in connection.execute(query):
-            said.setdefault(sha256, {}).setdefault(Origin(origin), set()).add(value)
+            given.setdefault(sha256, {}).setdefault(Origin(origin), set()).add(value)
     effective = {}
-    for sha256, by_origin in said.items():
+    for sha256, by_origin in given.items():
         origin = min(by_origin, key=rank.__getitem__)
         values = sorted(by_origin[origin])
         effective[sha256] = (

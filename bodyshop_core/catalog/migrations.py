@@ -1,4 +1,4 @@
-"""What changes in a catalog that an older bodyshop made; its rows stay."""
+"""Migrations of catalogs that an older bodyshop created; they keep all rows."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from sqlalchemy import Connection, text
 from bodyshop_core.catalog.schema import SCHEMA_VERSION
 
 _STEPS: dict[int, tuple[str, ...]] = {
-    # who made a picture, as it says itself; where on the page it stood, and how old the server
-    # says that it is
+    # artist and copyright in the picture; its element on the page, and Last-Modified
     1: (
         "ALTER TABLE images ADD COLUMN artist TEXT",
         "ALTER TABLE images ADD COLUMN copyright TEXT",
         "ALTER TABLE sightings ADD COLUMN selector TEXT",
         "ALTER TABLE sightings ADD COLUMN last_modified TEXT",
     ),
-    # names as the field uses them; which split set is the newest is counted, not read off a clock
+    # the field's names; a revision, since times can't tell which split set is the newest
     2: (
         "ALTER TABLE sightings RENAME COLUMN full_size_rung TO url_candidate",
         "ALTER TABLE split_sets RENAME COLUMN proof TO leakage_check",
@@ -25,11 +24,11 @@ _STEPS: dict[int, tuple[str, ...]] = {
         " AND other.name <= split_sets.name))",
     ),
 }
-"""Version -> the statements that make the next version of it."""
+"""Version -> the statements that lead to the next version."""
 
 
 def can_migrate(version: int) -> bool:
-    """Say whether a catalog of this version can become one of `SCHEMA_VERSION`."""
+    """Return whether a catalog of this version can be migrated to `SCHEMA_VERSION`."""
     return all(step in _STEPS for step in range(version, SCHEMA_VERSION))
 
 

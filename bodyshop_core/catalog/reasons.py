@@ -1,4 +1,4 @@
-"""Why a picture is not kept."""
+"""Reasons for rejecting a picture."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """The one list of reasons for a reject, in the order in which they are shown."""
+    """All reasons for rejecting a picture, in the order in which they are shown."""
 
     UNREADABLE = "unreadable"
     WORKER_DIED = "worker_died"

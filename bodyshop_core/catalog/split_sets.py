@@ -1,4 +1,4 @@
-"""Split sets: which there are, and which one a command means when none is named."""
+"""Split sets, and the rule for the one that a command uses by default."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ class SplitSet:
     name : str
         Unique in the catalog.
     target : str
-        The field it stratifies: ``damage``, ``brand`` or ``model``.
+        The label field that is stratified: ``damage``, ``brand`` or ``model``.
     seed : int
         Of the assignment.
     ratios : dict
         Split -> share of the pictures, 0 to 1.
     options : dict
-        What else decided about the assignment.
+        Other options of the assignment.
     audit, leakage_check : dict or None
-        What the shortcut audit and the search for leaks found.
+        Results of the shortcut audit and of the leakage check.
     created_at : str
         UTC, ISO 8601.
     revision : int
-        Grows with every run of curate; the largest is the set that was brought up to date last.
+        Grows with every run of curate; the newest set has the largest.
     """
 
     name: str
@@ -49,12 +49,12 @@ class SplitSet:
 
 
 def newest_split_set(catalog: Catalog, target: Field | str | None = None) -> SplitSet | None:
-    """Return the split set that curate brought up to date last; None when there is none.
+    """Return the split set that curate updated last; None when there is none.
 
     Parameters
     ----------
     catalog : Catalog
-        Where the split sets are.
+        Its split sets are read.
     target : Field or str, optional
         Only sets about this field.
     """
@@ -67,9 +67,9 @@ def newest_split_set(catalog: Catalog, target: Field | str | None = None) -> Spl
 def choose_split_set(
     catalog: Catalog, name: str | None = None, target: Field | str | None = None
 ) -> SplitSet:
-    """Return the split set of that name, or the newest one about `target`.
+    """Return the split set of this name, or the newest one for `target`.
 
-    This is the one rule of every command that reads splits: train, augment, export and label.
+    All commands that read splits use this rule: train, augment, export and label.
 
     Raises
     ------
@@ -112,7 +112,7 @@ def split_sets(catalog: Catalog) -> list[SplitSet]:
 
 
 def next_revision(connection: Connection) -> int:
-    """Return the revision a split set gets that is written now, in the same transaction."""
+    """Return the revision of a split set that is written in the same transaction."""
     table = schema.split_sets
     return (connection.scalar(select(func.max(table.c.revision))) or 0) + 1
 

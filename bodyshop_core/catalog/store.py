@@ -21,10 +21,10 @@ from bodyshop_core.catalog.schema import SCHEMA_VERSION, images, metadata, tombs
 from bodyshop_core.errors import BodyshopError
 
 NO_ROOM = 1 << 20
-"""Bytes; with less left on the disk a failed write is said to be for want of room."""
+"""Bytes; if less is free, a failed write is reported as a full disk."""
 
 LOCK_WAIT_S = 30.0
-"""How long a writer waits for another one before it gives up."""
+"""How long a writer waits for another one."""
 
 
 class CatalogError(BodyshopError):
@@ -32,20 +32,20 @@ class CatalogError(BodyshopError):
 
 
 class Catalog:
-    """One workspace's catalog.
+    """The catalog of one workspace.
 
-    Each transaction is written whole or not at all, so that a command killed between any two
-    statements leaves a catalog that the next one accepts.
+    Each transaction is written completely or not at all: a command that is killed at any moment
+    leaves a valid catalog.
 
     Parameters
     ----------
     path : Path
-        The SQLite file; created with its tables when absent, brought up to date when older.
+        The SQLite file; created when absent, migrated when older.
 
     Raises
     ------
     CatalogError
-        The file is no catalog, or belongs to a newer bodyshop.
+        The file is not a catalog, or of a newer bodyshop.
     """
 
     def __init__(self, path: Path) -> None:
@@ -56,7 +56,7 @@ class Catalog:
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
-        """Open a write transaction: committed at the end of the block, undone when it raises."""
+        """Open a write transaction: committed at the end of the block, rolled back on an error."""
         with self._explained(), self._engine.connect() as connection:
             connection.execute(text("BEGIN IMMEDIATE"))
             try:
@@ -78,8 +78,8 @@ class Catalog:
     def held(self) -> Iterator[None]:
         """Keep the file open for the block, for many small transactions in one process.
 
-        SQLite moves its log into the file whenever the last connection closes: after every
-        transaction, unless one stays open beside them.
+        SQLite merges its log into the file whenever the last connection closes: after every
+        transaction, unless another connection stays open.
         """
         with self._explained(), self._engine.connect() as connection:
             # The first statement opens the file; read to its end, it leaves no reader behind.
@@ -157,7 +157,7 @@ class Catalog:
                 raise CatalogError(
                     f"{self.path} is a catalog of version {version}, "
                     f"this bodyshop reads version {SCHEMA_VERSION}",
-                    hint="use the bodyshop that made it, or another --workspace",
+                    hint="use the bodyshop version that created it, or another --workspace",
                 )
             with self.begin() as connection:
                 metadata.create_all(connection)
@@ -177,11 +177,11 @@ class Catalog:
                     f"{self.path} is in use by another bodyshop command",
                     hint="wait until it ends, or use another --workspace",
                 ) from error
-            # SQLite has its own words for a disk that fills up while it maps its index of the log.
+            # SQLite reports an I/O error when the disk fills up while it maps the index of its log.
             if "full" in cause or ("I/O" in cause and self._no_room()):
                 raise CatalogError(
                     f"the disk is full: {self.path} could not be written",
-                    hint="make room and run the command again: it goes on where it stopped",
+                    hint="free some space and run the command again: it resumes",
                 ) from error
             raise CatalogError(f"{self.path}: {cause}") from error
         except DatabaseError as error:
@@ -253,6 +253,6 @@ def _engine(path: Path) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _no_implicit_begin(connection: Connection) -> None:
-        """Leave BEGIN to `Catalog`, which says IMMEDIATE when it will write."""
+        """Leave BEGIN to `Catalog`, which uses BEGIN IMMEDIATE for writing."""
 
     return engine

@@ -1,9 +1,10 @@
-"""Augmented pictures, for those who train on them or export them."""
+"""Augmented pictures, for training and export."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Row, select
 
@@ -62,13 +63,12 @@ def current_variants(
 ) -> list[Variant]:
     """Return the variants of a set, in a stable order.
 
-    Only variants of pictures that are in the training part of `split_set` are returned, whatever
-    was made before.
+    Only variants of pictures that are now in the train split of `split_set`.
 
     Parameters
     ----------
     catalog : Catalog
-        Where they are recorded.
+        Its variants are read.
     split_set : str
         The split set they were made for.
     variant_set : str, optional
@@ -103,7 +103,7 @@ def current_variants(
         return [_variant(row) for row in connection.execute(query)]
 
 
-def _variant(row: Row) -> Variant:
+def _variant(row: Row[Any]) -> Variant:
     return Variant(
         sha256=row.sha256,
         copy=row.copy,

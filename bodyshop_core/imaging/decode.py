@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     RGB = NDArray[np.uint8]
 
 ALLOWED_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
-"""Pillow decoders that may see foreign bytes; its bombs came through rarer ones."""
+"""Pillow decoders for untrusted bytes; its vulnerabilities were mostly in rarer ones."""
 
 MAX_PIXELS = 120_000_000
 """Largest width x height that is decoded: a 100-megapixel camera passes, a bomb does not."""
@@ -61,7 +61,7 @@ def open_image(source: Path | str | bytes, *, max_pixels: int = MAX_PIXELS) -> I
     Raises
     ------
     UnreadableImageError
-        Empty, not an accepted format, a broken header, or too many pixels.
+        The file is empty, has no accepted format or a broken header, or declares too many pixels.
     """
     name = _name(source)
     if isinstance(source, bytes) and not source:
@@ -77,7 +77,7 @@ def open_image(source: Path | str | bytes, *, max_pixels: int = MAX_PIXELS) -> I
         raise UnreadableImageError(f"{name} declares too many pixels: {error}") from error
     except Exception as error:  # Pillow's plugins raise nearly anything on hostile headers
         if isinstance(error, FileNotFoundError):
-            raise UnreadableImageError(f"{name} is not there") from error
+            raise UnreadableImageError(f"{name} does not exist") from error
         if isinstance(error, UnidentifiedImageError):  # its text holds a memory address
             raise UnreadableImageError(f"{name} is not a picture we can decode") from error
         raise UnreadableImageError(f"{name} is not a picture we can decode: {error}") from error
@@ -94,7 +94,7 @@ def open_image(source: Path | str | bytes, *, max_pixels: int = MAX_PIXELS) -> I
 def load_rgb(
     source: Path | str | bytes, *, at_least: int | None = None, max_pixels: int = MAX_PIXELS
 ) -> RGB:
-    """Decode a picture the way a person sees it.
+    """Decode a picture as a viewer shows it.
 
     EXIF rotation is applied; of an animation the first frame counts; 16-bit samples are scaled to
     8 bits; CMYK and palettes are converted; transparency lies on white.
@@ -158,7 +158,7 @@ def orientation_of(image: Image.Image) -> int:
 
 
 def sniff(data: bytes) -> str | None:
-    """Tell the type of a picture by its first bytes, whatever its name or header claims.
+    """Detect the type of a picture by its first bytes, whatever its name or header claims.
 
     Parameters
     ----------
@@ -168,7 +168,7 @@ def sniff(data: bytes) -> str | None:
     Returns
     -------
     str or None
-        An extension with no dot; None for anything that is not an accepted picture.
+        An extension without a dot; None for anything that is not an accepted format.
     """
     for signature, offset, extension in _SIGNATURES:
         if data[offset : offset + len(signature)] == signature:

@@ -1,4 +1,4 @@
-"""Whether a picture's bytes reach to its end."""
+"""Detection of truncated files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _ENDINGS = {"jpg": b"\xff\xd9", "png": b"IEND"}
 
 
 def has_end(file: BinaryIO, extension: str) -> bool:
-    """Look for the end mark of a picture's format; a server that closes early declares no length.
+    """Return whether the file has the end marker of its format, so that it is not truncated.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
 """Size and mode of a plain JPEG from its segments, without an image library.
 
-Four of five pictures of a crawl are JPEGs, and looking at their headers is most of what is done to
-them besides copying. Whatever is not plain (EXIF, XMP, several pictures in one file, an odd
-segment) is left to Pillow; so is every error.
+Four of five pictures of a crawl are JPEGs, and reading their headers takes most of the time besides
+copying. Files with EXIF, XMP, several pictures or unusual segments, and all errors, are left to
+Pillow.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def plain_header(data: bytes) -> tuple[int, int, str] | None:
 
 
 def _whole_tables(data: bytes, at: int, length: int) -> bool:
-    """Say whether a segment holds whole quantization tables (T.81, B.2.4.1)."""
+    """Return whether a segment consists of whole quantization tables (T.81, B.2.4.1)."""
     end = at + length
     while at < end:
         at += 65 if data[at] < 16 else 129

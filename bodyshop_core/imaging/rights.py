@@ -1,7 +1,7 @@
-"""Who made a picture and who holds its rights, as the picture itself says: EXIF, XMP, IPTC.
+"""Artist and copyright that a picture states itself: EXIF, XMP and IPTC.
 
-In this order, as the Metadata Working Group's guidance for image metadata (2.0, section 5) reads
-them. All of it comes from outside: XMP is searched as text, no XML parser sees it.
+In the order of the Metadata Working Group's guidance for image metadata (2.0, section 5). All of it
+is untrusted: XMP is searched as text, no XML parser reads it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _XMP_ITEM = re.compile(r"<rdf:li\b[^>]*>(.*?)</rdf:li>", re.DOTALL)
 
 
 def rights_of(image: Image.Image) -> dict[str, str | None]:
-    """Read who made an opened picture and who holds its rights; nothing is decoded.
+    """Read artist and copyright of an opened picture; no pixel is decoded.
 
     Returns
     -------
@@ -38,14 +38,14 @@ def rights_of(image: Image.Image) -> dict[str, str | None]:
     if image.format != "TIFF" and not any(name in image.info for name in _HOLDERS):
         return found
     try:
-        for name, text in _said(image):
+        for name, text in _statements(image):
             found[name] = found[name] or _line(text) or None
     except Exception:  # noqa: BLE001 - hostile metadata raise nearly anything, and they are optional
         return found
     return found
 
 
-def _said(image: Image.Image) -> Iterator[tuple[str, str]]:
+def _statements(image: Image.Image) -> Iterator[tuple[str, str]]:
     exif, info = image.getexif(), image.info
     yield "artist", _decoded(exif.get(_EXIF_ARTIST))
     # EXIF 2.32, 4.6.5: the photographer's and the editor's notice, with a NUL between them.
@@ -80,18 +80,20 @@ def _iptc(data: bytes) -> Iterator[tuple[str, str]]:
 
 
 def _decoded(value: Any) -> str:
-    """Return text as UTF-8, else Latin-1; Pillow hands out EXIF text as the latter."""
+    """Return text as UTF-8, else Latin-1; Pillow returns EXIF text as the latter."""
     if isinstance(value, str):
         try:
-            value = value.encode("latin-1")
+            data = value.encode("latin-1")
         except UnicodeEncodeError:
             return value
-    if not isinstance(value, bytes):
+    elif isinstance(value, bytes):
+        data = value
+    else:
         return ""
     try:
-        return value.decode("utf-8")
+        return data.decode("utf-8")
     except UnicodeDecodeError:
-        return value.decode("latin-1")
+        return data.decode("latin-1")
 
 
 def _line(text: str) -> str:

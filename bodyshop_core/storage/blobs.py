@@ -39,11 +39,11 @@ class BlobStore:
         self.root = root
 
     def path(self, sha256: str, extension: str) -> Path:
-        """Return where the bytes are or would be; nothing is checked."""
+        """Return the path of the bytes, whether they exist or not."""
         return self.root / sha256[:2] / f"{sha256}.{extension}"
 
     def put_bytes(self, data: bytes, extension: str) -> Blob:
-        """Store bytes unless they are there already.
+        """Store bytes unless they are stored already.
 
         Parameters
         ----------
@@ -60,7 +60,7 @@ class BlobStore:
         return Blob(sha256, path, len(data), new)
 
     def adopt(self, file: Path, sha256: str, extension: str) -> Blob:
-        """Take a finished download, already fsynced and on the same file system, by renaming it.
+        """Move a finished download, on the same file system, into the store.
 
         Parameters
         ----------

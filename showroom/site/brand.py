@@ -14,7 +14,7 @@ from showroom.site.derive import STRIPS, strip_order
 from showroom.site.hostile import add_hostile_corner
 from showroom.site.hosts import frame_name, frame_style, widths
 from showroom.site.stock import Spin
-from showroom.truth import Brand, Model, Picture
+from showroom.truth import Picture, ShowroomBrand, ShowroomModel
 
 CANVAS_KINDS = ("pack", "tainted", "webgl")
 _IMG_FORMS = ("plain", "link", "shadow")
@@ -41,13 +41,13 @@ def brand_app(setting: Setting) -> Flask:
     app = new_app("site", setting)
     stock, hosts = setting.stock, setting.hosts
 
-    def brand_or_404(slug: str) -> Brand:
+    def brand_or_404(slug: str) -> ShowroomBrand:
         brand = stock.brand(slug)
         if brand is None:
             abort(404)
         return brand
 
-    def model_or_404(brand: Brand, slug: str) -> Model:
+    def model_or_404(brand: ShowroomBrand, slug: str) -> ShowroomModel:
         model = stock.model(brand, slug)
         if model is None:
             abort(404)
@@ -181,7 +181,7 @@ def _turn(spin: Spin, setting: Setting) -> dict[str, Any]:
     }
 
 
-def _specs(model: Model) -> list[tuple[str, str]]:
+def _specs(model: ShowroomModel) -> list[tuple[str, str]]:
     seed = sum(model.slug.encode())
     return [
         ("Body", (model.body or "car").capitalize()),

@@ -9,7 +9,7 @@ import yaml
 
 from showroom.site.hosts import Hosts
 from showroom.site.stock import Stock
-from showroom.truth import Brand, Model, Picture
+from showroom.truth import Picture, ShowroomBrand, ShowroomModel
 
 RECIPE_NAME = "showroom"
 
@@ -63,7 +63,9 @@ def recipe_yaml(hosts: Hosts, stock: Stock) -> str:
     return yaml.safe_dump(recipe, allow_unicode=True, sort_keys=False, width=100)
 
 
-def _model(brand: Brand, model: Model, hosts: Hosts, stock: Stock) -> dict[str, Any]:
+def _model(
+    brand: ShowroomBrand, model: ShowroomModel, hosts: Hosts, stock: Stock
+) -> dict[str, Any]:
     base = f"/{brand.slug}/{model.slug}/"
     entry: dict[str, Any] = {"name": model.name}
     if stock.gallery(brand, model):
@@ -89,7 +91,7 @@ def _min_side(stock: Stock) -> int:
     return min([200, *(min(p.width, p.height) for p in stock.truth.originals())])
 
 
-def _belongs(picture: Picture, brand: Brand, model: Model) -> bool:
+def _belongs(picture: Picture, brand: ShowroomBrand, model: ShowroomModel) -> bool:
     return picture.brand in (brand.name, brand.slug) and picture.model in (model.name, model.slug)
 
 

@@ -8,7 +8,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-from showroom.truth import Brand, Model, Picture, Truth
+from showroom.truth import Picture, ShowroomBrand, ShowroomModel, Truth
 
 # What strangers put into a page: markup, controls, bidirectional overrides, paths, sheer length.
 HOSTILE_TEXTS = (
@@ -84,19 +84,19 @@ class Stock:
         """Return the bytes of the full-size file."""
         return (self.root / picture.file).read_bytes()
 
-    def brand(self, slug: str) -> Brand | None:
+    def brand(self, slug: str) -> ShowroomBrand | None:
         """Return the brand of this slug, or None."""
         return next((b for b in self.truth.brands if b.slug == slug), None)
 
-    def model(self, brand: Brand, slug: str) -> Model | None:
+    def model(self, brand: ShowroomBrand, slug: str) -> ShowroomModel | None:
         """Return the model of this slug, or None."""
         return next((m for m in brand.models if m.slug == slug), None)
 
-    def gallery(self, brand: Brand, model: Model) -> list[Picture]:
+    def gallery(self, brand: ShowroomBrand, model: ShowroomModel) -> list[Picture]:
         """Return the press pictures of a model."""
         return self._galleries.get((brand.slug, model.slug), [])
 
-    def spins(self, brand: Brand, model: Model) -> list[Spin]:
+    def spins(self, brand: ShowroomBrand, model: ShowroomModel) -> list[Spin]:
         """Return the spinners of a model, in order of their group name."""
         key = (brand.slug, model.slug)
         found = [s for s in self._spins.values() if self._key(s.frames[0]) == key]

@@ -190,7 +190,7 @@ def test_a_folder_with_something_else_in_it_is_refused(
         export(workspace, "hf", tmp_path / "out")
     with pytest.raises(UsageError, match="is a file"):
         export(workspace, "hf", tmp_path / "mine" / "thesis.txt")
-    with pytest.raises(UsageError, match="no export format 'voc'"):
+    with pytest.raises(UsageError, match="unknown export format 'voc'"):
         export(workspace, "voc", tmp_path / "x")
     with pytest.raises(UsageError, match="no split set 'other'"):
         export(workspace, "hf", tmp_path / "x", split_set="other")
@@ -266,5 +266,5 @@ def test_formats_with_splits_need_a_split(workspace: Workspace, tmp_path: Path) 
     with pytest.raises(NothingFoundError, match="no split set yet"):
         export(workspace, "imagefolder", tmp_path / "x")
     split_set(workspace, {})
-    with pytest.raises(NothingFoundError, match="holds no kept picture"):
+    with pytest.raises(NothingFoundError, match="has no kept picture"):
         export(workspace, "imagefolder", tmp_path / "x")

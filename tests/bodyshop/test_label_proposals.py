@@ -9,7 +9,7 @@ import pytest
 
 import train
 from bodyshop.prediction import find_run
-from bodyshop.proposals import proposals_of, spots_of, uncertainty_of
+from bodyshop.proposals import grad_cam_regions_of, proposals_of, uncertainty_of
 from bodyshop_core.errors import NothingFoundError, UsageError
 from bodyshop_core.workspace import Workspace
 from labeling.configs.scheme import load_scheme
@@ -77,5 +77,5 @@ def test_a_run_that_is_not_there_or_knows_no_damage_is_named(trained, monkeypatc
         proposals_of("nothing", workspace)
     other = train.resolve_run(run, workspace)
     other.record = replace(other.record, classes=("Ioniq 5", "쏘나타"))
-    with pytest.raises(UsageError, match="no spots to propose"):
-        spots_of(other)
+    with pytest.raises(UsageError, match="no regions to propose"):
+        grad_cam_regions_of(other)

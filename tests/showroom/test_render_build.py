@@ -15,7 +15,7 @@ from bodyshop_core.errors import UsageError
 from showroom import Truth, build_showroom, load_truth
 from showroom.build import make
 from showroom.lineup import BRANDS, queries
-from showroom.plan import Job, plan
+from showroom.plan import RenderJob, plan
 
 
 @pytest.fixture(scope="module")
@@ -127,11 +127,11 @@ def test_the_plan_depends_on_the_seed_alone() -> None:
 
 
 @pytest.fixture(scope="module")
-def demo() -> list[Job]:
+def demo() -> list[RenderJob]:
     return plan(7, "demo")
 
 
-def test_the_demo_has_the_promised_amounts(demo: list[Job]) -> None:
+def test_the_demo_has_the_promised_amounts(demo: list[RenderJob]) -> None:
     pictures = [j.picture for j in demo]
     assert 500 <= len(pictures) <= 600
     assert sum(p.kind == "decoy" for p in pictures) >= 70
@@ -140,7 +140,7 @@ def test_the_demo_has_the_promised_amounts(demo: list[Job]) -> None:
     assert len({p.query for p in pictures if p.query}) == 12
 
 
-def test_both_damage_classes_get_the_same_mix_of_everything_else(demo: list[Job]) -> None:
+def test_both_damage_classes_get_the_same_mix_of_everything_else(demo: list[RenderJob]) -> None:
     cars = [j for j in demo if j.picture.place == "search" and j.shot and j.copy is None]
     halves = {d: [j for j in cars if j.picture.damage == d] for d in ("damaged", "whole")}
     assert len(halves["damaged"]) == len(halves["whole"])
@@ -161,14 +161,14 @@ def test_both_damage_classes_get_the_same_mix_of_everything_else(demo: list[Job]
         assert abs(np.mean(a) - np.mean(b)) < 4 * spread * (2 / len(a)) ** 0.5, number
 
 
-def test_framing_does_not_tell_the_damage_and_both_are_common(demo: list[Job]) -> None:
+def test_framing_does_not_tell_the_damage_and_both_are_common(demo: list[RenderJob]) -> None:
     cars = [j.picture for j in demo if j.picture.place == "search" and j.picture.kind == "car"]
     share = sum(p.framing == "part" for p in cars) / len(cars)
     assert 0.4 < share < 0.6
 
 
-def test_spinners_go_once_around(demo: list[Job]) -> None:
-    groups: dict[str, list[Job]] = {}
+def test_spinners_go_once_around(demo: list[RenderJob]) -> None:
+    groups: dict[str, list[RenderJob]] = {}
     for job in demo:
         if job.picture.spin_group:
             groups.setdefault(job.picture.spin_group, []).append(job)

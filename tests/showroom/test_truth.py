@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from bodyshop_core.errors import BodyshopError
-from showroom.truth import FILE_NAME, VERSION, Brand, Model, Picture, Truth, load_truth
+from showroom.truth import (
+    FILE_NAME,
+    VERSION,
+    Picture,
+    ShowroomBrand,
+    ShowroomModel,
+    Truth,
+    load_truth,
+)
 
 
 def truth_of_one_picture() -> Truth:
@@ -20,7 +28,7 @@ def truth_of_one_picture() -> Truth:
         masks={"dent": "masks/q-baram-000.dent.png", "scratch": "masks/q-baram-000.scratch.png"},
         query="한빛 바람 파손",
     )  # fmt: skip
-    brands = (Brand("한빛", "hanbit", "", (Model("바람", "baram", "wagon"),)),)
+    brands = (ShowroomBrand("한빛", "hanbit", "", (ShowroomModel("바람", "baram", "wagon"),)),)
     return Truth(VERSION, 7, "tiny", brands, (picture,))
 
 

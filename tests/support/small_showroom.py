@@ -10,13 +10,17 @@ from typing import Any
 
 from PIL import Image, ImageDraw
 
-from showroom import Brand, Model, Picture, Truth
+from showroom import Picture, ShowroomBrand, ShowroomModel, Truth
 from showroom.truth import VERSION
 
 BRANDS = (
-    Brand("Norden", "norden", "Built for weather", (Model("Fjell", "fjell", "suv"),)),
-    Brand("Corvo", "corvo", "By hand, by night", (Model("Strada", "strada", "coupe"),)),
-    Brand("한빛", "hanbit", "바람처럼 가볍게", (Model("바람", "baram", "hatch"),)),
+    ShowroomBrand(
+        "Norden", "norden", "Built for weather", (ShowroomModel("Fjell", "fjell", "suv"),)
+    ),
+    ShowroomBrand(
+        "Corvo", "corvo", "By hand, by night", (ShowroomModel("Strada", "strada", "coupe"),)
+    ),
+    ShowroomBrand("한빛", "hanbit", "바람처럼 가볍게", (ShowroomModel("바람", "baram", "hatch"),)),
 )
 SLOTS = ("img", "srcset", "picture", "lazy", "css", "img", "img", "css")
 FRAMES = 12

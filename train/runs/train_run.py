@@ -13,7 +13,7 @@ from bodyshop_core import atomic
 from bodyshop_core.catalog import now
 from bodyshop_core.errors import UsageError
 from bodyshop_core.progress import SILENT, Progress
-from bodyshop_core.workspace import RunRecord as CatalogRecord
+from bodyshop_core.workspace import RunningCommand as CatalogRecord
 from bodyshop_core.workspace import Workspace
 from train.data.samples import Samples, audit_baseline
 from train.evaluation.scores import Evaluation, evaluate_samples, save_evaluation
