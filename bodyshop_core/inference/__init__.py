@@ -1,0 +1,1 @@
+"""Networks that only look: run by LiteRT with XNNPACK, converted from Keras once and cached."""
