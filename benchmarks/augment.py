@@ -269,13 +269,13 @@ def processor_seconds() -> float:
 def enter(workspace: Any, pictures: list[Path], times: int) -> None:
     """Put every picture so often into the training part; bytes after its end make another file."""
     from bodyshop_core.catalog import now, register_image, schema
-    from bodyshop_core.imaging import probe
+    from bodyshop_core.imaging import read_header
 
     names = {}
     with workspace.catalog.begin() as connection:
         for path, number in product(pictures, range(times)):
             blob = workspace.blobs.put_bytes(path.read_bytes() + bytes(number), "jpg")
-            register_image(connection, blob, extension="jpg", facts=probe(path))
+            register_image(connection, blob, extension="jpg", facts=read_header(path))
             names[blob.sha256] = path
         workspace.catalog.upsert(
             schema.split_sets,

@@ -23,7 +23,7 @@ import curate
 from benchmarks.curate_cars import car, framed, jpeg, png, towards
 from bodyshop_core.catalog import Reason, add_labels, now, register_image, schema
 from bodyshop_core.errors import UnreadableImageError
-from bodyshop_core.imaging import probe, sniff
+from bodyshop_core.imaging import read_header, sniff
 from bodyshop_core.workspace import Workspace
 from curate.measure.picture import measure_picture
 from curate.measure.stage import VERSION
@@ -57,7 +57,7 @@ def add(
     """Register a picture as an import would, seen on one or more pages."""
     blob = workspace.blobs.put_bytes(data, sniff(data) or "jpg")
     try:
-        facts = probe(data)
+        facts = read_header(data)
     except UnreadableImageError:
         facts = {}
     empty = {column.name: None for column in schema.sightings.columns}

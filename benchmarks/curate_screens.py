@@ -21,7 +21,7 @@ import curate
 from benchmarks.curate_report import chromium
 from bodyshop_core.catalog import add_labels, now, register_image, schema
 from bodyshop_core.errors import UnreadableImageError
-from bodyshop_core.imaging import probe
+from bodyshop_core.imaging import read_header
 from bodyshop_core.workspace import Workspace
 from showroom import build_showroom
 from showroom.truth import Picture
@@ -58,7 +58,7 @@ def add(workspace: Workspace, picture: Picture, data: bytes) -> None:
     extension = Path(picture.file).suffix.removeprefix(".")
     blob = workspace.blobs.put_bytes(data, extension)
     try:
-        facts = probe(data)
+        facts = read_header(data)
     except UnreadableImageError:
         facts = {}
     row = {column.name: None for column in schema.sightings.columns} | {

@@ -23,7 +23,6 @@ from sqlalchemy import select
 import collector
 import curate
 import train
-from bodyshop.gate_of_run import gate_for
 from bodyshop_core.catalog import schema
 from bodyshop_core.workspace import Workspace
 
@@ -58,7 +57,7 @@ def main() -> None:
     rows.append(("kept / rejected", f"{curated.kept} / {curated.rejected} {dict(curated.reasons)}"))
     trained = timed(
         "train",
-        lambda: train.train(workspace, options.recipe, gate=gate_for(workspace)),
+        lambda: train.train(workspace, options.recipe, gate=curate.load_gate(workspace).as_dict()),
         curated.kept,
     )
     summary = trained.as_dict()

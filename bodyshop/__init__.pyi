@@ -1,5 +1,5 @@
 from .prediction import (
-    Prediction as Prediction,
+    PicturePrediction as PicturePrediction,
 )
 from .prediction import (
     predict as predict,

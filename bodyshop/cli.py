@@ -12,23 +12,35 @@ from typing import Annotated
 
 import typer
 
-from bodyshop.commands import augment, collect, curate, label, maintain, study, train
-from bodyshop.commands import demo as demo_command
+from bodyshop.commands import (
+    augment,
+    collect,
+    curate,
+    demo,
+    evaluate,
+    export,
+    gate,
+    label,
+    train,
+    workspace,
+)
 from bodyshop.terminal import Terminal
 from bodyshop_core import __version__
 from bodyshop_core.errors import BodyshopError, UsageError
 
 app = typer.Typer(
     name="bodyshop",
-    help="From a list of car brands to a curated picture set and a trained classifier.",
+    help="From a list of car brands to a curated picture set and a trained damage classifier.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    epilog="--workspace, --json, --verbose and --quiet work before or after the command. "
-    "Exit codes: 0 ok, 1 failed, 2 usage, 3 nothing found, 4 bad config, 5 a part is missing, "
-    "130 interrupted.",
+    epilog="--workspace, --json, --verbose and --quiet may stand before or after the command. "
+    "Exit codes: 0 done, 1 failed, 2 invalid arguments, 3 nothing found, 4 invalid configuration, "
+    "5 something is not installed, 130 interrupted.",
 )
-for module in (demo_command, collect, curate, label, augment, train, study, maintain):
+for module in (
+    demo, collect, curate, gate, label, augment, train, evaluate, export, workspace
+):  # fmt: skip
     module.register(app)
 
 GLOBAL_FLAGS = {"--json", "--verbose", "-v", "--quiet", "-q"}
@@ -51,8 +63,8 @@ def configure(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the summary as one JSON object.")
     ] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say only errors.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log more.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Log only errors.")] = False,
     version: Annotated[
         bool,
         typer.Option(
@@ -60,18 +72,18 @@ def configure(
         ),
     ] = False,
 ) -> None:
-    """From a list of car brands to a curated picture set and a trained classifier."""
+    """From a list of car brands to a curated picture set and a trained damage classifier."""
     context.obj = Terminal(workspace, as_json=as_json, verbose=verbose, quiet=quiet)
     context.obj.start_logging()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and end the process with the exit code of what happened.
+    """Run the command line and end the process with its exit code.
 
     Parameters
     ----------
     arguments : sequence of str, optional
-        Without the program's name; the process's own by default.
+        Without the name of the program; by default those of the process.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
@@ -85,17 +97,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def normalise(arguments: Sequence[str]) -> list[str]:
-    """Move the global options in front; give a bare ``--retry-failed`` its value.
+    """Move the global options to the front; give a bare ``--retry-failed`` its value.
 
     Parameters
     ----------
     arguments : sequence of str
-        As typed; everything after ``--`` is left alone.
+        As typed; everything after ``--`` stays as it is.
 
     Returns
     -------
     list of str
-        The same words, global options first.
+        The same arguments, global options first.
     """
     front: list[str] = []
     rest: list[str] = []

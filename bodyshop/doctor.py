@@ -6,19 +6,19 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from bodyshop_core.errors import BodyshopError
 from bodyshop_core.progress import SILENT, Progress
+from bodyshop_core.summary import Summary
 
 DISK_NEEDED_GB = 2.0
 """Room for a few thousand originals, features and one run."""
 
 
 @dataclass(frozen=True)
-class Check:
+class Check(Summary):
     """One part of the machine.
 
     Parameters
@@ -45,10 +45,6 @@ class Check:
     def mark(self) -> str:
         """``ok``, ``MISSING`` or ``absent`` (not needed for the main path)."""
         return "ok" if self.ok else ("MISSING" if self.needed else "absent")
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the check as JSON-able values."""
-        return asdict(self)
 
 
 def examine(

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from sqlalchemy import Connection, Text, cast, delete, or_, select
 
+from bodyshop.pending_downloads import PendingDownload, erase_pending, read_pending
 from bodyshop_core import atomic
-from bodyshop_core.catalog import now, schema
-from bodyshop_core.errors import NothingFoundError
+from bodyshop_core.catalog import all_images, now, schema
+from bodyshop_core.errors import BodyshopError, NothingFoundError
+from bodyshop_core.summary import Summary
 from bodyshop_core.workspace import Workspace
 from collector.candidate import url_key
 
@@ -21,9 +23,12 @@ SHA256_LENGTH = 64
 UPLOAD_PREFIX = 9
 """Label Studio puts eight hexadecimal letters and a dash before the name of an upload."""
 
+KEY_STARTS = (0, SHA256_LENGTH + 1)
+"""Where a row's key holds a sha256: ``<sha256>``, ``<sha256>-<copy>`` or ``<sha256>-<sha256>``."""
+
 
 @dataclass(frozen=True)
-class ForgetSummary:
+class ForgetSummary(Summary):
     """What was erased.
 
     Parameters
@@ -36,6 +41,8 @@ class ForgetSummary:
         Pictures whose bytes are gone.
     sightings : int
         Sightings that are gone; a picture that was also seen elsewhere stays.
+    pending : int
+        Finished downloads that a killed crawl had not yet brought into the catalog.
     files : int
         Files removed: originals, masks, variants, thumbnails.
     reports_stale : bool
@@ -46,20 +53,18 @@ class ForgetSummary:
     value: str
     pictures: int
     sightings: int
+    pending: int
     files: int
     reports_stale: bool
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the summary as JSON-able values."""
-        return asdict(self)
 
 
 def forget(workspace: Workspace, what: str, *, dry_run: bool = False) -> ForgetSummary:
     """Erase pictures and everything derived from them, and leave a tombstone.
 
-    A picture named by its sha256 goes with all its sightings. A URL (of a picture, or of the page
-    that shows it) or a host takes its sightings, and the pictures that were seen nowhere else. A
-    re-crawl respects the tombstone: it neither downloads such a picture nor opens such a page.
+    A picture named by its sha256 is erased with all its sightings. A URL (of a picture, or of the
+    page that shows it) or a host erases its sightings, and the pictures that were seen nowhere
+    else. Downloads that are not in the catalog yet are erased too. A later crawl respects the
+    tombstone: it neither downloads such a picture nor opens such a page.
 
     Parameters
     ----------
@@ -73,31 +78,37 @@ def forget(workspace: Workspace, what: str, *, dry_run: bool = False) -> ForgetS
     Raises
     ------
     NothingFoundError
-        The workspace has nothing of that name; the tombstone is left all the same, unless
-        `dry_run`, so that it never comes in.
+        The workspace has nothing of that name; the tombstone is written all the same, unless
+        `dry_run`, so that a later crawl does not collect it.
     """
     kind = _kind(what)
     with workspace.catalog.read() as connection:
         keys, pictures = _matches(connection, kind, what)
-    files = _files_of(workspace, pictures)
-    stale = any(path.suffix == ".html" for path in _reports(workspace)) and bool(pictures)
-    summary = ForgetSummary(kind, what, len(pictures), len(keys), len(files), stale)
+    pending = [each for each in read_pending(workspace) if _is_pending(kind, what, each)]
+    # A picture that is named may be nowhere but in results of workers that are not ingested yet.
+    erased = {*pictures, *_only_pending(workspace, pending), *([what] if kind == "sha256" else [])}
+    files = _files_of(workspace, erased)
+    stale = bool(_reports(workspace)) and bool(pictures)
+    summary = ForgetSummary(kind, what, len(pictures), len(keys), len(pending), len(files), stale)
     if dry_run:
         return summary
     # The tombstone first: if this command is killed half-way, a crawl beside it brings nothing
-    # back and the next call of forget finishes the work.
-    _bury(workspace, kind, what, pictures if kind == "sha256" else ())
+    # back, and the next call of forget finishes the work.
+    _write_tombstone(workspace, kind, what)
+    erase_pending(workspace, partial(_is_pending, kind, what))
     for path in files:
         path.unlink(missing_ok=True)
     if stale:
         for path in _reports(workspace):
             path.unlink(missing_ok=True)
-    _drop_features(workspace, pictures)
+    _drop_features(workspace, erased)
+    for folder in (workspace.features, workspace.root / "shards", workspace.variants):
+        _drop_rows(folder, erased)
     with workspace.catalog.begin() as connection:
         _erase_rows(connection, kind, what, keys, pictures)
-    if not keys and not pictures:
+    if not keys and not pictures and not pending:
         raise NothingFoundError(
-            f"nothing of {kind} {what} was here; it is on the list and will not be collected"
+            f"{kind} {what} is not in this workspace; later crawls will not collect it"
         )
     return summary
 
@@ -173,34 +184,66 @@ def _reports(workspace: Workspace) -> list[Path]:
     return sorted(workspace.reports.rglob("*.html")) if workspace.reports.exists() else []
 
 
-def _bury(workspace: Workspace, kind: str, what: str, pictures: Iterable[str]) -> None:
-    stones = {(kind, what), *(("sha256", sha256) for sha256 in pictures)}
-    workspace.catalog.upsert(
-        schema.tombstones, [{"kind": k, "value": v, "at": now()} for k, v in sorted(stones)]
-    )
+def _is_pending(kind: str, what: str, download: PendingDownload) -> bool:
+    if kind == "sha256":
+        return download.sha256 == what
+    return any(_names(kind, what, address) for address in download.addresses)
+
+
+def _only_pending(workspace: Workspace, pending: Iterable[PendingDownload]) -> list[str]:
+    """Return the pictures that only these downloads have: no sighting, no other download."""
+    known = all_images(workspace.catalog)
+    ours = {each.line for each in pending}
+    others = {each.sha256 for each in read_pending(workspace) if each.line not in ours}
+    return [each.sha256 for each in pending if each.sha256 not in known.keys() | others]
+
+
+def _write_tombstone(workspace: Workspace, kind: str, what: str) -> None:
+    workspace.catalog.upsert(schema.tombstones, [{"kind": kind, "value": what, "at": now()}])
 
 
 def _drop_features(workspace: Workspace, pictures: Iterable[str]) -> None:
-    """Rewrite the feature shards that hold one of the pictures, without them."""
+    """Erase the pictures from the feature caches of training."""
     wanted = set(pictures)
     if not wanted or not workspace.features.exists():
         return
     import train
 
     train.forget(workspace.features, sorted(wanted))
-    import pyarrow.compute as pc
-    import pyarrow.parquet as pq
-    from pyarrow import array, string
 
-    for shard in workspace.features.rglob("*.parquet"):
-        table = pq.read_table(shard)
-        column = next((name for name in ("key", "sha256") if name in table.column_names), None)
-        if column is None:
-            continue
-        gone = pc.is_in(table[column], value_set=array(sorted(wanted), string()))
-        if pc.any(gone).as_py():
+
+def _drop_rows(folder: Path, pictures: set[str]) -> None:
+    """Rewrite the Parquet files that hold rows of one of the pictures, without those rows."""
+    if not pictures or not folder.exists():
+        return
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    for shard in sorted(folder.rglob("*.parquet")):
+        try:
+            names = pq.read_schema(shard).names
+            column = next((name for name in ("key", "sha256") if name in names), None)
+            if column is None:
+                continue
+            keys = pq.read_table(shard, columns=[column])[column].to_pylist()
+            keep = [not _is_about(key, pictures) for key in keys]
+            if all(keep):
+                continue
+            table = pq.read_table(shard).filter(pa.array(keep))
+        except (pa.ArrowInvalid, OSError) as error:
+            raise BodyshopError(
+                f"{shard} can't be read, so the pictures can't be erased from it: {error}",
+                hint="remove this file, it can be computed again; then run forget once more",
+            ) from error
+        if any(keep):
             with atomic.replacing(shard) as temporary:
-                pq.write_table(table.filter(pc.invert(gone)), temporary)
+                pq.write_table(table, temporary, compression="zstd")
+        else:
+            shard.unlink()
+
+
+def _is_about(key: str, pictures: set[str]) -> bool:
+    return any(key[start : start + SHA256_LENGTH] in pictures for start in KEY_STARTS)
 
 
 def _erase_rows(

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, distinct, func, select
 
 import collector
 from bodyshop_core.catalog import Reason, schema
+from bodyshop_core.summary import Summary
 from bodyshop_core.workspace import Workspace
 
 IMBALANCE = 0.5
@@ -20,7 +21,7 @@ CRAWLED = ("found", "downloaded", "duplicate", "waiting", "refused", "failed")
 
 
 @dataclass(frozen=True)
-class Status:
+class Status(Summary):
     """Counts of one workspace.
 
     Parameters
@@ -52,19 +53,6 @@ class Status:
     failures: dict[str, int]
     runs: list[dict[str, Any]]
     warnings: tuple[str, ...]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the counts as JSON-able values."""
-        return {
-            "stages": self.stages,
-            "models": self.models,
-            "reasons": self.reasons,
-            "splits": self.splits,
-            "refusals": self.refusals,
-            "failures": self.failures,
-            "runs": self.runs,
-            "warnings": list(self.warnings),
-        }
 
     def tables(self) -> Iterator[tuple[str, Sequence[str], list[Sequence[object]]]]:
         """Yield (title, column headings, rows) for a terminal."""

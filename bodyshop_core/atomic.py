@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
-import tempfile
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,14 +36,9 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
         that a killed process leaves is removed by `sweep`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    prefix = f"{TEMPORARY}{platform.node()}~{os.getpid()}~"
-    handle, name = tempfile.mkstemp(prefix=prefix, suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = _create_beside(path)
     try:
         yield temporary
-        # mkstemp creates 0600; the result should be readable like any file the user writes.
-        temporary.chmod(0o666 & ~_umask())
         if durable:
             with temporary.open("rb+") as written:
                 os.fsync(written.fileno())
@@ -86,16 +81,21 @@ def sweep(folder: Path) -> int:
 def _is_abandoned(path: Path) -> bool:
     host, _, rest = path.name.removeprefix(TEMPORARY).partition("~")
     process = rest.partition("~")[0]
-    # Windows has no signal 0: os.kill would end the process it is asked about.
     if os.name == "posix" and host == platform.node() and process.isdigit():
-        return not _is_alive(int(process))
+        return not is_alive(int(process))
     try:
         return time.time() - path.stat().st_mtime > ABANDONED_S
     except FileNotFoundError:  # finished and renamed meanwhile
         return False
 
 
-def _is_alive(process: int) -> bool:
+def is_alive(process: int) -> bool:
+    """Return whether a process of this machine still runs; a zombie does not.
+
+    Always true on Windows, which has no signal 0: ``os.kill`` would end the process.
+    """
+    if os.name != "posix":
+        return True
     try:
         os.kill(process, 0)
     except ProcessLookupError:
@@ -106,14 +106,19 @@ def _is_alive(process: int) -> bool:
         status = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return True  # no such file system here: what answers to signals is alive
-    # A killed process whose parent was killed too stays a zombie until init looks after it.
+    # A killed process whose parent was killed too stays a zombie until init reaps it.
     return status.rpartition(")")[2].split()[0] != "Z"
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _create_beside(path: Path) -> Path:
+    """Create an empty file with a new name and the mode of any file that the user writes.
+
+    The kernel applies the umask: asking for it means setting it, for all threads at once.
+    """
+    name = f"{TEMPORARY}{platform.node()}~{os.getpid()}~{uuid.uuid4().hex[:12]}{path.suffix}"
+    temporary = path.with_name(name)
+    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    return temporary
 
 
 def _sync_folder(folder: Path) -> None:

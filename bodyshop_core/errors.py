@@ -1,4 +1,4 @@
-"""The errors a caller can act on, one exit code per branch."""
+"""The errors that a caller can act on, with one exit code per branch."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from pathlib import Path
 
 
 class BodyshopError(Exception):
-    """Something went wrong that a message can explain; the command ends with exit code 1.
+    """Base of all errors that have an explanation; the command ends with exit code 1.
 
     Parameters
     ----------
     message : str
         The thing and the cause.
     hint : str, optional
-        The next step that mends it.
+        The next step that solves it.
     """
 
     exit_code = 1
@@ -29,11 +29,15 @@ class BodyshopError(Exception):
 
 
 class UnreadableImageError(BodyshopError):
-    """Bytes that are not a picture we accept; the picture is kept aside with this reason."""
+    """Bytes that are not an accepted picture; the picture is rejected with this reason."""
+
+
+class ErasedPictureError(BodyshopError):
+    """A picture that `bodyshop forget` erased was about to enter the catalog again."""
 
 
 class UsageError(BodyshopError):
-    """The command or call was put together wrongly; nothing was started."""
+    """Invalid arguments; nothing was started."""
 
     exit_code = 2
 
@@ -58,9 +62,9 @@ class ConfigError(BodyshopError):
     key : str, optional
         Dotted path of the key, such as ``brands.0.models.1.name``.
     allowed : Iterable[str], optional
-        What may stand there.
+        The allowed values.
     hint : str, optional
-        The next step that mends it.
+        The next step that solves it.
     """
 
     exit_code = 4
@@ -85,7 +89,7 @@ class ConfigError(BodyshopError):
 
 
 class MissingPartError(BodyshopError):
-    """A browser, weights file, server or package is not there; the hint installs it."""
+    """A browser, weights file, server or package is missing; the hint says how to get it."""
 
     exit_code = 5
 

@@ -1,4 +1,4 @@
-"""Matplotlib figures without a screen, in which Hangul is drawn as Hangul."""
+"""Matplotlib figures without a screen, with a font that has Hangul."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HANGUL_FONT_PACKAGE = "koreanize_matplotlib"
 
 
 def new_figure(*, width: float = 6.4, height: float = 4.8, dpi: int = 110) -> Figure:
-    """Return an empty figure that never touches a screen or global state of pyplot.
+    """Return an empty figure that needs no screen and changes no settings of Matplotlib.
 
     Parameters
     ----------
@@ -26,19 +26,32 @@ def new_figure(*, width: float = 6.4, height: float = 4.8, dpi: int = 110) -> Fi
     dpi : int
         Pixels per inch.
     """
-    from matplotlib import rcParams
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    rcParams["font.family"] = _families()
-    rcParams["axes.unicode_minus"] = False
     figure = Figure(figsize=(width, height), dpi=dpi, layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
 
 def save_figure(figure: Figure, path: Path, **options: Any) -> Path:
-    """Write a figure atomically as PNG (or what the suffix says) and return its path."""
+    """Write a figure atomically as PNG, or as what the suffix says, with a font that has Hangul.
+
+    Parameters
+    ----------
+    figure : Figure
+        From `new_figure`, with everything drawn in it.
+    path : Path
+        The file to write.
+    **options
+        For `Figure.savefig`.
+
+    Returns
+    -------
+    Path
+        The file.
+    """
+    _set_font(figure)
     with atomic.replacing(path) as temporary:
         figure.savefig(temporary, format=path.suffix.lstrip(".") or "png", **options)
     return path
@@ -52,6 +65,21 @@ def hangul_font() -> Path | None:
         return None
     file = Path(found.submodule_search_locations[0]) / "fonts" / "NanumGothic.ttf"
     return file if file.is_file() else None
+
+
+def _set_font(figure: Figure) -> None:
+    """Set the font of every text in a figure, rather than the font of all figures of the process.
+
+    Tick labels are made while the figure is drawn: their axis passes the font on to them.
+    """
+    from matplotlib.axis import Axis
+    from matplotlib.text import Text
+
+    families = _families()
+    for text in figure.findobj(Text):
+        text.set_fontfamily(families)
+    for axis in figure.findobj(Axis):
+        axis.set_tick_params(which="both", labelfontfamily=families)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""What the outcome of every command has in common: it becomes one JSON object."""
+"""Base of all dataclasses that become a JSON object, such as the outcome of a command."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Any, ClassVar
 
 
 class Summary:
-    """Base of the frozen dataclasses that commands return.
+    """Base of dataclasses that become a JSON object.
 
-    A subclass names computed properties that belong into the JSON object in `derived`, and fields
-    that stay out of it in `hidden`.
+    A subclass lists the properties that the object has besides the fields in `derived`, and the
+    fields that it lacks in `hidden`.
     """
 
     derived: ClassVar[tuple[str, ...]] = ()
     hidden: ClassVar[tuple[str, ...]] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the outcome as JSON-able values; ``seconds`` rounded to hundredths."""
+        """Return the fields as JSON-able values; ``seconds`` rounded to hundredths."""
         values: dict[str, Any] = {
             name: value
             for name, value in asdict(self).items()  # type: ignore[call-overload]

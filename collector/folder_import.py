@@ -21,7 +21,7 @@ from bodyshop_core.errors import (
     UnreadableImageError,
     UsageError,
 )
-from bodyshop_core.imaging import load_rgb, probe, sniff
+from bodyshop_core.imaging import load_rgb, read_header, sniff
 from bodyshop_core.imaging.endings import has_end
 from bodyshop_core.progress import SILENT, Progress
 from bodyshop_core.workspace import Workspace
@@ -294,7 +294,7 @@ def _read(place: _Place, workspace: Workspace) -> _Read:
 def _facts(data: bytes, extension: str) -> dict[str, Any]:
     """Return the header's facts; all None for what can't be decoded to its end."""
     try:
-        facts = probe(data)
+        facts = read_header(data)
         if not has_end(io.BytesIO(data), extension):
             load_rgb(data)  # no end mark: some programs leave it out, so only decoding can tell
     except UnreadableImageError:

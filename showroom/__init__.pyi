@@ -1,11 +1,14 @@
 from .build import (
     build_showroom as build_showroom,
 )
-from .site.site import (
-    Site as Site,
+from .site.serving import (
+    require_extra as require_extra,
+)
+from .site.serving import (
+    serve as serve,
 )
 from .site.site import (
-    serve as serve,
+    Site as Site,
 )
 from .truth import (
     Brand as Brand,

@@ -143,16 +143,12 @@ class Truth:
         """Return every image-search query that has results, in order of first use."""
         return tuple(dict.fromkeys(p.query for p in self.pictures if p.query is not None))
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the JSON-able form that `save` writes."""
-        return asdict(self)
-
     def save(self, root: Path) -> Path:
         """Write ``truth.json`` below `root` (atomic) and return its path."""
         from bodyshop_core.atomic import write_text
 
         path = Path(root) / FILE_NAME
-        write_text(path, json.dumps(self.as_dict(), ensure_ascii=False, indent=1) + "\n")
+        write_text(path, json.dumps(asdict(self), ensure_ascii=False, indent=1) + "\n")
         return path
 
     @classmethod

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from bodyshop.commands.options import EngineOption, SplitSetOption, WorkersOption
 from bodyshop.terminal import Terminal
 
 
@@ -17,23 +18,26 @@ def register(app: typer.Typer) -> None:
 def augment_pictures(
     context: typer.Context,
     policy: Annotated[
-        str, typer.Argument(help="A preset's name or a policy.yaml of your own.")
+        str, typer.Argument(help="Name of a preset, or a policy.yaml.")
     ] = "car-damage",
     copies: Annotated[
         int | None,
-        typer.Option(min=1, help="Variants per train picture; 2, or 4 on a contact sheet."),
+        typer.Option(min=1, help="Variants per picture; by default 2, or 4 in a preview."),
     ] = None,
     preview: Annotated[
         int, typer.Option(min=0, help="Only write a contact sheet of N pictures.")
     ] = 0,
-    balance: Annotated[bool, typer.Option("--balance", help="Top up the smaller classes.")] = False,
-    split_set: Annotated[str | None, typer.Option(help="Split set; the newest by default.")] = None,
-    engine: Annotated[
-        str, typer.Option(help="local, dask, or a Dask scheduler's address.")
-    ] = "local",
-    workers: Annotated[int | None, typer.Option(min=1, help="Worker processes.")] = None,
+    balance: Annotated[
+        bool, typer.Option("--balance", help="More variants for smaller classes.")
+    ] = False,
+    split_set: SplitSetOption = None,
+    engine: EngineOption = "local",
+    workers: WorkersOption = None,
 ) -> None:
-    """Write augmented variants of the train split, images and masks together, and only of it."""
+    """Write augmented variants of the train split.
+
+    Pictures and masks are transformed together; validation and test stay as they are.
+    """
     import augment
     from bodyshop_core.workspace import Workspace
 
@@ -44,7 +48,7 @@ def augment_pictures(
         sheet = augment.preview(
             workspace, chosen, n=preview, copies=copies or 4, split_set=split_set
         )
-        terminal.summary({"preview": str(sheet)}, notes=[f"Look at {sheet}"])
+        terminal.summary({"preview": str(sheet)}, notes=[f"Contact sheet: {sheet}"])
         return
     copies = copies or 2
     arguments = {"policy": policy, "copies": copies, "balance": balance, "split_set": split_set}

@@ -21,7 +21,7 @@ def collect(
     context: typer.Context,
     brands: Annotated[Path, typer.Argument(help="brands.yaml: brands, models, pages, queries.")],
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the plan; fetch nothing.")
+        bool, typer.Option("--dry-run", help="Print the plan, fetch nothing.")
     ] = False,
     only: Annotated[
         str | None, typer.Option(metavar="BRAND[/MODEL]", help="Only this brand or model.")
@@ -31,25 +31,28 @@ def collect(
         typer.Option(
             "--retry-failed",
             metavar="[=CLASS]",
-            help="Try failed downloads again, all of them or one error class.",
+            help="Retry failed downloads: all, or those of one error class.",
         ),
     ] = None,
     headed: Annotated[bool, typer.Option("--headed", help="Show the browser.")] = False,
     refresh: Annotated[
-        bool, typer.Option("--refresh", help="Visit pages and ask queries again that are done.")
+        bool, typer.Option("--refresh", help="Visit finished pages and queries again.")
     ] = False,
     mix: Annotated[
         str | None,
         typer.Option(
             metavar="spinner=120,search=180",
-            help="Afterwards choose so many pictures per model from each source: reports/mix.csv.",
+            help="Then select this many pictures per model from each source: reports/mix.csv.",
         ),
     ] = None,
     per_class: Annotated[
-        int | None, typer.Option(help="Pictures per model; what the mix has to add up to.")
+        int | None, typer.Option(help="Pictures per model: the sum of the mix.")
     ] = None,
 ) -> None:
-    """Crawl brand pages, spinners and image searches for originals; goes on where it stopped."""
+    """Collect original pictures from brand pages and image searches.
+
+    Also from 360-degree spinners. Resumes where an earlier call stopped.
+    """
     import collector
     from bodyshop_core.workspace import Workspace
 
@@ -57,7 +60,7 @@ def collect(
     config = collector.load_brands(brands)
     if per_class is not None and not mix:
         raise UsageError(
-            "--per-class says how many, but not from where",
+            "--per-class needs --mix, which names the sources",
             hint="add: --mix spinner=120,search=180",
         )
     wanted = collector.parse_mix(mix, per_class=per_class) if mix else None
@@ -86,7 +89,7 @@ def collect(
         chosen = collector.select_mix(workspace, mix=wanted)
         chosen.write(workspace.reports / "mix.csv")
         result["mix"] = chosen.as_dict()
-        notes.append(f"{len(chosen.picks)} pictures chosen: {workspace.reports / 'mix.csv'}")
+        notes.append(f"{len(chosen.picks)} pictures selected: {workspace.reports / 'mix.csv'}")
         notes += [
             f"{brand} {model}: {have} of {number} from {source}"
             for brand, model, source, have, number in chosen.rows()
@@ -108,15 +111,18 @@ def import_pictures(
     context: typer.Context,
     folder: Annotated[Path, typer.Argument(help="A folder of class folders, or of pictures.")],
     field: Annotated[
-        str, typer.Option(help="What the class folders name: damage, brand or model.")
+        str, typer.Option(help="Meaning of the class folders: damage, brand or model.")
     ] = "damage",
     label: Annotated[
-        str | None, typer.Option(help="One label for every picture, instead of class folders.")
+        str | None, typer.Option(help="Label of all pictures, instead of class folders.")
     ] = None,
-    brand: Annotated[str | None, typer.Option(help="Brand of every picture.")] = None,
-    model: Annotated[str | None, typer.Option(help="Model of every picture.")] = None,
+    brand: Annotated[str | None, typer.Option(help="Brand of all pictures.")] = None,
+    model: Annotated[str | None, typer.Option(help="Model of all pictures.")] = None,
 ) -> None:
-    """Take in pictures from disk; folders named train or test are noted, not trusted."""
+    """Import pictures from folders on disk.
+
+    Folders named train, validation or test are recorded, but curate makes splits of its own.
+    """
     import collector
     from bodyshop_core.workspace import Workspace
 

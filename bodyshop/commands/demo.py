@@ -24,17 +24,15 @@ def register(app: typer.Typer) -> None:
 
 def demo(
     context: typer.Context,
-    folder: Annotated[Path, typer.Option(help="Where the showroom and its workspace go.")] = Path(
+    folder: Annotated[Path, typer.Option(help="Folder for the showroom and its workspace.")] = Path(
         "bodyshop-demo"
     ),
-    size: Annotated[
-        Literal["demo", "tiny"], typer.Option(help="tiny is for a quick look.")
-    ] = "demo",
+    size: Annotated[Literal["demo", "tiny"], typer.Option(help="tiny takes less time.")] = "demo",
     labels: Annotated[
         bool,
         typer.Option(
             "--labels",
-            help="Label the train pictures too, in a real Label Studio (1 GB on first use).",
+            help="Also label pictures in a real Label Studio (installs 1 GB on first use).",
         ),
     ] = False,
     by_hand: Annotated[
@@ -42,11 +40,14 @@ def demo(
         typer.Option("--by-hand", help="With --labels: wait while you label in your browser."),
     ] = False,
 ) -> None:
-    """Run the whole job on an embedded showroom, offline, and check it against the truth."""
+    """Run every stage offline on an embedded showroom.
+
+    Each stage is checked against the ground truth of the showroom.
+    """
     from bodyshop.demo.run import run_demo
 
     if by_hand and not labels:
-        raise UsageError("--by-hand is about labeling", hint="bodyshop demo --labels --by-hand")
+        raise UsageError("--by-hand needs --labels", hint="bodyshop demo --labels --by-hand")
     terminal: Terminal = context.obj
     report = run_demo(folder, size=size, progress=terminal.progress)
     total = sum(report.seconds.values())
@@ -56,7 +57,10 @@ def demo(
             {},
             title="Time",
             columns=("stage", "seconds"),
-            rows=[*((s, round(t, 1)) for s, t in report.seconds.items()), ("all", round(total, 1))],
+            rows=[
+                *((s, round(t, 1)) for s, t in report.seconds.items()),
+                ("total", round(total, 1)),
+            ],
         )
     if labels:
         report.findings += _label(terminal, folder, by_hand)
@@ -77,12 +81,12 @@ def demo(
 def _show_findings(
     terminal: Terminal,
     findings: Sequence[Finding],
-    title: str = "How well each stage did, against what the showroom really shows",
+    title: str = "Results of each stage against the ground truth of the showroom",
 ) -> None:
     terminal.summary(
         {},
         title=title,
-        columns=("", "stage", "what", "found", "needed"),
+        columns=("", "stage", "check", "found", "required"),
         rows=[("ok" if f.ok else "FAILED", f.stage, f.what, f.found, f.needed) for f in findings],
     )
 
@@ -94,17 +98,17 @@ def _label(terminal: Terminal, folder: Path, by_hand: bool) -> list[Finding]:
         for line in (
             f"Label Studio is open at {project}/data?labeling=1",
             f"Log in as {server.user}; the password is in {server.log.parent / 'account.json'}",
-            "Correct or accept what is proposed, and submit as many pictures as you like.",
+            "Correct or accept the proposed masks, and submit as many pictures as you like.",
         ):
             terminal.stderr.print(line, markup=False, soft_wrap=True)
         typer.prompt("Then press Enter here", default="", show_default=False, err=True)
 
     if not by_hand:
         terminal.progress.log(
-            f"No person labels here: a script accepts {ACCEPTED} proposals through Label Studio's "
-            "API. To label yourself: --labels --by-hand"
+            f"No person labels in this demo: a script accepts {ACCEPTED} proposals through the API "
+            "of Label Studio. To label yourself: --labels --by-hand"
         )
     findings = label_demo(folder, by_hand=wait if by_hand else None, progress=terminal.progress)
     if not terminal.as_json:
-        _show_findings(terminal, findings, "Labeling, against what the showroom really shows")
+        _show_findings(terminal, findings, "Labeling against the ground truth of the showroom")
     return findings

@@ -7,6 +7,16 @@ from typing import Annotated
 
 import typer
 
+from bodyshop.commands.options import (
+    NoEqualiseOption,
+    RunOption,
+    SeedOption,
+    SetOption,
+    SplitSetOption,
+    TargetOption,
+    WeightsOption,
+    read_overrides,
+)
 from bodyshop.terminal import Terminal
 from bodyshop_core.errors import UsageError
 
@@ -17,54 +27,36 @@ def register(app: typer.Typer) -> None:
     app.command("predict")(predict_pictures)
 
 
-RunOption = Annotated[
-    str | None,
-    typer.Option("--run", metavar="ID|FOLDER", help="A run; the newest finished one by default."),
-]
-WeightsOption = Annotated[
-    Path | None, typer.Option(help="Weights file, when Keras' cache does not hold it.")
-]
-SetOption = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change a recipe's key; may be repeated."),
-]
-
-
 def train_model(
     context: typer.Context,
     recipe: Annotated[
-        str, typer.Argument(help="A recipe's name, segment for damage masks, or a recipe.yaml.")
+        str, typer.Argument(help="Name of a recipe, segment for damage masks, or a recipe.yaml.")
     ] = "default",
-    target: Annotated[
-        str | None, typer.Option(help="damage, brand or model; the split set's by default.")
-    ] = None,
-    split_set: Annotated[str | None, typer.Option(help="Split set; the newest by default.")] = None,
+    target: TargetOption = None,
+    split_set: SplitSetOption = None,
     weights: WeightsOption = None,
     augment_with: Annotated[
         str | None,
         typer.Option(
             "--augment",
             metavar="POLICY",
-            help="Augment anew in every epoch instead of using the copies on disk (slow).",
+            help="Augment again in every epoch instead of using the variants on disk (slow).",
         ),
     ] = None,
-    changes: SetOption = None,
+    overrides: SetOption = None,
     anew: Annotated[
-        bool, typer.Option("--anew", help="Train even when the same run is there already.")
+        bool, typer.Option("--anew", help="Train even if the same run exists.")
     ] = False,
-    no_equalise: Annotated[
-        bool,
-        typer.Option("--no-equalise", help="Train on pictures as they are, even after a leak."),
-    ] = False,
-    seed: Annotated[int, typer.Option(help="Seeds everything.")] = 7,
+    no_equalise: NoEqualiseOption = False,
+    seed: SeedOption = 7,
     resume: Annotated[
-        str | None, typer.Option(metavar="ID|FOLDER", help="Go on with an interrupted run.")
+        str | None, typer.Option(metavar="ID|FOLDER", help="Resume an interrupted run.")
     ] = None,
 ) -> None:
-    """Train a classifier on the curated splits and evaluate it, with evidence."""
+    """Train and evaluate a classifier or a segmenter."""
     import augment
+    import curate
     import train
-    from bodyshop.gate_of_run import gate_for
     from bodyshop_core.workspace import Workspace
 
     terminal: Terminal = context.obj
@@ -72,14 +64,14 @@ def train_model(
     if train.is_segment_recipe(recipe) or (resume and Path(resume).name.startswith("segment-")):
         if augment_with:
             raise UsageError(
-                "segment draws masks and pictures together, which --augment does not",
-                hint="write variants with their masks first: bodyshop augment",
+                "--augment can't transform masks together with their pictures",
+                hint="write variants with masks first: bodyshop augment",
             )
         masks = train.segment(
             workspace,
             recipe if train.is_segment_recipe(recipe) else "segment",
             split_set=split_set,
-            overrides=read_changes(changes),
+            overrides=read_overrides(overrides),
             weights=weights,
             seed=seed,
             resume=resume,
@@ -94,11 +86,11 @@ def train_model(
         target=target,
         split_set=split_set,
         weights=weights,
-        overrides=read_changes(changes),
+        overrides=read_overrides(overrides),
         anew=anew,
         augmenter=augment.online(augment_with) if augment_with else None,
         equalise=False if no_equalise else None,
-        gate=gate_for(workspace),
+        gate=curate.load_gate(workspace).as_dict(),
         seed=seed,
         resume=resume,
         progress=terminal.progress,
@@ -112,20 +104,20 @@ def predict_pictures(
     run: RunOption = None,
     segmenter: Annotated[
         str | None,
-        typer.Option(metavar="ID|FOLDER", help="A segmenter run: writes damage masks, too."),
+        typer.Option(metavar="ID|FOLDER", help="Segmenter run: also write damage masks."),
     ] = None,
     detector: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.tflite", help="COCO SSD model: find each car and classify it."),
+        typer.Option(metavar="FILE.tflite", help="COCO SSD model: classify each car it finds."),
     ] = None,
     annotate: Annotated[
-        bool, typer.Option("--annotate", help="Also write the pictures with the answers drawn in.")
+        bool, typer.Option("--annotate", help="Also write pictures with the results drawn in.")
     ] = False,
     out: Annotated[
-        Path, typer.Option(metavar="FOLDER", help="Where masks and annotated pictures go.")
+        Path, typer.Option(metavar="FOLDER", help="Folder for masks and annotated pictures.")
     ] = Path("predicted"),
 ) -> None:
-    """Say for each picture whether it is a car, whether it is damaged, and where."""
+    """Predict whether pictures show a car, and damage, and where."""
     from bodyshop.prediction import find_run, find_segmenter, predict
 
     terminal: Terminal = context.obj
@@ -150,24 +142,3 @@ def predict_pictures(
     )
     if all(prediction.error for prediction in predictions):
         raise typer.Exit(1)
-
-
-def read_changes(pairs: list[str] | None) -> dict[str, object]:
-    """Turn ``KEY=VALUE`` words into overrides; the values are YAML.
-
-    Raises
-    ------
-    UsageError
-        A word has no equals sign.
-    """
-    import yaml
-
-    from bodyshop_core.errors import UsageError
-
-    found: dict[str, object] = {}
-    for pair in pairs or []:
-        key, sign, value = pair.partition("=")
-        if not sign:
-            raise UsageError(f"'{pair}' sets nothing", hint="write --set KEY=VALUE")
-        found[key] = yaml.safe_load(value)
-    return found

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
 from bodyshop_core.catalog import Reason, schema
+from bodyshop_core.summary import Summary
 from bodyshop_core.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ CANVAS_DIFFERENCE = 12.0
 
 
 @dataclass(frozen=True)
-class Finding:
+class Finding(Summary):
     """One check.
 
     Parameters
@@ -45,10 +46,6 @@ class Finding:
     found: str
     needed: str
     ok: bool
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the finding as JSON-able values."""
-        return asdict(self)
 
 
 def check_collected(workspace: Workspace, truth: Truth) -> list[Finding]:

@@ -16,6 +16,7 @@ from bodyshop.demo.checks import Finding, check_collected, check_curated, check_
 from bodyshop_core import atomic
 from bodyshop_core.errors import BodyshopError
 from bodyshop_core.progress import SILENT, Progress
+from bodyshop_core.summary import Summary
 from bodyshop_core.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -28,18 +29,20 @@ COPIES = 1
 
 
 @dataclass
-class DemoReport:
-    """How the demo went.
+class DemoReport(Summary):
+    """Outcome of the demo.
 
     Parameters
     ----------
     seconds : dict
         Stage -> seconds.
     findings : list of Finding
-        How well each stage did against the showroom's ground truth.
+        Result of each check against the ground truth of the showroom.
     places : dict
-        What to look at -> where it is.
+        Description -> path or command.
     """
+
+    derived = ("ok",)
 
     seconds: dict[str, float] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
@@ -47,17 +50,8 @@ class DemoReport:
 
     @property
     def ok(self) -> bool:
-        """Whether every stage did what it has to."""
+        """Whether every check passed."""
         return all(finding.ok for finding in self.findings)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the report as JSON-able values."""
-        return {
-            "ok": self.ok,
-            "seconds": {name: round(value, 2) for name, value in self.seconds.items()},
-            "findings": [finding.as_dict() for finding in self.findings],
-            "places": self.places,
-        }
 
 
 def run_demo(
@@ -68,7 +62,7 @@ def run_demo(
     recipe: str = "default",
     progress: Progress = SILENT,
 ) -> DemoReport:
-    """Run every stage on the showroom and score it against the ground truth.
+    """Run every stage on the showroom and check it against the ground truth.
 
     Parameters
     ----------
@@ -87,9 +81,16 @@ def run_demo(
     Returns
     -------
     DemoReport
-        Times, findings and places; `DemoReport.ok` says whether every check held.
+        Times, findings and places; `DemoReport.ok` says whether every check passed.
+
+    Raises
+    ------
+    MissingPartError
+        The extra ``demo`` is not installed, or there is no browser.
     """
-    from showroom import build_showroom, serve
+    from showroom import build_showroom, require_extra, serve
+
+    require_extra()
 
     report = DemoReport()
     folder = folder.absolute()
@@ -115,7 +116,7 @@ def run_demo(
     report.places = {
         "curation report": str(curated["report"]),
         "training report": str(trained.report),
-        "what your own brands.yaml can look like": str(brands),
+        "an example of a brands.yaml": str(brands),
         "try the model": shlex.join(
             ["bodyshop", "predict", str(pictures), "--run", str(trained.folder)]
         ),
@@ -127,12 +128,12 @@ def run_demo(
 def _timed(report: DemoReport, stage: str) -> Iterator[None]:
     begun = monotonic()
     yield
-    report.seconds[stage] = monotonic() - begun
+    report.seconds[stage] = round(monotonic() - begun, 2)
 
 
 @contextmanager
 def _serving(serve: Any, folder: Path) -> Iterator[Site]:
-    """Serve on the ports of the last run when they are free, so that a resumed crawl finds them."""
+    """Serve on the ports of the last run if they are free, so that a crawl can resume."""
     known = folder / PORT_FILE
     port = json.loads(known.read_text()) if known.exists() else _free_ports()
     try:
@@ -168,8 +169,8 @@ def _is_free(port: int) -> bool:
 def _write_brands(folder: Path, site: Site) -> Path:
     """Write the demo's brands.yaml: press pictures are collected but carry no damage label.
 
-    They only show whole cars, all from the same side of the street: labelled, they would tell a
-    model what "whole" looks like without any damage to be seen.
+    They show only whole cars, all from the same direction: with a label, a model could learn to
+    recognise the direction in the place of damage.
     """
     import yaml
 
@@ -204,7 +205,7 @@ def _curate(workspace: Workspace, progress: Progress) -> dict[str, Any]:
 
 
 def _bring_masks(workspace: Workspace, truth: Truth, showroom: Path, progress: Progress) -> None:
-    """Take the rendered damage masks in as if labelers had drawn them."""
+    """Import the rendered damage masks as if annotators had drawn them."""
     from bodyshop.demo.masks import import_truth_masks
 
     import_truth_masks(workspace, truth, showroom, progress=progress)
@@ -220,7 +221,8 @@ def _augment(workspace: Workspace, progress: Progress) -> None:
 
 
 def _train(workspace: Workspace, recipe: str, progress: Progress) -> TrainSummary:
+    import curate
     import train
-    from bodyshop.gate_of_run import gate_for
 
-    return train.train(workspace, recipe, gate=gate_for(workspace), progress=progress)
+    gate = curate.load_gate(workspace).as_dict()
+    return train.train(workspace, recipe, gate=gate, progress=progress)

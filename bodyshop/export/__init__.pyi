@@ -2,7 +2,7 @@ from .exporting import (
     FORMATS as FORMATS,
 )
 from .exporting import (
-    ExportSummary as ExportSummary,
+    DatasetExport as DatasetExport,
 )
 from .exporting import (
     export as export,

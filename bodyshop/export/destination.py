@@ -1,4 +1,8 @@
-"""A folder that an export fills: resumed when cut short, brought up to date when run again."""
+"""A folder that an export fills: resumed when interrupted, brought up to date when run again.
+
+The folder may come from somebody else, and its record then says whatever they like: no file outside
+of the folder is read, written or removed because of it.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +10,14 @@ import errno
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, Literal
 
 from bodyshop_core import atomic
 from bodyshop_core.errors import BodyshopError, UsageError
 
 RECORD = ".bodyshop-export.json"
-"""What the export wrote, and whether it was finished; beside the files, so that it moves along."""
+"""What the export wrote, and whether it was finished; it moves along with the files."""
 
 Link = Literal["copy", "hardlink", "symlink"]
 
@@ -33,7 +37,7 @@ class Destination:
     Raises
     ------
     UsageError
-        The folder holds something else.
+        The folder holds something else, or its record names something outside of it.
     """
 
     def __init__(self, folder: Path, format: str, options: Mapping[str, Any]) -> None:
@@ -45,15 +49,21 @@ class Destination:
         self.written = 0
 
     def plan(self, files: Iterable[str]) -> None:
-        """Note which files will be written, before the first one is.
+        """Record which files will be written, before the first one is.
 
-        A run that is cut short leaves the note, so that the next one knows what is its own.
+        After an interruption, the next run knows from the record which files are the export's own.
+
+        Raises
+        ------
+        UsageError
+            A folder on the way to one of them is a link.
         """
         self._planned |= set(files)
+        self._refuse_links(self._planned | self._ours)
         self._write(self._ours | self._planned, complete=False)
 
     def put_picture(self, file: str, make: Callable[[], bytes | Path], link: Link = "copy") -> None:
-        """Write a picture unless it is there; its name says its content.
+        """Write a picture unless it is there already; its name stands for its content.
 
         Parameters
         ----------
@@ -65,9 +75,12 @@ class Destination:
             What to do with a file.
         """
         path = self.folder / file
-        if self._reuse and file in self._ours and path.exists():
+        there = self._reuse and file in self._ours and path.exists()
+        if there and not path.is_symlink():
             return
         content = make()
+        if there and link == "symlink" and isinstance(content, Path):
+            there = path.readlink() == content
         if isinstance(content, bytes):
             atomic.write_bytes(path, content)
         elif link == "copy":
@@ -77,7 +90,7 @@ class Destination:
         self.written += 1
 
     def finish(self) -> int:
-        """Remove what an earlier export left and this one has not, and note the end.
+        """Remove the files of an earlier export that this one lacks, and record the end.
 
         Returns
         -------
@@ -97,19 +110,47 @@ class Destination:
             raise UsageError(f"{self.folder} is a file, but this export needs a folder")
         record = self.folder / RECORD
         if record.is_file():
-            before: dict[str, Any] = json.loads(record.read_text(encoding="utf-8"))
-            if before.get("format") == self.format:
-                return before
-            raise UsageError(
-                f"{self.folder} holds an export of format {before.get('format')}",
-                hint="choose another folder",
-            )
+            return self._checked(record)
         if self.folder.is_dir() and any(self.folder.iterdir()):
             raise UsageError(
                 f"{self.folder} is not empty and is no earlier export",
                 hint="choose a new or an empty folder",
             )
         return {}
+
+    def _checked(self, record: Path) -> dict[str, Any]:
+        try:
+            before = json.loads(record.read_text(encoding="utf-8"))
+            files = [PurePosixPath(file) for file in before.get("files", ())]
+        except (ValueError, TypeError, AttributeError) as error:
+            raise UsageError(
+                f"{record} is no record of an export: {error}", hint="choose another folder"
+            ) from error
+        if before.get("format") != self.format:
+            raise UsageError(
+                f"{self.folder} holds an export of format {before.get('format')}",
+                hint="choose another folder",
+            )
+        for file in files:
+            if not _is_inside(file):
+                raise UsageError(
+                    f"{record} names '{file}', which is not inside of that folder; "
+                    "no export writes such a record",
+                    hint="don't trust this folder; choose another one",
+                )
+        return dict(before)
+
+    def _refuse_links(self, files: Iterable[str]) -> None:
+        folders = {
+            parent for file in files for parent in PurePosixPath(file).parents if parent.name
+        }
+        for folder in sorted(folders):
+            if (self.folder / folder).is_symlink():
+                raise UsageError(
+                    f"{self.folder / folder} is a link to another place, and an export writes and "
+                    "removes files only inside of its own folder",
+                    hint="choose another folder",
+                )
 
     def _write(self, files: set[str], *, complete: bool) -> None:
         record = {
@@ -143,7 +184,21 @@ def _link(target: Path, path: Path, link: Link) -> None:
         raise
 
 
-def _remove_empty(folder: Path, stop: Path) -> None:
-    while folder != stop and folder.is_dir() and not any(folder.iterdir()):
+def _is_inside(file: PurePosixPath) -> bool:
+    """Return whether a recorded name stays below the folder, on POSIX and on Windows."""
+    windows = PureWindowsPath(file)
+    return (
+        bool(file.name)
+        and not file.is_absolute()
+        and not windows.drive
+        and not windows.root
+        and ".." not in {*file.parts, *windows.parts}
+        and "\0" not in str(file)
+    )
+
+
+def _remove_empty(folder: Path, root: Path) -> None:
+    """Remove a folder and its parents below `root` as far as they are empty."""
+    while root in folder.parents and folder.is_dir() and not any(folder.iterdir()):
         folder.rmdir()
         folder = folder.parent

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bodyshop.export import croissant, drawings, hub
 from bodyshop.export.destination import Destination, Link
@@ -24,6 +24,7 @@ from bodyshop_core import atomic
 from bodyshop_core.catalog.split_sets import choose_split_set
 from bodyshop_core.errors import UsageError
 from bodyshop_core.progress import SILENT, Progress
+from bodyshop_core.summary import Summary
 
 if TYPE_CHECKING:
     from bodyshop_core.workspace import Workspace
@@ -32,8 +33,8 @@ FORMATS = ("manifest", "imagefolder", "coco", "yolo", "hf", "croissant")
 
 
 @dataclass(frozen=True)
-class ExportSummary:
-    """What an export left behind.
+class DatasetExport(Summary):
+    """Outcome of an export.
 
     Parameters
     ----------
@@ -61,10 +62,6 @@ class ExportSummary:
     removed: int
     splits: dict[str, dict[str, int]]
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the summary with JSON-able values."""
-        return asdict(self)
-
 
 Layout = Callable[["Workspace", list[Chosen], Destination, Look, Progress], list[Chosen]]
 
@@ -78,7 +75,7 @@ def export(
     keep_metadata: bool = False,
     link: Link = "copy",
     progress: Progress = SILENT,
-) -> ExportSummary:
+) -> DatasetExport:
     """Write the curated set for another tool.
 
     Every file is written whole or not at all. A folder is filled picture by picture, and an export
@@ -125,12 +122,12 @@ def export(
     destination = Destination(dest, format, asdict(look))
     written = _LAYOUTS[format](workspace, pictures, destination, look, progress)
     removed = destination.finish()
-    return ExportSummary(
+    return DatasetExport(
         format, str(dest), name, len(written), destination.written, removed, count(written)
     )
 
 
-def _manifest(workspace: Workspace, dest: Path, split_set: str | None) -> ExportSummary:
+def _manifest(workspace: Workspace, dest: Path, split_set: str | None) -> DatasetExport:
     writers = {".csv": write_csv, ".parquet": write_parquet}
     write = writers.get(dest.suffix.lower())
     if write is None:
@@ -140,7 +137,7 @@ def _manifest(workspace: Workspace, dest: Path, split_set: str | None) -> Export
         )
     rows = manifest_rows(workspace, split_set=split_set)
     write(dest, rows, COLUMNS)
-    return ExportSummary("manifest", str(dest), split_set, len(rows), 0, 0, {})
+    return DatasetExport("manifest", str(dest), split_set, len(rows), 0, 0, {})
 
 
 def _imagefolder(

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bodyshop_core.backbones.build import build, fingerprint
-from bodyshop_core.backbones.quiet_tensorflow import import_tensorflow
 from bodyshop_core.backbones.registry import get
 from bodyshop_core.backbones.weights import RANDOM
 from bodyshop_core.errors import MissingPartError
 from bodyshop_core.inference.convert import cached_network
+from bodyshop_core.quiet_tensorflow import import_tensorflow
 
 if TYPE_CHECKING:
     import keras

@@ -10,10 +10,11 @@ from sqlalchemy.dialects.sqlite import insert
 
 from bodyshop_core.catalog import schema
 from bodyshop_core.catalog.store import Catalog, now
+from bodyshop_core.errors import ErasedPictureError
 from bodyshop_core.storage.blobs import Blob
 
 FACTS = ("format", "width", "height", "mode", "exif_orientation", "artist", "copyright")
-"""What a picture's header tells: columns of `images`, keys of `bodyshop_core.imaging.probe`."""
+"""What a header holds: columns of `images`, keys of `bodyshop_core.imaging.read_header`."""
 
 
 def register_image(
@@ -30,13 +31,20 @@ def register_image(
     extension : str
         Of the sniffed type.
     facts : Mapping
-        As `bodyshop_core.imaging.probe` returns them; all None for bytes that can't be decoded.
+        From `bodyshop_core.imaging.read_header`; all None for bytes that can't be decoded.
 
     Returns
     -------
     bool
         Whether the picture is new to the catalog.
+
+    Raises
+    ------
+    ErasedPictureError
+        This picture was erased on request; its bytes must not be kept.
     """
+    if is_forgotten(connection, "sha256", blob.sha256):
+        raise ErasedPictureError(f"picture {blob.sha256} was erased on request")
     row = {
         "sha256": blob.sha256,
         "extension": extension,
@@ -49,9 +57,9 @@ def register_image(
 
 
 def is_forgotten(connection: Connection, kind: str, value: str) -> bool:
-    """Say whether a sha256, url or host was erased on request (kind: ``sha256|url|host``)."""
-    stone = schema.tombstones
-    query = select(stone.c.value).where(stone.c.kind == kind, stone.c.value == value)
+    """Return whether a sha256, url or host was erased on request (kind: ``sha256|url|host``)."""
+    tombstones = schema.tombstones
+    query = select(tombstones.c.value).where(tombstones.c.kind == kind, tombstones.c.value == value)
     return connection.execute(query).first() is not None
 
 

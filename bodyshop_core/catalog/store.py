@@ -11,13 +11,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event, text
+from sqlalchemy import Connection, Engine, Table, bindparam, create_engine, event, select, text
 from sqlalchemy.dialects.sqlite import Insert, insert
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 from sqlalchemy.pool import NullPool
 
 from bodyshop_core.catalog.migrations import can_migrate, migrate
-from bodyshop_core.catalog.schema import SCHEMA_VERSION, metadata
+from bodyshop_core.catalog.schema import SCHEMA_VERSION, images, metadata, tombstones
 from bodyshop_core.errors import BodyshopError
 
 NO_ROOM = 1 << 20
@@ -107,12 +107,15 @@ class Catalog:
         Returns
         -------
         int
-            The number of rows.
+            The number of rows written. Rows about a picture that `forget` erased while they were
+            computed are left out.
 
         Raises
         ------
         ValueError
             A row lacks a column that another one carries.
+        IntegrityError
+            A row is about a picture, or refers to a row, that was never there.
         """
         rows = [dict(row) for row in rows]
         if not rows:
@@ -120,7 +123,16 @@ class Catalog:
         if connection is None:
             with self.begin() as own:
                 return self.upsert(table, rows, connection=own)
-        connection.execute(_upsert(table, _columns_of(table, rows)), rows)
+        statement = _upsert(table, _columns_of(table, rows))
+        try:
+            connection.execute(statement, rows)
+        except IntegrityError:
+            present = _without_erased(connection, table, rows)
+            if len(present) == len(rows):
+                raise
+            if present:
+                connection.execute(statement, present)
+            rows = present
         return len(rows)
 
     def close(self) -> None:
@@ -197,6 +209,19 @@ def _columns_of(table: Table, rows: Sequence[Mapping[str, Any]]) -> tuple[str, .
                 f"{', '.join(sorted(row.keys() ^ names))} in some of them only"
             )
     return tuple(names)
+
+
+def _without_erased(
+    connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]
+) -> list[Mapping[str, Any]]:
+    """Leave out rows about pictures that are gone, when something was erased on request at all."""
+    if connection.execute(select(tombstones.c.value).limit(1)).first() is None:
+        return list(rows)
+    columns = [column.name for column in table.columns if column.references(images.c.sha256)]
+    named = {row[name] for row in rows for name in columns if row.get(name) is not None}
+    query = select(images.c.sha256).where(images.c.sha256 == bindparam("sha256"))
+    there = {each for each in named if connection.execute(query, {"sha256": each}).first()}
+    return [row for row in rows if all(row.get(name) in there | {None} for name in columns)]
 
 
 @lru_cache(maxsize=256)

@@ -81,7 +81,7 @@ def convert(model: keras.Model, file: Path) -> None:
     import keras
     import tensorflow as tf
 
-    from bodyshop_core.backbones.quiet_tensorflow import stderr_to_null
+    from bodyshop_core.quiet_tensorflow import stderr_to_null
 
     shape = (1, *model.inputs[0].shape[1:])
     signature = [keras.InputSpec(shape=shape, dtype="float32", name="pictures")]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import threading
-import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bodyshop_core.errors import BodyshopError, MissingPartError
+from bodyshop_core.errors import UsageError
+from bodyshop_core.inference.litert import new_interpreter
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,10 +38,10 @@ class FrozenNetwork:
 
     Raises
     ------
-    BodyshopError
+    UsageError
         The file is missing, damaged, or has another signature.
     MissingPartError
-        No LiteRT interpreter is installed for this platform.
+        LiteRT is not installed.
     """
 
     def __init__(self, file: Path, *, threads: int = 1) -> None:
@@ -55,7 +54,7 @@ class FrozenNetwork:
             (name, detail["shape"]) for name, detail in runner.get_input_details().items()
         )
         if len(shape) != 4 or shape[1] != shape[2] or shape[3] != 3:
-            raise BodyshopError(
+            raise UsageError(
                 f"{file} takes an input of shape {tuple(int(n) for n in shape)}, "
                 "not one square RGB picture",
                 hint="use a file that bodyshop converted",
@@ -107,53 +106,11 @@ class FrozenNetwork:
         return runner
 
 
-def interpreter_class() -> Any:
-    """Return the interpreter of LiteRT, or the one inside TensorFlow where there is none.
-
-    Raises
-    ------
-    MissingPartError
-        Neither is installed.
-    """
-    try:
-        from ai_edge_litert.interpreter import Interpreter
-    except ImportError:
-        from bodyshop_core.backbones.quiet_tensorflow import import_tensorflow
-
-        tensorflow = import_tensorflow()
-        if not hasattr(tensorflow, "lite"):
-            raise MissingPartError(
-                "no LiteRT interpreter is installed", hint="pip install ai-edge-litert"
-            ) from None
-        return _of_tensorflow(tensorflow)
-    return Interpreter
-
-
-def _of_tensorflow(tensorflow: Any) -> Any:
-    def quiet(*arguments: Any, **options: Any) -> Any:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # it only says that LiteRT will follow
-            return tensorflow.lite.Interpreter(*arguments, **options)
-
-    return quiet
-
-
 def _open(file: Path) -> Any:
-    from bodyshop_core.backbones.quiet_tensorflow import stderr_to_null
-
-    if not file.is_file():
-        raise BodyshopError(f"there is no network file {file}", hint="remove it from the cache")
-    make = interpreter_class()
     try:
-        with _OPENING, stderr_to_null():  # C++ announces each delegate on stderr
-            interpreter = make(model_path=os.fspath(file), num_threads=1)
-            interpreter.allocate_tensors()
-            return interpreter.get_signature_runner()
-    except (ValueError, RuntimeError) as error:
-        raise BodyshopError(
-            f"{file} is no LiteRT network with one signature: {error}",
+        return new_interpreter(file).get_signature_runner()
+    except ValueError as error:  # of a model without a signature, or with several
+        raise UsageError(
+            f"{file} is no network that bodyshop converted: {error}",
             hint="delete the file: it is converted again when it is needed",
         ) from error
-
-
-_OPENING = threading.Lock()

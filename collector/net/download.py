@@ -15,7 +15,7 @@ from requests.exceptions import RequestException
 from urllib3.exceptions import HTTPError, NameResolutionError
 
 from bodyshop_core.errors import UnreadableImageError
-from bodyshop_core.imaging import probe, sniff
+from bodyshop_core.imaging import read_header, sniff
 from bodyshop_core.imaging.endings import has_end
 from collector.net.address import ForbiddenAddressError, host_of, parts_of
 from collector.net.http import Deadline, GuardedSession, Reply, Watch, ask
@@ -290,7 +290,7 @@ def _checked(
         outcome = Failed("truncated", "the picture ends too early", retry=True)
     else:
         try:
-            facts = probe(part.content())
+            facts = read_header(part.content())
         except UnreadableImageError as error:
             reason = "bomb" if "pixels" in error.message else "unreadable"
             outcome = Refused(reason, error.message.replace(str(part.path), host_of(url)))

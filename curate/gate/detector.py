@@ -7,7 +7,6 @@ training, or let a trained classifier judge each box (detect, then classify).
 from __future__ import annotations
 
 import hashlib
-import warnings
 import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -17,8 +16,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sqlalchemy import select
 
 from bodyshop_core.catalog import all_images, schema
-from bodyshop_core.errors import MissingPartError, UnreadableImageError, UsageError
+from bodyshop_core.errors import UnreadableImageError, UsageError
 from bodyshop_core.imaging import crop_to
+from bodyshop_core.inference import load_lite_model
 from bodyshop_core.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -98,20 +98,14 @@ class Detector:
     UsageError
         The file is absent, no model, or has no labels.
     MissingPartError
-        No TensorFlow Lite interpreter is installed.
+        LiteRT is not installed.
     """
 
     def __init__(self, file: Path) -> None:
         self.labels = _labels(file)
         digest = hashlib.sha256(file.read_bytes()).hexdigest()[:12]
         self.name = f"{file.stem[:40]}-{digest}"
-        try:
-            self._interpreter = _interpreter()(str(file), num_threads=2)
-            self._interpreter.allocate_tensors()
-        except ValueError as error:
-            raise UsageError(f"{file} is not a TensorFlow Lite model: {error}") from error
-        self._input = self._interpreter.get_input_details()[0]
-        self._outputs = [one["index"] for one in self._interpreter.get_output_details()]
+        self._network = load_lite_model(file, threads=2)
 
     def boxes(self, rgb: RGB, *, min_score: float = MIN_SCORE) -> list[Box]:
         """Find objects.
@@ -131,16 +125,12 @@ class Detector:
         import numpy as np
         from PIL import Image
 
-        height, width = self._input["shape"][1:3]
-        square = Image.fromarray(rgb).resize((int(width), int(height)), Image.Resampling.BILINEAR)
+        height, width = self._network.input_shape[1:3]
+        square = Image.fromarray(rgb).resize((width, height), Image.Resampling.BILINEAR)
         batch = np.asarray(square)[None]
-        if self._input["dtype"] != np.uint8:
+        if self._network.input_dtype != np.uint8:
             batch = batch.astype(np.float32) / 127.5 - 1
-        self._interpreter.set_tensor(self._input["index"], batch)
-        self._interpreter.invoke()
-        places, classes, scores, count = (
-            self._interpreter.get_tensor(index)[0] for index in self._outputs
-        )
+        places, classes, scores, count = (output[0] for output in self._network.run(batch))
         found = [
             self._box(int(classes[i]), float(scores[i]), places[i].tolist())
             for i in range(int(count))
@@ -286,28 +276,3 @@ def _labels(file: Path) -> list[str]:
     raise UsageError(
         f"{file} holds no label file", hint="give a .tflite model with metadata, such as COCO SSD"
     )
-
-
-def _interpreter() -> Any:
-    """Return the interpreter class of LiteRT, or the one inside TensorFlow."""
-    try:
-        from ai_edge_litert.interpreter import Interpreter
-
-        return Interpreter
-    except ImportError:
-        from bodyshop_core.backbones.quiet_tensorflow import import_tensorflow
-
-        import_tensorflow()
-    import tensorflow as tf
-
-    if not hasattr(tf, "lite"):
-        raise MissingPartError(
-            "no TensorFlow Lite interpreter is installed", hint="pip install ai-edge-litert"
-        )
-
-    def quiet(*arguments: Any, **options: Any) -> Any:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # it only says that LiteRT will follow
-            return tf.lite.Interpreter(*arguments, **options)
-
-    return quiet

@@ -1,4 +1,4 @@
-"""Reasons in words, for the report, ``--explain`` and the documentation."""
+"""Reasons in words, for the report, ``bodyshop why`` and the documentation."""
 
 from __future__ import annotations
 

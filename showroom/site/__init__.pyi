@@ -10,9 +10,12 @@ from .log import (
 from .server import (
     Fault as Fault,
 )
-from .site import (
-    Site as Site,
+from .serving import (
+    require_extra as require_extra,
+)
+from .serving import (
+    serve as serve,
 )
 from .site import (
-    serve as serve,
+    Site as Site,
 )

@@ -1,4 +1,4 @@
-"""Serve a built showroom on loopback and describe it to the collector."""
+"""A built showroom, served on loopback and described to the collector."""
 
 from __future__ import annotations
 
@@ -20,45 +20,10 @@ from showroom.site.search import search_app, thumbs_app, web_app
 from showroom.site.server import Fault, LoopbackServer, WSGIApp, bind
 from showroom.site.stock import Stock
 from showroom.site.threats import Hostile, all_answers
-from showroom.truth import Picture, Truth, load_truth
+from showroom.truth import Picture, Truth
 
 if TYPE_CHECKING:
     from types import TracebackType
-
-
-def serve(
-    root: Path | str,
-    port: int = 0,
-    *,
-    latency: float = 0.0,
-    crawl_delay: float | None = None,
-) -> Site:
-    """Serve the showroom in `root` on 127.0.0.1 until closed.
-
-    Parameters
-    ----------
-    root
-        Folder of a showroom that `showroom.build_showroom` made.
-    port
-        Port of the brand site; the other hosts take the five that follow. 0: any free ports.
-        Addresses are part of what a crawl remembers: one that is to be resumed needs a fixed port.
-    latency
-        Seconds that every host waits before it answers.
-    crawl_delay
-        Seconds that every robots.txt asks for between requests; None: it does not say.
-
-    Returns
-    -------
-    Site
-        A context manager; also ``close()`` ends it.
-
-    Raises
-    ------
-    BodyshopError
-        If `root` holds no showroom or a port is taken.
-    """
-    root = Path(root)
-    return Site(root, load_truth(root), port=port, latency=latency, crawl_delay=crawl_delay)
 
 
 class Site:

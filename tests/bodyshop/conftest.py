@@ -7,7 +7,7 @@ from export_photos import draw_mask, encoded, jpeg, noise, split_set
 
 from bodyshop.demo.run import DemoReport, run_demo
 from bodyshop_core.catalog import add_labels, now, register_image, schema
-from bodyshop_core.imaging import probe, sniff
+from bodyshop_core.imaging import read_header, sniff
 from bodyshop_core.workspace import Workspace
 
 
@@ -35,7 +35,7 @@ def curated(workspace: Workspace) -> tuple[Workspace, list[str]]:
         for data, _, _ in shots:
             extension = sniff(data) or ""
             blob = workspace.blobs.put_bytes(data, extension)
-            register_image(connection, blob, extension=extension, facts=probe(data))
+            register_image(connection, blob, extension=extension, facts=read_header(data))
             names.append(blob.sha256)
     rows = list(zip(names, shots, strict=True))
     add_labels(catalog, [(n, "damage", s[1], "import", "") for n, s in rows])

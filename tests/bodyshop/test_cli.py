@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 import typer
+from sqlalchemy import select
 
 from bodyshop.cli import app, main, normalise
+from bodyshop_core.catalog import schema
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 BODYSHOP = Path(sys.executable).with_name("bodyshop")
@@ -81,6 +83,14 @@ def test_wrong_usage_is_exit_2_and_bad_config_exit_4(tmp_path, capsys):
     assert code == 4 and out == "" and "brands.yaml:1" in err
 
 
+def test_a_broken_override_is_an_error_of_its_own_and_no_traceback(workspace, capsys):
+    command = ("train", "-w", str(workspace.root), "--set")
+    code, _, err = run(*command, "head.units=[", capsys=capsys)
+    assert code == 4 and "head.units" in err and "not valid YAML" in err
+    code, _, err = run(*command, "head.units", capsys=capsys)
+    assert code == 2 and "no equals sign" in err
+
+
 def test_nothing_found_is_exit_3(tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     code, _, err = run("import", str(tmp_path / "empty"), "-w", str(tmp_path / "w"), capsys=capsys)
@@ -93,6 +103,53 @@ def test_status_of_a_new_workspace_is_json_with_stable_keys(workspace, capsys):
     assert set(json.loads(out)) == {
         *("stages", "models", "reasons", "splits", "refusals", "failures", "runs", "warnings"),
     }
+
+
+def test_why_explains_the_verdict_of_a_file_and_of_a_digest(curated, tmp_path, capsys):
+    workspace, names = curated
+    picture = tmp_path / "seen elsewhere.jpg"
+    picture.write_bytes(workspace.image_path(names[0]).read_bytes())
+    for word in (str(picture), names[0][:12]):
+        code, out, _ = run("why", word, "--json", "-w", str(workspace.root), capsys=capsys)
+        answer = json.loads(out)
+        assert code == 0 and answer["sha256"] == names[0] and answer["verdict"] == "keep"
+    code, _, err = run("why", "0" * 64, "-w", str(workspace.root), capsys=capsys)
+    assert code == 3 and "0" * 12 in err
+
+
+def test_overlap_lists_what_a_folder_has_too_and_changes_no_verdict(curated, tmp_path, capsys):
+    workspace, names = curated
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "copy.png").write_bytes(workspace.image_path(names[2]).read_bytes())
+    with workspace.catalog.read() as connection:
+        before = connection.execute(select(schema.verdicts)).all()
+    code, out, _ = run("overlap", str(other), "--json", "-w", str(workspace.root), capsys=capsys)
+    answer = json.loads(out)
+    assert code == 0 and [pair["sha256"] for pair in answer["shared"]] == [names[2]]
+    with workspace.catalog.read() as connection:
+        assert connection.execute(select(schema.verdicts)).all() == before
+
+
+def test_detect_stores_a_row_per_picture_and_is_recorded_as_a_run(curated, real_weights, capsys):
+    workspace, names = curated
+    model = str(real_weights / "coco_ssd_mobilenet_v1.tflite")
+    code, out, _ = run("detect", model, "--json", "-w", str(workspace.root), capsys=capsys)
+    assert code == 0 and json.loads(out)["pictures"] == len(names)
+    with workspace.catalog.read() as connection:
+        rows = connection.scalars(select(schema.detections.c.sha256)).all()
+        runs = connection.execute(select(schema.runs.c.command, schema.runs.c.state)).all()
+    assert sorted(rows) == sorted(names) and runs == [("detect", "done")]
+
+
+def test_demo_without_its_extra_names_the_one_command_that_installs_it(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setitem(sys.modules, "waitress", None)  # as if it were not installed
+    code, out, err = run("demo", "--folder", str(tmp_path / "demo"), capsys=capsys)
+    assert code == 5 and out == ""
+    assert "waitress" in err and "pip install 'bodyshop[demo]'" in err
+    assert not (tmp_path / "demo").exists()
 
 
 def test_a_users_own_train_py_and_augment_py_do_no_harm(tmp_path):

@@ -196,6 +196,72 @@ def test_a_folder_with_something_else_in_it_is_refused(
         export(workspace, "hf", tmp_path / "x", split_set="other")
 
 
+def forged(folder: Path, *files: object) -> Path:
+    """A folder from somebody else, whose record lists whatever they like."""
+    folder.mkdir(exist_ok=True)
+    record = {"format": "imagefolder", "options": {}, "complete": True, "files": list(files)}
+    (folder / RECORD).write_text(json.dumps(record), encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../diary.txt", "a/../../diary.txt", "{absolute}", "C:\\diary.txt", "..\\diary.txt", "", 7],
+)
+def test_a_record_that_names_something_outside_of_the_folder_is_refused(
+    curated: tuple[Workspace, list[str]], tmp_path: Path, name: object
+) -> None:
+    diary = tmp_path / "diary.txt"
+    diary.write_text("precious", encoding="utf-8")
+    if isinstance(name, str):
+        name = name.format(absolute=diary)
+    folder = forged(tmp_path / "given", name)
+    with pytest.raises(UsageError, match="choose another"):
+        export(curated[0], "imagefolder", folder)
+    assert diary.read_text(encoding="utf-8") == "precious"
+    assert files_of(folder) == set()
+
+
+def test_links_to_folders_elsewhere_are_neither_emptied_nor_filled(
+    curated: tuple[Workspace, list[str]], tmp_path: Path
+) -> None:
+    victims = tmp_path / "victims"
+    victims.mkdir()
+    (victims / "diary.txt").write_text("precious", encoding="utf-8")
+    stale, filled = tmp_path / "stale", tmp_path / "filled"
+    for folder, link, files in ((stale, "old", ["old/diary.txt"]), (filled, "train", [])):
+        forged(folder, *files)
+        (folder / link).symlink_to(victims, target_is_directory=True)
+        with pytest.raises(UsageError, match="is a link to another place"):
+            export(curated[0], "imagefolder", folder)
+    assert [file.name for file in victims.iterdir()] == ["diary.txt"]
+
+
+def test_a_link_in_the_place_of_a_picture_is_replaced_by_the_picture(
+    curated: tuple[Workspace, list[str]], tmp_path: Path
+) -> None:
+    workspace, names = curated
+    export(workspace, "imagefolder", tmp_path / "out")
+    picture = tmp_path / "out" / "train" / "파손" / f"{names[0]}.jpg"
+    before, secret = picture.read_bytes(), tmp_path / "secret"
+    secret.write_bytes(b"secret")
+    picture.unlink()
+    picture.symlink_to(secret)
+    export(workspace, "imagefolder", tmp_path / "out")
+    assert picture.read_bytes() == before and not picture.is_symlink()
+    assert secret.read_bytes() == b"secret"
+
+
+def test_empty_folders_go_with_their_last_file_but_never_the_export_folder_itself(
+    curated: tuple[Workspace, list[str]], tmp_path: Path
+) -> None:
+    folder = forged(tmp_path / "given", "old/deep/1.jpg")
+    (folder / "old" / "deep").mkdir(parents=True)
+    (folder / "old" / "deep" / "1.jpg").write_bytes(b"x")
+    assert export(curated[0], "imagefolder", folder).removed == 1
+    assert not (folder / "old").exists() and (folder / "train").is_dir()
+
+
 def test_formats_with_splits_need_a_split(workspace: Workspace, tmp_path: Path) -> None:
     with pytest.raises(NothingFoundError, match="no split set yet"):
         export(workspace, "imagefolder", tmp_path / "x")

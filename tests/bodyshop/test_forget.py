@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import os
 
 import pytest
 from PIL import Image
@@ -8,7 +9,8 @@ from sqlalchemy import func, select
 
 from bodyshop.forget import forget
 from bodyshop_core.catalog import is_forgotten, now, register_image, schema
-from bodyshop_core.errors import NothingFoundError
+from bodyshop_core.errors import BodyshopError, NothingFoundError
+from collector.ledger.journal import Journal
 
 
 def see(workspace, colour, *urls):
@@ -93,7 +95,7 @@ def test_dry_run_erases_nothing(workspace):
 
 
 def test_unknown_picture_is_put_on_the_list_all_the_same(workspace):
-    with pytest.raises(NothingFoundError, match="will not be collected"):
+    with pytest.raises(NothingFoundError, match="will not collect it"):
         forget(workspace, "https://never.example/x.jpg")
     with workspace.catalog.read() as connection:
         assert is_forgotten(connection, "url", "https://never.example/x.jpg")
@@ -105,3 +107,85 @@ def test_reports_that_showed_the_picture_are_removed(workspace):
     page.parent.mkdir(parents=True)
     page.write_text("<img>")
     assert forget(workspace, blob.sha256).reports_stale and not page.exists()
+
+
+def leave_pending(workspace, colour, url, *, stored=False, page=None):
+    """What a crawl leaves that is killed after a download and before its transaction."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (8, 8), colour).save(buffer, "PNG")
+    data = buffer.getvalue()
+    incoming = workspace.root / "incoming"
+    journal = Journal(incoming)
+    blob = workspace.blobs.put_bytes(data, "png")
+    part = incoming / f"{colour}.part"
+    if not stored:
+        blob.path.unlink()
+        part.write_bytes(data)
+    entry = {"key": colour, "part": part.name, "sha256": blob.sha256, "size": len(data)}
+    journal.promise(entry | {"extension": "png", "url": url, "facts": {}})
+    if page:
+        row = {"key": colour, "url": url, "host": "", "source": "pages", "state": "queued"}
+        details = {"details": {"page_url": page}, "updated_at": now()}
+        workspace.catalog.upsert(schema.candidates, [row | details])
+    return blob, part
+
+
+@pytest.mark.parametrize("stored", [False, True])
+@pytest.mark.parametrize("named_by", ["sha256", "url", "host", "page"])
+def test_a_download_that_never_reached_the_catalog_is_erased_too(workspace, named_by, stored):
+    url, page = "https://bad.example/1.png", "https://shop.example/cars"
+    gone, part = leave_pending(workspace, "red", url, stored=stored, page=page)
+    kept, other = leave_pending(workspace, "blue", "https://good.example/2.png")
+    what = {"sha256": gone.sha256, "url": url, "host": "bad.example", "page": page}[named_by]
+    summary = forget(workspace, what)
+    assert summary.pending == 1 and summary.pictures == 0
+    assert not part.exists() and not gone.path.exists() and other.exists()
+    left = Journal(workspace.root / "incoming").recover(workspace.blobs)
+    assert [entry["sha256"] for entry in left] == [kept.sha256]
+    with workspace.catalog.read() as connection:
+        kind = "url" if named_by == "page" else named_by
+        assert is_forgotten(connection, kind, what)
+
+
+def test_pending_bytes_that_another_sighting_has_too_are_kept(workspace):
+    seen = see(workspace, "red", "https://good.example/1.png")
+    leave_pending(workspace, "red", "https://bad.example/1.png", stored=True)
+    forget(workspace, "bad.example")
+    assert seen.path.exists() and count(workspace, schema.images) == 1
+
+
+def test_parts_of_a_dead_crawl_go_and_those_of_a_running_one_stay(workspace):
+    incoming = workspace.root / "incoming"
+    incoming.mkdir()
+    dead, alive = incoming / f"a-{2**22 + 1}-0.part", incoming / f"b-{os.getpid()}-0.part"
+    dead.write_bytes(b"half")
+    alive.write_bytes(b"half")
+    with pytest.raises(NothingFoundError):
+        forget(workspace, "bad.example")
+    assert not dead.exists() and alive.exists()
+
+
+def test_results_of_workers_that_were_not_ingested_are_erased(workspace):
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    gone, kept = see(workspace, "red", "http://a/1"), see(workspace, "blue", "http://a/2")
+    keys = [gone.sha256, kept.sha256, f"{kept.sha256}-{gone.sha256}", f"{gone.sha256}-3"]
+    shards = [workspace.root / "shards" / "pairs", workspace.variants / "p" / "shards"]
+    for folder in shards:
+        folder.mkdir(parents=True)
+        pq.write_table(pa.table({"key": keys}), folder / "0.parquet")
+        pq.write_table(pa.table({"key": keys[:1]}), folder / "1.parquet")
+    forget(workspace, gone.sha256)
+    for folder in shards:
+        assert pq.read_table(folder / "0.parquet")["key"].to_pylist() == [kept.sha256]
+        assert not (folder / "1.parquet").exists()
+
+
+def test_a_damaged_result_file_ends_in_an_error_that_names_it(workspace):
+    blob = see(workspace, "red", "http://a/1")
+    shard = workspace.root / "shards" / "measure" / "0.parquet"
+    shard.parent.mkdir(parents=True)
+    shard.write_bytes(b"PAR1 and no more")
+    with pytest.raises(BodyshopError, match=r"0\.parquet can't be read"):
+        forget(workspace, blob.sha256)
+    with workspace.catalog.read() as connection:
+        assert is_forgotten(connection, "sha256", blob.sha256)

@@ -28,6 +28,17 @@ def test_result_is_readable_as_the_umask_says(tmp_path):
     assert (tmp_path / "x").stat().st_mode & 0o777 == 0o640
 
 
+def test_writing_never_touches_the_umask_that_other_threads_create_files_with(
+    tmp_path, monkeypatch
+):
+    def refuse(_: int) -> int:
+        raise AssertionError("umask")
+
+    monkeypatch.setattr(os, "umask", refuse)
+    atomic.write_bytes(tmp_path / "x", b"1")
+    assert (tmp_path / "x").read_bytes() == b"1"
+
+
 def test_a_file_written_without_waiting_for_the_disk_is_whole_or_not_there(tmp_path, monkeypatch):
     def refuse(_: int) -> None:
         raise AssertionError("fsync")

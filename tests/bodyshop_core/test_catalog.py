@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select, text
+from sqlalchemy.exc import IntegrityError
 
+from bodyshop.forget import forget
 from bodyshop_core.catalog import (
     Catalog,
     CatalogError,
@@ -24,7 +26,7 @@ from bodyshop_core.catalog import (
     schema,
 )
 from bodyshop_core.catalog.split_sets import choose_split_set, newest_split_set, next_revision
-from bodyshop_core.errors import NothingFoundError, UsageError
+from bodyshop_core.errors import ErasedPictureError, NothingFoundError, UsageError
 from bodyshop_core.workspace import Workspace
 
 
@@ -33,6 +35,35 @@ def put(workspace, data=b"\xff\xd8\xff", **facts):
     with workspace.catalog.begin() as connection:
         new = register_image(connection, blob, extension="jpg", facts=facts)
     return blob, new
+
+
+def measurement(sha256):
+    return {"sha256": sha256, "version": "1", "error": None}
+
+
+def test_results_about_a_picture_erased_meanwhile_are_left_out_and_the_others_written(workspace):
+    gone, kept = put(workspace)[0].sha256, put(workspace, b"\xff\xd8\xff\xe0")[0].sha256
+    forget(workspace, gone)
+    rows = [measurement(gone), measurement(kept)]
+    assert workspace.catalog.upsert(schema.measurements, rows) == 1
+    assert workspace.catalog.upsert(schema.measurements, rows[:1]) == 0
+    with workspace.catalog.read() as connection:
+        assert connection.scalars(select(schema.measurements.c.sha256)).all() == [kept]
+        assert connection.scalars(select(schema.images.c.sha256)).all() == [kept]
+
+
+def test_results_about_a_picture_that_was_never_there_are_an_error(workspace):
+    with pytest.raises(IntegrityError):
+        workspace.catalog.upsert(schema.measurements, [measurement("0" * 64)])
+
+
+def test_an_erased_picture_can_not_be_registered_again(workspace):
+    blob, _ = put(workspace)
+    forget(workspace, blob.sha256)
+    with pytest.raises(ErasedPictureError, match="erased on request"):
+        put(workspace)
+    with workspace.catalog.read() as connection:
+        assert connection.scalar(select(func.count()).select_from(schema.images)) == 0
 
 
 def test_same_bytes_twice_are_one_picture(workspace):

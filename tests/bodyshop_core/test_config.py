@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bodyshop_core.config import StrictModel, load_yaml, parse_yaml
+from bodyshop_core.config import StrictModel, load_yaml, parse_yaml, read_yaml
 from bodyshop_core.errors import ConfigError
 
 
@@ -72,3 +72,65 @@ def test_yaml_tags_that_would_run_code_are_refused():
 def test_any_text_is_either_a_model_or_a_config_error(text):
     with contextlib.suppress(ConfigError):
         parse_yaml(text, Brands)
+
+
+def bomb(*, key: str, levels: int = 8) -> str:
+    """Nine values, nine times in a list, and that list nine times in another, and so on."""
+    lines = ["a0: &a0 [lol,lol,lol,lol,lol,lol,lol,lol,lol]"]
+    lines += [f"a{n}: &a{n} [{','.join([f'*a{n - 1}'] * 9)}]" for n in range(1, levels + 1)]
+    return "\n".join([*lines, f"{key}: *a{levels}"])
+
+
+@pytest.mark.parametrize("key", ["brands", "name", "unknown"])
+def test_aliases_that_expand_to_millions_of_values_are_refused_in_one_short_message(key):
+    with pytest.raises(ConfigError, match=r"expands to more than 100,000 values") as caught:
+        parse_yaml(bomb(key=key), Brands)
+    assert len(str(caught.value)) < 300 and caught.value.line == 6
+
+
+def test_merge_keys_are_counted_as_aliases_are():
+    levels = "\n".join(f"a{n}: &a{n} {{<<: [{','.join([f'*a{n - 1}'] * 9)}]}}" for n in range(1, 9))
+    with pytest.raises(ConfigError, match="expands to more than"):
+        read_yaml(f"a0: &a0 {{x: 1}}\n{levels}")
+
+
+def test_aliases_that_expand_to_little_are_welcome():
+    text = "brands: [{name: A, models: &m [{name: x}]}, {name: B, models: *m}]"
+    assert parse_yaml(text, Brands).brands[1].models[0].name == "x"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "brands: &a [*a]",
+        "brands: " + "[" * 60 + "]" * 60,
+        "brands: " + "[" * 20_000,
+        "brands: 2026-02-30",
+        "brands: " + "9" * 5000,
+        "? [a, b]\n: 1",
+        "brands: !!bool maybe",
+        "brands: !!timestamp soon",
+    ],
+    ids=[
+        "recursive",
+        "deep",
+        "deeper",
+        "no-date",
+        "long-number",
+        "list-as-key",
+        "no-bool",
+        "no-time",
+    ],
+)
+def test_values_that_python_can_not_hold_are_config_errors(text):
+    with pytest.raises(ConfigError) as caught:
+        parse_yaml(text, Brands)
+    assert len(str(caught.value)) < 400
+
+
+def test_a_large_wrong_value_is_not_printed_whole():
+    wrong = "x" * 5000
+    for text in (f"brands: [{{name: a, kind: {wrong}}}]", f"brands: {wrong}", f"{wrong}: 1"):
+        with pytest.raises(ConfigError) as caught:
+            parse_yaml(text, Brands)
+        assert len(str(caught.value)) < 500

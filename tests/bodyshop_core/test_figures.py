@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import matplotlib
 import numpy as np
 import pytest
 from PIL import Image
@@ -25,11 +26,21 @@ def test_hangul_is_drawn_as_hangul_and_without_a_warning(tmp_path):
 def test_hangul_class_names_reach_axes_and_file_names(tmp_path):
     figure = new_figure()
     axes = figure.subplots()
-    axes.bar(["한빛 바람", "한빛 구름"], [-1, 2])
+    axes.bar(["한빛 바람", "한빛 구름"], [-1, 2], label="범퍼")
     axes.set_title("파손")
+    axes.legend(title="부위")
     path = save_figure(figure, tmp_path / "한빛" / "그래프.png")
     with Image.open(path) as image:
         assert image.size == (704, 528)
+
+
+def test_settings_of_the_user_for_their_own_figures_stay_as_they_are(tmp_path):
+    with matplotlib.rc_context({"font.family": ["serif"], "axes.unicode_minus": True}):
+        before = dict(matplotlib.rcParams)
+        figure = new_figure()
+        figure.subplots().set_title("파손")
+        save_figure(figure, tmp_path / "x.png")
+        assert dict(matplotlib.rcParams) == before
 
 
 def test_font_file_is_there_for_pillow_too():

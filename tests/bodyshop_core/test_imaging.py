@@ -18,7 +18,7 @@ from bodyshop_core.imaging import (
     fit_square,
     load_rgb,
     open_image,
-    probe,
+    read_header,
     sniff,
 )
 
@@ -51,7 +51,7 @@ def test_each_accepted_format_is_sniffed_and_decoded(kind, extension):
     data = encoded(gradient(), kind)
     assert sniff(data) == extension
     assert load_rgb(data).shape == (48, 64, 3)
-    assert probe(data)["format"] == kind
+    assert read_header(data)["format"] == kind
 
 
 def test_exif_rotation_is_applied():

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 from bodyshop_core.errors import UnreadableImageError
-from bodyshop_core.imaging import open_image, probe
+from bodyshop_core.imaging import open_image, read_header
 from bodyshop_core.imaging.jpeg import plain_header
 
 PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -51,7 +51,7 @@ def test_what_is_more_than_plain_is_left_to_pillow():
     exif[0x0112] = 6
     turned = encoded(exif=exif)
     assert plain_header(turned) is None
-    assert probe(turned)["exif_orientation"] == 6
+    assert read_header(turned)["exif_orientation"] == 6
     assert plain_header(encoded(xmp=b"<x/>")) is None
     several = io.BytesIO()
     pictures = [Image.effect_noise((70, 40), n) for n in (20, 30)]
@@ -64,7 +64,7 @@ def test_a_plain_jpeg_that_declares_too_many_pixels_is_refused():
     at = data.index(b"\xff\xc0") + 5
     data[at : at + 4] = b"\xff\xff\xff\xff"
     with pytest.raises(UnreadableImageError, match="pixels"):
-        probe(bytes(data))
+        read_header(bytes(data))
 
 
 @given(st.sampled_from(FILES), st.data())

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from bodyshop_core.imaging import probe
+from bodyshop_core.imaging import read_header
 
 ARTIST, COPYRIGHT = 0x013B, 0x8298
 XMP = """<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
@@ -43,7 +43,7 @@ def with_iptc(jpeg, data):
 
 
 def said(data):
-    facts = probe(data)
+    facts = read_header(data)
     return facts["artist"], facts["copyright"]
 
 
@@ -89,7 +89,7 @@ def test_broken_metadata_never_cost_the_picture(noise):
     broken = with_iptc(
         saved(exif=b"Exif\0\0" + noise, xmp=b"<dc:creator>" + noise), b"\x1c\x02" + noise
     )
-    facts = probe(broken)
+    facts = read_header(broken)
     assert (facts["width"], facts["height"]) == (40, 30)
     for text in (facts["artist"], facts["copyright"]):
         assert text is None or text.isprintable()

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 
 from bodyshop_core.catalog import add_labels, all_images, now, register_image, schema
 from bodyshop_core.errors import UnreadableImageError
-from bodyshop_core.imaging import probe, sniff
+from bodyshop_core.imaging import read_header, sniff
 from bodyshop_core.workspace import Workspace
 from curate.gate.gate import Gate, open_gate
 
@@ -25,7 +25,7 @@ def add_picture(
     extension = sniff(data) or "jpg"
     blob = workspace.blobs.put_bytes(data, extension)
     try:
-        facts = probe(data)
+        facts = read_header(data)
     except UnreadableImageError:
         facts = {}
     row = {column.name: None for column in schema.sightings.columns}

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from bodyshop_core.catalog import register_image
-from bodyshop_core.imaging import probe, sniff
+from bodyshop_core.imaging import read_header, sniff
 from bodyshop_core.workspace import Workspace
 
 
@@ -31,5 +31,5 @@ def add_picture(workspace: Workspace, data: bytes) -> str:
     extension = sniff(data[:16])
     blob = workspace.blobs.put_bytes(data, extension)
     with workspace.catalog.begin() as connection:
-        register_image(connection, blob, extension=extension, facts=probe(data))
+        register_image(connection, blob, extension=extension, facts=read_header(data))
     return blob.sha256

@@ -13,7 +13,7 @@ from PIL import Image
 
 from bodyshop_core.catalog import now, register_image, schema
 from bodyshop_core.errors import UnreadableImageError
-from bodyshop_core.imaging import probe, sniff
+from bodyshop_core.imaging import read_header, sniff
 from bodyshop_core.workspace import Workspace
 
 
@@ -71,7 +71,7 @@ def fill_workspace(
             extension = sniff(shot.data) or "bin"
             blob = workspace.blobs.put_bytes(shot.data, extension)
             try:
-                facts = probe(shot.data)
+                facts = read_header(shot.data)
             except UnreadableImageError:
                 facts = {}
             register_image(connection, blob, extension=extension, facts=facts)

@@ -90,7 +90,9 @@ def fill_workspace(
                     Image.fromarray(draw(label, number)).save(stream, "PNG")
                     data = stream.getvalue()
                     blob = workspace.blobs.put_bytes(data, "png")
-                    register_image(connection, blob, extension="png", facts=imaging.probe(data))
+                    register_image(
+                        connection, blob, extension="png", facts=imaging.read_header(data)
+                    )
                     rows.append(
                         {
                             "split_set": name,

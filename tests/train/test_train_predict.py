@@ -11,13 +11,13 @@ import pytest
 from PIL import Image
 from training_cases import draw, fill_workspace
 
+import curate
 import train
 from bodyshop.cli import app, normalise
-from bodyshop.gate_of_run import gate_for
 from bodyshop.prediction import predict
 from bodyshop_core.catalog import now, register_image, schema
 from bodyshop_core.errors import BodyshopError, UsageError
-from bodyshop_core.imaging import load_rgb, probe
+from bodyshop_core.imaging import load_rgb, read_header
 from bodyshop_core.workspace import Workspace
 from train.data.samples import load_samples
 from train.models.run_folder import read_json, write_json
@@ -40,7 +40,7 @@ def real_run(tmp_path_factory: pytest.TempPathFactory, real_data: Path) -> Path:
             for place, file in enumerate(photos(real_data, label, 40, kind="training")):
                 data = file.read_bytes()
                 blob = workspace.blobs.put_bytes(data, "jpg")
-                register_image(connection, blob, extension="jpg", facts=probe(data))
+                register_image(connection, blob, extension="jpg", facts=read_header(data))
                 split = ("train", "train", "validation", "test")[place % 4]
                 rows.append((blob.sha256, split, label))
     names = ("split_set", "sha256", "split", "label", "group")
@@ -54,7 +54,9 @@ def real_run(tmp_path_factory: pytest.TempPathFactory, real_data: Path) -> Path:
         ],
     )
     changes = {"data.camera_views": 0}
-    summary = train.train(workspace, "bottleneck", overrides=changes, gate=gate_for(workspace))
+    summary = train.train(
+        workspace, "bottleneck", overrides=changes, gate=curate.load_gate(workspace).as_dict()
+    )
     moved = Path(shutil.copytree(summary.folder, root / "another machine" / "달리기"))
     shutil.rmtree(workspace.root)
     return moved

@@ -30,7 +30,7 @@ def car_boxes(workspace: Workspace) -> dict[str, BoxFractions]:
     if not rows:
         raise NothingFoundError(
             f"no detector has looked for cars in {workspace.root}, and the recipe crops to them",
-            hint="run: bodyshop curate --detector FILE.tflite, or leave data.crop at none",
+            hint="run: bodyshop detect FILE.tflite, or leave data.crop at none",
         )
     counts = Counter(row.detector for row in rows)
     chosen = min(counts, key=lambda name: (-counts[name], name))

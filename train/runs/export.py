@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
@@ -13,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bodyshop_core.backbones.quiet_tensorflow import import_tensorflow
 from bodyshop_core.catalog import all_images
 from bodyshop_core.errors import BodyshopError, UsageError
+from bodyshop_core.inference import load_lite_model
+from bodyshop_core.quiet_tensorflow import import_tensorflow
 from bodyshop_core.workspace import Workspace
 from train.fit.loop import predict
 from train.models.classifier import Classifier
@@ -155,7 +157,7 @@ def to_tflite(model: Any, path: Path) -> Path:
     The direct way through concrete functions writes a file without weights (Keras 3).
     """
     tf = import_tensorflow()
-    from bodyshop_core.backbones.quiet_tensorflow import stderr_to_null
+    from bodyshop_core.quiet_tensorflow import stderr_to_null
 
     with tempfile.TemporaryDirectory() as folder, stderr_to_null():
         model.export(folder, format="tf_saved_model", verbose=False)
@@ -166,23 +168,8 @@ def to_tflite(model: Any, path: Path) -> Path:
 
 def interpreter(path: Path) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
     """Return a function that runs a TFLite file on one picture, shape (1, side, side, 3)."""
-    tf = import_tensorflow()
-    import os
-    import warnings
-
-    with warnings.catch_warnings():
-        # TensorFlow announces the move of its interpreter to another package.
-        warnings.simplefilter("ignore")
-        engine = tf.lite.Interpreter(str(path), num_threads=os.cpu_count())
-    engine.allocate_tensors()
-    source, result = engine.get_input_details()[0], engine.get_output_details()[0]
-
-    def run(picture: NDArray[np.float32]) -> NDArray[np.float32]:
-        engine.set_tensor(source["index"], picture)
-        engine.invoke()
-        return np.array(engine.get_tensor(result["index"]))
-
-    return run
+    network = load_lite_model(path, threads=os.cpu_count() or 1)
+    return lambda picture: network.run(picture)[0]
 
 
 def _write(run: Classifier, format: str, path: Path) -> Path:

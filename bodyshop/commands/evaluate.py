@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from bodyshop.commands.train import SetOption, read_changes
+from bodyshop.commands.options import (
+    NoEqualiseOption,
+    RunOption,
+    SeedOption,
+    SetOption,
+    SplitSetOption,
+    TargetOption,
+    read_overrides,
+)
 from bodyshop.terminal import Terminal
 
 
@@ -19,35 +27,26 @@ def register(app: typer.Typer) -> None:
     app.command("explain")(explain_predictions)
 
 
-RunOption = Annotated[
-    str | None,
-    typer.Option("--run", metavar="ID|FOLDER", help="A run; the newest finished one by default."),
-]
-SplitSetOption = Annotated[str | None, typer.Option(help="Split set; the newest by default.")]
-
-
 def sweep_settings(
     context: typer.Context,
     sweep: Annotated[
         str,
-        typer.Argument(help="A shipped sweep's name, such as freeze-points, or a sweep.yaml."),
+        typer.Argument(help="Name of a built-in sweep, such as freeze-points, or a sweep.yaml."),
     ],
-    target: Annotated[
-        str | None, typer.Option(help="damage, brand or model; the split set's by default.")
-    ] = None,
+    target: TargetOption = None,
     split_set: SplitSetOption = None,
     weights: Annotated[
-        str | None, typer.Option(help="Weights file of the backbone, or none for random ones.")
+        str | None, typer.Option(help="Weights file of the backbone, or none for random weights.")
     ] = None,
-    changes: SetOption = None,
-    no_equalise: Annotated[
-        bool,
-        typer.Option("--no-equalise", help="Train on pictures as they are, even after a leak."),
-    ] = False,
-    jobs: Annotated[int, typer.Option(min=1, help="Trials at the same time.")] = 1,
-    seed: Annotated[int, typer.Option(help="Seeds everything.")] = 7,
+    overrides: SetOption = None,
+    no_equalise: NoEqualiseOption = False,
+    jobs: Annotated[int, typer.Option(min=1, help="Number of trials to run at the same time.")] = 1,
+    seed: SeedOption = 7,
 ) -> None:
-    """Train every combination of a grid, each in its own process; goes on where it stopped."""
+    """Train every combination of a grid of settings.
+
+    Each in its own process. Resumes where an earlier call stopped.
+    """
     import train
     from bodyshop_core.workspace import Workspace
 
@@ -60,7 +59,7 @@ def sweep_settings(
         split_set=split_set,
         equalise=False if no_equalise else None,
         weights=weights,
-        overrides=read_changes(changes),
+        overrides=read_overrides(overrides),
         jobs=jobs,
         seed=seed,
         progress=terminal.progress,
@@ -87,18 +86,19 @@ def sweep_settings(
 def compare_backbones(
     context: typer.Context,
     backbones: Annotated[
-        list[str] | None, typer.Argument(help="Backbones; all of them by default.")
+        list[str] | None, typer.Argument(help="Backbones; by default all.")
     ] = None,
     weights: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME=FILE", help="Weights of one backbone, or NAME=none; repeatable."
+            metavar="NAME=FILE",
+            help="Weights of a backbone, or none for random; repeatable.",
         ),
     ] = None,
-    pictures: Annotated[int, typer.Option(min=1, help="How many pictures to time.")] = 64,
+    pictures: Annotated[int, typer.Option(min=1, help="Number of pictures to time.")] = 64,
     split_set: SplitSetOption = None,
 ) -> None:
-    """Measure speed, memory, size and accuracy of backbones on the same pictures."""
+    """Compare speed, memory, size and accuracy of backbones."""
     import train
     from bodyshop_core.errors import UsageError
     from bodyshop_core.workspace import Workspace
@@ -127,22 +127,28 @@ def evaluate_run(
     split_set: SplitSetOption = None,
     cross: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Class folders of another data set instead."),
+        typer.Option(metavar="FOLDER", help="Evaluate on the class folders of another data set."),
     ] = None,
     rename: Annotated[
         list[str] | None,
-        typer.Option(metavar="FOLDER=CLASS", help="What a class folder of --cross is; repeatable."),
+        typer.Option(
+            metavar="FOLDER=CLASS",
+            help="Class of a --cross folder; repeatable.",
+        ),
     ] = None,
     against: Annotated[
         str | None,
-        typer.Option(metavar="ID|FOLDER", help="Another run, compared picture by picture."),
+        typer.Option(metavar="ID|FOLDER", help="Compare with another run, picture by picture."),
     ] = None,
     folds: Annotated[
         int | None,
-        typer.Option(min=3, help="Instead: train the run's recipe once per fold, test all."),
+        typer.Option(min=3, help="Cross-validate: train the recipe of the run once per fold."),
     ] = None,
 ) -> None:
-    """Evaluate a run on a split or on another data set: intervals, calibration, worst mistakes."""
+    """Evaluate a run on a split or on another data set.
+
+    With confidence intervals, calibration and the worst mistakes.
+    """
     import train
     from bodyshop_core.errors import UsageError
     from bodyshop_core.workspace import Workspace
@@ -151,13 +157,13 @@ def evaluate_run(
     summary: train.EvaluateSummary | train.FoldsSummary
     if folds is not None:
         if cross is not None or against is not None:
-            raise UsageError("--folds trains anew: it goes with neither --cross nor --against")
+            raise UsageError("--folds can't be combined with --cross or --against")
         workspace = Workspace.open(terminal.workspace, create=False)
         summary = train.evaluate_folds(
             run, workspace, folds=folds, split_set=split_set, progress=terminal.progress
         )
     else:
-        # A folder on a folder needs no workspace: the run may have been carried here.
+        # A run folder on a data folder needs no workspace: the run may come from another machine.
         alone = cross is not None and all(
             Path(each).is_dir() for each in (run or "no run", against or ".")
         )
@@ -167,7 +173,7 @@ def evaluate_run(
             split=split,
             split_set=split_set,
             cross=cross,
-            rename={key: str(value) for key, value in read_changes(rename).items()},
+            rename={key: str(value) for key, value in read_overrides(rename).items()},
             against=against,
             progress=terminal.progress,
         )
@@ -179,13 +185,16 @@ def explain_predictions(
     pictures: Annotated[list[Path], typer.Argument(help="Pictures or folders of pictures.")],
     run: RunOption = None,
     label: Annotated[
-        str | None, typer.Option(help="The class to explain; the predicted one by default.")
+        str | None, typer.Option(help="Class to explain; by default the predicted one.")
     ] = None,
-    out: Annotated[Path, typer.Option(help="Where the overlays and the page go.")] = Path(
+    out: Annotated[Path, typer.Option(help="Folder for the overlays and the page.")] = Path(
         "explained"
     ),
 ) -> None:
-    """Show where the network looks: Grad-CAM overlays and a page of them."""
+    """Show which regions drive a prediction (Grad-CAM).
+
+    Writes an overlay per picture and a page with all of them.
+    """
     import train
     from bodyshop.prediction import find_run, list_pictures
 

@@ -1,4 +1,4 @@
-"""Predictions made visible: masks as files, and pictures with the answers drawn in."""
+"""Predictions as files: masks, and pictures with labels and boxes drawn in."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import ImageDraw, ImageFont
 
-    from bodyshop.prediction import Prediction
+    from bodyshop.prediction.records import PicturePrediction
 
     Masks = Mapping[str, NDArray[np.bool_]]
 
@@ -24,21 +24,21 @@ LONGEST = 1280
 """Longest side of an annotated picture, in pixels."""
 
 DAMAGE = (230, 30, 60)
-CALM, ALARM, QUIET = (11, 107, 203), (200, 40, 40), (75, 85, 99)
-"""Colours of a label that is an all-clear, of any other, and of what is no car."""
+WHOLE, OTHER, NO_CAR = (11, 107, 203), (200, 40, 40), (75, 85, 99)
+"""Colours of a label that means whole, of any other label, and of no car."""
 
 
 def save_masks(masks: Masks, folder: Path, name: str, *, split: bool) -> Path:
-    """Write a picture's damage as PNG: 255 where it is, 0 elsewhere, of the picture's size.
+    """Write the damage of a picture as PNG of its size: 255 where damage is, 0 elsewhere.
 
     Parameters
     ----------
     masks : Mapping
         Class -> ndarray of bool, shape (height, width); at least one.
     folder : Path
-        Where to.
+        Folder to write to.
     name : str
-        Of the picture.
+        Beginning of the file name.
     split : bool
         Also write ``<name>-mask-<class>.png`` for each class.
 
@@ -57,13 +57,13 @@ def save_masks(masks: Masks, folder: Path, name: str, *, split: bool) -> Path:
     return whole
 
 
-def draw(prediction: Prediction, masks: Masks, path: Path) -> Path:
+def draw(prediction: PicturePrediction, masks: Masks, path: Path) -> Path:
     """Write a picture with its label, its boxes and its damage drawn in, as JPEG.
 
     Parameters
     ----------
-    prediction : Prediction
-        What was said about it.
+    prediction : PicturePrediction
+        What to draw.
     masks : Mapping
         Class -> ndarray of bool, shape (height, width) of the upright picture; may be empty.
     path : Path
@@ -88,7 +88,7 @@ def draw(prediction: Prediction, masks: Masks, path: Path) -> Path:
     size = max(13, round(max(image.size) / 45))
     font = _font(size)
     if prediction.boxes:
-        for box in reversed(prediction.boxes):  # the largest one's label lies on top
+        for box in reversed(prediction.boxes):  # the label of the largest lies on top
             corners = (
                 box.left * image.width,
                 box.top * image.height,
@@ -97,14 +97,14 @@ def draw(prediction: Prediction, masks: Masks, path: Path) -> Path:
             )
             colour = _colour(box.label)
             pen.rectangle(corners, outline=colour, width=max(2, size // 7))
-            _tag(pen, font, corners[:2], _words(box.label, box.probability), colour)
+            _tag(pen, font, corners[:2], _caption(box.label, box.probability), colour)
     else:
-        words = (
-            _words(prediction.label, prediction.probability or 0.0)
+        text = (
+            _caption(prediction.label, prediction.probability or 0.0)
             if prediction.label is not None
             else "no car"
         )
-        _tag(pen, font, (0, 0), words, _colour(prediction.label))
+        _tag(pen, font, (0, 0), text, _colour(prediction.label))
     with atomic.replacing(path) as temporary:
         image.save(temporary, "JPEG", quality=88)
     return path
@@ -123,15 +123,14 @@ def _tag(
     pen.text((corner[0] + pad, corner[1] + pad), words, fill="white", font=font)
 
 
-def _words(label: str, probability: float) -> str:
+def _caption(label: str, probability: float) -> str:
     return f"{label} {100 * probability:.0f} %"
 
 
 def _colour(label: str | None) -> tuple[int, int, int]:
-
     if label is None:
-        return QUIET
-    return CALM if means_whole(label) else ALARM
+        return NO_CAR
+    return WHOLE if means_whole(label) else OTHER
 
 
 def _font(size: int) -> Any:
@@ -150,5 +149,5 @@ def _save(mask: NDArray[np.bool_], path: Path) -> None:
 
 
 def _plain(label: str) -> str:
-    """Keep letters and digits of a class name, which may come from a stranger's run folder."""
+    """Keep letters and digits of a class name, which may come from an untrusted run folder."""
     return "".join(each if each.isalnum() else "-" for each in label)

@@ -11,7 +11,7 @@ import pytest
 
 from bodyshop_core.backbones import Scorer
 from bodyshop_core.backbones.scorer import _model  # the Keras model that was converted
-from bodyshop_core.errors import BodyshopError
+from bodyshop_core.errors import BodyshopError, UsageError
 from bodyshop_core.imaging import fit_square, load_rgb
 from bodyshop_core.inference.convert import cached_network, convert
 from bodyshop_core.inference.network import FrozenNetwork
@@ -109,10 +109,15 @@ def test_threads_share_a_network_and_get_their_own_answers(cache):
 def test_a_damaged_file_is_named(tmp_path):
     file = tmp_path / "half.tflite"
     file.write_bytes(b"TFL3" * 100)
-    with pytest.raises(BodyshopError, match=r"half\.tflite is no LiteRT network"):
+    with pytest.raises(UsageError, match=r"half\.tflite is not a TensorFlow Lite model"):
         FrozenNetwork(file)
-    with pytest.raises(BodyshopError, match="no network file"):
+    with pytest.raises(UsageError, match="does not exist"):
         FrozenNetwork(tmp_path / "absent.tflite")
+
+
+def test_a_network_of_another_kind_is_refused(real_weights):
+    with pytest.raises(UsageError, match="is no network that bodyshop converted"):
+        FrozenNetwork(real_weights / "coco_ssd_mobilenet_v1.tflite")
 
 
 def test_looking_imports_no_tensorflow_once_converted():

@@ -1,0 +1,109 @@
+"""`bodyshop export`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bodyshop.commands.options import SplitSetOption
+from bodyshop.terminal import Terminal
+
+
+class Link(StrEnum):
+    """How `export` transfers pictures."""
+
+    COPY = "copy"
+    HARDLINK = "hardlink"
+    SYMLINK = "symlink"
+
+
+MODEL_FORMATS = ("keras", "savedmodel", "tflite")
+CRAWL_FORMATS = ("sightings", "refusals")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("export")(export_pictures)
+
+
+def export_pictures(
+    context: typer.Context,
+    format: Annotated[
+        str,
+        typer.Argument(
+            help="Of the pictures: manifest, imagefolder, coco, yolo, hf, croissant; "
+            "of a model: keras, savedmodel, tflite; of the crawl: sightings, refusals."
+        ),
+    ],
+    destination: Annotated[
+        Path,
+        typer.Argument(
+            help="A folder; or a file: .csv or .parquet (manifest), .jsonl or .parquet (crawl)."
+        ),
+    ],
+    split_set: SplitSetOption = None,
+    keep_metadata: Annotated[
+        bool, typer.Option("--keep-metadata", help="Keep EXIF and GPS in the pictures.")
+    ] = False,
+    link: Annotated[
+        Link, typer.Option(help="How to transfer pictures that need no change.")
+    ] = Link.COPY,
+    run: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID|FOLDER", help="Run of the model; by default the newest finished one."
+        ),
+    ] = None,
+) -> None:
+    """Write the curated set, or a model, for other tools.
+
+    EXIF and GPS are removed unless --keep-metadata is given.
+    """
+    from bodyshop.export import export
+    from bodyshop_core.workspace import Workspace
+
+    terminal: Terminal = context.obj
+    if format in MODEL_FORMATS:
+        _export_model(terminal, format, destination, run)
+        return
+    workspace = Workspace.open(terminal.workspace, create=False)
+    if format in CRAWL_FORMATS:
+        import collector
+
+        write = {"sightings": collector.write_sightings, "refusals": collector.write_refusals}
+        rows = write[format](workspace, destination)
+        terminal.summary(
+            {"format": format, "destination": str(destination), "rows": rows}, title="Exported"
+        )
+        return
+    summary = export(
+        workspace,
+        format,
+        destination,
+        split_set=split_set,
+        keep_metadata=keep_metadata,
+        link=link.value,
+        progress=terminal.progress,
+    )
+    terminal.summary(summary.as_dict(), title="Exported")
+
+
+def _export_model(terminal: Terminal, format: str, destination: Path, run: str | None) -> None:
+    import train
+    from bodyshop.prediction import find_run
+    from bodyshop_core.workspace import Workspace
+
+    classifier = train.load_run(find_run(terminal.workspace, run))
+    pictures: list[Path] = []
+    if (terminal.workspace / "bodyshop.sqlite").exists():
+        pictures = train.known_pictures(
+            classifier, Workspace.open(terminal.workspace, create=False)
+        )
+    summary = train.export(classifier, format, destination, pictures=pictures)
+    notes = []
+    if not pictures:
+        notes = ["Verified with noise: the pictures of the run are not in this workspace."]
+    terminal.summary(summary.as_dict(), title="Exported", notes=notes)

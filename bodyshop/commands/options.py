@@ -1,0 +1,58 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bodyshop_core.errors import UsageError
+
+BackboneOption = Annotated[
+    str, typer.Option("--gate", help="Backbone: efficientnet-lite0, vgg16, resnet50, …")
+]
+WeightsOption = Annotated[
+    Path | None,
+    typer.Option(help="Weights file, if Keras' cache does not have it."),
+]
+TargetOption = Annotated[
+    str | None, typer.Option(help="damage, brand or model; by default the target of the split set.")
+]
+SplitSetOption = Annotated[str | None, typer.Option(help="Split set; by default the newest.")]
+RunOption = Annotated[
+    str | None,
+    typer.Option("--run", metavar="ID|FOLDER", help="Run; by default the newest finished one."),
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the recipe; repeatable."),
+]
+EngineOption = Annotated[str, typer.Option(help="local, dask, or the address of a Dask scheduler.")]
+WorkersOption = Annotated[int | None, typer.Option(min=1, help="Number of worker processes.")]
+NoEqualiseOption = Annotated[
+    bool,
+    typer.Option("--no-equalise", help="Train on pictures as they are, even if the audit fails."),
+]
+SeedOption = Annotated[int, typer.Option(help="Seed of all random numbers.")]
+
+
+def read_overrides(pairs: list[str] | None) -> dict[str, object]:
+    """Parse ``KEY=VALUE`` arguments; the values are YAML.
+
+    Raises
+    ------
+    UsageError
+        An argument has no equals sign.
+    ConfigError
+        A value is not valid YAML.
+    """
+    from bodyshop_core.config import read_yaml
+
+    found: dict[str, object] = {}
+    for pair in pairs or []:
+        key, sign, value = pair.partition("=")
+        if not sign:
+            raise UsageError(f"'{pair}' has no equals sign", hint="write KEY=VALUE")
+        found[key] = read_yaml(value, name=f"value of {key}")
+    return found

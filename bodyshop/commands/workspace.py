@@ -1,0 +1,79 @@
+"""`bodyshop status`, `doctor` and `forget`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bodyshop.terminal import Terminal
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("status")(show_status)
+    app.command("doctor")(examine)
+    app.command("forget")(forget_pictures)
+
+
+def show_status(context: typer.Context) -> None:
+    """Count the contents of the workspace.
+
+    Per stage, per brand and model, and per reason.
+    """
+    from bodyshop.status import status
+    from bodyshop_core.workspace import Workspace
+
+    terminal: Terminal = context.obj
+    report = status(Workspace.open(terminal.workspace, create=False))
+    if terminal.as_json:
+        terminal.summary(report.as_dict())
+        return
+    for title, columns, rows in report.tables():
+        if rows:
+            terminal.summary({}, title=title, columns=columns, rows=rows)
+    for warning in report.warnings:
+        terminal.summary({}, notes=[f"! {warning}"])
+
+
+def examine(
+    context: typer.Context,
+    sources: Annotated[
+        Path | None,
+        typer.Option(metavar="BRANDS.YAML", help="Also test its search recipes."),
+    ] = None,
+) -> None:
+    """Check what works on this machine, and how to fix the rest."""
+    from bodyshop.doctor import examine as run_checks
+
+    terminal: Terminal = context.obj
+    checks = run_checks(terminal.workspace, sources=sources, progress=terminal.progress)
+    terminal.summary(
+        {"checks": [check.as_dict() for check in checks]},
+        title="Doctor",
+        columns=("", "part", "found", "how to fix it"),
+        rows=[(check.mark, check.part, check.found, check.fix) for check in checks],
+    )
+    if any(check.needed and not check.ok for check in checks):
+        raise typer.Exit(5)
+
+
+def forget_pictures(
+    context: typer.Context,
+    what: Annotated[str, typer.Argument(help="The sha256 of a picture, a URL, or a host.")],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Count what would be erased, erase nothing.")
+    ] = False,
+) -> None:
+    """Erase pictures and everything made from them, permanently.
+
+    Later crawls do not collect them again.
+    """
+    from bodyshop.forget import forget
+    from bodyshop_core.workspace import Workspace
+
+    terminal: Terminal = context.obj
+    workspace = Workspace.open(terminal.workspace, create=False)
+    summary = forget(workspace, what, dry_run=dry_run)
+    terminal.summary(summary.as_dict(), title="Would be erased" if dry_run else "Erased")

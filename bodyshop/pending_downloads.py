@@ -1,0 +1,114 @@
+"""Downloads that a killed crawl left between the network and the catalog, seen from `forget`.
+
+`collector.ledger.journal` describes the folder: ``finished.jsonl`` has one JSON object per finished
+download, and each download in flight or finished but not yet stored is a ``.part`` file.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+
+from bodyshop_core import atomic
+from bodyshop_core.catalog import schema
+from bodyshop_core.workspace import Workspace
+
+FOLDER, JOURNAL, PARTS = "incoming", "finished.jsonl", "*.part"
+
+
+@dataclass(frozen=True)
+class PendingDownload:
+    """One line of the journal.
+
+    Parameters
+    ----------
+    line : str
+        As it stands in the file.
+    sha256 : str
+        Of the bytes.
+    part : str
+        Name of the ``.part`` file, which may have become a blob already.
+    addresses : tuple of str
+        Every URL known for it: its own, its candidates' and its page's.
+    """
+
+    line: str
+    sha256: str
+    part: str
+    addresses: tuple[str, ...]
+
+
+def read_pending(workspace: Workspace) -> list[PendingDownload]:
+    """Return the finished downloads that are not in the catalog yet, in the journal's order."""
+    journal = workspace.root / FOLDER / JOURNAL
+    if not journal.is_file():
+        return []
+    found = []
+    with workspace.catalog.read() as connection:
+        for line in journal.read_text(encoding="utf-8", errors="surrogatepass").split("\n"):
+            try:
+                entry = json.loads(line)
+            except ValueError:  # the last line: empty, or cut by the kill and never promised
+                continue
+            key = schema.candidates.c.key == entry["key"]
+            details = connection.scalar(select(schema.candidates.c.details).where(key))
+            found.append(
+                PendingDownload(
+                    line,
+                    entry["sha256"],
+                    Path(entry["part"]).name,
+                    tuple(_addresses([entry, details])),
+                )
+            )
+    return found
+
+
+def erase_pending(workspace: Workspace, gone: Callable[[PendingDownload], bool]) -> None:
+    """Remove pending downloads: their lines and their parts; a blob is left to the caller.
+
+    Parts that no line promises are removed too, unless the process that writes them is alive: it
+    is unknown what they hold, and the next crawl would not use them.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        An existing workspace.
+    gone : callable
+        Says which are erased.
+    """
+    folder = workspace.root / FOLDER
+    pending = read_pending(workspace)
+    erased = [each for each in pending if gone(each)]
+    for part in [*(folder / each.part for each in erased), *_abandoned(folder, pending)]:
+        part.unlink(missing_ok=True)
+    if erased:
+        lines = "".join(f"{each.line}\n" for each in pending if each not in erased)
+        atomic.write_bytes(folder / JOURNAL, lines.encode("utf-8", "surrogatepass"))
+
+
+def _addresses(value: Any) -> Iterator[str]:
+    """Yield every URL in JSON-able values, however deep."""
+    if isinstance(value, str):
+        if "://" in value:
+            yield value
+    elif isinstance(value, dict):
+        yield from _addresses(list(value.values()))
+    elif isinstance(value, list):
+        for each in value:
+            yield from _addresses(each)
+
+
+def _abandoned(folder: Path, pending: Iterable[PendingDownload]) -> list[Path]:
+    promised = {each.part for each in pending}
+    parts = (path for path in folder.glob(PARTS) if path.name not in promised)
+    return [path for path in parts if not _is_being_written(path)]
+
+
+def _is_being_written(path: Path) -> bool:
+    process = path.name.split("-")[1:2]  # <random>-<process>-<number>.part
+    return bool(process) and process[0].isdigit() and atomic.is_alive(int(process[0]))

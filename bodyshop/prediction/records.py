@@ -1,0 +1,73 @@
+"""What a prediction consists of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bodyshop_core.summary import Summary
+
+
+@dataclass(frozen=True)
+class CarBox:
+    """A car that a detector found in a picture, and its class.
+
+    Parameters
+    ----------
+    object : str
+        Class of the detector: ``car``, ``truck`` or ``bus``.
+    score : float
+        Score of the detector, 0 to 1.
+    left, top, right, bottom : float
+        0 to 1 of the upright picture's width and height.
+    label : str
+        Class that the classifier predicts for the crop.
+    probability : float
+        Of that label, 0 to 1, after temperature scaling.
+    """
+
+    object: str
+    score: float
+    left: float
+    top: float
+    right: float
+    bottom: float
+    label: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class PicturePrediction(Summary):
+    """The prediction for one picture.
+
+    Parameters
+    ----------
+    picture : str
+        The file.
+    is_car : bool or None
+        Decision of the gate, or whether the detector found a car; None without a gate, or when
+        the picture can't be read.
+    p_car : float or None
+        Probability of a car, 0 to 1; with a detector the score of the largest car.
+    label : str or None
+        Predicted class, with a detector of the largest car; None when it is no car.
+    probability : float or None
+        Of that label, 0 to 1, after temperature scaling.
+    mask : str or None
+        File of the damage mask, if a segmenter found damage.
+    run : str
+        Run of the classifier.
+    error : str or None
+        Why there is no prediction.
+    boxes : tuple of CarBox or None
+        All cars that a detector found, the largest first; None without a detector.
+    """
+
+    picture: str
+    is_car: bool | None
+    p_car: float | None
+    label: str | None
+    probability: float | None
+    mask: str | None
+    run: str
+    error: str | None
+    boxes: tuple[CarBox, ...] | None = None

@@ -1,0 +1,76 @@
+"""Runs and pictures that a prediction is asked for by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from bodyshop_core.errors import NothingFoundError
+from bodyshop_core.imaging import sniff
+from bodyshop_core.workspace import Workspace
+
+
+def find_run(workspace: Path, run: str | None) -> Path:
+    """Return the folder of a run.
+
+    Parameters
+    ----------
+    workspace : Path
+        The workspace folder.
+    run : str or None
+        Id or folder of a run, or None for the newest finished classifier.
+
+    Raises
+    ------
+    NothingFoundError
+        There is no such run.
+    UsageError
+        The folder holds no classifier.
+    """
+    import train
+
+    folder = Path(run) if run is not None else None
+    opened = None if folder and folder.is_dir() else Workspace.open(workspace, create=False)
+    return Path(train.resolve_run(run, opened).folder)
+
+
+def find_segmenter(workspace: Path, run: str) -> Path:
+    """Return the folder of a segmenter run, given its id or folder.
+
+    Raises
+    ------
+    NothingFoundError
+        There is no such run.
+    """
+    for folder in (Path(run), workspace / "runs" / run):
+        if folder.is_dir():
+            return folder
+    raise NothingFoundError(f"no segmenter run '{run}'", hint="train one: bodyshop train segment")
+
+
+def list_pictures(places: Sequence[Path]) -> list[Path]:
+    """Return the given files, and all pictures in the given folders, sorted.
+
+    Raises
+    ------
+    NothingFoundError
+        A file or folder does not exist, or there is no picture.
+    """
+    files: list[Path] = []
+    for place in places:
+        if place.is_dir():
+            files += [path for path in sorted(place.rglob("*")) if _looks_like_picture(path)]
+        elif place.exists():
+            files.append(place)
+        else:
+            raise NothingFoundError(f"{place} does not exist")
+    if not files:
+        raise NothingFoundError(f"no picture in {', '.join(map(str, places))}")
+    return files
+
+
+def _looks_like_picture(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    with path.open("rb") as stream:
+        return sniff(stream.read(16)) is not None
