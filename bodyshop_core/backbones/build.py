@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from bodyshop_core.backbones import weights as weight_files
 from bodyshop_core.backbones.lite import build_lite0
-from bodyshop_core.backbones.quiet_tensorflow import import_tensorflow
 from bodyshop_core.backbones.registry import BackboneSpec, get
 from bodyshop_core.errors import BodyshopError, MissingPartError
+from bodyshop_core.quiet_tensorflow import import_tensorflow
 
 if TYPE_CHECKING:
     import keras

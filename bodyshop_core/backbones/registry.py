@@ -28,6 +28,9 @@ class BackboneSpec:
         Class in ``keras.applications``; None for those built here.
     cache_files : tuple of (str, str) or None
         File names in Keras' cache, with the top and without.
+    runtime : str
+        What runs it fastest on a CPU when nothing is learned, as `benchmarks.looking` measured:
+        ``litert`` or ``keras``.
     """
 
     name: str
@@ -37,6 +40,7 @@ class BackboneSpec:
     feature_layer: str
     keras_name: str | None = None
     cache_files: tuple[str, str] | None = None
+    runtime: str = "litert"
 
 
 def names() -> tuple[str, ...]:
@@ -84,6 +88,7 @@ _BACKBONES = {
             feature_layer="block5_pool",
             keras_name="VGG16",
             cache_files=_tf_kernels("vgg16"),
+            runtime="keras",
         ),
         BackboneSpec(
             name="resnet50",

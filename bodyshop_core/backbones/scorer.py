@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bodyshop_core.backbones.build import build, fingerprint
-from bodyshop_core.backbones.quiet_tensorflow import import_tensorflow
 from bodyshop_core.backbones.registry import get
+from bodyshop_core.backbones.weights import RANDOM
 from bodyshop_core.errors import MissingPartError
+from bodyshop_core.inference.convert import cached_network
+from bodyshop_core.quiet_tensorflow import import_tensorflow
 
 if TYPE_CHECKING:
+    import keras
     import numpy as np
     from numpy.typing import NDArray
 
@@ -58,26 +64,20 @@ class Scorer:
     """
 
     def __init__(self, name: str, weights: Path | str | None = None) -> None:
-        import_tensorflow()
-        import keras
-
         spec = get(name)
-        try:
-            model = build(name, weights=weights, include_top=True)
-            self.has_top = True
-        except MissingPartError:
-            model = build(name, weights=weights, include_top=False)
-            self.has_top = False
-        pooled = keras.layers.GlobalAveragePooling2D(name="features")(
-            model.get_layer(spec.feature_layer).output
-        )
-        outputs = {"features": pooled}
-        if self.has_top:
-            outputs["probabilities"] = model.output
-        self._model = keras.Model(model.input, outputs)
-        self._call = _compiled(self._model, spec.input_size)
         self.input_size = spec.input_size
         self.fingerprint = fingerprint(name, weights)
+        build_model = partial(_model, name, weights)
+        self._run: Callable[[NDArray[np.uint8]], dict[str, NDArray[np.float32]]]
+        if spec.runtime == "litert" and weights != RANDOM:
+            network = cached_network(
+                f"scorer {self.fingerprint}", build_model, threads=os.cpu_count() or 1
+            )
+            self._run, outputs = network.run, network.outputs
+        else:
+            model = build_model()
+            self._run, outputs = _compiled(model, spec.input_size), tuple(model.output)
+        self.has_top = "probabilities" in outputs
 
     def score(self, batch: NDArray[np.uint8]) -> Scores:
         """Score pictures.
@@ -92,11 +92,31 @@ class Scorer:
         Scores
             One row per picture.
         """
-        outputs = {name: output.numpy() for name, output in self._call(batch).items()}
+        outputs = self._run(batch)
         return Scores(outputs.get("probabilities"), outputs["features"])
 
 
-def _compiled(model: Any, size: int) -> Any:
+def _model(name: str, weights: Path | str | None) -> keras.Model:
+    """Build the backbone with its features, and its probabilities where the weights have a top."""
+    import_tensorflow()
+    import keras
+
+    spec = get(name)
+    try:
+        model = build(name, weights=weights, include_top=True)
+        outputs = {"probabilities": model.output}
+    except MissingPartError:
+        model = build(name, weights=weights, include_top=False)
+        outputs = {}
+    outputs["features"] = keras.layers.GlobalAveragePooling2D(name="features")(
+        model.get_layer(spec.feature_layer).output
+    )
+    return keras.Model(model.input, outputs)
+
+
+def _compiled(
+    model: keras.Model, size: int
+) -> Callable[[NDArray[np.uint8]], dict[str, NDArray[np.float32]]]:
     import tensorflow as tf
 
     signature = [tf.TensorSpec((None, size, size, 3), tf.uint8)]
@@ -104,4 +124,9 @@ def _compiled(model: Any, size: int) -> Any:
     def call(batch: Any) -> Any:
         return model(tf.cast(batch, tf.float32), training=False)
 
-    return tf.function(call, input_signature=signature, jit_compile=False)
+    compiled = tf.function(call, input_signature=signature, jit_compile=False)
+
+    def run(batch: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+        return {name: output.numpy() for name, output in compiled(batch).items()}
+
+    return run

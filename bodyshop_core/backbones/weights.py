@@ -59,7 +59,7 @@ def _from_keras(spec: BackboneSpec, *, top: bool) -> Path:
         return wanted
     if with_top.is_file():
         return with_top
-    from bodyshop_core.backbones.quiet_tensorflow import import_tensorflow
+    from bodyshop_core.quiet_tensorflow import import_tensorflow
 
     import_tensorflow()
     import keras

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bodyshop_core.errors import MissingPartError, UsageError
+from bodyshop_core.quiet_tensorflow import stderr_to_null
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,18 +31,7 @@ def load_lite_model(file: Path, *, threads: int = 1) -> LiteModel:
     MissingPartError
         LiteRT is not installed.
     """
-    if not file.is_file():
-        raise UsageError(f"{file} does not exist")
-    try:
-        from ai_edge_litert.interpreter import Interpreter
-    except ImportError as error:
-        raise MissingPartError(
-            f"LiteRT, which runs {file.name}, is not installed", hint="pip install ai-edge-litert"
-        ) from error
-    try:
-        return LiteModel(Interpreter(str(file), num_threads=threads))
-    except ValueError as error:
-        raise UsageError(f"{file} is not a TensorFlow Lite model: {error}") from error
+    return LiteModel(new_interpreter(file, threads))
 
 
 class LiteModel:
@@ -49,7 +40,7 @@ class LiteModel:
     Parameters
     ----------
     interpreter : ai_edge_litert.interpreter.Interpreter
-        Not yet allocated.
+        Of `new_interpreter`.
 
     Attributes
     ----------
@@ -60,7 +51,6 @@ class LiteModel:
     """
 
     def __init__(self, interpreter: Any) -> None:
-        interpreter.allocate_tensors()
         self._interpreter = interpreter
         source = interpreter.get_input_details()[0]
         self._source: int = source["index"]
@@ -84,3 +74,26 @@ class LiteModel:
         self._interpreter.set_tensor(self._source, batch)
         self._interpreter.invoke()
         return [self._interpreter.get_tensor(index) for index in self._results]
+
+
+def new_interpreter(file: Path, threads: int = 1) -> Any:
+    """Return an interpreter with memory for its arrays, or raise as `load_lite_model` does."""
+    if not file.is_file():
+        raise UsageError(f"{file} does not exist")
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except ImportError as error:
+        raise MissingPartError(
+            f"LiteRT, which runs {file.name}, is not installed", hint="pip install ai-edge-litert"
+        ) from error
+    try:
+        with _OPENING, stderr_to_null():  # C++ code announces its kernels on stderr
+            interpreter = Interpreter(str(file), num_threads=threads)
+            interpreter.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        raise UsageError(f"{file} is not a TensorFlow Lite model: {error}") from error
+    return interpreter
+
+
+_OPENING = threading.Lock()
+"""Standard error belongs to the process: two threads must not turn it off and on at once."""

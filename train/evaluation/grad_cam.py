@@ -11,10 +11,10 @@ import numpy as np
 from PIL import Image
 
 from bodyshop_core import atomic
-from bodyshop_core.backbones.quiet_tensorflow import import_tensorflow
 from bodyshop_core.errors import BodyshopError, UsageError
 from bodyshop_core.imaging import load_rgb
 from bodyshop_core.progress import SILENT, Progress
+from bodyshop_core.quiet_tensorflow import import_tensorflow
 from train.data.pixels import to_square
 from train.models.classifier import Classifier
 from train.report.pages import write_table

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from bodyshop_core.backbones.quiet_tensorflow import import_tensorflow
 from bodyshop_core.errors import BodyshopError
 from bodyshop_core.progress import Progress
+from bodyshop_core.quiet_tensorflow import import_tensorflow
 from train.fit.state import restore, snapshot
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from bodyshop_core.backbones.quiet_tensorflow import import_tensorflow
+from bodyshop_core.quiet_tensorflow import import_tensorflow
 
 
 def seed_everything(seed: int) -> None:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bodyshop_core.backbones.quiet_tensorflow import import_tensorflow
 from bodyshop_core.errors import BodyshopError, UsageError
 from bodyshop_core.progress import SILENT, Progress
+from bodyshop_core.quiet_tensorflow import import_tensorflow
 from train.fit.loop import History, predict
 from train.fit.memory import with_room
 from train.fit.state import restore, save_state, snapshot, take_up

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bodyshop_core.backbones.quiet_tensorflow import import_tensorflow
+from bodyshop_core.quiet_tensorflow import import_tensorflow
 from train.fit.loop import History
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bodyshop_core import backbones
-from bodyshop_core.backbones.quiet_tensorflow import import_tensorflow
 from bodyshop_core.errors import BodyshopError, UsageError
+from bodyshop_core.quiet_tensorflow import import_tensorflow
 from train.models.head import build_head
 from train.recipes.recipe import AfterLayers, Conv, FromBlock, Recipe, Stage
 

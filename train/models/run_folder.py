@@ -149,7 +149,7 @@ def load_model(folder: Path, record: RunRecord) -> Any:
     BodyshopError
         The file is damaged, or takes or gives other shapes than the record says.
     """
-    from bodyshop_core.backbones.quiet_tensorflow import import_tensorflow
+    from bodyshop_core.quiet_tensorflow import import_tensorflow
 
     import_tensorflow()
     import keras

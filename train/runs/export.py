@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bodyshop_core.backbones.quiet_tensorflow import import_tensorflow
 from bodyshop_core.catalog import all_images
 from bodyshop_core.errors import BodyshopError, UsageError
 from bodyshop_core.inference import load_lite_model
+from bodyshop_core.quiet_tensorflow import import_tensorflow
 from bodyshop_core.workspace import Workspace
 from train.fit.loop import predict
 from train.models.classifier import Classifier
@@ -157,7 +157,7 @@ def to_tflite(model: Any, path: Path) -> Path:
     The direct way through concrete functions writes a file without weights (Keras 3).
     """
     tf = import_tensorflow()
-    from bodyshop_core.backbones.quiet_tensorflow import stderr_to_null
+    from bodyshop_core.quiet_tensorflow import stderr_to_null
 
     with tempfile.TemporaryDirectory() as folder, stderr_to_null():
         model.export(folder, format="tf_saved_model", verbose=False)

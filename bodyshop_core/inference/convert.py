@@ -1,0 +1,134 @@
+"""Keras networks into LiteRT files: once per content, verified, kept in the user's cache."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bodyshop_core import atomic
+from bodyshop_core.errors import BodyshopError
+from bodyshop_core.inference.network import FrozenNetwork
+from bodyshop_core.locking import locked
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+    from numpy.typing import NDArray
+
+CONVERSION_VERSION = 1
+"""Raised when the same network would become another file."""
+
+MAX_DIFFERENCE = 1e-3
+"""Largest difference of an output that is a probability, against Keras."""
+
+MIN_COSINE = 0.9999
+"""Smallest cosine of an output vector, against Keras."""
+
+CHECKED = 8
+"""Pictures that a conversion is verified on."""
+
+
+def cached_network(
+    key: str, build: Callable[[], keras.Model], *, threads: int = 1
+) -> FrozenNetwork:
+    """Open a network from the cache; the first time, build it with Keras and convert it.
+
+    Parameters
+    ----------
+    key : str
+        Names all that the outputs depend on: weights, preprocessing, outputs.
+    build : callable
+        Returns a Keras model whose input is float32 RGB 0 to 255, shape (n, side, side, 3), and
+        whose output is a dict of named tensors. Called only when the file is not there; only then
+        TensorFlow is imported.
+    threads : int
+        As for `FrozenNetwork`.
+
+    Raises
+    ------
+    BodyshopError
+        The converted network differs from Keras.
+    """
+    digest = hashlib.sha256(f"{key}\n{CONVERSION_VERSION}".encode()).hexdigest()[:24]
+    file = cache_folder() / f"{digest}.tflite"
+    if not file.is_file():
+        with locked(file.with_suffix(".lock"), wait=True):
+            if not file.is_file():
+                convert(build(), file)
+    return FrozenNetwork(file, threads=threads)
+
+
+def convert(model: keras.Model, file: Path) -> None:
+    """Convert a Keras model to a LiteRT file in float32, and verify that it does the same.
+
+    Parameters
+    ----------
+    model : keras.Model
+        As `cached_network` describes.
+    file : Path
+        Written whole or not at all.
+
+    Raises
+    ------
+    BodyshopError
+        An output differs by more than `MAX_DIFFERENCE` (probabilities) or its vectors have a
+        cosine below `MIN_COSINE`.
+    """
+    import keras
+    import tensorflow as tf
+
+    from bodyshop_core.quiet_tensorflow import stderr_to_null
+
+    shape = (1, *model.inputs[0].shape[1:])
+    signature = [keras.InputSpec(shape=shape, dtype="float32", name="pictures")]
+    with tempfile.TemporaryDirectory() as folder, stderr_to_null():
+        model.export(folder, format="tf_saved_model", verbose=False, input_signature=signature)
+        data = tf.lite.TFLiteConverter.from_saved_model(folder).convert()
+    with atomic.replacing(file) as temporary:
+        temporary.write_bytes(data)
+        _verify(model, FrozenNetwork(temporary), file)
+
+
+def cache_folder() -> Path:
+    """Return where converted networks are: ``$BODYSHOP_CACHE`` or ``~/.cache/bodyshop``."""
+    home = os.environ.get("BODYSHOP_CACHE")
+    return (Path(home) if home else Path.home() / ".cache" / "bodyshop") / "networks"
+
+
+def _verify(model: keras.Model, network: FrozenNetwork, file: Path) -> None:
+    import numpy as np
+
+    pictures = _noise_pictures(network.input_size)
+    expected = model(pictures.astype(np.float32), training=False)
+    for name, found in network.run(pictures).items():
+        wanted = np.asarray(expected[name]).reshape(CHECKED, -1)
+        found = found.reshape(CHECKED, -1)
+        norms = np.linalg.norm(wanted, axis=1) * np.linalg.norm(found, axis=1)
+        cosine = float(np.min((wanted * found).sum(1) / np.maximum(norms, 1e-12)))
+        difference = float(np.abs(wanted - found).max())
+        small = float(np.abs(wanted).max()) <= 1
+        # a NaN fails every comparison, so the conditions are those under which it is right
+        if not (cosine >= MIN_COSINE and (difference <= MAX_DIFFERENCE or not small)):
+            raise BodyshopError(
+                f"the converted network {file.name} differs from Keras in '{name}': cosine "
+                f"{cosine:.6f}, largest difference {difference:.2g}",
+                hint="report this with the versions of tensorflow and ai-edge-litert",
+            )
+
+
+def _noise_pictures(side: int) -> NDArray[np.uint8]:
+    """Return noise with the 1/f spectrum of photographs (Field 1987), the same each time."""
+    import numpy as np
+
+    rng = np.random.default_rng(7)
+    frequency = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)[None])
+    frequency[0, 0] = 1
+    noise = rng.standard_normal((CHECKED, 3, side, side))
+    shaped = np.fft.irfft2(np.fft.rfft2(noise) / frequency, s=(side, side))
+    low = shaped.min(axis=(2, 3), keepdims=True)
+    high = shaped.max(axis=(2, 3), keepdims=True)
+    return ((shaped - low) / (high - low) * 255).astype(np.uint8).transpose(0, 2, 3, 1)
