@@ -11,7 +11,7 @@ from bodyshop_core.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     from bodyshop_core.workspace import Workspace
-    from labeling.pictures import Picture, Prediction, Predictor
+    from labeling.records.pictures import CatalogPicture, PreAnnotation, PreAnnotator
     from train import Classifier, Segmenter
 
 DAMAGED = "damaged"
@@ -22,7 +22,7 @@ SPOT = "damage"
 
 def proposals_of(
     run: str, workspace: Workspace, *, progress: Progress = SILENT
-) -> tuple[Predictor, str]:
+) -> tuple[PreAnnotator, str]:
     """Return what a run can propose to labelers, and the name they see beside it.
 
     Parameters
@@ -52,7 +52,7 @@ def proposals_of(
     return spots_of(classifier, progress=progress), f"{classifier.record.run} Grad-CAM"
 
 
-def masks_of(segmenter: Segmenter, *, progress: Progress = SILENT) -> Predictor:
+def masks_of(segmenter: Segmenter, *, progress: Progress = SILENT) -> PreAnnotator:
     """Return a predictor that proposes a segmenter's masks.
 
     Parameters
@@ -63,8 +63,8 @@ def masks_of(segmenter: Segmenter, *, progress: Progress = SILENT) -> Predictor:
         Told about pictures that can't be read; nothing is proposed for them.
     """
 
-    def propose(pictures: Sequence[Picture]) -> Iterator[Prediction]:
-        from labeling.pictures import Prediction
+    def propose(pictures: Sequence[CatalogPicture]) -> Iterator[PreAnnotation]:
+        from labeling.records.pictures import PreAnnotation
 
         for picture in pictures:
             try:
@@ -74,12 +74,12 @@ def masks_of(segmenter: Segmenter, *, progress: Progress = SILENT) -> Predictor:
                 continue
             score = max(seen.scores.values(), default=0.0)
             choices = {"state": DAMAGED} if seen.masks else {}
-            yield Prediction(picture.sha256, seen.masks, choices, round(score, 4))
+            yield PreAnnotation(picture.sha256, seen.masks, choices, round(score, 4))
 
     return propose
 
 
-def spots_of(run: Classifier, *, level: float = 0.5, progress: Progress = SILENT) -> Predictor:
+def spots_of(run: Classifier, *, level: float = 0.5, progress: Progress = SILENT) -> PreAnnotator:
     """Return a predictor that proposes the spots a damage classifier's Grad-CAM points at.
 
     It says damaged or whole for every picture, and paints a spot of the class `SPOT` where the
@@ -108,8 +108,8 @@ def spots_of(run: Classifier, *, level: float = 0.5, progress: Progress = SILENT
             hint="name a run that was trained with --target damage, or a segmenter",
         )
 
-    def propose(pictures: Sequence[Picture]) -> Iterator[Prediction]:
-        from labeling.pictures import Prediction
+    def propose(pictures: Sequence[CatalogPicture]) -> Iterator[PreAnnotation]:
+        from labeling.records.pictures import PreAnnotation
 
         answers = run.classify([picture.path for picture in pictures], on_error="record")
         for picture, answer in zip(pictures, answers, strict=True):
@@ -121,21 +121,21 @@ def spots_of(run: Classifier, *, level: float = 0.5, progress: Progress = SILENT
                 seen = train.grad_cam(run, picture.path, label=DAMAGED)
                 masks[SPOT] = seen.mask(level=level)
             score = round(answer.probabilities[DAMAGED], 4)
-            yield Prediction(picture.sha256, masks, {"state": answer.label}, score)
+            yield PreAnnotation(picture.sha256, masks, {"state": answer.label}, score)
 
     return propose
 
 
 def uncertainty_of(
     run: Classifier, *, progress: Progress = SILENT
-) -> Callable[[Sequence[Picture]], dict[str, float]]:
+) -> Callable[[Sequence[CatalogPicture]], dict[str, float]]:
     """Return a function from pictures to sha256 -> 1 minus the likeliest class's probability.
 
     Least confidence: Settles 2009, Active Learning Literature Survey, section 3.1. Pictures that
     can't be read have no value.
     """
 
-    def doubts(pictures: Sequence[Picture]) -> dict[str, float]:
+    def doubts(pictures: Sequence[CatalogPicture]) -> dict[str, float]:
         here = [picture for picture in pictures if picture.path.exists()]
         answers = run.classify(
             [picture.path for picture in here], on_error="record", progress=progress

@@ -1,4 +1,4 @@
-"""What goes wrong between here and the server: a clear message, exit 5, nothing half-written."""
+"""Failures between client and server: a clear message, exit code 5, nothing written by half."""
 
 from __future__ import annotations
 
@@ -41,12 +41,15 @@ def always(status, body, kind="application/json"):
     ("answer", "told"),
     [
         (always(401, {"detail": "Invalid token."}), "refuses the key: Invalid token"),
-        (always(404, {"detail": "No Project matches the given query."}), "no such thing any more"),
-        (always(404, "<html>Not found</html>", "text/html"), "not as a Label Studio server"),
-        (always(200, "<html>A blog</html>", "text/html"), "not as a Label Studio server"),
+        (
+            always(404, {"detail": "No Project matches the given query."}),
+            "not found on Label Studio",
+        ),
+        (always(404, "<html>Not found</html>", "text/html"), "is not a Label Studio server"),
+        (always(200, "<html>A blog</html>", "text/html"), "is not a Label Studio server"),
     ],
 )
-def test_a_server_that_refuses_is_told_apart_and_the_key_never_shown(answer, told):
+def test_each_refusal_of_a_server_has_its_message_and_none_shows_the_key(answer, told):
     with pytest.raises(MissingPartError, match=told) as caught:
         client(answer).project(1)
     assert caught.value.exit_code == 5
@@ -63,15 +66,15 @@ def test_a_server_that_refuses_is_told_apart_and_the_key_never_shown(answer, tol
         (httpx.InvalidURL("Invalid port: '80a'"), "Invalid port"),
     ],
 )
-def test_an_answer_that_can_not_be_followed_or_read_is_no_traceback(fault, told):
+def test_a_response_that_can_not_be_read_gives_a_message(fault, told):
     def answer(request):
         raise fault
 
-    with pytest.raises(MissingPartError, match=f"not as a Label Studio server.*{told}"):
+    with pytest.raises(MissingPartError, match=f"is not a Label Studio server.*{told}"):
         client(answer).project(1)
 
 
-def test_a_proxy_of_the_environment_is_not_asked_for_the_own_server(monkeypatch):
+def test_a_proxy_from_the_environment_is_not_used_for_a_local_server(monkeypatch):
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
             self.send_response(200)
@@ -110,7 +113,7 @@ def test_a_server_fault_tells_what_it_said():
         client(answer).import_tasks(1, [])
 
 
-def test_an_import_is_never_sent_twice_by_itself():
+def test_an_import_is_not_retried():
     asked = []
 
     def answer(request):
@@ -126,9 +129,11 @@ def test_a_server_that_does_not_answer_in_time_is_down():
     def answer(request):
         raise httpx.ReadTimeout("timed out")
 
-    with pytest.raises(MissingPartError, match=r"no Label Studio answers.*not within") as caught:
+    with pytest.raises(
+        MissingPartError, match=r"no Label Studio answers.*no answer within"
+    ) as caught:
         client(answer).project(1)
-    assert "goes on where it stopped" in caught.value.hint
+    assert "continues where it stopped" in caught.value.hint
 
 
 def test_an_old_server_is_refused_before_anything_is_made(workspace):
@@ -150,11 +155,11 @@ def test_push_and_pull_before_init_name_the_command(workspace):
     for command in (labeling.push, labeling.pull):
         with pytest.raises(MissingPartError) as caught:
             command(workspace, "review", connection=client(always(200, {})))
-        assert caught.value.hint == "make it: bodyshop label init --project review"
+        assert caught.value.hint == "create it: bodyshop label init --project review"
 
 
-def test_two_commands_never_work_on_one_project_at_a_time(workspace):
-    told = "another bodyshop command is working on the damage"
+def test_a_second_command_on_the_same_project_is_refused(workspace):
+    told = "another bodyshop command is using the damage"
     with project_lock(workspace, "damage"), pytest.raises(UsageError, match=told):
         labeling.push(workspace, connection=client(always(200, {})))
     with project_lock(workspace, "damage"), project_lock(workspace, "review"):
@@ -178,7 +183,7 @@ def test_a_lock_waits_when_asked_to(tmp_path):
     assert held == ["by the thread"]
 
 
-def test_the_doctor_tells_of_a_dead_server_without_raising(workspace):
+def test_the_doctor_reports_an_unreachable_server_without_raising(workspace):
     checks = labeling.doctor(
         workspace, connection=client(always(401, {"detail": "Invalid token."}))
     )
@@ -205,7 +210,7 @@ def test_a_key_file_that_others_may_read_is_refused(workspace, tmp_path):
     secret.write_text(KEY)
     secret.chmod(0o644)
     named = {"LABEL_STUDIO_URL": URL, "LABEL_STUDIO_API_KEY_FILE": str(secret)}
-    with pytest.raises(MissingPartError, match="others may read it") as caught:
+    with pytest.raises(MissingPartError, match="other users can read it") as caught:
         Connection.find(workspace, named)
     assert caught.value.hint == f"run: chmod 600 {secret}"
 
@@ -222,28 +227,28 @@ def test_the_saved_connection_is_for_its_owner_only(workspace):
 @pytest.mark.parametrize(
     ("environ", "told"),
     [
-        ({}, "no Label Studio server is known"),
-        ({"LABEL_STUDIO_URL": URL}, "the key for it is not"),
-        ({"LABEL_STUDIO_URL": "127.0.0.1:8080", "LABEL_STUDIO_API_KEY": KEY}, "is no address"),
-        ({"LABEL_STUDIO_URL": "http://x:80a", "LABEL_STUDIO_API_KEY": KEY}, "is no address"),
-        ({"LABEL_STUDIO_URL": "http://[::1", "LABEL_STUDIO_API_KEY": KEY}, "is no address"),
-        ({"LABEL_STUDIO_URL": "http://a b", "LABEL_STUDIO_API_KEY": KEY}, "is no address"),
-        ({"LABEL_STUDIO_URL": URL, "LABEL_STUDIO_API_KEY": "a b"}, "holds blanks"),
-        ({"LABEL_STUDIO_URL": URL, "LABEL_STUDIO_API_KEY": "ключ"}, "what no key holds"),
-        ({"LABEL_STUDIO_URL": URL, "LABEL_STUDIO_API_KEY": "a\x00b"}, "what no key holds"),
-        ({"LABEL_STUDIO_URL": URL, "LABEL_STUDIO_API_KEY_FILE": "/nowhere"}, "is not there"),
+        ({}, "no Label Studio server is configured"),
+        ({"LABEL_STUDIO_URL": URL}, "its key is not"),
+        ({"LABEL_STUDIO_URL": "127.0.0.1:8080", "LABEL_STUDIO_API_KEY": KEY}, "invalid address"),
+        ({"LABEL_STUDIO_URL": "http://x:80a", "LABEL_STUDIO_API_KEY": KEY}, "invalid address"),
+        ({"LABEL_STUDIO_URL": "http://[::1", "LABEL_STUDIO_API_KEY": KEY}, "invalid address"),
+        ({"LABEL_STUDIO_URL": "http://a b", "LABEL_STUDIO_API_KEY": KEY}, "invalid address"),
+        ({"LABEL_STUDIO_URL": URL, "LABEL_STUDIO_API_KEY": "a b"}, "contains a space"),
+        ({"LABEL_STUDIO_URL": URL, "LABEL_STUDIO_API_KEY": "ключ"}, "invalid character"),
+        ({"LABEL_STUDIO_URL": URL, "LABEL_STUDIO_API_KEY": "a\x00b"}, "invalid character"),
+        ({"LABEL_STUDIO_URL": URL, "LABEL_STUDIO_API_KEY_FILE": "/nowhere"}, "does not exist"),
     ],
 )
-def test_a_connection_that_is_not_there_or_wrong_is_named(environ, told, workspace):
+def test_a_missing_or_invalid_connection_is_named(environ, told, workspace):
     with pytest.raises(MissingPartError, match=told):
         Connection.find(workspace, environ)
 
 
-def test_a_taken_port_is_refused_instead_of_moving_on():
+def test_a_port_in_use_is_refused():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        with pytest.raises(UsageError, match="is taken"):
+        with pytest.raises(UsageError, match="is in use"):
             _free_port(taken.getsockname()[1])
     assert _free_port(0) > 0
 

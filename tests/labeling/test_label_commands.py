@@ -63,7 +63,7 @@ def test_the_commands_from_init_to_coco_on_the_real_server(
     code, told, _ = run("doctor", *place)
     assert next(c for c in told["checks"] if c["part"] == "Label Studio")["ok"]
     workspace.image_path(second).rename(tmp_path / "elsewhere")
-    assert label_studio(run("doctor", *place)) == "1 of its 2 pictures are gone"
+    assert label_studio(run("doctor", *place)) == "1 of its 2 pictures are missing"
     for server, key, what in (
         (url, "a" * 40, "refuses the key"),
         (f"http://127.0.0.1:{closed_port}", keys["admin"], "no Label Studio answers"),
@@ -113,7 +113,7 @@ def test_without_a_server_a_command_says_how_to_start_one(command, workspace, ru
     add_picture(workspace, picture_bytes(20, 10))
     code, _, told = run("label", command)
     assert code == 5
-    assert "no Label Studio server is known" in told
+    assert "no Label Studio server is configured" in told
     assert "bodyshop label serve" in told
 
 

@@ -17,8 +17,8 @@ from PIL import Image
 
 import labeling
 from bodyshop_core.errors import MissingPartError
-from labeling import Prediction, Selection
-from labeling.annotations import read_mask
+from labeling import PreAnnotation, Selection
+from labeling.formats.mask_file import read_mask
 from showroom import build_showroom
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -45,7 +45,7 @@ def test_the_proposal_lies_where_it_should_and_a_drawn_stroke_comes_back(real_st
     labeling.init(stage.workspace, connection=stage.client)
     labeling.push(
         stage.workspace, selection=EVERYTHING, model_version="model-1", connection=stage.client,
-        predict=lambda pictures: [Prediction(sha, {"dent": dent}, {"state": "damaged"}, 0.8)],
+        predict=lambda pictures: [PreAnnotation(sha, {"dent": dent}, {"state": "damaged"}, 0.8)],
     )  # fmt: skip
     with browser(tmp_path / "profile") as labeler:
         labeler.log_in(stage.client.connection.url, LABELERS[0], PASSWORD)
@@ -85,7 +85,7 @@ def test_a_spot_without_a_kind_gets_one_by_selecting_it_and_pressing_a_number(re
     labeling.init(stage.workspace, connection=stage.client)
     labeling.push(
         stage.workspace, selection=EVERYTHING, model_version="run-1 Grad-CAM",
-        predict=lambda pictures: [Prediction(sha, {"damage": spot}, {"state": "damaged"}, 0.9)],
+        predict=lambda pictures: [PreAnnotation(sha, {"damage": spot}, {"state": "damaged"}, 0.9)],
         connection=stage.client,
     )  # fmt: skip
     with browser(tmp_path / "profile") as labeler:
@@ -116,7 +116,7 @@ def test_a_picture_turned_by_exif_is_labelled_upright(real_stage, tmp_path, form
     labeling.init(stage.workspace, connection=stage.client)
     labeling.push(
         stage.workspace, selection=EVERYTHING, model_version="model-1", connection=stage.client,
-        predict=lambda pictures: [Prediction(sha, {"dent": dent}, {"state": "damaged"}, 0.8)],
+        predict=lambda pictures: [PreAnnotation(sha, {"dent": dent}, {"state": "damaged"}, 0.8)],
     )  # fmt: skip
     with browser(tmp_path / "profile") as labeler:
         labeler.log_in(stage.client.connection.url, LABELERS[0], PASSWORD)
@@ -188,7 +188,7 @@ def test_the_showrooms_truth_is_offered_to_the_labeler(real_stage, tmp_path):
     labeling.push(
         stage.workspace, selection=EVERYTHING, model_version="showroom truth",
         connection=stage.client,
-        predict=lambda pictures: [Prediction(sha, masks, {"state": "damaged"}, 1.0)],
+        predict=lambda pictures: [PreAnnotation(sha, masks, {"state": "damaged"}, 1.0)],
     )  # fmt: skip
     labeling.push(stage.workspace, "review", selection=EVERYTHING, connection=stage.client)
     url = stage.client.connection.url

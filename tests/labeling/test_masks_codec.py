@@ -8,14 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from labeling.configs.scheme import load_scheme
+from labeling.configs.label_config import load_label_config
 from labeling.formats import brush_rle as rle
-from labeling.formats.brush_rle import MaskFormatError
 from labeling.formats.polygons import ellipse, keyhole_polygons, outlines, rasterise, signed_area
+from labeling.formats.shapes import MaskFormatError
 from labeling.sync.results import read_result, write_result
 
 MASKS = arrays(bool, array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=24))
-SCHEME = load_scheme("damage")
+LABEL_CONFIG = load_label_config("damage")
 
 
 @given(MASKS)
@@ -123,19 +123,19 @@ def test_an_ellipse_has_the_area_of_an_ellipse():
 def test_masks_and_choices_round_trip_through_a_result(stack, state):
     masks = dict(zip(("dent", "scratch", "broken_lamp"), stack, strict=True))
     height, width = stack.shape[1:]
-    result = write_result(masks, SCHEME, choices={"state": state}, seed="x")
-    reading = read_result(result, SCHEME, width=width, height=height)
-    assert not reading.problems
-    assert reading.choices == {"state": [state]}
-    assert set(reading.masks) == {label for label, mask in masks.items() if mask.any()}
-    for label, mask in reading.masks.items():
+    result = write_result(masks, LABEL_CONFIG, choices={"state": state}, seed="x")
+    parsed = read_result(result, LABEL_CONFIG, width=width, height=height)
+    assert not parsed.problems
+    assert parsed.choices == {"state": [state]}
+    assert set(parsed.masks) == {label for label, mask in masks.items() if mask.any()}
+    for label, mask in parsed.masks.items():
         assert np.array_equal(mask, masks[label])
 
 
 def test_brush_and_polygon_of_one_class_are_united():
     brush = np.zeros((10, 20), bool)
     brush[:, :5] = True
-    result = write_result({"dent": brush}, SCHEME, seed="x")
+    result = write_result({"dent": brush}, LABEL_CONFIG, seed="x")
     result.append(
         {
             "type": "polygonlabels", "from_name": "polygon", "to_name": "image",
@@ -144,17 +144,17 @@ def test_brush_and_polygon_of_one_class_are_united():
                       "polygonlabels": ["dent"]},
         }
     )  # fmt: skip
-    reading = read_result(result, SCHEME, width=20, height=10)
+    parsed = read_result(result, LABEL_CONFIG, width=20, height=10)
     expected = brush.copy()
     expected[:, 15:] = True
-    assert np.array_equal(reading.masks["dent"], expected)
+    assert np.array_equal(parsed.masks["dent"], expected)
 
 
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
         ({"original_width": 10}, "10 x 4 pixels, but the picture has 5 x 4"),
-        ({"from_name": "pen"}, "cites the control 'pen'"),
+        ({"from_name": "pen"}, "unknown control 'pen'"),
         ({"value": {"rle": [1, 2], "brushlabels": ["dent"]}}, "no header"),
         ({"value": {"rle": [999], "brushlabels": ["dent"]}}, "bytes 0 to 255"),
         ({"value": {"rle": [], "brushlabels": ["rust"]}}, "no value 'rust'"),
@@ -162,15 +162,15 @@ def test_brush_and_polygon_of_one_class_are_united():
         ({"value": None}, "no value"),
     ],
 )
-def test_a_region_that_does_not_fit_is_named_and_left_out(change, problem):
-    good = write_result({"scratch": np.ones((4, 5), bool)}, SCHEME, seed="good")
-    bad = write_result({"dent": np.ones((4, 5), bool)}, SCHEME, seed="bad")[0] | change
-    reading = read_result([bad, *good], SCHEME, width=5, height=4)
-    assert list(reading.masks) == ["scratch"]
-    assert len(reading.problems) == 1
-    assert problem in reading.problems[0]
+def test_an_invalid_region_is_reported_and_left_out(change, problem):
+    good = write_result({"scratch": np.ones((4, 5), bool)}, LABEL_CONFIG, seed="good")
+    bad = write_result({"dent": np.ones((4, 5), bool)}, LABEL_CONFIG, seed="bad")[0] | change
+    parsed = read_result([bad, *good], LABEL_CONFIG, width=5, height=4)
+    assert list(parsed.masks) == ["scratch"]
+    assert len(parsed.problems) == 1
+    assert problem in parsed.problems[0]
 
 
 def test_a_prediction_of_an_unknown_class_is_refused_before_it_is_sent():
-    with pytest.raises(MaskFormatError, match="does not know 'rust'"):
-        write_result({"rust": np.ones((2, 2), bool)}, SCHEME)
+    with pytest.raises(MaskFormatError, match="has no class 'rust'"):
+        write_result({"rust": np.ones((2, 2), bool)}, LABEL_CONFIG)

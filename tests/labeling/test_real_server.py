@@ -22,9 +22,9 @@ from bodyshop_core.catalog import Blob, register_image
 from bodyshop_core.errors import MissingPartError
 from bodyshop_core.workspace import Workspace
 from labeling import Selection
-from labeling.configs.scheme import load_scheme
-from labeling.exchange import current_masks
-from labeling.pictures import load_pictures
+from labeling.configs.label_config import load_label_config
+from labeling.records.annotations import current_masks
+from labeling.records.pictures import load_pictures
 from labeling.sync.results import write_result
 
 pytestmark = pytest.mark.slow
@@ -72,10 +72,10 @@ def test_two_hundred_random_masks_come_back_pixel_exact(real_stage):
     drawn = {}
     for sha, (width, height) in stage.sizes.items():
         drawn[sha] = {label: random_mask(rng, height, width) for label in CLASSES}
-    number, scheme = stage.project().remote_id, load_scheme("damage")
+    number, label_config = stage.project().remote_id, load_label_config("damage")
     tasks = stage.tasks()
     for sha, masks in drawn.items():
-        body = {"result": write_result(masks, scheme, seed=sha)}
+        body = {"result": write_result(masks, label_config, seed=sha)}
         stage.client._json("POST", f"api/tasks/{tasks[sha]}/annotations/", body=body)
     told = labeling.pull(stage.workspace, connection=stage.client)
     assert (told.annotations, told.problems) == (50, ())

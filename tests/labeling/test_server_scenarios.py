@@ -1,4 +1,4 @@
-"""Days in the life of a labelling project, against the real server and against its record."""
+"""Scenarios of a labelling project, on the real server and on its recorded responses."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from sqlalchemy import select
 import labeling
 from bodyshop_core.catalog import Field, effective_labels, schema
 from bodyshop_core.errors import ConfigError, MissingPartError
-from labeling import Prediction, Selection
-from labeling.configs.scheme import load_scheme
+from labeling import PreAnnotation, Selection
+from labeling.configs.label_config import load_label_config
 from labeling.sync import pull as pulling
 from labeling.sync.results import write_result
 
@@ -24,7 +24,7 @@ EVERYTHING = Selection(everything=True)
 def propose(pictures):
     for picture in pictures:
         mask = box(picture.width, picture.height, 2, 3, 9, 8)
-        yield Prediction(picture.sha256, {"dent": mask}, {"state": "damaged"}, 0.7)
+        yield PreAnnotation(picture.sha256, {"dent": mask}, {"state": "damaged"}, 0.7)
 
 
 def prepare(stage, count=3, kind="damage", **options):
@@ -99,14 +99,14 @@ def test_changed_skipped_and_deleted_annotations_are_noticed(stage):
     assert damage(stage, second) is None
 
 
-def test_a_deleted_task_takes_its_annotations_with_it_and_may_come_back(stage):
+def test_a_deleted_task_deletes_its_annotations_and_can_be_pushed_again(stage):
     first, second, _ = prepare(stage)
     for sha in (first, second):
         stage.annotate(sha, masks={"dent": stage.box(sha, 0, 0, 5, 5)})
     pull(stage)
     tasks = stage.tasks()
     stage.client.delete_tasks(stage.project().remote_id, [tasks[second]])
-    # Pushed again before the pull: the number of tasks is as it was, and numbers may be reused.
+    # Pushed again before the pull: the number of tasks is unchanged, and ids may be reused.
     told = labeling.push(stage.workspace, selection=EVERYTHING, connection=stage.client)
     assert (told.pushed, told.already) == (1, 2)
     told = pull(stage)
@@ -127,7 +127,7 @@ def test_a_deleted_task_is_noticed_when_somebody_added_another(stage):
     assert pull(stage).deleted == 0
 
 
-def test_annotators_are_kept_apart_and_their_agreement_is_told(stage):
+def test_annotators_are_stored_separately_and_their_agreement_is_reported(stage):
     first, second, _ = prepare(stage, annotators=2)
     stage.annotate(first, "ana", masks={"dent": stage.box(first, 0, 0, 10, 10)})
     stage.annotate(first, "bo", masks={"dent": stage.box(first, 5, 0, 15, 10)})
@@ -162,9 +162,11 @@ def test_review_decisions_reach_the_catalog(stage):
     assert damage(stage, first) == "damaged"
 
 
-def test_a_draft_is_left_alone_and_counted(stage):
+def test_a_draft_is_not_pulled_but_counted(stage):
     first, *_ = prepare(stage)
-    result = write_result({"dent": stage.box(first, 0, 0, 5, 5)}, load_scheme("damage"), seed="d")
+    result = write_result(
+        {"dent": stage.box(first, 0, 0, 5, 5)}, load_label_config("damage"), seed="d"
+    )
     path = f"api/tasks/{stage.tasks()[first]}/drafts"
     stage.labelers["ana@example.com"]._json("POST", path, body={"result": result})
     told = pull(stage)
@@ -176,7 +178,7 @@ def test_a_draft_is_left_alone_and_counted(stage):
 def test_a_config_grows_but_never_loses_what_annotations_use(stage, tmp_path):
     first, *_ = prepare(stage)
     stage.annotate(first, masks={"dent": stage.box(first, 0, 0, 5, 5)})
-    xml = load_scheme("damage").xml
+    xml = load_label_config("damage").xml
     grown = tmp_path / "grown.xml"
     dent = '<Label value="dent" background="#ff9f1c"/>'
     grown.write_text(xml.replace(dent, f'{dent}<Label value="rust" background="#aa5500"/>'))
@@ -192,7 +194,7 @@ def test_a_config_grows_but_never_loses_what_annotations_use(stage, tmp_path):
     assert set(stage.masks(first)) == {"dent"}
 
 
-def test_a_deleted_project_is_named_and_made_anew_with_earlier_masks_safe(stage):
+def test_a_deleted_project_is_reported_and_created_again_with_earlier_masks_kept(stage):
     first, *_ = prepare(stage)
     mask = stage.box(first, 0, 0, 5, 5)
     stage.annotate(first, masks={"dent": mask})
@@ -210,11 +212,11 @@ def test_a_deleted_project_is_named_and_made_anew_with_earlier_masks_safe(stage)
     assert np.array_equal(stage.masks(first)["dent"], mask)
 
 
-def test_what_does_not_fit_is_told_and_the_rest_is_taken(stage):
+def test_invalid_regions_are_reported_and_the_others_are_stored(stage):
     first, second, _ = prepare(stage)
-    scheme = load_scheme("damage")
-    good = write_result({"dent": stage.box(first, 0, 0, 5, 5)}, scheme, seed="g")
-    bad = write_result({"crack": np.ones((10, 10), bool)}, scheme, seed="b")
+    label_config = load_label_config("damage")
+    good = write_result({"dent": stage.box(first, 0, 0, 5, 5)}, label_config, seed="g")
+    bad = write_result({"crack": np.ones((10, 10), bool)}, label_config, seed="b")
     rust = json.loads(json.dumps(good).replace('"dent"', '"rust"'))
     path = f"api/tasks/{stage.tasks()[first]}/annotations/"
     stage.labelers["ana@example.com"]._json("POST", path, body={"result": [*good, *bad, *rust]})
@@ -226,7 +228,7 @@ def test_what_does_not_fit_is_told_and_the_rest_is_taken(stage):
     assert len(told.problems) == 3
     assert any("10 x 10 pixels, but the picture has 24 x 18" in p for p in told.problems)
     assert any("no value 'rust'" in p for p in told.problems)
-    assert any("says whole, but draws dent" in p for p in told.problems)
+    assert any("labelled whole, but with masks of dent" in p for p in told.problems)
 
 
 def test_uploaded_pictures_are_shown_to_labelers(stage):
@@ -274,7 +276,7 @@ class Stops:
         pass
 
 
-def test_a_pull_interrupted_anywhere_goes_on_there(stage, monkeypatch):
+def test_an_interrupted_pull_continues_where_it_stopped(stage, monkeypatch):
     monkeypatch.setattr(pulling, "PAGE", 1)
     pictures = prepare(stage)
     for sha in pictures:
@@ -288,7 +290,7 @@ def test_a_pull_interrupted_anywhere_goes_on_there(stage, monkeypatch):
     assert pull(stage).annotations == 0
 
 
-def test_an_interrupted_push_goes_on_and_doubled_tasks_are_healed(stage):
+def test_an_interrupted_push_continues_and_duplicate_tasks_are_removed(stage):
     pictures = [stage.add(24 + n, 18, seed=n) for n in range(3)]
     labeling.init(stage.workspace, connection=stage.client)
     options = {"selection": EVERYTHING, "connection": stage.client, "batch": 1}
@@ -302,7 +304,7 @@ def test_an_interrupted_push_goes_on_and_doubled_tasks_are_healed(stage):
     double = {"data": {"image": "/data/x", "ext_id": known}}
     stage.client.import_tasks(number, [double])
     told = labeling.push(stage.workspace, **options)
-    assert (told.pushed, told.already, told.healed) == (1, 2, 1)
+    assert (told.pushed, told.already, told.duplicates_removed) == (1, 2, 1)
     assert set(stage.tasks()) == set(pictures)
     assert stage.client.newest(number)[1] == 3
     assert task in stage.tasks()
