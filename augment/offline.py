@@ -1,4 +1,4 @@
-"""`augment`: make what a policy and a split ask for, and only what is missing."""
+"""Offline augmentation: write the variants of a policy to files; only missing ones are made."""
 
 from __future__ import annotations
 
@@ -7,59 +7,61 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from augment.ledger import Ledger, entries, is_whole
-from augment.planning import Source, make_plan
-from augment.policy import Policy, load_policy
-from augment.rendering import DISK_FULL, prepare_worker, render_shard
+from augment.failures import Failure, code_of
+from augment.plan import make_plan
+from augment.policy import AugmentPolicy, load_policy
+from augment.rendering import prepare_worker, render_shard, shard_item, variant_entries
+from augment.variant_set import VariantSet, is_complete
 from bodyshop_core import atomic
 from bodyshop_core.errors import BodyshopError
 from bodyshop_core.locking import locked
 from bodyshop_core.progress import SILENT, Progress
+from bodyshop_core.summary import Summary
 
 if TYPE_CHECKING:
     from bodyshop_core.workspace import Workspace
 
 SHARD_SIZE = 64
-"""Pictures per result file: what a kill can cost."""
+"""Pictures per result file: the most that a kill can cost."""
 
 BATCH_SIZE = 8
 
 SHARDS = ".shards"
-"""Folder of the results not yet in the catalog, inside the set's."""
+"""Folder, inside the set's folder, of results that are not yet in the catalog."""
 
 LOCK = ".lock"
-"""File in a set's folder that is held while the set is worked on."""
+"""File in the set's folder that is locked while a command makes variants."""
 
 
 @dataclass(frozen=True)
-class AugmentSummary:
-    """What a run of `augment` left behind.
+class AugmentSummary(Summary):
+    """Result of `augment`.
 
     Parameters
     ----------
     variant_set : str
-        Its name, and of its folder in ``variants/``.
+        Name of the set and of its folder in ``variants/``.
     policy : str
         Name of the policy.
     split_set : str
-        Whose training part was augmented.
+        The split set whose training part was augmented.
     pictures : int
         Training pictures.
     variants : int
-        Variants the set now holds.
+        Variants in the set.
     made : int
-        Of them, made by this run.
+        Variants that this run made.
     failed : dict of str to int
-        Reason -> variants that could not be made.
+        Failure code -> variants that could not be made.
     per_class : dict
-        Label -> originals and variants.
+        Label -> numbers of originals and variants.
     folder : str
-        Where the files are.
+        Folder of the files.
     seconds : float
         Duration.
     """
@@ -75,14 +77,10 @@ class AugmentSummary:
     folder: str
     seconds: float
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the summary with JSON-able values."""
-        return asdict(self)
-
 
 def augment(
     workspace: Workspace,
-    policy: str | Path | Policy,
+    policy: str | Path | AugmentPolicy,
     *,
     copies: int = 2,
     split_set: str | None = None,
@@ -93,16 +91,16 @@ def augment(
 ) -> AugmentSummary:
     """Write variants of the training pictures, with their masks and boxes.
 
-    Only kept pictures in the training part are touched. Variants inherit label and group. What a
-    variant looks like depends on the policy, the picture and the copy number alone, so neither
-    the order, the number of workers, the engine nor an interruption changes a byte. What is there
-    already is not made again; a changed policy makes a new set beside the old one.
+    Only kept pictures in the training part are augmented. Variants inherit label and group. A
+    variant depends only on the policy, the picture and the copy number: order, number of workers,
+    engine and interruptions change no byte. Existing variants are not made again; a changed policy
+    makes a new set and keeps the old one.
 
     Parameters
     ----------
     workspace : Workspace
         With a split set.
-    policy : str, Path or Policy
+    policy : str, Path or AugmentPolicy
         A preset's name, a YAML file, or a loaded policy.
     copies : int
         Variants per picture.
@@ -111,154 +109,121 @@ def augment(
     engine : str
         ``local``, ``dask``, or a Dask scheduler's address.
     workers : int, optional
-        Processes; default one per CPU. 0 works in this process, for a handful of pictures or a
-        debugger: a picture that crashes a decoder takes the command with it.
+        Processes; default one per CPU. 0 works in this process, for a few pictures or a debugger: a
+        picture that crashes a decoder then ends the command.
     balance : bool
-        Top smaller classes up to the largest.
+        Bring smaller classes to the size of the largest one.
     progress : Progress
-        Told about pictures.
+        Reports pictures.
 
     Returns
     -------
     AugmentSummary
-        What the set holds now.
+        The contents of the set.
 
     Raises
     ------
     ConfigError
-        The policy is wrong.
+        The policy is invalid.
     UsageError, NothingFoundError
-        There is no such split set, its training part is empty, or another command works on the set.
+        No such split set, its training part is empty, or another command is using the set.
     LeakError
-        The split set leaks.
+        A group is inside and outside the training part.
     BodyshopError
-        The disk is full; what was made is kept. Or not one variant could be made.
+        The disk is full (finished variants are kept), or no variant could be made.
     """
     started = time.monotonic()
     policy = load_policy(policy)
     plan = make_plan(workspace, copies=copies, balance=balance, split_set=split_set)
-    ledger = Ledger(workspace, policy, plan)
-    taken = f"another bodyshop command is making the variants of {ledger.folder.name}"
-    with _full_disk_explained(ledger.folder), locked(ledger.folder / LOCK, taken=taken):
-        made = _bring_up(ledger, copies, balance, engine, workers, progress)
-    summary = _summary(ledger, made, time.monotonic() - started)
-    for reason, number in summary.failed.items():
-        progress.log(f"{number} variants could not be made: {reason}")
+    variants = VariantSet(workspace, policy, plan)
+    taken = f"another bodyshop command is making the variants of {variants.folder.name}"
+    with _full_disk_reported(variants.folder), locked(variants.folder / LOCK, taken=taken):
+        atomic.sweep(variants.folder)
+        for name, (before, at) in variants.changed_versions().items():
+            progress.log(f"{name} had version {before} when this set was begun, now it has {at}")
+        variants.adopt()
+        made = variants.record(_render_missing(variants, engine, workers, progress))
+        variants.write_manifest()
+        for shard in (variants.folder / SHARDS).glob("*.parquet"):
+            shard.unlink()
+    summary = _summary(variants, made, time.monotonic() - started)
+    for code, number in summary.failed.items():
+        progress.log(f"{number} variants could not be made: {code}")
     if summary.failed and not summary.variants:
-        raise _none_made(ledger)
+        raise _none_made(variants)
     return summary
 
 
-def _bring_up(
-    ledger: Ledger,
-    copies: int,
-    balance: bool,
-    engine: str,
-    workers: int | None,
-    progress: Progress,
-) -> int:
-    """Make what is missing and enter it; return how many variants were made."""
-    atomic.sweep(ledger.folder)
-    for name, (before, at) in ledger.changed_versions().items():
-        progress.log(f"{name} was {before} when this set was begun and is {at} now")
-    items = [
-        _item(ledger.workspace, ledger.folder, source, numbers)
-        for source, numbers in ledger.missing()
-    ]
-    rows = _compute(ledger.policy, ledger.folder, items, engine, workers, progress)
-    made = ledger.record(rows, copies=copies, balance=balance)
-    ledger.write_manifest()
-    for shard in (ledger.folder / SHARDS).glob("*.parquet"):
-        shard.unlink()
-    return made
-
-
-def _item(
-    workspace: Workspace, folder: Path, source: Source, numbers: tuple[int, ...]
-) -> dict[str, Any]:
-    return {
-        "key": f"{source.sha256}:{source.inputs[:16]}:{','.join(map(str, numbers))}",
-        "sha256": source.sha256,
-        "source": str(workspace.root / source.file),
-        "masks": [[label, str(workspace.root / file)] for label, file in source.masks],
-        "boxes": [list(box) for box in source.boxes],
-        "copies": list(numbers),
-        "folder": str(folder),
-    }
-
-
-def _compute(
-    policy: Policy,
-    folder: Path,
-    items: list[dict[str, Any]],
-    engine: str,
-    workers: int | None,
-    progress: Progress,
+def _render_missing(
+    variants: VariantSet, engine: str, workers: int | None, progress: Progress
 ) -> Iterator[dict[str, Any]]:
-    """Yield the rows of `items`, a shard file at a time."""
+    """Make the missing variants; then return an iterator over their entries."""
     from bodyshop_core.engine import read_rows, run_shards
     from bodyshop_core.engine.task import run_batch
 
+    policy, folder = variants.policy, variants.folder
+    items = [shard_item(source, numbers, folder) for source, numbers in variants.missing()]
     if not items:
         return iter(())
     work = partial(render_shard, policy=policy)
+    rows: Iterable[dict[str, Any]]
     if workers == 0:
         rows = run_batch(work, items)
         _check_disk(folder, rows)
-        return iter(rows)
+    else:
+        _remove_unfinished_shards(folder)
+        paths = run_shards(
+            work,
+            items,
+            folder / SHARDS,
+            name="augment",
+            version=policy.digest,
+            initialise=prepare_worker,
+            shard_size=SHARD_SIZE,
+            batch_size=BATCH_SIZE,
+            engine=engine,
+            workers=workers,
+            progress=progress,
+        )
+        _check_disk(folder, read_rows(paths, columns=["key", "error"]))
+        rows = read_rows(paths)
     wanted = {item["key"] for item in items}
-    _forget_unfinished(folder)
-    paths = run_shards(
-        work,
-        items,
-        folder / SHARDS,
-        name="augment",
-        version=policy.digest,
-        initialise=prepare_worker,
-        shard_size=SHARD_SIZE,
-        batch_size=BATCH_SIZE,
-        engine=engine,
-        workers=workers,
-        progress=progress,
-    )
-    _check_disk(folder, read_rows(paths, columns=["key", "error"]))
-    return (row for row in read_rows(paths) if row["key"] in wanted)
+    return (entry for row in rows if row["key"] in wanted for entry in variant_entries(row))
 
 
-def _forget_unfinished(folder: Path) -> None:
-    """Remove results of an interrupted run that are to be made again; the others stay.
+def _remove_unfinished_shards(folder: Path) -> None:
+    """Remove results of an interrupted run that have to be computed again; the others stay.
 
-    Its disk was full, or files are no longer there: it may have ended in a power cut, which takes
-    the last variants but not the results, or someone may have tidied up since.
+    These are results of a full disk, and results whose files are missing: a power cut may lose the
+    last variants but not their results, and a user may have deleted files.
     """
     from bodyshop_core.engine import read_rows
 
     for path in (folder / SHARDS).glob("*.parquet"):
         try:
-            made = [entry for row in read_rows([path]) for entry in entries(row)]
-        except (OSError, ValueError):  # run_shards says that it is damaged, and removes it
+            entries = [entry for row in read_rows([path]) for entry in variant_entries(row)]
+        except (OSError, ValueError):  # run_shards reports damaged results and removes them
             continue
-        if not all(_is_finished(folder, entry) for entry in made):
+        if not all(_is_finished(folder, entry) for entry in entries):
             path.unlink()
 
 
 def _is_finished(folder: Path, entry: dict[str, Any]) -> bool:
     if entry["error"] is not None:
-        return not str(entry["error"]).startswith(DISK_FULL)
+        return code_of(entry["error"]) != Failure.DISK_FULL
     masks = (folder / file for file in entry.get("masks", {}).values())
-    return is_whole(folder / entry["file"], entry["bytes"], masks)
+    return is_complete(folder / entry["file"], entry["bytes"], masks)
 
 
 def _check_disk(folder: Path, rows: Iterable[dict[str, Any]]) -> None:
-    """Stop when a row says that the disk was full; its shard is computed again next time."""
-    errors = (str(row["error"]) for row in rows)
-    full = next((error for error in errors if error.startswith(DISK_FULL)), None)
-    if full is not None:
-        raise _disk_full(folder, full.removeprefix(f"{DISK_FULL}: "))
+    """Raise when a row reports a full disk; its shard is computed again next time."""
+    for row in rows:
+        if row["error"] is not None and code_of(row["error"]) == Failure.DISK_FULL:
+            raise _disk_full(folder, row["error"].partition(": ")[2])
 
 
 @contextmanager
-def _full_disk_explained(folder: Path) -> Iterator[None]:
+def _full_disk_reported(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -270,27 +235,30 @@ def _full_disk_explained(folder: Path) -> Iterator[None]:
 def _disk_full(folder: Path, cause: str) -> BodyshopError:
     return BodyshopError(
         f"the disk is full: {folder} ({cause})",
-        hint="make room and run the same command again: it goes on where it stopped",
+        hint="free some space and run the same command again: it continues where it stopped",
     )
 
 
-def _none_made(ledger: Ledger) -> BodyshopError:
-    first = next(row for row in ledger.current() if row.error is not None)
+def _none_made(variants: VariantSet) -> BodyshopError:
+    first = next(row for row in variants.current() if row.error is not None)
     return BodyshopError(
-        f"not one variant could be made; of picture {first.sha256[:12]}: {first.error}",
-        hint="change the policy, and look at it with: bodyshop augment POLICY --preview 6",
+        f"no variant could be made; of picture {first.sha256[:12]}: {first.error}",
+        hint="change the policy, and check it with: bodyshop augment POLICY --preview 6",
     )
 
 
-def _summary(ledger: Ledger, made: int, seconds: float) -> AugmentSummary:
-    plan, policy = ledger.plan, ledger.policy
+def _summary(variants: VariantSet, made: int, seconds: float) -> AugmentSummary:
+    plan, policy = variants.plan, variants.policy
+    originals = Counter(source.label for source in plan.sources)
+    per_class = {
+        label: {"originals": number, "variants": 0} for label, number in sorted(originals.items())
+    }
     failed: Counter[str] = Counter()
-    per_class = {label: {**counts, "variants": 0} for label, counts in plan.count().items()}
-    for label, error, number in ledger.outcomes():
+    for label, error, number in variants.outcomes():
         if error is None:
             per_class[label]["variants"] += number
         else:
-            failed[error.partition(":")[0]] += number
+            failed[code_of(error)] += number
     return AugmentSummary(
         variant_set=policy.folder_name,
         policy=policy.name,
@@ -300,6 +268,6 @@ def _summary(ledger: Ledger, made: int, seconds: float) -> AugmentSummary:
         made=made,
         failed=dict(sorted(failed.items())),
         per_class=per_class,
-        folder=str(ledger.folder),
-        seconds=round(seconds, 2),
+        folder=str(variants.folder),
+        seconds=seconds,
     )

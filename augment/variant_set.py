@@ -1,4 +1,4 @@
-"""What the catalog knows of a variant set: what is missing, what was made, what belongs to it."""
+"""A variant set: its files in the workspace and its rows in the catalog."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Row, bindparam, func, select, update
+from sqlalchemy import Connection, Row, bindparam, func, select, update
 
 from augment.adapter import versions
-from augment.planning import Plan, Source
-from augment.policy import Policy
-from augment.rendering import FINAL_ERRORS
+from augment.failures import FINAL, code_of
+from augment.plan import AugmentPlan, SourcePicture
+from augment.policy import AugmentPolicy
 from bodyshop_core import atomic
 from bodyshop_core.catalog import now, schema
 
@@ -28,86 +28,96 @@ _CHUNK = 500
 _PNG_END = b"IEND\xaeB`\x82"
 """The last bytes of every PNG file: type and CRC of its closing chunk."""
 
-_AS_MADE = (
-    "boxes",
-    "applied",
-    "seed",
-    "attempt",
-    "digest",
-    "bytes",
-    "width",
-    "height",
-    "error",
-)
+_AS_RENDERED = (
+    "boxes", "applied", "seed", "attempt", "digest", "bytes", "width", "height", "error",
+)  # fmt: skip
+"""Columns that are copied from the entries of a shard."""
 
 _IN_MANIFEST = (
-    "sha256",
-    "copy",
-    "label",
-    "group",
-    "file",
-    "masks",
-    "boxes",
-    "seed",
-    "attempt",
-    "applied",
-    "digest",
-    "width",
-    "height",
-    "error",
-)
+    "sha256", "copy", "label", "group", "file", "masks", "boxes", "seed", "attempt", "applied",
+    "digest", "width", "height", "error",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
-class Ledger:
-    """The catalog's side of one variant set.
+class VariantSet:
+    """The variants of one policy for one split set.
 
     Parameters
     ----------
     workspace : Workspace
         Where it is.
-    policy : Policy
-        Of the set.
-    plan : Plan
-        What it is to hold.
+    policy : AugmentPolicy
+        Its transforms.
+    plan : AugmentPlan
+        Its pictures.
     """
 
     workspace: Workspace
-    policy: Policy
-    plan: Plan
+    policy: AugmentPolicy
+    plan: AugmentPlan
 
     @property
     def folder(self) -> Path:
-        """Where the set's files are."""
+        """Folder of the set's files."""
         return self.workspace.variants / self.policy.folder_name
 
-    def missing(self) -> list[tuple[Source, tuple[int, ...]]]:
-        """Return the copies that are not there as the catalog has them, file and all.
+    def adopt(self) -> None:
+        """Add the variants that the same policy made for another split set: the files are equal."""
+        wanted = {source.sha256: source for source in self.plan.sources}
+        own, others = set(), {}
+        query = select(_TABLE).where(_TABLE.c.policy == self.policy.digest)
+        with self.workspace.catalog.read() as connection:
+            for row in connection.execute(query):
+                if row.split_set == self.plan.split_set:
+                    own.add(_identity(row))
+                elif row.sha256 in wanted and row.copy <= wanted[row.sha256].copies:
+                    others[_identity(row)] = row
+        adopted = [
+            dict(row._mapping)
+            | {
+                "split_set": self.plan.split_set,
+                "label": wanted[row.sha256].label,
+                "group": wanted[row.sha256].group,
+            }
+            for identity, row in others.items()
+            if row.inputs == wanted[row.sha256].inputs
+            and identity not in own
+            and self._is_finished(row)
+        ]
+        self.workspace.catalog.upsert(_TABLE, adopted)
 
-        A variant made with the same policy for another split set is the same file: it is entered
-        for this one too.
+    def missing(self) -> list[tuple[SourcePicture, tuple[int, ...]]]:
+        """Return the pictures with missing variants and the numbers of the missing copies.
+
+        A variant is missing when the catalog has no row of it, or a file is absent or incomplete.
         """
-        there = self._there()
+        query = select(_TABLE).where(self._of_set())
+        with self.workspace.catalog.read() as connection:
+            finished = {
+                _identity(row) for row in connection.execute(query) if self._is_finished(row)
+            }
         missing = []
         for source in self.plan.sources:
             numbers = tuple(
                 copy
                 for copy in range(1, source.copies + 1)
-                if (source.sha256, copy, source.inputs) not in there
+                if (source.sha256, copy, source.inputs) not in finished
             )
             if numbers:
                 missing.append((source, numbers))
         return missing
 
-    def record(self, rows: Iterable[Mapping[str, Any]], *, copies: int, balance: bool) -> int:
-        """Enter what was made and which variants the set now consists of, in one transaction.
+    def record(self, entries: Iterable[Mapping[str, Any]]) -> int:
+        """Write new variants and the present contents of the set in one transaction.
+
+        Files of pictures that were erased (``bodyshop forget``) while they were rendered are
+        removed.
 
         Parameters
         ----------
-        rows : iterable of dict
-            Of `augment.rendering.render_shard`.
-        copies, balance : int, bool
-            As asked for.
+        entries : iterable of dict
+            From `augment.rendering.variant_entries`.
 
         Returns
         -------
@@ -117,48 +127,22 @@ class Ledger:
         sources = {source.sha256: source for source in self.plan.sources}
         made, catalog = 0, self.workspace.catalog
         with catalog.begin() as connection:
-            for chunk in _chunks(
-                self._row(sources[row["key"].partition(":")[0]], entry)
-                for row in rows
-                for entry in entries(row)
-            ):
-                made += sum(entry["error"] is None for entry in chunk)
-                catalog.upsert(_TABLE, chunk, connection=connection)
-            connection.execute(update(_TABLE).where(self._of_set()).values(current=False))
-            connection.execute(
-                update(_TABLE)
-                .where(
-                    self._of_set(),
-                    _TABLE.c.sha256 == bindparam("of"),
-                    _TABLE.c.copy <= bindparam("up_to"),
-                )
-                .values(current=True, label=bindparam("is"), group=bindparam("in"))
-                .execution_options(synchronize_session=None),
-                [
-                    {"of": each.sha256, "up_to": each.copies, "is": each.label, "in": each.group}
-                    for each in self.plan.sources
-                ],
-            )
-            catalog.upsert(
-                schema.variant_sets,
-                [
-                    {
-                        "policy": self.policy.digest,
-                        "split_set": self.plan.split_set,
-                        "name": self.policy.folder_name,
-                        "content": self.policy.as_dict(),
-                        "copies": copies,
-                        "balance": balance,
-                        "versions": versions(),
-                        "updated_at": now(),
-                    }
-                ],
-                connection=connection,
-            )
+            for chunk in _chunks(entries):
+                erased = _erased(connection, {entry["sha256"] for entry in chunk})
+                rows = []
+                for entry in chunk:
+                    if entry["sha256"] in erased:
+                        self._remove_files(entry)
+                    else:
+                        rows.append(self._row(sources[entry["sha256"]], entry))
+                made += sum(row["error"] is None for row in rows)
+                catalog.upsert(_TABLE, rows, connection=connection)
+            self._mark_current(connection)
+            catalog.upsert(schema.variant_sets, [self._set_row()], connection=connection)
         return made
 
-    def current(self) -> Iterator[Row]:
-        """Yield the rows of the set as it was last asked for, failures included."""
+    def current(self) -> Iterator[Row[Any]]:
+        """Yield the rows of the set as it was last requested, failures included."""
         query = (
             select(_TABLE)
             .where(self._of_set(), _TABLE.c.current)
@@ -168,7 +152,7 @@ class Ledger:
             yield from connection.execute(query)
 
     def outcomes(self) -> list[tuple[str, str | None, int]]:
-        """Return (label, error or None, variants) of the set as it was last asked for."""
+        """Return (label, error or None, number of variants) of the set as last requested."""
         query = (
             select(_TABLE.c.label, _TABLE.c.error, func.count())
             .where(self._of_set(), _TABLE.c.current)
@@ -178,7 +162,7 @@ class Ledger:
             return [(label, error, number) for label, error, number in connection.execute(query)]
 
     def changed_versions(self) -> dict[str, tuple[str, str]]:
-        """Return library -> version when the set was last worked on, and now, where they differ."""
+        """Return library -> (earlier version, present version) where they differ."""
         table = schema.variant_sets
         query = select(table.c.versions).where(
             table.c.policy == self.policy.digest, table.c.split_set == self.plan.split_set
@@ -192,7 +176,7 @@ class Ledger:
         }
 
     def write_manifest(self) -> Path:
-        """Write the set down beside its files: the policy, and one JSON line per variant."""
+        """Write the policy, and one JSON line per variant, next to the set's files."""
         import yaml
 
         header = f"# made with {', '.join(f'{name} {at}' for name, at in versions().items())}\n"
@@ -209,48 +193,52 @@ class Ledger:
                 lines.write(json.dumps(entry, ensure_ascii=False) + "\n")
         return path
 
-    def _there(self) -> set[tuple[str, int, str]]:
-        query = select(_TABLE).where(_TABLE.c.policy == self.policy.digest)
-        there, elsewhere = set(), {}
-        with self.workspace.catalog.read() as connection:
-            for row in connection.execute(query):
-                if not self._is_done(row):
-                    continue
-                identity = (row.sha256, row.copy, row.inputs)
-                if row.split_set == self.plan.split_set:
-                    there.add(identity)
-                else:
-                    elsewhere[identity] = row
-        wanted = {source.sha256: source for source in self.plan.sources}
-        adopted = [
-            dict(row._mapping)
-            | {
-                "split_set": self.plan.split_set,
-                "label": wanted[row.sha256].label,
-                "group": wanted[row.sha256].group,
-            }
-            for identity, row in elsewhere.items()
-            if identity not in there
-            and row.sha256 in wanted
-            and row.inputs == wanted[row.sha256].inputs
-            and row.copy <= wanted[row.sha256].copies
-        ]
-        self.workspace.catalog.upsert(_TABLE, adopted)
-        return there | {(row["sha256"], row["copy"], row["inputs"]) for row in adopted}
-
-    def _is_done(self, row: Row) -> bool:
+    def _is_finished(self, row: Row[Any]) -> bool:
+        """Return whether a variant need not be made again."""
         if row.error is not None:
-            return row.error.partition(":")[0] in FINAL_ERRORS
-        return is_whole(
-            self.workspace.root / row.file,
-            row.bytes,
-            [self.workspace.root / file for file in (row.masks or {}).values()],
+            return code_of(row.error) in FINAL
+        masks = [self.workspace.root / file for file in (row.masks or {}).values()]
+        return is_complete(self.workspace.root / row.file, row.bytes, masks)
+
+    def _mark_current(self, connection: Connection) -> None:
+        """Mark the variants of the plan as current, with the labels and groups it has now."""
+        connection.execute(update(_TABLE).where(self._of_set()).values(current=False))
+        connection.execute(
+            update(_TABLE)
+            .where(
+                self._of_set(),
+                _TABLE.c.sha256 == bindparam("picture"),
+                _TABLE.c.copy <= bindparam("copies"),
+            )
+            .values(current=True, label=bindparam("new_label"), group=bindparam("new_group"))
+            .execution_options(synchronize_session=None),
+            [
+                {
+                    "picture": source.sha256,
+                    "copies": source.copies,
+                    "new_label": source.label,
+                    "new_group": source.group,
+                }
+                for source in self.plan.sources
+            ],
         )
 
     def _of_set(self) -> Any:
         return (_TABLE.c.policy == self.policy.digest) & (_TABLE.c.split_set == self.plan.split_set)
 
-    def _row(self, source: Source, entry: Mapping[str, Any]) -> dict[str, Any]:
+    def _set_row(self) -> dict[str, Any]:
+        return {
+            "policy": self.policy.digest,
+            "split_set": self.plan.split_set,
+            "name": self.policy.folder_name,
+            "content": self.policy.as_dict(),
+            "copies": self.plan.copies,
+            "balance": self.plan.balance,
+            "versions": versions(),
+            "updated_at": now(),
+        }
+
+    def _row(self, source: SourcePicture, entry: Mapping[str, Any]) -> dict[str, Any]:
         done = entry["error"] is None
         masks = entry["masks"] if done else {}
         return {
@@ -265,24 +253,30 @@ class Ledger:
             "masks": {label: self._relative(file) for label, file in masks.items()},
             "inputs": source.inputs,
             "made_at": now(),
-            **{name: entry.get(name) for name in _AS_MADE},
+            **{name: entry.get(name) for name in _AS_RENDERED},
         }
 
     def _relative(self, file: str) -> str:
         return f"variants/{self.policy.folder_name}/{file}"
 
+    def _remove_files(self, entry: Mapping[str, Any]) -> None:
+        if entry["error"] is None:
+            for file in (entry["file"], *entry["masks"].values()):
+                (self.folder / file).unlink(missing_ok=True)
 
-def is_whole(picture: Path, size: int, masks: Iterable[Path]) -> bool:
-    """Say whether a variant is there to its last byte, as far as can be seen without decoding.
 
-    A kill leaves no half file, but a power cut may: variants are not fsynced one by one.
+def is_complete(picture: Path, size: int, masks: Iterable[Path]) -> bool:
+    """Return whether the files of a variant exist and are not truncated; nothing is decoded.
+
+    Files are never left incomplete by a kill, but they may be by a power cut: variants are written
+    without an fsync.
 
     Parameters
     ----------
     picture : Path
         The variant.
     size : int
-        Bytes it was written with.
+        Its size in bytes when it was written.
     masks : iterable of Path
         Its masks, PNG files.
     """
@@ -299,22 +293,24 @@ def is_whole(picture: Path, size: int, masks: Iterable[Path]) -> bool:
     return True
 
 
-def entries(row: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield one entry per copy of a row of `augment.rendering.render_shard`.
-
-    A picture that failed as a whole fails in each of its copies.
-    """
-    numbers = [int(number) for number in row["key"].rpartition(":")[2].split(",")]
-    if row["error"] is not None:
-        yield from ({"copy": number, "error": row["error"]} for number in numbers)
-    else:
-        yield from json.loads(row["variants"])
+def _identity(row: Row[Any]) -> tuple[str, int, str]:
+    return row.sha256, row.copy, row.inputs
 
 
-def _chunks(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    chunk: list[dict[str, Any]] = []
-    for row in rows:
-        chunk.append(row)
+def _erased(connection: Connection, sha256s: set[str]) -> set[str]:
+    """Return those of some pictures that are no longer in the catalog or have a tombstone."""
+    images, tombstones = schema.images, schema.tombstones
+    erased = select(tombstones.c.value).where(tombstones.c.kind == "sha256")
+    query = select(images.c.sha256).where(
+        images.c.sha256.in_(sha256s), images.c.sha256.not_in(erased)
+    )
+    return sha256s - set(connection.scalars(query))
+
+
+def _chunks(entries: Iterable[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
+    chunk: list[Mapping[str, Any]] = []
+    for entry in entries:
+        chunk.append(entry)
         if len(chunk) == _CHUNK:
             yield chunk
             chunk = []

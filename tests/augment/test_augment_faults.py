@@ -21,10 +21,10 @@ from PIL import Image
 from shots import Fill, Shot, fill_workspace, jpeg, mask, picture, pixels, png, size_of, tree
 
 from augment import augment
-from augment.ledger import entries
-from augment.opening import open_source
+from augment.failures import Failure
+from augment.loading import load_source
 from augment.policy import load_policy, parse_policy
-from augment.rendering import DISK_FULL
+from augment.rendering import variant_entries
 from bodyshop_core import atomic
 from bodyshop_core.catalog.variants import current_variants
 from bodyshop_core.engine import read_rows
@@ -95,7 +95,7 @@ def test_what_is_lost_between_a_kill_and_the_next_run_is_made_again(
     fill([Shot(jpeg(picture(n)), mask=png(mask())) for n in range(5)])
     with monkeypatch.context() as killed:
         # As if killed after the shard was written and before the catalog knew of it.
-        killed.setattr("augment.ledger.Ledger.record", _no_more)
+        killed.setattr("augment.variant_set.VariantSet.record", _no_more)
         with pytest.raises(KeyboardInterrupt):
             augment(workspace, "car-damage", copies=2, workers=1)
     (folder,) = workspace.variants.iterdir()
@@ -156,7 +156,7 @@ def test_a_full_disk_is_said_and_the_run_goes_on_when_there_is_room(
     ballast.write_bytes(bytes(1_200_000))
     with pytest.raises(BodyshopError, match="the disk is full") as caught:
         augment(workspace, "light", copies=2, workers=2)
-    assert "goes on where it stopped" in str(caught.value.hint)
+    assert "continues where it stopped" in str(caught.value.hint)
     assert not [name for name in tree(small_disk) if atomic.TEMPORARY in name]
     for path in small_disk.glob("*/??/*.jpg"):
         with Image.open(path) as image:
@@ -170,18 +170,20 @@ def test_after_a_full_disk_only_what_it_cost_is_made_again(
     workspace: Workspace, fill: Fill, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill([Shot(jpeg(picture(n))) for n in range(6)])
-    monkeypatch.setattr("augment.apply.SHARD_SIZE", 2)
+    monkeypatch.setattr("augment.offline.SHARD_SIZE", 2)
     with monkeypatch.context() as killed:
-        killed.setattr("augment.ledger.Ledger.record", _no_more)
+        killed.setattr("augment.variant_set.VariantSet.record", _no_more)
         with pytest.raises(KeyboardInterrupt):
             augment(workspace, "light", copies=2, workers=1)
     (folder,) = workspace.variants.iterdir()
     victim, *others = sorted((folder / ".shards").glob("*.parquet"))
     assert len(others) == 2
     table = pq.read_table(victim)
-    full = pa.array([f"{DISK_FULL}: no space"] * len(table), pa.string())
+    full = pa.array([Failure.DISK_FULL.with_message("no space")] * len(table), pa.string())
     pq.write_table(table.set_column(table.column_names.index("error"), "error", full), victim)
-    kept = [e["file"] for shard in others for row in read_rows([shard]) for e in entries(row)]
+    kept = [
+        e["file"] for shard in others for row in read_rows([shard]) for e in variant_entries(row)
+    ]
     before = {file: (folder / file).stat().st_mtime_ns for file in kept}
     summary = augment(workspace, "light", copies=2, workers=1)
     assert (summary.made, summary.failed) == (12, {})
@@ -276,10 +278,10 @@ def test_exif_rotation_is_applied_so_that_masks_fit_what_a_person_saw(tmp_path: 
     source.write_bytes(jpeg(picture(1, size=(400, 200)), exif=exif))
     drawn.write_bytes(png(mask((200, 400), box=(0, 0, 100, 100))))
     for longest, size in ((None, (400, 200, 3)), (100, (100, 50, 3))):
-        opened = open_source(source, [("scratch", str(drawn))], longest_side=longest)
-        assert opened.rgb.shape == size
-        assert opened.masks[0].shape == size[:2]
-        assert opened.masks[0][0, 0] == 255
+        loaded = load_source(source, [("scratch", str(drawn))], longest_side=longest)
+        assert loaded.rgb.shape == size
+        assert loaded.masks[0].shape == size[:2]
+        assert loaded.masks[0][0, 0] == 255
 
 
 def test_masks_of_one_class_are_joined(tmp_path: Path) -> None:
@@ -290,9 +292,9 @@ def test_masks_of_one_class_are_joined(tmp_path: Path) -> None:
         path = tmp_path / f"m{number}.png"
         path.write_bytes(png(mask(box=box)))
         files.append(("scratch", str(path)))
-    opened = open_source(source, [*files, ("dent", files[0][1])])
-    assert opened.labels == ("scratch", "dent")
-    assert [int((m > 0).sum()) for m in opened.masks] == [200, 100]
+    loaded = load_source(source, [*files, ("dent", files[0][1])])
+    assert loaded.labels == ("scratch", "dent")
+    assert [int((m > 0).sum()) for m in loaded.masks] == [200, 100]
 
 
 def test_a_transform_that_cannot_work_on_a_picture_is_recorded(
@@ -318,7 +320,7 @@ def test_a_policy_that_makes_nothing_at_all_is_an_error_and_not_an_empty_set(
 ) -> None:
     crop = "name: crop\ntransforms:\n  - RandomCrop: {height: 500, width: 500, p: 1.0}\n"
     fill([Shot(jpeg(picture(n))) for n in range(2)])
-    with pytest.raises(BodyshopError, match=r"not one variant.*transform: .*[Cc]rop") as caught:
+    with pytest.raises(BodyshopError, match=r"no variant.*transform: .*[Cc]rop") as caught:
         augment(workspace, parse_policy(crop), copies=1, workers=0)
     assert "--preview" in str(caught.value.hint)
 
@@ -327,12 +329,12 @@ def test_a_picture_is_decoded_once_for_all_its_copies(
     workspace: Workspace, fill: Fill, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill([Shot(jpeg(picture(n)), mask=png(mask())) for n in range(3)])
-    opened = []
+    loaded = []
 
     def counting(source, *arguments, **options):
-        opened.append(source)
-        return open_source(source, *arguments, **options)
+        loaded.append(source)
+        return load_source(source, *arguments, **options)
 
-    monkeypatch.setattr("augment.rendering.open_source", counting)
+    monkeypatch.setattr("augment.rendering.load_source", counting)
     assert augment(workspace, "light", copies=7, workers=0).made == 21
-    assert len(opened) == len(set(opened)) == 3
+    assert len(loaded) == len(set(loaded)) == 3
