@@ -23,8 +23,9 @@ from shots import Fill, Shot, fill_workspace, jpeg, mask, picture, pixels, png, 
 from augment import augment
 from augment.failures import Failure
 from augment.loading import load_source
-from augment.policy import load_policy, parse_policy
-from augment.rendering import variant_entries
+from augment.policy import AugmentPolicy, load_policy, parse_policy
+from augment.rendering import render_shard, variant_entries
+from bodyshop.forget import forget
 from bodyshop_core import atomic
 from bodyshop_core.catalog.variants import current_variants
 from bodyshop_core.engine import read_rows
@@ -207,6 +208,27 @@ def test_a_disk_that_is_full_when_the_manifest_is_written_is_said(
     assert manifest.read_bytes() == whole
     ballast.unlink()
     assert augment(workspace, "light", copies=2, workers=0).variants == 2 * len(names)
+
+
+def test_a_picture_erased_while_it_is_rendered_leaves_no_variant(
+    workspace: Workspace, fill: Fill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone, *kept = fill([Shot(jpeg(picture(n)), mask=png(mask())) for n in range(3)])
+
+    def erasing(items: list[dict], *, policy: AugmentPolicy) -> list[dict]:
+        rows = render_shard(items, policy=policy)
+        assert list(workspace.variants.rglob(f"{gone}*"))
+        forget(workspace, gone)
+        for source in (item for item in items if item["sha256"] == gone):
+            # The command that erased has looked for files already when the last one is written.
+            (Path(source["folder"]) / gone[:2] / f"{gone}-2.jpg").write_bytes(b"late")
+        return rows
+
+    monkeypatch.setattr("augment.offline.render_shard", erasing)
+    assert augment(workspace, "light", copies=2, workers=0).made == 4
+    assert not list(workspace.variants.rglob(f"{gone}*"))
+    made_from = {variant.sha256 for variant in current_variants(workspace.catalog, "main")}
+    assert made_from == set(kept)
 
 
 def test_a_picture_that_does_not_decode_fails_alone(workspace: Workspace, fill: Fill) -> None:

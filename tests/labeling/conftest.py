@@ -130,6 +130,12 @@ def stage(request, tmp_path):
         recorder.save()
 
 
+@pytest.fixture
+def hide_place():
+    """hide_place(workspace, root, url): what differs between recording and replay."""
+    return hidden
+
+
 def hidden(workspace, root, url):
     """What differs between recording and replay, and what stands for it on tape."""
     place = _title(workspace, ProjectKind.DAMAGE).rsplit(" ", 1)[1]

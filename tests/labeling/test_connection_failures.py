@@ -18,7 +18,7 @@ from bodyshop_core.catalog import now, schema
 from bodyshop_core.errors import MissingPartError, UsageError
 from bodyshop_core.locking import locked
 from labeling.server.client import LabelStudioClient
-from labeling.server.connection import Connection, ServerError
+from labeling.server.connection import Connection, ServerError, write_secret
 from labeling.server.local_server import _account, _free_port
 from labeling.sync.project import project_lock
 
@@ -167,20 +167,22 @@ def test_a_second_command_on_the_same_project_is_refused(workspace):
 
 
 def test_a_lock_waits_when_asked_to(tmp_path):
-    held = []
+    order, started = [], threading.Event()
 
     def wait():
+        started.set()
         with locked(tmp_path / "x", wait=True):
-            held.append("by the thread")
+            order.append("second")
 
     waiting = threading.Thread(target=wait)
     with locked(tmp_path / "x"):
         waiting.start()
-        waiting.join(0.5)
-        assert waiting.is_alive()
-        assert held == []
+        assert started.wait(30)
+        with pytest.raises(UsageError), locked(tmp_path / "x"):
+            order.append("never")
+        order.append("first")
     waiting.join(30)
-    assert held == ["by the thread"]
+    assert order == ["first", "second"]
 
 
 def test_the_doctor_reports_an_unreachable_server_without_raising(workspace):
@@ -222,6 +224,16 @@ def test_the_saved_connection_is_for_its_owner_only(workspace):
     path = workspace.root / "labelstudio" / "connection.json"
     assert path.stat().st_mode & 0o777 == 0o600
     assert KEY not in repr(connection)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX permissions")
+def test_a_secret_is_written_without_changing_the_umask_of_the_process(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "umask", lambda mask: pytest.fail("it belongs to all threads"))
+    for text in ("first", "second"):
+        write_secret(tmp_path / "key", text)
+        assert (tmp_path / "key").read_text() == f"{text}\n"
+        assert (tmp_path / "key").stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == ["key"]
 
 
 @pytest.mark.parametrize(
