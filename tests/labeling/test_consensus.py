@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
 import numpy as np
 import pytest
 from sqlalchemy import select
 
-from bodyshop_core.catalog import Field, effective_labels, schema
+from bodyshop_core.catalog import Catalog, Field, effective_labels, schema
 from labeling.consensus.update import update_consensus
 from labeling.formats.mask_file import read_mask
 from labeling.records.annotations import Annotation, current_masks, mark_deleted, store_annotations
@@ -210,3 +214,28 @@ def test_a_class_name_from_outside_never_leaves_the_masks_folder(workspace, add,
     files = [workspace.root / f for f in current_masks(workspace)[sha].values()]
     assert len(files) == 2
     assert all(f.resolve().is_relative_to(workspace.masks.resolve()) for f in files)
+
+
+def test_consensus_masks_of_an_older_catalog_keep_the_number_of_annotators(tmp_path):
+    old_catalog = Path(__file__).parents[1] / "bodyshop_core" / "catalog_v1.sql"
+    path = tmp_path / "bodyshop.sqlite"
+    with closing(sqlite3.connect(path)) as old:
+        old.executescript(old_catalog.read_text("utf-8"))
+        row = {"sha256": old.execute("SELECT sha256 FROM images").fetchone()[0], "kind": "mask",
+               "project": "damage", "instance": "", "state": "current", "updated_at": "t"}  # fmt: skip
+        for key, annotator, value in (
+            ("a", "consensus", '{"pixels": 9, "voices": 3, "drew": 2}'),
+            ("b", "ana", '{"pixels": 7}'),
+            ("c", "consensus", None),
+        ):
+            values = row | {"key": key, "annotator": annotator, "value": value}
+            names = ", ".join(values)
+            marks = ", ".join("?" * len(values))
+            old.execute(f"INSERT INTO annotations ({names}) VALUES ({marks})", [*values.values()])
+        old.commit()
+    table = schema.annotations
+    with Catalog(path).read() as connection:
+        values = dict(connection.execute(select(table.c.key, table.c.value)).all())
+    assert values["a"] == {"pixels": 9, "annotators": 3, "drew": 2}
+    assert values["b"] == {"pixels": 7}
+    assert values["c"] is None
