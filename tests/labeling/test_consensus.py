@@ -221,17 +221,17 @@ def test_consensus_masks_of_an_older_catalog_keep_the_number_of_annotators(tmp_p
     path = tmp_path / "bodyshop.sqlite"
     with closing(sqlite3.connect(path)) as old:
         old.executescript(old_catalog.read_text("utf-8"))
-        row = {"sha256": old.execute("SELECT sha256 FROM images").fetchone()[0], "kind": "mask",
-               "project": "damage", "instance": "", "state": "current", "updated_at": "t"}  # fmt: skip
+        (sha,) = old.execute("SELECT sha256 FROM images").fetchone()
         for key, annotator, value in (
             ("a", "consensus", '{"pixels": 9, "voices": 3, "drew": 2}'),
             ("b", "ana", '{"pixels": 7}'),
             ("c", "consensus", None),
         ):
-            values = row | {"key": key, "annotator": annotator, "value": value}
-            names = ", ".join(values)
-            marks = ", ".join("?" * len(values))
-            old.execute(f"INSERT INTO annotations ({names}) VALUES ({marks})", [*values.values()])
+            old.execute(
+                "INSERT INTO annotations (key, sha256, project, instance, annotator, kind, value,"
+                " state, updated_at) VALUES (?, ?, 'damage', '', ?, 'mask', ?, 'current', 't')",
+                (key, sha, annotator, value),
+            )
         old.commit()
     table = schema.annotations
     with Catalog(path).read() as connection:
