@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from bodyshop_core.catalog import Catalog, Field, effective_labels, schema
+from labeling.consensus.agreement import cohens_kappa, measure_agreement
 from labeling.consensus.update import update_consensus
 from labeling.formats.mask_file import read_mask
 from labeling.records.annotations import Annotation, current_masks, mark_deleted, store_annotations
@@ -214,6 +215,32 @@ def test_a_class_name_from_outside_never_leaves_the_masks_folder(workspace, add,
     files = [workspace.root / f for f in current_masks(workspace)[sha].values()]
     assert len(files) == 2
     assert all(f.resolve().is_relative_to(workspace.masks.resolve()) for f in files)
+
+
+def test_cohens_kappa_of_a_table_with_a_known_result():
+    # 20 x both yes, 5 x yes/no, 10 x no/yes, 15 x both no: (0.7 - 0.5) / (1 - 0.5).
+    answers = [("y", "y")] * 20 + [("y", "n")] * 5 + [("n", "y")] * 10 + [("n", "n")] * 15
+    assert cohens_kappa(answers) == pytest.approx(0.4)
+    assert cohens_kappa([("y", "n"), ("n", "y")]) == -1.0
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("answers", [[], [("y", "y")] * 3])
+def test_cohens_kappa_is_undefined_without_two_different_answers(answers):
+    assert cohens_kappa(answers) is None
+
+
+def test_agreement_compares_the_newest_annotation_of_each_annotator(workspace, add, say):
+    first, second = add(seed=1), add(seed=2)
+    say(first, "ana", at="2026-01-01", masks={"dent": box(30, 40)})
+    say(first, "ana", at="2026-01-02", masks={"dent": box(0, 10)})
+    say(first, "bo", masks={"dent": box(5, 15)})
+    say(second, "ana", masks={"scratch": box(0, 10)})
+    found = measure_agreement(workspace)
+    assert (found.pictures, found.iou) == (1, {"dent": pytest.approx(1 / 3)})
+    assert found.pairs == ({"annotators": ["ana", "bo"], "pictures": 1,
+                            "iou": pytest.approx(1 / 3)},)  # fmt: skip
+    assert [each["sha256"] for each in found.worst] == [first]
 
 
 def test_consensus_masks_of_an_older_catalog_keep_the_number_of_annotators(tmp_path):

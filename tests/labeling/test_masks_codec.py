@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
+from label_studio_sdk.converter import brush
 
 from labeling.configs.label_config import load_label_config
 from labeling.formats import brush_rle as rle
@@ -23,11 +26,39 @@ def test_brush_rle_round_trips_every_mask(mask):
     assert np.array_equal(rle.decode_mask(rle.encode(mask), *mask.shape), mask)
 
 
-@given(MASKS)
-@settings(max_examples=30)
-def test_brush_rle_equals_the_bytes_of_label_studios_own_sdk(mask):
-    brush = pytest.importorskip("label_studio_sdk.converter.brush")
-    assert rle.encode(mask) == brush.mask2rle(mask.astype(np.uint8) * 255)
+@st.composite
+def packed(draw):
+    """(bytes, pixels): any rle-pack stream, runs and literals with any four bit counts."""
+    counts = draw(st.lists(st.integers(2, 16), min_size=4, max_size=4))
+    values = st.lists(st.integers(0, 255), min_size=1, max_size=12)
+    chunks = draw(st.lists(st.tuples(st.booleans(), st.integers(0, 3), values), min_size=1))
+    bits, words = "", 0
+    for is_run, kind, chunk in [*chunks, (True, 0, [9, 9, 9, 9])]:
+        length = min(len(chunk), 2 ** counts[kind])
+        if (is_run, kind, chunk) == (True, 0, [9, 9, 9, 9]):
+            length = 4 - words % 4  # four values per pixel
+        bits += f"{is_run:d}{kind:02b}{length - 1:0{counts[kind]}b}"
+        bits += "".join(f"{value:08b}" for value in chunk[: 1 if is_run else length])
+        words += length
+    bits = f"{words:032b}00111" + "".join(f"{count - 1:04b}" for count in counts) + bits
+    bits += "0" * (-len(bits) % 8)
+    return [int(bits[at : at + 8], 2) for at in range(0, len(bits), 8)], words // 4
+
+
+@given(packed())
+def test_brush_rle_is_decoded_like_label_studios_own_sdk(stream):
+    data, pixels = stream
+    expected = brush.decode_rle(data).reshape(1, pixels, 4)[:, :, 3]
+    assert np.array_equal(rle.decode(data, 1, pixels), expected)
+
+
+def test_a_header_that_claims_four_gigabytes_is_refused_before_any_memory_is_allocated():
+    bomb = [255, 255, 255, 252, *rle.encode(np.ones((2, 3), bool))[4:]]
+    tracemalloc.start()
+    with pytest.raises(MaskFormatError, match="pixels, but a picture of 3 x 2 has 6"):
+        rle.decode(bomb, 2, 3)
+    assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    tracemalloc.stop()
 
 
 @pytest.mark.parametrize("fill", [False, True])
@@ -38,7 +69,6 @@ def test_runs_longer_than_16_bits_round_trip(fill):
 
 
 def test_antialiased_strokes_are_cut_at_half_coverage():
-    brush = pytest.importorskip("label_studio_sdk.converter.brush")
     alpha = np.array([[0, 127, 128, 255]], np.uint8)
     rgba = np.zeros((1, 4, 4), np.uint8)
     rgba[..., 3] = alpha
