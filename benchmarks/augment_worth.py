@@ -72,7 +72,7 @@ def main() -> None:
 
 
 def correct(predictions: Path) -> Right:
-    """Read sha256 -> whether the test picture was told right."""
+    """Read sha256 -> whether the test picture was classified correctly."""
     with predictions.open(encoding="utf-8", newline="") as file:
         return {row["sha256"]: row["label"] == row["predicted"] for row in csv.DictReader(file)}
 

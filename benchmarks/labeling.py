@@ -62,10 +62,10 @@ def main() -> None:
     print(f"| {' | '.join(headings)} |\n|{'---|' * len(headings)}")
     with _server(options.running) as connection:
         for count in options.tasks:
-            told = [f"{count:,}"]
+            cells = [f"{count:,}"]
             for part in parts:
-                told += {"push": _push, "pull": _pull}[part](connection, count)
-            print("| " + " | ".join(told) + " |", flush=True)
+                cells += {"push": _push, "pull": _pull}[part](connection, count)
+            print("| " + " | ".join(cells) + " |", flush=True)
 
 
 @contextmanager
@@ -110,10 +110,10 @@ def _spots(workspace: Workspace) -> None:
     files = current_masks(workspace)
     trained = _trained(workspace, run.record.split_set)
     pictures = load_pictures(workspace, sorted(files.keys() - trained))
-    told = {each.sha256: each for each in spots_of(run)(pictures)}
+    proposed = {each.sha256: each for each in spots_of(run)(pictures)}
     rows = []
     for picture in pictures:
-        if told[picture.sha256].choices["state"] != DAMAGED:
+        if proposed[picture.sha256].choices["state"] != DAMAGED:
             continue
         drawn = np.any([read_mask(workspace.root / f) for f in files[picture.sha256].values()], 0)
         heat = train.grad_cam(run, picture.path, label=DAMAGED).heat

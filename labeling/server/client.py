@@ -101,13 +101,7 @@ class LabelStudioClient:
         return release
 
     def whoami(self) -> str:
-        """Return the e-mail address of the key's owner.
-
-        Raises
-        ------
-        MissingPartError
-            The server refuses the key.
-        """
+        """Return the e-mail address of the key's owner; `MissingPartError` for a refused key."""
         return str(self._json("GET", "api/current-user/whoami").get("email", ""))
 
     def users(self) -> dict[int, str]:

@@ -331,8 +331,8 @@ def test_a_transform_that_cannot_work_on_a_picture_is_recorded(
 def test_two_commands_never_make_one_set_at_a_time(workspace: Workspace, fill: Fill) -> None:
     fill([Shot(jpeg(picture(1)))])
     folder = workspace.variants / load_policy("light").folder_name
-    told = f"another bodyshop command is making the variants of {folder.name}"
-    with locked(folder / ".lock"), pytest.raises(UsageError, match=told):
+    message = f"another bodyshop command is making the variants of {folder.name}"
+    with locked(folder / ".lock"), pytest.raises(UsageError, match=message):
         augment(workspace, "light", copies=1, workers=0)
     assert augment(workspace, "light", copies=1, workers=0).made == 1
 

@@ -38,7 +38,7 @@ def always(status, body, kind="application/json"):
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("answer", "message"),
     [
         (always(401, {"detail": "Invalid token."}), "refuses the key: Invalid token"),
         (
@@ -49,8 +49,8 @@ def always(status, body, kind="application/json"):
         (always(200, "<html>A blog</html>", "text/html"), "is not a Label Studio server"),
     ],
 )
-def test_each_refusal_of_a_server_has_its_message_and_none_shows_the_key(answer, told):
-    with pytest.raises(MissingPartError, match=told) as caught:
+def test_each_refusal_of_a_server_has_its_message_and_none_shows_the_key(answer, message):
+    with pytest.raises(MissingPartError, match=message) as caught:
         client(answer).project(1)
     assert caught.value.exit_code == 5
     assert caught.value.hint
@@ -59,18 +59,18 @@ def test_each_refusal_of_a_server_has_its_message_and_none_shows_the_key(answer,
 
 
 @pytest.mark.parametrize(
-    ("fault", "told"),
+    ("fault", "message"),
     [
         (httpx.TooManyRedirects("Exceeded maximum allowed redirects."), "redirects"),
         (httpx.DecodingError("incorrect header check"), "header check"),
         (httpx.InvalidURL("Invalid port: '80a'"), "Invalid port"),
     ],
 )
-def test_a_response_that_can_not_be_read_gives_a_message(fault, told):
+def test_a_response_that_can_not_be_read_gives_a_message(fault, message):
     def answer(request):
         raise fault
 
-    with pytest.raises(MissingPartError, match=f"is not a Label Studio server.*{told}"):
+    with pytest.raises(MissingPartError, match=f"is not a Label Studio server.*{message}"):
         client(answer).project(1)
 
 
@@ -159,8 +159,8 @@ def test_push_and_pull_before_init_name_the_command(workspace):
 
 
 def test_a_second_command_on_the_same_project_is_refused(workspace):
-    told = "another bodyshop command is using the damage"
-    with project_lock(workspace, "damage"), pytest.raises(UsageError, match=told):
+    message = "another bodyshop command is using the damage"
+    with project_lock(workspace, "damage"), pytest.raises(UsageError, match=message):
         labeling.push(workspace, connection=client(always(200, {})))
     with project_lock(workspace, "damage"), project_lock(workspace, "review"):
         pass
@@ -237,7 +237,7 @@ def test_a_secret_is_written_without_changing_the_umask_of_the_process(tmp_path,
 
 
 @pytest.mark.parametrize(
-    ("environ", "told"),
+    ("environ", "message"),
     [
         ({}, "no Label Studio server is configured"),
         ({"LABEL_STUDIO_URL": URL}, "its key is not"),
@@ -251,8 +251,8 @@ def test_a_secret_is_written_without_changing_the_umask_of_the_process(tmp_path,
         ({"LABEL_STUDIO_URL": URL, "LABEL_STUDIO_API_KEY_FILE": "/nowhere"}, "does not exist"),
     ],
 )
-def test_a_missing_or_invalid_connection_is_named(environ, told, workspace):
-    with pytest.raises(MissingPartError, match=told):
+def test_a_missing_or_invalid_connection_is_named(environ, message, workspace):
+    with pytest.raises(MissingPartError, match=message):
         Connection.find(workspace, environ)
 
 

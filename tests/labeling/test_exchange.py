@@ -70,8 +70,8 @@ def test_exported_masks_come_back_pixel_exact(form, workspace, tmp_path):
         add_picture(other, data)
         size = (31, 22) if orientation in {1, 3} else (22, 31)
         annotate(workspace, sha, random_masks(rng, *size))
-    told = export_masks(workspace, form, tmp_path / "out")
-    assert (told.pictures, told.masks) == (4, 12)
+    summary = export_masks(workspace, form, tmp_path / "out")
+    assert (summary.pictures, summary.masks) == (4, 12)
     back = import_masks(other, form, tmp_path / "out")
     assert (back.pictures, back.masks, back.unmatched, back.problems) == (4, 12, (), ())
     ours, theirs = masks_of(workspace), masks_of(other)
@@ -145,13 +145,13 @@ def test_masks_of_a_scaled_copy_are_scaled_and_others_refused(workspace, tmp_pat
     half = np.zeros((10, 20), np.uint8)
     half[:5] = 1
     Image.fromarray(half).save(tmp_path / "dent" / f"{sha}.png")
-    told = import_masks(workspace, "png", tmp_path)
+    summary = import_masks(workspace, "png", tmp_path)
     expected = np.zeros((20, 40), bool)
     expected[:10] = True
     assert np.array_equal(masks_of(workspace)[sha]["dent"], expected)
     Image.fromarray(np.ones((20, 20), np.uint8)).save(tmp_path / "dent" / f"{sha}.png")
-    told = import_masks(workspace, "png", tmp_path)
-    assert "20 x 20 pixels, but the picture has 40 x 20" in told.problems[0]
+    summary = import_masks(workspace, "png", tmp_path)
+    assert "20 x 20 pixels, but the picture has 40 x 20" in summary.problems[0]
 
 
 def test_classes_are_renamed_merged_and_left_out(workspace, tmp_path):
@@ -168,8 +168,8 @@ def test_classes_are_renamed_merged_and_left_out(workspace, tmp_path):
     }  # fmt: skip
     (tmp_path / "c.json").write_text(json.dumps(document))
     classes = {"minor-dent": "dent", "severe-dent": "dent", "severity-damage": ""}
-    told = import_masks(workspace, "coco", tmp_path / "c.json", classes=classes)
-    assert told.masks == 1
+    summary = import_masks(workspace, "coco", tmp_path / "c.json", classes=classes)
+    assert summary.masks == 1
     assert masks_of(workspace)[sha]["dent"].sum() == 25 + 9
 
 
@@ -194,8 +194,8 @@ def test_a_picture_that_a_file_lists_twice_keeps_the_masks_of_both(
         ],
     }
     (tmp_path / "c.json").write_text(json.dumps(document))
-    told = import_masks(workspace, "coco", tmp_path / "c.json")
-    assert (told.pictures, told.masks) == (4, 2)
+    summary = import_masks(workspace, "coco", tmp_path / "c.json")
+    assert (summary.pictures, summary.masks) == (4, 2)
     masks = masks_of(workspace)[shas[0]]
     assert {label: int(mask.sum()) for label, mask in masks.items()} == {"dent": 45, "scratch": 20}
 
@@ -217,13 +217,13 @@ def test_every_via_shape_is_read(workspace, tmp_path):
         },
     }  # fmt: skip
     (tmp_path / "via.json").write_text(json.dumps({"x": entry}))
-    told = import_masks(workspace, "via", tmp_path / "via.json")
+    summary = import_masks(workspace, "via", tmp_path / "via.json")
     areas = {label: int(mask.sum()) for label, mask in masks_of(workspace)[sha].items()}
     assert areas["c0"] == 50
     assert areas["c1"] == pytest.approx(np.pi * 100, rel=0.03)
     assert areas["c2"] == pytest.approx(np.pi * 40, rel=0.05)
     assert areas["c3"] == pytest.approx(50, abs=5)
-    assert told.problems == (f"{sha}.jpg: region 4: a point has no area",)
+    assert summary.problems == (f"{sha}.jpg: region 4: a point has no area",)
 
 
 def test_importing_again_replaces_and_another_name_is_another_annotator(workspace, tmp_path):
@@ -252,7 +252,7 @@ def test_pictures_that_are_not_in_the_catalog_are_named(workspace, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("form", "content", "told"),
+    ("form", "content", "message"),
     [
         ("coco", "{", "not valid JSON"),
         ("coco", "[]", "not a COCO file"),
@@ -260,9 +260,9 @@ def test_pictures_that_are_not_in_the_catalog_are_named(workspace, tmp_path):
         ("via", '{"a": 1}', "not a VIA file"),
     ],
 )
-def test_a_broken_file_is_named_with_its_fault(form, content, told, workspace, tmp_path):
+def test_a_broken_file_is_named_with_its_fault(form, content, message, workspace, tmp_path):
     (tmp_path / "x.json").write_text(content)
-    with pytest.raises(ConfigError, match=told) as caught:
+    with pytest.raises(ConfigError, match=message) as caught:
         import_masks(workspace, form, tmp_path / "x.json")
     assert "x.json" in str(caught.value)
 
@@ -275,8 +275,8 @@ def test_a_yolo_folder_without_class_names_or_with_boxes_says_so(workspace, tmp_
     with pytest.raises(ConfigError, match=r"neither data.yaml nor classes.txt"):
         import_masks(workspace, "yolo", tmp_path)
     (tmp_path / "classes.txt").write_text("dent\n")
-    told = import_masks(workspace, "yolo", tmp_path)
-    assert [problem.split(": ")[1] for problem in told.problems] == [
+    summary = import_masks(workspace, "yolo", tmp_path)
+    assert [problem.split(": ")[1] for problem in summary.problems] == [
         "a box, not an outline",
         "class 7 has no name",
     ]
@@ -295,10 +295,10 @@ def test_the_real_damage_polygons_keep_their_areas(workspace, real_data, tmp_pat
     document = json.loads(source.read_text())
     for image in document["images"][:40]:
         add_picture(workspace, (real_data / "masks/images" / image["file_name"]).read_bytes())
-    told = import_masks(workspace, "coco", source)
-    assert told.pictures == 40
-    assert told.problems == ()
-    assert len(told.unmatched) == len(document["images"]) - 40
+    summary = import_masks(workspace, "coco", source)
+    assert summary.pictures == 40
+    assert summary.problems == ()
+    assert len(summary.unmatched) == len(document["images"]) - 40
     chosen = {image["id"] for image in document["images"][:40]}
     outlines = (
         np.reshape(polygon, (-1, 2))

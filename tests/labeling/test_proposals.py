@@ -53,11 +53,11 @@ def test_a_segmenters_masks_are_proposed_upright_with_their_score(segmented):
     predict, name = proposals_of("masks", segmented)
     assert name == "masks"
     pictures, label_config = load_pictures(segmented), load_label_config("damage")
-    told = list(predict(pictures))
+    summary = list(predict(pictures))
     seen = train.load_segmenter(segmented.runs / "masks").segment([p.path for p in pictures])
-    assert [each.sha256 for each in told] == [picture.sha256 for picture in pictures]
-    assert any(each.masks for each in told)
-    for picture, each, expected in zip(pictures, told, seen, strict=True):
+    assert [each.sha256 for each in summary] == [picture.sha256 for picture in pictures]
+    assert any(each.masks for each in summary)
+    for picture, each, expected in zip(pictures, summary, seen, strict=True):
         assert each.score == pytest.approx(max(expected.scores.values()), abs=1e-3)
         assert each.masks.keys() == expected.masks.keys()
         assert each.choices == ({"state": "damaged"} if each.masks else {})
@@ -72,5 +72,5 @@ def test_a_picture_it_can_not_read_gets_no_proposal_and_stops_nothing(segmented,
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(first.path.read_bytes()[:900])
     predict, _ = proposals_of("masks", segmented)
-    told = list(predict([replace(first, path=broken), second]))
-    assert [each.sha256 for each in told] == [second.sha256]
+    summary = list(predict([replace(first, path=broken), second]))
+    assert [each.sha256 for each in summary] == [second.sha256]

@@ -45,7 +45,7 @@ def box(width, height, left, top, right, bottom):
     return mask
 
 
-def _told(request, hide):
+def _described(request, hide):
     """(what a request asks, its body), without what differs from run to run."""
     parts = urlsplit(str(request.url))
     query = sorted(parse_qsl(parts.query))
@@ -66,7 +66,7 @@ class Recorder(httpx.BaseTransport):
         self.inner, self.file, self.hide, self.notes = httpx.HTTPTransport(), file, hide, []
 
     def handle_request(self, request):
-        asked, body = _told(request, self.hide)
+        asked, body = _described(request, self.hide)
         answer = self.inner.handle_request(request)
         text = answer.read().decode("utf-8", "replace")
         kind = answer.headers.get("content-type", "")
@@ -100,7 +100,7 @@ class Replay(httpx.BaseTransport):
             self.answers[note["asked"]].append(note)
 
     def handle_request(self, request):
-        asked, body = _told(request, self.hide)
+        asked, body = _described(request, self.hide)
         if not self.answers[asked]:
             raise AssertionError(f"the recorded server was never asked {asked} here")
         note = self.answers[asked].pop(0)
