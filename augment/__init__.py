@@ -1,4 +1,4 @@
-"""Offline augmentation: reproducible variants of training pictures, masks and boxes with them.
+"""Augmentation: reproducible variants of training pictures, with their masks and boxes.
 
 >>> from augment import augment, load_policy
 >>> summary = augment(workspace, load_policy("car-damage"), copies=2)  # doctest: +SKIP

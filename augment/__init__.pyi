@@ -1,20 +1,20 @@
-from .apply import (
-    AugmentSummary as AugmentSummary,
-)
-from .apply import (
-    augment as augment,
-)
 from .contact_sheet import (
     preview as preview,
 )
-from .live import (
+from .offline import (
+    AugmentSummary as AugmentSummary,
+)
+from .offline import (
+    augment as augment,
+)
+from .online_augmenter import (
     Augmenter as Augmenter,
 )
-from .live import (
+from .online_augmenter import (
     online as online,
 )
 from .policy import (
-    Policy as Policy,
+    AugmentPolicy as AugmentPolicy,
 )
 from .policy import (
     load_policy as load_policy,
@@ -22,9 +22,9 @@ from .policy import (
 from .policy import (
     preset_names as preset_names,
 )
-from .replay import (
-    Replay as Replay,
+from .verification import (
+    VerifySummary as VerifySummary,
 )
-from .replay import (
+from .verification import (
     verify as verify,
 )

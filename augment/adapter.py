@@ -1,9 +1,9 @@
-"""The only module that knows Albumentations.
+"""Adapter of Albumentations: no other module imports it.
 
-Replacing the library means giving these four names again: `check_step`, `Pipeline`, `versions` and
-`CONTAINERS`. A replacement must transform image, masks and boxes together, draw every random number
-from the generators it is handed, and name what it drew; the policies' transform names are
-Albumentations' own, so a table of old to new names would come on top.
+To replace the library, write `check_step`, `Pipeline`, `versions` and `CONTAINERS` anew. A
+replacement must transform image, masks and boxes together, take every random number from the
+generators it is given, and report the parameters it drew. Policies use the transform names of
+Albumentations, so a table from old to new names is needed too.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from augment.policy import Step
+    from augment.step import Step
 
 CONTAINERS: Mapping[str, tuple[str, ...]] = {
     "OneOf": ("p",),
@@ -32,8 +32,8 @@ CONTAINERS: Mapping[str, tuple[str, ...]] = {
 }
 """Groups of transforms and the arguments they take besides ``transforms``."""
 
-_OTHER_PICTURES = "it needs other pictures, which would mix labels"
-_VALUES = "it changes the value range, and a variant is an 8-bit picture"
+_OTHER_PICTURES = "it combines several pictures, which would mix labels"
+_VALUES = "it changes the value range, but a variant is an 8-bit picture"
 _BOXES = "it needs boxes on every picture"
 EXCLUDED: Mapping[str, str] = {
     "FDA": _OTHER_PICTURES,
@@ -45,14 +45,14 @@ EXCLUDED: Mapping[str, str] = {
     "Normalize": _VALUES,
     "ToFloat": _VALUES,
     "FromFloat": _VALUES,
-    "ToRGB": "every picture is RGB when it gets here",
-    "Lambda": "it runs code that a policy file can't hold",
+    "ToRGB": "pictures are RGB already",
+    "Lambda": "it runs code, which a policy file can't contain",
     "AtLeastOneBBoxRandomCrop": _BOXES,
     "BBoxSafeRandomCrop": _BOXES,
     "RandomSizedBBoxSafeCrop": _BOXES,
     "RandomCropNearBBox": _BOXES,
     "ConstrainedCoarseDropout": _BOXES,
-    "MaskDropout": "it erases what is labelled",
+    "MaskDropout": "it erases labelled regions",
     "FrequencyMasking": "it is for sound",
     "TimeMasking": "it is for sound",
     "TimeReverse": "it is for sound",
@@ -66,7 +66,7 @@ _FLAGS: Mapping[str, Mapping[str, int]] = {
     "border_mode": {"constant": 0, "replicate": 1, "reflect": 2, "wrap": 3, "reflect_101": 4},
 }
 
-_NOT_WORTH_KEEPING = {
+_NOT_REPORTED = {
     "shape",
     "interpolation",
     "mask_interpolation",
@@ -80,7 +80,7 @@ _LARGEST_LIST = 32
 
 
 class StepError(ValueError):
-    """A step the library would refuse; `key` is the argument at fault, None for the name itself."""
+    """An invalid step; `key` is the invalid argument, None when the name is invalid."""
 
     def __init__(
         self,
@@ -96,7 +96,7 @@ class StepError(ValueError):
 
 @dataclass(frozen=True)
 class Transformed:
-    """What a pipeline made of one picture.
+    """A transformed picture with its masks and boxes.
 
     Parameters
     ----------
@@ -106,9 +106,9 @@ class Transformed:
         0 or 255, in the order they were given.
     boxes : tuple of (int, float, float, float, float)
         Index of the given box, then x1, y1, x2, y2 as fractions of width and height, clipped to
-        the picture; a box of which less than `min_visibility` is left is missing.
+        the picture; without the boxes of which less than `min_visibility` is left.
     applied : list of dict
-        ``{"transform": name, ...parameters}`` in the order of application; JSON-able.
+        ``{"transform": name, ...parameters}`` in the order in which they were applied; JSON-able.
     """
 
     image: NDArray[np.uint8]
@@ -118,14 +118,14 @@ class Transformed:
 
 
 class Pipeline:
-    """A policy's transforms, ready to run on one picture after the other.
+    """The transforms of a policy as a function of a picture.
 
     Parameters
     ----------
     steps : Sequence of Step
         Checked steps of a policy.
     min_visibility : float
-        Share of a box's area that must stay inside the picture for the box to stay, 0 to 1.
+        Boxes with a smaller share of their area inside the picture are dropped, 0 to 1.
     """
 
     def __init__(self, steps: Sequence[Step], *, min_visibility: float = 0.0) -> None:
@@ -145,14 +145,14 @@ class Pipeline:
         masks: Sequence[NDArray[np.uint8]] = (),
         boxes: Sequence[tuple[float, float, float, float]] = (),
     ) -> Transformed:
-        """Transform a picture with everything drawn on it.
+        """Transform a picture with its masks and boxes.
 
         Parameters
         ----------
         image : ndarray of uint8, shape (height, width, 3)
             RGB; not changed.
         seed : int
-            The only source of randomness: the same seed, picture and policy give the same bytes.
+            The only source of randomness: seed, picture and policy determine every byte.
         masks : sequence of ndarray of uint8, shape (height, width)
             0 or 255.
         boxes : sequence of (x1, y1, x2, y2)
@@ -161,7 +161,7 @@ class Pipeline:
         Raises
         ------
         ValueError
-            A transform can't work on this picture or did not return an 8-bit RGB picture.
+            A transform can't process this picture or did not return an 8-bit RGB picture.
         """
         import numpy as np
 
@@ -172,14 +172,14 @@ class Pipeline:
         if boxes and self._moves:
             pipeline = self._with_boxes()
             data |= {"bboxes": np.asarray(boxes, np.float64), "index": list(range(len(boxes)))}
-        # One generator for all transforms: 3 times cheaper than one per transform, as exact.
+        # One generator for all transforms: 3 times faster than one each, and as reproducible.
         pipeline.set_random_state(np.random.Generator(np.random.PCG64(seed)), random.Random(seed))
         result = pipeline(**data)
         picture = result["image"]
         if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
-            raise ValueError(f"the transforms made {picture.dtype} {picture.shape}, not 8-bit RGB")
+            raise ValueError(f"the transforms gave {picture.dtype} {picture.shape}, not 8-bit RGB")
         if not picture.size:
-            raise ValueError("the transforms left no pixel of the picture")
+            raise ValueError("the transforms gave a picture without pixels")
         return Transformed(
             image=np.ascontiguousarray(picture),
             masks=tuple(_binary(mask) for mask in result.get("masks", ())),
@@ -190,7 +190,7 @@ class Pipeline:
                 )
             ),
             applied=[
-                {"transform": name} | _worth_keeping(parameters)
+                {"transform": name} | _reported(parameters)
                 for name, parameters in result["applied_transforms"]
             ],
         )
@@ -213,21 +213,21 @@ class Pipeline:
 
 
 def check_step(name: str, arguments: Mapping[str, Any], children: Sequence[Step] = ()) -> None:
-    """Refuse a transform or argument the library does not have, before any picture is touched.
+    """Check a transform and its arguments, before any picture is processed.
 
     Parameters
     ----------
     name : str
         A transform of Albumentations 2.0.8, or a name of `CONTAINERS`.
     arguments : Mapping
-        As written in the policy, without a container's ``transforms``.
+        As in the policy, without the ``transforms`` of a container.
     children : sequence of Step
-        A container's transforms, checked before.
+        The transforms of a container, already checked.
 
     Raises
     ------
     StepError
-        With the argument at fault, what is allowed, and the nearest name.
+        With the invalid argument, the allowed values and the most similar name.
     """
     if name in CONTAINERS:
         _check_names(arguments, CONTAINERS[name], name)
@@ -238,7 +238,7 @@ def check_step(name: str, arguments: Mapping[str, Any], children: Sequence[Step]
     known = _transforms()
     if name not in known:
         near = difflib.get_close_matches(name, [*known, *CONTAINERS], n=3, cutoff=0.5)
-        raise StepError(f"there is no transform {name!r}", near=_or(near))
+        raise StepError(f"unknown transform {name!r}", near=_or(near))
     parameters = list(inspect.signature(known[name]).parameters)
     _check_names(arguments, parameters, name)
     for key, value in arguments.items():
@@ -251,13 +251,13 @@ def check_step(name: str, arguments: Mapping[str, Any], children: Sequence[Step]
 
 @cache
 def versions() -> dict[str, str]:
-    """Return the versions of the libraries that decide about pixels."""
+    """Return the versions of the libraries that change pixels."""
     packages = ("albumentations", "albucore", "opencv-python-headless", "numpy", "pillow")
     return {package: version(package) for package in packages}
 
 
 def _library() -> Any:
-    # Albumentations asks the package index for a newer version when it is imported without this.
+    # Without this, Albumentations asks the package index for a newer version on import.
     os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
     import albumentations
 
@@ -279,7 +279,7 @@ def _transforms() -> dict[str, type]:
 
 
 def _moves(transform: Any) -> bool:
-    """Say whether a transform may move pixels, and so masks and boxes with them."""
+    """Return whether a transform can move pixels, and with them masks and boxes."""
     if hasattr(transform, "transforms"):
         return any(_moves(child) for child in transform.transforms)
     return isinstance(transform, _library().DualTransform)
@@ -295,18 +295,18 @@ def _build(step: Step) -> Any:
 def _make(name: str, arguments: Mapping[str, Any]) -> Any:
     kind = _transforms()[name]
     values = {key: _flag(key, value) for key, value in arguments.items()}
-    # MedianBlur and the like take their parent's checks, and no `strict` of their own.
+    # MedianBlur and similar ones inherit their parent's checks and take no `strict`.
     strict = {"strict": True} if "InitSchema" in vars(kind) else {}
     return kind(**values, **strict)
 
 
 def _flag(key: str, value: Any) -> Any:
-    """Turn ``border_mode: reflect`` into OpenCV's number; masks are never interpolated."""
+    """Convert ``border_mode: reflect`` to OpenCV's number; masks are never interpolated."""
     table = _FLAGS.get(key)
     if table is None or value in table.values():
         return value
     if not isinstance(value, str) or value not in table:
-        why = ": a mask is 0 or 255 and nothing between" if key == "mask_interpolation" else ""
+        why = ": mask values are 0 or 255 only" if key == "mask_interpolation" else ""
         raise StepError(f"{value!r} is not allowed here{why}", key=key, allowed=list(table))
     return table[value]
 
@@ -323,21 +323,21 @@ def _check_names(arguments: Mapping[str, Any], allowed: Sequence[str], name: str
 def _check_container(name: str, arguments: Mapping[str, Any], children: Sequence[Step]) -> None:
     chance = arguments.get("p", 1.0)
     if not isinstance(chance, int | float) or not 0 <= chance <= 1:
-        raise StepError(f"p is a probability from 0 to 1, but {chance!r} was given", key="p")
+        raise StepError(f"p must be a probability from 0 to 1, but {chance!r} was given", key="p")
     count = arguments.get("n", 1)
     if not isinstance(count, int) or count < 1:
-        raise StepError(f"n is a whole number from 1, but {count!r} was given", key="n")
+        raise StepError(f"n must be a whole number from 1, but {count!r} was given", key="n")
     if not isinstance(arguments.get("replace", False), bool):
-        raise StepError("replace is true or false", key="replace")
+        raise StepError("replace must be true or false", key="replace")
     draws = "n" in CONTAINERS[name]
     if draws and count > len(children) and not arguments.get("replace", False):
         raise StepError(f"{count} of {len(children)} can't be drawn without replace", key="n")
     if name == "OneOf" and not any(_build(child).p for child in children):
-        raise StepError("each of its transforms has p: 0, so none of them is ever drawn")
+        raise StepError("all its transforms have p: 0, so none is ever chosen")
 
 
 def _explained(error: Exception, name: str, parameters: Sequence[str]) -> StepError:
-    """Find the argument in the library's own validation error."""
+    """Convert a validation error of the library; find the invalid argument in it."""
     if isinstance(error, StepError):
         return error
     findings = getattr(error.__cause__, "errors", None)
@@ -348,7 +348,7 @@ def _explained(error: Exception, name: str, parameters: Sequence[str]) -> StepEr
     key = str(first["loc"][0]) if first["loc"] else None
     if first["type"] == "missing":
         return StepError(f"{name} needs the argument {key!r}", allowed=parameters)
-    # An argument that may be a number or a pair gives one finding for each.
+    # An argument that may be a number or a pair gives one finding per alternative.
     about_key = (each["msg"] for each in found if each["loc"][:1] == first["loc"][:1])
     message = ", or: ".join(dict.fromkeys(text.removeprefix("Value error, ") for text in about_key))
     if key is None:
@@ -366,11 +366,11 @@ def _binary(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.where(mask > 127, np.uint8(255), np.uint8(0))
 
 
-def _worth_keeping(parameters: Mapping[str, Any]) -> dict[str, Any]:
+def _reported(parameters: Mapping[str, Any]) -> dict[str, Any]:
     return {
         key: _jsonable(value)
         for key, value in parameters.items()
-        if key not in _NOT_WORTH_KEEPING and value is not None
+        if key not in _NOT_REPORTED and value is not None
     }
 
 

@@ -1,4 +1,4 @@
-"""A picture of what a policy does: originals beside variants, masks outlined."""
+"""Contact sheet of a policy: originals next to variants, with the outlines of masks."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw
 
-from augment.opening import Opened, open_source
-from augment.planning import Source, make_plan
-from augment.policy import Policy, load_policy
-from augment.rendering import draw
+from augment.loading import LoadedSource, load_source
+from augment.plan import SourcePicture, make_plan
+from augment.policy import AugmentPolicy, load_policy
+from augment.rendering import render_variant
 from bodyshop_core import atomic
 from bodyshop_core.errors import BodyshopError, UsageError
 
@@ -27,31 +27,31 @@ GAP = 6
 BACKGROUND = (246, 247, 249)
 LOST = (196, 60, 52)
 OUTLINES = ((255, 61, 127), (0, 200, 255), (255, 196, 0), (120, 220, 80), (190, 120, 255))
-"""One per damage class, in alphabetical order of the classes; bright on any paint."""
+"""One colour per damage class, in alphabetical order; visible on any paint."""
 
 
 def preview(
     workspace: Workspace,
-    policy: str | Path | Policy,
+    policy: str | Path | AugmentPolicy,
     *,
     n: int = 6,
     copies: int = 4,
     split_set: str | None = None,
     out: Path | None = None,
 ) -> Path:
-    """Draw a contact sheet: a row per picture, the original first; the catalog is not touched.
+    """Draw a contact sheet: one row per picture, the original first; the catalog is not changed.
 
-    The variants are exactly those that `augment` would write. A variant that the policy's mask
-    rule drops is crossed out, and so is the original where a transform can't work on it.
+    The variants are exactly those that `augment` would write. A variant that the policy's mask rule
+    drops is crossed out, and so is the original when a transform can't process it.
 
     Parameters
     ----------
     workspace : Workspace
         With a split set.
-    policy : str, Path or Policy
+    policy : str, Path or AugmentPolicy
         A preset's name, a YAML file, or a loaded policy.
     n : int
-        Training pictures, spread over the classes, those with masks first.
+        Training pictures, from all classes, those with masks first.
     copies : int
         Variants per picture.
     split_set : str, optional
@@ -67,17 +67,17 @@ def preview(
     Raises
     ------
     ConfigError, UsageError, NothingFoundError, LeakError
-        As `augment.augment`.
+        Like `augment.augment`.
     BodyshopError
         None of the chosen pictures can be decoded.
     """
     if n < 1 or copies < 1:
-        raise UsageError(f"a preview needs at least one picture and one variant, not {n}, {copies}")
+        raise UsageError(f"a preview needs at least 1 picture and 1 variant, not {n} and {copies}")
     policy = load_policy(policy)
     plan = make_plan(workspace, copies=copies, split_set=split_set)
     rows = []
     for source in _choose(plan.sources):
-        row = _row(workspace, policy, source, copies)
+        row = _row(policy, source, copies)
         if row is not None:
             rows.append(row)
         if len(rows) == n:
@@ -91,9 +91,9 @@ def preview(
     return path
 
 
-def _choose(sources: Sequence[Source]) -> list[Source]:
+def _choose(sources: Sequence[SourcePicture]) -> list[SourcePicture]:
     """Order pictures so that classes alternate and those with masks come first."""
-    by_label: dict[str, list[Source]] = {}
+    by_label: dict[str, list[SourcePicture]] = {}
     for source in sorted(sources, key=lambda each: (not each.masks, each.sha256)):
         by_label.setdefault(source.label, []).append(source)
     queues = [by_label[label] for label in sorted(by_label)]
@@ -101,35 +101,31 @@ def _choose(sources: Sequence[Source]) -> list[Source]:
     return [queue[place] for place in range(longest) for queue in queues if place < len(queue)]
 
 
-def _row(
-    workspace: Workspace, policy: Policy, source: Source, copies: int
-) -> list[Image.Image] | None:
-    masks = [(label, str(workspace.root / file)) for label, file in source.masks]
+def _row(policy: AugmentPolicy, source: SourcePicture, copies: int) -> list[Image.Image] | None:
     try:
-        opened = open_source(
-            workspace.root / source.file, masks, longest_side=policy.picture.longest_side
-        )
-    except BodyshopError:  # the run itself records why; a preview shows those that can be shown
+        loaded = load_source(source.file, source.masks, longest_side=policy.picture.longest_side)
+    except BodyshopError:  # augment reports the reason; the preview shows other pictures
         return None
-    cells = [_cell(opened)]
+    cells = [_cell(loaded)]
     for copy in range(1, copies + 1):
         try:
-            made, _, _, lost = draw(
-                opened, policy, sha256=source.sha256, copy=copy, boxes=source.boxes
+            variant = render_variant(
+                loaded, policy, sha256=source.sha256, copy=copy, boxes=source.boxes
             )
-        except Exception:  # noqa: BLE001 - transforms raise anything; the run itself records why
-            cells.append(_cell(opened, crossed=True))
+        except Exception:  # noqa: BLE001 - transforms raise any error; augment reports the reason
+            cells.append(_cell(loaded, crossed=True))
             continue
-        dropped = lost and policy.masks.when_lost != "keep"
-        cells.append(_cell(Opened(made.image, opened.labels, made.masks), crossed=dropped))
+        made = variant.transformed
+        dropped = variant.is_lost and policy.masks.when_lost != "keep"
+        cells.append(_cell(LoadedSource(made.image, loaded.labels, made.masks), crossed=dropped))
     return cells
 
 
-def _cell(opened: Opened, *, crossed: bool = False) -> Image.Image:
-    picture = Image.fromarray(opened.rgb)
+def _cell(loaded: LoadedSource, *, crossed: bool = False) -> Image.Image:
+    picture = Image.fromarray(loaded.rgb)
     picture.thumbnail((CELL, CELL), Image.Resampling.BICUBIC)
-    order = sorted(opened.labels)
-    for label, mask in zip(opened.labels, opened.masks, strict=True):
+    order = sorted(loaded.labels)
+    for label, mask in zip(loaded.labels, loaded.masks, strict=True):
         colour = OUTLINES[order.index(label) % len(OUTLINES)]
         picture.paste(colour, (0, 0), _outline(mask, picture.size))
     cell = Image.new("RGB", (CELL, CELL), BACKGROUND)

@@ -1,4 +1,4 @@
-"""Variants and masks as the bytes of a file."""
+"""Encode variants and masks as files."""
 
 from __future__ import annotations
 
@@ -41,5 +41,5 @@ def _encoded(extension: str, pixels: NDArray[np.uint8], options: list[int]) -> b
 
     done, data = cv2.imencode(extension, pixels, options)
     if not done:
-        raise BodyshopError(f"a picture of shape {pixels.shape} can't be written as {extension}")
+        raise BodyshopError(f"a picture of shape {pixels.shape} can't be encoded as {extension}")
     return data.tobytes()

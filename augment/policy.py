@@ -1,22 +1,22 @@
-"""Policies: which transforms, how likely, how strong; YAML that is checked before any work."""
+"""Augmentation policies: transforms with probabilities and strengths, read from YAML."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
+from augment.step import Step
 from bodyshop_core.config import StrictModel, line_of, parse_yaml
 from bodyshop_core.errors import ConfigError
 
 RENDER_VERSION = 1
-"""Raised when the same policy would make other pixels; part of a policy's digest."""
+"""Part of a policy's digest; increased when the same policy gives different pixels."""
 
 PRESETS = Path(__file__).parent / "policies"
 
@@ -29,11 +29,11 @@ class PictureSpec(StrictModel):
     Parameters
     ----------
     longest_side : int or None
-        Pixels; larger pictures are scaled down to it before the transforms, smaller ones stay.
+        Pixels; larger pictures are scaled down to it before the transforms, smaller ones are not.
     format : str
         ``jpg`` or ``png``.
     quality : int
-        Of JPEG, 1 to 100; chroma is subsampled 4:2:0.
+        Of JPEG, 1 to 100; chroma subsampling is 4:2:0.
     """
 
     longest_side: int | None = Field(768, ge=16, le=8192)
@@ -42,15 +42,15 @@ class PictureSpec(StrictModel):
 
 
 class MaskRule(StrictModel):
-    """What happens when a transform takes the damage out of the picture.
+    """What happens when a transform removes damage from the picture.
 
     Parameters
     ----------
     keep_at_least : float
-        Share of each class's mask (as a part of the picture) and of each box that must be left.
+        Share of each class's mask (relative to the picture) and of each box that must be left.
     when_lost : str
-        ``redraw``: try again with the next seed, drop the variant after `redraws` tries;
-        ``drop``: no variant; ``keep``: keep it with what is left, be it an empty mask.
+        ``redraw``: try again with the next seed, and drop the variant after `redraws` tries;
+        ``drop``: no variant; ``keep``: keep the variant, even with an empty mask.
     redraws : int
         Tries after the first.
     """
@@ -61,7 +61,7 @@ class MaskRule(StrictModel):
 
 
 class PolicyFile(StrictModel):
-    """The YAML file as written."""
+    """The contents of a policy file."""
 
     name: Name
     about: str = ""
@@ -71,45 +71,19 @@ class PolicyFile(StrictModel):
 
 
 @dataclass(frozen=True)
-class Step:
-    """One transform, or a group of them.
-
-    Parameters
-    ----------
-    name : str
-        As Albumentations calls it.
-    arguments : Mapping
-        Keyword arguments, JSON-able.
-    children : tuple of Step
-        Of a group such as ``OneOf``.
-    """
-
-    name: str
-    arguments: Mapping[str, Any] = field(default_factory=dict)
-    children: tuple[Step, ...] = ()
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the step as a policy file has it."""
-        inner: dict[str, Any] = dict(self.arguments)
-        if self.children:
-            inner["transforms"] = [child.as_dict() for child in self.children]
-        return {self.name: inner}
-
-
-@dataclass(frozen=True)
-class Policy:
-    """A checked policy; its digest names the set of variants it makes.
+class AugmentPolicy:
+    """A checked policy; its digest identifies the variants it makes.
 
     Parameters
     ----------
     name : str
         Lower-case letters, digits and hyphens.
     about : str
-        One line for people.
+        A description in one line.
     picture : PictureSpec
-        How variants are written.
+        File format of the variants.
     masks : MaskRule
-        What to do when a mask is lost.
+        What to do when a transform removes a mask.
     steps : tuple of Step
         The transforms, in order.
     """
@@ -121,7 +95,7 @@ class Policy:
     steps: tuple[Step, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the policy as a policy file has it."""
+        """Return the policy in the form of a policy file."""
         return {
             "name": self.name,
             "about": self.about,
@@ -132,7 +106,7 @@ class Policy:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 over everything that decides about pixels (not the name, not the comment)."""
+        """SHA-256 of everything that changes pixels: not of the name and the description."""
         decisive = self.as_dict()
         del decisive["name"], decisive["about"]
         decisive["render_version"] = RENDER_VERSION
@@ -144,29 +118,32 @@ class Policy:
         """Name of the folder of its variants."""
         return f"{self.name}-{self.digest[:12]}"
 
+    def __hash__(self) -> int:
+        return hash(self.digest)
 
-def load_policy(name_or_path: str | Path | Policy) -> Policy:
-    """Load a preset by its name, or a policy file.
+
+def load_policy(name_or_path: str | Path | AugmentPolicy) -> AugmentPolicy:
+    """Load a preset or a policy file.
 
     Parameters
     ----------
-    name_or_path : str, Path or Policy
-        A name of `preset_names`, or a YAML file; a `Policy` is returned as it is.
+    name_or_path : str, Path or AugmentPolicy
+        A name of `preset_names`, or a YAML file; an `AugmentPolicy` is returned unchanged.
 
     Raises
     ------
     ConfigError
-        No such preset or file, or a transform, argument or value that is not allowed: with file,
-        line, and the nearest names.
+        No such preset or file, or a transform, argument or value is not allowed: with file, line
+        and similar names.
     """
-    if isinstance(name_or_path, Policy):
+    if isinstance(name_or_path, AugmentPolicy):
         return name_or_path
     path = Path(name_or_path)
     if isinstance(name_or_path, str) and name_or_path in preset_names():
         path = PRESETS / f"{name_or_path}.yaml"
     elif not path.exists():
         raise ConfigError(
-            f"there is no policy file {path}, and no preset of that name", allowed=preset_names()
+            f"{path} is neither a policy file nor the name of a preset", allowed=preset_names()
         )
     try:
         text = path.read_text(encoding="utf-8")
@@ -180,8 +157,8 @@ def preset_names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in PRESETS.glob("*.yaml")))
 
 
-def parse_policy(text: str, *, name: str = "<text>") -> Policy:
-    """Check a policy's text; `name` stands for the file in error messages.
+def parse_policy(text: str, *, name: str = "<text>") -> AugmentPolicy:
+    """Parse and check a policy's text; `name` is the file in error messages.
 
     Raises
     ------
@@ -189,15 +166,15 @@ def parse_policy(text: str, *, name: str = "<text>") -> Policy:
         As `load_policy`.
     """
     file = parse_yaml(text, PolicyFile, name=name)
-    place = _Place(text, name)
+    place = _PolicyText(text, name)
     steps = tuple(
         _step(entry, ("transforms", number), place) for number, entry in enumerate(file.transforms)
     )
-    return Policy(file.name, file.about, file.picture, file.masks, steps)
+    return AugmentPolicy(file.name, file.about, file.picture, file.masks, steps)
 
 
 @dataclass(frozen=True)
-class _Place:
+class _PolicyText:
     text: str
     file: str
 
@@ -219,21 +196,21 @@ class _Place:
         )
 
 
-def _step(entry: Any, location: tuple[int | str, ...], place: _Place) -> Step:
+def _step(entry: Any, location: tuple[int | str, ...], place: _PolicyText) -> Step:
     from augment.adapter import CONTAINERS, StepError, check_step
 
     if isinstance(entry, str):
         entry = {entry: {}}
     if not isinstance(entry, dict) or len(entry) != 1:
         raise place.error(
-            "a step is one transform with its arguments, such as: HorizontalFlip: {p: 0.5}",
+            "a step must be one transform with its arguments, such as: HorizontalFlip: {p: 0.5}",
             location,
         )
     ((name, given),) = entry.items()
     inside = (*location, str(name))
     given = {} if given is None else given
     if not isinstance(given, dict):
-        raise place.error(f"the arguments of {name} are keys with values", inside)
+        raise place.error(f"the arguments of {name} must be keys with values", inside)
     arguments = {str(key): value for key, value in given.items() if key != "transforms"}
     children: tuple[Step, ...] = ()
     if name in CONTAINERS:

@@ -1,4 +1,4 @@
-"""Making variants of pictures: what runs in the worker processes."""
+"""Render variants of pictures; this code runs in the worker processes."""
 
 from __future__ import annotations
 
@@ -7,60 +7,112 @@ import errno
 import hashlib
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from augment.encoding import encode, encode_mask
-from augment.opening import MaskError, Opened, open_source
+from augment.failures import Failure
+from augment.loading import LoadedSource, MaskError, load_source
 from bodyshop_core import atomic
 from bodyshop_core.errors import UnreadableImageError
 
 if TYPE_CHECKING:
     from augment.adapter import Pipeline, Transformed
-    from augment.policy import MaskRule, Policy
-
-DISK_FULL = "disk_full"
-MASK_LOST = "mask_lost"
-MASK_UNUSABLE = "mask_unusable"
-TRANSFORM = "transform"
-
-FINAL_ERRORS = frozenset({MASK_LOST, MASK_UNUSABLE, TRANSFORM})
-"""Errors that the same policy, picture and masks would only give again."""
-
-Box = tuple[str, float, float, float, float]
+    from augment.plan import Box, SourcePicture
+    from augment.policy import AugmentPolicy, MaskRule
 
 
-def render_shard(items: list[dict[str, Any]], *, policy: Policy) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class RenderedVariant:
+    """A transformed picture and how it was drawn.
+
+    Parameters
+    ----------
+    transformed : Transformed
+        Picture, masks and boxes.
+    seed : int
+        Of the last try.
+    attempt : int
+        Number of the last try, from 0.
+    is_lost : bool
+        Whether less of a mask or box is left than the policy requires.
+    """
+
+    transformed: Transformed
+    seed: int
+    attempt: int
+    is_lost: bool
+
+
+def shard_item(source: SourcePicture, numbers: Sequence[int], folder: Path) -> dict[str, Any]:
+    """Return a picture as an item of `render_shard`, JSON-able.
+
+    Parameters
+    ----------
+    source : SourcePicture
+        The picture.
+    numbers : sequence of int
+        Numbers of the copies to make.
+    folder : Path
+        Of the variant set.
+    """
+    return {
+        "key": f"{source.sha256}:{source.inputs[:16]}:{','.join(map(str, numbers))}",
+        "sha256": source.sha256,
+        "source": str(source.file),
+        "masks": [[label, str(file)] for label, file in source.masks],
+        "boxes": [list(box) for box in source.boxes],
+        "copies": list(numbers),
+        "folder": str(folder),
+    }
+
+
+def render_shard(items: list[dict[str, Any]], *, policy: AugmentPolicy) -> list[dict[str, Any]]:
     """Make the variants of some pictures; one row per picture.
 
     Parameters
     ----------
     items : list of dict
-        ``key``, ``sha256``, ``source`` (path), ``masks`` ([[class, path], ...]), ``boxes``
-        ([[class, x1, y1, x2, y2], ...]), ``copies`` (list of int), ``folder`` (of the set).
-    policy : Policy
-        What to do.
+        From `shard_item`.
+    policy : AugmentPolicy
+        The transforms.
 
     Returns
     -------
     list of dict
-        ``key``, ``error`` (None or ``"<reason>: <message>"``) and ``variants``: a JSON list, one
-        entry per copy with ``copy``, ``seed``, ``attempt``, ``file`` and ``masks`` (relative to
-        the folder), ``boxes``, ``applied``, ``digest``, ``bytes``, ``width``, ``height``,
-        ``error``.
+        ``key``, ``error`` (None, or a failure in its stored form) and ``variants``: a JSON list
+        that `variant_entries` reads.
     """
     return [_render_item(item, policy) for item in items]
 
 
+def variant_entries(row: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield one entry per copy of a row of `render_shard`.
+
+    An entry has ``sha256``, ``copy`` and ``error``; without an error also ``seed``, ``attempt``,
+    ``file`` and ``masks`` (relative to the set's folder), ``boxes``, ``applied``, ``digest``,
+    ``bytes``, ``width`` and ``height``. A picture that failed has one failed entry per copy.
+    """
+    # The engine returns only the key of an item whose worker died.
+    sha256, _, numbers = row["key"].split(":")
+    if row["error"] is not None:
+        copies = ({"copy": int(number), "error": row["error"]} for number in numbers.split(","))
+    else:
+        copies = json.loads(row["variants"])
+    for entry in copies:
+        yield {"sha256": sha256, **entry}
+
+
 def prepare_worker() -> None:
-    """Set up a process that does nothing but render; not one byte of a variant depends on it."""
+    """Set up a worker process; this does not change the variants."""
     import cv2
 
-    cv2.setNumThreads(0)  # one process per core is the parallelism
+    cv2.setNumThreads(0)  # the work is divided over processes, not threads
     if sys.platform == "linux":
-        # Freed pictures are given to the next ones instead of back to the kernel: 13 % faster.
+        # Memory of freed pictures is reused instead of returned to the kernel: 13 % faster.
         adjust = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc's; see mallopt(3)
         if adjust is not None:
             trim_threshold, mmap_threshold = -1, -3
@@ -68,30 +120,43 @@ def prepare_worker() -> None:
             adjust(mmap_threshold, 32 << 20)
 
 
-def draw(
-    opened: Opened, policy: Policy, *, sha256: str, copy: int, boxes: Sequence[Box] = ()
-) -> tuple[Transformed, int, int, bool]:
-    """Transform a picture, again with the next seed while the policy's mask rule is not met.
+def render_variant(
+    loaded: LoadedSource,
+    policy: AugmentPolicy,
+    *,
+    sha256: str,
+    copy: int,
+    boxes: Sequence[Box] = (),
+) -> RenderedVariant:
+    """Transform a picture; try again with the next seed while the policy's mask rule is not met.
 
-    Returns
-    -------
-    tuple of (Transformed, int, int, bool)
-        The last try, its seed, its number from 0, and whether too little of a mask or box is left.
+    Parameters
+    ----------
+    loaded : LoadedSource
+        The picture and its masks.
+    policy : AugmentPolicy
+        The transforms and the mask rule.
+    sha256 : str
+        Of the picture; enters the seed.
+    copy : int
+        Number of the variant; enters the seed.
+    boxes : sequence of Box
+        Boxes to transform with the picture.
     """
-    pipeline, digest, rule = pipeline_of(policy), policy.digest, policy.masks
+    pipeline, rule = pipeline_of(policy), policy.masks
     corners = [box[1:] for box in boxes]
     attempt = 0
     while True:
-        seed = seed_for(digest, sha256, copy, attempt)
-        made = pipeline(opened.rgb, seed=seed, masks=opened.masks, boxes=corners)
-        lost = _is_lost(opened, made, len(boxes), rule)
+        seed = seed_for(policy.digest, sha256, copy, attempt)
+        transformed = pipeline(loaded.rgb, seed=seed, masks=loaded.masks, boxes=corners)
+        lost = _is_lost(loaded, transformed, len(boxes), rule)
         if not lost or rule.when_lost != "redraw" or attempt == rule.redraws:
-            return made, seed, attempt, lost
+            return RenderedVariant(transformed, seed, attempt, lost)
         attempt += 1
 
 
 def seed_for(policy_digest: str, sha256: str, copy: int, attempt: int = 0) -> int:
-    """Return the seed of one variant, below 2**63: a function of what it is, not of when or where.
+    """Return the seed of one variant, below 2**63; it depends only on the arguments.
 
     Parameters
     ----------
@@ -100,54 +165,65 @@ def seed_for(policy_digest: str, sha256: str, copy: int, attempt: int = 0) -> in
     copy : int
         From 1.
     attempt : int
-        0, or how often it was drawn again.
+        0, or the number of earlier tries.
     """
     text = f"{policy_digest}:{sha256}:{copy}:{attempt}"
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
-def pipeline_of(policy: Policy) -> Pipeline:
+@lru_cache(maxsize=8)
+def pipeline_of(policy: AugmentPolicy) -> Pipeline:
     """Return the policy's pipeline, built once per process."""
-    return _pipeline(_Key(policy))
+    from augment.adapter import Pipeline
+
+    return Pipeline(policy.steps, min_visibility=policy.masks.keep_at_least)
 
 
-def _render_item(item: dict[str, Any], policy: Policy) -> dict[str, Any]:
+def _render_item(item: dict[str, Any], policy: AugmentPolicy) -> dict[str, Any]:
     row: dict[str, Any] = {"key": item["key"], "error": None, "variants": "[]"}
     try:
-        opened = open_source(
+        loaded = load_source(
             item["source"], item["masks"], longest_side=policy.picture.longest_side
         )
-        made = [_render_copy(opened, item, copy, policy) for copy in item["copies"]]
-        row["variants"] = json.dumps(made, ensure_ascii=False)
+        entries = [_render_copy(loaded, item, copy, policy) for copy in item["copies"]]
+        row["variants"] = json.dumps(entries, ensure_ascii=False)
     except UnreadableImageError as error:
-        row["error"] = f"unreadable: {error.message}"
+        row["error"] = Failure.UNREADABLE.with_message(error.message)
     except MaskError as error:
-        row["error"] = f"{MASK_UNUSABLE}: {error.message}"
+        row["error"] = Failure.MASK_UNUSABLE.with_message(error.message)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
-        row["error"] = f"{DISK_FULL}: {error}"
+        row["error"] = Failure.DISK_FULL.with_message(error)
     return row
 
 
-def _render_copy(opened: Opened, item: dict[str, Any], copy: int, policy: Policy) -> dict[str, Any]:
+def _render_copy(
+    loaded: LoadedSource, item: dict[str, Any], copy: int, policy: AugmentPolicy
+) -> dict[str, Any]:
     boxes: list[Box] = [tuple(box) for box in item["boxes"]]
     try:
-        made, seed, attempt, lost = draw(
-            opened, policy, sha256=item["sha256"], copy=copy, boxes=boxes
-        )
-    except Exception as error:  # noqa: BLE001 - transforms raise anything on odd pictures: recorded
-        return {"copy": copy, "error": f"{TRANSFORM}: {type(error).__name__}: {error}"}
-    entry = {"copy": copy, "seed": seed, "attempt": attempt, "applied": made.applied}
-    if lost and policy.masks.when_lost != "keep":
-        tries = f"{attempt + 1} tries" if attempt else "1 try"
+        variant = render_variant(loaded, policy, sha256=item["sha256"], copy=copy, boxes=boxes)
+    except Exception as error:  # noqa: BLE001 - transforms raise any error on unusual pictures
+        message = f"{type(error).__name__}: {error}"
+        return {"copy": copy, "error": Failure.TRANSFORM.with_message(message)}
+    made = variant.transformed
+    entry = {
+        "copy": copy,
+        "seed": variant.seed,
+        "attempt": variant.attempt,
+        "applied": made.applied,
+    }
+    if variant.is_lost and policy.masks.when_lost != "keep":
         share = f"{policy.masks.keep_at_least:.0%}"
-        return entry | {"error": f"{MASK_LOST}: less than {share} of a mask or box left, {tries}"}
-    # Files are named by the picture's digest and numbers, never by a class or a remote name.
+        attempts = f"{variant.attempt + 1} attempts" if variant.attempt else "1 attempt"
+        message = f"less than {share} of a mask or box left after {attempts}"
+        return entry | {"error": Failure.MASK_LOST.with_message(message)}
+    # File names consist of the picture's digest and numbers, never of a class or a remote name.
     stem = f"{item['sha256'][:2]}/{item['sha256']}-{copy}"
     folder = Path(item["folder"])
     masks = {}
-    for number, (label, mask) in enumerate(zip(opened.labels, made.masks, strict=True)):
+    for number, (label, mask) in enumerate(zip(loaded.labels, made.masks, strict=True)):
         masks[label] = f"{stem}.mask{number}.png"
         _write(folder / masks[label], encode_mask(mask))
     data = encode(made.image, policy.picture)
@@ -167,42 +243,23 @@ def _render_copy(opened: Opened, item: dict[str, Any], copy: int, policy: Policy
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Write without waiting for the disk, which costs more than drawing the variant.
+    """Write without an fsync, which takes longer than drawing the variant.
 
-    One lost in a power cut is made again: `augment.ledger` takes no file for finished unseen.
+    A file lost in a power cut is made again: `augment.variant_set` checks files before it uses
+    them.
     """
     atomic.write_bytes(path, data, durable=False)
 
 
-def _is_lost(opened: Opened, made: Transformed, boxes: int, rule: MaskRule) -> bool:
-    """Say whether too little of any mask, or of any box, is left."""
+def _is_lost(loaded: LoadedSource, made: Transformed, boxes: int, rule: MaskRule) -> bool:
+    """Return whether too little is left of any mask or box."""
     import numpy as np
 
     if len(made.boxes) < boxes:
         return True
-    for before, after in zip(opened.masks, made.masks, strict=True):
+    for before, after in zip(loaded.masks, made.masks, strict=True):
         share = np.count_nonzero(before) / before.size
         left = np.count_nonzero(after) / after.size
         if share and (not left or left < rule.keep_at_least * share):
             return True
     return False
-
-
-class _Key:
-    """A policy as a cache key: it holds dicts, which can't be hashed."""
-
-    def __init__(self, policy: Policy) -> None:
-        self.policy, self.digest = policy, policy.digest
-
-    def __hash__(self) -> int:
-        return hash(self.digest)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Key) and other.digest == self.digest
-
-
-@lru_cache(maxsize=8)
-def _pipeline(key: _Key) -> Pipeline:
-    from augment.adapter import Pipeline
-
-    return Pipeline(key.policy.steps, min_visibility=key.policy.masks.keep_at_least)

@@ -152,7 +152,7 @@ def answer(name: str, process: subprocess.Popen[str]) -> Any:
 
 def floor(pictures: list[Path], repeat: int = 1) -> tuple[float, float]:
     from augment.encoding import encode
-    from augment.opening import open_source
+    from augment.loading import load_source
     from augment.policy import PictureSpec
     from augment.rendering import prepare_worker
     from bodyshop_core import atomic
@@ -162,10 +162,10 @@ def floor(pictures: list[Path], repeat: int = 1) -> tuple[float, float]:
 
     def work(some: list[Path]) -> None:
         for number, path in enumerate(some):
-            opened = open_source(path, longest_side=spec.longest_side)
+            loaded = load_source(path, longest_side=spec.longest_side)
             for copy in range(COPIES):
                 file = folder / "ab" / f"{number}-{copy}.jpg"
-                atomic.write_bytes(file, encode(opened.rgb, spec), durable=False)
+                atomic.write_bytes(file, encode(loaded.rgb, spec), durable=False)
 
     with kept_folder() as name:
         folder = Path(name)

@@ -8,7 +8,7 @@ and once with each policy, with the split's seed, everything else equal. The tes
 splits count together, and the difference is judged on them pair by pair (McNemar, exact binomial).
 A picture may be tested under more than one seed, so the interval is a little too narrow.
 
-What is in DIR already is not done again: the same command goes on where it stopped, and
+What is in DIR already is not done again: the same command continues where it stopped, and
 ``--seeds 7`` does a third of the work.
 """
 
@@ -72,7 +72,7 @@ def main() -> None:
 
 
 def correct(predictions: Path) -> Right:
-    """Read sha256 -> whether the test picture was told right."""
+    """Read sha256 -> whether the test picture was classified correctly."""
     with predictions.open(encoding="utf-8", newline="") as file:
         return {row["sha256"]: row["label"] == row["predicted"] for row in csv.DictReader(file)}
 

@@ -26,12 +26,12 @@ from sqlalchemy import select
 import labeling
 from bodyshop_core.catalog import Blob, register_image, schema
 from bodyshop_core.workspace import Workspace
-from labeling import Connection, Picture, Prediction, Selection
-from labeling.annotations import read_mask
-from labeling.configs.scheme import load_scheme
+from labeling import CatalogPicture, Connection, PreAnnotation, Selection
+from labeling.configs.label_config import load_label_config
 from labeling.consensus.agreement import iou
-from labeling.exchange import current_masks
-from labeling.pictures import load_pictures
+from labeling.formats.mask_file import read_mask
+from labeling.records.annotations import current_masks
+from labeling.records.pictures import load_pictures
 from labeling.server.client import LabelStudioClient
 from labeling.sync.project import open_project
 from labeling.sync.pull import LATE_S
@@ -62,10 +62,10 @@ def main() -> None:
     print(f"| {' | '.join(headings)} |\n|{'---|' * len(headings)}")
     with _server(options.running) as connection:
         for count in options.tasks:
-            told = [f"{count:,}"]
+            cells = [f"{count:,}"]
             for part in parts:
-                told += {"push": _push, "pull": _pull}[part](connection, count)
-            print("| " + " | ".join(told) + " |", flush=True)
+                cells += {"push": _push, "pull": _pull}[part](connection, count)
+            print("| " + " | ".join(cells) + " |", flush=True)
 
 
 @contextmanager
@@ -110,10 +110,10 @@ def _spots(workspace: Workspace) -> None:
     files = current_masks(workspace)
     trained = _trained(workspace, run.record.split_set)
     pictures = load_pictures(workspace, sorted(files.keys() - trained))
-    told = {each.sha256: each for each in grad_cam_regions_of(run)(pictures)}
+    proposed = {each.sha256: each for each in grad_cam_regions_of(run)(pictures)}
     rows = []
     for picture in pictures:
-        if told[picture.sha256].choices["state"] != DAMAGED:
+        if proposed[picture.sha256].choices["state"] != DAMAGED:
             continue
         drawn = np.any([read_mask(workspace.root / f) for f in files[picture.sha256].values()], 0)
         heat = train.grad_cam(run, picture.path, label=DAMAGED).heat
@@ -182,20 +182,20 @@ def _mask(seed: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
     return (rows - y) ** 2 + (columns - x) ** 2 < 3600
 
 
-def _propose(pictures: Sequence[Picture]) -> Iterator[Prediction]:
+def _propose(pictures: Sequence[CatalogPicture]) -> Iterator[PreAnnotation]:
     for picture in pictures:
-        yield Prediction(picture.sha256, {"dent": _mask(int(picture.sha256, 16))}, score=0.5)
+        yield PreAnnotation(picture.sha256, {"dent": _mask(int(picture.sha256, 16))}, score=0.5)
 
 
 def _annotate(client: LabelStudioClient, workspace: Workspace, count: int) -> None:
     """Import tasks that carry an annotation already."""
     number = open_project(workspace, "damage", client).remote_id
-    scheme = load_scheme("damage")
+    config = load_label_config("damage")
     for start in range(0, count, 200):
         tasks = [
             {
                 "data": {"image": "/data/none.png", "ext_id": f"{n:064x}"},
-                "annotations": [{"result": write_result({"dent": _mask(n)}, scheme, seed=str(n))}],
+                "annotations": [{"result": write_result({"dent": _mask(n)}, config, seed=str(n))}],
             }
             for n in range(start, min(start + 200, count))
         ]
@@ -205,7 +205,7 @@ def _annotate(client: LabelStudioClient, workspace: Workspace, count: int) -> No
 def _annotate_one(client: LabelStudioClient, workspace: Workspace) -> None:
     number = open_project(workspace, "damage", client).remote_id
     task = next(client.scan(number, ("id",), page=1))[0]["id"]
-    body = {"result": write_result({"dent": _mask(1)}, load_scheme("damage"), seed="one")}
+    body = {"result": write_result({"dent": _mask(1)}, load_label_config("damage"), seed="one")}
     client._json("POST", f"api/tasks/{task}/annotations/", body=body)
 
 

@@ -11,7 +11,7 @@ from bodyshop_core.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     from bodyshop_core.workspace import Workspace
-    from labeling.pictures import Picture, Prediction, Predictor
+    from labeling.records.pictures import CatalogPicture, PreAnnotation, PreAnnotator
     from train import Classifier, Segmenter
 
 DAMAGED = "damaged"
@@ -22,7 +22,7 @@ REGION = "damage"
 
 def proposals_of(
     run: str, workspace: Workspace, *, progress: Progress = SILENT
-) -> tuple[Predictor, str]:
+) -> tuple[PreAnnotator, str]:
     """Return what a run can propose to annotators, and the name that they see with it.
 
     Parameters
@@ -52,7 +52,7 @@ def proposals_of(
     return grad_cam_regions_of(classifier, progress=progress), f"{classifier.record.run} Grad-CAM"
 
 
-def masks_of(segmenter: Segmenter, *, progress: Progress = SILENT) -> Predictor:
+def masks_of(segmenter: Segmenter, *, progress: Progress = SILENT) -> PreAnnotator:
     """Return a predictor that proposes a segmenter's masks.
 
     Parameters
@@ -63,8 +63,8 @@ def masks_of(segmenter: Segmenter, *, progress: Progress = SILENT) -> Predictor:
         Receives a message for each unreadable picture, which gets no proposal.
     """
 
-    def propose(pictures: Sequence[Picture]) -> Iterator[Prediction]:
-        from labeling.pictures import Prediction
+    def propose(pictures: Sequence[CatalogPicture]) -> Iterator[PreAnnotation]:
+        from labeling.records.pictures import PreAnnotation
 
         for picture in pictures:
             try:
@@ -74,14 +74,14 @@ def masks_of(segmenter: Segmenter, *, progress: Progress = SILENT) -> Predictor:
                 continue
             score = max(seen.scores.values(), default=0.0)
             choices = {"state": DAMAGED} if seen.masks else {}
-            yield Prediction(picture.sha256, seen.masks, choices, round(score, 4))
+            yield PreAnnotation(picture.sha256, seen.masks, choices, round(score, 4))
 
     return propose
 
 
 def grad_cam_regions_of(
     run: Classifier, *, level: float = 0.5, progress: Progress = SILENT
-) -> Predictor:
+) -> PreAnnotator:
     """Return a predictor that proposes the Grad-CAM regions of a damage classifier.
 
     It proposes damaged or whole for every picture, and for damaged ones a region of the class
@@ -110,8 +110,8 @@ def grad_cam_regions_of(
             hint="choose a run that was trained with --target damage, or a segmenter",
         )
 
-    def propose(pictures: Sequence[Picture]) -> Iterator[Prediction]:
-        from labeling.pictures import Prediction
+    def propose(pictures: Sequence[CatalogPicture]) -> Iterator[PreAnnotation]:
+        from labeling.records.pictures import PreAnnotation
 
         answers = run.classify([picture.path for picture in pictures], on_error="record")
         for picture, answer in zip(pictures, answers, strict=True):
@@ -123,21 +123,21 @@ def grad_cam_regions_of(
                 seen = train.grad_cam(run, picture.path, label=DAMAGED)
                 masks[REGION] = seen.mask(level=level)
             score = round(answer.probabilities[DAMAGED], 4)
-            yield Prediction(picture.sha256, masks, {"state": answer.label}, score)
+            yield PreAnnotation(picture.sha256, masks, {"state": answer.label}, score)
 
     return propose
 
 
 def uncertainty_of(
     run: Classifier, *, progress: Progress = SILENT
-) -> Callable[[Sequence[Picture]], dict[str, float]]:
+) -> Callable[[Sequence[CatalogPicture]], dict[str, float]]:
     """Return a function from pictures to sha256 -> 1 minus the largest class probability.
 
     Least confidence: Settles 2009, Active Learning Literature Survey, section 3.1. Pictures that
     can't be read have no value.
     """
 
-    def uncertainties(pictures: Sequence[Picture]) -> dict[str, float]:
+    def uncertainties(pictures: Sequence[CatalogPicture]) -> dict[str, float]:
         here = [picture for picture in pictures if picture.path.exists()]
         answers = run.classify(
             [picture.path for picture in here], on_error="record", progress=progress

@@ -1,4 +1,22 @@
-"""Labelling: damage masks and reviews through Label Studio, and mask files in and out."""
+"""Labelling: damage masks and reviews in Label Studio, and mask files of other tools.
+
+The sub-packages form layers, each of which imports only those below it:
+
+``sync``
+    Projects, tasks, predictions and annotations between the catalog and a server.
+``exchange``
+    Masks from and to COCO, VIA, YOLO and PNG files.
+``consensus``
+    One mask per picture and class from the annotations of several annotators.
+``records``
+    Pictures and annotations in the catalog.
+``formats``
+    Masks as bytes, run lengths, polygons and files.
+``server``
+    The Label Studio server and its client.
+``configs``
+    Labelling configurations.
+"""
 
 import lazy_loader
 

@@ -1,25 +1,22 @@
-from .checkup import (
-    doctor as doctor,
-)
-from .configs.scheme import (
-    Kind as Kind,
+from .configs.label_config import (
+    ProjectKind as ProjectKind,
 )
 from .consensus.agreement import (
     measure_agreement as measure_agreement,
 )
-from .exchange import (
+from .exchange.mask_export import (
     export_masks as export_masks,
 )
-from .exchange import (
+from .exchange.mask_import import (
     import_masks as import_masks,
 )
-from .pictures import (
-    Picture as Picture,
+from .records.pictures import (
+    CatalogPicture as CatalogPicture,
 )
-from .pictures import (
-    Prediction as Prediction,
+from .records.pictures import (
+    PreAnnotation as PreAnnotation,
 )
-from .selection import (
+from .records.selection import (
     Selection as Selection,
 )
 from .server.connection import (
@@ -30,6 +27,9 @@ from .server.local_server import (
 )
 from .server.local_server import (
     serve as serve,
+)
+from .sync.doctor import (
+    doctor as doctor,
 )
 from .sync.project import (
     init as init,

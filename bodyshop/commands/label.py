@@ -25,7 +25,7 @@ class ProjectName(StrEnum):
 
 
 class MaskFormat(StrEnum):
-    """Mask files of other tools."""
+    """Formats of mask files."""
 
     COCO = "coco"
     VIA = "via"
@@ -352,6 +352,6 @@ def _classes(mapping: list[str]) -> dict[str, str]:
     for pair in mapping:
         theirs, equals, ours = pair.partition("=")
         if not equals or not theirs:
-            raise UsageError(f"--map takes THEIRS=OURS, not {pair!r}")
+            raise UsageError(f"--map needs THEIRS=OURS, not {pair!r}")
         classes[theirs] = ours
     return classes

@@ -16,7 +16,7 @@ from bodyshop_core.progress import SILENT, Progress
 from bodyshop_core.workspace import Workspace
 
 if TYPE_CHECKING:
-    from labeling import AnnotationServer, Picture, Prediction
+    from labeling import AnnotationServer, CatalogPicture, PreAnnotation
     from labeling.server.client import LabelStudioClient
     from showroom import Truth
 
@@ -116,17 +116,17 @@ def _masks(truth: Truth, showroom: Path) -> dict[str, dict[str, Path]]:
 
 def _proposer(
     truth: Mapping[str, Mapping[str, Path]],
-) -> Callable[[Sequence[Picture]], Iterator[Prediction]]:
-    def propose(pictures: Sequence[Picture]) -> Iterator[Prediction]:
-        from labeling import Prediction
-        from labeling.annotations import read_mask
+) -> Callable[[Sequence[CatalogPicture]], Iterator[PreAnnotation]]:
+    def propose(pictures: Sequence[CatalogPicture]) -> Iterator[PreAnnotation]:
+        from labeling import PreAnnotation
+        from labeling.formats.mask_file import read_mask
 
         for picture in pictures:
             files = truth.get(picture.sha256)
             if files is not None:
                 masks = {label: read_mask(file) for label, file in files.items()}
                 state = "damaged" if masks else "whole"
-                yield Prediction(picture.sha256, masks, {"state": state}, 1.0)
+                yield PreAnnotation(picture.sha256, masks, {"state": state}, 1.0)
 
     return propose
 
@@ -175,8 +175,8 @@ def _compare(
     exact: bool,
 ) -> Finding:
     """Compare the masks from the server with those that the showroom rendered."""
-    from labeling.annotations import read_mask
     from labeling.consensus.agreement import iou
+    from labeling.formats.mask_file import read_mask
 
     if not drawn:
         raise NothingFoundError(

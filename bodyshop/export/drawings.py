@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bodyshop_core.workspace import Workspace
-    from labeling.formats.drawing import Sheet
+    from labeling.formats.shapes import ExportPicture
 
 _YOLO_NAMES = {"train": "train", "validation": "val", "test": "test"}
 
@@ -76,16 +76,16 @@ def yolo(
     return list(files.values())
 
 
-Entries = dict[str, list[tuple[Chosen, "Sheet"]]]
+Entries = dict[str, list[tuple[Chosen, "ExportPicture"]]]
 
 
 def _sheets(
     workspace: Workspace, pictures: Sequence[Chosen], options: PictureOptions
 ) -> tuple[Entries, list[str]]:
-    from labeling.annotations import read_mask
-    from labeling.exchange import current_masks
-    from labeling.formats.drawing import Sheet
-    from labeling.pictures import load_pictures
+    from labeling.formats.mask_file import read_mask
+    from labeling.formats.shapes import ExportPicture
+    from labeling.records.annotations import current_masks
+    from labeling.records.pictures import load_pictures
 
     masks = current_masks(workspace)
     wanted = [p for p in pictures if p.sha256 in masks or means_whole(p.row["label"])]
@@ -105,7 +105,7 @@ def _sheets(
         size = sizes.get(picture.sha256)
         if size is None:
             continue
-        sheet = Sheet(
+        sheet = ExportPicture(
             picture.sha256,
             f"{picture.sha256}.{options.extension(picture)}",
             size.width,

@@ -22,6 +22,9 @@ _STEPS: dict[int, tuple[str, ...]] = {
         "UPDATE split_sets SET revision = (SELECT count(*) FROM split_sets AS other WHERE"
         " other.created_at < split_sets.created_at OR (other.created_at = split_sets.created_at"
         " AND other.name <= split_sets.name))",
+        "UPDATE annotations SET value = json_remove(json_set(value, '$.annotators',"
+        " json_extract(value, '$.voices')), '$.voices') WHERE annotator = 'consensus'"
+        " AND json_extract(value, '$.voices') IS NOT NULL",
     ),
 }
 """Version -> the statements that lead to the next version."""

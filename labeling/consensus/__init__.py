@@ -1,1 +1,1 @@
-"""From what several annotators said to what counts."""
+"""From the annotations of several annotators to one mask per picture and class."""

@@ -1,1 +1,1 @@
-"""Mask files of other tools, read into `Drawing` and written from `Sheet`."""
+"""Masks as bytes, run lengths, polygons and files; nothing here reads the catalog."""

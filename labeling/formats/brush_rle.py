@@ -4,6 +4,12 @@ Format (https://github.com/thi-ng/umbrella/tree/develop/packages/rle-pack): 32 b
 of words, 5 bits the word size - 1, four times 4 bits a bit count of lengths - 1; then come chunks:
 1 bit says "run", 2 bits which of the four bit counts, then follow length - 1 and either one word
 (a run) or ``length`` words (a literal).
+
+Masks are encoded by the SDK of Label Studio (`label_studio_sdk.converter.brush`, 0.02 s for three
+megapixels). Decoding is done here, because the region comes from outside: the SDK allocates as many
+bytes as the header claims (up to 4 GB) before it checks anything, answers damaged data with
+``ValueError: invalid literal for int()``, and takes four times as long. A test compares both
+decoders on random data.
 """
 
 from __future__ import annotations
@@ -13,49 +19,32 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bodyshop_core.errors import BodyshopError
+from labeling.formats.mask_file import THRESHOLD
+from labeling.formats.shapes import MaskFormatError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 HEADER_BITS = 53
-LENGTH_BITS = (3, 4, 8, 16)
-"""The four bit counts that Label Studio's own encoder writes; the decoder reads any."""
-
-THRESHOLD = 128
-"""Browser strokes are antialiased: a pixel belongs to the mask from half coverage on."""
-
-
-class MaskFormatError(BodyshopError):
-    """A mask that can't be decoded, or that does not fit its picture."""
 
 
 def encode(mask: NDArray[np.bool_]) -> list[int]:
-    """Encode a mask the way Label Studio's own SDK does, byte for byte.
+    """Encode a mask as the ``rle`` of a brush region.
 
     Parameters
     ----------
     mask : ndarray of bool, shape (height, width)
-        True where there is damage. A 0/255 mask is taken as well.
+        True where there is damage; at least one pixel in size.
 
     Returns
     -------
     list of int
-        Bytes 0 to 255, the ``rle`` of a brush region; drawn pixels have alpha 255.
+        Bytes 0 to 255; pixels of the mask have alpha 255.
     """
-    flat = np.ascontiguousarray(mask, dtype=bool).ravel()
-    size = flat.size
-    bits = [f"{size * 4:032b}", "00111", *(f"{count - 1:04b}" for count in LENGTH_BITS)]
-    if size:
-        edges = np.flatnonzero(flat[1:] != flat[:-1]) + 1
-        starts = np.concatenate(([0], edges))
-        lengths = np.diff(np.concatenate((starts, [size]))) * 4
-        for length, value in zip(lengths.tolist(), flat[starts].tolist(), strict=True):
-            bits.append(_run(length, "11111111" if value else "00000000"))
-    stream = "".join(bits)
-    # The SDK appends a whole zero byte when the stream ends on a byte's border, and so do we.
-    stream += "0" * (8 - len(stream) % 8)
-    return list(int(stream, 2).to_bytes(len(stream) // 8, "big"))
+    from label_studio_sdk.converter import brush
+
+    encoded: list[int] = brush.mask2rle(np.where(mask, np.uint8(255), np.uint8(0)))
+    return encoded
 
 
 def decode(rle: Iterable[int], height: int, width: int) -> NDArray[np.uint8]:
@@ -71,12 +60,12 @@ def decode(rle: Iterable[int], height: int, width: int) -> NDArray[np.uint8]:
     Returns
     -------
     ndarray of uint8, shape (height, width)
-        Coverage 0 to 255; damage is where it is at least `THRESHOLD`.
+        Coverage 0 to 255; the mask is where it is at least `THRESHOLD`.
 
     Raises
     ------
     MaskFormatError
-        The bytes end too early, or hold another number of pixels.
+        The data end too early, or hold another number of pixels.
     """
     try:
         data = bytes(rle)
@@ -98,21 +87,8 @@ def decode(rle: Iterable[int], height: int, width: int) -> NDArray[np.uint8]:
 
 
 def decode_mask(rle: Iterable[int], height: int, width: int) -> NDArray[np.bool_]:
-    """Decode a brush region and cut it at half coverage (see `decode`)."""
+    """Decode a brush region and threshold it at half coverage (see `decode`)."""
     return decode(rle, height, width) >= THRESHOLD
-
-
-def _run(length: int, word: str) -> str:
-    full, rest = divmod(length - 1, 65536)
-    rest += 1
-    head = ("111" + "1" * 16 + word) * full
-    if rest <= 8:
-        return f"{head}100{rest - 1:03b}{word}"
-    if rest <= 16:
-        return f"{head}101{rest - 1:04b}{word}"
-    if rest <= 256:
-        return f"{head}110{rest - 1:08b}{word}"
-    return f"{head}111{rest - 1:016b}{word}"
 
 
 def _chunks(stream: str, counts: list[int], words: int) -> NDArray[np.uint8]:

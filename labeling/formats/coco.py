@@ -13,15 +13,14 @@ import numpy as np
 from bodyshop_core import atomic
 from bodyshop_core.errors import ConfigError
 from labeling.formats import coco_rle
-from labeling.formats.brush_rle import MaskFormatError
-from labeling.formats.drawing import Drawing, Part, Sheet
 from labeling.formats.polygons import outlines, signed_area
+from labeling.formats.shapes import ExportPicture, MaskFormatError, PictureShapes, Shape
 
 FILE_NAME = "annotations.json"
 
 
-def read(source: Path) -> Iterator[Drawing]:
-    """Read a COCO file: polygons (several of one annotation are united) and both kinds of RLE.
+def read(source: Path) -> Iterator[PictureShapes]:
+    """Read a COCO file: polygons (all of one annotation are united) and both kinds of RLE.
 
     Parameters
     ----------
@@ -31,7 +30,7 @@ def read(source: Path) -> Iterator[Drawing]:
     Raises
     ------
     ConfigError
-        It is no COCO file.
+        It is not a COCO file.
     """
     path = source / FILE_NAME if source.is_dir() else source
     data = load_json(path)
@@ -44,22 +43,22 @@ def read(source: Path) -> Iterator[Drawing]:
         identities = {image["id"] for image in images}
     except (KeyError, TypeError) as error:
         raise ConfigError(
-            f"this is no COCO file, which has images, annotations and categories: {error}",
+            f"not a COCO file, which has images, annotations and categories: {error}",
             file=path,
         ) from error
     orphans = sum(len(found) for key, found in by_image.items() if key not in identities)
     if orphans:
         raise ConfigError(
-            f"{orphans} annotations belong to pictures that the file does not list", file=path
+            f"{orphans} annotations refer to pictures that the file does not list", file=path
         )
     for image in images:
-        yield _drawing(image, by_image[image["id"]], names, path)
+        yield _picture_shapes(image, by_image[image["id"]], names, path)
 
 
-def write(dest: Path, sheets: Sequence[Sheet], classes: Sequence[str]) -> Path:
-    """Write one annotation per connected part: a polygon, or RLE where it has a hole.
+def write(dest: Path, pictures: Sequence[ExportPicture], classes: Sequence[str]) -> Path:
+    """Write one annotation per connected region: a polygon, or RLE where it has a hole.
 
-    Nothing is lost: polygons run along pixel edges, so that filling them gives the mask back.
+    Polygons follow pixel edges, so filling them gives exactly the same mask.
 
     Returns
     -------
@@ -69,16 +68,16 @@ def write(dest: Path, sheets: Sequence[Sheet], classes: Sequence[str]) -> Path:
     numbers = {label: number for number, label in enumerate(classes, 1)}
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    for image_id, sheet in enumerate(sheets, 1):
+    for image_id, picture in enumerate(pictures, 1):
         image = {
             "id": image_id,
-            "file_name": f"images/{sheet.name}",
-            "width": sheet.width,
-            "height": sheet.height,
-            "sha256": sheet.sha256,
+            "file_name": f"images/{picture.name}",
+            "width": picture.width,
+            "height": picture.height,
+            "sha256": picture.sha256,
         }
-        images.append(image | ({"licence": sheet.licence} if sheet.licence else {}))
-        for label, mask in sheet.load().items():
+        images.append(image | ({"licence": picture.licence} if picture.licence else {}))
+        for label, mask in picture.load().items():
             for segment in _segments(mask):
                 head = {"id": len(annotations) + 1, "image_id": image_id, "iscrowd": 0}
                 annotations.append(head | {"category_id": numbers[label]} | segment)
@@ -98,17 +97,17 @@ def write(dest: Path, sheets: Sequence[Sheet], classes: Sequence[str]) -> Path:
 
 
 def load_json(path: Path) -> Any:
-    """Read a JSON file that someone else wrote.
+    """Read a JSON file that another program wrote.
 
     Raises
     ------
     ConfigError
-        It is not there, or no JSON.
+        It does not exist, or is not JSON.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
-        raise ConfigError("there is no such file", file=path) from error
+        raise ConfigError("the file does not exist", file=path) from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"the file can't be read: {error}", file=path) from error
     except (json.JSONDecodeError, RecursionError) as error:
@@ -116,16 +115,16 @@ def load_json(path: Path) -> Any:
         raise ConfigError(f"this is not valid JSON: {error}", file=path, line=line) from error
 
 
-def _drawing(
+def _picture_shapes(
     image: dict[str, Any], annotations: list[dict[str, Any]], names: dict[Any, str], path: Path
-) -> Drawing:
+) -> PictureShapes:
     try:
         name, size = str(image["file_name"]), (int(image["width"]), int(image["height"]))
     except (KeyError, TypeError, ValueError) as error:
         raise ConfigError(
             f"picture {image.get('id')} has no file_name, width or height", file=path
         ) from error
-    parts: list[Part] = []
+    shapes: list[Shape] = []
     problems: list[str] = []
     for annotation in annotations:
         label = names.get(annotation.get("category_id"))
@@ -133,28 +132,28 @@ def _drawing(
             problems.append(f"{name}: an annotation has an unknown category")
             continue
         try:
-            parts += _parts(label, annotation.get("segmentation"), size)
+            shapes += _shapes(label, annotation.get("segmentation"), size)
         except (MaskFormatError, ValueError, TypeError, KeyError) as error:
             problems.append(f"{name}: annotation {annotation.get('id')} of {label}: {error}")
     sha256 = image.get("sha256")
-    return Drawing(name, size, tuple(parts), sha256, tuple(problems))
+    return PictureShapes(name, size, tuple(shapes), sha256, tuple(problems))
 
 
-def _parts(label: str, segmentation: Any, size: tuple[int, int]) -> list[Part]:
+def _shapes(label: str, segmentation: Any, size: tuple[int, int]) -> list[Shape]:
     width, height = size
     if isinstance(segmentation, dict):
         if tuple(segmentation.get("size", ())) != (height, width):
-            raise MaskFormatError("its RLE has another size than its picture")
-        return [Part(label, mask=coco_rle.decode(segmentation["counts"], height, width))]
+            raise MaskFormatError("its RLE has a different size than its picture")
+        return [Shape(label, mask=coco_rle.decode(segmentation["counts"], height, width))]
     if not isinstance(segmentation, list) or not segmentation:
         raise MaskFormatError("it has no segmentation")
-    parts = []
+    shapes = []
     for polygon in segmentation:
         ring = np.asarray(polygon, np.float64).reshape(-1, 2)
         if len(ring) < 3 or not np.isfinite(ring).all():
             raise MaskFormatError("a polygon needs at least three finite corners")
-        parts.append(Part(label, (ring,)))
-    return parts
+        shapes.append(Shape(label, (ring,)))
+    return shapes
 
 
 def _segments(mask: Any) -> Iterator[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""COCO's own run lengths: column by column, plain or packed into text.
+"""COCO's run-length encoding: column by column, as a list or as compressed text.
 
 Source: ``common/maskApi.c`` of https://github.com/cocodataset/cocoapi (rleToString, rleFrString).
 """
@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from labeling.formats.brush_rle import MaskFormatError
+from labeling.formats.shapes import MaskFormatError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
 def encode(mask: NDArray[np.bool_]) -> str:
-    """Pack a mask, bool (height, width), into COCO's compressed ``counts`` text."""
+    """Encode a mask, bool (height, width), as COCO's compressed ``counts`` text."""
     counts = to_counts(mask)
     text = bytearray()
     for place, count in enumerate(counts):
-        # From the fourth count on, the difference to the one before last is stored.
+        # From the fourth count on, the difference to the count two places before is stored.
         value = count - counts[place - 2] if place > 2 else count
         while True:
             low = value & 0x1F
@@ -34,22 +34,22 @@ def encode(mask: NDArray[np.bool_]) -> str:
 
 
 def decode(counts: str | bytes | Sequence[int], height: int, width: int) -> NDArray[np.bool_]:
-    """Unpack ``counts``, text or list, into a mask.
+    """Decode ``counts``, text or list, into a mask, bool (height, width).
 
     Raises
     ------
     MaskFormatError
-        The counts are damaged or belong to another size.
+        The counts are damaged or belong to a mask of another size.
     """
     numbers = _unpack(counts) if isinstance(counts, str | bytes) else list(counts)
     if any(not isinstance(n, int) or n < 0 for n in numbers) or sum(numbers) != height * width:
-        raise MaskFormatError(f"a COCO run length does not fit {width} x {height} pixels")
+        raise MaskFormatError(f"COCO run lengths do not match {width} x {height} pixels")
     values = np.arange(len(numbers)) % 2 == 1
     return np.repeat(values, numbers).reshape(width, height).T
 
 
 def to_counts(mask: NDArray[np.bool_]) -> list[int]:
-    """Return the lengths of alternating runs, the first one (perhaps 0) of background."""
+    """Return the lengths of alternating runs; the first one, which may be 0, is background."""
     flat = np.asfortranarray(mask, dtype=bool).ravel(order="F")
     edges = np.flatnonzero(flat[1:] != flat[:-1]) + 1
     lengths = np.diff(np.concatenate(([0], edges, [flat.size]))).tolist()
@@ -64,7 +64,7 @@ def _unpack(text: str | bytes) -> list[int]:
         value, shift = 0, 0
         while True:
             if place >= len(data) or shift > 60:
-                raise MaskFormatError("a COCO run length ends in the middle of a number")
+                raise MaskFormatError("COCO run lengths end in the middle of a number")
             symbol = data[place] - 48
             place += 1
             value |= (symbol & 0x1F) << shift

@@ -1,4 +1,4 @@
-"""Masks as picture files: ``masks/<class>/<picture>.png``, or one folder of them for one class."""
+"""Folders of mask files: ``masks/<class>/<picture>.png``, or one folder for one class."""
 
 from __future__ import annotations
 
@@ -12,43 +12,42 @@ import numpy as np
 from bodyshop_core import atomic
 from bodyshop_core.errors import ConfigError, UnreadableImageError
 from bodyshop_core.imaging import open_image
-from labeling.annotations import mask_png
-from labeling.formats.brush_rle import THRESHOLD
-from labeling.formats.drawing import Drawing, Part, Sheet
+from labeling.formats.mask_file import THRESHOLD, encode_mask
+from labeling.formats.shapes import ExportPicture, PictureShapes, Shape
 
 if TYPE_CHECKING:
-    from labeling.formats.drawing import Mask
+    from labeling.formats.shapes import Mask
 
 FOLDER = "masks"
 
 
-def read(source: Path, *, label: str = "damage") -> Iterator[Drawing]:
-    """Read mask pictures; a picture in a subfolder is of that class, one beside them of `label`.
+def read(source: Path, *, label: str = "damage") -> Iterator[PictureShapes]:
+    """Read mask files; those in a subfolder belong to that class, the others to `label`.
 
-    Grey values from 128 on count; a file with no value above 1 is read as 0 and 1.
+    Grey values from 128 on belong to the mask; in a file without a value above 1, the value 1 does.
 
     Parameters
     ----------
     source : Path
-        The folder, or one with a folder ``masks`` in it.
+        The folder, or its parent when it is called ``masks``.
     label : str
-        Class of the files that lie in no class folder.
+        Class of the files that are not in a class folder.
 
     Raises
     ------
     ConfigError
-        There is no PNG file.
+        It has no PNG file.
     """
     root = source / FOLDER if (source / FOLDER).is_dir() else source
     files = sorted(root.glob("*.png")) + sorted(root.glob("*/*.png"))
     if not files:
-        raise ConfigError("there is no mask (*.png) in the folder or its class folders", file=root)
+        raise ConfigError("no mask (*.png) in the folder or its class folders", file=root)
     by_stem: dict[str, list[tuple[str, Path]]] = {}
     for file in files:
         named = label if file.parent == root else file.parent.name
         by_stem.setdefault(file.stem, []).append((named, file))
     for stem, found in sorted(by_stem.items()):
-        parts: list[Part] = []
+        shapes: list[Shape] = []
         problems: list[str] = []
         sizes: set[tuple[int, int]] = set()
         for named, file in found:
@@ -58,15 +57,15 @@ def read(source: Path, *, label: str = "damage") -> Iterator[Drawing]:
                 problems.append(f"{file.name}: {error.message}")
                 continue
             sizes.add((mask.shape[1], mask.shape[0]))
-            parts.append(Part(named, mask=mask))
+            shapes.append(Shape(named, mask=mask))
         if len(sizes) > 1:
             problems.append(f"{stem}: its masks differ in size: {sorted(sizes)}")
-            parts = []
+            shapes = []
         size = next(iter(sizes), (0, 0))
-        yield Drawing(stem, size, tuple(parts), None, tuple(problems))
+        yield PictureShapes(stem, size, tuple(shapes), None, tuple(problems))
 
 
-def write(dest: Path, sheets: Sequence[Sheet], classes: Sequence[str]) -> Path:
+def write(dest: Path, pictures: Sequence[ExportPicture], classes: Sequence[str]) -> Path:
     """Write ``masks/<class>/<picture>.png``, 8-bit grey, 0 and 255.
 
     Returns
@@ -75,15 +74,15 @@ def write(dest: Path, sheets: Sequence[Sheet], classes: Sequence[str]) -> Path:
         The folder ``masks``.
     """
     folders = {label: folder_name(label) for label in classes}
-    for sheet in sheets:
-        for label, mask in sheet.load().items():
-            path = dest / FOLDER / folders[label] / f"{Path(sheet.name).stem}.png"
-            atomic.write_bytes(path, mask_png(mask))
+    for picture in pictures:
+        for label, mask in picture.load().items():
+            path = dest / FOLDER / folders[label] / f"{Path(picture.name).stem}.png"
+            atomic.write_bytes(path, encode_mask(mask))
     return dest / FOLDER
 
 
 def folder_name(label: str) -> str:
-    """Return a class name that is safe as a folder on every system; Hangul stays."""
+    """Return a folder name for a class that every file system accepts; Hangul is kept."""
     return re.sub(r"[^\w.-]+", "_", label).strip("._") or "class"
 
 

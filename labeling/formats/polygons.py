@@ -1,4 +1,4 @@
-"""Masks and polygons, exactly: pixel (x, y) belongs to a polygon when its centre does.
+"""Exact conversion of masks and polygons: a pixel belongs to a polygon if its centre does.
 
 Coordinates are in pixels with (0, 0) at the top left *corner* of the picture, so that the centre of
 the first pixel is (0.5, 0.5) and the outline of a mask runs along whole numbers. `outlines` and
@@ -27,9 +27,9 @@ def rasterise(
     ----------
     rings : iterable of array-like, shape (n, 2)
         Corners (x, y) in pixels, closed implicitly. A ring inside another one is a hole; rings of
-        several polygons that may overlap are filled one call each and united.
+        several polygons that may overlap need one call each; unite the masks.
     height, width : int
-        Of the mask. What lies outside is cut off.
+        Of the mask. What is outside is cut off.
 
     Returns
     -------
@@ -56,21 +56,21 @@ def outlines(mask: NDArray[np.bool_]) -> list[Ring]:
     -------
     list of ndarray of float64, shape (n, 2)
         Closed rings of whole-numbered corners; outer rings run clockwise on the screen (positive
-        `signed_area`), holes counter-clockwise. Pixels that touch only at a corner are apart.
+        `signed_area`), holes counter-clockwise. Pixels that touch only at a corner are separate.
     """
     following = _edges(np.pad(mask.astype(bool), 1))
     rings = []
     while following:
-        # The leftmost corner left is never one where two parts touch, so it has one way on.
+        # The leftmost remaining corner never touches a second region: only one edge starts there.
         rings.append(_walk(following, min(following)))
     return rings
 
 
 def keyhole_polygons(mask: NDArray[np.bool_]) -> list[Ring]:
-    """Return one ring per connected part (4-connectivity), its holes cut open by a seam.
+    """Return one ring per connected region (4-connectivity), holes joined to it by a seam.
 
-    A seam is walked there and back, so that the even-odd rule still gives the mask exactly: for the
-    formats that know only simple rings (YOLO, VIA, COCO polygons).
+    The ring follows a seam in both directions, so the even-odd rule still gives the exact mask. For
+    formats that have only simple rings (YOLO, VIA, COCO polygons).
     """
     outer: list[Ring] = []
     holes: list[Ring] = []
@@ -94,7 +94,7 @@ def signed_area(ring: Ring) -> float:
 
 
 def ellipse(cx: float, cy: float, rx: float, ry: float, turn_deg: float = 0.0) -> Ring:
-    """Return an ellipse as a ring whose corners are at most about a tenth of a pixel off."""
+    """Return an ellipse as a ring whose corners are at most about 0.1 pixels off the curve."""
     radius = max(abs(rx), abs(ry), 1.0)
     # The sagitta of a chord over an angle a is r (1 - cos(a / 2)) = 0.1.
     count = max(16, int(np.ceil(np.pi / np.arccos(max(0.0, 1 - 0.1 / radius)))))
@@ -148,7 +148,7 @@ def _walk(following: dict[Corner, list[Corner]], start: Corner) -> Ring:
     here, heading = start, (0, 0)
     while True:
         options = following[here]
-        # Where two parts touch at a corner, turning right keeps them apart.
+        # Where two regions touch at a corner, turning right keeps them separate.
         right = (here[0] - heading[1], here[1] + heading[0])
         ahead = right if len(options) > 1 and right in options else options[0]
         options.remove(ahead)
@@ -165,7 +165,7 @@ def _walk(following: dict[Corner, list[Corner]], start: Corner) -> Ring:
 
 
 def _part_of(parts: NDArray[np.int32], ring: Ring) -> int:
-    """Return which part a ring bounds: one side of each of its edges is that part, the other 0."""
+    """Return the number of the region that a ring bounds; the other side of its edges is 0."""
     ends = np.roll(ring, -1, axis=0)
     level = int(np.flatnonzero(ring[:, 1] == ends[:, 1])[0])
     x, y = int(min(ring[level, 0], ends[level, 0])), int(ring[level, 1])

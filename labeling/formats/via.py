@@ -14,19 +14,18 @@ import numpy as np
 
 from bodyshop_core import atomic
 from bodyshop_core.errors import ConfigError
-from labeling.formats.brush_rle import MaskFormatError
 from labeling.formats.coco import load_json
-from labeling.formats.drawing import Drawing, Part, Sheet
 from labeling.formats.polygons import ellipse, keyhole_polygons
+from labeling.formats.shapes import ExportPicture, MaskFormatError, PictureShapes, Shape
 
 FILE_NAME = "via_project.json"
 ATTRIBUTE = "damage"
 
 NAMES = ("damage", "label", "class", "type", "name", "category")
-"""Region attributes that are taken for the class when there are several."""
+"""Region attributes that hold the class when a region has several attributes."""
 
 
-def read(source: Path) -> Iterator[Drawing]:
+def read(source: Path) -> Iterator[PictureShapes]:
     """Read a VIA project or annotation export; coordinates are in pixels of the picture as shown.
 
     Parameters
@@ -37,7 +36,7 @@ def read(source: Path) -> Iterator[Drawing]:
     Raises
     ------
     ConfigError
-        It is no VIA file.
+        It is not a VIA file.
     """
     path = source / FILE_NAME if source.is_dir() else source
     data = load_json(path)
@@ -46,13 +45,13 @@ def read(source: Path) -> Iterator[Drawing]:
         isinstance(entry, dict) and "filename" in entry and "regions" in entry
         for entry in entries.values()
     ):
-        raise ConfigError("this is no VIA file: entries with filename and regions", file=path)
+        raise ConfigError("not a VIA file, which has entries with filename and regions", file=path)
     for entry in entries.values():
-        yield _drawing(entry)
+        yield _picture_shapes(entry)
 
 
-def write(dest: Path, sheets: Sequence[Sheet], classes: Sequence[str]) -> Path:
-    """Write a VIA 2 project with one polygon per connected part.
+def write(dest: Path, pictures: Sequence[ExportPicture], classes: Sequence[str]) -> Path:
+    """Write a VIA 2 project with one polygon per connected region.
 
     Returns
     -------
@@ -60,7 +59,7 @@ def write(dest: Path, sheets: Sequence[Sheet], classes: Sequence[str]) -> Path:
         The file written.
     """
     entries: dict[str, Any] = {}
-    for sheet in sheets:
+    for picture in pictures:
         regions = [
             {
                 "shape_attributes": {
@@ -70,13 +69,13 @@ def write(dest: Path, sheets: Sequence[Sheet], classes: Sequence[str]) -> Path:
                 },
                 "region_attributes": {ATTRIBUTE: label},
             }
-            for label, mask in sheet.load().items()
+            for label, mask in picture.load().items()
             for ring in keyhole_polygons(mask)
         ]
-        size = {"width": str(sheet.width), "height": str(sheet.height)}
-        attributes = size | {"sha256": sheet.sha256}
-        entries[f"{sheet.name}-1"] = {
-            "filename": f"images/{sheet.name}",
+        size = {"width": str(picture.width), "height": str(picture.height)}
+        attributes = size | {"sha256": picture.sha256}
+        entries[f"{picture.name}-1"] = {
+            "filename": f"images/{picture.name}",
             "size": -1,
             "regions": regions,
             "file_attributes": attributes,
@@ -97,17 +96,17 @@ def write(dest: Path, sheets: Sequence[Sheet], classes: Sequence[str]) -> Path:
     return path
 
 
-def _drawing(entry: dict[str, Any]) -> Drawing:
+def _picture_shapes(entry: dict[str, Any]) -> PictureShapes:
     name = str(entry["filename"])
     regions = entry["regions"]
     # Version 1 keeps regions in an object, version 2 in a list.
     regions = list(regions.values()) if isinstance(regions, dict) else list(regions)
-    parts: list[Part] = []
+    shapes: list[Shape] = []
     problems: list[str] = []
     for number, region in enumerate(regions):
         try:
             label = _label(region.get("region_attributes") or {})
-            parts.append(Part(label, (_ring(region["shape_attributes"]),)))
+            shapes.append(Shape(label, (_ring(region["shape_attributes"]),)))
         except (MaskFormatError, KeyError, TypeError, ValueError, AttributeError) as error:
             problems.append(f"{name}: region {number}: {error}")
     facts = entry.get("file_attributes")
@@ -115,21 +114,21 @@ def _drawing(entry: dict[str, Any]) -> Drawing:
     size = None
     if str(facts.get("width", "")).isdigit() and str(facts.get("height", "")).isdigit():
         size = (int(facts["width"]), int(facts["height"]))
-    # (0, 0): in pixels, but the file does not say of which size.
-    return Drawing(name, size or (0, 0), tuple(parts), facts.get("sha256"), tuple(problems))
+    # (0, 0): pixels, but the file does not give the size of the picture.
+    return PictureShapes(name, size or (0, 0), tuple(shapes), facts.get("sha256"), tuple(problems))
 
 
 def _label(attributes: dict[str, Any]) -> str:
     named = [key for key in NAMES if attributes.get(key)]
     keys = named or [key for key, value in attributes.items() if value]
     if len(keys) == 0 or (len(keys) > 1 and not named):
-        raise MaskFormatError(f"it has no class among its attributes {sorted(attributes)}")
+        raise MaskFormatError(f"no class among its attributes {sorted(attributes)}")
     value = attributes[keys[0]]
     if isinstance(value, dict):
         # Checkboxes: {"dent": true}.
         ticked = [key for key, on in value.items() if on]
         if len(ticked) != 1:
-            raise MaskFormatError(f"it has {len(ticked)} classes ticked instead of one")
+            raise MaskFormatError(f"{len(ticked)} classes are ticked instead of one")
         return str(ticked[0])
     return str(value)
 
@@ -152,7 +151,7 @@ def _ring(shape: dict[str, Any]) -> Any:
     elif kind in {"circle", "ellipse"}:
         rx = float(shape["r"] if kind == "circle" else shape["rx"])
         ry = float(shape["r"] if kind == "circle" else shape["ry"])
-        # VIA stores the turn of an ellipse in radians.
+        # VIA stores the rotation of an ellipse in radians.
         turn = np.rad2deg(float(shape.get("theta", 0.0)))
         ring = ellipse(float(shape["cx"]), float(shape["cy"]), rx, ry, turn)
     else:

@@ -14,20 +14,19 @@ import yaml
 
 from bodyshop_core import atomic
 from bodyshop_core.errors import ConfigError
-from labeling.formats.brush_rle import MaskFormatError
-from labeling.formats.drawing import Drawing, Part, Sheet
 from labeling.formats.polygons import keyhole_polygons
+from labeling.formats.shapes import ExportPicture, MaskFormatError, PictureShapes, Shape
 
 CONFIG = "data.yaml"
 
 
-def read(source: Path) -> Iterator[Drawing]:
+def read(source: Path) -> Iterator[PictureShapes]:
     """Read the ``labels`` folder of a data set with its ``data.yaml`` (or ``classes.txt``).
 
     Parameters
     ----------
     source : Path
-        The data set's folder. Boxes (four numbers) are no masks and are reported.
+        The data set's folder. Boxes (four numbers) are reported as problems: they are not masks.
 
     Raises
     ------
@@ -38,31 +37,31 @@ def read(source: Path) -> Iterator[Drawing]:
     labels = source / "labels"
     files = sorted(labels.rglob("*.txt"))
     if not files:
-        raise ConfigError("there is no label file in the folder labels", file=source)
+        raise ConfigError("no label file in the folder labels", file=source)
     for file in files:
-        parts: list[Part] = []
+        shapes: list[Shape] = []
         problems: list[str] = []
         for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
             if not line.strip():
                 continue
             try:
-                parts.append(_part(line, names))
+                shapes.append(_shape(line, names))
             except (MaskFormatError, ValueError) as error:
                 problems.append(f"{file.name}:{number}: {error}")
-        # The picture's extension is not in the file: it is looked up by its stem.
+        # The file does not contain the picture's extension: it is found by its stem.
         name = file.relative_to(labels).with_suffix("").as_posix()
-        yield Drawing(name, None, tuple(parts), None, tuple(problems))
+        yield PictureShapes(name, None, tuple(shapes), None, tuple(problems))
 
 
-def write(dest: Path, sheets: Sequence[Sheet], classes: Sequence[str]) -> Path:
-    """Write ``labels/*.txt`` and ``data.yaml``; fractions have 9 digits, so no pixel is lost.
+def write(dest: Path, pictures: Sequence[ExportPicture], classes: Sequence[str]) -> Path:
+    """Write ``labels/*.txt`` and ``data.yaml``; fractions have 9 digits, so masks stay pixel-exact.
 
     Returns
     -------
     Path
         ``data.yaml``.
     """
-    write_labels(dest, sheets, classes)
+    write_labels(dest, pictures, classes)
     config = {
         "path": ".",
         "train": "images",
@@ -74,17 +73,17 @@ def write(dest: Path, sheets: Sequence[Sheet], classes: Sequence[str]) -> Path:
     return path
 
 
-def write_labels(dest: Path, sheets: Sequence[Sheet], classes: Sequence[str]) -> None:
-    """Write ``labels/*.txt`` alone; a picture without masks gets an empty file."""
+def write_labels(dest: Path, pictures: Sequence[ExportPicture], classes: Sequence[str]) -> None:
+    """Write only ``labels/*.txt``; a picture without masks gets an empty file."""
     numbers = {label: number for number, label in enumerate(classes)}
-    for sheet in sheets:
+    for picture in pictures:
         lines = []
-        for label, mask in sheet.load().items():
+        for label, mask in picture.load().items():
             for ring in keyhole_polygons(mask):
-                fractions = (ring / (sheet.width, sheet.height)).ravel().tolist()
-                told = " ".join(f"{value:.9g}" for value in fractions)
-                lines.append(f"{numbers[label]} {told}\n")
-        atomic.write_text(dest / "labels" / f"{Path(sheet.name).stem}.txt", "".join(lines))
+                fractions = (ring / (picture.width, picture.height)).ravel().tolist()
+                text = " ".join(f"{value:.9g}" for value in fractions)
+                lines.append(f"{numbers[label]} {text}\n")
+        atomic.write_text(dest / "labels" / f"{Path(picture.name).stem}.txt", "".join(lines))
 
 
 def _names(source: Path) -> list[str]:
@@ -102,14 +101,14 @@ def _names(source: Path) -> list[str]:
     raise ConfigError(f"the folder has neither {CONFIG} nor classes.txt", file=source)
 
 
-def _part(line: str, names: list[str]) -> Part:
+def _shape(line: str, names: list[str]) -> Shape:
     first, *rest = line.split()
     number = int(first)
     if not 0 <= number < len(names) or not names[number].strip():
-        raise MaskFormatError(f"there is no class {number}")
+        raise MaskFormatError(f"class {number} has no name")
     values = np.asarray(rest, np.float64)
     if len(values) == 4:
-        raise MaskFormatError("this is a box, not an outline")
+        raise MaskFormatError("a box, not an outline")
     if len(values) < 6 or len(values) % 2 or not np.isfinite(values).all():
         raise MaskFormatError("an outline needs at least three finite points")
-    return Part(names[number].strip(), (values.reshape(-1, 2),))
+    return Shape(names[number].strip(), (values.reshape(-1, 2),))

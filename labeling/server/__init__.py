@@ -1,1 +1,1 @@
-"""A Label Studio server: the workspace's own, or somebody's, reached through its SDK."""
+"""Label Studio servers: the workspace's own and others, used through the SDK."""

@@ -1,8 +1,8 @@
-"""A Label Studio server through its SDK, with errors that say what to do.
+"""Client of a Label Studio server, built on its SDK, with errors that say what to do.
 
-The SDK keeps the key, refreshes tokens and retries. Listings go through its transport as plain
-JSON: its task types are unions that lose fields (``tasks.list`` with ``include``), and its pager
-takes a page that fails for the end of the list.
+The SDK holds the key, refreshes tokens and retries. Listings use its transport and plain JSON: its
+task types are unions that lose fields (``tasks.list`` with ``include``), and its pager treats a
+page that fails as the end of the list.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ if TYPE_CHECKING:
     import httpx
 
 OLDEST_RELEASE = (1, 17)
-"""Oldest server the tests of the SDK's authors and ours know to work with these calls."""
+"""Oldest server release for which these calls are known to work."""
 
 TIMEOUT_S = 300.0
 
 UPLOAD_LIMIT = 100
-"""Files per upload; more make the server answer 500 (DATA_UPLOAD_MAX_NUMBER_FILES)."""
+"""Files per upload; with more the server answers 500 (DATA_UPLOAD_MAX_NUMBER_FILES)."""
 
 Task = dict[str, Any]
 
 
-class Answer(NamedTuple):
-    """What a picture's address answers: the HTTP status, and whether a labeling page may show it.
+class ImageResponse(NamedTuple):
+    """Response to a request for a picture: HTTP status, and whether a browser may show it.
 
-    A page may show a picture of another server only when that server says so (Fetch standard,
-    section 3.3, Access-Control-Allow-Origin).
+    A labelling page may show a picture of another server only when that server allows it (Fetch
+    standard, section 3.3, Access-Control-Allow-Origin).
     """
 
     status: int
@@ -49,9 +49,9 @@ class LabelStudioClient:
     Parameters
     ----------
     connection : Connection
-        Where the server is.
+        The server and the key.
     transport : httpx.BaseTransport, optional
-        Instead of the network; for tests.
+        Used instead of the network, for tests.
     """
 
     def __init__(
@@ -59,20 +59,20 @@ class LabelStudioClient:
     ) -> None:
         import httpx
 
-        # nltk and friends come along with the SDK and log while they are imported.
+        # Dependencies of the SDK, such as nltk, log while they are imported.
         logging.getLogger("label_studio_sdk").setLevel(logging.ERROR)
         from label_studio_sdk import LabelStudio
 
         self.connection = connection
         self._http = httpx.Client(
             transport=transport, timeout=TIMEOUT_S, follow_redirects=True,
-            trust_env=not connection.is_near,  # the environment's proxy leads elsewhere
+            trust_env=not connection.is_local,  # a proxy can't reach this machine
         )  # fmt: skip
-        with self._explained():
+        with self._translated_errors():
             self._sdk = LabelStudio(
                 base_url=connection.url, api_key=connection.key, httpx_client=self._http
             )
-        # The one private name of the SDK used here: its authenticated transport.
+        # The only private name of the SDK used here: its authenticated transport.
         self._transport = self._sdk._client_wrapper.httpx_client
         self.server_time = ""
 
@@ -96,16 +96,16 @@ class LabelStudioClient:
             raise MissingPartError(
                 f"Label Studio at {self.connection.url} is version {release or 'unknown'}; "
                 f"bodyshop needs {wanted} or newer",
-                hint="upgrade it, or start bodyshop's own: bodyshop label serve",
+                hint="upgrade it, or start the workspace's own server: bodyshop label serve",
             )
         return release
 
     def whoami(self) -> str:
-        """Return the e-mail of the key's owner; fails with a clear message when it is wrong."""
+        """Return the e-mail address of the key's owner; `MissingPartError` for a refused key."""
         return str(self._json("GET", "api/current-user/whoami").get("email", ""))
 
     def users(self) -> dict[int, str]:
-        """Return user id -> e-mail."""
+        """Return user id -> e-mail address."""
         return {user["id"]: user["email"] for user in self._json("GET", "api/users/")}
 
     def project(self, project: int) -> dict[str, Any]:
@@ -120,20 +120,20 @@ class LabelStudioClient:
         return answer
 
     def find_project(self, title: str) -> dict[str, Any] | None:
-        """Return the project of that title, the newest when there are several."""
+        """Return the project with a title, the newest one when there are several."""
         page = self._json("GET", "api/projects", {"title": title, "page_size": 100})
         found = [each for each in page.get("results", []) if each.get("title") == title]
         return max(found, key=lambda each: each["id"], default=None)
 
     def create_project(self, title: str, xml: str, **options: Any) -> dict[str, Any]:
         """Create a project with a labelling configuration."""
-        with self._explained():
+        with self._translated_errors():
             project = self._sdk.projects.create(title=title, label_config=xml, **options)
         return self.project(int(project.id or 0))
 
     def update_project(self, project: int, **changes: Any) -> None:
         """Change a project's settings or configuration."""
-        with self._explained():
+        with self._translated_errors():
             self._sdk.projects.update(id=project, **changes)
 
     def used_values(self, project: int) -> dict[str, dict[str, int]]:
@@ -148,19 +148,19 @@ class LabelStudioClient:
         return used
 
     def serve_folder(self, project: int, folder: Path) -> None:
-        """Let the server show the pictures of a folder on its own disk, once per project."""
-        with self._explained():
+        """Let the server show the pictures of a folder on its disk; once per project is enough."""
+        with self._translated_errors():
             stores = self._sdk.import_storage.local.list(project=project)
             if any(store.path == str(folder) for store in stores):
                 return
-            # A pattern that nothing matches: the folder is opened, but makes no tasks by itself.
+            # The pattern matches no file: the folder becomes readable, but creates no tasks.
             self._sdk.import_storage.local.create(
                 project=project, path=str(folder), regex_filter="^$", use_blob_urls=True,
                 title="bodyshop pictures",
             )  # fmt: skip
 
     def upload(self, project: int, files: Sequence[Path]) -> list[str]:
-        """Copy pictures to the server; returns their paths there, in the same order."""
+        """Copy pictures to the server; return their paths there, in the same order."""
         if not 0 < len(files) <= UPLOAD_LIMIT:
             raise ValueError(f"upload takes 1 to {UPLOAD_LIMIT} files")
         types = [f"image/{file.suffix[1:].replace('jpg', 'jpeg')}" for file in files]
@@ -179,30 +179,30 @@ class LabelStudioClient:
         return [by_name[file.name] for file in files]
 
     def import_tasks(self, project: int, tasks: Sequence[Mapping[str, Any]]) -> None:
-        """Add tasks, with their predictions. Never repeated by itself: twice means twice."""
+        """Add tasks with their predictions. Not retried: the server would add them twice."""
         self._json(
             "POST", f"api/projects/{project}/import", {"return_task_ids": "true"},
             body=list(tasks), once=True,
         )  # fmt: skip
 
     def import_predictions(self, project: int, predictions: Sequence[Mapping[str, Any]]) -> None:
-        """Add predictions to tasks that are there. Never repeated by itself."""
+        """Add predictions to existing tasks. Not retried: the server would add them twice."""
         self._json(
             "POST", f"api/projects/{project}/import/predictions", body=list(predictions), once=True
         )
 
     def task(self, task: int) -> Task:
-        """Return one task with all that hangs on it."""
+        """Return one task with its annotations, predictions and drafts."""
         answer: Task = self._json("GET", f"api/tasks/{task}")
         return answer
 
     def submit(self, task: int, body: Mapping[str, Any]) -> int:
-        """Add an annotation to a task, as the *Submit* button does; returns its id."""
+        """Add an annotation to a task, as the *Submit* button does; return its id."""
         path = f"api/tasks/{task}/annotations/"
         return int(self._json("POST", path, body=dict(body), once=True)["id"])
 
     def delete_tasks(self, project: int, tasks: Sequence[int]) -> None:
-        """Delete tasks with all that hangs on them."""
+        """Delete tasks with their annotations, predictions and drafts."""
         body = {"selectedItems": {"all": False, "included": list(tasks)}}
         self._json("POST", "api/dm/actions", {"id": "delete_tasks", "project": project}, body=body)
 
@@ -216,7 +216,7 @@ class LabelStudioClient:
         page: int = 500,
         nested: bool = False,
     ) -> Iterator[list[Task]]:
-        """Yield pages of tasks by ascending id; tasks that vanish meanwhile move nothing.
+        """Yield pages of tasks by ascending id; none is skipped when tasks are deleted meanwhile.
 
         Parameters
         ----------
@@ -227,11 +227,11 @@ class LabelStudioClient:
         after : int
             Only tasks with a larger id.
         since : str, optional
-            Only tasks changed after this moment of the server's clock.
+            Only tasks that changed after this time of the server's clock.
         page : int
             Tasks per request.
         nested : bool
-            With annotations and computed columns.
+            Include annotations and computed columns.
         """
         while True:
             filters = [_filter("id", "greater", "Number", after)]
@@ -246,34 +246,35 @@ class LabelStudioClient:
             after = int(tasks[-1]["id"])
 
     def newest(self, project: int) -> tuple[str | None, int]:
-        """Return when the project's tasks last changed, and how many there are."""
+        """Return when the project's tasks last changed, and their number."""
         answer = self._tasks(project, [], ("id", "updated_at"), 1, False, "-tasks:updated_at")
         return next((t["updated_at"] for t in answer["tasks"]), None), int(answer["total"])
 
     def last_task(self, project: int) -> Task | None:
-        """Return id and data of the project's task with the largest id."""
+        """Return id and data of the task with the largest id."""
         answer = self._tasks(project, [], ("id", "data"), 1, False, "-tasks:id")
         return next(iter(answer["tasks"]), None)
 
     def count(self, project: int, name: str, operator: str, kind: str, value: Any) -> int:
-        """Count tasks by one of the data manager's filters."""
+        """Count tasks that match one filter of the data manager."""
         filters = [_filter(name, operator, kind, value)]
         return int(self._tasks(project, filters, ("id",), 1, False, "tasks:id")["total"])
 
-    def fetch(self, address: str) -> Answer:
-        """Ask for a picture as a labeler's browser would; the key goes to the own server only."""
+    def fetch(self, picture_url: str) -> ImageResponse:
+        """Request a picture as a labeler's browser does; only this server receives the key."""
         import httpx
 
         base = self.connection.url
-        url = f"{base}{address}" if address.startswith("/") else urljoin(f"{base}/", address)
+        relative = picture_url.startswith("/")
+        url = f"{base}{picture_url}" if relative else urljoin(f"{base}/", picture_url)
         own = _origin(url) == _origin(base)
         headers = self._sdk._client_wrapper.get_headers() if own else {"Origin": _origin(base)}
-        with self._explained():
+        with self._translated_errors():
             request = httpx.Request("GET", url, headers=headers)
             response = self._http.send(request, stream=True)
             response.close()
         allowed = response.headers.get("access-control-allow-origin", "")
-        return Answer(response.status_code, own or allowed in {"*", _origin(base)})
+        return ImageResponse(response.status_code, own or allowed in {"*", _origin(base)})
 
     def _tasks(
         self,
@@ -298,7 +299,7 @@ class LabelStudioClient:
             },
         )
         if not isinstance(answer, dict) or not isinstance(answer.get("tasks"), list):
-            raise ServerError("Label Studio's task list can't be read")
+            raise ServerError("the task list of Label Studio has an unknown format")
         return answer
 
     def _json(
@@ -311,7 +312,7 @@ class LabelStudioClient:
         files: Mapping[str, Any] | None = None,
         once: bool = False,
     ) -> Any:
-        with self._explained():
+        with self._translated_errors():
             response = self._transport.request(
                 path,
                 method=method,
@@ -326,39 +327,39 @@ class LabelStudioClient:
         except ValueError:
             answer = None
         if response.status_code >= 400 or answer is None:
-            self._refused(response.status_code, answer)
+            self._raise_for(response.status_code, answer)
         return answer
 
-    def _refused(self, status: int | None, body: Any) -> NoReturn:
+    def _raise_for(self, status: int | None, body: Any) -> NoReturn:
         url = self.connection.url
-        told = body if isinstance(body, dict) else {}
-        detail = str(told.get("detail") or "").strip()
-        if errors := told.get("validation_errors"):
+        facts = body if isinstance(body, dict) else {}
+        detail = str(facts.get("detail") or "").strip()
+        if errors := facts.get("validation_errors"):
             detail = f"{detail}: {json.dumps(errors, ensure_ascii=False)}"[:600]
         if status in {401, 403}:
             raise MissingPartError(
                 f"Label Studio at {url} refuses the key: {detail or f'HTTP {status}'}",
                 hint="copy a personal access token from Account & Settings into "
-                "LABEL_STUDIO_API_KEY, or use bodyshop's own server: bodyshop label serve",
+                "LABEL_STUDIO_API_KEY, or use the workspace's own server: bodyshop label serve",
             )
         if status == 404 and detail:
             raise GoneError(
-                f"Label Studio at {url} has no such thing any more: {detail}",
-                hint="if the project was deleted, make it anew: bodyshop label init",
+                f"not found on Label Studio at {url}: {detail}",
+                hint="if the project was deleted, create it again: bodyshop label init",
             )
-        if not told:
-            raise self._stranger(f"HTTP {status}")
+        if not facts:
+            raise self._not_label_studio(f"HTTP {status}")
         kind = ServerError if (status or 500) < 500 else MissingPartError
         raise kind(f"Label Studio at {url} answered HTTP {status}: {detail}")
 
-    def _stranger(self, why: object) -> MissingPartError:
+    def _not_label_studio(self, why: object) -> MissingPartError:
         return MissingPartError(
-            f"{self.connection.url} answers, but not as a Label Studio server ({why})",
+            f"{self.connection.url} answers, but is not a Label Studio server ({why})",
             hint="LABEL_STUDIO_URL must be the address of its start page, without /api",
         )
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _translated_errors(self) -> Iterator[None]:
         import httpx
         from label_studio_sdk.core.api_error import ApiError
 
@@ -366,21 +367,21 @@ class LabelStudioClient:
         try:
             yield
         except ApiError as error:
-            # str(error) holds the session cookie, and a chained error would show it.
+            # str(error) contains the session cookie, which a chained error would show.
             status, body = error.status_code, error.body
         except httpx.TransportError as error:
-            late = isinstance(error, httpx.TimeoutException)
-            why = f"not within {TIMEOUT_S:.0f} s" if late else error
+            timeout = isinstance(error, httpx.TimeoutException)
+            why = f"no answer within {TIMEOUT_S:.0f} s" if timeout else error
             raise MissingPartError(
                 f"no Label Studio answers at {url}: {why}",
                 hint="start it with: bodyshop label serve, then run the command again: "
-                "it goes on where it stopped",
+                "it continues where it stopped",
             ) from error
-        except (httpx.RequestError, httpx.InvalidURL) as error:  # redirects in a circle and such
-            raise self._stranger(error) from error
+        except (httpx.RequestError, httpx.InvalidURL) as error:  # endless redirects and the like
+            raise self._not_label_studio(error) from error
         else:
             return
-        self._refused(status, body)
+        self._raise_for(status, body)
 
 
 def _origin(url: str) -> str:

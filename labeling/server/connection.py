@@ -1,10 +1,11 @@
-"""Where the labelling server is and its key, which is never in the catalog, logs or reports."""
+"""Address and key of the labelling server; the key never enters catalog, logs or reports."""
 
 from __future__ import annotations
 
 import json
 import os
 import stat
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,11 +23,11 @@ KEY = "LABEL_STUDIO_API_KEY"
 KEY_FILE = "LABEL_STUDIO_API_KEY_FILE"
 
 FOLDER = "labelstudio"
-"""Folder in the workspace that holds the own server's data and its account."""
+"""Folder in the workspace with the data and the account of its own server."""
 
 
 class ServerError(BodyshopError):
-    """The labelling server refused something; what was done before is saved."""
+    """The labelling server refused a request; earlier results are saved."""
 
 
 class GoneError(MissingPartError):
@@ -40,11 +41,11 @@ class Connection:
     Parameters
     ----------
     url : str
-        Such as ``http://127.0.0.1:8080``.
+        For example ``http://127.0.0.1:8080``.
     key : str
-        Personal access token or legacy token; kept out of `repr`.
+        Personal access token or legacy token; not in `repr`.
     document_root : Path or None
-        The server's local-files root when it runs on this machine and can read the workspace.
+        Root of the server's local files when it runs on this machine and reads the workspace.
     """
 
     url: str
@@ -54,37 +55,37 @@ class Connection:
     def __post_init__(self) -> None:
         if not _is_address(self.url):
             raise MissingPartError(
-                f"{self.url!r} is no address of a Label Studio server",
-                hint=f"set {URL} to something like http://127.0.0.1:8080",
+                f"invalid address of a Label Studio server: {self.url!r}",
+                hint=f"set {URL} to an address such as http://127.0.0.1:8080",
             )
         if not self.key or any(not "!" <= character <= "~" for character in self.key):
             raise MissingPartError(
-                "the Label Studio key is empty or holds blanks, line ends or what no key holds",
+                "the Label Studio key is empty or contains a space, line end or invalid character",
                 hint=f"copy it again from Account & Settings into {KEY}",
             )
 
     @property
-    def is_near(self) -> bool:
-        """Whether the server runs on this machine, where no proxy leads to."""
+    def is_local(self) -> bool:
+        """Whether the server runs on this machine, so that no proxy must be used."""
         host = urlsplit(self.url).hostname or ""
         return host == "localhost" or host == "::1" or host.startswith("127.")
 
     @classmethod
     def find(cls, workspace: Workspace, environ: Mapping[str, str] | None = None) -> Connection:
-        """Find the server: the environment first, then the workspace's own one.
+        """Find the server: from the environment, else the workspace's own.
 
         Parameters
         ----------
         workspace : Workspace
-            Its folder ``labelstudio`` is written by ``bodyshop label serve``.
+            ``bodyshop label serve`` writes its folder ``labelstudio``.
         environ : mapping, optional
-            Instead of ``os.environ``: ``LABEL_STUDIO_URL`` with ``LABEL_STUDIO_API_KEY``, or
-            ``LABEL_STUDIO_API_KEY_FILE`` (a file only its owner may read).
+            Used instead of ``os.environ``: ``LABEL_STUDIO_URL`` with ``LABEL_STUDIO_API_KEY``, or
+            with ``LABEL_STUDIO_API_KEY_FILE`` (a file that only its owner may read).
 
         Raises
         ------
         MissingPartError
-            No server is known, or its key is missing or open to others.
+            No server is configured, or its key is missing or readable by other users.
         """
         environ = os.environ if environ is None else environ
         if url := environ.get(URL):
@@ -92,10 +93,10 @@ class Connection:
         path = workspace.root / FOLDER / "connection.json"
         if not path.exists():
             raise MissingPartError(
-                "no Label Studio server is known",
+                "no Label Studio server is configured",
                 hint=f"start one with: bodyshop label serve, or set {URL} and {KEY}",
             )
-        _refuse_open(path)
+        _refuse_readable_by_others(path)
         try:
             stored = json.loads(path.read_text(encoding="utf-8"))
             return cls(stored["url"], stored["key"], Path(stored["document_root"]))
@@ -111,18 +112,29 @@ class Connection:
 
 
 def write_secret(path: Path, text: str) -> None:
-    """Write a file that only its owner may read, never open to others even for a moment."""
-    previous = os.umask(0o077)
+    """Write a file that only its owner can read, from the moment of its creation.
+
+    The umask stays as it is: it belongs to all threads of the process.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # mkstemp creates the file with mode 0600.
+    handle, name = tempfile.mkstemp(prefix=atomic.TEMPORARY, suffix=path.suffix, dir=path.parent)
+    temporary = Path(name)
     try:
-        atomic.write_text(path, text + "\n")
-    finally:
-        os.umask(previous)
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
+            stream.write(text + "\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def _is_address(url: str) -> bool:
     try:
         parts = urlsplit(url)
-        _ = parts.port  # raises where it is no number
+        _ = parts.port  # raises when it is not a number
     except ValueError:
         return False
     plain = url.isprintable() and " " not in url
@@ -134,18 +146,16 @@ def _key(environ: Mapping[str, str]) -> str:
         return key
     name = environ.get(KEY_FILE)
     if not name:
-        raise MissingPartError(
-            f"{URL} is set, but the key for it is not", hint=f"set {KEY} or {KEY_FILE}"
-        )
+        raise MissingPartError(f"{URL} is set, but its key is not", hint=f"set {KEY} or {KEY_FILE}")
     path = Path(name).expanduser()
     if not path.is_file():
-        raise MissingPartError(f"{KEY_FILE} names {path}, which is not there")
-    _refuse_open(path)
+        raise MissingPartError(f"{KEY_FILE} names {path}, which does not exist")
+    _refuse_readable_by_others(path)
     return path.read_text(encoding="utf-8").strip()
 
 
-def _refuse_open(path: Path) -> None:
+def _refuse_readable_by_others(path: Path) -> None:
     if os.name == "posix" and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise MissingPartError(
-            f"{path} holds a key but others may read it", hint=f"run: chmod 600 {path}"
+            f"{path} contains a key, but other users can read it", hint=f"run: chmod 600 {path}"
         )

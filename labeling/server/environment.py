@@ -1,4 +1,4 @@
-"""Label Studio in an environment of its own: it pins Django, NumPy and OpenCV to what it likes."""
+"""Label Studio in its own virtual environment: it needs other versions of NumPy and OpenCV."""
 
 from __future__ import annotations
 
@@ -13,29 +13,30 @@ from bodyshop_core.locking import locked
 from bodyshop_core.progress import SILENT, Progress
 
 REQUIREMENT = "label-studio~=1.23.2"
-"""The version that the tests run against; later patches are taken."""
+"""The release that the tests use; later patch releases are accepted."""
 
 SIZE_MB = 1000
+"""Approximate size of the installation."""
 
 
 def cache_folder() -> Path:
-    """Return the folder for installed parts: ``$BODYSHOP_CACHE`` or ``~/.cache/bodyshop``."""
+    """Return the folder for installed programs: ``$BODYSHOP_CACHE`` or ``~/.cache/bodyshop``."""
     return Path(os.environ.get("BODYSHOP_CACHE") or Path.home() / ".cache" / "bodyshop")
 
 
 def executable() -> Path:
-    """Return the ``label-studio`` program, there or not."""
+    """Return the path of the ``label-studio`` program, whether it exists or not."""
     scripts = ("Scripts", "label-studio.exe") if os.name == "nt" else ("bin", "label-studio")
     return cache_folder().joinpath("label-studio", "venv", *scripts)
 
 
 def is_installed() -> bool:
-    """Say whether an installation was finished."""
+    """Return whether the installation is complete."""
     return executable().exists() and _marker().exists()
 
 
 def install(*, progress: Progress = SILENT) -> Path:
-    """Install Label Studio unless it is there; takes minutes and about a gigabyte.
+    """Install Label Studio unless it is installed; takes minutes and about one gigabyte.
 
     Returns
     -------
@@ -45,7 +46,7 @@ def install(*, progress: Progress = SILENT) -> Path:
     Raises
     ------
     MissingPartError
-        The installation failed; the message holds the end of pip's output.
+        The installation failed; the message contains the end of pip's output.
     """
     folder = cache_folder() / "label-studio"
     folder.mkdir(parents=True, exist_ok=True)
@@ -75,9 +76,9 @@ def _run(command: list[str]) -> None:
         command, capture_output=True, text=True, check=False, env=environment, errors="replace"
     )
     if done.returncode:
-        told = (done.stderr or done.stdout).strip()[-800:]
+        output = (done.stderr or done.stdout).strip()[-800:]
         raise MissingPartError(
-            f"Label Studio could not be installed: {' '.join(command[:4])} … failed:\n{told}",
-            hint="with no network, install it elsewhere and set LABEL_STUDIO_URL and "
+            f"Label Studio could not be installed: {' '.join(command[:4])} … failed:\n{output}",
+            hint="without a network, install it on another machine and set LABEL_STUDIO_URL and "
             "LABEL_STUDIO_API_KEY to that server",
         )

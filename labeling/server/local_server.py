@@ -1,4 +1,4 @@
-"""The workspace's own Label Studio: loopback, embedded database, telemetry off."""
+"""The workspace's own Label Studio: loopback only, embedded database, no telemetry."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 USER = "admin@bodyshop.local"
 START_LIMIT_S = 600.0
-"""The first start migrates an empty database: 42 to 87 s measured on an idle machine."""
+"""The first start creates the database: 42 to 87 s on an idle machine."""
 
 STOP_LIMIT_S = 15.0
 
-PASSED_ON = ("PATH", "LANG", "LC_ALL", "TMPDIR", "TMP", "TEMP", "SYSTEMROOT", "USERPROFILE")
-"""All that the server sees of our environment: it reads even bare names such as ``USERNAME``."""
+PASSED_VARIABLES = ("PATH", "LANG", "LC_ALL", "TMPDIR", "TMP", "TEMP", "SYSTEMROOT", "USERPROFILE")
+"""The only environment variables the server gets: it reads even names such as ``USERNAME``."""
 
 
 @dataclass(frozen=True)
@@ -44,15 +44,15 @@ class AnnotationServer:
     url : str
         Address for the browser.
     user, password : str
-        Of the first account; the password is also in ``labelstudio/account.json``.
+        Of the first account; also in ``labelstudio/account.json``.
     key : str
-        For the API.
+        Key for the API.
     document_root : Path
         The workspace.
     log : Path
-        What the server prints.
+        Output of the server.
     process : subprocess.Popen
-        The server.
+        The server's process.
     """
 
     url: str
@@ -64,7 +64,7 @@ class AnnotationServer:
     process: subprocess.Popen[bytes] = field(repr=False)
 
     def connection(self) -> Connection:
-        """Return what `push` and `pull` need."""
+        """Return address and key, for `push` and `pull`."""
         return Connection(self.url, self.key, self.document_root)
 
     def wait(self) -> None:
@@ -73,11 +73,11 @@ class AnnotationServer:
         Raises
         ------
         BodyshopError
-            It ended by itself.
+            It ended with an error.
         """
         code = self.process.wait()
         if code not in {0, -signal.SIGINT, -signal.SIGTERM}:
-            raise BodyshopError(f"Label Studio ended with code {code}:\n{_tail(self.log)}")
+            raise BodyshopError(f"Label Studio exited with code {code}:\n{_tail(self.log)}")
 
 
 @contextmanager
@@ -88,33 +88,33 @@ def serve(
     install: bool = True,
     progress: Progress = SILENT,
 ) -> Iterator[AnnotationServer]:
-    """Start the workspace's Label Studio for the block and stop it afterwards.
+    """Run the workspace's Label Studio during the block.
 
-    Data, account and log are in the workspace's folder ``labelstudio``; pictures are read from the
-    workspace by the server itself and are shown to logged-in users only.
+    Data, account and log are in the workspace's folder ``labelstudio``. The server reads pictures
+    from the workspace and shows them to logged-in users only.
 
     Parameters
     ----------
     workspace : Workspace
         Where the pictures are.
     port : int
-        On 127.0.0.1; 0 takes a free one.
+        Port on 127.0.0.1; 0 selects a free port.
     install : bool
-        Install Label Studio when it is not there (see `labeling.server.environment`).
+        Install Label Studio when it is missing (see `labeling.server.environment`).
     progress : Progress
-        Told what takes long.
+        Reports the steps that take long.
 
     Yields
     ------
     AnnotationServer
-        Ready to answer.
+        Ready for requests.
 
     Raises
     ------
     MissingPartError
-        Label Studio is not installed, or does not come up.
+        Label Studio is not installed, or does not start.
     UsageError
-        The port is taken, or this workspace's server runs already.
+        The port is in use, or this workspace's server is already running.
     """
     if not install and not environment.is_installed():
         raise MissingPartError(
@@ -122,7 +122,7 @@ def serve(
         )
     program = environment.install(progress=progress)
     home = workspace.root / FOLDER
-    running = "this workspace's Label Studio is running already"
+    running = "this workspace's Label Studio is already running"
     with locked(home / "server.lock", taken=running):
         account = _account(home)
         port = _free_port(port)
@@ -166,21 +166,21 @@ def _account(home: Path) -> dict[str, str]:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise MissingPartError(
                 f"{path} is damaged: {error!r}",
-                hint=f"put the file back, or move {home} away to start an empty server",
+                hint=f"restore the file, or move {home} away to start with an empty server",
             ) from error
     if (home / "label_studio.sqlite3").exists():
         raise MissingPartError(
-            f"{path} is gone, so the server in {home} can't be opened",
-            hint=f"put the file back, or move {home} away to start an empty server",
+            f"{path} is missing, so nobody can log in to the server in {home}",
+            hint=f"restore the file, or move {home} away to start with an empty server",
         )
-    # The server reads password and token only while it creates its first user.
+    # The server reads password and token only when it creates its first user.
     account = {"user": USER, "password": secrets.token_urlsafe(12), "key": secrets.token_hex(20)}
     write_secret(path, json.dumps(account))
     return account
 
 
 def _environment(root: Path, home: Path, account: dict[str, str]) -> dict[str, str]:
-    passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    passed = {name: os.environ[name] for name in PASSED_VARIABLES if name in os.environ}
     return passed | {
         "HOME": str(home),
         "LABEL_STUDIO_BASE_DATA_DIR": str(home),
@@ -201,7 +201,7 @@ def _environment(root: Path, home: Path, account: dict[str, str]) -> dict[str, s
 
 
 def _free_port(port: int) -> int:
-    # Label Studio silently moves to the next port when one is taken, so this is checked before.
+    # Label Studio uses the next port without a message when one is taken: check it first.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         if os.name == "posix":
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -209,7 +209,7 @@ def _free_port(port: int) -> int:
             probe.bind((HOST, port))
         except OSError as error:
             raise UsageError(
-                f"port {port} on {HOST} is taken", hint="choose another one with --port"
+                f"port {port} on {HOST} is in use", hint="choose another port with --port"
             ) from error
         return int(probe.getsockname()[1])
 
@@ -218,24 +218,24 @@ def _await(server: AnnotationServer, progress: Progress) -> None:
     import requests
 
     session = requests.Session()
-    session.trust_env = False  # neither a proxy nor a .netrc has to do with loopback
+    session.trust_env = False  # a proxy or .netrc must not be used for loopback
     started = time.monotonic()
     progress.log(f"starting Label Studio at {server.url} (the first start takes a minute or two)")
     with progress.task("start Label Studio") as tick:
         while True:
             if server.process.poll() is not None:
                 raise MissingPartError(
-                    f"Label Studio ended with code {server.process.returncode} while starting:\n"
+                    f"Label Studio exited with code {server.process.returncode} during its start:\n"
                     f"{_tail(server.log)}",
-                    hint=f"its whole log is {server.log}",
+                    hint=f"the complete log is {server.log}",
                 )
             if time.monotonic() - started > START_LIMIT_S:
                 raise MissingPartError(
-                    f"Label Studio did not come up within {START_LIMIT_S:.0f} s",
-                    hint=f"its log is {server.log}",
+                    f"Label Studio did not start within {START_LIMIT_S:.0f} s",
+                    hint=f"the log is {server.log}",
                 )
             try:
-                # The own key, so that another server on that port is not taken for this one.
+                # With the key, so that another server on that port is not mistaken for this one.
                 answer = session.get(
                     f"{server.url}/api/current-user/whoami",
                     headers={"Authorization": f"Token {server.key}"},
@@ -249,14 +249,14 @@ def _await(server: AnnotationServer, progress: Progress) -> None:
                 return
             if answer.status_code in {401, 403}:
                 raise MissingPartError(
-                    f"the server at {server.url} does not know the workspace's account",
-                    hint=f"move {server.log.parent} away to start an empty server",
+                    f"the server at {server.url} refuses the workspace's account",
+                    hint=f"move {server.log.parent} away to start with an empty server",
                 )
             time.sleep(0.5)
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End the server and what it started."""
+    """Stop the server and its child processes."""
     if process.poll() is not None:
         return
     _signal(process, signal.SIGTERM)

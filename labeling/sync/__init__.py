@@ -1,1 +1,1 @@
-"""Between the catalog and a labelling server: projects, pictures, predictions, annotations."""
+"""Synchronise projects, tasks, predictions and annotations with a labelling server."""

@@ -1,4 +1,4 @@
-"""How a labeler's browser gets to see the pictures of the workspace."""
+"""URLs under which a labeler's browser can open the pictures of the workspace."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from bodyshop_core import atomic
 from bodyshop_core.errors import MissingPartError, UsageError
-from labeling.pictures import Picture
+from labeling.records.pictures import CatalogPicture
 from labeling.server.client import UPLOAD_LIMIT, LabelStudioClient
 from labeling.server.connection import FOLDER
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 ImageMode = Literal["auto", "local", "upload", "url"]
 
 SHOWN_BY_BROWSERS = {"JPEG", "PNG", "WEBP", "GIF", "BMP", "AVIF"}
-"""Formats that Chromium and Firefox show; others are shown as an upright PNG copy."""
+"""Formats that Chromium and Firefox can show; of others, an upright PNG copy is shown."""
 
-TURNED_BY_BROWSERS = "JPEG"
-"""The one format whose EXIF rotation all browsers apply: Chromium does not for WebP and AVIF."""
+ROTATED_BY_BROWSERS = "JPEG"
+"""The only format whose EXIF rotation all browsers apply: Chromium ignores it in WebP and AVIF."""
 
 
 @dataclass(frozen=True)
-class Shelf:
-    """Turns pictures into addresses that a labeler's browser can open.
+class PictureUrls:
+    """Makes URLs of pictures for a labeler's browser.
 
     Parameters
     ----------
@@ -39,9 +39,10 @@ class Shelf:
     project : int
         The project on it.
     mode : {"local", "upload", "url"}
-        The server reads our disk; pictures are copied to it; or they are served elsewhere.
+        The server reads the disk of this machine; pictures are copied to the server; or another
+        web server delivers them.
     prefix : str
-        Address under which ``blobs`` is served, for ``url``.
+        URL under which the workspace folder is served, for ``url``.
     """
 
     workspace: Workspace
@@ -50,11 +51,11 @@ class Shelf:
     mode: ImageMode
     prefix: str = ""
 
-    def addresses(self, pictures: Sequence[Picture]) -> list[str]:
-        """Return one address per picture, in order.
+    def urls(self, pictures: Sequence[CatalogPicture]) -> list[str]:
+        """Return one URL per picture, in order.
 
-        Originals that a browser shows upright are shown as they are, others as an upright copy, so
-        that masks come back in the upright size.
+        Originals that every browser shows upright are used as they are, others as an upright copy:
+        masks then have the upright size.
         """
         files = [self._file(picture) for picture in pictures]
         if self.mode == "upload":
@@ -71,13 +72,13 @@ class Shelf:
             f"/data/local-files/?d={quote(file.relative_to(root).as_posix())}" for file in files
         ]
 
-    def open(self, picture: Picture) -> None:
-        """Make the server show pictures, and check it with one.
+    def open_access(self, picture: CatalogPicture) -> None:
+        """Give the server access to the pictures, and check it with one of them.
 
         Raises
         ------
         MissingPartError
-            It does not; labelers would see an empty page and could submit it blind.
+            A browser could not show it; labelers would see an empty page and might submit it.
         """
         if self.mode == "upload":
             return
@@ -86,23 +87,23 @@ class Shelf:
             copies.mkdir(parents=True, exist_ok=True)
             for folder in (self.workspace.blobs.root, copies):
                 self.client.serve_folder(self.project, folder)
-        (address,) = self.addresses([picture])
-        answer = self.client.fetch(address)
+        (url,) = self.urls([picture])
+        response = self.client.fetch(url)
         upload = "push with --images upload, which copies the pictures to the server"
-        if answer.status != 200:
+        if response.status != 200:
             raise MissingPartError(
                 f"the labelling server can't show {picture.path.name}: "
-                f"{address} answers HTTP {answer.status}",
+                f"{url} answers HTTP {response.status}",
                 hint=upload,
             )
-        if not answer.shown:
+        if not response.shown:
             raise MissingPartError(
-                f"a browser may not show {address} on the labelling page: the answer lacks the "
+                f"a browser refuses to show {url} on the labelling page: the response lacks the "
                 "header Access-Control-Allow-Origin",
-                hint=f"let that server (or bucket, as a CORS rule) send it, or {upload}",
+                hint=f"configure that server (for a bucket: a CORS rule) to send it, or {upload}",
             )
 
-    def _file(self, picture: Picture) -> Path:
+    def _file(self, picture: CatalogPicture) -> Path:
         if picture.format in SHOWN_BY_BROWSERS and _is_shown_upright(picture):
             return picture.path
         copy = self.workspace.root / FOLDER / "pictures" / f"{picture.sha256}.png"
@@ -116,10 +117,10 @@ class Shelf:
         return copy
 
 
-def _is_shown_upright(picture: Picture) -> bool:
+def _is_shown_upright(picture: CatalogPicture) -> bool:
     if picture.exif_orientation == 1:
         return True
-    if picture.format != TURNED_BY_BROWSERS:
+    if picture.format != ROTATED_BY_BROWSERS:
         return False
     from PIL import Image
 
@@ -128,23 +129,23 @@ def _is_shown_upright(picture: Picture) -> bool:
     with open_image(picture.path) as image:
         exif = Image.Exif()
         exif.load(image.info.get("exif", b""))
-    # We follow a rotation that stands in the XMP alone, and browsers don't.
+    # Pillow also applies a rotation that only the XMP block contains; browsers do not.
     return exif.get(EXIF_ORIENTATION) == picture.exif_orientation
 
 
-def shelf_for(
+def picture_urls_for(
     workspace: Workspace,
     client: LabelStudioClient,
     project: int,
     mode: ImageMode,
     prefix: str | None,
-) -> Shelf:
-    """Choose how pictures are served: local when the server reads our disk, else upload.
+) -> PictureUrls:
+    """Choose how pictures are served: local when the server reads this disk, else upload.
 
     Raises
     ------
     UsageError
-        ``url`` without a prefix, or ``local`` with a server elsewhere.
+        ``url`` without a prefix, or ``local`` with a server that can't read this disk.
     """
     root = client.connection.document_root
     near = root is not None and workspace.root.is_relative_to(root)
@@ -152,12 +153,12 @@ def shelf_for(
         mode = "url" if prefix else "local" if near else "upload"
     if mode == "url" and not (prefix or "").startswith(("http://", "https://")):
         raise UsageError(
-            "pictures by url need the address under which the workspace is served",
-            hint="such as --images url --url-prefix https://bucket.example.com/workspace",
+            "--images url needs the URL under which the workspace is served",
+            hint="for example: --images url --url-prefix https://bucket.example.com/workspace",
         )
     if mode == "local" and not near:
         raise UsageError(
             f"the server at {client.connection.url} does not read this workspace's disk",
             hint="push with --images upload",
         )
-    return Shelf(workspace, client, project, mode, prefix or "")
+    return PictureUrls(workspace, client, project, mode, prefix or "")

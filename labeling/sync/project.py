@@ -1,10 +1,10 @@
-"""Labelling projects: made once, updated without losing what was drawn."""
+"""Labelling projects: created once, and updated without losing annotations."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +14,15 @@ from bodyshop_core.catalog import now, schema
 from bodyshop_core.errors import ConfigError, MissingPartError, UsageError
 from bodyshop_core.locking import locked
 from bodyshop_core.progress import SILENT, Progress
-from labeling.annotations import digest
-from labeling.configs.scheme import Kind, Scheme, load_scheme, lost_values, parse_scheme
+from bodyshop_core.summary import Summary
+from labeling.configs.label_config import (
+    LabelConfig,
+    ProjectKind,
+    load_label_config,
+    lost_values,
+    parse_label_config,
+)
+from labeling.records.annotations import digest
 from labeling.server.client import LabelStudioClient
 from labeling.server.connection import FOLDER, Connection, GoneError
 
@@ -23,12 +30,12 @@ if TYPE_CHECKING:
     from bodyshop_core.workspace import Workspace
 
 TITLE_LIMIT = 50
-"""Characters the server takes for a title."""
+"""The longest title that the server accepts, in characters."""
 
 
 @dataclass(frozen=True)
-class InitSummary:
-    """What `init` found or made."""
+class InitSummary(Summary):
+    """Result of `init`: the project on the server, and whether it is new or was changed."""
 
     project: str
     kind: str
@@ -38,20 +45,16 @@ class InitSummary:
     config_changed: bool
     labels: tuple[str, ...]
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return JSON-able values."""
-        return asdict(self)
-
 
 @dataclass(frozen=True)
 class Project:
-    """A labelling project as the catalog knows it and the server has it."""
+    """A labelling project: its row in the catalog and its facts on the server."""
 
     name: str
-    kind: Kind
+    kind: ProjectKind
     remote_id: int
     instance: str
-    scheme: Scheme
+    config: LabelConfig
     url: str
     cursor: dict[str, Any]
     remote: dict[str, Any]
@@ -59,56 +62,56 @@ class Project:
 
 def init(
     workspace: Workspace,
-    kind: Kind | str = Kind.DAMAGE,
+    kind: ProjectKind | str = ProjectKind.DAMAGE,
     *,
     config: Path | None = None,
     annotators: int | None = None,
     connection: Connection | None = None,
     progress: Progress = SILENT,
 ) -> InitSummary:
-    """Create a labelling project, or bring an existing one to a labelling configuration.
+    """Create a labelling project, or update the labelling configuration of an existing one.
 
     Parameters
     ----------
     workspace : Workspace
-        Whose pictures will be labelled.
-    kind : Kind
+        With the pictures to label.
+    kind : ProjectKind
         ``damage`` (masks) or ``review`` (keep or reject).
     config : Path, optional
-        An own labelling configuration instead of the one that comes with bodyshop.
+        The user's labelling configuration instead of the one that comes with bodyshop.
     annotators : int, optional
-        How many people see each picture; default one for a new project, else as it is.
+        How many people annotate each picture; default one for a new project, else unchanged.
     connection : Connection, optional
         Default: `Connection.find`.
     progress : Progress
-        Told what happens.
+        Reports what is done.
 
     Returns
     -------
     InitSummary
-        Where the project is.
+        With the address of the project.
 
     Raises
     ------
     ConfigError
-        The configuration is wrong, or drops a class or choice that annotations use.
+        The configuration is invalid, or lacks a class or choice that annotations use.
     MissingPartError
-        No server, or it refuses the key.
+        No server is configured or running, or it refuses the key.
     """
     if annotators is not None and annotators < 1:
-        raise UsageError("a picture needs at least one annotator")
-    kind = Kind(kind)
-    scheme = load_scheme(kind, config)
+        raise UsageError("--annotators must be 1 or more")
+    kind = ProjectKind(kind)
+    label_config = load_label_config(kind, config)
     with project_lock(workspace, kind), client_for(workspace, connection) as client:
         client.release()
         remote = _existing(workspace, kind, client)
         created = remote is None
         changed = False
         if remote is None:
-            remote = client.create_project(_title(workspace, kind), scheme.xml)
+            remote = client.create_project(_title(workspace, kind), label_config.xml)
             progress.log(f"created project {remote['id']} at {client.connection.url}")
         else:
-            changed = _update_config(client, remote, scheme, config)
+            changed = _update_config(client, remote, label_config, config)
         people = {} if annotators is None else {"maximum_annotations": annotators}
         client.update_project(
             remote["id"], show_collab_predictions=True, enable_empty_annotation=True, **people
@@ -122,32 +125,34 @@ def init(
             "url": client.connection.url,
             "remote_id": remote["id"],
             "instance": instance,
-            "config": scheme.xml,
+            "config": label_config.xml,
             "cursor": previous.cursor if previous is not None and same else {},
             "updated_at": now(),
         }
         workspace.catalog.upsert(schema.label_projects, [row])
         return InitSummary(
             kind.value, kind.value, f"{client.connection.url}/projects/{remote['id']}",
-            remote["id"], created, changed, scheme.mask_labels,
+            remote["id"], created, changed, label_config.mask_labels,
         )  # fmt: skip
 
 
-def open_project(workspace: Workspace, kind: Kind | str, client: LabelStudioClient) -> Project:
-    """Return a project that `init` made, checked against the server.
+def open_project(
+    workspace: Workspace, kind: ProjectKind | str, client: LabelStudioClient
+) -> Project:
+    """Return a project that `init` created, after a check that it is still on the server.
 
     Raises
     ------
     MissingPartError
-        `init` was not run, the project was deleted, or the server is another one or too old.
+        `init` was not run, the project was deleted, or the server is a different one or too old.
     """
-    kind = Kind(kind)
-    again = f"make it anew: bodyshop label init --project {kind.value}"
+    kind = ProjectKind(kind)
+    again = f"create it again: bodyshop label init --project {kind.value}"
     row = _row(workspace, kind)
     if row is None:
         raise MissingPartError(
-            f"there is no {kind.value} project yet",
-            hint=f"make it: bodyshop label init --project {kind.value}",
+            f"no {kind.value} project exists yet",
+            hint=f"create it: bodyshop label init --project {kind.value}",
         )
     client.release()
     try:
@@ -155,27 +160,32 @@ def open_project(workspace: Workspace, kind: Kind | str, client: LabelStudioClie
     except GoneError as error:
         raise MissingPartError(
             f"the {kind.value} project (number {row.remote_id}) is no longer on "
-            f"{client.connection.url}; everything pulled so far is safe in the catalog",
+            f"{client.connection.url}; annotations pulled so far are safe in the catalog",
             hint=again,
         ) from error
     if _instance(client, remote) != row.instance:
         raise MissingPartError(
             f"project {row.remote_id} on {client.connection.url} is not the {kind.value} project "
-            f"that was made on {row.url}",
+            f"that was created on {row.url}",
             hint=again,
         )
-    url = f"{client.connection.url}/projects/{row.remote_id}"
     return Project(
-        row.name, kind, row.remote_id, row.instance, parse_scheme(remote["label_config"]), url,
-        dict(row.cursor), remote,
-    )  # fmt: skip
+        name=row.name,
+        kind=kind,
+        remote_id=row.remote_id,
+        instance=row.instance,
+        config=parse_label_config(remote["label_config"]),
+        url=f"{client.connection.url}/projects/{row.remote_id}",
+        cursor=dict(row.cursor),
+        remote=remote,
+    )
 
 
 @contextmanager
 def client_for(
     workspace: Workspace, connection: Connection | LabelStudioClient | None
 ) -> Iterator[LabelStudioClient]:
-    """Open a client for the block; a client passed in is left open."""
+    """Open a client for the block; a client that was passed in stays open."""
     if isinstance(connection, LabelStudioClient):
         yield connection
         return
@@ -186,23 +196,25 @@ def client_for(
         client.close()
 
 
-def project_lock(workspace: Workspace, kind: Kind | str) -> Any:
-    """Let only one command at a time change a project: the server would take tasks twice."""
-    name = Kind(kind).value
+def project_lock(workspace: Workspace, kind: ProjectKind | str) -> Any:
+    """Lock a project: two commands at a time would create tasks twice."""
+    name = ProjectKind(kind).value
     return locked(
         workspace.root / FOLDER / f"{name}.lock",
-        taken=f"another bodyshop command is working on the {name} project",
+        taken=f"another bodyshop command is using the {name} project",
     )
 
 
-def _row(workspace: Workspace, kind: Kind) -> Any:
+def _row(workspace: Workspace, kind: ProjectKind) -> Any:
     table = schema.label_projects
     with workspace.catalog.read() as connection:
         return connection.execute(select(table).where(table.c.name == kind.value)).one_or_none()
 
 
-def _existing(workspace: Workspace, kind: Kind, client: LabelStudioClient) -> dict[str, Any] | None:
-    """Return the project on the server: the one in the catalog, else the one of our title."""
+def _existing(
+    workspace: Workspace, kind: ProjectKind, client: LabelStudioClient
+) -> dict[str, Any] | None:
+    """Return the project on the server: the one in the catalog, else one with the same title."""
     row = _row(workspace, kind)
     if row is not None:
         try:
@@ -215,32 +227,31 @@ def _existing(workspace: Workspace, kind: Kind, client: LabelStudioClient) -> di
     return client.project(found["id"]) if found else None
 
 
-def _title(workspace: Workspace, kind: Kind) -> str:
+def _title(workspace: Workspace, kind: ProjectKind) -> str:
     place = digest(workspace.root)[:6]
     return f"bodyshop {kind.value}: {workspace.root.name[:20]} {place}"[:TITLE_LIMIT]
 
 
 def _instance(client: LabelStudioClient, remote: dict[str, Any]) -> str:
-    # The embedded database reuses numbers, so the time of creation is part of what it is.
+    # The embedded database reuses numbers, so the time of creation is part of the identity.
     return digest(remote["id"], remote["created_at"])[:16]
 
 
 def _update_config(
-    client: LabelStudioClient, remote: dict[str, Any], scheme: Scheme, config: Path | None
+    client: LabelStudioClient, remote: dict[str, Any], new: LabelConfig, config: Path | None
 ) -> bool:
-    present = parse_scheme(remote["label_config"], name="the server's configuration")
-    if present.xml.strip() == scheme.xml.strip():
+    present = parse_label_config(remote["label_config"], name="the server's configuration")
+    if present.xml.strip() == new.xml.strip():
         return False
     used = client.used_values(remote["id"])
-    for control, values in lost_values(present, scheme).items():
+    for control, values in lost_values(present, new).items():
         in_use = {value: used.get(control, {}).get(value, 0) for value in values}
         taken = [f"{value} ({count})" for value, count in in_use.items() if count]
         if taken:
             raise ConfigError(
-                f"annotations or drafts use values of {control} that it no longer has: "
-                f"{', '.join(taken)}",
+                f"annotations or drafts use values of {control} that it lacks: {', '.join(taken)}",
                 file=config or "the labelling configuration",
-                hint="keep them (new ones may be added), or change those first",
+                hint="keep these values (new ones can be added), or change the annotations first",
             )
-    client.update_project(remote["id"], label_config=scheme.xml)
+    client.update_project(remote["id"], label_config=new.xml)
     return True

@@ -1,4 +1,4 @@
-"""What a reviewer is asked about each picture, from what curate found out."""
+"""The question that a reviewer sees above each picture, from the results of curate."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def questions(workspace: Workspace, sha256s: Sequence[str]) -> dict[str, str]:
-    """Return one sentence per picture that says what the policy decided and why.
+    """Return one text per picture: verdict and reasons, the car probability and the label.
 
     Parameters
     ----------
@@ -30,16 +30,16 @@ def questions(workspace: Workspace, sha256s: Sequence[str]) -> dict[str, str]:
     with workspace.catalog.read() as connection:
         found = {row.sha256: row for row in connection.execute(query)}
     damage = effective_labels(workspace.catalog, "damage")
-    asked = {}
+    texts = {}
     for sha256 in sha256s:
         row, label = found.get(sha256), damage.get(sha256)
-        told = ["Keep this picture?"]
+        words = ["Keep this picture?"]
         if row is not None:
             reasons = ", ".join(reason.replace("_", " ") for reason in row.reasons or ())
-            told.append(f"The policy says {row.verdict}" + (f": {reasons}." if reasons else "."))
+            words.append(f"The policy says {row.verdict}" + (f": {reasons}." if reasons else "."))
             if row.p_car is not None:
-                told.append(f"Car: {row.p_car:.0%}.")
+                words.append(f"Car: {row.p_car:.0%}.")
         if label is not None:
-            told.append(f"Label: {label.value or ' or '.join(label.conflict)}.")
-        asked[sha256] = " ".join(told)
-    return asked
+            words.append(f"Label: {label.value or ' or '.join(label.conflict)}.")
+        texts[sha256] = " ".join(words)
+    return texts

@@ -1,4 +1,4 @@
-"""Between masks and the regions of a Label Studio result, both ways."""
+"""Convert masks to and from the regions of a Label Studio result."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bodyshop_core.errors import UnreadableImageError
-from labeling.configs.scheme import Scheme
+from labeling.configs.label_config import LabelConfig
 from labeling.formats import brush_rle as rle
-from labeling.formats.brush_rle import MaskFormatError
+from labeling.formats.mask_file import THRESHOLD
 from labeling.formats.polygons import ellipse, rasterise
+from labeling.formats.shapes import MaskFormatError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Reading:
-    """What one annotation says about one picture.
+class ParsedResult:
+    """Masks and choices of one annotation.
 
     Parameters
     ----------
@@ -35,10 +36,10 @@ class Reading:
     choices : dict
         Control name -> the chosen values.
     origins : dict
-        Damage class -> how its regions came to be: ``manual``, ``prediction``,
+        Damage class -> origin of its regions: ``manual``, ``prediction``,
         ``prediction-changed``.
     problems : list of str
-        Regions that could not be used, each in one sentence; nothing of them is in `masks`.
+        Regions that could not be used and are not in `masks`, one sentence each.
     """
 
     masks: dict[str, Mask] = field(default_factory=dict)
@@ -48,39 +49,39 @@ class Reading:
 
 
 def read_result(
-    result: Sequence[Mapping[str, Any]], scheme: Scheme, *, width: int, height: int
-) -> Reading:
+    result: Sequence[Mapping[str, Any]], label_config: LabelConfig, *, width: int, height: int
+) -> ParsedResult:
     """Read the ``result`` of an annotation.
 
     Parameters
     ----------
     result : sequence of mappings
-        Regions as the server returns them; it validates next to nothing, so everything is checked.
-    scheme : Scheme
+        Regions as the server returns them. The server hardly validates them: all is checked here.
+    label_config : LabelConfig
         The project's configuration.
     width, height : int
         Upright size of the picture, after EXIF rotation, in pixels.
 
     Returns
     -------
-    Reading
-        Masks of shape (height, width); what does not fit is in its `problems`.
+    ParsedResult
+        Masks of shape (height, width); invalid regions are in its `problems`.
     """
-    reading = Reading()
+    parsed = ParsedResult()
     for region in result:
         if not isinstance(region, Mapping) or not isinstance(region.get("value"), Mapping):
-            reading.problems.append("a region has no value")
+            parsed.problems.append("a region has no value")
             continue
         try:
-            _read_region(region, scheme, width, height, reading)
+            _read_region(region, label_config, width, height, parsed)
         except MaskFormatError as error:
-            reading.problems.append(error.message)
-    return reading
+            parsed.problems.append(error.message)
+    return parsed
 
 
 def write_result(
     masks: Mapping[str, Mask],
-    scheme: Scheme,
+    label_config: LabelConfig,
     *,
     choices: Mapping[str, str] | None = None,
     seed: str = "",
@@ -92,29 +93,29 @@ def write_result(
     ----------
     masks : mapping
         Damage class -> mask, bool, shape (height, width); empty masks are left out.
-    scheme : Scheme
+    label_config : LabelConfig
         The project's configuration.
     choices : mapping, optional
         Control name -> value.
     seed : str
-        The same seed gives the same region ids.
+        Region ids depend on it and on nothing random.
     score : float, optional
-        0 to 1, shown beside each region.
+        0 to 1, shown next to each region.
 
     Raises
     ------
     MaskFormatError
-        A class or choice that the configuration does not offer, or masks of different sizes.
+        The configuration lacks a class or choice, or the masks differ in size.
     """
     regions: list[dict[str, Any]] = []
     shapes = {mask.shape for mask in masks.values()}
     if len(shapes) > 1:
         raise MaskFormatError(f"the masks of one picture differ in size: {sorted(shapes)}")
-    brush = scheme.brush
+    brush = label_config.brush
     for label, mask in masks.items():
         if brush is None or label not in brush.values:
-            offered = ", ".join(brush.values) if brush else "no brush at all"
-            raise MaskFormatError(f"the project does not know {label!r} (it has: {offered})")
+            offered = ", ".join(brush.values) if brush else "no brush"
+            raise MaskFormatError(f"the project has no class {label!r} (it has: {offered})")
         if not mask.any():
             continue
         height, width = mask.shape
@@ -126,9 +127,9 @@ def write_result(
         }
         regions.append(region if score is None else region | {"score": score})
     for name, chosen in (choices or {}).items():
-        control = scheme.control(name)
+        control = label_config.control(name)
         if control is None or control.type != "choices" or chosen not in control.values:
-            raise MaskFormatError(f"the project does not offer {name} = {chosen!r}")
+            raise MaskFormatError(f"the project has no choice {name} = {chosen!r}")
         value = {"choices": [chosen]}
         regions.append(_region(seed, name, chosen, "choices", control.to_name, value))
     return regions
@@ -142,20 +143,24 @@ def _region(
 
 
 def _read_region(
-    region: Mapping[str, Any], scheme: Scheme, width: int, height: int, reading: Reading
+    region: Mapping[str, Any],
+    label_config: LabelConfig,
+    width: int,
+    height: int,
+    parsed: ParsedResult,
 ) -> None:
     kind, name, value = region.get("type"), str(region.get("from_name")), region["value"]
-    control = scheme.control(name)
+    control = label_config.control(name)
     if control is None or control.type != kind:
-        raise MaskFormatError(f"a {kind} region cites the control {name!r}, which is not there")
+        raise MaskFormatError(f"a {kind} region refers to the unknown control {name!r}")
     chosen = value.get("choices" if kind == "choices" else kind) or []
     if not isinstance(chosen, list) or not all(isinstance(each, str) for each in chosen):
-        raise MaskFormatError(f"a {kind} region carries no list of labels")
+        raise MaskFormatError(f"a {kind} region has no list of labels")
     unknown = [each for each in chosen if each not in control.values]
     if unknown:
         raise MaskFormatError(f"{name} has no value {unknown[0]!r}")
     if kind == "choices":
-        reading.choices.setdefault(name, []).extend(chosen)
+        parsed.choices.setdefault(name, []).extend(chosen)
         return
     if not chosen:
         raise MaskFormatError(f"a {kind} region has no damage class")
@@ -167,9 +172,9 @@ def _read_region(
         )
     mask = _mask(str(kind), value, width, height)
     for label in chosen:
-        before = reading.masks.get(label)
-        reading.masks[label] = mask if before is None else before | mask
-        reading.origins.setdefault(label, []).append(str(region.get("origin", "manual")))
+        before = parsed.masks.get(label)
+        parsed.masks[label] = mask if before is None else before | mask
+        parsed.origins.setdefault(label, []).append(str(region.get("origin", "manual")))
 
 
 def _mask(kind: str, value: Mapping[str, Any], width: int, height: int) -> Mask:
@@ -180,7 +185,7 @@ def _mask(kind: str, value: Mapping[str, Any], width: int, height: int) -> Mask:
             return _bitmask(str(value.get("imageDataURL", "")), width, height)
         if kind == "polygonlabels":
             return rasterise([_pixels(value["points"], width, height)], height, width)
-        # Rectangles turn around their top left corner, in pixels and not in percent.
+        # Rectangles rotate around their top left corner, in pixels and not in percent.
         angle = float(value.get("rotation") or 0.0)
         (x, y), *_ = _pixels([[value["x"], value["y"]]], width, height)
         if kind == "ellipselabels":
@@ -196,7 +201,7 @@ def _mask(kind: str, value: Mapping[str, Any], width: int, height: int) -> Mask:
 
 
 def _pixels(points: Any, width: int, height: int) -> NDArray[np.float64]:
-    """Turn percent of the picture into pixels."""
+    """Convert percent of the picture to pixels."""
     array = np.asarray(points, np.float64).reshape(-1, 2)
     if not np.isfinite(array).all():
         raise ValueError("coordinates must be finite")
@@ -204,7 +209,7 @@ def _pixels(points: Any, width: int, height: int) -> NDArray[np.float64]:
 
 
 def _bitmask(url: str, width: int, height: int) -> Mask:
-    """Decode a bitmask region: black on transparent, or grey without alpha from some backends."""
+    """Decode a bitmask region: black on transparent, or grey without alpha from some programs."""
     from bodyshop_core.imaging import open_image
 
     head, _, payload = url.partition(",")
@@ -219,7 +224,7 @@ def _bitmask(url: str, width: int, height: int) -> Mask:
         raise MaskFormatError(f"a bitmask region can't be decoded: {error}") from error
     if array.shape != (height, width):
         raise MaskFormatError(
-            f"a bitmask holds {array.shape[1]} x {array.shape[0]} pixels, "
+            f"a bitmask has {array.shape[1]} x {array.shape[0]} pixels, "
             f"but the picture has {width} x {height}"
         )
-    return array >= rle.THRESHOLD
+    return array >= THRESHOLD

@@ -1,9 +1,9 @@
-"""How far the labelling is: what is done, by whom, how fast, and what is left."""
+"""Progress of the labelling: tasks done and left, and the pace of each annotator."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 from statistics import median
@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from bodyshop_core.catalog import schema
-from labeling.annotations import LIVE
-from labeling.configs.scheme import Kind
-from labeling.consensus.decide import CONSENSUS
+from bodyshop_core.summary import Summary
+from labeling.configs.label_config import ProjectKind
+from labeling.consensus.votes import CONSENSUS
+from labeling.records.annotations import ACTIVE_STATES
 from labeling.server.client import LabelStudioClient
 from labeling.server.connection import Connection
 from labeling.sync.project import client_for, open_project
@@ -23,54 +24,51 @@ if TYPE_CHECKING:
     from bodyshop_core.workspace import Workspace
 
 PAUSE_S = 900
-"""A longer gap between two annotations of a person is a break, not work."""
+"""A longer interval between two annotations of a person is a break, in seconds."""
 
 
 @dataclass(frozen=True)
-class StatusSummary:
-    """The labelling projects of a workspace.
+class StatusSummary(Summary):
+    """Result of `status`: the labelling projects of a workspace.
 
     Parameters
     ----------
     projects : tuple of dict
-        Per project: ``name``, ``url``, ``tasks``, ``done``, ``skipped``, ``drafts``, ``left``,
-        ``changed`` (tasks that changed since the last pull) by the server; ``annotators`` (each
-        with ``done``, ``seconds_each``, ``per_hour``, ``last``) and ``hours_left`` as pulled.
+        Per project, from the server: ``name``, ``url``, ``tasks``, ``done``, ``skipped``,
+        ``drafts``, ``left``, ``changed`` (tasks that changed since the last pull); from the pulled
+        annotations: ``annotators`` (each with ``done``, ``seconds_each``, ``per_hour``, ``last``)
+        and ``hours_left``.
     """
 
     projects: tuple[dict[str, Any], ...]
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return JSON-able values."""
-        return asdict(self)
-
 
 def status(
     workspace: Workspace,
-    kind: Kind | str | None = None,
+    kind: ProjectKind | str | None = None,
     *,
     connection: Connection | LabelStudioClient | None = None,
 ) -> StatusSummary:
-    """Say how far the labelling is.
+    """Report the progress of the labelling.
 
     Parameters
     ----------
     workspace : Workspace
-        Which one.
-    kind : Kind, optional
-        One project; default all that were made.
+        With the projects.
+    kind : ProjectKind, optional
+        One project; default all that were created.
     connection : Connection or LabelStudioClient, optional
         Default: `Connection.find`.
 
     Raises
     ------
     MissingPartError
-        No server, wrong key, or a project is gone.
+        No server, wrong key, or a project was deleted.
     """
     table = schema.label_projects
     with workspace.catalog.read() as reader:
         names = list(reader.scalars(select(table.c.name).order_by(table.c.name)))
-    wanted = [Kind(kind).value] if kind is not None else names
+    wanted = [ProjectKind(kind).value] if kind is not None else names
     if not wanted:
         return StatusSummary(())
     with client_for(workspace, connection) as client:
@@ -107,7 +105,7 @@ def _annotators(workspace: Workspace, project: str) -> list[dict[str, Any]]:
     query = select(table).where(
         table.c.project == project,
         table.c.kind == "choices",
-        table.c.state.in_((*LIVE, "skipped")),
+        table.c.state.in_((*ACTIVE_STATES, "skipped")),
         table.c.annotator != CONSENSUS,
     )
     rows = defaultdict(list)

@@ -13,10 +13,10 @@ from PIL import Image
 from shots import Fill, Shot, fill_workspace, jpeg, mask, picture, pixels, png, tree
 from sqlalchemy import update
 
-from augment import augment, replay, verify
+from augment import augment, verification, verify
 from augment.adapter import Pipeline
 from augment.encoding import encode
-from augment.planning import LeakError, copies_per_picture
+from augment.plan import LeakError, copies_per_picture
 from augment.policy import parse_policy, preset_names
 from augment.rendering import seed_for
 from bodyshop_core.catalog import now, schema
@@ -216,7 +216,7 @@ def test_a_leaking_split_is_refused(workspace: Workspace, fill: Fill) -> None:
             Shot(jpeg(picture(2)), group="g", split="test"),
         ]
     )
-    with pytest.raises(LeakError, match="1 groups have pictures in the training part and outside"):
+    with pytest.raises(LeakError, match="1 groups have pictures inside and outside the training"):
         augment(workspace, "light")
     assert not list(workspace.variants.glob("*/??"))
 
@@ -312,7 +312,7 @@ def test_verify_tells_damage_from_what_can_no_longer_be_repeated(
         "variant_set": "",
         "checked": 8,
         "different": (),
-        "unrepeatable": (),
+        "not_reproducible": (),
     }
     victim, other, *_ = current_variants(workspace.catalog, "main")
     (workspace.root / victim.file).write_bytes(b"not what it was")
@@ -326,7 +326,7 @@ def test_verify_tells_damage_from_what_can_no_longer_be_repeated(
         )
     found = verify(workspace)
     assert found.different == (victim.file,)
-    assert found.unrepeatable == (other.file,)
+    assert found.not_reproducible == (other.file,)
 
 
 def test_verify_sees_a_changed_mask_and_an_original_that_is_gone(
@@ -340,7 +340,7 @@ def test_verify_sees_a_changed_mask_and_an_original_that_is_gone(
     found = verify(workspace)
     assert found.checked == 3
     assert found.different == (first.masks["scratch"],)
-    assert found.unrepeatable == (second.file,)
+    assert found.not_reproducible == (second.file,)
 
 
 def test_verify_goes_on_where_a_transform_of_another_version_raises(
@@ -348,17 +348,17 @@ def test_verify_goes_on_where_a_transform_of_another_version_raises(
 ) -> None:
     fill(shots(2))
     augment(workspace, "light", copies=1, workers=0)
-    made = replay.draw
+    made = verification.render_variant
 
-    def raising(opened, policy, *, sha256, **rest):  # a library that was updated in the meantime
+    def raising(loaded, policy, *, sha256, **rest):  # a library that was updated in the meantime
         if sha256 == first.sha256:
             raise ValueError("this version can't do that")
-        return made(opened, policy, sha256=sha256, **rest)
+        return made(loaded, policy, sha256=sha256, **rest)
 
     first, _ = current_variants(workspace.catalog, "main")
-    monkeypatch.setattr(replay, "draw", raising)
+    monkeypatch.setattr(verification, "render_variant", raising)
     found = verify(workspace)
-    assert (found.checked, found.different, found.unrepeatable) == (2, (), (first.file,))
+    assert (found.checked, found.different, found.not_reproducible) == (2, (), (first.file,))
 
 
 def test_the_summary_is_json_able(workspace: Workspace, fill: Fill) -> None:

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from augment import adapter
 from augment.adapter import Pipeline
-from augment.policy import Step, load_policy, parse_policy, preset_names
+from augment.policy import load_policy, parse_policy, preset_names
+from augment.step import Step
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 

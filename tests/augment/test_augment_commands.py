@@ -94,7 +94,7 @@ def test_train_draws_the_policy_anew_in_every_epoch_and_writes_no_variants(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from augment.live import Augmenter
+    from augment.online_augmenter import Augmenter
 
     sides = {"train": 8, "validation": 4, "test": 4}
     fill(

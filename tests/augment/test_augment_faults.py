@@ -21,10 +21,11 @@ from PIL import Image
 from shots import Fill, Shot, fill_workspace, jpeg, mask, picture, pixels, png, size_of, tree
 
 from augment import augment
-from augment.ledger import entries
-from augment.opening import open_source
-from augment.policy import load_policy, parse_policy
-from augment.rendering import DISK_FULL
+from augment.failures import Failure
+from augment.loading import load_source
+from augment.policy import AugmentPolicy, load_policy, parse_policy
+from augment.rendering import render_shard, variant_entries
+from bodyshop.forget import forget
 from bodyshop_core import atomic
 from bodyshop_core.catalog.variants import current_variants
 from bodyshop_core.engine import read_rows
@@ -95,7 +96,7 @@ def test_what_is_lost_between_a_kill_and_the_next_run_is_made_again(
     fill([Shot(jpeg(picture(n)), mask=png(mask())) for n in range(5)])
     with monkeypatch.context() as killed:
         # As if killed after the shard was written and before the catalog knew of it.
-        killed.setattr("augment.ledger.Ledger.record", _no_more)
+        killed.setattr("augment.variant_set.VariantSet.record", _no_more)
         with pytest.raises(KeyboardInterrupt):
             augment(workspace, "car-damage", copies=2, workers=1)
     (folder,) = workspace.variants.iterdir()
@@ -156,7 +157,7 @@ def test_a_full_disk_is_said_and_the_run_goes_on_when_there_is_room(
     ballast.write_bytes(bytes(1_200_000))
     with pytest.raises(BodyshopError, match="the disk is full") as caught:
         augment(workspace, "light", copies=2, workers=2)
-    assert "goes on where it stopped" in str(caught.value.hint)
+    assert "continues where it stopped" in str(caught.value.hint)
     assert not [name for name in tree(small_disk) if atomic.TEMPORARY in name]
     for path in small_disk.glob("*/??/*.jpg"):
         with Image.open(path) as image:
@@ -170,18 +171,20 @@ def test_after_a_full_disk_only_what_it_cost_is_made_again(
     workspace: Workspace, fill: Fill, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill([Shot(jpeg(picture(n))) for n in range(6)])
-    monkeypatch.setattr("augment.apply.SHARD_SIZE", 2)
+    monkeypatch.setattr("augment.offline.SHARD_SIZE", 2)
     with monkeypatch.context() as killed:
-        killed.setattr("augment.ledger.Ledger.record", _no_more)
+        killed.setattr("augment.variant_set.VariantSet.record", _no_more)
         with pytest.raises(KeyboardInterrupt):
             augment(workspace, "light", copies=2, workers=1)
     (folder,) = workspace.variants.iterdir()
     victim, *others = sorted((folder / ".shards").glob("*.parquet"))
     assert len(others) == 2
     table = pq.read_table(victim)
-    full = pa.array([f"{DISK_FULL}: no space"] * len(table), pa.string())
+    full = pa.array([Failure.DISK_FULL.with_message("no space")] * len(table), pa.string())
     pq.write_table(table.set_column(table.column_names.index("error"), "error", full), victim)
-    kept = [e["file"] for shard in others for row in read_rows([shard]) for e in entries(row)]
+    kept = [
+        e["file"] for shard in others for row in read_rows([shard]) for e in variant_entries(row)
+    ]
     before = {file: (folder / file).stat().st_mtime_ns for file in kept}
     summary = augment(workspace, "light", copies=2, workers=1)
     assert (summary.made, summary.failed) == (12, {})
@@ -205,6 +208,27 @@ def test_a_disk_that_is_full_when_the_manifest_is_written_is_said(
     assert manifest.read_bytes() == whole
     ballast.unlink()
     assert augment(workspace, "light", copies=2, workers=0).variants == 2 * len(names)
+
+
+def test_a_picture_erased_while_it_is_rendered_leaves_no_variant(
+    workspace: Workspace, fill: Fill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone, *kept = fill([Shot(jpeg(picture(n)), mask=png(mask())) for n in range(3)])
+
+    def erasing(items: list[dict], *, policy: AugmentPolicy) -> list[dict]:
+        rows = render_shard(items, policy=policy)
+        assert list(workspace.variants.rglob(f"{gone}*"))
+        forget(workspace, gone)
+        for source in (item for item in items if item["sha256"] == gone):
+            # The command that erased has looked for files already when the last one is written.
+            (Path(source["folder"]) / gone[:2] / f"{gone}-2.jpg").write_bytes(b"late")
+        return rows
+
+    monkeypatch.setattr("augment.offline.render_shard", erasing)
+    assert augment(workspace, "light", copies=2, workers=0).made == 4
+    assert not list(workspace.variants.rglob(f"{gone}*"))
+    made_from = {variant.sha256 for variant in current_variants(workspace.catalog, "main")}
+    assert made_from == set(kept)
 
 
 def test_a_picture_that_does_not_decode_fails_alone(workspace: Workspace, fill: Fill) -> None:
@@ -276,10 +300,10 @@ def test_exif_rotation_is_applied_so_that_masks_fit_what_a_person_saw(tmp_path: 
     source.write_bytes(jpeg(picture(1, size=(400, 200)), exif=exif))
     drawn.write_bytes(png(mask((200, 400), box=(0, 0, 100, 100))))
     for longest, size in ((None, (400, 200, 3)), (100, (100, 50, 3))):
-        opened = open_source(source, [("scratch", str(drawn))], longest_side=longest)
-        assert opened.rgb.shape == size
-        assert opened.masks[0].shape == size[:2]
-        assert opened.masks[0][0, 0] == 255
+        loaded = load_source(source, [("scratch", str(drawn))], longest_side=longest)
+        assert loaded.rgb.shape == size
+        assert loaded.masks[0].shape == size[:2]
+        assert loaded.masks[0][0, 0] == 255
 
 
 def test_masks_of_one_class_are_joined(tmp_path: Path) -> None:
@@ -290,9 +314,9 @@ def test_masks_of_one_class_are_joined(tmp_path: Path) -> None:
         path = tmp_path / f"m{number}.png"
         path.write_bytes(png(mask(box=box)))
         files.append(("scratch", str(path)))
-    opened = open_source(source, [*files, ("dent", files[0][1])])
-    assert opened.labels == ("scratch", "dent")
-    assert [int((m > 0).sum()) for m in opened.masks] == [200, 100]
+    loaded = load_source(source, [*files, ("dent", files[0][1])])
+    assert loaded.labels == ("scratch", "dent")
+    assert [int((m > 0).sum()) for m in loaded.masks] == [200, 100]
 
 
 def test_a_transform_that_cannot_work_on_a_picture_is_recorded(
@@ -307,8 +331,8 @@ def test_a_transform_that_cannot_work_on_a_picture_is_recorded(
 def test_two_commands_never_make_one_set_at_a_time(workspace: Workspace, fill: Fill) -> None:
     fill([Shot(jpeg(picture(1)))])
     folder = workspace.variants / load_policy("light").folder_name
-    told = f"another bodyshop command is making the variants of {folder.name}"
-    with locked(folder / ".lock"), pytest.raises(UsageError, match=told):
+    message = f"another bodyshop command is making the variants of {folder.name}"
+    with locked(folder / ".lock"), pytest.raises(UsageError, match=message):
         augment(workspace, "light", copies=1, workers=0)
     assert augment(workspace, "light", copies=1, workers=0).made == 1
 
@@ -318,7 +342,7 @@ def test_a_policy_that_makes_nothing_at_all_is_an_error_and_not_an_empty_set(
 ) -> None:
     crop = "name: crop\ntransforms:\n  - RandomCrop: {height: 500, width: 500, p: 1.0}\n"
     fill([Shot(jpeg(picture(n))) for n in range(2)])
-    with pytest.raises(BodyshopError, match=r"not one variant.*transform: .*[Cc]rop") as caught:
+    with pytest.raises(BodyshopError, match=r"no variant.*transform: .*[Cc]rop") as caught:
         augment(workspace, parse_policy(crop), copies=1, workers=0)
     assert "--preview" in str(caught.value.hint)
 
@@ -327,12 +351,12 @@ def test_a_picture_is_decoded_once_for_all_its_copies(
     workspace: Workspace, fill: Fill, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill([Shot(jpeg(picture(n)), mask=png(mask())) for n in range(3)])
-    opened = []
+    loaded = []
 
     def counting(source, *arguments, **options):
-        opened.append(source)
-        return open_source(source, *arguments, **options)
+        loaded.append(source)
+        return load_source(source, *arguments, **options)
 
-    monkeypatch.setattr("augment.rendering.open_source", counting)
+    monkeypatch.setattr("augment.rendering.load_source", counting)
     assert augment(workspace, "light", copies=7, workers=0).made == 21
-    assert len(opened) == len(set(opened)) == 3
+    assert len(loaded) == len(set(loaded)) == 3

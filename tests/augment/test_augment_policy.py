@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from augment.adapter import Pipeline
-from augment.policy import Policy, load_policy, parse_policy, preset_names
+from augment.policy import AugmentPolicy, load_policy, parse_policy, preset_names
 from bodyshop_core.errors import ConfigError
 
 HEAD = "name: mine\ntransforms:\n"
@@ -35,17 +35,17 @@ def test_car_damage_holds_nothing_that_erases_or_blurs() -> None:
 @pytest.mark.parametrize(
     ("text", "line", "says", "hint"),
     [
-        ("  - HorizontalFlop: {p: 0.5}\n", 3, "no transform 'HorizontalFlop'", "'HorizontalFlip'"),
+        ("  - HorizontalFlop: {p: 0.5}\n", 3, "transform 'HorizontalFlop'", "'HorizontalFlip'"),
         ("  - HorizontalFlip\n  - Affine:\n      rotat: 3\n", 5, "no argument 'rotat'", "'rotate'"),
         ("  - GaussNoise:\n      var_limit: 3\n", 4, "no argument 'var_limit'", None),
         ("  - HorizontalFlip: {p: 3}\n", 3, "less than or equal to 1", None),
         ("  - Affine: {rotate: much}\n", 3, "valid number", None),
-        ("  - Affine: {mask_interpolation: linear}\n", 3, "a mask is 0 or 255", None),
+        ("  - Affine: {mask_interpolation: linear}\n", 3, "mask values are 0 or 255", None),
         ("  - Affine: {border_mode: mirror}\n", 3, "'mirror' is not allowed", None),
         ("  - Affine: {border_mode: [1, 2]}\n", 3, "[1, 2] is not allowed", None),
         ("  - Affine: {interpolation: {a: 1}}\n", 3, "{'a': 1} is not allowed", None),
         ("  - SomeOf: {n: 2, transforms: [Blur]}\n", 3, "2 of 1 can't be drawn", None),
-        ("  - OneOf: {transforms: [Blur: {p: 0}]}\n", 3, "none of them is ever drawn", None),
+        ("  - OneOf: {transforms: [Blur: {p: 0}]}\n", 3, "none is ever chosen", None),
         ("  - RandomResizedCrop\n", 3, "needs the argument 'size'", None),
         ("  - Normalize\n", 3, "value range", None),
         ("  - Mosaic: {p: 1}\n", 3, "mix labels", None),
@@ -54,7 +54,7 @@ def test_car_damage_holds_nothing_that_erases_or_blurs() -> None:
         (
             "  - OneOf:\n      transforms:\n        - HorizontalFlip\n        - Bluur: {p: 1}\n",
             6,
-            "no transform 'Bluur'",
+            "unknown transform 'Bluur'",
             "'Blur'",
         ),
         ("  - Blur: {p: 1}\n    Affine: {p: 1}\n", 3, "one transform with its arguments", None),
@@ -127,6 +127,6 @@ def test_whatever_is_written_gives_a_policy_or_a_config_error(steps: list) -> No
     except ConfigError as error:
         assert error.exit_code == 4
     else:
-        assert isinstance(policy, Policy)
+        assert isinstance(policy, AugmentPolicy)
         assert len(policy.steps) == len(steps)
         Pipeline(policy.steps)  # what passed the check can be built, with no warning

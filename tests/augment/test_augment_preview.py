@@ -99,7 +99,7 @@ def test_a_wrong_policy_stops_before_any_work(
             function(workspace, policy)
     assert tree(workspace.root / "blobs") == before
     assert not workspace.variants.exists()
-    with pytest.raises(UsageError, match="at least one picture"):
+    with pytest.raises(UsageError, match="at least 1 picture"):
         preview(workspace, "light", n=0)
 
 

@@ -35,9 +35,9 @@ def test_coco_holds_the_masks_exactly_and_whole_cars_as_negatives(
     for name in names[:2]:
         with Image.open(workspace.masks / f"{name}.png") as image:
             truth = np.asarray(image) > 0
-        (part,) = drawn[name].parts
+        (part,) = drawn[name].shapes
         assert np.array_equal(rasterise(part.rings, *truth.shape), truth)
-    assert drawn[names[2]].parts == ()
+    assert drawn[names[2]].shapes == ()
     for image in train["images"]:
         with Image.open(folder / "train" / image["file_name"]) as picture:
             # Readers of COCO ignore EXIF: the size they see is that of the masks.

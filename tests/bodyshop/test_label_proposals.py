@@ -12,9 +12,9 @@ from bodyshop.prediction import find_run
 from bodyshop.proposals import grad_cam_regions_of, proposals_of, uncertainty_of
 from bodyshop_core.errors import NothingFoundError, UsageError
 from bodyshop_core.workspace import Workspace
-from labeling.configs.scheme import load_scheme
-from labeling.pictures import load_pictures
-from labeling.selection import Selection, choose
+from labeling.configs.label_config import load_label_config
+from labeling.records.pictures import load_pictures
+from labeling.records.selection import Selection, select_pictures
 from labeling.sync.results import read_result, write_result
 
 
@@ -22,7 +22,7 @@ from labeling.sync.results import read_result, write_result
 def trained(demo):
     """(workspace, name of its classifier run, 24 kept pictures)."""
     workspace = Workspace.open(demo[0] / "workspace")
-    pictures = load_pictures(workspace, choose(workspace, "damage", Selection(limit=24)))
+    pictures = load_pictures(workspace, select_pictures(workspace, "damage", Selection(limit=24)))
     return workspace, find_run(workspace.root, None).name, pictures
 
 
@@ -33,14 +33,14 @@ def test_grad_cam_spots_are_proposed_where_a_picture_is_called_damaged(trained):
     told = list(predict(pictures))
     assert [each.sha256 for each in told] == [picture.sha256 for picture in pictures]
     assert {each.choices["state"] for each in told} == {"damaged", "whole"}
-    scheme = load_scheme("damage")
+    label_config = load_label_config("damage")
     for picture, each in zip(pictures, told, strict=True):
         assert set(each.masks) == ({"damage"} if each.choices["state"] == "damaged" else set())
         for mask in each.masks.values():
             assert mask.shape == (picture.height, picture.width)
             assert 0 < mask.mean() < 1
-        result = write_result(each.masks, scheme, choices=each.choices, score=each.score)
-        back = read_result(result, scheme, width=picture.width, height=picture.height)
+        result = write_result(each.masks, label_config, choices=each.choices, score=each.score)
+        back = read_result(result, label_config, width=picture.width, height=picture.height)
         assert back.problems == []
         assert all(np.array_equal(back.masks[label], each.masks[label]) for label in each.masks)
 
@@ -63,8 +63,8 @@ def test_the_least_certain_pictures_that_nobody_looked_at_come_first(trained):
         asked.extend(picture.sha256 for picture in pictures)
         return uncertainty_of(classifier)(pictures)
 
-    chosen = choose(workspace, "damage", Selection(limit=10), uncertainty=doubts)
-    kept = choose(workspace, "damage", Selection())
+    chosen = select_pictures(workspace, "damage", Selection(limit=10), uncertainty=doubts)
+    kept = select_pictures(workspace, "damage", Selection())
     assert sorted(asked) == sorted(kept)
     paths = [picture.path for picture in load_pictures(workspace, kept)]
     sure = classifier.probabilities(paths).max(axis=1)

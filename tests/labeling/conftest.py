@@ -21,7 +21,7 @@ from labeling_pictures import add_picture, picture_bytes
 from labeling_stage import CASSETTES, LABELERS, Recorder, Replay, build_stage, sign_up
 
 from bodyshop_core.workspace import Workspace
-from labeling.configs.scheme import Kind
+from labeling.configs.label_config import ProjectKind
 from labeling.server.connection import Connection
 from labeling.sync.project import _title
 
@@ -130,8 +130,14 @@ def stage(request, tmp_path):
         recorder.save()
 
 
+@pytest.fixture
+def hide_place():
+    """hide_place(workspace, root, url): what differs between recording and replay."""
+    return hidden
+
+
 def hidden(workspace, root, url):
     """What differs between recording and replay, and what stands for it on tape."""
-    place = _title(workspace, Kind.DAMAGE).rsplit(" ", 1)[1]
+    place = _title(workspace, ProjectKind.DAMAGE).rsplit(" ", 1)[1]
     inside = quote(workspace.root.relative_to(root).as_posix())
     return {str(workspace.root): "<workspace>", inside: "<inside>", url: "<url>", place: "<place>"}

@@ -1,4 +1,4 @@
-"""What goes wrong between here and the server: a clear message, exit 5, nothing half-written."""
+"""Failures between client and server: a clear message, exit code 5, nothing written by half."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bodyshop_core.catalog import now, schema
 from bodyshop_core.errors import MissingPartError, UsageError
 from bodyshop_core.locking import locked
 from labeling.server.client import LabelStudioClient
-from labeling.server.connection import Connection, ServerError
+from labeling.server.connection import Connection, ServerError, write_secret
 from labeling.server.local_server import _account, _free_port
 from labeling.sync.project import project_lock
 
@@ -38,16 +38,19 @@ def always(status, body, kind="application/json"):
 
 
 @pytest.mark.parametrize(
-    ("answer", "told"),
+    ("answer", "message"),
     [
         (always(401, {"detail": "Invalid token."}), "refuses the key: Invalid token"),
-        (always(404, {"detail": "No Project matches the given query."}), "no such thing any more"),
-        (always(404, "<html>Not found</html>", "text/html"), "not as a Label Studio server"),
-        (always(200, "<html>A blog</html>", "text/html"), "not as a Label Studio server"),
+        (
+            always(404, {"detail": "No Project matches the given query."}),
+            "not found on Label Studio",
+        ),
+        (always(404, "<html>Not found</html>", "text/html"), "is not a Label Studio server"),
+        (always(200, "<html>A blog</html>", "text/html"), "is not a Label Studio server"),
     ],
 )
-def test_a_server_that_refuses_is_told_apart_and_the_key_never_shown(answer, told):
-    with pytest.raises(MissingPartError, match=told) as caught:
+def test_each_refusal_of_a_server_has_its_message_and_none_shows_the_key(answer, message):
+    with pytest.raises(MissingPartError, match=message) as caught:
         client(answer).project(1)
     assert caught.value.exit_code == 5
     assert caught.value.hint
@@ -56,22 +59,22 @@ def test_a_server_that_refuses_is_told_apart_and_the_key_never_shown(answer, tol
 
 
 @pytest.mark.parametrize(
-    ("fault", "told"),
+    ("fault", "message"),
     [
         (httpx.TooManyRedirects("Exceeded maximum allowed redirects."), "redirects"),
         (httpx.DecodingError("incorrect header check"), "header check"),
         (httpx.InvalidURL("Invalid port: '80a'"), "Invalid port"),
     ],
 )
-def test_an_answer_that_can_not_be_followed_or_read_is_no_traceback(fault, told):
+def test_a_response_that_can_not_be_read_gives_a_message(fault, message):
     def answer(request):
         raise fault
 
-    with pytest.raises(MissingPartError, match=f"not as a Label Studio server.*{told}"):
+    with pytest.raises(MissingPartError, match=f"is not a Label Studio server.*{message}"):
         client(answer).project(1)
 
 
-def test_a_proxy_of_the_environment_is_not_asked_for_the_own_server(monkeypatch):
+def test_a_proxy_from_the_environment_is_not_used_for_a_local_server(monkeypatch):
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
             self.send_response(200)
@@ -110,7 +113,7 @@ def test_a_server_fault_tells_what_it_said():
         client(answer).import_tasks(1, [])
 
 
-def test_an_import_is_never_sent_twice_by_itself():
+def test_an_import_is_not_retried():
     asked = []
 
     def answer(request):
@@ -126,9 +129,11 @@ def test_a_server_that_does_not_answer_in_time_is_down():
     def answer(request):
         raise httpx.ReadTimeout("timed out")
 
-    with pytest.raises(MissingPartError, match=r"no Label Studio answers.*not within") as caught:
+    with pytest.raises(
+        MissingPartError, match=r"no Label Studio answers.*no answer within"
+    ) as caught:
         client(answer).project(1)
-    assert "goes on where it stopped" in caught.value.hint
+    assert "continues where it stopped" in caught.value.hint
 
 
 def test_an_old_server_is_refused_before_anything_is_made(workspace):
@@ -150,35 +155,37 @@ def test_push_and_pull_before_init_name_the_command(workspace):
     for command in (labeling.push, labeling.pull):
         with pytest.raises(MissingPartError) as caught:
             command(workspace, "review", connection=client(always(200, {})))
-        assert caught.value.hint == "make it: bodyshop label init --project review"
+        assert caught.value.hint == "create it: bodyshop label init --project review"
 
 
-def test_two_commands_never_work_on_one_project_at_a_time(workspace):
-    told = "another bodyshop command is working on the damage"
-    with project_lock(workspace, "damage"), pytest.raises(UsageError, match=told):
+def test_a_second_command_on_the_same_project_is_refused(workspace):
+    message = "another bodyshop command is using the damage"
+    with project_lock(workspace, "damage"), pytest.raises(UsageError, match=message):
         labeling.push(workspace, connection=client(always(200, {})))
     with project_lock(workspace, "damage"), project_lock(workspace, "review"):
         pass
 
 
 def test_a_lock_waits_when_asked_to(tmp_path):
-    held = []
+    order, started = [], threading.Event()
 
     def wait():
+        started.set()
         with locked(tmp_path / "x", wait=True):
-            held.append("by the thread")
+            order.append("second")
 
     waiting = threading.Thread(target=wait)
     with locked(tmp_path / "x"):
         waiting.start()
-        waiting.join(0.5)
-        assert waiting.is_alive()
-        assert held == []
+        assert started.wait(30)
+        with pytest.raises(UsageError), locked(tmp_path / "x"):
+            order.append("never")
+        order.append("first")
     waiting.join(30)
-    assert held == ["by the thread"]
+    assert order == ["first", "second"]
 
 
-def test_the_doctor_tells_of_a_dead_server_without_raising(workspace):
+def test_the_doctor_reports_an_unreachable_server_without_raising(workspace):
     checks = labeling.doctor(
         workspace, connection=client(always(401, {"detail": "Invalid token."}))
     )
@@ -205,7 +212,7 @@ def test_a_key_file_that_others_may_read_is_refused(workspace, tmp_path):
     secret.write_text(KEY)
     secret.chmod(0o644)
     named = {"LABEL_STUDIO_URL": URL, "LABEL_STUDIO_API_KEY_FILE": str(secret)}
-    with pytest.raises(MissingPartError, match="others may read it") as caught:
+    with pytest.raises(MissingPartError, match="other users can read it") as caught:
         Connection.find(workspace, named)
     assert caught.value.hint == f"run: chmod 600 {secret}"
 
@@ -219,31 +226,41 @@ def test_the_saved_connection_is_for_its_owner_only(workspace):
     assert KEY not in repr(connection)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="POSIX permissions")
+def test_a_secret_is_written_without_changing_the_umask_of_the_process(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "umask", lambda mask: pytest.fail("it belongs to all threads"))
+    for text in ("first", "second"):
+        write_secret(tmp_path / "key", text)
+        assert (tmp_path / "key").read_text() == f"{text}\n"
+        assert (tmp_path / "key").stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == ["key"]
+
+
 @pytest.mark.parametrize(
-    ("environ", "told"),
+    ("environ", "message"),
     [
-        ({}, "no Label Studio server is known"),
-        ({"LABEL_STUDIO_URL": URL}, "the key for it is not"),
-        ({"LABEL_STUDIO_URL": "127.0.0.1:8080", "LABEL_STUDIO_API_KEY": KEY}, "is no address"),
-        ({"LABEL_STUDIO_URL": "http://x:80a", "LABEL_STUDIO_API_KEY": KEY}, "is no address"),
-        ({"LABEL_STUDIO_URL": "http://[::1", "LABEL_STUDIO_API_KEY": KEY}, "is no address"),
-        ({"LABEL_STUDIO_URL": "http://a b", "LABEL_STUDIO_API_KEY": KEY}, "is no address"),
-        ({"LABEL_STUDIO_URL": URL, "LABEL_STUDIO_API_KEY": "a b"}, "holds blanks"),
-        ({"LABEL_STUDIO_URL": URL, "LABEL_STUDIO_API_KEY": "ключ"}, "what no key holds"),
-        ({"LABEL_STUDIO_URL": URL, "LABEL_STUDIO_API_KEY": "a\x00b"}, "what no key holds"),
-        ({"LABEL_STUDIO_URL": URL, "LABEL_STUDIO_API_KEY_FILE": "/nowhere"}, "is not there"),
+        ({}, "no Label Studio server is configured"),
+        ({"LABEL_STUDIO_URL": URL}, "its key is not"),
+        ({"LABEL_STUDIO_URL": "127.0.0.1:8080", "LABEL_STUDIO_API_KEY": KEY}, "invalid address"),
+        ({"LABEL_STUDIO_URL": "http://x:80a", "LABEL_STUDIO_API_KEY": KEY}, "invalid address"),
+        ({"LABEL_STUDIO_URL": "http://[::1", "LABEL_STUDIO_API_KEY": KEY}, "invalid address"),
+        ({"LABEL_STUDIO_URL": "http://a b", "LABEL_STUDIO_API_KEY": KEY}, "invalid address"),
+        ({"LABEL_STUDIO_URL": URL, "LABEL_STUDIO_API_KEY": "a b"}, "contains a space"),
+        ({"LABEL_STUDIO_URL": URL, "LABEL_STUDIO_API_KEY": "ключ"}, "invalid character"),
+        ({"LABEL_STUDIO_URL": URL, "LABEL_STUDIO_API_KEY": "a\x00b"}, "invalid character"),
+        ({"LABEL_STUDIO_URL": URL, "LABEL_STUDIO_API_KEY_FILE": "/nowhere"}, "does not exist"),
     ],
 )
-def test_a_connection_that_is_not_there_or_wrong_is_named(environ, told, workspace):
-    with pytest.raises(MissingPartError, match=told):
+def test_a_missing_or_invalid_connection_is_named(environ, message, workspace):
+    with pytest.raises(MissingPartError, match=message):
         Connection.find(workspace, environ)
 
 
-def test_a_taken_port_is_refused_instead_of_moving_on():
+def test_a_port_in_use_is_refused():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        with pytest.raises(UsageError, match="is taken"):
+        with pytest.raises(UsageError, match="is in use"):
             _free_port(taken.getsockname()[1])
     assert _free_port(0) > 0
 

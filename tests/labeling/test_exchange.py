@@ -16,12 +16,13 @@ from PIL import Image, ImageOps
 from bodyshop_core.errors import ConfigError, NothingFoundError, UsageError
 from bodyshop_core.workspace import Workspace
 from labeling import export_masks, import_masks
-from labeling.annotations import Opinion, read_mask, store
-from labeling.consensus.decide import settle
-from labeling.exchange import _turn, current_masks
+from labeling.consensus.update import update_consensus
+from labeling.exchange.mask_import import _rotated
 from labeling.formats import coco_rle
-from labeling.formats.brush_rle import MaskFormatError
+from labeling.formats.mask_file import read_mask
 from labeling.formats.polygons import signed_area
+from labeling.formats.shapes import MaskFormatError
+from labeling.records.annotations import Annotation, current_masks, store_annotations
 
 FORMATS = ["coco", "via", "yolo", "png"]
 MASKS = arrays(bool, array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=20))
@@ -35,9 +36,13 @@ def masks_of(workspace):
 
 
 def annotate(workspace, sha, masks):
-    opinion = Opinion(sha, "damage", "srv", 1, "ana", "2026-01-01T00:00:00+00:00", masks=masks)
+    annotation = Annotation(
+        sha, "damage", "srv", 1, "ana", "2026-01-01T00:00:00+00:00", masks=masks
+    )
     with workspace.catalog.begin() as connection:
-        settle(connection, workspace, store(connection, workspace, [opinion]))
+        update_consensus(
+            connection, workspace, store_annotations(connection, workspace, [annotation])
+        )
 
 
 def random_masks(rng, width, height):
@@ -65,8 +70,8 @@ def test_exported_masks_come_back_pixel_exact(form, workspace, tmp_path):
         add_picture(other, data)
         size = (31, 22) if orientation in {1, 3} else (22, 31)
         annotate(workspace, sha, random_masks(rng, *size))
-    told = export_masks(workspace, form, tmp_path / "out")
-    assert (told.pictures, told.masks) == (4, 12)
+    summary = export_masks(workspace, form, tmp_path / "out")
+    assert (summary.pictures, summary.masks) == (4, 12)
     back = import_masks(other, form, tmp_path / "out")
     assert (back.pictures, back.masks, back.unmatched, back.problems) == (4, 12, (), ())
     ours, theirs = masks_of(workspace), masks_of(other)
@@ -107,14 +112,16 @@ def test_damaged_coco_run_lengths_raise_a_named_error(text, height, width):
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_masks_turn_as_pillow_turns_the_picture(orientation):
+def test_masks_rotate_as_pillow_rotates_the_picture(orientation):
     mask = np.random.default_rng(1).random((5, 8)) < 0.5
     image = Image.fromarray(mask.astype(np.uint8) * 255)
     image.getexif()[0x0112] = orientation
-    assert np.array_equal(_turn(mask, orientation), np.asarray(ImageOps.exif_transpose(image)) > 0)
+    assert np.array_equal(
+        _rotated(mask, orientation), np.asarray(ImageOps.exif_transpose(image)) > 0
+    )
 
 
-def test_polygons_drawn_on_the_unrotated_picture_are_turned_with_it(workspace, tmp_path):
+def test_polygons_drawn_on_the_unrotated_picture_are_rotated(workspace, tmp_path):
     sha = add_picture(workspace, picture_bytes(30, 20, orientation=6))
     document = {
         "images": [{"id": 1, "file_name": f"{sha}.jpg", "width": 30, "height": 20}],
@@ -138,16 +145,16 @@ def test_masks_of_a_scaled_copy_are_scaled_and_others_refused(workspace, tmp_pat
     half = np.zeros((10, 20), np.uint8)
     half[:5] = 1
     Image.fromarray(half).save(tmp_path / "dent" / f"{sha}.png")
-    told = import_masks(workspace, "png", tmp_path)
+    summary = import_masks(workspace, "png", tmp_path)
     expected = np.zeros((20, 40), bool)
     expected[:10] = True
     assert np.array_equal(masks_of(workspace)[sha]["dent"], expected)
     Image.fromarray(np.ones((20, 20), np.uint8)).save(tmp_path / "dent" / f"{sha}.png")
-    told = import_masks(workspace, "png", tmp_path)
-    assert "20 x 20 pixels, but the picture has 40 x 20" in told.problems[0]
+    summary = import_masks(workspace, "png", tmp_path)
+    assert "20 x 20 pixels, but the picture has 40 x 20" in summary.problems[0]
 
 
-def test_classes_are_renamed_joined_and_left_out(workspace, tmp_path):
+def test_classes_are_renamed_merged_and_left_out(workspace, tmp_path):
     sha = add_picture(workspace, picture_bytes(10, 10))
     square = [[0, 0, 5, 0, 5, 5, 0, 5]]
     names = ["minor-dent", "severe-dent", "severity-damage"]
@@ -161,8 +168,8 @@ def test_classes_are_renamed_joined_and_left_out(workspace, tmp_path):
     }  # fmt: skip
     (tmp_path / "c.json").write_text(json.dumps(document))
     classes = {"minor-dent": "dent", "severe-dent": "dent", "severity-damage": ""}
-    told = import_masks(workspace, "coco", tmp_path / "c.json", classes=classes)
-    assert told.masks == 1
+    summary = import_masks(workspace, "coco", tmp_path / "c.json", classes=classes)
+    assert summary.masks == 1
     assert masks_of(workspace)[sha]["dent"].sum() == 25 + 9
 
 
@@ -170,7 +177,7 @@ def test_classes_are_renamed_joined_and_left_out(workspace, tmp_path):
 def test_a_picture_that_a_file_lists_twice_keeps_the_masks_of_both(
     workspace, tmp_path, monkeypatch, apart
 ):
-    monkeypatch.setattr("labeling.exchange.BATCH", 2)
+    monkeypatch.setattr("labeling.exchange.mask_import.BATCH", 2)
     shas = [add_picture(workspace, picture_bytes(20, 10, seed=n)) for n in range(4)]
     listed = [shas[0], *shas[1:apart], shas[0], *shas[apart:]]
     shapes = {0: [0, 0, 5, 0, 5, 5, 0, 5], apart: [10, 0, 14, 0, 14, 5, 10, 5]}
@@ -187,8 +194,8 @@ def test_a_picture_that_a_file_lists_twice_keeps_the_masks_of_both(
         ],
     }
     (tmp_path / "c.json").write_text(json.dumps(document))
-    told = import_masks(workspace, "coco", tmp_path / "c.json")
-    assert (told.pictures, told.masks) == (4, 2)
+    summary = import_masks(workspace, "coco", tmp_path / "c.json")
+    assert (summary.pictures, summary.masks) == (4, 2)
     masks = masks_of(workspace)[shas[0]]
     assert {label: int(mask.sum()) for label, mask in masks.items()} == {"dent": 45, "scratch": 20}
 
@@ -210,13 +217,13 @@ def test_every_via_shape_is_read(workspace, tmp_path):
         },
     }  # fmt: skip
     (tmp_path / "via.json").write_text(json.dumps({"x": entry}))
-    told = import_masks(workspace, "via", tmp_path / "via.json")
+    summary = import_masks(workspace, "via", tmp_path / "via.json")
     areas = {label: int(mask.sum()) for label, mask in masks_of(workspace)[sha].items()}
     assert areas["c0"] == 50
     assert areas["c1"] == pytest.approx(np.pi * 100, rel=0.03)
     assert areas["c2"] == pytest.approx(np.pi * 40, rel=0.05)
     assert areas["c3"] == pytest.approx(50, abs=5)
-    assert told.problems == (f"{sha}.jpg: region 4: a point has no area",)
+    assert summary.problems == (f"{sha}.jpg: region 4: a point has no area",)
 
 
 def test_importing_again_replaces_and_another_name_is_another_annotator(workspace, tmp_path):
@@ -245,17 +252,17 @@ def test_pictures_that_are_not_in_the_catalog_are_named(workspace, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("form", "content", "told"),
+    ("form", "content", "message"),
     [
         ("coco", "{", "not valid JSON"),
-        ("coco", "[]", "no COCO file"),
+        ("coco", "[]", "not a COCO file"),
         ("coco", '{"images": [], "categories": []}', "categories: 'annotations'"),
-        ("via", '{"a": 1}', "no VIA file"),
+        ("via", '{"a": 1}', "not a VIA file"),
     ],
 )
-def test_a_broken_file_is_named_with_its_fault(form, content, told, workspace, tmp_path):
+def test_a_broken_file_is_named_with_its_fault(form, content, message, workspace, tmp_path):
     (tmp_path / "x.json").write_text(content)
-    with pytest.raises(ConfigError, match=told) as caught:
+    with pytest.raises(ConfigError, match=message) as caught:
         import_masks(workspace, form, tmp_path / "x.json")
     assert "x.json" in str(caught.value)
 
@@ -268,10 +275,10 @@ def test_a_yolo_folder_without_class_names_or_with_boxes_says_so(workspace, tmp_
     with pytest.raises(ConfigError, match=r"neither data.yaml nor classes.txt"):
         import_masks(workspace, "yolo", tmp_path)
     (tmp_path / "classes.txt").write_text("dent\n")
-    told = import_masks(workspace, "yolo", tmp_path)
-    assert [problem.split(": ")[1] for problem in told.problems] == [
-        "this is a box, not an outline",
-        "there is no class 7",
+    summary = import_masks(workspace, "yolo", tmp_path)
+    assert [problem.split(": ")[1] for problem in summary.problems] == [
+        "a box, not an outline",
+        "class 7 has no name",
     ]
     assert masks_of(workspace)[sha]["dent"].all()
 
@@ -288,10 +295,10 @@ def test_the_real_damage_polygons_keep_their_areas(workspace, real_data, tmp_pat
     document = json.loads(source.read_text())
     for image in document["images"][:40]:
         add_picture(workspace, (real_data / "masks/images" / image["file_name"]).read_bytes())
-    told = import_masks(workspace, "coco", source)
-    assert told.pictures == 40
-    assert told.problems == ()
-    assert len(told.unmatched) == len(document["images"]) - 40
+    summary = import_masks(workspace, "coco", source)
+    assert summary.pictures == 40
+    assert summary.problems == ()
+    assert len(summary.unmatched) == len(document["images"]) - 40
     chosen = {image["id"] for image in document["images"][:40]}
     outlines = (
         np.reshape(polygon, (-1, 2))

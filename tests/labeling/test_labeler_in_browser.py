@@ -17,8 +17,8 @@ from PIL import Image
 
 import labeling
 from bodyshop_core.errors import MissingPartError
-from labeling import Prediction, Selection
-from labeling.annotations import read_mask
+from labeling import PreAnnotation, Selection
+from labeling.formats.mask_file import read_mask
 from showroom import build_showroom
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -45,7 +45,7 @@ def test_the_proposal_lies_where_it_should_and_a_drawn_stroke_comes_back(real_st
     labeling.init(stage.workspace, connection=stage.client)
     labeling.push(
         stage.workspace, selection=EVERYTHING, model_version="model-1", connection=stage.client,
-        predict=lambda pictures: [Prediction(sha, {"dent": dent}, {"state": "damaged"}, 0.8)],
+        predict=lambda pictures: [PreAnnotation(sha, {"dent": dent}, {"state": "damaged"}, 0.8)],
     )  # fmt: skip
     with browser(tmp_path / "profile") as labeler:
         labeler.log_in(stage.client.connection.url, LABELERS[0], PASSWORD)
@@ -63,8 +63,8 @@ def test_the_proposal_lies_where_it_should_and_a_drawn_stroke_comes_back(real_st
         labeler.press("2")
         labeler.stroke([(300 + 10 * n, 300) for n in range(16)], 600, 400)
         labeler.submit()
-    told = labeling.pull(stage.workspace, connection=stage.client)
-    assert (told.annotations, told.problems) == (1, ())
+    summary = labeling.pull(stage.workspace, connection=stage.client)
+    assert (summary.annotations, summary.problems) == (1, ())
     masks = stage.masks(sha)
     assert np.array_equal(masks["dent"], dent)
     scratch = masks["scratch"]
@@ -85,7 +85,7 @@ def test_a_spot_without_a_kind_gets_one_by_selecting_it_and_pressing_a_number(re
     labeling.init(stage.workspace, connection=stage.client)
     labeling.push(
         stage.workspace, selection=EVERYTHING, model_version="run-1 Grad-CAM",
-        predict=lambda pictures: [Prediction(sha, {"damage": spot}, {"state": "damaged"}, 0.9)],
+        predict=lambda pictures: [PreAnnotation(sha, {"damage": spot}, {"state": "damaged"}, 0.9)],
         connection=stage.client,
     )  # fmt: skip
     with browser(tmp_path / "profile") as labeler:
@@ -95,8 +95,8 @@ def test_a_spot_without_a_kind_gets_one_by_selecting_it_and_pressing_a_number(re
         labeler.select_region("damage")
         labeler.press("1")
         labeler.submit()
-    told = labeling.pull(stage.workspace, connection=stage.client)
-    assert (told.annotations, told.problems) == (1, ())
+    summary = labeling.pull(stage.workspace, connection=stage.client)
+    assert (summary.annotations, summary.problems) == (1, ())
     masks = stage.masks(sha)
     assert set(masks) == {"dent"}
     assert np.array_equal(masks["dent"], spot)
@@ -116,7 +116,7 @@ def test_a_picture_turned_by_exif_is_labelled_upright(real_stage, tmp_path, form
     labeling.init(stage.workspace, connection=stage.client)
     labeling.push(
         stage.workspace, selection=EVERYTHING, model_version="model-1", connection=stage.client,
-        predict=lambda pictures: [Prediction(sha, {"dent": dent}, {"state": "damaged"}, 0.8)],
+        predict=lambda pictures: [PreAnnotation(sha, {"dent": dent}, {"state": "damaged"}, 0.8)],
     )  # fmt: skip
     with browser(tmp_path / "profile") as labeler:
         labeler.log_in(stage.client.connection.url, LABELERS[0], PASSWORD)
@@ -167,8 +167,8 @@ def test_pictures_served_from_elsewhere_are_shown_when_that_server_allows_it(rea
             labeling.push(stage.workspace, url_prefix=f"{address}/nowhere", **push)
     assert stage.tasks() == {}
     with shop_window(stage.workspace.root, Access_Control_Allow_Origin="*") as address:
-        told = labeling.push(stage.workspace, url_prefix=address, **push)
-        assert told.pushed == 1
+        summary = labeling.push(stage.workspace, url_prefix=address, **push)
+        assert summary.pushed == 1
         with browser(tmp_path / "profile") as labeler:
             url = stage.client.connection.url
             labeler.log_in(url, LABELERS[0], PASSWORD)
@@ -188,7 +188,7 @@ def test_the_showrooms_truth_is_offered_to_the_labeler(real_stage, tmp_path):
     labeling.push(
         stage.workspace, selection=EVERYTHING, model_version="showroom truth",
         connection=stage.client,
-        predict=lambda pictures: [Prediction(sha, masks, {"state": "damaged"}, 1.0)],
+        predict=lambda pictures: [PreAnnotation(sha, masks, {"state": "damaged"}, 1.0)],
     )  # fmt: skip
     labeling.push(stage.workspace, "review", selection=EVERYTHING, connection=stage.client)
     url = stage.client.connection.url
@@ -201,9 +201,9 @@ def test_the_showrooms_truth_is_offered_to_the_labeler(real_stage, tmp_path):
         labeler.choose("keep")
         snapshot(labeler, "review")
         labeler.submit()
-    told = labeling.pull(stage.workspace, connection=stage.client)
-    assert told.masks == len(masks)
+    summary = labeling.pull(stage.workspace, connection=stage.client)
+    assert summary.masks == len(masks)
     found = stage.masks(sha)
     assert all(np.array_equal(found[label], masks[label]) for label in masks)
-    told = labeling.pull(stage.workspace, "review", connection=stage.client)
-    assert told.decisions == 1
+    summary = labeling.pull(stage.workspace, "review", connection=stage.client)
+    assert summary.decisions == 1

@@ -32,10 +32,10 @@ def test_the_demo_labels_its_train_pictures_and_gets_the_truth_back(tmp_path, mi
     assert done.returncode in {0, 1}, done.stderr
     assert "No person labels here: a script accepts" in done.stderr
     report = json.loads(done.stdout)
-    told = [finding for finding in report["findings"] if finding["stage"] == "label"]
-    assert len(told) == 4
-    assert [f for f in told if not f["ok"]] == []
-    pictures, masks = (int(told[3][key].split()[n]) for key, n in (("what", 2), ("found", 0)))
+    summary = [finding for finding in report["findings"] if finding["stage"] == "label"]
+    assert len(summary) == 4
+    assert [f for f in summary if not f["ok"]] == []
+    pictures, masks = (int(summary[3][key].split()[n]) for key, n in (("what", 2), ("found", 0)))
     assert 0 < pictures <= ACCEPTED
     assert masks >= pictures
     address = urlsplit(Connection.find(workspace, environ={}).url)

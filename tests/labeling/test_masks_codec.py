@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
+from label_studio_sdk.converter import brush
 
-from labeling.configs.scheme import load_scheme
+from labeling.configs.label_config import load_label_config
 from labeling.formats import brush_rle as rle
-from labeling.formats.brush_rle import MaskFormatError
 from labeling.formats.polygons import ellipse, keyhole_polygons, outlines, rasterise, signed_area
+from labeling.formats.shapes import MaskFormatError
 from labeling.sync.results import read_result, write_result
 
 MASKS = arrays(bool, array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=24))
-SCHEME = load_scheme("damage")
+LABEL_CONFIG = load_label_config("damage")
 
 
 @given(MASKS)
@@ -23,11 +26,39 @@ def test_brush_rle_round_trips_every_mask(mask):
     assert np.array_equal(rle.decode_mask(rle.encode(mask), *mask.shape), mask)
 
 
-@given(MASKS)
-@settings(max_examples=30)
-def test_brush_rle_equals_the_bytes_of_label_studios_own_sdk(mask):
-    brush = pytest.importorskip("label_studio_sdk.converter.brush")
-    assert rle.encode(mask) == brush.mask2rle(mask.astype(np.uint8) * 255)
+@st.composite
+def packed(draw):
+    """(bytes, pixels): any rle-pack stream, runs and literals with any four bit counts."""
+    counts = draw(st.lists(st.integers(2, 16), min_size=4, max_size=4))
+    values = st.lists(st.integers(0, 255), min_size=1, max_size=12)
+    chunks = draw(st.lists(st.tuples(st.booleans(), st.integers(0, 3), values), min_size=1))
+    bits, words = "", 0
+    for is_run, kind, chunk in [*chunks, (True, 0, [9, 9, 9, 9])]:
+        length = min(len(chunk), 2 ** counts[kind])
+        if (is_run, kind, chunk) == (True, 0, [9, 9, 9, 9]):
+            length = 4 - words % 4  # four values per pixel
+        bits += f"{is_run:d}{kind:02b}{length - 1:0{counts[kind]}b}"
+        bits += "".join(f"{value:08b}" for value in chunk[: 1 if is_run else length])
+        words += length
+    bits = f"{words:032b}00111" + "".join(f"{count - 1:04b}" for count in counts) + bits
+    bits += "0" * (-len(bits) % 8)
+    return [int(bits[at : at + 8], 2) for at in range(0, len(bits), 8)], words // 4
+
+
+@given(packed())
+def test_brush_rle_is_decoded_like_label_studios_own_sdk(stream):
+    data, pixels = stream
+    expected = brush.decode_rle(data).reshape(1, pixels, 4)[:, :, 3]
+    assert np.array_equal(rle.decode(data, 1, pixels), expected)
+
+
+def test_a_header_that_claims_four_gigabytes_is_refused_before_any_memory_is_allocated():
+    bomb = [255, 255, 255, 252, *rle.encode(np.ones((2, 3), bool))[4:]]
+    tracemalloc.start()
+    with pytest.raises(MaskFormatError, match="pixels, but a picture of 3 x 2 has 6"):
+        rle.decode(bomb, 2, 3)
+    assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    tracemalloc.stop()
 
 
 @pytest.mark.parametrize("fill", [False, True])
@@ -38,7 +69,6 @@ def test_runs_longer_than_16_bits_round_trip(fill):
 
 
 def test_antialiased_strokes_are_cut_at_half_coverage():
-    brush = pytest.importorskip("label_studio_sdk.converter.brush")
     alpha = np.array([[0, 127, 128, 255]], np.uint8)
     rgba = np.zeros((1, 4, 4), np.uint8)
     rgba[..., 3] = alpha
@@ -123,19 +153,19 @@ def test_an_ellipse_has_the_area_of_an_ellipse():
 def test_masks_and_choices_round_trip_through_a_result(stack, state):
     masks = dict(zip(("dent", "scratch", "broken_lamp"), stack, strict=True))
     height, width = stack.shape[1:]
-    result = write_result(masks, SCHEME, choices={"state": state}, seed="x")
-    reading = read_result(result, SCHEME, width=width, height=height)
-    assert not reading.problems
-    assert reading.choices == {"state": [state]}
-    assert set(reading.masks) == {label for label, mask in masks.items() if mask.any()}
-    for label, mask in reading.masks.items():
+    result = write_result(masks, LABEL_CONFIG, choices={"state": state}, seed="x")
+    parsed = read_result(result, LABEL_CONFIG, width=width, height=height)
+    assert not parsed.problems
+    assert parsed.choices == {"state": [state]}
+    assert set(parsed.masks) == {label for label, mask in masks.items() if mask.any()}
+    for label, mask in parsed.masks.items():
         assert np.array_equal(mask, masks[label])
 
 
 def test_brush_and_polygon_of_one_class_are_united():
     brush = np.zeros((10, 20), bool)
     brush[:, :5] = True
-    result = write_result({"dent": brush}, SCHEME, seed="x")
+    result = write_result({"dent": brush}, LABEL_CONFIG, seed="x")
     result.append(
         {
             "type": "polygonlabels", "from_name": "polygon", "to_name": "image",
@@ -144,17 +174,17 @@ def test_brush_and_polygon_of_one_class_are_united():
                       "polygonlabels": ["dent"]},
         }
     )  # fmt: skip
-    reading = read_result(result, SCHEME, width=20, height=10)
+    parsed = read_result(result, LABEL_CONFIG, width=20, height=10)
     expected = brush.copy()
     expected[:, 15:] = True
-    assert np.array_equal(reading.masks["dent"], expected)
+    assert np.array_equal(parsed.masks["dent"], expected)
 
 
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
         ({"original_width": 10}, "10 x 4 pixels, but the picture has 5 x 4"),
-        ({"from_name": "pen"}, "cites the control 'pen'"),
+        ({"from_name": "pen"}, "unknown control 'pen'"),
         ({"value": {"rle": [1, 2], "brushlabels": ["dent"]}}, "no header"),
         ({"value": {"rle": [999], "brushlabels": ["dent"]}}, "bytes 0 to 255"),
         ({"value": {"rle": [], "brushlabels": ["rust"]}}, "no value 'rust'"),
@@ -162,15 +192,15 @@ def test_brush_and_polygon_of_one_class_are_united():
         ({"value": None}, "no value"),
     ],
 )
-def test_a_region_that_does_not_fit_is_named_and_left_out(change, problem):
-    good = write_result({"scratch": np.ones((4, 5), bool)}, SCHEME, seed="good")
-    bad = write_result({"dent": np.ones((4, 5), bool)}, SCHEME, seed="bad")[0] | change
-    reading = read_result([bad, *good], SCHEME, width=5, height=4)
-    assert list(reading.masks) == ["scratch"]
-    assert len(reading.problems) == 1
-    assert problem in reading.problems[0]
+def test_an_invalid_region_is_reported_and_left_out(change, problem):
+    good = write_result({"scratch": np.ones((4, 5), bool)}, LABEL_CONFIG, seed="good")
+    bad = write_result({"dent": np.ones((4, 5), bool)}, LABEL_CONFIG, seed="bad")[0] | change
+    parsed = read_result([bad, *good], LABEL_CONFIG, width=5, height=4)
+    assert list(parsed.masks) == ["scratch"]
+    assert len(parsed.problems) == 1
+    assert problem in parsed.problems[0]
 
 
 def test_a_prediction_of_an_unknown_class_is_refused_before_it_is_sent():
-    with pytest.raises(MaskFormatError, match="does not know 'rust'"):
-        write_result({"rust": np.ones((2, 2), bool)}, SCHEME)
+    with pytest.raises(MaskFormatError, match="has no class 'rust'"):
+        write_result({"rust": np.ones((2, 2), bool)}, LABEL_CONFIG)

@@ -11,10 +11,10 @@ from labeling_pictures import add_picture, picture_bytes
 from PIL import Image
 
 from bodyshop_core.imaging import load_rgb
-from labeling.pictures import load_pictures
+from labeling.records.pictures import load_pictures
 from labeling.server.client import LabelStudioClient
 from labeling.server.connection import Connection
-from labeling.sync.picture_urls import Shelf
+from labeling.sync.picture_urls import PictureUrls
 
 XMP = (
     b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF '
@@ -44,7 +44,7 @@ def shown(workspace):
 
     def file():
         (picture,) = load_pictures(workspace)
-        (address,) = Shelf(workspace, client, 1, "local").addresses([picture])
+        (address,) = PictureUrls(workspace, client, 1, "local").urls([picture])
         return picture, workspace.root / unquote(address.partition("?d=")[2])
 
     yield file

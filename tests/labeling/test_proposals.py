@@ -12,8 +12,8 @@ from PIL import Image
 import train
 from bodyshop.proposals import proposals_of
 from bodyshop_core.workspace import Workspace
-from labeling.configs.scheme import load_scheme
-from labeling.pictures import load_pictures
+from labeling.configs.label_config import load_label_config
+from labeling.records.pictures import load_pictures
 from labeling.sync.results import read_result, write_result
 
 pytestmark = pytest.mark.slow
@@ -52,17 +52,17 @@ def segmented(tmp_path_factory):
 def test_a_segmenters_masks_are_proposed_upright_with_their_score(segmented):
     predict, name = proposals_of("masks", segmented)
     assert name == "masks"
-    pictures, scheme = load_pictures(segmented), load_scheme("damage")
-    told = list(predict(pictures))
+    pictures, label_config = load_pictures(segmented), load_label_config("damage")
+    summary = list(predict(pictures))
     seen = train.load_segmenter(segmented.runs / "masks").segment([p.path for p in pictures])
-    assert [each.sha256 for each in told] == [picture.sha256 for picture in pictures]
-    assert any(each.masks for each in told)
-    for picture, each, expected in zip(pictures, told, seen, strict=True):
+    assert [each.sha256 for each in summary] == [picture.sha256 for picture in pictures]
+    assert any(each.masks for each in summary)
+    for picture, each, expected in zip(pictures, summary, seen, strict=True):
         assert each.score == pytest.approx(max(expected.scores.values()), abs=1e-3)
         assert each.masks.keys() == expected.masks.keys()
         assert each.choices == ({"state": "damaged"} if each.masks else {})
-        result = write_result(each.masks, scheme, choices=each.choices, score=each.score)
-        back = read_result(result, scheme, width=picture.width, height=picture.height)
+        result = write_result(each.masks, label_config, choices=each.choices, score=each.score)
+        back = read_result(result, label_config, width=picture.width, height=picture.height)
         assert back.problems == []
         assert all(np.array_equal(back.masks[k], expected.masks[k]) for k in expected.masks)
 
@@ -72,5 +72,5 @@ def test_a_picture_it_can_not_read_gets_no_proposal_and_stops_nothing(segmented,
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(first.path.read_bytes()[:900])
     predict, _ = proposals_of("masks", segmented)
-    told = list(predict([replace(first, path=broken), second]))
-    assert [each.sha256 for each in told] == [second.sha256]
+    summary = list(predict([replace(first, path=broken), second]))
+    assert [each.sha256 for each in summary] == [second.sha256]

@@ -22,9 +22,9 @@ from bodyshop_core.catalog import Blob, register_image
 from bodyshop_core.errors import MissingPartError
 from bodyshop_core.workspace import Workspace
 from labeling import Selection
-from labeling.configs.scheme import load_scheme
-from labeling.exchange import current_masks
-from labeling.pictures import load_pictures
+from labeling.configs.label_config import load_label_config
+from labeling.records.annotations import current_masks
+from labeling.records.pictures import load_pictures
 from labeling.sync.results import write_result
 
 pytestmark = pytest.mark.slow
@@ -72,13 +72,13 @@ def test_two_hundred_random_masks_come_back_pixel_exact(real_stage):
     drawn = {}
     for sha, (width, height) in stage.sizes.items():
         drawn[sha] = {label: random_mask(rng, height, width) for label in CLASSES}
-    number, scheme = stage.project().remote_id, load_scheme("damage")
+    number, label_config = stage.project().remote_id, load_label_config("damage")
     tasks = stage.tasks()
     for sha, masks in drawn.items():
-        body = {"result": write_result(masks, scheme, seed=sha)}
+        body = {"result": write_result(masks, label_config, seed=sha)}
         stage.client._json("POST", f"api/tasks/{tasks[sha]}/annotations/", body=body)
-    told = labeling.pull(stage.workspace, connection=stage.client)
-    assert (told.annotations, told.problems) == (50, ())
+    summary = labeling.pull(stage.workspace, connection=stage.client)
+    assert (summary.annotations, summary.problems) == (50, ())
     for sha, masks in drawn.items():
         found = stage.masks(sha)
         assert set(found) == {label for label, mask in masks.items() if mask.any()}
@@ -107,10 +107,10 @@ def test_five_thousand_tasks_are_paged(real_stage):
     stage = real_stage
     pictures = add_many(stage.workspace, 5000)
     labeling.init(stage.workspace, connection=stage.client)
-    told = labeling.push(stage.workspace, selection=EVERYTHING, connection=stage.client)
-    assert told.pushed == 5000
-    told = labeling.push(stage.workspace, selection=EVERYTHING, connection=stage.client)
-    assert (told.pushed, told.already) == (0, 5000)
+    summary = labeling.push(stage.workspace, selection=EVERYTHING, connection=stage.client)
+    assert summary.pushed == 5000
+    summary = labeling.push(stage.workspace, selection=EVERYTHING, connection=stage.client)
+    assert (summary.pushed, summary.already) == (0, 5000)
     tasks = stage.tasks()
     assert tasks.keys() == set(pictures)
     pull = labeling.pull(stage.workspace, connection=stage.client)
@@ -118,8 +118,8 @@ def test_five_thousand_tasks_are_paged(real_stage):
     sha = pictures[2500]
     stage.sizes[sha] = (4, 3)
     stage.annotate(sha, masks={"dent": stage.box(sha, 0, 0, 2, 2)})
-    told = labeling.pull(stage.workspace, connection=stage.client)
-    assert told.annotations == 1
+    summary = labeling.pull(stage.workspace, connection=stage.client)
+    assert summary.annotations == 1
     assert stage.masks(sha)["dent"].sum() == 4
 
 
@@ -157,8 +157,8 @@ def test_a_push_killed_by_sigkill_goes_on_without_doubles(real_stage):
     )
     assert done.returncode == -signal.SIGKILL
     assert len(stage.tasks()) == 6
-    told = labeling.push(stage.workspace, selection=EVERYTHING, connection=stage.client)
-    assert (told.pushed, told.already) == (6, 6)
+    summary = labeling.push(stage.workspace, selection=EVERYTHING, connection=stage.client)
+    assert (summary.pushed, summary.already) == (6, 6)
     assert stage.tasks().keys() == set(pictures)
     assert stage.client.newest(stage.project().remote_id)[1] == 12
 
@@ -195,8 +195,8 @@ def test_a_server_killed_in_mid_push_and_in_mid_pull_loses_nothing(tmp_path, mon
         with pytest.raises(MissingPartError, match="no Label Studio answers"):
             labeling.push(workspace, progress=Kills(server, "push", 1), **push)
     with labeling.serve(workspace, port=0) as server:
-        told = labeling.push(workspace, **push)
-        assert (told.pushed, told.already) == (8, 4)
+        summary = labeling.push(workspace, **push)
+        assert (summary.pushed, summary.already) == (8, 4)
         with build_stage(workspace, server.url, {"admin": server.key}, workspace.root, None) as s:
             s.labelers["ana@example.com"] = s.client
             for sha in pictures:
@@ -206,7 +206,7 @@ def test_a_server_killed_in_mid_push_and_in_mid_pull_loses_nothing(tmp_path, mon
             labeling.pull(workspace, progress=Kills(server, "pull", 2))
     assert len(current_masks(workspace)) == 8
     with labeling.serve(workspace, port=0):
-        told = labeling.pull(workspace)
-    assert told.annotations == 4
+        summary = labeling.pull(workspace)
+    assert summary.annotations == 4
     for picture in load_pictures(workspace):
         assert s.masks(picture.sha256)["dent"].sum() == 9

@@ -1,4 +1,4 @@
-"""Which pictures go to the labelers."""
+"""Selection of the pictures to label."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 from bodyshop_core.catalog import add_labels, now, schema
 from bodyshop_core.errors import NothingFoundError
-from labeling.selection import Selection, choose
+from labeling.records.selection import Selection, select_pictures
 from labeling.sync.questions import questions
 
 
@@ -37,21 +37,23 @@ def curated(workspace, add):
     return shas
 
 
-def test_a_damage_project_holds_kept_pictures(workspace, curated):
-    assert choose(workspace, "damage", Selection()) == sorted(curated[:2])
-    assert choose(workspace, "damage", Selection(framing="part")) == [curated[0]]
-    assert choose(workspace, "damage", Selection(label="damaged")) == [curated[0]]
-    assert choose(workspace, "damage", Selection(everything=True)) == sorted(curated)
+def test_a_damage_project_contains_kept_pictures(workspace, curated):
+    assert select_pictures(workspace, "damage", Selection()) == sorted(curated[:2])
+    assert select_pictures(workspace, "damage", Selection(framing="part")) == [curated[0]]
+    assert select_pictures(workspace, "damage", Selection(label="damaged")) == [curated[0]]
+    assert select_pictures(workspace, "damage", Selection(everything=True)) == sorted(curated)
 
 
-def test_a_review_holds_borderline_rejects_that_nobody_decided(workspace, curated):
-    assert choose(workspace, "review", Selection()) == [curated[2]]
-    assert choose(workspace, "review", Selection(reasons=("near_duplicate",))) == [curated[3]]
+def test_a_review_contains_borderline_rejects_without_a_decision(workspace, curated):
+    assert select_pictures(workspace, "review", Selection()) == [curated[2]]
+    assert select_pictures(workspace, "review", Selection(reasons=("near_duplicate",))) == [
+        curated[3]
+    ]
     row = {"sha256": curated[2], "decision": "keep", "framing": None, "note": None,
            "by": "cli", "at": now()}  # fmt: skip
     workspace.catalog.upsert(schema.decisions, [row])
-    with pytest.raises(NothingFoundError, match="borderline and undecided"):
-        choose(workspace, "review", Selection())
+    with pytest.raises(NothingFoundError, match="borderline and without a decision"):
+        select_pictures(workspace, "review", Selection())
 
 
 def test_a_split_is_that_of_the_newest_set_or_of_the_one_named(workspace, curated):
@@ -62,42 +64,49 @@ def test_a_split_is_that_of_the_newest_set_or_of_the_one_named(workspace, curate
         row = {"split_set": f"s{number}", "sha256": curated[0], "split": split,
                "label": "damaged", "group": "g"}  # fmt: skip
         workspace.catalog.upsert(schema.splits, [row])
-    assert choose(workspace, "damage", Selection(split="test")) == [curated[0]]
-    assert choose(workspace, "damage", Selection(split="train", split_set="s0")) == [curated[0]]
+    assert select_pictures(workspace, "damage", Selection(split="test")) == [curated[0]]
+    assert select_pictures(workspace, "damage", Selection(split="train", split_set="s0")) == [
+        curated[0]
+    ]
     with pytest.raises(NothingFoundError, match="split train"):
-        choose(workspace, "damage", Selection(split="train"))
+        select_pictures(workspace, "damage", Selection(split="train"))
 
 
-def test_what_somebody_looked_at_is_not_asked_about_again(workspace, curated):
+def test_annotated_and_skipped_pictures_are_not_selected_by_uncertainty(workspace, curated):
     part, full = curated[:2]
     asked = []
 
-    def doubts(pictures):
+    def uncertainties(pictures):
         asked.append([picture.sha256 for picture in pictures])
         return {part: 0.1, full: 0.4}
 
-    assert choose(workspace, "damage", Selection(), uncertainty=doubts) == [full, part]
+    assert select_pictures(workspace, "damage", Selection(), uncertainty=uncertainties) == [
+        full,
+        part,
+    ]
     for sha, state in ((full, "skipped"), (part, "superseded")):
         row = {"key": sha, "sha256": sha, "project": "damage", "instance": "srv", "remote_id": 1,
                "annotator": "ana", "kind": "choices", "state": state,
                "updated_at": now()}  # fmt: skip
-        assert part in choose(workspace, "damage", Selection(limit=2), uncertainty=doubts)
+        assert part in select_pictures(
+            workspace, "damage", Selection(limit=2), uncertainty=uncertainties
+        )
         workspace.catalog.upsert(schema.annotations, [row])
     assert asked[-1] == [part]
-    assert len(choose(workspace, "damage", Selection())) == 2
-    with pytest.raises(NothingFoundError, match="somebody looked at all 2"):
-        choose(workspace, "damage", Selection(), uncertainty=doubts)
+    assert len(select_pictures(workspace, "damage", Selection())) == 2
+    with pytest.raises(NothingFoundError, match="all 2 matching pictures were annotated"):
+        select_pictures(workspace, "damage", Selection(), uncertainty=uncertainties)
 
 
-def test_an_empty_workspace_and_one_before_curate_name_the_missing_step(workspace, add):
+def test_without_pictures_or_verdicts_the_message_names_the_missing_step(workspace, add):
     with pytest.raises(NothingFoundError, match="bodyshop import FOLDER"):
-        choose(workspace, "damage", Selection())
+        select_pictures(workspace, "damage", Selection())
     add(40, 30)
     with pytest.raises(NothingFoundError, match="bodyshop curate first"):
-        choose(workspace, "damage", Selection())
+        select_pictures(workspace, "damage", Selection())
 
 
-def test_a_reviewer_is_told_what_the_policy_says(workspace, curated):
+def test_the_question_of_a_review_shows_the_verdict_and_its_reasons(workspace, curated):
     asked = questions(workspace, curated)
     assert asked[curated[2]] == "Keep this picture? The policy says reject: not a car. Car: 45%."
     assert asked[curated[0]].endswith("Label: damaged.")

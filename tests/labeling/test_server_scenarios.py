@@ -1,4 +1,4 @@
-"""Days in the life of a labelling project, against the real server and against its record."""
+"""Scenarios of a labelling project, on the real server and on its recorded responses."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from sqlalchemy import select
 import labeling
 from bodyshop_core.catalog import Field, effective_labels, schema
 from bodyshop_core.errors import ConfigError, MissingPartError
-from labeling import Prediction, Selection
-from labeling.configs.scheme import load_scheme
+from labeling import PreAnnotation, Selection
+from labeling.configs.label_config import load_label_config
 from labeling.sync import pull as pulling
 from labeling.sync.results import write_result
 
@@ -24,7 +24,7 @@ EVERYTHING = Selection(everything=True)
 def propose(pictures):
     for picture in pictures:
         mask = box(picture.width, picture.height, 2, 3, 9, 8)
-        yield Prediction(picture.sha256, {"dent": mask}, {"state": "damaged"}, 0.7)
+        yield PreAnnotation(picture.sha256, {"dent": mask}, {"state": "damaged"}, 0.7)
 
 
 def prepare(stage, count=3, kind="damage", **options):
@@ -52,16 +52,16 @@ def test_a_second_push_adds_nothing_and_predictions_are_never_pulled(stage):
     assert not again.created
     assert first.remote_id == again.remote_id
     options = {"selection": EVERYTHING, "predict": propose, "connection": stage.client}
-    told = labeling.push(stage.workspace, model_version="m1", **options)
-    assert (told.pushed, told.already, told.predictions) == (3, 0, 3)
-    told = labeling.push(stage.workspace, model_version="m1", **options)
-    assert (told.pushed, told.already, told.predictions) == (0, 3, 0)
-    told = labeling.push(stage.workspace, model_version="m2", **options)
-    assert (told.pushed, told.predictions) == (0, 3)
+    summary = labeling.push(stage.workspace, model_version="m1", **options)
+    assert (summary.pushed, summary.already, summary.predictions) == (3, 0, 3)
+    summary = labeling.push(stage.workspace, model_version="m1", **options)
+    assert (summary.pushed, summary.already, summary.predictions) == (0, 3, 0)
+    summary = labeling.push(stage.workspace, model_version="m2", **options)
+    assert (summary.pushed, summary.predictions) == (0, 3)
     task = stage.client.task(next(iter(stage.tasks().values())))
     assert {p["model_version"] for p in task["predictions"]} == {"m1", "m2"}
-    told = pull(stage)
-    assert (told.annotations, told.masks, told.pictures) == (0, 0, 0)
+    summary = pull(stage)
+    assert (summary.annotations, summary.masks, summary.pictures) == (0, 0, 0)
 
 
 def test_masks_come_back_pixel_exact_and_an_unchanged_pull_brings_nothing(stage):
@@ -73,8 +73,8 @@ def test_masks_come_back_pixel_exact_and_an_unchanged_pull_brings_nothing(stage)
         drawn[sha] = {"dent": rng.random((height, width)) < 0.5,
                       "scratch": np.ones((height, width), bool)}  # fmt: skip
         stage.annotate(sha, masks=drawn[sha], choices={"state": "damaged", "severity": "minor"})
-    told = pull(stage)
-    assert (told.annotations, told.masks, told.problems) == (3, 6, ())
+    summary = pull(stage)
+    assert (summary.annotations, summary.masks, summary.problems) == (3, 6, ())
     for sha, masks in drawn.items():
         assert all(np.array_equal(stage.masks(sha)[label], masks[label]) for label in masks)
         assert damage(stage, sha) == "damaged"
@@ -87,30 +87,30 @@ def test_changed_skipped_and_deleted_annotations_are_noticed(stage):
     one = stage.annotate(first, masks={"dent": stage.box(first, 0, 0, 5, 5)})
     two = stage.annotate(second, masks={"dent": stage.box(second, 0, 0, 5, 5)})
     stage.annotate(third, masks={"dent": stage.box(third, 0, 0, 5, 5)}, was_cancelled=True)
-    told = pull(stage)
-    assert (told.annotations, told.skipped) == (2, 1)
+    summary = pull(stage)
+    assert (summary.annotations, summary.skipped) == (2, 1)
     assert stage.masks(third) == {}
     stage.change(one, {"crack": stage.box(first, 1, 1, 4, 4)})
     stage.erase(two)
-    told = pull(stage)
-    assert (told.annotations, told.deleted) == (1, 1)
+    summary = pull(stage)
+    assert (summary.annotations, summary.deleted) == (1, 1)
     assert set(stage.masks(first)) == {"crack"}
     assert stage.masks(second) == {}
     assert damage(stage, second) is None
 
 
-def test_a_deleted_task_takes_its_annotations_with_it_and_may_come_back(stage):
+def test_a_deleted_task_deletes_its_annotations_and_can_be_pushed_again(stage):
     first, second, _ = prepare(stage)
     for sha in (first, second):
         stage.annotate(sha, masks={"dent": stage.box(sha, 0, 0, 5, 5)})
     pull(stage)
     tasks = stage.tasks()
     stage.client.delete_tasks(stage.project().remote_id, [tasks[second]])
-    # Pushed again before the pull: the number of tasks is as it was, and numbers may be reused.
-    told = labeling.push(stage.workspace, selection=EVERYTHING, connection=stage.client)
-    assert (told.pushed, told.already) == (1, 2)
-    told = pull(stage)
-    assert told.deleted == 1
+    # Pushed again before the pull: the number of tasks is unchanged, and ids may be reused.
+    summary = labeling.push(stage.workspace, selection=EVERYTHING, connection=stage.client)
+    assert (summary.pushed, summary.already) == (1, 2)
+    summary = pull(stage)
+    assert summary.deleted == 1
     assert stage.masks(second) == {}
     assert set(stage.masks(first)) == {"dent"}
 
@@ -127,22 +127,22 @@ def test_a_deleted_task_is_noticed_when_somebody_added_another(stage):
     assert pull(stage).deleted == 0
 
 
-def test_annotators_are_kept_apart_and_their_agreement_is_told(stage):
+def test_annotators_are_stored_separately_and_their_agreement_is_reported(stage):
     first, second, _ = prepare(stage, annotators=2)
     stage.annotate(first, "ana", masks={"dent": stage.box(first, 0, 0, 10, 10)})
     stage.annotate(first, "bo", masks={"dent": stage.box(first, 5, 0, 15, 10)})
     stage.annotate(second, "ana", choices={"state": "whole"})
     stage.annotate(second, "bo", choices={"state": "whole"})
-    told = pull(stage)
-    assert told.agreement["pictures"] == 2
-    assert told.agreement["iou"] == {"dent": pytest.approx(50 / 150)}
-    assert told.agreement["kappa"]["damage"] == 1.0
-    assert told.agreement["worst"][0]["sha256"] == first
+    summary = pull(stage)
+    assert summary.agreement["pictures"] == 2
+    assert summary.agreement["iou"] == {"dent": pytest.approx(50 / 150)}
+    assert summary.agreement["kappa"]["damage"] == 1.0
+    assert summary.agreement["worst"][0]["sha256"] == first
     assert np.array_equal(stage.masks(first)["dent"], stage.box(first, 5, 0, 10, 10))
-    told = labeling.status(stage.workspace, connection=stage.client).projects[0]
-    assert (told["tasks"], told["done"], told["left"], told["changed"]) == (3, 2, 1, 0)
-    assert [a["annotator"] for a in told["annotators"]] == ["ana@example.com", "bo@example.com"]
-    assert told["annotators"][0]["seconds_each"] == 12.5
+    summary = labeling.status(stage.workspace, connection=stage.client).projects[0]
+    assert (summary["tasks"], summary["done"], summary["left"], summary["changed"]) == (3, 2, 1, 0)
+    assert [a["annotator"] for a in summary["annotators"]] == ["ana@example.com", "bo@example.com"]
+    assert summary["annotators"][0]["seconds_each"] == 12.5
 
 
 def test_review_decisions_reach_the_catalog(stage):
@@ -150,8 +150,8 @@ def test_review_decisions_reach_the_catalog(stage):
     keep = {"decision": "keep", "framing": "part", "state": "damaged"}
     stage.annotate(first, kind="review", choices=keep)
     stage.annotate(second, kind="review", choices={"decision": "reject", "reason": "blurry"})
-    told = pull(stage, "review")
-    assert (told.annotations, told.decisions) == (2, 2)
+    summary = pull(stage, "review")
+    assert (summary.annotations, summary.decisions) == (2, 2)
     table = schema.decisions
     with stage.workspace.catalog.read() as connection:
         rows = {row.sha256: row for row in connection.execute(select(table))}
@@ -162,13 +162,15 @@ def test_review_decisions_reach_the_catalog(stage):
     assert damage(stage, first) == "damaged"
 
 
-def test_a_draft_is_left_alone_and_counted(stage):
+def test_a_draft_is_not_pulled_but_counted(stage):
     first, *_ = prepare(stage)
-    result = write_result({"dent": stage.box(first, 0, 0, 5, 5)}, load_scheme("damage"), seed="d")
+    result = write_result(
+        {"dent": stage.box(first, 0, 0, 5, 5)}, load_label_config("damage"), seed="d"
+    )
     path = f"api/tasks/{stage.tasks()[first]}/drafts"
     stage.labelers["ana@example.com"]._json("POST", path, body={"result": result})
-    told = pull(stage)
-    assert (told.annotations, told.drafts) == (0, 1)
+    summary = pull(stage)
+    assert (summary.annotations, summary.drafts) == (0, 1)
     assert stage.masks(first) == {}
     assert labeling.status(stage.workspace, connection=stage.client).projects[0]["drafts"] == 1
 
@@ -176,7 +178,7 @@ def test_a_draft_is_left_alone_and_counted(stage):
 def test_a_config_grows_but_never_loses_what_annotations_use(stage, tmp_path):
     first, *_ = prepare(stage)
     stage.annotate(first, masks={"dent": stage.box(first, 0, 0, 5, 5)})
-    xml = load_scheme("damage").xml
+    xml = load_label_config("damage").xml
     grown = tmp_path / "grown.xml"
     dent = '<Label value="dent" background="#ff9f1c"/>'
     grown.write_text(xml.replace(dent, f'{dent}<Label value="rust" background="#aa5500"/>'))
@@ -184,15 +186,15 @@ def test_a_config_grows_but_never_loses_what_annotations_use(stage, tmp_path):
     renamed.write_text(xml.replace('"dent"', '"bump"'))
     with pytest.raises(ConfigError, match=r"brush.*dent \(1\)"):
         labeling.init(stage.workspace, config=renamed, connection=stage.client)
-    told = labeling.init(stage.workspace, config=grown, connection=stage.client)
-    assert told.config_changed
-    assert not told.created
-    assert "rust" in told.labels
+    summary = labeling.init(stage.workspace, config=grown, connection=stage.client)
+    assert summary.config_changed
+    assert not summary.created
+    assert "rust" in summary.labels
     assert pull(stage).annotations == 1
     assert set(stage.masks(first)) == {"dent"}
 
 
-def test_a_deleted_project_is_named_and_made_anew_with_earlier_masks_safe(stage):
+def test_a_deleted_project_is_reported_and_created_again_with_earlier_masks_kept(stage):
     first, *_ = prepare(stage)
     mask = stage.box(first, 0, 0, 5, 5)
     stage.annotate(first, masks={"dent": mask})
@@ -210,32 +212,32 @@ def test_a_deleted_project_is_named_and_made_anew_with_earlier_masks_safe(stage)
     assert np.array_equal(stage.masks(first)["dent"], mask)
 
 
-def test_what_does_not_fit_is_told_and_the_rest_is_taken(stage):
+def test_invalid_regions_are_reported_and_the_others_are_stored(stage):
     first, second, _ = prepare(stage)
-    scheme = load_scheme("damage")
-    good = write_result({"dent": stage.box(first, 0, 0, 5, 5)}, scheme, seed="g")
-    bad = write_result({"crack": np.ones((10, 10), bool)}, scheme, seed="b")
+    label_config = load_label_config("damage")
+    good = write_result({"dent": stage.box(first, 0, 0, 5, 5)}, label_config, seed="g")
+    bad = write_result({"crack": np.ones((10, 10), bool)}, label_config, seed="b")
     rust = json.loads(json.dumps(good).replace('"dent"', '"rust"'))
     path = f"api/tasks/{stage.tasks()[first]}/annotations/"
     stage.labelers["ana@example.com"]._json("POST", path, body={"result": [*good, *bad, *rust]})
     stage.annotate(
         second, masks={"dent": stage.box(second, 0, 0, 2, 2)}, choices={"state": "whole"}
     )
-    told = pull(stage)
+    summary = pull(stage)
     assert set(stage.masks(first)) == {"dent"}
-    assert len(told.problems) == 3
-    assert any("10 x 10 pixels, but the picture has 24 x 18" in p for p in told.problems)
-    assert any("no value 'rust'" in p for p in told.problems)
-    assert any("says whole, but draws dent" in p for p in told.problems)
+    assert len(summary.problems) == 3
+    assert any("10 x 10 pixels, but the picture has 24 x 18" in p for p in summary.problems)
+    assert any("no value 'rust'" in p for p in summary.problems)
+    assert any("labelled whole, but with masks of dent" in p for p in summary.problems)
 
 
 def test_uploaded_pictures_are_shown_to_labelers(stage):
     shas = [stage.add(24 + n, 18, seed=n) for n in range(3)]
     labeling.init(stage.workspace, connection=stage.client)
-    told = labeling.push(
+    summary = labeling.push(
         stage.workspace, selection=EVERYTHING, images="upload", connection=stage.client
     )
-    assert told.pushed == 3
+    assert summary.pushed == 3
     pages = stage.client.scan(stage.project().remote_id, ("id", "data"))
     data = [task["data"] for page in pages for task in page]
     assert {each["ext_id"] for each in data} == set(shas)
@@ -274,7 +276,7 @@ class Stops:
         pass
 
 
-def test_a_pull_interrupted_anywhere_goes_on_there(stage, monkeypatch):
+def test_an_interrupted_pull_continues_where_it_stopped(stage, monkeypatch):
     monkeypatch.setattr(pulling, "PAGE", 1)
     pictures = prepare(stage)
     for sha in pictures:
@@ -282,13 +284,13 @@ def test_a_pull_interrupted_anywhere_goes_on_there(stage, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         pull(stage, progress=Stops("pull", 2))
     assert sum(bool(stage.masks(sha)) for sha in pictures) == 2
-    told = pull(stage)
-    assert (told.tasks, told.annotations) == (1, 1)
+    summary = pull(stage)
+    assert (summary.tasks, summary.annotations) == (1, 1)
     assert all(set(stage.masks(sha)) == {"dent"} for sha in pictures)
     assert pull(stage).annotations == 0
 
 
-def test_an_interrupted_push_goes_on_and_doubled_tasks_are_healed(stage):
+def test_an_interrupted_push_continues_and_duplicate_tasks_are_removed(stage):
     pictures = [stage.add(24 + n, 18, seed=n) for n in range(3)]
     labeling.init(stage.workspace, connection=stage.client)
     options = {"selection": EVERYTHING, "connection": stage.client, "batch": 1}
@@ -301,8 +303,8 @@ def test_an_interrupted_push_goes_on_and_doubled_tasks_are_healed(stage):
     known = next(iter(stage.tasks()))
     double = {"data": {"image": "/data/x", "ext_id": known}}
     stage.client.import_tasks(number, [double])
-    told = labeling.push(stage.workspace, **options)
-    assert (told.pushed, told.already, told.healed) == (1, 2, 1)
+    summary = labeling.push(stage.workspace, **options)
+    assert (summary.pushed, summary.already, summary.duplicates_removed) == (1, 2, 1)
     assert set(stage.tasks()) == set(pictures)
     assert stage.client.newest(number)[1] == 3
     assert task in stage.tasks()

@@ -17,9 +17,9 @@ from labeling_pictures import add_picture
 from PIL import Image
 
 from bodyshop_core.workspace import Workspace
-from labeling.annotations import read_mask
-from labeling.configs.scheme import load_scheme
-from labeling.exchange import current_masks
+from labeling.configs.label_config import load_label_config
+from labeling.formats.mask_file import read_mask
+from labeling.records.annotations import current_masks
 from labeling.server.client import LabelStudioClient
 from labeling.server.connection import Connection
 from labeling.sync.project import open_project
@@ -45,7 +45,7 @@ def box(width, height, left, top, right, bottom):
     return mask
 
 
-def _told(request, hide):
+def _described(request, hide):
     """(what a request asks, its body), without what differs from run to run."""
     parts = urlsplit(str(request.url))
     query = sorted(parse_qsl(parts.query))
@@ -66,7 +66,7 @@ class Recorder(httpx.BaseTransport):
         self.inner, self.file, self.hide, self.notes = httpx.HTTPTransport(), file, hide, []
 
     def handle_request(self, request):
-        asked, body = _told(request, self.hide)
+        asked, body = _described(request, self.hide)
         answer = self.inner.handle_request(request)
         text = answer.read().decode("utf-8", "replace")
         kind = answer.headers.get("content-type", "")
@@ -100,7 +100,7 @@ class Replay(httpx.BaseTransport):
             self.answers[note["asked"]].append(note)
 
     def handle_request(self, request):
-        asked, body = _told(request, self.hide)
+        asked, body = _described(request, self.hide)
         if not self.answers[asked]:
             raise AssertionError(f"the recorded server was never asked {asked} here")
         note = self.answers[asked].pop(0)
@@ -141,14 +141,14 @@ class Stage:
 
     def annotate(self, sha, by="ana", *, kind="damage", masks=None, choices=None, **more):
         """A labeler submits; returns the annotation's id."""
-        scheme = load_scheme(kind)
-        result = write_result(masks or {}, scheme, choices=choices, seed=sha + by)
+        label_config = load_label_config(kind)
+        result = write_result(masks or {}, label_config, choices=choices, seed=sha + by)
         path = f"api/tasks/{self.tasks(kind)[sha]}/annotations/"
         body = {"result": result, "lead_time": 12.5, **more}
         return self.labelers[f"{by}@example.com"]._json("POST", path, body=body)["id"]
 
     def change(self, annotation, masks, by="ana"):
-        body = {"result": write_result(masks, load_scheme("damage"), seed=f"{annotation}")}
+        body = {"result": write_result(masks, load_label_config("damage"), seed=f"{annotation}")}
         path = f"api/annotations/{annotation}/"
         self.labelers[f"{by}@example.com"]._json("PATCH", path, body=body)
 

@@ -1,4 +1,4 @@
-"""Which pictures go to the labelers: kept ones, a part of them, the borderline, the uncertain."""
+"""Select the pictures of a labelling project: kept, borderline or uncertain ones."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from sqlalchemy import select
 from bodyshop_core.catalog import Reason, effective_labels, schema
 from bodyshop_core.catalog.split_sets import newest_split_set
 from bodyshop_core.errors import NothingFoundError
-from labeling.annotations import LIVE
-from labeling.configs.scheme import Kind
-from labeling.pictures import Picture, load_pictures
+from labeling.configs.label_config import ProjectKind
+from labeling.records.annotations import ACTIVE_STATES
+from labeling.records.pictures import CatalogPicture, load_pictures
 
 if TYPE_CHECKING:
     from bodyshop_core.workspace import Workspace
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 BORDERLINE = (
     Reason.NOT_A_CAR, Reason.BLURRY, Reason.BAD_EXPOSURE, Reason.LABEL_CONFLICT, Reason.TOO_SMALL
 )  # fmt: skip
-"""Rejects a person may see otherwise; duplicates and split bridges are no matter of taste."""
+"""Reasons for which a person may overrule a reject; duplicates and split bridges are facts."""
 
-Uncertainty = Callable[[Sequence[Picture]], Mapping[str, float]]
-"""Turns pictures into sha256 -> how uncertain a model is about them."""
+Uncertainty = Callable[[Sequence[CatalogPicture]], Mapping[str, float]]
+"""Returns sha256 -> how uncertain a model is about each picture; larger is more uncertain."""
 
 
 @dataclass(frozen=True)
 class Selection:
-    """A question to the catalog; every condition given must hold.
+    """Conditions on pictures; all that are given must be true.
 
     Parameters
     ----------
@@ -38,18 +38,18 @@ class Selection:
     brand, model : str, optional
         Effective brand or model label.
     framing : str, optional
-        ``full``, ``part`` or ``interior``, as the gate saw it.
+        ``full``, ``part`` or ``interior``, as the gate estimated it.
     split : str, optional
         ``train``, ``validation`` or ``test`` of the newest split set, or of `split_set`.
     split_set : str, optional
-        Name of a split set.
+        Name of a split set; default the newest.
     reasons : tuple of str, optional
-        Verdict reasons (review): at least one of them.
+        Reasons of the verdict (review); a picture must have at least one of them.
     everything : bool
-        Take pictures whatever their verdict, and before there is one.
+        Ignore verdicts: also take rejected pictures and those without a verdict.
     limit : int, optional
-        At most so many: the most uncertain first when a model is asked, else in the (reproducible)
-        order of the catalog.
+        The largest number of pictures: the most uncertain ones with a model, else the first in
+        the order of their sha256.
     """
 
     label: str | None = None
@@ -63,73 +63,75 @@ class Selection:
     limit: int | None = None
 
 
-def choose(
+def select_pictures(
     workspace: Workspace,
-    kind: Kind | str,
+    kind: ProjectKind | str,
     selection: Selection,
     *,
     uncertainty: Uncertainty | None = None,
 ) -> list[str]:
-    """Return the sha256 of the pictures a project should hold.
+    """Return the sha256 of the pictures that a project should contain.
 
-    A damage project takes kept pictures. A review project takes borderline rejects and conflicts
-    that nobody decided yet, those nearest to the gate's line first.
+    A damage project contains kept pictures. A review project contains borderline rejects and label
+    conflicts without a decision, those closest to the gate's threshold first.
 
     Parameters
     ----------
     workspace : Workspace
         Where they are.
-    kind : Kind
+    kind : ProjectKind
         ``damage`` or ``review``.
     selection : Selection
-        Which of them.
+        Conditions on the pictures.
     uncertainty : callable, optional
-        Given pictures, returns sha256 -> how uncertain a model is, larger is more. The most
-        uncertain come first and pictures without a value last; those that somebody annotated or
-        skipped are not asked about again (pool-based sampling: Settles 2009, section 2.3).
+        Given pictures, returns sha256 -> how uncertain a model is; larger is more uncertain. The
+        most uncertain pictures come first, pictures without a value last; pictures that somebody
+        annotated or skipped are left out (pool-based sampling: Settles 2009, section 2.3).
 
     Raises
     ------
     NothingFoundError
-        No picture fits; the message says which step is missing.
+        No picture meets the conditions; the message names the missing step.
     """
     facts = _facts(workspace, selection)
     if not facts:
         raise NothingFoundError(
-            f"there is no picture in {workspace.root}",
-            hint="fill it with: bodyshop collect brands.yaml, or: bodyshop import FOLDER",
+            f"no picture in {workspace.root}",
+            hint="add pictures with: bodyshop collect brands.yaml, or: bodyshop import FOLDER",
         )
     if not selection.everything and all(fact["verdict"] is None for fact in facts.values()):
         raise NothingFoundError(
-            "no picture has a verdict yet, so none is known to be kept",
-            hint="run bodyshop curate first, or push everything with --all",
+            "no picture has a verdict yet",
+            hint="run bodyshop curate first, or push all pictures with --all",
         )
-    fitting = {s: f for s, f in facts.items() if _fits(f, Kind(kind), selection)}
-    if not fitting:
+    matching = {s: f for s, f in facts.items() if _matches(f, ProjectKind(kind), selection)}
+    if not matching:
         raise NothingFoundError(
-            f"none of the {len(facts)} pictures fits: {_told(selection, Kind(kind))}",
-            hint="bodyshop status shows what there is",
+            f"none of {len(facts)} pictures is {_described(selection, ProjectKind(kind))}",
+            hint="bodyshop status shows how many pictures each stage has",
         )
-    order = sorted(fitting)
+    order = sorted(matching)
     if uncertainty is not None:
-        pool = load_pictures(workspace, sorted(fitting.keys() - _looked_at(workspace, Kind(kind))))
+        pool = load_pictures(
+            workspace, sorted(matching.keys() - _annotated(workspace, ProjectKind(kind)))
+        )
         if not pool:
             raise NothingFoundError(
-                f"somebody looked at all {len(fitting)} pictures that fit already",
-                hint="collect or import more, or push without --uncertain",
+                f"all {len(matching)} matching pictures were annotated or skipped already",
+                hint="collect or import more pictures, or push without --uncertain",
             )
-        doubts = uncertainty(pool)
+        uncertainties = uncertainty(pool)
         order = [picture.sha256 for picture in pool]
-        order.sort(key=lambda sha256: -doubts.get(sha256, float("-inf")))
-    elif Kind(kind) is Kind.REVIEW:
-        order.sort(key=lambda sha256: abs((fitting[sha256]["p_car"] or 0.0) - 0.5))
+        order.sort(key=lambda sha256: -uncertainties.get(sha256, float("-inf")))
+    elif ProjectKind(kind) is ProjectKind.REVIEW:
+        order.sort(key=lambda sha256: abs((matching[sha256]["p_car"] or 0.0) - 0.5))
     return order[: selection.limit]
 
 
-def _looked_at(workspace: Workspace, kind: Kind) -> set[str]:
+def _annotated(workspace: Workspace, kind: ProjectKind) -> set[str]:
     table = schema.annotations
     query = select(table.c.sha256).where(
-        table.c.project == kind.value, table.c.state.in_((*LIVE, "skipped"))
+        table.c.project == kind.value, table.c.state.in_((*ACTIVE_STATES, "skipped"))
     )
     with workspace.catalog.read() as connection:
         return set(connection.scalars(query))
@@ -154,15 +156,15 @@ def _facts(workspace: Workspace, selection: Selection) -> dict[str, dict[str, An
         facts = {row.sha256: dict(row._mapping) for row in connection.execute(query)}
         in_split = select(splits.c.sha256, splits.c.split).where(splits.c.split_set == name)
         split = {row.sha256: row.split for row in connection.execute(in_split)}
-    said = {field: effective_labels(workspace.catalog, field) for field in _FIELDS}
+    labels_of = {field: effective_labels(workspace.catalog, field) for field in _FIELDS}
     for sha256, fact in facts.items():
         fact["split"] = split.get(sha256)
-        for field, labels in said.items():
+        for field, labels in labels_of.items():
             fact[field] = labels[sha256].value if sha256 in labels else None
     return facts
 
 
-def _fits(fact: Mapping[str, Any], kind: Kind, selection: Selection) -> bool:
+def _matches(fact: Mapping[str, Any], kind: ProjectKind, selection: Selection) -> bool:
     wanted = {
         "damage": selection.label,
         "brand": selection.brand,
@@ -177,23 +179,24 @@ def _fits(fact: Mapping[str, Any], kind: Kind, selection: Selection) -> bool:
         return False
     if selection.everything:
         return True
-    if kind is Kind.DAMAGE:
+    if kind is ProjectKind.DAMAGE:
         return bool(fact["verdict"] == "keep")
     return fact["decision"] is None and bool(
         selection.reasons or reasons & {reason.value for reason in BORDERLINE}
     )
 
 
-def _told(selection: Selection, kind: Kind) -> str:
-    asked = [
+def _described(selection: Selection, kind: ProjectKind) -> str:
+    conditions = [
         f"{name} {value}"
         for name, value in vars(selection).items()
         if value and name not in {"everything", "limit"}
     ]
-    start = "kept" if kind is Kind.DAMAGE else "borderline and undecided"
-    return ", ".join([] if selection.everything else [start]) + (
-        f" with {', '.join(asked)}" if asked else ""
-    )
+    verdict = "kept" if kind is ProjectKind.DAMAGE else "borderline and without a decision"
+    words = [] if selection.everything else [verdict]
+    if conditions:
+        words.append(f"with {', '.join(conditions)}")
+    return " ".join(words)
 
 
 _FIELDS = ("damage", "brand", "model")

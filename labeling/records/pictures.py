@@ -1,4 +1,4 @@
-"""What goes to a labelling server: pictures and the head start a model gives them."""
+"""Pictures of the catalog as labelers see them, and what a model proposes for them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from bodyshop_core.catalog import schema
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Picture:
+class CatalogPicture:
     """A picture of the catalog, as a labeler sees it.
 
     Parameters
@@ -27,11 +27,11 @@ class Picture:
     sha256 : str
         Of the original bytes.
     path : Path
-        The original bytes.
+        The original file.
     format : str
         Pillow's name.
     width, height : int
-        Upright, that is after EXIF rotation, in pixels: the size of every mask of it.
+        Upright size, that is after EXIF rotation, in pixels: the size of each of its masks.
     exif_orientation : int
         1 to 8.
     """
@@ -45,13 +45,13 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Prediction:
-    """A model's proposal for one picture: shown to the labeler, never taken for an annotation.
+class PreAnnotation:
+    """What a model proposes for one picture: shown to the labeler, never used as an annotation.
 
     Parameters
     ----------
     sha256 : str
-        Which picture.
+        The picture.
     masks : mapping
         Damage class -> bool array of shape (height, width), upright.
     choices : mapping
@@ -66,25 +66,33 @@ class Prediction:
     score: float | None = None
 
 
-Predictor = Callable[[Sequence[Picture]], Iterable[Prediction]]
-"""Turns pictures into proposals; pictures it has nothing to say about may be left out."""
+PreAnnotator = Callable[[Sequence[CatalogPicture]], Iterable[PreAnnotation]]
+"""Proposes annotations for pictures; it may leave pictures out."""
 
 
-def load_pictures(workspace: Workspace, sha256s: Sequence[str] | None = None) -> list[Picture]:
+def load_pictures(
+    workspace: Workspace, sha256s: Sequence[str] | None = None
+) -> list[CatalogPicture]:
     """Return pictures of the catalog that can be decoded, in the order asked for.
+
+    Pictures that were erased are left out, also when ``bodyshop forget`` was interrupted before it
+    removed their rows.
 
     Parameters
     ----------
     workspace : Workspace
         Where they are.
     sha256s : sequence of str, optional
-        Which ones; default all. Those unknown or undecodable are left out.
+        Which ones; default all. Unknown and undecodable pictures are left out.
     """
-    table = schema.images
+    table, tombstones = schema.images, schema.tombstones
+    erased = select(tombstones.c.value).where(tombstones.c.kind == "sha256")
     query = select(
         table.c.sha256, table.c.extension, table.c.format, table.c.width, table.c.height,
         table.c.exif_orientation,
-    ).where(table.c.width.is_not(None)).order_by(table.c.sha256)  # fmt: skip
+    ).where(
+        table.c.width.is_not(None), table.c.sha256.not_in(erased)
+    ).order_by(table.c.sha256)  # fmt: skip
     with workspace.catalog.read() as connection:
         known = {row.sha256: row for row in connection.execute(query)}
     pictures = []
@@ -93,9 +101,24 @@ def load_pictures(workspace: Workspace, sha256s: Sequence[str] | None = None) ->
         if row is None:
             continue
         orientation = row.exif_orientation or 1
-        # Orientations 5 to 8 lie on their side (EXIF 2.3, tag 0x0112).
+        # Orientations 5 to 8 exchange width and height (EXIF 2.3, tag 0x0112).
         turned = orientation in {5, 6, 7, 8}
         width, height = (row.height, row.width) if turned else (row.width, row.height)
         path = workspace.blobs.path(sha256, row.extension)
-        pictures.append(Picture(sha256, path, row.format or "", width, height, orientation))
+        pictures.append(CatalogPicture(sha256, path, row.format or "", width, height, orientation))
     return pictures
+
+
+def erased_pictures(connection: Connection, sha256s: Iterable[str]) -> set[str]:
+    """Return those of some pictures that have a tombstone or are no longer in the catalog."""
+    asked = set(sha256s)
+    images, tombstones = schema.images, schema.tombstones
+    present = set(connection.scalars(select(images.c.sha256).where(images.c.sha256.in_(asked))))
+    buried = set(
+        connection.scalars(
+            select(tombstones.c.value).where(
+                tombstones.c.kind == "sha256", tombstones.c.value.in_(asked)
+            )
+        )
+    )
+    return (asked - present) | buried

@@ -1,4 +1,4 @@
-"""Which picture is which task: known by ``data.ext_id``, never by a number the server reuses."""
+"""Which task shows which picture, by ``data.ext_id``: the server reuses the numbers of tasks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import delete, select
 
 from bodyshop_core.catalog import now, schema
-from labeling.pictures import Picture
+from labeling.records.pictures import CatalogPicture
 from labeling.server.client import LabelStudioClient
 from labeling.sync.project import Project
 
@@ -18,31 +18,31 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Inventory:
+class TaskIndex:
     """The tasks of a project.
 
     Parameters
     ----------
     tasks : dict
-        sha256 -> number of its first task.
+        sha256 -> number of the picture's first task.
     versions : dict
         sha256 -> names of the models that predicted for it.
-    doubles : list of int
-        Further tasks of pictures that have one already.
-    places : set
+    duplicates : list of int
+        Further tasks of pictures that have a task already.
+    pairs : set
         Every (sha256, number).
     last : int
-        Largest number seen.
+        The largest number read.
     """
 
     tasks: dict[str, int] = field(default_factory=dict)
     versions: dict[str, set[str]] = field(default_factory=dict)
-    doubles: list[int] = field(default_factory=list)
-    places: set[tuple[str, int]] = field(default_factory=set)
+    duplicates: list[int] = field(default_factory=list)
+    pairs: set[tuple[str, int]] = field(default_factory=set)
     last: int = 0
 
     def read(self, client: LabelStudioClient, project: Project, *, versions: bool = False) -> None:
-        """Read the tasks that came since the last reading.
+        """Read the tasks that were added since the last call.
 
         Parameters
         ----------
@@ -51,7 +51,7 @@ class Inventory:
         project : Project
             The project.
         versions : bool
-            Read also which models predicted, which takes the server longer.
+            Also read which models predicted, which takes the server longer.
         """
         include = ["id", "data", *(["predictions_model_versions"] if versions else [])]
         pages = client.scan(project.remote_id, include, after=self.last, nested=versions)
@@ -59,28 +59,30 @@ class Inventory:
             for task in page:
                 self._add(task)
 
-    def heal(self, client: LabelStudioClient, project: Project) -> int:
-        """Take away second tasks of a picture that nobody touched; return how many.
+    def remove_duplicates(self, client: LabelStudioClient, project: Project) -> int:
+        """Delete further tasks of a picture that nobody worked on; return how many.
 
-        They come about when a push is killed while the server still works on its last batch.
+        They exist when a push was killed while the server was still processing its last batch.
         """
-        idle = []
-        for number in self.doubles:
+        unused = []
+        for number in self.duplicates:
             task = client.task(number)
-            touched = ("total_annotations", "cancelled_annotations", "draft_exists")
-            if not any(task.get(name) for name in touched):
-                idle.append(number)
-        if idle:
-            client.delete_tasks(project.remote_id, idle)
-            self.doubles = [number for number in self.doubles if number not in idle]
-        return len(idle)
+            work = ("total_annotations", "cancelled_annotations", "draft_exists")
+            if not any(task.get(name) for name in work):
+                unused.append(number)
+        if unused:
+            client.delete_tasks(project.remote_id, unused)
+            self.duplicates = [number for number in self.duplicates if number not in unused]
+        return len(unused)
 
-    def without_version(self, pictures: Sequence[Picture], version: str) -> list[Picture]:
-        """Return those of the pictures that the model has not predicted for yet."""
+    def without_version(
+        self, pictures: Sequence[CatalogPicture], version: str
+    ) -> list[CatalogPicture]:
+        """Return those of the pictures that have no prediction of a model."""
         return [p for p in pictures if version not in self.versions.get(p.sha256, set())]
 
-    def remember(self, workspace: Workspace, project: Project) -> None:
-        """Note in the catalog which tasks there are; call it after the whole project was read."""
+    def save(self, workspace: Workspace, project: Project) -> None:
+        """Write the tasks to the catalog; to be called after all tasks were read."""
         table = schema.label_tasks
         with workspace.catalog.begin() as connection:
             known = set(connection.scalars(select(schema.images.c.sha256)))
@@ -98,10 +100,10 @@ class Inventory:
         sha256 = (task.get("data") or {}).get("ext_id")
         if not isinstance(sha256, str):
             return
-        self.places.add((sha256, int(task["id"])))
+        self.pairs.add((sha256, int(task["id"])))
         if sha256 in self.tasks:
-            self.doubles.append(int(task["id"]))
+            self.duplicates.append(int(task["id"]))
             return
         self.tasks[sha256] = int(task["id"])
-        told = task.get("predictions_model_versions") or ""
-        self.versions[sha256] = {name for name in told.split(",") if name}
+        versions = task.get("predictions_model_versions") or ""
+        self.versions[sha256] = {name for name in versions.split(",") if name}

@@ -1,10 +1,12 @@
-"""What every mask format is read into and written from."""
+"""The common form that every mask format is read into and written from."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from bodyshop_core.errors import BodyshopError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -14,18 +16,22 @@ if TYPE_CHECKING:
     Ring = NDArray[np.float64]
 
 
+class MaskFormatError(BodyshopError):
+    """A mask that can't be decoded, or whose size does not match its picture."""
+
+
 @dataclass(frozen=True)
-class Part:
-    """One shape of one class: rings for the even-odd rule, or a mask.
+class Shape:
+    """One shape of one class: rings filled by the even-odd rule, or a mask.
 
     Parameters
     ----------
     label : str
         The class as the file names it.
     rings : tuple of ndarray, shape (n, 2)
-        Corners (x, y), in pixels of the drawing's size; fractions when it has none.
+        Corners (x, y), in pixels of the picture's size; fractions when the file gives no size.
     mask : ndarray of bool, optional
-        Shape (height, width) of the drawing's size, instead of rings.
+        Shape (height, width) of the picture's size, instead of rings.
     """
 
     label: str
@@ -34,40 +40,41 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Drawing:
-    """All that a file says about one picture.
+class PictureShapes:
+    """All shapes that a file holds for one picture.
 
     Parameters
     ----------
     name : str
-        The picture's file name as the file writes it, perhaps with folders.
+        The picture's file name as the file writes it; it may contain folders.
     size : (int, int) or None
-        Width and height that the coordinates refer to; None: they are fractions.
-    parts : tuple of Part
+        Width and height that the coordinates refer to; None when they are fractions, (0, 0) when
+        they are pixels of an unknown size.
+    shapes : tuple of Shape
         The shapes.
     sha256 : str, optional
-        Of the picture, when the file was written by bodyshop.
+        Of the picture, when bodyshop wrote the file.
     problems : tuple of str
-        Shapes that could not be read.
+        Shapes that could not be read, one sentence each.
     """
 
     name: str
     size: tuple[int, int] | None
-    parts: tuple[Part, ...] = ()
+    shapes: tuple[Shape, ...] = ()
     sha256: str | None = None
     problems: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class Sheet:
-    """One picture to be written, with its masks loaded when they are needed.
+class ExportPicture:
+    """One picture to be written; its masks are loaded when they are needed.
 
     Parameters
     ----------
     sha256 : str
         The picture.
     name : str
-        Unique file name in the export.
+        File name, unique in the export.
     width, height : int
         Upright size in pixels.
     licence : str, optional

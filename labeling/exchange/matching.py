@@ -1,4 +1,4 @@
-"""Which picture of the catalog a foreign mask file means."""
+"""Match mask files of other tools to pictures of the catalog."""
 
 from __future__ import annotations
 
@@ -12,54 +12,56 @@ from sqlalchemy import select
 
 from bodyshop_core.catalog import schema
 from bodyshop_core.catalog.labels import nfc
-from labeling.pictures import Picture, load_pictures
+from labeling.records.pictures import CatalogPicture, load_pictures
 
 if TYPE_CHECKING:
     from bodyshop_core.workspace import Workspace
-    from labeling.formats.drawing import Drawing
+    from labeling.formats.shapes import PictureShapes
 
-EXPORTED = 16
-"""Letters of the sha256 that name a picture in an export."""
+NAME_LENGTH = 16
+"""Characters of the sha256 that name a picture in an export."""
 
 
-class Finder:
-    """Finds pictures by sha256, by the bytes of a file, or by an original name that is unique.
+class PictureMatcher:
+    """Find pictures by sha256, by the bytes of a file, or by a unique original name.
 
     Parameters
     ----------
     workspace : Workspace
         Where the pictures are.
     folder : Path or None
-        Where the files are that drawings name.
+        Folder with the picture files that the mask files name.
     """
 
     def __init__(self, workspace: Workspace, folder: Path | None) -> None:
         self._pictures = {picture.sha256: picture for picture in load_pictures(workspace)}
-        self._own = {
-            name: sha256 for sha256 in self._pictures for name in (sha256, sha256[:EXPORTED])
+        self._by_export_name = {
+            name: sha256 for sha256 in self._pictures for name in (sha256, sha256[:NAME_LENGTH])
         }
-        self._names = _original_names(workspace, self._pictures)
+        self._by_original_name = _original_names(workspace, self._pictures)
         self._files = _files(folder) if folder is not None else {}
 
-    def find(self, drawing: Drawing) -> Picture | None:
-        """Return the picture a drawing belongs to; None when there is none or it is not clear."""
-        if drawing.sha256 in self._pictures:
-            return self._pictures[drawing.sha256]
-        name = nfc(drawing.name.replace("\\", "/"))
-        base = PurePosixPath(name)
-        own = self._own.get(base.stem)
-        if own is not None:
-            return self._pictures[own]
-        for key in (name, base.name):
+    def match(self, shapes: PictureShapes) -> CatalogPicture | None:
+        """Return the picture that shapes belong to; None when no picture or several match."""
+        if shapes.sha256 in self._pictures:
+            return self._pictures[shapes.sha256]
+        name = nfc(shapes.name.replace("\\", "/"))
+        path = PurePosixPath(name)
+        exported = self._by_export_name.get(path.stem)
+        if exported is not None:
+            return self._pictures[exported]
+        for key in (name, path.name):
             files = self._files.get(key, [])
             if len(files) == 1:
-                # Other bytes under that name are another picture: the name alone proves nothing.
+                # A file with other bytes is another picture, even when the names are equal.
                 return self._pictures.get(_sha256(files[0]))
-        known = self._names.get(base.name, set())
+        known = self._by_original_name.get(path.name, set())
         return self._pictures[next(iter(known))] if len(known) == 1 else None
 
 
-def _original_names(workspace: Workspace, pictures: dict[str, Picture]) -> dict[str, set[str]]:
+def _original_names(
+    workspace: Workspace, pictures: dict[str, CatalogPicture]
+) -> dict[str, set[str]]:
     names: dict[str, set[str]] = defaultdict(set)
     table = schema.sightings
     with workspace.catalog.read() as connection:
@@ -75,7 +77,7 @@ def _original_names(workspace: Workspace, pictures: dict[str, Picture]) -> dict[
 
 
 def _files(folder: Path) -> dict[str, list[Path]]:
-    """Index a folder by relative path, by file name, and by both without the extension."""
+    """Index a folder by relative path and by file name, each with and without the extension."""
     files: dict[str, list[Path]] = defaultdict(list)
     for path in sorted(folder.rglob("*")):
         if not path.is_file():
@@ -83,7 +85,7 @@ def _files(folder: Path) -> dict[str, list[Path]]:
         relative = PurePosixPath(nfc(path.relative_to(folder).as_posix()))
         for key in {str(relative), str(relative.with_suffix("")), *_spellings(relative)}:
             files[key].append(path)
-        # COCO files of bodyshop name images/x.jpg, seen from the folder above.
+        # COCO files of bodyshop name images/x.jpg, relative to the parent folder.
         files[f"{folder.name}/{relative}"].append(path)
     return files
 

@@ -1,4 +1,4 @@
-"""A training picture with its masks, decoded once for all its variants."""
+"""Load a training picture and its masks, decoded once for all its variants."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
     Pixels = NDArray[np.uint8]
 
 ASPECT_TOLERANCE = 0.01
-"""A mask may be of another size than its picture when width / height differs by less."""
+"""A mask may differ in size from its picture when their aspect ratios differ by less than this."""
 
 MASK_THRESHOLD = 128
-"""Label Studio's brush export is anti-aliased; half covered is covered."""
+"""Masks drawn with a brush are antialiased: a pixel counts from half coverage on."""
 
 
 class MaskError(BodyshopError):
-    """A mask that does not fit its picture; the picture gets no variants and the reason is kept."""
+    """A mask that does not match its picture; the picture gets no variants."""
 
 
 @dataclass(frozen=True)
-class Opened:
-    """A picture and what is drawn on it, ready for the transforms.
+class LoadedSource:
+    """A decoded picture with its masks, ready for the transforms.
 
     Parameters
     ----------
@@ -48,19 +48,22 @@ class Opened:
     masks: tuple[Pixels, ...] = ()
 
 
-def open_source(
-    source: Path | str, masks: Sequence[tuple[str, str]] = (), *, longest_side: int | None = None
-) -> Opened:
+def load_source(
+    source: Path | str,
+    masks: Sequence[tuple[str, Path | str]] = (),
+    *,
+    longest_side: int | None = None,
+) -> LoadedSource:
     """Decode a picture and its masks.
 
     Parameters
     ----------
     source : Path or str
         The original.
-    masks : sequence of (str, str)
-        Damage class and file; masks of one class are joined.
+    masks : sequence of (str, Path or str)
+        Damage class and file; masks of one class are united.
     longest_side : int, optional
-        Pixels; a larger picture is scaled down to it, a smaller one stays as it is.
+        Pixels; a larger picture is scaled down to it, a smaller one keeps its size.
 
     Raises
     ------
@@ -73,7 +76,8 @@ def open_source(
 
     with open_image(source) as image:
         stored = image.size
-        image.draft("RGB", _scaled(stored, longest_side))  # JPEG at 1/2, 1/4, 1/8: enough is enough
+        # JPEG is decoded at 1/2, 1/4 or 1/8 when that is large enough.
+        image.draft("RGB", _scaled(stored, longest_side))
         decoded = image.size
         upright = to_rgb(image, name=str(source))
     full = stored if upright.size == decoded else (stored[1], stored[0])
@@ -84,10 +88,10 @@ def open_source(
     for label, file in masks:
         mask = _load_mask(file, full, size)
         by_label[label] = np.maximum(by_label[label], mask) if label in by_label else mask
-    return Opened(np.asarray(upright), tuple(by_label), tuple(by_label.values()))
+    return LoadedSource(np.asarray(upright), tuple(by_label), tuple(by_label.values()))
 
 
-def _load_mask(file: str, full: tuple[int, int], size: tuple[int, int]) -> Pixels:
+def _load_mask(file: Path | str, full: tuple[int, int], size: tuple[int, int]) -> Pixels:
     import numpy as np
 
     try:
@@ -99,7 +103,7 @@ def _load_mask(file: str, full: tuple[int, int], size: tuple[int, int]) -> Pixel
     if mask.size != full and abs(aspect - 1) > ASPECT_TOLERANCE:
         raise MaskError(
             f"mask {file} is {mask.width} x {mask.height}, its picture {full[0]} x {full[1]}",
-            hint="draw it again on the picture as it is now: bodyshop label push",
+            hint="draw it again on the present picture: bodyshop label push",
         )
     if mask.size != size:
         mask = mask.resize(size, Image.Resampling.NEAREST)

@@ -1,4 +1,4 @@
-"""Labelling configurations: which controls a project has and which values they take."""
+"""Labelling configurations (Label Studio XML): the controls of a project and their values."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ MASK_TAGS = {
     "RectangleLabels": "rectanglelabels",
     "EllipseLabels": "ellipselabels",
 }
-"""Control tag -> type of the regions it makes; all of them come back as masks."""
+"""Tag of a control -> type of its regions; regions of all these types are read as masks."""
 
 
-class Kind(StrEnum):
-    """What a labelling project is for."""
+class ProjectKind(StrEnum):
+    """The kinds of labelling projects."""
 
     DAMAGE = "damage"
     REVIEW = "review"
@@ -35,13 +35,13 @@ class Control:
     Parameters
     ----------
     name : str
-        As regions cite it in ``from_name``.
+        Its name; regions refer to it in ``from_name``.
     type : str
         ``brushlabels``, ``polygonlabels``, ..., or ``choices``.
     to_name : str
-        The object it is about.
+        Name of the object that it annotates.
     values : tuple of str
-        What can be chosen.
+        The values that can be chosen.
     """
 
     name: str
@@ -51,13 +51,13 @@ class Control:
 
 
 @dataclass(frozen=True)
-class Scheme:
+class LabelConfig:
     """A parsed labelling configuration.
 
     Parameters
     ----------
     xml : str
-        The configuration as the server gets it.
+        The configuration as it is sent to the server.
     controls : tuple of Control
         In page order.
     """
@@ -67,9 +67,9 @@ class Scheme:
 
     @property
     def digest(self) -> str:
-        """Digest of the controls, blind to layout and colours."""
-        told = "\n".join(f"{c.name}|{c.type}|{c.to_name}|{c.values}" for c in self.controls)
-        return hashlib.sha256(told.encode()).hexdigest()[:16]
+        """Digest of the controls; layout and colours do not change it."""
+        text = "\n".join(f"{c.name}|{c.type}|{c.to_name}|{c.values}" for c in self.controls)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property
     def brush(self) -> Control | None:
@@ -87,22 +87,22 @@ class Scheme:
         return next((c for c in self.controls if c.name == name), None)
 
 
-def load_scheme(kind: Kind | str, config: Path | None = None) -> Scheme:
+def load_label_config(kind: ProjectKind | str, config: Path | None = None) -> LabelConfig:
     """Read a project's labelling configuration.
 
     Parameters
     ----------
-    kind : Kind
+    kind : ProjectKind
         ``damage`` or ``review``.
     config : Path, optional
-        An own XML file instead of the one in ``labeling/configs``.
+        The user's XML file instead of the one in ``labeling/configs``.
 
     Raises
     ------
     ConfigError
-        The file is absent, no XML, or lacks what the kind needs.
+        The file is missing, is not XML, or lacks a control that the kind needs.
     """
-    kind = Kind(kind)
+    kind = ProjectKind(kind)
     if config is None:
         source = f"{kind.value}.xml"
         text = (files("labeling") / "configs" / source).read_text(encoding="utf-8")
@@ -114,22 +114,22 @@ def load_scheme(kind: Kind | str, config: Path | None = None) -> Scheme:
             raise ConfigError(
                 f"the labelling configuration can't be read: {error}", file=source
             ) from error
-    scheme = parse_scheme(text, name=source)
-    _check(scheme, kind, source)
-    return scheme
+    label_config = parse_label_config(text, name=source)
+    _check(label_config, kind, source)
+    return label_config
 
 
-def parse_scheme(xml: str, *, name: str = "<labelling configuration>") -> Scheme:
+def parse_label_config(xml: str, *, name: str = "<labelling configuration>") -> LabelConfig:
     """Parse a labelling configuration.
 
     Raises
     ------
     ConfigError
-        It is no XML, or two controls share a name.
+        It is not XML, or two controls have the same name.
     """
     if "<!DOCTYPE" in xml or "<!ENTITY" in xml:
-        # Entities are how an XML bomb is built; a labelling configuration has no use for them.
-        raise ConfigError("a labelling configuration may not declare entities", file=name)
+        # Entities allow XML bombs, and a labelling configuration does not need them.
+        raise ConfigError("a labelling configuration must not declare entities", file=name)
     try:
         root = ET.fromstring(xml)
     except ET.ParseError as error:
@@ -147,11 +147,11 @@ def parse_scheme(xml: str, *, name: str = "<labelling configuration>") -> Scheme
         if any(control.name == other.name for other in controls):
             raise ConfigError(f"two controls are named {control.name!r}", file=name)
         controls.append(control)
-    return Scheme(xml, tuple(controls))
+    return LabelConfig(xml, tuple(controls))
 
 
-def lost_values(old: Scheme, new: Scheme) -> dict[str, tuple[str, ...]]:
-    """Return, per control of `old`, the values that `new` no longer offers under that name."""
+def lost_values(old: LabelConfig, new: LabelConfig) -> dict[str, tuple[str, ...]]:
+    """Return control -> values of `old` that `new` no longer has."""
     lost = {}
     for control in old.controls:
         after = new.control(control.name)
@@ -163,21 +163,21 @@ def lost_values(old: Scheme, new: Scheme) -> dict[str, tuple[str, ...]]:
 
 
 def _value(leaf: ET.Element) -> str | None:
-    # A choice's alias is what the server stores in its place.
+    # The server stores a choice's alias instead of its value.
     return leaf.get("alias") or leaf.get("value")
 
 
-def _check(scheme: Scheme, kind: Kind, source: str) -> None:
-    if kind is Kind.DAMAGE and scheme.brush is None:
+def _check(label_config: LabelConfig, kind: ProjectKind, source: str) -> None:
+    if kind is ProjectKind.DAMAGE and label_config.brush is None:
         raise ConfigError("a damage project needs <BrushLabels> for its masks", file=source)
-    if kind is Kind.REVIEW:
-        decision = scheme.control("decision")
+    if kind is ProjectKind.REVIEW:
+        decision = label_config.control("decision")
         if decision is None or not {"keep", "reject"} <= set(decision.values):
             raise ConfigError(
                 'a review project needs <Choices name="decision"> with keep and reject',
                 file=source,
             )
-    for control in scheme.controls:
+    for control in label_config.controls:
         if not control.to_name or not control.values:
             raise ConfigError(
                 f"control {control.name!r} needs toName and at least one value", file=source

@@ -1,4 +1,4 @@
-"""Which training pictures get how many variants: decided from the catalog, before any work."""
+"""Plan which training pictures get how many variants, from the catalog and before any work."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
@@ -20,72 +21,72 @@ if TYPE_CHECKING:
     from bodyshop_core.workspace import Workspace
 
 MOST_COPIES = 50
-"""The most variants of one picture that balancing asks for; beyond it, they teach nothing new."""
+"""The largest number of variants of one picture that balancing asks for."""
+
+Box = tuple[str, float, float, float, float]
+"""Class, then x1, y1, x2, y2 as fractions of width and height."""
 
 
 class LeakError(BodyshopError):
-    """A group has pictures on both sides of the line; nothing is augmented until it is mended."""
+    """A group has pictures inside and outside the training part; nothing is augmented."""
 
 
 @dataclass(frozen=True)
-class Source:
-    """A training picture and what is drawn on it.
+class SourcePicture:
+    """A training picture with its masks and boxes.
 
     Parameters
     ----------
     sha256, label, group : str
-        As the split has them.
-    file : str
-        The original, relative to the workspace.
-    masks : tuple of (str, str)
-        Damage class and mask file relative to the workspace; a class may come several times.
+        As in the split set.
+    file : Path
+        The original.
+    masks : tuple of (str, Path)
+        Damage class and mask file; a class may occur several times.
     boxes : tuple of (class, x1, y1, x2, y2)
         Fractions of width and height.
     inputs : str
-        Digest of masks and boxes: other annotations make other variants.
+        Digest of masks and boxes: when they change, the variants are made again.
     copies : int
-        Variants wanted.
+        Variants to make.
     """
 
     sha256: str
     label: str
     group: str
-    file: str
-    masks: tuple[tuple[str, str], ...]
-    boxes: tuple[tuple[str, float, float, float, float], ...]
+    file: Path
+    masks: tuple[tuple[str, Path], ...]
+    boxes: tuple[Box, ...]
     inputs: str
     copies: int
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What a variant set is to hold.
+class AugmentPlan:
+    """The pictures of a variant set.
 
     Parameters
     ----------
     split_set : str
-        Whose training part it is for.
-    sources : tuple of Source
+        The split set whose training part is augmented.
+    copies : int
+        Variants per picture, as requested.
+    balance : bool
+        Whether smaller classes get more variants.
+    sources : tuple of SourcePicture
         In the order of their sha256.
     """
 
     split_set: str
-    sources: tuple[Source, ...]
-
-    def count(self) -> dict[str, dict[str, int]]:
-        """Return label -> originals and variants wanted."""
-        counts: dict[str, dict[str, int]] = {}
-        for source in self.sources:
-            entry = counts.setdefault(source.label, {"originals": 0, "variants": 0})
-            entry["originals"] += 1
-            entry["variants"] += source.copies
-        return dict(sorted(counts.items()))
+    copies: int
+    balance: bool
+    sources: tuple[SourcePicture, ...]
 
 
 def make_plan(
     workspace: Workspace, *, copies: int, balance: bool = False, split_set: str | None = None
-) -> Plan:
-    """Choose the pictures: kept ones in the training part of a split set, and no others.
+) -> AugmentPlan:
+    """Select the kept pictures in the training part of a split set.
 
     Parameters
     ----------
@@ -94,7 +95,7 @@ def make_plan(
     copies : int
         Variants per picture, 0 or more.
     balance : bool
-        Top smaller classes up to the largest.
+        Bring smaller classes to the size of the largest one.
     split_set : str, optional
         Default the newest.
 
@@ -105,7 +106,7 @@ def make_plan(
     NothingFoundError
         The training part is empty.
     LeakError
-        A group is in the training part and in another one.
+        A group is in the training part and in another part.
     """
     if copies < 0 or (copies == 0 and not balance):
         raise UsageError(f"copies must be 1 or more, but {copies} was given")
@@ -114,36 +115,36 @@ def make_plan(
     if not rows:
         raise NothingFoundError(
             f"the training part of split set '{name}' is empty",
-            hint="look at what was kept and why not: bodyshop status",
+            hint="bodyshop status shows how many pictures were kept, and why others were not",
         )
-    wanted = copies_per_picture(
+    numbers = copies_per_picture(
         {sha256: row.label for sha256, row in rows.items()}, copies=copies, balance=balance
     )
-    masks, boxes = _annotations(workspace.catalog, set(rows))
+    masks, boxes = _annotations(workspace, set(rows))
     sources = []
     for sha256, row in rows.items():
-        drawn, framed = masks.get(sha256, ()), boxes.get(sha256, ())
+        own_masks, own_boxes = masks.get(sha256, ()), boxes.get(sha256, ())
         sources.append(
-            Source(
+            SourcePicture(
                 sha256=sha256,
                 label=row.label,
                 group=row.group,
-                file=_relative(workspace, sha256, row.extension),
-                masks=drawn,
-                boxes=framed,
-                inputs=_digest(workspace, drawn, framed),
-                copies=wanted[sha256],
+                file=workspace.blobs.path(sha256, row.extension),
+                masks=own_masks,
+                boxes=own_boxes,
+                inputs=_digest(own_masks, own_boxes),
+                copies=numbers[sha256],
             )
         )
-    return Plan(name, tuple(sources))
+    return AugmentPlan(name, copies, balance, tuple(sources))
 
 
 def copies_per_picture(labels: Mapping[str, str], *, copies: int, balance: bool) -> dict[str, int]:
-    """Say how many variants each picture gets.
+    """Return how many variants each picture gets.
 
     Without `balance`, `copies` each. With it, every class is brought to the number of pictures
-    (originals and variants) of the largest: its pictures get the same number, and the first ones,
-    by sha256, one more where it does not divide. No picture gets more than `MOST_COPIES`.
+    (originals and variants) of the largest class: its pictures get the same number, and when it is
+    no whole number, the first ones by sha256 get one more. No picture gets more than `MOST_COPIES`.
 
     Parameters
     ----------
@@ -158,13 +159,13 @@ def copies_per_picture(labels: Mapping[str, str], *, copies: int, balance: bool)
         return dict.fromkeys(labels, copies)
     sizes = Counter(labels.values())
     target = max(sizes.values()) * (1 + copies)
-    wanted, place = {}, Counter[str]()
+    numbers, place = {}, Counter[str]()
     for sha256 in sorted(labels):
         label = labels[sha256]
         share, rest = divmod(target - sizes[label], sizes[label])
-        wanted[sha256] = min(MOST_COPIES, share + (place[label] < rest))
+        numbers[sha256] = min(MOST_COPIES, share + (place[label] < rest))
         place[label] += 1
-    return wanted
+    return numbers
 
 
 def _training_rows(catalog: Catalog, split_set: str) -> dict[str, Any]:
@@ -182,36 +183,34 @@ def _training_rows(catalog: Catalog, split_set: str) -> dict[str, Any]:
     with catalog.read() as connection:
         rows = {row.sha256: row for row in connection.execute(query)}
         outside = set(connection.execute(held_out).scalars())
-    straddling = sorted({row.group for row in rows.values()} & outside)
-    if straddling:
+    leaking = sorted({row.group for row in rows.values()} & outside)
+    if leaking:
         raise LeakError(
-            f"split set '{split_set}' leaks: {len(straddling)} groups have pictures in the "
-            f"training part and outside it, such as {straddling[0]}",
-            hint="make a clean one: bodyshop curate --new-split NAME",
+            f"split set '{split_set}' leaks: {len(leaking)} groups have pictures inside and "
+            f"outside the training part, such as {leaking[0]}",
+            hint="create a new split set: bodyshop curate --new-split NAME",
         )
     return rows
 
 
-Masks = dict[str, tuple[tuple[str, str], ...]]
-Boxes = dict[str, tuple[tuple[str, float, float, float, float], ...]]
-
-
-def _annotations(catalog: Catalog, pictures: set[str]) -> tuple[Masks, Boxes]:
+def _annotations(
+    workspace: Workspace, pictures: set[str]
+) -> tuple[dict[str, tuple[tuple[str, Path], ...]], dict[str, tuple[Box, ...]]]:
     table = schema.annotations
     query = (
         select(table)
         .where(table.c.state == "current", table.c.kind.in_(("mask", "box")))
         .order_by(table.c.sha256, table.c.label, table.c.key)
     )
-    masks: dict[str, list[tuple[str, str]]] = {}
-    boxes: dict[str, list[tuple[str, float, float, float, float]]] = {}
-    with catalog.read() as connection:
+    masks: dict[str, list[tuple[str, Path]]] = {}
+    boxes: dict[str, list[Box]] = {}
+    with workspace.catalog.read() as connection:
         for row in connection.execute(query):
             if row.sha256 not in pictures:
                 continue
             label = row.label or "damage"
             if row.kind == "mask" and row.file:
-                masks.setdefault(row.sha256, []).append((label, row.file))
+                masks.setdefault(row.sha256, []).append((label, workspace.root / row.file))
             elif row.kind == "box" and row.value:
                 boxes.setdefault(row.sha256, []).append((label, *_corners(row.value)))
     return (
@@ -221,22 +220,17 @@ def _annotations(catalog: Catalog, pictures: set[str]) -> tuple[Masks, Boxes]:
 
 
 def _corners(value: Mapping[str, float]) -> tuple[float, float, float, float]:
-    """Turn Label Studio's rectangle (percent of the picture) into corners as fractions."""
+    """Convert Label Studio's rectangle (percent of the picture) to corners as fractions."""
     left, top = value["x"] / 100, value["y"] / 100
     right, bottom = left + value["width"] / 100, top + value["height"] / 100
     return max(0.0, left), max(0.0, top), min(1.0, right), min(1.0, bottom)
 
 
-def _relative(workspace: Workspace, sha256: str, extension: str) -> str:
-    return workspace.blobs.path(sha256, extension).relative_to(workspace.root).as_posix()
-
-
-def _digest(workspace: Workspace, masks: Any, boxes: Any) -> str:
+def _digest(masks: tuple[tuple[str, Path], ...], boxes: tuple[Box, ...]) -> str:
     if not masks and not boxes:
         return ""
     contents = []
-    for label, file in masks:
-        path = workspace.root / file
+    for label, path in masks:
         found = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "absent"
         contents.append([label, found])
     return hashlib.sha256(json.dumps([contents, boxes], sort_keys=True).encode()).hexdigest()

@@ -1,54 +1,51 @@
-"""Proof that the variants on disk are what the catalog says: some are made again and compared."""
+"""Verify variants: make some again and compare them with the files and the catalog."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Row, func, select
 
 from augment.encoding import encode, encode_mask
-from augment.opening import MaskError, open_source
-from augment.planning import Source, make_plan
-from augment.policy import Policy, parse_policy
-from augment.rendering import draw
+from augment.loading import MaskError, load_source
+from augment.plan import SourcePicture, make_plan
+from augment.policy import AugmentPolicy, parse_policy
+from augment.rendering import render_variant
 from bodyshop_core.catalog import schema
 from bodyshop_core.catalog.split_sets import choose_split_set
 from bodyshop_core.catalog.variants import variant_sets
 from bodyshop_core.errors import UnreadableImageError, UsageError
+from bodyshop_core.summary import Summary
 
 if TYPE_CHECKING:
     from bodyshop_core.workspace import Workspace
 
 
 @dataclass(frozen=True)
-class Replay:
-    """What `verify` found.
+class VerifySummary(Summary):
+    """Result of `verify`.
 
     Parameters
     ----------
     variant_set : str
         Its name.
     checked : int
-        Variants made again.
+        Variants that were checked.
     different : tuple of str
-        Pictures whose bytes differ from what was recorded or that are absent, and masks that are
-        not those of their picture.
-    unrepeatable : tuple of str
-        Pictures that are as recorded, but that the same policy, seed and original no longer give:
-        other libraries, other masks, or the original is gone.
+        Pictures whose bytes differ from the recorded digest or that are missing, and masks that do
+        not belong to their picture.
+    not_reproducible : tuple of str
+        Pictures that are as recorded, but that policy, seed and original no longer give: other
+        library versions, other masks, or the original is missing.
     """
 
     variant_set: str
     checked: int
     different: tuple[str, ...]
-    unrepeatable: tuple[str, ...]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the findings with JSON-able values."""
-        return asdict(self)
+    not_reproducible: tuple[str, ...]
 
 
 def verify(
@@ -57,7 +54,7 @@ def verify(
     *,
     split_set: str | None = None,
     sample: int = 50,
-) -> Replay:
+) -> VerifySummary:
     """Make some variants again from the originals and compare them byte by byte.
 
     Parameters
@@ -69,7 +66,7 @@ def verify(
     split_set : str, optional
         Default the newest.
     sample : int
-        How many to check, spread evenly over the set.
+        How many variants to check, spread evenly over the set.
 
     Raises
     ------
@@ -81,29 +78,29 @@ def verify(
     name = variant_set or next(iter(sets), None)
     if name not in sets:
         raise UsageError(
-            f"there is no variant set '{name}' for split set '{split_set}'",
-            hint=f"there are: {', '.join(sets)}" if sets else "make one: bodyshop augment",
+            f"no variant set '{name}' for split set '{split_set}'",
+            hint=f"existing sets: {', '.join(sets)}" if sets else "make one: bodyshop augment",
         )
     policy = _policy(workspace, sets[name], split_set)
     plan = make_plan(workspace, copies=1, split_set=split_set)
     sources = {source.sha256: source for source in plan.sources}
     different: list[str] = []
-    unrepeatable: list[str] = []
+    not_reproducible: list[str] = []
     rows = _sample(workspace, sets[name], split_set, sample)
     for row in rows:
         if _digest_of(workspace.root / row.file) != row.digest:
             different.append(row.file)
             continue
-        again = _again(workspace, policy, sources.get(row.sha256), row)
+        again = _render_again(policy, sources.get(row.sha256), row)
         if again is None or again.picture != row.digest:
-            unrepeatable.append(row.file)
+            not_reproducible.append(row.file)
             continue
         different += [
             file
             for label, file in row.masks.items()
             if _digest_of(workspace.root / file) != again.masks[label]
         ]
-    return Replay(name, len(rows), tuple(different), tuple(unrepeatable))
+    return VerifySummary(name, len(rows), tuple(different), tuple(not_reproducible))
 
 
 @dataclass(frozen=True)
@@ -112,28 +109,28 @@ class _Digests:
     masks: dict[str, str]
 
 
-def _again(
-    workspace: Workspace, policy: Policy, source: Source | None, row: Any
+def _render_again(
+    policy: AugmentPolicy, source: SourcePicture | None, row: Row[Any]
 ) -> _Digests | None:
-    """Make a variant again; None when its original, masks or a transform are not what they were."""
+    """Return the digests of a variant made again; None when original, masks or library changed."""
     if source is None or source.inputs != row.inputs:
         return None
-    masks = [(label, str(workspace.root / file)) for label, file in source.masks]
     try:
-        opened = open_source(
-            workspace.root / source.file, masks, longest_side=policy.picture.longest_side
-        )
+        loaded = load_source(source.file, source.masks, longest_side=policy.picture.longest_side)
     except (UnreadableImageError, MaskError):
         return None
     try:
-        made, *_ = draw(opened, policy, sha256=source.sha256, copy=row.copy, boxes=source.boxes)
-    except Exception:  # noqa: BLE001 - transforms raise anything, and this one did not before
+        variant = render_variant(
+            loaded, policy, sha256=source.sha256, copy=row.copy, boxes=source.boxes
+        )
+    except Exception:  # noqa: BLE001 - transforms raise any error; this one worked before
         return None
+    made = variant.transformed
     return _Digests(
         picture=hashlib.sha256(encode(made.image, policy.picture)).hexdigest(),
         masks={
             label: hashlib.sha256(encode_mask(mask)).hexdigest()
-            for label, mask in zip(opened.labels, made.masks, strict=True)
+            for label, mask in zip(loaded.labels, made.masks, strict=True)
         },
     )
 
@@ -142,7 +139,7 @@ def _digest_of(path: Path) -> str | None:
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
 
 
-def _policy(workspace: Workspace, digest: str, split_set: str) -> Policy:
+def _policy(workspace: Workspace, digest: str, split_set: str) -> AugmentPolicy:
     import yaml
 
     table = schema.variant_sets
@@ -154,7 +151,7 @@ def _policy(workspace: Workspace, digest: str, split_set: str) -> Policy:
     return parse_policy(yaml.safe_dump(content), name=f"the policy of {name}")
 
 
-def _sample(workspace: Workspace, digest: str, split_set: str, size: int) -> list[Any]:
+def _sample(workspace: Workspace, digest: str, split_set: str, size: int) -> list[Row[Any]]:
     table = schema.variants
     of_set = (
         (table.c.policy == digest)

@@ -1,0 +1,1 @@
+"""Masks from and to the files of other tools, without a labelling server."""

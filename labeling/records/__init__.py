@@ -1,0 +1,1 @@
+"""The rows of the catalog that labelling reads and writes: pictures, annotations, selections."""

@@ -1,0 +1,197 @@
+"""Annotations as rows of the catalog, and their masks as PNG files in the workspace.
+
+`store_annotations` writes annotations and `mark_deleted` marks those that are gone from the server.
+Both return the pictures for which `labeling.consensus.update.update_consensus` must run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, select, update
+
+from bodyshop_core import atomic
+from bodyshop_core.catalog import schema
+from bodyshop_core.catalog.labels import nfc
+from labeling.formats.mask_file import encode_mask
+from labeling.records.pictures import erased_pictures
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from bodyshop_core.workspace import Workspace
+
+ACTIVE_STATES = ("current", "superseded")
+"""States of annotations that are neither skipped, drafts nor deleted."""
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """One annotation of one picture by one annotator.
+
+    Parameters
+    ----------
+    sha256 : str
+        The picture.
+    project : str
+        Labelling project, or ``import:<format>``.
+    instance : str
+        The project on one server; empty for imports.
+    remote_id : int or None
+        The annotation's id on the server.
+    annotator : str
+        E-mail of the annotator, or ``import:<name>``.
+    updated_at : str
+        Time of the last change, UTC, ISO 8601.
+    state : str
+        ``current``, ``skipped`` or ``draft``.
+    masks : mapping
+        Damage class -> bool array (height, width), upright; empty masks are not stored.
+    choices : mapping
+        Control -> chosen values.
+    details : mapping
+        Other facts (task, seconds, origins, problems), JSON-able.
+    """
+
+    sha256: str
+    project: str
+    instance: str
+    remote_id: int | None
+    annotator: str
+    updated_at: str
+    state: str = "current"
+    masks: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
+    choices: Mapping[str, list[str]] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    def key(self, kind: str, label: str = "") -> str:
+        """Return the primary key of one of its rows."""
+        identity = (self.project, self.instance, self.sha256, self.remote_id, self.annotator)
+        return digest(*identity, kind, label)
+
+
+def store_annotations(
+    connection: Connection, workspace: Workspace, annotations: Iterable[Annotation]
+) -> set[str]:
+    """Write annotations; a class that an annotation no longer has is marked as deleted.
+
+    Annotations of pictures that were erased (``bodyshop forget``) are not written, even when the
+    picture was erased after the caller read it.
+
+    Returns
+    -------
+    set of str
+        The pictures whose consensus has to be updated.
+    """
+    annotations = list(annotations)
+    table = schema.annotations
+    touched = {annotation.sha256 for annotation in annotations}
+    touched -= erased_pictures(connection, touched)
+    rows: list[dict[str, Any]] = []
+    current_keys: dict[tuple[Any, ...], set[str]] = {}
+    for annotation in annotations:
+        if annotation.sha256 in touched:
+            own = _rows(workspace, annotation)
+            rows += own
+            current_keys[_identity(annotation)] = {row["key"] for row in own}
+    before = connection.execute(select(table).where(table.c.sha256.in_(touched))).all()
+    lost = [row.key for row in before if row.key not in current_keys.get(_identity(row), {row.key})]
+    connection.execute(update(table).where(table.c.key.in_(lost)).values(state="deleted"))
+    workspace.catalog.upsert(table, rows, connection=connection)
+    return touched
+
+
+def mark_deleted(connection: Connection, instance: str, remote_ids: Iterable[int]) -> set[str]:
+    """Mark annotations that are gone from the server as deleted; their files stay.
+
+    Returns
+    -------
+    set of str
+        The pictures whose consensus has to be updated.
+    """
+    table = schema.annotations
+    touched: set[str] = set()
+    for remote_id in remote_ids:
+        same = (table.c.instance == instance, table.c.remote_id == remote_id)
+        touched |= set(connection.scalars(select(table.c.sha256).where(*same)))
+        connection.execute(update(table).where(*same).values(state="deleted"))
+    return touched
+
+
+def current_masks(workspace: Workspace) -> dict[str, dict[str, str]]:
+    """Return sha256 -> class -> mask file relative to the workspace, of the masks in use."""
+    table = schema.annotations
+    query = (
+        select(table.c.sha256, table.c.label, table.c.file)
+        .where(table.c.kind == "mask", table.c.state == "current")
+        .order_by(table.c.sha256, table.c.label)
+    )
+    files: dict[str, dict[str, str]] = {}
+    with workspace.catalog.read() as connection:
+        for sha256, label, file in connection.execute(query):
+            files.setdefault(sha256, {})[label] = file
+    return files
+
+
+def write_mask(
+    workspace: Workspace, sha256: str, label: str, key: str, mask: NDArray[np.bool_]
+) -> str:
+    """Write a mask as PNG; return its path relative to the workspace."""
+    # The label may come from outside: only its ASCII letters and digits enter the file name.
+    slug = re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-")[:32] or "mask"
+    path = workspace.masks / sha256[:2] / f"{sha256}-{slug}-{key[:10]}.png"
+    data = encode_mask(mask)
+    if not (path.exists() and path.read_bytes() == data):
+        atomic.write_bytes(path, data)
+    return path.relative_to(workspace.root).as_posix()
+
+
+def mask_facts(mask: NDArray[np.bool_]) -> dict[str, int]:
+    """Return width, height and pixels of a mask, the ``value`` of its row."""
+    return {"width": mask.shape[1], "height": mask.shape[0], "pixels": int(mask.sum())}
+
+
+def digest(*parts: object) -> str:
+    """Return a hexadecimal SHA-256 digest of parts, 64 characters."""
+    return hashlib.sha256("\x1f".join(map(str, parts)).encode()).hexdigest()
+
+
+def _rows(workspace: Workspace, annotation: Annotation) -> list[dict[str, Any]]:
+    """Return an annotation's rows: one of its choices, one per mask; mask files are written."""
+    common = {
+        "sha256": annotation.sha256,
+        "project": annotation.project,
+        "instance": annotation.instance,
+        "remote_id": annotation.remote_id,
+        "annotator": annotation.annotator,
+        "state": annotation.state,
+        "updated_at": annotation.updated_at,
+    }
+    value = {"choices": dict(annotation.choices), **annotation.details}
+    row = {"key": annotation.key("choices"), "kind": "choices", "label": None, "file": None}
+    rows = [common | row | {"value": value}]
+    for label, mask in annotation.masks.items():
+        if not mask.any():
+            continue
+        name = nfc(label)
+        key = annotation.key("mask", name)
+        file = write_mask(workspace, annotation.sha256, name, key, mask)
+        row = {"key": key, "kind": "mask", "label": name, "file": file}
+        rows.append(common | row | {"value": mask_facts(mask)})
+    return rows
+
+
+def _identity(annotation: Any) -> tuple[Any, ...]:
+    """Return what identifies an annotation, given as `Annotation` or as a row.
+
+    On a server this is its number: the annotator's e-mail address may have changed.
+    """
+    by = annotation.annotator if annotation.remote_id is None else ""
+    return (
+        annotation.project, annotation.instance, annotation.sha256, annotation.remote_id, by
+    )  # fmt: skip
