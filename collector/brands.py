@@ -78,7 +78,7 @@ def _shorthand(key: str) -> BeforeValidator:
     )
 
 
-class Limits(StrictModel):
+class CrawlLimits(StrictModel):
     """How much, how fast and how large.
 
     Parameters
@@ -121,27 +121,27 @@ class Limits(StrictModel):
     retry_seconds: float = Field(2.0, gt=0)
 
 
-class PageSource(StrictModel):
+class SourceConfig(StrictModel):
     """Switch of a source; ``robots: override`` is recorded with every picture it brings."""
 
     enabled: bool = True
     robots: Robots = "obey"
 
 
-class OptInSource(PageSource):
+class OptInSourceConfig(SourceConfig):
     """A source that is off unless it is switched on."""
 
     enabled: bool = False
 
 
-class SearchSource(StrictModel):
+class SearchSourceConfig(StrictModel):
     """The image searches to ask: names of recipes, none by default."""
 
     engines: tuple[Name, ...] = ()
     robots: Robots = "obey"
 
 
-class ApiSource(OptInSource):
+class ApiSourceConfig(OptInSourceConfig):
     """A licensed source with an API; `endpoint` replaces its public address (a mirror, a test)."""
 
     endpoint: HttpUrl | None = None
@@ -149,16 +149,16 @@ class ApiSource(OptInSource):
     per_query: int = Field(60, ge=1)
 
 
-class Sources(StrictModel):
+class SourcesConfig(StrictModel):
     """Which kinds of source are asked."""
 
-    pages: PageSource = PageSource()
-    spinners: PageSource = PageSource()
-    urls: PageSource = PageSource()
-    search: SearchSource = SearchSource()
-    angles: OptInSource = OptInSource()
-    openverse: ApiSource = ApiSource()
-    commons: ApiSource = ApiSource()
+    pages: SourceConfig = SourceConfig()
+    spinners: SourceConfig = SourceConfig()
+    urls: SourceConfig = SourceConfig()
+    search: SearchSourceConfig = SearchSourceConfig()
+    angles: OptInSourceConfig = OptInSourceConfig()
+    openverse: ApiSourceConfig = ApiSourceConfig()
+    commons: ApiSourceConfig = ApiSourceConfig()
 
 
 class Page(StrictModel):
@@ -291,8 +291,8 @@ class Brands(StrictModel):
     version: Literal[1] = 1
     contact: Annotated[str, AfterValidator(_nfc)]
     allow_hosts: tuple[Name, ...] = ()
-    limits: Limits = Limits()
-    sources: Sources = Sources()
+    limits: CrawlLimits = CrawlLimits()
+    sources: SourcesConfig = SourcesConfig()
     recipes: tuple[Path, ...] = ()
     brands: tuple[Brand, ...] = Field(min_length=1)
 

@@ -17,7 +17,7 @@ _TRACKING = ("utm_", "gclid", "fbclid", "msclkid", "mc_cid", "mc_eid", "igshid",
 
 
 @dataclass(frozen=True)
-class Rung:
+class UrlCandidate:
     """One address that may hold the full-size picture, and what made us think so."""
 
     name: str
@@ -30,7 +30,7 @@ class Candidate:
 
     Parameters
     ----------
-    ladder : tuple of Rung
+    url_candidates : tuple of UrlCandidate
         Addresses in the order in which they are tried; the largest decoded one is kept.
     source : str
         ``pages``, ``spinner``, ``search:<engine>``, ``urls``, ``openverse``, ``commons``.
@@ -56,7 +56,7 @@ class Candidate:
         The user decided to fetch it whatever robots.txt says.
     """
 
-    ladder: tuple[Rung, ...]
+    url_candidates: tuple[UrlCandidate, ...]
     source: str
     page_url: str
     brand: str
@@ -83,8 +83,8 @@ class Candidate:
 
     @property
     def url(self) -> str:
-        """The address as found, of the rung that is tried first."""
-        return self.ladder[0].url
+        """The address that is tried first, as found."""
+        return self.url_candidates[0].url
 
     @cached_property
     def key(self) -> str:
@@ -96,17 +96,23 @@ class Candidate:
 
     def as_dict(self) -> dict[str, Any]:
         """Return it for the ledger."""
-        facts = vars(self) | {"ladder": [vars(rung) for rung in self.ladder]}
+        facts = vars(self) | {
+            "url_candidates": [vars(url_candidate) for url_candidate in self.url_candidates]
+        }
         facts.pop("key", None)  # computed, and kept by `cached_property`
         return facts
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Candidate:
         """Read it back from the ledger."""
-        rungs = tuple(Rung(**rung) for rung in data["ladder"])
+        url_candidates = tuple(
+            UrlCandidate(**url_candidate) for url_candidate in data["url_candidates"]
+        )
         shown = tuple(data["shown"]) if data.get("shown") else None
         hosts = tuple(data.get("thumbnail_hosts", ()))
-        return cls(**(data | {"ladder": rungs, "shown": shown, "thumbnail_hosts": hosts}))
+        return cls(
+            **(data | {"url_candidates": url_candidates, "shown": shown, "thumbnail_hosts": hosts})
+        )
 
 
 @dataclass(frozen=True)
@@ -138,13 +144,13 @@ class Task:
         """Return one of the source's own options."""
         return dict(self.options).get(name, default)
 
-    def candidate(self, ladder: tuple[Rung, ...], **facts: Any) -> Candidate:
+    def candidate(self, url_candidates: tuple[UrlCandidate, ...], **facts: Any) -> Candidate:
         """Return a find of this task."""
         facts.setdefault("page_url", self.url)
         for name in _TEXTS & facts.keys():
             facts[name] = clean(facts[name])
         return Candidate(
-            ladder=ladder, source=self.source, brand=self.brand, model=self.model,
+            url_candidates=url_candidates, source=self.source, brand=self.brand, model=self.model,
             label=self.label, query=self.query, **facts,
         )  # fmt: skip
 
@@ -165,11 +171,15 @@ def addressed(finds: Iterable[Find]) -> list[Find]:
     """Return the finds whose addresses can be taken apart; scraped ones may be anything."""
     kept = []
     for find in finds:
-        ladder = tuple(rung for rung in find.candidate.ladder if is_web_address(rung.url))
-        if ladder == find.candidate.ladder:
+        url_candidates = tuple(
+            url_candidate
+            for url_candidate in find.candidate.url_candidates
+            if is_web_address(url_candidate.url)
+        )
+        if url_candidates == find.candidate.url_candidates:
             kept.append(find)
-        elif ladder:
-            kept.append(find.with_facts(ladder=ladder))
+        elif url_candidates:
+            kept.append(find.with_facts(url_candidates=url_candidates))
     return kept
 
 

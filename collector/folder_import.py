@@ -27,7 +27,7 @@ from bodyshop_core.progress import SILENT, Progress
 from bodyshop_core.workspace import Workspace
 from collector.candidate import digest
 from collector.crawl.interrupt import SoftInterrupt
-from collector.ledger.store import TOOL, Ledger
+from collector.ledger.store import TOOL, CrawlLedger
 
 MAX_BYTES = 500_000_000
 """A larger file is no photo; reading it whole would only cost memory."""
@@ -46,7 +46,7 @@ _SPLITS = (
 
 
 @dataclass(frozen=True)
-class ImportSummary:
+class FolderImportSummary:
     """What an import came to.
 
     Parameters
@@ -107,7 +107,7 @@ def import_folder(
     brand: str | None = None,
     model: str | None = None,
     progress: Progress = SILENT,
-) -> ImportSummary:
+) -> FolderImportSummary:
     """Take in the pictures of a folder.
 
     ``DIR/<class>/…``, ``DIR/<split>/<class>/…`` and ``DIR/<class>/<split>/…`` are understood:
@@ -131,7 +131,7 @@ def import_folder(
 
     Returns
     -------
-    ImportSummary
+    FolderImportSummary
         Counts, classes and splits.
 
     Raises
@@ -160,7 +160,7 @@ def import_folder(
     counts: Counter[str] = Counter()
     labels: Counter[str] = Counter()
     splits: Counter[str] = Counter()
-    erased = Ledger(workspace).tombstones()["sha256"]
+    erased = CrawlLedger(workspace).tombstones()["sha256"]
     with progress.task("import", total=len(places)) as tick, SoftInterrupt() as interrupt:
         for batch in _batches(_read_all(places, workspace, interrupt), BATCH):
             kept = [each for each in batch if each[1] is not None]
@@ -191,7 +191,7 @@ def import_folder(
                 f"stopped; {counts['pictures']} pictures are saved",
                 hint="the same command takes in the rest",
             )
-    summary = ImportSummary(
+    summary = FolderImportSummary(
         files=counts["pictures"] + counts["duplicates"], pictures=counts["pictures"],
         duplicates=counts["duplicates"], unreadable=counts["unreadable"],
         skipped=counts["skipped"], forgotten=counts["forgotten"],

@@ -23,6 +23,11 @@ _STEPS: dict[int, tuple[str, ...]] = {
         "UPDATE split_sets SET revision = (SELECT count(*) FROM split_sets AS other WHERE"
         " other.created_at < split_sets.created_at OR (other.created_at = split_sets.created_at"
         " AND other.name <= split_sets.name))",
+        "UPDATE candidates SET details = json_remove(json_set(details, '$.url_candidates',"
+        " json_extract(details, '$.ladder')), '$.ladder')"
+        " WHERE json_type(details, '$.ladder') IS NOT NULL",
+        "UPDATE candidates SET error_class = 'host_disabled' WHERE error_class = 'host_left_alone'",
+        "UPDATE pages SET error_class = 'host_disabled' WHERE error_class = 'host_left_alone'",
     ),
 }
 """Version -> the statements that make the next version of it."""

@@ -129,7 +129,7 @@ def start_driver(
     profile : Path
         An empty folder for the browser's profile.
     proxy : str
-        Address of the `Door`.
+        Address of the `GuardProxy`.
     headed : bool
         Show the window.
     load_seconds, script_seconds : float

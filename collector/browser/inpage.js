@@ -130,11 +130,11 @@
     return text(words ? words.textContent : "");
   }
 
-  function rungsOf(img, srcsets) {
-    const rungs = [];
+  function urlCandidatesOf(img, srcsets) {
+    const candidates = [];
     const add = (name, value) => {
       const url = value && absolute(value);
-      if (url && !rungs.some((rung) => rung.url === url)) rungs.push({ name, url });
+      if (url && !candidates.some((known) => known.url === url)) candidates.push({ name, url });
     };
     const link = img.closest && img.closest("a[href]");
     if (link && IMAGE.test(link.href)) add("parent_link", link.href);
@@ -156,22 +156,22 @@
         later("data_src", value);
     later("current_src", img.currentSrc);
     later("src", img.getAttribute("src"));
-    return { rungs, rest };
+    return { candidates, rest };
   }
 
   function itemOf(img) {
     const srcsets = [];
-    const { rungs, rest } = rungsOf(img, srcsets);
+    const { candidates, rest } = urlCandidatesOf(img, srcsets);
     const seen = [...(history.get(img) || new Map())].map(([url, size]) => ({ url, size }));
     return {
-      kind: "img", rungs, srcsets, rest, seen, base: document.baseURI,
+      kind: "img", url_candidates: candidates, srcsets, rest, seen, base: document.baseURI,
       shown: img.naturalWidth ? [img.naturalWidth, img.naturalHeight] : null,
       alt: text(img.alt), caption: caption(img), selector: path(img),
     };
   }
 
-  function simple(kind, rungs, element, more) {
-    return { kind, rungs, srcsets: [], rest: [], seen: [], base: document.baseURI, shown: null, alt: "", caption: "", selector: path(element), ...more };
+  function simple(kind, candidates, element, more) {
+    return { kind, url_candidates: candidates, srcsets: [], rest: [], seen: [], base: document.baseURI, shown: null, alt: "", caption: "", selector: path(element), ...more };
   }
 
   // ---- pictures of a list that takes out of the page what was scrolled past

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Seen:
+class NetworkResponse:
     """One answer the browser got.
 
     Parameters
@@ -45,7 +45,7 @@ class NetworkLog:
     def __init__(self, driver: Chrome) -> None:
         self._driver = driver
 
-    def drain(self) -> list[Seen]:
+    def drain(self) -> list[NetworkResponse]:
         """Return the answers since the last call, in order."""
         found = []
         for entry in self._driver.get_log("performance"):
@@ -55,11 +55,11 @@ class NetworkLog:
         return [seen for seen in found if seen.url.startswith(("http://", "https://"))]
 
 
-def _seen(event: dict[str, Any]) -> Seen:
+def _seen(event: dict[str, Any]) -> NetworkResponse:
     response = event["response"]
     kind = str(event.get("type", "")).lower()
     headers = response.get("headers", {}) if kind == "document" else {}
-    return Seen(
+    return NetworkResponse(
         response["url"],
         kind,
         int(response.get("status", 0)),

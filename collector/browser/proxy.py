@@ -24,7 +24,7 @@ _CHUNK = 1 << 16
 _CONNECT_SECONDS = 10.0
 
 
-class Door:
+class GuardProxy:
     """Serves one browser; use as a context manager.
 
     Parameters
@@ -47,7 +47,7 @@ class Door:
         """What Chromium's ``--proxy-server`` takes."""
         return f"socks5://127.0.0.1:{self._listener.getsockname()[1]}"
 
-    def __enter__(self) -> Door:
+    def __enter__(self) -> GuardProxy:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self._thread = threading.Thread(target=self._accept, name="door", daemon=True)
         self._thread.start()

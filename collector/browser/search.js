@@ -35,7 +35,7 @@ window.__bodyshop.search = async (recipe, state) => {
         image = query.get(rule.image); page = rule.page ? query.get(rule.page) : ""; title = rule.title ? query.get(rule.title) : "";
       }
       const url = typeof image === "string" && tools.absolute(image);
-      if (url && !isThumbnail(url)) return { rung: "metadata", url, page: (page && tools.absolute(page)) || "", title: tools.text(String(title || "")), shown: null };
+      if (url && !isThumbnail(url)) return { url_candidate: "metadata", url, page: (page && tools.absolute(page)) || "", title: tools.text(String(title || "")), shown: null };
     }
     return null;
   }
@@ -59,7 +59,7 @@ window.__bodyshop.search = async (recipe, state) => {
     // Engines keep the panel of the result before in the page, out of sight.
     const link = recipe.source_link.flatMap((selector) => [...document.querySelectorAll(selector)]).find((each) => each.getClientRects().length);
     const find = {
-      rung: "preview", url: hit.url, page: link ? tools.absolute(link.getAttribute("href") || "") || "" : "",
+      url_candidate: "preview", url: hit.url, page: link ? tools.absolute(link.getAttribute("href") || "") || "" : "",
       title: "", shown: hit.img.naturalWidth ? [hit.img.naturalWidth, hit.img.naturalHeight] : null, alt: tools.text(hit.img.alt),
     };
     previous.url = hit.url;

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 from bodyshop_core.errors import BodyshopError
 from collector.browser.driver import BrowserParts, find_browser, start_driver
 from collector.browser.memory import group_memory
-from collector.browser.network import NetworkLog, Seen
-from collector.browser.proxy import Door
+from collector.browser.network import NetworkLog, NetworkResponse
+from collector.browser.proxy import GuardProxy
 from collector.browser.watchdog import Watchdog
 from collector.net.address import AddressGuard
 
@@ -91,11 +91,11 @@ class Browser:
         self._pages_per_browser = pages_per_browser
         self._parts = parts
         self._driver: Chrome | None = None
-        self._door: Door | None = None
+        self._proxy: GuardProxy | None = None
         self._profile: Path | None = None
         self._watchdog: Watchdog | None = None
         self._pages = 0
-        self._backlog: list[Seen] = []
+        self._backlog: list[NetworkResponse] = []
         self._lock = threading.Lock()
         self.refused: list[tuple[str, int, str]] = []
 
@@ -118,7 +118,7 @@ class Browser:
         assert self._driver is not None
         return self._driver
 
-    def open(self, url: str) -> Seen | None:
+    def open(self, url: str) -> NetworkResponse | None:
         """Open a page; return the answer that its document came with, when the log knows it.
 
         Raises
@@ -166,7 +166,7 @@ class Browser:
         with self._watched():
             return str(self.driver.current_url)
 
-    def seen(self) -> list[Seen]:
+    def seen(self) -> list[NetworkResponse]:
         """Return the answers the browser got since the last call (and since `open`)."""
         with self._watched():
             backlog, self._backlog = self._backlog, []
@@ -227,7 +227,7 @@ class Browser:
         """End browser, driver, door and profile; also what hangs is ended."""
         with self._lock:
             driver, self._driver = self._driver, None
-            door, self._door = self._door, None
+            door, self._proxy = self._proxy, None
             profile, self._profile = self._profile, None
             watchdog, self._watchdog = self._watchdog, None
         if driver is not None:
@@ -246,13 +246,13 @@ class Browser:
     def _start(self) -> None:
         self._parts = self._parts or find_browser()
         self._profile = Path(tempfile.mkdtemp(prefix="bodyshop-browser-"))
-        self._door = Door(self._guard, on_refused=lambda *what: self.refused.append(what))
-        self._door.__enter__()
+        self._proxy = GuardProxy(self._guard, on_refused=lambda *what: self.refused.append(what))
+        self._proxy.__enter__()
         try:
             driver = start_driver(
                 self._parts,
                 self._profile,
-                proxy=self._door.address,
+                proxy=self._proxy.address,
                 headed=self._headed,
                 load_seconds=self._load_seconds,
                 script_seconds=self._behaviour_seconds + 2 * GRACE_SECONDS,

@@ -13,7 +13,7 @@ from bodyshop_core.workspace import Workspace
 from collector.brands import Brand, Brands, Model, Query
 from collector.browser import find_browser
 from collector.candidate import Find, Task
-from collector.crawl.discovery import Closed, Discovery
+from collector.crawl.discovery import DiscoveryPool, TaskResult
 from collector.crawl.downloads import Fetcher
 from collector.crawl.run import gate_for
 from collector.ledger.journal import Journal
@@ -37,7 +37,7 @@ _GUESSES = {
 
 
 @dataclass(frozen=True)
-class Canary:
+class SourceCheck:
     """How one source does.
 
     Parameters
@@ -76,7 +76,7 @@ def describe_browser() -> str:
 
 def check_sources(
     brands: Brands, *, headed: bool = False, progress: Progress = SILENT
-) -> list[Canary]:
+) -> list[SourceCheck]:
     """Ask each source of a brands.yaml for one thing it should know; nothing is kept.
 
     Search recipes are asked their canary query and must bring its ``min_images``; the licensed
@@ -93,20 +93,20 @@ def check_sources(
 
     Returns
     -------
-    list of Canary
+    list of SourceCheck
         One per source that is switched on and has something to do.
     """
     sources = sources_for(brands)
     asked = {name: task for name, source in sources.items() if (task := _task(source, brands))}
     found: dict[str, int] = dict.fromkeys(asked, 0)
-    closed: dict[str, Closed] = {}
+    closed: dict[str, TaskResult] = {}
     crashed: list[BaseException] = []
     over = threading.Event()
 
     def on_finds(task: Task, finds: list[Find]) -> None:
         found[task.source] += len(finds)
 
-    def on_closed(each: Closed) -> None:
+    def on_closed(each: TaskResult) -> None:
         closed[each.task.source] = each
         if len(closed) == len(asked):
             over.set()
@@ -127,7 +127,7 @@ def check_sources(
                 report=lambda _settled: None, crash=crash, workers=1,
                 keys=keys_of(brands),
             ) as fetcher,
-            Discovery(
+            DiscoveryPool(
                 list(asked.values()), sources, brands=_short(brands), workspace=workspace,
                 fetcher=fetcher, guard=guard, gate=gate, agent=agent, on_finds=on_finds,
                 on_closed=on_closed, crash=crash, log=progress.log, last_found={}, headed=headed,
@@ -167,13 +167,13 @@ def _short(brands: Brands) -> Brands:
     return brands.model_copy(update={"limits": limits})
 
 
-def _judge(source: Source, closed: Closed, found: int) -> Canary:
+def _judge(source: Source, closed: TaskResult, found: int) -> SourceCheck:
     least = source.recipe.canary.min_images if isinstance(source, SearchPageSource) else ENOUGH
     if closed.state == "done" and found >= least:
-        return Canary(closed.task.source, True, f"{found} pictures")
+        return SourceCheck(closed.task.source, True, f"{found} pictures")
     what = closed.task.query or closed.task.url
     text = f"{found} pictures for {what!r}, at least {least} were expected"
     if closed.error:
         text += f": {closed.error.partition('; the page as it was')[0]}"
     fix = _GUESSES.get(closed.error_class or "zero_results", "open the page with: --headed")
-    return Canary(closed.task.source, False, text, fix)
+    return SourceCheck(closed.task.source, False, text, fix)

@@ -27,15 +27,15 @@ from collector.crawl.downloads import Fetcher
 from collector.net.address import AddressGuard, host_of
 from collector.net.download import RETRY_STATUS
 from collector.net.politeness import HostGate, parse_retry_after
-from collector.net.robots import Answer, judge_headers, judge_meta, merged
+from collector.net.robots import SmallResponse, judge_headers, judge_meta, merged
 from collector.sources.source import (
     ChallengeError,
-    HostBrokenError,
+    HostDisabledError,
     OpenedPage,
-    PassingError,
     RefusedPageError,
     Source,
     Tools,
+    TransientError,
 )
 
 SHRUNK = 0.2
@@ -55,7 +55,7 @@ _CHALLENGE_FRAMES = (
 
 
 @dataclass(frozen=True)
-class Closed:
+class TaskResult:
     """How a task ended: ``done``, ``failed``, ``refused``, or ``queued`` when it was stopped."""
 
     task: Task
@@ -65,12 +65,12 @@ class Closed:
     error: str = ""
 
 
-class _NothingYetError(BodyshopError):
+class _EmptyPageError(BodyshopError):
     """A page brought nothing: it is looked at twice before that is believed."""
 
 
 @dataclass(frozen=True)
-class _Waiting:
+class _QueuedTask:
     """A task in the queue: which try it is, and when it may begin."""
 
     task: Task
@@ -78,7 +78,7 @@ class _Waiting:
     not_before: float = 0.0
 
 
-class Discovery:
+class DiscoveryPool:
     """Works through tasks with a few threads.
 
     Parameters
@@ -86,7 +86,7 @@ class Discovery:
     on_finds : callable
         Called from the threads with (task, finds).
     on_closed : callable
-        Called from the threads with each `Closed`.
+        Called from the threads with each `TaskResult`.
     crash : callable
         Called with an error that ends the run (no browser).
     last_found : Mapping
@@ -107,7 +107,7 @@ class Discovery:
         gate: HostGate,
         agent: str,
         on_finds: Callable[[Task, list[Find]], None],
-        on_closed: Callable[[Closed], None],
+        on_closed: Callable[[TaskResult], None],
         crash: Callable[[BaseException], None],
         log: Callable[[str], None],
         last_found: Mapping[str, int],
@@ -119,7 +119,9 @@ class Discovery:
         self._on_finds, self._on_closed, self._crash, self._log = on_finds, on_closed, crash, log
         self._last_found, self._headed = last_found, headed
         self._waiting = {
-            kind: [_Waiting(task) for task in tasks if sources[task.source].needs_browser is kind]
+            kind: [
+                _QueuedTask(task) for task in tasks if sources[task.source].needs_browser is kind
+            ]
             for kind in (True, False)
         }
         self._open = len(tasks)
@@ -136,7 +138,7 @@ class Discovery:
                 threading.Thread(target=self._run, args=(False,), name="lists", daemon=True)
             )
 
-    def __enter__(self) -> Discovery:
+    def __enter__(self) -> DiscoveryPool:
         for thread in self._threads:
             thread.start()
         return self
@@ -187,7 +189,7 @@ class Discovery:
         except BaseException as error:  # noqa: BLE001 - handed to the driving thread, which raises it
             self._crash(error)
 
-    def _take(self, with_browser: bool) -> _Waiting | None:
+    def _take(self, with_browser: bool) -> _QueuedTask | None:
         """Return the first task whose host may be asked now; wait for one; None at the end."""
         with self._changed:
             while not self._stopping.is_set():
@@ -212,33 +214,33 @@ class Discovery:
         try:
             closed = self._work(task, browser)
             if closed.error_class == "zero_results" and tries == 1:
-                raise _NothingYetError(closed.error)
+                raise _EmptyPageError(closed.error)
         except MissingPartError:
             raise
         except RefusedPageError as error:
-            closed = Closed(task, "refused", 0, error.permission.reason, error.message)
+            closed = TaskResult(task, "refused", 0, error.permission.reason, error.message)
         except ChallengeError as error:
             self._gate.finish(host_of(task.url), status=None, challenge=True, held=False)
-            closed = Closed(task, "failed", 0, "challenge", error.message)
-        except HostBrokenError as error:
-            closed = Closed(task, "failed", 0, "host_left_alone", error.message)
+            closed = TaskResult(task, "failed", 0, "challenge", error.message)
+        except HostDisabledError as error:
+            closed = TaskResult(task, "failed", 0, "host_disabled", error.message)
         except ForbiddenPageError as error:
-            closed = Closed(task, "refused", 0, "forbidden_address", error.message)
+            closed = TaskResult(task, "refused", 0, "forbidden_address", error.message)
         except _PASSING as error:
             if self._stopping.is_set():
-                closed = Closed(task, "queued")
+                closed = TaskResult(task, "queued")
             elif tries < MAX_TRIES:
                 self._log(f"{task.source} {task.url}: {error.message}; trying again")
                 self._again(task, tries)
                 return
             else:
-                closed = Closed(task, "failed", 0, _class_of(error), error.message)
+                closed = TaskResult(task, "failed", 0, _class_of(error), error.message)
         except BodyshopError as error:
-            closed = Closed(task, "failed", 0, _class_of(error), error.message)
+            closed = TaskResult(task, "failed", 0, _class_of(error), error.message)
         except (OSError, MemoryError):  # this machine's trouble, not the page's
             raise
         except Exception as error:  # noqa: BLE001 - what comes from outside may be anything
-            closed = Closed(task, "failed", 0, "source", f"{type(error).__name__}: {error}")
+            closed = TaskResult(task, "failed", 0, "source", f"{type(error).__name__}: {error}")
         self._on_closed(closed)
         with self._changed:
             self._open -= 1
@@ -249,10 +251,10 @@ class Discovery:
         at = time.monotonic() + wait * random.uniform(0.5, 1.5)
         with self._changed:
             queue = self._waiting[self._sources[task.source].needs_browser]
-            queue.append(_Waiting(task, tries + 1, at))
+            queue.append(_QueuedTask(task, tries + 1, at))
             self._changed.notify()
 
-    def _work(self, task: Task, browser: Browser) -> Closed:
+    def _work(self, task: Task, browser: Browser) -> TaskResult:
         source, found = self._sources[task.source], 0
         tools = Tools(
             limits=self._brands.limits,
@@ -272,14 +274,14 @@ class Discovery:
                 found += len(finds)
                 self._on_finds(task, finds)
             if self._stopping.is_set():
-                return Closed(task, "queued", found)
+                return TaskResult(task, "queued", found)
         before = self._last_found.get(task.key, 0)
         if found == 0 or found < SHRUNK * before:
             kind = "zero_results" if found == 0 else "shrunk"
             message = "no picture was found" if found == 0 else f"{found} found, {before} last time"
             place = self._save_evidence(task, browser) if source.needs_browser else ""
-            return Closed(task, "failed", found, kind, f"{message}{place}")
-        return Closed(task, "done", found)
+            return TaskResult(task, "failed", found, kind, f"{message}{place}")
+        return TaskResult(task, "done", found)
 
     def _save_evidence(self, task: Task, browser: Browser) -> str:
         """Keep the page as it was, so that the recipe can be mended; return where, as a phrase."""
@@ -310,9 +312,9 @@ class Discovery:
         self._refuse_challenge(browser, url, headers)
         if status in {429, 503}:
             message = f"{host} asked to wait (HTTP {status})"
-            raise PassingError(message, error_class="rate_limited")
+            raise TransientError(message, error_class="rate_limited")
         if status in RETRY_STATUS:
-            raise PassingError(f"{url} gave HTTP {status}", error_class=f"http_{status}")
+            raise TransientError(f"{url} gave HTTP {status}", error_class=f"http_{status}")
         if status >= 400:
             raise BodyshopError(f"{url} gave HTTP {status}")
         final = browser.url
@@ -340,7 +342,9 @@ class Discovery:
         if short and (frame or _CHALLENGE_TITLES.search(title)):
             raise ChallengeError(f"{host_of(url)} shows a challenge page ({title!r})")
 
-    def _fetch(self, url: str, params: Mapping[str, Any] | None, obey_robots: bool) -> Answer:
+    def _fetch(
+        self, url: str, params: Mapping[str, Any] | None, obey_robots: bool
+    ) -> SmallResponse:
         if obey_robots:
             rules = self._fetcher.robots.judge(url)
             if not rules.allowed:
@@ -358,7 +362,7 @@ class Discovery:
         while True:
             ready = self._gate.ready_at(host)
             if ready is None:
-                raise HostBrokenError(f"{host} is left alone: {self._gate.broken(host)}")
+                raise HostDisabledError(f"{host} is left alone: {self._gate.broken(host)}")
             wait = ready - time.monotonic()
             if wait <= 0:
                 break
@@ -373,13 +377,13 @@ _CLASSES = {
     "ScriptError": "script",
 }
 
-_PASSING = (BrowserGoneError, ScriptError, PageLoadError, PassingError, _NothingYetError)
+_PASSING = (BrowserGoneError, ScriptError, PageLoadError, TransientError, _EmptyPageError)
 """What may be different when the page is opened again."""
 
 
 def _class_of(error: BodyshopError) -> str:
     """Name an error for the ledger: ``http_404``, ``page_load``, ``robots_unreachable``..."""
-    if isinstance(error, PassingError):
+    if isinstance(error, TransientError):
         return error.error_class
     if match := re.search(r"gave HTTP (\d{3})", error.message):
         return f"http_{match[1]}"

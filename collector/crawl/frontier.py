@@ -12,40 +12,40 @@ from dataclasses import dataclass, field
 
 from collector.candidate import Candidate
 from collector.net.address import host_of
-from collector.net.download import Failed, Got, Refused
+from collector.net.download import Failure, Refusal, StoredPicture
 from collector.net.politeness import HostGate
 
 
 @dataclass
-class Job:
-    """A candidate on its way down the ladder; each take from the frontier makes one request.
+class DownloadJob:
+    """A candidate while its addresses are tried; each take from the frontier makes one request.
 
     Parameters
     ----------
     url : str
-        The address to ask next: a rung, or where a redirect led.
-    rung : int
-        Index into the candidate's ladder.
+        The address to ask next: a url_candidate, or where a redirect led.
+    url_candidate : int
+        Index into the candidate's url_candidates.
     hops : int
-        Redirects followed from that rung.
+        Redirects followed from that url_candidate.
     attempts : int
         Failed tries of that address.
-    best : Got, optional
+    best : StoredPicture, optional
         The largest picture so far.
-    worst : Refused or Failed, optional
-        Why the first rung that did not work did not.
+    worst : Refusal or Failure, optional
+        Why the first url_candidate that did not work did not.
     notes : list of str
-        What the rungs tried so far came to.
+        What the url_candidates tried so far came to.
     """
 
     candidate: Candidate
     url: str
-    rung: int = 0
+    url_candidate: int = 0
     hops: int = 0
     attempts: int = 0
-    best: Got | None = None
-    best_rung: str = ""
-    worst: Refused | Failed | None = None
+    best: StoredPicture | None = None
+    best_name: str = ""
+    worst: Refusal | Failure | None = None
     with_cookies: bool = False
     permission: dict[str, object] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -73,19 +73,19 @@ class Frontier:
         self,
         gate: HostGate,
         *,
-        on_broken: Callable[[Job, str], None],
+        on_broken: Callable[[DownloadJob, str], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._gate, self._on_broken, self._clock = gate, on_broken, clock
-        self._queues: dict[str, deque[Job]] = {}
+        self._queues: dict[str, deque[DownloadJob]] = {}
         self._due: list[tuple[float, int, str]] = []  # one entry per host that has work and room
         self._listed: set[str] = set()
-        self._later: list[tuple[float, int, Job]] = []
+        self._later: list[tuple[float, int, DownloadJob]] = []
         self._count = itertools.count()
         self._changed = threading.Condition()
         self._stopped = False
 
-    def put(self, job: Job, *, delay: float = 0.0) -> None:
+    def put(self, job: DownloadJob, *, delay: float = 0.0) -> None:
         """Queue a job, not to be taken before `delay` seconds are over."""
         with self._changed:
             if delay > 0:
@@ -96,10 +96,10 @@ class Frontier:
                 self._list(job.host)
             self._changed.notify()
 
-    def take(self) -> Job | None:
+    def take(self) -> DownloadJob | None:
         """Return the job of the host that is longest overdue; waits; None when stopped."""
         while True:
-            broken: list[tuple[Job, str]] = []
+            broken: list[tuple[DownloadJob, str]] = []
             with self._changed:
                 if self._stopped:
                     return None
@@ -128,7 +128,7 @@ class Frontier:
             self._stopped = True
             self._changed.notify_all()
 
-    def _next(self, broken: list[tuple[Job, str]]) -> Job | None:
+    def _next(self, broken: list[tuple[DownloadJob, str]]) -> DownloadJob | None:
         now = self._clock()
         while self._later and self._later[0][0] <= now:
             _, _, job = heapq.heappop(self._later)

@@ -15,7 +15,7 @@ from collector.sources.registry import sources_for
 
 
 @dataclass(frozen=True)
-class Plan:
+class CrawlPlan:
     """The tasks of a brands.yaml and the time that politeness alone makes them take.
 
     Parameters
@@ -83,7 +83,7 @@ class Plan:
 _KEYS = ("source", "brand", "model", "what", "label")
 
 
-def plan(brands: Brands, *, only: Sequence[str] | str | None = None) -> Plan:
+def plan(brands: Brands, *, only: Sequence[str] | str | None = None) -> CrawlPlan:
     """Work out the tasks of a brands.yaml; nothing is fetched, no browser is started.
 
     Parameters
@@ -98,7 +98,7 @@ def plan(brands: Brands, *, only: Sequence[str] | str | None = None) -> Plan:
     gate = gate_for(brands, AddressGuard(brands.allow_hosts))
     models = {(task.brand, task.model) for task in tasks}
     interval = brands.limits.per_host_interval
-    return Plan(
+    return CrawlPlan(
         tasks=tuple(
             (task.source, task.brand, task.model, task.query or task.url, task.label or "")
             for task in tasks

@@ -13,14 +13,14 @@ from bodyshop_core.progress import Progress, Tick
 from bodyshop_core.workspace import Workspace
 from collector.brands import Brands
 from collector.candidate import Candidate, Find, Task, url_key
-from collector.crawl.discovery import Closed, Discovery
+from collector.crawl.discovery import DiscoveryPool, TaskResult
 from collector.crawl.downloads import Fetcher, entry_of
 from collector.crawl.interrupt import SoftInterrupt
 from collector.ledger.journal import Journal
-from collector.ledger.store import Ledger, Settled, covering, forgotten
+from collector.ledger.store import CrawlLedger, DownloadRecord, covering, forgotten
 from collector.net.address import AddressGuard, is_web_address
 from collector.net.api_keys import keys_of
-from collector.net.download import DownloadLimits, Failed, Got, Refused, store_bytes
+from collector.net.download import DownloadLimits, Failure, Refusal, StoredPicture, store_bytes
 from collector.net.http import user_agent
 from collector.net.politeness import HostGate
 from collector.sources.source import Source
@@ -51,7 +51,7 @@ class Crawl:
     ) -> None:
         self._brands, self._workspace, self._sources = brands, workspace, sources
         self._progress = progress
-        self._ledger = Ledger(workspace)
+        self._ledger = CrawlLedger(workspace)
         self._journal = Journal(workspace.root / INCOMING)
         self._events: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._tasks: list[Task] = []
@@ -59,7 +59,7 @@ class Crawl:
         self._in_flight: dict[str, list[Candidate]] = {}
         self._placed: set[str] = set()  # candidates that count towards limits.per_model
         self._reserve: dict[tuple[str, str], deque[Candidate]] = {}
-        self._settled: list[Settled] = []
+        self._settled: list[DownloadRecord] = []
         self._crashed: BaseException | None = None
         self._fetcher: Fetcher
         self._tick: Tick
@@ -79,7 +79,7 @@ class Crawl:
         self._journal.discard()
         if retry_failed:
             _requeue(ledger, retry_failed)
-        self._stones = ledger.tombstones()
+        self._tombstones = ledger.tombstones()
         self._have = ledger.have()
         self._taken = Counter(ledger.taken())
         self._tasks = self._without_erased(ledger.open_tasks(tasks, refresh=refresh))
@@ -90,7 +90,7 @@ class Crawl:
         """Turn away the pages that were erased on request; they are not even opened."""
         kept = []
         for task in tasks:
-            if is_web_address(task.url) and (kind := covering(self._stones, task.url)):
+            if is_web_address(task.url) and (kind := covering(self._tombstones, task.url)):
                 why = f"erased on request by {kind}"
                 self._ledger.close_task(task, "refused", error_class="forgotten", error=why)
                 self._progress.log(f"{task.source} {task.url}: {why}")
@@ -113,11 +113,11 @@ class Crawl:
             Fetcher(
                 limits=brands.limits, agent=agent, guard=guard, gate=gate, journal=self._journal,
                 blobs=self._workspace.blobs, report=self._report, crash=crash,
-                stones=self._stones, workers=workers,
+                tombstones=self._tombstones, workers=workers,
                 keys=keys_of(brands),
                 attempts=brands.limits.attempts, backoff_s=brands.limits.retry_seconds,
             ) as self._fetcher,
-            Discovery(
+            DiscoveryPool(
                 self._tasks, self._sources, brands=brands, workspace=self._workspace,
                 fetcher=self._fetcher, guard=guard, gate=gate, agent=agent,
                 on_finds=lambda task, finds: self._events.put(lambda: self._enter(task, finds)),
@@ -164,7 +164,7 @@ class Crawl:
                 return
             event()
 
-    def _report(self, settled: Settled) -> None:
+    def _report(self, settled: DownloadRecord) -> None:
         self._events.put(lambda: self._land(settled))
 
     def _note_crash(self, error: BaseException) -> None:
@@ -185,21 +185,21 @@ class Crawl:
         """Settle finds that came with their bytes, in the transaction that enters them."""
         limits = self._brands.limits
         bounds = DownloadLimits(limits.max_bytes, limits.min_side, limits.request_seconds)
-        settled: list[Settled] = []
+        settled: list[DownloadRecord] = []
         for find in finds:
             candidate = find.candidate
             got = store_bytes(find.data or b"", self._journal.folder, bounds, url=candidate.url)
-            if isinstance(got, Got) and got.sha256 in self._stones["sha256"]:
+            if isinstance(got, StoredPicture) and got.sha256 in self._tombstones["sha256"]:
                 got.part.unlink()
-                got = Refused("forgotten", "this picture was erased on request")
-            if isinstance(got, Got):
-                entry = entry_of(candidate, got, candidate.ladder[0].name, {})
+                got = Refusal("forgotten", "this picture was erased on request")
+            if isinstance(got, StoredPicture):
+                entry = entry_of(candidate, got, candidate.url_candidates[0].name, {})
                 self._workspace.blobs.adopt(got.part, got.sha256, got.extension)
-                settled.append(Settled(candidate, "done", attempts=1, entry=entry))
-            elif isinstance(got, Refused):
-                settled.append(Settled(candidate, "refused", got.reason, got.detail))
-            elif isinstance(got, Failed):
-                settled.append(Settled(candidate, "failed", got.error_class, got.detail))
+                settled.append(DownloadRecord(candidate, "done", attempts=1, entry=entry))
+            elif isinstance(got, Refusal):
+                settled.append(DownloadRecord(candidate, "refused", got.reason, got.detail))
+            elif isinstance(got, Failure):
+                settled.append(DownloadRecord(candidate, "failed", got.error_class, got.detail))
         with self._workspace.catalog.begin() as connection:
             new = {
                 each.key
@@ -212,14 +212,16 @@ class Crawl:
 
     def _admit(self, candidate: Candidate) -> None:
         """Queue a download unless it is known, forgotten, under way, or more than was asked for."""
-        if kind := forgotten(self._stones, candidate):
+        if kind := forgotten(self._tombstones, candidate):
             self._settled.append(
-                Settled(candidate, "refused", "forgotten", f"erased on request by {kind}")
+                DownloadRecord(candidate, "refused", "forgotten", f"erased on request by {kind}")
             )
             return
         key = url_key(candidate.url)
         if key in self._have:
-            self._settled.append(Settled(candidate, "done", entry=self._repeated(key, candidate)))
+            self._settled.append(
+                DownloadRecord(candidate, "done", entry=self._repeated(key, candidate))
+            )
             return
         if key in self._in_flight:
             self._in_flight[key].append(candidate)
@@ -233,7 +235,7 @@ class Crawl:
         self._in_flight[key] = [candidate]
         self._fetcher.queue(candidate)
 
-    def _land(self, settled: Settled) -> None:
+    def _land(self, settled: DownloadRecord) -> None:
         """Take an outcome in, and settle those who waited for the same address."""
         self._settled.append(settled)
         candidate = settled.candidate
@@ -244,10 +246,13 @@ class Crawl:
         for follower in followers:
             if settled.entry is not None:
                 entry = self._repeated(key, follower)
-                self._settled.append(Settled(follower, "done", entry=entry))
-            elif follower.source == candidate.source and follower.ladder == candidate.ladder:
+                self._settled.append(DownloadRecord(follower, "done", entry=entry))
+            elif (
+                follower.source == candidate.source
+                and follower.url_candidates == candidate.url_candidates
+            ):
                 self._settled.append(
-                    Settled(follower, settled.state, settled.error_class, settled.error)
+                    DownloadRecord(follower, settled.state, settled.error_class, settled.error)
                 )
             else:
                 self._admit(follower)
@@ -266,7 +271,7 @@ class Crawl:
                 self._release(each)
             self._tick(1, each.candidate.model)
 
-    def _release(self, settled: Settled) -> None:
+    def _release(self, settled: DownloadRecord) -> None:
         """Give a place that brought no new picture to one in reserve."""
         candidate = settled.candidate
         car = (candidate.brand, candidate.model)
@@ -278,7 +283,7 @@ class Crawl:
         if reserve and not self._stopping:
             self._admit(reserve.popleft())
 
-    def _close(self, closed: Closed) -> None:
+    def _close(self, closed: TaskResult) -> None:
         task = closed.task
         recipe = getattr(self._sources[task.source], "recipe", None)
         version = f"{recipe.name} {recipe.version}" if recipe is not None else ""
@@ -300,7 +305,8 @@ class Crawl:
         limit = self._brands.limits.per_model
         rest = [each for waiting in self._reserve.values() for each in waiting]
         self._ledger.settle(
-            Settled(each, "refused", "over_limit", f"limits.per_model is {limit}") for each in rest
+            DownloadRecord(each, "refused", "over_limit", f"limits.per_model is {limit}")
+            for each in rest
         )
 
     def _repeated(self, key: str, candidate: Candidate) -> dict[str, Any]:
@@ -320,7 +326,7 @@ def gate_for(
     )
 
 
-def _requeue(ledger: Ledger, retry_failed: bool | str) -> None:
+def _requeue(ledger: CrawlLedger, retry_failed: bool | str) -> None:
     if retry_failed is True or retry_failed == "all":
         ledger.requeue_failed()
         return

@@ -17,12 +17,12 @@ from collector.candidate import Candidate, Task, digest, url_key
 from collector.net.address import host_of
 
 TOOL = f"bodyshop {__version__}"
-TEMPORARY = ("over_limit", "robots_unreachable", "host_left_alone")
+TEMPORARY = ("over_limit", "robots_unreachable", "host_disabled")
 """Outcomes of the run, not of the picture: the next run looks again."""
 
 
 @dataclass(frozen=True)
-class Settled:
+class DownloadRecord:
     """What became of a candidate, for the ledger."""
 
     candidate: Candidate
@@ -37,7 +37,7 @@ class Settled:
 _CHUNK = 500  # parameters of one statement; SQLite's own limit is 32,766
 
 
-class Ledger:
+class CrawlLedger:
     """Reads and writes `pages`, `candidates`, `sightings`; for the driving thread alone."""
 
     def __init__(self, workspace: Workspace) -> None:
@@ -155,7 +155,7 @@ class Ledger:
             for row in connection.execute(query):
                 found[url_key(row[0])] = {
                     "sha256": row[2], "url": row[3], "status": row[4], "etag": row[5],
-                    "content_type": row[6], "rung": row[7], "permission": row[8] or {},
+                    "content_type": row[6], "url_candidate": row[7], "permission": row[8] or {},
                     "last_modified": row[9], "extension": row[10], "size": row[11], "facts": None,
                     "at": now(),
                 }  # fmt: skip
@@ -172,7 +172,7 @@ class Ledger:
         with self._catalog.read() as connection:
             return {(brand, model): count for brand, model, count in connection.execute(query)}
 
-    def settle(self, settled: Iterable[Settled]) -> dict[str, str]:
+    def settle(self, settled: Iterable[DownloadRecord]) -> dict[str, str]:
         """Write outcomes in one transaction; return candidate key -> the state written.
 
         A download whose bytes the catalog has already becomes ``duplicate``: a sighting, no new
@@ -184,7 +184,7 @@ class Ledger:
         with self._catalog.begin() as connection:
             return self.settle_in(connection, batch)
 
-    def settle_in(self, connection: Connection, batch: Sequence[Settled]) -> dict[str, str]:
+    def settle_in(self, connection: Connection, batch: Sequence[DownloadRecord]) -> dict[str, str]:
         """Do as `settle` inside a transaction: one statement per table, whatever the number."""
         known = _known_images(connection, [e.entry["sha256"] for e in batch if e.entry])
         states: dict[str, str] = {}
@@ -208,8 +208,8 @@ class Ledger:
         add_labels(self._catalog, sorted(labels), connection=connection)
         connection.execute(_OUTCOME, [_outcome(each, states, added) for each in batch])
         # A refusal leaves no sighting: what was said about it is kept with the candidate.
-        if told := [_told(each) for each in batch if each.permission]:
-            connection.execute(_TOLD, told)
+        if told := [_permission_row(each) for each in batch if each.permission]:
+            connection.execute(_KEEP_PERMISSION, told)
         return states
 
     def ingest(self, entries: Iterable[dict[str, Any]]) -> int:
@@ -223,7 +223,9 @@ class Ledger:
                 if row is None or row.state in {"done", "duplicate"}:
                     continue
                 candidate = Candidate.from_dict(row.details)
-                self.settle_in(connection, [Settled(candidate, "done", attempts=1, entry=entry)])
+                self.settle_in(
+                    connection, [DownloadRecord(candidate, "done", attempts=1, entry=entry)]
+                )
                 count += 1
         return count
 
@@ -252,14 +254,14 @@ _OUTCOME = (
         updated_at=bindparam("to_time"),
     )
 )
-_TOLD = (
+_KEEP_PERMISSION = (
     update(schema.candidates)
     .where(schema.candidates.c.key == bindparam("of_key"))
     .values(details=bindparam("to_details"))
 )
 
 
-def _outcome(settled: Settled, states: dict[str, str], at: str) -> dict[str, Any]:
+def _outcome(settled: DownloadRecord, states: dict[str, str], at: str) -> dict[str, Any]:
     return {
         "of_key": settled.candidate.key,
         "to_state": states[settled.candidate.key],
@@ -271,7 +273,7 @@ def _outcome(settled: Settled, states: dict[str, str], at: str) -> dict[str, Any
     }
 
 
-def _told(settled: Settled) -> dict[str, Any]:
+def _permission_row(settled: DownloadRecord) -> dict[str, Any]:
     said = settled.candidate.permission | (settled.permission or {})
     details = settled.candidate.as_dict() | {"permission": said}
     return {"of_key": settled.candidate.key, "to_details": details}
@@ -345,7 +347,7 @@ def sighting_row(candidate: Candidate, entry: dict[str, Any]) -> dict[str, Any]:
         "frames": candidate.frames,
         "angle_deg": candidate.angle_deg,
         "capture": candidate.capture,
-        "url_candidate": entry["rung"],
+        "url_candidate": entry["url_candidate"],
         "status": entry["status"],
         "etag": entry["etag"] or None,
         "last_modified": entry.get("last_modified") or None,
@@ -360,17 +362,19 @@ def sighting_row(candidate: Candidate, entry: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def forgotten(stones: dict[str, set[str]], candidate: Candidate) -> str:
+def forgotten(tombstones: dict[str, set[str]], candidate: Candidate) -> str:
     """Return which tombstone covers a candidate, or nothing."""
-    if not (stones["url"] or stones["host"]):
+    if not (tombstones["url"] or tombstones["host"]):
         return ""
-    addresses = [rung.url for rung in candidate.ladder] + [candidate.page_url]
-    return next(filter(None, (covering(stones, address) for address in addresses)), "")
+    addresses = [url_candidate.url for url_candidate in candidate.url_candidates] + [
+        candidate.page_url
+    ]
+    return next(filter(None, (covering(tombstones, address) for address in addresses)), "")
 
 
-def covering(stones: Mapping[str, set[str]], address: str) -> str:
+def covering(tombstones: Mapping[str, set[str]], address: str) -> str:
     """Return which kind of tombstone, ``url`` or ``host``, covers an address, or nothing."""
-    urls, hosts = stones.get("url"), stones.get("host")
+    urls, hosts = tombstones.get("url"), tombstones.get("host")
     if urls and url_key(address) in urls:
         return "url"
     if hosts and {host_of(address), (urlsplit(address).hostname or "").lower()} & hosts:

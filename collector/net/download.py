@@ -18,9 +18,9 @@ from bodyshop_core.errors import UnreadableImageError
 from bodyshop_core.imaging import probe, sniff
 from bodyshop_core.imaging.endings import has_end
 from collector.net.address import ForbiddenAddressError, host_of, parts_of
-from collector.net.http import Deadline, GuardedSession, Reply, Watch, ask
-from collector.net.part_file import Part
-from collector.net.robots import Answer, judge_headers
+from collector.net.http import Deadline, DeadlineThread, GuardedSession, StreamedResponse, ask
+from collector.net.part_file import PartFile
+from collector.net.robots import SmallResponse, judge_headers
 
 CHUNK = 1 << 18
 MAX_REDIRECTS = 5
@@ -31,7 +31,7 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
 @dataclass(frozen=True)
-class Got:
+class StoredPicture:
     """A finished download: bytes on disk in `part`, a picture by their own header."""
 
     part: Path
@@ -53,14 +53,14 @@ class Got:
 
 
 @dataclass(frozen=True)
-class Moved:
+class Redirect:
     """The server named another address; it is judged and queued like any other."""
 
     url: str
 
 
 @dataclass(frozen=True)
-class Refused:
+class Refusal:
     """The picture is not taken, today or tomorrow, and that is nobody's failure."""
 
     reason: str
@@ -69,7 +69,7 @@ class Refused:
 
 
 @dataclass(frozen=True)
-class Failed:
+class Failure:
     """The request did not bring the picture; `retry` says whether another try may."""
 
     error_class: str
@@ -81,12 +81,12 @@ class Failed:
     challenge: bool = False
 
 
-Outcome = Got | Moved | Refused | Failed
+Outcome = StoredPicture | Redirect | Refusal | Failure
 
 
 @dataclass(frozen=True)
 class DownloadLimits:
-    """The bounds of one request; see `collector.brands.Limits`."""
+    """The bounds of one request; see `collector.brands.CrawlLimits`."""
 
     max_bytes: int
     min_side: int
@@ -104,7 +104,7 @@ class Timed:
 
 def download(
     session: GuardedSession,
-    watch: Watch,
+    watch: DeadlineThread,
     url: str,
     folder: Path,
     limits: DownloadLimits,
@@ -119,7 +119,7 @@ def download(
     ----------
     session : GuardedSession
         From `collector.net.http.guarded_session`.
-    watch : Watch
+    watch : DeadlineThread
         Keeps the deadline.
     url : str
         http or https.
@@ -140,7 +140,7 @@ def download(
         Every outcome is a value; only errors of this machine (a full disk) are raised.
     """
     if parts_of(url).scheme not in {"http", "https"}:
-        return Timed(Refused("not_http", f"{url[:80]} is no http(s) address"), None, None)
+        return Timed(Refusal("not_http", f"{url[:80]} is no http(s) address"), None, None)
     headers = {}
     if referer := referer_for(url, page_url):
         headers["Referer"] = referer
@@ -152,12 +152,12 @@ def download(
         with deadline, ask(session, url, headers, limits.seconds) as response:
             latency = time.monotonic() - started
             outcome = _judge(response, url, folder, limits, override)
-            if deadline.expired and not isinstance(outcome, Got):
+            if deadline.expired and not isinstance(outcome, StoredPicture):
                 # A socket that was shut in the middle of the headers looks like their end.
                 outcome = _late(limits)
             return Timed(outcome, response.status, latency)
     except ForbiddenAddressError as error:
-        return Timed(Refused("forbidden_address", error.message), None, None)
+        return Timed(Refusal("forbidden_address", error.message), None, None)
     except (RequestException, HTTPError, ValueError) as error:
         text = session.keys.hide(f"{type(error).__name__}: {error}")[:500]
         return Timed(_explained(error, text, deadline, limits), None, None)
@@ -165,14 +165,14 @@ def download(
 
 def fetch_small(
     session: GuardedSession,
-    watch: Watch,
+    watch: DeadlineThread,
     url: str,
     *,
     max_bytes: int = 1 << 20,
     seconds: float = 20.0,
     params: Mapping[str, Any] | None = None,
     accept: str = "*/*",
-) -> Answer:
+) -> SmallResponse:
     """Fetch a small text (robots.txt, an API's JSON) through the same guard, no redirects."""
     deadline = Deadline(watch, seconds)
     try:
@@ -185,18 +185,18 @@ def fetch_small(
                     break
                 body += chunk
             text = session.keys.hide(body.decode("utf-8", "replace"))
-            return Answer(response.status, text, response.headers)
+            return SmallResponse(response.status, text, response.headers)
     except ForbiddenAddressError as error:
-        return Answer(None, error.message, forbidden=True)
+        return SmallResponse(None, error.message, forbidden=True)
     except (RequestException, HTTPError, ValueError) as error:
-        return Answer(None, session.keys.hide(f"{type(error).__name__}: {error}"))
+        return SmallResponse(None, session.keys.hide(f"{type(error).__name__}: {error}"))
 
 
 def store_bytes(data: bytes, folder: Path, limits: DownloadLimits, *, url: str) -> Outcome:
     """Take bytes that are here already (a canvas) through the same checks as a download."""
     if len(data) > limits.max_bytes:
-        return Refused("too_many_bytes", f"{len(data)} bytes")
-    part = Part(folder)
+        return Refusal("too_many_bytes", f"{len(data)} bytes")
+    part = PartFile(folder)
     part.write(data)
     return _checked(part, limits, url=url)
 
@@ -212,15 +212,15 @@ def referer_for(url: str, page_url: str) -> str:
 
 
 def _judge(
-    response: Reply, url: str, folder: Path, limits: DownloadLimits, override: bool
+    response: StreamedResponse, url: str, folder: Path, limits: DownloadLimits, override: bool
 ) -> Outcome:
     status, headers = response.status, response.headers
     if status in _REDIRECTS and headers.get("location"):
-        return Moved(urljoin(url, headers["location"]))
+        return Redirect(urljoin(url, headers["location"]))
     if status != 200:
         # The few words of an error page are read, so that the connection can go on serving.
         response.raw.read(CHUNK, decode_content=False)
-        return Failed(
+        return Failure(
             f"http_{status}",
             response.reason,
             retry=status in RETRY_STATUS,
@@ -230,18 +230,18 @@ def _judge(
         )
     permission = judge_headers(headers, override=override)
     if not permission.allowed:
-        return Refused(permission.reason, "the answer's headers", permission.layers)
+        return Refusal(permission.reason, "the answer's headers", permission.layers)
     encoding = headers.get("content-encoding", "identity").strip().lower()
     if encoding not in {"", "identity"}:
-        return Refused("encoded", f"Content-Encoding {encoding}, though none was asked for")
+        return Refusal("encoded", f"Content-Encoding {encoding}, though none was asked for")
     declared = headers.get("content-length", "")
     if declared.isdigit() and int(declared) > limits.max_bytes:
-        return Refused("too_many_bytes", f"{declared} bytes declared")
+        return Refusal("too_many_bytes", f"{declared} bytes declared")
     return _receive(response, url, folder, limits, permission.layers)
 
 
 def _receive(
-    response: Reply,
+    response: StreamedResponse,
     url: str,
     folder: Path,
     limits: DownloadLimits,
@@ -250,17 +250,17 @@ def _receive(
     """Stream the body to a ``.part`` file, hashing on the way; stop at the first bad sign."""
     head = response.raw.read(CHUNK, decode_content=False)
     if not head:
-        return Failed("empty", "0 bytes", retry=True)
+        return Failure("empty", "0 bytes", retry=True)
     if sniff(head) is None:
-        return Refused("not_a_picture", _described(head, response.headers.get("content-type", "")))
-    part = Part(folder)
+        return Refusal("not_a_picture", _described(head, response.headers.get("content-type", "")))
+    part = PartFile(folder)
     chunk = head
     try:
         while chunk:
             part.write(chunk)
             if part.size > limits.max_bytes:
                 part.discard()
-                return Refused("too_many_bytes", f"more than {limits.max_bytes} bytes")
+                return Refusal("too_many_bytes", f"more than {limits.max_bytes} bytes")
             if response.raw.length_remaining == 0:  # as declared; None where nothing was
                 break
             chunk = response.raw.read(CHUNK, decode_content=False)
@@ -271,66 +271,66 @@ def _receive(
 
 
 def _checked(
-    part: Part,
+    part: PartFile,
     limits: DownloadLimits,
     *,
     url: str,
-    response: Reply | None = None,
+    response: StreamedResponse | None = None,
     layers: dict[str, Any] | None = None,
-) -> Got | Refused | Failed:
+) -> StoredPicture | Refusal | Failure:
     """Judge a whole download by its own bytes, and bring it to disk if it is taken."""
     with part.open() as file:
         head = file.read(32)
         extension = sniff(head)
         complete = extension is not None and has_end(file, extension)
-    outcome: Refused | Failed
+    outcome: Refusal | Failure
     if extension is None:
-        outcome = Refused("not_a_picture", _described(head, ""))
+        outcome = Refusal("not_a_picture", _described(head, ""))
     elif not complete:
-        outcome = Failed("truncated", "the picture ends too early", retry=True)
+        outcome = Failure("truncated", "the picture ends too early", retry=True)
     else:
         try:
             facts = probe(part.content())
         except UnreadableImageError as error:
             reason = "bomb" if "pixels" in error.message else "unreadable"
-            outcome = Refused(reason, error.message.replace(str(part.path), host_of(url)))
+            outcome = Refusal(reason, error.message.replace(str(part.path), host_of(url)))
         else:
             if min(facts["width"], facts["height"]) >= limits.min_side:
                 asked = response.headers if response is not None else {}
-                return Got(
+                return StoredPicture(
                     part.finish(), part.sha256, part.size, extension, facts, url,
                     status=response.status if response is not None else None,
                     etag=asked.get("etag", ""), last_modified=asked.get("last-modified", ""),
                     content_type=asked.get("content-type", ""), permission=layers or {},
                 )  # fmt: skip
-            outcome = Refused("below_min_side", f"{facts['width']} x {facts['height']} pixels")
+            outcome = Refusal("below_min_side", f"{facts['width']} x {facts['height']} pixels")
     part.discard()
     return outcome
 
 
-def _explained(error: Exception, text: str, deadline: Deadline, limits: DownloadLimits) -> Failed:
+def _explained(error: Exception, text: str, deadline: Deadline, limits: DownloadLimits) -> Failure:
     if deadline.expired:
         return _late(limits)
     chain: BaseException | None = error
     while chain is not None:
         if isinstance(chain, NameResolutionError):
-            return Failed("dns", text, retry=True)
+            return Failure("dns", text, retry=True)
         chain = getattr(chain, "reason", None) or next(
             (arg for arg in chain.args if isinstance(arg, BaseException)), None
         )
     if isinstance(error, requests.Timeout) or "timed out" in text:
-        return Failed("timeout", text, retry=True)
+        return Failure("timeout", text, retry=True)
     if isinstance(error, requests.exceptions.SSLError):
-        return Failed("tls", text)
+        return Failure("tls", text)
     if "IncompleteRead" in text:
-        return Failed("truncated", text, retry=True)
+        return Failure("truncated", text, retry=True)
     if isinstance(error, RequestsConnectionError | HTTPError):
-        return Failed("connection", text, retry=True)
-    return Failed("bad_answer", text)
+        return Failure("connection", text, retry=True)
+    return Failure("bad_answer", text)
 
 
-def _late(limits: DownloadLimits) -> Failed:
-    return Failed("deadline", f"not complete after {limits.seconds:g} s", retry=True)
+def _late(limits: DownloadLimits) -> Failure:
+    return Failure("deadline", f"not complete after {limits.seconds:g} s", retry=True)
 
 
 def _described(head: bytes, content_type: str) -> str:

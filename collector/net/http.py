@@ -73,7 +73,7 @@ class GuardedSession(requests.Session):
 
 
 @dataclass(slots=True)
-class Reply:
+class StreamedResponse:
     """An answer with its body unread; leave the block to give its connection back.
 
     Parameters
@@ -89,7 +89,7 @@ class Reply:
     headers: dict[str, str]
     raw: BaseHTTPResponse
 
-    def __enter__(self) -> Reply:
+    def __enter__(self) -> StreamedResponse:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -103,7 +103,7 @@ def ask(
     headers: Mapping[str, str],
     seconds: float,
     params: Mapping[str, Any] | None = None,
-) -> Reply:
+) -> StreamedResponse:
     """Send one GET, follow nothing, and return the answer with its body unread.
 
     The request goes straight to the session's adapter: what `requests.Session.get` does besides
@@ -177,7 +177,7 @@ class Deadline:
 
     _threads = threading.local()
 
-    def __init__(self, watch: Watch, seconds: float) -> None:
+    def __init__(self, watch: DeadlineThread, seconds: float) -> None:
         self._watch = watch
         self._at = time.monotonic() + seconds
         self._sockets: list[socket.socket] = []
@@ -216,7 +216,7 @@ class Deadline:
                 continue
 
 
-class Watch:
+class DeadlineThread:
     """One thread that keeps everybody's deadlines; use as a context manager."""
 
     def __init__(self) -> None:
@@ -226,7 +226,7 @@ class Watch:
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="deadlines", daemon=True)
 
-    def __enter__(self) -> Watch:
+    def __enter__(self) -> DeadlineThread:
         self._thread.start()
         return self
 
@@ -297,7 +297,7 @@ class GuardedAdapter(HTTPAdapter):
         self._pools: dict[str, HTTPConnectionPool] = {}
         super().__init__(**options)
 
-    def get(self, url: str, headers: dict[str, Any], timeout: Timeout) -> Reply:
+    def get(self, url: str, headers: dict[str, Any], timeout: Timeout) -> StreamedResponse:
         """Ask once; of `HTTPAdapter.send` this is what a GET that follows nothing needs."""
         try:
             answer = self._pool(url).urlopen(
@@ -320,7 +320,7 @@ class GuardedAdapter(HTTPAdapter):
         except (ProtocolError, ClosedPoolError, OSError) as error:
             raise requests.ConnectionError(error) from error
         named = {name.lower(): value for name, value in answer.headers.itermerged()}
-        return Reply(answer.status, answer.reason or "", named, answer)
+        return StreamedResponse(answer.status, answer.reason or "", named, answer)
 
     def _pool(self, url: str) -> HTTPConnectionPool:
         """Look the host's pool up, once; certificates are checked against `requests`' own list."""

@@ -17,7 +17,7 @@ _PROCESS = uuid.uuid4().hex
 _number = itertools.count()
 
 
-class Part:
+class PartFile:
     """A ``.part`` file that comes into being in one write, unless it is large.
 
     What turns out to be no picture never touches the disk, and a small one costs four system calls:

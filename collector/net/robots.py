@@ -27,7 +27,7 @@ _NO_USE = re.compile(r"\b(?:ai-train|train-ai)\s*=\s*(?:no|n)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Answer:
+class SmallResponse:
     """A small answer, read whole; `forbidden`: the address guard stood before the host."""
 
     status: int | None
@@ -37,10 +37,10 @@ class Answer:
 
 
 T = TypeVar("T")
-Fetch = Callable[[str], Answer]
+Fetch = Callable[[str], SmallResponse]
 """Fetches one small address, following no redirect; status None: unreachable."""
 
-Steps = Generator[str, Answer, T]
+Steps = Generator[str, SmallResponse, T]
 """Yields addresses, is sent their answers, returns what they come to."""
 
 
@@ -235,7 +235,7 @@ def _reservations(origin: str) -> Steps[tuple[str, ...]]:
     )
 
 
-def _follow(url: str) -> Steps[Answer]:
+def _follow(url: str) -> Steps[SmallResponse]:
     answer = yield url
     for _ in range(ROBOTS_MAX_REDIRECTS):
         target = answer.headers.get("location")
@@ -246,10 +246,10 @@ def _follow(url: str) -> Steps[Answer]:
         except ValueError:
             url = ""
         if not is_web_address(url):
-            return Answer(None, f"a redirect to {target[:80]!r}, which is no address")
+            return SmallResponse(None, f"a redirect to {target[:80]!r}, which is no address")
         answer = yield url
     # RFC 9309, 2.3.1.2: after five redirects it may be treated as absent.
-    return Answer(404) if (answer.status or 0) in range(300, 400) else answer
+    return SmallResponse(404) if (answer.status or 0) in range(300, 400) else answer
 
 
 def judge_headers(headers: Mapping[str, str], *, override: bool = False) -> Permission:

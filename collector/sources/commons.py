@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from collector.brands import Brand, Brands, Model
-from collector.candidate import Find, Rung, Task
+from collector.candidate import Find, Task, UrlCandidate
 from collector.net.address import host_of
 from collector.sources.source import Tools
 
@@ -69,7 +69,7 @@ class CommonsSource:
         size = (info.get("width"), info.get("height"))
         return Find(
             task.candidate(
-                (Rung("api", info["url"]),),
+                (UrlCandidate("api", info["url"]),),
                 page_url=info.get("descriptionurl") or "",
                 page_title=page.get("title") or "",
                 rank=rank,

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from collector.brands import Brand, Brands, Model
-from collector.candidate import Find, Rung, Task
+from collector.candidate import Find, Task, UrlCandidate
 from collector.net.address import host_of
 from collector.sources.source import Tools
 
@@ -56,7 +56,7 @@ class OpenverseSource:
     def _find(self, task: Task, result: dict[str, Any], rank: int) -> Find:
         return Find(
             task.candidate(
-                (Rung("api", result["url"]),),
+                (UrlCandidate("api", result["url"]),),
                 page_url=result.get("foreign_landing_url") or "",
                 page_title=result.get("title") or "",
                 rank=rank,

@@ -8,10 +8,10 @@ from typing import Any
 from urllib.parse import urljoin
 
 from collector.brands import Brand, Brands, Model
-from collector.candidate import Find, Rung, Task, url_key
+from collector.candidate import Find, Task, UrlCandidate, url_key
 from collector.net.address import is_web_address
 from collector.sources.source import OpenedPage, Tools
-from collector.sources.url_candidates import Shown, pictures_of, with_rewrites
+from collector.sources.url_candidates import PagePicture, pictures_of, with_rewrites
 
 NAME = "pages"
 SCROLL_STEP = 0.7  # of the window's height
@@ -62,8 +62,8 @@ class PageSource:
         for seen in tools.browser.seen():
             if seen.is_image and seen.status == 200 and url_key(seen.url) not in claimed:
                 claimed.add(url_key(seen.url))
-                rung = Rung("network", seen.url)
-                pictures.append(Shown([rung], {url_key(seen.url)}, kind="network"))
+                url_candidate = UrlCandidate("network", seen.url)
+                pictures.append(PagePicture([url_candidate], {url_key(seen.url)}, kind="network"))
         finds: list[Find] = []
         for picture in pictures:
             if picture.is_small(tools.limits.min_side):
@@ -72,7 +72,7 @@ class PageSource:
             finds.append(
                 Find(
                     task.candidate(
-                        with_rewrites(picture.rungs),
+                        with_rewrites(picture.url_candidates),
                         page_url=page.url,
                         page_title=content["title"],
                         rank=len(finds) + 1,
@@ -139,9 +139,12 @@ def _images_in(node: Any, licence: str = "", depth: int = 0) -> Iterator[tuple[s
                 yield from _images_in(value, own, depth + 1)
 
 
-def _joined(pictures: list[Shown], url: str, name: str) -> list[Shown]:
+def _joined(pictures: list[PagePicture], url: str, name: str) -> list[PagePicture]:
     """Add an address the page only mentions, unless a picture of the page already has it."""
     key = url_key(url)
     if any(key in picture.claimed for picture in pictures):
         return pictures
-    return [*pictures, Shown([Rung(name, url)], {key}, kind=name, selector=LD_SELECTOR)]
+    return [
+        *pictures,
+        PagePicture([UrlCandidate(name, url)], {key}, kind=name, selector=LD_SELECTOR),
+    ]

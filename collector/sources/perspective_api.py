@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit
 
 from bodyshop_core.errors import BodyshopError
 from collector.brands import Angles, Brand, Brands, Model
-from collector.candidate import Find, Rung, Task, digest
+from collector.candidate import Find, Task, UrlCandidate, digest
 from collector.net.address import host_of, is_web_address
 from collector.sources.source import Tools
 from collector.spin.frames import angle
@@ -58,7 +58,7 @@ class AngleSource:
         parts = urlsplit(task.url)
         return Find(
             task.candidate(
-                (Rung("api", url),),
+                (UrlCandidate("api", url),),
                 page_url=f"{parts.scheme}://{parts.netloc}{parts.path}",
                 rank=number + 1,
                 spin_group=digest(task.url)[:16],

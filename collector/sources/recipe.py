@@ -82,7 +82,7 @@ class Canary(StrictModel):
     min_images: int = Field(10, ge=1)
 
 
-class Recipe(StrictModel):
+class SearchRecipe(StrictModel):
     """An image-search page.
 
     Parameters
@@ -160,7 +160,7 @@ class Recipe(StrictModel):
         return f"search:{self.name}"
 
 
-def load_recipe(name_or_path: str | Path) -> Recipe:
+def load_recipe(name_or_path: str | Path) -> SearchRecipe:
     """Return a shipped recipe by name, or one from a YAML file.
 
     Raises
@@ -170,7 +170,7 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
     """
     path = Path(name_or_path)
     if path.suffix in {".yaml", ".yml"}:
-        return load_yaml(path, Recipe)
+        return load_yaml(path, SearchRecipe)
     shipped = shipped_recipes()
     if str(name_or_path) not in shipped:
         raise ConfigError(
@@ -179,7 +179,7 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
             allowed=[*shipped, "a path to a recipe .yaml"],
         )
     file = resources.files("collector.recipes").joinpath(f"{name_or_path}.yaml")
-    return parse_yaml(file.read_text("utf-8"), Recipe, name=f"recipes/{name_or_path}.yaml")
+    return parse_yaml(file.read_text("utf-8"), SearchRecipe, name=f"recipes/{name_or_path}.yaml")
 
 
 def shipped_recipes() -> tuple[str, ...]:
@@ -188,7 +188,7 @@ def shipped_recipes() -> tuple[str, ...]:
     return tuple(sorted(file.name[:-5] for file in files if file.name.endswith(".yaml")))
 
 
-def recipes_for(engines: tuple[str, ...], files: tuple[Path, ...]) -> tuple[Recipe, ...]:
+def recipes_for(engines: tuple[str, ...], files: tuple[Path, ...]) -> tuple[SearchRecipe, ...]:
     """Resolve the engines of a brands.yaml: names defined by its own recipe files come first."""
     own = {recipe.name: recipe for recipe in map(load_recipe, files)}
     return tuple(own[name] if name in own else load_recipe(name) for name in engines)

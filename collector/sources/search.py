@@ -9,9 +9,9 @@ from urllib.parse import quote
 
 from bodyshop_core.errors import BodyshopError
 from collector.brands import Brand, Brands, Model
-from collector.candidate import Find, Rung, Task
+from collector.candidate import Find, Task, UrlCandidate
 from collector.net.address import host_of
-from collector.sources.recipe import Recipe
+from collector.sources.recipe import SearchRecipe
 from collector.sources.source import ChallengeError, OpenedPage, Tools
 from collector.sources.url_candidates import with_rewrites
 
@@ -24,7 +24,7 @@ class SearchPageSource:
 
     needs_browser = True
 
-    def __init__(self, recipe: Recipe, brands: Brands) -> None:
+    def __init__(self, recipe: SearchRecipe, brands: Brands) -> None:
         self.recipe = recipe
         self._override = brands.sources.search.robots == "override"
 
@@ -76,7 +76,7 @@ class SearchPageSource:
         recipe = self.recipe
         return Find(
             task.candidate(
-                with_rewrites([Rung(found["rung"], found["url"])]),
+                with_rewrites([UrlCandidate(found["url_candidate"], found["url"])]),
                 page_url=found["page"] or page.url,
                 page_title=found["title"],
                 alt=found["alt"],
@@ -103,7 +103,7 @@ class SearchPageSource:
                 raise ChallengeError(f"{host_of(page.url)} shows a challenge")
 
 
-def check_names(recipes: Iterable[Recipe]) -> None:
+def check_names(recipes: Iterable[SearchRecipe]) -> None:
     """Refuse two recipes of one name: their pictures could not be told apart.
 
     Raises

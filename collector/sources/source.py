@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bodyshop_core.errors import BodyshopError
-from collector.brands import Brand, Limits, Model
+from collector.brands import Brand, CrawlLimits, Model
 from collector.candidate import Find, Task
 from collector.net.download import RETRY_STATUS
-from collector.net.robots import Answer, Permission
+from collector.net.robots import Permission, SmallResponse
 
 if TYPE_CHECKING:
     from collector.browser import Browser
@@ -54,7 +54,7 @@ class ChallengeError(BodyshopError):
     """A captcha or "checking your browser" page: the host is left alone, nothing is evaded."""
 
 
-class PassingError(BodyshopError):
+class TransientError(BodyshopError):
     """It may go better in a while: a busy host, a broken connection. The task is tried again."""
 
     def __init__(self, message: str, *, error_class: str) -> None:
@@ -62,7 +62,7 @@ class PassingError(BodyshopError):
         self.error_class = error_class
 
 
-class HostBrokenError(BodyshopError):
+class HostDisabledError(BodyshopError):
     """The host refused too often and is left alone for the rest of this run."""
 
 
@@ -85,14 +85,14 @@ class Tools:
 
     Parameters
     ----------
-    limits : Limits
+    limits : CrawlLimits
         Of the brands.yaml.
     open_page : callable
         ``(url, override) -> OpenedPage``: waits for the host, asks robots.txt, opens the page in
         the browser, judges status, headers, meta tags and challenge signs.
     fetch : callable
-        ``(url, params, obey_robots) -> Answer``: a small polite request with no browser, through
-        the same guard. A documented API is an invitation of its own: it is asked without
+        ``(url, params, obey_robots) -> SmallResponse``: a small polite request with no browser,
+        through the same guard. A documented API is an invitation of its own: it is asked without
         robots.txt, which speaks to crawlers of pages; the pictures it names are judged like all
         others.
     log : callable
@@ -104,9 +104,9 @@ class Tools:
         picture apart (a sprite sheet).
     """
 
-    limits: Limits
+    limits: CrawlLimits
     open_page: Callable[[str, bool], OpenedPage]
-    fetch: Callable[[str, Mapping[str, Any] | None, bool], Answer]
+    fetch: Callable[[str, Mapping[str, Any] | None, bool], SmallResponse]
     log: Callable[[str], None]
     stopping: Callable[[], bool]
     current_browser: Callable[[], Browser]
@@ -122,7 +122,7 @@ class Tools:
 
         Raises
         ------
-        PassingError
+        TransientError
             No answer, or a status that may pass: the task is tried again.
         BodyshopError
             Another error status, or no JSON.
@@ -132,11 +132,11 @@ class Tools:
             raise BodyshopError(f"{url} was not asked: {answer.text}")
         if answer.status is None:
             message = f"{url} gave no answer: {answer.text[:300]}"
-            raise PassingError(message, error_class="connection")
+            raise TransientError(message, error_class="connection")
         if answer.status != 200:
             message = f"{url} gave HTTP {answer.status}"
             if answer.status in RETRY_STATUS:
-                raise PassingError(message, error_class=f"http_{answer.status}")
+                raise TransientError(message, error_class=f"http_{answer.status}")
             raise BodyshopError(f"{message}: {answer.text[:300]}")
         try:
             return json.loads(answer.text)

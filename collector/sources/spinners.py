@@ -9,7 +9,7 @@ from typing import Any
 
 from bodyshop_core.imaging import open_image
 from collector.brands import Brand, Brands, Model
-from collector.candidate import Find, Rung, Task, digest
+from collector.candidate import Find, Task, UrlCandidate, digest
 from collector.sources.source import OpenedPage, Tools
 from collector.spin.canvas import film
 from collector.spin.frames import MIN_FRAMES, angle
@@ -83,10 +83,12 @@ class SpinnerSource:
         url = viewer.page.url
         return self._captured(viewer, filmed.frames, filmed.capture, filmed.whole, url)
 
-    def _frames(self, viewer: _Viewer, urls: list[str], rung: str, whole: bool) -> list[Find]:
+    def _frames(
+        self, viewer: _Viewer, urls: list[str], url_candidate: str, whole: bool
+    ) -> list[Find]:
         count = len(urls) if whole else None
         return [
-            Find(self._candidate(viewer, Rung(rung, url), number, count))
+            Find(self._candidate(viewer, UrlCandidate(url_candidate, url), number, count))
             for number, url in enumerate(urls)
         ]
 
@@ -96,15 +98,19 @@ class SpinnerSource:
         count = len(cells) if whole else None
         finds = []
         for number, data in enumerate(cells):
-            rung = Rung(f"spin_{capture}", f"{url.partition('#')[0]}#frame={number}")
-            candidate = self._candidate(viewer, rung, number, count)
+            url_candidate = UrlCandidate(
+                f"spin_{capture}", f"{url.partition('#')[0]}#frame={number}"
+            )
+            candidate = self._candidate(viewer, url_candidate, number, count)
             finds.append(Find(candidate, data).with_facts(capture=capture))
         return finds
 
-    def _candidate(self, viewer: _Viewer, rung: Rung, number: int, count: int | None) -> Any:
+    def _candidate(
+        self, viewer: _Viewer, url_candidate: UrlCandidate, number: int, count: int | None
+    ) -> Any:
         page = viewer.page
         return viewer.task.candidate(
-            (rung,),
+            (url_candidate,),
             page_url=page.url,
             selector=viewer.selector,
             spin_group=digest(page.url.partition("#")[0], str(viewer.place))[:16],

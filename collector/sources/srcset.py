@@ -10,7 +10,7 @@ _NUMBER = re.compile(r"-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\Z")
 
 
 @dataclass(frozen=True)
-class Source:
+class SrcsetEntry:
     """One candidate of a srcset: at most one of `width` (pixels) and `density` is given."""
 
     url: str
@@ -18,7 +18,7 @@ class Source:
     density: float | None = None
 
 
-def parse_srcset(text: str) -> list[Source]:
+def parse_srcset(text: str) -> list[SrcsetEntry]:
     """Parse a srcset attribute; a candidate with a bad descriptor is left out, the others count.
 
     Commas may stand inside an address (image CDNs put their parameters there), so the text can't
@@ -31,10 +31,10 @@ def parse_srcset(text: str) -> list[Source]:
 
     Returns
     -------
-    list of Source
+    list of SrcsetEntry
         In the order of the text. Algorithm: HTML Standard, 4.8.4.3.10 "Parsing a srcset attribute".
     """
-    found: list[Source] = []
+    found: list[SrcsetEntry] = []
     position, end = 0, len(text)
     while True:
         while position < end and text[position] in _SPACE + ",":
@@ -73,7 +73,7 @@ def _descriptors(text: str, position: int) -> tuple[list[str], int]:
     return [each for each in found if each], position
 
 
-def _source(url: str, descriptors: list[str]) -> Source | None:
+def _source(url: str, descriptors: list[str]) -> SrcsetEntry | None:
     width: int | None = None
     density: float | None = None
     height = False
@@ -95,4 +95,4 @@ def _source(url: str, descriptors: list[str]) -> Source | None:
             return None
     if height and width is None:
         return None
-    return Source(url, width, density) if url else None
+    return SrcsetEntry(url, width, density) if url else None

@@ -1,9 +1,9 @@
-"""From what a page shows to where the original may be: the full-size ladder.
+"""From what a page shows to where the original may be: the candidate addresses.
 
 Order: recipe rule, link around the picture, full-size attributes, best of the srcsets, lazy-loading
-attributes, what the browser showed. Addresses rewritten by rules of image CDNs come as extra rungs
-before the address they were made from; the downloader takes such a one only if it decodes at least
-as large and in the same shape.
+attributes, what the browser showed. An address that is rewritten by the rules of an image CDN is an
+extra candidate before the address it was made from; the downloader accepts it only if the picture
+is at least as large and has the same aspect ratio.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
 
-from collector.candidate import Rung, url_key
+from collector.candidate import UrlCandidate, url_key
 from collector.net.address import is_web_address
 from collector.sources.srcset import parse_srcset
 
@@ -50,20 +50,20 @@ _PREVIEW_HOST = re.compile(
 
 
 @dataclass
-class Shown:
+class PagePicture:
     """A picture of a page: where its original may be, and how large the page showed it.
 
     Parameters
     ----------
-    rungs : list of Rung
+    url_candidates : list of UrlCandidate
         Best first.
     claimed : set of str
-        `url_key` of every address that belongs to this picture, also those that are no rung.
+        `url_key` of every address that belongs to this picture, also of those that are not tried.
     shown : tuple of int, optional
         Width and height in pixels, of what the page showed or says that it has.
     """
 
-    rungs: list[Rung]
+    url_candidates: list[UrlCandidate]
     claimed: set[str] = field(default_factory=set)
     shown: tuple[int, int] | None = None
     alt: str = ""
@@ -75,10 +75,13 @@ class Shown:
         """Say whether this is known to be smaller than wanted, with no other address to try."""
         if self.shown is None or min(self.shown) >= min_side:
             return False
-        return all(rung.name in {"current_src", "src", "css"} for rung in self.rungs)
+        return all(
+            url_candidate.name in {"current_src", "src", "css"}
+            for url_candidate in self.url_candidates
+        )
 
 
-def pictures_of(items: Iterable[dict[str, Any]]) -> list[Shown]:
+def pictures_of(items: Iterable[dict[str, Any]]) -> list[PagePicture]:
     """Turn the in-page script's items into pictures; items that share an address become one.
 
     Parameters
@@ -86,8 +89,8 @@ def pictures_of(items: Iterable[dict[str, Any]]) -> list[Shown]:
     items : iterable of dict
         ``items`` of ``T.collect()``.
     """
-    pictures: list[Shown] = []
-    owner: dict[str, Shown] = {}
+    pictures: list[PagePicture] = []
+    owner: dict[str, PagePicture] = {}
     for item in items:
         for picture in _of_item(item):
             known = next((owner[key] for key in picture.claimed if key in owner), None)
@@ -101,14 +104,14 @@ def pictures_of(items: Iterable[dict[str, Any]]) -> list[Shown]:
     return pictures
 
 
-def with_rewrites(rungs: Sequence[Rung]) -> tuple[Rung, ...]:
-    """Put before each rung the address that asks the same image CDN for the original."""
-    found: dict[str, Rung] = {}
-    for rung in rungs:
-        rewritten = original_address(rung.url)
+def with_rewrites(url_candidates: Sequence[UrlCandidate]) -> tuple[UrlCandidate, ...]:
+    """Put before each address the one that asks the same image CDN for the original."""
+    found: dict[str, UrlCandidate] = {}
+    for url_candidate in url_candidates:
+        rewritten = original_address(url_candidate.url)
         if rewritten is not None:
-            found.setdefault(rewritten, Rung(REWRITTEN, rewritten))
-        found.setdefault(rung.url, rung)
+            found.setdefault(rewritten, UrlCandidate(REWRITTEN, rewritten))
+        found.setdefault(url_candidate.url, url_candidate)
     return tuple(found.values())
 
 
@@ -145,27 +148,34 @@ def same_shape(one: tuple[int, int], other: tuple[int, int]) -> bool:
     return abs(a - b) <= _SAME_SHAPE * max(a, b)
 
 
-def _of_item(item: dict[str, Any]) -> list[Shown]:
-    rungs = [Rung(rung["name"], rung["url"]) for rung in item["rungs"]]
-    rest = [Rung(rung["name"], rung["url"]) for rung in item["rest"]]
-    chosen = {rung.url for rung in rest if rung.name == "current_src"}
+def _of_item(item: dict[str, Any]) -> list[PagePicture]:
+    url_candidates = [
+        UrlCandidate(url_candidate["name"], url_candidate["url"])
+        for url_candidate in item["url_candidates"]
+    ]
+    rest = [
+        UrlCandidate(url_candidate["name"], url_candidate["url"]) for url_candidate in item["rest"]
+    ]
+    chosen = {url_candidate.url for url_candidate in rest if url_candidate.name == "current_src"}
     best, offered, width = _best_of(item["srcsets"], item["base"], chosen)
-    by_url: dict[str, Rung] = {}
-    for rung in [*rungs, *best, *rest]:
-        by_url.setdefault(rung.url, rung)
+    by_url: dict[str, UrlCandidate] = {}
+    for url_candidate in [*url_candidates, *best, *rest]:
+        by_url.setdefault(url_candidate.url, url_candidate)
     ordered = list(by_url.values())
     if not ordered:
         return []
     shown = (int(item["shown"][0]), int(item["shown"][1])) if item.get("shown") else None
     if shown is not None and width > shown[0]:
         shown = (width, round(shown[1] * width / shown[0]))
-    claimed = {url_key(rung.url) for rung in ordered} | {url_key(url) for url in offered}
+    claimed = {url_key(url_candidate.url) for url_candidate in ordered} | {
+        url_key(url) for url in offered
+    }
     said = (item["alt"], item["caption"])
-    picture = Shown(ordered, claimed, shown, *said, item["kind"], item["selector"])
+    picture = PagePicture(ordered, claimed, shown, *said, item["kind"], item["selector"])
     return [picture, *_earlier(item, picture)]
 
 
-def _earlier(item: dict[str, Any], picture: Shown) -> list[Shown]:
+def _earlier(item: dict[str, Any], picture: PagePicture) -> list[PagePicture]:
     """Split off what the element showed before: a carousel's pictures, not a lazy stand-in."""
     others = []
     for seen in item["seen"]:
@@ -177,15 +187,15 @@ def _earlier(item: dict[str, Any], picture: Shown) -> list[Shown]:
         if smaller and (picture.shown is None or same_shape(size, picture.shown)):
             picture.claimed.add(key)  # a stand-in or preview of the same picture
         else:
-            rung = Rung("earlier_src", seen["url"])
+            url_candidate = UrlCandidate("earlier_src", seen["url"])
             said = (item["alt"], item["caption"])
-            others.append(Shown([rung], {key}, size, *said, "img", item["selector"]))
+            others.append(PagePicture([url_candidate], {key}, size, *said, "img", item["selector"]))
     return others
 
 
 def _best_of(
     srcsets: list[dict[str, str]], base: str, chosen: set[str]
-) -> tuple[list[Rung], list[str], int]:
+) -> tuple[list[UrlCandidate], list[str], int]:
     """Return the largest candidate of all srcsets, every address they offer, and its width.
 
     The width is what the page says of it, 0 when it does not.
@@ -207,14 +217,16 @@ def _best_of(
     if not offered:
         return [], [], 0
     largest = max(offered)
-    return [Rung("srcset", largest[-1])], [each[-1] for each in offered], int(largest[0])
+    return [UrlCandidate("srcset", largest[-1])], [each[-1] for each in offered], int(largest[0])
 
 
-def _merge(known: Shown, other: Shown) -> None:
-    """Join what two elements know of one picture; the better rungs stay first."""
-    have = {rung.url for rung in known.rungs}
-    new = [rung for rung in other.rungs if rung.url not in have]
-    known.rungs = sorted([*known.rungs, *new], key=lambda rung: _ORDER.get(rung.name, 5))
+def _merge(known: PagePicture, other: PagePicture) -> None:
+    """Join what two elements know of one picture; the better addresses stay first."""
+    have = {url_candidate.url for url_candidate in known.url_candidates}
+    new = [url_candidate for url_candidate in other.url_candidates if url_candidate.url not in have]
+    known.url_candidates = sorted(
+        [*known.url_candidates, *new], key=lambda url_candidate: _ORDER.get(url_candidate.name, 5)
+    )
     known.claimed |= other.claimed
     known.alt = known.alt or other.alt
     known.caption = known.caption or other.caption

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bodyshop_core.errors import ConfigError
 from collector.brands import Brand, Brands, Model
-from collector.candidate import Find, Rung, Task
+from collector.candidate import Find, Task, UrlCandidate
 from collector.sources.source import Tools
 
 NAME = "urls"
@@ -34,9 +34,9 @@ class UrlListSource:
         """Yield the addresses in their order; what is none is counted in the log."""
         batch: list[Find] = []
         for rank, url in enumerate(self._urls(task), 1):
-            rungs = (Rung("listed", url),)
+            url_candidates = (UrlCandidate("listed", url),)
             facts = {"page_url": "", "rank": rank, "override": self._override}
-            batch.append(Find(task.candidate(rungs, **facts)))
+            batch.append(Find(task.candidate(url_candidates, **facts)))
             if len(batch) == _BATCH:
                 yield batch
                 batch = []

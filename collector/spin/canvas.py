@@ -11,7 +11,7 @@ from typing import Any
 
 from collector.browser import Browser
 from collector.spin.frames import MAX_FRAMES, MIN_FRAMES
-from collector.spin.pointer import Hand
+from collector.spin.pointer import Pointer
 
 FIRST_PAINT_MS = 8000
 REPAINT_MS = 600
@@ -22,7 +22,7 @@ LOOKS = 3
 
 
 @dataclass(frozen=True)
-class Shot:
+class CanvasFrame:
     """One frame: lossless bytes, and an id that is the same for the same pixels."""
 
     png: bytes
@@ -30,7 +30,7 @@ class Shot:
 
 
 @dataclass(frozen=True)
-class Filmed:
+class CanvasTurn:
     """The frames of a canvas viewer.
 
     Parameters
@@ -48,7 +48,7 @@ class Filmed:
     capture: str
 
 
-def film(browser: Browser, stage: dict[str, Any], *, seconds: float = 60.0) -> Filmed:
+def film(browser: Browser, stage: dict[str, Any], *, seconds: float = 60.0) -> CanvasTurn:
     """Turn the viewer frame by frame until one comes back.
 
     Parameters
@@ -65,17 +65,17 @@ def film(browser: Browser, stage: dict[str, Any], *, seconds: float = 60.0) -> F
     if first.get("tainted"):
         return _film_screen(browser, stage, until)
 
-    def look(before: str) -> Shot | None:
+    def look(before: str) -> CanvasFrame | None:
         shot = browser.await_("T.spinCanvas(given[0], given[1])", before, REPAINT_MS)
         if "url" not in shot:
             return None
-        return Shot(base64.b64decode(shot["url"].partition(",")[2]), shot["id"])
+        return CanvasFrame(base64.b64decode(shot["url"].partition(",")[2]), shot["id"])
 
-    frames, whole = _turn(browser, Hand(browser, stage), look, until)
-    return Filmed(frames, whole, "canvas")
+    frames, whole = _turn(browser, Pointer(browser, stage), look, until)
+    return CanvasTurn(frames, whole, "canvas")
 
 
-def _film_screen(browser: Browser, stage: dict[str, Any], until: float) -> Filmed:
+def _film_screen(browser: Browser, stage: dict[str, Any], until: float) -> CanvasTurn:
     """Photograph the canvas on a screen of twice the pixels, with whatever lies over it hidden."""
     width, height = browser.run("return [innerWidth, innerHeight]")
     browser.cdp(
@@ -89,31 +89,31 @@ def _film_screen(browser: Browser, stage: dict[str, Any], until: float) -> Filme
         browser.run(_HIDE_OVERLAYS)
         clip = {key: stage[key] for key in ("x", "y", "width", "height")} | {"scale": 1}
 
-        def look(before: str) -> Shot | None:
+        def look(before: str) -> CanvasFrame | None:
             for _ in range(LOOKS):
                 browser.await_("T.frame().then(T.frame)")
                 answer = browser.cdp("Page.captureScreenshot", format="png", clip=clip)
                 png = base64.b64decode(answer["data"])
-                shot = Shot(png, hashlib.sha256(png).hexdigest())
+                shot = CanvasFrame(png, hashlib.sha256(png).hexdigest())
                 if shot.id != before:
                     return shot
             return None
 
-        frames, whole = _turn(browser, Hand(browser, stage), look, until)
+        frames, whole = _turn(browser, Pointer(browser, stage), look, until)
     finally:
         browser.cdp("Emulation.clearDeviceMetricsOverride")
-    return Filmed(frames, whole, "screenshot")
+    return CanvasTurn(frames, whole, "screenshot")
 
 
 def _turn(
-    browser: Browser, hand: Hand, look: Callable[[str], Shot | None], until: float
+    browser: Browser, hand: Pointer, look: Callable[[str], CanvasFrame | None], until: float
 ) -> tuple[list[bytes], bool]:
     """Turn by keys, else by dragging; the first look is at the frame the viewer starts with."""
     browser.run("return T.spinFocus()")
     first = look("")
     if first is None:
         return [], False
-    film = _Film(first)
+    film = _FrameSequence(first)
     while len(film.frames) < MAX_FRAMES and time.monotonic() < until:
         hand.key()
         shot = look(film.last)
@@ -136,13 +136,13 @@ def _turn(
     return film.turn(), False
 
 
-class _Film:
-    """Frames in the order they were shown, until one comes back (see `turn_of`)."""
+class _FrameSequence:
+    """Frames in the order they were shown, until one comes back (see `whole_turn`)."""
 
-    def __init__(self, first: Shot) -> None:
+    def __init__(self, first: CanvasFrame) -> None:
         self.frames, self.last, self._start = [first], first.id, 0
 
-    def add(self, shot: Shot) -> bool:
+    def add(self, shot: CanvasFrame) -> bool:
         """Take a shot; say whether it closes the turn."""
         self.last = shot.id
         ids = [frame.id for frame in self.frames]

@@ -14,7 +14,7 @@ MAX_FRAMES = 720  # half a degree a frame
 
 
 @dataclass(frozen=True)
-class Template:
+class FrameTemplate:
     """Addresses that differ in one number.
 
     Parameters
@@ -43,7 +43,7 @@ class Template:
         return [self.url(number) for number in range(self.first, self.last + 1, self.step)]
 
 
-def infer_template(urls: Iterable[str]) -> Template | None:
+def infer_template(urls: Iterable[str]) -> FrameTemplate | None:
     """Find the number that counts the frames.
 
     Parameters
@@ -53,7 +53,7 @@ def infer_template(urls: Iterable[str]) -> Template | None:
 
     Returns
     -------
-    Template or None
+    FrameTemplate or None
         The one that most addresses fit; at least `MIN_FRAMES` have to.
     """
     families: dict[tuple[str, str], dict[int, str]] = {}
@@ -61,7 +61,7 @@ def infer_template(urls: Iterable[str]) -> Template | None:
         for match in _DIGITS.finditer(url):
             family = families.setdefault((url[: match.start()], url[match.end() :]), {})
             family.setdefault(int(match[0]), match[0])
-    best: Template | None = None
+    best: FrameTemplate | None = None
     most = MIN_FRAMES - 1
     for (prefix, suffix), numbers in families.items():
         if len(numbers) <= most:
@@ -72,7 +72,7 @@ def infer_template(urls: Iterable[str]) -> Template | None:
     return best
 
 
-def _template(prefix: str, suffix: str, numbers: dict[int, str]) -> Template | None:
+def _template(prefix: str, suffix: str, numbers: dict[int, str]) -> FrameTemplate | None:
     ordered = sorted(numbers)
     step = math.gcd(*(b - a for a, b in pairwise(ordered)))
     if (ordered[-1] - ordered[0]) // step >= MAX_FRAMES:
@@ -83,10 +83,12 @@ def _template(prefix: str, suffix: str, numbers: dict[int, str]) -> Template | N
     )
     if len(widths) > 1 and any(text.startswith("0") and len(text) > 1 for text in numbers.values()):
         return None  # 007 beside 12: no counter writes that
-    return Template(prefix, suffix, widths.pop() if padded else 0, ordered[0], ordered[-1], step)
+    return FrameTemplate(
+        prefix, suffix, widths.pop() if padded else 0, ordered[0], ordered[-1], step
+    )
 
 
-def turn_of(shown: Sequence[str]) -> list[str] | None:
+def whole_turn(shown: Sequence[str]) -> list[str] | None:
     """Return the frames of one whole turn in the order they were shown, or None.
 
     Parameters

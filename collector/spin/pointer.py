@@ -9,7 +9,7 @@ from collector.browser import Browser
 _KEYS = {"right": ("ArrowRight", 39), "left": ("ArrowLeft", 37)}
 
 
-class Hand:
+class Pointer:
     """Holds, moves and lets go of the stage that `T.spinStage` chose.
 
     Parameters

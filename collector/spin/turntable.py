@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from collector.browser import Browser
-from collector.spin.frames import MAX_FRAMES, MIN_FRAMES, infer_template, turn_of
-from collector.spin.pointer import Hand
+from collector.spin.frames import MAX_FRAMES, MIN_FRAMES, infer_template, whole_turn
+from collector.spin.pointer import Pointer
 
 STEPS_PER_DRAG = 48
 MAX_DRAGS = 4
@@ -18,7 +18,7 @@ FIRST_KEY_MS = 2000
 
 
 @dataclass(frozen=True)
-class Turned:
+class FrameUrls:
     """The frames of a viewer.
 
     Parameters
@@ -35,7 +35,7 @@ class Turned:
 
 def turn(
     browser: Browser, stage: dict[str, Any], *, frames: int | None = None, seconds: float = 60.0
-) -> Turned:
+) -> FrameUrls:
     """Turn the viewer with the arrow keys, else by dragging, and work out its frames.
 
     Parameters
@@ -51,7 +51,7 @@ def turn(
     """
     until = time.monotonic() + seconds
     browser.seen()
-    hand = Hand(browser, stage)
+    hand = Pointer(browser, stage)
     shown = [browser.run("return T.spinShown()")]
     if browser.run("return T.spinFocus()"):
         shown += _by_keys(browser, hand, shown[0], until)
@@ -59,11 +59,11 @@ def turn(
         shown += _by_dragging(browser, hand, until)
     shown = [each for each in shown if each]
     asked = [seen.url for seen in browser.seen() if seen.is_image]
-    order = turn_of(shown)
+    order = whole_turn(shown)
     template = infer_template([*shown, *asked])
     if template is not None:
-        return Turned(*_filled(template.urls(), shown, order is not None, frames))
-    return Turned(order or list(dict.fromkeys(shown)), order is not None)
+        return FrameUrls(*_filled(template.urls(), shown, order is not None, frames))
+    return FrameUrls(order or list(dict.fromkeys(shown)), order is not None)
 
 
 def _filled(
@@ -78,7 +78,7 @@ def _filled(
     return urls, whole
 
 
-def _by_keys(browser: Browser, hand: Hand, first: str | None, until: float) -> list[str | None]:
+def _by_keys(browser: Browser, hand: Pointer, first: str | None, until: float) -> list[str | None]:
     shown: list[str | None] = []
     known, last, patience = {first}, first, FIRST_KEY_MS
     while len(known) < MAX_FRAMES and time.monotonic() < until:
@@ -94,7 +94,7 @@ def _by_keys(browser: Browser, hand: Hand, first: str | None, until: float) -> l
     return shown
 
 
-def _by_dragging(browser: Browser, hand: Hand, until: float) -> list[str | None]:
+def _by_dragging(browser: Browser, hand: Pointer, until: float) -> list[str | None]:
     shown: list[str | None] = []
     for _ in range(MAX_DRAGS):
         hand.press()
@@ -102,7 +102,7 @@ def _by_dragging(browser: Browser, hand: Hand, until: float) -> list[str | None]
             shown.append(browser.await_("T.frame().then(() => T.spinShown())"))
         hand.release()
         browser.await_("T.quiet(given[0])", SETTLE_MS)
-        if len(set(shown)) < 2 or turn_of([each for each in shown if each]) is not None:
+        if len(set(shown)) < 2 or whole_turn([each for each in shown if each]) is not None:
             break
     return shown
 

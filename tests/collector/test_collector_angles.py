@@ -18,7 +18,7 @@ from collector.ledger.provenance import sightings_table, write_refusals, write_s
 from collector.net.address import AddressGuard
 from collector.net.api_keys import keys_of
 from collector.net.download import DownloadLimits, download, fetch_small
-from collector.net.http import Watch, guarded_session
+from collector.net.http import DeadlineThread, guarded_session
 
 KEY = "s3cr/t+key=0815&x"
 SPELLINGS = ("s3cr/t+key", "s3cr%2Ft%2Bkey", "s3cr/t%2Bkey", "s3cr\\/t", "key=0815", "key%3D0815")
@@ -26,7 +26,7 @@ VARIABLE = "PERSPECTIVE_KEY"
 
 
 def configurator(server, media):
-    """Answer as the car configurator of Mercedes-Benz does; EXT350 is missing."""
+    """SmallResponse as the car configurator of Mercedes-Benz does; EXT350 is missing."""
 
     def images(handler):
         parts = urlsplit(handler.path)
@@ -55,7 +55,7 @@ def configurator(server, media):
 
 
 def image_cdn(server):
-    """Answer as IMAGIN.studio does, and repeat the key wherever an answer can."""
+    """SmallResponse as IMAGIN.studio does, and repeat the key wherever an answer can."""
 
     def image(handler):
         asked = parse_qs(urlsplit(handler.path).query)
@@ -218,7 +218,7 @@ def test_an_error_that_names_the_address_names_no_key(brands_for, tmp_path):
     limits = DownloadLimits(1_000_000, 10, 5.0)
     with (
         guarded_session(AddressGuard(["127.0.0.1"]), "test", keys=keys) as session,
-        Watch() as watch,
+        DeadlineThread() as watch,
     ):
         outcome = download(session, watch, url, tmp_path, limits).outcome
         small = fetch_small(session, watch, url)

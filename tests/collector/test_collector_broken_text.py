@@ -12,9 +12,9 @@ from sqlalchemy import select
 import collector
 from bodyshop_core.catalog import schema
 from bodyshop_core.errors import NothingFoundError
-from collector.candidate import Find, Rung, Task, addressed
+from collector.candidate import Find, Task, UrlCandidate, addressed
 from collector.net.address import is_web_address
-from collector.net.robots import Answer, Robots
+from collector.net.robots import Robots, SmallResponse
 from collector.sources.pages import json_ld_images
 
 BROKEN = ("http://[", "http://a.example:99999999/x.jpg", "http://", "//", "http://a.example:0/x")
@@ -27,10 +27,13 @@ def test_what_is_no_address_is_known_as_such(text):
 
 def test_a_find_loses_its_broken_addresses_and_goes_when_none_is_left():
     task = Task("urls", "list:x", "B", "M")
-    good = Rung("src", "https://a.example/1.jpg")
-    finds = [Find(task.candidate((Rung("data_full", "http://["), good))),
-             Find(task.candidate((Rung("src", "http://a.example:99999999/"),)))]  # fmt: skip
-    assert [find.candidate.ladder for find in addressed(finds)] == [(good,)]
+    good = UrlCandidate("src", "https://a.example/1.jpg")
+    broken = (
+        UrlCandidate("data_full", "http://["),
+        UrlCandidate("src", "http://a.example:99999999/"),
+    )
+    finds = [Find(task.candidate((broken[0], good))), Find(task.candidate((broken[1],)))]
+    assert [find.candidate.url_candidates for find in addressed(finds)] == [(good,)]
 
 
 @pytest.mark.parametrize("target", [*BROKEN, "mailto:x@example.org", "http://exa mple/\t"])
@@ -44,7 +47,7 @@ def test_a_redirect_to_nonsense_costs_one_picture(server, brands_for, workspace,
 
 @pytest.mark.parametrize("target", BROKEN)
 def test_a_robots_txt_that_leads_to_nonsense_counts_as_unreachable(target):
-    robots = Robots(lambda url: Answer(302, "", {"location": target}))
+    robots = Robots(lambda url: SmallResponse(302, "", {"location": target}))
     if target in {"http://", "//"}:  # joined to the page's own address these are relative
         return
     assert robots.judge("https://cars.example/a.jpg").reason == "robots_unreachable"
@@ -91,7 +94,9 @@ class ApiSource:
 
     def discover(self, task, tools):
         answer = tools.fetch_json(self.endpoint, {})
-        yield [Find(task.candidate((Rung("api", each["url"]),))) for each in answer["pictures"]]
+        yield [
+            Find(task.candidate((UrlCandidate("api", each["url"]),))) for each in answer["pictures"]
+        ]
 
 
 def crawl(server, brands_for, workspace, answer):

@@ -26,7 +26,7 @@ from bodyshop_core.errors import (
     UsageError,
 )
 from bodyshop_core.workspace import Workspace
-from collector.net.part_file import Part
+from collector.net.part_file import PartFile
 
 
 def rows(workspace, table, *columns):
@@ -215,8 +215,10 @@ def test_what_was_forgotten_does_not_come_back(server, brands_for, workspace, ki
     import hashlib
 
     (url,) = server.add_pictures(1)
-    stone = {"sha256": hashlib.sha256(picture(0)).hexdigest(), "url": url, "host": server.host}
-    workspace.catalog.upsert(schema.tombstones, [{"kind": kind, "value": stone[kind], "at": now()}])
+    tombstone = {"sha256": hashlib.sha256(picture(0)).hexdigest(), "url": url, "host": server.host}
+    workspace.catalog.upsert(
+        schema.tombstones, [{"kind": kind, "value": tombstone[kind], "at": now()}]
+    )
     summary = collector.collect(brands_for([url]), workspace)
     assert (summary.downloaded, summary.refused_by) == (0, {"forgotten": 1})
     assert blobs(workspace) == set()
@@ -283,18 +285,18 @@ def test_a_full_disk_ends_the_run_with_a_message_and_loses_nothing(
     server, brands_for, workspace, monkeypatch
 ):
     brands = brands_for(server.add_pictures(12))
-    real, count = Part.finish, iter(range(100))
+    real, count = PartFile.finish, iter(range(100))
 
     def full(part):
         if next(count) >= 5:
             raise OSError(28, "No space left on device", str(part.path))
         return real(part)
 
-    monkeypatch.setattr(Part, "finish", full)
+    monkeypatch.setattr(PartFile, "finish", full)
     with pytest.raises(BodyshopError, match="disk is full"):
         collector.collect(brands, workspace)
     assert states(workspace)[("done", None)] == 5
-    monkeypatch.setattr(Part, "finish", real)
+    monkeypatch.setattr(PartFile, "finish", real)
     assert collector.collect(brands, workspace).downloaded == 12
     assert len(server.paths()) <= 12 + 2 * 2  # only what was in flight came twice
 

@@ -11,7 +11,7 @@ import pytest
 import collector
 from bodyshop_core.config import parse_yaml
 from bodyshop_core.errors import UsageError
-from collector.sources.recipe import Recipe
+from collector.sources.recipe import SearchRecipe
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDE = (ROOT / "docs" / "collect.md").read_text(encoding="utf-8")
@@ -50,7 +50,7 @@ brands:
 
 
 def test_the_recipe_of_the_guide_is_valid():
-    recipe = parse_yaml(block("yaml", "name: mysearch"), Recipe)
+    recipe = parse_yaml(block("yaml", "name: mysearch"), SearchRecipe)
     assert recipe.result == (".result", "li.hit")
 
 

@@ -20,14 +20,14 @@ from collector.net import http
 from collector.net.address import AddressGuard, is_web_address
 from collector.net.download import (
     DownloadLimits,
-    Failed,
-    Got,
-    Moved,
-    Refused,
+    Failure,
+    Redirect,
+    Refusal,
+    StoredPicture,
     download,
     referer_for,
 )
-from collector.net.http import Watch, guarded_session, user_agent
+from collector.net.http import DeadlineThread, guarded_session, user_agent
 
 LIMITS = DownloadLimits(max_bytes=300_000, min_side=100, seconds=5)
 
@@ -36,11 +36,11 @@ LIMITS = DownloadLimits(max_bytes=300_000, min_side=100, seconds=5)
 def get(server, tmp_path: Path):
     """Return a function that downloads one address and checks that no stray file stays."""
     session = guarded_session(AddressGuard(["127.0.0.1"]), user_agent("me@example.org"))
-    with Watch() as watch:
+    with DeadlineThread() as watch:
 
         def ask(url, limits=LIMITS, **options):
             timed = download(session, watch, url, tmp_path, limits, **options)
-            kept = [timed.outcome.part] if isinstance(timed.outcome, Got) else []
+            kept = [timed.outcome.part] if isinstance(timed.outcome, StoredPicture) else []
             assert sorted(tmp_path.iterdir()) == kept
             return timed.outcome
 
@@ -96,7 +96,7 @@ def test_what_is_no_usable_picture_is_refused_for_its_own_reason(
     server, get, body, content_type, reason
 ):
     outcome = get(server.add("/a.jpg", body, content_type))
-    assert isinstance(outcome, Refused)
+    assert isinstance(outcome, Refusal)
     assert outcome.reason == reason
 
 
@@ -108,7 +108,7 @@ def test_html_is_named_in_the_reason(server, get):
 def test_a_gzip_bomb_is_refused_unread(server, get):
     body = gzip.compress(b"\xff\xd8\xff" + b"\0" * 20_000_000)
     outcome = get(server.add("/a.jpg", body, headers={"Content-Encoding": "gzip"}))
-    assert outcome == Refused("encoded", "Content-Encoding gzip, though none was asked for")
+    assert outcome == Refusal("encoded", "Content-Encoding gzip, though none was asked for")
 
 
 def test_too_many_bytes_are_refused_by_their_declaration(server, get):
@@ -132,7 +132,7 @@ def test_too_many_bytes_are_refused_while_they_come(server, get):
 def test_a_cut_connection_is_a_failure_that_may_pass(server, get):
     data = picture(3)
     outcome = get(server.add("/a.jpg", data[:-500], length=len(data)))
-    assert isinstance(outcome, Failed)
+    assert isinstance(outcome, Failure)
     assert (outcome.error_class, outcome.retry) == ("truncated", True)
 
 
@@ -209,7 +209,7 @@ def test_opt_out_headers_refuse_before_the_body_is_stored(server, get):
 
 def test_redirects_are_handed_back_to_be_judged(server, get):
     server.answers["/a.jpg"] = redirects("../b.jpg?x=1")
-    assert get(server.url("/a.jpg")) == Moved(server.url("/b.jpg?x=1"))
+    assert get(server.url("/a.jpg")) == Redirect(server.url("/b.jpg?x=1"))
 
 
 @pytest.mark.parametrize(
@@ -226,9 +226,9 @@ def test_redirects_are_handed_back_to_be_judged(server, get):
 )
 def test_private_addresses_are_refused_in_every_spelling(tmp_path, url):
     session = guarded_session(AddressGuard(), "x")
-    with Watch() as watch:
+    with DeadlineThread() as watch:
         outcome = download(session, watch, url, tmp_path, LIMITS).outcome
-    assert isinstance(outcome, Refused)
+    assert isinstance(outcome, Refusal)
     assert outcome.reason == "forbidden_address"
 
 
@@ -239,7 +239,7 @@ def test_a_name_that_resolves_to_a_private_address_is_refused(server, tmp_path, 
     monkeypatch.setattr(socket, "getaddrinfo", answers)
     url = server.add("/a.jpg", picture(1)).replace("127.0.0.1", "innocent.example")
     session = guarded_session(AddressGuard(), "x")
-    with Watch() as watch:
+    with DeadlineThread() as watch:
         outcome = download(session, watch, url, tmp_path, LIMITS).outcome
     assert outcome.reason == "forbidden_address"
     assert server.asked == []
@@ -267,7 +267,7 @@ def test_only_http_is_asked(get, url):
 
 def test_environment_proxies_are_not_used(server, get, monkeypatch):
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
-    assert isinstance(get(server.add("/a.jpg", picture(1))), Got)
+    assert isinstance(get(server.add("/a.jpg", picture(1))), StoredPicture)
 
 
 @pytest.mark.parametrize(
@@ -285,7 +285,7 @@ def test_the_referer_is_what_a_browser_would_send(url, page, referer):
 
 
 def test_extra_bytes_after_the_end_mark_are_no_truncation(server, get):
-    assert isinstance(get(server.add("/a.jpg", picture(5) + b"camera data" * 20)), Got)
+    assert isinstance(get(server.add("/a.jpg", picture(5) + b"camera data" * 20)), StoredPicture)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "GIF"])
@@ -293,7 +293,7 @@ def test_other_formats_are_taken_whole_and_refused_cut(server, get, kind):
     data = picture(6, kind=kind)
     server.answers["/b"] = sends(data[:-40])
     assert get(server.url("/b")).error_class == "truncated"
-    assert isinstance(get(server.add("/a", data)), Got)
+    assert isinstance(get(server.add("/a", data)), StoredPicture)
 
 
 @given(st.from_regex(http._PLAIN, fullmatch=True).filter(is_web_address))

@@ -42,7 +42,7 @@ def test_of_several_full_sizes_the_largest_decoded_one_is_kept(server, brands_fo
     widths: dict = {}
     for row in rows(workspace):
         kind = row.final_url.rpartition("/")[2][0]
-        widths.setdefault(kind, []).append((row.width, row.full_size_rung))
+        widths.setdefault(kind, []).append((row.width, row.url_candidate))
     assert widths == {
         "a": [(1280, "data_full")],
         "b": [(1280, "srcset")],

@@ -110,7 +110,7 @@ def test_a_blob_that_only_the_journal_knows_is_not_fetched_again(server, brands_
     """Killed between the rename and the commit: the narrowest window there is."""
     from collector.candidate import Candidate
     from collector.ledger.journal import Journal
-    from collector.ledger.store import Ledger
+    from collector.ledger.store import CrawlLedger
 
     urls = server.add_pictures(2)
     brands = brands_for(urls)
@@ -134,14 +134,14 @@ def test_a_blob_that_only_the_journal_knows_is_not_fetched_again(server, brands_
         {
             "key": Candidate.from_dict(details).key, "part": "x.part", "sha256": row.sha256,
             "size": row.bytes, "extension": "jpg", "facts": facts, "url": row.url, "status": 200,
-            "etag": "", "content_type": "image/jpeg", "permission": {}, "rung": "listed",
+            "etag": "", "content_type": "image/jpeg", "permission": {}, "url_candidate": "listed",
             "at": row.fetched_at,
         }
     )  # fmt: skip
     before = len(server.paths())
     assert collector.collect(brands, workspace).downloaded == 2
     assert len(server.paths()) == before
-    assert Ledger(workspace).failed_classes() == {}
+    assert CrawlLedger(workspace).failed_classes() == {}
 
 
 def test_a_line_that_the_kill_cut_in_half_is_passed_over(server, brands_for, workspace):

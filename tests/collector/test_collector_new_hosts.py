@@ -10,7 +10,7 @@ from itertools import pairwise
 from picture_server import PictureServer, picture, redirects, sends
 
 import collector
-from collector.net.robots import Answer, Robots
+from collector.net.robots import Robots, SmallResponse
 
 INTERVAL = 1.5
 
@@ -68,7 +68,7 @@ def test_rules_that_one_thread_reads_are_not_asked_for_by_another():
     def fetch(url):
         asked.append(url)
         go.wait(5)
-        return Answer(404)
+        return SmallResponse(404)
 
     robots = Robots(fetch)
     reader = threading.Thread(target=robots.judge, args=("https://a.example/1.jpg",))

@@ -31,7 +31,7 @@ def test_a_host_that_keeps_refusing_is_left_alone_and_the_next_run_looks_again(
     brands = brands_for([*urls, *good])
     summary = collector.collect(brands, workspace)
     assert summary.downloaded == 2
-    assert summary.failed_by.get("host_left_alone", 0) > 0
+    assert summary.failed_by.get("host_disabled", 0) > 0
     assert len(server.paths()) < 3 * 12
     for n in range(12):
         server.add(f"/p/{n}.jpg", picture(n))

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.net.robots import (
-    Answer,
     Robots,
+    SmallResponse,
     content_signals,
     judge_headers,
     judge_meta,
@@ -24,8 +24,8 @@ def robots(text="", status=200, tdm=None, headers=None):
     def fetch(url):
         asked.append(url)
         if url.endswith("/robots.txt"):
-            return Answer(status, text, headers or {})
-        return Answer(200, tdm) if tdm else Answer(404)
+            return SmallResponse(status, text, headers or {})
+        return SmallResponse(200, tdm) if tdm else SmallResponse(404)
 
     found = Robots(fetch)
     found.asked = asked
@@ -80,7 +80,7 @@ def test_an_override_is_recorded_but_never_overrides_an_unreachable_file():
 def test_crawl_delay_is_handed_on():
     known = {}
     Robots(
-        lambda url: Answer(200, "User-agent: *\nCrawl-delay: 7\n"),
+        lambda url: SmallResponse(200, "User-agent: *\nCrawl-delay: 7\n"),
         on_known=lambda host, delay: known.update({host: delay}),
     ).judge(URL)
     assert known == {"cars.example": 7.0}

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.candidate import Candidate, Rung
-from collector.crawl.frontier import Frontier, Job
+from collector.candidate import Candidate, UrlCandidate
+from collector.crawl.frontier import DownloadJob, Frontier
 from collector.net.politeness import (
     BREAKER_BLOCKS,
     MAX_GAP_S,
@@ -37,8 +37,8 @@ def gate(clock, interval=1.0, connections=2, private=False):
     return HostGate(interval, connections, is_private=lambda _: private, clock=clock)
 
 
-def job(url: str) -> Job:
-    return Job(Candidate((Rung("listed", url),), "urls", "", "B", "M"), url)
+def job(url: str) -> DownloadJob:
+    return DownloadJob(Candidate((UrlCandidate("listed", url),), "urls", "", "B", "M"), url)
 
 
 def test_requests_to_one_host_start_an_interval_apart(clock):

@@ -15,7 +15,7 @@ from collector.brands import parse_brands
 from collector.browser import Browser
 from collector.candidate import Find, Task
 from collector.net.address import AddressGuard
-from collector.sources.recipe import Recipe, load_recipe
+from collector.sources.recipe import SearchRecipe, load_recipe
 from collector.sources.search import SearchPageSource
 from collector.sources.source import ChallengeError, OpenedPage, Tools
 
@@ -66,7 +66,7 @@ def tools(browser: Browser, replicas: Replicas) -> Tools:
     )  # fmt: skip
 
 
-def search(recipe: Recipe, tools: Tools) -> list[Find]:
+def search(recipe: SearchRecipe, tools: Tools) -> list[Find]:
     source = SearchPageSource(recipe, BRANDS)
     (task,) = source.tasks(BRANDS.brands[0], BRANDS.brands[0].models[0])
     assert isinstance(task, Task)
