@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from bodyshop_core.config import StrictModel, load_yaml, parse_yaml
-from collector.net.address import is_web_address
+from collector.weburl import is_web_address
 
 Robots = Literal["obey", "override"]
 
@@ -295,6 +295,12 @@ class Brands(StrictModel):
     sources: SourcesConfig = SourcesConfig()
     recipes: tuple[Path, ...] = ()
     brands: tuple[Brand, ...] = Field(min_length=1)
+
+    def active_angles(self) -> list[Angles]:
+        """Return the entries of every model under ``angles``, if that source is enabled."""
+        if not self.sources.angles.enabled:
+            return []
+        return [each for brand in self.brands for model in brand.models for each in model.angles]
 
     @field_validator("contact")
     @classmethod

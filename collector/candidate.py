@@ -6,14 +6,12 @@ import hashlib
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlunsplit
 
-from collector.net.address import is_web_address, parts_of
+from collector.weburl import is_web_address, url_key
 
 _TEXTS = {"page_title", "alt", "caption", "selector", "licence", "author"}
-_TRACKING = ("utm_", "gclid", "fbclid", "msclkid", "mc_cid", "mc_eid", "igshid", "_ga")
 
 
 @dataclass(frozen=True)
@@ -194,21 +192,6 @@ def clean(text: str) -> str:
         if unicodedata.category(char) not in {"Cs", "Cf"} or char in "\u200c\u200d"
     )
     return unicodedata.normalize("NFC", " ".join(kept.split()))[:500]
-
-
-@lru_cache(maxsize=1 << 14)
-def url_key(url: str) -> str:
-    """Return what two spellings of one address have in common; never to be fetched itself.
-
-    The host is lower case, the fragment and tracking parameters are dropped; path and order of the
-    remaining parameters stay, because servers may tell them apart.
-    """
-    parts = parts_of(url)
-    query = parts.query
-    if any(mark in query for mark in _TRACKING):
-        pairs = parse_qsl(query, keep_blank_values=True)
-        query = urlencode([pair for pair in pairs if not pair[0].lower().startswith(_TRACKING)])
-    return urlunsplit((parts.scheme.lower(), parts.netloc.lower(), parts.path or "/", query, ""))
 
 
 def digest(*parts: str) -> str:

@@ -1,4 +1,4 @@
-"""`import_folder`: pictures that are on disk already enter the catalog like collected ones."""
+"""`import_folder`: pictures on disk are added to the catalog like collected ones."""
 
 from __future__ import annotations
 
@@ -12,9 +12,19 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from bodyshop_core.catalog import FACTS, Blob, Field, add_labels, nfc, now, register_image, schema
+from bodyshop_core.catalog import (
+    FACTS,
+    Blob,
+    Field,
+    add_labels,
+    is_forgotten,
+    nfc,
+    now,
+    register_image,
+    schema,
+)
 from bodyshop_core.errors import (
     InterruptedByUser,
     NothingFoundError,
@@ -24,13 +34,14 @@ from bodyshop_core.errors import (
 from bodyshop_core.imaging import load_rgb, probe, sniff
 from bodyshop_core.imaging.endings import has_end
 from bodyshop_core.progress import SILENT, Progress
+from bodyshop_core.summary import Summary
 from bodyshop_core.workspace import Workspace
 from collector.candidate import digest
 from collector.crawl.interrupt import SoftInterrupt
-from collector.ledger.store import TOOL, CrawlLedger
+from collector.ledger.record import TOOL
 
 MAX_BYTES = 500_000_000
-"""A larger file is no photo; reading it whole would only cost memory."""
+"""A larger file is not a photo; to read it would only need memory."""
 
 BATCH = 200
 THREADS = 4
@@ -46,8 +57,8 @@ _SPLITS = (
 
 
 @dataclass(frozen=True)
-class FolderImportSummary:
-    """What an import came to.
+class FolderImportSummary(Summary):
+    """The result of an import.
 
     Parameters
     ----------
@@ -56,13 +67,13 @@ class FolderImportSummary:
     pictures : int
         New to the catalog.
     duplicates : int
-        Same bytes as a picture that is there already.
+        Same bytes as a picture that the catalog has already.
     unreadable : int
         Recorded, so that curate rejects them with that reason.
     skipped : int
-        Files that are no pictures.
+        Files that are not pictures.
     forgotten : int
-        Pictures that were erased on request and stay out.
+        Pictures that were erased on request; they are not imported.
     labels, given_splits : dict
         Class or split -> pictures.
     """
@@ -77,11 +88,7 @@ class FolderImportSummary:
     labels: dict[str, int] = field(default_factory=dict)
     given_splits: dict[str, int] = field(default_factory=dict)
 
-    columns = ("class", "pictures")
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return it with keys and values that JSON knows."""
-        return vars(self) | {"seconds": round(self.seconds, 2)}
+    columns: ClassVar[tuple[str, ...]] = ("class", "pictures")
 
     def rows(self) -> list[tuple[str, int]]:
         """Return a table of the classes."""
@@ -90,7 +97,7 @@ class FolderImportSummary:
 
 @dataclass(frozen=True)
 class _Place:
-    """What a file's place in the folder says about it."""
+    """What the path of a file says about it."""
 
     file: Path
     relative: str
@@ -108,7 +115,7 @@ def import_folder(
     model: str | None = None,
     progress: Progress = SILENT,
 ) -> FolderImportSummary:
-    """Take in the pictures of a folder.
+    """Import the pictures of a folder.
 
     ``DIR/<class>/…``, ``DIR/<split>/<class>/…`` and ``DIR/<class>/<split>/…`` are understood:
     folders named train*, val* or test* are recorded as `given_split` and never as a class. With
@@ -117,17 +124,17 @@ def import_folder(
     Parameters
     ----------
     folder : Path or str
-        Searched to any depth; hidden files and folders are passed over.
+        Searched to any depth; hidden files and folders are skipped.
     workspace : Workspace
         Where the bytes are copied to.
     field : str
-        What the class folders name: ``damage``, ``brand`` or ``model``.
+        What the class folders stand for: ``damage``, ``brand`` or ``model``.
     label : str, optional
         The value of `field` for every picture, instead of its class folder.
     brand, model : str, optional
         Brand and model of every picture.
     progress : Progress
-        Told about each picture.
+        Takes the progress.
 
     Returns
     -------
@@ -137,9 +144,9 @@ def import_folder(
     Raises
     ------
     UsageError
-        `folder` is no folder, or `field` no field.
+        `folder` is not a folder, or `field` is not a field.
     NothingFoundError
-        It holds no picture.
+        It contains no picture.
     InterruptedByUser
         After Ctrl-C; what was read is saved.
     """
@@ -148,9 +155,9 @@ def import_folder(
     if not folder.is_dir():
         raise UsageError(f"{folder} is not a folder")
     if field not in set(Field):
-        raise UsageError(f"there is no field {field!r}", hint=f"one of: {', '.join(Field)}")
+        raise UsageError(f"invalid field {field!r}", hint=f"one of: {', '.join(Field)}")
     if model and not brand:
-        raise UsageError("a model belongs to a brand", hint="give --brand too")
+        raise UsageError("a model needs its brand", hint="add --brand")
     files = list(_files(folder))
     wrapper = _shared_wrapper(folder, files)
     places = [
@@ -160,7 +167,6 @@ def import_folder(
     counts: Counter[str] = Counter()
     labels: Counter[str] = Counter()
     splits: Counter[str] = Counter()
-    erased = CrawlLedger(workspace).tombstones()["sha256"]
     with progress.task("import", total=len(places)) as tick, SoftInterrupt() as interrupt:
         for batch in _batches(_read_all(places, workspace, interrupt), BATCH):
             kept = [each for each in batch if each[1] is not None]
@@ -169,7 +175,7 @@ def import_folder(
                 for place, found in kept:
                     assert found is not None
                     blob, extension, facts = found
-                    if blob.sha256 in erased:
+                    if is_forgotten(connection, "sha256", blob.sha256):
                         blob.path.unlink(missing_ok=True)
                         counts["forgotten"] += 1
                         continue
@@ -189,7 +195,7 @@ def import_folder(
         if interrupt.requested:
             raise InterruptedByUser(
                 f"stopped; {counts['pictures']} pictures are saved",
-                hint="the same command takes in the rest",
+                hint="the same command imports the rest",
             )
     summary = FolderImportSummary(
         files=counts["pictures"] + counts["duplicates"], pictures=counts["pictures"],
@@ -199,8 +205,8 @@ def import_folder(
     )  # fmt: skip
     if summary.files + summary.forgotten == 0:
         raise NothingFoundError(
-            f"{folder} holds no picture ({summary.skipped} other files)",
-            hint="give the folder that holds the class folders",
+            f"{folder} contains no picture ({summary.skipped} other files)",
+            hint="name the folder that contains the class folders",
         )
     return summary
 
@@ -214,7 +220,7 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _shared_wrapper(folder: Path, files: list[Path]) -> int:
-    """Return how many leading folders all pictures share: such folders name no class."""
+    """Return how many leading folders all pictures share: these do not name a class."""
     parts = [
         file.relative_to(folder).parts[:-1]
         for file in files
@@ -264,7 +270,7 @@ _Read = tuple[_Place, tuple[Blob, str, dict[str, Any]] | None]
 def _read_all(
     places: list[_Place], workspace: Workspace, interrupt: SoftInterrupt
 ) -> Iterator[_Read]:
-    """Read ahead with a few threads; memory holds no more than a few pictures per thread."""
+    """Read ahead with a few threads; only a few pictures per thread are in memory."""
     waiting = iter(places)
     with ThreadPoolExecutor(THREADS) as pool:
         running: dict[Future[_Read], None] = {}
@@ -292,11 +298,11 @@ def _read(place: _Place, workspace: Workspace) -> _Read:
 
 
 def _facts(data: bytes, extension: str) -> dict[str, Any]:
-    """Return the header's facts; all None for what can't be decoded to its end."""
+    """Return the header's facts; all None for a picture that cannot be decoded completely."""
     try:
         facts = probe(data)
         if not has_end(io.BytesIO(data), extension):
-            load_rgb(data)  # no end mark: some programs leave it out, so only decoding can tell
+            load_rgb(data)  # no end mark: some programs omit it, so the picture has to be decoded
     except UnreadableImageError:
         return dict.fromkeys(FACTS)
     return facts

@@ -15,7 +15,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 
-from collector.net.address import AddressGuard, ForbiddenAddressError
+from collector.errors import ForbiddenAddressError
+from collector.net.address import AddressGuard
 
 _VERSION, _CONNECT = 5, 1
 _IPV4, _NAME, _IPV6 = 1, 3, 4

@@ -15,12 +15,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from bodyshop_core.errors import BodyshopError
 from collector.browser.driver import BrowserParts, find_browser, start_driver
+from collector.browser.errors import (
+    BrowserGoneError,
+    ForbiddenPageError,
+    PageLoadError,
+    ScriptError,
+)
 from collector.browser.memory import group_memory
 from collector.browser.network import NetworkLog, NetworkResponse
 from collector.browser.proxy import GuardProxy
 from collector.browser.watchdog import Watchdog
+from collector.errors import CollectorError
 from collector.net.address import AddressGuard
 
 if TYPE_CHECKING:
@@ -35,22 +41,6 @@ MAX_MEMORY = 2_000_000_000
 
 GRACE_SECONDS = 10.0
 """What a call into the browser may take beyond its limit, to hand over what it has found."""
-
-
-class BrowserGoneError(BodyshopError):
-    """The browser crashed or hangs; the page may be tried again with a new one."""
-
-
-class ScriptError(BodyshopError):
-    """A script of ours did not end well: the page reloaded under it, or took too long."""
-
-
-class PageLoadError(BodyshopError):
-    """The page did not load: no connection, or no answer in time."""
-
-
-class ForbiddenPageError(BodyshopError):
-    """The page did not load because its address is none on the public internet."""
 
 
 class Browser:
@@ -317,7 +307,7 @@ class Browser:
                 raise BrowserGoneError(f"the browser is gone: {_first_line(error)}") from error
             raise ScriptError(f"the browser refused: {_first_line(error)}") from error
 
-    def _why_not(self, url: str, text: str) -> BodyshopError:
+    def _why_not(self, url: str, text: str) -> CollectorError:
         code = text[text.index("net::ERR_") :].split()[0]
         if self.refused:
             return ForbiddenPageError(f"{url} was not opened: {self.refused[-1][2]}")

@@ -10,17 +10,13 @@ from __future__ import annotations
 import ipaddress
 import socket
 from collections.abc import Iterable
-from functools import lru_cache
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
-from bodyshop_core.errors import BodyshopError
+from collector.errors import ForbiddenAddressError
+from collector.weburl import port_of
 
 _TRANSLATED = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052: an IPv4 address behind NAT64
 _ZONES = ("localhost", ".localhost", ".local", ".internal", ".home.arpa")
-
-
-class ForbiddenAddressError(BodyshopError):
-    """The address is private, or otherwise no place on the public internet."""
 
 
 class AddressGuard:
@@ -128,47 +124,3 @@ def is_global(address: str) -> bool:
         if inner:
             return all(is_global(str(inside)) for inside in inner)
     return ip.is_global and not ip.is_multicast
-
-
-@lru_cache(maxsize=1 << 14)
-def parts_of(url: str) -> SplitResult:
-    """Take an address apart; what is asked again and again is remembered.
-
-    Raises
-    ------
-    ValueError
-        It can't be taken apart ("http://[").
-    """
-    return urlsplit(url)
-
-
-@lru_cache(maxsize=1 << 14)
-def is_web_address(url: str) -> bool:
-    """Say whether this is an http(s) address that can be taken apart; a page may write anything."""
-    try:
-        parts = parts_of(url)
-        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # "http://[", a port of six digits
-        return False
-
-
-@lru_cache(maxsize=1 << 14)
-def host_of(url: str) -> str:
-    """Return the host a request is counted against: name, and port when it is not the usual one."""
-    parts = parts_of(url)
-    host, port = (parts.hostname or "").lower(), port_of(url)
-    usual = 443 if parts.scheme == "https" else 80
-    host = f"[{host}]" if ":" in host else host
-    return host if port == usual else f"{host}:{port}"
-
-
-def port_of(url: str) -> int:
-    """Return the TCP port of an http(s) address."""
-    parts = parts_of(url)
-    return parts.port or (443 if parts.scheme == "https" else 80)
-
-
-@lru_cache(maxsize=1 << 14)
-def origin_of(url: str) -> str:
-    """Return scheme, host and port: what a robots.txt speaks for."""
-    return f"{parts_of(url).scheme}://{host_of(url)}"

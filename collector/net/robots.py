@@ -9,31 +9,18 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urljoin
 
-from collector.net.address import host_of, is_web_address, origin_of, parts_of
-
-AGENT_TOKEN = "bodyshop"
-"""The product token that a robots.txt may address (RFC 9309, 2.2.1)."""
+from collector.net.permission import AGENT_TOKEN, NO_USE, Permission, permission_of
+from collector.net.small_response import SmallResponse
+from collector.weburl import host_of, is_web_address, origin_of, parts_of
 
 ROBOTS_MAX_BYTES = 500 * 1024  # RFC 9309, 2.5
 ROBOTS_MAX_REDIRECTS = 5  # RFC 9309, 2.3.1.2
-_NO_IMAGES = {"noai", "noimageai", "noml", "noimageindex", "none"}
-_NO_USE = re.compile(r"\b(?:ai-train|train-ai)\s*=\s*(?:no|n)\b", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class SmallResponse:
-    """A small answer, read whole; `forbidden`: the address guard stood before the host."""
-
-    status: int | None
-    text: str = ""
-    headers: Mapping[str, str] = field(default_factory=dict)
-    forbidden: bool = False
 
 
 T = TypeVar("T")
@@ -42,32 +29,6 @@ Fetch = Callable[[str], SmallResponse]
 
 Steps = Generator[str, SmallResponse, T]
 """Yields addresses, is sent their answers, returns what they come to."""
-
-
-@dataclass(frozen=True)
-class Permission:
-    """The verdict on one address.
-
-    Parameters
-    ----------
-    allowed : bool
-        All layers agree, or the user overrode them.
-    reason : str
-        Empty, or which layer said no: ``robots``, ``robots_unreachable``, ``opt_out``,
-        ``reserved``,
-        ``content_signal``, ``forbidden_address``.
-    layers : dict
-        What each layer said, JSON-able, for `sightings.permission`.
-    """
-
-    allowed: bool
-    reason: str
-    layers: dict[str, Any]
-
-    @property
-    def temporary(self) -> bool:
-        """Whether the no comes from a failure that may be over tomorrow."""
-        return self.reason == "robots_unreachable"
 
 
 @dataclass
@@ -129,12 +90,12 @@ class Robots:
             reason = "" if allowed else "robots"
         if site.signals:
             layers["content_signal"] = site.signals
-            if _NO_USE.search(site.signals):
+            if NO_USE.search(site.signals):
                 reason = reason or "content_signal"
         if any(_covers(pattern, parts_of(url).path or "/") for pattern in site.reserved):
             layers["tdmrep"] = "reserved"
             reason = reason or "reserved"
-        return _verdict(reason, layers, override)
+        return permission_of(reason, layers, override)
 
     def known(self, url: str) -> bool:
         """Say whether the host's robots.txt was fetched already."""
@@ -252,50 +213,6 @@ def _follow(url: str) -> Steps[SmallResponse]:
     return SmallResponse(404) if (answer.status or 0) in range(300, 400) else answer
 
 
-def judge_headers(headers: Mapping[str, str], *, override: bool = False) -> Permission:
-    """Judge an answer's opt-out headers: ``X-Robots-Tag``, ``tdm-reservation``, ``Content-Usage``.
-
-    Parameters
-    ----------
-    headers : Mapping
-        Case-insensitive, or with lower-case names.
-    """
-    layers: dict[str, Any] = {}
-    reason = ""
-    tag = headers.get("x-robots-tag")
-    if tag:
-        layers["x_robots_tag"] = tag
-        if _opted_out(_directives(tag)):
-            reason = "opt_out"
-    if (reservation := headers.get("tdm-reservation")) is not None:
-        layers["tdm_reservation"] = reservation
-        if reservation.strip() == "1":
-            reason = reason or "reserved"
-    usage = headers.get("content-usage")
-    if usage:
-        layers["content_usage"] = usage
-        if _NO_USE.search(usage):
-            reason = reason or "content_signal"
-    return _verdict(reason, layers, override)
-
-
-def judge_meta(metas: Iterable[tuple[str, str]], *, override: bool = False) -> Permission:
-    """Judge a page's ``<meta name=… content=…>`` pairs."""
-    layers: dict[str, Any] = {}
-    reason = ""
-    for name, content in metas:
-        name = name.lower()
-        if name in {"robots", AGENT_TOKEN}:
-            layers[f"meta_{name}"] = content
-            if _opted_out({part.strip().lower() for part in content.split(",")}):
-                reason = reason or "opt_out"
-        elif name == "tdm-reservation":
-            layers["meta_tdm_reservation"] = content
-            if content.strip() == "1":
-                reason = reason or "reserved"
-    return _verdict(reason, layers, override)
-
-
 def content_signals(robots: str) -> str:
     """Return the ``Content-Signal`` and ``Content-Usage`` of a robots.txt that are meant for us.
 
@@ -318,38 +235,6 @@ def content_signals(robots: str) -> str:
             for agent in agents or ["*"]:
                 groups.setdefault(agent, []).append(value)
     return "; ".join(groups.get(AGENT_TOKEN, groups.get("*", [])))
-
-
-def merged(*permissions: Permission) -> Permission:
-    """Put the verdicts of several layers together; the first no gives the reason."""
-    layers: dict[str, Any] = {}
-    for permission in permissions:
-        layers |= permission.layers
-    refusals = [permission.reason for permission in permissions if not permission.allowed]
-    return Permission(not refusals, refusals[0] if refusals else "", layers)
-
-
-def _verdict(reason: str, layers: dict[str, Any], override: bool) -> Permission:
-    if reason and override and reason not in {"robots_unreachable", "forbidden_address"}:
-        return Permission(True, "", layers | {"override": reason})
-    return Permission(not reason, reason, layers)
-
-
-def _directives(tag: str) -> set[str]:
-    """Return the directives of an X-Robots-Tag that are meant for everybody or for us."""
-    found: set[str] = set()
-    agent = ""
-    for part in tag.lower().split(","):
-        name, colon, rest = part.partition(":")
-        if colon and name.strip() not in {"max-snippet", "max-image-preview", "unavailable_after"}:
-            agent, part = name.strip(), rest
-        if agent in {"", AGENT_TOKEN}:
-            found.add(part.strip())
-    return found
-
-
-def _opted_out(directives: set[str]) -> bool:
-    return bool(directives & _NO_IMAGES)
 
 
 def _covers(pattern: str, path: str) -> bool:

@@ -9,8 +9,8 @@ from typing import Any
 
 from collector.brands import Brand, Brands, Model
 from collector.candidate import Find, Task, UrlCandidate
-from collector.net.address import host_of
 from collector.sources.source import Tools
+from collector.weburl import host_of
 
 NAME = "commons"
 ENDPOINT = "https://commons.wikimedia.org/w/api.php"

@@ -8,10 +8,10 @@ from typing import Any
 from urllib.parse import urljoin
 
 from collector.brands import Brand, Brands, Model
-from collector.candidate import Find, Task, UrlCandidate, url_key
-from collector.net.address import is_web_address
+from collector.candidate import Find, Task, UrlCandidate
 from collector.sources.source import OpenedPage, Tools
 from collector.sources.url_candidates import PagePicture, pictures_of, with_rewrites
+from collector.weburl import is_web_address, url_key
 
 NAME = "pages"
 SCROLL_STEP = 0.7  # of the window's height

@@ -14,9 +14,9 @@ from urllib.parse import quote, urlsplit
 from bodyshop_core.errors import BodyshopError
 from collector.brands import Angles, Brand, Brands, Model
 from collector.candidate import Find, Task, UrlCandidate, digest
-from collector.net.address import host_of, is_web_address
 from collector.sources.source import Tools
 from collector.spin.frames import angle
+from collector.weburl import host_of, is_web_address
 
 NAME = "spinner:angles"
 

@@ -10,10 +10,11 @@ from urllib.parse import quote
 from bodyshop_core.errors import BodyshopError
 from collector.brands import Brand, Brands, Model
 from collector.candidate import Find, Task, UrlCandidate
-from collector.net.address import host_of
+from collector.errors import ChallengeError
 from collector.sources.recipe import SearchRecipe
-from collector.sources.source import ChallengeError, OpenedPage, Tools
+from collector.sources.source import OpenedPage, Tools
 from collector.sources.url_candidates import with_rewrites
+from collector.weburl import host_of
 
 SLICE_SECONDS = 6.0
 """One call into the page does this much, so that downloads start while the list still grows."""

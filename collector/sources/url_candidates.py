@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
 
-from collector.candidate import UrlCandidate, url_key
-from collector.net.address import is_web_address
+from collector.candidate import UrlCandidate
 from collector.sources.srcset import parse_srcset
+from collector.weburl import is_web_address, url_key
 
 _SIZE_PARAMETERS = frozenset(
     {

@@ -6,7 +6,9 @@ import socket
 
 import pytest
 
-from collector.net.address import AddressGuard, ForbiddenAddressError, host_of, is_global
+from collector.errors import ForbiddenAddressError
+from collector.net.address import AddressGuard, is_global
+from collector.weburl import host_of
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,10 @@ from collector.crawl.plan import plan
 from collector.ledger.provenance import sightings_table, write_refusals, write_sightings
 from collector.net.address import AddressGuard
 from collector.net.api_keys import keys_of
-from collector.net.download import DownloadLimits, download, fetch_small
-from collector.net.http import DeadlineThread, guarded_session
+from collector.net.deadline import DeadlineThread
+from collector.net.download import DownloadLimits, download
+from collector.net.http import guarded_session
+from collector.net.small_response import fetch_small
 
 KEY = "s3cr/t+key=0815&x"
 SPELLINGS = ("s3cr/t+key", "s3cr%2Ft%2Bkey", "s3cr/t%2Bkey", "s3cr\\/t", "key=0815", "key%3D0815")
@@ -174,7 +176,8 @@ def test_the_key_is_sent_to_the_api_and_stands_nowhere_else(
         "printed": "".join(capfd.readouterr()),
         "plan": str(plan(brands).as_dict()),
         "summary": json.dumps(summary.as_dict(), default=str) + "\n".join(summary.warnings()),
-        "brands": repr(brands) + brands.model_dump_json() + repr(keys_of(brands).__dict__["_keys"]),
+        "brands": repr(brands) + brands.model_dump_json(),
+        "keys": repr(keys_of(brands.active_angles()).__dict__["_keys"]),
     }
     for name, text in texts.items():
         (out / name).write_text(text)
@@ -214,13 +217,13 @@ def test_an_error_that_names_the_address_names_no_key(brands_for, tmp_path):
         "views": {"last": 5},
         "key": {"variable": VARIABLE, "parameter": "customer"},
     }
-    keys = keys_of(brands_for(angles=[entry], sources=ON))
+    keys = keys_of(brands_for(angles=[entry], sources=ON).active_angles())
     limits = DownloadLimits(1_000_000, 10, 5.0)
     with (
         guarded_session(AddressGuard(["127.0.0.1"]), "test", keys=keys) as session,
         DeadlineThread() as watch,
     ):
-        outcome = download(session, watch, url, tmp_path, limits).outcome
+        outcome = download(session, watch, url, tmp_path, limits)
         small = fetch_small(session, watch, url)
     for text in (outcome.detail, small.text):
         assert f"customer={{{VARIABLE}}}" in text

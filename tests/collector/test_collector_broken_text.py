@@ -13,9 +13,10 @@ import collector
 from bodyshop_core.catalog import schema
 from bodyshop_core.errors import NothingFoundError
 from collector.candidate import Find, Task, UrlCandidate, addressed
-from collector.net.address import is_web_address
-from collector.net.robots import Robots, SmallResponse
+from collector.net.robots import Robots
+from collector.net.small_response import SmallResponse
 from collector.sources.pages import json_ld_images
+from collector.weburl import is_web_address
 
 BROKEN = ("http://[", "http://a.example:99999999/x.jpg", "http://", "//", "http://a.example:0/x")
 

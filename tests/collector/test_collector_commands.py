@@ -131,7 +131,7 @@ def test_a_mix_says_where_it_falls_short_also_of_models_with_no_picture(
     code, _, err = run("collect", file, "--per-class", "5")
     assert code == 2 and "--mix" in err
     code, _, err = run("collect", file, "--per-class", "6", "--mix", "urls=3,search=2")
-    assert code == 2 and "adds up to 5" in err
+    assert code == 2 and "sum of the mix is 5" in err
 
 
 @pytest.mark.slow

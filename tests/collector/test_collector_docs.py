@@ -88,7 +88,7 @@ def test_a_mix_is_chosen_by_source_and_says_where_it_falls_short(server, brands_
     collector.collect(brands_for(server.add_pictures(5)), workspace)
     chosen = collector.select_mix(workspace, mix="urls=3,spinner=2", per_class=5)
     assert [pick.place for pick in chosen.picks] == [1, 2, 3]
-    assert chosen.short == (("Norden", "Fjell", "spinner", 0, 2),)
+    assert chosen.rows() == [("Norden", "Fjell", "spinner", 0, 2)]
     chosen.write(workspace.root / "mix.csv")
     assert len((workspace.root / "mix.csv").read_text().splitlines()) == 4
     with pytest.raises(UsageError, match="adds up to 5"):

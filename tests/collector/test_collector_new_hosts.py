@@ -10,7 +10,8 @@ from itertools import pairwise
 from picture_server import PictureServer, picture, redirects, sends
 
 import collector
-from collector.net.robots import Robots, SmallResponse
+from collector.net.robots import Robots
+from collector.net.small_response import SmallResponse
 
 INTERVAL = 1.5
 

@@ -71,7 +71,7 @@ def test_a_page_that_says_no_in_the_second_of_two_headers_is_refused(server, bra
 
     server.answers["/page"] = twice
     listed = server.add_pictures(1, prefix="/q/", start=5)
-    with pytest.raises(NothingFoundError, match="pages brought no picture"):
+    with pytest.raises(NothingFoundError, match="pages: no picture was found"):
         collector.collect(brands_for(listed, pages=[server.url("/page")]), workspace)
     (page,) = [row for row in collector.refusals_table(workspace) if row["kind"] == "page"]
     assert (page["state"], page["reason"]) == ("refused", "opt_out")

@@ -21,7 +21,7 @@ def test_retry_after_is_waited_for(server, brands_for, workspace):
     assert after - before >= 1
 
 
-def test_a_host_that_keeps_refusing_is_left_alone_and_the_next_run_looks_again(
+def test_a_host_that_keeps_refusing_is_disabled_and_the_next_run_looks_again(
     server, other_server, brands_for, workspace, monkeypatch
 ):
     monkeypatch.setattr(hosts, "FIRST_PENALTY_S", 0.05)

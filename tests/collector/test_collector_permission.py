@@ -6,14 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.net.robots import (
-    Robots,
-    SmallResponse,
-    content_signals,
-    judge_headers,
-    judge_meta,
-    merged,
-)
+from collector.net.permission import judge_headers, judge_meta, merged
+from collector.net.robots import Robots, content_signals
+from collector.net.small_response import SmallResponse
 
 URL = "https://cars.example/photos/1.jpg"
 

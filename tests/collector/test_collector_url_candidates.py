@@ -6,11 +6,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from collector.candidate import Candidate, UrlCandidate, clean, url_key
+from collector.candidate import Candidate, UrlCandidate, clean
 from collector.sources.pages import json_ld_images
 from collector.sources.srcset import SrcsetEntry, parse_srcset
 from collector.sources.url_candidates import original_address, pictures_of, with_rewrites
 from collector.spin.frames import angle, infer_template, whole_turn
+from collector.weburl import url_key
 
 BASE = "https://cars.example/fjell/"
 

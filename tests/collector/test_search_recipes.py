@@ -14,10 +14,11 @@ from sites.engines import LOST
 from collector.brands import parse_brands
 from collector.browser import Browser
 from collector.candidate import Find, Task
+from collector.errors import ChallengeError
 from collector.net.address import AddressGuard
 from collector.sources.recipe import SearchRecipe, load_recipe
 from collector.sources.search import SearchPageSource
-from collector.sources.source import ChallengeError, OpenedPage, Tools
+from collector.sources.source import OpenedPage, Tools
 
 COUNT = 26
 BRANDS = parse_brands(
