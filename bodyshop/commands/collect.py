@@ -21,7 +21,7 @@ def collect(
     context: typer.Context,
     brands: Annotated[Path, typer.Argument(help="brands.yaml: brands, models, pages, queries.")],
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the plan; fetch nothing.")
+        bool, typer.Option("--dry-run", help="Print the plan; request nothing.")
     ] = False,
     only: Annotated[
         str | None, typer.Option(metavar="BRAND[/MODEL]", help="Only this brand or model.")
@@ -36,20 +36,20 @@ def collect(
     ] = None,
     headed: Annotated[bool, typer.Option("--headed", help="Show the browser.")] = False,
     refresh: Annotated[
-        bool, typer.Option("--refresh", help="Visit pages and ask queries again that are done.")
+        bool, typer.Option("--refresh", help="Open finished pages and queries again.")
     ] = False,
     mix: Annotated[
         str | None,
         typer.Option(
             metavar="spinner=120,search=180",
-            help="Afterwards choose so many pictures per model from each source: reports/mix.csv.",
+            help="Then choose this number of pictures per model and source: reports/mix.csv.",
         ),
     ] = None,
     per_class: Annotated[
-        int | None, typer.Option(help="Pictures per model; what the mix has to add up to.")
+        int | None, typer.Option(help="Pictures per model: the sum of the mix.")
     ] = None,
 ) -> None:
-    """Crawl brand pages, spinners and image searches for originals; goes on where it stopped."""
+    """Collect original pictures from brand pages, 360° viewers and image searches; resumable."""
     import collector
     from bodyshop_core.workspace import Workspace
 
@@ -57,7 +57,7 @@ def collect(
     config = collector.load_brands(brands)
     if per_class is not None and not mix:
         raise UsageError(
-            "--per-class says how many, but not from where",
+            "--per-class needs --mix: the source of the pictures",
             hint="add: --mix spinner=120,search=180",
         )
     wanted = collector.parse_mix(mix, per_class=per_class) if mix else None
@@ -106,9 +106,9 @@ def collect(
 
 def import_pictures(
     context: typer.Context,
-    folder: Annotated[Path, typer.Argument(help="A folder of class folders, or of pictures.")],
+    folder: Annotated[Path, typer.Argument(help="A folder with class folders or pictures.")],
     field: Annotated[
-        str, typer.Option(help="What the class folders name: damage, brand or model.")
+        str, typer.Option(help="What the class folders stand for: damage, brand or model.")
     ] = "damage",
     label: Annotated[
         str | None, typer.Option(help="One label for every picture, instead of class folders.")
@@ -116,7 +116,7 @@ def import_pictures(
     brand: Annotated[str | None, typer.Option(help="Brand of every picture.")] = None,
     model: Annotated[str | None, typer.Option(help="Model of every picture.")] = None,
 ) -> None:
-    """Take in pictures from disk; folders named train or test are noted, not trusted."""
+    """Import pictures from disk; folders named train, val or test are recorded as given splits."""
     import collector
     from bodyshop_core.workspace import Workspace
 

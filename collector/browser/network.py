@@ -1,8 +1,8 @@
-"""What the browser itself asked for: the network log, behind one adapter.
+"""The requests of the browser itself: the network log, behind one adapter.
 
 Selenium offers two ways: the performance log of chromedriver (DevTools events, stable for a decade)
-and WebDriver BiDi (its Python names still change from release to release). Only this file knows
-which.
+and WebDriver BiDi (its Python names still change between releases). Only this module knows which
+one is used.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class NetworkResponse:
-    """One answer the browser got.
+    """One response that the browser received.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class NetworkResponse:
 
     @property
     def is_image(self) -> bool:
-        """Whether this was a picture other than a drawing."""
+        """Whether this was a raster picture."""
         return self.mime.startswith("image/") and "svg" not in self.mime
 
 
@@ -46,7 +46,7 @@ class NetworkLog:
         self._driver = driver
 
     def drain(self) -> list[NetworkResponse]:
-        """Return the answers since the last call, in order."""
+        """Return the responses since the last call, in order."""
         found = []
         for entry in self._driver.get_log("performance"):
             message = json.loads(entry["message"])["message"]

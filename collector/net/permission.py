@@ -18,18 +18,18 @@ _NO_IMAGES = {"noai", "noimageai", "noml", "noimageindex", "none"}
 
 @dataclass(frozen=True)
 class Permission:
-    """The verdict on one address.
+    """The verdict about one address.
 
     Parameters
     ----------
     allowed : bool
         All layers agree, or the user overrode them.
     reason : str
-        Empty, or which layer said no: ``robots``, ``robots_unreachable``, ``opt_out``,
+        Empty, or the layer that forbids it: ``robots``, ``robots_unreachable``, ``opt_out``,
         ``reserved``,
         ``content_signal``, ``forbidden_address``.
     layers : dict
-        What each layer said, JSON-able, for `sightings.permission`.
+        The verdict of each layer, JSON-able, for `sightings.permission`.
     """
 
     allowed: bool
@@ -38,12 +38,12 @@ class Permission:
 
     @property
     def temporary(self) -> bool:
-        """Whether the no comes from a failure that may be over tomorrow."""
+        """Whether the reason is a failure that may be temporary."""
         return self.reason == "robots_unreachable"
 
 
 def judge_headers(headers: Mapping[str, str], *, override: bool = False) -> Permission:
-    """Judge an answer's opt-out headers: ``X-Robots-Tag``, ``tdm-reservation``, ``Content-Usage``.
+    """Judge the headers ``X-Robots-Tag``, ``tdm-reservation`` and ``Content-Usage`` of a response.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def judge_meta(metas: Iterable[tuple[str, str]], *, override: bool = False) -> P
 
 
 def merged(*permissions: Permission) -> Permission:
-    """Put the verdicts of several layers together; the first no gives the reason."""
+    """Combine the verdicts of several layers; the first refusal gives the reason."""
     layers: dict[str, Any] = {}
     for permission in permissions:
         layers |= permission.layers
@@ -103,7 +103,7 @@ def permission_of(reason: str, layers: dict[str, Any], override: bool) -> Permis
 
 
 def _directives(tag: str) -> set[str]:
-    """Return the directives of an X-Robots-Tag that are meant for everybody or for us."""
+    """Return the directives of an X-Robots-Tag for all agents or for this one."""
     found: set[str] = set()
     agent = ""
     for part in tag.lower().split(","):

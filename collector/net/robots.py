@@ -1,7 +1,6 @@
-"""What a site allows: robots.txt, opt-out headers and meta tags, and reservations, layer by layer.
+"""The rules of a host: robots.txt with its content signals, and reservations of rights.
 
-Every layer gives a verdict of its own; all of them are kept with the sighting, whatever the
-outcome.
+Every layer has a verdict of its own; all of them are kept with the sighting, whatever the outcome.
 """
 
 from __future__ import annotations
@@ -25,10 +24,10 @@ ROBOTS_MAX_REDIRECTS = 5  # RFC 9309, 2.3.1.2
 
 T = TypeVar("T")
 Fetch = Callable[[str], SmallResponse]
-"""Fetches one small address, following no redirect; status None: unreachable."""
+"""Requests a small text without redirects; status None: unreachable."""
 
 Steps = Generator[str, SmallResponse, T]
-"""Yields addresses, is sent their answers, returns what they come to."""
+"""Yields addresses, receives the responses, returns the result."""
 
 
 @dataclass
@@ -42,24 +41,24 @@ class _Site:
 
 @dataclass
 class _Reading:
-    """Rules that are being read: the work left, and the address it waits for."""
+    """Rules that are being read: the remaining steps, and the next address."""
 
     steps: Steps[_Site]
     address: str
 
 
 class Robots:
-    """The robots.txt and tdmrep.json of every host of a run, each fetched once.
+    """The robots.txt and tdmrep.json of every host of a run, each requested once.
 
     Parameters
     ----------
     fetch : callable
-        Fetches one address through the address guard and the host gate.
+        Requests one address through the address guard and the host gate.
     on_known : callable, optional
         Called with (host, crawl delay or None) when a host's robots.txt is known.
     reserved : callable, optional
-        Makes a context for a host whose rules one thread reads to the end: meanwhile nobody else
-        need ask it anything.
+        Makes a context for a host while one thread reads all of its rules: no other thread needs
+        to ask this host anything meanwhile.
     """
 
     def __init__(
@@ -76,7 +75,7 @@ class Robots:
         self._lock = threading.Lock()
 
     def judge(self, url: str, *, override: bool = False) -> Permission:
-        """Say whether `url` may be fetched; `override` turns a no into a recorded yes."""
+        """Return whether `url` may be requested; an `override` is recorded in the permission."""
         site = self._site(url)
         layers: dict[str, Any] = {"host": host_of(url), "robots": "absent"}
         reason = ""
@@ -98,22 +97,22 @@ class Robots:
         return permission_of(reason, layers, override)
 
     def known(self, url: str) -> bool:
-        """Say whether the host's robots.txt was fetched already."""
+        """Return whether the rules of the host are known."""
         return origin_of(url) in self._sites
 
     def next_address(self, url: str) -> str:
-        """Return what has to be asked next to know the rules of the host of `url`."""
+        """Return the address that has to be requested next for the rules of the host of `url`."""
         origin = origin_of(url)
         reading = self._readings.get(origin)
         return reading.address if reading is not None else f"{origin}/robots.txt"
 
     def advance(self, url: str, fetch: Fetch) -> bool:
-        """Make the next of the requests that the host's rules take.
+        """Make the next request for the rules of the host.
 
         Returns
         -------
         bool
-            False when another thread is at it: nothing was asked.
+            False if another thread does it: nothing was requested.
         """
         origin = origin_of(url)
         lock = self._lock_of(origin)
@@ -126,7 +125,7 @@ class Robots:
         return True
 
     def _site(self, url: str) -> _Site:
-        """Return the rules; reads them to the end in the calling thread when nobody did yet."""
+        """Return the rules; read them in the calling thread if they are not known yet."""
         origin = origin_of(url)
         with self._lock_of(origin):
             if origin not in self._sites:
@@ -162,8 +161,8 @@ def _rules_of(origin: str) -> Steps[_Site]:
     status = answer.status
     if answer.forbidden:
         return _Site("forbidden")
-    # RFC 9309, 2.3.1: 4xx means no rules, unreachable and 5xx mean stay away. A 429 is no
-    # statement about rules, so it counts as unreachable.
+    # RFC 9309, 2.3.1: 4xx means no rules, unreachable and 5xx mean a complete disallow. A 429 says
+    # nothing about rules, so it counts as unreachable.
     if status is None or status >= 500 or status == 429:
         return _Site("unreachable")
     site = _Site("absent")
@@ -207,16 +206,16 @@ def _follow(url: str) -> Steps[SmallResponse]:
         except ValueError:
             url = ""
         if not is_web_address(url):
-            return SmallResponse(None, f"a redirect to {target[:80]!r}, which is no address")
+            return SmallResponse(None, f"a redirect to {target[:80]!r}, which is not an address")
         answer = yield url
     # RFC 9309, 2.3.1.2: after five redirects it may be treated as absent.
     return SmallResponse(404) if (answer.status or 0) in range(300, 400) else answer
 
 
 def content_signals(robots: str) -> str:
-    """Return the ``Content-Signal`` and ``Content-Usage`` of a robots.txt that are meant for us.
+    """Return the ``Content-Signal`` and ``Content-Usage`` of a robots.txt for this agent.
 
-    The lines stand in user-agent groups; a group that names us replaces that of ``*``.
+    The lines are in user-agent groups; a group that names this agent replaces that of ``*``.
     """
     groups: dict[str, list[str]] = {}
     agents: list[str] = []

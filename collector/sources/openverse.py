@@ -13,14 +13,14 @@ from collector.weburl import host_of
 NAME = "openverse"
 ENDPOINT = "https://api.openverse.org/v1/images/"
 PAGE_SIZE = 20
-"""Most that an anonymous visitor may ask for at once."""
+"""Most results per request for an anonymous client."""
 
 MAX_RESULTS = 240
-"""As deep as an anonymous visitor may page."""
+"""Most results per query for an anonymous client."""
 
 
 class OpenverseSource:
-    """The queries of a model, asked of Openverse."""
+    """The queries of a model on Openverse."""
 
     needs_browser = False
 

@@ -1,4 +1,4 @@
-"""Brand pages: every picture a page shows, by element, style, metadata and request."""
+"""Brand pages: every picture of a page, by element, style, metadata and request."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SCROLL_STEP = 0.7  # of the window's height
 SETTLE_MS = 1500
 QUIET_ROUNDS = 2
 LD_SELECTOR = 'script[type="application/ld+json"]'
-_MAX_DEPTH = 40  # of JSON-LD; a page that nests it deeper means harm
+_MAX_DEPTH = 40  # of JSON-LD; deeper nesting is an attack
 
 
 class PageSource:
@@ -36,7 +36,7 @@ class PageSource:
             yield Task(NAME, page.url, brand.name, model.name, label)
 
     def discover(self, task: Task, tools: Tools) -> Iterator[list[Find]]:
-        """Open, scroll to the end, collect, and add what the browser asked for besides."""
+        """Open the page, scroll to its end, and list its pictures and those of the network log."""
         page = tools.open_page(task.url, self._override)
         limits = tools.limits
         tools.browser.await_("T.consent([])")
@@ -95,8 +95,8 @@ def json_ld_images(blocks: Iterable[str], base: str) -> list[tuple[str, str]]:
     Parameters
     ----------
     blocks : iterable of str
-        Contents of ``<script type="application/ld+json">``; what is no JSON is passed over, as
-        search engines do.
+        Contents of ``<script type="application/ld+json">``; invalid JSON is skipped, as search
+        engines do.
     base : str
         The page's address.
     """
@@ -140,7 +140,7 @@ def _images_in(node: Any, licence: str = "", depth: int = 0) -> Iterator[tuple[s
 
 
 def _joined(pictures: list[PagePicture], url: str, name: str) -> list[PagePicture]:
-    """Add an address the page only mentions, unless a picture of the page already has it."""
+    """Add an address that the page only mentions, unless one of its pictures has it already."""
     key = url_key(url)
     if any(key in picture.claimed for picture in pictures):
         return pictures

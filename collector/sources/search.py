@@ -1,4 +1,4 @@
-"""Image searches by recipe: grow the list, click through to full size, take no preview."""
+"""Image searches by recipe: scroll the results, open the full size, accept no preview."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from collector.sources.url_candidates import with_rewrites
 from collector.weburl import host_of
 
 SLICE_SECONDS = 6.0
-"""One call into the page does this much, so that downloads start while the list still grows."""
+"""Seconds per call into the page, so that downloads start while the list still grows."""
 
 
 class SearchPageSource:
-    """The queries of a model, asked of one engine."""
+    """The queries of a model on one search engine."""
 
     needs_browser = True
 
@@ -70,7 +70,7 @@ class SearchPageSource:
         if state["missed"]:
             tools.log(
                 f"{recipe.source} {task.query!r}: {state['missed']} of {state['rank']} results "
-                "gave no full-size picture"
+                "have no full-size picture"
             )
 
     def _find(self, task: Task, page: OpenedPage, found: dict[str, Any]) -> Find:
@@ -95,7 +95,7 @@ class SearchPageSource:
         signs, browser = self.recipe.blocked, tools.browser
         url = browser.url
         if any(re.search(pattern, url) for pattern in signs.url):
-            raise ChallengeError(f"{host_of(page.url)} led to {url[:120]}, a challenge page")
+            raise ChallengeError(f"{host_of(page.url)} redirected to {url[:120]}, a challenge page")
         if signs.css and browser.run("return !!T.first(arguments[0])", list(signs.css)):
             raise ChallengeError(f"{host_of(page.url)} shows a challenge")
         if signs.text:
@@ -105,7 +105,7 @@ class SearchPageSource:
 
 
 def check_names(recipes: Iterable[SearchRecipe]) -> None:
-    """Refuse two recipes of one name: their pictures could not be told apart.
+    """Refuse two recipes with the same name: their pictures could not be distinguished.
 
     Raises
     ------
@@ -115,5 +115,5 @@ def check_names(recipes: Iterable[SearchRecipe]) -> None:
     seen: set[str] = set()
     for recipe in recipes:
         if recipe.name in seen:
-            raise BodyshopError(f"two search recipes are called {recipe.name!r}")
+            raise BodyshopError(f"duplicate search recipe {recipe.name!r}")
         seen.add(recipe.name)

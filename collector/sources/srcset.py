@@ -1,4 +1,4 @@
-"""The `srcset` attribute, parsed as browsers parse it."""
+"""The `srcset` attribute, parsed as in browsers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _NUMBER = re.compile(r"-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\Z")
 
 @dataclass(frozen=True)
 class SrcsetEntry:
-    """One candidate of a srcset: at most one of `width` (pixels) and `density` is given."""
+    """One entry of a srcset; at most one of `width` (pixels) and `density` is set."""
 
     url: str
     width: int | None = None
@@ -19,10 +19,9 @@ class SrcsetEntry:
 
 
 def parse_srcset(text: str) -> list[SrcsetEntry]:
-    """Parse a srcset attribute; a candidate with a bad descriptor is left out, the others count.
+    """Parse a srcset attribute; an entry with an invalid descriptor is left out.
 
-    Commas may stand inside an address (image CDNs put their parameters there), so the text can't
-    simply be split.
+    An address may contain commas (parameters of image CDNs), so the text cannot simply be split.
 
     Parameters
     ----------
@@ -56,7 +55,7 @@ def parse_srcset(text: str) -> list[SrcsetEntry]:
 
 
 def _descriptors(text: str, position: int) -> tuple[list[str], int]:
-    """Split what follows an address at spaces, up to a comma that is in no parentheses."""
+    """Split what follows an address at spaces, up to a comma outside parentheses."""
     found, current, depth = [], "", 0
     while position < len(text):
         char = text[position]

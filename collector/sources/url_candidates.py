@@ -1,4 +1,4 @@
-"""From what a page shows to where the original may be: the candidate addresses.
+"""From what a page shows to the candidate addresses of the original.
 
 Order: recipe rule, link around the picture, full-size attributes, best of the srcsets, lazy-loading
 attributes, what the browser showed. An address that is rewritten by the rules of an image CDN is an
@@ -36,13 +36,13 @@ _SIZE_PARAMETERS = frozenset(
     }
 )
 _SAME_SHAPE = 0.03
-"""Two pictures whose aspect ratios differ by no more than this may be one at two sizes."""
+"""Two sizes of one picture may differ by this part in their aspect ratio."""
 
 _PICTURE = "(?:jpe?g|png|webp|gif|avif)"
 
 REWRITTEN = "cdn_rewrite"
 FULL_SIZE = frozenset({"parent_link", "data_full", "srcset"})
-"""Rungs by which the page itself says that there is something larger than what it shows."""
+"""Rungs by which the page itself names a larger picture than it shows."""
 
 _PREVIEW_HOST = re.compile(
     r"encrypted-tbn\d*\.gstatic\.com|(?:[\w.-]+\.)?(?:mm|explicit)\.bing\.net|th\.bing\.com"
@@ -51,7 +51,7 @@ _PREVIEW_HOST = re.compile(
 
 @dataclass
 class PagePicture:
-    """A picture of a page: where its original may be, and how large the page showed it.
+    """A picture of a page: the candidate addresses of its original, and its size in the page.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ class PagePicture:
     selector: str = ""
 
     def is_small(self, min_side: int) -> bool:
-        """Say whether this is known to be smaller than wanted, with no other address to try."""
+        """Return whether this is known to be too small, and has no other address."""
         if self.shown is None or min(self.shown) >= min_side:
             return False
         return all(
@@ -82,7 +82,7 @@ class PagePicture:
 
 
 def pictures_of(items: Iterable[dict[str, Any]]) -> list[PagePicture]:
-    """Turn the in-page script's items into pictures; items that share an address become one.
+    """Convert the items of the in-page script into pictures; items with a common address are one.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ def pictures_of(items: Iterable[dict[str, Any]]) -> list[PagePicture]:
 
 
 def with_rewrites(url_candidates: Sequence[UrlCandidate]) -> tuple[UrlCandidate, ...]:
-    """Put before each address the one that asks the same image CDN for the original."""
+    """Insert before each address the one with which the same image CDN serves the original."""
     found: dict[str, UrlCandidate] = {}
     for url_candidate in url_candidates:
         rewritten = original_address(url_candidate.url)
@@ -116,11 +116,11 @@ def with_rewrites(url_candidates: Sequence[UrlCandidate]) -> tuple[UrlCandidate,
 
 
 def original_address(url: str) -> str | None:
-    """Return the address that an image CDN's own syntax would serve the unscaled picture at.
+    """Return the address at which an image CDN serves the unscaled picture.
 
     Known: size parameters (``?w=640``), ``=s640``/``=w640-h480`` (Google user content), ``/w640/``
-    path steps (Blogger), ``-640x480.jpg`` (WordPress). None when nothing of that is there, or when
-    the address is signed and any change would break it.
+    path steps (Blogger), ``-640x480.jpg`` (WordPress). None if the address has none of these, or is
+    signed, so that any change would make it invalid.
     """
     parts = urlsplit(url)
     pairs = parse_qsl(parts.query, keep_blank_values=True)
@@ -138,12 +138,12 @@ def original_address(url: str) -> str | None:
 
 
 def is_preview_host(name: str) -> bool:
-    """Say whether a host is known to serve the previews of an image search and nothing else."""
+    """Return whether a host is known to serve only previews of an image search."""
     return _PREVIEW_HOST.fullmatch(name) is not None
 
 
 def same_shape(one: tuple[int, int], other: tuple[int, int]) -> bool:
-    """Say whether two sizes may belong to one picture."""
+    """Return whether two sizes may belong to one picture."""
     a, b = one[0] / max(one[1], 1), other[0] / max(other[1], 1)
     return abs(a - b) <= _SAME_SHAPE * max(a, b)
 
@@ -170,13 +170,13 @@ def _of_item(item: dict[str, Any]) -> list[PagePicture]:
     claimed = {url_key(url_candidate.url) for url_candidate in ordered} | {
         url_key(url) for url in offered
     }
-    said = (item["alt"], item["caption"])
-    picture = PagePicture(ordered, claimed, shown, *said, item["kind"], item["selector"])
+    texts = (item["alt"], item["caption"])
+    picture = PagePicture(ordered, claimed, shown, *texts, item["kind"], item["selector"])
     return [picture, *_earlier(item, picture)]
 
 
 def _earlier(item: dict[str, Any], picture: PagePicture) -> list[PagePicture]:
-    """Split off what the element showed before: a carousel's pictures, not a lazy stand-in."""
+    """Separate what the element showed before: pictures of a carousel, no placeholders."""
     others = []
     for seen in item["seen"]:
         key = url_key(seen["url"])
@@ -185,20 +185,22 @@ def _earlier(item: dict[str, Any], picture: PagePicture) -> list[PagePicture]:
         size = (int(seen["size"][0]), int(seen["size"][1]))
         smaller = picture.shown is None or size[0] * size[1] < picture.shown[0] * picture.shown[1]
         if smaller and (picture.shown is None or same_shape(size, picture.shown)):
-            picture.claimed.add(key)  # a stand-in or preview of the same picture
+            picture.claimed.add(key)  # a placeholder or preview of the same picture
         else:
             url_candidate = UrlCandidate("earlier_src", seen["url"])
-            said = (item["alt"], item["caption"])
-            others.append(PagePicture([url_candidate], {key}, size, *said, "img", item["selector"]))
+            texts = (item["alt"], item["caption"])
+            others.append(
+                PagePicture([url_candidate], {key}, size, *texts, "img", item["selector"])
+            )
     return others
 
 
 def _best_of(
     srcsets: list[dict[str, str]], base: str, chosen: set[str]
 ) -> tuple[list[UrlCandidate], list[str], int]:
-    """Return the largest candidate of all srcsets, every address they offer, and its width.
+    """Return the largest entry of all srcsets, every address in them, and its width.
 
-    The width is what the page says of it, 0 when it does not.
+    The width is that of the page, 0 if it has none.
 
     Where no widths are given, the one the browser itself chose for a large window comes first, and
     a JPEG before the WebP or AVIF that was made from it.
@@ -221,7 +223,7 @@ def _best_of(
 
 
 def _merge(known: PagePicture, other: PagePicture) -> None:
-    """Join what two elements know of one picture; the better addresses stay first."""
+    """Merge two elements with the same picture; the better addresses come first."""
     have = {url_candidate.url for url_candidate in known.url_candidates}
     new = [url_candidate for url_candidate in other.url_candidates if url_candidate.url not in have]
     known.url_candidates = sorted(

@@ -15,7 +15,7 @@ _BATCH = 200
 
 
 class UrlListSource:
-    """The lists of a model: a text file with one address a line, or addresses in brands.yaml."""
+    """The lists of a model: a text file with one address per line, or addresses in brands.yaml."""
 
     needs_browser = False
 
@@ -31,7 +31,7 @@ class UrlListSource:
             yield Task(NAME, f"list:{name}", brand.name, model.name, label, options=options)
 
     def discover(self, task: Task, tools: Tools) -> Iterator[list[Find]]:
-        """Yield the addresses in their order; what is none is counted in the log."""
+        """Yield the addresses in their order; the log counts the invalid ones."""
         batch: list[Find] = []
         for rank, url in enumerate(self._urls(task), 1):
             url_candidates = (UrlCandidate("listed", url),)
@@ -54,4 +54,4 @@ class UrlListSource:
                     if url and not url.startswith("#"):
                         yield url
         except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"the list of urls can't be read: {error}", file=file) from error
+            raise ConfigError(f"the list of urls cannot be read: {error}", file=file) from error
