@@ -257,23 +257,31 @@ def test_only_one_brand_or_model_is_touched(server, brands_for, workspace):
 
 def test_ctrl_c_saves_what_is_in_flight_and_the_next_run_goes_on(server, brands_for, workspace):
     urls = server.add_pictures(40)
+    under_way = threading.Event()
     for n in range(40):
         body = picture(n)
 
         def slowly(handler, body=body):
+            if len(server.paths()) > 8:
+                under_way.set()
             time.sleep(0.15)
             sends(body)(handler)
 
         server.answers[f"/p/{n}.jpg"] = slowly
     brands = brands_for(urls, limits={"per_host_connections": 4})
-    timer = threading.Timer(0.9, lambda: os.kill(os.getpid(), signal.SIGINT))
-    timer.start()
+
+    def interrupt():
+        assert under_way.wait(60)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
     with pytest.raises(InterruptedByUser) as caught:
         collector.collect(brands, workspace)
-    timer.join()
+    thread.join()
     assert caught.value.exit_code == 130
     done = states(workspace)[("done", None)]
-    assert 0 < done < 40
+    assert 8 < done < 40
     assert len(server.paths()) == done  # nothing in flight was thrown away
     assert len(blobs(workspace)) == done
     summary = collector.collect(brands, workspace)
