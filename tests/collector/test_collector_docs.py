@@ -91,7 +91,7 @@ def test_a_mix_is_chosen_by_source_and_says_where_it_falls_short(server, brands_
     assert chosen.rows() == [("Norden", "Fjell", "spinner", 0, 2)]
     chosen.write(workspace.root / "mix.csv")
     assert len((workspace.root / "mix.csv").read_text().splitlines()) == 4
-    with pytest.raises(UsageError, match="adds up to 5"):
+    with pytest.raises(UsageError, match="sum of the mix is 5"):
         collector.select_mix(workspace, mix="urls=3,spinner=2", per_class=6)
     with pytest.raises(UsageError, match="spinner=120"):
         collector.parse_mix("spinner:120")

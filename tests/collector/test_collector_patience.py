@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from itertools import pairwise
 
 from picture_server import first, picture, sends
@@ -44,12 +43,12 @@ def test_politeness_holds_per_host_and_never_exceeds_the_rate(
     server, other_server, brands_for, workspace
 ):
     urls = server.add_pictures(6) + other_server.add_pictures(6, start=50)
-    started = time.monotonic()
-    collector.collect(brands_for(urls, limits={"per_host_interval": 0.2}), workspace)
-    seconds = time.monotonic() - started
-    for host in (server, other_server):
-        at = sorted(each.at for each in host.asked)
+    collector.collect(brands_for(urls, limits={"per_host_interval": 0.4}), workspace)
+    asked = [sorted(each.at for each in host.asked) for host in (server, other_server)]
+    for at in asked:
         gaps = [b - a for a, b in pairwise(at)]
-        assert min(gaps) > 0.17  # what the threads' start adds to one it takes from the next
-        assert (at[-1] - at[0]) / len(gaps) >= 0.199
-    assert seconds < 2 * 8 * 0.2 + 2  # the hosts are asked side by side
+        assert min(gaps) > 0.2  # the server's clock: a busy machine delays its threads
+        assert (at[-1] - at[0]) / len(gaps) >= 0.399
+    assert max(at[0] for at in asked) < min(
+        at[2] for at in asked
+    )  # the hosts are asked in parallel
