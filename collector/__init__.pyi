@@ -20,6 +20,9 @@ from .crawl.collect import (
     CollectSummary as CollectSummary,
 )
 from .crawl.collect import (
+    IncompleteCollectError as IncompleteCollectError,
+)
+from .crawl.collect import (
     collect as collect,
 )
 from .crawl.plan import (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import re
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -38,6 +37,7 @@ from bodyshop_core.summary import Summary
 from bodyshop_core.workspace import Workspace
 from collector.candidate import digest
 from collector.crawl.interrupt import SoftInterrupt
+from collector.folder_layout import PICTURE_EXTENSIONS, PicturePath, picture_paths
 from collector.ledger.record import TOOL
 
 MAX_BYTES = 500_000_000
@@ -45,15 +45,6 @@ MAX_BYTES = 500_000_000
 
 BATCH = 200
 THREADS = 4
-_PICTURE_NAMES = {
-    ".jpg": "jpg", ".jpeg": "jpg", ".jpe": "jpg", ".jfif": "jpg", ".png": "png", ".webp": "webp",
-    ".gif": "gif", ".bmp": "bmp", ".tif": "tif", ".tiff": "tif", ".avif": "avif",
-}  # fmt: skip
-_SPLITS = (
-    ("train", re.compile(r"train", re.IGNORECASE)),
-    ("validation", re.compile(r"val", re.IGNORECASE)),
-    ("test", re.compile(r"test", re.IGNORECASE)),
-)
 
 
 @dataclass(frozen=True)
@@ -93,16 +84,6 @@ class FolderImportSummary(Summary):
     def rows(self) -> list[tuple[str, int]]:
         """Return a table of the classes."""
         return sorted(self.labels.items())
-
-
-@dataclass(frozen=True)
-class _Place:
-    """What the path of a file says about it."""
-
-    file: Path
-    relative: str
-    split: str | None
-    labels: tuple[tuple[str, str], ...]
 
 
 def import_folder(
@@ -158,12 +139,7 @@ def import_folder(
         raise UsageError(f"invalid field {field!r}", hint=f"one of: {', '.join(Field)}")
     if model and not brand:
         raise UsageError("a model needs its brand", hint="add --brand")
-    files = list(_files(folder))
-    wrapper = _shared_wrapper(folder, files)
-    places = [
-        _place(file, folder, wrapper, field=field, label=label, brand=brand, model=model)
-        for file in files
-    ]
+    places = picture_paths(folder, field=field, label=label, brand=brand, model=model)
     counts: Counter[str] = Counter()
     labels: Counter[str] = Counter()
     splits: Counter[str] = Counter()
@@ -211,64 +187,11 @@ def import_folder(
     return summary
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    for root, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            if not name.startswith("."):
-                yield Path(root) / name
-
-
-def _shared_wrapper(folder: Path, files: list[Path]) -> int:
-    """Return how many leading folders all pictures share: these do not name a class."""
-    parts = [
-        file.relative_to(folder).parts[:-1]
-        for file in files
-        if file.suffix.lower() in _PICTURE_NAMES
-    ]
-    depth = 0
-    while parts and all(len(each) > depth + 1 for each in parts):
-        if len({each[depth] for each in parts}) > 1 or _split_of(parts[0][depth]):
-            break
-        depth += 1
-    return depth
-
-
-def _place(
-    file: Path, folder: Path, wrapper: int, *, field: str, label: str | None, brand: str | None,
-    model: str | None,
-) -> _Place:  # fmt: skip
-    relative = file.relative_to(folder)
-    folders = [nfc(part) for part in relative.parts[wrapper:-1]]
-    split = next((name for part in folders if (name := _split_of(part))), None)
-    classes = [part for part in folders if not _split_of(part)]
-    said: dict[str, str] = {}
-    if brand:
-        said["brand"] = nfc(brand)
-    if model:
-        said["model"] = f"{nfc(brand or '')} {nfc(model)}"
-    if label:
-        said[field] = nfc(label)
-    elif classes and field == "model":
-        maker = brand and nfc(brand)
-        if maker is None and len(classes) > 1:
-            maker, classes = classes[0], classes[1:]
-            said["brand"] = maker
-        said["model"] = f"{maker} {classes[0]}" if maker else classes[0]
-    elif classes:
-        said[field] = classes[0]
-    return _Place(file, nfc(relative.as_posix()), split, tuple(said.items()))
-
-
-def _split_of(name: str) -> str | None:
-    return next((split for split, pattern in _SPLITS if pattern.match(name)), None)
-
-
-_Read = tuple[_Place, tuple[Blob, str, dict[str, Any]] | None]
+_Read = tuple[PicturePath, tuple[Blob, str, dict[str, Any]] | None]
 
 
 def _read_all(
-    places: list[_Place], workspace: Workspace, interrupt: SoftInterrupt
+    places: list[PicturePath], workspace: Workspace, interrupt: SoftInterrupt
 ) -> Iterator[_Read]:
     """Read ahead with a few threads; only a few pictures per thread are in memory."""
     waiting = iter(places)
@@ -285,8 +208,8 @@ def _read_all(
                     running[pool.submit(_read, place, workspace)] = None
 
 
-def _read(place: _Place, workspace: Workspace) -> _Read:
-    named = _PICTURE_NAMES.get(place.file.suffix.lower())
+def _read(place: PicturePath, workspace: Workspace) -> _Read:
+    named = PICTURE_EXTENSIONS.get(place.file.suffix.lower())
     with place.file.open("rb") as file:
         head = file.read(32)
         extension = sniff(head) or named
@@ -308,7 +231,9 @@ def _facts(data: bytes, extension: str) -> dict[str, Any]:
     return facts
 
 
-def _sighting(place: _Place, blob: Blob, brand: str | None, model: str | None) -> dict[str, Any]:
+def _sighting(
+    place: PicturePath, blob: Blob, brand: str | None, model: str | None
+) -> dict[str, Any]:
     said = dict(place.labels)
     blank = dict.fromkeys(column.name for column in schema.sightings.columns)
     return blank | {

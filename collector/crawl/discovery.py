@@ -31,7 +31,7 @@ MAX_BACKOFF_S = 60.0
 
 
 class _EmptyPageError(CollectorError):
-    """A page brought nothing: it is opened twice before that is believed."""
+    """A page without a result: it is opened again before that is reported."""
 
     error_class = "zero_results"
     transient = True

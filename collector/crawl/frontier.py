@@ -34,7 +34,7 @@ class DownloadJob:
     best : StoredPicture, optional
         The largest picture so far.
     first_problem : Refusal or Failure, optional
-        Why the first address that brought no picture did not.
+        Why the first address without a picture has none.
     permission : dict
         What robots.txt and the like said about the addresses.
     notes : list of str

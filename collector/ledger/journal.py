@@ -4,7 +4,7 @@ A worker writes a line *before* it moves the bytes into the blob store; the driv
 the lines when the catalog has them. Whenever a process is killed, either the bytes are a ``.part``
 file that no line mentions, or a line says whose they are: nothing finished is downloaded twice, and
 no sighting is lost. Whether the user erased a picture in the meantime is checked when the lines are
-brought into the catalog (`CrawlLedger.ingest`).
+written to the catalog (`CrawlLedger.ingest`).
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ class CrawlLedger:
         return [task for task in tasks if refresh or task.key not in done]
 
     def last_found(self, task: Task) -> int:
-        """Return how much this task brought when it last succeeded; 0 when it never did."""
+        """Return how many pictures this task found when it last succeeded, else 0."""
         query = select(schema.pages.c.found).where(schema.pages.c.key == task.key)
         with self._catalog.read() as connection:
             return int(connection.execute(query).scalar_one_or_none() or 0)
@@ -238,7 +238,7 @@ class CrawlLedger:
     def ingest(self, lines: Iterable[dict[str, Any]]) -> int:
         """Bring in what a killed run had finished; return how many were new to the ledger.
 
-        Not brought in, and their bytes removed: downloads that were erased in the meantime, those
+        Left out, and their bytes removed: downloads that were erased in the meantime, those
         whose candidate was erased, and lines of another version of bodyshop.
         """
         table = schema.candidates

@@ -89,7 +89,7 @@ class Refusal(_Outcome):
 
 @dataclass(frozen=True)
 class Failure(_Outcome):
-    """The request did not bring the picture; `retry`: another attempt may.
+    """The request failed; `retry`: another attempt may succeed.
 
     Parameters
     ----------

@@ -49,6 +49,4 @@ def test_politeness_holds_per_host_and_never_exceeds_the_rate(
         gaps = [b - a for a, b in pairwise(at)]
         assert min(gaps) > 0.2  # the server's clock: a busy machine delays its threads
         assert (at[-1] - at[0]) / len(gaps) >= 0.399
-    assert max(at[0] for at in asked) < min(
-        at[2] for at in asked
-    )  # the hosts are asked in parallel
+    assert max(at[0] for at in asked) < min(at[2] for at in asked)  # in parallel
