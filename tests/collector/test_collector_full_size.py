@@ -103,7 +103,7 @@ def test_a_viewer_that_stops_at_its_end_is_no_whole_turn(server, brands_for, wor
     summary = collector.collect(brands_for(spinners=[page]), workspace)
     assert summary.downloaded == 12
     assert {(row.frames, row.angle_deg) for row in rows(workspace)} == {(None, None)}
-    assert "12 frames, and the first did not come back" in summary.incomplete[0]
+    assert "12 frames, no complete turn" in summary.incomplete[0]
 
 
 VIEWER = """<!doctype html><title>360</title>
