@@ -1,4 +1,4 @@
-"""Which addresses may be reached, whatever spelling, DNS answer or redirect they come by."""
+"""Which addresses may be contacted, in any spelling, by any DNS answer or redirect."""
 
 from __future__ import annotations
 

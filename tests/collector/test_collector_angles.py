@@ -1,4 +1,4 @@
-"""Perspective APIs: whole turns by angle, and a key that only the API itself ever sees."""
+"""Perspective APIs: complete turns by angle, and a key that only the API itself receives."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def test_an_api_that_takes_one_view_at_a_time_is_asked_for_each(
     assert len(server.paths("/images")) == 18
 
 
-def test_the_key_is_sent_to_the_api_and_stands_nowhere_else(
+def test_the_key_is_sent_to_the_api_and_is_nowhere_else(
     server, brands_for, workspace, tmp_path, caplog, capfd
 ):
     caplog.set_level(logging.DEBUG)
@@ -181,7 +181,9 @@ def test_the_key_is_sent_to_the_api_and_stands_nowhere_else(
     }
     for name, text in texts.items():
         (out / name).write_text(text)
-    assert "nothing for {" in (out / "r.jsonl").read_text()  # the reason is told, without the key
+    assert (
+        "nothing for {" in (out / "r.jsonl").read_text()
+    )  # the reason is reported, without the key
     assert files_with_the_key(workspace.root) == []
     assert files_with_the_key(out) == []
 
@@ -194,7 +196,9 @@ def test_a_queued_view_gets_its_key_in_the_next_run(server, brands_for, workspac
     assert collector.collect(brands, workspace, retry_failed="http_403").downloaded == 29
 
 
-def test_a_refused_key_is_told_without_it(server, other_server, brands_for, workspace, monkeypatch):
+def test_a_refused_key_is_reported_without_its_value(
+    server, other_server, brands_for, workspace, monkeypatch
+):
     entry = configurator(server, other_server)
     wrong = "wr0ng/key+7777"
     monkeypatch.setenv(VARIABLE, wrong)
@@ -242,7 +246,7 @@ def test_a_redirect_to_another_host_takes_no_key_along(server, other_server, bra
     assert not any(spelling in text for text in seen for spelling in SPELLINGS)
 
 
-def test_a_key_that_is_not_set_or_no_key_is_told_before_anything_is_asked(
+def test_a_key_that_is_missing_or_invalid_is_reported_before_any_request(
     server, brands_for, workspace, monkeypatch
 ):
     brands = brands_for(angles=[image_cdn(server)], sources=ON)
@@ -262,7 +266,7 @@ def test_a_key_that_is_not_set_or_no_key_is_told_before_anything_is_asked(
     assert server.asked == []
 
 
-def test_the_source_is_off_unless_switched_on(server, brands_for):
+def test_the_source_is_disabled_unless_enabled(server, brands_for):
     assert plan(brands_for(angles=[image_cdn(server)])).tasks == ()
 
 
@@ -278,7 +282,7 @@ def test_the_source_is_off_unless_switched_on(server, brands_for):
         ({"key": {"variable": "K", "header": "a", "parameter": "b"}}, "header"),
     ],
 )
-def test_a_mistake_in_an_entry_is_told(change, told):
+def test_an_error_in_an_entry_is_reported(change, told):
     entry = {
         "url": "https://api.example/{view}",
         "views": {"last": 9},

@@ -1,4 +1,4 @@
-"""brands.yaml: what is accepted, and how errors are told."""
+"""brands.yaml: what is accepted, and how errors are reported."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_an_error_is_reported_with_its_key_and_what_is_allowed(before, after, to
         assert word in str(caught.value)
 
 
-def test_a_mistake_is_told_with_its_line():
+def test_an_error_is_reported_with_its_line():
     with pytest.raises(ConfigError) as caught:
         parse_brands(SMALL.replace("        pages:", "        page:"), name="brands.yaml")
     assert "brands.yaml:8" in str(caught.value)

@@ -1,4 +1,4 @@
-"""Browsers that crash, hang, grow or are handed files: the run goes on, nothing is left behind."""
+"""Browsers that crash, hang, grow or download files: the run continues, nothing is left behind."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_a_page_that_hangs_its_browser_ends_at_its_own_limit(
     assert browsers_of_ours() == []
 
 
-def test_a_page_that_never_ends_loading_is_worked_with_as_it_came(server, brands_for, workspace):
+def test_a_page_that_never_ends_loading_is_used_as_far_as_it_loaded(server, brands_for, workspace):
     server.add_pictures(3)
 
     def endless(handler):

@@ -1,4 +1,4 @@
-"""`bodyshop collect` and `status` as a person or a script meets them."""
+"""`bodyshop collect` and `status` on the command line, for people and scripts."""
 
 from __future__ import annotations
 
@@ -200,7 +200,7 @@ def test_the_second_ctrl_c_stops_at_once_and_the_next_run_completes(
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("chromium")
-def test_doctor_tries_every_source_and_says_how_to_mend_the_changed_one(
+def test_doctor_tries_every_source_and_says_how_to_fix_the_changed_one(
     server, brands_for, run, write, tmp_path
 ):
     server.add_pictures(2)

@@ -103,7 +103,7 @@ def test_the_same_address_with_tracking_parameters_is_the_same(server, brands_fo
     assert server.paths() == ["/p/0.jpg"]
 
 
-def test_passing_failures_are_tried_again_and_final_ones_are_not(server, brands_for, workspace):
+def test_temporary_failures_are_tried_again_and_final_ones_are_not(server, brands_for, workspace):
     data = picture(1)
     busy = server.add("/p/busy.jpg", data)
     server.answers["/p/busy.jpg"] = first(1, sends(b"", status=500), sends(data))

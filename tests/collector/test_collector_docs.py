@@ -1,4 +1,4 @@
-"""The guide's own examples: the recipe, the source of one's own, the shipped brands.yaml."""
+"""The examples of the guide: recipe, custom source, and the shipped brands.yaml."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ def test_the_type_is_told_by_the_bytes_not_by_name_or_header(server, get):
         (bomb(), "image/png", "bomb"),
     ],
 )
-def test_what_is_no_usable_picture_is_refused_for_its_own_reason(
+def test_an_unusable_picture_is_refused_with_its_own_reason(
     server, get, body, content_type, reason
 ):
     outcome = get(server.add("/a.jpg", body, content_type))
@@ -126,7 +126,7 @@ def test_too_many_bytes_are_refused_while_they_come(server, get):
     assert get(server.url("/a.jpg")).error_class == "too_many_bytes"
 
 
-def test_a_cut_connection_is_a_failure_that_may_pass(server, get):
+def test_a_cut_connection_is_a_failure_that_may_be_temporary(server, get):
     data = picture(3)
     outcome = get(server.add("/a.jpg", data[:-500], length=len(data)))
     assert isinstance(outcome, Failure)
@@ -283,7 +283,7 @@ def test_the_referer_is_what_a_browser_would_send(url, page, referer):
     assert referer_for(url, page) == referer
 
 
-def test_extra_bytes_after_the_end_mark_are_no_truncation(server, get):
+def test_extra_bytes_after_the_end_mark_are_not_a_truncation(server, get):
     assert isinstance(get(server.add("/a.jpg", picture(5) + b"camera data" * 20)), StoredPicture)
 
 

@@ -1,4 +1,4 @@
-"""The largest picture that decodes is kept, whatever a page says first; and whole turns only."""
+"""The largest picture that can be decoded is kept; and only complete turns count."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_a_viewer_that_does_not_say_how_many_frames_it_has_is_turned(server, bra
 
 
 @pytest.mark.slow
-def test_a_turn_with_a_frame_missing_is_told(server, brands_for, workspace):
+def test_a_turn_with_a_missing_frame_is_reported(server, brands_for, workspace):
     for n in range(1, 13):
         if n != 7:
             server.add(f"/spin/f-{n}.jpg", picture(n))

@@ -1,4 +1,4 @@
-"""Killed at any moment, a crawl loses nothing that was finished and fetches nothing of it twice."""
+"""A crawl that is killed at any moment loses no finished download and repeats none."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def test_a_blob_that_only_the_journal_knows_is_not_fetched_again(server, brands_
     assert CrawlLedger(workspace).failed_classes() == {}
 
 
-def test_a_line_that_the_kill_cut_in_half_is_passed_over(server, brands_for, workspace):
+def test_a_line_that_the_kill_cut_in_half_is_skipped(server, brands_for, workspace):
     incoming = workspace.root / "incoming"
     incoming.mkdir()
     (incoming / "finished.jsonl").write_text('{"key": "abc", "par')

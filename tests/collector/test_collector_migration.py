@@ -1,4 +1,4 @@
-"""A ledger that an older bodyshop wrote is continued, not started again."""
+"""The ledger of an older version is continued."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A crawl's patience with real hosts: Retry-After, refusals, the rate that is allowed."""
+"""Politeness with real servers: Retry-After, refusals, the rate of requests."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_retry_after_is_waited_for(server, brands_for, workspace):
     assert after - before >= 1
 
 
-def test_a_host_that_keeps_refusing_is_disabled_and_the_next_run_looks_again(
+def test_a_host_that_keeps_refusing_is_disabled_and_the_next_run_tries_again(
     server, other_server, brands_for, workspace, monkeypatch
 ):
     monkeypatch.setattr(hosts, "FIRST_PENALTY_S", 0.05)

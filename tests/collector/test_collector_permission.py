@@ -81,7 +81,7 @@ def test_crawl_delay_is_handed_on():
     assert known == {"cars.example": 7.0}
 
 
-def test_a_reservation_for_ai_training_in_robots_txt_is_a_no():
+def test_a_reservation_for_ai_training_in_robots_txt_is_a_refusal():
     text = "User-agent: *\nContent-Signal: search=yes, ai-train=no\nAllow: /\n"
     verdict = robots(text).judge(URL)
     assert verdict.reason == "content_signal"
@@ -130,7 +130,7 @@ def test_opt_out_meta_tags_and_what_stays_recorded():
     assert judge_meta([("tdm-reservation", "1")]).reason == "reserved"
 
 
-def test_layers_are_merged_and_the_first_no_is_the_reason():
+def test_layers_are_merged_and_the_first_refusal_is_the_reason():
     verdict = merged(
         robots().judge(URL),
         judge_headers({"tdm-reservation": "1"}),

@@ -1,4 +1,4 @@
-"""The host gate and the frontier, on a clock that the test turns."""
+"""The host gate and the frontier, with a clock that the test controls."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_crawl_delay_of_robots_txt_raises_the_gap_and_never_lowers_it(clock):
     assert host.interval("b") == 1
 
 
-def test_429_doubles_the_gap_and_success_wears_it_down_to_the_interval_again(clock):
+def test_429_doubles_the_gap_and_success_reduces_it_to_the_interval_again(clock):
     host = gate(clock)
     host.finish("a", status=429, slot=False)
     host.finish("a", status=503, slot=False)
@@ -75,7 +75,7 @@ def test_429_doubles_the_gap_and_success_wears_it_down_to_the_interval_again(clo
     assert host.interval("a") == 1
 
 
-def test_retry_after_is_honoured_and_bounded_and_that_is_said(clock):
+def test_retry_after_is_honoured_and_bounded_and_logged(clock):
     said: list[str] = []
     host = HostGate(1.0, 2, clock=clock, log=said.append)
     host.finish("a", status=429, retry_after=30, slot=False)

@@ -1,4 +1,4 @@
-"""The showroom's sites in real headless Chromium: everything it holds, and nothing else."""
+"""The showroom's sites in real headless Chromium: all of their pictures, and nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""srcset, the full-size url_candidates, rewritten CDN addresses, and frame templates."""
+"""srcset, candidate addresses, rewritten CDN addresses, and frame templates."""
 
 from __future__ import annotations
 
@@ -188,7 +188,7 @@ def test_padded_and_stepped_numbers_are_kept():
     assert template.urls()[1] == "https://c.example/030.jpg?v=2"
 
 
-def test_unrelated_numbers_are_no_frames():
+def test_unrelated_numbers_are_not_frames():
     assert infer_template(["https://c.example/1.jpg", "https://c.example/2.jpg"]) is None
     far = [f"https://c.example/{n}.jpg" for n in (17, 90_211, 1_000_003)]
     assert infer_template(far) is None
@@ -213,7 +213,7 @@ def test_a_template_fills_every_gap(first, count, step, padded, data):
             assert template.urls() == urls
 
 
-def test_a_turn_is_whole_when_its_first_frame_comes_back():
+def test_a_turn_is_complete_when_its_first_frame_returns():
     assert whole_turn(["a", "b", "b", "c", "d", "a", "b"]) == ["a", "b", "c", "d"]
     assert whole_turn(["a", "b", "c"]) is None
     assert whole_turn(["a", "b", "a", "b"]) is None

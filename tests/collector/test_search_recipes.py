@@ -1,4 +1,4 @@
-"""The shipped recipes bring every original of the replicas, in each known layout."""
+"""The shipped recipes find every original of the replicas, in each known layout."""
 
 from __future__ import annotations
 
