@@ -1,4 +1,4 @@
-"""collector: from a brand's name to original pictures with a pedigree."""
+"""collector: from a brand's name to original pictures with provenance."""
 
 import lazy_loader
 

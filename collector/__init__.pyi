@@ -8,7 +8,7 @@ from .brands import (
     parse_brands as parse_brands,
 )
 from .crawl.canary import (
-    Canary as Canary,
+    SourceCheck as SourceCheck,
 )
 from .crawl.canary import (
     check_sources as check_sources,
@@ -20,16 +20,19 @@ from .crawl.collect import (
     CollectSummary as CollectSummary,
 )
 from .crawl.collect import (
+    IncompleteCollectError as IncompleteCollectError,
+)
+from .crawl.collect import (
     collect as collect,
 )
 from .crawl.plan import (
-    Plan as Plan,
+    CrawlPlan as CrawlPlan,
 )
 from .crawl.plan import (
     plan as plan,
 )
 from .folder_import import (
-    ImportSummary as ImportSummary,
+    FolderImportSummary as FolderImportSummary,
 )
 from .folder_import import (
     import_folder as import_folder,
@@ -59,7 +62,7 @@ from .source_mix import (
     select_mix as select_mix,
 )
 from .sources.recipe import (
-    Recipe as Recipe,
+    SearchRecipe as SearchRecipe,
 )
 from .sources.recipe import (
     load_recipe as load_recipe,

@@ -1,4 +1,4 @@
-"""brands.yaml: which cars to look for, where, under which label, and how politely."""
+"""brands.yaml: which cars to collect, from where, with which label, and with which limits."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from bodyshop_core.config import StrictModel, load_yaml, parse_yaml
-from collector.net.address import is_web_address
+from collector.weburl import is_web_address
 
 Robots = Literal["obey", "override"]
 
@@ -31,8 +31,7 @@ def load_brands(path: Path | str) -> Brands:
     Raises
     ------
     ConfigError
-        The file is absent, is no YAML, or does not fit; file, line, key and what is allowed are
-        named.
+        The file is missing or not valid; the message names file, line, key and allowed values.
     """
     path = Path(path)
     return load_yaml(path, Brands).located(path.absolute().parent)
@@ -45,7 +44,7 @@ def parse_brands(text: str, *, name: str = "<text>", folder: Path | None = None)
 
 
 def _text(value: Any) -> Any:
-    """Take ``5`` or ``3.0`` for a name: YAML reads the model names 500 and 3008 as numbers."""
+    """Accept ``5`` or ``3.0`` as a name: YAML reads the model names 500 and 3008 as numbers."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
     return value
@@ -54,16 +53,16 @@ def _text(value: Any) -> Any:
 def _nfc(value: str) -> str:
     value = unicodedata.normalize("NFC", value).strip()
     if not value:
-        raise ValueError("this must not be empty")
+        raise ValueError("must not be empty")
     return value
 
 
 def _http_url(value: str) -> str:
     if not is_web_address(value):
-        raise ValueError("this must be a complete http:// or https:// address")
+        raise ValueError("must be a complete http:// or https:// address")
     parts = urlsplit(value)
     if parts.username or parts.password:
-        raise ValueError("an address must not carry a user name or password")
+        raise ValueError("an address must not contain a user name or password")
     return value
 
 
@@ -72,40 +71,40 @@ HttpUrl = Annotated[str, AfterValidator(_http_url)]
 
 
 def _shorthand(key: str) -> BeforeValidator:
-    """Let ``- https://…`` stand for ``- {url: https://…}``."""
+    """Accept ``- https://…`` for ``- {url: https://…}``."""
     return BeforeValidator(
         lambda value: {key: value} if isinstance(value, str | int | float) else value
     )
 
 
-class Limits(StrictModel):
-    """How much, how fast and how large.
+class CrawlLimits(StrictModel):
+    """Limits of number, speed and size.
 
     Parameters
     ----------
     per_model : int
-        Pictures downloaded per model, at most.
+        Most pictures per model.
     per_host_interval : float
         Seconds between the starts of two requests to one host; 0 only for `Brands.allow_hosts`.
     per_host_connections : int
-        Requests to one host that may be open at the same time.
+        Most simultaneous requests to one host.
     min_side : int
-        Shorter side in pixels below which a picture is refused.
+        Least shorter side of a picture, in pixels.
     max_bytes : int
-        Largest picture file.
+        Largest picture file, in bytes.
     request_seconds : float
-        Deadline of one whole request, however slowly its bytes come.
+        Deadline of one complete download.
     load_seconds : float
-        Time a page may take to load; what came until then is worked with.
+        Deadline of loading a page; what has arrived by then is used.
     behaviour_seconds : float
-        Time for what is done on a loaded page: the consent banner, scrolling, clicking through
-        results, turning a viewer.
+        Time for everything on a loaded page: the consent banner, scrolling, clicking results,
+        turning a viewer.
     page_items : int
-        Pictures taken from one page or query, at most.
+        Most pictures of one page or query.
     attempts : int
-        Tries of a download whose failure may pass (a timeout, a 5xx, a cut connection).
+        Most attempts after failures that may be temporary (a timeout, a 5xx, a cut connection).
     retry_seconds : float
-        Wait before the second try; doubles with each further one, with jitter.
+        Delay before the second attempt; doubled for each further one, with random variation.
     """
 
     per_model: int = Field(500, ge=1)
@@ -121,44 +120,44 @@ class Limits(StrictModel):
     retry_seconds: float = Field(2.0, gt=0)
 
 
-class PageSource(StrictModel):
-    """Switch of a source; ``robots: override`` is recorded with every picture it brings."""
+class SourceConfig(StrictModel):
+    """Settings of a source; ``robots: override`` is recorded with every picture of it."""
 
     enabled: bool = True
     robots: Robots = "obey"
 
 
-class OptInSource(PageSource):
-    """A source that is off unless it is switched on."""
+class OptInSourceConfig(SourceConfig):
+    """A source that is disabled by default."""
 
     enabled: bool = False
 
 
-class SearchSource(StrictModel):
-    """The image searches to ask: names of recipes, none by default."""
+class SearchSourceConfig(StrictModel):
+    """The image searches: names of recipes, none by default."""
 
     engines: tuple[Name, ...] = ()
     robots: Robots = "obey"
 
 
-class ApiSource(OptInSource):
-    """A licensed source with an API; `endpoint` replaces its public address (a mirror, a test)."""
+class ApiSourceConfig(OptInSourceConfig):
+    """A licensed source with an API; `endpoint` replaces its public address (mirror, test)."""
 
     endpoint: HttpUrl | None = None
     licences: tuple[Name, ...] = ()
     per_query: int = Field(60, ge=1)
 
 
-class Sources(StrictModel):
-    """Which kinds of source are asked."""
+class SourcesConfig(StrictModel):
+    """The settings of every kind of source."""
 
-    pages: PageSource = PageSource()
-    spinners: PageSource = PageSource()
-    urls: PageSource = PageSource()
-    search: SearchSource = SearchSource()
-    angles: OptInSource = OptInSource()
-    openverse: ApiSource = ApiSource()
-    commons: ApiSource = ApiSource()
+    pages: SourceConfig = SourceConfig()
+    spinners: SourceConfig = SourceConfig()
+    urls: SourceConfig = SourceConfig()
+    search: SearchSourceConfig = SearchSourceConfig()
+    angles: OptInSourceConfig = OptInSourceConfig()
+    openverse: ApiSourceConfig = ApiSourceConfig()
+    commons: ApiSourceConfig = ApiSourceConfig()
 
 
 class Page(StrictModel):
@@ -169,21 +168,21 @@ class Page(StrictModel):
 
 
 class Spinner(Page):
-    """A page with a 360° viewer; `kind` says how to take it apart, or `auto`."""
+    """A page with a 360° viewer; `kind` says how its frames are read, by default ``auto``."""
 
     kind: Literal["auto", "config", "drag", "canvas"] = "auto"
     frames: int | None = Field(None, ge=2, le=720)
 
 
 class Query(StrictModel):
-    """A search for the model; its label is believed less than a person or a folder name."""
+    """A search for the model; its label has a lower rank than a person's or a folder name."""
 
     text: Name
     label: Name | None = None
 
 
 class UrlList(StrictModel):
-    """Addresses of pictures: in a text file, one a line, or right here."""
+    """Addresses of pictures: in a text file, one per line, or in brands.yaml itself."""
 
     file: Path | None = None
     urls: tuple[HttpUrl, ...] = ()
@@ -197,7 +196,7 @@ class UrlList(StrictModel):
 
 
 class KeyFrom(StrictModel):
-    """Where an API's key is: in an environment variable; and how the API wants it."""
+    """The environment variable with an API key, and how the key is sent."""
 
     variable: Name
     header: Name | None = None
@@ -206,12 +205,12 @@ class KeyFrom(StrictModel):
     @model_validator(mode="after")
     def _one_way(self) -> Self:
         if (self.header is None) == (self.parameter is None):
-            raise ValueError("a key is sent in a `header` or in a `parameter` of the address")
+            raise ValueError("a key needs either `header` or `parameter`: how it is sent")
         return self
 
 
 class Views(StrictModel):
-    """The names of the views of a whole turn: a number from `first` to `last`, both counted."""
+    """The names of the views of a complete turn, numbered from `first` to `last` inclusive."""
 
     name: Name = "{}"
     first: int = Field(0, ge=0)
@@ -227,21 +226,21 @@ class Views(StrictModel):
     @model_validator(mode="after")
     def _a_turn(self) -> Self:
         if "{}" not in self.name:
-            raise ValueError("`name` needs {} where the number goes")
+            raise ValueError("`name` needs {} in the place of the number")
         if not 3 <= len(self.names()) <= 720:
-            raise ValueError("a turn has 3 to 720 views")
+            raise ValueError("a turn needs 3 to 720 views")
         return self
 
 
 class Angles(StrictModel):
-    """An API that shows the model from all sides.
+    """An API with pictures of the model from all sides.
 
     Parameters
     ----------
     url : str
         With ``{view}``, or ``{views}`` for all of them, separated by commas, in one request.
     answer : str, optional
-        Where in the answer's JSON a picture's address is; without it the answer is the picture.
+        Path of a picture's address in the JSON response; without it the response is the picture.
     """
 
     url: HttpUrl
@@ -272,7 +271,7 @@ class Model(StrictModel):
 
 
 class Brand(StrictModel):
-    """A brand and its models; `label` is the damage label of what says nothing itself."""
+    """A brand and its models; `label` is the damage label of entries without one."""
 
     name: Name
     label: Name | None = None
@@ -291,18 +290,24 @@ class Brands(StrictModel):
     version: Literal[1] = 1
     contact: Annotated[str, AfterValidator(_nfc)]
     allow_hosts: tuple[Name, ...] = ()
-    limits: Limits = Limits()
-    sources: Sources = Sources()
+    limits: CrawlLimits = CrawlLimits()
+    sources: SourcesConfig = SourcesConfig()
     recipes: tuple[Path, ...] = ()
     brands: tuple[Brand, ...] = Field(min_length=1)
+
+    def active_angles(self) -> list[Angles]:
+        """Return the entries of every model under ``angles``, if that source is enabled."""
+        if not self.sources.angles.enabled:
+            return []
+        return [each for brand in self.brands for model in brand.models for each in model.angles]
 
     @field_validator("contact")
     @classmethod
     def _reachable(cls, contact: str) -> str:
         if "@" not in contact and not contact.startswith(("http://", "https://")):
-            raise ValueError("give an e-mail or web address where a site's owner can reach you")
+            raise ValueError("must be an e-mail or web address where a site's owner can reach you")
         if not contact.isascii() or not contact.isprintable():
-            raise ValueError("the contact goes into an HTTP header: plain ASCII only")
+            raise ValueError("must be plain ASCII, because it is sent in an HTTP header")
         return contact
 
     @field_validator("brands")
@@ -317,11 +322,11 @@ class Brands(StrictModel):
             parts = urlsplit(entry.url)
             own = {parts.hostname, parts.netloc} & set(self.allow_hosts)
             if entry.key is not None and parts.scheme != "https" and not own:
-                raise ValueError("an address that gets a key must be https://")
+                raise ValueError("an address with a key must be https://")
         return self
 
     def located(self, folder: Path) -> Brands:
-        """Return the same with relative paths made absolute, starting at `folder`."""
+        """Return the same with relative paths made absolute, relative to `folder`."""
 
         def moved(item: UrlList) -> UrlList:
             return item.model_copy(update={"file": folder / item.file}) if item.file else item
@@ -345,5 +350,5 @@ def _refuse_repeats(names: list[str], what: str) -> None:
     seen: set[str] = set()
     for name in names:
         if name in seen:
-            raise ValueError(f"the {what} {name!r} is there twice")
+            raise ValueError(f"duplicate {what} {name!r}")
         seen.add(name)

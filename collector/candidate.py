@@ -1,4 +1,4 @@
-"""What passes between the sources, the scheduler and the ledger."""
+"""The data that sources, scheduler and ledger exchange."""
 
 from __future__ import annotations
 
@@ -6,19 +6,17 @@ import hashlib
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlunsplit
 
-from collector.net.address import is_web_address, parts_of
+from collector.weburl import is_web_address, url_key
 
 _TEXTS = {"page_title", "alt", "caption", "selector", "licence", "author"}
-_TRACKING = ("utm_", "gclid", "fbclid", "msclkid", "mc_cid", "mc_eid", "igshid", "_ga")
 
 
 @dataclass(frozen=True)
-class Rung:
-    """One address that may hold the full-size picture, and what made us think so."""
+class UrlCandidate:
+    """One address that may have the full-size picture, and how it was found."""
 
     name: str
     url: str
@@ -26,37 +24,37 @@ class Rung:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A picture somebody found, before it is downloaded.
+    """A picture that was found, before it is downloaded.
 
     Parameters
     ----------
-    ladder : tuple of Rung
-        Addresses in the order in which they are tried; the largest decoded one is kept.
+    url_candidates : tuple of UrlCandidate
+        Addresses in the order in which they are tried; the largest picture is kept.
     source : str
         ``pages``, ``spinner``, ``search:<engine>``, ``urls``, ``openverse``, ``commons``.
     page_url : str
-        The page it stands on; for a search result the page the picture comes from.
+        The page that shows it; for a search result the page of origin.
     brand, model, label, query, rank
-        Whose picture it is said to be, and by which search at which place.
+        What the picture is said to show, and the search and its rank.
     selector : str
-        CSS path of the element that it was found at; `` >>> `` leads into a shadow root or frame.
+        CSS path of the element; `` >>> `` leads into a shadow root or frame.
     shown : tuple of int, optional
-        Width and height in pixels of what the page itself showed: the full-size picture is at
+        Width and height in pixels of what the page itself showed; the full-size picture is at
         least as large.
     spin_group, frame, frames, angle_deg
-        Of a 360° viewer: group, number from 0, number of frames, degrees turned.
+        Of a 360° viewer: group, number from 0, number of frames, angle in degrees.
     capture : str
-        ``bytes``: as the server sends it; ``canvas``, ``screenshot`` or ``sprite``: taken from
+        ``bytes``: as the server sends it; ``canvas``, ``screenshot`` or ``sprite``: captured from
         the page.
     thumbnail_hosts : tuple of str
-        Hosts that serve no originals.
+        Hosts that serve previews only.
     permission : dict
-        What the page said about its use.
+        What the page says about its use.
     override : bool
-        The user decided to fetch it whatever robots.txt says.
+        The user decided to download it although robots.txt forbids it.
     """
 
-    ladder: tuple[Rung, ...]
+    url_candidates: tuple[UrlCandidate, ...]
     source: str
     page_url: str
     brand: str
@@ -83,30 +81,36 @@ class Candidate:
 
     @property
     def url(self) -> str:
-        """The address as found, of the rung that is tried first."""
-        return self.ladder[0].url
+        """The address that is tried first, as found."""
+        return self.url_candidates[0].url
 
     @cached_property
     def key(self) -> str:
-        """Digest of what makes it this candidate: the same find has the same key in every crawl."""
+        """Digest that identifies the candidate: the same find has the same key in every crawl."""
         return digest(
             url_key(self.url), self.source, self.page_url if self.spin_group else "", self.brand,
             self.model, self.label or "", self.query or "", str(self.frame),
         )  # fmt: skip
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it for the ledger."""
-        facts = vars(self) | {"ladder": [vars(rung) for rung in self.ladder]}
+        """Return the JSON-able form for the ledger."""
+        facts = vars(self) | {
+            "url_candidates": [vars(url_candidate) for url_candidate in self.url_candidates]
+        }
         facts.pop("key", None)  # computed, and kept by `cached_property`
         return facts
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Candidate:
-        """Read it back from the ledger."""
-        rungs = tuple(Rung(**rung) for rung in data["ladder"])
+        """Read the form of `as_dict` back."""
+        url_candidates = tuple(
+            UrlCandidate(**url_candidate) for url_candidate in data["url_candidates"]
+        )
         shown = tuple(data["shown"]) if data.get("shown") else None
         hosts = tuple(data.get("thumbnail_hosts", ()))
-        return cls(**(data | {"ladder": rungs, "shown": shown, "thumbnail_hosts": hosts}))
+        return cls(
+            **(data | {"url_candidates": url_candidates, "shown": shown, "thumbnail_hosts": hosts})
+        )
 
 
 @dataclass(frozen=True)
@@ -131,27 +135,27 @@ class Task:
 
     @property
     def key(self) -> str:
-        """Digest of what makes it this task."""
+        """Digest that identifies the task."""
         return digest(self.source, self.url, self.brand, self.model, self.label or "")
 
     def option(self, name: str, default: Any = None) -> Any:
-        """Return one of the source's own options."""
+        """Return an option that only the task's source knows."""
         return dict(self.options).get(name, default)
 
-    def candidate(self, ladder: tuple[Rung, ...], **facts: Any) -> Candidate:
-        """Return a find of this task."""
+    def candidate(self, url_candidates: tuple[UrlCandidate, ...], **facts: Any) -> Candidate:
+        """Return a candidate that this task has found."""
         facts.setdefault("page_url", self.url)
         for name in _TEXTS & facts.keys():
             facts[name] = clean(facts[name])
         return Candidate(
-            ladder=ladder, source=self.source, brand=self.brand, model=self.model,
+            url_candidates=url_candidates, source=self.source, brand=self.brand, model=self.model,
             label=self.label, query=self.query, **facts,
         )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Find:
-    """A candidate, with its bytes when the source already has them (a canvas, a sprite's cell)."""
+    """A candidate, with its bytes if the source has them already (a canvas, a cell of a sprite)."""
 
     candidate: Candidate
     data: bytes | None = None
@@ -162,21 +166,25 @@ class Find:
 
 
 def addressed(finds: Iterable[Find]) -> list[Find]:
-    """Return the finds whose addresses can be taken apart; scraped ones may be anything."""
+    """Return the finds with valid addresses; a page may contain anything."""
     kept = []
     for find in finds:
-        ladder = tuple(rung for rung in find.candidate.ladder if is_web_address(rung.url))
-        if ladder == find.candidate.ladder:
+        url_candidates = tuple(
+            url_candidate
+            for url_candidate in find.candidate.url_candidates
+            if is_web_address(url_candidate.url)
+        )
+        if url_candidates == find.candidate.url_candidates:
             kept.append(find)
-        elif ladder:
-            kept.append(find.with_facts(ladder=ladder))
+        elif url_candidates:
+            kept.append(find.with_facts(url_candidates=url_candidates))
     return kept
 
 
 def clean(text: str) -> str:
     """Return scraped text as one line of NFC with no control characters, at most 500 characters.
 
-    Markup stays as it is, as text: who shows it escapes it.
+    Markup is kept as text; it has to be escaped where it is shown.
     """
     kept = "".join(
         " " if unicodedata.category(char) in {"Cc", "Zl", "Zp"} else char
@@ -186,22 +194,7 @@ def clean(text: str) -> str:
     return unicodedata.normalize("NFC", " ".join(kept.split()))[:500]
 
 
-@lru_cache(maxsize=1 << 14)
-def url_key(url: str) -> str:
-    """Return what two spellings of one address have in common; never to be fetched itself.
-
-    The host is lower case, the fragment and tracking parameters are dropped; path and order of the
-    remaining parameters stay, because servers may tell them apart.
-    """
-    parts = parts_of(url)
-    query = parts.query
-    if any(mark in query for mark in _TRACKING):
-        pairs = parse_qsl(query, keep_blank_values=True)
-        query = urlencode([pair for pair in pairs if not pair[0].lower().startswith(_TRACKING)])
-    return urlunsplit((parts.scheme.lower(), parts.netloc.lower(), parts.path or "/", query, ""))
-
-
 def digest(*parts: str) -> str:
-    """Return 32 hexadecimal digits that stand for `parts`."""
+    """Return a digest of `parts` with 32 hexadecimal digits."""
     text = "\x1f".join(parts).encode("utf-8", "surrogatepass")
     return hashlib.blake2b(text, digest_size=16).hexdigest()

@@ -7,17 +7,18 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import select
 
 from bodyshop_core import atomic
 from bodyshop_core.catalog import schema
 from bodyshop_core.errors import UsageError
+from bodyshop_core.summary import Summary
 from bodyshop_core.workspace import Workspace
 
 ENOUGH_PIXELS = 1000
-"""A shorter side beyond this makes a picture no better for training."""
+"""A shorter side above this makes a picture no better for training."""
 
 
 @dataclass(frozen=True)
@@ -32,32 +33,43 @@ class Pick:
 
 
 @dataclass(frozen=True)
-class MixSummary:
+class Shortfall:
+    """A source that has fewer pictures of a model than the mix asks for."""
+
+    brand: str
+    model: str
+    source: str
+    chosen: int
+    wanted: int
+
+
+@dataclass(frozen=True)
+class MixSummary(Summary):
     """What was chosen and what is missing.
 
     Parameters
     ----------
     picks : tuple of Pick
         By brand, model, source and quality.
-    short : tuple of (brand, model, source, chosen, wanted)
-        Where a source has fewer pictures than the mix wants.
+    short : tuple of Shortfall
+        Where a source has fewer pictures than the mix asks for.
     """
 
     picks: tuple[Pick, ...]
-    short: tuple[tuple[str, str, str, int, int], ...]
+    short: tuple[Shortfall, ...]
 
-    columns = ("brand", "model", "source", "chosen", "wanted")
+    columns: ClassVar[tuple[str, ...]] = ("brand", "model", "source", "chosen", "wanted")
+    derived: ClassVar[tuple[str, ...]] = ("chosen",)
+    hidden: ClassVar[tuple[str, ...]] = ("picks",)
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return it with keys and values that JSON knows."""
-        return {
-            "chosen": len(self.picks),
-            "short": [dict(zip(self.columns, each, strict=True)) for each in self.short],
-        }
+    @property
+    def chosen(self) -> int:
+        """Pictures chosen."""
+        return len(self.picks)
 
     def rows(self) -> list[tuple[str, str, str, int, int]]:
-        """Return a table of what falls short."""
-        return list(self.short)
+        """Return a table of the shortfalls."""
+        return [(e.brand, e.model, e.source, e.chosen, e.wanted) for e in self.short]
 
     def write(self, path: Path | str) -> None:
         """Write the picks as CSV: sha256, brand, model, source, place."""
@@ -69,19 +81,19 @@ class MixSummary:
 
 
 def parse_mix(text: str, *, per_class: int | None = None) -> dict[str, int]:
-    """Read ``spinner=120,search=180``; `per_class`, when given, is what it has to add up to.
+    """Parse ``spinner=120,search=180``; `per_class`, if given, must be the sum.
 
     Raises
     ------
     UsageError
-        It is something else.
+        The text is not a mix, or the sum is another.
     """
     mix: dict[str, int] = {}
     for part in text.split(","):
         name, equals, number = part.strip().partition("=")
         if not equals or not name or not number.isdigit() or int(number) == 0 or name in mix:
             raise UsageError(
-                f"a mix is written like spinner=120,search=180, not {text!r}",
+                f"invalid mix {text!r}: it is written like spinner=120,search=180",
                 hint="sources: spinner, spinner:angles, pages, search, search:bing, openverse, "
                 "commons, urls",
             )
@@ -93,7 +105,7 @@ def parse_mix(text: str, *, per_class: int | None = None) -> dict[str, int]:
 def _check_sum(mix: Mapping[str, int], per_class: int | None) -> None:
     if per_class is not None and sum(mix.values()) != per_class:
         raise UsageError(
-            f"the mix adds up to {sum(mix.values())}, but {per_class} per class were asked for"
+            f"the sum of the mix is {sum(mix.values())}, but {per_class} per class are required"
         )
 
 
@@ -102,35 +114,35 @@ def select_mix(
 ) -> MixSummary:
     """Choose pictures per model by source and quality.
 
-    A picture counts once, for the source of the mix that is named first and has it. Pictures that
-    curate rejected are left out. Of a search the larger and sharper come first, then the better
-    rank; of spinners the frames are spread evenly over the angles.
+    A picture counts once, for the first source of the mix that has it. Pictures that curate
+    rejected are left out. Of a search, the larger and sharper pictures are chosen first, then those
+    of better rank; of spinners, the frames are spread evenly over the angles.
 
     Parameters
     ----------
     workspace : Workspace
-        Collected, and best also curated.
+        Collected, and preferably curated.
     mix : Mapping or str
         Source -> pictures per model; ``search`` covers every engine.
     per_class : int, optional
-        Pictures per model over all sources; by default the sum of the mix. What one source is short
-        of is *not* made up for by another, because that would change the mix.
+        Pictures per model over all sources; by default the sum of the mix. If a source has too few,
+        the others do *not* replace them, because that would change the mix.
 
     Returns
     -------
     MixSummary
-        Picks, and where the collection falls short.
+        The choice, and where the collection has too few pictures.
 
     Raises
     ------
     UsageError
-        The mix adds up to something other than `per_class`.
+        The sum of the mix is not `per_class`.
     """
     mix = parse_mix(mix) if isinstance(mix, str) else dict(mix)
     _check_sum(mix, per_class)
     available = _available(workspace)
     picks: list[Pick] = []
-    short: list[tuple[str, str, str, int, int]] = []
+    short: list[Shortfall] = []
     for (brand, model), rows in sorted(available.items()):
         taken: set[str] = set()
         for source, wanted in mix.items():
@@ -139,7 +151,7 @@ def select_mix(
             taken.update(chosen)
             picks += [Pick(sha, brand, model, source, n) for n, sha in enumerate(chosen, 1)]
             if len(chosen) < wanted:
-                short.append((brand, model, source, len(chosen), wanted))
+                short.append(Shortfall(brand, model, source, len(chosen), wanted))
     return MixSummary(tuple(picks), tuple(short))
 
 
@@ -158,7 +170,7 @@ def _available(workspace: Workspace) -> dict[tuple[str, str], list[dict[str, Any
     )  # fmt: skip
     found: dict[tuple[str, str], list[dict[str, Any]]] = {}
     with workspace.catalog.read() as connection:
-        # A model that was asked for and brought nothing falls short of everything.
+        # A model that was asked for and has no picture misses every source.
         asked = select(schema.pages.c.brand, schema.pages.c.model).distinct()
         for brand, model in connection.execute(asked):
             found[(brand, model)] = []

@@ -109,7 +109,7 @@ def collect(
 
 def import_pictures(
     context: typer.Context,
-    folder: Annotated[Path, typer.Argument(help="A folder of class folders, or of pictures.")],
+    folder: Annotated[Path, typer.Argument(help="A folder with class folders or pictures.")],
     field: Annotated[
         str, typer.Option(help="Meaning of the class folders: damage, brand or model.")
     ] = "damage",

@@ -25,6 +25,11 @@ _STEPS: dict[int, tuple[str, ...]] = {
         "UPDATE annotations SET value = json_remove(json_set(value, '$.annotators',"
         " json_extract(value, '$.voices')), '$.voices') WHERE annotator = 'consensus'"
         " AND json_extract(value, '$.voices') IS NOT NULL",
+        "UPDATE candidates SET details = json_remove(json_set(details, '$.url_candidates',"
+        " json_extract(details, '$.ladder')), '$.ladder')"
+        " WHERE json_type(details, '$.ladder') IS NOT NULL",
+        "UPDATE candidates SET error_class = 'host_disabled' WHERE error_class = 'host_left_alone'",
+        "UPDATE pages SET error_class = 'host_disabled' WHERE error_class = 'host_left_alone'",
     ),
 }
 """Version -> the statements that lead to the next version."""

@@ -1,4 +1,4 @@
-"""The one browser of a discovery thread: found, started, guarded, recycled and ended here."""
+"""The browser of a discovery thread: found, started, guarded, replaced and ended."""
 
 import lazy_loader
 

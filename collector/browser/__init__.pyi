@@ -4,18 +4,18 @@ from .driver import (
 from .driver import (
     find_browser as find_browser,
 )
-from .session import (
-    Browser as Browser,
-)
-from .session import (
+from .errors import (
     BrowserGoneError as BrowserGoneError,
 )
-from .session import (
+from .errors import (
     ForbiddenPageError as ForbiddenPageError,
 )
-from .session import (
+from .errors import (
     PageLoadError as PageLoadError,
 )
-from .session import (
+from .errors import (
     ScriptError as ScriptError,
+)
+from .session import (
+    Browser as Browser,
 )

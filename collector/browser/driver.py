@@ -1,4 +1,4 @@
-"""Find Chromium and its driver, and start them with a fresh profile and no chatter of their own."""
+"""Find Chromium and its driver, and start them with a new profile and no requests of their own."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bodyshop_core.errors import MissingPartError
+from collector.browser.driver_errors import first_line
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
@@ -55,7 +56,7 @@ _FLAGS = (
     "--hide-scrollbars",
     "--disable-features=Translate,OptimizationHints,MediaRouter,AutofillServerCommunication,"
     "CertificateTransparencyComponentUpdater,InterestFeedContentSuggestions,DialMediaRouteProvider",
-    # A window nobody sees must not be slowed down as a hidden one.
+    # A window that nobody sees must not be slowed down like a hidden one.
     "--disable-background-timer-throttling",
     "--disable-backgrounding-occluded-windows",
     "--disable-renderer-backgrounding",
@@ -68,12 +69,12 @@ _FLAGS = (
 
 @dataclass(frozen=True)
 class BrowserParts:
-    """What was found: paths and versions.
+    """The paths and versions of browser and driver.
 
     Parameters
     ----------
     driver : Path or None
-        None: Selenium Manager has to fetch one.
+        None: Selenium Manager has to download one.
     """
 
     browser: Path
@@ -83,7 +84,7 @@ class BrowserParts:
 
     @property
     def fits(self) -> bool:
-        """Whether browser and driver are of the same major version, as they have to be."""
+        """Whether browser and driver have the same major version, as required."""
         ours, theirs = (v.partition(".")[0] for v in (self.browser_version, self.driver_version))
         return not (ours and theirs) or ours == theirs
 
@@ -94,12 +95,12 @@ def find_browser(*, versions: bool = False) -> BrowserParts:
     Parameters
     ----------
     versions : bool
-        Ask both for their versions too (a tenth of a second each).
+        Also ask both for their versions (0.1 s each).
 
     Raises
     ------
     MissingPartError
-        There is no Chrome or Chromium; the hint says the one command that installs it.
+        No Chrome or Chromium was found; the hint names the command that installs it.
     """
     browser = _named(BROWSER_VARIABLE) or _first(_BROWSERS, _BROWSER_PATHS)
     if browser is None:
@@ -129,16 +130,16 @@ def start_driver(
     profile : Path
         An empty folder for the browser's profile.
     proxy : str
-        Address of the `Door`.
+        Address of the `GuardProxy`.
     headed : bool
         Show the window.
     load_seconds, script_seconds : float
-        Time limits of a page load and of a script that the driver itself keeps.
+        Time limits of a page load and of a script, enforced by the driver.
 
     Raises
     ------
     MissingPartError
-        Browser or driver do not start, or do not fit each other.
+        Browser or driver do not start, or have different versions.
     """
     from selenium.common.exceptions import WebDriverException
     from selenium.webdriver import Chrome, ChromeOptions, ChromeService
@@ -149,7 +150,7 @@ def start_driver(
     options.unhandled_prompt_behavior = "dismiss"
     for flag in (*_FLAGS, f"--user-data-dir={profile}", f"--proxy-server={proxy}"):
         options.add_argument(flag)
-    # Without this Chromium goes to loopback past the proxy, and so past the guard.
+    # Without this Chromium connects to loopback without the proxy, and so without the guard.
     options.add_argument("--proxy-bypass-list=<-loopback>")
     options.add_argument("--window-size=1366,900")
     if not headed:
@@ -160,7 +161,7 @@ def start_driver(
     options.add_experimental_option(
         "perfLoggingPrefs", {"enableNetwork": True, "enablePage": False}
     )
-    # Its own session: a Ctrl-C in the terminal is for us to handle, not for the browser.
+    # Its own session: Ctrl-C in the terminal is handled by this program, not by the browser.
     service = ChromeService(
         executable_path=str(parts.driver) if parts.driver else None,
         popen_kw={"start_new_session": True} if os.name == "posix" else {},
@@ -170,8 +171,8 @@ def start_driver(
     except (WebDriverException, OSError) as error:
         raise MissingPartError(
             f"the browser did not start ({parts.browser}, driver {parts.driver or 'none'}): "
-            f"{str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__}",
-            hint=f"browser and driver must be of one version; see: bodyshop doctor\n"
+            f"{first_line(error)}",
+            hint=f"browser and driver must have the same version; see: bodyshop doctor\n"
             f"     {_how_to_install()}",
         ) from error
     driver.set_page_load_timeout(load_seconds)
@@ -185,7 +186,7 @@ def _named(variable: str) -> Path | None:
         return None
     if not Path(value).is_file():
         raise MissingPartError(
-            f"{variable} is set to {value}, which is not there", hint=f"unset {variable}"
+            f"{variable} is set to {value}, which does not exist", hint=f"unset {variable}"
         )
     return Path(value)
 

@@ -1,4 +1,4 @@
-// Runs in every document before the page's own scripts; everything hangs on one hidden name.
+// Runs in every document before the page's own scripts; everything is under one hidden name.
 (() => {
   "use strict";
   const NAME = "__bodyshop";
@@ -9,7 +9,7 @@
   const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
   const frame = () =>
     new Promise((done) => {
-      const timer = setTimeout(done, 250); // a hidden document paints nothing
+      const timer = setTimeout(done, 250); // a hidden document is not painted
       requestAnimationFrame(() => { clearTimeout(timer); done(); });
     });
   const absolute = (value) => {
@@ -20,18 +20,18 @@
   };
   const text = (value) => (value || "").replace(/\s+/g, " ").trim().slice(0, 500);
 
-  // ---- nobody is there to answer a dialog, and pop-ups show nothing we want
+  // ---- dialogs would wait for an answer, and pop-ups are not needed
   for (const [name, answer] of [["alert", undefined], ["confirm", false], ["prompt", null], ["print", undefined], ["open", null]])
     Object.defineProperty(window, name, { value: () => answer, configurable: true, writable: true });
   window.addEventListener("beforeunload", (event) => event.stopImmediatePropagation(), true);
 
-  // ---- requests of the page's scripts: a list that still waits for one is not at its end
-  const PATIENCE = 5000; // with a request that does not end, such as a long poll
+  // ---- requests of the page's scripts: a list that waits for one is not complete
+  const PATIENCE = 5000; // longest wait for one request, such as a long poll
   const underWay = new Map();
   const track = (promise) => {
     const id = {};
     underWay.set(id, performance.now());
-    const over = () => setTimeout(() => underWay.delete(id), 50); // what it brought comes into the page
+    const over = () => setTimeout(() => underWay.delete(id), 50); // time to add its result to the page
     promise.then(over, over);
     return promise;
   };
@@ -51,7 +51,7 @@
     return send.apply(this, given);
   };
 
-  // ---- what each <img> showed over time, with the size it decoded to
+  // ---- what each <img> has shown so far, with its natural size
   const history = new WeakMap();
   const remember = (img) => {
     const url = absolute(img.currentSrc || img.src || "");
@@ -64,7 +64,7 @@
     if (event.target instanceof HTMLImageElement) remember(event.target);
   }, true);
 
-  // ---- a WebGL canvas can only be read after it was painted if its buffer is kept
+  // ---- a WebGL canvas can only be read after painting if its buffer is preserved
   const getContext = HTMLCanvasElement.prototype.getContext;
   HTMLCanvasElement.prototype.getContext = function (kind, options) {
     if (/webgl/i.test(kind)) options = { ...(options || {}), preserveDrawingBuffer: true };
@@ -84,7 +84,7 @@
     }
   }
 
-  // ---- where an element stands, as a CSS path; " >>> " leads into a shadow root or a frame
+  // ---- the CSS path of an element; " >>> " leads into a shadow root or a frame
   function place(element) {
     const tag = CSS.escape(element.localName);
     const same = (other) => other.localName === element.localName;
@@ -97,7 +97,7 @@
     const scopes = [];
     let steps = [], at = element;
     try {
-      for (let depth = 0; at && depth < 200; depth += 1) { // a form's field may call itself parentElement
+      for (let depth = 0; at && depth < 200; depth += 1) { // a form's field may be named parentElement
         const root = at.getRootNode(), id = at.id && `#${CSS.escape(at.id)}`;
         const unique = id && root.querySelectorAll(id).length === 1;
         steps.unshift(unique ? id : place(at));
@@ -130,11 +130,11 @@
     return text(words ? words.textContent : "");
   }
 
-  function rungsOf(img, srcsets) {
-    const rungs = [];
+  function urlCandidatesOf(img, srcsets) {
+    const candidates = [];
     const add = (name, value) => {
       const url = value && absolute(value);
-      if (url && !rungs.some((rung) => rung.url === url)) rungs.push({ name, url });
+      if (url && !candidates.some((known) => known.url === url)) candidates.push({ name, url });
     };
     const link = img.closest && img.closest("a[href]");
     if (link && IMAGE.test(link.href)) add("parent_link", link.href);
@@ -156,25 +156,25 @@
         later("data_src", value);
     later("current_src", img.currentSrc);
     later("src", img.getAttribute("src"));
-    return { rungs, rest };
+    return { candidates, rest };
   }
 
   function itemOf(img) {
     const srcsets = [];
-    const { rungs, rest } = rungsOf(img, srcsets);
+    const { candidates, rest } = urlCandidatesOf(img, srcsets);
     const seen = [...(history.get(img) || new Map())].map(([url, size]) => ({ url, size }));
     return {
-      kind: "img", rungs, srcsets, rest, seen, base: document.baseURI,
+      kind: "img", url_candidates: candidates, srcsets, rest, seen, base: document.baseURI,
       shown: img.naturalWidth ? [img.naturalWidth, img.naturalHeight] : null,
       alt: text(img.alt), caption: caption(img), selector: path(img),
     };
   }
 
-  function simple(kind, rungs, element, more) {
-    return { kind, rungs, srcsets: [], rest: [], seen: [], base: document.baseURI, shown: null, alt: "", caption: "", selector: path(element), ...more };
+  function simple(kind, candidates, element, more) {
+    return { kind, url_candidates: candidates, srcsets: [], rest: [], seen: [], base: document.baseURI, shown: null, alt: "", caption: "", selector: path(element), ...more };
   }
 
-  // ---- pictures of a list that takes out of the page what was scrolled past
+  // ---- pictures of a list that removes elements after they were scrolled past
   const gone = new Map();
   new MutationObserver((records) => {
     for (const { removedNodes, target } of records)
@@ -257,7 +257,7 @@
     };
   }
 
-  // ---- growing a page: small steps, waiting for conditions instead of for time
+  // ---- scrolling a growing page: small steps, waiting for conditions instead of fixed times
   const pendingInView = () => {
     let count = 0;
     for (const img of document.images) {
@@ -273,7 +273,7 @@
     while (pendingInView() && performance.now() < end) await sleep(15);
   }
   const scroller = () => document.scrollingElement || document.documentElement;
-  // What scripts ask for again and again does not count: what comes of it does.
+  // Repeated requests of scripts do not count, only changes of the page.
   const POLLS = new Set(["fetch", "xmlhttprequest", "beacon", "script", "link", "iframe"]);
   const pictures = () => performance.getEntriesByType("resource").filter((entry) => !POLLS.has(entry.initiatorType)).length;
   const weight = () => `${scroller().scrollHeight}/${document.images.length}/${pictures()}`;
@@ -304,7 +304,7 @@
     return { rounds, stopped };
   }
 
-  // ---- cookie banners: the answer that consents to the least
+  // ---- cookie banners: the button with the least consent
   const REFUSE = [
     "#onetrust-reject-all-handler", ".ot-pc-refuse-all-handler", "#CybotCookiebotDialogBodyButtonDecline",
     "[data-testid=uc-deny-all-button]", "#didomi-notice-disagree-button", ".cmpboxbtnno", "#truste-consent-required",

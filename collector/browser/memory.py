@@ -1,4 +1,4 @@
-"""How much memory a process group holds."""
+"""How much memory a process group uses."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _KIB = 1024
 
 
 def group_memory(group: int, *, proc: Path = Path("/proc")) -> int:
-    """Return the bytes that the processes of a group hold; 0 where the system does not tell.
+    """Return the bytes that the processes of a group use; 0 if the system does not report it.
 
     Pages that several processes share count once, divided among them (the kernel's
     "proportional set size"): the sum of what `ps` shows would count Chromium's code ten times.

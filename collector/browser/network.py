@@ -1,8 +1,8 @@
-"""What the browser itself asked for: the network log, behind one adapter.
+"""The requests of the browser itself: the network log, behind one adapter.
 
 Selenium offers two ways: the performance log of chromedriver (DevTools events, stable for a decade)
-and WebDriver BiDi (its Python names still change from release to release). Only this file knows
-which.
+and WebDriver BiDi (its Python names still change between releases). Only this module knows which
+one is used.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Seen:
-    """One answer the browser got.
+class NetworkResponse:
+    """One response that the browser received.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ class Seen:
 
     @property
     def is_image(self) -> bool:
-        """Whether this was a picture other than a drawing."""
+        """Whether this was a raster picture."""
         return self.mime.startswith("image/") and "svg" not in self.mime
 
 
@@ -45,8 +45,8 @@ class NetworkLog:
     def __init__(self, driver: Chrome) -> None:
         self._driver = driver
 
-    def drain(self) -> list[Seen]:
-        """Return the answers since the last call, in order."""
+    def drain(self) -> list[NetworkResponse]:
+        """Return the responses since the last call, in order."""
         found = []
         for entry in self._driver.get_log("performance"):
             message = json.loads(entry["message"])["message"]
@@ -55,11 +55,11 @@ class NetworkLog:
         return [seen for seen in found if seen.url.startswith(("http://", "https://"))]
 
 
-def _seen(event: dict[str, Any]) -> Seen:
+def _seen(event: dict[str, Any]) -> NetworkResponse:
     response = event["response"]
     kind = str(event.get("type", "")).lower()
     headers = response.get("headers", {}) if kind == "document" else {}
-    return Seen(
+    return NetworkResponse(
         response["url"],
         kind,
         int(response.get("status", 0)),

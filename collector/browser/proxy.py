@@ -1,9 +1,9 @@
-"""The browser's only way out: a SOCKS5 door on loopback that judges every connection.
+"""The browser's only connection: a SOCKS5 proxy on loopback that checks every target.
 
-A browser resolves names by itself, and long after any script of ours looked at the address; a DNS
-name may also answer differently the second time. So Chromium is given a SOCKS5 proxy (RFC 1928)
-that gets the host *name*, resolves it through `AddressGuard` and connects to the judged address.
-Redirects, scripts, frames, workers and web sockets all pass here; nothing is decrypted.
+A browser resolves names itself, later than any check of ours, and a name may resolve differently
+the second time. Therefore Chromium uses a SOCKS5 proxy (RFC 1928) that receives the host *name*,
+resolves it through `AddressGuard` and connects to the checked address. Redirects, scripts, frames,
+workers and web sockets all use it; nothing is decrypted.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 
-from collector.net.address import AddressGuard, ForbiddenAddressError
+from collector.errors import ForbiddenAddressError
+from collector.net.address import AddressGuard
 
 _VERSION, _CONNECT = 5, 1
 _IPV4, _NAME, _IPV6 = 1, 3, 4
@@ -24,15 +25,15 @@ _CHUNK = 1 << 16
 _CONNECT_SECONDS = 10.0
 
 
-class Door:
+class GuardProxy:
     """Serves one browser; use as a context manager.
 
     Parameters
     ----------
     guard : AddressGuard
-        Judges each connection.
+        Checks each connection.
     on_refused : callable, optional
-        Called with (host, port, message) for each connection that was turned away.
+        Called with (host, port, message) for each connection that was refused.
     """
 
     def __init__(
@@ -44,12 +45,12 @@ class Door:
 
     @property
     def address(self) -> str:
-        """What Chromium's ``--proxy-server`` takes."""
+        """The value of Chromium's ``--proxy-server``."""
         return f"socks5://127.0.0.1:{self._listener.getsockname()[1]}"
 
-    def __enter__(self) -> Door:
+    def __enter__(self) -> GuardProxy:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
-        self._thread = threading.Thread(target=self._accept, name="door", daemon=True)
+        self._thread = threading.Thread(target=self._accept, name="guard-proxy", daemon=True)
         self._thread.start()
         return self
 
@@ -93,7 +94,7 @@ class Door:
                 back.join()
 
     def _answer(self, client: socket.socket) -> socket.socket | None:
-        """Speak the SOCKS5 greeting and request; return the connection to the judged address."""
+        """Speak the SOCKS5 greeting and request; return the connection to the checked address."""
         client.settimeout(_CONNECT_SECONDS)
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         version, methods = _exactly(client, 2)
@@ -137,7 +138,7 @@ class Door:
 
 
 class _Tracked:
-    """Closes a connection at the end, and lets the door close it earlier."""
+    """Closes a connection at the end, and lets the proxy close it earlier."""
 
     def __init__(
         self, connection: socket.socket, register: set[socket.socket], lock: threading.Lock
@@ -155,7 +156,7 @@ class _Tracked:
 
 
 def _pump(source: socket.socket, sink: socket.socket) -> None:
-    """Copy bytes until one side ends, then tell the other that nothing more comes."""
+    """Copy bytes until one side ends, then close the sending direction of the other."""
     with suppress(OSError):
         while data := source.recv(_CHUNK):
             sink.sendall(data)
@@ -168,7 +169,7 @@ def _exactly(connection: socket.socket, count: int) -> bytes:
     while len(data) < count:
         chunk = connection.recv(count - len(data))
         if not chunk:
-            raise ConnectionError("the browser closed the connection in its greeting")
+            raise ConnectionError("the browser closed the connection during the SOCKS greeting")
         data += chunk
     return data
 

@@ -1,5 +1,5 @@
-// Works through a search page's result list; needs inpage.js. One call does as much as `seconds` allow.
-// A result is there; or the page shows that it is ready and waits for nothing more: then there is none.
+// Processes the result list of a search page; needs inpage.js. One call takes at most `seconds`.
+// True when there is a result, or when the page is ready and waits for nothing: then there is none.
 window.__bodyshop.listReady = (recipe) => {
   const tools = window.__bodyshop;
   return !!tools.first(recipe.result) || (tools.visible(recipe.page_wait) && !tools.loading());
@@ -35,12 +35,12 @@ window.__bodyshop.search = async (recipe, state) => {
         image = query.get(rule.image); page = rule.page ? query.get(rule.page) : ""; title = rule.title ? query.get(rule.title) : "";
       }
       const url = typeof image === "string" && tools.absolute(image);
-      if (url && !isThumbnail(url)) return { rung: "metadata", url, page: (page && tools.absolute(page)) || "", title: tools.text(String(title || "")), shown: null };
+      if (url && !isThumbnail(url)) return { url_candidate: "metadata", url, page: (page && tools.absolute(page)) || "", title: tools.text(String(title || "")), shown: null };
     }
     return null;
   }
 
-  // The preview's <img> may show the thumbnail first, and still the last result's picture before that.
+  // The preview's <img> may first show the picture of the previous result, then the thumbnail.
   async function fromPreview(result, previous) {
     const target = pick(recipe.click, result);
     if (!target || !recipe.full_image.length) return null;
@@ -56,10 +56,10 @@ window.__bodyshop.search = async (recipe, state) => {
     };
     const hit = (await tools.waitFor(look, recipe.preview_ms)) || (tools.loading() && (await tools.waitFor(look, tools.PATIENCE)));
     if (!hit) return null;
-    // Engines keep the panel of the result before in the page, out of sight.
+    // Engines keep the panel of the previous result in the page, invisible.
     const link = recipe.source_link.flatMap((selector) => [...document.querySelectorAll(selector)]).find((each) => each.getClientRects().length);
     const find = {
-      rung: "preview", url: hit.url, page: link ? tools.absolute(link.getAttribute("href") || "") || "" : "",
+      url_candidate: "preview", url: hit.url, page: link ? tools.absolute(link.getAttribute("href") || "") || "" : "",
       title: "", shown: hit.img.naturalWidth ? [hit.img.naturalWidth, hit.img.naturalHeight] : null, alt: tools.text(hit.img.alt),
     };
     previous.url = hit.url;
@@ -88,12 +88,12 @@ window.__bodyshop.search = async (recipe, state) => {
     if (rounds >= recipe.scroll.max_rounds) { stopped = "rounds"; break; }
     const before = hits.length, top = tools.scroller().scrollTop;
     const more = recipe.more_button.length ? tools.first(recipe.more_button) : null;
-    // All results handled so far are of no more interest: go straight to the end of the list.
+    // All results so far are processed: scroll to the end of the list.
     window.scrollTo(0, tools.scroller().scrollHeight - innerHeight - 1);
     window.scrollBy(0, Math.max(200, innerHeight * recipe.scroll.step));
     if (more && more.getClientRects().length) more.click();
     rounds += 1;
-    // Observers of the scroll position report after a frame, and what they ask for takes its time.
+    // Observers of the scroll position report after a frame, and their requests take some time.
     await tools.frame(); await tools.frame();
     const least = performance.now() + (fresh.length ? recipe.scroll.settle_ms : Math.min(recipe.scroll.settle_ms, 300));
     const grown = () => tools.all(recipe.result).hits.length > before;

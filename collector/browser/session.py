@@ -1,4 +1,4 @@
-"""A guarded browser: opens pages, runs our scripts in them, and is always ended by `quit`."""
+"""A guarded browser: it opens pages, runs scripts in them, and is always ended."""
 
 from __future__ import annotations
 
@@ -8,67 +8,58 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from importlib import resources
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from bodyshop_core.errors import BodyshopError
 from collector.browser.driver import BrowserParts, find_browser, start_driver
+from collector.browser.driver_errors import first_line, is_gone, net_error
+from collector.browser.errors import (
+    BrowserGoneError,
+    ForbiddenPageError,
+    PageLoadError,
+    ScriptError,
+)
 from collector.browser.memory import group_memory
-from collector.browser.network import NetworkLog, Seen
-from collector.browser.proxy import Door
+from collector.browser.network import NetworkLog, NetworkResponse
+from collector.browser.proxy import GuardProxy
 from collector.browser.watchdog import Watchdog
+from collector.errors import CollectorError
 from collector.net.address import AddressGuard
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
 
 PAGES_PER_BROWSER = 50
-"""After so many pages the browser is replaced: its memory grows, and a leak ends here."""
+"""After this number of pages the browser is replaced, because its memory grows."""
 
 MAX_MEMORY = 2_000_000_000
-"""Bytes of all its processes; one that holds more is replaced before the next page."""
+"""Bytes of all its processes; a browser that uses more is replaced before the next page."""
 
 
 GRACE_SECONDS = 10.0
-"""What a call into the browser may take beyond its limit, to hand over what it has found."""
-
-
-class BrowserGoneError(BodyshopError):
-    """The browser crashed or hangs; the page may be tried again with a new one."""
-
-
-class ScriptError(BodyshopError):
-    """A script of ours did not end well: the page reloaded under it, or took too long."""
-
-
-class PageLoadError(BodyshopError):
-    """The page did not load: no connection, or no answer in time."""
-
-
-class ForbiddenPageError(BodyshopError):
-    """The page did not load because its address is none on the public internet."""
+"""Additional time of a call into the browser, to return what it has found."""
 
 
 class Browser:
-    """One browser, started when it is first needed; use as a context manager, in one thread.
+    """One browser, started when it is needed; use as a context manager, in one thread.
 
     Parameters
     ----------
     guard : AddressGuard
-        Judges every connection of the browser.
+        Checks every connection of the browser.
     agent : str
         Appended to the browser's own User-Agent.
     headed : bool
         Show the window.
     load_seconds : float
-        Time limit of loading a page; what came until then stays open.
+        Time limit of loading a page; what has arrived by then is used.
     behaviour_seconds : float
-        Time limit of everything that is done with a page once it is open; see `left`. A page that
-        hangs its browser is ended with it `GRACE_SECONDS` later.
+        Time limit of everything that is done with an open page; see `left`. A browser that hangs is
+        ended `GRACE_SECONDS` later.
     pages_per_browser : int
         Pages after which it is replaced.
     """
@@ -91,11 +82,11 @@ class Browser:
         self._pages_per_browser = pages_per_browser
         self._parts = parts
         self._driver: Chrome | None = None
-        self._door: Door | None = None
+        self._proxy: GuardProxy | None = None
         self._profile: Path | None = None
         self._watchdog: Watchdog | None = None
         self._pages = 0
-        self._backlog: list[Seen] = []
+        self._backlog: list[NetworkResponse] = []
         self._lock = threading.Lock()
         self.refused: list[tuple[str, int, str]] = []
 
@@ -118,13 +109,13 @@ class Browser:
         assert self._driver is not None
         return self._driver
 
-    def open(self, url: str) -> Seen | None:
-        """Open a page; return the answer that its document came with, when the log knows it.
+    def open(self, url: str) -> NetworkResponse | None:
+        """Open a page; return the response of its document, if the log contains it.
 
         Raises
         ------
         PageLoadError, ForbiddenPageError
-            There was no page.
+            The page did not load.
         BrowserGoneError
             The browser crashed.
         """
@@ -136,15 +127,15 @@ class Browser:
         self.refused.clear()
         with self._watched(self._load_seconds):
             driver = self.driver
-            NetworkLog(driver).drain()  # what the last page still asked for is none of this one's
+            NetworkLog(driver).drain()  # late requests of the last page do not belong to this one
             try:
                 driver.get(url)
             except TimeoutException:
-                # What has come so far may be enough: the caller waits for what it needs.
+                # What has arrived may be enough: the caller waits for what it needs.
                 driver.execute_script("window.stop()")
             except WebDriverException as error:
-                if "net::ERR_" in str(error):
-                    raise self._why_not(url, str(error)) from error
+                if code := net_error(error):
+                    raise self._not_opened(url, code) from error
                 raise
         self._until = time.monotonic() + self._behaviour_seconds
         log = self.seen()
@@ -157,23 +148,23 @@ class Browser:
 
     @property
     def left(self) -> float:
-        """Seconds of the page's `behaviour_seconds` that are left; never below 0."""
+        """Remaining seconds of `behaviour_seconds` for this page; never below 0."""
         return max(0.0, self._until - time.monotonic())
 
     @property
     def url(self) -> str:
-        """Where the browser is, after redirects."""
+        """The address of the open page, after redirects."""
         with self._watched():
             return str(self.driver.current_url)
 
-    def seen(self) -> list[Seen]:
-        """Return the answers the browser got since the last call (and since `open`)."""
+    def seen(self) -> list[NetworkResponse]:
+        """Return the responses that the browser received since the last call (and since `open`)."""
         with self._watched():
             backlog, self._backlog = self._backlog, []
             return backlog + NetworkLog(self.driver).drain()
 
     def run(self, body: str, *arguments: Any) -> Any:
-        """Run JavaScript and return its value; `T` is our tools, `arguments` what was given."""
+        """Run JavaScript and return its value; `T`: our tools, `arguments`: the arguments."""
         with self._watched():
             return self.driver.execute_script(f"const T = window.__bodyshop;\n{body}", *arguments)
 
@@ -218,16 +209,16 @@ class Browser:
             return self.driver.execute_cdp_cmd(command, parameters)
 
     def kill(self) -> None:
-        """End the browser without asking it; for the user who does not want to wait."""
+        """End the browser at once; for the user who does not want to wait."""
         driver = self._driver
         if driver is not None and driver.service.process is not None:
             _end_group(driver.service.process.pid)
 
     def end(self) -> None:
-        """End browser, driver, door and profile; also what hangs is ended."""
+        """End browser, driver, proxy and profile, also if one of them hangs."""
         with self._lock:
             driver, self._driver = self._driver, None
-            door, self._door = self._door, None
+            proxy, self._proxy = self._proxy, None
             profile, self._profile = self._profile, None
             watchdog, self._watchdog = self._watchdog, None
         if driver is not None:
@@ -236,8 +227,8 @@ class Browser:
             _end_group(process.pid if process is not None else None)
         if watchdog is not None:
             watchdog.dismiss()
-        if door is not None:
-            door.__exit__(None, None, None)
+        if proxy is not None:
+            proxy.__exit__(None, None, None)
         if profile is not None:
             shutil.rmtree(profile, ignore_errors=True)
         self._pages = 0
@@ -246,13 +237,13 @@ class Browser:
     def _start(self) -> None:
         self._parts = self._parts or find_browser()
         self._profile = Path(tempfile.mkdtemp(prefix="bodyshop-browser-"))
-        self._door = Door(self._guard, on_refused=lambda *what: self.refused.append(what))
-        self._door.__enter__()
+        self._proxy = GuardProxy(self._guard, on_refused=lambda *what: self.refused.append(what))
+        self._proxy.__enter__()
         try:
             driver = start_driver(
                 self._parts,
                 self._profile,
-                proxy=self._door.address,
+                proxy=self._proxy.address,
                 headed=self._headed,
                 load_seconds=self._load_seconds,
                 script_seconds=self._behaviour_seconds + 2 * GRACE_SECONDS,
@@ -276,10 +267,10 @@ class Browser:
 
     @contextmanager
     def _watched(self, seconds: float | None = None) -> Iterator[None]:
-        """Turn the many ways in which a driver says that its browser is gone into one error.
+        """Turn the many errors of a driver whose browser is gone into one.
 
-        A page in an endless loop keeps driver and browser from answering at all: after `seconds`,
-        by default what is left for the page, and a grace, both are ended from outside.
+        A page in an endless loop keeps driver and browser from responding: after `seconds`, by
+        default the remaining time of the page, and `GRACE_SECONDS`, both are ended from outside.
         """
         from selenium.common.exceptions import TimeoutException, WebDriverException
         from urllib3.exceptions import HTTPError
@@ -294,7 +285,7 @@ class Browser:
         timer = threading.Timer(limit, ring)
         timer.daemon = True
         try:
-            self.driver  # noqa: B018 - a browser that has to start first gets its own time for it
+            self.driver  # noqa: B018 - the start of a browser is not counted
             timer.start()
             try:
                 yield
@@ -303,22 +294,21 @@ class Browser:
         except (WebDriverException, HTTPError, ConnectionError) as error:
             if hung.is_set():
                 self.end()
-                raise ScriptError(f"the page hung: no answer in {limit:.0f} s") from error
+                raise ScriptError(f"the page hangs: no response in {limit:.0f} s") from error
             if isinstance(error, TimeoutException):
-                self.end()  # what keeps its browser busy would keep the next page waiting too
+                self.end()  # the script would block the next page too
                 raise ScriptError(
-                    f"a script in the page did not end: {_first_line(error)}"
+                    f"a script in the page did not end: {first_line(error)}"
                 ) from error
             if not isinstance(error, WebDriverException):
                 self.end()
-                raise BrowserGoneError(f"the driver is gone: {_first_line(error)}") from error
-            if any(sign in str(error).lower() for sign in _GONE):
+                raise BrowserGoneError(f"the driver is gone: {first_line(error)}") from error
+            if is_gone(error):
                 self.end()
-                raise BrowserGoneError(f"the browser is gone: {_first_line(error)}") from error
-            raise ScriptError(f"the browser refused: {_first_line(error)}") from error
+                raise BrowserGoneError(f"the browser is gone: {first_line(error)}") from error
+            raise ScriptError(f"the browser refused: {first_line(error)}") from error
 
-    def _why_not(self, url: str, text: str) -> BodyshopError:
-        code = text[text.index("net::ERR_") :].split()[0]
+    def _not_opened(self, url: str, code: str) -> CollectorError:
         if self.refused:
             return ForbiddenPageError(f"{url} was not opened: {self.refused[-1][2]}")
         return PageLoadError(f"{url} was not opened: {code}")
@@ -328,20 +318,8 @@ class Browser:
         return process is not None and group_memory(process.pid) > MAX_MEMORY
 
 
-_GONE = (
-    "invalid session id", "chrome not reachable", "disconnected", "session deleted", "tab crashed",
-    "no such window", "target window already closed", "not connected to devtools", "crashed",
-    "unable to receive message from renderer", "no such execution context", "target closed",
-)  # fmt: skip
-
-
-def _first_line(error: BaseException) -> str:
-    lines: Sequence[str] = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0][:300]
-
-
 def _quit(driver: Chrome) -> None:
-    """Ask nicely for a few seconds; a browser that hangs is ended with its process group."""
+    """Let the driver quit within a few seconds; later its process group is ended."""
     from selenium.common.exceptions import WebDriverException
     from urllib3.exceptions import HTTPError
 
@@ -355,7 +333,7 @@ def _quit(driver: Chrome) -> None:
 
 
 def _end_group(pid: int | None) -> None:
-    """End the process group that this driver was started in, and nothing else."""
+    """End the process group of this driver, and nothing else."""
     if pid is None or os.name != "posix":
         return
     end: Callable[[int, int], None] = os.killpg

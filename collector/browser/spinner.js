@@ -1,4 +1,4 @@
-// Looks at 360° viewers; needs inpage.js.
+// Reads and turns 360° viewers; needs inpage.js.
 (() => {
   "use strict";
   const T = window.__bodyshop;
@@ -7,7 +7,7 @@
   };
   const read = (element, name) => element.getAttribute("data-" + name) ?? element.getAttribute(name) ?? "";
 
-  // (a) viewers whose markup says where the frames are
+  // (a) viewers whose markup contains the addresses of the frames
   T.spinConfigs = () => {
     const found = [];
     for (const element of T.elements(document)) {
@@ -56,12 +56,12 @@
     };
   };
   T.spinFocus = () => {
-    // keys go to the nearest ancestor that takes them, or to the page
+    // keys go to the nearest ancestor that accepts them, or to the page
     for (let at = T.stage; at; at = at.parentElement) if (at.tabIndex >= 0) { at.focus({ preventScroll: true }); return true; }
     return false;
   };
 
-  // what the stage shows now: an address, for frames that are pictures
+  // what the stage shows now: the address, if the frames are pictures
   T.spinShown = () => {
     const stage = T.stage;
     if (!stage.isConnected) return null;
@@ -70,7 +70,7 @@
     return url ? T.absolute(url[1]) : null;
   };
 
-  // what a canvas shows now: its pixels as lossless PNG, or null when another host's picture bars reading
+  // what a canvas shows now: its pixels as lossless PNG, or null if a picture of another host prevents reading
   const digest = async (text) => {
     let a = 0x811c9dc5, b = 5381;
     for (let i = 0; i < text.length; i += 1) { const c = text.charCodeAt(i); a = Math.imul(a ^ c, 16777619); b = (Math.imul(b, 33) + c) | 0; }

@@ -1,4 +1,4 @@
-"""Ends a browser whose program was killed before it could."""
+"""Ends the browser if this program was killed before it could do so."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _SCRIPT = 'read -r line || { kill -9 "-$1"; sleep 1; rm -rf -- "$2"; }'
 
 
 class Watchdog:
-    """A shell that waits on a pipe from this process, which the system closes however we end.
+    """A shell that waits on a pipe from this process; the system closes it whenever we end.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ class Watchdog:
             )
 
     def dismiss(self) -> None:
-        """Tell it that all was ended as it should be."""
+        """End the watchdog: browser and profile are gone."""
         if self._process is not None:
             self._process.communicate(b"done\n")
             self._process = None

@@ -1,1 +1,1 @@
-"""One crawl: tasks are discovered in browsers, pictures are downloaded, the ledger is written."""
+"""One crawl: browsers find pictures, workers download them, the ledger records them."""

@@ -1,4 +1,4 @@
-"""Canaries: ask each source whether it still brings what it should."""
+"""Check each source with a canary: a task that must find something."""
 
 from __future__ import annotations
 
@@ -13,39 +13,37 @@ from bodyshop_core.workspace import Workspace
 from collector.brands import Brand, Brands, Model, Query
 from collector.browser import find_browser
 from collector.candidate import Find, Task
-from collector.crawl.discovery import Closed, Discovery
+from collector.crawl.context import CrawlContext
+from collector.crawl.discovery import DiscoveryPool
 from collector.crawl.downloads import Fetcher
-from collector.crawl.run import gate_for
-from collector.ledger.journal import Journal
-from collector.net.address import AddressGuard
-from collector.net.api_keys import keys_of
-from collector.net.http import user_agent
+from collector.crawl.events import TaskResult
+from collector.ledger.record import DownloadRecord
 from collector.sources.registry import sources_for
 from collector.sources.search import SearchPageSource
 from collector.sources.source import Source
 
 API_QUERY = "Hyundai Sonata"
 ENOUGH = 1
-_GUESSES = {
-    "zero_results": "the page has changed: mend the recipe's selectors (docs/collect.md)",
-    "challenge": "the host asks for a proof of humanity: try much later, more slowly",
-    "robots": "robots.txt forbids it; an override is per source: robots: override",
+_HINTS = {
+    "zero_results": "the page has changed: correct the recipe's selectors (docs/collect.md)",
+    "challenge": "the host shows a captcha: try again much later, with a longer interval",
+    "robots": "robots.txt forbids it; an override per source is: robots: override",
     "rate_limited": "the host asks to wait: raise limits.per_host_interval",
-    "robots_unreachable": "its robots.txt can't be read, so it is left alone: is there a network?",
-    "page_load": "is there a network?",
+    "robots_unreachable": "its robots.txt cannot be read: check the network connection",
+    "page_load": "check the network connection",
 }
 
 
 @dataclass(frozen=True)
-class Canary:
-    """How one source does.
+class SourceCheck:
+    """Whether one source works.
 
     Parameters
     ----------
     found : str
-        What it brought, for people.
+        What it found, for people.
     fix : str
-        What to do when it is not `ok`.
+        What to do if it is not `ok`.
     """
 
     source: str
@@ -60,7 +58,7 @@ def describe_browser() -> str:
     Raises
     ------
     MissingPartError
-        There is none.
+        No browser was found.
     BodyshopError
         They are of different major versions.
     """
@@ -76,11 +74,11 @@ def describe_browser() -> str:
 
 def check_sources(
     brands: Brands, *, headed: bool = False, progress: Progress = SILENT
-) -> list[Canary]:
-    """Ask each source of a brands.yaml for one thing it should know; nothing is kept.
+) -> list[SourceCheck]:
+    """Give each source of a brands.yaml one task that must find something; nothing is kept.
 
-    Search recipes are asked their canary query and must bring its ``min_images``; the licensed
-    sources are asked for a common car; pages and spinners: the first of each.
+    A search recipe gets its canary query and must find ``min_images``; the licensed sources get the
+    query of a common car; of pages and spinners the first is opened.
 
     Parameters
     ----------
@@ -93,52 +91,56 @@ def check_sources(
 
     Returns
     -------
-    list of Canary
+    list of SourceCheck
         One per source that is switched on and has something to do.
     """
     sources = sources_for(brands)
     asked = {name: task for name, source in sources.items() if (task := _task(source, brands))}
-    found: dict[str, int] = dict.fromkeys(asked, 0)
-    closed: dict[str, Closed] = {}
-    crashed: list[BaseException] = []
-    over = threading.Event()
-
-    def on_finds(task: Task, finds: list[Find]) -> None:
-        found[task.source] += len(finds)
-
-    def on_closed(each: Closed) -> None:
-        closed[each.task.source] = each
-        if len(closed) == len(asked):
-            over.set()
-
-    def crash(error: BaseException) -> None:
-        crashed.append(error)
-        over.set()
-
-    guard = AddressGuard(brands.allow_hosts)
-    gate, agent = gate_for(brands, guard), user_agent(brands.contact)
+    if not asked:
+        return []
+    results = _Results(len(asked))
     with tempfile.TemporaryDirectory(prefix="bodyshop-canary-") as folder:
         workspace = Workspace.open(Path(folder))
+        context = CrawlContext.open(_short(brands), workspace, log=progress.log)
         with (
             progress.task("sources", total=len(asked)),
-            Fetcher(
-                limits=brands.limits, agent=agent, guard=guard, gate=gate,
-                journal=Journal(Path(folder) / "incoming"), blobs=workspace.blobs,
-                report=lambda _settled: None, crash=crash, workers=1,
-                keys=keys_of(brands),
-            ) as fetcher,
-            Discovery(
-                list(asked.values()), sources, brands=_short(brands), workspace=workspace,
-                fetcher=fetcher, guard=guard, gate=gate, agent=agent, on_finds=on_finds,
-                on_closed=on_closed, crash=crash, log=progress.log, last_found={}, headed=headed,
-                browsers=1,
+            Fetcher(context, results, workers=1) as fetcher,
+            DiscoveryPool(
+                context, list(asked.values()), sources, fetcher, results, last_found={},
+                headed=headed, browsers=1,
             ),
         ):  # fmt: skip
-            if asked:
-                over.wait()
-    if crashed:
-        raise crashed[0]
-    return [_judge(sources[name], closed[name], found[name]) for name in asked]
+            results.complete.wait()
+    if results.crash is not None:
+        raise results.crash
+    return [_judge(sources[name], results.by_source[name]) for name in asked]
+
+
+class _Results:
+    """The events of a check: one result per source, nothing is downloaded."""
+
+    def __init__(self, sources: int) -> None:
+        self._sources = sources
+        self.by_source: dict[str, TaskResult] = {}
+        self.crash: BaseException | None = None
+        self.complete = threading.Event()
+
+    def found(self, task: Task, finds: list[Find]) -> None:
+        """Ignore the finds: the result has their number."""
+
+    def settled(self, record: DownloadRecord) -> None:
+        """Ignore downloads: there are none."""
+
+    def closed(self, result: TaskResult) -> None:
+        """Note the result of a source."""
+        self.by_source[result.task.source] = result
+        if len(self.by_source) == self._sources:
+            self.complete.set()
+
+    def crashed(self, error: BaseException) -> None:
+        """Note an error that ends the check."""
+        self.crash = self.crash or error
+        self.complete.set()
 
 
 def _task(source: Source, brands: Brands) -> Task | None:
@@ -162,18 +164,19 @@ def _task(source: Source, brands: Brands) -> Task | None:
 
 
 def _short(brands: Brands) -> Brands:
-    """Return the same with only as many items as a canary needs."""
+    """Return the same brands with only as many items per page as a canary needs."""
     limits = brands.limits.model_copy(update={"page_items": 60})
     return brands.model_copy(update={"limits": limits})
 
 
-def _judge(source: Source, closed: Closed, found: int) -> Canary:
+def _judge(source: Source, result: TaskResult) -> SourceCheck:
     least = source.recipe.canary.min_images if isinstance(source, SearchPageSource) else ENOUGH
-    if closed.state == "done" and found >= least:
-        return Canary(closed.task.source, True, f"{found} pictures")
-    what = closed.task.query or closed.task.url
-    text = f"{found} pictures for {what!r}, at least {least} were expected"
-    if closed.error:
-        text += f": {closed.error.partition('; the page as it was')[0]}"
-    fix = _GUESSES.get(closed.error_class or "zero_results", "open the page with: --headed")
-    return Canary(closed.task.source, False, text, fix)
+    name = result.task.source
+    if result.state == "done" and result.found >= least:
+        return SourceCheck(name, True, f"{result.found} pictures")
+    what = result.task.query or result.task.url
+    text = f"{result.found} pictures for {what!r}, at least {least} were expected"
+    if result.error:
+        text += f": {result.error}"
+    fix = _HINTS.get(result.error_class or "zero_results", "open the page with: --headed")
+    return SourceCheck(name, False, text, fix)

@@ -1,10 +1,9 @@
-"""`collect`: drive discovery and downloads, and be the only one that writes the catalog."""
+"""`collect`: run discovery and downloads; the only function that writes the catalog."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from bodyshop_core.catalog import nfc
@@ -20,6 +19,20 @@ from collector.sources.registry import sources_for
 from collector.sources.source import Source
 
 
+class IncompleteCollectError(NothingFoundError):
+    """A source or a page has found nothing, or much less than last time; the rest is saved.
+
+    Parameters
+    ----------
+    summary : CollectSummary
+        Of the whole ledger.
+    """
+
+    def __init__(self, message: str, *, hint: str, summary: CollectSummary) -> None:
+        super().__init__(message, hint=hint)
+        self.summary = summary
+
+
 def collect(
     brands: Brands,
     workspace: Workspace,
@@ -33,7 +46,7 @@ def collect(
     workers: int = 16,
     progress: Progress = SILENT,
 ) -> CollectSummary:
-    """Collect the pictures that a brands.yaml asks for; go on where an earlier run stopped.
+    """Collect the pictures that a brands.yaml asks for; continue where an earlier run stopped.
 
     Parameters
     ----------
@@ -42,12 +55,12 @@ def collect(
     workspace : Workspace
         Where pictures and ledger go.
     only : str or sequence of str, optional
-        ``BRAND`` or ``BRAND/MODEL``; nothing else is touched.
+        ``BRAND`` or ``BRAND/MODEL``; nothing else is collected.
     retry_failed : bool or str, optional
         Try failed downloads again: all (True or ``all``), or those of one error class such as
         ``timeout``.
     refresh : bool
-        Visit pages and ask queries again that are done.
+        Open finished pages and queries again.
     headed : bool
         Show the browser.
     extra : Mapping, optional
@@ -57,7 +70,7 @@ def collect(
     workers : int
         Download threads.
     progress : Progress
-        Told about pictures and warnings.
+        Takes the progress and warnings.
 
     Returns
     -------
@@ -67,14 +80,15 @@ def collect(
     Raises
     ------
     NothingFoundError
-        A source or a page listed by its address brought nothing, or something brought less than a
-        fifth of last time; the rest is saved. The error has the `CollectSummary` as ``summary``.
+        A source, or a page that brands.yaml names, found nothing; or something found less than a
+        fifth of what it found last time. Everything else is saved. The error is an
+        `IncompleteCollectError` with the summary.
     InterruptedByUser
-        After Ctrl-C; what was in flight is saved.
+        After Ctrl-C; what was finished is saved.
     MissingPartError
-        No browser, though a source needs one.
+        No browser was found, but a source needs one.
     UsageError
-        `only` names nothing, or `retry_failed` no known class.
+        `only` names no brand or model, or `retry_failed` no known class.
     """
     started = time.monotonic()
     sources = sources_for(brands) | dict(extra or {})
@@ -90,7 +104,7 @@ def collect(
         summary = summarise(workspace.catalog, new=crawl.new, seconds=time.monotonic() - started)
         if interrupt.requested:
             raise _stopped(f"stopped; {summary.downloaded} pictures are saved")
-        _refuse_silence(crawl.yields, crawl.barren, summary)
+        _refuse_silence(crawl.found_by_source, crawl.empty_pages, summary)
     return summary
 
 
@@ -119,32 +133,37 @@ def _scope(brands: Brands, only: Sequence[str] | str | None) -> set[tuple[str, s
         hits = {car for car in cars if car[0] == brand and model in {"", car[1]}}
         if not hits:
             raise UsageError(
-                f"brands.yaml has no {name!r}", hint=f"it has: {', '.join(map('/'.join, cars))}"
+                f"brands.yaml does not contain {name!r}",
+                hint=f"it contains: {', '.join(map('/'.join, cars))}",
             )
         chosen |= hits
     return chosen
 
 
 def _stopped(message: str) -> InterruptedByUser:
-    return InterruptedByUser(message, hint="the same command goes on where this stopped")
+    return InterruptedByUser(message, hint="the same command continues where this one stopped")
 
 
-def _refuse_silence(yields: Counter[str], barren: list[str], summary: CollectSummary) -> None:
-    """Refuse to call it a success when a source, or a page that was named, brought nothing.
+def _refuse_silence(
+    found_by_source: Mapping[str, int], empty_pages: Sequence[str], summary: CollectSummary
+) -> None:
+    """Raise an error when a source, or a page that was named, has found nothing.
 
-    One query of many may well have no result; a source without any, a named page without a
-    picture, and anything that brings less than a fifth of last time have changed.
+    One query of many may have no result. But a source without any result, a named page without a
+    picture, and anything that finds less than a fifth of last time have changed.
     """
-    silent = sorted(source for source, found in yields.items() if found == 0)
-    if not silent and not barren:
+    silent = sorted(source for source, found in found_by_source.items() if found == 0)
+    if not silent and not empty_pages:
         return
-    what = f"{', '.join(silent)} brought no picture at all"
+    what = f"{', '.join(silent)}: no picture was found"
     if not silent:
-        what = f"{len(barren)} pages or queries brought nothing, or much less than last time"
-    saved = f" ({summary.downloaded} pictures from elsewhere are saved)"
-    error = NothingFoundError(
+        what = f"{len(empty_pages)} pages or queries found nothing, or much less than last time"
+    saved = f" ({summary.downloaded} pictures of the collection are saved)"
+    raise IncompleteCollectError(
         what + (saved if summary.downloaded else ""),
-        hint=next(iter([*barren, *summary.empty]), "see: bodyshop doctor --sources brands.yaml"),
+        hint=next(
+            iter([*empty_pages, *summary.empty]),
+            "check the sources: bodyshop doctor --sources brands.yaml",
+        ),
+        summary=summary,
     )
-    error.summary = summary  # type: ignore[attr-defined]
-    raise error

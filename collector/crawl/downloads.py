@@ -1,119 +1,92 @@
-"""The download workers: take a job when its host is ready, ask once, decide what follows."""
+"""The download workers: take a job when its host is ready, and make one request."""
 
 from __future__ import annotations
 
-import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from bodyshop_core.catalog import BlobStore, now
-from bodyshop_core.errors import BodyshopError
-from collector.brands import Limits
 from collector.candidate import Candidate
-from collector.crawl.frontier import Frontier, Job
-from collector.ledger.journal import Journal
-from collector.ledger.store import Settled, covering
-from collector.net.address import AddressGuard, host_of, is_web_address, parts_of
-from collector.net.api_keys import NO_KEYS, Keys
+from collector.crawl.address_policy import AddressPolicy, Requeue
+from collector.crawl.context import CrawlContext
+from collector.crawl.events import CrawlEvents
+from collector.crawl.frontier import DownloadJob, Frontier
+from collector.errors import CollectorError, HostDisabledError, RunStoppedError
+from collector.ledger.record import DownloadRecord
 from collector.net.cookies import Cookies
-from collector.net.download import (
-    MAX_REDIRECTS,
-    DownloadLimits,
-    Failed,
-    Got,
-    Moved,
-    Outcome,
-    Refused,
-    Timed,
-    download,
-    fetch_small,
-)
-from collector.net.http import GuardedSession, Watch, guarded_session
-from collector.net.politeness import MAX_RETRY_AFTER_S, HostGate, parse_retry_after
-from collector.net.robots import Answer, Robots
-from collector.sources.url_candidates import FULL_SIZE, REWRITTEN, is_preview_host, same_shape
+from collector.net.deadline import DeadlineThread
+from collector.net.download import download
+from collector.net.http import GuardedSession, guarded_session
+from collector.net.outcome import Failure, Outcome, Refusal, StoredPicture
+from collector.net.politeness import parse_retry_after, wait_for_turn
+from collector.net.robots import Robots
+from collector.net.small_response import SmallResponse, fetch_small
+from collector.sources.url_candidates import is_preview_host
+from collector.weburl import host_of, parts_of
 
-LARGE_ENOUGH = 0.95
-"""Of the area the page itself showed; less means that this rung was no original."""
-
-MAX_BACKOFF_S = 120.0
 BUSY_SECONDS = 0.2
-"""When to look again for the rules of a host that another thread is reading."""
-
-_FINAL = {"robots", "opt_out", "reserved", "content_signal", "forgotten"}
-"""A no that also covers the smaller versions of the same picture."""
+"""When to try again while another thread reads the rules of a host."""
 
 
 class Fetcher:
-    """The worker threads of a run; use as a context manager.
+    """The download threads of a run; use as a context manager.
 
     Parameters
     ----------
-    report : callable
-        Called from worker threads with each `Settled` candidate.
-    crash : callable
-        Called with an error of this machine (a full disk): the run has to end.
-    stones : Mapping
-        What was erased on request, from `Ledger.tombstones`.
+    context : CrawlContext
+        Of the run.
+    events : CrawlEvents
+        Told about each settled candidate, and about an error of this machine.
+    workers : int
+        Threads.
     """
 
-    def __init__(
-        self,
-        *,
-        limits: Limits,
-        agent: str,
-        guard: AddressGuard,
-        gate: HostGate,
-        journal: Journal,
-        blobs: BlobStore,
-        report: Callable[[Settled], None],
-        crash: Callable[[BaseException], None],
-        stones: Mapping[str, set[str]] | None = None,
-        workers: int = 16,
-        attempts: int = 3,
-        backoff_s: float = 2.0,
-        keys: Keys = NO_KEYS,
-    ) -> None:
-        self._limits, self._agent, self._guard, self._gate = limits, agent, guard, gate
-        self._journal, self._blobs = journal, blobs
-        self._report, self._crash = report, crash
-        self._stones, self._keys = stones or {}, keys
-        self._attempts, self._backoff_s = attempts, backoff_s
-        self._bounds = DownloadLimits(limits.max_bytes, limits.min_side, limits.request_seconds)
+    def __init__(self, context: CrawlContext, events: CrawlEvents, *, workers: int = 16) -> None:
+        self._context, self._events, self._gate = context, events, context.gate
         self._local = threading.local()
-        self._jitter = random.Random()
         self.cookies = Cookies()
-        self.watch = Watch()
+        self._policy = AddressPolicy(context.brands.limits, context.tombstones, self.cookies)
+        self._deadlines = DeadlineThread()
         self.robots = Robots(self._polite_fetch, on_known=self._introduced, reserved=self._reserved)
-        self.frontier = Frontier(gate, on_broken=self._abandon)
+        self.frontier = Frontier(self._gate, on_disabled=self._give_up)
         self._threads = [
             threading.Thread(target=self._work, name=f"download-{n}", daemon=True)
             for n in range(workers)
         ]
 
     def __enter__(self) -> Fetcher:
-        self.watch.__enter__()
+        self._deadlines.__enter__()
         for thread in self._threads:
             thread.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None = None, *_: object) -> None:
-        self.frontier.stop()
-        if kind is KeyboardInterrupt:  # at once: what is in flight stays behind as .part
+        self.stop()
+        if kind is KeyboardInterrupt:  # at once: unfinished downloads stay behind as .part files
             return
         for thread in self._threads:
             thread.join()
-        self.watch.__exit__()
+        self._deadlines.__exit__()
 
     def queue(self, candidate: Candidate) -> None:
         """Put a candidate into the queue of its host."""
-        self.frontier.put(Job(candidate, candidate.url))
+        self.frontier.put(DownloadJob(candidate, candidate.url))
 
-    def small(self, url: str, params: Any = None) -> Answer:
-        """Make one small polite request in the calling thread; follows no redirect."""
+    def stop(self) -> None:
+        """Start no further download; those in progress are finished, waits end at once."""
+        self._context.stopping.set()
+        self.frontier.stop()
+
+    def small(self, url: str, params: Mapping[str, Any] | None = None) -> SmallResponse:
+        """Make one small polite request in the calling thread; follows no redirect.
+
+        Raises
+        ------
+        RunStoppedError
+            The run was stopped while this waited for its turn.
+        """
         return self._polite_fetch(url, params)
 
     def picture(self, url: str, page_url: str, *, override: bool = False) -> bytes:
@@ -121,26 +94,26 @@ class Fetcher:
 
         Raises
         ------
-        BodyshopError
-            It did not come.
+        CollectorError
+            It could not be downloaded.
         """
-        timed = download(
-            self.session, self.watch, url, self._journal.folder, self._bounds, page_url=page_url,
-            override=override,
-        )  # fmt: skip
-        self._gate.finish(host_of(url), status=timed.status, latency=timed.latency, held=False)
-        if not isinstance(timed.outcome, Got):
-            raise BodyshopError(f"{url} was not downloaded: {timed.outcome}")
-        data = timed.outcome.part.read_bytes()
-        timed.outcome.part.unlink()
+        wait_for_turn(self._gate, host_of(url), self._context.stopping)
+        outcome = self._download(url, page_url=page_url, override=override)
+        self._gate.finish(host_of(url), status=outcome.status, latency=outcome.latency, slot=False)
+        if not isinstance(outcome, StoredPicture) or outcome.part is None:
+            reason = outcome.error_class if isinstance(outcome, Refusal | Failure) else "redirect"
+            raise CollectorError(f"{url} was not downloaded: {outcome}", error_class=reason)
+        data = outcome.part.read_bytes()
+        outcome.discard()
         return data
 
     @property
-    def session(self) -> GuardedSession:
+    def _session(self) -> GuardedSession:
         """The calling thread's session."""
         session = getattr(self._local, "session", None)
         if session is None:
-            session = guarded_session(self._guard, self._agent, keys=self._keys)
+            context = self._context
+            session = guarded_session(context.guard, context.agent, keys=context.keys)
             self._local.session = session
         return session
 
@@ -148,32 +121,32 @@ class Fetcher:
         try:
             while (job := self.frontier.take()) is not None:
                 self._step(job)
+        except RunStoppedError:  # the job stays queued in the ledger
+            return
         except BaseException as error:  # noqa: BLE001 - handed to the driving thread, which raises it
             self.frontier.stop()
-            self._crash(error)
+            self._events.crashed(error)
 
-    def _step(self, job: Job) -> None:
-        """Make one request; the host's slot is held until its outcome is stored."""
-        host, timed, retry_after, challenge = job.host, None, None, False
+    def _step(self, job: DownloadJob) -> None:
+        """Make one request; the host's connection is occupied until the outcome is stored."""
+        host, outcome = job.host, None
         try:
-            timed = self._ask(job)
-            if timed is not None:
-                if isinstance(timed.outcome, Failed):
-                    retry_after = parse_retry_after(timed.outcome.retry_after)
-                    challenge = timed.outcome.challenge
-                self._decide(job, timed.outcome)
+            outcome = self._ask(job)
+            if outcome is not None:
+                self._follow(job, outcome)
         finally:
+            failure = outcome if isinstance(outcome, Failure) else None
             self._gate.finish(
                 host,
-                status=timed.status if timed else None,
-                latency=timed.latency if timed else None,
-                retry_after=retry_after,
-                challenge=challenge,
+                status=outcome.status if outcome else None,
+                latency=outcome.latency if outcome else None,
+                retry_after=parse_retry_after(failure.retry_after) if failure else None,
+                challenge=failure is not None and failure.challenge,
             )
             self.frontier.done(host)
 
-    def _ask(self, job: Job) -> Timed | None:
-        """Make the job's one request; None when the slot went into learning the host's rules.
+    def _ask(self, job: DownloadJob) -> Outcome | None:
+        """Make the job's one request; None when it was used to read the host's rules.
 
         Then the job is back in the queue, which knows when its host may be asked again.
         """
@@ -182,167 +155,71 @@ class Fetcher:
         hosts = {each.lower() for each in candidate.thumbnail_hosts}
         known = any(each in {name, job.host} or name.endswith("." + each) for each in hosts)
         if known or is_preview_host(name):
-            return Timed(Refused("thumbnail_host", f"{job.host} only serves previews"), None, None)
+            return Refusal("thumbnail_host", f"{job.host} serves previews only")
         if not self.robots.known(job.url):
             self._learn_rules(job)
             return None
         permission = self.robots.judge(job.url, override=candidate.override)
         job.permission.update(permission.layers)
+        if permission.temporary:
+            return Failure(permission.reason, f"robots.txt of {job.host} could not be read")
         if not permission.allowed:
-            outcome: Outcome = Refused(permission.reason, "robots.txt and the like")
-            if permission.temporary:
-                outcome = Failed(permission.reason, f"robots.txt of {job.host} can't be read")
-            return Timed(outcome, None, None)
+            return Refusal(permission.reason, f"the rules of {job.host}")
         self._gate.sending(job.host)
-        return download(
-            self.session, self.watch, job.url, self._journal.folder, self._bounds,
-            page_url=candidate.page_url, override=candidate.override,
+        return self._download(
+            job.url,
+            url_candidate=candidate.url_candidates[job.position].name,
+            page_url=candidate.page_url,
+            override=candidate.override,
             cookies=self.cookies.header(job.url) if job.with_cookies else "",
-        )  # fmt: skip
+        )
 
-    def _learn_rules(self, job: Job) -> None:
-        """Make one of the requests that a new host's rules take; wait for nothing."""
+    def _download(self, url: str, **options: Any) -> Outcome:
+        context = self._context
+        folder, limits = context.journal.folder, context.download_limits
+        return download(self._session, self._deadlines, url, folder, limits, **options)
+
+    def _learn_rules(self, job: DownloadJob) -> None:
+        """Make one of the requests that the rules of a new host need, without any wait."""
         address, delay = self.robots.next_address(job.url), 0.0
         if host_of(address) == job.host:
             asked = self.robots.advance(job.url, self._fetch_now)
-        else:  # its robots.txt is elsewhere, and there another gap counts
+        else:  # its robots.txt is on another host, which has a gap of its own
             ready = self._gate.ready_at(host_of(address))
-            delay = 0.0 if ready is None else ready - time.monotonic()
+            delay = 0.0 if ready is None else ready - self._gate.now
             asked = delay <= 0 and self.robots.advance(job.url, self._polite_fetch)
         self.frontier.put(job, delay=0.0 if asked else max(delay, BUSY_SECONDS))
 
-    def _decide(self, job: Job, outcome: Outcome) -> None:
-        if isinstance(outcome, Moved):
-            if job.hops >= MAX_REDIRECTS:
-                self._next_rung(
-                    job, Failed("redirect_loop", f"more than {MAX_REDIRECTS} redirects")
-                )
-                return
-            if not is_web_address(outcome.url):
-                self._next_rung(job, Refused("not_http", f"redirect to {outcome.url[:80]}"))
-                return
-            if kind := covering(self._stones, outcome.url):
-                self._settle(job, Refused("forgotten", f"leads to what was erased by {kind}"))
-                return
-            job.url, job.hops = outcome.url, job.hops + 1
-            self.frontier.put(job)
-        elif isinstance(outcome, Got):
-            self._weigh(job, outcome)
-        elif isinstance(outcome, Refused):
-            job.permission.update(outcome.permission)
-            if outcome.reason in _FINAL:
-                self._drop_best(job)
-                self._settle(job, outcome)
-            else:
-                self._next_rung(job, outcome)
+    def _follow(self, job: DownloadJob, outcome: Outcome) -> None:
+        step = self._policy.next_step(job, outcome)
+        if isinstance(step, Requeue):
+            self.frontier.put(job, delay=step.delay)
         else:
-            self._retry_or_next(job, outcome)
+            self._settle(job, step)
 
-    def _retry_or_next(self, job: Job, failed: Failed) -> None:
-        if failed.status in {401, 403} and not job.with_cookies and self.cookies.header(job.url):
-            job.with_cookies = True
-            self.frontier.put(job)
-            return
-        job.attempts += 1
-        # A host that asks for patience says nothing about the picture: the breaker bounds those.
-        allowed = self._attempts * (2 if failed.status in {429, 503} else 1)
-        if failed.retry and job.attempts < allowed:
-            wait = min(self._backoff_s * 2 ** (job.attempts - 1), MAX_BACKOFF_S)
-            wait *= self._jitter.uniform(0.5, 1.5)
-            asked = parse_retry_after(failed.retry_after)
-            if asked is not None:
-                wait = max(wait, min(asked, MAX_RETRY_AFTER_S))
-            self.frontier.put(job, delay=wait)
-        else:
-            self._next_rung(job, failed)
+    def _settle(self, job: DownloadJob, outcome: StoredPicture | Refusal | Failure) -> None:
+        erased = self._context.tombstones.sha256
+        if isinstance(outcome, StoredPicture) and outcome.sha256 in erased:
+            job.drop_best()
+            outcome = Refusal("forgotten", "this picture was erased on request")
+        stored = isinstance(outcome, StoredPicture)
+        record = DownloadRecord.of(
+            job.candidate,
+            outcome,
+            attempts=job.attempts + stored,
+            error="; ".join(job.notes),
+            permission=job.permission,
+        )
+        if isinstance(outcome, StoredPicture) and outcome.part is not None:
+            self._context.journal.promise(record.journal_line())
+            blobs = self._context.workspace.blobs
+            blobs.adopt(outcome.part, outcome.sha256, outcome.extension)
+        self._events.settled(record)
 
-    def _weigh(self, job: Job, got: Got) -> None:
-        """Keep the larger of what there is, and go on while the page showed a larger one."""
-        candidate, rung = job.candidate, job.candidate.ladder[job.rung]
-        size = (got.facts["width"], got.facts["height"])
-        shown = candidate.shown
-        if rung.name == REWRITTEN and shown is not None and not same_shape(size, shown):
-            got.part.unlink()
-            self._next_rung(
-                job, Refused("other_picture", "the rewritten address shows another shape")
-            )
-            return
-        if job.best is None or got.area > job.best.area:
-            self._drop_best(job)
-            job.best, job.best_rung = got, rung.name
-        else:
-            got.part.unlink()
-        if shown is not None and self._may_be_larger(job, job.best, shown[0] * shown[1]):
-            self._next_rung(job, None)
-        else:
-            self._settle(job, job.best)
-
-    @staticmethod
-    def _may_be_larger(job: Job, best: Got, shown: int) -> bool:
-        """Say whether a further rung is worth a request: it stays below, or equals, what is shown.
-
-        Of two links to a full size the first may be the picture of the page itself.
-        """
-        if best.area < LARGE_ENOUGH * shown:
-            return True
-        rest = {rung.name for rung in job.candidate.ladder[job.rung + 1 :]}
-        return best.area * LARGE_ENOUGH <= shown and not rest.isdisjoint(FULL_SIZE)
-
-    def _next_rung(self, job: Job, outcome: Refused | Failed | None) -> None:
-        if outcome is not None:
-            reason = outcome.reason if isinstance(outcome, Refused) else outcome.error_class
-            job.notes.append(f"{job.candidate.ladder[job.rung].name}: {reason} {outcome.detail}")
-        if job.rung + 1 < len(job.candidate.ladder):
-            job.rung += 1
-            job.url = job.candidate.ladder[job.rung].url
-            job.hops = 0
-            job.attempts = 0
-            job.worst = job.worst or outcome
-            self.frontier.put(job)
-        elif job.best is not None:
-            self._settle(job, job.best)
-        else:
-            self._settle(job, self._reason(job, outcome))
-
-    @staticmethod
-    def _reason(job: Job, last: Refused | Failed | None) -> Refused | Failed:
-        """Choose what to report of several rungs: a failure may be retried, so it counts most."""
-        reasons = [each for each in (job.worst, last) if each is not None]
-        failures = [each for each in reasons if isinstance(each, Failed)]
-        rewritten = job.candidate.ladder[0].name == REWRITTEN and len(reasons) > 1
-        return reasons[-1] if rewritten else (failures or reasons)[0]
-
-    def _settle(self, job: Job, outcome: Got | Refused | Failed) -> None:
-        candidate, notes = job.candidate, "; ".join(job.notes)
-        permission = dict(job.permission)
-        if isinstance(outcome, Got) and outcome.sha256 in self._stones.get("sha256", ()):
-            self._drop_best(job)
-            outcome = Refused("forgotten", "this picture was erased on request")
-        if isinstance(outcome, Got):
-            entry = entry_of(candidate, outcome, job.best_rung, permission)
-            self._journal.promise(entry)
-            self._blobs.adopt(outcome.part, outcome.sha256, outcome.extension)
-            self._report(Settled(candidate, "done", attempts=job.attempts + 1, entry=entry))
-            return
-        state = "refused" if isinstance(outcome, Refused) else "failed"
-        reason = outcome.reason if isinstance(outcome, Refused) else outcome.error_class
-        self._report(
-            Settled(
-                candidate, state, reason, notes or outcome.detail, job.attempts,
-                permission=permission,
-            )
-        )  # fmt: skip
-
-    def _drop_best(self, job: Job) -> None:
-        if job.best is not None:
-            job.best.part.unlink(missing_ok=True)
-            job.best = None
-
-    def _abandon(self, job: Job, reason: str) -> None:
-        if job.best is not None:
-            self._settle(job, job.best)
-        else:
-            self._settle(job, Failed("host_left_alone", f"{job.host}: {reason}"))
+    def _give_up(self, job: DownloadJob, reason: str) -> None:
+        """Settle a job of a host that has been disabled."""
+        disabled = Failure(HostDisabledError.error_class, f"{job.host}: {reason}")
+        self._settle(job, job.best or disabled)
 
     def _introduced(self, host: str, crawl_delay: float | None) -> None:
         self._gate.introduce(host, crawl_delay=crawl_delay)
@@ -350,46 +227,31 @@ class Fetcher:
 
     @contextmanager
     def _reserved(self, host: str) -> Iterator[None]:
-        with self._gate.reserved(host):
-            yield
-        self.frontier.done(host)
+        try:
+            with self._gate.reserved(host):
+                yield
+        finally:
+            self.frontier.done(host)
 
-    def _polite_fetch(self, url: str, params: Any = None) -> Answer:
-        """Wait until the host may be asked, then do as `_fetch_now`."""
-        host = host_of(url)
-        while True:
-            ready = self._gate.ready_at(host)
-            if ready is None:
-                return Answer(None, f"{host} is left alone: {self._gate.broken(host)}")
-            wait = ready - time.monotonic()
-            if wait <= 0:
-                break
-            time.sleep(min(wait, 1.0))
+    def _polite_fetch(self, url: str, params: Mapping[str, Any] | None = None) -> SmallResponse:
+        """Wait for the host's turn, then make the request."""
+        try:
+            wait_for_turn(self._gate, host_of(url), self._context.stopping)
+        except HostDisabledError as error:
+            return SmallResponse(None, error.message)
         return self._fetch_now(url, params)
 
-    def _fetch_now(self, url: str, params: Any = None) -> Answer:
-        """Ask, and tell the gate how it went."""
+    def _fetch_now(self, url: str, params: Mapping[str, Any] | None = None) -> SmallResponse:
+        """Make a request whose turn has come, and tell the gate how it ended."""
         host = host_of(url)
         self._gate.sending(host)
         started = time.monotonic()
-        answer = fetch_small(self.session, self.watch, url, params=params)
+        response = fetch_small(self._session, self._deadlines, url, params=params)
         self._gate.finish(
             host,
-            status=answer.status,
+            status=response.status,
             latency=time.monotonic() - started,
-            retry_after=parse_retry_after(answer.headers.get("retry-after")),
-            held=False,
+            retry_after=parse_retry_after(response.headers.get("retry-after")),
+            slot=False,
         )
-        return answer
-
-
-def entry_of(
-    candidate: Candidate, got: Got, rung: str, permission: dict[str, Any]
-) -> dict[str, Any]:
-    """Return what the journal and the ledger keep of a finished download."""
-    return {
-        "key": candidate.key, "part": got.part.name, "sha256": got.sha256, "size": got.size,
-        "extension": got.extension, "facts": got.facts, "url": got.url, "status": got.status,
-        "etag": got.etag, "last_modified": got.last_modified, "content_type": got.content_type,
-        "permission": permission | got.permission, "rung": rung, "at": now(),
-    }  # fmt: skip
+        return response

@@ -1,9 +1,10 @@
-"""The queue of downloads: wide across hosts, narrow per host, no worker held by a resting one."""
+"""The queue of downloads: many hosts in parallel, few requests per host, no blocked worker."""
 
 from __future__ import annotations
 
 import heapq
 import itertools
+import math
 import threading
 import time
 from collections import deque
@@ -11,60 +12,76 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from collector.candidate import Candidate
-from collector.net.address import host_of
-from collector.net.download import Failed, Got, Refused
+from collector.net.outcome import Failure, Refusal, StoredPicture
 from collector.net.politeness import HostGate
+from collector.weburl import host_of
 
 
 @dataclass
-class Job:
-    """A candidate on its way down the ladder; each take from the frontier makes one request.
+class DownloadJob:
+    """A candidate while its addresses are tried; each take from the frontier makes one request.
 
     Parameters
     ----------
     url : str
-        The address to ask next: a rung, or where a redirect led.
-    rung : int
-        Index into the candidate's ladder.
+        The address to ask next: a candidate address, or the target of a redirect.
+    position : int
+        Index of the candidate address that is being tried.
     hops : int
-        Redirects followed from that rung.
+        Redirects followed from it.
     attempts : int
-        Failed tries of that address.
-    best : Got, optional
+        Failed tries of it.
+    best : StoredPicture, optional
         The largest picture so far.
-    worst : Refused or Failed, optional
-        Why the first rung that did not work did not.
+    first_problem : Refusal or Failure, optional
+        Why the first address without a picture has none.
+    permission : dict
+        What robots.txt and the like said about the addresses.
     notes : list of str
-        What the rungs tried so far came to.
+        What the addresses tried so far resulted in.
     """
 
     candidate: Candidate
     url: str
-    rung: int = 0
+    position: int = 0
     hops: int = 0
     attempts: int = 0
-    best: Got | None = None
-    best_rung: str = ""
-    worst: Refused | Failed | None = None
+    best: StoredPicture | None = None
+    first_problem: Refusal | Failure | None = None
     with_cookies: bool = False
     permission: dict[str, object] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
+    def keep_larger(self, picture: StoredPicture) -> StoredPicture:
+        """Keep the larger of `picture` and the best so far, remove the other; return it."""
+        if self.best is not None and picture.area <= self.best.area:
+            picture.discard()
+            return self.best
+        self.drop_best()
+        self.best = picture
+        return picture
+
+    def drop_best(self) -> None:
+        """Remove the best picture so far."""
+        if self.best is not None:
+            self.best.discard()
+            self.best = None
+
     @property
     def host(self) -> str:
-        """The host that is asked next."""
+        """The host of the next request."""
         return host_of(self.url)
 
 
 class Frontier:
-    """Thread-safe; workers `take` and `put` back, the gate says when.
+    """Thread-safe; workers `take` jobs and `put` them back, the gate decides when.
 
     Parameters
     ----------
     gate : HostGate
         The run's politeness.
-    on_broken : callable
-        Called with (job, reason) for every job of a host that is left alone.
+    on_disabled : callable
+        Called with (job, reason) for every job of a host that has been disabled.
     clock : callable
         The gate's clock.
     """
@@ -73,20 +90,20 @@ class Frontier:
         self,
         gate: HostGate,
         *,
-        on_broken: Callable[[Job, str], None],
+        on_disabled: Callable[[DownloadJob, str], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._gate, self._on_broken, self._clock = gate, on_broken, clock
-        self._queues: dict[str, deque[Job]] = {}
+        self._gate, self._on_disabled, self._clock = gate, on_disabled, clock
+        self._queues: dict[str, deque[DownloadJob]] = {}
         self._due: list[tuple[float, int, str]] = []  # one entry per host that has work and room
         self._listed: set[str] = set()
-        self._later: list[tuple[float, int, Job]] = []
+        self._later: list[tuple[float, int, DownloadJob]] = []
         self._count = itertools.count()
         self._changed = threading.Condition()
         self._stopped = False
 
-    def put(self, job: Job, *, delay: float = 0.0) -> None:
-        """Queue a job, not to be taken before `delay` seconds are over."""
+    def put(self, job: DownloadJob, *, delay: float = 0.0) -> None:
+        """Queue a job that is not taken before `delay` seconds have passed."""
         with self._changed:
             if delay > 0:
                 at = self._clock() + delay
@@ -96,23 +113,23 @@ class Frontier:
                 self._list(job.host)
             self._changed.notify()
 
-    def take(self) -> Job | None:
-        """Return the job of the host that is longest overdue; waits; None when stopped."""
+    def take(self) -> DownloadJob | None:
+        """Wait for a job of the host that is overdue the longest; None when stopped."""
         while True:
-            broken: list[tuple[Job, str]] = []
+            disabled: list[tuple[DownloadJob, str]] = []
             with self._changed:
                 if self._stopped:
                     return None
-                job = self._next(broken)
-                if job is None and not broken:
+                job = self._next(disabled)
+                if job is None and not disabled:
                     self._changed.wait(self._wait())
-            for abandoned, reason in broken:
-                self._on_broken(abandoned, reason)
+            for abandoned, reason in disabled:
+                self._on_disabled(abandoned, reason)
             if job is not None:
                 return job
 
     def done(self, host: str) -> None:
-        """Tell that a request to `host` ended, after the gate was told: it may be taken again."""
+        """Note that a request to `host` has ended, after the gate was told."""
         with self._changed:
             self._list(host)
             self._changed.notify()
@@ -123,12 +140,12 @@ class Frontier:
             return sum(map(len, self._queues.values())) + len(self._later)
 
     def stop(self) -> None:
-        """Hand out nothing more; what is queued stays in the ledger."""
+        """Return no further job; what is queued stays queued in the ledger."""
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
 
-    def _next(self, broken: list[tuple[Job, str]]) -> Job | None:
+    def _next(self, disabled: list[tuple[DownloadJob, str]]) -> DownloadJob | None:
         now = self._clock()
         while self._later and self._later[0][0] <= now:
             _, _, job = heapq.heappop(self._later)
@@ -140,29 +157,26 @@ class Frontier:
             queue = self._queues.get(host)
             if not queue:
                 continue
-            ready = self._gate.ready_at(host)
-            if ready is None:
-                reason = self._gate.broken(host) or ""
-                broken.extend((job, reason) for job in queue)
+            turn = self._gate.try_start(host)
+            if turn.disabled:
+                disabled.extend((job, turn.disabled) for job in queue)
                 queue.clear()
                 continue
-            if not self._gate.has_room(host):
-                continue  # `done` lists the host again
-            if ready > now:
-                self._list(host)
+            if not turn.granted:
+                if turn.ready_at < math.inf:  # else `done` lists the host when a connection is free
+                    self._list(host)
                 continue
             job = queue.popleft()
-            self._gate.start(host)
             self._list(host)
             if self._due or self._later:
-                self._changed.notify()  # the next worker works out how long it may sleep
+                self._changed.notify()  # another worker computes how long it may sleep
             return job
         return None
 
     def _list(self, host: str) -> None:
         if host in self._listed or not self._queues.get(host):
             return
-        # A host that is left alone is listed as due at once, so that its jobs are let go.
+        # A disabled host is due at once, so that its jobs are given up.
         ready = self._gate.ready_at(host)
         heapq.heappush(self._due, (ready or 0.0, next(self._count), host))
         self._listed.add(host)

@@ -1,4 +1,4 @@
-"""Ctrl-C in two steps: the first lets work in flight finish, the second stops at once."""
+"""Ctrl-C in two steps: the first finishes the work in progress, the second stops at once."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 class SoftInterrupt:
     """While its block runs, the first SIGINT only sets `requested`; the second raises.
 
-    In a thread other than the main one (a notebook's worker) signals can't be handled: then a
-    KeyboardInterrupt arrives wherever it arrives.
+    Signals can only be handled in the main thread. In another thread (a notebook's worker) this
+    does nothing, and a KeyboardInterrupt ends the work at once.
     """
 
     def __init__(self) -> None:

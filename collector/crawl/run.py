@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
+import errno
 import queue
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable
-from typing import Any
 
 from bodyshop_core.errors import BodyshopError, UsageError
 from bodyshop_core.progress import Progress, Tick
 from bodyshop_core.workspace import Workspace
 from collector.brands import Brands
-from collector.candidate import Candidate, Find, Task, url_key
-from collector.crawl.discovery import Closed, Discovery
-from collector.crawl.downloads import Fetcher, entry_of
+from collector.candidate import Candidate, Find, Task
+from collector.crawl.context import INCOMING, CrawlContext
+from collector.crawl.discovery import DiscoveryPool
+from collector.crawl.downloads import Fetcher
+from collector.crawl.events import TaskResult
 from collector.crawl.interrupt import SoftInterrupt
+from collector.crawl.quota import ModelQuota
 from collector.ledger.journal import Journal
-from collector.ledger.store import Ledger, Settled, covering, forgotten
-from collector.net.address import AddressGuard, is_web_address
-from collector.net.api_keys import keys_of
-from collector.net.download import DownloadLimits, Failed, Got, Refused, store_bytes
-from collector.net.http import user_agent
-from collector.net.politeness import HostGate
+from collector.ledger.record import DownloadRecord
+from collector.ledger.store import CrawlLedger
+from collector.net.download import store_bytes
+from collector.net.outcome import StoredPicture
 from collector.sources.source import Source
+from collector.weburl import is_web_address, url_key
 
-INCOMING = "incoming"
 BATCH = 400
 BATCH_SECONDS = 0.25
 PAUSE_SECONDS = 0.25
@@ -43,7 +44,7 @@ class Crawl:
     sources : dict
         From `collector.sources.registry.sources_for`.
     progress : Progress
-        Told about each picture settled, and about what a person should read.
+        Told about each settled picture, and about messages for people.
     """
 
     def __init__(
@@ -51,46 +52,43 @@ class Crawl:
     ) -> None:
         self._brands, self._workspace, self._sources = brands, workspace, sources
         self._progress = progress
-        self._ledger = Ledger(workspace)
-        self._journal = Journal(workspace.root / INCOMING)
+        self._ledger = CrawlLedger(workspace)
         self._events: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        self._tasks: list[Task] = []
-        self._ready: list[Candidate] = []
         self._in_flight: dict[str, list[Candidate]] = {}
-        self._placed: set[str] = set()  # candidates that count towards limits.per_model
-        self._reserve: dict[tuple[str, str], deque[Candidate]] = {}
-        self._settled: list[Settled] = []
+        self._records: list[DownloadRecord] = []
         self._crashed: BaseException | None = None
+        self._stopping = False
+        self._context: CrawlContext
         self._fetcher: Fetcher
         self._tick: Tick
-        self._stopping = False
         self.new = 0
-        self.yields: Counter[str] = Counter()
-        self.barren: list[str] = []
+        self.found_by_source: Counter[str] = Counter()
+        self.empty_pages: list[str] = []
 
     def prepare(
         self, tasks: list[Task], *, retry_failed: bool | str | None, refresh: bool,
         scope: set[tuple[str, str]],
     ) -> None:  # fmt: skip
-        """Bring in what a killed run left, and work out what is left to do."""
+        """Bring in what a killed run left, and find out what is left to do."""
         ledger = self._ledger
-        entries = self._journal.recover(self._workspace.blobs)
-        ledger.ingest(entries)
-        self._journal.discard()
+        self._tombstones = ledger.tombstones()
+        journal = Journal(self._workspace.root / INCOMING)
+        ledger.ingest(journal.recover(self._workspace.blobs))
+        journal.discard()
         if retry_failed:
             _requeue(ledger, retry_failed)
-        self._stones = ledger.tombstones()
         self._have = ledger.have()
-        self._taken = Counter(ledger.taken())
+        self._quota = ModelQuota(self._brands.limits.per_model, ledger.taken())
         self._tasks = self._without_erased(ledger.open_tasks(tasks, refresh=refresh))
         self._last_found = {task.key: ledger.last_found(task) for task in self._tasks}
         self._ready = [each for each in ledger.queued() if (each.brand, each.model) in scope]
 
     def _without_erased(self, tasks: list[Task]) -> list[Task]:
-        """Turn away the pages that were erased on request; they are not even opened."""
+        """Refuse the pages that were erased on request; they are not even opened."""
         kept = []
         for task in tasks:
-            if is_web_address(task.url) and (kind := covering(self._stones, task.url)):
+            kind = self._tombstones.covers(task.url) if is_web_address(task.url) else ""
+            if kind:
                 why = f"erased on request by {kind}"
                 self._ledger.close_task(task, "refused", error_class="forgotten", error=why)
                 self._progress.log(f"{task.source} {task.url}: {why}")
@@ -102,60 +100,70 @@ class Crawl:
         """Work until nothing is left, or until the user stops it."""
         if not self._tasks and not self._ready:
             return
-        brands = self._brands
-        guard = AddressGuard(brands.allow_hosts)
-        gate = gate_for(brands, guard, self._progress.log)
-        agent = user_agent(brands.contact)
-        crash = self._note_crash
+        self._context = CrawlContext.open(
+            self._brands, self._workspace, tombstones=self._tombstones, log=self._progress.log
+        )
         with (
             self._workspace.catalog.held(),
             self._progress.task("collect") as self._tick,
-            Fetcher(
-                limits=brands.limits, agent=agent, guard=guard, gate=gate, journal=self._journal,
-                blobs=self._workspace.blobs, report=self._report, crash=crash,
-                stones=self._stones, workers=workers,
-                keys=keys_of(brands),
-                attempts=brands.limits.attempts, backoff_s=brands.limits.retry_seconds,
-            ) as self._fetcher,
-            Discovery(
-                self._tasks, self._sources, brands=brands, workspace=self._workspace,
-                fetcher=self._fetcher, guard=guard, gate=gate, agent=agent,
-                on_finds=lambda task, finds: self._events.put(lambda: self._enter(task, finds)),
-                on_closed=lambda closed: self._events.put(lambda: self._close(closed)),
-                crash=crash, log=self._progress.log, last_found=self._last_found,
-                headed=headed, browsers=browsers,
+            Fetcher(self._context, self, workers=workers) as self._fetcher,
+            DiscoveryPool(
+                self._context, self._tasks, self._sources, self._fetcher, self,
+                last_found=self._last_found, headed=headed, browsers=browsers,
             ) as discovery,
         ):  # fmt: skip
             for candidate in self._ready:
                 self._admit(candidate)
             while not (discovery.finished and not self._in_flight and self._events.empty()):
-                self._pump()
+                self._handle_events()
                 self._flush()
                 if self._crashed is not None or interrupt.requested:
                     break
             self._stopping = interrupt.requested or self._crashed is not None
             if self._stopping:
                 self._progress.log(
-                    "stopping: finishing what is in flight; Ctrl-C again stops at once"
+                    "stopping: downloads in progress are finished; Ctrl-C again stops at once"
                 )
-                self._fetcher.frontier.stop()
-        # Both are stopped and joined: what they still reported is in the queue.
+                self._fetcher.stop()
+        # All threads are joined: what they reported last is in the queue.
         while not self._events.empty():
             self._events.get()()
         self._flush()
         if self._crashed is not None:
             raise _explained(self._crashed) from self._crashed
         if not self._stopping:
-            self._close_reserve()
+            self._refuse_waiting()
 
-    def _pump(self) -> None:
-        """Handle events for a moment, so that one transaction settles many pictures."""
+    # The events, called from any thread; see `CrawlEvents`.
+
+    def found(self, task: Task, finds: list[Find]) -> None:
+        """Take what a task has found so far."""
+        self._events.put(lambda: self._enter(task, finds))
+
+    def closed(self, result: TaskResult) -> None:
+        """Note that a task has ended."""
+        self._events.put(lambda: self._close(result))
+
+    def settled(self, record: DownloadRecord) -> None:
+        """Note what became of a candidate."""
+        self._events.put(lambda: self._settle(record))
+
+    def crashed(self, error: BaseException) -> None:
+        """Take an error that ends the run."""
+
+        def note() -> None:
+            self._crashed = self._crashed or error
+
+        self._events.put(note)
+
+    def _handle_events(self) -> None:
+        """Handle the events of a short time, so that one transaction settles many pictures."""
         try:
             self._events.get(timeout=BATCH_SECONDS)()
         except queue.Empty:
             return
-        # Waking up for every single picture would take the interpreter from the threads that
-        # download: what else happens in the meantime is handled in one go.
+        # To wake up for every picture would take the interpreter from the threads that download:
+        # the events that arrive meanwhile are handled together.
         time.sleep(PAUSE_SECONDS)
         for _ in range(BATCH):
             try:
@@ -163,15 +171,6 @@ class Crawl:
             except queue.Empty:
                 return
             event()
-
-    def _report(self, settled: Settled) -> None:
-        self._events.put(lambda: self._land(settled))
-
-    def _note_crash(self, error: BaseException) -> None:
-        def note() -> None:
-            self._crashed = self._crashed or error
-
-        self._events.put(note)
 
     def _enter(self, task: Task, finds: list[Find]) -> None:
         with_bytes = [find for find in finds if find.data is not None]
@@ -182,161 +181,117 @@ class Crawl:
             self._store(task, with_bytes)
 
     def _store(self, task: Task, finds: list[Find]) -> None:
-        """Settle finds that came with their bytes, in the transaction that enters them."""
-        limits = self._brands.limits
-        bounds = DownloadLimits(limits.max_bytes, limits.min_side, limits.request_seconds)
-        settled: list[Settled] = []
+        """Settle finds that came with their bytes."""
+        folder, limits = self._context.journal.folder, self._context.download_limits
+        records: dict[str, DownloadRecord] = {}
         for find in finds:
             candidate = find.candidate
-            got = store_bytes(find.data or b"", self._journal.folder, bounds, url=candidate.url)
-            if isinstance(got, Got) and got.sha256 in self._stones["sha256"]:
-                got.part.unlink()
-                got = Refused("forgotten", "this picture was erased on request")
-            if isinstance(got, Got):
-                entry = entry_of(candidate, got, candidate.ladder[0].name, {})
-                self._workspace.blobs.adopt(got.part, got.sha256, got.extension)
-                settled.append(Settled(candidate, "done", attempts=1, entry=entry))
-            elif isinstance(got, Refused):
-                settled.append(Settled(candidate, "refused", got.reason, got.detail))
-            elif isinstance(got, Failed):
-                settled.append(Settled(candidate, "failed", got.error_class, got.detail))
-        with self._workspace.catalog.begin() as connection:
-            new = {
-                each.key
-                for each in self._ledger.enter_in(connection, task, [e.candidate for e in settled])
-            }
-            fresh = [each for each in settled if each.candidate.key in new]
-            states = list(self._ledger.settle_in(connection, fresh).values()) if fresh else []
+            name = candidate.url_candidates[0].name
+            outcome = store_bytes(
+                find.data or b"", folder, limits, url=candidate.url, url_candidate=name
+            )
+            if isinstance(outcome, StoredPicture) and outcome.part is not None:
+                self._workspace.blobs.adopt(outcome.part, outcome.sha256, outcome.extension)
+            records.setdefault(candidate.key, DownloadRecord.of(candidate, outcome))
+        states = list(self._ledger.settle(records.values(), found_by=task).values())
         self.new += states.count("done")
         self._tick(len(states), task.model)
 
     def _admit(self, candidate: Candidate) -> None:
-        """Queue a download unless it is known, forgotten, under way, or more than was asked for."""
-        if kind := forgotten(self._stones, candidate):
-            self._settled.append(
-                Settled(candidate, "refused", "forgotten", f"erased on request by {kind}")
+        """Queue a download unless it is known, erased, in progress, or above the limit."""
+        if kind := self._tombstones.covers_candidate(candidate):
+            why = f"erased on request by {kind}"
+            self._records.append(
+                DownloadRecord(candidate, "refused", error_class="forgotten", error=why)
             )
             return
         key = url_key(candidate.url)
         if key in self._have:
-            self._settled.append(Settled(candidate, "done", entry=self._repeated(key, candidate)))
-            return
-        if key in self._in_flight:
+            self._records.append(DownloadRecord(candidate, "done", self._have[key], repeated=True))
+        elif key in self._in_flight:
             self._in_flight[key].append(candidate)
-            return
-        car = (candidate.brand, candidate.model)
-        if self._taken[car] >= self._brands.limits.per_model:
-            self._reserve.setdefault(car, deque()).append(candidate)
-            return
-        self._taken[car] += 1
-        self._placed.add(candidate.key)
-        self._in_flight[key] = [candidate]
-        self._fetcher.queue(candidate)
+        elif self._quota.take(candidate):
+            self._in_flight[key] = [candidate]
+            self._fetcher.queue(candidate)
 
-    def _land(self, settled: Settled) -> None:
+    def _settle(self, record: DownloadRecord) -> None:
         """Take an outcome in, and settle those who waited for the same address."""
-        self._settled.append(settled)
-        candidate = settled.candidate
+        self._records.append(record)
+        candidate = record.candidate
         key = url_key(candidate.url)
         _, *followers = self._in_flight.pop(key, [candidate])
-        if settled.entry is not None:
-            self._have[key] = settled.entry | {"facts": None}
+        if record.picture is not None:
+            self._have[key] = record.known_picture()
         for follower in followers:
-            if settled.entry is not None:
-                entry = self._repeated(key, follower)
-                self._settled.append(Settled(follower, "done", entry=entry))
-            elif follower.source == candidate.source and follower.ladder == candidate.ladder:
-                self._settled.append(
-                    Settled(follower, settled.state, settled.error_class, settled.error)
-                )
+            same = (follower.source, follower.url_candidates) == (
+                candidate.source, candidate.url_candidates,
+            )  # fmt: skip
+            if record.picture is not None or same:
+                self._records.append(record.for_candidate(follower))
             else:
                 self._admit(follower)
 
     def _flush(self) -> None:
         """Write what is settled in one transaction, then forget the journal's lines about it."""
-        settled, self._settled = self._settled, []
-        if not settled:
+        records, self._records = self._records, []
+        if not records:
             return
-        states = self._ledger.settle(settled)
-        self._journal.settled(sum(1 for each in settled if each.entry and each.entry["facts"]))
-        for each in settled:
+        states = self._ledger.settle(records)
+        written = sum(1 for each in records if each.picture is not None and not each.repeated)
+        self._context.journal.settled(written)
+        for each in records:
             state = states[each.candidate.key]
             self.new += state == "done"
             if state != "done" and each.error_class != "over_limit":
-                self._release(each)
+                waiting = self._quota.release(each.candidate)
+                if waiting is not None and not self._stopping:
+                    self._admit(waiting)
             self._tick(1, each.candidate.model)
 
-    def _release(self, settled: Settled) -> None:
-        """Give a place that brought no new picture to one in reserve."""
-        candidate = settled.candidate
-        car = (candidate.brand, candidate.model)
-        if candidate.key not in self._placed:
-            return
-        self._placed.discard(candidate.key)
-        self._taken[car] -= 1
-        reserve = self._reserve.get(car)
-        if reserve and not self._stopping:
-            self._admit(reserve.popleft())
-
-    def _close(self, closed: Closed) -> None:
-        task = closed.task
+    def _close(self, result: TaskResult) -> None:
+        task = result.task
         recipe = getattr(self._sources[task.source], "recipe", None)
         version = f"{recipe.name} {recipe.version}" if recipe is not None else ""
-        found = closed.found if closed.state == "done" else None
+        found = result.found if result.state == "done" else None
         self._ledger.close_task(
-            task, closed.state, found=found, error_class=closed.error_class, error=closed.error,
+            task, result.state, found=found, error_class=result.error_class, error=result.message,
             recipe_version=version,
         )  # fmt: skip
-        if closed.state != "queued":
-            self.yields[task.source] += closed.found
-        if closed.error_class == "shrunk" or (
-            closed.error_class == "zero_results" and task.query is None
+        if result.state != "queued":
+            self.found_by_source[task.source] += result.found
+        if result.error_class == "shrunk" or (
+            result.error_class == "zero_results" and task.query is None
         ):
-            self.barren.append(f"{task.query or task.url}: {closed.error}")
-        if closed.state in {"failed", "refused"}:
-            self._progress.log(f"{task.source} {task.query or task.url}: {closed.error}")
+            self.empty_pages.append(f"{task.query or task.url}: {result.message}")
+        if result.state in {"failed", "refused"}:
+            self._progress.log(f"{task.source} {task.query or task.url}: {result.message}")
 
-    def _close_reserve(self) -> None:
-        limit = self._brands.limits.per_model
-        rest = [each for waiting in self._reserve.values() for each in waiting]
+    def _refuse_waiting(self) -> None:
+        why = f"limits.per_model is {self._brands.limits.per_model}"
         self._ledger.settle(
-            Settled(each, "refused", "over_limit", f"limits.per_model is {limit}") for each in rest
+            DownloadRecord(each, "refused", error_class="over_limit", error=why)
+            for each in self._quota.waiting()
         )
 
-    def _repeated(self, key: str, candidate: Candidate) -> dict[str, Any]:
-        return self._have[key] | {"key": candidate.key, "facts": None}
 
-
-def gate_for(
-    brands: Brands, guard: AddressGuard, log: Callable[[str], None] = lambda _text: None
-) -> HostGate:
-    """Return the politeness that a brands.yaml asks for."""
-    limits = brands.limits
-    return HostGate(
-        limits.per_host_interval,
-        limits.per_host_connections,
-        is_private=lambda host: guard.exempt_url(f"http://{host}/"),
-        log=log,
-    )
-
-
-def _requeue(ledger: Ledger, retry_failed: bool | str) -> None:
+def _requeue(ledger: CrawlLedger, retry_failed: bool | str) -> None:
     if retry_failed is True or retry_failed == "all":
         ledger.requeue_failed()
         return
     known = ledger.failed_classes()
     if retry_failed not in known:
+        classes = ", ".join(f"{name} ({count})" for name, count in known.items())
         raise UsageError(
-            f"no download failed with {retry_failed!r}",
-            hint=f"failed are: {', '.join(f'{k} ({n})' for k, n in known.items()) or 'none'}",
+            f"no download has failed with the class {retry_failed!r}",
+            hint=f"the classes of the failed downloads are: {classes or 'none'}",
         )
     ledger.requeue_failed(str(retry_failed))
 
 
 def _explained(error: BaseException) -> BaseException:
-    if isinstance(error, OSError) and error.errno == 28:
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return BodyshopError(
             f"the disk is full: {error.filename or 'a picture'} could not be written",
-            hint="make room and run the command again: it goes on where it stopped",
+            hint="free some space and run the same command again: it continues where it stopped",
         )
     return error

@@ -1,1 +1,1 @@
-"""What a crawl found, what became of it, and where every picture came from."""
+"""What a crawl found, what became of it, and the provenance of every picture."""

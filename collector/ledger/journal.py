@@ -1,9 +1,10 @@
-"""Finished downloads on their way into the catalog: a file of lines that survives a kill.
+"""Finished downloads that are not in the catalog yet: a file of lines that survives a kill.
 
-A worker writes a line *before* it moves the bytes into the blob store; the driver removes the lines
-once the catalog has them. Whatever moment a process is killed in, either the bytes are a ``.part``
-nobody promised, or there is a line that says whose they are: nothing finished is fetched twice, no
-sighting is lost.
+A worker writes a line *before* it moves the bytes into the blob store; the driving thread removes
+the lines when the catalog has them. Whenever a process is killed, either the bytes are a ``.part``
+file that no line mentions, or a line says whose they are: nothing finished is downloaded twice, and
+no sighting is lost. Whether the user erased a picture in the meantime is checked when the lines are
+written to the catalog (`CrawlLedger.ingest`).
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class Journal:
         self._file: int | None = None
 
     def promise(self, entry: dict[str, Any]) -> None:
-        """Write down a finished download (``part``, ``sha256``, ``size``, ``extension``, ...)."""
+        """Append a finished download: ``key``, ``part``, ``sha256``, ``size``, ``extension``..."""
         line = (_encoder.encode(entry) + "\n").encode("utf-8", "surrogatepass")
         with self._lock:
             # One write of a whole line; no fsync: a line lost in a power cut costs a download.
@@ -49,16 +50,16 @@ class Journal:
             self._pending += 1
 
     def settled(self, count: int) -> None:
-        """Note that `count` lines are in the catalog; the file is emptied when all are."""
+        """Note that `count` lines are in the catalog; the file is emptied when all of them are."""
         with self._lock:
             self._pending -= count
             if self._pending == 0:
                 self._empty()
 
     def recover(self, blobs: BlobStore) -> list[dict[str, Any]]:
-        """Return the entries a killed run left, with their bytes in the blob store.
+        """Return the lines that a killed run left, and move their bytes into the blob store.
 
-        Parts that nobody promised are removed: they were in flight.
+        Parts that no line mentions are removed: these downloads were not finished.
         """
         entries = []
         if self._path.exists():
@@ -75,7 +76,7 @@ class Journal:
         return entries
 
     def discard(self) -> None:
-        """Empty the file: what it said is in the catalog."""
+        """Empty the file: its lines are in the catalog."""
         with self._lock:
             self._empty()
             self._pending = 0

@@ -1,4 +1,4 @@
-"""The pedigree of every picture, and of every no, as tables: JSON lines or Parquet."""
+"""The provenance of every picture and every refusal as tables: JSON lines or Parquet."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bodyshop_core.workspace import Workspace
 
 
 def sightings_table(workspace: Workspace) -> Iterator[dict[str, Any]]:
-    """Yield one row per sighting: where a picture was seen, by which rule, what was allowed.
+    """Yield one row per sighting: where a picture was found, by which rule, with which permission.
 
     Parameters
     ----------
@@ -27,8 +27,8 @@ def sightings_table(workspace: Workspace) -> Iterator[dict[str, Any]]:
     ------
     dict
         The columns of `sightings`, and ``extension``, ``bytes``, ``format``, ``width``, ``height``,
-        ``artist``, ``copyright`` of the picture; `permission` is a dict. Nothing else of the
-        picture's own metadata is in it.
+        ``artist``, ``copyright`` of the picture; `permission` is a dict. Other metadata of the
+        picture is not included.
     """
     s, i = schema.sightings, schema.images
     query = (
@@ -91,7 +91,7 @@ def write_refusals(workspace: Workspace, path: Path | str) -> int:
 
 
 def write_sightings(workspace: Workspace, path: Path | str) -> int:
-    """Write `sightings_table` to a ``.jsonl`` or ``.parquet`` file, whole or not at all.
+    """Write `sightings_table` to a ``.jsonl`` or ``.parquet`` file, atomically.
 
     Returns
     -------
@@ -101,7 +101,7 @@ def write_sightings(workspace: Workspace, path: Path | str) -> int:
     Raises
     ------
     UsageError
-        The file's ending is another.
+        The file has another extension.
     """
     return _write(path, list(sightings_table(workspace)))
 
@@ -115,10 +115,10 @@ def _write(path: Path | str, rows: list[dict[str, Any]]) -> int:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        for row in rows:  # layers differ from row to row, so they are JSON text in a column
+        for row in rows:  # layers differ between rows, so they are JSON text in a column
             row["permission"] = json.dumps(row["permission"], ensure_ascii=False)
         with atomic.replacing(path) as temporary:
             pq.write_table(pa.Table.from_pylist(rows), temporary)
     else:
-        raise UsageError(f"{path.name}: this is written as .jsonl or .parquet")
+        raise UsageError(f"{path.name}: the extension must be .jsonl or .parquet")
     return len(rows)

@@ -2,46 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 from sqlalchemy import Connection, bindparam, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
-from bodyshop_core import __version__
-from bodyshop_core.catalog import FACTS, Catalog, add_labels, now, schema
+from bodyshop_core.catalog import Catalog, add_labels, now, schema
 from bodyshop_core.workspace import Workspace
-from collector.candidate import Candidate, Task, digest, url_key
-from collector.net.address import host_of
+from collector.candidate import Candidate, Task
+from collector.ledger.record import JOURNAL_VERSION, DownloadRecord
+from collector.ledger.tombstones import Tombstones, read_tombstones
+from collector.net.outcome import StoredPicture
+from collector.weburl import host_of, url_key
 
-TOOL = f"bodyshop {__version__}"
-TEMPORARY = ("over_limit", "robots_unreachable", "host_left_alone")
-"""Outcomes of the run, not of the picture: the next run looks again."""
-
-
-@dataclass(frozen=True)
-class Settled:
-    """What became of a candidate, for the ledger."""
-
-    candidate: Candidate
-    state: str
-    error_class: str = ""
-    error: str = ""
-    attempts: int = 0
-    entry: dict[str, Any] | None = None
-    permission: dict[str, Any] | None = None
-
+TEMPORARY = ("over_limit", "robots_unreachable", "host_disabled")
+"""Outcomes of one run, not of the picture: the next run tries these again."""
 
 _CHUNK = 500  # parameters of one statement; SQLite's own limit is 32,766
 
 
-class Ledger:
+class CrawlLedger:
     """Reads and writes `pages`, `candidates`, `sightings`; for the driving thread alone."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._catalog: Catalog = workspace.catalog
+        self._blobs = workspace.blobs
+        self._tombstones = Tombstones()
 
     def open_tasks(self, tasks: Sequence[Task], *, refresh: bool = False) -> list[Task]:
         """Enter tasks and return those still to be done; a failed one is never marked as done."""
@@ -63,7 +50,7 @@ class Ledger:
         return [task for task in tasks if refresh or task.key not in done]
 
     def last_found(self, task: Task) -> int:
-        """Return how much this task brought when it last succeeded; 0 when it never did."""
+        """Return how many pictures this task found when it last succeeded, else 0."""
         query = select(schema.pages.c.found).where(schema.pages.c.key == task.key)
         with self._catalog.read() as connection:
             return int(connection.execute(query).scalar_one_or_none() or 0)
@@ -87,12 +74,11 @@ class Ledger:
     def enter(self, task: Task, candidates: Sequence[Candidate]) -> list[Candidate]:
         """Enter candidates and return those the ledger did not have."""
         with self._catalog.begin() as connection:
-            return self.enter_in(connection, task, candidates)
+            return self._enter(connection, task, candidates)
 
-    def enter_in(
+    def _enter(
         self, connection: Connection, task: Task, candidates: Sequence[Candidate]
     ) -> list[Candidate]:
-        """Do as `enter` inside a transaction."""
         table = schema.candidates
         by_key: dict[str, Candidate] = {}
         for candidate in candidates:
@@ -140,26 +126,27 @@ class Ledger:
         with self._catalog.read() as connection:
             return {str(name): int(count) for name, count in connection.execute(query)}
 
-    def have(self) -> dict[str, dict[str, Any]]:
+    def have(self) -> dict[str, StoredPicture]:
         """Return `url_key` -> what was downloaded from it, so that no address is asked twice."""
         c, s = schema.candidates.c, schema.sightings.c
         query = select(
-            c.url, s.url, s.sha256, s.final_url, s.status, s.etag, s.content_type, s.url_candidate,
+            c.url, s.sha256, s.final_url, s.status, s.etag, s.content_type, s.url_candidate,
             s.permission, s.last_modified, schema.images.c.extension, schema.images.c.bytes,
         ).select_from(
             schema.candidates.join(schema.sightings, (s.sha256 == c.sha256) & (s.url == c.url))
             .join(schema.images, schema.images.c.sha256 == s.sha256)
         ).where(c.state.in_(("done", "duplicate")), s.capture == "bytes")  # fmt: skip
-        found: dict[str, dict[str, Any]] = {}
         with self._catalog.read() as connection:
-            for row in connection.execute(query):
-                found[url_key(row[0])] = {
-                    "sha256": row[2], "url": row[3], "status": row[4], "etag": row[5],
-                    "content_type": row[6], "rung": row[7], "permission": row[8] or {},
-                    "last_modified": row[9], "extension": row[10], "size": row[11], "facts": None,
-                    "at": now(),
-                }  # fmt: skip
-        return found
+            return {
+                url_key(row.url): StoredPicture(
+                    sha256=row.sha256, size=row.bytes, extension=row.extension, facts={},
+                    url=row.final_url, url_candidate=row.url_candidate or "",
+                    etag=row.etag or "", last_modified=row.last_modified or "",
+                    content_type=row.content_type or "", permission=row.permission or {},
+                    status=row.status,
+                )
+                for row in connection.execute(query)
+            }  # fmt: skip
 
     def taken(self) -> dict[tuple[str, str], int]:
         """Return (brand, model) -> pictures downloaded so far."""
@@ -172,75 +159,123 @@ class Ledger:
         with self._catalog.read() as connection:
             return {(brand, model): count for brand, model, count in connection.execute(query)}
 
-    def settle(self, settled: Iterable[Settled]) -> dict[str, str]:
+    def settle(
+        self, records: Iterable[DownloadRecord], *, found_by: Task | None = None
+    ) -> dict[str, str]:
         """Write outcomes in one transaction; return candidate key -> the state written.
 
-        A download whose bytes the catalog has already becomes ``duplicate``: a sighting, no new
-        picture.
+        A download whose bytes the catalog has already becomes ``duplicate``: a sighting, but no new
+        picture. A download that a tombstone covers becomes ``refused``, and its bytes are removed:
+        every way into the catalog passes here.
+
+        Parameters
+        ----------
+        records : iterable of DownloadRecord
+            At most one per candidate.
+        found_by : Task, optional
+            The candidates are new: they are entered in the same transaction, and those that the
+            ledger has already are left out.
         """
-        batch = list(settled)
+        batch = list(records)
         if not batch:
             return {}
         with self._catalog.begin() as connection:
-            return self.settle_in(connection, batch)
-
-    def settle_in(self, connection: Connection, batch: Sequence[Settled]) -> dict[str, str]:
-        """Do as `settle` inside a transaction: one statement per table, whatever the number."""
-        known = _known_images(connection, [e.entry["sha256"] for e in batch if e.entry])
-        states: dict[str, str] = {}
-        images: list[dict[str, Any]] = []
-        added = now()
-        for each in batch:
-            states[each.candidate.key] = each.state
-            if each.entry is None:
-                continue
-            new = each.entry["facts"] is not None and each.entry["sha256"] not in known
-            states[each.candidate.key] = "done" if new else "duplicate"
-            if new:
-                known.add(each.entry["sha256"])
-                images.append(_image_row(each.entry, added))
-        if images:
-            connection.execute(_NEW_IMAGE, images)
-        stored = [(each.candidate, each.entry) for each in batch if each.entry is not None]
-        rows = {row["key"]: row for row in (sighting_row(*pair) for pair in stored)}
-        self._catalog.upsert(schema.sightings, rows.values(), connection=connection)
-        labels = {label for pair in stored for label in _labels(*pair)}
-        add_labels(self._catalog, sorted(labels), connection=connection)
-        connection.execute(_OUTCOME, [_outcome(each, states, added) for each in batch])
-        # A refusal leaves no sighting: what was said about it is kept with the candidate.
-        if told := [_told(each) for each in batch if each.permission]:
-            connection.execute(_TOLD, told)
+            if found_by is not None:
+                entered = self._enter(connection, found_by, [each.candidate for each in batch])
+                new = {each.key for each in entered}
+                batch = [each for each in batch if each.candidate.key in new]
+            erased, batch = self._without_erased(connection, batch)
+            states = self._write(connection, batch) if batch else {}
+        self._remove_unknown_blobs(erased)
         return states
 
-    def ingest(self, entries: Iterable[dict[str, Any]]) -> int:
-        """Bring in what a killed run had finished; return how many were new to the ledger."""
-        table, count = schema.candidates, 0
-        with self._catalog.begin() as connection:
-            for entry in entries:
-                row = connection.execute(
-                    select(table.c.details, table.c.state).where(table.c.key == entry["key"])
-                ).first()
-                if row is None or row.state in {"done", "duplicate"}:
-                    continue
-                candidate = Candidate.from_dict(row.details)
-                self.settle_in(connection, [Settled(candidate, "done", attempts=1, entry=entry)])
-                count += 1
-        return count
+    def _without_erased(
+        self, connection: Connection, batch: list[DownloadRecord]
+    ) -> tuple[list[tuple[str, str]], list[DownloadRecord]]:
+        """Replace downloads that were erased, also while the crawl ran; return their pictures."""
+        self._tombstones = read_tombstones(connection, self._tombstones)
+        if not self._tombstones:
+            return [], batch
+        erased: list[tuple[str, str]] = []
+        checked: list[DownloadRecord] = []
+        for each in batch:
+            kind = ""
+            if each.picture is not None:
+                kind = self._tombstones.covers_picture(each.candidate, each.picture)
+                erased += [(each.picture.sha256, each.picture.extension)] if kind else []
+            checked.append(each.erased(kind) if kind else each)
+        return erased, checked
 
-    def tombstones(self) -> dict[str, set[str]]:
-        """Return kind (``sha256``, ``url``, ``host``) -> what was erased on request."""
-        found: dict[str, set[str]] = {"sha256": set(), "url": set(), "host": set()}
+    def _write(self, connection: Connection, batch: Sequence[DownloadRecord]) -> dict[str, str]:
+        """Write one statement per table, whatever the number of records."""
+        stored = [each for each in batch if each.picture is not None]
+        known = _known_images(connection, [each.picture.sha256 for each in stored if each.picture])
+        states = {each.candidate.key: str(each.state) for each in batch}
+        images: list[dict[str, Any]] = []
+        at = now()
+        for each in stored:
+            row = each.image_row(at)
+            new = not each.repeated and row["sha256"] not in known
+            states[each.candidate.key] = "done" if new else "duplicate"
+            if new:
+                known.add(row["sha256"])
+                images.append(row)
+        if images:
+            connection.execute(_NEW_IMAGE, images)
+        sightings = {row["key"]: row for row in (each.sighting_row() for each in stored)}
+        self._catalog.upsert(schema.sightings, sightings.values(), connection=connection)
+        labels = {label for each in stored for label in each.label_rows()}
+        add_labels(self._catalog, sorted(labels), connection=connection)
+        updates = [each.candidate_update(states[each.candidate.key], at) for each in batch]
+        connection.execute(_UPDATE_CANDIDATE, updates)
+        # A refusal has no sighting: its permission is kept with the candidate.
+        unstored = [each for each in batch if each.picture is None and each.permission]
+        if unstored:
+            updates = [each.permission_update() for each in unstored]
+            connection.execute(_UPDATE_DETAILS, updates)
+        return states
+
+    def ingest(self, lines: Iterable[dict[str, Any]]) -> int:
+        """Bring in what a killed run had finished; return how many were new to the ledger.
+
+        Left out, and their bytes removed: downloads that were erased in the meantime, those
+        whose candidate was erased, and lines of another version of bodyshop.
+        """
+        table = schema.candidates
+        records: dict[str, DownloadRecord] = {}
+        unwanted: list[tuple[str, str]] = []
         with self._catalog.read() as connection:
-            for kind, value in connection.execute(
-                select(schema.tombstones.c.kind, schema.tombstones.c.value)
-            ):
-                found[kind].add(url_key(value) if kind == "url" else value.lower())
-        return found
+            for line in lines:
+                query = select(table.c.details, table.c.state).where(table.c.key == line["key"])
+                row = connection.execute(query).first()
+                if row is None or line.get("version") != JOURNAL_VERSION:
+                    unwanted.append((line["sha256"], line["extension"]))
+                elif row.state not in {"done", "duplicate"}:
+                    candidate = Candidate.from_dict(row.details)
+                    record = DownloadRecord.from_journal_line(candidate, line)
+                    records.setdefault(candidate.key, record)
+        self._remove_unknown_blobs(unwanted)
+        return len(self.settle(records.values()))
+
+    def _remove_unknown_blobs(self, pictures: Sequence[tuple[str, str]]) -> None:
+        """Remove the bytes (sha256, extension) of pictures that the catalog does not have."""
+        if not pictures:
+            return
+        with self._catalog.read() as connection:
+            known = _known_images(connection, [sha256 for sha256, _ in pictures])
+        for sha256, extension in pictures:
+            if sha256 not in known:
+                self._blobs.path(sha256, extension).unlink(missing_ok=True)
+
+    def tombstones(self) -> Tombstones:
+        """Return what was erased on request."""
+        with self._catalog.read() as connection:
+            return read_tombstones(connection)
 
 
 _NEW_CANDIDATE = insert(schema.candidates)
 _NEW_IMAGE = insert(schema.images).on_conflict_do_nothing()
-_OUTCOME = (
+_UPDATE_CANDIDATE = (
     update(schema.candidates)
     .where(schema.candidates.c.key == bindparam("of_key"))
     .values(
@@ -252,29 +287,11 @@ _OUTCOME = (
         updated_at=bindparam("to_time"),
     )
 )
-_TOLD = (
+_UPDATE_DETAILS = (
     update(schema.candidates)
     .where(schema.candidates.c.key == bindparam("of_key"))
     .values(details=bindparam("to_details"))
 )
-
-
-def _outcome(settled: Settled, states: dict[str, str], at: str) -> dict[str, Any]:
-    return {
-        "of_key": settled.candidate.key,
-        "to_state": states[settled.candidate.key],
-        "to_class": settled.error_class or None,
-        "to_error": settled.error[:2000] or None,
-        "to_attempts": settled.attempts,
-        "to_sha256": settled.entry["sha256"] if settled.entry else None,
-        "to_time": at,
-    }
-
-
-def _told(settled: Settled) -> dict[str, Any]:
-    said = settled.candidate.permission | (settled.permission or {})
-    details = settled.candidate.as_dict() | {"permission": said}
-    return {"of_key": settled.candidate.key, "to_details": details}
 
 
 def _known_images(connection: Connection, sha256s: list[str]) -> set[str]:
@@ -284,26 +301,6 @@ def _known_images(connection: Connection, sha256s: list[str]) -> set[str]:
         query = select(column).where(column.in_(sha256s[at : at + _CHUNK]))
         known.update(connection.execute(query).scalars())
     return known
-
-
-def _image_row(entry: dict[str, Any], at: str) -> dict[str, Any]:
-    return {
-        "sha256": entry["sha256"],
-        "extension": entry["extension"],
-        "bytes": entry["size"],
-        "added_at": at,
-        **{name: entry["facts"].get(name) for name in FACTS},
-    }
-
-
-def _labels(
-    candidate: Candidate, entry: dict[str, Any]
-) -> Iterator[tuple[str, str, str, str, str]]:
-    sha256, source = entry["sha256"], candidate.source
-    yield (sha256, "brand", candidate.brand, "query", source)
-    yield (sha256, "model", f"{candidate.brand} {candidate.model}", "query", source)
-    if candidate.label:
-        yield (sha256, "damage", candidate.label, "query", source)
 
 
 def _candidate_row(page: str, candidate: Candidate, at: str) -> dict[str, Any]:
@@ -320,59 +317,3 @@ def _candidate_row(page: str, candidate: Candidate, at: str) -> dict[str, Any]:
         "attempts": 0,
         "updated_at": at,
     }
-
-
-def sighting_row(candidate: Candidate, entry: dict[str, Any]) -> dict[str, Any]:
-    """Return the row of `sightings` for a candidate and what was downloaded for it."""
-    return {
-        "key": digest(candidate.key, entry["sha256"]),
-        "sha256": entry["sha256"],
-        "url": candidate.url,
-        "final_url": entry["url"],
-        "page_url": candidate.page_url or None,
-        "page_title": candidate.page_title or None,
-        "alt": candidate.alt or None,
-        "caption": candidate.caption or None,
-        "selector": candidate.selector or None,
-        "file": None,
-        "source": candidate.source,
-        "brand": candidate.brand,
-        "model": candidate.model,
-        "query": candidate.query,
-        "rank": candidate.rank,
-        "spin_group": candidate.spin_group,
-        "frame": candidate.frame,
-        "frames": candidate.frames,
-        "angle_deg": candidate.angle_deg,
-        "capture": candidate.capture,
-        "url_candidate": entry["rung"],
-        "status": entry["status"],
-        "etag": entry["etag"] or None,
-        "last_modified": entry.get("last_modified") or None,
-        "content_type": entry["content_type"] or None,
-        "licence": candidate.licence or None,
-        "author": candidate.author or None,
-        "permission": candidate.permission | (entry["permission"] or {}),
-        "given_split": None,
-        "fetched_at": entry["at"],
-        "tool_version": TOOL,
-        "recipe_version": candidate.recipe_version or None,
-    }
-
-
-def forgotten(stones: dict[str, set[str]], candidate: Candidate) -> str:
-    """Return which tombstone covers a candidate, or nothing."""
-    if not (stones["url"] or stones["host"]):
-        return ""
-    addresses = [rung.url for rung in candidate.ladder] + [candidate.page_url]
-    return next(filter(None, (covering(stones, address) for address in addresses)), "")
-
-
-def covering(stones: Mapping[str, set[str]], address: str) -> str:
-    """Return which kind of tombstone, ``url`` or ``host``, covers an address, or nothing."""
-    urls, hosts = stones.get("url"), stones.get("host")
-    if urls and url_key(address) in urls:
-        return "url"
-    if hosts and {host_of(address), (urlsplit(address).hostname or "").lower()} & hosts:
-        return "host"
-    return ""

@@ -1,17 +1,18 @@
-"""What a crawl came to, per brand and model, read from the ledger."""
+"""The state of a collection, per brand and model, read from the ledger."""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
+from typing import ClassVar
 
 from sqlalchemy import Connection, func, select
 
 from bodyshop_core.catalog import Catalog, schema
+from bodyshop_core.summary import Summary
 
 IMBALANCED = 0.5
-"""A model with less than this part of the mean is named in the summary (AutoCrawler's rule)."""
+"""The summary names models with less than this part of the mean (AutoCrawler's rule)."""
 
 _COUNTED = ("found", "downloaded", "duplicate", "refused", "failed", "waiting")
 _STATES = {"done": "downloaded", "duplicate": "duplicate", "refused": "refused", "failed": "failed"}
@@ -32,11 +33,11 @@ class ModelCounts:
 
 
 @dataclass(frozen=True)
-class CollectSummary:
+class CollectSummary(Summary):
     """The state of the collection after a run.
 
     ``found = downloaded + duplicate + refused + failed + waiting``. The counts are those of the
-    whole ledger, so that a second run that has nothing to do says the same; `new` is what this run
+    whole ledger, so that a second run with nothing to do reports the same; `new` is what this run
     added.
 
     Parameters
@@ -46,13 +47,13 @@ class CollectSummary:
     pages : dict
         State -> pages, spinners and queries.
     empty : tuple of str
-        Pages and queries that brought nothing or were refused, with where their evidence lies.
+        Pages and queries that found nothing or were refused, and where their evidence is.
     imbalanced : tuple of str
         Models with less than half of the mean.
     spinners : int
         360° viewers.
     incomplete : tuple of str
-        Those of them with missing frames, or of which no whole turn was seen.
+        Those with missing frames, or without a complete turn.
     """
 
     found: int
@@ -72,30 +73,18 @@ class CollectSummary:
     spinners: int = 0
     incomplete: tuple[str, ...] = ()
 
-    columns = ("brand", "model", *_COUNTED)
+    columns: ClassVar[tuple[str, ...]] = ("brand", "model", *_COUNTED)
 
     def rows(self) -> list[tuple[str | int, ...]]:
         """Return a table of the models."""
         return [tuple(vars(each).values()) for each in self.models]
 
     def warnings(self) -> list[str]:
-        """Return what a person should look at: empty pages, failures, imbalance."""
-        found = [f"brought nothing: {each}" for each in self.empty]
+        """Return what needs attention: empty pages, failures, incomplete turns, imbalance."""
+        found = [f"nothing found: {each}" for each in self.empty]
         found += [f"failed: {name} {count} times" for name, count in self.failed_by.items()]
         found += [f"incomplete turn: {each}" for each in self.incomplete]
         return found + [f"few pictures: {each}" for each in self.imbalanced]
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return it with keys and values that JSON knows."""
-        return {
-            "found": self.found, "downloaded": self.downloaded, "duplicate": self.duplicate,
-            "refused": self.refused, "failed": self.failed, "waiting": self.waiting,
-            "new": self.new, "seconds": round(self.seconds, 2),
-            "refused_by": self.refused_by, "failed_by": self.failed_by, "pages": self.pages,
-            "models": [vars(each) for each in self.models],
-            "empty": list(self.empty), "imbalanced": list(self.imbalanced),
-            "spinners": self.spinners, "incomplete": list(self.incomplete),
-        }  # fmt: skip
 
 
 def summarise(catalog: Catalog, *, new: int = 0, seconds: float = 0.0) -> CollectSummary:
@@ -142,7 +131,7 @@ def summarise(catalog: Catalog, *, new: int = 0, seconds: float = 0.0) -> Collec
 
 
 def _turns(connection: Connection) -> list[str]:
-    """Return for every viewer what it lacks, or nothing."""
+    """Return for every viewer what is missing, or an empty text."""
     s = schema.sightings.c
     query = (
         select(s.brand, s.model, s.page_url, func.count(s.frame.distinct()), func.max(s.frames))
@@ -152,7 +141,7 @@ def _turns(connection: Connection) -> list[str]:
     )
     found = []
     for brand, model, page, have, frames in connection.execute(query):
-        lack = f"{have} frames, and the first did not come back" if frames is None else ""
+        lack = f"{have} frames, no complete turn" if frames is None else ""
         if frames is not None and have < frames:
             lack = f"{have} of {frames} frames"
         found.append(f"{brand} {model}, {page}: {lack}" if lack else "")

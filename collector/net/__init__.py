@@ -1,1 +1,1 @@
-"""Requests that reach only what they may: address guard, politeness, robots, keys, downloads."""
+"""Guarded and polite requests: address guard, host gate, robots.txt, API keys, downloads."""

@@ -1,8 +1,8 @@
-"""Which addresses may be connected to: the guard against requests into private networks.
+"""Which addresses may be connected to: the guard against requests to private networks.
 
 A page, a redirect or a DNS answer may point at a router, a cloud's metadata service or another
-program on this machine. Names are resolved once, every answer is judged, and the connection goes to
-the judged address itself, so that a second DNS answer can't undo the judgement.
+program on this machine. A name is resolved once, every address is checked, and the connection is
+made to the checked address itself, so that a second DNS answer has no effect.
 """
 
 from __future__ import annotations
@@ -10,21 +10,17 @@ from __future__ import annotations
 import ipaddress
 import socket
 from collections.abc import Iterable
-from functools import lru_cache
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
-from bodyshop_core.errors import BodyshopError
+from collector.errors import ForbiddenAddressError
+from collector.weburl import port_of
 
 _TRANSLATED = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052: an IPv4 address behind NAT64
 _ZONES = ("localhost", ".localhost", ".local", ".internal", ".home.arpa")
 
 
-class ForbiddenAddressError(BodyshopError):
-    """The address is private, or otherwise no place on the public internet."""
-
-
 class AddressGuard:
-    """Judges hosts before a connection is made.
+    """Checks hosts before a connection is made.
 
     Parameters
     ----------
@@ -36,35 +32,34 @@ class AddressGuard:
         self._allowed = frozenset(host.lower() for host in allow_hosts)
 
     def exempt(self, host: str, port: int) -> bool:
-        """Say whether the user listed this host (or host and port) in ``allow_hosts``."""
+        """Return whether this host (or host and port) is listed in ``allow_hosts``."""
         host = host.strip("[]").lower()
         return bool(self._allowed & {host, f"{host}:{port}", f"[{host}]:{port}"})
 
     def exempt_url(self, url: str) -> bool:
-        """Say whether the host of `url` is listed in ``allow_hosts``."""
+        """Return whether the host of `url` is listed in ``allow_hosts``."""
         parts = urlsplit(url)
         return self.exempt(parts.hostname or "", port_of(url))
 
     def resolve(self, host: str, port: int) -> list[tuple[int, str]]:
-        """Resolve a host and judge every address it has.
+        """Resolve a host and check all of its addresses.
 
         Parameters
         ----------
         host : str
-            Name or literal address, in any spelling the system's resolver takes (``0177.0.0.1``).
+            Name or literal address, in any form that the system resolves (``0177.0.0.1``).
         port : int
             TCP port.
 
         Returns
         -------
         list of (address family, address)
-            In the resolver's order, to be connected to as they are.
+            In the resolver's order.
 
         Raises
         ------
         ForbiddenAddressError
-            The name is local, or one of its addresses is not global. One is enough: which of them
-            is used is not for the page to choose.
+            The name is local, or at least one of its addresses is not global.
         socket.gaierror
             The name does not resolve.
         """
@@ -72,22 +67,22 @@ class AddressGuard:
         exempt = self.exempt(host, port)
         name = host.rstrip(".").lower()
         if not exempt and (name == _ZONES[0] or name.endswith(_ZONES[1:])):
-            raise ForbiddenAddressError(f"{host} is a name of a private network")
+            raise ForbiddenAddressError(f"{host} is a name in a private network")
         try:
             answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except UnicodeError as error:  # a label over 63 characters, or empty
-            raise socket.gaierror(socket.EAI_NONAME, f"{host!r} is no host name") from error
+            raise socket.gaierror(socket.EAI_NONAME, f"{host!r} is not a host name") from error
         found = list(dict.fromkeys((int(family), str(place[0])) for family, *_, place in answers))
         for _, address in found:
             if not exempt and not is_global(address):
                 raise ForbiddenAddressError(
                     f"{host} is {address}, which is not an address on the public internet",
-                    hint="list the host under allow_hosts in brands.yaml if it is yours",
+                    hint="if the host is your own, list it under allow_hosts in brands.yaml",
                 )
         return found
 
     def connect(self, host: str, port: int, timeout: float | None) -> socket.socket:
-        """Open a TCP connection to a judged address of `host`; the first that answers is taken.
+        """Open a TCP connection to a checked address of `host`, the first that answers.
 
         Raises
         ------
@@ -111,7 +106,7 @@ class AddressGuard:
 
 
 def is_global(address: str) -> bool:
-    """Say whether an IP address belongs to the public internet.
+    """Return whether an IP address belongs to the public internet.
 
     Private, loopback, link-local, shared (100.64/10, RFC 6598), reserved, multicast and unspecified
     addresses do not, nor do IPv6 addresses that carry such an IPv4 address: mapped (RFC 4291),
@@ -128,47 +123,3 @@ def is_global(address: str) -> bool:
         if inner:
             return all(is_global(str(inside)) for inside in inner)
     return ip.is_global and not ip.is_multicast
-
-
-@lru_cache(maxsize=1 << 14)
-def parts_of(url: str) -> SplitResult:
-    """Take an address apart; what is asked again and again is remembered.
-
-    Raises
-    ------
-    ValueError
-        It can't be taken apart ("http://[").
-    """
-    return urlsplit(url)
-
-
-@lru_cache(maxsize=1 << 14)
-def is_web_address(url: str) -> bool:
-    """Say whether this is an http(s) address that can be taken apart; a page may write anything."""
-    try:
-        parts = parts_of(url)
-        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # "http://[", a port of six digits
-        return False
-
-
-@lru_cache(maxsize=1 << 14)
-def host_of(url: str) -> str:
-    """Return the host a request is counted against: name, and port when it is not the usual one."""
-    parts = parts_of(url)
-    host, port = (parts.hostname or "").lower(), port_of(url)
-    usual = 443 if parts.scheme == "https" else 80
-    host = f"[{host}]" if ":" in host else host
-    return host if port == usual else f"{host}:{port}"
-
-
-def port_of(url: str) -> int:
-    """Return the TCP port of an http(s) address."""
-    parts = parts_of(url)
-    return parts.port or (443 if parts.scheme == "https" else 80)
-
-
-@lru_cache(maxsize=1 << 14)
-def origin_of(url: str) -> str:
-    """Return scheme, host and port: what a robots.txt speaks for."""
-    return f"{parts_of(url).scheme}://{host_of(url)}"

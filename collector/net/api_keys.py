@@ -1,7 +1,7 @@
-"""Keys of APIs: read from the environment, put into a request as it leaves, and kept nowhere.
+"""API keys: read from the environment, inserted when a request is sent, and stored nowhere.
 
-Wherever an address is stored, logged or shown, ``{NAME}`` of the environment variable stands in the
-place of the key. Only requests to the host that the key is for have it filled in.
+Wherever an address is stored, logged or shown, ``{NAME}`` of the environment variable takes the
+place of the key. Only requests to the host of the key contain it.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from dataclasses import dataclass, field
 from urllib.parse import quote, quote_plus
 
 from bodyshop_core.errors import MissingPartError, UsageError
-from collector.brands import Brands
-from collector.net.address import origin_of
+from collector.brands import Angles
+from collector.weburl import origin_of
 
 MIN_LENGTH = 8
-"""A shorter key could not be told from ordinary text, so it could not be kept out of messages."""
+"""A shorter key cannot be distinguished from ordinary text, so it would appear in messages."""
 
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]*")
 
 
 @dataclass(frozen=True)
 class ApiKey:
-    """One key and where it may go.
+    """One key and the host that may receive it.
 
     Parameters
     ----------
@@ -35,9 +35,9 @@ class ApiKey:
     value : str
         The key itself; no repr shows it.
     origin : str
-        Scheme, host and port that it is sent to; nobody else gets it.
+        Scheme, host and port that it is sent to; no other host receives it.
     header : str, optional
-        The request header that carries it; without one it stands in the address.
+        The request header for it; without one it is part of the address.
     """
 
     variable: str
@@ -47,7 +47,7 @@ class ApiKey:
 
 
 class Keys:
-    """The keys of a run; false when there are none."""
+    """The keys of a run; false if there are none."""
 
     def __init__(self, keys: Iterable[ApiKey] = ()) -> None:
         self._keys = tuple(keys)
@@ -60,7 +60,7 @@ class Keys:
         return bool(self._keys)
 
     def filled(self, url: str) -> str:
-        """Return `url` with the keys in it that its host may have."""
+        """Return `url` with the keys inserted that its host may receive."""
         origin = origin_of(url)
         for key in self._keys:
             if key.origin == origin:
@@ -69,7 +69,7 @@ class Keys:
         return url
 
     def headers(self, url: str) -> dict[str, str]:
-        """Return the headers by which the host of `url` knows us."""
+        """Return the headers with the keys for the host of `url`."""
         origin = origin_of(url)
         return {key.header: key.value for key in self._keys if key.header and key.origin == origin}
 
@@ -81,42 +81,45 @@ class Keys:
 NO_KEYS = Keys()
 
 
-def keys_of(brands: Brands, environment: Mapping[str, str] | None = None) -> Keys:
-    """Read the keys that a brands.yaml names from the environment.
+def keys_of(entries: Iterable[Angles], environment: Mapping[str, str] | None = None) -> Keys:
+    """Read the API keys that entries of a brands.yaml name from the environment.
+
+    Parameters
+    ----------
+    entries : iterable of Angles
+        From `Brands.active_angles`.
+    environment : Mapping, optional
+        By default the environment of the process.
 
     Raises
     ------
     MissingPartError
         A variable is not set.
     UsageError
-        It is not named like one, or the key is too short to be kept out of messages.
+        Its name is not that of a variable, or the key is too short to be kept out of messages.
     """
-    if not brands.sources.angles.enabled:
-        return NO_KEYS
     environment = os.environ if environment is None else environment
     found: dict[ApiKey, None] = {}
-    for brand in brands.brands:
-        for entry in (each for model in brand.models for each in model.angles):
-            if entry.key is None:
-                continue
-            name = entry.key.variable
-            if not _VARIABLE.fullmatch(name):  # it may be the key itself: it is not shown
-                raise UsageError(
-                    f"{brand.name}: `key.variable` must be the name of an environment variable "
-                    "(capitals, digits, _), never the key itself"
-                )
-            value = environment.get(name, "")
-            if not value:
-                raise MissingPartError(
-                    f"the environment variable {name} is not set: it holds the key for "
-                    f"{origin_of(entry.url)}",
-                    hint=f"export {name}=...",
-                )
-            if len(value) < MIN_LENGTH or not value.isascii() or not value.isprintable():
-                raise UsageError(
-                    f"the key in {name} is no key of an API: at least {MIN_LENGTH} ASCII characters"
-                )
-            found[ApiKey(name, value, origin_of(entry.url), entry.key.header)] = None
+    for entry in entries:
+        if entry.key is None:
+            continue
+        name, origin = entry.key.variable, origin_of(entry.url)
+        if not _VARIABLE.fullmatch(name):  # it may be the key itself: it is not shown
+            raise UsageError(
+                f"{origin}: `key.variable` must be the name of an environment variable "
+                "(capitals, digits, _), never the key itself"
+            )
+        value = environment.get(name, "")
+        if not value:
+            raise MissingPartError(
+                f"the environment variable {name} is not set: it holds the key for {origin}",
+                hint=f"export {name}=...",
+            )
+        if len(value) < MIN_LENGTH or not value.isascii() or not value.isprintable():
+            raise UsageError(
+                f"the value of {name} is not an API key: at least {MIN_LENGTH} ASCII characters"
+            )
+        found[ApiKey(name, value, origin, entry.key.header)] = None
     keys = Keys(found)
     if keys:
         _quieten(keys)
@@ -124,7 +127,7 @@ def keys_of(brands: Brands, environment: Mapping[str, str] | None = None) -> Key
 
 
 class _Hiding(logging.Filter):
-    """Keeps keys out of what the HTTP library says about addresses."""
+    """Keeps keys out of the log messages of the HTTP library."""
 
     def __init__(self, keys: Keys) -> None:
         super().__init__("urllib3")

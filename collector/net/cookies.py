@@ -1,4 +1,4 @@
-"""The browser's cookies, for the image hosts that ask for them."""
+"""The browser's cookies, for image hosts that require them."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from urllib.parse import urlsplit
 
 @dataclass
 class Cookies:
-    """Cookies the browser got, per host name; kept in memory only."""
+    """Cookies that the browser received, per host name; kept in memory only."""
 
     _jar: dict[str, dict[str, str]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def learn(self, cookies: list[dict[str, Any]]) -> None:
-        """Take over what Selenium's ``get_cookies`` returned."""
+        """Add the cookies from Selenium's ``get_cookies``."""
         with self._lock:
             for cookie in cookies:
                 domain = str(cookie.get("domain", "")).lstrip(".").lower()

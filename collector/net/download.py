@@ -1,10 +1,11 @@
-"""One guarded request for one picture: original bytes into a finished file, or a reason why not."""
+"""One guarded request for one picture: original bytes in a finished file, or a reason why not."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http.client import IncompleteRead
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
@@ -12,193 +13,110 @@ from urllib.parse import urljoin
 import requests
 from requests.exceptions import ConnectionError as RequestsConnectionError
 from requests.exceptions import RequestException
-from urllib3.exceptions import HTTPError, NameResolutionError
+from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionError, TimeoutError
 
 from bodyshop_core.errors import UnreadableImageError
 from bodyshop_core.imaging import read_header, sniff
 from bodyshop_core.imaging.endings import has_end
-from collector.net.address import ForbiddenAddressError, host_of, parts_of
-from collector.net.http import Deadline, GuardedSession, Reply, Watch, ask
-from collector.net.part_file import Part
-from collector.net.robots import Answer, judge_headers
+from collector.errors import ForbiddenAddressError
+from collector.net.deadline import Deadline, DeadlineThread
+from collector.net.http import GuardedSession, StreamedResponse, ask
+from collector.net.outcome import Failure, Outcome, Redirect, Refusal, StoredPicture
+from collector.net.part_file import PartFile
+from collector.net.permission import judge_headers
+from collector.weburl import host_of, parts_of
 
 CHUNK = 1 << 18
 MAX_REDIRECTS = 5
 RETRY_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
-"""Answers that may be different tomorrow; every other 4xx/5xx is final."""
+"""Statuses that may be different later; every other 4xx and 5xx is final."""
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
 @dataclass(frozen=True)
-class Got:
-    """A finished download: bytes on disk in `part`, a picture by their own header."""
-
-    part: Path
-    sha256: str
-    size: int
-    extension: str
-    facts: dict[str, Any]
-    url: str
-    status: int | None = None
-    etag: str = ""
-    last_modified: str = ""
-    content_type: str = ""
-    permission: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def area(self) -> int:
-        """Pixels, to tell which of several is the original."""
-        return int(self.facts["width"]) * int(self.facts["height"])
-
-
-@dataclass(frozen=True)
-class Moved:
-    """The server named another address; it is judged and queued like any other."""
-
-    url: str
-
-
-@dataclass(frozen=True)
-class Refused:
-    """The picture is not taken, today or tomorrow, and that is nobody's failure."""
-
-    reason: str
-    detail: str = ""
-    permission: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Failed:
-    """The request did not bring the picture; `retry` says whether another try may."""
-
-    error_class: str
-    detail: str = ""
-    retry: bool = False
-    status: int | None = None
-    retry_after: str | None = None
-    latency: float | None = None
-    challenge: bool = False
-
-
-Outcome = Got | Moved | Refused | Failed
-
-
-@dataclass(frozen=True)
 class DownloadLimits:
-    """The bounds of one request; see `collector.brands.Limits`."""
+    """The bounds of one request; see `collector.brands.CrawlLimits`."""
 
     max_bytes: int
     min_side: int
     seconds: float
 
 
-@dataclass(frozen=True)
-class Timed:
-    """An outcome with what the host gate wants to know."""
-
-    outcome: Outcome
-    status: int | None
-    latency: float | None
-
-
 def download(
     session: GuardedSession,
-    watch: Watch,
+    deadlines: DeadlineThread,
     url: str,
     folder: Path,
     limits: DownloadLimits,
     *,
+    url_candidate: str = "",
     page_url: str = "",
     cookies: str = "",
     override: bool = False,
-) -> Timed:
-    """Make one request and store what it brings.
+) -> Outcome:
+    """Make one request and store the picture that it brings.
 
     Parameters
     ----------
     session : GuardedSession
         From `collector.net.http.guarded_session`.
-    watch : Watch
-        Keeps the deadline.
+    deadlines : DeadlineThread
+        Ends the request when its time is over.
     url : str
         http or https.
     folder : Path
-        Where the ``.part`` file goes; the same file system as the blobs.
+        For the ``.part`` file; on the same file system as the blobs.
     limits : DownloadLimits
         Bytes, pixels, seconds.
+    url_candidate : str
+        Name of the candidate address, for the provenance.
     page_url : str
-        The page it stands on, for the Referer, cut as browsers cut it.
+        The page that shows the picture, for the Referer, which is shortened as browsers do.
     cookies : str
         Cookie header, when the host asked for the page's cookies.
     override : bool
-        Take the picture although its headers opt out; recorded.
+        Accept the picture although its headers forbid it; recorded.
 
     Returns
     -------
-    Timed
+    StoredPicture, Redirect, Refusal or Failure
         Every outcome is a value; only errors of this machine (a full disk) are raised.
     """
     if parts_of(url).scheme not in {"http", "https"}:
-        return Timed(Refused("not_http", f"{url[:80]} is no http(s) address"), None, None)
+        return Refusal("not_http", f"{url[:80]} is not an http(s) address")
     headers = {}
     if referer := referer_for(url, page_url):
         headers["Referer"] = referer
     if cookies:
         headers["Cookie"] = cookies
-    deadline = Deadline(watch, limits.seconds)
+    deadline = Deadline(deadlines, limits.seconds)
     started = time.monotonic()
     try:
         with deadline, ask(session, url, headers, limits.seconds) as response:
-            latency = time.monotonic() - started
-            outcome = _judge(response, url, folder, limits, override)
-            if deadline.expired and not isinstance(outcome, Got):
-                # A socket that was shut in the middle of the headers looks like their end.
-                outcome = _late(limits)
-            return Timed(outcome, response.status, latency)
+            request = _Request(url, folder, limits, url_candidate, override)
+            timing = {"status": response.status, "latency": time.monotonic() - started}
+            outcome = _judge(response, request, timing)
+            if deadline.expired and not isinstance(outcome, StoredPicture):
+                # A socket that was shut down within the headers looks like their end.
+                return _late(limits, timing)
+            return outcome
     except ForbiddenAddressError as error:
-        return Timed(Refused("forbidden_address", error.message), None, None)
+        return Refusal(error.error_class, error.message)
     except (RequestException, HTTPError, ValueError) as error:
         text = session.keys.hide(f"{type(error).__name__}: {error}")[:500]
-        return Timed(_explained(error, text, deadline, limits), None, None)
+        return _late(limits, {}) if deadline.expired else _failure_of(error, text)
 
 
-def fetch_small(
-    session: GuardedSession,
-    watch: Watch,
-    url: str,
-    *,
-    max_bytes: int = 1 << 20,
-    seconds: float = 20.0,
-    params: Mapping[str, Any] | None = None,
-    accept: str = "*/*",
-) -> Answer:
-    """Fetch a small text (robots.txt, an API's JSON) through the same guard, no redirects."""
-    deadline = Deadline(watch, seconds)
-    try:
-        headers = {"Accept": accept}
-        with deadline, ask(session, url, headers, seconds, params) as response:
-            body = bytearray()
-            while len(body) < max_bytes:
-                chunk = response.raw.read(min(CHUNK, max_bytes - len(body)), decode_content=False)
-                if not chunk:
-                    break
-                body += chunk
-            text = session.keys.hide(body.decode("utf-8", "replace"))
-            return Answer(response.status, text, response.headers)
-    except ForbiddenAddressError as error:
-        return Answer(None, error.message, forbidden=True)
-    except (RequestException, HTTPError, ValueError) as error:
-        return Answer(None, session.keys.hide(f"{type(error).__name__}: {error}"))
-
-
-def store_bytes(data: bytes, folder: Path, limits: DownloadLimits, *, url: str) -> Outcome:
-    """Take bytes that are here already (a canvas) through the same checks as a download."""
+def store_bytes(
+    data: bytes, folder: Path, limits: DownloadLimits, *, url: str, url_candidate: str = ""
+) -> StoredPicture | Refusal | Failure:
+    """Check and store bytes that need no request (a canvas), with the rules of a download."""
     if len(data) > limits.max_bytes:
-        return Refused("too_many_bytes", f"{len(data)} bytes")
-    part = Part(folder)
+        return Refusal("too_many_bytes", f"{len(data)} bytes")
+    part = PartFile(folder)
     part.write(data)
-    return _checked(part, limits, url=url)
+    return _checked(part, _Request(url, folder, limits, url_candidate), {}, {}, {})
 
 
 def referer_for(url: str, page_url: str) -> str:
@@ -211,126 +129,146 @@ def referer_for(url: str, page_url: str) -> str:
     return _ascii(f"{page.scheme}://{page.netloc}/")
 
 
-def _judge(
-    response: Reply, url: str, folder: Path, limits: DownloadLimits, override: bool
-) -> Outcome:
+@dataclass(frozen=True)
+class _Request:
+    """What the checks of a response need to know of its request."""
+
+    url: str
+    folder: Path
+    limits: DownloadLimits
+    url_candidate: str
+    override: bool = False
+
+
+def _judge(response: StreamedResponse, request: _Request, timing: dict[str, Any]) -> Outcome:
     status, headers = response.status, response.headers
     if status in _REDIRECTS and headers.get("location"):
-        return Moved(urljoin(url, headers["location"]))
+        return Redirect(urljoin(request.url, headers["location"]), **timing)
     if status != 200:
-        # The few words of an error page are read, so that the connection can go on serving.
+        # The short body of an error is read, so that the connection can be used again.
         response.raw.read(CHUNK, decode_content=False)
-        return Failed(
+        return Failure(
             f"http_{status}",
             response.reason,
             retry=status in RETRY_STATUS,
-            status=status,
             retry_after=headers.get("retry-after"),
             challenge=headers.get("cf-mitigated", "") == "challenge",
+            **timing,
         )
-    permission = judge_headers(headers, override=override)
+    permission = judge_headers(headers, override=request.override)
     if not permission.allowed:
-        return Refused(permission.reason, "the answer's headers", permission.layers)
+        return Refusal(permission.reason, "the response headers", permission.layers, **timing)
     encoding = headers.get("content-encoding", "identity").strip().lower()
     if encoding not in {"", "identity"}:
-        return Refused("encoded", f"Content-Encoding {encoding}, though none was asked for")
+        detail = f"Content-Encoding {encoding}, although none was requested"
+        return Refusal("encoded", detail, **timing)
     declared = headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > limits.max_bytes:
-        return Refused("too_many_bytes", f"{declared} bytes declared")
-    return _receive(response, url, folder, limits, permission.layers)
+    if declared.isdigit() and int(declared) > request.limits.max_bytes:
+        return Refusal("too_many_bytes", f"{declared} bytes declared", **timing)
+    return _receive(response, request, permission.layers, timing)
 
 
 def _receive(
-    response: Reply,
-    url: str,
-    folder: Path,
-    limits: DownloadLimits,
-    layers: dict[str, Any],
+    response: StreamedResponse, request: _Request, layers: dict[str, Any], timing: dict[str, Any]
 ) -> Outcome:
-    """Stream the body to a ``.part`` file, hashing on the way; stop at the first bad sign."""
+    """Write the body to a ``.part`` file and hash it on the way; stop at the first bad sign."""
     head = response.raw.read(CHUNK, decode_content=False)
     if not head:
-        return Failed("empty", "0 bytes", retry=True)
+        return Failure("empty", "0 bytes", retry=True, **timing)
     if sniff(head) is None:
-        return Refused("not_a_picture", _described(head, response.headers.get("content-type", "")))
-    part = Part(folder)
+        detail = _described(head, response.headers.get("content-type", ""))
+        return Refusal("not_a_picture", detail, **timing)
+    limit = request.limits.max_bytes
+    part = PartFile(request.folder)
     chunk = head
     try:
         while chunk:
             part.write(chunk)
-            if part.size > limits.max_bytes:
+            if part.size > limit:
                 part.discard()
-                return Refused("too_many_bytes", f"more than {limits.max_bytes} bytes")
-            if response.raw.length_remaining == 0:  # as declared; None where nothing was
+                return Refusal("too_many_bytes", f"more than {limit} bytes", **timing)
+            if response.raw.length_remaining == 0:  # as declared; None if nothing was declared
                 break
             chunk = response.raw.read(CHUNK, decode_content=False)
-        return _checked(part, limits, url=url, response=response, layers=layers)
+        return _checked(part, request, response.headers, layers, timing)
     except BaseException:
         part.discard()
         raise
 
 
 def _checked(
-    part: Part,
-    limits: DownloadLimits,
-    *,
-    url: str,
-    response: Reply | None = None,
-    layers: dict[str, Any] | None = None,
-) -> Got | Refused | Failed:
-    """Judge a whole download by its own bytes, and bring it to disk if it is taken."""
+    part: PartFile,
+    request: _Request,
+    headers: dict[str, str],
+    layers: dict[str, Any],
+    timing: dict[str, Any],
+) -> StoredPicture | Refusal | Failure:
+    """Judge a complete download by its own bytes, and write it to disk if it is accepted."""
     with part.open() as file:
         head = file.read(32)
         extension = sniff(head)
         complete = extension is not None and has_end(file, extension)
-    outcome: Refused | Failed
+    outcome: Refusal | Failure
     if extension is None:
-        outcome = Refused("not_a_picture", _described(head, ""))
+        outcome = Refusal("not_a_picture", _described(head, ""), **timing)
     elif not complete:
-        outcome = Failed("truncated", "the picture ends too early", retry=True)
+        outcome = Failure("truncated", "the picture has no end mark", retry=True, **timing)
     else:
         try:
             facts = read_header(part.content())
         except UnreadableImageError as error:
-            reason = "bomb" if "pixels" in error.message else "unreadable"
-            outcome = Refused(reason, error.message.replace(str(part.path), host_of(url)))
+            reason = "bomb" if error.code == "too_many_pixels" else "unreadable"
+            detail = error.message.replace(str(part.path), host_of(request.url))
+            outcome = Refusal(reason, detail, **timing)
         else:
-            if min(facts["width"], facts["height"]) >= limits.min_side:
-                asked = response.headers if response is not None else {}
-                return Got(
-                    part.finish(), part.sha256, part.size, extension, facts, url,
-                    status=response.status if response is not None else None,
-                    etag=asked.get("etag", ""), last_modified=asked.get("last-modified", ""),
-                    content_type=asked.get("content-type", ""), permission=layers or {},
+            if min(facts["width"], facts["height"]) >= request.limits.min_side:
+                return StoredPicture(
+                    part.sha256, part.size, extension, facts, request.url, request.url_candidate,
+                    etag=headers.get("etag", ""), last_modified=headers.get("last-modified", ""),
+                    content_type=headers.get("content-type", ""), permission=layers,
+                    part=part.finish(), **timing,
                 )  # fmt: skip
-            outcome = Refused("below_min_side", f"{facts['width']} x {facts['height']} pixels")
+            detail = f"{facts['width']} x {facts['height']} pixels"
+            outcome = Refusal("below_min_side", detail, **timing)
     part.discard()
     return outcome
 
 
-def _explained(error: Exception, text: str, deadline: Deadline, limits: DownloadLimits) -> Failed:
-    if deadline.expired:
-        return _late(limits)
-    chain: BaseException | None = error
-    while chain is not None:
-        if isinstance(chain, NameResolutionError):
-            return Failed("dns", text, retry=True)
-        chain = getattr(chain, "reason", None) or next(
-            (arg for arg in chain.args if isinstance(arg, BaseException)), None
-        )
-    if isinstance(error, requests.Timeout) or "timed out" in text:
-        return Failed("timeout", text, retry=True)
+def _failure_of(error: Exception, text: str) -> Failure:
+    """Classify what `requests` and urllib3 raise, by the types in the chain of causes."""
+    causes = list(_causes(error))
+    if any(isinstance(each, NameResolutionError) for each in causes):
+        return Failure("dns", text, retry=True)
+    if any(_is_timeout(each) for each in causes):
+        return Failure("timeout", text, retry=True)
     if isinstance(error, requests.exceptions.SSLError):
-        return Failed("tls", text)
-    if "IncompleteRead" in text:
-        return Failed("truncated", text, retry=True)
+        return Failure("tls", text)
+    if any(isinstance(each, IncompleteRead) for each in causes):
+        return Failure("truncated", text, retry=True)
     if isinstance(error, RequestsConnectionError | HTTPError):
-        return Failed("connection", text, retry=True)
-    return Failed("bad_answer", text)
+        return Failure("connection", text, retry=True)
+    return Failure("bad_answer", text)
 
 
-def _late(limits: DownloadLimits) -> Failed:
-    return Failed("deadline", f"not complete after {limits.seconds:g} s", retry=True)
+def _is_timeout(error: BaseException) -> bool:
+    # A refused connection is a kind of timeout to urllib3.
+    return isinstance(error, requests.Timeout | TimeoutError) and not isinstance(
+        error, NewConnectionError
+    )
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and those it wraps: urllib3 keeps them in `reason` or among the arguments."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        reason = getattr(cause, "reason", None)
+        wrapped = [each for each in (reason, *cause.args) if isinstance(each, BaseException)]
+        cause = next(iter(wrapped), None)
+
+
+def _late(limits: DownloadLimits, timing: dict[str, Any]) -> Failure:
+    return Failure("deadline", f"not complete after {limits.seconds:g} s", retry=True, **timing)
 
 
 def _described(head: bytes, content_type: str) -> str:

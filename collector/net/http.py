@@ -1,13 +1,9 @@
-"""`requests` sessions that only reach judged addresses and never outlive their deadline."""
+"""`requests` sessions that connect to checked addresses only and never exceed their deadline."""
 
 from __future__ import annotations
 
-import heapq
-import itertools
 import re
 import socket
-import threading
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -29,15 +25,17 @@ from urllib3.exceptions import (
     SSLError,
 )
 
-from collector.net.address import AddressGuard, origin_of
+from collector.net.address import AddressGuard
 from collector.net.api_keys import NO_KEYS, Keys
+from collector.net.deadline import Deadline
+from collector.weburl import origin_of
 
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 20.0
 
 
 def user_agent(contact: str) -> str:
-    """Return the honest User-Agent: what this is, which version, and whom to write to."""
+    """Return an honest User-Agent: the program, its version, and a contact address."""
     from bodyshop_core import __version__
 
     return f"bodyshop/{__version__} (+{contact})"
@@ -49,9 +47,9 @@ def guarded_session(
 ) -> GuardedSession:  # fmt: skip
     """Return a session for one thread.
 
-    It asks for unencoded bytes, follows no redirect by itself, ignores proxies of the environment
-    (a proxy would resolve names again, past the guard) and retries nothing: waiting is the
-    scheduler's business.
+    It asks for bytes without content encoding, follows no redirect, ignores the proxies of the
+    environment (a proxy would resolve names again, without the guard) and retries nothing: the
+    scheduler decides about retries.
     """
     session = GuardedSession(
         keys, {"User-Agent": agent, "Accept": "image/*,*/*;q=0.5", "Accept-Encoding": "identity"}
@@ -65,7 +63,7 @@ def guarded_session(
 
 
 class GuardedSession(requests.Session):
-    """A session that knows what to send with every request, and which keys to whom."""
+    """A session with the headers of every request, and the API keys for each host."""
 
     def __init__(self, keys: Keys, always: dict[str, str]) -> None:
         super().__init__()
@@ -73,8 +71,8 @@ class GuardedSession(requests.Session):
 
 
 @dataclass(slots=True)
-class Reply:
-    """An answer with its body unread; leave the block to give its connection back.
+class StreamedResponse:
+    """A response whose body is not read yet; the end of its block releases the connection.
 
     Parameters
     ----------
@@ -89,11 +87,11 @@ class Reply:
     headers: dict[str, str]
     raw: BaseHTTPResponse
 
-    def __enter__(self) -> Reply:
+    def __enter__(self) -> StreamedResponse:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.raw.close()  # of a body read to its end nothing is closed: its connection goes on
+        self.raw.close()  # if the body was read to its end, the connection stays open
         self.raw.release_conn()
 
 
@@ -103,28 +101,28 @@ def ask(
     headers: Mapping[str, str],
     seconds: float,
     params: Mapping[str, Any] | None = None,
-) -> Reply:
-    """Send one GET, follow nothing, and return the answer with its body unread.
+) -> StreamedResponse:
+    """Send one GET, follow no redirect, and return the response with its body unread.
 
-    The request goes straight to the session's adapter: what `requests.Session.get` does besides
-    (cookies of the answer, proxies and netrc of the environment, hooks, redirects) is not wanted
-    here and is half of the cost of a small request.
+    The request goes directly to the session's adapter: everything else that `requests.Session.get`
+    does (cookies of the response, proxies and netrc of the environment, hooks, redirects) is not
+    wanted here, and takes half of the time of a small request.
 
     Parameters
     ----------
     session : GuardedSession
-        From `guarded_session`; its keys are filled in here, and hidden in the answer's headers.
+        From `guarded_session`; its keys are inserted here, and hidden in the response headers.
     headers : Mapping
         In addition to the session's.
     seconds : float
-        Upper bound of the time to connect and of the time between two parts of the answer.
+        Upper bound of the time to connect and of the time between two parts of the response.
     params : Mapping, optional
         Query parameters to add.
 
     Raises
     ------
     requests.RequestException
-        No answer came.
+        There was no response.
     ForbiddenAddressError
         The guard refused the address.
     """
@@ -137,16 +135,16 @@ def ask(
     adapter = session.get_adapter(url)
     assert isinstance(adapter, GuardedAdapter)
     reply = adapter.get(plain_url(target, params), every, _timeout(seconds))
-    if keys:  # a redirect or an error may repeat what it was asked with
+    if keys:  # a redirect or an error may repeat the address of the request
         reply.reason = keys.hide(reply.reason)
         reply.headers = {name: keys.hide(value) for name, value in reply.headers.items()}
     return reply
 
 
 def plain_url(url: str, params: Mapping[str, Any] | None = None) -> str:
-    """Return the address as it goes over the wire: `requests`' own spelling of it.
+    """Return the address as it is sent: normalised in the way of `requests`.
 
-    Most addresses are spelled like that already, which a pattern tells 30 times faster.
+    Most addresses are normalised already; a pattern finds that out 30 times faster.
     """
     if not params and _PLAIN.fullmatch(url):
         return url
@@ -166,101 +164,8 @@ _PLAIN = re.compile(
 )
 
 
-class Deadline:
-    """Ends a thread's request at a fixed time by shutting its socket, whatever it waits for.
-
-    Use as a context manager, once, in the thread that makes the request.
-
-    A timeout of `requests` starts anew with every byte; a server that sends one a second is never
-    late for it.
-    """
-
-    _threads = threading.local()
-
-    def __init__(self, watch: Watch, seconds: float) -> None:
-        self._watch = watch
-        self._at = time.monotonic() + seconds
-        self._sockets: list[socket.socket] = []
-        self.expired = False
-        self._over = False
-
-    @classmethod
-    def current(cls) -> Deadline | None:
-        """Return the deadline of the calling thread's request."""
-        return getattr(cls._threads, "deadline", None)
-
-    def __enter__(self) -> Deadline:
-        Deadline._threads.deadline = self
-        self._watch.add(self._at, self)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over = True
-        self._sockets.clear()
-        Deadline._threads.deadline = None
-
-    def guard(self, connection: socket.socket) -> None:
-        """Shut this socket too when time is up."""
-        self._sockets.append(connection)
-
-    def expire(self) -> None:
-        """End the request, unless it is over; the watch calls it when time is up."""
-        if self._over:
-            return
-        self.expired = True
-        for connection in list(self._sockets):
-            # The request may have closed it in this very moment: then there is nothing to end.
-            try:
-                connection.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                continue
-
-
-class Watch:
-    """One thread that keeps everybody's deadlines; use as a context manager."""
-
-    def __init__(self) -> None:
-        self._heap: list[tuple[float, int, Deadline]] = []
-        self._count = itertools.count()
-        self._changed = threading.Condition()
-        self._closed = False
-        self._thread = threading.Thread(target=self._run, name="deadlines", daemon=True)
-
-    def __enter__(self) -> Watch:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with self._changed:
-            self._closed = True
-            self._changed.notify()
-        self._thread.join()
-
-    def add(self, at: float, deadline: Deadline) -> None:
-        """Have `deadline` expire at `at` on the monotonic clock."""
-        with self._changed:
-            heapq.heappush(self._heap, (at, next(self._count), deadline))
-            if self._heap[0][2] is deadline:
-                self._changed.notify()
-
-    def _run(self) -> None:
-        while True:
-            with self._changed:
-                if self._closed:
-                    return
-                if not self._heap:
-                    self._changed.wait()
-                    continue
-                wait = self._heap[0][0] - time.monotonic()
-                if wait > 0:
-                    self._changed.wait(wait)
-                    continue
-                _, _, deadline = heapq.heappop(self._heap)
-            deadline.expire()
-
-
 class _Guarded:
-    """What both kinds of connection add: connect through the guard, tell the deadline."""
+    """What both kinds of connection add: connect through the guard, register with the deadline."""
 
     guard: AddressGuard
     host: str
@@ -290,15 +195,15 @@ class _Guarded:
 
 
 class GuardedAdapter(HTTPAdapter):
-    """Goes through the guard, knows no proxies, keeps no cookies."""
+    """Connects through the guard, uses no proxy, keeps no cookies."""
 
     def __init__(self, guard: AddressGuard, **options: Any) -> None:
         self._guard = guard
         self._pools: dict[str, HTTPConnectionPool] = {}
         super().__init__(**options)
 
-    def get(self, url: str, headers: dict[str, Any], timeout: Timeout) -> Reply:
-        """Ask once; of `HTTPAdapter.send` this is what a GET that follows nothing needs."""
+    def get(self, url: str, headers: dict[str, Any], timeout: Timeout) -> StreamedResponse:
+        """Send one GET: the part of `HTTPAdapter.send` that is needed without redirects."""
         try:
             answer = self._pool(url).urlopen(
                 "GET", url[url.index("/", 8) :], None, headers, self.max_retries, redirect=False,
@@ -320,13 +225,13 @@ class GuardedAdapter(HTTPAdapter):
         except (ProtocolError, ClosedPoolError, OSError) as error:
             raise requests.ConnectionError(error) from error
         named = {name.lower(): value for name, value in answer.headers.itermerged()}
-        return Reply(answer.status, answer.reason or "", named, answer)
+        return StreamedResponse(answer.status, answer.reason or "", named, answer)
 
     def _pool(self, url: str) -> HTTPConnectionPool:
-        """Look the host's pool up, once; certificates are checked against `requests`' own list."""
+        """Return the host's connection pool; it checks certificates as `requests` does."""
         origin = origin_of(url)
         pool = self._pools.get(origin)
-        if pool is None or pool.pool is None:  # the manager closed it in favour of other hosts
+        if pool is None or pool.pool is None:  # the manager closed it to make room for other hosts
             self._pools = {name: each for name, each in self._pools.items() if each.pool}
             request = requests.PreparedRequest()
             request.prepare_url(url, None)
@@ -339,7 +244,7 @@ class GuardedAdapter(HTTPAdapter):
     def init_poolmanager(
         self, connections: int, maxsize: int, block: bool = False, **options: Any
     ) -> None:
-        """Make the pools out of connections that go through the guard."""
+        """Build the pools from connections that go through the guard."""
         bound = {"guard": self._guard}
         plain = type("GuardedHTTPConnection", (_Guarded, HTTPConnection), bound)
         secure = type("GuardedHTTPSConnection", (_Guarded, HTTPSConnection), bound)

@@ -1,4 +1,4 @@
-"""The bytes of one download on their way to disk."""
+"""The file of a download that is in progress."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from pathlib import Path
 from typing import BinaryIO
 
 IN_MEMORY = 1 << 21
-"""Bytes that wait in memory; a larger picture goes to disk while it comes."""
+"""Bytes kept in memory; a larger picture is written to disk while it arrives."""
 
 _PROCESS = uuid.uuid4().hex
 _number = itertools.count()
 
 
-class Part:
-    """A ``.part`` file that comes into being in one write, unless it is large.
+class PartFile:
+    """A ``.part`` file that is written at once, unless it is large.
 
-    What turns out to be no picture never touches the disk, and a small one costs four system calls:
-    with many threads each call is also a wait for the interpreter.
+    Data that is not a picture is never written to disk, and a small picture needs four system
+    calls: with many threads, each call also waits for the interpreter.
 
     Parameters
     ----------
     folder : Path
-        Where the file goes; the same file system as the blobs.
+        For the file; on the same file system as the blobs.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -38,11 +38,11 @@ class Part:
 
     @property
     def sha256(self) -> str:
-        """Digest of what was written so far, hexadecimal."""
+        """Digest of the bytes so far, hexadecimal."""
         return self._hasher.hexdigest()
 
     def write(self, chunk: bytes) -> None:
-        """Take bytes in.
+        """Append bytes.
 
         Raises
         ------
@@ -59,7 +59,7 @@ class Part:
             self._spill()
 
     def content(self) -> bytes | Path:
-        """Return the bytes, or the file that holds them when they are many."""
+        """Return the bytes, or the file that contains them if they are many."""
         if self._file is not None:
             return self.path
         if len(self._chunks) > 1:
@@ -67,12 +67,12 @@ class Part:
         return self._chunks[0] if self._chunks else b""
 
     def open(self) -> BinaryIO:
-        """Return a seekable file of what was written."""
+        """Return a seekable file of the bytes so far."""
         content = self.content()
         return io.BytesIO(content) if isinstance(content, bytes) else content.open("rb")
 
     def finish(self) -> Path:
-        """Bring everything to disk, fsynced, and return the file.
+        """Write everything to disk, fsynced, and return the file.
 
         Raises
         ------
@@ -90,7 +90,7 @@ class Part:
         return self.path
 
     def discard(self) -> None:
-        """Forget the bytes and remove the file, if there is one."""
+        """Drop the bytes and remove the file, if there is one."""
         self._chunks = []
         if self._file is not None:
             os.close(self._file)

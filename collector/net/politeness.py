@@ -1,11 +1,12 @@
-"""When a host may be asked again: the politeness every request of the collector obeys.
+"""When a host may be asked again: the politeness rules that every request of the collector obeys.
 
-Nothing here sleeps or opens a connection; the scheduler asks *when*, and holds no worker until
-then.
+`HostGate` never sleeps and never opens a connection: the scheduler asks it *when*, and keeps no
+worker waiting until then. `wait_for_turn` is for the threads that have nothing else to do.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,26 +15,50 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
+from collector.errors import HostDisabledError, RunStoppedError
+
 MAX_GAP_S = 60.0
-"""Longest gap that slowness or 429 alone can bring about (Scrapy's AUTOTHROTTLE_MAX_DELAY)."""
+"""Largest gap that slow answers or 429 alone can cause (Scrapy's AUTOTHROTTLE_MAX_DELAY)."""
 
 MAX_RETRY_AFTER_S = 900.0
-"""A longer Retry-After is shortened to this and said in the log."""
+"""A longer Retry-After is shortened to this, and the log says so."""
 
 SPREAD = 1.01
-"""A hundredth more than asked for: what delays one request must not bring the next too close."""
+"""One percent more than required: a delay of one request must not bring the next too close."""
 
 FIRST_PENALTY_S = 1.0
 BREAKER_BLOCKS = 5
-"""So many 429/503/challenge answers with no good one between: the host is left alone."""
+"""After this number of 429/503 answers in a row the host is disabled for this run."""
 
 PUBLIC_MIN_INTERVAL_S = 0.25
 """No host outside ``allow_hosts`` is asked more often than this, whatever brands.yaml says."""
 
+POLL_SECONDS = 1.0
+"""A thread that waits for its turn checks this often whether the host has been disabled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """The answer of `HostGate.try_start`.
+
+    Parameters
+    ----------
+    granted : bool
+        The request may be sent now; the gap to the next one has begun.
+    ready_at : float
+        When to ask again, on the gate's clock; infinite while every connection is in use.
+    disabled : str
+        Why the host is disabled for this run, or empty.
+    """
+
+    granted: bool
+    ready_at: float = math.inf
+    disabled: str = ""
+
 
 @dataclass
 class HostState:
-    """What is known of one host; times in seconds on the gate's clock."""
+    """What is known about one host; times in seconds on the gate's clock."""
 
     interval: float
     connections: int
@@ -42,12 +67,12 @@ class HostState:
     cooling_until: float = 0.0
     open: int = 0
     blocks: int = 0
-    broken: str | None = None
+    disabled: str = ""
     introduced: bool = False
 
 
 class HostGate:
-    """The politeness of a run.
+    """The state of every host of a run; thread-safe.
 
     Parameters
     ----------
@@ -56,12 +81,12 @@ class HostGate:
     connections : int
         Requests to one host that may be open at once.
     is_private : callable
-        Tells for a host whether it is listed in ``allow_hosts``; only such hosts may be asked with
-        no gap at all.
+        Returns whether a host is listed in ``allow_hosts``; only such hosts may be asked without
+        any gap.
     clock : callable
         Monotonic seconds.
     log : callable
-        Told when a host is left alone, and when it asks for more patience than there is.
+        Called when a host is disabled, and when it asks to wait longer than the limit.
     """
 
     def __init__(
@@ -78,33 +103,58 @@ class HostGate:
         self._hosts: dict[str, HostState] = {}
         self._lock = threading.RLock()
 
+    @property
+    def now(self) -> float:
+        """The time on the gate's clock, in seconds."""
+        return self._clock()
+
+    def try_start(self, host: str, *, slot: bool = True) -> Turn:
+        """Start a request to `host` if it may start now, in one atomic step for all threads.
+
+        Parameters
+        ----------
+        host : str
+            From `collector.weburl.host_of`.
+        slot : bool
+            Occupy one of the host's connections until `finish`. False for requests that are not
+            counted: a page in a browser, a robots.txt, an API.
+
+        Returns
+        -------
+        Turn
+            Granted at most once per gap and host, whichever threads ask.
+        """
+        with self._lock:
+            state = self._state(host)
+            if state.disabled:
+                return Turn(False, disabled=state.disabled)
+            if slot and state.open >= (state.connections if state.introduced else 1):
+                return Turn(False)
+            now, ready = self._clock(), max(state.next_start, state.cooling_until)
+            if ready > now:
+                return Turn(False, ready)
+            if slot:
+                state.open += 1
+            state.next_start = now + SPREAD * state.gap
+            return Turn(True, now)
+
     def ready_at(self, host: str) -> float | None:
-        """Return when the next request to `host` may start; None when it is left alone."""
+        """Return when the next request to `host` may start; None when the host is disabled.
+
+        Only an estimate for sorting: another thread may be faster. `try_start` decides.
+        """
         with self._lock:
             state = self._state(host)
-            return None if state.broken else max(state.next_start, state.cooling_until)
+            return None if state.disabled else max(state.next_start, state.cooling_until)
 
-    def has_room(self, host: str) -> bool:
-        """Say whether another connection may be opened; until robots.txt is known there is one."""
+    def disabled(self, host: str) -> str:
+        """Return why the host is disabled for this run, or an empty text."""
         with self._lock:
-            state = self._state(host)
-            return state.open < (state.connections if state.introduced else 1)
-
-    def broken(self, host: str) -> str | None:
-        """Return why the host is left alone for the rest of the run, or None."""
-        with self._lock:
-            return self._state(host).broken
-
-    def start(self, host: str) -> None:
-        """Note that a worker takes up a request to `host`."""
-        with self._lock:
-            state = self._state(host)
-            state.open += 1
-            state.next_start = self._clock() + SPREAD * state.gap
+            return self._state(host).disabled
 
     @contextmanager
     def reserved(self, host: str) -> Iterator[None]:
-        """Take up a connection to `host` for the block, without a request of its own."""
+        """Occupy a connection to `host` while the block runs, without a request of its own."""
         with self._lock:
             self._state(host).open += 1
         try:
@@ -114,7 +164,7 @@ class HostGate:
                 self._state(host).open -= 1
 
     def sending(self, host: str) -> None:
-        """Note that a request leaves in this moment: the gap to the next counts from here."""
+        """Note that a started request is sent at this moment: the gap to the next begins here."""
         with self._lock:
             state = self._state(host)
             state.next_start = max(state.next_start, self._clock() + SPREAD * state.gap)
@@ -127,14 +177,14 @@ class HostGate:
         latency: float | None = None,
         retry_after: float | None = None,
         challenge: bool = False,
-        held: bool = True,
+        slot: bool = True,
     ) -> None:
-        """Note how a request ended and adapt.
+        """Note how a request ended, and adapt the gap.
 
         Parameters
         ----------
         host : str
-            As `start`.
+            As for `try_start`.
         status : int or None
             HTTP status; None when there was no answer.
         latency : float, optional
@@ -144,32 +194,32 @@ class HostGate:
             Seconds, from the header.
         challenge : bool
             The answer was a captcha or the like.
-        held : bool
-            The request was announced with `start`.
+        slot : bool
+            As for `try_start`.
         """
         with self._lock:
             state = self._state(host)
-            was_broken = state.broken
-            if held:
+            was_disabled = state.disabled
+            if slot:
                 state.open -= 1
             if challenge:
-                state.broken = "it answered with a challenge page"
+                state.disabled = "it answered with a challenge page"
             elif status in {429, 503}:
                 self._slow_down(state, retry_after)
             elif status is not None and status < 400:
                 state.blocks = 0
                 self._adapt(state, latency)
-            newly_broken = None if was_broken else state.broken
-        if newly_broken:
-            self._log(f"{host} is left alone for the rest of this run: {newly_broken}")
+            newly_disabled = "" if was_disabled else state.disabled
+        if newly_disabled:
+            self._log(f"{host} is disabled for this run: {newly_disabled}")
         elif retry_after is not None and retry_after > MAX_RETRY_AFTER_S:
             self._log(
-                f"{host} asks to wait {retry_after:.0f} s; it is asked again in "
+                f"{host} asked to wait {retry_after:.0f} s; the next request follows after "
                 f"{MAX_RETRY_AFTER_S:.0f} s"
             )
 
     def introduce(self, host: str, *, crawl_delay: float | None = None) -> None:
-        """Note what robots.txt asks for; from now on the host may have its other connections."""
+        """Note the host's Crawl-delay; from now on all of its connections may be used."""
         with self._lock:
             state = self._state(host)
             state.introduced = True
@@ -179,7 +229,7 @@ class HostGate:
                 state.next_start = max(state.next_start, self._clock() + crawl_delay)
 
     def interval(self, host: str) -> float:
-        """Return the seconds now kept between two requests to `host`."""
+        """Return the present gap between two requests to `host`, in seconds."""
         with self._lock:
             return self._state(host).gap
 
@@ -193,7 +243,7 @@ class HostGate:
 
     def _adapt(self, state: HostState, latency: float | None) -> None:
         if latency is None or state.interval == 0:
-            # Politeness is off for the user's own host; a penalty still wears away.
+            # The user's own host has no interval; a penalty still decreases.
             state.gap = state.interval if state.gap < 0.05 else state.gap / 2
             return
         target = latency / state.connections
@@ -205,11 +255,31 @@ class HostGate:
         wait = state.gap if retry_after is None else min(retry_after, MAX_RETRY_AFTER_S)
         state.cooling_until = max(state.cooling_until, self._clock() + wait)
         if state.blocks >= BREAKER_BLOCKS:
-            state.broken = f"it refused {state.blocks} requests in a row"
+            state.disabled = f"it refused {state.blocks} requests in a row"
+
+
+def wait_for_turn(gate: HostGate, host: str, stopping: threading.Event) -> None:
+    """Wait until `host` may be asked, and start the request (with no connection occupied).
+
+    Raises
+    ------
+    HostDisabledError
+        The host is disabled for this run.
+    RunStoppedError
+        `stopping` was set; the wait ends at once.
+    """
+    while not stopping.is_set():
+        turn = gate.try_start(host, slot=False)
+        if turn.granted:
+            return
+        if turn.disabled:
+            raise HostDisabledError(f"{host} is disabled for this run: {turn.disabled}")
+        stopping.wait(min(max(turn.ready_at - gate.now, 0.0), POLL_SECONDS))
+    raise RunStoppedError(f"the run was stopped while it waited for {host}")
 
 
 def parse_retry_after(value: str | None, *, now: datetime | None = None) -> float | None:
-    """Return the seconds a ``Retry-After`` asks for (RFC 9110, 10.2.3), or None.
+    """Return the seconds that a ``Retry-After`` asks for (RFC 9110, 10.2.3), or None.
 
     Parameters
     ----------

@@ -1,7 +1,6 @@
-"""What a site allows: robots.txt, opt-out headers and meta tags, and reservations, layer by layer.
+"""The rules of a host: robots.txt with its content signals, and reservations of rights.
 
-Every layer gives a verdict of its own; all of them are kept with the sighting, whatever the
-outcome.
+Every layer has a verdict of its own; all of them are kept with the sighting, whatever the outcome.
 """
 
 from __future__ import annotations
@@ -9,65 +8,26 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urljoin
 
-from collector.net.address import host_of, is_web_address, origin_of, parts_of
-
-AGENT_TOKEN = "bodyshop"
-"""The product token that a robots.txt may address (RFC 9309, 2.2.1)."""
+from collector.net.permission import AGENT_TOKEN, NO_USE, Permission, permission_of
+from collector.net.small_response import SmallResponse
+from collector.weburl import host_of, is_web_address, origin_of, parts_of
 
 ROBOTS_MAX_BYTES = 500 * 1024  # RFC 9309, 2.5
 ROBOTS_MAX_REDIRECTS = 5  # RFC 9309, 2.3.1.2
-_NO_IMAGES = {"noai", "noimageai", "noml", "noimageindex", "none"}
-_NO_USE = re.compile(r"\b(?:ai-train|train-ai)\s*=\s*(?:no|n)\b", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A small answer, read whole; `forbidden`: the address guard stood before the host."""
-
-    status: int | None
-    text: str = ""
-    headers: Mapping[str, str] = field(default_factory=dict)
-    forbidden: bool = False
 
 
 T = TypeVar("T")
-Fetch = Callable[[str], Answer]
-"""Fetches one small address, following no redirect; status None: unreachable."""
+Fetch = Callable[[str], SmallResponse]
+"""Requests a small text without redirects; status None: unreachable."""
 
-Steps = Generator[str, Answer, T]
-"""Yields addresses, is sent their answers, returns what they come to."""
-
-
-@dataclass(frozen=True)
-class Permission:
-    """The verdict on one address.
-
-    Parameters
-    ----------
-    allowed : bool
-        All layers agree, or the user overrode them.
-    reason : str
-        Empty, or which layer said no: ``robots``, ``robots_unreachable``, ``opt_out``,
-        ``reserved``,
-        ``content_signal``, ``forbidden_address``.
-    layers : dict
-        What each layer said, JSON-able, for `sightings.permission`.
-    """
-
-    allowed: bool
-    reason: str
-    layers: dict[str, Any]
-
-    @property
-    def temporary(self) -> bool:
-        """Whether the no comes from a failure that may be over tomorrow."""
-        return self.reason == "robots_unreachable"
+Steps = Generator[str, SmallResponse, T]
+"""Yields addresses, receives the responses, returns the result."""
 
 
 @dataclass
@@ -81,24 +41,24 @@ class _Site:
 
 @dataclass
 class _Reading:
-    """Rules that are being read: the work left, and the address it waits for."""
+    """Rules that are being read: the remaining steps, and the next address."""
 
     steps: Steps[_Site]
     address: str
 
 
 class Robots:
-    """The robots.txt and tdmrep.json of every host of a run, each fetched once.
+    """The robots.txt and tdmrep.json of every host of a run, each requested once.
 
     Parameters
     ----------
     fetch : callable
-        Fetches one address through the address guard and the host gate.
+        Requests one address through the address guard and the host gate.
     on_known : callable, optional
         Called with (host, crawl delay or None) when a host's robots.txt is known.
     reserved : callable, optional
-        Makes a context for a host whose rules one thread reads to the end: meanwhile nobody else
-        need ask it anything.
+        Makes a context for a host while one thread reads all of its rules: no other thread needs
+        to ask this host anything meanwhile.
     """
 
     def __init__(
@@ -115,7 +75,7 @@ class Robots:
         self._lock = threading.Lock()
 
     def judge(self, url: str, *, override: bool = False) -> Permission:
-        """Say whether `url` may be fetched; `override` turns a no into a recorded yes."""
+        """Return whether `url` may be requested; an `override` is recorded in the permission."""
         site = self._site(url)
         layers: dict[str, Any] = {"host": host_of(url), "robots": "absent"}
         reason = ""
@@ -129,30 +89,30 @@ class Robots:
             reason = "" if allowed else "robots"
         if site.signals:
             layers["content_signal"] = site.signals
-            if _NO_USE.search(site.signals):
+            if NO_USE.search(site.signals):
                 reason = reason or "content_signal"
         if any(_covers(pattern, parts_of(url).path or "/") for pattern in site.reserved):
             layers["tdmrep"] = "reserved"
             reason = reason or "reserved"
-        return _verdict(reason, layers, override)
+        return permission_of(reason, layers, override)
 
     def known(self, url: str) -> bool:
-        """Say whether the host's robots.txt was fetched already."""
+        """Return whether the rules of the host are known."""
         return origin_of(url) in self._sites
 
     def next_address(self, url: str) -> str:
-        """Return what has to be asked next to know the rules of the host of `url`."""
+        """Return the address that has to be requested next for the rules of the host of `url`."""
         origin = origin_of(url)
         reading = self._readings.get(origin)
         return reading.address if reading is not None else f"{origin}/robots.txt"
 
     def advance(self, url: str, fetch: Fetch) -> bool:
-        """Make the next of the requests that the host's rules take.
+        """Make the next request for the rules of the host.
 
         Returns
         -------
         bool
-            False when another thread is at it: nothing was asked.
+            False if another thread does it: nothing was requested.
         """
         origin = origin_of(url)
         lock = self._lock_of(origin)
@@ -165,7 +125,7 @@ class Robots:
         return True
 
     def _site(self, url: str) -> _Site:
-        """Return the rules; reads them to the end in the calling thread when nobody did yet."""
+        """Return the rules; read them in the calling thread if they are not known yet."""
         origin = origin_of(url)
         with self._lock_of(origin):
             if origin not in self._sites:
@@ -201,8 +161,8 @@ def _rules_of(origin: str) -> Steps[_Site]:
     status = answer.status
     if answer.forbidden:
         return _Site("forbidden")
-    # RFC 9309, 2.3.1: 4xx means no rules, unreachable and 5xx mean stay away. A 429 is no
-    # statement about rules, so it counts as unreachable.
+    # RFC 9309, 2.3.1: 4xx means no rules, unreachable and 5xx mean a complete disallow. A 429 says
+    # nothing about rules, so it counts as unreachable.
     if status is None or status >= 500 or status == 429:
         return _Site("unreachable")
     site = _Site("absent")
@@ -235,7 +195,7 @@ def _reservations(origin: str) -> Steps[tuple[str, ...]]:
     )
 
 
-def _follow(url: str) -> Steps[Answer]:
+def _follow(url: str) -> Steps[SmallResponse]:
     answer = yield url
     for _ in range(ROBOTS_MAX_REDIRECTS):
         target = answer.headers.get("location")
@@ -246,60 +206,16 @@ def _follow(url: str) -> Steps[Answer]:
         except ValueError:
             url = ""
         if not is_web_address(url):
-            return Answer(None, f"a redirect to {target[:80]!r}, which is no address")
+            return SmallResponse(None, f"a redirect to {target[:80]!r}, which is not an address")
         answer = yield url
     # RFC 9309, 2.3.1.2: after five redirects it may be treated as absent.
-    return Answer(404) if (answer.status or 0) in range(300, 400) else answer
-
-
-def judge_headers(headers: Mapping[str, str], *, override: bool = False) -> Permission:
-    """Judge an answer's opt-out headers: ``X-Robots-Tag``, ``tdm-reservation``, ``Content-Usage``.
-
-    Parameters
-    ----------
-    headers : Mapping
-        Case-insensitive, or with lower-case names.
-    """
-    layers: dict[str, Any] = {}
-    reason = ""
-    tag = headers.get("x-robots-tag")
-    if tag:
-        layers["x_robots_tag"] = tag
-        if _opted_out(_directives(tag)):
-            reason = "opt_out"
-    if (reservation := headers.get("tdm-reservation")) is not None:
-        layers["tdm_reservation"] = reservation
-        if reservation.strip() == "1":
-            reason = reason or "reserved"
-    usage = headers.get("content-usage")
-    if usage:
-        layers["content_usage"] = usage
-        if _NO_USE.search(usage):
-            reason = reason or "content_signal"
-    return _verdict(reason, layers, override)
-
-
-def judge_meta(metas: Iterable[tuple[str, str]], *, override: bool = False) -> Permission:
-    """Judge a page's ``<meta name=… content=…>`` pairs."""
-    layers: dict[str, Any] = {}
-    reason = ""
-    for name, content in metas:
-        name = name.lower()
-        if name in {"robots", AGENT_TOKEN}:
-            layers[f"meta_{name}"] = content
-            if _opted_out({part.strip().lower() for part in content.split(",")}):
-                reason = reason or "opt_out"
-        elif name == "tdm-reservation":
-            layers["meta_tdm_reservation"] = content
-            if content.strip() == "1":
-                reason = reason or "reserved"
-    return _verdict(reason, layers, override)
+    return SmallResponse(404) if (answer.status or 0) in range(300, 400) else answer
 
 
 def content_signals(robots: str) -> str:
-    """Return the ``Content-Signal`` and ``Content-Usage`` of a robots.txt that are meant for us.
+    """Return the ``Content-Signal`` and ``Content-Usage`` of a robots.txt for this agent.
 
-    The lines stand in user-agent groups; a group that names us replaces that of ``*``.
+    The lines are in user-agent groups; a group that names this agent replaces that of ``*``.
     """
     groups: dict[str, list[str]] = {}
     agents: list[str] = []
@@ -318,38 +234,6 @@ def content_signals(robots: str) -> str:
             for agent in agents or ["*"]:
                 groups.setdefault(agent, []).append(value)
     return "; ".join(groups.get(AGENT_TOKEN, groups.get("*", [])))
-
-
-def merged(*permissions: Permission) -> Permission:
-    """Put the verdicts of several layers together; the first no gives the reason."""
-    layers: dict[str, Any] = {}
-    for permission in permissions:
-        layers |= permission.layers
-    refusals = [permission.reason for permission in permissions if not permission.allowed]
-    return Permission(not refusals, refusals[0] if refusals else "", layers)
-
-
-def _verdict(reason: str, layers: dict[str, Any], override: bool) -> Permission:
-    if reason and override and reason not in {"robots_unreachable", "forbidden_address"}:
-        return Permission(True, "", layers | {"override": reason})
-    return Permission(not reason, reason, layers)
-
-
-def _directives(tag: str) -> set[str]:
-    """Return the directives of an X-Robots-Tag that are meant for everybody or for us."""
-    found: set[str] = set()
-    agent = ""
-    for part in tag.lower().split(","):
-        name, colon, rest = part.partition(":")
-        if colon and name.strip() not in {"max-snippet", "max-image-preview", "unavailable_after"}:
-            agent, part = name.strip(), rest
-        if agent in {"", AGENT_TOKEN}:
-            found.add(part.strip())
-    return found
-
-
-def _opted_out(directives: set[str]) -> bool:
-    return bool(directives & _NO_IMAGES)
 
 
 def _covers(pattern: str, path: str) -> bool:

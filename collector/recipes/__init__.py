@@ -1,1 +1,1 @@
-"""Search recipes that come with bodyshop, one YAML file each."""
+"""The search recipes of bodyshop, one YAML file each."""

@@ -1,1 +1,1 @@
-"""The sources: each finds candidates in its own way; `registry` says which are switched on."""
+"""The sources: each finds candidates in its own way; `registry` knows which are enabled."""

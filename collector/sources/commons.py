@@ -8,21 +8,21 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from collector.brands import Brand, Brands, Model
-from collector.candidate import Find, Rung, Task
-from collector.net.address import host_of
+from collector.candidate import Find, Task, UrlCandidate
 from collector.sources.source import Tools
+from collector.weburl import host_of
 
 NAME = "commons"
 ENDPOINT = "https://commons.wikimedia.org/w/api.php"
 PAGE_SIZE = 50
 FILES = "6"
-"""The namespace of files; a search outside it finds articles, which have no picture."""
+"""The namespace of files; other namespaces contain articles without a picture."""
 
 _TAG = re.compile(r"<[^>]*>")
 
 
 class CommonsSource:
-    """The queries of a model, asked of Wikimedia Commons."""
+    """The queries of a model on Wikimedia Commons."""
 
     needs_browser = False
 
@@ -38,7 +38,7 @@ class CommonsSource:
             yield Task(NAME, url, brand.name, model.name, label, query.text)
 
     def discover(self, task: Task, tools: Tools) -> Iterator[list[Find]]:
-        """Yield results page by page, in the order of the search."""
+        """Yield results page by page, in their order."""
         wanted = min(self._config.per_query, tools.limits.page_items)
         params: dict[str, Any] = {
             "action": "query", "format": "json", "formatversion": 2, "generator": "search",
@@ -69,7 +69,7 @@ class CommonsSource:
         size = (info.get("width"), info.get("height"))
         return Find(
             task.candidate(
-                (Rung("api", info["url"]),),
+                (UrlCandidate("api", info["url"]),),
                 page_url=info.get("descriptionurl") or "",
                 page_title=page.get("title") or "",
                 rank=rank,
@@ -92,7 +92,7 @@ def licence_code(metadata: dict[str, Any]) -> str:
 
 
 def _plain(metadata: dict[str, Any], key: str) -> str:
-    """Return a field without the HTML that MediaWiki puts into it."""
+    """Return a field without the HTML that MediaWiki adds."""
     entry = metadata.get(key)
     value = entry.get("value", "") if isinstance(entry, dict) else ""
     return html.unescape(_TAG.sub(" ", str(value))).strip()

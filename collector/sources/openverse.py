@@ -6,21 +6,21 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from collector.brands import Brand, Brands, Model
-from collector.candidate import Find, Rung, Task
-from collector.net.address import host_of
+from collector.candidate import Find, Task, UrlCandidate
 from collector.sources.source import Tools
+from collector.weburl import host_of
 
 NAME = "openverse"
 ENDPOINT = "https://api.openverse.org/v1/images/"
 PAGE_SIZE = 20
-"""Most that an anonymous visitor may ask for at once."""
+"""Most results per request for an anonymous client."""
 
 MAX_RESULTS = 240
-"""As deep as an anonymous visitor may page."""
+"""Most results per query for an anonymous client."""
 
 
 class OpenverseSource:
-    """The queries of a model, asked of Openverse."""
+    """The queries of a model on Openverse."""
 
     needs_browser = False
 
@@ -56,7 +56,7 @@ class OpenverseSource:
     def _find(self, task: Task, result: dict[str, Any], rank: int) -> Find:
         return Find(
             task.candidate(
-                (Rung("api", result["url"]),),
+                (UrlCandidate("api", result["url"]),),
                 page_url=result.get("foreign_landing_url") or "",
                 page_title=result.get("title") or "",
                 rank=rank,

@@ -1,4 +1,4 @@
-"""Brand pages: every picture a page shows, by element, style, metadata and request."""
+"""Brand pages: every picture of a page, by element, style, metadata and request."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any
 from urllib.parse import urljoin
 
 from collector.brands import Brand, Brands, Model
-from collector.candidate import Find, Rung, Task, url_key
-from collector.net.address import is_web_address
+from collector.candidate import Find, Task, UrlCandidate
 from collector.sources.source import OpenedPage, Tools
-from collector.sources.url_candidates import Shown, pictures_of, with_rewrites
+from collector.sources.url_candidates import PagePicture, pictures_of, with_rewrites
+from collector.weburl import is_web_address, url_key
 
 NAME = "pages"
 SCROLL_STEP = 0.7  # of the window's height
 SETTLE_MS = 1500
 QUIET_ROUNDS = 2
 LD_SELECTOR = 'script[type="application/ld+json"]'
-_MAX_DEPTH = 40  # of JSON-LD; a page that nests it deeper means harm
+_MAX_DEPTH = 40  # of JSON-LD; deeper nesting is an attack
 
 
 class PageSource:
@@ -36,7 +36,7 @@ class PageSource:
             yield Task(NAME, page.url, brand.name, model.name, label)
 
     def discover(self, task: Task, tools: Tools) -> Iterator[list[Find]]:
-        """Open, scroll to the end, collect, and add what the browser asked for besides."""
+        """Open the page, scroll to its end, and list its pictures and those of the network log."""
         page = tools.open_page(task.url, self._override)
         limits = tools.limits
         tools.browser.await_("T.consent([])")
@@ -62,8 +62,8 @@ class PageSource:
         for seen in tools.browser.seen():
             if seen.is_image and seen.status == 200 and url_key(seen.url) not in claimed:
                 claimed.add(url_key(seen.url))
-                rung = Rung("network", seen.url)
-                pictures.append(Shown([rung], {url_key(seen.url)}, kind="network"))
+                url_candidate = UrlCandidate("network", seen.url)
+                pictures.append(PagePicture([url_candidate], {url_key(seen.url)}, kind="network"))
         finds: list[Find] = []
         for picture in pictures:
             if picture.is_small(tools.limits.min_side):
@@ -72,7 +72,7 @@ class PageSource:
             finds.append(
                 Find(
                     task.candidate(
-                        with_rewrites(picture.rungs),
+                        with_rewrites(picture.url_candidates),
                         page_url=page.url,
                         page_title=content["title"],
                         rank=len(finds) + 1,
@@ -95,8 +95,8 @@ def json_ld_images(blocks: Iterable[str], base: str) -> list[tuple[str, str]]:
     Parameters
     ----------
     blocks : iterable of str
-        Contents of ``<script type="application/ld+json">``; what is no JSON is passed over, as
-        search engines do.
+        Contents of ``<script type="application/ld+json">``; invalid JSON is skipped, as search
+        engines do.
     base : str
         The page's address.
     """
@@ -139,9 +139,12 @@ def _images_in(node: Any, licence: str = "", depth: int = 0) -> Iterator[tuple[s
                 yield from _images_in(value, own, depth + 1)
 
 
-def _joined(pictures: list[Shown], url: str, name: str) -> list[Shown]:
-    """Add an address the page only mentions, unless a picture of the page already has it."""
+def _joined(pictures: list[PagePicture], url: str, name: str) -> list[PagePicture]:
+    """Add an address that the page only mentions, unless one of its pictures has it already."""
     key = url_key(url)
     if any(key in picture.claimed for picture in pictures):
         return pictures
-    return [*pictures, Shown([Rung(name, url)], {key}, kind=name, selector=LD_SELECTOR)]
+    return [
+        *pictures,
+        PagePicture([UrlCandidate(name, url)], {key}, kind=name, selector=LD_SELECTOR),
+    ]

@@ -1,8 +1,8 @@
-"""APIs that show a car from every side: an address with a place for the view, and the user's key.
+"""APIs with pictures of a car from all sides: an address template, and the user's key.
 
-Known of this kind are the car configurator of Mercedes-Benz (``EXT000`` to ``EXT350``, the answer
-is JSON) and IMAGIN.studio (``angle=``, the answer is the picture). brands.yaml describes both by
-the same few words.
+Known examples are the car configurator of Mercedes-Benz (``EXT000`` to ``EXT350``, the response is
+JSON) and IMAGIN.studio (``angle=``, the response is the picture). brands.yaml describes both with
+the same keys.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from bodyshop_core.errors import BodyshopError
 from collector.brands import Angles, Brand, Brands, Model
-from collector.candidate import Find, Rung, Task, digest
-from collector.net.address import host_of, is_web_address
+from collector.candidate import Find, Task, UrlCandidate, digest
+from collector.errors import CollectorError
 from collector.sources.source import Tools
 from collector.spin.frames import angle
+from collector.weburl import host_of, is_web_address
 
 NAME = "spinner:angles"
 
 
 class AngleSource:
-    """The entries under ``angles`` of a model; each is one turn of the car."""
+    """The entries under ``angles`` of a model; each is a complete turn of the car."""
 
     needs_browser = False
 
@@ -37,7 +37,7 @@ class AngleSource:
             yield Task(NAME, url, brand.name, model.name, label, options=(("entry", entry),))
 
     def discover(self, task: Task, tools: Tools) -> Iterator[list[Find]]:
-        """Yield the views in the order of the turn; what the API lacks is told as incomplete."""
+        """Yield the views in the order of the turn; missing views are reported as incomplete."""
         entry: Angles = task.option("entry")
         names = entry.views.names()
         if entry.answer is None:
@@ -58,7 +58,7 @@ class AngleSource:
         parts = urlsplit(task.url)
         return Find(
             task.candidate(
-                (Rung("api", url),),
+                (UrlCandidate("api", url),),
                 page_url=f"{parts.scheme}://{parts.netloc}{parts.path}",
                 rank=number + 1,
                 spin_group=digest(task.url)[:16],
@@ -72,7 +72,7 @@ class AngleSource:
 
 
 def _with_key(entry: Angles) -> str:
-    """Return the address with the name of the key's variable where the key will be."""
+    """Return the address with the name of the key's variable in the place of the key."""
     if entry.key is None or entry.key.parameter is None:
         return entry.url
     joint = "&" if urlsplit(entry.url).query else "?"
@@ -80,7 +80,7 @@ def _with_key(entry: Angles) -> str:
 
 
 def _addresses(answer: Any, path: str, names: list[str]) -> dict[str, str]:
-    """Look up ``vehicle.{view}.url`` for each view; views the API does not have are left out."""
+    """Look up ``vehicle.{view}.url`` for each view; missing views are left out."""
     found: dict[str, str] = {}
     for name in names:
         at = answer
@@ -89,5 +89,5 @@ def _addresses(answer: Any, path: str, names: list[str]) -> dict[str, str]:
         if isinstance(at, str) and is_web_address(at):
             found[name] = at
     if not found:
-        raise BodyshopError(f"the answer has no picture at {path}")
+        raise CollectorError(f"the response has no picture at {path}")
     return found

@@ -1,8 +1,7 @@
-"""Recipes: what is known of a search page's structure, as versioned data instead of code.
+"""Recipes: the structure of a search page as versioned data instead of code.
 
-A page that changes needs a new line of YAML, not a release. Wherever a CSS selector is asked for, a
-list of alternates may stand; the first that matches something counts, and which one it was is
-recorded.
+If a page changes, a line of YAML has to change, and no release is needed. Every CSS selector may be
+a list of alternates; the first one that matches is used and recorded.
 """
 
 from __future__ import annotations
@@ -26,18 +25,18 @@ Alternates = Annotated[
 
 
 class Scroll(StrictModel):
-    """How the result list is made to grow.
+    """How the result list is scrolled.
 
     Parameters
     ----------
     step : float
-        Part of the window's height scrolled at once.
+        Part of the window's height per scroll.
     max_rounds : int
-        Scrolls at most.
+        Most scrolls.
     quiet_rounds : int
-        Scrolls in a row that bring nothing new before the list counts as complete.
+        Scrolls in a row without a new result after which the list counts as complete.
     settle_ms : int
-        Longest wait after a scroll for something new; the wait ends as soon as it comes.
+        Longest wait for a new result after a scroll.
     """
 
     step: float = Field(0.9, gt=0, le=10)
@@ -47,11 +46,11 @@ class Scroll(StrictModel):
 
 
 class Metadata(StrictModel):
-    """Full-size addresses that the result list carries in itself, so that no click is needed.
+    """Full-size addresses in the result list itself, so that no click is needed.
 
-    ``attribute`` of the element (``css`` inside the result; empty: the result itself) holds either
-    the address itself (``format: url``), JSON (``format: json``, keys by dotted path), or a link
-    whose query parameters name it (``format: query``).
+    ``attribute`` of the element (``css`` inside the result; empty: the result itself) contains
+    either the address itself (``format: url``), JSON (``format: json``, keys by dotted path), or a
+    link with the address in its query parameters (``format: query``).
     """
 
     css: Alternates = ()
@@ -63,7 +62,7 @@ class Metadata(StrictModel):
 
 
 class Blocked(StrictModel):
-    """Signs of a challenge page: its host is left alone, nothing is evaded."""
+    """Signs of a challenge page: its host is disabled for the run; nothing is circumvented."""
 
     css: Alternates = ()
     text: tuple[str, ...] = ()
@@ -76,45 +75,45 @@ class Blocked(StrictModel):
 
 
 class Canary(StrictModel):
-    """A query that must bring at least `min_images`, to notice a changed page early."""
+    """A query that must find at least `min_images`, to notice a changed page early."""
 
     query: Name
     min_images: int = Field(10, ge=1)
 
 
-class Recipe(StrictModel):
+class SearchRecipe(StrictModel):
     """An image-search page.
 
     Parameters
     ----------
     name : str
-        How brands.yaml calls it, and ``search:<name>`` in the provenance.
+        Its name in brands.yaml, and ``search:<name>`` in the provenance.
     version : str
         Any text that changes with the recipe; recorded with every picture.
     checked : str
-        When it was last seen to work on the live site, or that it never was.
+        When it last worked on the live site, or that it was never checked.
     url : str
-        Address of the result page with ``{query}`` where the percent-encoded query goes.
+        Address of the result page with ``{query}`` for the percent-encoded query.
     page_wait : alternates
-        What is to be seen once the page works, also when it has no result.
+        An element that is visible when the page is ready, also without a result.
     result : alternates
         One result in the list.
     metadata : tuple of Metadata
-        Where the full-size address stands in the result, tried in order before any click.
+        Where the full-size address is in the result; tried in order before any click.
     click : alternates
         What to click inside a result; empty: the result itself.
     full_image : alternates
         The full-size ``<img>`` of the preview, anywhere in the page.
     source_link : alternates
-        The link to the page the picture comes from, anywhere in the page.
+        The link to the picture's page of origin, anywhere in the page.
     close : alternates
-        What closes the preview; empty: it need not be closed.
+        What closes the preview; empty: it does not need to be closed.
     more_button : alternates
         "Show more".
     consent : alternates
-        The button that answers a cookie banner with as little consent as it offers.
+        The button of a cookie banner that gives the least consent.
     thumbnail_hosts : tuple of str
-        Hosts (and their subdomains) that only serve previews.
+        Hosts (and their subdomains) that serve previews only.
     thumbnail_urls : tuple of str
         Regular expressions of preview addresses.
     preview_ms : int
@@ -146,7 +145,7 @@ class Recipe(StrictModel):
     @classmethod
     def _has_place(cls, url: str) -> str:
         if not url.startswith(("http://", "https://")) or "{query}" not in url:
-            raise ValueError("this must be an http(s) address with {query} in it")
+            raise ValueError("must be an http(s) address that contains {query}")
         return url
 
     @field_validator("thumbnail_urls")
@@ -160,17 +159,17 @@ class Recipe(StrictModel):
         return f"search:{self.name}"
 
 
-def load_recipe(name_or_path: str | Path) -> Recipe:
+def load_recipe(name_or_path: str | Path) -> SearchRecipe:
     """Return a shipped recipe by name, or one from a YAML file.
 
     Raises
     ------
     ConfigError
-        There is no such recipe, or the file does not fit.
+        There is no such recipe, or the file is not valid.
     """
     path = Path(name_or_path)
     if path.suffix in {".yaml", ".yml"}:
-        return load_yaml(path, Recipe)
+        return load_yaml(path, SearchRecipe)
     shipped = shipped_recipes()
     if str(name_or_path) not in shipped:
         raise ConfigError(
@@ -179,16 +178,16 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
             allowed=[*shipped, "a path to a recipe .yaml"],
         )
     file = resources.files("collector.recipes").joinpath(f"{name_or_path}.yaml")
-    return parse_yaml(file.read_text("utf-8"), Recipe, name=f"recipes/{name_or_path}.yaml")
+    return parse_yaml(file.read_text("utf-8"), SearchRecipe, name=f"recipes/{name_or_path}.yaml")
 
 
 def shipped_recipes() -> tuple[str, ...]:
-    """Return the names of the recipes that come with bodyshop."""
+    """Return the names of the recipes that are part of bodyshop."""
     files = resources.files("collector.recipes").iterdir()
     return tuple(sorted(file.name[:-5] for file in files if file.name.endswith(".yaml")))
 
 
-def recipes_for(engines: tuple[str, ...], files: tuple[Path, ...]) -> tuple[Recipe, ...]:
+def recipes_for(engines: tuple[str, ...], files: tuple[Path, ...]) -> tuple[SearchRecipe, ...]:
     """Resolve the engines of a brands.yaml: names defined by its own recipe files come first."""
     own = {recipe.name: recipe for recipe in map(load_recipe, files)}
     return tuple(own[name] if name in own else load_recipe(name) for name in engines)
@@ -199,5 +198,5 @@ def _compiled(patterns: tuple[str, ...]) -> tuple[str, ...]:
         try:
             re.compile(pattern)
         except re.error as error:
-            raise ValueError(f"{pattern!r} is no regular expression: {error}") from error
+            raise ValueError(f"{pattern!r} is not a valid regular expression: {error}") from error
     return patterns

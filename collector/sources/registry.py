@@ -1,4 +1,4 @@
-"""Which sources a brands.yaml switches on; a new source is a module here and a line below."""
+"""Which sources a brands.yaml enables; a new source needs a module and a line here."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collector.sources.source import Source
 
 
 def sources_for(brands: Brands) -> dict[str, Source]:
-    """Return the sources that a brands.yaml switches on, by the name in the catalog."""
+    """Return the sources that a brands.yaml enables, by their names in the catalog."""
     from collector.sources.commons import CommonsSource
     from collector.sources.openverse import OpenverseSource
     from collector.sources.pages import PageSource

@@ -1,4 +1,4 @@
-"""Image searches by recipe: grow the list, click through to full size, take no preview."""
+"""Image searches by recipe: scroll the results, open the full size, accept no preview."""
 
 from __future__ import annotations
 
@@ -9,22 +9,23 @@ from urllib.parse import quote
 
 from bodyshop_core.errors import BodyshopError
 from collector.brands import Brand, Brands, Model
-from collector.candidate import Find, Rung, Task
-from collector.net.address import host_of
-from collector.sources.recipe import Recipe
-from collector.sources.source import ChallengeError, OpenedPage, Tools
+from collector.candidate import Find, Task, UrlCandidate
+from collector.errors import ChallengeError
+from collector.sources.recipe import SearchRecipe
+from collector.sources.source import OpenedPage, Tools
 from collector.sources.url_candidates import with_rewrites
+from collector.weburl import host_of
 
 SLICE_SECONDS = 6.0
-"""One call into the page does this much, so that downloads start while the list still grows."""
+"""Seconds per call into the page, so that downloads start while the list still grows."""
 
 
 class SearchPageSource:
-    """The queries of a model, asked of one engine."""
+    """The queries of a model on one search engine."""
 
     needs_browser = True
 
-    def __init__(self, recipe: Recipe, brands: Brands) -> None:
+    def __init__(self, recipe: SearchRecipe, brands: Brands) -> None:
         self.recipe = recipe
         self._override = brands.sources.search.robots == "override"
 
@@ -69,14 +70,14 @@ class SearchPageSource:
         if state["missed"]:
             tools.log(
                 f"{recipe.source} {task.query!r}: {state['missed']} of {state['rank']} results "
-                "gave no full-size picture"
+                "have no full-size picture"
             )
 
     def _find(self, task: Task, page: OpenedPage, found: dict[str, Any]) -> Find:
         recipe = self.recipe
         return Find(
             task.candidate(
-                with_rewrites([Rung(found["rung"], found["url"])]),
+                with_rewrites([UrlCandidate(found["url_candidate"], found["url"])]),
                 page_url=found["page"] or page.url,
                 page_title=found["title"],
                 alt=found["alt"],
@@ -94,7 +95,7 @@ class SearchPageSource:
         signs, browser = self.recipe.blocked, tools.browser
         url = browser.url
         if any(re.search(pattern, url) for pattern in signs.url):
-            raise ChallengeError(f"{host_of(page.url)} led to {url[:120]}, a challenge page")
+            raise ChallengeError(f"{host_of(page.url)} redirected to {url[:120]}, a challenge page")
         if signs.css and browser.run("return !!T.first(arguments[0])", list(signs.css)):
             raise ChallengeError(f"{host_of(page.url)} shows a challenge")
         if signs.text:
@@ -103,8 +104,8 @@ class SearchPageSource:
                 raise ChallengeError(f"{host_of(page.url)} shows a challenge")
 
 
-def check_names(recipes: Iterable[Recipe]) -> None:
-    """Refuse two recipes of one name: their pictures could not be told apart.
+def check_names(recipes: Iterable[SearchRecipe]) -> None:
+    """Refuse two recipes with the same name: their pictures could not be distinguished.
 
     Raises
     ------
@@ -114,5 +115,5 @@ def check_names(recipes: Iterable[Recipe]) -> None:
     seen: set[str] = set()
     for recipe in recipes:
         if recipe.name in seen:
-            raise BodyshopError(f"two search recipes are called {recipe.name!r}")
+            raise BodyshopError(f"duplicate search recipe {recipe.name!r}")
         seen.add(recipe.name)

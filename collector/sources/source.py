@@ -1,6 +1,6 @@
-"""What a source is, and what it gets to work with.
+"""The interface of a source, and the tools that a source works with.
 
-A new source is one small module with a class like `Source`, and one line in `collector.sources`.
+A new source is a small module with a class like `Source`, and a line in `sources.registry`.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from bodyshop_core.errors import BodyshopError
-from collector.brands import Brand, Limits, Model
+from collector.brands import Brand, CrawlLimits, Model
 from collector.candidate import Find, Task
+from collector.errors import CollectorError, ForbiddenAddressError, HttpStatusError, TransientError
 from collector.net.download import RETRY_STATUS
-from collector.net.robots import Answer, Permission
+from collector.net.permission import Permission
+from collector.net.small_response import SmallResponse
 
 if TYPE_CHECKING:
     from collector.browser import Browser
@@ -26,7 +27,7 @@ class Source(Protocol):
     needs_browser: bool
 
     def tasks(self, brand: Brand, model: Model) -> Iterable[Task]:
-        """List the units of work for one model; each is resumed, retried and reported by itself."""
+        """List the tasks of one model; each is resumed, retried and reported separately."""
 
     def discover(self, task: Task, tools: Tools) -> Iterator[list[Find]]:
         """Yield finds, a batch at a time, as they come.
@@ -36,34 +37,24 @@ class Source(Protocol):
         RefusedPageError
             The page must not be used.
         ChallengeError
-            The page asks for a proof of humanity; its host is left alone.
-        BodyshopError
-            Anything else that ended the work.
+            The page shows a captcha or the like; its host is disabled for this run.
+        CollectorError
+            Anything else that ended the work; see its attributes.
         """
 
 
-class RefusedPageError(BodyshopError):
-    """robots.txt or the page itself says no; `permission` has every layer's word."""
+class RefusedPageError(CollectorError):
+    """robots.txt or the page itself forbids the use; `permission` has the verdict of each layer."""
 
-    def __init__(self, message: str, permission: Permission) -> None:
-        super().__init__(message, hint="an override is per source: robots: override in brands.yaml")
+    refusal = True
+
+    def __init__(self, url: str, permission: Permission) -> None:
+        super().__init__(
+            f"{url} may not be used: {permission.reason}",
+            hint="to override this for a source, write robots: override in brands.yaml",
+            error_class=permission.reason,
+        )
         self.permission = permission
-
-
-class ChallengeError(BodyshopError):
-    """A captcha or "checking your browser" page: the host is left alone, nothing is evaded."""
-
-
-class PassingError(BodyshopError):
-    """It may go better in a while: a busy host, a broken connection. The task is tried again."""
-
-    def __init__(self, message: str, *, error_class: str) -> None:
-        super().__init__(message)
-        self.error_class = error_class
-
-
-class HostBrokenError(BodyshopError):
-    """The host refused too often and is left alone for the rest of this run."""
 
 
 @dataclass
@@ -76,7 +67,7 @@ class OpenedPage:
 
 
 def _no_pictures(url: str, page_url: str, override: bool) -> bytes:
-    raise BodyshopError(f"{url} was not downloaded: this caller lends no downloads")
+    raise CollectorError(f"{url} was not downloaded: downloads are not available here")
 
 
 @dataclass
@@ -85,28 +76,27 @@ class Tools:
 
     Parameters
     ----------
-    limits : Limits
+    limits : CrawlLimits
         Of the brands.yaml.
     open_page : callable
         ``(url, override) -> OpenedPage``: waits for the host, asks robots.txt, opens the page in
-        the browser, judges status, headers, meta tags and challenge signs.
+        the browser, checks status, headers, meta tags and signs of a challenge.
     fetch : callable
-        ``(url, params, obey_robots) -> Answer``: a small polite request with no browser, through
-        the same guard. A documented API is an invitation of its own: it is asked without
-        robots.txt, which speaks to crawlers of pages; the pictures it names are judged like all
-        others.
+        ``(url, params, obey_robots) -> SmallResponse``: a small polite request with no browser,
+        through the same guard. A documented API may be used without robots.txt, which is meant for
+        crawlers of pages; the pictures that it names are checked like all others.
     log : callable
-        Says something that a person should read.
+        Takes a message for people.
     stopping : callable
-        Tells whether the user asked to stop.
+        Returns whether the run is being stopped.
     picture : callable
         ``(url, page_url, override) -> bytes``: one guarded download, for sources that take a
         picture apart (a sprite sheet).
     """
 
-    limits: Limits
+    limits: CrawlLimits
     open_page: Callable[[str, bool], OpenedPage]
-    fetch: Callable[[str, Mapping[str, Any] | None, bool], Answer]
+    fetch: Callable[[str, Mapping[str, Any] | None, bool], SmallResponse]
     log: Callable[[str], None]
     stopping: Callable[[], bool]
     current_browser: Callable[[], Browser]
@@ -122,23 +112,25 @@ class Tools:
 
         Raises
         ------
-        PassingError
-            No answer, or a status that may pass: the task is tried again.
-        BodyshopError
-            Another error status, or no JSON.
+        TransientError
+            No response, or a status that may change: the task is tried again.
+        HttpStatusError
+            Another error status.
+        CollectorError
+            The address is forbidden, or the response is not JSON.
         """
         answer = self.fetch(url, params, obey_robots)
         if answer.forbidden:
-            raise BodyshopError(f"{url} was not asked: {answer.text}")
+            raise ForbiddenAddressError(f"{url} was not requested: {answer.text}")
         if answer.status is None:
-            message = f"{url} gave no answer: {answer.text[:300]}"
-            raise PassingError(message, error_class="connection")
+            message = f"{url} did not respond: {answer.text[:300]}"
+            raise TransientError(message, error_class="connection")
         if answer.status != 200:
-            message = f"{url} gave HTTP {answer.status}"
+            error = HttpStatusError(url, answer.status, answer.text[:300])
             if answer.status in RETRY_STATUS:
-                raise PassingError(message, error_class=f"http_{answer.status}")
-            raise BodyshopError(f"{message}: {answer.text[:300]}")
+                raise TransientError(error.message, error_class=error.error_class)
+            raise error
         try:
             return json.loads(answer.text)
-        except (ValueError, RecursionError) as error:
-            raise BodyshopError(f"{url} sent no JSON: {answer.text[:100]!r}") from error
+        except (ValueError, RecursionError) as cause:
+            raise CollectorError(f"{url} did not send JSON: {answer.text[:100]!r}") from cause

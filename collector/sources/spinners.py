@@ -1,4 +1,4 @@
-"""360° viewers, as one group of frames each: by configuration, by turning, or from a canvas."""
+"""360° viewers as groups of frames: by configuration, by turning, or from a canvas."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 
 from bodyshop_core.imaging import open_image
 from collector.brands import Brand, Brands, Model
-from collector.candidate import Find, Rung, Task, digest
+from collector.candidate import Find, Task, UrlCandidate, digest
 from collector.sources.source import OpenedPage, Tools
-from collector.spin.canvas import film
+from collector.spin.canvas import capture_turn
 from collector.spin.frames import MIN_FRAMES, angle
-from collector.spin.turntable import turn
+from collector.spin.turntable import turn_viewer
 
 NAME = "spinner"
 _READY_MS = 8000
@@ -43,10 +43,10 @@ class SpinnerSource:
         for step in (f"T.waitFor(() => {known}, given[0])", "T.quiet(given[0])"):
             browser.await_(step, min(_READY_MS, 1000 * browser.left))
         if kind in {"auto", "config"}:
-            told = browser.run("return T.spinConfigs()")
-            # A template without its number of frames: turning the viewer tells.
+            found = browser.run("return T.spinConfigs()")
+            # A template without a number of frames: the viewer has to be turned.
             frames = task.option("frames")
-            configs = [each for each in told if each.get("amount", 1) or frames]
+            configs = [each for each in found if each.get("amount", 1) or frames]
             for place, config in enumerate(configs):
                 yield self._by_config(_Viewer(task, page, config["selector"], place), tools, config)
             if configs or kind == "config":
@@ -58,7 +58,7 @@ class SpinnerSource:
         if stage["kind"] == "canvas":
             yield self._by_canvas(viewer, tools, stage)
             return
-        turned = turn(browser, stage, frames=task.option("frames"), seconds=browser.left)
+        turned = turn_viewer(browser, stage, frames=task.option("frames"), seconds=browser.left)
         if len(turned.urls) >= MIN_FRAMES:
             yield self._frames(viewer, turned.urls, "spin_turned", turned.whole)
 
@@ -77,16 +77,18 @@ class SpinnerSource:
         return self._frames(viewer, urls, "spin_config", True)
 
     def _by_canvas(self, viewer: _Viewer, tools: Tools, stage: dict[str, Any]) -> list[Find]:
-        filmed = film(tools.browser, stage, seconds=tools.browser.left)
-        if len(filmed.frames) < MIN_FRAMES:
+        captured = capture_turn(tools.browser, stage, seconds=tools.browser.left)
+        if len(captured.frames) < MIN_FRAMES:
             return []
         url = viewer.page.url
-        return self._captured(viewer, filmed.frames, filmed.capture, filmed.whole, url)
+        return self._captured(viewer, captured.frames, captured.capture, captured.whole, url)
 
-    def _frames(self, viewer: _Viewer, urls: list[str], rung: str, whole: bool) -> list[Find]:
+    def _frames(
+        self, viewer: _Viewer, urls: list[str], url_candidate: str, whole: bool
+    ) -> list[Find]:
         count = len(urls) if whole else None
         return [
-            Find(self._candidate(viewer, Rung(rung, url), number, count))
+            Find(self._candidate(viewer, UrlCandidate(url_candidate, url), number, count))
             for number, url in enumerate(urls)
         ]
 
@@ -96,15 +98,19 @@ class SpinnerSource:
         count = len(cells) if whole else None
         finds = []
         for number, data in enumerate(cells):
-            rung = Rung(f"spin_{capture}", f"{url.partition('#')[0]}#frame={number}")
-            candidate = self._candidate(viewer, rung, number, count)
+            url_candidate = UrlCandidate(
+                f"spin_{capture}", f"{url.partition('#')[0]}#frame={number}"
+            )
+            candidate = self._candidate(viewer, url_candidate, number, count)
             finds.append(Find(candidate, data).with_facts(capture=capture))
         return finds
 
-    def _candidate(self, viewer: _Viewer, rung: Rung, number: int, count: int | None) -> Any:
+    def _candidate(
+        self, viewer: _Viewer, url_candidate: UrlCandidate, number: int, count: int | None
+    ) -> Any:
         page = viewer.page
         return viewer.task.candidate(
-            (rung,),
+            (url_candidate,),
             page_url=page.url,
             selector=viewer.selector,
             spin_group=digest(page.url.partition("#")[0], str(viewer.place))[:16],
@@ -118,7 +124,7 @@ class SpinnerSource:
 
 @dataclass(frozen=True)
 class _Viewer:
-    """Where a viewer stands: its page, its element, and which of the page's viewers it is."""
+    """A viewer: its page, its element, and its number among the viewers of the page."""
 
     task: Task
     page: OpenedPage
@@ -134,19 +140,19 @@ def cut_sprite(data: bytes, rows: int, columns: int, frames: int) -> list[bytes]
     data : bytes
         The sheet.
     rows, columns : int
-        Of the grid.
+        Size of the grid.
     frames : int
         Cells in use.
 
     Returns
     -------
     list of bytes
-        PNG files, so that the cut loses nothing more than the sheet's own compression did.
+        PNG files: the cut itself loses nothing.
 
     Raises
     ------
     UnreadableImageError
-        The sheet is no picture.
+        The sheet is not a picture.
     """
     cells = []
     with open_image(data) as sheet:

@@ -1,4 +1,4 @@
-"""The `srcset` attribute, parsed as browsers parse it."""
+"""The `srcset` attribute, parsed as in browsers."""
 
 from __future__ import annotations
 
@@ -10,19 +10,18 @@ _NUMBER = re.compile(r"-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\Z")
 
 
 @dataclass(frozen=True)
-class Source:
-    """One candidate of a srcset: at most one of `width` (pixels) and `density` is given."""
+class SrcsetEntry:
+    """One entry of a srcset; at most one of `width` (pixels) and `density` is set."""
 
     url: str
     width: int | None = None
     density: float | None = None
 
 
-def parse_srcset(text: str) -> list[Source]:
-    """Parse a srcset attribute; a candidate with a bad descriptor is left out, the others count.
+def parse_srcset(text: str) -> list[SrcsetEntry]:
+    """Parse a srcset attribute; an entry with an invalid descriptor is left out.
 
-    Commas may stand inside an address (image CDNs put their parameters there), so the text can't
-    simply be split.
+    An address may contain commas (parameters of image CDNs), so the text cannot simply be split.
 
     Parameters
     ----------
@@ -31,10 +30,10 @@ def parse_srcset(text: str) -> list[Source]:
 
     Returns
     -------
-    list of Source
+    list of SrcsetEntry
         In the order of the text. Algorithm: HTML Standard, 4.8.4.3.10 "Parsing a srcset attribute".
     """
-    found: list[Source] = []
+    found: list[SrcsetEntry] = []
     position, end = 0, len(text)
     while True:
         while position < end and text[position] in _SPACE + ",":
@@ -56,7 +55,7 @@ def parse_srcset(text: str) -> list[Source]:
 
 
 def _descriptors(text: str, position: int) -> tuple[list[str], int]:
-    """Split what follows an address at spaces, up to a comma that is in no parentheses."""
+    """Split what follows an address at spaces, up to a comma outside parentheses."""
     found, current, depth = [], "", 0
     while position < len(text):
         char = text[position]
@@ -73,7 +72,7 @@ def _descriptors(text: str, position: int) -> tuple[list[str], int]:
     return [each for each in found if each], position
 
 
-def _source(url: str, descriptors: list[str]) -> Source | None:
+def _source(url: str, descriptors: list[str]) -> SrcsetEntry | None:
     width: int | None = None
     density: float | None = None
     height = False
@@ -95,4 +94,4 @@ def _source(url: str, descriptors: list[str]) -> Source | None:
             return None
     if height and width is None:
         return None
-    return Source(url, width, density) if url else None
+    return SrcsetEntry(url, width, density) if url else None

@@ -1,9 +1,9 @@
-"""From what a page shows to where the original may be: the full-size ladder.
+"""From what a page shows to the candidate addresses of the original.
 
 Order: recipe rule, link around the picture, full-size attributes, best of the srcsets, lazy-loading
-attributes, what the browser showed. Addresses rewritten by rules of image CDNs come as extra rungs
-before the address they were made from; the downloader takes such a one only if it decodes at least
-as large and in the same shape.
+attributes, what the browser showed. An address that is rewritten by the rules of an image CDN is an
+extra candidate before the address it was made from; the downloader accepts it only if the picture
+is at least as large and has the same aspect ratio.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
 
-from collector.candidate import Rung, url_key
-from collector.net.address import is_web_address
+from collector.candidate import UrlCandidate
 from collector.sources.srcset import parse_srcset
+from collector.weburl import is_web_address, url_key
 
 _SIZE_PARAMETERS = frozenset(
     {
@@ -36,13 +36,13 @@ _SIZE_PARAMETERS = frozenset(
     }
 )
 _SAME_SHAPE = 0.03
-"""Two pictures whose aspect ratios differ by no more than this may be one at two sizes."""
+"""Two sizes of one picture may differ by this part in their aspect ratio."""
 
 _PICTURE = "(?:jpe?g|png|webp|gif|avif)"
 
 REWRITTEN = "cdn_rewrite"
 FULL_SIZE = frozenset({"parent_link", "data_full", "srcset"})
-"""Rungs by which the page itself says that there is something larger than what it shows."""
+"""Rungs by which the page itself names a larger picture than it shows."""
 
 _PREVIEW_HOST = re.compile(
     r"encrypted-tbn\d*\.gstatic\.com|(?:[\w.-]+\.)?(?:mm|explicit)\.bing\.net|th\.bing\.com"
@@ -50,20 +50,20 @@ _PREVIEW_HOST = re.compile(
 
 
 @dataclass
-class Shown:
-    """A picture of a page: where its original may be, and how large the page showed it.
+class PagePicture:
+    """A picture of a page: the candidate addresses of its original, and its size in the page.
 
     Parameters
     ----------
-    rungs : list of Rung
+    url_candidates : list of UrlCandidate
         Best first.
     claimed : set of str
-        `url_key` of every address that belongs to this picture, also those that are no rung.
+        `url_key` of every address that belongs to this picture, also of those that are not tried.
     shown : tuple of int, optional
         Width and height in pixels, of what the page showed or says that it has.
     """
 
-    rungs: list[Rung]
+    url_candidates: list[UrlCandidate]
     claimed: set[str] = field(default_factory=set)
     shown: tuple[int, int] | None = None
     alt: str = ""
@@ -72,22 +72,25 @@ class Shown:
     selector: str = ""
 
     def is_small(self, min_side: int) -> bool:
-        """Say whether this is known to be smaller than wanted, with no other address to try."""
+        """Return whether this is known to be too small, and has no other address."""
         if self.shown is None or min(self.shown) >= min_side:
             return False
-        return all(rung.name in {"current_src", "src", "css"} for rung in self.rungs)
+        return all(
+            url_candidate.name in {"current_src", "src", "css"}
+            for url_candidate in self.url_candidates
+        )
 
 
-def pictures_of(items: Iterable[dict[str, Any]]) -> list[Shown]:
-    """Turn the in-page script's items into pictures; items that share an address become one.
+def pictures_of(items: Iterable[dict[str, Any]]) -> list[PagePicture]:
+    """Convert the items of the in-page script into pictures; items with a common address are one.
 
     Parameters
     ----------
     items : iterable of dict
         ``items`` of ``T.collect()``.
     """
-    pictures: list[Shown] = []
-    owner: dict[str, Shown] = {}
+    pictures: list[PagePicture] = []
+    owner: dict[str, PagePicture] = {}
     for item in items:
         for picture in _of_item(item):
             known = next((owner[key] for key in picture.claimed if key in owner), None)
@@ -101,23 +104,23 @@ def pictures_of(items: Iterable[dict[str, Any]]) -> list[Shown]:
     return pictures
 
 
-def with_rewrites(rungs: Sequence[Rung]) -> tuple[Rung, ...]:
-    """Put before each rung the address that asks the same image CDN for the original."""
-    found: dict[str, Rung] = {}
-    for rung in rungs:
-        rewritten = original_address(rung.url)
+def with_rewrites(url_candidates: Sequence[UrlCandidate]) -> tuple[UrlCandidate, ...]:
+    """Insert before each address the one with which the same image CDN serves the original."""
+    found: dict[str, UrlCandidate] = {}
+    for url_candidate in url_candidates:
+        rewritten = original_address(url_candidate.url)
         if rewritten is not None:
-            found.setdefault(rewritten, Rung(REWRITTEN, rewritten))
-        found.setdefault(rung.url, rung)
+            found.setdefault(rewritten, UrlCandidate(REWRITTEN, rewritten))
+        found.setdefault(url_candidate.url, url_candidate)
     return tuple(found.values())
 
 
 def original_address(url: str) -> str | None:
-    """Return the address that an image CDN's own syntax would serve the unscaled picture at.
+    """Return the address at which an image CDN serves the unscaled picture.
 
     Known: size parameters (``?w=640``), ``=s640``/``=w640-h480`` (Google user content), ``/w640/``
-    path steps (Blogger), ``-640x480.jpg`` (WordPress). None when nothing of that is there, or when
-    the address is signed and any change would break it.
+    path steps (Blogger), ``-640x480.jpg`` (WordPress). None if the address has none of these, or is
+    signed, so that any change would make it invalid.
     """
     parts = urlsplit(url)
     pairs = parse_qsl(parts.query, keep_blank_values=True)
@@ -135,38 +138,45 @@ def original_address(url: str) -> str | None:
 
 
 def is_preview_host(name: str) -> bool:
-    """Say whether a host is known to serve the previews of an image search and nothing else."""
+    """Return whether a host is known to serve only previews of an image search."""
     return _PREVIEW_HOST.fullmatch(name) is not None
 
 
 def same_shape(one: tuple[int, int], other: tuple[int, int]) -> bool:
-    """Say whether two sizes may belong to one picture."""
+    """Return whether two sizes may belong to one picture."""
     a, b = one[0] / max(one[1], 1), other[0] / max(other[1], 1)
     return abs(a - b) <= _SAME_SHAPE * max(a, b)
 
 
-def _of_item(item: dict[str, Any]) -> list[Shown]:
-    rungs = [Rung(rung["name"], rung["url"]) for rung in item["rungs"]]
-    rest = [Rung(rung["name"], rung["url"]) for rung in item["rest"]]
-    chosen = {rung.url for rung in rest if rung.name == "current_src"}
+def _of_item(item: dict[str, Any]) -> list[PagePicture]:
+    url_candidates = [
+        UrlCandidate(url_candidate["name"], url_candidate["url"])
+        for url_candidate in item["url_candidates"]
+    ]
+    rest = [
+        UrlCandidate(url_candidate["name"], url_candidate["url"]) for url_candidate in item["rest"]
+    ]
+    chosen = {url_candidate.url for url_candidate in rest if url_candidate.name == "current_src"}
     best, offered, width = _best_of(item["srcsets"], item["base"], chosen)
-    by_url: dict[str, Rung] = {}
-    for rung in [*rungs, *best, *rest]:
-        by_url.setdefault(rung.url, rung)
+    by_url: dict[str, UrlCandidate] = {}
+    for url_candidate in [*url_candidates, *best, *rest]:
+        by_url.setdefault(url_candidate.url, url_candidate)
     ordered = list(by_url.values())
     if not ordered:
         return []
     shown = (int(item["shown"][0]), int(item["shown"][1])) if item.get("shown") else None
     if shown is not None and width > shown[0]:
         shown = (width, round(shown[1] * width / shown[0]))
-    claimed = {url_key(rung.url) for rung in ordered} | {url_key(url) for url in offered}
-    said = (item["alt"], item["caption"])
-    picture = Shown(ordered, claimed, shown, *said, item["kind"], item["selector"])
+    claimed = {url_key(url_candidate.url) for url_candidate in ordered} | {
+        url_key(url) for url in offered
+    }
+    texts = (item["alt"], item["caption"])
+    picture = PagePicture(ordered, claimed, shown, *texts, item["kind"], item["selector"])
     return [picture, *_earlier(item, picture)]
 
 
-def _earlier(item: dict[str, Any], picture: Shown) -> list[Shown]:
-    """Split off what the element showed before: a carousel's pictures, not a lazy stand-in."""
+def _earlier(item: dict[str, Any], picture: PagePicture) -> list[PagePicture]:
+    """Separate what the element showed before: pictures of a carousel, no placeholders."""
     others = []
     for seen in item["seen"]:
         key = url_key(seen["url"])
@@ -175,20 +185,22 @@ def _earlier(item: dict[str, Any], picture: Shown) -> list[Shown]:
         size = (int(seen["size"][0]), int(seen["size"][1]))
         smaller = picture.shown is None or size[0] * size[1] < picture.shown[0] * picture.shown[1]
         if smaller and (picture.shown is None or same_shape(size, picture.shown)):
-            picture.claimed.add(key)  # a stand-in or preview of the same picture
+            picture.claimed.add(key)  # a placeholder or preview of the same picture
         else:
-            rung = Rung("earlier_src", seen["url"])
-            said = (item["alt"], item["caption"])
-            others.append(Shown([rung], {key}, size, *said, "img", item["selector"]))
+            url_candidate = UrlCandidate("earlier_src", seen["url"])
+            texts = (item["alt"], item["caption"])
+            others.append(
+                PagePicture([url_candidate], {key}, size, *texts, "img", item["selector"])
+            )
     return others
 
 
 def _best_of(
     srcsets: list[dict[str, str]], base: str, chosen: set[str]
-) -> tuple[list[Rung], list[str], int]:
-    """Return the largest candidate of all srcsets, every address they offer, and its width.
+) -> tuple[list[UrlCandidate], list[str], int]:
+    """Return the largest entry of all srcsets, every address in them, and its width.
 
-    The width is what the page says of it, 0 when it does not.
+    The width is that of the page, 0 if it has none.
 
     Where no widths are given, the one the browser itself chose for a large window comes first, and
     a JPEG before the WebP or AVIF that was made from it.
@@ -207,14 +219,16 @@ def _best_of(
     if not offered:
         return [], [], 0
     largest = max(offered)
-    return [Rung("srcset", largest[-1])], [each[-1] for each in offered], int(largest[0])
+    return [UrlCandidate("srcset", largest[-1])], [each[-1] for each in offered], int(largest[0])
 
 
-def _merge(known: Shown, other: Shown) -> None:
-    """Join what two elements know of one picture; the better rungs stay first."""
-    have = {rung.url for rung in known.rungs}
-    new = [rung for rung in other.rungs if rung.url not in have]
-    known.rungs = sorted([*known.rungs, *new], key=lambda rung: _ORDER.get(rung.name, 5))
+def _merge(known: PagePicture, other: PagePicture) -> None:
+    """Merge two elements with the same picture; the better addresses come first."""
+    have = {url_candidate.url for url_candidate in known.url_candidates}
+    new = [url_candidate for url_candidate in other.url_candidates if url_candidate.url not in have]
+    known.url_candidates = sorted(
+        [*known.url_candidates, *new], key=lambda url_candidate: _ORDER.get(url_candidate.name, 5)
+    )
     known.claimed |= other.claimed
     known.alt = known.alt or other.alt
     known.caption = known.caption or other.caption

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bodyshop_core.errors import ConfigError
 from collector.brands import Brand, Brands, Model
-from collector.candidate import Find, Rung, Task
+from collector.candidate import Find, Task, UrlCandidate
 from collector.sources.source import Tools
 
 NAME = "urls"
@@ -15,7 +15,7 @@ _BATCH = 200
 
 
 class UrlListSource:
-    """The lists of a model: a text file with one address a line, or addresses in brands.yaml."""
+    """The lists of a model: a text file with one address per line, or addresses in brands.yaml."""
 
     needs_browser = False
 
@@ -31,12 +31,12 @@ class UrlListSource:
             yield Task(NAME, f"list:{name}", brand.name, model.name, label, options=options)
 
     def discover(self, task: Task, tools: Tools) -> Iterator[list[Find]]:
-        """Yield the addresses in their order; what is none is counted in the log."""
+        """Yield the addresses in their order; the log counts the invalid ones."""
         batch: list[Find] = []
         for rank, url in enumerate(self._urls(task), 1):
-            rungs = (Rung("listed", url),)
+            url_candidates = (UrlCandidate("listed", url),)
             facts = {"page_url": "", "rank": rank, "override": self._override}
-            batch.append(Find(task.candidate(rungs, **facts)))
+            batch.append(Find(task.candidate(url_candidates, **facts)))
             if len(batch) == _BATCH:
                 yield batch
                 batch = []
@@ -54,4 +54,4 @@ class UrlListSource:
                     if url and not url.startswith("#"):
                         yield url
         except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"the list of urls can't be read: {error}", file=file) from error
+            raise ConfigError(f"the list of urls cannot be read: {error}", file=file) from error

@@ -1,1 +1,1 @@
-"""Taking a 360° viewer apart: by its configuration, by turning it, or by looking at its canvas."""
+"""The frames of a 360° viewer: by turning it, or from its canvas."""

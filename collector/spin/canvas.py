@@ -1,4 +1,4 @@
-"""Viewers that draw on a canvas: their pixels, else a picture of the screen."""
+"""Viewers that draw on a canvas: their pixels, or else screenshots."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from typing import Any
 
 from collector.browser import Browser
 from collector.spin.frames import MAX_FRAMES, MIN_FRAMES
-from collector.spin.pointer import Hand
+from collector.spin.pointer import Pointer
 
 FIRST_PAINT_MS = 8000
 REPAINT_MS = 600
 STEPS_PER_DRAG = 72
 MAX_DRAGS = 3
 DEVICE_PIXEL_RATIO = 2
-LOOKS = 3
+SCREENSHOT_TRIES = 3
 
 
 @dataclass(frozen=True)
-class Shot:
+class CanvasFrame:
     """One frame: lossless bytes, and an id that is the same for the same pixels."""
 
     png: bytes
@@ -30,7 +30,7 @@ class Shot:
 
 
 @dataclass(frozen=True)
-class Filmed:
+class CanvasTurn:
     """The frames of a canvas viewer.
 
     Parameters
@@ -38,7 +38,7 @@ class Filmed:
     frames : list of bytes
         PNG files in the order of the turn.
     whole : bool
-        The first frame was seen to come back.
+        The first frame returned.
     capture : str
         ``canvas`` (its own pixels) or ``screenshot``.
     """
@@ -48,8 +48,8 @@ class Filmed:
     capture: str
 
 
-def film(browser: Browser, stage: dict[str, Any], *, seconds: float = 60.0) -> Filmed:
-    """Turn the viewer frame by frame until one comes back.
+def capture_turn(browser: Browser, stage: dict[str, Any], *, seconds: float = 60.0) -> CanvasTurn:
+    """Turn the viewer frame by frame until the first frame returns.
 
     Parameters
     ----------
@@ -58,25 +58,25 @@ def film(browser: Browser, stage: dict[str, Any], *, seconds: float = 60.0) -> F
     stage : dict
         From `T.spinStage`.
     seconds : float
-        Time for it.
+        Time limit.
     """
     until = time.monotonic() + seconds
     first = browser.await_("T.spinCanvas('', given[0])", FIRST_PAINT_MS)
     if first.get("tainted"):
-        return _film_screen(browser, stage, until)
+        return _capture_screenshots(browser, stage, until)
 
-    def look(before: str) -> Shot | None:
+    def next_frame(before: str) -> CanvasFrame | None:
         shot = browser.await_("T.spinCanvas(given[0], given[1])", before, REPAINT_MS)
         if "url" not in shot:
             return None
-        return Shot(base64.b64decode(shot["url"].partition(",")[2]), shot["id"])
+        return CanvasFrame(base64.b64decode(shot["url"].partition(",")[2]), shot["id"])
 
-    frames, whole = _turn(browser, Hand(browser, stage), look, until)
-    return Filmed(frames, whole, "canvas")
+    frames, whole = _turn(browser, Pointer(browser, stage), next_frame, until)
+    return CanvasTurn(frames, whole, "canvas")
 
 
-def _film_screen(browser: Browser, stage: dict[str, Any], until: float) -> Filmed:
-    """Photograph the canvas on a screen of twice the pixels, with whatever lies over it hidden."""
+def _capture_screenshots(browser: Browser, stage: dict[str, Any], until: float) -> CanvasTurn:
+    """Take screenshots of the canvas at twice the resolution, with everything above it hidden."""
     width, height = browser.run("return [innerWidth, innerHeight]")
     browser.cdp(
         "Emulation.setDeviceMetricsOverride",
@@ -89,61 +89,64 @@ def _film_screen(browser: Browser, stage: dict[str, Any], until: float) -> Filme
         browser.run(_HIDE_OVERLAYS)
         clip = {key: stage[key] for key in ("x", "y", "width", "height")} | {"scale": 1}
 
-        def look(before: str) -> Shot | None:
-            for _ in range(LOOKS):
+        def next_frame(before: str) -> CanvasFrame | None:
+            for _ in range(SCREENSHOT_TRIES):
                 browser.await_("T.frame().then(T.frame)")
                 answer = browser.cdp("Page.captureScreenshot", format="png", clip=clip)
                 png = base64.b64decode(answer["data"])
-                shot = Shot(png, hashlib.sha256(png).hexdigest())
+                shot = CanvasFrame(png, hashlib.sha256(png).hexdigest())
                 if shot.id != before:
                     return shot
             return None
 
-        frames, whole = _turn(browser, Hand(browser, stage), look, until)
+        frames, whole = _turn(browser, Pointer(browser, stage), next_frame, until)
     finally:
         browser.cdp("Emulation.clearDeviceMetricsOverride")
-    return Filmed(frames, whole, "screenshot")
+    return CanvasTurn(frames, whole, "screenshot")
 
 
 def _turn(
-    browser: Browser, hand: Hand, look: Callable[[str], Shot | None], until: float
+    browser: Browser,
+    pointer: Pointer,
+    next_frame: Callable[[str], CanvasFrame | None],
+    until: float,
 ) -> tuple[list[bytes], bool]:
-    """Turn by keys, else by dragging; the first look is at the frame the viewer starts with."""
+    """Turn by keys, or else by dragging; the first frame is the one the viewer starts with."""
     browser.run("return T.spinFocus()")
-    first = look("")
+    first = next_frame("")
     if first is None:
         return [], False
-    film = _Film(first)
-    while len(film.frames) < MAX_FRAMES and time.monotonic() < until:
-        hand.key()
-        shot = look(film.last)
+    sequence = _FrameSequence(first)
+    while len(sequence.frames) < MAX_FRAMES and time.monotonic() < until:
+        pointer.key()
+        shot = next_frame(sequence.last)
         if shot is None:
             break
-        if film.add(shot):
-            return film.turn(), True
-    if len(film.frames) >= MIN_FRAMES:
-        return film.turn(), False  # it stops at its last frame
+        if sequence.add(shot):
+            return sequence.turn(), True
+    if len(sequence.frames) >= MIN_FRAMES:
+        return sequence.turn(), False  # it stops at its last frame
     for _ in range(MAX_DRAGS):
-        hand.press()
-        while hand.move(1 / STEPS_PER_DRAG) and time.monotonic() < until:
-            shot = look(film.last)
-            if shot is not None and film.add(shot):
-                hand.release()
-                return film.turn(), True
-        hand.release()
-        if len(film.frames) == 1:
+        pointer.press()
+        while pointer.move(1 / STEPS_PER_DRAG) and time.monotonic() < until:
+            shot = next_frame(sequence.last)
+            if shot is not None and sequence.add(shot):
+                pointer.release()
+                return sequence.turn(), True
+        pointer.release()
+        if len(sequence.frames) == 1:
             break
-    return film.turn(), False
+    return sequence.turn(), False
 
 
-class _Film:
-    """Frames in the order they were shown, until one comes back (see `turn_of`)."""
+class _FrameSequence:
+    """Frames in the order in which they were shown, until one returns (see `whole_turn`)."""
 
-    def __init__(self, first: Shot) -> None:
+    def __init__(self, first: CanvasFrame) -> None:
         self.frames, self.last, self._start = [first], first.id, 0
 
-    def add(self, shot: Shot) -> bool:
-        """Take a shot; say whether it closes the turn."""
+    def add(self, shot: CanvasFrame) -> bool:
+        """Add a frame; return whether it completes the turn."""
         self.last = shot.id
         ids = [frame.id for frame in self.frames]
         if shot.id not in ids:

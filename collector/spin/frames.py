@@ -1,4 +1,4 @@
-"""From the addresses a turning viewer asked for to the template of all its frames."""
+"""From the addresses that a turning viewer requested to the template of all its frames."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ MAX_FRAMES = 720  # half a degree a frame
 
 
 @dataclass(frozen=True)
-class Template:
+class FrameTemplate:
     """Addresses that differ in one number.
 
     Parameters
     ----------
     prefix, suffix : str
-        What stands before and after the number.
+        The text before and after the number.
     pad : int
-        Digits the number is filled up to with zeros; 0: it is not.
+        Digits of the number with leading zeros; 0: no leading zeros.
     first, last, step : int
-        Lowest and highest number seen, and the distance that all of them share.
+        Lowest and highest number seen, and the common distance.
     """
 
     prefix: str
@@ -39,29 +39,29 @@ class Template:
         return f"{self.prefix}{str(number).zfill(self.pad)}{self.suffix}"
 
     def urls(self) -> list[str]:
-        """Return every frame's address, also of those nobody asked for."""
+        """Return the address of every frame, also of those that were not requested."""
         return [self.url(number) for number in range(self.first, self.last + 1, self.step)]
 
 
-def infer_template(urls: Iterable[str]) -> Template | None:
-    """Find the number that counts the frames.
+def infer_template(urls: Iterable[str]) -> FrameTemplate | None:
+    """Find the number in the addresses that counts the frames.
 
     Parameters
     ----------
     urls : iterable of str
-        Addresses of pictures that were asked for while the viewer turned; others may be among them.
+        Addresses of pictures that were requested while the viewer turned; others may be included.
 
     Returns
     -------
-    Template or None
-        The one that most addresses fit; at least `MIN_FRAMES` have to.
+    FrameTemplate or None
+        The one that matches most addresses, at least `MIN_FRAMES`.
     """
     families: dict[tuple[str, str], dict[int, str]] = {}
     for url in dict.fromkeys(urls):
         for match in _DIGITS.finditer(url):
             family = families.setdefault((url[: match.start()], url[match.end() :]), {})
             family.setdefault(int(match[0]), match[0])
-    best: Template | None = None
+    best: FrameTemplate | None = None
     most = MIN_FRAMES - 1
     for (prefix, suffix), numbers in families.items():
         if len(numbers) <= most:
@@ -72,7 +72,7 @@ def infer_template(urls: Iterable[str]) -> Template | None:
     return best
 
 
-def _template(prefix: str, suffix: str, numbers: dict[int, str]) -> Template | None:
+def _template(prefix: str, suffix: str, numbers: dict[int, str]) -> FrameTemplate | None:
     ordered = sorted(numbers)
     step = math.gcd(*(b - a for a, b in pairwise(ordered)))
     if (ordered[-1] - ordered[0]) // step >= MAX_FRAMES:
@@ -82,19 +82,21 @@ def _template(prefix: str, suffix: str, numbers: dict[int, str]) -> Template | N
         any(text.startswith("0") and len(text) > 1 for text in numbers.values())
     )
     if len(widths) > 1 and any(text.startswith("0") and len(text) > 1 for text in numbers.values()):
-        return None  # 007 beside 12: no counter writes that
-    return Template(prefix, suffix, widths.pop() if padded else 0, ordered[0], ordered[-1], step)
+        return None  # 007 beside 12 is not a counter
+    return FrameTemplate(
+        prefix, suffix, widths.pop() if padded else 0, ordered[0], ordered[-1], step
+    )
 
 
-def turn_of(shown: Sequence[str]) -> list[str] | None:
-    """Return the frames of one whole turn in the order they were shown, or None.
+def whole_turn(shown: Sequence[str]) -> list[str] | None:
+    """Return the frames of one complete turn in the order in which they were shown, or None.
 
     Parameters
     ----------
     shown : sequence of str
-        What the viewer showed after each small step in one direction, repeats allowed. The turn is
-        whole when a frame came back after at least `MIN_FRAMES` different ones; what came before
-        that frame's first time (a still picture, a loading screen) is no part of the turn.
+        What the viewer showed after each small step in one direction, with repetitions. The turn is
+        complete when a frame returns after at least `MIN_FRAMES` different ones; what was shown
+        before that frame's first time (a still picture, a loading screen) is not part of it.
     """
     order: list[str] = []
     for each in shown:
@@ -110,5 +112,5 @@ def turn_of(shown: Sequence[str]) -> list[str] | None:
 
 
 def angle(frame: int, frames: int | None) -> float | None:
-    """Return the degrees turned since the first frame, in [0, 360); None without a whole turn."""
+    """Return the angle to the first frame in degrees, in [0, 360); None without a whole turn."""
     return round(frame * 360 / frames, 3) if frames else None

@@ -1,4 +1,4 @@
-"""A hand on the viewer: real mouse and key events, not script ones, which many viewers ignore."""
+"""Mouse and key events of the browser itself; many viewers ignore events made by scripts."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collector.browser import Browser
 _KEYS = {"right": ("ArrowRight", 39), "left": ("ArrowLeft", 37)}
 
 
-class Hand:
-    """Holds, moves and lets go of the stage that `T.spinStage` chose.
+class Pointer:
+    """Drags the stage that `T.spinStage` selected, and presses keys.
 
     Parameters
     ----------
@@ -28,13 +28,13 @@ class Hand:
         self._x = self._left
 
     def press(self) -> None:
-        """Take hold at the left end."""
+        """Press the button at the left end."""
         self._x = self._left
         self._mouse("mouseMoved")
         self._mouse("mousePressed", buttons=1, clickCount=1)
 
     def move(self, part: float) -> bool:
-        """Drag right by a part of the stage's width; False at its end."""
+        """Drag to the right by a part of the stage's width; False at its end."""
         self._x += part * (self._right - self._left)
         if self._x > self._right:
             return False
@@ -42,7 +42,7 @@ class Hand:
         return True
 
     def release(self) -> None:
-        """Let go."""
+        """Release the button."""
         self._x = min(self._x, self._right)
         self._mouse("mouseReleased", buttons=0, clickCount=1)
 

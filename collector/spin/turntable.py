@@ -1,4 +1,4 @@
-"""Viewers whose frames are pictures, known only by turning them."""
+"""Viewers whose frames are pictures that are only requested while they turn."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from collector.browser import Browser
-from collector.spin.frames import MAX_FRAMES, MIN_FRAMES, infer_template, turn_of
-from collector.spin.pointer import Hand
+from collector.spin.frames import MAX_FRAMES, MIN_FRAMES, infer_template, whole_turn
+from collector.spin.pointer import Pointer
 
 STEPS_PER_DRAG = 48
 MAX_DRAGS = 4
 SETTLE_MS = 400
 FIRST_KEY_MS = 2000
-"""A viewer that is still loading answers its first key late."""
+"""A viewer that is still loading reacts late to its first key."""
 
 
 @dataclass(frozen=True)
-class Turned:
+class FrameUrls:
     """The frames of a viewer.
 
     Parameters
@@ -26,17 +26,17 @@ class Turned:
     urls : list of str
         In the order of the turn.
     whole : bool
-        The first frame was seen to come back, so that none is missing at the end.
+        The first frame returned, so that none is missing at the end.
     """
 
     urls: list[str]
     whole: bool
 
 
-def turn(
+def turn_viewer(
     browser: Browser, stage: dict[str, Any], *, frames: int | None = None, seconds: float = 60.0
-) -> Turned:
-    """Turn the viewer with the arrow keys, else by dragging, and work out its frames.
+) -> FrameUrls:
+    """Turn the viewer with the arrow keys, or else by dragging, and list its frames.
 
     Parameters
     ----------
@@ -45,31 +45,31 @@ def turn(
     stage : dict
         From `T.spinStage`.
     frames : int, optional
-        How many there are, when the user knows.
+        Their number, if the user knows it.
     seconds : float
-        Time for it.
+        Time limit.
     """
     until = time.monotonic() + seconds
     browser.seen()
-    hand = Hand(browser, stage)
+    pointer = Pointer(browser, stage)
     shown = [browser.run("return T.spinShown()")]
     if browser.run("return T.spinFocus()"):
-        shown += _by_keys(browser, hand, shown[0], until)
+        shown += _by_keys(browser, pointer, shown[0], until)
     if len(set(shown)) < MIN_FRAMES:
-        shown += _by_dragging(browser, hand, until)
+        shown += _by_dragging(browser, pointer, until)
     shown = [each for each in shown if each]
     asked = [seen.url for seen in browser.seen() if seen.is_image]
-    order = turn_of(shown)
+    order = whole_turn(shown)
     template = infer_template([*shown, *asked])
     if template is not None:
-        return Turned(*_filled(template.urls(), shown, order is not None, frames))
-    return Turned(order or list(dict.fromkeys(shown)), order is not None)
+        return FrameUrls(*_filled(template.urls(), shown, order is not None, frames))
+    return FrameUrls(order or list(dict.fromkeys(shown)), order is not None)
 
 
 def _filled(
     urls: list[str], shown: list[str], whole: bool, frames: int | None
 ) -> tuple[list[str], bool]:
-    """Start with the frame the viewer starts with; the user's count decides what is whole."""
+    """Begin with the viewer's first frame; the user's number decides what a whole turn is."""
     if frames is not None:
         whole = len(urls) == frames
     if shown and shown[0] in urls:
@@ -78,14 +78,16 @@ def _filled(
     return urls, whole
 
 
-def _by_keys(browser: Browser, hand: Hand, first: str | None, until: float) -> list[str | None]:
+def _by_keys(
+    browser: Browser, pointer: Pointer, first: str | None, until: float
+) -> list[str | None]:
     shown: list[str | None] = []
     known, last, patience = {first}, first, FIRST_KEY_MS
     while len(known) < MAX_FRAMES and time.monotonic() < until:
-        hand.key()
+        pointer.key()
         now = _changed(browser, last, patience)
         if now == last:
-            break  # it takes no keys, or it stops at its last frame
+            break  # it does not react to keys, or stops at its last frame
         shown.append(now)
         if now in known and len(known) > MIN_FRAMES:
             break
@@ -94,15 +96,15 @@ def _by_keys(browser: Browser, hand: Hand, first: str | None, until: float) -> l
     return shown
 
 
-def _by_dragging(browser: Browser, hand: Hand, until: float) -> list[str | None]:
+def _by_dragging(browser: Browser, pointer: Pointer, until: float) -> list[str | None]:
     shown: list[str | None] = []
     for _ in range(MAX_DRAGS):
-        hand.press()
-        while hand.move(1 / STEPS_PER_DRAG) and time.monotonic() < until:
+        pointer.press()
+        while pointer.move(1 / STEPS_PER_DRAG) and time.monotonic() < until:
             shown.append(browser.await_("T.frame().then(() => T.spinShown())"))
-        hand.release()
+        pointer.release()
         browser.await_("T.quiet(given[0])", SETTLE_MS)
-        if len(set(shown)) < 2 or turn_of([each for each in shown if each]) is not None:
+        if len(set(shown)) < 2 or whole_turn([each for each in shown if each]) is not None:
             break
     return shown
 

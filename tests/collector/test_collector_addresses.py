@@ -1,4 +1,4 @@
-"""Which addresses may be reached, whatever spelling, DNS answer or redirect they come by."""
+"""Which addresses may be contacted, in any spelling, by any DNS answer or redirect."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import socket
 
 import pytest
 
-from collector.net.address import AddressGuard, ForbiddenAddressError, host_of, is_global
+from collector.errors import ForbiddenAddressError
+from collector.net.address import AddressGuard, is_global
+from collector.weburl import host_of
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Perspective APIs: whole turns by angle, and a key that only the API itself ever sees."""
+"""Perspective APIs: complete turns by angle, and a key that only the API itself receives."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ from collector.crawl.plan import plan
 from collector.ledger.provenance import sightings_table, write_refusals, write_sightings
 from collector.net.address import AddressGuard
 from collector.net.api_keys import keys_of
-from collector.net.download import DownloadLimits, download, fetch_small
-from collector.net.http import Watch, guarded_session
+from collector.net.deadline import DeadlineThread
+from collector.net.download import DownloadLimits, download
+from collector.net.http import guarded_session
+from collector.net.small_response import fetch_small
 
 KEY = "s3cr/t+key=0815&x"
 SPELLINGS = ("s3cr/t+key", "s3cr%2Ft%2Bkey", "s3cr/t%2Bkey", "s3cr\\/t", "key=0815", "key%3D0815")
@@ -26,7 +28,7 @@ VARIABLE = "PERSPECTIVE_KEY"
 
 
 def configurator(server, media):
-    """Answer as the car configurator of Mercedes-Benz does; EXT350 is missing."""
+    """SmallResponse as the car configurator of Mercedes-Benz does; EXT350 is missing."""
 
     def images(handler):
         parts = urlsplit(handler.path)
@@ -55,7 +57,7 @@ def configurator(server, media):
 
 
 def image_cdn(server):
-    """Answer as IMAGIN.studio does, and repeat the key wherever an answer can."""
+    """SmallResponse as IMAGIN.studio does, and repeat the key wherever an answer can."""
 
     def image(handler):
         asked = parse_qs(urlsplit(handler.path).query)
@@ -145,7 +147,7 @@ def test_an_api_that_takes_one_view_at_a_time_is_asked_for_each(
     assert len(server.paths("/images")) == 18
 
 
-def test_the_key_is_sent_to_the_api_and_stands_nowhere_else(
+def test_the_key_is_sent_to_the_api_and_is_nowhere_else(
     server, brands_for, workspace, tmp_path, caplog, capfd
 ):
     caplog.set_level(logging.DEBUG)
@@ -174,11 +176,14 @@ def test_the_key_is_sent_to_the_api_and_stands_nowhere_else(
         "printed": "".join(capfd.readouterr()),
         "plan": str(plan(brands).as_dict()),
         "summary": json.dumps(summary.as_dict(), default=str) + "\n".join(summary.warnings()),
-        "brands": repr(brands) + brands.model_dump_json() + repr(keys_of(brands).__dict__["_keys"]),
+        "brands": repr(brands) + brands.model_dump_json(),
+        "keys": repr(keys_of(brands.active_angles()).__dict__["_keys"]),
     }
     for name, text in texts.items():
         (out / name).write_text(text)
-    assert "nothing for {" in (out / "r.jsonl").read_text()  # the reason is told, without the key
+    assert (
+        "nothing for {" in (out / "r.jsonl").read_text()
+    )  # the reason is reported, without the key
     assert files_with_the_key(workspace.root) == []
     assert files_with_the_key(out) == []
 
@@ -191,7 +196,9 @@ def test_a_queued_view_gets_its_key_in_the_next_run(server, brands_for, workspac
     assert collector.collect(brands, workspace, retry_failed="http_403").downloaded == 29
 
 
-def test_a_refused_key_is_told_without_it(server, other_server, brands_for, workspace, monkeypatch):
+def test_a_refused_key_is_reported_without_its_value(
+    server, other_server, brands_for, workspace, monkeypatch
+):
     entry = configurator(server, other_server)
     wrong = "wr0ng/key+7777"
     monkeypatch.setenv(VARIABLE, wrong)
@@ -214,13 +221,13 @@ def test_an_error_that_names_the_address_names_no_key(brands_for, tmp_path):
         "views": {"last": 5},
         "key": {"variable": VARIABLE, "parameter": "customer"},
     }
-    keys = keys_of(brands_for(angles=[entry], sources=ON))
+    keys = keys_of(brands_for(angles=[entry], sources=ON).active_angles())
     limits = DownloadLimits(1_000_000, 10, 5.0)
     with (
         guarded_session(AddressGuard(["127.0.0.1"]), "test", keys=keys) as session,
-        Watch() as watch,
+        DeadlineThread() as watch,
     ):
-        outcome = download(session, watch, url, tmp_path, limits).outcome
+        outcome = download(session, watch, url, tmp_path, limits)
         small = fetch_small(session, watch, url)
     for text in (outcome.detail, small.text):
         assert f"customer={{{VARIABLE}}}" in text
@@ -239,7 +246,7 @@ def test_a_redirect_to_another_host_takes_no_key_along(server, other_server, bra
     assert not any(spelling in text for text in seen for spelling in SPELLINGS)
 
 
-def test_a_key_that_is_not_set_or_no_key_is_told_before_anything_is_asked(
+def test_a_key_that_is_missing_or_invalid_is_reported_before_any_request(
     server, brands_for, workspace, monkeypatch
 ):
     brands = brands_for(angles=[image_cdn(server)], sources=ON)
@@ -259,7 +266,7 @@ def test_a_key_that_is_not_set_or_no_key_is_told_before_anything_is_asked(
     assert server.asked == []
 
 
-def test_the_source_is_off_unless_switched_on(server, brands_for):
+def test_the_source_is_disabled_unless_enabled(server, brands_for):
     assert plan(brands_for(angles=[image_cdn(server)])).tasks == ()
 
 
@@ -275,7 +282,7 @@ def test_the_source_is_off_unless_switched_on(server, brands_for):
         ({"key": {"variable": "K", "header": "a", "parameter": "b"}}, "header"),
     ],
 )
-def test_a_mistake_in_an_entry_is_told(change, told):
+def test_an_error_in_an_entry_is_reported(change, told):
     entry = {
         "url": "https://api.example/{view}",
         "views": {"last": 9},

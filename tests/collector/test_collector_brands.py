@@ -1,4 +1,4 @@
-"""brands.yaml: what is accepted, and how errors are told."""
+"""brands.yaml: what is accepted, and how errors are reported."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_hangul_names_are_stored_composed():
         ("contact: me@example.org", "contact: me", ["contact", "reach you"]),
         ("https://norden.example", "ftp://norden.example", ["http"]),
         ("https://norden.example", "https://me:pw@norden.example", ["password"]),
-        ("      - 3008", "      - Fjell", ["there twice"]),
+        ("      - 3008", "      - Fjell", ["duplicate model"]),
         ("version: 1", "version: 2", ["version"]),
         ("version: 1", "version: 1\nlimits: {min_side: 0}", ["limits.min_side"]),
         ("version: 1", "version: 1\nlimits: {load_seconds: 0}", ["limits.load_seconds"]),
@@ -55,7 +55,7 @@ def test_hangul_names_are_stored_composed():
         ("version: 1", "version: 1\nsources: {pages: {robots: ignore}}", ["obey", "override"]),
     ],
 )
-def test_a_mistake_is_told_with_its_key_and_what_is_allowed(before, after, told):
+def test_an_error_is_reported_with_its_key_and_what_is_allowed(before, after, told):
     with pytest.raises(ConfigError) as caught:
         parse_brands(SMALL.replace(before, after, 1), name="brands.yaml")
     assert "brands.yaml" in str(caught.value)
@@ -63,7 +63,7 @@ def test_a_mistake_is_told_with_its_key_and_what_is_allowed(before, after, told)
         assert word in str(caught.value)
 
 
-def test_a_mistake_is_told_with_its_line():
+def test_an_error_is_reported_with_its_line():
     with pytest.raises(ConfigError) as caught:
         parse_brands(SMALL.replace("        pages:", "        page:"), name="brands.yaml")
     assert "brands.yaml:8" in str(caught.value)

@@ -1,4 +1,4 @@
-"""Whatever a page, a server or an API writes: one task or one picture fails, never the run."""
+"""Whatever a page, a server or an API sends: one task or one picture fails, never the run."""
 
 from __future__ import annotations
 
@@ -12,29 +12,33 @@ from sqlalchemy import select
 import collector
 from bodyshop_core.catalog import schema
 from bodyshop_core.errors import NothingFoundError
-from collector.candidate import Find, Rung, Task, addressed
-from collector.net.address import is_web_address
-from collector.net.robots import Answer, Robots
+from collector.candidate import Find, Task, UrlCandidate, addressed
+from collector.net.robots import Robots
+from collector.net.small_response import SmallResponse
 from collector.sources.pages import json_ld_images
+from collector.weburl import is_web_address
 
 BROKEN = ("http://[", "http://a.example:99999999/x.jpg", "http://", "//", "http://a.example:0/x")
 
 
 @pytest.mark.parametrize("text", [*BROKEN, "javascript:alert(1)", "", "data:image/png,x", "\x00"])
-def test_what_is_no_address_is_known_as_such(text):
+def test_an_invalid_address_is_recognised(text):
     assert not is_web_address(text)
 
 
-def test_a_find_loses_its_broken_addresses_and_goes_when_none_is_left():
+def test_invalid_addresses_are_removed_and_a_find_without_any_is_dropped():
     task = Task("urls", "list:x", "B", "M")
-    good = Rung("src", "https://a.example/1.jpg")
-    finds = [Find(task.candidate((Rung("data_full", "http://["), good))),
-             Find(task.candidate((Rung("src", "http://a.example:99999999/"),)))]  # fmt: skip
-    assert [find.candidate.ladder for find in addressed(finds)] == [(good,)]
+    good = UrlCandidate("src", "https://a.example/1.jpg")
+    broken = (
+        UrlCandidate("data_full", "http://["),
+        UrlCandidate("src", "http://a.example:99999999/"),
+    )
+    finds = [Find(task.candidate((broken[0], good))), Find(task.candidate((broken[1],)))]
+    assert [find.candidate.url_candidates for find in addressed(finds)] == [(good,)]
 
 
 @pytest.mark.parametrize("target", [*BROKEN, "mailto:x@example.org", "http://exa mple/\t"])
-def test_a_redirect_to_nonsense_costs_one_picture(server, brands_for, workspace, target):
+def test_a_redirect_to_an_invalid_address_fails_one_picture(server, brands_for, workspace, target):
     server.answers["/r.jpg"] = redirects(target)
     urls = [server.url("/r.jpg"), *server.add_pictures(2)]
     summary = collector.collect(brands_for(urls), workspace)
@@ -43,14 +47,14 @@ def test_a_redirect_to_nonsense_costs_one_picture(server, brands_for, workspace,
 
 
 @pytest.mark.parametrize("target", BROKEN)
-def test_a_robots_txt_that_leads_to_nonsense_counts_as_unreachable(target):
-    robots = Robots(lambda url: Answer(302, "", {"location": target}))
+def test_a_robots_txt_with_an_invalid_redirect_counts_as_unreachable(target):
+    robots = Robots(lambda url: SmallResponse(302, "", {"location": target}))
     if target in {"http://", "//"}:  # joined to the page's own address these are relative
         return
     assert robots.judge("https://cars.example/a.jpg").reason == "robots_unreachable"
 
 
-def test_a_list_of_nonsense_brings_what_is_no_nonsense(server, brands_for, workspace, tmp_path):
+def test_of_an_invalid_list_the_valid_addresses_are_kept(server, brands_for, workspace, tmp_path):
     (url,) = server.add_pictures(1)
     file = tmp_path / "list.txt"
     file.write_text("\n".join(["# mine", *BROKEN, "ftp://a.example/x", url]))
@@ -58,7 +62,7 @@ def test_a_list_of_nonsense_brings_what_is_no_nonsense(server, brands_for, works
     assert (summary.found, summary.downloaded) == (1, 1)
 
 
-def test_json_ld_of_nonsense_and_of_endless_depth_is_passed_over():
+def test_json_ld_that_is_invalid_or_nested_too_deep_is_skipped():
     deep = '{"@type":"Car","image":' * 500 + '"/deep.jpg"' + "}" * 500
     deeper = "[" * 200_000
     blocks = [deep, deeper, '{"image": ["http://[", "/a.jpg"]}']
@@ -66,7 +70,7 @@ def test_json_ld_of_nonsense_and_of_endless_depth_is_passed_over():
 
 
 @pytest.mark.usefixtures("chromium")
-def test_a_page_of_nonsense_brings_its_pictures(server, brands_for, workspace):
+def test_a_page_with_invalid_values_gives_its_pictures(server, brands_for, workspace):
     server.add_pictures(2)
     html = (
         "<title>x</title><link rel=image_src href='http://['>"
@@ -91,7 +95,9 @@ class ApiSource:
 
     def discover(self, task, tools):
         answer = tools.fetch_json(self.endpoint, {})
-        yield [Find(task.candidate((Rung("api", each["url"]),))) for each in answer["pictures"]]
+        yield [
+            Find(task.candidate((UrlCandidate("api", each["url"]),))) for each in answer["pictures"]
+        ]
 
 
 def crawl(server, brands_for, workspace, answer):
@@ -120,7 +126,9 @@ def api_page(workspace):
         (b"[" * 200_000, "page"),
     ],
 )
-def test_an_api_that_answers_nonsense_fails_alone(server, brands_for, workspace, body, error_class):
+def test_an_api_with_an_invalid_answer_fails_alone(
+    server, brands_for, workspace, body, error_class
+):
     with pytest.raises(NothingFoundError) as caught:
         crawl(server, brands_for, workspace, sends(body, "application/json"))
     assert caught.value.summary.downloaded == 2

@@ -26,7 +26,7 @@ from bodyshop_core.errors import (
     UsageError,
 )
 from bodyshop_core.workspace import Workspace
-from collector.net.part_file import Part
+from collector.net.part_file import PartFile
 
 
 def rows(workspace, table, *columns):
@@ -103,7 +103,7 @@ def test_the_same_address_with_tracking_parameters_is_the_same(server, brands_fo
     assert server.paths() == ["/p/0.jpg"]
 
 
-def test_passing_failures_are_tried_again_and_final_ones_are_not(server, brands_for, workspace):
+def test_temporary_failures_are_tried_again_and_final_ones_are_not(server, brands_for, workspace):
     data = picture(1)
     busy = server.add("/p/busy.jpg", data)
     server.answers["/p/busy.jpg"] = first(1, sends(b"", status=500), sends(data))
@@ -215,8 +215,10 @@ def test_what_was_forgotten_does_not_come_back(server, brands_for, workspace, ki
     import hashlib
 
     (url,) = server.add_pictures(1)
-    stone = {"sha256": hashlib.sha256(picture(0)).hexdigest(), "url": url, "host": server.host}
-    workspace.catalog.upsert(schema.tombstones, [{"kind": kind, "value": stone[kind], "at": now()}])
+    tombstone = {"sha256": hashlib.sha256(picture(0)).hexdigest(), "url": url, "host": server.host}
+    workspace.catalog.upsert(
+        schema.tombstones, [{"kind": kind, "value": tombstone[kind], "at": now()}]
+    )
     summary = collector.collect(brands_for([url]), workspace)
     assert (summary.downloaded, summary.refused_by) == (0, {"forgotten": 1})
     assert blobs(workspace) == set()
@@ -255,23 +257,31 @@ def test_only_one_brand_or_model_is_touched(server, brands_for, workspace):
 
 def test_ctrl_c_saves_what_is_in_flight_and_the_next_run_goes_on(server, brands_for, workspace):
     urls = server.add_pictures(40)
+    under_way = threading.Event()
     for n in range(40):
         body = picture(n)
 
         def slowly(handler, body=body):
+            if len(server.paths()) > 8:
+                under_way.set()
             time.sleep(0.15)
             sends(body)(handler)
 
         server.answers[f"/p/{n}.jpg"] = slowly
     brands = brands_for(urls, limits={"per_host_connections": 4})
-    timer = threading.Timer(0.9, lambda: os.kill(os.getpid(), signal.SIGINT))
-    timer.start()
+
+    def interrupt():
+        assert under_way.wait(60)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
     with pytest.raises(InterruptedByUser) as caught:
         collector.collect(brands, workspace)
-    timer.join()
+    thread.join()
     assert caught.value.exit_code == 130
     done = states(workspace)[("done", None)]
-    assert 0 < done < 40
+    assert 8 < done < 40
     assert len(server.paths()) == done  # nothing in flight was thrown away
     assert len(blobs(workspace)) == done
     summary = collector.collect(brands, workspace)
@@ -283,18 +293,18 @@ def test_a_full_disk_ends_the_run_with_a_message_and_loses_nothing(
     server, brands_for, workspace, monkeypatch
 ):
     brands = brands_for(server.add_pictures(12))
-    real, count = Part.finish, iter(range(100))
+    real, count = PartFile.finish, iter(range(100))
 
     def full(part):
         if next(count) >= 5:
             raise OSError(28, "No space left on device", str(part.path))
         return real(part)
 
-    monkeypatch.setattr(Part, "finish", full)
+    monkeypatch.setattr(PartFile, "finish", full)
     with pytest.raises(BodyshopError, match="disk is full"):
         collector.collect(brands, workspace)
     assert states(workspace)[("done", None)] == 5
-    monkeypatch.setattr(Part, "finish", real)
+    monkeypatch.setattr(PartFile, "finish", real)
     assert collector.collect(brands, workspace).downloaded == 12
     assert len(server.paths()) <= 12 + 2 * 2  # only what was in flight came twice
 

@@ -39,7 +39,7 @@ def noisy(seed: int) -> bytes:
     return out.getvalue()
 
 
-def test_a_full_disk_is_said_and_with_room_again_the_crawl_completes(
+def test_a_full_disk_is_reported_and_with_free_space_the_crawl_completes(
     server, brands_for, small_disk, tmp_path
 ):
     urls = [server.add(f"/p/{n}.jpg", noisy(n)) for n in range(40)]

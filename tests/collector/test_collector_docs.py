@@ -1,4 +1,4 @@
-"""The guide's own examples: the recipe, the source of one's own, the shipped brands.yaml."""
+"""The examples of the guide: recipe, custom source, and the shipped brands.yaml."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 import collector
 from bodyshop_core.config import parse_yaml
 from bodyshop_core.errors import UsageError
-from collector.sources.recipe import Recipe
+from collector.sources.recipe import SearchRecipe
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDE = (ROOT / "docs" / "collect.md").read_text(encoding="utf-8")
@@ -50,7 +50,7 @@ brands:
 
 
 def test_the_recipe_of_the_guide_is_valid():
-    recipe = parse_yaml(block("yaml", "name: mysearch"), Recipe)
+    recipe = parse_yaml(block("yaml", "name: mysearch"), SearchRecipe)
     assert recipe.result == (".result", "li.hit")
 
 
@@ -88,10 +88,10 @@ def test_a_mix_is_chosen_by_source_and_says_where_it_falls_short(server, brands_
     collector.collect(brands_for(server.add_pictures(5)), workspace)
     chosen = collector.select_mix(workspace, mix="urls=3,spinner=2", per_class=5)
     assert [pick.place for pick in chosen.picks] == [1, 2, 3]
-    assert chosen.short == (("Norden", "Fjell", "spinner", 0, 2),)
+    assert chosen.rows() == [("Norden", "Fjell", "spinner", 0, 2)]
     chosen.write(workspace.root / "mix.csv")
     assert len((workspace.root / "mix.csv").read_text().splitlines()) == 4
-    with pytest.raises(UsageError, match="adds up to 5"):
+    with pytest.raises(UsageError, match="sum of the mix is 5"):
         collector.select_mix(workspace, mix="urls=3,spinner=2", per_class=6)
     with pytest.raises(UsageError, match="spinner=120"):
         collector.parse_mix("spinner:120")

@@ -1,4 +1,4 @@
-"""What was erased does not come back: not by its address, its page, its host, or a redirect."""
+"""What was erased does not come back by its address, its page, its host, or a redirect."""
 
 from __future__ import annotations
 

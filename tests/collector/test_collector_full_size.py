@@ -1,4 +1,4 @@
-"""The largest picture that decodes is kept, whatever a page says first; and whole turns only."""
+"""The largest picture that can be decoded is kept; and only complete turns count."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_of_several_full_sizes_the_largest_decoded_one_is_kept(server, brands_fo
     widths: dict = {}
     for row in rows(workspace):
         kind = row.final_url.rpartition("/")[2][0]
-        widths.setdefault(kind, []).append((row.width, row.full_size_rung))
+        widths.setdefault(kind, []).append((row.width, row.url_candidate))
     assert widths == {
         "a": [(1280, "data_full")],
         "b": [(1280, "srcset")],
@@ -84,7 +84,7 @@ def test_a_viewer_that_does_not_say_how_many_frames_it_has_is_turned(server, bra
 
 
 @pytest.mark.slow
-def test_a_turn_with_a_frame_missing_is_told(server, brands_for, workspace):
+def test_a_turn_with_a_missing_frame_is_reported(server, brands_for, workspace):
     for n in range(1, 13):
         if n != 7:
             server.add(f"/spin/f-{n}.jpg", picture(n))
@@ -103,7 +103,7 @@ def test_a_viewer_that_stops_at_its_end_is_no_whole_turn(server, brands_for, wor
     summary = collector.collect(brands_for(spinners=[page]), workspace)
     assert summary.downloaded == 12
     assert {(row.frames, row.angle_deg) for row in rows(workspace)} == {(None, None)}
-    assert "12 frames, and the first did not come back" in summary.incomplete[0]
+    assert "12 frames, no complete turn" in summary.incomplete[0]
 
 
 VIEWER = """<!doctype html><title>360</title>

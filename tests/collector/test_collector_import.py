@@ -35,7 +35,7 @@ def bomb() -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + data + chunk(b"IEND", b"")
 
 
-def test_class_folders_are_labels_and_split_folders_are_only_noted(workspace, tmp_path):
+def test_class_folders_are_labels_and_split_folders_are_only_recorded(workspace, tmp_path):
     given = tmp_path / "set"
     for split, label, colour in [
         ("training", "damaged", "red"),
@@ -69,7 +69,7 @@ def test_same_bytes_under_two_names_are_one_picture_with_two_sightings(workspace
     assert len(rows(workspace, schema.sightings.c.key)) == 2
 
 
-def test_what_can_not_be_decoded_is_taken_in_with_no_format_and_other_files_are_left(
+def test_undecodable_pictures_are_imported_without_format_and_other_files_skipped(
     workspace, tmp_path
 ):
     folder = tmp_path / "set" / "whole"

@@ -1,4 +1,4 @@
-"""Killed at any moment, a crawl loses nothing that was finished and fetches nothing of it twice."""
+"""A crawl that is killed at any moment loses no finished download and repeats none."""
 
 from __future__ import annotations
 
@@ -20,11 +20,21 @@ from sqlalchemy import func, select
 import collector
 from bodyshop_core.catalog import schema
 from bodyshop_core.workspace import Workspace
+from collector.candidate import Candidate
+from collector.ledger.journal import Journal
+from collector.ledger.record import DownloadRecord
+from collector.ledger.store import CrawlLedger
+from collector.net.outcome import StoredPicture
 
 SCRIPT = """
 import sys
 import collector
 from bodyshop_core.workspace import Workspace
+from collector.candidate import Candidate
+from collector.ledger.journal import Journal
+from collector.ledger.record import DownloadRecord
+from collector.ledger.store import CrawlLedger
+from collector.net.outcome import StoredPicture
 collector.collect(collector.load_brands(sys.argv[1]), Workspace.open(sys.argv[2]))
 """
 
@@ -108,10 +118,6 @@ def test_a_crawl_of_300_killed_20_times_ends_with_the_same_set(server, brands_fo
 
 def test_a_blob_that_only_the_journal_knows_is_not_fetched_again(server, brands_for, workspace):
     """Killed between the rename and the commit: the narrowest window there is."""
-    from collector.candidate import Candidate
-    from collector.ledger.journal import Journal
-    from collector.ledger.store import Ledger
-
     urls = server.add_pictures(2)
     brands = brands_for(urls)
     collector.collect(brands, workspace)
@@ -130,21 +136,18 @@ def test_a_blob_that_only_the_journal_knows_is_not_fetched_again(server, brands_
             .values(state="queued", sha256=None)
         )
     facts = {"format": "JPEG", "width": 320, "height": 240, "mode": "RGB", "exif_orientation": 1}
-    Journal(workspace.root / "incoming").promise(
-        {
-            "key": Candidate.from_dict(details).key, "part": "x.part", "sha256": row.sha256,
-            "size": row.bytes, "extension": "jpg", "facts": facts, "url": row.url, "status": 200,
-            "etag": "", "content_type": "image/jpeg", "permission": {}, "rung": "listed",
-            "at": row.fetched_at,
-        }
-    )  # fmt: skip
+    picture = StoredPicture(
+        row.sha256, row.bytes, "jpg", facts, row.url, "listed", status=200, part=Path("x.part")
+    )
+    record = DownloadRecord(Candidate.from_dict(details), "done", picture)
+    Journal(workspace.root / "incoming").promise(record.journal_line())
     before = len(server.paths())
     assert collector.collect(brands, workspace).downloaded == 2
     assert len(server.paths()) == before
-    assert Ledger(workspace).failed_classes() == {}
+    assert CrawlLedger(workspace).failed_classes() == {}
 
 
-def test_a_line_that_the_kill_cut_in_half_is_passed_over(server, brands_for, workspace):
+def test_a_line_that_the_kill_cut_in_half_is_skipped(server, brands_for, workspace):
     incoming = workspace.root / "incoming"
     incoming.mkdir()
     (incoming / "finished.jsonl").write_text('{"key": "abc", "par')

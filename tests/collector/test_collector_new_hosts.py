@@ -1,4 +1,4 @@
-"""Hosts nobody knows yet: their rules are read without a worker waiting for anything."""
+"""New hosts: their rules are read while no worker waits."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from itertools import pairwise
 from picture_server import PictureServer, picture, redirects, sends
 
 import collector
-from collector.net.robots import Answer, Robots
+from collector.net.robots import Robots
+from collector.net.small_response import SmallResponse
 
 INTERVAL = 1.5
 
 
-def test_one_worker_reads_the_rules_of_many_hosts_side_by_side(brands_for, workspace):
+def test_one_worker_reads_the_rules_of_many_hosts_in_parallel(brands_for, workspace):
     with ExitStack() as stack:
         servers = [stack.enter_context(closing(PictureServer())) for _ in range(6)]
         urls = [each.add("/p/0.jpg", picture(n)) for n, each in enumerate(servers)]
@@ -32,7 +33,7 @@ def test_one_worker_reads_the_rules_of_many_hosts_side_by_side(brands_for, works
     assert max(asked[0]) < min(asked[1])
 
 
-def test_rules_that_stand_on_another_host_are_followed_at_its_pace(
+def test_rules_on_another_host_are_followed_at_its_pace(
     server, other_server, brands_for, workspace
 ):
     server.answers["/robots.txt"] = redirects(other_server.url("/robots.txt"), 301)
@@ -68,7 +69,7 @@ def test_rules_that_one_thread_reads_are_not_asked_for_by_another():
     def fetch(url):
         asked.append(url)
         go.wait(5)
-        return Answer(404)
+        return SmallResponse(404)
 
     robots = Robots(fetch)
     reader = threading.Thread(target=robots.judge, args=("https://a.example/1.jpg",))

@@ -1,4 +1,4 @@
-"""A no of the picture's own host, in each of its forms, is obeyed and kept; DNS and waiting too."""
+"""A refusal of the picture's host, in each of its forms, is obeyed and recorded; DNS and waits."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def told(workspace):
         ("content-signal", "content_signal", ("content_signal", "search=yes, ai-train=no")),
     ],
 )
-def test_a_no_of_the_picture_host_is_obeyed_and_kept(
+def test_a_refusal_of_the_picture_host_is_obeyed_and_recorded(
     server, other_server, brands_for, workspace, name, reason, layer
 ):
     headers = (
@@ -56,7 +56,9 @@ def test_a_no_of_the_picture_host_is_obeyed_and_kept(
 
 
 @pytest.mark.usefixtures("chromium")
-def test_a_page_that_says_no_in_the_second_of_two_headers_is_refused(server, brands_for, workspace):
+def test_a_page_that_opts_out_in_the_second_of_two_headers_is_refused(
+    server, brands_for, workspace
+):
     server.add_pictures(1)
 
     def twice(handler):
@@ -71,7 +73,7 @@ def test_a_page_that_says_no_in_the_second_of_two_headers_is_refused(server, bra
 
     server.answers["/page"] = twice
     listed = server.add_pictures(1, prefix="/q/", start=5)
-    with pytest.raises(NothingFoundError, match="pages brought no picture"):
+    with pytest.raises(NothingFoundError, match="pages: no picture was found"):
         collector.collect(brands_for(listed, pages=[server.url("/page")]), workspace)
     (page,) = [row for row in collector.refusals_table(workspace) if row["kind"] == "page"]
     assert (page["state"], page["reason"]) == ("refused", "opt_out")

@@ -1,8 +1,7 @@
-"""A crawl's patience with real hosts: Retry-After, refusals, the rate that is allowed."""
+"""Politeness with real servers: Retry-After, refusals, the rate of requests."""
 
 from __future__ import annotations
 
-import time
 from itertools import pairwise
 
 from picture_server import first, picture, sends
@@ -21,7 +20,7 @@ def test_retry_after_is_waited_for(server, brands_for, workspace):
     assert after - before >= 1
 
 
-def test_a_host_that_keeps_refusing_is_left_alone_and_the_next_run_looks_again(
+def test_a_host_that_keeps_refusing_is_disabled_and_the_next_run_tries_again(
     server, other_server, brands_for, workspace, monkeypatch
 ):
     monkeypatch.setattr(hosts, "FIRST_PENALTY_S", 0.05)
@@ -31,8 +30,9 @@ def test_a_host_that_keeps_refusing_is_left_alone_and_the_next_run_looks_again(
     brands = brands_for([*urls, *good])
     summary = collector.collect(brands, workspace)
     assert summary.downloaded == 2
-    assert summary.failed_by.get("host_left_alone", 0) > 0
-    assert len(server.paths()) < 3 * 12
+    assert summary.failed_by == {"host_disabled": 12}
+    # Those in flight at the fifth refusal are the only ones more.
+    assert hosts.BREAKER_BLOCKS <= len(server.paths()) <= hosts.BREAKER_BLOCKS + 2
     for n in range(12):
         server.add(f"/p/{n}.jpg", picture(n))
     again = collector.collect(brands, workspace, retry_failed=True)
@@ -43,12 +43,10 @@ def test_politeness_holds_per_host_and_never_exceeds_the_rate(
     server, other_server, brands_for, workspace
 ):
     urls = server.add_pictures(6) + other_server.add_pictures(6, start=50)
-    started = time.monotonic()
-    collector.collect(brands_for(urls, limits={"per_host_interval": 0.2}), workspace)
-    seconds = time.monotonic() - started
-    for host in (server, other_server):
-        at = sorted(each.at for each in host.asked)
+    collector.collect(brands_for(urls, limits={"per_host_interval": 0.4}), workspace)
+    asked = [sorted(each.at for each in host.asked) for host in (server, other_server)]
+    for at in asked:
         gaps = [b - a for a, b in pairwise(at)]
-        assert min(gaps) > 0.17  # what the threads' start adds to one it takes from the next
-        assert (at[-1] - at[0]) / len(gaps) >= 0.199
-    assert seconds < 2 * 8 * 0.2 + 2  # the hosts are asked side by side
+        assert min(gaps) > 0.2  # the server's clock: a busy machine delays its threads
+        assert (at[-1] - at[0]) / len(gaps) >= 0.399
+    assert max(at[0] for at in asked) < min(at[2] for at in asked)  # in parallel

@@ -6,14 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.net.robots import (
-    Answer,
-    Robots,
-    content_signals,
-    judge_headers,
-    judge_meta,
-    merged,
-)
+from collector.net.permission import judge_headers, judge_meta, merged
+from collector.net.robots import Robots, content_signals
+from collector.net.small_response import SmallResponse
 
 URL = "https://cars.example/photos/1.jpg"
 
@@ -24,8 +19,8 @@ def robots(text="", status=200, tdm=None, headers=None):
     def fetch(url):
         asked.append(url)
         if url.endswith("/robots.txt"):
-            return Answer(status, text, headers or {})
-        return Answer(200, tdm) if tdm else Answer(404)
+            return SmallResponse(status, text, headers or {})
+        return SmallResponse(200, tdm) if tdm else SmallResponse(404)
 
     found = Robots(fetch)
     found.asked = asked
@@ -80,13 +75,13 @@ def test_an_override_is_recorded_but_never_overrides_an_unreachable_file():
 def test_crawl_delay_is_handed_on():
     known = {}
     Robots(
-        lambda url: Answer(200, "User-agent: *\nCrawl-delay: 7\n"),
+        lambda url: SmallResponse(200, "User-agent: *\nCrawl-delay: 7\n"),
         on_known=lambda host, delay: known.update({host: delay}),
     ).judge(URL)
     assert known == {"cars.example": 7.0}
 
 
-def test_a_reservation_for_ai_training_in_robots_txt_is_a_no():
+def test_a_reservation_for_ai_training_in_robots_txt_is_a_refusal():
     text = "User-agent: *\nContent-Signal: search=yes, ai-train=no\nAllow: /\n"
     verdict = robots(text).judge(URL)
     assert verdict.reason == "content_signal"
@@ -135,7 +130,7 @@ def test_opt_out_meta_tags_and_what_stays_recorded():
     assert judge_meta([("tdm-reservation", "1")]).reason == "reserved"
 
 
-def test_layers_are_merged_and_the_first_no_is_the_reason():
+def test_layers_are_merged_and_the_first_refusal_is_the_reason():
     verdict = merged(
         robots().judge(URL),
         judge_headers({"tdm-reservation": "1"}),

@@ -1,15 +1,16 @@
-"""The host gate and the frontier, on a clock that the test turns."""
+"""The host gate and the frontier, with a clock that the test controls."""
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.candidate import Candidate, Rung
-from collector.crawl.frontier import Frontier, Job
+from collector.candidate import Candidate, UrlCandidate
+from collector.crawl.frontier import DownloadJob, Frontier
 from collector.net.politeness import (
     BREAKER_BLOCKS,
     MAX_GAP_S,
@@ -37,20 +38,20 @@ def gate(clock, interval=1.0, connections=2, private=False):
     return HostGate(interval, connections, is_private=lambda _: private, clock=clock)
 
 
-def job(url: str) -> Job:
-    return Job(Candidate((Rung("listed", url),), "urls", "", "B", "M"), url)
+def job(url: str) -> DownloadJob:
+    return DownloadJob(Candidate((UrlCandidate("listed", url),), "urls", "", "B", "M"), url)
 
 
 def test_requests_to_one_host_start_an_interval_apart(clock):
     host = gate(clock)
-    host.start("a")
+    assert host.try_start("a").granted
     assert 1 <= host.ready_at("a") - clock.now <= 1.02
     assert host.ready_at("b") <= clock.now
 
 
 def test_the_gap_counts_from_the_moment_a_request_leaves(clock):
     host = gate(clock)
-    host.start("a")
+    assert host.try_start("a").granted
     clock.now += 0.4
     host.sending("a")
     assert 1 <= host.ready_at("a") - clock.now <= 1.02
@@ -64,49 +65,47 @@ def test_crawl_delay_of_robots_txt_raises_the_gap_and_never_lowers_it(clock):
     assert host.interval("b") == 1
 
 
-def test_429_doubles_the_gap_and_success_wears_it_down_to_the_interval_again(clock):
+def test_429_doubles_the_gap_and_success_reduces_it_to_the_interval_again(clock):
     host = gate(clock)
-    host.start("a")
-    host.finish("a", status=429)
-    host.start("a")
-    host.finish("a", status=503)
+    host.finish("a", status=429, slot=False)
+    host.finish("a", status=503, slot=False)
     assert host.interval("a") == 4
     for _ in range(20):
-        host.finish("a", status=200, latency=0.01, held=False)
+        host.finish("a", status=200, latency=0.01, slot=False)
     assert host.interval("a") == 1
 
 
-def test_retry_after_is_honoured_and_bounded_and_that_is_said(clock):
+def test_retry_after_is_honoured_and_bounded_and_logged(clock):
     said: list[str] = []
     host = HostGate(1.0, 2, clock=clock, log=said.append)
-    host.finish("a", status=429, retry_after=30, held=False)
+    host.finish("a", status=429, retry_after=30, slot=False)
     assert host.ready_at("a") == clock.now + 30
     assert said == []
-    host.finish("b", status=503, retry_after=86_400, held=False)
+    host.finish("b", status=503, retry_after=86_400, slot=False)
     assert host.ready_at("b") == clock.now + MAX_RETRY_AFTER_S
-    assert said == ["b asks to wait 86400 s; it is asked again in 900 s"]
+    assert said == ["b asked to wait 86400 s; the next request follows after 900 s"]
 
 
 def test_a_slow_host_is_asked_less_often_and_errors_never_speed_it_up(clock):
     host = gate(clock, connections=1)
     for _ in range(10):
-        host.finish("a", status=200, latency=8, held=False)
+        host.finish("a", status=200, latency=8, slot=False)
     slow = host.interval("a")
     assert slow == pytest.approx(8, rel=0.1)
-    host.finish("a", status=404, latency=0.01, held=False)
+    host.finish("a", status=404, latency=0.01, slot=False)
     assert host.interval("a") == slow
 
 
 def test_the_breaker_opens_after_refusals_in_a_row_and_not_before(clock):
     host = gate(clock)
     for _ in range(BREAKER_BLOCKS - 1):
-        host.finish("a", status=429, held=False)
-    host.finish("a", status=200, latency=0.1, held=False)
-    host.finish("a", status=429, held=False)
-    assert host.broken("a") is None
+        host.finish("a", status=429, slot=False)
+    host.finish("a", status=200, latency=0.1, slot=False)
+    host.finish("a", status=429, slot=False)
+    assert host.disabled("a") == ""
     for _ in range(BREAKER_BLOCKS):
-        host.finish("a", status=429, held=False)
-    assert "in a row" in host.broken("a")
+        host.finish("a", status=429, slot=False)
+    assert "in a row" in host.disabled("a")
     assert host.ready_at("a") is None
 
 
@@ -114,9 +113,9 @@ def test_a_challenge_page_ends_the_host_at_once(clock):
     said: list[str] = []
     host = HostGate(1.0, 2, clock=clock, log=said.append)
     for _ in range(2):
-        host.finish("a", status=200, challenge=True, held=False)
+        host.finish("a", status=200, challenge=True, slot=False)
     assert host.ready_at("a") is None
-    assert said == ["a is left alone for the rest of this run: it answered with a challenge page"]
+    assert said == ["a is disabled for this run: it answered with a challenge page"]
 
 
 def test_no_gap_is_only_for_allowed_hosts(clock):
@@ -128,7 +127,7 @@ def test_no_gap_is_only_for_allowed_hosts(clock):
 def test_whatever_happens_the_gap_stays_between_interval_and_the_cap(statuses):
     host = gate(Clock(), interval=0.5)
     for status in statuses:
-        host.finish("a", status=status, latency=0.2, held=False)
+        host.finish("a", status=status, latency=0.2, slot=False)
         assert 0.5 <= host.interval("a") <= MAX_GAP_S
 
 
@@ -151,7 +150,7 @@ def test_both_forms_of_retry_after_are_read(value, seconds):
 
 def test_a_resting_host_holds_no_worker(clock):
     host = gate(clock)
-    frontier = Frontier(host, on_broken=lambda *_: None, clock=clock)
+    frontier = Frontier(host, on_disabled=lambda *_: None, clock=clock)
     for name in ("a", "b"):
         host.introduce(f"{name}.example")
     for n in range(3):
@@ -163,21 +162,21 @@ def test_a_resting_host_holds_no_worker(clock):
 
 def test_an_unknown_host_gets_one_connection_until_its_rules_are_known(clock):
     host = gate(clock, interval=0, private=True)
-    frontier = Frontier(host, on_broken=lambda *_: None, clock=clock)
+    frontier = Frontier(host, on_disabled=lambda *_: None, clock=clock)
     for n in range(3):
         frontier.put(job(f"http://a.example/{n}"))
     frontier.take()
-    assert not host.has_room("a.example")
+    assert host.try_start("a.example").ready_at == math.inf
     host.introduce("a.example")
-    assert host.has_room("a.example")
+    frontier.done("a.example")
     frontier.take()
-    assert not host.has_room("a.example")  # two connections is the limit
+    assert host.try_start("a.example").ready_at == math.inf  # two connections are the limit
 
 
 def test_a_delayed_job_waits_for_its_time(clock):
     host = gate(clock, interval=0, private=True)
     host.introduce("a.example")
-    frontier = Frontier(host, on_broken=lambda *_: None, clock=clock)
+    frontier = Frontier(host, on_disabled=lambda *_: None, clock=clock)
     frontier.put(job("http://a.example/later"), delay=10)
     frontier.put(job("http://a.example/now"))
     assert frontier.take().url.endswith("now")
@@ -185,20 +184,20 @@ def test_a_delayed_job_waits_for_its_time(clock):
     assert frontier.take().url.endswith("later")
 
 
-def test_the_jobs_of_a_host_that_is_left_alone_are_let_go_with_the_reason(clock):
+def test_the_jobs_of_a_disabled_host_are_given_up_with_the_reason(clock):
     host = gate(clock, interval=0, private=True)
     host.introduce("b.example")
     gone = []
-    frontier = Frontier(host, on_broken=lambda job, why: gone.append((job.url, why)), clock=clock)
+    frontier = Frontier(host, on_disabled=lambda job, why: gone.append((job.url, why)), clock=clock)
     frontier.put(job("http://a.example/0"))
-    host.finish("a.example", status=403, challenge=True, held=False)
+    host.finish("a.example", status=403, challenge=True, slot=False)
     frontier.put(job("http://b.example/0"))
     assert frontier.take().url == "http://b.example/0"
     assert gone == [("http://a.example/0", "it answered with a challenge page")]
 
 
 def test_a_stopped_frontier_hands_out_nothing(clock):
-    frontier = Frontier(gate(clock), on_broken=lambda *_: None, clock=clock)
+    frontier = Frontier(gate(clock), on_disabled=lambda *_: None, clock=clock)
     frontier.put(job("http://a.example/0"))
     frontier.stop()
     assert frontier.take() is None

@@ -1,4 +1,4 @@
-"""What is written down about where a picture comes from, and how it is read again."""
+"""The provenance of a picture: what is recorded, and how it is exported."""
 
 from __future__ import annotations
 

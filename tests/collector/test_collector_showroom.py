@@ -1,4 +1,4 @@
-"""The showroom's sites in real headless Chromium: everything it holds, and nothing else."""
+"""The showroom's sites in real headless Chromium: all of their pictures, and nothing else."""
 
 from __future__ import annotations
 
@@ -64,10 +64,12 @@ def test_nothing_else_is_there(site, collected):
     assert extra == []
 
 
-def test_every_form_of_embedding_has_its_rung(collected):
+def test_every_form_of_embedding_has_its_name(collected):
     workspace, _ = collected
-    rungs = Counter(row.full_size_rung for row in sightings(workspace) if row.source == "pages")
-    assert {"parent_link", "srcset", "data_src", "css"} <= set(rungs)
+    url_candidates = Counter(
+        row.url_candidate for row in sightings(workspace) if row.source == "pages"
+    )
+    assert {"parent_link", "srcset", "data_src", "css"} <= set(url_candidates)
 
 
 def test_search_results_know_their_page_their_rank_and_their_label(site, collected):
@@ -155,7 +157,7 @@ def one_page(site, path, *, kind="pages", limits=None, **spinner):
 
 
 @pytest.mark.parametrize(
-    ("variant", "capture", "rung"),
+    ("variant", "capture", "url_candidate"),
     [
         ("config", "bytes", "spin_config"),
         ("bare", "bytes", "spin_turned"),
@@ -165,14 +167,16 @@ def one_page(site, path, *, kind="pages", limits=None, **spinner):
         ("tainted", "screenshot", "spin_screenshot"),
     ],
 )
-def test_every_kind_of_viewer_gives_a_whole_turn(site, workspace, variant, capture, rung):
+def test_every_kind_of_viewer_gives_a_whole_turn(site, workspace, variant, capture, url_candidate):
     # only this viewer's frames are known to nobody but its script
     car = "corvo/strada/360/strada-spin" if variant == "bare" else "norden/fjell/360/fjell-spin"
     path = f"/{car}?as={variant}"
     summary = collector.collect(one_page(site, path, kind="spinners"), workspace)
     rows = sightings(workspace)
     assert summary.downloaded == 12
-    assert {(row.capture, row.full_size_rung, row.frames) for row in rows} == {(capture, rung, 12)}
+    assert {(row.capture, row.url_candidate, row.frames) for row in rows} == {
+        (capture, url_candidate, 12)
+    }
     assert sorted(row.angle_deg for row in rows) == [30 * n for n in range(12)]
     assert len({row.spin_group for row in rows}) == 1
     if capture == "screenshot":
@@ -209,7 +213,7 @@ def test_the_wall_of_bad_answers_yields_only_its_good_pictures(site, workspace, 
     taken = {sha256 for name, sha256 in rows.items() if fates.get(name) in good}
     bad = {name for name, sha256 in rows.items() if sha256 not in taken}
     assert bad == set()
-    assert summary.downloaded >= 1
+    assert 0 < len(taken) == summary.downloaded
     assert site.log.of("private") == []
     assert set(summary.refused_by) >= {"not_a_picture", "forbidden_address"}
 
@@ -297,6 +301,7 @@ def test_a_browser_that_crashes_in_the_middle_is_replaced(site, workspace, monke
     monkeypatch.setattr(Browser, "open", crashing)
     summary = collector.collect(one_page(site, "/norden/fjell/"), workspace)
     assert crashed
+    assert summary.pages == {"done": 1}
     assert summary.downloaded > 0
 
 
@@ -304,6 +309,7 @@ def test_the_user_agent_of_the_browser_is_honest(site, workspace):
     site.log.clear()
     collector.collect(one_page(site, "/norden/fjell/"), workspace)
     agents = {request.user_agent for request in site.log.of("site")}
+    assert agents
     assert all("bodyshop/" in agent and "+test@example.org" in agent for agent in agents)
 
 

@@ -1,4 +1,4 @@
-"""Lists that come late, and go on late: what is still loading is not at its end."""
+"""Lists that load late: a list that is still loading is not complete."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The shipped recipes bring every original of the replicas, in each known layout."""
+"""The shipped recipes find every original of the replicas, in each known layout."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from sites.engines import LOST
 from collector.brands import parse_brands
 from collector.browser import Browser
 from collector.candidate import Find, Task
+from collector.errors import ChallengeError
 from collector.net.address import AddressGuard
-from collector.sources.recipe import Recipe, load_recipe
+from collector.sources.recipe import SearchRecipe, load_recipe
 from collector.sources.search import SearchPageSource
-from collector.sources.source import ChallengeError, OpenedPage, Tools
+from collector.sources.source import OpenedPage, Tools
 
 COUNT = 26
 BRANDS = parse_brands(
@@ -66,7 +67,7 @@ def tools(browser: Browser, replicas: Replicas) -> Tools:
     )  # fmt: skip
 
 
-def search(recipe: Recipe, tools: Tools) -> list[Find]:
+def search(recipe: SearchRecipe, tools: Tools) -> list[Find]:
     source = SearchPageSource(recipe, BRANDS)
     (task,) = source.tasks(BRANDS.brands[0], BRANDS.brands[0].models[0])
     assert isinstance(task, Task)

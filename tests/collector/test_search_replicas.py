@@ -1,4 +1,4 @@
-"""The replicas are what they say: same pictures everywhere, APIs that answer as documented."""
+"""The replicas: the same pictures everywhere, and APIs that respond as documented."""
 
 from __future__ import annotations
 

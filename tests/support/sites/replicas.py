@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from collector.sources.recipe import Recipe, Scroll, load_recipe
+from collector.sources.recipe import Scroll, SearchRecipe, load_recipe
 from showroom.site.log import RequestLog
 from showroom.site.server import LoopbackServer, bind
 from sites.apis import commons_app, openverse_app
@@ -55,7 +55,7 @@ class Replicas:
         """Endpoint of the Commons API."""
         return f"http://{self.hosts['commons']}/w/api.php"
 
-    def recipe(self, engine: str, **variant: str) -> Recipe:
+    def recipe(self, engine: str, **variant: str) -> SearchRecipe:
         """Return the shipped recipe with the replica's addresses and shorter waits.
 
         Parameters

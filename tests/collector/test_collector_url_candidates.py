@@ -1,4 +1,4 @@
-"""srcset, the full-size ladder, rewritten CDN addresses, and frame templates."""
+"""srcset, candidate addresses, rewritten CDN addresses, and frame templates."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from collector.candidate import Candidate, Rung, clean, url_key
+from collector.candidate import Candidate, UrlCandidate, clean
 from collector.sources.pages import json_ld_images
-from collector.sources.srcset import Source, parse_srcset
+from collector.sources.srcset import SrcsetEntry, parse_srcset
 from collector.sources.url_candidates import original_address, pictures_of, with_rewrites
-from collector.spin.frames import angle, infer_template, turn_of
+from collector.spin.frames import angle, infer_template, whole_turn
+from collector.weburl import url_key
 
 BASE = "https://cars.example/fjell/"
 
@@ -18,15 +19,15 @@ BASE = "https://cars.example/fjell/"
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        ("a.jpg", [Source("a.jpg")]),
-        ("a.jpg 1x, b.jpg 2x", [Source("a.jpg", None, 1), Source("b.jpg", None, 2)]),
-        ("a.jpg 320w,\n b.jpg 640w", [Source("a.jpg", 320), Source("b.jpg", 640)]),
-        ("/w_300,h_200/a.jpg 300w, /b.jpg 2x", [Source("/w_300,h_200/a.jpg", 300),
-                                                Source("/b.jpg", None, 2)]),
-        ("a.jpg, b.jpg", [Source("a.jpg"), Source("b.jpg")]),
-        ("a.jpg,", [Source("a.jpg")]),
-        ("a.jpg 1x 2x, b.jpg 0w, c.jpg 10w 20h", [Source("c.jpg", 10)]),
-        ("a.jpg ( x,y ) , b.jpg 1.5x", [Source("b.jpg", None, 1.5)]),
+        ("a.jpg", [SrcsetEntry("a.jpg")]),
+        ("a.jpg 1x, b.jpg 2x", [SrcsetEntry("a.jpg", None, 1), SrcsetEntry("b.jpg", None, 2)]),
+        ("a.jpg 320w,\n b.jpg 640w", [SrcsetEntry("a.jpg", 320), SrcsetEntry("b.jpg", 640)]),
+        ("/w_300,h_200/a.jpg 300w, /b.jpg 2x", [SrcsetEntry("/w_300,h_200/a.jpg", 300),
+                                                SrcsetEntry("/b.jpg", None, 2)]),
+        ("a.jpg, b.jpg", [SrcsetEntry("a.jpg"), SrcsetEntry("b.jpg")]),
+        ("a.jpg,", [SrcsetEntry("a.jpg")]),
+        ("a.jpg 1x 2x, b.jpg 0w, c.jpg 10w 20h", [SrcsetEntry("c.jpg", 10)]),
+        ("a.jpg ( x,y ) , b.jpg 1.5x", [SrcsetEntry("b.jpg", None, 1.5)]),
         (" , ", []),
     ],
 )  # fmt: skip
@@ -57,26 +58,31 @@ def test_what_is_written_is_read_back(pairs):
 
 
 def item(**facts):
-    blank = {"kind": "img", "rungs": [], "srcsets": [], "rest": [], "seen": [], "base": BASE,
-             "shown": None, "alt": "", "caption": "", "selector": ""}  # fmt: skip
+    blank = {
+        "kind": "img", "url_candidates": [], "srcsets": [], "rest": [], "seen": [], "base": BASE,
+        "shown": None, "alt": "", "caption": "", "selector": "",
+    }  # fmt: skip
     return blank | facts
 
 
-def rung(name, url):
+def url_candidate(name, url):
     return {"name": name, "url": f"https://cars.example/{url}"}
 
 
 def names(picture):
-    return [(each.name, each.url.rpartition("/")[2]) for each in picture.rungs]
+    return [(each.name, each.url.rpartition("/")[2]) for each in picture.url_candidates]
 
 
-def test_the_ladder_goes_from_the_likeliest_original_to_what_is_shown():
+def test_candidates_go_from_the_likeliest_original_to_what_is_shown():
     (picture,) = pictures_of(
         [
             item(
-                rungs=[rung("parent_link", "full.jpg"), rung("data_full", "zoom.jpg")],
+                url_candidates=[
+                    url_candidate("parent_link", "full.jpg"),
+                    url_candidate("data_full", "zoom.jpg"),
+                ],
                 srcsets=[{"value": "/s.jpg 320w, /m.jpg 640w, /l.jpg 1280w", "type": ""}],
-                rest=[rung("current_src", "m.jpg"), rung("src", "s.jpg")],
+                rest=[url_candidate("current_src", "m.jpg"), url_candidate("src", "s.jpg")],
                 shown=[640, 480],
             )
         ]
@@ -97,7 +103,9 @@ def test_without_widths_the_browsers_choice_and_the_jpeg_come_first():
         {"value": "/small.webp", "type": "image/webp"},
         {"value": "/full.jpg", "type": "image/jpeg"},
     ]
-    (picture,) = pictures_of([item(srcsets=sources, rest=[rung("current_src", "full.jpg")])])
+    (picture,) = pictures_of(
+        [item(srcsets=sources, rest=[url_candidate("current_src", "full.jpg")])]
+    )
     assert names(picture)[0] == ("srcset", "full.jpg")
     (picture,) = pictures_of([item(srcsets=sources)])
     assert names(picture)[0] == ("srcset", "full.jpg")
@@ -106,10 +114,10 @@ def test_without_widths_the_browsers_choice_and_the_jpeg_come_first():
 def test_elements_that_share_an_address_are_one_picture():
     found = pictures_of(
         [
-            item(rest=[rung("src", "a.jpg")], shown=[300, 200], alt="the car"),
-            item(kind="og", rungs=[rung("og_image", "a.jpg")]),
-            item(kind="noscript", rest=[rung("src", "a.jpg")]),
-            item(rest=[rung("src", "b.jpg")]),
+            item(rest=[url_candidate("src", "a.jpg")], shown=[300, 200], alt="the car"),
+            item(kind="og", url_candidates=[url_candidate("og_image", "a.jpg")]),
+            item(kind="noscript", rest=[url_candidate("src", "a.jpg")]),
+            item(rest=[url_candidate("src", "b.jpg")]),
         ]
     )
     assert len(found) == 2
@@ -121,7 +129,9 @@ def test_a_placeholder_of_the_same_shape_is_no_picture_but_a_carousels_other_pic
         {"url": "https://cars.example/tiny.jpg", "size": [30, 20]},
         {"url": "https://cars.example/other.jpg", "size": [800, 400]},
     ]
-    found = pictures_of([item(rest=[rung("current_src", "a.jpg")], shown=[600, 400], seen=seen)])
+    found = pictures_of(
+        [item(rest=[url_candidate("current_src", "a.jpg")], shown=[600, 400], seen=seen)]
+    )
     assert [names(each) for each in found] == [
         [("current_src", "a.jpg")],
         [("earlier_src", "other.jpg")],
@@ -144,9 +154,9 @@ def test_cdn_addresses_are_rewritten_by_rule_and_never_when_signed(url, original
     assert original_address(url) == original
 
 
-def test_a_rewritten_address_is_only_an_extra_rung_before_its_own():
-    rungs = with_rewrites([Rung("src", "https://x.example/a.jpg?w=64")])
-    assert [(each.name, each.url) for each in rungs] == [
+def test_a_rewritten_address_is_only_an_extra_candidate_before_its_own():
+    url_candidates = with_rewrites([UrlCandidate("src", "https://x.example/a.jpg?w=64")])
+    assert [(each.name, each.url) for each in url_candidates] == [
         ("cdn_rewrite", "https://x.example/a.jpg"),
         ("src", "https://x.example/a.jpg?w=64"),
     ]
@@ -178,7 +188,7 @@ def test_padded_and_stepped_numbers_are_kept():
     assert template.urls()[1] == "https://c.example/030.jpg?v=2"
 
 
-def test_unrelated_numbers_are_no_frames():
+def test_unrelated_numbers_are_not_frames():
     assert infer_template(["https://c.example/1.jpg", "https://c.example/2.jpg"]) is None
     far = [f"https://c.example/{n}.jpg" for n in (17, 90_211, 1_000_003)]
     assert infer_template(far) is None
@@ -203,11 +213,11 @@ def test_a_template_fills_every_gap(first, count, step, padded, data):
             assert template.urls() == urls
 
 
-def test_a_turn_is_whole_when_its_first_frame_comes_back():
-    assert turn_of(["a", "b", "b", "c", "d", "a", "b"]) == ["a", "b", "c", "d"]
-    assert turn_of(["a", "b", "c"]) is None
-    assert turn_of(["a", "b", "a", "b"]) is None
-    assert turn_of(["still", "a", "b", "c", "a"]) == ["a", "b", "c"]
+def test_a_turn_is_complete_when_its_first_frame_returns():
+    assert whole_turn(["a", "b", "b", "c", "d", "a", "b"]) == ["a", "b", "c", "d"]
+    assert whole_turn(["a", "b", "c"]) is None
+    assert whole_turn(["a", "b", "a", "b"]) is None
+    assert whole_turn(["still", "a", "b", "c", "a"]) == ["a", "b", "c"]
 
 
 def test_angles_need_a_whole_turn():
@@ -235,8 +245,8 @@ def test_markup_in_scraped_text_stays_text():
 
 def test_a_candidate_survives_the_ledger():
     candidate = Candidate(
-        (Rung("src", "https://c.example/a.jpg"),), "pages", BASE, "한빛", "바람", shown=(3, 4),
-        thumbnail_hosts=("t.example",), permission={"page": {"robots": "allowed"}},
+        (UrlCandidate("src", "https://c.example/a.jpg"),), "pages", BASE, "한빛", "바람",
+        shown=(3, 4), thumbnail_hosts=("t.example",), permission={"page": {"robots": "allowed"}},
     )  # fmt: skip
     assert Candidate.from_dict(candidate.as_dict()) == candidate
     assert Candidate.from_dict(candidate.as_dict()).key == candidate.key
