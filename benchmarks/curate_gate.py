@@ -23,7 +23,7 @@ from bodyshop_core.backbones import Scorer, build
 from bodyshop_core.workspace import Workspace
 from curate.gate.framing import Framing
 from curate.gate.gate import Gate
-from curate.gate.stage import look, read_square
+from curate.gate.stage import extract_features, read_square
 from curate.gate_fitting.fit import folder_examples
 from curate.gate_fitting.intervals import wilson
 
@@ -128,7 +128,7 @@ def speed(name: str, weights: Path | None, data: Path, count: int) -> dict[str, 
     batch: list[tuple[str, Path | str | bytes]] = [(str(path), path) for path in files]
     warm(scorer, files)
     wall, cpu = time.perf_counter(), time.process_time()
-    seen = sum(len(part) for part in look(scorer, batch))
+    seen = sum(len(part) for part in extract_features(scorer, batch))
     ours = (time.perf_counter() - wall, time.process_time() - cpu)
     model = build(name, weights=weights, include_top=scorer.has_top)
     model.predict(np.zeros((1, scorer.input_size, scorer.input_size, 3)), verbose=0)
@@ -148,7 +148,7 @@ def speed(name: str, weights: Path | None, data: Path, count: int) -> dict[str, 
 
 
 def warm(scorer: Scorer, files: Sequence[Path]) -> None:
-    for _ in look(scorer, [(str(path), path) for path in files[:32]]):
+    for _ in extract_features(scorer, [(str(path), path) for path in files[:32]]):
         pass
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from curate.duplicates.search import GROUP_CAP, near_pairs
-from curate.duplicates.signatures import Likeness, Limits, Signatures, likeness
+from curate.duplicates.signatures import Likeness, HashLimits, Signatures, likeness
 from curate.measure.hashes import distances
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def find_pairs(
     spin_groups: Mapping[str, str | None] | None = None,
     flips: bool = True,
     check: Check | None = None,
-    limits: Limits | None = None,
+    limits: HashLimits | None = None,
 ) -> FoundPairs:
     """Find the pairs of pictures that show the same.
 
@@ -116,7 +116,7 @@ def find_pairs(
     check : callable, optional
         Decides the unclear pairs by their pixels, see `curate.duplicates.checks`. Without it they
         are counted and not joined.
-    limits : Limits, optional
+    limits : HashLimits, optional
         What hashes alone may decide.
 
     Returns
@@ -192,7 +192,7 @@ def _near(
     signatures: Signatures,
     radius: int,
     apart: NDArray[np.int64],
-    limits: Limits | None,
+    limits: HashLimits | None,
 ) -> None:
     usable = np.flatnonzero(~signatures.plain)
     near = near_pairs(signatures.phash[usable], radius=radius)

@@ -51,7 +51,7 @@ NEAR_COVERED = 0.80
 
 
 @dataclass(frozen=True)
-class Limits:
+class OverlapLimits:
     """When an overlap means the same picture.
 
     Measured on real photos and 135 renderings: crops of 5 to 20 %, mirrored, rotated by 3 degrees,
@@ -184,9 +184,9 @@ def resemblance(first: View, second: View) -> float:
     return float(np.corrcoef(a.ravel(), b.ravel())[0, 1])
 
 
-def says_same(found: Overlap, *, limits: Limits | None = None) -> bool:
+def says_same(found: Overlap, *, limits: OverlapLimits | None = None) -> bool:
     """Whether an overlap means the same picture."""
-    limits = limits or Limits()
+    limits = limits or OverlapLimits()
     moved = found.mirrored or found.covered < NEAR_COVERED
     return (
         found.overlap >= limits.min_overlap
@@ -196,7 +196,7 @@ def says_same(found: Overlap, *, limits: Limits | None = None) -> bool:
 
 
 def kind_of(
-    found: Overlap, *, limits: Limits | None = None
+    found: Overlap, *, limits: OverlapLimits | None = None
 ) -> Literal["near", "crop", "flip"] | None:
     """Name what two pictures are to one another; None for different ones."""
     if not says_same(found, limits=limits):

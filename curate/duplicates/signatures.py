@@ -27,7 +27,7 @@ class Likeness(IntEnum):
 
 
 @dataclass(frozen=True)
-class Limits:
+class HashLimits:
     """Where `SAME` ends and where `DIFFERENT` begins.
 
     Between them the pixels have to be looked at. Measured on 200 real photos and 135 renderings,
@@ -99,7 +99,7 @@ def likeness(
     first: NDArray[np.int64],
     second: NDArray[np.int64],
     *,
-    limits: Limits | None = None,
+    limits: HashLimits | None = None,
 ) -> NDArray[np.int8]:
     """Decide about pairs of upright pictures as far as hashes and colours can.
 
@@ -109,7 +109,7 @@ def likeness(
         Of all pictures.
     first, second : ndarray of int64, shape (m,)
         The pairs, as positions.
-    limits : Limits, optional
+    limits : HashLimits, optional
         The thresholds.
 
     Returns
@@ -117,7 +117,7 @@ def likeness(
     ndarray of int8, shape (m,)
         Values of `Likeness`.
     """
-    limits = limits or Limits()
+    limits = limits or HashLimits()
     bits = distances(signatures.phash256[first], signatures.phash256[second])
     dhash = distances(signatures.dhash[first], signatures.dhash[second])
     colour = np.abs(signatures.colour[first] - signatures.colour[second]).max(axis=1, initial=0)

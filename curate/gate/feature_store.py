@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Seen:
+class FeatureBatch:
     """What a backbone made of n pictures.
 
     Parameters
@@ -40,13 +40,13 @@ class Seen:
     def __len__(self) -> int:
         return len(self.keys)
 
-    def take(self, keys: Iterable[str]) -> Seen:
+    def take(self, keys: Iterable[str]) -> FeatureBatch:
         """Return the rows of `keys`, in that order; unknown ones are left out."""
         place = {key: index for index, key in enumerate(self.keys)}
         chosen = [key for key in keys if key in place]
         rows = [place[key] for key in chosen]
         probabilities = None if self.probabilities is None else self.probabilities[rows]
-        return Seen(tuple(chosen), self.features[rows], probabilities, {})
+        return FeatureBatch(tuple(chosen), self.features[rows], probabilities, {})
 
 
 class FeatureStore:
@@ -70,7 +70,7 @@ class FeatureStore:
             seen.update(pq.read_table(shard, columns=["key"]).column("key").to_pylist())
         return seen
 
-    def add(self, seen: Seen) -> Path:
+    def add(self, seen: FeatureBatch) -> Path:
         """Write one shard, whole or not at all; return its path."""
         import numpy as np
         import pyarrow as pa
@@ -101,7 +101,7 @@ class FeatureStore:
             pq.write_table(table, temporary, compression="NONE", use_dictionary=False)
         return path
 
-    def load(self, keys: Iterable[str] | None = None) -> Seen:
+    def load(self, keys: Iterable[str] | None = None) -> FeatureBatch:
         """Read what was seen.
 
         Parameters
@@ -144,7 +144,7 @@ class FeatureStore:
         if order and all(rows[key][1] is not None for key in order):
             joined = b"".join(rows[key][1] or b"" for key in order)
             probabilities = np.frombuffer(joined, dtype="<f2").reshape(len(order), -1)
-        return Seen(tuple(order), vectors, probabilities, errors)
+        return FeatureBatch(tuple(order), vectors, probabilities, errors)
 
     def forget(self, sha256: str) -> int:
         """Rewrite the shards that hold a picture without it; return how many did."""

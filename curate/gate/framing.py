@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from curate.gate.categories import INTERIOR, PARTS, VEHICLES, indices
 
 if TYPE_CHECKING:
-    from curate.gate.feature_store import Seen
+    from curate.gate.feature_store import FeatureBatch
     from curate.gate.probe import Probe
 
 FULL, PART, INSIDE = "full", "part", "interior"
@@ -42,12 +42,12 @@ class Framing:
             return "f1"
         return f"f1-{self.probe.framing_digest[:8]}"
 
-    def tell(self, seen: Seen) -> list[str | None]:
+    def tell(self, seen: FeatureBatch) -> list[str | None]:
         """Return ``full``, ``part`` or ``interior`` for n pictures.
 
         Parameters
         ----------
-        seen : Seen
+        seen : FeatureBatch
             What the backbone made of them.
 
         Returns

@@ -19,7 +19,7 @@ from curate.policy import Policy, load_policy
 if TYPE_CHECKING:
     from bodyshop_core.backbones import Scorer
     from bodyshop_core.workspace import Workspace
-    from curate.gate.feature_store import Seen
+    from curate.gate.feature_store import FeatureBatch
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Gate:
             raise needs_top(self.rule.name)
         return scorer
 
-    def read(self, seen: Seen) -> list[GateScore]:
+    def read(self, seen: FeatureBatch) -> list[GateScore]:
         """Return the gate's answers to what the network saw, in its order."""
         p_car = self.rule.p_car(seen).tolist()
         framing = self.framing.tell(seen)
@@ -121,13 +121,13 @@ class Gate:
         list of GateScore
             One per picture, in order; an unreadable one carries its error.
         """
-        from curate.gate.stage import look
+        from curate.gate.stage import extract_features
 
         if not hasattr(self, "_scorer"):
             object.__setattr__(self, "_scorer", self.load())
         files = [(str(number), picture) for number, picture in enumerate(pictures)]
         answers: dict[str, GateScore] = {}
-        for seen in look(self._scorer, files, progress=progress):  # type: ignore[attr-defined]
+        for seen in extract_features(self._scorer, files, progress=progress):  # type: ignore[attr-defined]
             answers.update(zip(seen.keys, self.read(seen), strict=True))
             for key, why in seen.errors.items():
                 answers[key] = GateScore(False, 0.0, None, [], why)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from curate.gate.feature_store import Seen
+    from curate.gate.feature_store import FeatureBatch
     from curate.policy import GatePolicy
 
 TOP5_THRESHOLD = 1e-4
@@ -54,12 +54,12 @@ class Rule:
         text = "\n".join(sorted(self.categories))
         return f"{self.name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
-    def p_car(self, seen: Seen) -> NDArray[np.float32]:
+    def p_car(self, seen: FeatureBatch) -> NDArray[np.float32]:
         """Score pictures.
 
         Parameters
         ----------
-        seen : Seen
+        seen : FeatureBatch
             What the backbone made of n pictures.
 
         Returns

@@ -15,7 +15,7 @@ from sqlalchemy import select
 from bodyshop_core.catalog import all_images, schema
 from bodyshop_core.errors import UnreadableImageError
 from bodyshop_core.progress import SILENT, Progress
-from curate.gate.feature_store import FeatureStore, Seen
+from curate.gate.feature_store import FeatureStore, FeatureBatch
 from curate.gate.gate import Gate, open_gate
 from curate.measure.stage import VERSION
 from curate.policy import Policy
@@ -163,9 +163,9 @@ def read_square(source: Path | str | bytes, side: int) -> NDArray[np.uint8]:
     return fit_square(load_rgb(source, at_least=2 * side), side)
 
 
-def look(
+def extract_features(
     scorer: Scorer, files: Sequence[tuple[str, Picture]], *, progress: Progress = SILENT
-) -> Iterator[Seen]:
+) -> Iterator[FeatureBatch]:
     """Show files to a loaded network, `SHARD` at a time.
 
     Parameters
@@ -173,11 +173,11 @@ def look(
     scorer : Scorer
         The network.
     files : sequence of (key, file or its bytes)
-        Keys come back in `Seen`; files that can't be decoded are in its ``errors``.
+        Keys come back in `FeatureBatch`; files that can't be decoded are in its ``errors``.
 
     Yields
     ------
-    Seen
+    FeatureBatch
         Up to `SHARD` pictures, in order.
     """
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
@@ -189,7 +189,7 @@ def look(
 
         # Decoding stays two batches ahead of the network, and no further: memory stays flat.
         pending.extend(read(chunk) for chunk in chunks[:2])
-        part: list[Seen] = []
+        part: list[FeatureBatch] = []
         with progress.task("gate", total=len(files)) as tick:
             for number, chunk in enumerate(chunks):
                 squares = [future.result() for future in pending.pop(0)]
@@ -211,18 +211,20 @@ def _look(
     engine: str,
     workers: int | None,
     progress: Progress,
-) -> Iterator[Seen]:
+) -> Iterator[FeatureBatch]:
     extensions = all_images(workspace.catalog)
     files = [(sha256, workspace.blobs.path(sha256, extensions[sha256])) for sha256 in todo]
     if engine == "local":
         # One network in this process with decoding threads beside it: a second copy on the same
         # CPU takes memory and brings no speed.
-        yield from look(gate.load(), files, progress=progress)
+        yield from extract_features(gate.load(), files, progress=progress)
         return
-    from curate.gate.workers import look_spread
+    from curate.gate.workers import extract_in_workers
 
     out = workspace.root / "shards" / "gate"
-    yield from look_spread(gate, files, out, engine=engine, workers=workers, progress=progress)
+    yield from extract_in_workers(
+        gate, files, out, engine=engine, workers=workers, progress=progress
+    )
 
 
 def _try_read(path: Picture, side: int) -> NDArray[np.uint8] | str:
@@ -237,16 +239,16 @@ def _without(path: Path | str, message: str) -> str:
     return message.replace(str(path), "the picture")
 
 
-def _show(scorer: Scorer, keys: Sequence[str], squares: Sequence[Any]) -> Seen:
+def _show(scorer: Scorer, keys: Sequence[str], squares: Sequence[Any]) -> FeatureBatch:
     import numpy as np
 
     good = [(key, square) for key, square in zip(keys, squares, strict=True) if _is_array(square)]
     errors = {key: why for key, why in zip(keys, squares, strict=True) if not _is_array(why)}
     if not good:
-        return Seen((), np.empty((0, 0), np.float16), None, errors)
+        return FeatureBatch((), np.empty((0, 0), np.float16), None, errors)
     scores = scorer.score(np.stack([square for _, square in good]))
     probabilities = scores.probabilities
-    return Seen(
+    return FeatureBatch(
         tuple(key for key, _ in good),
         scores.features.astype(np.float16),
         None if probabilities is None else probabilities.astype(np.float16),
@@ -258,15 +260,15 @@ def _is_array(value: object) -> bool:
     return not isinstance(value, str)
 
 
-def _join(parts: Sequence[Seen]) -> Seen:
+def _join(parts: Sequence[FeatureBatch]) -> FeatureBatch:
     import numpy as np
 
     full = [part for part in parts if len(part)]
     errors = {key: why for part in parts for key, why in part.errors.items()}
     if not full:
-        return Seen((), np.empty((0, 0), np.float16), None, errors)
+        return FeatureBatch((), np.empty((0, 0), np.float16), None, errors)
     probabilities = [part.probabilities for part in full if part.probabilities is not None]
-    return Seen(
+    return FeatureBatch(
         tuple(key for part in full for key in part.keys),
         np.concatenate([part.features for part in full]),
         np.concatenate(probabilities) if probabilities else None,
@@ -296,7 +298,7 @@ def _scored(workspace: Workspace, gate_id: str) -> set[str]:
         return set(connection.execute(query).scalars())
 
 
-def _record(workspace: Workspace, gate: Gate, seen: Seen) -> None:
+def _record(workspace: Workspace, gate: Gate, seen: FeatureBatch) -> None:
     rows = [
         {
             "sha256": key,

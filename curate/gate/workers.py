@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from bodyshop_core.engine import read_rows, run_shards
 from bodyshop_core.progress import SILENT, Progress
-from curate.gate.feature_store import Seen
+from curate.gate.feature_store import FeatureBatch
 from curate.gate.gate import Gate
 
 if TYPE_CHECKING:
     from bodyshop_core.backbones import Scorer
 
 
-def look_spread(
+def extract_in_workers(
     gate: Gate,
     files: Sequence[tuple[str, Path]],
     out: Path,
@@ -24,7 +24,7 @@ def look_spread(
     engine: str,
     workers: int | None = None,
     progress: Progress = SILENT,
-) -> Iterator[Seen]:
+) -> Iterator[FeatureBatch]:
     """Show files to the network in worker processes; each loads it once.
 
     Parameters
@@ -41,7 +41,7 @@ def look_spread(
 
     Yields
     ------
-    Seen
+    FeatureBatch
         One per shard.
     """
     arguments: dict[str, Any] = {"backbone": gate.backbone, "weights": gate.weights}
@@ -80,11 +80,11 @@ def score_items(
     list of dict
         ``key``, ``error``, and ``features`` and ``probabilities`` as little-endian float16 bytes.
     """
-    from curate.gate.stage import look
+    from curate.gate.stage import extract_features
 
     rows: list[dict[str, Any]] = []
     files = [(item["key"], Path(item["path"])) for item in items]
-    for seen in look(_loaded(backbone, weights), files):
+    for seen in extract_features(_loaded(backbone, weights), files):
         for index, key in enumerate(seen.keys):
             classes = seen.probabilities
             rows.append(
@@ -113,20 +113,20 @@ def _loaded(backbone: str, weights: Path | str | None) -> Scorer:
     return Scorer(backbone, weights)
 
 
-def _seen(rows: Sequence[dict[str, Any]]) -> Seen:
+def _seen(rows: Sequence[dict[str, Any]]) -> FeatureBatch:
     import numpy as np
 
     good = [row for row in rows if row["error"] is None]
     errors = {row["key"]: row["error"] for row in rows if row["error"] is not None}
     if not good:
-        return Seen((), np.empty((0, 0), np.float16), None, errors)
+        return FeatureBatch((), np.empty((0, 0), np.float16), None, errors)
 
     def matrix(name: str) -> Any:
         joined = b"".join(row[name] for row in good)
         return np.frombuffer(joined, dtype="<f2").reshape(len(good), -1)
 
     has_top = good[0].get("probabilities") is not None
-    return Seen(
+    return FeatureBatch(
         tuple(row["key"] for row in good),
         matrix("features"),
         matrix("probabilities") if has_top else None,

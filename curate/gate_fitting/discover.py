@@ -110,13 +110,15 @@ def discover_categories(
     import numpy as np
 
     from bodyshop_core.backbones import Scorer, imagenet_classes
-    from curate.gate.stage import look
+    from curate.gate.stage import extract_features
 
     examples = folder_examples(cars, accept=True)
     scorer = Scorer(gate, weights)
     if not scorer.has_top:
         raise needs_top("top5")
-    seen = list(look(scorer, [(str(one.path), one.path) for one in examples], progress=progress))
+    seen = list(
+        extract_features(scorer, [(str(one.path), one.path) for one in examples], progress=progress)
+    )
     parts = [part.probabilities for part in seen if part.probabilities is not None]
     if not parts:
         raise NothingFoundError(f"no picture in {cars} can be read")

@@ -39,8 +39,8 @@ class Member:
 
 
 @dataclass(frozen=True)
-class Deal:
-    """The outcome of `deal`.
+class SplitAssignment:
+    """The outcome of `assign_splits`.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ class Deal:
     dropped: dict[str, tuple[str, ...]]
 
 
-def deal(
+def assign_splits(
     members: Sequence[Member],
     shares: Mapping[str, float],
     *,
@@ -63,7 +63,7 @@ def deal(
     min_groups: int = 3,
     keep_given: bool = False,
     spinners_train_only: bool = False,
-) -> Deal:
+) -> SplitAssignment:
     """Deal pictures to splits so that no group straddles two of them.
 
     Parameters
@@ -125,7 +125,7 @@ def deal(
     _represent_every_class(groups, free, order, splits, table)
     for name in sorted(free, key=order.largest_first):
         _put(groups[name], table.neediest(groups[name], order.tie(name)), splits, table)
-    return Deal(splits, dropped)
+    return SplitAssignment(splits, dropped)
 
 
 class _Table:

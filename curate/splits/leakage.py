@@ -26,7 +26,7 @@ EXACT_LIMIT = 20_000
 
 
 @dataclass(frozen=True)
-class Proof:
+class LeakageCheck:
     """What was checked, and what came out.
 
     Parameters
@@ -58,14 +58,14 @@ class Proof:
         return asdict(self)
 
 
-def prove(
+def check_leakage(
     workspace: Workspace,
     splits: Mapping[str, str],
     groups: Mapping[str, str],
     *,
     radius: int,
     find: Callable[[Sequence[Mapping[str, Any]]], FoundPairs],
-) -> Proof:
+) -> LeakageCheck:
     """Look for duplicates across splits, whatever the deal was based on.
 
     Parameters
@@ -104,7 +104,7 @@ def prove(
         for a, b in zip(near.first[apart], near.second[apart], strict=True)
         if tuple(sorted((shas[a], shas[b]))) not in confirmed
     ]
-    return Proof(
+    return LeakageCheck(
         len(splits),
         int((counts.sum() ** 2 - (counts**2).sum()) // 2),
         radius,

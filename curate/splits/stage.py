@@ -21,8 +21,8 @@ from bodyshop_core.progress import SILENT, Progress
 from curate.duplicates.stage import find_duplicates
 from curate.gate.gate import load_gate
 from curate.policy import Policy, load_policy
-from curate.splits.assign import Member, SplitError, deal
-from curate.splits.leakage import Proof, prove
+from curate.splits.assign import Member, SplitError, assign_splits
+from curate.splits.leakage import LeakageCheck, check_leakage
 from curate.targets import resolve_target
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class SplitSummary:
     unlabelled : int
         Kept pictures without a label for the target.
     proof : dict
-        See `curate.splits.leakage.Proof`.
+        See `curate.splits.leakage.LeakageCheck`.
     """
 
     split_set: str
@@ -120,7 +120,7 @@ def split(
     settings = _settings(workspace.catalog, field, rules, options, split_set, new_split, progress)
     members, unlabelled = _members(workspace.catalog, field)
     assigned = _assigned(workspace.catalog, settings["name"])
-    outcome = deal(
+    outcome = assign_splits(
         members,
         settings["ratios"],
         seed=settings["seed"],
@@ -132,7 +132,7 @@ def split(
     groups = {member.sha256: member.group for member in members}
     gate = load_gate(workspace)
     spinners = _spin_groups(workspace.catalog)
-    proof = prove(
+    proof = check_leakage(
         workspace,
         outcome.splits,
         groups,
@@ -252,7 +252,7 @@ def _assigned(catalog: Catalog, name: str) -> dict[str, str]:
         return dict(connection.execute(query).all())
 
 
-def _refuse_leak(proof: Proof) -> None:
+def _refuse_leak(proof: LeakageCheck) -> None:
     if proof.leaks:
         first, second, kind = proof.leaks[0]
         raise SplitError(
@@ -270,7 +270,7 @@ def _write(
     splits: Mapping[str, str],
     labels: Mapping[str, str],
     groups: Mapping[str, str],
-    proof: Proof,
+    proof: LeakageCheck,
 ) -> None:
     name = settings["name"]
     catalog.upsert(

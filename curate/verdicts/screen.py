@@ -66,14 +66,14 @@ class Facts:
 
 
 @dataclass(frozen=True)
-class Limits:
+class ScreeningLimits:
     """The numbers a verdict compares with, after defaults of gate and sharpness are filled in."""
 
     min_p_car: float
     min_sharpness: float
 
 
-def screen(facts: Facts, policy: Policy, limits: Limits) -> Findings:
+def screen(facts: Facts, policy: Policy, limits: ScreeningLimits) -> Findings:
     """Judge one picture by itself.
 
     Parameters
@@ -82,7 +82,7 @@ def screen(facts: Facts, policy: Policy, limits: Limits) -> Findings:
         What is known about it.
     policy : Policy
         The thresholds.
-    limits : Limits
+    limits : ScreeningLimits
         The thresholds that come from gate and sharpness measure.
 
     Returns
@@ -126,7 +126,7 @@ def _size(found: Findings, facts: Facts, policy: Policy) -> None:
             return
 
 
-def _gate(found: Findings, facts: Facts, policy: Policy, limits: Limits) -> None:
+def _gate(found: Findings, facts: Facts, policy: Policy, limits: ScreeningLimits) -> None:
     if facts.p_car is None:
         return
     if facts.p_car < limits.min_p_car:
@@ -137,7 +137,7 @@ def _gate(found: Findings, facts: Facts, policy: Policy, limits: Limits) -> None
         )
 
 
-def _quality(found: Findings, facts: Facts, policy: Policy, limits: Limits) -> None:
+def _quality(found: Findings, facts: Facts, policy: Policy, limits: ScreeningLimits) -> None:
     sharpness = facts.measure("sharpness", default=float("inf"))
     if sharpness < limits.min_sharpness:
         found[Reason.BLURRY] = _compared(sharpness, limits.min_sharpness, "quality.min_sharpness")

@@ -19,7 +19,7 @@ from curate.policy import Policy, load_policy
 from curate.targets import resolve_target
 from curate.verdicts.decide import Verdict, decide
 from curate.verdicts.facts import load_facts
-from curate.verdicts.screen import Limits, screen
+from curate.verdicts.screen import ScreeningLimits, screen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,7 +92,7 @@ def judge(
     facts = load_facts(
         workspace.catalog, version=VERSION, gate_id=gate.id, target=field, policy=rules.splits
     )
-    limits = limits_of(rules, gate)
+    limits = screening_limits(rules, gate)
     with progress.task("judge", total=len(facts)) as tick:
         findings = {one.sha256: screen(one, rules, limits) for one in facts}
         readable = [one for one in facts if one.measured is not None]
@@ -127,12 +127,12 @@ def judge(
     )
 
 
-def limits_of(policy: Policy, gate: Gate) -> Limits:
+def screening_limits(policy: Policy, gate: Gate) -> ScreeningLimits:
     """Fill in the limits that the gate and the sharpness measure bring along."""
     from curate.measure.sharpness import MIN_SHARPNESS
 
     sharpness = policy.quality.min_sharpness
-    return Limits(gate.rule.threshold, MIN_SHARPNESS if sharpness is None else sharpness)
+    return ScreeningLimits(gate.rule.threshold, MIN_SHARPNESS if sharpness is None else sharpness)
 
 
 def _assigned(catalog: Catalog, field: Field) -> dict[str, str]:

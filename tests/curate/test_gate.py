@@ -19,7 +19,7 @@ from bodyshop_core.catalog import schema
 from bodyshop_core.errors import BodyshopError, MissingPartError, UsageError
 from bodyshop_core.workspace import Workspace
 from curate.gate.categories import CAR, indices, top
-from curate.gate.feature_store import FeatureStore, Seen
+from curate.gate.feature_store import FeatureStore, FeatureBatch
 from curate.gate.framing import Framing
 from curate.gate.gate import Gate
 from curate.gate.probe import Probe, find_probe, load_probe
@@ -31,7 +31,7 @@ from curate.gate_fitting.intervals import wilson
 from curate.policy import GatePolicy
 
 
-def seen(*pictures: dict[str, float], features: int = 4) -> Seen:
+def seen(*pictures: dict[str, float], features: int = 4) -> FeatureBatch:
     """Probabilities by category name; what is left goes to goldfish."""
     probabilities = np.zeros((len(pictures), 1000), np.float16)
     for row, picture in enumerate(pictures):
@@ -39,7 +39,7 @@ def seen(*pictures: dict[str, float], features: int = 4) -> Seen:
             probabilities[row, imagenet_classes().index(name)] = value
         probabilities[row, 1] = 1 - sum(picture.values())
     keys = tuple(f"k{index}" for index in range(len(pictures)))
-    return Seen(keys, np.ones((len(keys), features), np.float16), probabilities, {})
+    return FeatureBatch(keys, np.ones((len(keys), features), np.float16), probabilities, {})
 
 
 def probe(**changes: object) -> Probe:
@@ -85,7 +85,7 @@ def test_an_unknown_category_names_the_nearest_ones() -> None:
 
 
 def test_weights_without_a_top_need_a_probe_and_the_message_says_how() -> None:
-    blind = Seen(("k",), np.ones((1, 4), np.float16), None, {})
+    blind = FeatureBatch(("k",), np.ones((1, 4), np.float16), None, {})
     for name in ("top5", "mass"):
         with pytest.raises(MissingPartError, match="gate fit"):
             choose_rule(GatePolicy(rule=name), "net").p_car(blind)  # type: ignore[arg-type]
@@ -141,7 +141,7 @@ def test_framing_by_classes_tells_interior_part_and_whole() -> None:
 def test_framing_by_probe_outweighs_the_classes() -> None:
     part = Framing(probe(part_weights=np.zeros(4, np.float32), part_bias=3.0))
     assert part.tell(seen({"minivan": 0.9})) == ["part"]
-    blind = Seen(("k",), np.ones((1, 4), np.float16), None, {})
+    blind = FeatureBatch(("k",), np.ones((1, 4), np.float16), None, {})
     assert part.tell(blind) == ["part"]
     assert Framing().tell(blind) == [None]
 
@@ -150,7 +150,7 @@ def test_the_feature_store_gives_back_what_went_in(tmp_path: Path) -> None:
     store = FeatureStore(tmp_path)
     first = seen({"minivan": 0.5}, {"cab": 0.5})
     store.add(first)
-    store.add(Seen((), np.empty((0, 0), np.float16), None, {"broken": "truncated"}))
+    store.add(FeatureBatch((), np.empty((0, 0), np.float16), None, {"broken": "truncated"}))
     assert store.keys() == {"k0", "k1", "broken"}
     back = store.load()
     assert back.keys == ("k0", "k1")

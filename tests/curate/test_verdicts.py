@@ -12,9 +12,9 @@ from bodyshop_core.catalog import EffectiveLabel, Origin, Reason
 from curate.duplicates import DuplicatePair
 from curate.policy import Policy
 from curate.verdicts.decide import Verdict, decide, eligible
-from curate.verdicts.screen import Facts, Limits, screen
+from curate.verdicts.screen import Facts, ScreeningLimits, screen
 
-LIMITS = Limits(min_p_car=0.5, min_sharpness=0.4)
+LIMITS = ScreeningLimits(min_p_car=0.5, min_sharpness=0.4)
 GOOD = {
     "width": 800,
     "height": 600,
