@@ -22,8 +22,8 @@ import curate
 from bodyshop_core.backbones import Scorer, build
 from bodyshop_core.workspace import Workspace
 from curate.gate.framing import Framing
+from curate.gate.extract import extract_features, read_square
 from curate.gate.gate import Gate
-from curate.gate.stage import extract_features, read_square
 from curate.gate_fitting.fit import folder_examples
 from curate.gate_fitting.intervals import wilson
 
@@ -168,7 +168,7 @@ def vgg16(workspace: Workspace, data: Path, weights: Path) -> dict[str, Any]:
 def detector(workspace: Workspace, data: Path, file: Path) -> dict[str, Any]:
     """Share of whole and damaged cars in which the detector finds a car."""
     from bodyshop_core.imaging import load_rgb
-    from curate.gate.detector import Detector, largest_car
+    from curate.detection.detector import Detector, largest_car
 
     model, found = Detector(file), {}
     for kind in ("whole", "damaged"):

@@ -218,7 +218,7 @@ class _Eyes:
 
     def detect(self, files: Sequence[Path]) -> list[Prediction | None]:
         """Classify each car that the detector finds; None for a picture without one."""
-        from curate.gate.detector import classify_boxes
+        from curate.detection.detector import classify_boxes
 
         found: list[Prediction | None] = []
         for file in files:

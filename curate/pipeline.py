@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bodyshop_core.catalog import Field
 from bodyshop_core.progress import SILENT, Progress
 from curate.audit.stage import audit_shortcuts
-from curate.gate.gate import open_gate, remember_gate
-from curate.gate.stage import score
+from curate.gate.stage import open_gate, remember_gate, score
 from curate.measure.stage import measure_images
 from curate.policy import Policy, load_policy
 from curate.report import write_report

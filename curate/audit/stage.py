@@ -13,7 +13,7 @@ from bodyshop_core.errors import UsageError
 from bodyshop_core.progress import SILENT, Progress
 from curate.audit.nuisance import equalised, measure_view
 from curate.audit.shortcuts import audit_digest, audit_rows
-from curate.gate.gate import load_gate
+from curate.gate.stage import load_gate
 from curate.policy import Policy, load_policy
 from curate.verdicts.facts import load_facts, nuisance_rows
 

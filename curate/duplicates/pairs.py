@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from curate.duplicates.search import GROUP_CAP, near_pairs
-from curate.duplicates.signatures import Likeness, HashLimits, Signatures, likeness
+from curate.duplicates.signatures import HashLimits, Likeness, Signatures, likeness
 from curate.measure.hashes import distances
 
 if TYPE_CHECKING:
@@ -84,8 +84,8 @@ class Candidates:
     heavy: int = 0
 
 
-Check = Callable[[Sequence[tuple[str, str]]], Mapping[tuple[str, str], Kind | None]]
-"""Looks at pixels: pairs of sha256 -> what they are to one another, None for different pictures."""
+PairCheck = Callable[[Sequence[tuple[str, str]]], Mapping[tuple[str, str], Kind | None]]
+"""Compares pixels: pairs of sha256 -> their relation, None for different pictures."""
 
 
 def find_pairs(
@@ -93,9 +93,9 @@ def find_pairs(
     *,
     radius: int = 6,
     features: tuple[Sequence[str], NDArray[np.floating[Any]]] | None = None,
-    spin_groups: Mapping[str, str | None] | None = None,
+    spin_groups: Mapping[str, str] | None = None,
     flips: bool = True,
-    check: Check | None = None,
+    check: PairCheck | None = None,
     limits: HashLimits | None = None,
 ) -> FoundPairs:
     """Find the pairs of pictures that show the same.
@@ -164,7 +164,7 @@ def find_pairs(
     )
 
 
-def _spinners(names: Sequence[str], spin_groups: Mapping[str, str | None]) -> NDArray[np.int64]:
+def _spinners(names: Sequence[str], spin_groups: Mapping[str, str]) -> NDArray[np.int64]:
     """Return a number per spinner, and a negative number of its own for every other picture."""
     numbers: dict[str, int] = {}
     return np.array(

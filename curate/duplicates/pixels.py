@@ -106,7 +106,7 @@ class Overlap:
 
 
 @dataclass(frozen=True)
-class View:
+class ComparisonView:
     """A picture prepared for comparison."""
 
     rgb: RGB
@@ -115,7 +115,7 @@ class View:
     descriptors: NDArray[np.float32]
 
 
-def view(source: bytes, *, mirrored: bool = False) -> View:
+def view(source: bytes, *, mirrored: bool = False) -> ComparisonView:
     """Decode a picture at comparison size and find its local features.
 
     Raises
@@ -143,15 +143,15 @@ def view(source: bytes, *, mirrored: bool = False) -> View:
     # RootSIFT (Arandjelovic and Zisserman, CVPR 2012): Hellinger distance between histograms
     descriptors = np.sqrt(descriptors / (descriptors.sum(axis=1, keepdims=True) + 1e-9))
     points = np.array([point.pt for point in keypoints], dtype=np.float32).reshape(-1, 2)
-    return View(rgb, grey, points, descriptors)
+    return ComparisonView(rgb, grey, points, descriptors)
 
 
-def compare(first: View, second: View, *, mirrored: bool = False) -> Overlap:
+def compare(first: ComparisonView, second: ComparisonView, *, mirrored: bool = False) -> Overlap:
     """Lay one picture over another in the best way found.
 
     Parameters
     ----------
-    first, second : View
+    first, second : ComparisonView
         The pictures; mirror the second yourself.
     mirrored : bool
         Noted in the result.
@@ -171,7 +171,7 @@ def compare(first: View, second: View, *, mirrored: bool = False) -> Overlap:
     return min(overlaps, key=lambda found: (found.outliers - found.overlap, -found.correlation))
 
 
-def resemblance(first: View, second: View) -> float:
+def resemblance(first: ComparisonView, second: ComparisonView) -> float:
     """Return the correlation of two pictures' grey levels, laid edge to edge at 16 x 16 pixels."""
     import cv2
 
@@ -206,7 +206,7 @@ def kind_of(
     return "near" if found.covered >= NEAR_COVERED else "crop"
 
 
-def _placements(first: View, second: View) -> Iterator[NDArray[np.float64]]:
+def _placements(first: ComparisonView, second: ComparisonView) -> Iterator[NDArray[np.float64]]:
     """Yield affine maps (2 x 3, second -> first) worth looking at, the likeliest first."""
     matched = _matched(first, second)
     if matched is not None:
@@ -228,7 +228,7 @@ def _placements(first: View, second: View) -> Iterator[NDArray[np.float64]]:
             yield better
 
 
-def _matched(first: View, second: View) -> NDArray[np.float64] | None:
+def _matched(first: ComparisonView, second: ComparisonView) -> NDArray[np.float64] | None:
     import cv2
 
     if len(first.points) < MIN_INLIERS or len(second.points) < MIN_INLIERS:
@@ -255,7 +255,7 @@ def _matched(first: View, second: View) -> NDArray[np.float64] | None:
 
 
 def _shifted_into_place(
-    first: View, second: View, place: NDArray[np.float64]
+    first: ComparisonView, second: ComparisonView, place: NDArray[np.float64]
 ) -> NDArray[np.float64] | None:
     import cv2
 

@@ -110,7 +110,7 @@ def discover_categories(
     import numpy as np
 
     from bodyshop_core.backbones import Scorer, imagenet_classes
-    from curate.gate.stage import extract_features
+    from curate.gate.extract import extract_features
 
     examples = folder_examples(cars, accept=True)
     scorer = Scorer(gate, weights)

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bodyshop_core.progress import SILENT, Progress
-from curate.gate.gate import Gate, open_gate
+from curate.gate.gate import Gate
+from curate.gate.stage import open_gate
 from curate.gate_fitting.fit import folder_examples
 from curate.gate_fitting.intervals import wilson, worded
 from curate.policy import Policy

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from bodyshop_core.catalog import Field, Reason, effective_labels, schema
 from bodyshop_core.catalog.split_sets import newest_split_set
 from curate.duplicates.stage import load_counts
-from curate.gate.gate import load_gate
+from curate.gate.stage import load_gate
 
 if TYPE_CHECKING:
     from bodyshop_core.workspace import Workspace

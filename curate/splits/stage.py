@@ -19,7 +19,7 @@ from bodyshop_core.catalog.split_sets import (
 from bodyshop_core.errors import UsageError
 from bodyshop_core.progress import SILENT, Progress
 from curate.duplicates.stage import find_duplicates
-from curate.gate.gate import load_gate
+from curate.gate.stage import load_gate
 from curate.policy import Policy, load_policy
 from curate.splits.assign import Member, SplitError, assign_splits
 from curate.splits.leakage import LeakageCheck, check_leakage

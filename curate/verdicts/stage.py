@@ -13,7 +13,8 @@ from bodyshop_core.catalog import Catalog, Field, Reason, now, schema
 from bodyshop_core.catalog.split_sets import newest_split_set
 from bodyshop_core.progress import SILENT, Progress
 from curate.duplicates.stage import find_duplicates, remember_counts
-from curate.gate.gate import Gate, load_gate
+from curate.gate.gate import Gate
+from curate.gate.stage import load_gate
 from curate.measure.stage import VERSION
 from curate.policy import Policy, load_policy
 from curate.targets import resolve_target

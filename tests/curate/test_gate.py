@@ -19,7 +19,7 @@ from bodyshop_core.catalog import schema
 from bodyshop_core.errors import BodyshopError, MissingPartError, UsageError
 from bodyshop_core.workspace import Workspace
 from curate.gate.categories import CAR, indices, top
-from curate.gate.feature_store import FeatureStore, FeatureBatch
+from curate.gate.feature_store import FeatureBatch, FeatureStore
 from curate.gate.framing import Framing
 from curate.gate.gate import Gate
 from curate.gate.probe import Probe, find_probe, load_probe
