@@ -21,8 +21,8 @@ import numpy as np
 import curate
 from bodyshop_core.backbones import Scorer, build
 from bodyshop_core.workspace import Workspace
-from curate.gate.framing import Framing
 from curate.gate.extract import extract_features, read_square
+from curate.gate.framing import Framing
 from curate.gate.gate import Gate
 from curate.gate_fitting.fit import folder_examples
 from curate.gate_fitting.intervals import wilson

@@ -49,7 +49,7 @@ from .policy import (
 from .policy import (
     parse_policy as parse_policy,
 )
-from .report.build import (
+from .report.stage import (
     write_report as write_report,
 )
 from .splits.stage import (

@@ -128,7 +128,7 @@ def _curated(told: dict[str, Any]) -> list[tuple[str, object]]:
         for name, sizes in splits["sizes"].items():
             labels = ", ".join(f"{count} {label}" for label, count in sizes.items())
             rows.append((f"split {splits['split_set']}: {name}", labels))
-        rows.append(("leaks between the splits", len(splits["proof"]["leaks"])))
+        rows.append(("leaks between the splits", len(splits["leakage_check"]["leaks"])))
     elif "skipped" in splits:
         rows.append(("splits", f"none: {splits['skipped']}"))
     if "baseline" in audit:

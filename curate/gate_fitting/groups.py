@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from curate.duplicates.disjoint_sets import Forest
-
 RADIUS = 8
 
 
@@ -48,6 +46,10 @@ def group_examples(examples: Sequence[Example]) -> list[int]:
         what these tie together. Two cars before the same wall may share a number: that costs a
         little variety, never an honest figure.
     """
+    import numpy as np
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     from curate.duplicates.search import near_pairs
     from curate.measure.hashes import as_integers
     from curate.measure.picture import measure_picture
@@ -55,10 +57,9 @@ def group_examples(examples: Sequence[Example]) -> list[int]:
     paths = sorted({str(example.path) for example in examples})
     hashes = as_integers([measure_picture(Path(path))["phash"] for path in paths])
     found = near_pairs(hashes, radius=RADIUS)
-    forest = Forest()
-    for path in paths:
-        forest.add(path)
-    for first, second in zip(found.first, found.second, strict=True):
-        forest.join(paths[first], paths[second])
-    numbers = {member: number for number, tree in enumerate(forest.trees()) for member in tree}
-    return [numbers[str(example.path)] for example in examples]
+    links = coo_array(
+        (np.ones(len(found.first)), (found.first, found.second)), shape=(len(paths), len(paths))
+    )
+    _, numbers = connected_components(links, directed=False)
+    number_of = dict(zip(paths, numbers.tolist(), strict=True))
+    return [number_of[str(example.path)] for example in examples]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +24,7 @@ from curate.gate.categories import CAR, indices, top
 from curate.gate.feature_store import FeatureBatch, FeatureStore
 from curate.gate.framing import Framing
 from curate.gate.gate import Gate
-from curate.gate.probe import Probe, find_probe, load_probe
+from curate.gate.probe import SHIPPED, Probe, find_probe, load_probe
 from curate.gate.rules import Rule, choose_rule
 from curate.gate_fitting.discover import most_frequent
 from curate.gate_fitting.evaluate import roc_curve
@@ -117,6 +119,45 @@ def test_a_probe_survives_the_disk_and_json(tmp_path: Path) -> None:
     assert read.card == {"pictures": 3}
 
 
+def test_a_shipped_probe_that_is_not_installed_is_an_error_and_no_other_rule(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("curate.gate.probe.resources.files", lambda _: tmp_path)
+    name = fingerprint("efficientnet-lite0")
+    with pytest.raises(MissingPartError, match=r"efficientnet-lite0\.npz is not in this"):
+        choose_rule(GatePolicy(), name)
+    with pytest.raises(MissingPartError, match="is not in this installation"):
+        curate.open_gate(Workspace.open(tmp_path / "w"), policy=None)
+    assert choose_rule(GatePolicy(), "vgg16-0123-p1").name == "top5"  # none is shipped for it
+
+
+def test_every_shipped_probe_is_there_for_its_backbone() -> None:
+    for name in SHIPPED:
+        probe = find_probe(fingerprint(name))
+        assert probe is not None and probe.fingerprint == fingerprint(name)
+
+
+def test_features_of_an_erased_picture_do_not_come_back(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, erased = (add_picture(workspace, photo(seed)) for seed in range(2))
+    gate = curate.open_gate(workspace)
+
+    def extract(_scorer: object, files: list[tuple[str, Path]], **_: object) -> Iterator[Any]:
+        batch = seen({"minivan": 0.5}, {"cab": 0.5}, features=1280)
+        with workspace.catalog.begin() as connection:
+            images = schema.images
+            connection.execute(images.delete().where(images.c.sha256 == erased))
+        yield FeatureBatch(tuple(key for key, _ in files), batch.features, batch.probabilities, {})
+
+    monkeypatch.setattr(Gate, "load", lambda _: None)
+    monkeypatch.setattr("curate.gate.stage.extract_features", extract)
+    curate.score(workspace, gate)
+    assert FeatureStore(workspace.features / gate.fingerprint).keys() == {kept}
+    with workspace.catalog.read() as connection:
+        assert connection.scalars(select(schema.gate_scores.c.sha256)).all() == [kept]
+
+
 def test_a_file_that_is_no_probe_is_an_error(tmp_path: Path) -> None:
     bad = tmp_path / "p.npz"
     bad.write_bytes(b"not a zip")
@@ -132,7 +173,7 @@ def test_brightness_of_the_features_does_not_matter_to_a_probe() -> None:
 
 
 def test_framing_by_classes_tells_interior_part_and_whole() -> None:
-    told = Framing().tell(
+    told = Framing().classify(
         seen({"seat belt": 0.6}, {"minivan": 0.7}, {"car wheel": 0.5, "minivan": 0.31}, {})
     )
     assert told == ["interior", "full", "part", "part"]
@@ -140,10 +181,10 @@ def test_framing_by_classes_tells_interior_part_and_whole() -> None:
 
 def test_framing_by_probe_outweighs_the_classes() -> None:
     part = Framing(probe(part_weights=np.zeros(4, np.float32), part_bias=3.0))
-    assert part.tell(seen({"minivan": 0.9})) == ["part"]
+    assert part.classify(seen({"minivan": 0.9})) == ["part"]
     blind = FeatureBatch(("k",), np.ones((1, 4), np.float16), None, {})
-    assert part.tell(blind) == ["part"]
-    assert Framing().tell(blind) == [None]
+    assert part.classify(blind) == ["part"]
+    assert Framing().classify(blind) == [None]
 
 
 def test_the_feature_store_gives_back_what_went_in(tmp_path: Path) -> None:

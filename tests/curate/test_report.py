@@ -14,8 +14,8 @@ from PIL import Image
 import curate
 from bodyshop_core.catalog import Reason
 from bodyshop_core.workspace import Workspace
-from curate.report.build import _pager
 from curate.report.charts import audit_bars, gate_histogram, stacked_bars
+from curate.report.stage import _pager
 from curate.verdicts.wording import MEANING, sentence
 
 HOSTILE = '"><script>document.title="owned"</script>'

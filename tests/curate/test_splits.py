@@ -144,7 +144,7 @@ def test_spinners_can_be_kept_out_of_the_tests() -> None:
 
 def test_only_spinner_frames_in_a_class_is_an_error_when_they_may_only_train() -> None:
     population = members("a", 4, size=12, spinner=True) + members("b", 4)
-    with pytest.raises(SplitError, match="class 'a' has only spinner frames"):
+    with pytest.raises(SplitError, match="class 'a' has too few groups without spinner frames"):
         assign_splits(population, SHARES, seed=5, spinners_train_only=True)
 
 
