@@ -25,7 +25,7 @@ from curate.gate.extract import extract_features, read_square
 from curate.gate.framing import Framing
 from curate.gate.gate import Gate
 from curate.gate_fitting.fit import folder_examples
-from curate.gate_fitting.intervals import wilson
+from curate.gate_fitting.intervals import proportion
 
 LABELS = Path(__file__).with_name("framing_labels.csv")
 
@@ -92,7 +92,7 @@ def framing(workspace: Workspace, data: Path) -> dict[str, Any]:
     right: dict[str, list[bool]] = {"full": [], "part": []}
     for answer, said in zip(answers, labels.values(), strict=True):
         right[said].append(answer.framing == said)
-    return {name: wilson(sum(values), len(values)) for name, values in right.items()}
+    return {name: proportion(sum(values), len(values)) for name, values in right.items()}
 
 
 def everyday(workspace: Workspace, data: Path) -> dict[str, Any]:
@@ -118,7 +118,7 @@ def everyday(workspace: Workspace, data: Path) -> dict[str, Any]:
     files += [path for path in sorted(base.glob("*.jpg")) if path.stem != "ukbench09060"]
     answers = curate.open_gate(workspace).judge(files)
     passed = [path.stem for path, answer in zip(files, answers, strict=True) if answer.is_car]
-    return {**wilson(len(passed), len(answers)), "passed": passed}
+    return {**proportion(len(passed), len(answers)), "passed": passed}
 
 
 def speed(name: str, weights: Path | None, data: Path, count: int) -> dict[str, Any]:
@@ -174,7 +174,7 @@ def detector(workspace: Workspace, data: Path, file: Path) -> dict[str, Any]:
     for kind in ("whole", "damaged"):
         examples = folder_examples(data / "damage" / "validation" / kind, accept=True)
         hits = [largest_car(model.boxes(load_rgb(one.path))) is not None for one in examples]
-        found[kind] = wilson(sum(hits), len(hits))
+        found[kind] = proportion(sum(hits), len(hits))
     return found
 
 

@@ -11,18 +11,18 @@ RADIUS = 8
 
 @dataclass(frozen=True)
 class Example:
-    """A picture to learn from.
+    """A picture with a known answer.
 
     Parameters
     ----------
     path : Path
         The file.
     accept : bool
-        Whether it is to be let in.
+        Whether the gate should accept it.
     folder : str
         The group its figures are counted in.
     framing : str, optional
-        ``full`` or ``part``, when a person said so.
+        ``full`` or ``part``, when a person labelled it.
     """
 
     path: Path
@@ -43,8 +43,8 @@ def group_examples(examples: Sequence[Example]) -> list[int]:
     -------
     list of int
         The same number for the same file, for files with hashes within `RADIUS` bits, and for
-        what these tie together. Two cars before the same wall may share a number: that costs a
-        little variety, never an honest figure.
+        files connected through others. Two cars before the same wall may share a number: that
+        makes the folds a little coarser, and no figure too good.
     """
     import numpy as np
     from scipy.sparse import coo_array

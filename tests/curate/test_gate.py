@@ -29,7 +29,7 @@ from curate.gate.rules import Rule, choose_rule
 from curate.gate_fitting.discover import most_frequent
 from curate.gate_fitting.evaluate import roc_curve
 from curate.gate_fitting.fit import choose_threshold
-from curate.gate_fitting.intervals import wilson
+from curate.gate_fitting.intervals import proportion
 from curate.policy import GatePolicy
 
 
@@ -244,17 +244,17 @@ def test_the_roc_area_is_the_chance_that_a_car_scores_higher(
 @given(st.integers(0, 500), st.integers(1, 500))
 def test_an_interval_holds_its_share(k: int, n: int) -> None:
     k = min(k, n)
-    row = wilson(k, n)
+    row = proportion(k, n)
     assert 0 <= row["ci95"][0] <= row["share"] + 1e-5
     assert row["share"] - 1e-5 <= row["ci95"][1] <= 1
 
 
-def test_wilson_agrees_with_the_published_example() -> None:
+def test_the_interval_agrees_with_the_published_example() -> None:
     """Newcombe 1998, table I: 81 of 263 gives 0.2553 to 0.3662."""
-    assert wilson(81, 263)["ci95"] == pytest.approx([0.2553, 0.3662], abs=1e-4)
+    assert proportion(81, 263)["ci95"] == pytest.approx([0.2553, 0.3662], abs=1e-4)
 
 
-def test_the_threshold_lets_at_most_one_in_two_hundred_rejects_in() -> None:
+def test_the_threshold_accepts_at_most_one_in_two_hundred_rejects() -> None:
     random = np.random.default_rng(0)
     good, bad = random.beta(8, 2, 500).tolist(), random.beta(2, 8, 1000).tolist()
     threshold = choose_threshold(good, bad)

@@ -16,8 +16,10 @@ from filling import add_picture, jpeg, photo, pretend_scores, resaved
 from PIL import Image
 from sqlalchemy import select
 
+import augment
 import curate
 from bodyshop.cli import main
+from bodyshop.export.rows import manifest_rows
 from bodyshop_core.catalog import Reason, add_labels, now, schema
 from bodyshop_core.catalog.split_sets import choose_split_set, split_sets
 from bodyshop_core.errors import NothingFoundError, UsageError
@@ -27,6 +29,7 @@ from curate.duplicates import pairs
 from curate.gate import rules
 from curate.splits.assign import SplitError
 from curate.verdicts import decide
+from train.data.samples import load_samples
 
 
 def fill(workspace: Workspace, count: int = 12, **sighting: Any) -> list[str]:
@@ -337,6 +340,11 @@ def test_the_set_that_curate_ran_for_last_is_the_one_every_command_takes(
     for target in ("damage", "brand", "damage"):
         curate.curate(workspace, target=target, workers=1)
         assert choose_split_set(workspace.catalog).name == target
+        assert load_samples(workspace).split_set == target
+        labels = {row["label"] for row in manifest_rows(workspace)}
+        assert labels == {"damage": {"damaged", "whole"}, "brand": {"A", "B"}}[target]
+    policy = augment.preset_names()[0]
+    assert augment.augment(workspace, policy, copies=1, workers=1).split_set == "damage"
     revisions = [each.revision for each in split_sets(workspace.catalog)]
     assert len(revisions) == len(set(revisions)) == 2
 
