@@ -1,6 +1,6 @@
 """An object detector in TensorFlow Lite format, and what to do with the boxes it finds.
 
-For pictures in which the car is small or stands among others: crop to the largest car before
+For pictures in which the car is small or one of several: crop to the largest car before
 training, or classify each box by a trained classifier.
 """
 
@@ -235,7 +235,7 @@ def _interpreter() -> Any:
 
     def quiet(*arguments: Any, **options: Any) -> Any:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # it only says that LiteRT will follow
+            warnings.simplefilter("ignore", UserWarning)  # it only announces LiteRT
             return tf.lite.Interpreter(*arguments, **options)
 
     return quiet

@@ -77,7 +77,7 @@ class FoundPairs:
 
 @dataclass
 class Candidates:
-    """Pairs on their way: confirmed ones, and those whose pixels have to be looked at."""
+    """Confirmed pairs, and those to be decided by their pixels."""
 
     confirmed: dict[tuple[int, int], tuple[Kind, int]] = field(default_factory=dict)
     unclear: dict[tuple[int, int], int] = field(default_factory=dict)
@@ -105,14 +105,14 @@ def find_pairs(
     rows : sequence of mappings
         Rows of ``measurements`` of one version; those with an error are left out.
     radius : int
-        Largest distance of two 64-bit hashes that is looked at, 0 to 8.
+        Largest distance of two 64-bit hashes that is compared further, 0 to 8.
     features : tuple of (sequence of str, ndarray of float, shape (n, d)), optional
         sha256 and the gate's feature vectors of (some of) the pictures: proposes crops, borders and
         logos, which hashes lose. Of use only together with `check`.
     spin_groups : Mapping, optional
         sha256 -> spinner; frames of one spinner are never compared.
     flips : bool
-        Also look for mirrored copies; they are confirmed by `check` only.
+        Also search for mirrored copies; they are confirmed by `check` only.
     check : callable, optional
         Decides the unclear pairs by their pixels, see `curate.duplicates.checks`. Without it they
         are counted and not joined.

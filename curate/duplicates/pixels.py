@@ -92,7 +92,7 @@ class Overlap:
     covered : float
         Share of the larger part, 0 to 1: 1 when neither was cropped.
     outliers : float
-        Share of what is to be seen in the overlap (edges and their surroundings) that disagrees by
+        Share of the content of the overlap (edges and their surroundings) that disagrees by
         more than `OUTLIER`.
     correlation : float
         Of the grey levels where they agree, -1 to 1.
@@ -329,7 +329,7 @@ def _overlap(a: RGB, b: RGB, place: NDArray[np.float64], mirrored: bool) -> Over
 
 
 def _content(rgb: NDArray[Any]) -> NDArray[Any]:
-    """Mark the surroundings of edges: that two studio backgrounds are white says nothing."""
+    """Mark the surroundings of edges: two white studio backgrounds are no evidence."""
     import cv2
 
     grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)

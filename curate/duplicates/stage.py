@@ -45,7 +45,7 @@ def find_duplicates(
     rows : sequence of Mapping
         Their measurements.
     policy : Policy
-        Radius, and whether crops are looked for.
+        Radius, and whether crops are searched for.
     gate : Gate
         Whose feature vectors propose crops.
     spin_groups : Mapping, optional

@@ -93,7 +93,8 @@ def read_square(source: Path | str | bytes, side: int) -> NDArray[np.uint8]:
     """
     from bodyshop_core.imaging import fit_square, load_rgb
 
-    # Twice the side keeps the half-scale decode's drift out of what the network sees.
+    # Decoding at twice the side or more: the rounding of a scaled decode does not reach the
+    # network.
     return fit_square(load_rgb(source, at_least=2 * side), side)
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from curate.policy import GatePolicy
 
 TOP5_THRESHOLD = 1e-4
-"""Any trace of a car category among the five likeliest passes (float16 resolves 6e-8)."""
+"""Any car category among the five likeliest counts (float16 resolves 6e-8)."""
 
 MASS_THRESHOLD = 0.05
 """Accepts 99 % of the damaged cars and 3 % of the others (docs/benchmarks/curate_gate.md)."""

@@ -1,6 +1,6 @@
 """Make the probe that is shipped: ``python -m curate.gate_fitting.make_probe --help``.
 
-The photos it is fitted on stay where they are; what goes into the package is 2,562 numbers and a
+The photos it is fitted on are not published; the package holds 2,562 numbers and a
 card that says what they were fitted on and how well they perform on held-out pictures.
 """
 

@@ -34,8 +34,8 @@ CLUSTERS_PER_PAGE = 40
 MEMBERS_SHOWN = 24
 """Of one cluster: a logo saved a thousand times must not fill its page with a thousand pictures."""
 
-VERSION = 3
-"""Raised when the pages look different for the same content."""
+VERSION = 4
+"""Increased when the pages change for the same content."""
 
 
 def write_report(

@@ -1,7 +1,7 @@
 """Whether detected duplicates, or groups, lie in two splits.
 
 The check is about *detected* duplicates: pairs that the search confirmed, and pairs of hashes
-within its radius. A copy that the search misses, it misses as well.
+within its radius. It can't find a copy that the search misses.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ class LeakageCheck(Summary):
     leaks : list of (sha256, sha256, kind)
         Confirmed duplicates, and pairs of one group, that lie in two splits.
     refuted : int
-        Pairs within the radius that the longer hashes or the pixels tell apart (two cars before
-        the same wall).
+        Pairs within the radius that differ by the longer hashes or the pixels (two cars before the
+        same wall).
     closest : int or None
         Smallest Hamming distance of two pictures in different splits, without the refuted ones;
         None when it is above 8 in a set too large for the exact search.

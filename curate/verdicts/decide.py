@@ -110,8 +110,7 @@ def decide(
     candidates = {facts.sha256: facts for facts in eligible(pictures, findings)}
     everyone = {facts.sha256: facts for facts in pictures}
     pairs = [pair for pair in pairs if _counts(pair, everyone)]
-    # Clusters show what belongs together; only pictures that may be kept can tie others together
-    # or replace them.
+    # Clusters show all duplicates; only pictures that may be kept connect or replace others.
     clusters = _clusters(pairs)
     pairs = [pair for pair in pairs if {pair.first, pair.second} <= candidates.keys()]
     groups = _groups(candidates.values(), pairs)

@@ -1,4 +1,4 @@
-"""What ties pictures together besides their content: spinners and the pages they were found on."""
+"""What groups pictures besides their content: spinners and the pages they were found on."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def group_keys(sightings: Iterable[Any], policy: SplitPolicy) -> dict[str, set[s
     Returns
     -------
     dict
-        sha256 -> keys. A page ties its pictures together when it is about one car: not more than
+        sha256 -> keys. A page groups its pictures when it is about one car: not more than
         `max_page` pictures, all of one model. Result pages and galleries of many cars do not.
     """
     keys: dict[str, set[str]] = defaultdict(set)

@@ -483,7 +483,7 @@ def test_a_class_with_too_few_groups_is_named_after_everything_else_is_done(
         curate.curate(workspace, workers=1)
     assert len(verdicts(workspace)) == 8
     report = workspace.reports / "curate" / "index.html"
-    assert "No split was dealt" in report.read_text()
+    assert "The pictures were not split" in report.read_text()
 
 
 def test_conflicting_labels_are_in_no_split(workspace: Workspace) -> None:
