@@ -21,11 +21,11 @@ import numpy as np
 import curate
 from bodyshop_core.backbones import Scorer, build
 from bodyshop_core.workspace import Workspace
+from curate.gate.extract import extract_features, read_square
 from curate.gate.framing import Framing
 from curate.gate.gate import Gate
-from curate.gate.stage import look, read_square
 from curate.gate_fitting.fit import folder_examples
-from curate.gate_fitting.intervals import wilson
+from curate.gate_fitting.intervals import proportion
 
 LABELS = Path(__file__).with_name("framing_labels.csv")
 
@@ -92,7 +92,7 @@ def framing(workspace: Workspace, data: Path) -> dict[str, Any]:
     right: dict[str, list[bool]] = {"full": [], "part": []}
     for answer, said in zip(answers, labels.values(), strict=True):
         right[said].append(answer.framing == said)
-    return {name: wilson(sum(values), len(values)) for name, values in right.items()}
+    return {name: proportion(sum(values), len(values)) for name, values in right.items()}
 
 
 def everyday(workspace: Workspace, data: Path) -> dict[str, Any]:
@@ -118,7 +118,7 @@ def everyday(workspace: Workspace, data: Path) -> dict[str, Any]:
     files += [path for path in sorted(base.glob("*.jpg")) if path.stem != "ukbench09060"]
     answers = curate.open_gate(workspace).judge(files)
     passed = [path.stem for path, answer in zip(files, answers, strict=True) if answer.is_car]
-    return {**wilson(len(passed), len(answers)), "passed": passed}
+    return {**proportion(len(passed), len(answers)), "passed": passed}
 
 
 def speed(name: str, weights: Path | None, data: Path, count: int) -> dict[str, Any]:
@@ -128,7 +128,7 @@ def speed(name: str, weights: Path | None, data: Path, count: int) -> dict[str, 
     batch: list[tuple[str, Path | str | bytes]] = [(str(path), path) for path in files]
     warm(scorer, files)
     wall, cpu = time.perf_counter(), time.process_time()
-    seen = sum(len(part) for part in look(scorer, batch))
+    seen = sum(len(part) for part in extract_features(scorer, batch))
     ours = (time.perf_counter() - wall, time.process_time() - cpu)
     model = build(name, weights=weights, include_top=scorer.has_top)
     model.predict(np.zeros((1, scorer.input_size, scorer.input_size, 3)), verbose=0)
@@ -148,7 +148,7 @@ def speed(name: str, weights: Path | None, data: Path, count: int) -> dict[str, 
 
 
 def warm(scorer: Scorer, files: Sequence[Path]) -> None:
-    for _ in look(scorer, [(str(path), path) for path in files[:32]]):
+    for _ in extract_features(scorer, [(str(path), path) for path in files[:32]]):
         pass
 
 
@@ -168,13 +168,13 @@ def vgg16(workspace: Workspace, data: Path, weights: Path) -> dict[str, Any]:
 def detector(workspace: Workspace, data: Path, file: Path) -> dict[str, Any]:
     """Share of whole and damaged cars in which the detector finds a car."""
     from bodyshop_core.imaging import load_rgb
-    from curate.gate.detector import Detector, largest_car
+    from curate.detection.detector import Detector, largest_car
 
     model, found = Detector(file), {}
     for kind in ("whole", "damaged"):
         examples = folder_examples(data / "damage" / "validation" / kind, accept=True)
         hits = [largest_car(model.boxes(load_rgb(one.path))) is not None for one in examples]
-        found[kind] = wilson(sum(hits), len(hits))
+        found[kind] = proportion(sum(hits), len(hits))
     return found
 
 

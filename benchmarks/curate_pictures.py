@@ -29,7 +29,7 @@ from curate.measure.picture import measure_picture
 from curate.measure.stage import VERSION
 from curate.policy import Policy
 from curate.verdicts.screen import Facts, screen
-from curate.verdicts.stage import limits_of
+from curate.verdicts.stage import screening_limits
 from curate.verdicts.wording import sentence
 from showroom.decoys import draw_decoy
 
@@ -219,7 +219,7 @@ def single_picture_rows() -> Iterator[tuple[str, list[Step]]]:
         lambda measured: f"{measured['width'] / measured['height']:.1f} to 1",
     )
     blurred = [base.filter(ImageFilter.GaussianBlur(r)) for r in (0, 1, 2, 3, 5, 9)]
-    limit = limits_of(Policy(), curate.open_gate(Workspace.open(tempfile.mkdtemp())))
+    limit = screening_limits(Policy(), curate.open_gate(Workspace.open(tempfile.mkdtemp())))
     yield row(
         f"quality.min_sharpness: {limit.min_sharpness:g}",
         blurred,
@@ -265,7 +265,7 @@ def row(
     value: Callable[[dict[str, Any]], str],
 ) -> tuple[str, list[Step]]:
     """Measure pictures and judge them by one setting."""
-    limits = limits_of(Policy(), curate.open_gate(Workspace.open(tempfile.mkdtemp())))
+    limits = screening_limits(Policy(), curate.open_gate(Workspace.open(tempfile.mkdtemp())))
     steps = []
     for image in images:
         measured = measure_picture(jpeg(image, 95))

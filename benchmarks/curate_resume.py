@@ -107,8 +107,8 @@ def run(root: Path, engine: str) -> dict[str, Any]:
 
 
 def killed_twice(root: Path, engine: str) -> dict[str, Any]:
-    measured = kill_when(root, engine, lambda: present(root, "shards/measure", "measurements"))
-    scored = kill_when(root, engine, lambda: present(root, "features", "gate_scores"))
+    measured = kill_when(root, engine, lambda: counted(root, "measurements") > 0)
+    scored = kill_when(root, engine, lambda: counted(root, "gate_scores") > 0)
     last = run(root, engine)
     again = run(root, engine)
     return {
@@ -139,23 +139,15 @@ def kill_when(root: Path, engine: str, ready: Callable[[], bool]) -> dict[str, A
     return {"after_s": seconds, **left(root), "workers_left": survivors(process.pid)}
 
 
-def present(root: Path, folder: str, table: str) -> bool:
-    return any((root / folder).rglob("[!.]*.parquet")) or counted(root, table) > 0
-
-
 def left(root: Path) -> dict[str, int]:
     """Count the pictures whose measurement, and whose features, are on disk."""
-    from bodyshop_core.engine import read_rows
     from curate.gate.feature_store import FeatureStore
 
-    shards = (root / "shards" / "measure").glob("[!.]*.parquet")
-    measured = sum(1 for _ in read_rows(shards, columns=["key"]))
-    spread = (root / "shards" / "gate").glob("[!.]*.parquet")
-    scored = {row["key"] for row in read_rows(spread, columns=["key"])}
+    scored: set[str] = set()
     for store in (root / "features").glob("*"):
         scored |= FeatureStore(store).keys()
     return {
-        "measured": max(measured, counted(root, "measurements")),
+        "measured": counted(root, "measurements"),
         "scored": len(scored),
     }
 

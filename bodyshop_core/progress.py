@@ -30,14 +30,14 @@ class Silent:
     @contextmanager
     def task(self, name: str, total: int | None = None) -> Iterator[Tick]:
         """Yield a tick that does nothing."""
-        yield _nothing
+        yield no_tick
 
     def log(self, message: str) -> None:
         """Do nothing."""
 
 
-def _nothing(n: int = 1, note: str = "") -> None:
-    return None
+def no_tick(n: int = 1, note: str = "") -> None:
+    """Do nothing: the tick of those who need not know."""
 
 
 SILENT: Progress = Silent()

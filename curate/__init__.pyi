@@ -1,13 +1,10 @@
 from .audit.stage import (
     audit_shortcuts as audit_shortcuts,
 )
-from .duplicates.overlap import (
-    find_overlap as find_overlap,
-)
-from .gate.detector import (
+from .detection.detector import (
     Detector as Detector,
 )
-from .gate.detector import (
+from .detection.stage import (
     detect as detect,
 )
 from .gate.gate import (
@@ -16,10 +13,10 @@ from .gate.gate import (
 from .gate.gate import (
     GateScore as GateScore,
 )
-from .gate.gate import (
+from .gate.stage import (
     load_gate as load_gate,
 )
-from .gate.gate import (
+from .gate.stage import (
     open_gate as open_gate,
 )
 from .gate.stage import (
@@ -37,6 +34,9 @@ from .gate_fitting.fit import (
 from .measure.stage import (
     measure_images as measure_images,
 )
+from .overlap.stage import (
+    find_overlap as find_overlap,
+)
 from .pipeline import (
     curate as curate,
 )
@@ -49,7 +49,7 @@ from .policy import (
 from .policy import (
     parse_policy as parse_policy,
 )
-from .report.build import (
+from .report.stage import (
     write_report as write_report,
 )
 from .splits.stage import (

@@ -1,48 +1,54 @@
-"""The whole of ``bodyshop curate``: measure, score, judge, split, audit, report."""
+"""The whole of ``bodyshop curate``: measure, score, judge, split, audit, report, count."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bodyshop_core.catalog import Field
 from bodyshop_core.progress import SILENT, Progress
-from curate.audit.stage import audit_shortcuts
-from curate.gate.gate import open_gate, remember_gate
-from curate.gate.stage import score
+from curate.audit.stage import audit_split_set
+from curate.gate.stage import open_gate, remember_gate, score
 from curate.measure.stage import measure_images
 from curate.policy import Policy, load_policy
 from curate.report import write_report
 from curate.splits.assign import SplitError
-from curate.splits.stage import split
+from curate.splits.stage import choose_settings, write_splits
 from curate.targets import resolve_target
-from curate.verdicts.stage import judge
+from curate.verdicts.stage import (
+    VerdictCounts,
+    count_verdicts,
+    judge_pictures,
+    load_assigned,
+    load_facts,
+)
 
 if TYPE_CHECKING:
     from bodyshop_core.workspace import Workspace
 
 
 @dataclass(frozen=True)
-class CurateSummary:
-    """What `curate` did.
+class CurateSummary(VerdictCounts):
+    """The outcome of `curate`; the counts are those of the catalog when it ended.
 
     Parameters
     ----------
     pictures, kept, rejected : int
         Of the whole workspace.
     reasons : dict
-        Reason -> pictures.
+        Reason -> pictures; a picture with two reasons counts in both.
     clusters : int
         Duplicate clusters.
     duplicates : dict
         Confirmed pairs per kind; pictures too ``plain`` to be matched by hashes; pictures in
         ``heavy`` crowds of equal hashes that were compared with some of the crowd only.
     splits : dict
-        Name, target, sizes per split and label, and the proof that nothing leaks; ``{"skipped":
-        why}`` when no picture carries a label.
+        Name, target, sizes per split and label, and the check for leaks; ``{"skipped": why}`` when
+        the pictures carry fewer than two labels.
     audit : dict
-        Whether the camera alone tells the label, and the baseline to beat; empty without splits.
+        Whether the label can be predicted without the car, and the baseline to beat; empty without
+        splits.
     measured, scored : int
         Pictures that this call had to decode.
     gate : dict
@@ -51,35 +57,17 @@ class CurateSummary:
         The first page of the report.
     """
 
-    pictures: int
-    kept: int
-    rejected: int
-    reasons: dict[str, int]
-    clusters: int
     duplicates: dict[str, int]
     splits: dict[str, Any]
     audit: dict[str, Any]
     measured: int
     scored: int
     gate: dict[str, Any]
-    report: Path = field(default_factory=Path)
+    report: Path
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the summary as JSON-able values."""
-        return {
-            "pictures": self.pictures,
-            "kept": self.kept,
-            "rejected": self.rejected,
-            "reasons": self.reasons,
-            "clusters": self.clusters,
-            "duplicates": self.duplicates,
-            "splits": self.splits,
-            "audit": self.audit,
-            "measured": self.measured,
-            "scored": self.scored,
-            "gate": self.gate,
-            "report": str(self.report),
-        }
+        """Return the outcome as JSON-able values."""
+        return {**super().as_dict(), "report": str(self.report)}
 
 
 def curate(
@@ -96,7 +84,7 @@ def curate(
     spinners_train_only: bool = False,
     progress: Progress = SILENT,
 ) -> CurateSummary:
-    """Keep the pictures that were meant, say why for each of the others, and deal splits.
+    """Keep or reject every picture, with reasons, and split the kept ones.
 
     Every step does only what is missing: a second call with nothing new takes a second.
 
@@ -120,77 +108,76 @@ def curate(
     new_split : str, optional
         Start a new split set of this name.
     keep_given_splits : bool
-        Deal as the imported folders were named.
+        Keep pictures in the splits that the imported folders named.
     spinners_train_only : bool
         Spinner frames go to train only.
     progress : Progress
-        Told how far it is.
+        Told how many pictures are done.
 
     Raises
     ------
     MissingPartError
         The gate's weights, its probe or the engine are missing.
+    UsageError
+        There is no such target, or `new_split` exists already; nothing was done.
     SplitError
         Labelled pictures can't be split; verdicts and report are written all the same.
     """
-    rules = load_policy(policy)
-    opened = open_gate(workspace, gate, weights=weights, policy=rules)  # fails early
-    measured = measure_images(workspace, engine=engine, workers=workers, progress=progress)
-    scored = score(
-        workspace,
-        gate,
-        weights=weights,
-        policy=rules,
-        engine=engine,
-        workers=workers,
+    catalog, rules = workspace.catalog, load_policy(policy)
+    opened = open_gate(workspace, gate, weights=weights, policy=rules)
+    field = resolve_target(catalog, target)
+    settings = choose_settings(
+        catalog,
+        field,
+        rules,
+        new_split=new_split,
+        keep_given_splits=keep_given_splits,
+        spinners_train_only=spinners_train_only,
         progress=progress,
     )
+    measured = measure_images(workspace, engine=engine, workers=workers, progress=progress)
+    scored = score(workspace, opened, engine=engine, workers=workers, progress=progress)
     remember_gate(workspace, opened)
-    about = resolve_target(workspace.catalog, target)
-    judged = judge(workspace, gate=opened, target=about, policy=rules, progress=progress)
-    dealt: dict[str, Any] = {}
-    audited: dict[str, Any] = {}
+    facts = load_facts(catalog, gate_id=opened.id, target=field, policy=rules.splits)
+    judgement = judge_pictures(
+        workspace,
+        facts,
+        opened,
+        rules,
+        assigned=load_assigned(catalog, settings.name),
+        keep_given=settings.keep_given,
+        progress=progress,
+    )
+    splits: dict[str, Any] = {}
+    audit: dict[str, Any] = {}
     problem: SplitError | None = None
     try:
-        summary = split(
-            workspace,
-            target=about,
-            policy=rules,
-            new_split=new_split,
-            keep_given_splits=keep_given_splits,
-            spinners_train_only=spinners_train_only,
-            progress=progress,
-        )
-        dealt = summary.as_dict()
-        audited = audit_shortcuts(
-            workspace, split_set=summary.split_set, policy=rules, progress=progress
-        )
+        splits = write_splits(
+            catalog,
+            settings,
+            facts,
+            {verdict.sha256: verdict.group for verdict in judgement.verdicts if verdict.keep},
+            judgement.found.pairs,
+            rules,
+        ).as_dict()
+        audit = audit_split_set(workspace, settings.name, facts, rules, progress=progress)
     except SplitError as error:
         problem = error
-        dealt = {"skipped": error.message}
-    report = write_report(workspace, policy=rules, target=about, progress=progress, splits=dealt)
-    if problem is not None and _has_labels(workspace, about):
-        raise problem
+        splits = {"skipped": error.message}
+    report = write_report(
+        workspace, gate=opened, policy=rules, target=field, progress=progress, splits=splits
+    )
     if problem is not None:
+        if len({one.value for one in facts} - {None}) >= 2:
+            raise problem
         progress.log(f"no splits: {problem.message}")
     return CurateSummary(
-        judged.pictures,
-        judged.kept,
-        judged.rejected,
-        judged.reasons,
-        judged.clusters,
-        judged.pairs,
-        dealt,
-        audited,
-        measured.measured,
-        scored.scored,
-        {"id": opened.id, "rule": opened.rule.name, "threshold": opened.rule.threshold},
-        report,
+        **count_verdicts(catalog).as_dict(),
+        duplicates=judgement.found.as_dict(),
+        splits=splits,
+        audit=audit,
+        measured=measured.measured,
+        scored=scored.scored,
+        gate={"id": opened.id, "rule": opened.rule.name, "threshold": opened.rule.threshold},
+        report=report,
     )
-
-
-def _has_labels(workspace: Workspace, target: Field) -> bool:
-    from bodyshop_core.catalog import effective_labels
-
-    values = {label.value for label in effective_labels(workspace.catalog, target).values()}
-    return len(values - {None}) >= 2

@@ -22,9 +22,9 @@ class GatePolicy(StrictModel):
     rule : str
         ``top5``: one of the five likeliest ImageNet categories means car; ``mass``: the
         probability of all car categories together; ``probe``: a logistic regression on the
-        network's features; ``auto``: the probe where one fits the gate, else top5.
+        network's features; ``auto``: the probe where there is one for the gate, else top5.
     threshold : float, optional
-        Smallest ``p_car`` that passes; the rule's own threshold when absent.
+        Smallest ``p_car`` that is accepted; the rule's own threshold when absent.
     probe : Path, optional
         A probe made by ``bodyshop gate fit``; the workspace's or the shipped one when absent.
     categories : tuple of str
@@ -50,7 +50,7 @@ class SizePolicy(StrictModel):
     min_area : int
         Pixels.
     max_aspect : float
-        Longest by shortest side; banners and strips go beyond it.
+        Longest by shortest side; banners and strips exceed it.
     """
 
     min_short_side: int = Field(96, ge=1)
@@ -68,8 +68,8 @@ class QualityPolicy(StrictModel):
     min_brightness, max_brightness : float
         Mean luma, 0 to 1: beyond them a picture is ``bad_exposure``.
     max_dark_fraction, max_bright_fraction : float
-        Share of nearly black and of nearly white pixels. White is allowed nearly everywhere,
-        since press photos stand on white.
+        Share of nearly black and of nearly white pixels. Nearly all may be white, since
+        press photos have white backgrounds.
     min_contrast : float
         Standard deviation of luma, 0 to 0.5.
     """
@@ -83,17 +83,17 @@ class QualityPolicy(StrictModel):
 
 
 class DuplicatePolicy(StrictModel):
-    """What counts as the same picture twice.
+    """What counts as a duplicate.
 
     Parameters
     ----------
     radius : int
-        Largest Hamming distance of two 64-bit perceptual hashes that is looked at, 0 to 8.
+        Largest Hamming distance of two 64-bit perceptual hashes that is compared further, 0 to 8.
         Distances are even, so 7 is 6.
     reject : bool
-        Reject all but the representative. When false, duplicates are kept and only share a split.
+        Reject all but the representative. When false, duplicates are kept, in one split.
     crops : bool
-        Also look for crops, flips, borders and logos through the gate's feature vectors.
+        Also search for crops, flips, borders and logos through the gate's feature vectors.
     """
 
     radius: int = Field(6, ge=0, le=8)
@@ -102,7 +102,7 @@ class DuplicatePolicy(StrictModel):
 
 
 class SplitPolicy(StrictModel):
-    """How pictures are dealt to train, validation and test.
+    """How pictures are assigned to train, validation and test.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ class SplitPolicy(StrictModel):
     by_page : bool
         Pictures of one page are one group.
     max_page : int
-        A page with more pictures than this is an index, not the page of one car.
+        A page with more pictures than this counts as an index, not as the page of one car.
     min_groups : int
         Fewest groups a class must have.
     """
@@ -150,7 +150,7 @@ class SplitPolicy(StrictModel):
 
 
 class AuditPolicy(StrictModel):
-    """When the shortcut audit calls a label predictable from the camera instead of the car.
+    """When the shortcut audit reports that a label can be predicted without the car.
 
     Parameters
     ----------

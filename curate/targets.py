@@ -1,4 +1,4 @@
-"""Which field a split and a training are about."""
+"""The label field that is split and trained on."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ def resolve_target(catalog: Catalog, target: Field | str | None = None) -> Field
             return Field(target)
         except ValueError:
             allowed = ", ".join(field.value for field in Field)
-            raise UsageError(f"'{target}' is no target", hint=f"choose one of: {allowed}") from None
+            raise UsageError(
+                f"invalid target '{target}'", hint=f"choose one of: {allowed}"
+            ) from None
     values = {label.value for label in effective_labels(catalog, Field.DAMAGE).values()}
     return Field.DAMAGE if len(values - {None}) >= 2 else Field.MODEL

@@ -162,7 +162,7 @@ def _rows(data: dict[str, Any]) -> list[tuple[str, object]]:
         for name, sizes in splits["sizes"].items():
             labels = ", ".join(f"{count} {label}" for label, count in sizes.items())
             rows.append((f"split {splits['split_set']}: {name}", labels))
-        rows.append(("duplicates across splits", len(splits["proof"]["leaks"])))
+        rows.append(("duplicates across splits", len(splits["leakage_check"]["leaks"])))
     elif "skipped" in splits:
         rows.append(("splits", f"none: {splits['skipped']}"))
     if "baseline" in audit:

@@ -150,7 +150,7 @@ class _Models:
 
     def _crops(self, file: Path, detector: Detector) -> PicturePrediction | None:
         """Classify each car that the detector finds; None for a picture without one."""
-        from curate.gate.detector import classify_boxes
+        from curate.detection.detector import classify_boxes
 
         run = self.classifier.folder.name
         try:

@@ -1,4 +1,4 @@
-"""One shard function, many processes: results in Parquet files, whole or not at all."""
+"""One shard function, many processes: rows for the caller, or Parquet files, shard by shard."""
 
 import lazy_loader
 

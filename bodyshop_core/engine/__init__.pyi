@@ -1,4 +1,7 @@
 from .shards import (
+    compute_shards as compute_shards,
+)
+from .shards import (
     read_rows as read_rows,
 )
 from .shards import (

@@ -1,4 +1,4 @@
-"""What a worker frees stays at hand for the next picture."""
+"""Memory settings of workers: freed memory is reused for the next picture."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PILLOW_BLOCKS = 2
 
 @cache
 def keep_freed_memory() -> None:
-    """Let this process reuse the memory of pictures instead of handing it back after each.
+    """Let this process reuse the memory of pictures instead of returning it after each.
 
     By default the C library gives arrays of this size back to the system, which must then clear
     every page of them again for the next picture: a third of the time of measuring one. Does

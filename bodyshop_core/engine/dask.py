@@ -1,4 +1,4 @@
-"""Shards on a Dask cluster: an address, or a local cluster; what it loses is redone locally."""
+"""Shards on a Dask cluster, given or local; shards whose worker died are run again locally."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from bodyshop_core.engine import local
-from bodyshop_core.engine.task import Item, Job, Row, initialise_once, run_batch
+from bodyshop_core.engine.task import Item, Row, WorkSpec, initialise_once, run_batch
 from bodyshop_core.errors import BodyshopError, MissingPartError
 
 if TYPE_CHECKING:
@@ -18,21 +18,21 @@ CONNECT_S = 15
 
 
 def compute(
-    job: Job,
+    spec: WorkSpec,
     shards: Sequence[list[Item]],
     *,
     address: str | None = None,
     workers: int | None = None,
     limit_s: float | None = None,
 ) -> Iterator[tuple[int, list[Row]]]:
-    """Run a job on Dask, one task per shard.
+    """Run a shard function on Dask, one task per shard.
 
     A shard whose worker died is run again by `local.compute`, which finds the one bad item: Dask
     itself would blame the whole shard, and sometimes a neighbour.
 
     Parameters
     ----------
-    job : Job
+    spec : WorkSpec
         What to run; its module must be importable on the workers.
     shards : sequence of lists of items
         The paths in the items must mean the same files on the workers.
@@ -66,7 +66,7 @@ def compute(
     with ExitStack() as stack:
         client = _client(stack, address, max(1, min(workers or local.cpu_count(), len(shards))))
         numbers = {
-            client.submit(_run_shard, job, items, pure=False): number
+            client.submit(_run_shard, spec, items, pure=False): number
             for number, items in enumerate(shards)
         }
         for future in as_completed(list(numbers), loop=client.loop):
@@ -79,16 +79,16 @@ def compute(
                 future.release()
             yield numbers[future], rows
     for number, rows in local.compute(
-        job, [shards[number] for number in lost], workers=workers, limit_s=limit_s
+        spec, [shards[number] for number in lost], workers=workers, limit_s=limit_s
     ):
         yield lost[number], rows
 
 
-def _run_shard(job: Job, items: list[Item]) -> list[Row]:
-    initialise_once(job.initialise)
+def _run_shard(spec: WorkSpec, items: list[Item]) -> list[Row]:
+    initialise_once(spec.initialise)
     rows: list[Row] = []
-    for start in range(0, len(items), job.batch_size):
-        rows += run_batch(job.work, items[start : start + job.batch_size])
+    for start in range(0, len(items), spec.batch_size):
+        rows += run_batch(spec.work, items[start : start + spec.batch_size])
     return rows
 
 
@@ -96,7 +96,7 @@ def _client(stack: ExitStack, address: str | None, workers: int) -> Client:
     import dask
     from distributed import Client, LocalCluster
 
-    # One death is enough to send a shard to the local bisect.
+    # One death is enough to send a shard to the local engine, which bisects it.
     stack.enter_context(dask.config.set({"distributed.scheduler.allowed-failures": 1}))
     target: Any = address
     if address is None:

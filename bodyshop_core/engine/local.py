@@ -1,4 +1,4 @@
-"""Batches on this machine's processes; one that kills its worker is halved down to one item."""
+"""Batches on this machine's processes; one that kills its worker is bisected down to one item."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bodyshop_core.engine import worker
-from bodyshop_core.engine.task import WORKER_DIED, Item, Job, Row
+from bodyshop_core.engine.task import WORKER_DIED, Item, Row, WorkSpec
 from bodyshop_core.errors import BodyshopError, UsageError
 
 FAILED_STARTS = 3
@@ -41,17 +41,17 @@ class Batch:
 
 
 def compute(
-    job: Job,
+    spec: WorkSpec,
     shards: Sequence[list[Item]],
     *,
     workers: int | None = None,
     limit_s: float | None = None,
 ) -> Iterator[tuple[int, list[Row]]]:
-    """Run a job on local processes.
+    """Run a shard function on local processes.
 
     Parameters
     ----------
-    job : Job
+    spec : WorkSpec
         What to run.
     shards : sequence of lists of items
         They are computed in this order, in batches.
@@ -68,20 +68,22 @@ def compute(
     Raises
     ------
     BodyshopError
-        Workers can't start, or the work said that nothing further can be done.
+        Workers can't start, or a worker reported an error that concerns every item.
     """
-    batches = _batches(shards, job.batch_size)
+    batches = _batches(shards, spec.batch_size)
     workers = max(1, min(workers or cpu_count(), len(batches)))
-    payload = _payload(job)
+    payload = _payload(spec)
     todo: queue.PriorityQueue[Batch] = queue.PriorityQueue()
     done: queue.SimpleQueue[tuple[str, Batch, Any]] = queue.SimpleQueue()
     for batch in batches:
         todo.put(batch)
-    crew = [_Hand(payload, todo, done, _environment(workers), limit_s) for _ in range(workers)]
+    handles = [
+        WorkerHandle(payload, todo, done, _environment(workers), limit_s) for _ in range(workers)
+    ]
     open_batches, failed_starts = len(batches), 0
     try:
-        for hand in crew:
-            hand.start()
+        for handle in handles:
+            handle.start()
         while open_batches:
             kind, batch, value = done.get()
             if kind == "rows":
@@ -98,17 +100,17 @@ def compute(
                 failed_starts += 1
                 if failed_starts >= FAILED_STARTS:
                     raise BodyshopError(
-                        f"worker processes end before they begin (exit status {value})",
-                        hint="their last words are above; try --workers 1, or free some memory",
+                        f"worker processes end during start-up (exit status {value})",
+                        hint="their error output is above; try --workers 1, or free some memory",
                     )
                 todo.put(batch)
             else:
                 raise value
     finally:
-        for hand in crew:
-            hand.stop()
-        for hand in crew:
-            hand.join()
+        for handle in handles:
+            handle.stop()
+        for handle in handles:
+            handle.join()
 
 
 def cpu_count() -> int:
@@ -139,14 +141,14 @@ def _after_death(batch: Batch) -> tuple[list[Batch], list[Row]]:
     return [], [{"key": batch.items[0]["key"], "error": WORKER_DIED}]
 
 
-def _payload(job: Job) -> bytes:
-    for part in (job.work, job.initialise):
+def _payload(spec: WorkSpec) -> bytes:
+    for part in (spec.work, spec.initialise):
         if getattr(getattr(part, "func", part), "__module__", None) == "__main__":
             raise UsageError(
                 "a shard function defined in the main script can't be found by worker processes",
                 hint="move it into a module and import it",
             )
-    return pickle.dumps(job)
+    return pickle.dumps(spec)
 
 
 def _environment(workers: int) -> dict[str, str]:
@@ -156,7 +158,7 @@ def _environment(workers: int) -> dict[str, str]:
     return dict.fromkeys(_THREADS, share) | quiet | os.environ
 
 
-class _Hand(threading.Thread):
+class WorkerHandle(threading.Thread):
     """One worker process and the thread that feeds it.
 
     The thread lives as long as its process: Linux would otherwise deliver the parent's death signal
@@ -178,6 +180,7 @@ class _Hand(threading.Thread):
         self._stopping = threading.Event()
 
     def run(self) -> None:
+        """Feed batches to the process and report its answers until `stop` is called."""
         while not self._stopping.is_set():
             try:
                 batch = self._todo.get(timeout=0.2)

@@ -1,4 +1,4 @@
-"""Run a function over items in shards: one Parquet file per shard, finished shards are kept."""
+"""Run a function over items in shards, and keep or yield the rows of every finished shard."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from bodyshop_core import atomic
-from bodyshop_core.engine.task import Item, Job, Row, Work
+from bodyshop_core.engine.task import Item, Row, Work, WorkSpec
 from bodyshop_core.errors import UsageError
-from bodyshop_core.progress import SILENT, Progress
+from bodyshop_core.progress import SILENT, Progress, Tick, no_tick
 
 SHARD_SIZE = 256
 
@@ -47,9 +47,9 @@ def run_shards(
     out : Path
         Folder of the Parquet files.
     name : str, optional
-        What is being done, for progress; default the name of `work`.
+        Name of the task shown as progress; default the name of `work`.
     version : str
-        Of the algorithm and its settings: rows of another version are not taken for finished ones.
+        Of the algorithm and its settings: rows of another version do not count as finished.
     initialise : callable, optional
         Called once in each worker process, to load a model. Importable by name, or a `partial` of
         such.
@@ -91,18 +91,75 @@ def run_shards(
     paths = [path for path, held in finished.items() if not held.isdisjoint(keys)]
     known = set().union(*finished.values()) if finished else set()
     missing = [item for item in items if item["key"] not in known]
-    shards = [missing[start : start + shard_size] for start in range(0, len(missing), shard_size)]
-    job = Job(work, initialise, batch_size)
     with progress.task(label, total=len(items)) as tick:
         if len(missing) < len(items):
             tick(len(items) - len(missing), "done before")
-        rows: dict[int, list[Row]] = {}
-        for number, some in _compute(job, shards, engine, workers, limit_s):
-            rows.setdefault(number, []).extend(some)
-            if len(rows[number]) == len(shards[number]):
-                paths.append(_write(out, prefix, shards[number], rows.pop(number)))
-            tick(len(some))
+        shards = compute_shards(
+            work,
+            missing,
+            initialise=initialise,
+            shard_size=shard_size,
+            batch_size=batch_size,
+            engine=engine,
+            workers=workers,
+            limit_s=limit_s,
+            tick=tick,
+        )
+        paths += [_write(out, prefix, rows) for rows in shards]
     return paths
+
+
+def compute_shards(
+    work: Work,
+    items: Iterable[Item],
+    *,
+    initialise: Callable[[], None] | None = None,
+    shard_size: int = SHARD_SIZE,
+    batch_size: int = 32,
+    engine: str = "local",
+    workers: int | None = None,
+    limit_s: float | None = None,
+    tick: Tick = no_tick,
+) -> Iterator[list[Row]]:
+    """Compute a row for every item, in parallel, and yield the rows shard by shard.
+
+    For results that the caller stores itself, such as in the catalog: what it has stored is not
+    lost when the run is killed. Failing items get a row with their error, as in `run_shards`.
+
+    Parameters
+    ----------
+    work, items, initialise, shard_size, batch_size, engine, workers, limit_s
+        As for `run_shards`.
+    tick : callable
+        Called with the number of finished items after every batch.
+
+    Yields
+    ------
+    list of Row
+        The rows of one finished shard, in the order of its items; shards come as they are
+        finished.
+
+    Raises
+    ------
+    UsageError
+        An item has no key, or two have the same.
+    MissingPartError
+        The engine, or something the work needs, is not installed.
+    BodyshopError
+        Worker processes can't start.
+    """
+    items = list(items)
+    _unique_keys(items)
+    shards = [items[start : start + shard_size] for start in range(0, len(items), shard_size)]
+    spec = WorkSpec(work, initialise, batch_size)
+    unfinished: dict[int, list[Row]] = {}
+    for number, part in _compute(spec, shards, engine, workers, limit_s):
+        rows = unfinished.setdefault(number, [])
+        rows += part
+        tick(len(part))
+        if len(rows) == len(shards[number]):
+            place = {item["key"]: index for index, item in enumerate(shards[number])}
+            yield sorted(unfinished.pop(number), key=lambda row: place[row["key"]])
 
 
 def read_rows(paths: Iterable[Path], *, columns: Sequence[str] | None = None) -> Iterator[Row]:
@@ -132,7 +189,7 @@ def read_rows(paths: Iterable[Path], *, columns: Sequence[str] | None = None) ->
 
 
 def _compute(
-    job: Job,
+    spec: WorkSpec,
     shards: list[list[Item]],
     engine: str,
     workers: int | None,
@@ -143,9 +200,9 @@ def _compute(
     if not shards:
         return iter(())
     if engine == "local":
-        return local.compute(job, shards, workers=workers, limit_s=limit_s)
+        return local.compute(spec, shards, workers=workers, limit_s=limit_s)
     address = None if engine == "dask" else engine
-    return dask.compute(job, shards, address=address, workers=workers, limit_s=limit_s)
+    return dask.compute(spec, shards, address=address, workers=workers, limit_s=limit_s)
 
 
 def _unique_keys(items: Sequence[Item]) -> set[str]:
@@ -183,19 +240,17 @@ def _finished(out: Path, prefix: str, progress: Progress) -> dict[Path, set[str]
     return finished
 
 
-def _write(out: Path, prefix: str, items: Sequence[Item], rows: Sequence[Row]) -> Path:
+def _write(out: Path, prefix: str, rows: Sequence[Row]) -> Path:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    place = {item["key"]: number for number, item in enumerate(items)}
-    rows = sorted(rows, key=lambda row: place[row["key"]])
     names = dict.fromkeys(
         ["key", *(name for row in rows for name in row if name != "error"), "error"]
     )
     columns = {name: [row.get(name) for row in rows] for name in names}
     types = {"key": pa.string(), "error": pa.string()}
     table = pa.table({name: pa.array(columns[name], types.get(name)) for name in names})
-    digest = hashlib.sha256("\n".join(place).encode()).hexdigest()[:20]
+    digest = hashlib.sha256("\n".join(row["key"] for row in rows).encode()).hexdigest()[:20]
     path = out / f"{prefix}-{digest}.parquet"
     with atomic.replacing(path) as temporary:
         pq.write_table(table, temporary, compression="zstd")

@@ -18,7 +18,7 @@ WORKER_DIED = "worker_died"
 
 
 @dataclass(frozen=True)
-class Job:
+class WorkSpec:
     """What every worker of a run needs; picklable.
 
     Parameters
@@ -55,9 +55,9 @@ def run_batch(work: Work, items: list[Item]) -> list[Row]:
     Raises
     ------
     MissingPartError
-        What the work needs is not installed: no other item would fare better.
+        Something that the work needs is not installed; every other item would fail, too.
     BodyshopError
-        The work did not answer for exactly the items it was given.
+        The work did not return exactly one row per item.
     """
     try:
         rows = work(list(items))
@@ -88,7 +88,7 @@ def _in_order(rows: Sequence[Row], items: Sequence[Item]) -> list[Row]:
     wanted = [item["key"] for item in items]
     if len(rows) != len(items) or by_key.keys() != set(wanted):
         raise BodyshopError(
-            f"the shard function answered with {len(rows)} rows for {len(items)} items",
+            f"the shard function returned {len(rows)} rows for {len(items)} items",
             hint="it must return exactly one row per item, carrying the item's 'key'",
         )
     return [{"error": None, **by_key[key]} for key in wanted]

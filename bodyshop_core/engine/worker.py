@@ -16,7 +16,7 @@ import threading
 import time
 from typing import Any, BinaryIO
 
-from bodyshop_core.engine.task import Job, initialise_once, run_batch
+from bodyshop_core.engine.task import WorkSpec, initialise_once, run_batch
 from bodyshop_core.errors import BodyshopError
 
 START = (
@@ -31,8 +31,9 @@ PARENT_CHECK_S = 1.0
 def main(parent: int) -> None:
     """Serve batches until stdin ends.
 
-    Messages are pickles. In: a `Job`, then lists of items. Out: ``("ready", None)``, then for each
-    list ``("rows", rows)``; or ``("failed", exception)`` once, when no further item can be done.
+    Messages are pickles. In: a `WorkSpec`, then lists of items. Out: ``("ready", None)``, then
+    for each list ``("rows", rows)``; or ``("failed", exception)`` once, when no further item can
+    be computed.
     """
     die_with(parent)
     # Ctrl-C reaches the whole process group; the driver decides what happens.
@@ -41,12 +42,12 @@ def main(parent: int) -> None:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever prints to stdout in here must not end up between two answers
     try:
-        job: Job = pickle.load(tasks)  # from the parent process, not from outside
-        initialise_once(job.initialise)
+        spec: WorkSpec = pickle.load(tasks)  # from the parent process, not from outside
+        initialise_once(spec.initialise)
         _send(answers, "ready", None)
         while True:
             items = pickle.load(tasks)
-            _send(answers, "rows", run_batch(job.work, items))
+            _send(answers, "rows", run_batch(spec.work, items))
     except EOFError:
         return
     except Exception as error:  # noqa: BLE001 - handed to the driver, which raises it

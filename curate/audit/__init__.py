@@ -1,1 +1,4 @@
-"""Whether the camera alone can predict the label."""
+"""The shortcut audit: whether the label can be predicted without seeing the car.
+
+`stage` audits the split set of a whole workspace; the other modules are pure.
+"""

@@ -1,4 +1,4 @@
-"""Facts about a picture that say nothing about the car and yet may predict its label."""
+"""Properties of a picture that are not about the car and yet may predict its label."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ NAMED: Mapping[str, Callable[[Mapping[str, Any]], str | None]] = {
 """Name -> category."""
 
 MAX_CATEGORIES = 20
-"""Rarer categories are taken together, so that no column stands for a single picture."""
+"""Rarer categories get no column of their own, so that none stands for a single picture."""
 
 
 def columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, NDArray[np.float64]]:
@@ -59,8 +59,8 @@ def columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, NDArray[np.float64]]
         values = np.array([_number(read(row)) for row in rows], dtype=np.float64)[:, None]
         if len(np.unique(values)) > 1:
             blocks[name] = values
-    for name, tell in NAMED.items():
-        block = _one_hot([str(tell(row)) for row in rows])
+    for name, read_name in NAMED.items():
+        block = _one_hot([str(read_name(row)) for row in rows])
         if block.shape[1] > 1:
             blocks[name] = block
     return blocks

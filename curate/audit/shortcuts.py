@@ -1,8 +1,8 @@
-"""The shortcut audit: whether the camera alone can tell the label.
+"""The shortcut audit: whether the label can be predicted without seeing the car.
 
 A classifier that sees only size, aspect, compression, source, framing, brightness and sharpness is
-cross-validated with the same groups as the splits. Whatever it reaches is not worth anything in a
-model that sees the car, and is the baseline such a model has to beat.
+cross-validated with the same groups as the splits. Its accuracy is the baseline that a model which
+sees the car has to beat.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ import hashlib
 import json
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from bodyshop_core.summary import Summary
 from curate.audit.nuisance import columns
 from curate.policy import AuditPolicy
 
@@ -28,7 +29,7 @@ TOGETHER = "all together"
 
 
 @dataclass(frozen=True)
-class Leak:
+class NuisanceScore:
     """How well one nuisance feature, or all of them, predicts the label.
 
     Parameters
@@ -40,7 +41,7 @@ class Leak:
     low, high : float
         Its 95 % interval (percentile bootstrap over groups).
     accuracy, accuracy_low, accuracy_high : float
-        Share of right labels and its interval.
+        Share of correct labels and its interval.
     auc : float
         Area under the ROC curve, macro-averaged one against rest.
     leak : bool
@@ -59,7 +60,7 @@ class Leak:
 
 
 @dataclass(frozen=True)
-class Audit:
+class ShortcutAudit(Summary):
     """The outcome of `audit_rows`.
 
     Parameters
@@ -69,33 +70,35 @@ class Audit:
     chance : float
         Balanced accuracy of guessing.
     majority : float
-        Accuracy of always saying the commonest label.
-    features : tuple of Leak
-        One per feature, the worst first.
-    together : Leak
+        Accuracy of always predicting the most frequent label.
+    features : tuple of NuisanceScore
+        One per feature, the most predictive first.
+    together : NuisanceScore
         All features at once.
     leak : bool
         Whether any of them is a leak.
     digest : str
-        Changes with whatever the outcome depends on.
+        Changes with everything the outcome depends on.
     """
 
     pictures: int
     groups: int
     chance: float
     majority: float
-    features: tuple[Leak, ...]
-    together: Leak
+    features: tuple[NuisanceScore, ...]
+    together: NuisanceScore
     leak: bool
     digest: str
 
+    derived: ClassVar[tuple[str, ...]] = ("baseline",)
+
     @property
     def baseline(self) -> dict[str, Any]:
-        """The figure a model has to beat: the best that is reached without seeing the car."""
+        """The figure a model has to beat: the best accuracy without seeing the car."""
         best = max((*self.features, self.together), key=lambda leak: leak.accuracy)
         if self.majority >= best.accuracy:
             return {
-                "feature": "the commonest label",
+                "feature": "most frequent label",
                 "accuracy": round(self.majority, 4),
                 "ci95": [round(self.majority, 4)] * 2,
                 "balanced_accuracy": round(self.chance, 4),
@@ -107,14 +110,6 @@ class Audit:
             "balanced_accuracy": best.balanced_accuracy,
         }
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the audit as JSON-able values."""
-        return {
-            **asdict(self),
-            "features": [asdict(leak) for leak in self.features],
-            "baseline": self.baseline,
-        }
-
 
 def audit_rows(
     rows: Sequence[Mapping[str, Any]],
@@ -123,7 +118,7 @@ def audit_rows(
     *,
     policy: AuditPolicy | None = None,
     seed: int = 7,
-) -> Audit:
+) -> ShortcutAudit:
     """Measure how well nuisance features predict the label.
 
     Parameters
@@ -141,7 +136,7 @@ def audit_rows(
 
     Returns
     -------
-    Audit
+    ShortcutAudit
         Per feature and together.
     """
     import numpy as np
@@ -155,17 +150,17 @@ def audit_rows(
     folds = _folds(y, group, policy.folds, seed)
     chance = 1 / len(names)
 
-    def tried(feature: str, block: NDArray[np.float64]) -> Leak:
+    def score(feature: str, block: NDArray[np.float64]) -> NuisanceScore:
         scores = _out_of_fold(block, y, folds, len(names), seed, single=feature != TOGETHER)
-        return _leak(feature, scores, y, group, chance, policy.margin, seed)
+        return _summarised(feature, scores, y, group, chance, policy.margin, seed)
 
     features = sorted(
-        (tried(feature, block) for feature, block in blocks.items()),
+        (score(feature, block) for feature, block in blocks.items()),
         key=lambda leak: (-leak.balanced_accuracy, leak.feature),
     )
     everything = np.concatenate(list(blocks.values()), axis=1) if blocks else np.zeros((len(y), 1))
-    together = tried(TOGETHER, everything)
-    return Audit(
+    together = score(TOGETHER, everything)
+    return ShortcutAudit(
         len(y),
         int(group.max()) + 1,
         round(chance, 4),
@@ -184,7 +179,7 @@ def audit_digest(
     policy: AuditPolicy,
     seed: int,
 ) -> str:
-    """Return 16 hexadecimal digits that change with whatever an audit depends on."""
+    """Return 16 hexadecimal digits that change with everything an audit depends on."""
     text = json.dumps(
         [
             [[sorted(row.items()) for row in rows], list(labels), list(groups)],
@@ -263,7 +258,7 @@ def _out_of_fold(
     return scores
 
 
-def _leak(
+def _summarised(
     feature: str,
     scores: NDArray[np.float64],
     y: NDArray[np.int64],
@@ -271,13 +266,13 @@ def _leak(
     chance: float,
     margin: float,
     seed: int,
-) -> Leak:
+) -> NuisanceScore:
     import numpy as np
 
     right = (scores.argmax(axis=1) == y).astype(np.float64)
     classes = scores.shape[1]
     groups = int(group.max()) + 1
-    # Right and total per group and class: a resample of groups is a weighted sum of its rows.
+    # Correct and total per group and class: a resample of groups is a weighted sum of its rows.
     total = np.zeros((groups, classes))
     hits = np.zeros((groups, classes))
     np.add.at(total, (group, y), 1)
@@ -294,7 +289,7 @@ def _leak(
     low, high = np.percentile(balanced, [2.5, 97.5])
     value = float(np.mean(hits.sum(axis=0) / np.maximum(total.sum(axis=0), 1)))
     accuracy_low, accuracy_high = np.percentile(accuracy, [2.5, 97.5])
-    return Leak(
+    return NuisanceScore(
         feature,
         round(value, 4),
         round(float(low), 4),

@@ -6,16 +6,17 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
+from sqlalchemy import Row, RowMapping, select
 
-from bodyshop_core.catalog import Field, all_images, schema
+from bodyshop_core.catalog import Catalog, Field, all_images, schema
 from bodyshop_core.errors import UsageError
 from bodyshop_core.progress import SILENT, Progress
-from curate.audit.nuisance import equalised, measure_view
+from curate.audit.nuisance import equalised, host_of, measure_view
 from curate.audit.shortcuts import audit_digest, audit_rows
-from curate.gate.gate import load_gate
+from curate.gate.stage import load_gate
 from curate.policy import Policy, load_policy
-from curate.verdicts.facts import load_facts, nuisance_rows
+from curate.verdicts.screen import Facts
+from curate.verdicts.stage import load_facts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,7 +36,7 @@ def audit_shortcuts(
     policy: Policy | Path | str | None = None,
     progress: Progress = SILENT,
 ) -> dict[str, Any]:
-    """Measure whether the camera alone tells the label, and store it with the split set.
+    """Measure whether the label can be predicted without the car; store it with the split set.
 
     Parameters
     ----------
@@ -46,7 +47,7 @@ def audit_shortcuts(
     policy : Policy or path, optional
         Margin and folds.
     progress : Progress
-        Told how far it is.
+        Told when it is done.
 
     Returns
     -------
@@ -60,33 +61,46 @@ def audit_shortcuts(
     UsageError
         There is no such split set.
     """
-    from curate.measure.stage import VERSION
-
     rules = load_policy(policy)
-    stored, members = _members(workspace, split_set)
+    facts = load_facts(
+        workspace.catalog,
+        gate_id=load_gate(workspace).id,
+        target=Field(_stored(workspace, split_set)["target"]),
+        policy=rules.splits,
+    )
+    return audit_split_set(workspace, split_set, facts, rules, progress=progress)
+
+
+def audit_split_set(
+    workspace: Workspace,
+    split_set: str,
+    facts: Sequence[Facts],
+    policy: Policy,
+    *,
+    progress: Progress = SILENT,
+) -> dict[str, Any]:
+    """Do what `audit_shortcuts` does, with facts that were read already.
+
+    An audit of the same pictures, labels and groups is not computed again.
+    """
+    stored = _stored(workspace, split_set)
+    members = _members(workspace, split_set)
     shas = [row.sha256 for row in members]
     labels = [row.label for row in members]
     groups = [row.group for row in members]
-    facts = load_facts(
-        workspace.catalog,
-        version=VERSION,
-        gate_id=load_gate(workspace).id,
-        target=Field(stored["target"]),
-        policy=rules.splits,
-    )
-    rows = nuisance_rows(workspace.catalog, shas, {one.sha256: one for one in facts})
+    rows = _nuisance_rows(workspace.catalog, shas, {one.sha256: one for one in facts})
     seed = stored["seed"]
-    digest = audit_digest(rows, labels, groups, rules.audit, seed)
+    digest = audit_digest(rows, labels, groups, policy.audit, seed)
     if stored["audit"] is not None and stored["audit"]["digest"] == digest:
         return dict(stored["audit"])
     with progress.task("audit", total=1) as tick:
-        found = audit_rows(rows, labels, groups, policy=rules.audit, seed=seed)
+        found = audit_rows(rows, labels, groups, policy=policy.audit, seed=seed)
         outcome = {**found.as_dict(), "digest": digest, "equalise": None, "equalised": None}
         if found.leak:
             view = equalise_for(rows)
             outcome["equalise"] = view.as_dict()
             outcome["equalised"] = _equalised(
-                workspace, shas, rows, labels, groups, view, rules, seed
+                workspace, shas, rows, labels, groups, view, policy, seed
             )
         tick(1)
     with workspace.catalog.begin() as connection:
@@ -101,8 +115,8 @@ def audit_shortcuts(
 def equalise_for(rows: Sequence[Mapping[str, Any]]) -> Equalise:
     """Return the view that brings pictures to one size and compression.
 
-    The longest side is the 25th percentile of those at hand: nothing is scaled up, and the quarter
-    below it is left out of training as too small.
+    The longest side is the 25th percentile of the pictures' longest sides: nothing is scaled up,
+    and the quarter below it is left out of training as too small.
     """
     import numpy as np
 
@@ -119,7 +133,7 @@ def _equalised(
     labels: Sequence[str],
     groups: Sequence[str],
     view: Equalise,
-    rules: Policy,
+    policy: Policy,
     seed: int,
 ) -> dict[str, Any]:
     """Audit the equalised view, measured anew, of the pictures that are large enough for it."""
@@ -135,24 +149,57 @@ def _equalised(
     files = [workspace.blobs.path(shas[index], extensions[shas[index]]) for index in large]
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
         measured = list(pool.map(lambda file: measure_view(file, view), files))
-    seen = [
+    views = [
         equalised(rows[index], view, found) for index, found in zip(large, measured, strict=True)
     ]
     after = audit_rows(
-        seen, left, [groups[index] for index in large], policy=rules.audit, seed=seed
+        views, left, [groups[index] for index in large], policy=policy.audit, seed=seed
     ).as_dict()
     return {**after, "too_small": len(rows) - len(large)}
 
 
-def _members(workspace: Workspace, name: str) -> tuple[Any, list[Any]]:
-    sets, splits = schema.split_sets, schema.splits
+def _stored(workspace: Workspace, name: str) -> RowMapping:
+    table = schema.split_sets
     with workspace.catalog.read() as connection:
-        stored = connection.execute(select(sets).where(sets.c.name == name)).mappings().first()
-        if stored is None:
-            raise UsageError(f"there is no split set '{name}'", hint="make one: bodyshop curate")
-        rows = connection.execute(
-            select(splits.c.sha256, splits.c.label, splits.c.group)
-            .where(splits.c.split_set == name)
-            .order_by(splits.c.sha256)
-        ).all()
-    return stored, list(rows)
+        row = connection.execute(select(table).where(table.c.name == name)).mappings().first()
+    if row is None:
+        raise UsageError(f"there is no split set '{name}'", hint="make one: bodyshop curate")
+    return row
+
+
+def _members(workspace: Workspace, name: str) -> list[Row[Any]]:
+    splits = schema.splits
+    query = select(splits.c.sha256, splits.c.label, splits.c.group)
+    with workspace.catalog.read() as connection:
+        return list(
+            connection.execute(query.where(splits.c.split_set == name).order_by(splits.c.sha256))
+        )
+
+
+def _nuisance_rows(
+    catalog: Catalog, shas: Sequence[str], facts: Mapping[str, Facts]
+) -> list[dict[str, Any]]:
+    """Return the input of `curate.audit.nuisance.columns`, for the given pictures in order."""
+    wanted = set(shas)
+    hosts: dict[str, str] = {}
+    sightings, images = schema.sightings, schema.images
+    with catalog.read() as connection:
+        for sha256, url, source in connection.execute(
+            select(sightings.c.sha256, sightings.c.final_url, sightings.c.source).order_by(
+                sightings.c.fetched_at, sightings.c.key
+            )
+        ):
+            if sha256 in wanted:
+                hosts.setdefault(sha256, host_of(url, source))
+        formats = dict(connection.execute(select(images.c.sha256, images.c.format)).all())
+    names = ("width", "height", "jpeg_quality", "brightness", "contrast", "sharpness")
+    return [
+        {
+            **{name: (facts[sha256].measured or {}).get(name) for name in names},
+            "bytes": facts[sha256].size_bytes,
+            "format": formats.get(sha256),
+            "host": hosts.get(sha256, ""),
+            "framing": facts[sha256].framing,
+        }
+        for sha256 in shas
+    ]

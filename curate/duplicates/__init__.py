@@ -1,4 +1,7 @@
-"""Pictures that show the same: re-saved, resized, cropped, mirrored, watermarked."""
+"""Pictures that show the same: re-saved, resized, cropped, mirrored, watermarked.
+
+`stage` searches a whole workspace; the other modules are pure: numbers and pixels in, pairs out.
+"""
 
 import lazy_loader
 

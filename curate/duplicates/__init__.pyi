@@ -1,9 +1,3 @@
-from .checks import (
-    pixel_check as pixel_check,
-)
-from .overlap import (
-    find_overlap as find_overlap,
-)
 from .pairs import (
     DuplicatePair as DuplicatePair,
 )
@@ -15,4 +9,7 @@ from .pairs import (
 )
 from .search import (
     near_pairs as near_pairs,
+)
+from .stage import (
+    pixel_check as pixel_check,
 )

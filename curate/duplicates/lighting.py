@@ -30,7 +30,7 @@ CLIPPED = 250
 """A pixel this bright, before smoothing, is taken as clipped: JPEG moves 255 by a few levels."""
 
 MIN_SOUND = 0.05
-"""Share of the overlap that must be unclipped for a channel's gain to be told from it alone."""
+"""Share of the overlap that must be unclipped to estimate a channel's gain from it alone."""
 
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 """ITU-R BT.601 weights of red, green and blue."""
@@ -46,7 +46,7 @@ _GAINS = (0.5, 2.0)
 
 @dataclass(frozen=True)
 class Relit:
-    """Two pictures in the same light, at the n places where both are seen.
+    """Two pictures in the same light, at the n places that both show.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def relight(
         The pictures; each has its own shape.
     place_first, place_second : callable
         Smooth such a picture (of 3 channels or of 1) and return its levels at the n places where
-        both are seen, the same places in the same order: shape (n, 3) or (n,).
+        they overlap, the same places in the same order: shape (n, 3) or (n,).
     """
     sides = [_Side(first, place_first), _Side(second, place_second)]
     coloured = [_has_colour(side.levels) for side in sides]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from curate.duplicates.search import GROUP_CAP, near_pairs
-from curate.duplicates.signatures import Likeness, Limits, Signatures, likeness
+from curate.duplicates.signatures import HashLimits, Likeness, Signatures, likeness
 from curate.measure.hashes import distances
 
 if TYPE_CHECKING:
@@ -77,15 +77,15 @@ class FoundPairs:
 
 @dataclass
 class Candidates:
-    """Pairs on their way: confirmed ones, and those whose pixels have to be looked at."""
+    """Confirmed pairs, and those to be decided by their pixels."""
 
     confirmed: dict[tuple[int, int], tuple[Kind, int]] = field(default_factory=dict)
     unclear: dict[tuple[int, int], int] = field(default_factory=dict)
     heavy: int = 0
 
 
-Check = Callable[[Sequence[tuple[str, str]]], Mapping[tuple[str, str], Kind | None]]
-"""Looks at pixels: pairs of sha256 -> what they are to one another, None for different pictures."""
+PairCheck = Callable[[Sequence[tuple[str, str]]], Mapping[tuple[str, str], Kind | None]]
+"""Compares pixels: pairs of sha256 -> their relation, None for different pictures."""
 
 
 def find_pairs(
@@ -93,10 +93,10 @@ def find_pairs(
     *,
     radius: int = 6,
     features: tuple[Sequence[str], NDArray[np.floating[Any]]] | None = None,
-    spin_groups: Mapping[str, str | None] | None = None,
+    spin_groups: Mapping[str, str] | None = None,
     flips: bool = True,
-    check: Check | None = None,
-    limits: Limits | None = None,
+    check: PairCheck | None = None,
+    limits: HashLimits | None = None,
 ) -> FoundPairs:
     """Find the pairs of pictures that show the same.
 
@@ -105,18 +105,18 @@ def find_pairs(
     rows : sequence of mappings
         Rows of ``measurements`` of one version; those with an error are left out.
     radius : int
-        Largest distance of two 64-bit hashes that is looked at, 0 to 8.
+        Largest distance of two 64-bit hashes that is compared further, 0 to 8.
     features : tuple of (sequence of str, ndarray of float, shape (n, d)), optional
         sha256 and the gate's feature vectors of (some of) the pictures: proposes crops, borders and
         logos, which hashes lose. Of use only together with `check`.
     spin_groups : Mapping, optional
         sha256 -> spinner; frames of one spinner are never compared.
     flips : bool
-        Also look for mirrored copies; they are confirmed by `check` only.
+        Also search for mirrored copies; they are confirmed by `check` only.
     check : callable, optional
         Decides the unclear pairs by their pixels, see `curate.duplicates.checks`. Without it they
         are counted and not joined.
-    limits : Limits, optional
+    limits : HashLimits, optional
         What hashes alone may decide.
 
     Returns
@@ -164,7 +164,7 @@ def find_pairs(
     )
 
 
-def _spinners(names: Sequence[str], spin_groups: Mapping[str, str | None]) -> NDArray[np.int64]:
+def _spinners(names: Sequence[str], spin_groups: Mapping[str, str]) -> NDArray[np.int64]:
     """Return a number per spinner, and a negative number of its own for every other picture."""
     numbers: dict[str, int] = {}
     return np.array(
@@ -192,7 +192,7 @@ def _near(
     signatures: Signatures,
     radius: int,
     apart: NDArray[np.int64],
-    limits: Limits | None,
+    limits: HashLimits | None,
 ) -> None:
     usable = np.flatnonzero(~signatures.plain)
     near = near_pairs(signatures.phash[usable], radius=radius)

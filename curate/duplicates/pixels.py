@@ -51,7 +51,7 @@ NEAR_COVERED = 0.80
 
 
 @dataclass(frozen=True)
-class Limits:
+class OverlapLimits:
     """When an overlap means the same picture.
 
     Measured on real photos and 135 renderings: crops of 5 to 20 %, mirrored, rotated by 3 degrees,
@@ -92,7 +92,7 @@ class Overlap:
     covered : float
         Share of the larger part, 0 to 1: 1 when neither was cropped.
     outliers : float
-        Share of what is to be seen in the overlap (edges and their surroundings) that disagrees by
+        Share of the content of the overlap (edges and their surroundings) that disagrees by
         more than `OUTLIER`.
     correlation : float
         Of the grey levels where they agree, -1 to 1.
@@ -106,7 +106,7 @@ class Overlap:
 
 
 @dataclass(frozen=True)
-class View:
+class ComparisonView:
     """A picture prepared for comparison."""
 
     rgb: RGB
@@ -115,7 +115,7 @@ class View:
     descriptors: NDArray[np.float32]
 
 
-def view(source: bytes, *, mirrored: bool = False) -> View:
+def view(source: bytes, *, mirrored: bool = False) -> ComparisonView:
     """Decode a picture at comparison size and find its local features.
 
     Raises
@@ -143,15 +143,15 @@ def view(source: bytes, *, mirrored: bool = False) -> View:
     # RootSIFT (Arandjelovic and Zisserman, CVPR 2012): Hellinger distance between histograms
     descriptors = np.sqrt(descriptors / (descriptors.sum(axis=1, keepdims=True) + 1e-9))
     points = np.array([point.pt for point in keypoints], dtype=np.float32).reshape(-1, 2)
-    return View(rgb, grey, points, descriptors)
+    return ComparisonView(rgb, grey, points, descriptors)
 
 
-def compare(first: View, second: View, *, mirrored: bool = False) -> Overlap:
+def compare(first: ComparisonView, second: ComparisonView, *, mirrored: bool = False) -> Overlap:
     """Lay one picture over another in the best way found.
 
     Parameters
     ----------
-    first, second : View
+    first, second : ComparisonView
         The pictures; mirror the second yourself.
     mirrored : bool
         Noted in the result.
@@ -171,7 +171,7 @@ def compare(first: View, second: View, *, mirrored: bool = False) -> Overlap:
     return min(overlaps, key=lambda found: (found.outliers - found.overlap, -found.correlation))
 
 
-def resemblance(first: View, second: View) -> float:
+def resemblance(first: ComparisonView, second: ComparisonView) -> float:
     """Return the correlation of two pictures' grey levels, laid edge to edge at 16 x 16 pixels."""
     import cv2
 
@@ -184,9 +184,9 @@ def resemblance(first: View, second: View) -> float:
     return float(np.corrcoef(a.ravel(), b.ravel())[0, 1])
 
 
-def says_same(found: Overlap, *, limits: Limits | None = None) -> bool:
+def says_same(found: Overlap, *, limits: OverlapLimits | None = None) -> bool:
     """Whether an overlap means the same picture."""
-    limits = limits or Limits()
+    limits = limits or OverlapLimits()
     moved = found.mirrored or found.covered < NEAR_COVERED
     return (
         found.overlap >= limits.min_overlap
@@ -196,7 +196,7 @@ def says_same(found: Overlap, *, limits: Limits | None = None) -> bool:
 
 
 def kind_of(
-    found: Overlap, *, limits: Limits | None = None
+    found: Overlap, *, limits: OverlapLimits | None = None
 ) -> Literal["near", "crop", "flip"] | None:
     """Name what two pictures are to one another; None for different ones."""
     if not says_same(found, limits=limits):
@@ -206,7 +206,7 @@ def kind_of(
     return "near" if found.covered >= NEAR_COVERED else "crop"
 
 
-def _placements(first: View, second: View) -> Iterator[NDArray[np.float64]]:
+def _placements(first: ComparisonView, second: ComparisonView) -> Iterator[NDArray[np.float64]]:
     """Yield affine maps (2 x 3, second -> first) worth looking at, the likeliest first."""
     matched = _matched(first, second)
     if matched is not None:
@@ -228,7 +228,7 @@ def _placements(first: View, second: View) -> Iterator[NDArray[np.float64]]:
             yield better
 
 
-def _matched(first: View, second: View) -> NDArray[np.float64] | None:
+def _matched(first: ComparisonView, second: ComparisonView) -> NDArray[np.float64] | None:
     import cv2
 
     if len(first.points) < MIN_INLIERS or len(second.points) < MIN_INLIERS:
@@ -255,7 +255,7 @@ def _matched(first: View, second: View) -> NDArray[np.float64] | None:
 
 
 def _shifted_into_place(
-    first: View, second: View, place: NDArray[np.float64]
+    first: ComparisonView, second: ComparisonView, place: NDArray[np.float64]
 ) -> NDArray[np.float64] | None:
     import cv2
 
@@ -329,7 +329,7 @@ def _overlap(a: RGB, b: RGB, place: NDArray[np.float64], mirrored: bool) -> Over
 
 
 def _content(rgb: NDArray[Any]) -> NDArray[Any]:
-    """Mark the surroundings of edges: that two studio backgrounds are white says nothing."""
+    """Mark the surroundings of edges: two white studio backgrounds are no evidence."""
     import cv2
 
     grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)

@@ -73,7 +73,7 @@ def propose(
         nearest = np.argpartition(-block, count - 1, axis=1)[:, :count]
         cosine = np.take_along_axis(block, nearest, axis=1)
         near = cosine >= MIN_COSINE
-        if count > NEAREST:  # else the set is too small to tell what near means in it
+        if count > NEAREST:  # a smaller set does not show what is near in it
             near &= 1 - cosine <= MAX_RATIO * (1 - cosine.min(axis=1, keepdims=True))
         for row, column in zip(*np.nonzero(near), strict=True):
             i, j = position[start + row], position[nearest[row, column]]

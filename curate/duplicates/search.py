@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_RADIUS = 8
-"""Beyond 8 of 64 bits chance joins strangers: 5,000 pairs among a million random hashes at 10."""
+"""Beyond 8 of 64 bits unrelated pictures match by chance: at 10, 5,000 pairs in a million."""
 
 RUN_CAP = 4096
 """Comparisons per hash inside one run; longer runs are reported as heavy."""
 
 GROUP_CAP = 64
-"""Pictures with one and the same hash: each is compared with this many of them at most."""
+"""Of pictures with the same hash, each is compared with this many at most."""
 
 _INDEX_BITS = 32
 _PART = 1 << 15
@@ -93,7 +93,7 @@ def near_pairs(
     if not 0 <= radius <= MAX_RADIUS:
         raise UsageError(
             f"a radius of {radius} bits can't be searched (allowed: 0 to {MAX_RADIUS})",
-            hint="at 10 of 64 bits thousands of strangers would be joined among a million pictures",
+            hint="at 10 of 64 bits thousands of unrelated pairs match among a million pictures",
         )
     unique, place, counts = np.unique(hashes, return_inverse=True, return_counts=True)
     members = np.argsort(place, kind="stable")

@@ -1,4 +1,4 @@
-"""What is compared of every picture, and what these numbers alone can decide about a pair."""
+"""The numbers that are compared, and what they alone can decide about a pair."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PLAIN_BELOW = 30.0
 
 
 class Likeness(IntEnum):
-    """What hashes and colours say about a pair."""
+    """What hashes and colours decide about a pair."""
 
     DIFFERENT = 0
     UNCLEAR = 1
@@ -27,10 +27,10 @@ class Likeness(IntEnum):
 
 
 @dataclass(frozen=True)
-class Limits:
+class HashLimits:
     """Where `SAME` ends and where `DIFFERENT` begins.
 
-    Between them the pixels have to be looked at. Measured on 200 real photos and 135 renderings,
+    Between them the pixels decide. Measured on 200 real photos and 135 renderings,
     among pairs whose 64-bit hashes differ by 8 bits at most: re-saved, resized and mildly
     brightened copies have up to 16 of the 256 bits different, 2 % crops up to 48, 5 % crops 60 to
     98; other shapes or angles of a car on the same background 73 to 100; the same car in another
@@ -99,7 +99,7 @@ def likeness(
     first: NDArray[np.int64],
     second: NDArray[np.int64],
     *,
-    limits: Limits | None = None,
+    limits: HashLimits | None = None,
 ) -> NDArray[np.int8]:
     """Decide about pairs of upright pictures as far as hashes and colours can.
 
@@ -109,7 +109,7 @@ def likeness(
         Of all pictures.
     first, second : ndarray of int64, shape (m,)
         The pairs, as positions.
-    limits : Limits, optional
+    limits : HashLimits, optional
         The thresholds.
 
     Returns
@@ -117,7 +117,7 @@ def likeness(
     ndarray of int8, shape (m,)
         Values of `Likeness`.
     """
-    limits = limits or Limits()
+    limits = limits or HashLimits()
     bits = distances(signatures.phash256[first], signatures.phash256[second])
     dhash = distances(signatures.dhash[first], signatures.dhash[second])
     colour = np.abs(signatures.colour[first] - signatures.colour[second]).max(axis=1, initial=0)

@@ -1,4 +1,4 @@
-"""The duplicate search with everything a workspace knows: hashes, features and pixels."""
+"""The duplicate search over a workspace: hashes, features and pixels."""
 
 from __future__ import annotations
 
@@ -6,15 +6,25 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import select
+
 from bodyshop_core import atomic
+from bodyshop_core.catalog import all_images, schema
+from bodyshop_core.engine import compute_shards
 from bodyshop_core.progress import SILENT, Progress
+from curate.duplicates.checks import LIMIT_S, VERSION, compare_pairs, kind_of_row
 from curate.gate.feature_store import FeatureStore
 from curate.gate.gate import Gate
+from curate.ingest import store_rows
 from curate.policy import Policy
 
 if TYPE_CHECKING:
     from bodyshop_core.workspace import Workspace
-    from curate.duplicates import FoundPairs
+    from curate.duplicates.pairs import FoundPairs, Kind, PairCheck
+
+COUNTS_FILE = "duplicates.json"
+
+_SQL_VARIABLES = 500
 
 
 def find_duplicates(
@@ -23,7 +33,7 @@ def find_duplicates(
     policy: Policy,
     gate: Gate,
     *,
-    spin_groups: Mapping[str, str | None] | None = None,
+    spin_groups: Mapping[str, str] | None = None,
     progress: Progress = SILENT,
 ) -> FoundPairs:
     """Return the confirmed duplicates among pictures.
@@ -35,22 +45,22 @@ def find_duplicates(
     rows : sequence of Mapping
         Their measurements.
     policy : Policy
-        Radius, and whether crops are looked for.
+        Radius, and whether crops are searched for.
     gate : Gate
         Whose feature vectors propose crops.
     spin_groups : Mapping, optional
         sha256 -> spinner; frames of one spinner are no duplicates.
     progress : Progress
-        Told how many pairs are looked at.
+        Told how many pairs were compared by their pixels.
     """
-    from curate.duplicates import find_pairs, pixel_check
+    from curate.duplicates.pairs import find_pairs
 
     features = None
     if policy.duplicates.crops and rows:
-        seen = FeatureStore(workspace.features / gate.fingerprint).load(
+        batch = FeatureStore(workspace.features / gate.fingerprint).load(
             row["sha256"] for row in rows
         )
-        features = (seen.keys, seen.features) if len(seen) else None
+        features = (batch.keys, batch.features) if len(batch) else None
     return find_pairs(
         rows,
         radius=policy.duplicates.radius,
@@ -60,17 +70,96 @@ def find_duplicates(
     )
 
 
-COUNTS_FILE = "duplicates.json"
+def pixel_check(
+    workspace: Workspace,
+    *,
+    engine: str = "local",
+    workers: int | None = None,
+    progress: Progress = SILENT,
+) -> PairCheck:
+    """Return a function that decides pairs of a workspace's pictures by their pixels.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Its ``pair_checks`` are read and written.
+    engine, workers
+        As for `bodyshop_core.engine.compute_shards`.
+    progress : Progress
+        Told how many pairs are done.
+
+    Returns
+    -------
+    callable
+        Pairs of sha256 -> ``near``, ``crop``, ``flip`` or None (different, or not comparable). Only
+        pairs that were never compared before cost time.
+    """
+
+    def check(pairs: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], Kind | None]:
+        known = _known(workspace, pairs)
+        extensions = all_images(workspace.catalog)
+        items = [
+            {
+                "key": f"{first}-{second}",
+                "first": str(workspace.blobs.path(first, extensions[first])),
+                "second": str(workspace.blobs.path(second, extensions[second])),
+            }
+            for first, second in pairs
+            if (first, second) not in known and {first, second} <= extensions.keys()
+        ]
+        if items:
+            with progress.task("compare", total=len(items)) as tick:
+                for shard in compute_shards(
+                    compare_pairs,
+                    items,
+                    engine=engine,
+                    workers=workers,
+                    limit_s=LIMIT_S,
+                    tick=tick,
+                ):
+                    rows = [stored_row(row) for row in shard]
+                    store_rows(workspace.catalog, schema.pair_checks, rows)
+                    known |= {(row["first"], row["second"]): row for row in rows}
+        return {pair: kind_of_row(known[pair]) if pair in known else None for pair in pairs}
+
+    return check
 
 
 def remember_counts(workspace: Workspace, counts: Mapping[str, int]) -> None:
-    """Note what the newest search found and what it could not compare, for `load_counts`."""
+    """Save the counts of the newest search for `load_counts`."""
     path, text = workspace.root / COUNTS_FILE, json.dumps(dict(counts))
     if not path.exists() or path.read_text(encoding="utf-8") != text:
         atomic.write_text(path, text)
 
 
 def load_counts(workspace: Workspace) -> dict[str, int]:
-    """Return what the newest search found (`FoundPairs.as_dict`); nothing before the first one."""
+    """Return the counts of the newest search (`FoundPairs.as_dict`); empty before the first."""
     path = workspace.root / COUNTS_FILE
     return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+
+
+def _known(
+    workspace: Workspace, pairs: Sequence[tuple[str, str]]
+) -> dict[tuple[str, str], Mapping[str, Any]]:
+    table = schema.pair_checks
+    firsts = sorted({first for first, _ in pairs})
+    wanted = set(pairs)
+    known: dict[tuple[str, str], Mapping[str, Any]] = {}
+    with workspace.catalog.read() as connection:
+        for start in range(0, len(firsts), _SQL_VARIABLES):
+            query = select(table).where(
+                table.c.version == VERSION,
+                table.c.first.in_(firsts[start : start + _SQL_VARIABLES]),
+            )
+            for row in connection.execute(query).mappings():
+                if (row["first"], row["second"]) in wanted:
+                    known[row["first"], row["second"]] = dict(row)
+    return known
+
+
+def stored_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what `pair_checks` holds for a row of `compare_pairs`."""
+    first, second = row["key"].split("-")
+    names = ("mirrored", "overlap", "covered", "outliers", "correlation", "error")
+    found = {name: row.get(name) for name in names}
+    return {"first": first, "second": second, "version": VERSION, **found}

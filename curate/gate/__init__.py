@@ -1,1 +1,6 @@
-"""The gate: is this a car, and how much of it."""
+"""Is it a car? An ImageNet backbone and the rule that turns its output into a score.
+
+`stage` opens gates and scores a whole workspace; `workers` runs the network in other processes;
+`feature_store` reads and writes feature files; the other modules are pure: what they return depends
+on their arguments only.
+"""

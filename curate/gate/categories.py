@@ -34,13 +34,13 @@ VEHICLES = (
 """Whole vehicles. "passenger car" is not among them: in ImageNet that is a railway coach."""
 
 PARTS = ("car mirror", "car wheel", "disk brake", "grille")
-"""What a close-up of a car's outside is taken for."""
+"""Categories that close-ups of a car's outside are classified as."""
 
 INTERIOR = ("odometer", "seat belt")
-"""What a picture from inside a car is taken for."""
+"""Categories that pictures from inside a car are classified as."""
 
 CAR = VEHICLES + PARTS + INTERIOR
-"""Everything that lets a picture pass the rules ``top5`` and ``mass``."""
+"""The categories that the rules ``top5`` and ``mass`` count as a car."""
 
 
 @cache

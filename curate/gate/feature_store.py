@@ -1,9 +1,9 @@
-"""What a gate saw, on disk: one Parquet file per shard, float16, written whole or not at all."""
+"""Feature vectors on disk: one Parquet file per shard, float16, written whole or not at all."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What a backbone made of n pictures.
+class FeatureBatch:
+    """The output of a backbone for n pictures.
 
     Parameters
     ----------
@@ -40,13 +40,15 @@ class Seen:
     def __len__(self) -> int:
         return len(self.keys)
 
-    def take(self, keys: Iterable[str]) -> Seen:
-        """Return the rows of `keys`, in that order; unknown ones are left out."""
-        place = {key: index for index, key in enumerate(self.keys)}
-        chosen = [key for key in keys if key in place]
-        rows = [place[key] for key in chosen]
+    def only(self, pictures: Collection[str]) -> FeatureBatch:
+        """Return the batch without the pictures that are not among `pictures`."""
+        rows = [index for index, key in enumerate(self.keys) if key in pictures]
+        errors = {key: why for key, why in self.errors.items() if key in pictures}
+        if len(rows) == len(self.keys) and len(errors) == len(self.errors):
+            return self
         probabilities = None if self.probabilities is None else self.probabilities[rows]
-        return Seen(tuple(chosen), self.features[rows], probabilities, {})
+        keys = tuple(self.keys[index] for index in rows)
+        return FeatureBatch(keys, self.features[rows], probabilities, errors)
 
 
 class FeatureStore:
@@ -62,15 +64,15 @@ class FeatureStore:
         self.folder = folder
 
     def keys(self) -> set[str]:
-        """Return the pictures that were looked at, also those that failed."""
+        """Return the pictures in the shards, also those that could not be decoded."""
         import pyarrow.parquet as pq
 
-        seen: set[str] = set()
+        found: set[str] = set()
         for shard in self._shards():
-            seen.update(pq.read_table(shard, columns=["key"]).column("key").to_pylist())
-        return seen
+            found.update(pq.read_table(shard, columns=["key"]).column("key").to_pylist())
+        return found
 
-    def add(self, seen: Seen) -> Path:
+    def add(self, batch: FeatureBatch) -> Path:
         """Write one shard, whole or not at all; return its path."""
         import numpy as np
         import pyarrow as pa
@@ -78,20 +80,20 @@ class FeatureStore:
 
         def packed(array: NDArray[np.float16] | None) -> list[bytes | None]:
             rows = (
-                [None] * len(seen)
+                [None] * len(batch)
                 if array is None
                 else [row.tobytes() for row in np.ascontiguousarray(array, dtype="<f2")]
             )
-            return [*rows, *[None] * len(seen.errors)]
+            return [*rows, *[None] * len(batch.errors)]
 
-        keys = [*seen.keys, *seen.errors]
-        errors = [*[None] * len(seen), *seen.errors.values()]
+        keys = [*batch.keys, *batch.errors]
+        errors = [*[None] * len(batch), *batch.errors.values()]
         table = pa.table(
             {
                 "key": pa.array(keys, pa.string()),
                 "error": pa.array(errors, pa.string()),
-                "features": pa.array(packed(seen.features), pa.binary()),
-                "probabilities": pa.array(packed(seen.probabilities), pa.binary()),
+                "features": pa.array(packed(batch.features), pa.binary()),
+                "probabilities": pa.array(packed(batch.probabilities), pa.binary()),
             }
         )
         name = hashlib.sha256("\n".join(keys).encode()).hexdigest()[:16]
@@ -101,13 +103,13 @@ class FeatureStore:
             pq.write_table(table, temporary, compression="NONE", use_dictionary=False)
         return path
 
-    def load(self, keys: Iterable[str] | None = None) -> Seen:
-        """Read what was seen.
+    def load(self, keys: Iterable[str] | None = None) -> FeatureBatch:
+        """Read the stored features.
 
         Parameters
         ----------
         keys : iterable of str, optional
-            Only these pictures; all by default. Pictures that were never seen are left out.
+            Only these pictures; all by default. Pictures without stored features are left out.
 
         Raises
         ------
@@ -144,7 +146,7 @@ class FeatureStore:
         if order and all(rows[key][1] is not None for key in order):
             joined = b"".join(rows[key][1] or b"" for key in order)
             probabilities = np.frombuffer(joined, dtype="<f2").reshape(len(order), -1)
-        return Seen(tuple(order), vectors, probabilities, errors)
+        return FeatureBatch(tuple(order), vectors, probabilities, errors)
 
     def forget(self, sha256: str) -> int:
         """Rewrite the shards that hold a picture without it; return how many did."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from curate.gate.categories import INTERIOR, PARTS, VEHICLES, indices
 
 if TYPE_CHECKING:
-    from curate.gate.feature_store import Seen
+    from curate.gate.feature_store import FeatureBatch
     from curate.gate.probe import Probe
 
 FULL, PART, INSIDE = "full", "part", "interior"
@@ -24,7 +24,7 @@ of the close-ups (docs/benchmarks/curate_gate.md): half a sports car is a sports
 
 @dataclass(frozen=True)
 class Framing:
-    """The way framing is told for one backbone.
+    """How framing is classified for one backbone.
 
     Parameters
     ----------
@@ -42,13 +42,13 @@ class Framing:
             return "f1"
         return f"f1-{self.probe.framing_digest[:8]}"
 
-    def tell(self, seen: Seen) -> list[str | None]:
+    def classify(self, batch: FeatureBatch) -> list[str | None]:
         """Return ``full``, ``part`` or ``interior`` for n pictures.
 
         Parameters
         ----------
-        seen : Seen
-            What the backbone made of them.
+        batch : FeatureBatch
+            The backbone's output for them.
 
         Returns
         -------
@@ -57,12 +57,12 @@ class Framing:
         """
         import numpy as np
 
-        part = self.probe.p_part(seen.features) if self.probe is not None and len(seen) else None
-        if seen.probabilities is None:
+        part = self.probe.p_part(batch.features) if self.probe is not None and len(batch) else None
+        if batch.probabilities is None:
             if part is None:
-                return [None] * len(seen)
+                return [None] * len(batch)
             return [PART if value >= 0.5 else FULL for value in part]
-        values = seen.probabilities.astype(np.float32)
+        values = batch.probabilities.astype(np.float32)
         vehicle, parts, inside = (
             values[:, list(indices(names))].sum(axis=1) for names in (VEHICLES, PARTS, INTERIOR)
         )

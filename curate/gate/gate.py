@@ -1,9 +1,10 @@
-"""A gate ready to judge pictures: a backbone and the rule that reads it, to JSON and back."""
+"""A gate: a backbone and the rule that turns its output into a score; saved as JSON."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,15 +12,14 @@ from bodyshop_core.backbones import fingerprint
 from bodyshop_core.errors import MissingPartError
 from bodyshop_core.progress import SILENT, Progress
 from curate.gate.categories import top
+from curate.gate.extract import extract_features
 from curate.gate.framing import Framing
-from curate.gate.probe import Probe, find_probe
-from curate.gate.rules import Rule, choose_rule, needs_top
-from curate.policy import Policy, load_policy
+from curate.gate.probe import Probe
+from curate.gate.rules import Rule, needs_top
 
 if TYPE_CHECKING:
     from bodyshop_core.backbones import Scorer
-    from bodyshop_core.workspace import Workspace
-    from curate.gate.feature_store import Seen
+    from curate.gate.feature_store import FeatureBatch
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class GateScore:
 
 @dataclass(frozen=True)
 class Gate:
-    """What decides whether a picture shows a car.
+    """A backbone with the rules that decide whether a picture shows a car.
 
     Parameters
     ----------
@@ -89,11 +89,11 @@ class Gate:
             raise needs_top(self.rule.name)
         return scorer
 
-    def read(self, seen: Seen) -> list[GateScore]:
-        """Return the gate's answers to what the network saw, in its order."""
-        p_car = self.rule.p_car(seen).tolist()
-        framing = self.framing.tell(seen)
-        classes = seen.probabilities
+    def read(self, batch: FeatureBatch) -> list[GateScore]:
+        """Return the gate's answers to a batch of features, in its order."""
+        p_car = self.rule.p_car(batch).tolist()
+        framing = self.framing.classify(batch)
+        classes = batch.probabilities
         return [
             GateScore(
                 value >= self.rule.threshold,
@@ -121,17 +121,17 @@ class Gate:
         list of GateScore
             One per picture, in order; an unreadable one carries its error.
         """
-        from curate.gate.stage import look
-
-        if not hasattr(self, "_scorer"):
-            object.__setattr__(self, "_scorer", self.load())
         files = [(str(number), picture) for number, picture in enumerate(pictures)]
         answers: dict[str, GateScore] = {}
-        for seen in look(self._scorer, files, progress=progress):  # type: ignore[attr-defined]
-            answers.update(zip(seen.keys, self.read(seen), strict=True))
-            for key, why in seen.errors.items():
+        for batch in extract_features(self._scorer, files, progress=progress):
+            answers.update(zip(batch.keys, self.read(batch), strict=True))
+            for key, why in batch.errors.items():
                 answers[key] = GateScore(False, 0.0, None, [], why)
         return [answers[key] for key, _ in files]
+
+    @cached_property
+    def _scorer(self) -> Scorer:
+        return self.load()
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything that `from_dict` needs, as JSON-able values."""
@@ -173,67 +173,3 @@ class Gate:
         framing = None if facts["framing"] is None else Probe.from_dict(facts["framing"])
         rule = Rule(facts["rule"], facts["threshold"], tuple(facts["categories"]), probe)
         return cls(facts["backbone"], present, rule, Framing(framing), weights)
-
-
-def open_gate(
-    workspace: Workspace,
-    gate: str = "efficientnet-lite0",
-    *,
-    weights: Path | str | None = None,
-    policy: Policy | Path | str | None = None,
-) -> Gate:
-    """Return the gate a policy asks for; no network is built.
-
-    Parameters
-    ----------
-    workspace : Workspace
-        Where a probe of one's own may be.
-    gate : str
-        A backbone of `bodyshop_core.backbones.names`.
-    weights : Path, optional
-        A weights file; the backbone's own by default.
-    policy : Policy or path, optional
-        Its gate part decides the rule.
-
-    Raises
-    ------
-    MissingPartError
-        The weights can't be had, or no probe fits them although the policy wants one.
-    """
-    name = fingerprint(gate, weights)
-    rule = choose_rule(load_policy(policy).gate, name, workspace_root=workspace.root)
-    framing = Framing(rule.probe or find_probe(name, workspace.root))
-    return Gate(gate, name, rule, framing, weights)
-
-
-def load_gate(workspace: Workspace, gate: str | None = None) -> Gate:
-    """Return the gate that the workspace's newest ``curate`` used.
-
-    Parameters
-    ----------
-    workspace : Workspace
-        A curated workspace; an uncurated one gives the default gate.
-    gate : str, optional
-        A backbone to take in its place, with its own weights and the default policy.
-    """
-    import json
-
-    remembered = workspace.root / GATE_FILE
-    if gate is not None or not remembered.exists():
-        return open_gate(workspace, gate or "efficientnet-lite0")
-    return Gate.from_dict(json.loads(remembered.read_text(encoding="utf-8")))
-
-
-def remember_gate(workspace: Workspace, gate: Gate) -> None:
-    """Note which gate the workspace is curated with, for `load_gate`."""
-    import json
-
-    from bodyshop_core import atomic
-
-    text = json.dumps(gate.as_dict())
-    path = workspace.root / GATE_FILE
-    if not path.exists() or path.read_text(encoding="utf-8") != text:
-        atomic.write_text(path, text)
-
-
-GATE_FILE = "gates/current.json"

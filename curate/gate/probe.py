@@ -12,13 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bodyshop_core import atomic
-from bodyshop_core.errors import BodyshopError
+from bodyshop_core.errors import BodyshopError, MissingPartError
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 FORMAT = 1
+
+SHIPPED = ("efficientnet-lite0",)
+"""Backbones whose probe comes with bodyshop, in the folder ``probes``."""
 
 
 @dataclass(frozen=True)
@@ -200,16 +203,42 @@ def fitted_probe_path(workspace_root: Path, fingerprint: str) -> Path:
 
 
 def find_probe(fingerprint: str, workspace_root: Path | None = None) -> Probe | None:
-    """Return the probe for a backbone: the workspace's own, else the shipped one, else None."""
+    """Return the probe for a backbone.
+
+    Parameters
+    ----------
+    fingerprint : str
+        The backbone (`bodyshop_core.backbones.fingerprint`).
+    workspace_root : Path, optional
+        A probe fitted in this workspace has precedence over the shipped one.
+
+    Returns
+    -------
+    Probe or None
+        None when no probe was fitted for this backbone and these weights.
+
+    Raises
+    ------
+    MissingPartError
+        A probe is shipped for the backbone, but its file is not in this installation.
+    """
     if workspace_root is not None:
         own = fitted_probe_path(workspace_root, fingerprint)
         if own.exists():
             return load_probe(own)
-    shipped = resources.files("curate.gate") / "probes"
-    for name in sorted(entry.name for entry in shipped.iterdir()) if shipped.is_dir() else ():
-        if name.endswith(".npz"):
-            with resources.as_file(shipped / name) as path:
-                probe = load_probe(path)
-            if probe.fingerprint == fingerprint:
-                return probe
+    for name in SHIPPED:
+        if fingerprint.startswith(f"{name}-"):
+            probe = _shipped(name)
+            return probe if probe.fingerprint == fingerprint else None
     return None
+
+
+def _shipped(backbone: str) -> Probe:
+    file = resources.files("curate.gate") / "probes" / f"{backbone}.npz"
+    if not file.is_file():
+        raise MissingPartError(
+            f"the gate's probe {file} is not in this installation",
+            hint="install bodyshop again: pip install --force-reinstall bodyshop",
+        )
+    with resources.as_file(file) as path:
+        return load_probe(path)

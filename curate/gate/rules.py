@@ -1,4 +1,4 @@
-"""From what a backbone saw to one number per picture: how much of a car it is."""
+"""Rules that turn a backbone's output into one number per picture: how likely it is a car."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from curate.gate.feature_store import Seen
+    from curate.gate.feature_store import FeatureBatch
     from curate.policy import GatePolicy
 
 TOP5_THRESHOLD = 1e-4
-"""Any trace of a car category among the five likeliest passes (float16 resolves 6e-8)."""
+"""Any car category among the five likeliest counts (float16 resolves 6e-8)."""
 
 MASS_THRESHOLD = 0.05
-"""Keeps 99 % of the damaged and lets 3 % of the others pass (docs/benchmarks/curate_gate.md)."""
+"""Accepts 99 % of the damaged cars and 3 % of the others (docs/benchmarks/curate_gate.md)."""
 
 
 @dataclass(frozen=True)
@@ -54,13 +54,13 @@ class Rule:
         text = "\n".join(sorted(self.categories))
         return f"{self.name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
-    def p_car(self, seen: Seen) -> NDArray[np.float32]:
+    def p_car(self, batch: FeatureBatch) -> NDArray[np.float32]:
         """Score pictures.
 
         Parameters
         ----------
-        seen : Seen
-            What the backbone made of n pictures.
+        batch : FeatureBatch
+            The backbone's output for n pictures.
 
         Returns
         -------
@@ -77,16 +77,16 @@ class Rule:
         import numpy as np
 
         if self.probe is not None:
-            if not len(seen):
+            if not len(batch):
                 return np.empty(0, np.float32)
-            return self.probe.p_car(seen.features)
-        if seen.probabilities is None:
-            if not len(seen):
+            return self.probe.p_car(batch.features)
+        if batch.probabilities is None:
+            if not len(batch):
                 return np.empty(0, np.float32)
             raise needs_top(self.name)
-        chosen = np.zeros(seen.probabilities.shape[1], dtype=bool)
+        chosen = np.zeros(batch.probabilities.shape[1], dtype=bool)
         chosen[list(indices(self.categories))] = True
-        values = seen.probabilities.astype(np.float32)
+        values = batch.probabilities.astype(np.float32)
         if self.name == "top5":
             fifth = np.partition(values, -5, axis=1)[:, -5]
             values = np.where(values >= fifth[:, None], values, 0)
@@ -105,7 +105,7 @@ def choose_rule(
     fingerprint : str
         The backbone in use.
     workspace_root : Path, optional
-        Where a probe of one's own may be.
+        A probe fitted in it has precedence over the shipped one.
 
     Raises
     ------

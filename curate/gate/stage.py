@@ -1,44 +1,39 @@
-"""Showing every picture to the gate's network, once."""
+"""The gate over a whole workspace: which gate, and a score for every picture."""
 
 from __future__ import annotations
 
-import os
+import json
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
+from bodyshop_core import atomic
+from bodyshop_core.backbones import fingerprint
 from bodyshop_core.catalog import all_images, schema
-from bodyshop_core.errors import UnreadableImageError
 from bodyshop_core.progress import SILENT, Progress
-from curate.gate.feature_store import FeatureStore, Seen
-from curate.gate.gate import Gate, open_gate
+from bodyshop_core.summary import Summary
+from curate.gate.extract import extract_features
+from curate.gate.feature_store import FeatureBatch, FeatureStore
+from curate.gate.framing import Framing
+from curate.gate.gate import Gate
+from curate.gate.probe import find_probe
+from curate.gate.rules import choose_rule
+from curate.ingest import present, store_rows
 from curate.measure.stage import VERSION
-from curate.policy import Policy
+from curate.policy import Policy, load_policy
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from bodyshop_core.backbones import Scorer
     from bodyshop_core.workspace import Workspace
 
-Picture = Path | str | bytes
-"""A file, or what is in one."""
-
-BATCH = 32
-"""Pictures per call of the network; larger ones are no faster on a CPU."""
-
-SHARD = 256
-"""Pictures per file: what a killed run loses at most."""
+GATE_FILE = "gates/current.json"
 
 
 @dataclass(frozen=True)
-class ScoreSummary:
+class ScoreSummary(Summary):
     """What `score` did.
 
     Parameters
@@ -52,7 +47,7 @@ class ScoreSummary:
     pictures : int
         Pictures that have a score now.
     scored : int
-        Pictures the network looked at in this call.
+        Pictures that this call ran through the network.
     errors : int
         Pictures that could not be decoded in this call.
     seconds : float
@@ -67,14 +62,10 @@ class ScoreSummary:
     errors: int
     seconds: float
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the summary as JSON-able values."""
-        return asdict(self)
-
 
 def score(
     workspace: Workspace,
-    gate: str = "efficientnet-lite0",
+    gate: Gate | str = "efficientnet-lite0",
     *,
     weights: Path | str | None = None,
     policy: Policy | Path | str | None = None,
@@ -85,25 +76,25 @@ def score(
     """Score every picture that has no score yet.
 
     The network runs once per picture and backbone: features and class probabilities are kept, so
-    that another rule or category list costs no second look.
+    that another rule or category list does not run it again.
 
     Parameters
     ----------
     workspace : Workspace
         Its pictures are scored.
-    gate : str
-        A backbone of `bodyshop_core.backbones.names`.
+    gate : Gate or str
+        An open gate, or a backbone of `bodyshop_core.backbones.names`.
     weights : Path, optional
         A weights file; the backbone's own by default.
     policy : Policy or path, optional
-        Its gate part decides the rule.
+        Its gate part decides the rule; `weights` and `policy` have no effect on an open gate.
     engine : str
         ``local``: the network in this process. ``dask`` or the address of a Dask scheduler: one
         network per worker.
     workers : int, optional
         Worker processes of Dask.
     progress : Progress
-        Told how far it is.
+        Told how many pictures are done.
 
     Raises
     ------
@@ -111,25 +102,24 @@ def score(
         Weights or a fitted probe are missing, or the weights have no top and the rule needs it.
     """
     started = monotonic()
-    chosen = open_gate(workspace, gate, weights=weights, policy=policy)
-    store = FeatureStore(workspace.features / chosen.fingerprint)
-    wanted, have = _wanted(workspace), _scored(workspace, chosen.id)
+    if isinstance(gate, str):
+        gate = open_gate(workspace, gate, weights=weights, policy=policy)
+    store = FeatureStore(workspace.features / gate.fingerprint)
+    wanted, have = _wanted(workspace), _scored(workspace, gate.id)
     missing = [sha256 for sha256 in wanted if sha256 not in have]
     scored = errors = 0
     if missing:
         known = store.keys()
-        _record(workspace, chosen, store.load(sha for sha in missing if sha in known))
+        _record(workspace, gate, store.load(sha for sha in missing if sha in known), None)
         todo = [sha256 for sha256 in missing if sha256 not in known]
-        if todo:
-            for seen in _look(workspace, chosen, todo, engine, workers, progress):
-                store.add(seen)
-                _record(workspace, chosen, seen)
-                scored += len(seen) + len(seen.errors)
-                errors += len(seen.errors)
+        for batch in _extract(workspace, gate, todo, engine, workers, progress):
+            _record(workspace, gate, batch, store)
+            scored += len(batch) + len(batch.errors)
+            errors += len(batch.errors)
     return ScoreSummary(
-        chosen.id,
-        chosen.rule.name,
-        chosen.rule.threshold,
+        gate.id,
+        gate.rule.name,
+        gate.rule.threshold,
         len(wanted),
         scored,
         errors,
@@ -137,145 +127,110 @@ def score(
     )
 
 
-def read_square(source: Path | str | bytes, side: int) -> NDArray[np.uint8]:
-    """Decode a picture to the square a gate looks at.
+def open_gate(
+    workspace: Workspace,
+    gate: str = "efficientnet-lite0",
+    *,
+    weights: Path | str | None = None,
+    policy: Policy | Path | str | None = None,
+) -> Gate:
+    """Return the gate a policy asks for; no network is built.
 
     Parameters
     ----------
-    source : Path, str or bytes
-        A picture.
-    side : int
-        The backbone's input size, in pixels.
-
-    Returns
-    -------
-    ndarray of uint8, shape (side, side, 3)
-        RGB.
+    workspace : Workspace
+        A probe fitted in it has precedence over the shipped one.
+    gate : str
+        A backbone of `bodyshop_core.backbones.names`.
+    weights : Path, optional
+        A weights file; the backbone's own by default.
+    policy : Policy or path, optional
+        Its gate part decides the rule.
 
     Raises
     ------
-    UnreadableImageError
-        It can't be decoded.
+    MissingPartError
+        The weights can't be had, or no probe fits them although the policy wants one.
     """
-    from bodyshop_core.imaging import fit_square, load_rgb
+    name = fingerprint(gate, weights)
+    rule = choose_rule(load_policy(policy).gate, name, workspace_root=workspace.root)
+    framing = Framing(rule.probe or find_probe(name, workspace.root))
+    return Gate(gate, name, rule, framing, weights)
 
-    # Twice the side keeps the half-scale decode's drift out of what the network sees.
-    return fit_square(load_rgb(source, at_least=2 * side), side)
 
-
-def look(
-    scorer: Scorer, files: Sequence[tuple[str, Picture]], *, progress: Progress = SILENT
-) -> Iterator[Seen]:
-    """Show files to a loaded network, `SHARD` at a time.
+def load_gate(workspace: Workspace, gate: str | None = None) -> Gate:
+    """Return the gate that the workspace's newest ``curate`` used.
 
     Parameters
     ----------
-    scorer : Scorer
-        The network.
-    files : sequence of (key, file or its bytes)
-        Keys come back in `Seen`; files that can't be decoded are in its ``errors``.
-
-    Yields
-    ------
-    Seen
-        Up to `SHARD` pictures, in order.
+    workspace : Workspace
+        A curated workspace; an uncurated one gives the default gate.
+    gate : str, optional
+        A backbone to take in its place, with its own weights and the default policy.
     """
-    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-        pending: list[list[Future[Any]]] = []
-        chunks = [files[start : start + BATCH] for start in range(0, len(files), BATCH)]
-
-        def read(chunk: Sequence[tuple[str, Picture]]) -> list[Future[Any]]:
-            return [pool.submit(_try_read, path, scorer.input_size) for _, path in chunk]
-
-        # Decoding stays two batches ahead of the network, and no further: memory stays flat.
-        pending.extend(read(chunk) for chunk in chunks[:2])
-        part: list[Seen] = []
-        with progress.task("gate", total=len(files)) as tick:
-            for number, chunk in enumerate(chunks):
-                squares = [future.result() for future in pending.pop(0)]
-                if number + 2 < len(chunks):
-                    pending.append(read(chunks[number + 2]))
-                part.append(_show(scorer, [key for key, _ in chunk], squares))
-                tick(len(chunk))
-                if sum(len(seen) + len(seen.errors) for seen in part) >= SHARD:
-                    yield _join(part)
-                    part = []
-        if part:
-            yield _join(part)
+    remembered = workspace.root / GATE_FILE
+    if gate is not None or not remembered.exists():
+        return open_gate(workspace, gate or "efficientnet-lite0")
+    return Gate.from_dict(json.loads(remembered.read_text(encoding="utf-8")))
 
 
-def _look(
+def remember_gate(workspace: Workspace, gate: Gate) -> None:
+    """Note which gate the workspace is curated with, for `load_gate`."""
+    text = json.dumps(gate.as_dict())
+    path = workspace.root / GATE_FILE
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        atomic.write_text(path, text)
+
+
+def _extract(
     workspace: Workspace,
     gate: Gate,
     todo: Sequence[str],
     engine: str,
     workers: int | None,
     progress: Progress,
-) -> Iterator[Seen]:
+) -> Iterator[FeatureBatch]:
+    if not todo:
+        return
     extensions = all_images(workspace.catalog)
     files = [(sha256, workspace.blobs.path(sha256, extensions[sha256])) for sha256 in todo]
     if engine == "local":
         # One network in this process with decoding threads beside it: a second copy on the same
         # CPU takes memory and brings no speed.
-        yield from look(gate.load(), files, progress=progress)
+        yield from extract_features(gate.load(), files, progress=progress)
         return
-    from curate.gate.workers import look_spread
+    from curate.gate.workers import extract_in_workers
 
-    out = workspace.root / "shards" / "gate"
-    yield from look_spread(gate, files, out, engine=engine, workers=workers, progress=progress)
-
-
-def _try_read(path: Picture, side: int) -> NDArray[np.uint8] | str:
-    try:
-        return read_square(path, side)
-    except UnreadableImageError as error:
-        # Kept in the catalog, which may move: no path of this machine in it.
-        return error.message if isinstance(path, bytes) else _without(path, error.message)
+    yield from extract_in_workers(gate, files, engine=engine, workers=workers, progress=progress)
 
 
-def _without(path: Path | str, message: str) -> str:
-    return message.replace(str(path), "the picture")
-
-
-def _show(scorer: Scorer, keys: Sequence[str], squares: Sequence[Any]) -> Seen:
-    import numpy as np
-
-    good = [(key, square) for key, square in zip(keys, squares, strict=True) if _is_array(square)]
-    errors = {key: why for key, why in zip(keys, squares, strict=True) if not _is_array(why)}
-    if not good:
-        return Seen((), np.empty((0, 0), np.float16), None, errors)
-    scores = scorer.score(np.stack([square for _, square in good]))
-    probabilities = scores.probabilities
-    return Seen(
-        tuple(key for key, _ in good),
-        scores.features.astype(np.float16),
-        None if probabilities is None else probabilities.astype(np.float16),
-        errors,
-    )
-
-
-def _is_array(value: object) -> bool:
-    return not isinstance(value, str)
-
-
-def _join(parts: Sequence[Seen]) -> Seen:
-    import numpy as np
-
-    full = [part for part in parts if len(part)]
-    errors = {key: why for part in parts for key, why in part.errors.items()}
-    if not full:
-        return Seen((), np.empty((0, 0), np.float16), None, errors)
-    probabilities = [part.probabilities for part in full if part.probabilities is not None]
-    return Seen(
-        tuple(key for part in full for key in part.keys),
-        np.concatenate([part.features for part in full]),
-        np.concatenate(probabilities) if probabilities else None,
-        errors,
-    )
+def _record(
+    workspace: Workspace, gate: Gate, batch: FeatureBatch, store: FeatureStore | None
+) -> None:
+    """Write a batch's scores, and its features to `store`, without pictures erased meanwhile."""
+    rows = [
+        {
+            "sha256": key,
+            "gate": gate.id,
+            "p_car": answer.p_car,
+            "framing": answer.framing,
+            "top5": answer.top5,
+            "error": None,
+        }
+        for key, answer in zip(batch.keys, gate.read(batch), strict=True)
+    ]
+    empty = {"gate": gate.id, "p_car": None, "framing": None, "top5": None}
+    rows += [{"sha256": key, **empty, "error": why} for key, why in batch.errors.items()]
+    with workspace.catalog.begin() as connection:
+        if store is not None:
+            batch = batch.only(present(connection, (*batch.keys, *batch.errors)))
+            if batch.keys or batch.errors:
+                store.add(batch)
+        store_rows(workspace.catalog, schema.gate_scores, rows, connection=connection)
 
 
 def _wanted(workspace: Workspace) -> list[str]:
-    """Pictures that were measured without an error: only those are worth a decode."""
+    """Return the pictures without a measuring error: only those are worth decoding."""
     images, measured = schema.images, schema.measurements
     broken = select(measured.c.sha256).where(
         measured.c.error.is_not(None), measured.c.version == VERSION
@@ -294,20 +249,3 @@ def _scored(workspace: Workspace, gate_id: str) -> set[str]:
     with workspace.catalog.read() as connection:
         query = select(table.c.sha256).where(table.c.gate == gate_id)
         return set(connection.execute(query).scalars())
-
-
-def _record(workspace: Workspace, gate: Gate, seen: Seen) -> None:
-    rows = [
-        {
-            "sha256": key,
-            "gate": gate.id,
-            "p_car": answer.p_car,
-            "framing": answer.framing,
-            "top5": answer.top5,
-            "error": None,
-        }
-        for key, answer in zip(seen.keys, gate.read(seen), strict=True)
-    ]
-    empty = {"gate": gate.id, "p_car": None, "framing": None, "top5": None}
-    rows += [{"sha256": key, **empty, "error": why} for key, why in seen.errors.items()]
-    workspace.catalog.upsert(schema.gate_scores, rows)

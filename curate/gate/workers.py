@@ -1,4 +1,4 @@
-"""Showing pictures to the gate's network in many processes, on this machine or others."""
+"""Running the gate's network in many processes, on this machine or others."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bodyshop_core.engine import read_rows, run_shards
+from bodyshop_core.engine import compute_shards
 from bodyshop_core.progress import SILENT, Progress
-from curate.gate.feature_store import Seen
+from curate.gate.extract import extract_features
+from curate.gate.feature_store import FeatureBatch
 from curate.gate.gate import Gate
 
 if TYPE_CHECKING:
     from bodyshop_core.backbones import Scorer
 
 
-def look_spread(
+def extract_in_workers(
     gate: Gate,
     files: Sequence[tuple[str, Path]],
-    out: Path,
     *,
     engine: str,
     workers: int | None = None,
     progress: Progress = SILENT,
-) -> Iterator[Seen]:
-    """Show files to the network in worker processes; each loads it once.
+) -> Iterator[FeatureBatch]:
+    """Run the gate's network over pictures in worker processes; each loads it once.
 
     Parameters
     ----------
@@ -33,34 +33,28 @@ def look_spread(
         Which network.
     files : sequence of (sha256, Path)
         Paths that every worker can open.
-    out : Path
-        Folder of the shard files; each is removed when the caller asks for the one after it, so a
-        run that is killed goes on from those that are left.
-    engine, workers, progress
-        As for `bodyshop_core.engine.run_shards`.
+    engine, workers
+        As for `bodyshop_core.engine.compute_shards`.
+    progress : Progress
+        Told how many pictures are done.
 
     Yields
     ------
-    Seen
-        One per shard.
+    FeatureBatch
+        One per finished shard.
     """
     arguments: dict[str, Any] = {"backbone": gate.backbone, "weights": gate.weights}
-    paths = run_shards(
-        partial(score_items, **arguments),
-        [{"key": sha256, "path": str(path)} for sha256, path in files],
-        out,
-        name="gate",
-        version=gate.fingerprint,
-        initialise=partial(load, **arguments),
-        engine=engine,
-        workers=workers,
-        progress=progress,
-    )
-    wanted = {sha256 for sha256, _ in files}
-    for path in paths:
-        rows = [row for row in read_rows([path]) if row["key"] in wanted]
-        yield _seen(rows)
-        path.unlink(missing_ok=True)
+    items = [{"key": sha256, "path": str(path)} for sha256, path in files]
+    with progress.task("gate", total=len(items)) as tick:
+        for rows in compute_shards(
+            partial(score_items, **arguments),
+            items,
+            initialise=partial(load, **arguments),
+            engine=engine,
+            workers=workers,
+            tick=tick,
+        ):
+            yield _batch(rows)
 
 
 def score_items(
@@ -80,24 +74,22 @@ def score_items(
     list of dict
         ``key``, ``error``, and ``features`` and ``probabilities`` as little-endian float16 bytes.
     """
-    from curate.gate.stage import look
-
     rows: list[dict[str, Any]] = []
     files = [(item["key"], Path(item["path"])) for item in items]
-    for seen in look(_loaded(backbone, weights), files):
-        for index, key in enumerate(seen.keys):
-            classes = seen.probabilities
+    for batch in extract_features(_loaded(backbone, weights), files):
+        for index, key in enumerate(batch.keys):
+            classes = batch.probabilities
             rows.append(
                 {
                     "key": key,
                     "error": None,
-                    "features": seen.features[index].astype("<f2").tobytes(),
+                    "features": batch.features[index].astype("<f2").tobytes(),
                     "probabilities": None
                     if classes is None
                     else classes[index].astype("<f2").tobytes(),
                 }
             )
-        rows += [{"key": key, "error": why} for key, why in seen.errors.items()]
+        rows += [{"key": key, "error": why} for key, why in batch.errors.items()]
     return rows
 
 
@@ -113,20 +105,20 @@ def _loaded(backbone: str, weights: Path | str | None) -> Scorer:
     return Scorer(backbone, weights)
 
 
-def _seen(rows: Sequence[dict[str, Any]]) -> Seen:
+def _batch(rows: Sequence[dict[str, Any]]) -> FeatureBatch:
     import numpy as np
 
     good = [row for row in rows if row["error"] is None]
     errors = {row["key"]: row["error"] for row in rows if row["error"] is not None}
     if not good:
-        return Seen((), np.empty((0, 0), np.float16), None, errors)
+        return FeatureBatch((), np.empty((0, 0), np.float16), None, errors)
 
     def matrix(name: str) -> Any:
         joined = b"".join(row[name] for row in good)
         return np.frombuffer(joined, dtype="<f2").reshape(len(good), -1)
 
     has_top = good[0].get("probabilities") is not None
-    return Seen(
+    return FeatureBatch(
         tuple(row["key"] for row in good),
         matrix("features"),
         matrix("probabilities") if has_top else None,

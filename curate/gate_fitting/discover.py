@@ -1,4 +1,4 @@
-"""Which ImageNet categories mean "car", told by car photos: the published two-gate rule.
+"""Which ImageNet categories car photos are classified as: the published two-gate rule.
 
 The study behind it summed the five likeliest classes over 1,000 car photos, took the 50 most
 frequent as "car", and found 4 of the 1,000 not recognised by any of them.
@@ -7,15 +7,16 @@ frequent as "car", and found 4 of the 1,000 not recognised by any of them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bodyshop_core.errors import NothingFoundError
 from bodyshop_core.progress import SILENT, Progress
+from bodyshop_core.summary import Summary
 from curate.gate.rules import needs_top
 from curate.gate_fitting.fit import folder_examples
-from curate.gate_fitting.intervals import wilson, worded
+from curate.gate_fitting.intervals import proportion, table_cells
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,7 +26,7 @@ FOLDS = 5
 
 
 @dataclass(frozen=True)
-class Discovery:
+class CategoryDiscovery(Summary):
     """What `discover_categories` found.
 
     Parameters
@@ -33,7 +34,7 @@ class Discovery:
     gate : str
         Backbone, weights and preprocessing.
     pictures : int
-        Photos looked at.
+        Photos classified.
     categories : tuple of dict
         ``name``, ``pictures`` (in whose top 5 it is) and ``probability`` (summed), the most
         frequent first.
@@ -41,7 +42,7 @@ class Discovery:
         Photos with none of the categories in their top 5, as k of n with interval. As in the
         study, these are the photos the categories were found on.
     held_out : dict
-        The same on photos the categories were not found on (5 folds): the honest figure.
+        The same on photos held out from finding the categories (5 folds).
     """
 
     gate: str
@@ -52,22 +53,18 @@ class Discovery:
 
     columns: ClassVar[tuple[str, ...]] = ("category", "in the top 5 of", "summed probability")
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the discovery as JSON-able values."""
-        return {**asdict(self), "categories": list(self.categories)}
-
     def rows(self) -> list[tuple[str, int, float]]:
         """Return one row per category, for a table."""
         return [(row["name"], row["pictures"], row["probability"]) for row in self.categories]
 
     def notes(self) -> list[str]:
-        """Return how many cars the categories miss, and how to use them, for under the table."""
+        """Return the cars that the categories miss and how to use them, below the table."""
         lines = [
-            f"{' '.join(worded(row)[:2])}, 95 % interval {worded(row)[2]}"
+            f"{' '.join(table_cells(row)[:2])}, 95 % interval {table_cells(row)[2]}"
             for row in (self.not_recognised, self.held_out)
         ]
         return [
-            f"Not recognised by any of them: {lines[0]}; of photos held out: {lines[1]}.",
+            f"Not recognised by any of them: {lines[0]}; of held-out photos: {lines[1]}.",
             "To use them: gate: {rule: top5, categories: [names above]} in curate.yaml.",
         ]
 
@@ -79,7 +76,7 @@ def discover_categories(
     gate: str = "efficientnet-lite0",
     weights: Path | str | None = None,
     progress: Progress = SILENT,
-) -> Discovery:
+) -> CategoryDiscovery:
     """Find the ImageNet categories that car photos fall into.
 
     Parameters
@@ -93,11 +90,11 @@ def discover_categories(
     weights : Path, optional
         Its weights file, with the 1,000-class top.
     progress : Progress
-        Told how far it is.
+        Told how many photos are done.
 
     Returns
     -------
-    Discovery
+    CategoryDiscovery
         Put its names under ``gate.categories`` of curate.yaml to use them.
 
     Raises
@@ -110,14 +107,16 @@ def discover_categories(
     import numpy as np
 
     from bodyshop_core.backbones import Scorer, imagenet_classes
-    from curate.gate.stage import look
+    from curate.gate.extract import extract_features
 
     examples = folder_examples(cars, accept=True)
     scorer = Scorer(gate, weights)
     if not scorer.has_top:
         raise needs_top("top5")
-    seen = list(look(scorer, [(str(one.path), one.path) for one in examples], progress=progress))
-    parts = [part.probabilities for part in seen if part.probabilities is not None]
+    batches = list(
+        extract_features(scorer, [(str(one.path), one.path) for one in examples], progress=progress)
+    )
+    parts = [part.probabilities for part in batches if part.probabilities is not None]
     if not parts:
         raise NothingFoundError(f"no picture in {cars} can be read")
     probabilities = np.concatenate(parts).astype(np.float32)
@@ -132,7 +131,7 @@ def discover_categories(
         for number in range(FOLDS)
     )
     names = imagenet_classes()
-    return Discovery(
+    return CategoryDiscovery(
         scorer.fingerprint,
         len(top5),
         tuple(
@@ -143,8 +142,8 @@ def discover_categories(
             }
             for index in chosen
         ),
-        wilson(_missed(top5, chosen), len(top5)),
-        wilson(missed, len(top5)),
+        proportion(_missed(top5, chosen), len(top5)),
+        proportion(missed, len(top5)),
     )
 
 

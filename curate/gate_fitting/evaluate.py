@@ -1,16 +1,18 @@
-"""How well a gate does on pictures whose truth is known."""
+"""How well a gate performs on pictures with known answers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bodyshop_core.progress import SILENT, Progress
-from curate.gate.gate import Gate, open_gate
+from bodyshop_core.summary import Summary
+from curate.gate.gate import Gate
+from curate.gate.stage import open_gate
 from curate.gate_fitting.fit import folder_examples
-from curate.gate_fitting.intervals import wilson, worded
+from curate.gate_fitting.intervals import proportion, table_cells
 from curate.policy import Policy
 
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class GateEvaluation:
+class GateEvaluation(Summary):
     """The outcome of `evaluate_gate`.
 
     Parameters
@@ -30,11 +32,11 @@ class GateEvaluation:
     threshold : float
         The one in force.
     recall : dict
-        Folder of cars -> how many were let in, as k of n with a 95 % interval.
+        Folder of cars -> how many were accepted, as k of n with a 95 % interval.
     false_accepts : dict
         Folder of others -> the same.
     unreadable : int
-        Pictures that could not be decoded; they count as not let in.
+        Pictures that could not be decoded; they count as rejected.
     auc : float
         Area under the ROC curve over all pictures.
     roc : tuple of dict
@@ -50,29 +52,25 @@ class GateEvaluation:
     auc: float
     roc: tuple[dict[str, float], ...]
 
-    columns: ClassVar[tuple[str, ...]] = ("group", "wanted", "let in", "share", "95 % interval")
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the evaluation as JSON-able values."""
-        return {**asdict(self), "roc": list(self.roc)}
+    columns: ClassVar[tuple[str, ...]] = ("group", "expected", "accepted", "share", "95 % interval")
 
     def rows(self) -> list[tuple[str, str, str, str, str]]:
         """Return one row per group, for a table."""
         return [
-            (name, wanted, *worded(row))
-            for wanted, groups in (("in", self.recall), ("out", self.false_accepts))
+            (name, wanted, *table_cells(row))
+            for wanted, groups in (("accept", self.recall), ("reject", self.false_accepts))
             for name, row in groups.items()
         ]
 
     def notes(self) -> list[str]:
-        """Return the threshold and the ROC curve in words, for under the table."""
+        """Return the threshold and the ROC curve in words, to print below the table."""
         at = [
             f"{100 * limit:g} %: {100 * max(recalls):.2f} %"
             for limit in (0, 0.001, 0.005, 0.01, 0.05)
             if (recalls := [p["recall"] for p in self.roc if p["false_accepts"] <= limit])
         ]
         return [
-            f"Rule {self.rule}: a picture passes from {self.threshold:.4g} on.",
+            f"Rule {self.rule}: a p_car of {self.threshold:.4g} or more is accepted.",
             f"Area under the ROC curve: {self.auc:.5f}.",
             f"Largest recall at false accepts of at most {', '.join(at)}.",
         ]
@@ -88,12 +86,12 @@ def evaluate_gate(
     policy: Policy | Path | str | None = None,
     progress: Progress = SILENT,
 ) -> GateEvaluation:
-    """Show folders of known pictures to a gate.
+    """Score folders of known pictures by a gate.
 
     Parameters
     ----------
     workspace : Workspace
-        Where a probe of one's own may be; nothing is written.
+        Its fitted probe has precedence over the shipped one; nothing is written.
     accept : sequence of Path
         Folders of cars, each a group of its own: whole, close-ups, damaged.
     reject : sequence of Path
@@ -105,7 +103,7 @@ def evaluate_gate(
     policy : Policy or path, optional
         Its gate part decides rule and threshold.
     progress : Progress
-        Told how far it is.
+        Told how many pictures are done.
 
     Raises
     ------
@@ -118,12 +116,12 @@ def evaluate_gate(
     scores = {
         (wanted, name): scores
         for wanted, folders in ((True, accept), (False, reject))
-        for name, scores in _judged(opened, folders, wanted, progress).items()
+        for name, scores in _scores(opened, folders, wanted, progress).items()
     }
     unreadable = sum(value is None for values in scores.values() for value in values)
     threshold = opened.rule.threshold
     passed = {
-        key: wilson(sum(v is not None and v >= threshold for v in values), len(values))
+        key: proportion(sum(v is not None and v >= threshold for v in values), len(values))
         for key, values in scores.items()
     }
     good = [v or 0.0 for (wanted, _), values in scores.items() if wanted for v in values]
@@ -147,7 +145,7 @@ def roc_curve(
     Parameters
     ----------
     accepted, rejected : sequence of float
-        Scores of the pictures to let in and to keep out; neither empty.
+        Scores of the pictures to accept and to reject; neither empty.
     points : int
         About how many points to spread along it, besides those with few false accepts.
     """
@@ -175,15 +173,15 @@ def roc_curve(
     return round(auc, 5), curve
 
 
-def _judged(
+def _scores(
     gate: Gate, folders: Sequence[Path], wanted: bool, progress: Progress
 ) -> Mapping[str, list[float | None]]:
     """Return ``p_car`` per folder; None for pictures that can't be read."""
-    judged: dict[str, list[float | None]] = {}
+    scores: dict[str, list[float | None]] = {}
     for folder in folders:
         examples = folder_examples(folder, accept=wanted)
         answers = gate.judge([one.path for one in examples], progress=progress)
-        judged.setdefault(folder.name, []).extend(
+        scores.setdefault(folder.name, []).extend(
             None if answer.error is not None else answer.p_car for answer in answers
         )
-    return judged
+    return scores

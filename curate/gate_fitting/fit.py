@@ -1,23 +1,24 @@
-"""Fitting a gate to examples: which pictures to let in, which to keep out."""
+"""Fitting a gate to examples: which pictures to accept, which to reject."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bodyshop_core.backbones import fingerprint
 from bodyshop_core.errors import NothingFoundError, UnreadableImageError, UsageError
 from bodyshop_core.progress import SILENT, Progress
+from bodyshop_core.summary import Summary
 from curate.gate.probe import Probe, fitted_probe_path, unit_length
 from curate.gate_fitting.framing import FRAMING_VIEWS, fit_framing, read_framing
 from curate.gate_fitting.groups import Example, group_examples
-from curate.gate_fitting.intervals import wilson, worded
+from curate.gate_fitting.intervals import proportion, table_cells
 from curate.gate_fitting.logistic import FOLDS, fit_logistic
 from curate.gate_fitting.threshold import choose_threshold
-from curate.gate_fitting.unseen_source import judge_unseen
+from curate.gate_fitting.unseen_source import evaluate_unseen
 from curate.gate_fitting.views import VIEWS, varied
 
 if TYPE_CHECKING:
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class FitSummary:
-    """What `fit_gate` did.
+class FitSummary(Summary):
+    """The outcome of `fit_gate`.
 
     Parameters
     ----------
@@ -41,11 +42,12 @@ class FitSummary:
     threshold : float
         Smallest probability that passes.
     accept, reject : dict
-        Group -> ``{"k", "n", "share", "ci95"}``: passed out of fold, of how many.
+        Group -> ``{"k", "n", "share", "ci95"}``: accepted out of fold, of how many.
     framing : dict
-        ``full`` and ``part`` -> the same, told right; empty without framing labels.
+        ``full`` and ``part`` -> the same, classified correctly; empty without framing labels.
     unseen : dict
-        Group -> how many of it pass a gate fitted, threshold included, without any of it.
+        Group -> how many of it are accepted by a gate that was fitted, threshold included, without
+        any picture of it.
     """
 
     probe: str
@@ -56,35 +58,34 @@ class FitSummary:
     framing: dict[str, dict[str, Any]]
     unseen: dict[str, dict[str, Any]]
 
-    columns: ClassVar[tuple[str, ...]] = ("group", "wanted", "let in", "share", "95 % interval")
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the summary as JSON-able values."""
-        return asdict(self)
+    columns: ClassVar[tuple[str, ...]] = ("group", "expected", "accepted", "share", "95 % interval")
 
     def rows(self) -> list[tuple[str, str, str, str, str]]:
-        """Return one row per group, for a table: out of fold, then never seen, then framing."""
+        """Return one row per group, for a table: out of fold, then held out, then framing."""
         table = [
-            (name, wanted, *worded(row))
-            for wanted, groups in (("in", self.accept), ("out", self.reject))
+            (name, wanted, *table_cells(row))
+            for wanted, groups in (("accept", self.accept), ("reject", self.reject))
             for name, row in groups.items()
         ]
         table += [
-            (f"{name}, never seen", "in" if name in self.accept else "out", *worded(row))
+            (f"{name}, held out", "accept" if name in self.accept else "reject", *table_cells(row))
             for name, row in self.unseen.items()
         ]
         return table + [
-            (f"framing {name}", "told right", *worded(row)) for name, row in self.framing.items()
+            (f"framing {name}", "classified correctly", *table_cells(row))
+            for name, row in self.framing.items()
         ]
 
     def notes(self) -> list[str]:
-        """Return the threshold and what the rows mean, for under the table."""
+        """Return the threshold and what the rows mean, to print below the table."""
         notes = [
-            f"{self.probe}: a picture passes from {self.threshold:.4g} on.",
-            "Each picture was judged by a fit that had seen neither it nor its near-duplicates.",
+            f"{self.probe}: a probability of {self.threshold:.4g} or more is accepted.",
+            "Each picture was scored by a fit without it and its near-duplicates (out of fold).",
         ]
         if self.unseen:
-            notes.append("Never seen: by a fit, threshold included, without any of the group.")
+            notes.append(
+                "Held out: scored by a fit, threshold included, without the group's pictures."
+            )
         return notes
 
 
@@ -103,8 +104,8 @@ def fit_gate(
 ) -> FitSummary:
     """Fit a probe and put it where ``curate`` finds it.
 
-    Each picture is shown to the network as it is and in equalised and cropped views, so that the
-    probe learns the car and not the camera. The figures are out of fold: near-duplicates, and all
+    Each picture is scored as it is and in equalised and cropped views, so that the probe learns the
+    car and not the camera. The figures are out of fold: near-duplicates, and all
     views of a picture, are in one fold.
 
     Parameters
@@ -112,13 +113,13 @@ def fit_gate(
     workspace : Workspace, optional
         Gets the probe; needed for `from_review` and unless `out` is given.
     accept, reject : sequence of Path
-        Folders of pictures to let in and to keep out; searched with their subfolders.
+        Folders of pictures to accept and to reject; searched with their subfolders.
     framing : Path, optional
         A CSV file with columns ``file`` (path, or the end of one) and ``framing`` (full or part)
-        about some of the `accept` pictures: teaches what a close-up looks like.
+        about some of the `accept` pictures: examples of close-ups.
     from_review : bool
-        Also learn from the human decisions in the workspace: keep, reject, framing. A reject that
-        has another reason (blurry, a duplicate) says nothing about cars and is left out.
+        Also learn from the human decisions in the workspace: keep, reject, framing. A rejected
+        picture that has another reason (blurry, a duplicate) is left out.
     gate : str
         A backbone of `bodyshop_core.backbones.names`.
     weights : Path, optional
@@ -128,12 +129,12 @@ def fit_gate(
     seed : int
         Of folds and views.
     progress : Progress
-        Told how far it is.
+        Told how many pictures are done.
 
     Raises
     ------
     UsageError
-        Nothing was given to learn from.
+        No examples were given.
     NothingFoundError
         A folder holds no picture, or there are too few of either kind.
     """
@@ -141,10 +142,10 @@ def fit_gate(
     from bodyshop_core.backbones import Scorer
 
     scorer = Scorer(gate, weights)
-    rows, features = _show(scorer, examples, seed, progress)
+    rows, features = _extract(scorer, examples, seed, progress)
     accepted = [row.example.accept for row in rows]
     groups = group_examples([row.example for row in rows])
-    weights_, bias, chances = fit_logistic(features, accepted, groups, seed)
+    coefficients, bias, chances = fit_logistic(features, accepted, groups, seed)
     originals = [index for index, row in enumerate(rows) if row.view == "original"]
     threshold = choose_threshold(
         [chances[i] for i in originals if accepted[i]],
@@ -172,7 +173,7 @@ def fit_gate(
         )
         for side in ("accept", "reject")
     }
-    unseen = judge_unseen(
+    unseen = evaluate_unseen(
         features,
         accepted,
         groups,
@@ -191,7 +192,7 @@ def fit_gate(
         "unseen": unseen,
     }
     name = fingerprint(gate, weights)
-    probe = Probe(weights_, bias, threshold, name, part.weights, part.bias, card)
+    probe = Probe(coefficients, bias, threshold, name, part.weights, part.bias, card)
     path = out or _path_in(workspace, probe.fingerprint)
     probe.save(path)
     return FitSummary(
@@ -223,10 +224,10 @@ def _examples(
         examples += _reviewed(workspace)
     if not examples:
         raise UsageError(
-            "there is nothing to learn from",
+            "there are no examples to fit a gate to",
             hint="give --accept DIR and --reject DIR, or --from-review",
         )
-    for good, name in ((True, "let in"), (False, "keep out")):
+    for good, name in ((True, "accept"), (False, "reject")):
         count = sum(example.accept is good for example in examples)
         if count < 2 * FOLDS:
             raise NothingFoundError(
@@ -266,13 +267,13 @@ def _reviewed(workspace: Workspace) -> list[Example]:
     with workspace.catalog.read() as connection:
         rows = connection.execute(select(table).order_by(table.c.sha256)).all()
         reasons = dict(connection.execute(select(verdicts.c.sha256, verdicts.c.reasons)).all())
-    # A blurred car, or one that is there twice, was not rejected for being no car.
+    # A blurred or duplicated car was not rejected for being no car.
     about_cars = {Reason.NOT_A_CAR.value, Reason.HUMAN_REJECT.value}
     return [
         Example(
             workspace.blobs.path(row.sha256, extensions[row.sha256]),
             row.decision == "keep",
-            "people's review",
+            "human review",
             row.framing if row.framing in {"full", "part"} else None,
         )
         for row in rows
@@ -280,7 +281,7 @@ def _reviewed(workspace: Workspace) -> list[Example]:
     ]
 
 
-def _show(
+def _extract(
     scorer: Scorer, examples: Sequence[Example], seed: int, progress: Progress
 ) -> tuple[list[_Row], NDArray[np.float32]]:
     """Return one row per view, and the unit-length features of each."""
@@ -322,14 +323,14 @@ def _views(
 
 
 def _figures(passed: Sequence[tuple[str, bool]]) -> dict[str, dict[str, Any]]:
-    """Count who passed, per name of their folder: train/damaged and test/damaged are one group."""
+    """Count the accepted per folder name: train/damaged and test/damaged are one group."""
     table: dict[str, list[bool]] = {}
     for folder, value in passed:
         table.setdefault(Path(folder).name, []).append(bool(value))
-    return {name: wilson(sum(values), len(values)) for name, values in table.items()}
+    return {name: proportion(sum(values), len(values)) for name, values in table.items()}
 
 
 def _path_in(workspace: Workspace | None, name: str) -> Path:
     if workspace is None:
-        raise UsageError("a fitted gate needs a workspace or an output file to go to")
+        raise UsageError("fit_gate needs a workspace or an output file")
     return fitted_probe_path(workspace.root, name)

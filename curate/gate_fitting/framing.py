@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bodyshop_core.errors import ConfigError
 from curate.gate_fitting.groups import Example
-from curate.gate_fitting.intervals import wilson
+from curate.gate_fitting.intervals import proportion
 from curate.gate_fitting.logistic import FOLDS, fit_logistic
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ STRENGTH = 1.0
 
 @dataclass(frozen=True)
 class FramingFit:
-    """A fitted framing regression; empty when there was nothing to learn from."""
+    """A fitted framing regression; empty when there were too few examples."""
 
     weights: NDArray[np.float32] | None = None
     bias: float = 0.0
@@ -112,10 +112,10 @@ def fit_framing(
     originals = set(counted)
     figures = {}
     for kind, wanted in (("full", False), ("part", True)):
-        told = [
+        correct = [
             bool((chance >= 0.5) == wanted)
             for row, part, chance in zip(rows, is_part, chances, strict=True)
             if part is wanted and row in originals
         ]
-        figures[kind] = wilson(sum(told), len(told))
+        figures[kind] = proportion(sum(correct), len(correct))
     return FramingFit(weights, bias, figures)

@@ -1,43 +1,41 @@
-"""Shares with their uncertainty."""
+"""Proportions with their 95 % intervals."""
 
 from __future__ import annotations
 
-from math import sqrt
 from typing import Any
 
-Z95 = 1.959964
-"""Two-sided 95 % quantile of the normal distribution."""
 
+def proportion(k: int, n: int) -> dict[str, Any]:
+    """Return a proportion with its 95 % Wilson score interval.
 
-def wilson(k: int, n: int) -> dict[str, Any]:
-    """Return a share with its 95 % interval (Wilson 1927), which holds near 0 and 1 too.
+    Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22, 1927:
+    unlike the normal approximation it holds near 0 and 1, too.
 
     Parameters
     ----------
     k, n : int
-        Hits, and tries.
+        Successes, and trials.
 
     Returns
     -------
     dict
-        ``k``, ``n``, ``share`` and ``ci95`` (low, high); share is None for no tries.
+        ``k``, ``n``, ``share`` and ``ci95`` (low, high), 0 to 1; share is None without trials.
     """
+    from scipy.stats import binomtest
+
     if n == 0:
         return {"k": 0, "n": 0, "share": None, "ci95": [0.0, 1.0]}
-    share, z2 = k / n, Z95**2
-    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = Z95 * sqrt(share * (1 - share) / n + z2 / (4 * n * n)) / (1 + z2 / n)
-    # At 0 and n the bound is exact; what the root leaves behind is rounding.
-    low = 0.0 if k == 0 else max(0.0, middle - half)
-    high = 1.0 if k == n else min(1.0, middle + half)
-    return {"k": k, "n": n, "share": round(share, 5), "ci95": [round(low, 5), round(high, 5)]}
+    low, high = binomtest(k, n).proportion_ci(0.95, method="wilson")
+    return {
+        "k": k,
+        "n": n,
+        "share": round(k / n, 5),
+        "ci95": [round(float(low), 5), round(float(high), 5)],
+    }
 
 
-def worded(row: dict[str, Any]) -> tuple[str, str, str]:
-    """Return the cells of a table for a result of `wilson`: k of n, the share, its interval."""
+def table_cells(row: dict[str, Any]) -> tuple[str, str, str]:
+    """Return the cells of a table for a result of `proportion`: k of n, share, interval."""
     low, high = row["ci95"]
-    return (
-        f"{row['k']} of {row['n']}",
-        f"{100 * row['share']:.2f} %",
-        f"{100 * low:.2f} to {100 * high:.2f} %",
-    )
+    share = "" if row["share"] is None else f"{100 * row['share']:.2f} %"
+    return f"{row['k']} of {row['n']}", share, f"{100 * low:.2f} to {100 * high:.2f} %"

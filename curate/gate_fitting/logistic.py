@@ -1,4 +1,4 @@
-"""Logistic regression on feature vectors, with honest out-of-fold probabilities."""
+"""Logistic regression on feature vectors, with out-of-fold probabilities."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def fit_logistic(
     Returns
     -------
     (weights, bias, chances)
-        Of the fit on everything, and the probability of each row from the fit that did not see it.
+        Of the fit on everything, and the probability of each row from the fit without its fold.
     """
     import numpy as np
     from sklearn.linear_model import LogisticRegression

@@ -1,7 +1,7 @@
 """Make the probe that is shipped: ``python -m curate.gate_fitting.make_probe --help``.
 
-The photos it is fitted on stay where they are; what goes into the package is 2,562 numbers and a
-card that says what they were fitted on and how well they did on pictures they had not seen.
+The photos it is fitted on are not published; the package holds 2,562 numbers and a
+card that says what they were fitted on and how well they perform on held-out pictures.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from bodyshop_core import atomic
+from curate import gate
 from curate.gate_fitting.fit import FitSummary, fit_gate
-from curate.gate_fitting.intervals import worded
+from curate.gate_fitting.intervals import table_cells
 
-PROBES = Path(__file__).parent / "probes"
+PROBES = Path(gate.__file__).parent / "probes"
 
 
 def main(arguments: Sequence[str] | None = None) -> FitSummary:
@@ -59,7 +60,7 @@ def model_card(summary: FitSummary, sources: str) -> str:
         f"# Gate probe for {summary.gate}",
         "",
         "Logistic regression on unit-length feature vectors: is this a car, or a part of one? "
-        f"A picture passes from {summary.threshold} on. "
+        f"Pictures with a probability of {summary.threshold} or more are accepted. "
         "Made by `python -m curate.gate_fitting.make_probe`.",
         "",
         "## Out-of-fold figures",
@@ -67,23 +68,23 @@ def model_card(summary: FitSummary, sources: str) -> str:
         "Five folds; near-duplicates (64-bit hashes within 8 bits) and all views of a picture are "
         "in one fold. Intervals: Wilson, 95 %.",
         "",
-        "| group | wanted | passed | share | 95 % interval |",
+        "| group | expected | accepted | share | 95 % interval |",
         "|---|---|---|---|---|",
-        *(_row(name, "in", row) for name, row in summary.accept.items()),
-        *(_row(name, "out", row) for name, row in summary.reject.items()),
+        *(_row(name, "accept", row) for name, row in summary.accept.items()),
+        *(_row(name, "reject", row) for name, row in summary.reject.items()),
         "",
     ]
     if summary.unseen:
         lines += [
-            "## Sources never seen",
+            "## Held-out sources",
             "",
             "Fitted without any picture of the group or its near-duplicates; the threshold is "
             "chosen on the others alone.",
             "",
-            "| group | wanted | passed | share | 95 % interval |",
+            "| group | expected | accepted | share | 95 % interval |",
             "|---|---|---|---|---|",
             *(
-                _row(name, "in" if name in summary.accept else "out", row)
+                _row(name, "accept" if name in summary.accept else "reject", row)
                 for name, row in summary.unseen.items()
             ),
             "",
@@ -92,7 +93,7 @@ def model_card(summary: FitSummary, sources: str) -> str:
         lines += [
             "## Framing: close-up or whole car",
             "",
-            "| framing, said by a person | told right | share | 95 % interval |",
+            "| framing, labelled by a person | classified correctly | share | 95 % interval |",
             "|---|---|---|---|",
             *(_row(name, None, row) for name, row in summary.framing.items()),
             "",
@@ -101,7 +102,7 @@ def model_card(summary: FitSummary, sources: str) -> str:
 
 
 def _row(name: str, wanted: str | None, row: dict[str, Any]) -> str:
-    return f"| {' | '.join([name, *([wanted] if wanted else []), *worded(row)])} |"
+    return f"| {' | '.join([name, *([wanted] if wanted else []), *table_cells(row)])} |"
 
 
 if __name__ == "__main__":

@@ -1,26 +1,26 @@
-"""From which probability on a picture passes a fitted gate."""
+"""Choosing the probability from which a fitted gate accepts a picture."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 MAX_FALSE_ACCEPTS = 0.005
-"""The threshold lets at most this share of the out-of-fold rejects in."""
+"""The largest share of the out-of-fold rejects that may be accepted."""
 
 
 def choose_threshold(accepted: Sequence[float], rejected: Sequence[float]) -> float:
-    """Return the threshold between the two kinds.
+    """Return the threshold between the accepted and the rejected.
 
     Parameters
     ----------
     accepted, rejected : sequence of float
-        Out-of-fold probabilities of the pictures to let in and to keep out.
+        Out-of-fold probabilities of the pictures to accept and to reject.
 
     Returns
     -------
     float
-        The lowest that lets at most `MAX_FALSE_ACCEPTS` of the rejects in, and no lower than what
-        keeps 99.9 % of the accepted: what lies between the kinds is shared out evenly.
+        The lowest that accepts at most `MAX_FALSE_ACCEPTS` of the rejects. When the threshold for
+        99.9 % recall is higher, the middle between the two.
     """
     import numpy as np
 

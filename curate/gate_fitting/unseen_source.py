@@ -1,11 +1,11 @@
-"""How a fitted gate does on a source of pictures that it has never seen any picture of."""
+"""How a fitted gate performs on a source that was left out of its fit."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
-from curate.gate_fitting.intervals import wilson
+from curate.gate_fitting.intervals import proportion
 from curate.gate_fitting.logistic import FOLDS, fit_logistic
 from curate.gate_fitting.threshold import choose_threshold
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def judge_unseen(
+def evaluate_unseen(
     features: NDArray[np.float32],
     accepted: Sequence[bool],
     groups: Sequence[int],
@@ -22,19 +22,19 @@ def judge_unseen(
     counted: Collection[int],
     seed: int,
 ) -> dict[str, dict[str, Any]]:
-    """Fit without each source in turn, threshold included, and judge that source.
+    """Fit without each source in turn, threshold included, and score that source.
 
-    Cross-validation over mixed sources flatters a gate: the fold that is judged has the cameras,
-    sites and habits of those it was fitted on. Pictures from elsewhere do not.
+    Cross-validation over mixed sources overestimates a gate: the held-out fold has the same
+    cameras and sites as the pictures it was fitted on. Pictures from elsewhere do not.
 
     Parameters
     ----------
     features : ndarray of float32, shape (n, d)
         Unit-length vectors.
     accepted : sequence of bool
-        Which are to be let in.
+        Which should be accepted.
     groups : sequence of int
-        Near-duplicates: those of a judged picture are left out of the fit, whatever their source.
+        Near-duplicates: those of a scored picture are left out of the fit, whatever their source.
     sources : sequence of str
         Where each row is from.
     counted : collection of int
@@ -45,8 +45,8 @@ def judge_unseen(
     Returns
     -------
     dict
-        Source -> how many of it were let in: ``{"k", "n", "share", "ci95", "threshold"}``. A source
-        is left out when the others have fewer than `FOLDS` groups of either kind.
+        Source -> how many of it were accepted: ``{"k", "n", "share", "ci95", "threshold"}``. A
+        source is left out when the others have fewer than `FOLDS` groups of either kind.
     """
     import numpy as np
 
@@ -54,7 +54,7 @@ def judge_unseen(
     group, source = np.asarray(groups), np.asarray(sources)
     counts = np.zeros(len(wanted), dtype=bool)
     counts[list(counted)] = True
-    told = {}
+    found = {}
     for name in dict.fromkeys(sources):
         own = source == name
         rest = np.flatnonzero(~own & ~np.isin(group, group[own]))
@@ -64,11 +64,12 @@ def judge_unseen(
         weights, bias, chances = fit_logistic(
             features[rest], wanted[rest].tolist(), group[rest].tolist(), seed
         )
-        seen = counts[rest]
+        counted_rest = counts[rest]
         threshold = choose_threshold(
-            chances[seen & wanted[rest]].tolist(), chances[seen & ~wanted[rest]].tolist()
+            chances[counted_rest & wanted[rest]].tolist(),
+            chances[counted_rest & ~wanted[rest]].tolist(),
         )
         scores = 1 / (1 + np.exp(-(features[own & counts] @ weights + bias)))
         passed = int((scores >= threshold).sum())
-        told[name] = {**wilson(passed, len(scores)), "threshold": threshold}
-    return told
+        found[name] = {**proportion(passed, len(scores)), "threshold": threshold}
+    return found

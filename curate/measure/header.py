@@ -1,4 +1,4 @@
-"""What a picture's header tells: the JPEG quality it was saved with, its camera and its time."""
+"""Reading a picture's header: the JPEG quality it was saved with, its camera and its time."""
 
 from __future__ import annotations
 

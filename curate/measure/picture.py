@@ -1,4 +1,4 @@
-"""One decode of a picture, and everything cheap that can be said about it."""
+"""Everything cheap that can be measured from one decode of a picture."""
 
 from __future__ import annotations
 

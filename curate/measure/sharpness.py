@@ -27,7 +27,7 @@ REBLUR = 1.5
 best."""
 
 EDGE_SHARE = 0.02
-"""The steepest two of a hundred pixels are the edges; smooth paint and sky never get a say."""
+"""The steepest two of a hundred pixels are the edges; smooth paint and sky do not count."""
 
 STEEPEST = 0.85
 """Quantile over the edges: a picture is as sharp as its sharp parts, the background may be out of
@@ -49,7 +49,7 @@ _TAPS = 9
 """Width of the blur: three standard deviations to either side."""
 
 _SAMPLE = 5_000
-"""Slopes that are looked at to find the steepest two of a hundred."""
+"""Slopes that are sampled to find the steepest two of a hundred."""
 
 
 def sharpness(grey: NDArray[np.uint8]) -> float:

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Select, and_, func, or_, select
 
 from bodyshop_core.catalog import Catalog, schema
-from bodyshop_core.engine import read_rows, run_shards
+from bodyshop_core.engine import compute_shards
 from bodyshop_core.engine.task import WORKER_DIED
-from bodyshop_core.progress import SILENT, Progress, Silent, Tick
+from bodyshop_core.progress import SILENT, Progress
+from bodyshop_core.summary import Summary
 from bodyshop_core.workspace import Workspace
+from curate.ingest import store_rows
 from curate.measure.picture import measure_pictures
 
 VERSION = f"measure-2 imagehash-{version('imagehash')}"
 """Stored beside every value; values of another version are never mixed with these."""
 
 SLICE = 20_000
-"""Pictures measured between two writes to the catalog: what memory is bounded by."""
+"""Pictures listed at a time: bounds the memory of the list."""
 
 LIMIT_S = 60.0
 """Seconds one picture may take; the largest accepted one takes about two."""
@@ -35,8 +35,8 @@ _COLUMNS = tuple(
 
 
 @dataclass(frozen=True)
-class MeasureSummary:
-    """What a call of `measure` did.
+class MeasureSummary(Summary):
+    """The outcome of `measure_images`.
 
     Parameters
     ----------
@@ -52,10 +52,6 @@ class MeasureSummary:
     measured: int
     unreadable: int
     worker_died: int
-
-    def as_dict(self) -> dict[str, int]:
-        """Return JSON-able counts."""
-        return asdict(self)
 
 
 def measure_images(
@@ -73,7 +69,7 @@ def measure_images(
     workspace : Workspace
         Its ``images`` are read, its ``measurements`` are written.
     engine : str
-        ``local``, ``dask`` or a Dask scheduler's address; see `bodyshop_core.engine.run_shards`.
+        ``local``, ``dask`` or a Dask scheduler's address.
     workers : int, optional
         Processes; default one per CPU.
     retry_failed : bool
@@ -100,28 +96,24 @@ def measure_images(
         ).scalar_one()
     if not total:
         return MeasureSummary(pictures, 0, 0, 0)
-    out = workspace.root / "shards" / "measure"
     counts = {"measured": 0, "unreadable": 0, "worker_died": 0}
     with progress.task("measure", total=total) as tick:
         last = ""
         while items := _next_items(workspace, missing, after=last):
-            paths = run_shards(
+            for rows in compute_shards(
                 measure_pictures,
                 items,
-                out,
-                version=VERSION,
                 engine=engine,
                 workers=workers,
                 limit_s=LIMIT_S,
-                progress=_Within(tick, progress),
-            )
-            errors = _ingest(catalog, paths, {item["key"] for item in items})
-            counts["measured"] += len(items)
-            counts["worker_died"] += errors.count(WORKER_DIED)
-            counts["unreadable"] += len(errors) - errors.count(WORKER_DIED)
+                tick=tick,
+            ):
+                _store(catalog, rows)
+                errors = [row["error"] for row in rows if row["error"]]
+                counts["measured"] += len(rows)
+                counts["worker_died"] += errors.count(WORKER_DIED)
+                counts["unreadable"] += len(errors) - errors.count(WORKER_DIED)
             last = items[-1]["key"]
-            for path in paths:
-                path.unlink(missing_ok=True)  # now that the catalog has it
     return MeasureSummary(pictures, **counts)
 
 
@@ -148,26 +140,12 @@ def _next_items(workspace: Workspace, missing: Select[Any], *, after: str) -> li
         ]
 
 
-def _ingest(catalog: Catalog, paths: Iterable[Path], wanted: set[str]) -> list[str]:
-    """Write shard rows into the catalog, whole or not at all, and return their errors."""
-    rows: list[dict[str, Any]] = []
-    for row in read_rows(paths):
-        key = row.pop("key")
-        if key in wanted:
-            rows.append(dict.fromkeys(_COLUMNS) | row | {"sha256": key, "version": VERSION})
-    catalog.upsert(schema.measurements, rows)
-    return [row["error"] for row in rows if row["error"]]
-
-
-class _Within(Silent):
-    """Passes the ticks of a part on to the task it is a part of."""
-
-    def __init__(self, tick: Tick, progress: Progress) -> None:
-        self._tick, self._progress = tick, progress
-
-    @contextmanager
-    def task(self, name: str, total: int | None = None) -> Iterator[Tick]:
-        yield self._tick
-
-    def log(self, message: str) -> None:
-        self._progress.log(message)
+def _store(catalog: Catalog, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write the rows of one shard into the catalog, in one transaction."""
+    measured = [
+        dict.fromkeys(_COLUMNS)
+        | {name: value for name, value in row.items() if name != "key"}
+        | {"sha256": row["key"], "version": VERSION}
+        for row in rows
+    ]
+    store_rows(catalog, schema.measurements, measured)

@@ -1,4 +1,8 @@
-"""The report of a curated workspace: static pages that open from disk."""
+"""The report of a curated workspace: static pages that open from disk.
+
+`stage` writes the report of a whole workspace from what `content` reads, with the small pictures
+of `thumbnails`; `charts` is pure.
+"""
 
 import lazy_loader
 

@@ -1,3 +1,3 @@
-from .build import (
+from .stage import (
     write_report as write_report,
 )

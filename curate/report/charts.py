@@ -41,7 +41,7 @@ def gate_histogram(scores: Sequence[tuple[float, bool]], threshold: float) -> Ma
         x = left + index * step
         base = height - bottom
         span = f"p_car {index / bins:.3f} to {(index + 1) / bins:.3f}"
-        title = f"{span}: {good_ones} kept, {rejected} not"
+        title = f"{span}: {good_ones} kept, {rejected} rejected"
         parts.append(
             f"<g><title>{escape(title)}</title>"
             f'<rect x="{x:.1f}" y="{base - full:.1f}" width="{step - 1:.1f}" '
@@ -133,7 +133,7 @@ def audit_bars(audit: Mapping[str, Any] | None) -> Markup:
             f'y2="{y + 9}" class="whisker"/>'
             f'<text x="{WIDTH - right + 6}" y="{y + 13}">{100 * value:.1f} %</text>'
         )
-    return _svg(height, parts, "What the camera alone can tell")
+    return _svg(height, parts, "Accuracy without seeing the car")
 
 
 def _svg(height: float, parts: Sequence[str], title: str) -> Markup:

@@ -1,4 +1,4 @@
-"""Everything the report shows, read from the catalog at once."""
+"""Reading everything that the report shows from the catalog."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from sqlalchemy import select
 from bodyshop_core.catalog import Field, Reason, effective_labels, schema
 from bodyshop_core.catalog.split_sets import newest_split_set
 from curate.duplicates.stage import load_counts
-from curate.gate.gate import load_gate
 
 if TYPE_CHECKING:
     from bodyshop_core.workspace import Workspace
+    from curate.gate.gate import Gate
     from curate.policy import Policy
 
 
@@ -74,11 +74,14 @@ class Content:
 
 
 def gather(
-    workspace: Workspace, policy: Policy, target: Field, split_problem: str | None
+    workspace: Workspace,
+    policy: Policy,
+    target: Field,
+    gate: Gate,
+    split_problem: str | None,
 ) -> Content:
     """Read a judged workspace."""
     catalog = workspace.catalog
-    gate = load_gate(workspace)
     labels = effective_labels(catalog, target)
     current = newest_split_set(catalog, target)
     images, verdicts, scores = schema.images, schema.verdicts, schema.gate_scores
@@ -93,20 +96,20 @@ def gather(
             row.sha256: row
             for row in connection.execute(select(scores).where(scores.c.gate == gate.id))
         }
-        dealt = {}
+        assigned = {}
         if current is not None:
-            dealt = dict(
+            assigned = dict(
                 connection.execute(
                     select(splits.c.sha256, splits.c.split).where(
                         splits.c.split_set == current.name
                     )
                 ).all()
             )
-        seen: dict[str, Any] = {}
+        first: dict[str, Any] = {}
         for row in connection.execute(select(sightings).order_by(sightings.c.fetched_at)):
-            seen.setdefault(row.sha256, row)
+            first.setdefault(row.sha256, row)
     cards = [
-        _card(row, gated.get(row.sha256), labels.get(row.sha256), seen.get(row.sha256), dealt)
+        _card(row, gated.get(row.sha256), labels.get(row.sha256), first.get(row.sha256), assigned)
         for row in pictures
     ]
     by_cluster: dict[str, list[Card]] = defaultdict(list)
@@ -132,7 +135,7 @@ def gather(
         gate.rule.threshold,
         [(card.p_car, card.keep) for card in cards if card.p_car is not None],
         _framing_by_label(cards),
-        _sources(cards, seen),
+        _sources(cards, first),
         None
         if current is None
         else {
@@ -145,7 +148,7 @@ def gather(
     )
 
 
-def _card(row: Any, score: Any, label: Any, sighting: Any, dealt: dict[str, str]) -> Card:
+def _card(row: Any, score: Any, label: Any, sighting: Any, assigned: dict[str, str]) -> Card:
     top = (score.top5 or [None])[0] if score is not None else None
     url = None if sighting is None else sighting.page_url or sighting.final_url
     safe = url if url and urlsplit(url).scheme in {"http", "https"} else None
@@ -165,7 +168,7 @@ def _card(row: Any, score: Any, label: Any, sighting: Any, dealt: dict[str, str]
         f"{top[0]} {top[1]:.2f}" if top else "",
         host or file.rsplit("/", 1)[-1],
         safe,
-        dealt.get(row.sha256),
+        assigned.get(row.sha256),
         row.representative,
     )
 
@@ -178,10 +181,10 @@ def _framing_by_label(cards: list[Card]) -> dict[str, dict[str, int]]:
     return {label: dict(sorted(table[label].items())) for label in sorted(table)}
 
 
-def _sources(cards: list[Card], seen: dict[str, Any]) -> dict[str, dict[str, int]]:
+def _sources(cards: list[Card], first: dict[str, Any]) -> dict[str, dict[str, int]]:
     table: dict[str, Counter[str]] = defaultdict(Counter)
     for card in cards:
-        row = seen.get(card.sha256)
+        row = first.get(card.sha256)
         name = "unknown" if row is None else row.source
         table[name]["kept" if card.keep else "rejected"] += 1
     return {name: dict(table[name]) for name in sorted(table)}

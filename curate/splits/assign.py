@@ -1,4 +1,4 @@
-"""Dealing groups of pictures to train, validation and test: pure, deterministic, stratified."""
+"""Assigning groups of pictures to train, validation and test: deterministic and stratified."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bodyshop_core.errors import BodyshopError
-
-PROTECTED = ("test", "validation", "train")
-"""Given splits, the one to be disturbed least first."""
+from curate.verdicts.bridges import find_bridges, splits_of_group
 
 
 class SplitError(BodyshopError):
-    """No split can be dealt from these pictures, or it would leak."""
+    """These pictures can't be split, or the splits would leak."""
 
 
 @dataclass(frozen=True)
@@ -39,22 +37,22 @@ class Member:
 
 
 @dataclass(frozen=True)
-class Deal:
-    """The outcome of `deal`.
+class SplitAssignment:
+    """The outcome of `assign_splits`.
 
     Parameters
     ----------
     splits : dict
         sha256 -> split.
     dropped : dict
-        sha256 -> the splits its group ties together; such a picture is in no split.
+        sha256 -> the splits that it would connect; such a picture is in no split.
     """
 
     splits: dict[str, str]
     dropped: dict[str, tuple[str, ...]]
 
 
-def deal(
+def assign_splits(
     members: Sequence[Member],
     shares: Mapping[str, float],
     *,
@@ -63,8 +61,8 @@ def deal(
     min_groups: int = 3,
     keep_given: bool = False,
     spinners_train_only: bool = False,
-) -> Deal:
-    """Deal pictures to splits so that no group straddles two of them.
+) -> SplitAssignment:
+    """Assign pictures to splits so that no group is in two of them.
 
     Parameters
     ----------
@@ -73,9 +71,9 @@ def deal(
     shares : Mapping
         Split -> share of the pictures, above 0, summing to 1.
     seed : int
-        Decides between equally good deals.
+        Decides between equally good assignments.
     assigned : Mapping, optional
-        sha256 -> split of earlier deals; never changed.
+        sha256 -> split of earlier assignments; never changed.
     min_groups : int
         Fewest groups a class must have.
     keep_given : bool
@@ -87,36 +85,32 @@ def deal(
     Raises
     ------
     SplitError
-        Fewer than two classes; a class with too few groups; an earlier deal that is torn.
+        Fewer than two classes; a class with too few groups; a group that earlier assignments put
+        into two splits.
     """
     assigned = assigned or {}
     _check_classes(members, shares, min_groups, spinners_train_only, fresh=not assigned)
     groups: dict[str, list[Member]] = defaultdict(list)
     for member in sorted(members, key=lambda member: member.sha256):
         groups[member.group].append(member)
+    given = {m.sha256: m.given for m in members if m.given} if keep_given else {}
+    dropped = find_bridges({m.sha256: m.group for m in members}, assigned, given)
     table = _Table(members, shares)
     splits: dict[str, str] = {}
-    dropped: dict[str, tuple[str, ...]] = {}
     free: list[str] = []
     for name in sorted(groups):
-        where = _settled(groups[name], assigned, keep_given)
-        if not where:
+        known = splits_of_group([m.sha256 for m in groups[name]], assigned, given)
+        if not known:
             free.append(name)
             continue
-        place = where[0]
-        for member in groups[name]:
-            own = assigned.get(member.sha256) or (member.given if keep_given else None)
-            if (own is None and len(where) > 1) or (own is not None and own != place):
-                if member.sha256 in assigned:
-                    raise SplitError(
-                        f"pictures of the group {name} were dealt to {' and '.join(where)} "
-                        "earlier, and are known to be duplicates now",
-                        hint="start a new split set: bodyshop curate --new-split NAME",
-                    )
-                dropped[member.sha256] = tuple(where)
-            else:
-                splits[member.sha256] = place
-                table.take(place, [member])
+        stays = [member for member in groups[name] if member.sha256 not in dropped]
+        if any(assigned.get(member.sha256, known[0]) != known[0] for member in stays):
+            raise SplitError(
+                f"pictures of the group {name} were assigned to {' and '.join(known)} earlier, "
+                "and are known to be duplicates now",
+                hint="start a new split set: bodyshop curate --new-split NAME",
+            )
+        _put(stays, known[0], splits, table)
     order = _Order(seed, groups)
     if spinners_train_only:
         for name in [name for name in free if any(m.spinner for m in groups[name])]:
@@ -125,7 +119,7 @@ def deal(
     _represent_every_class(groups, free, order, splits, table)
     for name in sorted(free, key=order.largest_first):
         _put(groups[name], table.neediest(groups[name], order.tie(name)), splits, table)
-    return Deal(splits, dropped)
+    return SplitAssignment(splits, dropped)
 
 
 class _Table:
@@ -189,7 +183,7 @@ def _check_classes(
             f"a split needs pictures of at least two classes, found {found}",
             hint="label more pictures, or choose another --target",
         )
-    if not fresh:  # newcomers join a set that has passed this once
+    if not fresh:  # newcomers join a set that passed these checks before
         return
     needed = max(min_groups, len(shares))
     held_out = len(shares) - 1 if "train" in shares else len(shares)
@@ -199,23 +193,14 @@ def _check_classes(
             raise SplitError(
                 f"class '{label}' has {count} group{'s' if count != 1 else ''} of pictures that "
                 f"belong together, and {needed} are needed to fill {', '.join(shares)}",
-                hint="collect more of it, or take it out; if its pictures are spinner frames, "
-                "single pictures beside them and --spinners-train-only help",
+                hint="collect more pictures of it, or remove it; if its pictures are spinner "
+                "frames, add single pictures and use --spinners-train-only",
             )
         if spinners_train_only and len(groups[label] - spinning) < held_out:
             raise SplitError(
-                f"class '{label}' has only spinner frames to put outside of train",
+                f"class '{label}' has too few groups without spinner frames for the other splits",
                 hint="collect single pictures of it, or leave out --spinners-train-only",
             )
-
-
-def _settled(group: Sequence[Member], assigned: Mapping[str, str], keep_given: bool) -> list[str]:
-    """Return the splits a group lies in already, the one that counts first."""
-    known = {assigned[member.sha256] for member in group if member.sha256 in assigned}
-    if not known and keep_given:
-        known = {member.given for member in group if member.given}
-    rank = {name: place for place, name in enumerate(PROTECTED)}
-    return sorted(known, key=lambda name: (rank.get(name, len(rank)), name))
 
 
 def _represent_every_class(

@@ -1,22 +1,23 @@
-"""Proof that a deal does not leak: every pair across splits is looked at again."""
+"""Whether detected duplicates, or groups, lie in two splits.
+
+The check is about *detected* duplicates: pairs that the search confirmed, and pairs of hashes
+within its radius. It can't find a copy that the search misses.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
-
-from bodyshop_core.catalog import schema
+from bodyshop_core.summary import Summary
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from bodyshop_core.workspace import Workspace
-    from curate.duplicates import FoundPairs
+    from curate.duplicates import DuplicatePair
 
 FAR = 65
 """More than 64 bits can differ."""
@@ -26,23 +27,24 @@ EXACT_LIMIT = 20_000
 
 
 @dataclass(frozen=True)
-class Proof:
-    """What was checked, and what came out.
+class LeakageCheck(Summary):
+    """What was checked, and the outcome.
 
     Parameters
     ----------
     pictures : int
-        Dealt pictures.
+        Assigned pictures.
     pairs : int
         Pairs of pictures in different splits.
     radius : int
-        Hamming radius within which each of them was confirmed or refuted.
+        Largest Hamming distance of the pairs that were compared in detail.
     leaks : list of (sha256, sha256, kind)
-        Confirmed duplicates and torn groups across splits; empty is the proof.
+        Confirmed duplicates, and pairs of one group, that lie in two splits.
     refuted : int
-        Pairs within the radius that the longer hashes tell apart (two cars before the same wall).
+        Pairs within the radius that differ by the longer hashes or the pixels (two cars before the
+        same wall).
     closest : int or None
-        Smallest Hamming distance of two pictures in different splits, the refuted ones aside;
+        Smallest Hamming distance of two pictures in different splits, without the refuted ones;
         None when it is above 8 in a set too large for the exact search.
     """
 
@@ -53,48 +55,45 @@ class Proof:
     refuted: int
     closest: int | None
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the proof as JSON-able values."""
-        return asdict(self)
 
-
-def prove(
-    workspace: Workspace,
+def check_leakage(
+    rows: Sequence[Mapping[str, Any]],
     splits: Mapping[str, str],
     groups: Mapping[str, str],
+    duplicates: Iterable[DuplicatePair],
     *,
     radius: int,
-    find: Callable[[Sequence[Mapping[str, Any]]], FoundPairs],
-) -> Proof:
-    """Look for duplicates across splits, whatever the deal was based on.
+) -> LeakageCheck:
+    """Look for detected duplicates, and groups, that lie in two splits.
 
     Parameters
     ----------
-    workspace : Workspace
-        Its measurements are read.
+    rows : sequence of Mapping
+        Measurements; those without a hash, or of pictures in no split, are left out.
     splits : Mapping
         sha256 -> split.
     groups : Mapping
         sha256 -> group.
+    duplicates : iterable of DuplicatePair
+        Confirmed pairs, also of pictures in no split.
     radius : int
         Of the duplicate policy.
-    find : callable
-        Measurement rows -> confirmed pairs.
     """
     import numpy as np
 
     from curate.duplicates import near_pairs
     from curate.measure.hashes import as_integers
 
-    rows = _measured(workspace, splits)
+    rows = [row for row in rows if row["sha256"] in splits and row["phash"] is not None]
+    rows = sorted(rows, key=lambda row: row["sha256"])
     shas = [row["sha256"] for row in rows]
     names = sorted(set(splits.values()))
     where = np.array([names.index(splits[sha256]) for sha256 in shas], dtype=np.int64)
     counts = np.bincount(where, minlength=len(names))
     confirmed = {
         (pair.first, pair.second): pair.kind
-        for pair in find(rows).pairs
-        if splits[pair.first] != splits[pair.second]
+        for pair in duplicates
+        if {pair.first, pair.second} <= splits.keys() and splits[pair.first] != splits[pair.second]
     }
     hashes = as_integers([row["phash"] for row in rows])
     near = near_pairs(hashes, radius=radius)
@@ -102,38 +101,29 @@ def prove(
     refuted = [
         (int(a), int(b))
         for a, b in zip(near.first[apart], near.second[apart], strict=True)
-        if tuple(sorted((shas[a], shas[b]))) not in confirmed
+        if (shas[a], shas[b]) not in confirmed
     ]
-    return Proof(
+    return LeakageCheck(
         len(splits),
         int((counts.sum() ** 2 - (counts**2).sum()) // 2),
         radius,
-        _torn_groups(splits, groups) + [(*pair, kind) for pair, kind in confirmed.items()],
+        _divided_groups(splits, groups) + [(*pair, kind) for pair, kind in confirmed.items()],
         len(refuted),
         _closest(hashes, where, refuted),
     )
 
 
-def _measured(workspace: Workspace, splits: Mapping[str, str]) -> list[dict[str, Any]]:
-    from curate.measure.stage import VERSION
-
-    table = schema.measurements
-    query = select(table).where(table.c.version == VERSION, table.c.phash.is_not(None))
-    with workspace.catalog.read() as connection:
-        found = connection.execute(query.order_by(table.c.sha256)).mappings()
-        return [dict(row) for row in found if row["sha256"] in splits]
-
-
-def _torn_groups(
+def _divided_groups(
     splits: Mapping[str, str], groups: Mapping[str, str]
 ) -> list[tuple[str, str, str]]:
-    seen: dict[str, str] = {}
-    torn = []
+    """Return a pair of pictures for each place where a group lies in two splits."""
+    first_of: dict[str, str] = {}
+    divided = []
     for sha256 in sorted(splits):
-        first = seen.setdefault(groups[sha256], sha256)
+        first = first_of.setdefault(groups[sha256], sha256)
         if splits[first] != splits[sha256]:
-            torn.append((first, sha256, "same group"))
-    return torn
+            divided.append((first, sha256, "same group"))
+    return divided
 
 
 def _closest(

@@ -1,4 +1,4 @@
-"""Putting kept pictures into the splits of a split set, and proving that nothing leaks."""
+"""Assigning the kept pictures of a workspace to the splits of a split set."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, delete, select
 
-from bodyshop_core.catalog import Catalog, Field, Reason, effective_labels, now, schema
+from bodyshop_core.catalog import Catalog, Field, Reason, now, schema
 from bodyshop_core.catalog.split_sets import (
     choose_split_set,
     newest_split_set,
@@ -18,21 +18,26 @@ from bodyshop_core.catalog.split_sets import (
 )
 from bodyshop_core.errors import UsageError
 from bodyshop_core.progress import SILENT, Progress
+from bodyshop_core.summary import Summary
 from curate.duplicates.stage import find_duplicates
-from curate.gate.gate import load_gate
+from curate.gate.stage import load_gate
+from curate.ingest import store_rows
 from curate.policy import Policy, load_policy
-from curate.splits.assign import Member, SplitError, deal
-from curate.splits.leakage import Proof, prove
+from curate.splits.assign import Member, SplitError, assign_splits
+from curate.splits.leakage import LeakageCheck, check_leakage
 from curate.targets import resolve_target
+from curate.verdicts.stage import load_assigned, load_facts
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from bodyshop_core.workspace import Workspace
+    from curate.duplicates import DuplicatePair
+    from curate.verdicts.screen import Facts
 
 
 @dataclass(frozen=True)
-class SplitSummary:
+class SplitSummary(Summary):
     """What a split set holds.
 
     Parameters
@@ -42,15 +47,15 @@ class SplitSummary:
     sizes : dict
         Split -> label -> pictures.
     pictures, groups : int
-        Dealt pictures, and groups of them.
+        Assigned pictures, and groups of them.
     added : int
         Pictures that were not in the set before.
     dropped : int
-        Pictures left out because their group lies in two splits.
+        Kept pictures left out because they would connect two splits.
     unlabelled : int
         Kept pictures without a label for the target.
-    proof : dict
-        See `curate.splits.leakage.Proof`.
+    leakage_check : dict
+        See `curate.splits.leakage.LeakageCheck`.
     """
 
     split_set: str
@@ -61,11 +66,43 @@ class SplitSummary:
     added: int
     dropped: int
     unlabelled: int
-    proof: dict[str, Any]
+    leakage_check: dict[str, Any]
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the summary as JSON-able values."""
-        return asdict(self)
+
+@dataclass(frozen=True)
+class SplitSettings:
+    """What decides about the assignments of a split set.
+
+    Parameters
+    ----------
+    name, target : str
+        The set's name and the field it is about.
+    seed : int
+        Decides everything that is left to chance.
+    ratios : dict
+        Split -> share of the pictures, 0 to 1.
+    options : dict
+        ``keep_given_splits``, ``spinners_train_only`` (bool) and ``folds`` (int).
+    created_at : str
+        UTC, ISO 8601.
+    """
+
+    name: str
+    target: str
+    seed: int
+    ratios: dict[str, float]
+    options: dict[str, Any]
+    created_at: str
+
+    @property
+    def keep_given(self) -> bool:
+        """Whether pictures stay in the split that their folder named."""
+        return bool(self.options.get("keep_given_splits"))
+
+    @property
+    def spinners_train_only(self) -> bool:
+        """Whether spinner frames go to train only."""
+        return bool(self.options.get("spinners_train_only"))
 
 
 def split(
@@ -79,10 +116,10 @@ def split(
     spinners_train_only: bool = False,
     progress: Progress = SILENT,
 ) -> SplitSummary:
-    """Deal the kept pictures that have a label.
+    """Assign the kept pictures that have a label to train, validation and test.
 
-    A picture once dealt keeps its split for ever; newcomers are added. A picture that is no longer
-    kept leaves, and returns to the same split when its reject is undone.
+    A picture once assigned keeps its split for ever; newcomers are added. A picture that is no
+    longer kept leaves, and returns to the same split when its rejection is undone.
 
     Parameters
     ----------
@@ -93,11 +130,11 @@ def split(
     policy : Policy or path, optional
         Its splits part: ratios, seed, folds.
     split_set : str, optional
-        The set to add to; the target's name by default, or the newest set for it.
+        The set to add to; the target's newest by default, or one named as the target.
     new_split : str, optional
         Start a set of this name.
     keep_given_splits : bool
-        Deal as the imported folders were named.
+        Keep pictures in the splits that the imported folders named.
     spinners_train_only : bool
         Spinner frames go to train only.
     progress : Progress
@@ -106,70 +143,56 @@ def split(
     Raises
     ------
     SplitError
-        Too few classes or groups, or the outcome would leak; nothing is written.
+        Too few classes or groups, or the splits would leak; nothing is written.
     UsageError
         `new_split` exists already.
     """
     rules = load_policy(policy)
     field = resolve_target(workspace.catalog, target)
+    settings = choose_settings(
+        workspace.catalog,
+        field,
+        rules,
+        split_set=split_set,
+        new_split=new_split,
+        keep_given_splits=keep_given_splits,
+        spinners_train_only=spinners_train_only,
+        progress=progress,
+    )
+    gate = load_gate(workspace)
+    facts = load_facts(workspace.catalog, gate_id=gate.id, target=field, policy=rules.splits)
+    kept = _kept(workspace.catalog)
+    found = find_duplicates(
+        workspace,
+        [one.measured for one in facts if one.measured is not None and one.sha256 in kept],
+        rules,
+        gate,
+        spin_groups={one.sha256: one.spin_group for one in facts if one.spin_group},
+        progress=progress,
+    )
+    return write_splits(workspace.catalog, settings, facts, kept, found.pairs, rules)
+
+
+def choose_settings(
+    catalog: Catalog,
+    field: Field,
+    rules: Policy,
+    *,
+    split_set: str | None = None,
+    new_split: str | None = None,
+    keep_given_splits: bool = False,
+    spinners_train_only: bool = False,
+    progress: Progress = SILENT,
+) -> SplitSettings:
+    """Return the settings of the set to add to: an existing one's as they are, or new ones.
+
+    Parameters are those of `split`.
+    """
     options = {
         "keep_given_splits": keep_given_splits,
         "spinners_train_only": spinners_train_only,
         "folds": rules.splits.folds,
     }
-    settings = _settings(workspace.catalog, field, rules, options, split_set, new_split, progress)
-    members, unlabelled = _members(workspace.catalog, field)
-    assigned = _assigned(workspace.catalog, settings["name"])
-    outcome = deal(
-        members,
-        settings["ratios"],
-        seed=settings["seed"],
-        assigned=assigned,
-        min_groups=rules.splits.min_groups,
-        keep_given=settings["options"]["keep_given_splits"],
-        spinners_train_only=settings["options"]["spinners_train_only"],
-    )
-    groups = {member.sha256: member.group for member in members}
-    gate = load_gate(workspace)
-    spinners = _spin_groups(workspace.catalog)
-    proof = prove(
-        workspace,
-        outcome.splits,
-        groups,
-        radius=rules.duplicates.radius,
-        find=lambda rows: find_duplicates(workspace, rows, rules, gate, spin_groups=spinners),
-    )
-    _refuse_leak(proof)
-    labels = {member.sha256: member.label for member in members}
-    with workspace.catalog.begin() as connection:
-        _write(workspace.catalog, connection, settings, outcome.splits, labels, groups, proof)
-        _mark_bridges(workspace.catalog, connection, outcome.dropped)
-    sizes: dict[str, Counter[str]] = defaultdict(Counter)
-    for sha256, name in outcome.splits.items():
-        sizes[name][labels[sha256]] += 1
-    return SplitSummary(
-        settings["name"],
-        field.value,
-        {name: dict(sorted(sizes[name].items())) for name in settings["ratios"]},
-        len(outcome.splits),
-        len({groups[sha256] for sha256 in outcome.splits}),
-        sum(sha256 not in assigned for sha256 in outcome.splits),
-        len(outcome.dropped),
-        unlabelled,
-        proof.as_dict(),
-    )
-
-
-def _settings(
-    catalog: Catalog,
-    field: Field,
-    rules: Policy,
-    options: dict[str, Any],
-    split_set: str | None,
-    new_split: str | None,
-    progress: Progress,
-) -> dict[str, Any]:
-    """Return the row of the set to deal to: the existing one as it is, or a new one."""
     names = {each.name for each in split_sets(catalog)}
     if new_split is not None and new_split in names:
         raise UsageError(
@@ -188,125 +211,152 @@ def _settings(
                 f"the split set '{name}' is about another target than {field.value}",
                 hint="choose another --new-split NAME",
             )
-        return {
-            "name": name,
-            "target": field.value,
-            "seed": rules.splits.seed,
-            "ratios": rules.splits.shares,
-            "options": options,
-            "created_at": now(),
-        }
+        return SplitSettings(
+            name, field.value, rules.splits.seed, rules.splits.shares, options, now()
+        )
     wanted = {"ratios": rules.splits.shares, "seed": rules.splits.seed, "options": options}
     if any(getattr(existing, key) != value for key, value in wanted.items()):
         progress.log(
             f"the split set '{existing.name}' keeps the ratios, seed and options it was made "
             "with; use --new-split NAME for others"
         )
-    return {
-        key: getattr(existing, key)
-        for key in ("name", "target", "seed", "ratios", "options", "created_at")
-    }
+    return SplitSettings(
+        existing.name,
+        existing.target,
+        existing.seed,
+        existing.ratios,
+        existing.options,
+        existing.created_at,
+    )
 
 
-def _members(catalog: Catalog, field: Field) -> tuple[list[Member], int]:
-    labels = effective_labels(catalog, field)
-    verdicts, sightings = schema.verdicts, schema.sightings
-    with catalog.read() as connection:
-        kept = connection.execute(
-            select(verdicts.c.sha256, verdicts.c.group).where(verdicts.c.verdict == "keep")
-        ).all()
-        spinning: set[str] = set()
-        given: dict[str, str] = {}
-        for sha256, spin_group, name in connection.execute(
-            select(sightings.c.sha256, sightings.c.spin_group, sightings.c.given_split)
-        ):
-            if spin_group:
-                spinning.add(sha256)
-            if name:
-                given[sha256] = max(given.get(sha256, name), name, key=_protection)
-    members = []
-    for sha256, group in kept:
-        label = labels.get(sha256)
-        if label is not None and label.value is not None:
-            members.append(
-                Member(sha256, label.value, group, sha256 in spinning, given.get(sha256))
-            )
-    return members, len(kept) - len(members)
+def write_splits(
+    catalog: Catalog,
+    settings: SplitSettings,
+    facts: Sequence[Facts],
+    kept: Mapping[str, str],
+    duplicates: Sequence[DuplicatePair],
+    policy: Policy,
+) -> SplitSummary:
+    """Assign the kept, labelled pictures, check for leaks, and write the split set.
+
+    Parameters
+    ----------
+    catalog : Catalog
+        Is written in one transaction.
+    settings : SplitSettings
+        Of the set.
+    facts : sequence of Facts
+        Of all pictures; labels are those of the set's target.
+    kept : Mapping
+        sha256 -> group, of the kept pictures.
+    duplicates : sequence of DuplicatePair
+        Confirmed duplicates among them.
+    policy : Policy
+        Fewest groups per class, and the duplicate radius.
+
+    Raises
+    ------
+    SplitError
+        Too few classes or groups, or the splits would leak; nothing is written.
+    """
+    members = [
+        Member(
+            one.sha256,
+            one.value,
+            kept[one.sha256],
+            spinner=one.spin_group is not None,
+            given=one.given_split,
+        )
+        for one in facts
+        if one.sha256 in kept and one.value is not None
+    ]
+    assigned = load_assigned(catalog, settings.name)
+    outcome = assign_splits(
+        members,
+        settings.ratios,
+        seed=settings.seed,
+        assigned=assigned,
+        min_groups=policy.splits.min_groups,
+        keep_given=settings.keep_given,
+        spinners_train_only=settings.spinners_train_only,
+    )
+    check = check_leakage(
+        [one.measured for one in facts if one.measured is not None],
+        outcome.splits,
+        kept,
+        duplicates,
+        radius=policy.duplicates.radius,
+    )
+    _refuse_leak(check)
+    placed = [member for member in members if member.sha256 in outcome.splits]
+    with catalog.begin() as connection:
+        _write(catalog, connection, settings, placed, outcome.splits, check)
+        _reject_bridges(connection, outcome.dropped)
+    sizes: dict[str, Counter[str]] = defaultdict(Counter)
+    for member in placed:
+        sizes[outcome.splits[member.sha256]][member.label] += 1
+    return SplitSummary(
+        settings.name,
+        settings.target,
+        {name: dict(sorted(sizes[name].items())) for name in settings.ratios},
+        len(placed),
+        len({member.group for member in placed}),
+        sum(member.sha256 not in assigned for member in placed),
+        len(outcome.dropped),
+        len(kept) - len(members),
+        check.as_dict(),
+    )
 
 
-def _spin_groups(catalog: Catalog) -> dict[str, str | None]:
-    table = schema.sightings
-    query = select(table.c.sha256, table.c.spin_group).where(table.c.spin_group.is_not(None))
+def _kept(catalog: Catalog) -> dict[str, str]:
+    """Return sha256 -> group of the kept pictures."""
+    table = schema.verdicts
+    query = select(table.c.sha256, table.c.group).where(table.c.verdict == "keep")
     with catalog.read() as connection:
         return dict(connection.execute(query).all())
 
 
-def _protection(name: str) -> int:
-    return {"test": 2, "validation": 1}.get(name, 0)
-
-
-def _assigned(catalog: Catalog, name: str) -> dict[str, str]:
-    table = schema.assignments
-    query = select(table.c.sha256, table.c.split).where(table.c.split_set == name)
-    with catalog.read() as connection:
-        return dict(connection.execute(query).all())
-
-
-def _refuse_leak(proof: Proof) -> None:
-    if proof.leaks:
-        first, second, kind = proof.leaks[0]
+def _refuse_leak(check: LeakageCheck) -> None:
+    if check.leaks:
+        first, second, kind = check.leaks[0]
         raise SplitError(
-            f"{len(proof.leaks)} pairs of duplicates would lie in two splits, such as "
+            f"{len(check.leaks)} pairs of duplicates would lie in two splits, such as "
             f"{first[:12]} and {second[:12]} ({kind}); no split was written",
-            hint="judge again with the policy in force (bodyshop curate), or start a new split "
-            "set: bodyshop curate --new-split NAME",
+            hint="run bodyshop curate with the policy in force, or start a new split set: "
+            "bodyshop curate --new-split NAME",
         )
 
 
 def _write(
     catalog: Catalog,
     connection: Connection,
-    settings: Mapping[str, Any],
+    settings: SplitSettings,
+    members: Sequence[Member],
     splits: Mapping[str, str],
-    labels: Mapping[str, str],
-    groups: Mapping[str, str],
-    proof: Proof,
+    check: LeakageCheck,
 ) -> None:
-    name = settings["name"]
-    catalog.upsert(
-        schema.split_sets,
-        [
-            {
-                **settings,
-                "leakage_check": proof.as_dict(),
-                "revision": next_revision(connection),
-            }
-        ],
-        connection=connection,
-    )
-    catalog.upsert(
-        schema.assignments,
-        [{"split_set": name, "sha256": sha, "split": where} for sha, where in splits.items()],
-        connection=connection,
-    )
+    """Write the set, its assignments and its members; its revision becomes the highest."""
+    name = settings.name
+    row = {
+        **asdict(settings),
+        "leakage_check": check.as_dict(),
+        "revision": next_revision(connection),
+    }
+    catalog.upsert(schema.split_sets, [row], connection=connection)
     connection.execute(delete(schema.splits).where(schema.splits.c.split_set == name))
-    rows = [
-        {
-            "split_set": name,
-            "sha256": sha256,
-            "split": where,
-            "label": labels[sha256],
-            "group": groups[sha256],
-        }
-        for sha256, where in sorted(splits.items())
+    assigned = [
+        {"split_set": name, "sha256": member.sha256, "split": splits[member.sha256]}
+        for member in sorted(members, key=lambda member: member.sha256)
     ]
-    catalog.upsert(schema.splits, rows, connection=connection)
+    store_rows(catalog, schema.assignments, assigned, connection=connection)
+    detail = {member.sha256: {"label": member.label, "group": member.group} for member in members}
+    rows = [{**row, **detail[row["sha256"]]} for row in assigned]
+    store_rows(catalog, schema.splits, rows, connection=connection)
 
 
-def _mark_bridges(
-    catalog: Catalog, connection: Connection, dropped: Mapping[str, Sequence[str]]
-) -> None:
-    """Turn the verdict of pictures that would tie two splits together, unless a human kept them."""
+def _reject_bridges(connection: Connection, dropped: Mapping[str, Sequence[str]]) -> None:
+    """Reject pictures that would connect two splits, unless a person kept them."""
     table = schema.verdicts
     for sha256, names in dropped.items():
         connection.execute(

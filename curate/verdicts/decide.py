@@ -1,4 +1,4 @@
-"""From what is known about each picture to keep or reject, with every reason and its numbers.
+"""Keep or reject each picture, with every reason and its numbers.
 
 Nothing here reads a picture, a file or the catalog: the same facts and policy always give the same
 verdicts, so a threshold can be changed and undone in seconds.
@@ -10,16 +10,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from scipy.cluster.hierarchy import DisjointSet
+
 from bodyshop_core.catalog import Reason
-from curate.duplicates.disjoint_sets import Forest
 from curate.policy import Policy
+from curate.verdicts.bridges import find_bridges
 from curate.verdicts.screen import Facts, Findings
 
 if TYPE_CHECKING:
     from curate.duplicates.pairs import DuplicatePair
 
 UNKEEPABLE = frozenset({Reason.UNREADABLE, Reason.WORKER_DIED})
-"""Reasons that a human keep can't lift: there are no pixels to keep."""
+"""Reasons that a human keep can't override: there are no pixels to keep."""
 
 ORDER = {reason: place for place, reason in enumerate(Reason)}
 
@@ -35,10 +37,10 @@ class Verdict:
     keep : bool
         Whether it is kept.
     reasons : tuple of Reason
-        All that speak against it, in the order of the enum; empty when kept.
+        All reasons to reject it, in the order of the enum; empty when kept.
     details : dict
         Reason -> ``{value, limit, setting}`` and, for duplicates, ``{other, kind, distance}``;
-        ``overridden`` lists what a human keep outweighed.
+        ``overridden`` lists the reasons that a human keep overrode.
     cluster : str or None
         Name of the duplicate cluster it is in.
     representative : str or None
@@ -60,7 +62,7 @@ class Verdict:
 
 
 def eligible(pictures: Iterable[Facts], findings: Mapping[str, Findings]) -> list[Facts]:
-    """Return the pictures worth comparing: nothing speaks against them, or a human wants them."""
+    """Return the pictures that may be kept: without findings, or kept by a person."""
     return [
         facts
         for facts in pictures
@@ -79,8 +81,9 @@ def decide(
     policy: Policy,
     *,
     assigned: Mapping[str, str] | None = None,
+    keep_given: bool = False,
 ) -> list[Verdict]:
-    """Decide over all pictures.
+    """Decide about all pictures.
 
     Parameters
     ----------
@@ -93,8 +96,11 @@ def decide(
     policy : Policy
         The thresholds.
     assigned : Mapping, optional
-        sha256 -> split, of the split set in use. A newcomer that ties two of its splits together
-        becomes ``split_bridge``.
+        sha256 -> split, of the split set in use. A newcomer that connects two of its splits gets
+        the reason ``split_bridge``.
+    keep_given : bool
+        Whether the split set keeps the splits that folders named: a picture whose group is in
+        another split gets the reason ``split_bridge``.
 
     Returns
     -------
@@ -104,17 +110,30 @@ def decide(
     candidates = {facts.sha256: facts for facts in eligible(pictures, findings)}
     everyone = {facts.sha256: facts for facts in pictures}
     pairs = [pair for pair in pairs if _counts(pair, everyone)]
-    # Clusters show what belongs together; only pictures that may be kept bind or outdo others.
+    # Clusters show all duplicates; only pictures that may be kept connect or replace others.
     clusters = _clusters(pairs)
     pairs = [pair for pair in pairs if {pair.first, pair.second} <= candidates.keys()]
     groups = _groups(candidates.values(), pairs)
     rejected, represented = _duplicates(candidates, pairs, policy)
     conflicts = _same_pixels_other_label(candidates, pairs)
     bridges = _bridges(groups, assigned or {})
-    if bridges:  # what they tied together falls apart again, or the deal would find it torn
+    if bridges:  # without them, the groups that they connected are separate again
         rest = [facts for facts in candidates.values() if facts.sha256 not in bridges]
         apart = [pair for pair in pairs if not {pair.first, pair.second} & bridges.keys()]
         groups = _groups(rest, apart)
+    if keep_given:
+        out = {*conflicts, *rejected, *bridges}
+        split = [
+            facts
+            for facts in candidates.values()
+            if facts.value is not None and (facts.decision == "keep" or facts.sha256 not in out)
+        ]
+        found_bridges = find_bridges(
+            {facts.sha256: groups[facts.sha256] for facts in split if facts.sha256 in groups},
+            assigned or {},
+            {facts.sha256: facts.given_split for facts in split if facts.given_split},
+        )
+        bridges |= {sha256: {"splits": list(names)} for sha256, names in found_bridges.items()}
     verdicts = []
     for facts in pictures:
         sha256 = facts.sha256
@@ -139,7 +158,7 @@ def decide(
 
 
 def preference(facts: Facts) -> tuple[Any, ...]:
-    """Sort key that puts the best member of a cluster first.
+    """Return a sort key that puts the best member of a cluster first.
 
     A human keep, then a label, then the larger picture, the sharper one, the one with more bytes
     (less compression), the smaller sha256: the same member wins whatever the order of arrival.
@@ -161,55 +180,56 @@ def _counts(pair: DuplicatePair, pictures: Mapping[str, Facts]) -> bool:
 
 
 def _groups(candidates: Iterable[Facts], pairs: Iterable[DuplicatePair]) -> dict[str, str]:
-    forest = Forest()
+    sets = DisjointSet()
     for facts in candidates:
-        forest.add(facts.sha256)
+        sets.add(facts.sha256)
         for key in facts.group_keys:
-            forest.join(facts.sha256, f"key {key}")
-    for pair in pairs:
-        forest.join(pair.first, pair.second)
-    return {member: name for name, members in _named(forest).items() for member in members}
+            sets.add(f"key {key}")
+            sets.merge(facts.sha256, f"key {key}")
+    return _named(sets, pairs)
 
 
 def _clusters(pairs: Iterable[DuplicatePair]) -> dict[str, str]:
-    forest = Forest()
+    return _named(DisjointSet(), pairs)
+
+
+def _named(sets: DisjointSet, pairs: Iterable[DuplicatePair]) -> dict[str, str]:
+    """Merge pairs into sets and name each set by its smallest sha256; keys are left out."""
     for pair in pairs:
-        forest.join(pair.first, pair.second)
-    return {member: name for name, members in _named(forest).items() for member in members}
-
-
-def _named(forest: Forest) -> dict[str, list[str]]:
-    """Name each tree by its smallest sha256; keys that only tie pictures together drop out."""
-    named = {}
-    for tree in forest.trees():
-        members = sorted(member for member in tree if not member.startswith("key "))
-        named[members[0][:16]] = members
+        sets.add(pair.first)
+        sets.add(pair.second)
+        sets.merge(pair.first, pair.second)
+    named: dict[str, str] = {}
+    for subset in sets.subsets():
+        members = sorted(member for member in subset if not member.startswith("key "))
+        named |= dict.fromkeys(members, members[0][:16])
     return named
 
 
 def _duplicates(
     candidates: Mapping[str, Facts], pairs: Sequence[DuplicatePair], policy: Policy
 ) -> tuple[dict[str, tuple[Reason, dict[str, Any]]], dict[str, str]]:
-    """Walk from the best picture down: each is kept, or is near one that is.
+    """Go from the best picture to the worst: each is kept, or is near one that is.
 
-    A reject is thus always near the very picture that stands for it, however long a chain of
+    A rejected picture is thus always near its own representative, however long a chain of
     near-duplicates is (the guard against chaining).
     """
     near: dict[str, dict[str, DuplicatePair]] = {}
-    twins = Forest()  # equal pixels stay equal where a large crowd was compared in part
+    twins = DisjointSet()  # equal pixels, also where a large crowd was compared in part
     for pair in pairs:
         near.setdefault(pair.first, {})[pair.second] = pair
         near.setdefault(pair.second, {})[pair.first] = pair
+        twins.add(pair.first)
+        twins.add(pair.second)
         if pair.kind == "exact":
-            twins.join(pair.first, pair.second)
+            twins.merge(pair.first, pair.second)
     rejected: dict[str, tuple[Reason, dict[str, Any]]] = {}
     represented: dict[str, str] = {}
     kept: set[str] = set()
     kept_twins: dict[str, list[str]] = {}
     for facts in sorted((candidates[sha256] for sha256 in near), key=preference):
         sha256 = facts.sha256
-        twins.add(sha256)
-        equal = kept_twins.setdefault(twins.root(sha256), [])
+        equal = kept_twins.setdefault(twins[sha256], [])
         found = {other: pair for other, pair in near[sha256].items() if other in kept}
         found |= {other: _exact(sha256, other) for other in equal}
         others = [pair for other, pair in found.items() if _same_label(facts, candidates[other])]
@@ -237,14 +257,14 @@ def _exact(one: str, other: str) -> DuplicatePair:
 
 
 def _same_label(first: Facts, second: Facts) -> bool:
-    """Whether two pictures don't contradict one another; an unlabelled one never does."""
+    """Whether the labels of two pictures agree; a picture without a label agrees with all."""
     return first.value is None or second.value is None or first.value == second.value
 
 
 def _same_pixels_other_label(
     candidates: Mapping[str, Facts], pairs: Iterable[DuplicatePair]
 ) -> dict[str, dict[str, Any]]:
-    """Find the very same pixels under two labels: one is wrong, and nobody knows which."""
+    """Find equal pixels under two labels: one label is wrong, and it is not known which."""
     conflicts = {}
     for pair in pairs:
         first, second = candidates[pair.first], candidates[pair.second]
@@ -256,16 +276,15 @@ def _same_pixels_other_label(
 
 
 def _bridges(groups: Mapping[str, str], assigned: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-    """Newcomers of a group that already lies in two splits."""
+    """Find the newcomers in groups that lie in two splits already."""
     splits: dict[str, set[str]] = {}
     for sha256, group in groups.items():
         if sha256 in assigned:
             splits.setdefault(group, set()).add(assigned[sha256])
-    torn = {group: sorted(names) for group, names in splits.items() if len(names) > 1}
     return {
-        sha256: {"splits": torn[group]}
+        sha256: {"splits": sorted(splits[group])}
         for sha256, group in groups.items()
-        if group in torn and sha256 not in assigned
+        if len(splits.get(group, ())) > 1 and sha256 not in assigned
     }
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Explanation:
+class VerdictExplanation:
     """What is known about one picture.
 
     Parameters
@@ -40,7 +40,7 @@ class Explanation:
         return dict(self.facts)
 
 
-def explain(workspace: Workspace, picture: str | Path) -> Explanation:
+def explain(workspace: Workspace, picture: str | Path) -> VerdictExplanation:
     """Explain a verdict.
 
     Parameters
@@ -54,9 +54,9 @@ def explain(workspace: Workspace, picture: str | Path) -> Explanation:
     Raises
     ------
     NothingFoundError
-        No picture of the workspace fits.
+        No picture of the workspace matches.
     UsageError
-        Several do, or it was not judged yet.
+        Several match, or the picture has no verdict yet.
     """
     sha256 = find_picture(workspace, picture)
     catalog = workspace.catalog
@@ -68,7 +68,7 @@ def explain(workspace: Workspace, picture: str | Path) -> Explanation:
             .first()
         )
         if verdict is None:
-            raise UsageError(f"{sha256[:12]} was not judged yet", hint="run: bodyshop curate")
+            raise UsageError(f"{sha256[:12]} has no verdict yet", hint="run: bodyshop curate")
         measurement = (
             connection.execute(
                 select(measured).where(measured.c.sha256 == sha256, measured.c.version == VERSION)
@@ -112,7 +112,7 @@ def explain(workspace: Workspace, picture: str | Path) -> Explanation:
     facts["gate"] = _chosen(score, ("p_car", "framing", "top5", "error"))
     facts["measured"] = _chosen(measurement, _MEASURED)
     if measurement is not None and _is_plain(measurement):
-        facts["compared"] = "only for equal pixels: too plain for hashes"
+        facts["compared"] = "for equal pixels only: too plain to be matched by hashes"
     facts["cluster"] = {row.sha256: row.verdict for row in members}
     facts["represented by"] = verdict["representative"]
     facts["group"] = verdict["group"]
@@ -120,11 +120,11 @@ def explain(workspace: Workspace, picture: str | Path) -> Explanation:
     facts["policy"] = verdict["policy"]
     head = "kept" if verdict["verdict"] == "keep" else "rejected"
     first = f": {verdict['reasons'][0].replace('_', ' ')}" if why else ""
-    return Explanation(f"{sha256[:12]} is {head}{first}", facts)
+    return VerdictExplanation(f"{sha256[:12]} is {head}{first}", facts)
 
 
 def find_picture(workspace: Workspace, picture: str | Path) -> str:
-    """Return the sha256 of the picture that is meant (see `explain`)."""
+    """Return the sha256 of a picture (see `explain`)."""
     text = str(picture)
     images, sightings = schema.images, schema.sightings
     path = Path(text)
@@ -148,19 +148,19 @@ def find_picture(workspace: Workspace, picture: str | Path) -> str:
         )
     if len(found) > 1:
         raise UsageError(
-            f"'{picture}' fits several pictures: {', '.join(sha[:12] for sha in found)}",
+            f"'{picture}' matches several pictures: {', '.join(sha[:12] for sha in found)}",
             hint="give more digits of the sha256",
         )
     return str(found[0])
 
 
 def _labels(catalog: Catalog, sha256: str) -> dict[str, str]:
-    told = {}
+    labels = {}
     for field in Field:
         label = effective_labels(catalog, field).get(sha256)
         if label is not None:
-            told[field.value] = f"{label.value or ' / '.join(label.conflict)} ({label.origin})"
-    return told
+            labels[field.value] = f"{label.value or ' / '.join(label.conflict)} ({label.origin})"
+    return labels
 
 
 def _is_plain(measurement: RowMapping) -> bool:

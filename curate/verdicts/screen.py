@@ -1,4 +1,4 @@
-"""What speaks against one picture by itself: unreadable, too small, no car, blurred, badly exposed.
+"""Reasons to reject a picture by itself: unreadable, too small, no car, blurred, badly exposed.
 
 Nothing here reads a picture, a file or the catalog: the same facts and policy always give the same
 findings, so a threshold can be changed and undone in seconds.
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bodyshop_core.catalog import EffectiveLabel, Reason
+from bodyshop_core.engine.task import WORKER_DIED
 from curate.policy import Policy
 
 Findings = dict[Reason, dict[str, Any]]
@@ -34,13 +35,15 @@ class Facts:
     label : EffectiveLabel, optional
         For the target field.
     decision : str, optional
-        ``keep`` or ``reject``, said by a human.
+        ``keep`` or ``reject``, decided by a person.
     size_bytes : int
         Of the original.
     group_keys : tuple of str
         What it shares with other pictures, such as ``spin:<id>`` or ``page:<url>``.
     spin_group : str, optional
         Frames of one spinner are never duplicates of one another.
+    given_split : str, optional
+        The split that the folder of an imported picture named.
     """
 
     sha256: str
@@ -53,6 +56,7 @@ class Facts:
     size_bytes: int = 0
     group_keys: tuple[str, ...] = ()
     spin_group: str | None = None
+    given_split: str | None = None
 
     @property
     def value(self) -> str | None:
@@ -66,15 +70,15 @@ class Facts:
 
 
 @dataclass(frozen=True)
-class Limits:
-    """The numbers a verdict compares with, after defaults of gate and sharpness are filled in."""
+class ScreeningLimits:
+    """The limits of a verdict that the policy may leave to the gate and the sharpness measure."""
 
     min_p_car: float
     min_sharpness: float
 
 
-def screen(facts: Facts, policy: Policy, limits: Limits) -> Findings:
-    """Judge one picture by itself.
+def screen(facts: Facts, policy: Policy, limits: ScreeningLimits) -> Findings:
+    """Find the reasons to reject one picture by itself.
 
     Parameters
     ----------
@@ -82,18 +86,18 @@ def screen(facts: Facts, policy: Policy, limits: Limits) -> Findings:
         What is known about it.
     policy : Policy
         The thresholds.
-    limits : Limits
+    limits : ScreeningLimits
         The thresholds that come from gate and sharpness measure.
 
     Returns
     -------
     dict
-        Reason -> details; empty when nothing speaks against it.
+        Reason -> details; empty when there is none.
     """
     error = None if facts.measured is None else facts.measured.get("error")
     if facts.measured is None:
         return {Reason.UNREADABLE: {"error": "it was never measured"}}
-    if error == "worker_died":
+    if error == WORKER_DIED:
         return {Reason.WORKER_DIED: {"error": "decoding it killed the process"}}
     if error:
         return {Reason.UNREADABLE: {"error": error}}
@@ -126,7 +130,7 @@ def _size(found: Findings, facts: Facts, policy: Policy) -> None:
             return
 
 
-def _gate(found: Findings, facts: Facts, policy: Policy, limits: Limits) -> None:
+def _gate(found: Findings, facts: Facts, policy: Policy, limits: ScreeningLimits) -> None:
     if facts.p_car is None:
         return
     if facts.p_car < limits.min_p_car:
@@ -137,7 +141,7 @@ def _gate(found: Findings, facts: Facts, policy: Policy, limits: Limits) -> None
         )
 
 
-def _quality(found: Findings, facts: Facts, policy: Policy, limits: Limits) -> None:
+def _quality(found: Findings, facts: Facts, policy: Policy, limits: ScreeningLimits) -> None:
     sharpness = facts.measure("sharpness", default=float("inf"))
     if sharpness < limits.min_sharpness:
         found[Reason.BLURRY] = _compared(sharpness, limits.min_sharpness, "quality.min_sharpness")

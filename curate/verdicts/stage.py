@@ -3,33 +3,38 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from bodyshop_core.catalog import Catalog, Field, Reason, now, schema
+from bodyshop_core.catalog import Catalog, Field, Reason, effective_labels, now, schema
 from bodyshop_core.catalog.split_sets import newest_split_set
 from bodyshop_core.progress import SILENT, Progress
+from bodyshop_core.summary import Summary
 from curate.duplicates.stage import find_duplicates, remember_counts
-from curate.gate.gate import Gate, load_gate
+from curate.gate.gate import Gate
+from curate.gate.stage import load_gate
+from curate.ingest import store_rows
+from curate.measure.sharpness import MIN_SHARPNESS
 from curate.measure.stage import VERSION
-from curate.policy import Policy, load_policy
+from curate.policy import Policy, SplitPolicy, load_policy
 from curate.targets import resolve_target
+from curate.verdicts.bridges import PROTECTED
 from curate.verdicts.decide import Verdict, decide
-from curate.verdicts.facts import load_facts
-from curate.verdicts.screen import Limits, screen
+from curate.verdicts.grouping import group_keys, unite_spinners
+from curate.verdicts.screen import Facts, ScreeningLimits, screen
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from bodyshop_core.workspace import Workspace
+    from curate.duplicates import FoundPairs
 
 
 @dataclass(frozen=True)
-class JudgeSummary:
-    """What came out.
+class VerdictCounts(Summary):
+    """The verdicts in a catalog, counted.
 
     Parameters
     ----------
@@ -39,10 +44,6 @@ class JudgeSummary:
         Reason -> pictures; a picture with two reasons counts in both.
     clusters : int
         Duplicate clusters of two pictures or more.
-    pairs : dict
-        Confirmed pairs per kind, and what could not be compared (`FoundPairs.as_dict`).
-    changed : int
-        Verdicts that are not what they were.
     """
 
     pictures: int
@@ -50,12 +51,41 @@ class JudgeSummary:
     rejected: int
     reasons: dict[str, int]
     clusters: int
+
+
+@dataclass(frozen=True)
+class JudgeSummary(VerdictCounts):
+    """The outcome of `judge`.
+
+    Parameters
+    ----------
+    pairs : dict
+        Confirmed pairs per kind, and what could not be compared (`FoundPairs.as_dict`).
+    changed : int
+        Verdicts that differ from those before.
+    """
+
     pairs: dict[str, int]
     changed: int
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the summary as JSON-able values."""
-        return asdict(self)
+
+@dataclass(frozen=True)
+class Judgement:
+    """The verdicts of a workspace, and what they were made from.
+
+    Parameters
+    ----------
+    verdicts : list of Verdict
+        One per picture.
+    found : FoundPairs
+        The duplicates among them.
+    changed : int
+        Verdicts that differ from those before.
+    """
+
+    verdicts: list[Verdict]
+    found: FoundPairs
+    changed: int
 
 
 def judge(
@@ -66,20 +96,21 @@ def judge(
     policy: Policy | Path | str | None = None,
     progress: Progress = SILENT,
 ) -> JudgeSummary:
-    """Decide over every picture from what was measured and scored; nothing is decoded.
+    """Decide about every picture from what was measured and scored; nothing is decoded.
 
     Parameters
     ----------
     workspace : Workspace
         Measured and scored.
     gate : Gate, optional
-        Whose scores count; the workspace's newest by default.
+        Whose scores count; that of the newest ``curate`` by default.
     target : str, optional
-        Whose labels count for conflicts and duplicates.
+        Whose labels count for conflicts and duplicates, and whose newest split set counts for
+        newcomers that would connect two splits.
     policy : Policy or path, optional
         The thresholds.
     progress : Progress
-        Told how far it is.
+        Told how many pictures are done.
 
     Returns
     -------
@@ -89,60 +120,201 @@ def judge(
     rules = load_policy(policy)
     gate = gate or load_gate(workspace)
     field = resolve_target(workspace.catalog, target)
-    facts = load_facts(
-        workspace.catalog, version=VERSION, gate_id=gate.id, target=field, policy=rules.splits
+    current = newest_split_set(workspace.catalog, field)
+    judgement = judge_pictures(
+        workspace,
+        load_facts(workspace.catalog, gate_id=gate.id, target=field, policy=rules.splits),
+        gate,
+        rules,
+        assigned=load_assigned(workspace.catalog, current.name) if current else {},
+        keep_given=bool(current and current.options.get("keep_given_splits")),
+        progress=progress,
     )
-    limits = limits_of(rules, gate)
+    counts = count_verdicts(workspace.catalog)
+    return JudgeSummary(
+        **counts.as_dict(), pairs=judgement.found.as_dict(), changed=judgement.changed
+    )
+
+
+def judge_pictures(
+    workspace: Workspace,
+    facts: Sequence[Facts],
+    gate: Gate,
+    policy: Policy,
+    *,
+    assigned: Mapping[str, str],
+    keep_given: bool,
+    progress: Progress = SILENT,
+) -> Judgement:
+    """Find the duplicates among pictures, decide about each, and write the verdicts.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Where the verdicts go.
+    facts : sequence of Facts
+        From `load_facts`.
+    gate : Gate
+        Whose scores are among the facts.
+    policy : Policy
+        The thresholds.
+    assigned, keep_given
+        About the split set in use; see `curate.verdicts.decide.decide`.
+    progress : Progress
+        Told how many pictures are done.
+    """
+    limits = screening_limits(policy, gate)
     with progress.task("judge", total=len(facts)) as tick:
-        findings = {one.sha256: screen(one, rules, limits) for one in facts}
-        readable = [one for one in facts if one.measured is not None]
+        findings = {one.sha256: screen(one, policy, limits) for one in facts}
         found = find_duplicates(
             workspace,
-            [one.measured for one in readable if one.measured is not None],
-            rules,
+            [one.measured for one in facts if one.measured is not None],
+            policy,
             gate,
-            spin_groups={one.sha256: one.spin_group for one in readable},
+            spin_groups={one.sha256: one.spin_group for one in facts if one.spin_group},
             progress=progress,
         )
         verdicts = decide(
-            facts, findings, found.pairs, rules, assigned=_assigned(workspace.catalog, field)
+            facts, findings, found.pairs, policy, assigned=assigned, keep_given=keep_given
         )
         tick(len(facts))
     if found.heavy:
         progress.log(
-            f"{found.heavy} pictures are in crowds of equal hashes (blank pictures, logos): each "
-            "was compared with a part of its crowd, so more than one of them may be kept"
+            f"{found.heavy} pictures have a hash that more than 64 pictures share (blank pictures, "
+            "logos): each was compared with some of them only, so more than one may be kept"
         )
-    changed = _store(workspace.catalog, verdicts, rules, gate)
+    changed = _store(workspace.catalog, verdicts, policy, gate)
     remember_counts(workspace, found.as_dict())
-    reasons = Counter(reason for verdict in verdicts for reason in verdict.reasons)
-    return JudgeSummary(
-        len(verdicts),
-        sum(verdict.keep for verdict in verdicts),
-        sum(not verdict.keep for verdict in verdicts),
-        {reason.value: reasons[reason] for reason in Reason if reasons[reason]},
-        len({verdict.cluster for verdict in verdicts if verdict.cluster}),
-        found.as_dict(),
-        changed,
+    return Judgement(verdicts, found, changed)
+
+
+def load_facts(
+    catalog: Catalog, *, gate_id: str, target: Field, policy: SplitPolicy
+) -> list[Facts]:
+    """Read everything a verdict may depend on.
+
+    Parameters
+    ----------
+    catalog : Catalog
+        The workspace's.
+    gate_id : str
+        Of the gate scores to use.
+    target : Field
+        Whose labels count.
+    policy : SplitPolicy
+        Says which pictures are grouped by page.
+
+    Returns
+    -------
+    list of Facts
+        One per picture, the oldest first.
+    """
+    images, measured, sightings = schema.images, schema.measurements, schema.sightings
+    scores, decisions = schema.gate_scores, schema.decisions
+    with catalog.read() as connection:
+        pictures = connection.execute(
+            select(images.c.sha256, images.c.bytes).order_by(images.c.added_at, images.c.sha256)
+        ).all()
+        measurements = {
+            row["sha256"]: dict(row)
+            for row in connection.execute(
+                select(measured).where(measured.c.version == VERSION)
+            ).mappings()
+        }
+        gated = {
+            row.sha256: row
+            for row in connection.execute(
+                select(scores.c.sha256, scores.c.p_car, scores.c.framing, scores.c.error).where(
+                    scores.c.gate == gate_id
+                )
+            )
+        }
+        decided = {
+            row.sha256: row
+            for row in connection.execute(
+                select(decisions.c.sha256, decisions.c.decision, decisions.c.framing)
+            )
+        }
+        seen = connection.execute(
+            select(
+                sightings.c.sha256,
+                sightings.c.page_url,
+                sightings.c.spin_group,
+                sightings.c.brand,
+                sightings.c.model,
+                sightings.c.given_split,
+            )
+        ).all()
+    labels = effective_labels(catalog, target)
+    spinners, keys, given = unite_spinners(seen), group_keys(seen, policy), _given_splits(seen)
+    facts = []
+    for sha256, size in pictures:
+        score, decision = gated.get(sha256), decided.get(sha256)
+        framing = score.framing if score is not None else None
+        facts.append(
+            Facts(
+                sha256,
+                measured=measurements.get(sha256),
+                p_car=None if score is None else score.p_car,
+                framing=(decision.framing if decision is not None else None) or framing,
+                gate_error=None if score is None else score.error,
+                label=labels.get(sha256),
+                decision=None if decision is None else decision.decision,
+                size_bytes=size,
+                group_keys=tuple(sorted(keys.get(sha256, ()))),
+                spin_group=spinners.get(sha256),
+                given_split=given.get(sha256),
+            )
+        )
+    return facts
+
+
+def load_assigned(catalog: Catalog, split_set: str) -> dict[str, str]:
+    """Return sha256 -> split of every picture that a split set ever assigned."""
+    table = schema.assignments
+    query = select(table.c.sha256, table.c.split).where(table.c.split_set == split_set)
+    with catalog.read() as connection:
+        return dict(connection.execute(query).all())
+
+
+def count_verdicts(catalog: Catalog) -> VerdictCounts:
+    """Count the verdicts as they are in the catalog now."""
+    table = schema.verdicts
+    reasons: Counter[str] = Counter()
+    clusters: set[str] = set()
+    pictures = kept = 0
+    with catalog.read() as connection:
+        for verdict, why, cluster in connection.execute(
+            select(table.c.verdict, table.c.reasons, table.c.cluster)
+        ):
+            pictures += 1
+            kept += verdict == "keep"
+            reasons.update(why)
+            clusters.update([cluster] if cluster else [])
+    return VerdictCounts(
+        pictures,
+        kept,
+        pictures - kept,
+        {reason.value: reasons[reason.value] for reason in Reason if reasons[reason.value]},
+        len(clusters),
     )
 
 
-def limits_of(policy: Policy, gate: Gate) -> Limits:
-    """Fill in the limits that the gate and the sharpness measure bring along."""
-    from curate.measure.sharpness import MIN_SHARPNESS
-
+def screening_limits(policy: Policy, gate: Gate) -> ScreeningLimits:
+    """Return the limits that the policy may leave to the gate and the sharpness measure."""
     sharpness = policy.quality.min_sharpness
-    return Limits(gate.rule.threshold, MIN_SHARPNESS if sharpness is None else sharpness)
+    return ScreeningLimits(gate.rule.threshold, MIN_SHARPNESS if sharpness is None else sharpness)
 
 
-def _assigned(catalog: Catalog, field: Field) -> dict[str, str]:
-    current = newest_split_set(catalog, field)
-    if current is None:
-        return {}
-    table = schema.assignments
-    query = select(table.c.sha256, table.c.split).where(table.c.split_set == current.name)
-    with catalog.read() as connection:
-        return dict(connection.execute(query).all())
+def _given_splits(sightings: Sequence[Any]) -> dict[str, str]:
+    """Return the split that a picture's folders named; of several, the most protected one."""
+    rank = {name: place for place, name in enumerate(PROTECTED)}
+    given: dict[str, str] = {}
+    for row in sightings:
+        if row.given_split:
+            names = {row.given_split, given.get(row.sha256, row.given_split)}
+            given[row.sha256] = min(names, key=lambda name: (rank.get(name, len(rank)), name))
+    return given
 
 
 def _store(catalog: Catalog, verdicts: Sequence[Verdict], policy: Policy, gate: Gate) -> int:
@@ -168,5 +340,4 @@ def _store(catalog: Catalog, verdicts: Sequence[Verdict], policy: Policy, gate: 
         old = before.get(verdict.sha256)
         if old is None or any(old[name] != value for name, value in row.items()):
             rows.append({**row, "decided_at": at})
-    catalog.upsert(table, rows)
-    return len(rows)
+    return store_rows(catalog, table, rows)

@@ -10,10 +10,11 @@ import threading
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 import works
 
-from bodyshop_core.engine import read_rows, run_shards
+from bodyshop_core.engine import compute_shards, read_rows, run_shards
 from bodyshop_core.errors import BodyshopError, MissingPartError, UsageError
 from bodyshop_core.progress import Silent
 
@@ -97,6 +98,37 @@ def test_a_worker_killed_by_chance_loses_nothing(tmp_path, engine):
     assert all(row["error"] is None for row in rows)
 
 
+def test_rows_are_yielded_shard_by_shard_in_the_order_of_their_items(engine):
+    ticks = []
+    shards = list(
+        compute_shards(
+            works.raising,
+            items(50),
+            shard_size=16,
+            batch_size=4,
+            engine=engine,
+            workers=2,
+            tick=lambda n=1, note="": ticks.append(n),
+        )
+    )
+    shards.sort(key=lambda rows: rows[0]["key"])
+    assert [len(rows) for rows in shards] == [16, 16, 16, 2]
+    rows = [row for shard in shards for row in shard]
+    assert [row["key"] for row in rows] == [item["key"] for item in items(50)]
+    assert [row.get("square") for row in rows] == [None if i % 7 == 3 else i * i for i in range(50)]
+    assert sum(ticks) == 50
+
+
+def test_a_caller_that_stops_early_leaves_no_worker(tmp_path):
+    given = items(40, log=str(tmp_path / "log"))
+    shards = compute_shards(works.touch, given, shard_size=4, batch_size=4, workers=2)
+    next(shards)
+    workers = [child.pid for child in psutil.Process().children()]
+    assert workers
+    shards.close()
+    assert not any(psutil.pid_exists(pid) for pid in workers)
+
+
 def test_engines_agree_and_order_does_not_depend_on_workers(tmp_path, engine):
     one = run_shards(works.raising, items(80), tmp_path / "a", shard_size=32, workers=1)
     other = run_shards(
@@ -168,7 +200,7 @@ def test_a_missing_part_ends_the_run_with_its_hint(tmp_path):
 
 
 def test_workers_that_cannot_start_end_the_run(tmp_path, capfd):
-    with pytest.raises(BodyshopError, match="end before they begin"):
+    with pytest.raises(BodyshopError, match="end during start-up"):
         run_shards(works.with_model, items(4), tmp_path, initialise=works.die_at_start, workers=1)
     assert "the last words of a worker" in capfd.readouterr().err
 
@@ -187,9 +219,10 @@ def test_prints_do_not_disturb_the_answers(tmp_path):
 
 def test_vectors_come_back_as_lists_and_threads_are_shared(tmp_path, monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    rows = rows_of(run_shards(works.environment, items(3), tmp_path, workers=1))
+    monkeypatch.setattr("bodyshop_core.engine.local.cpu_count", lambda: 8)
+    rows = rows_of(run_shards(works.environment, items(4), tmp_path, batch_size=2, workers=2))
     assert rows[0]["vector"] == [0.0, 1.0, 2.0]
-    assert int(rows[0]["threads"]) >= 1
+    assert {row["threads"] for row in rows} == {"4"}
 
 
 def test_a_column_that_no_item_of_a_shard_has_reads_as_none(tmp_path):

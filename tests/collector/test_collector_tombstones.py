@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 import collector
 from bodyshop_core.catalog import now, schema
-from bodyshop_core.imaging import probe
+from bodyshop_core.imaging import read_header
 from collector.candidate import Candidate, Task, UrlCandidate
 from collector.ledger.journal import Journal
 from collector.ledger.record import DownloadRecord
@@ -53,7 +53,9 @@ def leave_pending(workspace, url, *, moved):
     incoming = workspace.root / "incoming"
     journal, part = Journal(incoming), incoming / "x.part"
     part.write_bytes(DATA)
-    stored = StoredPicture(SHA, len(DATA), "jpg", probe(DATA), FINAL, "src", part=part, status=200)
+    stored = StoredPicture(
+        SHA, len(DATA), "jpg", read_header(DATA), FINAL, "src", part=part, status=200
+    )
     journal.promise(DownloadRecord(candidate, "done", stored).journal_line())
     if moved:
         workspace.blobs.adopt(part, SHA, "jpg")

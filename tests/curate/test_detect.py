@@ -13,19 +13,18 @@ from sqlalchemy import select
 
 from bodyshop_core.catalog import schema
 from bodyshop_core.errors import UsageError
-from bodyshop_core.imaging import load_rgb
+from bodyshop_core.imaging import crop_to, load_rgb
 from bodyshop_core.workspace import Workspace
-from curate.gate.detector import (
+from curate.detection.detector import (
     CARS,
     MAX_OVERLAP,
     Box,
     Detector,
     classify_boxes,
-    crop_to,
-    detect,
     largest_car,
     one_per_vehicle,
 )
+from curate.detection.stage import detect
 
 
 def box(label: str, left: float, right: float, score: float = 0.9) -> Box:

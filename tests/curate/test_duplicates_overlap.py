@@ -9,8 +9,8 @@ from PIL import ImageOps
 from bodyshop_core.catalog import register_image
 from bodyshop_core.errors import NothingFoundError, UsageError
 from bodyshop_core.workspace import Workspace
-from curate.duplicates import find_overlap
 from curate.measure.stage import measure_images
+from curate.overlap.stage import find_overlap
 
 
 def put(workspace, data):
@@ -65,5 +65,5 @@ def test_a_set_without_pictures_or_that_is_not_there_says_so(workspace, tmp_path
         find_overlap(workspace, tmp_path / "empty")
     with pytest.raises(UsageError, match="not a folder"):
         find_overlap(workspace, tmp_path / "absent")
-    with pytest.raises(UsageError, match="this very workspace"):
+    with pytest.raises(UsageError, match="this workspace itself"):
         find_overlap(workspace, workspace.root)

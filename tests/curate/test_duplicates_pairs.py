@@ -13,9 +13,10 @@ from PIL import Image, ImageOps
 from bodyshop_core.catalog import register_image, schema
 from bodyshop_core.errors import UnreadableImageError
 from curate.duplicates import find_pairs, pixel_check
-from curate.duplicates.checks import _stored, compare_pairs, kind_of_row
+from curate.duplicates.checks import compare_pairs, kind_of_row
 from curate.duplicates.lighting import relight
 from curate.duplicates.pixels import compare, kind_of, view
+from curate.duplicates.stage import stored_row
 from curate.measure.picture import measure_picture
 
 COPIES = {
@@ -52,7 +53,7 @@ def look(workspace):
             }
             for a, b in pairs
         ]
-        rows = [_stored(row) for row in compare_pairs(items)]
+        rows = [stored_row(row) for row in compare_pairs(items)]
         return {(row["first"], row["second"]): kind_of_row(row) for row in rows}
 
     return check
@@ -235,7 +236,9 @@ def test_pixels_are_compared_once_per_pair(workspace, monkeypatch):
     with workspace.catalog.read() as connection:
         (stored,) = connection.execute(schema.pair_checks.select()).mappings().all()
     assert stored["mirrored"] and stored["outliers"] < 0.05
-    monkeypatch.setattr("curate.duplicates.checks.run_shards", lambda *_, **__: pytest.fail("ran"))
+    monkeypatch.setattr(
+        "curate.duplicates.stage.compute_shards", lambda *_, **__: pytest.fail("ran")
+    )
     assert pixel_check(workspace, workers=1)([pair]) == {pair: "flip"}
 
 
@@ -261,7 +264,7 @@ def test_the_pictures_that_imagededup_tests_itself_with(real_data):
 
     def check(pairs):
         items = [{"key": f"{a}-{b}", "first": files[a], "second": files[b]} for a, b in pairs]
-        found = [_stored(row) for row in compare_pairs(items)]
+        found = [stored_row(row) for row in compare_pairs(items)]
         return {(row["first"], row["second"]): kind_of_row(row) for row in found}
 
     found = find_pairs(rows, check=check)

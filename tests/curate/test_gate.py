@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,19 +21,19 @@ from bodyshop_core.catalog import schema
 from bodyshop_core.errors import BodyshopError, MissingPartError, UsageError
 from bodyshop_core.workspace import Workspace
 from curate.gate.categories import CAR, indices, top
-from curate.gate.feature_store import FeatureStore, Seen
+from curate.gate.feature_store import FeatureBatch, FeatureStore
 from curate.gate.framing import Framing
 from curate.gate.gate import Gate
-from curate.gate.probe import Probe, find_probe, load_probe
+from curate.gate.probe import SHIPPED, Probe, find_probe, load_probe
 from curate.gate.rules import Rule, choose_rule
 from curate.gate_fitting.discover import most_frequent
 from curate.gate_fitting.evaluate import roc_curve
 from curate.gate_fitting.fit import choose_threshold
-from curate.gate_fitting.intervals import wilson
+from curate.gate_fitting.intervals import proportion
 from curate.policy import GatePolicy
 
 
-def seen(*pictures: dict[str, float], features: int = 4) -> Seen:
+def seen(*pictures: dict[str, float], features: int = 4) -> FeatureBatch:
     """Probabilities by category name; what is left goes to goldfish."""
     probabilities = np.zeros((len(pictures), 1000), np.float16)
     for row, picture in enumerate(pictures):
@@ -39,7 +41,7 @@ def seen(*pictures: dict[str, float], features: int = 4) -> Seen:
             probabilities[row, imagenet_classes().index(name)] = value
         probabilities[row, 1] = 1 - sum(picture.values())
     keys = tuple(f"k{index}" for index in range(len(pictures)))
-    return Seen(keys, np.ones((len(keys), features), np.float16), probabilities, {})
+    return FeatureBatch(keys, np.ones((len(keys), features), np.float16), probabilities, {})
 
 
 def probe(**changes: object) -> Probe:
@@ -85,7 +87,7 @@ def test_an_unknown_category_names_the_nearest_ones() -> None:
 
 
 def test_weights_without_a_top_need_a_probe_and_the_message_says_how() -> None:
-    blind = Seen(("k",), np.ones((1, 4), np.float16), None, {})
+    blind = FeatureBatch(("k",), np.ones((1, 4), np.float16), None, {})
     for name in ("top5", "mass"):
         with pytest.raises(MissingPartError, match="gate fit"):
             choose_rule(GatePolicy(rule=name), "net").p_car(blind)  # type: ignore[arg-type]
@@ -117,6 +119,45 @@ def test_a_probe_survives_the_disk_and_json(tmp_path: Path) -> None:
     assert read.card == {"pictures": 3}
 
 
+def test_a_shipped_probe_that_is_not_installed_is_an_error_and_no_other_rule(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("curate.gate.probe.resources.files", lambda _: tmp_path)
+    name = fingerprint("efficientnet-lite0")
+    with pytest.raises(MissingPartError, match=r"efficientnet-lite0\.npz is not in this"):
+        choose_rule(GatePolicy(), name)
+    with pytest.raises(MissingPartError, match="is not in this installation"):
+        curate.open_gate(Workspace.open(tmp_path / "w"), policy=None)
+    assert choose_rule(GatePolicy(), "vgg16-0123-p1").name == "top5"  # none is shipped for it
+
+
+def test_every_shipped_probe_is_there_for_its_backbone() -> None:
+    for name in SHIPPED:
+        probe = find_probe(fingerprint(name))
+        assert probe is not None and probe.fingerprint == fingerprint(name)
+
+
+def test_features_of_an_erased_picture_do_not_come_back(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, erased = (add_picture(workspace, photo(seed)) for seed in range(2))
+    gate = curate.open_gate(workspace)
+
+    def extract(_scorer: object, files: list[tuple[str, Path]], **_: object) -> Iterator[Any]:
+        batch = seen({"minivan": 0.5}, {"cab": 0.5}, features=1280)
+        with workspace.catalog.begin() as connection:
+            images = schema.images
+            connection.execute(images.delete().where(images.c.sha256 == erased))
+        yield FeatureBatch(tuple(key for key, _ in files), batch.features, batch.probabilities, {})
+
+    monkeypatch.setattr(Gate, "load", lambda _: None)
+    monkeypatch.setattr("curate.gate.stage.extract_features", extract)
+    curate.score(workspace, gate)
+    assert FeatureStore(workspace.features / gate.fingerprint).keys() == {kept}
+    with workspace.catalog.read() as connection:
+        assert connection.scalars(select(schema.gate_scores.c.sha256)).all() == [kept]
+
+
 def test_a_file_that_is_no_probe_is_an_error(tmp_path: Path) -> None:
     bad = tmp_path / "p.npz"
     bad.write_bytes(b"not a zip")
@@ -132,7 +173,7 @@ def test_brightness_of_the_features_does_not_matter_to_a_probe() -> None:
 
 
 def test_framing_by_classes_tells_interior_part_and_whole() -> None:
-    told = Framing().tell(
+    told = Framing().classify(
         seen({"seat belt": 0.6}, {"minivan": 0.7}, {"car wheel": 0.5, "minivan": 0.31}, {})
     )
     assert told == ["interior", "full", "part", "part"]
@@ -140,17 +181,17 @@ def test_framing_by_classes_tells_interior_part_and_whole() -> None:
 
 def test_framing_by_probe_outweighs_the_classes() -> None:
     part = Framing(probe(part_weights=np.zeros(4, np.float32), part_bias=3.0))
-    assert part.tell(seen({"minivan": 0.9})) == ["part"]
-    blind = Seen(("k",), np.ones((1, 4), np.float16), None, {})
-    assert part.tell(blind) == ["part"]
-    assert Framing().tell(blind) == [None]
+    assert part.classify(seen({"minivan": 0.9})) == ["part"]
+    blind = FeatureBatch(("k",), np.ones((1, 4), np.float16), None, {})
+    assert part.classify(blind) == ["part"]
+    assert Framing().classify(blind) == [None]
 
 
 def test_the_feature_store_gives_back_what_went_in(tmp_path: Path) -> None:
     store = FeatureStore(tmp_path)
     first = seen({"minivan": 0.5}, {"cab": 0.5})
     store.add(first)
-    store.add(Seen((), np.empty((0, 0), np.float16), None, {"broken": "truncated"}))
+    store.add(FeatureBatch((), np.empty((0, 0), np.float16), None, {"broken": "truncated"}))
     assert store.keys() == {"k0", "k1", "broken"}
     back = store.load()
     assert back.keys == ("k0", "k1")
@@ -169,17 +210,17 @@ def test_a_damaged_shard_is_named(tmp_path: Path) -> None:
         store.load()
 
 
-def test_the_commonest_classes_are_found_by_count_then_probability() -> None:
+def test_the_most_frequent_classes_are_ordered_by_count_then_by_probability() -> None:
     probabilities = np.zeros((3, 1000), np.float32)
+    for picture, classes in enumerate(([5, 7, 10, 11, 12], [5, 7, 9, 13, 14], [5, 9, 15, 16, 17])):
+        probabilities[picture, classes] = 0.01
     probabilities[:, 5] = 0.3
-    probabilities[:2, 7] = 0.2
     probabilities[1:, 9] = 0.4
     top5 = np.argsort(-probabilities, axis=1, kind="stable")[:, :5]
     chosen, counts, sums = most_frequent(probabilities, top5, 3)
-    assert chosen[0] == 5
-    assert chosen.index(9) < chosen.index(7) if 7 in chosen else True
-    assert counts[5] == 3
-    assert sums[5] == pytest.approx(0.9, abs=1e-5)
+    assert chosen == [5, 9, 7]  # three times; twice with 0.8; twice with 0.02
+    assert counts[[5, 9, 7]].tolist() == [3, 2, 2]
+    assert sums[[5, 9, 7]] == pytest.approx([0.9, 0.8, 0.02], abs=1e-5)
 
 
 def test_top_lists_names_with_probabilities() -> None:
@@ -203,17 +244,17 @@ def test_the_roc_area_is_the_chance_that_a_car_scores_higher(
 @given(st.integers(0, 500), st.integers(1, 500))
 def test_an_interval_holds_its_share(k: int, n: int) -> None:
     k = min(k, n)
-    row = wilson(k, n)
+    row = proportion(k, n)
     assert 0 <= row["ci95"][0] <= row["share"] + 1e-5
     assert row["share"] - 1e-5 <= row["ci95"][1] <= 1
 
 
-def test_wilson_agrees_with_the_published_example() -> None:
+def test_the_interval_agrees_with_the_published_example() -> None:
     """Newcombe 1998, table I: 81 of 263 gives 0.2553 to 0.3662."""
-    assert wilson(81, 263)["ci95"] == pytest.approx([0.2553, 0.3662], abs=1e-4)
+    assert proportion(81, 263)["ci95"] == pytest.approx([0.2553, 0.3662], abs=1e-4)
 
 
-def test_the_threshold_lets_at_most_one_in_two_hundred_rejects_in() -> None:
+def test_the_threshold_accepts_at_most_one_in_two_hundred_rejects() -> None:
     random = np.random.default_rng(0)
     good, bad = random.beta(8, 2, 500).tolist(), random.beta(2, 8, 1000).tolist()
     threshold = choose_threshold(good, bad)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +16,15 @@ from bodyshop_core.catalog import now, schema
 from bodyshop_core.errors import ConfigError, MissingPartError, NothingFoundError, UsageError
 from bodyshop_core.workspace import Workspace
 from curate.gate.probe import load_probe
-from curate.gate_fitting.discover import Discovery
+from curate.gate_fitting.discover import CategoryDiscovery
 from curate.gate_fitting.fit import FitSummary, _reviewed, fit_gate, folder_examples
 from curate.gate_fitting.framing import fit_framing, read_framing
 from curate.gate_fitting.groups import Example, group_examples
-from curate.gate_fitting.intervals import wilson
+from curate.gate_fitting.intervals import proportion
 from curate.gate_fitting.logistic import fit_logistic
+from curate.gate_fitting.make_probe import PROBES
 from curate.gate_fitting.make_probe import main as make_probe
-from curate.gate_fitting.unseen_source import judge_unseen
+from curate.gate_fitting.unseen_source import evaluate_unseen
 from curate.gate_fitting.views import VIEWS, varied
 
 
@@ -106,7 +109,7 @@ def test_a_source_is_judged_by_a_fit_that_saw_none_of_it() -> None:
     features[:, 0] += np.where([name == "cats" for name in sources], -1, 1)
     features[:, 1] += np.where(accepted, 0, 1)
     # Who has seen cats alone takes the odd ones for cars.
-    found = judge_unseen(features, accepted, range(130), sources, range(130), 7)
+    found = evaluate_unseen(features, accepted, range(130), sources, range(130), 7)
     assert {name: (row["k"], row["n"]) for name, row in found.items()} == {
         "cars": (40, 40),
         "vans": (40, 40),
@@ -121,13 +124,13 @@ def test_near_duplicates_of_a_judged_source_are_left_out_of_its_fit() -> None:
     features = np.ones((30, 2), np.float32)
     accepted = [name != "cats" for name in sources]
     # Without the copies there is no car left to fit on.
-    assert judge_unseen(features, accepted, groups, sources, range(30), 7) == {}
+    assert evaluate_unseen(features, accepted, groups, sources, range(30), 7) == {}
 
 
 def test_nothing_to_learn_from_is_said_before_the_network_is_loaded(
     workspace: Workspace, tmp_path: Path
 ) -> None:
-    with pytest.raises(UsageError, match="nothing to learn from"):
+    with pytest.raises(UsageError, match="no examples to fit"):
         fit_gate(workspace)
     (tmp_path / "empty").mkdir()
     with pytest.raises(NothingFoundError, match="no picture in"):
@@ -200,6 +203,17 @@ def test_a_blurred_car_that_a_person_rejected_is_no_example_of_no_car(workspace:
     assert told == [True, None, False, False, False]
 
 
+def test_the_shipped_probe_is_made_by_a_module_that_runs_and_knows_its_folder() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "curate.gate_fitting.make_probe", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "--framing" in done.stdout
+    assert (PROBES / "efficientnet-lite0.npz").is_file()
+
+
 @pytest.mark.slow
 def test_a_gate_learns_from_peoples_decisions(
     workspace: Workspace, folders: tuple[Path, Path]
@@ -212,8 +226,8 @@ def test_a_gate_learns_from_peoples_decisions(
             rows.append({**row, "by": "labelstudio:ann@example.org", "at": now()})
     workspace.catalog.upsert(schema.decisions, rows)
     summary = fit_gate(workspace, from_review=True)
-    assert summary.accept["people's review"]["n"] == 12
-    assert summary.reject["people's review"]["n"] == 12
+    assert summary.accept["human review"]["n"] == 12
+    assert summary.reject["human review"]["n"] == 12
 
 
 @pytest.mark.slow
@@ -237,20 +251,20 @@ def test_vgg16_without_its_top_works_by_probe_and_only_by_probe(
 
 def test_what_discover_and_fit_print_says_k_of_n() -> None:
     row = {"name": "minivan", "pictures": 60, "probability": 11.0}
-    found = Discovery("net", 60, (row,), wilson(1, 60), wilson(3, 60))
+    found = CategoryDiscovery("net", 60, (row,), proportion(1, 60), proportion(3, 60))
     said = found.notes()[0]
     assert "1 of 60 1.67 %" in said
     assert "3 of 60 5.00 %" in said
-    groups = {"accept": {"cars": wilson(59, 60)}, "reject": {"others": wilson(0, 60)}}
-    unseen = {"others": wilson(2, 60)}
+    groups = {"accept": {"cars": proportion(59, 60)}, "reject": {"others": proportion(0, 60)}}
+    unseen = {"others": proportion(2, 60)}
     fitted = FitSummary("p.npz", "net", 0.25, **groups, framing={}, unseen=unseen)
     assert [row[:3] for row in fitted.rows()] == [
-        ("cars", "in", "59 of 60"),
-        ("others", "out", "0 of 60"),
-        ("others, never seen", "out", "2 of 60"),
+        ("cars", "accept", "59 of 60"),
+        ("others", "reject", "0 of 60"),
+        ("others, held out", "reject", "2 of 60"),
     ]
     assert all(len(row) == len(fitted.columns) for row in fitted.rows())
-    assert fitted.notes()[0] == "p.npz: a picture passes from 0.25 on."
+    assert fitted.notes()[0] == "p.npz: a probability of 0.25 or more is accepted."
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import signal
 import struct
 import subprocess
 import sys
@@ -13,7 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bodyshop_core.catalog import register_image, schema
+from bodyshop_core.catalog import now, register_image, schema
+from bodyshop_core.engine import compute_shards
 from bodyshop_core.workspace import Workspace
 from curate.measure import stage as measuring
 from curate.measure.stage import VERSION, measure_images
@@ -78,7 +80,7 @@ def test_every_picture_is_measured_once(workspace):
     assert rows.keys() == {first, second}
     assert {row["version"] for row in rows.values()} == {VERSION}
     assert rows[first]["width"] == 320 and rows[first]["phash"] != rows[second]["phash"]
-    assert not list((workspace.root / "shards" / "measure").iterdir())
+    assert not (workspace.root / "shards").exists()
 
 
 def test_bad_pictures_get_a_row_with_the_cause_and_spoil_nothing(workspace):
@@ -143,17 +145,23 @@ def test_results_do_not_depend_on_the_number_of_workers(tmp_path):
     assert results[0] == results[1]
 
 
-def test_shards_left_by_a_killed_run_are_used(workspace):
-    from bodyshop_core.engine import run_shards
-    from curate.measure.picture import measure_pictures
+def test_a_picture_erased_while_it_is_measured_does_not_come_back(workspace, monkeypatch):
+    """Erased between its measuring and the write: by its sha256, or with its host."""
+    kept, by_sha256, with_host = (put(workspace, encoded(photo(seed))) for seed in range(3))
 
-    sha256 = put(workspace, encoded(photo(1)))
-    path = workspace.image_path(sha256)
-    out = workspace.root / "shards" / "measure"
-    run_shards(measure_pictures, [{"key": sha256, "path": str(path)}], out, version=VERSION)
-    path.unlink()  # a second decode would fail
-    assert measure_images(workspace, workers=1).unreadable == 0
-    assert measurements(workspace)[sha256]["error"] is None
+    def erase_first(*arguments, **options):
+        for rows in compute_shards(*arguments, **options):
+            with workspace.catalog.begin() as connection:
+                row = {"kind": "sha256", "value": by_sha256, "at": now()}
+                workspace.catalog.upsert(schema.tombstones, [row], connection=connection)
+                connection.execute(
+                    schema.images.delete().where(schema.images.c.sha256 == with_host)
+                )
+            yield rows
+
+    monkeypatch.setattr(measuring, "compute_shards", erase_first)
+    measure_images(workspace, workers=1)
+    assert measurements(workspace).keys() == {kept}
 
 
 def fill(workspace, count):
@@ -186,20 +194,20 @@ def test_measuring_goes_on_after_kill_9(tmp_path):
         "from curate.measure.stage import measure_images\n"
         f"measure_images(Workspace.open({str(killed.root)!r}), workers=2)"
     )
-    out = killed.root / "shards" / "measure"
-    kills = 0
-    for wanted in (1, 2):
+    kept = 0
+    for _ in range(2):
         process = subprocess.Popen([sys.executable, "-c", script])
         deadline = time.monotonic() + 240
-        while len(list(out.glob("[!.]*.parquet"))) < wanted and process.poll() is None:
+        while len(measurements(killed)) == kept and process.poll() is None:
             assert time.monotonic() < deadline
             time.sleep(0.01)
-        kills += process.poll() is None
         process.kill()
         process.wait()
-    assert kills >= 1
+        assert len(measurements(killed)) > kept  # the shard that was written is not lost
+        kept = len(measurements(killed))
+        assert kept % 256 == 0  # a shard is written whole or not at all
+        assert process.returncode == -signal.SIGKILL
     measure_images(killed, workers=2)
     rows = measurements(killed)
     assert rows.keys() == shas
     assert rows == measurements(undisturbed)
-    assert not list(out.glob("*.parquet"))

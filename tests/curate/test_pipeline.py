@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,20 @@ from filling import add_picture, jpeg, photo, pretend_scores, resaved
 from PIL import Image
 from sqlalchemy import select
 
+import augment
 import curate
 from bodyshop.cli import main
+from bodyshop.export.rows import manifest_rows
 from bodyshop_core.catalog import Reason, add_labels, now, schema
 from bodyshop_core.catalog.split_sets import choose_split_set, split_sets
 from bodyshop_core.errors import NothingFoundError, UsageError
 from bodyshop_core.workspace import Workspace
+from curate import pipeline
+from curate.duplicates import pairs
+from curate.gate import rules
 from curate.splits.assign import SplitError
+from curate.verdicts import decide
+from train.data.samples import load_samples
 
 
 def fill(workspace: Workspace, count: int = 12, **sighting: Any) -> list[str]:
@@ -77,7 +85,7 @@ def test_curate_judges_splits_audits_and_reports(workspace: Workspace) -> None:
     assert summary.reasons == {"unreadable": 1, "not_a_car": 1, "near_duplicate": 1}
     assert summary.clusters == 1
     assert summary.splits["pictures"] == 12
-    assert summary.splits["proof"]["leaks"] == []
+    assert summary.splits["leakage_check"]["leaks"] == []
     assert summary.audit["baseline"]["accuracy"] >= 0.5
     assert summary.report.exists()
     found = verdicts(workspace)
@@ -196,8 +204,8 @@ def test_a_newcomer_that_ties_train_and_test_is_kept_out_and_nobody_else_moves(
         assert splits(workspace) == before
 
 
-def test_a_deal_that_leaks_is_refused_and_not_written(curated: Workspace) -> None:
-    """Whatever the groups say, the finished deal is searched for duplicates across its splits."""
+def test_splits_that_leak_are_refused_and_not_written(curated: Workspace) -> None:
+    """Whatever the groups say, duplicates in different splits are searched for before writing."""
     copies = [
         add_picture(curated, resaved(curated.image_path(sha256).read_bytes()))
         for sha256 in splits(curated)
@@ -252,10 +260,8 @@ def _decide(workspace: Workspace, sha256: str, decision: str) -> None:
 def test_a_threshold_is_changed_and_undone_without_measuring_again(curated: Workspace) -> None:
     before = verdicts(curated)
     strict = curate.Policy.model_validate({"quality": {"min_sharpness": 1.0}})
-    summary = None
     with pytest.raises(SplitError, match="at least two classes"):
-        summary = curate.curate(curated, policy=strict, workers=1)
-    assert summary is None
+        curate.curate(curated, policy=strict, workers=1)
     assert {row.reasons[0] for row in verdicts(curated).values()} == {Reason.BLURRY.value}
     again = curate.curate(curated, workers=1)
     assert again.measured == 0
@@ -290,6 +296,145 @@ def test_given_splits_are_kept_on_request(workspace: Workspace) -> None:
     pretend_scores(workspace)
     curate.curate(workspace, keep_given_splits=True, workers=1)
     assert splits(workspace) == given
+
+
+def test_the_summary_counts_what_the_catalog_holds_and_runs_repeat(workspace: Workspace) -> None:
+    """One page shows a picture of the folder train and one of test: the first is left out."""
+    for seed in range(12):
+        page = 1 if seed in (0, 3) else f"x{seed}"
+        add_picture(
+            workspace,
+            photo(seed),
+            labels={"damage": ("damaged", "whole")[seed // 4 % 2]},
+            given_split=("train", "train", "validation", "test")[seed % 4],
+            source="pages",
+            page_url=f"https://a.example/{page}",
+            brand="B",
+            model="M",
+        )
+    pretend_scores(workspace)
+    before: dict[str, Any] = {}
+    for _ in range(2):
+        summary = curate.curate(workspace, keep_given_splits=True, workers=1)
+        found = verdicts(workspace)
+        assert summary.kept == sum(row.verdict == "keep" for row in found.values()) == 11
+        assert summary.reasons == {"split_bridge": 1}
+        assert len(splits(workspace)) == 11
+        assert found == (before or found)
+        before = found
+    judged = curate.judge(workspace)
+    assert (judged.changed, judged.kept) == (0, 11)
+    page = (workspace.reports / "curate" / "index.html").read_text(encoding="utf-8")
+    assert "<b>11</b><span>kept</span>" in page
+
+
+def test_the_set_that_curate_ran_for_last_is_the_one_every_command_takes(
+    workspace: Workspace,
+) -> None:
+    for seed in range(12):
+        labels = {"damage": ("damaged", "whole")[seed % 2], "brand": ("A", "B")[seed // 2 % 2]}
+        add_picture(workspace, photo(seed), labels=labels)
+    pretend_scores(workspace)
+    for target in ("damage", "brand", "damage"):
+        curate.curate(workspace, target=target, workers=1)
+        assert choose_split_set(workspace.catalog).name == target
+        assert load_samples(workspace).split_set == target
+        labels = {row["label"] for row in manifest_rows(workspace)}
+        assert labels == {"damage": {"damaged", "whole"}, "brand": {"A", "B"}}[target]
+    policy = augment.preset_names()[0]
+    assert augment.augment(workspace, policy, copies=1, workers=1).split_set == "damage"
+    revisions = [each.revision for each in split_sets(workspace.catalog)]
+    assert len(revisions) == len(set(revisions)) == 2
+
+
+def test_a_new_split_set_ignores_what_the_old_one_assigned(workspace: Workspace) -> None:
+    """A picture that connects two splits of the old set is an ordinary one for the new set."""
+    for seed in range(12):
+        add_picture(
+            workspace,
+            photo(seed),
+            labels={"damage": ("damaged", "whole")[seed % 2]},
+            page_url=f"https://a.example/{seed}",
+        )
+    pretend_scores(workspace)
+    curate.curate(workspace, workers=1)
+    where = splits(workspace)
+    first = {name: sha256 for sha256, name in where.items()}
+    sightings = schema.sightings
+    with workspace.catalog.read() as connection:
+        pages = dict(connection.execute(select(sightings.c.sha256, sightings.c.page_url)).all())
+    for name in ("train", "test"):
+        bridge = add_picture(
+            workspace, photo(50), labels={"damage": "whole"}, page_url=pages[first[name]]
+        )
+    pretend_scores(workspace)
+    curate.curate(workspace, workers=1)
+    assert verdicts(workspace)[bridge].reasons == ["split_bridge"]
+    for new_split in ("second", None):
+        summary = curate.curate(workspace, new_split=new_split, workers=1)
+        assert summary.splits["split_set"] == "second"
+        assert verdicts(workspace)[bridge].verdict == "keep"
+        assert bridge in splits(workspace, "second")
+
+
+def test_a_picture_in_two_spinners_unites_them(workspace: Workspace) -> None:
+    """Two spinners share one frame: their frames are one group, and none is a duplicate."""
+    shared = photo(0)
+    frames = {"one": [resaved(shared, 70), shared], "two": [shared, resaved(shared, 50)]}
+    shas = {
+        add_picture(workspace, data, spin_group=name, frame=place)
+        for name, pictures in frames.items()
+        for place, data in enumerate(pictures)
+    }
+    pretend_scores(workspace)
+    summary = curate.curate(workspace, workers=1)
+    found = verdicts(workspace)
+    assert len(shas) == summary.kept == 3
+    assert len({found[sha256].group for sha256 in shas}) == 1
+
+
+def test_pictures_erased_while_curate_runs_get_no_verdict(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shas = fill(workspace, 14)
+    pretend_scores(workspace)
+    load_facts = pipeline.load_facts
+
+    def erase_after_reading(catalog: Any, **options: Any) -> Any:
+        facts = load_facts(catalog, **options)
+        with catalog.begin() as connection:
+            images = schema.images
+            connection.execute(images.delete().where(images.c.sha256.in_(shas[:2])))
+        return facts
+
+    monkeypatch.setattr(pipeline, "load_facts", erase_after_reading)
+    summary = curate.curate(workspace, workers=1)
+    assert summary.pictures == 12
+    assert verdicts(workspace).keys() == set(shas[2:])
+    assert splits(workspace).keys() == set(shas[2:])
+
+
+def test_duplicates_are_searched_once_and_the_gate_is_opened_once(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(workspace)
+    pretend_scores(workspace)
+    calls: Counter[str] = Counter()
+
+    def counted(module: Any, name: str) -> None:
+        function = getattr(module, name)
+
+        def call(*arguments: Any, **options: Any) -> Any:
+            calls[name] += 1
+            return function(*arguments, **options)
+
+        monkeypatch.setattr(module, name, call)
+
+    counted(pairs, "find_pairs")
+    counted(rules, "find_probe")
+    counted(decide, "_groups")
+    curate.curate(workspace, workers=1)
+    assert calls == {"find_pairs": 1, "find_probe": 1, "_groups": 1}
 
 
 def test_pictures_of_one_page_share_a_split_and_an_index_page_ties_nothing(
@@ -336,7 +481,7 @@ def test_a_class_with_too_few_groups_is_named_after_everything_else_is_done(
         curate.curate(workspace, workers=1)
     assert len(verdicts(workspace)) == 8
     report = workspace.reports / "curate" / "index.html"
-    assert "No split was dealt" in report.read_text()
+    assert "The pictures were not split" in report.read_text()
 
 
 def test_conflicting_labels_are_in_no_split(workspace: Workspace) -> None:

@@ -14,8 +14,8 @@ from PIL import Image
 import curate
 from bodyshop_core.catalog import Reason
 from bodyshop_core.workspace import Workspace
-from curate.report.build import _pager
 from curate.report.charts import audit_bars, gate_histogram, stacked_bars
+from curate.report.stage import _pager
 from curate.verdicts.wording import MEANING, sentence
 
 HOSTILE = '"><script>document.title="owned"</script>'
@@ -59,10 +59,10 @@ def test_every_reason_has_words() -> None:
     [
         ({"value": 0.1, "limit": 0.5, "setting": "gate.threshold"}, "0.1 is below 0.5"),
         ({"value": 0.99, "limit": 0.5, "setting": "q"}, "0.99 is above 0.5"),
-        ({"other": "ab" * 32, "kind": "near", "distance": 4}, "4 of 64 bits"),
+        ({"other": "ab" * 32, "kind": "near", "distance": 4}, "4 of 64 hash bits differ"),
         ({"other": "ab" * 32, "kind": "exact", "distance": 0}, "same pixels as abab"),
         ({"values": ["a", "b"]}, "labelled a and b"),
-        ({"splits": ["test", "train"]}, "ties together test and train"),
+        ({"splits": ["test", "train"]}, "would connect the splits test and train"),
         ({"error": "truncated"}, "truncated"),
     ],
 )
@@ -121,7 +121,11 @@ def test_the_first_page_counts_what_could_not_be_compared(workspace: Workspace) 
     assert counts["plain"] == 3
     assert counts["heavy"] == 70
     text = (workspace.reports / "curate" / "index.html").read_text(encoding="utf-8")
-    for name, said in (("plain", "too plain"), ("heavy", "heavy crowds"), ("near", "near:")):
+    for name, said in (
+        ("plain", "too plain"),
+        ("heavy", "more than 64 pictures share"),
+        ("near", "near:"),
+    ):
         row = next(line for line in text.splitlines() if said in line)
         assert f'<td class="n">{counts[name]:,}</td>' in row
 

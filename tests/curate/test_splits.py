@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from curate.splits.assign import Member, SplitError, deal
+from curate.splits.assign import Member, SplitError, assign_splits
 
 SHARES = {"train": 0.7, "validation": 0.15, "test": 0.15}
 
@@ -45,7 +45,7 @@ def by_group(population: list[Member], splits: dict[str, str]) -> dict[str, set[
 
 @given(populations(), st.integers(0, 100))
 def test_no_group_is_ever_in_two_splits(population: list[Member], seed: int) -> None:
-    splits = deal(population, SHARES, seed=seed).splits
+    splits = assign_splits(population, SHARES, seed=seed).splits
     assert set(splits) == {member.sha256 for member in population}
     assert all(len(where) == 1 for where in by_group(population, splits).values())
 
@@ -55,12 +55,14 @@ def test_the_deal_depends_on_the_seed_and_not_on_the_order(
     population: list[Member], seed: int, random: object
 ) -> None:
     shuffled = random.sample(population, len(population))  # type: ignore[attr-defined]
-    assert deal(population, SHARES, seed=seed) == deal(shuffled, SHARES, seed=seed)
+    assert assign_splits(population, SHARES, seed=seed) == assign_splits(
+        shuffled, SHARES, seed=seed
+    )
 
 
 @given(populations(), st.integers(0, 100))
 def test_every_class_is_in_every_split(population: list[Member], seed: int) -> None:
-    splits = deal(population, SHARES, seed=seed).splits
+    splits = assign_splits(population, SHARES, seed=seed).splits
     seen = {(member.label, splits[member.sha256]) for member in population}
     assert seen == {(m.label, split) for m in population for split in SHARES}
 
@@ -72,15 +74,15 @@ def test_newcomers_never_move_what_was_dealt(
     first = [member for member in population if not member.group.endswith(str(late))]
     counts = Counter(label for label, _ in {(m.label, m.group) for m in first})
     assume(len(counts) > 1 and min(counts.values()) >= 3)
-    before = deal(first, SHARES, seed=seed).splits
-    after = deal(population, SHARES, seed=seed + 1, assigned=before)
+    before = assign_splits(first, SHARES, seed=seed).splits
+    after = assign_splits(population, SHARES, seed=seed + 1, assigned=before)
     assert {sha256: after.splits[sha256] for sha256 in before} == before
     assert all(len(where) == 1 for where in by_group(population, after.splits).values())
 
 
 def test_shares_are_met_within_a_group_when_groups_are_small() -> None:
     population = members("damaged", 300) + members("whole", 500)
-    splits = deal(population, SHARES, seed=3).splits
+    splits = assign_splits(population, SHARES, seed=3).splits
     for label, total in (("damaged", 300), ("whole", 500)):
         counts = Counter(splits[m.sha256] for m in population if m.label == label)
         for split, share in SHARES.items():
@@ -99,31 +101,34 @@ def test_shares_are_met_within_a_group_when_groups_are_small() -> None:
 )
 def test_the_ratios_of_the_studies_are_met(shares: dict[str, float]) -> None:
     population = members("damaged", 100, size=2) + members("whole", 200)
-    counts = Counter(deal(population, shares, seed=7).splits.values())
+    counts = Counter(assign_splits(population, shares, seed=7).splits.values())
     assert counts == {split: round(share * 400) for split, share in shares.items()}
 
 
 def test_another_seed_deals_another_way() -> None:
     population = members("damaged", 60) + members("whole", 60)
-    assert deal(population, SHARES, seed=1).splits != deal(population, SHARES, seed=2).splits
+    assert (
+        assign_splits(population, SHARES, seed=1).splits
+        != assign_splits(population, SHARES, seed=2).splits
+    )
 
 
 def test_a_large_spinner_group_goes_where_there_is_room() -> None:
     population = members("whole", 1, size=24) + members("whole2", 3)
     population = [Member(m.sha256, "whole", m.group) for m in population]
     population += members("damaged", 20)
-    splits = deal(population, SHARES, seed=0).splits
+    splits = assign_splits(population, SHARES, seed=0).splits
     assert splits["whole-0-0"] == "train"
 
 
 def test_a_class_with_two_groups_is_an_error_that_names_it() -> None:
     with pytest.raises(SplitError, match="class 'rare' has 2 groups"):
-        deal(members("common", 10) + members("rare", 2, size=30), SHARES, seed=0)
+        assign_splits(members("common", 10) + members("rare", 2, size=30), SHARES, seed=0)
 
 
 def test_one_class_alone_is_an_error() -> None:
     with pytest.raises(SplitError, match="at least two classes"):
-        deal(members("only", 10), SHARES, seed=0)
+        assign_splits(members("only", 10), SHARES, seed=0)
 
 
 def test_spinners_can_be_kept_out_of_the_tests() -> None:
@@ -132,15 +137,15 @@ def test_spinners_can_be_kept_out_of_the_tests() -> None:
         + members("b", 4)
         + [Member(f"a-single-{i}", "a", f"single-{i}") for i in range(4)]
     )
-    splits = deal(population, SHARES, seed=5, spinners_train_only=True).splits
+    splits = assign_splits(population, SHARES, seed=5, spinners_train_only=True).splits
     assert {splits[m.sha256] for m in population if m.spinner} == {"train"}
     assert {splits[m.sha256] for m in population if m.label == "a"} == set(SHARES)
 
 
 def test_only_spinner_frames_in_a_class_is_an_error_when_they_may_only_train() -> None:
     population = members("a", 4, size=12, spinner=True) + members("b", 4)
-    with pytest.raises(SplitError, match="class 'a' has only spinner frames"):
-        deal(population, SHARES, seed=5, spinners_train_only=True)
+    with pytest.raises(SplitError, match="class 'a' has too few groups without spinner frames"):
+        assign_splits(population, SHARES, seed=5, spinners_train_only=True)
 
 
 def test_given_splits_are_kept_and_a_torn_group_loses_its_train_part() -> None:
@@ -151,7 +156,7 @@ def test_given_splits_are_kept_and_a_torn_group_loses_its_train_part() -> None:
         Member("b-v", "b", "b-v", given="validation"),
         Member("b-t", "b", "b-t", given="test"),
     ]
-    outcome = deal(population, SHARES, seed=1, keep_given=True)
+    outcome = assign_splits(population, SHARES, seed=1, keep_given=True)
     assert outcome.dropped == {"a-0-0": ("test", "train")}
     for member in population:
         if member.sha256 not in outcome.dropped:
@@ -162,10 +167,10 @@ def test_a_torn_earlier_deal_is_refused_with_the_way_out() -> None:
     population = members("a", 4) + members("b", 4)
     torn = [*population, Member("a-x", "a", "a-0")]
     with pytest.raises(SplitError, match="--new-split"):
-        deal(torn, SHARES, seed=1, assigned={"a-0-0": "train", "a-x": "test"})
+        assign_splits(torn, SHARES, seed=1, assigned={"a-0-0": "train", "a-x": "test"})
 
 
 def test_folds_are_equal_parts() -> None:
     shares = {f"fold{i}": 0.2 for i in range(1, 6)}
-    splits = deal(members("a", 50) + members("b", 25), shares, seed=9).splits
+    splits = assign_splits(members("a", 50) + members("b", 25), shares, seed=9).splits
     assert sorted(Counter(splits.values()).values()) == [15] * 5

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import permutations
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,9 +14,10 @@ from bodyshop_core.catalog import EffectiveLabel, Origin, Reason
 from curate.duplicates import DuplicatePair
 from curate.policy import Policy
 from curate.verdicts.decide import Verdict, decide, eligible
-from curate.verdicts.screen import Facts, Limits, screen
+from curate.verdicts.grouping import unite_spinners
+from curate.verdicts.screen import Facts, ScreeningLimits, screen
 
-LIMITS = Limits(min_p_car=0.5, min_sharpness=0.4)
+LIMITS = ScreeningLimits(min_p_car=0.5, min_sharpness=0.4)
 GOOD = {
     "width": 800,
     "height": 600,
@@ -201,6 +204,31 @@ def test_a_newcomer_that_ties_two_splits_together_is_kept_out() -> None:
     assert verdicts["n"].details["split_bridge"] == {"splits": ["test", "train"]}
     assert verdicts["a"].keep
     assert verdicts["b"].keep
+
+
+def test_of_a_group_whose_folders_named_two_splits_only_the_protected_part_is_kept() -> None:
+    def pictures() -> list[Facts]:
+        return [
+            picture("a", label="whole", given_split="train", group_keys=("page:1",)),
+            picture("b", label="whole", given_split="test", group_keys=("page:1",)),
+            picture("c", given_split="train", group_keys=("page:1",)),  # no label: not split
+        ]
+
+    for assigned in ({}, {"b": "test"}):
+        verdicts = judged(pictures(), keep_given=True, assigned=assigned)
+        assert verdicts["a"].details == {"split_bridge": {"splits": ["test", "train"]}}
+        assert verdicts["b"].keep and verdicts["c"].keep
+    assert all(one.keep for one in judged(pictures(), keep_given=False).values())
+
+
+def test_spinners_that_share_a_picture_count_as_one() -> None:
+    def sighting(sha256: str, spin_group: str | None) -> SimpleNamespace:
+        return SimpleNamespace(sha256=sha256, spin_group=spin_group)
+
+    rows = [("a", "x"), ("b", "x"), ("b", "y"), ("c", "y"), ("d", "z"), ("e", None)]
+    expected = {"a": "x", "b": "x", "c": "x", "d": "z"}
+    for order in permutations(rows):
+        assert unite_spinners(sighting(*row) for row in order) == expected
 
 
 names = st.sampled_from("abcdefgh")

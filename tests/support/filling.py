@@ -15,7 +15,8 @@ from bodyshop_core.catalog import add_labels, all_images, now, register_image, s
 from bodyshop_core.errors import UnreadableImageError
 from bodyshop_core.imaging import read_header, sniff
 from bodyshop_core.workspace import Workspace
-from curate.gate.gate import Gate, open_gate
+from curate.gate.gate import Gate
+from curate.gate.stage import open_gate
 
 
 def add_picture(

@@ -1,7 +1,7 @@
-"""Where the car is: an object detector in TensorFlow Lite format finds its box.
+"""An object detector in TensorFlow Lite format, and what to do with the boxes it finds.
 
-For pictures in which the car is small or stands among others: crop to the largest car before
-training, or let a trained classifier judge each box (detect, then classify).
+For pictures in which the car is small or one of several: crop to the largest car before
+training, or classify each box by a trained classifier.
 """
 
 from __future__ import annotations
@@ -9,23 +9,17 @@ from __future__ import annotations
 import hashlib
 import zipfile
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from sqlalchemy import select
-
-from bodyshop_core.catalog import all_images, schema
-from bodyshop_core.errors import UnreadableImageError, UsageError
+from bodyshop_core.errors import UsageError
 from bodyshop_core.imaging import crop_to
 from bodyshop_core.inference import load_lite_model
-from bodyshop_core.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-    from bodyshop_core.workspace import Workspace
 
     RGB = NDArray[np.uint8]
 
@@ -33,13 +27,10 @@ CARS = ("car", "truck", "bus")
 """COCO labels that count as a car."""
 
 MIN_SCORE = 0.3
-"""Boxes below it are left out. SSD-MobileNet's scores are low: 0.3 is where half are right."""
+"""Boxes below it are left out. SSD-MobileNet's scores are low: at 0.3 half are correct."""
 
 MAX_OVERLAP = 0.5
 """Two vehicles' boxes that share more (intersection over union) are one vehicle, boxed twice."""
-
-SLICE = 256
-"""Pictures between two writes to the catalog."""
 
 Answer = TypeVar("Answer")
 
@@ -69,20 +60,6 @@ class Box:
     def area(self) -> float:
         """Share of the picture it covers."""
         return max(0.0, self.right - self.left) * max(0.0, self.bottom - self.top)
-
-
-@dataclass(frozen=True)
-class DetectSummary:
-    """What `detect` did: pictures looked at by this call, those with a car, and unreadable ones."""
-
-    detector: str
-    pictures: int
-    found: int
-    errors: int
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the summary as JSON-able values."""
-        return asdict(self)
 
 
 class Detector:
@@ -120,7 +97,7 @@ class Detector:
         Returns
         -------
         list of Box
-            The surest first; a vehicle found twice, also as a car and as a truck, once.
+            The highest score first; a vehicle found as a car and again as a truck is listed once.
         """
         import numpy as np
         from PIL import Image
@@ -144,68 +121,19 @@ class Detector:
         return Box(label, min(1.0, score), left, top, right, bottom)
 
 
-def detect(workspace: Workspace, detector: Path, *, progress: Progress = SILENT) -> DetectSummary:
-    """Find the largest car in every picture that this detector has not seen yet.
-
-    Parameters
-    ----------
-    workspace : Workspace
-        Its pictures are looked at; `detections` gets one row per picture.
-    detector : Path
-        See `Detector`.
-    progress : Progress
-        Told how far it is.
-    """
-    from bodyshop_core.imaging import load_rgb
-
-    model = Detector(detector)
-    table, extensions = schema.detections, all_images(workspace.catalog)
-    with workspace.catalog.read() as connection:
-        query = select(table.c.sha256).where(table.c.detector == model.name)
-        known = set(connection.execute(query).scalars())
-    todo = [sha256 for sha256 in extensions if sha256 not in known]
-    rows: list[dict[str, Any]] = []
-    found = errors = 0
-    with progress.task("detect", total=len(todo)) as tick:
-        for number, sha256 in enumerate(todo, start=1):
-            row: dict[str, Any] = {
-                "sha256": sha256,
-                "detector": model.name,
-                **dict.fromkeys(("label", "score", "box", "error")),
-            }
-            try:
-                rgb = load_rgb(workspace.blobs.path(sha256, extensions[sha256]), at_least=600)
-            except UnreadableImageError as error:
-                row["error"] = error.message
-                errors += 1
-            else:
-                best = largest_car(model.boxes(rgb))
-                if best is not None:
-                    found += 1
-                    row["label"], row["score"] = best.label, round(best.score, 4)
-                    box = (best.left, best.top, best.right, best.bottom)
-                    row["box"] = [round(value, 4) for value in box]
-            rows.append(row)
-            tick(1)
-            if len(rows) == SLICE or number == len(todo):
-                workspace.catalog.upsert(table, rows)
-                rows.clear()
-    return DetectSummary(model.name, len(todo), found, errors)
-
-
 def one_per_vehicle(boxes: Iterable[Box]) -> list[Box]:
-    """Drop boxes of cars, trucks and buses that overlap a surer one of any of the three.
+    """Drop boxes of cars, trucks and buses that overlap one of a higher score of any of the three.
 
     Parameters
     ----------
     boxes : iterable of Box
-        Of all labels. A detector's own suppression works label by label, so that a pickup may stay
-        in as a car and as a truck.
+        Of all labels. A detector's own suppression works label by label, so that a pickup may be
+        listed as a car and as a truck.
 
     Returns
     -------
     list of Box
-        The surest first; boxes of other labels are all kept.
+        The highest score first; boxes of other labels are all kept.
     """
     kept: list[Box] = []
     for box in sorted(boxes, key=lambda box: -box.score):
@@ -235,7 +163,7 @@ def classify_boxes(
     *,
     labels: Iterable[str] = CARS,
 ) -> list[tuple[Box, Answer]]:
-    """Let a classifier judge each found object: detect, then classify.
+    """Classify each detected object: detect, then classify.
 
     Parameters
     ----------
@@ -244,9 +172,9 @@ def classify_boxes(
     detector : Detector
         Finds the boxes.
     classify : callable
-        Cut-outs -> one answer each, such as a trained classifier's ``predict``.
+        Crops -> one answer each, such as a trained classifier's ``predict``.
     labels : iterable of str
-        Which objects to judge.
+        Which objects to classify.
 
     Returns
     -------

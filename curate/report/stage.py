@@ -1,4 +1,4 @@
-"""Writing the report's pages, only when something in them changed."""
+"""Writing the pages of the report, only when something in them changed."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from bodyshop_core import atomic
 from bodyshop_core.catalog import Field, Reason
 from bodyshop_core.progress import SILENT, Progress
+from curate.gate.gate import Gate
+from curate.gate.stage import load_gate
 from curate.policy import Policy, load_policy
 from curate.report import charts
 from curate.report.content import Card, Content, gather
@@ -30,15 +32,16 @@ PER_PAGE = 120
 CLUSTERS_PER_PAGE = 40
 
 MEMBERS_SHOWN = 24
-"""Of one cluster: a logo that came a thousand times must not make its page a thousand rows long."""
+"""Of one cluster: a logo saved a thousand times must not fill its page with a thousand pictures."""
 
-VERSION = 3
-"""Raised when the pages look different for the same content."""
+VERSION = 4
+"""Increased when the pages change for the same content."""
 
 
 def write_report(
     workspace: Workspace,
     *,
+    gate: Gate | None = None,
     policy: Policy | Path | str | None = None,
     target: Field | str | None = None,
     splits: Mapping[str, Any] | None = None,
@@ -50,14 +53,16 @@ def write_report(
     ----------
     workspace : Workspace
         A judged workspace.
+    gate : Gate, optional
+        Whose scores are shown; that of the newest ``curate`` by default.
     policy : Policy or path, optional
         The thresholds shown.
     target : str, optional
         The field whose labels are shown.
     splits : Mapping, optional
-        ``{"skipped": why}`` when no split could be dealt.
+        ``{"skipped": why}`` when the pictures could not be split.
     progress : Progress
-        Told how many thumbnails are made.
+        Told how many thumbnails are done.
 
     Returns
     -------
@@ -67,7 +72,9 @@ def write_report(
     rules = load_policy(policy)
     about = resolve_target(workspace.catalog, target)
     folder = workspace.reports / "curate"
-    content = gather(workspace, rules, about, (splits or {}).get("skipped"))
+    content = gather(
+        workspace, rules, about, gate or load_gate(workspace), (splits or {}).get("skipped")
+    )
     digest = _digest(content)
     index, stamp = folder / "index.html", folder / "content.txt"
     if index.exists() and stamp.exists() and stamp.read_text(encoding="utf-8") == digest:
@@ -89,7 +96,7 @@ def _pages(content: Content) -> dict[str, tuple[str, dict[str, Any]]]:
     """Return file name -> (template, values)."""
     kept = [card for card in content.cards if card.keep]
     galleries: list[tuple[str, str, str, list[Card]]] = [
-        ("kept", "Kept", "Nothing speaks against these pictures.", kept)
+        ("kept", "Kept", "These pictures passed every check.", kept)
     ]
     for reason in Reason:
         cards = [card for card in content.cards if reason.value in card.reasons]
@@ -98,7 +105,7 @@ def _pages(content: Content) -> dict[str, tuple[str, dict[str, Any]]]:
             galleries.append((reason.value, title, MEANING[reason], cards))
     human = [card for card in content.cards if card.human]
     if human:
-        text = "A person decided about these; that always wins."
+        text = "A person decided about these; a person's decision overrides the policy."
         galleries.append(("human", "Decided by people", text, human))
     links = [
         {"href": f"{name}-1.html", "title": title, "count": len(cards), "name": name}

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from sqlalchemy import select
 
 from bodyshop_core.catalog import all_images, schema
-from bodyshop_core.engine import read_rows, run_shards
+from bodyshop_core.engine import compute_shards, read_rows, run_shards
 from bodyshop_core.errors import NothingFoundError, UnreadableImageError, UsageError
 from bodyshop_core.imaging import sniff
 from bodyshop_core.progress import SILENT, Progress
+from bodyshop_core.summary import Summary
 from bodyshop_core.workspace import Workspace
-from curate.duplicates.checks import VERSION as CHECK_VERSION
+from curate.duplicates.checks import LIMIT_S as CHECK_LIMIT_S
 from curate.duplicates.checks import compare_pairs, kind_of_row
 from curate.duplicates.search import near_pairs
 from curate.duplicates.signatures import Likeness, Signatures, likeness
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Shared:
+class SharedPicture:
     """A picture that both sets have.
 
     Parameters
@@ -51,30 +52,32 @@ class Shared:
 
 
 @dataclass(frozen=True)
-class OverlapSummary:
+class OverlapSummary(Summary):
     """What two sets have in common.
 
     Parameters
     ----------
     pictures, others : int
         Compared on either side; unreadable ones are not among them.
-    shared : tuple of Shared
+    shared : tuple of SharedPicture
         Sorted by `sha256`, then `other`.
     """
 
     pictures: int
     others: int
-    shared: tuple[Shared, ...]
+    shared: tuple[SharedPicture, ...]
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return JSON-able counts and the pairs."""
-        return {
-            "pictures": self.pictures,
-            "others": self.others,
-            "pictures_shared": len({pair.sha256 for pair in self.shared}),
-            "others_shared": len({pair.other for pair in self.shared}),
-            "shared": [asdict(pair) for pair in self.shared],
-        }
+    derived: ClassVar[tuple[str, ...]] = ("pictures_shared", "others_shared")
+
+    @property
+    def pictures_shared(self) -> int:
+        """Pictures of the workspace that the other set has, too."""
+        return len({pair.sha256 for pair in self.shared})
+
+    @property
+    def others_shared(self) -> int:
+        """Files of the other set that the workspace has, too."""
+        return len({pair.other for pair in self.shared})
 
 
 def find_overlap(
@@ -96,7 +99,7 @@ def find_overlap(
         A folder of pictures, searched with its subfolders, or another workspace. It is only read;
         its measurements are kept in this workspace, so that asking again is quick.
     radius : int
-        Largest distance of two 64-bit hashes that is looked at, 0 to 8.
+        Largest distance of two 64-bit hashes that is considered, 0 to 8.
     engine, workers, progress
         As for `bodyshop_core.engine.run_shards`.
 
@@ -104,7 +107,7 @@ def find_overlap(
     -------
     OverlapSummary
         Copies that were re-saved, resized, relit, mirrored or slightly cropped; larger crops need
-        feature vectors of both sets and are not looked for.
+        feature vectors of both sets and are not searched for.
 
     Raises
     ------
@@ -116,7 +119,6 @@ def find_overlap(
     files = _pictures_in(against, workspace.root)
     if not files:
         raise NothingFoundError(f"there is no picture in {against}")
-    options: dict[str, Any] = {"engine": engine, "workers": workers, "progress": progress}
     paths = run_shards(
         measure_files,
         [{"key": key, "path": str(path)} for key, path in files.items()],
@@ -124,7 +126,9 @@ def find_overlap(
         name="measure the other set",
         version=VERSION,
         limit_s=LIMIT_S,
-        **options,
+        engine=engine,
+        workers=workers,
+        progress=progress,
     )
     theirs = [
         row | {"path": str(files[row["key"]])}
@@ -142,22 +146,18 @@ def find_overlap(
         }
         for i, j in unclear
     ]
-    checked = run_shards(
-        compare_pairs,
-        items,
-        workspace.root / "shards" / "against-pairs",
-        name="compare",
-        version=CHECK_VERSION,
-        limit_s=LIMIT_S,
-        **options,
-    )
-    kinds = {row["key"]: kind_of_row(row) for row in read_rows(checked)}
+    kinds: dict[str, str | None] = {}
+    with progress.task("compare", total=len(items)) as tick:
+        for rows in compute_shards(
+            compare_pairs, items, engine=engine, workers=workers, limit_s=CHECK_LIMIT_S, tick=tick
+        ):
+            kinds |= {row["key"]: kind_of_row(row) for row in rows}
     for item, (pair, distance) in zip(items, unclear.items(), strict=True):
         kind = kinds[item["key"]]
         if kind is not None:
             found[pair] = (kind, distance)
     shared = [
-        Shared(ours[i]["sha256"], theirs[j]["path"], kind, distance)
+        SharedPicture(ours[i]["sha256"], theirs[j]["path"], kind, distance)
         for (i, j), (kind, distance) in found.items()
     ]
     shared.sort(key=lambda pair: (pair.sha256, pair.other))
@@ -193,7 +193,7 @@ def _pictures_in(against: Path, own: Path) -> dict[str, Path]:
     if not against.is_dir():
         raise UsageError(f"{against} is not a folder", hint="name a folder or a workspace")
     if against.resolve() == own.resolve():
-        raise UsageError(f"{against} is this very workspace")
+        raise UsageError(f"{against} is this workspace itself")
     folder = against / "blobs" if (against / "bodyshop.sqlite").exists() else against
     return {_key(path): path for path in _picture_files(folder)}
 
@@ -222,7 +222,7 @@ def _measured(workspace: Workspace) -> list[dict[str, Any]]:
 def _compared(
     ours: Sequence[Mapping[str, Any]], theirs: Sequence[Mapping[str, Any]], radius: int
 ) -> tuple[dict[tuple[int, int], tuple[str, int]], dict[tuple[int, int], int]]:
-    """Return confirmed pairs (position here, position there), and those to look at."""
+    """Return confirmed pairs (position here, position there), and those to compare by pixels."""
     if not ours or not theirs:
         return {}, {}
     n = len(ours)

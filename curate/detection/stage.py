@@ -1,0 +1,92 @@
+"""The largest car of every picture of a workspace, found by an object detector."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+
+from bodyshop_core.catalog import all_images, schema
+from bodyshop_core.errors import UnreadableImageError
+from bodyshop_core.imaging import load_rgb
+from bodyshop_core.progress import SILENT, Progress
+from bodyshop_core.summary import Summary
+from curate.detection.detector import Detector, largest_car
+from curate.ingest import store_rows
+
+if TYPE_CHECKING:
+    from bodyshop_core.workspace import Workspace
+
+SLICE = 256
+"""Pictures between two writes to the catalog."""
+
+
+@dataclass(frozen=True)
+class DetectSummary(Summary):
+    """The outcome of `detect`.
+
+    Parameters
+    ----------
+    detector : str
+        File name and digest of the model.
+    pictures : int
+        Pictures that this call ran the detector on.
+    found : int
+        Of those, the ones with a car.
+    errors : int
+        Of those, the ones that could not be decoded.
+    """
+
+    detector: str
+    pictures: int
+    found: int
+    errors: int
+
+
+def detect(workspace: Workspace, detector: Path, *, progress: Progress = SILENT) -> DetectSummary:
+    """Find the largest car in every picture without a result of this detector.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Its `detections` get one row per picture.
+    detector : Path
+        See `Detector`.
+    progress : Progress
+        Told how many pictures are done.
+    """
+    model = Detector(detector)
+    table, extensions = schema.detections, all_images(workspace.catalog)
+    with workspace.catalog.read() as connection:
+        query = select(table.c.sha256).where(table.c.detector == model.name)
+        known = set(connection.execute(query).scalars())
+    todo = [sha256 for sha256 in extensions if sha256 not in known]
+    rows: list[dict[str, Any]] = []
+    found = errors = 0
+    with progress.task("detect", total=len(todo)) as tick:
+        for number, sha256 in enumerate(todo, start=1):
+            row: dict[str, Any] = {
+                "sha256": sha256,
+                "detector": model.name,
+                **dict.fromkeys(("label", "score", "box", "error")),
+            }
+            try:
+                rgb = load_rgb(workspace.blobs.path(sha256, extensions[sha256]), at_least=600)
+            except UnreadableImageError as error:
+                row["error"] = error.message
+                errors += 1
+            else:
+                best = largest_car(model.boxes(rgb))
+                if best is not None:
+                    found += 1
+                    row["label"], row["score"] = best.label, round(best.score, 4)
+                    box = (best.left, best.top, best.right, best.bottom)
+                    row["box"] = [round(value, 4) for value in box]
+            rows.append(row)
+            tick(1)
+            if len(rows) == SLICE or number == len(todo):
+                store_rows(workspace.catalog, table, rows)
+                rows.clear()
+    return DetectSummary(model.name, len(todo), found, errors)

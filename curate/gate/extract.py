@@ -1,0 +1,146 @@
+"""Running a backbone over pictures: feature vectors and class probabilities."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bodyshop_core.errors import UnreadableImageError
+from bodyshop_core.progress import SILENT, Progress
+from curate.gate.feature_store import FeatureBatch
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from bodyshop_core.backbones import Scorer
+
+Picture = Path | str | bytes
+"""A file, or its content."""
+
+BATCH = 32
+"""Pictures per call of the network; larger batches are no faster on a CPU."""
+
+SHARD = 256
+"""Pictures per file: what a killed run loses at most."""
+
+
+def extract_features(
+    scorer: Scorer, files: Sequence[tuple[str, Picture]], *, progress: Progress = SILENT
+) -> Iterator[FeatureBatch]:
+    """Run a loaded network over pictures, `SHARD` at a time.
+
+    Parameters
+    ----------
+    scorer : Scorer
+        The network.
+    files : sequence of (key, file or its bytes)
+        Pictures that can't be decoded are in the batch's ``errors``.
+    progress : Progress
+        Told how many pictures are done.
+
+    Yields
+    ------
+    FeatureBatch
+        Up to `SHARD` pictures, in order.
+    """
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        pending: list[list[Future[Any]]] = []
+        chunks = [files[start : start + BATCH] for start in range(0, len(files), BATCH)]
+
+        def read(chunk: Sequence[tuple[str, Picture]]) -> list[Future[Any]]:
+            return [pool.submit(_try_read, path, scorer.input_size) for _, path in chunk]
+
+        # Decoding stays two batches ahead of the network, and no further: memory stays flat.
+        pending.extend(read(chunk) for chunk in chunks[:2])
+        part: list[FeatureBatch] = []
+        with progress.task("gate", total=len(files)) as tick:
+            for number, chunk in enumerate(chunks):
+                squares = [future.result() for future in pending.pop(0)]
+                if number + 2 < len(chunks):
+                    pending.append(read(chunks[number + 2]))
+                part.append(_scored(scorer, [key for key, _ in chunk], squares))
+                tick(len(chunk))
+                if sum(len(batch) + len(batch.errors) for batch in part) >= SHARD:
+                    yield _join(part)
+                    part = []
+        if part:
+            yield _join(part)
+
+
+def read_square(source: Path | str | bytes, side: int) -> NDArray[np.uint8]:
+    """Decode a picture to the square that a network takes.
+
+    Parameters
+    ----------
+    source : Path, str or bytes
+        A picture.
+    side : int
+        The backbone's input size, in pixels.
+
+    Returns
+    -------
+    ndarray of uint8, shape (side, side, 3)
+        RGB.
+
+    Raises
+    ------
+    UnreadableImageError
+        It can't be decoded.
+    """
+    from bodyshop_core.imaging import fit_square, load_rgb
+
+    # Decoding at twice the side or more: the rounding of a scaled decode does not reach the
+    # network.
+    return fit_square(load_rgb(source, at_least=2 * side), side)
+
+
+def _try_read(picture: Picture, side: int) -> NDArray[np.uint8] | str:
+    """Return the square, or why there is none: a text without the file's path, for the catalog."""
+    try:
+        data = picture if isinstance(picture, bytes) else Path(picture).read_bytes()
+        return read_square(data, side)
+    except UnreadableImageError as error:
+        return error.message
+    except OSError as error:
+        return f"the file can't be read: {error.strerror}"
+
+
+def _scored(scorer: Scorer, keys: Sequence[str], squares: Sequence[Any]) -> FeatureBatch:
+    import numpy as np
+
+    good = [(key, square) for key, square in zip(keys, squares, strict=True) if _is_array(square)]
+    errors = {key: why for key, why in zip(keys, squares, strict=True) if not _is_array(why)}
+    if not good:
+        return FeatureBatch((), np.empty((0, 0), np.float16), None, errors)
+    scores = scorer.score(np.stack([square for _, square in good]))
+    probabilities = scores.probabilities
+    return FeatureBatch(
+        tuple(key for key, _ in good),
+        scores.features.astype(np.float16),
+        None if probabilities is None else probabilities.astype(np.float16),
+        errors,
+    )
+
+
+def _is_array(value: object) -> bool:
+    return not isinstance(value, str)
+
+
+def _join(parts: Sequence[FeatureBatch]) -> FeatureBatch:
+    import numpy as np
+
+    full = [part for part in parts if len(part)]
+    errors = {key: why for part in parts for key, why in part.errors.items()}
+    if not full:
+        return FeatureBatch((), np.empty((0, 0), np.float16), None, errors)
+    probabilities = [part.probabilities for part in full if part.probabilities is not None]
+    return FeatureBatch(
+        tuple(key for part in full for key in part.keys),
+        np.concatenate([part.features for part in full]),
+        np.concatenate(probabilities) if probabilities else None,
+        errors,
+    )
