@@ -4,6 +4,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 LOWEST_VENV ?= .venv-lowest
+LOWEST_TESTS ?= tests
 BIN := $(VENV)/bin
 
 PACKAGES := bodyshop bodyshop_core collector curate labeling augment train showroom
@@ -27,9 +28,9 @@ test: $(VENV)/.dev $(VENV)/.wheel browser lint
 test-slow: $(VENV)/.dev $(VENV)/.wheel browser
 	sh scripts/test-installed.sh $(BIN)/python -m slow --timeout 1500
 
-# The lowest versions that pyproject.toml allows, on the lowest Python.
+# The lowest versions that pyproject.toml allows; PYTHON has to be the lowest Python that it allows.
 test-lowest: $(LOWEST_VENV)/.wheel browser
-	sh scripts/test-installed.sh $(LOWEST_VENV)/bin/python -m "not slow" $(LOWEST_ARGS)
+	TESTS="$(LOWEST_TESTS)" sh scripts/test-installed.sh $(LOWEST_VENV)/bin/python -m "not slow"
 
 coverage: $(VENV)/.dev $(VENV)/.wheel browser
 	sh scripts/test-installed.sh $(BIN)/python -m "not slow" --cov --cov-report= $(COVERAGE_ARGS)

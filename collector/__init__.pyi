@@ -17,9 +17,6 @@ from .crawl.canary import (
     describe_browser as describe_browser,
 )
 from .crawl.collect import (
-    CollectSummary as CollectSummary,
-)
-from .crawl.collect import (
     collect as collect,
 )
 from .crawl.plan import (
@@ -45,6 +42,9 @@ from .ledger.provenance import (
 )
 from .ledger.provenance import (
     write_sightings as write_sightings,
+)
+from .ledger.summary import (
+    CollectSummary as CollectSummary,
 )
 from .ledger.summary import (
     summarise as summarise,
