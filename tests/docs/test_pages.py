@@ -18,7 +18,6 @@ import train
 from augment.policy import parse_policy as parse_augmentation
 from bodyshop.cli import GLOBAL_FLAGS, GLOBAL_VALUES, app, normalise
 from bodyshop_core.config import parse_yaml
-from collector.sources.recipe import Recipe
 
 SHELL = list(blocks("bash", "sh", "console"))
 YAML = list(blocks("yaml", "yml"))
@@ -67,7 +66,7 @@ def parse_sweep(text: str) -> None:
 
 
 def parse_search_recipe(text: str) -> None:
-    parse_yaml(text, Recipe)
+    parse_yaml(text, type(collector.load_recipe("bing")))
 
 
 FORMATS: dict[str, tuple[Callable[[str, set[str]], bool], Callable[[str], Any]]] = {

@@ -27,10 +27,7 @@ CASES = {
     ),
     "augment/policies": ("import augment; augment.load_policy('car-damage')", "car-damage"),
     "train/recipes/default.yaml": ("import train; train.load_recipe('default')", "default"),
-    "collector/recipes/bing.yaml": (
-        "from collector.sources.recipe import load_recipe; load_recipe('bing')",
-        "bing",
-    ),
+    "collector/recipes/bing.yaml": ("import collector; collector.load_recipe('bing')", "bing"),
 }
 
 
