@@ -1,51 +1,99 @@
-# Everything happens in .venv, made on first use. `make demo` and `make test` each work as the only command.
+# Everything happens in $(VENV), made on first use: `make demo` and `make test` each work as the only
+# command. What is demonstrated and tested is the built wheel, as users install it; `make develop`
+# puts the checkout in its place until the next `make test`.
 PYTHON ?= python3
-VENV := .venv
+VENV ?= .venv
+LOWEST_VENV ?= .venv-lowest
+LOWEST_TESTS ?= tests
 BIN := $(VENV)/bin
 
-comma := ,
+PACKAGES := bodyshop bodyshop_core collector curate labeling augment train showroom
+# Folders are listed, too: one changes when a file in it is deleted.
+SOURCES := $(shell find $(PACKAGES) -not -path '*__pycache__*') pyproject.toml README.md LICENSE
+
 # Build tools warn at length even when all is well: their words are shown when it is not.
-define pip_install
-	@$(BIN)/python -m pip install --quiet $(1) 2> $(VENV)/install.log || { cat $(VENV)/install.log; exit 1; }
-endef
+quietly = > $(1) 2>&1 || { cat $(1); exit 1; }
+comma := ,
+extras = "$$(ls dist/*.whl)[$(1)]"
 
-.PHONY: demo test test-slow lint format labelstudio clean browser
+.NOTPARALLEL:
+.PHONY: demo test test-slow test-lowest coverage lint format develop dist labelstudio clean browser
 
-demo: $(VENV)/.installed browser
+demo: $(VENV)/.demo $(VENV)/.wheel browser
 	$(BIN)/bodyshop demo $(DEMO_ARGS)
 
-test: $(VENV)/.installed-dev browser lint
-	$(BIN)/python -m pytest -m "not slow"
+test: $(VENV)/.dev $(VENV)/.wheel browser lint
+	sh scripts/test-installed.sh $(BIN)/python -m "not slow"
 
-test-slow: $(VENV)/.installed-dev browser
-	$(BIN)/python -m pytest -m slow --timeout 1500
+test-slow: $(VENV)/.dev $(VENV)/.wheel browser
+	sh scripts/test-installed.sh $(BIN)/python -m slow --timeout 1500
 
-lint: $(VENV)/.installed-dev
+# The lowest versions that pyproject.toml allows; PYTHON has to be the lowest Python that it allows.
+test-lowest: $(LOWEST_VENV)/.wheel browser
+	TESTS="$(LOWEST_TESTS)" sh scripts/test-installed.sh $(LOWEST_VENV)/bin/python -m "not slow"
+
+coverage: $(VENV)/.dev $(VENV)/.wheel browser
+	sh scripts/test-installed.sh $(BIN)/python -m "not slow" --cov --cov-report= $(COVERAGE_ARGS)
+	$(BIN)/python scripts/coverage_by_package.py
+
+lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/deptry .
 
-format: $(VENV)/.installed-dev
+format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-labelstudio: $(VENV)/.installed
+develop: $(VENV)/.dev
+	@$(BIN)/python -m pip install --no-deps --editable . $(call quietly,$(VENV)/install.log)
+	@rm -f $(VENV)/.wheel
+	@echo "$(BIN)/python -m pytest now tests this checkout; make test puts the wheel back"
+
+dist: dist/.built
+
+labelstudio: $(VENV)/.demo $(VENV)/.wheel
 	$(BIN)/bodyshop label serve
 
 browser:
-	sh scripts/ensure-browser.sh
+	@sh scripts/ensure-browser.sh
 
-$(VENV)/.installed: pyproject.toml
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+dist/.built: $(SOURCES) | $(VENV)/.build
+	@rm -rf dist
+	@mkdir dist
+	@$(BIN)/python -m build --no-isolation $(call quietly,$(VENV)/build.log)
+	@touch $@
+
+$(VENV)/.build:
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --upgrade pip build hatchling $(call quietly,$(VENV)/install.log)
+	@touch $@
+
+$(VENV)/.demo: pyproject.toml | dist/.built
 	@echo "installing bodyshop and what it needs into $(VENV) (about 2 GB, a few minutes)"
-	$(call pip_install,--upgrade pip)
-	$(call pip_install,--editable .)
-	touch $@
+	@$(BIN)/python -m pip install $(call extras,demo) $(call quietly,$(VENV)/install.log)
+	@touch $@
 
-$(VENV)/.installed-dev: $(VENV)/.installed
-	$(call pip_install,--editable '.[dev$(comma)dask$(comma)demo]')
-	touch $@
+$(VENV)/.dev: pyproject.toml | dist/.built
+	@echo "installing bodyshop and what its tests need into $(VENV) (about 2 GB, a few minutes)"
+	@$(BIN)/python -m pip install $(call extras,dev$(comma)dask$(comma)demo) $(call quietly,$(VENV)/install.log)
+	@touch $@
+
+$(VENV)/.wheel: dist/.built
+	@$(BIN)/python -m pip install --no-deps --force-reinstall dist/*.whl $(call quietly,$(VENV)/install.log)
+	@touch $@
+
+$(LOWEST_VENV)/.wheel: dist/.built scripts/lowest_versions.py
+	@test -x $(LOWEST_VENV)/bin/python || $(PYTHON) -m venv $(LOWEST_VENV)
+	@$(BIN)/python scripts/lowest_versions.py > $(LOWEST_VENV)/constraints.txt
+	@echo "installing the lowest versions into $(LOWEST_VENV) (about 2 GB, a few minutes)"
+	@$(LOWEST_VENV)/bin/python -m pip install --constraint $(LOWEST_VENV)/constraints.txt \
+		$(call extras,test$(comma)dask$(comma)demo) $(call quietly,$(LOWEST_VENV)/install.log)
+	@$(LOWEST_VENV)/bin/python -m pip install --no-deps --force-reinstall dist/*.whl \
+		$(call quietly,$(LOWEST_VENV)/install.log)
+	@touch $@
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(LOWEST_VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .coverage

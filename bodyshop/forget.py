@@ -16,7 +16,7 @@ from bodyshop_core.catalog import all_images, now, schema
 from bodyshop_core.errors import BodyshopError, NothingFoundError
 from bodyshop_core.summary import Summary
 from bodyshop_core.workspace import Workspace
-from collector.candidate import url_key
+from collector.weburl import url_key
 
 SHA256_LENGTH = 64
 

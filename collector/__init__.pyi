@@ -17,9 +17,6 @@ from .crawl.canary import (
     describe_browser as describe_browser,
 )
 from .crawl.collect import (
-    CollectSummary as CollectSummary,
-)
-from .crawl.collect import (
     IncompleteCollectError as IncompleteCollectError,
 )
 from .crawl.collect import (
@@ -48,6 +45,9 @@ from .ledger.provenance import (
 )
 from .ledger.provenance import (
     write_sightings as write_sightings,
+)
+from .ledger.summary import (
+    CollectSummary as CollectSummary,
 )
 from .ledger.summary import (
     summarise as summarise,

@@ -32,4 +32,4 @@ def keep_freed_memory() -> None:
     from PIL import Image
 
     # https://pillow.readthedocs.io/en/stable/reference/block_allocator.html
-    Image.core.set_blocks_max(_PILLOW_BLOCKS)
+    Image.core.set_blocks_max(_PILLOW_BLOCKS)  # type: ignore[attr-defined]

@@ -17,8 +17,6 @@ from augment.adapter import Pipeline
 from augment.policy import load_policy, parse_policy, preset_names
 from augment.step import Step
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-
 
 def scene(seed: int, height: int = 64, width: int = 96) -> tuple[np.ndarray, np.ndarray]:
     """A grey picture with a red patch, and the patch's mask."""
@@ -147,7 +145,7 @@ def test_a_box_that_leaves_the_picture_is_gone() -> None:
     assert [box[0] for box in made.boxes] == [0]
 
 
-def test_importing_the_library_asks_no_network() -> None:
+def test_importing_the_library_asks_no_network(tmp_path: Path) -> None:
     code = (
         "import socket, sys\n"
         "def refuse(*a, **k): raise SystemExit('network')\n"
@@ -156,7 +154,7 @@ def test_importing_the_library_asks_no_network() -> None:
         "load_policy('light')\n"
         "import os; assert os.environ['NO_ALBUMENTATIONS_UPDATE'] == '1'\n"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=REPOSITORY, env={})
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, env={})
 
 
 def test_only_the_adapter_imports_the_library() -> None:

@@ -33,8 +33,6 @@ from bodyshop_core.errors import BodyshopError, UsageError
 from bodyshop_core.locking import locked
 from bodyshop_core.workspace import Workspace
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-
 RUN = (
     "import sys; from bodyshop_core.workspace import Workspace; from augment import augment\n"
     "augment(Workspace.open(sys.argv[1]), 'car-damage', copies=2, workers=2)"
@@ -42,7 +40,7 @@ RUN = (
 
 
 def start(workspace: Path) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-c", RUN, str(workspace)], cwd=REPOSITORY)
+    return subprocess.Popen([sys.executable, "-c", RUN, str(workspace)], cwd=workspace.parent)
 
 
 def pictures_of(root: Path) -> dict[str, str]:

@@ -45,13 +45,14 @@ def blocks(*kinds: str) -> Iterator[Block]:
                 yield Block(page, line, found["kind"], found["text"], found["why"])
 
 
-def commands(block: Block) -> list[list[str]]:
-    """The `bodyshop …` lines of a shell block as words, continuation lines joined."""
+def shell_lines(block: Block) -> list[str]:
+    """The lines of a shell block without prompts, continuation lines joined."""
     joined = re.sub(r"\s*&&\s*|\s&(?=\s|$)", "\n", block.text.replace("\\\n", " "))
     lines = (re.sub(r"^(\$|!|\.venv/bin/)\s*", "", line.strip()) for line in joined.splitlines())
-    found = []
-    for line in lines:
-        line = line.removeprefix(".venv/bin/")
-        if line.startswith("bodyshop "):
-            found.append(shlex.split(line, comments=True)[1:])
-    return found
+    return [line.removeprefix(".venv/bin/") for line in lines]
+
+
+def commands(block: Block) -> list[list[str]]:
+    """The `bodyshop …` lines of a shell block as words."""
+    lines = (line for line in shell_lines(block) if line.startswith("bodyshop "))
+    return [shlex.split(line, comments=True)[1:] for line in lines]
