@@ -1,6 +1,6 @@
 """Pictures that are not cars.
 
-What an image search brings along. Twenty kinds, each with its own dice.
+Pictures without cars, as an image search returns them. Twenty kinds, each with random numbers of its own.
 """
 
 from __future__ import annotations
