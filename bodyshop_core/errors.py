@@ -29,7 +29,21 @@ class BodyshopError(Exception):
 
 
 class UnreadableImageError(BodyshopError):
-    """Bytes that are not an accepted picture; the picture is rejected with this reason."""
+    """Bytes that are not an accepted picture; the picture is rejected with this reason.
+
+    Parameters
+    ----------
+    message : str
+        The thing and the cause.
+    hint : str, optional
+        The next step that solves it.
+    code : str
+        ``unreadable``, or ``too_many_pixels`` for a picture that is larger than the limit.
+    """
+
+    def __init__(self, message: str, *, hint: str | None = None, code: str = "unreadable") -> None:
+        super().__init__(message, hint=hint)
+        self.code = code
 
 
 class ErasedPictureError(BodyshopError):

@@ -1,6 +1,6 @@
 """Pictures that are not cars.
 
-Pictures without cars, as an image search returns them. Twenty kinds, each with random numbers of its own.
+Twenty kinds, as an image search returns them, each with random numbers of its own.
 """
 
 from __future__ import annotations

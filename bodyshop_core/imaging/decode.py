@@ -74,7 +74,9 @@ def open_image(source: Path | str | bytes, *, max_pixels: int = MAX_PIXELS) -> I
             warnings.simplefilter("ignore", UserWarning)
             image = Image.open(stream, formats=ALLOWED_FORMATS)
     except Image.DecompressionBombError as error:
-        raise UnreadableImageError(f"{name} declares too many pixels: {error}") from error
+        raise UnreadableImageError(
+            f"{name} declares too many pixels: {error}", code="too_many_pixels"
+        ) from error
     except Exception as error:  # Pillow's plugins raise nearly anything on hostile headers
         if isinstance(error, FileNotFoundError):
             raise UnreadableImageError(f"{name} does not exist") from error
@@ -86,7 +88,8 @@ def open_image(source: Path | str | bytes, *, max_pixels: int = MAX_PIXELS) -> I
         image.close()
         raise UnreadableImageError(
             f"{name} declares {width} x {height} = {width * height / 1e6:.0f} megapixels, "
-            f"more than the limit of {max_pixels / 1e6:.0f}"
+            f"more than the limit of {max_pixels / 1e6:.0f}",
+            code="too_many_pixels",
         )
     return image
 
