@@ -35,6 +35,8 @@ class UnreadableImageError(BodyshopError):
     ----------
     message : str
         The thing and the cause.
+    hint : str, optional
+        The next step that solves it.
     code : str
         ``unreadable``, or ``too_many_pixels`` for a picture that is larger than the limit.
     """

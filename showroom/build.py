@@ -110,7 +110,7 @@ def make(job: RenderJob, root: Path) -> Picture:
             image, quality, transform, masks = copied.image, copied.quality, copied.transform, {}
     else:
         raise BodyshopError(
-            f"Picture {picture.id} of the plan says neither what to render nor what to draw."
+            f"Picture {picture.id} of the plan has neither a shot to render nor a decoy to draw."
         )
     data = _jpeg(image, quality)
     file = f"pictures/{picture.id}.jpg"

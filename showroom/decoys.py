@@ -1,6 +1,6 @@
 """Pictures that are not cars.
 
-What an image search brings along. Twenty kinds, each with its own dice.
+Twenty kinds, as an image search returns them, each with random numbers of its own.
 """
 
 from __future__ import annotations

@@ -311,7 +311,7 @@ def _angle(focus: str | None, rng: Rng) -> float:
 def _member(
     model: ShowroomModel, n: _Nuisance, rng: Rng, *, blurred: bool
 ) -> tuple[Shot, str, int]:
-    """Draw one car of a pair: what may differ between the two comes from the same dice."""
+    """Draw one car of a pair; what may differ between the two has the same distribution."""
     colour = str(rng.choice(list(COLOURS)))
     shot = Shot(
         model.body,

@@ -14,6 +14,7 @@ from bodyshop.commands.options import (
     SetOption,
     SplitSetOption,
     TargetOption,
+    TrainWeightsOption,
     read_overrides,
 )
 from bodyshop.terminal import Terminal
@@ -35,9 +36,7 @@ def sweep_settings(
     ],
     target: TargetOption = None,
     split_set: SplitSetOption = None,
-    weights: Annotated[
-        str | None, typer.Option(help="Weights file of the backbone, or none for random weights.")
-    ] = None,
+    weights: TrainWeightsOption = None,
     overrides: SetOption = None,
     no_equalise: NoEqualiseOption = False,
     jobs: Annotated[int, typer.Option(min=1, help="Number of trials to run at the same time.")] = 1,

@@ -16,6 +16,10 @@ WeightsOption = Annotated[
     Path | None,
     typer.Option(help="Weights file, if Keras' cache does not have it."),
 ]
+TrainWeightsOption = Annotated[
+    str | None,
+    typer.Option("--weights", help="Weights file of the backbone; none for random weights."),
+]
 TargetOption = Annotated[
     str | None, typer.Option(help="damage, brand or model; by default the target of the split set.")
 ]

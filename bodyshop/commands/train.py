@@ -14,7 +14,7 @@ from bodyshop.commands.options import (
     SetOption,
     SplitSetOption,
     TargetOption,
-    WeightsOption,
+    TrainWeightsOption,
     read_overrides,
 )
 from bodyshop.terminal import Terminal
@@ -34,7 +34,7 @@ def train_model(
     ] = "default",
     target: TargetOption = None,
     split_set: SplitSetOption = None,
-    weights: WeightsOption = None,
+    weights: TrainWeightsOption = None,
     augment_with: Annotated[
         str | None,
         typer.Option(

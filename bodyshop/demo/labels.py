@@ -49,7 +49,7 @@ def label_demo(
     by_hand : callable, optional
         Waits while a person labels in the browser; without it, the script labels.
     progress : Progress
-        Told how far it is.
+        Receives the progress.
 
     Returns
     -------

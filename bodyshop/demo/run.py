@@ -76,7 +76,7 @@ def run_demo(
     recipe : str
         The training recipe.
     progress : Progress
-        Told how far it is.
+        Receives the progress.
 
     Returns
     -------

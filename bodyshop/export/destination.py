@@ -1,7 +1,7 @@
 """A folder that an export fills: resumed when interrupted, brought up to date when run again.
 
-The folder may come from somebody else, and its record then says whatever they like: no file outside
-of the folder is read, written or removed because of it.
+The folder may come from somebody else, so its record is not trusted: no file outside of the folder
+is read, written or removed because of it.
 """
 
 from __future__ import annotations

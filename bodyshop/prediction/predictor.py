@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bodyshop.prediction.gate import gate_of
 from bodyshop.prediction.records import CarBox, PicturePrediction
 from bodyshop.prediction.sources import list_pictures
 from bodyshop_core.catalog.labels import means_whole
@@ -67,7 +68,7 @@ def predict(
         no detector, or a file has the wrong format.
     """
     import train
-    from curate import Detector, Gate
+    from curate import Detector
 
     if out is None and (segmenter is not None or annotate):
         raise UsageError("masks and annotated pictures need a folder", hint="add --out FOLDER")
@@ -81,7 +82,7 @@ def predict(
         )
     models = _Models(
         classifier,
-        Gate.from_dict(classifier.gate) if classifier.gate else None,
+        gate_of(classifier),
         Detector(detector) if detector is not None else None,
         train.load_segmenter(segmenter) if segmenter is not None else None,
     )

@@ -99,7 +99,7 @@ def brand_app(setting: Setting) -> Flask:
 
     @app.get("/api/turn/<group>")
     def turn(group: str) -> Response:
-        """Tell the page's viewer what the page itself says nothing about."""
+        """Return the data of the viewer, which are not in the page itself."""
         spin = stock.spin(group)
         if spin is None:
             abort(404)

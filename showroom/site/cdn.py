@@ -97,7 +97,7 @@ def cdn_app(setting: Setting) -> Flask:
 
 @lru_cache(maxsize=64)
 def note(title: str, text: str = "", size: tuple[int, int] = (640, 400)) -> bytes:
-    """Return a JPEG that says in words what it is: it stands where no car belongs."""
+    """Return a JPEG with a text, for addresses where no picture of a car belongs."""
     picture = Image.new("RGB", size, (236, 234, 228))
     draw = ImageDraw.Draw(picture)
     draw.rectangle((16, 16, size[0] - 17, size[1] - 17), outline=(160, 60, 50), width=4)

@@ -107,8 +107,18 @@ def test_bomb_is_refused_before_it_is_decompressed():
 
     header = struct.pack(">IIBBBBB", 25_000, 20_000, 8, 2, 0, 0, 0)
     bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 99))
-    with pytest.raises(UnreadableImageError, match=r"megapixels|too many pixels"):
+    with pytest.raises(UnreadableImageError, match=r"megapixels|too many pixels") as caught:
         open_image(bomb)
+    assert caught.value.code == "too_many_pixels"
+
+
+def test_a_broken_picture_in_a_folder_named_pixels_is_unreadable_and_no_bomb(tmp_path):
+    broken = tmp_path / "too many pixels" / "a.jpg"
+    broken.parent.mkdir()
+    broken.write_bytes(b"\xff\xd8\xff broken")
+    with pytest.raises(UnreadableImageError) as caught:
+        load_rgb(broken)
+    assert caught.value.code == "unreadable"
 
 
 def test_formats_off_the_list_are_refused():
