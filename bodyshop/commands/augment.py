@@ -17,25 +17,23 @@ def register(app: typer.Typer) -> None:
 def augment_pictures(
     context: typer.Context,
     policy: Annotated[
-        str, typer.Argument(help="Name of a preset, or your own policy.yaml.")
+        str, typer.Argument(help="A preset's name or a policy.yaml of your own.")
     ] = "car-damage",
     copies: Annotated[
         int | None,
-        typer.Option(min=1, help="Variants per training picture; default 2, with --preview 4."),
+        typer.Option(min=1, help="Variants per train picture; 2, or 4 on a contact sheet."),
     ] = None,
     preview: Annotated[
         int, typer.Option(min=0, help="Only write a contact sheet of N pictures.")
     ] = 0,
-    balance: Annotated[
-        bool, typer.Option("--balance", help="Make more variants of the smaller classes.")
-    ] = False,
+    balance: Annotated[bool, typer.Option("--balance", help="Top up the smaller classes.")] = False,
     split_set: Annotated[str | None, typer.Option(help="Split set; the newest by default.")] = None,
     engine: Annotated[
         str, typer.Option(help="local, dask, or a Dask scheduler's address.")
     ] = "local",
     workers: Annotated[int | None, typer.Option(min=1, help="Worker processes.")] = None,
 ) -> None:
-    """Write augmented variants of the train split: pictures together with their masks."""
+    """Write augmented variants of the train split, images and masks together, and only of it."""
     import augment
     from bodyshop_core.workspace import Workspace
 
@@ -46,7 +44,7 @@ def augment_pictures(
         sheet = augment.preview(
             workspace, chosen, n=preview, copies=copies or 4, split_set=split_set
         )
-        terminal.summary({"preview": str(sheet)}, notes=[f"Open {sheet}"])
+        terminal.summary({"preview": str(sheet)}, notes=[f"Look at {sheet}"])
         return
     copies = copies or 2
     arguments = {"policy": policy, "copies": copies, "balance": balance, "split_set": split_set}

@@ -1,4 +1,4 @@
-"""`bodyshop label …`: damage masks and reviews in Label Studio, import and export of masks."""
+"""`bodyshop label …`: damage masks and reviews in Label Studio, and mask files in and out."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ProjectName(StrEnum):
 
 
 class MaskFormat(StrEnum):
-    """Formats of mask files."""
+    """Mask files of other tools."""
 
     COCO = "coco"
     VIA = "via"
@@ -59,20 +59,20 @@ def register(app: typer.Typer) -> None:
 
 
 ProjectOption = Annotated[
-    ProjectName, typer.Option("--project", help="damage: masks; review: keep or reject.")
+    ProjectName, typer.Option("--project", help="Masks, or keep/reject reviews.")
 ]
 
 
 def serve(
     context: typer.Context,
-    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 selects a free port.")] = 8080,
+    port: Annotated[int, typer.Option(help="On 127.0.0.1; 0 takes a free one.")] = 8080,
 ) -> None:
-    """Start the workspace's own Label Studio; the first start installs it (1 GB)."""
+    """Start the workspace's own Label Studio; installs it on first use (1 GB)."""
     import labeling
 
     terminal: Terminal = context.obj
     workspace = _workspace(terminal, create=True)
-    # Service managers send SIGTERM; the server must stop with this command.
+    # A service manager says SIGTERM, and the server must not outlive us.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with labeling.serve(workspace, port=port, progress=terminal.progress) as server:
         account = workspace.root / "labelstudio" / "account.json"
@@ -87,21 +87,20 @@ def serve(
         try:
             server.wait()
         except KeyboardInterrupt:
-            terminal.progress.log("stopping Label Studio; all annotations are saved")
+            terminal.progress.log("stopping Label Studio; everything drawn is saved")
 
 
 def init(
     context: typer.Context,
     project: ProjectOption = ProjectName.DAMAGE,
     config: Annotated[
-        Path | None, typer.Option(help="Your own labelling configuration (XML).")
+        Path | None, typer.Option(help="A labelling configuration (XML) of your own.")
     ] = None,
     annotators: Annotated[
-        int | None,
-        typer.Option(min=1, help="Annotators per picture; default for a new project: 1."),
+        int | None, typer.Option(min=1, help="People per picture; one for a new project.")
     ] = None,
 ) -> None:
-    """Create the project on the server, or update its classes; annotations are never lost."""
+    """Make the project on the server, or update its classes; never loses what was drawn."""
     import labeling
 
     terminal: Terminal = context.obj
@@ -126,33 +125,31 @@ def push(
     split: Annotated[str | None, typer.Option(help="train, validation or test.")] = None,
     split_set: Annotated[str | None, typer.Option(help="Split set; the newest by default.")] = None,
     reason: Annotated[
-        list[str] | None, typer.Option(help="Review: only rejects with this reason.")
+        list[str] | None, typer.Option(help="Review: rejects of this reason.")
     ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Ignore verdicts.")] = False,
-    limit: Annotated[
-        int | None, typer.Option(min=1, help="The largest number of pictures.")
-    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Whatever the verdict.")] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many.")] = None,
     images: Annotated[
         Images, typer.Option(help="How the labeler's browser gets the pictures.")
     ] = Images.AUTO,
     url_prefix: Annotated[
-        str | None, typer.Option(help="URL under which the workspace is served (--images url).")
+        str | None, typer.Option(help="Address the workspace is served under (--images url).")
     ] = None,
     predict: Annotated[
         str | None,
         typer.Option(
-            metavar="RUN", help="Propose a segmenter's masks, or a classifier's Grad-CAM regions."
+            metavar="RUN", help="Propose a segmenter's masks, or a classifier's Grad-CAM spots."
         ),
     ] = None,
     uncertain: Annotated[
         str | None,
         typer.Option(
             metavar="RUN|newest",
-            help="Pictures without an annotation, the most uncertain for this classifier first.",
+            help="What this classifier is least sure of comes first, of pictures nobody looked at.",
         ),
     ] = None,
 ) -> None:
-    """Create tasks for pictures; a second push adds nothing."""
+    """Give pictures to the labelers; a second push adds nothing."""
     import labeling
     from bodyshop.proposals import proposals_of, uncertainty_of
 
@@ -194,22 +191,22 @@ def push(
     if summary.missing:
         raise MissingPartError(
             f"{len(summary.missing)} of {summary.selected} pictures were not pushed, because their "
-            f"files are missing from {workspace.blobs.root}: {', '.join(summary.missing[:3])}"
+            f"files are gone from {workspace.blobs.root}: {', '.join(summary.missing[:3])}"
             f"{' and others' if len(summary.missing) > 3 else ''}",
-            hint="restore them with bodyshop collect or bodyshop import, then push again",
+            hint="bring them back with bodyshop collect or bodyshop import, then push again",
         )
 
 
 def pull(
     context: typer.Context,
     project: ProjectOption = ProjectName.DAMAGE,
-    full: Annotated[bool, typer.Option("--full", help="Read all tasks again.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Read every task again.")] = False,
     coco: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Also write the masks in use to this folder, as COCO."),
+        typer.Option(metavar="FOLDER", help="Also write the masks that count as COCO there."),
     ] = None,
 ) -> None:
-    """Pull masks, labels and decisions into the workspace; only changed tasks are read."""
+    """Bring masks, labels and decisions into the workspace; reads only what changed."""
     import labeling
 
     terminal: Terminal = context.obj
@@ -220,10 +217,10 @@ def pull(
             workspace, project.value, full=full, coco=coco, progress=terminal.progress
         )
         run.counts.update(summary.as_dict())
-    values: dict[str, Any] = summary.as_dict()
+    told: dict[str, Any] = summary.as_dict()
     notes = [f"! {problem}" for problem in summary.problems]
-    rows = [(key, values[key]) for key in values if key not in {"problems", "agreement"}]
-    terminal.summary(values, title="Pulled", rows=rows, notes=notes)
+    shown = [(key, told[key]) for key in told if key not in {"problems", "agreement"}]
+    terminal.summary(told, title="Pulled", rows=shown, notes=notes)
     if summary.agreement and not terminal.as_json:
         _show_agreement(terminal, summary.agreement)
 
@@ -234,60 +231,54 @@ def _show_agreement(terminal: Terminal, agreement: dict[str, Any]) -> None:
     worst = [f"{each['sha256'][:12]} (IoU {each['iou']:.2f})" for each in agreement["worst"][:5]]
     terminal.summary(
         {},
-        title=f"Agreement of annotators on {agreement['pictures']} pictures",
+        title=f"How far annotators agree, on {agreement['pictures']} pictures",
         columns=("", "IoU of masks", "Cohen's kappa"),
         rows=rows,
-        notes=[f"Lowest agreement: {', '.join(worst)}"] if worst else [],
+        notes=[f"Most disputed: {', '.join(worst)}"] if worst else [],
     )
 
 
 def show_status(
     context: typer.Context,
-    project: Annotated[
-        ProjectName | None, typer.Option("--project", help="Only this project.")
-    ] = None,
+    project: Annotated[ProjectName | None, typer.Option("--project", help="Only this one.")] = None,
 ) -> None:
-    """Show tasks done and left, and the pace of each annotator."""
+    """Say what is done, by whom, how fast, and what is left."""
     import labeling
 
     terminal: Terminal = context.obj
-    summary = labeling.status(_workspace(terminal), project.value if project else None)
+    told = labeling.status(_workspace(terminal), project.value if project else None)
     columns = ("project", "tasks", "done", "left", "skipped", "drafts", "not pulled", "hours left")
     keys = ("name", "tasks", "done", "left", "skipped", "drafts", "changed", "hours_left")
-    rows = [[each[key] for key in keys] for each in summary.projects]
+    rows = [[each[key] for key in keys] for each in told.projects]
     if not rows:
-        terminal.summary(summary.as_dict(), notes=["No project yet: bodyshop label init"], rows=[])
+        terminal.summary(told.as_dict(), notes=["No project yet: bodyshop label init"], rows=[])
         return
-    terminal.summary(summary.as_dict(), title="Labelling", columns=columns, rows=rows)
+    terminal.summary(told.as_dict(), title="Labelling", columns=columns, rows=rows)
     people = [
         [each["name"], *(one[key] for key in ("annotator", "done", "seconds_each", "per_hour"))]
-        for each in summary.projects
+        for each in told.projects
         for one in each["annotators"]
     ]
     if people and not terminal.as_json:
         headings = ("project", "annotator", "done", "seconds each", "per hour")
-        terminal.summary({}, title="Annotators", columns=headings, rows=people)
+        terminal.summary({}, title="By whom", columns=headings, rows=people)
 
 
 def import_masks(
     context: typer.Context,
-    format: Annotated[MaskFormat, typer.Argument(help="Format of SOURCE.")],
-    source: Annotated[Path, typer.Argument(help="File or folder.")],
+    format: Annotated[MaskFormat, typer.Argument(help="What SOURCE is.")],
+    source: Annotated[Path, typer.Argument(help="The file or folder.")],
     pictures: Annotated[
         Path | None, typer.Option(help="Folder with the pictures that SOURCE names.")
     ] = None,
     mapping: Annotated[
         list[str] | None,
-        typer.Option(
-            "--map", metavar="THEIRS=OURS", help="Rename a class; an empty OURS leaves it out."
-        ),
+        typer.Option("--map", metavar="THEIRS=OURS", help="Rename a class; empty leaves it out."),
     ] = None,
-    name: Annotated[str | None, typer.Option(help="Name of the annotator of these masks.")] = None,
-    label: Annotated[
-        str, typer.Option(help="Class of PNG masks that are not in a class folder.")
-    ] = "damage",
+    name: Annotated[str | None, typer.Option(help="Whose masks these are.")] = None,
+    label: Annotated[str, typer.Option(help="Class of PNG masks in no class folder.")] = "damage",
 ) -> None:
-    """Import masks from COCO, VIA, YOLO or PNG files, for pictures in the workspace."""
+    """Take masks from COCO, VIA, YOLO or PNG files, for pictures that are here already."""
     import labeling
 
     terminal: Terminal = context.obj
@@ -302,24 +293,24 @@ def import_masks(
         label=label,
         progress=terminal.progress,
     )
-    values = summary.as_dict()
+    told = summary.as_dict()
     rows = [("pictures", summary.pictures), ("masks", summary.masks)]
     rows += [("unmatched", len(summary.unmatched)), ("problems", len(summary.problems))]
     notes = [f"! {problem}" for problem in summary.problems[:20]]
     if summary.unmatched:
         notes.append(f"Not in the workspace: {', '.join(summary.unmatched[:5])} …")
-    terminal.summary(values, title="Imported", rows=rows, notes=notes)
+    terminal.summary(told, title="Imported", rows=rows, notes=notes)
 
 
 def export_masks(
     context: typer.Context,
-    format: Annotated[MaskFormat, typer.Argument(help="Format to write.")],
-    dest: Annotated[Path, typer.Argument(help="Folder to write to.")],
+    format: Annotated[MaskFormat, typer.Argument(help="What to write.")],
+    dest: Annotated[Path, typer.Argument(help="Folder.")],
     pictures: Annotated[
         bool, typer.Option("--pictures/--no-pictures", help="Copy the pictures too.")
     ] = True,
 ) -> None:
-    """Export the masks in use, and their pictures, for another tool."""
+    """Write the masks that count, and their pictures, for another tool."""
     import labeling
 
     terminal: Terminal = context.obj
@@ -344,6 +335,6 @@ def _classes(mapping: list[str]) -> dict[str, str]:
     for pair in mapping:
         theirs, equals, ours = pair.partition("=")
         if not equals or not theirs:
-            raise UsageError(f"--map needs THEIRS=OURS, not {pair!r}")
+            raise UsageError(f"--map takes THEIRS=OURS, not {pair!r}")
         classes[theirs] = ours
     return classes
