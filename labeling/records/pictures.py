@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, select
 
 from bodyshop_core.catalog import schema
 
@@ -85,14 +85,11 @@ def load_pictures(
     sha256s : sequence of str, optional
         Which ones; default all. Unknown and undecodable pictures are left out.
     """
-    table, tombstones = schema.images, schema.tombstones
-    erased = select(tombstones.c.value).where(tombstones.c.kind == "sha256")
+    table = schema.images
     query = select(
         table.c.sha256, table.c.extension, table.c.format, table.c.width, table.c.height,
         table.c.exif_orientation,
-    ).where(
-        table.c.width.is_not(None), table.c.sha256.not_in(erased)
-    ).order_by(table.c.sha256)  # fmt: skip
+    ).where(table.c.width.is_not(None), not_erased()).order_by(table.c.sha256)  # fmt: skip
     with workspace.catalog.read() as connection:
         known = {row.sha256: row for row in connection.execute(query)}
     pictures = []
@@ -112,13 +109,13 @@ def load_pictures(
 def erased_pictures(connection: Connection, sha256s: Iterable[str]) -> set[str]:
     """Return those of some pictures that have a tombstone or are no longer in the catalog."""
     asked = set(sha256s)
-    images, tombstones = schema.images, schema.tombstones
-    present = set(connection.scalars(select(images.c.sha256).where(images.c.sha256.in_(asked))))
-    buried = set(
-        connection.scalars(
-            select(tombstones.c.value).where(
-                tombstones.c.kind == "sha256", tombstones.c.value.in_(asked)
-            )
-        )
-    )
-    return (asked - present) | buried
+    images = schema.images
+    query = select(images.c.sha256).where(images.c.sha256.in_(asked), not_erased())
+    return asked - set(connection.scalars(query))
+
+
+def not_erased() -> ColumnElement[bool]:
+    """Return the condition on `images` that a picture has no tombstone."""
+    tombstones = schema.tombstones
+    erased = select(tombstones.c.value).where(tombstones.c.kind == "sha256")
+    return schema.images.c.sha256.not_in(erased)

@@ -13,7 +13,7 @@ from bodyshop_core.catalog.split_sets import newest_split_set
 from bodyshop_core.errors import NothingFoundError
 from labeling.configs.label_config import ProjectKind
 from labeling.records.annotations import ACTIVE_STATES
-from labeling.records.pictures import CatalogPicture, load_pictures
+from labeling.records.pictures import CatalogPicture, load_pictures, not_erased
 
 if TYPE_CHECKING:
     from bodyshop_core.workspace import Workspace
@@ -48,8 +48,7 @@ class Selection:
     everything : bool
         Ignore verdicts: also take rejected pictures and those without a verdict.
     limit : int, optional
-        The largest number of pictures: the most uncertain ones with a model, else the first in
-        the order of their sha256.
+        The largest number of pictures: the first in the order that `select_pictures` describes.
     """
 
     label: str | None = None
@@ -72,8 +71,9 @@ def select_pictures(
 ) -> list[str]:
     """Return the sha256 of the pictures that a project should contain.
 
-    A damage project contains kept pictures. A review project contains borderline rejects and label
-    conflicts without a decision, those closest to the gate's threshold first.
+    A damage project contains kept pictures, in the order of their sha256. A review project contains
+    borderline rejects and label conflicts without a decision, those closest to the gate's threshold
+    first.
 
     Parameters
     ----------
@@ -93,6 +93,7 @@ def select_pictures(
     NothingFoundError
         No picture meets the conditions; the message names the missing step.
     """
+    kind = ProjectKind(kind)
     facts = _facts(workspace, selection)
     if not facts:
         raise NothingFoundError(
@@ -104,17 +105,15 @@ def select_pictures(
             "no picture has a verdict yet",
             hint="run bodyshop curate first, or push all pictures with --all",
         )
-    matching = {s: f for s, f in facts.items() if _matches(f, ProjectKind(kind), selection)}
+    matching = {s: f for s, f in facts.items() if _matches(f, kind, selection)}
     if not matching:
         raise NothingFoundError(
-            f"none of {len(facts)} pictures is {_described(selection, ProjectKind(kind))}",
+            f"none of {len(facts)} pictures matches: {_described(selection, kind)}",
             hint="bodyshop status shows how many pictures each stage has",
         )
     order = sorted(matching)
     if uncertainty is not None:
-        pool = load_pictures(
-            workspace, sorted(matching.keys() - _annotated(workspace, ProjectKind(kind)))
-        )
+        pool = load_pictures(workspace, sorted(matching.keys() - _annotated(workspace, kind)))
         if not pool:
             raise NothingFoundError(
                 f"all {len(matching)} matching pictures were annotated or skipped already",
@@ -123,7 +122,7 @@ def select_pictures(
         uncertainties = uncertainty(pool)
         order = [picture.sha256 for picture in pool]
         order.sort(key=lambda sha256: -uncertainties.get(sha256, float("-inf")))
-    elif ProjectKind(kind) is ProjectKind.REVIEW:
+    elif kind is ProjectKind.REVIEW:
         order.sort(key=lambda sha256: abs((matching[sha256]["p_car"] or 0.0) - 0.5))
     return order[: selection.limit]
 
@@ -148,7 +147,7 @@ def _facts(workspace: Workspace, selection: Selection) -> dict[str, dict[str, An
         .outerjoin(verdicts, verdicts.c.sha256 == images.c.sha256)
         .outerjoin(gate, (gate.c.sha256 == images.c.sha256) & (gate.c.gate == verdicts.c.gate))
         .outerjoin(decided, decided.c.sha256 == images.c.sha256)
-        .where(images.c.width.is_not(None))
+        .where(images.c.width.is_not(None), not_erased())
     )  # fmt: skip
     newest = newest_split_set(workspace.catalog)
     name = selection.split_set or (newest.name if newest else None)

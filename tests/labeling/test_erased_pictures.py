@@ -20,6 +20,7 @@ from labeling import Selection
 from labeling.consensus.update import update_consensus
 from labeling.records.annotations import Annotation, current_masks, store_annotations
 from labeling.records.pictures import load_pictures
+from labeling.records.selection import select_pictures
 
 
 def bury(workspace, sha256):
@@ -72,11 +73,12 @@ def test_masks_of_an_erased_picture_are_not_imported(workspace, tmp_path, erase)
         labeling.import_masks(workspace, "png", tmp_path)
 
 
-def test_a_picture_with_a_tombstone_is_neither_pushed_nor_exported(workspace, add):
+def test_a_picture_with_a_tombstone_is_not_selected_for_labeling(workspace, add):
     gone, kept = add(seed=1), add(seed=2)
     bury(workspace, gone)
     assert [picture.sha256 for picture in load_pictures(workspace)] == [kept]
     assert [picture.sha256 for picture in load_pictures(workspace, [gone, kept])] == [kept]
+    assert select_pictures(workspace, "damage", Selection(everything=True)) == [kept]
 
 
 class ReplayRepeating(Replay):
