@@ -73,9 +73,13 @@ def detect(workspace: Workspace, detector: Path, *, progress: Progress = SILENT)
                 **dict.fromkeys(("label", "score", "box", "error")),
             }
             try:
-                rgb = load_rgb(workspace.blobs.path(sha256, extensions[sha256]), at_least=600)
+                data = workspace.blobs.path(sha256, extensions[sha256]).read_bytes()
+                rgb = load_rgb(data, at_least=600)
             except UnreadableImageError as error:
                 row["error"] = error.message
+                errors += 1
+            except OSError as error:
+                row["error"] = f"the file can't be read: {error.strerror}"
                 errors += 1
             else:
                 best = largest_car(model.boxes(rgb))

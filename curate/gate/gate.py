@@ -114,7 +114,7 @@ class Gate:
         pictures : sequence of Path or bytes
             Files, or their contents.
         progress : Progress
-            Told how far it is.
+            Told how many pictures are done.
 
         Returns
         -------

@@ -1,8 +1,8 @@
 """How sharp a picture is, whatever its size and however smooth its paint.
 
-Variance of the Laplacian and its kin measure how much detail there is, so they call a white door
-blurred and a blurred hedge sharp. Here only the strongest edges are asked, and only how steep they
-are: blurring a steep edge once more flattens it, blurring a soft one changes little (Zhuo and Sim,
+The variance of the Laplacian and similar measures depend on the amount of detail: they rate a white
+door as blurred and a blurred hedge as sharp. Here only the steepness of the strongest edges counts:
+blurring a steep edge once more flattens it, blurring a soft one changes little (Zhuo and Sim,
 "Defocus map estimation from a single image", Pattern Recognition 44, 2011). Motion leaves the edges
 along its direction steep, so four directions are measured and the softest one counts.
 """
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     Grey = NDArray[np.int16]
 
 SIDE = 512
-"""Longest side, in pixels, at which larger pictures are judged; smaller ones are judged as they
-are."""
+"""Longest side, in pixels, at which larger pictures are measured; smaller ones are measured as
+they are."""
 
 REBLUR = 1.5
-"""Standard deviation of the second blur, in pixels; of 1, 1.5 and 2 it told blurred from sharp
-best."""
+"""Standard deviation of the second blur, in pixels; of 1, 1.5 and 2 it separated blurred from
+sharp pictures best."""
 
 EDGE_SHARE = 0.02
 """The steepest two of a hundred pixels are the edges; smooth paint and sky do not count."""

@@ -23,7 +23,7 @@ from curate.duplicates.checks import compare_pairs, kind_of_row
 from curate.duplicates.search import near_pairs
 from curate.duplicates.signatures import Likeness, Signatures, likeness
 from curate.measure.picture import measure_picture
-from curate.measure.stage import LIMIT_S, VERSION
+from curate.measure.stage import LIMIT_S, VERSION, measure_images
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -94,7 +94,7 @@ def find_overlap(
     Parameters
     ----------
     workspace : Workspace
-        Measured.
+        Its pictures are measured first where that is missing.
     against : Path
         A folder of pictures, searched with its subfolders, or another workspace. It is only read;
         its measurements are kept in this workspace, so that asking again is quick.
@@ -119,6 +119,7 @@ def find_overlap(
     files = _pictures_in(against, workspace.root)
     if not files:
         raise NothingFoundError(f"there is no picture in {against}")
+    measure_images(workspace, engine=engine, workers=workers, progress=progress)
     paths = run_shards(
         measure_files,
         [{"key": key, "path": str(path)} for key, path in files.items()],
@@ -135,9 +136,9 @@ def find_overlap(
         for row in read_rows(paths)
         if row["key"] in files and not row["error"]
     ]
-    ours = _measured(workspace)
-    found, unclear = _compared(ours, theirs, radius)
     extensions = all_images(workspace.catalog)
+    ours = [row for row in _measured(workspace) if row["sha256"] in extensions]
+    found, unclear = _compared(ours, theirs, radius)
     items = [
         {
             "key": f"{ours[i]['sha256']}-{theirs[j]['key']}",
