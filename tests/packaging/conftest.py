@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from packages import PACKAGES
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -13,15 +14,14 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 @pytest.fixture(scope="session")
 def package_files() -> frozenset[str]:
     """Every file of the packages that git knows or would take, relative to the checkout."""
-    from packages import PACKAGES
-
-    if shutil.which("git") and (CHECKOUT / ".git").exists():
-        command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z", "--"]
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z", "--"]
+    names: set[str] = set()
+    if shutil.which("git"):
         listed = subprocess.run(
-            [*command, *PACKAGES], cwd=CHECKOUT, check=True, capture_output=True, text=True
-        ).stdout
-        names = {name for name in listed.split("\0") if name}
-    else:
+            [*command, *PACKAGES], cwd=CHECKOUT, capture_output=True, text=True, check=False
+        )
+        names = {name for name in listed.stdout.split("\0") if name}
+    if not names:  # no git, or an unpacked sdist
         names = {
             path.relative_to(CHECKOUT).as_posix()
             for package in PACKAGES
