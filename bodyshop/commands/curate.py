@@ -117,7 +117,6 @@ def find_overlap(
 
     terminal: Terminal = context.obj
     workspace = Workspace.open(terminal.workspace, create=False)
-    curate.measure_images(workspace, engine=engine, workers=workers, progress=terminal.progress)
     overlap = curate.find_overlap(
         workspace,
         other,

@@ -109,7 +109,7 @@ def test_the_terminal_shows_what_matters_and_json_all(
     out = capsys.readouterr().out
     shown, _, told = out.rpartition("Report: ")
     assert len(shown.splitlines()) < 25
-    assert "split damage: train" in shown and "leaks between the splits" in shown
+    assert "split damage: train" in shown and "duplicates across splits" in shown
     assert "baseline, without seeing the car" in shown
     assert "{" not in shown
     assert json.loads(told.partition("\n")[2])["audit"]["features"]
