@@ -33,7 +33,8 @@ test-lowest: $(LOWEST_VENV)/.wheel browser
 	TESTS="$(LOWEST_TESTS)" sh scripts/test-installed.sh $(LOWEST_VENV)/bin/python -m "not slow"
 
 coverage: $(VENV)/.dev $(VENV)/.wheel browser
-	sh scripts/test-installed.sh $(BIN)/python -m "not slow" --cov --cov-report= $(COVERAGE_ARGS)
+	sh scripts/test-installed.sh $(BIN)/python -m "not slow" --cov --cov-report= \
+		--cov-config "$(CURDIR)/pyproject.toml" $(COVERAGE_ARGS)
 	$(BIN)/python scripts/coverage_by_package.py
 
 lint: $(VENV)/.dev
