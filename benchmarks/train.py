@@ -45,7 +45,7 @@ def damage_steps(
     for seed in arguments.seeds:
         found[f"size-only/{seed}"] = lambda s=seed: steps_of.size_only(samples, s)
         for name, spec in (("equalised", even), ("raw", None)):
-            found[f"probe/{name}/{seed}"] = lambda e=spec, s=seed: steps_of.probe(
+            found[f"linear_probe/{name}/{seed}"] = lambda e=spec, s=seed: steps_of.linear_probe(
                 samples, features, e, s
             )
             for recipe, weights in recipes(arguments).items():
@@ -68,7 +68,7 @@ def model_steps(samples: Samples, arguments: argparse.Namespace) -> dict[str, Ca
     found: dict[str, Callable[[], Any]] = {}
     features = arguments.features
     found["models/size-only"] = lambda: steps_of.size_only(samples, 7)
-    found["models/probe"] = lambda: steps_of.probe(samples, features, None, 7)
+    found["models/linear_probe"] = lambda: steps_of.linear_probe(samples, features, None, 7)
     for recipe, weights in recipes(arguments).items():
         found[f"models/{recipe}"] = lambda r=recipe, w=weights: steps_of.cross(
             samples, r, features, None, 7, w, {"head.activation": "softmax"}

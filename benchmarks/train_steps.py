@@ -22,7 +22,7 @@ from train.fit.features import cut_features, load_pixels
 from train.fit.learn import learn, onehot
 from train.fit.loop import Rows, fit, predict
 from train.metrics.classification import wilson
-from train.models.linear_probe import fit_probe
+from train.models.linear_probe import fit_linear_probe
 from train.models.network import build_network, find_cut, set_trainable, split_at
 from train.recipes.recipe import load_recipe
 
@@ -80,7 +80,7 @@ def size_only(samples: Samples, seed: int) -> dict:
     return _share(right)
 
 
-def probe(samples: Samples, features: Path, equalise: Equalise | None, seed: int) -> dict:
+def linear_probe(samples: Samples, features: Path, equalise: Equalise | None, seed: int) -> dict:
     """Logistic regression on untouched EfficientNet-Lite0 features, originals only."""
     network = build_network(load_recipe("bottleneck"), len(samples.classes))
     x = cut_features(network.model, "pool", samples.items, View(network.side, equalise), features)
@@ -89,7 +89,7 @@ def probe(samples: Samples, features: Path, equalise: Equalise | None, seed: int
     for fold in range(FOLDS):
         test, validation = place == fold, place == (fold + 1) % FOLDS
         rest = ~(test | validation)
-        model = fit_probe(x[rest], y[rest], x[validation], y[validation], seed=seed)
+        model = fit_linear_probe(x[rest], y[rest], x[validation], y[validation], seed=seed)
         right[test] = model.predict(x[test]) == y[test]
     return _share(right)
 
@@ -112,9 +112,11 @@ def outside(
         for item, fold in zip(train_part, place, strict=True)
     ]
     data_of = load_recipe(recipe).data
-    part = replace(samples, items=tuple(items)).with_views(data_of.looks, data_of.camera_views)
+    part = replace(samples, items=tuple(items)).with_views(
+        data_of.tta_views, data_of.degradation_views
+    )
     learned = learn(
-        load_recipe(recipe), part, features, equalise=equalise, seed=seed, with_probe=False
+        load_recipe(recipe), part, features, equalise=equalise, seed=seed, with_linear_probe=False
     )
     hashes = np.array([phash(item.path) for item in train_part])
 
@@ -145,14 +147,14 @@ def study_way(samples: Samples, weights: Path, equalise: Equalise | None, seed: 
     timed, the first with the start of TensorFlow's graph, and the rest is extrapolated.
     """
     recipe = load_recipe("gate2-bottleneck")
-    jitter = load_recipe("gate2-finetune").stages[1].jitter
+    affine = load_recipe("gate2-finetune").stages[1].affine
     network = build_network(recipe, 2, weights=weights)
     stage = recipe.stages[0]
     set_trainable(network, stage)
     some = tuple(samples.items[:: max(1, len(samples.items) // 200)])
     pixels = load_pixels(some, View(network.side))
     y = onehot(some, samples.classes)
-    rows = Rows(pixels, y, np.ones(len(y), np.float32), distorter(jitter, seed))
+    rows = Rows(pixels, y, np.ones(len(y), np.float32), distorter(affine, seed))
     few = Rows(pixels[:32], y[:32], np.ones(32, np.float32))
     cpu = time.process_time()
     slow = fit(network.model, rows, few, stage.model_copy(update={"epochs": 2}), seed=seed)
@@ -170,9 +172,9 @@ def study_way(samples: Samples, weights: Path, equalise: Equalise | None, seed: 
     split = [replace(item, split="train") for item in some]
     split += [replace(item, split="validation") for item in some[:32]]
     part = replace(samples, items=tuple(split))
-    part = part.with_views(default.data.looks, default.data.camera_views)
+    part = part.with_views(default.data.tta_views, default.data.degradation_views)
     with tempfile.TemporaryDirectory() as folder:
-        learn(default, part, Path(folder), equalise=equalise, seed=seed, with_probe=False)
+        learn(default, part, Path(folder), equalise=equalise, seed=seed, with_linear_probe=False)
     ours, ours_wall = time.process_time() - cpu, time.monotonic() - wall
     whole = slow_cpu / 2 * stage.epochs
     return {

@@ -187,7 +187,7 @@ def _drop_features(workspace: Workspace, pictures: Iterable[str]) -> None:
         return
     import train
 
-    train.forget(workspace.features, sorted(wanted))
+    train.purge_feature_cache(workspace.features, sorted(wanted))
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
     from pyarrow import array, string

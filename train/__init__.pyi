@@ -20,7 +20,7 @@ from .evaluation.grad_cam import (
     grad_cams as grad_cams,
 )
 from .fit.features import (
-    forget as forget,
+    purge_feature_cache as purge_feature_cache,
 )
 from .models.classifier import (
     Classifier as Classifier,

@@ -16,7 +16,7 @@ from train.data.samples import load_samples
 from train.fit.features import cache_name, cut_features
 from train.fit.loop import Rows, as_distribution, fit, predict
 from train.models.head import set_output
-from train.models.linear_probe import STRENGTHS, fit_probe
+from train.models.linear_probe import STRENGTHS, fit_linear_probe
 from train.models.network import (
     assert_frozen,
     build_network,
@@ -193,7 +193,7 @@ def test_features_by_way_of_an_earlier_cut_are_the_same_within_half_precision(
 )
 def test_a_solved_output_layer_says_what_the_regression_says(classes: int, activation: str) -> None:
     random = np.random.default_rng(3)
-    head = {"taps": ["b3_", "b8_"], "spread": True, "activation": activation}
+    head = {"feature_blocks": ["b3_", "b8_"], "std_pooling": True, "activation": activation}
     network = build_network(_recipe("efficientnet-lite0", HEAD, head=head), classes)
     set_trainable(network, HEAD)
     assert find_cut(network.model) == "pool"
@@ -201,14 +201,14 @@ def test_a_solved_output_layer_says_what_the_regression_says(classes: int, activ
     labels = np.arange(60) % classes
     x = random.normal(5, 3, (60, after.input_shape[1])).astype(np.float32)
     x[:, 0] += labels
-    probe = fit_probe(x, labels, x, labels)
-    set_output(network.model.layers[-1], probe)
+    linear_probe = fit_linear_probe(x, labels, x, labels)
+    set_output(network.model.layers[-1], linear_probe)
     said = as_distribution(predict(after, x))
-    np.testing.assert_allclose(said, probe.predict_proba(x), atol=1e-4)
+    np.testing.assert_allclose(said, linear_probe.predict_proba(x), atol=1e-4)
 
 
-def test_averages_and_spread_are_those_of_the_tapped_maps() -> None:
-    head = {"taps": ["b3_", "b8_"], "spread": True}
+def test_averages_and_standard_deviations_are_those_of_the_feature_blocks() -> None:
+    head = {"feature_blocks": ["b3_", "b8_"], "std_pooling": True}
     network = build_network(_recipe("efficientnet-lite0", HEAD, head=head), 2)
     pixels = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3)).astype(np.uint8)
 
@@ -216,10 +216,12 @@ def test_averages_and_spread_are_those_of_the_tapped_maps() -> None:
         part = keras.Model(network.model.input, network.model.get_layer(name).output)
         return np.asarray(predict(part, pixels))
 
-    taps = [maps("b3_project_bn"), maps("b8_project_bn")]
+    feature_blocks = [maps("b3_project_bn"), maps("b8_project_bn")]
     last = maps("top_activation").mean(axis=(1, 2))
-    spread = [np.sqrt(each.var(axis=(1, 2)) + 1e-6) for each in taps]
-    expected = np.concatenate([*spread, *(each.mean(axis=(1, 2)) for each in taps), last], axis=1)
+    std_pooling = [np.sqrt(each.var(axis=(1, 2)) + 1e-6) for each in feature_blocks]
+    expected = np.concatenate(
+        [*std_pooling, *(each.mean(axis=(1, 2)) for each in feature_blocks), last], axis=1
+    )
     np.testing.assert_allclose(
         predict(split_at(network.model, "pool")[0], pixels), expected, atol=1e-4
     )
@@ -229,7 +231,7 @@ def test_a_weaker_strength_stops_where_validation_no_longer_gains() -> None:
     random = np.random.default_rng(0)
     x = random.normal(size=(400, 30)).astype(np.float32)
     labels = (x[:, 0] + random.normal(size=400) > 0).astype(int)
-    found = fit_probe(x[:200], labels[:200], x[200:], labels[200:])
+    found = fit_linear_probe(x[:200], labels[:200], x[200:], labels[200:])
     losses = {}
     for strength in STRENGTHS:
         cold = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=500))
@@ -242,14 +244,16 @@ def test_a_weaker_strength_stops_where_validation_no_longer_gains() -> None:
 
 def test_a_tap_that_is_no_block_is_named() -> None:
     with pytest.raises(UsageError, match="b99_"):
-        build_network(_recipe("efficientnet-lite0", HEAD, head={"taps": ["b99_"]}), 2)
+        build_network(_recipe("efficientnet-lite0", HEAD, head={"feature_blocks": ["b99_"]}), 2)
 
 
-def test_other_taps_have_another_cache() -> None:
+def test_other_feature_blocks_have_another_cache() -> None:
     names = set()
-    for taps in ([], ["b3_"], ["b4_"], ["b3_", "b8_"]):
+    for blocks in ([], ["b3_"], ["b4_"], ["b3_", "b8_"]):
         keras.utils.set_random_seed(1)  # the same weights in all of them
-        network = build_network(_recipe("efficientnet-lite0", HEAD, head={"taps": taps}), 2)
+        network = build_network(
+            _recipe("efficientnet-lite0", HEAD, head={"feature_blocks": blocks}), 2
+        )
         before, _ = split_at(network.model, "pool")
         names.add(cache_name(before, "pool", View(64)))
     assert len(names) == 4

@@ -53,7 +53,7 @@ def real_run(tmp_path_factory: pytest.TempPathFactory, real_data: Path) -> Path:
             for sha, split, label in rows
         ],
     )
-    changes = {"data.camera_views": 0}
+    changes = {"data.degradation_views": 0}
     summary = train.train(workspace, "bottleneck", overrides=changes, gate=gate_for(workspace))
     moved = Path(shutil.copytree(summary.folder, root / "another machine" / "달리기"))
     shutil.rmtree(workspace.root)

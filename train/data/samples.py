@@ -19,11 +19,9 @@ from bodyshop_core.errors import BodyshopError, NothingFoundError, UsageError
 from bodyshop_core.imaging import Equalise
 from bodyshop_core.workspace import Workspace
 from train.data.car_boxes import BoxFractions, car_boxes
-from train.data.pixels import LOOKS, Cut
+from train.data.pixels import TTA_VIEWS, Cut
 
 SPLITS = ("train", "validation", "test")
-
-"""Labels that are the class a binary classifier looks for; otherwise the last one by name."""
 
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"})
 
@@ -47,8 +45,8 @@ class Sample:
     variant : str
         ``""`` for an original, else the number of the augmented copy.
     view : int
-        0 for the picture's centre square, from 1 on the number of a camera view, below 0 another of
-        `train.data.pixels.LOOKS`.
+        0 for the picture's centre square, from 1 on the number of a degradation view, below 0
+        another of `train.data.pixels.TTA_VIEWS`.
     content : str
         SHA-256 of an augmented copy's own file.
     box : tuple of float, optional
@@ -115,13 +113,13 @@ class Samples:
         )
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
-    def with_views(self, looks: Sequence[str], camera_views: int) -> Samples:
-        """Show training pictures in these `train.data.pixels.LOOKS` and as other cameras would.
+    def with_views(self, tta_views: Sequence[str], degradation_views: int) -> Samples:
+        """Show training pictures in these `train.data.pixels.TTA_VIEWS` and as other cameras would.
 
         Augmented copies are varied already: they stay at their centre.
         """
-        cameras = range(1, camera_views + 1)
-        original = [*(LOOKS[look] for look in looks), *cameras]
+        cameras = range(1, degradation_views + 1)
+        original = [*(TTA_VIEWS[name] for name in tta_views), *cameras]
         items: list[Sample] = []
         for item in self.items:
             views = original if not item.variant else [0, *cameras]

@@ -113,7 +113,7 @@ def cross_validate(
             home = {item.sha256: item.split for item in items}
             items += [item for item in copies if home.get(item.sha256) == "train"]
             part = replace(samples, items=tuple(items))
-            part = part.with_views(recipe.data.looks, recipe.data.camera_views)
+            part = part.with_views(recipe.data.tta_views, recipe.data.degradation_views)
             learned = learn(
                 recipe,
                 part,
@@ -121,7 +121,7 @@ def cross_validate(
                 equalise=equalise,
                 weights=weights,
                 seed=seed,
-                with_probe=False,
+                with_linear_probe=False,
                 progress=progress,
             )
             rows = np.flatnonzero(place == fold)

@@ -116,7 +116,7 @@ def load_pixels(
 
 
 def identity(sample: Sample) -> str:
-    """Name a sample's pixels: the original's sha256, the augmented copy, the camera view, the box.
+    """Name a sample's pixels: the original's sha256, the augmented copy, the view, the box.
 
     An augmented copy is named by its file's hash, too, so that copies made by another policy or
     version are not taken for the old ones.
@@ -135,7 +135,7 @@ def worth_caching(model: keras.Model, cut: str) -> bool:
     return values * 2 <= 4 * pixels
 
 
-def forget(folder: Path, sha256s: Sequence[str]) -> int:
+def purge_feature_cache(folder: Path, sha256s: Sequence[str]) -> int:
     """Erase pictures, their augmented copies and views from every cache.
 
     Parameters

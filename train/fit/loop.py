@@ -140,9 +140,9 @@ def as_distribution(outputs: NDArray[np.float32]) -> NDArray[np.float32]:
     return outputs
 
 
-def mean_of_looks(probabilities: NDArray[np.float32], looks: int) -> NDArray[np.float32]:
-    """Average the rows of each picture, which stand side by side; returns (n / looks, classes)."""
-    return probabilities.reshape(-1, looks, probabilities.shape[1]).mean(axis=1)
+def mean_over_views(probabilities: NDArray[np.float32], tta_views: int) -> NDArray[np.float32]:
+    """Average the rows of each picture, which stand side by side; returns (n / views, classes)."""
+    return probabilities.reshape(-1, tta_views, probabilities.shape[1]).mean(axis=1)
 
 
 def make_optimizer(spec: Optimizer) -> Any:

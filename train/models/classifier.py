@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from bodyshop_core.errors import UnreadableImageError, UsageError
 from bodyshop_core.progress import SILENT, Progress
-from train.data.pixels import Cut, all_looks, looks_of
+from train.data.pixels import Cut, load_all_tta_views, load_tta_views
 from train.models.run_folder import RunRecord, load_model, load_record
 
 if TYPE_CHECKING:
@@ -150,18 +150,18 @@ class Classifier:
         return np.concatenate(parts)
 
     def batches(self, pictures: Sequence[Picture]) -> Iterator[NDArray[np.uint8]]:
-        """Yield the pictures as the network sees them, uint8, (batch, looks, side, side, 3)."""
+        """Yield the pictures as the network sees them, uint8, (batch, views, side, side, 3)."""
         import numpy as np
 
         for start in range(0, len(pictures), BATCH):
             batch = pictures[start : start + BATCH]
-            yield np.stack(list(all_looks(batch, self.record.view, self.record.looks)))
+            yield np.stack(list(load_all_tta_views(batch, self.record.view, self.record.tta_views)))
 
     def _run(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        from train.fit.loop import as_distribution, mean_of_looks, predict
+        from train.fit.loop import as_distribution, mean_over_views, predict
 
         rows = pixels.reshape(-1, *pixels.shape[2:])
-        return mean_of_looks(
+        return mean_over_views(
             as_distribution(predict(self.model, rows, batch=BATCH)), pixels.shape[1]
         )
 
@@ -190,13 +190,13 @@ class Classifier:
         self, batch: Sequence[Picture], on_error: str
     ) -> tuple[list[NDArray[np.uint8]], list[str | None]]:
         if on_error == "raise":
-            loaded = list(all_looks(batch, self.record.view, self.record.looks))
+            loaded = list(load_all_tta_views(batch, self.record.view, self.record.tta_views))
             return loaded, [None] * len(batch)
         pixels: list[NDArray[np.uint8]] = []
         errors: list[str | None] = []
         for picture in batch:
             try:
-                pixels.append(looks_of(picture, self.record.view, self.record.looks))
+                pixels.append(load_tta_views(picture, self.record.view, self.record.tta_views))
                 errors.append(None)
             except UnreadableImageError as error:
                 errors.append(str(error))

@@ -12,7 +12,7 @@ STRENGTHS = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 1.0)
 """Inverse regularisation strengths, tried in this order until validation no longer gains."""
 
 
-def fit_probe(
+def fit_linear_probe(
     features: NDArray[np.floating[Any]],
     labels: NDArray[np.int64],
     validation: NDArray[np.floating[Any]],

@@ -13,7 +13,7 @@ from bodyshop_core.errors import BodyshopError, UsageError
 from bodyshop_core.imaging import Equalise
 from train.data.pixels import View
 
-FORMAT = 1
+FORMAT = 2
 MODEL_FILE = "model.keras"
 RECORD_FILE = "run.json"
 SAMPLES_FILE = "samples.csv"
@@ -61,8 +61,8 @@ class RunRecord:
         UTC, ISO 8601.
     extra : Mapping
         Anything else, such as the size of the network.
-    looks : tuple of str
-        In which of `train.data.pixels.LOOKS` the model is shown a picture; their mean is the
+    tta_views : tuple of str
+        In which of `train.data.pixels.TTA_VIEWS` the model is shown a picture; their mean is the
         prediction.
     """
 
@@ -84,7 +84,7 @@ class RunRecord:
     versions: Mapping[str, Any]
     created_at: str
     extra: Mapping[str, Any]
-    looks: tuple[str, ...] = ("centre",)
+    tta_views: tuple[str, ...] = ("centre",)
 
     @property
     def view(self) -> View:
@@ -135,7 +135,7 @@ def load_record(folder: Path | str) -> RunRecord:
     data.pop("format")
     try:
         data["classes"] = tuple(data["classes"])
-        data["looks"] = tuple(data.get("looks", ("centre",)))
+        data["tta_views"] = tuple(data.get("tta_views", ("centre",)))
         return RunRecord(**data)
     except (TypeError, KeyError) as error:
         raise BodyshopError(f"{file} is not a run's record: {error}") from error

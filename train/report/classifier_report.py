@@ -12,7 +12,7 @@ from train.metrics.classification import at_threshold, threshold_choices
 from train.models.classifier import Classifier
 from train.models.run_folder import RunRecord
 from train.recipes.recipe import dump
-from train.report.gallery import looks, mistakes
+from train.report.gallery import explained, mistakes
 from train.report.model_card import write_model_card
 from train.report.pages import interval, percent, write_page
 from train.report.plots import (
@@ -97,7 +97,7 @@ def write_run_report(
         ],
         "thresholds": threshold_rows(record, evaluations["validation"], test),
         "mistakes": mistakes(folder, run, test),
-        "looks": looks(folder, run, test),
+        "explained": explained(folder, run, test),
         "curves": curves,
         "stages": [_stage_row(history) for history in histories],
         "facts": _facts(record),
@@ -115,7 +115,7 @@ def render(path: Path, context: Mapping[str, Any]) -> Path:
         "blocks": [],
         "thresholds": [],
         "mistakes": [],
-        "looks": [],
+        "explained": [],
         "curves": [],
         "stages": [],
         "facts": [],
@@ -185,13 +185,13 @@ def ladder(metrics: Mapping[str, Any], baseline: Mapping[str, Any]) -> list[dict
     rows: list[tuple[str, float, Sequence[float] | None]] = [
         ("this model", metrics["accuracy"], metrics["ci95"])
     ]
-    if "probe" in baseline:
-        probe = baseline["probe"]
+    if "linear_probe" in baseline:
+        linear_probe = baseline["linear_probe"]
         rows.append(
             (
-                "a straight line through the untouched backbone's features (probe)",
-                probe["accuracy"],
-                probe["ci95"],
+                "a straight line through the untouched backbone's features (linear probe)",
+                linear_probe["accuracy"],
+                linear_probe["ci95"],
             )
         )
     audit = baseline.get("audit")
@@ -252,13 +252,13 @@ def _notes(
                 "features alone achieve: it has not been shown to look at the car.",
             }
         )
-    probe = baseline.get("probe")
-    if probe and metrics["accuracy"] < probe["accuracy"]:
+    linear_probe = baseline.get("linear_probe")
+    if linear_probe and metrics["accuracy"] < linear_probe["accuracy"]:
         notes.append(
             {
                 "good": False,
-                "text": f"The probe is right more often "
-                f"({percent(probe['accuracy'])}): the longer training was not worth it here.",
+                "text": f"The linear probe is right more often "
+                f"({percent(linear_probe['accuracy'])}): the longer training brought no gain here.",
             }
         )
     return notes

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 THUMBNAIL = 320
 MISTAKES = 24
-LOOKS = 8
+EXAMPLES = 8
 
 
 def mistakes(
@@ -32,8 +32,8 @@ def mistakes(
     return _gallery(folder, run, evaluation, evaluation.worst(limit))
 
 
-def looks(
-    folder: Path, run: Classifier, evaluation: Evaluation, *, limit: int = LOOKS
+def explained(
+    folder: Path, run: Classifier, evaluation: Evaluation, *, limit: int = EXAMPLES
 ) -> list[dict[str, Any]]:
     """Do the same for pictures that were classified rightly, an equal number of each class."""
     right = evaluation.labels == evaluation.predicted

@@ -87,10 +87,10 @@ def _baseline_lines(baseline: Mapping[str, Any]) -> list[str]:
     lines = []
     majority = baseline["majority"]
     lines.append(f"- Always saying '{majority['label']}': {100 * majority['accuracy']:.1f} %")
-    probe = baseline.get("probe")
-    if probe:
+    linear_probe = baseline.get("linear_probe")
+    if linear_probe:
         lines.append(
-            f"- Logistic regression on untouched features: {100 * probe['accuracy']:.1f} %"
+            f"- Logistic regression on untouched features: {100 * linear_probe['accuracy']:.1f} %"
         )
     audit = baseline.get("audit")
     if isinstance(audit, Mapping) and audit.get("accuracy") is not None:

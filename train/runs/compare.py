@@ -38,8 +38,8 @@ class CompareSummary:
         ``backbone``, ``parameters``, ``flops``, ``seconds_per_picture`` and ``peak_mib`` of the
         Keras runtime, ``litert_seconds_per_picture``, ``litert_peak_mib``, ``litert_mib`` (the
         file) and ``litert_difference`` (largest difference of its features, relative to Keras'
-        largest), ``probe_accuracy`` and ``probe_ci95`` (None without pretrained weights),
-        ``error``.
+        largest), ``linear_probe_accuracy`` and ``linear_probe_ci95`` (None without pretrained
+        weights), ``error``.
     pictures : int
         How many were timed.
     report : Path or None
@@ -75,8 +75,8 @@ def compare(
     Parameters
     ----------
     workspace : Workspace
-        With curated splits: their pictures are the input, and the probe's accuracy on the test
-        split is the accuracy.
+        With curated splits: their pictures are the input, and the accuracy is that of a linear
+        probe on the test split.
     names : Sequence of str
         Backbones; all by default.
     weights : Mapping, optional
@@ -150,8 +150,8 @@ def measure_backbone(job: Mapping[str, Any]) -> dict[str, Any]:
         "litert_peak_mib": None,
         "litert_mib": None,
         "litert_difference": None,
-        "probe_accuracy": None,
-        "probe_ci95": None,
+        "linear_probe_accuracy": None,
+        "linear_probe_ci95": None,
         "error": None,
     }
     try:
@@ -169,7 +169,7 @@ def measure_backbone(job: Mapping[str, Any]) -> dict[str, Any]:
     if "litert" in job["runtimes"]:
         _hand_over(model, pixels, Path(job["scratch"]))
     if job["weights"] != "none":
-        row |= _probe(job, samples, workspace.features)
+        row |= _linear_probe(job, samples, workspace.features)
     return row
 
 
@@ -220,18 +220,18 @@ def _hand_over(model: Any, pixels: Any, folder: Path) -> None:
     np.save(folder / EXPECTED, predict(model, pixels[:BATCH]))
 
 
-def _probe(job: Mapping[str, Any], samples: Any, features: Path) -> dict[str, Any]:
-    from train.fit.learn import probe_accuracy
+def _linear_probe(job: Mapping[str, Any], samples: Any, features: Path) -> dict[str, Any]:
+    from train.fit.learn import linear_probe_accuracy
 
     recipe = Recipe(
-        name="probe",
+        name="linear_probe",
         description="the floor",
         backbone=job["name"],
         head=Head(),
         stages=(Stage(name="none", epochs=1),),
     )
-    found = probe_accuracy(recipe, samples, features, weights=job["weights"])
-    return {"probe_accuracy": found["accuracy"], "probe_ci95": found["ci95"]}
+    found = linear_probe_accuracy(recipe, samples, features, weights=job["weights"])
+    return {"linear_probe_accuracy": found["accuracy"], "linear_probe_ci95": found["ci95"]}
 
 
 def _peak_mib() -> float | None:
@@ -269,8 +269,8 @@ def _report(folder: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
             number(row["litert_seconds_per_picture"], 1e3, 1),
             number(row["litert_peak_mib"], 1, 0),
             number(row["litert_mib"], 1, 1),
-            percent(row["probe_accuracy"]),
-            interval(row["probe_ci95"]),
+            percent(row["linear_probe_accuracy"]),
+            interval(row["linear_probe_ci95"]),
         ]
         for row in rows
     ]
@@ -289,7 +289,7 @@ def _report(folder: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
             "ms (LiteRT)",
             "peak MiB",
             "file MiB",
-            "probe accuracy",
+            "linear probe accuracy",
             "95 %",
         ],
         rows=table,

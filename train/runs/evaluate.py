@@ -22,7 +22,7 @@ from train.metrics.paired import mcnemar, paired_bootstrap
 from train.models.classifier import Classifier, load_run
 from train.models.run_folder import SAMPLES_FILE, write_json
 from train.report.classifier_report import evaluation_block, ladder, render
-from train.report.gallery import looks, mistakes
+from train.report.gallery import explained, mistakes
 from train.report.pages import interval, percent
 
 
@@ -318,6 +318,6 @@ def _report(
         "ladder": ladder(metrics, baseline),
         "blocks": [evaluation_block(folder, evaluation)],
         "mistakes": mistakes(folder, classifier, evaluation),
-        "looks": looks(folder, classifier, evaluation),
+        "explained": explained(folder, classifier, evaluation),
     }
     return render(folder / "report.html", context)

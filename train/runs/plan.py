@@ -22,7 +22,7 @@ SUMMARY_FILE = "summary.json"
 
 
 @dataclass(frozen=True)
-class Plan:
+class RunPlan:
     """A run's recipe, data and settings."""
 
     recipe: Recipe
@@ -49,7 +49,7 @@ class Plan:
         seed: int,
         progress: Progress,
         augmenter: str | None = None,
-    ) -> Plan:
+    ) -> RunPlan:
         """Decide what a run is to do, from the arguments of `train.train`."""
         samples = load_samples(
             workspace,
@@ -73,7 +73,7 @@ class Plan:
             )
         return cls(
             recipe,
-            samples.with_views(recipe.data.looks, recipe.data.camera_views),
+            samples.with_views(recipe.data.tta_views, recipe.data.degradation_views),
             spec,
             str(weights) if weights is not None else None,
             gate,
@@ -97,7 +97,7 @@ class Plan:
         }
 
 
-def load_plan(workspace: Workspace, resume: str | Path) -> Plan:
+def load_plan(workspace: Workspace, resume: str | Path) -> RunPlan:
     """Read the plan of an interrupted run.
 
     Parameters
@@ -129,14 +129,14 @@ def load_plan(workspace: Workspace, resume: str | Path) -> Plan:
         split_set=data["split_set"],
         variants=recipe.data.variants,
         crop=recipe.data.crop,
-    ).with_views(recipe.data.looks, recipe.data.camera_views)
+    ).with_views(recipe.data.tta_views, recipe.data.degradation_views)
     if samples.digest() != data["data"]:
         raise BodyshopError(
             f"the pictures or labels of '{data['split_set']}' changed since run '{folder.name}' "
             "began: going on would mix two trainings",
             hint=f"start it anew: bodyshop train {recipe.name}",
         )
-    return Plan(
+    return RunPlan(
         recipe,
         samples,
         Equalise(**data["equalise"]) if data["equalise"] else None,

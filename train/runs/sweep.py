@@ -182,12 +182,12 @@ def run_trial(job: Mapping[str, Any]) -> dict[str, Any]:
 
     from train.fit.learn import learn, onehot
     from train.metrics.classification import summary
-    from train.runs.plan import Plan
+    from train.runs.plan import RunPlan
 
     workspace = Workspace.open(job["workspace"], create=False)
     recipe: Recipe = load_recipe(job["recipe"], overrides=job["overrides"])
     began = time.monotonic()
-    plan = Plan.make(
+    plan = RunPlan.make(
         workspace,
         recipe,
         target=job["target"],
@@ -205,7 +205,7 @@ def run_trial(job: Mapping[str, Any]) -> dict[str, Any]:
         equalise=plan.equalise,
         weights=plan.weights,
         seed=plan.seed,
-        with_probe=False,
+        with_linear_probe=False,
     )
     part = plan.samples.of("validation")
     labels = onehot(part, plan.samples.classes).argmax(axis=1)

@@ -37,7 +37,7 @@ from train.runs.plan import (
     PLAN_FILE,
     STATE_FOLDER,
     SUMMARY_FILE,
-    Plan,
+    RunPlan,
     find_same,
     load_plan,
 )
@@ -60,7 +60,7 @@ class TrainSummary:
     metrics : Mapping
         As `train.metrics.classification.summary` returns them.
     baseline : Mapping
-        What has to be beaten: ``majority``, ``audit`` and ``probe``, where known.
+        What has to be beaten: ``majority``, ``audit`` and ``linear_probe``, where known.
     seconds : Mapping
         Phase -> seconds.
     report : Path
@@ -167,7 +167,7 @@ def train(
         plan = load_plan(workspace, resume)
     else:
         chosen = load_recipe(recipe, overrides=overrides)
-        plan = Plan.make(
+        plan = RunPlan.make(
             workspace,
             chosen,
             target=target,
@@ -217,7 +217,7 @@ def _name_augmenter(augmenter: Callable[..., Any] | None) -> str | None:
 
 def _run(
     workspace: Workspace,
-    plan: Plan,
+    plan: RunPlan,
     record: CatalogRecord,
     augmenter: Callable[..., Any] | None,
     progress: Progress,
@@ -236,7 +236,7 @@ def _run(
         mark=clock.mark,
         progress=progress,
     )
-    network, histories, probe = learned.network, learned.histories, learned.probe
+    network, histories, linear_probe = learned.network, learned.histories, learned.linear_probe
     _save_model(network, folder)
     draft = _record(record.id, plan, learned)
     classifier, final = _calibrated(folder, draft, samples)
@@ -254,14 +254,14 @@ def _run(
         )
         for split in ("validation", "test")
     }
-    baseline = _baseline(samples, audit_baseline(plan.audit, plan.equalise), probe)
+    baseline = _baseline(samples, audit_baseline(plan.audit, plan.equalise), linear_probe)
     clock.mark("evaluate")
     for evaluation in evaluations.values():
         save_evaluation(evaluation, folder)
     figures: dict[str, Any] = {name: each.metrics for name, each in evaluations.items()}
     write_json(
         folder / "metrics.json",
-        {**figures, "baseline": baseline, "seconds": clock.seconds, "probe": probe},
+        {**figures, "baseline": baseline, "seconds": clock.seconds, "linear_probe": linear_probe},
     )
     report = write_run_report(
         classifier, histories, evaluations, baseline, plan.audit, clock.seconds
@@ -306,7 +306,7 @@ def _calibrated(folder: Path, draft: RunRecord, samples: Samples) -> tuple[Class
     return classifier, final
 
 
-def _record(run: str, plan: Plan, learned: Learned) -> RunRecord:
+def _record(run: str, plan: RunPlan, learned: Learned) -> RunRecord:
     samples, recipe, view = plan.samples, plan.recipe, learned.view
     binary = len(samples.classes) == 2
     return RunRecord(
@@ -328,7 +328,7 @@ def _record(run: str, plan: Plan, learned: Learned) -> RunRecord:
         versions=versions(),
         created_at=now(),
         extra={"parameters": parameters(learned.network.model)},
-        looks=recipe.data.looks,
+        tta_views=recipe.data.tta_views,
     )
 
 
@@ -345,7 +345,7 @@ def _save_samples(samples: Samples, folder: Path) -> None:
 
 
 def _baseline(
-    samples: Samples, audit: Mapping[str, Any] | None, probe: Mapping[str, Any] | None
+    samples: Samples, audit: Mapping[str, Any] | None, linear_probe: Mapping[str, Any] | None
 ) -> dict[str, Any]:
     test = samples.of("test")
     labels = [item.label for item in test]
@@ -355,8 +355,8 @@ def _baseline(
     }
     if audit:
         baseline["audit"] = dict(audit)
-    if probe:
-        baseline["probe"] = {name: probe[name] for name in ("accuracy", "ci95")}
+    if linear_probe:
+        baseline["linear_probe"] = {name: linear_probe[name] for name in ("accuracy", "ci95")}
     return baseline
 
 
