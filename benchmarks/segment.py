@@ -19,10 +19,10 @@ from benchmarks.train_photos import masked_photos
 from bodyshop_core import atomic
 from train.data.mask_samples import MaskedSample, load_pairs
 from train.evaluation.crossval import assign_folds
-from train.fit.loop import predict
 from train.fit.segment_loop import PREDICT_BATCH
 from train.metrics.classification import wilson
 from train.metrics.masks import SMALLEST, mask_summary
+from train.models.inference import predict
 from train.models.segmenter import load_segmenter
 from train.recipes.segment_recipe import SegmentRecipe, load_segment_recipe
 from train.runs.segment_run import fit_segmenter

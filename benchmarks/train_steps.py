@@ -20,8 +20,9 @@ from train.data.samples import Sample, Samples
 from train.evaluation.crossval import assign_folds, cross_validate
 from train.fit.features import cut_features, load_pixels
 from train.fit.learn import learn, onehot
-from train.fit.loop import Rows, fit, predict
+from train.fit.loop import Rows, fit
 from train.metrics.classification import wilson
+from train.models.inference import predict
 from train.models.linear_probe import fit_linear_probe
 from train.models.network import build_network, find_cut, set_trainable, split_at
 from train.recipes.recipe import load_recipe

@@ -7,8 +7,9 @@ import pytest
 from training_cases import Told, tiny_recipe
 
 from bodyshop_core.errors import BodyshopError
-from train.fit.loop import Rows, fit, learning_rate, predict
+from train.fit.loop import Rows, fit, learning_rate
 from train.fit.runtime import seed_everything
+from train.models.inference import predict
 from train.models.network import Network, build_network
 from train.recipes.recipe import Optimizer, Stage
 

@@ -14,8 +14,9 @@ from bodyshop_core.workspace import Workspace
 from train.data.pixels import View
 from train.data.samples import load_samples
 from train.fit.features import cache_name, cut_features
-from train.fit.loop import Rows, as_distribution, fit, predict
+from train.fit.loop import Rows, fit
 from train.models.head import set_output
+from train.models.inference import as_distribution, predict
 from train.models.linear_probe import STRENGTHS, fit_linear_probe
 from train.models.network import (
     assert_frozen,

@@ -24,7 +24,7 @@ from train.data.pixels import (
     to_square,
 )
 from train.data.samples import load_samples
-from train.fit.loop import as_distribution, predict
+from train.models.inference import as_distribution, predict
 from train.models.run_folder import read_json
 
 EVERY = tuple(TTA_VIEWS)

@@ -15,7 +15,7 @@ from bodyshop_core.progress import SILENT, Progress
 from train.data.pixels import View, squares
 from train.data.samples import Sample
 from train.data.shard_cache import SHARD, ShardCache
-from train.fit.loop import predict
+from train.models.inference import predict
 from train.models.network import between_cuts, split_at
 
 if TYPE_CHECKING:

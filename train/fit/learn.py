@@ -17,10 +17,11 @@ from train.data.affine import distorter
 from train.data.pixels import TTA_VIEWS, View
 from train.data.samples import Sample, Samples, show
 from train.fit.features import cut_features, load_pixels, worth_caching
-from train.fit.loop import History, Rows, as_distribution, fit, mean_over_views, predict
+from train.fit.loop import History, Rows, fit
 from train.fit.runtime import seed_everything
 from train.metrics.classification import losses, summary
 from train.models.head import set_output
+from train.models.inference import as_distribution, mean_over_views, predict
 from train.models.linear_probe import fit_linear_probe
 from train.models.network import Network, build_network, find_cut, set_trainable, split_at
 from train.recipes.recipe import Recipe, Stage

@@ -16,13 +16,12 @@ from bodyshop_core.errors import BodyshopError
 from bodyshop_core.progress import SILENT, Progress
 from train.fit.memory import with_room
 from train.fit.state import restore, save_state, snapshot, take_up
+from train.models.inference import as_distribution, predict
 from train.recipes.recipe import Optimizer, Stage
 
 if TYPE_CHECKING:
     import keras
     from numpy.typing import NDArray
-
-PREDICT_BATCH = 64
 
 
 @dataclass(frozen=True)
@@ -121,28 +120,6 @@ def fit(
     return with_room(
         attempt, stage.batch_size, stage=stage.name, model=model, state=state, progress=progress
     )
-
-
-def predict(model: keras.Model, x: NDArray[Any], *, batch: int = PREDICT_BATCH) -> Any:
-    """Run a model over rows; returns float32, shape (n, outputs)."""
-    step = _inference(model)
-    parts = [
-        step(x[start : start + batch].astype(np.float32)).numpy()
-        for start in range(0, len(x), batch)
-    ]
-    return np.concatenate(parts) if parts else np.empty((0, *model.output_shape[1:]), np.float32)
-
-
-def as_distribution(outputs: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return class probabilities, shape (n, classes): a sigmoid column becomes two."""
-    if outputs.shape[1] == 1:
-        return np.concatenate([1 - outputs, outputs], axis=1)
-    return outputs
-
-
-def mean_over_views(probabilities: NDArray[np.float32], tta_views: int) -> NDArray[np.float32]:
-    """Average the rows of each picture, which stand side by side; returns (n / views, classes)."""
-    return probabilities.reshape(-1, tta_views, probabilities.shape[1]).mean(axis=1)
 
 
 def make_optimizer(spec: Optimizer) -> Any:
@@ -294,20 +271,4 @@ def _training_step(model: keras.Model, optimizer: Any, smoothing: float) -> Any:
         right = tf.reduce_sum(tf.cast(tf.equal(chosen, tf.argmax(y, 1)), tf.float32))
         return loss, right
 
-    return step
-
-
-def _inference(model: keras.Model) -> Any:
-    """Return the compiled forward pass; made once per model, as tracing costs seconds."""
-    known = getattr(model, "_bodyshop_inference", None)
-    if known is not None:
-        return known
-    tf = import_tensorflow()
-    shape = [None, *model.input_shape[1:]]
-
-    @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32)])
-    def step(x: Any) -> Any:
-        return model(x, training=False)
-
-    object.__setattr__(model, "_bodyshop_inference", step)
     return step

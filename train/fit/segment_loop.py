@@ -13,10 +13,11 @@ import numpy as np
 from bodyshop_core.backbones.quiet_tensorflow import import_tensorflow
 from bodyshop_core.errors import BodyshopError, UsageError
 from bodyshop_core.progress import SILENT, Progress
-from train.fit.loop import History, predict
+from train.fit.loop import History
 from train.fit.memory import with_room
 from train.fit.state import restore, save_state, snapshot, take_up
 from train.metrics.masks import mask_summary
+from train.models.inference import predict
 from train.recipes.segment_recipe import SegmentRecipe, SegmentStage
 
 if TYPE_CHECKING:

@@ -158,7 +158,7 @@ class Classifier:
             yield np.stack(list(load_all_tta_views(batch, self.record.view, self.record.tta_views)))
 
     def _run(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        from train.fit.loop import as_distribution, mean_over_views, predict
+        from train.models.inference import as_distribution, mean_over_views, predict
 
         rows = pixels.reshape(-1, *pixels.shape[2:])
         return mean_over_views(

@@ -14,7 +14,7 @@ from PIL import Image
 from bodyshop_core.errors import UsageError
 from bodyshop_core.imaging import fit_square, load_rgb
 from bodyshop_core.progress import SILENT, Progress
-from train.fit.loop import predict
+from train.models.inference import predict
 from train.models.run_folder import RunRecord, load_model, load_record
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from bodyshop_core.backbones.quiet_tensorflow import import_tensorflow
 from bodyshop_core.catalog import all_images
 from bodyshop_core.errors import BodyshopError, UsageError
 from bodyshop_core.workspace import Workspace
-from train.fit.loop import predict
 from train.models.classifier import Classifier
+from train.models.inference import predict
 from train.models.run_folder import MODEL_FILE, RECORD_FILE, SAMPLES_FILE, write_json
 
 if TYPE_CHECKING:

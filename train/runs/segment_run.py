@@ -17,11 +17,12 @@ from bodyshop_core.progress import SILENT, Progress
 from bodyshop_core.workspace import Workspace
 from train.data.mask_samples import MaskedSample, load_pairs, masked_samples
 from train.data.samples import SPLITS
-from train.fit.loop import History, predict
+from train.fit.loop import History
 from train.fit.runtime import seed_everything, versions
 from train.fit.segment_loop import PREDICT_BATCH, fit_stage, freeze_encoder
 from train.fit.tensorboard import write_events
 from train.metrics.masks import best_constant_iou, mask_summary
+from train.models.inference import predict
 from train.models.network import parameters
 from train.models.run_folder import (
     MODEL_FILE,
