@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
+from training_cases import draw
 
 import train
 from bodyshop.cli import app, normalise
@@ -62,3 +65,26 @@ def test_an_export_that_predicts_otherwise_is_not_written(
     assert not list((tmp_path / "e").iterdir())
     with pytest.raises(UsageError, match="savedmodel"):
         train.export(train.load_run(summary.folder), "onnx", tmp_path / "e")
+
+
+def test_an_exported_model_is_evaluated_without_the_pictures_it_was_trained_on(
+    finished, tmp_path: Path
+) -> None:
+    summary, workspace = finished
+    seen = load_samples(workspace).of("train")[0]
+    train.export(train.load_run(summary.folder), "keras", tmp_path / "exported")
+    folder = tmp_path / "photos" / seen.label
+    folder.mkdir(parents=True)
+    shutil.copy(seen.path, folder / "seen.png")
+    Image.fromarray(draw(seen.label, 7000)).save(folder / "new.png")
+    found = train.evaluate(tmp_path / "exported", cross=tmp_path / "photos")
+    assert (found.metrics["n"], found.left_out) == (1, 1)
+
+
+def test_a_run_whose_training_pictures_are_unknown_is_not_exported(
+    carried: Path, tmp_path: Path
+) -> None:
+    (carried / "samples.csv").unlink()
+    with pytest.raises(BodyshopError, match=r"samples\.csv"):
+        train.export(train.load_run(carried), "keras", tmp_path / "e")
+    assert not (tmp_path / "e").exists()

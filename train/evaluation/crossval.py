@@ -13,7 +13,7 @@ from bodyshop_core.errors import BodyshopError
 from bodyshop_core.imaging import Equalise
 from bodyshop_core.progress import SILENT, Progress
 from train.data.samples import Sample, Samples
-from train.evaluation.scores import calibration
+from train.evaluation.predictions import calibration
 from train.fit.learn import learn
 from train.metrics.classification import fit_temperature, summary, temper
 from train.recipes.recipe import Recipe
