@@ -17,14 +17,15 @@ import numpy as np
 
 from benchmarks.train_photos import masked_photos
 from bodyshop_core import atomic
-from train.data.mask_samples import MaskedSample, load_pairs
+from train.data.mask_samples import MaskedSample, MaskedSamples, load_pairs
 from train.evaluation.crossval import assign_folds
-from train.fit.segment_loop import PREDICT_BATCH
+from train.fit.learn_masks import PREDICT_BATCH
 from train.metrics.classification import wilson
 from train.metrics.masks import SMALLEST, mask_summary
 from train.models.inference import predict
 from train.models.segmenter import load_segmenter
 from train.recipes.segment_recipe import SegmentRecipe, load_segment_recipe
+from train.runs.plan import RunPlan
 from train.runs.segment_run import fit_segmenter
 
 FOLDS = 5
@@ -36,7 +37,8 @@ def fold_outputs(
     samples: list[MaskedSample], recipe: SegmentRecipe, run: Path, seed: int
 ) -> dict[str, np.ndarray]:
     """Train on one fold's division; returns the test part's truth, network and constant masks."""
-    fit_segmenter(samples, CLASSES, recipe, run, run="benchmark", seed=seed)
+    masked = MaskedSamples(tuple(samples), CLASSES, "benchmark")
+    fit_segmenter(RunPlan(recipe, masked, None, None, seed), run, run="benchmark")
     model = load_segmenter(run).model
     parts = {
         split: load_pairs([s for s in samples if s.split == split], CLASSES, recipe.input_size)

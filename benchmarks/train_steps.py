@@ -19,8 +19,9 @@ from train.data.pixels import View
 from train.data.samples import Sample, Samples
 from train.evaluation.crossval import assign_folds, cross_validate
 from train.fit.features import cut_features, load_pixels
+from train.fit.labels import LabelObjective, Rows
 from train.fit.learn import learn, onehot
-from train.fit.loop import Rows, fit
+from train.fit.loop import fit
 from train.metrics.classification import wilson
 from train.models.inference import predict
 from train.models.linear_probe import fit_linear_probe
@@ -158,7 +159,9 @@ def study_way(samples: Samples, weights: Path, equalise: Equalise | None, seed: 
     rows = Rows(pixels, y, np.ones(len(y), np.float32), distorter(affine, seed))
     few = Rows(pixels[:32], y[:32], np.ones(32, np.float32))
     cpu = time.process_time()
-    slow = fit(network.model, rows, few, stage.model_copy(update={"epochs": 2}), seed=seed)
+    slow = fit(
+        network.model, LabelObjective(rows, few, stage.model_copy(update={"epochs": 2})), seed=seed
+    )
     slow_cpu = time.process_time() - cpu
     cpu = time.process_time()
     before, after = split_at(network.model, find_cut(network.model))
@@ -166,7 +169,7 @@ def study_way(samples: Samples, weights: Path, equalise: Equalise | None, seed: 
     once = time.process_time() - cpu
     cpu = time.process_time()
     plain = Rows(cached, y, rows.weight)
-    fit(after, plain, Rows(cached[:32], y[:32], few.weight), stage, seed=seed)
+    fit(after, LabelObjective(plain, Rows(cached[:32], y[:32], few.weight), stage), seed=seed)
     head = time.process_time() - cpu
     cpu, wall = time.process_time(), time.monotonic()
     default = load_recipe("default")

@@ -14,7 +14,8 @@ from bodyshop_core.workspace import Workspace
 from train.data.pixels import View
 from train.data.samples import load_samples
 from train.fit.features import cache_name, cut_features
-from train.fit.loop import Rows, fit
+from train.fit.labels import LabelObjective, Rows
+from train.fit.loop import fit
 from train.models.head import set_output
 from train.models.inference import as_distribution, predict
 from train.models.linear_probe import STRENGTHS, fit_linear_probe
@@ -60,7 +61,7 @@ def test_finetuning_moves_the_unfrozen_weights_and_no_batch_normalisation() -> N
     assert learning
     assert not any("_bn" in name for name in learning)
     before = {layer.name: layer.get_weights() for layer in network.model.layers}
-    fit(network.model, _rows((64, 64, 3)), _rows((64, 64, 3)), FINETUNE, seed=1)
+    fit(network.model, LabelObjective(_rows((64, 64, 3)), _rows((64, 64, 3)), FINETUNE), seed=1)
     moved = {
         layer.name
         for layer in network.model.layers
@@ -90,7 +91,11 @@ def test_the_cut_model_computes_what_the_whole_one_does_and_shares_its_weights()
     before, after = split_at(network.model, cut)
     whole = predict(network.model, pixels)
     assert predict(after, predict(before, pixels)) == pytest.approx(whole, abs=1e-5)
-    fit(after, _rows(after.input_shape[1:]), _rows(after.input_shape[1:]), FINETUNE, seed=1)
+    fit(
+        after,
+        LabelObjective(_rows(after.input_shape[1:]), _rows(after.input_shape[1:]), FINETUNE),
+        seed=1,
+    )
     changed = predict(network.model, pixels)
     assert np.abs(changed - whole).max() > 1e-4
     assert predict(after, predict(before, pixels)) == pytest.approx(changed, abs=1e-5)
@@ -164,9 +169,11 @@ def test_mixed_precision_computes_in_bfloat16_and_answers_in_float32() -> None:
     assert build_network(tiny_recipe(), 2).model.get_layer("conv1").compute_dtype == "float32"
     fit(
         network.model,
-        _rows((32, 32, 3)),
-        _rows((32, 32, 3)),
-        Stage(name="a", epochs=1, optimizer=Optimizer(learning_rate=0.01)),
+        LabelObjective(
+            _rows((32, 32, 3)),
+            _rows((32, 32, 3)),
+            Stage(name="a", epochs=1, optimizer=Optimizer(learning_rate=0.01)),
+        ),
         seed=1,
     )
 

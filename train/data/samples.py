@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -212,15 +213,26 @@ def order_classes(labels: Iterable[str]) -> tuple[str, ...]:
     return tuple(names)
 
 
+def is_class_name(name: str) -> bool:
+    """Say whether a label can be a class: not blank, and without control characters."""
+    return bool(name.strip()) and all(unicodedata.category(c) not in {"Cc", "Cs"} for c in name)
+
+
 def check(samples: Samples, *, needed: Sequence[str] = SPLITS) -> None:
     """Refuse data that no honest model can come from.
 
     Raises
     ------
     BodyshopError
-        Fewer than two classes, a class with no picture in a split or with a single training
-        picture, or a group that straddles two splits.
+        Fewer than two classes, a blank label or one with control characters, a class with no
+        picture in a split or with a single training picture, or a group that straddles two splits.
     """
+    odd = next((name for name in samples.classes if not is_class_name(name)), None)
+    if odd is not None:
+        raise BodyshopError(
+            f"label {odd!r} can't be a class: it is blank or holds control characters",
+            hint="correct the label of these pictures, then: bodyshop curate",
+        )
     if len(samples.classes) < 2:
         raise BodyshopError(
             f"split set '{samples.split_set}' has the one class '{samples.classes[0]}': "

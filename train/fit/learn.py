@@ -17,7 +17,8 @@ from train.data.affine import distorter
 from train.data.pixels import TTA_VIEWS, View
 from train.data.samples import Sample, Samples, show
 from train.fit.features import cut_features, load_pixels, worth_caching
-from train.fit.loop import History, Rows, fit
+from train.fit.labels import LabelObjective, Rows
+from train.fit.loop import History, fit
 from train.fit.runtime import seed_everything
 from train.metrics.classification import losses, summary
 from train.models.head import set_output
@@ -234,11 +235,10 @@ def _train_stage(network: Network, task: _Task, index: int) -> History:
         distort = _augmented(task.augmenter, training)
     elif stage.affine is not None:
         distort = distorter(stage.affine, task.seed)
+    checked = Rows(x_validation, y_validation, np.ones(len(y_validation), np.float32))
     return fit(
         model,
-        Rows(x, y, weight, distort),
-        Rows(x_validation, y_validation, np.ones(len(y_validation), np.float32)),
-        stage,
+        LabelObjective(Rows(x, y, weight, distort), checked, stage),
         seed=task.seed,
         state=task.state / f"{index}-{stage.name}.npz" if task.state is not None else None,
         progress=progress,

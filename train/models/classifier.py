@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from bodyshop_core.errors import UnreadableImageError, UsageError
 from bodyshop_core.progress import SILENT, Progress
 from train.data.pixels import Cut, load_all_tta_views, load_tta_views
-from train.models.run_folder import RunRecord, load_model, load_record
+from train.data.samples import SPLITS
+from train.models.load import load_model
+from train.models.run_folder import RunRecord, load_record, pictures_seen
 
 if TYPE_CHECKING:
     import keras
@@ -75,6 +77,16 @@ class Classifier:
         """The network, loaded when first asked for; raw probabilities, before the temperature."""
         return load_model(self.folder, self.record)
 
+    def pictures_seen(self, splits: Sequence[str] = SPLITS) -> frozenset[str]:
+        """Return the SHA-256 of the pictures that were in some splits when the run was trained.
+
+        Raises
+        ------
+        BodyshopError
+            ``samples.csv`` is missing from the folder, or belongs to another run.
+        """
+        return pictures_seen(self.folder, self.record, splits)
+
     def classify(
         self,
         pictures: Sequence[Picture],
@@ -102,6 +114,8 @@ class Classifier:
         ------
         UnreadableImageError
             A picture can't be decoded, and `on_error` is ``raise``.
+        NotFiniteError
+            The network's probabilities are NaN or infinite.
         """
         import numpy as np
 
@@ -158,12 +172,15 @@ class Classifier:
             yield np.stack(list(load_all_tta_views(batch, self.record.view, self.record.tta_views)))
 
     def _run(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        from train.metrics.finite import require_finite
         from train.models.inference import as_distribution, mean_over_views, predict
 
         rows = pixels.reshape(-1, *pixels.shape[2:])
-        return mean_over_views(
+        found = mean_over_views(
             as_distribution(predict(self.model, rows, batch=BATCH)), pixels.shape[1]
         )
+        require_finite(found, "probabilities")
+        return found
 
     def _temper(self, raw: NDArray[np.float32]) -> NDArray[np.float32]:
         import numpy as np

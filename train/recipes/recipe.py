@@ -136,6 +136,10 @@ def _centre_first(tta_views: tuple[TtaView, ...]) -> tuple[TtaView, ...]:
     return tta_views
 
 
+TtaViews = Annotated[tuple[TtaView, ...], AfterValidator(_centre_first)]
+"""Test-time views of a picture, the centre square first."""
+
+
 class Data(StrictModel):
     """Which view of the pictures the network sees.
 
@@ -143,7 +147,7 @@ class Data(StrictModel):
     """
 
     variants: bool = True
-    tta_views: Annotated[tuple[TtaView, ...], AfterValidator(_centre_first)] = ("centre",)
+    tta_views: TtaViews = ("centre",)
     degradation_views: int = Field(default=0, ge=0, le=8)
     equalise: Literal["auto", "always", "never"] = "auto"
     class_weights: bool = False
