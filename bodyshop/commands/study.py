@@ -30,24 +30,27 @@ def sweep_settings(
     context: typer.Context,
     sweep: Annotated[
         str,
-        typer.Argument(help="A shipped sweep's name, such as freeze-points, or a sweep.yaml."),
+        typer.Argument(help="Name of a shipped sweep, such as freeze-points, or a sweep.yaml."),
     ],
     target: Annotated[
-        str | None, typer.Option(help="damage, brand or model; the split set's by default.")
+        str | None, typer.Option(help="damage, brand or model; by default that of the split set.")
     ] = None,
     split_set: SplitSetOption = None,
     weights: Annotated[
-        str | None, typer.Option(help="Weights file of the backbone, or none for random ones.")
+        str | None, typer.Option(help="Weights file of the backbone; none for random weights.")
     ] = None,
     changes: SetOption = None,
     no_equalise: Annotated[
         bool,
-        typer.Option("--no-equalise", help="Train on pictures as they are, even after a leak."),
+        typer.Option(
+            "--no-equalise",
+            help="Train on the pictures as they are, even if the audit found a leak.",
+        ),
     ] = False,
-    jobs: Annotated[int, typer.Option(min=1, help="Trials at the same time.")] = 1,
-    seed: Annotated[int, typer.Option(help="Seeds everything.")] = 7,
+    jobs: Annotated[int, typer.Option(min=1, help="Trials that run at the same time.")] = 1,
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 7,
 ) -> None:
-    """Train every combination of a grid, each in its own process; goes on where it stopped."""
+    """Train every combination of a grid in worker processes; finished trials are kept."""
     import train
     from bodyshop_core.workspace import Workspace
 
@@ -80,7 +83,7 @@ def sweep_settings(
         title="Sweep",
         columns=("trial", "validation accuracy", "loss", "seconds", "error"),
         rows=rows,
-        notes=[f"Report: {summary.report}", f"Train the best: {summary.command}"],
+        notes=[f"Report: {summary.report}", f"To train the best trial: {summary.command}"],
     )
 
 
@@ -92,10 +95,11 @@ def compare_backbones(
     weights: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME=FILE", help="Weights of one backbone, or NAME=none; repeatable."
+            metavar="NAME=FILE",
+            help="Weights of one backbone, or NAME=none for random ones; may be repeated.",
         ),
     ] = None,
-    pictures: Annotated[int, typer.Option(min=1, help="How many pictures to time.")] = 64,
+    pictures: Annotated[int, typer.Option(min=1, help="Number of pictures to time.")] = 64,
     split_set: SplitSetOption = None,
 ) -> None:
     """Measure speed, memory, size and accuracy of backbones on the same pictures."""
@@ -116,8 +120,21 @@ def compare_backbones(
         split_set=split_set,
         progress=terminal.progress,
     )
-    data = summary.as_dict()
-    terminal.summary(data, title="Backbones", notes=[f"Report: {data['report']}"])
+    columns = {
+        "backbone": "backbone",
+        "parameters": "parameters",
+        "seconds_per_picture": "s per picture (Keras)",
+        "litert_seconds_per_picture": "s per picture (LiteRT)",
+        "linear_probe_accuracy": "linear probe accuracy",
+        "error": "error",
+    }
+    terminal.summary(
+        summary.as_dict(),
+        title="Backbones",
+        columns=list(columns.values()),
+        rows=[[row[key] for key in columns] for row in summary.rows],
+        notes=[f"Report: {summary.report}"],
+    )
 
 
 def evaluate_run(
@@ -127,22 +144,28 @@ def evaluate_run(
     split_set: SplitSetOption = None,
     cross: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Class folders of another data set instead."),
+        typer.Option(
+            metavar="FOLDER",
+            help="Evaluate on another data set: a folder with one folder per class.",
+        ),
     ] = None,
     rename: Annotated[
         list[str] | None,
-        typer.Option(metavar="FOLDER=CLASS", help="What a class folder of --cross is; repeatable."),
+        typer.Option(
+            metavar="FOLDER=CLASS",
+            help="The class of the run that a folder of --cross holds; may be repeated.",
+        ),
     ] = None,
     against: Annotated[
         str | None,
-        typer.Option(metavar="ID|FOLDER", help="Another run, compared picture by picture."),
+        typer.Option(metavar="ID|FOLDER", help="Another run, compared on the same pictures."),
     ] = None,
     folds: Annotated[
         int | None,
-        typer.Option(min=3, help="Instead: train the run's recipe once per fold, test all."),
+        typer.Option(min=3, help="Cross-validate the run's recipe instead, with this many folds."),
     ] = None,
 ) -> None:
-    """Evaluate a run on a split or on another data set: intervals, calibration, worst mistakes."""
+    """Evaluate a run on a split or on another data set, with intervals, calibration and errors."""
     import train
     from bodyshop_core.errors import UsageError
     from bodyshop_core.workspace import Workspace
@@ -151,13 +174,15 @@ def evaluate_run(
     summary: train.EvaluateSummary | train.FoldsSummary
     if folds is not None:
         if cross is not None or against is not None:
-            raise UsageError("--folds trains anew: it goes with neither --cross nor --against")
+            raise UsageError(
+                "--folds trains new models: it can't be combined with --cross or --against"
+            )
         workspace = Workspace.open(terminal.workspace, create=False)
         summary = train.evaluate_folds(
             run, workspace, folds=folds, split_set=split_set, progress=terminal.progress
         )
     else:
-        # A folder on a folder needs no workspace: the run may have been carried here.
+        # A run's folder tested on a folder needs no workspace.
         alone = cross is not None and all(
             Path(each).is_dir() for each in (run or "no run", against or ".")
         )
@@ -179,13 +204,13 @@ def explain_predictions(
     pictures: Annotated[list[Path], typer.Argument(help="Pictures or folders of pictures.")],
     run: RunOption = None,
     label: Annotated[
-        str | None, typer.Option(help="The class to explain; the predicted one by default.")
+        str | None, typer.Option(help="The class to explain; the predicted class by default.")
     ] = None,
-    out: Annotated[Path, typer.Option(help="Where the overlays and the page go.")] = Path(
+    out: Annotated[Path, typer.Option(help="Folder for the overlays and the page.")] = Path(
         "explained"
     ),
 ) -> None:
-    """Show where the network looks: Grad-CAM overlays and a page of them."""
+    """Write Grad-CAM overlays, which show the regions that support a class, and a page of them."""
     import train
     from bodyshop.prediction import find_run, list_pictures
 
@@ -194,4 +219,15 @@ def explain_predictions(
     summary = train.explain(
         classifier, list_pictures(pictures), out, label=label, progress=terminal.progress
     )
-    terminal.summary(summary.as_dict(), title="Explained")
+    terminal.summary(
+        summary.as_dict(),
+        title="Explained",
+        columns=("picture", "label", "probability", "error"),
+        rows=[
+            [row[key] for key in ("picture", "label", "probability", "error")]
+            for row in summary.pictures
+        ],
+        notes=[f"Report: {summary.report}"],
+    )
+    if all(row["error"] for row in summary.pictures):
+        raise typer.Exit(1)

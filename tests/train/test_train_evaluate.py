@@ -329,6 +329,12 @@ def test_too_few_groups_for_the_folds_name_the_class() -> None:
         assign_folds(samples, 3, 7)
 
 
+def test_folds_that_leave_nothing_to_train_on_are_refused(finished, tmp_path: Path) -> None:
+    _, workspace = finished
+    with pytest.raises(UsageError, match="2 folds are too few"):
+        cross_validate(tiny_recipe(), load_samples(workspace), tmp_path, folds=2)
+
+
 def test_cross_validation_tests_every_picture_once(finished, tmp_path: Path) -> None:
     _, workspace = finished
     samples = load_samples(workspace)
@@ -338,4 +344,4 @@ def test_cross_validation_tests_every_picture_once(finished, tmp_path: Path) -> 
     assert np.bincount(result.folds).min() >= 26
     rows = list(csv.DictReader(write_out_of_fold(result, tmp_path / "oof.csv").open()))
     assert {row["sha256"] for row in rows} == {item.sha256 for item in samples.items}
-    assert result.right.mean() == result.metrics["accuracy"]
+    assert result.correct.mean() == result.metrics["accuracy"]
