@@ -22,11 +22,11 @@ RunOption = Annotated[
     typer.Option("--run", metavar="ID|FOLDER", help="A run; the newest finished one by default."),
 ]
 WeightsOption = Annotated[
-    Path | None, typer.Option(help="Weights file, when Keras' cache does not hold it.")
+    str | None, typer.Option(help="Weights file of the backbone; none for random weights.")
 ]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change a recipe's key; may be repeated."),
+    typer.Option("--set", metavar="KEY=VALUE", help="Set a key of the recipe; repeatable."),
 ]
 
 
@@ -45,23 +45,25 @@ def train_model(
         typer.Option(
             "--augment",
             metavar="POLICY",
-            help="Augment anew in every epoch instead of using the copies on disk (slow).",
+            help="Draw new augmented copies in every epoch instead of those on disk (slow).",
         ),
     ] = None,
     changes: SetOption = None,
     anew: Annotated[
-        bool, typer.Option("--anew", help="Train even when the same run is there already.")
+        bool, typer.Option("--anew", help="Train again, even when a run with the same plan exists.")
     ] = False,
     no_equalise: Annotated[
         bool,
-        typer.Option("--no-equalise", help="Train on pictures as they are, even after a leak."),
+        typer.Option(
+            "--no-equalise", help="Train on unchanged pictures, even if the audit found a leak."
+        ),
     ] = False,
-    seed: Annotated[int, typer.Option(help="Seeds everything.")] = 7,
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 7,
     resume: Annotated[
-        str | None, typer.Option(metavar="ID|FOLDER", help="Go on with an interrupted run.")
+        str | None, typer.Option(metavar="ID|FOLDER", help="Resume an interrupted run.")
     ] = None,
 ) -> None:
-    """Train a classifier on the curated splits and evaluate it, with evidence."""
+    """Train a classifier on the curated splits, or a segmenter on damage masks, and evaluate it."""
     import augment
     import train
     from bodyshop.gate_of_run import gate_for
@@ -72,10 +74,10 @@ def train_model(
     if train.is_segment_recipe(recipe) or (resume and Path(resume).name.startswith("segment-")):
         if augment_with:
             raise UsageError(
-                "segment draws masks and pictures together, which --augment does not",
-                hint="write variants with their masks first: bodyshop augment",
+                "--augment can't be used for masks: it changes pictures without their masks",
+                hint="write augmented copies with their masks first: bodyshop augment",
             )
-        masks = train.segment(
+        summary = train.segment(
             workspace,
             recipe if train.is_segment_recipe(recipe) else "segment",
             split_set=split_set,
@@ -86,23 +88,22 @@ def train_model(
             anew=anew,
             progress=terminal.progress,
         )
-        terminal.summary(masks.as_dict(), title="Trained", notes=[f"Report: {masks.report}"])
-        return
-    summary = train.train(
-        workspace,
-        recipe,
-        target=target,
-        split_set=split_set,
-        weights=weights,
-        overrides=read_changes(changes),
-        anew=anew,
-        augmenter=augment.online(augment_with) if augment_with else None,
-        equalise=False if no_equalise else None,
-        gate=gate_for(workspace),
-        seed=seed,
-        resume=resume,
-        progress=terminal.progress,
-    )
+    else:
+        summary = train.train(
+            workspace,
+            recipe,
+            target=target,
+            split_set=split_set,
+            weights=weights,
+            overrides=read_changes(changes),
+            anew=anew,
+            augmenter=augment.online(augment_with) if augment_with else None,
+            equalise=False if no_equalise else None,
+            gate=gate_for(workspace),
+            seed=seed,
+            resume=resume,
+            progress=terminal.progress,
+        )
     terminal.summary(summary.as_dict(), title="Trained", notes=[f"Report: {summary.report}"])
 
 
@@ -116,16 +117,19 @@ def predict_pictures(
     ] = None,
     detector: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.tflite", help="COCO SSD model: find each car and classify it."),
+        typer.Option(
+            metavar="FILE.tflite", help="COCO SSD model: detect each car and classify it."
+        ),
     ] = None,
     annotate: Annotated[
-        bool, typer.Option("--annotate", help="Also write the pictures with the answers drawn in.")
+        bool,
+        typer.Option("--annotate", help="Also write the pictures with the predictions drawn in."),
     ] = False,
     out: Annotated[
         Path, typer.Option(metavar="FOLDER", help="Where masks and annotated pictures go.")
     ] = Path("predicted"),
 ) -> None:
-    """Say for each picture whether it is a car, whether it is damaged, and where."""
+    """Predict for each picture whether it shows a car, whether it is damaged, and where."""
     from bodyshop.prediction import find_run, find_segmenter, predict
 
     terminal: Terminal = context.obj
@@ -168,6 +172,6 @@ def read_changes(pairs: list[str] | None) -> dict[str, object]:
     for pair in pairs or []:
         key, sign, value = pair.partition("=")
         if not sign:
-            raise UsageError(f"'{pair}' sets nothing", hint="write --set KEY=VALUE")
+            raise UsageError(f"invalid --set '{pair}'", hint="write --set KEY=VALUE")
         found[key] = yaml.safe_load(value)
     return found

@@ -124,7 +124,7 @@ def test_a_run_whose_pictures_changed_is_not_resumed(
     [
         ({"damaged": (4, 2, 0), "whole": (4, 2, 2)}, "'damaged' has no picture in the test split"),
         ({"damaged": (1, 1, 1), "whole": (4, 2, 2)}, "'damaged' has a single picture in the train"),
-        ({"damaged": (4, 2, 2)}, "nothing to tell apart"),
+        ({"damaged": (4, 2, 2)}, "a classifier needs two"),
     ],
 )
 def test_data_that_cannot_be_learned_from_is_refused_by_name(fill, counts, words) -> None:

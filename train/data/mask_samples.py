@@ -197,7 +197,7 @@ def read_mask(file: Path, shape: tuple[int, ...]) -> NDArray[np.bool_]:
         raise BodyshopError(
             f"mask {file} is {mask.shape[1]} x {mask.shape[0]}, "
             f"its picture {shape[1]} x {shape[0]}",
-            hint="it belongs to another picture: bodyshop label pull brings the right one",
+            hint="it belongs to another picture: run bodyshop label pull again",
         )
     return mask
 

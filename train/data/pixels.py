@@ -35,14 +35,14 @@ _DRAFT_MARGIN = 2
 
 @dataclass(frozen=True)
 class View:
-    """How pictures are brought to the network's input.
+    """How pictures are converted to the network's input.
 
     Parameters
     ----------
     side : int
         Of the square, in pixels.
     equalise : Equalise or None
-        Size and JPEG quality that every picture is brought to first.
+        Size and JPEG quality that every picture is converted to first.
     grey : bool
         Take the colour out (luma in all three channels).
     """
@@ -118,7 +118,7 @@ def load_tta_views(
     import numpy as np
 
     rgb = _prepared(source, view, 0, "")
-    return np.stack([_framed(rgb, view, TTA_VIEWS[look]) for look in tta_views])
+    return np.stack([_framed(rgb, view, TTA_VIEWS[name]) for name in tta_views])
 
 
 def load_all_tta_views(
@@ -147,7 +147,7 @@ def _prepared(source: Any, view: View, camera: int, key: str) -> RGB:
 
 
 def _framed(rgb: RGB, view: View, number: int) -> RGB:
-    """Bring a prepared picture into the square as its view number says."""
+    """Fit a prepared picture into the square as its view number says."""
     squeezed = number <= TTA_VIEWS["whole"] or (number > 0 and number % 2 == 0)
     square = _squeeze(rgb, view.side) if squeezed else fit_square(rgb, view.side)
     if number in {TTA_VIEWS["mirrored"], TTA_VIEWS["whole-mirrored"]}:
@@ -165,12 +165,12 @@ def squares(
 ) -> Iterator[RGB]:
     """Yield `to_square` of each source in order, decoded on all cores ahead of the reader.
 
-    Looks of one picture that stand side by side share one decoding.
+    Consecutive views of one picture share one decoding.
     """
     numbers = numbers or [0] * len(sources)
     keys = keys or [""] * len(sources)
     shares = [
-        # A degradation view is one of a kind, and a picture in memory has no name to be told by.
+        # Each degradation view differs, and a picture in memory has no name to compare.
         source if number <= 0 and isinstance(source, Path | Cut) else place
         for place, (source, number) in enumerate(zip(sources, numbers, strict=True))
     ]
@@ -193,7 +193,7 @@ def squares(
 
 
 def _squeeze(rgb: RGB, side: int) -> RGB:
-    """Resize a whole picture to a square: what a centre square leaves out is seen, too."""
+    """Resize a whole picture to a square, without cropping."""
     import numpy as np
 
     size = (side, side)

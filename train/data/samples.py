@@ -79,7 +79,7 @@ class Samples:
     items : tuple of Sample
         In a fixed order.
     classes : tuple of str
-        By name; with two classes the one looked for comes last.
+        By name; with two classes the one to detect comes last.
     target : str
         ``damage``, ``brand`` or ``model``.
     split_set : str
@@ -160,7 +160,7 @@ def load_samples(
     Raises
     ------
     NothingFoundError
-        There is no split set (about that target), it is empty, or no detector has looked.
+        There is no split set (about that target), it is empty, or no detector has been run.
     UsageError
         There is no split set of that name, or it is about another target.
     """
@@ -206,7 +206,7 @@ def folder_samples(folder: Path, *, split: str = "test", target: str = "damage")
 
 
 def order_classes(labels: Iterable[str]) -> tuple[str, ...]:
-    """Return the distinct labels by name; of two, the one looked for last."""
+    """Return the distinct labels by name; of two, the one to detect comes last."""
     names = sorted(set(labels))
     if len(names) == 2 and means_damaged(names[0]) and not means_damaged(names[1]):
         names.reverse()
@@ -219,7 +219,7 @@ def is_class_name(name: str) -> bool:
 
 
 def check(samples: Samples, *, needed: Sequence[str] = SPLITS) -> None:
-    """Refuse data that no honest model can come from.
+    """Refuse data from which no valid model can be trained and tested.
 
     Raises
     ------
@@ -236,7 +236,7 @@ def check(samples: Samples, *, needed: Sequence[str] = SPLITS) -> None:
     if len(samples.classes) < 2:
         raise BodyshopError(
             f"split set '{samples.split_set}' has the one class '{samples.classes[0]}': "
-            "there is nothing to tell apart",
+            "a classifier needs two",
             hint="collect or import pictures of a second class, then: bodyshop curate",
         )
     originals = [item for item in samples.items if not item.variant and not item.view]
@@ -255,18 +255,18 @@ def check(samples: Samples, *, needed: Sequence[str] = SPLITS) -> None:
         if homes.setdefault(item.group, item.split) != item.split:
             raise BodyshopError(
                 f"group {item.group} is in both {homes[item.group]} and {item.split} of "
-                f"'{samples.split_set}': a model tested on it would be flattered",
+                f"'{samples.split_set}': test results would be too good",
                 hint="run: bodyshop curate --new-split NAME",
             )
 
 
 def equalise_spec(samples: Samples, mode: str, sizes: Sequence[int]) -> Equalise | None:
-    """Decide whether and how pictures are brought to one size and JPEG quality.
+    """Decide whether and how all pictures are equalised in size and JPEG quality.
 
     Parameters
     ----------
     samples : Samples
-        Its audit says whether size and quality give the label away.
+        Its audit says whether size and quality predict the label.
     mode : str
         ``auto`` (when the audit found a leak), ``always`` or ``never``.
     sizes : Sequence of int

@@ -51,7 +51,7 @@ def cut_features(
     samples : Sequence of Sample
         The pictures.
     view : View
-        How they are brought to the input.
+        How they are converted to the input.
     folder : Path
         The workspace's features folder; the cache is a subfolder of it named by the weights up to
         the cut, the cut and the view, so that any run that shares them shares the numbers.
@@ -129,7 +129,7 @@ def identity(sample: Sample) -> str:
 
 
 def worth_caching(model: keras.Model, cut: str) -> bool:
-    """Say whether a cut is small enough: maps larger than a few pictures are computed anew."""
+    """Say whether a cut is small enough to cache: larger maps are computed again each time."""
     values = int(np.prod(model.get_layer(cut).output.shape[1:]))
     pixels = int(np.prod(model.input_shape[1:]))
     return values * 2 <= 4 * pixels
@@ -161,7 +161,7 @@ def purge_feature_cache(folder: Path, sha256s: Sequence[str]) -> int:
 def cache_name(before: keras.Model, cut: str, view: View) -> str:
     """Name the cache folder of a frozen part, by its layers and weights rather than by its file."""
     digest = hashlib.blake2b(digest_size=8)
-    # Weights alone do not tell a tapped backbone from an untapped one: both are read whole.
+    # Weights alone do not say which blocks are pooled, so the layers are part of the name.
     for layer in before.layers:
         digest.update(f"{layer.name} {layer.output.shape}\n".encode())
     for weight in before.weights:

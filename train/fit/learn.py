@@ -43,11 +43,11 @@ class Learned:
     network : Network
         With its final weights.
     view : View
-        How pictures are brought to it.
+        How pictures are converted to its input.
     histories : list of History
         One per stage.
     linear_probe : dict or None
-        Test figures of the logistic regression on the untouched features.
+        Test figures of the logistic regression on the pretrained features.
     features : Path
         The bottleneck cache.
     cut : str or None
@@ -105,7 +105,7 @@ def learn(
     features : Path
         The workspace's features folder, for the bottleneck cache.
     equalise : Equalise, optional
-        Brings all pictures to one size and JPEG quality.
+        Size and JPEG quality that all pictures are converted to.
     weights : str, Path or None
         The backbone's weights instead of the recipe's.
     seed : int
@@ -172,7 +172,7 @@ class _Task:
     via: str | None = None
 
     def features_at(self, network: Network, cut: str, samples: Sequence[Sample]) -> NDArray[Any]:
-        """Return a cut's features, by way of the earliest cut that any stage needs."""
+        """Return a cut's features, computed from the earliest cut that any stage needs."""
         return cut_features(
             network.model,
             cut,
@@ -216,7 +216,7 @@ def _train_stage(network: Network, task: _Task, index: int) -> History:
     views = [TTA_VIEWS[name] for name in task.recipe.data.tta_views]
     validation = tuple(each for item in samples.of("validation") for each in show(item, views))
     if fresh:
-        # The distortion is drawn anew in every epoch; copies made beforehand would only repeat.
+        # The distortion is random in every epoch: copies made beforehand add nothing.
         training = tuple(item for item in training if not item.view and not item.variant)
     if cut is None:
         x, x_validation = (
@@ -293,7 +293,7 @@ def _augmented(augmenter: Augmenter, samples: tuple[Sample, ...]) -> Distort:
 
 
 def _linear_probe(network: Network, task: _Task) -> dict[str, Any] | None:
-    """Fit the logistic-regression floor on the backbone as it came; None without a backbone."""
+    """Fit the linear probe on the pretrained backbone; None without a backbone."""
     if task.recipe.backbone is None or "pool" not in network.head:
         return None
     samples = task.samples
@@ -301,7 +301,9 @@ def _linear_probe(network: Network, task: _Task) -> dict[str, Any] | None:
     everyone = [item for part in parts for item in part]
     rows = task.features_at(network, "pool", everyone)
     channels = network.model.get_layer(network.body[-1]).output.shape[-1]
-    if task.recipe.head.feature_blocks:  # the floor is the last layer alone, which stands last
+    if (
+        task.recipe.head.feature_blocks
+    ):  # the last columns are the last layer
         rows = rows[:, -channels:]
     elif rows.shape[1] != channels:  # flattened maps: the linear probe takes their average
         rows = rows.reshape(len(rows), -1, channels).mean(axis=1)

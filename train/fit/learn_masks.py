@@ -197,6 +197,8 @@ class MaskObjective:
         pixels, truth = self.validation
         names = [str(index) for index in range(truth.shape[-1])]
         predicted = predict(model, pixels, batch=PREDICT_BATCH)
+        if not np.isfinite(predicted).all():
+            return {"val_iou": float("nan")}  # the loop says in which epoch it happened
         found = mask_summary(truth, predicted, names, level=self.recipe.level)
         return {"val_iou": float(found["mean_iou"] or 0.0)}
 

@@ -153,8 +153,8 @@ def learning_rate(stage: Stage, step: int, steps: int) -> float:
 
 
 @dataclass
-class _Standing:
-    """Where a stage stands: what the next epoch and early stopping depend on."""
+class _StageState:
+    """What the next epoch and early stopping depend on, besides weights and optimiser."""
 
     history: History
     best: list[NDArray[Any]] | None = None
@@ -198,29 +198,29 @@ def _fit(
     stage = objective.stage
     optimizer = make_optimizer(stage.optimizer)
     optimizer.build(model.trainable_variables)
-    standing = _Standing(History(stage.name, batch_size=size))
+    current = _StageState(History(stage.name, batch_size=size))
     saved = take_up(state, model, optimizer, progress)
     if saved is not None:
         meta = {**saved.meta, "history": History(**saved.meta["history"])}
-        standing = _Standing(**meta, best=saved.best)
-        if standing.finished:
-            return standing.history
-        progress.log(f"stage '{stage.name}' goes on after epoch {len(standing.history.epochs)}")
-    history = standing.history
+        current = _StageState(**meta, best=saved.best)
+        if current.finished:
+            return current.history
+        progress.log(f"stage '{stage.name}' goes on after epoch {len(current.history.epochs)}")
+    history = current.history
     step = _training_step(model, optimizer, objective)
     with progress.task(f"train {stage.name}", total=stage.epochs) as tick:
         tick(len(history.epochs))
-        while not standing.finished:
+        while not current.finished:
             began, epoch = time.monotonic(), len(history.epochs)
             figures, rate = _epoch(step, optimizer, objective, history, seed, epoch)
             entry: dict[str, float] = {"epoch": epoch + 1, **figures, **objective.validate(model)}
             _require_finite(entry, stage)
             entry |= {"learning_rate": rate, "seconds": time.monotonic() - began}
-            standing.note(entry, objective.score(entry), model, stage)
+            current.note(entry, objective.score(entry), model, stage)
             if on_epoch is not None:
                 on_epoch(history)
             if state is not None:
-                save_state(state, standing.meta(), model, optimizer, standing.best)
+                save_state(state, current.meta(), model, optimizer, current.best)
             tick(1, f"{objective.shown} {entry[objective.shown]:.3f}")
     return history
 

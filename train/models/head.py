@@ -53,7 +53,7 @@ def build_head(
             for block, each in (maps | {"last": x}).items()
         ]
         if head.std_pooling:
-            # In front: the last layer's averages stand last (see `train.fit.learn`).
+            # The last layer's averages must come last (see `train.fit.learn`).
             pooled = [_std_pooled(maps[block]) for block in head.feature_blocks] + pooled
         x = layers.Concatenate(name=f"{prefix}pool")(pooled)
     elif len(x.shape) == 4:
@@ -112,7 +112,7 @@ def set_output(layer: keras.layers.Dense, linear_probe: Any) -> None:
 
 
 def _std_pooled(maps: Any) -> Any:
-    """Return the standard deviation of each channel; its gradient is finite for an even one."""
+    """Return the standard deviation of each channel; its gradient is finite for a constant one."""
     from keras import ops
 
     return ops.sqrt(ops.var(maps, axis=(1, 2)) + 1e-6)

@@ -1,4 +1,4 @@
-"""The floor of every report: a logistic regression on the untouched backbone's features."""
+"""The baseline of every report: a logistic regression on the pretrained backbone's features."""
 
 from __future__ import annotations
 

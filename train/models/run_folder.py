@@ -139,7 +139,7 @@ class RunRecord:
 
     @property
     def view(self) -> View:
-        """How a picture is brought to the model's input."""
+        """How a picture is converted to the model's input."""
         spec = Equalise(**self.equalise) if self.equalise else None
         return View(self.side, spec, self.grey)
 
@@ -233,8 +233,8 @@ def pictures_seen(
     Raises
     ------
     BodyshopError
-        ``samples.csv`` is missing, or is not the file that was written with the record: training
-        pictures could then not be told from others.
+        ``samples.csv`` is missing, or is not the file that was written with the record: it is
+        then unknown which pictures the run was trained on.
     """
     file = folder / SAMPLES_FILE
     try:

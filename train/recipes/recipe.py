@@ -51,7 +51,7 @@ class Pool(StrictModel):
 
 
 class Head(StrictModel):
-    """What stands on the backbone; the output layer has the size of the class list.
+    """The layers on the backbone; the output layer has the size of the class list.
 
     `feature_blocks` are blocks of the backbone whose channel averages are concatenated with those
     of its last layer: scratches and dents are texture, which earlier blocks represent better than
@@ -156,7 +156,7 @@ class Data(StrictModel):
 
 
 class Start(StrictModel):
-    """Go on from an earlier run's network instead of a backbone (the head swap)."""
+    """Start from an earlier run's network instead of a backbone (the head swap)."""
 
     run: Path | None = None
     layer: str

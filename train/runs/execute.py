@@ -1,4 +1,4 @@
-"""One way for all runs: return the finished one, go on with the interrupted one, or train."""
+"""One procedure for all runs: return the finished one, resume the interrupted one, or train."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ def execute(
     command : str
         ``train`` or ``segment``: how the run's name begins.
     plan : RunPlan
-        With the name of the run to go on with, or without.
+        With the name of the run to resume, if one was given.
     fit : callable
         (name of the run, its folder) -> summary: trains, from the state in the folder if there is
         one, and writes everything into the folder.
     anew : bool
-        Look for no run with the same plan.
+        Train even when a run with the same plan exists.
     progress : Progress
-        Told which run is returned or goes on.
+        Told which run is returned or resumed.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def execute(
                 if is_finished(folder):  # perhaps since a moment ago
                     progress.log(f"run {run} has the same recipe, data, weights, settings and seed")
                     return read_summary(folder)
-                progress.log(f"going on with the interrupted run {run}")
+                progress.log(f"resuming the interrupted run {run}")
             record = held.enter_context(workspace.record_run(command, plan.as_dict(), run=run))
             if run is None:
                 held.enter_context(locked(record.folder / LOCK))
@@ -86,7 +86,7 @@ def execute(
 
 
 def find_same(workspace: Workspace, plan: RunPlan[Any, Any], command: str) -> str | None:
-    """Return the newest run with the same plan that is finished or can go on; None: no such."""
+    """Return the newest run with the same plan that is finished or can be resumed, or None."""
     key = plan.key
     for file in sorted(workspace.runs.glob(f"{command}-*/{PLAN_FILE}"), reverse=True):
         try:
@@ -101,7 +101,7 @@ def find_same(workspace: Workspace, plan: RunPlan[Any, Any], command: str) -> st
 
 
 def find_interrupted(workspace: Workspace, run: str | Path) -> Path:
-    """Return the folder of a run that can go on.
+    """Return the folder of an interrupted run.
 
     Parameters
     ----------

@@ -19,7 +19,7 @@ class TrainOptions:
     split_set : str, optional
         Its name; the newest one by default.
     equalise : bool, optional
-        Bring all pictures to one size and JPEG quality or not; None follows the recipe.
+        Convert all pictures to one size and JPEG quality or not; None follows the recipe.
     weights : str, Path or None
         The backbone's weights instead of the recipe's; ``"none"`` for random ones.
     gate : Mapping, optional

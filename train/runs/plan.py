@@ -45,7 +45,7 @@ class RunPlan(Generic[AnyRecipe, AnySamples]):
     seed : int
         Of everything random.
     equalise : Equalise or None
-        Brings all pictures to one size and JPEG quality.
+        Size and JPEG quality that all pictures are converted to.
     gate : Mapping or None
         Stored with the run.
     augmenter : str or None
@@ -53,7 +53,7 @@ class RunPlan(Generic[AnyRecipe, AnySamples]):
     audit : Mapping
         What the shortcut audit found; for the report.
     run : str or None
-        Name of the interrupted run that goes on.
+        Name of the interrupted run to resume.
     """
 
     recipe: AnyRecipe
@@ -74,7 +74,7 @@ class RunPlan(Generic[AnyRecipe, AnySamples]):
 
     @property
     def key(self) -> str:
-        """What tells this plan from any other; see `plan_key`."""
+        """What identifies this plan; see `plan_key`."""
         return plan_key(self.as_dict())
 
     def as_dict(self) -> dict[str, Any]:
@@ -151,9 +151,9 @@ def plan_classifier(
     audit = dict(samples.audit or {})
     if audit.get("leak"):
         progress.log(
-            "the audit can predict the classes without looking at the car: "
+            "the audit predicts the classes from picture size, quality and source alone: "
             + (
-                f"all pictures are brought to at most {spec.longest_side} pixels and JPEG "
+                f"all pictures are scaled to at most {spec.longest_side} pixels and JPEG "
                 f"quality {spec.jpeg_quality}"
                 if spec
                 else "and this run does not equalise"

@@ -58,8 +58,8 @@ def segment(
     resume : str or Path, optional
         Name or folder of an interrupted run; the other arguments are then read from it.
     anew : bool
-        Train even when a run with the same recipe, data, weights and seed is there already; by
-        default a finished one is returned as it is, and an interrupted one goes on.
+        Train even when a run with the same recipe, data, weights and seed exists; by default a
+        finished one is returned, and an interrupted one is resumed.
     progress : Progress
         Told of each epoch.
 
@@ -95,7 +95,7 @@ def segment(
 def fit_segmenter(
     plan: SegmenterPlan, folder: Path, *, run: str, progress: Progress = SILENT
 ) -> TrainSummary:
-    """Train as planned and write the run's folder; goes on from a state in it.
+    """Train as planned and write the run's folder; resumes from a state in it.
 
     Parameters
     ----------

@@ -57,7 +57,7 @@ def train(
     split_set : str, optional
         Its name; the newest one by default.
     equalise : bool, optional
-        Bring all pictures to one size and JPEG quality or not; None follows the recipe.
+        Convert all pictures to one size and JPEG quality or not; None follows the recipe.
     weights : str, Path or None
         The backbone's weights instead of the recipe's; ``"none"`` for random ones.
     overrides : Mapping, optional
@@ -69,8 +69,8 @@ def train(
     resume : str or Path, optional
         Name or folder of an interrupted run; the other arguments are then read from it.
     anew : bool
-        Train even when a run with the same recipe, data, weights, settings and seed is there
-        already; by default a finished one is returned as it is, and an interrupted one goes on.
+        Train even when a run with the same recipe, data, weights, settings and seed exists;
+        by default a finished one is returned, and an interrupted one is resumed.
     augmenter : callable, optional
         (rgb uint8, sha256=, copy=epoch) -> rgb of the same size, as ``augment.online`` returns:
         fresh copies in every epoch instead of those on disk. Costs the whole network in each.
@@ -126,7 +126,7 @@ def fit_classifier(
     augmenter: Callable[..., Any] | None = None,
     progress: Progress = SILENT,
 ) -> TrainSummary:
-    """Train as planned and write the run's folder; goes on from a state in it.
+    """Train as planned and write the run's folder; resumes from a state in it.
 
     Parameters
     ----------
