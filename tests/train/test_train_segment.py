@@ -20,7 +20,7 @@ from train.fit import loop as fitting
 from train.fit.learn_masks import MaskObjective, dice_and_cross_entropy, freeze_encoder
 from train.fit.loop import History
 from train.metrics.masks import best_constant_iou, mask_summary
-from train.models.run_folder import read_json
+from train.models.run_folder import pictures_seen, read_json
 from train.models.unet import build_unet
 from train.recipes.segment_recipe import SegmentRecipe
 from train.report.plots import plot_curves, plot_steps
@@ -78,6 +78,9 @@ def test_a_segmenter_learns_the_stroke_and_beats_any_constant_mask(fill, tmp_pat
     assert scratch["recall"] == 1.0
 
     segmenter = train.load_segmenter(summary.folder)
+    assert segmenter.record.split_set == summary.split_set == "first"
+    learned = pictures_seen(summary.folder, segmenter.record, ("train",))
+    assert learned == {item.sha256 for item in load_samples(workspace).of("train")}
     picture = draw("damaged", 7777)
     found = segmenter.segment([picture])[0]
     assert found.masks["scratch"].shape == picture.shape[:2]

@@ -301,9 +301,7 @@ def _linear_probe(network: Network, task: _Task) -> dict[str, Any] | None:
     everyone = [item for part in parts for item in part]
     rows = task.features_at(network, "pool", everyone)
     channels = network.model.get_layer(network.body[-1]).output.shape[-1]
-    if (
-        task.recipe.head.feature_blocks
-    ):  # the last columns are the last layer
+    if task.recipe.head.feature_blocks:  # the last columns are the last layer
         rows = rows[:, -channels:]
     elif rows.shape[1] != channels:  # flattened maps: the linear probe takes their average
         rows = rows.reshape(len(rows), -1, channels).mean(axis=1)

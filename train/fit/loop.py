@@ -14,7 +14,6 @@ import numpy as np
 from bodyshop_core.backbones.quiet_tensorflow import import_tensorflow
 from bodyshop_core.errors import BodyshopError
 from bodyshop_core.progress import SILENT, Progress
-from train.fit.memory import with_room
 from train.fit.state import restore, save_state, snapshot, take_up
 from train.recipes.recipe import Optimizer, Stage
 
@@ -27,6 +26,9 @@ if TYPE_CHECKING:
 
 LEAST_GAIN = 1e-9
 """A validation score must rise by more than this to be a better one."""
+
+SMALLEST_BATCH = 2
+"""Batches are halved down to this size when they do not fit into memory."""
 
 
 class Objective(Protocol):
@@ -118,14 +120,24 @@ def fit(
         The loss or a validation figure is NaN or infinite, or not even the smallest batch fits
         into memory.
     """
-    stage = objective.stage
-
-    def attempt(size: int) -> History:
-        return _fit(model, objective, size, seed, state, progress, on_epoch)
-
-    return with_room(
-        attempt, stage.batch_size, stage=stage.name, model=model, state=state, progress=progress
-    )
+    tf = import_tensorflow()
+    stage, start = objective.stage, snapshot(model)
+    size = stage.batch_size
+    while True:
+        try:
+            return _fit(model, objective, size, seed, state, progress, on_epoch)
+        except (tf.errors.ResourceExhaustedError, MemoryError) as error:
+            if size // 2 < SMALLEST_BATCH:
+                raise BodyshopError(
+                    f"stage '{stage.name}' does not fit into memory, not even with batches of "
+                    f"{size}",
+                    hint="use a smaller backbone, a smaller input_size, or freeze more layers",
+                ) from error
+        size //= 2
+        progress.log(f"out of memory: stage '{stage.name}' again with batches of {size}")
+        restore(model, start)
+        if state is not None:
+            state.unlink(missing_ok=True)
 
 
 def make_optimizer(spec: Optimizer) -> Any:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from bodyshop_core.errors import BodyshopError, UsageError
 from bodyshop_core.locking import locked
@@ -26,11 +25,18 @@ START_LOCK = ".start.lock"
 """In the folder of all runs: held while a process decides which run is its own."""
 
 
+class Fit(Protocol):
+    """Trains as planned and writes the run's folder."""
+
+    def __call__(self, folder: Path, *, run: str) -> TrainSummary:
+        """Train a run of this name."""
+
+
 def execute(
     workspace: Workspace,
     command: str,
     plan: RunPlan[Any, Any],
-    fit: Callable[[str, Path], TrainSummary],
+    fit: Fit,
     *,
     anew: bool,
     progress: Progress,
@@ -46,8 +52,8 @@ def execute(
     plan : RunPlan
         With the name of the run to resume, if one was given.
     fit : callable
-        (name of the run, its folder) -> summary: trains, from the state in the folder if there is
-        one, and writes everything into the folder.
+        (folder, run=name) -> summary: trains, from the state in the folder if there is one, and
+        writes everything into the folder.
     anew : bool
         Train even when a run with the same plan exists.
     progress : Progress
@@ -75,7 +81,7 @@ def execute(
                 held.enter_context(locked(record.folder / LOCK))
             (record.folder / STATE_FOLDER).mkdir(exist_ok=True)
             write_json(record.folder / PLAN_FILE, plan.as_dict())
-        result = fit(record.id, record.folder)
+        result = fit(record.folder, run=record.id)
         save_summary(result)
         # Only now is there nothing left to resume.
         shutil.rmtree(record.folder / STATE_FOLDER, ignore_errors=True)

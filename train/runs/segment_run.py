@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from bodyshop_core import atomic
@@ -85,10 +86,7 @@ def segment(
     else:
         options = TrainOptions(split_set=split_set, weights=weights, seed=seed)
         plan = plan_segmenter(workspace, load_segment_recipe(recipe, overrides=overrides), options)
-
-    def fit(run: str, folder: Path) -> TrainSummary:
-        return fit_segmenter(plan, folder, run=run, progress=progress)
-
+    fit = partial(fit_segmenter, plan, progress=progress)
     return execute(workspace, "segment", plan, fit, anew=anew, progress=progress)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -108,21 +109,18 @@ def train(
     else:
         chosen = load_recipe(recipe, overrides=overrides)
         plan = plan_classifier(workspace, chosen, options, progress=progress)
-
-    def fit(run: str, folder: Path) -> TrainSummary:
-        return fit_classifier(
-            plan, folder, workspace.features, run=run, augmenter=augmenter, progress=progress
-        )
-
+    fit = partial(
+        fit_classifier, plan, features=workspace.features, augmenter=augmenter, progress=progress
+    )
     return execute(workspace, "train", plan, fit, anew=anew, progress=progress)
 
 
 def fit_classifier(
     plan: ClassifierPlan,
     folder: Path,
-    features: Path,
     *,
     run: str,
+    features: Path,
     augmenter: Callable[..., Any] | None = None,
     progress: Progress = SILENT,
 ) -> TrainSummary:
@@ -134,10 +132,10 @@ def fit_classifier(
         Recipe, data, weights and settings.
     folder : Path
         The run's folder.
-    features : Path
-        The workspace's features folder, for the bottleneck cache.
     run : str
         The run's name.
+    features : Path
+        The workspace's features folder, for the bottleneck cache.
     augmenter : callable, optional
         The one that the plan names.
     progress : Progress
