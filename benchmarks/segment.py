@@ -1,8 +1,8 @@
 """Damage masks by grouped 5-fold cross-validation: python -m benchmarks.segment DATA.
 
 DATA is a folder with masks/ (COCO polygons) and damage/training/whole/. Every picture is tested
-once by a model that saw neither it nor a near-duplicate of it; the constant mask, too, is chosen on
-the folds that were learned from. Finished folds are kept in --out, so that it can be run in parts.
+once by a model that was trained on neither it nor a near-duplicate of it; the constant mask is
+chosen on the same training folds. Finished folds are kept in --out: it can be run in parts.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from scipy.stats import binomtest
 
 from benchmarks.train_photos import masked_photos
 from bodyshop_core import atomic
 from train.data.mask_samples import MaskedSample, MaskedSamples, load_pairs
 from train.evaluation.crossval import assign_folds
 from train.fit.learn_masks import PREDICT_BATCH
-from train.metrics.classification import wilson
 from train.metrics.masks import SMALLEST, mask_summary
 from train.models.inference import predict
 from train.models.segmenter import load_segmenter
@@ -80,7 +80,8 @@ def figures(truth: np.ndarray, network: np.ndarray, constant: np.ndarray, level:
     found = (network >= level).any(axis=-1).mean(axis=(1, 2)) >= SMALLEST
     for name, rows in (("damaged found", damaged), ("whole called damaged", ~damaged)):
         hits, count = int(found[rows].sum()), int(rows.sum())
-        result[name] = {"share": hits / count, "ci95": wilson(hits, count), "n": count}
+        interval = binomtest(hits, count).proportion_ci(method="wilson")
+        result[name] = {"share": hits / count, "ci95": list(interval), "n": count}
     return result
 
 

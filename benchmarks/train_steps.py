@@ -1,4 +1,4 @@
-"""What benchmarks.train measures: recipes, the floors below them, photos from elsewhere, time."""
+"""The steps of benchmarks.train: recipes, baselines, photos from other sources, time."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from scipy.stats import binomtest
 
 from benchmarks.train_photos import NEAR, phash, pictures
 from bodyshop_core.imaging import Equalise
@@ -22,7 +23,6 @@ from train.fit.features import cut_features, load_pixels
 from train.fit.labels import LabelObjective, Rows
 from train.fit.learn import learn, onehot
 from train.fit.loop import fit
-from train.metrics.classification import wilson
 from train.models.inference import predict
 from train.models.linear_probe import fit_linear_probe
 from train.models.network import build_network, find_cut, set_trainable, split_at
@@ -40,7 +40,7 @@ def cross(
     weights: Path | None = None,
     overrides: Mapping[str, Any] | None = None,
 ) -> dict:
-    """Cross-validate a recipe; the time holds features that are not in the cache yet."""
+    """Cross-validate a recipe; the time includes features that are not in the cache yet."""
     wall, cpu = time.monotonic(), time.process_time()
     result = cross_validate(
         load_recipe(recipe, overrides=overrides),
@@ -60,7 +60,7 @@ def cross(
         "recall": {k: v["recall"] for k, v in result.metrics["per_class"].items()},
         "wall_s": round(time.monotonic() - wall, 1),
         "cpu_s": round(time.process_time() - cpu, 1),
-        "right": result.right.astype(int).tolist(),
+        "right": result.correct.astype(int).tolist(),
     }
 
 
@@ -83,7 +83,7 @@ def size_only(samples: Samples, seed: int) -> dict:
 
 
 def linear_probe(samples: Samples, features: Path, equalise: Equalise | None, seed: int) -> dict:
-    """Logistic regression on untouched EfficientNet-Lite0 features, originals only."""
+    """Logistic regression on pretrained EfficientNet-Lite0 features, originals only."""
     network = build_network(load_recipe("bottleneck"), len(samples.classes))
     x = cut_features(network.model, "pool", samples.items, View(network.side, equalise), features)
     y, place = _labels(samples), assign_folds(samples.items, FOLDS, seed)
@@ -143,10 +143,10 @@ def outside(
 
 
 def study_way(samples: Samples, weights: Path, equalise: Equalise | None, seed: int) -> dict:
-    """CPU time on the same pictures: the study's way, its head on cached features, and `default`.
+    """CPU time on the same pictures: the study's method, its head on cached features, `default`.
 
-    The study's way is VGG16, frozen but run in every epoch on fresh distortions; two epochs are
-    timed, the first with the start of TensorFlow's graph, and the rest is extrapolated.
+    The study's method runs the frozen VGG16 in every epoch on newly augmented pictures. Two epochs
+    are timed, the first including the tracing of TensorFlow's graph; the others are extrapolated.
     """
     recipe = load_recipe("gate2-bottleneck")
     affine = load_recipe("gate2-finetune").stages[1].affine
@@ -203,6 +203,6 @@ def _labels(samples: Samples) -> np.ndarray:
 def _share(right: np.ndarray) -> dict:
     return {
         "accuracy": float(right.mean()),
-        "ci95": list(wilson(int(right.sum()), len(right))),
+        "ci95": list(binomtest(int(right.sum()), len(right)).proportion_ci(method="wilson")),
         "right": right.astype(int).tolist(),
     }
