@@ -13,6 +13,7 @@ from bodyshop_core.catalog import now
 from bodyshop_core.progress import SILENT, Progress
 from bodyshop_core.workspace import Workspace
 from train.data.samples import Samples, audit_baseline
+from train.evaluation.baseline import baselines
 from train.evaluation.predictions import evaluate_samples, save_evaluation
 from train.fit.learn import Learned, learn, onehot
 from train.fit.runtime import versions
@@ -178,7 +179,11 @@ def fit_classifier(
         )
         for split in ("validation", "test")
     }
-    baseline = _baseline(samples, audit_baseline(plan.audit, plan.equalise), linear_probe)
+    baseline = baselines(
+        [item.label for item in samples.of("test")],
+        audit=audit_baseline(plan.audit, plan.equalise),
+        linear_probe=linear_probe,
+    )
     clock.mark("evaluate")
     for evaluation in evaluations.values():
         save_evaluation(evaluation, folder)
@@ -251,19 +256,3 @@ def _record(run: str, plan: ClassifierPlan, learned: Learned, listed: str) -> Ru
 def _save_model(network: Network, folder: Path) -> None:
     with atomic.replacing(folder / MODEL_FILE) as temporary:
         network.model.save(temporary)
-
-
-def _baseline(
-    samples: Samples, audit: Mapping[str, Any] | None, linear_probe: Mapping[str, Any] | None
-) -> dict[str, Any]:
-    test = samples.of("test")
-    labels = [item.label for item in test]
-    most = max(samples.classes, key=labels.count)
-    baseline: dict[str, Any] = {
-        "majority": {"label": most, "accuracy": labels.count(most) / len(labels)}
-    }
-    if audit:
-        baseline["audit"] = dict(audit)
-    if linear_probe:
-        baseline["linear_probe"] = {name: linear_probe[name] for name in ("accuracy", "ci95")}
-    return baseline
