@@ -138,7 +138,7 @@ def test_missing_splits_and_wrong_targets_say_what_to_run(workspace: Workspace, 
     with pytest.raises(NothingFoundError, match="bodyshop curate"):
         train(workspace, tiny_recipe())
     fill({"damaged": (4, 2, 2), "whole": (4, 2, 2)})
-    with pytest.raises(NothingFoundError, match="these are there: first"):
+    with pytest.raises(UsageError, match="there are: first"):
         train(workspace, tiny_recipe(), split_set="second")
     with pytest.raises(NothingFoundError, match="--target model"):
         train(workspace, tiny_recipe(), target="model")

@@ -57,8 +57,8 @@ def load_model(folder: Path, record: RunRecord) -> keras.Model:
         )
     if gives[1:] not in _outputs(record):
         raise BodyshopError(
-            f"{file} has {gives[-1]} outputs of shape {gives[1:]}, but {RECORD_FILE} names "
-            f"{len(record.classes)} classes",
+            f"{file} gives {' x '.join(map(str, gives[1:]))} outputs, but {RECORD_FILE} names "
+            f"{len(record.classes)} classes of a {record.kind}",
             hint=OTHER_RUN,
         )
     _check_weights(file, model)
