@@ -137,7 +137,8 @@ def predict(
         is no detector, or a file is not what it should be.
     """
     import train
-    from curate import Detector, Gate
+    from bodyshop.gate_of_run import gate_of
+    from curate import Detector
 
     if out is None and (segmenter is not None or annotate):
         raise UsageError("masks and annotated pictures need a folder", hint="add --out FOLDER")
@@ -150,7 +151,7 @@ def predict(
         )
     eyes = _Eyes(
         classifier,
-        Gate.from_dict(classifier.gate) if classifier.gate else None,
+        gate_of(classifier),
         Detector(detector) if detector is not None else None,
         train.load_segmenter(segmenter) if segmenter is not None else None,
     )
