@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 import sweep_workers
 
@@ -26,14 +28,19 @@ def test_operations_match_the_published_ones(name: str, gflops: float) -> None:
 
 @pytest.mark.slow
 def test_backbones_are_compared_on_both_runtimes(small: Workspace) -> None:
+    began = time.monotonic()
     found = train.compare(
         small, ["efficientnet-lite0", "mobilenet"], weights={"mobilenet": "none"}, pictures=32
     )
+    elapsed = time.monotonic() - began
     lite, mobile = found.rows
+    assert mobile["parameters"] == 3_228_864  # keras.applications, without its top
+    assert lite["litert_mib"] * 2**20 == pytest.approx(4 * lite["parameters"], rel=0.05)
     assert lite["linear_probe_accuracy"] is not None
     assert mobile["linear_probe_accuracy"] is None
     for row in found.rows:
-        assert row["seconds_per_picture"] > 0
+        for seconds in (row["seconds_per_picture"], row["litert_seconds_per_picture"]):
+            assert 1e-4 < seconds < elapsed / (comparing.ROUNDS * 32)
         assert row["peak_mib"] > 100
         assert 50 < row["litert_peak_mib"] < row["peak_mib"]
         assert row["litert_difference"] < 1e-2

@@ -94,7 +94,7 @@ def cross_validate(
     seed : int
         Of the folds and of everything random.
     progress : Progress
-        Told of each fold.
+        Reports one step per fold.
 
     Raises
     ------

@@ -96,7 +96,7 @@ def evaluate_samples(
     name : str
         Of the set.
     progress : Progress
-        Told of each batch.
+        Reports one step per batch.
 
     Raises
     ------

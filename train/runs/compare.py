@@ -104,7 +104,7 @@ def compare(
     out : Path, optional
         Where the report goes; ``reports/compare`` by default.
     progress : Progress
-        Told of each backbone.
+        Reports one step per backbone.
 
     Raises
     ------

@@ -186,7 +186,7 @@ def evaluate(
     out : Path, optional
         Where report and predictions go; by default ``evaluations/<name>`` in the run's folder.
     progress : Progress
-        Told of each batch.
+        Reports one step per batch.
 
     Raises
     ------

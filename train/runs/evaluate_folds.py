@@ -63,7 +63,7 @@ def evaluate_folds(
     out : Path, optional
         Where report and predictions go; by default ``evaluations/folds-<k>`` in the run's folder.
     progress : Progress
-        Told of each fold.
+        Reports one step per fold.
 
     Raises
     ------

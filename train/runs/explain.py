@@ -59,7 +59,7 @@ def explain(
     label : str, optional
         The class to explain; each picture's predicted one by default.
     progress : Progress
-        Told of each batch.
+        Reports one step per batch.
 
     Raises
     ------

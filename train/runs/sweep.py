@@ -150,7 +150,7 @@ def sweep(
     jobs : int
         Trials at the same time. TensorFlow uses all cores for one; more help on large machines.
     progress : Progress
-        Told of each trial.
+        Reports one step per trial.
 
     Raises
     ------
