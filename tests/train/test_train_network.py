@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from train.data.samples import load_samples
 from train.fit.features import cache_name, cut_features
 from train.fit.labels import LabelObjective, Rows
 from train.fit.loop import fit
+from train.metrics.finite import NotFiniteError
 from train.models.head import set_output
 from train.models.inference import as_distribution, predict
 from train.models.linear_probe import STRENGTHS, fit_linear_probe
@@ -253,6 +256,19 @@ def test_a_weaker_strength_stops_where_validation_no_longer_gains() -> None:
 def test_a_tap_that_is_no_block_is_named() -> None:
     with pytest.raises(UsageError, match="b99_"):
         build_network(_recipe("efficientnet-lite0", HEAD, head={"feature_blocks": ["b99_"]}), 2)
+
+
+def test_features_that_are_no_numbers_are_an_error_and_are_not_cached(
+    small: Workspace, tmp_path: Path
+) -> None:
+    network = build_network(_recipe("efficientnet-lite0", HEAD), 2)
+    set_trainable(network, HEAD)
+    stem = next(layer for layer in network.model.layers if layer.weights)
+    stem.set_weights([np.full_like(each, np.nan) for each in stem.get_weights()])
+    part = load_samples(small).of("test")
+    with pytest.raises(NotFiniteError, match="features of 8 of 8 pictures"):
+        cut_features(network.model, "pool", part, View(64), tmp_path)
+    assert not list(tmp_path.rglob("*.npz"))
 
 
 def test_other_feature_blocks_have_another_cache() -> None:

@@ -15,6 +15,7 @@ from bodyshop_core.progress import SILENT, Progress
 from train.data.pixels import View, squares
 from train.data.samples import Sample
 from train.data.shard_cache import SHARD, ShardCache
+from train.metrics.finite import require_finite
 from train.models.inference import predict
 from train.models.network import between_cuts, split_at
 
@@ -65,6 +66,11 @@ def cut_features(
     -------
     ndarray, shape (len(samples), ...)
         float32 vectors, or float16 maps.
+
+    Raises
+    ------
+    NotFiniteError
+        The network's outputs are NaN or infinite; nothing is cached.
     """
     before, _ = split_at(model, cut)
     name = cache_name(before, cut, view)
@@ -171,6 +177,7 @@ def cache_name(before: keras.Model, cut: str, view: View) -> str:
 
 
 def _compact(values: NDArray[Any]) -> NDArray[Any]:
+    require_finite(values, "features")
     if values.ndim == 2:
         return values
     half = values.astype(np.float16)
