@@ -92,18 +92,21 @@ def execute(
 
 
 def find_same(workspace: Workspace, plan: RunPlan[Any, Any], command: str) -> str | None:
-    """Return the newest run with the same plan that is finished or can be resumed, or None."""
-    key = plan.key
+    """Return the newest finished run with the same plan, else the newest interrupted one."""
+    key, interrupted = plan.key, None
     for file in sorted(workspace.runs.glob(f"{command}-*/{PLAN_FILE}"), reverse=True):
         try:
             stored = read_json(file)
         except BodyshopError:  # a damaged plan is the plan of no run
             continue
+        if not isinstance(stored, dict) or plan_key(stored) != key:
+            continue
         folder = file.parent
-        resumable = is_finished(folder) or (folder / STATE_FOLDER).is_dir()
-        if resumable and isinstance(stored, dict) and plan_key(stored) == key:
+        if is_finished(folder):
             return folder.name
-    return None
+        if interrupted is None and (folder / STATE_FOLDER).is_dir():
+            interrupted = folder.name
+    return interrupted
 
 
 def find_interrupted(workspace: Workspace, run: str | Path) -> Path:
