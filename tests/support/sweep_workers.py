@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from pathlib import Path
 from typing import Any
 
 from bodyshop_core.errors import BodyshopError
@@ -56,3 +57,17 @@ def die_on_mobilenet(job: dict[str, Any]) -> dict[str, Any]:
 
 def die(job: dict[str, Any]) -> dict[str, Any]:
     os._exit(7)
+
+
+def own_process(job: dict[str, Any]) -> int:
+    """Return the id of the process that was asked."""
+    return os.getpid()
+
+
+def is_running(process: int) -> bool:
+    """Say whether a process runs; one that has ended and was not waited for does not."""
+    try:
+        status = Path(f"/proc/{process}/stat").read_text(encoding="ascii", errors="replace")
+    except FileNotFoundError:
+        return False
+    return status.rpartition(")")[2].split()[0] != "Z"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 
 import pytest
@@ -13,7 +15,7 @@ from bodyshop_core.errors import NothingFoundError, UsageError
 from bodyshop_core.workspace import Workspace
 from train.models.flops import count_flops
 from train.runs import compare as comparing
-from train.runs.worker_process import WorkerDiedError, describe_exit, run_alone
+from train.runs.worker_process import WorkerDiedError, WorkerProcess, describe_exit, run_alone
 
 
 @pytest.mark.parametrize(
@@ -89,3 +91,18 @@ def test_a_dead_process_says_how_it_ended() -> None:
     assert raised.value.exit_status == 7
     assert describe_exit(-11) == "ended by signal 11 (SIGSEGV)"
     assert "memory" in describe_exit(-9)
+
+
+def test_a_process_that_died_while_idle_is_replaced_and_one_that_works_is_reused() -> None:
+    with WorkerProcess() as worker:
+        found = []
+        for number in range(3):
+            worker.submit(sweep_workers.own_process, {})
+            found.append(worker.result())
+            if number == 1:
+                os.kill(found[-1], signal.SIGKILL)
+                deadline = time.monotonic() + 30
+                while sweep_workers.is_running(found[-1]) and time.monotonic() < deadline:
+                    time.sleep(0.01)
+    assert found[0] == found[1] != found[2]
+    assert not sweep_workers.is_running(found[2])

@@ -13,6 +13,9 @@ from typing import Any
 
 from bodyshop_core.errors import BodyshopError
 
+TERMINATE_S = 5
+"""Seconds that a process gets to end before it is killed."""
+
 
 class WorkerDiedError(BodyshopError):
     """A worker process ended before it answered.
@@ -74,7 +77,12 @@ class WorkerProcess:
         self.close()
 
     def submit(self, function: Callable[[Any], Any], argument: Any) -> None:
-        """Start a call; `function` and `argument` must be picklable."""
+        """Start a call; `function` and `argument` must be picklable.
+
+        A process that died since its last answer is replaced.
+        """
+        if self._process is not None and not self._process.is_alive():
+            self.close()
         if self._connection is None:
             self._start()
         assert self._connection is not None
@@ -95,7 +103,7 @@ class WorkerProcess:
         assert self._connection is not None, "nothing was submitted"
         try:
             is_value, answer = self._connection.recv()
-        except EOFError:
+        except (EOFError, OSError):  # the other end is closed, or was in the middle of an answer
             process = self._process
             process.join()
             self.close()
@@ -112,7 +120,10 @@ class WorkerProcess:
         if self._connection is not None:
             self._connection.close()
             self._process.terminate()
-            self._process.join()
+            self._process.join(TERMINATE_S)
+            if self._process.is_alive():
+                self._process.kill()
+                self._process.join()
         self._process, self._connection, self._done = None, None, 0
 
     def _start(self) -> None:
