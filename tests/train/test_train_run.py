@@ -125,7 +125,7 @@ def test_features_are_computed_once_for_all_runs_and_can_be_forgotten(small: Wor
         progress=again,
     )
     assert "features" not in again.tasks
-    assert summary.baseline["linear_probe"]["accuracy"] >= 0.5
+    assert summary.baseline["linear_probe"]["accuracy"] > 0.9  # the stroke is easy to see
 
     gone = load_samples(small).of("train")[0].sha256
     assert purge_feature_cache(small.features, [gone]) > 0

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from train.evaluation.names import shortened
 from train.evaluation.predictions import Evaluation
 from train.metrics.classification import at_threshold, threshold_choices
 from train.models.run_folder import RunRecord
@@ -120,7 +121,8 @@ def baseline_rows(metrics: Mapping[str, Any], baseline: Mapping[str, Any]) -> li
             )
         )
     majority = baseline["majority"]
-    rows.append((f"majority class: always '{majority['label']}'", majority["accuracy"], None))
+    most = shortened(majority["label"])
+    rows.append((f"majority class: always '{most}'", majority["accuracy"], None))
     return [
         {
             "name": name,

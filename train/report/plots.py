@@ -88,13 +88,14 @@ def plot_confusion(evaluation: Evaluation, path: Path) -> Path:
     matrix = np.array(evaluation.metrics["confusion"])
     share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     n = len(evaluation.classes)
-    side = min(11.0, max(3.8, 1.6 + 0.42 * n))
+    names = [plot_label(name) for name in evaluation.classes]
+    longest = max(map(len, names))
+    slanted = n > 3 or longest > 14
+    side = min(11.0, max(3.8, 1.6 + 0.42 * n)) + 0.08 * max(0, longest - 10)
     figure = new_figure(width=side + 0.6, height=side)
     axes = figure.add_subplot()
     axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     small = 11 if n <= 4 else 8 if n <= 12 else 6
-    names = [plot_label(name) for name in evaluation.classes]
-    slanted = n > 3 or max(map(len, names)) > 14
     for row in range(n):
         for column in range(n):
             if matrix[row, column] or n <= 6:
