@@ -154,7 +154,6 @@ def test_of_two_identical_commands_at_once_the_second_says_so(small: Workspace) 
         with pytest.raises(UsageError, match="another process is training it now"):
             train(small, resume=live)
         other = train(small, tiny_recipe(), anew=True)
-        assert train(small, tiny_recipe()).run == other.run
     finally:
         held.may_go_on.set()
         first.join(120)

@@ -92,21 +92,18 @@ def execute(
 
 
 def find_same(workspace: Workspace, plan: RunPlan[Any, Any], command: str) -> str | None:
-    """Return the newest finished run with the same plan, else the newest interrupted one."""
-    key, interrupted = plan.key, None
+    """Return the newest run with the same plan that is finished or can be resumed, or None."""
+    key = plan.key
     for file in sorted(workspace.runs.glob(f"{command}-*/{PLAN_FILE}"), reverse=True):
         try:
             stored = read_json(file)
         except BodyshopError:  # a damaged plan is the plan of no run
             continue
-        if not isinstance(stored, dict) or plan_key(stored) != key:
-            continue
         folder = file.parent
-        if is_finished(folder):
+        resumable = is_finished(folder) or (folder / STATE_FOLDER).is_dir()
+        if resumable and isinstance(stored, dict) and plan_key(stored) == key:
             return folder.name
-        if interrupted is None and (folder / STATE_FOLDER).is_dir():
-            interrupted = folder.name
-    return interrupted
+    return None
 
 
 def find_interrupted(workspace: Workspace, run: str | Path) -> Path:
