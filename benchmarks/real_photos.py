@@ -1,4 +1,4 @@
-"""The whole job on real photos: import, curate, train; gate, duplicates, accuracy, speed.
+"""All stages on real photos: import, curate, train; gate, duplicates, accuracy, speed.
 
     python -m benchmarks.real_photos PHOTOS [--workspace DIR] [--recipe default]
 
@@ -66,7 +66,7 @@ def main() -> None:
         (
             "test accuracy",
             f"{summary['accuracy']:.3f} [{low:.3f}, {high:.3f}], n = {summary['n']}; "
-            f"shortcut baseline {summary['baseline']['audit']['accuracy']:.3f}",
+            f"shortcut audit {summary['baseline']['audit']['accuracy']:.3f}",
         )
     )
     for name, value in rows:
@@ -82,7 +82,7 @@ def cpu_seconds() -> float:
 
 
 def gate_rows(workspace: Workspace) -> list[tuple[str, str]]:
-    """Recall per folder of cars, false accepts among the strangers."""
+    """Return accepted pictures per folder: recall of cars, false accepts among other pictures."""
     seen, verdicts = schema.sightings, schema.verdicts
     query = select(seen.c.file, verdicts.c.reasons).join(
         verdicts, verdicts.c.sha256 == seen.c.sha256
@@ -96,7 +96,7 @@ def gate_rows(workspace: Workspace) -> list[tuple[str, str]]:
             passed[group] += "not_a_car" not in reasons
     return [
         (
-            f"gate lets in: {group}",
+            f"accepted by the gate: {group}",
             f"{passed[group]} of {every[group]} ({passed[group] / every[group]:.1%})",
         )
         for group in sorted(every)
@@ -104,7 +104,7 @@ def gate_rows(workspace: Workspace) -> list[tuple[str, str]]:
 
 
 def split_rows(workspace: Workspace) -> list[tuple[str, str]]:
-    """Clusters that lie on both sides of the folders' own split."""
+    """Return the duplicate clusters with pictures on both sides of the given split."""
     seen, verdicts = schema.sightings, schema.verdicts
     query = (
         select(verdicts.c.cluster, seen.c.given_split)

@@ -1,8 +1,8 @@
 """Damage masks by grouped 5-fold cross-validation: python -m benchmarks.segment DATA.
 
 DATA is a folder with masks/ (COCO polygons) and damage/training/whole/. Every picture is tested
-once by a model that saw neither it nor a near-duplicate of it; the constant mask, too, is chosen on
-the folds that were learned from. Finished folds are kept in --out, so that it can be run in parts.
+once by a model that was trained on neither it nor a near-duplicate of it; the constant mask is
+chosen on the same training folds. Finished folds are kept in --out: it can be run in parts.
 """
 
 from __future__ import annotations
@@ -14,17 +14,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from scipy.stats import binomtest
 
 from benchmarks.train_photos import masked_photos
 from bodyshop_core import atomic
-from train.data.mask_samples import MaskedSample, load_pairs
+from train.data.mask_samples import MaskedSample, MaskedSamples, load_pairs
 from train.evaluation.crossval import assign_folds
-from train.fit.loop import predict
-from train.fit.segment_loop import PREDICT_BATCH
-from train.metrics.classification import wilson
+from train.fit.learn_masks import PREDICT_BATCH
 from train.metrics.masks import SMALLEST, mask_summary
+from train.models.inference import predict
 from train.models.segmenter import load_segmenter
 from train.recipes.segment_recipe import SegmentRecipe, load_segment_recipe
+from train.runs.plan import RunPlan
 from train.runs.segment_run import fit_segmenter
 
 FOLDS = 5
@@ -36,7 +37,8 @@ def fold_outputs(
     samples: list[MaskedSample], recipe: SegmentRecipe, run: Path, seed: int
 ) -> dict[str, np.ndarray]:
     """Train on one fold's division; returns the test part's truth, network and constant masks."""
-    fit_segmenter(samples, CLASSES, recipe, run, run="benchmark", seed=seed)
+    masked = MaskedSamples(tuple(samples), CLASSES, "benchmark")
+    fit_segmenter(RunPlan(recipe, masked, None, None, seed), run, run="benchmark")
     model = load_segmenter(run).model
     parts = {
         split: load_pairs([s for s in samples if s.split == split], CLASSES, recipe.input_size)
@@ -78,7 +80,8 @@ def figures(truth: np.ndarray, network: np.ndarray, constant: np.ndarray, level:
     found = (network >= level).any(axis=-1).mean(axis=(1, 2)) >= SMALLEST
     for name, rows in (("damaged found", damaged), ("whole called damaged", ~damaged)):
         hits, count = int(found[rows].sum()), int(rows.sum())
-        result[name] = {"share": hits / count, "ci95": wilson(hits, count), "n": count}
+        interval = binomtest(hits, count).proportion_ci(method="wilson")
+        result[name] = {"share": hits / count, "ci95": list(interval), "n": count}
     return result
 
 

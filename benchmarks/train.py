@@ -2,8 +2,8 @@
 
 DATA is a folder with damage/{training,validation}/{damaged,whole}, masks/ and models/; --weights is
 a folder with vgg16_notop.weights.h5 and mobilenet_v2_notop.weights.h5. Every picture is tested once
-by a model that saw neither it nor a near-duplicate of it. Results are added to --out after every
-step, so that it can be run in parts (--only STEP ...).
+by a model that was trained on neither it nor a near-duplicate of it. Results are added to --out
+after every step, so that the benchmark can be run in parts (--only STEP ...).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ FOREIGN = {
     "gate2-finetune": "vgg16_notop.weights.h5",
     "mobilenetv2-3class": "mobilenet_v2_notop.weights.h5",
 }
-"""Recipes of the studies whose weights are at hand."""
+"""Recipes of the studies whose weights are available."""
 
 OWN = ("default", "bottleneck")
 
@@ -39,13 +39,13 @@ OWN = ("default", "bottleneck")
 def damage_steps(
     samples: Samples, even: Equalise, arguments: argparse.Namespace
 ) -> dict[str, Callable[[], Any]]:
-    """Name what can be run on damaged and whole cars."""
+    """Return the steps on pictures of damaged and whole cars: name -> function."""
     found: dict[str, Callable[[], Any]] = {}
     features = arguments.features
     for seed in arguments.seeds:
         found[f"size-only/{seed}"] = lambda s=seed: steps_of.size_only(samples, s)
         for name, spec in (("equalised", even), ("raw", None)):
-            found[f"probe/{name}/{seed}"] = lambda e=spec, s=seed: steps_of.probe(
+            found[f"linear_probe/{name}/{seed}"] = lambda e=spec, s=seed: steps_of.linear_probe(
                 samples, features, e, s
             )
             for recipe, weights in recipes(arguments).items():
@@ -64,11 +64,11 @@ def damage_steps(
 
 
 def model_steps(samples: Samples, arguments: argparse.Namespace) -> dict[str, Callable[[], Any]]:
-    """Name what can be run on car models, as they are: ten classes, so a softmax everywhere."""
+    """Return the steps on car models, not equalised: name -> function; softmax for ten classes."""
     found: dict[str, Callable[[], Any]] = {}
     features = arguments.features
     found["models/size-only"] = lambda: steps_of.size_only(samples, 7)
-    found["models/probe"] = lambda: steps_of.probe(samples, features, None, 7)
+    found["models/linear_probe"] = lambda: steps_of.linear_probe(samples, features, None, 7)
     for recipe, weights in recipes(arguments).items():
         found[f"models/{recipe}"] = lambda r=recipe, w=weights: steps_of.cross(
             samples, r, features, None, 7, w, {"head.activation": "softmax"}
@@ -77,7 +77,7 @@ def model_steps(samples: Samples, arguments: argparse.Namespace) -> dict[str, Ca
 
 
 def recipes(arguments: argparse.Namespace) -> dict[str, Path | None]:
-    """Recipe -> its weights file; None for those that bring their own."""
+    """Return recipe -> its weights file; None for those whose weights are installed."""
     foreign = {
         name: arguments.weights / file for name, file in FOREIGN.items() if arguments.weights
     }
@@ -85,7 +85,7 @@ def recipes(arguments: argparse.Namespace) -> dict[str, Path | None]:
 
 
 def compare(results: dict[str, Any], groups: np.ndarray) -> None:
-    """Print `default` against everything else that was tested on the same folds."""
+    """Print the comparison of `default` with everything else that was tested on the same folds."""
     for ours in [name for name in results if name.startswith("default/")]:
         _, view, seed = ours.split("/")
         for other, result in results.items():

@@ -1,4 +1,4 @@
-"""What benchmarks.train measures: recipes, the floors below them, photos from elsewhere, time."""
+"""The steps of benchmarks.train: recipes, baselines, photos from other sources, time."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from scipy.stats import binomtest
 
 from benchmarks.train_photos import NEAR, phash, pictures
 from bodyshop_core.imaging import Equalise
@@ -19,10 +20,11 @@ from train.data.pixels import View
 from train.data.samples import Sample, Samples
 from train.evaluation.crossval import assign_folds, cross_validate
 from train.fit.features import cut_features, load_pixels
+from train.fit.labels import LabelObjective, Rows
 from train.fit.learn import learn, onehot
-from train.fit.loop import Rows, fit, predict
-from train.metrics.classification import wilson
-from train.models.linear_probe import fit_probe
+from train.fit.loop import fit
+from train.models.inference import predict
+from train.models.linear_probe import fit_linear_probe
 from train.models.network import build_network, find_cut, set_trainable, split_at
 from train.recipes.recipe import load_recipe
 
@@ -38,7 +40,7 @@ def cross(
     weights: Path | None = None,
     overrides: Mapping[str, Any] | None = None,
 ) -> dict:
-    """Cross-validate a recipe; the time holds features that are not in the cache yet."""
+    """Cross-validate a recipe; the time includes features that are not in the cache yet."""
     wall, cpu = time.monotonic(), time.process_time()
     result = cross_validate(
         load_recipe(recipe, overrides=overrides),
@@ -58,7 +60,7 @@ def cross(
         "recall": {k: v["recall"] for k, v in result.metrics["per_class"].items()},
         "wall_s": round(time.monotonic() - wall, 1),
         "cpu_s": round(time.process_time() - cpu, 1),
-        "right": result.right.astype(int).tolist(),
+        "right": result.correct.astype(int).tolist(),
     }
 
 
@@ -80,8 +82,8 @@ def size_only(samples: Samples, seed: int) -> dict:
     return _share(right)
 
 
-def probe(samples: Samples, features: Path, equalise: Equalise | None, seed: int) -> dict:
-    """Logistic regression on untouched EfficientNet-Lite0 features, originals only."""
+def linear_probe(samples: Samples, features: Path, equalise: Equalise | None, seed: int) -> dict:
+    """Logistic regression on pretrained EfficientNet-Lite0 features, originals only."""
     network = build_network(load_recipe("bottleneck"), len(samples.classes))
     x = cut_features(network.model, "pool", samples.items, View(network.side, equalise), features)
     y, place = _labels(samples), assign_folds(samples.items, FOLDS, seed)
@@ -89,7 +91,7 @@ def probe(samples: Samples, features: Path, equalise: Equalise | None, seed: int
     for fold in range(FOLDS):
         test, validation = place == fold, place == (fold + 1) % FOLDS
         rest = ~(test | validation)
-        model = fit_probe(x[rest], y[rest], x[validation], y[validation], seed=seed)
+        model = fit_linear_probe(x[rest], y[rest], x[validation], y[validation], seed=seed)
         right[test] = model.predict(x[test]) == y[test]
     return _share(right)
 
@@ -112,9 +114,11 @@ def outside(
         for item, fold in zip(train_part, place, strict=True)
     ]
     data_of = load_recipe(recipe).data
-    part = replace(samples, items=tuple(items)).with_views(data_of.looks, data_of.camera_views)
+    part = replace(samples, items=tuple(items)).with_views(
+        data_of.tta_views, data_of.degradation_views
+    )
     learned = learn(
-        load_recipe(recipe), part, features, equalise=equalise, seed=seed, with_probe=False
+        load_recipe(recipe), part, features, equalise=equalise, seed=seed, with_linear_probe=False
     )
     hashes = np.array([phash(item.path) for item in train_part])
 
@@ -139,23 +143,25 @@ def outside(
 
 
 def study_way(samples: Samples, weights: Path, equalise: Equalise | None, seed: int) -> dict:
-    """CPU time on the same pictures: the study's way, its head on cached features, and `default`.
+    """CPU time on the same pictures: the study's method, its head on cached features, `default`.
 
-    The study's way is VGG16, frozen but run in every epoch on fresh distortions; two epochs are
-    timed, the first with the start of TensorFlow's graph, and the rest is extrapolated.
+    The study's method runs the frozen VGG16 in every epoch on newly augmented pictures. Two epochs
+    are timed, the first including the tracing of TensorFlow's graph; the others are extrapolated.
     """
     recipe = load_recipe("gate2-bottleneck")
-    jitter = load_recipe("gate2-finetune").stages[1].jitter
+    affine = load_recipe("gate2-finetune").stages[1].affine
     network = build_network(recipe, 2, weights=weights)
     stage = recipe.stages[0]
     set_trainable(network, stage)
     some = tuple(samples.items[:: max(1, len(samples.items) // 200)])
     pixels = load_pixels(some, View(network.side))
     y = onehot(some, samples.classes)
-    rows = Rows(pixels, y, np.ones(len(y), np.float32), distorter(jitter, seed))
+    rows = Rows(pixels, y, np.ones(len(y), np.float32), distorter(affine, seed))
     few = Rows(pixels[:32], y[:32], np.ones(32, np.float32))
     cpu = time.process_time()
-    slow = fit(network.model, rows, few, stage.model_copy(update={"epochs": 2}), seed=seed)
+    slow = fit(
+        network.model, LabelObjective(rows, few, stage.model_copy(update={"epochs": 2})), seed=seed
+    )
     slow_cpu = time.process_time() - cpu
     cpu = time.process_time()
     before, after = split_at(network.model, find_cut(network.model))
@@ -163,16 +169,16 @@ def study_way(samples: Samples, weights: Path, equalise: Equalise | None, seed: 
     once = time.process_time() - cpu
     cpu = time.process_time()
     plain = Rows(cached, y, rows.weight)
-    fit(after, plain, Rows(cached[:32], y[:32], few.weight), stage, seed=seed)
+    fit(after, LabelObjective(plain, Rows(cached[:32], y[:32], few.weight), stage), seed=seed)
     head = time.process_time() - cpu
     cpu, wall = time.process_time(), time.monotonic()
     default = load_recipe("default")
     split = [replace(item, split="train") for item in some]
     split += [replace(item, split="validation") for item in some[:32]]
     part = replace(samples, items=tuple(split))
-    part = part.with_views(default.data.looks, default.data.camera_views)
+    part = part.with_views(default.data.tta_views, default.data.degradation_views)
     with tempfile.TemporaryDirectory() as folder:
-        learn(default, part, Path(folder), equalise=equalise, seed=seed, with_probe=False)
+        learn(default, part, Path(folder), equalise=equalise, seed=seed, with_linear_probe=False)
     ours, ours_wall = time.process_time() - cpu, time.monotonic() - wall
     whole = slow_cpu / 2 * stage.epochs
     return {
@@ -197,6 +203,6 @@ def _labels(samples: Samples) -> np.ndarray:
 def _share(right: np.ndarray) -> dict:
     return {
         "accuracy": float(right.mean()),
-        "ci95": list(wilson(int(right.sum()), len(right))),
+        "ci95": list(binomtest(int(right.sum()), len(right)).proportion_ci(method="wilson")),
         "right": right.astype(int).tolist(),
     }

@@ -209,7 +209,7 @@ def _drop_features(workspace: Workspace, pictures: Iterable[str]) -> None:
         return
     import train
 
-    train.forget(workspace.features, sorted(wanted))
+    train.purge_feature_cache(workspace.features, sorted(wanted))
 
 
 def _drop_rows(folder: Path, pictures: set[str]) -> None:

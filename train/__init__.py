@@ -1,4 +1,4 @@
-"""Training: from curated splits to a classifier in a folder that can be carried away."""
+"""Training: from curated splits to classifiers and segmenters in self-contained run folders."""
 
 import lazy_loader
 

@@ -5,13 +5,7 @@ from .evaluation.crossval import (
     cross_validate as cross_validate,
 )
 from .evaluation.grad_cam import (
-    ExplainSummary as ExplainSummary,
-)
-from .evaluation.grad_cam import (
-    Explanation as Explanation,
-)
-from .evaluation.grad_cam import (
-    explain as explain,
+    HeatMap as HeatMap,
 )
 from .evaluation.grad_cam import (
     grad_cam as grad_cam,
@@ -20,7 +14,7 @@ from .evaluation.grad_cam import (
     grad_cams as grad_cams,
 )
 from .fit.features import (
-    forget as forget,
+    purge_feature_cache as purge_feature_cache,
 )
 from .models.classifier import (
     Classifier as Classifier,
@@ -67,11 +61,20 @@ from .runs.evaluate import (
 from .runs.evaluate import (
     evaluate as evaluate,
 )
-from .runs.evaluate import (
-    resolve_run as resolve_run,
+from .runs.evaluate_folds import (
+    FoldsSummary as FoldsSummary,
+)
+from .runs.evaluate_folds import (
+    evaluate_folds as evaluate_folds,
+)
+from .runs.explain import (
+    ExplainSummary as ExplainSummary,
+)
+from .runs.explain import (
+    explain as explain,
 )
 from .runs.export import (
-    ExportSummary as ExportSummary,
+    ModelExportSummary as ModelExportSummary,
 )
 from .runs.export import (
     export as export,
@@ -79,17 +82,14 @@ from .runs.export import (
 from .runs.export import (
     known_pictures as known_pictures,
 )
-from .runs.fold_report import (
-    FoldsSummary as FoldsSummary,
-)
-from .runs.fold_report import (
-    evaluate_folds as evaluate_folds,
-)
-from .runs.segment_run import (
-    SegmentSummary as SegmentSummary,
+from .runs.lookup import (
+    resolve_run as resolve_run,
 )
 from .runs.segment_run import (
     segment as segment,
+)
+from .runs.summary import (
+    TrainSummary as TrainSummary,
 )
 from .runs.sweep import (
     SweepSpec as SweepSpec,
@@ -105,9 +105,6 @@ from .runs.sweep import (
 )
 from .runs.sweep import (
     sweep_names as sweep_names,
-)
-from .runs.train_run import (
-    TrainSummary as TrainSummary,
 )
 from .runs.train_run import (
     train as train,

@@ -78,7 +78,7 @@ def sweep_settings(
         title="Sweep",
         columns=("trial", "validation accuracy", "loss", "seconds", "error"),
         rows=rows,
-        notes=[f"Report: {summary.report}", f"Train the best: {summary.command}"],
+        notes=[f"Report: {summary.report}", f"To train the best trial: {summary.command}"],
     )
 
 
@@ -115,8 +115,21 @@ def compare_backbones(
         split_set=split_set,
         progress=terminal.progress,
     )
-    data = summary.as_dict()
-    terminal.summary(data, title="Backbones", notes=[f"Report: {data['report']}"])
+    columns = {
+        "backbone": "backbone",
+        "parameters": "parameters",
+        "seconds_per_picture": "s per picture (Keras)",
+        "litert_seconds_per_picture": "s per picture (LiteRT)",
+        "linear_probe_accuracy": "linear probe accuracy",
+        "error": "error",
+    }
+    terminal.summary(
+        summary.as_dict(),
+        title="Backbones",
+        columns=list(columns.values()),
+        rows=[[row[key] for key in columns] for row in summary.rows],
+        notes=[f"Report: {summary.report}"],
+    )
 
 
 def evaluate_run(
@@ -202,4 +215,15 @@ def explain_predictions(
     summary = train.explain(
         classifier, list_pictures(pictures), out, label=label, progress=terminal.progress
     )
-    terminal.summary(summary.as_dict(), title="Explained")
+    terminal.summary(
+        summary.as_dict(),
+        title="Explained",
+        columns=("picture", "label", "probability", "error"),
+        rows=[
+            [row[key] for key in ("picture", "label", "probability", "error")]
+            for row in summary.pictures
+        ],
+        notes=[f"Report: {summary.report}"],
+    )
+    if all(row["error"] for row in summary.pictures):
+        raise typer.Exit(1)

@@ -67,7 +67,7 @@ def train_model(
                 "--augment can't transform masks together with their pictures",
                 hint="write variants with masks first: bodyshop augment",
             )
-        masks = train.segment(
+        summary = train.segment(
             workspace,
             recipe if train.is_segment_recipe(recipe) else "segment",
             split_set=split_set,
@@ -78,23 +78,22 @@ def train_model(
             anew=anew,
             progress=terminal.progress,
         )
-        terminal.summary(masks.as_dict(), title="Trained", notes=[f"Report: {masks.report}"])
-        return
-    summary = train.train(
-        workspace,
-        recipe,
-        target=target,
-        split_set=split_set,
-        weights=weights,
-        overrides=read_overrides(overrides),
-        anew=anew,
-        augmenter=augment.online(augment_with) if augment_with else None,
-        equalise=False if no_equalise else None,
-        gate=curate.load_gate(workspace).as_dict(),
-        seed=seed,
-        resume=resume,
-        progress=terminal.progress,
-    )
+    else:
+        summary = train.train(
+            workspace,
+            recipe,
+            target=target,
+            split_set=split_set,
+            weights=weights,
+            overrides=read_overrides(overrides),
+            anew=anew,
+            augmenter=augment.online(augment_with) if augment_with else None,
+            equalise=False if no_equalise else None,
+            gate=curate.load_gate(workspace).as_dict(),
+            seed=seed,
+            resume=resume,
+            progress=terminal.progress,
+        )
     terminal.summary(summary.as_dict(), title="Trained", notes=[f"Report: {summary.report}"])
 
 

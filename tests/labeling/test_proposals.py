@@ -22,7 +22,8 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def segmented(tmp_path_factory):
     """A workspace whose run ``masks`` is a small segmenter that marks nearly anything."""
-    from train.data.mask_samples import MaskedSample
+    from train.data.mask_samples import MaskedSample, MaskedSamples
+    from train.runs.plan import RunPlan
     from train.runs.segment_run import fit_segmenter, load_segment_recipe
 
     root = tmp_path_factory.mktemp("segmented")
@@ -43,9 +44,9 @@ def segmented(tmp_path_factory):
     small = {"input_size": 96, "decoder": (8,) * 5, "level": 0.01, "stages": (stage,)}
     folder = workspace.runs / "masks"
     folder.mkdir(parents=True)
-    fit_segmenter(
-        samples, ("dent", "scratch"), recipe.model_copy(update=small), folder, run="masks"
-    )
+    masked = MaskedSamples(tuple(samples), ("dent", "scratch"), "first")
+    plan = RunPlan(recipe.model_copy(update=small), masked, None, None, 7)
+    fit_segmenter(plan, folder, run="masks")
     return workspace
 
 

@@ -13,7 +13,7 @@ from bodyshop_core.workspace import Workspace
 from train import evaluate, load_run, train
 from train.data.pixels import View
 from train.data.samples import load_samples
-from train.evaluation.scores import evaluate_samples
+from train.evaluation.predictions import evaluate_samples
 from train.fit.features import identity, load_pixels
 
 CORNER = [0.8, 0.7, 1.0, 1.0]

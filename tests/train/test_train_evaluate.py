@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
+import urllib.parse
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,9 +22,14 @@ from bodyshop.cli import app, normalise
 from bodyshop_core.errors import BodyshopError, NothingFoundError, UsageError
 from bodyshop_core.workspace import Workspace
 from train.data.samples import Sample, load_samples
+from train.evaluation.baseline import baselines
 from train.evaluation.crossval import assign_folds, cross_validate, write_out_of_fold
+from train.evaluation.names import file_stem
+from train.evaluation.predictions import UnknownLabelError, evaluate_samples, save_evaluation
 from train.metrics.paired import mcnemar, paired_bootstrap
-from train.models.run_folder import read_json
+from train.models.run_folder import read_json, save_samples, write_json
+from train.report.evaluation_report import write_evaluation_report
+from train.report.model_card import write_model_card
 
 
 def _folder(root: Path, counts: dict[str, int], names: dict[str, str] | None = None) -> Path:
@@ -55,9 +63,11 @@ def test_another_data_set_is_evaluated_without_the_pictures_learned_from(
     found = train.evaluate(carried, cross=other, rename=rename)
     assert (found.metrics["n"], found.left_out) == (11, 1)
     assert found.metrics["accuracy"] > 0.8
-    assert "1 pictures were left out" in found.report.read_text(encoding="utf-8")
-    with pytest.raises(BodyshopError, match="'broken', 'fine' is unknown"):
+    assert "trained or tuned on them: 1" in found.report.read_text(encoding="utf-8")
+    with pytest.raises(UnknownLabelError, match="labels 'broken', 'fine'"):
         train.evaluate(carried, cross=other)
+    with pytest.raises(UsageError, match="no class folder 'brokn'"):
+        train.evaluate(carried, cross=other, rename={"brokn": "damaged"})
 
 
 def test_a_carried_run_is_evaluated_on_a_folder_without_any_workspace(
@@ -76,28 +86,133 @@ def test_a_carried_run_is_evaluated_on_a_folder_without_any_workspace(
     assert not (tmp_path / "workspace").exists()
 
 
-def test_what_another_run_learned_from_counts_for_neither(
+def _pretend_trained_on(run: Path, pictures: Iterable[Sample], split: str) -> None:
+    """Rewrite the list of a run's pictures as training would have written it."""
+    record = read_json(run / "run.json")
+    digest = save_samples(run, {item.sha256: split for item in pictures})
+    record["data"]["samples"] = digest
+    write_json(run / "run.json", record)
+
+
+def test_pictures_that_another_run_was_trained_on_count_for_neither(
     finished, carried: Path, tmp_path: Path
 ) -> None:
     summary, workspace = finished
-    test = load_samples(workspace).of("test")
-    rows = [f"{item.sha256},train" for item in test[:5]]
-    (carried / "samples.csv").write_text("\n".join(["sha256,split", *rows]), encoding="utf-8")
+    _pretend_trained_on(carried, load_samples(workspace).of("test")[:5], "train")
     found = train.evaluate(
         summary.run, workspace=workspace, against=carried, out=tmp_path / "compared"
     )
     assert (found.metrics["n"], found.left_out) == (11, 5)
 
 
-def test_a_report_shows_thresholds_calibration_and_where_the_network_looks(finished) -> None:
+def test_pictures_that_a_run_was_tuned_on_count_only_as_its_own_validation_split(
+    finished, carried: Path, tmp_path: Path
+) -> None:
+    _, workspace = finished
+    samples = load_samples(workspace)
+    _pretend_trained_on(carried, samples.of("test")[:3], "validation")
+    found = train.evaluate(carried, workspace=workspace, out=tmp_path / "test")
+    assert (found.metrics["n"], found.left_out) == (13, 3)
+    _pretend_trained_on(carried, samples.of("validation"), "validation")
+    found = train.evaluate(
+        carried, workspace=workspace, split="validation", out=tmp_path / "validation"
+    )
+    assert (found.metrics["n"], found.left_out) == (16, 0)
+
+
+@pytest.mark.parametrize("harm", ["missing", "shortened"])
+def test_without_the_list_of_its_training_pictures_a_run_is_not_evaluated(
+    finished, carried: Path, tmp_path: Path, harm: str
+) -> None:
+    summary, workspace = finished
+    file = carried / "samples.csv"
+    if harm == "missing":
+        file.unlink()
+    else:
+        file.write_text("\n".join(file.read_text().splitlines()[:-5]), encoding="utf-8")
+    other = _folder(tmp_path / "other", {"damaged": 2, "whole": 2})
+    with pytest.raises(BodyshopError, match=r"samples\.csv"):
+        train.evaluate(carried, cross=other)
+    with pytest.raises(BodyshopError, match=r"samples\.csv"):
+        train.evaluate(summary.run, workspace=workspace, against=carried, out=tmp_path / "e")
+    assert not (tmp_path / "e").exists()
+
+
+def test_folders_of_one_name_and_relative_ones_get_reports_of_their_own(
+    carried: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = {path: path.read_bytes() for path in carried.iterdir() if path.is_file()}
+    one = _folder(tmp_path / "one" / "test", {"damaged": 1, "whole": 1})
+    two = _folder(tmp_path / "two" / "test", {"damaged": 1, "whole": 1})
+    reports = {train.evaluate(carried, cross=folder).report for folder in (one, two)}
+    monkeypatch.chdir(one / "damaged")
+    reports |= {
+        train.evaluate(carried, cross=Path(folder)).report for folder in ("..", "../../test")
+    }
+    assert len(reports) == 2
+    assert {report.parent.parent for report in reports} == {carried / "evaluations"}
+    assert {path: path.read_bytes() for path in before} == before
+
+
+HOSTILE = ("<img src=x onerror=alert(1)>$\\frac{$", "../../" + "길" * 300)
+"""HTML, broken TeX and Markdown, a path, a name longer than file systems allow."""
+
+
+@pytest.mark.parametrize("names", [HOSTILE, HOSTILE[::-1]])
+def test_hostile_class_names_break_no_page_and_no_file(
+    finished, tmp_path: Path, names: tuple[str, str]
+) -> None:
+    summary, _ = finished
+    run = train.load_run(summary.folder)
+    run.record = replace(run.record, classes=names, positive=names[1])
+    samples = []
+    for number in range(12):
+        file = tmp_path / f"{number}.png"
+        Image.fromarray(draw(("whole", "damaged")[number % 2], 8000 + number)).save(file)
+        samples.append(Sample(f"{number:064d}", file, names[number % 2], "test", str(number)))
+    evaluation = evaluate_samples(run, samples, name=f"{names[0]}/{names[1]}")
+    out = tmp_path / "out"
+    save_evaluation(evaluation, out)
+    baseline = baselines([item.label for item in samples])
+    page = write_evaluation_report(out, run, evaluation, baseline, None, 0)
+    write_model_card(out, run.record, evaluation, baseline, ())
+    files = sorted(path.relative_to(out) for path in out.rglob("*") if path.is_file())
+    assert {file.parts[0].partition("-")[0] for file in files} == {
+        "MODEL_CARD.md",
+        "calibration",
+        "confusion",
+        "predictions",
+        "ranking",
+        "report.html",
+        "thumbs",
+    }
+    html = page.read_text(encoding="utf-8")
+    assert "<img src=x" not in html
+    assert "&lt;img src=x" in html
+    for source in re.findall(r'src="([^"]+)"', html):
+        assert (out / urllib.parse.unquote(source)).is_file()
+    card = (out / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert "<img" not in card.replace(r"\<img", "")
+
+
+@given(st.text(max_size=200), st.text(max_size=200))
+def test_a_name_becomes_a_file_name_of_its_own(one: str, other: str) -> None:
+    first, second = file_stem(one), file_stem(other)
+    assert (first == second) == (one == other)
+    for stem in (first, second):
+        assert stem == "" or Path(stem).name == stem
+        assert len(f"predictions-{stem}.csv".encode()) <= 255
+
+
+def test_a_report_shows_thresholds_calibration_and_heat_maps(finished) -> None:
     summary, _ = finished
     page = summary.report.read_text(encoding="utf-8")
     for words in (
-        "Choosing a threshold",
+        "Decision thresholds",
         "best balanced accuracy",
-        "finds 95% there",
+        "threshold for 95 % recall",
         "Grad-CAM",
-        "before temperature",
+        "before temperature scaling",
         "calibration-test.png",
     ):
         assert words in page
@@ -126,7 +241,7 @@ def test_folds_of_a_runs_recipe_are_reported(finished, tmp_path: Path) -> None:
     quick = {**run.record.recipe, "stages": [{**run.record.recipe["stages"][0], "epochs": 3}]}
     run.record = replace(run.record, recipe=quick)
     found = train.evaluate_folds(run, workspace, folds=3, out=tmp_path / "folds")
-    told = json.loads(json.dumps(found.as_dict()))
+    told = json.loads(json.dumps(found.as_dict(), default=str))
     assert (told["n"], len(told["folds"])) == (80, 3)
     assert told["baseline"]["majority"]["accuracy"] == 0.5
     page = found.report.read_text(encoding="utf-8")
@@ -214,6 +329,12 @@ def test_too_few_groups_for_the_folds_name_the_class() -> None:
         assign_folds(samples, 3, 7)
 
 
+def test_folds_that_leave_nothing_to_train_on_are_refused(finished, tmp_path: Path) -> None:
+    _, workspace = finished
+    with pytest.raises(UsageError, match="2 folds are too few"):
+        cross_validate(tiny_recipe(), load_samples(workspace), tmp_path, folds=2)
+
+
 def test_cross_validation_tests_every_picture_once(finished, tmp_path: Path) -> None:
     _, workspace = finished
     samples = load_samples(workspace)
@@ -223,4 +344,4 @@ def test_cross_validation_tests_every_picture_once(finished, tmp_path: Path) -> 
     assert np.bincount(result.folds).min() >= 26
     rows = list(csv.DictReader(write_out_of_fold(result, tmp_path / "oof.csv").open()))
     assert {row["sha256"] for row in rows} == {item.sha256 for item in samples.items}
-    assert result.right.mean() == result.metrics["accuracy"]
+    assert result.correct.mean() == result.metrics["accuracy"]

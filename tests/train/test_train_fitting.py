@@ -7,8 +7,10 @@ import pytest
 from training_cases import Told, tiny_recipe
 
 from bodyshop_core.errors import BodyshopError
-from train.fit.loop import Rows, fit, learning_rate, predict
+from train.fit.labels import LabelObjective, Rows
+from train.fit.loop import fit, learning_rate
 from train.fit.runtime import seed_everything
+from train.models.inference import predict
 from train.models.network import Network, build_network
 from train.recipes.recipe import Optimizer, Stage
 
@@ -39,7 +41,7 @@ def _rows(n: int = 24, seed: int = 0) -> Rows:
 def test_it_learns_what_can_be_learned() -> None:
     network = _network()
     stage = STAGE.model_copy(update={"epochs": 25, "schedule": "constant"})
-    history = fit(network.model, _rows(), _rows(seed=5), stage, seed=1)
+    history = fit(network.model, LabelObjective(_rows(), _rows(seed=5), stage), seed=1)
     assert max(entry["val_accuracy"] for entry in history.epochs) == 1.0
     assert len(history.step_losses) == 3 * len(history.epochs)
 
@@ -51,7 +53,7 @@ class _Killed(BaseException):
 @pytest.mark.parametrize("after", [1, 3, 5])
 def test_a_killed_run_goes_on_as_if_it_had_never_stopped(tmp_path: Path, after: int) -> None:
     straight = _network()
-    expected = fit(straight.model, _rows(), _rows(seed=5), STAGE, seed=1)
+    expected = fit(straight.model, LabelObjective(_rows(), _rows(seed=5), STAGE), seed=1)
 
     def kill(history: object) -> None:
         if len(history.epochs) == after + 1:  # type: ignore[attr-defined]
@@ -59,12 +61,18 @@ def test_a_killed_run_goes_on_as_if_it_had_never_stopped(tmp_path: Path, after: 
 
     state = tmp_path / "state.npz"
     with pytest.raises(_Killed):
-        fit(_network().model, _rows(), _rows(seed=5), STAGE, seed=1, state=state, on_epoch=kill)
+        fit(
+            _network().model,
+            LabelObjective(_rows(), _rows(seed=5), STAGE),
+            seed=1,
+            state=state,
+            on_epoch=kill,
+        )
     second = _network()
     second.model.get_layer("predictions").kernel.assign(
         second.model.get_layer("predictions").kernel * 0
     )
-    found = fit(second.model, _rows(), _rows(seed=5), STAGE, seed=1, state=state)
+    found = fit(second.model, LabelObjective(_rows(), _rows(seed=5), STAGE), seed=1, state=state)
     assert [e["val_loss"] for e in found.epochs] == pytest.approx(
         [e["val_loss"] for e in expected.epochs], rel=1e-4
     )
@@ -77,7 +85,7 @@ def test_early_stopping_remembers_its_patience_over_a_kill(tmp_path: Path) -> No
     stage = STAGE.model_copy(
         update={"epochs": 30, "patience": 3, "optimizer": Optimizer(learning_rate=1e-9)}
     )
-    expected = fit(_network().model, _rows(), _rows(seed=5), stage, seed=1)
+    expected = fit(_network().model, LabelObjective(_rows(), _rows(seed=5), stage), seed=1)
     assert expected.stopped == "early"
 
     def kill(history: object) -> None:
@@ -86,17 +94,31 @@ def test_early_stopping_remembers_its_patience_over_a_kill(tmp_path: Path) -> No
 
     state = tmp_path / "state.npz"
     with pytest.raises(_Killed):
-        fit(_network().model, _rows(), _rows(seed=5), stage, seed=1, state=state, on_epoch=kill)
-    found = fit(_network().model, _rows(), _rows(seed=5), stage, seed=1, state=state)
+        fit(
+            _network().model,
+            LabelObjective(_rows(), _rows(seed=5), stage),
+            seed=1,
+            state=state,
+            on_epoch=kill,
+        )
+    found = fit(
+        _network().model, LabelObjective(_rows(), _rows(seed=5), stage), seed=1, state=state
+    )
     assert len(found.epochs) == len(expected.epochs)
 
 
 def test_a_finished_stage_is_not_trained_again(tmp_path: Path) -> None:
     state = tmp_path / "state.npz"
     network = _network()
-    fit(network.model, _rows(), _rows(seed=5), STAGE, seed=1, state=state)
+    fit(network.model, LabelObjective(_rows(), _rows(seed=5), STAGE), seed=1, state=state)
     again, told = _network(), Told()
-    fit(again.model, _rows(), _rows(seed=5), STAGE, seed=1, state=state, progress=told)
+    fit(
+        again.model,
+        LabelObjective(_rows(), _rows(seed=5), STAGE),
+        seed=1,
+        state=state,
+        progress=told,
+    )
     assert not told.tasks
     pixels = _rows(seed=9).x
     assert predict(again.model, pixels) == pytest.approx(predict(network.model, pixels), abs=1e-6)
@@ -106,7 +128,11 @@ def test_a_damaged_state_starts_the_stage_again(tmp_path: Path, told: Told) -> N
     state = tmp_path / "state.npz"
     state.write_bytes(b"PK\x03\x04 half a file")
     history = fit(
-        _network().model, _rows(), _rows(seed=5), STAGE, seed=1, state=state, progress=told
+        _network().model,
+        LabelObjective(_rows(), _rows(seed=5), STAGE),
+        seed=1,
+        state=state,
+        progress=told,
     )
     assert len(history.epochs) == STAGE.epochs
     assert "damaged" in told.messages[0]
@@ -115,7 +141,7 @@ def test_a_damaged_state_starts_the_stage_again(tmp_path: Path, told: Told) -> N
 def test_the_kept_weights_are_those_of_the_best_epoch() -> None:
     network = _network()
     stage = STAGE.model_copy(update={"epochs": 8, "optimizer": Optimizer(learning_rate=0.05)})
-    history = fit(network.model, _rows(), _rows(seed=5), stage, seed=1)
+    history = fit(network.model, LabelObjective(_rows(), _rows(seed=5), stage), seed=1)
     best = min(history.epochs, key=lambda entry: entry["val_loss"])
     assert history.best_epoch == best["epoch"]
     validation = _rows(seed=5)
@@ -127,7 +153,7 @@ def test_a_loss_that_is_no_number_says_where_and_what_to_do() -> None:
     rows = _rows()
     rows.weight[5] = np.nan
     with pytest.raises(BodyshopError, match=r"nan in epoch 1, batch \d of stage 'all'") as caught:
-        fit(_network().model, rows, _rows(), STAGE, seed=1)
+        fit(_network().model, LabelObjective(rows, _rows(), STAGE), seed=1)
     assert "learning_rate" in str(caught.value)
 
 
@@ -136,8 +162,6 @@ def test_out_of_memory_halves_the_batch_and_says_so(
 ) -> None:
     import tensorflow as tf
 
-    from train.fit import loop as fitting
-
     real = Rows.batches
 
     def crowded(self: Rows, size: int, order: np.ndarray, epoch: int):
@@ -145,8 +169,8 @@ def test_out_of_memory_halves_the_batch_and_says_so(
             raise tf.errors.ResourceExhaustedError(None, None, "no memory")
         return real(self, size, order, epoch)
 
-    monkeypatch.setattr(fitting.Rows, "batches", crowded)
-    history = fit(_network().model, _rows(), _rows(), STAGE, seed=1, progress=told)
+    monkeypatch.setattr(Rows, "batches", crowded)
+    history = fit(_network().model, LabelObjective(_rows(), _rows(), STAGE), seed=1, progress=told)
     assert history.batch_size == 4
     assert told.messages == ["out of memory: stage 'all' again with batches of 4"]
 
@@ -159,7 +183,7 @@ def test_out_of_memory_with_the_smallest_batch_is_an_error(monkeypatch: pytest.M
 
     monkeypatch.setattr(Rows, "batches", full)
     with pytest.raises(BodyshopError, match="does not fit into memory"):
-        fit(_network().model, _rows(), _rows(), STAGE, seed=1)
+        fit(_network().model, LabelObjective(_rows(), _rows(), STAGE), seed=1)
 
 
 def test_rate_warms_up_and_falls_along_a_cosine() -> None:
@@ -176,6 +200,6 @@ def test_a_sigmoid_learns_the_second_class() -> None:
     )
     assert network.model.output_shape == (None, 1)
     stage = STAGE.model_copy(update={"epochs": 25, "schedule": "constant"})
-    fit(network.model, _rows(), _rows(seed=5), stage, seed=1)
+    fit(network.model, LabelObjective(_rows(), _rows(seed=5), stage), seed=1)
     rows = _rows(seed=9)
     assert ((predict(network.model, rows.x)[:, 0] > 0.5) == (rows.y[:, 1] == 1)).all()

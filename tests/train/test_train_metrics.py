@@ -7,20 +7,41 @@ from hypothesis import strategies as st
 from sklearn.metrics import log_loss, precision_recall_fscore_support
 
 from train.metrics import classification as metrics
+from train.metrics.finite import NotFiniteError
+from train.metrics.masks import mask_summary
 
 
-def test_wilson_matches_published_values() -> None:
-    # Newcombe 1998, table 1: 81 of 263 and 0 of 20.
-    assert metrics.wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
-    assert metrics.wilson(0, 20) == pytest.approx((0.0, 0.1611), abs=5e-5)
+@pytest.mark.parametrize(
+    # Newcombe 1998, table 1, method 3.
+    ("correct", "n", "expected"),
+    [(81, 263, (0.2553, 0.3662)), (15, 148, (0.0624, 0.1605)), (0, 20, (0.0, 0.1611))],
+)
+def test_intervals_match_the_published_ones(
+    correct: int, n: int, expected: tuple[float, float]
+) -> None:
+    labels = np.zeros(n, int)
+    probabilities = np.where(np.arange(n)[:, None] < correct, [[0.9, 0.1]], [[0.1, 0.9]])
+    found = metrics.summary(labels, probabilities, ("a", "b"))
+    assert found["ci95"] == pytest.approx(expected, abs=5e-5)
+    assert found["per_class"]["a"]["recall_ci95"] == found["ci95"]
 
 
-@given(st.integers(0, 500), st.integers(0, 500))
-def test_wilson_contains_the_share_and_stays_in_the_unit_interval(right: int, more: int) -> None:
-    low, high = metrics.wilson(right, right + more)
-    assert 0 <= low <= high <= 1
-    if right + more:
-        assert low - 1e-12 <= right / (right + more) <= high + 1e-12
+def test_nothing_tested_gives_no_figure_rather_than_a_number() -> None:
+    found = metrics.summary(np.zeros(0, int), np.zeros((0, 2)), ("a", "b"))
+    assert found["n"] == 0
+    assert [found[name] for name in ("accuracy", "ci95", "loss", "ece")] == [None] * 4
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_probabilities_that_are_no_numbers_are_an_error_and_no_score(value: float) -> None:
+    labels, probabilities = _case(1, n=5)
+    probabilities[3] = value
+    with pytest.raises(NotFiniteError, match="1 of 5 pictures"):
+        metrics.summary(labels, probabilities, ("a", "b", "c"))
+    masks = np.full((2, 4, 4, 1), 0.2, np.float32)
+    masks[0, 1, 1] = value
+    with pytest.raises(NotFiniteError, match="1 of 2 pictures"):
+        mask_summary(np.zeros((2, 4, 4, 1), np.uint8), masks, ("dent",))
 
 
 def _case(seed: int, n: int = 200, classes: int = 3) -> tuple[np.ndarray, np.ndarray]:
@@ -64,7 +85,7 @@ def test_overconfident_probabilities_get_a_temperature_above_one_and_a_lower_err
     )
 
 
-def test_a_few_perfect_answers_do_not_make_the_model_certain() -> None:
+def test_a_few_correct_predictions_do_not_make_the_model_certain() -> None:
     labels = np.array([0, 1] * 5)
     probabilities = np.where(np.eye(2)[labels] == 1, 0.9, 0.1)
     assert metrics.fit_temperature(labels, probabilities) > 0.4
@@ -106,7 +127,7 @@ def test_threshold_choices_do_what_their_names_say() -> None:
     choices = metrics.threshold_choices(labels, scores)
     found = {name: metrics.at_threshold(labels, scores, cut) for name, cut in choices.items()}
     for share in (0.95, 0.99):
-        name = f"finds {share:.0%} there"
+        name = f"threshold for {100 * share:.0f} % recall"
         assert found[name]["recall"] >= share
         above = metrics.at_threshold(labels, scores, np.nextafter(choices[name], 1))
         assert above["recall"] < share
@@ -115,7 +136,7 @@ def test_threshold_choices_do_what_their_names_say() -> None:
         return 2 * each["recall"] * each["precision"] / (each["recall"] + each["precision"])
 
     def balance(each: dict) -> float:
-        return (each["recall"] + 1 - each["false_alarms"]) / 2
+        return (each["recall"] + 1 - each["false_positive_rate"]) / 2
 
     for cut in np.linspace(0.2, 0.8, 61):
         each = metrics.at_threshold(labels, scores, cut)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -14,9 +16,12 @@ from bodyshop_core.workspace import Workspace
 from train.data.pixels import View
 from train.data.samples import load_samples
 from train.fit.features import cache_name, cut_features
-from train.fit.loop import Rows, as_distribution, fit, predict
+from train.fit.labels import LabelObjective, Rows
+from train.fit.loop import fit
+from train.metrics.finite import NotFiniteError
 from train.models.head import set_output
-from train.models.linear_probe import STRENGTHS, fit_probe
+from train.models.inference import as_distribution, predict
+from train.models.linear_probe import STRENGTHS, fit_linear_probe
 from train.models.network import (
     assert_frozen,
     build_network,
@@ -59,7 +64,7 @@ def test_finetuning_moves_the_unfrozen_weights_and_no_batch_normalisation() -> N
     assert learning
     assert not any("_bn" in name for name in learning)
     before = {layer.name: layer.get_weights() for layer in network.model.layers}
-    fit(network.model, _rows((64, 64, 3)), _rows((64, 64, 3)), FINETUNE, seed=1)
+    fit(network.model, LabelObjective(_rows((64, 64, 3)), _rows((64, 64, 3)), FINETUNE), seed=1)
     moved = {
         layer.name
         for layer in network.model.layers
@@ -89,7 +94,11 @@ def test_the_cut_model_computes_what_the_whole_one_does_and_shares_its_weights()
     before, after = split_at(network.model, cut)
     whole = predict(network.model, pixels)
     assert predict(after, predict(before, pixels)) == pytest.approx(whole, abs=1e-5)
-    fit(after, _rows(after.input_shape[1:]), _rows(after.input_shape[1:]), FINETUNE, seed=1)
+    fit(
+        after,
+        LabelObjective(_rows(after.input_shape[1:]), _rows(after.input_shape[1:]), FINETUNE),
+        seed=1,
+    )
     changed = predict(network.model, pixels)
     assert np.abs(changed - whole).max() > 1e-4
     assert predict(after, predict(before, pixels)) == pytest.approx(changed, abs=1e-5)
@@ -163,9 +172,11 @@ def test_mixed_precision_computes_in_bfloat16_and_answers_in_float32() -> None:
     assert build_network(tiny_recipe(), 2).model.get_layer("conv1").compute_dtype == "float32"
     fit(
         network.model,
-        _rows((32, 32, 3)),
-        _rows((32, 32, 3)),
-        Stage(name="a", epochs=1, optimizer=Optimizer(learning_rate=0.01)),
+        LabelObjective(
+            _rows((32, 32, 3)),
+            _rows((32, 32, 3)),
+            Stage(name="a", epochs=1, optimizer=Optimizer(learning_rate=0.01)),
+        ),
         seed=1,
     )
 
@@ -193,7 +204,7 @@ def test_features_by_way_of_an_earlier_cut_are_the_same_within_half_precision(
 )
 def test_a_solved_output_layer_says_what_the_regression_says(classes: int, activation: str) -> None:
     random = np.random.default_rng(3)
-    head = {"taps": ["b3_", "b8_"], "spread": True, "activation": activation}
+    head = {"feature_blocks": ["b3_", "b8_"], "std_pooling": True, "activation": activation}
     network = build_network(_recipe("efficientnet-lite0", HEAD, head=head), classes)
     set_trainable(network, HEAD)
     assert find_cut(network.model) == "pool"
@@ -201,14 +212,14 @@ def test_a_solved_output_layer_says_what_the_regression_says(classes: int, activ
     labels = np.arange(60) % classes
     x = random.normal(5, 3, (60, after.input_shape[1])).astype(np.float32)
     x[:, 0] += labels
-    probe = fit_probe(x, labels, x, labels)
-    set_output(network.model.layers[-1], probe)
+    linear_probe = fit_linear_probe(x, labels, x, labels)
+    set_output(network.model.layers[-1], linear_probe)
     said = as_distribution(predict(after, x))
-    np.testing.assert_allclose(said, probe.predict_proba(x), atol=1e-4)
+    np.testing.assert_allclose(said, linear_probe.predict_proba(x), atol=1e-4)
 
 
-def test_averages_and_spread_are_those_of_the_tapped_maps() -> None:
-    head = {"taps": ["b3_", "b8_"], "spread": True}
+def test_averages_and_standard_deviations_are_those_of_the_feature_blocks() -> None:
+    head = {"feature_blocks": ["b3_", "b8_"], "std_pooling": True}
     network = build_network(_recipe("efficientnet-lite0", HEAD, head=head), 2)
     pixels = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3)).astype(np.uint8)
 
@@ -216,10 +227,12 @@ def test_averages_and_spread_are_those_of_the_tapped_maps() -> None:
         part = keras.Model(network.model.input, network.model.get_layer(name).output)
         return np.asarray(predict(part, pixels))
 
-    taps = [maps("b3_project_bn"), maps("b8_project_bn")]
+    feature_blocks = [maps("b3_project_bn"), maps("b8_project_bn")]
     last = maps("top_activation").mean(axis=(1, 2))
-    spread = [np.sqrt(each.var(axis=(1, 2)) + 1e-6) for each in taps]
-    expected = np.concatenate([*spread, *(each.mean(axis=(1, 2)) for each in taps), last], axis=1)
+    std_pooling = [np.sqrt(each.var(axis=(1, 2)) + 1e-6) for each in feature_blocks]
+    expected = np.concatenate(
+        [*std_pooling, *(each.mean(axis=(1, 2)) for each in feature_blocks), last], axis=1
+    )
     np.testing.assert_allclose(
         predict(split_at(network.model, "pool")[0], pixels), expected, atol=1e-4
     )
@@ -229,7 +242,7 @@ def test_a_weaker_strength_stops_where_validation_no_longer_gains() -> None:
     random = np.random.default_rng(0)
     x = random.normal(size=(400, 30)).astype(np.float32)
     labels = (x[:, 0] + random.normal(size=400) > 0).astype(int)
-    found = fit_probe(x[:200], labels[:200], x[200:], labels[200:])
+    found = fit_linear_probe(x[:200], labels[:200], x[200:], labels[200:])
     losses = {}
     for strength in STRENGTHS:
         cold = make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=500))
@@ -242,14 +255,29 @@ def test_a_weaker_strength_stops_where_validation_no_longer_gains() -> None:
 
 def test_a_tap_that_is_no_block_is_named() -> None:
     with pytest.raises(UsageError, match="b99_"):
-        build_network(_recipe("efficientnet-lite0", HEAD, head={"taps": ["b99_"]}), 2)
+        build_network(_recipe("efficientnet-lite0", HEAD, head={"feature_blocks": ["b99_"]}), 2)
 
 
-def test_other_taps_have_another_cache() -> None:
+def test_features_that_are_no_numbers_are_an_error_and_are_not_cached(
+    small: Workspace, tmp_path: Path
+) -> None:
+    network = build_network(_recipe("efficientnet-lite0", HEAD), 2)
+    set_trainable(network, HEAD)
+    stem = next(layer for layer in network.model.layers if layer.weights)
+    stem.set_weights([np.full_like(each, np.nan) for each in stem.get_weights()])
+    part = load_samples(small).of("test")
+    with pytest.raises(NotFiniteError, match="features of 8 of 8 pictures"):
+        cut_features(network.model, "pool", part, View(64), tmp_path)
+    assert not list(tmp_path.rglob("*.npz"))
+
+
+def test_other_feature_blocks_have_another_cache() -> None:
     names = set()
-    for taps in ([], ["b3_"], ["b4_"], ["b3_", "b8_"]):
+    for blocks in ([], ["b3_"], ["b4_"], ["b3_", "b8_"]):
         keras.utils.set_random_seed(1)  # the same weights in all of them
-        network = build_network(_recipe("efficientnet-lite0", HEAD, head={"taps": taps}), 2)
+        network = build_network(
+            _recipe("efficientnet-lite0", HEAD, head={"feature_blocks": blocks}), 2
+        )
         before, _ = split_at(network.model, "pool")
         names.add(cache_name(before, "pool", View(64)))
     assert len(names) == 4

@@ -9,7 +9,7 @@ from PIL import Image
 from bodyshop_core.imaging import Equalise
 from train.data.affine import apply, distorter, draw
 from train.data.pixels import View, squares, to_square
-from train.recipes.recipe import Jitter
+from train.recipes.recipe import AffineAugmentation
 
 
 def _picture(height: int = 120, width: int = 160) -> np.ndarray:
@@ -17,7 +17,7 @@ def _picture(height: int = 120, width: int = 160) -> np.ndarray:
     return np.stack([rows % 256, columns % 256, (rows + columns) % 256], 2).astype(np.uint8)
 
 
-def test_a_camera_view_is_the_same_every_time_and_another_for_another_number() -> None:
+def test_a_degradation_view_is_the_same_every_time_and_another_for_another_number() -> None:
     view, rgb = View(64), _picture()
     one = to_square(rgb, view, number=1, key="a")
     assert (to_square(rgb, view, number=1, key="a") == one).all()
@@ -64,7 +64,9 @@ def test_the_distortion_is_that_of_keras_image_data_generator() -> None:
     legacy = pytest.importorskip("keras.src.legacy.preprocessing.image")
     random, picture = np.random.default_rng(3), _picture(64, 64).astype(np.float32)
     for _ in range(5):
-        drawn = draw(Jitter(rotation=40, shift=0.2, shear=20, zoom=0.2, flip=True), random)
+        drawn = draw(
+            AffineAugmentation(rotation=40, shift=0.2, shear=20, zoom=0.2, flip=True), random
+        )
         expected = legacy.apply_affine_transform(
             picture.copy(),
             theta=drawn["theta"],
@@ -86,11 +88,11 @@ def test_the_distortion_is_that_of_keras_image_data_generator() -> None:
 
 
 def test_distortions_hang_on_seed_picture_and_epoch_alone() -> None:
-    jitter = Jitter(rotation=40, shift=0.2, zoom=0.2, flip=True)
+    affine = AffineAugmentation(rotation=40, shift=0.2, zoom=0.2, flip=True)
     pictures = np.stack([_picture(32, 32)] * 4)
     places = np.arange(4)
-    once = distorter(jitter, 7)(pictures, places, 2)
-    part = distorter(jitter, 7)(pictures[2:], places[2:], 2)
+    once = distorter(affine, 7)(pictures, places, 2)
+    part = distorter(affine, 7)(pictures[2:], places[2:], 2)
     assert (once[2:] == part).all()
-    assert (distorter(jitter, 7)(pictures, places, 3) != once).any()
+    assert (distorter(affine, 7)(pictures, places, 3) != once).any()
     assert (once[0] != once[1]).any()

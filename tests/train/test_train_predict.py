@@ -53,7 +53,7 @@ def real_run(tmp_path_factory: pytest.TempPathFactory, real_data: Path) -> Path:
             for sha, split, label in rows
         ],
     )
-    changes = {"data.camera_views": 0}
+    changes = {"data.degradation_views": 0}
     summary = train.train(
         workspace, "bottleneck", overrides=changes, gate=curate.load_gate(workspace).as_dict()
     )
@@ -65,7 +65,8 @@ def real_run(tmp_path_factory: pytest.TempPathFactory, real_data: Path) -> Path:
 @pytest.fixture(scope="module")
 def segmenter(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A segmenter of two classes that marks nearly anything, so that there is a mask to look at."""
-    from train.data.mask_samples import MaskedSample
+    from train.data.mask_samples import MaskedSample, MaskedSamples
+    from train.runs.plan import RunPlan
     from train.runs.segment_run import fit_segmenter, load_segment_recipe
 
     root = tmp_path_factory.mktemp("segmenter")
@@ -87,7 +88,8 @@ def segmenter(tmp_path_factory: pytest.TempPathFactory) -> Path:
     recipe = recipe.model_copy(update=small)
     folder = root / "run"
     folder.mkdir()
-    fit_segmenter(samples, ("dent", "scratch"), recipe, folder, run="masks")
+    masked = MaskedSamples(tuple(samples), ("dent", "scratch"), "first")
+    fit_segmenter(RunPlan(recipe, masked, None, None, 7), folder, run="masks")
     return folder
 
 

@@ -48,11 +48,11 @@ def test_override_replaces_one_value_and_leaves_the_rest() -> None:
         {"stages.0.trainable": "all"},
         {"head.layers": [{"dense": 8}]},
         {"head.pooling": "flatten"},
-        {"stages.0.jitter": {"flip": True}},
+        {"stages.0.affine": {"flip": True}},
     ],
 )
 def test_what_has_no_closed_solution_is_refused(overrides: dict[str, object]) -> None:
-    with pytest.raises(ConfigError, match=r"solver logistic|head\.taps"):
+    with pytest.raises(ConfigError, match=r"solver logistic|head\.feature_blocks"):
         load_recipe("default", overrides=overrides)
 
 

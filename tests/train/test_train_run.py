@@ -14,7 +14,7 @@ from bodyshop_core.errors import UnreadableImageError
 from bodyshop_core.workspace import Workspace
 from train import load_run, train
 from train.data.samples import load_samples
-from train.fit.features import FOLDER, forget
+from train.fit.features import FOLDER, purge_feature_cache
 from train.models.run_folder import read_json
 from train.recipes.recipe import Recipe
 
@@ -125,10 +125,10 @@ def test_features_are_computed_once_for_all_runs_and_can_be_forgotten(small: Wor
         progress=again,
     )
     assert "features" not in again.tasks
-    assert summary.baseline["probe"]["accuracy"] >= 0.5
+    assert summary.baseline["linear_probe"]["accuracy"] > 0.9  # the stroke is easy to see
 
     gone = load_samples(small).of("train")[0].sha256
-    assert forget(small.features, [gone]) > 0
+    assert purge_feature_cache(small.features, [gone]) > 0
     for shard in (small.features / FOLDER).rglob("*.npz"):
         with np.load(shard) as content:
             assert not any(str(key).startswith(gone) for key in content["keys"])

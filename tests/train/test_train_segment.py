@@ -16,11 +16,11 @@ from bodyshop_core.imaging import fit_square
 from bodyshop_core.workspace import Workspace
 from train.data.mask_samples import load_pairs, masked_samples, square_mask
 from train.data.samples import load_samples
-from train.fit import segment_loop as segment_fitting
+from train.fit import loop as fitting
+from train.fit.learn_masks import MaskObjective, dice_and_cross_entropy, freeze_encoder
 from train.fit.loop import History
-from train.fit.segment_loop import dice_and_cross_entropy, freeze_encoder
 from train.metrics.masks import best_constant_iou, mask_summary
-from train.models.run_folder import read_json
+from train.models.run_folder import pictures_seen, read_json
 from train.models.unet import build_unet
 from train.recipes.segment_recipe import SegmentRecipe
 from train.report.plots import plot_curves, plot_steps
@@ -78,6 +78,9 @@ def test_a_segmenter_learns_the_stroke_and_beats_any_constant_mask(fill, tmp_pat
     assert scratch["recall"] == 1.0
 
     segmenter = train.load_segmenter(summary.folder)
+    assert segmenter.record.split_set == summary.split_set == "first"
+    learned = pictures_seen(summary.folder, segmenter.record, ("train",))
+    assert learned == {item.sha256 for item in load_samples(workspace).of("train")}
     picture = draw("damaged", 7777)
     found = segmenter.segment([picture])[0]
     assert found.masks["scratch"].shape == picture.shape[:2]
@@ -111,7 +114,7 @@ def test_a_killed_segmenter_goes_on_after_its_last_epoch(
     workspace = fill({"damaged": (6, 2, 2), "whole": (2, 1, 1)})
     _annotate(workspace)
     straight = train.segment(workspace, _short())
-    real, calls = segment_fitting.save_state, []
+    real, calls = fitting.save_state, []
 
     def dying(*arguments: object) -> None:
         real(*arguments)
@@ -119,7 +122,7 @@ def test_a_killed_segmenter_goes_on_after_its_last_epoch(
         if len(calls) == 2:
             raise _Killed
 
-    monkeypatch.setattr(segment_fitting, "save_state", dying)
+    monkeypatch.setattr(fitting, "save_state", dying)
     with pytest.raises(_Killed):
         train.segment(workspace, _short(), anew=True)
     resumed = train.segment(workspace, _short(), progress=told)
@@ -144,17 +147,14 @@ def test_a_killed_segmenter_goes_on_after_its_last_epoch(
 def test_masks_that_changed_end_a_resumed_run(fill, monkeypatch: pytest.MonkeyPatch) -> None:
     workspace = fill({"damaged": (4, 2, 2), "whole": (2, 1, 1)})
     _annotate(workspace)
-    monkeypatch.setattr(
-        segment_fitting, "save_state", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
-    )
+    monkeypatch.setattr(fitting, "save_state", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         train.segment(workspace, _short())
-    run = next(workspace.runs.iterdir())
-    (run / "state").mkdir(exist_ok=True)
+    (run,) = workspace.runs.glob("segment-*")
     first = next(workspace.masks.glob("*.png"))
     with Image.open(first) as image:
         Image.new("L", image.size, 255).save(first)
-    with pytest.raises(BodyshopError, match="masks changed since"):
+    with pytest.raises(BodyshopError, match="masks of 'first' changed since"):
         train.segment(workspace, resume=run.name)
 
 
@@ -163,14 +163,14 @@ def test_a_segmenter_out_of_memory_halves_the_batch(
 ) -> None:
     workspace = fill({"damaged": (4, 2, 2), "whole": (2, 1, 1)})
     _annotate(workspace)
-    real = segment_fitting._epoch
+    real = MaskObjective.batches
 
-    def crowded(*arguments):
-        if arguments[5] > 4:
+    def crowded(self: MaskObjective, size: int, random: np.random.Generator, epoch: int):
+        if size > 4:
             raise MemoryError
-        return real(*arguments)
+        return real(self, size, random, epoch)
 
-    monkeypatch.setattr(segment_fitting, "_epoch", crowded)
+    monkeypatch.setattr(MaskObjective, "batches", crowded)
     recipe = _short()
     recipe = recipe.model_copy(update={"stages": recipe.stages[1:]})
     summary = train.segment(workspace, recipe, progress=told)
@@ -181,7 +181,7 @@ def test_a_segmenter_out_of_memory_halves_the_batch(
 def test_a_segmenters_loss_that_is_no_number_is_an_error(fill) -> None:
     workspace = fill({"damaged": (4, 2, 2), "whole": (2, 1, 1)})
     _annotate(workspace)
-    with pytest.raises(BodyshopError, match="the loss became nan") as caught:
+    with pytest.raises(BodyshopError, match=r"(loss|val_iou) became nan in epoch") as caught:
         train.segment(workspace, _short(learning_rate=1e38))
     assert "learning_rate" in str(caught.value.hint)
 
@@ -216,10 +216,10 @@ def test_only_current_masks_and_pictures_known_to_be_whole_are_learned_from(fill
             .where(schema.annotations.c.sha256 == gone)
             .values(state="deleted")
         )
-    samples, classes = masked_samples(workspace)
-    assert classes == ("scratch",)
+    samples = masked_samples(workspace)
+    assert samples.classes == ("scratch",)
     label = {item.sha256: item.label for item in load_samples(workspace).items}
-    for sample in samples:
+    for sample in samples.items:
         assert bool(sample.masks) == (label[sample.sha256] == "damaged")
         assert not (sample.sha256 == gone and label[gone] == "damaged")
 
@@ -229,15 +229,15 @@ def test_missing_and_misfitting_masks_are_named(fill) -> None:
     with pytest.raises(NothingFoundError, match="label push"):
         train.segment(workspace, _recipe())
     _annotate(workspace)
-    samples, classes = masked_samples(workspace)
-    masked = next(sample for sample in samples if sample.masks)
+    samples = masked_samples(workspace)
+    masked = next(sample for sample in samples.items if sample.masks)
     file = masked.masks["scratch"][0]
     Image.new("L", (5, 5)).save(file)
     with pytest.raises(BodyshopError, match="is 5 x 5, its picture 112 x 96"):
-        load_pairs([masked], classes, 32)
+        load_pairs([masked], samples.classes, 32)
     file.unlink()
     with pytest.raises(BodyshopError, match="label pull"):
-        load_pairs([masked], classes, 32)
+        load_pairs([masked], samples.classes, 32)
 
 
 def test_a_mask_is_cut_like_its_picture() -> None:

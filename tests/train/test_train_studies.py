@@ -60,10 +60,10 @@ def test_gate2_finetune_freezes_25_of_31_padded_layers_and_trains_block_5() -> N
     assert not any(network.model.get_layer(name).trainable for name in frozen)
     assert float(network.model.get_layer("dense").kernel.regularizer.l2) == pytest.approx(0.01)
     assert finetune.optimizer.learning_rate == 1e-5
-    jitter = finetune.jitter
-    assert jitter is not None
-    assert (jitter.rotation, jitter.shift, jitter.shear, jitter.zoom) == (40, 0.2, 0.2, 0.2)
-    assert jitter.flip
+    affine = finetune.affine
+    assert affine is not None
+    assert (affine.rotation, affine.shift, affine.shear, affine.zoom) == (40, 0.2, 0.2, 0.2)
+    assert affine.flip
     assert network.model.get_layer("rescale").scale == pytest.approx(1 / 255)
 
 

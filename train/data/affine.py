@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from train.recipes.recipe import Jitter
+from train.recipes.recipe import AffineAugmentation
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
 def distorter(
-    jitter: Jitter, seed: int
+    affine: AffineAugmentation, seed: int
 ) -> Callable[[NDArray[Any], NDArray[np.int64], int], NDArray[Any]]:
     """Return a function (pictures, their places, epoch) -> distorted pictures.
 
@@ -24,7 +24,7 @@ def distorter(
 
     def distort(pictures: NDArray[Any], places: NDArray[np.int64], epoch: int) -> NDArray[Any]:
         made = [
-            apply(picture, draw(jitter, np.random.default_rng([seed, epoch, int(place)])))
+            apply(picture, draw(affine, np.random.default_rng([seed, epoch, int(place)])))
             for picture, place in zip(pictures, places, strict=True)
         ]
         return np.stack(made)
@@ -32,7 +32,7 @@ def distorter(
     return distort
 
 
-def draw(jitter: Jitter, random: np.random.Generator) -> dict[str, float]:
+def draw(affine: AffineAugmentation, random: np.random.Generator) -> dict[str, float]:
     """Draw the parameters of one distortion.
 
     Returns
@@ -41,15 +41,15 @@ def draw(jitter: Jitter, random: np.random.Generator) -> dict[str, float]:
         ``theta`` and ``shear`` in degrees, ``tx`` and ``ty`` as a fraction of the side, ``zx``
         and ``zy`` zoom factors, ``flip`` 0 or 1.
     """
-    low, high = 1 - jitter.zoom, 1 + jitter.zoom
+    low, high = 1 - affine.zoom, 1 + affine.zoom
     return {
-        "theta": random.uniform(-jitter.rotation, jitter.rotation),
-        "tx": random.uniform(-jitter.shift, jitter.shift),
-        "ty": random.uniform(-jitter.shift, jitter.shift),
-        "shear": random.uniform(-jitter.shear, jitter.shear),
+        "theta": random.uniform(-affine.rotation, affine.rotation),
+        "tx": random.uniform(-affine.shift, affine.shift),
+        "ty": random.uniform(-affine.shift, affine.shift),
+        "shear": random.uniform(-affine.shear, affine.shear),
         "zx": random.uniform(low, high),
         "zy": random.uniform(low, high),
-        "flip": float(jitter.flip and random.random() < 0.5),
+        "flip": float(affine.flip and random.random() < 0.5),
     }
 
 

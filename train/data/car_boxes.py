@@ -17,19 +17,19 @@ BoxFractions = tuple[float, float, float, float]
 def car_boxes(workspace: Workspace) -> dict[str, BoxFractions]:
     """Return sha256 -> box of the largest car, for the pictures in which one was found.
 
-    When several detectors have looked, the one that saw most pictures counts.
+    When several detectors have been run, the one that covered most pictures counts.
 
     Raises
     ------
     NothingFoundError
-        No detector has looked at this workspace.
+        No detector has been run on this workspace.
     """
     table = schema.detections
     with workspace.catalog.read() as connection:
         rows = connection.execute(select(table.c.sha256, table.c.detector, table.c.box)).all()
     if not rows:
         raise NothingFoundError(
-            f"no detector has looked for cars in {workspace.root}, and the recipe crops to them",
+            f"the recipe crops to detected cars, but no detector has been run on {workspace.root}",
             hint="run: bodyshop detect FILE.tflite, or leave data.crop at none",
         )
     counts = Counter(row.detector for row in rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -44,17 +45,60 @@ class MaskedSample:
         ``train``, ``validation`` or ``test``.
     masks : Mapping
         Class -> mask files of the picture's size; empty for a picture without damage.
+    variant : str
+        ``""`` for an original, else the SHA-256 of the augmented copy's own file.
     """
 
     sha256: str
     path: Path
     split: str
     masks: Mapping[str, tuple[Path, ...]]
+    variant: str = ""
+
+
+@dataclass(frozen=True)
+class MaskedSamples:
+    """The pictures and masks of a run.
+
+    Parameters
+    ----------
+    items : tuple of MaskedSample
+        In a fixed order.
+    classes : tuple of str
+        By name.
+    split_set : str
+        Its name.
+    """
+
+    items: tuple[MaskedSample, ...]
+    classes: tuple[str, ...]
+    split_set: str
+    target: str = "mask"
+
+    def of(self, split: str) -> tuple[MaskedSample, ...]:
+        """Return the pictures of one split."""
+        return tuple(item for item in self.items if item.split == split)
+
+    def counts(self) -> dict[str, int]:
+        """Return split -> pictures, originals and augmented ones together."""
+        return {split: len(self.of(split)) for split in SPLITS}
+
+    def digest(self) -> str:
+        """Return a hash of everything that is learned from and tested on, the masks' bytes too."""
+        lines = ["\t".join(self.classes)]
+        for item in self.items:
+            lines.append(f"{item.split}\t{item.sha256}\t{item.variant}")
+            for name, files in item.masks.items():
+                # A missing file is reported where the masks are loaded.
+                contents = [file.read_bytes() if file.exists() else b"" for file in files]
+                digests = ",".join(hashlib.sha256(content).hexdigest() for content in contents)
+                lines.append(f"{item.split}\t{item.sha256}\t{item.variant}\t{name}\t{digests}")
+        return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
 
 
 def masked_samples(
     workspace: Workspace, *, split_set: str | None = None, variants: bool = True
-) -> tuple[list[MaskedSample], tuple[str, ...]]:
+) -> MaskedSamples:
     """Read every picture of a split set that has a current mask, or whose label says it needs none.
 
     Parameters
@@ -65,13 +109,6 @@ def masked_samples(
         The newest by default.
     variants : bool
         Whether augmented copies with their masks join the train split.
-
-    Returns
-    -------
-    samples : list of MaskedSample
-        In a fixed order.
-    classes : tuple of str
-        By name.
 
     Raises
     ------
@@ -100,7 +137,7 @@ def masked_samples(
                 f"no picture in the {split} split of '{samples.split_set}' has a damage mask",
                 hint="draw more masks: bodyshop label push, then: bodyshop label pull",
             )
-    return found, classes
+    return MaskedSamples(tuple(found), classes, samples.split_set)
 
 
 def load_pairs(
@@ -160,7 +197,7 @@ def read_mask(file: Path, shape: tuple[int, ...]) -> NDArray[np.bool_]:
         raise BodyshopError(
             f"mask {file} is {mask.shape[1]} x {mask.shape[0]}, "
             f"its picture {shape[1]} x {shape[0]}",
-            hint="it belongs to another picture: bodyshop label pull brings the right one",
+            hint="it belongs to another picture: run bodyshop label pull again",
         )
     return mask
 
@@ -199,6 +236,7 @@ def _variants(workspace: Workspace, split_set: str, home: Mapping[str, str]) -> 
             workspace.root / copy.file,
             "train",
             {name: (workspace.root / mask,) for name, mask in copy.masks.items()},
+            variant=copy.digest or str(copy.copy),
         )
         for copy in current_variants(workspace.catalog, split_set)
         if home.get(copy.sha256) == "train"

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
     RGB = NDArray[np.uint8]
 
-CAMERA_VERSION = 2
+DEGRADATION_VERSION = 2
 """Raised whenever the same picture and view would come out as other pixels."""
 
-LOOKS = {"centre": 0, "mirrored": -1, "whole": -2, "whole-mirrored": -3}
+TTA_VIEWS = {"centre": 0, "mirrored": -1, "whole": -2, "whole-mirrored": -3}
 """Ways to show a picture as it is, by name, with their view numbers: its centre square, or all of
 it squeezed into the square; each also mirrored."""
 
@@ -35,14 +35,14 @@ _DRAFT_MARGIN = 2
 
 @dataclass(frozen=True)
 class View:
-    """How pictures are brought to the network's input.
+    """How pictures are converted to the network's input.
 
     Parameters
     ----------
     side : int
         Of the square, in pixels.
     equalise : Equalise or None
-        Size and JPEG quality that every picture is brought to first.
+        Size and JPEG quality that every picture is converted to first.
     grey : bool
         Take the colour out (luma in all three channels).
     """
@@ -55,7 +55,7 @@ class View:
         """Name the view, as part of a cache key."""
         spec = self.equalise
         even = f"-e{spec.longest_side}q{spec.jpeg_quality}" if spec else ""
-        return f"s{self.side}{even}{'-grey' if self.grey else ''}-c{CAMERA_VERSION}"
+        return f"s{self.side}{even}{'-grey' if self.grey else ''}-c{DEGRADATION_VERSION}"
 
 
 @dataclass(frozen=True)
@@ -86,9 +86,9 @@ def to_square(
     view : View
         Size, equalising, colour.
     number : int
-        0 or less: one of `LOOKS`. From 1 on a camera view: cropped, mirrored, scaled down and
-        compressed at random, always the same for the same `key` and number; an even number's view
-        is squeezed into the square as a whole instead of cut to its centre.
+        0 or less: one of `TTA_VIEWS`. From 1 on a degradation view: cropped, mirrored, scaled down
+        and compressed at random, always the same for the same `key` and number; an even number's
+        view is squeezed into the square as a whole instead of cut to its centre.
     key : str
         Identity of the picture for the camera's random numbers.
 
@@ -105,10 +105,10 @@ def to_square(
     return _framed(_prepared(source, view, max(0, number), key), view, number)
 
 
-def looks_of(
-    source: Path | str | bytes | RGB | Cut, view: View, looks: Sequence[str] = ("centre",)
+def load_tta_views(
+    source: Path | str | bytes | RGB | Cut, view: View, tta_views: Sequence[str] = ("centre",)
 ) -> RGB:
-    """Load a picture once and show it in several of `LOOKS`; shape (looks, side, side, 3).
+    """Load a picture once and show it in several of `TTA_VIEWS`; shape (views, side, side, 3).
 
     Raises
     ------
@@ -118,15 +118,15 @@ def looks_of(
     import numpy as np
 
     rgb = _prepared(source, view, 0, "")
-    return np.stack([_framed(rgb, view, LOOKS[look]) for look in looks])
+    return np.stack([_framed(rgb, view, TTA_VIEWS[name]) for name in tta_views])
 
 
-def all_looks(
-    sources: Sequence[Any], view: View, looks: Sequence[str] = ("centre",)
+def load_all_tta_views(
+    sources: Sequence[Any], view: View, tta_views: Sequence[str] = ("centre",)
 ) -> Iterator[RGB]:
-    """Yield `looks_of` of each source in order, decoded on all cores ahead of the reader."""
+    """Yield `load_tta_views` of each source in order, decoded on all cores ahead of the reader."""
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-        yield from pool.map(lambda source: looks_of(source, view, looks), sources)
+        yield from pool.map(lambda source: load_tta_views(source, view, tta_views), sources)
 
 
 def _prepared(source: Any, view: View, camera: int, key: str) -> RGB:
@@ -147,10 +147,10 @@ def _prepared(source: Any, view: View, camera: int, key: str) -> RGB:
 
 
 def _framed(rgb: RGB, view: View, number: int) -> RGB:
-    """Bring a prepared picture into the square as its view number says."""
-    squeezed = number <= LOOKS["whole"] or (number > 0 and number % 2 == 0)
+    """Fit a prepared picture into the square as its view number says."""
+    squeezed = number <= TTA_VIEWS["whole"] or (number > 0 and number % 2 == 0)
     square = _squeeze(rgb, view.side) if squeezed else fit_square(rgb, view.side)
-    if number in {LOOKS["mirrored"], LOOKS["whole-mirrored"]}:
+    if number in {TTA_VIEWS["mirrored"], TTA_VIEWS["whole-mirrored"]}:
         square = square[:, ::-1]
     if view.grey:
         import numpy as np
@@ -165,12 +165,12 @@ def squares(
 ) -> Iterator[RGB]:
     """Yield `to_square` of each source in order, decoded on all cores ahead of the reader.
 
-    Looks of one picture that stand side by side share one decoding.
+    Consecutive views of one picture share one decoding.
     """
     numbers = numbers or [0] * len(sources)
     keys = keys or [""] * len(sources)
     shares = [
-        # A camera view is one of a kind, and a picture in memory has no name to be told by.
+        # Each degradation view differs, and a picture in memory has no name to compare.
         source if number <= 0 and isinstance(source, Path | Cut) else place
         for place, (source, number) in enumerate(zip(sources, numbers, strict=True))
     ]
@@ -193,7 +193,7 @@ def squares(
 
 
 def _squeeze(rgb: RGB, side: int) -> RGB:
-    """Resize a whole picture to a square: what a centre square leaves out is seen, too."""
+    """Resize a whole picture to a square, without cropping."""
     import numpy as np
 
     size = (side, side)

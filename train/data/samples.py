@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,11 +20,9 @@ from bodyshop_core.errors import BodyshopError, NothingFoundError, UsageError
 from bodyshop_core.imaging import Equalise
 from bodyshop_core.workspace import Workspace
 from train.data.car_boxes import BoxFractions, car_boxes
-from train.data.pixels import LOOKS, Cut
+from train.data.pixels import TTA_VIEWS, Cut
 
 SPLITS = ("train", "validation", "test")
-
-"""Labels that are the class a binary classifier looks for; otherwise the last one by name."""
 
 EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"})
 
@@ -47,8 +46,8 @@ class Sample:
     variant : str
         ``""`` for an original, else the number of the augmented copy.
     view : int
-        0 for the picture's centre square, from 1 on the number of a camera view, below 0 another of
-        `train.data.pixels.LOOKS`.
+        0 for the picture's centre square, from 1 on the number of a degradation view, below 0
+        another of `train.data.pixels.TTA_VIEWS`.
     content : str
         SHA-256 of an augmented copy's own file.
     box : tuple of float, optional
@@ -80,7 +79,7 @@ class Samples:
     items : tuple of Sample
         In a fixed order.
     classes : tuple of str
-        By name; with two classes the one looked for comes last.
+        By name; with two classes the one to detect comes last.
     target : str
         ``damage``, ``brand`` or ``model``.
     split_set : str
@@ -115,13 +114,13 @@ class Samples:
         )
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
-    def with_views(self, looks: Sequence[str], camera_views: int) -> Samples:
-        """Show training pictures in these `train.data.pixels.LOOKS` and as other cameras would.
+    def with_views(self, tta_views: Sequence[str], degradation_views: int) -> Samples:
+        """Show training pictures in these `train.data.pixels.TTA_VIEWS` and as other cameras would.
 
         Augmented copies are varied already: they stay at their centre.
         """
-        cameras = range(1, camera_views + 1)
-        original = [*(LOOKS[look] for look in looks), *cameras]
+        cameras = range(1, degradation_views + 1)
+        original = [*(TTA_VIEWS[name] for name in tta_views), *cameras]
         items: list[Sample] = []
         for item in self.items:
             views = original if not item.variant else [0, *cameras]
@@ -161,7 +160,7 @@ def load_samples(
     Raises
     ------
     NothingFoundError
-        There is no split set (about that target), it is empty, or no detector has looked.
+        There is no split set (about that target), it is empty, or no detector has been run.
     UsageError
         There is no split set of that name, or it is about another target.
     """
@@ -207,26 +206,37 @@ def folder_samples(folder: Path, *, split: str = "test", target: str = "damage")
 
 
 def order_classes(labels: Iterable[str]) -> tuple[str, ...]:
-    """Return the distinct labels by name; of two, the one looked for last."""
+    """Return the distinct labels by name; of two, the one to detect comes last."""
     names = sorted(set(labels))
     if len(names) == 2 and means_damaged(names[0]) and not means_damaged(names[1]):
         names.reverse()
     return tuple(names)
 
 
+def is_class_name(name: str) -> bool:
+    """Say whether a label can be a class: not blank, and without control characters."""
+    return bool(name.strip()) and all(unicodedata.category(c) not in {"Cc", "Cs"} for c in name)
+
+
 def check(samples: Samples, *, needed: Sequence[str] = SPLITS) -> None:
-    """Refuse data that no honest model can come from.
+    """Refuse data from which no valid model can be trained and tested.
 
     Raises
     ------
     BodyshopError
-        Fewer than two classes, a class with no picture in a split or with a single training
-        picture, or a group that straddles two splits.
+        Fewer than two classes, a blank label or one with control characters, a class with no
+        picture in a split or with a single training picture, or a group that straddles two splits.
     """
+    odd = next((name for name in samples.classes if not is_class_name(name)), None)
+    if odd is not None:
+        raise BodyshopError(
+            f"label {odd!r} can't be a class: it is blank or holds control characters",
+            hint="correct the label of these pictures, then: bodyshop curate",
+        )
     if len(samples.classes) < 2:
         raise BodyshopError(
             f"split set '{samples.split_set}' has the one class '{samples.classes[0]}': "
-            "there is nothing to tell apart",
+            "a classifier needs two",
             hint="collect or import pictures of a second class, then: bodyshop curate",
         )
     originals = [item for item in samples.items if not item.variant and not item.view]
@@ -245,18 +255,18 @@ def check(samples: Samples, *, needed: Sequence[str] = SPLITS) -> None:
         if homes.setdefault(item.group, item.split) != item.split:
             raise BodyshopError(
                 f"group {item.group} is in both {homes[item.group]} and {item.split} of "
-                f"'{samples.split_set}': a model tested on it would be flattered",
+                f"'{samples.split_set}': test results would be too good",
                 hint="run: bodyshop curate --new-split NAME",
             )
 
 
 def equalise_spec(samples: Samples, mode: str, sizes: Sequence[int]) -> Equalise | None:
-    """Decide whether and how pictures are brought to one size and JPEG quality.
+    """Decide whether and how all pictures are equalised in size and JPEG quality.
 
     Parameters
     ----------
     samples : Samples
-        Its audit says whether size and quality give the label away.
+        Its audit says whether size and quality predict the label.
     mode : str
         ``auto`` (when the audit found a leak), ``always`` or ``never``.
     sizes : Sequence of int

@@ -1,1 +1,1 @@
-"""How good a model is: figures of an evaluation, cross-validation, what a prediction looks at."""
+"""How good a model is: figures of an evaluation, cross-validation, Grad-CAM."""

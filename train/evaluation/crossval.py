@@ -1,7 +1,9 @@
-"""k-fold cross-validation by groups: every picture is tested once by a model that never saw it."""
+"""Grouped k-fold cross-validation: each picture is tested by a model not trained on its group."""
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bodyshop_core.errors import BodyshopError
+from bodyshop_core import atomic
+from bodyshop_core.errors import BodyshopError, UsageError
 from bodyshop_core.imaging import Equalise
 from bodyshop_core.progress import SILENT, Progress
 from train.data.samples import Sample, Samples
-from train.evaluation.scores import calibration
+from train.evaluation.names import shortened
+from train.evaluation.predictions import calibration
 from train.fit.learn import learn
 from train.metrics.classification import fit_temperature, summary, temper
 from train.recipes.recipe import Recipe
@@ -35,10 +39,10 @@ class CrossValidation:
     labels : ndarray of int, shape (n,)
         True classes.
     probabilities : ndarray of float, shape (n, classes)
-        By the model whose training part did not hold the picture, temperature-scaled on its own
+        By the model that was not trained on the picture, temperature-scaled on that model's
         validation part.
     folds : ndarray of int, shape (n,)
-        In which fold each picture was tested.
+        The fold in which each picture was tested.
     metrics : dict
         As `train.metrics.classification.summary`, over all pictures, ``folds``: accuracy of each,
         and ``calibration`` before and after the temperatures.
@@ -55,8 +59,8 @@ class CrossValidation:
     raw: NDArray[np.float64]
 
     @property
-    def right(self) -> NDArray[np.bool_]:
-        """Whether each picture was classified rightly."""
+    def correct(self) -> NDArray[np.bool_]:
+        """Whether each picture was classified correctly."""
         return np.asarray(self.probabilities.argmax(axis=1) == self.labels)
 
 
@@ -78,25 +82,31 @@ def cross_validate(
     recipe : Recipe
         What to train.
     samples : Samples
-        All splits together; their own assignment is ignored, their groups are not.
+        All splits together; the assignment to splits is ignored, groups are kept together.
     features : Path
-        The workspace's features folder: with a frozen backbone all folds share it.
+        The workspace's features folder: all folds share the features of a frozen backbone.
     folds : int
-        How many parts, at least 3: one is tested, the next one is validation, the rest is learned.
+        Number of parts, at least 3: one is tested, the next is validation, the rest is trained on.
     equalise : Equalise, optional
-        Brings all pictures to one size and JPEG quality.
+        Scales all pictures down to one size and compresses them at one JPEG quality.
     weights : str, Path or None
         The backbone's weights instead of the recipe's.
     seed : int
         Of the folds and of everything random.
     progress : Progress
-        Told of each fold.
+        Reports one step per fold.
 
     Raises
     ------
+    UsageError
+        There are fewer than 3 folds.
     BodyshopError
         A class has fewer groups than there are folds.
     """
+    if folds < 3:
+        raise UsageError(
+            f"{folds} folds are too few", hint="test, validation and training need one fold each"
+        )
     originals = tuple(item for item in samples.items if not item.variant and not item.view)
     copies = tuple(item for item in samples.items if item.variant)
     place = assign_folds(originals, folds, seed)
@@ -113,7 +123,7 @@ def cross_validate(
             home = {item.sha256: item.split for item in items}
             items += [item for item in copies if home.get(item.sha256) == "train"]
             part = replace(samples, items=tuple(items))
-            part = part.with_views(recipe.data.looks, recipe.data.camera_views)
+            part = part.with_views(recipe.data.tta_views, recipe.data.degradation_views)
             learned = learn(
                 recipe,
                 part,
@@ -121,7 +131,7 @@ def cross_validate(
                 equalise=equalise,
                 weights=weights,
                 seed=seed,
-                with_probe=False,
+                with_linear_probe=False,
                 progress=progress,
             )
             rows = np.flatnonzero(place == fold)
@@ -134,15 +144,15 @@ def cross_validate(
             temperatures.append(temperature)
             tick(1)
     metrics = summary(labels, probabilities, samples.classes)
-    right = probabilities.argmax(axis=1) == labels
-    metrics["folds"] = [float(right[place == fold].mean()) for fold in range(folds)]
+    correct = probabilities.argmax(axis=1) == labels
+    metrics["folds"] = [float(correct[place == fold].mean()) for fold in range(folds)]
     mean = float(np.mean(temperatures))
     metrics["calibration"] = calibration(labels, raw, probabilities, mean)
     return CrossValidation(originals, samples.classes, labels, probabilities, place, metrics, raw)
 
 
 def assign_folds(samples: Sequence[Sample], folds: int, seed: int) -> NDArray[np.int64]:
-    """Give every picture a fold: stratified by class, whole groups together, shape (n,).
+    """Assign a fold to every picture, stratified by class, groups kept together; shape (n,).
 
     Raises
     ------
@@ -157,9 +167,11 @@ def assign_folds(samples: Sequence[Sample], folds: int, seed: int) -> NDArray[np
     for label, members in sorted(groups.items()):
         if len(members) < folds:
             raise BodyshopError(
-                f"class '{label}' has {len(members)} independent groups of pictures, "
+                f"class '{shortened(label)}' has {len(members)} independent groups of pictures, "
                 f"too few for {folds} folds",
-                hint=f"use --folds {max(3, len(members))} or collect more",
+                hint=f"use --folds {len(members)}, or add pictures of that class"
+                if len(members) >= 3
+                else "add pictures of that class",
             )
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     place = np.zeros(len(samples), np.int64)
@@ -170,12 +182,7 @@ def assign_folds(samples: Sequence[Sample], folds: int, seed: int) -> NDArray[np
 
 
 def write_out_of_fold(result: CrossValidation, path: Path) -> Path:
-    """Write sha256, fold, label and one probability per class: what label-error finders read."""
-    import csv
-    import io
-
-    from bodyshop_core import atomic
-
+    """Write a CSV file with sha256, fold, label and one probability per class."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["sha256", "fold", "label", *(f"p_{name}" for name in result.classes)])

@@ -15,7 +15,8 @@ from bodyshop_core.progress import SILENT, Progress
 from train.data.pixels import View, squares
 from train.data.samples import Sample
 from train.data.shard_cache import SHARD, ShardCache
-from train.fit.loop import predict
+from train.metrics.finite import require_finite
+from train.models.inference import predict
 from train.models.network import between_cuts, split_at
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def cut_features(
     samples : Sequence of Sample
         The pictures.
     view : View
-        How they are brought to the input.
+        How they are converted to the input.
     folder : Path
         The workspace's features folder; the cache is a subfolder of it named by the weights up to
         the cut, the cut and the view, so that any run that shares them shares the numbers.
@@ -65,6 +66,11 @@ def cut_features(
     -------
     ndarray, shape (len(samples), ...)
         float32 vectors, or float16 maps.
+
+    Raises
+    ------
+    NotFiniteError
+        The network's outputs are NaN or infinite; nothing is cached.
     """
     before, _ = split_at(model, cut)
     name = cache_name(before, cut, view)
@@ -116,7 +122,7 @@ def load_pixels(
 
 
 def identity(sample: Sample) -> str:
-    """Name a sample's pixels: the original's sha256, the augmented copy, the camera view, the box.
+    """Name a sample's pixels: the original's sha256, the augmented copy, the view, the box.
 
     An augmented copy is named by its file's hash, too, so that copies made by another policy or
     version are not taken for the old ones.
@@ -129,13 +135,13 @@ def identity(sample: Sample) -> str:
 
 
 def worth_caching(model: keras.Model, cut: str) -> bool:
-    """Say whether a cut is small enough: maps larger than a few pictures are computed anew."""
+    """Say whether a cut is small enough to cache: larger maps are computed again each time."""
     values = int(np.prod(model.get_layer(cut).output.shape[1:]))
     pixels = int(np.prod(model.input_shape[1:]))
     return values * 2 <= 4 * pixels
 
 
-def forget(folder: Path, sha256s: Sequence[str]) -> int:
+def purge_feature_cache(folder: Path, sha256s: Sequence[str]) -> int:
     """Erase pictures, their augmented copies and views from every cache.
 
     Parameters
@@ -161,7 +167,7 @@ def forget(folder: Path, sha256s: Sequence[str]) -> int:
 def cache_name(before: keras.Model, cut: str, view: View) -> str:
     """Name the cache folder of a frozen part, by its layers and weights rather than by its file."""
     digest = hashlib.blake2b(digest_size=8)
-    # Weights alone do not tell a tapped backbone from an untapped one: both are read whole.
+    # Weights alone do not say which blocks are pooled, so the layers are part of the name.
     for layer in before.layers:
         digest.update(f"{layer.name} {layer.output.shape}\n".encode())
     for weight in before.weights:
@@ -171,6 +177,7 @@ def cache_name(before: keras.Model, cut: str, view: View) -> str:
 
 
 def _compact(values: NDArray[Any]) -> NDArray[Any]:
+    require_finite(values, "features")
     if values.ndim == 2:
         return values
     half = values.astype(np.float16)

@@ -14,14 +14,16 @@ from bodyshop_core.errors import BodyshopError, UsageError
 from bodyshop_core.imaging import Equalise
 from bodyshop_core.progress import SILENT, Progress
 from train.data.affine import distorter
-from train.data.pixels import LOOKS, View
+from train.data.pixels import TTA_VIEWS, View
 from train.data.samples import Sample, Samples, show
 from train.fit.features import cut_features, load_pixels, worth_caching
-from train.fit.loop import History, Rows, as_distribution, fit, mean_of_looks, predict
+from train.fit.labels import LabelObjective, Rows
+from train.fit.loop import History, fit
 from train.fit.runtime import seed_everything
 from train.metrics.classification import losses, summary
 from train.models.head import set_output
-from train.models.linear_probe import fit_probe
+from train.models.inference import as_distribution, mean_over_views, predict
+from train.models.linear_probe import fit_linear_probe
 from train.models.network import Network, build_network, find_cut, set_trainable, split_at
 from train.recipes.recipe import Recipe, Stage
 
@@ -41,26 +43,26 @@ class Learned:
     network : Network
         With its final weights.
     view : View
-        How pictures are brought to it.
+        How pictures are converted to its input.
     histories : list of History
         One per stage.
-    probe : dict or None
-        Test figures of the logistic regression on the untouched features.
+    linear_probe : dict or None
+        Test figures of the logistic regression on the pretrained features.
     features : Path
         The bottleneck cache.
     cut : str or None
         The layer up to which no stage changed anything, where its output is worth caching.
-    looks : tuple of str
-        In which of `train.data.pixels.LOOKS` a picture is shown; a prediction is their mean.
+    tta_views : tuple of str
+        In which of `train.data.pixels.TTA_VIEWS` a picture is shown; a prediction is their mean.
     """
 
     network: Network
     view: View
     histories: list[History]
-    probe: dict[str, Any] | None
+    linear_probe: dict[str, Any] | None
     features: Path
     cut: str | None
-    looks: tuple[str, ...] = ("centre",)
+    tta_views: tuple[str, ...] = ("centre",)
 
     def probabilities(self, samples: tuple[Sample, ...]) -> NDArray[np.float32]:
         """Return class probabilities, before any temperature, shape (n, classes).
@@ -68,14 +70,14 @@ class Learned:
         Folds and sweeps test the same pictures again and again: what the frozen part makes of them
         comes from the cache (maps in half precision).
         """
-        model, views = self.network.model, [LOOKS[look] for look in self.looks]
+        model, views = self.network.model, [TTA_VIEWS[name] for name in self.tta_views]
         shown = [each for sample in samples for each in show(sample, views)]
         if self.cut is None:
             found = as_distribution(predict(model, load_pixels(shown, self.view)))
         else:
             x = cut_features(model, self.cut, shown, self.view, self.features)
             found = as_distribution(predict(split_at(model, self.cut)[1], x))
-        return mean_of_looks(found, len(views))
+        return mean_over_views(found, len(views))
 
 
 def learn(
@@ -87,7 +89,7 @@ def learn(
     weights: str | Path | None = None,
     seed: int = 7,
     state: Path | None = None,
-    with_probe: bool = True,
+    with_linear_probe: bool = True,
     augmenter: Augmenter | None = None,
     mark: Callable[[str], None] = lambda name: None,
     progress: Progress = SILENT,
@@ -99,18 +101,18 @@ def learn(
     recipe : Recipe
         What to train.
     samples : Samples
-        With train, validation and, for the probe, test pictures; camera views already added.
+        With train, validation and, for the linear probe, test pictures; with their views.
     features : Path
         The workspace's features folder, for the bottleneck cache.
     equalise : Equalise, optional
-        Brings all pictures to one size and JPEG quality.
+        Size and JPEG quality that all pictures are converted to.
     weights : str, Path or None
         The backbone's weights instead of the recipe's.
     seed : int
         Of everything random.
     state : Path, optional
         Folder of the stages' states; training goes on from what is there.
-    with_probe : bool
+    with_linear_probe : bool
         Whether to fit the logistic regression, too.
     augmenter : callable, optional
         (rgb, sha256=, copy=epoch) -> rgb of the same size: every stage then sees each original
@@ -126,16 +128,18 @@ def learn(
     mark("start")
     task = _Task(recipe, samples, view, features, seed, state, progress, augmenter)
     task = replace(task, via=_earliest_cut(network, task))
-    probe = _probe(network, task) if with_probe else None
-    mark("probe")
+    linear_probe = _linear_probe(network, task) if with_linear_probe else None
+    mark("linear_probe")
     histories = []
     for index, stage in enumerate(recipe.stages):
         histories.append(_train_stage(network, task, index))
         mark(stage.name)
-    return Learned(network, view, histories, probe, features, task.via, recipe.data.looks)
+    return Learned(
+        network, view, histories, linear_probe, features, task.via, recipe.data.tta_views
+    )
 
 
-def probe_accuracy(
+def linear_probe_accuracy(
     recipe: Recipe,
     samples: Samples,
     features: Path,
@@ -149,9 +153,9 @@ def probe_accuracy(
     seed_everything(seed)
     network = build_network(recipe, len(samples.classes), weights=weights)
     view = View(network.side, equalise, recipe.data.colour == "grey")
-    found = _probe(network, _Task(recipe, samples, view, features, seed, None, progress))
+    found = _linear_probe(network, _Task(recipe, samples, view, features, seed, None, progress))
     if found is None:
-        raise BodyshopError(f"recipe '{recipe.name}' has no backbone to put a probe on")
+        raise BodyshopError(f"recipe '{recipe.name}' has no backbone to fit a linear probe on")
     return found
 
 
@@ -168,7 +172,7 @@ class _Task:
     via: str | None = None
 
     def features_at(self, network: Network, cut: str, samples: Sequence[Sample]) -> NDArray[Any]:
-        """Return a cut's features, by way of the earliest cut that any stage needs."""
+        """Return a cut's features, computed from the earliest cut that any stage needs."""
         return cut_features(
             network.model,
             cut,
@@ -195,7 +199,7 @@ def _earliest_cut(network: Network, task: _Task) -> str | None:
 
 def _cut(network: Network, task: _Task, stage: Stage) -> str | None:
     """Return the layer up to which a stage reads features from the cache, if it may."""
-    if stage.jitter is not None or task.augmenter is not None:
+    if stage.affine is not None or task.augmenter is not None:
         return None
     cut = find_cut(network.model)
     return cut if cut is not None and worth_caching(network.model, cut) else None
@@ -206,13 +210,13 @@ def _train_stage(network: Network, task: _Task, index: int) -> History:
     view, progress = task.view, task.progress
     set_trainable(network, stage)
     model = network.model
-    fresh = stage.jitter is not None or task.augmenter is not None
+    fresh = stage.affine is not None or task.augmenter is not None
     cut = _cut(network, task, stage)
     training = samples.of("train")
-    views = [LOOKS[look] for look in task.recipe.data.looks]
+    views = [TTA_VIEWS[name] for name in task.recipe.data.tta_views]
     validation = tuple(each for item in samples.of("validation") for each in show(item, views))
     if fresh:
-        # The distortion is drawn anew in every epoch; copies made beforehand would only repeat.
+        # The distortion is random in every epoch: copies made beforehand add nothing.
         training = tuple(item for item in training if not item.view and not item.variant)
     if cut is None:
         x, x_validation = (
@@ -229,13 +233,12 @@ def _train_stage(network: Network, task: _Task, index: int) -> History:
     distort: Distort | None = None
     if task.augmenter is not None:
         distort = _augmented(task.augmenter, training)
-    elif stage.jitter is not None:
-        distort = distorter(stage.jitter, task.seed)
+    elif stage.affine is not None:
+        distort = distorter(stage.affine, task.seed)
+    checked = Rows(x_validation, y_validation, np.ones(len(y_validation), np.float32))
     return fit(
         model,
-        Rows(x, y, weight, distort),
-        Rows(x_validation, y_validation, np.ones(len(y_validation), np.float32)),
-        stage,
+        LabelObjective(Rows(x, y, weight, distort), checked, stage),
         seed=task.seed,
         state=task.state / f"{index}-{stage.name}.npz" if task.state is not None else None,
         progress=progress,
@@ -259,9 +262,9 @@ def _solve(
         )
     began = time.monotonic()
     truth, real = y.argmax(axis=1), y_validation.argmax(axis=1)
-    probe = fit_probe(x, truth, x_validation, real, weights=weight, seed=seed)
-    set_output(network.model.layers[-1], probe)
-    found, checked = probe.predict_proba(x), probe.predict_proba(x_validation)
+    linear_probe = fit_linear_probe(x, truth, x_validation, real, weights=weight, seed=seed)
+    set_output(network.model.layers[-1], linear_probe)
+    found, checked = linear_probe.predict_proba(x), linear_probe.predict_proba(x_validation)
     seconds = time.monotonic() - began
     entry = {
         "epoch": 1,
@@ -289,8 +292,8 @@ def _augmented(augmenter: Augmenter, samples: tuple[Sample, ...]) -> Distort:
     return distort
 
 
-def _probe(network: Network, task: _Task) -> dict[str, Any] | None:
-    """Fit the logistic-regression floor on the backbone as it came; None without a backbone."""
+def _linear_probe(network: Network, task: _Task) -> dict[str, Any] | None:
+    """Fit the linear probe on the pretrained backbone; None without a backbone."""
     if task.recipe.backbone is None or "pool" not in network.head:
         return None
     samples = task.samples
@@ -298,17 +301,17 @@ def _probe(network: Network, task: _Task) -> dict[str, Any] | None:
     everyone = [item for part in parts for item in part]
     rows = task.features_at(network, "pool", everyone)
     channels = network.model.get_layer(network.body[-1]).output.shape[-1]
-    if task.recipe.head.taps:  # the floor is the last layer alone, which stands last
+    if task.recipe.head.feature_blocks:  # the last columns are the last layer
         rows = rows[:, -channels:]
-    elif rows.shape[1] != channels:  # flattened maps: the probe takes their average
+    elif rows.shape[1] != channels:  # flattened maps: the linear probe takes their average
         rows = rows.reshape(len(rows), -1, channels).mean(axis=1)
     ends = np.cumsum([len(part) for part in parts])[:2]
     x, x_validation, x_test = np.split(rows.astype(np.float32), ends)
     y, y_validation, y_test = (onehot(part, samples.classes).argmax(axis=1) for part in parts)
-    probe = fit_probe(x, y, x_validation, y_validation, seed=task.seed)
-    figures = summary(y_test, probe.predict_proba(x_test), samples.classes)
+    linear_probe = fit_linear_probe(x, y, x_validation, y_validation, seed=task.seed)
+    figures = summary(y_test, linear_probe.predict_proba(x_test), samples.classes)
     keep = ("n", "accuracy", "ci95", "balanced_accuracy", "loss")
-    return {name: figures[name] for name in keep} | {"strength": probe.chosen}
+    return {name: figures[name] for name in keep} | {"strength": linear_probe.chosen}
 
 
 def onehot(samples: tuple[Sample, ...], classes: tuple[str, ...]) -> NDArray[np.float32]:

@@ -1,20 +1,19 @@
-"""One stage of training: epochs, schedule, early stopping, and a state that survives a kill."""
+"""The training loop: epochs, schedule, early stopping, and a state that survives a kill."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from bodyshop_core.errors import BodyshopError
 from bodyshop_core.progress import SILENT, Progress
 from bodyshop_core.quiet_tensorflow import import_tensorflow
-from train.fit.memory import with_room
 from train.fit.state import restore, save_state, snapshot, take_up
 from train.recipes.recipe import Optimizer, Stage
 
@@ -22,43 +21,48 @@ if TYPE_CHECKING:
     import keras
     from numpy.typing import NDArray
 
-PREDICT_BATCH = 64
+    Floats = NDArray[np.float32]
+    Batch = tuple[Floats, Floats, Floats]
+
+LEAST_GAIN = 1e-9
+"""A validation score must rise by more than this to be a better one."""
+
+SMALLEST_BATCH = 2
+"""Batches are halved down to this size when they do not fit into memory."""
 
 
-@dataclass(frozen=True)
-class Rows:
-    """Inputs and targets of one split.
+class Objective(Protocol):
+    """What a model is trained for: the data, the loss, and the figures of an epoch."""
 
-    Parameters
-    ----------
-    x : ndarray, shape (n, ...)
-        Pixels (uint8) or cached features (float16, float32).
-    y : ndarray of float32, shape (n, classes)
-        One-hot.
-    weight : ndarray of float32, shape (n,)
-        Weight of each row in the loss.
-    distort : callable, optional
-        (rows of x, their places, epoch) -> rows of x, drawn anew in every epoch.
-    """
+    @property
+    def stage(self) -> Stage:
+        """Epochs, batches, optimiser, schedule and early stopping."""
 
-    x: NDArray[Any]
-    y: NDArray[np.float32]
-    weight: NDArray[np.float32]
-    distort: Callable[[NDArray[Any], NDArray[np.int64], int], NDArray[Any]] | None = None
+    @property
+    def target_shape(self) -> tuple[int | None, ...]:
+        """Shape of one row of the targets."""
+
+    @property
+    def shown(self) -> str:
+        """The figure that progress bars show."""
 
     def __len__(self) -> int:
-        return len(self.y)
+        """Return the number of training rows."""
 
-    def batches(
-        self, size: int, order: NDArray[np.int64], epoch: int
-    ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]]:
-        """Yield (x, y, weight) in float32, in the given order."""
-        for start in range(0, len(order), size):
-            places = order[start : start + size]
-            x = self.x[places]
-            if self.distort is not None:
-                x = self.distort(x, places, epoch)
-            yield x.astype(np.float32), self.y[places], self.weight[places]
+    def batches(self, size: int, random: np.random.Generator, epoch: int) -> Iterator[Batch]:
+        """Yield one epoch's inputs, targets and row weights, in an order drawn from `random`."""
+
+    def loss(self, targets: Any, outputs: Any, weight: Any) -> Any:
+        """Return the loss of a batch, without regularisation, as a scalar tensor."""
+
+    def count(self, targets: Any, outputs: Any) -> Mapping[str, Any]:
+        """Return figures of a batch, summed over its rows, as scalar tensors."""
+
+    def validate(self, model: keras.Model) -> dict[str, float]:
+        """Return figures on the validation rows; their names begin with ``val_``."""
+
+    def score(self, entry: Mapping[str, float]) -> float:
+        """Return how good an epoch is: early stopping and `keep` follow the highest."""
 
 
 @dataclass
@@ -80,9 +84,7 @@ class History:
 
 def fit(
     model: keras.Model,
-    training: Rows,
-    validation: Rows,
-    stage: Stage,
+    objective: Objective,
     *,
     seed: int,
     state: Path | None = None,
@@ -94,13 +96,11 @@ def fit(
     Parameters
     ----------
     model : keras.Model
-        Ends in probabilities: softmax (n, classes), or a sigmoid (n, 1) for the second class.
-    training, validation : Rows
-        The data; the order of each epoch depends on `seed` and its number alone.
-    stage : Stage
-        How to train.
+        With the stage's layers unfrozen; its outputs are what the objective expects.
+    objective : Objective
+        What it is trained for.
     seed : int
-        Of the order of the rows.
+        Of the order of the rows, which depends on it and the number of the epoch alone.
     state : Path, optional
         Where weights, optimiser, early stopping and random states are kept after every epoch. When
         it is there already, training goes on after the last epoch it holds.
@@ -109,40 +109,35 @@ def fit(
     on_epoch : callable, optional
         Called with the history after each epoch, before the state is written.
 
+    Returns
+    -------
+    History
+        ``loss``, the objective's figures, ``learning_rate`` and ``seconds`` of every epoch.
+
     Raises
     ------
     BodyshopError
-        The loss is no longer a number, or not even the smallest batch fits into memory.
+        The loss or a validation figure is NaN or infinite, or not even the smallest batch fits
+        into memory.
     """
-
-    def attempt(size: int) -> History:
-        return _fit(model, training, validation, stage, size, seed, state, progress, on_epoch)
-
-    return with_room(
-        attempt, stage.batch_size, stage=stage.name, model=model, state=state, progress=progress
-    )
-
-
-def predict(model: keras.Model, x: NDArray[Any], *, batch: int = PREDICT_BATCH) -> Any:
-    """Run a model over rows; returns float32, shape (n, outputs)."""
-    step = _inference(model)
-    parts = [
-        step(x[start : start + batch].astype(np.float32)).numpy()
-        for start in range(0, len(x), batch)
-    ]
-    return np.concatenate(parts) if parts else np.empty((0, *model.output_shape[1:]), np.float32)
-
-
-def as_distribution(outputs: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return class probabilities, shape (n, classes): a sigmoid column becomes two."""
-    if outputs.shape[1] == 1:
-        return np.concatenate([1 - outputs, outputs], axis=1)
-    return outputs
-
-
-def mean_of_looks(probabilities: NDArray[np.float32], looks: int) -> NDArray[np.float32]:
-    """Average the rows of each picture, which stand side by side; returns (n / looks, classes)."""
-    return probabilities.reshape(-1, looks, probabilities.shape[1]).mean(axis=1)
+    tf = import_tensorflow()
+    stage, start = objective.stage, snapshot(model)
+    size = stage.batch_size
+    while True:
+        try:
+            return _fit(model, objective, size, seed, state, progress, on_epoch)
+        except (tf.errors.ResourceExhaustedError, MemoryError) as error:
+            if size // 2 < SMALLEST_BATCH:
+                raise BodyshopError(
+                    f"stage '{stage.name}' does not fit into memory, not even with batches of "
+                    f"{size}",
+                    hint="use a smaller backbone, a smaller input_size, or freeze more layers",
+                ) from error
+        size //= 2
+        progress.log(f"out of memory: stage '{stage.name}' again with batches of {size}")
+        restore(model, start)
+        if state is not None:
+            state.unlink(missing_ok=True)
 
 
 def make_optimizer(spec: Optimizer) -> Any:
@@ -169,145 +164,131 @@ def learning_rate(stage: Stage, step: int, steps: int) -> float:
     return top * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
 
 
+@dataclass
+class _StageState:
+    """What the next epoch and early stopping depend on, besides weights and optimiser."""
+
+    history: History
+    best: list[NDArray[Any]] | None = None
+    best_score: float = -math.inf
+    waited: int = 0
+    finished: bool = False
+
+    def meta(self) -> dict[str, Any]:
+        return {
+            "history": self.history.as_dict(),
+            "best_score": self.best_score,
+            "waited": self.waited,
+            "finished": self.finished,
+        }
+
+    def note(self, entry: dict[str, float], score: float, model: keras.Model, stage: Stage) -> None:
+        """Take in an epoch, and restore the best one's weights when it is the last."""
+        history = self.history
+        history.epochs.append(entry)
+        history.seconds += entry["seconds"]
+        self.waited += 1
+        if score > self.best_score + LEAST_GAIN:
+            self.waited, self.best_score = 0, score
+            history.best_epoch, self.best = len(history.epochs), snapshot(model)
+        self.finished = len(history.epochs) == stage.epochs
+        if stage.patience is not None and self.waited >= stage.patience:
+            history.stopped, self.finished = "early", True
+        if self.finished and stage.keep == "best" and self.best is not None:
+            restore(model, self.best)
+
+
 def _fit(
     model: keras.Model,
-    training: Rows,
-    validation: Rows,
-    stage: Stage,
+    objective: Objective,
     size: int,
     seed: int,
     state: Path | None,
     progress: Progress,
     on_epoch: Callable[[History], None] | None,
 ) -> History:
+    stage = objective.stage
     optimizer = make_optimizer(stage.optimizer)
     optimizer.build(model.trainable_variables)
-    history, best, best_value, waited = History(stage.name, batch_size=size), None, math.inf, 0
+    current = _StageState(History(stage.name, batch_size=size))
     saved = take_up(state, model, optimizer, progress)
     if saved is not None:
-        history = History(**saved.meta["history"])
-        best_value, waited = saved.meta["best_value"], saved.meta["waited"]
-        size, best = history.batch_size, saved.best
-        if saved.meta["finished"]:
-            return history
-        progress.log(f"stage '{stage.name}' goes on after epoch {len(history.epochs)}")
-    step = _training_step(model, optimizer, stage.label_smoothing)
-    per_epoch = math.ceil(len(training) / size)
-    total = per_epoch * stage.epochs
+        meta = {**saved.meta, "history": History(**saved.meta["history"])}
+        current = _StageState(**meta, best=saved.best)
+        if current.finished:
+            return current.history
+        progress.log(f"stage '{stage.name}' goes on after epoch {len(current.history.epochs)}")
+    history = current.history
+    step = _training_step(model, optimizer, objective)
     with progress.task(f"train {stage.name}", total=stage.epochs) as tick:
         tick(len(history.epochs))
-        for epoch in range(len(history.epochs), stage.epochs):
-            began = time.monotonic()
-            order = np.random.default_rng([seed, epoch]).permutation(len(training))
-            sums = np.zeros(3)
-            for index, (x, y, weight) in enumerate(training.batches(size, order, epoch)):
-                rate = learning_rate(stage, epoch * per_epoch + index, total)
-                optimizer.learning_rate.assign(rate)
-                loss, right = step(x, y, weight)
-                current = float(loss)
-                if not math.isfinite(current):
-                    raise BodyshopError(
-                        f"the loss became {current} in epoch {epoch + 1}, batch {index + 1} of "
-                        f"stage '{stage.name}' (learning rate {rate:.2g})",
-                        hint="lower that stage's optimizer.learning_rate, or set clipnorm: 1.0",
-                    )
-                history.step_losses.append(current)
-                sums += np.array([current * len(y), float(right), len(y)])
-            probabilities = as_distribution(predict(model, validation.x))
-            entry = _entry(epoch, sums, rate, validation.y, probabilities, began)
-            history.epochs.append(entry)
-            history.seconds += entry["seconds"]
-            key = entry["val_loss"] if stage.monitor == "loss" else -entry["val_accuracy"]
-            better = key < best_value - 1e-9
-            waited = 0 if better else waited + 1
-            if better:
-                best_value, history.best_epoch, best = key, epoch + 1, snapshot(model)
-            done = epoch + 1 == stage.epochs
-            if stage.patience is not None and waited >= stage.patience:
-                history.stopped, done = "early", True
-            if done and stage.keep == "best" and best is not None:
-                restore(model, best)
+        while not current.finished:
+            began, epoch = time.monotonic(), len(history.epochs)
+            figures, rate = _epoch(step, optimizer, objective, history, seed, epoch)
+            entry: dict[str, float] = {"epoch": epoch + 1, **figures, **objective.validate(model)}
+            _require_finite(entry, stage)
+            entry |= {"learning_rate": rate, "seconds": time.monotonic() - began}
+            current.note(entry, objective.score(entry), model, stage)
             if on_epoch is not None:
                 on_epoch(history)
             if state is not None:
-                meta = {
-                    "history": history.as_dict(),
-                    "best_value": best_value,
-                    "waited": waited,
-                    "finished": done,
-                }
-                save_state(state, meta, model, optimizer, best)
-            tick(1, f"val_accuracy {entry['val_accuracy']:.3f}")
-            if done:
-                break
+                save_state(state, current.meta(), model, optimizer, current.best)
+            tick(1, f"{objective.shown} {entry[objective.shown]:.3f}")
     return history
 
 
-def _entry(
-    epoch: int,
-    sums: NDArray[np.float64],
-    rate: float,
-    truth: NDArray[np.float32],
-    probabilities: NDArray[np.float32],
-    began: float,
-) -> dict[str, float]:
-    picked = np.clip((probabilities * truth).sum(axis=1), 1e-7, 1.0)
-    return {
-        "epoch": epoch + 1,
-        "loss": float(sums[0] / sums[2]),
-        "accuracy": float(sums[1] / sums[2]),
-        "val_loss": float(-np.log(picked).mean()),
-        "val_accuracy": float((probabilities.argmax(1) == truth.argmax(1)).mean()),
-        "learning_rate": rate,
-        "seconds": time.monotonic() - began,
-    }
+def _epoch(
+    step: Any, optimizer: Any, objective: Objective, history: History, seed: int, epoch: int
+) -> tuple[dict[str, float], float]:
+    """Run one epoch; returns its figures, means over the rows, and the last learning rate."""
+    stage, size, rate = objective.stage, history.batch_size, 0.0
+    steps = math.ceil(len(objective) / size)
+    sums: dict[str, float] = {}
+    random = np.random.default_rng([seed, epoch])
+    for index, (x, y, weight) in enumerate(objective.batches(size, random, epoch)):
+        rate = learning_rate(stage, epoch * steps + index, steps * stage.epochs)
+        optimizer.learning_rate.assign(rate)
+        loss, counts = step(x, y, weight)
+        current = float(loss)
+        if not math.isfinite(current):
+            raise BodyshopError(
+                f"the loss became {current} in epoch {epoch + 1}, batch {index + 1} of stage "
+                f"'{stage.name}' (learning rate {rate:.2g})",
+                hint="lower that stage's learning_rate, or clip its gradients (clipnorm: 1.0)",
+            )
+        history.step_losses.append(current)
+        for name, value in {"loss": current * len(x), **counts}.items():
+            sums[name] = sums.get(name, 0.0) + float(value)
+    return {name: value / len(objective) for name, value in sums.items()}, rate
 
 
-def _training_step(model: keras.Model, optimizer: Any, smoothing: float) -> Any:
-    import keras
+def _require_finite(entry: Mapping[str, float], stage: Stage) -> None:
+    for name, value in entry.items():
+        if not math.isfinite(value):
+            raise BodyshopError(
+                f"{name} became {value} in epoch {entry['epoch']:.0f} of stage '{stage.name}'",
+                hint="lower that stage's learning_rate, or clip its gradients (clipnorm: 1.0)",
+            )
 
+
+def _training_step(model: keras.Model, optimizer: Any, objective: Objective) -> Any:
     tf = import_tensorflow()
-    single = model.output_shape[-1] == 1
-    shape = [None, *model.input_shape[1:]]
-
-    def loss_of(y: Any, outputs: Any) -> Any:
-        if single:
-            return keras.losses.binary_crossentropy(y[:, 1:], outputs, label_smoothing=smoothing)
-        return keras.losses.categorical_crossentropy(y, outputs, label_smoothing=smoothing)
 
     @tf.function(
         input_signature=[
-            tf.TensorSpec(shape, tf.float32),
-            tf.TensorSpec([None, None], tf.float32),
+            tf.TensorSpec([None, *model.input_shape[1:]], tf.float32),
+            tf.TensorSpec([None, *objective.target_shape], tf.float32),
             tf.TensorSpec([None], tf.float32),
         ]
     )
     def step(x: Any, y: Any, weight: Any) -> Any:
         with tf.GradientTape() as tape:
             outputs = model(x, training=True)
-            loss = tf.reduce_mean(loss_of(y, outputs) * weight)
+            loss = objective.loss(y, outputs, weight)
             if model.losses:
                 loss += tf.add_n(model.losses)
         gradients = tape.gradient(loss, model.trainable_variables)
         optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
-        chosen = tf.cast(outputs[:, 0] >= 0.5, tf.int64) if single else tf.argmax(outputs, 1)
-        right = tf.reduce_sum(tf.cast(tf.equal(chosen, tf.argmax(y, 1)), tf.float32))
-        return loss, right
+        return loss, objective.count(y, outputs)
 
-    return step
-
-
-def _inference(model: keras.Model) -> Any:
-    """Return the compiled forward pass; made once per model, as tracing costs seconds."""
-    known = getattr(model, "_bodyshop_inference", None)
-    if known is not None:
-        return known
-    tf = import_tensorflow()
-    shape = [None, *model.input_shape[1:]]
-
-    @tf.function(input_signature=[tf.TensorSpec(shape, tf.float32)])
-    def step(x: Any) -> Any:
-        return model(x, training=False)
-
-    object.__setattr__(model, "_bodyshop_inference", step)
     return step

@@ -28,7 +28,7 @@ class State:
     Parameters
     ----------
     meta : dict
-        JSON-able: the history, and where early stopping stands.
+        JSON-able: the history, and the state of early stopping.
     model : list of ndarray
         Every variable, the random states of dropout layers among them.
     optimizer : list of ndarray
@@ -67,7 +67,7 @@ def save_state(
 
 
 def load_state(path: Path | None, progress: Progress) -> State | None:
-    """Read a stage's state; None when there is none or it is damaged, which is said."""
+    """Read a stage's state; None when there is none, or when it is damaged (logged)."""
     if path is None or not path.exists():
         return None
     try:
@@ -86,7 +86,7 @@ def load_state(path: Path | None, progress: Progress) -> State | None:
 def take_up(
     path: Path | None, model: keras.Model, optimizer: Any, progress: Progress
 ) -> State | None:
-    """Read a stage's state and put model and optimiser back into it; None: start afresh."""
+    """Read a stage's state into model and optimiser; None when there is none to resume."""
     saved = load_state(path, progress)
     if saved is not None:
         restore(model, saved.model)

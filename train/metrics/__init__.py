@@ -1,1 +1,1 @@
-"""Numbers about predictions, from plain arrays: no TensorFlow, no files."""
+"""Metrics of predictions, computed from plain arrays: no TensorFlow, no files."""

@@ -1,4 +1,4 @@
-"""Numbers about predictions, from plain arrays: no TensorFlow, no files.
+"""Metrics of predicted class probabilities, from plain arrays: no TensorFlow, no files.
 
 Throughout, `labels` is an integer array of shape (n,), `probabilities` a float array of shape
 (n, classes) whose rows sum to 1.
@@ -11,37 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from train.metrics.finite import require_finite
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Ints = NDArray[np.integer[Any]]
     Floats = NDArray[np.floating[Any]]
 
-Z95 = 1.959963984540054
-"""97.5 % quantile of the standard normal distribution."""
-
 TINY = 1e-7
 """Probabilities are kept this far from 0 before a logarithm, as Keras' losses do."""
 
-
 TEMPERATURE_PRIOR = 0.5
-"""Standard deviation of log temperature before any data: T lies in 0.37 to 2.7 in 95 % of cases."""
-
-
-def wilson(right: int, n: int) -> tuple[float, float]:
-    """Return the 95 % score interval of a proportion (Wilson 1927).
-
-    Parameters
-    ----------
-    right, n : int
-        Hits and trials; ``n = 0`` gives (0, 1).
-    """
-    if n == 0:
-        return 0.0, 1.0
-    share, z2 = right / n, Z95**2
-    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = Z95 / (1 + z2 / n) * float(np.sqrt(share * (1 - share) / n + z2 / (4 * n * n)))
-    return max(0.0, centre - half), min(1.0, centre + half)
+"""Standard deviation of the prior of log temperature: 95 % of it is between T = 0.37 and 2.7."""
 
 
 def decide(
@@ -54,9 +36,9 @@ def decide(
     probabilities : ndarray of float, shape (n, classes)
         Scores.
     threshold : float
-        With two classes: the positive one is chosen from this probability on.
+        With two classes: the positive one is chosen when its probability is at least this.
     positive : int, optional
-        Index of the positive class; None means the most probable class wins.
+        Index of the positive class; None: the most probable class is chosen.
     """
     if positive is None or probabilities.shape[1] != 2:
         return probabilities.argmax(axis=1).astype(np.int64)
@@ -85,17 +67,34 @@ def summary(
     threshold: float = 0.5,
     positive: int | None = None,
 ) -> dict[str, Any]:
-    """Return the figures of a split as JSON-able values.
+    """Return the metrics of a split as JSON-able values.
+
+    Parameters
+    ----------
+    labels : ndarray of int, shape (n,)
+        True classes.
+    probabilities : ndarray of float, shape (n, classes)
+        Scores.
+    classes : Sequence of str
+        Names of the columns.
+    threshold, positive
+        As `decide`.
 
     Returns
     -------
     dict
-        ``n``, ``right``, ``accuracy``, ``ci95`` (Wilson), ``balanced_accuracy``, ``loss``,
-        ``per_class`` (class -> n, precision, recall, f1, loss, recall_ci95; None where undefined),
-        ``confusion`` (rows are the truth), ``ece``, ``brier``, ``roc_auc`` and
-        ``average_precision`` per class.
+        ``n``, ``correct``, ``accuracy``, ``ci95`` (95 % score interval, Wilson 1927),
+        ``balanced_accuracy``, ``loss``, ``per_class`` (class -> n, precision, recall, f1, loss,
+        recall_ci95, roc_auc, average_precision; None where undefined), ``confusion`` (rows are the
+        true classes), ``ece``, ``brier``. Without any picture the figures are None.
+
+    Raises
+    ------
+    NotFiniteError
+        A probability is NaN or infinite.
     """
     labels = np.asarray(labels)
+    require_finite(probabilities, "probabilities")
     predicted = decide(probabilities, threshold=threshold, positive=positive)
     matrix = confusion(labels, predicted, len(classes))
     each = losses(labels, probabilities)
@@ -110,20 +109,20 @@ def summary(
             "n": int(truth),
             "precision": precision,
             "recall": recall,
-            "recall_ci95": list(wilson(int(hits), int(truth))) if truth else None,
+            "recall_ci95": _interval(int(hits), int(truth)),
             "f1": _ratio(2 * hits, truth + claimed),
             "loss": float(each[here].mean()) if truth else None,
             "roc_auc": area,
             "average_precision": mean_precision,
         }
-    n, right = len(labels), int(np.trace(matrix))
+    n, correct = len(labels), int(np.trace(matrix))
     recalls = [entry["recall"] for entry in per_class.values() if entry["recall"] is not None]
     onehot = np.eye(len(classes))[labels]
     return {
         "n": n,
-        "right": right,
-        "accuracy": right / n if n else None,
-        "ci95": list(wilson(right, n)),
+        "correct": correct,
+        "accuracy": correct / n if n else None,
+        "ci95": _interval(correct, n),
         "balanced_accuracy": float(np.mean(recalls)) if recalls else None,
         "loss": float(each.mean()) if n else None,
         "brier": float(((probabilities - onehot) ** 2).sum(axis=1).mean()) if n else None,
@@ -136,14 +135,14 @@ def summary(
 def reliability(
     labels: Ints, probabilities: Floats, *, bins: int = 15
 ) -> list[tuple[float, float, int]]:
-    """Return (mean confidence, accuracy, count) of each equal-width confidence bin in use."""
+    """Return (mean confidence, accuracy, count) of each non-empty equal-width confidence bin."""
     confidence = probabilities.max(axis=1)
-    right = probabilities.argmax(axis=1) == labels
+    correct = probabilities.argmax(axis=1) == labels
     place = np.minimum((confidence * bins).astype(int), bins - 1)
     return [
         (
             float(confidence[place == b].mean()),
-            float(right[place == b].mean()),
+            float(correct[place == b].mean()),
             int((place == b).sum()),
         )
         for b in range(bins)
@@ -163,7 +162,10 @@ def expected_calibration_error(labels: Ints, probabilities: Floats, *, bins: int
 
 
 def temper(probabilities: Floats, temperature: float) -> NDArray[np.float64]:
-    """Divide the logits by `temperature`: above 1 softens, below 1 sharpens, order stays."""
+    """Divide the logits by `temperature`; the order of the classes does not change.
+
+    A temperature above 1 brings the probabilities closer together, one below 1 moves them apart.
+    """
     logits = np.log(np.clip(probabilities.astype(np.float64), TINY, 1.0)) / temperature
     logits -= logits.max(axis=1, keepdims=True)
     scaled = np.exp(logits)
@@ -173,9 +175,9 @@ def temper(probabilities: Floats, temperature: float) -> NDArray[np.float64]:
 def fit_temperature(labels: Ints, probabilities: Floats) -> float:
     """Find the temperature that minimises the cross-entropy (Guo et al. 2017), 0.1 to 10.
 
-    A few dozen pictures that are all classified rightly would ask for a temperature of 0, that is
-    for certainty. A normal prior on log T (mean 0, standard deviation `TEMPERATURE_PRIOR`) keeps
-    the answer near 1 until there is evidence.
+    For a few dozen pictures that are all classified correctly, the minimum alone would be at
+    temperature 0, that is at probabilities of 0 and 1. A normal prior on log T (mean 0, standard
+    deviation `TEMPERATURE_PRIOR`) keeps the temperature near 1 until the data say otherwise.
     """
     from scipy.optimize import minimize_scalar
 
@@ -188,7 +190,7 @@ def fit_temperature(labels: Ints, probabilities: Floats) -> float:
 
 
 def balanced_threshold(labels: Ints, scores: Floats, *, positive: int = 1) -> float:
-    """Return the threshold with the best balanced accuracy, in the middle of its interval."""
+    """Return the threshold with the best balanced accuracy, the midpoint of its interval."""
     from sklearn.metrics import roc_curve
 
     truth = np.asarray(labels) == positive
@@ -200,7 +202,7 @@ def balanced_threshold(labels: Ints, scores: Floats, *, positive: int = 1) -> fl
 
 
 def threshold_choices(labels: Ints, scores: Floats, *, positive: int = 1) -> dict[str, float]:
-    """Return thresholds that somebody may want, chosen on these pictures.
+    """Return thresholds by common rules, chosen on these pictures.
 
     Parameters
     ----------
@@ -209,13 +211,13 @@ def threshold_choices(labels: Ints, scores: Floats, *, positive: int = 1) -> dic
     scores : ndarray of float, shape (n,)
         Probability of the positive class.
     positive : int
-        The class looked for.
+        Index of the positive class.
 
     Returns
     -------
     dict
-        Rule -> threshold: the best balanced accuracy, the best F1, and the highest threshold that
-        still finds 95 and 99 % of the class.
+        Rule -> threshold: the best balanced accuracy, the best F1, and the highest threshold with a
+        recall of at least 95 % and 99 %.
     """
     from sklearn.metrics import precision_recall_curve
 
@@ -228,22 +230,32 @@ def threshold_choices(labels: Ints, scores: Floats, *, positive: int = 1) -> dic
     }
     for share in (0.95, 0.99):
         enough = cuts[recall[:-1] >= share]
-        found[f"finds {share:.0%} there"] = float(enough.max())
+        found[f"threshold for {100 * share:.0f} % recall"] = float(enough.max())
     return found
 
 
 def at_threshold(
     labels: Ints, scores: Floats, threshold: float, *, positive: int = 1
 ) -> dict[str, Any]:
-    """Return ``recall``, ``precision``, ``false_alarms`` (share of the others) and ``accuracy``."""
-    truth, said = np.asarray(labels) == positive, scores >= threshold
-    hits = int((truth & said).sum())
+    """Return ``recall``, ``precision``, ``false_positive_rate`` and ``accuracy`` at a threshold."""
+    truth, predicted = np.asarray(labels) == positive, scores >= threshold
+    hits = int((truth & predicted).sum())
     return {
         "recall": _ratio(hits, int(truth.sum())),
-        "precision": _ratio(hits, int(said.sum())),
-        "false_alarms": _ratio(int((~truth & said).sum()), int((~truth).sum())),
-        "accuracy": float((truth == said).mean()),
+        "precision": _ratio(hits, int(predicted.sum())),
+        "false_positive_rate": _ratio(int((~truth & predicted).sum()), int((~truth).sum())),
+        "accuracy": float((truth == predicted).mean()),
     }
+
+
+def _interval(hits: int, n: int) -> list[float] | None:
+    """Return the 95 % Wilson interval of a proportion; None without trials."""
+    if not n:
+        return None
+    from scipy.stats import binomtest
+
+    interval = binomtest(hits, n).proportion_ci(method="wilson")
+    return [float(interval.low), float(interval.high)]
 
 
 def _ranking(here: NDArray[np.bool_], scores: Floats) -> tuple[float | None, float | None]:

@@ -1,4 +1,4 @@
-"""How good masks are: overlap per class, and whether damage is found at all."""
+"""Metrics of predicted masks: overlap per class, and detection per picture."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from train.metrics.finite import require_finite
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SMALLEST = 0.002
-"""Share of the picture from which a found mask counts as "damage found"."""
+"""Smallest share of a picture's pixels that counts as a detection."""
 
 
 def mask_summary(
@@ -21,9 +23,9 @@ def mask_summary(
     *,
     level: float = 0.5,
 ) -> dict[str, Any]:
-    """Return the figures of a set of masks as JSON-able values.
+    """Return the metrics of a set of masks as JSON-able values.
 
-    Pixel accuracy is not among them: saying "no damage" everywhere would score over 90 %.
+    Pixel accuracy is not among them: an empty mask for every picture would score over 90 %.
 
     Parameters
     ----------
@@ -34,29 +36,35 @@ def mask_summary(
     classes : Sequence of str
         Names of the channels.
     level : float
-        A pixel is damage from this probability on.
+        A pixel is predicted as damage when its probability is at least this.
 
     Returns
     -------
     dict
         ``n``; ``per_class``: ``iou`` (intersection over union of all pixels of all pictures; None
-        for a class that is neither there nor found), ``dice``, ``pixels``, and over pictures
-        ``recall`` and ``precision`` of finding the class at all; ``mean_iou`` over the classes.
+        for a class that is neither annotated nor predicted), ``dice``, ``pixels``, and over
+        pictures ``recall`` and ``precision`` of detecting the class; ``mean_iou`` over the classes.
+
+    Raises
+    ------
+    NotFiniteError
+        A predicted probability is NaN or infinite.
     """
+    require_finite(predicted, "mask probabilities")
     found, real = predicted >= level, truth.astype(bool)
     per_class: dict[str, Any] = {}
     for index, name in enumerate(classes):
         a, b = real[..., index], found[..., index]
         both, either = int((a & b).sum()), int((a | b).sum())
-        there = a.any(axis=(1, 2))
-        said = b.mean(axis=(1, 2)) >= SMALLEST
+        present = np.asarray(a.any(axis=(1, 2)))
+        detected = np.asarray(b.mean(axis=(1, 2)) >= SMALLEST)
         per_class[name] = {
             "iou": both / either if either else None,
             "dice": 2 * both / (int(a.sum()) + int(b.sum())) if either else None,
             "pixels": int(a.sum()),
-            "pictures": int(there.sum()),
-            "recall": float((there & said).sum() / there.sum()) if there.any() else None,
-            "precision": float((there & said).sum() / said.sum()) if said.any() else None,
+            "pictures": int(present.sum()),
+            "recall": float(detected[present].mean()) if present.any() else None,
+            "precision": float(present[detected].mean()) if detected.any() else None,
         }
     known = [each["iou"] for each in per_class.values() if each["iou"] is not None]
     return {
@@ -72,7 +80,7 @@ def best_constant_iou(
     """Return per class the IoU of the best single mask for all pictures.
 
     The mask is a level set of the training masks' mean; its level is chosen on the test masks
-    themselves, so that no constant answer is better: an upper bound for "not looking".
+    themselves. It is an upper bound for a model that ignores the picture.
     """
     result = {}
     for index, name in enumerate(classes):

@@ -1,4 +1,4 @@
-"""Whether two models differ, judged on the same pictures."""
+"""Whether two models differ, tested on the same pictures."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ RESAMPLES = 2000
 
 
 def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> dict[str, Any]:
-    """Compare two models by the pictures that only one of them gets right.
+    """Compare two models by the pictures that only one of them classifies correctly.
 
     Parameters
     ----------
     first, second : ndarray of bool, shape (n,)
-        Whether each picture was classified rightly.
+        Whether each picture was classified correctly.
 
     Returns
     -------
@@ -48,13 +48,13 @@ def paired_bootstrap(
     Parameters
     ----------
     first, second : ndarray of bool, shape (n,)
-        Whether each picture was classified rightly.
+        Whether each picture was classified correctly.
     groups : ndarray, shape (n,), optional
-        Pictures of one group are drawn together: near-duplicates are no independent evidence.
+        Pictures of one group are resampled together: near-duplicates are not independent.
     seed : int
-        Of the draws.
+        Of the resampling.
     resamples : int
-        How many.
+        How many times.
     """
     difference = first.astype(float) - second.astype(float)
     if groups is None:

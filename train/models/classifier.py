@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from bodyshop_core.errors import UnreadableImageError, UsageError
 from bodyshop_core.progress import SILENT, Progress
-from train.data.pixels import Cut, all_looks, looks_of
-from train.models.run_folder import RunRecord, load_model, load_record
+from train.data.pixels import Cut, load_all_tta_views, load_tta_views
+from train.data.samples import SPLITS
+from train.models.load import load_model
+from train.models.run_folder import RunRecord, load_record, pictures_seen
 
 if TYPE_CHECKING:
     import keras
@@ -75,6 +77,16 @@ class Classifier:
         """The network, loaded when first asked for; raw probabilities, before the temperature."""
         return load_model(self.folder, self.record)
 
+    def pictures_seen(self, splits: Sequence[str] = SPLITS) -> frozenset[str]:
+        """Return the SHA-256 of the pictures that were in some splits when the run was trained.
+
+        Raises
+        ------
+        BodyshopError
+            ``samples.csv`` is missing from the folder, or belongs to another run.
+        """
+        return pictures_seen(self.folder, self.record, splits)
+
     def classify(
         self,
         pictures: Sequence[Picture],
@@ -102,6 +114,8 @@ class Classifier:
         ------
         UnreadableImageError
             A picture can't be decoded, and `on_error` is ``raise``.
+        NotFiniteError
+            The network's probabilities are NaN or infinite.
         """
         import numpy as np
 
@@ -150,20 +164,23 @@ class Classifier:
         return np.concatenate(parts)
 
     def batches(self, pictures: Sequence[Picture]) -> Iterator[NDArray[np.uint8]]:
-        """Yield the pictures as the network sees them, uint8, (batch, looks, side, side, 3)."""
+        """Yield the pictures as the network sees them, uint8, (batch, views, side, side, 3)."""
         import numpy as np
 
         for start in range(0, len(pictures), BATCH):
             batch = pictures[start : start + BATCH]
-            yield np.stack(list(all_looks(batch, self.record.view, self.record.looks)))
+            yield np.stack(list(load_all_tta_views(batch, self.record.view, self.record.tta_views)))
 
     def _run(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        from train.fit.loop import as_distribution, mean_of_looks, predict
+        from train.metrics.finite import require_finite
+        from train.models.inference import as_distribution, mean_over_views, predict
 
         rows = pixels.reshape(-1, *pixels.shape[2:])
-        return mean_of_looks(
+        found = mean_over_views(
             as_distribution(predict(self.model, rows, batch=BATCH)), pixels.shape[1]
         )
+        require_finite(found, "probabilities")
+        return found
 
     def _temper(self, raw: NDArray[np.float32]) -> NDArray[np.float32]:
         import numpy as np
@@ -190,13 +207,13 @@ class Classifier:
         self, batch: Sequence[Picture], on_error: str
     ) -> tuple[list[NDArray[np.uint8]], list[str | None]]:
         if on_error == "raise":
-            loaded = list(all_looks(batch, self.record.view, self.record.looks))
+            loaded = list(load_all_tta_views(batch, self.record.view, self.record.tta_views))
             return loaded, [None] * len(batch)
         pixels: list[NDArray[np.uint8]] = []
         errors: list[str | None] = []
         for picture in batch:
             try:
-                pixels.append(looks_of(picture, self.record.view, self.record.looks))
+                pixels.append(load_tta_views(picture, self.record.view, self.record.tta_views))
                 errors.append(None)
             except UnreadableImageError as error:
                 errors.append(str(error))

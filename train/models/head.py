@@ -26,7 +26,7 @@ def build_head(
     base : keras.Model
         The body.
     blocks : Sequence of str
-        Its blocks, of which `head.taps` names some.
+        Its blocks, of which `head.feature_blocks` names some.
     classes : int
         Of the output.
     prefix : str
@@ -40,21 +40,21 @@ def build_head(
     Raises
     ------
     UsageError
-        The body has no such block to tap.
+        The body has no such block.
     """
     from keras import layers, regularizers
 
     x = base.output
-    if head.taps:
-        # The names say what was tapped: they are part of a cache's name.
-        tapped = {block: _tap(base, blocks, block) for block in head.taps} | {"last": x}
+    if head.feature_blocks:
+        # The names say which blocks feed the head: they are part of a cache's name.
+        maps = {block: _block_output(base, blocks, block) for block in head.feature_blocks}
         pooled = [
             layers.GlobalAveragePooling2D(name=f"{prefix}pool_{block}")(each)
-            for block, each in tapped.items()
+            for block, each in (maps | {"last": x}).items()
         ]
-        if head.spread:
-            # In front: the last layer's averages stand last (see `train.fit.learn`).
-            pooled = [_spread(tapped[block]) for block in head.taps] + pooled
+        if head.std_pooling:
+            # The last layer's averages must come last (see `train.fit.learn`).
+            pooled = [_std_pooled(maps[block]) for block in head.feature_blocks] + pooled
         x = layers.Concatenate(name=f"{prefix}pool")(pooled)
     elif len(x.shape) == 4:
         pooling: dict[str, type[Any]] = {
@@ -94,16 +94,16 @@ def build_head(
     )(x)
 
 
-def set_output(layer: keras.layers.Dense, probe: Any) -> None:
+def set_output(layer: keras.layers.Dense, linear_probe: Any) -> None:
     """Give an output layer the weights of a logistic regression.
 
-    The regression comes from `train.models.linear_probe.fit_probe`.
+    The regression comes from `train.models.linear_probe.fit_linear_probe`.
 
     The regression's standardisation is folded into the weights: w / s and b - m w / s.
     """
     import numpy as np
 
-    scaler, regression = probe[0], probe[-1]
+    scaler, regression = linear_probe[0], linear_probe[-1]
     weights = regression.coef_.T / scaler.scale_[:, None]
     bias = regression.intercept_ - scaler.mean_ @ weights
     if weights.shape[1] < layer.units:  # two classes have one difference: half to each side
@@ -111,18 +111,18 @@ def set_output(layer: keras.layers.Dense, probe: Any) -> None:
     layer.set_weights([weights.astype(np.float32), bias.astype(np.float32)])
 
 
-def _spread(maps: Any) -> Any:
-    """Return the standard deviation of each channel; its gradient is finite for an even one."""
+def _std_pooled(maps: Any) -> Any:
+    """Return the standard deviation of each channel; its gradient is finite for a constant one."""
     from keras import ops
 
     return ops.sqrt(ops.var(maps, axis=(1, 2)) + 1e-6)
 
 
-def _tap(base: keras.Model, blocks: Sequence[str], block: str) -> Any:
+def _block_output(base: keras.Model, blocks: Sequence[str], block: str) -> Any:
     """Return what a block of the body puts out."""
     if block not in blocks:
         raise UsageError(
-            f"there is no block '{block}' to tap",
+            f"there is no block '{block}' to take features from",
             hint=f"choose some of: {', '.join(blocks) or '(this body has none)'}",
         )
     return [layer for layer in base.layers if layer.name.startswith(block)][-1].output

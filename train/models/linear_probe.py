@@ -1,4 +1,4 @@
-"""The floor of every report: a logistic regression on the untouched backbone's features."""
+"""The baseline of every report: a logistic regression on the pretrained backbone's features."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ STRENGTHS = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 1.0)
 """Inverse regularisation strengths, tried in this order until validation no longer gains."""
 
 
-def fit_probe(
+def fit_linear_probe(
     features: NDArray[np.floating[Any]],
     labels: NDArray[np.int64],
     validation: NDArray[np.floating[Any]],

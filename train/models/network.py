@@ -61,7 +61,7 @@ def build_network(recipe: Recipe, classes: int, *, weights: str | Path | None = 
     classes : int
         At least 2.
     weights : str, Path or None
-        Goes before the recipe's own: a file, or ``"none"`` for random weights.
+        Instead of the recipe's own: a file, or ``"none"`` for random weights.
 
     Raises
     ------
@@ -115,7 +115,7 @@ def set_trainable(network: Network, stage: Stage) -> tuple[str, ...]:
 
 
 def assert_frozen(network: Network, stage: Stage) -> None:
-    """Prove that no batch normalisation of the body will move, where the stage promises that."""
+    """Check that no batch normalisation of the body is trainable, where the stage freezes them."""
     if stage.batch_norm == "frozen":
         moving = [
             name
@@ -123,7 +123,7 @@ def assert_frozen(network: Network, stage: Stage) -> None:
             if _is_norm(network.model.get_layer(name)) and network.model.get_layer(name).trainable
         ]
         if moving:
-            raise BodyshopError(f"batch normalisation would train: {', '.join(moving[:3])}")
+            raise BodyshopError(f"batch normalisation is not frozen: {', '.join(moving[:3])}")
 
 
 def find_cut(model: keras.Model) -> str | None:
@@ -206,7 +206,7 @@ def _body(recipe: Recipe, weights: str | Path | None) -> tuple[keras.Model, tupl
     spec = backbones.get(name)
     if recipe.preprocessing == "rescale":
         raise UsageError(
-            f"backbone '{name}' brings its own preprocessing",
+            f"backbone '{name}' has its own preprocessing",
             hint=f"preprocessing: rescale is for {PADDED_VGG16} and own bodies",
         )
     return backbones.build(name, weights=weights, input_size=recipe.input_size), spec.blocks
@@ -226,14 +226,14 @@ def _from_run(recipe: Recipe) -> keras.Model:
         )
     earlier = load_run(start.run).model
     try:
-        tap = earlier.get_layer(start.layer)
+        cut = earlier.get_layer(start.layer)
     except ValueError:
         names = ", ".join(layer.name for layer in earlier.layers[-6:])
         raise UsageError(
             f"the network of {start.run} has no layer '{start.layer}'",
             hint=f"its last layers are: {names}",
         ) from None
-    return keras.Model(earlier.input, tap.output)
+    return keras.Model(earlier.input, cut.output)
 
 
 def _own_body(recipe: Recipe) -> keras.Model:
@@ -314,7 +314,7 @@ def _is_active(layer: Any) -> bool:
 
 
 def _sources(layer: Any, place: dict[str, int]) -> list[int]:
-    """Return the places of the layers that feed this one, looking through plain operations."""
+    """Return the places of the layers that feed this one, through operations that are no layers."""
     found: list[int] = []
     waiting: list[Any] = list(_tensors(layer.input)) if place[layer.name] else []
     while waiting:

@@ -14,8 +14,10 @@ from PIL import Image
 from bodyshop_core.errors import UsageError
 from bodyshop_core.imaging import fit_square, load_rgb
 from bodyshop_core.progress import SILENT, Progress
-from train.fit.loop import predict
-from train.models.run_folder import RunRecord, load_model, load_record
+from train.metrics.finite import require_finite
+from train.models.inference import predict
+from train.models.load import load_model
+from train.models.run_folder import RunRecord, load_record
 
 if TYPE_CHECKING:
     import keras
@@ -72,13 +74,17 @@ class Segmenter:
         ------
         UnreadableImageError
             A picture can't be decoded.
+        NotFiniteError
+            The network's probabilities are NaN or infinite.
         """
         found = []
         with progress.task("segment", total=len(pictures)) as tick:
             for picture in pictures:
                 rgb = picture if isinstance(picture, np.ndarray) else load_rgb(picture)
                 square = fit_square(rgb, self.record.side)[None]
-                found.append(self._read(predict(self.model, square)[0], rgb.shape))
+                maps = predict(self.model, square)
+                require_finite(maps, "mask probabilities")
+                found.append(self._read(maps[0], rgb.shape))
                 tick(1)
         return found
 

@@ -51,16 +51,16 @@ class Pool(StrictModel):
 
 
 class Head(StrictModel):
-    """What stands on the backbone; the output layer has the size of the class list.
+    """The layers on the backbone; the output layer has the size of the class list.
 
-    `taps` are blocks of the backbone whose averages join those of its last layer: scratches and
-    dents are texture, which earlier blocks tell better than the names of things at the end. With
-    `spread` the standard deviations of the tapped channels join, too: how uneven a map is.
+    `feature_blocks` are blocks of the backbone whose channel averages are concatenated with those
+    of its last layer: scratches and dents are texture, which earlier blocks represent better than
+    the last one. With `std_pooling` the standard deviations of these channels are added, too.
     """
 
     pooling: Literal["average", "max", "flatten"] = "average"
-    taps: tuple[str, ...] = ()
-    spread: bool = False
+    feature_blocks: tuple[str, ...] = ()
+    std_pooling: bool = False
     layers: tuple[Dense | Dropout | BatchNorm, ...] = ()
     activation: Literal["softmax", "sigmoid"] = "softmax"
     l2: float = Field(default=0.0, ge=0)
@@ -88,7 +88,7 @@ class Optimizer(StrictModel):
     clipnorm: float | None = Field(default=None, gt=0)
 
 
-class Jitter(StrictModel):
+class AffineAugmentation(StrictModel):
     """A fresh random distortion of every picture in every epoch, through the whole network.
 
     The transform and its parameters are those of Keras' ``ImageDataGenerator``: rotation and shear
@@ -106,8 +106,8 @@ class Stage(StrictModel):
     """One pass of training: which layers learn, how, and when it ends.
 
     The solver `logistic` finds the output layer's best weights on cached features at once (see
-    `train.models.linear_probe.fit_probe`); epochs, batches and optimiser are those of the solver
-    `gradient`.
+    `train.models.linear_probe.fit_linear_probe`); epochs, batches and optimiser belong to the
+    solver `gradient`.
     """
 
     name: str = Field(pattern=r"^[a-z0-9_-]+$")
@@ -124,27 +124,31 @@ class Stage(StrictModel):
     keep: Literal["best", "last"] = "best"
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     head_l2: float | None = Field(default=None, ge=0)
-    jitter: Jitter | None = None
+    affine: AffineAugmentation | None = None
 
 
-Look = Literal["centre", "mirrored", "whole", "whole-mirrored"]
+TtaView = Literal["centre", "mirrored", "whole", "whole-mirrored"]
 
 
-def _centre_first(looks: tuple[Look, ...]) -> tuple[Look, ...]:
-    if looks[:1] != ("centre",) or len(set(looks)) != len(looks):
-        raise ValueError("looks start with centre, and each is named once")
-    return looks
+def _centre_first(tta_views: tuple[TtaView, ...]) -> tuple[TtaView, ...]:
+    if tta_views[:1] != ("centre",) or len(set(tta_views)) != len(tta_views):
+        raise ValueError("tta_views start with centre, and each is named once")
+    return tta_views
+
+
+TtaViews = Annotated[tuple[TtaView, ...], AfterValidator(_centre_first)]
+"""Test-time views of a picture, the centre square first."""
 
 
 class Data(StrictModel):
     """Which view of the pictures the network sees.
 
-    Every picture is learned in each of the `looks`, and a prediction is the mean of theirs.
+    Every picture is learned in each of the `tta_views`, and a prediction is the mean of theirs.
     """
 
     variants: bool = True
-    looks: Annotated[tuple[Look, ...], AfterValidator(_centre_first)] = ("centre",)
-    camera_views: int = Field(default=0, ge=0, le=8)
+    tta_views: TtaViews = ("centre",)
+    degradation_views: int = Field(default=0, ge=0, le=8)
     equalise: Literal["auto", "always", "never"] = "auto"
     class_weights: bool = False
     colour: Literal["rgb", "grey"] = "rgb"
@@ -152,7 +156,7 @@ class Data(StrictModel):
 
 
 class Start(StrictModel):
-    """Go on from an earlier run's network instead of a backbone (the head swap)."""
+    """Start from an earlier run's network instead of a backbone (the head swap)."""
 
     run: Path | None = None
     layer: str
@@ -188,18 +192,18 @@ class Recipe(StrictModel):
         given = [key for key in ("backbone", "body", "start") if getattr(self, key) is not None]
         if len(given) != 1:
             raise ValueError("give exactly one of backbone, body and start")
-        if self.head.taps and (self.backbone is None or self.head.pooling != "average"):
-            raise ValueError("head.taps need a backbone and pooling: average")
-        if self.head.spread and not self.head.taps:
-            raise ValueError("head.spread is that of the taps: there are none")
+        if self.head.feature_blocks and (self.backbone is None or self.head.pooling != "average"):
+            raise ValueError("head.feature_blocks need a backbone and pooling: average")
+        if self.head.std_pooling and not self.head.feature_blocks:
+            raise ValueError("head.std_pooling needs head.feature_blocks")
         hidden = any(isinstance(layer, Dense | BatchNorm) for layer in self.head.layers)
         for stage in self.stages:
             if stage.solver == "logistic" and (
-                hidden or stage.trainable != "head" or stage.jitter is not None
+                hidden or stage.trainable != "head" or stage.affine is not None
             ):
                 raise ValueError(
                     f"stage '{stage.name}': the solver logistic needs a head without dense and "
-                    "batch_norm layers, trainable: head, and no jitter"
+                    "batch_norm layers, trainable: head, and no affine augmentation"
                 )
         if isinstance(self.threshold, float) and not 0 < self.threshold < 1:
             raise ValueError("threshold must lie between 0 and 1")

@@ -10,18 +10,28 @@ import yaml
 from pydantic import Field
 
 from bodyshop_core.config import StrictModel
-from train.recipes.recipe import override
+from train.recipes.recipe import Optimizer, Stage, override
 from train.recipes.shipped import is_file, load_shipped, shipped_names
 
 
 class SegmentStage(StrictModel):
     """One pass of training a segmenter; without `from_block` the encoder is frozen."""
 
-    name: str
+    name: str = Field(pattern=r"^[a-z0-9_-]+$")
     from_block: str | None = None
     epochs: int = Field(gt=0)
     batch_size: int = Field(default=8, gt=0)
     learning_rate: float = Field(default=1e-3, gt=0)
+
+    def as_stage(self) -> Stage:
+        """Return the settings of the training loop: Adam with clipped gradients, a cosine."""
+        return Stage(
+            name=self.name,
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            optimizer=Optimizer(learning_rate=self.learning_rate, clipnorm=1.0),
+            schedule="cosine",
+        )
 
 
 class SegmentRecipe(StrictModel):

@@ -1,1 +1,1 @@
-"""Pages, plots and model cards about runs."""
+"""Pages, plots and model cards of runs and evaluations."""

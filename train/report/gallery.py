@@ -1,4 +1,4 @@
-"""Pictures of an evaluation beside what the network looked at in them."""
+"""Pictures of an evaluation beside their Grad-CAM heat maps."""
 
 from __future__ import annotations
 
@@ -14,31 +14,30 @@ from bodyshop_core import atomic
 from bodyshop_core.errors import UnreadableImageError
 from bodyshop_core.imaging import crop_to, load_rgb
 from train.evaluation.grad_cam import BATCH, NoFeatureMapError, grad_cams, overlay
-from train.evaluation.scores import Evaluation
+from train.evaluation.predictions import Evaluation
 from train.models.classifier import Classifier
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 THUMBNAIL = 320
-MISTAKES = 24
-LOOKS = 8
+ERRORS = 24
+EXAMPLES = 8
 
 
-def mistakes(
-    folder: Path, run: Classifier, evaluation: Evaluation, *, limit: int = MISTAKES
+def error_gallery(
+    folder: Path, run: Classifier, evaluation: Evaluation, *, limit: int = ERRORS
 ) -> list[dict[str, Any]]:
-    """Write thumbnails and Grad-CAM overlays of the most certain mistakes, and describe them."""
+    """Write thumbnails and heat maps of the most confident errors; returns the template's rows."""
     return _gallery(folder, run, evaluation, evaluation.worst(limit))
 
 
-def looks(
-    folder: Path, run: Classifier, evaluation: Evaluation, *, limit: int = LOOKS
+def correct_gallery(
+    folder: Path, run: Classifier, evaluation: Evaluation, *, limit: int = EXAMPLES
 ) -> list[dict[str, Any]]:
-    """Do the same for pictures that were classified rightly, an equal number of each class."""
-    right = evaluation.labels == evaluation.predicted
+    """Write thumbnails and heat maps of correctly classified pictures, of each class in turn."""
     turns = [
-        [int(place) for place in np.flatnonzero(right & (evaluation.labels == index))]
+        [int(place) for place in np.flatnonzero(evaluation.correct & (evaluation.labels == index))]
         for index in range(len(evaluation.classes))
     ]
     places = [place for turn in zip_longest(*turns) for place in turn if place is not None]

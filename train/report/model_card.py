@@ -1,13 +1,15 @@
-"""The model card: what a run is for, what it was made of, and how far to trust it."""
+"""The model card: intended use, data, metrics and limits of a run."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from bodyshop_core import atomic
-from train.evaluation.scores import Evaluation
+from train.evaluation.names import shortened
+from train.evaluation.predictions import Evaluation
 from train.fit.loop import History
 from train.models.run_folder import RunRecord
 
@@ -28,28 +30,28 @@ def write_model_card(
         f"# {record.run}",
         "",
         "## Model",
-        f"- Tells apart ({record.target}): {', '.join(record.classes)}",
+        f"- Classes ({record.target}): {', '.join(map(plain, record.classes))}",
         f"- Network: {recipe.get('backbone') or 'own layers'}, recipe `{recipe['name']}`: "
-        f"{' '.join(recipe['description'].split())}",
-        f"- Input: RGB picture, brought to {record.side} x {record.side}"
+        f"{plain(recipe['description'], limit=1000)}",
+        f"- Input: RGB picture, scaled to {record.side} x {record.side}"
         + (
-            f", after at most {record.equalise['longest_side']} pixels and JPEG quality "
-            f"{record.equalise['jpeg_quality']}"
+            f", after scaling down to at most {record.equalise['longest_side']} pixels and JPEG "
+            f"compression at quality {record.equalise['jpeg_quality']}"
             if record.equalise
             else ""
         )
-        + (", grey" if record.grey else ""),
-        f"- Made {record.created_at} with seed {record.seed}; "
+        + (", greyscale" if record.grey else ""),
+        f"- Trained {record.created_at} with seed {record.seed}; "
         f"{', '.join(f'{name} {value}' for name, value in record.versions.items())}",
         "",
         "## Intended use",
-        "- Sorting and pre-labelling pictures of cars that a gate has let through.",
-        "- Not for deciding about people or money without a person looking at the picture.",
+        "- Sorting and pre-labelling pictures of cars that were accepted by a gate.",
+        "- Not for decisions about people or money unless a person checks the picture.",
         "",
         "## Data",
-        f"- Split set `{record.split_set}`, hash `{record.data['digest']}`",
+        f"- Split set {plain(record.split_set)}, hash `{record.data['digest']}`",
         *(
-            f"- {split}: " + ", ".join(f"{name} {n}" for name, n in each.items())
+            f"- {split}: " + ", ".join(f"{plain(name)} {n}" for name, n in each.items())
             for split, each in record.data["counts"].items()
         ),
         "",
@@ -57,8 +59,8 @@ def write_model_card(
         f"- Test accuracy {100 * metrics['accuracy']:.1f} % "
         f"(95 % interval {100 * low:.1f} to {100 * high:.1f} %, n = {metrics['n']})",
         *(
-            f"- {name}: recall {_share(each['recall'])}, precision {_share(each['precision'])}, "
-            f"n = {each['n']}"
+            f"- {plain(name)}: recall {_share(each['recall'])}, "
+            f"precision {_share(each['precision'])}, n = {each['n']}"
             for name, each in metrics["per_class"].items()
         ),
         f"- Calibration error {100 * metrics['calibration']['ece_after']:.1f} % "
@@ -73,9 +75,9 @@ def write_model_card(
         ),
         "",
         "## Limits",
-        "- The figures hold for pictures from the same sources; evaluate on your own with "
+        "- The metrics hold for pictures from the same sources; evaluate on your own pictures with "
         "`bodyshop evaluate --cross FOLDER`.",
-        "- A class that was not trained is given one of the trained labels.",
+        "- A picture of any other class still gets one of the trained labels.",
         "",
     ]
     path = folder / CARD_FILE
@@ -86,17 +88,24 @@ def write_model_card(
 def _baseline_lines(baseline: Mapping[str, Any]) -> list[str]:
     lines = []
     majority = baseline["majority"]
-    lines.append(f"- Always saying '{majority['label']}': {100 * majority['accuracy']:.1f} %")
-    probe = baseline.get("probe")
-    if probe:
+    lines.append(
+        f"- Majority class ({plain(majority['label'])}): {100 * majority['accuracy']:.1f} %"
+    )
+    linear_probe = baseline.get("linear_probe")
+    if linear_probe:
         lines.append(
-            f"- Logistic regression on untouched features: {100 * probe['accuracy']:.1f} %"
+            f"- Linear probe on the pretrained features: {100 * linear_probe['accuracy']:.1f} %"
         )
     audit = baseline.get("audit")
     if isinstance(audit, Mapping) and audit.get("accuracy") is not None:
-        lines.append(f"- Nuisance features alone (audit): {100 * audit['accuracy']:.1f} %")
+        lines.append(f"- Nuisance features alone (shortcut audit): {100 * audit['accuracy']:.1f} %")
     return lines
 
 
 def _share(value: float | None) -> str:
     return "undefined" if value is None else f"{100 * value:.1f} %"
+
+
+def plain(name: str, *, limit: int = 60) -> str:
+    """Return a text from outside for Markdown: on one line, its markup characters escaped."""
+    return re.sub(r"([\\`*_{}\[\]<>#|!&~$])", r"\\\1", shortened(name, limit=limit))

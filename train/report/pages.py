@@ -1,4 +1,4 @@
-"""HTML pages that open from disk."""
+"""HTML pages that open from disk, and how numbers are written in them."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from bodyshop_core import atomic
+from train.evaluation.names import shortened
 
 
 def write_page(template: str, path: Path, **context: Any) -> Path:
-    """Fill one of the room's templates and write it; everything foreign is escaped.
+    """Fill one of this package's templates and write the page; values are escaped.
 
     Parameters
     ----------
@@ -19,7 +20,7 @@ def write_page(template: str, path: Path, **context: Any) -> Path:
     path : Path
         The page to write.
     context
-        What the template shows; a name it needs and does not get is an error.
+        What the template shows; a missing name is an error.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -30,7 +31,7 @@ def write_page(template: str, path: Path, **context: Any) -> Path:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": percent, "decimal": decimal}
+    environment.filters |= {"percent": percent, "decimal": decimal, "shortened": shortened}
     atomic.write_text(path, environment.get_template(template).render(**context))
     return path
 
@@ -54,13 +55,13 @@ def write_table(
     path : Path
         The page to write.
     title, subtitle, note : str
-        What stands above the table.
+        The text above the table.
     columns, rows
-        The table; none without rows.
+        The table; left out when there are no rows.
     highlight : int, optional
-        The row that stands out.
+        Index of the row to highlight.
     plots : sequence of str
-        Picture files beside the page.
+        Picture files in the page's folder.
     gallery : sequence of dict
         ``file``, ``name`` and ``text`` of each figure.
     """

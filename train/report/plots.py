@@ -1,15 +1,16 @@
-"""The pictures of a run's report."""
+"""The plots of runs, evaluations and sweeps."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bodyshop_core.figures import new_figure, save_figure
-from train.evaluation.scores import Evaluation
+from train.evaluation.names import shortened
+from train.evaluation.predictions import Evaluation
 from train.fit.loop import History
 from train.metrics.classification import reliability
 
@@ -23,7 +24,7 @@ CYCLE = ("#0b6bcb", "#c2410c", "#15803d", "#7e22ce", "#b91c1c", "#0e7490", "#a16
 def plot_curves(
     histories: Sequence[History], path: Path, *, keys: Sequence[str] = ("loss", "accuracy")
 ) -> Path:
-    """Draw two figures per epoch, of train and of validation, the stages one after the other."""
+    """Draw two metrics by epoch, of train and of validation, the stages one after the other."""
     figure = new_figure(width=9.0, height=3.6)
     for place, key in enumerate(keys, start=1):
         axes = figure.add_subplot(1, 2, place)
@@ -83,11 +84,14 @@ def plot_steps(histories: Sequence[History], path: Path) -> Path:
 
 
 def plot_confusion(evaluation: Evaluation, path: Path) -> Path:
-    """Draw the confusion matrix as row shares with counts."""
+    """Draw the confusion matrix: colours are shares of a row, numbers are counts."""
     matrix = np.array(evaluation.metrics["confusion"])
     share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     n = len(evaluation.classes)
-    side = min(11.0, max(3.8, 1.6 + 0.42 * n))
+    names = [plot_label(name) for name in evaluation.classes]
+    longest = max(map(len, names))
+    slanted = n > 3 or longest > 14
+    side = min(11.0, max(3.8, 1.6 + 0.42 * n)) + 0.08 * max(0, longest - 10)
     figure = new_figure(width=side + 0.6, height=side)
     axes = figure.add_subplot()
     axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
@@ -106,20 +110,20 @@ def plot_confusion(evaluation: Evaluation, path: Path) -> Path:
                 )
     axes.set_xticks(
         range(n),
-        evaluation.classes,
-        rotation=35 if n > 3 else 0,
-        ha="right" if n > 3 else "center",
+        names,
+        rotation=35 if slanted else 0,
+        ha="right" if slanted else "center",
         fontsize=small,
     )
-    axes.set_yticks(range(n), evaluation.classes, fontsize=small)
-    axes.set_xlabel("predicted")
-    axes.set_ylabel("truth")
+    axes.set_yticks(range(n), names, fontsize=small)
+    axes.set_xlabel("predicted class")
+    axes.set_ylabel("true class")
     axes.spines[:].set_visible(False)
     return save_figure(figure, path)
 
 
 def plot_ranking(evaluation: Evaluation, path: Path) -> Path:
-    """Draw ROC and precision-recall curves: of the class looked for, or of each class."""
+    """Draw ROC and precision-recall curves: of the positive class, or of up to eight classes."""
     from sklearn.metrics import precision_recall_curve, roc_curve
 
     figure = new_figure(width=9.0, height=3.8)
@@ -133,9 +137,12 @@ def plot_ranking(evaluation: Evaluation, path: Path) -> Path:
         figures = evaluation.metrics["per_class"][name]
         colour = CYCLE[place % len(CYCLE)]
         false_rate, true_rate, _ = roc_curve(here, scores)
-        roc.plot(false_rate, true_rate, color=colour, label=f"{name} {figures['roc_auc']:.3f}")
+        label = plot_label(name)
+        roc.plot(false_rate, true_rate, color=colour, label=f"{figures['roc_auc']:.3f} {label}")
         precision, recall, _ = precision_recall_curve(here, scores)
-        pr.plot(recall, precision, color=colour, label=f"{name} {figures['average_precision']:.3f}")
+        pr.plot(
+            recall, precision, color=colour, label=f"{figures['average_precision']:.3f} {label}"
+        )
     roc.plot([0, 1], [0, 1], color=QUIET, lw=0.8, ls=":")
     for axes, x, y in (
         (roc, "false positive rate", "true positive rate"),
@@ -144,7 +151,10 @@ def plot_ranking(evaluation: Evaluation, path: Path) -> Path:
         axes.set_xlim(-0.02, 1.02)
         axes.set_ylim(-0.02, 1.02)
         _tidy(axes, x, y)
-        axes.legend(frameon=False, fontsize=8, loc="lower right" if axes is roc else "lower left")
+        if axes.get_legend_handles_labels()[0]:  # none where only one class was tested
+            axes.legend(
+                frameon=False, fontsize=8, loc="lower right" if axes is roc else "lower left"
+            )
     return save_figure(figure, path)
 
 
@@ -194,16 +204,22 @@ def plot_trials(
     axes.errorbar(
         values,
         places,
-        xerr=[values - bounds[:, 0], bounds[:, 1] - values],
+        # Rounding may put a bound a hair on the wrong side of a share of 0 or 1.
+        xerr=np.maximum([values - bounds[:, 0], bounds[:, 1] - values], 0),
         fmt="o",
         color=VALIDATION_COLOUR,
         ecolor="#bfd9f5",
         elinewidth=5,
         ms=5,
     )
-    axes.set_yticks(places, labels, fontsize=8)
+    axes.set_yticks(places, [plot_label(label, limit=60) for label in labels], fontsize=8)
     _tidy(axes, "validation accuracy", "")
     return save_figure(figure, path)
+
+
+def plot_label(name: str, *, limit: int = 24) -> str:
+    """Return a name from outside as matplotlib shows it: short, on one line, no mathematics."""
+    return shortened(name, limit=limit).replace("$", r"\$")
 
 
 def _tidy(axes: Axes, x: str, y: str) -> None:
@@ -212,13 +228,3 @@ def _tidy(axes: Axes, x: str, y: str) -> None:
     axes.grid(color="#e5e7eb", lw=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-
-
-__all__: list[Any] = [
-    "plot_calibration",
-    "plot_confusion",
-    "plot_curves",
-    "plot_ranking",
-    "plot_steps",
-    "plot_trials",
-]

@@ -1,4 +1,4 @@
-"""A segmenter run for people: a page, a card, and pictures with masks drawn in."""
+"""The page and the model card of a segmenter run, and its pictures with masks."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from PIL import Image
 
 from bodyshop_core import atomic
 from train.data.mask_samples import MaskedSample
+from train.evaluation.names import shortened
 from train.models.run_folder import RunRecord
-from train.report.model_card import CARD_FILE
+from train.report.model_card import CARD_FILE, plain
 from train.report.pages import decimal, percent, write_table
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 EXAMPLES = 8
-"""Test pictures shown in the report."""
+"""Number of test pictures in the report."""
 
 
 def write_segment_card(
@@ -31,15 +32,15 @@ def write_segment_card(
         f"# {record.run}",
         "",
         "## Model",
-        f"- Marks damage: {', '.join(record.classes)}",
+        f"- Classes of damage: {', '.join(map(plain, record.classes))}",
         f"- U-Net on {recipe['backbone']}, recipe `{recipe['name']}`; centre square of a picture, "
         f"{record.side} x {record.side}",
-        f"- Made {record.created_at} with seed {record.seed}; "
+        f"- Trained {record.created_at} with seed {record.seed}; "
         f"{', '.join(f'{name} {value}' for name, value in record.versions.items())}",
         "",
         "## Intended use",
-        "- Pointing at damage, and pre-labelling, in pictures of cars that a gate has let through.",
-        "- Not for deciding about people or money without a person looking at the picture.",
+        "- Locating damage, and pre-labelling, in pictures of cars that were accepted by a gate.",
+        "- Not for decisions about people or money unless a person checks the picture.",
         "",
         "## Data",
         f"- Hash `{record.data['digest']}`; "
@@ -47,15 +48,15 @@ def write_segment_card(
         "",
         "## Evaluation",
         *(
-            f"- {name}: IoU {decimal(each['iou'])} (best constant mask "
-            f"{decimal(constant[name])}), found in {percent(each['recall'])} of the pictures that "
-            "show it"
+            f"- {plain(name)}: IoU {decimal(each['iou'])} (best constant mask "
+            f"{decimal(constant[name])}), detected in {percent(each['recall'])} of the pictures "
+            "that show it"
             for name, each in metrics["per_class"].items()
         ),
         "",
         "## Limits",
-        "- What lies outside the centre square is not seen. Outlines are rough: a pixel of the "
-        "network is several of the picture's.",
+        "- Damage outside the centre square is not detected. Outlines are coarse: one pixel of the "
+        "network covers several of the picture.",
         "",
     ]
     atomic.write_text(folder / CARD_FILE, "\n".join(lines))
@@ -69,9 +70,9 @@ def draw_examples(
     predicted: NDArray[np.float32],
     level: float,
 ) -> list[dict[str, str]]:
-    """Draw up to eight test pictures with the true (left) and the found (right) masks.
+    """Draw up to eight test pictures with their true masks (left) and predicted masks (right).
 
-    Each is a file named by its picture's sha256, so that `forget` finds it.
+    Each file is named by its picture's sha256, so that ``bodyshop forget`` finds it.
     """
     shown = []
     for sample, picture, real, found in list(zip(samples, pixels, truth, predicted, strict=True))[
@@ -97,10 +98,10 @@ def write_segment_report(
     constant: Mapping[str, float],
     examples: Sequence[dict[str, str]],
 ) -> Path:
-    """Write ``report.html``: figures of the test split, examples, curves."""
+    """Write ``report.html``: metrics of the test split, examples, curves."""
     rows = [
         [
-            name,
+            shortened(name),
             str(each["pictures"]),
             decimal(each["iou"]),
             decimal(constant[name]),
@@ -114,10 +115,10 @@ def write_segment_report(
         folder / "report.html",
         title="Damage masks",
         subtitle=f"{run} · test split, {metrics['n']} pictures",
-        note="IoU over all pixels of all pictures; the constant mask is the best that one mask for "
-        "every picture can do. Recall and precision count pictures in which the class was found. "
-        "Below: truth left, found right.",
-        columns=["class", "pictures", "IoU", "constant", "Dice", "recall", "precision"],
+        note="IoU is over all pixels of all pictures. The constant mask is the one mask with the "
+        "highest IoU on them. Recall and precision count pictures in which the class was "
+        "detected. Below: true mask left, predicted mask right.",
+        columns=["class", "pictures", "IoU", "IoU of constant mask", "Dice", "recall", "precision"],
         rows=rows,
         plots=["curves.png", "steps.png"],
         gallery=examples,

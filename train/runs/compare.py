@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +15,14 @@ import numpy as np
 from bodyshop_core import backbones
 from bodyshop_core.errors import BodyshopError, UsageError
 from bodyshop_core.progress import SILENT, Progress
+from bodyshop_core.summary import Summary
 from bodyshop_core.workspace import Workspace
+from train.data.samples import load_samples
+from train.metrics.finite import require_finite
 from train.models.run_folder import write_json
 from train.recipes.recipe import Head, Recipe, Stage
 from train.report.pages import interval, percent, write_table
+from train.runs.worker_process import run_alone
 
 RUNTIMES = ("keras", "litert")
 BATCH = 32
@@ -28,8 +30,24 @@ ROUNDS = 3
 MODEL, INPUTS, EXPECTED = "model.tflite", "inputs.npy", "expected.npy"
 
 
+UNMEASURED: Mapping[str, Any] = {
+    "parameters": None,
+    "flops": None,
+    "seconds_per_picture": None,
+    "peak_mib": None,
+    "litert_seconds_per_picture": None,
+    "litert_peak_mib": None,
+    "litert_mib": None,
+    "litert_difference": None,
+    "linear_probe_accuracy": None,
+    "linear_probe_ci95": None,
+    "error": None,
+}
+"""A row before anything was measured."""
+
+
 @dataclass(frozen=True)
-class CompareSummary:
+class CompareSummary(Summary):
     """A row per backbone.
 
     Parameters
@@ -38,25 +56,18 @@ class CompareSummary:
         ``backbone``, ``parameters``, ``flops``, ``seconds_per_picture`` and ``peak_mib`` of the
         Keras runtime, ``litert_seconds_per_picture``, ``litert_peak_mib``, ``litert_mib`` (the
         file) and ``litert_difference`` (largest difference of its features, relative to Keras'
-        largest), ``probe_accuracy`` and ``probe_ci95`` (None without pretrained weights),
-        ``error``.
+        largest), ``linear_probe_accuracy`` and ``linear_probe_ci95`` (None without pretrained
+        weights), ``error`` (why it could not be measured, or how its process died; figures of the
+        Keras runtime stay when LiteRT fails).
     pictures : int
         How many were timed.
-    report : Path or None
+    report : Path
         The HTML table.
     """
 
     rows: tuple[dict[str, Any], ...]
     pictures: int
-    report: Path | None
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return JSON-able values."""
-        return {
-            "rows": list(self.rows),
-            "pictures": self.pictures,
-            "report": str(self.report) if self.report else None,
-        }
+    report: Path
 
 
 def compare(
@@ -70,13 +81,16 @@ def compare(
     out: Path | None = None,
     progress: Progress = SILENT,
 ) -> CompareSummary:
-    """Measure backbones, each in a process of its own, so that peak memory is its own.
+    """Measure backbones on the same pictures, each in a process of its own.
+
+    Peak memory is therefore each backbone's own, and one that fails or runs out of memory costs
+    only its row.
 
     Parameters
     ----------
     workspace : Workspace
-        With curated splits: their pictures are the input, and the probe's accuracy on the test
-        split is the accuracy.
+        With curated splits: their pictures are the input; the accuracy is that of a linear probe
+        on the test split.
     names : Sequence of str
         Backbones; all by default.
     weights : Mapping, optional
@@ -84,27 +98,33 @@ def compare(
     pictures : int
         How many are timed, at least one batch of 32.
     runtimes : Sequence of str
-        ``keras`` and ``litert``.
+        ``keras``, ``litert`` or both.
     split_set : str, optional
         The newest by default.
     out : Path, optional
         Where the report goes; ``reports/compare`` by default.
     progress : Progress
-        Told of each backbone.
+        Reports one step per backbone.
 
     Raises
     ------
     UsageError
-        An unknown runtime or backbone.
+        An unknown runtime, backbone or split set.
+    NothingFoundError
+        The workspace has no split set.
     """
     unknown = set(runtimes) - set(RUNTIMES)
     if unknown:
-        raise UsageError(f"no runtime '{min(unknown)}'", hint=f"choose of {', '.join(RUNTIMES)}")
+        raise UsageError(
+            f"there is no runtime '{min(unknown)}'", hint=f"choose: {', '.join(RUNTIMES)}"
+        )
     names = tuple(names) or backbones.names()
+    for name in names:
+        backbones.get(name)  # an unknown one fails now, not after an hour
+    load_samples(workspace, split_set=split_set, variants=False)  # and so does a missing split set
     rows = []
     with progress.task("compare", total=len(names)) as tick:
         for name in names:
-            backbones.get(name)
             job = {
                 "name": name,
                 "workspace": str(workspace.root),
@@ -113,13 +133,9 @@ def compare(
                 "pictures": max(BATCH, pictures),
                 "runtimes": list(runtimes),
             }
-            with tempfile.TemporaryDirectory() as scratch:
-                job["scratch"] = scratch
-                row = _alone(measure_backbone, job)
-                if "litert" in runtimes and not row["error"]:
-                    row |= _alone(measure_litert, job)
+            row = _row(job)
             rows.append(row)
-            tick(1, name)
+            tick(1, name if row["error"] is None else f"{name} failed")
     folder = out or workspace.reports / "compare"
     report = _report(folder, rows)
     result = CompareSummary(tuple(rows), max(BATCH, pictures), report)
@@ -127,56 +143,53 @@ def compare(
     return result
 
 
-def _alone(measure: Callable[[Any], dict[str, Any]], job: Mapping[str, Any]) -> dict[str, Any]:
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(measure, job).result()
+def _row(job: Mapping[str, Any]) -> dict[str, Any]:
+    """Measure one backbone in both runtimes; a failure or a dead process becomes its `error`."""
+    row = {"backbone": job["name"], **UNMEASURED}
+    with tempfile.TemporaryDirectory() as scratch:
+        job = {**job, "scratch": scratch}
+        try:
+            row |= run_alone(measure_backbone, job)
+        except BodyshopError as error:
+            return row | {"error": str(error)}
+        if "litert" in job["runtimes"]:
+            try:
+                row |= run_alone(measure_litert, job)
+            except BodyshopError as error:
+                return row | {"error": f"LiteRT: {error}"}
+    return row
 
 
 def measure_backbone(job: Mapping[str, Any]) -> dict[str, Any]:
-    """Measure one backbone (runs in a process of its own)."""
+    """Measure one backbone with Keras; returns its part of a row (in a process of its own)."""
     from train.data.pixels import View
-    from train.data.samples import load_samples
     from train.fit.features import load_pixels
     from train.models.flops import count_flops
     from train.models.network import parameters
 
-    row: dict[str, Any] = {
-        "backbone": job["name"],
-        "parameters": None,
-        "flops": None,
-        "seconds_per_picture": None,
-        "peak_mib": None,
-        "litert_seconds_per_picture": None,
-        "litert_peak_mib": None,
-        "litert_mib": None,
-        "litert_difference": None,
-        "probe_accuracy": None,
-        "probe_ci95": None,
-        "error": None,
-    }
-    try:
-        model = backbones.build(job["name"], weights=job["weights"])
-    except BodyshopError as error:
-        return row | {"error": str(error)}
+    model = backbones.build(job["name"], weights=job["weights"])
     workspace = Workspace.open(job["workspace"], create=False)
     samples = load_samples(workspace, split_set=job["split_set"], variants=False)
     some = (samples.items * (job["pictures"] // len(samples.items) + 1))[: job["pictures"]]
     pixels = load_pixels(some, View(model.input_shape[1]))
-    row |= {"parameters": parameters(model)["total"], "flops": count_flops(model)}
+    row: dict[str, Any] = {
+        "parameters": parameters(model)["total"],
+        "flops": count_flops(model),
+    }
     if "keras" in job["runtimes"]:
         row["seconds_per_picture"] = _time_keras(model, pixels)
         row["peak_mib"] = _peak_mib()
     if "litert" in job["runtimes"]:
-        _hand_over(model, pixels, Path(job["scratch"]))
+        _write_for_litert(model, pixels, Path(job["scratch"]))
     if job["weights"] != "none":
-        row |= _probe(job, samples, workspace.features)
+        row |= _linear_probe(job, samples, workspace.features)
     return row
 
 
 def _time_keras(model: Any, pixels: Any) -> float:
-    from train.fit.loop import predict
+    from train.models.inference import predict
 
-    predict(model, pixels[:BATCH], batch=BATCH)  # traced and warm
+    predict(model, pixels[:BATCH], batch=BATCH)  # traces the graph and warms caches
     rounds = []
     for _ in range(ROUNDS):
         began = time.perf_counter()
@@ -186,7 +199,7 @@ def _time_keras(model: Any, pixels: Any) -> float:
 
 
 def measure_litert(job: Mapping[str, Any]) -> dict[str, Any]:
-    """Measure the TFLite file that `measure_backbone` left (runs in a process of its own)."""
+    """Measure the TFLite file that `measure_backbone` wrote (in a process of its own)."""
     from train.runs.export import interpreter
 
     folder = Path(job["scratch"])
@@ -194,6 +207,7 @@ def measure_litert(job: Mapping[str, Any]) -> dict[str, Any]:
     inputs, expected = np.load(folder / INPUTS), np.load(folder / EXPECTED)
     run = interpreter(file)
     found = np.concatenate([run(picture[None]) for picture in inputs])
+    require_finite(found, "features")
     rounds = []
     for _ in range(ROUNDS):
         began = time.perf_counter()
@@ -210,35 +224,37 @@ def measure_litert(job: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _hand_over(model: Any, pixels: Any, folder: Path) -> None:
-    """Leave the TFLite file, pictures and Keras' features of them for `measure_litert`."""
-    from train.fit.loop import predict
+def _write_for_litert(model: Any, pixels: Any, folder: Path) -> None:
+    """Write the TFLite file, pictures and Keras' features of them for `measure_litert`."""
+    from train.models.inference import predict
     from train.runs.export import to_tflite
 
     to_tflite(model, folder / MODEL)
     np.save(folder / INPUTS, pixels[:BATCH].astype(np.float32))
-    np.save(folder / EXPECTED, predict(model, pixels[:BATCH]))
+    expected = predict(model, pixels[:BATCH])
+    require_finite(expected, "features")
+    np.save(folder / EXPECTED, expected)
 
 
-def _probe(job: Mapping[str, Any], samples: Any, features: Path) -> dict[str, Any]:
-    from train.fit.learn import probe_accuracy
+def _linear_probe(job: Mapping[str, Any], samples: Any, features: Path) -> dict[str, Any]:
+    from train.fit.learn import linear_probe_accuracy
 
     recipe = Recipe(
-        name="probe",
-        description="the floor",
+        name="linear_probe",
+        description="logistic regression on the backbone's features",
         backbone=job["name"],
         head=Head(),
         stages=(Stage(name="none", epochs=1),),
     )
-    found = probe_accuracy(recipe, samples, features, weights=job["weights"])
-    return {"probe_accuracy": found["accuracy"], "probe_ci95": found["ci95"]}
+    found = linear_probe_accuracy(recipe, samples, features, weights=job["weights"])
+    return {"linear_probe_accuracy": found["accuracy"], "linear_probe_ci95": found["ci95"]}
 
 
 def _peak_mib() -> float | None:
-    """Return the highest resident memory of this process; None where the system has no such count.
+    """Return the peak resident memory of this process in MiB; None where it can't be read.
 
-    Linux's `getrusage` begins with what the parent process used, its status file does not. The
-    counts are in KiB, macOS' in bytes.
+    On Linux `getrusage` starts from the parent's peak, /proc/self/status does not. Both count in
+    KiB; macOS counts in bytes.
     """
     import sys
 
@@ -269,28 +285,28 @@ def _report(folder: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
             number(row["litert_seconds_per_picture"], 1e3, 1),
             number(row["litert_peak_mib"], 1, 0),
             number(row["litert_mib"], 1, 1),
-            percent(row["probe_accuracy"]),
-            interval(row["probe_ci95"]),
+            percent(row["linear_probe_accuracy"]),
+            interval(row["linear_probe_ci95"]),
         ]
         for row in rows
     ]
     return write_table(
         folder / "compare.html",
         title="Backbones",
-        subtitle="the same pictures, one process each, on this machine",
-        note="Accuracy is a logistic regression's on untouched features, test split. "
-        "Peak memory is a whole process's, with TensorFlow itself in it.",
+        subtitle="measured on the same pictures on this machine, one process each",
+        note="Accuracy: logistic regression on the pretrained features, test split. "
+        "Peak memory: the whole process, TensorFlow included.",
         columns=[
             "backbone",
             "million parameters",
             "GFLOP",
-            "ms (Keras)",
-            "peak MiB",
-            "ms (LiteRT)",
-            "peak MiB",
-            "file MiB",
-            "probe accuracy",
-            "95 %",
+            "ms per picture (Keras)",
+            "peak MiB (Keras)",
+            "ms per picture (LiteRT)",
+            "peak MiB (LiteRT)",
+            "file MiB (LiteRT)",
+            "linear probe accuracy",
+            "95 % interval",
         ],
         rows=table,
     )

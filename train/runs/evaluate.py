@@ -1,49 +1,46 @@
-"""A finished run on any split or folder, alone or beside another run."""
+"""A finished run tested on any split or folder, alone or compared with another run."""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
-from sqlalchemy import select
 
-from bodyshop_core.catalog import nfc, schema
+from bodyshop_core.catalog import nfc
 from bodyshop_core.errors import NothingFoundError, UsageError
 from bodyshop_core.progress import SILENT, Progress
+from bodyshop_core.summary import Summary
 from bodyshop_core.workspace import Workspace
-from train.data.pixels import View
 from train.data.samples import SPLITS, Samples, audit_baseline, folder_samples, load_samples
-from train.evaluation.scores import Evaluation, evaluate_samples, save_evaluation
+from train.evaluation.baseline import baselines
+from train.evaluation.names import file_stem
+from train.evaluation.predictions import Evaluation, evaluate_samples, save_evaluation
 from train.metrics.paired import mcnemar, paired_bootstrap
-from train.models.classifier import Classifier, load_run
-from train.models.run_folder import SAMPLES_FILE, write_json
-from train.report.classifier_report import evaluation_block, ladder, render
-from train.report.gallery import looks, mistakes
-from train.report.pages import interval, percent
+from train.models.classifier import Classifier
+from train.models.run_folder import write_json
+from train.recipes.recipe import Recipe
+from train.report.evaluation_report import write_evaluation_report
+from train.runs.lookup import resolve_run
 
 
 @dataclass(frozen=True)
-class EvaluateSummary:
-    """What an evaluation came to.
+class EvaluationSummary(Summary):
+    """What the results of evaluations have in common; their metrics are keys of the JSON object.
 
     Parameters
     ----------
     run : str
         The run's name.
     split : str
-        The split, or the folder.
+        What was tested: a split, a folder, or a number of folds.
     metrics : Mapping
-        As `train.metrics.classification.summary`.
+        As `train.metrics.classification.summary`, and ``calibration``.
     baseline : Mapping
-        ``majority`` and, on a split set, the ``audit``.
-    left_out : int
-        Pictures not counted because the run, or the one it is compared with, learned from them.
-    against : Mapping or None
-        The other run's ``accuracy``, ``mcnemar`` and ``bootstrap`` on the same pictures.
+        As `train.evaluation.baseline.baselines`.
     report : Path
         The HTML page.
     """
@@ -52,24 +49,115 @@ class EvaluateSummary:
     split: str
     metrics: Mapping[str, Any]
     baseline: Mapping[str, Any]
-    left_out: int
-    against: Mapping[str, Any] | None
     report: Path
+
+    hidden: ClassVar[tuple[str, ...]] = ("metrics",)
+    figures: ClassVar[tuple[str, ...]] = (
+        "n",
+        "accuracy",
+        "ci95",
+        "balanced_accuracy",
+        "loss",
+        "ece",
+        "per_class",
+        "confusion",
+        "calibration",
+    )
 
     def as_dict(self) -> dict[str, Any]:
         """Return JSON-able values with the stable keys of ``--json``."""
-        keys = ("n", "accuracy", "ci95", "balanced_accuracy", "loss", "ece", "per_class")
-        return {
-            "run": self.run,
-            "split": self.split,
-            **{key: self.metrics[key] for key in keys},
-            "confusion": self.metrics["confusion"],
-            "calibration": self.metrics["calibration"],
-            "baseline": dict(self.baseline),
-            "left_out": self.left_out,
-            "against": dict(self.against) if self.against else None,
-            "report": str(self.report),
-        }
+        return {**super().as_dict(), **{name: self.metrics[name] for name in self.figures}}
+
+
+@dataclass(frozen=True)
+class EvaluateSummary(EvaluationSummary):
+    """Result of an evaluation.
+
+    Parameters
+    ----------
+    run, split, metrics, baseline, report
+        As `EvaluationSummary`.
+    left_out : int
+        Pictures left out because the run, or the one it is compared with, was trained or tuned on
+        them.
+    against : Mapping or None
+        The other run's ``run``, ``accuracy``, ``ci95``, ``mcnemar`` and ``bootstrap`` on the same
+        pictures.
+    """
+
+    left_out: int
+    against: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
+class PictureChoice:
+    """Which pictures a run is tested on.
+
+    Parameters
+    ----------
+    split : str
+        ``train``, ``validation`` or ``test`` of the split set.
+    split_set : str, optional
+        By default the one the run was trained on.
+    cross : Path, optional
+        Another data set instead: a folder with one folder per class.
+    rename : Mapping, optional
+        Class folder of `cross` -> class of the run.
+    """
+
+    split: str = "test"
+    split_set: str | None = None
+    cross: Path | None = None
+    rename: Mapping[str, str] | None = None
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        if self.cross is not None:
+            return self.cross.resolve().name or "folder"
+        return self.split if self.split_set is None else f"{self.split_set}-{self.split}"
+
+    @property
+    def stem(self) -> str:
+        """For the name of a folder: no two choices share one."""
+        if self.cross is None:
+            return file_stem(self.name)
+        place = hashlib.sha256(str(self.cross.resolve()).encode()).hexdigest()[:8]
+        return f"cross-{file_stem(self.name)}-{place}"
+
+    def load(self, run: Classifier, workspace: Workspace | None) -> Samples:
+        """Read the pictures, all of the chosen split.
+
+        Raises
+        ------
+        UsageError
+            No such split or folder, a split without a workspace, or `rename` names no folder.
+        NothingFoundError
+            There is no picture.
+        """
+        samples = self._folder(run) if self.cross is not None else self._split(run, workspace)
+        return replace(samples, items=samples.of(self.split))
+
+    def _folder(self, run: Classifier) -> Samples:
+        assert self.cross is not None
+        samples = folder_samples(self.cross, split=self.split, target=run.record.target)
+        names = {nfc(old): nfc(new) for old, new in (self.rename or {}).items()}
+        unknown = set(names) - {item.label for item in samples.items}
+        if unknown:
+            raise UsageError(f"{self.cross} has no class folder '{min(unknown)}' to rename")
+        items = (replace(item, label=names.get(item.label, item.label)) for item in samples.items)
+        return replace(samples, items=tuple(items), classes=run.classes)
+
+    def _split(self, run: Classifier, workspace: Workspace | None) -> Samples:
+        if self.split not in SPLITS:
+            raise UsageError(
+                f"there is no split '{self.split}'", hint=f"choose: {', '.join(SPLITS)}"
+            )
+        if workspace is None:
+            raise UsageError("a split is part of a workspace", hint="give a workspace or a folder")
+        name = self.split_set or run.record.split_set
+        crop = Recipe.model_validate(run.record.recipe).data.crop
+        return load_samples(workspace, split_set=name, variants=False, crop=crop)
 
 
 def evaluate(
@@ -91,233 +179,90 @@ def evaluate(
     run : str, Path, Classifier or None
         A run's name in the workspace, its folder, or loaded; None: the newest finished one.
     workspace : Workspace, optional
-        Needed for names and splits; not for a folder on a folder.
-    split : str
-        ``train``, ``validation`` or ``test`` of the split set.
-    split_set : str, optional
-        By default the one the run was trained on.
-    cross : Path, optional
-        Another data set instead: a folder with one folder per class.
-    rename : Mapping, optional
-        Class folder of `cross` -> class of the run.
+        Needed for names and splits; not for a run's folder tested on a folder.
+    split, split_set, cross, rename
+        As `PictureChoice`.
     against : str, Path or Classifier, optional
         Another run, compared on the same pictures.
     out : Path, optional
         Where report and predictions go; by default ``evaluations/<name>`` in the run's folder.
     progress : Progress
-        Told of each batch.
+        Reports one step per batch.
 
     Raises
     ------
     UsageError
         No such split, or a name without a workspace.
-    BodyshopError
-        A label is unknown to the run.
+    UnknownLabelError
+        The run was not trained on a label.
     NothingFoundError
-        No such run, or no picture is left to evaluate on.
+        No such run, or no picture is left to test.
+    NotFiniteError
+        A network's probabilities are NaN or infinite.
+    BodyshopError
+        A run's folder has no ``samples.csv``: it is not known which pictures it was trained on.
     """
+    chosen = PictureChoice(split, split_set, Path(cross) if cross is not None else None, rename)
     classifier = resolve_run(run, workspace)
-    samples, name = _pictures(classifier, workspace, split, split_set, cross, rename)
-    chosen, left_out = samples.of(samples.items[0].split if cross else split), 0
     other = resolve_run(against, workspace) if against is not None else None
-    if cross is not None or split != "train":
-        # Of another set, what early stopping and temperature were tuned on counts as seen, too.
-        tuned = ("train",) if cross is None else ("train", "validation")
-        seen = _seen(classifier, tuned) | (_seen(other, tuned) if other is not None else set())
-        kept = tuple(item for item in chosen if item.sha256 not in seen)
-        left_out = len(chosen) - len(kept)
-        chosen = kept
-    if not chosen:
+    samples = chosen.load(classifier, workspace)
+    seen = _seen(classifier, chosen, samples)
+    if other is not None:
+        seen |= _seen(other, chosen, samples)
+    kept = tuple(item for item in samples.items if item.sha256 not in seen)
+    left_out = len(samples.items) - len(kept)
+    if not kept:
         raise NothingFoundError(
-            f"no picture of {name} is left to evaluate on"
+            f"no picture of {chosen.name} is left to evaluate on"
             + (f": the run was trained on all {left_out}" if left_out else "")
         )
-    evaluation = evaluate_samples(classifier, chosen, name=name, progress=progress)
-    compared = None
-    if other is not None:
-        compared = _compare(evaluation, other, progress)
-    baseline = baseline_of(evaluation, samples, classifier.record.view)
-    folder = out or classifier.folder / "evaluations" / name
+    evaluation = evaluate_samples(classifier, kept, name=chosen.name, progress=progress)
+    compared = _compare(evaluation, other, progress) if other is not None else None
+    audit = audit_baseline(samples.audit, classifier.record.view.equalise)
+    baseline = baselines([item.label for item in kept], audit=audit)
+    folder = out or classifier.folder / "evaluations" / chosen.stem
     save_evaluation(evaluation, folder)
-    report = _report(folder, classifier, evaluation, baseline, compared, left_out)
+    report = write_evaluation_report(folder, classifier, evaluation, baseline, compared, left_out)
     result = EvaluateSummary(
         classifier.record.run,
-        str(cross) if cross else split,
+        str(chosen.cross) if chosen.cross else split,
         evaluation.metrics,
         baseline,
+        report,
         left_out,
         compared,
-        report,
     )
     write_json(folder / "metrics.json", result.as_dict())
     return result
 
 
-def resolve_run(run: str | Path | Classifier | None, workspace: Workspace | None) -> Classifier:
-    """Find a run by name, folder or, with None, as the workspace's newest finished classifier.
+def _seen(run: Classifier, chosen: PictureChoice, samples: Samples) -> frozenset[str]:
+    """Return the pictures that must not count: those the run was trained or tuned on.
 
-    Raises
-    ------
-    NothingFoundError
-        The workspace has no finished run, or none of that name.
-    UsageError
-        The folder holds no classifier.
+    Early stopping and temperature were tuned on the run's own validation pictures. They count only
+    where they are what was asked for; training pictures likewise.
     """
-    if isinstance(run, Classifier):
-        return run
-    if run is None:
-        if workspace is None:
-            raise UsageError("say which run", hint="give a run's folder or a workspace")
-        return load_run(workspace.runs / newest_run(workspace))
-    if Path(run).is_dir():
-        return load_run(Path(run))
-    if workspace is not None and (workspace.runs / str(run)).is_dir():
-        return load_run(workspace.runs / str(run))
-    raise NothingFoundError(
-        f"there is no run '{run}'", hint="bodyshop status lists the runs of a workspace"
-    )
-
-
-def newest_run(workspace: Workspace, *, command: str = "train") -> str:
-    """Return the name of the workspace's newest finished run.
-
-    Raises
-    ------
-    NothingFoundError
-        There is none.
-    """
-    table = schema.runs
-    query = (
-        select(table.c.id)
-        .where(table.c.command == command, table.c.state == "done")
-        .order_by(table.c.started_at.desc(), table.c.id.desc())
-    )
-    with workspace.catalog.read() as connection:
-        for name in connection.execute(query).scalars():
-            if (workspace.runs / name / "run.json").exists():
-                return str(name)
-    raise NothingFoundError(
-        f"{workspace.root} has no finished run yet", hint=f"run: bodyshop {command}"
-    )
-
-
-def baseline_of(evaluation: Evaluation, samples: Samples, view: View) -> dict[str, Any]:
-    """Return what has to be beaten: always the same answer, and the audit of this view."""
-    counts = np.bincount(evaluation.labels, minlength=len(evaluation.classes))
-    baseline: dict[str, Any] = {
-        "majority": {
-            "label": evaluation.classes[int(counts.argmax())],
-            "accuracy": float(counts.max() / counts.sum()),
-        }
-    }
-    audit = audit_baseline(samples.audit, view.equalise)
-    if audit:
-        baseline["audit"] = audit
-    return baseline
-
-
-def _pictures(
-    classifier: Classifier,
-    workspace: Workspace | None,
-    split: str,
-    split_set: str | None,
-    cross: Path | None,
-    rename: Mapping[str, str] | None,
-) -> tuple[Samples, str]:
-    if cross is not None:
-        samples = folder_samples(Path(cross), target=classifier.record.target)
-        names = {nfc(old): nfc(new) for old, new in (rename or {}).items()}
-        items = tuple(
-            replace(item, label=names.get(item.label, item.label)) for item in samples.items
-        )
-        return replace(samples, items=items, classes=classifier.classes), Path(cross).name
-    if split not in SPLITS:
-        raise UsageError(f"there is no split '{split}'", hint=f"choose: {', '.join(SPLITS)}")
-    if workspace is None:
-        raise UsageError("a split is part of a workspace", hint="give a workspace or a folder")
-    name = split_set or classifier.record.split_set
-    # A run from before `crop` was a key has none in its recipe.
-    crop = classifier.record.recipe.get("data", {}).get("crop", "none")
-    samples = load_samples(workspace, split_set=name, variants=False, crop=crop)
-    return samples, split if split_set is None else f"{split_set}-{split}"
-
-
-def _seen(classifier: Classifier, splits: Sequence[str]) -> set[str]:
-    """Return the pictures that were in these splits when the run was trained."""
-    file = classifier.folder / SAMPLES_FILE
-    if not file.exists():
-        return set()
-    with file.open(encoding="utf-8", newline="") as lines:
-        return {row["sha256"] for row in csv.DictReader(lines) if row["split"] in splits}
+    if chosen.cross is None and samples.split_set == run.record.split_set:
+        if chosen.split == "train":
+            return frozenset()
+        if chosen.split == "validation":
+            return run.pictures_seen(("train",))
+    return run.pictures_seen(("train", "validation"))
 
 
 def _compare(evaluation: Evaluation, other: Classifier, progress: Progress) -> dict[str, Any]:
     if set(other.classes) != set(evaluation.classes):
         raise UsageError(
-            f"run '{other.record.run}' tells other classes apart: {', '.join(other.classes)}"
+            f"run '{other.record.run}' has other classes: {', '.join(other.classes)}",
+            hint="compare runs of the same classes",
         )
     second = evaluate_samples(other, evaluation.samples, name=evaluation.name, progress=progress)
-    first_right = evaluation.labels == evaluation.predicted
-    second_right = second.labels == second.predicted
     groups = np.array([item.group for item in evaluation.samples])
+    # Each run has its own order of the classes; whether it is right does not depend on it.
     return {
         "run": other.record.run,
         "accuracy": second.metrics["accuracy"],
         "ci95": second.metrics["ci95"],
-        "mcnemar": mcnemar(first_right, second_right),
-        "bootstrap": paired_bootstrap(first_right, second_right, groups=groups),
+        "mcnemar": mcnemar(evaluation.correct, second.correct),
+        "bootstrap": paired_bootstrap(evaluation.correct, second.correct, groups=groups),
     }
-
-
-def _report(
-    folder: Path,
-    classifier: Classifier,
-    evaluation: Evaluation,
-    baseline: Mapping[str, Any],
-    compared: Mapping[str, Any] | None,
-    left_out: int,
-) -> Path:
-    metrics = evaluation.metrics
-    notes = []
-    if left_out:
-        notes.append(
-            {"good": True, "text": f"{left_out} pictures were left out: a run learned from them."}
-        )
-    if compared:
-        low, high = compared["bootstrap"]["ci95"]
-        gap = compared["bootstrap"]["difference"]
-        notes.append(
-            {
-                "good": low > 0,
-                "text": f"Against {compared['run']} ({percent(compared['accuracy'])}): a "
-                f"difference of {100 * gap:+.1f} points, 95 % interval {100 * low:+.1f} to "
-                f"{100 * high:+.1f}, McNemar p = {compared['mcnemar']['p']:.3g}.",
-            }
-        )
-    context = {
-        "title": f"{classifier.record.recipe['name']} on {evaluation.name}",
-        "subtitle": classifier.record.run,
-        "tiles": [
-            {
-                "name": "accuracy",
-                "value": percent(metrics["accuracy"]),
-                "note": f"95 % interval {interval(metrics['ci95'])}, n = {metrics['n']}",
-            },
-            {
-                "name": "balanced accuracy",
-                "value": percent(metrics["balanced_accuracy"]),
-                "note": "mean recall of the classes present",
-            },
-            {
-                "name": "calibration error",
-                "value": f"{100 * metrics['calibration']['ece_after']:.1f} %",
-                "note": f"{100 * metrics['calibration']['ece_before']:.1f} % before temperature",
-            },
-        ],
-        "notes": notes,
-        "ladder": ladder(metrics, baseline),
-        "blocks": [evaluation_block(folder, evaluation)],
-        "mistakes": mistakes(folder, classifier, evaluation),
-        "looks": looks(folder, classifier, evaluation),
-    }
-    return render(folder / "report.html", context)

@@ -1,8 +1,7 @@
-"""A run for other runtimes: Keras, SavedModel, TFLite; each proven to predict the same."""
+"""A run's network for other runtimes: Keras, SavedModel, TFLite; checked to predict the same."""
 
 from __future__ import annotations
 
-import csv
 import os
 import shutil
 import tempfile
@@ -14,13 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bodyshop_core import atomic
 from bodyshop_core.catalog import all_images
 from bodyshop_core.errors import BodyshopError, UsageError
 from bodyshop_core.inference import load_lite_model
 from bodyshop_core.quiet_tensorflow import import_tensorflow
+from bodyshop_core.summary import Summary
 from bodyshop_core.workspace import Workspace
-from train.fit.loop import predict
+from train.data.samples import SPLITS
+from train.metrics.finite import require_finite
 from train.models.classifier import Classifier
+from train.models.inference import predict
 from train.models.run_folder import MODEL_FILE, RECORD_FILE, SAMPLES_FILE, write_json
 
 if TYPE_CHECKING:
@@ -28,15 +31,15 @@ if TYPE_CHECKING:
 
 FORMATS = ("keras", "savedmodel", "tflite")
 CHECKED = 100
-"""Pictures on which an export is compared with the original."""
+"""Number of pictures on which an exported network is compared with the original."""
 
 TOLERANCE = 1e-3
-"""Largest difference in any probability that passes: other kernels round differently."""
+"""Largest allowed difference in any probability; kernels of other runtimes round differently."""
 
 
 @dataclass(frozen=True)
-class ExportSummary:
-    """An export and how near it is to the original.
+class ModelExportSummary(Summary):
+    """An exported network, and how closely it agrees with the original.
 
     Parameters
     ----------
@@ -47,7 +50,7 @@ class ExportSummary:
     bytes : int
         Its size.
     pictures : int
-        On how many it was compared.
+        Number of pictures on which the two were compared.
     difference : float
         Largest difference in any probability.
     """
@@ -58,16 +61,6 @@ class ExportSummary:
     pictures: int
     difference: float
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return JSON-able values."""
-        return {
-            "format": self.format,
-            "path": str(self.path),
-            "bytes": self.bytes,
-            "pictures": self.pictures,
-            "difference": self.difference,
-        }
-
 
 def export(
     run: Classifier,
@@ -75,7 +68,7 @@ def export(
     out: Path,
     *,
     pictures: Sequence[Any] = (),
-) -> ExportSummary:
+) -> ModelExportSummary:
     """Write a run's network in another format and compare it on pictures.
 
     Parameters
@@ -85,22 +78,29 @@ def export(
     format : str
         ``keras``, ``savedmodel`` or ``tflite``.
     out : Path
-        Folder; the network lands in it as ``model.keras``, ``savedmodel/`` or ``model.tflite``,
-        with ``run.json`` (classes, size, temperature, equalising) and ``labels.txt`` beside it.
+        Folder; the network is written there as ``model.keras``, ``savedmodel/`` or
+        ``model.tflite``, beside ``run.json`` (classes, size, temperature, equalising),
+        ``samples.csv`` (which pictures the run was trained on) and ``labels.txt`` (one class a
+        line, in the order of the outputs).
     pictures : Sequence
-        Paths, bytes or RGB arrays to compare on, the first 100 of them; noise when there are none.
+        Paths, bytes or RGB arrays to compare on, the first 100 of them; noise if there are none.
 
     Raises
     ------
     UsageError
         No such format.
     BodyshopError
-        The exported network predicts something else; nothing is left behind.
+        The exported network predicts something else, and is not written; or the run's folder has
+        no ``samples.csv``.
+    NotFiniteError
+        The network's outputs are NaN or infinite.
     """
     if format not in FORMATS:
         raise UsageError(f"there is no format '{format}'", hint=f"choose: {', '.join(FORMATS)}")
+    run.pictures_seen()  # an export without its list of pictures could not be evaluated honestly
     pixels = _pixels(run, pictures)
     expected = predict(run.model, pixels)
+    require_finite(expected, "outputs")
     target = (
         out / {"keras": MODEL_FILE, "savedmodel": "savedmodel", "tflite": "model.tflite"}[format]
     )
@@ -113,25 +113,23 @@ def export(
             raise BodyshopError(
                 f"the exported {format} network differs by {difference:.2g} in a probability "
                 f"(allowed: {TOLERANCE:.2g}): it was not written",
-                hint="use another format, and please report this",
+                hint="export in another format, and report this difference",
             )
         if target.is_dir():
             shutil.rmtree(target)
         made.replace(target)
-    shutil.copy(run.folder / RECORD_FILE, out / RECORD_FILE)
-    (out / "labels.txt").write_text("\n".join(run.classes) + "\n", encoding="utf-8")
-    size = (
-        sum(file.stat().st_size for file in target.rglob("*") if file.is_file())
-        if (target.is_dir())
-        else target.stat().st_size
-    )
-    result = ExportSummary(format, target, size, len(pixels), difference)
+    for name in (RECORD_FILE, SAMPLES_FILE):
+        atomic.write_bytes(out / name, (run.folder / name).read_bytes())
+    atomic.write_text(out / "labels.txt", "".join(f"{name}\n" for name in run.classes))
+    files = [target, *target.rglob("*")] if target.is_dir() else [target]
+    size = sum(file.stat().st_size for file in files if file.is_file())
+    result = ModelExportSummary(format, target, size, len(pixels), difference)
     write_json(out / "export.json", result.as_dict())
     return result
 
 
 def known_pictures(run: Classifier, workspace: Workspace) -> list[Path]:
-    """Return the first 100 of the run's own pictures that are in a workspace, those of test first.
+    """Return up to 100 of the run's own pictures that are in a workspace, test pictures first.
 
     Parameters
     ----------
@@ -139,22 +137,26 @@ def known_pictures(run: Classifier, workspace: Workspace) -> list[Path]:
         A loaded run.
     workspace : Workspace
         Where it was trained, or another one.
+
+    Raises
+    ------
+    BodyshopError
+        The run's folder has no ``samples.csv``.
     """
-    file = run.folder / SAMPLES_FILE
-    if not file.exists():
-        return []
-    with file.open(encoding="utf-8", newline="") as lines:
-        rows = sorted(csv.DictReader(lines), key=lambda row: row["split"])
     extensions = all_images(workspace.catalog)
-    here = [row["sha256"] for row in rows if row["sha256"] in extensions]
-    paths = (workspace.blobs.path(sha256, extensions[sha256]) for sha256 in here)
+    paths = (
+        workspace.blobs.path(sha256, extensions[sha256])
+        for split in reversed(SPLITS)
+        for sha256 in sorted(run.pictures_seen((split,)))
+        if sha256 in extensions
+    )
     return list(islice((path for path in paths if path.exists()), CHECKED))
 
 
 def to_tflite(model: Any, path: Path) -> Path:
-    """Convert a Keras model to a TFLite file, by way of SavedModel.
+    """Convert a Keras model to a TFLite file through a SavedModel.
 
-    The direct way through concrete functions writes a file without weights (Keras 3).
+    Converting its concrete functions directly writes a file without weights (Keras 3).
     """
     tf = import_tensorflow()
     from bodyshop_core.quiet_tensorflow import stderr_to_null

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import json
-import multiprocessing
 import shlex
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,20 +14,23 @@ from typing import Any
 from pydantic import Field
 
 from bodyshop_core.config import StrictModel
-from bodyshop_core.errors import BodyshopError, NothingFoundError
+from bodyshop_core.errors import BodyshopError
 from bodyshop_core.progress import SILENT, Progress
+from bodyshop_core.summary import Summary
 from bodyshop_core.workspace import Workspace
-from train.metrics.classification import wilson
 from train.models.run_folder import read_json, write_json
 from train.recipes.recipe import Recipe, load_recipe
 from train.recipes.shipped import load_shipped, shipped_names
 from train.report.pages import decimal, interval, percent, write_table
+from train.runs.options import TrainOptions
+from train.runs.plan import plan_classifier
+from train.runs.worker_process import WorkerFailedError, WorkerProcess, wait_for_any
 
 TRIALS = "trials"
 """Folder of the finished trials, one file each: several processes may work on one sweep."""
 
 TRIALS_PER_PROCESS = 8
-"""A Keras process grows by about 125 MB per trained network and gives nothing back."""
+"""A Keras process grows by about 125 MB per trained network and frees none of it."""
 
 
 class SweepSpec(StrictModel):
@@ -43,47 +43,60 @@ class SweepSpec(StrictModel):
 
 
 @dataclass(frozen=True)
-class SweepSummary:
-    """What a sweep found.
+class Trial:
+    """One point of the grid, as its worker process needs it.
 
     Parameters
     ----------
-    name : str
-        Of the sweep.
+    workspace : Path
+        Where the pictures are.
+    recipe : Recipe
+        With the point's values.
+    overrides : Mapping
+        The point's values: dotted key -> value.
+    options : TrainOptions
+        Shared by all trials.
+    key : str
+        Of everything that decides the result; see `train.runs.plan.plan_key`.
+    """
+
+    workspace: Path
+    recipe: Recipe
+    overrides: Mapping[str, Any]
+    options: TrainOptions
+    key: str
+
+
+@dataclass(frozen=True)
+class SweepSummary(Summary):
+    """Result of a sweep.
+
+    Parameters
+    ----------
+    sweep : str
+        Its name.
     recipe : str
         Name or file of the recipe that was varied.
     folder : Path
         Trials, table and plot.
     trials : tuple of dict
-        ``overrides``, ``accuracy``, ``ci95``, ``loss`` (all on validation), ``seconds``, ``error``.
+        ``overrides`` and ``error``; of a trial that succeeded also ``accuracy``, ``ci95`` and
+        ``loss`` (on validation), ``n``, ``epochs`` and ``seconds``.
     best : Mapping
-        The trial with the highest validation accuracy, the lower loss among equals.
+        The trial with the highest validation accuracy; of equals, the one with the lowest loss.
+    command : str
+        The command that trains the best trial as a run.
     report : Path
         The HTML table.
     """
 
-    name: str
+    sweep: str
     recipe: str
     folder: Path
     trials: tuple[dict[str, Any], ...]
     best: Mapping[str, Any]
+    command: str
     report: Path
-
-    @property
-    def command(self) -> str:
-        """The command that trains the best trial into a run."""
-        words = [f"--set {shlex.quote(f'{k}={v}')}" for k, v in self.best["overrides"].items()]
-        return " ".join(["bodyshop train", self.recipe, *words])
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return JSON-able values."""
-        return {
-            "sweep": self.name,
-            "trials": list(self.trials),
-            "best": dict(self.best),
-            "command": self.command,
-            "report": str(self.report),
-        }
 
 
 def sweep_names() -> tuple[str, ...]:
@@ -117,11 +130,12 @@ def sweep(
     jobs: int = 1,
     progress: Progress = SILENT,
 ) -> SweepSummary:
-    """Train every combination of a grid and judge each on validation; the test split is not seen.
+    """Train every combination of a grid and test each on validation; the test split is not used.
 
-    Trials run in processes of their own. Finished ones are remembered in the sweep's folder: run
-    again, only the missing and the failed ones are trained. Several sweeps of the same name, also
-    on other machines that see the folder, share what is finished.
+    Trials run in worker processes; one that fails or dies is recorded with its error, the others
+    go on. Finished trials are kept in the sweep's folder, each under a key of its recipe, pictures,
+    labels, weights and settings: run again, only new, changed and failed ones are trained. Several
+    sweeps of the same name, also on other machines that share the folder, share finished trials.
 
     Parameters
     ----------
@@ -134,32 +148,50 @@ def sweep(
     overrides : Mapping, optional
         Applied to the recipe before the grid.
     jobs : int
-        Trials at the same time. TensorFlow uses all cores for one; more help where there are many.
+        Trials at the same time. TensorFlow uses all cores for one; more help on large machines.
     progress : Progress
-        Told of each trial.
+        Reports one step per trial.
 
     Raises
     ------
+    UsageError
+        No such sweep, recipe, split set or weights file, or the grid names a key that the recipe
+        does not have.
+    NothingFoundError
+        There is no split set, or it is empty.
     BodyshopError
         Every trial failed.
     """
     chosen = load_sweep(spec)
-    trials = [dict(overrides or {}) | point for point in grid_points(chosen.grid)]
-    for trial in trials:
-        load_recipe(chosen.recipe, overrides=trial)  # a wrong key fails now, not in trial 7
-    common = {
-        "workspace": str(workspace.root),
+    options = TrainOptions(target, split_set, equalise, weights, seed=seed)
+    points = [dict(overrides or {}) | point for point in grid_points(chosen.grid)]
+    recipe = load_recipe(chosen.recipe)
+    # All recipes first: a wrong key fails now and not in trial 7.
+    recipes = [load_recipe(recipe, overrides=point) for point in points]
+    trials = [
+        Trial(
+            workspace.root, varied, point, options, plan_classifier(workspace, varied, options).key
+        )
+        for varied, point in zip(recipes, points, strict=True)
+    ]
+    arguments = {
+        "sweep": chosen.name,
         "recipe": chosen.recipe,
+        "overrides": dict(overrides or {}),
         "target": target,
         "split_set": split_set,
         "equalise": equalise,
         "weights": str(weights) if weights is not None else None,
         "seed": seed,
     }
-    with workspace.record_run("sweep", {**common, "sweep": chosen.name}) as record:
+    with workspace.record_run("sweep", arguments) as record:
         folder = workspace.runs / f"sweep-{chosen.name}"
-        results = _run_trials(folder, common, trials, jobs, progress)
-        record.counts = {"trials": len(results), "folder": folder.name}
+        results = _run_trials(folder, trials, jobs, progress)
+        record.counts = {
+            "trials": len(results),
+            "failed": sum(bool(trial["error"]) for trial in results),
+            "folder": folder.name,
+        }
     good = [trial for trial in results if not trial["error"]]
     if not good:
         raise BodyshopError(
@@ -168,7 +200,8 @@ def sweep(
         )
     best = max(good, key=lambda trial: (trial["accuracy"], -trial["loss"]))
     report = _report(folder, chosen, results, best)
-    return SweepSummary(chosen.name, chosen.recipe, folder, tuple(results), best, report)
+    command = _command(chosen.recipe, best["overrides"], options)
+    return SweepSummary(chosen.name, chosen.recipe, folder, tuple(results), best, command, report)
 
 
 def grid_points(grid: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
@@ -176,87 +209,75 @@ def grid_points(grid: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
     return [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
 
 
-def run_trial(job: Mapping[str, Any]) -> dict[str, Any]:
-    """Train one combination and return its validation figures (runs in a worker process)."""
+def run_trial(trial: Trial) -> dict[str, Any]:
+    """Train one trial and return its validation figures (runs in a worker process).
+
+    Raises
+    ------
+    BodyshopError
+        The pictures, labels or weights are no longer those of the trial's key.
+    """
     import time
 
     from train.fit.learn import learn, onehot
     from train.metrics.classification import summary
-    from train.runs.plan import Plan
 
-    workspace = Workspace.open(job["workspace"], create=False)
-    recipe: Recipe = load_recipe(job["recipe"], overrides=job["overrides"])
+    workspace = Workspace.open(trial.workspace, create=False)
     began = time.monotonic()
-    plan = Plan.make(
-        workspace,
-        recipe,
-        target=job["target"],
-        split_set=job["split_set"],
-        equalise=job["equalise"],
-        weights=job["weights"],
-        gate=None,
-        seed=job["seed"],
-        progress=SILENT,
-    )
+    plan = plan_classifier(workspace, trial.recipe, trial.options)
+    if plan.key != trial.key:
+        raise BodyshopError(
+            "the pictures, labels or weights changed while the sweep was running",
+            hint="run the sweep again",
+        )
     learned = learn(
-        recipe,
+        trial.recipe,
         plan.samples,
         workspace.features,
         equalise=plan.equalise,
         weights=plan.weights,
         seed=plan.seed,
-        with_probe=False,
+        with_linear_probe=False,
     )
     part = plan.samples.of("validation")
     labels = onehot(part, plan.samples.classes).argmax(axis=1)
     figures = summary(labels, learned.probabilities(part), plan.samples.classes)
     return {
-        "accuracy": figures["accuracy"],
-        "right": figures["right"],
-        "n": figures["n"],
-        "loss": figures["loss"],
+        **{name: figures[name] for name in ("accuracy", "ci95", "n", "loss")},
         "epochs": [len(history.epochs) for history in learned.histories],
         "seconds": round(time.monotonic() - began, 2),
     }
 
 
 def _run_trials(
-    folder: Path,
-    common: Mapping[str, Any],
-    trials: Sequence[Mapping[str, Any]],
-    jobs: int,
-    progress: Progress,
+    folder: Path, trials: Sequence[Trial], jobs: int, progress: Progress
 ) -> list[dict[str, Any]]:
     """Train what is not finished yet, `jobs` at a time; returns every trial's entry in order."""
-    files = [folder / TRIALS / f"{_key(common, trial)}.json" for trial in trials]
-    # One process per worker: a trial that takes its process with it takes no other.
-    pools: list[ProcessPoolExecutor | None] = [None] * max(1, jobs)
-    waiting = list(range(len(trials)))
-    running: dict[Future[dict[str, Any]], tuple[int, int]] = {}
+    files = [folder / TRIALS / f"{trial.key}.json" for trial in trials]
+    names = _names([trial.overrides for trial in trials])
+    waiting = deque(range(len(trials)))
+    idle = [WorkerProcess(calls=TRIALS_PER_PROCESS) for _ in range(max(1, jobs))]
+    busy: dict[WorkerProcess, int] = {}
     try:
         with progress.task("sweep", total=len(trials)) as tick:
-            while waiting or running:
-                free = set(range(len(pools))) - {worker for worker, _ in running.values()}
-                while waiting and free:
-                    place = waiting.pop(0)
+            while waiting or busy:
+                while waiting and idle:
+                    place = waiting.popleft()
                     if _is_finished(files[place]):
-                        tick(1, _spell(trials[place]))
+                        tick(1, names[place])
                         continue
-                    worker = free.pop()
-                    pool = pools[worker] or _pool()
-                    pools[worker] = pool
-                    job = {**common, "overrides": dict(trials[place])}
-                    running[pool.submit(run_trial, job)] = (worker, place)
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    worker, place = running.pop(future)
-                    if isinstance(future.exception(), BrokenProcessPool):
-                        pools[worker] = None
-                    write_json(files[place], _entry(trials[place], future))
-                    tick(1, _spell(trials[place]))
+                    worker = idle.pop()
+                    busy[worker] = place
+                    worker.submit(run_trial, trials[place])
+                for worker in wait_for_any([*busy]):
+                    place = busy.pop(worker)
+                    idle.append(worker)
+                    entry = _entry(trials[place], worker)
+                    write_json(files[place], entry)
+                    tick(1, names[place] + (" failed" if entry["error"] else ""))
     finally:
-        for each in pools:
-            if each is not None:
-                each.shutdown(cancel_futures=True)
+        for worker in (*idle, *busy):
+            worker.close()
     return [read_json(file) for file in files]
 
 
@@ -265,42 +286,42 @@ def _is_finished(file: Path) -> bool:
     return file.exists() and not read_json(file)["error"]
 
 
-def _entry(trial: Mapping[str, Any], future: Future[dict[str, Any]]) -> dict[str, Any]:
-    """Return what is remembered of a trial that ended.
-
-    Raises
-    ------
-    NothingFoundError
-        There is nothing to train on: no other trial would fare better.
-    """
-    entry: dict[str, Any] = {"overrides": dict(trial), "error": None}
+def _entry(trial: Trial, worker: WorkerProcess) -> dict[str, Any]:
+    """Return what is kept of a trial that has ended, also of one that failed or died."""
+    entry: dict[str, Any] = {"overrides": dict(trial.overrides), "error": None}
     try:
-        entry |= future.result()
-    except BrokenProcessPool:
-        return entry | {"error": "the trial's process died (out of memory?)"}
-    except NothingFoundError:
-        raise
+        return entry | worker.result()
+    except WorkerFailedError as error:
+        return entry | {"error": str(error), "details": error.details}
     except BodyshopError as error:
         return entry | {"error": str(error)}
-    return entry | {"ci95": list(wilson(entry["right"], entry["n"]))}
 
 
-def _pool() -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(
-        max_workers=1,
-        mp_context=multiprocessing.get_context("spawn"),
-        max_tasks_per_child=TRIALS_PER_PROCESS,
-    )
+def _command(recipe: str, overrides: Mapping[str, Any], options: TrainOptions) -> str:
+    """Return the command line that trains one trial as a run."""
+    words = ["bodyshop", "train", recipe]
+    for key, value in overrides.items():
+        words += ["--set", f"{key}={json.dumps(value, ensure_ascii=False)}"]
+    for option, given, default in (
+        ("--target", options.target, None),
+        ("--split-set", options.split_set, None),
+        ("--weights", options.weights, None),
+        ("--seed", options.seed, TrainOptions.seed),
+    ):
+        if given != default:
+            words += [option, str(given)]
+    if options.equalise is False:
+        words.append("--no-equalise")
+    return shlex.join(words)
 
 
-def _key(common: Mapping[str, Any], trial: Mapping[str, Any]) -> str:
-    settings = {name: value for name, value in common.items() if name != "workspace"}
-    text = json.dumps([settings, dict(trial)], sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _spell(overrides: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key.split('.')[-1]}={value}" for key, value in overrides.items())
+def _names(points: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return a name per trial; keys are shortened to their last part where that is unique."""
+    keys = {key for point in points for key in point}
+    last = Counter(key.rpartition(".")[2] for key in keys)
+    short = {key: key.rpartition(".")[2] for key in keys}
+    short = {key: part if last[part] == 1 else key for key, part in short.items()}
+    return [", ".join(f"{short[key]}={value}" for key, value in point.items()) for point in points]
 
 
 def _report(
@@ -308,34 +329,35 @@ def _report(
 ) -> Path:
     from train.report.plots import plot_trials
 
-    labels = [_spell(trial["overrides"]) for trial in trials]
-    good = [
-        (label, trial) for label, trial in zip(labels, trials, strict=True) if not trial["error"]
-    ]
+    names = _names([trial["overrides"] for trial in trials])
+    good = [(name, trial) for name, trial in zip(names, trials, strict=True) if not trial["error"]]
     plot_trials(
-        [label for label, _ in good],
+        [name for name, _ in good],
         [trial["accuracy"] for _, trial in good],
         [trial["ci95"] for _, trial in good],
         folder / "trials.png",
     )
     rows = [
-        [
-            label,
-            percent(trial["accuracy"]) if not trial["error"] else "failed",
-            interval(trial["ci95"]) if not trial["error"] else trial["error"],
-            decimal(trial["loss"]) if not trial["error"] else "–",
-            f"{trial['seconds']:.0f}" if not trial["error"] else "–",
+        [name, "failed", trial["error"], "–", "–"]
+        if trial["error"]
+        else [
+            name,
+            percent(trial["accuracy"]),
+            interval(trial["ci95"]),
+            decimal(trial["loss"]),
+            f"{trial['seconds']:.0f}",
         ]
-        for label, trial in zip(labels, trials, strict=True)
+        for name, trial in zip(names, trials, strict=True)
     ]
+    place = trials.index(best)
     return write_table(
         folder / "report.html",
         title=f"sweep {spec.name}",
         subtitle=f"recipe {spec.recipe} · {spec.description}",
-        note=f"Best on validation: {_spell(best['overrides'])} ({percent(best['accuracy'])}). "
-        "Intervals that overlap are no difference; the test split was not looked at.",
-        columns=["trial", "validation accuracy", "95 %", "loss", "seconds"],
+        note=f"Best on validation: {names[place]} ({percent(best['accuracy'])}). Trials whose "
+        "intervals overlap may not differ. The test split was not used.",
+        columns=["trial", "validation accuracy", "95 % interval", "loss", "seconds"],
         rows=rows,
-        highlight=trials.index(best),
+        highlight=place,
         plots=["trials.png"],
     )

@@ -1,4 +1,4 @@
-"""A picture is learned in several looks, and a prediction is the mean of theirs."""
+"""A picture is learned in several views, and a prediction is the mean of theirs."""
 
 from __future__ import annotations
 
@@ -14,12 +14,20 @@ import train
 from bodyshop_core.errors import ConfigError
 from bodyshop_core.imaging import Equalise
 from bodyshop_core.workspace import Workspace
-from train.data.pixels import LOOKS, Cut, View, all_looks, looks_of, squares, to_square
+from train.data.pixels import (
+    TTA_VIEWS,
+    Cut,
+    View,
+    load_all_tta_views,
+    load_tta_views,
+    squares,
+    to_square,
+)
 from train.data.samples import load_samples
-from train.fit.loop import as_distribution, predict
-from train.models.run_folder import read_json, write_json
+from train.models.inference import as_distribution, predict
+from train.models.run_folder import read_json
 
-EVERY = tuple(LOOKS)
+EVERY = tuple(TTA_VIEWS)
 
 
 def _picture(height: int = 60, width: int = 160) -> np.ndarray:
@@ -30,7 +38,7 @@ def _picture(height: int = 60, width: int = 160) -> np.ndarray:
 def test_whole_shows_the_ends_that_the_centre_leaves_out_and_mirrored_turns_them() -> None:
     rgb = np.zeros((60, 160, 3), np.uint8)
     rgb[:, :20] = 250
-    centre, mirrored, whole, turned = looks_of(rgb, View(32), EVERY)
+    centre, mirrored, whole, turned = load_tta_views(rgb, View(32), EVERY)
     assert centre.max() == 0
     assert whole[:, :2].min() > 200
     assert whole[:, 8:].max() < 60
@@ -38,7 +46,7 @@ def test_whole_shows_the_ends_that_the_centre_leaves_out_and_mirrored_turns_them
     assert (mirrored == centre[:, ::-1]).all()
 
 
-def test_looks_side_by_side_are_what_each_is_alone(tmp_path: Path) -> None:
+def test_tta_views_side_by_side_are_what_each_is_alone(tmp_path: Path) -> None:
     files = []
     for place in range(3):
         files.append(tmp_path / f"{place}.jpg")
@@ -50,8 +58,8 @@ def test_looks_side_by_side_are_what_each_is_alone(tmp_path: Path) -> None:
     together = list(squares(sources, view, numbers=numbers, keys=keys))
     for source, number, key, square in zip(sources, numbers, keys, together, strict=True):
         assert (to_square(source, view, number=number, key=key) == square).all()
-    for file, shown in zip(files, all_looks(files, view, EVERY), strict=True):
-        assert (shown == looks_of(file, view, EVERY)).all()
+    for file, shown in zip(files, load_all_tta_views(files, view, EVERY), strict=True):
+        assert (shown == load_tta_views(file, view, EVERY)).all()
 
 
 def test_only_training_pictures_are_added_and_copies_stay_at_their_centre(small: Workspace) -> None:
@@ -65,10 +73,12 @@ def test_only_training_pictures_are_added_and_copies_stay_at_their_centre(small:
         assert shown.of(split) == samples.of(split)
 
 
-def test_a_prediction_is_the_mean_of_the_looks_here_and_from_the_folder(small: Workspace) -> None:
-    summary = train.train(small, tiny_recipe(data={"looks": ["centre", "whole-mirrored"]}))
+def test_a_prediction_is_the_mean_of_the_views_here_and_from_the_folder(
+    small: Workspace,
+) -> None:
+    summary = train.train(small, tiny_recipe(data={"tta_views": ["centre", "whole-mirrored"]}))
     run = train.load_run(summary.folder)
-    assert run.record.looks == ("centre", "whole-mirrored")
+    assert run.record.tta_views == ("centre", "whole-mirrored")
     rgb = _picture()
     shown = [to_square(rgb, run.record.view, number=number) for number in (0, -3)]
     each = as_distribution(predict(run.model, np.stack(shown)))
@@ -78,26 +88,19 @@ def test_a_prediction_is_the_mean_of_the_looks_here_and_from_the_folder(small: W
     assert run.classify([rgb])[0].probabilities == pytest.approx(
         dict(zip(run.classes, tempered, strict=True)), abs=1e-6
     )
-    assert read_json(summary.folder / "run.json")["looks"] == ["centre", "whole-mirrored"]
+    assert read_json(summary.folder / "run.json")["tta_views"] == ["centre", "whole-mirrored"]
 
 
-def test_a_run_from_before_there_were_looks_is_shown_the_centre(carried: Path) -> None:
-    record = read_json(carried / "run.json")
-    record.pop("looks")
-    write_json(carried / "run.json", record)
-    assert train.load_run(carried).record.looks == ("centre",)
+@pytest.mark.parametrize("tta_views", [["whole"], ["centre", "centre"], ["centre", "sideways"], []])
+def test_tta_views_start_with_the_centre_and_are_known(tta_views: list[str]) -> None:
+    with pytest.raises(ConfigError, match="tta_views"):
+        train.load_recipe("default", overrides={"data.tta_views": tta_views})
 
 
-@pytest.mark.parametrize("looks", [["whole"], ["centre", "centre"], ["centre", "sideways"], []])
-def test_looks_start_with_the_centre_and_are_known(looks: list[str]) -> None:
-    with pytest.raises(ConfigError, match="looks"):
-        train.load_recipe("default", overrides={"data.looks": looks})
-
-
-def test_default_learns_in_all_its_looks_and_exports(small: Workspace, tmp_path: Path) -> None:
+def test_default_learns_in_all_its_tta_views_and_exports(small: Workspace, tmp_path: Path) -> None:
     summary = train.train(small)
     run = train.load_run(summary.folder)
-    assert run.record.looks == EVERY
+    assert run.record.tta_views == EVERY
     picture = next((small.root / "blobs").rglob("*.png"))
     assert summary.metrics["accuracy"] >= 0.75
     assert run.classify([picture])[0].label in run.classes

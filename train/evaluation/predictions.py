@@ -1,4 +1,4 @@
-"""How good a run is on a set of pictures, through the very file that is carried away."""
+"""Predictions of a run on labelled pictures, by the model file of its folder, and their metrics."""
 
 from __future__ import annotations
 
@@ -15,11 +15,16 @@ from bodyshop_core import atomic
 from bodyshop_core.errors import BodyshopError
 from bodyshop_core.progress import SILENT, Progress
 from train.data.samples import Sample
+from train.evaluation.names import file_stem, shortened
 from train.metrics.classification import decide, expected_calibration_error, losses, summary, temper
 from train.models.classifier import Classifier
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+
+class UnknownLabelError(BodyshopError):
+    """A picture has a label that the run was not trained on."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,7 @@ class Evaluation:
     Parameters
     ----------
     name : str
-        ``validation``, ``test`` or the name of a folder.
+        For people: ``validation``, ``test`` or the name of a folder.
     samples : tuple of Sample
         The pictures.
     classes : tuple of str
@@ -56,9 +61,19 @@ class Evaluation:
     metrics: dict[str, Any]
     raw: NDArray[np.floating[Any]]
 
+    @property
+    def stem(self) -> str:
+        """The name in file names; see `file_stem`."""
+        return file_stem(self.name)
+
+    @property
+    def correct(self) -> NDArray[np.bool_]:
+        """Whether each picture was classified correctly, shape (n,)."""
+        return np.asarray(self.labels == self.predicted)
+
     def worst(self, n: int) -> list[int]:
-        """Return the places of the wrongly classified pictures, the most certain errors first."""
-        wrong = np.flatnonzero(self.labels != self.predicted)
+        """Return the indices of wrongly classified pictures, the most confident errors first."""
+        wrong = np.flatnonzero(~self.correct)
         each = losses(self.labels, self.probabilities)
         return [int(place) for place in wrong[np.argsort(-each[wrong], kind="stable")][:n]]
 
@@ -77,24 +92,27 @@ def evaluate_samples(
     classifier : Classifier
         A loaded run.
     samples : Sequence of Sample
-        Pictures whose labels the classifier knows.
+        Pictures labelled with classes of the classifier.
     name : str
         Of the set.
     progress : Progress
-        Told of each batch.
+        Reports one step per batch.
 
     Raises
     ------
-    BodyshopError
+    UnknownLabelError
         A label is none of the classifier's classes.
+    NotFiniteError
+        The network's probabilities are NaN or infinite.
     """
     classes = classifier.classes
     unknown = sorted({sample.label for sample in samples} - set(classes))
     if unknown:
-        raise BodyshopError(
-            f"label {', '.join(repr(label) for label in unknown)} is unknown to run "
-            f"'{classifier.record.run}' (it knows: {', '.join(classes)})",
-            hint="evaluate on pictures of the same classes, or train on these",
+        raise UnknownLabelError(
+            f"{'labels' if len(unknown) > 1 else 'label'} "
+            f"{', '.join(shortened(repr(label)) for label in unknown)}: not among the classes of "
+            f"run '{classifier.record.run}' ({', '.join(map(shortened, classes))})",
+            hint="map folders to classes with --rename FOLDER=CLASS, or train on these classes",
         )
     raw = classifier.raw_probabilities([sample.source for sample in samples], progress=progress)
     record = classifier.record
@@ -124,7 +142,7 @@ def calibration(
 
 
 def save_evaluation(evaluation: Evaluation, folder: Path) -> Path:
-    """Write ``predictions-<name>.csv``: sha256, file, label, predicted and one column per class."""
+    """Write ``predictions-<stem>.csv``: sha256, file, label, predicted and one column per class."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(
@@ -140,6 +158,6 @@ def save_evaluation(evaluation: Evaluation, folder: Path) -> Path:
                 *(f"{value:.6f}" for value in evaluation.probabilities[place]),
             ]
         )
-    path = folder / f"predictions-{evaluation.name}.csv"
+    path = folder / f"predictions-{evaluation.stem}.csv"
     atomic.write_text(path, text.getvalue())
     return path

@@ -1,0 +1,133 @@
+"""Training for labels: weighted cross-entropy, accuracy, early stopping on either."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bodyshop_core.quiet_tensorflow import import_tensorflow
+from train.models.inference import as_distribution, predict
+from train.recipes.recipe import Stage
+
+if TYPE_CHECKING:
+    import keras
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Inputs and targets of one split.
+
+    Parameters
+    ----------
+    x : ndarray, shape (n, ...)
+        Pixels (uint8) or cached features (float16, float32).
+    y : ndarray of float32, shape (n, classes)
+        One-hot.
+    weight : ndarray of float32, shape (n,)
+        Weight of each row in the loss.
+    distort : callable, optional
+        (rows of x, their places, epoch) -> rows of x, drawn anew in every epoch.
+    """
+
+    x: NDArray[Any]
+    y: NDArray[np.float32]
+    weight: NDArray[np.float32]
+    distort: Callable[[NDArray[Any], NDArray[np.int64], int], NDArray[Any]] | None = None
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def batches(
+        self, size: int, order: NDArray[np.int64], epoch: int
+    ) -> Iterator[tuple[Floats, Floats, Floats]]:
+        """Yield (x, y, weight) in float32, in the given order."""
+        for start in range(0, len(order), size):
+            places = order[start : start + size]
+            x = self.x[places]
+            if self.distort is not None:
+                x = self.distort(x, places, epoch)
+            yield x.astype(np.float32), self.y[places], self.weight[places]
+
+
+@dataclass(frozen=True)
+class LabelObjective:
+    """A classifier's objective; see `train.fit.loop.Objective`.
+
+    The model ends in probabilities: softmax (n, classes), or a sigmoid (n, 1) for the second of two
+    classes.
+
+    Parameters
+    ----------
+    training, validation : Rows
+        The data.
+    stage : Stage
+        How to train.
+    """
+
+    training: Rows
+    validation: Rows
+    stage: Stage
+
+    @property
+    def target_shape(self) -> tuple[int | None, ...]:
+        """One-hot rows."""
+        return (self.training.y.shape[1],)
+
+    @property
+    def shown(self) -> str:
+        """The accuracy on validation."""
+        return "val_accuracy"
+
+    def __len__(self) -> int:
+        return len(self.training)
+
+    def batches(
+        self, size: int, random: np.random.Generator, epoch: int
+    ) -> Iterator[tuple[Floats, Floats, Floats]]:
+        """Yield all training rows in random order."""
+        return self.training.batches(size, random.permutation(len(self.training)), epoch)
+
+    def loss(self, targets: Any, outputs: Any, weight: Any) -> Any:
+        """Return the mean weighted cross-entropy."""
+        import keras
+
+        tf, smoothing = import_tensorflow(), self.stage.label_smoothing
+        if outputs.shape[-1] == 1:
+            each = keras.losses.binary_crossentropy(
+                targets[:, 1:], outputs, label_smoothing=smoothing
+            )
+        else:
+            each = keras.losses.categorical_crossentropy(
+                targets, outputs, label_smoothing=smoothing
+            )
+        return tf.reduce_mean(each * weight)
+
+    def count(self, targets: Any, outputs: Any) -> Mapping[str, Any]:
+        """Return the number of rows that are classified correctly."""
+        tf = import_tensorflow()
+        if outputs.shape[-1] == 1:
+            chosen = tf.cast(outputs[:, 0] >= 0.5, tf.int64)
+        else:
+            chosen = tf.argmax(outputs, 1)
+        correct = tf.equal(chosen, tf.argmax(targets, 1))
+        return {"accuracy": tf.reduce_sum(tf.cast(correct, tf.float32))}
+
+    def validate(self, model: keras.Model) -> dict[str, float]:
+        """Return cross-entropy and accuracy on validation."""
+        truth = self.validation.y
+        probabilities = as_distribution(predict(model, self.validation.x))
+        picked = np.clip((probabilities * truth).sum(axis=1), 1e-7, 1.0)
+        return {
+            "val_loss": float(-np.log(picked).mean()),
+            "val_accuracy": float((probabilities.argmax(1) == truth.argmax(1)).mean()),
+        }
+
+    def score(self, entry: Mapping[str, float]) -> float:
+        """Return what the stage monitors, the loss with its sign changed."""
+        return -entry["val_loss"] if self.stage.monitor == "loss" else entry["val_accuracy"]

@@ -1,0 +1,207 @@
+"""From masks to a trained segmenter, in memory: its objective, and its stages one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bodyshop_core.errors import UsageError
+from bodyshop_core.progress import SILENT, Progress
+from bodyshop_core.quiet_tensorflow import import_tensorflow
+from train.fit.loop import History, fit
+from train.fit.runtime import seed_everything
+from train.metrics.masks import mask_summary
+from train.models.inference import predict
+from train.models.unet import build_unet
+from train.recipes.recipe import Stage
+from train.recipes.segment_recipe import SegmentRecipe, SegmentStage
+
+if TYPE_CHECKING:
+    import keras
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float32]
+    Pairs = tuple[NDArray[np.uint8], NDArray[np.uint8]]
+
+PREDICT_BATCH = 8
+
+
+def learn_masks(
+    recipe: SegmentRecipe,
+    classes: Sequence[str],
+    training: Pairs,
+    validation: Pairs,
+    *,
+    weights: str | Path | None = None,
+    seed: int = 7,
+    state: Path | None = None,
+    mark: Callable[[str], None] = lambda name: None,
+    progress: Progress = SILENT,
+) -> tuple[keras.Model, list[History]]:
+    """Build a recipe's U-Net and train it stage by stage.
+
+    Parameters
+    ----------
+    recipe : SegmentRecipe
+        What to train.
+    classes : Sequence of str
+        Order of the mask channels.
+    training, validation : (pixels, masks)
+        As `train.data.mask_samples.load_pairs` returns them.
+    weights : str, Path or None
+        The encoder's weights instead of the recipe's.
+    seed : int
+        Of everything random.
+    state : Path, optional
+        Folder of the stages' states; training goes on from what is there.
+    mark : callable
+        Told the name of each stage when it ends.
+    progress : Progress
+        Told of each epoch.
+
+    Raises
+    ------
+    UsageError
+        The network can't be built as the recipe says, or the encoder has no such block.
+    BodyshopError
+        The loss diverged, or not even the smallest batch fits into memory.
+    """
+    seed_everything(seed)
+    model, encoder = build_unet(
+        recipe.backbone,
+        len(classes),
+        side=recipe.input_size,
+        decoder=recipe.decoder,
+        weights=weights if weights is not None else recipe.weights,
+    )
+    histories = []
+    for index, stage in enumerate(recipe.stages):
+        freeze_encoder(model, encoder, stage)
+        histories.append(
+            fit(
+                model,
+                MaskObjective(training, validation, recipe, stage.as_stage()),
+                seed=seed,
+                state=state / f"{index}-{stage.name}.npz" if state is not None else None,
+                progress=progress,
+            )
+        )
+        mark(stage.name)
+    return model, histories
+
+
+def freeze_encoder(model: keras.Model, encoder: Sequence[str], stage: SegmentStage) -> None:
+    """Unfreeze the encoder from a stage's block on; its batch normalisation stays frozen.
+
+    Raises
+    ------
+    UsageError
+        The encoder has no such block.
+    """
+    from keras import layers
+
+    learning: set[str] = set()
+    if stage.from_block is not None:
+        start = next(
+            (i for i, name in enumerate(encoder) if name.startswith(stage.from_block)), None
+        )
+        if start is None:
+            raise UsageError(f"the encoder has no block '{stage.from_block}'")
+        learning = set(encoder[start:])
+    for name in encoder:
+        layer = model.get_layer(name)
+        layer.trainable = name in learning and not isinstance(layer, layers.BatchNormalization)
+
+
+def dice_and_cross_entropy(
+    truth: Any, predicted: Any, dice_weight: float, focal: float = 0.0
+) -> Any:
+    """Return the mean over classes of (1 - w) cross-entropy + w (1 - Dice), soft, over the batch.
+
+    Milletari et al. 2016 (arXiv:1606.04797) for Dice; the constant 1 keeps empty masks defined.
+    With `focal` above 0 the cross-entropy is the focal loss of that exponent (Lin et al. 2017,
+    arXiv:1708.02002), without its class weight: the Dice term accounts for rare classes.
+    """
+    tf = import_tensorflow()
+    tiny = 1e-6
+    predicted = tf.clip_by_value(predicted, tiny, 1 - tiny)
+    right = truth * predicted + (1 - truth) * (1 - predicted)
+    each = -tf.math.log(right)
+    entropy = tf.reduce_mean((1 - right) ** focal * each if focal else each)
+    overlap = tf.reduce_sum(truth * predicted, axis=(0, 1, 2))
+    total = tf.reduce_sum(truth + predicted, axis=(0, 1, 2))
+    dice = tf.reduce_mean((2 * overlap + 1) / (total + 1))
+    return (1 - dice_weight) * entropy + dice_weight * (1 - dice)
+
+
+@dataclass(frozen=True)
+class MaskObjective:
+    """A segmenter's objective; see `train.fit.loop.Objective`.
+
+    Parameters
+    ----------
+    training, validation : (pixels, masks)
+        uint8, shapes (n, side, side, 3) and (n, side, side, classes).
+    recipe : SegmentRecipe
+        Loss, flips, level.
+    stage : Stage
+        How to train.
+    """
+
+    training: Pairs
+    validation: Pairs
+    recipe: SegmentRecipe
+    stage: Stage
+
+    @property
+    def target_shape(self) -> tuple[int | None, ...]:
+        """One mask per class."""
+        return self.training[1].shape[1:]
+
+    @property
+    def shown(self) -> str:
+        """The mean overlap on validation."""
+        return "val_iou"
+
+    def __len__(self) -> int:
+        return len(self.training[0])
+
+    def batches(
+        self, size: int, random: np.random.Generator, epoch: int
+    ) -> Iterator[tuple[Floats, Floats, Floats]]:
+        """Yield all training pairs in random order, half of them mirrored where the recipe says."""
+        pixels, masks = self.training
+        order = random.permutation(len(pixels))
+        for start in range(0, len(order), size):
+            places = order[start : start + size]
+            x, y = pixels[places].astype(np.float32), masks[places].astype(np.float32)
+            if self.recipe.flip:
+                turned = random.random(len(places)) < 0.5
+                x[turned], y[turned] = x[turned, :, ::-1], y[turned, :, ::-1]
+            yield x, y, np.ones(len(places), np.float32)
+
+    def loss(self, targets: Any, outputs: Any, weight: Any) -> Any:
+        """Return Dice and cross-entropy of the batch as a whole; all pictures weigh the same."""
+        return dice_and_cross_entropy(targets, outputs, self.recipe.dice_weight, self.recipe.focal)
+
+    def count(self, targets: Any, outputs: Any) -> Mapping[str, Any]:
+        """Return nothing: overlap is no mean over the batches of an epoch."""
+        return {}
+
+    def validate(self, model: keras.Model) -> dict[str, float]:
+        """Return the mean overlap on validation."""
+        pixels, truth = self.validation
+        names = [str(index) for index in range(truth.shape[-1])]
+        predicted = predict(model, pixels, batch=PREDICT_BATCH)
+        if not np.isfinite(predicted).all():
+            return {"val_iou": float("nan")}  # the loop says in which epoch it happened
+        found = mask_summary(truth, predicted, names, level=self.recipe.level)
+        return {"val_iou": float(found["mean_iou"] or 0.0)}
+
+    def score(self, entry: Mapping[str, float]) -> float:
+        """Return the mean overlap."""
+        return entry["val_iou"]
