@@ -76,6 +76,6 @@ def test_a_run_that_is_not_there_or_knows_no_damage_is_named(trained, monkeypatc
     with pytest.raises(NothingFoundError, match="there is no run 'nothing'"):
         proposals_of("nothing", workspace)
     other = train.resolve_run(run, workspace)
-    other.record = replace(other.record, classes=("Ioniq 5", "쏘나타"))
+    other.record = replace(other.record, classes=("Ioniq 5", "쏘나타"), positive="쏘나타")
     with pytest.raises(UsageError, match="no regions to propose"):
         grad_cam_regions_of(other)

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class TrainOptions:
     weights: str | Path | None = None
     gate: Mapping[str, Any] | None = None
     seed: int = 7
-    augmenter: Callable[..., Any] | None = None
+    augmenter: Callable[..., NDArray[Any]] | None = None
 
     @property
     def augmenter_name(self) -> str | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bodyshop_core import atomic
 from bodyshop_core.catalog import now
@@ -29,6 +29,9 @@ from train.runs.options import TrainOptions
 from train.runs.plan import ClassifierPlan, plan_classifier, read_plan, resume_classifier
 from train.runs.summary import PhaseClock, TrainSummary
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 
 def train(
     workspace: Workspace,
@@ -43,7 +46,7 @@ def train(
     seed: int = 7,
     resume: str | Path | None = None,
     anew: bool = False,
-    augmenter: Callable[..., Any] | None = None,
+    augmenter: Callable[..., NDArray[Any]] | None = None,
     progress: Progress = SILENT,
 ) -> TrainSummary:
     """Train a classifier on a split set and write everything about it into a run folder.
@@ -122,7 +125,7 @@ def fit_classifier(
     *,
     run: str,
     features: Path,
-    augmenter: Callable[..., Any] | None = None,
+    augmenter: Callable[..., NDArray[Any]] | None = None,
     progress: Progress = SILENT,
 ) -> TrainSummary:
     """Train as planned and write the run's folder; resumes from a state in it.
