@@ -123,9 +123,7 @@ def assert_frozen(network: Network, stage: Stage) -> None:
             if _is_norm(network.model.get_layer(name)) and network.model.get_layer(name).trainable
         ]
         if moving:
-            raise BodyshopError(
-                f"batch normalisation is not frozen: {', '.join(moving[:3])}"
-            )
+            raise BodyshopError(f"batch normalisation is not frozen: {', '.join(moving[:3])}")
 
 
 def find_cut(model: keras.Model) -> str | None:
