@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 
-class Failure(StrEnum):
+class FailureCode(StrEnum):
     """Codes of failures; those of the engine, such as ``worker_died``, come on top."""
 
     UNREADABLE = "unreadable"
@@ -19,7 +19,7 @@ class Failure(StrEnum):
         return f"{self.value}: {message}"
 
 
-FINAL = frozenset({Failure.MASK_LOST, Failure.MASK_UNUSABLE, Failure.TRANSFORM})
+FINAL = frozenset({FailureCode.MASK_LOST, FailureCode.MASK_UNUSABLE, FailureCode.TRANSFORM})
 """Failures that the same policy, picture and masks would only repeat."""
 
 

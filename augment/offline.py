@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from augment.failures import Failure, code_of
+from augment.failures import FailureCode, code_of
 from augment.plan import make_plan
 from augment.policy import AugmentPolicy, load_policy
 from augment.rendering import prepare_worker, render_shard, shard_item, variant_entries
@@ -57,7 +57,7 @@ class AugmentSummary(Summary):
     made : int
         Variants that this run made.
     failed : dict of str to int
-        Failure code -> variants that could not be made.
+        FailureCode code -> variants that could not be made.
     per_class : dict
         Label -> numbers of originals and variants.
     folder : str
@@ -210,7 +210,7 @@ def _remove_unfinished_shards(folder: Path) -> None:
 
 def _is_finished(folder: Path, entry: dict[str, Any]) -> bool:
     if entry["error"] is not None:
-        return code_of(entry["error"]) != Failure.DISK_FULL
+        return code_of(entry["error"]) != FailureCode.DISK_FULL
     masks = (folder / file for file in entry.get("masks", {}).values())
     return is_complete(folder / entry["file"], entry["bytes"], masks)
 
@@ -218,7 +218,7 @@ def _is_finished(folder: Path, entry: dict[str, Any]) -> bool:
 def _check_disk(folder: Path, rows: Iterable[dict[str, Any]]) -> None:
     """Raise when a row reports a full disk; its shard is computed again next time."""
     for row in rows:
-        if row["error"] is not None and code_of(row["error"]) == Failure.DISK_FULL:
+        if row["error"] is not None and code_of(row["error"]) == FailureCode.DISK_FULL:
             raise _disk_full(folder, row["error"].partition(": ")[2])
 
 

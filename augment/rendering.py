@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from augment.encoding import encode, encode_mask
-from augment.failures import Failure
+from augment.failures import FailureCode
 from augment.loading import LoadedSource, MaskError, load_source
 from bodyshop_core import atomic
 from bodyshop_core.errors import UnreadableImageError
@@ -188,13 +188,13 @@ def _render_item(item: dict[str, Any], policy: AugmentPolicy) -> dict[str, Any]:
         entries = [_render_copy(loaded, item, copy, policy) for copy in item["copies"]]
         row["variants"] = json.dumps(entries, ensure_ascii=False)
     except UnreadableImageError as error:
-        row["error"] = Failure.UNREADABLE.with_message(error.message)
+        row["error"] = FailureCode.UNREADABLE.with_message(error.message)
     except MaskError as error:
-        row["error"] = Failure.MASK_UNUSABLE.with_message(error.message)
+        row["error"] = FailureCode.MASK_UNUSABLE.with_message(error.message)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise
-        row["error"] = Failure.DISK_FULL.with_message(error)
+        row["error"] = FailureCode.DISK_FULL.with_message(error)
     return row
 
 
@@ -206,7 +206,7 @@ def _render_copy(
         variant = render_variant(loaded, policy, sha256=item["sha256"], copy=copy, boxes=boxes)
     except Exception as error:  # noqa: BLE001 - transforms raise any error on unusual pictures
         message = f"{type(error).__name__}: {error}"
-        return {"copy": copy, "error": Failure.TRANSFORM.with_message(message)}
+        return {"copy": copy, "error": FailureCode.TRANSFORM.with_message(message)}
     made = variant.transformed
     entry = {
         "copy": copy,
@@ -218,7 +218,7 @@ def _render_copy(
         share = f"{policy.masks.keep_at_least:.0%}"
         attempts = f"{variant.attempt + 1} attempts" if variant.attempt else "1 attempt"
         message = f"less than {share} of a mask or box left after {attempts}"
-        return entry | {"error": Failure.MASK_LOST.with_message(message)}
+        return entry | {"error": FailureCode.MASK_LOST.with_message(message)}
     # File names consist of the picture's digest and numbers, never of a class or a remote name.
     stem = f"{item['sha256'][:2]}/{item['sha256']}-{copy}"
     folder = Path(item["folder"])

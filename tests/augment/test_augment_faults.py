@@ -21,7 +21,7 @@ from PIL import Image
 from shots import Fill, Shot, fill_workspace, jpeg, mask, picture, pixels, png, size_of, tree
 
 from augment import augment
-from augment.failures import Failure
+from augment.failures import FailureCode
 from augment.loading import load_source
 from augment.policy import AugmentPolicy, load_policy, parse_policy
 from augment.rendering import render_shard, variant_entries
@@ -178,7 +178,7 @@ def test_after_a_full_disk_only_what_it_cost_is_made_again(
     victim, *others = sorted((folder / ".shards").glob("*.parquet"))
     assert len(others) == 2
     table = pq.read_table(victim)
-    full = pa.array([Failure.DISK_FULL.with_message("no space")] * len(table), pa.string())
+    full = pa.array([FailureCode.DISK_FULL.with_message("no space")] * len(table), pa.string())
     pq.write_table(table.set_column(table.column_names.index("error"), "error", full), victim)
     kept = [
         e["file"] for shard in others for row in read_rows([shard]) for e in variant_entries(row)

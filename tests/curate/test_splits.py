@@ -1,4 +1,4 @@
-"""Splits: groups stay whole, classes are balanced, and what was dealt stays dealt."""
+"""Splits: groups stay whole, classes are balanced, and assignments never change."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_every_class_is_in_every_split(population: list[Member], seed: int) -> N
 
 
 @given(populations(), st.integers(0, 100), st.integers(0, 10))
-def test_newcomers_never_move_what_was_dealt(
+def test_newcomers_never_change_earlier_assignments(
     population: list[Member], seed: int, late: int
 ) -> None:
     first = [member for member in population if not member.group.endswith(str(late))]

@@ -1,4 +1,4 @@
-"""Prediction end to end: gate, classifier, detector, masks, and a folder that was carried away."""
+"""Prediction end to end: gate, classifier, detector, masks, and a run folder on another machine."""
 
 from __future__ import annotations
 
