@@ -42,7 +42,7 @@ def test_hangul_names_are_stored_composed():
 @pytest.mark.parametrize(
     ("before", "after", "told"),
     [
-        ("        queries:", "        querys:", ["querys", "not known", "did you mean 'queries'"]),
+        ("        queries:", "        querys:", ["querys", "unknown key", "did you mean 'queries'"]),
         ("contact: me@example.org", "contact: me", ["contact", "reach you"]),
         ("https://norden.example", "ftp://norden.example", ["http"]),
         ("https://norden.example", "https://me:pw@norden.example", ["password"]),
@@ -51,7 +51,7 @@ def test_hangul_names_are_stored_composed():
         ("version: 1", "version: 1\nlimits: {min_side: 0}", ["limits.min_side"]),
         ("version: 1", "version: 1\nlimits: {load_seconds: 0}", ["limits.load_seconds"]),
         ("version: 1", "version: 1\nlimits: {behaviour_seconds: 9999}", ["3600"]),
-        ("version: 1", "version: 1\nlimits: {page_seconds: 9}", ["page_seconds", "not known"]),
+        ("version: 1", "version: 1\nlimits: {page_seconds: 9}", ["page_seconds", "unknown key"]),
         ("version: 1", "version: 1\nsources: {pages: {robots: ignore}}", ["obey", "override"]),
     ],
 )

@@ -17,6 +17,8 @@ from bodyshop_core.errors import ConfigError, MissingPartError, NothingFoundErro
 from bodyshop_core.workspace import Workspace
 from curate.gate.probe import load_probe
 from curate.gate_fitting.discover import CategoryDiscovery
+
+# _reviewed: which reviews become examples, without fitting a gate to them
 from curate.gate_fitting.fit import FitSummary, _reviewed, fit_gate, folder_examples
 from curate.gate_fitting.framing import fit_framing, read_framing
 from curate.gate_fitting.groups import Example, group_examples

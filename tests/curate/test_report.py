@@ -15,6 +15,8 @@ import curate
 from bodyshop_core.catalog import Reason
 from bodyshop_core.workspace import Workspace
 from curate.report.charts import audit_bars, gate_histogram, stacked_bars
+
+# _pager: the links of 400 pages, without their 50,000 pictures
 from curate.report.stage import _pager
 from curate.verdicts.wording import MEANING, sentence
 

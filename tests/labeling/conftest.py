@@ -23,6 +23,8 @@ from labeling_stage import CASSETTES, LABELERS, Recorder, Replay, build_stage, s
 from bodyshop_core.workspace import Workspace
 from labeling.configs.label_config import ProjectKind
 from labeling.server.connection import Connection
+
+# _title: a part of the recorded requests depends on it
 from labeling.sync.project import _title
 
 RECORD = bool(os.environ.get("BODYSHOP_RECORD"))

@@ -19,6 +19,8 @@ from bodyshop_core.errors import MissingPartError, UsageError
 from bodyshop_core.locking import locked
 from labeling.server.client import LabelStudioClient
 from labeling.server.connection import Connection, ServerError, write_secret
+
+# both fail before a server is started
 from labeling.server.local_server import _account, _free_port
 from labeling.sync.project import project_lock
 

@@ -17,6 +17,8 @@ from bodyshop_core.errors import ConfigError, NothingFoundError, UsageError
 from bodyshop_core.workspace import Workspace
 from labeling import export_masks, import_masks
 from labeling.consensus.update import update_consensus
+
+# _rotated: all eight EXIF orientations against Pillow
 from labeling.exchange.mask_import import _rotated
 from labeling.formats import coco_rle
 from labeling.formats.mask_file import read_mask

@@ -51,6 +51,23 @@ def unlike(shown: Image.Image, site: Site, picture: Picture) -> float:
     return sum(i * n for i, n in enumerate(histogram)) / (true.width * true.height)
 
 
+def frames_drawn(browser: Any) -> None:
+    """Wait until the page had the chance to load what is visible.
+
+    Browsers tell observers of visible elements before they draw a frame; a request that they start
+    then is on its way before one that is started three frames later has been answered.
+    """
+    browser.execute_async_script(
+        """
+        const done = arguments[0];
+        let left = 3;
+        const frame = () => left-- ? requestAnimationFrame(frame)
+                                   : fetch("/robots.txt", {cache: "no-store"}).then(() => done());
+        frame();
+        """
+    )
+
+
 def test_lazy_pictures_come_only_after_consent_and_when_scrolled_to(
     browser: Any, site: Site
 ) -> None:
@@ -58,11 +75,11 @@ def test_lazy_pictures_come_only_after_consent_and_when_scrolled_to(
     path = f"/o/{lazy.id}.jpg"
     browser.get(site.base_url + "/norden/fjell/")
     browser.execute_script("scrollTo(0, document.body.scrollHeight)")
-    time.sleep(0.3)
+    frames_drawn(browser)
     assert site.log.of("cdn", prefix=path) == []
     browser.execute_script("scrollTo(0, 0)")
     consent(browser)
-    time.sleep(0.3)
+    frames_drawn(browser)
     assert site.log.of("cdn", prefix=path) == []
     browser.execute_script("document.querySelector('img.lazy').scrollIntoView()")
     until(lambda: site.log.of("cdn", prefix=path))
@@ -207,7 +224,7 @@ def test_the_search_feeds_results_while_scrolling_and_more_by_the_button(
     consent(browser)
     tiles = "return document.querySelectorAll('#results .tile').length"
     until(lambda: browser.execute_script(tiles))
-    time.sleep(0.3)
+    frames_drawn(browser)
     assert browser.execute_script(tiles) == 20
     more = browser.find_element(By.ID, "more")
 
