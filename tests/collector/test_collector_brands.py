@@ -42,7 +42,11 @@ def test_hangul_names_are_stored_composed():
 @pytest.mark.parametrize(
     ("before", "after", "told"),
     [
-        ("        queries:", "        querys:", ["querys", "unknown key", "did you mean 'queries'"]),
+        (
+            "        queries:",
+            "        querys:",
+            ["querys", "unknown key", "mean 'queries'"],
+        ),
         ("contact: me@example.org", "contact: me", ["contact", "reach you"]),
         ("https://norden.example", "ftp://norden.example", ["http"]),
         ("https://norden.example", "https://me:pw@norden.example", ["password"]),

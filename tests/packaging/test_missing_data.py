@@ -22,7 +22,7 @@ CASES = {
         "templates",
     ),
     "labeling/configs/damage.xml": (
-        "from labeling.configs.scheme import load_scheme; load_scheme('damage')",
+        "from labeling.configs.label_config import load_label_config; load_label_config('damage')",
         "damage.xml",
     ),
     "augment/policies": ("import augment; augment.load_policy('car-damage')", "car-damage"),

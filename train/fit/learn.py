@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -30,8 +30,14 @@ from train.recipes.recipe import Recipe, Stage
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    Augmenter = Callable[..., NDArray[Any]]
     Distort = Callable[[NDArray[Any], NDArray[np.int64], int], NDArray[Any]]
+
+
+class Augmenter(Protocol):
+    """Draws a new variant of a training picture in every epoch, as `augment.online` does."""
+
+    def __call__(self, rgb: NDArray[np.uint8], /, *, sha256: str, copy: int) -> NDArray[np.uint8]:
+        """Return a variant of the same size; `copy` is the epoch, and decides with `sha256`."""
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from train.fit.learn import Augmenter
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ class TrainOptions:
     weights: str | Path | None = None
     gate: Mapping[str, Any] | None = None
     seed: int = 7
-    augmenter: Callable[..., NDArray[Any]] | None = None
+    augmenter: Augmenter | None = None
 
     @property
     def augmenter_name(self) -> str | None:

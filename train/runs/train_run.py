@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bodyshop_core import atomic
 from bodyshop_core.catalog import now
@@ -15,7 +15,7 @@ from bodyshop_core.workspace import Workspace
 from train.data.samples import Samples, audit_baseline
 from train.evaluation.baseline import baselines
 from train.evaluation.predictions import evaluate_samples, save_evaluation
-from train.fit.learn import Learned, learn, onehot
+from train.fit.learn import Augmenter, Learned, learn, onehot
 from train.fit.runtime import versions
 from train.fit.tensorboard import write_events
 from train.metrics.classification import balanced_threshold, fit_temperature, temper
@@ -28,9 +28,6 @@ from train.runs.execute import STATE_FOLDER, execute, find_interrupted
 from train.runs.options import TrainOptions
 from train.runs.plan import ClassifierPlan, plan_classifier, read_plan, resume_classifier
 from train.runs.summary import PhaseClock, TrainSummary
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 def train(
@@ -46,7 +43,7 @@ def train(
     seed: int = 7,
     resume: str | Path | None = None,
     anew: bool = False,
-    augmenter: Callable[..., NDArray[Any]] | None = None,
+    augmenter: Augmenter | None = None,
     progress: Progress = SILENT,
 ) -> TrainSummary:
     """Train a classifier on a split set and write everything about it into a run folder.
@@ -125,7 +122,7 @@ def fit_classifier(
     *,
     run: str,
     features: Path,
-    augmenter: Callable[..., NDArray[Any]] | None = None,
+    augmenter: Augmenter | None = None,
     progress: Progress = SILENT,
 ) -> TrainSummary:
     """Train as planned and write the run's folder; resumes from a state in it.
