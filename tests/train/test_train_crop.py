@@ -59,7 +59,7 @@ def test_the_detector_that_saw_most_counts(small: Workspace) -> None:
 def test_cropping_without_a_detector_says_what_to_run(small: Workspace) -> None:
     with pytest.raises(NothingFoundError, match="no detector") as caught:
         train(small, tiny_recipe(data={"crop": "car"}))
-    assert "--detector" in str(caught.value.hint)
+    assert "bodyshop detect" in str(caught.value.hint)
 
 
 def test_a_run_is_trained_and_tested_on_the_boxes(small: Workspace) -> None:
