@@ -234,7 +234,7 @@ def test_a_run_that_learned_from_cut_outs_asks_for_the_detector(
     write_json(carried / "run.json", record)
     picture = tmp_path / "one.png"
     Image.new("RGB", (64, 64)).save(picture)
-    with pytest.raises(UsageError, match="cut-out cars") as caught:
+    with pytest.raises(UsageError, match="trained on cropped cars") as caught:
         predict(carried, [picture])
     assert "--detector" in str(caught.value.hint)
 
