@@ -68,6 +68,8 @@ def is_running(process: int) -> bool:
     """Say whether a process runs; one that has ended and was not waited for does not."""
     try:
         status = Path(f"/proc/{process}/stat").read_text(encoding="ascii", errors="replace")
-    except FileNotFoundError:
+        threads = len(list(Path(f"/proc/{process}/task").iterdir()))
+    except (FileNotFoundError, ProcessLookupError):
         return False
-    return status.rpartition(")")[2].split()[0] != "Z"
+    # the first thread may have ended while others still do: until then nobody can wait for it
+    return threads > 1 or status.rpartition(")")[2].split()[0] != "Z"
