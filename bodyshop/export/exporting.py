@@ -21,7 +21,7 @@ from bodyshop.export.selection import (
 )
 from bodyshop.export.tables import write_csv, write_parquet
 from bodyshop_core import atomic
-from bodyshop_core.catalog.split_sets import choose_split_set
+from bodyshop_core.catalog.split_sets import choose_split_set, newest_split_set
 from bodyshop_core.errors import UsageError
 from bodyshop_core.progress import SILENT, Progress
 from bodyshop_core.summary import Summary
@@ -43,7 +43,7 @@ class DatasetExport(Summary):
     destination : str
         File or folder.
     split_set : str or None
-        Split set of the pictures.
+        Split set of the pictures; None for a manifest of a workspace that has no split set yet.
     pictures : int
         Rows of the manifest, or pictures of the folder.
     written : int
@@ -136,9 +136,13 @@ def _manifest(workspace: Workspace, dest: Path, split_set: str | None) -> Datase
             f"a manifest is a file ending in .csv or .parquet, not '{dest.name}'",
             hint="bodyshop export manifest manifest.csv",
         )
-    rows = manifest_rows(workspace, split_set=split_set)
+    chosen = newest_split_set(workspace.catalog)
+    if split_set is not None:
+        chosen = choose_split_set(workspace.catalog, split_set)
+    name = None if chosen is None else chosen.name
+    rows = manifest_rows(workspace, split_set=name)
     write(dest, rows, COLUMNS)
-    return DatasetExport("manifest", str(dest), split_set, len(rows), 0, 0, {})
+    return DatasetExport("manifest", str(dest), name, len(rows), 0, 0, {})
 
 
 def _imagefolder(

@@ -14,6 +14,7 @@ from export_photos import SECRET, files_of, split_set
 
 from bodyshop.export import COLUMNS, export
 from bodyshop.export.destination import RECORD
+from bodyshop_core.catalog import now, schema
 from bodyshop_core.errors import NothingFoundError, UsageError
 from bodyshop_core.imaging import load_rgb
 from bodyshop_core.workspace import Workspace
@@ -60,8 +61,27 @@ def test_parquet_manifest_says_the_same_with_types(
     assert sorted(table["sha256"].to_pylist()) == sorted(names)
 
 
+def test_manifest_reports_the_split_set_that_it_used(
+    curated: tuple[Workspace, list[str]], tmp_path: Path
+) -> None:
+    workspace, names = curated
+    row = {"name": "second", "target": "damage", "seed": 7, "ratios": {}, "options": {}}
+    workspace.catalog.upsert(schema.split_sets, [row | {"created_at": now(), "revision": 9}])
+    row = {"split_set": "second", "sha256": names[0], "split": "test", "label": "whole"}
+    workspace.catalog.upsert(schema.splits, [row | {"group": "g"}])
+    dest = tmp_path / "m.csv"
+    for asked, used, split in ((None, "second", "test"), ("damage", "damage", "train")):
+        assert export(workspace, "manifest", dest, split_set=asked).split_set == used
+        with dest.open(encoding="utf-8", newline="") as file:
+            rows = {row["sha256"]: row for row in csv.DictReader(file)}
+        assert rows[names[0]]["split"] == split
+    with pytest.raises(UsageError, match="no split set 'other'"):
+        export(workspace, "manifest", dest, split_set="other")
+
+
 def test_manifest_needs_no_split_and_a_known_ending(workspace: Workspace, tmp_path: Path) -> None:
-    assert export(workspace, "manifest", tmp_path / "m.csv").pictures == 0
+    summary = export(workspace, "manifest", tmp_path / "m.csv")
+    assert summary.pictures == 0 and summary.split_set is None
     with pytest.raises(UsageError, match=r"\.csv or \.parquet"):
         export(workspace, "manifest", tmp_path / "m.xlsx")
 
