@@ -92,20 +92,22 @@ def forget(workspace: Workspace, what: str, *, dry_run: bool = False) -> ForgetS
     summary = ForgetSummary(kind, what, len(pictures), len(keys), len(pending), len(files), stale)
     if dry_run:
         return summary
-    # The tombstone first: if this command is killed half-way, a crawl beside it brings nothing
-    # back, and the next call of forget finishes the work.
+    # The tombstone first, so that a crawl beside this command brings nothing back. Then what the
+    # journal and the catalog lead to, and only then their lines and rows: when this command is
+    # killed half-way, they still tell the next call of forget what is left. The rows are last,
+    # because a line of the journal names its page only by the row of its candidate.
     _write_tombstone(workspace, kind, what)
-    erase_pending(workspace, partial(_is_pending, kind, what))
-    for path in files:
-        path.unlink(missing_ok=True)
+    _erase_derived(workspace, erased, files)
     if stale:
         for path in _reports(workspace):
             path.unlink(missing_ok=True)
-    _drop_features(workspace, erased)
-    for folder in (workspace.features, workspace.root / "shards", workspace.variants):
-        _drop_rows(folder, erased)
+    erase_pending(workspace, partial(_is_pending, kind, what))
     with workspace.catalog.begin() as connection:
         _erase_rows(connection, kind, what, keys, pictures)
+    # A command beside this one may have written results until the rows were gone. A picture that a
+    # crawl has found elsewhere since then is not erased.
+    erased -= all_images(workspace.catalog).keys()
+    _erase_derived(workspace, erased, _files_of(workspace, erased))
     if not keys and not pictures and not pending:
         raise NothingFoundError(
             f"{kind} {what} is not in this workspace; later crawls will not collect it"
@@ -200,6 +202,15 @@ def _only_pending(workspace: Workspace, pending: Iterable[PendingDownload]) -> l
 
 def _write_tombstone(workspace: Workspace, kind: str, what: str) -> None:
     workspace.catalog.upsert(schema.tombstones, [{"kind": kind, "value": what, "at": now()}])
+
+
+def _erase_derived(workspace: Workspace, pictures: set[str], files: Iterable[Path]) -> None:
+    """Remove the files of the pictures, and their rows in the files that hold many pictures."""
+    for path in files:
+        path.unlink(missing_ok=True)
+    _drop_features(workspace, pictures)
+    for folder in (workspace.features, workspace.root / "shards", workspace.variants):
+        _drop_rows(folder, pictures)
 
 
 def _drop_features(workspace: Workspace, pictures: Iterable[str]) -> None:

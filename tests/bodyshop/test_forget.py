@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import contextlib
+import importlib
 import io
 import os
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -11,6 +14,8 @@ from bodyshop.forget import forget
 from bodyshop_core.catalog import is_forgotten, now, register_image, schema
 from bodyshop_core.errors import BodyshopError, NothingFoundError
 from collector.ledger.journal import Journal
+
+module = importlib.import_module("bodyshop.forget")  # the package has a function of this name
 
 
 def see(workspace, colour, *urls):
@@ -189,3 +194,98 @@ def test_a_damaged_result_file_ends_in_an_error_that_names_it(workspace):
         forget(workspace, blob.sha256)
     with workspace.catalog.read() as connection:
         assert is_forgotten(connection, "sha256", blob.sha256)
+
+
+def write_rows(workspace, sha256):
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    files = [
+        workspace.features / "gate" / "0.parquet",
+        workspace.root / "shards" / "measure" / "0.parquet",
+        workspace.variants / "p" / "shards" / "0.parquet",
+    ]
+    for file in files:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(pa.table({"key": [sha256]}), file)
+    return files
+
+
+def stop_after(monkeypatch, owner, name, call):
+    """Interrupt after a step was done, at the given call of it."""
+    step, calls = getattr(owner, name), []
+
+    def interrupted(*args, **options):
+        step(*args, **options)
+        calls.append(name)
+        if len(calls) == call:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(owner, name, interrupted)
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "call"),
+    [
+        (module, "_write_tombstone", 1),
+        (Path, "unlink", 1),
+        (Path, "unlink", 3),
+        (Path, "unlink", 6),
+        (module, "_drop_features", 1),
+        (module, "_drop_rows", 1),
+        (module, "_drop_rows", 3),
+        (module, "erase_pending", 1),
+        (module, "_erase_rows", 1),
+        (module, "_drop_features", 2),
+    ],
+)
+@pytest.mark.parametrize("what", ["bad.example", "https://bad.example/car.png"])
+def test_a_second_call_finishes_what_an_interrupted_one_left(
+    workspace, monkeypatch, owner, name, call, what
+):
+    url = "https://bad.example/car.png"
+    seen = see(workspace, "red", url)
+    files = [*derived(workspace, seen), *write_rows(workspace, seen.sha256)]
+    stored, _ = leave_pending(workspace, "blue", url, stored=True)
+    # The full-size picture came from another host: only the candidate leads to the erased URL.
+    _, part = leave_pending(workspace, "green", "https://cdn.example/1.png")
+    row = {"key": "green", "url": url, "host": "bad.example", "source": "pages", "state": "queued"}
+    details = {"details": {"url": url}, "updated_at": now()}
+    workspace.catalog.upsert(schema.candidates, [row | details])
+    with monkeypatch.context() as patched:
+        stop_after(patched, owner, name, call)
+        with pytest.raises(KeyboardInterrupt):
+            forget(workspace, what)
+    with contextlib.suppress(NothingFoundError):
+        forget(workspace, what)
+    left = [each for each in (seen.path, stored.path, part, *files) if each.exists()]
+    assert not left
+    assert Journal(workspace.root / "incoming").recover(workspace.blobs) == []
+    for table in (schema.images, schema.sightings, schema.candidates):
+        assert count(workspace, table) == 0
+
+
+def test_results_that_a_command_beside_it_writes_meanwhile_are_erased(workspace, monkeypatch):
+    blob, erase_rows, late = see(workspace, "red", "https://bad.example/1"), module._erase_rows, []
+
+    def after_a_commit(*args):
+        # What a gate and an augmentation write while the row of the picture is still there.
+        late.extend([*derived(workspace, blob), *write_rows(workspace, blob.sha256)])
+        erase_rows(*args)
+
+    monkeypatch.setattr(module, "_erase_rows", after_a_commit)
+    forget(workspace, "bad.example")
+    assert late and not any(file.exists() for file in late)
+
+
+def test_a_picture_that_is_found_elsewhere_meanwhile_is_kept(workspace, monkeypatch):
+    erase_rows = module._erase_rows
+    blob = see(workspace, "red", "https://bad.example/1")
+    data = blob.path.read_bytes()
+
+    def before_a_find(connection, *args):
+        erase_rows(connection, *args)
+        again = workspace.blobs.put_bytes(data, "png")
+        register_image(connection, again, extension="png", facts={"format": "PNG"})
+
+    monkeypatch.setattr(module, "_erase_rows", before_a_find)
+    forget(workspace, "bad.example")
+    assert blob.path.read_bytes() == data and count(workspace, schema.images) == 1
