@@ -74,6 +74,10 @@ def erase_pending(workspace: Workspace, gone: Callable[[PendingDownload], bool])
     Parts that no line promises are removed too, unless the process that writes them is alive: it
     is unknown what they hold, and the next crawl would not use them.
 
+    While the crawl that writes the journal is alive, its lines are kept: it has the file open, and
+    what it appends to a file that was replaced would be lost in a kill. It drops a line without
+    bytes, or with a tombstone, by itself.
+
     Parameters
     ----------
     workspace : Workspace
@@ -86,7 +90,7 @@ def erase_pending(workspace: Workspace, gone: Callable[[PendingDownload], bool])
     erased = [each for each in pending if gone(each)]
     for part in [*(folder / each.part for each in erased), *_abandoned(folder, pending)]:
         part.unlink(missing_ok=True)
-    if erased:
+    if erased and not any(_is_being_written(folder / each.part) for each in pending):
         lines = "".join(f"{each.line}\n" for each in pending if each not in erased)
         atomic.write_bytes(folder / JOURNAL, lines.encode("utf-8", "surrogatepass"))
 
@@ -110,5 +114,6 @@ def _abandoned(folder: Path, pending: Iterable[PendingDownload]) -> list[Path]:
 
 
 def _is_being_written(path: Path) -> bool:
+    """Return whether the process that named this part is alive."""
     process = path.name.split("-")[1:2]  # <random>-<process>-<number>.part
     return bool(process) and process[0].isdigit() and atomic.is_alive(int(process[0]))

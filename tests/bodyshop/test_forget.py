@@ -114,7 +114,7 @@ def test_reports_that_showed_the_picture_are_removed(workspace):
     assert forget(workspace, blob.sha256).reports_stale and not page.exists()
 
 
-def leave_pending(workspace, colour, url, *, stored=False, page=None):
+def leave_pending(workspace, colour, url, *, stored=False, page=None, process=None):
     """What a crawl leaves that is killed after a download and before its transaction."""
     buffer = io.BytesIO()
     Image.new("RGB", (8, 8), colour).save(buffer, "PNG")
@@ -122,7 +122,7 @@ def leave_pending(workspace, colour, url, *, stored=False, page=None):
     incoming = workspace.root / "incoming"
     journal = Journal(incoming)
     blob = workspace.blobs.put_bytes(data, "png")
-    part = incoming / f"{colour}.part"
+    part = incoming / (f"{colour}-{process}-0.part" if process else f"{colour}.part")
     if not stored:
         blob.path.unlink()
         part.write_bytes(data)
@@ -168,6 +168,21 @@ def test_parts_of_a_dead_crawl_go_and_those_of_a_running_one_stay(workspace):
     with pytest.raises(NothingFoundError):
         forget(workspace, "bad.example")
     assert not dead.exists() and alive.exists()
+
+
+def test_the_journal_of_a_running_crawl_stays_the_file_that_it_appends_to(workspace):
+    running = {"process": os.getpid()}
+    gone, part = leave_pending(workspace, "red", "https://bad.example/1.png", **running)
+    kept, other = leave_pending(workspace, "blue", "https://good.example/2.png", **running)
+    journal = workspace.root / "incoming" / "finished.jsonl"
+    with journal.open("a", encoding="utf-8") as opened_by_crawl:
+        assert forget(workspace, "bad.example").pending == 1
+        assert not part.exists() and not gone.path.exists() and other.exists()
+        # The crawl goes on to append.
+        opened_by_crawl.write(journal.read_text().splitlines()[-1].replace("blue", "third") + "\n")
+    left = Journal(workspace.root / "incoming").recover(workspace.blobs)
+    assert [entry["key"] for entry in left] == ["blue", "third"]
+    assert {entry["sha256"] for entry in left} == {kept.sha256}
 
 
 def test_results_of_workers_that_were_not_ingested_are_erased(workspace):
