@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, ClassVar
 
 
@@ -24,6 +25,17 @@ class Summary:
             if name not in self.hidden
         }
         values |= {name: getattr(self, name) for name in self.derived}
+        values = _json_able(values)
         if isinstance(values.get("seconds"), float):
             values["seconds"] = round(values["seconds"], 2)
         return values
+
+
+def _json_able(value: Any) -> Any:
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, dict):
+        return {key: _json_able(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json_able(each) for each in value]
+    return value

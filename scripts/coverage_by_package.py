@@ -18,7 +18,7 @@ OVERALL = 85.0
 
 
 def main() -> int:
-    """Print one line a package and one for its largest gaps; return the exit code."""
+    """Print one line per package; return the exit code."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "coverage.json"
         command = [sys.executable, "-m", "coverage", "json", "--ignore-errors", "--quiet"]

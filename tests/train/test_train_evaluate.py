@@ -241,7 +241,7 @@ def test_folds_of_a_runs_recipe_are_reported(finished, tmp_path: Path) -> None:
     quick = {**run.record.recipe, "stages": [{**run.record.recipe["stages"][0], "epochs": 3}]}
     run.record = replace(run.record, recipe=quick)
     found = train.evaluate_folds(run, workspace, folds=3, out=tmp_path / "folds")
-    told = json.loads(json.dumps(found.as_dict(), default=str))
+    told = json.loads(json.dumps(found.as_dict()))
     assert (told["n"], len(told["folds"])) == (80, 3)
     assert told["baseline"]["majority"]["accuracy"] == 0.5
     page = found.report.read_text(encoding="utf-8")

@@ -142,3 +142,10 @@ def test_threshold_choices_do_what_their_names_say() -> None:
         each = metrics.at_threshold(labels, scores, cut)
         assert f1(each) <= f1(found["best F1"]) + 1e-12
         assert balance(each) <= balance(found["best balanced accuracy"]) + 1e-12
+
+
+@given(st.integers(0, 500), st.integers(1, 500))
+def test_intervals_contain_the_share_and_stay_in_the_unit_interval(hits: int, more: int) -> None:
+    low, high = metrics._interval(hits, hits + more)  # of every accuracy and recall in a summary
+    assert 0 <= low <= hits / (hits + more) + 1e-12
+    assert hits / (hits + more) - 1e-12 <= high <= 1

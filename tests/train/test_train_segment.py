@@ -36,7 +36,7 @@ def _red(picture: np.ndarray) -> np.ndarray:
     return (picture[..., 0] > 190) & (picture[..., 1] < 40)
 
 
-def _annotate(workspace: Workspace) -> None:
+def _annotate(workspace: Workspace, label: str = "scratch") -> None:
     rows = []
     workspace.masks.mkdir(exist_ok=True)
     for item in load_samples(workspace).items:
@@ -53,7 +53,7 @@ def _annotate(workspace: Workspace) -> None:
                 "project": "damage",
                 "annotator": "me",
                 "kind": "mask",
-                "label": "scratch",
+                "label": label,
                 "file": str(file.relative_to(workspace.root)),
                 "value": None,
                 "state": "current",
@@ -184,6 +184,13 @@ def test_a_segmenters_loss_that_is_no_number_is_an_error(fill) -> None:
     with pytest.raises(BodyshopError, match=r"(loss|val_iou) became nan in epoch") as caught:
         train.segment(workspace, _short(learning_rate=1e38))
     assert "learning_rate" in str(caught.value.hint)
+
+
+def test_a_mask_class_that_can_be_no_name_is_refused_before_training(fill) -> None:
+    workspace = fill({"damaged": (4, 2, 2), "whole": (2, 1, 1)})
+    _annotate(workspace, "scratch\tdeep")
+    with pytest.raises(BodyshopError, match="can't be the name of a class"):
+        train.segment(workspace, _short())
 
 
 def test_recipes_of_segmenters_are_told_from_those_of_classifiers(tmp_path: Path) -> None:

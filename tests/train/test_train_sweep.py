@@ -75,6 +75,21 @@ def test_a_sweep_trains_each_point_once_and_names_the_best(
     assert [file.stat().st_mtime_ns for file in files] == stamps
 
 
+def test_a_trial_that_is_there_already_is_shown_with_the_overrides_of_this_sweep(
+    small: Workspace, recipe_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweeping, "run_trial", sweep_workers.answer)
+    recipe = load_recipe("bottleneck", overrides={EPOCHS: 5})
+    recipe_file.write_text(dump(recipe), encoding="utf-8")
+    rates = "stages.0.optimizer.learning_rate"
+    rate = recipe.stages[0].optimizer.learning_rate
+    train.sweep(small, SweepSpec(name="a", recipe=str(recipe_file), grid={rates: (rate,)}))
+    other = train.sweep(small, SweepSpec(name="a", recipe=str(recipe_file), grid={EPOCHS: (5,)}))
+    assert calls(small) == 1  # the plan is the same
+    assert [trial["overrides"] for trial in other.trials] == [{EPOCHS: 5}]
+    assert f"--set {EPOCHS}=5" in other.command
+
+
 def flip_a_label(workspace: Workspace, recipe_file: Path) -> None:
     first = load_samples(workspace).of("train")[0]
     other = "whole" if first.label == "damaged" else "damaged"

@@ -19,7 +19,7 @@ from bodyshop_core.catalog.variants import current_variants
 from bodyshop_core.errors import BodyshopError, NothingFoundError, UnreadableImageError
 from bodyshop_core.imaging import fit_square, load_rgb
 from bodyshop_core.workspace import Workspace
-from train.data.samples import SPLITS, load_samples
+from train.data.samples import SPLITS, is_class_name, load_samples
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -114,6 +114,8 @@ def masked_samples(
     ------
     NothingFoundError
         No split set, or no masks in one of its splits.
+    BodyshopError
+        A mask class is blank or has control characters.
     """
     samples = load_samples(workspace, split_set=split_set, variants=False)
     files = _mask_files(workspace)
@@ -122,6 +124,12 @@ def masked_samples(
         raise NothingFoundError(
             "no picture has a damage mask yet",
             hint="draw some: bodyshop label push, then: bodyshop label pull",
+        )
+    odd = next((name for name in classes if not is_class_name(name)), None)
+    if odd is not None:
+        raise BodyshopError(
+            f"the mask class {odd!r} can't be the name of a class",
+            hint="import the masks again and rename it: bodyshop label import … --map OLD=NEW",
         )
     found = [
         MaskedSample(item.sha256, item.path, item.split, files.get(item.sha256, {}))

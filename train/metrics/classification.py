@@ -255,7 +255,8 @@ def _interval(hits: int, n: int) -> list[float] | None:
     from scipy.stats import binomtest
 
     interval = binomtest(hits, n).proportion_ci(method="wilson")
-    return [float(interval.low), float(interval.high)]
+    # SciPy's bounds leave the unit interval by rounding for proportions of 0 and 1
+    return [max(0.0, float(interval.low)), min(1.0, float(interval.high))]
 
 
 def _ranking(here: NDArray[np.bool_], scores: Floats) -> tuple[float | None, float | None]:

@@ -31,7 +31,7 @@ def identify_weights(
     Returns
     -------
     str or None
-        Such as ``efficientnet-lite0-57934424ab12cd34-p1``; None where all weights are random.
+        Such as ``efficientnet-lite0-57934424ab12cd34-p1``; None without a backbone.
 
     Raises
     ------

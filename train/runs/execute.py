@@ -64,10 +64,11 @@ def execute(
     UsageError
         Another process trains the same run now.
     """
+    described = plan.as_dict()  # once: it reads every mask that is learned from
     with ExitStack() as held:
         # One process at a time decides: a second identical command then sees the first one's run.
         with locked(workspace.runs / START_LOCK, wait=True):
-            run = plan.run or (None if anew else find_same(workspace, plan, command))
+            run = plan.run or (None if anew else find_same(workspace, plan_key(described), command))
             if run is not None:
                 folder = workspace.runs / run
                 if not is_finished(folder):
@@ -76,11 +77,11 @@ def execute(
                     progress.log(f"run {run} has the same recipe, data, weights, settings and seed")
                     return read_summary(folder)
                 progress.log(f"resuming the interrupted run {run}")
-            record = held.enter_context(workspace.record_run(command, plan.as_dict(), run=run))
+            record = held.enter_context(workspace.record_run(command, described, run=run))
             if run is None:
                 held.enter_context(locked(record.folder / LOCK))
             (record.folder / STATE_FOLDER).mkdir(exist_ok=True)
-            write_json(record.folder / PLAN_FILE, plan.as_dict())
+            write_json(record.folder / PLAN_FILE, described)
         result = fit(record.folder, run=record.id)
         save_summary(result)
         # Only now is there nothing left to resume.
@@ -91,9 +92,8 @@ def execute(
     return result
 
 
-def find_same(workspace: Workspace, plan: RunPlan[Any, Any], command: str) -> str | None:
-    """Return the newest run with the same plan that is finished or can be resumed, or None."""
-    key = plan.key
+def find_same(workspace: Workspace, key: str, command: str) -> str | None:
+    """Return the newest run with this plan key that is finished or can be resumed, or None."""
     for file in sorted(workspace.runs.glob(f"{command}-*/{PLAN_FILE}"), reverse=True):
         try:
             stored = read_json(file)

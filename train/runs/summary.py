@@ -69,9 +69,8 @@ class TrainSummary(Summary):
 
     def as_dict(self) -> dict[str, Any]:
         """Return JSON-able values with the stable keys of ``--json``."""
-        paths = {"folder": str(self.folder), "report": str(self.report)}
         figures = {name: self.metrics[name] for name in self.figures if name in self.metrics}
-        return super().as_dict() | paths | figures
+        return super().as_dict() | figures
 
 
 def save_summary(summary: TrainSummary) -> None:

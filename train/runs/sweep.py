@@ -278,7 +278,11 @@ def _run_trials(
     finally:
         for worker in (*idle, *busy):
             worker.close()
-    return [read_json(file) for file in files]
+    # the same plan may have been asked for with other overrides before
+    return [
+        read_json(file) | {"overrides": dict(trial.overrides)}
+        for file, trial in zip(files, trials, strict=True)
+    ]
 
 
 def _is_finished(file: Path) -> bool:
