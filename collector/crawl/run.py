@@ -20,7 +20,7 @@ from collector.crawl.events import TaskResult
 from collector.crawl.interrupt import SoftInterrupt
 from collector.crawl.quota import ModelQuota
 from collector.ledger.journal import Journal
-from collector.ledger.record import DownloadRecord
+from collector.ledger.record import DownloadRecord, promised_by
 from collector.ledger.store import CrawlLedger
 from collector.net.download import store_bytes
 from collector.net.outcome import StoredPicture
@@ -52,7 +52,8 @@ class Crawl:
     ) -> None:
         self._brands, self._workspace, self._sources = brands, workspace, sources
         self._progress = progress
-        self._ledger = CrawlLedger(workspace)
+        self._journal = Journal(workspace.root / INCOMING)
+        self._ledger = CrawlLedger(workspace, self._journal)
         self._events: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._in_flight: dict[str, list[Candidate]] = {}
         self._records: list[DownloadRecord] = []
@@ -72,9 +73,8 @@ class Crawl:
         """Bring in what a killed run left, and find out what is left to do."""
         ledger = self._ledger
         self._tombstones = ledger.tombstones()
-        journal = Journal(self._workspace.root / INCOMING)
-        ledger.ingest(journal.recover(self._workspace.blobs))
-        journal.discard()
+        ledger.ingest(self._journal.recover(self._workspace.blobs))
+        self._journal.discard()
         if retry_failed:
             _requeue(ledger, retry_failed)
         self._have = ledger.have()
@@ -101,8 +101,9 @@ class Crawl:
         if not self._tasks and not self._ready:
             return
         self._context = CrawlContext.open(
-            self._brands, self._workspace, tombstones=self._tombstones, log=self._progress.log
-        )
+            self._brands, self._workspace, self._journal,
+            tombstones=self._tombstones, log=self._progress.log,
+        )  # fmt: skip
         with (
             self._workspace.catalog.held(),
             self._progress.task("collect") as self._tick,
@@ -237,8 +238,7 @@ class Crawl:
         if not records:
             return
         states = self._ledger.settle(records)
-        written = sum(1 for each in records if each.picture is not None and not each.repeated)
-        self._context.journal.settled(written)
+        self._journal.settled(promised_by(records))
         for each in records:
             state = states[each.candidate.key]
             self.new += state == "done"

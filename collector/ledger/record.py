@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +17,11 @@ MAX_ERROR_TEXT = 2000
 
 JOURNAL_VERSION = 2
 """Of the lines that `DownloadRecord.journal_line` writes."""
+
+
+def promised_by(records: Iterable[DownloadRecord]) -> list[str]:
+    """Return the sha256 of every line that workers wrote to the journal for these records."""
+    return [each.picture.sha256 for each in records if each.picture and not each.repeated]
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from sqlalchemy.dialects.sqlite import insert
 from bodyshop_core.catalog import Catalog, add_labels, now, schema
 from bodyshop_core.workspace import Workspace
 from collector.candidate import Candidate, Task
-from collector.ledger.record import JOURNAL_VERSION, DownloadRecord
+from collector.ledger.journal import Journal
+from collector.ledger.record import JOURNAL_VERSION, DownloadRecord, promised_by
 from collector.ledger.tombstones import Tombstones, read_tombstones
 from collector.net.outcome import StoredPicture
 from collector.weburl import host_of, url_key
@@ -23,11 +24,19 @@ _CHUNK = 500  # parameters of one statement; SQLite's own limit is 32,766
 
 
 class CrawlLedger:
-    """Reads and writes `pages`, `candidates`, `sightings`; for the driving thread alone."""
+    """Reads and writes `pages`, `candidates`, `sightings`; for the driving thread alone.
 
-    def __init__(self, workspace: Workspace) -> None:
+    Parameters
+    ----------
+    workspace : Workspace
+        Of the collection.
+    journal : Journal
+        Of the downloads that other threads store at the same time.
+    """
+
+    def __init__(self, workspace: Workspace, journal: Journal) -> None:
         self._catalog: Catalog = workspace.catalog
-        self._blobs = workspace.blobs
+        self._blobs, self._journal = workspace.blobs, journal
         self._tombstones = Tombstones()
 
     def open_tasks(self, tasks: Sequence[Task], *, refresh: bool = False) -> list[Task]:
@@ -179,6 +188,7 @@ class CrawlLedger:
         batch = list(records)
         if not batch:
             return {}
+        settled = [] if found_by is not None else promised_by(batch)
         with self._catalog.begin() as connection:
             if found_by is not None:
                 entered = self._enter(connection, found_by, [each.candidate for each in batch])
@@ -186,7 +196,7 @@ class CrawlLedger:
                 batch = [each for each in batch if each.candidate.key in new]
             erased, batch = self._without_erased(connection, batch)
             states = self._write(connection, batch) if batch else {}
-        self._remove_unknown_blobs(erased)
+        self._remove_unknown_blobs(erased, settled)
         return states
 
     def _without_erased(
@@ -257,15 +267,22 @@ class CrawlLedger:
         self._remove_unknown_blobs(unwanted)
         return len(self.settle(records.values()))
 
-    def _remove_unknown_blobs(self, pictures: Sequence[tuple[str, str]]) -> None:
-        """Remove the bytes (sha256, extension) of pictures that the catalog does not have."""
+    def _remove_unknown_blobs(
+        self, pictures: Sequence[tuple[str, str]], settled: Sequence[str] = ()
+    ) -> None:
+        """Remove the bytes (sha256, extension) of pictures that the catalog does not have.
+
+        Bytes that a worker has promised in the meantime are kept: that download decides about them
+        when it is settled. `settled` are the journal's lines that the caller has written.
+        """
         if not pictures:
             return
         with self._catalog.read() as connection:
             known = _known_images(connection, [sha256 for sha256, _ in pictures])
-        for sha256, extension in pictures:
-            if sha256 not in known:
-                self._blobs.path(sha256, extension).unlink(missing_ok=True)
+        with self._journal.promised(but=settled) as promised:
+            for sha256, extension in pictures:
+                if sha256 not in known | promised:
+                    self._blobs.path(sha256, extension).unlink(missing_ok=True)
 
     def tombstones(self) -> Tombstones:
         """Return what was erased on request."""
