@@ -23,7 +23,7 @@ from collector.ledger.journal import Journal
 from collector.ledger.record import DownloadRecord, promised_by
 from collector.ledger.store import CrawlLedger
 from collector.net.download import store_bytes
-from collector.net.outcome import StoredPicture
+from collector.net.outcome import Refusal, StoredPicture
 from collector.sources.source import Source
 from collector.weburl import is_web_address, url_key
 
@@ -191,6 +191,9 @@ class Crawl:
             outcome = store_bytes(
                 find.data or b"", folder, limits, url=candidate.url, url_candidate=name
             )
+            if isinstance(outcome, StoredPicture) and outcome.sha256 in self._tombstones.sha256:
+                outcome.discard()
+                outcome = Refusal("forgotten", "this picture was erased on request")
             if isinstance(outcome, StoredPicture) and outcome.part is not None:
                 self._workspace.blobs.adopt(outcome.part, outcome.sha256, outcome.extension)
             records.setdefault(candidate.key, DownloadRecord.of(candidate, outcome))

@@ -183,20 +183,22 @@ class CrawlLedger:
             At most one per candidate.
         found_by : Task, optional
             The candidates are new: they are entered in the same transaction, and those that the
-            ledger has already are left out.
+            ledger has already are left out, and their bytes removed unless a picture has them.
         """
         batch = list(records)
         if not batch:
             return {}
         settled = [] if found_by is not None else promised_by(batch)
         with self._catalog.begin() as connection:
+            unwanted, batch = self._without_erased(connection, batch)
             if found_by is not None:
                 entered = self._enter(connection, found_by, [each.candidate for each in batch])
                 new = {each.key for each in entered}
+                old = [each.picture for each in batch if each.candidate.key not in new]
+                unwanted += [(each.sha256, each.extension) for each in old if each is not None]
                 batch = [each for each in batch if each.candidate.key in new]
-            erased, batch = self._without_erased(connection, batch)
             states = self._write(connection, batch) if batch else {}
-        self._remove_unknown_blobs(erased, settled)
+        self._remove_unknown_blobs(unwanted, settled)
         return states
 
     def _without_erased(
@@ -264,8 +266,9 @@ class CrawlLedger:
                     candidate = Candidate.from_dict(row.details)
                     record = DownloadRecord.from_journal_line(candidate, line)
                     records.setdefault(candidate.key, record)
+        settled = self.settle(records.values())  # first: it may want bytes that others do not
         self._remove_unknown_blobs(unwanted)
-        return len(self.settle(records.values()))
+        return len(settled)
 
     def _remove_unknown_blobs(
         self, pictures: Sequence[tuple[str, str]], settled: Sequence[str] = ()

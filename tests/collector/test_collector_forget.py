@@ -12,6 +12,7 @@ import collector
 from bodyshop.forget import forget
 from bodyshop_core.catalog import schema
 from bodyshop_core.errors import NothingFoundError
+from collector.candidate import Find, Task, UrlCandidate
 
 
 def pictures(workspace):
@@ -77,6 +78,47 @@ def test_a_forgotten_page_gives_up_its_pictures_and_is_not_opened_again(
             )
         ).one()
     assert tuple(told) == ("refused", "forgotten")
+
+
+class CanvasSource:
+    """Finds one frame that comes with its bytes."""
+
+    needs_browser = False
+
+    def __init__(self, url, data):
+        self.url, self.data = url, data
+
+    def tasks(self, brand, model):
+        yield Task("canvas", self.url, brand.name, model.name)
+
+    def discover(self, task, tools):
+        address = UrlCandidate("spin_canvas", f"{self.url}#frame=0")
+        yield [Find(task.candidate((address,), frame=0), self.data)]
+
+
+def test_captured_bytes_that_were_forgotten_do_not_come_back(server, brands_for, workspace):
+    source = CanvasSource(server.url("/viewer"), picture(7))
+    brands = brands_for(server.add_pictures(1))
+    assert collector.collect(brands, workspace, extra={"canvas": source}).downloaded == 2
+    assert forget(workspace, sha(7)).pictures == 1
+    for _ in range(2):
+        collector.collect(brands, workspace, refresh=True, extra={"canvas": source})
+        assert pictures(workspace) == files(workspace) == {sha(0)}
+    with workspace.catalog.read() as connection:
+        query = select(schema.candidates.c.state, schema.candidates.c.error_class)
+        told = connection.execute(query.where(schema.candidates.c.source == "canvas")).one()
+    assert tuple(told) == ("refused", "forgotten")
+
+
+def test_a_frame_that_is_captured_again_leaves_no_bytes_without_a_row(
+    server, brands_for, workspace
+):
+    source = CanvasSource(server.url("/viewer"), picture(7))
+    brands = brands_for(server.add_pictures(1))
+    collector.collect(brands, workspace, extra={"canvas": source})
+    source.data = picture(8)
+    collector.collect(brands, workspace, refresh=True, extra={"canvas": source})
+    assert pictures(workspace) == files(workspace) == {sha(0), sha(7)}
 
 
 def test_forgetting_what_never_was_keeps_it_out(server, brands_for, workspace):

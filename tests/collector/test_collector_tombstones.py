@@ -100,6 +100,15 @@ def test_a_download_whose_candidate_was_erased_leaves_no_bytes(
     assert [path.stem for path in blobs(workspace)] == images(workspace)
 
 
+def test_a_line_that_is_dropped_leaves_the_bytes_of_another_line(server, brands_for, workspace):
+    journal = Journal(workspace.root / "incoming")
+    record = download(workspace, journal, "https://good.example/1.jpg")
+    journal.promise(record.journal_line() | {"key": "a candidate that was erased"})
+    collector.collect(brands_for(server.add_pictures(1)), workspace)
+    assert SHA in images(workspace)
+    assert sorted(path.stem for path in blobs(workspace)) == sorted(images(workspace))
+
+
 def test_a_pending_download_that_was_not_erased_is_brought_in(server, brands_for, workspace):
     leave_pending(workspace, "https://good.example/1.jpg", moved=False)
     bury(workspace, "host", "bad.example")
