@@ -243,7 +243,14 @@ class Crawl:
         states = self._ledger.settle(records)
         self._journal.settled(promised_by(records))
         for each in records:
+            if each.picture is not None and states[each.candidate.key] in {"refused", "queued"}:
+                self._have.pop(url_key(each.candidate.url), None)
+        for each in records:
             state = states[each.candidate.key]
+            if state == "queued":  # the picture that it shared is gone
+                if not self._stopping:
+                    self._admit(each.candidate)
+                continue
             self.new += state == "done"
             if state != "done" and each.error_class != "over_limit":
                 waiting = self._quota.release(each.candidate)

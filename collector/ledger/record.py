@@ -33,11 +33,12 @@ class DownloadRecord:
     candidate : Candidate
         What was to be downloaded.
     state : str
-        ``done``, ``refused`` or ``failed``.
+        ``done``, ``refused``, ``failed``, or ``queued`` when it has to be downloaded again.
     picture : StoredPicture, optional
         The download, when the state is ``done``.
     repeated : bool
-        Another candidate brought the same address: a further sighting, never a new picture.
+        Another candidate brought the same address: a further sighting; a new picture only if that
+        candidate was refused in the same transaction.
     error_class, error : str
         Why it was refused or failed: the class and the details.
     attempts : int
@@ -49,7 +50,7 @@ class DownloadRecord:
     """
 
     candidate: Candidate
-    state: Literal["done", "refused", "failed"]
+    state: Literal["done", "refused", "failed", "queued"]
     picture: StoredPicture | None = None
     repeated: bool = False
     error_class: str = ""

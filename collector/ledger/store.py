@@ -175,7 +175,8 @@ class CrawlLedger:
 
         A download whose bytes the catalog has already becomes ``duplicate``: a sighting, but no new
         picture. A download that a tombstone covers becomes ``refused``, and its bytes are removed:
-        every way into the catalog passes here.
+        every way into the catalog passes here. A further sighting of a picture that was erased in
+        the meantime becomes ``queued``: it has to be downloaded again.
 
         Parameters
         ----------
@@ -220,14 +221,16 @@ class CrawlLedger:
 
     def _write(self, connection: Connection, batch: Sequence[DownloadRecord]) -> dict[str, str]:
         """Write one statement per table, whatever the number of records."""
+        sha256s = [each.picture.sha256 for each in batch if each.picture]
+        known = _known_images(connection, sha256s)
+        batch = _requeued(batch, known)
         stored = [each for each in batch if each.picture is not None]
-        known = _known_images(connection, [each.picture.sha256 for each in stored if each.picture])
         states = {each.candidate.key: str(each.state) for each in batch}
         images: list[dict[str, Any]] = []
         at = now()
         for each in stored:
             row = each.image_row(at)
-            new = not each.repeated and row["sha256"] not in known
+            new = bool(each.picture and each.picture.facts) and row["sha256"] not in known
             states[each.candidate.key] = "done" if new else "duplicate"
             if new:
                 known.add(row["sha256"])
@@ -312,6 +315,18 @@ _UPDATE_DETAILS = (
     .where(schema.candidates.c.key == bindparam("of_key"))
     .values(details=bindparam("to_details"))
 )
+
+
+def _requeued(batch: Sequence[DownloadRecord], known: set[str]) -> list[DownloadRecord]:
+    """Queue what relies on a picture that is neither in the catalog nor brought by the batch."""
+    brought = {each.picture.sha256 for each in batch if each.picture and each.picture.facts}
+    there = known | brought
+    return [
+        DownloadRecord(each.candidate, "queued")
+        if each.picture is not None and each.picture.sha256 not in there
+        else each
+        for each in batch
+    ]
 
 
 def _known_images(connection: Connection, sha256s: list[str]) -> set[str]:
