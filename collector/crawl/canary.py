@@ -13,10 +13,11 @@ from bodyshop_core.workspace import Workspace
 from collector.brands import Brand, Brands, Model, Query
 from collector.browser import find_browser
 from collector.candidate import Find, Task
-from collector.crawl.context import CrawlContext
+from collector.crawl.context import INCOMING, CrawlContext
 from collector.crawl.discovery import DiscoveryPool
 from collector.crawl.downloads import Fetcher
 from collector.crawl.events import TaskResult
+from collector.ledger.journal import Journal
 from collector.ledger.record import DownloadRecord
 from collector.sources.registry import sources_for
 from collector.sources.search import SearchPageSource
@@ -101,7 +102,8 @@ def check_sources(
     results = _Results(len(asked))
     with tempfile.TemporaryDirectory(prefix="bodyshop-canary-") as folder:
         workspace = Workspace.open(Path(folder))
-        context = CrawlContext.open(_short(brands), workspace, log=progress.log)
+        journal = Journal(workspace.root / INCOMING)
+        context = CrawlContext.open(_short(brands), workspace, journal, log=progress.log)
         with (
             progress.task("sources", total=len(asked)),
             Fetcher(context, results, workers=1) as fetcher,

@@ -67,6 +67,7 @@ class CrawlContext:
         cls,
         brands: Brands,
         workspace: Workspace,
+        journal: Journal,
         *,
         tombstones: Tombstones | None = None,
         log: Callable[[str], None] = _no_log,
@@ -86,7 +87,7 @@ class CrawlContext:
             gate=gate_for(brands, guard, log),
             agent=user_agent(brands.contact),
             keys=keys_of(brands.active_angles()),
-            journal=Journal(workspace.root / INCOMING),
+            journal=journal,
             tombstones=tombstones or Tombstones(),
             log=log,
         )

@@ -20,10 +20,10 @@ from collector.crawl.events import TaskResult
 from collector.crawl.interrupt import SoftInterrupt
 from collector.crawl.quota import ModelQuota
 from collector.ledger.journal import Journal
-from collector.ledger.record import DownloadRecord
+from collector.ledger.record import DownloadRecord, promised_by
 from collector.ledger.store import CrawlLedger
 from collector.net.download import store_bytes
-from collector.net.outcome import StoredPicture
+from collector.net.outcome import Refusal, StoredPicture
 from collector.sources.source import Source
 from collector.weburl import is_web_address, url_key
 
@@ -52,7 +52,8 @@ class Crawl:
     ) -> None:
         self._brands, self._workspace, self._sources = brands, workspace, sources
         self._progress = progress
-        self._ledger = CrawlLedger(workspace)
+        self._journal = Journal(workspace.root / INCOMING)
+        self._ledger = CrawlLedger(workspace, self._journal)
         self._events: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._in_flight: dict[str, list[Candidate]] = {}
         self._records: list[DownloadRecord] = []
@@ -72,9 +73,8 @@ class Crawl:
         """Bring in what a killed run left, and find out what is left to do."""
         ledger = self._ledger
         self._tombstones = ledger.tombstones()
-        journal = Journal(self._workspace.root / INCOMING)
-        ledger.ingest(journal.recover(self._workspace.blobs))
-        journal.discard()
+        ledger.ingest(self._journal.recover(self._workspace.blobs))
+        self._journal.discard()
         if retry_failed:
             _requeue(ledger, retry_failed)
         self._have = ledger.have()
@@ -101,8 +101,9 @@ class Crawl:
         if not self._tasks and not self._ready:
             return
         self._context = CrawlContext.open(
-            self._brands, self._workspace, tombstones=self._tombstones, log=self._progress.log
-        )
+            self._brands, self._workspace, self._journal,
+            tombstones=self._tombstones, log=self._progress.log,
+        )  # fmt: skip
         with (
             self._workspace.catalog.held(),
             self._progress.task("collect") as self._tick,
@@ -190,6 +191,9 @@ class Crawl:
             outcome = store_bytes(
                 find.data or b"", folder, limits, url=candidate.url, url_candidate=name
             )
+            if isinstance(outcome, StoredPicture) and outcome.sha256 in self._tombstones.sha256:
+                outcome.discard()
+                outcome = Refusal("forgotten", "this picture was erased on request")
             if isinstance(outcome, StoredPicture) and outcome.part is not None:
                 self._workspace.blobs.adopt(outcome.part, outcome.sha256, outcome.extension)
             records.setdefault(candidate.key, DownloadRecord.of(candidate, outcome))
@@ -237,10 +241,16 @@ class Crawl:
         if not records:
             return
         states = self._ledger.settle(records)
-        written = sum(1 for each in records if each.picture is not None and not each.repeated)
-        self._context.journal.settled(written)
+        self._journal.settled(promised_by(records))
+        for each in records:
+            if each.picture is not None and states[each.candidate.key] in {"refused", "queued"}:
+                self._have.pop(url_key(each.candidate.url), None)
         for each in records:
             state = states[each.candidate.key]
+            if state == "queued":  # the picture that it shared is gone
+                if not self._stopping:
+                    self._admit(each.candidate)
+                continue
             self.new += state == "done"
             if state != "done" and each.error_class != "over_limit":
                 waiting = self._quota.release(each.candidate)

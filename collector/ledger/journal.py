@@ -3,8 +3,10 @@
 A worker writes a line *before* it moves the bytes into the blob store; the driving thread removes
 the lines when the catalog has them. Whenever a process is killed, either the bytes are a ``.part``
 file that no line mentions, or a line says whose they are: nothing finished is downloaded twice, and
-no sighting is lost. Whether the user erased a picture in the meantime is checked when the lines are
-written to the catalog (`CrawlLedger.ingest`).
+no sighting is lost. The exception is a version of bodyshop that writes other lines
+(`JOURNAL_VERSION`): it drops the lines that it finds, and downloads these pictures again. Whether
+the user erased a picture in the meantime is checked when the lines are written to the catalog
+(`CrawlLedger.ingest`).
 """
 
 from __future__ import annotations
@@ -13,6 +15,9 @@ import errno
 import json
 import os
 import threading
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +41,7 @@ class Journal:
         self._path = folder / "finished.jsonl"
         self._lock = threading.Lock()
         self._pending = 0
+        self._unsettled: Counter[str] = Counter()
         self._file: int | None = None
 
     def promise(self, entry: dict[str, Any]) -> None:
@@ -48,13 +54,30 @@ class Journal:
             if os.write(self._file, line) != len(line):
                 raise OSError(errno.ENOSPC, "No space left on device", str(self._path))
             self._pending += 1
+            self._unsettled[entry["sha256"]] += 1
 
-    def settled(self, count: int) -> None:
-        """Note that `count` lines are in the catalog; the file is emptied when all of them are."""
+    def settled(self, sha256s: Collection[str]) -> None:
+        """Note which lines are in the catalog, one digest each; empty the file when all are."""
         with self._lock:
-            self._pending -= count
+            self._pending -= len(sha256s)
+            self._unsettled -= Counter(sha256s)
             if self._pending == 0:
                 self._empty()
+
+    @contextmanager
+    def promised(self, *, but: Iterable[str] = ()) -> Iterator[set[str]]:
+        """Give the sha256 of the pictures that this process promised and has not settled.
+
+        While the context is open no line is added: a worker that is about to store one of the
+        other pictures waits, and stores its bytes afterwards.
+
+        Parameters
+        ----------
+        but : iterable of str
+            Digests of lines, one each, that the caller has written to the catalog already.
+        """
+        with self._lock:
+            yield set(self._unsettled - Counter(but))
 
     def recover(self, blobs: BlobStore) -> list[dict[str, Any]]:
         """Return the lines that a killed run left, and move their bytes into the blob store.
@@ -80,6 +103,7 @@ class Journal:
         with self._lock:
             self._empty()
             self._pending = 0
+            self._unsettled.clear()
 
     def _empty(self) -> None:
         if self._file is not None:

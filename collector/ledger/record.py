@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -19,6 +19,11 @@ JOURNAL_VERSION = 2
 """Of the lines that `DownloadRecord.journal_line` writes."""
 
 
+def promised_by(records: Iterable[DownloadRecord]) -> list[str]:
+    """Return the sha256 of every line that workers wrote to the journal for these records."""
+    return [each.picture.sha256 for each in records if each.picture and not each.repeated]
+
+
 @dataclass(frozen=True)
 class DownloadRecord:
     """What became of one candidate.
@@ -28,11 +33,12 @@ class DownloadRecord:
     candidate : Candidate
         What was to be downloaded.
     state : str
-        ``done``, ``refused`` or ``failed``.
+        ``done``, ``refused``, ``failed``, or ``queued`` when it has to be downloaded again.
     picture : StoredPicture, optional
         The download, when the state is ``done``.
     repeated : bool
-        Another candidate brought the same address: a further sighting, never a new picture.
+        Another candidate brought the same address: a further sighting; a new picture only if that
+        candidate was refused in the same transaction.
     error_class, error : str
         Why it was refused or failed: the class and the details.
     attempts : int
@@ -44,7 +50,7 @@ class DownloadRecord:
     """
 
     candidate: Candidate
-    state: Literal["done", "refused", "failed"]
+    state: Literal["done", "refused", "failed", "queued"]
     picture: StoredPicture | None = None
     repeated: bool = False
     error_class: str = ""

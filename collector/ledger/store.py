@@ -11,7 +11,8 @@ from sqlalchemy.dialects.sqlite import insert
 from bodyshop_core.catalog import Catalog, add_labels, now, schema
 from bodyshop_core.workspace import Workspace
 from collector.candidate import Candidate, Task
-from collector.ledger.record import JOURNAL_VERSION, DownloadRecord
+from collector.ledger.journal import Journal
+from collector.ledger.record import JOURNAL_VERSION, DownloadRecord, promised_by
 from collector.ledger.tombstones import Tombstones, read_tombstones
 from collector.net.outcome import StoredPicture
 from collector.weburl import host_of, url_key
@@ -23,11 +24,19 @@ _CHUNK = 500  # parameters of one statement; SQLite's own limit is 32,766
 
 
 class CrawlLedger:
-    """Reads and writes `pages`, `candidates`, `sightings`; for the driving thread alone."""
+    """Reads and writes `pages`, `candidates`, `sightings`; for the driving thread alone.
 
-    def __init__(self, workspace: Workspace) -> None:
+    Parameters
+    ----------
+    workspace : Workspace
+        Of the collection.
+    journal : Journal
+        Of the downloads that other threads store at the same time.
+    """
+
+    def __init__(self, workspace: Workspace, journal: Journal) -> None:
         self._catalog: Catalog = workspace.catalog
-        self._blobs = workspace.blobs
+        self._blobs, self._journal = workspace.blobs, journal
         self._tombstones = Tombstones()
 
     def open_tasks(self, tasks: Sequence[Task], *, refresh: bool = False) -> list[Task]:
@@ -166,7 +175,8 @@ class CrawlLedger:
 
         A download whose bytes the catalog has already becomes ``duplicate``: a sighting, but no new
         picture. A download that a tombstone covers becomes ``refused``, and its bytes are removed:
-        every way into the catalog passes here.
+        every way into the catalog passes here. A further sighting of a picture that was erased in
+        the meantime becomes ``queued``: it has to be downloaded again.
 
         Parameters
         ----------
@@ -174,19 +184,22 @@ class CrawlLedger:
             At most one per candidate.
         found_by : Task, optional
             The candidates are new: they are entered in the same transaction, and those that the
-            ledger has already are left out.
+            ledger has already are left out, and their bytes removed unless a picture has them.
         """
         batch = list(records)
         if not batch:
             return {}
+        settled = [] if found_by is not None else promised_by(batch)
         with self._catalog.begin() as connection:
+            unwanted, batch = self._without_erased(connection, batch)
             if found_by is not None:
                 entered = self._enter(connection, found_by, [each.candidate for each in batch])
                 new = {each.key for each in entered}
+                old = [each.picture for each in batch if each.candidate.key not in new]
+                unwanted += [(each.sha256, each.extension) for each in old if each is not None]
                 batch = [each for each in batch if each.candidate.key in new]
-            erased, batch = self._without_erased(connection, batch)
             states = self._write(connection, batch) if batch else {}
-        self._remove_unknown_blobs(erased)
+        self._remove_unknown_blobs(unwanted, settled)
         return states
 
     def _without_erased(
@@ -208,14 +221,16 @@ class CrawlLedger:
 
     def _write(self, connection: Connection, batch: Sequence[DownloadRecord]) -> dict[str, str]:
         """Write one statement per table, whatever the number of records."""
+        sha256s = [each.picture.sha256 for each in batch if each.picture]
+        known = _known_images(connection, sha256s)
+        batch = _requeued(batch, known)
         stored = [each for each in batch if each.picture is not None]
-        known = _known_images(connection, [each.picture.sha256 for each in stored if each.picture])
         states = {each.candidate.key: str(each.state) for each in batch}
         images: list[dict[str, Any]] = []
         at = now()
         for each in stored:
             row = each.image_row(at)
-            new = not each.repeated and row["sha256"] not in known
+            new = bool(each.picture and each.picture.facts) and row["sha256"] not in known
             states[each.candidate.key] = "done" if new else "duplicate"
             if new:
                 known.add(row["sha256"])
@@ -254,18 +269,26 @@ class CrawlLedger:
                     candidate = Candidate.from_dict(row.details)
                     record = DownloadRecord.from_journal_line(candidate, line)
                     records.setdefault(candidate.key, record)
+        settled = self.settle(records.values())  # first: it may want bytes that others do not
         self._remove_unknown_blobs(unwanted)
-        return len(self.settle(records.values()))
+        return len(settled)
 
-    def _remove_unknown_blobs(self, pictures: Sequence[tuple[str, str]]) -> None:
-        """Remove the bytes (sha256, extension) of pictures that the catalog does not have."""
+    def _remove_unknown_blobs(
+        self, pictures: Sequence[tuple[str, str]], settled: Sequence[str] = ()
+    ) -> None:
+        """Remove the bytes (sha256, extension) of pictures that the catalog does not have.
+
+        Bytes that a worker has promised in the meantime are kept: that download decides about them
+        when it is settled. `settled` are the journal's lines that the caller has written.
+        """
         if not pictures:
             return
         with self._catalog.read() as connection:
             known = _known_images(connection, [sha256 for sha256, _ in pictures])
-        for sha256, extension in pictures:
-            if sha256 not in known:
-                self._blobs.path(sha256, extension).unlink(missing_ok=True)
+        with self._journal.promised(but=settled) as promised:
+            for sha256, extension in pictures:
+                if sha256 not in known | promised:
+                    self._blobs.path(sha256, extension).unlink(missing_ok=True)
 
     def tombstones(self) -> Tombstones:
         """Return what was erased on request."""
@@ -292,6 +315,18 @@ _UPDATE_DETAILS = (
     .where(schema.candidates.c.key == bindparam("of_key"))
     .values(details=bindparam("to_details"))
 )
+
+
+def _requeued(batch: Sequence[DownloadRecord], known: set[str]) -> list[DownloadRecord]:
+    """Queue what relies on a picture that is neither in the catalog nor brought by the batch."""
+    brought = {each.picture.sha256 for each in batch if each.picture and each.picture.facts}
+    there = known | brought
+    return [
+        DownloadRecord(each.candidate, "queued")
+        if each.picture is not None and each.picture.sha256 not in there
+        else each
+        for each in batch
+    ]
 
 
 def _known_images(connection: Connection, sha256s: list[str]) -> set[str]:

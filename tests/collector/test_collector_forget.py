@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import time
+from dataclasses import replace
+from functools import partial
 
 import pytest
-from picture_server import picture, redirects
+from picture_server import picture, redirects, sends
 from sqlalchemy import select
 
 import collector
 from bodyshop.forget import forget
 from bodyshop_core.catalog import schema
 from bodyshop_core.errors import NothingFoundError
+from collector.candidate import Find, Task, UrlCandidate
 
 
 def pictures(workspace):
@@ -77,6 +82,122 @@ def test_a_forgotten_page_gives_up_its_pictures_and_is_not_opened_again(
             )
         ).one()
     assert tuple(told) == ("refused", "forgotten")
+
+
+class CanvasSource:
+    """Finds one frame that comes with its bytes."""
+
+    needs_browser = False
+
+    def __init__(self, url, data):
+        self.url, self.data = url, data
+
+    def tasks(self, brand, model):
+        yield Task("canvas", self.url, brand.name, model.name)
+
+    def discover(self, task, tools):
+        address = UrlCandidate("spin_canvas", f"{self.url}#frame=0")
+        yield [Find(task.candidate((address,), frame=0), self.data)]
+
+
+def test_captured_bytes_that_were_forgotten_do_not_come_back(server, brands_for, workspace):
+    source = CanvasSource(server.url("/viewer"), picture(7))
+    brands = brands_for(server.add_pictures(1))
+    assert collector.collect(brands, workspace, extra={"canvas": source}).downloaded == 2
+    assert forget(workspace, sha(7)).pictures == 1
+    for _ in range(2):
+        collector.collect(brands, workspace, refresh=True, extra={"canvas": source})
+        assert pictures(workspace) == files(workspace) == {sha(0)}
+    with workspace.catalog.read() as connection:
+        query = select(schema.candidates.c.state, schema.candidates.c.error_class)
+        told = connection.execute(query.where(schema.candidates.c.source == "canvas")).one()
+    assert tuple(told) == ("refused", "forgotten")
+
+
+def test_a_frame_that_is_captured_again_leaves_no_bytes_without_a_row(
+    server, brands_for, workspace
+):
+    source = CanvasSource(server.url("/viewer"), picture(7))
+    brands = brands_for(server.add_pictures(1))
+    collector.collect(brands, workspace, extra={"canvas": source})
+    source.data = picture(8)
+    collector.collect(brands, workspace, refresh=True, extra={"canvas": source})
+    assert pictures(workspace) == files(workspace) == {sha(0), sha(7)}
+
+
+class TwoPages:
+    """Finds the same picture on two pages; does something in between."""
+
+    needs_browser = False
+    first, second = "https://bad.example/cars", "https://good.example/cars"
+
+    def __init__(self, url, between=None):
+        self.url, self.between = url, between
+
+    def tasks(self, brand, model):
+        yield Task("two", self.first, brand.name, model.name)
+
+    def discover(self, task, tools):
+        first = task.candidate((UrlCandidate("src", self.url),))
+        second = replace(first, page_url=self.second, query="another")
+        if self.between is None:
+            yield [Find(first), Find(second)]
+        else:
+            yield [Find(first)]
+            self.between()
+            yield [Find(second)]
+
+
+def ends(workspace):
+    """Return page -> state and digest, of what `TwoPages` has found."""
+    table = schema.candidates
+    query = select(table.c.details, table.c.state, table.c.sha256).where(table.c.source == "two")
+    with workspace.catalog.read() as connection:
+        return {
+            row.details["page_url"]: (row.state, row.sha256) for row in connection.execute(query)
+        }
+
+
+def wait_for(workspace, page, state):
+    until = time.monotonic() + 20
+    while ends(workspace).get(page, ("",))[0] != state:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("when", ["at the same time", "afterwards"])
+def test_another_page_keeps_the_picture_whose_first_page_was_forgotten_meanwhile(
+    server, brands_for, workspace, when
+):
+    def forget_then_send(handler):
+        with contextlib.suppress(NothingFoundError):
+            forget(workspace, TwoPages.first)
+        sends(picture(7))(handler)
+
+    server.answers["/p/x.jpg"] = forget_then_send
+    later = partial(wait_for, workspace, TwoPages.first, "refused")
+    source = TwoPages(server.url("/p/x.jpg"), later if when == "afterwards" else None)
+    brands = brands_for(server.add_pictures(1))
+    assert collector.collect(brands, workspace, extra={"two": source}).downloaded == 2
+    assert pictures(workspace) == files(workspace) == {sha(0), sha(7)}
+    assert ends(workspace) == {
+        TwoPages.first: ("refused", None), TwoPages.second: ("done", sha(7)),
+    }  # fmt: skip
+
+
+def test_another_page_brings_the_picture_again_that_was_forgotten_with_its_first_page(
+    server, brands_for, workspace
+):
+    def forget_first():
+        wait_for(workspace, TwoPages.first, "done")
+        assert forget(workspace, TwoPages.first).pictures == 1
+
+    url = server.add("/p/x.jpg", picture(7))
+    source = TwoPages(url, forget_first)
+    brands = brands_for(server.add_pictures(1))
+    collector.collect(brands, workspace, extra={"two": source})
+    assert ends(workspace) == {TwoPages.second: ("done", sha(7))}
+    assert pictures(workspace) == files(workspace) == {sha(0), sha(7)}
 
 
 def test_forgetting_what_never_was_keeps_it_out(server, brands_for, workspace):

@@ -140,11 +140,12 @@ def test_a_blob_that_only_the_journal_knows_is_not_fetched_again(server, brands_
         row.sha256, row.bytes, "jpg", facts, row.url, "listed", status=200, part=Path("x.part")
     )
     record = DownloadRecord(Candidate.from_dict(details), "done", picture)
-    Journal(workspace.root / "incoming").promise(record.journal_line())
+    journal = Journal(workspace.root / "incoming")
+    journal.promise(record.journal_line())
     before = len(server.paths())
     assert collector.collect(brands, workspace).downloaded == 2
     assert len(server.paths()) == before
-    assert CrawlLedger(workspace).failed_classes() == {}
+    assert CrawlLedger(workspace, journal).failed_classes() == {}
 
 
 def test_a_line_that_the_kill_cut_in_half_is_skipped(server, brands_for, workspace):

@@ -12,6 +12,7 @@ from sqlalchemy import select
 from bodyshop_core.catalog import schema
 from bodyshop_core.workspace import Workspace
 from collector.candidate import UrlCandidate
+from collector.ledger.journal import Journal
 from collector.ledger.store import CrawlLedger
 
 OLD_CATALOG = Path(__file__).parents[1] / "bodyshop_core" / "catalog_v1.sql"
@@ -39,7 +40,7 @@ def old_workspace(tmp_path):
 
 
 def test_the_candidates_of_an_older_catalog_are_read_with_all_their_addresses(old_workspace):
-    first, second = CrawlLedger(old_workspace).queued()
+    first, second = CrawlLedger(old_workspace, Journal(old_workspace.root / "incoming")).queued()
     own = UrlCandidate("src", "https://cars.example/2.jpg")
     assert first.url_candidates == (own,)
     assert second.url_candidates == (own, UrlCandidate("src", "https://cars.example/쏘나타.jpg"))

@@ -47,6 +47,6 @@ def test_politeness_holds_per_host_and_never_exceeds_the_rate(
     asked = [sorted(each.at for each in host.asked) for host in (server, other_server)]
     for at in asked:
         gaps = [b - a for a, b in pairwise(at)]
-        assert min(gaps) > 0.2  # the server's clock: a busy machine delays its threads
+        assert min(gaps) > 0.34  # 85 %: by the clock of the server, whose threads may start late
         assert (at[-1] - at[0]) / len(gaps) >= 0.399
     assert max(at[0] for at in asked) < min(at[2] for at in asked)  # in parallel

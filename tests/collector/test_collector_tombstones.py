@@ -43,22 +43,28 @@ def blobs(workspace):
     return [path for path in workspace.blobs.root.rglob("*") if path.is_file()]
 
 
-def leave_pending(workspace, url, *, moved):
-    """Leave what a crawl leaves that is killed between a download and its transaction."""
+def download(workspace, journal, url, *, moved=True):
+    """Do what a worker does that downloads DATA; return the record that is not settled yet."""
     task = Task("pages", PAGE, "Norden", "Fjell")
     candidate = task.candidate((UrlCandidate("src", url),))
-    ledger = CrawlLedger(workspace)
+    ledger = CrawlLedger(workspace, journal)
     ledger.open_tasks([task])
     ledger.enter(task, [candidate])
-    incoming = workspace.root / "incoming"
-    journal, part = Journal(incoming), incoming / "x.part"
+    part = journal.folder / "x.part"
     part.write_bytes(DATA)
     stored = StoredPicture(
         SHA, len(DATA), "jpg", read_header(DATA), FINAL, "src", part=part, status=200
     )
-    journal.promise(DownloadRecord(candidate, "done", stored).journal_line())
+    record = DownloadRecord(candidate, "done", stored)
+    journal.promise(record.journal_line())
     if moved:
         workspace.blobs.adopt(part, SHA, "jpg")
+    return record
+
+
+def leave_pending(workspace, url, *, moved):
+    """Leave what a crawl leaves that is killed between a download and its transaction."""
+    return download(workspace, Journal(workspace.root / "incoming"), url, moved=moved)
 
 
 @pytest.mark.parametrize("moved", [False, True], ids=["part", "blob"])
@@ -92,6 +98,15 @@ def test_a_download_whose_candidate_was_erased_leaves_no_bytes(
     collector.collect(brands_for(server.add_pictures(1)), workspace)
     assert SHA not in images(workspace)
     assert [path.stem for path in blobs(workspace)] == images(workspace)
+
+
+def test_a_line_that_is_dropped_leaves_the_bytes_of_another_line(server, brands_for, workspace):
+    journal = Journal(workspace.root / "incoming")
+    record = download(workspace, journal, "https://good.example/1.jpg")
+    journal.promise(record.journal_line() | {"key": "a candidate that was erased"})
+    collector.collect(brands_for(server.add_pictures(1)), workspace)
+    assert SHA in images(workspace)
+    assert sorted(path.stem for path in blobs(workspace)) == sorted(images(workspace))
 
 
 def test_a_pending_download_that_was_not_erased_is_brought_in(server, brands_for, workspace):
@@ -134,6 +149,21 @@ def test_an_erased_address_does_not_remove_the_same_picture_of_another(
     server.answers["/p/gone.jpg"] = erase_then_send
     collector.collect(brands_for([kept, gone]), workspace)
     assert [path.stem for path in blobs(workspace)] == images(workspace) != []
+
+
+@pytest.mark.parametrize("also", [False, True], ids=["one erased", "both erased"])
+def test_an_erased_download_does_not_remove_the_bytes_that_another_has_just_stored(workspace, also):
+    journal = Journal(workspace.root / "incoming")
+    gone = download(workspace, journal, "https://bad.example/1.jpg")
+    kept = download(workspace, journal, "https://good.example/1.jpg")
+    for host in ["bad.example", *["good.example"] * also]:
+        bury(workspace, "host", host)
+    ledger = CrawlLedger(workspace, journal)
+    for record in (gone, kept):  # each in a transaction of its own, as they arrive
+        ledger.settle([record])
+        journal.settled([SHA])
+    assert images(workspace) == ([] if also else [SHA])
+    assert [path.stem for path in blobs(workspace)] == images(workspace)
 
 
 def test_an_erased_picture_is_not_imported(workspace, tmp_path):
