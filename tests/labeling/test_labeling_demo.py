@@ -30,7 +30,7 @@ def test_the_demo_labels_its_train_pictures_and_gets_the_truth_back(tmp_path, mi
         [*command, "--json", "--folder", folder], capture_output=True, text=True, check=False
     )
     assert done.returncode in {0, 1}, done.stderr
-    assert "No person labels here: a script accepts" in done.stderr
+    assert "No person labels in this demo: a script accepts" in done.stderr
     report = json.loads(done.stdout)
     summary = [finding for finding in report["findings"] if finding["stage"] == "label"]
     assert len(summary) == 4
