@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from bodyshop_core.backbones.build import build, fingerprint
 from bodyshop_core.backbones.registry import get
-from bodyshop_core.backbones.weights import RANDOM
+from bodyshop_core.backbones.weights import RANDOM, digest, locate
 from bodyshop_core.errors import MissingPartError
 from bodyshop_core.inference.convert import cached_network
 from bodyshop_core.quiet_tensorflow import import_tensorflow
@@ -67,11 +68,16 @@ class Scorer:
         spec = get(name)
         self.input_size = spec.input_size
         self.fingerprint = fingerprint(name, weights)
-        build_model = partial(_model, name, weights)
+        top = _weights_with_top(name, weights)
+        build_model = partial(_model, name, weights, top)
         self._run: Callable[[NDArray[np.uint8]], dict[str, NDArray[np.float32]]]
         if spec.runtime == "litert" and weights != RANDOM:
+            # The fingerprint stays the same when weights with the top are downloaded later.
+            outputs_of = "no top" if top is None else f"top {digest(Path(top))}"
             network = cached_network(
-                f"scorer {self.fingerprint}", build_model, threads=os.cpu_count() or 1
+                f"scorer {self.fingerprint} {outputs_of}",
+                build_model,
+                threads=os.cpu_count() or 1,
             )
             self._run, outputs = network.run, network.outputs
         else:
@@ -96,18 +102,30 @@ class Scorer:
         return Scores(outputs.get("probabilities"), outputs["features"])
 
 
-def _model(name: str, weights: Path | str | None) -> keras.Model:
-    """Build the backbone with its features, and its probabilities where the weights have a top."""
+def _weights_with_top(name: str, weights: Path | str | None) -> Path | str | None:
+    """Return the weights to take probabilities from, or None when they are not available."""
+    if weights == RANDOM:
+        return RANDOM
+    try:
+        return locate(get(name), weights, top=True)
+    except MissingPartError:
+        return None
+
+
+def _model(name: str, weights: Path | str | None, top: Path | str | None) -> keras.Model:
+    """Build the backbone with its features, and its probabilities where `top` has a top."""
     import_tensorflow()
     import keras
 
     spec = get(name)
-    try:
-        model = build(name, weights=weights, include_top=True)
-        outputs = {"probabilities": model.output}
-    except MissingPartError:
+    model, outputs = None, {}
+    if top is not None:
+        # A file that turns out to have no top never gets one: its contents are in the cache's key.
+        with contextlib.suppress(MissingPartError):
+            model = build(name, weights=top, include_top=True)
+            outputs = {"probabilities": model.output}
+    if model is None:
         model = build(name, weights=weights, include_top=False)
-        outputs = {}
     outputs["features"] = keras.layers.GlobalAveragePooling2D(name="features")(
         model.get_layer(spec.feature_layer).output
     )

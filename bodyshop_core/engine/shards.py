@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,7 @@ def run_shards(
     with progress.task(label, total=len(items)) as tick:
         if len(missing) < len(items):
             tick(len(items) - len(missing), "done before")
-        shards = compute_shards(
+        computed = compute_shards(
             work,
             missing,
             initialise=initialise,
@@ -105,7 +106,9 @@ def run_shards(
             limit_s=limit_s,
             tick=tick,
         )
-        paths += [_write(out, prefix, rows) for rows in shards]
+        # Closing ends the workers: a traceback would keep them alive when a write fails.
+        with contextlib.closing(computed) as shards:
+            paths += [_write(out, prefix, rows) for rows in shards]
     return paths
 
 
@@ -120,7 +123,7 @@ def compute_shards(
     workers: int | None = None,
     limit_s: float | None = None,
     tick: Tick = no_tick,
-) -> Iterator[list[Row]]:
+) -> Generator[list[Row], None, None]:
     """Compute a row for every item, in parallel, and yield the rows shard by shard.
 
     For results that the caller stores itself, such as in the catalog: what it has stored is not
@@ -153,13 +156,14 @@ def compute_shards(
     shards = [items[start : start + shard_size] for start in range(0, len(items), shard_size)]
     spec = WorkSpec(work, initialise, batch_size)
     unfinished: dict[int, list[Row]] = {}
-    for number, part in _compute(spec, shards, engine, workers, limit_s):
-        rows = unfinished.setdefault(number, [])
-        rows += part
-        tick(len(part))
-        if len(rows) == len(shards[number]):
-            place = {item["key"]: index for index, item in enumerate(shards[number])}
-            yield sorted(unfinished.pop(number), key=lambda row: place[row["key"]])
+    with contextlib.closing(_compute(spec, shards, engine, workers, limit_s)) as parts:
+        for number, part in parts:
+            rows = unfinished.setdefault(number, [])
+            rows += part
+            tick(len(part))
+            if len(rows) == len(shards[number]):
+                place = {item["key"]: index for index, item in enumerate(shards[number])}
+                yield sorted(unfinished.pop(number), key=lambda row: place[row["key"]])
 
 
 def read_rows(paths: Iterable[Path], *, columns: Sequence[str] | None = None) -> Iterator[Row]:
@@ -194,15 +198,16 @@ def _compute(
     engine: str,
     workers: int | None,
     limit_s: float | None,
-) -> Iterator[tuple[int, list[Row]]]:
+) -> Generator[tuple[int, list[Row]], None, None]:
     from bodyshop_core.engine import dask, local
 
     if not shards:
-        return iter(())
+        return
     if engine == "local":
-        return local.compute(spec, shards, workers=workers, limit_s=limit_s)
-    address = None if engine == "dask" else engine
-    return dask.compute(spec, shards, address=address, workers=workers, limit_s=limit_s)
+        yield from local.compute(spec, shards, workers=workers, limit_s=limit_s)
+    else:
+        address = None if engine == "dask" else engine
+        yield from dask.compute(spec, shards, address=address, workers=workers, limit_s=limit_s)
 
 
 def _unique_keys(items: Sequence[Item]) -> set[str]:

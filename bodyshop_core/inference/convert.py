@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import tempfile
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,6 +39,8 @@ def cached_network(
 ) -> FrozenNetwork:
     """Open a network from the cache; the first time, build it with Keras and convert it.
 
+    Where the cache can't be written, the file lives in a temporary folder as long as the network.
+
     Parameters
     ----------
     key : str
@@ -55,10 +59,14 @@ def cached_network(
     """
     digest = hashlib.sha256(f"{key}\n{CONVERSION_VERSION}".encode()).hexdigest()[:24]
     file = cache_folder() / f"{digest}.tflite"
-    if not file.is_file():
-        with locked(file.with_suffix(".lock"), wait=True):
+    with contextlib.ExitStack() as held:
+        try:
             if not file.is_file():
-                convert(build(), file)
+                held.enter_context(locked(file.with_suffix(".lock"), wait=True))
+        except OSError:  # the folder or the lock can't be made: a read-only home
+            return _uncached_network(file.name, build, threads)
+        if not file.is_file():
+            convert(build(), file)
     return FrozenNetwork(file, threads=threads)
 
 
@@ -97,6 +105,21 @@ def cache_folder() -> Path:
     """Return where converted networks are: ``$BODYSHOP_CACHE`` or ``~/.cache/bodyshop``."""
     home = os.environ.get("BODYSHOP_CACHE")
     return (Path(home) if home else Path.home() / ".cache" / "bodyshop") / "networks"
+
+
+def _uncached_network(name: str, build: Callable[[], keras.Model], threads: int) -> FrozenNetwork:
+    """Convert into a temporary folder, which is removed together with the network."""
+    folder = tempfile.TemporaryDirectory(prefix="bodyshop-")
+    try:
+        file = Path(folder.name) / name
+        convert(build(), file)
+        network = FrozenNetwork(file, threads=threads)
+    except BaseException:
+        folder.cleanup()
+        raise
+    # Each thread of the network opens the file on its first picture.
+    weakref.finalize(network, folder.cleanup)
+    return network
 
 
 def _verify(model: keras.Model, network: FrozenNetwork, file: Path) -> None:

@@ -12,13 +12,14 @@ import numpy as np
 from sqlalchemy import select
 
 from bodyshop_core.catalog import all_images, schema
-from bodyshop_core.engine import compute_shards, read_rows, run_shards
+from bodyshop_core.engine import read_rows, run_shards
 from bodyshop_core.errors import NothingFoundError, UnreadableImageError, UsageError
 from bodyshop_core.imaging import sniff
 from bodyshop_core.progress import SILENT, Progress
 from bodyshop_core.summary import Summary
 from bodyshop_core.workspace import Workspace
 from curate.duplicates.checks import LIMIT_S as CHECK_LIMIT_S
+from curate.duplicates.checks import VERSION as CHECK_VERSION
 from curate.duplicates.checks import compare_pairs, kind_of_row
 from curate.duplicates.search import near_pairs
 from curate.duplicates.signatures import Likeness, Signatures, likeness
@@ -147,12 +148,18 @@ def find_overlap(
         }
         for i, j in unclear
     ]
-    kinds: dict[str, str | None] = {}
-    with progress.task("compare", total=len(items)) as tick:
-        for rows in compute_shards(
-            compare_pairs, items, engine=engine, workers=workers, limit_s=CHECK_LIMIT_S, tick=tick
-        ):
-            kinds |= {row["key"]: kind_of_row(row) for row in rows}
+    checked = run_shards(
+        compare_pairs,
+        items,
+        workspace.root / "shards" / "against-pairs",
+        name="compare",
+        version=CHECK_VERSION,
+        limit_s=CHECK_LIMIT_S,
+        engine=engine,
+        workers=workers,
+        progress=progress,
+    )
+    kinds = {row["key"]: kind_of_row(row) for row in read_rows(checked)}
     for item, (pair, distance) in zip(items, unclear.items(), strict=True):
         kind = kinds[item["key"]]
         if kind is not None:

@@ -43,8 +43,10 @@ class LeakageCheck(Summary):
     refuted : int
         Pairs within the radius that differ by the longer hashes or the pixels (two cars before the
         same wall).
+    uncompared : int
+        Pairs within the radius of which one picture is too plain to be matched by hashes.
     closest : int or None
-        Smallest Hamming distance of two pictures in different splits, without the refuted ones;
+        Smallest Hamming distance of two pictures in different splits, without those two kinds;
         None when it is above 8 in a set too large for the exact search.
     """
 
@@ -53,6 +55,7 @@ class LeakageCheck(Summary):
     radius: int
     leaks: list[tuple[str, str, str]]
     refuted: int
+    uncompared: int
     closest: int | None
 
 
@@ -90,7 +93,7 @@ def check_leakage(
     names = sorted(set(splits.values()))
     where = np.array([names.index(splits[sha256]) for sha256 in shas], dtype=np.int64)
     counts = np.bincount(where, minlength=len(names))
-    confirmed = {
+    confirmed: dict[tuple[str, str], str] = {
         (pair.first, pair.second): pair.kind
         for pair in duplicates
         if {pair.first, pair.second} <= splits.keys() and splits[pair.first] != splits[pair.second]
@@ -98,19 +101,42 @@ def check_leakage(
     hashes = as_integers([row["phash"] for row in rows])
     near = near_pairs(hashes, radius=radius)
     apart = where[near.first] != where[near.second]
-    refuted = [
-        (int(a), int(b))
-        for a, b in zip(near.first[apart], near.second[apart], strict=True)
-        if (shas[a], shas[b]) not in confirmed
-    ]
+    first, second = near.first[apart], near.second[apart]
+    same, plain = _same_and_plain(rows, first, second)
+    aside, refuted, uncompared = [], 0, 0
+    for a, b, is_plain, is_same in zip(first, second, plain, same, strict=True):
+        pair = (shas[a], shas[b])
+        if pair in confirmed:
+            continue
+        if is_same:  # beyond the pictures of a crowd that the search compares
+            confirmed[pair] = "near"
+            continue
+        aside.append((int(a), int(b)))
+        refuted += not is_plain
+        uncompared += is_plain
     return LeakageCheck(
         len(splits),
         int((counts.sum() ** 2 - (counts**2).sum()) // 2),
         radius,
         _divided_groups(splits, groups) + [(*pair, kind) for pair, kind in confirmed.items()],
-        len(refuted),
-        _closest(hashes, where, refuted),
+        refuted,
+        uncompared,
+        _closest(hashes, where, aside),
     )
+
+
+def _same_and_plain(
+    rows: Sequence[Mapping[str, Any]], first: NDArray[np.int64], second: NDArray[np.int64]
+) -> tuple[list[bool], list[bool]]:
+    """Return for pairs of positions whether hashes confirm them, and whether they say nothing."""
+    from curate.duplicates.signatures import Likeness, Signatures, likeness
+
+    if not len(first):
+        return [], []
+    signatures = Signatures.of(rows)
+    plain = signatures.plain[first] | signatures.plain[second]
+    same = (likeness(signatures, first, second) == Likeness.SAME) & ~plain
+    return same.tolist(), plain.tolist()
 
 
 def _divided_groups(
@@ -127,14 +153,14 @@ def _divided_groups(
 
 
 def _closest(
-    hashes: NDArray[np.uint64], where: NDArray[np.int64], refuted: Sequence[tuple[int, int]]
+    hashes: NDArray[np.uint64], where: NDArray[np.int64], pairs_aside: Sequence[tuple[int, int]]
 ) -> int | None:
-    """Return the smallest distance across splits, leaving `refuted` pairs of positions out."""
+    """Return the smallest distance across splits, leaving `pairs_aside` (positions) out."""
     import numpy as np
 
     from curate.duplicates.search import MAX_RADIUS, near_pairs
 
-    aside = set(refuted)
+    aside = set(pairs_aside)
     if len(hashes) > EXACT_LIMIT:
         found = near_pairs(hashes, radius=MAX_RADIUS)
         apart = where[found.first] != where[found.second]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ from curate.measure.stage import VERSION
 from curate.policy import Policy, SplitPolicy, load_policy
 from curate.targets import resolve_target
 from curate.verdicts.bridges import PROTECTED
-from curate.verdicts.decide import Verdict, decide
+from curate.verdicts.decide import Verdict, decide, eligible
 from curate.verdicts.grouping import group_keys, unite_spinners
 from curate.verdicts.screen import Facts, ScreeningLimits, screen
 
@@ -166,14 +166,14 @@ def judge_pictures(
     limits = screening_limits(policy, gate)
     with progress.task("judge", total=len(facts)) as tick:
         findings = {one.sha256: screen(one, policy, limits) for one in facts}
-        found = find_duplicates(
-            workspace,
-            [one.measured for one in facts if one.measured is not None],
-            policy,
-            gate,
-            spin_groups={one.sha256: one.spin_group for one in facts if one.spin_group},
-            progress=progress,
-        )
+        found = _duplicates_among(workspace, facts, policy, gate, progress)
+        if found.heavy:
+            # Pictures of a crowd are compared with its first 64, which may all be rejected; only
+            # those that may be kept represent others, so they are compared among themselves.
+            rest = eligible(facts, findings)
+            again = _duplicates_among(workspace, rest, policy, gate, progress)
+            pairs = {(pair.first, pair.second): pair for pair in (*again.pairs, *found.pairs)}
+            found = replace(found, pairs=tuple(pairs[key] for key in sorted(pairs)))
         verdicts = decide(
             facts, findings, found.pairs, policy, assigned=assigned, keep_given=keep_given
         )
@@ -186,6 +186,23 @@ def judge_pictures(
     changed = _store(workspace.catalog, verdicts, policy, gate)
     remember_counts(workspace, found.as_dict())
     return Judgement(verdicts, found, changed)
+
+
+def _duplicates_among(
+    workspace: Workspace,
+    facts: Sequence[Facts],
+    policy: Policy,
+    gate: Gate,
+    progress: Progress,
+) -> FoundPairs:
+    return find_duplicates(
+        workspace,
+        [one.measured for one in facts if one.measured is not None],
+        policy,
+        gate,
+        spin_groups={one.sha256: one.spin_group for one in facts if one.spin_group},
+        progress=progress,
+    )
 
 
 def load_facts(

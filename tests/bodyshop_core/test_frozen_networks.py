@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 import threading
@@ -9,7 +10,8 @@ import threading
 import numpy as np
 import pytest
 
-from bodyshop_core.backbones import Scorer
+from bodyshop_core.backbones import Scorer, build, fingerprint, get
+from bodyshop_core.backbones.lite import lite0_weights
 from bodyshop_core.backbones.scorer import _model  # the Keras model that was converted
 from bodyshop_core.errors import BodyshopError, UsageError
 from bodyshop_core.imaging import fit_square, load_rgb
@@ -41,7 +43,9 @@ def test_converted_backbone_sees_in_real_photos_what_keras_sees(real_data):
     files = sorted((real_data / "damage" / "validation").glob("*/*"))[::6]
     squares = np.stack([fit_square(load_rgb(file, at_least=448), 224) for file in files])
     assert len(squares) >= 30
-    expected = _model("efficientnet-lite0", None).predict(squares.astype(np.float32), verbose=0)
+    expected = _model("efficientnet-lite0", None, lite0_weights()).predict(
+        squares.astype(np.float32), verbose=0
+    )
     found = Scorer("efficientnet-lite0").score(squares)
     assert np.abs(found.probabilities - expected["probabilities"]).max() <= 1e-3
     a, b = found.features, expected["features"]
@@ -64,6 +68,53 @@ def test_a_network_is_converted_once_and_then_opened_without_keras(cache):
         np.testing.assert_array_equal(second.run(pictures)[name], value)
     cached_network("b", build)
     assert len(built) == 2
+
+
+def test_a_top_that_comes_later_is_used(cache, tmp_path, monkeypatch, real_weights):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setattr("keras.src.utils.file_utils.urlretrieve", _no_network)
+    with_top, without_top = (tmp_path / "models" / name for name in get("mobilenet_v2").cache_files)
+    without_top.parent.mkdir()
+    without_top.symlink_to(real_weights / "mobilenet_v2_notop.weights.h5")
+    assert not Scorer("mobilenet_v2").has_top
+    before = fingerprint("mobilenet_v2")
+    _add_random_top(without_top, with_top)
+    assert fingerprint("mobilenet_v2") == before
+    assert Scorer("mobilenet_v2").score(noise(1, 224)).probabilities.shape == (1, 1000)
+    with_top.unlink()
+    assert not Scorer("mobilenet_v2").has_top
+
+
+def _no_network(*_args, **_kwargs):
+    raise OSError("network is unreachable")
+
+
+def _add_random_top(source, file):
+    import keras
+
+    plain = build("mobilenet_v2", weights=source)
+    full = keras.applications.MobileNetV2(weights=None)
+    for layer in full.layers[:-2]:
+        if layer.weights:
+            layer.set_weights(plain.get_layer(layer.name).get_weights())
+    full.save(file)  # in the HDF5 format of the published files
+
+
+@pytest.mark.parametrize("kind", ["no folder can be made", "a file is there"])
+def test_without_a_writable_cache_a_network_lives_in_a_temporary_folder(
+    tmp_path, monkeypatch, kind
+):
+    (tmp_path / "file").touch()
+    where = "/proc/nope" if kind == "no folder can be made" else tmp_path / "file"
+    monkeypatch.setenv("BODYSHOP_CACHE", str(where))
+    network = cached_network("a", tiny, threads=2)
+    gc.collect()
+    folder = network.file.parent
+    pictures = noise(4, 32)  # in threads, each of which opens the file
+    assert network.run(pictures)["features"].shape == (4, 4)
+    del network
+    gc.collect()
+    assert not folder.exists()
 
 
 def test_a_conversion_that_differs_from_keras_is_refused_and_leaves_no_file(cache, monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import signal
 import subprocess
@@ -14,7 +15,7 @@ import psutil
 import pytest
 import works
 
-from bodyshop_core.engine import compute_shards, read_rows, run_shards
+from bodyshop_core.engine import compute_shards, read_rows, run_shards, worker
 from bodyshop_core.errors import BodyshopError, MissingPartError, UsageError
 from bodyshop_core.progress import Silent
 
@@ -31,6 +32,11 @@ def engine(request):
 
 def items(n, **more):
     return [{"key": f"item-{i:04d}", "n": i, **more} for i in range(n)]
+
+
+def own_workers():
+    """Return the worker processes of this one; Dask's helpers are none."""
+    return [each.pid for each in psutil.Process().children() if worker.START in each.cmdline()]
 
 
 def rows_of(paths):
@@ -123,10 +129,45 @@ def test_a_caller_that_stops_early_leaves_no_worker(tmp_path):
     given = items(40, log=str(tmp_path / "log"))
     shards = compute_shards(works.touch, given, shard_size=4, batch_size=4, workers=2)
     next(shards)
-    workers = [child.pid for child in psutil.Process().children()]
+    workers = own_workers()
     assert workers
     shards.close()
     assert not any(psutil.pid_exists(pid) for pid in workers)
+
+
+def test_a_full_disk_ends_the_workers_while_its_error_is_held(tmp_path, monkeypatch):
+    log, workers = tmp_path / "log", []
+
+    def full_disk(*_):
+        workers.extend(own_workers())
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("bodyshop_core.engine.shards._write", full_disk)
+    given = items(200, log=str(log))
+    with pytest.raises(OSError, match="No space left") as caught:
+        run_shards(works.touch, given, tmp_path / "out", shard_size=4, batch_size=4, workers=2)
+    computed = log.read_text()
+    assert caught.tb is not None  # it holds the frames, and so whatever they did not close
+    assert workers and not any(psutil.pid_exists(pid) for pid in workers)
+    time.sleep(0.5)
+    assert log.read_text() == computed and len(computed.split()) < 200
+
+
+def test_an_error_in_the_progress_ends_the_workers_while_it_is_held(tmp_path):
+    workers = []
+
+    def interrupted(n=1, note=""):
+        workers.extend(own_workers())
+        raise KeyboardInterrupt
+
+    given = items(200, log=str(tmp_path / "log"))
+    shards = compute_shards(
+        works.touch, given, shard_size=4, batch_size=4, workers=2, tick=interrupted
+    )
+    with pytest.raises(KeyboardInterrupt) as caught:
+        next(shards)
+    assert caught.tb is not None
+    assert workers and not any(psutil.pid_exists(pid) for pid in workers)
 
 
 def test_engines_agree_and_order_does_not_depend_on_workers(tmp_path, engine):

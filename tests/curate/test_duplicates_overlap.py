@@ -48,6 +48,21 @@ def test_copies_in_a_folder_are_found_and_strangers_are_not(workspace, tmp_path)
     assert (counts["pictures_shared"], counts["others_shared"]) == (3, 3)
 
 
+def test_asking_again_compares_nothing(workspace, tmp_path, monkeypatch):
+    put(workspace, photos.jpeg(photos.photo("coffee")))
+    (tmp_path / "public").mkdir()
+    mirrored = photos.jpeg(ImageOps.mirror(photos.photo("coffee")))
+    (tmp_path / "public" / "mirrored.jpg").write_bytes(mirrored)
+    first = find_overlap(workspace, tmp_path / "public", workers=1)
+    assert [pair.kind for pair in first.shared] == ["flip"]  # which only the pixels tell
+
+    def computed(*_, **__):
+        raise AssertionError("a worker was started")
+
+    monkeypatch.setattr("bodyshop_core.engine.local.WorkerHandle", computed)
+    assert find_overlap(workspace, tmp_path / "public", workers=1) == first
+
+
 def test_another_workspace_is_a_set_too(workspace, tmp_path):
     sha256 = put(workspace, photos.jpeg(photos.photo("rocket")))  # not measured yet
     other = Workspace.open(tmp_path / "other")

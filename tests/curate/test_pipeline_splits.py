@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 from curated import fill, splits, verdicts
 from filling import add_picture, photo, pretend_scores, resaved
+from PIL import Image
 from sqlalchemy import select
 
 import augment
@@ -71,6 +74,28 @@ def test_a_newcomer_that_ties_train_and_test_is_kept_out_and_nobody_else_moves(
         curate.curate(workspace, workers=1)
         assert verdicts(workspace)[bridge].reasons == [Reason.SPLIT_BRIDGE.value]
         assert splits(workspace) == before
+
+
+def test_copies_are_found_in_a_crowd_whose_first_pictures_are_all_rejected(
+    curated: Workspace,
+) -> None:
+    """Each of a crowd is compared with its first 64, and rejected pictures represent nobody."""
+    photograph = Image.open(io.BytesIO(photo(50)))
+    crowd = []
+    for number in range(72):
+        exif, buffer = Image.Exif(), io.BytesIO()
+        exif[0x010E] = f"copy {number}"
+        photograph.save(buffer, "PNG", exif=exif)
+        crowd.append(add_picture(curated, buffer.getvalue(), labels={"damage": "whole"}))
+    crowd.sort()
+    pretend_scores(curated, dict.fromkeys(crowd[:64], 0.01))
+    summary = curate.curate(curated, workers=1)
+    found = verdicts(curated)
+    assert all(found[sha256].reasons == [Reason.NOT_A_CAR.value] for sha256 in crowd[:64])
+    kept = [sha256 for sha256 in crowd if found[sha256].verdict == "keep"]
+    assert len(kept) == 1
+    assert summary.splits["leakage_check"]["refuted"] == 0
+    assert summary.duplicates["heavy"] == 72
 
 
 def test_splits_that_leak_are_refused_and_not_written(curated: Workspace) -> None:
