@@ -311,8 +311,8 @@ def test_verify_tells_damage_from_what_can_no_longer_be_repeated(
     assert verify(workspace).as_dict() | {"variant_set": ""} == {
         "variant_set": "",
         "checked": 8,
-        "different": (),
-        "not_reproducible": (),
+        "different": [],
+        "not_reproducible": [],
     }
     victim, other, *_ = current_variants(workspace.catalog, "main")
     (workspace.root / victim.file).write_bytes(b"not what it was")
