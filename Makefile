@@ -5,7 +5,10 @@ PYTHON ?= python3
 VENV ?= .venv
 LOWEST_VENV ?= .venv-lowest
 LOWEST_TESTS ?= tests
+# Test files run side by side; set to 0 for one after the other.
+TEST_WORKERS ?= 2
 BIN := $(VENV)/bin
+BY_FILE := --numprocesses $(TEST_WORKERS) --dist loadfile
 
 PACKAGES := bodyshop bodyshop_core collector curate labeling augment train showroom
 # Folders are listed, too: one changes when a file in it is deleted.
@@ -23,17 +26,17 @@ demo: $(VENV)/.demo $(VENV)/.wheel browser
 	$(BIN)/bodyshop demo $(DEMO_ARGS)
 
 test: $(VENV)/.dev $(VENV)/.wheel browser lint
-	sh scripts/test-installed.sh $(BIN)/python -m "not slow"
+	sh scripts/test-installed.sh $(BIN)/python -m "not slow" $(BY_FILE)
 
 test-slow: $(VENV)/.dev $(VENV)/.wheel browser
 	sh scripts/test-installed.sh $(BIN)/python -m slow --timeout 1500
 
 # The lowest versions that pyproject.toml allows; PYTHON has to be the lowest Python that it allows.
 test-lowest: $(LOWEST_VENV)/.wheel browser
-	TESTS="$(LOWEST_TESTS)" sh scripts/test-installed.sh $(LOWEST_VENV)/bin/python -m "not slow"
+	TESTS="$(LOWEST_TESTS)" sh scripts/test-installed.sh $(LOWEST_VENV)/bin/python -m "not slow" $(BY_FILE)
 
 coverage: $(VENV)/.dev $(VENV)/.wheel browser
-	sh scripts/test-installed.sh $(BIN)/python -m "not slow" --cov --cov-report= \
+	sh scripts/test-installed.sh $(BIN)/python -m "not slow" $(BY_FILE) --cov --cov-report= \
 		--cov-config "$(CURDIR)/pyproject.toml" $(COVERAGE_ARGS)
 	$(BIN)/python scripts/coverage_by_package.py
 
