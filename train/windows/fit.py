@@ -1,0 +1,173 @@
+"""Learn the evidence of damage: from windows whose answer is known, and from whole pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+STRENGTH = 3e-2
+"""Of the L2 penalty on the weights; chosen by within-photo AUC (docs/benchmarks/abroad.md)."""
+
+ITERATIONS = 150
+"""Of L-BFGS at most: it has settled by then."""
+
+
+@dataclass(frozen=True)
+class KnownWindows:
+    """Windows of which it is known whether they show damage.
+
+    Parameters
+    ----------
+    features : ndarray of float32, shape (n, features)
+        As the network puts them out.
+    damaged : ndarray of bool, shape (n,)
+        The answer.
+    weights : ndarray of float32, shape (n,)
+        How much each counts.
+    """
+
+    features: NDArray[np.float32]
+    damaged: NDArray[np.bool_]
+    weights: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class KnownPictures:
+    """Pictures of which only the label is known: at least one window shows damage, or none does.
+
+    Parameters
+    ----------
+    features : ndarray of float32 or float16, shape (n, windows, features)
+        As the network puts them out.
+    damaged : ndarray of bool, shape (n,)
+        The label.
+    weights : ndarray of float32, shape (n,)
+        How much each counts.
+    """
+
+    features: NDArray[np.floating]
+    damaged: NDArray[np.bool_]
+    weights: NDArray[np.float32]
+
+
+def fit_evidence(
+    windows: KnownWindows | None,
+    pictures: KnownPictures | None,
+    *,
+    start: tuple[NDArray[np.float32], float] | None = None,
+    strength: float = STRENGTH,
+) -> tuple[NDArray[np.float32], float]:
+    """Fit one logistic regression to windows, and to pictures through `train.windows.pool`.
+
+    Multiple-instance learning: a picture's score is the log-mean-exp of its windows' log-odds, and
+    a picture has a bias of its own.
+
+    Parameters
+    ----------
+    windows, pictures : KnownWindows and KnownPictures, or None
+        What is known; one of them at least.
+    start : (weights, bias), optional
+        Earlier weights to stay near: the penalty is on the difference to them.
+    strength : float
+        Of that penalty.
+
+    Returns
+    -------
+    weights : ndarray of float32, shape (features,)
+    bias : float
+    """
+    from scipy.optimize import minimize
+
+    parts = [part for part in (windows, pictures) if part is not None]
+    size = parts[0].features.shape[-1]
+    total = float(sum(part.weights.sum() for part in parts))
+    centre = np.zeros(size + 2)
+    if start is not None:
+        centre[:size], centre[size] = start
+
+    def objective(theta: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        loss, gradient = 0.0, np.zeros(size + 2)
+        for part in parts:
+            add = _window_loss if isinstance(part, KnownWindows) else _picture_loss
+            value, slope = add(part, theta)  # type: ignore[operator]
+            loss += value / total
+            gradient += slope / total
+        away = theta - centre
+        away[size] = 0.0
+        away[size + 1] *= 0.1
+        return loss + strength / 2 * float(away @ away), gradient + strength * away
+
+    found = minimize(
+        objective, centre, jac=True, method="L-BFGS-B", options={"maxiter": ITERATIONS}
+    ).x
+    return found[:size].astype(np.float32), float(found[size])
+
+
+def fit_platt(
+    scores: NDArray[np.float32],
+    damaged: NDArray[np.bool_],
+    weights: NDArray[np.float32] | None = None,
+) -> tuple[float, float]:
+    """Fit slope and offset of `train.windows.evidence.probability`, both classes equally heavy.
+
+    Parameters
+    ----------
+    scores : ndarray of float32, shape (n,)
+        Pooled log-odds.
+    damaged : ndarray of bool, shape (n,)
+        The label.
+    weights : ndarray of float32, shape (n,), optional
+        How much each counts within its class.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    regression = LogisticRegression(C=1e3, class_weight="balanced")
+    regression.fit(np.asarray(scores, np.float64)[:, None], damaged, sample_weight=weights)
+    return float(regression.coef_[0, 0]), float(regression.intercept_[0])
+
+
+def _window_loss(
+    part: KnownWindows, theta: NDArray[np.float64]
+) -> tuple[float, NDArray[np.float64]]:
+    size = part.features.shape[1]
+    score = part.features @ theta[:size].astype(np.float32) + theta[size]
+    loss, slope = _logistic(score, part.damaged, part.weights)
+    gradient = np.zeros_like(theta)
+    gradient[:size] = part.features.T @ slope.astype(np.float32)
+    gradient[size] = slope.sum()
+    return loss, gradient
+
+
+def _picture_loss(
+    part: KnownPictures, theta: NDArray[np.float64]
+) -> tuple[float, NDArray[np.float64]]:
+    size = part.features.shape[2]
+    weights = theta[:size].astype(part.features.dtype)
+    evidence = (part.features @ weights).astype(np.float64) + theta[size]
+    largest = evidence.max(axis=1, keepdims=True)
+    share = np.exp(evidence - largest)
+    pooled = largest[:, 0] + np.log(share.mean(axis=1))
+    share /= share.sum(axis=1, keepdims=True)
+    loss, slope = _logistic(pooled + theta[size + 1], part.damaged, part.weights)
+    flow = (slope[:, None] * share).astype(part.features.dtype)
+    gradient = np.zeros_like(theta)
+    gradient[:size] = np.tensordot(flow, part.features, axes=2)
+    gradient[size] = gradient[size + 1] = slope.sum()
+    return loss, gradient
+
+
+def _logistic(
+    score: NDArray[np.floating], damaged: NDArray[np.bool_], weights: NDArray[np.float32]
+) -> tuple[float, NDArray[np.float64]]:
+    """Return the weighted cross-entropy and its derivative by the score."""
+    from scipy.special import expit
+
+    sign = np.where(damaged, 1.0, -1.0)
+    margin = sign * score
+    loss = float((weights * np.logaddexp(0, -margin)).sum())
+    return loss, -weights * sign * expit(-margin)
