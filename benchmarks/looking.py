@@ -89,7 +89,7 @@ class Bench:
             row(f"peak of {part}, MiB", [middle(r[f"mib_{part}"] for r in found[n]) for n in found])
         row("TensorFlow imported", [str(found[n][0]["tensorflow"]) for n in found])
         if len(self.commits) == 2:
-            compare_catalogs(*(self.scratch / f"{name}-0" / "catalog.sqlite" for name in found))
+            compare_catalogs(*(self.scratch / f"{name}-0" / "bodyshop.sqlite" for name in found))
 
     def gate(self) -> None:
         """Judge the photos with the gate kept open, beside decoding them."""
