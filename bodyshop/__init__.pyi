@@ -2,6 +2,9 @@ from .prediction import (
     PicturePrediction as PicturePrediction,
 )
 from .prediction import (
+    Predictor as Predictor,
+)
+from .prediction import (
     predict as predict,
 )
 from .stages import (

@@ -21,6 +21,7 @@ from bodyshop.commands import (
     export,
     gate,
     label,
+    predict,
     train,
     workspace,
 )
@@ -39,7 +40,7 @@ app = typer.Typer(
     "5 something is not installed, 130 interrupted.",
 )
 for module in (
-    demo, collect, curate, gate, label, augment, train, evaluate, export, workspace
+    demo, collect, curate, gate, label, augment, train, predict, evaluate, export, workspace
 ):  # fmt: skip
     module.register(app)
 

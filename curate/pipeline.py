@@ -10,6 +10,7 @@ from bodyshop_core.catalog import Field
 from bodyshop_core.progress import SILENT, Progress
 from curate.audit.stage import audit_split_set
 from curate.gate.stage import open_gate, remember_gate, score
+from curate.look.stage import look
 from curate.measure.stage import measure_images
 from curate.policy import Policy, load_policy
 from curate.report import write_report
@@ -135,6 +136,7 @@ def curate(
         spinners_train_only=spinners_train_only,
         progress=progress,
     )
+    looked = look(workspace, opened, engine=engine, workers=workers, progress=progress)
     measured = measure_images(workspace, engine=engine, workers=workers, progress=progress)
     scored = score(workspace, opened, engine=engine, workers=workers, progress=progress)
     remember_gate(workspace, opened)
@@ -176,8 +178,8 @@ def curate(
         duplicates=judgement.found.as_dict(),
         splits=splits,
         audit=audit,
-        measured=measured.measured,
-        scored=scored.scored,
+        measured=looked.measured + measured.measured,
+        scored=looked.scored + scored.scored,
         gate={"id": opened.id, "rule": opened.rule.name, "threshold": opened.rule.threshold},
         report=report,
     )

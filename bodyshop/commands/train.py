@@ -1,4 +1,4 @@
-"""`bodyshop train` and `predict`."""
+"""`bodyshop train`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import typer
 
 from bodyshop.commands.options import (
     NoEqualiseOption,
-    RunOption,
     SeedOption,
     SetOption,
     SplitSetOption,
@@ -22,9 +21,8 @@ from bodyshop_core.errors import UsageError
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands."""
+    """Add the command."""
     app.command("train")(train_model)
-    app.command("predict")(predict_pictures)
 
 
 def train_model(
@@ -95,49 +93,3 @@ def train_model(
             progress=terminal.progress,
         )
     terminal.summary(summary.as_dict(), title="Trained", notes=[f"Report: {summary.report}"])
-
-
-def predict_pictures(
-    context: typer.Context,
-    pictures: Annotated[list[Path], typer.Argument(help="Pictures or folders of pictures.")],
-    run: RunOption = None,
-    segmenter: Annotated[
-        str | None,
-        typer.Option(metavar="ID|FOLDER", help="Segmenter run: also write damage masks."),
-    ] = None,
-    detector: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE.tflite", help="COCO SSD model: classify each car it finds."),
-    ] = None,
-    annotate: Annotated[
-        bool, typer.Option("--annotate", help="Also write pictures with the results drawn in.")
-    ] = False,
-    out: Annotated[
-        Path, typer.Option(metavar="FOLDER", help="Folder for masks and annotated pictures.")
-    ] = Path("predicted"),
-) -> None:
-    """Predict whether pictures show a car, and damage, and where."""
-    from bodyshop.prediction import find_run, find_segmenter, predict
-
-    terminal: Terminal = context.obj
-    folder = find_run(terminal.workspace, run)
-    predictions = predict(
-        folder,
-        pictures,
-        segmenter=find_segmenter(terminal.workspace, segmenter) if segmenter else None,
-        detector=detector,
-        out=out,
-        annotate=annotate,
-        progress=terminal.progress,
-    )
-    columns = ("picture", "is_car", "p_car", "label", "probability", "mask", "error")
-    rows = [prediction.as_dict() for prediction in predictions]
-    terminal.summary(
-        rows,
-        title=f"Predicted by {folder.name}",
-        columns=columns,
-        rows=[[row[name] for name in columns] for row in rows],
-        notes=[f"Annotated pictures: {out}"] if annotate else [],
-    )
-    if all(prediction.error for prediction in predictions):
-        raise typer.Exit(1)

@@ -57,13 +57,15 @@ def save_masks(masks: Masks, folder: Path, name: str, *, split: bool) -> Path:
     return whole
 
 
-def draw(prediction: PicturePrediction, masks: Masks, path: Path) -> Path:
+def draw(prediction: PicturePrediction, picture: Path, masks: Masks, path: Path) -> Path:
     """Write a picture with its label, its boxes and its damage drawn in, as JPEG.
 
     Parameters
     ----------
     prediction : PicturePrediction
         What to draw.
+    picture : Path
+        The file to draw it into.
     masks : Mapping
         Class -> ndarray of bool, shape (height, width) of the upright picture; may be empty.
     path : Path
@@ -77,7 +79,7 @@ def draw(prediction: PicturePrediction, masks: Masks, path: Path) -> Path:
     import numpy as np
     from PIL import Image, ImageDraw
 
-    rgb = load_rgb(Path(prediction.picture))
+    rgb = load_rgb(picture)
     if masks:
         marked = np.any(list(masks.values()), axis=0)
         rgb = rgb.copy()

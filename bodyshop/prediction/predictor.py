@@ -1,164 +1,198 @@
-"""Two models in a row: is it a car, and which class; with a segmenter, where the damage is."""
+"""Gate, classifier and detector kept open: is it a car, and which class."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import os
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bodyshop.prediction.gate import gate_of
+from bodyshop.prediction.inputs import as_list, decoded, name_of
 from bodyshop.prediction.records import CarBox, PicturePrediction
-from bodyshop.prediction.sources import list_pictures
-from bodyshop_core.catalog.labels import means_whole
-from bodyshop_core.errors import UnreadableImageError, UsageError
-from bodyshop_core.imaging import load_rgb
+from bodyshop_core.errors import BodyshopError, UnreadableImageError, UsageError
+from bodyshop_core.imaging import fit_square
 from bodyshop_core.progress import SILENT, Progress
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from bodyshop.prediction.inputs import Picture
     from curate import Detector, Gate
-    from train import Classifier, Segmenter
+    from train import Classifier
 
-BATCH = 64
-"""Pictures per round; bounds the memory for large folders."""
+CHUNK = 16
+"""Pictures that are decoded before the networks run: bounds the memory of a long list."""
 
 
-def predict(
-    run: Path,
-    pictures: Sequence[Path],
-    *,
-    segmenter: Path | None = None,
-    detector: Path | None = None,
-    out: Path | None = None,
-    annotate: bool = False,
-    progress: Progress = SILENT,
-) -> list[PicturePrediction]:
-    """Decide whether pictures show cars, classify these, and mark the damage.
+class Predictor:
+    """The gate, the classifier and perhaps a detector of a run, kept open; use `Predictor.open`.
+
+    May be shared by threads.
 
     Parameters
     ----------
-    run : Path
-        Folder of a classifier run; it is self-contained and may come from another machine.
-    pictures : sequence of Path
-        Picture files, and folders that are searched for pictures.
-    segmenter : Path, optional
-        Folder of a segmenter run: writes a mask for every car that is not predicted whole.
-    detector : Path, optional
-        A COCO SSD ``.tflite`` file: each car is found, cropped and classified separately. A
-        picture without a detected car, such as a close-up of damage, is gated and classified as a
-        whole.
-    out : Path, optional
-        Folder for masks and annotated pictures.
-    annotate : bool
-        Write every picture with its prediction drawn in.
-    progress : Progress
-        Receives the progress.
-
-    Returns
-    -------
-    list of PicturePrediction
-        One per picture, in order; an unreadable picture has its error.
-
-    Raises
-    ------
-    NothingFoundError
-        There is no picture.
-    UsageError
-        Masks or annotated pictures need a folder, the run was trained on cropped cars and there is
-        no detector, or a file has the wrong format.
+    classifier : Classifier
+        The run.
+    gate : Gate or None
+        Asked first whether a picture shows a car.
+    detector : Detector or None
+        Finds the cars, each of which is classified by itself.
     """
-    import train
-    from curate import Detector
 
-    if out is None and (segmenter is not None or annotate):
-        raise UsageError("masks and annotated pictures need a folder", hint="add --out FOLDER")
-    files = list_pictures(pictures)
-    classifier = train.load_run(run)
-    if detector is None and classifier.record.recipe.get("data", {}).get("crop") == "car":
-        raise UsageError(
-            f"run {classifier.record.run} was trained on cropped cars, so a detector must find the "
-            "cars first",
-            hint="add --detector FILE.tflite, the model that bodyshop detect was given",
-        )
-    models = _Models(
-        classifier,
-        gate_of(classifier),
-        Detector(detector) if detector is not None else None,
-        train.load_segmenter(segmenter) if segmenter is not None else None,
-    )
-    predictions: list[PicturePrediction] = []
-    with progress.task("predict", total=len(files)) as tick:
-        for start in range(0, len(files), BATCH):
-            batch = files[start : start + BATCH]
-            found = models.predict(batch)
-            if out is not None:
-                found = [
-                    _with_files(models, one, out, start + place, annotate)
-                    for place, one in enumerate(found)
-                ]
-            predictions += found
-            tick(len(batch))
-    return predictions
+    def __init__(
+        self, classifier: Classifier, gate: Gate | None, detector: Detector | None = None
+    ) -> None:
+        self.classifier = classifier
+        self.gate = gate
+        self.detector = detector
+        self._detecting = threading.Lock()
 
+    @classmethod
+    def open(
+        cls, run: Path | str, *, detector: Path | str | None = None, progress: Progress = SILENT
+    ) -> Predictor:
+        """Open a finished run.
 
-@dataclass(frozen=True)
-class _Models:
-    """The networks that a prediction takes."""
+        The first time on a machine, its networks are converted for LiteRT, which takes some
+        seconds and TensorFlow. From then on TensorFlow is not imported.
 
-    classifier: Classifier
-    gate: Gate | None
-    detector: Detector | None
-    segmenter: Segmenter | None
+        Parameters
+        ----------
+        run : Path or str
+            The folder of a classifier run; it is self-contained and may come from another machine.
+        detector : Path or str, optional
+            A COCO SSD ``.tflite`` file: each car is found, cropped and classified separately.
+        progress : Progress
+            Told when a network can't be converted and therefore stays on TensorFlow.
 
-    def predict(self, files: Sequence[Path]) -> list[PicturePrediction]:
-        """Predict by cropped cars where a detector finds some, else by whole pictures."""
-        if self.detector is None:
-            return self._whole(files)
-        by_crops = [self._crops(file, self.detector) for file in files]
-        left = [file for file, found in zip(files, by_crops, strict=True) if found is None]
-        whole = iter(self._whole(left))
-        found = [one or next(whole) for one in by_crops]
-        return [replace(one, boxes=one.boxes or ()) for one in found]
+        Raises
+        ------
+        UsageError
+            The folder holds no finished classifier, the run was trained on cropped cars and there
+            is no detector, or the detector is of another kind.
+        BodyshopError
+            A file of the run is missing or damaged.
+        MissingPartError
+            The weights of its gate are not available.
+        """
+        import train
 
-    def _whole(self, files: Sequence[Path]) -> list[PicturePrediction]:
-        """Gate whole pictures and classify those that pass."""
-        scores = self.gate.judge(files) if self.gate is not None else [None] * len(files)
-        passed = [
-            file for file, score in zip(files, scores, strict=True) if score is None or score.is_car
-        ]
-        said = self.classifier.classify(passed, on_error="record")
-        answers = dict(zip(passed, said, strict=True))
-        found = []
-        for file, score in zip(files, scores, strict=True):
-            answer = answers.get(file)
-            error = (score.error if score is not None else None) or (
-                answer.error if answer else None
+        classifier = train.load_run(run)
+        if detector is None and classifier.record.recipe.get("data", {}).get("crop") == "car":
+            raise UsageError(
+                f"run {classifier.record.run} was trained on cropped cars, so a detector must find "
+                "the cars first",
+                hint="add --detector FILE.tflite, the model that bodyshop detect was given",
             )
-            known = score is not None and not score.error
-            found.append(
-                PicturePrediction(
-                    picture=str(file),
-                    is_car=score.is_car if score is not None and known else None,
-                    p_car=score.p_car if score is not None and known else None,
-                    label=answer.label if answer is not None else None,
-                    probability=answer.probability if answer is not None else None,
-                    mask=None,
-                    run=self.classifier.folder.name,
-                    error=error,
-                )
-            )
+        gate = gate_of(classifier)
+        try:
+            classifier.use_litert()
+        except BodyshopError as error:
+            _ = classifier.model  # a damaged file is an error in either way
+            progress.log(f"run {classifier.record.run} stays on TensorFlow: {error.message}")
+        if gate is not None:
+            _ = gate.scorer
+        found = None
+        if detector is not None:
+            from curate import Detector
+
+            found = Detector(Path(detector))
+        return cls(classifier, gate, found)
+
+    def predict(self, pictures: Picture | Iterable[Picture]) -> list[PicturePrediction]:
+        """Predict whether pictures show a car, and its class.
+
+        Each picture is decoded once; a JPEG at a reduced size, if it is large.
+
+        Parameters
+        ----------
+        pictures : Path, str, bytes, ndarray, PIL.Image.Image, or an iterable of these
+            Files, their contents, or decoded pictures (uint8 RGB, shape (height, width, 3)).
+
+        Returns
+        -------
+        list of PicturePrediction
+            One per picture, in order; an unreadable picture has its error, and so has an array of
+            another type or shape. A picture without a file is named by its place in the list.
+
+        Raises
+        ------
+        UsageError
+            A picture is of none of these types.
+        NotFiniteError
+            The network's probabilities are NaN or infinite.
+        """
+        given = as_list(pictures)
+        names = [name_of(picture, place) for place, picture in enumerate(given)]
+        found: list[PicturePrediction] = []
+        with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+            for start in range(0, len(given), CHUNK):
+                part = slice(start, start + CHUNK)
+                found += self._answers(list(pool.map(self._prepare, given[part], names[part])))
         return found
 
-    def _crops(self, file: Path, detector: Detector) -> PicturePrediction | None:
-        """Classify each car that the detector finds; None for a picture without one."""
+    def _prepare(self, picture: Picture, name: str) -> _Prepared | PicturePrediction:
+        """Decode a picture and cut what the networks look at; with a detector, perhaps answer."""
+        try:
+            rgb = decoded(picture, at_least=self._decoded_at)
+        except UnreadableImageError as error:
+            return self.without_answer(name, error.message)
+        if self.detector is not None:
+            boxes = self._boxes(rgb, self.detector)
+            if boxes:
+                first = boxes[0]
+                return PicturePrediction(
+                    name, True, first.score, first.label, first.probability, None, self._run, None,
+                    boxes,
+                )  # fmt: skip
+        square = fit_square(rgb, self.gate.input_size) if self.gate is not None else None
+        return _Prepared(name, square, self.classifier.views_of(rgb))
+
+    def _answers(
+        self, prepared: Sequence[_Prepared | PicturePrediction]
+    ) -> Iterator[PicturePrediction]:
+        """Yield the predictions of a chunk: the gate's verdicts, then the classes of the cars."""
+        import numpy as np
+
+        asked = [each for each in prepared if isinstance(each, _Prepared)]
+        scores = {}
+        if self.gate is not None and asked:
+            squares = np.stack([each.square for each in asked if each.square is not None])
+            scores = dict(zip(map(id, asked), self.gate.judge_squares(squares), strict=True))
+        passed = [each for each in asked if id(each) not in scores or scores[id(each)].is_car]
+        said = {}
+        if passed:
+            views = np.stack([each.views for each in passed])
+            said = dict(zip(map(id, passed), self.classifier.classify_views(views), strict=True))
+        for each in prepared:
+            if isinstance(each, PicturePrediction):
+                yield each
+                continue
+            score, answer = scores.get(id(each)), said.get(id(each))
+            yield PicturePrediction(
+                picture=each.name,
+                is_car=score.is_car if score is not None else None,
+                p_car=score.p_car if score is not None else None,
+                label=answer.label if answer is not None else None,
+                probability=answer.probability if answer is not None else None,
+                mask=None,
+                run=self._run,
+                error=None,
+                boxes=() if self.detector is not None else None,
+            )
+
+    def _boxes(self, rgb: NDArray[np.uint8], detector: Detector) -> tuple[CarBox, ...]:
+        """Classify each car that the detector finds, the largest first."""
         from curate.detection.detector import classify_boxes
 
-        run = self.classifier.folder.name
-        try:
-            rgb = load_rgb(file)
-        except UnreadableImageError as error:
-            return PicturePrediction(str(file), None, None, None, None, None, run, str(error))
-        boxes = tuple(
+        with self._detecting:  # its interpreter has memory for one picture
+            found = classify_boxes(rgb, detector, self.classifier.classify)
+        return tuple(
             CarBox(
                 object=box.label,
                 score=round(box.score, 4),
@@ -169,31 +203,30 @@ class _Models:
                 label=str(answer.label),
                 probability=float(answer.probability or 0.0),
             )
-            for box, answer in classify_boxes(rgb, detector, self.classifier.classify)
+            for box, answer in found
         )
-        if not boxes:
+
+    def without_answer(self, name: str, why: str) -> PicturePrediction:
+        """Return the prediction for a picture that can't be had or read."""
+        boxes = () if self.detector is not None else None
+        return PicturePrediction(name, None, None, None, None, None, self._run, why, boxes)
+
+    @property
+    def _run(self) -> str:
+        return self.classifier.folder.name
+
+    @property
+    def _decoded_at(self) -> int | None:
+        """What both networks need; None, the whole picture, for crops of small cars."""
+        if self.detector is not None:
             return None
-        first = boxes[0]
-        return PicturePrediction(
-            str(file), True, first.score, first.label, first.probability, None, run, None, boxes
-        )
+        return max(self.classifier.decoded_at, self.gate.decoded_at if self.gate else 0)
 
 
-def _with_files(
-    models: _Models, one: PicturePrediction, out: Path, number: int, annotate: bool
-) -> PicturePrediction:
-    """Write the mask and the annotated picture of one prediction; return it with its mask."""
-    from bodyshop.prediction.drawing import draw, save_masks
+@dataclass(frozen=True, eq=False)
+class _Prepared:
+    """The pixels that the networks look at: the gate's square and the classifier's views."""
 
-    if one.error is not None:
-        return one
-    name = f"{number:05d}-{Path(one.picture).stem}"
-    masks = {}
-    if models.segmenter is not None and one.label is not None and not means_whole(one.label):
-        masks = models.segmenter.segment([Path(one.picture)])[0].masks
-        if masks:
-            mask = save_masks(masks, out, name, split=len(models.segmenter.classes) > 1)
-            one = replace(one, mask=str(mask))
-    if annotate:
-        draw(one, masks, out / f"{name}.jpg")
-    return one
+    name: str
+    square: NDArray[np.uint8] | None
+    views: NDArray[np.uint8]

@@ -3,11 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from bodyshop_core.errors import NothingFoundError
 from bodyshop_core.imaging import sniff
 from bodyshop_core.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class PictureFile:
+    """A picture that was asked for.
+
+    Parameters
+    ----------
+    name : str
+        As given: a path or an address.
+    file : Path or None
+        Where its bytes are; None for a picture that could not be downloaded.
+    error : str or None
+        Why it could not.
+    """
+
+    name: str
+    file: Path | None
+    error: str | None = None
 
 
 def find_run(workspace: Path, run: str | None) -> Path:
@@ -63,7 +83,12 @@ def list_pictures(places: Sequence[Path]) -> list[Path]:
         elif place.exists():
             files.append(place)
         else:
-            raise NothingFoundError(f"{place} does not exist")
+            raise NothingFoundError(
+                f"{place} does not exist",
+                hint="wildcards are replaced by the shell, and only without quotes"
+                if set("*?[") & set(str(place))
+                else None,
+            )
     if not files:
         raise NothingFoundError(f"no picture in {', '.join(map(str, places))}")
     return files

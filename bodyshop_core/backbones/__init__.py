@@ -1,6 +1,7 @@
 """Networks pretrained on ImageNet: registry, construction and scoring."""
 
 from bodyshop_core.backbones.build import build, fingerprint
+from bodyshop_core.backbones.frozen import frozen_backbone
 from bodyshop_core.backbones.imagenet import imagenet_classes
 from bodyshop_core.backbones.registry import BackboneSpec, get, names
 from bodyshop_core.backbones.scorer import Scorer, Scores
@@ -11,6 +12,7 @@ __all__ = [
     "Scores",
     "build",
     "fingerprint",
+    "frozen_backbone",
     "get",
     "imagenet_classes",
     "names",

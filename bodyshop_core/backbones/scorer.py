@@ -48,6 +48,8 @@ class Scorer:
         One of `bodyshop_core.backbones.names`.
     weights : Path, str or None
         As for `bodyshop_core.backbones.build`.
+    threads : int, optional
+        Pictures that LiteRT looks at side by side; default one per CPU.
 
     Attributes
     ----------
@@ -64,7 +66,9 @@ class Scorer:
         The weights are not available.
     """
 
-    def __init__(self, name: str, weights: Path | str | None = None) -> None:
+    def __init__(
+        self, name: str, weights: Path | str | None = None, *, threads: int | None = None
+    ) -> None:
         spec = get(name)
         self.input_size = spec.input_size
         self.fingerprint = fingerprint(name, weights)
@@ -77,7 +81,7 @@ class Scorer:
             network = cached_network(
                 f"scorer {self.fingerprint} {outputs_of}",
                 build_model,
-                threads=os.cpu_count() or 1,
+                threads=threads or os.cpu_count() or 1,
             )
             self._run, outputs = network.run, network.outputs
         else:

@@ -55,10 +55,9 @@ def cached_network(
     Raises
     ------
     BodyshopError
-        The converted network differs from Keras.
+        The network can't be converted, or differs from Keras when it is.
     """
-    digest = hashlib.sha256(f"{key}\n{CONVERSION_VERSION}".encode()).hexdigest()[:24]
-    file = cache_folder() / f"{digest}.tflite"
+    file = _cache_file(key)
     with contextlib.ExitStack() as held:
         try:
             if not file.is_file():
@@ -68,6 +67,11 @@ def cached_network(
         if not file.is_file():
             convert(build(), file)
     return FrozenNetwork(file, threads=threads)
+
+
+def is_cached(key: str) -> bool:
+    """Return whether `cached_network` would open the network of a key without TensorFlow."""
+    return _cache_file(key).is_file()
 
 
 def convert(model: keras.Model, file: Path) -> None:
@@ -83,8 +87,8 @@ def convert(model: keras.Model, file: Path) -> None:
     Raises
     ------
     BodyshopError
-        An output differs by more than `MAX_DIFFERENCE` (probabilities) or its vectors have a
-        cosine below `MIN_COSINE`.
+        It has layers that can't be converted, an output differs by more than `MAX_DIFFERENCE`
+        (probabilities), or its vectors have a cosine below `MIN_COSINE`.
     """
     import keras
     import tensorflow as tf
@@ -93,9 +97,13 @@ def convert(model: keras.Model, file: Path) -> None:
 
     shape = (1, *model.inputs[0].shape[1:])
     signature = [keras.InputSpec(shape=shape, dtype="float32", name="pictures")]
-    with tempfile.TemporaryDirectory() as folder, stderr_to_null():
-        model.export(folder, format="tf_saved_model", verbose=False, input_signature=signature)
-        data = tf.lite.TFLiteConverter.from_saved_model(folder).convert()
+    try:
+        with tempfile.TemporaryDirectory() as folder, stderr_to_null():
+            model.export(folder, format="tf_saved_model", verbose=False, input_signature=signature)
+            data = tf.lite.TFLiteConverter.from_saved_model(folder).convert()
+    except Exception as error:  # the converter raises nearly anything on layers it does not know
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        raise BodyshopError(f"the network can't be converted for LiteRT: {reason}") from error
     with atomic.replacing(file) as temporary:
         temporary.write_bytes(data)
         _verify(model, FrozenNetwork(temporary), file)
@@ -105,6 +113,11 @@ def cache_folder() -> Path:
     """Return where converted networks are: ``$BODYSHOP_CACHE`` or ``~/.cache/bodyshop``."""
     home = os.environ.get("BODYSHOP_CACHE")
     return (Path(home) if home else Path.home() / ".cache" / "bodyshop") / "networks"
+
+
+def _cache_file(key: str) -> Path:
+    digest = hashlib.sha256(f"{key}\n{CONVERSION_VERSION}".encode()).hexdigest()[:24]
+    return cache_folder() / f"{digest}.tflite"
 
 
 def _uncached_network(name: str, build: Callable[[], keras.Model], threads: int) -> FrozenNetwork:
@@ -117,7 +130,7 @@ def _uncached_network(name: str, build: Callable[[], keras.Model], threads: int)
     except BaseException:
         folder.cleanup()
         raise
-    # Each thread of the network opens the file on its first picture.
+    # Threads open the file when they need another interpreter.
     weakref.finalize(network, folder.cleanup)
     return network
 

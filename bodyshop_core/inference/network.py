@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 class FrozenNetwork:
     """A converted network, ready to run; may be shared by threads.
 
-    Each thread gets an interpreter of its own on first use. Interpreters release the GIL while they
-    compute and map the same file, so threads use all cores and hold the weights once.
+    There are as many interpreters as were ever needed at the same time. They release the GIL while
+    they compute and map the same file, so threads use all cores.
 
     Parameters
     ----------
@@ -48,8 +49,9 @@ class FrozenNetwork:
         self.file = file
         self._threads = threads
         self._pool: ThreadPoolExecutor | None = None
-        self._local = threading.local()
-        runner = self._runner()
+        self._starting = threading.Lock()
+        runner = _open(file)
+        self._idle = deque([runner])
         ((self._input, shape),) = (
             (name, detail["shape"]) for name, detail in runner.get_input_details().items()
         )
@@ -82,8 +84,8 @@ class FrozenNetwork:
         import numpy as np
 
         if len(pictures) > 1 and self._threads > 1:
-            if self._pool is None:
-                self._pool = ThreadPoolExecutor(self._threads, "network")
+            with self._starting:
+                self._pool = self._pool or ThreadPoolExecutor(self._threads, "network")
             answers = list(self._pool.map(self._one, pictures))
         else:
             answers = [self._one(picture) for picture in pictures]
@@ -94,16 +96,16 @@ class FrozenNetwork:
     def _one(self, picture: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
         import numpy as np
 
-        runner = self._runner()
-        answer = runner(**{self._input: picture[None].astype(np.float32)})
-        # the arrays are views of the interpreter's memory, which the next picture overwrites
-        return {name: np.array(value[0]) for name, value in answer.items()}
-
-    def _runner(self) -> Any:
-        runner = getattr(self._local, "runner", None)
-        if runner is None:
-            runner = self._local.runner = _open(self.file)
-        return runner
+        try:
+            runner = self._idle.pop()
+        except IndexError:  # all are busy in other threads
+            runner = _open(self.file)
+        try:
+            answer = runner(**{self._input: picture[None].astype(np.float32)})
+            # these are views of the interpreter's memory, which the next picture overwrites
+            return {name: np.array(value[0]) for name, value in answer.items()}
+        finally:
+            self._idle.append(runner)
 
 
 def _open(file: Path) -> Any:

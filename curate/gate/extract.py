@@ -62,7 +62,7 @@ def extract_features(
                 squares = [future.result() for future in pending.pop(0)]
                 if number + 2 < len(chunks):
                     pending.append(read(chunks[number + 2]))
-                part.append(_scored(scorer, [key for key, _ in chunk], squares))
+                part.append(score_squares(scorer, [key for key, _ in chunk], squares))
                 tick(len(chunk))
                 if sum(len(batch) + len(batch.errors) for batch in part) >= SHARD:
                     yield _join(part)
@@ -93,9 +93,15 @@ def read_square(source: Path | str | bytes, side: int) -> NDArray[np.uint8]:
     """
     from bodyshop_core.imaging import fit_square, load_rgb
 
-    # Decoding at twice the side or more: the rounding of a scaled decode does not reach the
-    # network.
-    return fit_square(load_rgb(source, at_least=2 * side), side)
+    return fit_square(load_rgb(source, at_least=decoded_at(side)), side)
+
+
+def decoded_at(side: int) -> int:
+    """Return the pixels that both sides of a picture keep when it is decoded for a square.
+
+    Twice as many as the square has: the rounding of a scaled decode does not reach the network.
+    """
+    return 2 * side
 
 
 def _try_read(picture: Picture, side: int) -> NDArray[np.uint8] | str:
@@ -109,7 +115,23 @@ def _try_read(picture: Picture, side: int) -> NDArray[np.uint8] | str:
         return f"the file can't be read: {error.strerror}"
 
 
-def _scored(scorer: Scorer, keys: Sequence[str], squares: Sequence[Any]) -> FeatureBatch:
+def score_squares(scorer: Scorer, keys: Sequence[str], squares: Sequence[Any]) -> FeatureBatch:
+    """Run a loaded network over decoded pictures.
+
+    Parameters
+    ----------
+    scorer : Scorer
+        The network.
+    keys : sequence of str
+        Names of the pictures.
+    squares : sequence of (ndarray or str)
+        What `read_square` returns for each, or a text: why there is no square.
+
+    Returns
+    -------
+    FeatureBatch
+        The texts are its errors.
+    """
     import numpy as np
 
     good = [(key, square) for key, square in zip(keys, squares, strict=True) if _is_array(square)]

@@ -8,16 +8,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bodyshop_core.backbones import fingerprint
+from bodyshop_core.backbones import fingerprint, get
 from bodyshop_core.errors import MissingPartError
 from bodyshop_core.progress import SILENT, Progress
 from curate.gate.categories import top
-from curate.gate.extract import extract_features
+from curate.gate.extract import decoded_at, extract_features, score_squares
 from curate.gate.framing import Framing
 from curate.gate.probe import Probe
 from curate.gate.rules import Rule, needs_top
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from bodyshop_core.backbones import Scorer
     from curate.gate.feature_store import FeatureBatch
 
@@ -123,14 +126,35 @@ class Gate:
         """
         files = [(str(number), picture) for number, picture in enumerate(pictures)]
         answers: dict[str, GateScore] = {}
-        for batch in extract_features(self._scorer, files, progress=progress):
+        for batch in extract_features(self.scorer, files, progress=progress):
             answers.update(zip(batch.keys, self.read(batch), strict=True))
             for key, why in batch.errors.items():
                 answers[key] = GateScore(False, 0.0, None, [], why)
         return [answers[key] for key, _ in files]
 
+    def judge_squares(self, squares: NDArray[np.uint8]) -> list[GateScore]:
+        """Judge pictures that are decoded already.
+
+        Parameters
+        ----------
+        squares : ndarray of uint8, shape (n, input_size, input_size, 3)
+            Of pictures decoded at `decoded_at` or more, by `bodyshop_core.imaging.fit_square`.
+        """
+        return self.read(score_squares(self.scorer, [""] * len(squares), list(squares)))
+
+    @property
+    def input_size(self) -> int:
+        """Side of the square that the network takes, in pixels."""
+        return get(self.backbone).input_size
+
+    @property
+    def decoded_at(self) -> int:
+        """Pixels that both sides of a picture should keep when it is decoded for the network."""
+        return decoded_at(self.input_size)
+
     @cached_property
-    def _scorer(self) -> Scorer:
+    def scorer(self) -> Scorer:
+        """The network, loaded when first asked for (see `load`)."""
         return self.load()
 
     def as_dict(self) -> dict[str, Any]:

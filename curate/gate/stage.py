@@ -105,15 +105,15 @@ def score(
     if isinstance(gate, str):
         gate = open_gate(workspace, gate, weights=weights, policy=policy)
     store = FeatureStore(workspace.features / gate.fingerprint)
-    wanted, have = _wanted(workspace), _scored(workspace, gate.id)
+    wanted, have = _wanted(workspace), scored_by(workspace, gate.id)
     missing = [sha256 for sha256 in wanted if sha256 not in have]
     scored = errors = 0
     if missing:
         known = store.keys()
-        _record(workspace, gate, store.load(sha for sha in missing if sha in known), None)
+        record_batch(workspace, gate, store.load(sha for sha in missing if sha in known), None)
         todo = [sha256 for sha256 in missing if sha256 not in known]
         for batch in _extract(workspace, gate, todo, engine, workers, progress):
-            _record(workspace, gate, batch, store)
+            record_batch(workspace, gate, batch, store)
             scored += len(batch) + len(batch.errors)
             errors += len(batch.errors)
     return ScoreSummary(
@@ -204,10 +204,22 @@ def _extract(
     yield from extract_in_workers(gate, files, engine=engine, workers=workers, progress=progress)
 
 
-def _record(
+def record_batch(
     workspace: Workspace, gate: Gate, batch: FeatureBatch, store: FeatureStore | None
 ) -> None:
-    """Write a batch's scores, and its features to `store`, without pictures erased meanwhile."""
+    """Write a batch's scores, and its features to `store`, without pictures erased meanwhile.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Its ``gate_scores`` are written.
+    gate : Gate
+        Whose network gave the features.
+    batch : FeatureBatch
+        Features, and errors of pictures that could not be decoded.
+    store : FeatureStore or None
+        Where the features go; None for some that came from there.
+    """
     rows = [
         {
             "sha256": key,
@@ -244,7 +256,8 @@ def _wanted(workspace: Workspace) -> list[str]:
         return list(connection.execute(query).scalars())
 
 
-def _scored(workspace: Workspace, gate_id: str) -> set[str]:
+def scored_by(workspace: Workspace, gate_id: str) -> set[str]:
+    """Return the pictures that have a score of a gate, or an error in its place."""
     table = schema.gate_scores
     with workspace.catalog.read() as connection:
         query = select(table.c.sha256).where(table.c.gate == gate_id)

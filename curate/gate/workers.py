@@ -54,7 +54,7 @@ def extract_in_workers(
             workers=workers,
             tick=tick,
         ):
-            yield _batch(rows)
+            yield as_batch(rows)
 
 
 def score_items(
@@ -76,36 +76,44 @@ def score_items(
     """
     rows: list[dict[str, Any]] = []
     files = [(item["key"], Path(item["path"])) for item in items]
-    for batch in extract_features(_loaded(backbone, weights), files):
-        for index, key in enumerate(batch.keys):
-            classes = batch.probabilities
-            rows.append(
-                {
-                    "key": key,
-                    "error": None,
-                    "features": batch.features[index].astype("<f2").tobytes(),
-                    "probabilities": None
-                    if classes is None
-                    else classes[index].astype("<f2").tobytes(),
-                }
-            )
-        rows += [{"key": key, "error": why} for key, why in batch.errors.items()]
+    for batch in extract_features(loaded(backbone, weights), files):
+        rows += as_rows(batch)
     return rows
+
+
+def as_rows(batch: FeatureBatch) -> list[dict[str, Any]]:
+    """Return a batch as rows that a worker can send; `as_batch` reads them."""
+    rows: list[dict[str, Any]] = []
+    for index, key in enumerate(batch.keys):
+        classes = batch.probabilities
+        rows.append(
+            {
+                "key": key,
+                "error": None,
+                "features": batch.features[index].astype("<f2").tobytes(),
+                "probabilities": None
+                if classes is None
+                else classes[index].astype("<f2").tobytes(),
+            }
+        )
+    return rows + [{"key": key, "error": why} for key, why in batch.errors.items()]
 
 
 def load(*, backbone: str, weights: Path | str | None) -> None:
     """Load the network into this process."""
-    _loaded(backbone, weights)
+    loaded(backbone, weights)
 
 
 @lru_cache(maxsize=1)
-def _loaded(backbone: str, weights: Path | str | None) -> Scorer:
+def loaded(backbone: str, weights: Path | str | None) -> Scorer:
+    """Return this process's network."""
     from bodyshop_core.backbones import Scorer
 
-    return Scorer(backbone, weights)
+    return Scorer(backbone, weights, threads=1)  # the engine runs a process per CPU already
 
 
-def _batch(rows: Sequence[dict[str, Any]]) -> FeatureBatch:
+def as_batch(rows: Sequence[dict[str, Any]]) -> FeatureBatch:
+    """Return the rows of a worker as a batch."""
     import numpy as np
 
     good = [row for row in rows if row["error"] is None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -98,6 +99,44 @@ def measure_picture(source: Path | bytes) -> dict[str, Any]:
     UnreadableImageError
         The picture can't be opened or decoded to its end.
     """
+    return measure_decoded(decode_for_measuring(source))
+
+
+@dataclass(frozen=True)
+class DecodedPicture:
+    """A picture decoded once, for everything that is measured.
+
+    Parameters
+    ----------
+    rgb : PIL.Image.Image
+        Upright, mode RGB; a JPEG at a reduced size (see `measure_picture`).
+    stored_at : (int, int)
+        Width and height of the decode before rotation.
+    width, height : int
+        Of the upright picture in full size.
+    jpeg_quality : int or None
+        See `curate.measure.header`.
+    exif_camera, exif_time : str or None
+        See `curate.measure.header`.
+    """
+
+    rgb: Image.Image
+    stored_at: tuple[int, int]
+    width: int
+    height: int
+    jpeg_quality: int | None
+    exif_camera: str | None
+    exif_time: str | None
+
+
+def decode_for_measuring(source: Path | bytes) -> DecodedPicture:
+    """Decode a picture at the size that `measure_decoded` takes.
+
+    Raises
+    ------
+    UnreadableImageError
+        The picture can't be opened or decoded to its end.
+    """
     with open_image(source) as image:
         size = image.size
         quality = jpeg_quality(image)
@@ -108,6 +147,12 @@ def measure_picture(source: Path | bytes) -> dict[str, Any]:
         rgb = to_rgb(image, name="the picture")
         turned = decoded != rgb.size
     width, height = size[::-1] if turned else size
+    return DecodedPicture(rgb, decoded, width, height, quality, camera, taken)
+
+
+def measure_decoded(picture: DecodedPicture) -> dict[str, Any]:
+    """Measure a decoded picture; returns what `measure_picture` does."""
+    rgb, width, height = picture.rgb, picture.width, picture.height
     digest = hashlib.sha256(f"{width}x{height}".encode())
     digest.update(rgb.tobytes())
     rgb = rgb.reduce(factor) if (factor := _factor(rgb, WORKING_SIDE)) > 1 else rgb
@@ -125,9 +170,9 @@ def measure_picture(source: Path | bytes) -> dict[str, Any]:
         "sharpness": sharpness(np.asarray(grey)),
         **_exposure(np.asarray(grey.histogram(), dtype=np.float64)),
         "colourfulness": _colourfulness(tones),
-        "jpeg_quality": quality,
-        "exif_camera": camera,
-        "exif_time": taken,
+        "jpeg_quality": picture.jpeg_quality,
+        "exif_camera": picture.exif_camera,
+        "exif_time": picture.exif_time,
     }
 
 

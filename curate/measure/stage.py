@@ -88,7 +88,7 @@ def measure_images(
         The engine is not installed.
     """
     catalog = workspace.catalog
-    missing = _unmeasured(retry_failed)
+    missing = unmeasured(retry_failed=retry_failed)
     with catalog.read() as connection:
         pictures = connection.execute(select(func.count()).select_from(schema.images)).scalar_one()
         total = connection.execute(
@@ -99,7 +99,7 @@ def measure_images(
     counts = {"measured": 0, "unreadable": 0, "worker_died": 0}
     with progress.task("measure", total=total) as tick:
         last = ""
-        while items := _next_items(workspace, missing, after=last):
+        while items := next_items(workspace, missing, after=last):
             for rows in compute_shards(
                 measure_pictures,
                 items,
@@ -108,7 +108,7 @@ def measure_images(
                 limit_s=LIMIT_S,
                 tick=tick,
             ):
-                _store(catalog, rows)
+                store_measurements(catalog, rows)
                 errors = [row["error"] for row in rows if row["error"]]
                 counts["measured"] += len(rows)
                 counts["worker_died"] += errors.count(WORKER_DIED)
@@ -117,7 +117,7 @@ def measure_images(
     return MeasureSummary(pictures, **counts)
 
 
-def _unmeasured(retry_failed: bool) -> Select[Any]:
+def unmeasured(*, retry_failed: bool = False) -> Select[Any]:
     """Select the pictures that have no (successful) measurement of this version."""
     images, measurements = schema.images, schema.measurements
     known = and_(measurements.c.sha256 == images.c.sha256, measurements.c.version == VERSION)
@@ -129,7 +129,8 @@ def _unmeasured(retry_failed: bool) -> Select[Any]:
     )
 
 
-def _next_items(workspace: Workspace, missing: Select[Any], *, after: str) -> list[dict[str, str]]:
+def next_items(workspace: Workspace, missing: Select[Any], *, after: str) -> list[dict[str, str]]:
+    """Return the next `SLICE` pictures of `unmeasured`: ``key`` (sha256) and ``path``."""
     # By digest rather than by age: a picture that fails again must not come up again.
     column = schema.images.c.sha256
     query = missing.where(column > after).order_by(column).limit(SLICE)
@@ -140,8 +141,16 @@ def _next_items(workspace: Workspace, missing: Select[Any], *, after: str) -> li
         ]
 
 
-def _store(catalog: Catalog, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write the rows of one shard into the catalog, in one transaction."""
+def store_measurements(catalog: Catalog, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write the rows of one shard into the catalog, in one transaction.
+
+    Parameters
+    ----------
+    catalog : Catalog
+        Is written.
+    rows : iterable of Mapping
+        ``key`` (sha256) and what `curate.measure.picture.measure_picture` returns, or ``error``.
+    """
     measured = [
         dict.fromkeys(_COLUMNS)
         | {name: value for name, value in row.items() if name != "key"}

@@ -1,8 +1,7 @@
-"""Small copies of pictures for the report, made once."""
+"""The thumbnails of a report that are missing."""
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,14 +11,10 @@ from typing import TYPE_CHECKING
 from bodyshop_core.catalog import all_images
 from bodyshop_core.errors import UnreadableImageError
 from bodyshop_core.progress import SILENT, Progress
+from curate.measure.thumbnail import SIDE, store_thumbnail, thumbnail_of, thumbnail_path
 
 if TYPE_CHECKING:
     from bodyshop_core.workspace import Workspace
-
-SIDE = 220
-"""Longest side in pixels."""
-
-QUALITY = 72
 
 
 def make_thumbnails(
@@ -34,7 +29,7 @@ def make_thumbnails(
     shas : sequence of str
         Pictures; those that can't be decoded get none.
     folder : Path
-        They go to ``folder/thumbnails/ab/<sha256>.jpg``.
+        Of the report; see `curate.measure.thumbnail.thumbnail_path`.
 
     Returns
     -------
@@ -45,7 +40,7 @@ def make_thumbnails(
     todo = [
         (workspace.blobs.path(sha256, extensions[sha256]), path)
         for sha256 in shas
-        if not (path := folder / "thumbnails" / sha256[:2] / f"{sha256}.jpg").exists()
+        if not (path := thumbnail_path(folder, sha256)).exists()
     ]
     if not todo:
         return 0
@@ -70,12 +65,5 @@ def _make(job: tuple[Path, Path]) -> bool:
         image = Image.fromarray(load_rgb(source, at_least=SIDE))
     except UnreadableImageError:
         return False
-    image.thumbnail((SIDE, SIDE))
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=QUALITY)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # A thumbnail lost in a power cut is made again: rename without fsync is ten times faster.
-    temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
-    temporary.write_bytes(buffer.getvalue())
-    temporary.replace(path)
+    store_thumbnail(path, thumbnail_of(image))
     return True

@@ -14,6 +14,7 @@ import bodyshop
 
 NAMES = {
     "PicturePrediction",
+    "Predictor",
     "Workspace",
     "augment",
     "collect",

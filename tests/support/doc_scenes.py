@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import shots
+import small_runs
 import training_cases
 from filling import add_picture, photo, pretend_scores
 from PIL import Image
@@ -39,6 +40,13 @@ def _collect(text: str) -> None:
             model="Fjell",
             url=f"https://example.org/{seed}.jpg",
         )
+
+
+def _commands(text: str) -> None:
+    (name,) = set(re.findall(r"workspace/runs/(train-[\w-]+)", text))
+    small_runs.save_run(Path("workspace/runs") / name, small_runs.lite0_recipe())
+    for file in ("front.jpg", "door.jpg"):
+        Image.fromarray(training_cases.draw("whole", 1)).save(file)
 
 
 def _curate(text: str) -> None:
@@ -81,6 +89,7 @@ def _train(text: str) -> None:
 SCENES: dict[str, Callable[[str], None]] = {
     "docs/augment.md": _augment,
     "docs/collect.md": _collect,
+    "docs/commands.md": _commands,
     "docs/curate.md": _curate,
     "docs/labeling.md": _labeling,
     "docs/showroom.md": _showroom,

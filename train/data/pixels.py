@@ -121,6 +121,12 @@ def load_tta_views(
     return np.stack([_framed(rgb, view, TTA_VIEWS[name]) for name in tta_views])
 
 
+def decoded_at(view: View) -> int:
+    """Return the pixels that both sides keep when a JPEG is decoded at a reduced size."""
+    longest = view.equalise.longest_side if view.equalise else 0
+    return _DRAFT_MARGIN * max(view.side, longest)
+
+
 def load_all_tta_views(
     sources: Sequence[Any], view: View, tta_views: Sequence[str] = ("centre",)
 ) -> Iterator[RGB]:
@@ -131,8 +137,7 @@ def load_all_tta_views(
 
 def _prepared(source: Any, view: View, camera: int, key: str) -> RGB:
     """Decode a picture at the size needed, as another camera would have it, and equalise it."""
-    longest = view.equalise.longest_side if view.equalise else 0
-    needed = _DRAFT_MARGIN * max(view.side, longest)
+    needed = decoded_at(view)
     if isinstance(source, Cut):
         left, top, right, bottom = source.box
         share = max(min(right - left, bottom - top), 0.01)

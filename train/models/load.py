@@ -55,7 +55,7 @@ def load_model(folder: Path, record: RunRecord) -> keras.Model:
             f"but {RECORD_FILE} says {side}",
             hint=OTHER_RUN,
         )
-    if gives[1:] not in _outputs(record):
+    if gives[1:] not in output_shapes(record):
         raise BodyshopError(
             f"{file} gives {' x '.join(map(str, gives[1:]))} outputs, but {RECORD_FILE} names "
             f"{len(record.classes)} classes of a {record.kind}",
@@ -65,7 +65,8 @@ def load_model(folder: Path, record: RunRecord) -> keras.Model:
     return model
 
 
-def _outputs(record: RunRecord) -> set[tuple[int, ...]]:
+def output_shapes(record: RunRecord) -> set[tuple[int, ...]]:
+    """Return the shapes of one picture's outputs that fit a record."""
     count = len(record.classes)
     if record.kind == "segmenter":
         return {(record.side, record.side, count)}

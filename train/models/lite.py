@@ -1,0 +1,170 @@
+"""A finished run's network on LiteRT: no TensorFlow is imported once it has been converted.
+
+Two ways. The network of a run that learned only its head is the pretrained backbone, converted once
+for all such runs, and a few products of matrices. Any other network is converted as a whole, once
+per content of ``model.keras``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.special import expit, softmax
+
+from bodyshop_core import backbones
+from bodyshop_core.backbones.frozen import frozen_backbone, has_weights, is_converted
+from bodyshop_core.errors import MissingPartError, UsageError
+from bodyshop_core.inference.convert import cached_network, is_cached
+from train.models.load import load_model, output_shapes
+from train.models.run_folder import MODEL_FILE, RunRecord
+from train.models.weight_arrays import read_arrays
+from train.recipes.recipe import Dense, Dropout, Recipe
+
+if TYPE_CHECKING:
+    import keras
+    from numpy.typing import NDArray
+
+    Forward = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+
+OUTPUT = "outputs"
+
+_DENSE = re.compile(r"layers/dense(?:_(\d+))?/vars/([01])")
+
+
+def lite_forward(folder: Path, record: RunRecord, *, convert: bool) -> Forward | None:
+    """Return a run's network as a function on LiteRT.
+
+    Parameters
+    ----------
+    folder : Path
+        The run's folder.
+    record : RunRecord
+        Its record.
+    convert : bool
+        Convert the network if that has not been done; this imports TensorFlow.
+
+    Returns
+    -------
+    callable or None
+        uint8 pictures, shape (n, side, side, 3), to the network's outputs, float32, shape (n, ...).
+        May be shared by threads. None when there is no conversion and `convert` is False.
+
+    Raises
+    ------
+    BodyshopError
+        The network can't be converted: ``model.keras`` is damaged, or LiteRT gives other outputs.
+    """
+    return _on_backbone(folder, record, convert=convert) or _whole(folder, record, convert=convert)
+
+
+def _on_backbone(folder: Path, record: RunRecord, *, convert: bool) -> Forward | None:
+    """Return backbone and head, for a run whose backbone is the pretrained one, bit by bit."""
+    recipe = Recipe.model_validate(record.recipe) if record.kind == "classifier" else None
+    if recipe is None or not _keeps_backbone(recipe):
+        return None
+    arrays = read_arrays(folder / MODEL_FILE)
+    head = _head(recipe, record, _take_dense(arrays))
+    kinds = ("std", "mean") if recipe.head.std_pooling else ("mean",)
+    asked: dict[str, Any] = {"blocks": recipe.head.feature_blocks, "kinds": kinds}
+    name, weights = str(recipe.backbone), recipe.weights
+    try:
+        if head is None or not has_weights(name, arrays.values(), weights):
+            return None
+        if not convert and not is_converted(name, weights, input_size=record.side, **asked):
+            return None
+        network = frozen_backbone(
+            name, weights, input_size=record.side, threads=os.cpu_count() or 1, **asked
+        )
+    except (MissingPartError, UsageError):  # the weights it began with are not on this machine
+        return None
+    order = [f"{block}{kind}" for kind in kinds for block in recipe.head.feature_blocks]
+    order.append("features")
+
+    def forward(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        found = network.run(pixels)
+        return head(np.concatenate([found[each] for each in order], axis=1))
+
+    return forward
+
+
+def _whole(folder: Path, record: RunRecord, *, convert: bool) -> Forward | None:
+    """Return the converted ``model.keras``."""
+    with (folder / MODEL_FILE).open("rb") as stream:
+        key = f"run {hashlib.file_digest(stream, 'sha256').hexdigest()}"
+    if not convert and not is_cached(key):
+        return None
+    network = cached_network(key, partial(_named, folder, record), threads=os.cpu_count() or 1)
+    return lambda pixels: network.run(pixels)[OUTPUT]
+
+
+def _named(folder: Path, record: RunRecord) -> keras.Model:
+    model = load_model(folder, record)
+    import keras
+
+    return keras.Model(model.input, {OUTPUT: model.output})
+
+
+def _keeps_backbone(recipe: Recipe) -> bool:
+    """Say whether training changed nothing but a head of averages and dense layers."""
+    return (
+        recipe.backbone in backbones.names()
+        and recipe.head.pooling == "average"
+        and not recipe.mixed_precision
+        and all(stage.trainable == "head" for stage in recipe.stages)
+        and all(isinstance(layer, Dense | Dropout) for layer in recipe.head.layers)
+    )
+
+
+def _take_dense(arrays: dict[str, NDArray[Any]]) -> list[tuple[NDArray[Any], NDArray[Any]]]:
+    """Remove kernels and biases of the dense layers; return them from the first layer to the last.
+
+    No backbone has a dense layer below its top.
+    """
+    found: dict[int, dict[str, NDArray[Any]]] = {}
+    for path in list(arrays):
+        if match := _DENSE.fullmatch(path):
+            found.setdefault(int(match[1] or 0), {})[match[2]] = arrays.pop(path)
+    return [
+        (found[index]["0"], found[index]["1"])
+        for index in sorted(found)
+        if found[index].keys() == {"0", "1"}
+    ]
+
+
+def _head(
+    recipe: Recipe, record: RunRecord, dense: Sequence[tuple[NDArray[Any], NDArray[Any]]]
+) -> Callable[[NDArray[np.float32]], NDArray[np.float32]] | None:
+    """Return the dense layers as a function; None where the file does not fit the recipe."""
+    steps: list[str] = [part.activation for part in recipe.head.layers if isinstance(part, Dense)]
+    steps.append(recipe.head.activation)
+    if len(dense) != len(steps) or dense[-1][1].shape not in output_shapes(record):
+        return None
+    if not all(np.isfinite(array).all() for pair in dense for array in pair):
+        return None
+
+    def run(x: NDArray[np.float32]) -> NDArray[np.float32]:
+        for (kernel, bias), step in zip(dense, steps, strict=True):
+            x = _ACTIVATIONS[step](x @ kernel + bias)
+        return x.astype(np.float32)
+
+    return run
+
+
+def _swish(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    return x * expit(x)
+
+
+_ACTIVATIONS: Mapping[str, Callable[[NDArray[np.float32]], NDArray[np.float32]]] = {
+    "linear": lambda x: x,
+    "relu": lambda x: np.maximum(x, 0),
+    "swish": _swish,
+    "sigmoid": expit,
+    "softmax": lambda x: softmax(x, axis=1),
+}
