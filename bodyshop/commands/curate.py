@@ -14,7 +14,6 @@ from bodyshop.commands.options import (
     WorkersOption,
 )
 from bodyshop.terminal import Terminal
-from bodyshop_core.catalog.split_sets import WAY_OUT, leaks_left
 
 
 def register(app: typer.Typer) -> None:
@@ -152,6 +151,8 @@ def detect_cars(
 
 def _rows(data: dict[str, Any]) -> list[tuple[str, object]]:
     """Return the most important figures; the report and ``--json`` have all of them."""
+    from bodyshop_core.catalog.split_sets import WAY_OUT, leaks_left
+
     rows: list[tuple[str, object]] = [
         (name, data[name]) for name in ("pictures", "kept", "rejected")
     ]
