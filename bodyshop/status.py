@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, distinct, func, select
 
 import collector
-from bodyshop_core.catalog import Reason, schema
+from bodyshop_core.catalog import Reason, picture_origins, schema
 from bodyshop_core.summary import Summary
 from bodyshop_core.workspace import Workspace
 
 IMBALANCE = 0.5
 """A class with fewer pictures than this share of the mean is warned about, as AutoCrawler does."""
+
+ORIGINS_SHOWN = 20
+"""In the table; ``--json`` has all of them."""
 
 CRAWLED = ("found", "downloaded", "duplicate", "waiting", "refused", "failed")
 
@@ -31,6 +34,8 @@ class Status(Summary):
     models : list of dict
         Per brand and model: pictures, kept, and what was found: downloaded, duplicate, waiting,
         refused, failed.
+    origins : dict
+        Origin (a host, or the name of an import) -> ``pictures`` and ``kept``, the largest first.
     reasons : dict
         Reason -> number of rejected pictures.
     splits : dict
@@ -47,6 +52,7 @@ class Status(Summary):
 
     stages: dict[str, dict[str, int]]
     models: list[dict[str, Any]]
+    origins: dict[str, dict[str, int]]
     reasons: dict[str, int]
     splits: dict[str, dict[str, dict[str, int]]]
     refusals: dict[str, int]
@@ -63,6 +69,14 @@ class Status(Summary):
         )
         columns = ("brand", "model", "pictures", "kept", *CRAWLED)
         yield "Brands", columns, [tuple(row[c] for c in columns) for row in self.models]
+        shown = list(self.origins.items())[:ORIGINS_SHOWN]
+        yield (
+            "Origins"
+            if len(shown) == len(self.origins)
+            else f"The {ORIGINS_SHOWN} largest origins",
+            ("origin", "pictures", "kept"),
+            [(name, row["pictures"], row["kept"]) for name, row in shown],
+        )
         yield "Rejected", ("reason", "pictures"), list(self.reasons.items())
         yield "Refused", ("reason", "candidates"), list(self.refusals.items())
         yield "Failed", ("error class", "candidates"), list(self.failures.items())
@@ -97,6 +111,12 @@ def status(workspace: Workspace) -> Status:
         reasons = _reasons(connection)
         splits = _splits(connection)
         runs = _runs(connection)
+        kept = set(
+            connection.scalars(
+                select(schema.verdicts.c.sha256).where(schema.verdicts.c.verdict == "keep")
+            )
+        )
+    origins = _origins(picture_origins(workspace.catalog), kept)
     crawl = collector.summarise(workspace.catalog)
     for each in crawl.models:
         row = next(
@@ -111,7 +131,7 @@ def status(workspace: Workspace) -> Status:
         *(f"incomplete 360-degree view: {e}" for e in crawl.incomplete),
     )
     return Status(
-        stages, models, reasons, splits, crawl.refused_by, crawl.failed_by, runs, warnings
+        stages, models, origins, reasons, splits, crawl.refused_by, crawl.failed_by, runs, warnings
     )
 
 
@@ -185,6 +205,13 @@ def _models(connection: Connection) -> list[dict[str, Any]]:
 
 def _blank(brand: str, model: str) -> dict[str, Any]:
     return {"brand": brand, "model": model, "pictures": 0, "kept": 0, **dict.fromkeys(CRAWLED, 0)}
+
+
+def _origins(origins: Mapping[str, str], kept: set[str]) -> dict[str, dict[str, int]]:
+    pictures = Counter(origins.values())
+    stays = Counter(name for sha256, name in origins.items() if sha256 in kept)
+    order = sorted(pictures, key=lambda name: (-pictures[name], name))
+    return {name: {"pictures": pictures[name], "kept": stays[name]} for name in order}
 
 
 def _reasons(connection: Connection) -> dict[str, int]:

@@ -108,7 +108,7 @@ class Terminal:
         width = None if sys.stdout.isatty() else PLAIN_WIDTH
         console = Console(highlight=False, width=width)
         if rows is None and isinstance(data, Mapping):
-            rows = list(_flat(data))
+            rows = list(flat(data))
         if rows:
             table = Table(title=title or None, title_justify="left", show_header=bool(columns))
             width = max(len(row) for row in rows)
@@ -207,10 +207,11 @@ class _Lines:
         print(message, file=sys.stderr, flush=True)  # noqa: T201
 
 
-def _flat(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, object]]:
+def flat(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, object]]:
+    """Yield (name, value) of each entry of nested mappings: the rows of a summary."""
     for key, value in data.items():
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}: ")
+            yield from flat(value, f"{prefix}{key}: ")
         else:
             yield f"{prefix}{key}", value
 

@@ -13,6 +13,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
 
+from sqlalchemy import Connection, select
+
 from bodyshop_core.catalog import (
     FACTS,
     Blob,
@@ -94,6 +96,7 @@ def import_folder(
     label: str | None = None,
     brand: str | None = None,
     model: str | None = None,
+    source: str | None = None,
     progress: Progress = SILENT,
 ) -> FolderImportSummary:
     """Import the pictures of a folder.
@@ -114,6 +117,10 @@ def import_folder(
         The value of `field` for every picture, instead of its class folder.
     brand, model : str, optional
         Brand and model of every picture.
+    source : str, optional
+        The origin of every picture: who took them, or the data set they belong to. By default the
+        folder's name, for pictures that have no origin yet. Importing again with another one
+        corrects it.
     progress : Progress
         Takes the progress.
 
@@ -125,7 +132,7 @@ def import_folder(
     Raises
     ------
     UsageError
-        `folder` is not a folder, or `field` is not a field.
+        `folder` is not a folder, `field` is not a field, or `source` is blank.
     NothingFoundError
         It contains no picture.
     InterruptedByUser
@@ -139,6 +146,8 @@ def import_folder(
         raise UsageError(f"invalid field {field!r}", hint=f"one of: {', '.join(Field)}")
     if model and not brand:
         raise UsageError("a model needs its brand", hint="add --brand")
+    if source is not None and not source.strip():
+        raise UsageError("the name of a source can't be blank", hint="leave out --source")
     places = picture_paths(folder, field=field, label=label, brand=brand, model=model)
     counts: Counter[str] = Counter()
     labels: Counter[str] = Counter()
@@ -148,6 +157,7 @@ def import_folder(
             kept = [each for each in batch if each[1] is not None]
             counts["skipped"] += len(batch) - len(kept)
             with workspace.catalog.begin() as connection:
+                known = {} if source is not None else _origins(connection, kept)
                 for place, found in kept:
                     assert found is not None
                     blob, extension, facts = found
@@ -159,6 +169,9 @@ def import_folder(
                     counts["pictures" if new else "duplicates"] += 1
                     counts["unreadable"] += facts["format"] is None
                     row = _sighting(place, blob, brand, model)
+                    row["origin"] = known.get(row["key"]) or nfc(
+                        (source or folder.resolve().name or "import").strip()
+                    )
                     workspace.catalog.upsert(schema.sightings, [row], connection=connection)
                     add_labels(
                         workspace.catalog,
@@ -231,13 +244,25 @@ def _facts(data: bytes, extension: str) -> dict[str, Any]:
     return facts
 
 
+def _origins(connection: Connection, batch: Iterable[_Read]) -> dict[str, str]:
+    """Return the origins of sightings that an earlier import recorded."""
+    keys = [_key(place, found[0]) for place, found in batch if found is not None]
+    table = schema.sightings
+    query = select(table.c.key, table.c.origin).where(table.c.key.in_(keys))
+    return {key: origin for key, origin in connection.execute(query) if origin}
+
+
+def _key(place: PicturePath, blob: Blob) -> str:
+    return digest("import", place.relative, blob.sha256)
+
+
 def _sighting(
     place: PicturePath, blob: Blob, brand: str | None, model: str | None
 ) -> dict[str, Any]:
     said = dict(place.labels)
     blank = dict.fromkeys(column.name for column in schema.sightings.columns)
     return blank | {
-        "key": digest("import", place.relative, blob.sha256),
+        "key": _key(place, blob),
         "sha256": blob.sha256, "file": place.relative, "source": "import",
         "brand": said.get("brand") or brand, "model": model and nfc(model),
         "given_split": place.split, "capture": "bytes", "fetched_at": now(), "tool_version": TOOL,

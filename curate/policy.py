@@ -113,6 +113,9 @@ class SplitPolicy(StrictModel):
     folds : int
         0, or the number of equal parts for k-fold (splits ``fold1`` to ``foldk``) in place of
         `ratios`.
+    by : str
+        What is never in two splits: ``group`` (duplicates, spinners, pages) or ``origin`` (whole
+        hosts and imports, too), so that validation and test show other sources than train.
     by_page : bool
         Pictures of one page are one group.
     max_page : int
@@ -126,6 +129,7 @@ class SplitPolicy(StrictModel):
     )
     seed: int = 7
     folds: int = Field(0, ge=0, le=20)
+    by: Literal["group", "origin"] = "group"
     by_page: bool = True
     max_page: int = Field(12, ge=1)
     min_groups: int = Field(3, ge=2)

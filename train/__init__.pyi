@@ -61,6 +61,12 @@ from .runs.evaluate import (
 from .runs.evaluate import (
     evaluate as evaluate,
 )
+from .runs.evaluate_abroad import (
+    AbroadSummary as AbroadSummary,
+)
+from .runs.evaluate_abroad import (
+    evaluate_abroad as evaluate_abroad,
+)
 from .runs.evaluate_folds import (
     FoldsSummary as FoldsSummary,
 )

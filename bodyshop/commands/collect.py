@@ -118,6 +118,12 @@ def import_pictures(
     ] = None,
     brand: Annotated[str | None, typer.Option(help="Brand of all pictures.")] = None,
     model: Annotated[str | None, typer.Option(help="Model of all pictures.")] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Origin of all pictures; by default the name of the folder."
+        ),
+    ] = None,
 ) -> None:
     """Import pictures from folders on disk.
 
@@ -128,7 +134,8 @@ def import_pictures(
 
     terminal: Terminal = context.obj
     workspace = Workspace.open(terminal.workspace)
-    with workspace.record_run("import", {"folder": folder, "field": field, "label": label}) as run:
+    arguments = {"folder": folder, "field": field, "label": label, "source": source}
+    with workspace.record_run("import", arguments) as run:
         summary = collector.import_folder(
             folder,
             workspace,
@@ -136,6 +143,7 @@ def import_pictures(
             label=label,
             brand=brand,
             model=model,
+            source=source,
             progress=terminal.progress,
         )
         run.counts.update(summary.as_dict())

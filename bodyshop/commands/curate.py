@@ -151,6 +151,8 @@ def detect_cars(
 
 def _rows(data: dict[str, Any]) -> list[tuple[str, object]]:
     """Return the most important figures; the report and ``--json`` have all of them."""
+    from bodyshop_core.catalog.split_sets import WAY_OUT, leaks_left
+
     rows: list[tuple[str, object]] = [
         (name, data[name]) for name in ("pictures", "kept", "rejected")
     ]
@@ -166,12 +168,25 @@ def _rows(data: dict[str, Any]) -> list[tuple[str, object]]:
         rows.append(("splits", f"none: {splits['skipped']}"))
     if "baseline" in audit:
         rows.append(("baseline without the car itself", _baseline(audit["baseline"])))
+        rows += [
+            (f"{each['feature']} tells the label with", _interval(each))
+            for each in audit["features"]
+            if each["leak"] and each["feature"] in ("origin", "framing")
+        ]
         if audit["leak"]:
             rows.append(("shortcut found", "train equalises the pictures, unless --no-equalise"))
         after = audit.get("equalised") or {}
         if "baseline" in after:
             rows.append(("baseline after equalising", _baseline(after["baseline"])))
+        left = leaks_left(audit, equalised=True)
+        if left:
+            rows.append(("what equalising leaves is a shortcut", ", ".join(left)))
+            rows.append(("way out", WAY_OUT))
     return rows
+
+
+def _interval(each: dict[str, Any]) -> str:
+    return f"{each['balanced_accuracy']:.1%} [{each['low']:.1%}, {each['high']:.1%}] when balanced"
 
 
 def _baseline(baseline: dict[str, Any]) -> str:

@@ -156,6 +156,12 @@ def evaluate_run(
         int | None,
         typer.Option(min=3, help="Cross-validate: train the recipe of the run once per fold."),
     ] = None,
+    abroad: Annotated[
+        bool,
+        typer.Option(
+            "--abroad", help="Fit the recipe of the run without some origins, and test it on these."
+        ),
+    ] = False,
 ) -> None:
     """Evaluate a run on a split or on another data set.
 
@@ -167,6 +173,24 @@ def evaluate_run(
 
     terminal: Terminal = context.obj
     summary: train.EvaluateSummary | train.FoldsSummary
+    if abroad:
+        if cross is not None or against is not None or folds is not None:
+            raise UsageError("--abroad can't be combined with --cross, --against or --folds")
+        workspace = Workspace.open(terminal.workspace, create=False)
+        found = train.evaluate_abroad(
+            run, workspace, split_set=split_set, progress=terminal.progress
+        )
+        terminal.summary(
+            found.as_dict(),
+            title=f"Abroad: {found.run}",
+            rows=found.rows() or found.lines(),
+            columns=found.columns if found.shown else (),
+            notes=[
+                *(f"{name}: {value}" for name, value in found.lines() if found.shown),
+                f"Report: {found.report}",
+            ],
+        )
+        return
     if folds is not None:
         if cross is not None or against is not None:
             raise UsageError("--folds can't be combined with --cross or --against")

@@ -51,6 +51,10 @@ def export_pictures(
     link: Annotated[
         Link, typer.Option(help="How to transfer pictures that need no change.")
     ] = Link.COPY,
+    origin: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Only pictures of this host or import; repeatable."),
+    ] = None,
     run: Annotated[
         str | None,
         typer.Option(
@@ -84,6 +88,7 @@ def export_pictures(
         format,
         destination,
         split_set=split_set,
+        origins=origin or (),
         keep_metadata=keep_metadata,
         link=link.value,
         progress=terminal.progress,

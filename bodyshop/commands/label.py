@@ -129,6 +129,9 @@ def push(
     brand: Annotated[str | None, typer.Option(help="Only this brand.")] = None,
     model: Annotated[str | None, typer.Option(help="Only this model.")] = None,
     framing: Annotated[str | None, typer.Option(help="full, part or interior.")] = None,
+    origin: Annotated[
+        str | None, typer.Option(help="Only from this host, or import of this name.")
+    ] = None,
     split: Annotated[str | None, typer.Option(help="train, validation or test.")] = None,
     split_set: SplitSetOption = None,
     reason: Annotated[
@@ -179,6 +182,7 @@ def push(
         brand=brand,
         model=model,
         framing=framing,
+        origin=origin,
         split=split,
         split_set=split_set,
         reasons=tuple(reason or ()),

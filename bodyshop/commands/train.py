@@ -16,7 +16,7 @@ from bodyshop.commands.options import (
     TrainWeightsOption,
     read_overrides,
 )
-from bodyshop.terminal import Terminal
+from bodyshop.terminal import Terminal, flat
 from bodyshop_core.errors import UsageError
 
 
@@ -49,6 +49,13 @@ def train_model(
     seed: SeedOption = 7,
     resume: Annotated[
         str | None, typer.Option(metavar="ID|FOLDER", help="Resume an interrupted run.")
+    ] = None,
+    abroad: Annotated[
+        bool | None,
+        typer.Option(
+            "--abroad/--no-abroad",
+            help="Also fit without some origins and test on these; by default where it is fast.",
+        ),
     ] = None,
 ) -> None:
     """Train and evaluate a classifier or a segmenter."""
@@ -90,6 +97,13 @@ def train_model(
             gate=curate.load_gate(workspace).as_dict(),
             seed=seed,
             resume=resume,
+            abroad=abroad,
             progress=terminal.progress,
         )
-    terminal.summary(summary.as_dict(), title="Trained", notes=[f"Report: {summary.report}"])
+    data = summary.as_dict()
+    terminal.summary(
+        data,
+        title="Trained",
+        rows=[*summary.lines(), *flat({k: v for k, v in data.items() if k != "abroad"})],
+        notes=[f"Report: {summary.report}"],
+    )

@@ -37,6 +37,7 @@ _MEANING = {
     "sha256": "SHA-256 of the original bytes.",
     "file": "Original file name or URL.",
     "source": "How the picture was found.",
+    "origin": "Host the picture was downloaded from, or the name its import was given.",
     "label": "The class.",
     "brand": "Brand of the car.",
     "model": "Model of the car.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from bodyshop.export.selection import (
     choose,
     count,
     folder_names,
+    of_origins,
     put_pictures,
 )
 from bodyshop.export.tables import write_csv, write_parquet
@@ -72,6 +73,7 @@ def export(
     dest: Path | str,
     *,
     split_set: str | None = None,
+    origins: Collection[str] = (),
     keep_metadata: bool = False,
     link: Link = "copy",
     progress: Progress = SILENT,
@@ -94,6 +96,8 @@ def export(
         ``*.csv`` or ``*.parquet`` for a manifest, else a folder.
     split_set : str, optional
         Default the newest.
+    origins : collection of str
+        Only pictures of these origins; by default of all.
     keep_metadata : bool
         Keep EXIF, GPS, XMP and comments in the pictures; by default they are removed without
         changing the pixels.
@@ -113,13 +117,13 @@ def export(
     if format not in FORMATS:
         raise UsageError(f"unknown export format '{format}'", hint=f"use {', '.join(FORMATS)}")
     if format == "manifest":
-        return _manifest(workspace, dest, split_set)
+        return _manifest(workspace, dest, split_set, origins)
     chosen = choose_split_set(workspace.catalog, split_set)
     name = chosen.name
     options = PictureOptions(
         keep_metadata=keep_metadata, link=link, upright=format in ("coco", "yolo")
     )
-    pictures = choose(workspace, name)
+    pictures = choose(workspace, name, origins)
     destination = Destination(dest, format, asdict(options))
     written = _LAYOUTS[format](workspace, pictures, destination, options, progress)
     removed = destination.finish()
@@ -128,7 +132,9 @@ def export(
     )
 
 
-def _manifest(workspace: Workspace, dest: Path, split_set: str | None) -> DatasetExport:
+def _manifest(
+    workspace: Workspace, dest: Path, split_set: str | None, origins: Collection[str]
+) -> DatasetExport:
     writers = {".csv": write_csv, ".parquet": write_parquet}
     write = writers.get(dest.suffix.lower())
     if write is None:
@@ -140,7 +146,7 @@ def _manifest(workspace: Workspace, dest: Path, split_set: str | None) -> Datase
     if split_set is not None:
         chosen = choose_split_set(workspace.catalog, split_set)
     name = None if chosen is None else chosen.name
-    rows = manifest_rows(workspace, split_set=name)
+    rows = of_origins(manifest_rows(workspace, split_set=name), origins)
     write(dest, rows, COLUMNS)
     return DatasetExport("manifest", str(dest), name, len(rows), 0, 0, {})
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Row, Table, select
 
-from bodyshop_core.catalog import effective_labels, schema
+from bodyshop_core.catalog import effective_labels, picture_origins, schema
 from bodyshop_core.catalog.split_sets import choose_split_set, newest_split_set
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ COLUMNS = (
     "mask",
     "licence",
     "permission",
+    "origin",
 )
 """The contract with other tools; a column is never renamed or moved."""
 
@@ -73,6 +74,7 @@ def manifest_rows(workspace: Workspace, *, split_set: str | None = None) -> list
         {sha256: each.value for sha256, each in effective_labels(catalog, field).items()}
         for field in (target, "brand", "model")
     )
+    origins = picture_origins(catalog)
     with catalog.read() as connection:
         images = connection.execute(select(schema.images).order_by(schema.images.c.sha256)).all()
         verdicts = _by_sha(connection, schema.verdicts)
@@ -114,6 +116,7 @@ def manifest_rows(workspace: Workspace, *, split_set: str | None = None) -> list
                 "mask": ";".join(file for _, file in masks.get(sha256, ())),
                 "licence": _get(sighting, "licence"),
                 "permission": _as_json(_get(sighting, "permission")),
+                "origin": origins.get(sha256),
             }
         )
     return rows

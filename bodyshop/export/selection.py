@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from bodyshop.export.destination import Destination, Link
 from bodyshop.export.metadata import upright_png, without_metadata
 from bodyshop.export.rows import manifest_rows
 from bodyshop_core.catalog import nfc, schema
-from bodyshop_core.errors import NothingFoundError
+from bodyshop_core.errors import NothingFoundError, UsageError
 from bodyshop_core.progress import Progress
 
 if TYPE_CHECKING:
@@ -89,13 +89,34 @@ class PictureOptions:
         return picture.path if clean == data else clean
 
 
-def choose(workspace: Workspace, split_set: str) -> list[Chosen]:
-    """Return the kept pictures of a split set, by sha256.
+def of_origins(rows: list[dict[str, Any]], origins: Collection[str]) -> list[dict[str, Any]]:
+    """Return the rows of the manifest that are of these origins; all when none is named.
+
+    Raises
+    ------
+    UsageError
+        No picture is of one of them.
+    """
+    wanted = {nfc(name) for name in origins}
+    known = {row["origin"] for row in rows}
+    unknown = sorted(wanted - known)
+    if unknown:
+        raise UsageError(
+            f"no picture is of the origin '{unknown[0]}'",
+            hint=f"there are: {', '.join(sorted(known)[:20])}",
+        )
+    return [row for row in rows if not wanted or row["origin"] in wanted]
+
+
+def choose(workspace: Workspace, split_set: str, origins: Collection[str] = ()) -> list[Chosen]:
+    """Return the kept pictures of a split set and of some origins, or of all, by sha256.
 
     Raises
     ------
     NothingFoundError
         There is none.
+    UsageError
+        There is no such origin.
     """
     images = schema.images
     query = select(images.c.sha256, images.c.extension, images.c.exif_orientation)
@@ -108,12 +129,13 @@ def choose(workspace: Workspace, split_set: str) -> list[Chosen]:
             facts[row["sha256"]].exif_orientation or 1,
             workspace.blobs.path(row["sha256"], facts[row["sha256"]].extension),
         )
-        for row in manifest_rows(workspace, split_set=split_set)
+        for row in of_origins(manifest_rows(workspace, split_set=split_set), origins)
         if row["split"] and row["verdict"] != "reject"
     ]
     if not chosen:
         raise NothingFoundError(
-            f"split set '{split_set}' has no kept picture",
+            f"split set '{split_set}' has no kept picture"
+            + (f" of {', '.join(origins)}" if origins else ""),
             hint="see which pictures were rejected, and why: bodyshop status",
         )
     return chosen

@@ -10,12 +10,14 @@ from bodyshop_core.catalog.labels import (
     effective_labels,
     nfc,
 )
+from bodyshop_core.catalog.origins import UNKNOWN, host_of, picture_origins
 from bodyshop_core.catalog.reasons import Reason
 from bodyshop_core.catalog.store import Catalog, CatalogError, now
 from bodyshop_core.storage.blobs import Blob, BlobStore
 
 __all__ = [
     "FACTS",
+    "UNKNOWN",
     "Blob",
     "BlobStore",
     "Catalog",
@@ -27,9 +29,11 @@ __all__ = [
     "add_labels",
     "all_images",
     "effective_labels",
+    "host_of",
     "is_forgotten",
     "nfc",
     "now",
+    "picture_origins",
     "register_image",
     "schema",
 ]

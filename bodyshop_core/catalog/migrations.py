@@ -6,6 +6,27 @@ from sqlalchemy import Connection, text
 
 from bodyshop_core.catalog.schema import SCHEMA_VERSION
 
+_HOST_AS_ORIGIN = (
+    "ALTER TABLE sightings ADD COLUMN origin TEXT",
+    "UPDATE sightings SET origin = substr(final_url, instr(final_url, '://') + 3)"
+    " WHERE instr(final_url, '://') > 0",
+    *(
+        f"UPDATE sightings SET origin = substr(origin, 1, instr(origin, '{end}') - 1)"
+        f" WHERE instr(origin, '{end}') > 0"
+        for end in "/?#"
+    ),
+    "UPDATE sightings SET origin = substr(origin, instr(origin, '@') + 1)"
+    " WHERE instr(origin, '@') > 0",
+    "UPDATE sightings SET origin = substr(origin, 2, instr(origin, ']') - 2)"
+    " WHERE origin LIKE '[%]%'",  # an IPv6 address
+    "UPDATE sightings SET origin = substr(origin, 1, instr(origin, ':') - 1)"
+    " WHERE origin LIKE '%:%' AND origin NOT LIKE '%:%:%'",
+    "UPDATE sightings SET origin = lower(origin)",
+    # The name of an imported folder was not kept: importing it again with --source sets it.
+    "UPDATE sightings SET origin = source WHERE origin IS NULL OR origin = ''",
+)
+"""What `bodyshop_core.catalog.origins.host_of` does, in SQL."""
+
 _STEPS: dict[int, tuple[str, ...]] = {
     # artist and copyright in the picture; its element on the page, and Last-Modified
     1: (
@@ -30,6 +51,7 @@ _STEPS: dict[int, tuple[str, ...]] = {
         " WHERE json_type(details, '$.ladder') IS NOT NULL",
         "UPDATE candidates SET error_class = 'host_disabled' WHERE error_class = 'host_left_alone'",
         "UPDATE pages SET error_class = 'host_disabled' WHERE error_class = 'host_left_alone'",
+        *_HOST_AS_ORIGIN,
     ),
 }
 """Version -> the statements that lead to the next version."""

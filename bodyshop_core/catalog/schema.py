@@ -62,6 +62,8 @@ sightings = Table(
     Column(
         "source", String(64), nullable=False
     ),  # "pages", "spinner", "search:bing", "import", ...
+    # where pictures of the same camera, site or person come from: host, or name of an import
+    Column("origin", Text),
     Column("brand", Text),
     Column("model", Text),
     Column("query", Text),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,12 @@ from bodyshop_core.catalog import schema
 from bodyshop_core.catalog.labels import Field
 from bodyshop_core.catalog.store import Catalog
 from bodyshop_core.errors import NothingFoundError, UsageError
+
+WAY_OUT = (
+    "more origins of every label (bodyshop import --source NAME), a recipe with "
+    "data: {balance: [label, origin, framing]}, or crops (data: {crop: car})"
+)
+"""What helps against a leak that equalising leaves."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +116,31 @@ def split_sets(catalog: Catalog) -> list[SplitSet]:
     query = select(table).order_by(table.c.revision.desc(), table.c.name)
     with catalog.read() as connection:
         return [_split_set(row) for row in connection.execute(query)]
+
+
+def leaks_left(audit: Mapping[str, Any] | None, *, equalised: bool) -> dict[str, float]:
+    """Return which nuisance features still predict the label in the view that is trained on.
+
+    Parameters
+    ----------
+    audit : Mapping or None
+        Of a split set.
+    equalised : bool
+        Whether the pictures are brought to one size and compression first.
+
+    Returns
+    -------
+    dict
+        Feature -> its balanced accuracy, 0 to 1, the most predictive first; ``all together`` only
+        where no single feature is a leak. Empty without a leak.
+    """
+    view = (audit or {}).get("equalised") if equalised else audit
+    if not view or not view.get("leak"):
+        return {}
+    single = [each for each in view["features"] if each["leak"]]
+    return {
+        each["feature"]: float(each["balanced_accuracy"]) for each in single or [view["together"]]
+    }
 
 
 def next_revision(connection: Connection) -> int:

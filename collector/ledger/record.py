@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bodyshop_core import __version__
-from bodyshop_core.catalog import FACTS, now
+from bodyshop_core.catalog import FACTS, host_of, now
 from collector.candidate import Candidate, digest
 from collector.net.outcome import Failure, Refusal, StoredPicture
 
@@ -163,6 +163,7 @@ class DownloadRecord:
             "selector": candidate.selector or None,
             "file": None,
             "source": candidate.source,
+            "origin": host_of(picture.url or candidate.page_url) or candidate.source,
             "brand": candidate.brand,
             "model": candidate.model,
             "query": candidate.query,

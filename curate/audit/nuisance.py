@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,7 +27,7 @@ NUMERIC: Mapping[str, Callable[[Mapping[str, Any]], float | None]] = {
 
 NAMED: Mapping[str, Callable[[Mapping[str, Any]], str | None]] = {
     "file format": lambda row: row.get("format"),
-    "source host": lambda row: row.get("host"),
+    "origin": lambda row: row.get("origin"),
     "framing": lambda row: row.get("framing"),
 }
 """Name -> category."""
@@ -43,7 +42,7 @@ def columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, NDArray[np.float64]]
     Parameters
     ----------
     rows : sequence of Mapping
-        n pictures: columns of `measurements` and ``bytes``, ``format``, ``host``, ``framing``.
+        n pictures: columns of `measurements` and ``bytes``, ``format``, ``origin``, ``framing``.
 
     Returns
     -------
@@ -116,11 +115,6 @@ def measure_view(source: Path | str | bytes, spec: Equalise) -> dict[str, float]
         "contrast": round(float(grey.std()) / 255, 4),
         "sharpness": round(float(sharpness(grey)), 4),
     }
-
-
-def host_of(url: str | None, source: str | None) -> str:
-    """Return the host a picture came from, or its kind of source when it came from no URL."""
-    return (urlsplit(url).hostname or "") if url else (source or "")
 
 
 def _one_hot(names: Sequence[str]) -> NDArray[np.float64]:

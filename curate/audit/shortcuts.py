@@ -240,8 +240,12 @@ def _out_of_fold(
     for train, test in folds:
         leaf = max(3, len(train) // 50)
         if single:
+            # A name has a column per category: a threshold on each of them has to fit in.
             model = DecisionTreeClassifier(
-                max_depth=4, min_samples_leaf=leaf, class_weight="balanced", random_state=seed
+                max_depth=max(4, block.shape[1]),
+                min_samples_leaf=leaf,
+                class_weight="balanced",
+                random_state=seed,
             )
         else:
             model = RandomForestClassifier(

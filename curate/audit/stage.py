@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Row, RowMapping, select
 
-from bodyshop_core.catalog import Catalog, Field, all_images, schema
+from bodyshop_core.catalog import Catalog, Field, all_images, picture_origins, schema
 from bodyshop_core.errors import UsageError
 from bodyshop_core.progress import SILENT, Progress
-from curate.audit.nuisance import equalised, host_of, measure_view
+from curate.audit.nuisance import equalised, measure_view
 from curate.audit.shortcuts import audit_digest, audit_rows
 from curate.gate.stage import load_gate
 from curate.policy import Policy, load_policy
@@ -180,17 +180,8 @@ def _nuisance_rows(
     catalog: Catalog, shas: Sequence[str], facts: Mapping[str, Facts]
 ) -> list[dict[str, Any]]:
     """Return the input of `curate.audit.nuisance.columns`, for the given pictures in order."""
-    wanted = set(shas)
-    hosts: dict[str, str] = {}
-    sightings, images = schema.sightings, schema.images
+    images, origins = schema.images, picture_origins(catalog)
     with catalog.read() as connection:
-        for sha256, url, source in connection.execute(
-            select(sightings.c.sha256, sightings.c.final_url, sightings.c.source).order_by(
-                sightings.c.fetched_at, sightings.c.key
-            )
-        ):
-            if sha256 in wanted:
-                hosts.setdefault(sha256, host_of(url, source))
         formats = dict(connection.execute(select(images.c.sha256, images.c.format)).all())
     names = ("width", "height", "jpeg_quality", "brightness", "contrast", "sharpness")
     return [
@@ -198,7 +189,7 @@ def _nuisance_rows(
             **{name: (facts[sha256].measured or {}).get(name) for name in names},
             "bytes": facts[sha256].size_bytes,
             "format": formats.get(sha256),
-            "host": hosts.get(sha256, ""),
+            "origin": origins[sha256],
             "framing": facts[sha256].framing,
         }
         for sha256 in shas

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from sqlalchemy import select
 
-from bodyshop_core.catalog import Field, Reason, effective_labels, schema
+from bodyshop_core.catalog import (
+    EffectiveLabel,
+    Field,
+    Reason,
+    effective_labels,
+    picture_origins,
+    schema,
+)
 from bodyshop_core.catalog.split_sets import newest_split_set
 from curate.duplicates.stage import load_counts
 
@@ -17,6 +25,9 @@ if TYPE_CHECKING:
     from bodyshop_core.workspace import Workspace
     from curate.gate.gate import Gate
     from curate.policy import Policy
+
+
+ORIGINS_SHOWN = 30
 
 
 @dataclass(frozen=True)
@@ -62,6 +73,8 @@ class Content:
     p_car: list[tuple[float, bool]]
     framing_by_label: dict[str, dict[str, int]]
     sources: dict[str, dict[str, int]]
+    origins: dict[str, dict[str, int]]
+    more_origins: int
     split_set: dict[str, Any] | None
     split_sizes: dict[str, dict[str, int]]
     split_problem: str | None
@@ -71,6 +84,11 @@ class Content:
     def kept(self) -> int:
         """Number of kept pictures."""
         return sum(card.keep for card in self.cards)
+
+    @property
+    def origin_labels(self) -> list[str]:
+        """Labels of the kept pictures of the origins shown."""
+        return sorted({label for row in self.origins.values() for label in row})
 
 
 def gather(
@@ -108,6 +126,7 @@ def gather(
         first: dict[str, Any] = {}
         for row in connection.execute(select(sightings).order_by(sightings.c.fetched_at)):
             first.setdefault(row.sha256, row)
+    origins = _origins(pictures, labels, picture_origins(catalog))
     cards = [
         _card(row, gated.get(row.sha256), labels.get(row.sha256), first.get(row.sha256), assigned)
         for row in pictures
@@ -136,6 +155,8 @@ def gather(
         [(card.p_car, card.keep) for card in cards if card.p_car is not None],
         _framing_by_label(cards),
         _sources(cards, first),
+        dict(origins[:ORIGINS_SHOWN]),
+        max(0, len(origins) - ORIGINS_SHOWN),
         None
         if current is None
         else {
@@ -188,6 +209,19 @@ def _sources(cards: list[Card], first: dict[str, Any]) -> dict[str, dict[str, in
         name = "unknown" if row is None else row.source
         table[name]["kept" if card.keep else "rejected"] += 1
     return {name: dict(table[name]) for name in sorted(table)}
+
+
+def _origins(
+    pictures: Sequence[Any], labels: Mapping[str, EffectiveLabel], origins: Mapping[str, str]
+) -> list[tuple[str, dict[str, int]]]:
+    """Return (origin, label -> kept pictures), the largest first."""
+    table: dict[str, Counter[str]] = defaultdict(Counter)
+    for row in pictures:
+        label = labels.get(row.sha256)
+        if row.verdict == "keep" and label is not None and label.value is not None:
+            table[origins[row.sha256]][label.value] += 1
+    order = sorted(table, key=lambda name: (-table[name].total(), name))
+    return [(name, dict(table[name])) for name in order]
 
 
 def _sizes(cards: list[Card]) -> dict[str, dict[str, int]]:

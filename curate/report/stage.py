@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from bodyshop_core import atomic
 from bodyshop_core.catalog import Field, Reason
+from bodyshop_core.catalog.split_sets import WAY_OUT, leaks_left
 from bodyshop_core.progress import SILENT, Progress
 from curate.gate.gate import Gate
 from curate.gate.stage import load_gate
@@ -34,7 +35,7 @@ CLUSTERS_PER_PAGE = 40
 MEMBERS_SHOWN = 24
 """Of one cluster: a logo saved a thousand times must not fill its page with a thousand pictures."""
 
-VERSION = 4
+VERSION = 5
 """Increased when the pages change for the same content."""
 
 
@@ -159,6 +160,8 @@ def _pages(content: Content) -> dict[str, tuple[str, dict[str, Any]]]:
             "gate_chart": charts.gate_histogram(content.p_car, content.gate_threshold),
             "framing_chart": charts.stacked_bars(content.framing_by_label),
             "audit_chart": charts.audit_bars(content.audit),
+            "leaks_left": list(leaks_left(content.audit, equalised=True)),
+            "way_out": WAY_OUT,
         },
     )
     return pages

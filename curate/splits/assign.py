@@ -61,6 +61,7 @@ def assign_splits(
     min_groups: int = 3,
     keep_given: bool = False,
     spinners_train_only: bool = False,
+    unit: str = "group",
 ) -> SplitAssignment:
     """Assign pictures to splits so that no group is in two of them.
 
@@ -81,6 +82,8 @@ def assign_splits(
         several, only the part in the most protected split is kept: test, then validation.
     spinners_train_only : bool
         Groups with spinner frames go to train.
+    unit : str
+        What the groups are, for messages: ``group`` or ``origin``.
 
     Raises
     ------
@@ -89,7 +92,7 @@ def assign_splits(
         into two splits.
     """
     assigned = assigned or {}
-    _check_classes(members, shares, min_groups, spinners_train_only, fresh=not assigned)
+    _check_classes(members, shares, min_groups, spinners_train_only, unit, fresh=not assigned)
     groups: dict[str, list[Member]] = defaultdict(list)
     for member in sorted(members, key=lambda member: member.sha256):
         groups[member.group].append(member)
@@ -105,9 +108,15 @@ def assign_splits(
             continue
         stays = [member for member in groups[name] if member.sha256 not in dropped]
         if any(assigned.get(member.sha256, known[0]) != known[0] for member in stays):
+            what = (
+                f"pictures of the group {name} were assigned to {' and '.join(known)} earlier, and "
+                "are known to be duplicates now"
+                if unit == "group"
+                else f"pictures of one origin, or of origins that share pictures ({name}), were "
+                f"assigned to {' and '.join(known)} earlier"
+            )
             raise SplitError(
-                f"pictures of the group {name} were assigned to {' and '.join(known)} earlier, "
-                "and are known to be duplicates now",
+                what,
                 hint="start a new split set: bodyshop curate --new-split NAME",
             )
         _put(stays, known[0], splits, table)
@@ -170,6 +179,7 @@ def _check_classes(
     shares: Mapping[str, float],
     min_groups: int,
     spinners_train_only: bool,
+    unit: str,
     *,
     fresh: bool,
 ) -> None:
@@ -189,6 +199,14 @@ def _check_classes(
     held_out = len(shares) - 1 if "train" in shares else len(shares)
     for label in sorted(groups):
         count = len(groups[label])
+        if count < needed and unit == "origin":
+            raise SplitError(
+                f"class '{label}' has pictures of {count} origin{'s' if count != 1 else ''} that "
+                f"share none, and {needed} are needed to hold whole origins out for "
+                f"{', '.join(shares)}",
+                hint="collect or import that class from other sources (bodyshop import --source "
+                "NAME), or leave out splits.by: origin",
+            )
         if count < needed:
             raise SplitError(
                 f"class '{label}' has {count} group{'s' if count != 1 else ''} of pictures that "

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, delete, select
 
-from bodyshop_core.catalog import Catalog, Field, Reason, now, schema
+from bodyshop_core.catalog import Catalog, Field, Reason, now, picture_origins, schema
 from bodyshop_core.catalog.split_sets import (
     choose_split_set,
     newest_split_set,
@@ -25,6 +25,7 @@ from curate.ingest import store_rows
 from curate.policy import Policy, load_policy
 from curate.splits.assign import Member, SplitError, assign_splits
 from curate.splits.leakage import LeakageCheck, check_leakage
+from curate.splits.origins import unite_origins
 from curate.targets import resolve_target
 from curate.verdicts.stage import load_assigned, load_facts
 
@@ -82,7 +83,8 @@ class SplitSettings:
     ratios : dict
         Split -> share of the pictures, 0 to 1.
     options : dict
-        ``keep_given_splits``, ``spinners_train_only`` (bool) and ``folds`` (int).
+        ``keep_given_splits``, ``spinners_train_only`` (bool) and ``folds`` (int); ``by`` where it
+        is ``origin``.
     created_at : str
         UTC, ISO 8601.
     """
@@ -103,6 +105,11 @@ class SplitSettings:
     def spinners_train_only(self) -> bool:
         """Whether spinner frames go to train only."""
         return bool(self.options.get("spinners_train_only"))
+
+    @property
+    def by_origin(self) -> bool:
+        """Whether all pictures of an origin are in one split."""
+        return self.options.get("by") == "origin"
 
 
 def split(
@@ -188,11 +195,19 @@ def choose_settings(
 
     Parameters are those of `split`.
     """
-    options = {
+    options: dict[str, Any] = {
         "keep_given_splits": keep_given_splits,
         "spinners_train_only": spinners_train_only,
         "folds": rules.splits.folds,
     }
+    if rules.splits.by == "origin":
+        if keep_given_splits:
+            raise UsageError(
+                "splits.by: origin and --keep-given-splits exclude each other: an imported folder "
+                "with train and test folders is one origin",
+                hint="leave out one of them",
+            )
+        options["by"] = "origin"
     names = {each.name for each in split_sets(catalog)}
     if new_split is not None and new_split in names:
         raise UsageError(
@@ -272,15 +287,20 @@ def write_splits(
         if one.sha256 in kept and one.value is not None
     ]
     assigned = load_assigned(catalog, settings.name)
+    united, bridges = members, dict[str, tuple[str, ...]]()
+    if settings.by_origin:
+        united, bridges = unite_origins(members, picture_origins(catalog), assigned)
     outcome = assign_splits(
-        members,
+        united,
         settings.ratios,
         seed=settings.seed,
         assigned=assigned,
         min_groups=policy.splits.min_groups,
         keep_given=settings.keep_given,
         spinners_train_only=settings.spinners_train_only,
+        unit="origin" if settings.by_origin else "group",
     )
+    dropped = {**bridges, **outcome.dropped}
     check = check_leakage(
         [one.measured for one in facts if one.measured is not None],
         outcome.splits,
@@ -292,7 +312,7 @@ def write_splits(
     placed = [member for member in members if member.sha256 in outcome.splits]
     with catalog.begin() as connection:
         _write(catalog, connection, settings, placed, outcome.splits, check)
-        _reject_bridges(connection, outcome.dropped)
+        _reject_bridges(connection, dropped)
     sizes: dict[str, Counter[str]] = defaultdict(Counter)
     for member in placed:
         sizes[outcome.splits[member.sha256]][member.label] += 1
@@ -303,7 +323,7 @@ def write_splits(
         len(placed),
         len({member.group for member in placed}),
         sum(member.sha256 not in assigned for member in placed),
-        len(outcome.dropped),
+        len(dropped),
         len(kept) - len(members),
         check.as_dict(),
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import RowMapping, select
 
-from bodyshop_core.catalog import Catalog, Field, effective_labels, schema
+from bodyshop_core.catalog import Catalog, Field, effective_labels, picture_origins, schema
 from bodyshop_core.errors import NothingFoundError, UsageError
 from curate.duplicates.signatures import PLAIN_BELOW
 from curate.measure.stage import VERSION
@@ -108,6 +108,7 @@ def explain(workspace: Workspace, picture: str | Path) -> VerdictExplanation:
     }
     if details.get("overridden"):
         facts["would have been rejected as"] = details["overridden"]
+    facts["origin"] = picture_origins(catalog)[sha256]
     facts["labels"] = _labels(catalog, sha256)
     facts["gate"] = _chosen(score, ("p_car", "framing", "top5", "error"))
     facts["measured"] = _chosen(measurement, _MEASURED)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from bodyshop_core.catalog import Reason, effective_labels, schema
+from bodyshop_core.catalog import Reason, effective_labels, picture_origins, schema
 from bodyshop_core.catalog.split_sets import newest_split_set
 from bodyshop_core.errors import NothingFoundError
 from labeling.configs.label_config import ProjectKind
@@ -39,6 +39,8 @@ class Selection:
         Effective brand or model label.
     framing : str, optional
         ``full``, ``part`` or ``interior``, as the gate estimated it.
+    origin : str, optional
+        The host they were downloaded from, or the name of their import.
     split : str, optional
         ``train``, ``validation`` or ``test`` of the newest split set, or of `split_set`.
     split_set : str, optional
@@ -55,6 +57,7 @@ class Selection:
     brand: str | None = None
     model: str | None = None
     framing: str | None = None
+    origin: str | None = None
     split: str | None = None
     split_set: str | None = None
     reasons: tuple[str, ...] = ()
@@ -156,8 +159,10 @@ def _facts(workspace: Workspace, selection: Selection) -> dict[str, dict[str, An
         in_split = select(splits.c.sha256, splits.c.split).where(splits.c.split_set == name)
         split = {row.sha256: row.split for row in connection.execute(in_split)}
     labels_of = {field: effective_labels(workspace.catalog, field) for field in _FIELDS}
+    origins = picture_origins(workspace.catalog)
     for sha256, fact in facts.items():
         fact["split"] = split.get(sha256)
+        fact["origin"] = origins.get(sha256)
         for field, labels in labels_of.items():
             fact[field] = labels[sha256].value if sha256 in labels else None
     return facts
@@ -169,6 +174,7 @@ def _matches(fact: Mapping[str, Any], kind: ProjectKind, selection: Selection) -
         "brand": selection.brand,
         "model": selection.model,
         "framing": selection.framing,
+        "origin": selection.origin,
         "split": selection.split,
     }
     if any(value is not None and fact[name] != value for name, value in wanted.items()):

@@ -101,7 +101,8 @@ def test_status_of_a_new_workspace_is_json_with_stable_keys(workspace, capsys):
     code, out, _ = run("status", "--json", "-w", str(workspace.root), capsys=capsys)
     assert code == 0
     assert set(json.loads(out)) == {
-        *("stages", "models", "reasons", "splits", "refusals", "failures", "runs", "warnings"),
+        *("stages", "models", "origins", "reasons", "splits", "refusals"),
+        *("failures", "runs", "warnings"),
     }
 
 

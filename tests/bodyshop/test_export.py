@@ -36,7 +36,7 @@ def test_manifest_has_one_row_per_picture_and_exactly_the_columns_of_the_contrac
         rows = {row["sha256"]: row for row in reader}
         assert ",".join(reader.fieldnames or ()) == (
             "sha256,file,source,label,brand,model,width,height,phash,sharpness,p_car,framing,"
-            "verdict,reasons,cluster,representative,group,split,mask,licence,permission"
+            "verdict,reasons,cluster,representative,group,split,mask,licence,permission,origin"
         )
     assert summary.pictures == len(rows) == 7
     first, last = rows[names[0]], rows[names[6]]
@@ -288,3 +288,20 @@ def test_formats_with_splits_need_a_split(workspace: Workspace, tmp_path: Path) 
     split_set(workspace, {})
     with pytest.raises(NothingFoundError, match="has no kept picture"):
         export(workspace, "imagefolder", tmp_path / "x")
+
+
+def test_an_export_can_be_of_some_origins_only(
+    curated: tuple[Workspace, list[str]], tmp_path: Path
+) -> None:
+    workspace, names = curated
+    seen = schema.sightings
+    with workspace.catalog.begin() as connection:
+        connection.execute(seen.update().values(origin="example.org"))
+        connection.execute(seen.update().where(seen.c.sha256 == names[0]).values(origin="딜러"))
+    every = export(workspace, "imagefolder", tmp_path / "all").pictures
+    some = export(workspace, "imagefolder", tmp_path / "some", origins=["딜러"])
+    assert some.pictures == 1 < every
+    assert export(workspace, "manifest", tmp_path / "m.csv", origins=["example.org"]).pictures == 6
+    assert ",딜러" not in (tmp_path / "m.csv").read_text(encoding="utf-8")
+    with pytest.raises(UsageError, match="no picture is of the origin 'nowhere'"):
+        export(workspace, "imagefolder", tmp_path / "none", origins=["nowhere"])

@@ -9,7 +9,7 @@ from PIL import Image
 from sqlalchemy import select
 
 from bodyshop_core.catalog import effective_labels, schema
-from bodyshop_core.errors import NothingFoundError
+from bodyshop_core.errors import NothingFoundError, UsageError
 from collector import import_folder
 
 
@@ -98,3 +98,32 @@ def test_empty_folder_is_a_failure(workspace, tmp_path):
     (tmp_path / "set").mkdir()
     with pytest.raises(NothingFoundError):
         import_folder(tmp_path / "set", workspace)
+
+
+def origins(workspace):
+    return sorted(origin for (origin,) in rows(workspace, schema.sightings.c.origin))
+
+
+def test_the_folder_names_the_origin_unless_a_source_is_given(workspace, tmp_path):
+    decomposed = unicodedata.normalize("NFD", "딜러")
+    picture(tmp_path / decomposed / "whole" / "a.png")
+    picture(tmp_path / "other" / "whole" / "b.png", "blue")
+    import_folder(tmp_path / decomposed, workspace)
+    import_folder(tmp_path / "other", workspace, source="  insurance photos ")
+    assert origins(workspace) == ["insurance photos", "딜러"]
+
+
+def test_importing_again_corrects_an_origin_only_when_a_source_is_named(workspace, tmp_path):
+    picture(tmp_path / "set" / "whole" / "a.png")
+    import_folder(tmp_path / "set", workspace, source="dealer")
+    picture(tmp_path / "set" / "whole" / "new.png", "blue")
+    import_folder(tmp_path / "set", workspace)
+    assert origins(workspace) == ["dealer", "set"]
+    import_folder(tmp_path / "set", workspace, source="yard")
+    assert origins(workspace) == ["yard", "yard"]
+
+
+def test_a_blank_source_is_refused(workspace, tmp_path):
+    picture(tmp_path / "set" / "whole" / "a.png")
+    with pytest.raises(UsageError, match="blank"):
+        import_folder(tmp_path / "set", workspace, source="  ")

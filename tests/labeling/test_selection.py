@@ -110,3 +110,12 @@ def test_the_question_of_a_review_shows_the_verdict_and_its_reasons(workspace, c
     asked = questions(workspace, curated)
     assert asked[curated[2]] == "Keep this picture? The policy says reject: not a car. Car: 45%."
     assert asked[curated[0]].endswith("Label: damaged.")
+
+
+def test_pictures_of_one_origin_can_be_selected(workspace, curated):
+    sighting = {"key": "k", "sha256": curated[1], "source": "import", "origin": "dealer",
+                "fetched_at": now(), "tool_version": "test"}  # fmt: skip
+    workspace.catalog.upsert(schema.sightings, [sighting])
+    assert select_pictures(workspace, "damage", Selection(origin="dealer")) == [curated[1]]
+    with pytest.raises(NothingFoundError, match="with origin yard"):
+        select_pictures(workspace, "damage", Selection(origin="yard"))

@@ -118,7 +118,7 @@ def masked_samples(
         A mask class is blank or has control characters.
     """
     samples = load_samples(workspace, split_set=split_set, variants=False)
-    files = _mask_files(workspace)
+    files = mask_files(workspace)
     classes = tuple(sorted({name for each in files.values() for name in each}))
     if not classes:
         raise NothingFoundError(
@@ -221,7 +221,8 @@ def square_mask(mask: NDArray[np.bool_], side: int) -> NDArray[np.uint8]:
     return (np.asarray(image) >= MASK_LEVEL).astype(np.uint8)
 
 
-def _mask_files(workspace: Workspace) -> dict[str, dict[str, tuple[Path, ...]]]:
+def mask_files(workspace: Workspace) -> dict[str, dict[str, tuple[Path, ...]]]:
+    """Return sha256 -> class -> files of the current masks of every picture that has some."""
     table = schema.annotations
     query = (
         select(table.c.sha256, table.c.label, table.c.file)

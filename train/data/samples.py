@@ -21,6 +21,7 @@ from bodyshop_core.imaging import Equalise
 from bodyshop_core.workspace import Workspace
 from train.data.car_boxes import BoxFractions, car_boxes
 from train.data.pixels import TTA_VIEWS, Cut
+from train.data.strata import load_strata
 
 SPLITS = ("train", "validation", "test")
 
@@ -52,6 +53,10 @@ class Sample:
         SHA-256 of an augmented copy's own file.
     box : tuple of float, optional
         Where the car is, when the run crops to it.
+    origin : str
+        Host or import that it came from; ``""`` in a folder.
+    framing : str
+        ``full``, ``part`` or ``interior``; ``""`` where unknown.
     """
 
     sha256: str
@@ -63,6 +68,8 @@ class Sample:
     view: int = 0
     content: str = ""
     box: BoxFractions | None = None
+    origin: str = ""
+    framing: str = ""
 
     @property
     def source(self) -> Path | Cut:
@@ -105,11 +112,18 @@ class Samples:
             for split in SPLITS
         }
 
-    def digest(self) -> str:
-        """Return a hash of everything that was learned from and tested on."""
+    def digest(self, *, strata: bool = False) -> str:
+        """Return a hash of everything that was learned from and tested on.
+
+        Parameters
+        ----------
+        strata : bool
+            Origins and framings count, too: pictures are weighted by them.
+        """
         lines = sorted(
             f"{item.split}\t{item.sha256}\t{item.variant}\t{item.content}\t{item.view}\t"
             f"{item.label}{_placed(item.box)}"
+            + (f"\t{item.origin}\t{item.framing}" if strata else "")
             for item in self.items
         )
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
@@ -325,10 +339,13 @@ def _originals(workspace: Workspace, split_set: str) -> list[Sample]:
     )
     with workspace.catalog.read() as connection:
         rows = connection.execute(query).all()
-    return [
-        Sample(sha, workspace.blobs.path(sha, extension), label, split, group)
-        for sha, extension, label, split, group in rows
-    ]
+    strata = load_strata(workspace)
+    items = []
+    for sha, extension, label, split, group in rows:
+        origin, framing = strata[sha]
+        path = workspace.blobs.path(sha, extension)
+        items.append(Sample(sha, path, label, split, group, origin=origin, framing=framing))
+    return items
 
 
 def _variants(

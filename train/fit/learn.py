@@ -16,6 +16,7 @@ from bodyshop_core.progress import SILENT, Progress
 from train.data.affine import distorter
 from train.data.pixels import TTA_VIEWS, View
 from train.data.samples import Sample, Samples, show
+from train.data.strata import balance_weights
 from train.fit.features import cut_features, load_pixels, worth_caching
 from train.fit.labels import LabelObjective, Rows
 from train.fit.loop import History, fit
@@ -233,7 +234,7 @@ def _train_stage(network: Network, task: _Task, index: int) -> History:
         x, x_validation = both[: len(training)], both[len(training) :]
         _, model = split_at(model, cut)
     y, y_validation = (onehot(part, samples.classes) for part in (training, validation))
-    weight = _class_weights(y) if task.recipe.data.class_weights else np.ones(len(y), np.float32)
+    weight = _row_weights(task.recipe, training, y)
     if stage.solver == "logistic":
         return _solve(network, stage, (x, y, weight), (x_validation, y_validation), task.seed)
     distort: Distort | None = None
@@ -325,6 +326,16 @@ def onehot(samples: tuple[Sample, ...], classes: tuple[str, ...]) -> NDArray[np.
     place = {name: index for index, name in enumerate(classes)}
     rows = np.array([place[item.label] for item in samples], np.int64)
     return np.eye(len(classes), dtype=np.float32)[rows]
+
+
+def _row_weights(
+    recipe: Recipe, training: tuple[Sample, ...], y: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    if recipe.data.balance:
+        return balance_weights(
+            {name: [getattr(item, name) for item in training] for name in recipe.data.balance}
+        )
+    return _class_weights(y) if recipe.data.class_weights else np.ones(len(y), np.float32)
 
 
 def _class_weights(y: NDArray[np.float32]) -> NDArray[np.float32]:

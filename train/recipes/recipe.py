@@ -140,10 +140,18 @@ TtaViews = Annotated[tuple[TtaView, ...], AfterValidator(_centre_first)]
 """Test-time views of a picture, the centre square first."""
 
 
+def _named_once(names: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(names)) != len(names):
+        raise ValueError("each of label, origin and framing is named once")
+    return names
+
+
 class Data(StrictModel):
     """Which view of the pictures the network sees.
 
     Every picture is learned in each of the `tta_views`, and a prediction is the mean of theirs.
+    `balance` weighs the training pictures so that labels count the same, and within each label
+    origins, or framings (see `train.data.strata.balance_weights`).
     """
 
     variants: bool = True
@@ -151,8 +159,17 @@ class Data(StrictModel):
     degradation_views: int = Field(default=0, ge=0, le=8)
     equalise: Literal["auto", "always", "never"] = "auto"
     class_weights: bool = False
+    balance: Annotated[
+        tuple[Literal["label", "origin", "framing"], ...], AfterValidator(_named_once)
+    ] = ()
     colour: Literal["rgb", "grey"] = "rgb"
     crop: Literal["none", "car"] = "none"
+
+    @model_validator(mode="after")
+    def _one_weighting(self) -> Data:
+        if self.balance and self.class_weights:
+            raise ValueError("give class_weights or balance: [label], which does the same")
+        return self
 
 
 class Start(StrictModel):

@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bodyshop_core.catalog.split_sets import WAY_OUT, leaks_left
 from train.evaluation.names import shortened
 from train.evaluation.predictions import Evaluation
 from train.fit.loop import History
 from train.models.classifier import Classifier
 from train.models.run_folder import RunRecord
 from train.recipes.recipe import dump
+from train.report.abroad_report import abroad_table, abroad_tiles
 from train.report.evaluation_parts import (
     baseline_rows,
     evaluation_block,
@@ -33,6 +35,7 @@ def write_run_report(
     baseline: Mapping[str, Any],
     audit: Mapping[str, Any],
     seconds: Mapping[str, float],
+    abroad: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write plots, thumbnails, the model card and ``report.html``.
 
@@ -50,6 +53,8 @@ def write_run_report(
         The shortcut audit of the split set; empty without one.
     seconds : Mapping
         Phase -> seconds.
+    abroad : Mapping, optional
+        As `train.runs.abroad.measure_abroad`: the page begins with it.
 
     Returns
     -------
@@ -58,7 +63,8 @@ def write_run_report(
     """
     folder, record = run.folder, run.record
     test, validation = evaluations["test"], evaluations["validation"]
-    write_model_card(folder, record, test, baseline, histories)
+    abroad = abroad or {}
+    write_model_card(folder, record, test, baseline, histories, abroad)
     curves = [
         {"file": plot_curves(histories, folder / "curves.png").name, "alt": "loss and accuracy"},
         {"file": plot_steps(histories, folder / "steps.png").name, "alt": "loss of every step"},
@@ -76,8 +82,13 @@ def write_run_report(
             "subtitle": f"{record.run} · trained on '{record.split_set}' · "
             f"{' / '.join(map(shortened, record.classes[:6]))}"
             f"{' …' if len(record.classes) > 6 else ''}",
-            "tiles": [*metric_tiles(metrics, name="test accuracy"), time],
+            "tiles": [
+                *abroad_tiles(abroad),
+                *metric_tiles(metrics, name="test accuracy (at home)"),
+                time,
+            ],
             "notes": _notes(record, metrics, baseline, audit),
+            "abroad": abroad_table(abroad, metrics),
             "baselines": baseline_rows(metrics, baseline),
             "blocks": [evaluation_block(folder, each) for each in (test, validation)],
             "thresholds": threshold_rows(record, validation, test),
@@ -100,9 +111,10 @@ def _notes(
     notes = []
     if audit.get("leak"):
         spec = record.equalise
+        left = leaks_left(audit, equalised=spec is not None)
         notes.append(
             {
-                "good": bool(spec),
+                "good": not left,
                 "text": "The shortcut audit predicts the classes from nuisance features alone. "
                 + (
                     "Every picture, in training and in prediction, is therefore brought to at most "
@@ -110,7 +122,8 @@ def _notes(
                     if spec
                     else "This run does not equalise the pictures: its accuracy may come from "
                     "these features."
-                ),
+                )
+                + (_what_is_left(left) if left else ""),
             }
         )
     found = baseline.get("audit")
@@ -136,6 +149,14 @@ def _notes(
             }
         )
     return notes
+
+
+def _what_is_left(left: Mapping[str, float]) -> str:
+    told = ", ".join(f"{name} ({percent(value)})" for name, value in left.items())
+    return (
+        f" What is left still tells the classes: {told}, as balanced accuracy without the car. The "
+        f"way out: {WAY_OUT}. The figures abroad say how far the model depends on it."
+    )
 
 
 def _stage_row(history: History) -> dict[str, Any]:

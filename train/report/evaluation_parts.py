@@ -16,6 +16,7 @@ from train.report.plots import plot_calibration, plot_confusion, plot_ranking
 EMPTY: Mapping[str, Any] = {
     "tiles": [],
     "notes": [],
+    "abroad": None,
     "baselines": [],
     "blocks": [],
     "thresholds": [],

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bodyshop_core import atomic
+from train.evaluation.abroad.wording import abroad_lines
 from train.evaluation.names import shortened
 from train.evaluation.predictions import Evaluation
 from train.fit.loop import History
@@ -22,6 +23,7 @@ def write_model_card(
     test: Evaluation,
     baseline: Mapping[str, Any],
     histories: Sequence[History],
+    abroad: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write ``MODEL_CARD.md`` (headings after Mitchell et al. 2019, arXiv:1810.03993)."""
     metrics, recipe = test.metrics, record.recipe
@@ -56,7 +58,11 @@ def write_model_card(
         ),
         "",
         "## Evaluation",
-        f"- Test accuracy {100 * metrics['accuracy']:.1f} % "
+        *(
+            f"- {plain(name)}: {plain(value, limit=400)}"
+            for name, value in (abroad_lines(abroad, metrics)[:-1] if abroad else ())
+        ),
+        f"- Test accuracy, at home: {100 * metrics['accuracy']:.1f} % "
         f"(95 % interval {100 * low:.1f} to {100 * high:.1f} %, n = {metrics['n']})",
         *(
             f"- {plain(name)}: recall {_share(each['recall'])}, "

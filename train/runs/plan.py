@@ -79,13 +79,18 @@ class RunPlan(Generic[AnyRecipe, AnySamples]):
 
     def as_dict(self) -> dict[str, Any]:
         """Return what ``plan.json`` holds."""
+        samples, recipe = self.samples, self.recipe
+        weighed = isinstance(recipe, Recipe) and bool(recipe.data.balance)
+        digest = (
+            samples.digest(strata=weighed) if isinstance(samples, Samples) else samples.digest()
+        )
         return {
             "format": PLAN_FORMAT,
             "kind": self.kind,
             "recipe": self.recipe.model_dump(mode="json"),
             "target": self.samples.target,
             "split_set": self.samples.split_set,
-            "data": self.samples.digest(),
+            "data": digest,
             "equalise": self.equalise.as_dict() if self.equalise else None,
             "weights": self.weights,
             "initial_weights": self.initial_weights,
@@ -116,6 +121,10 @@ def plan_key(plan: Mapping[str, Any]) -> str:
     if isinstance(recipe, Mapping):
         start = recipe.get("start")
         content["recipe"] = {**recipe, "weights": None, "start": start and {**start, "run": None}}
+        data = recipe.get("data")
+        if isinstance(data, Mapping):  # runs from before recipes could balance weigh nothing, too
+            kept = {name: value for name, value in data.items() if name != "balance" or value}
+            content["recipe"]["data"] = kept
     text = json.dumps(content, sort_keys=True, ensure_ascii=False, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
 from bodyshop_core.summary import Summary
+from train.evaluation.abroad.wording import abroad_lines
 from train.models.run_folder import read_json, write_json
 
 SUMMARY_FILE = "summary.json"
@@ -39,6 +40,9 @@ class TrainSummary(Summary):
         Phase -> seconds.
     report : Path
         The HTML report.
+    abroad : Mapping
+        What the recipe is worth on origins that it was fitted without, as
+        `train.runs.abroad.measure_abroad`; empty for a segmenter, and for runs of older versions.
     """
 
     run: str
@@ -51,6 +55,7 @@ class TrainSummary(Summary):
     baseline: Mapping[str, Any]
     seconds: Mapping[str, float]
     report: Path
+    abroad: Mapping[str, Any] = field(default_factory=dict)
 
     hidden: ClassVar[tuple[str, ...]] = ("metrics",)
     figures: ClassVar[tuple[str, ...]] = ("n", "accuracy", "ci95", "mean_iou", "per_class")
@@ -66,6 +71,10 @@ class TrainSummary(Summary):
         """What the catalog notes about the run."""
         wanted = ("accuracy", "n", "mean_iou")
         return {name: self.metrics[name] for name in wanted if name in self.metrics}
+
+    def lines(self) -> list[tuple[str, str]]:
+        """Return the figures abroad and at home side by side, for people; none of a segmenter."""
+        return abroad_lines(self.abroad, self.metrics) if self.abroad else []
 
     def as_dict(self) -> dict[str, Any]:
         """Return JSON-able values with the stable keys of ``--json``."""

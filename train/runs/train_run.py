@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -24,6 +24,7 @@ from train.models.network import Network, parameters
 from train.models.run_folder import MODEL_FILE, RunRecord, save_record, save_samples, write_json
 from train.recipes.recipe import Recipe, load_recipe
 from train.report.classifier_report import write_run_report
+from train.runs.evaluate_abroad import abroad_of_training
 from train.runs.execute import STATE_FOLDER, execute, find_interrupted
 from train.runs.options import TrainOptions
 from train.runs.plan import ClassifierPlan, plan_classifier, read_plan, resume_classifier
@@ -44,6 +45,7 @@ def train(
     resume: str | Path | None = None,
     anew: bool = False,
     augmenter: Augmenter | None = None,
+    abroad: bool | None = None,
     progress: Progress = SILENT,
 ) -> TrainSummary:
     """Train a classifier on a split set and write everything about it into a run folder.
@@ -76,6 +78,9 @@ def train(
     augmenter : callable, optional
         (rgb uint8, sha256=, copy=epoch) -> rgb of the same size, as ``augment.online`` returns:
         fresh copies in every epoch instead of those on disk. Costs the whole network in each.
+    abroad : bool, optional
+        Whether to fit the recipe again without some origins, to measure it on these; None: where
+        cached features make each of these fits cheap.
     progress : Progress
         Told of features and epochs.
 
@@ -110,8 +115,19 @@ def train(
     else:
         chosen = load_recipe(recipe, overrides=overrides)
         plan = plan_classifier(workspace, chosen, options, progress=progress)
+
+    def measure(record: RunRecord) -> dict[str, Any]:
+        return abroad_of_training(
+            workspace, record, plan.samples, plan.weights, wanted=abroad, progress=progress
+        )
+
     fit = partial(
-        fit_classifier, plan, features=workspace.features, augmenter=augmenter, progress=progress
+        fit_classifier,
+        plan,
+        features=workspace.features,
+        augmenter=augmenter,
+        measure_abroad=measure,
+        progress=progress,
     )
     return execute(workspace, "train", plan, fit, anew=anew, progress=progress)
 
@@ -123,6 +139,7 @@ def fit_classifier(
     run: str,
     features: Path,
     augmenter: Augmenter | None = None,
+    measure_abroad: Callable[[RunRecord], dict[str, Any]] = lambda record: {},
     progress: Progress = SILENT,
 ) -> TrainSummary:
     """Train as planned and write the run's folder; resumes from a state in it.
@@ -139,6 +156,8 @@ def fit_classifier(
         The workspace's features folder, for the bottleneck cache.
     augmenter : callable, optional
         The one that the plan names.
+    measure_abroad : callable
+        Takes the finished run's record, returns its figures on left-out origins.
     progress : Progress
         Told of features and epochs.
 
@@ -185,15 +204,23 @@ def fit_classifier(
         linear_probe=linear_probe,
     )
     clock.mark("evaluate")
+    abroad = measure_abroad(final)
+    clock.mark("abroad")
     for evaluation in evaluations.values():
         save_evaluation(evaluation, folder)
     figures: dict[str, Any] = {name: each.metrics for name, each in evaluations.items()}
     write_json(
         folder / "metrics.json",
-        {**figures, "baseline": baseline, "seconds": clock.seconds, "linear_probe": linear_probe},
+        {
+            **figures,
+            "baseline": baseline,
+            "seconds": clock.seconds,
+            "linear_probe": linear_probe,
+            "abroad": abroad,
+        },
     )
     report = write_run_report(
-        classifier, histories, evaluations, baseline, plan.audit, clock.seconds
+        classifier, histories, evaluations, baseline, plan.audit, clock.seconds, abroad
     )
     clock.mark("report")
     return TrainSummary(
@@ -207,6 +234,7 @@ def fit_classifier(
         baseline,
         clock.seconds,
         report,
+        abroad,
     )
 
 

@@ -1,0 +1,201 @@
+"""`bodyshop evaluate --abroad`: a run's recipe, measured on origins that it was fitted without."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from bodyshop_core.errors import NothingFoundError
+from bodyshop_core.imaging import Equalise
+from bodyshop_core.progress import SILENT, Progress
+from bodyshop_core.summary import Summary
+from bodyshop_core.workspace import Workspace
+from train.data.mask_samples import mask_files
+from train.data.samples import Samples, load_samples
+from train.evaluation.abroad.wording import TABLE_COLUMNS, abroad_lines, table_rows
+from train.models.classifier import Classifier
+from train.models.run_folder import RunRecord, read_json, write_json
+from train.recipes.recipe import Recipe
+from train.report.abroad_report import write_abroad_report
+from train.runs.abroad import AbroadTask, is_cheap, left_out_pairs, measure_abroad
+from train.runs.lookup import resolve_run
+from train.runs.plan import PLAN_FILE
+
+PAIRS = 24
+"""Pairs of origins at most: more narrow the interval little, and each is one more fit."""
+
+PAIRS_IN_TRAIN = 6
+"""The same, where the figures come along with every training."""
+
+
+@dataclass(frozen=True)
+class AbroadSummary(Summary):
+    """What a run is worth on origins that it was fitted without, and at home.
+
+    Parameters
+    ----------
+    run : str
+        The run's name.
+    shown : bool
+        Whether there were enough origins.
+    why : str or None
+        Why nothing could be shown.
+    origins : int
+        How many there are.
+    within_photo : Mapping or None
+        As `train.evaluation.abroad.within_photo.within_photo_auc`.
+    pairs : Mapping or None
+        As `train.evaluation.abroad.table.leave_pair_out`.
+    home : Mapping
+        ``n``, ``accuracy``, ``ci95`` and ``auc`` on the run's own test split.
+    report : Path
+        The HTML page.
+    """
+
+    run: str
+    shown: bool
+    why: str | None
+    origins: int
+    within_photo: Mapping[str, Any] | None
+    pairs: Mapping[str, Any] | None
+    home: Mapping[str, Any]
+    report: Path
+
+    columns: ClassVar[tuple[str, ...]] = TABLE_COLUMNS
+
+    def lines(self) -> list[tuple[str, str]]:
+        """Return the figures for people, abroad first."""
+        abroad = {name: getattr(self, name) for name in ("shown", "why", "within_photo", "pairs")}
+        return abroad_lines(abroad, self.home)
+
+    def rows(self) -> list[list[str]]:
+        """Return the table per origin, label and framing."""
+        return table_rows(self.pairs) if self.pairs else []
+
+
+def evaluate_abroad(
+    run: str | Path | Classifier | None,
+    workspace: Workspace,
+    *,
+    split_set: str | None = None,
+    most: int = PAIRS,
+    out: Path | None = None,
+    progress: Progress = SILENT,
+) -> AbroadSummary:
+    """Fit a run's recipe without pairs of origins, and test it on these.
+
+    Parameters
+    ----------
+    run : str, Path, Classifier or None
+        Its recipe, equalising, weights, threshold and seed are used; None: the newest finished one.
+    workspace : Workspace
+        With the pictures: those of all splits take part, and their masks.
+    split_set : str, optional
+        By default the one the run was trained on.
+    most : int
+        At most so many pairs.
+    out : Path, optional
+        Where the report goes; by default ``evaluations/abroad`` in the run's folder.
+    progress : Progress
+        Reports one step per pair.
+
+    Raises
+    ------
+    NothingFoundError
+        No such run or split set.
+    BodyshopError
+        The run's folder has no ``plan.json``, which names its weights.
+    """
+    classifier = resolve_run(run, workspace)
+    record = classifier.record
+    recipe = Recipe.model_validate(record.recipe)
+    samples = load_samples(
+        workspace,
+        split_set=split_set or record.split_set,
+        variants=recipe.data.variants,
+        crop=recipe.data.crop,
+    )
+    weights = read_json(classifier.folder / PLAN_FILE)["weights"]
+    task = abroad_task(workspace, record, samples, weights)
+    abroad = measure_abroad(task, most=most, progress=progress)
+    home = home_figures(_test_metrics(classifier.folder), record)
+    folder = out or classifier.folder / "evaluations" / "abroad"
+    report = write_abroad_report(folder, record, abroad, home)
+    summary = AbroadSummary(record.run, **abroad, home=home, report=report)
+    write_json(folder / "metrics.json", summary.as_dict())
+    return summary
+
+
+def abroad_of_training(
+    workspace: Workspace,
+    record: RunRecord,
+    samples: Samples,
+    weights: str | None,
+    *,
+    wanted: bool | None,
+    progress: Progress = SILENT,
+) -> dict[str, Any]:
+    """Return the figures that come along with a training.
+
+    Parameters
+    ----------
+    workspace, record, samples, weights
+        Of the run.
+    wanted : bool or None
+        None: only where fits are cheap, since cached features decide them.
+    progress : Progress
+        Reports one step per pair.
+    """
+    recipe = Recipe.model_validate(record.recipe)
+    if wanted or (wanted is None and is_cheap(recipe)):
+        task = abroad_task(workspace, record, samples, weights)
+        return measure_abroad(task, most=PAIRS_IN_TRAIN, progress=progress)
+    _, _, why = left_out_pairs(samples)
+    if why is None:
+        why = (
+            "it was not asked for"
+            if wanted is False
+            else "this recipe trains the network anew for each left-out pair of origins"
+        ) + "; bodyshop evaluate --abroad measures it"
+    return {
+        "shown": False,
+        "why": why,
+        "origins": len({item.origin for item in samples.items}),
+        "within_photo": None,
+        "pairs": None,
+    }
+
+
+def abroad_task(
+    workspace: Workspace, record: RunRecord, samples: Samples, weights: str | None
+) -> AbroadTask:
+    """Return what is to be fitted without some origins, as the run was."""
+    masks = {
+        sha256: [file for files in by_class.values() for file in files]
+        for sha256, by_class in mask_files(workspace).items()
+    }
+    return AbroadTask(
+        Recipe.model_validate(record.recipe),
+        samples,
+        masks,
+        workspace.features,
+        record.threshold,
+        Equalise(**record.equalise) if record.equalise else None,
+        weights,
+        record.seed,
+    )
+
+
+def home_figures(metrics: Mapping[str, Any], record: RunRecord) -> dict[str, Any]:
+    """Return accuracy and area under the ROC curve on the run's own test split."""
+    area = metrics["per_class"][record.positive]["roc_auc"] if record.positive else None
+    return {name: metrics[name] for name in ("n", "accuracy", "ci95")} | {"auc": area}
+
+
+def _test_metrics(folder: Path) -> Mapping[str, Any]:
+    metrics = read_json(folder / "metrics.json")
+    if "test" not in metrics:
+        raise NothingFoundError(f"{folder / 'metrics.json'} has no figures of the test split")
+    return dict(metrics["test"])
