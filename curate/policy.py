@@ -72,6 +72,9 @@ class QualityPolicy(StrictModel):
         press photos have white backgrounds.
     min_contrast : float
         Standard deviation of luma, 0 to 0.5.
+    max_damage : float
+        Share of a JPEG's or PNG's data behind the first damaged place, 0 to 1: above it a picture
+        is ``damaged_data``. 1 keeps all that can be decoded.
     """
 
     min_sharpness: Fraction | None = None
@@ -80,6 +83,7 @@ class QualityPolicy(StrictModel):
     max_dark_fraction: Fraction = 0.95
     max_bright_fraction: Fraction = 0.98
     min_contrast: Fraction = 0.02
+    max_damage: Fraction = 0.02
 
 
 class DuplicatePolicy(StrictModel):

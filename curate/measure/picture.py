@@ -12,6 +12,7 @@ from PIL import Image
 from bodyshop_core.engine.allocator import keep_freed_memory
 from bodyshop_core.errors import UnreadableImageError
 from bodyshop_core.imaging import open_image, to_rgb
+from bodyshop_core.imaging.faults import find_fault
 from curate.measure.hashes import picture_hashes
 from curate.measure.header import camera_and_time, jpeg_quality
 from curate.measure.sharpness import sharpness
@@ -91,13 +92,15 @@ def measure_picture(source: Path | bytes) -> dict[str, Any]:
         ``brightness`` (0 to 1): mean grey level; ``dark_fraction``, ``bright_fraction`` (0 to 1);
         ``contrast`` (0 to 0.5): standard deviation of the grey levels / 255; ``entropy`` (0 to 8
         bits) of the grey levels; ``colourfulness`` (about 0 to 110, Hasler and Süsstrunk 2003);
-        ``jpeg_quality``, ``exif_camera``, ``exif_time``: see `curate.measure.header`.
+        ``jpeg_quality``, ``exif_camera``, ``exif_time``: see `curate.measure.header`;
+        ``damage`` (0 to 1) and ``damage_note``: see `bodyshop_core.imaging.faults`.
 
     Raises
     ------
     UnreadableImageError
         The picture can't be opened or decoded to its end.
     """
+    fault = find_fault(source if isinstance(source, bytes) else source.read_bytes())
     with open_image(source) as image:
         size = image.size
         quality = jpeg_quality(image)
@@ -128,6 +131,8 @@ def measure_picture(source: Path | bytes) -> dict[str, Any]:
         "jpeg_quality": quality,
         "exif_camera": camera,
         "exif_time": taken,
+        "damage": fault.share if fault is not None else 0.0,
+        "damage_note": fault.note if fault is not None else None,
     }
 
 
