@@ -6,6 +6,7 @@ that declares more than `MAX_PIXELS` pixels is refused before any of its data is
 
 from __future__ import annotations
 
+import contextlib
 import io
 import warnings
 from pathlib import Path
@@ -76,8 +77,8 @@ def open_image(source: Path | str | bytes, *, max_pixels: int = MAX_PIXELS) -> I
         if isinstance(error, FileNotFoundError):
             raise UnreadableImageError(f"{name} does not exist") from error
         if isinstance(error, UnidentifiedImageError):  # its text holds a memory address
-            raise UnreadableImageError(f"{name} is not a picture we can decode") from error
-        raise UnreadableImageError(f"{name} is not a picture we can decode: {error}") from error
+            raise UnreadableImageError(f"{name} is {_kind(source)} we can decode") from error
+        raise UnreadableImageError(f"{name} is {_kind(source)} we can decode: {error}") from error
     width, height = image.size
     if width * height > max_pixels:
         image.close()
@@ -208,6 +209,18 @@ def _with_profile(layer: Image.Image, colours: Image.Image) -> Image.Image:
     colours = colours.convert("RGBA")
     colours.putalpha(layer.getchannel("A"))
     return colours
+
+
+def _kind(source: Path | str | bytes) -> str:
+    """Say in words what could not be decoded: its type, when its first bytes tell."""
+    with contextlib.suppress(OSError):
+        if not isinstance(source, bytes):
+            with Path(source).open("rb") as file:
+                source = file.read(HEAD)
+        extension = sniff(source)
+        if extension is not None:
+            return f"a damaged {PICTURE_TYPES[extension].name} file, not a picture"
+    return "not a picture"
 
 
 def _name(source: Path | str | bytes) -> str:

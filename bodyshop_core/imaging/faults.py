@@ -15,6 +15,9 @@ RUN = 64
 _DAMAGE = ("Corrupt JPEG data", "Premature end of JPEG file", "Invalid JPEG file structure")
 """What libjpeg says of damage; its other warnings are about versions and colour conventions."""
 
+_HARMLESS = re.compile(r"bad ICC marker|extraneous bytes before marker 0x(?!d[0-9a]|c4)")
+"""Of these, what concerns the header only."""
+
 _EXTRANEOUS = re.compile(r"(\d+) extraneous bytes before marker 0xd9")
 _FRAMES = {0xC0, 0xC1}  # sequential (ITU T.81, table B.1)
 _SCAN, _RESTART = 0xDA, 0xDD
@@ -70,6 +73,9 @@ def decoder_warning(data: bytes) -> str | None:
 
     try:
         components = simplejpeg.decode_jpeg_header(data, strict=False)[2]
+    except (ValueError, KeyError):  # a header that it can't name: the decoder itself will tell
+        components = ""
+    try:
         simplejpeg.decode_jpeg(
             data,
             colorspace="CMYK" if components == "CMYK" else "GRAY",
@@ -81,7 +87,9 @@ def decoder_warning(data: bytes) -> str | None:
         )
     except ValueError as error:
         text = str(error)
-        return text if any(each in text for each in _DAMAGE) else None
+        return text if any(each in text for each in _DAMAGE) and not _HARMLESS.search(text) else None
+    except KeyError:
+        return None
     return None
 
 
