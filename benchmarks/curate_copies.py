@@ -167,7 +167,10 @@ def main() -> None:
     parser.add_argument("--crowd", type=int, default=0, help="copies of each photo beside it")
     chosen = parser.parse_args()
     files = originals(chosen.data, chosen.photos)
-    others = sorted((chosen.data / "damage").rglob("*.jpg"))[7::9][:60]
+    others = [
+        file for file in sorted((chosen.data / "damage").rglob("*.jpg"))[7::9] if file not in files
+    ]
+    others = others[:60]
     print(f"{'variant':22} found  original kept  (of {len(files)})")
     for name in chosen.only:
         found, kept = tried(files, others, VARIANTS[name], chosen.crowd)
@@ -176,12 +179,9 @@ def main() -> None:
 
 def originals(data: Path, count: int) -> list[Path]:
     """Return photos of several sources, none a near-duplicate of another."""
-    pools = [
-        sorted((data / "models").rglob("*.jpg"))[::43],
-        sorted((data / "damage").rglob("*.jpg"))[3::131],
-    ]
-    mixed = [file for pair in zip(*pools, strict=False) for file in pair]
-    return mixed[:count]
+    cars = [sorted(folder.iterdir())[0] for folder in sorted((data / "models").iterdir())]
+    damaged = sorted((data / "damage").rglob("*.jpg"))[3::131]
+    return [*cars, *damaged][:count]
 
 
 def tried(

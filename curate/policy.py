@@ -22,7 +22,8 @@ class GatePolicy(StrictModel):
     rule : str
         ``top5``: one of the five likeliest ImageNet categories means car; ``mass``: the
         probability of all car categories together; ``probe``: a logistic regression on the
-        network's features; ``auto``: the probe where there is one for the gate, else top5.
+        network's features; ``auto``: the probe where there is one for the gate, else top5;
+        ``none``: every picture passes, for sets of other things than cars.
     threshold : float, optional
         Smallest ``p_car`` that is accepted; the rule's own threshold when absent.
     probe : Path, optional
@@ -33,7 +34,7 @@ class GatePolicy(StrictModel):
         Framings that are kept.
     """
 
-    rule: Literal["auto", "top5", "mass", "probe"] = "auto"
+    rule: Literal["auto", "top5", "mass", "probe", "none"] = "auto"
     threshold: Fraction | None = None
     probe: Path | None = None
     categories: tuple[str, ...] = ()

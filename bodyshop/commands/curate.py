@@ -10,8 +10,10 @@ import typer
 from bodyshop.commands.options import (
     BackboneOption,
     EngineOption,
+    ObjectsOption,
     WeightsOption,
     WorkersOption,
+    object_names,
 )
 from bodyshop.terminal import Terminal
 
@@ -133,10 +135,11 @@ def detect_cars(
     model: Annotated[
         Path, typer.Argument(metavar="FILE.tflite", help="A COCO SSD model with its labels inside.")
     ],
+    objects: ObjectsOption = None,
 ) -> None:
-    """Find the largest car in every picture with a detector.
+    """Find the largest car, or another object, in every picture with a detector.
 
-    For recipes with data.crop: car, which train on the cropped car.
+    For recipes with data.crop: car, which train on the cropped car (or object).
     """
     import curate
     from bodyshop_core.workspace import Workspace
@@ -144,7 +147,9 @@ def detect_cars(
     terminal: Terminal = context.obj
     workspace = Workspace.open(terminal.workspace, create=False)
     with workspace.record_run("detect", {"model": model}) as run:
-        summary = curate.detect(workspace, model, progress=terminal.progress)
+        summary = curate.detect(
+            workspace, model, objects=object_names(objects), progress=terminal.progress
+        )
         run.counts.update(summary.as_dict())
     terminal.summary(summary.as_dict(), title="Detected")
 

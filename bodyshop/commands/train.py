@@ -9,12 +9,14 @@ import typer
 
 from bodyshop.commands.options import (
     NoEqualiseOption,
+    ObjectsOption,
     RunOption,
     SeedOption,
     SetOption,
     SplitSetOption,
     TargetOption,
     TrainWeightsOption,
+    object_names,
     read_overrides,
 )
 from bodyshop.terminal import Terminal
@@ -109,6 +111,7 @@ def predict_pictures(
         Path | None,
         typer.Option(metavar="FILE.tflite", help="COCO SSD model: classify each car it finds."),
     ] = None,
+    objects: ObjectsOption = None,
     annotate: Annotated[
         bool, typer.Option("--annotate", help="Also write pictures with the results drawn in.")
     ] = False,
@@ -126,6 +129,7 @@ def predict_pictures(
         pictures,
         segmenter=find_segmenter(terminal.workspace, segmenter) if segmenter else None,
         detector=detector,
+        objects=object_names(objects),
         out=out,
         annotate=annotate,
         progress=terminal.progress,

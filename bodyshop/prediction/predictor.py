@@ -29,6 +29,7 @@ def predict(
     *,
     segmenter: Path | None = None,
     detector: Path | None = None,
+    objects: Sequence[str] = ("car", "truck", "bus"),
     out: Path | None = None,
     annotate: bool = False,
     progress: Progress = SILENT,
@@ -47,6 +48,8 @@ def predict(
         A COCO SSD ``.tflite`` file: each car is found, cropped and classified separately. A
         picture without a detected car, such as a close-up of damage, is gated and classified as a
         whole.
+    objects : sequence of str
+        What the detector looks for, by its labels; give those that ``bodyshop detect`` was given.
     out : Path, optional
         Folder for masks and annotated pictures.
     annotate : bool
@@ -83,7 +86,7 @@ def predict(
     models = _Models(
         classifier,
         gate_of(classifier),
-        Detector(detector) if detector is not None else None,
+        Detector(detector, objects) if detector is not None else None,
         train.load_segmenter(segmenter) if segmenter is not None else None,
     )
     predictions: list[PicturePrediction] = []

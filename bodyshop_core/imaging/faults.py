@@ -87,7 +87,9 @@ def decoder_warning(data: bytes) -> str | None:
         )
     except ValueError as error:
         text = str(error)
-        return text if any(each in text for each in _DAMAGE) and not _HARMLESS.search(text) else None
+        return (
+            text if any(each in text for each in _DAMAGE) and not _HARMLESS.search(text) else None
+        )
     except KeyError:
         return None
     return None

@@ -39,6 +39,7 @@ def propose(
     signatures: Signatures,
     features: tuple[Sequence[str], NDArray[np.floating[Any]]],
     apart: NDArray[np.int64],
+    among: NDArray[np.bool_] | None = None,
 ) -> Iterator[tuple[int, int]]:
     """Yield pairs of positions whose feature vectors are near.
 
@@ -52,6 +53,8 @@ def propose(
         sha256 and vectors, not normalised, in any order.
     apart : ndarray of int64
         Spinner by position; pictures of one spinner are not proposed.
+    among : ndarray of bool, shape (n,), optional
+        The pictures to look at: one of each cluster of copies. All by default.
 
     Yields
     ------
@@ -59,7 +62,14 @@ def propose(
         ``first < second``, each once, in increasing order; none for more than `MAX_PICTURES`.
     """
     place = {name: position for position, name in enumerate(names)}
-    rows = np.array([row for row, name in enumerate(features[0]) if name in place], dtype=np.int64)
+    rows = np.array(
+        [
+            row
+            for row, name in enumerate(features[0])
+            if name in place and (among is None or among[place[name]])
+        ],
+        dtype=np.int64,
+    )
     if not 2 <= len(rows) <= MAX_PICTURES:
         return
     position = np.array([place[features[0][row]] for row in rows], dtype=np.int64)

@@ -112,7 +112,7 @@ def decide(
     everyone = {facts.sha256: facts for facts in pictures}
     pairs = [pair for pair in pairs if _counts(pair, everyone)]
     # Clusters show all duplicates; only pictures that may be kept connect or replace others.
-    clusters = _clusters(pairs)
+    clusters = clusters_of(pairs)
     pairs = [pair for pair in pairs if {pair.first, pair.second} <= candidates.keys()]
     groups = _groups(candidates.values(), pairs)
     rejected, represented = _duplicates(candidates, pairs, policy)
@@ -173,7 +173,8 @@ def _groups(candidates: Iterable[Facts], pairs: Iterable[DuplicatePair]) -> dict
     return _named(sets, pairs)
 
 
-def _clusters(pairs: Iterable[DuplicatePair]) -> dict[str, str]:
+def clusters_of(pairs: Iterable[DuplicatePair]) -> dict[str, str]:
+    """Return sha256 -> name of its cluster, for all pictures that are in one."""
     return _named(DisjointSet(), pairs)
 
 
@@ -211,7 +212,7 @@ def _duplicates(
     represented: dict[str, str] = {}
     kept: set[str] = set()
     kept_twins: dict[str, list[str]] = {}
-    keys = preferences((candidates[sha256] for sha256 in near), _clusters(pairs))
+    keys = preferences((candidates[sha256] for sha256 in near), clusters_of(pairs))
     for facts in sorted((candidates[sha256] for sha256 in near), key=lambda f: keys[f.sha256]):
         sha256 = facts.sha256
         equal = kept_twins.setdefault(twins[sha256], [])

@@ -14,7 +14,6 @@ from bodyshop_core.catalog import Catalog, Field, Reason, effective_labels, now,
 from bodyshop_core.catalog.split_sets import newest_split_set
 from bodyshop_core.progress import SILENT, Progress
 from bodyshop_core.summary import Summary
-from curate.duplicates.copy_stage import CopyFacts, measure_cluster_copies
 from curate.duplicates.stage import find_duplicates, remember_counts
 from curate.gate.gate import Gate
 from curate.gate.stage import load_gate
@@ -23,8 +22,8 @@ from curate.measure.sharpness import MIN_SHARPNESS
 from curate.measure.stage import VERSION
 from curate.policy import Policy, SplitPolicy, load_policy
 from curate.targets import resolve_target
-from curate.verdicts.better_copy import preferences
 from curate.verdicts.bridges import PROTECTED
+from curate.verdicts.cluster_copies import compare_with_the_best, with_copies
 from curate.verdicts.decide import Verdict, decide, eligible
 from curate.verdicts.grouping import group_keys, unite_spinners
 from curate.verdicts.screen import Facts, ScreeningLimits, screen
@@ -176,7 +175,8 @@ def judge_pictures(
             again = _duplicates_among(workspace, rest, policy, gate, progress)
             pairs = {(pair.first, pair.second): pair for pair in (*again.pairs, *found.pairs)}
             found = replace(found, pairs=tuple(pairs[key] for key in sorted(pairs)))
-        facts = _with_copies(workspace, facts, found, progress)
+        facts = with_copies(workspace, facts, found, progress)
+        found = compare_with_the_best(workspace, facts, found, progress)
         verdicts = decide(
             facts, findings, found.pairs, policy, assigned=assigned, keep_given=keep_given
         )
@@ -206,29 +206,6 @@ def _duplicates_among(
         spin_groups={one.sha256: one.spin_group for one in facts if one.spin_group},
         progress=progress,
     )
-
-
-def _with_copies(
-    workspace: Workspace, facts: Sequence[Facts], found: FoundPairs, progress: Progress
-) -> list[Facts]:
-    """Add what is measured of the members of clusters only, to choose the better copy."""
-    everyone = {one.sha256: one for one in facts}
-
-    def extended(sha256: str, copy: CopyFacts) -> Facts:
-        return replace(
-            everyone[sha256],
-            content=copy.content,
-            copy_quality=copy.quality,
-            overlaid=copy.overlaid,
-        )
-
-    def rank(copies: Mapping[str, CopyFacts], clusters: Mapping[str, str]) -> Mapping[str, Any]:
-        return preferences((extended(*each) for each in copies.items()), clusters)
-
-    copies = measure_cluster_copies(workspace, found.pairs, rank, progress=progress)
-    return [
-        extended(one.sha256, copies[one.sha256]) if one.sha256 in copies else one for one in facts
-    ]
 
 
 def load_facts(

@@ -36,7 +36,7 @@ def profile(primaries, gamma=2.2, space=b"RGB "):
         tags |= {
             name: b"XYZ " + bytes(4) + b"".join(map(fixed, xyz)) for name, xyz in primaries.items()
         }
-        tags |= {name: curve for name in ("rTRC", "gTRC", "bTRC")}
+        tags |= dict.fromkeys(("rTRC", "gTRC", "bTRC"), curve)
     body, table = b"", struct.pack(">I", len(tags))
     for name, data in tags.items():
         table += name.encode() + struct.pack(">II", 132 + 12 * len(tags) + len(body), len(data))
