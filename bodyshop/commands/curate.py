@@ -16,6 +16,7 @@ from bodyshop.commands.options import (
     object_names,
 )
 from bodyshop.terminal import Terminal
+from bodyshop_core.errors import UsageError
 
 
 def register(app: typer.Typer) -> None:
@@ -24,6 +25,7 @@ def register(app: typer.Typer) -> None:
     app.command("why")(explain_verdict)
     app.command("overlap")(find_overlap)
     app.command("detect")(detect_cars)
+    app.command("similar")(find_similar_pictures)
 
 
 PolicyOption = Annotated[
@@ -128,6 +130,43 @@ def find_overlap(
         progress=terminal.progress,
     )
     terminal.summary(overlap.as_dict(), title=f"Also in {other}")
+
+
+def find_similar_pictures(
+    context: typer.Context,
+    picture: Annotated[
+        str | None,
+        typer.Argument(metavar="SHA|FILE|URL", help="A picture of the workspace, or any file."),
+    ] = None,
+    top: Annotated[int, typer.Option(min=1, help="How many pictures.")] = 20,
+    outliers: Annotated[
+        bool, typer.Option("--outliers", help="In place of a picture: those far from all others.")
+    ] = False,
+) -> None:
+    """List the pictures that are most like one, or like none.
+
+    By the features that curate stored; also as a page with the pictures.
+    """
+    import curate
+    from bodyshop_core.workspace import Workspace
+
+    terminal: Terminal = context.obj
+    workspace = Workspace.open(terminal.workspace, create=False)
+    if outliers == (picture is not None):
+        raise UsageError("give a picture, or --outliers", hint="bodyshop similar PICTURE --top 50")
+    if picture is None:
+        found = curate.find_outliers(workspace, top=top, page=True, progress=terminal.progress)
+    else:
+        found = curate.find_similar(
+            workspace, picture, top=top, page=True, progress=terminal.progress
+        )
+    terminal.summary(
+        found.as_dict(),
+        title=f"Nearest of {found.compared} pictures" if picture else "Far from all others",
+        rows=found.rows(),
+        columns=found.columns,
+        notes=[f"Page: {found.page}"],
+    )
 
 
 def detect_cars(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +11,12 @@ from sqlalchemy import select
 
 from bodyshop_core.catalog import all_images, schema
 from bodyshop_core.engine import compute_shards
-from bodyshop_core.progress import SILENT, Progress
+from bodyshop_core.progress import SILENT, Progress, Tick
 from curate.duplicates import copies, overlays
 from curate.ingest import store_rows
 
 if TYPE_CHECKING:
+    from bodyshop_core.engine.task import Item, Row
     from bodyshop_core.workspace import Workspace
     from curate.duplicates.pairs import DuplicatePair
 
@@ -23,6 +24,9 @@ LIMIT_S = 60.0
 
 FINALISTS = 5
 """Members of a cluster that are compared for text and logos: the best by everything else."""
+
+FEW = 64
+"""Items up to which no worker processes are started."""
 
 _VARIABLES = 500
 
@@ -101,6 +105,20 @@ def measure_cluster_copies(
     }
 
 
+def _computed(
+    function: Callable[[list[Item]], list[Row]], items: list[Item], tick: Tick
+) -> Iterator[Sequence[Row]]:
+    """Compute in worker processes; a few items here, where starting those would take longer.
+
+    All of these pictures have been decoded before, so none is known to kill a process.
+    """
+    if len(items) > FEW:
+        yield from compute_shards(function, items, engine="local", limit_s=LIMIT_S, tick=tick)
+        return
+    yield function(items)
+    tick(len(items))
+
+
 def _measured(
     workspace: Workspace, members: Sequence[str], paths: Mapping[str, str], progress: Progress
 ) -> dict[str, Mapping[str, Any]]:
@@ -116,9 +134,7 @@ def _measured(
     items = [{"key": name, "path": paths[name]} for name in members if name not in known]
     if items:
         with progress.task("copies", total=len(items)) as tick:
-            for shard in compute_shards(
-                copies.measure_copies, items, engine="local", limit_s=LIMIT_S, tick=tick
-            ):
+            for shard in _computed(copies.measure_copies, items, tick):
                 rows = [
                     {
                         "sha256": row["key"],
@@ -157,9 +173,7 @@ def _strokes(
     ]
     if items:
         with progress.task("overlays", total=len(items)) as tick:
-            for shard in compute_shards(
-                overlays.compare_strokes, items, engine="local", limit_s=LIMIT_S, tick=tick
-            ):
+            for shard in _computed(overlays.compare_strokes, items, tick):
                 rows = []
                 for row in shard:
                     first, second = row["key"].split("-")

@@ -58,6 +58,9 @@ class FoundPairs:
         Pairs that hashes could neither confirm nor refute.
     refuted : int
         Those of them whose pixels were found to differ.
+    crops_not_looked_for : int
+        Pictures among which no crops, borders and logos were searched for: there are too many, or
+        no features are there.
     """
 
     pairs: tuple[DuplicatePair, ...]
@@ -65,6 +68,7 @@ class FoundPairs:
     heavy: int = 0
     unclear: int = 0
     refuted: int = 0
+    crops_not_looked_for: int = 0
 
     def as_dict(self) -> dict[str, int]:
         """Return JSON-able counts, per kind and of what was not compared."""
@@ -75,6 +79,7 @@ class FoundPairs:
             "heavy": self.heavy,
             "unclear": self.unclear,
             "refuted": self.refuted,
+            "crops_not_looked_for": self.crops_not_looked_for,
         }
 
 

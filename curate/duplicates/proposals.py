@@ -29,7 +29,8 @@ MAX_RATIO = 0.6
 """A copy's distance (1 - cosine) over that of the neighbour after the `NEAREST`."""
 
 MAX_PICTURES = 100_000
-"""Every vector is compared with every other, so a larger set would take hours: it gets none."""
+"""Every vector is compared with every other, so a larger set would take hours: it gets none, and
+that is reported."""
 
 _BLOCK = 2048
 
