@@ -168,12 +168,12 @@ def vgg16(workspace: Workspace, data: Path, weights: Path) -> dict[str, Any]:
 def detector(workspace: Workspace, data: Path, file: Path) -> dict[str, Any]:
     """Share of whole and damaged cars in which the detector finds a car."""
     from bodyshop_core.imaging import load_rgb
-    from curate.detection.detector import Detector, largest_car
+    from curate.detection.detector import Detector, largest_object
 
     model, found = Detector(file), {}
     for kind in ("whole", "damaged"):
         examples = folder_examples(data / "damage" / "validation" / kind, accept=True)
-        hits = [largest_car(model.boxes(load_rgb(one.path))) is not None for one in examples]
+        hits = [largest_object(model.boxes(load_rgb(one.path))) is not None for one in examples]
         found[kind] = proportion(sum(hits), len(hits))
     return found
 

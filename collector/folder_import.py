@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import io
-import os
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from itertools import islice
-from pathlib import Path
-from typing import Any, ClassVar
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from sqlalchemy import Connection, select
+from sqlalchemy import select
 
 from bodyshop_core.catalog import (
     FACTS,
@@ -27,6 +26,7 @@ from bodyshop_core.catalog import (
     schema,
 )
 from bodyshop_core.errors import (
+    ErasedPictureError,
     InterruptedByUser,
     NothingFoundError,
     UnreadableImageError,
@@ -34,16 +34,27 @@ from bodyshop_core.errors import (
 )
 from bodyshop_core.imaging import load_rgb, read_header, sniff
 from bodyshop_core.imaging.endings import has_end
+from bodyshop_core.imaging.types import HEAD, PICTURE_TYPES, SUFFIXES
 from bodyshop_core.progress import SILENT, Progress
 from bodyshop_core.summary import Summary
 from bodyshop_core.workspace import Workspace
 from collector.candidate import digest
 from collector.crawl.interrupt import SoftInterrupt
-from collector.folder_layout import PICTURE_EXTENSIONS, PicturePath, picture_paths
+from collector.folder_layout import Given, PicturePath, Statement, picture_paths
+from collector.folder_walk import Skipped
+from collector.import_ledger import Corrections, correct, keep_said
+from collector.import_sources import ARCHIVE_SUFFIXES, ImportSource, Load, open_source
+from collector.import_statements import (
+    METADATA_NAMES,
+    TABLE_SUFFIXES,
+    LabelTable,
+    pattern_statement,
+    read_table,
+)
 from collector.ledger.record import TOOL
 
-MAX_BYTES = 500_000_000
-"""A larger file is not a photo; to read it would only need memory."""
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 BATCH = 200
 THREADS = 4
@@ -64,11 +75,20 @@ class FolderImportSummary(Summary):
     unreadable : int
         Recorded, so that curate rejects them with that reason.
     skipped : int
-        Files that are not pictures.
+        Files that were not read as pictures.
     forgotten : int
         Pictures that were erased on request; they are not imported.
+    seconds : float
+        Duration.
     labels, given_splits : dict
         Class or split -> pictures.
+    skipped_kinds : dict
+        Kind of skipped file -> how many.
+    superseded, gone, conflicts : int
+        Statements of an earlier import of the same root that no longer hold; files of it that are
+        not there any more; pictures with two labels of one field.
+    unlabelled : int
+        Pictures that neither folder, table nor pattern gave a label of the field.
     """
 
     files: int
@@ -80,12 +100,26 @@ class FolderImportSummary(Summary):
     seconds: float
     labels: dict[str, int] = field(default_factory=dict)
     given_splits: dict[str, int] = field(default_factory=dict)
+    skipped_kinds: dict[str, int] = field(default_factory=dict)
+    superseded: int = 0
+    gone: int = 0
+    conflicts: int = 0
+    unlabelled: int = 0
+    advice: tuple[str, ...] = ()
 
     columns: ClassVar[tuple[str, ...]] = ("class", "pictures")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return JSON-able counts."""
+        return {**super().as_dict(), "advice": list(self.advice)}
 
     def rows(self) -> list[tuple[str, int]]:
         """Return a table of the classes."""
         return sorted(self.labels.items())
+
+    def notes(self) -> list[str]:
+        """Return what was skipped, with examples, and what needs a look."""
+        return list(self.advice)
 
 
 def import_folder(
@@ -97,18 +131,22 @@ def import_folder(
     brand: str | None = None,
     model: str | None = None,
     source: str | None = None,
+    labels: Path | str | None = None,
+    label_from: str | None = None,
     progress: Progress = SILENT,
 ) -> FolderImportSummary:
-    """Import the pictures of a folder.
+    """Import the pictures of a folder or archive.
 
     ``DIR/<class>/…``, ``DIR/<split>/<class>/…`` and ``DIR/<class>/<split>/…`` are understood:
-    folders named train*, val* or test* are recorded as `given_split` and never as a class. With
-    ``field="model"``, ``DIR/<brand>/<model>/…`` names both.
+    folders whose name is a word for a split (``train``, ``val2017``, ``Testing``) are recorded as
+    `given_split` and never as a class. With ``field="model"``, ``DIR/<brand>/<model>/…`` names
+    both. An import is a statement about its root: the next import of the same one corrects it.
 
     Parameters
     ----------
     folder : Path or str
-        Searched to any depth; hidden files and folders are skipped.
+        A folder, searched to any depth, or a zip or tar archive, which is not unpacked to disk.
+        Hidden files and folders are passed over; links are followed inside of the folder only.
     workspace : Workspace
         Where the bytes are copied to.
     field : str
@@ -121,18 +159,26 @@ def import_folder(
         The origin of every picture: who took them, or the data set they belong to. By default the
         folder's name, for pictures that have no origin yet. Importing again with another one
         corrects it.
+    labels : Path or str, optional
+        A table with one row per picture, see `collector.import_statements`; it takes precedence
+        over folders. ``metadata.csv`` in the folder is read without being named.
+    label_from : str, optional
+        A regular expression with named groups for the files' names.
     progress : Progress
         Takes the progress.
 
     Returns
     -------
     FolderImportSummary
-        Counts, classes and splits.
+        Counts, classes and splits, and what was skipped.
 
     Raises
     ------
     UsageError
-        `folder` is not a folder, `field` is not a field, or `source` is blank.
+        `folder` is neither folder nor archive, `field` is not a field, `label_from` is wrong, or
+        `source` is blank.
+    ConfigError
+        `labels` can't be read.
     NothingFoundError
         It contains no picture.
     InterruptedByUser
@@ -140,97 +186,186 @@ def import_folder(
     """
     started = time.monotonic()
     folder = Path(folder)
-    if not folder.is_dir():
-        raise UsageError(f"{folder} is not a folder")
     if field not in set(Field):
         raise UsageError(f"invalid field {field!r}", hint=f"one of: {', '.join(Field)}")
     if model and not brand:
         raise UsageError("a model needs its brand", hint="add --brand")
     if source is not None and not source.strip():
         raise UsageError("the name of a source can't be blank", hint="leave out --source")
-    places = picture_paths(folder, field=field, label=label, brand=brand, model=model)
-    counts: Counter[str] = Counter()
-    labels: Counter[str] = Counter()
-    splits: Counter[str] = Counter()
+    skipped = Skipped()
+    opened = open_source(folder, skipped)
+    names = opened.names()
+    statements, tables = _statements(folder, names, labels, label_from, field)
+    spoken = bool(labels or label_from) or any(
+        isinstance(each, LabelTable) and field in each.fields for each in statements
+    )
+    given = Given(field, label, brand, model, folders=not spoken)
+    places = picture_paths(names, given, statements)
+    run = _Import(
+        workspace, opened, field, brand, model,
+        origin=nfc((source or folder.resolve().name or "import").strip()),
+        origin_is_given=source is not None,
+    )  # fmt: skip
     with progress.task("import", total=len(places)) as tick, SoftInterrupt() as interrupt:
-        for batch in _batches(_read_all(places, workspace, interrupt), BATCH):
-            kept = [each for each in batch if each[1] is not None]
-            counts["skipped"] += len(batch) - len(kept)
-            with workspace.catalog.begin() as connection:
-                known = {} if source is not None else _origins(connection, kept)
-                for place, found in kept:
-                    assert found is not None
-                    blob, extension, facts = found
-                    if is_forgotten(connection, "sha256", blob.sha256):
-                        blob.path.unlink(missing_ok=True)
-                        counts["forgotten"] += 1
-                        continue
-                    new = register_image(connection, blob, extension=extension, facts=facts)
-                    counts["pictures" if new else "duplicates"] += 1
-                    counts["unreadable"] += facts["format"] is None
-                    row = _sighting(place, blob, brand, model)
-                    row["origin"] = known.get(row["key"]) or nfc(
-                        (source or folder.resolve().name or "import").strip()
-                    )
-                    workspace.catalog.upsert(schema.sightings, [row], connection=connection)
-                    add_labels(
-                        workspace.catalog,
-                        [(blob.sha256, name, value, "import", "") for name, value in place.labels],
-                        connection=connection,
-                    )
-                    labels.update(value for name, value in place.labels if name == field)
-                    splits.update([place.split] if place.split else [])
+        for batch in _batches(_read_all(places, opened, workspace, skipped, interrupt), BATCH):
+            run.store(batch)
             tick(len(batch))
         if interrupt.requested:
             raise InterruptedByUser(
-                f"stopped; {counts['pictures']} pictures are saved",
+                f"stopped; {run.counts['pictures']} pictures are saved",
                 hint="the same command imports the rest",
             )
-    summary = FolderImportSummary(
-        files=counts["pictures"] + counts["duplicates"], pictures=counts["pictures"],
-        duplicates=counts["duplicates"], unreadable=counts["unreadable"],
-        skipped=counts["skipped"], forgotten=counts["forgotten"],
-        seconds=time.monotonic() - started, labels=dict(labels), given_splits=dict(splits),
-    )  # fmt: skip
-    if summary.files + summary.forgotten == 0:
+    if not run.present and not run.counts["forgotten"]:
         raise NothingFoundError(
-            f"{folder} contains no picture ({summary.skipped} other files)",
-            hint="name the folder that contains the class folders",
+            f"{folder} contains no picture ({skipped.total} other files)"
+            + "".join(f"\n  {line}" for line in skipped.lines()),
+            hint=_first_advice(skipped, names),
         )
-    return summary
+    corrections = correct(workspace.catalog, opened.root, run.present, run.withdrawn)
+    return run.summary(
+        skipped, corrections, time.monotonic() - started, _advice(run, skipped, corrections, tables)
+    )
+
+
+@dataclass
+class _Import:
+    """What an import has stored so far."""
+
+    workspace: Workspace
+    source: ImportSource
+    subject: str
+    brand: str | None
+    model: str | None
+    origin: str
+    origin_is_given: bool
+    counts: Counter[str] = field(default_factory=Counter)
+    labels: Counter[str] = field(default_factory=Counter)
+    splits: Counter[str] = field(default_factory=Counter)
+    present: dict[str, str] = field(default_factory=dict)
+    withdrawn: set[tuple[str, str, str]] = field(default_factory=set)
+
+    def store(self, batch: Sequence[_Read]) -> None:
+        """Write one batch, in one transaction."""
+        catalog = self.workspace.catalog
+        with catalog.begin() as connection:
+            rows = []
+            for place, found in batch:
+                if found is not None and self._register(connection, *found):
+                    rows.append(_sighting(place, found[0], self))
+                    self.present[place.relative] = found[0].sha256
+                    said = dict(place.labels)
+                    self.labels.update([said[self.subject]] if self.subject in said else [])
+                    self.counts["unlabelled"] += self.subject not in said
+                    self.splits.update([place.split] if place.split else [])
+            older = [digest("import", row["file"], row["sha256"]) for row in rows]
+            rows, withdrawn = keep_said(connection, rows, older)
+            known = {} if self.origin_is_given else _origins(connection, rows)
+            for row in rows:
+                row["origin"] = known.get(row["key"], self.origin)
+            self.withdrawn |= withdrawn
+            catalog.upsert(schema.sightings, rows, connection=connection)
+            said_labels = [
+                (row["sha256"], name, value, "import", "")
+                for row in rows
+                for name, value in row["said"].items()
+            ]
+            add_labels(catalog, said_labels, connection=connection)
+
+    def _register(
+        self, connection: Connection, blob: Blob, extension: str, facts: dict[str, Any]
+    ) -> bool:
+        try:
+            if is_forgotten(connection, "sha256", blob.sha256):
+                raise ErasedPictureError(f"picture {blob.sha256} was erased on request")
+            new = register_image(connection, blob, extension=extension, facts=facts)
+        except ErasedPictureError:
+            blob.path.unlink(missing_ok=True)
+            self.counts["forgotten"] += 1
+            return False
+        self.counts["pictures" if new else "duplicates"] += 1
+        self.counts["unreadable"] += facts["format"] is None
+        return True
+
+    def summary(
+        self, skipped: Skipped, corrections: Corrections, seconds: float, advice: list[str]
+    ) -> FolderImportSummary:
+        """Return the counts."""
+        counts = self.counts
+        return FolderImportSummary(
+            files=counts["pictures"] + counts["duplicates"], pictures=counts["pictures"],
+            duplicates=counts["duplicates"], unreadable=counts["unreadable"],
+            skipped=skipped.total, forgotten=counts["forgotten"], seconds=seconds,
+            labels=dict(self.labels), given_splits=dict(self.splits),
+            skipped_kinds=dict(skipped.counts), superseded=corrections.superseded,
+            gone=len(corrections.gone), conflicts=len(corrections.conflicts),
+            unlabelled=counts["unlabelled"], advice=tuple(advice),
+        )  # fmt: skip
+
+
+def _statements(
+    folder: Path,
+    names: Sequence[str],
+    labels: Path | str | None,
+    label_from: str | None,
+    field: str,
+) -> tuple[list[Statement], list[LabelTable]]:
+    """Return what says something about files, the weakest first."""
+    tables: list[LabelTable] = []
+    if folder.is_dir():
+        for name in names:
+            if PurePosixPath(name).name in METADATA_NAMES:
+                tables.append(read_table(folder / name, field, base=PurePosixPath(name).parent))
+    pattern = [pattern_statement(label_from, field)] if label_from else []
+    given = [read_table(Path(labels), field)] if labels else []
+    return [*tables, *pattern, *given], given
 
 
 _Read = tuple[PicturePath, tuple[Blob, str, dict[str, Any]] | None]
 
 
 def _read_all(
-    places: list[PicturePath], workspace: Workspace, interrupt: SoftInterrupt
+    places: list[PicturePath],
+    source: ImportSource,
+    workspace: Workspace,
+    skipped: Skipped,
+    interrupt: SoftInterrupt,
 ) -> Iterator[_Read]:
     """Read ahead with a few threads; only a few pictures per thread are in memory."""
-    waiting = iter(places)
+    waiting = source.entries()
     with ThreadPoolExecutor(THREADS) as pool:
         running: dict[Future[_Read], None] = {}
-        for place in islice(waiting, 4 * THREADS):
-            running[pool.submit(_read, place, workspace)] = None
+
+        def start(count: int) -> None:
+            for index, load in islice(waiting, count):
+                running[pool.submit(_read, places[index], load, workspace, skipped)] = None
+
+        start(4 * THREADS)
         while running:
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
                 del running[future]
                 yield future.result()
-                for place in islice(waiting, 0 if interrupt.requested else 1):
-                    running[pool.submit(_read, place, workspace)] = None
+                start(0 if interrupt.requested else 1)
 
 
-def _read(place: PicturePath, workspace: Workspace) -> _Read:
-    named = PICTURE_EXTENSIONS.get(place.file.suffix.lower())
-    with place.file.open("rb") as file:
-        head = file.read(32)
-        extension = sniff(head) or named
-        if extension is None or os.fstat(file.fileno()).st_size > MAX_BYTES:
-            return place, None
-        data = head + file.read()
+def _read(place: PicturePath, load: Load, workspace: Workspace, skipped: Skipped) -> _Read:
+    suffix = PurePosixPath(place.relative).suffix.lower()
+    data = load()
+    if data is None:
+        return place, None
+    named = SUFFIXES.get(suffix)
+    extension = sniff(data[:HEAD]) or named
+    if extension is None:
+        skipped.add(_kind(suffix), place.relative)
+        return place, None
+    if extension == "tif" and named and PICTURE_TYPES[named].decoder == "RAW":
+        extension = named  # a camera's file is a TIFF inside
     blob = workspace.blobs.put_bytes(data, extension)
     return place, (blob, extension, _facts(data, extension))
+
+
+def _kind(suffix: str) -> str:
+    return f"{suffix} file" if suffix else "file without a suffix"
 
 
 def _facts(data: bytes, extension: str) -> dict[str, Any]:
@@ -244,29 +379,78 @@ def _facts(data: bytes, extension: str) -> dict[str, Any]:
     return facts
 
 
-def _origins(connection: Connection, batch: Iterable[_Read]) -> dict[str, str]:
-    """Return the origins of sightings that an earlier import recorded."""
-    keys = [_key(place, found[0]) for place, found in batch if found is not None]
+def _origins(connection: Connection, rows: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """Return the origins of sightings that an earlier import recorded, by their keys."""
     table = schema.sightings
+    keys = [row["key"] for row in rows]
     query = select(table.c.key, table.c.origin).where(table.c.key.in_(keys))
     return {key: origin for key, origin in connection.execute(query) if origin}
 
 
-def _key(place: PicturePath, blob: Blob) -> str:
-    return digest("import", place.relative, blob.sha256)
-
-
-def _sighting(
-    place: PicturePath, blob: Blob, brand: str | None, model: str | None
-) -> dict[str, Any]:
+def _sighting(place: PicturePath, blob: Blob, run: _Import) -> dict[str, Any]:
     said = dict(place.labels)
     blank = dict.fromkeys(column.name for column in schema.sightings.columns)
     return blank | {
-        "key": _key(place, blob),
+        "key": digest("import", run.source.root, place.relative, blob.sha256),
         "sha256": blob.sha256, "file": place.relative, "source": "import",
-        "brand": said.get("brand") or brand, "model": model and nfc(model),
+        "brand": said.get("brand") or run.brand, "model": run.model and nfc(run.model),
         "given_split": place.split, "capture": "bytes", "fetched_at": now(), "tool_version": TOOL,
+        "root": run.source.root, "said": said,
     }  # fmt: skip
+
+
+def _advice(
+    run: _Import, skipped: Skipped, corrections: Corrections, tables: Sequence[LabelTable]
+) -> list[str]:
+    """Return what a person should know, one line each."""
+    lines = skipped.lines()
+    if run.counts["unreadable"]:
+        lines.append(f"{run.counts['unreadable']} unreadable: curate rejects them and says why")
+    for table in tables:
+        lines.append(f"the table names {len(table)} pictures, {len(table.used)} of them were found")
+    if not tables and (ignored := _ignored_tables(run, skipped)):
+        lines.append(f"not read: {ignored}; if it holds labels: --labels FILE")
+    if corrections.superseded:
+        lines.append(
+            f"{corrections.superseded} statements of the last import of {run.source.root} were "
+            "replaced: files moved, were edited, or are labelled otherwise now"
+        )
+    if corrections.gone:
+        lines.append(
+            f"{len(corrections.gone)} files of the last import are gone ({corrections.gone[0]}); "
+            "their pictures stay, bodyshop forget erases them"
+        )
+    if corrections.conflicts:
+        sha256, values = corrections.conflicts[0]
+        lines.append(
+            f"{len(corrections.conflicts)} pictures have two labels, so that curate keeps them "
+            f"out (label_conflict): {sha256[:12]} is {values}"
+        )
+    return lines
+
+
+def _ignored_tables(run: _Import, skipped: Skipped) -> str | None:
+    for suffix in TABLE_SUFFIXES:
+        for name in skipped.examples.get(_kind(suffix), []):
+            if PurePosixPath(name).name not in METADATA_NAMES:
+                return name
+    return None
+
+
+def _first_advice(skipped: Skipped, names: Sequence[str]) -> str:
+    """Return what to do about a root without pictures, by what is in it."""
+    kinds = skipped.counts
+    if not kinds:
+        return "name the folder that contains the class folders"
+    if any(name.lower().endswith(ARCHIVE_SUFFIXES) for name in names):
+        return "import the archives in it: bodyshop import FILE.zip"
+    if any(kind.startswith((".mp4", ".mov", ".avi", ".mkv", ".webm")) for kind in kinds):
+        return "extract the frames of the films first, for example with ffmpeg"
+    if any(kind.startswith("link") for kind in kinds):
+        return "import the folder that the links lead to"
+    if any(kind.startswith("no permission") for kind in kinds):
+        return "make the files readable for this user"
+    return "name the folder that contains the class folders"
 
 
 def _batches(items: Iterable[_Read], size: int) -> Iterator[list[_Read]]:

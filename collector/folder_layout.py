@@ -1,108 +1,167 @@
-"""What the path of a file in a folder of pictures says: class, brand, model and split."""
+"""What the path of a picture in a folder or archive says: class, brand, model and split."""
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import PurePosixPath
 
 from bodyshop_core.catalog import nfc
+from bodyshop_core.imaging.types import SUFFIXES
 
-PICTURE_EXTENSIONS = {
-    ".jpg": "jpg", ".jpeg": "jpg", ".jpe": "jpg", ".jfif": "jpg", ".png": "png", ".webp": "webp",
-    ".gif": "gif", ".bmp": "bmp", ".tif": "tif", ".tiff": "tif", ".avif": "avif",
+_SPLITS = {
+    "train": "train", "training": "train", "trainset": "train", "trainval": "train", "trn": "train",
+    "val": "validation", "valid": "validation", "validation": "validation", "valset": "validation",
+    "validating": "validation",
+    "test": "test", "testing": "test", "testset": "test", "tst": "test",
 }  # fmt: skip
-"""File extension -> the extension that the catalog uses for the format."""
-
-_SPLITS = (
-    ("train", re.compile(r"train", re.IGNORECASE)),
-    ("validation", re.compile(r"val", re.IGNORECASE)),
-    ("test", re.compile(r"test", re.IGNORECASE)),
+_FILLERS = frozenset(
+    [
+        "set",
+        "data",
+        "dataset",
+        "images",
+        "image",
+        "imgs",
+        "img",
+        "pictures",
+        "photos",
+        "split",
+        "part",
+        "fold",
+        "samples",
+        "jpg",
+    ]
 )
+_WORD = re.compile(r"[^\W\d_]+")
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
 @dataclass(frozen=True)
 class PicturePath:
-    """What the path of a file says about it."""
+    """What is said about a file.
 
-    file: Path
+    Parameters
+    ----------
+    relative : str
+        Its name below the folder or in the archive, with ``/``, NFC.
+    split : str or None
+        ``train``, ``validation`` or ``test``.
+    labels : tuple of (field, value)
+        Each field at most once.
+    """
+
     relative: str
     split: str | None
     labels: tuple[tuple[str, str], ...]
 
 
-def picture_paths(
-    folder: Path, *, field: str, label: str | None, brand: str | None, model: str | None
-) -> list[PicturePath]:
-    """List the files of a folder with what their paths say.
+@dataclass(frozen=True)
+class Given:
+    """What the caller of an import says about all files.
 
     Parameters
     ----------
-    folder : Path
-        Searched to any depth; hidden files and folders are skipped.
     field : str
-        What the class folders stand for.
+        What class folders, and columns named label or class, stand for.
     label, brand, model : str, optional
-        Given for all files; they take precedence over the folders' names.
+        They take precedence over everything else.
+    folders : bool
+        Whether folders name classes; a table or pattern for the same field takes their place.
     """
-    files = list(_files(folder))
-    wrapper = _shared_wrapper(folder, files)
-    return [
-        _place(file, folder, wrapper, field=field, label=label, brand=brand, model=model)
-        for file in files
-    ]
+
+    field: str
+    label: str | None = None
+    brand: str | None = None
+    model: str | None = None
+    folders: bool = True
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    for root, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            if not name.startswith("."):
-                yield Path(root) / name
+Statement = Callable[[str], dict[str, str]]
+"""A file's name -> what a table or pattern says about it: fields and ``split``."""
 
 
-def _shared_wrapper(folder: Path, files: list[Path]) -> int:
+def picture_paths(
+    names: Sequence[str], given: Given, statements: Sequence[Statement] = ()
+) -> list[PicturePath]:
+    """Say what is known of files by their names.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Below the folder or in the archive, with ``/``.
+    given : Given
+        Said of all files.
+    statements : sequence of callable
+        Tables and patterns: they take precedence over folders, later ones over earlier ones.
+    """
+    names = [nfc(_printable(name)) for name in names]
+    wrapper = _shared_wrapper(names)
+    return [_place(name, wrapper, given, statements) for name in names]
+
+
+def split_of(name: str) -> tuple[str | None, str]:
+    """Return the split that a folder's name states as a whole word, and what else it says.
+
+    ``train``, ``Training``, ``val2017``, ``1.Validation`` and ``test_images`` are splits only;
+    ``train_damaged`` is a split and a class; ``Testarossa`` and ``Valkyrie`` are cars.
+    """
+    words = [word for part in _CAMEL.split(name) for word in _WORD.findall(part)]
+    split = _SPLITS.get(words[0].lower()) if words else None
+    if split is None:
+        return None, name
+    if all(word.lower() in _FILLERS for word in words[1:]):
+        return split, ""
+    rest = re.sub(r"^[\W\d_]*" + re.escape(words[0]) + r"[\W_]*", "", name)
+    return split, rest
+
+
+def _shared_wrapper(names: Sequence[str]) -> int:
     """Return how many leading folders all pictures share: these do not name a class."""
     parts = [
-        file.relative_to(folder).parts[:-1]
-        for file in files
-        if file.suffix.lower() in PICTURE_EXTENSIONS
+        path.parts[:-1]
+        for name in names
+        if (path := PurePosixPath(name)).suffix.lower() in SUFFIXES
     ]
     depth = 0
     while parts and all(len(each) > depth + 1 for each in parts):
-        if len({each[depth] for each in parts}) > 1 or _split_of(parts[0][depth]):
+        if len({each[depth] for each in parts}) > 1 or split_of(parts[0][depth])[0]:
             break
         depth += 1
     return depth
 
 
-def _place(
-    file: Path, folder: Path, wrapper: int, *, field: str, label: str | None, brand: str | None,
-    model: str | None,
-) -> PicturePath:  # fmt: skip
-    relative = file.relative_to(folder)
-    folders = [nfc(part) for part in relative.parts[wrapper:-1]]
-    split = next((name for part in folders if (name := _split_of(part))), None)
-    classes = [part for part in folders if not _split_of(part)]
+def _place(name: str, wrapper: int, given: Given, statements: Sequence[Statement]) -> PicturePath:
+    split, classes = None, []
+    for part in PurePosixPath(name).parts[wrapper:-1]:
+        stated, rest = split_of(part)
+        split = split or stated
+        classes += [rest] if rest else []
     said: dict[str, str] = {}
-    if brand:
-        said["brand"] = nfc(brand)
-    if model:
-        said["model"] = f"{nfc(brand or '')} {nfc(model)}"
-    if label:
-        said[field] = nfc(label)
-    elif classes and field == "model":
-        maker = brand and nfc(brand)
+    if not given.folders:
+        classes = []
+    if classes and given.field == "model":
+        maker = given.brand and nfc(given.brand)
         if maker is None and len(classes) > 1:
             maker, classes = classes[0], classes[1:]
             said["brand"] = maker
         said["model"] = f"{maker} {classes[0]}" if maker else classes[0]
     elif classes:
-        said[field] = classes[0]
-    return PicturePath(file, nfc(relative.as_posix()), split, tuple(said.items()))
+        said[given.field] = classes[0]
+    for statement in statements:
+        stated_here = statement(name)
+        split = stated_here.pop("split", None) or split
+        said |= stated_here
+    if given.brand:
+        said["brand"] = nfc(given.brand)
+    if given.model:
+        said["model"] = f"{nfc(given.brand or '')} {nfc(given.model)}"
+    if given.label:
+        said[given.field] = nfc(given.label)
+    return PicturePath(name, split, tuple(said.items()))
 
 
-def _split_of(name: str) -> str | None:
-    return next((split for split, pattern in _SPLITS if pattern.match(name)), None)
+def _printable(name: str) -> str:
+    """Replace the bytes of a file name that are no UTF-8, so that the catalog can hold it."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

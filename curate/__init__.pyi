@@ -52,6 +52,12 @@ from .policy import (
 from .report.stage import (
     write_report as write_report,
 )
+from .similar.stage import (
+    find_outliers as find_outliers,
+)
+from .similar.stage import (
+    find_similar as find_similar,
+)
 from .splits.stage import (
     split as split,
 )

@@ -22,7 +22,8 @@ class GatePolicy(StrictModel):
     rule : str
         ``top5``: one of the five likeliest ImageNet categories means car; ``mass``: the
         probability of all car categories together; ``probe``: a logistic regression on the
-        network's features; ``auto``: the probe where there is one for the gate, else top5.
+        network's features; ``auto``: the probe where there is one for the gate, else top5;
+        ``none``: every picture passes, for sets of other things than cars.
     threshold : float, optional
         Smallest ``p_car`` that is accepted; the rule's own threshold when absent.
     probe : Path, optional
@@ -33,7 +34,7 @@ class GatePolicy(StrictModel):
         Framings that are kept.
     """
 
-    rule: Literal["auto", "top5", "mass", "probe"] = "auto"
+    rule: Literal["auto", "top5", "mass", "probe", "none"] = "auto"
     threshold: Fraction | None = None
     probe: Path | None = None
     categories: tuple[str, ...] = ()
@@ -72,6 +73,9 @@ class QualityPolicy(StrictModel):
         press photos have white backgrounds.
     min_contrast : float
         Standard deviation of luma, 0 to 0.5.
+    max_damage : float
+        Share of a JPEG's or PNG's data behind the first damaged place, 0 to 1: above it a picture
+        is ``damaged_data``. 1 keeps all that can be decoded.
     """
 
     min_sharpness: Fraction | None = None
@@ -80,6 +84,7 @@ class QualityPolicy(StrictModel):
     max_dark_fraction: Fraction = 0.95
     max_bright_fraction: Fraction = 0.98
     min_contrast: Fraction = 0.02
+    max_damage: Fraction = 0.02
 
 
 class DuplicatePolicy(StrictModel):

@@ -109,7 +109,10 @@ def collect(
 
 def import_pictures(
     context: typer.Context,
-    folder: Annotated[Path, typer.Argument(help="A folder with class folders or pictures.")],
+    folder: Annotated[
+        Path,
+        typer.Argument(metavar="DIR|ARCHIVE", help="A folder, or a zip or tar archive."),
+    ],
     field: Annotated[
         str, typer.Option(help="Meaning of the class folders: damage, brand or model.")
     ] = "damage",
@@ -124,8 +127,22 @@ def import_pictures(
             metavar="NAME", help="Origin of all pictures; by default the name of the folder."
         ),
     ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Labels by file name: .csv, .tsv, .jsonl, .parquet, or COCO's .json.",
+        ),
+    ] = None,
+    label_from: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REGEX",
+            help="Labels from file names, by groups: '(?P<damage>[a-z]+)_.*'.",
+        ),
+    ] = None,
 ) -> None:
-    """Import pictures from folders on disk.
+    """Import pictures from folders or archives on disk.
 
     Folders named train, validation or test are recorded, but curate makes splits of its own.
     """
@@ -144,7 +161,13 @@ def import_pictures(
             brand=brand,
             model=model,
             source=source,
+            labels=labels,
+            label_from=label_from,
             progress=terminal.progress,
         )
         run.counts.update(summary.as_dict())
-    terminal.summary(summary.as_dict(), title="Imported")
+    shown = {name: value for name, value in summary.as_dict().items() if name != "advice"}
+    rows = [(name, value) for name, value in shown.items() if not isinstance(value, dict)]
+    rows += [(f"label {name}", count) for name, count in summary.rows()]
+    rows += [(f"given split {name}", count) for name, count in summary.given_splits.items()]
+    terminal.summary(summary.as_dict(), title="Imported", rows=rows, notes=summary.notes())

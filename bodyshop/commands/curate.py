@@ -10,10 +10,13 @@ import typer
 from bodyshop.commands.options import (
     BackboneOption,
     EngineOption,
+    ObjectsOption,
     WeightsOption,
     WorkersOption,
+    object_names,
 )
 from bodyshop.terminal import Terminal
+from bodyshop_core.errors import UsageError
 
 
 def register(app: typer.Typer) -> None:
@@ -22,6 +25,7 @@ def register(app: typer.Typer) -> None:
     app.command("why")(explain_verdict)
     app.command("overlap")(find_overlap)
     app.command("detect")(detect_cars)
+    app.command("similar")(find_similar_pictures)
 
 
 PolicyOption = Annotated[
@@ -128,15 +132,53 @@ def find_overlap(
     terminal.summary(overlap.as_dict(), title=f"Also in {other}")
 
 
+def find_similar_pictures(
+    context: typer.Context,
+    picture: Annotated[
+        str | None,
+        typer.Argument(metavar="SHA|FILE|URL", help="A picture of the workspace, or any file."),
+    ] = None,
+    top: Annotated[int, typer.Option(min=1, help="How many pictures.")] = 20,
+    outliers: Annotated[
+        bool, typer.Option("--outliers", help="In place of a picture: those far from all others.")
+    ] = False,
+) -> None:
+    """List the pictures that are most like one, or like none.
+
+    By the features that curate stored; also as a page with the pictures.
+    """
+    import curate
+    from bodyshop_core.workspace import Workspace
+
+    terminal: Terminal = context.obj
+    workspace = Workspace.open(terminal.workspace, create=False)
+    if outliers == (picture is not None):
+        raise UsageError("give a picture, or --outliers", hint="bodyshop similar PICTURE --top 50")
+    if picture is None:
+        found = curate.find_outliers(workspace, top=top, page=True, progress=terminal.progress)
+    else:
+        found = curate.find_similar(
+            workspace, picture, top=top, page=True, progress=terminal.progress
+        )
+    terminal.summary(
+        found.as_dict(),
+        title=f"Nearest of {found.compared} pictures" if picture else "Far from all others",
+        rows=found.rows(),
+        columns=found.columns,
+        notes=[f"Page: {found.page}"],
+    )
+
+
 def detect_cars(
     context: typer.Context,
     model: Annotated[
         Path, typer.Argument(metavar="FILE.tflite", help="A COCO SSD model with its labels inside.")
     ],
+    objects: ObjectsOption = None,
 ) -> None:
-    """Find the largest car in every picture with a detector.
+    """Find the largest car, or another object, in every picture with a detector.
 
-    For recipes with data.crop: car, which train on the cropped car.
+    For recipes with data.crop: car, which train on the cropped car (or object).
     """
     import curate
     from bodyshop_core.workspace import Workspace
@@ -144,7 +186,9 @@ def detect_cars(
     terminal: Terminal = context.obj
     workspace = Workspace.open(terminal.workspace, create=False)
     with workspace.record_run("detect", {"model": model}) as run:
-        summary = curate.detect(workspace, model, progress=terminal.progress)
+        summary = curate.detect(
+            workspace, model, objects=object_names(objects), progress=terminal.progress
+        )
         run.counts.update(summary.as_dict())
     terminal.summary(summary.as_dict(), title="Detected")
 

@@ -38,7 +38,31 @@ NoEqualiseOption = Annotated[
     bool,
     typer.Option("--no-equalise", help="Train on pictures as they are, even if the audit fails."),
 ]
+ObjectsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--objects", metavar="NAME,NAME", help="What to cut out in place of cars: bottle,cup."
+    ),
+]
 SeedOption = Annotated[int, typer.Option(help="Seed of all random numbers.")]
+
+
+def object_names(text: str | None) -> tuple[str, ...]:
+    """Return the names of ``--objects``; cars, trucks and buses by default.
+
+    Raises
+    ------
+    UsageError
+        It names nothing.
+    """
+    from curate.detection.detector import CARS
+
+    if text is None:
+        return CARS
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if not names:
+        raise UsageError("--objects names nothing", hint='write --objects bottle,cup,"wine glass"')
+    return names
 
 
 def read_overrides(pairs: list[str] | None) -> dict[str, object]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bodyshop.commands.options import RunOption
+from bodyshop.commands.options import ObjectsOption, RunOption, object_names
 from bodyshop.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def predict_pictures(
         Path | None,
         typer.Option(metavar="FILE.tflite", help="COCO SSD model: classify each car it finds."),
     ] = None,
+    objects: ObjectsOption = None,
     annotate: Annotated[
         bool, typer.Option("--annotate", help="Also write pictures with the results drawn in.")
     ] = False,
@@ -81,6 +82,7 @@ def predict_pictures(
             else batches_of(entries, fetch),
             segmenter=find_segmenter(terminal.workspace, segmenter) if segmenter else None,
             detector=detector,
+            objects=object_names(objects),
             out=out,
             annotate=annotate,
             progress=terminal.progress,

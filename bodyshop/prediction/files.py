@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bodyshop.prediction.predictor import CHUNK, Predictor
+from bodyshop.prediction.predictor import CARS, CHUNK, Predictor
 from bodyshop.prediction.records import PicturePrediction
 from bodyshop.prediction.sources import PictureFile, list_pictures
 from bodyshop_core.catalog.labels import means_whole
@@ -24,6 +24,7 @@ def predict(
     *,
     segmenter: Path | None = None,
     detector: Path | None = None,
+    objects: Sequence[str] = CARS,
     out: Path | None = None,
     annotate: bool = False,
     progress: Progress = SILENT,
@@ -42,6 +43,8 @@ def predict(
         A COCO SSD ``.tflite`` file: each car is found, cropped and classified separately. A
         picture without a detected car, such as a close-up of damage, is gated and classified as a
         whole.
+    objects : sequence of str
+        What the detector looks for, by its labels; give those that ``bodyshop detect`` was given.
     out : Path, optional
         Folder for masks and annotated pictures.
     annotate : bool
@@ -67,8 +70,8 @@ def predict(
     found = []
     with progress.task("predict", total=len(files)) as tick:
         for one in predict_batches(
-            run, batches, segmenter=segmenter, detector=detector, out=out, annotate=annotate,
-            progress=progress,
+            run, batches, segmenter=segmenter, detector=detector, objects=objects, out=out,
+            annotate=annotate, progress=progress,
         ):  # fmt: skip
             found.append(one)
             tick(1)
@@ -81,6 +84,7 @@ def predict_batches(
     *,
     segmenter: Path | None = None,
     detector: Path | None = None,
+    objects: Sequence[str] = CARS,
     out: Path | None = None,
     annotate: bool = False,
     progress: Progress = SILENT,
@@ -96,7 +100,7 @@ def predict_batches(
 
     if out is None and (segmenter is not None or annotate):
         raise UsageError("masks and annotated pictures need a folder", hint="add --out FOLDER")
-    predictor = Predictor.open(run, detector=detector, progress=progress)
+    predictor = Predictor.open(run, detector=detector, objects=objects, progress=progress)
     masks = train.load_segmenter(segmenter) if segmenter is not None else None
     number = 0
     for batch in batches:

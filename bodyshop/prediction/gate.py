@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from curate import Gate
     from train import Classifier
 
-RULES = ("top5", "mass", "probe")
+RULES = ("top5", "mass", "probe", "none")
 
 
 def gate_of(classifier: Classifier) -> Gate | None:
-    """Rebuild the gate that a run was trained with; None for a run without one.
+    """Rebuild the gate that a run was trained with; None for a run without one, or rule none.
 
     Raises
     ------
@@ -38,4 +38,4 @@ def gate_of(classifier: Classifier) -> Gate | None:
             f"run '{classifier.record.run}' has no valid gate: {reason}",
             hint="copy the whole run folder again",
         ) from error
-    return gate
+    return None if gate.rule.name == "none" else gate

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from curate import Detector, Gate
     from train import Classifier
 
+CARS = ("car", "truck", "bus")
+"""What a detector looks for, unless told otherwise."""
+
 CHUNK = 16
 """Pictures that are decoded before the networks run: bounds the memory of a long list."""
 
@@ -54,7 +57,12 @@ class Predictor:
 
     @classmethod
     def open(
-        cls, run: Path | str, *, detector: Path | str | None = None, progress: Progress = SILENT
+        cls,
+        run: Path | str,
+        *,
+        detector: Path | str | None = None,
+        objects: Sequence[str] = CARS,
+        progress: Progress = SILENT,
     ) -> Predictor:
         """Open a finished run.
 
@@ -67,6 +75,8 @@ class Predictor:
             The folder of a classifier run; it is self-contained and may come from another machine.
         detector : Path or str, optional
             A COCO SSD ``.tflite`` file: each car is found, cropped and classified separately.
+        objects : sequence of str
+            What the detector looks for, by its labels; give those that ``bodyshop detect`` was given.
         progress : Progress
             Told when a network can't be converted and therefore stays on TensorFlow.
 
@@ -101,7 +111,7 @@ class Predictor:
         if detector is not None:
             from curate import Detector
 
-            found = Detector(Path(detector))
+            found = Detector(Path(detector), objects)
         return cls(classifier, gate, found)
 
     def predict(self, pictures: Picture | Iterable[Picture]) -> list[PicturePrediction]:

@@ -52,6 +52,17 @@ _STEPS: dict[int, tuple[str, ...]] = {
         "UPDATE candidates SET error_class = 'host_disabled' WHERE error_class = 'host_left_alone'",
         "UPDATE pages SET error_class = 'host_disabled' WHERE error_class = 'host_left_alone'",
         *_HOST_AS_ORIGIN,
+        # imports that can be corrected, and damage inside of a picture's data
+        "ALTER TABLE sightings ADD COLUMN root TEXT",
+        "ALTER TABLE sightings ADD COLUMN said JSON",
+        "ALTER TABLE sightings ADD COLUMN superseded_at VARCHAR(32)",
+        "ALTER TABLE measurements ADD COLUMN damage FLOAT",
+        "ALTER TABLE measurements ADD COLUMN damage_note TEXT",
+        # which copy of a picture is the better one
+        "ALTER TABLE pair_checks ADD COLUMN added FLOAT",
+        "CREATE TABLE copy_checks (sha256 VARCHAR(64) NOT NULL, version VARCHAR(32) NOT NULL,"
+        " quality INTEGER, content FLOAT, error TEXT, PRIMARY KEY (sha256, version),"
+        " FOREIGN KEY(sha256) REFERENCES images (sha256) ON DELETE CASCADE)",
     ),
 }
 """Version -> the statements that lead to the next version."""

@@ -10,6 +10,7 @@ class Reason(StrEnum):
 
     UNREADABLE = "unreadable"
     WORKER_DIED = "worker_died"
+    DAMAGED_DATA = "damaged_data"
     TOO_SMALL = "too_small"
     NOT_A_CAR = "not_a_car"
     BLURRY = "blurry"
@@ -18,4 +19,5 @@ class Reason(StrEnum):
     NEAR_DUPLICATE = "near_duplicate"
     LABEL_CONFLICT = "label_conflict"
     SPLIT_BRIDGE = "split_bridge"
+    SUPERSEDED = "superseded"
     HUMAN_REJECT = "human_reject"

@@ -82,6 +82,9 @@ sightings = Table(
     Column("author", Text),
     Column("permission", JSON),  # what robots and opt-out headers said, and any override
     Column("given_split", String(16)),  # train | validation | test, as the folder was named
+    Column("root", Text),  # of an import: the folder or archive that was imported
+    Column("said", JSON),  # of an import: {field: label}, as its path or table says
+    Column("superseded_at", String(32)),  # a later import of the same root says otherwise
     Column("fetched_at", String(32), nullable=False),
     Column("tool_version", String(32), nullable=False),
     Column("recipe_version", String(32)),
@@ -160,6 +163,8 @@ measurements = Table(
     Column("jpeg_quality", Integer),  # estimated, 1 to 100; NULL: no JPEG
     Column("exif_camera", Text),
     Column("exif_time", String(32)),
+    Column("damage", Float),  # 0 to 1: share of the data behind the first damaged place
+    Column("damage_note", Text),
     Column("error", Text),
 )
 
@@ -174,6 +179,17 @@ pair_checks = Table(
     Column("covered", Float),
     Column("outliers", Float),
     Column("correlation", Float),
+    Column("added", Float),  # -1 to 1: above 0, somebody wrote on the first; other version
+    Column("error", Text),
+)
+
+copy_checks = Table(  # of members of duplicate clusters: what is left of the original
+    "copy_checks",
+    metadata,
+    _sha(primary_key=True),
+    Column("version", String(32), primary_key=True),
+    Column("quality", Integer),  # lowest JPEG quality it was ever saved with; 100: none seen
+    Column("content", Float),  # 0 to 1: share inside of black or white bars
     Column("error", Text),
 )
 

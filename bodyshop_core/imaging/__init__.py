@@ -6,12 +6,12 @@ from bodyshop_core.imaging.decode import (
     MAX_PIXELS,
     load_rgb,
     open_image,
-    sniff,
     to_rgb,
 )
 from bodyshop_core.imaging.equalisation import Equalise, equalise
 from bodyshop_core.imaging.geometry import crop_to, fit_square
 from bodyshop_core.imaging.header import read_header
+from bodyshop_core.imaging.types import sniff
 
 __all__ = [
     "ALLOWED_FORMATS",

@@ -6,6 +6,7 @@ that declares more than `MAX_PIXELS` pixels is refused before any of its data is
 
 from __future__ import annotations
 
+import contextlib
 import io
 import warnings
 from pathlib import Path
@@ -14,6 +15,10 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from bodyshop_core.errors import UnreadableImageError
+from bodyshop_core.imaging.colour import to_srgb
+from bodyshop_core.imaging.endings import END_OF_JPEG, lacks_end_only
+from bodyshop_core.imaging.plugins import raw_preview, register
+from bodyshop_core.imaging.types import HEAD, PICTURE_TYPES, is_raw_tiff, sniff
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,23 +29,13 @@ if TYPE_CHECKING:
 ALLOWED_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 """Pillow decoders for untrusted bytes; its vulnerabilities were mostly in rarer ones."""
 
+SNIFFED_FORMATS = frozenset({"HEIF", "JPEG2000", "JXL", "PSD"})
+"""Decoders that are tried only for bytes that begin as their format does."""
+
 MAX_PIXELS = 120_000_000
 """Largest width x height that is decoded: a 100-megapixel camera passes, a bomb does not."""
 
 EXIF_ORIENTATION = 0x0112
-
-_SIGNATURES: tuple[tuple[bytes, int, str], ...] = (
-    (b"\xff\xd8\xff", 0, "jpg"),
-    (b"\x89PNG\r\n\x1a\n", 0, "png"),
-    (b"GIF87a", 0, "gif"),
-    (b"GIF89a", 0, "gif"),
-    (b"BM", 0, "bmp"),
-    (b"II*\x00", 0, "tif"),
-    (b"MM\x00*", 0, "tif"),
-    (b"WEBP", 8, "webp"),
-    (b"ftypavif", 4, "avif"),
-    (b"ftypavis", 4, "avif"),
-)
 
 
 def open_image(source: Path | str | bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
@@ -66,13 +61,14 @@ def open_image(source: Path | str | bytes, *, max_pixels: int = MAX_PIXELS) -> I
     name = _name(source)
     if isinstance(source, bytes) and not source:
         raise UnreadableImageError(f"{name} is empty (0 bytes)")
-    stream: Any = io.BytesIO(source) if isinstance(source, bytes) else source
     try:
         with warnings.catch_warnings():
             # The pixel limit below is ours; Pillow's own warning would only repeat it.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             warnings.simplefilter("ignore", UserWarning)
-            image = Image.open(stream, formats=ALLOWED_FORMATS)
+            image = _opened(source, name)
+    except UnreadableImageError:
+        raise
     except Image.DecompressionBombError as error:
         raise UnreadableImageError(
             f"{name} declares too many pixels: {error}", code="too_many_pixels"
@@ -81,8 +77,8 @@ def open_image(source: Path | str | bytes, *, max_pixels: int = MAX_PIXELS) -> I
         if isinstance(error, FileNotFoundError):
             raise UnreadableImageError(f"{name} does not exist") from error
         if isinstance(error, UnidentifiedImageError):  # its text holds a memory address
-            raise UnreadableImageError(f"{name} is not a picture we can decode") from error
-        raise UnreadableImageError(f"{name} is not a picture we can decode: {error}") from error
+            raise UnreadableImageError(f"{name} is {_kind(source)} we can decode") from error
+        raise UnreadableImageError(f"{name} is {_kind(source)} we can decode: {error}") from error
     width, height = image.size
     if width * height > max_pixels:
         image.close()
@@ -100,7 +96,8 @@ def load_rgb(
     """Decode a picture as a viewer shows it.
 
     EXIF rotation is applied; of an animation the first frame counts; 16-bit samples are scaled to
-    8 bits; CMYK and palettes are converted; transparency lies on white.
+    8 bits; an embedded colour profile is converted to sRGB; CMYK and palettes are converted;
+    transparency lies on white. Of a camera's RAW file the embedded preview is decoded.
 
     Parameters
     ----------
@@ -160,42 +157,70 @@ def orientation_of(image: Image.Image) -> int:
     return value if value in range(1, 9) else 1
 
 
-def sniff(data: bytes) -> str | None:
-    """Detect the type of a picture by its first bytes, whatever its name or header claims.
-
-    Parameters
-    ----------
-    data : bytes
-        At least the first 16 bytes.
-
-    Returns
-    -------
-    str or None
-        An extension without a dot; None for anything that is not an accepted format.
-    """
-    for signature, offset, extension in _SIGNATURES:
-        if data[offset : offset + len(signature)] == signature:
-            return extension
-    return None
+def _opened(source: Path | str | bytes, name: str) -> Image.Image:
+    """Open with the decoder of the sniffed type; a JPEG that lacks only its end mark gets one."""
+    stream: Any = io.BytesIO(source) if isinstance(source, bytes) else source
+    with io.BytesIO(source) if isinstance(source, bytes) else Path(source).open("rb") as file:
+        extension = sniff(file.read(HEAD))
+        if extension == "jpg" and lacks_end_only(file):
+            file.seek(0)
+            stream = io.BytesIO(file.read() + END_OF_JPEG)
+        if extension == "tif" and is_raw_tiff(file):
+            extension = "dng"
+    kind = PICTURE_TYPES[extension] if extension else None
+    if kind is None or kind.decoder in ALLOWED_FORMATS:
+        return Image.open(stream, formats=ALLOWED_FORMATS)
+    if kind.decoder == "RAW":
+        return raw_preview(source, name)
+    register(kind, name)
+    return Image.open(stream, formats=[kind.decoder])
 
 
 def _eight_bit_rgb(image: Image.Image, name: str) -> Image.Image:
     import numpy as np
 
     if image.mode == "RGB":
-        return image
+        return to_srgb(image)
     if image.mode.startswith("I"):
         # 16-bit grey arrives as I;16 or I; Pillow's own conversion would clip it to white.
         samples = np.asarray(image).astype(np.int64)
-        shift = 257 if samples.max(initial=0) > 255 else 1
+        wide = image.mode != "I" or samples.max(initial=0) > 255
+        shift = 257 if wide else 1
         return Image.fromarray((samples // shift).clip(0, 255).astype(np.uint8)).convert("RGB")
     if image.mode == "F":
         raise UnreadableImageError(f"{name} holds floating-point samples of unknown range")
     if image.mode in {"RGBA", "LA", "PA", "La", "RGBa"} or "transparency" in image.info:
         layer = image.convert("RGBA")
+        layer = _with_profile(layer, to_srgb(_colours_of(layer, image.info)))
         white = Image.new("RGBA", layer.size, (255, 255, 255, 255))
         return Image.alpha_composite(white, layer).convert("RGB")
-    return image.convert("RGB")
+    if image.mode == "P":
+        return to_srgb(_colours_of(image, image.info))
+    return to_srgb(image).convert("RGB")
+
+
+def _colours_of(image: Image.Image, info: dict[Any, Any]) -> Image.Image:
+    colours = image.convert("RGB")
+    colours.info["icc_profile"] = info.get("icc_profile")
+    return colours
+
+
+def _with_profile(layer: Image.Image, colours: Image.Image) -> Image.Image:
+    colours = colours.convert("RGBA")
+    colours.putalpha(layer.getchannel("A"))
+    return colours
+
+
+def _kind(source: Path | str | bytes) -> str:
+    """Say in words what could not be decoded: its type, when its first bytes tell."""
+    with contextlib.suppress(OSError):
+        if not isinstance(source, bytes):
+            with Path(source).open("rb") as file:
+                source = file.read(HEAD)
+        extension = sniff(source)
+        if extension is not None:
+            return f"a damaged {PICTURE_TYPES[extension].name} file, not a picture"
+    return "not a picture"
 
 
 def _name(source: Path | str | bytes) -> str:

@@ -5,11 +5,16 @@ from __future__ import annotations
 import os
 from typing import BinaryIO
 
-_ENDINGS = {"jpg": b"\xff\xd9", "png": b"IEND"}
+from bodyshop_core.imaging.faults import decoder_warning
+
+END_OF_JPEG = b"\xff\xd9"
+
+_ENDINGS = {"jpg": END_OF_JPEG, "png": b"IEND"}
+_TAIL = 1 << 16
 
 
 def has_end(file: BinaryIO, extension: str) -> bool:
-    """Return whether the file has the end marker of its format, so that it is not truncated.
+    """Return whether a file is complete: it has its end mark, or a JPEG all of its rows.
 
     Parameters
     ----------
@@ -19,18 +24,43 @@ def has_end(file: BinaryIO, extension: str) -> bool:
         Of the sniffed type.
     """
     size = file.seek(0, os.SEEK_END)
-    tail = max(0, size - (1 << 16))  # some cameras and editors append data after the end mark
+    if extension == "jpg":
+        return _has_jpeg_end(file) or lacks_end_only(file)
     if extension == "webp":
         file.seek(4)
         return size >= int.from_bytes(file.read(4), "little") + 8
-    if extension == "jpg":
-        tail = max(tail, _scan_of(file))  # the thumbnail in the header has an end mark of its own
     mark = _ENDINGS.get(extension)
-    file.seek(tail)
+    file.seek(max(0, size - _TAIL))  # some cameras and editors append data after the end mark
     rest = file.read()
     if extension == "gif":
         return rest.rstrip(b"\0").endswith(b"\x3b")
     return mark is None or rest.rfind(mark) >= 0  # from the end, where it nearly always is
+
+
+def lacks_end_only(file: BinaryIO) -> bool:
+    """Return whether a JPEG holds all of its rows and only its end mark is missing.
+
+    Some programs omit the mark; decoders differ in whether they accept that. A file with an end
+    mark costs two reads, one without is decoded.
+    """
+    if _has_jpeg_end(file):
+        return False
+    file.seek(0)
+    return decoder_warning(file.read().rstrip(b"\0") + END_OF_JPEG) is None
+
+
+def _has_jpeg_end(file: BinaryIO) -> bool:
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - 2))
+    if file.read(2) == END_OF_JPEG:
+        return True
+    # The thumbnail in the header has an end mark of its own; in a scan the bytes can't occur.
+    scan = _scan_of(file)
+    file.seek(max(scan, size - _TAIL))
+    if END_OF_JPEG in file.read():
+        return True
+    file.seek(scan)  # motion photos append a film of megabytes
+    return END_OF_JPEG in file.read()
 
 
 def _scan_of(file: BinaryIO) -> int:

@@ -69,19 +69,31 @@ class Detector:
     ----------
     file : Path
         A ``.tflite`` file with its label file inside (as TensorFlow's own COCO SSD has).
+    objects : sequence of str
+        Labels of what is wanted: that is what `largest_object` and `classify_boxes` look for.
 
     Raises
     ------
     UsageError
-        The file is absent, no model, or has no labels.
+        The file is absent, no model, or has no labels; or an object is not among its labels.
     MissingPartError
         LiteRT is not installed.
     """
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, objects: Sequence[str] = CARS) -> None:
         self.labels = _labels(file)
+        self.objects = tuple(dict.fromkeys(objects))
+        unknown = [name for name in self.objects if name not in self.labels]
+        if unknown:
+            raise UsageError(
+                f"{file.name} does not detect {', '.join(unknown)}",
+                hint=f"it knows: {', '.join(name for name in self.labels if name != '???')}",
+            )
         digest = hashlib.sha256(file.read_bytes()).hexdigest()[:12]
         self.name = f"{file.stem[:40]}-{digest}"
+        if set(self.objects) != set(CARS):
+            wanted = "\n".join(sorted(self.objects))
+            self.name += "-" + hashlib.sha256(wanted.encode()).hexdigest()[:8]
         self._network = load_lite_model(file, threads=2)
 
     def boxes(self, rgb: RGB, *, min_score: float = MIN_SCORE) -> list[Box]:
@@ -151,9 +163,11 @@ def _shared(first: Box, second: Box) -> float:
     return common / max(first.area + second.area - common, 1e-9)
 
 
-def largest_car(boxes: Iterable[Box]) -> Box | None:
-    """Return the largest box of a car, truck or bus."""
-    return max((box for box in boxes if box.label in CARS), key=lambda box: box.area, default=None)
+def largest_object(boxes: Iterable[Box], objects: Iterable[str] = CARS) -> Box | None:
+    """Return the largest box of one of the objects; by default of a car, truck or bus."""
+    wanted = set(objects)
+    found = (box for box in boxes if box.label in wanted)
+    return max(found, key=lambda box: box.area, default=None)
 
 
 def classify_boxes(
@@ -161,7 +175,7 @@ def classify_boxes(
     detector: Detector,
     classify: Callable[[Sequence[RGB]], Sequence[Answer]],
     *,
-    labels: Iterable[str] = CARS,
+    labels: Iterable[str] | None = None,
 ) -> list[tuple[Box, Answer]]:
     """Classify each detected object: detect, then classify.
 
@@ -173,15 +187,15 @@ def classify_boxes(
         Finds the boxes.
     classify : callable
         Crops -> one answer each, such as a trained classifier's ``predict``.
-    labels : iterable of str
-        Which objects to classify.
+    labels : iterable of str, optional
+        Which objects to classify; the detector's own `Detector.objects` by default.
 
     Returns
     -------
     list of (Box, answer)
         The largest box first.
     """
-    wanted = set(labels)
+    wanted = set(detector.objects if labels is None else labels)
     boxes = [box for box in detector.boxes(rgb) if box.label in wanted]
     boxes.sort(key=lambda box: -box.area)
     if not boxes:

@@ -1,7 +1,8 @@
-"""The largest car of every picture of a workspace, found by an object detector."""
+"""The largest car, or other object, of every picture of a workspace, found by a detector."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from bodyshop_core.errors import UnreadableImageError
 from bodyshop_core.imaging import load_rgb
 from bodyshop_core.progress import SILENT, Progress
 from bodyshop_core.summary import Summary
-from curate.detection.detector import Detector, largest_car
+from curate.detection.detector import CARS, Detector, largest_object
 from curate.ingest import store_rows
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class DetectSummary(Summary):
     pictures : int
         Pictures that this call ran the detector on.
     found : int
-        Of those, the ones with a car.
+        Of those, the ones with a car, or what was looked for.
     errors : int
         Of those, the ones that could not be decoded.
     """
@@ -45,7 +46,13 @@ class DetectSummary(Summary):
     errors: int
 
 
-def detect(workspace: Workspace, detector: Path, *, progress: Progress = SILENT) -> DetectSummary:
+def detect(
+    workspace: Workspace,
+    detector: Path,
+    *,
+    objects: Sequence[str] = CARS,
+    progress: Progress = SILENT,
+) -> DetectSummary:
     """Find the largest car in every picture without a result of this detector.
 
     Parameters
@@ -54,10 +61,12 @@ def detect(workspace: Workspace, detector: Path, *, progress: Progress = SILENT)
         Its `detections` get one row per picture.
     detector : Path
         See `Detector`.
+    objects : sequence of str
+        What is looked for in place of cars, by the detector's labels.
     progress : Progress
         Told how many pictures are done.
     """
-    model = Detector(detector)
+    model = Detector(detector, objects)
     table, extensions = schema.detections, all_images(workspace.catalog)
     with workspace.catalog.read() as connection:
         query = select(table.c.sha256).where(table.c.detector == model.name)
@@ -82,7 +91,7 @@ def detect(workspace: Workspace, detector: Path, *, progress: Progress = SILENT)
                 row["error"] = f"the file can't be read: {error.strerror}"
                 errors += 1
             else:
-                best = largest_car(model.boxes(rgb))
+                best = largest_object(model.boxes(rgb), model.objects)
                 if best is not None:
                     found += 1
                     row["label"], row["score"] = best.label, round(best.score, 4)

@@ -15,6 +15,9 @@ from curate.measure.hashes import distances
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+ROUNDS = 3
+"""Searches by features, at most; a search without a new pair is the last."""
+
 Kind = Literal["exact", "near", "flip", "crop"]
 
 
@@ -55,6 +58,9 @@ class FoundPairs:
         Pairs that hashes could neither confirm nor refute.
     refuted : int
         Those of them whose pixels were found to differ.
+    crops_not_looked_for : int
+        Pictures among which no crops, borders and logos were searched for: there are too many, or
+        no features are there.
     """
 
     pairs: tuple[DuplicatePair, ...]
@@ -62,6 +68,7 @@ class FoundPairs:
     heavy: int = 0
     unclear: int = 0
     refuted: int = 0
+    crops_not_looked_for: int = 0
 
     def as_dict(self) -> dict[str, int]:
         """Return JSON-able counts, per kind and of what was not compared."""
@@ -72,6 +79,7 @@ class FoundPairs:
             "heavy": self.heavy,
             "unclear": self.unclear,
             "refuted": self.refuted,
+            "crops_not_looked_for": self.crops_not_looked_for,
         }
 
 
@@ -81,6 +89,7 @@ class Candidates:
 
     confirmed: dict[tuple[int, int], tuple[Kind, int]] = field(default_factory=dict)
     unclear: dict[tuple[int, int], int] = field(default_factory=dict)
+    asked: set[tuple[int, int]] = field(default_factory=set)
     heavy: int = 0
 
 
@@ -140,18 +149,9 @@ def find_pairs(
     _near(found, signatures, radius, apart, limits)
     if flips:
         _mirrored(found, signatures, radius, apart)
+    refuted = _ask(found, names, check)
     if features is not None and check is not None:
-        from curate.duplicates.proposals import propose
-
-        for pair in propose(names, signatures, features, apart):
-            if pair not in found.confirmed:
-                found.unclear.setdefault(pair, _distance(signatures, pair))
-    asked = [pair for pair in found.unclear if pair not in found.confirmed]
-    answers = check([(names[i], names[j]) for i, j in asked]) if check is not None else {}
-    for i, j in asked:
-        kind = answers.get((names[i], names[j]))
-        if kind is not None:
-            found.confirmed[i, j] = (kind, found.unclear[i, j])
+        refuted += _propose(found, names, signatures, features, apart, check)
     return FoundPairs(
         pairs=tuple(
             DuplicatePair(names[i], names[j], kind, distance)
@@ -159,9 +159,64 @@ def find_pairs(
         ),
         plain=tuple(name for name, plain in zip(names, signatures.plain, strict=True) if plain),
         heavy=found.heavy,
-        unclear=len(asked),
-        refuted=sum(answer is None for answer in answers.values()),
+        unclear=len(found.asked),
+        refuted=refuted,
     )
+
+
+def _ask(found: Candidates, names: Sequence[str], check: PairCheck | None) -> int:
+    """Have the unclear pairs decided by their pixels; return how many were refuted."""
+    asked = [
+        pair for pair in found.unclear if pair not in found.confirmed and pair not in found.asked
+    ]
+    found.asked.update(asked)
+    answers = check([(names[i], names[j]) for i, j in asked]) if check and asked else {}
+    for i, j in asked:
+        kind = answers.get((names[i], names[j]))
+        if kind is not None:
+            found.confirmed[i, j] = (kind, found.unclear[i, j])
+    return sum(answer is None for answer in answers.values())
+
+
+def _propose(
+    found: Candidates,
+    names: Sequence[str],
+    signatures: Signatures,
+    features: tuple[Sequence[str], NDArray[np.floating[Any]]],
+    apart: NDArray[np.int64],
+    check: PairCheck,
+) -> int:
+    """Propose pairs by their features, one picture per cluster; return how many were refuted.
+
+    In a crowd of copies every neighbour is one of the crowd, and no crop stands out. What is found
+    joins clusters, so that the next round has fewer pictures and sees further.
+    """
+    from curate.duplicates.proposals import propose
+
+    refuted = 0
+    for _ in range(ROUNDS):
+        before = len(found.confirmed)
+        for pair in propose(names, signatures, features, apart, _firsts(found, len(names))):
+            if pair not in found.confirmed:
+                found.unclear.setdefault(pair, _distance(signatures, pair))
+        refuted += _ask(found, names, check)
+        if len(found.confirmed) == before:
+            break
+    return refuted
+
+
+def _firsts(found: Candidates, n: int) -> NDArray[np.bool_]:
+    """Mark the first picture of each cluster, and every picture that is in none."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    pairs = np.array(list(found.confirmed), dtype=np.int64).reshape(-1, 2)
+    ones = np.ones(len(pairs), dtype=np.int8)
+    graph = coo_array((ones, (pairs[:, 0], pairs[:, 1])), shape=(n, n))
+    _, cluster = connected_components(graph, directed=False)
+    first = np.zeros(n, dtype=bool)
+    first[np.unique(cluster, return_index=True)[1]] = True
+    return first
 
 
 def _spinners(names: Sequence[str], spin_groups: Mapping[str, str]) -> NDArray[np.int64]:

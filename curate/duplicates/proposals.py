@@ -29,7 +29,8 @@ MAX_RATIO = 0.6
 """A copy's distance (1 - cosine) over that of the neighbour after the `NEAREST`."""
 
 MAX_PICTURES = 100_000
-"""Every vector is compared with every other, so a larger set would take hours: it gets none."""
+"""Every vector is compared with every other, so a larger set would take hours: it gets none, and
+that is reported."""
 
 _BLOCK = 2048
 
@@ -39,6 +40,7 @@ def propose(
     signatures: Signatures,
     features: tuple[Sequence[str], NDArray[np.floating[Any]]],
     apart: NDArray[np.int64],
+    among: NDArray[np.bool_] | None = None,
 ) -> Iterator[tuple[int, int]]:
     """Yield pairs of positions whose feature vectors are near.
 
@@ -52,6 +54,8 @@ def propose(
         sha256 and vectors, not normalised, in any order.
     apart : ndarray of int64
         Spinner by position; pictures of one spinner are not proposed.
+    among : ndarray of bool, shape (n,), optional
+        The pictures to look at: one of each cluster of copies. All by default.
 
     Yields
     ------
@@ -59,7 +63,14 @@ def propose(
         ``first < second``, each once, in increasing order; none for more than `MAX_PICTURES`.
     """
     place = {name: position for position, name in enumerate(names)}
-    rows = np.array([row for row, name in enumerate(features[0]) if name in place], dtype=np.int64)
+    rows = np.array(
+        [
+            row
+            for row, name in enumerate(features[0])
+            if name in place and (among is None or among[place[name]])
+        ],
+        dtype=np.int64,
+    )
     if not 2 <= len(rows) <= MAX_PICTURES:
         return
     position = np.array([place[features[0][row]] for row in rows], dtype=np.int64)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -147,6 +147,48 @@ class FeatureStore:
             joined = b"".join(rows[key][1] or b"" for key in order)
             probabilities = np.frombuffer(joined, dtype="<f2").reshape(len(order), -1)
         return FeatureBatch(tuple(order), vectors, probabilities, errors)
+
+    def stream(self) -> Iterator[tuple[list[str], NDArray[np.float32]]]:
+        """Yield shard after shard the pictures and their vectors, of length 1.
+
+        Yields
+        ------
+        tuple of (list of str, ndarray of float32, shape (n, d))
+            A picture that is in two shards comes once.
+
+        Raises
+        ------
+        BodyshopError
+            A shard is damaged.
+        """
+        import numpy as np
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        seen: set[str] = set()
+        for shard in self._shards():
+            try:
+                table = pq.read_table(shard, columns=["key", "features"])
+            except (pa.ArrowInvalid, OSError) as error:
+                raise BodyshopError(
+                    f"{shard} is damaged: {error}",
+                    hint="delete that file; the next curate scores its pictures again",
+                ) from error
+            rows = {
+                key: features
+                for key, features in zip(
+                    table.column("key").to_pylist(),
+                    table.column("features").to_pylist(),
+                    strict=True,
+                )
+                if features is not None and key not in seen
+            }
+            seen.update(rows)
+            if rows:
+                vectors = np.frombuffer(b"".join(rows.values()), dtype="<f2")
+                vectors = vectors.reshape(len(rows), -1).astype(np.float32)
+                vectors /= np.linalg.norm(vectors, axis=1, keepdims=True) + 1e-12
+                yield list(rows), vectors
 
     def forget(self, sha256: str) -> int:
         """Rewrite the shards that hold a picture without it; return how many did."""

@@ -15,7 +15,7 @@ from curate.gate.categories import top
 from curate.gate.extract import decoded_at, extract_features, score_squares
 from curate.gate.framing import Framing
 from curate.gate.probe import Probe
-from curate.gate.rules import Rule, needs_top
+from curate.gate.rules import NONE, Rule, needs_top
 
 if TYPE_CHECKING:
     import numpy as np
@@ -88,14 +88,16 @@ class Gate:
         from bodyshop_core.backbones import Scorer
 
         scorer = Scorer(self.backbone, self.weights)
-        if not scorer.has_top and self.rule.probe is None:
+        if not scorer.has_top and self.rule.probe is None and self.rule.name != NONE:
             raise needs_top(self.rule.name)
         return scorer
 
     def read(self, batch: FeatureBatch) -> list[GateScore]:
         """Return the gate's answers to a batch of features, in its order."""
         p_car = self.rule.p_car(batch).tolist()
-        framing = self.framing.classify(batch)
+        framing: list[str | None] = [None] * len(batch)
+        if self.rule.name != NONE:  # of other things than cars there is no framing
+            framing = self.framing.classify(batch)
         classes = batch.probabilities
         return [
             GateScore(

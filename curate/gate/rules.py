@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from curate.gate.feature_store import FeatureBatch
     from curate.policy import GatePolicy
 
+NONE = "none"
+"""The rule that accepts every picture; the network still describes them for the copy search."""
+
 TOP5_THRESHOLD = 1e-4
 """Any car category among the five likeliest counts (float16 resolves 6e-8)."""
 
@@ -32,7 +35,7 @@ class Rule:
     Parameters
     ----------
     name : str
-        ``top5``, ``mass`` or ``probe``.
+        ``top5``, ``mass``, ``probe`` or ``none``.
     threshold : float
         Smallest ``p_car`` that passes.
     categories : tuple of str
@@ -49,6 +52,8 @@ class Rule:
     @property
     def id(self) -> str:
         """Name and digest of everything ``p_car`` depends on; the threshold is not part of it."""
+        if self.name == NONE:
+            return NONE
         if self.probe is not None:
             return f"probe-{self.probe.digest}"
         text = "\n".join(sorted(self.categories))
@@ -67,7 +72,7 @@ class Rule:
         ndarray of float32, shape (n,)
             0 to 1. For top5 the summed probability of those of the five likeliest categories
             that mean car; for mass the summed probability of all that do; for the probe its
-            probability.
+            probability; for none 1.
 
         Raises
         ------
@@ -76,6 +81,8 @@ class Rule:
         """
         import numpy as np
 
+        if self.name == NONE:
+            return np.ones(len(batch), np.float32)
         if self.probe is not None:
             if not len(batch):
                 return np.empty(0, np.float32)
@@ -113,6 +120,8 @@ def choose_rule(
         Rule ``probe`` is asked for and no probe fits the backbone.
     """
     name, probe = policy.rule, None
+    if name == NONE:
+        return Rule(NONE, 0.0, ())
     if name in {"auto", "probe"}:
         probe = (
             load_probe(policy.probe)

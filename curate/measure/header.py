@@ -67,13 +67,23 @@ def camera_and_time(image: Image.Image) -> tuple[str | None, str | None]:
     return " ".join(part for part in (make, model) if part) or None, _time(_text(taken))
 
 
+def luminance_table(quality: int) -> NDArray[np.int64]:
+    """Return libjpeg's luminance table of a quality, 1 to 100 (``jpeg_quality_scaling``).
+
+    Returns
+    -------
+    ndarray of int64, shape (8, 8)
+        Steps by vertical and horizontal frequency.
+    """
+    scale = 5000 // quality if quality < 50 else 200 - 2 * quality
+    return ((np.asarray(_LUMINANCE).reshape(8, 8) * scale + 50) // 100).clip(1, 255)
+
+
 @cache
 def _libjpeg_tables() -> NDArray[np.float64]:
-    """Sorted luminance tables of qualities 1 to 100, after libjpeg's ``jpeg_quality_scaling``."""
-    quality = np.arange(1, 101)
-    scale = np.where(quality < 50, 5000 // quality, 200 - 2 * quality)
-    steps = (np.asarray(_LUMINANCE)[None, :] * scale[:, None] + 50) // 100
-    return np.sort(steps.clip(1, 255), axis=1).astype(np.float64)
+    """Sorted luminance tables of qualities 1 to 100."""
+    tables = [luminance_table(quality).ravel() for quality in range(1, 101)]
+    return np.sort(np.stack(tables), axis=1).astype(np.float64)
 
 
 def _text(value: object) -> str:

@@ -13,12 +13,15 @@ from PIL import Image
 from bodyshop_core.engine.allocator import keep_freed_memory
 from bodyshop_core.errors import UnreadableImageError
 from bodyshop_core.imaging import open_image, to_rgb
+from bodyshop_core.imaging.faults import find_fault
 from curate.measure.hashes import picture_hashes
 from curate.measure.header import camera_and_time, jpeg_quality
 from curate.measure.sharpness import sharpness
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from bodyshop_core.imaging.faults import Fault
 
     from bodyshop_core.engine.task import Item, Row
 
@@ -92,7 +95,8 @@ def measure_picture(source: Path | bytes) -> dict[str, Any]:
         ``brightness`` (0 to 1): mean grey level; ``dark_fraction``, ``bright_fraction`` (0 to 1);
         ``contrast`` (0 to 0.5): standard deviation of the grey levels / 255; ``entropy`` (0 to 8
         bits) of the grey levels; ``colourfulness`` (about 0 to 110, Hasler and Süsstrunk 2003);
-        ``jpeg_quality``, ``exif_camera``, ``exif_time``: see `curate.measure.header`.
+        ``jpeg_quality``, ``exif_camera``, ``exif_time``: see `curate.measure.header`;
+        ``damage`` (0 to 1) and ``damage_note``: see `bodyshop_core.imaging.faults`.
 
     Raises
     ------
@@ -118,6 +122,8 @@ class DecodedPicture:
         See `curate.measure.header`.
     exif_camera, exif_time : str or None
         See `curate.measure.header`.
+    fault : Fault or None
+        Damage in the file's data; see `bodyshop_core.imaging.faults`.
     """
 
     rgb: Image.Image
@@ -127,6 +133,7 @@ class DecodedPicture:
     jpeg_quality: int | None
     exif_camera: str | None
     exif_time: str | None
+    fault: Fault | None
 
 
 def decode_for_measuring(source: Path | bytes) -> DecodedPicture:
@@ -137,6 +144,7 @@ def decode_for_measuring(source: Path | bytes) -> DecodedPicture:
     UnreadableImageError
         The picture can't be opened or decoded to its end.
     """
+    fault = find_fault(source if isinstance(source, bytes) else source.read_bytes())
     with open_image(source) as image:
         size = image.size
         quality = jpeg_quality(image)
@@ -147,7 +155,7 @@ def decode_for_measuring(source: Path | bytes) -> DecodedPicture:
         rgb = to_rgb(image, name="the picture")
         turned = decoded != rgb.size
     width, height = size[::-1] if turned else size
-    return DecodedPicture(rgb, decoded, width, height, quality, camera, taken)
+    return DecodedPicture(rgb, decoded, width, height, quality, camera, taken, fault)
 
 
 def measure_decoded(picture: DecodedPicture) -> dict[str, Any]:
@@ -173,6 +181,8 @@ def measure_decoded(picture: DecodedPicture) -> dict[str, Any]:
         "jpeg_quality": picture.jpeg_quality,
         "exif_camera": picture.exif_camera,
         "exif_time": picture.exif_time,
+        "damage": picture.fault.share if picture.fault is not None else 0.0,
+        "damage_note": picture.fault.note if picture.fault is not None else None,
     }
 
 

@@ -14,6 +14,7 @@ from scipy.cluster.hierarchy import DisjointSet
 
 from bodyshop_core.catalog import Reason
 from curate.policy import Policy
+from curate.verdicts.better_copy import preferences
 from curate.verdicts.bridges import find_bridges
 from curate.verdicts.screen import Facts, Findings
 
@@ -111,7 +112,7 @@ def decide(
     everyone = {facts.sha256: facts for facts in pictures}
     pairs = [pair for pair in pairs if _counts(pair, everyone)]
     # Clusters show all duplicates; only pictures that may be kept connect or replace others.
-    clusters = _clusters(pairs)
+    clusters = clusters_of(pairs)
     pairs = [pair for pair in pairs if {pair.first, pair.second} <= candidates.keys()]
     groups = _groups(candidates.values(), pairs)
     rejected, represented = _duplicates(candidates, pairs, policy)
@@ -157,23 +158,6 @@ def decide(
     return verdicts
 
 
-def preference(facts: Facts) -> tuple[Any, ...]:
-    """Return a sort key that puts the best member of a cluster first.
-
-    A human keep, then a label, then the larger picture, the sharper one, the one with more bytes
-    (less compression), the smaller sha256: the same member wins whatever the order of arrival.
-    """
-    area = facts.measure("width") * facts.measure("height")
-    return (
-        facts.decision != "keep",
-        facts.value is None,
-        -area,
-        -facts.measure("sharpness"),
-        -facts.size_bytes,
-        facts.sha256,
-    )
-
-
 def _counts(pair: DuplicatePair, pictures: Mapping[str, Facts]) -> bool:
     first, second = pictures[pair.first], pictures[pair.second]
     return first.spin_group is None or first.spin_group != second.spin_group
@@ -189,7 +173,8 @@ def _groups(candidates: Iterable[Facts], pairs: Iterable[DuplicatePair]) -> dict
     return _named(sets, pairs)
 
 
-def _clusters(pairs: Iterable[DuplicatePair]) -> dict[str, str]:
+def clusters_of(pairs: Iterable[DuplicatePair]) -> dict[str, str]:
+    """Return sha256 -> name of its cluster, for all pictures that are in one."""
     return _named(DisjointSet(), pairs)
 
 
@@ -227,7 +212,8 @@ def _duplicates(
     represented: dict[str, str] = {}
     kept: set[str] = set()
     kept_twins: dict[str, list[str]] = {}
-    for facts in sorted((candidates[sha256] for sha256 in near), key=preference):
+    keys = preferences((candidates[sha256] for sha256 in near), clusters_of(pairs))
+    for facts in sorted((candidates[sha256] for sha256 in near), key=lambda f: keys[f.sha256]):
         sha256 = facts.sha256
         equal = kept_twins.setdefault(twins[sha256], [])
         found = {other: pair for other, pair in near[sha256].items() if other in kept}

@@ -44,6 +44,10 @@ class Facts:
         Frames of one spinner are never duplicates of one another.
     given_split : str, optional
         The split that the folder of an imported picture named.
+    superseded : bool
+        Whether all that found it has been replaced by later imports.
+    content, copy_quality, overlaid
+        Of members of duplicate clusters: see `curate.duplicates.copy_stage.CopyFacts`.
     """
 
     sha256: str
@@ -57,6 +61,10 @@ class Facts:
     group_keys: tuple[str, ...] = ()
     spin_group: str | None = None
     given_split: str | None = None
+    superseded: bool = False
+    content: float = 1.0
+    copy_quality: int = 100
+    overlaid: bool = False
 
     @property
     def value(self) -> str | None:
@@ -104,6 +112,14 @@ def screen(facts: Facts, policy: Policy, limits: ScreeningLimits) -> Findings:
     if facts.gate_error:
         return {Reason.UNREADABLE: {"error": facts.gate_error}}
     found: Findings = {}
+    damage, most = facts.measure("damage"), policy.quality.max_damage
+    if damage > most:
+        found[Reason.DAMAGED_DATA] = {
+            **_compared(damage, most, "quality.max_damage"),
+            "note": (facts.measured or {}).get("damage_note"),
+        }
+    if facts.superseded:
+        found[Reason.SUPERSEDED] = {}
     _size(found, facts, policy)
     _gate(found, facts, policy, limits)
     _quality(found, facts, policy, limits)

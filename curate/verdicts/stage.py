@@ -23,6 +23,7 @@ from curate.measure.stage import VERSION
 from curate.policy import Policy, SplitPolicy, load_policy
 from curate.targets import resolve_target
 from curate.verdicts.bridges import PROTECTED
+from curate.verdicts.cluster_copies import compare_with_the_best, with_copies
 from curate.verdicts.decide import Verdict, decide, eligible
 from curate.verdicts.grouping import group_keys, unite_spinners
 from curate.verdicts.screen import Facts, ScreeningLimits, screen
@@ -174,6 +175,8 @@ def judge_pictures(
             again = _duplicates_among(workspace, rest, policy, gate, progress)
             pairs = {(pair.first, pair.second): pair for pair in (*again.pairs, *found.pairs)}
             found = replace(found, pairs=tuple(pairs[key] for key in sorted(pairs)))
+        facts = with_copies(workspace, facts, found, progress)
+        found = compare_with_the_best(workspace, facts, found, progress)
         verdicts = decide(
             facts, findings, found.pairs, policy, assigned=assigned, keep_given=keep_given
         )
@@ -260,8 +263,12 @@ def load_facts(
                 sightings.c.brand,
                 sightings.c.model,
                 sightings.c.given_split,
+                sightings.c.superseded_at,
             )
         ).all()
+    standing = {row.sha256 for row in seen if row.superseded_at is None}
+    replaced = {row.sha256 for row in seen} - standing
+    seen = [row for row in seen if row.superseded_at is None]
     labels = effective_labels(catalog, target)
     spinners, keys, given = unite_spinners(seen), group_keys(seen, policy), _given_splits(seen)
     facts = []
@@ -281,6 +288,7 @@ def load_facts(
                 group_keys=tuple(sorted(keys.get(sha256, ()))),
                 spin_group=spinners.get(sha256),
                 given_split=given.get(sha256),
+                superseded=sha256 in replaced,
             )
         )
     return facts

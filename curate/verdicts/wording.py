@@ -10,6 +10,7 @@ from bodyshop_core.catalog import Reason
 MEANING: Mapping[Reason, str] = {
     Reason.UNREADABLE: "The file can't be decoded, or not completely.",
     Reason.WORKER_DIED: "Decoding the picture killed the worker process.",
+    Reason.DAMAGED_DATA: "Data in the middle of the file are damaged; what is shown is a guess.",
     Reason.TOO_SMALL: "A side or the area is below the limit, or the shape is a strip.",
     Reason.NOT_A_CAR: "The gate does not classify it as a car, a part of one, or its inside.",
     Reason.BLURRY: "Sharpness is below the limit, measured at a fixed scale.",
@@ -18,6 +19,7 @@ MEANING: Mapping[Reason, str] = {
     Reason.NEAR_DUPLICATE: "The same photo resized, re-encoded, cropped or watermarked.",
     Reason.LABEL_CONFLICT: "Equally trusted sources, or two copies, have different labels.",
     Reason.SPLIT_BRIDGE: "Its group is in another split or in two splits, so it is left out.",
+    Reason.SUPERSEDED: "A later import of its folder has replaced it: edited, or moved away.",
     Reason.HUMAN_REJECT: "A person rejected it.",
 }
 """Reason -> what it means."""

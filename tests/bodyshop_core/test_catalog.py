@@ -234,6 +234,7 @@ def test_reasons_are_the_published_list():
     assert [reason.value for reason in Reason] == [
         "unreadable",
         "worker_died",
+        "damaged_data",
         "too_small",
         "not_a_car",
         "blurry",
@@ -242,6 +243,7 @@ def test_reasons_are_the_published_list():
         "near_duplicate",
         "label_conflict",
         "split_bridge",
+        "superseded",
         "human_reject",
     ]
 

@@ -21,7 +21,7 @@ from curate.detection.detector import (
     Box,
     Detector,
     classify_boxes,
-    largest_car,
+    largest_object,
     one_per_vehicle,
 )
 from curate.detection.stage import detect
@@ -41,10 +41,10 @@ def overlap(one: Box, other: Box) -> float:
     return float((inside[0] & inside[1]).sum() / max(1, (inside[0] | inside[1]).sum()))
 
 
-def test_the_largest_car_counts_whatever_else_is_larger() -> None:
+def test_the_largest_object_counts_whatever_else_is_larger() -> None:
     boxes = [box("person", 0, 1), box("car", 0, 0.2), box("truck", 0.2, 0.6), box("car", 0.9, 1)]
-    assert largest_car(boxes) == boxes[2]
-    assert largest_car([box("person", 0, 1)]) is None
+    assert largest_object(boxes) == boxes[2]
+    assert largest_object([box("person", 0, 1)]) is None
 
 
 def test_a_pickup_boxed_as_car_and_as_truck_is_one_vehicle() -> None:

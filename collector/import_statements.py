@@ -1,0 +1,242 @@
+"""Labels that are in a table or in the names of files, not in the folders.
+
+A table has one row per picture: CSV, Parquet, JSON lines or COCO's JSON. Its columns are found by
+their names, as Hugging Face's ``metadata.csv`` and most exports have them.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from bodyshop_core.catalog import Field, nfc
+from bodyshop_core.errors import ConfigError, UsageError
+from collector.folder_layout import Statement, split_of
+
+FILE_COLUMNS = (
+    "file_name", "filename", "file", "filepath", "file_path", "path", "image_path", "image",
+    "img_path", "img", "picture", "image_name", "image_id", "name",
+)  # fmt: skip
+"""Columns that may name the picture, the first that is there counts."""
+
+LABEL_COLUMNS = ("label", "class", "category", "target", "label_name", "class_name")
+"""Columns that stand for the field of the import."""
+
+_SYNONYMS = {"brand": ("brand", "make", "manufacturer"), "model": ("model",), "damage": ("damage",)}
+_SPLIT_COLUMNS = ("split", "subset", "fold_name")
+METADATA_NAMES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
+"""Hugging Face's ImageFolder reads these beside the pictures; so does an import."""
+
+TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet", ".json")
+
+
+class LabelTable:
+    """What a table says about files, by their names.
+
+    Parameters
+    ----------
+    rows : Mapping
+        Name as the table has it -> fields and ``split``.
+    exact : bool
+        Whether names are whole paths, so that an end of a path says nothing.
+    """
+
+    def __init__(self, rows: Mapping[str, dict[str, str]], *, exact: bool = False) -> None:
+        self._rows = {_normal(name): said for name, said in rows.items()}
+        alone = Counter(PurePosixPath(name).name for name in self._rows)
+        self._by_name = {
+            PurePosixPath(name).name: said
+            for name, said in self._rows.items()
+            if alone[PurePosixPath(name).name] == 1 and not exact
+        }
+        self._exact = exact
+        self.used: set[str] = set()
+        self.fields = {name for said in rows.values() for name in said}
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __call__(self, name: str) -> dict[str, str]:
+        """Return what is said about a file: by its path, one of its ends, or its unique name."""
+        parts = PurePosixPath(name).parts
+        for start in range(1 if self._exact else len(parts)):
+            tail = "/".join(parts[start:])
+            if tail in self._rows:
+                self.used.add(tail)
+                return dict(self._rows[tail])
+        found = self._by_name.get(parts[-1])
+        if found is None:
+            return {}
+        self.used.add(parts[-1])
+        return dict(found)
+
+
+def read_table(path: Path, field: str, *, base: PurePosixPath | None = None) -> LabelTable:
+    """Read labels from a file.
+
+    Parameters
+    ----------
+    path : Path
+        ``.csv``, ``.tsv``, ``.jsonl``, ``.parquet`` or ``.json`` (COCO).
+    field : str
+        What a column named label, class or category stands for.
+    base : PurePosixPath, optional
+        The folder of a ``metadata.csv`` that was found beside its pictures: the names are relative
+        to it, and it may hold no labels at all.
+
+    Raises
+    ------
+    UsageError
+        The file is absent or of another kind.
+    ConfigError
+        It can't be read, or no column names a file or a label.
+    """
+    if not path.is_file():
+        raise UsageError(f"{path} is not a file")
+    if path.suffix.lower() not in TABLE_SUFFIXES:
+        raise UsageError(
+            f"{path} is not a table of labels", hint=f"one of: {', '.join(TABLE_SUFFIXES)}"
+        )
+    try:
+        rows = list(_read(path))
+        if not all(isinstance(row, dict) for row in rows):
+            raise ValueError("a row is not an object with named values")
+    except (ValueError, OSError, KeyError, TypeError, csv.Error) as error:
+        raise ConfigError(f"it can't be read as a table: {error}", file=path) from error
+    if not rows:
+        raise ConfigError("the table has no rows", file=path)
+    names = {str(name).strip().lower(): str(name) for name in rows[0]}
+    file_column = next((names[each] for each in FILE_COLUMNS if each in names), None)
+    if file_column is None:
+        raise ConfigError(
+            f"no column names the picture's file (columns: {', '.join(names.values())})",
+            file=path,
+            allowed=FILE_COLUMNS,
+        )
+    columns = _columns(names, field, file_column)
+    if not columns and base is None:
+        raise ConfigError(
+            f"no column holds a label (columns: {', '.join(names.values())})",
+            file=path,
+            allowed=(*Field, *LABEL_COLUMNS),
+        )
+    said: dict[str, dict[str, str]] = {}
+    for row in rows:
+        name = row.get(file_column)
+        if isinstance(name, str) and name.strip():
+            key = name.strip() if base is None else (base / name.strip()).as_posix()
+            said[key] = _said(row, columns)
+    return LabelTable(said, exact=base is not None)
+
+
+def pattern_statement(pattern: str, field: str) -> Statement:
+    """Return what the names of files say by a regular expression with named groups.
+
+    Parameters
+    ----------
+    pattern : str
+        Groups ``damage``, ``brand``, ``model``, ``label`` (the field) and ``split``. It is matched
+        from the start of the file's name, or of its path when it contains ``/``.
+    field : str
+        What ``label`` stands for.
+
+    Raises
+    ------
+    UsageError
+        It is not a regular expression, or has none of the groups.
+    """
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        raise UsageError(f"--label-from is not a regular expression: {error}") from error
+    allowed = {*Field, "label", "split"}
+    groups = compiled.groupindex.keys()
+    if not groups or groups - allowed:
+        raise UsageError(
+            f"--label-from {pattern!r} names {', '.join(sorted(groups)) or 'no group'}",
+            hint=f"name its groups: {', '.join(f'(?P<{each}>...)' for each in sorted(allowed))}",
+        )
+    columns = {name: field if name == "label" else name for name in groups}
+
+    def statement(name: str) -> dict[str, str]:
+        found = compiled.match(name if "/" in pattern else PurePosixPath(name).name)
+        return {} if found is None else _said(found.groupdict(), columns)
+
+    return statement
+
+
+def _read(path: Path) -> Iterable[Mapping[str, Any]]:
+    suffix = path.suffix.lower()
+    if suffix == ".parquet":
+        import pyarrow.parquet as pq
+
+        return pq.read_table(path).to_pylist()
+    text = path.read_text(encoding="utf-8-sig")
+    if suffix == ".jsonl":
+        return [json.loads(line) for line in text.splitlines() if line.strip()]
+    if suffix == ".json":
+        return _coco(json.loads(text))
+    head = text.partition("\n")[0]
+    delimiter = "\t" if suffix == ".tsv" else max(",;\t", key=head.count)
+    return list(csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter))
+
+
+def _coco(data: Any) -> list[dict[str, Any]]:
+    """Return one row per image of COCO's JSON that shows one category only."""
+    if not isinstance(data, dict) or not {"images", "annotations", "categories"} <= data.keys():
+        raise ValueError("not COCO's JSON: it needs images, annotations and categories")
+    names = {each["id"]: str(each["name"]) for each in data["categories"]}
+    shown: dict[Any, set[str]] = {}
+    for each in data["annotations"]:
+        shown.setdefault(each["image_id"], set()).add(names[each["category_id"]])
+    return [
+        {
+            "file_name": image["file_name"],
+            "label": next(iter(found)) if len(found := shown.get(image["id"], set())) == 1 else "",
+        }
+        for image in data["images"]
+    ]
+
+
+def _columns(names: Mapping[str, str], field: str, file_column: str) -> dict[str, str]:
+    """Return column -> field or ``split``."""
+    columns: dict[str, str] = {}
+    for meaning, synonyms in _SYNONYMS.items():
+        found = next((names[each] for each in synonyms if each in names), None)
+        if found is not None and found != file_column:
+            columns[found] = meaning
+    if field not in columns.values():
+        found = next((names[each] for each in LABEL_COLUMNS if each in names), None)
+        if found is not None:
+            columns[found] = field
+    found = next((names[each] for each in _SPLIT_COLUMNS if each in names), None)
+    if found is not None:
+        columns[found] = "split"
+    return columns
+
+
+def _said(row: Mapping[str, Any], columns: Mapping[str, str]) -> dict[str, str]:
+    said: dict[str, str] = {}
+    for column, meaning in columns.items():
+        value = row.get(column)
+        text = "" if value is None else nfc(str(value)).strip()
+        if text:
+            said[meaning] = text
+    if "model" in said and "brand" in said and not said["model"].startswith(said["brand"] + " "):
+        said["model"] = f"{said['brand']} {said['model']}"
+    if "split" in said:
+        split, _ = split_of(said.pop("split"))
+        if split is not None:
+            said["split"] = split
+    return said
+
+
+def _normal(name: str) -> str:
+    parts = [part for part in name.replace("\\", "/").split("/") if part not in {"", "."}]
+    return nfc("/".join(parts))

@@ -1,0 +1,191 @@
+"""Measuring the members of a workspace's duplicate clusters, to keep the better copy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from scipy.cluster.hierarchy import DisjointSet
+from sqlalchemy import select
+
+from bodyshop_core.catalog import all_images, schema
+from bodyshop_core.engine import compute_shards
+from bodyshop_core.progress import SILENT, Progress, Tick
+from curate.duplicates import copies, overlays
+from curate.ingest import store_rows
+
+if TYPE_CHECKING:
+    from bodyshop_core.engine.task import Item, Row
+    from bodyshop_core.workspace import Workspace
+    from curate.duplicates.pairs import DuplicatePair
+
+LIMIT_S = 60.0
+
+FINALISTS = 5
+"""Members of a cluster that are compared for text and logos: the best by everything else."""
+
+FEW = 64
+"""Items up to which no worker processes are started."""
+
+_VARIABLES = 500
+
+
+@dataclass(frozen=True)
+class CopyFacts:
+    """What is left of the original in one copy.
+
+    Parameters
+    ----------
+    quality : int
+        Lowest JPEG quality it was ever saved with; 100 when none is seen.
+    content : float
+        Share of the picture inside of black or white bars, 0 to 1.
+    overlaid : bool
+        Whether somebody wrote on it, compared with another finalist.
+    """
+
+    quality: int = 100
+    content: float = 1.0
+    overlaid: bool = False
+
+
+def measure_cluster_copies(
+    workspace: Workspace,
+    pairs: Sequence[DuplicatePair],
+    rank: Callable[[Mapping[str, CopyFacts], Mapping[str, str]], Mapping[str, Any]],
+    *,
+    progress: Progress = SILENT,
+) -> dict[str, CopyFacts]:
+    """Measure the members of clusters.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Its ``copy_checks`` and ``pair_checks`` are read and written.
+    pairs : sequence of DuplicatePair
+        Confirmed duplicates; only what was never measured before costs time.
+    rank : callable
+        sha256 -> facts, and sha256 -> cluster: returns sha256 -> a sort key that puts the better
+        copy first.
+    progress : Progress
+        Told how many pictures are done.
+    """
+    clusters = DisjointSet()
+    for pair in pairs:
+        clusters.add(pair.first)
+        clusters.add(pair.second)
+        clusters.merge(pair.first, pair.second)
+    extensions = all_images(workspace.catalog)
+    members = sorted(set(clusters) & extensions.keys())
+    paths = {name: str(workspace.blobs.path(name, extensions[name])) for name in members}
+    facts = {
+        name: CopyFacts(row["quality"], row["content"])
+        for name, row in _measured(workspace, members, paths, progress).items()
+        if row["error"] is None
+    }
+    ranked = sorted(facts, key=rank(facts, {name: clusters[name] for name in facts}).__getitem__)
+    finalists: dict[str, list[str]] = {}
+    for name in ranked:
+        cluster = finalists.setdefault(clusters[name], [])
+        if len(cluster) < FINALISTS:
+            cluster.append(name)
+    chosen = {name for cluster in finalists.values() for name in cluster}
+    asked = [
+        (pair.first, pair.second)
+        for pair in pairs
+        if pair.kind == "near" and {pair.first, pair.second} <= chosen
+    ]
+    overlaid = set()
+    for (first, second), added in _strokes(workspace, asked, paths, progress).items():
+        if abs(added) >= overlays.MIN_ADDED:
+            overlaid.add(first if added > 0 else second)
+    return {
+        name: CopyFacts(one.quality, one.content, name in overlaid) for name, one in facts.items()
+    }
+
+
+def _computed(
+    function: Callable[[list[Item]], list[Row]], items: list[Item], tick: Tick
+) -> Iterator[Sequence[Row]]:
+    """Compute in worker processes; a few items here, where starting those would take longer.
+
+    All of these pictures have been decoded before, so none is known to kill a process.
+    """
+    if len(items) > FEW:
+        yield from compute_shards(function, items, engine="local", limit_s=LIMIT_S, tick=tick)
+        return
+    yield function(items)
+    tick(len(items))
+
+
+def _measured(
+    workspace: Workspace, members: Sequence[str], paths: Mapping[str, str], progress: Progress
+) -> dict[str, Mapping[str, Any]]:
+    table = schema.copy_checks
+    known: dict[str, Mapping[str, Any]] = {}
+    with workspace.catalog.read() as connection:
+        for at in range(0, len(members), _VARIABLES):
+            query = select(table).where(
+                table.c.version == copies.VERSION,
+                table.c.sha256.in_(members[at : at + _VARIABLES]),
+            )
+            known |= {row["sha256"]: dict(row) for row in connection.execute(query).mappings()}
+    items = [{"key": name, "path": paths[name]} for name in members if name not in known]
+    if items:
+        with progress.task("copies", total=len(items)) as tick:
+            for shard in _computed(copies.measure_copies, items, tick):
+                rows = [
+                    {
+                        "sha256": row["key"],
+                        "version": copies.VERSION,
+                        **{name: row.get(name) for name in ("quality", "content", "error")},
+                    }
+                    for row in shard
+                ]
+                store_rows(workspace.catalog, table, rows)
+                known |= {row["sha256"]: row for row in rows}
+    return known
+
+
+def _strokes(
+    workspace: Workspace,
+    asked: Sequence[tuple[str, str]],
+    paths: Mapping[str, str],
+    progress: Progress,
+) -> dict[tuple[str, str], float]:
+    table = schema.pair_checks
+    wanted, firsts = set(asked), sorted({first for first, _ in asked})
+    known: dict[tuple[str, str], float | None] = {}
+    with workspace.catalog.read() as connection:
+        for at in range(0, len(firsts), _VARIABLES):
+            query = select(table.c.first, table.c.second, table.c.added).where(
+                table.c.version == overlays.VERSION,
+                table.c.first.in_(firsts[at : at + _VARIABLES]),
+            )
+            for first, second, added in connection.execute(query):
+                if (first, second) in wanted:
+                    known[first, second] = added
+    items = [
+        {"key": f"{first}-{second}", "first": paths[first], "second": paths[second]}
+        for first, second in asked
+        if (first, second) not in known
+    ]
+    if items:
+        with progress.task("overlays", total=len(items)) as tick:
+            for shard in _computed(overlays.compare_strokes, items, tick):
+                rows = []
+                for row in shard:
+                    first, second = row["key"].split("-")
+                    known[first, second] = row.get("added")
+                    rows.append(
+                        {
+                            "first": first,
+                            "second": second,
+                            "version": overlays.VERSION,
+                            "added": row.get("added"),
+                            "error": row.get("error"),
+                        }
+                    )
+                store_rows(workspace.catalog, table, rows)
+    return {pair: added for pair, added in known.items() if added is not None}

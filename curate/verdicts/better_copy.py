@@ -1,0 +1,76 @@
+"""Which copy of a picture is the better one.
+
+In this order: kept by a person, labelled (by people before queries), in colour, more of the picture
+inside of bars, no text over it, less compressed, not saved again with a higher quality, more bytes,
+sharper, the smaller sha256. The same copy wins whatever the order of arrival.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from math import inf, log
+from typing import TYPE_CHECKING, Any
+
+from bodyshop_core.catalog import Origin
+
+if TYPE_CHECKING:
+    from curate.verdicts.screen import Facts
+
+GREY = 4.0
+"""Colourfulness below which a picture counts as grey: 0 without any, 10 and more for photos."""
+
+AREA_STEP = 1.06
+"""Content areas that differ by less than this factor count as equal: where a bar ends is known to a
+few pixels only."""
+
+QUALITY_STEP = 6
+"""Estimated JPEG qualities that differ by less count as equal."""
+
+RESAVED = 4
+"""By how much the file's own quality must exceed the lowest one it was saved with."""
+
+_ORIGINS = {origin: place for place, origin in enumerate(Origin)}
+
+
+def preferences(
+    members: Iterable[Facts], clusters: Mapping[str, str]
+) -> dict[str, tuple[Any, ...]]:
+    """Return sha256 -> a sort key that puts the best member of each cluster first.
+
+    Parameters
+    ----------
+    members : iterable of Facts
+        Of all clusters.
+    clusters : Mapping
+        sha256 -> cluster. Areas and qualities are compared with the best of the same cluster.
+    """
+    members = list(members)
+    largest: dict[str, float] = {}
+    best: dict[str, float] = {}
+    for facts in members:
+        cluster = clusters[facts.sha256]
+        largest[cluster] = max(largest.get(cluster, 0.0), _area(facts))
+        best[cluster] = max(best.get(cluster, -inf), facts.copy_quality)
+    keys = {}
+    for facts in members:
+        cluster = clusters[facts.sha256]
+        area = _area(facts)
+        quality = facts.copy_quality
+        keys[facts.sha256] = (
+            facts.decision != "keep",
+            facts.value is None,
+            _ORIGINS.get(facts.label.origin, len(_ORIGINS)) if facts.label is not None else 9,
+            facts.measured is not None and facts.measure("colourfulness", inf) < GREY,
+            int(log(largest[cluster] / area) / log(AREA_STEP)) if area > 0 else 99,
+            facts.overlaid,
+            int((best[cluster] - quality) / QUALITY_STEP),
+            facts.measure("jpeg_quality", 0) - quality >= RESAVED,
+            -facts.size_bytes,
+            -round(facts.measure("sharpness"), 1),
+            facts.sha256,
+        )
+    return keys
+
+
+def _area(facts: Facts) -> float:
+    return facts.measure("width") * facts.measure("height") * facts.content

@@ -1,0 +1,123 @@
+"""Damage that decoders repair without a word."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bodyshop_core.imaging import load_rgb
+from bodyshop_core.imaging.endings import has_end
+from bodyshop_core.imaging.faults import find_fault
+
+
+def photo(seed=1):
+    """Structure at all scales, so that the scan is long."""
+    rng = np.random.default_rng(seed)
+    picture = np.zeros((240, 320, 3))
+    for side in (4, 16, 64):
+        noise = Image.fromarray(rng.integers(0, 256, (side, side, 3), dtype=np.uint8))
+        picture += np.asarray(noise.resize((320, 240), Image.Resampling.BICUBIC))
+    return Image.fromarray((picture / 3).astype(np.uint8))
+
+
+def jpeg(picture=None, **options):
+    stream = io.BytesIO()
+    (picture or photo()).save(stream, "JPEG", **({"quality": 90} | options))
+    return stream.getvalue()
+
+
+def scan_at(data):
+    return data.index(b"\xff\xda") + 14
+
+
+def overwritten(data, share, size, filling=b"\0"):
+    at = scan_at(data) + int((len(data) - scan_at(data)) * share)
+    return data[:at] + filling * size + data[at + size :]
+
+
+WHOLE = {
+    "baseline": {}, "progressive": {"progressive": True}, "optimised": {"optimize": True},
+    "restarts": {"restart_marker_rows": 1}, "best": {"quality": 100, "subsampling": 0},
+    "worst": {"quality": 5},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("options", WHOLE.values(), ids=WHOLE)
+def test_whole_jpegs_have_no_fault(options):
+    assert find_fault(jpeg(**options)) is None
+    assert find_fault(jpeg(photo().convert("L"), **options)) is None
+    assert find_fault(jpeg(photo().convert("CMYK"), **options)) is None
+
+
+def test_flat_pictures_and_appended_data_are_no_fault():
+    flat = Image.new("RGB", (320, 240), "white")
+    assert find_fault(jpeg(flat, optimize=True)) is None
+    assert find_fault(jpeg() + b"a film of a motion photo" * 9000) is None
+    assert find_fault(jpeg()[:-2] + bytes(64) + b"\xff\xd9") is None  # filled up by a camera
+
+
+@pytest.mark.parametrize("options", WHOLE.values(), ids=WHOLE)
+def test_an_overwritten_part_is_a_fault_from_there_on(options):
+    fault = find_fault(overwritten(jpeg(**options), 0.3, 600))
+    assert fault is not None and fault.share > 0.5
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.8])
+def test_the_share_says_how_much_lies_behind_the_damage(share):
+    fault = find_fault(overwritten(jpeg(), share, 400))
+    assert fault is not None and fault.share == pytest.approx(1 - share, abs=0.08)
+
+
+def test_a_missing_third_before_the_end_mark_is_a_fault():
+    data = jpeg()
+    cut = data[: scan_at(data) + (len(data) - scan_at(data)) * 2 // 3] + b"\xff\xd9"
+    fault = find_fault(cut)
+    assert fault is not None and fault.share == pytest.approx(1 / 3, abs=0.15)
+
+
+@pytest.mark.parametrize("tail", [b"", bytes(3), bytes(5000)])
+def test_a_complete_jpeg_without_its_end_mark_is_read(tail, tmp_path):
+    data = jpeg()[:-2] + tail
+    assert has_end(io.BytesIO(data), "jpg")
+    assert find_fault(data) is None
+    (tmp_path / "a.jpg").write_bytes(data)
+    for source in (data, tmp_path / "a.jpg"):
+        assert (load_rgb(source) == load_rgb(jpeg())).all()
+
+
+def test_a_truncated_jpeg_is_not_complete():
+    assert not has_end(io.BytesIO(jpeg()[:-400]), "jpg")
+
+
+def test_an_end_mark_far_from_the_end_is_found():
+    assert has_end(io.BytesIO(jpeg() + bytes(range(200)) * 2000), "jpg")
+
+
+def png_with(broken_at=None, method=zlib.Z_DEFAULT_COMPRESSION):
+    rows = b"".join(b"\0" + row.tobytes() for row in np.asarray(photo()))
+
+    def chunk(kind, body):
+        check = zlib.crc32(kind + body)
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", check)
+
+    packed = zlib.compress(rows, 0 if method is None else method)
+    third = len(packed) // 3
+    parts = [packed[:third], packed[third : 2 * third], packed[2 * third :]]
+    chunks = [chunk(b"IDAT", part) for part in parts]
+    if broken_at is not None:
+        body = bytearray(chunks[broken_at])
+        body[500:540] = bytes(40)
+        chunks[broken_at] = bytes(body)
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", 320, 240, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + head + b"".join(chunks) + chunk(b"IEND", b"")
+
+
+def test_a_wrong_check_sum_of_a_png_is_a_fault_from_its_chunk_on():
+    assert find_fault(png_with()) is None
+    fault = find_fault(png_with(broken_at=1, method=None))
+    assert fault is not None and fault.share == pytest.approx(2 / 3, abs=0.05)

@@ -1,0 +1,105 @@
+"""Of several copies the better one stays: colour before grey, no bars, no text, less compressed."""
+
+from __future__ import annotations
+
+import io
+from itertools import permutations
+
+import numpy as np
+import photos
+import pytest
+from PIL import Image, ImageDraw, ImageFont, ImageOps
+
+from bodyshop_core.catalog import EffectiveLabel, Origin
+from bodyshop_core.imaging import load_rgb
+from curate.duplicates.copies import content_share, lowest_quality
+from curate.duplicates.overlays import MIN_ADDED, added_strokes
+from curate.verdicts.better_copy import preferences
+from curate.verdicts.screen import Facts
+
+
+def member(name, *, width=640, height=480, label=None, **facts):
+    measured = {"width": width, "height": height, "sharpness": 0.7, "colourfulness": 30.0}
+    measured |= {key: facts.pop(key) for key in ("colourfulness", "jpeg_quality") if key in facts}
+    return Facts(name, measured=measured, label=label, **facts)
+
+
+def label(origin):
+    return EffectiveLabel("damaged", origin)
+
+
+BETTER_FIRST = {
+    "a person's choice": (member("b", decision="keep"), member("a", size_bytes=9)),
+    "a label": (member("b", label=label(Origin.QUERY)), member("a", size_bytes=9)),
+    "a person's label": (
+        member("b", label=label(Origin.IMPORT)),
+        member("a", label=label(Origin.QUERY), size_bytes=9),
+    ),
+    "colour": (member("b"), member("a", colourfulness=0.0, width=800, size_bytes=9)),
+    "content": (member("b"), member("a", height=600, content=0.7, size_bytes=9)),
+    "no text": (member("b"), member("a", overlaid=True, size_bytes=9)),
+    "compression": (member("b", copy_quality=75), member("a", copy_quality=10, size_bytes=9)),
+    "first save": (
+        member("b", copy_quality=75, jpeg_quality=75),
+        member("a", copy_quality=74, jpeg_quality=97, size_bytes=9),
+    ),
+    "bytes": (member("b", size_bytes=9), member("a", size_bytes=8)),
+}
+
+
+@pytest.mark.parametrize("pair", BETTER_FIRST.values(), ids=BETTER_FIRST)
+def test_the_better_copy_comes_first_in_any_order(pair):
+    for order in permutations(pair):
+        keys = preferences(order, {"a": "c", "b": "c"})
+        assert min(keys, key=keys.__getitem__) == "b"
+
+
+@pytest.mark.parametrize("name", photos.NAMES)
+def test_the_lowest_quality_is_seen_through_later_saves(name):
+    picture = photos.photo(name)
+    qualities = [lowest_quality(grey(photos.jpeg(picture, each))) for each in (10, 40, 75)]
+    assert qualities == sorted(qualities) and qualities[2] - qualities[0] >= 40
+    for first, seen in zip((10, 40, 75), qualities, strict=True):
+        again = photos.jpeg(Image.fromarray(load_rgb(photos.jpeg(picture, first))), 95)
+        assert abs(lowest_quality(grey(again)) - seen) <= 5
+
+
+def grey(data):
+    return np.asarray(Image.fromarray(load_rgb(data)).convert("L"))
+
+
+def written(picture):
+    marked = picture.copy()
+    font = ImageFont.load_default(picture.width * 0.06)
+    ImageDraw.Draw(marked).text(
+        (picture.width * 0.5, picture.height * 0.9), "cars.example", fill="white",
+        stroke_fill="black", stroke_width=2, font=font, anchor="mm",
+    )  # fmt: skip
+    return marked
+
+
+@pytest.mark.parametrize("name", photos.NAMES)
+def test_text_is_seen_on_the_copy_that_carries_it(name):
+    picture = photos.photo(name)
+    first, second = (load_rgb(photos.jpeg(each, 92)) for each in (picture, written(picture)))
+    assert added_strokes(second, first) >= MIN_ADDED
+    assert added_strokes(first, second) <= -MIN_ADDED
+    saved = load_rgb(photos.jpeg(photos.scaled(photos.brighter(picture), 0.7), 30))
+    assert abs(added_strokes(saved, first)) < MIN_ADDED
+
+
+@pytest.mark.parametrize("fill", [(0, 0, 0), (255, 255, 255)])
+def test_bars_are_no_content(fill):
+    picture = photos.photo("chelsea")
+    barred = ImageOps.expand(picture, (0, 60, 0, 60), fill=fill)
+    share = picture.height / barred.height
+    assert content_share(grey(photos.jpeg(barred, 85))) == pytest.approx(share, abs=0.03)
+    assert content_share(grey(photos.jpeg(picture))) == 1.0
+    assert content_share(np.zeros((64, 64), np.uint8)) == 1.0
+
+
+def test_io_is_not_needed_for_a_plain_picture():
+    assert lowest_quality(np.full((64, 64), 128, np.uint8)) == 100
+    stream = io.BytesIO()
+    Image.new("L", (16, 16)).save(stream, "PNG")
+    assert lowest_quality(grey(stream.getvalue())) == 100
