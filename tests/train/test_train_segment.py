@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from training_cases import Told, draw
+from training_cases import Told, draw, fill_workspace
 
 import train
 from bodyshop_core.catalog import now, schema
@@ -62,16 +62,19 @@ def _annotate(workspace: Workspace, label: str = "scratch") -> None:
     workspace.catalog.upsert(schema.annotations, rows)
 
 
-def test_a_segmenter_learns_the_stroke_and_beats_any_constant_mask(fill, tmp_path: Path) -> None:
-    workspace = fill({"damaged": (20, 5, 6), "whole": (4, 2, 2)})
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[train.TrainSummary, Workspace]:
+    """A segmenter that has learned to mark the stroke, and its workspace."""
+    workspace = Workspace.open(tmp_path_factory.mktemp("trained") / "workspace")
+    fill_workspace(workspace, {"damaged": (20, 5, 6), "whole": (4, 2, 2)})
     _annotate(workspace)
-    recipe = _recipe(
-        stages=tuple(
-            stage.model_copy(update={"epochs": 16, "learning_rate": 0.01})
-            for stage in train.load_segment_recipe().stages[:1]
-        )
-    )
-    summary = train.segment(workspace, recipe)
+    stage = train.load_segment_recipe().stages[0]
+    stages = (stage.model_copy(update={"epochs": 12, "learning_rate": 0.01}),)
+    return train.segment(workspace, _recipe(stages=stages)), workspace
+
+
+def test_a_segmenter_learns_the_stroke_and_beats_any_constant_mask(trained) -> None:
+    summary, workspace = trained
     scratch = summary.metrics["per_class"]["scratch"]
     assert scratch["iou"] > 2 * summary.baseline["constant_iou"]["scratch"]
     assert scratch["recall"] == 1.0
@@ -246,12 +249,8 @@ def test_missing_and_misfitting_masks_are_named(fill) -> None:
         load_pairs([masked], samples.classes, 32)
 
 
-def test_damage_at_the_end_of_a_wide_picture_is_searched_and_found(fill) -> None:
-    workspace = fill({"damaged": (20, 5, 6), "whole": (4, 2, 2)})
-    _annotate(workspace)
-    stage = train.load_segment_recipe().stages[0]
-    stages = (stage.model_copy(update={"epochs": 12, "learning_rate": 0.01}),)
-    segmenter = train.load_segmenter(train.segment(workspace, _recipe(stages=stages)).folder)
+def test_damage_at_the_end_of_a_wide_picture_is_searched_and_found(trained) -> None:
+    segmenter = train.load_segmenter(trained[0].folder)
     damaged, whole = draw("damaged", 7777), draw("whole", 7778)
     for panorama in ([damaged, whole, whole], [whole, whole, damaged]):
         for axis in (1, 0):

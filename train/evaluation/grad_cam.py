@@ -174,6 +174,15 @@ def _parts(model: Any) -> tuple[Any, Any]:
 
 def _heats(model: Any, squares: NDArray[np.uint8], indices: Sequence[int]) -> NDArray[np.float32]:
     """Return the heat of one class per picture, 0 to 1, shape (n, rows, columns of a map)."""
+    heats = np.maximum(_contributions(model, squares, indices), 0)
+    tops = heats.max(axis=(1, 2), keepdims=True)
+    return np.asarray(np.divide(heats, tops, out=np.zeros_like(heats), where=tops > 0))
+
+
+def _contributions(
+    model: Any, squares: NDArray[np.uint8], indices: Sequence[int]
+) -> NDArray[np.float32]:
+    """Return what each place adds to the log-odds of a class, shape (n, rows, columns)."""
     tf = import_tensorflow()
     body, head = _parts(model)
     found = body(tf.constant(squares.astype(np.float32)), training=False)
@@ -195,9 +204,7 @@ def _heats(model: Any, squares: NDArray[np.uint8], indices: Sequence[int]) -> ND
         # Resized, a map keeps its sum: each block counts as much as it adds to the log-odds.
         area = each.shape[1] * each.shape[2] / (rows * columns)
         total += area * tf.image.resize(share, (rows, columns)).numpy()[..., 0]
-    heats = np.maximum(total, 0)
-    tops = heats.max(axis=(1, 2), keepdims=True)
-    return np.asarray(np.divide(heats, tops, out=np.zeros_like(heats), where=tops > 0))
+    return total
 
 
 def _log_odds(tf: Any, last: Any, before: Any, indices: Sequence[int]) -> Any:
