@@ -69,6 +69,7 @@ def test_gate2_finetune_freezes_25_of_31_padded_layers_and_trains_block_5() -> N
     assert network.model.get_layer("rescale").scale == pytest.approx(1 / 255)
 
 
+@pytest.mark.slow
 def test_the_top_of_gate2_bottleneck_loads_into_gate2_finetune(real_weights: Path) -> None:
     file = real_weights / "vgg16_notop.weights.h5"
     bottleneck, finetune = (
@@ -149,7 +150,9 @@ SETTINGS = {
 }
 
 
-@pytest.mark.parametrize("name", TOPS)
+@pytest.mark.parametrize(
+    "name", [*BODIES, *(pytest.param(name, marks=pytest.mark.slow) for name in APPLICATIONS)]
+)
 def test_a_study_is_built_layer_by_layer(name: str) -> None:
     recipe, network = _built(name)
     assert [_described(network, layer) for layer in network.head] == TOPS[name]
@@ -174,6 +177,7 @@ def test_a_study_is_built_layer_by_layer(name: str) -> None:
 
 
 def test_every_recipe_of_a_study_is_among_them() -> None:
+    assert set(TOPS) == {*BODIES, *APPLICATIONS}
     own = {"default", "bottleneck", "finetune", "head-swap"}  # head-swap has a test of its own
     assert set(recipe_names()) - own == set(TOPS) == set(SETTINGS)
 
@@ -287,14 +291,10 @@ def test_head_swap_keeps_the_trained_layers_and_learns_all_of_them(small: Worksp
         build_network(load_recipe("head-swap", overrides={**short, "start.layer": "nowhere"}), 3)
 
 
-QUICK = ("grayscale-64", "default")
-"""Trained in the quick tests, too."""
-
-
 @pytest.mark.parametrize(
     "name",
     [
-        name if name in QUICK else pytest.param(name, marks=pytest.mark.slow)
+        name if name == "grayscale-64" else pytest.param(name, marks=pytest.mark.slow)
         for name in recipe_names()
         if name != "head-swap"  # trained by its own test
     ],
