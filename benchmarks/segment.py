@@ -18,11 +18,10 @@ from scipy.stats import binomtest
 
 from benchmarks.train_photos import masked_photos
 from bodyshop_core import atomic
-from train.data.mask_samples import MaskedSample, MaskedSamples, load_pairs
+from train.data.mask_samples import MaskedSample, MaskedSamples, load_squeezed_masks
 from train.evaluation.crossval import assign_folds
-from train.fit.learn_masks import PREDICT_BATCH
+from train.evaluation.mask_predictions import predict_masks, squeeze_all
 from train.metrics.masks import SMALLEST, mask_summary
-from train.models.inference import predict
 from train.models.segmenter import load_segmenter
 from train.recipes.segment_recipe import SegmentRecipe, load_segment_recipe
 from train.runs.plan import RunPlan
@@ -39,16 +38,14 @@ def fold_outputs(
     """Train on one fold's division; returns the test part's truth, network and constant masks."""
     masked = MaskedSamples(tuple(samples), CLASSES, "benchmark")
     fit_segmenter(RunPlan(recipe, masked, None, None, seed), run, run="benchmark")
-    model = load_segmenter(run).model
-    parts = {
-        split: load_pairs([s for s in samples if s.split == split], CLASSES, recipe.input_size)
-        for split in ("train", "test")
-    }
-    pixels, truth = parts["test"]
-    constant = constant_mask(parts["train"][1])
+    model, side = load_segmenter(run).model, recipe.input_size
+    train, test = ([s for s in samples if s.split == split] for split in ("train", "test"))
+    constant = constant_mask(load_squeezed_masks(train, CLASSES, side))
+    found = list(predict_masks(model, test, CLASSES, rows=recipe.rows))
+    truth, network = squeeze_all(found, side)
     return {
         "truth": truth,
-        "network": predict(model, pixels, batch=PREDICT_BATCH).astype(np.float16),
+        "network": network.astype(np.float16),
         "constant": np.repeat(constant[None], len(truth), axis=0),
     }
 

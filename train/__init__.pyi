@@ -35,7 +35,13 @@ from .models.segmenter import (
     load_segmenter as load_segmenter,
 )
 from .recipes.recipe import (
+    Costs as Costs,
+)
+from .recipes.recipe import (
     Recipe as Recipe,
+)
+from .recipes.recipe import (
+    epochs_overrides as epochs_overrides,
 )
 from .recipes.recipe import (
     load_recipe as load_recipe,
@@ -88,8 +94,17 @@ from .runs.export import (
 from .runs.export import (
     known_pictures as known_pictures,
 )
+from .runs.find_rate import (
+    RateSummary as RateSummary,
+)
+from .runs.find_rate import (
+    find_rate as find_rate,
+)
 from .runs.lookup import (
     resolve_run as resolve_run,
+)
+from .runs.options import (
+    TrainOptions as TrainOptions,
 )
 from .runs.segment_run import (
     segment as segment,

@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
+from bodyshop.commands.brief import brief
 from bodyshop.commands.options import (
+    CostOption,
     NoEqualiseOption,
     RunOption,
     SeedOption,
@@ -15,6 +17,7 @@ from bodyshop.commands.options import (
     SplitSetOption,
     TargetOption,
     TrainWeightsOption,
+    read_costs,
     read_overrides,
 )
 from bodyshop.terminal import Terminal
@@ -40,9 +43,15 @@ def sweep_settings(
     overrides: SetOption = None,
     no_equalise: NoEqualiseOption = False,
     jobs: Annotated[int, typer.Option(min=1, help="Number of trials to run at the same time.")] = 1,
+    storage: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL", help="Database of a search that machines share; by default a file."
+        ),
+    ] = None,
     seed: SeedOption = 7,
 ) -> None:
-    """Train every combination of a grid of settings.
+    """Train every combination of a grid of settings, or what a search proposes.
 
     Each in its own process. Resumes where an earlier call stopped.
     """
@@ -61,6 +70,7 @@ def sweep_settings(
         overrides=read_overrides(overrides),
         jobs=jobs,
         seed=seed,
+        storage=storage,
         progress=terminal.progress,
     )
     rows = [
@@ -162,6 +172,7 @@ def evaluate_run(
             "--abroad", help="Fit the recipe of the run without some origins, and test it on these."
         ),
     ] = False,
+    cost: CostOption = None,
 ) -> None:
     """Evaluate a run on a split or on another data set.
 
@@ -192,8 +203,8 @@ def evaluate_run(
         )
         return
     if folds is not None:
-        if cross is not None or against is not None:
-            raise UsageError("--folds can't be combined with --cross or --against")
+        if cross is not None or against is not None or cost is not None:
+            raise UsageError("--folds can't be combined with --cross, --against or --cost")
         workspace = Workspace.open(terminal.workspace, create=False)
         summary = train.evaluate_folds(
             run, workspace, folds=folds, split_set=split_set, progress=terminal.progress
@@ -211,9 +222,15 @@ def evaluate_run(
             cross=cross,
             rename={key: str(value) for key, value in read_overrides(rename).items()},
             against=against,
+            costs=train.Costs(**read_costs(cost)) if cost else None,
             progress=terminal.progress,
         )
-    terminal.summary(summary.as_dict(), title="Evaluated", notes=[f"Report: {summary.report}"])
+    terminal.summary(
+        summary.as_dict(),
+        title="Evaluated",
+        rows=brief(summary),
+        notes=[f"Report: {summary.report}"],
+    )
 
 
 def explain_predictions(

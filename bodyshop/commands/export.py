@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
-from bodyshop.commands.options import SplitSetOption
+from bodyshop.commands.options import CostOption, SplitSetOption, read_costs
 from bodyshop.terminal import Terminal
+from bodyshop_core.errors import UsageError
 
 
 class Link(StrEnum):
@@ -20,7 +21,7 @@ class Link(StrEnum):
     SYMLINK = "symlink"
 
 
-MODEL_FORMATS = ("keras", "savedmodel", "tflite")
+MODEL_FORMATS = ("keras", "savedmodel", "tflite", "tflite-int8", "onnx")
 CRAWL_FORMATS = ("sightings", "refusals")
 
 
@@ -35,7 +36,8 @@ def export_pictures(
         str,
         typer.Argument(
             help="Of the pictures: manifest, imagefolder, coco, yolo, hf, croissant; "
-            "of a model: keras, savedmodel, tflite; of the crawl: sightings, refusals."
+            "of a model: keras, savedmodel, tflite, tflite-int8, onnx; "
+            "of the crawl: sightings, refusals."
         ),
     ],
     destination: Annotated[
@@ -61,6 +63,7 @@ def export_pictures(
             metavar="ID|FOLDER", help="Run of the model; by default the newest finished one."
         ),
     ] = None,
+    cost: CostOption = None,
 ) -> None:
     """Write the curated set, or a model, for other tools.
 
@@ -71,8 +74,10 @@ def export_pictures(
 
     terminal: Terminal = context.obj
     if format in MODEL_FORMATS:
-        _export_model(terminal, format, destination, run)
+        _export_model(terminal, format, destination, run, cost)
         return
+    if cost:
+        raise UsageError("--cost is for models", hint=f"formats: {', '.join(MODEL_FORMATS)}")
     workspace = Workspace.open(terminal.workspace, create=False)
     if format in CRAWL_FORMATS:
         import collector
@@ -96,18 +101,28 @@ def export_pictures(
     terminal.summary(summary.as_dict(), title="Exported")
 
 
-def _export_model(terminal: Terminal, format: str, destination: Path, run: str | None) -> None:
+def _export_model(
+    terminal: Terminal, format: str, destination: Path, run: str | None, cost: str | None
+) -> None:
     import train
     from bodyshop.prediction import find_run
     from bodyshop_core.workspace import Workspace
 
     classifier = train.load_run(find_run(terminal.workspace, run))
     pictures: list[Path] = []
+    learned: list[Path] = []
     if (terminal.workspace / "bodyshop.sqlite").exists():
-        pictures = train.known_pictures(
-            classifier, Workspace.open(terminal.workspace, create=False)
-        )
-    summary = train.export(classifier, format, destination, pictures=pictures)
+        workspace = Workspace.open(terminal.workspace, create=False)
+        pictures = train.known_pictures(classifier, workspace)
+        learned = train.known_pictures(classifier, workspace, splits=("train",), most=200)
+    summary = train.export(
+        classifier,
+        format,
+        destination,
+        pictures=pictures,
+        calibration=learned,
+        costs=train.Costs(**read_costs(cost)) if cost else None,
+    )
     notes = []
     if not pictures:
         notes = ["Verified with noise: the pictures of the run are not in this workspace."]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -31,6 +32,16 @@ RunOption = Annotated[
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the recipe; repeatable."),
+]
+EpochsOption = Annotated[
+    int | None, typer.Option(min=1, help="Epochs of every stage that counts them.")
+]
+CostOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="missed=N,false=N",
+        help="Costs of a missed picture and of a false alarm: choose the cheapest threshold.",
+    ),
 ]
 EngineOption = Annotated[str, typer.Option(help="local, dask, or the address of a Dask scheduler.")]
 WorkersOption = Annotated[int | None, typer.Option(min=1, help="Number of worker processes.")]
@@ -63,6 +74,28 @@ def object_names(text: str | None) -> tuple[str, ...]:
     if not names:
         raise UsageError("--objects names nothing", hint='write --objects bottle,cup,"wine glass"')
     return names
+
+
+def read_costs(text: str) -> dict[str, float]:
+    """Parse ``missed=20,false=1``.
+
+    Raises
+    ------
+    UsageError
+        It does not name both costs, each a number above 0.
+    """
+    found: dict[str, float] = {}
+    for part in text.split(","):
+        name, _, value = part.partition("=")
+        try:
+            found[name.strip()] = float(value)
+        except ValueError:
+            found[name.strip()] = math.nan
+    if found.keys() != {"missed", "false"} or not all(0 < v < math.inf for v in found.values()):
+        raise UsageError(
+            f"'{text}' does not name two costs above 0", hint="such as --cost missed=20,false=1"
+        )
+    return found
 
 
 def read_overrides(pairs: list[str] | None) -> dict[str, object]:

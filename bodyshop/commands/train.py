@@ -7,16 +7,20 @@ from typing import Annotated
 
 import typer
 
+from bodyshop.commands.brief import brief
 from bodyshop.commands.options import (
+    CostOption,
+    EpochsOption,
     NoEqualiseOption,
     SeedOption,
     SetOption,
     SplitSetOption,
     TargetOption,
     TrainWeightsOption,
+    read_costs,
     read_overrides,
 )
-from bodyshop.terminal import Terminal, flat
+from bodyshop.terminal import Terminal
 from bodyshop_core.errors import UsageError
 
 
@@ -42,6 +46,12 @@ def train_model(
         ),
     ] = None,
     overrides: SetOption = None,
+    epochs: EpochsOption = None,
+    cost: CostOption = None,
+    find_lr: Annotated[
+        bool,
+        typer.Option("--find-lr", help="Only test learning rates on the recipe, with a plot."),
+    ] = False,
     anew: Annotated[
         bool, typer.Option("--anew", help="Train even if the same run exists.")
     ] = False,
@@ -66,6 +76,30 @@ def train_model(
 
     terminal: Terminal = context.obj
     workspace = Workspace.open(terminal.workspace, create=False)
+    changes = read_overrides(overrides)
+    if cost:
+        changes["threshold"] = read_costs(cost)
+    if resume and (changes or epochs):
+        raise UsageError(
+            "--resume goes on with the run's recipe: --set, --epochs and --cost can't change it",
+            hint="train another run: leave --resume out",
+        )
+    if epochs:
+        load = train.load_segment_recipe if train.is_segment_recipe(recipe) else train.load_recipe
+        changes |= train.epochs_overrides(load(recipe, overrides=changes), epochs)
+    if find_lr:
+        options = train.TrainOptions(
+            target=target,
+            split_set=split_set,
+            equalise=False if no_equalise else None,
+            weights=weights,
+            seed=seed,
+        )
+        found = train.find_rate(
+            workspace, recipe, options=options, overrides=changes, progress=terminal.progress
+        )
+        terminal.summary(found.as_dict(), title="Learning rates", notes=[f"Plot: {found.report}"])
+        return
     if train.is_segment_recipe(recipe) or (resume and Path(resume).name.startswith("segment-")):
         if augment_with:
             raise UsageError(
@@ -76,7 +110,7 @@ def train_model(
             workspace,
             recipe if train.is_segment_recipe(recipe) else "segment",
             split_set=split_set,
-            overrides=read_overrides(overrides),
+            overrides=changes,
             weights=weights,
             seed=seed,
             resume=resume,
@@ -90,7 +124,7 @@ def train_model(
             target=target,
             split_set=split_set,
             weights=weights,
-            overrides=read_overrides(overrides),
+            overrides=changes,
             anew=anew,
             augmenter=augment.online(augment_with) if augment_with else None,
             equalise=False if no_equalise else None,
@@ -100,10 +134,9 @@ def train_model(
             abroad=abroad,
             progress=terminal.progress,
         )
-    data = summary.as_dict()
     terminal.summary(
-        data,
+        summary.as_dict(),
         title="Trained",
-        rows=[*summary.lines(), *flat({k: v for k, v in data.items() if k != "abroad"})],
+        rows=[*summary.lines(), *brief(summary)],
         notes=[f"Report: {summary.report}"],
     )

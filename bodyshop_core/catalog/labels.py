@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -34,8 +35,20 @@ class Origin(StrEnum):
     QUERY = "query"
 
 
-DAMAGED_WORDS = frozenset({"damaged", "damage", "broken", "파손", "파손차량"})
-WHOLE_WORDS = frozenset({"whole", "undamaged", "intact", "ok", "정상", "정상차량"})
+DAMAGED_WORDS = frozenset({
+    "accident", "bad", "bent", "break", "broken", "bump", "bumped", "collision", "crack", "cracked",
+    "cracks", "crash", "crashed", "damage", "damaged", "damages", "defect", "defective", "defects",
+    "dent", "dented", "dents", "faulty", "flaw", "flawed", "flaws", "hail", "rust", "rusted",
+    "rusty", "scratch", "scratched", "scratches", "shattered", "smashed", "torn", "totaled",
+    "totalled", "wreck", "wrecked",
+})  # fmt: skip
+WHOLE_WORDS = frozenset({
+    "clean", "faultless", "fine", "flawless", "good", "healthy", "intact", "normal", "ok", "okay",
+    "perfect", "pristine", "whole",
+})  # fmt: skip
+NEGATIONS = frozenset({"free", "never", "nil", "no", "non", "none", "not", "un", "without", "zero"})
+DAMAGED_STEMS = ("파손", "손상", "사고", "흠집", "스크래치", "찌그러", "결함", "불량")
+WHOLE_STEMS = ("정상", "양호", "멀쩡", "온전")
 
 
 @dataclass(frozen=True)
@@ -63,13 +76,57 @@ def nfc(text: str) -> str:
 
 
 def means_damaged(value: str) -> bool:
-    """Return whether a damage label means that the car is damaged."""
-    return nfc(value).strip().lower() in DAMAGED_WORDS
+    """Return whether a damage label means that the car is damaged; see `damage_meaning`."""
+    return damage_meaning(value) is True
 
 
 def means_whole(value: str) -> bool:
-    """Return whether a damage label means that the car is undamaged."""
-    return nfc(value).strip().lower() in WHOLE_WORDS
+    """Return whether a damage label means that the car is undamaged; see `damage_meaning`."""
+    return damage_meaning(value) is False
+
+
+def damage_meaning(value: str) -> bool | None:
+    """Read a damage label in English or Korean, word by word.
+
+    Each negation turns the meaning around, wherever it stands: ``no_damage``, ``scratch-free``,
+    ``undamaged``, ``비파손``. Numbers and unknown words say nothing: ``00-damage``, ``carDented``.
+
+    Parameters
+    ----------
+    value : str
+        A label, often the name of a folder.
+
+    Returns
+    -------
+    bool or None
+        Whether the car is damaged; None when no word is known, or the words contradict.
+    """
+    meanings, negated = set(), False
+    for word in _words(value):
+        if word in NEGATIONS:
+            negated = not negated
+        elif (meaning := _word_meaning(word)) is not None:
+            meanings.add(meaning)
+    return (meanings.pop() != negated) if len(meanings) == 1 else None
+
+
+def _words(value: str) -> list[str]:
+    apart = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", nfc(value))
+    return re.findall(r"[^\W\d_]+", apart.lower())
+
+
+def _word_meaning(word: str) -> bool | None:
+    if word in DAMAGED_WORDS or word in WHOLE_WORDS:
+        return word in DAMAGED_WORDS
+    for prefix in ("un", "non", "no", "not"):
+        rest = word.removeprefix(prefix)
+        if rest != word and (rest in DAMAGED_WORDS or rest in WHOLE_WORDS):
+            return rest in WHOLE_WORDS
+    for stems, damaged in ((DAMAGED_STEMS, True), (WHOLE_STEMS, False)):
+        for stem in stems:
+            if stem in word:  # "un-" directly before the stem, "without" and "is not" anywhere
+                return damaged != bool(re.search(f"[무미비불]{stem}|없|아님|아닌", word))
+    return None
 
 
 def add_labels(

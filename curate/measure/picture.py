@@ -21,9 +21,8 @@ from curate.measure.sharpness import sharpness
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from bodyshop_core.imaging.faults import Fault
-
     from bodyshop_core.engine.task import Item, Row
+    from bodyshop_core.imaging.faults import Fault
 
 WORKING_SIDE = 512
 """The longest side is decoded at 512 pixels or more where the picture has them, and below 1,024."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bodyshop_core.errors import BodyshopError
-from train.runs.sweep import Trial
+from train.runs.trials import Trial
 
 FIGURES = {"accuracy": 0.5, "ci95": [0.2, 0.8], "n": 8, "loss": 0.7, "epochs": [1], "seconds": 0.1}
 

@@ -143,13 +143,18 @@ def test_folders_of_one_name_and_relative_ones_get_reports_of_their_own(
 ) -> None:
     before = {path: path.read_bytes() for path in carried.iterdir() if path.is_file()}
     one = _folder(tmp_path / "one" / "test", {"damaged": 1, "whole": 1})
-    two = _folder(tmp_path / "two" / "test", {"damaged": 1, "whole": 1})
+    two = _folder(tmp_path / "two" / "test", {"damaged": 2, "whole": 1})
     reports = {train.evaluate(carried, cross=folder).report for folder in (one, two)}
     monkeypatch.chdir(one / "damaged")
     reports |= {
         train.evaluate(carried, cross=Path(folder)).report for folder in ("..", "../../test")
     }
     assert len(reports) == 2
+    shutil.rmtree(one)  # other pictures in the same place: the first result stays
+    _folder(one, {"damaged": 3, "whole": 1})
+    reports.add(train.evaluate(carried, cross=one).report)
+    assert len(reports) == 3
+    assert all(report.exists() for report in reports)
     assert {report.parent.parent for report in reports} == {carried / "evaluations"}
     assert {path: path.read_bytes() for path in before} == before
 
@@ -174,7 +179,7 @@ def test_hostile_class_names_break_no_page_and_no_file(
     out = tmp_path / "out"
     save_evaluation(evaluation, out)
     baseline = baselines([item.label for item in samples])
-    page = write_evaluation_report(out, run, evaluation, baseline, None, 0)
+    page = write_evaluation_report(out, run, evaluation, baseline)
     write_model_card(out, run.record, evaluation, baseline, ())
     files = sorted(path.relative_to(out) for path in out.rglob("*") if path.is_file())
     assert {file.parts[0].partition("-")[0] for file in files} == {

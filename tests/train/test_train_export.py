@@ -20,11 +20,21 @@ from train.runs import export as exporting
 
 @pytest.mark.parametrize("format", exporting.FORMATS)
 def test_an_export_predicts_the_same(finished, tmp_path: Path, format: str) -> None:
+    if format == "onnx":
+        pytest.importorskip("tf2onnx", reason="the extra onnx is not installed")
     summary, workspace = finished
     pictures = [item.path for item in load_samples(workspace).items]
-    found = train.export(train.load_run(summary.folder), format, tmp_path / "e", pictures=pictures)
+    learned = [item.path for item in load_samples(workspace).of("train")]
+    found = train.export(
+        train.load_run(summary.folder),
+        format,
+        tmp_path / "e",
+        pictures=pictures,
+        calibration=learned,
+    )
     assert found.pictures == 80
-    assert found.difference < 1e-4
+    assert found.difference < (0.1 if format == "tflite-int8" else 1e-4)
+    assert found.changed <= (2 if format == "tflite-int8" else 0)
     assert found.path.exists()
     assert (tmp_path / "e" / "labels.txt").read_text(encoding="utf-8") == "whole\ndamaged\n"
     assert sorted(p.name for p in (tmp_path / "e").iterdir() if p.name.startswith("tmp")) == []
@@ -64,7 +74,7 @@ def test_an_export_that_predicts_otherwise_is_not_written(
         train.export(train.load_run(summary.folder), "keras", tmp_path / "e")
     assert not list((tmp_path / "e").iterdir())
     with pytest.raises(UsageError, match="savedmodel"):
-        train.export(train.load_run(summary.folder), "onnx", tmp_path / "e")
+        train.export(train.load_run(summary.folder), "coreml", tmp_path / "e")
 
 
 def test_an_exported_model_is_evaluated_without_the_pictures_it_was_trained_on(
@@ -88,3 +98,49 @@ def test_a_run_whose_training_pictures_are_unknown_is_not_exported(
     with pytest.raises(BodyshopError, match=r"samples\.csv"):
         train.export(train.load_run(carried), "keras", tmp_path / "e")
     assert not (tmp_path / "e").exists()
+
+
+def test_an_int8_network_is_small_and_needs_the_runs_training_pictures(
+    finished, tmp_path: Path
+) -> None:
+    summary, workspace = finished
+    run = train.load_run(summary.folder)
+    with pytest.raises(UsageError, match="was trained on"):
+        train.export(run, "tflite-int8", tmp_path / "e")
+    words = ["--json", "--workspace", str(workspace.root), "export"]
+    sizes = {}
+    for format in ("tflite", "tflite-int8"):
+        app(normalise([*words, format, str(tmp_path / format)]), standalone_mode=False)
+        sizes[format] = next((tmp_path / format).glob("*.tflite")).stat().st_size
+    assert sizes["tflite-int8"] < sizes["tflite"]
+
+
+def test_an_int8_network_beyond_its_difference_is_not_written(
+    finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    summary, workspace = finished
+    black = [np.zeros((40, 40, 3), np.uint8)] * 8  # ranges of pictures that it will never see
+    pictures = [item.path for item in load_samples(workspace).items]
+    with pytest.raises(BodyshopError, match=r"tflite-int8 network differs by .*allowed: 0\.1"):
+        train.export(
+            train.load_run(summary.folder),
+            "tflite-int8",
+            tmp_path / "e",
+            pictures=pictures,
+            calibration=black,
+        )
+    assert not list((tmp_path / "e").iterdir())
+
+
+def test_an_export_by_cost_carries_the_cheapest_threshold_and_the_gate(
+    finished, tmp_path: Path
+) -> None:
+    summary, _ = finished
+    run = train.load_run(summary.folder)
+    costs = train.Costs(missed=20, false=1)
+    found = train.export(run, "keras", tmp_path / "e", costs=costs)
+    exported = train.load_run(tmp_path / "e").record
+    assert exported.threshold == found.threshold == pytest.approx(1 / 21)
+    assert exported.gate == run.record.gate
+    assert exported.gate is not None
+    assert run.record.threshold == 0.5

@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 from sklearn.metrics import log_loss, precision_recall_fscore_support
 
 from train.metrics import classification as metrics
+from train.metrics import thresholds
 from train.metrics.finite import NotFiniteError
 from train.metrics.masks import mask_summary
+from train.recipes.recipe import Costs
 
 
 @pytest.mark.parametrize(
@@ -116,20 +118,49 @@ def test_threshold_moves_the_decision_for_the_positive_class_only_with_two_class
 def test_balanced_threshold_separates_what_can_be_separated() -> None:
     labels = np.array([0, 0, 0, 1, 1])
     scores = np.array([0.1, 0.2, 0.3, 0.35, 0.9])
-    threshold = metrics.balanced_threshold(labels, scores)
+    threshold = thresholds.balanced_threshold(labels, scores)
     assert 0.3 < threshold <= 0.35
+
+
+@given(st.integers(0, 2000), st.sampled_from([1 / 30, 0.5, 1, 3, 20]))
+def test_no_threshold_is_cheaper_than_the_one_chosen_by_cost(seed: int, missed: float) -> None:
+    random = np.random.default_rng(seed)
+    n = int(random.integers(2, 40))
+    labels = np.concatenate([[0, 1], random.integers(0, 2, n)])
+    scores = random.random(n + 2).round(2)
+    costs = Costs(missed=missed, false=1)
+
+    def spent(cut: float) -> float:
+        each = thresholds.at_threshold(labels, scores, cut)
+        return missed * each["missed"] + each["false"]
+
+    chosen = thresholds.cost_threshold(labels, scores, costs)
+    assert 0 <= chosen <= 1
+    cuts = [*scores, *(scores + 1e-6)]
+    assert spent(chosen) == pytest.approx(min(map(spent, (c for c in cuts if c <= 1))))
+
+
+def test_where_pictures_do_not_decide_the_cost_threshold_is_that_of_calibrated_probabilities() -> (
+    None
+):
+    labels, scores = np.array([0, 0, 1, 1]), np.array([0.01, 0.02, 0.9, 0.95])
+    costs = Costs(missed=20, false=1)
+    assert thresholds.cost_threshold(labels, scores, costs) == pytest.approx(1 / 21)
+    assert thresholds.choose_threshold(0.3, labels, scores) == 0.3
+    assert thresholds.choose_threshold("balanced", labels, scores) == pytest.approx(0.46)
+    assert thresholds.choose_threshold(costs, labels * 0, scores) == 0.5
 
 
 def test_threshold_choices_do_what_their_names_say() -> None:
     random = np.random.default_rng(3)
     labels = (random.random(400) < 0.3).astype(int)
     scores = np.clip(random.normal(0.35 + 0.3 * labels, 0.15), 0, 1)
-    choices = metrics.threshold_choices(labels, scores)
-    found = {name: metrics.at_threshold(labels, scores, cut) for name, cut in choices.items()}
+    choices = thresholds.threshold_choices(labels, scores)
+    found = {name: thresholds.at_threshold(labels, scores, cut) for name, cut in choices.items()}
     for share in (0.95, 0.99):
         name = f"threshold for {100 * share:.0f} % recall"
         assert found[name]["recall"] >= share
-        above = metrics.at_threshold(labels, scores, np.nextafter(choices[name], 1))
+        above = thresholds.at_threshold(labels, scores, np.nextafter(choices[name], 1))
         assert above["recall"] < share
 
     def f1(each: dict) -> float:
@@ -139,7 +170,7 @@ def test_threshold_choices_do_what_their_names_say() -> None:
         return (each["recall"] + 1 - each["false_positive_rate"]) / 2
 
     for cut in np.linspace(0.2, 0.8, 61):
-        each = metrics.at_threshold(labels, scores, cut)
+        each = thresholds.at_threshold(labels, scores, cut)
         assert f1(each) <= f1(found["best F1"]) + 1e-12
         assert balance(each) <= balance(found["best balanced accuracy"]) + 1e-12
 

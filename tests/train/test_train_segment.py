@@ -7,14 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from training_cases import Told, draw
+from training_cases import Told, draw, fill_workspace
 
 import train
 from bodyshop_core.catalog import now, schema
 from bodyshop_core.errors import BodyshopError, NothingFoundError, UsageError
-from bodyshop_core.imaging import fit_square
 from bodyshop_core.workspace import Workspace
-from train.data.mask_samples import load_pairs, masked_samples, square_mask
+from train.data.mask_samples import load_pairs, load_squeezed_masks, masked_samples
 from train.data.samples import load_samples
 from train.fit import loop as fitting
 from train.fit.learn_masks import MaskObjective, dice_and_cross_entropy, freeze_encoder
@@ -63,16 +62,19 @@ def _annotate(workspace: Workspace, label: str = "scratch") -> None:
     workspace.catalog.upsert(schema.annotations, rows)
 
 
-def test_a_segmenter_learns_the_stroke_and_beats_any_constant_mask(fill, tmp_path: Path) -> None:
-    workspace = fill({"damaged": (20, 5, 6), "whole": (4, 2, 2)})
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[train.TrainSummary, Workspace]:
+    """A segmenter that has learned to mark the stroke, and its workspace."""
+    workspace = Workspace.open(tmp_path_factory.mktemp("trained") / "workspace")
+    fill_workspace(workspace, {"damaged": (20, 5, 6), "whole": (4, 2, 2)})
     _annotate(workspace)
-    recipe = _recipe(
-        stages=tuple(
-            stage.model_copy(update={"epochs": 16, "learning_rate": 0.01})
-            for stage in train.load_segment_recipe().stages[:1]
-        )
-    )
-    summary = train.segment(workspace, recipe)
+    stage = train.load_segment_recipe().stages[0]
+    stages = (stage.model_copy(update={"epochs": 12, "learning_rate": 0.01}),)
+    return train.segment(workspace, _recipe(stages=stages)), workspace
+
+
+def test_a_segmenter_learns_the_stroke_and_beats_any_constant_mask(trained) -> None:
+    summary, workspace = trained
     scratch = summary.metrics["per_class"]["scratch"]
     assert scratch["iou"] > 2 * summary.baseline["constant_iou"]["scratch"]
     assert scratch["recall"] == 1.0
@@ -247,12 +249,28 @@ def test_missing_and_misfitting_masks_are_named(fill) -> None:
         load_pairs([masked], samples.classes, 32)
 
 
-def test_a_mask_is_cut_like_its_picture() -> None:
-    picture = draw("damaged", 3, 120)
-    mask = _red(picture)
-    small = square_mask(mask, 60).astype(bool)
-    seen = _red(fit_square(picture, 60))
-    assert (small & seen).sum() > 0.7 * seen.sum()
+def test_damage_at_the_end_of_a_wide_picture_is_searched_and_found(trained) -> None:
+    segmenter = train.load_segmenter(trained[0].folder)
+    damaged, whole = draw("damaged", 7777), draw("whole", 7778)
+    for panorama in ([damaged, whole, whole], [whole, whole, damaged]):
+        for axis in (1, 0):
+            picture = np.concatenate(panorama, axis=axis)
+            found = segmenter.segment([picture])[0].masks["scratch"]
+            real = _red(picture)
+            assert found.shape == picture.shape[:2]
+            assert (found & real).sum() > 0.3 * real.sum()
+            assert (found & ~real).sum() < 2 * real.sum()
+
+
+def test_the_maskless_ends_of_training_pictures_are_learned_from_too(fill) -> None:
+    workspace = fill({"damaged": (4, 2, 2), "whole": (2, 1, 1)})
+    _annotate(workspace)
+    samples = masked_samples(workspace).of("train")
+    pixels, masks = load_pairs(samples, ("scratch",), 64)
+    assert len(pixels) == len(masks) == 2 * len(samples)  # 112 x 96: two squares each
+    squeezed = load_squeezed_masks(samples, ("scratch",), 64)
+    assert squeezed.shape == (len(samples), 64, 64, 1)
+    assert (squeezed.any(axis=(1, 2, 3)) == [bool(sample.masks) for sample in samples]).all()
 
 
 def test_the_frozen_encoder_keeps_its_weights_and_statistics() -> None:

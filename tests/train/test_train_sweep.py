@@ -15,7 +15,7 @@ from bodyshop_core.errors import BodyshopError, ConfigError, UsageError
 from bodyshop_core.workspace import Workspace
 from train.data.samples import load_samples
 from train.recipes.recipe import dump, load_recipe
-from train.runs import sweep as sweeping
+from train.runs import trials as sweeping
 from train.runs.options import TrainOptions
 from train.runs.plan import plan_classifier
 from train.runs.sweep import SweepSpec, grid_points

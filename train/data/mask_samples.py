@@ -10,22 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
 from sqlalchemy import select
 
 from bodyshop_core.catalog import schema
 from bodyshop_core.catalog.labels import means_whole
 from bodyshop_core.catalog.variants import current_variants
 from bodyshop_core.errors import BodyshopError, NothingFoundError, UnreadableImageError
-from bodyshop_core.imaging import fit_square, load_rgb
+from bodyshop_core.imaging import load_rgb
 from bodyshop_core.workspace import Workspace
 from train.data.samples import SPLITS, is_class_name, load_samples
+from train.data.tiles import MASK_LEVEL, Tiling, scale_mask
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-MASK_LEVEL = 128
-"""A mask's pixel belongs to the damage from this grey level on."""
 
 ANY = "damage"
 """Class of masks that carry no label of their own."""
@@ -149,9 +146,9 @@ def masked_samples(
 
 
 def load_pairs(
-    samples: Sequence[MaskedSample], classes: Sequence[str], side: int
+    samples: Sequence[MaskedSample], classes: Sequence[str], side: int, rows: int = 1
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Return the centre squares of pictures and masks.
+    """Return the squares that cover the pictures, and their masks.
 
     Parameters
     ----------
@@ -159,13 +156,13 @@ def load_pairs(
         What to load.
     classes : Sequence of str
         Order of the mask channels.
-    side : int
-        Of the square, in pixels.
+    side, rows : int
+        As `train.data.tiles.Tiling`.
 
     Returns
     -------
     pixels : ndarray of uint8, shape (n, side, side, 3)
-        RGB.
+        RGB; a picture has as many squares as it needs, one after the other.
     masks : ndarray of uint8, shape (n, side, side, classes)
         0 or 1.
 
@@ -174,17 +171,55 @@ def load_pairs(
     BodyshopError
         A mask is missing, damaged, or of another shape than its picture.
     """
-    pixels = np.empty((len(samples), side, side, 3), np.uint8)
+    pixels: list[NDArray[np.uint8]] = [np.empty((0, side, side, 3), np.uint8)]
+    masks: list[NDArray[np.uint8]] = [np.empty((0, side, side, len(classes)), np.uint8)]
+    for sample in samples:
+        rgb, truth = load_picture(sample, classes)
+        tiling = Tiling.of(rgb, side, rows)
+        pixels.append(tiling.cut(rgb))
+        masks.append(
+            np.stack([tiling.cut_mask(truth[..., i]) for i in range(len(classes))], axis=-1)
+        )
+    return np.concatenate(pixels), np.concatenate(masks)
+
+
+def load_squeezed_masks(
+    samples: Sequence[MaskedSample], classes: Sequence[str], side: int
+) -> NDArray[np.uint8]:
+    """Return each picture's masks squeezed into a square, 0 or 1, shape (n, side, side, classes).
+
+    Every picture then counts the same, whatever its size and aspect ratio.
+
+    Raises
+    ------
+    BodyshopError
+        A mask is missing, damaged, or of another shape than its picture.
+    """
     masks = np.zeros((len(samples), side, side, len(classes)), np.uint8)
     for place, sample in enumerate(samples):
-        rgb = load_rgb(sample.path)
-        pixels[place] = fit_square(rgb, side)
-        for name, files in sample.masks.items():
-            whole = np.zeros(rgb.shape[:2], bool)
-            for file in files:
-                whole |= read_mask(file, rgb.shape[:2])
-            masks[place, ..., classes.index(name)] = square_mask(whole, side)
-    return pixels, masks
+        if sample.masks:
+            _, truth = load_picture(sample, classes)
+            for index in range(len(classes)):
+                masks[place, ..., index] = scale_mask(truth[..., index], (side, side))
+    return masks
+
+
+def load_picture(
+    sample: MaskedSample, classes: Sequence[str]
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Return a picture (height, width, 3) and its masks (height, width, classes).
+
+    Raises
+    ------
+    BodyshopError
+        A mask is missing, damaged, or of another shape than its picture.
+    """
+    rgb = load_rgb(sample.path)
+    truth = np.zeros((*rgb.shape[:2], len(classes)), bool)
+    for name, files in sample.masks.items():
+        for file in files:
+            truth[..., classes.index(name)] |= read_mask(file, rgb.shape[:2])
+    return rgb, truth
 
 
 def read_mask(file: Path, shape: tuple[int, ...]) -> NDArray[np.bool_]:
@@ -208,17 +243,6 @@ def read_mask(file: Path, shape: tuple[int, ...]) -> NDArray[np.bool_]:
             hint="it belongs to another picture: run bodyshop label pull again",
         )
     return mask
-
-
-def square_mask(mask: NDArray[np.bool_], side: int) -> NDArray[np.uint8]:
-    """Cut and scale a mask as `bodyshop_core.imaging.fit_square` does its picture; 0 or 1."""
-    height, width = mask.shape
-    short = min(height, width)
-    left, top = (width - short) / 2, (height - short) / 2
-    image = Image.fromarray(mask.astype(np.uint8) * 255).resize(
-        (side, side), Image.Resampling.BOX, box=(left, top, left + short, top + short)
-    )
-    return (np.asarray(image) >= MASK_LEVEL).astype(np.uint8)
 
 
 def mask_files(workspace: Workspace) -> dict[str, dict[str, tuple[Path, ...]]]:

@@ -13,7 +13,6 @@ from typing import Any
 from sqlalchemy import select
 
 from bodyshop_core.catalog import nfc, schema
-from bodyshop_core.catalog.labels import means_damaged
 from bodyshop_core.catalog.split_sets import choose_split_set
 from bodyshop_core.catalog.variants import current_variants
 from bodyshop_core.errors import BodyshopError, NothingFoundError, UsageError
@@ -21,6 +20,7 @@ from bodyshop_core.imaging import Equalise
 from bodyshop_core.workspace import Workspace
 from train.data.car_boxes import BoxFractions, car_boxes
 from train.data.pixels import TTA_VIEWS, Cut
+from train.data.positive import order_classes
 from train.data.strata import load_strata
 
 SPLITS = ("train", "validation", "test")
@@ -72,6 +72,11 @@ class Sample:
     framing: str = ""
 
     @property
+    def is_original(self) -> bool:
+        """Whether it is the picture itself, neither a copy nor another view of it."""
+        return not self.variant and not self.view
+
+    @property
     def source(self) -> Path | Cut:
         """What `train.data.pixels.to_square` is to load."""
         return self.path if self.box is None else Cut(self.path, self.box)
@@ -106,11 +111,35 @@ class Samples:
         return tuple(item for item in self.items if item.split == split)
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """Return split -> class -> pictures, originals and augmented ones together."""
+        """Return split -> class -> pictures; copies and views of a picture are no pictures."""
         return {
-            split: dict(sorted(Counter(item.label for item in self.of(split)).items()))
+            split: dict(
+                sorted(Counter(item.label for item in self.of(split) if item.is_original).items())
+            )
             for split in SPLITS
         }
+
+    def shown(self) -> dict[str, int]:
+        """Return what a training epoch consists of: ``pictures``, ``copies``, and ``rows`` of all.
+
+        A row is one view of a picture or of an augmented copy.
+        """
+        training = self.of("train")
+        return {
+            "pictures": sum(item.is_original for item in training),
+            "copies": sum(bool(item.variant) and not item.view for item in training),
+            "rows": len(training),
+        }
+
+    def looking_for(self, positive: str | None) -> Samples:
+        """Return the same pictures with the class to detect last; see `order_classes`.
+
+        Raises
+        ------
+        UsageError
+            `positive` is none of two classes.
+        """
+        return replace(self, classes=order_classes(self.classes, positive))
 
     def digest(self, *, strata: bool = False) -> str:
         """Return a hash of everything that was learned from and tested on.
@@ -219,14 +248,6 @@ def folder_samples(folder: Path, *, split: str = "test", target: str = "damage")
     return Samples(tuple(items), order_classes(item.label for item in items), target, str(folder))
 
 
-def order_classes(labels: Iterable[str]) -> tuple[str, ...]:
-    """Return the distinct labels by name; of two, the one to detect comes last."""
-    names = sorted(set(labels))
-    if len(names) == 2 and means_damaged(names[0]) and not means_damaged(names[1]):
-        names.reverse()
-    return tuple(names)
-
-
 def is_class_name(name: str) -> bool:
     """Say whether a label can be a class: not blank, and without control characters."""
     return bool(name.strip()) and all(unicodedata.category(c) not in {"Cc", "Cs"} for c in name)
@@ -253,7 +274,7 @@ def check(samples: Samples, *, needed: Sequence[str] = SPLITS) -> None:
             "a classifier needs two",
             hint="collect or import pictures of a second class, then: bodyshop curate",
         )
-    originals = [item for item in samples.items if not item.variant and not item.view]
+    originals = [item for item in samples.items if item.is_original]
     for split in needed:
         found = Counter(item.label for item in originals if item.split == split)
         for name in samples.classes:

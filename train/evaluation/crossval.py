@@ -19,7 +19,8 @@ from train.data.samples import Sample, Samples
 from train.evaluation.names import shortened
 from train.evaluation.predictions import calibration
 from train.fit.learn import learn
-from train.metrics.classification import fit_temperature, summary, temper
+from train.metrics.classification import decide, fit_temperature, summary, temper
+from train.metrics.thresholds import choose_threshold
 from train.recipes.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ class CrossValidation:
     probabilities : ndarray of float, shape (n, classes)
         By the model that was not trained on the picture, temperature-scaled on that model's
         validation part.
+    predicted : ndarray of int, shape (n,)
+        Chosen class, by the threshold that the recipe's rule gives on that model's validation part.
     folds : ndarray of int, shape (n,)
         The fold in which each picture was tested.
     metrics : dict
@@ -54,6 +57,7 @@ class CrossValidation:
     classes: tuple[str, ...]
     labels: NDArray[np.int64]
     probabilities: NDArray[np.float64]
+    predicted: NDArray[np.int64]
     folds: NDArray[np.int64]
     metrics: dict[str, Any]
     raw: NDArray[np.float64]
@@ -61,7 +65,7 @@ class CrossValidation:
     @property
     def correct(self) -> NDArray[np.bool_]:
         """Whether each picture was classified correctly."""
-        return np.asarray(self.probabilities.argmax(axis=1) == self.labels)
+        return np.asarray(self.predicted == self.labels)
 
 
 def cross_validate(
@@ -107,12 +111,15 @@ def cross_validate(
         raise UsageError(
             f"{folds} folds are too few", hint="test, validation and training need one fold each"
         )
-    originals = tuple(item for item in samples.items if not item.variant and not item.view)
+    samples = samples.looking_for(recipe.positive)
+    originals = tuple(item for item in samples.items if item.is_original)
     copies = tuple(item for item in samples.items if item.variant)
     place = assign_folds(originals, folds, seed)
     labels = np.array([samples.classes.index(item.label) for item in originals], np.int64)
     raw = np.zeros((len(originals), len(samples.classes)))
     probabilities, temperatures = raw.copy(), []
+    thresholds = np.full(len(originals), 0.5)
+    positive = 1 if len(samples.classes) == 2 else None
     with progress.task("folds", total=folds) as tick:
         for fold in range(folds):
             roles = {fold: "test", (fold + 1) % folds: "validation"}
@@ -136,19 +143,26 @@ def cross_validate(
             )
             rows = np.flatnonzero(place == fold)
             tuned = np.flatnonzero(place == (fold + 1) % folds)
-            temperature = fit_temperature(
-                labels[tuned], learned.probabilities(part.of("validation"))
-            )
+            checked = learned.probabilities(part.of("validation"))
+            temperature = fit_temperature(labels[tuned], checked)
+            if positive is not None:
+                scores = temper(checked, temperature)[:, positive]
+                thresholds[rows] = choose_threshold(recipe.threshold, labels[tuned], scores)
             raw[rows] = learned.probabilities(part.of("test"))
             probabilities[rows] = temper(raw[rows], temperature)
             temperatures.append(temperature)
             tick(1)
-    metrics = summary(labels, probabilities, samples.classes)
-    correct = probabilities.argmax(axis=1) == labels
+    metrics = summary(
+        labels, probabilities, samples.classes, threshold=thresholds, positive=positive
+    )
+    predicted = decide(probabilities, threshold=thresholds, positive=positive)
+    correct = predicted == labels
     metrics["folds"] = [float(correct[place == fold].mean()) for fold in range(folds)]
     mean = float(np.mean(temperatures))
     metrics["calibration"] = calibration(labels, raw, probabilities, mean)
-    return CrossValidation(originals, samples.classes, labels, probabilities, place, metrics, raw)
+    return CrossValidation(
+        originals, samples.classes, labels, probabilities, predicted, place, metrics, raw
+    )
 
 
 def assign_folds(samples: Sequence[Sample], folds: int, seed: int) -> NDArray[np.int64]:

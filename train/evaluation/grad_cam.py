@@ -16,6 +16,7 @@ from bodyshop_core.imaging import load_rgb
 from bodyshop_core.quiet_tensorflow import import_tensorflow
 from train.data.pixels import to_square
 from train.models.classifier import Classifier
+from train.models.head import BLOCK_POOL
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,7 +32,7 @@ BATCH = 4
 """Pictures in memory at the same time, in full size with their heat maps."""
 
 _NETWORKS: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
-"""Model -> the same network with its last feature map as a second output; built once per model."""
+"""Model -> the parts before and after its feature maps; built once per model."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,10 @@ def grad_cams(
     """Compute the Grad-CAM of pictures (Selvaraju et al. 2017, arXiv:1610.02391).
 
     The last feature map is weighted by the gradient of the class's log-odds. The gradient of the
-    probability itself would vanish where the network is nearly certain.
+    probability itself would vanish where the network is nearly certain. Where the head pools
+    earlier blocks, too, the heat is the sum over all their maps, each multiplied by its gradient
+    element by element (HiResCAM, Draelos and Carin 2020, arXiv:2011.08891): for averages and
+    standard deviations that is exactly what each place adds to the log-odds.
 
     Parameters
     ----------
@@ -130,8 +134,18 @@ def overlay(
     return Image.fromarray(mixed.clip(0, 255).astype(np.uint8))
 
 
-def _with_feature_map(model: Any) -> Any:
-    """Return the network with two outputs: its last feature map and the last layer's input.
+def _parts(model: Any) -> tuple[Any, Any]:
+    """Split a network into what gives its feature maps and what the head makes of them.
+
+    The maps are the last one and those of earlier blocks that the head pools, too (see
+    `train.recipes.recipe.Head.feature_blocks`).
+
+    Returns
+    -------
+    body : keras.Model
+        Picture -> list of maps, the last layer's at the end.
+    head : keras.Model
+        These maps -> the last layer's input.
 
     Raises
     ------
@@ -146,25 +160,51 @@ def _with_feature_map(model: Any) -> Any:
             raise NoFeatureMapError(
                 "this network has no feature map: Grad-CAM can't explain its predictions"
             )
-        _NETWORKS[model] = keras.Model(model.input, [maps[-1].output, model.layers[-1].input])
+        pools = (layer for layer in model.layers if layer.name.startswith(BLOCK_POOL))
+        tapped = {id(layer.input): layer.input for layer in pools}
+        last = maps[-1].output
+        tapped.pop(id(last), None)
+        outputs = [*tapped.values(), last]
+        _NETWORKS[model] = (
+            keras.Model(model.input, outputs),
+            keras.Model(outputs, model.layers[-1].input),
+        )
     return _NETWORKS[model]
 
 
 def _heats(model: Any, squares: NDArray[np.uint8], indices: Sequence[int]) -> NDArray[np.float32]:
-    """Return the heat of one class per picture, 0 to 1, shape (n, rows, columns of the map)."""
-    tf = import_tensorflow()
-    network = _with_feature_map(model)
-    batch = tf.constant(squares.astype(np.float32))
-    with tf.GradientTape() as tape:
-        tape.watch(batch)  # a frozen network has nothing else on the tape
-        maps, before = network(batch, training=False)
-        score = _log_odds(tf, model.layers[-1], before, indices)
-        gradient = tf.cast(tape.gradient(score, maps), tf.float32)
-    maps = tf.cast(maps, tf.float32)  # bfloat16 in a network of mixed precision
-    channel_weights = tf.reduce_mean(gradient, axis=(1, 2), keepdims=True)
-    heats = tf.nn.relu(tf.reduce_sum(channel_weights * maps, axis=-1)).numpy()
+    """Return the heat of one class per picture, 0 to 1, shape (n, rows, columns of a map)."""
+    heats = np.maximum(_contributions(model, squares, indices), 0)
     tops = heats.max(axis=(1, 2), keepdims=True)
     return np.asarray(np.divide(heats, tops, out=np.zeros_like(heats), where=tops > 0))
+
+
+def _contributions(
+    model: Any, squares: NDArray[np.uint8], indices: Sequence[int]
+) -> NDArray[np.float32]:
+    """Return what each place adds to the log-odds of a class, shape (n, rows, columns)."""
+    tf = import_tensorflow()
+    body, head = _parts(model)
+    found = body(tf.constant(squares.astype(np.float32)), training=False)
+    maps = found if isinstance(found, list | tuple) else [found]
+    with tf.GradientTape() as tape:
+        tape.watch(maps)
+        # From the maps on: what a block says through later blocks is theirs to show.
+        before = head(maps if len(maps) > 1 else maps[0], training=False)
+        score = _log_odds(tf, model.layers[-1], before, indices)
+    gradients = tape.gradient(score, maps)
+    rows, columns = max((each.shape[1], each.shape[2]) for each in maps)
+    total = np.zeros((len(squares), rows, columns), np.float32)
+    for each, gradient in zip(maps, gradients, strict=True):
+        # bfloat16 in a network of mixed precision
+        values, slope = tf.cast(each, tf.float32), tf.cast(gradient, tf.float32)
+        if len(maps) == 1:
+            slope = tf.reduce_mean(slope, axis=(1, 2), keepdims=True)
+        share = tf.reduce_sum(slope * values, axis=-1, keepdims=True)
+        # Resized, a map keeps its sum: each block counts as much as it adds to the log-odds.
+        area = each.shape[1] * each.shape[2] / (rows * columns)
+        total += area * tf.image.resize(share, (rows, columns)).numpy()[..., 0]
+    return total
 
 
 def _log_odds(tf: Any, last: Any, before: Any, indices: Sequence[int]) -> Any:

@@ -20,6 +20,7 @@ from train.data.strata import balance_weights
 from train.fit.features import cut_features, load_pixels, worth_caching
 from train.fit.labels import LabelObjective, Rows
 from train.fit.loop import History, fit
+from train.fit.rate_test import RateTest, rate_test
 from train.fit.runtime import seed_everything
 from train.metrics.classification import losses, summary
 from train.models.head import set_output
@@ -29,6 +30,7 @@ from train.models.network import Network, build_network, find_cut, set_trainable
 from train.recipes.recipe import Recipe, Stage
 
 if TYPE_CHECKING:
+    import keras
     from numpy.typing import NDArray
 
     Distort = Callable[[NDArray[Any], NDArray[np.int64], int], NDArray[Any]]
@@ -146,6 +148,39 @@ def learn(
     )
 
 
+def explore_rates(
+    recipe: Recipe,
+    samples: Samples,
+    features: Path,
+    *,
+    equalise: Equalise | None = None,
+    weights: str | Path | None = None,
+    seed: int = 7,
+    progress: Progress = SILENT,
+) -> RateTest:
+    """Run the learning rate test of a recipe's first stage that is trained in epochs.
+
+    Parameters are those of `learn`.
+
+    Raises
+    ------
+    UsageError
+        No stage is trained in epochs.
+    """
+    stage = next((each for each in recipe.stages if each.solver == "gradient"), None)
+    if stage is None:
+        raise UsageError(
+            f"recipe '{recipe.name}' solves its output layer at once: it has no learning rate",
+            hint="use a recipe with a gradient stage, such as bottleneck or finetune",
+        )
+    seed_everything(seed)
+    network = build_network(recipe, len(samples.classes), weights=weights)
+    view = View(network.side, equalise, recipe.data.colour == "grey")
+    task = _Task(recipe, samples, view, features, seed, None, progress)
+    model, training, checked = _prepared(network, task, stage)
+    return rate_test(model, LabelObjective(training, checked, stage), seed=seed, progress=progress)
+
+
 def linear_probe_accuracy(
     recipe: Recipe,
     samples: Samples,
@@ -213,8 +248,22 @@ def _cut(network: Network, task: _Task, stage: Stage) -> str | None:
 
 
 def _train_stage(network: Network, task: _Task, index: int) -> History:
-    stage, samples = task.recipe.stages[index], task.samples
-    view, progress = task.view, task.progress
+    stage = task.recipe.stages[index]
+    model, training, checked = _prepared(network, task, stage)
+    if stage.solver == "logistic":
+        return _solve(network, stage, training, checked, task.seed)
+    return fit(
+        model,
+        LabelObjective(training, checked, stage),
+        seed=task.seed,
+        state=task.state / f"{index}-{stage.name}.npz" if task.state is not None else None,
+        progress=task.progress,
+    )
+
+
+def _prepared(network: Network, task: _Task, stage: Stage) -> tuple[keras.Model, Rows, Rows]:
+    """Freeze layers as a stage says; returns the part that learns, training and validation rows."""
+    samples, view, progress = task.samples, task.view, task.progress
     set_trainable(network, stage)
     model = network.model
     fresh = stage.affine is not None or task.augmenter is not None
@@ -243,24 +292,12 @@ def _train_stage(network: Network, task: _Task, index: int) -> History:
     elif stage.affine is not None:
         distort = distorter(stage.affine, task.seed)
     checked = Rows(x_validation, y_validation, np.ones(len(y_validation), np.float32))
-    return fit(
-        model,
-        LabelObjective(Rows(x, y, weight, distort), checked, stage),
-        seed=task.seed,
-        state=task.state / f"{index}-{stage.name}.npz" if task.state is not None else None,
-        progress=progress,
-    )
+    return model, Rows(x, y, weight, distort), checked
 
 
-def _solve(
-    network: Network,
-    stage: Stage,
-    training: tuple[NDArray[Any], NDArray[np.float32], NDArray[np.float32]],
-    validation: tuple[NDArray[Any], NDArray[np.float32]],
-    seed: int,
-) -> History:
+def _solve(network: Network, stage: Stage, training: Rows, validation: Rows, seed: int) -> History:
     """Set the output layer to the logistic regression whose strength validation chooses."""
-    (x, y, weight), (x_validation, y_validation) = training, validation
+    x, x_validation = training.x, validation.x
     if x.ndim != 2:
         raise UsageError(
             f"stage '{stage.name}' solves the output layer on cached features, which this recipe "
@@ -268,8 +305,10 @@ def _solve(
             hint="set the stage's solver to gradient",
         )
     began = time.monotonic()
-    truth, real = y.argmax(axis=1), y_validation.argmax(axis=1)
-    linear_probe = fit_linear_probe(x, truth, x_validation, real, weights=weight, seed=seed)
+    truth, real = training.y.argmax(axis=1), validation.y.argmax(axis=1)
+    linear_probe = fit_linear_probe(
+        x, truth, x_validation, real, weights=training.weight, seed=seed
+    )
     set_output(network.model.layers[-1], linear_probe)
     found, checked = linear_probe.predict_proba(x), linear_probe.predict_proba(x_validation)
     seconds = time.monotonic() - began

@@ -16,6 +16,7 @@ from train.fit.loop import History, fit
 from train.fit.runtime import seed_everything
 from train.metrics.masks import mask_summary
 from train.models.inference import predict
+from train.models.segmenter import PREDICT_BATCH
 from train.models.unet import build_unet
 from train.recipes.recipe import Stage
 from train.recipes.segment_recipe import SegmentRecipe, SegmentStage
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float32]
     Pairs = tuple[NDArray[np.uint8], NDArray[np.uint8]]
-
-PREDICT_BATCH = 8
 
 
 def learn_masks(

@@ -219,7 +219,7 @@ def _fit(
             return current.history
         progress.log(f"stage '{stage.name}' goes on after epoch {len(current.history.epochs)}")
     history = current.history
-    step = _training_step(model, optimizer, objective)
+    step = training_step(model, optimizer, objective)
     with progress.task(f"train {stage.name}", total=stage.epochs) as tick:
         tick(len(history.epochs))
         while not current.finished:
@@ -271,7 +271,8 @@ def _require_finite(entry: Mapping[str, float], stage: Stage) -> None:
             )
 
 
-def _training_step(model: keras.Model, optimizer: Any, objective: Objective) -> Any:
+def training_step(model: keras.Model, optimizer: Any, objective: Objective) -> Any:
+    """Return a compiled function (x, y, weight) -> (loss, figures) that also moves the weights."""
     tf = import_tensorflow()
 
     @tf.function(

@@ -27,7 +27,7 @@ TEMPERATURE_PRIOR = 0.5
 
 
 def decide(
-    probabilities: Floats, *, threshold: float = 0.5, positive: int | None = None
+    probabilities: Floats, *, threshold: float | Floats = 0.5, positive: int | None = None
 ) -> NDArray[np.int64]:
     """Choose a class for each row.
 
@@ -35,7 +35,7 @@ def decide(
     ----------
     probabilities : ndarray of float, shape (n, classes)
         Scores.
-    threshold : float
+    threshold : float, or ndarray of float, shape (n,)
         With two classes: the positive one is chosen when its probability is at least this.
     positive : int, optional
         Index of the positive class; None: the most probable class is chosen.
@@ -64,7 +64,7 @@ def summary(
     probabilities: Floats,
     classes: Sequence[str],
     *,
-    threshold: float = 0.5,
+    threshold: float | Floats = 0.5,
     positive: int | None = None,
 ) -> dict[str, Any]:
     """Return the metrics of a split as JSON-able values.
@@ -101,8 +101,8 @@ def summary(
     per_class: dict[str, Any] = {}
     for index, name in enumerate(classes):
         hits, truth, claimed = matrix[index, index], matrix[index].sum(), matrix[:, index].sum()
-        recall = _ratio(hits, truth)
-        precision = _ratio(hits, claimed)
+        recall = ratio(hits, truth)
+        precision = ratio(hits, claimed)
         here = labels == index
         area, mean_precision = _ranking(here, probabilities[:, index])
         per_class[name] = {
@@ -110,7 +110,7 @@ def summary(
             "precision": precision,
             "recall": recall,
             "recall_ci95": _interval(int(hits), int(truth)),
-            "f1": _ratio(2 * hits, truth + claimed),
+            "f1": ratio(2 * hits, truth + claimed),
             "loss": float(each[here].mean()) if truth else None,
             "roc_auc": area,
             "average_precision": mean_precision,
@@ -189,65 +189,6 @@ def fit_temperature(labels: Ints, probabilities: Floats) -> float:
     return float(np.exp(found.x))
 
 
-def balanced_threshold(labels: Ints, scores: Floats, *, positive: int = 1) -> float:
-    """Return the threshold with the best balanced accuracy, the midpoint of its interval."""
-    from sklearn.metrics import roc_curve
-
-    truth = np.asarray(labels) == positive
-    false_rate, true_rate, cuts = roc_curve(truth, scores, drop_intermediate=False)
-    best = int(np.argmax(true_rate - false_rate))
-    upper = float(min(cuts[best], 1.0))
-    below = scores[scores < upper]
-    return (upper + float(below.max())) / 2 if len(below) else upper
-
-
-def threshold_choices(labels: Ints, scores: Floats, *, positive: int = 1) -> dict[str, float]:
-    """Return thresholds by common rules, chosen on these pictures.
-
-    Parameters
-    ----------
-    labels : ndarray of int, shape (n,)
-        True classes; both occur.
-    scores : ndarray of float, shape (n,)
-        Probability of the positive class.
-    positive : int
-        Index of the positive class.
-
-    Returns
-    -------
-    dict
-        Rule -> threshold: the best balanced accuracy, the best F1, and the highest threshold with a
-        recall of at least 95 % and 99 %.
-    """
-    from sklearn.metrics import precision_recall_curve
-
-    truth = np.asarray(labels) == positive
-    precision, recall, cuts = precision_recall_curve(truth, scores)
-    f1 = 2 * precision[:-1] * recall[:-1] / np.maximum(precision[:-1] + recall[:-1], TINY)
-    found = {
-        "best balanced accuracy": balanced_threshold(labels, scores, positive=positive),
-        "best F1": float(cuts[int(f1.argmax())]),
-    }
-    for share in (0.95, 0.99):
-        enough = cuts[recall[:-1] >= share]
-        found[f"threshold for {100 * share:.0f} % recall"] = float(enough.max())
-    return found
-
-
-def at_threshold(
-    labels: Ints, scores: Floats, threshold: float, *, positive: int = 1
-) -> dict[str, Any]:
-    """Return ``recall``, ``precision``, ``false_positive_rate`` and ``accuracy`` at a threshold."""
-    truth, predicted = np.asarray(labels) == positive, scores >= threshold
-    hits = int((truth & predicted).sum())
-    return {
-        "recall": _ratio(hits, int(truth.sum())),
-        "precision": _ratio(hits, int(predicted.sum())),
-        "false_positive_rate": _ratio(int((~truth & predicted).sum()), int((~truth).sum())),
-        "accuracy": float((truth == predicted).mean()),
-    }
-
-
 def _interval(hits: int, n: int) -> list[float] | None:
     """Return the 95 % Wilson interval of a proportion; None without trials."""
     if not n:
@@ -267,5 +208,6 @@ def _ranking(here: NDArray[np.bool_], scores: Floats) -> tuple[float | None, flo
     return float(roc_auc_score(here, scores)), float(average_precision_score(here, scores))
 
 
-def _ratio(numerator: Any, denominator: Any) -> float | None:
+def ratio(numerator: Any, denominator: Any) -> float | None:
+    """Return a share; None of nothing."""
     return float(numerator / denominator) if denominator else None

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 OUTPUT = "predictions"
 
+BLOCK_POOL = "pool_"
+"""How the names of layers begin that pool one block's map."""
+
 
 def build_head(
     head: Head, base: keras.Model, blocks: Sequence[str], classes: int, *, prefix: str = ""
@@ -49,7 +52,7 @@ def build_head(
         # The names say which blocks feed the head: they are part of a cache's name.
         maps = {block: _block_output(base, blocks, block) for block in head.feature_blocks}
         pooled = [
-            layers.GlobalAveragePooling2D(name=f"{prefix}pool_{block}")(each)
+            layers.GlobalAveragePooling2D(name=f"{prefix}{BLOCK_POOL}{block}")(each)
             for block, each in (maps | {"last": x}).items()
         ]
         if head.std_pooling:

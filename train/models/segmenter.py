@@ -9,19 +9,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
 
 from bodyshop_core.errors import UsageError
-from bodyshop_core.imaging import fit_square, load_rgb
+from bodyshop_core.imaging import load_rgb
 from bodyshop_core.progress import SILENT, Progress
+from train.data.tiles import Tiling, scale_maps
 from train.metrics.finite import require_finite
 from train.models.inference import predict
 from train.models.load import load_model
 from train.models.run_folder import RunRecord, load_record
+from train.recipes.segment_recipe import SegmentRecipe
 
 if TYPE_CHECKING:
     import keras
     from numpy.typing import NDArray
+
+
+PREDICT_BATCH = 8
+"""Squares at a time: a U-Net's maps are as large as its input."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,7 @@ class SegmentPrediction:
     ----------
     masks : dict
         Class -> ndarray of bool, shape (height, width) of the picture; only classes that were
-        found. Outside the centre square, which the network does not see, nothing is marked.
+        found.
     scores : dict
         Class -> highest probability of any pixel.
     """
@@ -52,6 +57,11 @@ class Segmenter:
     def classes(self) -> tuple[str, ...]:
         """The damage classes."""
         return self.record.classes
+
+    @cached_property
+    def recipe(self) -> SegmentRecipe:
+        """What it was trained by."""
+        return SegmentRecipe.model_validate(self.record.recipe)
 
     @cached_property
     def model(self) -> keras.Model:
@@ -81,33 +91,48 @@ class Segmenter:
         with progress.task("segment", total=len(pictures)) as tick:
             for picture in pictures:
                 rgb = picture if isinstance(picture, np.ndarray) else load_rgb(picture)
-                square = fit_square(rgb, self.record.side)[None]
-                maps = predict(self.model, square)
-                require_finite(maps, "mask probabilities")
-                found.append(self._read(maps[0], rgb.shape))
+                maps = damage_maps(self.model, rgb, self.recipe.rows)
+                found.append(self._read(scale_maps(maps, (rgb.shape[0], rgb.shape[1]))))
                 tick(1)
         return found
 
-    def _read(self, maps: NDArray[np.float32], shape: tuple[int, ...]) -> SegmentPrediction:
-        height, width = shape[:2]
-        short = min(height, width)
-        top, left = (height - short) // 2, (width - short) // 2
+    def _read(self, maps: NDArray[np.float32]) -> SegmentPrediction:
         masks: dict[str, NDArray[np.bool_]] = {}
         scores: dict[str, float] = {}
         for index, name in enumerate(self.classes):
             scores[name] = float(maps[..., index].max())
-            if scores[name] < self.record.threshold:
-                continue
-            image = Image.fromarray(maps[..., index]).resize(
-                (short, short), Image.Resampling.BILINEAR
-            )
-            whole = np.zeros((height, width), bool)
-            whole[top : top + short, left : left + short] = (
-                np.asarray(image) >= self.record.threshold
-            )
-            if whole.any():
-                masks[name] = whole
+            found = maps[..., index] >= self.record.threshold
+            if found.any():
+                masks[name] = found
         return SegmentPrediction(masks, scores)
+
+
+def damage_maps(model: keras.Model, rgb: NDArray[np.uint8], rows: int) -> NDArray[np.float32]:
+    """Return the probability of each damage class everywhere in a picture.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Of a segmenter; its input size is the side of the squares that cover the picture.
+    rgb : ndarray of uint8, shape (height, width, 3)
+        The picture.
+    rows : int
+        As `train.data.tiles.Tiling`.
+
+    Returns
+    -------
+    ndarray of float32, shape (canvas height, canvas width, classes)
+        At the scale at which the network saw the picture.
+
+    Raises
+    ------
+    NotFiniteError
+        The network's probabilities are NaN or infinite.
+    """
+    tiling = Tiling.of(rgb, int(model.input_shape[1]), rows)
+    maps = predict(model, tiling.cut(rgb), batch=PREDICT_BATCH)
+    require_finite(maps, "mask probabilities")
+    return tiling.merge(maps)
 
 
 def load_segmenter(folder: Path | str) -> Segmenter:

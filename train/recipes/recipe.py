@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -179,6 +179,19 @@ class Start(StrictModel):
     layer: str
 
 
+class Costs(StrictModel):
+    """What two kinds of wrong decisions cost, in any unit: only their ratio matters."""
+
+    missed: float = Field(gt=0)
+    """A picture of the positive class that is taken for the other one."""
+    false: float = Field(gt=0)
+    """A false alarm."""
+
+
+ThresholdRule = float | Literal["balanced"] | Costs
+"""A number, or how it is chosen on the validation pictures."""
+
+
 def _unique_names(stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
     names = [stage.name for stage in stages]
     if len(set(names)) != len(names):
@@ -187,7 +200,11 @@ def _unique_names(stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
 
 
 class Recipe(StrictModel):
-    """A whole training recipe (see ``docs/train.md`` for every key)."""
+    """A whole training recipe (see ``docs/train.md`` for every key).
+
+    `positive` is the class of two that is looked for, to which `threshold` applies; None: the one
+    whose name means damage.
+    """
 
     name: str = Field(pattern=r"^[a-z0-9_.-]+$")
     description: str
@@ -201,7 +218,8 @@ class Recipe(StrictModel):
     head: Head = Head()
     data: Data = Data()
     stages: Annotated[tuple[Stage, ...], Field(min_length=1), AfterValidator(_unique_names)]
-    threshold: float | Literal["balanced"] = Field(default=0.5)
+    positive: str | None = None
+    threshold: ThresholdRule = 0.5
     mixed_precision: bool = False
 
     @model_validator(mode="after")
@@ -279,6 +297,35 @@ def override(recipe: AnyRecipe, changes: Mapping[str, Any]) -> AnyRecipe:
         _assign(data, key, value)
     name = f"{data['name']} with {_spell(changes)}"
     return parse_yaml(dump(data), type(recipe), name=name)
+
+
+def epochs_overrides(recipe: AnyRecipe, epochs: int) -> dict[str, int]:
+    """Return the overrides that set the epochs of every stage that counts them.
+
+    Parameters
+    ----------
+    recipe : Recipe or SegmentRecipe
+        Its stages.
+    epochs : int
+        Of each of them.
+
+    Raises
+    ------
+    UsageError
+        No stage is trained in epochs.
+    """
+    stages: Sequence[Any] = recipe.stages  # type: ignore[attr-defined]
+    found = {
+        f"stages.{index}.epochs": epochs
+        for index, stage in enumerate(stages)
+        if getattr(stage, "solver", "gradient") == "gradient"
+    }
+    if not found:
+        raise UsageError(
+            f"recipe '{recipe.name}' solves its output layer at once: it has no epochs",  # type: ignore[attr-defined]
+            hint="use a recipe with a gradient stage, such as bottleneck or finetune",
+        )
+    return found
 
 
 def dump(recipe: Recipe | Mapping[str, Any]) -> str:

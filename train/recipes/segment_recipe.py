@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import Field
 
-from bodyshop_core.config import StrictModel
+from bodyshop_core.config import StrictModel, read_yaml
+from bodyshop_core.errors import ConfigError
 from train.recipes.recipe import Optimizer, Stage, override
 from train.recipes.shipped import is_file, load_shipped, shipped_names
 
@@ -37,16 +37,20 @@ class SegmentStage(StrictModel):
 class SegmentRecipe(StrictModel):
     """A segmenter's recipe.
 
+    The network sees squares of `input_size` that cover the whole picture: `rows` of them along the
+    picture's shorter side (see `train.data.tiles.Tiling`), in training and in prediction.
+
     `focal` is the exponent of the focal loss: each pixel's cross-entropy is multiplied by
     (1 - p of the right answer) to this power, so that pixels that are easy count less; 0 is plain
     cross-entropy.
     """
 
-    name: str
+    name: str = Field(pattern=r"^[a-z0-9_.-]+$")
     description: str
     backbone: str
     weights: str | None = None
     input_size: int = Field(default=224, gt=0)
+    rows: int = Field(default=1, ge=1, le=8)
     decoder: tuple[int, ...] = (96, 64, 48, 32, 16)
     dice_weight: float = Field(default=0.5, ge=0, le=1)
     focal: float = Field(default=0.0, ge=0, le=5)
@@ -68,8 +72,8 @@ def is_segment_recipe(name_or_path: str | Path) -> bool:
     if not is_file(name_or_path):
         return str(name_or_path) in segment_recipe_names()
     try:
-        data = yaml.safe_load(Path(name_or_path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        data = read_yaml(Path(name_or_path).read_text(encoding="utf-8"), name=str(name_or_path))
+    except (OSError, UnicodeDecodeError, ConfigError):
         return False  # whoever loads it says what is wrong with it
     return isinstance(data, dict) and "decoder" in data
 

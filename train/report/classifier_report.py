@@ -23,7 +23,7 @@ from train.report.evaluation_parts import (
 )
 from train.report.evaluation_report import REPORT_FILE
 from train.report.gallery import correct_gallery, error_gallery
-from train.report.model_card import write_model_card
+from train.report.model_card import shown_in_training, write_model_card
 from train.report.pages import percent
 from train.report.plots import plot_curves, plot_steps
 
@@ -92,6 +92,7 @@ def write_run_report(
             "baselines": baseline_rows(metrics, baseline),
             "blocks": [evaluation_block(folder, each) for each in (test, validation)],
             "thresholds": threshold_rows(record, validation, test),
+            "costs": isinstance(record.recipe.get("threshold"), Mapping),
             "errors": error_gallery(folder, run, test),
             "correct": correct_gallery(folder, run, test),
             "curves": curves,
@@ -109,23 +110,18 @@ def _notes(
     audit: Mapping[str, Any],
 ) -> list[dict[str, Any]]:
     notes = []
-    if audit.get("leak"):
-        spec = record.equalise
-        left = leaks_left(audit, equalised=spec is not None)
+    if not record.extra.get("positive_certain", True) and record.target == "damage":
+        names = " and ".join(f"'{shortened(name)}'" for name in record.classes)
         notes.append(
             {
-                "good": not left,
-                "text": "The shortcut audit predicts the classes from nuisance features alone. "
-                + (
-                    "Every picture, in training and in prediction, is therefore brought to at most "
-                    f"{spec['longest_side']} pixels and JPEG quality {spec['jpeg_quality']}."
-                    if spec
-                    else "This run does not equalise the pictures: its accuracy may come from "
-                    "these features."
-                )
-                + (_what_is_left(left) if left else ""),
+                "good": False,
+                "text": f"Is '{shortened(str(record.positive))}' the class to detect? The names "
+                f"{names} do not say which one means damage, so the last one by name was taken. "
+                "The threshold applies to it. Train with --set positive=NAME to be sure.",
             }
         )
+    if audit.get("leak"):
+        notes.append(_audit_note(record, audit))
     found = baseline.get("audit")
     if (
         isinstance(found, Mapping)
@@ -149,6 +145,29 @@ def _notes(
             }
         )
     return notes
+
+
+def _audit_note(record: RunRecord, audit: Mapping[str, Any]) -> dict[str, Any]:
+    """Say what the audit found before and, where the run equalises, after equalising."""
+    text = "The shortcut audit predicts the classes from nuisance features alone. "
+    spec, after = record.equalise, audit.get("equalised") or {}
+    left = leaks_left(audit, equalised=spec is not None)
+    if spec is None:
+        text += (
+            "This run does not equalise the pictures: its accuracy may come from these features."
+        )
+    else:
+        text += (
+            "Every picture, in training and in prediction, is therefore brought to at most "
+            f"{spec['longest_side']} pixels and JPEG quality {spec['jpeg_quality']}."
+        )
+        if not after.get("baseline"):
+            text += " Whether they still predict the classes after that was not measured."
+        elif not left:
+            text += " After that the audit no longer predicts them."
+    if left:
+        text += _what_is_left(left)
+    return {"good": not left and bool(after.get("baseline")) and spec is not None, "text": text}
 
 
 def _what_is_left(left: Mapping[str, float]) -> str:
@@ -189,11 +208,14 @@ def _facts(record: RunRecord) -> list[tuple[str, str]]:
                 for split, each in counts.items()
             ),
         ),
+        ("shown in training", shown_in_training(record)),
         ("data hash", str(record.data["digest"])),
         ("seed", str(record.seed)),
         (
             "threshold",
-            f"{record.threshold:.3f}" + (f" for '{record.positive}'" if record.positive else ""),
+            f"{record.threshold:.3f}"
+            + (f" for '{shortened(record.positive)}'" if record.positive else "")
+            + ("" if record.extra.get("positive_certain", True) else " (?)"),
         ),
         ("versions", ", ".join(f"{name} {value}" for name, value in record.versions.items())),
         ("created", record.created_at),

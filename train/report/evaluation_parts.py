@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from train.evaluation.costs import cost_rows
 from train.evaluation.names import shortened
 from train.evaluation.predictions import Evaluation
-from train.metrics.classification import at_threshold, threshold_choices
+from train.metrics.thresholds import at_threshold, threshold_choices
 from train.models.run_folder import RunRecord
+from train.recipes.recipe import Costs
 from train.report.pages import interval, percent, write_page
 from train.report.plots import plot_calibration, plot_confusion, plot_ranking
 
@@ -20,6 +22,9 @@ EMPTY: Mapping[str, Any] = {
     "baselines": [],
     "blocks": [],
     "thresholds": [],
+    "thresholds_note": "chosen on the validation split, measured on the test split; set one with "
+    "--set threshold=NUMBER, threshold=balanced or --cost missed=N,false=N",
+    "costs": None,
     "errors": [],
     "correct": [],
     "curves": [],
@@ -74,16 +79,19 @@ def evaluation_block(folder: Path, evaluation: Evaluation) -> dict[str, Any]:
             "file": plot_confusion(evaluation, folder / f"confusion-{stem}.png").name,
             "alt": f"confusion matrix, {name}",
             "wide": len(evaluation.classes) > 8,
+            "large": len(evaluation.classes) > 8,
         },
         {
             "file": plot_calibration(evaluation, folder / f"calibration-{stem}.png").name,
             "alt": f"calibration, {name}",
             "wide": False,
+            "large": False,
         },
         {
             "file": plot_ranking(evaluation, folder / f"ranking-{stem}.png").name,
             "alt": f"ROC and precision-recall curves, {name}",
             "wide": True,
+            "large": len(evaluation.classes) > 8,
         },
     ]
     rows = [
@@ -150,11 +158,15 @@ def threshold_rows(
             validation.labels, validation.probabilities[:, column], positive=column
         ),
     }
+    rule = record.recipe.get("threshold")
+    if isinstance(rule, Mapping):
+        return cost_rows(test, Costs(**rule), choices, positive=column)
+    scores = test.probabilities[:, column]
     return [
         {
             "name": name,
             "threshold": threshold,
-            **at_threshold(test.labels, test.probabilities[:, column], threshold, positive=column),
+            **at_threshold(test.labels, scores, threshold, positive=column),
         }
         for name, threshold in choices.items()
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,10 @@ def write_evaluation_report(
     run: Classifier,
     evaluation: Evaluation,
     baseline: Mapping[str, Any],
-    compared: Mapping[str, Any] | None,
-    left_out: int,
+    *,
+    compared: Mapping[str, Any] | None = None,
+    left_out: int = 0,
+    costs: Sequence[Mapping[str, Any]] | None = None,
 ) -> Path:
     """Write plots, pictures and ``report.html`` of an evaluation.
 
@@ -44,6 +46,8 @@ def write_evaluation_report(
         The comparison with another run, as `train.runs.evaluate.EvaluateSummary.against`.
     left_out : int
         Pictures left out because a run was trained or tuned on them.
+    costs : Sequence of Mapping, optional
+        As `train.evaluation.costs.cost_rows`.
     """
     notes = []
     if left_out:
@@ -60,6 +64,10 @@ def write_evaluation_report(
             "notes": notes,
             "baselines": baseline_rows(evaluation.metrics, baseline),
             "blocks": [evaluation_block(folder, evaluation)],
+            "thresholds": costs or [],
+            "thresholds_note": "what these pictures cost at each; the cheapest was chosen on the "
+            "run's validation pictures",
+            "costs": costs,
             "errors": error_gallery(folder, run, evaluation),
             "correct": correct_gallery(folder, run, evaluation),
         },

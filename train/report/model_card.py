@@ -56,6 +56,7 @@ def write_model_card(
             f"- {split}: " + ", ".join(f"{plain(name)} {n}" for name, n in each.items())
             for split, each in record.data["counts"].items()
         ),
+        f"- Shown in training: {shown_in_training(record)}",
         "",
         "## Evaluation",
         *(
@@ -89,6 +90,15 @@ def write_model_card(
     path = folder / CARD_FILE
     atomic.write_text(path, "\n".join(lines))
     return path
+
+
+def shown_in_training(record: RunRecord) -> str:
+    """Say of how many pictures, copies and views a training epoch consisted."""
+    shown = record.data.get("shown")
+    if not shown:
+        return "not recorded"
+    copies = f" and {shown['copies']} augmented copies" if shown["copies"] else ""
+    return f"{shown['pictures']} pictures{copies}, {shown['rows']} views of them"
 
 
 def _baseline_lines(baseline: Mapping[str, Any]) -> list[str]:

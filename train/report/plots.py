@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,10 +12,18 @@ from bodyshop_core.figures import new_figure, save_figure
 from train.evaluation.names import shortened
 from train.evaluation.predictions import Evaluation
 from train.fit.loop import History
+from train.fit.rate_test import RateTest
 from train.metrics.classification import reliability
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from numpy.typing import NDArray
+
+FEW_CLASSES = 8
+"""Up to this many classes a confusion matrix keeps their order, and their names are slanted."""
+
+MOST_CLASSES = 60
+"""A larger confusion matrix can't be read."""
 
 TRAIN_COLOUR, VALIDATION_COLOUR, QUIET = "#8a94a6", "#0b6bcb", "#9aa3af"
 CYCLE = ("#0b6bcb", "#c2410c", "#15803d", "#7e22ce", "#b91c1c", "#0e7490", "#a16207", "#be185d")
@@ -83,67 +91,121 @@ def plot_steps(histories: Sequence[History], path: Path) -> Path:
     return save_figure(figure, path)
 
 
+def plot_rates(found: RateTest, path: Path) -> Path:
+    """Draw the loss against the learning rate, its moving mean, and both rates to choose from."""
+    figure = new_figure(width=9.0, height=3.6)
+    axes = figure.add_subplot()
+    axes.plot(found.rates, found.losses, color=TRAIN_COLOUR, lw=0.5, alpha=0.7, label="step")
+    axes.plot(found.rates, found.means, color=VALIDATION_COLOUR, label="moving mean")
+    axes.set_xscale("log")
+    for rate, style, name in (
+        (found.suggested, "-", "suggested"),
+        (found.configured, ":", "in the recipe"),
+    ):
+        axes.axvline(rate, color=QUIET, lw=1.0, ls=style, label=f"{name}: {rate:.1g}")
+    axes.set_ylim(0.9 * min(found.means), 1.1 * min(max(found.means), 3 * found.means[0]))
+    _tidy(axes, "learning rate", "training loss")
+    axes.legend(frameon=False, fontsize=8)
+    return save_figure(figure, path)
+
+
 def plot_confusion(evaluation: Evaluation, path: Path) -> Path:
-    """Draw the confusion matrix: colours are shares of a row, numbers are counts."""
-    matrix = np.array(evaluation.metrics["confusion"])
-    share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    n = len(evaluation.classes)
-    names = [plot_label(name) for name in evaluation.classes]
+    """Draw the confusion matrix: colours are shares of a row, numbers are counts.
+
+    More than eight classes are sorted so that those which are confused stand side by side; of more
+    than 60 the ones with the most errors are shown.
+    """
+    everything = np.array(evaluation.metrics["confusion"])
+    shown = _most_confused(everything, MOST_CLASSES)
+    if len(shown) > FEW_CLASSES:
+        shown = shown[_side_by_side(everything[np.ix_(shown, shown)])]
+    matrix = everything[np.ix_(shown, shown)]
+    share = matrix / np.maximum(everything.sum(axis=1)[shown, None], 1)
+    n = len(shown)
+    names = [plot_label(evaluation.classes[index]) for index in shown]
     longest = max(map(len, names))
-    slanted = n > 3 or longest > 14
-    side = min(11.0, max(3.8, 1.6 + 0.42 * n)) + 0.08 * max(0, longest - 10)
+    side = min(12.0, max(3.8, 1.6 + 0.42 * n)) + 0.08 * max(0, longest - 10)
     figure = new_figure(width=side + 0.6, height=side)
     axes = figure.add_subplot()
     axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
-    small = 11 if n <= 4 else 8 if n <= 12 else 6
-    for row in range(n):
-        for column in range(n):
-            if matrix[row, column] or n <= 6:
-                axes.text(
-                    column,
-                    row,
-                    str(matrix[row, column]),
-                    ha="center",
-                    va="center",
-                    fontsize=small,
-                    color="white" if share[row, column] > 0.5 else "#1f2937",
-                )
-    axes.set_xticks(
-        range(n),
-        names,
-        rotation=35 if slanted else 0,
-        ha="right" if slanted else "center",
-        fontsize=small,
-    )
+    small = 11 if n <= 4 else 9 if n <= 12 else 8 if n <= 40 else 6
+    for row, column in zip(*np.nonzero(matrix if n > 6 else matrix + 1), strict=True):
+        axes.text(
+            column,
+            row,
+            str(matrix[row, column]),
+            ha="center",
+            va="center",
+            fontsize=small,
+            color="white" if share[row, column] > 0.5 else "#1f2937",
+        )
+    if n > FEW_CLASSES:
+        axes.set_xticks(range(n), names, rotation=90, fontsize=small)
+    elif n > 3 or longest > 14:
+        axes.set_xticks(range(n), names, rotation=35, ha="right", fontsize=small)
+    else:
+        axes.set_xticks(range(n), names, fontsize=small)
     axes.set_yticks(range(n), names, fontsize=small)
     axes.set_xlabel("predicted class")
     axes.set_ylabel("true class")
+    if n < len(everything):
+        axes.set_title(f"the {n} of {len(everything)} classes with the most errors", fontsize=9)
     axes.spines[:].set_visible(False)
     return save_figure(figure, path)
 
 
+def _most_confused(matrix: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """Return the indices of the classes with the most errors, in the order of the classes."""
+    errors = matrix.sum(axis=0) + matrix.sum(axis=1) - 2 * matrix.diagonal()
+    return np.sort(np.argsort(-errors, kind="stable")[:most])
+
+
+def _side_by_side(matrix: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return an order in which classes that are confused with one another are neighbours."""
+    from scipy.cluster.hierarchy import leaves_list, linkage
+    from scipy.spatial.distance import squareform
+
+    share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    distance = 1 - (share + share.T) / 2
+    np.fill_diagonal(distance, 0)
+    tree = linkage(squareform(distance, checks=False), "average", optimal_ordering=True)
+    return np.asarray(leaves_list(tree), np.int64)
+
+
 def plot_ranking(evaluation: Evaluation, path: Path) -> Path:
-    """Draw ROC and precision-recall curves: of the positive class, or of up to eight classes."""
+    """Draw ROC and precision-recall curves.
+
+    Of two classes only that of the last, the one to detect. Of more than eight the eight with the
+    lowest ROC AUC are named, the others are drawn in grey.
+    """
     from sklearn.metrics import precision_recall_curve, roc_curve
 
     figure = new_figure(width=9.0, height=3.8)
     roc, pr = figure.add_subplot(1, 2, 1), figure.add_subplot(1, 2, 2)
-    shown = [1] if len(evaluation.classes) == 2 else list(range(len(evaluation.classes)))[:8]
-    for place, index in enumerate(shown):
-        here = evaluation.labels == index
-        if not 0 < here.sum() < len(here):
-            continue
-        scores, name = evaluation.probabilities[:, index], evaluation.classes[index]
-        figures = evaluation.metrics["per_class"][name]
-        colour = CYCLE[place % len(CYCLE)]
+    classes = evaluation.classes
+    figures = [evaluation.metrics["per_class"][name] for name in classes]
+    tested = [index for index, each in enumerate(figures) if each["roc_auc"] is not None]
+    tested = [index for index in tested if index == 1 or len(classes) != 2]
+    worst = sorted(tested, key=lambda index: figures[index]["roc_auc"])[: len(CYCLE)]
+    for index in [*(i for i in tested if i not in worst), *sorted(worst)]:
+        here, scores = evaluation.labels == index, evaluation.probabilities[:, index]
+        style: dict[str, Any] = {"color": "#d1d5db", "lw": 0.6}
+        names: tuple[str | None, str | None] = (None, None)
+        if index in worst:
+            style = {"color": CYCLE[sorted(worst).index(index)]}
+            label, each = plot_label(classes[index]), figures[index]
+            names = (f"{each['roc_auc']:.3f} {label}", f"{each['average_precision']:.3f} {label}")
         false_rate, true_rate, _ = roc_curve(here, scores)
-        label = plot_label(name)
-        roc.plot(false_rate, true_rate, color=colour, label=f"{figures['roc_auc']:.3f} {label}")
+        roc.plot(false_rate, true_rate, label=names[0], **style)
         precision, recall, _ = precision_recall_curve(here, scores)
-        pr.plot(
-            recall, precision, color=colour, label=f"{figures['average_precision']:.3f} {label}"
-        )
+        pr.plot(recall, precision, label=names[1], **style)
     roc.plot([0, 1], [0, 1], color=QUIET, lw=0.8, ls=":")
+    if len(tested) > len(worst):
+        figure.suptitle(
+            f"named: the {len(worst)} of {len(tested)} classes with the lowest ROC AUC; grey: the "
+            "others",
+            fontsize=9,
+        )
     for axes, x, y in (
         (roc, "false positive rate", "true positive rate"),
         (pr, "recall", "precision"),

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from bodyshop_core import atomic
 from train.data.mask_samples import MaskedSample
+from train.evaluation.mask_predictions import MaskPrediction
 from train.evaluation.names import shortened
 from train.models.run_folder import RunRecord
 from train.report.model_card import CARD_FILE, plain
 from train.report.pages import decimal, percent, write_table
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 EXAMPLES = 8
 """Number of test pictures in the report."""
@@ -33,8 +31,9 @@ def write_segment_card(
         "",
         "## Model",
         f"- Classes of damage: {', '.join(map(plain, record.classes))}",
-        f"- U-Net on {recipe['backbone']}, recipe `{recipe['name']}`; centre square of a picture, "
-        f"{record.side} x {record.side}",
+        f"- U-Net on {plain(recipe['backbone'])}, recipe `{recipe['name']}`; squares of "
+        f"{record.side} x {record.side} pixels that cover the whole picture, {recipe['rows']} "
+        "along its shorter side",
         f"- Trained {record.created_at} with seed {record.seed}; "
         f"{', '.join(f'{name} {value}' for name, value in record.versions.items())}",
         "",
@@ -55,8 +54,7 @@ def write_segment_card(
         ),
         "",
         "## Limits",
-        "- Damage outside the centre square is not detected. Outlines are coarse: one pixel of the "
-        "network covers several of the picture.",
+        "- Outlines are coarse: one pixel of the network covers several of the picture.",
         "",
     ]
     atomic.write_text(folder / CARD_FILE, "\n".join(lines))
@@ -65,9 +63,7 @@ def write_segment_card(
 def draw_examples(
     folder: Path,
     samples: Sequence[MaskedSample],
-    pixels: NDArray[np.uint8],
-    truth: NDArray[np.uint8],
-    predicted: NDArray[np.float32],
+    predictions: Sequence[MaskPrediction],
     level: float,
 ) -> list[dict[str, str]]:
     """Draw up to eight test pictures with their true masks (left) and predicted masks (right).
@@ -75,12 +71,10 @@ def draw_examples(
     Each file is named by its picture's sha256, so that ``bodyshop forget`` finds it.
     """
     shown = []
-    for sample, picture, real, found in list(zip(samples, pixels, truth, predicted, strict=True))[
-        :EXAMPLES
-    ]:
+    for sample, each in list(zip(samples, predictions, strict=True))[:EXAMPLES]:
         pair = []
-        for mask in (real.max(axis=-1) > 0, found.max(axis=-1) >= level):
-            marked = picture.astype(np.float32)
+        for mask in (each.truth.max(axis=-1) > 0, each.predicted.max(axis=-1) >= level):
+            marked = each.rgb.astype(np.float32)
             marked[mask] = 0.45 * marked[mask] + 0.55 * np.array([230.0, 30.0, 60.0])
             pair.append(marked.astype(np.uint8))
         file = folder / "thumbs" / f"{sample.sha256}.jpg"
@@ -115,7 +109,8 @@ def write_segment_report(
         folder / "report.html",
         title="Damage masks",
         subtitle=f"{run} · test split, {metrics['n']} pictures",
-        note="IoU is over all pixels of all pictures. The constant mask is the one mask with the "
+        note="IoU is over all pixels of all pictures, each picture resized to a square. "
+        "The constant mask is the one mask with the "
         "highest IoU on them. Recall and precision count pictures in which the class was "
         "detected. Below: true mask left, predicted mask right.",
         columns=["class", "pictures", "IoU", "IoU of constant mask", "Dice", "recall", "precision"],

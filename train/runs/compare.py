@@ -14,10 +14,11 @@ import numpy as np
 
 from bodyshop_core import backbones
 from bodyshop_core.errors import BodyshopError, UsageError
+from bodyshop_core.imaging import Equalise
 from bodyshop_core.progress import SILENT, Progress
 from bodyshop_core.summary import Summary
 from bodyshop_core.workspace import Workspace
-from train.data.samples import load_samples
+from train.data.samples import equalise_spec, load_samples, longest_sides
 from train.metrics.finite import require_finite
 from train.models.run_folder import write_json
 from train.recipes.recipe import Head, Recipe, Stage
@@ -61,12 +62,16 @@ class CompareSummary(Summary):
         Keras runtime stay when LiteRT fails).
     pictures : int
         How many were timed.
+    equalise : dict or None
+        ``longest_side`` and ``jpeg_quality`` that the linear probes' pictures were brought to,
+        because the audit found a leak, as `train.train` does; None: they are as they are.
     report : Path
         The HTML table.
     """
 
     rows: tuple[dict[str, Any], ...]
     pictures: int
+    equalise: dict[str, int] | None
     report: Path
 
 
@@ -121,7 +126,10 @@ def compare(
     names = tuple(names) or backbones.names()
     for name in names:
         backbones.get(name)  # an unknown one fails now, not after an hour
-    load_samples(workspace, split_set=split_set, variants=False)  # and so does a missing split set
+    # and so does a missing split set
+    samples = load_samples(workspace, split_set=split_set, variants=False)
+    spec = equalise_spec(samples, "auto", longest_sides(workspace, samples))
+    equalise = spec.as_dict() if spec else None
     rows = []
     with progress.task("compare", total=len(names)) as tick:
         for name in names:
@@ -132,13 +140,14 @@ def compare(
                 "weights": str(weights[name]) if weights and name in weights else None,
                 "pictures": max(BATCH, pictures),
                 "runtimes": list(runtimes),
+                "equalise": equalise,
             }
             row = _row(job)
             rows.append(row)
             tick(1, name if row["error"] is None else f"{name} failed")
     folder = out or workspace.reports / "compare"
-    report = _report(folder, rows)
-    result = CompareSummary(tuple(rows), max(BATCH, pictures), report)
+    report = _report(folder, rows, equalise)
+    result = CompareSummary(tuple(rows), max(BATCH, pictures), equalise, report)
     write_json(folder / "compare.json", result.as_dict())
     return result
 
@@ -200,7 +209,7 @@ def _time_keras(model: Any, pixels: Any) -> float:
 
 def measure_litert(job: Mapping[str, Any]) -> dict[str, Any]:
     """Measure the TFLite file that `measure_backbone` wrote (in a process of its own)."""
-    from train.runs.export import interpreter
+    from train.runs.export_formats import interpreter
 
     folder = Path(job["scratch"])
     file = folder / MODEL
@@ -227,7 +236,7 @@ def measure_litert(job: Mapping[str, Any]) -> dict[str, Any]:
 def _write_for_litert(model: Any, pixels: Any, folder: Path) -> None:
     """Write the TFLite file, pictures and Keras' features of them for `measure_litert`."""
     from train.models.inference import predict
-    from train.runs.export import to_tflite
+    from train.runs.export_formats import to_tflite
 
     to_tflite(model, folder / MODEL)
     np.save(folder / INPUTS, pixels[:BATCH].astype(np.float32))
@@ -246,7 +255,13 @@ def _linear_probe(job: Mapping[str, Any], samples: Any, features: Path) -> dict[
         head=Head(),
         stages=(Stage(name="none", epochs=1),),
     )
-    found = linear_probe_accuracy(recipe, samples, features, weights=job["weights"])
+    found = linear_probe_accuracy(
+        recipe,
+        samples,
+        features,
+        equalise=Equalise(**job["equalise"]) if job["equalise"] else None,
+        weights=job["weights"],
+    )
     return {"linear_probe_accuracy": found["accuracy"], "linear_probe_ci95": found["ci95"]}
 
 
@@ -271,7 +286,9 @@ def _peak_mib() -> float | None:
     return peak / (2**20 if sys.platform == "darwin" else 2**10)
 
 
-def _report(folder: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
+def _report(
+    folder: Path, rows: Sequence[Mapping[str, Any]], equalise: Mapping[str, int] | None
+) -> Path:
     def number(value: float | None, scale: float, digits: int) -> str:
         return "–" if value is None else f"{value * scale:,.{digits}f}"
 
@@ -294,7 +311,14 @@ def _report(folder: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
         folder / "compare.html",
         title="Backbones",
         subtitle="measured on the same pictures on this machine, one process each",
-        note="Accuracy: logistic regression on the pretrained features, test split. "
+        note="Accuracy: logistic regression on the pretrained features, test split; the pictures "
+        + (
+            f"were brought to at most {equalise['longest_side']} pixels and JPEG quality "
+            f"{equalise['jpeg_quality']}, because the audit found a leak. "
+            if equalise
+            else "are as they are. "
+        )
+        + "Speed: on pictures as they are. "
         "Peak memory: the whole process, TensorFlow included.",
         columns=[
             "backbone",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,12 +16,13 @@ from bodyshop_core.summary import Summary
 from bodyshop_core.workspace import Workspace
 from train.data.samples import SPLITS, Samples, audit_baseline, folder_samples, load_samples
 from train.evaluation.baseline import baselines
+from train.evaluation.costs import cost_rows, with_cost_threshold
 from train.evaluation.names import file_stem
 from train.evaluation.predictions import Evaluation, evaluate_samples, save_evaluation
 from train.metrics.paired import mcnemar, paired_bootstrap
 from train.models.classifier import Classifier
 from train.models.run_folder import write_json
-from train.recipes.recipe import Recipe
+from train.recipes.recipe import Costs, Recipe
 from train.report.evaluation_report import write_evaluation_report
 from train.runs.lookup import resolve_run
 
@@ -83,10 +83,14 @@ class EvaluateSummary(EvaluationSummary):
     against : Mapping or None
         The other run's ``run``, ``accuracy``, ``ci95``, ``mcnemar`` and ``bootstrap`` on the same
         pictures.
+    costs : tuple of dict, optional
+        Where costs were given: what the pictures cost at the run's threshold, at the cheapest one
+        on its validation pictures, and without a model (see `train.evaluation.costs.cost_rows`).
     """
 
     left_out: int
     against: Mapping[str, Any] | None
+    costs: tuple[dict[str, Any], ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -117,13 +121,15 @@ class PictureChoice:
             return self.cross.resolve().name or "folder"
         return self.split if self.split_set is None else f"{self.split_set}-{self.split}"
 
-    @property
-    def stem(self) -> str:
-        """For the name of a folder: no two choices share one."""
+    def stem(self, samples: Samples) -> str:
+        """Return the name of the result's folder.
+
+        That of a folder of pictures follows from what they are and are labelled: other pictures in
+        the same place, or in a folder of the same name, replace no earlier result.
+        """
         if self.cross is None:
             return file_stem(self.name)
-        place = hashlib.sha256(str(self.cross.resolve()).encode()).hexdigest()[:8]
-        return f"cross-{file_stem(self.name)}-{place}"
+        return f"cross-{file_stem(self.name)}-{samples.digest()[:8]}"
 
     def load(self, run: Classifier, workspace: Workspace | None) -> Samples:
         """Read the pictures, all of the chosen split.
@@ -169,6 +175,7 @@ def evaluate(
     cross: Path | None = None,
     rename: Mapping[str, str] | None = None,
     against: str | Path | Classifier | None = None,
+    costs: Costs | None = None,
     out: Path | None = None,
     progress: Progress = SILENT,
 ) -> EvaluateSummary:
@@ -184,8 +191,12 @@ def evaluate(
         As `PictureChoice`.
     against : str, Path or Classifier, optional
         Another run, compared on the same pictures.
+    costs : Costs, optional
+        Of a missed picture of the class to detect and of a false alarm; the metrics are then those
+        at the threshold with the lowest cost on the run's validation pictures.
     out : Path, optional
-        Where report and predictions go; by default ``evaluations/<name>`` in the run's folder.
+        Where report and predictions go; by default ``evaluations/<name>`` in the run's folder,
+        where the name of a `cross` folder ends with a hash of its pictures and labels.
     progress : Progress
         Reports one step per batch.
 
@@ -203,7 +214,12 @@ def evaluate(
         A run's folder has no ``samples.csv``: it is not known which pictures it was trained on.
     """
     chosen = PictureChoice(split, split_set, Path(cross) if cross is not None else None, rename)
-    classifier = resolve_run(run, workspace)
+    classifier, thresholds = resolve_run(run, workspace), {}
+    if costs is not None:
+        thresholds["the run's threshold"] = classifier.record.threshold
+        record = with_cost_threshold(classifier.folder, classifier.record, costs)
+        classifier = Classifier(classifier.folder, record)
+        thresholds["lowest cost on validation"] = record.threshold
     other = resolve_run(against, workspace) if against is not None else None
     samples = chosen.load(classifier, workspace)
     seen = _seen(classifier, chosen, samples)
@@ -220,9 +236,15 @@ def evaluate(
     compared = _compare(evaluation, other, progress) if other is not None else None
     audit = audit_baseline(samples.audit, classifier.record.view.equalise)
     baseline = baselines([item.label for item in kept], audit=audit)
-    folder = out or classifier.folder / "evaluations" / chosen.stem
+    folder = out or classifier.folder / "evaluations" / chosen.stem(samples)
     save_evaluation(evaluation, folder)
-    report = write_evaluation_report(folder, classifier, evaluation, baseline, compared, left_out)
+    spent = None
+    if costs is not None:
+        positive = classifier.classes.index(str(classifier.record.positive))
+        spent = cost_rows(evaluation, costs, thresholds, positive=positive)
+    report = write_evaluation_report(
+        folder, classifier, evaluation, baseline, compared=compared, left_out=left_out, costs=spent
+    )
     result = EvaluateSummary(
         classifier.record.run,
         str(chosen.cross) if chosen.cross else split,
@@ -231,6 +253,7 @@ def evaluate(
         report,
         left_out,
         compared,
+        tuple(spent) if spent is not None else None,
     )
     write_json(folder / "metrics.json", result.as_dict())
     return result

@@ -97,7 +97,7 @@ def evaluate_folds(
         result.classes,
         result.labels,
         result.probabilities,
-        result.probabilities.argmax(axis=1),
+        result.predicted,
         result.metrics,
         result.raw,
     )

@@ -1,11 +1,10 @@
-"""A run's network for other runtimes: Keras, SavedModel, TFLite; checked to predict the same."""
+"""A run's network for other runtimes, checked to predict the same."""
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -16,25 +15,26 @@ import numpy as np
 from bodyshop_core import atomic
 from bodyshop_core.catalog import all_images
 from bodyshop_core.errors import BodyshopError, UsageError
-from bodyshop_core.inference import load_lite_model
-from bodyshop_core.quiet_tensorflow import import_tensorflow
 from bodyshop_core.summary import Summary
 from bodyshop_core.workspace import Workspace
 from train.data.samples import SPLITS
+from train.evaluation.costs import with_cost_threshold
+from train.metrics.classification import decide, temper
 from train.metrics.finite import require_finite
 from train.models.classifier import Classifier
-from train.models.inference import predict
-from train.models.run_folder import MODEL_FILE, RECORD_FILE, SAMPLES_FILE, write_json
+from train.models.inference import as_distribution, predict
+from train.models.run_folder import SAMPLES_FILE, RunRecord, save_record, write_json
+from train.recipes.recipe import Costs
+from train.runs.export_formats import FORMATS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-FORMATS = ("keras", "savedmodel", "tflite")
 CHECKED = 100
 """Number of pictures on which an exported network is compared with the original."""
 
-TOLERANCE = 1e-3
-"""Largest allowed difference in any probability; kernels of other runtimes round differently."""
+CALIBRATION = 200
+"""Number of training pictures that set the ranges of int8 numbers."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class ModelExportSummary(Summary):
     Parameters
     ----------
     format : str
-        ``keras``, ``savedmodel`` or ``tflite``.
+        One of `train.runs.export_formats.FORMATS`.
     path : Path
         The file, or SavedModel's folder.
     bytes : int
@@ -53,6 +53,12 @@ class ModelExportSummary(Summary):
         Number of pictures on which the two were compared.
     difference : float
         Largest difference in any probability.
+    tolerance : float
+        Up to which difference this format is written.
+    changed : int
+        Number of these pictures that are decided differently, at the run's threshold.
+    threshold : float
+        In the exported ``run.json``.
     """
 
     format: str
@@ -60,6 +66,9 @@ class ModelExportSummary(Summary):
     bytes: int
     pictures: int
     difference: float
+    tolerance: float
+    changed: int
+    threshold: float
 
 
 def export(
@@ -68,6 +77,8 @@ def export(
     out: Path,
     *,
     pictures: Sequence[Any] = (),
+    calibration: Sequence[Any] = (),
+    costs: Costs | None = None,
 ) -> ModelExportSummary:
     """Write a run's network in another format and compare it on pictures.
 
@@ -76,19 +87,25 @@ def export(
     run : Classifier
         A loaded run.
     format : str
-        ``keras``, ``savedmodel`` or ``tflite``.
+        ``keras``, ``savedmodel``, ``tflite``, ``tflite-int8`` or ``onnx``.
     out : Path
-        Folder; the network is written there as ``model.keras``, ``savedmodel/`` or
-        ``model.tflite``, beside ``run.json`` (classes, size, temperature, equalising),
+        Folder; the network is written there (`train.runs.export_formats.FORMATS` names the files),
+        beside ``run.json`` (classes, size, temperature, threshold, equalising, gate),
         ``samples.csv`` (which pictures the run was trained on) and ``labels.txt`` (one class a
         line, in the order of the outputs).
     pictures : Sequence
         Paths, bytes or RGB arrays to compare on, the first 100 of them; noise if there are none.
+    calibration : Sequence
+        Training pictures, of which the first 200 set the ranges of int8 numbers.
+    costs : Costs, optional
+        The exported ``run.json`` then has the cheapest threshold on the run's validation pictures.
 
     Raises
     ------
     UsageError
-        No such format.
+        No such format; int8 without training pictures; or costs of more than two classes.
+    MissingPartError
+        The format needs an extra that is not installed.
     BodyshopError
         The exported network predicts something else, and is not written; or the run's folder has
         no ``samples.csv``.
@@ -97,39 +114,59 @@ def export(
     """
     if format not in FORMATS:
         raise UsageError(f"there is no format '{format}'", hint=f"choose: {', '.join(FORMATS)}")
+    chosen = FORMATS[format]
+    if chosen.calibrated and not calibration:
+        raise UsageError(
+            f"{format} needs pictures that run '{run.record.run}' was trained on",
+            hint="use the workspace in which it was trained: --workspace FOLDER",
+        )
     run.pictures_seen()  # an export without its list of pictures could not be evaluated honestly
+    record = with_cost_threshold(run.folder, run.record, costs) if costs else run.record
     pixels = _pixels(run, pictures)
     expected = predict(run.model, pixels)
     require_finite(expected, "outputs")
-    target = (
-        out / {"keras": MODEL_FILE, "savedmodel": "savedmodel", "tflite": "model.tflite"}[format]
-    )
+    target = out / chosen.file
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out) as scratch:
-        made = _write(run, format, Path(scratch) / target.name)
-        found = _run(made, format, pixels)
+        made = Path(scratch) / target.name
+        chosen.write(run.model, made, _squares(run, calibration[:CALIBRATION]))
+        found = chosen.run(made, pixels)
         difference = float(np.abs(found - expected).max())
-        if not difference <= TOLERANCE:
+        if not difference <= chosen.tolerance:
             raise BodyshopError(
                 f"the exported {format} network differs by {difference:.2g} in a probability "
-                f"(allowed: {TOLERANCE:.2g}): it was not written",
+                f"(allowed: {chosen.tolerance:.2g}): it was not written",
                 hint="export in another format, and report this difference",
             )
         if target.is_dir():
             shutil.rmtree(target)
         made.replace(target)
-    for name in (RECORD_FILE, SAMPLES_FILE):
-        atomic.write_bytes(out / name, (run.folder / name).read_bytes())
+    save_record(out, record)
+    atomic.write_bytes(out / SAMPLES_FILE, (run.folder / SAMPLES_FILE).read_bytes())
     atomic.write_text(out / "labels.txt", "".join(f"{name}\n" for name in run.classes))
     files = [target, *target.rglob("*")] if target.is_dir() else [target]
-    size = sum(file.stat().st_size for file in files if file.is_file())
-    result = ModelExportSummary(format, target, size, len(pixels), difference)
+    result = ModelExportSummary(
+        format,
+        target,
+        sum(file.stat().st_size for file in files if file.is_file()),
+        len(pixels),
+        difference,
+        chosen.tolerance,
+        int((_decided(record, found) != _decided(record, expected)).sum()),
+        record.threshold,
+    )
     write_json(out / "export.json", result.as_dict())
     return result
 
 
-def known_pictures(run: Classifier, workspace: Workspace) -> list[Path]:
-    """Return up to 100 of the run's own pictures that are in a workspace, test pictures first.
+def known_pictures(
+    run: Classifier,
+    workspace: Workspace,
+    *,
+    splits: Sequence[str] = tuple(reversed(SPLITS)),
+    most: int = CHECKED,
+) -> list[Path]:
+    """Return some of the run's own pictures that are in a workspace.
 
     Parameters
     ----------
@@ -137,6 +174,10 @@ def known_pictures(run: Classifier, workspace: Workspace) -> list[Path]:
         A loaded run.
     workspace : Workspace
         Where it was trained, or another one.
+    splits : Sequence of str
+        Which ones, in this order; by default test pictures first.
+    most : int
+        At most so many.
 
     Raises
     ------
@@ -146,66 +187,29 @@ def known_pictures(run: Classifier, workspace: Workspace) -> list[Path]:
     extensions = all_images(workspace.catalog)
     paths = (
         workspace.blobs.path(sha256, extensions[sha256])
-        for split in reversed(SPLITS)
+        for split in splits
         for sha256 in sorted(run.pictures_seen((split,)))
         if sha256 in extensions
     )
-    return list(islice((path for path in paths if path.exists()), CHECKED))
-
-
-def to_tflite(model: Any, path: Path) -> Path:
-    """Convert a Keras model to a TFLite file through a SavedModel.
-
-    Converting its concrete functions directly writes a file without weights (Keras 3).
-    """
-    tf = import_tensorflow()
-    from bodyshop_core.quiet_tensorflow import stderr_to_null
-
-    with tempfile.TemporaryDirectory() as folder, stderr_to_null():
-        model.export(folder, format="tf_saved_model", verbose=False)
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
-        path.write_bytes(converter.convert())
-    return path
-
-
-def interpreter(path: Path) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
-    """Return a function that runs a TFLite file on one picture, shape (1, side, side, 3)."""
-    network = load_lite_model(path, threads=os.cpu_count() or 1)
-    return lambda picture: network.run(picture)[0]
-
-
-def _write(run: Classifier, format: str, path: Path) -> Path:
-    if format == "keras":
-        run.model.save(path)
-    elif format == "savedmodel":
-        run.model.export(path, format="tf_saved_model", verbose=False)
-    else:
-        to_tflite(run.model, path)
-    return path
-
-
-def _run(path: Path, format: str, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    tf = import_tensorflow()
-    import keras
-
-    if format == "keras":
-        model = keras.saving.load_model(path, compile=False, safe_mode=True)
-        return np.asarray(predict(model, pixels))
-    if format == "savedmodel":
-        loaded = tf.saved_model.load(str(path))
-        return np.concatenate(
-            [
-                loaded.serve(pixels[i : i + 32].astype(np.float32)).numpy()
-                for i in range(0, len(pixels), 32)
-            ]
-        )
-    engine = interpreter(path)
-    return np.concatenate([engine(picture[None].astype(np.float32)) for picture in pixels])
+    return list(islice((path for path in paths if path.exists()), most))
 
 
 def _pixels(run: Classifier, pictures: Sequence[Any]) -> NDArray[np.uint8]:
     if pictures:
-        return np.concatenate([batch[:, 0] for batch in run.batches(pictures[:CHECKED])])
+        return _squares(run, pictures[:CHECKED])
     random = np.random.default_rng(7)
     side = run.record.side
     return random.integers(0, 256, (CHECKED, side, side, 3)).astype(np.uint8)
+
+
+def _squares(run: Classifier, pictures: Sequence[Any]) -> NDArray[np.uint8]:
+    side = run.record.side
+    parts = [np.empty((0, side, side, 3), np.uint8)]
+    return np.concatenate([*parts, *(batch[:, 0] for batch in run.batches(pictures))])
+
+
+def _decided(record: RunRecord, outputs: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Return the class of each picture, from one square of it."""
+    positive = record.classes.index(record.positive) if record.positive else None
+    probabilities = temper(as_distribution(outputs), record.temperature)
+    return decide(probabilities, threshold=record.threshold, positive=positive)

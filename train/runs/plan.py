@@ -154,11 +154,12 @@ def plan_classifier(
         split_set=options.split_set,
         variants=recipe.data.variants,
         crop=recipe.data.crop,
-    )
+    ).looking_for(recipe.positive)
     mode = {None: recipe.data.equalise, True: "always", False: "never"}[options.equalise]
     spec = equalise_spec(samples, mode, longest_sides(workspace, samples))
     audit = dict(samples.audit or {})
     if audit.get("leak"):
+        stays = spec is not None and (audit.get("equalised") or {}).get("leak")
         progress.log(
             "the audit predicts the classes from picture size, quality and source alone: "
             + (
@@ -167,6 +168,7 @@ def plan_classifier(
                 if spec
                 else "and this run does not equalise"
             )
+            + (", after which it still predicts them" if stays else "")
         )
     return RunPlan(
         recipe,

@@ -10,13 +10,12 @@ from bodyshop_core import atomic
 from bodyshop_core.catalog import now
 from bodyshop_core.progress import SILENT, Progress
 from bodyshop_core.workspace import Workspace
-from train.data.mask_samples import load_pairs
-from train.data.samples import SPLITS
-from train.fit.learn_masks import PREDICT_BATCH, learn_masks
+from train.data.mask_samples import load_pairs, load_squeezed_masks
+from train.evaluation.mask_predictions import predict_masks, squeeze_all
+from train.fit.learn_masks import learn_masks
 from train.fit.runtime import versions
 from train.fit.tensorboard import write_events
 from train.metrics.masks import best_constant_iou, mask_summary
-from train.models.inference import predict
 from train.models.network import parameters
 from train.models.run_folder import MODEL_FILE, RunRecord, save_record, save_samples, write_json
 from train.recipes.segment_recipe import SegmentRecipe, load_segment_recipe
@@ -113,13 +112,16 @@ def fit_segmenter(
     """
     recipe, samples = plan.recipe, plan.samples
     clock, classes = PhaseClock(), samples.classes
-    parts = {split: load_pairs(samples.of(split), classes, recipe.input_size) for split in SPLITS}
+    side, rows = recipe.input_size, recipe.rows
+    training, validation = (
+        load_pairs(samples.of(split), classes, side, rows) for split in ("train", "validation")
+    )
     clock.mark("start")
     model, histories = learn_masks(
         recipe,
         classes,
-        parts["train"],
-        parts["validation"],
+        training,
+        validation,
         weights=plan.weights,
         seed=plan.seed,
         state=folder / STATE_FOLDER,
@@ -129,15 +131,16 @@ def fit_segmenter(
     with atomic.replacing(folder / MODEL_FILE) as temporary:
         model.save(temporary)
     clock.mark("save")
-    pixels, truth = parts["test"]
-    predicted = predict(model, pixels, batch=PREDICT_BATCH)
+    found = list(predict_masks(model, samples.of("test"), classes, rows=rows))
+    truth, predicted = squeeze_all(found, side)
     metrics = mask_summary(truth, predicted, classes, level=recipe.level)
-    baseline = {"constant_iou": best_constant_iou(parts["train"][1], truth, classes)}
+    known = load_squeezed_masks(samples.of("train"), classes, side)
+    baseline = {"constant_iou": best_constant_iou(known, truth, classes)}
     clock.mark("evaluate")
     write_json(folder / "metrics.json", {"test": metrics, "baseline": baseline})
     write_json(folder / "history.json", [history.as_dict() for history in histories])
     write_events(folder / "tensorboard", histories)
-    examples = draw_examples(folder, samples.of("test"), pixels, truth, predicted, recipe.level)
+    examples = draw_examples(folder, samples.of("test"), found, recipe.level)
     plot_curves(histories, folder / "curves.png", keys=("loss", "iou"))
     plot_steps(histories, folder / "steps.png")
     listed = save_samples(

@@ -3,68 +3,42 @@
 from __future__ import annotations
 
 import itertools
-import json
-import shlex
-from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from bodyshop_core.config import StrictModel
-from bodyshop_core.errors import BodyshopError
+from bodyshop_core.errors import BodyshopError, UsageError
 from bodyshop_core.progress import SILENT, Progress
 from bodyshop_core.summary import Summary
 from bodyshop_core.workspace import Workspace
-from train.models.run_folder import read_json, write_json
-from train.recipes.recipe import Recipe, load_recipe
+from train.recipes.recipe import load_recipe
 from train.recipes.shipped import load_shipped, shipped_names
-from train.report.pages import decimal, interval, percent, write_table
 from train.runs.options import TrainOptions
 from train.runs.plan import plan_classifier
-from train.runs.worker_process import WorkerFailedError, WorkerProcess, wait_for_any
-
-TRIALS = "trials"
-"""Folder of the finished trials, one file each: several processes may work on one sweep."""
-
-TRIALS_PER_PROCESS = 8
-"""A Keras process grows by about 125 MB per trained network and frees none of it."""
+from train.runs.search import Search, StudySource
+from train.runs.sweep_report import trial_command, trial_names, write_sweep_report
+from train.runs.trials import Trial, make_trial, run_trials
 
 
 class SweepSpec(StrictModel):
-    """A sweep as a YAML file."""
+    """A sweep as a YAML file: every point of a `grid`, or a `search` of some points."""
 
     name: str = Field(pattern=r"^[a-z0-9_-]+$")
     description: str = ""
     recipe: str
-    grid: dict[str, tuple[Any, ...]] = Field(min_length=1)
+    grid: dict[str, tuple[Any, ...]] | None = Field(default=None, min_length=1)
+    search: Search | None = None
 
-
-@dataclass(frozen=True)
-class Trial:
-    """One point of the grid, as its worker process needs it.
-
-    Parameters
-    ----------
-    workspace : Path
-        Where the pictures are.
-    recipe : Recipe
-        With the point's values.
-    overrides : Mapping
-        The point's values: dotted key -> value.
-    options : TrainOptions
-        Shared by all trials.
-    key : str
-        Of everything that decides the result; see `train.runs.plan.plan_key`.
-    """
-
-    workspace: Path
-    recipe: Recipe
-    overrides: Mapping[str, Any]
-    options: TrainOptions
-    key: str
+    @model_validator(mode="after")
+    def _one_way(self) -> SweepSpec:
+        if (self.grid is None) == (self.search is None):
+            raise ValueError("give either grid or search")
+        return self
 
 
 @dataclass(frozen=True)
@@ -128,9 +102,10 @@ def sweep(
     overrides: Mapping[str, Any] | None = None,
     seed: int = 7,
     jobs: int = 1,
+    storage: str | None = None,
     progress: Progress = SILENT,
 ) -> SweepSummary:
-    """Train every combination of a grid and test each on validation; the test split is not used.
+    """Train variants of a recipe and test each on validation; the test split is not used.
 
     Trials run in worker processes; one that fails or dies is recorded with its error, the others
     go on. Finished trials are kept in the sweep's folder, each under a key of its recipe, pictures,
@@ -146,17 +121,22 @@ def sweep(
     target, split_set, equalise, weights, seed
         As `train.train`.
     overrides : Mapping, optional
-        Applied to the recipe before the grid.
+        Applied to the recipe before the grid or search.
     jobs : int
         Trials at the same time. TensorFlow uses all cores for one; more help on large machines.
+    storage : str, optional
+        Where a search is kept: a database URL of SQLAlchemy, such as one of PostgreSQL that several
+        machines share; by default a SQLite file in the sweep's folder.
     progress : Progress
         Reports one step per trial.
 
     Raises
     ------
     UsageError
-        No such sweep, recipe, split set or weights file, or the grid names a key that the recipe
-        does not have.
+        No such sweep, recipe, split set or weights file; the sweep names a key that the recipe
+        does not have; or a storage is given for a grid.
+    MissingPartError
+        Optuna, which searches need, is not installed.
     NothingFoundError
         There is no split set, or it is empty.
     BodyshopError
@@ -164,20 +144,33 @@ def sweep(
     """
     chosen = load_sweep(spec)
     options = TrainOptions(target, split_set, equalise, weights, seed=seed)
-    points = [dict(overrides or {}) | point for point in grid_points(chosen.grid)]
-    recipe = load_recipe(chosen.recipe)
-    # All recipes first: a wrong key fails now and not in trial 7.
-    recipes = [load_recipe(recipe, overrides=point) for point in points]
-    trials = [
-        Trial(
-            workspace.root, varied, point, options, plan_classifier(workspace, varied, options).key
+    fixed = dict(overrides or {})
+    folder = workspace.runs / f"sweep-{chosen.name}"
+    source: GridSource | StudySource
+    if chosen.search is not None:
+        recipe = load_recipe(chosen.recipe, overrides=fixed)
+        make = partial(_changed, workspace, chosen.recipe, fixed, options)
+        base = plan_classifier(workspace, recipe, options).key
+        source = StudySource(
+            chosen.search,
+            make,
+            name=chosen.name,
+            base=base,
+            folder=folder,
+            storage=storage,
+            seed=seed,
         )
-        for varied, point in zip(recipes, points, strict=True)
-    ]
+    elif storage is not None:
+        raise UsageError(
+            f"sweep '{chosen.name}' has a grid: it needs no storage",
+            hint="finished trials are kept in the sweep's folder",
+        )
+    else:
+        source = GridSource(_grid_trials(workspace, chosen, fixed, options))
     arguments = {
         "sweep": chosen.name,
         "recipe": chosen.recipe,
-        "overrides": dict(overrides or {}),
+        "overrides": fixed,
         "target": target,
         "split_set": split_set,
         "equalise": equalise,
@@ -185,8 +178,8 @@ def sweep(
         "seed": seed,
     }
     with workspace.record_run("sweep", arguments) as record:
-        folder = workspace.runs / f"sweep-{chosen.name}"
-        results = _run_trials(folder, trials, jobs, progress)
+        run_trials(folder, source, total=source.total, jobs=jobs, progress=progress)
+        results = source.entries()
         record.counts = {
             "trials": len(results),
             "failed": sum(bool(trial["error"]) for trial in results),
@@ -199,9 +192,33 @@ def sweep(
             f"{results[0]['error']}"
         )
     best = max(good, key=lambda trial: (trial["accuracy"], -trial["loss"]))
-    report = _report(folder, chosen, results, best)
-    command = _command(chosen.recipe, best["overrides"], options)
+    description = f"recipe {chosen.recipe} · {chosen.description}"
+    report = write_sweep_report(folder, chosen.name, description, results, best)
+    command = trial_command(chosen.recipe, best["overrides"], options)
     return SweepSummary(chosen.name, chosen.recipe, folder, tuple(results), best, command, report)
+
+
+class GridSource:
+    """The trials of a grid, one after the other (see `train.runs.trials.Source`)."""
+
+    def __init__(self, trials: Sequence[Trial]) -> None:
+        self.total = len(trials)
+        self._places = {id(trial): place for place, trial in enumerate(trials)}
+        self._waiting = iter(trials)
+        self._entries: dict[int, dict[str, Any]] = {}
+
+    def ask(self) -> Trial | None:
+        """Return the next point's trial."""
+        return next(self._waiting, None)
+
+    def tell(self, trial: Trial, entry: Mapping[str, Any]) -> None:
+        """Keep the outcome."""
+        # the same plan may have been asked for with other overrides before
+        self._entries[self._places[id(trial)]] = {**entry, "overrides": dict(trial.overrides)}
+
+    def entries(self) -> list[dict[str, Any]]:
+        """Return what the trials came to, in the order of the grid."""
+        return [self._entries[place] for place in sorted(self._entries)]
 
 
 def grid_points(grid: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
@@ -209,159 +226,27 @@ def grid_points(grid: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
     return [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
 
 
-def run_trial(trial: Trial) -> dict[str, Any]:
-    """Train one trial and return its validation figures (runs in a worker process).
-
-    Raises
-    ------
-    BodyshopError
-        The pictures, labels or weights are no longer those of the trial's key.
-    """
-    import time
-
-    from train.fit.learn import learn, onehot
-    from train.metrics.classification import summary
-
-    workspace = Workspace.open(trial.workspace, create=False)
-    began = time.monotonic()
-    plan = plan_classifier(workspace, trial.recipe, trial.options)
-    if plan.key != trial.key:
-        raise BodyshopError(
-            "the pictures, labels or weights changed while the sweep was running",
-            hint="run the sweep again",
-        )
-    learned = learn(
-        trial.recipe,
-        plan.samples,
-        workspace.features,
-        equalise=plan.equalise,
-        weights=plan.weights,
-        seed=plan.seed,
-        with_linear_probe=False,
-    )
-    part = plan.samples.of("validation")
-    labels = onehot(part, plan.samples.classes).argmax(axis=1)
-    figures = summary(labels, learned.probabilities(part), plan.samples.classes)
-    return {
-        **{name: figures[name] for name in ("accuracy", "ci95", "n", "loss")},
-        "epochs": [len(history.epochs) for history in learned.histories],
-        "seconds": round(time.monotonic() - began, 2),
-    }
-
-
-def _run_trials(
-    folder: Path, trials: Sequence[Trial], jobs: int, progress: Progress
-) -> list[dict[str, Any]]:
-    """Train what is not finished yet, `jobs` at a time; returns every trial's entry in order."""
-    files = [folder / TRIALS / f"{trial.key}.json" for trial in trials]
-    names = _names([trial.overrides for trial in trials])
-    waiting = deque(range(len(trials)))
-    idle = [WorkerProcess(calls=TRIALS_PER_PROCESS) for _ in range(max(1, jobs))]
-    busy: dict[WorkerProcess, int] = {}
-    try:
-        with progress.task("sweep", total=len(trials)) as tick:
-            while waiting or busy:
-                while waiting and idle:
-                    place = waiting.popleft()
-                    if _is_finished(files[place]):
-                        tick(1, names[place])
-                        continue
-                    worker = idle.pop()
-                    busy[worker] = place
-                    worker.submit(run_trial, trials[place])
-                for worker in wait_for_any([*busy]):
-                    place = busy.pop(worker)
-                    idle.append(worker)
-                    entry = _entry(trials[place], worker)
-                    write_json(files[place], entry)
-                    tick(1, names[place] + (" failed" if entry["error"] else ""))
-    finally:
-        for worker in (*idle, *busy):
-            worker.close()
-    # the same plan may have been asked for with other overrides before
+def _grid_trials(
+    workspace: Workspace, spec: SweepSpec, fixed: Mapping[str, Any], options: TrainOptions
+) -> list[Trial]:
+    """Return all trials at once: a wrong key fails now and not in trial 7."""
+    recipe = load_recipe(spec.recipe)
+    points = [{**fixed, **point} for point in grid_points(spec.grid or {})]
+    for point in points:
+        load_recipe(recipe, overrides=point)
     return [
-        read_json(file) | {"overrides": dict(trial.overrides)}
-        for file, trial in zip(files, trials, strict=True)
+        make_trial(workspace, recipe, point, options, name=name)
+        for point, name in zip(points, trial_names(points), strict=True)
     ]
 
 
-def _is_finished(file: Path) -> bool:
-    """Say whether a trial is there, also when another process has finished it in the meantime."""
-    return file.exists() and not read_json(file)["error"]
-
-
-def _entry(trial: Trial, worker: WorkerProcess) -> dict[str, Any]:
-    """Return what is kept of a trial that has ended, also of one that failed or died."""
-    entry: dict[str, Any] = {"overrides": dict(trial.overrides), "error": None}
-    try:
-        return entry | worker.result()
-    except WorkerFailedError as error:
-        return entry | {"error": str(error), "details": error.details}
-    except BodyshopError as error:
-        return entry | {"error": str(error)}
-
-
-def _command(recipe: str, overrides: Mapping[str, Any], options: TrainOptions) -> str:
-    """Return the command line that trains one trial as a run."""
-    words = ["bodyshop", "train", recipe]
-    for key, value in overrides.items():
-        words += ["--set", f"{key}={json.dumps(value, ensure_ascii=False)}"]
-    for option, given, default in (
-        ("--target", options.target, None),
-        ("--split-set", options.split_set, None),
-        ("--weights", options.weights, None),
-        ("--seed", options.seed, TrainOptions.seed),
-    ):
-        if given != default:
-            words += [option, str(given)]
-    if options.equalise is False:
-        words.append("--no-equalise")
-    return shlex.join(words)
-
-
-def _names(points: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return a name per trial; keys are shortened to their last part where that is unique."""
-    keys = {key for point in points for key in point}
-    last = Counter(key.rpartition(".")[2] for key in keys)
-    short = {key: key.rpartition(".")[2] for key in keys}
-    short = {key: part if last[part] == 1 else key for key, part in short.items()}
-    return [", ".join(f"{short[key]}={value}" for key, value in point.items()) for point in points]
-
-
-def _report(
-    folder: Path, spec: SweepSpec, trials: Sequence[Mapping[str, Any]], best: Mapping[str, Any]
-) -> Path:
-    from train.report.plots import plot_trials
-
-    names = _names([trial["overrides"] for trial in trials])
-    good = [(name, trial) for name, trial in zip(names, trials, strict=True) if not trial["error"]]
-    plot_trials(
-        [name for name, _ in good],
-        [trial["accuracy"] for _, trial in good],
-        [trial["ci95"] for _, trial in good],
-        folder / "trials.png",
-    )
-    rows = [
-        [name, "failed", trial["error"], "–", "–"]
-        if trial["error"]
-        else [
-            name,
-            percent(trial["accuracy"]),
-            interval(trial["ci95"]),
-            decimal(trial["loss"]),
-            f"{trial['seconds']:.0f}",
-        ]
-        for name, trial in zip(names, trials, strict=True)
-    ]
-    place = trials.index(best)
-    return write_table(
-        folder / "report.html",
-        title=f"sweep {spec.name}",
-        subtitle=f"recipe {spec.recipe} · {spec.description}",
-        note=f"Best on validation: {names[place]} ({percent(best['accuracy'])}). Trials whose "
-        "intervals overlap may not differ. The test split was not used.",
-        columns=["trial", "validation accuracy", "95 % interval", "loss", "seconds"],
-        rows=rows,
-        highlight=place,
-        plots=["trials.png"],
-    )
+def _changed(
+    workspace: Workspace,
+    recipe: str,
+    fixed: Mapping[str, Any],
+    options: TrainOptions,
+    overrides: Mapping[str, Any],
+) -> Trial:
+    """Return a trial that a search proposes."""
+    (name,) = trial_names([overrides])
+    return make_trial(workspace, load_recipe(recipe), {**fixed, **overrides}, options, name=name)

@@ -12,17 +12,19 @@ from bodyshop_core import atomic
 from bodyshop_core.catalog import now
 from bodyshop_core.progress import SILENT, Progress
 from bodyshop_core.workspace import Workspace
+from train.data.positive import guess_positive
 from train.data.samples import Samples, audit_baseline
 from train.evaluation.baseline import baselines
 from train.evaluation.predictions import evaluate_samples, save_evaluation
 from train.fit.learn import Augmenter, Learned, learn, onehot
 from train.fit.runtime import versions
 from train.fit.tensorboard import write_events
-from train.metrics.classification import balanced_threshold, fit_temperature, temper
+from train.metrics.classification import fit_temperature, temper
+from train.metrics.thresholds import choose_threshold
 from train.models.classifier import Classifier
 from train.models.network import Network, parameters
 from train.models.run_folder import MODEL_FILE, RunRecord, save_record, save_samples, write_json
-from train.recipes.recipe import Recipe, load_recipe
+from train.recipes.recipe import Recipe, ThresholdRule, load_recipe
 from train.report.classifier_report import write_run_report
 from train.runs.evaluate_abroad import abroad_of_training
 from train.runs.execute import STATE_FOLDER, execute, find_interrupted
@@ -184,7 +186,7 @@ def fit_classifier(
     _save_model(network, folder)
     originals = {item.sha256: item.split for item in samples.items if not item.variant}
     draft = _record(run, plan, learned, save_samples(folder, originals))
-    classifier, final = _calibrated(folder, draft, samples)
+    classifier, final = _calibrated(folder, draft, samples, recipe.threshold)
     save_record(folder, final)
     write_json(folder / "history.json", [history.as_dict() for history in histories])
     write_events(folder / "tensorboard", histories)
@@ -238,7 +240,9 @@ def fit_classifier(
     )
 
 
-def _calibrated(folder: Path, draft: RunRecord, samples: Samples) -> tuple[Classifier, RunRecord]:
+def _calibrated(
+    folder: Path, draft: RunRecord, samples: Samples, rule: ThresholdRule
+) -> tuple[Classifier, RunRecord]:
     """Fit temperature and threshold on validation, through the saved file itself."""
     part = samples.of("validation")
     raw = Classifier(folder, draft)
@@ -247,9 +251,9 @@ def _calibrated(folder: Path, draft: RunRecord, samples: Samples) -> tuple[Class
     labels = onehot(part, samples.classes).argmax(axis=1)
     temperature = fit_temperature(labels, probabilities)
     final = replace(draft, temperature=temperature)
-    if draft.recipe["threshold"] == "balanced" and draft.positive is not None:
+    if draft.positive is not None:
         column = temper(probabilities, temperature)[:, 1]
-        final = replace(final, threshold=balanced_threshold(labels, column))
+        final = replace(final, threshold=choose_threshold(rule, labels, column))
     classifier = Classifier(folder, final)
     classifier.__dict__["model"] = raw.model
     return classifier, final
@@ -265,7 +269,7 @@ def _record(run: str, plan: ClassifierPlan, learned: Learned, listed: str) -> Ru
         target=samples.target,
         classes=samples.classes,
         positive=samples.classes[1] if binary else None,
-        threshold=recipe.threshold if isinstance(recipe.threshold, float) else 0.5,
+        threshold=0.5,
         temperature=1.0,
         side=view.side,
         equalise=plan.equalise.as_dict() if plan.equalise else None,
@@ -273,10 +277,20 @@ def _record(run: str, plan: ClassifierPlan, learned: Learned, listed: str) -> Ru
         gate=dict(plan.gate) if plan.gate else None,
         seed=plan.seed,
         split_set=samples.split_set,
-        data={"digest": samples.digest(), "counts": samples.counts(), "samples": listed},
+        data={
+            "digest": samples.digest(),
+            "counts": samples.counts(),
+            "shown": samples.shown(),
+            "samples": listed,
+        },
         versions=versions(),
         created_at=now(),
-        extra={"parameters": parameters(learned.network.model)},
+        extra={
+            "parameters": parameters(learned.network.model),
+            "positive_certain": recipe.positive is not None
+            or not binary
+            or guess_positive(samples.classes)[1],
+        },
         tta_views=recipe.data.tta_views,
     )
 
