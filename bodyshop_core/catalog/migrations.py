@@ -30,6 +30,15 @@ _STEPS: dict[int, tuple[str, ...]] = {
         " WHERE json_type(details, '$.ladder') IS NOT NULL",
         "UPDATE candidates SET error_class = 'host_disabled' WHERE error_class = 'host_left_alone'",
         "UPDATE pages SET error_class = 'host_disabled' WHERE error_class = 'host_left_alone'",
+        # one row per drawn region; which imported masks a labeler has been shown
+        "CREATE TABLE regions (key VARCHAR(64) NOT NULL PRIMARY KEY, sha256 VARCHAR(64) NOT NULL"
+        " REFERENCES images (sha256) ON DELETE CASCADE, mask VARCHAR(64) NOT NULL,"
+        " number INTEGER NOT NULL, label TEXT NOT NULL, severity TEXT, part TEXT,"
+        " annotator VARCHAR(64) NOT NULL, origin VARCHAR(32), kind VARCHAR(16) NOT NULL,"
+        " geometry JSON NOT NULL, box JSON NOT NULL, area INTEGER NOT NULL)",
+        "CREATE INDEX ix_regions_sha256 ON regions (sha256)",
+        "CREATE INDEX ix_regions_mask ON regions (mask)",
+        "ALTER TABLE label_tasks ADD COLUMN shown JSON",
     ),
 }
 """Version -> the statements that lead to the next version."""
