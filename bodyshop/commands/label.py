@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,10 +26,15 @@ class ProjectName(StrEnum):
 
 
 class MaskFormat(StrEnum):
-    """Formats of mask files."""
+    """Formats of annotation files, as in `labeling.formats.table`."""
 
     COCO = "coco"
     VIA = "via"
+    LABELSTUDIO = "labelstudio"
+    SUPERVISELY = "supervisely"
+    LABELME = "labelme"
+    CVAT = "cvat"
+    VOC = "voc"
     YOLO = "yolo"
     PNG = "png"
 
@@ -284,29 +290,42 @@ def show_status(
 
 def import_masks(
     context: typer.Context,
-    format: Annotated[MaskFormat, typer.Argument(help="Format of SOURCE.")],
-    source: Annotated[Path, typer.Argument(help="File or folder.")],
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[FORMAT] SOURCE",
+            help=f"File or folder. Its format is found out; or name it: {', '.join(MaskFormat)}.",
+        ),
+    ],
     pictures: Annotated[
-        Path | None, typer.Option(help="Folder with the pictures that SOURCE names.")
+        Path | None,
+        typer.Option(help="Folder with the pictures that SOURCE names; no others are used."),
     ] = None,
     mapping: Annotated[
         list[str] | None,
-        typer.Option("--map", metavar="THEIRS=OURS", help="Rename a class; THEIRS= omits it."),
+        typer.Option(
+            "--map",
+            metavar="THEIRS=OURS",
+            help="Rename a class; OURS/SEVERITY also sets the severity; THEIRS= omits it.",
+        ),
     ] = None,
-    name: Annotated[str | None, typer.Option(help="Name to store as the annotator.")] = None,
-    label: Annotated[str, typer.Option(help="Class of PNG masks without a folder.")] = "damage",
+    name: Annotated[str | None, typer.Option(help="Who drew the masks.")] = None,
+    label: Annotated[
+        str | None, typer.Option(help="Class of shapes for which SOURCE gives none.")
+    ] = None,
 ) -> None:
-    """Import masks from COCO, VIA, YOLO or PNG files.
+    """Import masks and instances from annotation files of other tools.
 
     For pictures that are in the workspace already.
     """
     import labeling
 
     terminal: Terminal = context.obj
+    format, source = _format_and_source(words)
     workspace = _workspace(terminal)
     summary = labeling.import_masks(
         workspace,
-        format.value,
+        format,
         source,
         pictures=pictures,
         classes=_classes(mapping or []),
@@ -315,12 +334,39 @@ def import_masks(
         progress=terminal.progress,
     )
     data = summary.as_dict()
-    rows = [("pictures", summary.pictures), ("masks", summary.masks)]
-    rows += [("unmatched", len(summary.unmatched)), ("problems", len(summary.problems))]
-    notes = [f"! {problem}" for problem in summary.problems[:20]]
+    rows: list[tuple[str, Any]] = [(key, data[key]) for key in _SHOWN]
+    rows += [(key.replace("_", " "), len(data[key])) for key in _LISTED]
+    notes = [
+        f"{sign} {line}"
+        for key, sign in (("problems", "!"), ("refused", "?"), ("replaced", "-"))
+        for line in _first(data[key])
+    ]
+    if summary.by_name:
+        notes.append(f"Identified by name only: {', '.join(_first(summary.by_name, 5))}")
     if summary.unmatched:
-        notes.append(f"Not in the workspace: {', '.join(summary.unmatched[:5])} …")
+        notes.append(f"Not in the workspace: {', '.join(_first(summary.unmatched, 5))}")
     terminal.summary(data, title="Imported", rows=rows, notes=notes)
+
+
+_SHOWN = ("format", "pictures", "masks", "regions", "boxes")
+_LISTED = ("unmatched", "refused", "by_name", "replaced", "problems")
+
+
+def _first(lines: Sequence[str], most: int = 20) -> list[str]:
+    """Return the first lines, and how many there are beyond them."""
+    more = len(lines) - most
+    return [*lines[:most], *([f"and {more} more (see --json)"] if more > 0 else [])]
+
+
+def _format_and_source(words: list[str]) -> tuple[str | None, Path]:
+    if len(words) == 1:
+        return None, Path(words[0])
+    if len(words) == 2 and words[0] in set(MaskFormat):
+        return words[0], Path(words[1])
+    raise UsageError(
+        f"label import needs one SOURCE, or FORMAT and SOURCE, not {' '.join(words)!r}",
+        hint=f"formats: {', '.join(MaskFormat)}",
+    )
 
 
 def export_masks(

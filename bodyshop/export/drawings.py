@@ -86,8 +86,9 @@ def _sheets(
     from labeling.formats.shapes import ExportPicture
     from labeling.records.annotations import current_masks
     from labeling.records.pictures import load_pictures
+    from labeling.records.regions import current_instances
 
-    masks = current_masks(workspace)
+    masks, drawn = current_masks(workspace), current_instances(workspace)
     wanted = [p for p in pictures if p.sha256 in masks or means_whole(p.row["label"])]
     if not any(picture.sha256 in masks for picture in wanted):
         raise NothingFoundError(
@@ -112,6 +113,7 @@ def _sheets(
             size.height,
             lambda sha256=picture.sha256: load(sha256),  # type: ignore[misc]
             picture.row["licence"],
+            drawn[picture.sha256].shapes if picture.sha256 in drawn else list,
         )
         by_split.setdefault(picture.row["split"], []).append((picture, sheet))
     classes = sorted({label for picture in wanted for label in masks.get(picture.sha256, {})})

@@ -76,7 +76,7 @@ class Predictor:
         detector : Path or str, optional
             A COCO SSD ``.tflite`` file: each car is found, cropped and classified separately.
         objects : sequence of str
-            What the detector looks for, by its labels; give those that ``bodyshop detect`` was given.
+            What the detector looks for, by its labels; those that ``bodyshop detect`` was given.
         progress : Progress
             Told when a network can't be converted and therefore stays on TensorFlow.
 

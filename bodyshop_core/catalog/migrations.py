@@ -63,6 +63,15 @@ _STEPS: dict[int, tuple[str, ...]] = {
         "CREATE TABLE copy_checks (sha256 VARCHAR(64) NOT NULL, version VARCHAR(32) NOT NULL,"
         " quality INTEGER, content FLOAT, error TEXT, PRIMARY KEY (sha256, version),"
         " FOREIGN KEY(sha256) REFERENCES images (sha256) ON DELETE CASCADE)",
+        # one row per drawn region; which imported masks a labeler has been shown
+        "CREATE TABLE regions (key VARCHAR(64) NOT NULL PRIMARY KEY, sha256 VARCHAR(64) NOT NULL"
+        " REFERENCES images (sha256) ON DELETE CASCADE, mask VARCHAR(64) NOT NULL,"
+        " number INTEGER NOT NULL, label TEXT NOT NULL, severity TEXT, part TEXT,"
+        " annotator VARCHAR(64) NOT NULL, origin VARCHAR(32), kind VARCHAR(16) NOT NULL,"
+        " geometry JSON NOT NULL, box JSON NOT NULL, area INTEGER NOT NULL)",
+        "CREATE INDEX ix_regions_sha256 ON regions (sha256)",
+        "CREATE INDEX ix_regions_mask ON regions (mask)",
+        "ALTER TABLE label_tasks ADD COLUMN shown JSON",
     ),
 }
 """Version -> the statements that lead to the next version."""

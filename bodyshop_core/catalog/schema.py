@@ -295,6 +295,26 @@ annotations = Table(
     Index("annotations_of_a_project", "instance", "sha256"),
 )
 
+regions = Table(  # the instances of which a class mask in `annotations` is the union
+    "regions",
+    metadata,
+    Column("key", String(64), primary_key=True),
+    _sha(nullable=False, index=True),
+    Column("mask", String(64), nullable=False, index=True),  # key of that row of `annotations`
+    Column("number", Integer, nullable=False),  # order within its annotation
+    Column("label", Text, nullable=False),  # damage class
+    Column("severity", Text),  # minor | moderate | severe, or as the file says
+    Column("part", Text),  # of the car: door, bumper, lamp, ...
+    Column("annotator", String(64), nullable=False),
+    Column("origin", String(32)),  # manual | prediction | prediction-changed | import
+    Column("kind", String(16), nullable=False),  # polygon | rectangle | ellipse | mask
+    # {"rings": [[x1, y1, ...], ...], "united": bool} in pixels of the upright picture, or
+    # {"size": [height, width], "counts": text}, as COCO's RLE
+    Column("geometry", JSON, nullable=False),
+    Column("box", JSON, nullable=False),  # [left, top, width, height] in pixels
+    Column("area", Integer, nullable=False),  # pixels
+)
+
 label_projects = Table(
     "label_projects",
     metadata,
@@ -315,6 +335,8 @@ label_tasks = Table(
     _sha(primary_key=True),
     Column("remote_id", Integer, nullable=False),  # the server may reuse it: never a key
     Column("seen_at", String(32), nullable=False),
+    # imported masks that its page shows: {"at": server time, "masks": {key: updated_at}}
+    Column("shown", JSON),
 )
 
 variant_sets = Table(

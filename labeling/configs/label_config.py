@@ -42,12 +42,15 @@ class Control:
         Name of the object that it annotates.
     values : tuple of str
         The values that can be chosen.
+    per_region : bool
+        Choices that belong to a region, not to the picture.
     """
 
     name: str
     type: str
     to_name: str
     values: tuple[str, ...]
+    per_region: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,10 @@ class LabelConfig:
     def brush(self) -> Control | None:
         """The control that pre-annotations are drawn with."""
         return next((c for c in self.controls if c.type == "brushlabels"), None)
+
+    def drawing(self, kind: str, label: str) -> Control | None:
+        """Return the control that draws regions of a type and class."""
+        return next((c for c in self.controls if c.type == kind and label in c.values), None)
 
     @property
     def mask_labels(self) -> tuple[str, ...]:
@@ -143,7 +150,8 @@ def parse_label_config(xml: str, *, name: str = "<labelling configuration>") -> 
             continue
         child = "Choice" if kind == "choices" else "Label"
         values = tuple(value for leaf in node.iter(child) if (value := _value(leaf)))
-        control = Control(node.get("name", ""), kind, node.get("toName", ""), values)
+        per_region = node.get("perRegion", "").lower() == "true"
+        control = Control(node.get("name", ""), kind, node.get("toName", ""), values, per_region)
         if any(control.name == other.name for other in controls):
             raise ConfigError(f"two controls are named {control.name!r}", file=name)
         controls.append(control)

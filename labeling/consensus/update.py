@@ -4,16 +4,17 @@ The result depends only on the rows in `annotations` and can be computed again a
 The rules:
 
 * Only the newest annotation of each annotator counts.
-* Imported masks are used only for pictures without an annotation from a labelling project.
+* Which masks count, drawn or imported, is decided per class by `labeling.consensus.counting`.
 * The masks of a single annotator are used as drawn. With several annotators, a pixel belongs to the
   consensus mask when more than half of them drew it; an annotator who drew nothing of the class
-  votes against it. Two annotators therefore have to agree on a pixel.
+  votes against it. Two annotators therefore have to agree on a pixel. The instances are those of
+  the annotator who is closest to the consensus, cut to it; what is left over is cut into parts.
 * The majority of the reviewers decides a review; a tie gives no decision.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -22,9 +23,13 @@ import numpy as np
 from sqlalchemy import Connection, Row, delete, select, update
 
 from bodyshop_core.catalog import Field, Origin, add_labels, schema
+from labeling.consensus.counting import CountingMasks, counting_masks
 from labeling.consensus.votes import CONSENSUS, AnnotatorVote, read_votes
+from labeling.formats.instances import shapes_of_masks
 from labeling.formats.mask_file import read_mask
+from labeling.formats.shapes import Shape
 from labeling.records.annotations import ACTIVE_STATES, digest, mask_facts, write_mask
+from labeling.records.regions import mask_of, region_row, regions_of, replace_regions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,7 +43,9 @@ DECIDED_BY = "labelstudio:"
 """Prefix of ``decisions.by``; decisions with another prefix are not changed here."""
 
 
-def update_consensus(connection: Connection, workspace: Workspace, sha256s: Iterable[str]) -> None:
+def update_consensus(
+    connection: Connection, workspace: Workspace, sha256s: Iterable[str]
+) -> tuple[str, ...]:
     """Compute the consensus of pictures whose annotations changed, and write it.
 
     Parameters
@@ -49,11 +56,20 @@ def update_consensus(connection: Connection, workspace: Workspace, sha256s: Iter
         Where the masks are.
     sha256s : iterable of str
         The pictures.
+
+    Returns
+    -------
+    tuple of str
+        Masks that counted until now, or are new, and do not count: one sentence each.
     """
     ordered = sorted(set(sha256s))
+    dropped: list[str] = []
     for start in range(0, len(ordered), CHUNK):
         chunk = ordered[start : start + CHUNK]
-        _write(connection, workspace, chunk, _consensus(connection, workspace, chunk))
+        consensus = _consensus(connection, workspace, chunk)
+        _write(connection, workspace, chunk, consensus)
+        dropped += consensus.dropped
+    return tuple(dropped)
 
 
 def majority_mask(masks: Sequence[NDArray[np.bool_]], annotators: int) -> NDArray[np.bool_]:
@@ -79,6 +95,8 @@ class _Consensus:
     current: list[str] = field(default_factory=list)
     superseded: list[str] = field(default_factory=list)
     masks: list[dict[str, Any]] = field(default_factory=list)
+    regions: list[dict[str, Any]] = field(default_factory=list)
+    dropped: list[str] = field(default_factory=list)
     labels: list[tuple[str, Field, str, Origin, str]] = field(default_factory=list)
     decisions: list[dict[str, Any]] = field(default_factory=list)
 
@@ -103,10 +121,13 @@ def _consensus(connection: Connection, workspace: Workspace, sha256s: Sequence[s
     }
     consensus = _Consensus()
     for sha256 in sha256s:
-        votes, reviews, superseded = _counting(read_votes(rows[sha256]))
+        votes, reviews, imports, superseded = _counting(read_votes(rows[sha256]))
         consensus.superseded += superseded
-        _add_masks(workspace, sha256, votes, consensus)
-        _add_labels(sha256, votes, reviews, consensus)
+        counting = counting_masks(votes, imports)
+        _add_states(votes, imports, counting, consensus)
+        for each in counting:
+            _add_masks(connection, workspace, sha256, each, consensus)
+        _add_labels(sha256, votes, reviews, imports, counting, consensus)
         decision = _decision(sha256, reviews)
         # A decision made elsewhere stays unless that of the reviewers is newer.
         if decision and decision["at"] > decided_elsewhere.get(sha256, ""):
@@ -116,12 +137,15 @@ def _consensus(connection: Connection, workspace: Workspace, sha256s: Sequence[s
 
 def _counting(
     votes: Sequence[AnnotatorVote],
-) -> tuple[list[AnnotatorVote], list[AnnotatorVote], list[str]]:
-    """Return the damage annotations that count, the reviews that count, and keys of other rows."""
-    newest: dict[tuple[bool, bool, str], AnnotatorVote] = {}
+) -> tuple[list[AnnotatorVote], list[AnnotatorVote], list[AnnotatorVote], list[str]]:
+    """Return the damage annotations and the reviews that count, imports, and keys of other rows."""
+    newest: dict[tuple[bool, str], AnnotatorVote] = {}
     superseded: list[AnnotatorVote] = []
+    imports = [vote for vote in votes if vote.is_import and not vote.is_review]
     for vote in votes:
-        place = (vote.is_review, bool(vote.head.instance), vote.annotator)
+        if vote.is_import and not vote.is_review:
+            continue
+        place = (vote.is_review, vote.annotator)
         other = newest.get(place)
         if other is not None and other.order >= vote.order:
             superseded.append(vote)
@@ -129,43 +153,71 @@ def _counting(
         if other is not None:
             superseded.append(other)
         newest[place] = vote
-    from_server = any(on_server for is_review, on_server, _ in newest if not is_review)
-    damage: list[AnnotatorVote] = []
-    reviews: list[AnnotatorVote] = []
-    for (is_review, on_server, _), vote in sorted(newest.items(), key=lambda item: item[0]):
-        if is_review:
-            reviews.append(vote)
-        elif on_server or not from_server:
-            damage.append(vote)
-        else:
-            superseded.append(vote)
-    return damage, reviews, [row.key for vote in superseded for row in vote.rows]
+    ordered = [vote for _, vote in sorted(newest.items(), key=lambda item: item[0])]
+    damage = [vote for vote in ordered if not vote.is_review]
+    reviews = [vote for vote in ordered if vote.is_review]
+    return damage, reviews, imports, [row.key for vote in superseded for row in vote.rows]
+
+
+def _add_states(
+    votes: Sequence[AnnotatorVote],
+    imports: Sequence[AnnotatorVote],
+    counting: Sequence[CountingMasks],
+    consensus: _Consensus,
+) -> None:
+    """Set the state of the rows of choices: that of an import is the state of its masks."""
+    consensus.current += [vote.head.key for vote in votes if vote.head.kind == "choices"]
+    used = {row.key for each in counting for row in each.rows}
+    for vote in imports:
+        if vote.head.kind == "choices":
+            keys = {row.key for row in vote.masks.values()}
+            state = consensus.superseded if keys and not keys & used else consensus.current
+            state.append(vote.head.key)
 
 
 def _add_masks(
-    workspace: Workspace, sha256: str, votes: Sequence[AnnotatorVote], consensus: _Consensus
+    connection: Connection,
+    workspace: Workspace,
+    sha256: str,
+    counting: CountingMasks,
+    consensus: _Consensus,
 ) -> None:
-    consensus.current += [vote.head.key for vote in votes]
-    if len(votes) == 1:
-        consensus.current += [row.key for row in votes[0].masks.values()]
+    for row, by in counting.dropped:
+        consensus.superseded.append(row.key)
+        if row.state == "current":
+            consensus.dropped.append(
+                f"{sha256[:12]}: the {counting.label} mask of {row.annotator} no longer counts, "
+                f"because of {by}"
+            )
+    if counting.annotators == 1:
+        consensus.current += [row.key for row in counting.rows]
         return
-    by_label: dict[str, list[Row[Any]]] = defaultdict(list)
-    for vote in votes:
-        for label, row in vote.masks.items():
-            by_label[label].append(row)
-    for label, rows in sorted(by_label.items()):
-        consensus.superseded += [row.key for row in rows]
-        consensus.masks += _agreed_mask(workspace, sha256, label, rows, len(votes))
+    consensus.superseded += [row.key for row in counting.rows]
+    _add_agreed(connection, workspace, sha256, counting, consensus)
 
 
-def _agreed_mask(
-    workspace: Workspace, sha256: str, label: str, rows: Sequence[Row[Any]], annotators: int
-) -> list[dict[str, Any]]:
-    mask = majority_mask([read_mask(workspace.root / row.file) for row in rows], annotators)
+def _add_agreed(
+    connection: Connection,
+    workspace: Workspace,
+    sha256: str,
+    counting: CountingMasks,
+    consensus: _Consensus,
+) -> None:
+    rows, label = counting.rows, counting.label
+    if not rows:
+        return
+    drawn = [read_mask(workspace.root / row.file) for row in rows]
+    mask = majority_mask(drawn, counting.annotators)
     if not mask.any():
-        return []
+        who = ", ".join(sorted(row.annotator for row in rows))
+        if any(row.state == "current" for row in rows):
+            consensus.dropped.append(
+                f"{sha256[:12]}: no pixel of {label} has a majority of its "
+                f"{counting.annotators} annotators; it was drawn by {who}"
+            )
+        return
     key = digest(sha256, CONSENSUS, label)
-    return [
+    consensus.masks.append(
         {
             "key": key,
             "sha256": sha256,
@@ -176,24 +228,62 @@ def _agreed_mask(
             "kind": "mask",
             "label": label,
             "file": write_mask(workspace, sha256, label, key, mask),
-            "value": mask_facts(mask) | {"annotators": annotators, "drew": len(rows)},
+            "value": mask_facts(mask) | {"annotators": counting.annotators, "drew": len(rows)},
             "state": "current",
             "updated_at": max(row.updated_at for row in rows),
         }
-    ]
+    )
+    regions = regions_of(connection, [row.key for row in rows])
+    if not regions:
+        return
+    closest = max(
+        (pair for pair in zip(rows, drawn, strict=True) if pair[0].key in regions),
+        key=lambda pair: int((pair[1] & mask).sum()) / int((pair[1] | mask).sum()),
+    )[0]
+    for number, shape in enumerate(_agreed_instances(regions[closest.key], label, mask)):
+        part = shape.mask
+        if part is not None:
+            consensus.regions.append(
+                region_row(
+                    shape, part, key=digest(key, number), sha256=sha256, of=key, number=number,
+                    annotator=CONSENSUS,
+                )
+            )  # fmt: skip
+
+
+def _agreed_instances(
+    regions: Sequence[Row[Any]], label: str, mask: NDArray[np.bool_]
+) -> list[Shape]:
+    shapes = []
+    left = mask.copy()
+    for row in regions:
+        part = mask_of(row, *mask.shape) & mask
+        left &= ~part
+        if part.any():
+            shapes.append(
+                Shape(label, mask=part, kind="mask", severity=row.severity, part=row.part)
+            )
+    return shapes + shapes_of_masks({label: left})
 
 
 def _add_labels(
     sha256: str,
     votes: Sequence[AnnotatorVote],
     reviews: Sequence[AnnotatorVote],
+    imports: Sequence[AnnotatorVote],
+    counting: Sequence[CountingMasks],
     consensus: _Consensus,
 ) -> None:
-    """Collect the damage labels; the catalog handles labels that contradict each other."""
+    """Collect the damage labels; the catalog handles labels that contradict each other.
+
+    Imports give one only where no annotator did, and only by masks that count.
+    """
+    used = {row.key for each in counting for row in each.rows}
+    said = [vote for vote in votes if vote.damage]
+    said = said or [vote for vote in imports if any(row.key in used for row in vote.masks.values())]
     consensus.labels += [
-        (sha256, Field.DAMAGE, vote.damage, Origin.ANNOTATION, vote.annotator)
-        for vote in votes
-        if vote.damage
+        (sha256, Field.DAMAGE, vote.damage or "damaged", Origin.ANNOTATION, vote.annotator)
+        for vote in said
     ]
     consensus.labels += [
         (sha256, Field.DAMAGE, state, Origin.HUMAN, f"{DECIDED_BY}{vote.annotator}")
@@ -236,6 +326,8 @@ def _write(
         .values(state="deleted")
     )
     workspace.catalog.upsert(table, consensus.masks, connection=connection)
+    agreed = [row["key"] for row in consensus.masks]
+    replace_regions(connection, workspace, agreed, consensus.regions)
     connection.execute(
         delete(labels).where(
             labels.c.sha256.in_(sha256s),

@@ -37,6 +37,16 @@ class AnnotatorVote:
         return str(self.head.annotator)
 
     @property
+    def is_import(self) -> bool:
+        """Whether it is from a file, not from a labelling project."""
+        return not self.head.instance
+
+    @property
+    def is_named(self) -> bool:
+        """Whether an import was given the name of a person: only people agree or disagree."""
+        return bool((self.head.value or {}).get("named"))
+
+    @property
     def is_review(self) -> bool:
         """Whether it answers keep or reject."""
         return "decision" in self.chosen
@@ -50,6 +60,11 @@ class AnnotatorVote:
     def masks(self) -> dict[str, Row[Any]]:
         """Class -> row of its mask."""
         return {row.label: row for row in self.rows if row.kind == "mask"}
+
+    def has_seen(self, mask: Row[Any]) -> bool:
+        """Return whether the annotator's page showed this imported mask, as it is now."""
+        shown = (self.head.value or {}).get("shown")
+        return isinstance(shown, dict) and shown.get(mask.key) == mask.updated_at
 
     @property
     def chosen(self) -> dict[str, list[str]]:

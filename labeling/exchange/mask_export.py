@@ -1,4 +1,4 @@
-"""Export masks, and the pictures they belong to, as COCO, VIA, YOLO or PNG files."""
+"""Export instances or masks, and the pictures they belong to, in a format of other tools."""
 
 from __future__ import annotations
 
@@ -13,20 +13,18 @@ from bodyshop_core.errors import NothingFoundError
 from bodyshop_core.progress import SILENT, Progress
 from bodyshop_core.summary import Summary
 from labeling.configs.label_config import ProjectKind, load_label_config
-from labeling.exchange.mask_import import MaskFormat, check_format
 from labeling.exchange.matching import NAME_LENGTH
-from labeling.formats import coco, png, via, yolo
 from labeling.formats.mask_file import read_mask
 from labeling.formats.shapes import ExportPicture
+from labeling.formats.table import format_named
 from labeling.records.annotations import current_masks
 from labeling.records.pictures import CatalogPicture, load_pictures
+from labeling.records.regions import current_instances
 from labeling.records.selection import Selection, select_pictures
 
 if TYPE_CHECKING:
     from bodyshop_core.workspace import Workspace
-    from labeling.formats.shapes import Mask
-
-_WRITERS = {"coco": coco.write, "via": via.write, "yolo": yolo.write, "png": png.write}
+    from labeling.formats.shapes import Mask, Shape
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,7 @@ class MaskExportSummary(Summary):
 
 def export_masks(
     workspace: Workspace,
-    format: MaskFormat,
+    format: str,
     dest: Path,
     *,
     selection: Selection | None = None,
@@ -55,8 +53,8 @@ def export_masks(
     ----------
     workspace : Workspace
         Where they are.
-    format : {"coco", "via", "yolo", "png"}
-        Format of the files.
+    format : str
+        One of `labeling.formats.table.FORMATS`.
     dest : Path
         Folder; created when missing. Files of the same name are replaced.
     selection : Selection, optional
@@ -72,7 +70,7 @@ def export_masks(
     NothingFoundError
         No picture has a mask.
     """
-    check_format(format)
+    form = format_named(format)
     files = current_masks(workspace)
     if selection is not None:
         chosen = set(select_pictures(workspace, ProjectKind.DAMAGE, selection))
@@ -84,6 +82,7 @@ def export_masks(
             "import)",
         )
     dest = Path(dest)
+    drawn = current_instances(workspace)
     pictures = load_pictures(workspace, sorted(files))
     names = _names(pictures)
     classes = _in_config_order({label for masks in files.values() for label in masks})
@@ -95,11 +94,18 @@ def export_masks(
                 label: read_mask(workspace.root / file) for label, file in files[sha256].items()
             }
 
+        def instances(sha256: str) -> list[Shape]:
+            tick(1)
+            return drawn[sha256].shapes()
+
         entries = [
-            ExportPicture(p.sha256, names[p.sha256], p.width, p.height, partial(load, p.sha256))
+            ExportPicture(
+                p.sha256, names[p.sha256], p.width, p.height, partial(load, p.sha256),
+                instances=partial(instances, p.sha256),
+            )
             for p in pictures
-        ]
-        _WRITERS[format](dest, entries, classes)
+        ]  # fmt: skip
+        form.write(dest, entries, classes)
     if with_pictures:
         for picture in pictures:
             _copy(picture, dest / "images" / names[picture.sha256])

@@ -1,24 +1,24 @@
-"""Import masks from COCO, VIA, YOLO and PNG files."""
+"""Import masks and their instances from annotation files."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from bodyshop_core.catalog import now
 from bodyshop_core.catalog.labels import nfc
-from bodyshop_core.errors import NothingFoundError, UsageError
+from bodyshop_core.errors import NothingFoundError
 from bodyshop_core.progress import SILENT, Progress
 from bodyshop_core.summary import Summary
 from labeling.consensus.update import update_consensus
-from labeling.exchange.matching import PictureMatcher
-from labeling.formats import coco, png, via, yolo
-from labeling.formats.polygons import rasterise
-from labeling.formats.shapes import MaskFormatError, PictureShapes, Shape
+from labeling.exchange.fitting import upright_shape
+from labeling.exchange.matching import Match, PictureMatcher
+from labeling.formats.instances import shape_mask
+from labeling.formats.shapes import SEVERITIES, MaskFormatError, PictureShapes, Shape
+from labeling.formats.table import MaskFormat, detect, format_named, read_entries
 from labeling.records.annotations import Annotation, store_annotations
 from labeling.records.pictures import CatalogPicture
 
@@ -26,13 +26,14 @@ if TYPE_CHECKING:
     from bodyshop_core.workspace import Workspace
     from labeling.formats.shapes import Mask
 
-MaskFormat = Literal["coco", "via", "yolo", "png"]
-
 BATCH = 50
 """Pictures per transaction."""
 
-ASPECT_TOLERANCE = 0.01
-"""A mask of another size is scaled when its aspect ratio differs by less than this fraction."""
+ANONYMOUS = "import"
+"""Annotator of imports without a name."""
+
+PNG_LABEL = "damage"
+"""Class of mask files that are in no class folder, when none is given."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +44,19 @@ class MaskImportSummary(Summary):
     ----------
     format : str
         Of the files.
-    pictures, masks : int
-        Pictures of the catalog that the files name, and masks imported for them.
+    pictures, masks, regions : int
+        Pictures of the catalog that the files name, class masks imported for them, and instances.
+    boxes : int
+        Of the instances, how many are rectangles: their masks cover more than the damage.
     unmatched : tuple of str
-        Pictures in the files that are not in the catalog, or whose name is not unique there.
+        Pictures in the files that are not in the catalog.
+    refused : tuple of str
+        Entries whose picture would be a guess, one sentence each: several pictures of that name, or
+        a size that does not agree.
+    by_name : tuple of str
+        Entries whose picture was identified by its name and size only.
+    replaced : tuple of str
+        Masks that no longer count, and why, one sentence each.
     problems : tuple of str
         Shapes that could not be used, one sentence each.
     """
@@ -54,42 +64,51 @@ class MaskImportSummary(Summary):
     format: str
     pictures: int
     masks: int
+    regions: int
+    boxes: int
     unmatched: tuple[str, ...]
+    refused: tuple[str, ...]
+    by_name: tuple[str, ...]
+    replaced: tuple[str, ...]
     problems: tuple[str, ...]
 
 
 def import_masks(
     workspace: Workspace,
-    format: MaskFormat,
+    format: str | None,
     source: Path,
     *,
     pictures: Path | None = None,
     classes: Mapping[str, str] | None = None,
     name: str | None = None,
-    label: str = "damage",
+    label: str | None = None,
     progress: Progress = SILENT,
 ) -> MaskImportSummary:
     """Import masks from files, for pictures that are already in the catalog.
+
+    A file states what it contains: files with different pictures or classes are united. Imported
+    again, it replaces what it said before. Of the same picture and class, the later import of one
+    `name` counts; imports of several names have to agree.
 
     Parameters
     ----------
     workspace : Workspace
         Where the pictures are.
-    format : {"coco", "via", "yolo", "png"}
-        Format of `source`.
+    format : str or None
+        One of `labeling.formats.table.FORMATS`; None: found out from the content.
     source : Path
         The file or folder.
     pictures : Path, optional
-        Folder with the picture files that `source` names; each is found in the catalog by the
-        sha256 of its bytes. Without it a picture is found by its original file name, if that is
-        unique. Default: the folder ``images`` beside the file, if it exists.
+        Folder with the picture files that `source` names; each is found in the catalog by its
+        bytes or pixels, and one that is not in the folder is not looked for elsewhere. Default: the
+        folder ``images`` beside the file, if it exists, and then path or name and size.
     classes : mapping, optional
-        Class in the file -> class in the catalog; an empty value leaves the class out.
+        Class in the file -> class in the catalog, or ``class/severity``; an empty value leaves the
+        class out.
     name : str, optional
-        Name of the annotator. An import of the same name replaces the earlier one; another name is
-        another annotator. Default: the name of `source`.
-    label : str
-        Class of PNG masks that are not in a class folder.
+        Name of the person who drew the masks.
+    label : str, optional
+        Class of shapes for which the file gives none; of mask files: default ``damage``.
     progress : Progress
         Reports every picture.
 
@@ -101,73 +120,146 @@ def import_masks(
     Raises
     ------
     ConfigError
-        The file does not have that format.
+        The file does not have that format, or none that is known.
+    UsageError
+        There is no such file or format.
     NothingFoundError
         None of its pictures is in the catalog.
     """
     source = Path(source)
-    check_format(format)
-    entries = list(_read(format, source, label))
-    matcher = PictureMatcher(workspace, pictures or _images_beside(source))
-    unmatched: list[str] = []
-    problems: list[str] = []
-    # A file may list a picture several times, for example in a train and a val folder.
-    by_picture: dict[str, tuple[CatalogPicture, list[PictureShapes]]] = {}
+    form = detect(source) if format is None else format_named(format)
+    entries = read_entries(form, source)
+    folder = pictures or _images_beside(source)
+    matcher = PictureMatcher(workspace, folder, final=pictures is not None)
+    found = _Found(
+        dict(classes or {}), label or (PNG_LABEL if form.name == "png" else None)
+    )  # fmt: skip
     for entry in entries:
-        problems += entry.problems
-        picture = matcher.match(entry)
-        if picture is None:
-            unmatched.append(entry.name)
-        else:
-            by_picture.setdefault(picture.sha256, (picture, []))[1].append(entry)
-    masks = 0
-    pending: list[Annotation] = []
-    annotator = nfc(f"import:{name or source.name}")[:64]
-    with progress.task("import masks", total=len(by_picture)) as tick:
-        for picture, found in by_picture.values():
-            fitted, unusable = _masks_of(found, picture, classes or {})
-            problems += unusable
-            masks += sum(bool(mask.any()) for mask in fitted.values())
-            details = {"file": found[0].name, "format": format}
-            pending.append(
-                Annotation(
-                    picture.sha256, f"import:{format}", "", None, annotator, now(),
-                    masks=fitted, details=details,
-                )
-            )  # fmt: skip
-            if len(pending) >= BATCH:
-                _save(workspace, pending)
+        found.add(entry, matcher)
+    statement = _Statement(workspace, form, source, name)
+    with progress.task("import masks", total=len(found.by_picture)) as tick:
+        for picture, of_picture in found.by_picture.values():
+            statement.add(picture, found.shapes_of(picture, of_picture), of_picture[0][0].name)
             tick(1)
-    _save(workspace, pending)
-    if entries and not by_picture:
-        raise NothingFoundError(
-            f"none of the {len(entries)} pictures of {source} is in the catalog "
-            f"(the first: {entries[0].name})",
-            hint="import the pictures first with bodyshop import FOLDER, then name that FOLDER "
-            "with --pictures",
-        )
-    return MaskImportSummary(format, len(by_picture), masks, tuple(unmatched), tuple(problems))
+    statement.save()
+    if not found.by_picture:
+        raise _nothing_found(source, entries, found)
+    return MaskImportSummary(
+        form.name, len(found.by_picture), statement.masks, statement.regions, statement.boxes,
+        tuple(found.unmatched), tuple(found.refused), tuple(found.by_name),
+        tuple(statement.replaced), tuple(found.problems),
+    )  # fmt: skip
 
 
-def check_format(format: str) -> None:
-    """Refuse the name of an unknown mask format.
+class _Found:
+    """Entries by the picture they belong to, and what could not be used."""
 
-    Raises
-    ------
-    UsageError
-        With the formats that exist.
-    """
-    known = get_args(MaskFormat)
-    if format not in known:
-        raise UsageError(f"invalid mask format {format!r} (allowed: {', '.join(known)})")
+    def __init__(self, classes: Mapping[str, str], label: str | None) -> None:
+        self.classes, self.label = classes, label
+        # A file may list a picture several times, for example in a train and a val folder.
+        self.by_picture: dict[
+            str, tuple[CatalogPicture, list[tuple[PictureShapes, Match]]]
+        ] = {}  # fmt: skip
+        self.unmatched: list[str] = []
+        self.refused: list[str] = []
+        self.by_name: list[str] = []
+        self.problems: list[str] = []
+
+    def add(self, entry: PictureShapes, matcher: PictureMatcher) -> None:
+        self.problems += entry.problems
+        if not entry.name:
+            return  # it only carries problems
+        match = matcher.match(entry)
+        if match.picture is None:
+            if match.doubt:
+                self.refused.append(f"{entry.name}: {match.doubt}")
+            self.unmatched.append(entry.name)
+            return
+        if match.how in ("name", "pixels"):
+            self.by_name.append(f"{entry.name} ({match.how})")
+        sha256 = match.picture.sha256
+        self.by_picture.setdefault(sha256, (match.picture, []))[1].append((entry, match))
+
+    def shapes_of(
+        self, picture: CatalogPicture, found: Sequence[tuple[PictureShapes, Match]]
+    ) -> list[Shape]:
+        """Return the shapes of a picture, in its upright pixels, with the catalog's classes."""
+        shapes = []
+        for entry, match in found:
+            for shape in entry.shapes:
+                try:
+                    usable = self._usable(shape, entry, match, picture)
+                except MaskFormatError as error:
+                    what = " ".join(part for part in (shape.place, shape.label) if part)
+                    self.problems.append(f"{entry.name}: {what or 'a shape'}: {error.message}")
+                    continue
+                if usable is not None:
+                    shapes.append(usable)
+        return shapes
+
+    def _usable(
+        self, shape: Shape, entry: PictureShapes, match: Match, picture: CatalogPicture
+    ) -> Shape | None:
+        theirs = shape.label or self.label
+        if theirs is None:
+            raise MaskFormatError("it has no class; name one with --label")
+        label = self.classes.get(theirs, theirs)
+        if not label:
+            return None
+        severity = shape.severity
+        head, slash, tail = label.rpartition("/")
+        if slash and theirs in self.classes and tail in SEVERITIES:
+            label, severity = head, tail
+        fitted = upright_shape(shape, entry.size, picture, stretched=match.how == "pixels")
+        if not shape_mask(fitted, picture.height, picture.width).any():
+            raise MaskFormatError("it covers no pixel of the picture")
+        return replace(fitted, label=label, severity=severity, origin="import")
 
 
-def _read(format: MaskFormat, source: Path, label: str) -> Iterator[PictureShapes]:
-    if not source.exists():
-        raise UsageError(f"{source} does not exist")
-    if format == "png":
-        return png.read(source, label=label)
-    return {"coco": coco.read, "via": via.read, "yolo": yolo.read}[format](source)
+class _Statement:
+    """What one import says about pictures, written in batches."""
+
+    def __init__(
+        self, workspace: Workspace, form: MaskFormat, source: Path, name: str | None
+    ) -> None:
+        self.workspace, self.form, self.named = workspace, form, name is not None
+        self.annotator = ANONYMOUS if name is None else nfc(f"{ANONYMOUS}:{name}")[:64]
+        # The same file again replaces what it said before.
+        place = hashlib.sha256(str(source.resolve()).encode()).hexdigest()[:16]
+        self.project = f"{ANONYMOUS}:{form.name}:{place}"
+        self.masks = self.regions = self.boxes = 0
+        self.replaced: list[str] = []
+        self._pending: list[Annotation] = []
+
+    def add(self, picture: CatalogPicture, shapes: Sequence[Shape], file: str) -> None:
+        whole = [shape for shape in shapes if shape.kind == "class"]
+        drawn = [shape for shape in shapes if shape.kind != "class"]
+        masks: dict[str, Mask] = {}
+        for shape in whole:
+            mask = shape_mask(shape, picture.height, picture.width)
+            masks[shape.label] = masks[shape.label] | mask if shape.label in masks else mask
+        details = {"file": file, "format": self.form.name, "named": self.named}
+        # Times to the microsecond: of two imports, the later one counts.
+        at = datetime.now(UTC).isoformat(timespec="microseconds")
+        self._pending.append(
+            Annotation(
+                picture.sha256, self.project, "", None, self.annotator, at, masks=masks,
+                shapes=drawn, size=(picture.width, picture.height), details=details,
+            )
+        )  # fmt: skip
+        self.masks += len({nfc(shape.label) for shape in shapes})
+        self.regions += len(drawn)
+        self.boxes += sum(shape.kind == "rectangle" for shape in drawn)
+        if len(self._pending) >= BATCH:
+            self.save()
+
+    def save(self) -> None:
+        if not self._pending:
+            return
+        with self.workspace.catalog.begin() as connection:
+            touched = store_annotations(connection, self.workspace, self._pending)
+            self.replaced += update_consensus(connection, self.workspace, touched)
+        self._pending.clear()
 
 
 def _images_beside(source: Path) -> Path | None:
@@ -175,65 +267,16 @@ def _images_beside(source: Path) -> Path | None:
     return images if images.is_dir() else None
 
 
-def _save(workspace: Workspace, pending: list[Annotation]) -> None:
-    if not pending:
-        return
-    with workspace.catalog.begin() as connection:
-        touched = store_annotations(connection, workspace, pending)
-        update_consensus(connection, workspace, touched)
-    pending.clear()
-
-
-def _masks_of(
-    entries: Sequence[PictureShapes], picture: CatalogPicture, classes: Mapping[str, str]
-) -> tuple[dict[str, Mask], list[str]]:
-    """Unite the shapes of a picture into one mask per class, in its upright size."""
-    masks: dict[str, Mask] = {}
-    problems: list[str] = []
-    for entry in entries:
-        for shape in entry.shapes:
-            label = classes.get(shape.label, shape.label)
-            if not label:
-                continue
-            try:
-                mask = _upright(shape, entry.size, picture)
-            except MaskFormatError as error:
-                problems.append(f"{entry.name}: {shape.label}: {error.message}")
-                continue
-            before = masks.get(label)
-            masks[label] = mask if before is None else before | mask
-    return masks, problems
-
-
-def _upright(shape: Shape, size: tuple[int, int] | None, picture: CatalogPicture) -> Mask:
-    upright = (picture.width, picture.height)
-    stored = upright[::-1] if picture.exif_orientation in {5, 6, 7, 8} else upright
-    if size is None:
-        return rasterise([ring * upright for ring in shape.rings], *upright[::-1])
-    if size in {upright, (0, 0)}:
-        return shape.mask if shape.mask is not None else rasterise(shape.rings, *upright[::-1])
-    if size == stored:
-        # The other tool ignored the EXIF rotation: the mask is rotated like the picture.
-        mask = shape.mask if shape.mask is not None else rasterise(shape.rings, *stored[::-1])
-        return _rotated(mask, picture.exif_orientation)
-    scale = np.array(upright) / size
-    if abs(scale[0] / scale[1] - 1) > ASPECT_TOLERANCE:
-        raise MaskFormatError(
-            f"it was drawn on {size[0]} x {size[1]} pixels, "
-            f"but the picture has {upright[0]} x {upright[1]}"
-        )
-    if shape.mask is None:
-        return rasterise([ring * scale for ring in shape.rings], *upright[::-1])
-    rows = ((np.arange(upright[1]) + 0.5) / scale[1]).astype(np.intp)
-    columns = ((np.arange(upright[0]) + 0.5) / scale[0]).astype(np.intp)
-    return shape.mask[np.ix_(rows.clip(0, size[1] - 1), columns.clip(0, size[0] - 1))]
-
-
-def _rotated(mask: Mask, orientation: int) -> Mask:
-    """Apply an EXIF orientation (EXIF 2.3, tag 0x0112) to a mask."""
-    flipped = mask.T if orientation in {5, 6, 7, 8} else mask
-    if orientation in {2, 3, 6, 7}:
-        flipped = flipped[:, ::-1]
-    if orientation in {3, 4, 7, 8}:
-        flipped = flipped[::-1]
-    return np.ascontiguousarray(flipped)
+def _nothing_found(
+    source: Path, entries: Sequence[PictureShapes], found: _Found
+) -> NothingFoundError:
+    names = [entry.name for entry in entries if entry.name]
+    if not names:
+        why = f": {found.problems[0]}" if found.problems else ""
+        return NothingFoundError(f"no picture can be read from {source}{why}")
+    first = found.refused[0] if found.refused else names[0]
+    return NothingFoundError(
+        f"none of the {len(names)} pictures of {source} is in the catalog (the first: {first})",
+        hint="import the pictures first with bodyshop import FOLDER, then name that FOLDER "
+        "with --pictures",
+    )

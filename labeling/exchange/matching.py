@@ -1,97 +1,215 @@
-"""Match mask files of other tools to pictures of the catalog."""
+"""Match entries of annotation files to pictures of the catalog; in doubt, to none.
+
+A name proves little: two data sets both have a 0001.jpg. So a picture is identified, in this order,
+
+1. by its sha256, which bodyshop's own exports state;
+2. by the bytes of the picture file that belongs to the annotations, or by its pixels if a tool
+   wrote it again (perceptual hash);
+3. by path and size;
+4. by name, if the name is unique in the catalog and the stated size agrees.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from sqlalchemy import select
 
 from bodyshop_core.catalog import schema
-from bodyshop_core.catalog.labels import nfc
+from bodyshop_core.errors import UnreadableImageError
+from bodyshop_core.imaging import load_rgb
+from labeling.exchange.picture_names import PictureName, spellings
 from labeling.records.pictures import CatalogPicture, load_pictures
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from bodyshop_core.workspace import Workspace
     from labeling.formats.shapes import PictureShapes
 
 NAME_LENGTH = 16
 """Characters of the sha256 that name a picture in an export."""
 
+HASH_SIZE = 16
+"""Side of the perceptual hash: 256 bits (`imagehash.phash`)."""
+
+SAME_PIXELS = 32
+"""Two pictures are the same one, written again, up to this many of 256 bits apart."""
+
+T = TypeVar("T")
+
+How = Literal["sha256", "bytes", "pixels", "path", "name", ""]
+
+
+@dataclass(frozen=True)
+class Match:
+    """The picture of an entry, and how it was identified.
+
+    Parameters
+    ----------
+    picture : CatalogPicture or None
+        None: none, or it would be a guess.
+    how : str
+        ``sha256``, ``bytes``, ``pixels``, ``path`` or ``name``; empty without a picture.
+    doubt : str
+        Why a picture with such a name was not taken; empty when there is none.
+    """
+
+    picture: CatalogPicture | None
+    how: How = ""
+    doubt: str = ""
+
 
 class PictureMatcher:
-    """Find pictures by sha256, by the bytes of a file, or by a unique original name.
+    """Find the pictures of annotation files.
 
     Parameters
     ----------
     workspace : Workspace
         Where the pictures are.
     folder : Path or None
-        Folder with the picture files that the mask files name.
+        Folder with the picture files that the annotations belong to.
+    final : bool
+        A picture that is not in `folder` is not looked for by its name.
     """
 
-    def __init__(self, workspace: Workspace, folder: Path | None) -> None:
+    def __init__(self, workspace: Workspace, folder: Path | None, *, final: bool = False) -> None:
         self._pictures = {picture.sha256: picture for picture in load_pictures(workspace)}
         self._by_export_name = {
             name: sha256 for sha256 in self._pictures for name in (sha256, sha256[:NAME_LENGTH])
         }
-        self._by_original_name = _original_names(workspace, self._pictures)
+        self._places, self._bytes = _places(workspace, self._pictures)
+        self._folder, self._final = folder, final
+        self._hashes: dict[Path, NDArray[np.bool_] | None] = {}
         self._files = _files(folder) if folder is not None else {}
 
-    def match(self, shapes: PictureShapes) -> CatalogPicture | None:
-        """Return the picture that shapes belong to; None when no picture or several match."""
+    def match(self, shapes: PictureShapes) -> Match:
+        """Return the picture that an entry belongs to."""
         if shapes.sha256 in self._pictures:
-            return self._pictures[shapes.sha256]
-        name = nfc(shapes.name.replace("\\", "/"))
-        path = PurePosixPath(name)
-        exported = self._by_export_name.get(path.stem)
-        if exported is not None:
-            return self._pictures[exported]
-        for key in (name, path.name):
-            files = self._files.get(key, [])
-            if len(files) == 1:
-                # A file with other bytes is another picture, even when the names are equal.
-                return self._pictures.get(_sha256(files[0]))
-        known = self._by_original_name.get(path.name, set())
-        return self._pictures[next(iter(known))] if len(known) == 1 else None
+            return Match(self._pictures[shapes.sha256], "sha256")
+        names = [each for name in (shapes.name, *shapes.names) for each in spellings(name)]
+        for name in names:
+            if name.stem in self._by_export_name:
+                return Match(self._pictures[self._by_export_name[name.stem]], "sha256")
+        if self._folder is not None:
+            found = self._in_folder(names)
+            if found is not None:
+                return found
+            if self._final:
+                return Match(None, doubt=f"there is no such file in {self._folder}")
+        return self._by_name(names, shapes)
+
+    def _in_folder(self, names: list[PictureName]) -> Match | None:
+        """Match by the picture's own file; None when it is not there."""
+        for name in names:
+            files = _closest(name, self._files.get(name.stem, []))
+            known = {_sha256(file): file for _, file in files}
+            if len(known) > 1:
+                return Match(None, doubt=f"{len(known)} different files have its name")
+            for sha256, file in known.items():
+                if sha256 in self._pictures:
+                    return Match(self._pictures[sha256], "bytes")
+                return self._by_pixels(names, file)
+        return None
+
+    def _by_pixels(self, names: list[PictureName], file: Path) -> Match:
+        """Match a file that a tool wrote again; with other pixels it is another picture."""
+        hashed = self._hash(file)
+        candidates = {s for name in names for _, s in self._places.get(name.stem, [])}
+        same = set()
+        for sha256 in candidates:
+            other = self._hash(self._pictures[sha256].path)
+            known = hashed is not None and other is not None
+            if known and int((hashed != other).sum()) <= SAME_PIXELS:  # type: ignore[union-attr]
+                same.add(sha256)
+        if len(same) == 1:
+            return Match(self._pictures[same.pop()], "pixels")
+        if same:
+            return Match(None, doubt=f"{len(same)} pictures of its name look like {file.name}")
+        return Match(None, doubt=f"{file.name} is not in the workspace")
+
+    def _hash(self, path: Path) -> NDArray[np.bool_] | None:
+        """Return the 256-bit perceptual hash of the upright picture; None: it can't be read."""
+        if path not in self._hashes:
+            import imagehash
+            from PIL import Image
+
+            try:
+                pixels = Image.fromarray(load_rgb(path))
+                self._hashes[path] = imagehash.phash(pixels, hash_size=HASH_SIZE).hash
+            except UnreadableImageError:
+                self._hashes[path] = None
+        return self._hashes[path]
+
+    def _by_name(self, names: list[PictureName], shapes: PictureShapes) -> Match:
+        for name in names:
+            closest = _closest(name, self._places.get(name.stem, []))
+            if not closest:
+                continue
+            known = {sha256 for _, sha256 in closest}
+            if len(known) > 1:
+                return Match(None, doubt=f"{len(known)} pictures have its name")
+            by_path = any(name.folders_in_common(place) for place, _ in closest)
+            return self._checked(known.pop(), "path" if by_path else "name", shapes)
+        return Match(None)
+
+    def _checked(self, sha256: str, how: How, shapes: PictureShapes) -> Match:
+        """Return the match if the entry's size says so, too."""
+        picture = self._pictures[sha256]
+        if shapes.bytes is not None and shapes.bytes == self._bytes[sha256]:
+            return Match(picture, how)
+        if not shapes.size or shapes.size == (0, 0):
+            return Match(None, doubt="only its name is known, not its size or its bytes")
+        width, height = picture.width, picture.height
+        if shapes.size in {(width, height), (height, width) if _is_turned(picture) else None}:
+            return Match(picture, how)
+        return Match(
+            None,
+            doubt=f"it has {shapes.size[0]} x {shapes.size[1]} pixels, the picture of that name "
+            f"{width} x {height}",
+        )
 
 
-def _original_names(
+def _is_turned(picture: CatalogPicture) -> bool:
+    return picture.exif_orientation in {5, 6, 7, 8}
+
+
+def _closest(name: PictureName, found: list[tuple[PictureName, T]]) -> list[tuple[PictureName, T]]:
+    """Return those places that agree best with a name: by extension, then by folders."""
+    found = [each for each in found if each[0].extension == name.extension] or found
+    most = max((name.folders_in_common(place) for place, _ in found), default=0)
+    return [(place, what) for place, what in found if name.folders_in_common(place) == most]
+
+
+def _places(
     workspace: Workspace, pictures: dict[str, CatalogPicture]
-) -> dict[str, set[str]]:
-    names: dict[str, set[str]] = defaultdict(set)
-    table = schema.sightings
+) -> tuple[dict[str, list[tuple[PictureName, str]]], dict[str, int]]:
+    """Return stem -> where its pictures were found; and sha256 -> bytes of the original."""
+    places: dict[str, list[tuple[PictureName, str]]] = defaultdict(list)
+    seen, images = schema.sightings, schema.images
     with workspace.catalog.read() as connection:
-        rows = connection.execute(select(table.c.sha256, table.c.file, table.c.url)).all()
-    for sha256, file, url in rows:
-        if sha256 not in pictures:
-            continue
-        for place in (file, urlsplit(url).path if url else None):
-            if place:
-                for name in _spellings(PurePosixPath(nfc(str(place).replace("\\", "/")))):
-                    names[name].add(sha256)
-    return names
+        rows = connection.execute(select(seen.c.sha256, seen.c.file, seen.c.url)).all()
+        sizes = dict(connection.execute(select(images.c.sha256, images.c.bytes)).all())
+    for sha256, *addresses in rows:
+        for address in addresses:
+            if address and sha256 in pictures:
+                for name in spellings(str(address)):
+                    places[name.stem].append((name, sha256))
+    return places, sizes
 
 
-def _files(folder: Path) -> dict[str, list[Path]]:
-    """Index a folder by relative path and by file name, each with and without the extension."""
-    files: dict[str, list[Path]] = defaultdict(list)
+def _files(folder: Path) -> dict[str, list[tuple[PictureName, Path]]]:
+    files: dict[str, list[tuple[PictureName, Path]]] = defaultdict(list)
     for path in sorted(folder.rglob("*")):
-        if not path.is_file():
-            continue
-        relative = PurePosixPath(nfc(path.relative_to(folder).as_posix()))
-        for key in {str(relative), str(relative.with_suffix("")), *_spellings(relative)}:
-            files[key].append(path)
-        # COCO files of bodyshop name images/x.jpg, relative to the parent folder.
-        files[f"{folder.name}/{relative}"].append(path)
+        if path.is_file():
+            for name in spellings(path.relative_to(folder.parent).as_posix()):
+                files[name.stem].append((name, path))
     return files
-
-
-def _spellings(path: PurePosixPath) -> set[str]:
-    return {path.name, path.stem}
 
 
 def _sha256(path: Path) -> str:

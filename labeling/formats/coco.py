@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,52 +13,74 @@ import numpy as np
 from bodyshop_core import atomic
 from bodyshop_core.errors import ConfigError
 from labeling.formats import coco_rle
-from labeling.formats.polygons import outlines, signed_area
+from labeling.formats.documents import (
+    FAULTS,
+    read_json,
+    rectangle,
+    ring_of_flat,
+    sentence,
+    side,
+    text_of,
+)
+from labeling.formats.instances import (
+    box_of,
+    instances_of,
+    is_inside,
+    pixel_rings,
+    shape_mask,
+)
+from labeling.formats.polygons import signed_area, with_seams
 from labeling.formats.shapes import ExportPicture, MaskFormatError, PictureShapes, Shape
 
 FILE_NAME = "annotations.json"
 
+PATTERNS = (
+    FILE_NAME, "_annotations.coco.json", "annotations/instances_*.json", "*/_annotations.coco.json",
+    "instances_*.json", "*/annotations.json", "annotations/*.json", "*.json",
+)  # fmt: skip
+"""Where tools put their files in a folder; the first pattern that finds COCO files counts."""
+
+
+def find(source: Path) -> list[Path]:
+    """Return the COCO files of a file or folder (also those of Roboflow and CVAT)."""
+    if source.is_file():
+        return [source] if source.suffix.lower() == ".json" and _is_coco(source) else []
+    for pattern in PATTERNS:
+        found = [path for path in sorted(source.glob(pattern)) if _is_coco(path)]
+        if found:
+            return found
+    return []
+
 
 def read(source: Path) -> Iterator[PictureShapes]:
-    """Read a COCO file: polygons (all of one annotation are united) and both kinds of RLE.
+    """Read COCO files: polygons, both kinds of RLE, and boxes where there is nothing else.
+
+    The polygons of one annotation are parts of one instance. CVAT's ``attributes`` give severity
+    and part.
 
     Parameters
     ----------
     source : Path
-        The JSON file, or a folder with ``annotations.json`` in it.
+        The JSON file, or a folder of one of the layouts in `PATTERNS`.
 
     Raises
     ------
     ConfigError
         It is not a COCO file.
     """
-    path = source / FILE_NAME if source.is_dir() else source
-    data = load_json(path)
-    try:
-        names = {category["id"]: str(category["name"]) for category in data["categories"]}
-        images = list(data["images"])
-        by_image: dict[Any, list[dict[str, Any]]] = defaultdict(list)
-        for annotation in data["annotations"]:
-            by_image[annotation["image_id"]].append(annotation)
-        identities = {image["id"] for image in images}
-    except (KeyError, TypeError) as error:
-        raise ConfigError(
-            f"not a COCO file, which has images, annotations and categories: {error}",
-            file=path,
-        ) from error
-    orphans = sum(len(found) for key, found in by_image.items() if key not in identities)
-    if orphans:
-        raise ConfigError(
-            f"{orphans} annotations refer to pictures that the file does not list", file=path
-        )
-    for image in images:
-        yield _picture_shapes(image, by_image[image["id"]], names, path)
+    files = [source] if source.is_file() else find(source)
+    if not files:
+        raise ConfigError("no COCO file in this folder", file=source)
+    for path in files:
+        yield from _read_file(path)
 
 
 def write(dest: Path, pictures: Sequence[ExportPicture], classes: Sequence[str]) -> Path:
-    """Write one annotation per connected region: a polygon, or RLE where it has a hole.
+    """Write one annotation per instance, with its severity and part as ``attributes``.
 
-    Polygons follow pixel edges, so filling them gives exactly the same mask.
+    Polygons are written as they were drawn. Masks are written as polygons along pixel edges; holes
+    are joined to them by seams, because few readers accept RLE. Filling a polygon by the even-odd
+    rule gives exactly the same mask.
 
     Returns
     -------
@@ -77,16 +99,18 @@ def write(dest: Path, pictures: Sequence[ExportPicture], classes: Sequence[str])
             "sha256": picture.sha256,
         }
         images.append(image | ({"licence": picture.licence} if picture.licence else {}))
-        for label, mask in picture.load().items():
-            for segment in _segments(mask):
+        for shape in instances_of(picture):
+            facts = _facts(shape, picture.height, picture.width)
+            if facts is not None:
                 head = {"id": len(annotations) + 1, "image_id": image_id, "iscrowd": 0}
-                annotations.append(head | {"category_id": numbers[label]} | segment)
+                annotations.append(head | {"category_id": numbers[shape.label]} | facts)
     categories = [
         {"id": number, "name": label, "supercategory": "damage"}
         for label, number in numbers.items()
     ]
     document = {
         "info": {"description": "damage masks, written by bodyshop"},
+        "licenses": [],
         "images": images,
         "annotations": annotations,
         "categories": categories,
@@ -96,83 +120,189 @@ def write(dest: Path, pictures: Sequence[ExportPicture], classes: Sequence[str])
     return path
 
 
-def load_json(path: Path) -> Any:
-    """Read a JSON file that another program wrote.
-
-    Raises
-    ------
-    ConfigError
-        It does not exist, or is not JSON.
-    """
+def _is_coco(path: Path) -> bool:
     try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError as error:
-        raise ConfigError("the file does not exist", file=path) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"the file can't be read: {error}", file=path) from error
-    except (json.JSONDecodeError, RecursionError) as error:
-        line = getattr(error, "lineno", None)
-        raise ConfigError(f"this is not valid JSON: {error}", file=path, line=line) from error
+        data = read_json(path)
+    except ConfigError:
+        return False
+    return isinstance(data, dict) and isinstance(data.get("images"), list)
+
+
+def _read_file(path: Path) -> Iterator[PictureShapes]:
+    data = read_json(path)
+    if not isinstance(data, dict) or not isinstance(data.get("images"), list):
+        raise ConfigError(
+            "not a COCO file, which has images, annotations and categories", file=path
+        )
+    problems: list[str] = []
+    names = _names(data.get("categories"), problems)
+    found = data.get("annotations")
+    if not isinstance(found, list):
+        problems.append("the file has no list of annotations")
+        found = []
+    by_image: dict[str, list[tuple[int, Any]]] = defaultdict(list)
+    for index, annotation in enumerate(found):
+        if isinstance(annotation, Mapping) and annotation.get("image_id") is not None:
+            by_image[_id(annotation["image_id"])].append((index, annotation))
+        else:
+            problems.append(f"annotations[{index}]: it lacks 'image_id'")
+    seen: set[str] = set()
+    for index, image in enumerate(data["images"]):
+        try:
+            key = _id(image["id"])
+            shapes = _picture_shapes(image, by_image.get(key, []), names)
+        except FAULTS as error:
+            problems.append(f"images[{index}]: {sentence(error)}")
+            continue
+        if key in seen:
+            problems.append(f"images[{index}]: another picture has its id {key}")
+            continue
+        seen.add(key)
+        yield shapes
+    for key, orphans in by_image.items():
+        if key not in seen:
+            ids = ", ".join(str(a.get("id", index)) for index, a in orphans[:5])
+            problems.append(
+                f"{len(orphans)} annotations ({ids}) refer to picture {key}, "
+                "which the file does not list"
+            )
+    if problems:
+        yield PictureShapes("", (0, 0), problems=tuple(f"{path.name}: {p}" for p in problems))
+
+
+def _id(value: Any) -> str:
+    """Return an identity as text: some tools write 1 in one place and "1" in another."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise MaskFormatError(f"an id must be a number or text, not {value!r}")
+    return str(value)
+
+
+def _names(categories: Any, problems: list[str]) -> dict[str, str]:
+    names: dict[str, str] = {}
+    for index, category in enumerate(categories if isinstance(categories, list) else []):
+        try:
+            names[_id(category["id"])] = text_of(category["name"])
+        except FAULTS as error:
+            problems.append(f"categories[{index}]: {sentence(error)}")
+    return names
 
 
 def _picture_shapes(
-    image: dict[str, Any], annotations: list[dict[str, Any]], names: dict[Any, str], path: Path
+    image: Mapping[str, Any], annotations: list[tuple[int, Any]], names: Mapping[str, str]
 ) -> PictureShapes:
-    try:
-        name, size = str(image["file_name"]), (int(image["width"]), int(image["height"]))
-    except (KeyError, TypeError, ValueError) as error:
-        raise ConfigError(
-            f"picture {image.get('id')} has no file_name, width or height", file=path
-        ) from error
-    shapes: list[Shape] = []
+    name = image["file_name"] if "file_name" in image else image["path"]
+    if not isinstance(name, str) or not name:
+        raise MaskFormatError("its file_name is not a text")
+    stated = (image.get("width"), image.get("height"))
+    size = (0, 0)
     problems: list[str] = []
-    for annotation in annotations:
-        label = names.get(annotation.get("category_id"))
-        if label is None:
-            problems.append(f"{name}: an annotation has an unknown category")
-            continue
+    if all(value is not None for value in stated):
         try:
-            shapes += _shapes(label, annotation.get("segmentation"), size)
-        except (MaskFormatError, ValueError, TypeError, KeyError) as error:
-            problems.append(f"{name}: annotation {annotation.get('id')} of {label}: {error}")
+            size = (side(stated[0], "its width"), side(stated[1], "its height"))
+        except MaskFormatError as error:
+            problems.append(f"{name}: {error.message}")
+    shapes: list[Shape] = []
+    for index, annotation in annotations:
+        place = f"annotation {annotation.get('id', index)}"
+        try:
+            label = names.get(_id(annotation.get("category_id", "")))
+            if label is None:
+                raise MaskFormatError(f"its category {annotation.get('category_id')} is unknown")
+            shapes.append(_shape(label, annotation, size, place, problems, name))
+        except FAULTS as error:
+            problems.append(f"{name}: {place}: {sentence(error)}")
+    extra = image.get("extra")
+    more = [extra.get("name")] if isinstance(extra, Mapping) else []
+    more += [image.get("coco_url"), image.get("flickr_url")]
     sha256 = image.get("sha256")
-    return PictureShapes(name, size, tuple(shapes), sha256, tuple(problems))
+    return PictureShapes(
+        name, size, tuple(shapes), sha256 if isinstance(sha256, str) else None, tuple(problems),
+        tuple(each for each in more if isinstance(each, str) and each),
+    )  # fmt: skip
 
 
-def _shapes(label: str, segmentation: Any, size: tuple[int, int]) -> list[Shape]:
-    width, height = size
-    if isinstance(segmentation, dict):
-        if tuple(segmentation.get("size", ())) != (height, width):
-            raise MaskFormatError("its RLE has a different size than its picture")
-        return [Shape(label, mask=coco_rle.decode(segmentation["counts"], height, width))]
-    if not isinstance(segmentation, list) or not segmentation:
-        raise MaskFormatError("it has no segmentation")
-    shapes = []
-    for polygon in segmentation:
-        ring = np.asarray(polygon, np.float64).reshape(-1, 2)
-        if len(ring) < 3 or not np.isfinite(ring).all():
-            raise MaskFormatError("a polygon needs at least three finite corners")
-        shapes.append(Shape(label, (ring,)))
-    return shapes
+def _shape(
+    label: str,
+    annotation: Mapping[str, Any],
+    size: tuple[int, int],
+    place: str,
+    problems: list[str],
+    name: str,
+) -> Shape:
+    facts = _attributes(annotation) | {"place": place}
+    segmentation = annotation.get("segmentation")
+    if isinstance(segmentation, Mapping):
+        return Shape(label, mask=_rle(segmentation, size), **facts | {"kind": "mask"})
+    if isinstance(segmentation, list) and segmentation:
+        polygons = segmentation
+        if not isinstance(segmentation[0], list | tuple | Mapping):
+            polygons = [segmentation]  # one ring that is not in a list of its own
+        rings: list[Any] = []
+        for part, polygon in enumerate(polygons):
+            try:
+                rings.append(ring_of_flat(polygon))
+            except MaskFormatError as error:
+                if len(polygons) == 1:
+                    raise
+                problems.append(f"{name}: {place}, part {part}: {error.message}")
+        if rings:
+            return Shape(label, tuple(rings), united=len(rings) > 1, **facts)
+    box = annotation.get("bbox")
+    if isinstance(box, list | tuple) and len(box) == 4:
+        return Shape(label, (rectangle(*box),), **facts | {"kind": "rectangle"})
+    raise MaskFormatError("it has neither a segmentation nor a box")
 
 
-def _segments(mask: Any) -> Iterator[dict[str, Any]]:
-    from scipy import ndimage
+def _rle(segmentation: Mapping[str, Any], size: tuple[int, int]) -> Any:
+    stated = segmentation.get("size")
+    if not isinstance(stated, list | tuple) or len(stated) != 2:
+        raise MaskFormatError("its RLE has no size")
+    height, width = (side(value, "the size of its RLE") for value in stated)
+    if size != (0, 0) and size != (width, height):
+        raise MaskFormatError(
+            f"its RLE has {width} x {height} pixels, but its picture {size[0]} x {size[1]}"
+        )
+    return coco_rle.decode(segmentation["counts"], height, width)
 
-    parts, count = ndimage.label(mask)
-    for number, (rows, columns) in enumerate(ndimage.find_objects(parts, count), 1):
-        part = parts[rows, columns] == number
-        rings = outlines(part)
-        x, y = columns.start, rows.start
-        fact = {
-            "bbox": [x, y, columns.stop - x, rows.stop - y],
-            "area": int(part.sum()),
-        }
-        if all(signed_area(ring) > 0 for ring in rings):
-            polygons = [np.add(ring, (x, y)).astype(int).ravel().tolist() for ring in rings]
-            yield fact | {"segmentation": polygons}
-        else:
-            whole = np.zeros(mask.shape, bool)
-            whole[rows, columns] = part
-            packed = {"size": list(mask.shape), "counts": coco_rle.encode(whole)}
-            yield fact | {"segmentation": packed}
+
+def _attributes(annotation: Mapping[str, Any]) -> dict[str, Any]:
+    given = annotation.get("attributes")
+    if not isinstance(given, Mapping):
+        return {}
+    facts = {key: text for key in ("severity", "part") if (text := text_of(given.get(key)))}
+    if given.get("kind") in ("rectangle", "ellipse"):
+        facts["kind"] = str(given["kind"])
+    return facts
+
+
+def _facts(shape: Shape, height: int, width: int) -> dict[str, Any] | None:
+    """Return box, area, segmentation and attributes; None for a shape without a pixel."""
+    mask = shape_mask(shape, height, width)
+    box = box_of(mask)
+    if box is None:
+        return None
+    facts: dict[str, Any] = {"bbox": list(box), "area": int(mask.sum())}
+    attributes = {"severity": shape.severity, "part": shape.part}
+    attributes = {key: value for key, value in attributes.items() if value}
+    if shape.kind in ("rectangle", "ellipse"):
+        attributes["kind"] = shape.kind
+    if attributes:
+        facts["attributes"] = attributes
+    return facts | {"segmentation": [_flat(ring) for ring in _rings(shape, mask)]}
+
+
+def _rings(shape: Shape, mask: Any) -> list[Any]:
+    drawn = shape.mask is None and (shape.united or len(shape.rings) == 1)
+    if drawn and all(is_inside(ring, *mask.shape) for ring in shape.rings):
+        return list(shape.rings)
+    rings = pixel_rings(mask)
+    if all(signed_area(ring) > 0 for ring in rings):
+        return rings
+    return [with_seams(rings[0], rings[1:])]
+
+
+def _flat(ring: Any) -> list[float]:
+    values = np.asarray(ring).ravel().tolist()
+    return [int(value) if value == int(value) else value for value in values]

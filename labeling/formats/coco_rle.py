@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bodyshop_core.imaging import MAX_PIXELS
 from labeling.formats.shapes import MaskFormatError
 
 if TYPE_CHECKING:
@@ -39,10 +40,14 @@ def decode(counts: str | bytes | Sequence[int], height: int, width: int) -> NDAr
     Raises
     ------
     MaskFormatError
-        The counts are damaged or belong to a mask of another size.
+        The counts are damaged or belong to a mask of another size, or the mask is too large.
     """
+    if height * width > MAX_PIXELS:
+        raise MaskFormatError(f"a mask of {width} x {height} pixels is too large")
+    if not isinstance(counts, str | bytes | list | tuple):
+        raise MaskFormatError("COCO run lengths must be text or a list of numbers")
     numbers = _unpack(counts) if isinstance(counts, str | bytes) else list(counts)
-    if any(not isinstance(n, int) or n < 0 for n in numbers) or sum(numbers) != height * width:
+    if any(type(n) is not int or n < 0 for n in numbers) or sum(numbers) != height * width:
         raise MaskFormatError(f"COCO run lengths do not match {width} x {height} pixels")
     values = np.arange(len(numbers)) % 2 == 1
     return np.repeat(values, numbers).reshape(width, height).T

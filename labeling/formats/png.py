@@ -21,8 +21,16 @@ if TYPE_CHECKING:
 FOLDER = "masks"
 
 
-def read(source: Path, *, label: str = "damage") -> Iterator[PictureShapes]:
-    """Read mask files; those in a subfolder belong to that class, the others to `label`.
+def find(source: Path) -> list[Path]:
+    """Return the mask files of a folder."""
+    if not source.is_dir():
+        return []
+    root = source / FOLDER if (source / FOLDER).is_dir() else source
+    return sorted(root.glob("*.png")) + sorted(root.glob("*/*.png"))
+
+
+def read(source: Path) -> Iterator[PictureShapes]:
+    """Read mask files; those in a subfolder belong to that class, the others have no class.
 
     Grey values from 128 on belong to the mask; in a file without a value above 1, the value 1 does.
 
@@ -39,12 +47,12 @@ def read(source: Path, *, label: str = "damage") -> Iterator[PictureShapes]:
         It has no PNG file.
     """
     root = source / FOLDER if (source / FOLDER).is_dir() else source
-    files = sorted(root.glob("*.png")) + sorted(root.glob("*/*.png"))
+    files = find(source)
     if not files:
         raise ConfigError("no mask (*.png) in the folder or its class folders", file=root)
     by_stem: dict[str, list[tuple[str, Path]]] = {}
     for file in files:
-        named = label if file.parent == root else file.parent.name
+        named = "" if file.parent == root else file.parent.name
         by_stem.setdefault(file.stem, []).append((named, file))
     for stem, found in sorted(by_stem.items()):
         shapes: list[Shape] = []
@@ -57,7 +65,7 @@ def read(source: Path, *, label: str = "damage") -> Iterator[PictureShapes]:
                 problems.append(f"{file.name}: {error.message}")
                 continue
             sizes.add((mask.shape[1], mask.shape[0]))
-            shapes.append(Shape(named, mask=mask))
+            shapes.append(Shape(named, mask=mask, kind="class", place=file.name))
         if len(sizes) > 1:
             problems.append(f"{stem}: its masks differ in size: {sorted(sizes)}")
             shapes = []

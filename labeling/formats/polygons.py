@@ -44,25 +44,30 @@ def rasterise(
     return np.logical_xor.accumulate(toggles[:, :width], axis=1)
 
 
-def outlines(mask: NDArray[np.bool_]) -> list[Ring]:
+def outlines(mask: NDArray[np.bool_], *, corners_touch: bool = False) -> list[Ring]:
     """Trace the borders of a mask along the edges of its pixels.
 
     Parameters
     ----------
     mask : ndarray of bool, shape (height, width)
         The mask.
+    corners_touch : bool
+        Pixels that touch only at a corner share a ring (8-connectivity); by default they are
+        separate (4-connectivity).
 
     Returns
     -------
     list of ndarray of float64, shape (n, 2)
         Closed rings of whole-numbered corners; outer rings run clockwise on the screen (positive
-        `signed_area`), holes counter-clockwise. Pixels that touch only at a corner are separate.
+        `signed_area`), holes counter-clockwise. The first is an outer one.
     """
     following = _edges(np.pad(mask.astype(bool), 1))
+    starts = iter(sorted(following))
     rings = []
-    while following:
+    for start in starts:
         # The leftmost remaining corner never touches a second region: only one edge starts there.
-        rings.append(_walk(following, min(following)))
+        if start in following:
+            rings.append(_walk(following, start, corners_touch))
     return rings
 
 
@@ -84,7 +89,28 @@ def keyhole_polygons(mask: NDArray[np.bool_]) -> list[Ring]:
     members: dict[int, list[Ring]] = {}
     for ring in holes:
         members.setdefault(_part_of(parts, ring), []).append(ring)
-    return [_with_seams(ring, members.get(_part_of(parts, ring), [])) for ring in outer]
+    return [with_seams(ring, members.get(_part_of(parts, ring), [])) for ring in outer]
+
+
+def with_seams(outer: Ring, others: list[Ring]) -> Ring:
+    """Join rings to one, by seams that it follows in both directions.
+
+    The even-odd rule then fills the same pixels: the two passes of a seam cancel each other.
+
+    Parameters
+    ----------
+    outer : ndarray, shape (n, 2)
+        The first ring.
+    others : list of ndarray
+        Holes, or further parts.
+    """
+    ring = outer
+    for hole in sorted(others, key=lambda each: float(each[:, 0].min())):
+        distances = ((ring[:, None, :] - hole[None, :, :]) ** 2).sum(axis=2)
+        a, b = np.unravel_index(int(distances.argmin()), distances.shape)
+        turned = np.roll(hole, -b, axis=0)
+        ring = np.concatenate((ring[: a + 1], turned, turned[:1], ring[a:]))
+    return ring
 
 
 def signed_area(ring: Ring) -> float:
@@ -143,14 +169,16 @@ def _edges(padded: NDArray[np.bool_]) -> dict[Corner, list[Corner]]:
     return following
 
 
-def _walk(following: dict[Corner, list[Corner]], start: Corner) -> Ring:
+def _walk(following: dict[Corner, list[Corner]], start: Corner, corners_touch: bool) -> Ring:
     corners: list[Corner] = []
     here, heading = start, (0, 0)
     while True:
         options = following[here]
         # Where two regions touch at a corner, turning right keeps them separate.
         right = (here[0] - heading[1], here[1] + heading[0])
-        ahead = right if len(options) > 1 and right in options else options[0]
+        left = (here[0] + heading[1], here[1] - heading[0])
+        turn = left if corners_touch else right
+        ahead = turn if len(options) > 1 and turn in options else options[0]
         options.remove(ahead)
         if not options:
             del following[here]
@@ -172,13 +200,3 @@ def _part_of(parts: NDArray[np.int32], ring: Ring) -> int:
     above = int(parts[y - 1, x]) if y > 0 else 0
     below = int(parts[y, x]) if y < parts.shape[0] else 0
     return above or below
-
-
-def _with_seams(outer: Ring, holes: list[Ring]) -> Ring:
-    ring = outer
-    for hole in sorted(holes, key=lambda each: float(each[:, 0].min())):
-        distances = ((ring[:, None, :] - hole[None, :, :]) ** 2).sum(axis=2)
-        a, b = np.unravel_index(int(distances.argmin()), distances.shape)
-        turned = np.roll(hole, -b, axis=0)
-        ring = np.concatenate((ring[: a + 1], turned, turned[:1], ring[a:]))
-    return ring

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -15,38 +15,58 @@ if TYPE_CHECKING:
     Mask = NDArray[np.bool_]
     Ring = NDArray[np.float64]
 
+SEVERITIES = ("minor", "moderate", "severe")
+"""The values of a region's severity that bodyshop's own labelling configuration offers."""
+
 
 class MaskFormatError(BodyshopError):
     """A mask that can't be decoded, or whose size does not match its picture."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Shape:
-    """One shape of one class: rings filled by the even-odd rule, or a mask.
+    """One instance of one class: rings, or a mask.
 
     Parameters
     ----------
     label : str
-        The class as the file names it.
+        The class as the file names it; empty when the file gives none.
     rings : tuple of ndarray, shape (n, 2)
         Corners (x, y), in pixels of the picture's size; fractions when the file gives no size.
+        Filled by the even-odd rule, or each by itself and united (see `united`).
     mask : ndarray of bool, optional
         Shape (height, width) of the picture's size, instead of rings.
+    kind : str
+        What was drawn: ``polygon``, ``rectangle``, ``ellipse`` or ``mask``.
+    united : bool
+        The rings are parts of one instance that may overlap, and none is a hole.
+    severity, part : str, optional
+        Of the damage (minor, moderate, severe), and of the car (door, bumper, ...).
+    origin : str, optional
+        ``manual``, ``prediction`` or ``prediction-changed``, as Label Studio says.
+    place : str
+        Where it stands in its file, such as ``annotation 7``, for messages.
     """
 
     label: str
     rings: tuple[Ring, ...] = ()
     mask: Mask | None = None
+    kind: str = "polygon"
+    united: bool = False
+    severity: str | None = None
+    part: str | None = None
+    origin: str | None = None
+    place: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PictureShapes:
     """All shapes that a file holds for one picture.
 
     Parameters
     ----------
     name : str
-        The picture's file name as the file writes it; it may contain folders.
+        The picture's file name as the file writes it; it may contain folders, or be a URL.
     size : (int, int) or None
         Width and height that the coordinates refer to; None when they are fractions, (0, 0) when
         they are pixels of an unknown size.
@@ -56,6 +76,10 @@ class PictureShapes:
         Of the picture, when bodyshop wrote the file.
     problems : tuple of str
         Shapes that could not be read, one sentence each.
+    names : tuple of str
+        Further names of the picture, such as the one before an upload.
+    bytes : int, optional
+        Size of the picture's file, where the format states it.
     """
 
     name: str
@@ -63,6 +87,8 @@ class PictureShapes:
     shapes: tuple[Shape, ...] = ()
     sha256: str | None = None
     problems: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -77,10 +103,12 @@ class ExportPicture:
         File name, unique in the export.
     width, height : int
         Upright size in pixels.
-    licence : str, optional
-        As recorded with the picture.
     load : callable
         Returns class -> mask, bool, shape (height, width).
+    licence : str, optional
+        As recorded with the picture.
+    instances : callable, optional
+        Returns the instances as shapes, in upright pixels; default: the parts of each mask.
     """
 
     sha256: str
@@ -89,3 +117,4 @@ class ExportPicture:
     height: int
     load: Callable[[], dict[str, Mask]] = field(repr=False)
     licence: str | None = None
+    instances: Callable[[], Sequence[Shape]] | None = field(default=None, repr=False)

@@ -1,6 +1,8 @@
-"""YOLO segmentation labels: one text file per picture, ``class x1 y1 x2 y2 ...`` in fractions.
+"""YOLO labels: one text file per picture, in fractions of it.
 
-Source: https://docs.ultralytics.com/datasets/segment/ (images/ beside labels/, and data.yaml).
+A line is ``class x1 y1 x2 y2 ...`` (an outline) or ``class x y width height`` (a box, by its
+centre); either may end in a confidence. Sources:
+https://docs.ultralytics.com/datasets/segment/ and https://docs.ultralytics.com/datasets/detect/.
 """
 
 from __future__ import annotations
@@ -13,43 +15,79 @@ import numpy as np
 import yaml
 
 from bodyshop_core import atomic
+from bodyshop_core.config import read_yaml
 from bodyshop_core.errors import ConfigError
-from labeling.formats.polygons import keyhole_polygons
+from labeling.formats.documents import FAULTS, number, read_text, rectangle, sentence, text_of
+from labeling.formats.instances import instances_of, single_ring
 from labeling.formats.shapes import ExportPicture, MaskFormatError, PictureShapes, Shape
 
 CONFIG = "data.yaml"
 
+NAME_LISTS = ("classes.txt", "obj.names", "labels.txt", "names.txt", "*.names")
+
+NO_LABELS = {
+    "classes.txt", "labels.txt", "names.txt", "train.txt", "valid.txt", "val.txt", "test.txt",
+    "trainval.txt", "notes.txt", "requirements.txt",
+}  # fmt: skip
+"""Text files that lists and descriptions are in; Roboflow adds README.*.txt."""
+
+
+BEYOND = 1.0
+"""An outline may leave the picture by its width or height; larger numbers are no fractions."""
+
+
+def find(source: Path) -> list[Path]:
+    """Return the label files of a data set in a folder: Ultralytics', Roboflow's or CVAT's."""
+    if source.is_file():
+        return find(source.parent) if source.suffix.lower() in (".yaml", ".yml") else []
+    files = [path for path in sorted(source.rglob("*.txt")) if _is_label_file(path)]
+    inside = [path for path in files if "labels" in path.relative_to(source).parts[:-1]]
+    if inside:
+        return inside
+    named = any(_first(source, pattern) for pattern in (*NAME_LISTS, "*.yaml", "*.yml"))
+    return files if named else []
+
 
 def read(source: Path) -> Iterator[PictureShapes]:
-    """Read the ``labels`` folder of a data set with its ``data.yaml`` (or ``classes.txt``).
+    """Read a data set with its class names.
 
     Parameters
     ----------
     source : Path
-        The data set's folder. Boxes (four numbers) are reported as problems: they are not masks.
+        The data set's folder, with label files in ``labels`` or anywhere below, and class names in
+        a YAML file (``data.yaml``) or a list (``classes.txt``, ``obj.names``); or the YAML file.
 
     Raises
     ------
     ConfigError
         The folder has no labels or no class names.
     """
-    names = _names(source)
-    labels = source / "labels"
-    files = sorted(labels.rglob("*.txt"))
+    folder = source if source.is_dir() else source.parent
+    files = find(source)
     if not files:
         raise ConfigError("no label file in the folder labels", file=source)
+    names = _names(source)
     for file in files:
         shapes: list[Shape] = []
         problems: list[str] = []
-        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            text = read_text(file)
+        except ConfigError as error:
+            yield PictureShapes("", None, problems=(error.message,))
+            continue
+        for line_number, line in enumerate(text.splitlines(), 1):
+            place = f"{file.name}:{line_number}"
             if not line.strip():
                 continue
             try:
-                shapes.append(_shape(line, names))
-            except (MaskFormatError, ValueError) as error:
-                problems.append(f"{file.name}:{number}: {error}")
+                shapes.append(_shape(line, names, place))
+            except FAULTS as error:
+                problems.append(f"{place}: {sentence(error)}")
         # The file does not contain the picture's extension: it is found by its stem.
-        name = file.relative_to(labels).with_suffix("").as_posix()
+        parts = [part for part in file.relative_to(folder).parts if part != "labels"]
+        name = Path(*parts).with_suffix("").as_posix() if parts else file.stem
+        if len(file.suffixes) > 1:  # with_suffix would cut a name such as a.rf.0f
+            name = (Path(*parts).parent / file.name.removesuffix(file.suffix)).as_posix()
         yield PictureShapes(name, None, tuple(shapes), None, tuple(problems))
 
 
@@ -62,53 +100,89 @@ def write(dest: Path, pictures: Sequence[ExportPicture], classes: Sequence[str])
         ``data.yaml``.
     """
     write_labels(dest, pictures, classes)
-    config = {
-        "path": ".",
-        "train": "images",
-        "val": "images",
-        "names": dict(enumerate(classes)),
-    }
+    # Without `path`, Ultralytics resolves the folders relative to this file.
+    config = {"train": "images", "val": "images", "names": dict(enumerate(classes))}
     path = dest / CONFIG
     atomic.write_text(path, yaml.safe_dump(config, allow_unicode=True, sort_keys=False))
     return path
 
 
 def write_labels(dest: Path, pictures: Sequence[ExportPicture], classes: Sequence[str]) -> None:
-    """Write only ``labels/*.txt``; a picture without masks gets an empty file."""
+    """Write only ``labels/*.txt``: one line per instance; no masks give an empty file."""
     numbers = {label: number for number, label in enumerate(classes)}
     for picture in pictures:
         lines = []
-        for label, mask in picture.load().items():
-            for ring in keyhole_polygons(mask):
-                fractions = (ring / (picture.width, picture.height)).ravel().tolist()
-                text = " ".join(f"{value:.9g}" for value in fractions)
-                lines.append(f"{numbers[label]} {text}\n")
+        for shape in instances_of(picture):
+            ring = single_ring(shape, picture.height, picture.width)
+            if ring is None:
+                continue
+            fractions = (ring / (picture.width, picture.height)).ravel().tolist()
+            text = " ".join(f"{value:.9g}" for value in fractions)
+            lines.append(f"{numbers[shape.label]} {text}\n")
         atomic.write_text(dest / "labels" / f"{Path(picture.name).stem}.txt", "".join(lines))
 
 
-def _names(source: Path) -> list[str]:
-    config, plain = source / CONFIG, source / "classes.txt"
-    try:
-        if config.exists():
-            names: Any = yaml.safe_load(config.read_text(encoding="utf-8"))["names"]
-            if isinstance(names, dict):
-                names = [names[number] for number in range(len(names))]
-            return [str(name) for name in names]
-        if plain.exists():
-            return plain.read_text(encoding="utf-8").split("\n")
-    except (yaml.YAMLError, KeyError, TypeError, OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"the class names can't be read: {error!r}", file=source) from error
+def _is_label_file(path: Path) -> bool:
+    name = path.name.lower()
+    return name not in NO_LABELS and not name.startswith("readme")
+
+
+def _first(folder: Path, pattern: str) -> Path | None:
+    return next(iter(sorted(folder.glob(pattern))), None)
+
+
+def _names(source: Path) -> dict[int, str]:
+    """Return number -> class; numbers may have gaps, and start at 1."""
+    if source.is_file():
+        return _from_yaml(source)
+    named = [source / CONFIG] if (source / CONFIG).exists() else []
+    others = sorted({*source.glob("*.yaml"), *source.glob("*.yml")} - set(named))
+    fault: ConfigError | None = None
+    for path in [*named, *others]:
+        try:
+            return _from_yaml(path)
+        except ConfigError as error:
+            fault = fault or error
+    lists = {pattern: _first(source, pattern) for pattern in NAME_LISTS}
+    lists |= {f"labels/{p}": _first(source / "labels", p) for p in NAME_LISTS}
+    for found in lists.values():
+        if found is not None:
+            return dict(enumerate(line.strip() for line in read_text(found).splitlines()))
+    if fault is not None:
+        raise fault
     raise ConfigError(f"the folder has neither {CONFIG} nor classes.txt", file=source)
 
 
-def _shape(line: str, names: list[str]) -> Shape:
-    first, *rest = line.split()
-    number = int(first)
-    if not 0 <= number < len(names) or not names[number].strip():
-        raise MaskFormatError(f"class {number} has no name")
-    values = np.asarray(rest, np.float64)
-    if len(values) == 4:
-        raise MaskFormatError("a box, not an outline")
-    if len(values) < 6 or len(values) % 2 or not np.isfinite(values).all():
-        raise MaskFormatError("an outline needs at least three finite points")
-    return Shape(names[number].strip(), (values.reshape(-1, 2),))
+def _from_yaml(path: Path) -> dict[int, str]:
+    content = read_yaml(read_text(path), name=str(path))
+    names: Any = content.get("names") if isinstance(content, dict) else None
+    if isinstance(names, list):
+        names = dict(enumerate(names))
+    if not isinstance(names, dict) or not names:
+        raise ConfigError("no class names", file=path, key="names")
+    found = {}
+    for key, value in names.items():
+        if not str(key).isdigit():
+            raise ConfigError(f"a class has the number {key!r}", file=path, key="names")
+        found[int(key)] = text_of(value)
+    return found
+
+
+def _shape(line: str, names: dict[int, str], place: str) -> Shape:
+    first, *rest = line.replace(",", " ").split()
+    value = number(first, "the class")
+    label = names.get(int(value), "") if value == int(value) else ""
+    if not label:
+        raise MaskFormatError(f"class {value:g} has no name")
+    values = [number(each) for each in rest]
+    if any(not -BEYOND <= each <= 1 + BEYOND for each in values):
+        raise MaskFormatError("its coordinates are not fractions of the picture")
+    if len(values) in (4, 5):
+        # Four numbers are a box, a fifth one its confidence.
+        x, y, w, h = values[:4]
+        return Shape(label, (rectangle(x - w / 2, y - h / 2, w, h),), kind="rectangle", place=place)
+    if len(values) % 2:
+        values = values[:-1]  # a confidence
+    if len(values) < 6:
+        raise MaskFormatError(f"an outline needs at least three points, not {len(values) // 2}")
+    return Shape(label, (np.asarray(values).reshape(-1, 2),), place=place)

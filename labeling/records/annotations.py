@@ -1,15 +1,17 @@
 """Annotations as rows of the catalog, and their masks as PNG files in the workspace.
 
 `store_annotations` writes annotations and `mark_deleted` marks those that are gone from the server.
-Both return the pictures for which `labeling.consensus.update.update_consensus` must run.
+Both return the pictures for which `labeling.consensus.update.update_consensus` must run. The
+regions of an annotation keep their identity (`labeling.records.regions`); the mask of a class is
+their union.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, select, update
@@ -17,8 +19,11 @@ from sqlalchemy import Connection, select, update
 from bodyshop_core import atomic
 from bodyshop_core.catalog import schema
 from bodyshop_core.catalog.labels import nfc
+from labeling.formats.instances import shape_mask
 from labeling.formats.mask_file import encode_mask
+from labeling.formats.shapes import Shape
 from labeling.records.pictures import erased_pictures
+from labeling.records.regions import region_row, replace_regions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,19 +44,24 @@ class Annotation:
     sha256 : str
         The picture.
     project : str
-        Labelling project, or ``import:<format>``.
+        Labelling project, or ``import:`` and what identifies the file.
     instance : str
         The project on one server; empty for imports.
     remote_id : int or None
         The annotation's id on the server.
     annotator : str
-        E-mail of the annotator, or ``import:<name>``.
+        E-mail of the annotator, ``import:<name>``, or ``import`` when no name was given.
     updated_at : str
         Time of the last change, UTC, ISO 8601.
     state : str
         ``current``, ``skipped`` or ``draft``.
     masks : mapping
-        Damage class -> bool array (height, width), upright; empty masks are not stored.
+        Damage class -> bool array (height, width), upright, of classes that come without regions;
+        empty masks are not stored.
+    shapes : sequence of Shape
+        Regions in upright pixels, in the order they were drawn; those without a pixel are left out.
+    size : (int, int)
+        Upright width and height of the picture, for `shapes`.
     choices : mapping
         Control -> chosen values.
     details : mapping
@@ -66,6 +76,8 @@ class Annotation:
     updated_at: str
     state: str = "current"
     masks: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
+    shapes: Sequence[Shape] = ()
+    size: tuple[int, int] = (0, 0)
     choices: Mapping[str, list[str]] = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)
 
@@ -93,16 +105,20 @@ def store_annotations(
     touched = {annotation.sha256 for annotation in annotations}
     touched -= erased_pictures(connection, touched)
     rows: list[dict[str, Any]] = []
+    regions: list[dict[str, Any]] = []
     current_keys: dict[tuple[Any, ...], set[str]] = {}
     for annotation in annotations:
         if annotation.sha256 in touched:
-            own = _rows(workspace, annotation)
+            own, drawn = _rows(workspace, annotation)
             rows += own
+            regions += drawn
             current_keys[_identity(annotation)] = {row["key"] for row in own}
     before = connection.execute(select(table).where(table.c.sha256.in_(touched))).all()
     lost = [row.key for row in before if row.key not in current_keys.get(_identity(row), {row.key})]
     connection.execute(update(table).where(table.c.key.in_(lost)).values(state="deleted"))
     workspace.catalog.upsert(table, rows, connection=connection)
+    masks = [row["key"] for row in rows if row["kind"] == "mask"]
+    replace_regions(connection, workspace, masks, regions)
     return touched
 
 
@@ -161,8 +177,13 @@ def digest(*parts: object) -> str:
     return hashlib.sha256("\x1f".join(map(str, parts)).encode()).hexdigest()
 
 
-def _rows(workspace: Workspace, annotation: Annotation) -> list[dict[str, Any]]:
-    """Return an annotation's rows: one of its choices, one per mask; mask files are written."""
+def _rows(
+    workspace: Workspace, annotation: Annotation
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return an annotation's rows: one of its choices, one per mask; and those of its regions.
+
+    Mask files are written.
+    """
     common = {
         "sha256": annotation.sha256,
         "project": annotation.project,
@@ -175,15 +196,28 @@ def _rows(workspace: Workspace, annotation: Annotation) -> list[dict[str, Any]]:
     value = {"choices": dict(annotation.choices), **annotation.details}
     row = {"key": annotation.key("choices"), "kind": "choices", "label": None, "file": None}
     rows = [common | row | {"value": value}]
-    for label, mask in annotation.masks.items():
-        if not mask.any():
+    masks = {nfc(label): mask for label, mask in annotation.masks.items() if mask.any()}
+    regions: list[dict[str, Any]] = []
+    width, height = annotation.size
+    for number, shape in enumerate(annotation.shapes):
+        part = shape_mask(shape, height, width)
+        if not part.any():
             continue
-        name = nfc(label)
+        name = nfc(shape.label)
+        key = annotation.key("mask", name)
+        regions.append(
+            region_row(
+                replace(shape, label=name), part, key=digest(key, number), sha256=annotation.sha256,
+                of=key, number=number, annotator=annotation.annotator,
+            )
+        )  # fmt: skip
+        masks[name] = masks[name] | part if name in masks else part
+    for name, mask in masks.items():
         key = annotation.key("mask", name)
         file = write_mask(workspace, annotation.sha256, name, key, mask)
         row = {"key": key, "kind": "mask", "label": name, "file": file}
         rows.append(common | row | {"value": mask_facts(mask)})
-    return rows
+    return rows, regions
 
 
 def _identity(annotation: Any) -> tuple[Any, ...]:

@@ -226,7 +226,7 @@ class _PagePuller:
         changed = [annotation for annotation in changed if annotation.sha256 in stored]
         self.counts.annotations += sum(each.state == "current" for each in changed)
         self.counts.skipped += sum(each.state == "skipped" for each in changed)
-        self.counts.masks += sum(len(each.masks) for each in changed)
+        self.counts.masks += sum(len({s.label for s in each.shapes}) for each in changed)
         self.counts.deleted += len(gone)
         self.counts.pictures |= touched
 
@@ -248,14 +248,16 @@ class _PagePuller:
             annotation.get("result") or [], self.project.config, width=picture.width,
             height=picture.height,
         )  # fmt: skip
-        masks = {label: mask for label, mask in parsed.masks.items() if mask.any()}
         problems = list(parsed.problems)
-        if masks and parsed.choices.get("state") == ["whole"]:
-            problems.append(f"labelled whole, but with masks of {', '.join(sorted(masks))}")
+        if parsed.masks and parsed.choices.get("state") == ["whole"]:
+            problems.append(f"labelled whole, but with masks of {', '.join(sorted(parsed.masks))}")
         for problem in problems:
             self._problem(f"task {task['id']} ({picture.sha256[:12]}) by {annotator}: {problem}")
         details |= {"origins": parsed.origins, "problems": problems}
-        return Annotation(*identity, masks=masks, choices=parsed.choices, details=details)
+        return Annotation(
+            *identity, shapes=parsed.shapes, size=(picture.width, picture.height),
+            choices=parsed.choices, details=details,
+        )  # fmt: skip
 
     def _remove_deleted_tasks(self) -> None:
         """Find tasks that were deleted: the server keeps no record of them."""

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
-import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from bodyshop_core.errors import UnreadableImageError
-from labeling.configs.label_config import LabelConfig
+from labeling.configs.label_config import Control, LabelConfig
 from labeling.formats import brush_rle as rle
-from labeling.formats.mask_file import THRESHOLD
-from labeling.formats.polygons import ellipse, rasterise
-from labeling.formats.shapes import MaskFormatError
+from labeling.formats.instances import shape_mask
+from labeling.formats.label_studio import PER_REGION, region_kind, region_shape, region_value
+from labeling.formats.shapes import MaskFormatError, Shape
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     Mask = NDArray[np.bool_]
@@ -31,6 +26,8 @@ class ParsedResult:
 
     Parameters
     ----------
+    shapes : list of Shape
+        The regions in upright pixels, with class, severity, part and origin, as they were drawn.
     masks : dict
         Damage class -> mask, bool, of the picture's upright size. Regions of one class are united.
     choices : dict
@@ -42,6 +39,7 @@ class ParsedResult:
         Regions that could not be used and are not in `masks`, one sentence each.
     """
 
+    shapes: list[Shape] = field(default_factory=list)
     masks: dict[str, Mask] = field(default_factory=dict)
     choices: dict[str, list[str]] = field(default_factory=dict)
     origins: dict[str, list[str]] = field(default_factory=dict)
@@ -49,7 +47,12 @@ class ParsedResult:
 
 
 def read_result(
-    result: Sequence[Mapping[str, Any]], label_config: LabelConfig, *, width: int, height: int
+    result: Sequence[Mapping[str, Any]],
+    label_config: LabelConfig,
+    *,
+    width: int,
+    height: int,
+    before: LabelConfig | None = None,
 ) -> ParsedResult:
     """Read the ``result`` of an annotation.
 
@@ -61,6 +64,9 @@ def read_result(
         The project's configuration.
     width, height : int
         Upright size of the picture, after EXIF rotation, in pixels.
+    before : LabelConfig, optional
+        An earlier configuration, whose controls and values are still read: Label Studio keeps a
+        class in annotations when somebody renames it in the configuration.
 
     Returns
     -------
@@ -68,14 +74,38 @@ def read_result(
         Masks of shape (height, width); invalid regions are in its `problems`.
     """
     parsed = ParsedResult()
+    regions: dict[str, list[Shape]] = {}
+    facts: dict[str, dict[str, str]] = {}
     for region in result:
         if not isinstance(region, Mapping) or not isinstance(region.get("value"), Mapping):
             parsed.problems.append("a region has no value")
             continue
         try:
-            _read_region(region, label_config, width, height, parsed)
+            control = _control(region, label_config, before)
+            chosen = _chosen(region, control, before)
+            identity = str(region.get("id", f"#{len(regions)}"))
+            if control.type == "choices" and control.per_region:
+                facts.setdefault(identity, {})[control.name] = chosen[0] if chosen else ""
+            elif control.type == "choices":
+                parsed.choices.setdefault(control.name, []).extend(chosen)
+            else:
+                shapes = _shapes(region, control.type, chosen, width, height)
+                regions.setdefault(identity, []).extend(shapes)
         except MaskFormatError as error:
             parsed.problems.append(error.message)
+    for identity, shapes in regions.items():
+        about: dict[str, Any] = {
+            name: facts.get(identity, {}).get(name) or None for name in PER_REGION
+        }
+        for shape in shapes:
+            mask = shape_mask(shape, height, width)
+            if not mask.any():
+                parsed.problems.append(f"a {shape.label} region covers no pixel")
+                continue
+            parsed.shapes.append(replace(shape, **about))
+            united = parsed.masks.get(shape.label)
+            parsed.masks[shape.label] = mask if united is None else united | mask
+            parsed.origins.setdefault(shape.label, []).append(shape.origin or "manual")
     return parsed
 
 
@@ -135,6 +165,48 @@ def write_result(
     return regions
 
 
+def write_shapes(
+    shapes: Sequence[Shape], label_config: LabelConfig, *, width: int, height: int
+) -> list[dict[str, Any]]:
+    """Write regions as they were drawn: polygons, rectangles, and brush regions for the rest.
+
+    Parameters
+    ----------
+    shapes : sequence of Shape
+        In upright pixels; `Shape.place` makes their ids, and has to be unique.
+    label_config : LabelConfig
+        The project's configuration; a class that it lacks is left out.
+    width, height : int
+        Upright size of the picture in pixels.
+    """
+    regions: list[dict[str, Any]] = []
+    for shape in shapes:
+        kind = region_kind(shape, width, height)
+        control = label_config.drawing(kind, shape.label)
+        if control is None:
+            kind = "brushlabels"
+            control = label_config.drawing(kind, shape.label)
+        if control is None or not shape_mask(shape, height, width).any():
+            continue
+        value = region_value(shape, kind, width, height)
+        head = {
+            "id": hashlib.sha256(shape.place.encode()).hexdigest()[:10],
+            "to_name": control.to_name,
+            "original_width": width,
+            "original_height": height,
+            "image_rotation": 0,
+        }
+        regions.append(
+            head | {"type": kind, "from_name": control.name, "value": value | {kind: [shape.label]}}
+        )
+        for name in PER_REGION:
+            chosen, choices = getattr(shape, name), label_config.control(name)
+            if chosen and choices and choices.per_region and chosen in choices.values:
+                more = {"type": "choices", "from_name": name, "to_name": choices.to_name}
+                regions.append(head | more | {"value": value | {"choices": [chosen]}})
+    return regions
+
+
 def _region(
     seed: str, name: str, label: str, kind: str, to_name: str, value: dict[str, Any]
 ) -> dict[str, Any]:
@@ -142,26 +214,32 @@ def _region(
     return {"id": identity, "type": kind, "from_name": name, "to_name": to_name, "value": value}
 
 
-def _read_region(
-    region: Mapping[str, Any],
-    label_config: LabelConfig,
-    width: int,
-    height: int,
-    parsed: ParsedResult,
-) -> None:
-    kind, name, value = region.get("type"), str(region.get("from_name")), region["value"]
-    control = label_config.control(name)
-    if control is None or control.type != kind:
-        raise MaskFormatError(f"a {kind} region refers to the unknown control {name!r}")
-    chosen = value.get("choices" if kind == "choices" else kind) or []
+def _control(
+    region: Mapping[str, Any], label_config: LabelConfig, before: LabelConfig | None
+) -> Control:
+    kind, name = region.get("type"), str(region.get("from_name"))
+    for config in (label_config, before):
+        control = config.control(name) if config is not None else None
+        if control is not None and control.type == kind:
+            return control
+    raise MaskFormatError(f"a {kind} region refers to the unknown control {name!r}")
+
+
+def _chosen(region: Mapping[str, Any], control: Control, before: LabelConfig | None) -> list[str]:
+    chosen = region["value"].get(control.type) or []
     if not isinstance(chosen, list) or not all(isinstance(each, str) for each in chosen):
-        raise MaskFormatError(f"a {kind} region has no list of labels")
-    unknown = [each for each in chosen if each not in control.values]
+        raise MaskFormatError(f"a {control.type} region has no list of labels")
+    earlier = before.control(control.name) if before is not None else None
+    values = {*control.values, *(earlier.values if earlier is not None else ())}
+    unknown = [each for each in chosen if each not in values]
     if unknown:
-        raise MaskFormatError(f"{name} has no value {unknown[0]!r}")
-    if kind == "choices":
-        parsed.choices.setdefault(name, []).extend(chosen)
-        return
+        raise MaskFormatError(f"{control.name} has no value {unknown[0]!r}")
+    return chosen
+
+
+def _shapes(
+    region: Mapping[str, Any], kind: str, chosen: Sequence[str], width: int, height: int
+) -> list[Shape]:
     if not chosen:
         raise MaskFormatError(f"a {kind} region has no damage class")
     shown = (region.get("original_width"), region.get("original_height"))
@@ -170,61 +248,6 @@ def _read_region(
             f"a {chosen[0]} region was drawn on {shown[0]} x {shown[1]} pixels, "
             f"but the picture has {width} x {height}"
         )
-    mask = _mask(str(kind), value, width, height)
-    for label in chosen:
-        before = parsed.masks.get(label)
-        parsed.masks[label] = mask if before is None else before | mask
-        parsed.origins.setdefault(label, []).append(str(region.get("origin", "manual")))
-
-
-def _mask(kind: str, value: Mapping[str, Any], width: int, height: int) -> Mask:
-    try:
-        if kind == "brushlabels":
-            return rle.decode_mask(value.get("rle") or [], height, width)
-        if kind == "bitmasklabels":
-            return _bitmask(str(value.get("imageDataURL", "")), width, height)
-        if kind == "polygonlabels":
-            return rasterise([_pixels(value["points"], width, height)], height, width)
-        # Rectangles rotate around their top left corner, in pixels and not in percent.
-        angle = float(value.get("rotation") or 0.0)
-        (x, y), *_ = _pixels([[value["x"], value["y"]]], width, height)
-        if kind == "ellipselabels":
-            (rx, ry), *_ = _pixels([[value["radiusX"], value["radiusY"]]], width, height)
-            return rasterise([ellipse(x, y, rx, ry, angle)], height, width)
-        (w, h), *_ = _pixels([[value["width"], value["height"]]], width, height)
-        corners = np.array([[0, 0], [w, 0], [w, h], [0, h]], np.float64)
-        cos, sin = np.cos(np.deg2rad(angle)), np.sin(np.deg2rad(angle))
-        turned = corners @ np.array([[cos, sin], [-sin, cos]]) + (x, y)
-        return rasterise([turned], height, width)
-    except (KeyError, TypeError, ValueError) as error:
-        raise MaskFormatError(f"a {kind} region is damaged: {error!r}") from error
-
-
-def _pixels(points: Any, width: int, height: int) -> NDArray[np.float64]:
-    """Convert percent of the picture to pixels."""
-    array = np.asarray(points, np.float64).reshape(-1, 2)
-    if not np.isfinite(array).all():
-        raise ValueError("coordinates must be finite")
-    return array * (width / 100, height / 100)
-
-
-def _bitmask(url: str, width: int, height: int) -> Mask:
-    """Decode a bitmask region: black on transparent, or grey without alpha from some programs."""
-    from bodyshop_core.imaging import open_image
-
-    head, _, payload = url.partition(",")
-    if head != "data:image/png;base64":
-        raise MaskFormatError("a bitmask region holds no PNG")
-    try:
-        with open_image(io.BytesIO(base64.b64decode(payload, validate=True)).getvalue()) as image:
-            grey = image.mode in {"1", "L", "I;16", "I"}
-            channel = image.convert("L") if grey else image.convert("RGBA").getchannel("A")
-            array = np.asarray(channel)
-    except (binascii.Error, UnreadableImageError, OSError) as error:
-        raise MaskFormatError(f"a bitmask region can't be decoded: {error}") from error
-    if array.shape != (height, width):
-        raise MaskFormatError(
-            f"a bitmask has {array.shape[1]} x {array.shape[0]} pixels, "
-            f"but the picture has {width} x {height}"
-        )
-    return array >= THRESHOLD
+    shape = region_shape(kind, region["value"], width, height)
+    origin = str(region.get("origin", "manual"))
+    return [replace(shape, label=label, origin=origin) for label in chosen]

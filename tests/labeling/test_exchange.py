@@ -17,16 +17,14 @@ from bodyshop_core.errors import ConfigError, NothingFoundError, UsageError
 from bodyshop_core.workspace import Workspace
 from labeling import export_masks, import_masks
 from labeling.consensus.update import update_consensus
-
-# _rotated: all eight EXIF orientations against Pillow
-from labeling.exchange.mask_import import _rotated
+from labeling.exchange.fitting import rotated
 from labeling.formats import coco_rle
 from labeling.formats.mask_file import read_mask
 from labeling.formats.polygons import signed_area
 from labeling.formats.shapes import MaskFormatError
 from labeling.records.annotations import Annotation, current_masks, store_annotations
 
-FORMATS = ["coco", "via", "yolo", "png"]
+FORMATS = ["coco", "via", "labelstudio", "supervisely", "labelme", "cvat", "yolo", "png"]
 MASKS = arrays(bool, array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=20))
 
 
@@ -119,7 +117,7 @@ def test_masks_rotate_as_pillow_rotates_the_picture(orientation):
     image = Image.fromarray(mask.astype(np.uint8) * 255)
     image.getexif()[0x0112] = orientation
     assert np.array_equal(
-        _rotated(mask, orientation), np.asarray(ImageOps.exif_transpose(image)) > 0
+        rotated(mask, orientation), np.asarray(ImageOps.exif_transpose(image)) > 0
     )
 
 
@@ -258,7 +256,7 @@ def test_pictures_that_are_not_in_the_catalog_are_named(workspace, tmp_path):
     [
         ("coco", "{", "not valid JSON"),
         ("coco", "[]", "not a COCO file"),
-        ("coco", '{"images": [], "categories": []}', "categories: 'annotations'"),
+        ("coco", '{"annotations": [], "categories": []}', "not a COCO file"),
         ("via", '{"a": 1}', "not a VIA file"),
     ],
 )
@@ -269,7 +267,7 @@ def test_a_broken_file_is_named_with_its_fault(form, content, message, workspace
     assert "x.json" in str(caught.value)
 
 
-def test_a_yolo_folder_without_class_names_or_with_boxes_says_so(workspace, tmp_path):
+def test_a_yolo_folder_without_class_names_says_so_and_boxes_are_counted(workspace, tmp_path):
     sha = add_picture(workspace, picture_bytes(10, 10))
     (tmp_path / "labels").mkdir()
     labels = tmp_path / "labels" / f"{sha}.txt"
@@ -278,15 +276,13 @@ def test_a_yolo_folder_without_class_names_or_with_boxes_says_so(workspace, tmp_
         import_masks(workspace, "yolo", tmp_path)
     (tmp_path / "classes.txt").write_text("dent\n")
     summary = import_masks(workspace, "yolo", tmp_path)
-    assert [problem.split(": ")[1] for problem in summary.problems] == [
-        "a box, not an outline",
-        "class 7 has no name",
-    ]
+    assert [problem.split(": ")[1] for problem in summary.problems] == ["class 7 has no name"]
+    assert (summary.regions, summary.boxes) == (2, 1)
     assert masks_of(workspace)[sha]["dent"].all()
 
 
 def test_an_unknown_format_and_an_empty_export_say_what_to_do(workspace, tmp_path):
-    with pytest.raises(UsageError, match="coco, via, yolo, png"):
+    with pytest.raises(UsageError, match="coco, via, labelstudio"):
         import_masks(workspace, "pascal", tmp_path)
     with pytest.raises(NothingFoundError, match="no picture has a mask"):
         export_masks(workspace, "coco", tmp_path)

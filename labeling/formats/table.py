@@ -1,0 +1,128 @@
+"""The formats of annotation files: one table of readers and writers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bodyshop_core.errors import ConfigError, UsageError
+from labeling.formats import (
+    coco,
+    cvat,
+    label_studio,
+    labelme,
+    png,
+    supervisely,
+    via,
+    voc,
+    yolo,
+)
+from labeling.formats.documents import FAULTS
+from labeling.formats.shapes import ExportPicture, PictureShapes
+
+
+@dataclass(frozen=True)
+class MaskFormat:
+    """One format.
+
+    Parameters
+    ----------
+    name : str
+        As it is given on the command line.
+    title : str
+        For people.
+    find : callable
+        Returns the files of this format in a file or folder; empty: it is another format.
+    read : callable
+        Yields one `PictureShapes` per picture.
+    write : callable
+        Writes pictures with their instances to a folder.
+    keeps : str
+        What of an instance the written files keep.
+    """
+
+    name: str
+    title: str
+    find: Callable[[Path], list[Path]]
+    read: Callable[[Path], Iterator[PictureShapes]]
+    write: Callable[[Path, Sequence[ExportPicture], Sequence[str]], Path]
+    keeps: str
+
+
+_ALL = "instance, outline, severity, part"
+
+FORMATS = {
+    each.name: each
+    for each in (
+        MaskFormat("coco", "COCO", coco.find, coco.read, coco.write, _ALL),
+        MaskFormat("via", "VGG Image Annotator", via.find, via.read, via.write, _ALL),
+        MaskFormat("labelstudio", "Label Studio", label_studio.find, label_studio.read,
+                   label_studio.write, _ALL),
+        MaskFormat("supervisely", "Supervisely", supervisely.find, supervisely.read,
+                   supervisely.write, "instance, mask, severity, part"),
+        MaskFormat("labelme", "labelme", labelme.find, labelme.read, labelme.write, _ALL),
+        MaskFormat("cvat", "CVAT for images", cvat.find, cvat.read, cvat.write, _ALL),
+        MaskFormat("voc", "Pascal VOC", voc.find, voc.read, voc.write,
+                   "instance, box, severity, part"),
+        MaskFormat("yolo", "YOLO", yolo.find, yolo.read, yolo.write, "instance, outline"),
+        MaskFormat("png", "mask files", png.find, png.read, png.write, "mask per class"),
+    )
+}  # fmt: skip
+"""Name -> format, in the order in which `detect` tries them: those easiest to tell apart first."""
+
+
+def format_named(name: str) -> MaskFormat:
+    """Return the format of a name.
+
+    Raises
+    ------
+    UsageError
+        With the formats that exist.
+    """
+    if name not in FORMATS:
+        raise UsageError(f"invalid mask format {name!r} (allowed: {', '.join(FORMATS)})")
+    return FORMATS[name]
+
+
+def detect(source: Path) -> MaskFormat:
+    """Find out the format of a file or folder by its content.
+
+    Raises
+    ------
+    UsageError
+        It does not exist.
+    ConfigError
+        No reader recognises it.
+    """
+    if not source.exists():
+        raise UsageError(f"{source} does not exist")
+    for each in FORMATS.values():
+        if each.find(source):
+            return each
+    known = ", ".join(f"{each.name} ({each.title})" for each in FORMATS.values())
+    raise ConfigError(
+        f"no annotation format is recognised in it; known are {known}",
+        file=source,
+        hint="name the format to see why it can't be read: bodyshop label import FORMAT SOURCE",
+    )
+
+
+def read_entries(form: MaskFormat, source: Path) -> list[PictureShapes]:
+    """Read all entries of a file or folder.
+
+    Raises
+    ------
+    ConfigError
+        It is not of that format; also for whatever no reader foresaw in a damaged file.
+    UsageError
+        It does not exist.
+    """
+    if not source.exists():
+        raise UsageError(f"{source} does not exist")
+    try:
+        return list(form.read(source))
+    except (*FAULTS, RecursionError, MemoryError) as error:
+        raise ConfigError(
+            f"this {form.title} file can't be read: {error!r}", file=source
+        ) from error
