@@ -16,10 +16,18 @@ _TEXTS = {"page_title", "alt", "caption", "selector", "licence", "author"}
 
 @dataclass(frozen=True)
 class UrlCandidate:
-    """One address that may have the full-size picture, and how it was found."""
+    """One address that may have the full-size picture, and how it was found.
+
+    Parameters
+    ----------
+    unproven : bool
+        It may lead to another picture: it is only used if the picture there is larger than that of
+        another address and looks the same.
+    """
 
     name: str
     url: str
+    unproven: bool = False
 
 
 @dataclass(frozen=True)

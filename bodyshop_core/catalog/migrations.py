@@ -30,6 +30,7 @@ _STEPS: dict[int, tuple[str, ...]] = {
         " WHERE json_type(details, '$.ladder') IS NOT NULL",
         "UPDATE candidates SET error_class = 'host_disabled' WHERE error_class = 'host_left_alone'",
         "UPDATE pages SET error_class = 'host_disabled' WHERE error_class = 'host_left_alone'",
+        "ALTER TABLE pages ADD COLUMN announced INTEGER",
     ),
 }
 """Version -> the statements that lead to the next version."""

@@ -94,8 +94,9 @@ pages = Table(
     Column("brand", Text),
     Column("model", Text),
     Column("query", Text),
-    Column("state", String(16), nullable=False),  # queued | done | failed | refused
+    Column("state", String(16), nullable=False),  # queued | done | partial | failed | refused
     Column("found", Integer, nullable=False, default=0),
+    Column("announced", Integer),  # pictures that the page says it has; NULL: it does not say
     Column("error_class", String(64)),
     Column("error", Text),
     Column("recipe_version", String(32)),

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     RGB = NDArray[np.uint8]
 
-ALLOWED_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+ALLOWED_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000")
 """Pillow decoders for untrusted bytes; its vulnerabilities were mostly in rarer ones."""
 
 MAX_PIXELS = 120_000_000
@@ -40,6 +40,8 @@ _SIGNATURES: tuple[tuple[bytes, int, str], ...] = (
     (b"WEBP", 8, "webp"),
     (b"ftypavif", 4, "avif"),
     (b"ftypavis", 4, "avif"),
+    (b"\x00\x00\x00\x0cjP  \r\n\x87\n", 0, "jp2"),
+    (b"\xff\x4f\xff\x51", 0, "j2k"),
 )
 
 
@@ -176,6 +178,9 @@ def sniff(data: bytes) -> str | None:
     for signature, offset, extension in _SIGNATURES:
         if data[offset : offset + len(signature)] == signature:
             return extension
+    # ISO 14496-12, 4.3: an AVIF may name another brand first.
+    if data[4:8] == b"ftyp" and b"avif" in data[8 : min(64, int.from_bytes(data[:4], "big"))]:
+        return "avif"
     return None
 
 

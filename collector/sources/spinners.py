@@ -9,6 +9,7 @@ from typing import Any
 
 from bodyshop_core.imaging import open_image
 from collector.brands import Brand, Brands, Model
+from collector.browser.consent import ConsentAnswers, refuse_consent
 from collector.candidate import Find, Task, UrlCandidate, digest
 from collector.sources.source import OpenedPage, Tools
 from collector.spin.canvas import capture_turn
@@ -38,7 +39,9 @@ class SpinnerSource:
         """Yield the frames of each viewer on the page, one batch per viewer."""
         page = tools.open_page(task.url, self._override)
         browser, kind = tools.browser, task.option("kind", "auto")
-        browser.await_("T.consent([])")
+        answers = refuse_consent(browser, ConsentAnswers())
+        if answers.given:
+            page.permission["consent"] = answers.given
         known = "T.spinConfigs().length || T.spinStage('')"
         for step in (f"T.waitFor(() => {known}, given[0])", "T.quiet(given[0])"):
             browser.await_(step, min(_READY_MS, 1000 * browser.left))
