@@ -31,6 +31,7 @@ _STEPS: dict[int, tuple[str, ...]] = {
         "UPDATE candidates SET error_class = 'host_disabled' WHERE error_class = 'host_left_alone'",
         "UPDATE pages SET error_class = 'host_disabled' WHERE error_class = 'host_left_alone'",
         "ALTER TABLE pages ADD COLUMN announced INTEGER",
+        "ALTER TABLE sightings ADD COLUMN sense VARCHAR(3)",
     ),
 }
 """Version -> the statements that lead to the next version."""

@@ -213,7 +213,7 @@
         const value = element.getAttribute(name);
         if (value && /^\d{1,4}$/.test(value) && (name !== "data-total" || element.matches(AROUND))) note(+value, `${name}=${value}`);
       }
-      if (element.matches(SLIDES)) {
+      if (element.matches(SLIDES) && !/clone|duplicate/i.test(element.getAttribute("class") || "")) {
         slides.all += 1;
         const shows = element.querySelector("img[src],img[srcset],img[data-src],img[data-srcset],picture,video,canvas,svg,iframe") || element.tagName === "IMG" || [element, ...element.querySelectorAll("*")].some((each) => getComputedStyle(each).backgroundImage.includes("url("));
         if (!shows && !T.text(element.textContent)) slides.empty += 1;

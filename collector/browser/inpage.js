@@ -112,9 +112,12 @@
 
   // ---- a WebGL canvas can only be read after painting if its buffer is preserved
   const getContext = HTMLCanvasElement.prototype.getContext;
+  const webgl = new WeakSet();
   HTMLCanvasElement.prototype.getContext = function (kind, options) {
     if (/webgl/i.test(kind)) options = { ...(options || {}), preserveDrawingBuffer: true };
-    return getContext.call(this, kind, options);
+    const context = getContext.call(this, kind, options);
+    if (context && /webgl/i.test(kind)) webgl.add(this);
+    return context;
   };
 
   // ---- all elements, through open shadow roots and frames of the same origin
@@ -414,6 +417,6 @@
 
   Object.defineProperty(window, NAME, {
     enumerable: false,
-    value: { IMAGE, absolute, text, sleep, frame, quiet, collect, scroll, path, first, all, waitFor, weight, scroller, elements, visible, loading, state, shadow, PATIENCE },
+    value: { IMAGE, absolute, text, sleep, frame, quiet, collect, measure, webgl, scroll, path, first, all, waitFor, weight, scroller, elements, visible, loading, state, shadow, PATIENCE },
   });
 })();

@@ -200,6 +200,7 @@ class DownloadRecord:
             "frame": candidate.frame,
             "frames": candidate.frames,
             "angle_deg": candidate.angle_deg,
+            "sense": candidate.sense,
             "capture": candidate.capture,
             "url_candidate": picture.url_candidate,
             "status": picture.status,

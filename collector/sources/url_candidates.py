@@ -94,6 +94,7 @@ class PagePicture:
             return False
         return all(
             url_candidate.name in {"current_src", "src", "css"}
+            and not original_addresses(url_candidate.url)
             for url_candidate in self.url_candidates
         )
 
