@@ -16,10 +16,18 @@ _TEXTS = {"page_title", "alt", "caption", "selector", "licence", "author"}
 
 @dataclass(frozen=True)
 class UrlCandidate:
-    """One address that may have the full-size picture, and how it was found."""
+    """One address that may have the full-size picture, and how it was found.
+
+    Parameters
+    ----------
+    unproven : bool
+        It may lead to another picture: it is only used if the picture there is larger than that of
+        another address and looks the same.
+    """
 
     name: str
     url: str
+    unproven: bool = False
 
 
 @dataclass(frozen=True)
@@ -42,10 +50,14 @@ class Candidate:
         Width and height in pixels of what the page itself showed; the full-size picture is at
         least as large.
     spin_group, frame, frames, angle_deg
-        Of a 360° viewer: group, number from 0, number of frames, angle in degrees.
+        Of a 360° viewer: group, number from 0, number of frames, angle to the first frame in
+        degrees.
+    sense : str, optional
+        Which way the car turns from frame to frame, seen from above: ``ccw`` or ``cw``; None if
+        that is not known.
     capture : str
-        ``bytes``: as the server sends it; ``canvas``, ``screenshot`` or ``sprite``: captured from
-        the page.
+        ``bytes``: as the server sends it; ``panorama``: the same, seen from inside;
+        ``canvas``, ``screenshot`` or ``sprite``: captured from the page.
     thumbnail_hosts : tuple of str
         Hosts that serve previews only.
     permission : dict
@@ -71,6 +83,7 @@ class Candidate:
     frame: int | None = None
     frames: int | None = None
     angle_deg: float | None = None
+    sense: str | None = None
     capture: str = "bytes"
     licence: str = ""
     author: str = ""

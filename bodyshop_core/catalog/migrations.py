@@ -72,6 +72,8 @@ _STEPS: dict[int, tuple[str, ...]] = {
         "CREATE INDEX ix_regions_sha256 ON regions (sha256)",
         "CREATE INDEX ix_regions_mask ON regions (mask)",
         "ALTER TABLE label_tasks ADD COLUMN shown JSON",
+        "ALTER TABLE pages ADD COLUMN announced INTEGER",
+        "ALTER TABLE sightings ADD COLUMN sense VARCHAR(3)",
     ),
 }
 """Version -> the statements that lead to the next version."""

@@ -72,7 +72,8 @@ sightings = Table(
     Column("frame", Integer),
     Column("frames", Integer),  # of the whole turn; NULL when it was not seen to close
     Column("angle_deg", Float),
-    Column("capture", String(32)),  # "bytes", "canvas", "screenshot"
+    Column("sense", String(3)),  # ccw | cw, seen from above; NULL: not known
+    Column("capture", String(32)),  # "bytes", "panorama", "sprite", "canvas", "screenshot"
     Column("url_candidate", String(32)),  # where on the page its address was found
     Column("status", Integer),
     Column("etag", Text),
@@ -99,8 +100,9 @@ pages = Table(
     Column("brand", Text),
     Column("model", Text),
     Column("query", Text),
-    Column("state", String(16), nullable=False),  # queued | done | failed | refused
+    Column("state", String(16), nullable=False),  # queued | done | partial | failed | refused
     Column("found", Integer, nullable=False, default=0),
+    Column("announced", Integer),  # pictures that the page says it has; NULL: it does not say
     Column("error_class", String(64)),
     Column("error", Text),
     Column("recipe_version", String(32)),

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     RGB = NDArray[np.uint8]
 
-ALLOWED_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+ALLOWED_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000")
 """Pillow decoders for untrusted bytes; its vulnerabilities were mostly in rarer ones."""
 
 SNIFFED_FORMATS = frozenset({"HEIF", "JPEG2000", "JXL", "PSD"})

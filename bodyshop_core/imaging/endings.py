@@ -9,7 +9,6 @@ from bodyshop_core.imaging.faults import decoder_warning
 
 END_OF_JPEG = b"\xff\xd9"
 
-_ENDINGS = {"jpg": END_OF_JPEG, "png": b"IEND"}
 _TAIL = 1 << 16
 
 
@@ -29,12 +28,12 @@ def has_end(file: BinaryIO, extension: str) -> bool:
     if extension == "webp":
         file.seek(4)
         return size >= int.from_bytes(file.read(4), "little") + 8
-    mark = _ENDINGS.get(extension)
-    file.seek(max(0, size - _TAIL))  # some cameras and editors append data after the end mark
-    rest = file.read()
+    if extension == "png":
+        return _has_last_chunk(file, size)
     if extension == "gif":
-        return rest.rstrip(b"\0").endswith(b"\x3b")
-    return mark is None or rest.rfind(mark) >= 0  # from the end, where it nearly always is
+        file.seek(max(0, size - _TAIL))
+        return file.read().rstrip(b"\0").endswith(b"\x3b")
+    return True
 
 
 def lacks_end_only(file: BinaryIO) -> bool:
@@ -61,6 +60,18 @@ def _has_jpeg_end(file: BinaryIO) -> bool:
         return True
     file.seek(scan)  # motion photos append a film of megabytes
     return END_OF_JPEG in file.read()
+
+
+def _has_last_chunk(file: BinaryIO, size: int) -> bool:
+    """Walk through a PNG's chunks to its last (W3C PNG, 5.3); what follows it does not matter."""
+    at = 8
+    while at + 8 <= size:
+        file.seek(at)
+        length, kind = int.from_bytes(file.read(4), "big"), file.read(4)
+        if kind == b"IEND":
+            return True
+        at += length + 12
+    return False
 
 
 def _scan_of(file: BinaryIO) -> int:

@@ -63,8 +63,17 @@ _FLAGS = (
     # WebGL viewers work without a graphics card.
     "--use-angle=swiftshader",
     "--enable-unsafe-swiftshader",
+    # WebRTC sends UDP past the proxy unless both names of this policy forbid it: the first is that
+    # of older versions.
     "--force-webrtc-ip-handling-policy=disable_non_proxied_udp",
+    "--webrtc-ip-handling-policy=disable_non_proxied_udp",
 )
+
+_PREFERENCES = {
+    "webrtc.ip_handling_policy": "disable_non_proxied_udp",
+    "webrtc.multiple_routes_enabled": False,
+    "webrtc.nonproxied_udp_enabled": False,
+}
 
 
 @dataclass(frozen=True)
@@ -161,6 +170,7 @@ def start_driver(
     options.add_experimental_option(
         "perfLoggingPrefs", {"enableNetwork": True, "enablePage": False}
     )
+    options.add_experimental_option("prefs", _PREFERENCES)
     # Its own session: Ctrl-C in the terminal is handled by this program, not by the browser.
     service = ChromeService(
         executable_path=str(parts.driver) if parts.driver else None,

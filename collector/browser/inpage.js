@@ -4,12 +4,16 @@
   const NAME = "__bodyshop";
   if (window[NAME]) return;
 
-  const IMAGE = /\.(jpe?g|jfif|png|webp|gif|avif|bmp|tiff?)(?:$|[?#&])/i;
+  const IMAGE = /\.(jpe?g|jfif|png|webp|gif|avif|bmp|tiff?|jp2|jxl)(?:$|[?#&])/i;
+  const OTHER = /\.(?:svgz?|html?|php|aspx?|jsp|m?js|css|json|xml|pdf|mp4|webm|mov|m3u8|mp3|zip|glb|gltf|usdz|woff2?)(?:$|[?#])/i;
+  const NOT_THE_PICTURE = /icon|logo|avatar|placeholder|sprite|loader|spinner|toggle|title|flag/i;
   const FULL = /^data-(?:full|zoom|orig|large|big|hi-?res|high|max|master|image-?full|src-?full|src-?large|src-?zoom)/i;
-  const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
+  const LAZY = /^data-(?:lazy|src|original|ll-|bg|background)/i;
+  const pause = window.setTimeout.bind(window);
+  const sleep = (ms) => new Promise((done) => pause(done, ms));
   const frame = () =>
     new Promise((done) => {
-      const timer = setTimeout(done, 250); // a hidden document is not painted
+      const timer = pause(done, 250); // a hidden document is not painted
       requestAnimationFrame(() => { clearTimeout(timer); done(); });
     });
   const absolute = (value) => {
@@ -17,6 +21,14 @@
       const url = new URL(value, document.baseURI);
       return url.protocol === "http:" || url.protocol === "https:" ? url.href : null;
     } catch { return null; }
+  };
+  // The address of a picture in an attribute: "1.5", "Click to zoom / enlarge" and JSON are none.
+  const pictureAddress = (value, anyExtension) => {
+    const address = value.trim().replace(/^url\(["']?|["']?\)$/g, "");
+    if (!address || address.length > 2000 || /[{}<>\n]/.test(address) || OTHER.test(address)) return null;
+    if (/\s/.test(address) && !/^(?:https?:)?\/[^,]*\.\w{3,4}$/i.test(address)) return null;
+    if (!IMAGE.test(address) && !(anyExtension && /^(?:(?:https?:)?\/\/|\.{0,2}\/)[^/]/i.test(address))) return null;
+    return absolute(address);
   };
   const text = (value) => (value || "").replace(/\s+/g, " ").trim().slice(0, 500);
 
@@ -31,7 +43,7 @@
   const track = (promise) => {
     const id = {};
     underWay.set(id, performance.now());
-    const over = () => setTimeout(() => underWay.delete(id), 50); // time to add its result to the page
+    const over = () => pause(() => underWay.delete(id), 50); // time to add its result to the page
     promise.then(over, over);
     return promise;
   };
@@ -51,6 +63,40 @@
     return send.apply(this, given);
   };
 
+  // ---- timers that run once: content may come with them
+  const realTimeout = window.setTimeout, realClear = window.clearTimeout;
+  const LONGEST_CHAIN = 8; // timers that start timers: a longer chain is a clock, not a delay
+  const timers = new Map();
+  let generation = 0;
+  window.setTimeout = function (action, delay, ...given) {
+    if (typeof action !== "function") return realTimeout.call(this, action, delay, ...given);
+    const own = generation + 1;
+    const id = realTimeout.call(window, function (...values) {
+      timers.delete(id);
+      generation = own;
+      realTimeout.call(window, () => { generation = 0; }, 0); // after the promises that this resolves
+      return action.apply(this, values);
+    }, delay, ...given);
+    timers.set(id, { due: performance.now() + Math.max(0, Number(delay) || 0), own });
+    return id;
+  };
+  window.clearTimeout = function (id) { timers.delete(id); return realClear.call(this, id); };
+  let changedAt = performance.now();
+  const touch = (records) => {
+    if (records.some((each) => [...each.addedNodes].some((node) => node.nodeType === 1))) changedAt = performance.now();
+  };
+
+  // ---- shadow roots, also closed ones
+  const roots = new WeakMap();
+  const attach = Element.prototype.attachShadow;
+  Element.prototype.attachShadow = function (options) {
+    const root = attach.call(this, options);
+    roots.set(this, root);
+    new MutationObserver(touch).observe(root, { childList: true, subtree: true });
+    return root;
+  };
+  const shadow = (element) => element.shadowRoot || roots.get(element) || null;
+
   // ---- what each <img> has shown so far, with its natural size
   const history = new WeakMap();
   const remember = (img) => {
@@ -66,16 +112,20 @@
 
   // ---- a WebGL canvas can only be read after painting if its buffer is preserved
   const getContext = HTMLCanvasElement.prototype.getContext;
+  const webgl = new WeakSet();
   HTMLCanvasElement.prototype.getContext = function (kind, options) {
     if (/webgl/i.test(kind)) options = { ...(options || {}), preserveDrawingBuffer: true };
-    return getContext.call(this, kind, options);
+    const context = getContext.call(this, kind, options);
+    if (context && /webgl/i.test(kind)) webgl.add(this);
+    return context;
   };
 
   // ---- all elements, through open shadow roots and frames of the same origin
   function* elements(root) {
     for (const element of root.querySelectorAll("*")) {
       yield element;
-      if (element.shadowRoot) yield* elements(element.shadowRoot);
+      const inside = shadow(element);
+      if (inside) yield* elements(inside);
       if (element instanceof HTMLIFrameElement) {
         let inner = null;
         try { inner = element.contentDocument; } catch { inner = null; } // another origin
@@ -141,9 +191,9 @@
     const holders = [img, link].filter(Boolean);
     for (const holder of holders)
       for (const { name, value } of holder.attributes)
-        if (FULL.test(name) && !/srcset/i.test(name) && /[./]/.test(value)) add("data_full", value);
-    for (const value of [img.getAttribute("srcset"), img.getAttribute("data-srcset"), img.getAttribute("data-lazy-srcset")])
-      if (value) srcsets.push({ value, type: "" });
+        if (FULL.test(name) && !/srcset/i.test(name) && !NOT_THE_PICTURE.test(name)) add("data_full", pictureAddress(value, true));
+    for (const { name, value } of img.attributes)
+      if (value && /^(?:data-[\w-]*)?srcset$/i.test(name)) srcsets.push({ value, type: "" });
     const picture = img.parentElement && img.parentElement.tagName === "PICTURE" ? img.parentElement : null;
     if (picture)
       for (const source of picture.querySelectorAll("source"))
@@ -151,9 +201,10 @@
           if (value) srcsets.push({ value, type: source.type || "" });
     const rest = [];
     const later = (name, value) => { const url = value && absolute(value); if (url) rest.push({ name, url }); };
-    for (const { name, value } of img.attributes)
-      if (name.startsWith("data-") && !FULL.test(name) && !/srcset/i.test(name) && IMAGE.test(value) && !/[\s{]/.test(value.trim()))
-        later("data_src", value);
+    for (const holder of holders)
+      for (const { name, value } of holder.attributes)
+        if (name.startsWith("data-") && !FULL.test(name) && !/srcset|responsive/i.test(name) && !NOT_THE_PICTURE.test(name))
+          later("data_src", pictureAddress(value, LAZY.test(name) && !img.naturalWidth));
     later("current_src", img.currentSrc);
     later("src", img.getAttribute("src"));
     return { candidates, rest };
@@ -177,6 +228,7 @@
   // ---- pictures of a list that removes elements after they were scrolled past
   const gone = new Map();
   new MutationObserver((records) => {
+    touch(records);
     for (const { removedNodes, target } of records)
       for (const node of removedNodes) {
         if (!(node instanceof Element)) continue;
@@ -201,9 +253,25 @@
     return size;
   }
 
+  // ---- JSON in attributes and scripts; it is parsed outside of the page
+  const JSON_TEXT = /^\s*[[{][\s\S]*\.(?:jpe?g|png|webp|avif)\b/i;
+  const STATE = /(?:window|self|globalThis)\s*(?:\.\s*(__\w+__|\w*(?:STATE|DATA|PROPS)\w*)|\[\s*["'](__\w+__)["']\s*\])\s*=\s*(?=[[{])/gi;
+  const MOST_JSON = 4e6;
+
   async function collect(max) {
     const items = [];
     const backgrounds = new Map();
+    const json = [];
+    let jsonSize = 0;
+    const keepJson = (value, selector) => {
+      if ((jsonSize += value.length) <= MOST_JSON) json.push({ text: value, selector });
+    };
+    for (const script of document.scripts) {
+      const body = script.src ? "" : script.textContent;
+      if (/json/i.test(script.type) && !/ld\+json|importmap|speculation/i.test(script.type)) { if (JSON_TEXT.test(body)) keepJson(body, path(script)); }
+      else if (!script.type || /javascript/i.test(script.type))
+        for (const match of body.matchAll(STATE)) { const state = body.slice(match.index + match[0].length); if (JSON_TEXT.test(state)) keepJson(state, path(script)); }
+    }
     for (const element of elements(document)) {
       if (items.length >= max) break;
       if (UNSEEN.has(element.tagName)) continue;
@@ -232,11 +300,12 @@
         const urls = cssUrls(value).sort((a, b) => b.scale - a.scale);
         if (urls.length) backgrounds.set(urls[0].url, { urls, element, alt: text(element.getAttribute("aria-label") || element.title) });
       }
-      for (const { name, value } of element.attributes)
-        if (name.startsWith("data-") && IMAGE.test(value) && !/[\s{]/.test(value.trim()) && value.length < 2000) {
-          const url = absolute(value.replace(/^url\(["']?|["']?\)$/g, ""));
-          if (url && !element.hasAttribute("data-folder")) items.push(simple("data", [{ name: "data_src", url }], element, { alt: text(element.getAttribute("aria-label")) }));
-        }
+      for (const { name, value } of element.attributes) {
+        if (JSON_TEXT.test(value)) keepJson(value, path(element));
+        if (!name.startsWith("data-") || NOT_THE_PICTURE.test(name) || element.hasAttribute("data-folder")) continue;
+        const url = pictureAddress(value, false);
+        if (url) items.push(simple("data", [{ name: "data_src", url }], element, { alt: text(element.getAttribute("aria-label")) }));
+      }
     }
     for (const item of gone.values()) if (items.length < max) items.push(item);
     await Promise.all([...backgrounds].map(async ([url, { urls, element, alt }]) => {
@@ -252,7 +321,7 @@
     const ld = [...document.querySelectorAll('script[type="application/ld+json"]')].map((script) => script.textContent);
     const licence = document.querySelector("link[rel~=license][href],a[rel~=license][href]");
     return {
-      items, ld, title: text(document.title), licence: licence ? licence.href : "",
+      items, ld, json, title: text(document.title), licence: licence ? licence.href : "",
       resources: performance.getEntriesByType("resource").filter((entry) => entry.initiatorType === "img").length,
     };
   }
@@ -277,6 +346,27 @@
   const POLLS = new Set(["fetch", "xmlhttprequest", "beacon", "script", "link", "iframe"]);
   const pictures = () => performance.getEntriesByType("resource").filter((entry) => !POLLS.has(entry.initiatorType)).length;
   const weight = () => `${scroller().scrollHeight}/${document.images.length}/${pictures()}`;
+
+  // What the page still waits for, besides its requests; `horizon` in milliseconds from now.
+  function state(horizon) {
+    const now = performance.now();
+    const due = [...timers.values()].filter((each) => each.own <= LONGEST_CHAIN && each.due < now + horizon);
+    const refresh = document.querySelector('meta[http-equiv="refresh" i][content*="url" i]');
+    const delay = refresh ? parseFloat(refresh.content) * 1000 : NaN;
+    let content = 0;
+    for (const element of elements(document)) {
+      if (!/^(img|canvas|video|image|model-viewer)$/i.test(element.tagName)) continue;
+      const box = element.getBoundingClientRect();
+      if (box.width >= 100 && box.height >= 75) content += 1;
+    }
+    // A page that already says something, for example a banner, is waited for like one with pictures.
+    if (!content && document.body && (document.body.innerText || "").trim().length > 150) content = 1;
+    if (!content && [...elements(document)].some((each) => each.matches("[role=dialog],[role=alertdialog],dialog[open]") && each.getClientRects().length)) content = 1;
+    return {
+      parsing: document.readyState === "loading", still: now - changedAt, timers: due.length, content, weight: weight(),
+      leaving: delay >= 0 && delay < horizon && now < delay + 3000, url: location.href,
+    };
+  }
 
   async function scroll({ step, settle, quietRounds, seconds, maxItems }) {
     for (const root of [document.documentElement, document.body])
@@ -304,23 +394,6 @@
     return { rounds, stopped };
   }
 
-  // ---- cookie banners: the button with the least consent
-  const REFUSE = [
-    "#onetrust-reject-all-handler", ".ot-pc-refuse-all-handler", "#CybotCookiebotDialogBodyButtonDecline",
-    "[data-testid=uc-deny-all-button]", "#didomi-notice-disagree-button", ".cmpboxbtnno", "#truste-consent-required",
-    ".fc-cta-do-not-consent", "[data-cookiefirst-action=reject]", ".cky-btn-reject", "[data-consent=reject]",
-  ];
-  const WORDS = /^(reject( all)?( cookies)?|decline( all)?|refuse( all)?|deny( all)?|(only )?(strictly )?necessary( cookies)?( only)?|use necessary cookies only|모두 거부|거부|거절|필수(만| 쿠키만)? ?(허용|동의|사용)?|alle ablehnen|ablehnen|nur notwendige.*|tout refuser|refuser|rechazar( todo)?|rifiuta( tutto)?)$/i;
-  function consent(own) {
-    for (const selector of [...(own || []), ...REFUSE])
-      for (const button of document.querySelectorAll(selector))
-        if (button.getClientRects().length) { button.click(); return selector; }
-    for (const box of document.querySelectorAll('[id*="cookie" i],[class*="cookie" i],[id*="consent" i],[class*="consent" i],[role="dialog"]'))
-      for (const button of box.querySelectorAll("button,a[role=button],input[type=button]"))
-        if (button.getClientRects().length && WORDS.test(text(button.textContent || button.value))) { button.click(); return "words"; }
-    return "";
-  }
-
   const first = (selectors, root) => {
     for (const selector of selectors) { const hit = (root || document).querySelector(selector); if (hit) return hit; }
     return null;
@@ -344,6 +417,6 @@
 
   Object.defineProperty(window, NAME, {
     enumerable: false,
-    value: { IMAGE, absolute, text, sleep, frame, quiet, collect, scroll, consent, path, first, all, waitFor, weight, scroller, elements, visible, loading, PATIENCE },
+    value: { IMAGE, absolute, text, sleep, frame, quiet, collect, measure, webgl, scroll, path, first, all, waitFor, weight, scroller, elements, visible, loading, state, shadow, PATIENCE },
   });
 })();

@@ -10,11 +10,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from collector.browser.consent_data import managers_script
 from collector.browser.driver import BrowserParts, find_browser, start_driver
 from collector.browser.driver_errors import first_line, is_gone, net_error
 from collector.browser.errors import (
@@ -26,6 +28,7 @@ from collector.browser.errors import (
 from collector.browser.memory import group_memory
 from collector.browser.network import NetworkLog, NetworkResponse
 from collector.browser.proxy import GuardProxy
+from collector.browser.settling import settle
 from collector.browser.watchdog import Watchdog
 from collector.errors import CollectorError
 from collector.net.address import AddressGuard
@@ -86,7 +89,8 @@ class Browser:
         self._profile: Path | None = None
         self._watchdog: Watchdog | None = None
         self._pages = 0
-        self._backlog: list[NetworkResponse] = []
+        self._log: NetworkLog | None = None
+        self._told: set[str] = set()
         self._lock = threading.Lock()
         self.refused: list[tuple[str, int, str]] = []
 
@@ -110,7 +114,9 @@ class Browser:
         return self._driver
 
     def open(self, url: str) -> NetworkResponse | None:
-        """Open a page; return the response of its document, if the log contains it.
+        """Open a page and wait until it is quiet; return the response of its document, if known.
+
+        A script or a meta element may have replaced the page meanwhile: see `url`.
 
         Raises
         ------
@@ -125,9 +131,12 @@ class Browser:
             self.end()
         self._pages += 1
         self.refused.clear()
-        with self._watched(self._load_seconds):
+        self._told.clear()
+        self._until = time.monotonic() + self._load_seconds
+        with self._watched():
             driver = self.driver
-            NetworkLog(driver).drain()  # late requests of the last page do not belong to this one
+            driver.get("about:blank")  # what the last page still loads is not part of this one
+            self._requests.leave()
             try:
                 driver.get(url)
             except TimeoutException:
@@ -137,18 +146,17 @@ class Browser:
                 if code := net_error(error):
                     raise self._not_opened(url, code) from error
                 raise
+        settle(self)
         self._until = time.monotonic() + self._behaviour_seconds
-        log = self.seen()
-        documents = [seen for seen in log if seen.kind == "document"]
-        self._backlog = log
-        wanted = self.url.partition("#")[0]
-        same = [seen for seen in documents if seen.url.partition("#")[0] == wanted]
-        answers = same or documents
-        return answers[-1] if answers else None
+        with self._watched():
+            return self._requests.document()
 
     @property
     def left(self) -> float:
-        """Remaining seconds of `behaviour_seconds` for this page; never below 0."""
+        """Remaining seconds for this page; never below 0.
+
+        While it is opened, of `load_seconds`, afterwards of `behaviour_seconds`.
+        """
         return max(0.0, self._until - time.monotonic())
 
     @property
@@ -158,10 +166,25 @@ class Browser:
             return str(self.driver.current_url)
 
     def seen(self) -> list[NetworkResponse]:
-        """Return the responses that the browser received since the last call (and since `open`)."""
+        """Return what the open page received since the last call (and since `open`)."""
+        fresh = [each for each in self.responses() if each.request not in self._told]
+        self._told.update(each.request for each in fresh)
+        return fresh
+
+    def responses(self) -> list[NetworkResponse]:
+        """Return every response that the document which is open now and its frames received."""
         with self._watched():
-            backlog, self._backlog = self._backlog, []
-            return backlog + NetworkLog(self.driver).drain()
+            return self._requests.responses()
+
+    def document(self) -> NetworkResponse | None:
+        """Return the response of the document that is open now, if the log contains it."""
+        with self._watched():
+            return self._requests.document()
+
+    def waiting(self) -> dict[str, float]:
+        """Return address -> age in seconds of what the page still loads, without its images."""
+        with self._watched():
+            return self._requests.waiting()
 
     def run(self, body: str, *arguments: Any) -> Any:
         """Run JavaScript and return its value; `T`: our tools, `arguments`: the arguments."""
@@ -187,6 +210,27 @@ class Browser:
         if "error" in answer:
             raise ScriptError(f"our script failed in {self.url}: {answer['error'][:500]}")
         return answer.get("value")
+
+    def frames(self, selector: str) -> int:
+        """Return the number of frames in the document that match a CSS selector."""
+        return int(self.run("return document.querySelectorAll(arguments[0]).length", selector))
+
+    @contextmanager
+    def inside_frame(self, selector: str, place: int) -> Iterator[bool]:
+        """Have scripts run in a frame, also one of another origin; False if it is gone."""
+        from selenium.webdriver.common.by import By
+
+        with self._watched():
+            found = self.driver.find_elements(By.CSS_SELECTOR, selector)[place : place + 1]
+            if found:
+                self.driver.switch_to.frame(found[0])
+                for script in _scripts() if not self.run("return !!T") else ():
+                    self.driver.execute_script(script)
+        try:
+            yield bool(found)
+        finally:
+            with self._watched():
+                self.driver.switch_to.default_content()
 
     def source(self) -> str:
         """Return the page as it is now, as HTML."""
@@ -232,7 +276,13 @@ class Browser:
         if profile is not None:
             shutil.rmtree(profile, ignore_errors=True)
         self._pages = 0
-        self._backlog = []
+        self._log = None
+
+    @property
+    def _requests(self) -> NetworkLog:
+        if self._log is None:
+            self._log = NetworkLog(self.driver)
+        return self._log
 
     def _start(self) -> None:
         self._parts = self._parts or find_browser()
@@ -261,8 +311,7 @@ class Browser:
         driver.execute_cdp_cmd(
             "Network.setUserAgentOverride", {"userAgent": f"{own} {self._agent}"}
         )
-        for name in ("inpage.js", "search.js", "spinner.js"):
-            script = resources.files("collector.browser").joinpath(name).read_text("utf-8")
+        for script in _scripts():
             driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": script})
 
     @contextmanager
@@ -316,6 +365,14 @@ class Browser:
     def _is_fat(self) -> bool:
         process = self._driver.service.process if self._driver is not None else None
         return process is not None and group_memory(process.pid) > MAX_MEMORY
+
+
+@lru_cache(maxsize=1)
+def _scripts() -> tuple[str, ...]:
+    """Return our tools for every document, in the order in which they need each other."""
+    folder = resources.files("collector.browser")
+    names = ("inpage.js", "consent.js", "behaviours.js", "search.js", "spinner.js")
+    return (*(folder.joinpath(name).read_text("utf-8") for name in names), managers_script())
 
 
 def _quit(driver: Chrome) -> None:

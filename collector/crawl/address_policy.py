@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
+from bodyshop_core.errors import UnreadableImageError
 from collector.brands import CrawlLimits
 from collector.crawl.frontier import DownloadJob
 from collector.ledger.tombstones import Tombstones
@@ -12,6 +13,7 @@ from collector.net.cookies import Cookies
 from collector.net.download import MAX_REDIRECTS
 from collector.net.outcome import Failure, Outcome, Redirect, Refusal, StoredPicture
 from collector.net.politeness import MAX_RETRY_AFTER_S, parse_retry_after
+from collector.net.same_picture import same_picture
 from collector.sources.url_candidates import FULL_SIZE, REWRITTEN, same_shape
 from collector.weburl import is_web_address
 
@@ -101,27 +103,43 @@ class AddressPolicy:
         return Requeue(wait)
 
     def _after_picture(self, job: DownloadJob, picture: StoredPicture) -> Step:
-        """Keep the larger picture, and go on while the page showed a larger one."""
-        shown = job.candidate.shown
-        size = (picture.facts["width"], picture.facts["height"])
-        rewritten = picture.url_candidate == REWRITTEN
-        if rewritten and shown is not None and not same_shape(size, shown):
+        """Keep the larger picture, and go on while another address may have a larger one."""
+        unproven = job.candidate.url_candidates[job.position].unproven
+        if unproven and not self._is_same(job, picture):
             picture.discard()
-            detail = "the rewritten address has another aspect ratio"
-            return self._next_address(job, Refusal("other_picture", detail))
+            return self._next_address(job, Refusal("other_picture", "it shows something else"))
+        larger = job.best is None or picture.area > job.best.area
         best = job.keep_larger(picture)
-        if shown is not None and self._may_be_larger(job, best, shown[0] * shown[1]):
+        rest = job.candidate.url_candidates[job.position + 1 :]
+        if unproven:  # of several ways to write an original the first that works is used
+            return best if larger else self._next_address(job, None)
+        if self._may_be_larger(job, best) or any(each.unproven for each in rest):
             return self._next_address(job, None)
         return best
 
     @staticmethod
-    def _may_be_larger(job: DownloadJob, best: StoredPicture, shown: int) -> bool:
-        """Return whether a further address is worth a request.
+    def _is_same(job: DownloadJob, picture: StoredPicture) -> bool:
+        """Return whether a picture from an unproven address shows what a proven one shows."""
+        if job.best is not None and job.best.part is not None and picture.part is not None:
+            try:
+                return same_picture(job.best.part, picture.part)
+            except UnreadableImageError:
+                return False
+        name = job.candidate.url_candidates[job.position].name
+        shown, size = job.candidate.shown, (picture.facts["width"], picture.facts["height"])
+        return name == REWRITTEN and shown is not None and same_shape(size, shown)
+
+    @staticmethod
+    def _may_be_larger(job: DownloadJob, best: StoredPicture) -> bool:
+        """Return whether a further proven address is worth a request.
 
         It is while the best picture is smaller than what the page showed. If it has the same size
         and the page names a full-size address, it is too: of two links to a full size the first may
         be the picture of the page itself.
         """
+        if job.candidate.shown is None:
+            return False
+        shown = job.candidate.shown[0] * job.candidate.shown[1]
         if best.area < LARGE_ENOUGH * shown:
             return True
         rest = {each.name for each in job.candidate.url_candidates[job.position + 1 :]}
@@ -132,18 +150,21 @@ class AddressPolicy:
         if outcome is not None:
             name = candidates[job.position].name
             job.notes.append(f"{name}: {outcome.error_class} {outcome.detail}")
-        if job.position + 1 < len(candidates):
-            job.position += 1
-            job.url = candidates[job.position].url
+        best = job.best
+        go_on = best is None or self._may_be_larger(job, best)
+        for place in range(job.position + 1, len(candidates)):
+            if not (go_on or candidates[place].unproven):
+                continue
+            job.position = place
+            job.url = candidates[place].url
             job.hops = job.attempts = 0
             job.first_problem = job.first_problem or outcome
             return Requeue()
-        return job.best or self._problem_of(job, outcome)
+        return best or self._problem_of(job, outcome)
 
     @staticmethod
     def _problem_of(job: DownloadJob, last: Refusal | Failure | None) -> Refusal | Failure:
         """Choose what to report of several addresses: a failure, because it may be retried."""
         problems = [each for each in (job.first_problem, last) if each is not None]
         failures = [each for each in problems if isinstance(each, Failure)]
-        rewritten = job.candidate.url_candidates[0].name == REWRITTEN and len(problems) > 1
-        return problems[-1] if rewritten else (failures or problems)[0]
+        return (failures or problems)[0]

@@ -233,7 +233,8 @@ class DiscoveryPool:
     def _work(self, task: Task, browser: Browser) -> TaskResult:
         source, found = self._sources[task.source], 0
         log = self._context.log
-        for batch in source.discover(task, self._tools(browser)):
+        tools = self._tools(browser)
+        for batch in source.discover(task, tools):
             finds = addressed(batch)
             if len(finds) < len(batch):
                 invalid = len(batch) - len(finds)
@@ -244,10 +245,15 @@ class DiscoveryPool:
             if self._context.stopping.is_set():
                 return TaskResult(task, "queued", found)
         before = self._last_found.get(task.key, 0)
+        known = tools.completeness
+        lacks = "; ".join(known.lacks)
         if found and found >= SHRUNK * before:
-            return TaskResult(task, "done", found)
+            if not lacks:
+                return TaskResult(task, "done", found, announced=known.announced)
+            return TaskResult(task, "partial", found, "partial", lacks, announced=known.announced)
         kind = "shrunk" if found else _EmptyPageError.error_class
         message = f"{found} found, {before} last time" if found else "no picture was found"
+        message += f" ({lacks})" if lacks else ""
         evidence = self._save_evidence(task, browser) if source.needs_browser else ""
         return TaskResult(task, "failed", found, kind, message, evidence)
 

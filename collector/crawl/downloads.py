@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from collector.candidate import Candidate
@@ -191,6 +192,8 @@ class Fetcher:
         self.frontier.put(job, delay=0.0 if asked else max(delay, BUSY_SECONDS))
 
     def _follow(self, job: DownloadJob, outcome: Outcome) -> None:
+        if isinstance(outcome, StoredPicture):
+            outcome = replace(outcome, asked=job.candidate.url_candidates[job.position].url)
         step = self._policy.next_step(job, outcome)
         if isinstance(step, Requeue):
             self.frontier.put(job, delay=step.delay)

@@ -16,21 +16,24 @@ class TaskResult:
     Parameters
     ----------
     state : str
-        ``done``, ``failed``, ``refused``, or ``queued`` when it was stopped.
+        ``done``, ``partial``, ``failed``, ``refused``, or ``queued`` when it was stopped.
     found : int
         Pictures found.
     error_class, error : str
-        Why it failed or was refused.
+        Why it failed, was refused or is partial.
+    announced : int, optional
+        Pictures that the page says it has.
     evidence : str
         Where the page was saved as it was, or empty.
     """
 
     task: Task
-    state: Literal["done", "failed", "refused", "queued"]
+    state: Literal["done", "partial", "failed", "refused", "queued"]
     found: int = 0
     error_class: str = ""
     error: str = ""
     evidence: str = ""
+    announced: int | None = None
 
     @property
     def message(self) -> str:

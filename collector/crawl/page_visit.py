@@ -19,7 +19,7 @@ from collector.net.download import RETRY_STATUS
 from collector.net.permission import Permission, judge_headers, judge_meta, merged
 from collector.net.politeness import parse_retry_after, wait_for_turn
 from collector.sources.source import OpenedPage, RefusedPageError
-from collector.weburl import host_of
+from collector.weburl import host_of, is_web_address, url_key
 
 _CHALLENGE_TITLES = re.compile(
     r"just a moment|attention required|are you (?:a )?(?:human|robot)|robot check"
@@ -83,7 +83,7 @@ def open_page(
         raise error
     final = browser.url
     layers = [rules, judge_headers(headers, override=override)]
-    if host_of(final) != host:
+    if url_key(final) != url_key(url) and is_web_address(final):
         layers.append(fetcher.robots.judge(final, override=override))
     metas = browser.run(
         "return [...document.querySelectorAll('meta[name]')].map((m) => [m.name, m.content])"

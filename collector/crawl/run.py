@@ -27,6 +27,9 @@ from collector.net.outcome import Refusal, StoredPicture
 from collector.sources.source import Source
 from collector.weburl import is_web_address, url_key
 
+PARTIAL = "partial"
+"""Of ``--retry-failed``: open the pages again of which something is missing."""
+
 BATCH = 400
 BATCH_SECONDS = 0.25
 PAUSE_SECONDS = 0.25
@@ -211,7 +214,7 @@ class Crawl:
             return
         key = url_key(candidate.url)
         if key in self._have:
-            self._records.append(DownloadRecord(candidate, "done", self._have[key], repeated=True))
+            self._records.append(DownloadRecord.again(candidate, self._have[key]))
         elif key in self._in_flight:
             self._in_flight[key].append(candidate)
         elif self._quota.take(candidate):
@@ -224,13 +227,13 @@ class Crawl:
         candidate = record.candidate
         key = url_key(candidate.url)
         _, *followers = self._in_flight.pop(key, [candidate])
-        if record.picture is not None:
-            self._have[key] = record.known_picture()
+        for known in record.proven_addresses():
+            self._have[url_key(known)] = record.known_picture()
         for follower in followers:
             same = (follower.source, follower.url_candidates) == (
                 candidate.source, candidate.url_candidates,
             )  # fmt: skip
-            if record.picture is not None or same:
+            if record.shows(follower) or (record.picture is None and same):
                 self._records.append(record.for_candidate(follower))
             else:
                 self._admit(follower)
@@ -244,7 +247,8 @@ class Crawl:
         self._journal.settled(promised_by(records))
         for each in records:
             if each.picture is not None and states[each.candidate.key] in {"refused", "queued"}:
-                self._have.pop(url_key(each.candidate.url), None)
+                for address in (each.candidate.url, each.picture.asked):
+                    self._have.pop(url_key(address), None)
         for each in records:
             state = states[each.candidate.key]
             if state == "queued":  # the picture that it shared is gone
@@ -262,10 +266,10 @@ class Crawl:
         task = result.task
         recipe = getattr(self._sources[task.source], "recipe", None)
         version = f"{recipe.name} {recipe.version}" if recipe is not None else ""
-        found = result.found if result.state == "done" else None
+        found = result.found if result.state in {"done", "partial"} else None
         self._ledger.close_task(
             task, result.state, found=found, error_class=result.error_class, error=result.message,
-            recipe_version=version,
+            recipe_version=version, announced=result.announced,
         )  # fmt: skip
         if result.state != "queued":
             self.found_by_source[task.source] += result.found
@@ -273,7 +277,7 @@ class Crawl:
             result.error_class == "zero_results" and task.query is None
         ):
             self.empty_pages.append(f"{task.query or task.url}: {result.message}")
-        if result.state in {"failed", "refused"}:
+        if result.state in {"failed", "refused", "partial"}:
             self._progress.log(f"{task.source} {task.query or task.url}: {result.message}")
 
     def _refuse_waiting(self) -> None:
@@ -285,8 +289,10 @@ class Crawl:
 
 
 def _requeue(ledger: CrawlLedger, retry_failed: bool | str) -> None:
-    if retry_failed is True or retry_failed == "all":
-        ledger.requeue_failed()
+    if retry_failed in (True, "all", PARTIAL):
+        ledger.reopen_partial()
+        if retry_failed != PARTIAL:
+            ledger.requeue_failed()
         return
     known = ledger.failed_classes()
     if retry_failed not in known:

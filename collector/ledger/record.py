@@ -11,6 +11,7 @@ from bodyshop_core import __version__
 from bodyshop_core.catalog import FACTS, host_of, now
 from collector.candidate import Candidate, digest
 from collector.net.outcome import Failure, Refusal, StoredPicture
+from collector.weburl import url_key
 
 TOOL = f"bodyshop {__version__}"
 MAX_ERROR_TEXT = 2000
@@ -82,9 +83,37 @@ class DownloadRecord:
             permission=said,
         )
 
+    @classmethod
+    def again(cls, candidate: Candidate, picture: StoredPicture) -> DownloadRecord:
+        """Return the record of a candidate whose picture was downloaded for another one."""
+        named = replace(picture, url_candidate=_name_of(picture, candidate))
+        return cls(candidate, "done", named, repeated=True)
+
     def for_candidate(self, candidate: Candidate) -> DownloadRecord:
-        """Return the record of another candidate with the same address."""
-        return replace(self, candidate=candidate, repeated=True)
+        """Return the record of another candidate with the same address, met now."""
+        if self.picture is not None:
+            return replace(
+                DownloadRecord.again(candidate, self.picture),
+                attempts=self.attempts,
+                permission=self.permission,
+            )
+        return replace(self, candidate=candidate, repeated=True, at=now())
+
+    def shows(self, candidate: Candidate) -> bool:
+        """Return whether the picture was downloaded from an address of this candidate."""
+        if self.picture is None:
+            return False
+        asked = url_key(self.picture.asked)
+        return any(url_key(each.url) == asked for each in candidate.url_candidates)
+
+    def proven_addresses(self) -> list[str]:
+        """Return the addresses that are known to lead to the picture."""
+        if self.picture is None:
+            return []
+        asked = self.picture.asked
+        by_url = {each.url: each for each in self.candidate.url_candidates}
+        unproven = asked in by_url and by_url[asked].unproven
+        return [asked, self.candidate.url] if unproven else [asked]
 
     def known_picture(self) -> StoredPicture:
         """Return the picture as a later candidate of the same address gets it."""
@@ -123,7 +152,7 @@ class DownloadRecord:
         picture = StoredPicture(
             sha256=line["sha256"], size=line["size"], extension=line["extension"],
             facts=line["facts"], url=line["url"], url_candidate=line["url_candidate"],
-            etag=line["etag"], last_modified=line["last_modified"],
+            asked=line.get("asked", ""), etag=line["etag"], last_modified=line["last_modified"],
             content_type=line["content_type"], permission=line["permission"],
             part=Path(line["part"]), status=line["status"],
         )  # fmt: skip
@@ -172,6 +201,7 @@ class DownloadRecord:
             "frame": candidate.frame,
             "frames": candidate.frames,
             "angle_deg": candidate.angle_deg,
+            "sense": candidate.sense,
             "capture": candidate.capture,
             "url_candidate": picture.url_candidate,
             "status": picture.status,
@@ -215,3 +245,12 @@ class DownloadRecord:
             "of_key": self.candidate.key,
             "to_details": self.candidate.as_dict() | {"permission": said},
         }
+
+
+def _name_of(picture: StoredPicture, candidate: Candidate) -> str:
+    """Return how this candidate found the address that the picture came from."""
+    asked = url_key(picture.asked)
+    for each in candidate.url_candidates:
+        if url_key(each.url) == asked:
+            return each.name
+    return picture.url_candidate

@@ -40,7 +40,10 @@ class CrawlLedger:
         self._tombstones = Tombstones()
 
     def open_tasks(self, tasks: Sequence[Task], *, refresh: bool = False) -> list[Task]:
-        """Enter tasks and return those still to be done; a failed one is never marked as done."""
+        """Enter tasks and return those still to be done; a failed one is never marked as done.
+
+        A partial one is only done again after `reopen_partial`.
+        """
         pages = schema.pages
         rows = [
             {
@@ -54,7 +57,9 @@ class CrawlLedger:
         with self._catalog.begin() as connection:
             connection.execute(insert(pages).on_conflict_do_nothing(), rows)
             done = set(
-                connection.execute(select(pages.c.key).where(pages.c.state == "done")).scalars()
+                connection.execute(
+                    select(pages.c.key).where(pages.c.state.in_(("done", "partial")))
+                ).scalars()
             )
         return [task for task in tasks if refresh or task.key not in done]
 
@@ -66,7 +71,7 @@ class CrawlLedger:
 
     def close_task(
         self, task: Task, state: str, *, found: int | None = None, error_class: str = "",
-        error: str = "", recipe_version: str = "",
+        error: str = "", recipe_version: str = "", announced: int | None = None,
     ) -> None:  # fmt: skip
         """Note how a task ended; `found` None keeps what an earlier run found."""
         values: dict[str, Any] = {
@@ -74,7 +79,7 @@ class CrawlLedger:
             "recipe_version": recipe_version or None, "visited_at": now(),
         }  # fmt: skip
         if found is not None:
-            values["found"] = found
+            values |= {"found": found, "announced": announced}
         with self._catalog.begin() as connection:
             connection.execute(
                 update(schema.pages).where(schema.pages.c.key == task.key).values(values)
@@ -124,6 +129,13 @@ class CrawlLedger:
         with self._catalog.begin() as connection:
             return int(connection.execute(statement.values(values)).rowcount)
 
+    def reopen_partial(self) -> int:
+        """Queue the partial pages and queries again; return how many."""
+        pages = schema.pages
+        statement = update(pages).where(pages.c.state == "partial").values(state="queued")
+        with self._catalog.begin() as connection:
+            return int(connection.execute(statement).rowcount)
+
     def failed_classes(self) -> dict[str, int]:
         """Return error class -> number of failed candidates."""
         table = schema.candidates
@@ -138,9 +150,11 @@ class CrawlLedger:
     def have(self) -> dict[str, StoredPicture]:
         """Return `url_key` -> what was downloaded from it, so that no address is asked twice."""
         c, s = schema.candidates.c, schema.sightings.c
+        first = c.details["url_candidates"][0]["name"].as_string()
         query = select(
-            c.url, s.sha256, s.final_url, s.status, s.etag, s.content_type, s.url_candidate,
-            s.permission, s.last_modified, schema.images.c.extension, schema.images.c.bytes,
+            first.label("first"), c.url, s.sha256, s.final_url, s.status, s.etag, s.content_type,
+            s.url_candidate, s.permission, s.last_modified,
+            schema.images.c.extension, schema.images.c.bytes,
         ).select_from(
             schema.candidates.join(schema.sightings, (s.sha256 == c.sha256) & (s.url == c.url))
             .join(schema.images, schema.images.c.sha256 == s.sha256)
@@ -152,9 +166,10 @@ class CrawlLedger:
                     url=row.final_url, url_candidate=row.url_candidate or "",
                     etag=row.etag or "", last_modified=row.last_modified or "",
                     content_type=row.content_type or "", permission=row.permission or {},
-                    status=row.status,
+                    status=row.status, asked=row.url,
                 )
                 for row in connection.execute(query)
+                if row.first == row.url_candidate
             }  # fmt: skip
 
     def taken(self) -> dict[tuple[str, str], int]:

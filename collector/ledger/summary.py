@@ -48,6 +48,8 @@ class CollectSummary(Summary):
         State -> pages, spinners and queries.
     empty : tuple of str
         Pages and queries that found nothing or were refused, and where their evidence is.
+    partial : tuple of str
+        Pages and queries of which something is known to be missing, and what.
     imbalanced : tuple of str
         Models with less than half of the mean.
     spinners : int
@@ -72,6 +74,7 @@ class CollectSummary(Summary):
     imbalanced: tuple[str, ...] = ()
     spinners: int = 0
     incomplete: tuple[str, ...] = ()
+    partial: tuple[str, ...] = ()
 
     columns: ClassVar[tuple[str, ...]] = ("brand", "model", *_COUNTED)
 
@@ -82,6 +85,7 @@ class CollectSummary(Summary):
     def warnings(self) -> list[str]:
         """Return what needs attention: empty pages, failures, incomplete turns, imbalance."""
         found = [f"nothing found: {each}" for each in self.empty]
+        found += [f"partial: {each}" for each in self.partial]
         found += [f"failed: {name} {count} times" for name, count in self.failed_by.items()]
         found += [f"incomplete turn: {each}" for each in self.incomplete]
         return found + [f"few pictures: {each}" for each in self.imbalanced]
@@ -108,14 +112,8 @@ def summarise(catalog: Catalog, *, new: int = 0, seconds: float = 0.0) -> Collec
             by_model.setdefault((brand, model), Counter())
         counted = connection.execute(select(p.state, func.count()).group_by(p.state))
         pages = {str(state): int(count) for state, count in counted}
-        empty = tuple(
-            f"{source} {query or url}: {error}"
-            for source, query, url, error in connection.execute(
-                select(p.source, p.query, p.url, p.error)
-                .where(p.state.in_(("failed", "refused")))
-                .order_by(p.source, p.url)
-            )
-        )
+        empty = _pages(connection, "failed", "refused")
+        partial = _pages(connection, "partial")
         turns = _turns(connection)
     models = tuple(
         ModelCounts(brand, model, found=sum(counts.values()), **counts)
@@ -126,8 +124,24 @@ def summarise(catalog: Catalog, *, new: int = 0, seconds: float = 0.0) -> Collec
         **totals, new=new, seconds=seconds, refused_by=dict(refused.most_common()),
         failed_by=dict(failed.most_common()), pages=pages, models=models, empty=empty,
         imbalanced=_imbalanced(models), spinners=len(turns),
-        incomplete=tuple(each for each in turns if each),
+        incomplete=tuple(each for each in turns if each), partial=partial,
     )  # fmt: skip
+
+
+def _pages(connection: Connection, *states: str) -> tuple[str, ...]:
+    """Return the pages and queries that ended in these states, and why."""
+    p = schema.pages.c
+    rows = connection.execute(
+        select(p.source, p.query, p.url, p.error, p.found, p.announced)
+        .where(p.state.in_(states))
+        .order_by(p.source, p.url)
+    )
+    return tuple(
+        f"{row.source} {row.query or row.url}: "
+        + (f"{row.found} of {row.announced}: " if row.announced else "")
+        + str(row.error)
+        for row in rows
+    )
 
 
 def _turns(connection: Connection) -> list[str]:

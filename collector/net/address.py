@@ -16,6 +16,11 @@ from collector.errors import ForbiddenAddressError
 from collector.weburl import port_of
 
 _TRANSLATED = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052: an IPv4 address behind NAT64
+_REFUSED = (
+    ipaddress.ip_network("fec0::/10"),  # RFC 3879: site-local, deprecated but still routed
+    ipaddress.ip_network("64:ff9b:1::/48"),  # RFC 8215: IPv4 behind a local translation
+    ipaddress.ip_network("::ffff:0:0:0/96"),  # RFC 2765: IPv4-translated
+)
 _ZONES = ("localhost", ".localhost", ".local", ".internal", ".home.arpa")
 
 
@@ -120,6 +125,8 @@ def is_global(address: str) -> bool:
         if int(ip) >> 32 == 0:  # ::a.b.c.d, the deprecated IPv4-compatible form
             return False
         inner = [inside for inside in carried if inside is not None]
+        if any(ip in network for network in _REFUSED):
+            return False
         if inner:
             return all(is_global(str(inside)) for inside in inner)
     return ip.is_global and not ip.is_multicast

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 import time
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from http.client import IncompleteRead
 from pathlib import Path
@@ -16,7 +19,7 @@ from requests.exceptions import RequestException
 from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionError, TimeoutError
 
 from bodyshop_core.errors import UnreadableImageError
-from bodyshop_core.imaging import read_header, sniff
+from bodyshop_core.imaging import load_rgb, read_header, sniff
 from bodyshop_core.imaging.endings import has_end
 from collector.errors import ForbiddenAddressError
 from collector.net.deadline import Deadline, DeadlineThread
@@ -31,6 +34,10 @@ MAX_REDIRECTS = 5
 RETRY_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Statuses that may be different later; every other 4xx and 5xx is final."""
 
+ANSWERS = frozenset({200, 203, 206})
+"""Statuses of a response with a picture; of 206 only if its range is the whole (`_is_whole`)."""
+
+_INFLATED = frozenset({"gzip", "x-gzip", "deflate"})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
@@ -144,7 +151,7 @@ def _judge(response: StreamedResponse, request: _Request, timing: dict[str, Any]
     status, headers = response.status, response.headers
     if status in _REDIRECTS and headers.get("location"):
         return Redirect(urljoin(request.url, headers["location"]), **timing)
-    if status != 200:
+    if status not in ANSWERS or (status == 206 and not _is_whole(headers)):
         # The short body of an error is read, so that the connection can be used again.
         response.raw.read(CHUNK, decode_content=False)
         return Failure(
@@ -158,10 +165,6 @@ def _judge(response: StreamedResponse, request: _Request, timing: dict[str, Any]
     permission = judge_headers(headers, override=request.override)
     if not permission.allowed:
         return Refusal(permission.reason, "the response headers", permission.layers, **timing)
-    encoding = headers.get("content-encoding", "identity").strip().lower()
-    if encoding not in {"", "identity"}:
-        detail = f"Content-Encoding {encoding}, although none was requested"
-        return Refusal("encoded", detail, **timing)
     declared = headers.get("content-length", "")
     if declared.isdigit() and int(declared) > request.limits.max_bytes:
         return Refusal("too_many_bytes", f"{declared} bytes declared", **timing)
@@ -172,28 +175,74 @@ def _receive(
     response: StreamedResponse, request: _Request, layers: dict[str, Any], timing: dict[str, Any]
 ) -> Outcome:
     """Write the body to a ``.part`` file and hash it on the way; stop at the first bad sign."""
-    head = response.raw.read(CHUNK, decode_content=False)
+    chunks = _chunks(response)
+    head = next(chunks, b"")
     if not head:
         return Failure("empty", "0 bytes", retry=True, **timing)
     if sniff(head) is None:
-        detail = _described(head, response.headers.get("content-type", ""))
-        return Refusal("not_a_picture", detail, **timing)
+        # The encoding counts only now: many servers name one over the plain bytes of a picture.
+        encoding = response.headers.get("content-encoding", "").lower()
+        names = {name.strip() for name in encoding.split(",")} & _INFLATED
+        if not names:
+            unknown = encoding.strip() not in {"", "identity", "none"}
+            described = _described(head, response.headers.get("content-type", ""))
+            detail = f"Content-Encoding {encoding}" if unknown else described
+            return Refusal("encoded" if unknown else "not_a_picture", detail, **timing)
+        chunks = inflated(itertools.chain([head], chunks))
+        try:
+            head = next(chunks, b"")
+        except zlib.error as error:
+            return Refusal("encoded", f"Content-Encoding {encoding}: {error}", **timing)
+        if sniff(head) is None:
+            return Refusal("not_a_picture", _described(head, encoding), **timing)
     limit = request.limits.max_bytes
     part = PartFile(request.folder)
-    chunk = head
     try:
-        while chunk:
+        for chunk in itertools.chain([head], chunks):
             part.write(chunk)
             if part.size > limit:
                 part.discard()
                 return Refusal("too_many_bytes", f"more than {limit} bytes", **timing)
-            if response.raw.length_remaining == 0:  # as declared; None if nothing was declared
-                break
-            chunk = response.raw.read(CHUNK, decode_content=False)
         return _checked(part, request, response.headers, layers, timing)
+    except zlib.error as error:
+        part.discard()
+        return Failure("truncated", f"compressed data: {error}", retry=True, **timing)
     except BaseException:
         part.discard()
         raise
+
+
+def _chunks(response: StreamedResponse) -> Iterator[bytes]:
+    """Yield the body as it was sent."""
+    while chunk := response.raw.read(CHUNK, decode_content=False):
+        yield chunk
+        if response.raw.length_remaining == 0:  # as declared; None if nothing was declared
+            return
+
+
+def inflated(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Decompress gzip or zlib data, at most `CHUNK` bytes at a time.
+
+    Raises
+    ------
+    zlib.error
+        The data are not compressed in this way, or end too early.
+    """
+    inflater = zlib.decompressobj(zlib.MAX_WBITS | 32)  # 32: detect gzip and zlib by their header
+    for chunk in chunks:
+        rest = chunk
+        while rest and not inflater.eof:
+            if part := inflater.decompress(rest, CHUNK):
+                yield part
+            rest = inflater.unconsumed_tail
+    if not inflater.eof:
+        raise zlib.error("they end too early")
+
+
+def _is_whole(headers: Mapping[str, str]) -> bool:
+    """Return whether a 206 response has all bytes (RFC 9110, 14.4)."""
+    match = re.fullmatch(r"bytes 0-(\d+)/(\d+)", headers.get("content-range", "").strip())
+    return match is not None and int(match[1]) + 1 == int(match[2])
 
 
 def _checked(
@@ -205,9 +254,11 @@ def _checked(
 ) -> StoredPicture | Refusal | Failure:
     """Judge a complete download by its own bytes, and write it to disk if it is accepted."""
     with part.open() as file:
-        head = file.read(32)
+        head = file.read(64)
         extension = sniff(head)
         complete = extension is not None and has_end(file, extension)
+    if extension == "jpg" and not complete:
+        complete = _has_every_row(part)
     outcome: Refusal | Failure
     if extension is None:
         outcome = Refusal("not_a_picture", _described(head, ""), **timing)
@@ -232,6 +283,15 @@ def _checked(
             outcome = Refusal("below_min_side", detail, **timing)
     part.discard()
     return outcome
+
+
+def _has_every_row(part: PartFile) -> bool:
+    """Return whether a JPEG without its end mark can be decoded to its last row."""
+    try:
+        load_rgb(part.content())
+    except UnreadableImageError:
+        return False
+    return True
 
 
 def _failure_of(error: Exception, text: str) -> Failure:

@@ -155,7 +155,7 @@ def plain_url(url: str, params: Mapping[str, Any] | None = None) -> str:
 
 @lru_cache
 def _timeout(seconds: float) -> Timeout:
-    return Timeout(min(CONNECT_SECONDS, seconds), min(READ_SECONDS, seconds))
+    return Timeout(connect=min(CONNECT_SECONDS, seconds), read=min(READ_SECONDS, seconds))
 
 
 _PLAIN = re.compile(

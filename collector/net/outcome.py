@@ -40,8 +40,10 @@ class StoredPicture(_Outcome):
         catalog has already.
     url : str
         The address that sent it, after redirects.
+    asked : str
+        The candidate address that led here, before redirects.
     url_candidate : str
-        Name of the candidate address that led here.
+        Its name.
     permission : dict
         What the response headers said about the use of the picture.
     part : Path or None
@@ -59,6 +61,7 @@ class StoredPicture(_Outcome):
     content_type: str = ""
     permission: dict[str, Any] = field(default_factory=dict)
     part: Path | None = None
+    asked: str = ""
 
     @property
     def area(self) -> int:

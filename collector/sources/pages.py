@@ -8,15 +8,19 @@ from typing import Any
 from urllib.parse import urljoin
 
 from collector.brands import Brand, Brands, Model
+from collector.browser.consent import ConsentAnswers, refuse_consent
+from collector.browser.exploring import estimate_of, see_whole_page
 from collector.candidate import Find, Task, UrlCandidate
+from collector.net.download import ANSWERS
+from collector.sources.json_pictures import json_items
 from collector.sources.source import OpenedPage, Tools
 from collector.sources.url_candidates import PagePicture, pictures_of, with_rewrites
 from collector.weburl import is_web_address, url_key
 
 NAME = "pages"
-SCROLL_STEP = 0.7  # of the window's height
-SETTLE_MS = 1500
-QUIET_ROUNDS = 2
+FEW = 3
+"""A page with fewer pictures whose consent manager waits may show the others only afterwards."""
+
 LD_SELECTOR = 'script[type="application/ld+json"]'
 _MAX_DEPTH = 40  # of JSON-LD; deeper nesting is an attack
 
@@ -36,32 +40,37 @@ class PageSource:
             yield Task(NAME, page.url, brand.name, model.name, label)
 
     def discover(self, task: Task, tools: Tools) -> Iterator[list[Find]]:
-        """Open the page, scroll to its end, and list its pictures and those of the network log."""
+        """Open the page, see all of it, and list its pictures and those of the network log."""
         page = tools.open_page(task.url, self._override)
-        limits = tools.limits
-        tools.browser.await_("T.consent([])")
-        tools.browser.await_(
-            "T.scroll(given[0])",
-            {
-                "step": SCROLL_STEP, "settle": SETTLE_MS, "quietRounds": QUIET_ROUNDS,
-                "seconds": tools.browser.left, "maxItems": limits.page_items,
-            },
-        )  # fmt: skip
-        content = tools.browser.await_("T.collect(given[0])", limits.page_items)
-        yield self._finds(task, page, content, tools)
+        answers = refuse_consent(tools.browser, ConsentAnswers())
+        lacks = see_whole_page(tools.browser, answers, tools.limits.page_items)
+        if answers.given:
+            page.permission["consent"] = answers.given
+        content = tools.browser.await_("T.collect(given[0])", tools.limits.page_items)
+        finds = self._finds(task, page, content, tools)
+        yield finds[: tools.limits.page_items]
+        known = tools.completeness
+        estimate = estimate_of(tools.browser, found=len(finds), limit=tools.limits.page_items)
+        known.announced, known.lacks = estimate.announced, [*lacks, *estimate.lacks]
+        if answers.waits and (known.lacks or len(finds) < FEW):
+            known.lacks.insert(0, f"waits for consent: {answers.waits}")
 
     def _finds(
         self, task: Task, page: OpenedPage, content: dict[str, Any], tools: Tools
     ) -> list[Find]:
-        pictures = pictures_of(content["items"])
+        noted = [item for entry in content["json"] for item in json_items(entry, page.url)]
+        pictures = pictures_of([*content["items"], *noted])
         licences: dict[str, str] = {}
         for url, licence in json_ld_images(content["ld"], page.url):
             licences[url_key(url)] = licence
             pictures = _joined(pictures, url, "json_ld")
         claimed = set().union(*(picture.claimed for picture in pictures)) if pictures else set()
-        for seen in tools.browser.seen():
-            if seen.is_image and seen.status == 200 and url_key(seen.url) not in claimed:
-                claimed.add(url_key(seen.url))
+        for seen in tools.browser.responses():
+            if not seen.is_image or seen.status not in ANSWERS:
+                continue
+            known = {url_key(url) for url in seen.urls}  # a redirect is one picture
+            if claimed.isdisjoint(known):
+                claimed |= known
                 url_candidate = UrlCandidate("network", seen.url)
                 pictures.append(PagePicture([url_candidate], {url_key(seen.url)}, kind="network"))
         finds: list[Find] = []
@@ -86,7 +95,7 @@ class PageSource:
                     )
                 )
             )
-        return finds[: tools.limits.page_items]
+        return finds
 
 
 def json_ld_images(blocks: Iterable[str], base: str) -> list[tuple[str, str]]:

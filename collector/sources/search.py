@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from bodyshop_core.errors import BodyshopError
 from collector.brands import Brand, Brands, Model
+from collector.browser.consent import ConsentAnswers, refuse_consent
 from collector.candidate import Find, Task, UrlCandidate
 from collector.errors import ChallengeError
 from collector.sources.recipe import SearchRecipe
@@ -42,7 +43,7 @@ class SearchPageSource:
         page = tools.open_page(task.url, self._override)
         self._refuse_challenge(tools, page)
         browser = tools.browser
-        browser.await_("T.consent(given[0])", list(recipe.consent))
+        refuse_consent(browser, ConsentAnswers(), recipe.consent)
         known = recipe.model_dump(mode="json")
         if not browser.await_(
             "T.waitFor(() => T.listReady(given[0]), given[1])",

@@ -66,6 +66,22 @@ class OpenedPage:
     permission: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass
+class Completeness:
+    """How much of a page was found, as far as that can be known.
+
+    Parameters
+    ----------
+    announced : int, optional
+        Pictures that the page says it has.
+    lacks : list of str
+        Why the task is only partial; empty: nothing is known to be missing.
+    """
+
+    announced: int | None = None
+    lacks: list[str] = field(default_factory=list)
+
+
 def _no_pictures(url: str, page_url: str, override: bool) -> bytes:
     raise CollectorError(f"{url} was not downloaded: downloads are not available here")
 
@@ -92,6 +108,8 @@ class Tools:
     picture : callable
         ``(url, page_url, override) -> bytes``: one guarded download, for sources that take a
         picture apart (a sprite sheet).
+    completeness : Completeness
+        A source notes here what it could not reach: the task is then ``partial``, not ``done``.
     """
 
     limits: CrawlLimits
@@ -101,6 +119,7 @@ class Tools:
     stopping: Callable[[], bool]
     current_browser: Callable[[], Browser]
     picture: Callable[[str, str, bool], bytes] = _no_pictures
+    completeness: Completeness = field(default_factory=lambda: Completeness())
 
     @property
     def browser(self) -> Browser:

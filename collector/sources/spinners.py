@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 from bodyshop_core.imaging import open_image
 from collector.brands import Brand, Brands, Model
+from collector.browser.consent import ConsentAnswers, refuse_consent
 from collector.candidate import Find, Task, UrlCandidate, digest
 from collector.sources.source import OpenedPage, Tools
 from collector.spin.canvas import capture_turn
+from collector.spin.continuous import turn_continuously
 from collector.spin.frames import MIN_FRAMES, angle
-from collector.spin.turntable import turn_viewer
+from collector.spin.model import turn_model
+from collector.spin.preloaded import panorama_files, preloaded_frames
+from collector.spin.turntable import FrameUrls, turn_viewer
 
 NAME = "spinner"
 _READY_MS = 8000
@@ -35,22 +39,42 @@ class SpinnerSource:
             yield Task(NAME, spinner.url, brand.name, model.name, label, options=options)
 
     def discover(self, task: Task, tools: Tools) -> Iterator[list[Find]]:
-        """Yield the frames of each viewer on the page, one batch per viewer."""
+        """Yield the frames of each viewer on the page, one batch per viewer and axis.
+
+        Original files are preferred: those that the viewer is configured with, then those that the
+        page has loaded; then the camera of a 3D model, and only then what a canvas shows.
+        """
         page = tools.open_page(task.url, self._override)
         browser, kind = tools.browser, task.option("kind", "auto")
-        browser.await_("T.consent([])")
+        answers = refuse_consent(browser, ConsentAnswers())
+        if answers.given:
+            page.permission["consent"] = answers.given
         known = "T.spinConfigs().length || T.spinStage('')"
         for step in (f"T.waitFor(() => {known}, given[0])", "T.quiet(given[0])"):
             browser.await_(step, min(_READY_MS, 1000 * browser.left))
+        if kind == "auto" and (panorama := browser.await_("T.spinPanorama()")) is not None:
+            yield self._panorama(task, page, tools, panorama)
+            return
         if kind in {"auto", "config"}:
             found = browser.run("return T.spinConfigs()")
             # A template without a number of frames: the viewer has to be turned.
             frames = task.option("frames")
             configs = [each for each in found if each.get("amount", 1) or frames]
-            for place, config in enumerate(configs):
-                yield self._by_config(_Viewer(task, page, config["selector"], place), tools, config)
+            places = {selector: n for n, selector in enumerate(_selectors(configs))}
+            for config in configs:
+                viewer = _Viewer(task, page, config["selector"], places[config["selector"]])
+                yield from self._by_config(viewer, tools, config)
             if configs or kind == "config":
                 return
+        if kind == "auto" and (model := turn_model(browser)) is not None:
+            viewer = _Viewer(task, page, model.selector, sense="ccw")
+            yield self._captured(viewer, model.frames, "canvas", model.whole, page.url)
+            if not model.whole:
+                tools.completeness.lacks.append("the 3D model was not turned in the time")
+            return
+        if kind == "auto" and (files := preloaded_frames(browser)) is not None:
+            yield self._frames(_Viewer(task, page, ""), files, "spin_loaded", True)
+            return
         stage = browser.run("return T.spinStage(arguments[0])", "" if kind == "auto" else kind)
         if stage is None:
             return
@@ -59,29 +83,74 @@ class SpinnerSource:
             yield self._by_canvas(viewer, tools, stage)
             return
         turned = turn_viewer(browser, stage, frames=task.option("frames"), seconds=browser.left)
-        if len(turned.urls) >= MIN_FRAMES:
+        if turned.cells:
+            yield self._by_cells(viewer, tools, turned)
+        elif len(turned.urls) >= MIN_FRAMES:
+            viewer = replace(viewer, sense=turned.sense)
             yield self._frames(viewer, turned.urls, "spin_turned", turned.whole)
 
-    def _by_config(self, viewer: _Viewer, tools: Tools, config: dict[str, Any]) -> list[Find]:
-        if config["kind"] == "list":
-            return self._frames(viewer, config["urls"], "spin_config", True)
+    def _panorama(
+        self, task: Task, page: OpenedPage, tools: Tools, found: dict[str, Any]
+    ) -> list[Find]:
+        """Return the files of a panorama: one picture from inside, not frames of a turn."""
+        urls = found["urls"] or panorama_files(tools.browser)
+        if not urls:
+            tools.completeness.lacks.append(
+                "a panorama was found, but no file of it: it may consist of tiles"
+            )
+        return [
+            Find(
+                task.candidate(
+                    (UrlCandidate("spin_panorama", url),),
+                    page_url=page.url, selector=found["selector"], capture="panorama",
+                    rank=rank, permission=page.permission, override=self._override,
+                )
+            )
+            for rank, url in enumerate(urls, 1)
+        ]  # fmt: skip
+
+    def _by_config(
+        self, viewer: _Viewer, tools: Tools, config: dict[str, Any]
+    ) -> Iterator[list[Find]]:
+        viewer = replace(viewer, sense=config.get("sense"), axis=config["axis"])
+        lanes = config.get("lanes", 1)
         if config["kind"] == "sprite":
             data = tools.picture(config["url"], viewer.page.url, self._override)
             cells = cut_sprite(data, config["rows"], config["columns"], config["frames"])
-            return self._captured(viewer, cells, "sprite", True, config["url"])
-        amount = config["amount"] or viewer.task.option("frames") or 0
-        urls = [
+            for lane, part in _lanes(cells, lanes):
+                url = config["url"] + (f"#lane={lane}" if lane else "")
+                yield self._captured(viewer.lane(lane), part, "sprite", True, url)
+            return
+        amount = config.get("amount") or viewer.task.option("frames") or 0
+        urls = config.get("urls") or [
             config["folder"] + config["name"].replace("{index}", str(number).zfill(config["pad"]))
             for number in range(1, amount + 1)
         ]
-        return self._frames(viewer, urls, "spin_config", True)
+        for lane, files in _lanes(urls, lanes):
+            yield self._frames(viewer.lane(lane), files, "spin_config", True)
 
     def _by_canvas(self, viewer: _Viewer, tools: Tools, stage: dict[str, Any]) -> list[Find]:
-        captured = capture_turn(tools.browser, stage, seconds=tools.browser.left)
+        browser, url = tools.browser, viewer.page.url
+        if stage["webgl"] and browser.await_("T.spinReadable(given[0])", _READY_MS):
+            frames, whole = turn_continuously(browser, stage, seconds=browser.left - 2)
+            if whole:
+                viewer = replace(viewer, sense="ccw")  # it was dragged to the right
+                return self._captured(viewer, frames, "canvas", whole, url)
+        captured = capture_turn(browser, stage, seconds=browser.left)
+        files = preloaded_frames(browser)
+        if files is not None and len(files) >= len(captured.frames):
+            return self._frames(viewer, files, "spin_loaded", True)
         if len(captured.frames) < MIN_FRAMES:
             return []
-        url = viewer.page.url
         return self._captured(viewer, captured.frames, captured.capture, captured.whole, url)
+
+    def _by_cells(self, viewer: _Viewer, tools: Tools, turned: FrameUrls) -> list[Find]:
+        """Cut the cells of a sheet that the viewer moves behind a window."""
+        sheet = turned.urls[0]
+        data = tools.picture(sheet, viewer.page.url, self._override)
+        viewer = replace(viewer, sense=turned.sense)
+        cells = cut_cells(data, turned.cells)
+        return self._captured(viewer, cells, "sprite", turned.whole, sheet)
 
     def _frames(
         self, viewer: _Viewer, urls: list[str], url_candidate: str, whole: bool
@@ -113,10 +182,12 @@ class SpinnerSource:
             (url_candidate,),
             page_url=page.url,
             selector=viewer.selector,
-            spin_group=digest(page.url.partition("#")[0], str(viewer.place))[:16],
+            spin_group=digest(page.url.partition("#")[0], str(viewer.place), *viewer.part)[:16],
             frame=number,
             frames=count,
-            angle_deg=angle(number, count),
+            # The second axis and other lanes look at the car from above, at no known angle.
+            angle_deg=None if viewer.axis else angle(number, count),
+            sense=viewer.sense,
             permission=page.permission,
             override=self._override,
         )
@@ -124,12 +195,48 @@ class SpinnerSource:
 
 @dataclass(frozen=True)
 class _Viewer:
-    """A viewer: its page, its element, and its number among the viewers of the page."""
+    """A viewer: its page, its element, and its number among the viewers of the page.
+
+    Parameters
+    ----------
+    axis : str
+        Empty for the turn around the car; ``y`` for the other axis.
+    row : int
+        Lane of a viewer with several rows of frames.
+    sense : str, optional
+        ``ccw`` or ``cw``, seen from above, if it is known.
+    """
 
     task: Task
     page: OpenedPage
     selector: str
     place: int = 0
+    axis: str = ""
+    row: int = 0
+    sense: str | None = None
+
+    @property
+    def part(self) -> tuple[str, ...]:
+        """What distinguishes this group of frames from others of the same viewer."""
+        return (self.axis, str(self.row)) if self.axis or self.row else ()
+
+    def lane(self, row: int) -> _Viewer:
+        """Return the same viewer for another lane."""
+        return replace(self, row=row)
+
+
+def _selectors(configs: list[dict[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(config["selector"] for config in configs))
+
+
+T = TypeVar("T")
+
+
+def _lanes(frames: list[T], lanes: int) -> Iterator[tuple[int, list[T]]]:
+    """Yield (number, frames) of each lane; a viewer numbers lane after lane."""
+    each = len(frames) // lanes
+    for lane in range(lanes):
+        yield lane, frames[lane * each : (lane + 1) * each]
 
 
 def cut_sprite(data: bytes, rows: int, columns: int, frames: int) -> list[bytes]:
@@ -164,3 +271,37 @@ def cut_sprite(data: bytes, rows: int, columns: int, frames: int) -> list[bytes]
             sheet.crop((left, top, left + width, top + height)).convert("RGB").save(out, "PNG")
             cells.append(out.getvalue())
     return cells
+
+
+def cut_cells(data: bytes, cells: list[tuple[float, float, float, float]]) -> list[bytes]:
+    """Cut rectangles out of a picture.
+
+    Parameters
+    ----------
+    data : bytes
+        The picture.
+    cells : list of (left, top, width, height)
+        As parts of its width and height.
+
+    Returns
+    -------
+    list of bytes
+        PNG files.
+
+    Raises
+    ------
+    UnreadableImageError
+        It is not a picture.
+    """
+    found = []
+    with open_image(data) as sheet:
+        sheet.load()
+        for left, top, width, height in cells:
+            box = (
+                round(left * sheet.width), round(top * sheet.height),
+                round((left + width) * sheet.width), round((top + height) * sheet.height),
+            )  # fmt: skip
+            out = io.BytesIO()
+            sheet.crop(box).convert("RGB").save(out, "PNG")
+            found.append(out.getvalue())
+    return found

@@ -1,46 +1,33 @@
 """From what a page shows to the candidate addresses of the original.
 
 Order: recipe rule, link around the picture, full-size attributes, best of the srcsets, lazy-loading
-attributes, what the browser showed. An address that is rewritten by the rules of an image CDN is an
-extra candidate before the address it was made from; the downloader accepts it only if the picture
-is at least as large and has the same aspect ratio.
+attributes, what the browser showed. An address that is rewritten by the rules of an image CDN
+(`full_size`), and one that elements with different pictures share, come last and are marked as
+unproven: the downloader accepts them only if the picture is larger and is the same picture.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
+from urllib.parse import urljoin
 
 from collector.candidate import UrlCandidate
+from collector.sources.full_size import original_addresses
+from collector.sources.shared_addresses import grouped
 from collector.sources.srcset import parse_srcset
 from collector.weburl import is_web_address, url_key
 
-_SIZE_PARAMETERS = frozenset(
-    {
-        "w",
-        "h",
-        "width",
-        "height",
-        "wid",
-        "hei",
-        "size",
-        "sz",
-        "resize",
-        "thumb",
-        "imwidth",
-        "mw",
-        "mh",
-    }
-)
 _SAME_SHAPE = 0.03
 """Two sizes of one picture may differ by this part in their aspect ratio."""
 
-_PICTURE = "(?:jpe?g|png|webp|gif|avif)"
-
 REWRITTEN = "cdn_rewrite"
+_EARLIER = "earlier"
+_DISPLAYED = frozenset({"current_src", "src", "css", "poster", "svg_image", "earlier_src"})
+_LAZY = frozenset({"data_src", "srcset"})
 FULL_SIZE = frozenset({"parent_link", "data_full", "srcset"})
 """Rungs by which the page itself names a larger picture than it shows."""
 
@@ -71,18 +58,52 @@ class PagePicture:
     kind: str = "img"
     selector: str = ""
 
+    @property
+    def displayed(self) -> set[str]:
+        """`url_key` of what the element itself shows; its other addresses are what it names."""
+        return {url_key(each.url) for each in self.url_candidates if each.name in _DISPLAYED}
+
+    @property
+    def displayed_for_good(self) -> set[str]:
+        """`displayed`, unless the element may show a placeholder until its picture is loaded."""
+        lazy = any(each.name in _LAZY for each in self.url_candidates)
+        return set() if lazy else self.displayed
+
+    def doubt(self, contested: Set[str]) -> None:
+        """Take back the claim to addresses that elements with different pictures share.
+
+        An element that shows such an address and names another one shows a placeholder: it is
+        dropped. One that names it (a link around several pictures) keeps it as an unproven
+        candidate after its own.
+        """
+        own = [each for each in self.url_candidates if url_key(each.url) not in contested]
+        if not own or len(own) == len(self.url_candidates):
+            return
+        if self.displayed & contested:
+            self.shown = None  # the size of a placeholder
+        shared = [
+            UrlCandidate(each.name, each.url, unproven=True)
+            for each in self.url_candidates
+            if url_key(each.url) in contested and each.name not in _DISPLAYED
+        ]
+        self.url_candidates = [*own, *shared]
+
     def is_small(self, min_side: int) -> bool:
         """Return whether this is known to be too small, and has no other address."""
         if self.shown is None or min(self.shown) >= min_side:
             return False
         return all(
             url_candidate.name in {"current_src", "src", "css"}
+            and not original_addresses(url_candidate.url)
             for url_candidate in self.url_candidates
         )
 
 
 def pictures_of(items: Iterable[dict[str, Any]]) -> list[PagePicture]:
-    """Convert the items of the in-page script into pictures; items with a common address are one.
+    """Convert the items of the in-page script into pictures; elements of one picture are merged.
+
+    An address that elements with different pictures share (a placeholder, an icon, a link around
+    several pictures) merges none of them.
 
     Parameters
     ----------
@@ -90,51 +111,43 @@ def pictures_of(items: Iterable[dict[str, Any]]) -> list[PagePicture]:
         ``items`` of ``T.collect()``.
     """
     pictures: list[PagePicture] = []
-    owner: dict[str, PagePicture] = {}
+    earlier: Counter[str] = Counter()
     for item in items:
-        for picture in _of_item(item):
-            known = next((owner[key] for key in picture.claimed if key in owner), None)
-            if known is None:
-                pictures.append(picture)
-                known = picture
-            else:
-                _merge(known, picture)
-            for key in known.claimed:
-                owner.setdefault(key, known)
-    return pictures
+        found = _of_item(item)
+        pictures += found
+        if len(found) == 2 and found[1].kind == _EARLIER:
+            earlier.update(found[1].claimed)
+    # What several elements showed first, and nothing else before their picture, is a placeholder.
+    pictures = [
+        each
+        for each in pictures
+        if each.kind != _EARLIER or all(earlier[key] < 2 for key in each.claimed)
+    ]
+    groups, contested = grouped([(each.claimed, each.displayed_for_good) for each in pictures])
+    merged: list[PagePicture] = []
+    for group in groups:
+        first, *others = (pictures[place] for place in group)
+        for other in others:
+            _merge(first, other)
+        merged.append(first)
+    if contested:
+        for picture in merged:
+            picture.doubt(contested)
+    return merged
 
 
 def with_rewrites(url_candidates: Sequence[UrlCandidate]) -> tuple[UrlCandidate, ...]:
-    """Insert before each address the one with which the same image CDN serves the original."""
-    found: dict[str, UrlCandidate] = {}
-    for url_candidate in url_candidates:
-        rewritten = original_address(url_candidate.url)
-        if rewritten is not None:
-            found.setdefault(rewritten, UrlCandidate(REWRITTEN, rewritten))
-        found.setdefault(url_candidate.url, url_candidate)
-    return tuple(found.values())
-
-
-def original_address(url: str) -> str | None:
-    """Return the address at which an image CDN serves the unscaled picture.
-
-    Known: size parameters (``?w=640``), ``=s640``/``=w640-h480`` (Google user content), ``/w640/``
-    path steps (Blogger), ``-640x480.jpg`` (WordPress). None if the address has none of these, or is
-    signed, so that any change would make it invalid.
-    """
-    parts = urlsplit(url)
-    pairs = parse_qsl(parts.query, keep_blank_values=True)
-    if any(re.search(r"sig|token|expires|hmac|policy", name, re.IGNORECASE) for name, _ in pairs):
-        return None
-    path, query = parts.path, parts.query
-    if any(name.lower() in _SIZE_PARAMETERS for name, _ in pairs):
-        query = urlencode([pair for pair in pairs if pair[0].lower() not in _SIZE_PARAMETERS])
-    path = re.sub(r"=(?:[swh]\d+(?:-[a-z0-9]+)*)$", "=s0", path)
-    path = re.sub(rf"/(?:[swh]\d{{2,4}}(?:-[a-z0-9]+)*)/(?=[^/]+\.{_PICTURE}$)", "/s0/", path)
-    path = re.sub(rf"-\d{{2,4}}x\d{{2,4}}(?=\.{_PICTURE}$)", "", path)
-    if (path, query) == (parts.path, parts.query):
-        return None
-    return urlunsplit((parts.scheme, parts.netloc, path, query, ""))
+    """Append the addresses at which an image CDN may serve the original, as unproven candidates."""
+    proven = [each for each in url_candidates if not each.unproven]
+    found = {each.url: each for each in url_candidates}
+    ordered = {each.url: each for each in proven}
+    for each in url_candidates:
+        for url in original_addresses(each.url):
+            if url not in found:
+                ordered.setdefault(url, UrlCandidate(REWRITTEN, url, unproven=True))
+    for each in url_candidates:
+        ordered.setdefault(each.url, each)
+    return tuple(ordered.values())
 
 
 def is_preview_host(name: str) -> bool:
@@ -190,7 +203,7 @@ def _earlier(item: dict[str, Any], picture: PagePicture) -> list[PagePicture]:
             url_candidate = UrlCandidate("earlier_src", seen["url"])
             texts = (item["alt"], item["caption"])
             others.append(
-                PagePicture([url_candidate], {key}, size, *texts, "img", item["selector"])
+                PagePicture([url_candidate], {key}, size, *texts, _EARLIER, item["selector"])
             )
     return others
 
@@ -239,5 +252,5 @@ def _merge(known: PagePicture, other: PagePicture) -> None:
 
 _ORDER = {
     "metadata": 0, "preview": 0, "parent_link": 1, "data_full": 2, "srcset": 3, "json_ld": 4,
-    "og_image": 4, "data_src": 5, "current_src": 6, "src": 7, "css": 7,
+    "json": 4, "og_image": 4, "data_src": 5, "current_src": 6, "src": 7, "css": 7,
 }  # fmt: skip

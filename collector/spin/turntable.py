@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from collector.browser import Browser
@@ -27,10 +28,17 @@ class FrameUrls:
         In the order of the turn.
     whole : bool
         The first frame returned, so that none is missing at the end.
+    sense : str, optional
+        ``ccw`` if the frames follow one another when the viewer is dragged to the right, which
+        turns a car counter-clockwise, seen from above; ``cw`` if it is the other way round.
+    cells : list of (left, top, width, height)
+        The frames are parts of one sheet, the only address: in parts of its size.
     """
 
     urls: list[str]
     whole: bool
+    sense: str | None = None
+    cells: list[tuple[float, float, float, float]] = field(default_factory=list)
 
 
 def turn_viewer(
@@ -51,19 +59,69 @@ def turn_viewer(
     """
     until = time.monotonic() + seconds
     browser.seen()
+    browser.await_("T.spinMeasureSheet()")
     pointer = Pointer(browser, stage)
     shown = [browser.run("return T.spinShown()")]
+    if browser.run("return T.spinCell()") is not None:
+        return _turn_sheet(browser, pointer, shown[0], until)
     if browser.run("return T.spinFocus()"):
         shown += _by_keys(browser, pointer, shown[0], until)
+    dragged: list[str | None] = []
     if len(set(shown)) < MIN_FRAMES:
-        shown += _by_dragging(browser, pointer, until)
+        dragged = _by_dragging(browser, pointer, until)
+        shown += dragged
     shown = [each for each in shown if each]
     asked = [seen.url for seen in browser.seen() if seen.is_image]
     order = whole_turn(shown)
     template = infer_template([*shown, *asked])
-    if template is not None:
-        return FrameUrls(*_filled(template.urls(), shown, order is not None, frames))
-    return FrameUrls(order or list(dict.fromkeys(shown)), order is not None)
+    if template is None:
+        sense = "ccw" if dragged else None
+        return FrameUrls(order or list(dict.fromkeys(shown)), order is not None, sense)
+    sense = sense_of([each for each in dragged if each], template.urls())
+    return FrameUrls(*_filled(template.urls(), shown, order is not None, frames), sense)
+
+
+def sense_of(dragged: list[str], urls: list[str]) -> str | None:
+    """Return ``ccw`` if dragging to the right showed `urls` in their order, else ``cw``.
+
+    None if it showed too few of them.
+    """
+    places = [urls.index(each) for each in dict.fromkeys(dragged) if each in urls]
+    steps = [(b - a) % len(urls) for a, b in pairwise(places)]
+    forward = sum(0 < step < len(urls) / 2 for step in steps)
+    if len(steps) < 2 or forward * 2 == len(steps):
+        return None
+    return "ccw" if forward * 2 > len(steps) else "cw"
+
+
+def _turn_sheet(browser: Browser, pointer: Pointer, sheet: str | None, until: float) -> FrameUrls:
+    """Note which parts of a sheet the viewer shows while it turns."""
+    cells: list[tuple[float, ...]] = [tuple(browser.run("return T.spinCell()"))]
+    whole = False
+    for step in range(2 * MAX_FRAMES):
+        if time.monotonic() > until or whole:
+            break
+        if step % STEPS_PER_DRAG == 0:
+            pointer.release() if step else None
+            pointer.press()
+        pointer.move(1 / (STEPS_PER_DRAG + 1))
+        cell = browser.await_("T.frame().then(() => T.spinCell())")
+        near = tuple(round(value, 4) for value in cell) if cell else cells[-1]
+        rounded = [tuple(round(value, 4) for value in each) for each in cells]
+        if near == rounded[-1]:
+            continue
+        if near in rounded:
+            whole = near == rounded[0] and len(cells) >= MIN_FRAMES
+            continue
+        cells.append(near)
+    pointer.release()
+    found = [(each[0], each[1], each[2], each[3]) for each in cells]
+    if sheet is None or len(found) < MIN_FRAMES:
+        return FrameUrls([], False)
+    ordered = sorted(found, key=lambda cell: (round(cell[1], 3), round(cell[0], 3)))
+    place = [ordered.index(each) for each in found[:3]]
+    forward = (place[1] - place[0]) % len(ordered) < len(ordered) / 2
+    return FrameUrls([sheet], whole, "ccw" if forward else "cw", ordered)
 
 
 def _filled(

@@ -7,11 +7,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from collector.candidate import Candidate, UrlCandidate, clean
+from collector.sources.full_size import original_addresses, rewrite_rules
+from collector.sources.json_pictures import json_pictures
 from collector.sources.pages import json_ld_images
 from collector.sources.srcset import SrcsetEntry, parse_srcset
-from collector.sources.url_candidates import original_address, pictures_of, with_rewrites
+from collector.sources.url_candidates import pictures_of, with_rewrites
 from collector.spin.frames import angle, infer_template, whole_turn
-from collector.weburl import url_key
+from collector.weburl import is_web_address, url_key
 
 BASE = "https://cars.example/fjell/"
 
@@ -151,15 +153,118 @@ def test_a_placeholder_of_the_same_shape_is_no_picture_but_a_carousels_other_pic
     ],
 )
 def test_cdn_addresses_are_rewritten_by_rule_and_never_when_signed(url, original):
-    assert original_address(url) == original
+    assert next(iter(original_addresses(url)), None) == original
 
 
-def test_a_rewritten_address_is_only_an_extra_candidate_before_its_own():
+EXAMPLES = [
+    (rule.name, *example) for rule in rewrite_rules().rules for example in rule.examples.items()
+]
+
+
+@pytest.mark.parametrize(("rule", "url", "original"), EXAMPLES)
+def test_every_rewrite_rule_does_what_its_example_says(rule, url, original):
+    assert original_addresses(url)[0] == original
+
+
+@given(st.text(max_size=60))
+def test_any_address_is_rewritten_to_addresses_or_left_alone(text):
+    for url in original_addresses(f"https://c.example/{text}"):
+        assert is_web_address(url)
+
+
+def test_an_original_that_is_wrapped_twice_is_unwrapped():
+    inner = "https%3A%2F%2Fres.cloudinary.com%2Fd%2Fimage%2Fupload%2Fw_400%2Fcars%2Fa.jpg"
+    found = original_addresses(f"https://cars.example/_next/image?url={inner}&w=640&q=75")
+    assert found == (
+        "https://res.cloudinary.com/d/image/upload/cars/a.jpg",
+        "https://res.cloudinary.com/d/image/upload/w_400/cars/a.jpg",
+    )
+
+
+@pytest.mark.parametrize(
+    ("shared", "rest"),
+    [
+        ({"rest": [("current_src", "placeholder.jpg")]}, "data_src"),
+        ({"url_candidates": [("parent_link", "large.jpg")]}, "current_src"),
+        ({"url_candidates": [("data_full", "expand.png")]}, "current_src"),
+    ],
+)
+def test_an_address_that_different_pictures_share_merges_none_of_them(shared, rest):
+    items = []
+    for n in range(10):
+        facts = {"url_candidates": [], "rest": []}
+        for key, pairs in shared.items():
+            facts[key] += [url_candidate(*pair) for pair in pairs]
+        facts["rest"].insert(0, url_candidate(rest, f"{n}.jpg"))
+        items.append(item(**facts, shown=[300, 200]))
+    found = pictures_of([*items, *items[:3]])
+    assert len(found) == 10
+    assert [names(each)[0] for each in found] == [(rest, f"{n}.jpg") for n in range(10)]
+    assert all(each.unproven for picture in found for each in picture.url_candidates[1:])
+    assert len({with_rewrites(each.url_candidates)[0].url for each in found}) == 10
+
+
+def test_a_preview_and_its_large_picture_are_one_picture():
+    found = pictures_of(
+        [
+            item(url_candidates=[url_candidate("data_full", "huge.jpg")],
+                 rest=[url_candidate("current_src", "large.jpg")], shown=[800, 600]),
+            item(url_candidates=[url_candidate("parent_link", "large.jpg")],
+                 rest=[url_candidate("current_src", "thumb.jpg")], shown=[80, 60]),
+        ]
+    )  # fmt: skip
+    assert [[name for _, name in names(each)] for each in found] == [
+        ["huge.jpg", "large.jpg", "thumb.jpg"]
+    ]
+    assert found[0].shown == (800, 600)
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3)), max_size=12))
+def test_merging_never_joins_elements_that_show_different_pictures(pairs):
+    """Each element shows one of six pictures, and shares one of three links with others."""
+    items = [
+        item(url_candidates=[url_candidate("parent_link", f"link{link}.jpg")] if link else [],
+             rest=[url_candidate("current_src", f"{shown}.jpg")], shown=[300, 200])
+        for shown, link in pairs
+    ]  # fmt: skip
+    found = pictures_of(items)
+    shown = [{name for kind, name in names(picture) if kind == "current_src"} for picture in found]
+    assert all(len(each) == 1 for each in shown)
+    assert set().union(*shown) == {f"{shown}.jpg" for shown, _ in pairs}
+
+
+def test_json_lists_pictures_and_their_sizes():
+    text = (
+        '[{"url": "/a.jpg", "preview_url": "/t/a.jpg"}, {"front": "/f.jpg", "rear": "/r.jpg"},'
+        ' {"logo": "/logo.png"}, "https://c.example/b.webp", "no picture"]'
+    )
+    assert json_pictures(text, BASE) == [
+        ["https://cars.example/a.jpg", "https://cars.example/t/a.jpg"],
+        ["https://cars.example/f.jpg"],
+        ["https://cars.example/r.jpg"],
+        ["https://c.example/b.webp"],
+    ]
+    damaged = '{"gallery": [{"src": "/a.jpg"}, {"src": "\\/b.jpg"}'
+    assert json_pictures(damaged, BASE) == [
+        ["https://cars.example/a.jpg"],
+        ["https://cars.example/b.jpg"],
+    ]
+    assert json_pictures('{"src": "/a.jpg"}}}; more()', BASE) == [["https://cars.example/a.jpg"]]
+
+
+@given(st.text(max_size=100))
+def test_any_text_in_the_place_of_json_gives_addresses_or_nothing(text):
+    for urls in json_pictures(text, BASE):
+        assert all(is_web_address(url) for url in urls)
+
+
+def test_a_rewritten_address_is_only_an_unproven_candidate_after_its_own():
     url_candidates = with_rewrites([UrlCandidate("src", "https://x.example/a.jpg?w=64")])
     assert [(each.name, each.url) for each in url_candidates] == [
-        ("cdn_rewrite", "https://x.example/a.jpg"),
         ("src", "https://x.example/a.jpg?w=64"),
+        ("cdn_rewrite", "https://x.example/a.jpg"),
     ]
+    assert [each.unproven for each in url_candidates] == [False, True]
 
 
 def test_json_ld_gives_addresses_with_their_licence():

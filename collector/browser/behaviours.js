@@ -1,0 +1,241 @@
+// What people do to see all pictures of a page: scroll inside boxes, ask for more, go to the next one, open tabs and
+// galleries. And how many pictures the page says it has. Needs inpage.js.
+(() => {
+  "use strict";
+  const T = window.__bodyshop;
+  if (!T || T.explore) return;
+  const MORE = /^(?:(?:load|show|see|view|display)\s+(?:me\s+)?(?:all\s+)?(?:\d+\s+)?more(?:\s+\p{L}+)?|more (?:photos|pictures|images|results)|(?:show|view|see|load|open) all(?:\s+\d+)?(?:\s+(?:photos|pictures|images|\d+))?|mehr(?: \p{L}+)?(?: anzeigen| laden)?|weitere (?:bilder|fotos)?.*|alle (?:bilder|fotos)?.*anzeigen|(?:voir|afficher|charger)(?: \p{L}+)? plus.*|voir tout.*|(?:ver|cargar|mostrar|carregar)(?: \p{L}+)? m[aá][si]s?.*|ver todas.*|carica(?: \p{L}+)? altr.*|mostra (?:altro|di più|tutt).*|meer (?:laden|tonen|foto).*|toon meer|pokaż więcej.*|načíst další.*|показать (?:ещ[её]|больше).*|daha fazla.*|visa fler.*|(?:사진|이미지)?\s*더 ?(?:보기|불러오기)|전체 ?보기|もっと(?:見る|読み込む).*|さらに.*|すべて(?:見る|表示)|加载更多|查看(?:更多|全部)|更多图片|載入更多)$/iu;
+  const NEXT_LABEL = /^(?:next(?: (?:slide|image|photo|picture|item))?|show next.*|go to next.*|nächste[rs]?(?: \p{L}+)?|weiter|suivante?(?: \p{L}+)?|(?:image|photo) suivante|siguiente.*|successiv[oa].*|seguinte|próxim[oa].*|volgende.*|następn.*|další|следующ.*|sonraki.*|nästa.*|neste|næste|seuraava|다음.*|次(?:へ|の.*)?|下一(?:张|张图片|個|个|页)?|[›»→>❯⟩▶▸])$/iu;
+  const NEXT_CLASS = /(?:^|[\s_-])(?:next|arrow-?right|right-?arrow|slide-?right)(?:$|[\s_-])/i;
+  const GALLERY = /^(?:(?:open|view|see|show|launch|zoom)?\s*(?:the\s+)?(?:photo |image |picture )?(?:gallery|galerie|galería|galleria|lightbox|slideshow)|(?:view|see|show|open)(?: all)?(?: \d+)? (?:photos|pictures|images)|(?:all )?(?:photos|pictures)(?: \(?\d+\)?)?|\d+ (?:photos|pictures|images|fotos|bilder)|(?:zur )?bildergalerie(?: öffnen)?|bilder|fotos|갤러리(?: ?보기)?|사진(?: ?보기)?|포토|ギャラリー|写真を見る|图片|图库|相册)$/iu;
+  const UNRELATED = "nav, header nav, footer, [role=navigation], form, [role=search], [role=menu]";
+  const CONTROLS = "button, [role=button], a, summary, input[type=button], [onclick], [tabindex='0'], [class*='next' i], [class*='arrow' i]";
+  const MOST_CLICKS = 80, MOST_TABS = 30, MOST_THUMBS = 60;
+
+  const visible = (element) => {
+    const box = element.getBoundingClientRect();
+    if (box.width < 5 || box.height < 5) return false;
+    const style = getComputedStyle(element);
+    return style.visibility !== "hidden" && style.display !== "none" && style.pointerEvents !== "none";
+  };
+  const disabled = (element) => element.disabled || element.getAttribute("aria-disabled") === "true" || /(?:^|[\s_-])disabled(?:$|[\s_-])/i.test(element.getAttribute("class") || "");
+  const words = (element) => T.text(element.innerText || element.value || element.textContent || "").replace(/[\s(:]*\+?\d*[)\s]*$/, "") || T.text(element.getAttribute("aria-label") || element.title || "");
+  const leaves = (element) => {
+    const link = element.closest("a[href]");
+    if (!link) return false;
+    const href = link.getAttribute("href");
+    if (!href || href.startsWith("#") || /^javascript:/i.test(href) || T.IMAGE.test(href)) return false;
+    try { const url = new URL(href, document.baseURI); return url.href.split("#")[0] !== location.href.split("#")[0]; } catch { return false; }
+  };
+  // While we click, a link or a form must not replace the page.
+  let exploring = false;
+  document.addEventListener("click", (event) => {
+    const link = exploring && event.target instanceof Element && event.target.closest("a[href]");
+    if (link && !/^#|^javascript:/i.test(link.getAttribute("href") || "")) event.preventDefault();
+  }, true);
+  document.addEventListener("submit", (event) => { if (exploring) event.preventDefault(); }, true);
+
+  const controls = function* () {
+    for (const element of T.elements(document)) if (element.matches(CONTROLS) && visible(element)) yield element;
+  };
+
+  // Every address that the page has shown or asked for so far: how we see that something is new.
+  const known = () => {
+    const found = new Set(performance.getEntriesByType("resource").filter((entry) => entry.initiatorType === "img" || entry.initiatorType === "css").map((entry) => entry.name));
+    for (const element of T.elements(document)) if (element.tagName === "IMG" && (element.currentSrc || element.src)) found.add(element.currentSrc || element.src);
+    return found.size;
+  };
+  async function grown(before, ms) {
+    const end = performance.now() + ms;
+    for (;;) {
+      if (known() > before) return true;
+      if (performance.now() > end && !T.loading()) return false;
+      if (performance.now() > end + T.PATIENCE) return false;
+      await T.sleep(40);
+    }
+  }
+
+  // ---- boxes with a scroll bar of their own, in both directions
+  async function scrollBoxes(end) {
+    const boxes = [...T.elements(document)].filter((element) => {
+      if (element === T.scroller() || element === document.body || element.clientWidth < 150 || element.clientHeight < 100) return false;
+      const down = element.scrollHeight > element.clientHeight + 40, across = element.scrollWidth > element.clientWidth + 40;
+      if (!down && !across) return false;
+      const style = getComputedStyle(element);
+      return (down && /auto|scroll|overlay/.test(style.overflowY)) || (across && /auto|scroll|overlay/.test(style.overflowX));
+    });
+    let reached = true;
+    for (const box of boxes.slice(0, 20)) {
+      for (const [place, size, view] of [["scrollTop", "scrollHeight", "clientHeight"], ["scrollLeft", "scrollWidth", "clientWidth"]]) {
+        for (let still = 0; still < 3;) {
+          if (performance.now() > end) { reached = false; break; }
+          const at = box[place], long = box[size], count = known();
+          box[place] = at + Math.max(100, box[view] * 0.8);
+          await T.quiet(800);
+          const atEnd = box[place] <= at + 1;
+          if (atEnd) { await T.sleep(120); if (T.loading()) await grown(count, 200); }
+          still = atEnd && box[size] === long && known() === count ? still + 1 : 0;
+        }
+      }
+      box.scrollTop = 0; box.scrollLeft = 0;
+    }
+    return reached;
+  }
+
+  const worn = new WeakSet(); // controls that bring nothing more
+  T.stubborn = [];
+  async function press(element, ms) {
+    const before = known();
+    element.scrollIntoView({ block: "center", inline: "nearest" });
+    element.click();
+    const more = await grown(before, ms);
+    await T.quiet(1000);
+    return more || known() > before;
+  }
+
+  async function repeat(find, end, limit) {
+    let clicks = 0, useful = 0;
+    for (;;) {
+      const control = find();
+      if (!control || clicks >= limit) return { clicks, useful, left: !!control };
+      if (performance.now() > end) return { clicks, useful, left: true };
+      let idle = 0, own = 0;
+      while (control.isConnected && visible(control) && !disabled(control) && clicks < limit && performance.now() < end) {
+        clicks += 1;
+        if (await press(control, 600)) { useful += 1; own += 1; idle = 0; } else if ((idle += 1) >= 3) break;
+      }
+      if (!own && !T.stubborn.includes(control)) T.stubborn.push(control);
+      if (performance.now() < end) worn.add(control);
+    }
+  }
+
+  const findMore = () => { for (const each of controls()) if (!worn.has(each) && !disabled(each) && !each.closest(UNRELATED) && !leaves(each) && MORE.test(words(each))) return each; return null; };
+  const findNext = () => {
+    for (const each of controls()) {
+      if (worn.has(each) || disabled(each) || leaves(each) || each.closest("[class*='calendar' i],[class*='datepicker' i]")) continue;
+      const named = NEXT_LABEL.test(T.text(each.getAttribute("aria-label") || each.title || words(each)));
+      const box = each.getBoundingClientRect();
+      if (box.width > 260 || box.width * box.height > 0.2 * innerWidth * innerHeight) continue;
+      if ((named || NEXT_CLASS.test(each.getAttribute("class") || "")) && !/prev/i.test(each.getAttribute("class") || "")) return each;
+    }
+    return null;
+  };
+  const findTabs = () => [...T.elements(document)].filter((each) =>
+    each.matches("[role=tab]:not([aria-selected=true]),[data-toggle=tab],[data-bs-toggle=tab],[data-toggle=pill],[data-bs-toggle=pill],.tab-link,.tabs__item,.tab:not(.active),.nav-tabs a,summary") &&
+    !worn.has(each) && visible(each) && !leaves(each) && !each.closest("footer, [role=menu]"));
+  const findThumbs = () => {
+    const groups = new Map();
+    for (const element of T.elements(document)) {
+      if (element.tagName !== "IMG" || !visible(element)) continue;
+      const target = element.closest("button, [role=button], a[href^='#'], a:not([href]), [onclick], [class*='thumb' i]");
+      if (!target || worn.has(target) || leaves(target) || element.getBoundingClientRect().width > 260 || target.closest(UNRELATED)) continue;
+      const list = target.closest("ul, ol, [class*='thumb' i]:not(img):not(button), [role=list], [role=tablist]") || target.parentElement;
+      if (!groups.has(list)) groups.set(list, []);
+      groups.get(list).push(target);
+    }
+    return [...groups.values()].filter((each) => each.length >= 3).flat();
+  };
+  const findGallery = () => { for (const each of controls()) if (!worn.has(each) && !leaves(each) && !each.closest("footer, form") && GALLERY.test(words(each))) return each; return null; };
+
+  // One call takes at most `seconds`; returns what is left to do, so that it can be called again.
+  T.explore = async ({ seconds }) => {
+    const end = performance.now() + seconds * 1000;
+    const limits = [];
+    exploring = true;
+    try {
+      const before = known();
+      for (const each of document.querySelectorAll("details:not([open])")) each.open = true;
+      if (!(await scrollBoxes(end))) limits.push("a box that scrolls has more than could be seen in the time");
+      const more = await repeat(findMore, end, MOST_CLICKS);
+      if (more.left && more.useful) limits.push(`after ${more.clicks} clicks there is still a button for more`);
+      for (const tab of findTabs().slice(0, MOST_TABS)) {
+        if (performance.now() > end) { limits.push("not every tab was opened in the time"); break; }
+        worn.add(tab);
+        await press(tab, 300);
+        await scrollBoxes(end);
+        await repeat(findMore, end, MOST_CLICKS);
+      }
+      const next = await repeat(findNext, end, MOST_CLICKS);
+      if (next.left && next.useful) limits.push(`after ${next.clicks} clicks there is still a next picture`);
+      let idle = 0;
+      for (const thumb of findThumbs().slice(0, MOST_THUMBS)) {
+        if (performance.now() > end || idle >= 4) break;
+        worn.add(thumb);
+        idle = (await press(thumb, 250)) ? 0 : idle + 1;
+      }
+      for (let gallery = findGallery(), count = 0; gallery && count < 5 && performance.now() < end; gallery = findGallery(), count += 1) {
+        worn.add(gallery);
+        const opened = await press(gallery, 600);
+        await repeat(findNext, end, MOST_CLICKS);
+        if (!opened) T.stubborn.push(gallery);
+        document.activeElement && document.activeElement.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape", keyCode: 27, bubbles: true }));
+      }
+      return { fresh: known() - before, limits, late: performance.now() > end, stubborn: T.stubborn.length };
+    } finally { exploring = false; }
+  };
+
+  // A control that ignored our click may want a trusted one: where to put the pointer.
+  T.nextStubborn = () => {
+    for (;;) {
+      const element = T.stubborn.shift();
+      if (!element) return null;
+      if (!element.isConnected || !visible(element) || disabled(element) || leaves(element)) continue;
+      element.scrollIntoView({ block: "center", inline: "nearest" });
+      const box = element.getBoundingClientRect();
+      T.pressed = element;
+      return { x: box.left + box.width / 2, y: box.top + box.height / 2, known: known() };
+    }
+  };
+  T.afterPointer = async (before) => {
+    const more = await grown(before, 600);
+    if (more) { T.stubborn.unshift(T.pressed); worn.delete(T.pressed); }
+    return more;
+  };
+  T.guard = (on) => { exploring = on; };
+
+  // ---- how many pictures the page announces
+  const NOUN = "(?:photos?|images?|pictures?|pics|shots|slides|fotos?|bilder|bildern|aufnahmen|photographies|imágenes|imagens|immagini|foto|afbeeldingen|zdjęć|zdjęcia|obrázků|kuvaa|bilder|фото(?:графий|графии)?|fotoğraf|resim)";
+  const COUNTED = [
+    new RegExp(`(?:^|[^\\d.,])(\\d{1,4})\\s*\\+?\\s*${NOUN}(?:$|[^\\p{L}])`, "iu"), new RegExp(`(?:^|[^\\p{L}])${NOUN}\\s*[:(]\\s*(\\d{1,4})(?:$|\\D)`, "iu"),
+    /(?:사진|이미지|포토|갤러리)\s*[:(]?\s*(?:총|전체)?\s*(\d{1,4})\s*(?:장|개|건)?/u, /(?:^|\D)(\d{1,4})\s*(?:장|枚|張|张)(?!\p{L})/u, /(?:写真|画像|图片|圖片|照片)\s*[:(（]?\s*(\d{1,4})/u,
+  ];
+  const PLACE = /^\D{0,12}(\d{1,4})\s*(?:\/|of|von|de|sur|di|van|из|z|av|\||중)\s*(\d{1,4})\D{0,12}$/iu;
+  const AROUND = "[class*='galler' i],[class*='carousel' i],[class*='slid' i],[class*='swiper' i],[class*='splide' i],[class*='photo' i],[class*='lightbox' i],[class*='count' i],[class*='fraction' i],[id*='galler' i],[class*='image' i],[class*='lg-' i],[class*='pswp' i],[class*='fslightbox' i],[aria-roledescription]";
+  const SLIDES = "[aria-roledescription=slide],.swiper-slide:not(.swiper-slide-duplicate),swiper-slide,.splide__slide:not(.splide__slide--clone),.slick-slide:not(.slick-cloned),.carousel-item,.owl-item:not(.cloned),.glide__slide:not(.glide__slide--clone),.flickity-slider > *,.keen-slider__slide,.embla__slide";
+  T.announced = () => {
+    const found = [];
+    const note = (count, why) => { if (count >= 2 && count <= 2000) found.push({ count, why: T.text(why).slice(0, 80) }); };
+    const slides = { all: 0, empty: 0 };
+    for (const element of T.elements(document)) {
+      const size = parseInt(element.getAttribute("aria-setsize"), 10);
+      if (size && (element.querySelector("img,picture,canvas") || element.tagName === "IMG" || element.closest(AROUND))) note(size, `aria-setsize=${size}`);
+      for (const name of ["data-total", "data-total-images", "data-image-count", "data-photo-count", "data-total-photos", "data-total-slides", "data-slide-count", "data-images-count"]) {
+        const value = element.getAttribute(name);
+        if (value && /^\d{1,4}$/.test(value) && (name !== "data-total" || element.matches(AROUND))) note(+value, `${name}=${value}`);
+      }
+      if (element.matches(SLIDES) && !/clone|duplicate/i.test(element.getAttribute("class") || "")) {
+        slides.all += 1;
+        const shows = element.querySelector("img[src],img[srcset],img[data-src],img[data-srcset],picture,video,canvas,svg,iframe") || element.tagName === "IMG" || [element, ...element.querySelectorAll("*")].some((each) => getComputedStyle(each).backgroundImage.includes("url("));
+        if (!shows && !T.text(element.textContent)) slides.empty += 1;
+      }
+      const label = element.getAttribute("aria-label");
+      const texts = [label || ""];
+      if (!element.children.length || (element.textContent || "").length < 60) texts.push(element.innerText || "");
+      for (const each of texts) {
+        const line = T.text(each);
+        if (!line || line.length > 60) continue;
+        const place = line.match(PLACE);
+        if (place && +place[1] <= +place[2] && (element.closest(AROUND) || label === each)) note(+place[2], line);
+        else for (const pattern of COUNTED) { const hit = line.match(pattern); if (hit) { note(+hit[1], line); break; } }
+      }
+    }
+    if (slides.empty) found.push({ count: 0, empty: slides.empty, why: `${slides.empty} of ${slides.all} slides show no picture` });
+    return found;
+  };
+  // Elements that wait for an address, and pagination that leads to other pages.
+  T.unfinished = () => {
+    const bare = [...T.elements(document)].filter((each) => each.tagName === "IMG" && !each.getAttribute("src") && !each.srcset && !each.currentSrc && ![...each.attributes].some(({ name }) => /^data-.*src/i.test(name)) && !each.closest("picture") && each.width * each.height > 10000).length;
+    const next = [...document.querySelectorAll("a[rel~=next][href], link[rel~=next][href]")].find((each) => each.href && each.href.split("#")[0] !== location.href.split("#")[0]);
+    return { bare, next: next ? next.href : "" };
+  };
+})();

@@ -1,0 +1,130 @@
+// Answers consent banners: refuses, never accepts; needs inpage.js. The data come from consent.yaml.
+(() => {
+  "use strict";
+  const T = window.__bodyshop;
+  if (!T || T.consent) return;
+  const BUTTONS = "button, a, [role=button], input[type=button], input[type=submit], summary, [onclick]";
+  const NAMED = /cookie|consent|gdpr|privacy|cmp|ccpa|dsgvo|datenschutz|banner|notice/i;
+  const label = (element) =>
+    T.text(element.innerText || element.textContent || element.value || element.getAttribute("aria-label") || element.title || "")
+      .toLowerCase().normalize("NFC").replace(/^[\s\p{P}\p{S}]+|[\s\p{P}\p{S}]+$/gu, "");
+  const visible = (element) => {
+    if (!element.getClientRects().length) return false;
+    const style = getComputedStyle(element);
+    return style.visibility !== "hidden" && style.opacity !== "0";
+  };
+  const whole = (patterns) => new RegExp(`^(?:${patterns.join("|")})$`, "iu");
+
+  // Every document and shadow root of the same origin; a frame is read like the page itself.
+  function* scopes(root) {
+    yield root;
+    for (const element of root.querySelectorAll("*")) {
+      const inside = T.shadow(element);
+      if (inside) yield* scopes(inside);
+      if (element.tagName === "IFRAME") {
+        let inner = null;
+        try { inner = element.contentDocument; } catch { inner = null; }
+        if (inner && inner.body && visible(element)) yield* scopes(inner);
+      }
+    }
+  }
+  const hostOf = (root) => (root.nodeType === 11 ? root.host : root.defaultView && root.defaultView.frameElement);
+
+  // The banner around a button: named like one, a dialog, or fixed to the window, and about cookies.
+  function banner(button, topics) {
+    for (let at = button.parentElement || hostOf(button.getRootNode()), depth = 0; at && depth < 40; depth += 1) {
+      const tag = at.tagName;
+      const named = NAMED.test(`${at.id} ${at.getAttribute("class") || ""} ${at.getAttribute("aria-label") || ""} ${at.title || ""}`);
+      const dialog = /dialog/.test(at.getAttribute("role") || "") || tag === "DIALOG";
+      const position = tag === "HTML" || tag === "BODY" ? "" : getComputedStyle(at).position;
+      if (named || dialog || position === "fixed" || position === "sticky") {
+        const about = `${at.id} ${at.getAttribute("class") || ""} ${at.getAttribute("title") || ""} ${(at.innerText || at.textContent || "").slice(0, 6000)}`;
+        const inside = T.shadow(at);
+        if (topics.test(about) || (inside && topics.test(inside.textContent || "")) || tag === "IFRAME") return at;
+      }
+      at = at.parentElement || hostOf(at.getRootNode());
+    }
+    return null;
+  }
+
+  function labelled(patterns, topics, except) {
+    const wanted = whole(patterns);
+    for (const root of scopes(document))
+      for (const button of root.querySelectorAll(BUTTONS)) {
+        if ((except && except.has(button)) || !visible(button)) continue;
+        const words = label(button);
+        if (words && words.length < 80 && wanted.test(words) && banner(button, topics)) return { button, words };
+      }
+    return null;
+  }
+
+  function selected(selectors) {
+    for (const root of scopes(document))
+      for (const selector of selectors) {
+        let hits = [];
+        try { hits = root.querySelectorAll(selector); } catch { hits = []; }
+        for (const button of hits) if (visible(button)) return { button, selector };
+      }
+    return null;
+  }
+
+  const evaluate = (action) => { try { return action(); } catch { return undefined; } };
+  const opened = new WeakSet();
+  let last = null;
+  const press = (button) => { last = button; button.click(); };
+  // The button that was pressed last, if it is still there: where to put the pointer, in the window.
+  T.consentStill = () => {
+    if (!last || !last.isConnected || !visible(last)) return null;
+    let { left, top, width, height } = last.getBoundingClientRect();
+    for (let view = last.ownerDocument.defaultView; view && view !== window && view.frameElement; view = view.parent) {
+      const frame = view.frameElement.getBoundingClientRect();
+      left += frame.left; top += frame.top;
+    }
+    return { x: left + width / 2, y: top + height / 2 };
+  };
+
+  T.consent = async (own, data) => {
+    const topics = new RegExp(data.topics, "iu");
+    const mine = own && own.length ? selected(own) : null;
+    if (mine) { press(mine.button); return { answer: "refused", by: "recipe", what: mine.selector }; }
+    for (const manager of T.managers) {
+      const hit = selected(manager.refuse);
+      if (hit) { press(hit.button); return { answer: "refused", by: manager.name, what: hit.selector }; }
+    }
+    const refuse = labelled(data.refuse, topics);
+    if (refuse) { press(refuse.button); return { answer: "refused", by: "words", what: refuse.words }; }
+    // Refusing may need a second step: the settings, where nothing optional is ticked.
+    const more = labelled(data.accept, topics) && labelled(data.settings, topics, opened);
+    if (more) {
+      opened.add(more.button);
+      more.button.click();
+      await T.waitFor(() => labelled(data.refuse, topics) || labelled(data.save, topics), 1500);
+      const second = selected(T.managers.flatMap((each) => each.refuse)) || labelled(data.refuse, topics);
+      if (second) { press(second.button); return { answer: "refused", by: "settings", what: second.words || second.selector }; }
+      const save = labelled(data.save, topics);
+      if (save) {
+        const around = banner(save.button, topics);
+        for (const box of around.querySelectorAll("input[type=checkbox]:checked:not(:disabled), [role=switch][aria-checked=true]:not([aria-disabled=true])")) box.click();
+        press(save.button);
+        return { answer: "refused", by: "settings", what: save.words };
+      }
+    }
+    for (const manager of T.managers)
+      if (manager.call && evaluate(manager.present) && evaluate(manager.waits)) {
+        const done = evaluate(manager.call);
+        if (done && typeof done.then === "function") await Promise.race([done, T.sleep(2000)]);
+        if (!evaluate(manager.waits)) return { answer: "refused", by: manager.name, what: "its own function" };
+      }
+    return { answer: "", by: "", what: "" };
+  };
+
+  // What still waits for an answer: a banner that can only be accepted, or a manager that shows none.
+  T.consentWaits = (data) => {
+    const accept = labelled(data.accept, new RegExp(data.topics, "iu"));
+    if (accept) return `a banner with the button "${accept.words}"`;
+    const hidden = T.managers.find((each) => evaluate(each.present) && evaluate(each.waits));
+    if (hidden) return `${hidden.name}, which shows no banner to this browser`;
+    const blocked = document.querySelectorAll("script[type='text/plain'][data-category],script[type='text/plain'][data-cookieconsent],[data-cookieconsent][data-src],iframe[data-category]").length;
+    return blocked ? `${blocked} elements that a consent manager holds back` : "";
+  };
+})();

@@ -1,0 +1,80 @@
+"""Waiting until a page is quiet: its elements, its requests and its timers together."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Protocol
+
+from collector.browser.errors import ScriptError
+
+POLL_SECONDS = 0.1
+STILL_MS = 250
+"""A page whose elements have not changed for this long, and that waits for nothing, is quiet."""
+
+PATIENCE_SECONDS = 5.0
+"""A page with content may wait for more of it this long after its last change."""
+
+FIRST_PATIENCE_SECONDS = 12.0
+"""Longest delay of a timer that may bring the first content."""
+
+
+class Page(Protocol):
+    """What `settle` needs of a browser."""
+
+    @property
+    def left(self) -> float:
+        """Remaining seconds."""
+
+    def run(self, body: str, *arguments: Any) -> Any:
+        """Run JavaScript."""
+
+    def waiting(self) -> dict[str, float]:
+        """Return address -> age of each request under way."""
+
+
+def settle(page: Page) -> bool:
+    """Wait until the page waits for nothing; return False if its time was over before.
+
+    It waits for scripts, style sheets and data that are being loaded, for timers that run once, for
+    ``meta refresh``, and until no element was added for `STILL_MS`. Once the page has content, a
+    request or timer that brings nothing for `PATIENCE_SECONDS` counts no longer. Pictures that are
+    still loading do not count: their elements are there.
+
+    Parameters
+    ----------
+    page : Page
+        A browser with an open page; `left` is the limit.
+    """
+    progress, moved = None, time.monotonic()
+    while page.left > 0:
+        try:
+            waiting = page.waiting()
+            state = page.run("return T && T.state(arguments[0])", 1000 * _horizon(moved, progress))
+        except ScriptError:  # the page is being replaced
+            state = None
+        now = time.monotonic()
+        if state is not None:
+            current = (state["url"], state["weight"], state["content"])
+            if current != progress:
+                progress, moved = current, now
+            if _is_quiet(state, waiting, now - moved):
+                return True
+        time.sleep(POLL_SECONDS)
+    return False
+
+
+def _horizon(moved: float, progress: tuple[str, str, int] | None) -> float:
+    """Return how many seconds ahead a timer counts."""
+    if progress is None or progress[2] == 0:
+        return FIRST_PATIENCE_SECONDS
+    return max(0.0, PATIENCE_SECONDS - (time.monotonic() - moved))
+
+
+def _is_quiet(state: dict[str, Any], waiting: dict[str, float], since: float) -> bool:
+    if state["parsing"] or state["still"] < STILL_MS or state["leaving"]:
+        return False
+    if state["content"] == 0:
+        return not waiting and not state["timers"]
+    if since > PATIENCE_SECONDS:
+        return True
+    return not state["timers"] and not any(age < PATIENCE_SECONDS for age in waiting.values())

@@ -1,0 +1,104 @@
+"""Canvases that turn without steps (WebGL): the turn is found by the return of the first view."""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from collector.browser import Browser
+from collector.spin.pointer import Pointer
+
+FRAMES = 36
+STEP_PIXELS = 6.0
+MAX_STEPS = 480
+STILL_MS = 400
+RETURN = 0.15
+"""The first view has returned when a view differs from it by less than this part of the largest
+difference of the turn."""
+
+
+@dataclass(frozen=True)
+class View:
+    """What the canvas showed after a step: a small grey copy, and the PNG."""
+
+    grey: tuple[int, ...]
+    png: bytes
+
+
+def turn_continuously(
+    browser: Browser, stage: dict[str, Any], *, seconds: float
+) -> tuple[list[bytes], bool]:
+    """Drag the canvas in equal steps until its first view returns.
+
+    Parameters
+    ----------
+    browser : Browser
+        With the viewer's page open; `T.spinStage` chose the canvas.
+    stage : dict
+        From `T.spinStage`.
+    seconds : float
+        Time limit.
+
+    Returns
+    -------
+    frames : list of bytes
+        PNG files of `FRAMES` views at equal distances, or what was seen if no turn was found.
+    whole : bool
+        The first view returned.
+    """
+    until = time.monotonic() + seconds
+    pointer = Pointer(browser, stage)
+    views = [_look(browser)]
+    part = STEP_PIXELS / (0.92 * stage["width"])
+    while len(views) < MAX_STEPS and time.monotonic() < until:
+        pointer.press()
+        while pointer.move(part) and len(views) < MAX_STEPS and time.monotonic() < until:
+            views.append(_look(browser))
+            period = period_of([view.grey for view in views])
+            if period is not None:
+                pointer.release()
+                places = [round(number * period / FRAMES) for number in range(FRAMES)]
+                return [views[place].png for place in dict.fromkeys(places)], True
+        pointer.release()
+    return [view.png for view in views], False
+
+
+def period_of(views: Sequence[Sequence[int]]) -> float | None:
+    """Return after how many steps the first view returned, or None if it has not yet.
+
+    Parameters
+    ----------
+    views : sequence of sequences of int
+        Grey values of the views after each step, all of one length. The last views have to lead
+        away from the first again, so that the nearest one is known.
+    """
+    if len(views) < 12:
+        return None
+    grey = np.asarray(views, dtype=np.float64)
+    distance = np.abs(grey - grey[0]).mean(axis=1)
+    away = distance.max()
+    if away < 1.0:
+        return None
+    near = distance < RETURN * away
+    left = int(np.argmin(near))  # the first view that is clearly another one
+    back = np.flatnonzero(near[left:])
+    if not near[left:].any() or left == 0:
+        return None
+    first = left + int(back[0])
+    end = first
+    while end + 1 < len(views) and near[end + 1]:
+        end += 1
+    if end + 1 >= len(views):
+        return None
+    nearest = first + int(np.argmin(distance[first : end + 1]))
+    return float(nearest)
+
+
+def _look(browser: Browser) -> View:
+    seen = browser.await_("T.spinStill(given[0])", STILL_MS)
+    return View(tuple(seen["grey"]), base64.b64decode(seen["url"].partition(",")[2]))
