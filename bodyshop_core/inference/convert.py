@@ -74,8 +74,8 @@ def is_cached(key: str) -> bool:
     return _cache_file(key).is_file()
 
 
-def convert(model: keras.Model, file: Path) -> None:
-    """Convert a Keras model to a LiteRT file in float32, and verify that it does the same.
+def convert(model: keras.Model, file: Path, *, half: bool = False) -> None:
+    """Convert a Keras model to a LiteRT file, and verify that it does the same.
 
     Parameters
     ----------
@@ -83,6 +83,8 @@ def convert(model: keras.Model, file: Path) -> None:
         As `cached_network` describes.
     file : Path
         Written whole or not at all.
+    half : bool
+        Store the weights in half precision: half the size; it still computes in float32.
 
     Raises
     ------
@@ -100,7 +102,11 @@ def convert(model: keras.Model, file: Path) -> None:
     try:
         with tempfile.TemporaryDirectory() as folder, stderr_to_null():
             model.export(folder, format="tf_saved_model", verbose=False, input_signature=signature)
-            data = tf.lite.TFLiteConverter.from_saved_model(folder).convert()
+            converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+            if half:
+                converter.optimizations = [tf.lite.Optimize.DEFAULT]
+                converter.target_spec.supported_types = [tf.float16]
+            data = converter.convert()
     except Exception as error:  # the converter raises nearly anything on layers it does not know
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         raise BodyshopError(f"the network can't be converted for LiteRT: {reason}") from error
