@@ -284,8 +284,6 @@ def _prepared(network: Network, task: _Task, stage: Stage) -> tuple[keras.Model,
         _, model = split_at(model, cut)
     y, y_validation = (onehot(part, samples.classes) for part in (training, validation))
     weight = _row_weights(task.recipe, training, y)
-    if stage.solver == "logistic":
-        return _solve(network, stage, (x, y, weight), (x_validation, y_validation), task.seed)
     distort: Distort | None = None
     if task.augmenter is not None:
         distort = _augmented(task.augmenter, training)

@@ -93,8 +93,10 @@ def fit_evidence(
     def objective(theta: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         loss, gradient = 0.0, np.zeros(size + 2)
         for part in parts:
-            add = _window_loss if isinstance(part, KnownWindows) else _picture_loss
-            value, slope = add(part, theta)  # type: ignore[operator]
+            if isinstance(part, KnownWindows):
+                value, slope = _window_loss(part, theta)
+            else:
+                value, slope = _picture_loss(part, theta)
             loss += value / total
             gradient += slope / total
         away = theta - centre

@@ -40,7 +40,7 @@ def boxes() -> NDArray[np.float32]:
         for y in range(0, cells - size + 1, step)
         for x in range(0, cells - size + 1, step)
     ]
-    return np.array(found, np.float32) / cells
+    return np.asarray(np.array(found) / cells, np.float32)
 
 
 def squeeze(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -61,7 +61,8 @@ class DamageModel:
 
 def save_model(model: DamageModel, file: Path) -> None:
     """Write a model, whole or not at all."""
-    arrays, rest = {}, {}
+    arrays: dict[str, NDArray[np.float32]] = {}
+    rest: dict[str, str | float] = {}
     for field in fields(model):
         value = getattr(model, field.name)
         (arrays if isinstance(value, np.ndarray) else rest)[field.name] = value
