@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from bodyshop.prediction.sources import PictureFile
 
 
+SHIPPED_TITLE = "the damage model that comes with bodyshop (bodyshop doctor --models)"
+
+
 def register(app: typer.Typer) -> None:
     """Add the command."""
     app.command("predict")(predict_pictures)
@@ -59,14 +62,14 @@ def predict_pictures(
     from bodyshop.prediction import (
         batches_as_they_come,
         batches_of,
-        find_run,
+        find_run_or_shipped,
         find_segmenter,
         list_entries,
         predict_batches,
     )
 
     terminal: Terminal = context.obj
-    folder = find_run(terminal.workspace, run)
+    folder = find_run_or_shipped(terminal.workspace, run)
     entries = list_entries(pictures)
     columns = ("picture", "is_car", "p_car", "label", "probability", "mask", "error")
     rows: list[dict[str, Any]] = []
@@ -96,7 +99,7 @@ def predict_pictures(
     if not json_lines:
         terminal.summary(
             rows,
-            title=f"Predicted by {folder.name}",
+            title=f"Predicted by {folder.name if folder else SHIPPED_TITLE}",
             columns=columns,
             rows=[[row[name] for name in columns] for row in rows],
             notes=[f"Annotated pictures: {out}"] if annotate else [],

@@ -43,11 +43,23 @@ def examine(
         Path | None,
         typer.Option(metavar="BRANDS.YAML", help="Also test its search recipes."),
     ] = None,
+    models: Annotated[
+        bool,
+        typer.Option(
+            "--models", help="Print the card of the damage model that comes with bodyshop."
+        ),
+    ] = False,
 ) -> None:
     """Check what works on this machine, and how to fix the rest."""
     from bodyshop.doctor import examine as run_checks
 
     terminal: Terminal = context.obj
+    if models:
+        from bodyshop.prediction.shipped import NAME, shipped_model
+
+        card = shipped_model().card
+        terminal.summary({"models": [{"name": NAME, "card": card}]}, rows=[], notes=[card])
+        return
     checks = run_checks(terminal.workspace, sources=sources, progress=terminal.progress)
     terminal.summary(
         {"checks": [check.as_dict() for check in checks]},

@@ -29,6 +29,9 @@ from .sources import (
     find_run as find_run,
 )
 from .sources import (
+    find_run_or_shipped as find_run_or_shipped,
+)
+from .sources import (
     find_segmenter as find_segmenter,
 )
 from .sources import (

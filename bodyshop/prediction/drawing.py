@@ -14,7 +14,7 @@ from bodyshop_core.imaging import load_rgb
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from PIL import ImageDraw, ImageFont
+    from PIL import Image, ImageDraw, ImageFont
 
     from bodyshop.prediction.records import PicturePrediction
 
@@ -86,6 +86,8 @@ def draw(prediction: PicturePrediction, picture: Path, masks: Masks, path: Path)
         rgb[marked] = (0.5 * rgb[marked] + 0.5 * np.array(DAMAGE)).astype(np.uint8)
     image = Image.fromarray(rgb)
     image.thumbnail((LONGEST, LONGEST))
+    if prediction.heat is not None:
+        image = _heated(image, prediction.heat)
     pen = ImageDraw.Draw(image)
     size = max(13, round(max(image.size) / 45))
     font = _font(size)
@@ -101,15 +103,33 @@ def draw(prediction: PicturePrediction, picture: Path, masks: Masks, path: Path)
             pen.rectangle(corners, outline=colour, width=max(2, size // 7))
             _tag(pen, font, corners[:2], _caption(box.label, box.probability), colour)
     else:
-        text = (
-            _caption(prediction.label, prediction.probability or 0.0)
-            if prediction.label is not None
-            else "no car"
-        )
+        if prediction.where is not None:
+            left, top, right, bottom = prediction.where
+            corners = (
+                left * image.width,
+                top * image.height,
+                right * image.width - 1,
+                bottom * image.height - 1,
+            )
+            pen.rectangle(corners, outline=DAMAGE, width=max(2, size // 7))
+        text = "no car" if prediction.label is None else prediction.label
+        if prediction.label is not None and prediction.probability is not None:
+            text = _caption(prediction.label, prediction.probability)
         _tag(pen, font, (0, 0), text, _colour(prediction.label))
     with atomic.replacing(path) as temporary:
         image.save(temporary, "JPEG", quality=88)
     return path
+
+
+def _heated(image: Image.Image, heat: NDArray[np.float32]) -> Image.Image:
+    """Lay the evidence of damage over a picture: the likelier, the redder."""
+    import numpy as np
+    from PIL import Image
+
+    likely = 1 / (1 + np.exp(-heat))
+    levels = Image.fromarray((likely / max(float(likely.max()), 1e-6) * 127).astype(np.uint8))
+    cover = levels.resize(image.size, Image.Resampling.BICUBIC)
+    return Image.composite(Image.new("RGB", image.size, DAMAGE), image, cover)
 
 
 def _tag(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def predict(
-    run: Path,
+    run: Path | None,
     pictures: Sequence[Path],
     *,
     segmenter: Path | None = None,
@@ -33,8 +33,9 @@ def predict(
 
     Parameters
     ----------
-    run : Path
-        Folder of a classifier run; it is self-contained and may come from another machine.
+    run : Path or None
+        Folder of a classifier run; it is self-contained and may come from another machine. None:
+        the damage model that comes with the package.
     pictures : sequence of Path
         Picture files, and folders that are searched for pictures.
     segmenter : Path, optional
@@ -79,7 +80,7 @@ def predict(
 
 
 def predict_batches(
-    run: Path,
+    run: Path | None,
     batches: Iterable[Sequence[PictureFile]],
     *,
     segmenter: Path | None = None,

@@ -58,7 +58,7 @@ class Predictor:
     @classmethod
     def open(
         cls,
-        run: Path | str,
+        run: Path | str | None = None,
         *,
         detector: Path | str | None = None,
         objects: Sequence[str] = CARS,
@@ -71,8 +71,9 @@ class Predictor:
 
         Parameters
         ----------
-        run : Path or str
+        run : Path or str, optional
             The folder of a classifier run; it is self-contained and may come from another machine.
+            Without one, the damage model that comes with the package answers.
         detector : Path or str, optional
             A COCO SSD ``.tflite`` file: each car is found, cropped and classified separately.
         objects : sequence of str
@@ -92,6 +93,15 @@ class Predictor:
         """
         import train
 
+        if run is None:
+            if detector is not None:
+                raise UsageError(
+                    "the shipped model looks at whole pictures; a detector needs a run",
+                    hint="train one: bodyshop train",
+                )
+            from bodyshop.prediction.shipped import ShippedPredictor, shipped_model
+
+            return ShippedPredictor(shipped_model())
         classifier = train.load_run(run)
         if detector is None and classifier.record.recipe.get("data", {}).get("crop") == "car":
             raise UsageError(
@@ -146,7 +156,7 @@ class Predictor:
                 found += self._answers(list(pool.map(self._prepare, given[part], names[part])))
         return found
 
-    def _prepare(self, picture: Picture, name: str) -> _Prepared | PicturePrediction:
+    def _prepare(self, picture: Picture, name: str) -> Prepared | PicturePrediction:
         """Decode a picture and cut what the networks look at; with a detector, perhaps answer."""
         try:
             rgb = decoded(picture, at_least=self._decoded_at)
@@ -161,15 +171,15 @@ class Predictor:
                     boxes,
                 )  # fmt: skip
         square = fit_square(rgb, self.gate.input_size) if self.gate is not None else None
-        return _Prepared(name, square, self.classifier.views_of(rgb))
+        return Prepared(name, square, self.classifier.views_of(rgb))
 
     def _answers(
-        self, prepared: Sequence[_Prepared | PicturePrediction]
+        self, prepared: Sequence[Prepared | PicturePrediction]
     ) -> Iterator[PicturePrediction]:
         """Yield the predictions of a chunk: the gate's verdicts, then the classes of the cars."""
         import numpy as np
 
-        asked = [each for each in prepared if isinstance(each, _Prepared)]
+        asked = [each for each in prepared if isinstance(each, Prepared)]
         scores = {}
         if self.gate is not None and asked:
             squares = np.stack([each.square for each in asked if each.square is not None])
@@ -234,7 +244,7 @@ class Predictor:
 
 
 @dataclass(frozen=True, eq=False)
-class _Prepared:
+class Prepared:
     """The pixels that the networks look at: the gate's square and the classifier's views."""
 
     name: str

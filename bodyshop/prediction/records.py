@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar
 
 from bodyshop_core.summary import Summary
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -55,12 +60,19 @@ class PicturePrediction(Summary):
     mask : str or None
         File of the damage mask, if a segmenter found damage.
     run : str
-        Run of the classifier.
+        Run of the classifier, or ``shipped`` for the model that comes with the package.
     error : str or None
         Why there is no prediction.
     boxes : tuple of CarBox or None
         All cars that a detector found, the largest first; None without a detector.
+    where : (left, top, right, bottom) or None
+        The part that decided, 0 to 1 of width and height; None unless the shipped model says that
+        the car is damaged.
+    heat : ndarray of float32, shape (cells, cells), or None
+        Log-odds of damage over the picture, for `where`; not part of the JSON object.
     """
+
+    hidden: ClassVar[tuple[str, ...]] = ("heat",)
 
     picture: str
     is_car: bool | None
@@ -71,3 +83,5 @@ class PicturePrediction(Summary):
     run: str
     error: str | None
     boxes: tuple[CarBox, ...] | None = None
+    where: tuple[float, float, float, float] | None = None
+    heat: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)

@@ -10,6 +10,9 @@ from bodyshop_core.errors import NothingFoundError
 from bodyshop_core.imaging import sniff
 from bodyshop_core.workspace import Workspace
 
+SHIPPED = "shipped"
+"""Names the damage model that comes with the package in place of a run."""
+
 
 @dataclass(frozen=True)
 class PictureFile:
@@ -52,6 +55,34 @@ def find_run(workspace: Path, run: str | None) -> Path:
     folder = Path(run) if run is not None else None
     opened = None if folder and folder.is_dir() else Workspace.open(workspace, create=False)
     return Path(train.resolve_run(run, opened).folder)
+
+
+def find_run_or_shipped(workspace: Path, run: str | None) -> Path | None:
+    """Return the folder of a run, or None for the damage model that comes with the package.
+
+    Parameters
+    ----------
+    workspace : Path
+        The workspace folder.
+    run : str or None
+        Id or folder of a run; ``shipped``; or None for the newest finished classifier, and where
+        there is no workspace or no run, the shipped model.
+
+    Raises
+    ------
+    NothingFoundError
+        There is no such run.
+    UsageError
+        The folder holds no classifier.
+    """
+    if run == SHIPPED:
+        return None
+    try:
+        return find_run(workspace, run)
+    except NothingFoundError:
+        if run is not None:
+            raise
+        return None
 
 
 def find_segmenter(workspace: Path, run: str) -> Path:

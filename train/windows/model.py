@@ -61,7 +61,7 @@ class DamageModel:
 
 def save_model(model: DamageModel, file: Path) -> None:
     """Write a model, whole or not at all."""
-    arrays: dict[str, NDArray[np.float32]] = {}
+    arrays: dict[str, Any] = {}
     rest: dict[str, str | float] = {}
     for field in fields(model):
         value = getattr(model, field.name)

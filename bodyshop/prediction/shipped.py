@@ -1,0 +1,100 @@
+"""The damage model that comes with the package, answering like a run's predictor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from bodyshop.prediction.inputs import decoded
+from bodyshop.prediction.predictor import Predictor, Prepared
+from bodyshop.prediction.records import PicturePrediction
+from bodyshop_core.errors import UnreadableImageError
+
+if TYPE_CHECKING:
+    from bodyshop.prediction.inputs import Picture
+    from train.windows.classifier import DamageAnswer, DamageClassifier
+
+NAME = "shipped"
+"""Stands where the name of a run would."""
+
+
+class ShippedPredictor(Predictor):
+    """Gate and damage model in one network, with the place that decided; no run, no TensorFlow.
+
+    Parameters
+    ----------
+    model : DamageClassifier
+        The model.
+    """
+
+    def __init__(self, model: DamageClassifier) -> None:
+        self.model = model
+        self.gate = None
+        self.detector = None
+
+    def _prepare(self, picture: Picture, name: str) -> Prepared | PicturePrediction:
+        from train.windows.grid import squeeze
+
+        try:
+            rgb = decoded(picture, at_least=self._decoded_at)
+        except UnreadableImageError as error:
+            return self.without_answer(name, error.message)
+        return Prepared(name, None, squeeze(rgb)[None])
+
+    def _answers(
+        self, prepared: Sequence[Prepared | PicturePrediction]
+    ) -> Iterator[PicturePrediction]:
+        import numpy as np
+
+        asked = [each.views[0] for each in prepared if isinstance(each, Prepared)]
+        said = iter(self.model.answer(np.stack(asked)) if asked else ())
+        for each in prepared:
+            if isinstance(each, Prepared):
+                yield _prediction(each.name, next(said))
+            else:
+                yield each
+
+    @property
+    def _run(self) -> str:
+        return NAME
+
+    @property
+    def _decoded_at(self) -> int | None:
+        from train.windows.grid import SIDE
+
+        return SIDE
+
+
+@lru_cache(maxsize=1)
+def shipped_model() -> DamageClassifier:
+    """Open the shipped damage model, once per process.
+
+    Raises
+    ------
+    BodyshopError
+        Its files are missing from the installation, or damaged.
+    """
+    from train.windows.classifier import DamageClassifier, shipped_folder
+
+    return DamageClassifier(shipped_folder())
+
+
+def _prediction(name: str, answer: DamageAnswer) -> PicturePrediction:
+    from train.windows.classifier import DAMAGED, UNSURE
+
+    labelled = answer.is_car and answer.label != UNSURE
+    probability = answer.probability if answer.label == DAMAGED else 1 - answer.probability
+    damaged = answer.is_car and answer.label == DAMAGED
+    return PicturePrediction(
+        picture=name,
+        is_car=answer.is_car,
+        p_car=round(answer.p_car, 4),
+        label=answer.label if answer.is_car else None,
+        probability=round(probability, 4) if labelled else None,
+        mask=None,
+        run=NAME,
+        error=None,
+        where=answer.box if damaged else None,
+        heat=answer.heat if damaged else None,
+    )
