@@ -393,8 +393,8 @@ def summary(
         "undamaged whole views": (data.labels == "whole") & (data.views == "whole") & ~home,
         "undamaged close-ups": (data.labels == "whole") & (data.views == "close"),
         "no car": data.labels == "none",
-        "home: damaged": (data.labels == "damaged") & home & ~data.masked,
-        "home: undamaged": (data.labels == "whole") & (data.origins == "data1a"),
+        "data1a, damaged": (data.labels == "damaged") & home & ~data.masked,
+        "data1a, undamaged": (data.labels == "whole") & (data.origins == "data1a"),
     }
     for name, part in groups.items():
         row = {"n": int(part.sum()), "accepted": round(float(accepted[part].mean()), 3)}

@@ -49,7 +49,7 @@ Photos are not part of the package. Sources, by origin:
   photos (openalpr/benchmarks); image-search photos (SadracSantacruz/CSE151A_Final_Project); press
   and private photos (davidgonmar/pid-car-model-classification).
 - No cars: one photo per ImageNet class without cars; everyday photos
-  (drewnoakes/metadata-extractor- images); buses, trucks, motorcycles.
+  (drewnoakes/metadata-extractor-images); buses, trucks, motorcycles.
 
 ## How well it does
 

@@ -55,11 +55,20 @@ from .recipes.segment_recipe import (
 from .recipes.segment_recipe import (
     load_segment_recipe as load_segment_recipe,
 )
+from .recipes.window_recipe import (
+    is_window_recipe as is_window_recipe,
+)
+from .recipes.window_recipe import (
+    load_window_recipe as load_window_recipe,
+)
 from .runs.compare import (
     CompareSummary as CompareSummary,
 )
 from .runs.compare import (
     compare as compare,
+)
+from .runs.damage_run import (
+    train_damage as train_damage,
 )
 from .runs.evaluate import (
     EvaluateSummary as EvaluateSummary,

@@ -84,6 +84,8 @@ def train_model(
             "--resume goes on with the run's recipe: --set, --epochs and --cost can't change it",
             hint="train another run: leave --resume out",
         )
+    if epochs and train.is_window_recipe(recipe):
+        raise UsageError("a damage model by windows is solved at once: it has no epochs")
     if epochs:
         load = train.load_segment_recipe if train.is_segment_recipe(recipe) else train.load_recipe
         changes |= train.epochs_overrides(load(recipe, overrides=changes), epochs)
@@ -100,7 +102,23 @@ def train_model(
         )
         terminal.summary(found.as_dict(), title="Learning rates", notes=[f"Plot: {found.report}"])
         return
-    if train.is_segment_recipe(recipe) or (resume and Path(resume).name.startswith("segment-")):
+    if train.is_window_recipe(recipe):
+        if resume or weights or augment_with or find_lr:
+            raise UsageError(
+                "a damage model by windows is fitted at once: --resume, --weights, --augment and "
+                "--find-lr do not apply to it"
+            )
+        summary = train.train_damage(
+            workspace,
+            recipe,
+            split_set=split_set,
+            overrides=changes,
+            gate=curate.load_gate(workspace).as_dict(),
+            seed=seed,
+            anew=anew,
+            progress=terminal.progress,
+        )
+    elif train.is_segment_recipe(recipe) or (resume and Path(resume).name.startswith("segment-")):
         if augment_with:
             raise UsageError(
                 "--augment can't transform masks together with their pictures",

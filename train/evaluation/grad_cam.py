@@ -17,6 +17,7 @@ from bodyshop_core.quiet_tensorflow import import_tensorflow
 from train.data.pixels import to_square
 from train.models.classifier import Classifier
 from train.models.head import BLOCK_POOL
+from train.models.window_run import WindowClassifier
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -72,7 +73,8 @@ def grad_cams(
     probability itself would vanish where the network is nearly certain. Where the head pools
     earlier blocks, too, the heat is the sum over all their maps, each multiplied by its gradient
     element by element (HiResCAM, Draelos and Carin 2020, arXiv:2011.08891): for averages and
-    standard deviations that is exactly what each place adds to the log-odds.
+    standard deviations that is exactly what each place adds to the log-odds. A damage model by
+    windows needs no gradient: its heat is the evidence of the windows over each place.
 
     Parameters
     ----------
@@ -108,6 +110,11 @@ def grad_cams(
     rgbs = [each if isinstance(each, np.ndarray) else load_rgb(each) for each in pictures]
     predictions = run.classify(rgbs)
     names = [str(name or answer.label) for name, answer in zip(asked, predictions, strict=True)]
+    if isinstance(run, WindowClassifier):
+        return [
+            HeatMap(name, answer.probabilities[name], _evidence(run, rgb, name))
+            for name, answer, rgb in zip(names, predictions, rgbs, strict=True)
+        ]
     squares = np.stack([to_square(rgb, run.record.view) for rgb in rgbs])
     heats = _heats(run.model, squares, [run.classes.index(name) for name in names])
     return [
@@ -132,6 +139,17 @@ def overlay(
     share = 0.65 * values[..., None]
     mixed = (1 - share) * np.asarray(image) + share * colours
     return Image.fromarray(mixed.clip(0, 255).astype(np.uint8))
+
+
+def _evidence(run: WindowClassifier, rgb: NDArray[np.uint8], label: str) -> NDArray[np.float32]:
+    """Return the windows' evidence for a class, 0 to 1, of the picture's shape."""
+    (answer,) = run.windows.answer(run.views_of(rgb))
+    sign = 1 if label == run.record.positive else -1
+    heat = np.maximum(sign * answer.heat, 0)
+    heat = heat / max(float(heat.max()), 1e-6)
+    size = (rgb.shape[1], rgb.shape[0])
+    image = Image.fromarray(heat.astype(np.float32)).resize(size, Image.Resampling.BILINEAR)
+    return np.asarray(image, np.float32).clip(0, 1)
 
 
 def _parts(model: Any) -> tuple[Any, Any]:

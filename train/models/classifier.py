@@ -297,4 +297,8 @@ def load_run(folder: Path | str) -> Classifier:
             f"{folder} holds a {record.kind}, not a classifier",
             hint="load it with train.load_segmenter" if record.kind == "segmenter" else None,
         )
+    if record.by_windows:
+        from train.models.window_run import WindowClassifier
+
+        return WindowClassifier(Path(folder), record)
     return Classifier(Path(folder), record)

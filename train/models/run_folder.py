@@ -21,6 +21,8 @@ from train.data.pixels import View
 from train.data.samples import SPLITS, is_class_name
 from train.recipes.recipe import Recipe, TtaViews
 from train.recipes.segment_recipe import SegmentRecipe
+from train.recipes.window_recipe import WindowRecipe
+from train.windows.classifier import MODEL_FILE as WINDOW_MODEL_FILE
 
 FORMAT = 2
 MODEL_FILE = "model.keras"
@@ -134,8 +136,31 @@ class RunRecord:
             len(self.classes) != 2 or self.positive not in self.classes
         ):
             raise ValueError("positive is one of two classes")
-        model = Recipe if self.kind == "classifier" else SegmentRecipe
-        model.model_validate(self.recipe)
+        if self.by_windows:
+            WindowRecipe.model_validate(self.recipe)
+        else:
+            model = Recipe if self.kind == "classifier" else SegmentRecipe
+            model.model_validate(self.recipe)
+
+    @property
+    def by_windows(self) -> bool:
+        """Whether this is a damage model by windows, without a Keras network."""
+        return self.kind == "classifier" and self.recipe.get("family") == "windows"
+
+    def network_recipe(self) -> Recipe:
+        """Return the recipe of a classifier that is a network.
+
+        Raises
+        ------
+        UsageError
+            It is a damage model by windows.
+        """
+        if self.by_windows:
+            raise UsageError(
+                f"run '{self.run}' is a damage model by windows: this is for recipes of a network",
+                hint="give a run of another recipe",
+            )
+        return Recipe.model_validate(self.recipe)
 
     @property
     def view(self) -> View:
@@ -184,9 +209,12 @@ def load_record(folder: Path | str) -> RunRecord:
             f"{file} has format {str(written)[:20]}, this bodyshop reads format {FORMAT}",
             hint="use the bodyshop that made it, or train again",
         )
-    if not (folder / MODEL_FILE).exists():
+    recipe = data.get("recipe")
+    by_windows = isinstance(recipe, dict) and recipe.get("family") == "windows"
+    model = WINDOW_MODEL_FILE if by_windows else MODEL_FILE
+    if not (folder / model).exists():
         raise BodyshopError(
-            f"{folder} has no {MODEL_FILE}: it was copied without it", hint="copy the whole folder"
+            f"{folder} has no {model}: it was copied without it", hint="copy the whole folder"
         )
     try:
         return TypeAdapter(RunRecord).validate_python(data)

@@ -130,14 +130,14 @@ class Stage(StrictModel):
 TtaView = Literal["centre", "mirrored", "whole", "whole-mirrored"]
 
 
-def _centre_first(tta_views: tuple[TtaView, ...]) -> tuple[TtaView, ...]:
-    if tta_views[:1] != ("centre",) or len(set(tta_views)) != len(tta_views):
-        raise ValueError("tta_views start with centre, and each is named once")
+def _plain_first(tta_views: tuple[TtaView, ...]) -> tuple[TtaView, ...]:
+    if tta_views[:1] not in {("centre",), ("whole",)} or len(set(tta_views)) != len(tta_views):
+        raise ValueError("tta_views start with centre or whole, and each is named once")
     return tta_views
 
 
-TtaViews = Annotated[tuple[TtaView, ...], AfterValidator(_centre_first)]
-"""Test-time views of a picture, the centre square first."""
+TtaViews = Annotated[tuple[TtaView, ...], AfterValidator(_plain_first)]
+"""Test-time views of a picture, an unmirrored one first."""
 
 
 def _named_once(names: tuple[str, ...]) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from train.evaluation.predictions import Evaluation, evaluate_samples, save_eval
 from train.metrics.paired import mcnemar, paired_bootstrap
 from train.models.classifier import Classifier
 from train.models.run_folder import write_json
-from train.recipes.recipe import Costs, Recipe
+from train.recipes.recipe import Costs
 from train.report.evaluation_report import write_evaluation_report
 from train.runs.lookup import resolve_run
 
@@ -162,7 +162,7 @@ class PictureChoice:
         if workspace is None:
             raise UsageError("a split is part of a workspace", hint="give a workspace or a folder")
         name = self.split_set or run.record.split_set
-        crop = Recipe.model_validate(run.record.recipe).data.crop
+        crop = run.record.recipe.get("data", {}).get("crop", "none")
         return load_samples(workspace, split_set=name, variants=False, crop=crop)
 
 

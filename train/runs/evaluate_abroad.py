@@ -17,7 +17,6 @@ from train.data.samples import Samples, load_samples
 from train.evaluation.abroad.wording import TABLE_COLUMNS, abroad_lines, table_rows
 from train.models.classifier import Classifier
 from train.models.run_folder import RunRecord, read_json, write_json
-from train.recipes.recipe import Recipe
 from train.report.abroad_report import write_abroad_report
 from train.runs.abroad import AbroadTask, is_cheap, left_out_pairs, measure_abroad
 from train.runs.lookup import resolve_run
@@ -110,7 +109,7 @@ def evaluate_abroad(
     """
     classifier = resolve_run(run, workspace)
     record = classifier.record
-    recipe = Recipe.model_validate(record.recipe)
+    recipe = record.network_recipe()
     samples = load_samples(
         workspace,
         split_set=split_set or record.split_set,
@@ -148,7 +147,7 @@ def abroad_of_training(
     progress : Progress
         Reports one step per pair.
     """
-    recipe = Recipe.model_validate(record.recipe)
+    recipe = record.network_recipe()
     if wanted or (wanted is None and is_cheap(recipe)):
         task = abroad_task(workspace, record, samples, weights)
         return measure_abroad(task, most=PAIRS_IN_TRAIN, progress=progress)
@@ -177,7 +176,7 @@ def abroad_task(
         for sha256, by_class in mask_files(workspace).items()
     }
     return AbroadTask(
-        Recipe.model_validate(record.recipe),
+        record.network_recipe(),
         samples,
         masks,
         workspace.features,

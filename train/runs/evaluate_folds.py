@@ -15,7 +15,6 @@ from train.evaluation.crossval import cross_validate, write_out_of_fold
 from train.evaluation.predictions import Evaluation
 from train.models.classifier import Classifier
 from train.models.run_folder import read_json, write_json
-from train.recipes.recipe import Recipe
 from train.report.evaluation_report import write_folds_report
 from train.runs.evaluate import EvaluationSummary
 from train.runs.lookup import resolve_run
@@ -73,7 +72,7 @@ def evaluate_folds(
     """
     classifier = resolve_run(run, workspace)
     record = classifier.record
-    recipe = Recipe.model_validate(record.recipe)
+    recipe = record.network_recipe()
     weights = read_json(classifier.folder / PLAN_FILE)["weights"]
     samples = load_samples(
         workspace,

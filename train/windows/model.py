@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import zipfile
 from dataclasses import dataclass, fields
@@ -80,7 +81,8 @@ def load_model_file(file: Path) -> DamageModel:
         The file is missing, damaged, or of another format.
     """
     try:
-        with np.load(file, allow_pickle=False) as stored:
+        # from memory: NumPy leaves a damaged file open
+        with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as stored:
             values: dict[str, Any] = json.loads(stored["head"].tobytes())
             values |= {name: stored[name] for name in stored.files if name != "head"}
         if values.pop("format") != FORMAT:

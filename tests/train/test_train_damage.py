@@ -1,0 +1,115 @@
+"""`train damage`: a damage model by windows, fitted to a split set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from training_cases import fill_workspace
+
+import train
+from bodyshop_core.catalog import now, schema
+from bodyshop_core.errors import UsageError
+from bodyshop_core.workspace import Workspace
+from train import TrainSummary
+from train.data.samples import load_samples
+from train.fit import learn_windows
+from train.models.window_run import WindowClassifier
+from train.windows.classifier import DamageClassifier, shipped_folder
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[TrainSummary, Workspace]:
+    workspace = Workspace.open(tmp_path_factory.mktemp("damage") / "workspace")
+    fill_workspace(workspace, {"damaged": (12, 6, 6), "whole": (12, 6, 6)})
+    _draw_masks(workspace, 6)
+    return train.train_damage(workspace), workspace
+
+
+def _draw_masks(workspace: Workspace, count: int) -> None:
+    """Mark the red stroke in some of the damaged training pictures."""
+    damaged = [each for each in load_samples(workspace).of("train") if each.label == "damaged"]
+    workspace.masks.mkdir(exist_ok=True)
+    rows = []
+    for item in damaged[:count]:
+        with Image.open(item.path) as image:
+            pixels = np.asarray(image.convert("RGB"))
+        file = workspace.masks / f"{item.sha256}.png"
+        red = (pixels[..., 0] > 190) & (pixels[..., 1] < 40)
+        Image.fromarray((red * 255).astype(np.uint8)).save(file)
+        rows.append(
+            {
+                "key": item.sha256, "sha256": item.sha256, "project": "damage", "annotator": "me",
+                "kind": "mask", "label": "scratch", "file": str(file.relative_to(workspace.root)),
+                "value": None, "state": "current", "updated_at": now(),
+            }
+        )  # fmt: skip
+    workspace.catalog.upsert(schema.annotations, rows)
+
+
+def test_it_learns_the_strokes_and_says_where_they_are(
+    trained: tuple[TrainSummary, Workspace],
+) -> None:
+    summary, workspace = trained
+    assert summary.metrics["accuracy"] >= 0.9
+    run = train.load_run(summary.folder)
+    assert isinstance(run, WindowClassifier)
+    damaged = next(each for each in load_samples(workspace).of("test") if each.label == "damaged")
+    with Image.open(damaged.path) as image:
+        red = np.asarray(image.convert("RGB"))
+    answer = run.windows.answer(run.views_of(damaged.path))[0]
+    left, top, right, bottom = answer.box
+    height, width = red.shape[:2]
+    inside = red[
+        round(top * height) : round(bottom * height), round(left * width) : round(right * width)
+    ]
+    assert ((inside[..., 0] > 190) & (inside[..., 1] < 40)).any()
+
+
+def test_the_run_is_self_contained_and_known_again(
+    trained: tuple[TrainSummary, Workspace], tmp_path: Path
+) -> None:
+    summary, workspace = trained
+    names = {each.name for each in summary.folder.iterdir()}
+    assert {"network.tflite", "damage.npz", "run.json", "samples.csv", "report.html"} <= names
+    assert train.train_damage(workspace).run == summary.run
+    assert train.train_damage(workspace, overrides={"near": "nothing"}).run != summary.run
+
+
+def test_evaluating_the_run_gives_the_figures_of_training(
+    trained: tuple[TrainSummary, Workspace],
+) -> None:
+    summary, workspace = trained
+    again = train.evaluate(summary.folder, workspace=workspace, split="test")
+    assert again.metrics["accuracy"] == summary.metrics["accuracy"]
+
+
+def test_the_network_runs_once_per_picture_for_all_runs(
+    trained: tuple[TrainSummary, Workspace], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, workspace = trained
+
+    def never(*args: object, **options: object) -> None:
+        raise AssertionError("a picture was looked at again")
+
+    monkeypatch.setattr(learn_windows, "load_rgb", never)
+    base = DamageClassifier(shipped_folder())
+    training = load_samples(workspace).of("train")
+    looked = learn_windows.window_features(training, base, workspace.features)
+    assert looked.shape == (24, 62, 512)
+
+
+def test_more_than_two_classes_are_refused(workspace: Workspace) -> None:
+    fill_workspace(workspace, {"dent": (4, 2, 2), "glass": (4, 2, 2), "whole": (4, 2, 2)})
+    with pytest.raises(UsageError, match="two classes"):
+        train.train_damage(workspace)
+
+
+def test_what_needs_a_keras_network_says_that_there_is_none(
+    trained: tuple[TrainSummary, Workspace],
+) -> None:
+    summary, workspace = trained
+    with pytest.raises(UsageError, match="by windows"):
+        train.export(train.load_run(summary.folder), "keras", workspace.root / "out")
