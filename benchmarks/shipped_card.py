@@ -76,9 +76,17 @@ the figures by pairs flatter; the first table and the one within photos do less 
 
 ## Where it fails
 
-- Small or shallow damage in a view of the whole car: a scratch of a few pixels at 448 is not
-  seen.
-- Reflections of edges in dark paint, stickers, dirt and panels that are being painted are
-  sometimes called damage.
-- It was not tried at night, in rain or under snow, on motorcycles, or on X-rays.
+Seen among the worst mistakes on sources left out:
+
+- Small or shallow damage in a view of the whole car: a dent of a hand's width in a white door, a
+  cracked bumper edge, a lamp with a broken corner. At 448 pixels there is little left of it.
+- Undamaged close-ups of red tail lamps and of headlamps full of reflections give the strongest
+  false alarms, then steel wheels without caps, and creases in dark paint that mirror a crowd.
+- A car that is small in a wide scene, or a yard with wrecks and parts around it: the window that
+  decides need not be on the car. Crop the picture to the car.
+- Some photos that count as undamaged above show scratches and stains when looked at closely.
+- Rendered damage, as in the showroom of bodyshop: of 36 rendered cars with damage one was called
+  damaged and three no car, and of 9 without damage none.
+
+It was not tried at night, in rain or under snow, on motorcycles, or on X-rays.
 """

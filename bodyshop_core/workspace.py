@@ -18,6 +18,8 @@ from sqlalchemy import select
 from bodyshop_core.catalog import BlobStore, Catalog, schema
 from bodyshop_core.errors import BodyshopError, InterruptedByUser, UsageError
 
+CATALOG_FILE = "bodyshop.sqlite"
+
 
 @dataclass
 class RunningCommand:
@@ -39,7 +41,7 @@ class Workspace:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.catalog = Catalog(root / "bodyshop.sqlite")
+        self.catalog = Catalog(root / CATALOG_FILE)
         self.blobs = BlobStore(root / "blobs")
 
     @classmethod
@@ -61,7 +63,7 @@ class Workspace:
         root = Path(root).absolute()
         if root.exists() and not root.is_dir():
             raise UsageError(f"{root} is a file, but a workspace is a folder")
-        if not (root / "bodyshop.sqlite").exists() and not create:
+        if not create and not is_workspace(root):
             raise UsageError(
                 f"{root} is not a workspace yet",
                 hint="create one: bodyshop collect brands.yaml, or: bodyshop import FOLDER",
@@ -165,3 +167,8 @@ class Workspace:
     def _note_run(self, run: str, **values: Any) -> None:
         with self.catalog.begin() as connection:
             connection.execute(schema.runs.update().where(schema.runs.c.id == run).values(**values))
+
+
+def is_workspace(folder: Path | str) -> bool:
+    """Return whether a folder is a workspace."""
+    return (Path(folder) / CATALOG_FILE).exists()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 LONGEST = 1280
 """Longest side of an annotated picture, in pixels."""
 
-DAMAGE = (230, 30, 60)
+DAMAGE, HEAT = (230, 30, 60), (255, 225, 0)
 WHOLE, OTHER, NO_CAR = (11, 107, 203), (200, 40, 40), (75, 85, 99)
 """Colours of a label that means whole, of any other label, and of no car."""
 
@@ -122,14 +122,14 @@ def draw(prediction: PicturePrediction, picture: Path, masks: Masks, path: Path)
 
 
 def _heated(image: Image.Image, heat: NDArray[np.float32]) -> Image.Image:
-    """Lay the evidence of damage over a picture: the likelier, the redder."""
+    """Lay the evidence of damage over a picture: the likelier, the yellower."""
     import numpy as np
     from PIL import Image
 
     likely = 1 / (1 + np.exp(-heat))
     levels = Image.fromarray((likely / max(float(likely.max()), 1e-6) * 127).astype(np.uint8))
     cover = levels.resize(image.size, Image.Resampling.BICUBIC)
-    return Image.composite(Image.new("RGB", image.size, DAMAGE), image, cover)
+    return Image.composite(Image.new("RGB", image.size, HEAT), image, cover)
 
 
 def _tag(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bodyshop_core.errors import NothingFoundError
 from bodyshop_core.imaging import sniff
-from bodyshop_core.workspace import Workspace
+from bodyshop_core.workspace import Workspace, is_workspace
 
 SHIPPED = "shipped"
 """Names the damage model that comes with the package in place of a run."""
@@ -75,7 +75,7 @@ def find_run_or_shipped(workspace: Path, run: str | None) -> Path | None:
     UsageError
         The folder holds no classifier.
     """
-    if run == SHIPPED:
+    if run == SHIPPED or (run is None and not is_workspace(workspace)):
         return None
     try:
         return find_run(workspace, run)
