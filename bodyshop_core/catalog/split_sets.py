@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -137,7 +138,10 @@ def leaks_left(audit: Mapping[str, Any] | None, *, equalised: bool) -> dict[str,
     view = (audit or {}).get("equalised") if equalised else audit
     if not view or not view.get("leak"):
         return {}
-    single = [each for each in view["features"] if each["leak"]]
+    single = [each for each in view.get("features", ()) if each["leak"]]
+    if not single and "together" not in view:  # an audit that recorded only the best feature
+        best = view.get("baseline") or {}
+        return {str(best.get("feature", "all together")): float(best.get("accuracy", math.nan))}
     return {
         each["feature"]: float(each["balanced_accuracy"]) for each in single or [view["together"]]
     }

@@ -110,7 +110,7 @@ AFTER = {"feature": "framing", "accuracy": 0.7, "ci95": [0.6, 0.8]}
 @pytest.mark.parametrize(
     ("equalised", "equalise", "words", "good"),
     [
-        ({"leak": True, "baseline": AFTER}, None, "framing: 70.0 % correct", False),
+        ({"leak": True, "baseline": AFTER}, None, "framing (70.0 %)", False),
         ({"leak": False, "baseline": AFTER}, None, "no longer predicts them", True),
         (None, None, "was not measured", False),
         ({"leak": False, "baseline": AFTER}, False, "does not equalise", False),
