@@ -79,7 +79,7 @@ class Predictor:
         objects : sequence of str
             What the detector looks for, by its labels; those that ``bodyshop detect`` was given.
         progress : Progress
-            Told when a network can't be converted and therefore stays on TensorFlow.
+            Told when the network is converted, or can't be and stays on TensorFlow.
 
         Raises
         ------
@@ -111,7 +111,12 @@ class Predictor:
             )
         gate = gate_of(classifier)
         try:
-            classifier.use_litert()
+            if not classifier.use_litert(convert=False):
+                progress.log(
+                    f"run {classifier.record.run}: the network is converted for LiteRT, once on "
+                    "this machine"
+                )
+                classifier.use_litert()
         except BodyshopError as error:
             _ = classifier.model  # a damaged file is an error in either way
             progress.log(f"run {classifier.record.run} stays on TensorFlow: {error.message}")

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import func, select
+
 from bodyshop_core import backbones
 from bodyshop_core.engine import compute_shards
 from bodyshop_core.progress import SILENT, Progress
@@ -70,27 +72,35 @@ def look(
         return LookCounts(0, 0)
     store = FeatureStore(workspace.features / gate.fingerprint)
     known = store.keys() | scored_by(workspace, gate.id)
-    items, last = [], ""
-    while part := next_items(workspace, unmeasured(), after=last):
-        items += [item for item in part if item["key"] not in known]
-        last = part[-1]["key"]
-    if not items:
+    missing = unmeasured()
+    with workspace.catalog.read() as connection:
+        count = select(func.count()).select_from(missing.subquery())
+        total = connection.execute(count).scalar_one()
+    if not total:
         return LookCounts(0, 0)
-    gate.load()  # converted here, if it has to be: TensorFlow is too large for every worker
     arguments: dict[str, Any] = {"backbone": gate.backbone, "weights": gate.weights}
     measured = scored = 0
-    with progress.task("measure and score", total=len(items)) as tick:
-        for rows in compute_shards(
-            partial(look_at_pictures, **arguments),
-            items,
-            initialise=partial(load, **arguments),
-            engine=engine,
-            workers=workers,
-            limit_s=LIMIT_S,
-            tick=tick,
-        ):
-            measured += len(rows)
-            scored += _store(workspace, gate, store, rows)
+    with progress.task("measure and score", total=total) as tick:
+        last = ""
+        while part := next_items(workspace, missing, after=last):
+            last = part[-1]["key"]
+            items = [item for item in part if item["key"] not in known]
+            if len(items) < len(part):
+                tick(len(part) - len(items), "scored before")
+            if not items:
+                continue
+            gate.load()  # converted here, if it has to be: TensorFlow is too large for a worker
+            for rows in compute_shards(
+                partial(look_at_pictures, **arguments),
+                items,
+                initialise=partial(load, **arguments),
+                engine=engine,
+                workers=workers,
+                limit_s=LIMIT_S,
+                tick=tick,
+            ):
+                measured += len(rows)
+                scored += _store(workspace, gate, store, rows)
     return LookCounts(measured, scored)
 
 

@@ -22,6 +22,7 @@ import bodyshop
 import curate
 from bodyshop.cli import app, normalise
 from bodyshop_core.errors import BodyshopError, NothingFoundError, UsageError
+from bodyshop_core.imaging import load_rgb
 from bodyshop_core.workspace import Workspace
 
 MAIN = "from bodyshop.cli import main; main()"
@@ -53,8 +54,8 @@ def answer(prediction: bodyshop.PicturePrediction) -> tuple[Any, ...]:
 
 
 def test_every_kind_of_picture_gives_the_same_answer(predictor, file):
-    rgb = np.asarray(Image.open(file))
-    kinds = [file, str(file), file.read_bytes(), rgb, Image.open(file)]
+    rgb = load_rgb(file)
+    kinds = [file, str(file), file.read_bytes(), rgb, Image.open(io.BytesIO(file.read_bytes()))]
     found = predictor.predict(kinds)
     assert len({answer(one) for one in found}) == 1
     assert found[0].error is None and found[0].is_car and 0 < found[0].probability < 1
