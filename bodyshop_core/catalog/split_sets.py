@@ -137,10 +137,9 @@ def leaks_left(audit: Mapping[str, Any] | None, *, equalised: bool) -> dict[str,
     view = (audit or {}).get("equalised") if equalised else audit
     if not view or not view.get("leak"):
         return {}
-    single = [each for each in view["features"] if each["leak"]]
-    return {
-        each["feature"]: float(each["balanced_accuracy"]) for each in single or [view["together"]]
-    }
+    single = [each for each in view.get("features", ()) if each["leak"]]
+    together = [view["together"]] if view.get("together") else []
+    return {each["feature"]: float(each["balanced_accuracy"]) for each in single or together}
 
 
 def next_revision(connection: Connection) -> int:
