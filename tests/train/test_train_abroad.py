@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,9 @@ from train import TrainSummary, evaluate_abroad, train
 from train.data.mask_samples import mask_files
 from train.data.pixels import View
 from train.data.samples import Sample, load_samples
+from train.evaluation.abroad.within_photo import Square, within_photo_of
 from train.fit.features import load_pixels
-from train.runs.abroad import _squares, _without_margin
+from train.runs.abroad import _without_margin, masked_squares
 
 ORIGINS = ("workshop 1", "workshop 2", "dealer 1", "dealer 2")
 
@@ -156,10 +158,10 @@ def test_home_and_abroad_stand_side_by_side_abroad_first(
     assert "workshop 2" in page
 
 
-def test_a_damaged_mask_costs_its_photo_only(
-    measured: tuple[TrainSummary, Workspace], tmp_path: Path, told: Told
+def test_a_damaged_mask_costs_its_photo_only_and_any_scorer_of_squares_is_measured(
+    workspace: Workspace, tmp_path: Path, told: Told
 ) -> None:
-    _, workspace = measured
+    fill(workspace, framed=False, each=12)
     items = load_samples(workspace).items
     masks = {
         sha256: [file for files in by_class.values() for file in files]
@@ -168,11 +170,24 @@ def test_a_damaged_mask_costs_its_photo_only(
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"no picture")
     masks |= {sha256: [broken] for sha256 in sorted(masks)[:2]}
-    found = _squares(items, masks, told)  # private: the messages would need a fit per test
+    found = masked_squares(items, masks, progress=told)
     photos = {square.sha256 for squares in found.values() for square in squares}
     assert photos == set(masks) - set(sorted(masks)[:2])
     assert len(told.messages) == 2
     assert all("is left out of the AUC within photos" in each for each in told.messages)
+
+    def sees_red(squares: Sequence[Square]) -> np.ndarray:
+        pixels = [
+            imaging.load_rgb(each.path)[
+                round(each.box[1] * 96) : round(each.box[3] * 96),
+                round(each.box[0] * 112) : round(each.box[2] * 112),
+            ].astype(int)
+            for each in squares
+        ]
+        return np.array([(each[..., 0] - each[..., 1]).mean() for each in pixels])
+
+    area = within_photo_of(found, lambda origin: sees_red)  # a model of squares of one's own
+    assert area is not None and area["auc"] == 1 and area["photos"] == len(photos)
 
 
 def test_training_says_what_is_not_shown_before_anything_else(small: Workspace) -> None:

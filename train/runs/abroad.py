@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 MASKED_PHOTOS = 100
 """Photos with masks per origin, at most: the interval of a mean over so many is narrow enough."""
 
+SCORED = 1000
+"""Pictures of an origin and label, at most: more narrow no interval that draws origins."""
+
 VALIDATION_FOLDS = 5
 """A fifth of what is not left out chooses the strength and the temperature."""
 
@@ -109,7 +112,7 @@ def measure_abroad(
     }
     if not pairs:
         return found
-    squares = _squares(originals, task.masks, progress)
+    squares = masked_squares(originals, task.masks, progress=progress)
     scored: list[PairScores] = []
     of_squares: list[tuple[list[Square], NDArray[np.floating[Any]]]] = []
     with progress.task("left-out pairs of origins", total=len(pairs)) as tick:
@@ -156,6 +159,45 @@ def left_out_pairs(
     pairs = choose_pairs(names, labels, samples.classes[1], most=most)
     why = None if pairs else why_none(names, labels, samples.classes[1])
     return tuple(renamed), pairs, why
+
+
+def masked_squares(
+    originals: Sequence[Sample],
+    masks: Mapping[str, Sequence[Path]],
+    *,
+    progress: Progress = SILENT,
+) -> dict[str, list[Square]]:
+    """Return origin -> squares of its photos that have masks, `MASKED_PHOTOS` photos at most.
+
+    Parameters
+    ----------
+    originals : sequence of Sample
+        The pictures.
+    masks : Mapping
+        sha256 -> mask files of any class. A damaged one costs its photo only.
+    progress : Progress
+        Told of damaged masks.
+    """
+    photos: dict[str, list[Sample]] = defaultdict(list)
+    for item in sorted(originals, key=lambda item: item.sha256):
+        if masks.get(item.sha256):
+            photos[item.origin].append(item)
+    found: dict[str, list[Square]] = {}
+    for origin, items in photos.items():
+        for item in items[:MASKED_PHOTOS]:
+            try:
+                shape = load_rgb(item.path).shape[:2]
+                mask = np.zeros(shape, bool)
+                for file in masks[item.sha256]:
+                    mask |= read_mask(file, shape)
+            except BodyshopError as error:
+                progress.log(f"{error.message}: its photo is left out of the AUC within photos")
+                continue
+            found.setdefault(origin, []).extend(
+                Square(item.sha256, item.path, origin, item.group, box, scale, damaged)
+                for box, scale, damaged in place_squares(mask, key=item.sha256)
+            )
+    return {origin: squares for origin, squares in found.items() if squares}
 
 
 def square_scorer(learned: Learned) -> SquareScorer:
@@ -222,38 +264,12 @@ def _fit_without(
         onehot(tuned, classes).argmax(axis=1), learned.probabilities(tuned)
     )
     sides = [
-        tuple(item for item in abroad if item.origin == origin and item.label == label)
+        tuple(item for item in abroad if item.origin == origin and item.label == label)[:SCORED]
         for origin, label in ((pair.positive, classes[1]), (pair.negative, classes[0]))
     ]
     scores = [temper(learned.probabilities(side), temperature)[:, 1] for side in sides]
     framings = [[item.framing for item in side] for side in sides]
     return learned, PairScores(pair, scores[0], scores[1], (framings[0], framings[1]))
-
-
-def _squares(
-    originals: Sequence[Sample], masks: Mapping[str, Sequence[Path]], progress: Progress
-) -> dict[str, list[Square]]:
-    """Return origin -> squares of its photos that have masks; a damaged mask costs its photo."""
-    photos: dict[str, list[Sample]] = defaultdict(list)
-    for item in sorted(originals, key=lambda item: item.sha256):
-        if masks.get(item.sha256):
-            photos[item.origin].append(item)
-    found: dict[str, list[Square]] = {}
-    for origin, items in photos.items():
-        for item in items[:MASKED_PHOTOS]:
-            try:
-                shape = load_rgb(item.path).shape[:2]
-                mask = np.zeros(shape, bool)
-                for file in masks[item.sha256]:
-                    mask |= read_mask(file, shape)
-            except BodyshopError as error:
-                progress.log(f"{error.message}: its photo is left out of the AUC within photos")
-                continue
-            found.setdefault(origin, []).extend(
-                Square(item.sha256, item.path, origin, item.group, box, scale, damaged)
-                for box, scale, damaged in place_squares(mask, key=item.sha256)
-            )
-    return {origin: squares for origin, squares in found.items() if squares}
 
 
 def _without_margin(box: tuple[float, float, float, float]) -> tuple[float, float, float, float]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from bodyshop_core.errors import NothingFoundError
+from bodyshop_core.errors import BodyshopError, InterruptedByUser, NothingFoundError
 from bodyshop_core.imaging import Equalise
 from bodyshop_core.progress import SILENT, Progress
 from bodyshop_core.summary import Summary
@@ -150,7 +150,13 @@ def abroad_of_training(
     recipe = record.network_recipe()
     if wanted or (wanted is None and is_cheap(recipe)):
         task = abroad_task(workspace, record, samples, weights)
-        return measure_abroad(task, most=PAIRS_IN_TRAIN, progress=progress)
+        try:
+            return measure_abroad(task, most=PAIRS_IN_TRAIN, progress=progress)
+        except InterruptedByUser:
+            raise
+        except BodyshopError as error:  # the trained model and its figures at home are not lost
+            progress.log(f"not measured abroad: {error.message}")
+            return _not_shown(samples, f"{error.message}; bodyshop evaluate --abroad tries again")
     _, _, why = left_out_pairs(samples)
     if why is None:
         why = (
@@ -158,13 +164,7 @@ def abroad_of_training(
             if wanted is False
             else "this recipe trains the network anew for each left-out pair of origins"
         ) + "; bodyshop evaluate --abroad measures it"
-    return {
-        "shown": False,
-        "why": why,
-        "origins": len({item.origin for item in samples.items}),
-        "within_photo": None,
-        "pairs": None,
-    }
+    return _not_shown(samples, why)
 
 
 def abroad_task(
@@ -191,6 +191,16 @@ def home_figures(metrics: Mapping[str, Any], record: RunRecord) -> dict[str, Any
     """Return accuracy and area under the ROC curve on the run's own test split."""
     area = metrics["per_class"][record.positive]["roc_auc"] if record.positive else None
     return {name: metrics[name] for name in ("n", "accuracy", "ci95")} | {"auc": area}
+
+
+def _not_shown(samples: Samples, why: str) -> dict[str, Any]:
+    return {
+        "shown": False,
+        "why": why,
+        "origins": len({item.origin for item in samples.items}),
+        "within_photo": None,
+        "pairs": None,
+    }
 
 
 def _test_metrics(folder: Path) -> Mapping[str, Any]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from bodyshop_core.catalog.split_sets import WAY_OUT, leaks_left
 from bodyshop_core.errors import BodyshopError, UsageError
 from bodyshop_core.imaging import Equalise
 from bodyshop_core.progress import SILENT, Progress
@@ -170,6 +171,9 @@ def plan_classifier(
             )
             + (", after which it still predicts them" if stays else "")
         )
+    left = leaks_left(audit, equalised=spec is not None)
+    if left:
+        progress.log(f"what still tells the classes: {', '.join(left)}; the way out: {WAY_OUT}")
     return RunPlan(
         recipe,
         samples.with_views(recipe.data.tta_views, recipe.data.degradation_views),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -122,6 +122,33 @@ def place_squares(mask: NDArray[np.bool_], *, key: str) -> list[tuple[Box, float
                 )
                 chosen.append((box, scale, damaged))
     return chosen
+
+
+def within_photo_of(
+    squares: Mapping[str, Sequence[Square]],
+    scorer_without: Callable[[str], SquareScorer],
+    *,
+    seed: int = 7,
+) -> dict[str, Any] | None:
+    """Measure any model of squares: each origin is scored by one that was fitted without it.
+
+    Parameters
+    ----------
+    squares : Mapping
+        Origin -> squares of its photos, as `train.runs.abroad.masked_squares` returns them.
+    scorer_without : callable
+        Origin -> a scorer that was fitted without any picture of it.
+    seed : int
+        Of the resampling.
+
+    Returns
+    -------
+    dict or None
+        As `within_photo_auc`.
+    """
+    every = [square for origin in squares for square in squares[origin]]
+    scores = [scorer_without(origin)(squares[origin]) for origin in squares]
+    return within_photo_auc(every, np.concatenate(scores), seed=seed) if every else None
 
 
 def within_photo_auc(
