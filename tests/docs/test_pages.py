@@ -60,8 +60,9 @@ def parse_recipe(text: str) -> None:
 
 def parse_sweep(text: str) -> None:
     sweep = parse_yaml(text, train.SweepSpec)
-    for key, values in sweep.grid.items():
-        for value in values:
+    space = sweep.grid if sweep.search is None else sweep.search.space
+    for key, values in space.items():
+        for value in values if isinstance(values, tuple) else (values.low, values.high):
             train.load_recipe(sweep.recipe, overrides={key: value})
 
 
@@ -76,7 +77,7 @@ FORMATS: dict[str, tuple[Callable[[str, set[str]], bool], Callable[[str], Any]]]
     "curation policy": (lambda first, keys: first == "# curate.yaml", curate.parse_policy),
     "augmentation policy": (lambda first, keys: "transforms" in keys, parse_augmentation),
     "training recipe": (lambda first, keys: {"stages", "head"} <= keys, parse_recipe),
-    "sweep": (lambda first, keys: "grid" in keys, parse_sweep),
+    "sweep": (lambda first, keys: keys & {"grid", "search"}, parse_sweep),
 }
 """Format -> whether a block is meant to be one (first line, keys), and what reads it."""
 

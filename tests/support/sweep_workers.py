@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import time
@@ -73,3 +74,10 @@ def is_running(process: int) -> bool:
         return False
     # the first thread may have ended while others still do: until then nobody can wait for it
     return threads > 1 or status.rpartition(")")[2].split()[0] != "Z"
+
+
+def answer_by_rate(trial: Trial) -> dict[str, Any]:
+    """Answer with a loss that is lowest at a learning rate of 0.01, and leave a trace."""
+    answer(trial)
+    distance = abs(math.log10(trial.recipe.stages[0].optimizer.learning_rate) + 2)
+    return {**FIGURES, "loss": distance, "accuracy": 1 / (1 + distance)}

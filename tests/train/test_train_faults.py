@@ -159,6 +159,18 @@ def _break_model(folder: Path) -> None:
     (folder / "model.keras").write_bytes(b"PK\x03\x04 broken")
 
 
+def _truncate_model(folder: Path) -> None:
+    file = folder / "model.keras"
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+def _spoil_model(folder: Path) -> None:
+    file = folder / "model.keras"
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 200] = bytes(200)
+    file.write_bytes(bytes(data))
+
+
 def _remove_model(folder: Path) -> None:
     (folder / "model.keras").unlink()
 
@@ -186,6 +198,8 @@ def _future(folder: Path) -> None:
     ("harm", "words"),
     [
         (_break_model, "can't be loaded"),
+        (_truncate_model, "can't be loaded"),
+        (_spoil_model, "can't be loaded"),
         (_remove_model, "has no model.keras"),
         (_break_record, "can't be read"),
         (_other_size, "takes pictures of 32 x 32"),

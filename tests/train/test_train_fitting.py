@@ -157,6 +157,22 @@ def test_a_loss_that_is_no_number_says_where_and_what_to_do() -> None:
     assert "learning_rate" in str(caught.value)
 
 
+@pytest.mark.parametrize("keep", ["best", "last"])
+def test_a_validation_loss_that_is_no_number_is_an_error_and_no_epoch(keep: str) -> None:
+    import keras
+
+    x = np.random.default_rng(7).random((24, 4)).astype(np.float32)
+    spoilt = x.copy()
+    spoilt[3, 0] = np.nan
+    y, weight = _rows().y, np.ones(24, np.float32)
+    # A ReLU or a maximum would swallow the NaN.
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, "softmax")])
+    stage = STAGE.model_copy(update={"keep": keep, "patience": 5})
+    objective = LabelObjective(Rows(x, y, weight), Rows(spoilt, y, weight), stage)
+    with pytest.raises(BodyshopError, match="val_loss became nan in epoch 1 of stage 'all'"):
+        fit(model, objective, seed=1)
+
+
 def test_out_of_memory_halves_the_batch_and_says_so(
     told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:

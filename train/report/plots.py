@@ -122,7 +122,7 @@ def plot_confusion(evaluation: Evaluation, path: Path) -> Path:
     matrix = everything[np.ix_(shown, shown)]
     share = matrix / np.maximum(everything.sum(axis=1)[shown, None], 1)
     n = len(shown)
-    names = [plot_label(evaluation.classes[index]) for index in shown]
+    names = [plot_label(evaluation.classes[index], limit=40) for index in shown]
     longest = max(map(len, names))
     side = min(12.0, max(3.8, 1.6 + 0.42 * n)) + 0.08 * max(0, longest - 10)
     figure = new_figure(width=side + 0.6, height=side)
