@@ -204,7 +204,13 @@ def push(
             progress=terminal.progress,
         )
         run.counts.update(summary.as_dict())
-    terminal.summary(summary.as_dict(), title="Pushed", notes=[f"Label at {summary.url}"])
+    notes = [f"Label at {summary.url}"]
+    if summary.not_offered:
+        notes.append(
+            f"! The project has no class {', '.join(summary.not_offered)}: its labelers don't see "
+            "these imported masks. Add them: bodyshop label init --config"
+        )
+    terminal.summary(summary.as_dict(), title="Pushed", notes=notes)
     if summary.missing:
         raise MissingPartError(
             f"{len(summary.missing)} of {summary.selected} pictures were not pushed, because their "
@@ -238,8 +244,10 @@ def pull(
         )
         run.counts.update(summary.as_dict())
     data: dict[str, Any] = summary.as_dict()
-    notes = [f"! {problem}" for problem in summary.problems]
-    shown = [(key, data[key]) for key in data if key not in {"problems", "agreement"}]
+    notes = [f"! {line}" for line in (*summary.config_changes, *summary.problems)]
+    notes += [f"- {line}" for line in _first(summary.replaced)]
+    told = {"problems", "agreement", "replaced", "config_changes"}
+    shown = [(key, data[key]) for key in data if key not in told]
     terminal.summary(data, title="Pulled", rows=shown, notes=notes)
     if summary.agreement and not terminal.as_json:
         _show_agreement(terminal, summary.agreement)
