@@ -34,7 +34,7 @@ def export_pictures(
     format: Annotated[
         str,
         typer.Argument(
-            help="Of the pictures: manifest, imagefolder, coco, yolo, hf, croissant; "
+            help="Of the pictures: manifest, imagefolder, coco, yolo, hf, croissant, webdataset; "
             "of a model: keras, savedmodel, tflite; of the crawl: sightings, refusals."
         ),
     ],
@@ -51,6 +51,9 @@ def export_pictures(
     link: Annotated[
         Link, typer.Option(help="How to transfer pictures that need no change.")
     ] = Link.COPY,
+    shard_mb: Annotated[
+        int, typer.Option(min=1, help="Largest shard of a webdataset, in MB.")
+    ] = 256,
     run: Annotated[
         str | None,
         typer.Option(
@@ -86,6 +89,7 @@ def export_pictures(
         split_set=split_set,
         keep_metadata=keep_metadata,
         link=link.value,
+        shard_mb=shard_mb,
         progress=terminal.progress,
     )
     terminal.summary(summary.as_dict(), title="Exported")

@@ -162,6 +162,13 @@ def push(
             help="Sort pictures by the uncertainty of this classifier; omit annotated ones.",
         ),
     ] = None,
+    suspects: Annotated[
+        bool,
+        typer.Option(
+            "--suspects",
+            help="Only pictures whose damage label a cross-validated classifier disbelieves.",
+        ),
+    ] = False,
 ) -> None:
     """Send pictures to the annotators.
 
@@ -180,6 +187,14 @@ def push(
 
         classifier = train.resolve_run(None if uncertain == "newest" else uncertain, workspace)
         uncertainty = uncertainty_of(classifier, progress=terminal.progress)
+    reasons = None
+    if suspects:
+        from bodyshop.suspects import Suspects
+
+        if uncertain is not None:
+            raise UsageError("--suspects and --uncertain both decide about the order: give one")
+        doubts = Suspects(workspace, progress=terminal.progress)
+        uncertainty, reasons = doubts, doubts.reasons
     selection = labeling.Selection(
         label=label,
         brand=brand,
@@ -199,6 +214,7 @@ def push(
             predict=proposals,
             model_version=name,
             uncertainty=uncertainty,
+            reasons=reasons,
             images=images.value,
             url_prefix=url_prefix,
             progress=terminal.progress,

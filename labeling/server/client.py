@@ -206,6 +206,10 @@ class LabelStudioClient:
         answer: Task = self._json("GET", f"api/tasks/{task}")
         return answer
 
+    def change_task(self, task: int, data: Mapping[str, Any]) -> None:
+        """Replace the data of a task."""
+        self._json("PATCH", f"api/tasks/{task}/", body={"data": dict(data)})
+
     def submit(self, task: int, body: Mapping[str, Any]) -> int:
         """Add an annotation to a task, as the *Submit* button does; return its id."""
         path = f"api/tasks/{task}/annotations/"

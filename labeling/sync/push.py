@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bodyshop_core.errors import UsageError
+from bodyshop_core.errors import NothingFoundError, UsageError
 from bodyshop_core.progress import SILENT, Progress
 from bodyshop_core.summary import Summary
 from labeling.configs.label_config import ProjectKind
@@ -84,6 +84,7 @@ def push(
     predict: PreAnnotator | None = None,
     model_version: str | None = None,
     uncertainty: Uncertainty | None = None,
+    reasons: Mapping[str, str] | None = None,
     images: ImageMode = "auto",
     url_prefix: str | None = None,
     batch: int = 200,
@@ -111,6 +112,9 @@ def push(
     uncertainty : callable, optional
         Returns how uncertain a model is about each picture; of pictures that nobody annotated or
         skipped, the most uncertain are selected first (see `Selection.limit`).
+    reasons : mapping, optional
+        sha256 -> what the labeler reads above the choices; `uncertainty` may fill it. Only the
+        pictures in it are pushed.
     images : {"auto", "local", "upload", "url"}
         How the labeler's browser gets the pictures. auto: from this disk when the server runs in
         the workspace, by `url_prefix` when it is given, else uploaded.
@@ -136,6 +140,10 @@ def push(
     with project_lock(workspace, kind), client_for(workspace, connection) as client:
         project = open_project(workspace, kind, client)
         wanted = select_pictures(workspace, kind, selection or Selection(), uncertainty=uncertainty)
+        if reasons is not None:
+            wanted = [sha256 for sha256 in wanted if sha256 in reasons]
+            if not wanted:
+                raise NothingFoundError("no label of the selected pictures is suspected")
         pictures = load_pictures(workspace, wanted)
         missing = tuple(p.sha256 for p in pictures if not p.path.exists())
         pictures = [p for p in pictures if p.path.exists()]
@@ -163,8 +171,9 @@ def push(
         sender.send_changed_imports(old, index, batch)
         index.shown |= sender.shown
         if uncertainty is not None:
-            order = [index.tasks[p.sha256] for p in pictures if p.sha256 in index.tasks]
-            put_first(client, project, order, sender.version)
+            order = {index.tasks[p.sha256]: p.sha256 for p in pictures if p.sha256 in index.tasks}
+            said = {number: (reasons or {}).get(sha256, "") for number, sha256 in order.items()}
+            put_first(client, project, said, sender.version)
         if sender.sent:
             client.update_project(
                 project.remote_id, show_collab_predictions=True, model_version=sender.version

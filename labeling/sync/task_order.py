@@ -7,7 +7,7 @@ page that somebody has open stays valid; deleting and creating them in another o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from labeling.server.client import LabelStudioClient
 from labeling.sync.project import Project
@@ -19,7 +19,7 @@ STEP = 1e-6
 
 
 def put_first(
-    client: LabelStudioClient, project: Project, tasks: Sequence[int], version: str
+    client: LabelStudioClient, project: Project, tasks: Mapping[int, str], version: str
 ) -> None:
     """Let the server hand out some tasks before all others, in this order.
 
@@ -29,18 +29,20 @@ def put_first(
         The server.
     project : Project
         The project.
-    tasks : sequence of int
-        Numbers of the tasks.
+    tasks : mapping
+        Numbers of the tasks, the first one first, and what their labelers read; empty: nothing new.
     version : str
         Model version of the project's predictions; a task without one gets an empty prediction.
     """
     missing = []
     for place, number in enumerate(tasks):
         score = (place + 1) * STEP
+        task = client.task(number)
+        text, data = tasks[number], task.get("data") or {}
+        if text and data.get("question") != text:
+            client.change_task(number, data | {"question": text})
         found = [
-            each
-            for each in client.task(number).get("predictions") or []
-            if each.get("model_version") == version
+            each for each in task.get("predictions") or [] if each.get("model_version") == version
         ]
         for each in found:
             client.change_prediction(int(each["id"]), score=score)
