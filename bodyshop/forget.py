@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from sqlalchemy import Connection, Text, cast, delete, or_, select
@@ -17,6 +18,9 @@ from bodyshop_core.errors import BodyshopError, NothingFoundError
 from bodyshop_core.summary import Summary
 from bodyshop_core.workspace import Workspace
 from collector.weburl import url_key
+
+if TYPE_CHECKING:
+    from labeling.sync.erase import ErasedTasks
 
 SHA256_LENGTH = 64
 
@@ -45,6 +49,10 @@ class ForgetSummary(Summary):
         Finished downloads that a killed crawl had not yet brought into the catalog.
     files : int
         Files removed: originals, masks, variants, thumbnails.
+    tasks : int
+        Tasks deleted on the labelling server, with their annotations and uploads.
+    remaining : tuple of str
+        What is still on a labelling server, and where, one sentence each.
     reports_stale : bool
         Reports that showed the pictures were removed; the next command writes them again.
     """
@@ -56,6 +64,8 @@ class ForgetSummary(Summary):
     pending: int
     files: int
     reports_stale: bool
+    tasks: int = 0
+    remaining: tuple[str, ...] = ()
 
 
 def forget(workspace: Workspace, what: str, *, dry_run: bool = False) -> ForgetSummary:
@@ -98,6 +108,8 @@ def forget(workspace: Workspace, what: str, *, dry_run: bool = False) -> ForgetS
     # because a line of the journal names its page only by the row of its candidate.
     _write_tombstone(workspace, kind, what)
     _erase_derived(workspace, erased, files)
+    on_server = _erase_tasks(workspace, erased)
+    summary = replace(summary, tasks=on_server.tasks, remaining=on_server.remaining)
     if stale:
         for path in _reports(workspace):
             path.unlink(missing_ok=True)
@@ -211,6 +223,12 @@ def _erase_derived(workspace: Workspace, pictures: set[str], files: Iterable[Pat
     _drop_features(workspace, pictures)
     for folder in (workspace.features, workspace.root / "shards", workspace.variants):
         _drop_rows(folder, pictures)
+
+
+def _erase_tasks(workspace: Workspace, pictures: set[str]) -> ErasedTasks:
+    from labeling.sync.erase import erase_tasks
+
+    return erase_tasks(workspace, pictures)
 
 
 def _drop_features(workspace: Workspace, pictures: Iterable[str]) -> None:

@@ -35,7 +35,7 @@ def export_pictures(
     format: Annotated[
         str,
         typer.Argument(
-            help="Of the pictures: manifest, imagefolder, coco, yolo, hf, croissant; "
+            help="Of the pictures: manifest, imagefolder, coco, yolo, hf, croissant, webdataset; "
             "of a model: keras, savedmodel, tflite, tflite-int8, onnx; "
             "of the crawl: sightings, refusals."
         ),
@@ -57,6 +57,9 @@ def export_pictures(
         list[str] | None,
         typer.Option(metavar="NAME", help="Only pictures of this host or import; repeatable."),
     ] = None,
+    shard_mb: Annotated[
+        int, typer.Option(min=1, help="Largest shard of a webdataset, in MB.")
+    ] = 256,
     run: Annotated[
         str | None,
         typer.Option(
@@ -96,6 +99,7 @@ def export_pictures(
         origins=origin or (),
         keep_metadata=keep_metadata,
         link=link.value,
+        shard_mb=shard_mb,
         progress=terminal.progress,
     )
     terminal.summary(summary.as_dict(), title="Exported")

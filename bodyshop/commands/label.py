@@ -165,6 +165,13 @@ def push(
             help="Sort pictures by the uncertainty of this classifier; omit annotated ones.",
         ),
     ] = None,
+    suspects: Annotated[
+        bool,
+        typer.Option(
+            "--suspects",
+            help="Only pictures whose damage label a cross-validated classifier disbelieves.",
+        ),
+    ] = False,
 ) -> None:
     """Send pictures to the annotators.
 
@@ -183,6 +190,14 @@ def push(
 
         classifier = train.resolve_run(None if uncertain == "newest" else uncertain, workspace)
         uncertainty = uncertainty_of(classifier, progress=terminal.progress)
+    reasons = None
+    if suspects:
+        from bodyshop.suspects import Suspects
+
+        if uncertain is not None:
+            raise UsageError("--suspects and --uncertain both decide about the order: give one")
+        doubts = Suspects(workspace, progress=terminal.progress)
+        uncertainty, reasons = doubts, doubts.reasons
     selection = labeling.Selection(
         label=label,
         brand=brand,
@@ -203,12 +218,19 @@ def push(
             predict=proposals,
             model_version=name,
             uncertainty=uncertainty,
+            reasons=reasons,
             images=images.value,
             url_prefix=url_prefix,
             progress=terminal.progress,
         )
         run.counts.update(summary.as_dict())
-    terminal.summary(summary.as_dict(), title="Pushed", notes=[f"Label at {summary.url}"])
+    notes = [f"Label at {summary.url}"]
+    if summary.not_offered:
+        notes.append(
+            f"! The project has no class {', '.join(summary.not_offered)}: its labelers don't see "
+            "these imported masks. Add them: bodyshop label init --config"
+        )
+    terminal.summary(summary.as_dict(), title="Pushed", notes=notes)
     if summary.missing:
         raise MissingPartError(
             f"{len(summary.missing)} of {summary.selected} pictures were not pushed, because their "
@@ -242,8 +264,10 @@ def pull(
         )
         run.counts.update(summary.as_dict())
     data: dict[str, Any] = summary.as_dict()
-    notes = [f"! {problem}" for problem in summary.problems]
-    shown = [(key, data[key]) for key in data if key not in {"problems", "agreement"}]
+    notes = [f"! {line}" for line in (*summary.config_changes, *summary.problems)]
+    notes += [f"- {line}" for line in _first(summary.replaced)]
+    told = {"problems", "agreement", "replaced", "config_changes"}
+    shown = [(key, data[key]) for key in data if key not in told]
     terminal.summary(data, title="Pulled", rows=shown, notes=notes)
     if summary.agreement and not terminal.as_json:
         _show_agreement(terminal, summary.agreement)

@@ -88,4 +88,6 @@ def forget_pictures(
     terminal: Terminal = context.obj
     workspace = Workspace.open(terminal.workspace, create=False)
     summary = forget(workspace, what, dry_run=dry_run)
-    terminal.summary(summary.as_dict(), title="Would be erased" if dry_run else "Erased")
+    title = "Would be erased" if dry_run else "Erased"
+    notes = [f"! Still there: {place}" for place in summary.remaining]
+    terminal.summary(summary.as_dict(), title=title, notes=notes)

@@ -8,10 +8,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bodyshop.export import croissant, drawings, hub
+from bodyshop.export import croissant, drawings, hub, webdataset
 from bodyshop.export.destination import Destination, Link
 from bodyshop.export.rows import COLUMNS, manifest_rows
 from bodyshop.export.selection import (
+    SHARD_MB,
     Chosen,
     PictureOptions,
     choose,
@@ -30,7 +31,7 @@ from bodyshop_core.summary import Summary
 if TYPE_CHECKING:
     from bodyshop_core.workspace import Workspace
 
-FORMATS = ("manifest", "imagefolder", "coco", "yolo", "hf", "croissant")
+FORMATS = ("manifest", "imagefolder", "coco", "yolo", "hf", "croissant", "webdataset")
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,7 @@ def export(
     origins: Collection[str] = (),
     keep_metadata: bool = False,
     link: Link = "copy",
+    shard_mb: int = SHARD_MB,
     progress: Progress = SILENT,
 ) -> DatasetExport:
     """Write the curated set for another tool.
@@ -91,7 +93,7 @@ def export(
         ``manifest``: one row per picture, kept or not, as CSV or Parquet. ``imagefolder``:
         ``<split>/<class>/<sha256>.<ext>``. ``coco`` and ``yolo``: pictures with masks, and whole
         cars as negatives. ``hf``: a folder for the Hugging Face Hub. ``croissant``: pictures,
-        table and JSON-LD description.
+        table and JSON-LD description. ``webdataset``: tar shards with pictures, classes and masks.
     dest : Path or str
         ``*.csv`` or ``*.parquet`` for a manifest, else a folder.
     split_set : str, optional
@@ -103,6 +105,8 @@ def export(
         changing the pixels.
     link : str
         ``hardlink`` or ``symlink``: to the original, for pictures that need no change.
+    shard_mb : int
+        Largest size of a WebDataset shard, in megabytes; at least 1.
     progress : Progress
         Receives the progress.
 
@@ -116,13 +120,16 @@ def export(
     dest = Path(dest)
     if format not in FORMATS:
         raise UsageError(f"unknown export format '{format}'", hint=f"use {', '.join(FORMATS)}")
+    if shard_mb < 1:
+        raise UsageError(f"a shard of {shard_mb} MB is too small", hint="--shard-mb 1 or more")
     if format == "manifest":
         return _manifest(workspace, dest, split_set, origins)
     chosen = choose_split_set(workspace.catalog, split_set)
     name = chosen.name
     options = PictureOptions(
-        keep_metadata=keep_metadata, link=link, upright=format in ("coco", "yolo")
-    )
+        keep_metadata=keep_metadata, link=link, shard_mb=shard_mb,
+        upright=format in ("coco", "yolo", "webdataset"),
+    )  # fmt: skip
     pictures = choose(workspace, name, origins)
     destination = Destination(dest, format, asdict(options))
     written = _LAYOUTS[format](workspace, pictures, destination, options, progress)
@@ -177,4 +184,5 @@ _LAYOUTS: dict[str, Layout] = {
     "yolo": drawings.yolo,
     "hf": hub.layout,
     "croissant": croissant.layout,
+    "webdataset": webdataset.layout,
 }

@@ -25,6 +25,10 @@ _FORBIDDEN = re.compile(r'[\x00-\x1f/\\:*?"<>|]')
 """Characters that Windows, macOS or Linux do not allow in a file name."""
 
 
+SHARD_MB = 256
+"""Default size of a WebDataset shard, in megabytes."""
+
+
 @dataclass(frozen=True)
 class Chosen:
     """A picture of the export.
@@ -64,11 +68,14 @@ class PictureOptions:
         ``copy``, ``hardlink`` or ``symlink``, for pictures that need no change.
     upright : bool
         Turn pictures by their EXIF orientation, for readers that ignore it.
+    shard_mb : int
+        Largest size of a WebDataset shard, in megabytes of 10^6 bytes.
     """
 
     keep_metadata: bool = False
     link: Link = "copy"
     upright: bool = False
+    shard_mb: int = SHARD_MB
 
     def extension(self, picture: Chosen) -> str:
         """Return the extension that `content` will have."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+import struct
 import xml.etree.ElementTree as ET
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bodyshop_core.errors import ConfigError
+from bodyshop_core.errors import ConfigError, UnreadableImageError
 from labeling.formats.shapes import MaskFormatError
 
 if TYPE_CHECKING:
@@ -22,6 +24,12 @@ FAULTS = (
     MaskFormatError, ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError
 )  # fmt: skip
 """What an entry of another program can raise while it is read; it costs that entry alone."""
+
+
+IMAGE_FAULTS = (
+    UnreadableImageError, OSError, SyntaxError, ValueError, struct.error, zlib.error
+)  # fmt: skip
+"""What decoding a damaged picture can raise: Pillow calls a broken PNG chunk a SyntaxError."""
 
 
 def read_text(path: Path) -> str:

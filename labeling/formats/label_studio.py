@@ -6,7 +6,6 @@ Source: https://labelstud.io/guide/export and the region types in https://labels
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bodyshop_core import atomic
-from bodyshop_core.errors import ConfigError, UnreadableImageError
+from bodyshop_core.errors import ConfigError
 from labeling.formats import brush_rle
 from labeling.formats.documents import (
     FAULTS,
+    IMAGE_FAULTS,
     number,
     read_json,
     ring_of_points,
@@ -355,7 +355,7 @@ def _bitmask(url: str, width: int, height: int) -> Mask:
             grey = image.mode in {"1", "L", "I;16", "I"}
             channel = image.convert("L") if grey else image.convert("RGBA").getchannel("A")
             array = np.asarray(channel)
-    except (binascii.Error, UnreadableImageError, OSError) as error:
+    except IMAGE_FAULTS as error:
         raise MaskFormatError(f"a bitmask region can't be decoded: {error}") from error
     if array.shape != (height, width):
         raise MaskFormatError(

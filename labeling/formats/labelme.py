@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from bodyshop_core import atomic
-from bodyshop_core.errors import ConfigError, UnreadableImageError
+from bodyshop_core.errors import ConfigError
 from labeling.formats.documents import (
     FAULTS,
+    IMAGE_FAULTS,
     read_json,
     rectangle,
     ring_of_points,
@@ -157,7 +157,7 @@ def _mask(text: Any, left: int, top: int, size: tuple[int, int]) -> Any:
     try:
         with open_image(base64.b64decode(text, validate=True)) as image:
             part = np.asarray(image.convert("L")) > 0
-    except (binascii.Error, UnreadableImageError, OSError) as error:
+    except IMAGE_FAULTS as error:
         raise MaskFormatError(f"a mask can't be decoded: {error}") from error
     mask = np.zeros((size[1], size[0]), np.bool_)
     room = mask[max(0, top) :, max(0, left) :]

@@ -12,6 +12,7 @@ import numpy as np
 from bodyshop_core import atomic
 from bodyshop_core.errors import ConfigError, UnreadableImageError
 from bodyshop_core.imaging import open_image
+from labeling.formats.documents import IMAGE_FAULTS
 from labeling.formats.mask_file import THRESHOLD, encode_mask
 from labeling.formats.shapes import ExportPicture, PictureShapes, Shape
 
@@ -95,9 +96,11 @@ def folder_name(label: str) -> str:
 
 
 def _load(file: Path) -> Mask:
-    with open_image(file) as image:
-        try:
+    try:
+        with open_image(file) as image:
             values = np.asarray(image.convert("L"))
-        except OSError as error:
-            raise UnreadableImageError(f"{file} can't be decoded: {error}") from error
+    except UnreadableImageError:
+        raise
+    except IMAGE_FAULTS as error:
+        raise UnreadableImageError(f"{file} can't be decoded: {error}") from error
     return np.asarray(values > 0 if values.max(initial=0) <= 1 else values >= THRESHOLD)

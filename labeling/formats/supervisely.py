@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import io
 import json
 import zlib
@@ -14,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from bodyshop_core import atomic
-from bodyshop_core.errors import ConfigError, UnreadableImageError
+from bodyshop_core.errors import ConfigError
 from labeling.formats.documents import (
     FAULTS,
+    IMAGE_FAULTS,
     number,
     read_json,
     rectangle,
@@ -167,7 +167,7 @@ def _bitmap(bitmap: Mapping[str, Any], size: tuple[int, int]) -> Any:
             part = np.asarray(channel) > 0
             if image.mode not in ("RGBA", "LA", "PA", "P", "L"):
                 part = np.asarray(image.convert("L")) > 0
-    except (binascii.Error, zlib.error, UnreadableImageError, OSError) as error:
+    except IMAGE_FAULTS as error:
         raise MaskFormatError(f"a bitmap can't be decoded: {error}") from error
     mask = np.zeros((size[1], size[0]), np.bool_)
     rows, columns = part.shape

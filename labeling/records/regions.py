@@ -50,10 +50,14 @@ class PictureInstances:
         return shapes + shapes_of_masks({k: read_mask(file) for k, file in self.masks.items()})
 
 
-def current_instances(workspace: Workspace) -> dict[str, PictureInstances]:
-    """Return sha256 -> the instances of the masks in use."""
+def current_instances(
+    workspace: Workspace, *, imported: bool = False
+) -> dict[str, PictureInstances]:
+    """Return sha256 -> the instances of the masks in use; only of imported ones if asked for."""
     annotations, regions = schema.annotations, schema.regions
-    in_use = (annotations.c.kind == "mask", annotations.c.state == "current")
+    in_use = [annotations.c.kind == "mask", annotations.c.state == "current"]
+    if imported:
+        in_use.append(annotations.c.project.startswith("import:"))
     masks = select(annotations.c.key, annotations.c.sha256, annotations.c.label, annotations.c.file)
     drawn = (
         select(regions)

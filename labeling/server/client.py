@@ -191,10 +191,24 @@ class LabelStudioClient:
             "POST", f"api/projects/{project}/import/predictions", body=list(predictions), once=True
         )
 
+    def change_prediction(self, prediction: int, **changes: Any) -> None:
+        """Change fields of a prediction, such as its score."""
+        with self._translated_errors():
+            self._sdk.predictions.update(id=prediction, **changes)
+
+    def delete_prediction(self, prediction: int) -> None:
+        """Delete one prediction."""
+        with self._translated_errors():
+            self._sdk.predictions.delete(id=prediction)
+
     def task(self, task: int) -> Task:
         """Return one task with its annotations, predictions and drafts."""
         answer: Task = self._json("GET", f"api/tasks/{task}")
         return answer
+
+    def change_task(self, task: int, data: Mapping[str, Any]) -> None:
+        """Replace the data of a task."""
+        self._json("PATCH", f"api/tasks/{task}/", body={"data": dict(data)})
 
     def submit(self, task: int, body: Mapping[str, Any]) -> int:
         """Add an annotation to a task, as the *Submit* button does; return its id."""
@@ -205,6 +219,26 @@ class LabelStudioClient:
         """Delete tasks with their annotations, predictions and drafts."""
         body = {"selectedItems": {"all": False, "included": list(tasks)}}
         self._json("POST", "api/dm/actions", {"id": "delete_tasks", "project": project}, body=body)
+
+    def tasks_of(self, project: int, sha256s: Sequence[str]) -> list[Task]:
+        """Return id and data of the tasks of some pictures."""
+        wanted = list(sha256s)
+        found: list[Task] = []
+        for start in range(0, len(wanted), UPLOAD_LIMIT):
+            part = wanted[start : start + UPLOAD_LIMIT]
+            filters = [_filter("data.ext_id", "in_list", "String", part)]
+            answer = self._tasks(project, filters, ("id", "data"), 1000, False, "tasks:id")
+            found += [t for t in answer["tasks"] if (t.get("data") or {}).get("ext_id") in part]
+        return found
+
+    def delete_uploads(self, project: int, files: Sequence[str]) -> None:
+        """Delete the records of uploaded pictures by their paths on the server."""
+        if not files:
+            return
+        path = f"api/projects/{project}/file-uploads"
+        listed = {each["file"]: each["id"] for each in self._json("GET", path, {"all": "true"})}
+        for number in [listed[file] for file in files if file in listed]:
+            self._transport.request(f"api/import/file-upload/{number}", method="DELETE")
 
     def scan(
         self,

@@ -31,6 +31,9 @@ START_LIMIT_S = 600.0
 
 STOP_LIMIT_S = 15.0
 
+PRIVATE_UMASK = 0o077
+"""Of the server's process: its database and its log hold keys and passwords."""
+
 PASSED_VARIABLES = ("PATH", "LANG", "LC_ALL", "TMPDIR", "TMP", "TEMP", "SYSTEMROOT", "USERPROFILE")
 """The only environment variables the server gets: it reads even names such as ``USERNAME``."""
 
@@ -122,12 +125,14 @@ def serve(
         )
     program = environment.install(progress=progress)
     home = workspace.root / FOLDER
+    keep_private(home)
     running = "this workspace's Label Studio is already running"
     with locked(home / "server.lock", taken=running):
         account = _account(home)
         port = _free_port(port)
         log = home / "server.log"
         url = f"http://{HOST}:{port}"
+        log.touch(mode=0o600)
         with log.open("ab") as output:
             process = subprocess.Popen(
                 [
@@ -141,6 +146,7 @@ def serve(
                 ],
                 cwd=home,
                 env=_environment(workspace.root, home, account),
+                umask=PRIVATE_UMASK,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -155,6 +161,23 @@ def serve(
             yield server
         finally:
             _stop(process)
+
+
+def keep_private(home: Path) -> None:
+    """Let only the owner read the folder of the server and what is in it, also from before.
+
+    Parameters
+    ----------
+    home : Path
+        Created when missing.
+    """
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for path in (home, *home.rglob("*")):
+        if path.is_symlink() or not (path.is_dir() or path.is_file()):
+            continue
+        mode = path.stat().st_mode & 0o777
+        if mode & PRIVATE_UMASK:
+            path.chmod(mode & ~PRIVATE_UMASK)
 
 
 def _account(home: Path) -> dict[str, str]:

@@ -48,7 +48,10 @@ class InitSummary(Summary):
 
 @dataclass(frozen=True)
 class Project:
-    """A labelling project: its row in the catalog and its facts on the server."""
+    """A labelling project: its row in the catalog and its facts on the server.
+
+    ``config`` is the server's configuration, ``recorded`` the one that `init` sent there.
+    """
 
     name: str
     kind: ProjectKind
@@ -58,6 +61,23 @@ class Project:
     url: str
     cursor: dict[str, Any]
     remote: dict[str, Any]
+    recorded: LabelConfig
+
+    def config_changes(self) -> tuple[str, ...]:
+        """Return what somebody changed in the configuration on the server since `init`."""
+        changes = []
+        for control, values in lost_values(self.recorded, self.config).items():
+            changes.append(
+                f"the labelling configuration on the server lacks {', '.join(values)} of "
+                f"{control}, which init recorded; annotations with it keep it. "
+                f"To put it back: bodyshop label init --project {self.name}"
+            )
+        for control, values in lost_values(self.config, self.recorded).items():
+            changes.append(
+                f"the labelling configuration on the server has {', '.join(values)} of {control}, "
+                "which init did not record"
+            )
+        return tuple(changes)
 
 
 def init(
@@ -178,6 +198,7 @@ def open_project(
         url=f"{client.connection.url}/projects/{row.remote_id}",
         cursor=dict(row.cursor),
         remote=remote,
+        recorded=parse_label_config(row.config),
     )
 
 

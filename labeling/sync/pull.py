@@ -30,7 +30,7 @@ from labeling.server.client import LabelStudioClient, Task
 from labeling.server.connection import Connection
 from labeling.sync.project import Project, client_for, open_project, project_lock
 from labeling.sync.results import read_result
-from labeling.sync.task_index import TaskIndex
+from labeling.sync.task_index import TaskIndex, shown_masks
 
 if TYPE_CHECKING:
     from bodyshop_core.workspace import Workspace
@@ -69,6 +69,10 @@ class PullSummary(Summary):
         Pictures, of those that changed, that have a review decision.
     pictures : int
         Pictures that changed.
+    replaced : tuple of str
+        Masks that no longer count, and why, one sentence each.
+    config_changes : tuple of str
+        How the server's labelling configuration differs from the recorded one.
     problems : tuple of str
         What could not be used, one sentence each.
     agreement : dict or None
@@ -87,6 +91,8 @@ class PullSummary(Summary):
     deleted: int
     decisions: int
     pictures: int
+    replaced: tuple[str, ...]
+    config_changes: tuple[str, ...]
     problems: tuple[str, ...]
     agreement: dict[str, Any] | None
     coco: str | None = None
@@ -114,7 +120,7 @@ def pull(
     kind : ProjectKind
         The project.
     full : bool
-        Read all tasks again, not only those that changed.
+        Read all tasks and annotations again, not only those that changed.
     coco : Path, optional
         Folder for ``annotations.json``: all masks in use, as COCO.
     connection : Connection or LabelStudioClient, optional
@@ -132,6 +138,9 @@ def pull(
     kind = ProjectKind(kind)
     with project_lock(workspace, kind), client_for(workspace, connection) as client:
         project = open_project(workspace, kind, client)
+        changes = project.config_changes()
+        for change in changes:
+            progress.log(change)
         pages = _PagePuller(workspace, client, project, progress)
         pages.pull_changes(full=full)
         drafts = client.count(project.remote_id, "draft_exists", "equal", "Boolean", True)
@@ -150,6 +159,8 @@ def pull(
             deleted=counts.deleted,
             decisions=_decided(workspace, counts.pictures),
             pictures=len(counts.pictures),
+            replaced=tuple(counts.replaced),
+            config_changes=changes,
             problems=tuple(counts.problems),
             agreement=agreement.as_dict() if agreement.pictures else None,
             coco=None if coco is None else str(coco / FILE_NAME),
@@ -164,6 +175,7 @@ class _PullCounts:
     skipped: int = 0
     deleted: int = 0
     pictures: set[str] = field(default_factory=set)
+    replaced: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
 
@@ -177,10 +189,13 @@ class _PagePuller:
         self.progress, self.counts = progress, _PullCounts()
         self.pictures = {picture.sha256: picture for picture in load_pictures(workspace)}
         self.users = client.users()
+        self.shown = shown_masks(workspace, project)
+        self.full = False
         self.known = self._known()
 
     def pull_changes(self, *, full: bool) -> None:
         """Read tasks that changed, then find tasks that were deleted."""
+        self.full = full
         cursor = {} if full else dict(self.project.cursor)
         scan = cursor.get("scan")
         if scan is None:
@@ -216,13 +231,15 @@ class _PagePuller:
             before = self.known.get((sha256, int(task["id"])), {})
             gone += [number for number in before if number not in present]
             for number, annotation in present.items():
-                if before.get(number) != _normalised(annotation["updated_at"]):
+                changed_at = _normalised(annotation["updated_at"])
+                if self.full or before.get(number) != changed_at:
                     changed.append(self._read_annotation(task, annotation, picture))
         with self.workspace.catalog.begin() as connection:
             stored = store_annotations(connection, self.workspace, changed)
             touched = stored | mark_deleted(connection, self.project.instance, gone)
-            update_consensus(connection, self.workspace, touched)
+            dropped = update_consensus(connection, self.workspace, touched)
             self._save_cursor(cursor, connection)
+        self.counts.replaced += dropped
         changed = [annotation for annotation in changed if annotation.sha256 in stored]
         self.counts.annotations += sum(each.state == "current" for each in changed)
         self.counts.skipped += sum(each.state == "skipped" for each in changed)
@@ -237,6 +254,9 @@ class _PagePuller:
         by = by.get("id") if isinstance(by, Mapping) else by
         annotator = self.users.get(by or 0, f"user-{by}")[:64]
         details = {"task": int(task["id"]), "seconds": annotation.get("lead_time")}
+        shown = self.shown.get((picture.sha256, int(task["id"])))
+        if shown and _parsed(annotation["created_at"]) >= _parsed(shown["at"]):
+            details["shown"] = shown["masks"]
         identity = (
             picture.sha256, self.project.name, self.project.instance, int(annotation["id"]),
             annotator, _normalised(annotation["updated_at"]),
@@ -246,7 +266,7 @@ class _PagePuller:
             return Annotation(*identity, state="skipped", details=details)
         parsed = read_result(
             annotation.get("result") or [], self.project.config, width=picture.width,
-            height=picture.height,
+            height=picture.height, before=self.project.recorded,
         )  # fmt: skip
         problems = list(parsed.problems)
         if parsed.masks and parsed.choices.get("state") == ["whole"]:
@@ -280,7 +300,7 @@ class _PagePuller:
         ]
         with self.workspace.catalog.begin() as connection:
             touched = mark_deleted(connection, self.project.instance, gone)
-            update_consensus(connection, self.workspace, touched)
+            self.counts.replaced += update_consensus(connection, self.workspace, touched)
         index.save(self.workspace, self.project)
         self.counts.deleted += len(gone)
         self.counts.pictures |= touched

@@ -31,6 +31,8 @@ class TaskIndex:
         Further tasks of pictures that have a task already.
     pairs : set
         Every (sha256, number).
+    shown : dict
+        sha256 -> the imported masks that the page of its task shows (`label_tasks.shown`).
     last : int
         The largest number read.
     """
@@ -39,6 +41,7 @@ class TaskIndex:
     versions: dict[str, set[str]] = field(default_factory=dict)
     duplicates: list[int] = field(default_factory=list)
     pairs: set[tuple[str, int]] = field(default_factory=set)
+    shown: dict[str, dict[str, Any]] = field(default_factory=dict)
     last: int = 0
 
     def read(self, client: LabelStudioClient, project: Project, *, versions: bool = False) -> None:
@@ -58,6 +61,12 @@ class TaskIndex:
         for page in pages:
             for task in page:
                 self._add(task)
+
+    def load_shown(self, workspace: Workspace, project: Project) -> None:
+        """Read from the catalog which imported masks the tasks show; to be called after `read`."""
+        for (sha256, number), shown in shown_masks(workspace, project).items():
+            if self.tasks.get(sha256) == number:
+                self.shown[sha256] = shown
 
     def remove_duplicates(self, client: LabelStudioClient, project: Project) -> int:
         """Delete further tasks of a picture that nobody worked on; return how many.
@@ -89,7 +98,13 @@ class TaskIndex:
             connection.execute(delete(table).where(table.c.instance == project.instance))
             at = now()
             rows = [
-                {"instance": project.instance, "sha256": sha256, "remote_id": number, "seen_at": at}
+                {
+                    "instance": project.instance,
+                    "sha256": sha256,
+                    "remote_id": number,
+                    "seen_at": at,
+                    "shown": self.shown.get(sha256),
+                }
                 for sha256, number in self.tasks.items()
                 if sha256 in known
             ]
@@ -107,3 +122,13 @@ class TaskIndex:
         self.tasks[sha256] = int(task["id"])
         versions = task.get("predictions_model_versions") or ""
         self.versions[sha256] = {name for name in versions.split(",") if name}
+
+
+def shown_masks(workspace: Workspace, project: Project) -> dict[tuple[str, int], dict[str, Any]]:
+    """Return (sha256, task) -> which imported masks its page shows, and since when."""
+    table = schema.label_tasks
+    query = select(table).where(table.c.instance == project.instance, table.c.shown.is_not(None))
+    with workspace.catalog.read() as connection:
+        return {
+            (row.sha256, row.remote_id): row.shown for row in connection.execute(query) if row.shown
+        }

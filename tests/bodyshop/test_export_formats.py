@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import yaml
 from PIL import Image
 
 from bodyshop.export import COLUMNS, export
+from bodyshop.export.selection import PictureOptions, choose
 from bodyshop_core.catalog import schema
 from bodyshop_core.errors import NothingFoundError
 from bodyshop_core.workspace import Workspace
@@ -69,6 +71,52 @@ def test_yolo_has_labels_beside_pictures_and_a_config(
     for split in ("train", "validation", "test"):
         images = {path.stem for path in (folder / split / "images").iterdir()}
         assert images == {path.stem for path in (folder / split / "labels").iterdir()}
+
+
+def test_webdataset_shards_hold_pictures_classes_and_masks_and_keep_their_size(
+    curated: tuple[Workspace, list[str]], tmp_path: Path
+) -> None:
+    workspace, names = curated
+    folder = tmp_path / "out"
+    summary = export(workspace, "webdataset", folder)
+    assert (summary.pictures, summary.written) == (6, 6)
+    index = json.loads((folder / "index.json").read_text("utf-8"))
+    assert index["classes"] == ["whole", "파손"]
+    assert index["splits"]["train"] == {"shards": ["train-000000.tar"], "samples": 3}
+    before = (folder / "train-000000.tar").read_bytes()
+    with tarfile.open(folder / "train-000000.tar") as archive:
+        members = {m.name: archive.extractfile(m).read() for m in archive}  # type: ignore[union-attr]
+    keys = [name.split(".")[0] for name in members]
+    assert keys == sorted(keys)  # the members of a sample are neighbours
+    assert set(keys) == set(names[:3])
+    for name in names[:2]:
+        about = json.loads(members[f"{name}.json"])
+        assert index["classes"][int(members[f"{name}.cls"])] == about["label"] == "파손"
+        assert about["masks"] == {"scratch": "mask0.png"}
+        with Image.open(io.BytesIO(members[f"{name}.mask0.png"])) as mask:
+            extension = "png" if f"{name}.png" in members else "jpg"
+            with Image.open(io.BytesIO(members[f"{name}.{extension}"])) as image:
+                assert image.size == mask.size
+    export(workspace, "webdataset", folder)
+    assert (folder / "train-000000.tar").read_bytes() == before
+
+
+def test_a_webdataset_shard_ends_before_it_is_too_large(
+    curated: tuple[Workspace, list[str]], tmp_path: Path
+) -> None:
+    workspace, _ = curated
+    from bodyshop.export import webdataset
+
+    chosen = choose(workspace, "damage")
+    options = PictureOptions(upright=True)
+    sizes = []
+    for shard in webdataset._shards(workspace, chosen, {}, ["whole", "파손"], [], options, 9000):
+        webdataset._write(tmp_path / "x.tar", shard)
+        sizes.append((len(shard), (tmp_path / "x.tar").stat().st_size))
+    assert sum(count for count, _ in sizes) == 6
+    assert len(sizes) > 1
+    # A tar file is padded to 10,240 bytes.
+    assert all(size <= 10_240 or count == 1 for count, size in sizes)
 
 
 def test_coco_without_any_mask_is_said(

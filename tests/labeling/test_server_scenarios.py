@@ -180,7 +180,7 @@ def test_a_config_grows_but_never_loses_what_annotations_use(stage, tmp_path):
     stage.annotate(first, masks={"dent": stage.box(first, 0, 0, 5, 5)})
     xml = load_label_config("damage").xml
     grown = tmp_path / "grown.xml"
-    dent = '<Label value="dent" background="#ff9f1c"/>'
+    dent = '<Label value="dent" background="#ff9f1c" hotkey="1"/>'
     grown.write_text(xml.replace(dent, f'{dent}<Label value="rust" background="#aa5500"/>'))
     renamed = tmp_path / "renamed.xml"
     renamed.write_text(xml.replace('"dent"', '"bump"'))

@@ -1,0 +1,168 @@
+"""Pictures whose label a cross-validated classifier disbelieves, for people to look at first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bodyshop_core.errors import NothingFoundError
+from bodyshop_core.progress import SILENT, Progress
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from bodyshop_core.workspace import Workspace
+    from labeling.records.pictures import CatalogPicture
+
+BACKBONE = "efficientnet-lite0"
+
+FOLDS = 5
+REPEATS = 3
+"""Cross-validations with other folds; their probabilities are averaged."""
+
+STRENGTH = 0.01
+"""Inverse regularisation of the logistic regression: wrong labels must not be learned by heart."""
+
+DOUBT = 0.5
+"""A label is suspected from this probability on that it is wrong."""
+
+
+class Suspects:
+    """Finds suspected damage labels of a workspace (see `disbelief`).
+
+    Labels that a person gave are used, but never suspected.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        With labelled pictures.
+    progress : Progress
+        Reports the pictures that the network looks at.
+    """
+
+    def __init__(self, workspace: Workspace, *, progress: Progress = SILENT) -> None:
+        self.workspace, self.progress = workspace, progress
+        self.reasons: dict[str, str] = {}
+        """sha256 -> what a labeler reads about it; filled by the call."""
+
+    def __call__(self, pictures: Sequence[CatalogPicture]) -> dict[str, float]:
+        """Return sha256 -> probability that its label is wrong, of the suspected pictures.
+
+        Raises
+        ------
+        NothingFoundError
+            There are too few labelled pictures.
+        """
+        from bodyshop_core.catalog import Origin, effective_labels
+        from labeling.records.pictures import load_pictures
+
+        labels = effective_labels(self.workspace.catalog, "damage")
+        here = [p for p in load_pictures(self.workspace) if p.path.exists()]
+        known = [p for p in here if p.sha256 in labels and labels[p.sha256].value]
+        keys, features = self._features(known)
+        values = [str(labels[key].value) for key in keys]
+        groups = self._groups()
+        wrong, instead = disbelief(features, values, [groups.get(key, key) for key in keys])
+        asked = {picture.sha256 for picture in pictures}
+        found = {}
+        for key, value, doubt, other in zip(keys, values, wrong, instead, strict=True):
+            by_person = labels[key].origin in (Origin.HUMAN, Origin.ANNOTATION)
+            if key in asked and doubt > DOUBT and not by_person:
+                found[key] = float(doubt)
+                self.reasons[key] = (
+                    f"Please check the label: it says {value}, but a classifier that did not see "
+                    f"this picture says {other} ({doubt:.0%})."
+                )
+        return found
+
+    def _features(
+        self, pictures: Sequence[CatalogPicture]
+    ) -> tuple[list[str], NDArray[np.float32]]:
+        from bodyshop_core.backbones import Scorer
+        from curate.gate.extract import extract_features
+
+        keys: list[str] = []
+        parts = []
+        files = [(picture.sha256, picture.path) for picture in pictures]
+        for batch in extract_features(Scorer(BACKBONE), files, progress=self.progress):
+            keys += batch.keys
+            parts.append(batch.features.astype(np.float32))
+        if not keys:
+            raise NothingFoundError(
+                "no picture has a damage label that could be suspected",
+                hint="import pictures with labels: bodyshop import FOLDER",
+            )
+        return keys, np.concatenate(parts)
+
+    def _groups(self) -> dict[str, str]:
+        from sqlalchemy import select
+
+        from bodyshop_core.catalog import schema
+
+        table = schema.verdicts
+        with self.workspace.catalog.read() as connection:
+            rows = connection.execute(select(table.c.sha256, table.c.group)).all()
+        return {sha256: group for sha256, group in rows if group}
+
+
+def disbelief(
+    features: NDArray[np.floating], labels: Sequence[str], groups: Sequence[str], *, seed: int = 0
+) -> tuple[NDArray[np.float64], list[str]]:
+    """Return how probable it is that each label is wrong, judged out of fold.
+
+    One minus the probability that a logistic regression gives the label when it was fitted without
+    the picture and its group (self-confidence: Northcutt et al. 2021, Confident Learning,
+    Journal of Artificial Intelligence Research 70, section 3).
+
+    Parameters
+    ----------
+    features : ndarray, shape (n, d)
+        Of a frozen network.
+    labels, groups : sequence of str, length n
+        Pictures of one group, such as near-duplicates, are never in two folds.
+    seed : int
+        Of the folds.
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+        0 to 1.
+    list of str
+        The label that the classifier prefers among the others.
+
+    Raises
+    ------
+    NothingFoundError
+        Fewer than two classes, or a class with fewer than `FOLDS` groups.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import StratifiedGroupKFold
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    classes = sorted(set(labels))
+    given = np.asarray([classes.index(label) for label in labels])
+    counts = {
+        label: len({g for g, each in zip(groups, labels, strict=True) if each == label})
+        for label in classes
+    }
+    if len(classes) < 2 or min(counts.values()) < FOLDS:
+        raise NothingFoundError(
+            f"suspected labels need two classes with {FOLDS} pictures each that are no duplicates, "
+            f"not {counts}"
+        )
+    total = np.zeros((len(given), len(classes)))
+    for repeat in range(REPEATS):
+        folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed + repeat)
+        for fit, judge in folds.split(features, given, np.asarray(groups)):
+            model = make_pipeline(StandardScaler(), LogisticRegression(C=STRENGTH, max_iter=500))
+            model.fit(features[fit], given[fit])
+            total[np.ix_(judge, model.classes_)] += model.predict_proba(features[judge])
+    probabilities = total / REPEATS
+    rows = np.arange(len(given))
+    wrong = 1 - probabilities[rows, given]
+    others = probabilities.copy()
+    others[rows, given] = -1
+    return wrong, [classes[index] for index in others.argmax(axis=1)]
