@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from bodyshop_core.catalog import EffectiveLabel, Origin
 from bodyshop_core.imaging import load_rgb
 from curate.duplicates.copies import content_share, lowest_quality
-from curate.duplicates.overlays import MIN_ADDED, added_strokes
+from curate.duplicates.overlays import MIN_ADDED, added_strokes, is_written_over
 from curate.verdicts.better_copy import preferences
 from curate.verdicts.screen import Facts
 
@@ -103,3 +103,16 @@ def test_io_is_not_needed_for_a_plain_picture():
     stream = io.BytesIO()
     Image.new("L", (16, 16)).save(stream, "PNG")
     assert lowest_quality(grey(stream.getvalue())) == 100
+
+
+@pytest.mark.parametrize("name", photos.NAMES)
+def test_text_across_is_told_from_other_paint_and_the_next_frame(name):
+    picture = photos.photo(name)
+    hue, *rest = picture.convert("HSV").split()
+    repainted = Image.merge("HSV", (hue.point(lambda level: (level + 96) % 256), *rest))
+    frame = picture.transform(picture.size, Image.Transform.AFFINE, (1, 0, 3, 0, 1, 1))
+    written_on = load_rgb(photos.jpeg(photos.with_text(picture)))
+    assert is_written_over(load_rgb(photos.jpeg(picture)), written_on)
+    stranger = photos.photo("rocket" if name == "chelsea" else "chelsea").resize(picture.size)
+    for other in (repainted.convert("RGB"), frame, stranger):
+        assert not is_written_over(load_rgb(photos.jpeg(picture)), load_rgb(photos.jpeg(other)))
