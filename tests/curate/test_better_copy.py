@@ -37,12 +37,15 @@ BETTER_FIRST = {
     ),
     "colour": (member("b"), member("a", colourfulness=0.0, width=800, size_bytes=9)),
     "content": (member("b"), member("a", height=600, content=0.7, size_bytes=9)),
+    "no bars": (member("b"), member("a", height=640, content=0.76, size_bytes=9)),
+    "a little more": (member("b"), member("a", width=630, copy_quality=100, size_bytes=9)),
     "no text": (member("b"), member("a", overlaid=True, size_bytes=9)),
     "compression": (member("b", copy_quality=75), member("a", copy_quality=10, size_bytes=9)),
     "first save": (
         member("b", copy_quality=75, jpeg_quality=75),
         member("a", copy_quality=74, jpeg_quality=97, size_bytes=9),
     ),
+    "the file's own quality": (member("b"), member("a", jpeg_quality=10, size_bytes=9)),
     "bytes": (member("b", size_bytes=9), member("a", size_bytes=8)),
 }
 
