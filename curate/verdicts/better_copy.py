@@ -1,8 +1,9 @@
 """Which copy of a picture is the better one.
 
 In this order: kept by a person, labelled (by people before queries), in colour, more of the picture
-inside of bars, no bars, the larger of about equal ones, no text over it, less compressed, not saved again with a higher quality, more bytes,
-sharper, the smaller sha256. The same copy wins whatever the order of arrival.
+inside of bars, no bars, the larger of about equal ones, no text over it, less compressed, not saved
+again with a higher quality, more bytes, sharper, the smaller sha256. The same copy wins whatever
+the order of arrival.
 """
 
 from __future__ import annotations
