@@ -177,6 +177,23 @@ class AuditPolicy(StrictModel):
     max_pictures: int = Field(6000, ge=50)
 
 
+class LimitsPolicy(StrictModel):
+    """How many pictures are kept at most of one place or class; no limit when absent.
+
+    Parameters
+    ----------
+    per_page, per_host, per_source : int, optional
+        Of one page, one host, one source (``pages``, ``search:bing``, ``import``, …).
+    per_class : int, optional
+        Of one value of the target label.
+    """
+
+    per_page: int | None = Field(None, ge=1)
+    per_host: int | None = Field(None, ge=1)
+    per_source: int | None = Field(None, ge=1)
+    per_class: int | None = Field(None, ge=1)
+
+
 class Policy(StrictModel):
     """The whole of curate.yaml; every key may be left out."""
 
@@ -185,6 +202,7 @@ class Policy(StrictModel):
     size: SizePolicy = SizePolicy()
     quality: QualityPolicy = QualityPolicy()
     duplicates: DuplicatePolicy = DuplicatePolicy()
+    limits: LimitsPolicy = LimitsPolicy()
     splits: SplitPolicy = SplitPolicy()
     audit: AuditPolicy = AuditPolicy()
 

@@ -19,5 +19,6 @@ class Reason(StrEnum):
     NEAR_DUPLICATE = "near_duplicate"
     LABEL_CONFLICT = "label_conflict"
     SPLIT_BRIDGE = "split_bridge"
+    OVER_QUOTA = "over_quota"
     SUPERSEDED = "superseded"
     HUMAN_REJECT = "human_reject"

@@ -181,7 +181,7 @@ pair_checks = Table(
     Column("covered", Float),
     Column("outliers", Float),
     Column("correlation", Float),
-    Column("added", Float),  # -1 to 1: above 0, somebody wrote on the first; other version
+    Column("added", Float),  # strokes: see curate.duplicates.checks and overlays
     Column("error", Text),
 )
 

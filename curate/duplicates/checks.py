@@ -11,10 +11,13 @@ from bodyshop_core.errors import UnreadableImageError
 
 if TYPE_CHECKING:
     from curate.duplicates.pairs import Kind
-    from curate.duplicates.pixels import ComparisonView
+    from curate.duplicates.pixels import ComparisonView, Overlap
 
-VERSION = "overlap-3"
+VERSION = "overlap-4"
 """Of the comparison in `curate.duplicates.pixels`; results of another version are not used."""
+
+MIN_COVERED, MIN_CORRELATION = 0.9, 0.9
+"""Of an overlap that may be a copy with text across it."""
 
 LIMIT_S = 120.0
 """Seconds one pair may take."""
@@ -34,7 +37,8 @@ def compare_pairs(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
     -------
     list of dict
         ``key``, ``mirrored``, ``overlap``, ``covered``, ``outliers``, ``correlation`` of
-        `curate.duplicates.pixels.Overlap`, or ``error``.
+        `curate.duplicates.pixels.Overlap`, ``added`` (1 for text across one of them, else None), or
+        ``error``.
     """
     import cv2
 
@@ -51,6 +55,7 @@ def compare_pairs(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 if resemblance(first, second) >= MIN_RESEMBLANCE:
                     mirrored = compare(first, second, mirrored=True)
                     found = mirrored if says_same(mirrored) else found
+            written = not says_same(found) and _written_over(item, found)
         except (UnreadableImageError, OSError) as error:
             rows.append({"key": item["key"], "error": str(error)})
             continue
@@ -62,9 +67,21 @@ def compare_pairs(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 "covered": found.covered,
                 "outliers": found.outliers,
                 "correlation": found.correlation,
+                "added": 1.0 if written else None,
             }
         )
     return rows
+
+
+def _written_over(item: dict[str, Any], found: Overlap) -> bool:
+    """Look closer at pictures that lie on one another and agree in most places."""
+    from bodyshop_core.imaging import load_rgb
+    from curate.duplicates.overlays import SIDE, is_written_over
+
+    if found.mirrored or found.covered < MIN_COVERED or found.correlation < MIN_CORRELATION:
+        return False
+    pair = [load_rgb(Path(item[name]), at_least=SIDE) for name in ("first", "second")]
+    return is_written_over(*pair)
 
 
 @lru_cache(maxsize=_CACHE)
@@ -80,6 +97,8 @@ def kind_of_row(row: Mapping[str, Any]) -> Kind | None:
 
     if row.get("error"):
         return None
+    if row.get("added"):
+        return "near"
     return kind_of(
         Overlap(
             mirrored=bool(row["mirrored"]),

@@ -46,7 +46,7 @@ MIN_BAR = 0.02
 _SIDE = 1024
 _FREQUENCIES = ((0, 1), (1, 0), (1, 1), (0, 2), (2, 0), (1, 2), (2, 1), (2, 2), (0, 3), (3, 0))
 _QUALITIES = range(5, 97)
-_MIN_COEFFICIENTS = 150
+_MIN_COEFFICIENTS = 40
 
 
 def measure_copies(items: list[Item]) -> list[Row]:

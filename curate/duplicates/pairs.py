@@ -8,12 +8,18 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from curate.duplicates.search import GROUP_CAP, near_pairs
-from curate.duplicates.signatures import HashLimits, Likeness, Signatures, likeness
+from curate.duplicates.search import GROUP_CAP, MAX_RADIUS, near_pairs
+from curate.duplicates.signatures import HashLimits, Likeness, Signatures, likeness, turned
 from curate.measure.hashes import distances
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+TURNED_RADIUS = 2
+"""Bits more than for upright copies: what is compared is an estimate."""
+
+MAX_TURNED_WIDE = 200_000
+"""Pictures up to which turned copies are searched for that far."""
 
 ROUNDS = 3
 """Searches by features, at most; a search without a new pair is the last."""
@@ -121,7 +127,7 @@ def find_pairs(
     spin_groups : Mapping, optional
         sha256 -> spinner; frames of one spinner are never compared.
     flips : bool
-        Also search for mirrored copies; they are confirmed by `check` only.
+        Also search for mirrored and turned copies; they are confirmed by `check` only.
     check : callable, optional
         Decides the unclear pairs by their pixels, see `curate.duplicates.checks`. Without it they
         are counted and not joined.
@@ -149,6 +155,7 @@ def find_pairs(
     _near(found, signatures, radius, apart, limits)
     if flips:
         _mirrored(found, signatures, radius, apart)
+        _turned(found, signatures, radius, apart)
     refuted = _ask(found, names, check)
     if features is not None and check is not None:
         refuted += _propose(found, names, signatures, features, apart, check)
@@ -191,7 +198,7 @@ def _propose(
     In a crowd of copies every neighbour is one of the crowd, and no crop stands out. What is found
     joins clusters, so that the next round has fewer pictures and sees further.
     """
-    from curate.duplicates.proposals import propose
+    from curate.duplicates.proposals import propose, strongest
 
     refuted = 0
     for _ in range(ROUNDS):
@@ -202,21 +209,27 @@ def _propose(
         refuted += _ask(found, names, check)
         if len(found.confirmed) == before:
             break
-    return refuted
+    for pair in strongest(names, signatures, features, apart, _clusters(found, len(names))):
+        found.unclear.setdefault(pair, _distance(signatures, pair))
+    return refuted + _ask(found, names, check)
 
 
 def _firsts(found: Candidates, n: int) -> NDArray[np.bool_]:
     """Mark the first picture of each cluster, and every picture that is in none."""
+    first = np.zeros(n, dtype=bool)
+    first[np.unique(_clusters(found, n), return_index=True)[1]] = True
+    return first
+
+
+def _clusters(found: Candidates, n: int) -> NDArray[np.int64]:
+    """Return a number per cluster of confirmed pairs, by position."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
     pairs = np.array(list(found.confirmed), dtype=np.int64).reshape(-1, 2)
     ones = np.ones(len(pairs), dtype=np.int8)
     graph = coo_array((ones, (pairs[:, 0], pairs[:, 1])), shape=(n, n))
-    _, cluster = connected_components(graph, directed=False)
-    first = np.zeros(n, dtype=bool)
-    first[np.unique(cluster, return_index=True)[1]] = True
-    return first
+    return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
 
 
 def _spinners(names: Sequence[str], spin_groups: Mapping[str, str]) -> NDArray[np.int64]:
@@ -270,13 +283,39 @@ def _mirrored(
 ) -> None:
     """Propose pairs where one hash is near the other's mirror image; pixels decide about each."""
     usable = np.flatnonzero(~signatures.plain)
+    _crossed(found, signatures.phash[usable], signatures.mirror[usable], usable, radius, apart)
+
+
+def _turned(
+    found: Candidates, signatures: Signatures, radius: int, apart: NDArray[np.int64]
+) -> None:
+    """Propose pairs where one hash is near the turned other; pixels decide about each."""
+    usable = np.flatnonzero(~signatures.plain)
+    if len(usable) <= MAX_TURNED_WIDE:
+        radius = min(MAX_RADIUS, radius + TURNED_RADIUS)
+    for quarters in (1, 2):  # a turn by three quarters is one of the other picture
+        other = turned(signatures.phash[usable], quarters)
+        _crossed(found, signatures.phash[usable], other, usable, radius, apart)
+
+
+def _crossed(
+    found: Candidates,
+    hashes: NDArray[np.uint64],
+    others: NDArray[np.uint64],
+    usable: NDArray[np.int64],
+    radius: int,
+    apart: NDArray[np.int64],
+) -> None:
+    """Add the pairs where the hash of one picture is near the other kind of hash of another."""
     n = len(usable)
-    both = np.concatenate([signatures.phash[usable], signatures.mirror[usable]])
-    near = near_pairs(both, radius=radius, side=np.arange(2 * n) >= n)
+    near = near_pairs(np.concatenate([hashes, others]), radius=radius, side=np.arange(2 * n) >= n)
     first, second = usable[near.first], usable[near.second - n]
-    keep = (first < second) & (apart[first] != apart[second])
+    keep = (first != second) & (apart[first] != apart[second])
     for i, j, bits in zip(
-        first[keep].tolist(), second[keep].tolist(), near.distance[keep].tolist(), strict=True
+        np.minimum(first, second)[keep].tolist(),
+        np.maximum(first, second)[keep].tolist(),
+        near.distance[keep].tolist(),
+        strict=True,
     ):
         if (i, j) not in found.confirmed:
             found.unclear.setdefault((i, j), bits)

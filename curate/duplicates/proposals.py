@@ -32,6 +32,9 @@ MAX_PICTURES = 100_000
 """Every vector is compared with every other, so a larger set would take hours: it gets none, and
 that is reported."""
 
+STRONGEST = 300
+"""Pairs that are compared because nothing is more alike: a few seconds, once."""
+
 _BLOCK = 2048
 
 
@@ -62,23 +65,12 @@ def propose(
     tuple of (int, int)
         ``first < second``, each once, in increasing order; none for more than `MAX_PICTURES`.
     """
-    place = {name: position for position, name in enumerate(names)}
-    rows = np.array(
-        [
-            row
-            for row, name in enumerate(features[0])
-            if name in place and (among is None or among[place[name]])
-        ],
-        dtype=np.int64,
-    )
-    if not 2 <= len(rows) <= MAX_PICTURES:
+    position, vectors = _units(names, features, among)
+    if not len(position):
         return
-    position = np.array([place[features[0][row]] for row in rows], dtype=np.int64)
-    vectors = np.asarray(features[1])[rows].astype(np.float32)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True) + 1e-12
     found: set[tuple[int, int]] = set()
-    count = min(NEAREST + 1, len(rows) - 1)
-    for start in range(0, len(rows), _BLOCK):
+    count = min(NEAREST + 1, len(position) - 1)
+    for start in range(0, len(position), _BLOCK):
         block = vectors[start : start + _BLOCK] @ vectors.T
         block[apart[position[start : start + _BLOCK], None] == apart[position][None, :]] = -1
         nearest = np.argpartition(-block, count - 1, axis=1)[:, :count]
@@ -90,3 +82,67 @@ def propose(
             i, j = position[start + row], position[nearest[row, column]]
             found.add((int(min(i, j)), int(max(i, j))))
     yield from sorted(pair for pair in found if not signatures.plain[list(pair)].any())
+
+
+def strongest(
+    names: Sequence[str],
+    signatures: Signatures,
+    features: tuple[Sequence[str], NDArray[np.floating[Any]]],
+    apart: NDArray[np.int64],
+    clusters: NDArray[np.int64],
+) -> list[tuple[int, int]]:
+    """Return the most similar pairs of different clusters, whatever lies around them.
+
+    `propose` wants a copy to stand out among its neighbours; in a crowd of crops of one photo none
+    does. So what is most alike is compared in any case: this is the independent look at what
+    would leak between splits.
+
+    Parameters
+    ----------
+    names, signatures, features, apart
+        As for `propose`.
+    clusters : ndarray of int64, shape (n,)
+        Cluster by position: copies that are known.
+
+    Returns
+    -------
+    list of (int, int)
+        ``first < second``, at most `STRONGEST`, the most similar first.
+    """
+    position, vectors = _units(names, features, None)
+    best: dict[tuple[int, int], float] = {}
+    for start in range(0, len(position), _BLOCK):
+        rows = position[start : start + _BLOCK]
+        block = vectors[start : start + _BLOCK] @ vectors.T
+        for own in (apart, clusters):
+            block[own[rows][:, None] == own[position][None, :]] = -1
+        nearest = block.argmax(axis=1)
+        for row, column in enumerate(nearest.tolist()):
+            if (cosine := float(block[row, column])) >= MIN_COSINE:
+                i, j = int(rows[row]), int(position[column])
+                best[min(i, j), max(i, j)] = cosine
+    usable = [pair for pair in best if not signatures.plain[list(pair)].any()]
+    return sorted(usable, key=lambda pair: (-best[pair], pair))[:STRONGEST]
+
+
+def _units(
+    names: Sequence[str],
+    features: tuple[Sequence[str], NDArray[np.floating[Any]]],
+    among: NDArray[np.bool_] | None,
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return positions and vectors of length 1; none for too few or too many pictures."""
+    place = {name: position for position, name in enumerate(names)}
+    rows = np.array(
+        [
+            row
+            for row, name in enumerate(features[0])
+            if name in place and (among is None or among[place[name]])
+        ],
+        dtype=np.int64,
+    )
+    if not 2 <= len(rows) <= MAX_PICTURES:
+        return np.zeros(0, np.int64), np.zeros((0, 0), np.float32)
+    position = np.array([place[features[0][row]] for row in rows], dtype=np.int64)
+    vectors = np.asarray(features[1])[rows].astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True) + 1e-12
+    return position, vectors

@@ -1,8 +1,9 @@
 """Which copy of a picture is the better one.
 
 In this order: kept by a person, labelled (by people before queries), in colour, more of the picture
-inside of bars, no text over it, less compressed, not saved again with a higher quality, more bytes,
-sharper, the smaller sha256. The same copy wins whatever the order of arrival.
+inside of bars, no bars, the larger of about equal ones, no text over it, less compressed, not saved
+again with a higher quality, more bytes, sharper, the smaller sha256. The same copy wins whatever
+the order of arrival.
 """
 
 from __future__ import annotations
@@ -23,10 +24,14 @@ AREA_STEP = 1.06
 """Content areas that differ by less than this factor count as equal: where a bar ends is known to a
 few pixels only."""
 
+NO_BARS = 0.97
+"""Share of content from which a picture has no bars. Where one has, the blocks of its compression
+are not where they are looked for, and its quality is not known."""
+
 QUALITY_STEP = 6
 """Estimated JPEG qualities that differ by less count as equal."""
 
-RESAVED = 4
+RESAVED = 2
 """By how much the file's own quality must exceed the lowest one it was saved with."""
 
 _ORIGINS = {origin: place for place, origin in enumerate(Origin)}
@@ -50,18 +55,20 @@ def preferences(
     for facts in members:
         cluster = clusters[facts.sha256]
         largest[cluster] = max(largest.get(cluster, 0.0), _area(facts))
-        best[cluster] = max(best.get(cluster, -inf), facts.copy_quality)
+        best[cluster] = max(best.get(cluster, -inf), _quality(facts))
     keys = {}
     for facts in members:
         cluster = clusters[facts.sha256]
         area = _area(facts)
-        quality = facts.copy_quality
+        quality = _quality(facts)
         keys[facts.sha256] = (
             facts.decision != "keep",
             facts.value is None,
             _ORIGINS.get(facts.label.origin, len(_ORIGINS)) if facts.label is not None else 9,
             facts.measured is not None and facts.measure("colourfulness", inf) < GREY,
             int(log(largest[cluster] / area) / log(AREA_STEP)) if area > 0 else 99,
+            facts.content < NO_BARS,
+            -facts.measure("width") * facts.measure("height"),
             facts.overlaid,
             int((best[cluster] - quality) / QUALITY_STEP),
             facts.measure("jpeg_quality", 0) - quality >= RESAVED,
@@ -70,6 +77,11 @@ def preferences(
             facts.sha256,
         )
     return keys
+
+
+def _quality(facts: Facts) -> float:
+    """Return the lowest quality it was saved with: as the file says, or as the pixels show."""
+    return min(facts.copy_quality, facts.measure("jpeg_quality", 100))
 
 
 def _area(facts: Facts) -> float:

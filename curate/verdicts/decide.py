@@ -16,6 +16,7 @@ from bodyshop_core.catalog import Reason
 from curate.policy import Policy
 from curate.verdicts.better_copy import preferences
 from curate.verdicts.bridges import find_bridges
+from curate.verdicts.quotas import over_quota
 from curate.verdicts.screen import Facts, Findings
 
 if TYPE_CHECKING:
@@ -135,6 +136,15 @@ def decide(
             {facts.sha256: facts.given_split for facts in split if facts.given_split},
         )
         bridges |= {sha256: {"splits": list(names)} for sha256, names in found_bridges.items()}
+    refused = {*conflicts, *rejected, *bridges}
+    quotas = over_quota(
+        (
+            facts
+            for facts in candidates.values()
+            if facts.sha256 not in refused or facts.decision == "keep"
+        ),
+        policy.limits,
+    )
     verdicts = []
     for facts in pictures:
         sha256 = facts.sha256
@@ -146,6 +156,8 @@ def decide(
             found[reason] = details
         elif sha256 in bridges:
             found[Reason.SPLIT_BRIDGE] = bridges[sha256]
+        elif sha256 in quotas:
+            found[Reason.OVER_QUOTA] = quotas[sha256]
         verdicts.append(
             _verdict(
                 facts,

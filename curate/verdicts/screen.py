@@ -46,6 +46,10 @@ class Facts:
         The split that the folder of an imported picture named.
     superseded : bool
         Whether all that found it has been replaced by later imports.
+    page, host, source : str, optional
+        Where it was found first.
+    rank : int, optional
+        Its place there, from 1.
     content, copy_quality, overlaid
         Of members of duplicate clusters: see `curate.duplicates.copy_stage.CopyFacts`.
     """
@@ -62,6 +66,10 @@ class Facts:
     spin_group: str | None = None
     given_split: str | None = None
     superseded: bool = False
+    page: str | None = None
+    host: str | None = None
+    source: str | None = None
+    rank: int | None = None
     content: float = 1.0
     copy_quality: int = 100
     overlaid: bool = False

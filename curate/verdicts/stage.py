@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from sqlalchemy import select
 
@@ -264,12 +265,16 @@ def load_facts(
                 sightings.c.model,
                 sightings.c.given_split,
                 sightings.c.superseded_at,
-            )
+                sightings.c.url,
+                sightings.c.source,
+                sightings.c.rank,
+            ).order_by(sightings.c.fetched_at, sightings.c.key)
         ).all()
     standing = {row.sha256 for row in seen if row.superseded_at is None}
     replaced = {row.sha256 for row in seen} - standing
     seen = [row for row in seen if row.superseded_at is None]
     labels = effective_labels(catalog, target)
+    first = {row.sha256: row for row in reversed(seen)}
     spinners, keys, given = unite_spinners(seen), group_keys(seen, policy), _given_splits(seen)
     facts = []
     for sha256, size in pictures:
@@ -289,9 +294,30 @@ def load_facts(
                 spin_group=spinners.get(sha256),
                 given_split=given.get(sha256),
                 superseded=sha256 in replaced,
+                **_found_at(first.get(sha256)),
             )
         )
     return facts
+
+
+def _found_at(sighting: Any) -> dict[str, Any]:
+    """Return page, host, source and rank of a sighting."""
+    if sighting is None:
+        return {}
+    address = sighting.page_url or sighting.url
+    return {
+        "page": sighting.page_url,
+        "host": _host(address) if address else None,
+        "source": sighting.source,
+        "rank": sighting.rank,
+    }
+
+
+def _host(address: str) -> str | None:
+    try:
+        return urlsplit(address).hostname
+    except ValueError:  # an address as some page wrote it
+        return None
 
 
 def load_assigned(catalog: Catalog, split_set: str) -> dict[str, str]:

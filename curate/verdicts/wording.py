@@ -19,6 +19,7 @@ MEANING: Mapping[Reason, str] = {
     Reason.NEAR_DUPLICATE: "The same photo resized, re-encoded, cropped or watermarked.",
     Reason.LABEL_CONFLICT: "Equally trusted sources, or two copies, have different labels.",
     Reason.SPLIT_BRIDGE: "Its group is in another split or in two splits, so it is left out.",
+    Reason.OVER_QUOTA: "Its page, host, source or class has enough better pictures already.",
     Reason.SUPERSEDED: "A later import of its folder has replaced it: edited, or moved away.",
     Reason.HUMAN_REJECT: "A person rejected it.",
 }
@@ -54,6 +55,8 @@ def sentence(reason: str, details: Mapping[str, Any]) -> str:
         return "labelled " + " and ".join(map(str, details["values"]))
     if "splits" in details:
         return "would connect the splits " + " and ".join(details["splits"])
+    if "quota" in details:
+        return f"{details['quota']} has {details['limit']} better pictures ({details['setting']})"
     if "setting" in details:
         value, limit = details["value"], details["limit"]
         if isinstance(limit, list):

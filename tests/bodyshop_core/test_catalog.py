@@ -243,6 +243,7 @@ def test_reasons_are_the_published_list():
         "near_duplicate",
         "label_conflict",
         "split_bridge",
+        "over_quota",
         "superseded",
         "human_reject",
     ]

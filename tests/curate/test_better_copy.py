@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from bodyshop_core.catalog import EffectiveLabel, Origin
 from bodyshop_core.imaging import load_rgb
 from curate.duplicates.copies import content_share, lowest_quality
-from curate.duplicates.overlays import MIN_ADDED, added_strokes
+from curate.duplicates.overlays import MIN_ADDED, added_strokes, is_written_over
 from curate.verdicts.better_copy import preferences
 from curate.verdicts.screen import Facts
 
@@ -37,12 +37,15 @@ BETTER_FIRST = {
     ),
     "colour": (member("b"), member("a", colourfulness=0.0, width=800, size_bytes=9)),
     "content": (member("b"), member("a", height=600, content=0.7, size_bytes=9)),
+    "no bars": (member("b"), member("a", height=640, content=0.76, size_bytes=9)),
+    "a little more": (member("b"), member("a", width=630, copy_quality=100, size_bytes=9)),
     "no text": (member("b"), member("a", overlaid=True, size_bytes=9)),
     "compression": (member("b", copy_quality=75), member("a", copy_quality=10, size_bytes=9)),
     "first save": (
         member("b", copy_quality=75, jpeg_quality=75),
         member("a", copy_quality=74, jpeg_quality=97, size_bytes=9),
     ),
+    "the file's own quality": (member("b"), member("a", jpeg_quality=10, size_bytes=9)),
     "bytes": (member("b", size_bytes=9), member("a", size_bytes=8)),
 }
 
@@ -103,3 +106,16 @@ def test_io_is_not_needed_for_a_plain_picture():
     stream = io.BytesIO()
     Image.new("L", (16, 16)).save(stream, "PNG")
     assert lowest_quality(grey(stream.getvalue())) == 100
+
+
+@pytest.mark.parametrize("name", photos.NAMES)
+def test_text_across_is_told_from_other_paint_and_the_next_frame(name):
+    picture = photos.photo(name)
+    hue, *rest = picture.convert("HSV").split()
+    repainted = Image.merge("HSV", (hue.point(lambda level: (level + 96) % 256), *rest))
+    frame = picture.transform(picture.size, Image.Transform.AFFINE, (1, 0, 3, 0, 1, 1))
+    written_on = load_rgb(photos.jpeg(photos.with_text(picture)))
+    assert is_written_over(load_rgb(photos.jpeg(picture)), written_on)
+    stranger = photos.photo("rocket" if name == "chelsea" else "chelsea").resize(picture.size)
+    for other in (repainted.convert("RGB"), frame, stranger):
+        assert not is_written_over(load_rgb(photos.jpeg(picture)), load_rgb(photos.jpeg(other)))

@@ -33,6 +33,19 @@ FAR_COPIES = {
     "20 % crop": (lambda p: photos.jpeg(photos.cropped(p, 0.20)), {"crop"}),
     "border": (lambda p: photos.jpeg(photos.bordered(p)), {"near", "crop"}),
     "logo": (lambda p: photos.jpeg(photos.with_logo(p)), {"near"}),
+    "text across": (lambda p: photos.jpeg(photos.with_text(p)), {"near"}),
+    "turned left": (
+        lambda p: photos.jpeg(p.transpose(Image.Transpose.ROTATE_90)),
+        {"near", "crop"},
+    ),
+    "upside down": (
+        lambda p: photos.jpeg(p.transpose(Image.Transpose.ROTATE_180)),
+        {"near", "crop"},
+    ),
+    "turned right": (
+        lambda p: photos.jpeg(p.transpose(Image.Transpose.ROTATE_270)),
+        {"near", "crop"},
+    ),
     "mirrored": (lambda p: photos.jpeg(ImageOps.mirror(p)), {"flip"}),
     "brighter by half, much of it clipped": (
         lambda p: photos.jpeg(photos.brighter(p, 1.5)),
@@ -112,6 +125,28 @@ def test_a_copy_that_hashes_lose_is_found_through_features(workspace, copy):
     found = find_pairs(rows, radius=6, features=features, check=look(workspace))
     assert set(names_of(found)) == expected
     assert set(names_of(found).values()) <= kinds
+
+
+def test_crops_are_found_in_a_crowd_of_copies(workspace):
+    """Eight re-saves of a photo are its nearest neighbours; the crop stands out all the same."""
+    rows, vectors, crops = [], [], []
+    for number, name in enumerate(photos.NAMES):
+        picture = photos.photo(name)
+        direction = np.eye(8)[number] + 0.5
+        for copy in range(8):
+            data = photos.jpeg(picture, 60 + copy)
+            put(workspace, data)
+            rows.append(row(data))
+            vectors.append(direction + 0.001 * np.eye(8)[copy % 8])
+        data = photos.jpeg(photos.cropped(picture, 0.2))
+        put(workspace, data)
+        rows.append(row(data))
+        crops.append(rows[-1]["sha256"])
+        vectors.append(np.eye(8)[number] * 0.9 + 0.55)
+    features = ([r["sha256"] for r in rows], np.array(vectors, dtype=np.float16))
+    found = find_pairs(rows, features=features, check=look(workspace))
+    joined = {name for pair in found.pairs for name in (pair.first, pair.second)}
+    assert set(crops) <= joined
 
 
 def test_different_cars_on_the_same_background_are_not_one(workspace):

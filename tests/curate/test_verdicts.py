@@ -26,6 +26,7 @@ GOOD = {
     "dark_fraction": 0.1,
     "bright_fraction": 0.1,
     "contrast": 0.2,
+    "damage": 0.0,
     "error": None,
 }
 
@@ -68,6 +69,8 @@ def near(first: str, second: str, distance: int = 2) -> DuplicatePair:
         (picture("a", dark_fraction=0.99), Reason.BAD_EXPOSURE),
         (picture("a", bright_fraction=0.99), Reason.BAD_EXPOSURE),
         (picture("a", contrast=0.001), Reason.BAD_EXPOSURE),
+        (picture("a", damage=0.3), Reason.DAMAGED_DATA),
+        (picture("a", superseded=True), Reason.SUPERSEDED),
         (picture("a", decision="reject"), Reason.HUMAN_REJECT),
     ],
 )
@@ -83,6 +86,28 @@ def test_a_good_picture_is_kept_without_reasons() -> None:
     assert verdict.keep
     assert verdict.reasons == ()
     assert verdict.details == {}
+
+
+def test_quotas_keep_the_first_ranked_and_say_what_is_full() -> None:
+    pictures = [picture(name, rank=9 - place, page="p") for place, name in enumerate("abcd")]
+    pictures.append(picture("e", page="q", host="h", label="damaged"))
+    pictures.append(picture("f", host="h", label="damaged", decision="keep", width=100))
+    pictures.append(picture("g", source="import", label="whole"))
+    pictures.append(picture("h", page="p", p_car=0.0, rank=1))
+    policy = Policy.model_validate({"limits": {"per_page": 2, "per_class": 1}})
+    verdicts = judged(pictures, policy=policy)
+    assert {name for name, verdict in verdicts.items() if verdict.keep} == {"c", "d", "f", "g"}
+    assert verdicts["a"].details["over_quota"] == {
+        "quota": "p", "limit": 2, "setting": "limits.per_page",
+    }  # fmt: skip
+    assert verdicts["e"].reasons == (Reason.OVER_QUOTA,)
+    assert verdicts["h"].reasons == (Reason.NOT_A_CAR,)
+
+
+def test_damage_up_to_the_limit_is_kept() -> None:
+    policy = Policy.model_validate({"quality": {"max_damage": 0.5}})
+    assert judged([picture("a", damage=0.4)], policy=policy)["a"].keep
+    assert judged([picture("a", damage=0.02)])["a"].keep
 
 
 def test_a_picture_at_the_limit_is_kept() -> None:

@@ -6,7 +6,7 @@ import io
 from functools import cache
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageEnhance, ImageOps
+from PIL import Image, ImageDraw, ImageEnhance, ImageFont, ImageOps
 
 NAMES = ("astronaut", "chelsea", "coffee", "rocket")
 
@@ -47,6 +47,16 @@ def with_logo(picture):
     marked = picture.copy()
     w, h = picture.size
     ImageDraw.Draw(marked).rectangle([w * 0.72, h * 0.86, w * 0.97, h * 0.96], fill=(250, 250, 250))
+    return marked
+
+
+def with_text(picture):
+    marked = picture.copy()
+    font = ImageFont.load_default(picture.width * 0.13)
+    middle = (picture.width / 2, picture.height / 2)
+    ImageDraw.Draw(marked).text(
+        middle, "FOR SALE", "white", stroke_fill="black", stroke_width=2, font=font, anchor="mm"
+    )
     return marked
 
 
