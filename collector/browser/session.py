@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import shutil
 import signal
@@ -180,6 +181,15 @@ class Browser:
         """Return the response of the document that is open now, if the log contains it."""
         with self._watched():
             return self._requests.document()
+
+    def body(self, response: NetworkResponse) -> bytes | None:
+        """Return the bytes of a complete response of the open page; None if they are gone."""
+        try:
+            answer = self.cdp("Network.getResponseBody", requestId=response.request)
+        except ScriptError:  # the browser keeps them only while it has room
+            return None
+        body = str(answer["body"])
+        return base64.b64decode(body) if answer["base64Encoded"] else None
 
     def waiting(self) -> dict[str, float]:
         """Return address -> age in seconds of what the page still loads, without its images."""

@@ -126,6 +126,33 @@ def store_bytes(
     return _checked(part, _Request(url, folder, limits, url_candidate), {}, {}, {})
 
 
+def judge_bytes(
+    data: bytes, folder: Path, limits: DownloadLimits, *, url: str, status: int,
+    headers: Mapping[str, str], url_candidate: str = "", override: bool = False,
+) -> StoredPicture | Refusal | Failure:  # fmt: skip
+    """Check and store the body of a response that the browser received, as of a download.
+
+    Parameters
+    ----------
+    data : bytes
+        The whole body, without content encoding.
+    url : str
+        The address that sent it, after redirects.
+    headers : Mapping
+        Names in lower case.
+    """
+    permission = judge_headers(headers, override=override)
+    timing: dict[str, Any] = {"status": status}
+    if not permission.allowed:
+        return Refusal(permission.reason, "the response headers", permission.layers, **timing)
+    if len(data) > limits.max_bytes:
+        return Refusal("too_many_bytes", f"{len(data)} bytes", **timing)
+    part = PartFile(folder)
+    part.write(data)
+    request = _Request(url, folder, limits, url_candidate, override)
+    return _checked(part, request, dict(headers), permission.layers, timing)
+
+
 def referer_for(url: str, page_url: str) -> str:
     """Return the Referer a browser would send (strict-origin-when-cross-origin), or nothing."""
     page, target = parts_of(page_url), parts_of(url)

@@ -48,6 +48,13 @@ class PageSource:
             page.permission["consent"] = answers.given
         content = tools.browser.await_("T.collect(given[0])", tools.limits.page_items)
         finds = self._finds(task, page, content, tools)
+        wanted = {url_key(each.url) for find in finds for each in find.candidate.url_candidates}
+        tools.hold(
+            seen
+            for seen in tools.browser.responses()
+            if seen.is_image and seen.status in ANSWERS
+            and not wanted.isdisjoint(url_key(url) for url in seen.urls)
+        )  # fmt: skip
         yield finds[: tools.limits.page_items]
         known = tools.completeness
         estimate = estimate_of(tools.browser, found=len(finds), limit=tools.limits.page_items)
