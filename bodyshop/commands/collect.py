@@ -31,7 +31,8 @@ def collect(
         typer.Option(
             "--retry-failed",
             metavar="[=CLASS]",
-            help="Retry failed downloads: all, or those of one error class.",
+            help="Retry failed downloads: all, or those of one error class; partial: open "
+            "incomplete pages again.",
         ),
     ] = None,
     headed: Annotated[bool, typer.Option("--headed", help="Show the browser.")] = False,

@@ -398,9 +398,24 @@
     for (const selector of selectors) { const hit = (root || document).querySelector(selector); if (hit) return hit; }
     return null;
   };
+  // The elements that any of the selectors finds, each result once: of a box and what is in it the box counts, unless
+  // it holds several results.
   const all = (selectors) => {
-    for (const selector of selectors) { const hits = [...document.querySelectorAll(selector)]; if (hits.length) return { hits, selector }; }
-    return { hits: [], selector: "" };
+    const found = new Set();
+    const used = [];
+    for (const selector of selectors) {
+      const hits = document.querySelectorAll(selector);
+      if (hits.length) used.push(selector);
+      for (const hit of hits) found.add(hit);
+    }
+    if (used.length > 1) {
+      const inside = new Map();
+      for (const hit of found) for (let at = hit.parentElement; at; at = at.parentElement) if (found.has(at)) inside.set(at, (inside.get(at) || 0) + 1);
+      for (const hit of [...found]) if (inside.get(hit) > 1) found.delete(hit);
+      for (const hit of [...found]) for (let at = hit.parentElement; at; at = at.parentElement) if (found.has(at)) { found.delete(hit); break; }
+    }
+    const hits = [...found].sort((a, b) => (a.compareDocumentPosition(b) & Node.DOCUMENT_POSITION_FOLLOWING ? -1 : 1));
+    return { hits, selector: used.join(", ") };
   };
 
   const visible = (selectors) => selectors.some((selector) => [...document.querySelectorAll(selector)].some((each) => each.getClientRects().length));

@@ -40,36 +40,64 @@ window.__bodyshop.search = async (recipe, state) => {
     return null;
   }
 
+  // What each preview <img> showed last: a panel is filled again, or another one is appended.
+  const showed = (window.__bodyshopShowed = window.__bodyshopShowed || new WeakMap());
+  // The link beside this picture: panels of earlier results stay in the page, visible or not.
+  function sourceOf(img) {
+    if (!recipe.source_link.length) return null;
+    const selector = recipe.source_link.join(",");
+    for (let at = img.parentElement; at && at !== document.body; at = at.parentElement) {
+      const link = recipe.source_link.map((each) => [...at.querySelectorAll(each)].find((hit) => hit.getClientRects().length)).find(Boolean);
+      if (link) return link;
+    }
+    return [...document.querySelectorAll(selector)].find((each) => each.getClientRects().length) || null;
+  }
   // The preview's <img> may first show the picture of the previous result, then the thumbnail.
-  async function fromPreview(result, previous) {
-    const target = pick(recipe.click, result);
-    if (!target || !recipe.full_image.length) return null;
-    target.click();
-    const look = () => {
-      for (const selector of recipe.full_image)
-        for (const img of document.querySelectorAll(selector)) {
-          if (!img.getClientRects().length) continue;
-          const url = tools.absolute(img.getAttribute("src") || "");
-          if (url && url !== previous.url && !isThumbnail(url)) return { img, url, selector };
-        }
-      return null;
-    };
-    const hit = (await tools.waitFor(look, recipe.preview_ms)) || (tools.loading() && (await tools.waitFor(look, tools.PATIENCE)));
+  function look(previous) {
+    for (const selector of recipe.full_image)
+      for (const img of [...document.querySelectorAll(selector)].reverse()) {
+        if (!img.getClientRects().length) continue;
+        const url = tools.absolute(img.getAttribute("src") || "");
+        if (url && url !== previous.url && showed.get(img) !== url && !isThumbnail(url)) return { img, url, selector };
+      }
+    return null;
+  }
+  async function fromPreview(target, previous, ms) {
+    const seek = () => look(previous);
+    const hit = (await tools.waitFor(seek, ms)) || (tools.loading() && (await tools.waitFor(seek, tools.PATIENCE)));
     if (!hit) return null;
-    // Engines keep the panel of the previous result in the page, invisible.
-    const link = recipe.source_link.flatMap((selector) => [...document.querySelectorAll(selector)]).find((each) => each.getClientRects().length);
+    const link = sourceOf(hit.img);
     const find = {
       url_candidate: "preview", url: hit.url, page: link ? tools.absolute(link.getAttribute("href") || "") || "" : "",
       title: "", shown: hit.img.naturalWidth ? [hit.img.naturalWidth, hit.img.naturalHeight] : null, alt: tools.text(hit.img.alt),
     };
     previous.url = hit.url;
-    if (recipe.close.length) { const button = tools.first(recipe.close); if (button) { button.click(); previous.url = ""; } }
+    showed.set(hit.img, hit.url);
+    if (recipe.close.length) { const button = tools.first(recipe.close); if (button) { button.click(); previous.url = ""; showed.delete(hit.img); } }
     return find;
+  }
+  // Where the pointer has to click; a result that answers to scripts needs none.
+  function pointerTo(target) {
+    target.scrollIntoView({ block: "center" });
+    const box = target.getBoundingClientRect();
+    return { x: box.left + box.width / 2, y: box.top + box.height / 2 };
   }
 
   const previous = (window.__bodyshopPrevious = window.__bodyshopPrevious || { url: "" });
-  let { rank, rounds, still, missed } = state;
-  let stopped = "";
+  let { rank, rounds, still, missed, scripted, trusted } = state;
+  let stopped = "", pointer = null;
+  const keep = (find, result) => {
+    const thumb = result.tagName === "IMG" ? result : result.querySelector("img");
+    if (find) found.push({ ...find, rank, selector: tools.path(result), alt: find.alt || tools.text(thumb && thumb.alt) });
+    else missed += 1;
+  };
+  const waiting = window.__bodyshopPointed; // the result that the pointer has clicked since the last call
+  if (waiting) {
+    window.__bodyshopPointed = null;
+    const find = await fromPreview(waiting.target, previous, recipe.preview_ms);
+    if (find) trusted = true;
+    keep(find, waiting.result);
+  }
   for (;;) {
     const { hits, selector } = tools.all(recipe.result);
     state.selector = selector || state.selector;
@@ -79,10 +107,21 @@ window.__bodyshop.search = async (recipe, state) => {
       if (performance.now() > end) { stopped = "later"; break; }
       done.add(result);
       rank += 1;
-      const thumb = result.tagName === "IMG" ? result : result.querySelector("img");
-      const find = fromMetadata(result) || (await fromPreview(result, previous));
-      if (!find) { missed += 1; continue; }
-      found.push({ ...find, rank, selector: tools.path(result), alt: find.alt || tools.text(thumb && thumb.alt) });
+      let find = fromMetadata(result);
+      const target = find || !recipe.full_image.length ? null : pick(recipe.click, result);
+      if (target && !trusted) {
+        target.click();
+        find = await fromPreview(target, previous, recipe.preview_ms);
+        if (find) scripted = true;
+      }
+      // Some pages answer only to clicks that no script can make.
+      if (!find && target && !scripted) {
+        window.__bodyshopPointed = { target, result };
+        pointer = pointerTo(target);
+        stopped = "pointer";
+        break;
+      }
+      keep(find, result);
     }
     if (stopped) break;
     if (rounds >= recipe.scroll.max_rounds) { stopped = "rounds"; break; }
@@ -102,5 +141,5 @@ window.__bodyshop.search = async (recipe, state) => {
     if (still >= recipe.scroll.quiet_rounds) { stopped = "quiet"; break; }
     if (performance.now() > end) { stopped = "later"; break; }
   }
-  return { found, rank, rounds, still, missed, stopped, selector: state.selector || "" };
+  return { found, rank, rounds, still, missed, scripted, trusted, stopped, pointer, selector: state.selector || "" };
 };

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import os
+import base64
 import shutil
-import signal
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from functools import lru_cache
-from importlib import resources
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from collector.browser.consent_data import managers_script
 from collector.browser.driver import BrowserParts, find_browser, start_driver
 from collector.browser.driver_errors import first_line, is_gone, net_error
 from collector.browser.errors import (
@@ -27,7 +23,9 @@ from collector.browser.errors import (
 )
 from collector.browser.memory import group_memory
 from collector.browser.network import NetworkLog, NetworkResponse
+from collector.browser.process_group import end_group, quit_driver
 from collector.browser.proxy import GuardProxy
+from collector.browser.scripts import page_scripts
 from collector.browser.settling import settle
 from collector.browser.watchdog import Watchdog
 from collector.errors import CollectorError
@@ -181,6 +179,15 @@ class Browser:
         with self._watched():
             return self._requests.document()
 
+    def body(self, response: NetworkResponse) -> bytes | None:
+        """Return the bytes of a complete response of the open page; None if they are gone."""
+        try:
+            answer = self.cdp("Network.getResponseBody", requestId=response.request)
+        except ScriptError:  # the browser keeps them only while it has room
+            return None
+        body = str(answer["body"])
+        return base64.b64decode(body) if answer["base64Encoded"] else None
+
     def waiting(self) -> dict[str, float]:
         """Return address -> age in seconds of what the page still loads, without its images."""
         with self._watched():
@@ -224,7 +231,7 @@ class Browser:
             found = self.driver.find_elements(By.CSS_SELECTOR, selector)[place : place + 1]
             if found:
                 self.driver.switch_to.frame(found[0])
-                for script in _scripts() if not self.run("return !!T") else ():
+                for script in page_scripts() if not self.run("return !!T") else ():
                     self.driver.execute_script(script)
         try:
             yield bool(found)
@@ -256,7 +263,7 @@ class Browser:
         """End the browser at once; for the user who does not want to wait."""
         driver = self._driver
         if driver is not None and driver.service.process is not None:
-            _end_group(driver.service.process.pid)
+            end_group(driver.service.process.pid)
 
     def end(self) -> None:
         """End browser, driver, proxy and profile, also if one of them hangs."""
@@ -267,8 +274,8 @@ class Browser:
             watchdog, self._watchdog = self._watchdog, None
         if driver is not None:
             process = driver.service.process
-            _quit(driver)
-            _end_group(process.pid if process is not None else None)
+            quit_driver(driver)
+            end_group(process.pid if process is not None else None)
         if watchdog is not None:
             watchdog.dismiss()
         if proxy is not None:
@@ -311,7 +318,7 @@ class Browser:
         driver.execute_cdp_cmd(
             "Network.setUserAgentOverride", {"userAgent": f"{own} {self._agent}"}
         )
-        for script in _scripts():
+        for script in page_scripts():
             driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": script})
 
     @contextmanager
@@ -365,34 +372,3 @@ class Browser:
     def _is_fat(self) -> bool:
         process = self._driver.service.process if self._driver is not None else None
         return process is not None and group_memory(process.pid) > MAX_MEMORY
-
-
-@lru_cache(maxsize=1)
-def _scripts() -> tuple[str, ...]:
-    """Return our tools for every document, in the order in which they need each other."""
-    folder = resources.files("collector.browser")
-    names = ("inpage.js", "consent.js", "behaviours.js", "search.js", "spinner.js")
-    return (*(folder.joinpath(name).read_text("utf-8") for name in names), managers_script())
-
-
-def _quit(driver: Chrome) -> None:
-    """Let the driver quit within a few seconds; later its process group is ended."""
-    from selenium.common.exceptions import WebDriverException
-    from urllib3.exceptions import HTTPError
-
-    def ask() -> None:
-        with suppress(WebDriverException, HTTPError, OSError):
-            driver.quit()
-
-    thread = threading.Thread(target=ask, name="quit", daemon=True)
-    thread.start()
-    thread.join(10)
-
-
-def _end_group(pid: int | None) -> None:
-    """End the process group of this driver, and nothing else."""
-    if pid is None or os.name != "posix":
-        return
-    end: Callable[[int, int], None] = os.killpg
-    with suppress(ProcessLookupError, PermissionError):
-        end(pid, signal.SIGKILL)

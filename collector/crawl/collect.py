@@ -58,7 +58,7 @@ def collect(
         ``BRAND`` or ``BRAND/MODEL``; nothing else is collected.
     retry_failed : bool or str, optional
         Try failed downloads again: all (True or ``all``), or those of one error class such as
-        ``timeout``.
+        ``timeout``; ``partial``: open the pages again of which something is missing.
     refresh : bool
         Open finished pages and queries again.
     headed : bool

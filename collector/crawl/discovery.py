@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -13,10 +13,12 @@ from typing import Any
 from bodyshop_core import atomic
 from bodyshop_core.errors import BodyshopError, MissingPartError
 from collector.browser import Browser, BrowserGoneError
+from collector.browser.network import NetworkResponse
 from collector.candidate import Task, addressed
 from collector.crawl.context import CrawlContext
 from collector.crawl.downloads import Fetcher
 from collector.crawl.events import CrawlEvents, TaskResult
+from collector.crawl.held_pictures import HeldPicture
 from collector.crawl.page_visit import allowed, open_page
 from collector.errors import ChallengeError, CollectorError, RunStoppedError
 from collector.net.small_response import SmallResponse
@@ -264,6 +266,7 @@ class DiscoveryPool:
             open_page=lambda url, override: open_page(context, fetcher, browser, url, override),
             fetch=self._fetch,
             picture=self._picture,
+            hold=lambda pages: self._hold(browser, pages),
             log=context.log,
             stopping=context.stopping.is_set,
             current_browser=lambda: browser,
@@ -279,6 +282,18 @@ class DiscoveryPool:
     def _picture(self, url: str, page_url: str, override: bool) -> bytes:
         allowed(self._fetcher, url, override=override)
         return self._fetcher.picture(url, page_url, override=override)
+
+    def _hold(self, browser: Browser, responses: Iterable[NetworkResponse]) -> None:
+        """Keep the bytes of pictures that the browser has received."""
+        limit = self._context.brands.limits.max_bytes
+        for seen in responses:
+            declared = seen.headers.get("content-length", "0")
+            if not seen.complete or (declared.isdigit() and int(declared) > limit):
+                continue
+            data = browser.body(seen)
+            if data:
+                held = HeldPicture(seen.url, seen.status, seen.headers, data)
+                self._fetcher.held.hold(held, seen.asked[:1])
 
     def _save_evidence(self, task: Task, browser: Browser) -> str:
         """Save the page as it is, so that the recipe can be corrected; return where."""

@@ -14,6 +14,7 @@ from collector.crawl.address_policy import AddressPolicy, Requeue
 from collector.crawl.context import CrawlContext
 from collector.crawl.events import CrawlEvents
 from collector.crawl.frontier import DownloadJob, Frontier
+from collector.crawl.held_pictures import HeldPictures
 from collector.errors import CollectorError, HostDisabledError, RunStoppedError
 from collector.ledger.record import DownloadRecord
 from collector.net.cookies import Cookies
@@ -48,6 +49,7 @@ class Fetcher:
         self._context, self._events, self._gate = context, events, context.gate
         self._local = threading.local()
         self.cookies = Cookies()
+        self.held = HeldPictures()
         self._policy = AddressPolicy(context.brands.limits, context.tombstones, self.cookies)
         self._deadlines = DeadlineThread()
         self.robots = Robots(self._polite_fetch, on_known=self._introduced, reserved=self._reserved)
@@ -166,6 +168,13 @@ class Fetcher:
             return Failure(permission.reason, f"robots.txt of {job.host} could not be read")
         if not permission.allowed:
             return Refusal(permission.reason, f"the rules of {job.host}")
+        context = self._context
+        held = self.held.take(
+            job.url, context.journal.folder, context.download_limits,
+            url_candidate=candidate.url_candidates[job.position].name, override=candidate.override,
+        )  # fmt: skip
+        if held is not None:
+            return held
         self._gate.sending(job.host)
         return self._download(
             job.url,

@@ -19,11 +19,12 @@ from requests.exceptions import RequestException
 from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionError, TimeoutError
 
 from bodyshop_core.errors import UnreadableImageError
-from bodyshop_core.imaging import load_rgb, read_header, sniff
+from bodyshop_core.imaging import read_header, sniff
 from bodyshop_core.imaging.endings import has_end
 from collector.errors import ForbiddenAddressError
 from collector.net.deadline import Deadline, DeadlineThread
 from collector.net.http import GuardedSession, StreamedResponse, ask
+from collector.net.jpeg_rows import has_every_row
 from collector.net.outcome import Failure, Outcome, Redirect, Refusal, StoredPicture
 from collector.net.part_file import PartFile
 from collector.net.permission import judge_headers
@@ -124,6 +125,33 @@ def store_bytes(
     part = PartFile(folder)
     part.write(data)
     return _checked(part, _Request(url, folder, limits, url_candidate), {}, {}, {})
+
+
+def judge_bytes(
+    data: bytes, folder: Path, limits: DownloadLimits, *, url: str, status: int,
+    headers: Mapping[str, str], url_candidate: str = "", override: bool = False,
+) -> StoredPicture | Refusal | Failure:  # fmt: skip
+    """Check and store the body of a response that the browser received, as of a download.
+
+    Parameters
+    ----------
+    data : bytes
+        The whole body, without content encoding.
+    url : str
+        The address that sent it, after redirects.
+    headers : Mapping
+        Names in lower case.
+    """
+    permission = judge_headers(headers, override=override)
+    timing: dict[str, Any] = {"status": status}
+    if not permission.allowed:
+        return Refusal(permission.reason, "the response headers", permission.layers, **timing)
+    if len(data) > limits.max_bytes:
+        return Refusal("too_many_bytes", f"{len(data)} bytes", **timing)
+    part = PartFile(folder)
+    part.write(data)
+    request = _Request(url, folder, limits, url_candidate, override)
+    return _checked(part, request, dict(headers), permission.layers, timing)
 
 
 def referer_for(url: str, page_url: str) -> str:
@@ -258,7 +286,7 @@ def _checked(
         extension = sniff(head)
         complete = extension is not None and has_end(file, extension)
     if extension == "jpg" and not complete:
-        complete = _has_every_row(part)
+        complete = has_every_row(part.content())
     outcome: Refusal | Failure
     if extension is None:
         outcome = Refusal("not_a_picture", _described(head, ""), **timing)
@@ -283,15 +311,6 @@ def _checked(
             outcome = Refusal("below_min_side", detail, **timing)
     part.discard()
     return outcome
-
-
-def _has_every_row(part: PartFile) -> bool:
-    """Return whether a JPEG without its end mark can be decoded to its last row."""
-    try:
-        load_rgb(part.content())
-    except UnreadableImageError:
-        return False
-    return True
 
 
 def _failure_of(error: Exception, text: str) -> Failure:

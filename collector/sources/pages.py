@@ -12,9 +12,10 @@ from collector.browser.consent import ConsentAnswers, refuse_consent
 from collector.browser.exploring import estimate_of, see_whole_page
 from collector.candidate import Find, Task, UrlCandidate
 from collector.net.download import ANSWERS
+from collector.sources.full_size import rewrite_rules
 from collector.sources.json_pictures import json_items
 from collector.sources.source import OpenedPage, Tools
-from collector.sources.url_candidates import PagePicture, pictures_of, with_rewrites
+from collector.sources.url_candidates import REWRITTEN, PagePicture, pictures_of, with_rewrites
 from collector.weburl import is_web_address, url_key
 
 NAME = "pages"
@@ -48,6 +49,13 @@ class PageSource:
             page.permission["consent"] = answers.given
         content = tools.browser.await_("T.collect(given[0])", tools.limits.page_items)
         finds = self._finds(task, page, content, tools)
+        wanted = {url_key(each.url) for find in finds for each in find.candidate.url_candidates}
+        tools.hold(
+            seen
+            for seen in tools.browser.responses()
+            if seen.is_image and seen.status in ANSWERS
+            and not wanted.isdisjoint(url_key(url) for url in seen.urls)
+        )  # fmt: skip
         yield finds[: tools.limits.page_items]
         known = tools.completeness
         estimate = estimate_of(tools.browser, found=len(finds), limit=tools.limits.page_items)
@@ -74,14 +82,16 @@ class PageSource:
                 url_candidate = UrlCandidate("network", seen.url)
                 pictures.append(PagePicture([url_candidate], {url_key(seen.url)}, kind="network"))
         finds: list[Find] = []
+        rules = f"full_size {rewrite_rules().version}"
         for picture in pictures:
             if picture.is_small(tools.limits.min_side):
                 continue
+            candidates = with_rewrites(picture.url_candidates)
             licence = next((licences[key] for key in picture.claimed if licences.get(key)), "")
             finds.append(
                 Find(
                     task.candidate(
-                        with_rewrites(picture.url_candidates),
+                        candidates,
                         page_url=page.url,
                         page_title=content["title"],
                         rank=len(finds) + 1,
@@ -92,10 +102,17 @@ class PageSource:
                         licence=licence or content["licence"],
                         permission=page.permission,
                         override=self._override,
+                        recipe_version=rules
+                        if any(e.name == REWRITTEN for e in candidates)
+                        else "",
                     )
                 )
             )
         return finds
+
+
+def _names(candidates: Iterable[UrlCandidate]) -> set[str]:
+    return {each.name for each in candidates}
 
 
 def json_ld_images(blocks: Iterable[str], base: str) -> list[tuple[str, str]]:

@@ -1,7 +1,8 @@
 """Recipes: the structure of a search page as versioned data instead of code.
 
 If a page changes, a line of YAML has to change, and no release is needed. Every CSS selector may be
-a list of alternates; the first one that matches is used and recorded.
+a list of alternates. Of results, all alternates count, because pages mix layouts; of everything
+else the first that matches.
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ class SearchRecipe(StrictModel):
     page_wait : alternates
         An element that is visible when the page is ready, also without a result.
     result : alternates
-        One result in the list.
+        One result in the list; what any alternate finds counts, once.
     metadata : tuple of Metadata
         Where the full-size address is in the result; tried in order before any click.
     click : alternates

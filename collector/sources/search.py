@@ -10,6 +10,7 @@ from urllib.parse import quote
 from bodyshop_core.errors import BodyshopError
 from collector.brands import Brand, Brands, Model
 from collector.browser.consent import ConsentAnswers, refuse_consent
+from collector.browser.pointer import click_at
 from collector.candidate import Find, Task, UrlCandidate
 from collector.errors import ChallengeError
 from collector.sources.recipe import SearchRecipe
@@ -19,6 +20,12 @@ from collector.weburl import host_of
 
 SLICE_SECONDS = 6.0
 """Seconds per call into the page, so that downloads start while the list still grows."""
+
+
+MOST_MISSED = 0.2
+"""Part of the results that may have no full-size picture in a complete list: some are gone."""
+
+_STATE = ("rank", "rounds", "still", "missed", "selector", "scripted", "trusted")
 
 
 class SearchPageSource:
@@ -51,28 +58,33 @@ class SearchPageSource:
             min(recipe.page_ms, 1000 * browser.left),
         ):
             self._refuse_challenge(tools, page)
+            self._refuse_shell(tools, page)
             return
         state: dict[str, Any] = {
             "rank": 0, "rounds": 0, "still": 0, "missed": 0, "max": limits.page_items,
+            "scripted": False, "trusted": False,
         }  # fmt: skip
         while left := browser.left:
             state["seconds"] = min(SLICE_SECONDS, left)
             answer = browser.await_("T.search(given[0], given[1])", known, state)
             yield [self._find(task, page, found) for found in answer["found"]]
-            state |= {key: answer[key] for key in ("rank", "rounds", "still", "missed", "selector")}
+            state |= {key: answer[key] for key in _STATE}
+            if answer["stopped"] == "pointer" and not tools.stopping():
+                click_at(browser, answer["pointer"]["x"], answer["pointer"]["y"])
+                continue
             if answer["stopped"] != "later" or tools.stopping():
                 break
             self._refuse_challenge(tools, page)
         else:
-            tools.log(
-                f"{recipe.source} {task.query!r}: there may be more than {state['rank']} results; "
+            tools.completeness.lacks.append(
+                f"there may be more than {state['rank']} results; "
                 f"limits.behaviour_seconds is {limits.behaviour_seconds:g}"
             )
         if state["missed"]:
-            tools.log(
-                f"{recipe.source} {task.query!r}: {state['missed']} of {state['rank']} results "
-                "have no full-size picture"
-            )
+            lack = f"{state['missed']} of {state['rank']} results have no full-size picture"
+            tools.log(f"{recipe.source} {task.query!r}: {lack}")
+            if state["missed"] > MOST_MISSED * state["rank"]:
+                tools.completeness.lacks.append(lack)
 
     def _find(self, task: Task, page: OpenedPage, found: dict[str, Any]) -> Find:
         recipe = self.recipe
@@ -91,6 +103,14 @@ class SearchPageSource:
                 override=self._override,
             )
         )
+
+    def _refuse_shell(self, tools: Tools, page: OpenedPage) -> None:
+        """Refuse a page without a result that leads to a challenge: it only asks for JavaScript."""
+        html = tools.browser.source()
+        if any(re.search(pattern, html) for pattern in self.recipe.blocked.url):
+            raise ChallengeError(
+                f"{host_of(page.url)} answered with an empty page that leads to a challenge"
+            )
 
     def _refuse_challenge(self, tools: Tools, page: OpenedPage) -> None:
         signs, browser = self.recipe.blocked, tools.browser

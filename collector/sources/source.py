@@ -19,6 +19,7 @@ from collector.net.small_response import SmallResponse
 
 if TYPE_CHECKING:
     from collector.browser import Browser
+    from collector.browser.network import NetworkResponse
 
 
 class Source(Protocol):
@@ -108,6 +109,9 @@ class Tools:
     picture : callable
         ``(url, page_url, override) -> bytes``: one guarded download, for sources that take a
         picture apart (a sprite sheet).
+    hold : callable
+        Takes responses of the open page: if one of their addresses is to be downloaded, the bytes
+        that the browser received are used, and nothing is requested.
     completeness : Completeness
         A source notes here what it could not reach: the task is then ``partial``, not ``done``.
     """
@@ -119,6 +123,7 @@ class Tools:
     stopping: Callable[[], bool]
     current_browser: Callable[[], Browser]
     picture: Callable[[str, str, bool], bytes] = _no_pictures
+    hold: Callable[[Iterable[NetworkResponse]], None] = lambda _responses: None
     completeness: Completeness = field(default_factory=lambda: Completeness())
 
     @property

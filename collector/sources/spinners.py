@@ -18,6 +18,7 @@ from collector.spin.frames import MIN_FRAMES, angle
 from collector.spin.model import turn_model
 from collector.spin.preloaded import panorama_files, preloaded_frames
 from collector.spin.turntable import FrameUrls, turn_viewer
+from collector.weburl import url_key
 
 NAME = "spinner"
 _READY_MS = 8000
@@ -39,7 +40,18 @@ class SpinnerSource:
             yield Task(NAME, spinner.url, brand.name, model.name, label, options=options)
 
     def discover(self, task: Task, tools: Tools) -> Iterator[list[Find]]:
-        """Yield the frames of each viewer on the page, one batch per viewer and axis.
+        """Yield the frames of each viewer on the page, one batch per viewer and axis."""
+        for finds in self._finds(task, tools):
+            wanted = {url_key(find.candidate.url) for find in finds if find.data is None}
+            tools.hold(
+                seen
+                for seen in (tools.browser.responses() if wanted else ())
+                if seen.is_image and not wanted.isdisjoint(url_key(url) for url in seen.urls)
+            )
+            yield finds
+
+    def _finds(self, task: Task, tools: Tools) -> Iterator[list[Find]]:
+        """Find the viewers of the page.
 
         Original files are preferred: those that the viewer is configured with, then those that the
         page has loaded; then the camera of a 3D model, and only then what a canvas shows.

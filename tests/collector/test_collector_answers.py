@@ -1,0 +1,135 @@
+"""Servers' habits: answers that browsers show are pictures, whatever their headers say."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from picture_server import picture
+from PIL import Image
+
+from bodyshop_core.imaging import sniff
+from bodyshop_core.imaging.endings import has_end
+from collector.net.address import AddressGuard
+from collector.net.deadline import DeadlineThread
+from collector.net.download import CHUNK, DownloadLimits, download, inflated
+from collector.net.http import _timeout, guarded_session  # the private name: what urllib3 is given
+from collector.net.outcome import Failure, Refusal, StoredPicture
+
+BODY = picture(1, (640, 480))
+
+
+@pytest.fixture
+def get(server, tmp_path):
+    session = guarded_session(AddressGuard([server.host]), "bodyshop-test")
+    limits = DownloadLimits(max_bytes=2_000_000, min_side=50, seconds=10)
+    with DeadlineThread() as deadlines:
+        yield lambda url: download(session, deadlines, url, tmp_path, limits)
+
+
+@pytest.mark.parametrize(
+    "encoding", ["aws-chunked", "UTF-8", "none", "gzip", "br", "utf8, identity"]
+)
+def test_an_encoding_named_over_plain_bytes_does_not_matter(server, get, encoding):
+    outcome = get(server.add("/a.jpg", BODY, headers={"Content-Encoding": encoding}))
+    assert isinstance(outcome, StoredPicture)
+    assert outcome.size == len(BODY)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body"),
+    [("gzip", gzip.compress(BODY)), ("deflate", zlib.compress(BODY)),
+     ("gzip, aws-chunked", gzip.compress(BODY))],
+)  # fmt: skip
+def test_compression_that_nobody_asked_for_is_undone(server, get, encoding, body):
+    outcome = get(server.add("/a.jpg", body, headers={"Content-Encoding": encoding}))
+    assert isinstance(outcome, StoredPicture)
+    assert outcome.size == len(BODY)
+
+
+def test_compressed_data_that_end_too_early_are_truncated(server, get):
+    body = gzip.compress(BODY)[:-200]
+    outcome = get(server.add("/a.jpg", body, headers={"Content-Encoding": "gzip"}))
+    assert isinstance(outcome, Failure)
+    assert outcome.error_class == "truncated"
+
+
+def test_an_unknown_encoding_over_unknown_bytes_is_named(server, get):
+    outcome = get(server.add("/a.jpg", b"\x8b" * 4000, headers={"Content-Encoding": "br"}))
+    assert isinstance(outcome, Refusal)
+    assert (outcome.error_class, outcome.detail) == ("encoded", "Content-Encoding br")
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "accepted"),
+    [
+        (203, {}, True),
+        (206, {"Content-Range": f"bytes 0-{len(BODY) - 1}/{len(BODY)}"}, True),
+        (206, {"Content-Range": f"bytes 0-{len(BODY) - 1}/{len(BODY) + 9}"}, False),
+        (206, {}, False),
+        (204, {}, False),
+    ],
+)
+def test_whole_answers_are_answers(server, get, status, headers, accepted):
+    outcome = get(server.add("/a.jpg", BODY, status=status, headers=headers))
+    assert isinstance(outcome, StoredPicture) is accepted
+
+
+def test_megabytes_behind_the_end_are_no_truncation(server, get):
+    outcome = get(server.add("/a.jpg", BODY + b"\0" * 1_500_000))
+    assert isinstance(outcome, StoredPicture)
+
+
+def test_a_jpeg_without_end_mark_is_a_picture_if_its_last_row_is_there(server, get):
+    assert isinstance(get(server.add("/a.jpg", BODY[:-2])), StoredPicture)
+    for part in (0.3, 0.5, 0.8, 0.95):
+        outcome = get(server.add("/b.jpg", BODY[: int(part * len(BODY))]))
+        assert isinstance(outcome, Failure)
+        assert outcome.error_class == "truncated"
+
+
+@pytest.mark.parametrize(("kind", "extension"), [("JPEG2000", "jp2"), ("AVIF", "avif")])
+def test_formats_that_the_decoder_reads_are_read(server, get, kind, extension):
+    out = io.BytesIO()
+    Image.open(io.BytesIO(BODY)).save(out, kind)
+    outcome = get(server.add("/a", out.getvalue()))
+    assert isinstance(outcome, StoredPicture)
+    assert (outcome.extension, outcome.facts["format"]) == (extension, kind)
+
+
+def test_an_avif_may_name_another_brand_first():
+    assert sniff(b"\0\0\0\x1cftypmif1\0\0\0\0mif1avifmiaf" + b"\0" * 40) == "avif"
+    assert sniff(b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + b"\0" * 40) is None
+
+
+def test_the_time_limit_of_a_request_is_not_cut_by_that_of_a_connection():
+    timeout = _timeout(60.0)
+    timeout.start_connect()
+    assert timeout.total is None
+    assert timeout.read_timeout == 20.0
+
+
+@given(st.binary(max_size=3000), st.integers(1, 700))
+def test_inflating_gives_back_what_was_compressed_however_it_arrives(data, size):
+    packed = gzip.compress(data)
+    chunks = [packed[at : at + size] for at in range(0, len(packed), size)]
+    assert b"".join(inflated(chunks)) == data
+
+
+def test_inflating_never_yields_more_than_a_chunk_at_once():
+    bomb = gzip.compress(b"\0" * 10 * CHUNK)
+    assert max(map(len, inflated([bomb]))) <= CHUNK
+
+
+@given(cut=st.integers(0, 60), tail=st.binary(max_size=40))
+def test_the_end_of_a_png_is_its_last_chunk(cut, tail):
+    out = io.BytesIO()
+    Image.new("RGB", (20, 20)).save(out, "PNG")
+    whole = out.getvalue()
+    assert has_end(io.BytesIO(whole + tail), "png")
+    if cut > 8:
+        assert not has_end(io.BytesIO(whole[:-cut]), "png")

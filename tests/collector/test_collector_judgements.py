@@ -1,0 +1,96 @@
+"""Same picture or another, whole turn or not, series or gallery: the pure judgements."""
+
+from __future__ import annotations
+
+import io
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from picture_server import picture
+from PIL import Image
+
+from collector.browser.consent_data import consent_data, managers_script
+from collector.net.same_picture import same_picture
+from collector.sources.spinners import cut_cells
+from collector.spin.continuous import period_of
+from collector.spin.preloaded import gapless_series
+from collector.spin.turntable import sense_of
+
+
+def changed(data: bytes, size: tuple[int, int], quality: int = 40) -> bytes:
+    out = io.BytesIO()
+    Image.open(io.BytesIO(data)).resize(size).save(out, "JPEG", quality=quality)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("size", [(160, 120), (300, 225), (1280, 960)])
+def test_a_scaled_and_encoded_copy_is_the_same_picture(size):
+    original = picture(3, (640, 480))
+    assert same_picture(changed(original, size), original)
+
+
+def test_the_centre_of_a_picture_is_the_same_picture():
+    original = picture(3, (640, 480))
+    image = Image.open(io.BytesIO(original)).crop((80, 0, 560, 480)).resize((200, 200))
+    out = io.BytesIO()
+    image.save(out, "JPEG")
+    assert same_picture(out.getvalue(), original)
+
+
+@pytest.mark.parametrize("seed", range(4, 12))
+def test_another_picture_is_not_the_same(seed):
+    assert not same_picture(picture(3, (300, 200)), picture(seed, (1200, 800)))
+
+
+@given(steps=st.integers(20, 90), start=st.floats(0, 6))
+def test_the_first_view_returns_after_one_turn(steps, start):
+    def view(step: int) -> list[int]:
+        at = start + 2 * math.pi * step / steps
+        return [round(128 + 100 * math.sin(at + k) * math.cos(k)) for k in range(16)]
+
+    views = [view(step) for step in range(steps + steps // 4)]
+    period = period_of(views)
+    assert period is not None
+    assert abs(period - steps) <= 1
+    assert period_of(views[: steps * 3 // 4]) is None
+
+
+def test_a_canvas_that_does_not_move_has_no_turn():
+    assert period_of([[5] * 16] * 40) is None
+
+
+def test_only_a_series_without_gaps_is_a_preloaded_turn():
+    urls = [f"https://c.example/f-{n}.jpg" for n in range(1, 25)]
+    template = gapless_series([*urls, "https://c.example/logo.png"])
+    assert template is not None
+    assert template.urls() == urls
+    assert gapless_series(urls[:10] + urls[11:]) is None
+    assert gapless_series(urls[:5]) is None
+
+
+def test_the_sense_of_a_turn_is_the_order_in_which_dragging_to_the_right_shows_it():
+    urls = [f"{n}" for n in range(12)]
+    assert sense_of(["0", "1", "3", "4"], urls) == "ccw"
+    assert sense_of(["0", "11", "10", "9"], urls) == "cw"
+    assert sense_of(["0"], urls) is None
+
+
+def test_cells_of_a_sheet_are_cut_by_their_place():
+    sheet = Image.new("RGB", (40, 20), "red")
+    sheet.paste("blue", (20, 0, 40, 20))
+    out = io.BytesIO()
+    sheet.save(out, "PNG")
+    left, right = cut_cells(out.getvalue(), [(0, 0, 0.5, 1), (0.5, 0, 0.5, 1)])
+    assert Image.open(io.BytesIO(left)).getpixel((5, 5)) == (255, 0, 0)
+    assert Image.open(io.BytesIO(right)).size == (20, 20)
+    assert Image.open(io.BytesIO(right)).getpixel((5, 5)) == (0, 0, 255)
+
+
+def test_consent_managers_are_refused_and_never_accepted():
+    data = consent_data()
+    assert len({each.name for each in data.managers}) == len(data.managers) > 20
+    assert all(each.refuse for each in data.managers)
+    for word in ("acceptAll", "accept-all", "AcceptAll"):
+        assert word not in managers_script()

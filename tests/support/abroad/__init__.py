@@ -1,0 +1,9 @@
+"""Pages built from real front-end libraries of npm, and the server that shows them."""
+
+from abroad.libraries import NoRegistryError, install_libraries, library_versions
+from abroad.pages import CASES, Case
+from abroad.site import AbroadSite
+
+__all__ = [
+    "CASES", "AbroadSite", "Case", "NoRegistryError", "install_libraries", "library_versions",
+]  # fmt: skip
