@@ -22,7 +22,7 @@ from .models.classifier import (
 from .models.classifier import (
     Prediction as Prediction,
 )
-from .models.classifier import (
+from .models.open_run import (
     load_run as load_run,
 )
 from .models.segmenter import (

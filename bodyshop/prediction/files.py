@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bodyshop.prediction.predictor import CARS, CHUNK, Predictor
+from bodyshop.prediction.predictor import CHUNK, Predictor
 from bodyshop.prediction.records import PicturePrediction
+from bodyshop.prediction.run_answers import CARS
 from bodyshop.prediction.sources import PictureFile, list_pictures
 from bodyshop_core.catalog.labels import means_whole
 from bodyshop_core.errors import UsageError

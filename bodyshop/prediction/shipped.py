@@ -7,8 +7,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from bodyshop.prediction.inputs import decoded
-from bodyshop.prediction.predictor import Predictor, Prepared
 from bodyshop.prediction.records import PicturePrediction
+from bodyshop.prediction.run_answers import Prepared
 from bodyshop_core.errors import UnreadableImageError
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ NAME = "shipped"
 """Stands where the name of a run would."""
 
 
-class ShippedPredictor(Predictor):
+class ShippedAnswers:
     """Gate and damage model in one network, with the place that decided; no run, no TensorFlow.
 
     Parameters
@@ -30,21 +30,21 @@ class ShippedPredictor(Predictor):
 
     def __init__(self, model: DamageClassifier) -> None:
         self.model = model
-        self.gate = None
-        self.detector = None
 
-    def _prepare(self, picture: Picture, name: str) -> Prepared | PicturePrediction:
-        from train.windows.grid import squeeze
+    def prepare(self, picture: Picture, name: str) -> Prepared | PicturePrediction:
+        """Decode a picture and squeeze it into the network's square."""
+        from train.windows.grid import SIDE, squeeze
 
         try:
-            rgb = decoded(picture, at_least=self._decoded_at)
+            rgb = decoded(picture, at_least=SIDE)
         except UnreadableImageError as error:
             return self.without_answer(name, error.message)
         return Prepared(name, None, squeeze(rgb)[None])
 
-    def _answers(
+    def answers(
         self, prepared: Sequence[Prepared | PicturePrediction]
     ) -> Iterator[PicturePrediction]:
+        """Yield the predictions of what `prepare` returned, in order."""
         import numpy as np
 
         asked = [each.views[0] for each in prepared if isinstance(each, Prepared)]
@@ -55,15 +55,9 @@ class ShippedPredictor(Predictor):
             else:
                 yield each
 
-    @property
-    def _run(self) -> str:
-        return NAME
-
-    @property
-    def _decoded_at(self) -> int | None:
-        from train.windows.grid import SIDE
-
-        return SIDE
+    def without_answer(self, name: str, why: str) -> PicturePrediction:
+        """Return the prediction for a picture that can't be had or read."""
+        return PicturePrediction(name, None, None, None, None, None, NAME, why)
 
 
 @lru_cache(maxsize=1)

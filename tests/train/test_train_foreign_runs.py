@@ -49,7 +49,7 @@ def _change(folder: Path, **values: object) -> None:
         ("recipe", None, "recipe"),
         ("recipe", {"name": "x"}, "stages"),
         ("run", "../../elsewhere", "folder name"),
-        ("tta_views", ["whole"], "tta_views"),
+        ("tta_views", ["mirrored"], "tta_views"),
         ("kind", "detector", "kind"),
         ("script", "rm", "script"),
     ],

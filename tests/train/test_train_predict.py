@@ -22,7 +22,18 @@ from bodyshop_core.workspace import Workspace
 from train.data.samples import load_samples
 from train.models.run_folder import read_json, write_json
 
-KEYS = ["picture", "is_car", "p_car", "label", "probability", "mask", "run", "error", "boxes"]
+KEYS = [
+    "picture",
+    "is_car",
+    "p_car",
+    "label",
+    "probability",
+    "mask",
+    "run",
+    "error",
+    "boxes",
+    "where",
+]
 
 
 def photos(real_data: Path, label: str, count: int, *, kind: str = "validation") -> list[Path]:

@@ -8,12 +8,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from bodyshop_core.errors import UnreadableImageError, UsageError
+from bodyshop_core.errors import UnreadableImageError
 from bodyshop_core.progress import SILENT, Progress
 from train.data.pixels import Cut, decoded_at, load_all_tta_views, load_tta_views
 from train.data.samples import SPLITS
 from train.models.load import load_model
-from train.models.run_folder import RunRecord, load_record, pictures_seen
+from train.models.run_folder import RunRecord, pictures_seen
 
 if TYPE_CHECKING:
     import keras
@@ -274,31 +274,3 @@ class Classifier:
             except UnreadableImageError as error:
                 errors.append(str(error))
         return pixels, errors
-
-
-def load_run(folder: Path | str) -> Classifier:
-    """Open a finished classifier run; the network itself is loaded on first use.
-
-    Parameters
-    ----------
-    folder : Path or str
-        A run's folder, on this or from another machine.
-
-    Raises
-    ------
-    UsageError
-        The folder is absent, holds no finished run, or the run is no classifier.
-    BodyshopError
-        A file of the run is missing or damaged.
-    """
-    record = load_record(folder)
-    if record.kind != "classifier":
-        raise UsageError(
-            f"{folder} holds a {record.kind}, not a classifier",
-            hint="load it with train.load_segmenter" if record.kind == "segmenter" else None,
-        )
-    if record.by_windows:
-        from train.models.window_run import WindowClassifier
-
-        return WindowClassifier(Path(folder), record)
-    return Classifier(Path(folder), record)

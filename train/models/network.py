@@ -215,7 +215,7 @@ def _body(recipe: Recipe, weights: str | Path | None) -> tuple[keras.Model, tupl
 def _from_run(recipe: Recipe) -> keras.Model:
     import keras
 
-    from train.models.classifier import load_run
+    from train.models.open_run import load_run
 
     start = recipe.start
     assert start is not None

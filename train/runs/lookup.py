@@ -9,7 +9,8 @@ from sqlalchemy import select
 from bodyshop_core.catalog import schema
 from bodyshop_core.errors import NothingFoundError, UsageError
 from bodyshop_core.workspace import Workspace
-from train.models.classifier import Classifier, load_run
+from train.models.classifier import Classifier
+from train.models.open_run import load_run
 from train.models.run_folder import RECORD_FILE
 
 

@@ -1,0 +1,178 @@
+"""What a run answers: its gate, its classifier and perhaps a detector, kept open."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bodyshop.prediction.gate import gate_of
+from bodyshop.prediction.inputs import decoded
+from bodyshop.prediction.records import CarBox, PicturePrediction
+from bodyshop_core.errors import BodyshopError, UnreadableImageError, UsageError
+from bodyshop_core.imaging import fit_square
+from bodyshop_core.progress import Progress
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from bodyshop.prediction.inputs import Picture
+    from curate import Detector, Gate
+    from train import Classifier
+
+CARS = ("car", "truck", "bus")
+"""What a detector looks for, unless told otherwise."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """The pixels that the networks look at: the gate's square and the classifier's views."""
+
+    name: str
+    square: NDArray[np.uint8] | None
+    views: NDArray[np.uint8]
+
+
+class RunAnswers:
+    """The networks of a run; may be shared by threads.
+
+    Parameters
+    ----------
+    classifier : Classifier
+        The run.
+    gate : Gate or None
+        Asked first whether a picture shows a car.
+    detector : Detector or None
+        Finds the cars, each of which is classified by itself.
+    """
+
+    def __init__(
+        self, classifier: Classifier, gate: Gate | None, detector: Detector | None = None
+    ) -> None:
+        self.classifier = classifier
+        self.gate = gate
+        self.detector = detector
+        self._detecting = threading.Lock()
+
+    def prepare(self, picture: Picture, name: str) -> Prepared | PicturePrediction:
+        """Decode a picture and cut what the networks look at; with a detector, perhaps answer."""
+        try:
+            rgb = decoded(picture, at_least=self._decoded_at)
+        except UnreadableImageError as error:
+            return self.without_answer(name, error.message)
+        if self.detector is not None:
+            boxes = self._boxes(rgb, self.detector)
+            if boxes:
+                first = boxes[0]
+                return PicturePrediction(
+                    name, True, first.score, first.label, first.probability, None, self._run, None,
+                    boxes,
+                )  # fmt: skip
+        square = fit_square(rgb, self.gate.input_size) if self.gate is not None else None
+        return Prepared(name, square, self.classifier.views_of(rgb))
+
+    def answers(
+        self, prepared: Sequence[Prepared | PicturePrediction]
+    ) -> Iterator[PicturePrediction]:
+        """Yield the predictions of a chunk: the gate's verdicts, then the classes of the cars."""
+        import numpy as np
+
+        asked = [each for each in prepared if isinstance(each, Prepared)]
+        scores = {}
+        if self.gate is not None and asked:
+            squares = np.stack([each.square for each in asked if each.square is not None])
+            scores = dict(zip(map(id, asked), self.gate.judge_squares(squares), strict=True))
+        passed = [each for each in asked if id(each) not in scores or scores[id(each)].is_car]
+        said = {}
+        if passed:
+            views = np.stack([each.views for each in passed])
+            said = dict(zip(map(id, passed), self.classifier.classify_views(views), strict=True))
+        for each in prepared:
+            if isinstance(each, PicturePrediction):
+                yield each
+                continue
+            score, answer = scores.get(id(each)), said.get(id(each))
+            yield PicturePrediction(
+                picture=each.name,
+                is_car=score.is_car if score is not None else None,
+                p_car=score.p_car if score is not None else None,
+                label=answer.label if answer is not None else None,
+                probability=answer.probability if answer is not None else None,
+                mask=None,
+                run=self._run,
+                error=None,
+                boxes=() if self.detector is not None else None,
+            )
+
+    def _boxes(self, rgb: NDArray[np.uint8], detector: Detector) -> tuple[CarBox, ...]:
+        """Classify each car that the detector finds, the largest first."""
+        from curate.detection.detector import classify_boxes
+
+        with self._detecting:  # its interpreter has memory for one picture
+            found = classify_boxes(rgb, detector, self.classifier.classify)
+        return tuple(
+            CarBox(
+                object=box.label,
+                score=round(box.score, 4),
+                left=round(box.left, 4),
+                top=round(box.top, 4),
+                right=round(box.right, 4),
+                bottom=round(box.bottom, 4),
+                label=str(answer.label),
+                probability=float(answer.probability or 0.0),
+            )
+            for box, answer in found
+        )
+
+    def without_answer(self, name: str, why: str) -> PicturePrediction:
+        """Return the prediction for a picture that can't be had or read."""
+        boxes = () if self.detector is not None else None
+        return PicturePrediction(name, None, None, None, None, None, self._run, why, boxes)
+
+    @property
+    def _run(self) -> str:
+        return self.classifier.folder.name
+
+    @property
+    def _decoded_at(self) -> int | None:
+        """What both networks need; None, the whole picture, for crops of small cars."""
+        if self.detector is not None:
+            return None
+        return max(self.classifier.decoded_at, self.gate.decoded_at if self.gate else 0)
+
+
+def open_run(
+    run: Path | str, *, detector: Path | str | None, objects: Sequence[str], progress: Progress
+) -> RunAnswers:
+    """Open a finished run; parameters and errors are those of `Predictor.open`."""
+    import train
+
+    classifier = train.load_run(run)
+    if detector is None and classifier.record.recipe.get("data", {}).get("crop") == "car":
+        raise UsageError(
+            f"run {classifier.record.run} was trained on cropped cars, so a detector must find "
+            "the cars first",
+            hint="add --detector FILE.tflite, the model that bodyshop detect was given",
+        )
+    gate = gate_of(classifier)
+    try:
+        if not classifier.use_litert(convert=False):
+            progress.log(
+                f"run {classifier.record.run}: the network is converted for LiteRT, once on "
+                "this machine"
+            )
+            classifier.use_litert()
+    except BodyshopError as error:
+        _ = classifier.model  # a damaged file is an error in either way
+        progress.log(f"run {classifier.record.run} stays on TensorFlow: {error.message}")
+    if gate is not None:
+        _ = gate.scorer
+    found = None
+    if detector is not None:
+        from curate import Detector
+
+        found = Detector(Path(detector), objects)
+    return RunAnswers(classifier, gate, found)
