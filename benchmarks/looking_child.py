@@ -101,6 +101,7 @@ def runtime(name: str, weights: str, kind: str, listed: str, scratch: str) -> di
     """Run a backbone over squares by one runtime; the first call of `keras` is the reference."""
     os.environ |= {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1"}
     os.environ["TF_NUM_INTEROP_THREADS"] = "1"
+    sys.path.append(str(Path(__file__).parent))  # last: it has modules named like packages
     import numpy as np
     from looking_runtimes import RUNTIMES
 
