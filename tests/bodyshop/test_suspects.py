@@ -50,6 +50,7 @@ def test_too_few_pictures_are_said() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_of_five_percent_flipped_labels_four_fifths_are_in_the_first_tenth(
     workspace: Workspace, real_data: Path
 ) -> None:
@@ -77,6 +78,10 @@ def test_of_five_percent_flipped_labels_four_fifths_are_in_the_first_tenth(
                 .where(table.c.sha256 == sha256, table.c.field == "damage")
                 .values(value=other[truth[sha256]])
             )
+    # What a person has decided is not suspected.
+    given = other[truth[person]]
+    add_labels(workspace.catalog, [(person, "damage", given, Origin.HUMAN, "ana")])
+    flipped.remove(person)
     suspects = Suspects(workspace)
     doubts = suspects(pictures)
     first = sorted(doubts, key=lambda sha256: -doubts[sha256])[: len(truth) // 10]
@@ -84,7 +89,4 @@ def test_of_five_percent_flipped_labels_four_fifths_are_in_the_first_tenth(
     print(f"{found:.1%} of {len(flipped)} flipped labels in the first {len(first)}")
     assert found >= 0.8
     assert "says" in suspects.reasons[first[0]]
-    # What a person has decided is not suspected again.
-    given = other[truth[person]]
-    add_labels(workspace.catalog, [(person, "damage", given, Origin.HUMAN, "ana")])
-    assert person not in Suspects(workspace)(pictures)
+    assert person not in doubts

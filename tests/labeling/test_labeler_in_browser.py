@@ -207,3 +207,34 @@ def test_the_showrooms_truth_is_offered_to_the_labeler(real_stage, tmp_path):
     assert all(np.array_equal(found[label], masks[label]) for label in masks)
     summary = labeling.pull(stage.workspace, "review", connection=stage.client)
     assert summary.decisions == 1
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (1920, 1080)])
+def test_what_has_to_be_chosen_is_beside_the_picture_without_scrolling(
+    real_stage, tmp_path, width, height
+):
+    stage = real_stage
+    photo = tmp_path / "photo.png"
+    Image.new("RGB", (1200, 800), (120, 120, 120)).save(photo)
+    add_picture(stage.workspace, photo.read_bytes())
+    labeling.init(stage.workspace, connection=stage.client)
+    labeling.push(stage.workspace, selection=EVERYTHING, connection=stage.client)
+    # The window's frame is not part of the page: 143 pixels in this browser.
+    with browser(tmp_path / "profile", width=width, height=height + 143) as labeler:
+        url = stage.client.connection.url
+        labeler.log_in(url, LABELERS[0], PASSWORD)
+        labeler.open_stream(url, stage.project().remote_id)
+        snapshot(labeler, f"page-{width}")
+        left, top, wide, high = labeler.frame()
+        bottom = labeler.window.execute_script("return window.innerHeight")
+        assert (top + high) <= bottom
+        seen = labeler.places_of(["damaged", "whole", "dent", "scratch", "flat_tyre", "damage"])
+        assert set(seen) == {"damaged", "whole", "dent", "scratch", "flat_tyre", "damage"}
+        for text, place in seen.items():
+            assert place["left"] >= left + wide - 2, text
+            assert place["bottom"] <= bottom - 50, text  # the bar with Submit is below
+        # Menu, toolbar, choices and the list of regions take 720 pixels.
+        assert wide >= width - 740
+        labeler.press_submit()
+        labeler.until(lambda: "is the car damaged or whole?" in labeler.text())
+        assert "state" not in labeler.text().split("Please answer")[1][:80]

@@ -68,6 +68,34 @@ class Labeler:
         self.until(lambda: self.picture() is not None)
         time.sleep(3)
 
+    def open_stream(self, url, project):
+        """Open the page of a labeler who clicks *Label All Tasks*."""
+        self.window.get(f"{url}/projects/{project}/data?labeling=1")
+        self.see("canvas")
+        self.until(lambda: self.picture() is not None)
+        time.sleep(3)
+
+    def places_of(self, texts):
+        """Where the first visible label or choice of each text lies: text -> its box."""
+        script = """
+            const found = {};
+            for (const e of document.querySelectorAll('label, span, div')) {
+                const own = [...e.childNodes].filter(n => n.nodeType === 3)
+                    .map(n => n.textContent.trim()).join('');
+                const box = e.getBoundingClientRect();
+                if (arguments[0].includes(own) && box.width > 0 && !(own in found))
+                    found[own] = {left: box.left, top: box.top, bottom: box.bottom};
+            }
+            return found;
+        """
+        return self.window.execute_script(script, texts)
+
+    def text(self):
+        return self.window.execute_script("return document.body.innerText")
+
+    def press_submit(self):
+        next(b for b in self.all("button") if b.text.strip() == "Submit").click()
+
     def picture(self):
         """The canvas the picture is drawn on, once it has a size."""
         from selenium.common.exceptions import StaleElementReferenceException
