@@ -61,14 +61,15 @@ class PageSource:
         if answers.given:
             page.permission["consent"] = answers.given
         finds = self._finds(task, page, content, tools)
-        wanted = {url_key(each.url) for find in finds for each in find.candidate.url_candidates}
+        kept = finds[: tools.limits.page_items]
+        wanted = {url_key(each.url) for find in kept for each in find.candidate.url_candidates}
         tools.hold(
             seen
             for seen in tools.browser.responses()
             if seen.is_image and seen.status in ANSWERS
             and not wanted.isdisjoint(url_key(url) for url in seen.urls)
         )  # fmt: skip
-        yield finds[: tools.limits.page_items]
+        yield kept
         known = tools.completeness
         estimate = estimate_of(tools.browser, found=len(finds), limit=tools.limits.page_items)
         known.announced, known.lacks = estimate.announced, [*lacks, *estimate.lacks]
