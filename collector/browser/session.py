@@ -179,6 +179,10 @@ class Browser:
         with self._watched():
             return self._requests.document()
 
+    def loader(self) -> str:
+        """Return DevTools' id of the document that is open now; it changes with the document."""
+        return str(self.cdp("Page.getFrameTree")["frameTree"]["frame"].get("loaderId", ""))
+
     def body(self, response: NetworkResponse) -> bytes | None:
         """Return the bytes of a complete response of the open page; None if they are gone."""
         try:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from collector.browser.errors import ScriptError
 
 POLL_SECONDS = 0.1
+QUIET_LOOKS = 2
 STILL_MS = 250
 """A page whose elements have not changed for this long, and that waits for nothing, is quiet."""
 
@@ -46,6 +47,7 @@ def settle(page: Page) -> bool:
         A browser with an open page; `left` is the limit.
     """
     progress, moved = None, time.monotonic()
+    quiet = 0
     while page.left > 0:
         try:
             waiting = page.waiting()
@@ -57,7 +59,9 @@ def settle(page: Page) -> bool:
             current = (state["url"], state["weight"], state["content"])
             if current != progress:
                 progress, moved = current, now
-            if _is_quiet(state, waiting, now - moved):
+            # A timer that replaces the page has run before the request of the next one is known.
+            quiet = quiet + 1 if _is_quiet(state, waiting, now - moved) else 0
+            if quiet == QUIET_LOOKS:
                 return True
         time.sleep(POLL_SECONDS)
     return False

@@ -285,15 +285,19 @@ class DiscoveryPool:
 
     def _hold(self, browser: Browser, responses: Iterable[NetworkResponse]) -> None:
         """Keep the bytes of pictures that the browser has received."""
-        limit = self._context.brands.limits.max_bytes
+        limits = self._context.brands.limits
+        limit, until = limits.max_bytes, time.monotonic() + limits.behaviour_seconds / 4
         for seen in responses:
+            if time.monotonic() > until or self._context.stopping.is_set():
+                return  # the others are requested
             declared = seen.headers.get("content-length", "0")
             if not seen.complete or (declared.isdigit() and int(declared) > limit):
                 continue
             data = browser.body(seen)
             if data:
                 held = HeldPicture(seen.url, seen.status, seen.headers, data)
-                self._fetcher.held.hold(held, seen.asked[:1])
+                if not self._fetcher.held.hold(held, seen.asked[:1]):
+                    return
 
     def _save_evidence(self, task: Task, browser: Browser) -> str:
         """Save the page as it is, so that the recipe can be corrected; return where."""

@@ -32,15 +32,16 @@ class HeldPictures:
         self._size = 0
         self._lock = threading.Lock()
 
-    def hold(self, picture: HeldPicture, asked: tuple[str, ...]) -> None:
-        """Keep a picture under the addresses that led to it, if there is room."""
+    def hold(self, picture: HeldPicture, asked: tuple[str, ...]) -> bool:
+        """Keep a picture under the address that was asked first; return False without room."""
         with self._lock:
             if self._size + len(picture.data) > MAX_HELD:
-                return
+                return False
             key = url_key(asked[-1] if asked else picture.url)
             if key not in self._held:
                 self._held[key] = picture
                 self._size += len(picture.data)
+            return True
 
     def take(
         self, url: str, folder: Path, limits: DownloadLimits, *, url_candidate: str, override: bool

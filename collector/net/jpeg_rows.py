@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bodyshop_core.errors import UnreadableImageError
 from bodyshop_core.imaging import load_rgb
 
 _END = b"\xff\xd9"
-_LAST_BYTES = 8
+_LAST_BYTES = (2, 4, 8)
+_LAST_COLUMNS = 64
 _MCU_ROWS = 16
 """Most rows of a minimum coded unit (ITU T.81, A.2.4, with the usual sampling)."""
 
@@ -33,10 +35,19 @@ def has_every_row(source: bytes | Path) -> bool:
         return False
     try:
         whole = load_rgb(data + _END).astype(np.int16)
-        less = load_rgb(data[:-_LAST_BYTES] + _END).astype(np.int16)
+        for count in _LAST_BYTES:
+            less = load_rgb(data[:-count] + _END).astype(np.int16)
+            changed = np.abs(whole - less).max(axis=2)
+            if changed.any():
+                return _is_at_the_end(changed)
     except UnreadableImageError:
         return False
-    rows = np.flatnonzero(np.abs(whole - less).max(axis=(1, 2)))
-    last = (whole.shape[0] - 1) // _MCU_ROWS * _MCU_ROWS
+    return False
+
+
+def _is_at_the_end(changed: NDArray[np.int16]) -> bool:
+    """Return whether only the last blocks differ: in the last row, at its right end."""
+    rows, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
+    last = (changed.shape[0] - 1) // _MCU_ROWS * _MCU_ROWS
     # Smoothing of the colours reaches two rows up.
-    return bool(rows.size) and rows[-1] >= last and rows[0] >= last - 2
+    return bool(rows[0] >= last - 2 and columns[0] >= changed.shape[1] - _LAST_COLUMNS)

@@ -11,6 +11,7 @@ from collector.brands import Brand, Brands, Model
 from collector.browser.consent import ConsentAnswers, refuse_consent
 from collector.browser.exploring import estimate_of, see_whole_page
 from collector.candidate import Find, Task, UrlCandidate
+from collector.errors import CollectorError
 from collector.net.download import ANSWERS
 from collector.sources.full_size import rewrite_rules
 from collector.sources.json_pictures import json_items
@@ -19,6 +20,9 @@ from collector.sources.url_candidates import REWRITTEN, PagePicture, pictures_of
 from collector.weburl import is_web_address, url_key
 
 NAME = "pages"
+MAX_REPLACED = 3
+"""A page that a script replaces while it is looked at is opened again at its new address."""
+
 FEW = 3
 """A page with fewer pictures whose consent manager waits may show the others only afterwards."""
 
@@ -42,21 +46,30 @@ class PageSource:
 
     def discover(self, task: Task, tools: Tools) -> Iterator[list[Find]]:
         """Open the page, see all of it, and list its pictures and those of the network log."""
-        page = tools.open_page(task.url, self._override)
-        answers = refuse_consent(tools.browser, ConsentAnswers())
-        lacks = see_whole_page(tools.browser, answers, tools.limits.page_items)
+        url = task.url
+        for _ in range(MAX_REPLACED):
+            page = tools.open_page(url, self._override)
+            loader = tools.browser.loader()
+            answers = refuse_consent(tools.browser, ConsentAnswers())
+            lacks = see_whole_page(tools.browser, answers, tools.limits.page_items)
+            content = tools.browser.await_("T.collect(given[0])", tools.limits.page_items)
+            url = tools.browser.url
+            if tools.browser.loader() == loader:
+                break
+        else:  # nothing is known about the permission of the page that is open now
+            raise CollectorError(f"{task.url} replaces itself again and again, last by {url[:200]}")
         if answers.given:
             page.permission["consent"] = answers.given
-        content = tools.browser.await_("T.collect(given[0])", tools.limits.page_items)
         finds = self._finds(task, page, content, tools)
-        wanted = {url_key(each.url) for find in finds for each in find.candidate.url_candidates}
+        kept = finds[: tools.limits.page_items]
+        wanted = {url_key(each.url) for find in kept for each in find.candidate.url_candidates}
         tools.hold(
             seen
             for seen in tools.browser.responses()
             if seen.is_image and seen.status in ANSWERS
             and not wanted.isdisjoint(url_key(url) for url in seen.urls)
         )  # fmt: skip
-        yield finds[: tools.limits.page_items]
+        yield kept
         known = tools.completeness
         estimate = estimate_of(tools.browser, found=len(finds), limit=tools.limits.page_items)
         known.announced, known.lacks = estimate.announced, [*lacks, *estimate.lacks]
