@@ -3,9 +3,11 @@
     python -m benchmarks.make_shipped DATA --work DIR [--only-measure]
 
 DATA holds damage/, masks/, models/, not_car/ and abroad/. Every figure is of photos of sources
-that the weights, the calibration and the threshold behind it have not seen. What was computed is
-kept in --work. Without --only-measure the files in train/windows/shipped/ are written anew, from
-all sources.
+that the weights, the calibration and the threshold behind it have not seen; the threshold of a fold
+comes from models without both that fold and the one they are asked about. Seen by all: ImageNet
+(other photos of it), the principal components (no labels), and the choice of the constants below.
+What was computed is kept in --work. Without --only-measure the files in train/windows/shipped/ are
+written anew, from all sources.
 """
 
 from __future__ import annotations
@@ -157,42 +159,71 @@ def make_network(listed: list[Photo], file: Path) -> None:
 
 
 @dataclass(frozen=True)
-class HeldOut:
-    """Figures of each photo by the model that has not seen its source.
+class Asked:
+    """What models answered about photos of sources that they have not seen; NaN where not asked.
 
     `score` is the log-odds of damage after the calibration on what that model has seen.
     """
 
-    fold: np.ndarray
     evidence: np.ndarray
     score: np.ndarray
     car: np.ndarray
     depth: np.ndarray
 
 
+@dataclass(frozen=True)
+class HeldOut:
+    """Answers about each fold, and for each fold those that its thresholds are chosen on."""
+
+    fold: np.ndarray
+    figures: Asked
+    for_thresholds: tuple[Asked, ...]
+
+
 def held_out(data: Data) -> HeldOut:
-    """Fit one model per fold and ask it about the sources left out."""
-    count = len(data.photos)
-    fold = np.full(count, -1)
-    windows = data.whole.features.shape[1]
-    found = np.full((count, windows), np.nan, np.float32)
-    score, car, depth = (np.full(count, np.nan, np.float32) for _ in range(3))
-    imagenet = np.random.default_rng(7).integers(0, len(FOLDS), count)
-    for number, sources in enumerate(FOLDS):
-        out = np.isin(data.origins, list(sources))
-        out |= (data.origins == "imagenet") & (imagenet == number)
-        fold[out] = number
-        weights, bias = fit_damage(data, ~out)
-        gate = fit_gate(data, ~out)
-        mean, scale = depth_of(data, ~out)
-        features = data.whole.features[out].astype(np.float32)
-        found[out] = evidence.log_odds(features, weights, bias)
-        slope, offset = calibration(data, ~out, weights, bias)
-        score[out] = slope * evidence.pool(found[out]) + offset
-        car[out] = gate.decision_function(car_features(features))
-        depth[out] = evidence.depth(features[:, WHOLE_WINDOW], mean, scale)
+    """Fit one model per fold, and one per pair of folds for the thresholds of both."""
+    fold = folds_of(data)
+    figures = _nothing(data)
+    for_thresholds = tuple(_nothing(data) for _ in FOLDS)
+    for number in range(len(FOLDS)):
+        ask(data, fold != number, fold == number, [figures])
         print(f"fold {number + 1} of {len(FOLDS)}", flush=True)
-    return HeldOut(fold, found, score, car, depth)
+        for other in range(number):
+            both = (fold == number) | (fold == other)
+            ask(data, ~both, both, [for_thresholds[other], for_thresholds[number]])
+    return HeldOut(fold, figures, for_thresholds)
+
+
+def folds_of(data: Data) -> np.ndarray:
+    """Return the fold of each photo; ImageNet is one source, and spread over all folds."""
+    fold = np.full(len(data.photos), -1)
+    for number, sources in enumerate(FOLDS):
+        fold[np.isin(data.origins, list(sources))] = number
+    imagenet = data.origins == "imagenet"
+    spread = np.random.default_rng(7).integers(0, len(FOLDS), len(data.photos))
+    fold[imagenet] = spread[imagenet]
+    return fold
+
+
+def ask(data: Data, known: np.ndarray, about: np.ndarray, into: list[Asked]) -> None:
+    """Fit on the known photos, and write the answers about others."""
+    weights, bias = fit_damage(data, known)
+    slope, offset = calibration(data, known, weights, bias)
+    gate = fit_gate(data, known)
+    mean, scale = depth_of(data, known)
+    features = data.whole.features[about].astype(np.float32)
+    found = evidence.log_odds(features, weights, bias)
+    for each in into:
+        each.evidence[about] = found
+        each.score[about] = slope * evidence.pool(found) + offset
+        each.car[about] = gate.decision_function(car_features(features))
+        each.depth[about] = evidence.depth(features[:, WHOLE_WINDOW], mean, scale)
+
+
+def _nothing(data: Data) -> Asked:
+    count, windows = len(data.photos), data.whole.features.shape[1]
+    empty = [np.full(count, np.nan, np.float32) for _ in range(3)]
+    return Asked(np.full((count, windows), np.nan, np.float32), *empty)
 
 
 def fit_damage(data: Data, known: np.ndarray) -> tuple[np.ndarray, float]:
@@ -269,17 +300,17 @@ def calibration(
     return fit_platt(pooled, data.labels[rows] == "damaged", origin_weights(data)[rows])
 
 
-def threshold(data: Data, held: HeldOut, without: int | None = None) -> float:
-    """Return the log-odds that part damaged from undamaged best in the folds but one.
+def threshold(data: Data, asked: Asked, part: np.ndarray) -> float:
+    """Return the log-odds that part damaged from undamaged best among some photos.
 
     Best is the mean over sources of the share that is right, damaged and undamaged ones, whole
     views and close-ups equally heavy.
     """
-    part = (data.labels != "none") & (held.fold != (-1 if without is None else without))
-    candidates = np.quantile(held.score[part], np.linspace(0.05, 0.95, 181))
+    part = part & (data.labels != "none")
+    candidates = np.quantile(asked.score[part], np.linspace(0.05, 0.95, 181))
 
     def balance(candidate: float) -> float:
-        right = (held.score >= candidate) == (data.labels == "damaged")
+        right = (asked.score >= candidate) == (data.labels == "damaged")
         shares: dict[tuple[str, str], list[float]] = {}
         for origin, label, view in set(
             zip(data.origins[part], data.labels[part], data.views[part], strict=True)
@@ -294,16 +325,14 @@ def threshold(data: Data, held: HeldOut, without: int | None = None) -> float:
     return float(max(candidates, key=balance))
 
 
-def gate_threshold(data: Data, held: HeldOut, without: int | None = None) -> float:
-    """Return the log-odds that `ACCEPTED` of the cars of the folds but one reach."""
-    part = (data.labels != "none") & (held.fold != (-1 if without is None else without))
-    return float(np.quantile(held.car[part], 1 - ACCEPTED))
+def gate_threshold(data: Data, asked: Asked, part: np.ndarray) -> float:
+    """Return the log-odds that `ACCEPTED` of the cars among some photos reach."""
+    return float(np.quantile(asked.car[part & (data.labels != "none")], 1 - ACCEPTED))
 
 
-def depth_limit(data: Data, held: HeldOut, without: int | None = None) -> float:
-    """Return the distance that `DEEPEST` of the cars of the folds but one stay below."""
-    part = (data.labels != "none") & (held.fold != (-1 if without is None else without))
-    return float(np.quantile(held.depth[part], DEEPEST))
+def depth_limit(data: Data, asked: Asked, part: np.ndarray) -> float:
+    """Return the distance that `DEEPEST` of the cars among some photos stay below."""
+    return float(np.quantile(asked.depth[part & (data.labels != "none")], DEEPEST))
 
 
 def measure(data: Data, held: HeldOut) -> dict[str, object]:
@@ -311,11 +340,12 @@ def measure(data: Data, held: HeldOut) -> dict[str, object]:
     said = np.zeros(len(data.photos), bool)
     accepted = np.zeros(len(data.photos), bool)
     labelled = np.zeros(len(data.photos), bool)
-    for number in range(len(FOLDS)):
-        part = held.fold == number
-        said[part] = held.score[part] >= threshold(data, held, number)
-        accepted[part] = held.car[part] >= gate_threshold(data, held, number)
-        labelled[part] = held.depth[part] <= depth_limit(data, held, number)
+    asked = held.figures
+    for number, chosen_on in enumerate(held.for_thresholds):
+        part, others = held.fold == number, held.fold != number
+        said[part] = asked.score[part] >= threshold(data, chosen_on, others)
+        accepted[part] = asked.car[part] >= gate_threshold(data, chosen_on, others)
+        labelled[part] = asked.depth[part] <= depth_limit(data, chosen_on, others)
     return {
         "within_photo": within_photo(data, held),
         "pairs": pairs(data, held),
@@ -328,7 +358,7 @@ def within_photo(data: Data, held: HeldOut) -> dict[str, dict[str, float]]:
     """Return the mean AUC of windows with and without damage of the same photo, by source."""
     found: dict[str, list[float]] = {}
     for place in np.flatnonzero(data.masked):
-        labels, scores = data.whole.labels[place], held.evidence[place]
+        labels, scores = data.whole.labels[place], held.figures.evidence[place]
         if (labels == 1).any() and (labels == 0).any():
             known = labels >= 0
             area = roc_auc_score(labels[known], scores[known])
@@ -355,7 +385,7 @@ def pairs(data: Data, held: HeldOut) -> dict[str, dict[str, float]]:
                 found[f"{', '.join(sorted(sources & DAMAGED_SOURCES))}: {view}"] = {
                     "damaged": int(damaged.sum()),
                     "undamaged": int(undamaged.sum()),
-                    "auc": round(float(roc_auc_score(damaged[both], held.score[both])), 3),
+                    "auc": round(float(roc_auc_score(damaged[both], held.figures.score[both])), 3),
                 }
     return found
 
@@ -366,51 +396,54 @@ DAMAGED_SOURCES = {"bilgi_tr", "csabika_in", "data1a", "lensor"}
 def by_source(
     data: Data, said: np.ndarray, accepted: np.ndarray, labelled: np.ndarray
 ) -> dict[str, dict[str, float]]:
-    """Return what is right and what the gate accepts, by source, label and view."""
-    found = {}
+    """Return what `predict` answers, by source, label and view."""
     keys = sorted(set(zip(data.origins, data.labels, data.views, strict=True)))
-    for origin, label, view in keys:
-        part = (data.origins == origin) & (data.labels == label) & (data.views == view)
-        row = {"n": int(part.sum()), "accepted": round(float(accepted[part].mean()), 3)}
-        if label != "none":
-            right = said[part] == (label == "damaged")
-            row |= {
-                "right": round(float(right.mean()), 3),
-                "unsure": round(float(1 - labelled[part].mean()), 3),
-            }
-        found[f"{origin} {label} {view}"] = row
-    return found
+    return {
+        f"{origin} {label} {view}": _row(
+            data,
+            (data.origins == origin) & (data.labels == label) & (data.views == view),
+            said,
+            accepted,
+            labelled,
+        )
+        for origin, label, view in keys
+    }
 
 
 def summary(
     data: Data, said: np.ndarray, accepted: np.ndarray, labelled: np.ndarray
 ) -> dict[str, dict[str, float]]:
-    """Return the same over all sources but the two large ones at home, and the worst source."""
-    found = {}
-    home = np.isin(data.origins, ["data1a", "stanford"])
+    """Return the same over all sources but the two large ones, and these."""
+    large = np.isin(data.origins, ["data1a", "stanford"])
+    imagenet = data.origins == "imagenet"
     groups = {
-        "damaged": (data.labels == "damaged") & ~home,
-        "undamaged whole views": (data.labels == "whole") & (data.views == "whole") & ~home,
+        "damaged": (data.labels == "damaged") & ~large,
+        "undamaged whole views": (data.labels == "whole") & (data.views == "whole") & ~large,
         "undamaged close-ups": (data.labels == "whole") & (data.views == "close"),
-        "no car": data.labels == "none",
-        "data1a, damaged": (data.labels == "damaged") & home & ~data.masked,
+        "no car": (data.labels == "none") & ~imagenet,
+        "no car, ImageNet (other photos of it are known)": imagenet,
+        "data1a, damaged": (data.labels == "damaged") & large & ~data.masked,
         "data1a, undamaged": (data.labels == "whole") & (data.origins == "data1a"),
     }
-    for name, part in groups.items():
-        row = {"n": int(part.sum()), "accepted": round(float(accepted[part].mean()), 3)}
-        if name != "no car":
-            right = said[part] == (data.labels[part] == "damaged")
-            row |= {
-                "right": round(float(right.mean()), 3),
-                "unsure": round(float(1 - labelled[part].mean()), 3),
-            }
-        found[name] = row
-    return found
+    return {name: _row(data, part, said, accepted, labelled) for name, part in groups.items()}
+
+
+def _row(
+    data: Data, part: np.ndarray, said: np.ndarray, accepted: np.ndarray, labelled: np.ndarray
+) -> dict[str, float]:
+    row = {"n": int(part.sum()), "accepted": round(float(accepted[part].mean()), 3)}
+    if (data.labels[part] != "none").all():
+        right = said[part] == (data.labels[part] == "damaged")
+        row |= {
+            "unsure": round(float((accepted & ~labelled)[part].mean()), 3),
+            "right": round(float((right & accepted[part] & labelled[part]).mean()), 3),
+        }
+    return row
 
 
 def final_model(data: Data, held: HeldOut, network: str) -> DamageModel:
-    """Fit on all sources; calibration and thresholds come from the held-out scores."""
-    everything = np.ones(len(data.photos), bool)
+    """Fit and calibrate on all sources; the thresholds come from the held-out scores."""
+    everything, asked = np.ones(len(data.photos), bool), held.figures
     weights, bias = fit_damage(data, everything)
     gate = fit_gate(data, everything)
     mean, scale = depth_of(data, everything)
@@ -421,13 +454,13 @@ def final_model(data: Data, held: HeldOut, network: str) -> DamageModel:
         bias=bias,
         slope=slope,
         offset=offset,
-        threshold=float(1 / (1 + np.exp(-threshold(data, held)))),
+        threshold=float(1 / (1 + np.exp(-threshold(data, asked, everything)))),
         car_weights=gate.coef_[0].astype(np.float32),
         car_bias=float(gate.intercept_[0]),
-        car_threshold=gate_threshold(data, held),
+        car_threshold=gate_threshold(data, asked, everything),
         mean=mean.astype(np.float32),
         scale=scale.astype(np.float32),
-        limit=depth_limit(data, held),
+        limit=depth_limit(data, asked, everything),
     )
 
 

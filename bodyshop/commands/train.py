@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -79,13 +80,19 @@ def train_model(
     changes = read_overrides(overrides)
     if cost:
         changes["threshold"] = read_costs(cost)
+    if train.is_window_recipe(recipe):
+        _refuse_for_windows(
+            {
+                "--resume": resume, "--weights": weights, "--augment": augment_with,
+                "--find-lr": find_lr, "--epochs": epochs, "--no-equalise": no_equalise,
+                "--abroad": abroad, "--target": target not in (None, "damage"),
+            }
+        )  # fmt: skip
     if resume and (changes or epochs):
         raise UsageError(
             "--resume goes on with the run's recipe: --set, --epochs and --cost can't change it",
             hint="train another run: leave --resume out",
         )
-    if epochs and train.is_window_recipe(recipe):
-        raise UsageError("a damage model by windows is solved at once: it has no epochs")
     if epochs:
         load = train.load_segment_recipe if train.is_segment_recipe(recipe) else train.load_recipe
         changes |= train.epochs_overrides(load(recipe, overrides=changes), epochs)
@@ -103,11 +110,6 @@ def train_model(
         terminal.summary(found.as_dict(), title="Learning rates", notes=[f"Plot: {found.report}"])
         return
     if train.is_window_recipe(recipe):
-        if resume or weights or augment_with or find_lr:
-            raise UsageError(
-                "a damage model by windows is fitted at once: --resume, --weights, --augment and "
-                "--find-lr do not apply to it"
-            )
         summary = train.train_damage(
             workspace,
             recipe,
@@ -158,3 +160,13 @@ def train_model(
         rows=[*summary.lines(), *brief(summary)],
         notes=[f"Report: {summary.report}"],
     )
+
+
+def _refuse_for_windows(given: Mapping[str, object]) -> None:
+    refused = [name for name, value in given.items() if value]
+    if refused:
+        raise UsageError(
+            f"a damage model by windows has no use for {', '.join(refused)}: it is fitted "
+            "at once, to damaged and whole pictures as they are",
+            hint="leave it out, or train another recipe",
+        )

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from curate import Detector, Gate
     from train import Classifier
 
+UNSURE = "unsure"
+"""Label of a picture unlike all that a damage model by windows has learned from."""
+
 CARS = ("car", "truck", "bus")
 """What a detector looks for, unless told otherwise."""
 
@@ -95,16 +98,21 @@ class RunAnswers:
                 yield each
                 continue
             score, answer = scores.get(id(each)), said.get(id(each))
+            place = answer.place if answer is not None else None
+            lost = place is not None and place.out_of_depth
+            shown = place if answer and answer.label == self.classifier.record.positive else None
             yield PicturePrediction(
                 picture=each.name,
                 is_car=score.is_car if score is not None else None,
                 p_car=score.p_car if score is not None else None,
-                label=answer.label if answer is not None else None,
-                probability=answer.probability if answer is not None else None,
+                label=UNSURE if lost else answer.label if answer is not None else None,
+                probability=answer.probability if answer is not None and not lost else None,
                 mask=None,
                 run=self._run,
                 error=None,
                 boxes=() if self.detector is not None else None,
+                where=shown.box if shown is not None and not lost else None,
+                heat=shown.heat if shown is not None and not lost else None,
             )
 
     def _boxes(self, rgb: NDArray[np.uint8], detector: Detector) -> tuple[CarBox, ...]:

@@ -89,6 +89,6 @@ def _prediction(name: str, answer: DamageAnswer) -> PicturePrediction:
         mask=None,
         run=NAME,
         error=None,
-        where=answer.box if damaged else None,
-        heat=answer.heat if damaged else None,
+        where=answer.place.box if damaged else None,
+        heat=answer.place.heat if damaged else None,
     )

@@ -36,6 +36,8 @@ class FrozenNetwork:
         Side of the square input, in pixels.
     outputs : tuple of str
         Names of the outputs.
+    shapes : dict of str to tuple of int
+        Shape of each output for one picture.
 
     Raises
     ------
@@ -62,11 +64,11 @@ class FrozenNetwork:
                 hint="use a file that bodyshop converted",
             )
         self.input_size = int(shape[1])
-        self._shapes = {
+        self.shapes = {
             name: tuple(int(n) for n in detail["shape"][1:])
             for name, detail in sorted(runner.get_output_details().items())
         }
-        self.outputs = tuple(self._shapes)
+        self.outputs = tuple(self.shapes)
 
     def run(self, pictures: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
         """Run the network on pictures.
@@ -90,7 +92,7 @@ class FrozenNetwork:
         else:
             answers = [self._one(picture) for picture in pictures]
         if not answers:
-            return {name: np.empty((0, *shape), np.float32) for name, shape in self._shapes.items()}
+            return {name: np.empty((0, *shape), np.float32) for name, shape in self.shapes.items()}
         return {name: np.stack([answer[name] for answer in answers]) for name in self.outputs}
 
     def _one(self, picture: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:

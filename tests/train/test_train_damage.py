@@ -9,7 +9,9 @@ import pytest
 from PIL import Image
 from training_cases import fill_workspace
 
+import bodyshop
 import train
+from bodyshop.cli import main
 from bodyshop_core.catalog import now, schema
 from bodyshop_core.errors import UsageError
 from bodyshop_core.workspace import Workspace
@@ -18,6 +20,8 @@ from train.data.samples import load_samples
 from train.fit import learn_windows
 from train.models.window_run import WindowClassifier
 from train.windows.classifier import DamageClassifier, shipped_folder
+
+LABELS = ("whole", "damaged")
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +64,7 @@ def test_it_learns_the_strokes_and_says_where_they_are(
     with Image.open(damaged.path) as image:
         red = np.asarray(image.convert("RGB"))
     answer = run.windows.answer(run.views_of(damaged.path))[0]
-    left, top, right, bottom = answer.box
+    left, top, right, bottom = answer.place.box
     height, width = red.shape[:2]
     inside = red[
         round(top * height) : round(bottom * height), round(left * width) : round(right * width)
@@ -113,3 +117,36 @@ def test_what_needs_a_keras_network_says_that_there_is_none(
     summary, workspace = trained
     with pytest.raises(UsageError, match="by windows"):
         train.export(train.load_run(summary.folder), "keras", workspace.root / "out")
+
+
+def test_predict_shows_where_a_run_sees_damage(
+    trained: tuple[TrainSummary, Workspace], tmp_path: Path
+) -> None:
+    summary, workspace = trained
+    test = load_samples(workspace).of("test")
+    files = {label: next(each.path for each in test if each.label == label) for label in LABELS}
+    predictor = bodyshop.Predictor.open(summary.folder)
+    whole, damaged = predictor.predict([files["whole"], files["damaged"]])
+    assert (whole.label, whole.where, damaged.label) == ("whole", None, "damaged")
+    assert damaged.where is not None and damaged.heat is not None
+
+
+def test_an_interrupted_fit_is_not_resumed_but_made_again(
+    trained: tuple[TrainSummary, Workspace], tmp_path: Path
+) -> None:
+    summary, workspace = trained
+    folder = workspace.runs / "train-20260101-000000-abcdef"
+    folder.mkdir()
+    (folder / "plan.json").write_bytes((summary.folder / "plan.json").read_bytes())
+    with pytest.raises(UsageError, match="nothing to resume"):
+        train.train(workspace, resume=folder.name)
+
+
+@pytest.mark.parametrize("words", [["--abroad"], ["--target", "brand"], ["--epochs", "3"]])
+def test_options_of_networks_are_refused(
+    trained: tuple[TrainSummary, Workspace], words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["-w", str(trained[1].root), "train", "damage", *words])
+    assert ended.value.code == 2
+    assert words[0] in capsys.readouterr().err

@@ -116,7 +116,10 @@ def test_a_model_is_written_and_read_back(shipped: DamageClassifier, tmp_path: P
     assert (again.weights == shipped.model.weights).all()
 
 
-@pytest.mark.parametrize("how", ["missing", "empty", "cut", "text", "nan", "short"])
+@pytest.mark.parametrize(
+    "how",
+    ["missing", "empty", "cut", "text", "nan", "short", "limit", "slope", "scale", "list", "bomb"],
+)
 def test_a_damaged_model_is_an_error_that_names_it(
     shipped: DamageClassifier, tmp_path: Path, how: str
 ) -> None:
@@ -129,8 +132,31 @@ def test_a_damaged_model_is_an_error_that_names_it(
         save_model(replace(shipped.model, mean=shipped.model.mean * np.float32("nan")), file)
     elif how == "short":
         save_model(replace(shipped.model, weights=shipped.model.weights[:-1]), file)
+    elif how == "limit":
+        save_model(replace(shipped.model, limit=float("nan")), file)
+    elif how == "slope":
+        save_model(replace(shipped.model, slope="steep"), file)
+    elif how == "scale":
+        save_model(replace(shipped.model, scale=shipped.model.scale * 0), file)
+    elif how == "list":
+        save_model(replace(shipped.model, weights=[1.0, 2.0]), file)
+    elif how == "bomb":
+        with file.open("wb") as stream:
+            np.savez_compressed(stream, head=np.zeros(1 << 25, np.uint8))
     with pytest.raises(BodyshopError, match=r"damage\.npz"):
         load_model_file(file)
+
+
+def test_a_model_of_another_size_than_its_network_is_refused(
+    shipped: DamageClassifier, tmp_path: Path
+) -> None:
+    for name in ("network.tflite", "card.md"):
+        (tmp_path / name).write_bytes((shipped_folder() / name).read_bytes())
+    model = shipped.model
+    few = {name: getattr(model, name)[:10] for name in ("weights", "mean", "scale")}
+    save_model(replace(model, **few, car_weights=model.car_weights[:20]), tmp_path / MODEL_FILE)
+    with pytest.raises(BodyshopError, match="10 features"):
+        DamageClassifier(tmp_path)
 
 
 def test_a_model_beside_another_network_is_refused(tmp_path: Path) -> None:

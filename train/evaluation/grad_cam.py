@@ -145,7 +145,7 @@ def _evidence(run: WindowClassifier, rgb: NDArray[np.uint8], label: str) -> NDAr
     """Return the windows' evidence for a class, 0 to 1, of the picture's shape."""
     (answer,) = run.windows.answer(run.views_of(rgb))
     sign = 1 if label == run.record.positive else -1
-    heat = np.maximum(sign * answer.heat, 0)
+    heat = np.maximum(sign * answer.place.heat, 0)
     heat = heat / max(float(heat.max()), 1e-6)
     size = (rgb.shape[1], rgb.shape[0])
     image = Image.fromarray(heat.astype(np.float32)).resize(size, Image.Resampling.BILINEAR)

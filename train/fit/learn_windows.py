@@ -24,7 +24,7 @@ from train.recipes.window_recipe import WindowRecipe
 from train.windows import evidence
 from train.windows.classifier import DamageClassifier
 from train.windows.fit import KnownPictures, KnownWindows, fit_evidence, fit_platt
-from train.windows.grid import SIDE, squeeze, window_labels
+from train.windows.grid import PREPARATION_VERSION, SIDE, squeeze, window_labels
 from train.windows.model import DamageModel
 
 if TYPE_CHECKING:
@@ -112,6 +112,9 @@ def learn_windows(
             best = entry["val_loss"], model, entry
     assert best is not None
     _, model, entry = best
+    far = evidence.depth(x[:, -1], model.mean, model.scale)
+    # pictures like those that it was fitted to are not out of its depth
+    model = replace(model, limit=max(model.limit, float(np.quantile(far, 0.995))))
     history = History(
         "evidence",
         [entry],
@@ -144,7 +147,8 @@ def window_features(
         ]
         return np.stack(rows).astype(np.float16)
 
-    cache = ShardCache(folder / "bottleneck" / f"windows-{base.model.network[:16]}")
+    name = f"windows-{base.model.network[:16]}-p{PREPARATION_VERSION}"
+    cache = ShardCache(folder / "bottleneck" / name)
     found = cache.fetch([identity(each) for each in samples], compute, progress=progress)
     return np.asarray(found, np.float32)
 

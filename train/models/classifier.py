@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import keras
     import numpy as np
     from numpy.typing import NDArray
+
+    from train.windows.classifier import Place
 
     Picture = Path | str | bytes | Cut | NDArray[np.uint8]
 
@@ -39,12 +41,15 @@ class Prediction:
         Class -> probability; empty when the picture could not be read.
     error : str or None
         Why it could not be read.
+    place : Place or None
+        Where the evidence is, of a damage model by windows; None of other classifiers.
     """
 
     label: str | None
     probability: float | None
     probabilities: dict[str, float]
     error: str | None = None
+    place: Place | None = field(default=None, compare=False)
 
 
 class Classifier:

@@ -137,6 +137,8 @@ class RunRecord:
         ):
             raise ValueError("positive is one of two classes")
         if self.by_windows:
+            if len(self.classes) != 2:
+                raise ValueError("a damage model by windows has two classes")
             WindowRecipe.model_validate(self.recipe)
         else:
             model = Recipe if self.kind == "classifier" else SegmentRecipe

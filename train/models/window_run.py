@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from bodyshop_core.errors import UnreadableImageError, UsageError
 from bodyshop_core.imaging import crop_to, load_rgb
 from train.data.pixels import Cut
 from train.metrics.finite import require_finite
-from train.models.classifier import BATCH, Classifier
+from train.models.classifier import BATCH, Classifier, Prediction
 from train.windows import evidence
 from train.windows.classifier import DamageClassifier
 from train.windows.grid import SIDE, squeeze
@@ -89,12 +90,30 @@ class WindowClassifier(Classifier):
                 errors.append(str(error))
         return pixels, errors
 
+    def classify_views(self, views: NDArray[np.uint8]) -> list[Prediction]:
+        """Classify pictures that `views_of` prepared, with the place that decided.
+
+        Raises
+        ------
+        NotFiniteError
+            The network's features are NaN or infinite.
+        """
+        if not len(views):
+            return []
+        windows = self.windows.features(views[:, 0])
+        rows = self._temper(self._columns(windows))
+        return [
+            replace(self._read(row), place=place)
+            for row, place in zip(rows, self.windows.place(windows), strict=True)
+        ]
+
     def _run(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return self._columns(self.windows.features(pixels[:, 0]))
+
+    def _columns(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
         model = self.windows.model
-        rows = pixels.reshape(-1, *pixels.shape[2:])
-        log_odds = evidence.log_odds(self.windows.features(rows), model.weights, model.bias)
+        log_odds = evidence.log_odds(windows, model.weights, model.bias)
         damage = evidence.probability(evidence.pool(log_odds), model.slope, model.offset)
-        damage = damage.reshape(pixels.shape[:2]).mean(axis=1)
         found = np.stack([1 - damage, damage], axis=1)
         require_finite(found, "probabilities")
         return found.astype(np.float32)

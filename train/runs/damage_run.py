@@ -32,7 +32,7 @@ from train.runs.summary import PhaseClock, TrainSummary
 from train.windows.classifier import CARD_FILE, MODEL_FILE, NETWORK_FILE, DamageClassifier
 from train.windows.classifier import shipped_folder as shipped
 from train.windows.grid import SIDE
-from train.windows.model import save_model
+from train.windows.model import digest_of, save_model
 
 
 def train_damage(
@@ -116,7 +116,8 @@ class DamagePlan:
     def as_dict(self) -> dict[str, Any]:
         """Return what ``plan.json`` holds."""
         masks = {
-            sha: sorted(file.stat().st_size for file in files if file.exists())
+            # a missing file is reported where the masks are read
+            sha: sorted(digest_of(file) for file in files if file.exists())
             for sha, files in sorted(self.masks.items())
         }
         return {
@@ -127,7 +128,7 @@ class DamagePlan:
             "split_set": self.samples.split_set,
             "data": self.samples.digest(),
             "masks": masks,
-            "initial_weights": DamageClassifier(shipped()).model.network,
+            "initial_weights": [digest_of(shipped() / name) for name in (NETWORK_FILE, MODEL_FILE)],
             "equalise": None,
             "weights": None,
             "gate": dict(self.gate) if self.gate else None,

@@ -277,6 +277,11 @@ def read_plan(folder: Path, kind: str) -> dict[str, Any]:
             f"{folder / PLAN_FILE} has format {written}, this bodyshop reads format {PLAN_FORMAT}",
             hint="finish the run with the bodyshop that began it, or train again with --anew",
         )
+    if dict(stored.get("recipe") or {}).get("family") == "windows":
+        raise UsageError(
+            f"run '{folder.name}' is a damage model by windows: there is nothing to resume",
+            hint="fit it again with: bodyshop train damage",
+        )
     if stored["kind"] != kind:
         raise UsageError(f"run '{folder.name}' trains a {stored['kind']}, not a {kind}")
     return dict(stored)

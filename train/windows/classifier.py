@@ -29,6 +29,28 @@ WHOLE_WINDOW = -1
 
 
 @dataclass(frozen=True, eq=False)
+class Place:
+    """Where a picture shows evidence of damage.
+
+    Parameters
+    ----------
+    box : (left, top, right, bottom)
+        The window with the strongest evidence, as shares of width and height.
+    heat : ndarray of float32, shape (cells, cells)
+        Mean log-odds of damage of the windows over each part of the picture.
+    depth : float
+        Distance from the training pictures; see `train.windows.evidence.depth`.
+    out_of_depth : bool
+        Whether that is too far for a label.
+    """
+
+    box: tuple[float, float, float, float]
+    heat: NDArray[np.float32]
+    depth: float
+    out_of_depth: bool
+
+
+@dataclass(frozen=True, eq=False)
 class DamageAnswer:
     """What a damage model says about one picture.
 
@@ -42,21 +64,15 @@ class DamageAnswer:
         ``damaged``, ``whole``, or ``unsure`` where the picture is unlike all that was learned from.
     probability : float
         Of damage, 0 to 1, calibrated.
-    box : (left, top, right, bottom)
-        The window with the strongest evidence, as shares of width and height.
-    heat : ndarray of float32, shape (cells, cells)
-        Mean log-odds of damage of the windows over each part of the picture.
-    depth : float
-        Distance from the training pictures; see `train.windows.evidence.depth`.
+    place : Place
+        Where the evidence is.
     """
 
     is_car: bool
     p_car: float
     label: str
     probability: float
-    box: tuple[float, float, float, float]
-    heat: NDArray[np.float32]
-    depth: float
+    place: Place
 
 
 class DamageClassifier:
@@ -85,6 +101,12 @@ class DamageClassifier:
                 hint="install bodyshop again, or copy the whole folder again",
             )
         self.network: FrozenNetwork = FrozenNetwork(file)
+        expected = (len(grid.boxes()), len(self.model.weights))
+        if self.network.input_size != grid.SIDE or self.network.shapes.get("windows") != expected:
+            raise BodyshopError(
+                f"{file} does not give {expected[0]} windows of {expected[1]} features",
+                hint="install bodyshop again, or copy the whole folder again",
+            )
 
     @cached_property
     def card(self) -> str:
@@ -109,30 +131,36 @@ class DamageClassifier:
         """Answer for pictures, shape as in `features`."""
         return self.read(self.features(squares)) if len(squares) else []
 
+    def place(self, windows: NDArray[np.float32]) -> list[Place]:
+        """Say where the evidence of damage is, from features, shape (n, windows, features)."""
+        found = evidence.log_odds(windows, self.model.weights, self.model.bias)
+        depth = evidence.depth(windows[:, WHOLE_WINDOW], self.model.mean, self.model.scale)
+        best = grid.boxes()[found.argmax(axis=1)]
+        return [
+            Place(
+                (float(box[0]), float(box[1]), float(box[2]), float(box[3])),
+                heat_of(log_odds),
+                float(far),
+                bool(far > self.model.limit),
+            )
+            for box, log_odds, far in zip(best, found, depth, strict=True)
+        ]
+
     def read(self, windows: NDArray[np.float32]) -> list[DamageAnswer]:
         """Answer from features, shape (n, windows, features); pure."""
         model = self.model
         found = evidence.log_odds(windows, model.weights, model.bias)
         damage = evidence.probability(evidence.pool(found), model.slope, model.offset)
         car = car_features(windows) @ model.car_weights + model.car_bias
-        depth = evidence.depth(windows[:, WHOLE_WINDOW], model.mean, model.scale)
-        best = grid.boxes()[found.argmax(axis=1)]
         return [
             DamageAnswer(
-                is_car=bool(car[place] >= model.car_threshold),
-                p_car=float(1 / (1 + np.exp(-car[place]))),
-                label=_label(float(damage[place]), float(depth[place]), model),
-                probability=float(damage[place]),
-                box=(
-                    float(best[place][0]),
-                    float(best[place][1]),
-                    float(best[place][2]),
-                    float(best[place][3]),
-                ),
-                heat=heat_of(found[place]),
-                depth=float(depth[place]),
+                is_car=bool(car[index] >= model.car_threshold),
+                p_car=float(1 / (1 + np.exp(-car[index]))),
+                label=_label(float(damage[index]), place, model),
+                probability=float(damage[index]),
+                place=place,
             )
-            for place in range(len(windows))
+            for index, place in enumerate(self.place(windows))
         ]
 
 
@@ -165,7 +193,7 @@ def squares_of(pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
     return np.stack([grid.squeeze(rgb) for rgb in pictures])
 
 
-def _label(damage: float, depth: float, model: DamageModel) -> str:
-    if depth > model.limit:
+def _label(damage: float, place: Place, model: DamageModel) -> str:
+    if place.out_of_depth:
         return UNSURE
     return DAMAGED if damage >= model.threshold else WHOLE

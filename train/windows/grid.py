@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 SIDE = 448
 """Side of the square that a whole picture is squeezed into, in pixels."""
 
+PREPARATION_VERSION = 1
+"""Raised whenever the same picture would come out of `squeeze` as other pixels."""
+
 CELL = 32
 """Side of the network's smallest unit, in pixels: the stride of its last block."""
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 import zipfile
+import zlib
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FORMAT = 1
+
+LIMIT = 16 << 20
+"""Bytes of a model's numbers, unpacked; the shipped one has 12,000."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,14 +87,21 @@ def load_model_file(file: Path) -> DamageModel:
     """
     try:
         # from memory: NumPy leaves a damaged file open
-        with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as stored:
+        content = io.BytesIO(file.read_bytes())
+        with zipfile.ZipFile(content) as archive:
+            if sum(part.file_size for part in archive.infolist()) > LIMIT:
+                raise ValueError(f"more than {LIMIT >> 20} MiB")
+        with np.load(content, allow_pickle=False) as stored:
             values: dict[str, Any] = json.loads(stored["head"].tobytes())
             values |= {name: stored[name] for name in stored.files if name != "head"}
         if values.pop("format") != FORMAT:
             raise ValueError("another format")
         model = DamageModel(**values)
         _check(model)
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+    except (
+        OSError, ValueError, KeyError, TypeError, AttributeError, EOFError,
+        zipfile.BadZipFile, zlib.error, NotImplementedError,
+    ) as error:  # fmt: skip
         raise BodyshopError(
             f"the damage model {file} can't be read: {type(error).__name__} {str(error)[:200]}",
             hint="copy or train it again",
@@ -110,3 +122,13 @@ def _check(model: DamageModel) -> None:
         value = getattr(model, name)
         if value.shape != (expected,) or value.dtype != np.float32 or not np.isfinite(value).all():
             raise ValueError(f"{name} is not {expected} finite numbers")
+    for name in ("bias", "slope", "offset", "threshold", "car_bias", "car_threshold", "limit"):
+        number = getattr(model, name)
+        if isinstance(number, bool) or not isinstance(number, int | float):
+            raise ValueError(f"{name} is no number")
+        if not math.isfinite(number):
+            raise ValueError(f"{name} is not finite")
+    if not 0 <= model.threshold <= 1 or not (model.scale > 0).all():
+        raise ValueError("threshold lies outside 0 to 1, or a scale is not above 0")
+    if not isinstance(model.network, str):
+        raise ValueError("network is no digest")
