@@ -23,6 +23,7 @@ from labeling.formats.documents import (
     rectangle,
     ring_of,
     sentence,
+    side,
     text_of,
 )
 from labeling.formats.instances import instances_of, single_ring
@@ -166,8 +167,12 @@ def _picture_shapes(place: str, entry: Any, path: Path) -> PictureShapes:
     about = entry.get("file_attributes")
     about = about if isinstance(about, Mapping) else {}
     size = (0, 0)  # pixels, but the file does not give the size of the picture
-    if str(about.get("width", "")).isdigit() and str(about.get("height", "")).isdigit():
-        size = (int(about["width"]), int(about["height"]))
+    stated = (about.get("width"), about.get("height"))
+    if all(value not in (None, "") for value in stated):
+        try:
+            size = (side(stated[0], "its width"), side(stated[1], "its height"))
+        except MaskFormatError as error:
+            problems.append(f"{name}: {error.message}")
     sha256, length = about.get("sha256"), entry.get("size")
     return PictureShapes(
         name, size, tuple(shapes), sha256 if isinstance(sha256, str) else None, tuple(problems),
