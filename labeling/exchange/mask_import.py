@@ -15,7 +15,7 @@ from bodyshop_core.progress import SILENT, Progress
 from bodyshop_core.summary import Summary
 from labeling.consensus.update import update_consensus
 from labeling.exchange.fitting import upright_shape
-from labeling.exchange.matching import Match, PictureMatcher
+from labeling.exchange.matching import Match, PictureMatcher, settled
 from labeling.formats.instances import shape_mask
 from labeling.formats.shapes import SEVERITIES, MaskFormatError, PictureShapes, Shape
 from labeling.formats.table import MaskFormat, detect, format_named, read_entries
@@ -100,8 +100,8 @@ def import_masks(
         The file or folder.
     pictures : Path, optional
         Folder with the picture files that `source` names; each is found in the catalog by its
-        bytes or pixels, and one that is not in the folder is not looked for elsewhere. Default: the
-        folder ``images`` beside the file, if it exists, and then path or name and size.
+        bytes or pixels, and one that is not in the folder is not looked for elsewhere. Default:
+        beside the file, then the folder ``images`` beside it, and then path or name and size.
     classes : mapping, optional
         Class in the file -> class in the catalog, or ``class/severity``; an empty value leaves the
         class out.
@@ -136,6 +136,7 @@ def import_masks(
     )  # fmt: skip
     for entry in entries:
         found.add(entry, matcher)
+    found.settle()
     statement = _Statement(workspace, form, source, name)
     with progress.task("import masks", total=len(found.by_picture)) as tick:
         for picture, of_picture in found.by_picture.values():
@@ -171,14 +172,29 @@ class _Found:
             return  # it only carries problems
         match = matcher.match(entry)
         if match.picture is None:
-            if match.doubt:
-                self.refused.append(f"{entry.name}: {match.doubt}")
-            self.unmatched.append(entry.name)
+            self._refuse(entry, match.doubt)
             return
-        if match.how in ("name", "pixels"):
-            self.by_name.append(f"{entry.name} ({match.how})")
         sha256 = match.picture.sha256
         self.by_picture.setdefault(sha256, (match.picture, []))[1].append((entry, match))
+
+    def settle(self) -> None:
+        """Refuse entries that may be of augmented copies; to be called after all were added."""
+        for sha256, (picture, found) in list(self.by_picture.items()):
+            used, doubtful = settled(found)
+            for entry, reason in doubtful:
+                self._refuse(entry, reason)
+            if used:
+                self.by_picture[sha256] = picture, used
+            else:
+                del self.by_picture[sha256]
+            for entry, match in used:
+                if match.how in ("name", "pixels"):
+                    self.by_name.append(f"{entry.name} ({match.how})")
+
+    def _refuse(self, entry: PictureShapes, doubt: str) -> None:
+        if doubt:
+            self.refused.append(f"{entry.name}: {doubt}")
+        self.unmatched.append(entry.name)
 
     def shapes_of(
         self, picture: CatalogPicture, found: Sequence[tuple[PictureShapes, Match]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -161,7 +162,7 @@ def _read_file(path: Path) -> Iterator[PictureShapes]:
             problems.append(f"images[{index}]: another picture has its id {key}")
             continue
         seen.add(key)
-        yield shapes
+        yield replace(shapes, folder=path.parent)
     for key, orphans in by_image.items():
         if key not in seen:
             ids = ", ".join(str(a.get("id", index)) for index, a in orphans[:5])

@@ -176,7 +176,7 @@ def _picture_shapes(place: str, entry: Any, path: Path) -> PictureShapes:
     sha256, length = about.get("sha256"), entry.get("size")
     return PictureShapes(
         name, size, tuple(shapes), sha256 if isinstance(sha256, str) else None, tuple(problems),
-        bytes=length if isinstance(length, int) and length > 1 else None,
+        bytes=length if isinstance(length, int) and length > 1 else None, folder=path.parent,
     )  # fmt: skip
 
 
@@ -288,6 +288,7 @@ def _read_version_3(data: Mapping[str, Any], path: Path) -> Iterator[PictureShap
         yield PictureShapes(
             name, (0, 0), tuple(shapes), None, tuple(f"{name}: {each}" for each in problems),
             (source,) if isinstance(source, str) and source and source != name else (),
+            folder=path.parent,
         )  # fmt: skip
     lost += [f"{path.name}: file {key} is not listed, but has regions" for key in by_file]
     if lost:
