@@ -13,6 +13,7 @@ from bodyshop_core.catalog.labels import nfc
 from bodyshop_core.errors import NothingFoundError
 from bodyshop_core.progress import SILENT, Progress
 from bodyshop_core.summary import Summary
+from labeling.consensus.imported import counting_imports, deleted_of
 from labeling.consensus.update import update_consensus
 from labeling.exchange.fitting import upright_shape
 from labeling.exchange.matching import Match, PictureMatcher, settled
@@ -140,7 +141,17 @@ def import_masks(
     statement = _Statement(workspace, form, source, name)
     with progress.task("import masks", total=len(found.by_picture)) as tick:
         for picture, of_picture in found.by_picture.values():
-            statement.add(picture, found.shapes_of(picture, of_picture), of_picture[0][0].name)
+            known = len(found.problems)
+            shapes = found.shapes_of(picture, of_picture)
+            bad = len(found.problems) > known or any(e.problems for e, _ in of_picture)
+            name_of_picture = of_picture[0][0].name
+            if shapes or not bad:
+                statement.add(picture, shapes, name_of_picture)
+            elif kept := statement.kept(picture):
+                found.problems.append(
+                    f"{name_of_picture}: none of its shapes can be used; its {kept} masks of an "
+                    "earlier import stay"
+                )
             tick(1)
     statement.save()
     if not found.by_picture:
@@ -269,11 +280,24 @@ class _Statement:
         if len(self._pending) >= BATCH:
             self.save()
 
+    def kept(self, picture: CatalogPicture) -> str:
+        """Return the classes that this file said before of a picture of which it is silent now."""
+        with self.workspace.catalog.read() as connection:
+            rows = counting_imports(connection, self.project, [picture.sha256]).values()
+            return ", ".join(sorted({row.label for row in rows if row.annotator == self.annotator}))
+
     def save(self) -> None:
         if not self._pending:
             return
+        sha256s = [each.sha256 for each in self._pending]
         with self.workspace.catalog.begin() as connection:
+            before = counting_imports(connection, self.project, sha256s)
             touched = store_annotations(connection, self.workspace, self._pending)
+            for row in deleted_of(connection, before.values()):
+                self.replaced.append(
+                    f"{row.sha256[:12]}: the {row.label} mask of {row.annotator} no longer counts, "
+                    "because its file no longer has it"
+                )
             self.replaced += update_consensus(connection, self.workspace, touched)
         self._pending.clear()
 

@@ -172,9 +172,55 @@ def test_a_labeler_who_saw_imported_masks_and_removed_them_is_right(workspace, p
     assert pixels(workspace, photo) == {}
     assert len(dropped) == 2
     assert "because of ana, who removed it" in dropped[0]
-    # A later import was not on the page.
+    # The same file says nothing new, whatever else is in it.
     import_masks(workspace, None, file)
-    assert pixels(workspace, photo) == {"dent": 100, "scratch": 200}
+    assert pixels(workspace, photo) == {}
+    assert imported_rows(workspace) == shown
+    write(file, f"{photo}.jpg", [(1, box(0, 0, 12, 10)), shapes[1]])
+    import_masks(workspace, None, file)
+    assert pixels(workspace, photo) == {"dent": 120}
+
+
+def test_a_severity_that_is_new_in_a_file_is_a_change(workspace, photo, tmp_path):
+    file = write(tmp_path / "a.json", f"{photo}.jpg", [(1, box(0, 0, 10, 10))])
+    import_masks(workspace, None, file)
+    before = imported_rows(workspace)
+    import_masks(workspace, None, file)
+    assert imported_rows(workspace) == before
+    import_masks(workspace, None, file, classes={"dent": "dent/severe"})
+    assert imported_rows(workspace).keys() == before.keys()
+    assert imported_rows(workspace) != before
+
+
+@pytest.mark.parametrize("names", [(None,), ("ana",), ("ana", "bo")])
+def test_masks_that_a_file_no_longer_has_are_named(workspace, photo, tmp_path, names):
+    both = [(1, box(0, 0, 10, 10)), (2, box(20, 0, 40, 10))]
+    files = [write(tmp_path / f"{n}.json", f"{photo}.jpg", both) for n in range(len(names))]
+    for name, file in zip(names, files, strict=True):
+        assert import_masks(workspace, None, file, name=name).replaced == ()
+    write(files[0], f"{photo}.jpg", both[:1])
+    summary = import_masks(workspace, None, files[0], name=names[0])
+    assert len(summary.replaced) == 1
+    assert summary.replaced[0].startswith(f"{photo[:12]}: the scratch mask of import")
+    assert summary.replaced[0].endswith("because its file no longer has it")
+    assert pixels(workspace, photo)["dent"] == 100
+    assert import_masks(workspace, None, files[0], name=names[0]).replaced == ()
+
+
+def test_an_entry_of_which_nothing_can_be_used_leaves_what_its_file_said(
+    workspace, photo, tmp_path
+):
+    file = write(tmp_path / "a.json", f"{photo}.jpg", [(1, box(0, 0, 10, 10))])
+    import_masks(workspace, None, file)
+    for ring in ([1, 1, 2, 2], box(900, 900, 950, 950)):  # not a polygon; outside of the picture
+        write(file, f"{photo}.jpg", [(1, ring)])
+        summary = import_masks(workspace, None, file)
+        assert pixels(workspace, photo) == {"dent": 100}
+        assert summary.replaced == ()
+        assert "its dent masks of an earlier import stay" in summary.problems[-1]
+    write(file, f"{photo}.jpg", [])
+    assert len(import_masks(workspace, None, file).replaced) == 1
+    assert pixels(workspace, photo) == {}
 
 
 # Which picture
