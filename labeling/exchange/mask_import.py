@@ -13,9 +13,10 @@ from bodyshop_core.catalog.labels import nfc
 from bodyshop_core.errors import NothingFoundError
 from bodyshop_core.progress import SILENT, Progress
 from bodyshop_core.summary import Summary
+from labeling.consensus.imported import counting_imports, deleted_of
 from labeling.consensus.update import update_consensus
 from labeling.exchange.fitting import upright_shape
-from labeling.exchange.matching import Match, PictureMatcher
+from labeling.exchange.matching import Match, PictureMatcher, settled
 from labeling.formats.instances import shape_mask
 from labeling.formats.shapes import SEVERITIES, MaskFormatError, PictureShapes, Shape
 from labeling.formats.table import MaskFormat, detect, format_named, read_entries
@@ -100,8 +101,8 @@ def import_masks(
         The file or folder.
     pictures : Path, optional
         Folder with the picture files that `source` names; each is found in the catalog by its
-        bytes or pixels, and one that is not in the folder is not looked for elsewhere. Default: the
-        folder ``images`` beside the file, if it exists, and then path or name and size.
+        bytes or pixels, and one that is not in the folder is not looked for elsewhere. Default:
+        beside the file, then the folder ``images`` beside it, and then path or name and size.
     classes : mapping, optional
         Class in the file -> class in the catalog, or ``class/severity``; an empty value leaves the
         class out.
@@ -136,10 +137,21 @@ def import_masks(
     )  # fmt: skip
     for entry in entries:
         found.add(entry, matcher)
+    found.settle()
     statement = _Statement(workspace, form, source, name)
     with progress.task("import masks", total=len(found.by_picture)) as tick:
         for picture, of_picture in found.by_picture.values():
-            statement.add(picture, found.shapes_of(picture, of_picture), of_picture[0][0].name)
+            known = len(found.problems)
+            shapes = found.shapes_of(picture, of_picture)
+            bad = len(found.problems) > known or any(e.problems for e, _ in of_picture)
+            name_of_picture = of_picture[0][0].name
+            if shapes or not bad:
+                statement.add(picture, shapes, name_of_picture)
+            elif kept := statement.kept(picture):
+                found.problems.append(
+                    f"{name_of_picture}: none of its shapes can be used; its {kept} masks of an "
+                    "earlier import stay"
+                )
             tick(1)
     statement.save()
     if not found.by_picture:
@@ -171,14 +183,29 @@ class _Found:
             return  # it only carries problems
         match = matcher.match(entry)
         if match.picture is None:
-            if match.doubt:
-                self.refused.append(f"{entry.name}: {match.doubt}")
-            self.unmatched.append(entry.name)
+            self._refuse(entry, match.doubt)
             return
-        if match.how in ("name", "pixels"):
-            self.by_name.append(f"{entry.name} ({match.how})")
         sha256 = match.picture.sha256
         self.by_picture.setdefault(sha256, (match.picture, []))[1].append((entry, match))
+
+    def settle(self) -> None:
+        """Refuse entries that may be of augmented copies; to be called after all were added."""
+        for sha256, (picture, found) in list(self.by_picture.items()):
+            used, doubtful = settled(found)
+            for entry, reason in doubtful:
+                self._refuse(entry, reason)
+            if used:
+                self.by_picture[sha256] = picture, used
+            else:
+                del self.by_picture[sha256]
+            for entry, match in used:
+                if match.how in ("name", "pixels"):
+                    self.by_name.append(f"{entry.name} ({match.how})")
+
+    def _refuse(self, entry: PictureShapes, doubt: str) -> None:
+        if doubt:
+            self.refused.append(f"{entry.name}: {doubt}")
+        self.unmatched.append(entry.name)
 
     def shapes_of(
         self, picture: CatalogPicture, found: Sequence[tuple[PictureShapes, Match]]
@@ -253,11 +280,24 @@ class _Statement:
         if len(self._pending) >= BATCH:
             self.save()
 
+    def kept(self, picture: CatalogPicture) -> str:
+        """Return the classes that this file said before of a picture of which it is silent now."""
+        with self.workspace.catalog.read() as connection:
+            rows = counting_imports(connection, self.project, [picture.sha256]).values()
+            return ", ".join(sorted({row.label for row in rows if row.annotator == self.annotator}))
+
     def save(self) -> None:
         if not self._pending:
             return
+        sha256s = [each.sha256 for each in self._pending]
         with self.workspace.catalog.begin() as connection:
+            before = counting_imports(connection, self.project, sha256s)
             touched = store_annotations(connection, self.workspace, self._pending)
+            for row in deleted_of(connection, before.values()):
+                self.replaced.append(
+                    f"{row.sha256[:12]}: the {row.label} mask of {row.annotator} no longer counts, "
+                    "because its file no longer has it"
+                )
             self.replaced += update_consensus(connection, self.workspace, touched)
         self._pending.clear()
 

@@ -7,13 +7,17 @@ A name proves little: two data sets both have a 0001.jpg. So a picture is identi
    wrote it again (perceptual hash);
 3. by path and size;
 4. by name, if the name is unique in the catalog and the stated size agrees.
+
+A tool that augments pictures writes several files for one, such as a_jpg.rf.1.jpg and
+a_jpg.rf.2.jpg, one of them mirrored. Only their files tell which is the picture itself (`settled`).
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
@@ -22,7 +26,7 @@ from sqlalchemy import select
 from bodyshop_core.catalog import schema
 from bodyshop_core.errors import UnreadableImageError
 from bodyshop_core.imaging import load_rgb
-from labeling.exchange.picture_names import PictureName, spellings
+from labeling.exchange.picture_names import PLAIN_FOLDERS, PictureName, spellings
 from labeling.records.pictures import CatalogPicture, load_pictures
 
 if TYPE_CHECKING:
@@ -58,11 +62,14 @@ class Match:
         ``sha256``, ``bytes``, ``pixels``, ``path`` or ``name``; empty without a picture.
     doubt : str
         Why a picture with such a name was not taken; empty when there is none.
+    by_name : bool
+        Only a name says that the entry is of this picture, and not of a copy that a tool made.
     """
 
     picture: CatalogPicture | None
     how: How = ""
     doubt: str = ""
+    by_name: bool = False
 
 
 class PictureMatcher:
@@ -93,18 +100,31 @@ class PictureMatcher:
         if shapes.sha256 in self._pictures:
             return Match(self._pictures[shapes.sha256], "sha256")
         names = [each for name in (shapes.name, *shapes.names) for each in spellings(name)]
-        for name in names:
-            if name.stem in self._by_export_name:
-                return Match(self._pictures[self._by_export_name[name.stem]], "sha256")
-        if self._folder is not None:
-            found = self._in_folder(names)
-            if found is not None:
-                return found
-            if self._final:
-                return Match(None, doubt=f"there is no such file in {self._folder}")
+        literal = {name.stem for name in spellings(shapes.name)[:1]}
+        if found := self._by_export(names, literal, by_name=False):
+            return found
+        own = None if self._final else _own_file(shapes)
+        if own is not None:
+            return self._by_file(names, _sha256(own), own)
+        if self._folder is not None and (found := self._in_folder(names, literal)):
+            return found
+        names_of_others = {name.stem for name in names} - literal
+        if found := self._by_export(names, names_of_others, by_name=True):
+            return found
+        if self._folder is not None and self._final:
+            return Match(None, doubt=f"there is no such file in {self._folder}")
         return self._by_name(names, shapes)
 
-    def _in_folder(self, names: list[PictureName]) -> Match | None:
+    def _by_export(
+        self, names: list[PictureName], stems: set[str], *, by_name: bool
+    ) -> Match | None:
+        for name in names:
+            if name.stem in stems and name.stem in self._by_export_name:
+                picture = self._pictures[self._by_export_name[name.stem]]
+                return Match(picture, "sha256", by_name=by_name)
+        return None
+
+    def _in_folder(self, names: list[PictureName], literal: set[str]) -> Match | None:
         """Match by the picture's own file; None when it is not there."""
         for name in names:
             files = _closest(name, self._files.get(name.stem, []))
@@ -112,15 +132,21 @@ class PictureMatcher:
             if len(known) > 1:
                 return Match(None, doubt=f"{len(known)} different files have its name")
             for sha256, file in known.items():
-                if sha256 in self._pictures:
-                    return Match(self._pictures[sha256], "bytes")
-                return self._by_pixels(names, file)
+                found = self._by_file(names, sha256, file)
+                return replace(found, by_name=name.stem not in literal)
         return None
+
+    def _by_file(self, names: list[PictureName], sha256: str, file: Path) -> Match:
+        if sha256 in self._pictures:
+            return Match(self._pictures[sha256], "bytes")
+        return self._by_pixels(names, file)
 
     def _by_pixels(self, names: list[PictureName], file: Path) -> Match:
         """Match a file that a tool wrote again; with other pixels it is another picture."""
         hashed = self._hash(file)
         candidates = {s for name in names for _, s in self._places.get(name.stem, [])}
+        exported = self._by_export_name
+        candidates |= {exported[name.stem] for name in names if name.stem in exported}
         same = set()
         for sha256 in candidates:
             other = self._hash(self._pictures[sha256].path)
@@ -162,17 +188,59 @@ class PictureMatcher:
         """Return the match if the entry's size says so, too."""
         picture = self._pictures[sha256]
         if shapes.bytes is not None and shapes.bytes == self._bytes[sha256]:
-            return Match(picture, how)
+            return Match(picture, how, by_name=True)
         if not shapes.size or shapes.size == (0, 0):
             return Match(None, doubt="only its name is known, not its size or its bytes")
         width, height = picture.width, picture.height
         if shapes.size in {(width, height), (height, width) if _is_turned(picture) else None}:
-            return Match(picture, how)
+            return Match(picture, how, by_name=True)
         return Match(
             None,
             doubt=f"it has {shapes.size[0]} x {shapes.size[1]} pixels, the picture of that name "
             f"{width} x {height}",
         )
+
+
+def settled(
+    found: Sequence[tuple[PictureShapes, Match]],
+) -> tuple[list[tuple[PictureShapes, Match]], list[tuple[PictureShapes, str]]]:
+    """Return which entries of one picture are used, and the others with the reason.
+
+    Entries of different names that only these names lead to one picture may be augmented copies of
+    it, whose masks lie elsewhere: none of them is used.
+    """
+    sure = {_literal(shapes) for shapes, match in found if not match.by_name}
+    names = {_literal(shapes): shapes.name for shapes, _ in reversed(found)}
+    if len(names) == 1:
+        return list(found), []
+    used, doubtful = [], []
+    for shapes, match in found:
+        own = _literal(shapes)
+        if not match.by_name or own in sure:
+            used.append((shapes, match))
+            continue
+        others = ", ".join(sorted(name for key, name in names.items() if key != own)[:3])
+        reason = f"only its name says that it is of the same picture as {others}"
+        doubtful.append((shapes, reason))
+    return used, doubtful
+
+
+def _literal(shapes: PictureShapes) -> tuple[object, ...]:
+    name = (spellings(shapes.name) or [PictureName(shapes.name, ())])[0]
+    folders = tuple(each for each in name.folders if each not in PLAIN_FOLDERS)
+    return name.stem, name.extension, folders
+
+
+def _own_file(shapes: PictureShapes) -> Path | None:
+    """Return the file that an entry names, where it lies beside its annotations."""
+    name = Path(shapes.name.replace("\\", "/"))
+    if shapes.folder is None or name.is_absolute():
+        return None
+    try:
+        file = shapes.folder / name
+        return file if file.is_file() else None
+    except OSError:
+        return None  # a name that no file can have
 
 
 def _is_turned(picture: CatalogPicture) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -142,10 +143,13 @@ def _read_file(path: Path) -> Iterator[PictureShapes]:
         found = []
     by_image: dict[str, list[tuple[int, Any]]] = defaultdict(list)
     for index, annotation in enumerate(found):
-        if isinstance(annotation, Mapping) and annotation.get("image_id") is not None:
-            by_image[_id(annotation["image_id"])].append((index, annotation))
-        else:
+        if not isinstance(annotation, Mapping) or annotation.get("image_id") is None:
             problems.append(f"annotations[{index}]: it lacks 'image_id'")
+            continue
+        try:
+            by_image[_id(annotation["image_id"])].append((index, annotation))
+        except FAULTS as error:
+            problems.append(f"annotations[{index}]: its image_id: {sentence(error)}")
     seen: set[str] = set()
     for index, image in enumerate(data["images"]):
         try:
@@ -158,7 +162,7 @@ def _read_file(path: Path) -> Iterator[PictureShapes]:
             problems.append(f"images[{index}]: another picture has its id {key}")
             continue
         seen.add(key)
-        yield shapes
+        yield replace(shapes, folder=path.parent)
     for key, orphans in by_image.items():
         if key not in seen:
             ids = ", ".join(str(a.get("id", index)) for index, a in orphans[:5])
@@ -175,7 +179,7 @@ def _id(value: Any) -> str:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise MaskFormatError(f"an id must be a number or text, not {value!r}")
+        raise MaskFormatError(f"an id must be a number or text, not {value!r:.60}")
     return str(value)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ def read(source: Path) -> Iterator[PictureShapes]:
             problem = f"{path.name}: tracks of a video are not read, only <image> entries"
             yield PictureShapes("", (0, 0), problems=(problem,))
         for image in root.findall("image"):
-            yield _picture_shapes(image)
+            yield replace(_picture_shapes(image), folder=path.parent)
 
 
 def write(dest: Path, pictures: Sequence[ExportPicture], classes: Sequence[str]) -> Path:

@@ -122,6 +122,7 @@ def _picture_shapes(data: Mapping[str, Any], path: Path) -> PictureShapes:
         name, size, tuple(each for group in groups.values() for each in _merged(group)),
         sha256 if isinstance(sha256, str) else None, tuple(problems),
         (path.stem,) if Path(name.replace("\\", "/")).stem != path.stem else (),
+        folder=path.parent,
     )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bodyshop_core.errors import BodyshopError
@@ -80,6 +81,8 @@ class PictureShapes:
         Further names of the picture, such as the one before an upload.
     bytes : int, optional
         Size of the picture's file, where the format states it.
+    folder : Path, optional
+        Where the format keeps the picture files that `name` refers to: beside the annotations.
     """
 
     name: str
@@ -89,6 +92,7 @@ class PictureShapes:
     problems: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     bytes: int | None = None
+    folder: Path | None = None
 
 
 @dataclass(frozen=True)

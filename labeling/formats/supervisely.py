@@ -123,7 +123,8 @@ def _picture_shapes(data: Mapping[str, Any], path: Path) -> PictureShapes:
             shapes.append(_shape(entry, size, place))
         except FAULTS as error:
             problems.append(f"{path.name}: {place}: {sentence(error)}")
-    return PictureShapes(name, size, tuple(shapes), None, tuple(problems))
+    folder = path.parent.parent / "img"
+    return PictureShapes(name, size, tuple(shapes), None, tuple(problems), folder=folder)
 
 
 def _shape(entry: Mapping[str, Any], size: tuple[int, int], place: str) -> Shape:

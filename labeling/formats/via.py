@@ -23,6 +23,7 @@ from labeling.formats.documents import (
     rectangle,
     ring_of,
     sentence,
+    side,
     text_of,
 )
 from labeling.formats.instances import instances_of, single_ring
@@ -166,12 +167,16 @@ def _picture_shapes(place: str, entry: Any, path: Path) -> PictureShapes:
     about = entry.get("file_attributes")
     about = about if isinstance(about, Mapping) else {}
     size = (0, 0)  # pixels, but the file does not give the size of the picture
-    if str(about.get("width", "")).isdigit() and str(about.get("height", "")).isdigit():
-        size = (int(about["width"]), int(about["height"]))
+    stated = (about.get("width"), about.get("height"))
+    if all(value not in (None, "") for value in stated):
+        try:
+            size = (side(stated[0], "its width"), side(stated[1], "its height"))
+        except MaskFormatError as error:
+            problems.append(f"{name}: {error.message}")
     sha256, length = about.get("sha256"), entry.get("size")
     return PictureShapes(
         name, size, tuple(shapes), sha256 if isinstance(sha256, str) else None, tuple(problems),
-        bytes=length if isinstance(length, int) and length > 1 else None,
+        bytes=length if isinstance(length, int) and length > 1 else None, folder=path.parent,
     )  # fmt: skip
 
 
@@ -283,6 +288,7 @@ def _read_version_3(data: Mapping[str, Any], path: Path) -> Iterator[PictureShap
         yield PictureShapes(
             name, (0, 0), tuple(shapes), None, tuple(f"{name}: {each}" for each in problems),
             (source,) if isinstance(source, str) and source and source != name else (),
+            folder=path.parent,
         )  # fmt: skip
     lost += [f"{path.name}: file {key} is not listed, but has regions" for key in by_file]
     if lost:

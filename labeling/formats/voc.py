@@ -110,7 +110,7 @@ def _picture_shapes(root: ET.Element, path: Path) -> PictureShapes:
         except FAULTS as error:
             problems.append(f"{path.name}: {place}: {sentence(error)}")
     more = (path.stem,) if Path(name).stem != path.stem else ()
-    return PictureShapes(name, size, tuple(shapes), None, tuple(problems), more)
+    return PictureShapes(name, size, tuple(shapes), None, tuple(problems), more, folder=path.parent)
 
 
 def _shape(node: ET.Element, place: str) -> Shape:

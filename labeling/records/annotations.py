@@ -14,22 +14,26 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, select, update
+import numpy as np
+from sqlalchemy import Connection, Row, select, update
 
 from bodyshop_core import atomic
 from bodyshop_core.catalog import schema
 from bodyshop_core.catalog.labels import nfc
+from bodyshop_core.errors import UnreadableImageError
 from labeling.formats.instances import shape_mask
-from labeling.formats.mask_file import encode_mask
+from labeling.formats.mask_file import encode_mask, read_mask
 from labeling.formats.shapes import Shape
 from labeling.records.pictures import erased_pictures
-from labeling.records.regions import region_row, replace_regions
+from labeling.records.regions import region_row, regions_of, replace_regions
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from bodyshop_core.workspace import Workspace
+
+IMPORTED = "import:"
+"""Prefix of the `project` of annotations from files."""
 
 ACTIVE_STATES = ("current", "superseded")
 """States of annotations that are neither skipped, drafts nor deleted."""
@@ -93,7 +97,8 @@ def store_annotations(
     """Write annotations; a class that an annotation no longer has is marked as deleted.
 
     Annotations of pictures that were erased (``bodyshop forget``) are not written, even when the
-    picture was erased after the caller read it.
+    picture was erased after the caller read it. An imported mask that is the same as before keeps
+    its time: labelers have seen it if they had seen it then.
 
     Returns
     -------
@@ -107,13 +112,17 @@ def store_annotations(
     rows: list[dict[str, Any]] = []
     regions: list[dict[str, Any]] = []
     current_keys: dict[tuple[Any, ...], set[str]] = {}
+    before = connection.execute(select(table).where(table.c.sha256.in_(touched))).all()
+    projects = {annotation.project for annotation in annotations}
+    earlier = _EarlierImports(
+        connection, workspace, [row for row in before if row.project in projects]
+    )
     for annotation in annotations:
         if annotation.sha256 in touched:
-            own, drawn = _rows(workspace, annotation)
+            own, drawn = _rows(workspace, annotation, earlier)
             rows += own
             regions += drawn
             current_keys[_identity(annotation)] = {row["key"] for row in own}
-    before = connection.execute(select(table).where(table.c.sha256.in_(touched))).all()
     lost = [row.key for row in before if row.key not in current_keys.get(_identity(row), {row.key})]
     connection.execute(update(table).where(table.c.key.in_(lost)).values(state="deleted"))
     workspace.catalog.upsert(table, rows, connection=connection)
@@ -178,7 +187,7 @@ def digest(*parts: object) -> str:
 
 
 def _rows(
-    workspace: Workspace, annotation: Annotation
+    workspace: Workspace, annotation: Annotation, earlier: _EarlierImports
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Return an annotation's rows: one of its choices, one per mask; and those of its regions.
 
@@ -214,10 +223,51 @@ def _rows(
         masks[name] = masks[name] | part if name in masks else part
     for name, mask in masks.items():
         key = annotation.key("mask", name)
+        at = earlier.unchanged_since(key, mask, [each for each in regions if each["mask"] == key])
         file = write_mask(workspace, annotation.sha256, name, key, mask)
         row = {"key": key, "kind": "mask", "label": name, "file": file}
+        row |= {"updated_at": at or annotation.updated_at}
         rows.append(common | row | {"value": mask_facts(mask)})
     return rows, regions
+
+
+class _EarlierImports:
+    """What files said before; to be asked before the mask files are written."""
+
+    def __init__(
+        self, connection: Connection, workspace: Workspace, before: Iterable[Row[Any]]
+    ) -> None:
+        self._root = workspace.root
+        self._masks = {
+            row.key: row
+            for row in before
+            if row.kind == "mask"
+            and row.state in ACTIVE_STATES
+            and row.project.startswith(IMPORTED)
+            and row.file
+        }
+        self._regions = regions_of(connection, self._masks)
+
+    def unchanged_since(
+        self, key: str, mask: NDArray[np.bool_], regions: Sequence[Mapping[str, Any]]
+    ) -> str | None:
+        """Return since when a mask has these pixels and instances; None: it is new or changed."""
+        row = self._masks.get(key)
+        if row is None:
+            return None
+        said = [each._asdict() for each in self._regions.get(key, [])]
+        if [_facts(each) for each in said] != [_facts(each) for each in regions]:
+            return None
+        try:
+            same = np.array_equal(read_mask(self._root / row.file), mask)
+        except UnreadableImageError:
+            return None
+        return str(row.updated_at) if same else None
+
+
+def _facts(region: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return what a labeler sees of an instance."""
+    return (*(region[key] for key in ("kind", "severity", "part", "area")), *region["box"])
 
 
 def _identity(annotation: Any) -> tuple[Any, ...]:

@@ -292,6 +292,7 @@ class _PagePuller:
             return
         index = TaskIndex()
         index.read(self.client, self.project)
+        index.load_shown(self.workspace, self.project)
         gone = [
             number
             for pair, annotations in self.known.items()

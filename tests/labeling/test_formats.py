@@ -239,6 +239,12 @@ TWO = annotation(id=2, segmentation=[[50, 10, 60, 10, 60, 20, 50, 20]])
 BAD = {
     "orphan": (coco(annotation(image_id=99), TWO), r"1 annotations \(1\) refer to picture 99"),
     "no image id": (coco({"id": 1}, TWO), r"annotations\[0\]: it lacks 'image_id'"),
+    "a fraction as image id": (
+        coco(annotation(image_id=1.5), TWO), r"annotations\[0\]: its image_id: .* not 1.5"
+    ),
+    "a truth as image id": (coco(annotation(image_id=True), TWO), "must be a number or text"),
+    "a list as image id": (coco(annotation(image_id=[1]), TWO), r"not \[1\]"),
+    "infinity as image id": (coco(annotation(image_id=float("inf")), TWO), "not inf"),
     "unknown category": (coco(annotation(category_id=7), TWO), "annotation 1: its category 7"),
     "no area at all": (
         coco(annotation(segmentation=None, bbox=None), TWO), "neither a segmentation nor a box"
@@ -336,6 +342,12 @@ BAD_VIA = {
     "an entry without a name": (via([region(type="dent")]) | {"c": {"regions": []}}, "no filename"),
     "an entry that is no object": (via([region(type="dent")]) | {"c": 3}, "c: it has no filename"),
 }  # fmt: skip
+
+
+for stated in ("²", "9" * 5000, "٣" * 5000, "wide", [64], True):
+    odd = via([region(type="dent")])
+    next(iter(odd.values()))["file_attributes"] = {"width": stated, "height": "48"}
+    BAD_VIA[f"the width {str(stated)[:8]}"] = (odd, "a.jpg: its width is not")
 
 
 @pytest.mark.parametrize("case", BAD_VIA)

@@ -172,9 +172,55 @@ def test_a_labeler_who_saw_imported_masks_and_removed_them_is_right(workspace, p
     assert pixels(workspace, photo) == {}
     assert len(dropped) == 2
     assert "because of ana, who removed it" in dropped[0]
-    # A later import was not on the page.
+    # The same file says nothing new, whatever else is in it.
     import_masks(workspace, None, file)
-    assert pixels(workspace, photo) == {"dent": 100, "scratch": 200}
+    assert pixels(workspace, photo) == {}
+    assert imported_rows(workspace) == shown
+    write(file, f"{photo}.jpg", [(1, box(0, 0, 12, 10)), shapes[1]])
+    import_masks(workspace, None, file)
+    assert pixels(workspace, photo) == {"dent": 120}
+
+
+def test_a_severity_that_is_new_in_a_file_is_a_change(workspace, photo, tmp_path):
+    file = write(tmp_path / "a.json", f"{photo}.jpg", [(1, box(0, 0, 10, 10))])
+    import_masks(workspace, None, file)
+    before = imported_rows(workspace)
+    import_masks(workspace, None, file)
+    assert imported_rows(workspace) == before
+    import_masks(workspace, None, file, classes={"dent": "dent/severe"})
+    assert imported_rows(workspace).keys() == before.keys()
+    assert imported_rows(workspace) != before
+
+
+@pytest.mark.parametrize("names", [(None,), ("ana",), ("ana", "bo")])
+def test_masks_that_a_file_no_longer_has_are_named(workspace, photo, tmp_path, names):
+    both = [(1, box(0, 0, 10, 10)), (2, box(20, 0, 40, 10))]
+    files = [write(tmp_path / f"{n}.json", f"{photo}.jpg", both) for n in range(len(names))]
+    for name, file in zip(names, files, strict=True):
+        assert import_masks(workspace, None, file, name=name).replaced == ()
+    write(files[0], f"{photo}.jpg", both[:1])
+    summary = import_masks(workspace, None, files[0], name=names[0])
+    assert len(summary.replaced) == 1
+    assert summary.replaced[0].startswith(f"{photo[:12]}: the scratch mask of import")
+    assert summary.replaced[0].endswith("because its file no longer has it")
+    assert pixels(workspace, photo)["dent"] == 100
+    assert import_masks(workspace, None, files[0], name=names[0]).replaced == ()
+
+
+def test_an_entry_of_which_nothing_can_be_used_leaves_what_its_file_said(
+    workspace, photo, tmp_path
+):
+    file = write(tmp_path / "a.json", f"{photo}.jpg", [(1, box(0, 0, 10, 10))])
+    import_masks(workspace, None, file)
+    for ring in ([1, 1, 2, 2], box(900, 900, 950, 950)):  # not a polygon; outside of the picture
+        write(file, f"{photo}.jpg", [(1, ring)])
+        summary = import_masks(workspace, None, file)
+        assert pixels(workspace, photo) == {"dent": 100}
+        assert summary.replaced == ()
+        assert "its dent masks of an earlier import stay" in summary.problems[-1]
+    write(file, f"{photo}.jpg", [])
+    assert len(import_masks(workspace, None, file).replaced) == 1
+    assert pixels(workspace, photo) == {}
 
 
 # Which picture
@@ -277,6 +323,85 @@ def test_a_copy_that_a_tool_stretched_and_saved_again_is_known_by_its_pixels(wor
     summary = import_masks(workspace, None, file, pictures=tmp_path / "set")
     assert summary.by_name == (f"{name} (pixels)",)
     assert list(pixels(workspace, _pictures(workspace)[0]).values()) == [120 * 90]
+
+
+COPIES = ("0001_jpg.rf.aaa1.jpg", "0001_jpg.rf.bbb2.jpg")
+
+
+def augmented(workspace, tmp_path):
+    """A COCO file for a photo as it was and mirrored, which a tool wrote under two names."""
+    (tmp_path / "mine").mkdir()
+    photo_of(1).save(tmp_path / "mine/0001.jpg", quality=95)
+    import_folder(tmp_path / "mine", workspace, label="damaged")
+    boxes = (box(10, 20, 50, 60), box(190, 20, 230, 60))
+    document = {
+        "images": [
+            {"id": n, "file_name": name, "width": 240, "height": 180,
+             "extra": {"name": "0001.jpg"}} for n, name in enumerate(COPIES)
+        ],
+        "annotations": [
+            {"id": n, "image_id": n, "category_id": 1, "segmentation": [ring]}
+            for n, ring in enumerate(boxes)
+        ],
+        "categories": CATEGORIES,
+    }  # fmt: skip
+    file = tmp_path / "set/train/_annotations.coco.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps(document))
+    return file
+
+
+@pytest.mark.parametrize("from_folder", [False, True])
+def test_of_augmented_copies_beside_their_annotations_the_one_that_looks_alike_counts(
+    workspace, tmp_path, from_folder
+):
+    file = augmented(workspace, tmp_path)
+    photo_of(1).save(file.parent / COPIES[0], quality=80)
+    mirrored = photo_of(1).transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    mirrored.save(file.parent / COPIES[1], quality=80)
+    # Originals in the folder that is looked in by default do not make the mirrored one theirs.
+    shutil.copytree(tmp_path / "mine", file.parent / "images")
+    summary = import_masks(workspace, None, tmp_path / "set" if from_folder else file)
+    assert summary.by_name == (f"{COPIES[0]} (pixels)",)
+    assert summary.refused == (f"{COPIES[1]}: {COPIES[1]} is not in the workspace",)
+    (sha,) = _pictures(workspace)
+    mask = read_mask(workspace.root / current_masks(workspace)[sha]["dent"])
+    assert mask.sum() == 1600
+    assert mask[:, :60].sum() == 1600
+
+
+@pytest.mark.parametrize("pictures", [None, "mine"])
+def test_two_names_that_lead_to_one_picture_by_name_only_are_refused(workspace, tmp_path, pictures):
+    file = augmented(workspace, tmp_path)
+    folder = pictures and tmp_path / pictures
+    with pytest.raises(NothingFoundError, match=r"only its name says .* as 0001_jpg.rf.bbb2.jpg"):
+        import_masks(workspace, None, file, pictures=folder)
+    assert current_masks(workspace) == {}
+    # One of the files is the picture itself: the other one stays refused.
+    shutil.copy(tmp_path / "mine/0001.jpg", file.parent / COPIES[0])
+    summary = import_masks(workspace, None, file)
+    assert [line.split(": ")[0] for line in summary.refused] == [COPIES[1]]
+    assert list(pixels(workspace, _pictures(workspace)[0]).values()) == [1600]
+
+
+def test_copies_of_an_export_are_not_taken_for_the_picture_of_its_name(workspace, photo, tmp_path):
+    file = write(tmp_path / "a.json", f"{photo[:16]}_jpg.rf.1.jpg", THEIRS)
+    document = json.loads(file.read_text())
+    document["images"].append(
+        document["images"][0] | {"id": 2, "file_name": f"{photo[:16]}_jpg.rf.2.jpg"}
+    )
+    file.write_text(json.dumps(document))
+    with pytest.raises(NothingFoundError, match="only its name says"):
+        import_masks(workspace, None, file)
+
+
+def test_pictures_of_two_folders_are_not_both_the_only_one_of_their_name(workspace, mine, tmp_path):
+    file = write(tmp_path / "set/a.json", "alpha/0001.jpg", THEIRS, (64, 48))
+    document = json.loads(file.read_text())
+    document["images"].append(document["images"][0] | {"id": 2, "file_name": "beta/0001.jpg"})
+    file.write_text(json.dumps(document))
+    with pytest.raises(NothingFoundError, match=r"same picture as beta/0001\.jpg"):
+        import_masks(workspace, None, file)
 
 
 def test_a_name_without_size_or_bytes_is_no_evidence(workspace, mine, tmp_path):

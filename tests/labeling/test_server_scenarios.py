@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 from labeling_stage import box
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 import labeling
 from bodyshop_core.catalog import Field, effective_labels, schema
@@ -116,15 +116,23 @@ def test_a_deleted_task_deletes_its_annotations_and_can_be_pushed_again(stage):
 
 
 def test_a_deleted_task_is_noticed_when_somebody_added_another(stage):
-    _, second, _ = prepare(stage)
+    first, second, _ = prepare(stage)
     stage.annotate(second, masks={"dent": stage.box(second, 0, 0, 5, 5)})
     pull(stage)
+    page = {"at": "2026-01-01T00:00:00+00:00", "masks": {"m": "2026-01-01"}}
+    table = schema.label_tasks
+    with stage.workspace.catalog.begin() as connection:
+        connection.execute(update(table).where(table.c.sha256 == first).values(shown=page))
     project = stage.project().remote_id
     stage.client.delete_tasks(project, [stage.tasks()[second]])
     stage.client.import_tasks(project, [{"data": {"image": "/data/own.png", "ext_id": "own"}}])
     assert pull(stage).deleted == 1
     assert stage.masks(second) == {}
     assert pull(stage).deleted == 0
+    # What the other pages show is still known.
+    with stage.workspace.catalog.read() as connection:
+        query = select(table.c.shown).where(table.c.sha256 == first)
+        assert connection.scalars(query).all() == [page]
 
 
 def test_annotators_are_stored_separately_and_their_agreement_is_reported(stage):
