@@ -46,7 +46,18 @@ WHOLE_WORDS = frozenset({
     "clean", "faultless", "fine", "flawless", "good", "healthy", "intact", "normal", "ok", "okay",
     "perfect", "pristine", "whole",
 })  # fmt: skip
-NEGATIONS = frozenset({"free", "never", "nil", "no", "non", "none", "not", "un", "without", "zero"})
+NEGATIONS = frozenset({
+    "never", "nil", "no", "non", "none", "not", "un", "without", "zero", "무", "미", "비", "불",
+})  # fmt: skip
+"""They turn the word after them around."""
+
+LAST_NEGATIONS = frozenset({"never", "nil", "no", "none", "not", "zero"})
+"""As the last word they turn the word before them around: ``scratched_no``, ``damage: none``."""
+
+FOLLOWING_NEGATIONS = frozenset({"free", "없음", "없는", "없다", "없이", "아님", "아닌"})
+"""They turn the word before them around: ``rust-free``, ``손상 없음``."""
+
+FILLERS = frozenset({"a", "an", "any"})
 DAMAGED_STEMS = ("파손", "손상", "사고", "흠집", "스크래치", "찌그러", "결함", "불량")
 WHOLE_STEMS = ("정상", "양호", "멀쩡", "온전")
 
@@ -88,8 +99,10 @@ def means_whole(value: str) -> bool:
 def damage_meaning(value: str) -> bool | None:
     """Read a damage label in English or Korean, word by word.
 
-    Each negation turns the meaning around, wherever it stands: ``no_damage``, ``scratch-free``,
-    ``undamaged``, ``비파손``. Numbers and unknown words say nothing: ``00-damage``, ``carDented``.
+    A negation turns the word around that it stands directly beside: ``no_damage``,
+    ``scratch-free``, ``undamaged``, ``비파손``; beside another word it leaves the label unknown:
+    ``no_plate_damaged``. "No" before a number is none: ``dent no. 3``. Numbers and unknown words
+    say nothing: ``00-damage``, ``carDented``.
 
     Parameters
     ----------
@@ -99,20 +112,54 @@ def damage_meaning(value: str) -> bool | None:
     Returns
     -------
     bool or None
-        Whether the car is damaged; None when no word is known, or the words contradict.
+        Whether the car is damaged; None when no word is known, the words contradict, or a negation
+        belongs to neither.
     """
-    meanings, negated = set(), False
-    for word in _words(value):
-        if word in NEGATIONS:
-            negated = not negated
-        elif (meaning := _word_meaning(word)) is not None:
-            meanings.add(meaning)
-    return (meanings.pop() != negated) if len(meanings) == 1 else None
+    meanings: set[bool] = set()
+    words = _words(value)
+    at = 0
+    while at < len(words):
+        negations = 0
+        while at < len(words) and (words[at] in NEGATIONS or _is_free_of(words, at)):
+            negations += 1
+            at += 2 if _is_free_of(words, at) else 1
+            while at < len(words) and words[at] in FILLERS:
+                at += 1
+        word = words[at] if at < len(words) else ""
+        meaning = _word_meaning(word)
+        if meaning is None and (negations or word in FOLLOWING_NEGATIONS or _NEGATED.search(word)):
+            return None  # who knows what is negated
+        at += 1
+        if at < len(words) and _turns_back(words, at):
+            negations += 1
+            at += 1
+        if meaning is not None:
+            meanings.add(meaning != bool(negations % 2))
+        elif negations:
+            return None
+    return meanings.pop() if len(meanings) == 1 else None
+
+
+_NEGATED = re.compile("없|아님|아닌")
+_PARTICLE = "(?:차량|차|이력|흔적|부위)?[이가은는도]?"
 
 
 def _words(value: str) -> list[str]:
-    apart = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", nfc(value))
-    return re.findall(r"[^\W\d_]+", apart.lower())
+    """Return the words in lower case, without numbers and the "no" before them."""
+    apart = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", nfc(value)).lower()
+    without_numbers = re.sub(r"(?<![^\W\d_])no[\W_]*\d+", " ", apart)
+    return re.findall(r"[^\W\d_]+", without_numbers)
+
+
+def _is_free_of(words: list[str], at: int) -> bool:
+    return words[at] == "free" and words[at + 1 : at + 2] in (["of"], ["from"])
+
+
+def _turns_back(words: list[str], at: int) -> bool:
+    """Return whether a word negates the one before it."""
+    if words[at] in FOLLOWING_NEGATIONS:
+        return not _is_free_of(words, at)
+    return at == len(words) - 1 and words[at] in LAST_NEGATIONS
 
 
 def _word_meaning(word: str) -> bool | None:
@@ -124,9 +171,19 @@ def _word_meaning(word: str) -> bool | None:
             return rest in WHOLE_WORDS
     for stems, damaged in ((DAMAGED_STEMS, True), (WHOLE_STEMS, False)):
         for stem in stems:
-            if stem in word:  # "un-" directly before the stem, "without" and "is not" anywhere
-                return damaged != bool(re.search(f"[무미비불]{stem}|없|아님|아닌", word))
+            if stem in word:
+                return _korean_meaning(word, stem, damaged)
     return None
+
+
+def _korean_meaning(word: str, stem: str, damaged: bool) -> bool | None:
+    """Turn a word with "un-" directly before its stem, or "without", "is not" after it, around."""
+    if re.search(f"^(?:완전|차량|차)?[무미비불]{stem}", word):
+        return not damaged if not _NEGATED.search(word) else None
+    if re.search(f"{stem}{_PARTICLE}(?:없|아님|아닌)", word):
+        return not damaged
+    # "경미손상" is slight damage, not undamaged
+    return None if _NEGATED.search(word) or re.search(f"[무미비불]{stem}", word) else damaged
 
 
 def add_labels(

@@ -3,7 +3,6 @@
 from bodyshop_core.imaging.decode import (
     ALLOWED_FORMATS,
     EXIF_ORIENTATION,
-    MAX_PIXELS,
     load_rgb,
     open_image,
     to_rgb,
@@ -11,6 +10,7 @@ from bodyshop_core.imaging.decode import (
 from bodyshop_core.imaging.equalisation import Equalise, equalise
 from bodyshop_core.imaging.geometry import crop_to, fit_square
 from bodyshop_core.imaging.header import read_header
+from bodyshop_core.imaging.limits import MAX_PIXELS
 from bodyshop_core.imaging.types import sniff
 
 __all__ = [

@@ -17,6 +17,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from bodyshop_core.errors import UnreadableImageError
 from bodyshop_core.imaging.colour import to_srgb
 from bodyshop_core.imaging.endings import END_OF_JPEG, lacks_end_only
+from bodyshop_core.imaging.jxl import jxl_size
+from bodyshop_core.imaging.limits import MAX_PIXELS
 from bodyshop_core.imaging.plugins import raw_preview, register
 from bodyshop_core.imaging.types import HEAD, PICTURE_TYPES, is_raw_tiff, sniff
 
@@ -31,9 +33,6 @@ ALLOWED_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG200
 
 SNIFFED_FORMATS = frozenset({"HEIF", "JPEG2000", "JXL", "PSD"})
 """Decoders that are tried only for bytes that begin as their format does."""
-
-MAX_PIXELS = 120_000_000
-"""Largest width x height that is decoded: a 100-megapixel camera passes, a bomb does not."""
 
 EXIF_ORIENTATION = 0x0112
 
@@ -66,7 +65,7 @@ def open_image(source: Path | str | bytes, *, max_pixels: int = MAX_PIXELS) -> I
             # The pixel limit below is ours; Pillow's own warning would only repeat it.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             warnings.simplefilter("ignore", UserWarning)
-            image = _opened(source, name)
+            image = _opened(source, name, max_pixels)
     except UnreadableImageError:
         raise
     except Image.DecompressionBombError as error:
@@ -79,14 +78,11 @@ def open_image(source: Path | str | bytes, *, max_pixels: int = MAX_PIXELS) -> I
         if isinstance(error, UnidentifiedImageError):  # its text holds a memory address
             raise UnreadableImageError(f"{name} is {_kind(source)} we can decode") from error
         raise UnreadableImageError(f"{name} is {_kind(source)} we can decode: {error}") from error
-    width, height = image.size
-    if width * height > max_pixels:
+    try:
+        _check_size(image.size, name, max_pixels)
+    except UnreadableImageError:
         image.close()
-        raise UnreadableImageError(
-            f"{name} declares {width} x {height} = {width * height / 1e6:.0f} megapixels, "
-            f"more than the limit of {max_pixels / 1e6:.0f}",
-            code="too_many_pixels",
-        )
+        raise
     return image
 
 
@@ -157,8 +153,9 @@ def orientation_of(image: Image.Image) -> int:
     return value if value in range(1, 9) else 1
 
 
-def _opened(source: Path | str | bytes, name: str) -> Image.Image:
+def _opened(source: Path | str | bytes, name: str, max_pixels: int) -> Image.Image:
     """Open with the decoder of the sniffed type; a JPEG that lacks only its end mark gets one."""
+    size = None
     stream: Any = io.BytesIO(source) if isinstance(source, bytes) else source
     with io.BytesIO(source) if isinstance(source, bytes) else Path(source).open("rb") as file:
         extension = sniff(file.read(HEAD))
@@ -167,13 +164,29 @@ def _opened(source: Path | str | bytes, name: str) -> Image.Image:
             stream = io.BytesIO(file.read() + END_OF_JPEG)
         if extension == "tif" and is_raw_tiff(file):
             extension = "dng"
+        if extension == "jxl":
+            size = jxl_size(file)
     kind = PICTURE_TYPES[extension] if extension else None
     if kind is None or kind.decoder in ALLOWED_FORMATS:
         return Image.open(stream, formats=ALLOWED_FORMATS)
     if kind.decoder == "RAW":
         return raw_preview(source, name)
     register(kind, name)
+    if kind.decoder == "JXL":  # this one decodes all pixels when it opens a file
+        if size is None:
+            raise UnreadableImageError(f"{name} is {_kind(source)}: its size can't be read")
+        _check_size(size, name, max_pixels)
     return Image.open(stream, formats=[kind.decoder])
+
+
+def _check_size(size: tuple[int, int], name: str, max_pixels: int) -> None:
+    width, height = size
+    if width * height > max_pixels:
+        raise UnreadableImageError(
+            f"{name} declares {width} x {height} = {width * height / 1e6:.0f} megapixels, "
+            f"more than the limit of {max_pixels / 1e6:.0f}",
+            code="too_many_pixels",
+        )
 
 
 def _eight_bit_rgb(image: Image.Image, name: str) -> Image.Image:

@@ -9,6 +9,8 @@ import re
 import zlib
 from dataclasses import dataclass
 
+from bodyshop_core.imaging.limits import MAX_PIXELS
+
 RUN = 64
 """Equal bytes in a row inside of a damaged JPEG's scan that show where a part was overwritten."""
 
@@ -67,14 +69,16 @@ def decoder_warning(data: bytes) -> str | None:
     """Return libjpeg's first warning of damage in a JPEG; None without one.
 
     An error of the decoder counts as a warning; a colour space that this decoder does not read
-    says nothing.
+    says nothing, nor does a picture of more than `MAX_PIXELS`, which is not decoded.
     """
     import simplejpeg
 
     try:
-        components = simplejpeg.decode_jpeg_header(data, strict=False)[2]
+        height, width, components, _ = simplejpeg.decode_jpeg_header(data, strict=False)
     except (ValueError, KeyError):  # a header that it can't name: the decoder itself will tell
-        components = ""
+        height, width, components = 0, 0, ""
+    if width * height > MAX_PIXELS:
+        return None
     try:
         simplejpeg.decode_jpeg(
             data,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from bodyshop_core.imaging.decode import MAX_PIXELS, open_image, orientation_of
+from bodyshop_core.imaging.decode import open_image, orientation_of
 from bodyshop_core.imaging.jpeg import plain_header
+from bodyshop_core.imaging.limits import MAX_PIXELS
 from bodyshop_core.imaging.rights import rights_of
 
 

@@ -21,6 +21,7 @@ from collector.crawl.events import CrawlEvents, TaskResult
 from collector.crawl.held_pictures import HeldPicture
 from collector.crawl.page_visit import allowed, open_page
 from collector.errors import ChallengeError, CollectorError, RunStoppedError
+from collector.net.download import is_whole
 from collector.net.small_response import SmallResponse
 from collector.sources.source import Source, Tools
 from collector.weburl import host_of, is_web_address
@@ -284,7 +285,7 @@ class DiscoveryPool:
         return self._fetcher.picture(url, page_url, override=override)
 
     def _hold(self, browser: Browser, responses: Iterable[NetworkResponse]) -> None:
-        """Keep the bytes of pictures that the browser has received."""
+        """Keep the bytes of pictures that the browser has received whole and without redirects."""
         limits = self._context.brands.limits
         limit, until = limits.max_bytes, time.monotonic() + limits.behaviour_seconds / 4
         for seen in responses:
@@ -293,10 +294,12 @@ class DiscoveryPool:
             declared = seen.headers.get("content-length", "0")
             if not seen.complete or (declared.isdigit() and int(declared) > limit):
                 continue
+            if seen.asked or not is_whole(seen.status, seen.headers):
+                continue
             data = browser.body(seen)
             if data:
                 held = HeldPicture(seen.url, seen.status, seen.headers, data)
-                if not self._fetcher.held.hold(held, seen.asked[:1]):
+                if not self._fetcher.held.hold(held):
                     return
 
     def _save_evidence(self, task: Task, browser: Browser) -> str:

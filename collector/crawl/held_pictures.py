@@ -25,19 +25,23 @@ class HeldPicture:
 
 
 class HeldPictures:
-    """Bytes by the address that the browser asked for; thread-safe, each is used once."""
+    """Bytes by the address that the browser asked for; thread-safe, each is used once.
+
+    A redirected response is not for these: the rules of each address on its way would have to be
+    judged, as a download does.
+    """
 
     def __init__(self) -> None:
         self._held: dict[str, HeldPicture] = {}
         self._size = 0
         self._lock = threading.Lock()
 
-    def hold(self, picture: HeldPicture, asked: tuple[str, ...]) -> bool:
-        """Keep a picture under the address that was asked first; return False without room."""
+    def hold(self, picture: HeldPicture) -> bool:
+        """Keep a picture under its address; return False without room."""
         with self._lock:
             if self._size + len(picture.data) > MAX_HELD:
                 return False
-            key = url_key(asked[-1] if asked else picture.url)
+            key = url_key(picture.url)
             if key not in self._held:
                 self._held[key] = picture
                 self._size += len(picture.data)

@@ -36,7 +36,7 @@ RETRY_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Statuses that may be different later; every other 4xx and 5xx is final."""
 
 ANSWERS = frozenset({200, 203, 206})
-"""Statuses of a response with a picture; of 206 only if its range is the whole (`_is_whole`)."""
+"""Statuses of a response with a picture; of 206 only if its range is the whole (`is_whole`)."""
 
 _INFLATED = frozenset({"gzip", "x-gzip", "deflate"})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -144,6 +144,9 @@ def judge_bytes(
     """
     permission = judge_headers(headers, override=override)
     timing: dict[str, Any] = {"status": status}
+    if not is_whole(status, headers):
+        detail = f"{len(data)} bytes that are not a whole picture"
+        return Failure(f"http_{status}", detail, retry=status in RETRY_STATUS, **timing)
     if not permission.allowed:
         return Refusal(permission.reason, "the response headers", permission.layers, **timing)
     if len(data) > limits.max_bytes:
@@ -179,7 +182,7 @@ def _judge(response: StreamedResponse, request: _Request, timing: dict[str, Any]
     status, headers = response.status, response.headers
     if status in _REDIRECTS and headers.get("location"):
         return Redirect(urljoin(request.url, headers["location"]), **timing)
-    if status not in ANSWERS or (status == 206 and not _is_whole(headers)):
+    if not is_whole(status, headers):
         # The short body of an error is read, so that the connection can be used again.
         response.raw.read(CHUNK, decode_content=False)
         return Failure(
@@ -267,8 +270,18 @@ def inflated(chunks: Iterable[bytes]) -> Iterator[bytes]:
         raise zlib.error("they end too early")
 
 
-def _is_whole(headers: Mapping[str, str]) -> bool:
-    """Return whether a 206 response has all bytes (RFC 9110, 14.4)."""
+def is_whole(status: int, headers: Mapping[str, str]) -> bool:
+    """Return whether a response has a body with all bytes, as a 206 may have (RFC 9110, 14.4).
+
+    Parameters
+    ----------
+    status : int
+        Of HTTP.
+    headers : Mapping
+        Names in lower case.
+    """
+    if status != 206:
+        return status in ANSWERS
     match = re.fullmatch(r"bytes 0-(\d+)/(\d+)", headers.get("content-range", "").strip())
     return match is not None and int(match[1]) + 1 == int(match[2])
 

@@ -11,15 +11,19 @@ from urllib.parse import urljoin
 from collector.weburl import is_web_address
 
 MAX_PICTURES = 2000
+MAX_DAMAGED = 4_000_000
+"""Characters of a text that is no JSON in which picture addresses are looked for."""
 _MAX_DEPTH = 60  # deeper nesting is an attack
 _MOST_SIZES = 12
 """An object with more addresses is a list of pictures, not one picture in several sizes."""
 
 _PICTURE = re.compile(
-    r"^(?:https?:/)?/?\.{0,2}/[^\s<>\"{}]+\.(?:jpe?g|jfif|png|webp|avif|tiff?|jp2|jxl)(?:[?#&][^\s<>\"]*)?$",
+    r"^(?:https?:/)?/?\.{0,2}/(?=[^\s<>\"]*+$)[^\s<>\"{}]+?"
+    r"\.(?:jpe?g|jfif|png|webp|avif|tiff?|jp2|jxl)(?=[?#&]|$)",
     re.IGNORECASE,
 )
-_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
+_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*+)("?)', re.DOTALL)
+"""A string; one without its end takes all the rest, so that no character is read twice."""
 _OTHER_USE = re.compile(r"logo|icon|avatar|sprite|placeholder|flag|badge|blur", re.IGNORECASE)
 _LARGE = ("orig", "full", "max", "zoom", "master", "hires", "high", "xl", "large", "big", "2x")
 _SMALL = ("thumb", "small", "preview", "mini", "tiny", "low", "xs", "sm", "medium")
@@ -63,10 +67,15 @@ def json_pictures(text: str, base: str) -> list[list[str]]:
         data, _ = json.JSONDecoder().raw_decode(text.strip())
         found = list(_pictures_in(data, base))
     except (ValueError, RecursionError):
-        quoted = (_address(match[1].replace("\\/", "/"), base) for match in _QUOTED.finditer(text))
-        found = [[url] for url in quoted if url]
+        found = list(_quoted_in(text[:MAX_DAMAGED], base))
     once = dict.fromkeys(tuple(dict.fromkeys(urls)) for urls in found)
     return [list(urls) for urls in once][:MAX_PICTURES]
+
+
+def _quoted_in(text: str, base: str) -> Iterator[list[str]]:
+    for match in _QUOTED.finditer(text):
+        if match[2] and (url := _address(match[1].replace("\\/", "/"), base)):
+            yield [url]
 
 
 def _pictures_in(node: Any, base: str, depth: int = 0) -> Iterator[list[str]]:

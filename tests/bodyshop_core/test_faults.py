@@ -8,9 +8,11 @@ import zlib
 
 import numpy as np
 import pytest
+import simplejpeg
 from PIL import Image
 
-from bodyshop_core.imaging import load_rgb
+from bodyshop_core.errors import UnreadableImageError
+from bodyshop_core.imaging import load_rgb, read_header
 from bodyshop_core.imaging.endings import has_end
 from bodyshop_core.imaging.faults import find_fault
 
@@ -121,3 +123,20 @@ def test_a_wrong_check_sum_of_a_png_is_a_fault_from_its_chunk_on():
     assert find_fault(png_with()) is None
     fault = find_fault(png_with(broken_at=1, method=None))
     assert fault is not None and fault.share == pytest.approx(2 / 3, abs=0.05)
+
+
+def test_a_jpeg_beyond_the_pixel_limit_is_refused_without_its_decoder(monkeypatch):
+    def decoded(*_args, **_options):
+        raise AssertionError("it was decoded")
+
+    monkeypatch.setattr(simplejpeg, "decode_jpeg", decoded)
+    data = bytearray(jpeg(progressive=True))
+    frame = data.index(b"\xff\xc2")
+    data[frame + 5 : frame + 9] = struct.pack(">HH", 12000, 12000)
+    for large in (bytes(data[:-2]), bytes(data)):
+        assert find_fault(large) is None
+        assert has_end(io.BytesIO(large), "jpg")
+        for read in (load_rgb, read_header):
+            with pytest.raises(UnreadableImageError, match="12000 x 12000") as refused:
+                read(large)
+            assert refused.value.code == "too_many_pixels"

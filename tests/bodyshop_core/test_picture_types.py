@@ -14,6 +14,7 @@ from PIL import Image
 
 from bodyshop_core.errors import UnreadableImageError
 from bodyshop_core.imaging import load_rgb, open_image, read_header, sniff
+from bodyshop_core.imaging.jxl import jxl_size
 from bodyshop_core.imaging.types import is_raw_tiff
 
 RAMP = Image.merge("RGB", [Image.linear_gradient("L").rotate(turn) for turn in (0, 90, 180)])
@@ -68,6 +69,41 @@ def test_jpeg_xl_is_decoded_or_named():
     assert (load_rgb(data) == np.asarray(RAMP)).all()
 
 
+@pytest.mark.parametrize("container", [False, True])
+def test_the_size_of_a_jpeg_xl_is_read_as_its_decoder_reads_it(container):
+    pytest.importorskip("pillow_jxl")
+    sizes = [(1, 1), (8, 8), (256, 8), (264, 256), (513, 512), (3, 8200), (16, 9), (300, 250)]
+    for size in [*sizes, (320, 200), (120, 100), (6, 4), (640, 480), (64, 32), (123, 77)]:
+        options = {"use_container": container, "effort": 1}
+        data = saved(Image.new("RGB", size), "JXL", **options)
+        assert jxl_size(io.BytesIO(data)) == open_image(data).size == size
+
+
+def test_the_size_of_a_jpeg_xl_is_found_in_parts_of_its_codestream():
+    pytest.importorskip("pillow_jxl")
+    data = saved(Image.new("RGB", (123, 77)), "JXL", use_container=False)
+    start = b"\0\0\0\x0cJXL \r\n\x87\n" + box(b"ftyp", b"jxl \0\0\0\0jxl ")
+    parts = [b"\0\0\0\0" + data[:1], b"\0\0\0\1", b"\0\0\0\2" + data[1:4]]
+    split = b"".join(box(b"jxlp", part) for part in [*parts, b"\x80\0\0\3" + data[4:]])
+    long = struct.pack(">I4sQ", 1, b"jxlc", 16 + len(data)) + data
+    for whole in (start + split, start + long, start + struct.pack(">I", 0) + b"jxlc" + data):
+        assert jxl_size(io.BytesIO(whole)) == open_image(whole).size == (123, 77)
+
+
+def box(kind, content):
+    return struct.pack(">I", 8 + len(content)) + kind + content
+
+
+def test_a_jpeg_xl_is_not_decoded_beyond_the_limit_or_without_a_size():
+    pytest.importorskip("pillow_jxl")
+    large = b"\xff\n\xfcv!\x03\x00\x13\x08\x01\x00l"  # the encoder's for 12,000 x 12,000
+    with pytest.raises(UnreadableImageError, match="12000 x 12000") as refused:
+        open_image(large)
+    assert refused.value.code == "too_many_pixels"
+    with pytest.raises(UnreadableImageError, match=r"damaged JPEG XL.*its size can't be read"):
+        open_image(large[:4])
+
+
 def test_a_missing_decoder_is_named_with_its_extra(monkeypatch):
     from bodyshop_core.imaging import plugins
 
@@ -105,6 +141,7 @@ def test_a_damaged_file_is_called_by_its_type():
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_known_type_or_none(data):
     assert sniff(data) is None or isinstance(sniff(data), str)
+    jxl_size(io.BytesIO(data))
     if len(data) >= 8:
         is_raw_tiff(io.BytesIO(data))
 

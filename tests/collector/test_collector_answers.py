@@ -16,7 +16,7 @@ from bodyshop_core.imaging import sniff
 from bodyshop_core.imaging.endings import has_end
 from collector.net.address import AddressGuard
 from collector.net.deadline import DeadlineThread
-from collector.net.download import CHUNK, DownloadLimits, download, inflated
+from collector.net.download import CHUNK, DownloadLimits, download, inflated, judge_bytes
 from collector.net.http import _timeout, guarded_session  # the private name: what urllib3 is given
 from collector.net.outcome import Failure, Refusal, StoredPicture
 
@@ -77,6 +77,22 @@ def test_an_unknown_encoding_over_unknown_bytes_is_named(server, get):
 def test_whole_answers_are_answers(server, get, status, headers, accepted):
     outcome = get(server.add("/a.jpg", BODY, status=status, headers=headers))
     assert isinstance(outcome, StoredPicture) is accepted
+
+
+@pytest.mark.parametrize(
+    ("status", "span", "accepted"),
+    [(200, "", True), (203, "", True), (206, f"0-{len(BODY) - 1}/{len(BODY)}", True),
+     (206, f"0-{len(BODY) - 1}/{len(BODY) + 9}", False), (206, "", False), (404, "", False)],
+)  # fmt: skip
+def test_what_the_browser_has_counts_as_a_download_would(tmp_path, status, span, accepted):
+    limits = DownloadLimits(max_bytes=2_000_000, min_side=50, seconds=10)
+    headers = {"content-range": f"bytes {span}"} if span else {}
+    outcome = judge_bytes(
+        BODY, tmp_path, limits, url="http://a.example/a.jpg", status=status, headers=headers
+    )
+    assert isinstance(outcome, StoredPicture) is accepted
+    if not accepted:
+        assert outcome.error_class == f"http_{status}"
 
 
 def test_megabytes_behind_the_end_are_no_truncation(server, get):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import zlib
 
 import pytest
 import requests
+import simplejpeg
 from picture_server import picture
+from PIL import Image
 from sqlalchemy import select
 from urllib3.exceptions import HTTPError
 
@@ -44,6 +47,17 @@ def test_a_broken_picture_is_unreadable_whatever_its_folder_is_called(tmp_path, 
     assert outcome.error_class == "unreadable"
     assert store_bytes(bomb(), place, LIMITS, url="http://a.example/1.png").error_class == "bomb"
     assert list(place.iterdir()) == []
+
+
+def test_a_large_jpeg_without_its_end_is_a_bomb_and_not_decoded(tmp_path, monkeypatch):
+    monkeypatch.setattr(simplejpeg, "decode_jpeg", None)
+    stream = io.BytesIO()
+    Image.new("RGB", (64, 64)).save(stream, "JPEG", progressive=True)
+    data = bytearray(stream.getvalue()[:-2])
+    frame = data.index(b"\xff\xc2")
+    data[frame + 5 : frame + 9] = struct.pack(">HH", 12_000, 12_000)
+    outcome = store_bytes(bytes(data), tmp_path, LIMITS, url="http://a.example/1.jpg")
+    assert outcome.error_class == "bomb"
 
 
 class FailingSource:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -250,6 +252,16 @@ def test_json_lists_pictures_and_their_sizes():
         ["https://cars.example/b.jpg"],
     ]
     assert json_pictures('{"src": "/a.jpg"}}}; more()', BASE) == [["https://cars.example/a.jpg"]]
+
+
+@pytest.mark.parametrize(
+    "part", ['\\"', '"', "\\", '"\\', '"/a.jpg?x ', '"/a.jpg', '"/' + ".jpg?" * 390 + ' "']
+)
+def test_a_long_hostile_text_in_the_place_of_json_is_read_in_linear_time(part):
+    text = '{"src": "/a.jpg", ' + part * (1_000_000 // len(part))
+    begun = time.process_time()
+    assert ["https://cars.example/a.jpg"] in json_pictures(text, BASE)
+    assert time.process_time() - begun < 5
 
 
 @given(st.text(max_size=100))

@@ -163,6 +163,19 @@ def test_a_redirected_picture_is_one_sighting(server, brands_for, workspace):
     assert (row.url, row.final_url) == (server.url("/old.jpg"), server.url("/p/0.jpg"))
 
 
+@pytest.mark.slow
+def test_a_picture_that_the_browser_was_redirected_to_is_judged_by_the_rules_there(
+    server, brands_for, workspace
+):
+    server.add("/robots.txt", b"User-agent: *\nDisallow: /p/", "text/plain")
+    server.add_pictures(1)
+    headers = {"Location": "/p/0.jpg"}
+    server.add("/old.jpg", b"", "text/plain", status=302, headers=headers)
+    page = server.add("/page", b"<img src=/old.jpg width=300>", "text/html")
+    summary = collector.collect(brands_for(pages=[page]), workspace)
+    assert (summary.downloaded, summary.refused_by) == (0, {"robots": 1})
+
+
 def test_a_picture_that_is_met_again_has_the_way_and_time_of_its_own_find(server, workspace):
     url = server.add_pictures(1)[0]
     text = f"""

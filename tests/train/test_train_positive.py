@@ -60,6 +60,46 @@ def test_each_negation_turns_a_label_around(word: str, count: int) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("label", "meaning"),
+    [
+        ("car no 12 damaged", True),
+        ("dent no.3", True),
+        ("no_1_dent", True),
+        ("No3Dent", True),
+        ("no plate damaged", None),
+        ("broken_no_replacement", None),
+        ("zero-miles wreck", None),
+        ("non_repairable_damage", None),
+        ("hands free dent", None),
+        ("dent free of rust", None),
+        ("no damage, dented door", None),
+        ("경미손상", None),
+        ("문제없이파손", None),
+        ("bad, no good", True),
+        ("not undamaged", True),
+        ("no damage 3", False),
+        ("damage: none", False),
+        ("damage-free car", False),
+        ("free of dents", False),
+        ("without any damage", False),
+        ("un-damaged", False),
+        ("손상 없음", False),
+        ("사고이력없음", False),
+        ("완전무사고", False),
+    ],
+)
+def test_a_negation_counts_only_beside_the_word_that_it_negates(label, meaning) -> None:
+    assert damage_meaning(label) is meaning
+
+
+@given(
+    st.lists(st.sampled_from(["no", "free", "of", "any", "dent", "ok", "car", "3", "무", "없음"]))
+)
+def test_the_rest_of_a_label_never_makes_damage_whole(words: list[str]) -> None:
+    assert damage_meaning(" ".join(["dent", "door", *words])) is not False
+
+
 def test_a_recipe_names_the_class_to_detect() -> None:
     assert order_classes(["damaged", "whole"], "whole") == ("damaged", "whole")
     with pytest.raises(UsageError, match="classes are 'damaged' and 'whole'"):
