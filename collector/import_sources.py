@@ -207,6 +207,11 @@ def open_source(path: Path, skipped: Skipped) -> ImportSource:
     )
 
 
+def kind_of(suffix: str) -> str:
+    """Return what a skipped file of this suffix is counted as."""
+    return f"{suffix} file" if suffix else "file without a suffix"
+
+
 def _is_ignored(name: str) -> bool:
     return any(
         is_ignored(part) for part in PurePosixPath(name).parts if part not in {".", "..", "/"}

@@ -10,6 +10,7 @@ import re
 import socket
 import tarfile
 import zipfile
+from contextlib import contextmanager
 
 import pillow_heif
 import pyarrow as pa
@@ -22,6 +23,7 @@ from sqlalchemy import select
 
 from bodyshop_core.catalog import effective_labels, schema
 from bodyshop_core.errors import ConfigError, NothingFoundError, UsageError
+from bodyshop_core.progress import Silent
 from collector import import_folder
 from collector.folder_layout import split_of
 from collector.import_statements import pattern_statement
@@ -224,6 +226,26 @@ def test_another_label_for_the_same_root_replaces_the_first(workspace, tmp_path)
     import_folder(tmp_path / "set", workspace, label="damaged")
     assert labels(workspace) == {"a.png": "damaged"}
     assert labels(workspace, "brand") == {"a.png": "Kia"}
+
+
+class Stopping(Silent):
+    """Stops an import after its first batch, as a second Ctrl-C or a kill does."""
+
+    @contextmanager
+    def task(self, name, total=None):
+        def tick(n=1, note=""):
+            raise KeyboardInterrupt
+
+        yield tick
+
+
+def test_an_interrupted_import_does_not_leave_two_labels(workspace, tmp_path):
+    picture(tmp_path / "set" / "a.png")
+    import_folder(tmp_path / "set", workspace, label="whole")
+    with pytest.raises(KeyboardInterrupt):
+        import_folder(tmp_path / "set", workspace, label="damaged", progress=Stopping())
+    assert labels(workspace) == {"a.png": "damaged"}
+    assert import_folder(tmp_path / "set", workspace, label="damaged").conflicts == 0
 
 
 def test_two_roots_that_disagree_are_a_conflict_which_the_summary_names(workspace, tmp_path):
