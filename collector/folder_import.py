@@ -32,12 +32,12 @@ from bodyshop_core.progress import SILENT, Progress
 from bodyshop_core.workspace import Workspace
 from collector.candidate import digest
 from collector.crawl.interrupt import SoftInterrupt
-from collector.folder_layout import Given, PicturePath, Statement, picture_paths
+from collector.folder_layout import Given, PicturePath, picture_paths, written_name
 from collector.folder_walk import Skipped
 from collector.import_ledger import Corrections, correct, keep_said, withdraw
 from collector.import_reading import Read, read_all
 from collector.import_sources import ImportSource, open_source
-from collector.import_statements import METADATA_NAMES, LabelTable, pattern_statement, read_table
+from collector.import_statements import METADATA_NAMES, LabelTable, NamePattern, read_table
 from collector.import_summary import FolderImportSummary, advice, first_advice
 from collector.ledger.record import TOOL
 
@@ -121,9 +121,7 @@ def import_folder(
     opened = open_source(folder, skipped)
     names = opened.names()
     statements, tables = _statements(folder, names, labels, label_from, field)
-    spoken = bool(labels or label_from) or any(
-        isinstance(each, LabelTable) and field in each.fields for each in statements
-    )
+    spoken = any(field in each.fields for each in statements)
     given = Given(field, label, brand, model, folders=not spoken)
     places = picture_paths(names, given, statements)
     run = _Import(
@@ -233,16 +231,27 @@ def _statements(
     labels: Path | str | None,
     label_from: str | None,
     field: str,
-) -> tuple[list[Statement], list[LabelTable]]:
+) -> tuple[list[LabelTable | NamePattern], list[LabelTable]]:
     """Return what says something about files, the weakest first."""
     tables: list[LabelTable] = []
     if folder.is_dir():
         for name in names:
             if PurePosixPath(name).name in METADATA_NAMES:
                 tables.append(read_table(folder / name, field, base=PurePosixPath(name).parent))
-    pattern = [pattern_statement(label_from, field)] if label_from else []
+    pattern = [NamePattern(label_from, field)] if label_from else []
     given = [read_table(Path(labels), field)] if labels else []
+    written = [written_name(name) for name in names]
+    for table in (*tables, *given):
+        table.bind(written, _path_of_rows(folder))
     return [*tables, *pattern, *given], given
+
+
+def _path_of_rows(root: Path) -> str:
+    """Return the path that rows may name files by: an archive counts as the folder in it."""
+    path = root.resolve()
+    if path.is_file():
+        path = path.with_name(path.name.partition(".")[0])
+    return path.as_posix()
 
 
 def _origins(connection: Connection, rows: Sequence[dict[str, Any]]) -> dict[str, str]:

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import Any, ClassVar
 
 from bodyshop_core.summary import Summary
-from collector.folder_walk import Skipped
+from collector.folder_walk import EXAMPLES, Skipped
 from collector.import_ledger import Corrections
 from collector.import_sources import ARCHIVE_SUFFIXES, kind_of
 from collector.import_statements import METADATA_NAMES, TABLE_SUFFIXES, LabelTable
@@ -88,7 +88,15 @@ def advice(
     if unreadable:
         lines.append(f"{unreadable} unreadable: curate rejects them and says why")
     for table in tables:
-        lines.append(f"the table names {len(table)} pictures, {len(table.used)} of them were found")
+        lines.append(
+            f"the table has {len(table)} rows, {len(table.used)} of them name {table.files} files"
+        )
+        if table.ambiguous:
+            row, places = next(iter(table.ambiguous.items()))
+            lines.append(
+                f"{len(table.ambiguous)} rows of the table fit more than one place and were not "
+                f"used ({row}: {', '.join(places[:EXAMPLES])}); write paths below {root} into it"
+            )
     if not tables and (ignored := _ignored_tables(skipped)):
         lines.append(f"not read: {ignored}; if it holds labels: --labels FILE")
     if corrections.superseded:

@@ -26,7 +26,7 @@ from bodyshop_core.errors import ConfigError, NothingFoundError, UsageError
 from bodyshop_core.progress import Silent
 from collector import import_folder
 from collector.folder_layout import split_of
-from collector.import_statements import pattern_statement
+from collector.import_statements import NamePattern
 
 
 def encoded(colour="red", kind="PNG"):
@@ -347,7 +347,54 @@ def test_labels_come_from_a_table(workspace, tmp_path, suffix):
     assert labels(workspace, "brand")["images/a.png"] == "Kia"
     assert summary.given_splits == {"validation": 1, "train": 1}
     assert summary.unlabelled == 1
-    assert any("names 3 pictures, 2 of them" in note for note in summary.notes())
+    assert any("3 rows, 2 of them name 2 files" in note for note in summary.notes())
+
+
+def labelled(workspace, tmp_path, files, rows):
+    """File -> its label by a table of file,damage rows, and the notes."""
+    for index, name in enumerate(files):
+        picture(tmp_path / "set" / name, (index, 0, 0))
+    write_table(tmp_path / "t.csv", [{"file": name, "damage": said} for name, said in rows])
+    notes = import_folder(tmp_path / "set", workspace, labels=tmp_path / "t.csv").notes()
+    return {name: said for name, said in labels(workspace).items() if said}, notes
+
+
+@pytest.mark.parametrize(
+    ("files", "rows", "expected"),
+    [
+        (["train/1.png", "test/1.png"], {"train/1.png": "d"}, {"train/1.png": "d"}),
+        (["test/1.png"], {"train/1.png": "d"}, {}),
+        (["1.png"], {"train/1.png": "d"}, {}),
+        (["train/1.png", "test/1.png"], {"1.png": "d"}, {}),
+        (["1.png", "test/1.png"], {"1.png": "d"}, {"1.png": "d"}),
+        (["test/1.png"], {"1.png": "d"}, {"test/1.png": "d"}),
+        (["test/1.png"], {"1.png": "d", "train/1.png": "w"}, {}),
+        (["test/1.png"], {"1.png": "d", "test/1.png": "w"}, {"test/1.png": "w"}),
+        (["a/test/1.png"], {"1.png": "d", "test/1.png": "w"}, {"a/test/1.png": "w"}),
+        (["a/x/1.png", "b/x/1.png"], {"x/1.png": "d", "b/x/1.png": "w"}, {"b/x/1.png": "w"}),
+        (["a/1.png"], {"set/a/1.png": "d"}, {"a/1.png": "d"}),
+        (["a/1.png"], {".\\a\\1.png": "d"}, {"a/1.png": "d"}),
+    ],
+)  # fmt: skip
+def test_a_row_labels_the_one_file_that_it_can_mean(workspace, tmp_path, files, rows, expected):
+    found, _ = labelled(workspace, tmp_path, files, rows.items())
+    assert found == expected
+
+
+def test_rows_that_fit_several_files_are_named(workspace, tmp_path):
+    _, notes = labelled(workspace, tmp_path, ["train/1.png", "test/1.png"], [("1.png", "d")])
+    assert any("1 rows, 0 of them name 0 files" in note for note in notes)
+    assert any("1.png: test/1.png, train/1.png" in note for note in notes)
+
+
+def test_a_table_or_pattern_without_the_field_leaves_the_labels_of_folders(workspace, tmp_path):
+    picture(tmp_path / "set" / "whole" / "val_1.png")
+    write_table(tmp_path / "t.csv", [{"file": "val_1.png", "make": "Kia", "split": "test"}])
+    for options in ({"label_from": "(?P<split>[a-z]+)_.*"}, {"labels": tmp_path / "t.csv"}):
+        summary = import_folder(tmp_path / "set", workspace, **options)
+        assert summary.labels == {"whole": 1}
+        assert summary.given_splits
+    assert labels(workspace, "brand") == {"whole/val_1.png": "Kia"}
 
 
 def test_metadata_csv_of_hugging_face_is_read_unasked(workspace, tmp_path):
@@ -412,4 +459,4 @@ def test_labels_come_from_file_names(workspace, tmp_path):
 @pytest.mark.parametrize("pattern", ["(", "no group", "(?P<colour>.)"])
 def test_a_pattern_without_known_groups_is_an_error(pattern):
     with pytest.raises(UsageError, match="label-from"):
-        pattern_statement(pattern, "damage")
+        NamePattern(pattern, "damage")
