@@ -20,6 +20,7 @@ from collector.folder_walk import (
     TOO_LARGE,
     UNREADABLE,
     Skipped,
+    WalkedFile,
     is_ignored,
     open_regular,
     regular_files,
@@ -65,23 +66,22 @@ class FolderSource:
 
     def names(self) -> list[str]:
         """Return the names below the folder."""
-        return [file.relative_to(self.folder).as_posix() for file in self._files]
+        return [file.name for file in self._files]
 
     def entries(self) -> Iterator[tuple[int, Load]]:
         """Yield every regular file."""
         for index, file in enumerate(self._files):
             yield index, lambda file=file: self._read(file)  # type: ignore[misc]
 
-    def _read(self, file: Path) -> bytes | None:
-        name = file.relative_to(self.folder).as_posix()
+    def _read(self, file: WalkedFile) -> bytes | None:
         try:
             with open_regular(file) as stream:
                 data = stream.read(MAX_BYTES + 1)
         except OSError:
-            self.skipped.add(UNREADABLE, name)
+            self.skipped.add(UNREADABLE, file.name)
             return None
         if len(data) > MAX_BYTES:
-            self.skipped.add(TOO_LARGE, name)
+            self.skipped.add(TOO_LARGE, file.name)
             return None
         return data
 

@@ -26,6 +26,7 @@ from bodyshop_core.errors import ConfigError, NothingFoundError, UsageError
 from bodyshop_core.progress import Silent
 from collector import import_folder
 from collector.folder_layout import split_of
+from collector.folder_walk import Skipped, open_regular, regular_files
 from collector.import_statements import NamePattern
 
 
@@ -110,6 +111,37 @@ def test_linked_folders_inside_the_root_are_followed(workspace, tmp_path):
     assert set(labels(workspace)) == {"pool/a/1.png", "damaged/1.png"}
 
 
+def test_folders_that_are_linked_with_one_another_are_read_once_by_links(workspace, tmp_path):
+    root, count = tmp_path / "set", 12
+    for index in range(count):
+        picture(root / f"c{index}" / "1.png", (index, 0, 0))
+    for here in range(count):
+        for there in set(range(count)) - {here}:
+            (root / f"c{here}" / f"to{there}").symlink_to(root / f"c{there}")
+    skipped = Skipped()
+    files = list(regular_files(root, skipped))
+    assert {file.target.parent.name for file in files} == {f"c{n}" for n in range(count)}
+    assert len(files) <= 2 * count
+    assert set(skipped.counts) == {"link to a folder that was read through another link"}
+
+
+def test_a_file_that_becomes_a_link_or_another_file_is_not_opened(tmp_path):
+    file = picture(tmp_path / "set" / "inner" / "a.png")
+    outside = picture(tmp_path / "inner" / "a.png", "blue")
+    (walked,) = regular_files(tmp_path / "set", Skipped())
+    with open_regular(walked) as stream:
+        assert stream.read() == file.read_bytes()
+    file.unlink()
+    file.symlink_to(outside)
+    with pytest.raises(OSError):
+        open_regular(walked)
+    file.unlink()
+    file.parent.rmdir()
+    file.parent.symlink_to(outside.parent)
+    with pytest.raises(OSError, match="not the regular file"):
+        open_regular(walked)
+
+
 def test_what_systems_leave_behind_is_passed_over(workspace, tmp_path):
     root = tmp_path / "set"
     picture(root / "whole" / "1.png")
@@ -128,7 +160,6 @@ def test_a_file_that_may_not_be_read_costs_itself_alone(workspace, tmp_path):
         summary = import_folder(tmp_path / "set", workspace)
         assert (summary.files, summary.skipped_kinds) == (1, {"no permission or read error": 1})
     else:  # root may read everything: the file goes away between listing and reading
-        from collector.folder_walk import Skipped
         from collector.import_sources import FolderSource
 
         file = picture(tmp_path / "set" / "whole" / "gone.png")
