@@ -23,6 +23,7 @@ from bodyshop_core.catalog import (
     schema,
 )
 from bodyshop_core.errors import (
+    ConfigError,
     ErasedPictureError,
     InterruptedByUser,
     NothingFoundError,
@@ -34,10 +35,11 @@ from collector.candidate import digest
 from collector.crawl.interrupt import SoftInterrupt
 from collector.folder_layout import Given, PicturePath, picture_paths, written_name
 from collector.folder_walk import Skipped
+from collector.import_bytes import is_metadata
 from collector.import_ledger import Corrections, correct, keep_said, withdraw
 from collector.import_reading import Read, read_all
 from collector.import_sources import ImportSource, open_source
-from collector.import_statements import METADATA_NAMES, LabelTable, NamePattern, read_table
+from collector.import_statements import LabelTable, NamePattern, parse_table, read_table
 from collector.import_summary import FolderImportSummary, advice, first_advice
 from collector.ledger.record import TOOL
 
@@ -120,7 +122,13 @@ def import_folder(
     skipped = Skipped()
     opened = open_source(folder, skipped)
     names = opened.names()
-    statements, tables = _statements(folder, names, labels, label_from, field)
+    found_tables, unread = _tables_beside(opened, names, field)
+    pattern = [NamePattern(label_from, field)] if label_from else []
+    tables = [read_table(Path(labels), field)] if labels else []
+    written = [written_name(name) for name in names]
+    for table in (*found_tables, *tables):
+        table.bind(written, _path_of_rows(folder))
+    statements: list[LabelTable | NamePattern] = [*found_tables, *pattern, *tables]
     spoken = any(field in each.fields for each in statements)
     given = Given(field, label, brand, model, folders=not spoken)
     places = picture_paths(names, given, statements)
@@ -145,7 +153,7 @@ def import_folder(
             hint=first_advice(skipped, names),
         )
     corrections = correct(workspace.catalog, opened.root, run.present, len(run.relabelled))
-    lines = advice(opened.root, run.counts["unreadable"], skipped, corrections, tables)
+    lines = advice(opened.root, run.counts["unreadable"], skipped, corrections, tables, unread)
     return run.summary(skipped, corrections, time.monotonic() - started, lines)
 
 
@@ -225,25 +233,20 @@ class _Import:
         )  # fmt: skip
 
 
-def _statements(
-    folder: Path,
-    names: Sequence[str],
-    labels: Path | str | None,
-    label_from: str | None,
-    field: str,
-) -> tuple[list[LabelTable | NamePattern], list[LabelTable]]:
-    """Return what says something about files, the weakest first."""
-    tables: list[LabelTable] = []
-    if folder.is_dir():
-        for name in names:
-            if PurePosixPath(name).name in METADATA_NAMES:
-                tables.append(read_table(folder / name, field, base=PurePosixPath(name).parent))
-    pattern = [NamePattern(label_from, field)] if label_from else []
-    given = [read_table(Path(labels), field)] if labels else []
-    written = [written_name(name) for name in names]
-    for table in (*tables, *given):
-        table.bind(written, _path_of_rows(folder))
-    return [*tables, *pattern, *given], given
+def _tables_beside(
+    source: ImportSource, names: Sequence[str], field: str
+) -> tuple[list[LabelTable], list[str]]:
+    """Return the tables that nobody named, and why others can't be read."""
+    tables, unread = [], []
+    for name in filter(is_metadata, names):
+        base = PurePosixPath(written_name(name)).parent
+        try:
+            tables.append(parse_table(source.table(name), Path(name), field, base=base))
+        except ConfigError as error:
+            unread.append(str(error))
+        except OSError as error:
+            unread.append(f"{written_name(name)}: {error}")
+    return tables, unread
 
 
 def _path_of_rows(root: Path) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from itertools import islice
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -18,9 +17,13 @@ from bodyshop_core.workspace import Workspace
 from collector.crawl.interrupt import SoftInterrupt
 from collector.folder_layout import PicturePath
 from collector.folder_walk import Skipped
-from collector.import_sources import ImportSource, Load, kind_of
+from collector.import_bytes import Load, kind_of
+from collector.import_sources import ImportSource
 
 THREADS = 4
+READ_AHEAD_FILES = 16
+READ_AHEAD_BYTES = 256_000_000
+"""Above it, files are read one at a time."""
 
 Read = tuple[PicturePath, tuple[Blob, str, dict[str, Any]] | None]
 """A file, and its stored bytes, type and facts; None when it was skipped."""
@@ -36,19 +39,23 @@ def read_all(
     """Read ahead with a few threads; only a few pictures per thread are in memory."""
     waiting = source.entries()
     with ThreadPoolExecutor(THREADS) as pool:
-        running: dict[Future[Read], None] = {}
-
-        def start(count: int) -> None:
-            for index, load in islice(waiting, count):
-                running[pool.submit(_read, places[index], load, workspace, skipped)] = None
-
-        start(4 * THREADS)
-        while running:
+        running: dict[Future[Read], int] = {}
+        while True:
+            while (
+                len(running) < READ_AHEAD_FILES
+                and sum(running.values()) < READ_AHEAD_BYTES
+                and not interrupt.requested
+                and (entry := next(waiting, None)) is not None
+            ):
+                index, size, load = entry
+                running[pool.submit(_read, places[index], load, workspace, skipped)] = size
+                del entry, load
+            if not running:
+                return
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
                 del running[future]
                 yield future.result()
-                start(0 if interrupt.requested else 1)
 
 
 def _read(place: PicturePath, load: Load, workspace: Workspace, skipped: Skipped) -> Read:

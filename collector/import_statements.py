@@ -29,10 +29,12 @@ LABEL_COLUMNS = ("label", "class", "category", "target", "label_name", "class_na
 
 _SYNONYMS = {"brand": ("brand", "make", "manufacturer"), "model": ("model",), "damage": ("damage",)}
 _SPLIT_COLUMNS = ("split", "subset", "fold_name")
-METADATA_NAMES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
-"""Hugging Face's ImageFolder reads these beside the pictures; so does an import."""
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet", ".json")
+
+MAX_PARQUET_BYTES = 1_000_000_000
+MAX_PARQUET_CELLS = 50_000_000
+"""A few bytes of Parquet can stand for any number of equal rows."""
 
 
 class LabelTable:
@@ -67,11 +69,6 @@ class LabelTable:
         """Return how many files it says something about."""
         return len(self._row_of)
 
-    @property
-    def said_fields(self) -> set[str]:
-        """Return the fields that it says of the files that it was bound to."""
-        return {name for row in self._row_of.values() for name in self._rows[row]}
-
     def bind(self, names: Iterable[str], root: str = "") -> None:
         """Decide which file each row means.
 
@@ -90,7 +87,8 @@ class LabelTable:
         names = list(names)
         self._row_of = {name: name for name in names if name in self._rows}
         self.used, self.ambiguous = set(self._row_of), {}
-        if self._exact:
+        if self._exact:  # nobody named this table: it stands for what it says of files only
+            self.fields = {name for row in self._row_of.values() for name in self._rows[row]}
             return
         above = tuple(PurePosixPath(_normal(root)).parts)
         ends: dict[str, list[str]] = {}
@@ -115,7 +113,7 @@ class LabelTable:
         return {self._row_of[name] for name in names if name in self._row_of}
 
 
-def read_table(path: Path, field: str, *, base: PurePosixPath | None = None) -> LabelTable:
+def read_table(path: Path, field: str) -> LabelTable:
     """Read labels from a file.
 
     Parameters
@@ -124,9 +122,6 @@ def read_table(path: Path, field: str, *, base: PurePosixPath | None = None) -> 
         ``.csv``, ``.tsv``, ``.jsonl``, ``.parquet`` or ``.json`` (COCO).
     field : str
         What a column named label, class or category stands for.
-    base : PurePosixPath, optional
-        The folder of a ``metadata.csv`` that was found beside its pictures: the names are relative
-        to it, and it may hold no labels at all.
 
     Raises
     ------
@@ -142,11 +137,41 @@ def read_table(path: Path, field: str, *, base: PurePosixPath | None = None) -> 
             f"{path} is not a table of labels", hint=f"one of: {', '.join(TABLE_SUFFIXES)}"
         )
     try:
-        rows = list(_read(path))
+        data = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"it can't be read as a table: {error}", file=path) from error
+    return parse_table(data, path, field)
+
+
+def parse_table(
+    data: bytes, path: Path, field: str, *, base: PurePosixPath | None = None
+) -> LabelTable:
+    """Read labels from the bytes of a file.
+
+    Parameters
+    ----------
+    data : bytes
+        The file.
+    path : Path
+        Its name, which says its kind.
+    field : str
+        What a column named label, class or category stands for.
+    base : PurePosixPath, optional
+        The folder of a ``metadata.csv`` that was found beside its pictures: the names are relative
+        to it, and it may hold no labels at all.
+
+    Raises
+    ------
+    ConfigError
+        It can't be read, or no column names a file or a label.
+    """
+    try:
+        rows = list(_read(data, path.suffix.lower()))
         if not all(isinstance(row, dict) for row in rows):
             raise ValueError("a row is not an object with named values")
-    except (ValueError, OSError, KeyError, TypeError, csv.Error) as error:
-        raise ConfigError(f"it can't be read as a table: {error}", file=path) from error
+    except Exception as error:  # each parser has errors of its own, and nesting ends in another
+        reason = str(error) or type(error).__name__
+        raise ConfigError(f"it can't be read as a table: {reason}", file=path) from error
     if not rows:
         raise ConfigError("the table has no rows", file=path)
     names = {str(name).strip().lower(): str(name) for name in rows[0]}
@@ -213,13 +238,10 @@ class NamePattern:
         return {} if found is None else _said(found.groupdict(), self._columns)
 
 
-def _read(path: Path) -> Iterable[Mapping[str, Any]]:
-    suffix = path.suffix.lower()
+def _read(data: bytes, suffix: str) -> Iterable[Mapping[str, Any]]:
     if suffix == ".parquet":
-        import pyarrow.parquet as pq
-
-        return pq.read_table(path).to_pylist()
-    text = path.read_text(encoding="utf-8-sig")
+        return _parquet(data)
+    text = data.decode("utf-8-sig")
     if suffix == ".jsonl":
         return [json.loads(line) for line in text.splitlines() if line.strip()]
     if suffix == ".json":
@@ -227,6 +249,18 @@ def _read(path: Path) -> Iterable[Mapping[str, Any]]:
     head = text.partition("\n")[0]
     delimiter = "\t" if suffix == ".tsv" else max(",;\t", key=head.count)
     return list(csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter))
+
+
+def _parquet(data: bytes) -> list[dict[str, Any]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(pa.BufferReader(data)) as file:
+        facts = file.metadata
+        size = sum(facts.row_group(n).total_byte_size for n in range(facts.num_row_groups))
+        if size > MAX_PARQUET_BYTES or facts.num_rows * facts.num_columns > MAX_PARQUET_CELLS:
+            raise ValueError(f"{facts.num_rows} rows of {size} bytes are too many for labels")
+        return list(file.read().to_pylist())
 
 
 def _coco(data: Any) -> list[dict[str, Any]]:

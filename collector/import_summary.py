@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 from typing import Any, ClassVar
 
 from bodyshop_core.summary import Summary
 from collector.folder_walk import EXAMPLES, Skipped
+from collector.import_bytes import is_metadata, kind_of
 from collector.import_ledger import Corrections
-from collector.import_sources import ARCHIVE_SUFFIXES, kind_of
-from collector.import_statements import METADATA_NAMES, TABLE_SUFFIXES, LabelTable
+from collector.import_sources import ARCHIVE_SUFFIXES
+from collector.import_statements import TABLE_SUFFIXES, LabelTable
 
 
 @dataclass(frozen=True)
@@ -82,11 +82,15 @@ def advice(
     skipped: Skipped,
     corrections: Corrections,
     tables: Sequence[LabelTable],
+    unread: Sequence[str],
 ) -> list[str]:
     """Return what a person should know, one line each."""
     lines = skipped.lines()
     if unreadable:
         lines.append(f"{unreadable} unreadable: curate rejects them and says why")
+    lines += [f"not read as a table: {each}" for each in unread[:EXAMPLES]]
+    if len(unread) > EXAMPLES:
+        lines.append(f"{len(unread) - EXAMPLES} more tables beside pictures were not read")
     for table in tables:
         lines.append(
             f"the table has {len(table)} rows, {len(table.used)} of them name {table.files} files"
@@ -137,6 +141,6 @@ def first_advice(skipped: Skipped, names: Sequence[str]) -> str:
 def _ignored_tables(skipped: Skipped) -> str | None:
     for suffix in TABLE_SUFFIXES:
         for name in skipped.examples.get(kind_of(suffix), []):
-            if PurePosixPath(name).name not in METADATA_NAMES:
+            if not is_metadata(name):
                 return name
     return None

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import socket
+import subprocess
 import tarfile
 import zipfile
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ from bodyshop_core.progress import Silent
 from collector import import_folder
 from collector.folder_layout import split_of
 from collector.folder_walk import Skipped, open_regular, regular_files
+from collector.import_sources import open_source
 from collector.import_statements import NamePattern
 
 
@@ -166,7 +168,7 @@ def test_a_file_that_may_not_be_read_costs_itself_alone(workspace, tmp_path):
         skipped = Skipped()
         source = FolderSource(tmp_path / "set", skipped)
         file.unlink()
-        assert [load() for _, load in source.entries()] == [None]
+        assert [load() for _, _, load in source.entries()] == [None]
         assert skipped.counts == {"no permission or read error": 1}
 
 
@@ -435,6 +437,119 @@ def test_metadata_csv_of_hugging_face_is_read_unasked(workspace, tmp_path):
         (root / split / "metadata.csv").write_text(f"file_name,label\n1.png,{split}ed\n")
     import_folder(root, workspace)
     assert labels(workspace) == {"train/1.png": "trained", "test/1.png": "tested"}
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("metadata.csv", b""),
+        ("metadata.csv", b"file_name,label\n\xff\xfe.png,x\n"),
+        ("metadata.csv", b"a,b\n1,2\n"),
+        ("metadata.jsonl", b"[" * 100_000),
+        ("metadata.jsonl", b"1\n"),
+        ("metadata.parquet", b"PAR1 no parquet"),
+        ("metadata.parquet", b""),
+        ("metadata.csv", b"file_name,label\nelsewhere.png,x\n"),
+    ],
+)
+def test_a_table_that_nobody_named_costs_itself_alone(workspace, tmp_path, name, content):
+    picture(tmp_path / "set" / "whole" / "1.png")
+    (tmp_path / "set" / "whole" / name).write_bytes(content)
+    summary = import_folder(tmp_path / "set", workspace)
+    assert summary.labels == {"whole": 1}
+    noted = [
+        note for note in summary.notes() if note.startswith(f"not read as a table: whole/{name}")
+    ]
+    assert len(noted) == (b"elsewhere" not in content)
+
+
+def test_a_table_that_nobody_named_is_read_up_to_a_size(workspace, tmp_path, monkeypatch):
+    picture(tmp_path / "set" / "whole" / "1.png")
+    (tmp_path / "set" / "whole" / "metadata.csv").write_text("file_name,label\n1.png,x\n")
+    monkeypatch.setattr("collector.import_sources.MAX_TABLE_BYTES", 10)
+    summary = import_folder(tmp_path / "set", workspace)
+    assert summary.labels == {"whole": 1}
+    assert any("larger than 10 bytes" in note for note in summary.notes())
+
+
+def tarred(path, files):
+    with tarfile.open(path, "w:gz" if path.suffix == ".gz" else "w") as archive:
+        for name, data in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    return path
+
+
+def zipped(path, files):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return path
+
+
+@pytest.mark.parametrize("write", [tarred, zipped])
+def test_metadata_csv_in_an_archive_is_read(workspace, tmp_path, write):
+    table = b"file_name,label,split\n1.png,dented,val\n"
+    files = {"cars/1.png": encoded(), "cars/metadata.csv": table, "x/metadata.csv": b""}
+    path = write(tmp_path / ("set.zip" if write is zipped else "set.tar.gz"), files)
+    summary = import_folder(path, workspace)
+    assert (summary.labels, summary.given_splits) == ({"dented": 1}, {"validation": 1})
+    assert any("x/metadata.csv" in note for note in summary.notes())
+
+
+@pytest.mark.parametrize("write", [tarred, zipped])
+def test_an_archive_unpacks_to_a_limit_in_all(workspace, tmp_path, monkeypatch, write):
+    monkeypatch.setattr("collector.import_archives.TOTAL_BYTES", 1_000_000)
+    files = {"whole/a.png": encoded()}
+    files |= {f"whole/{n}.png": encoded("blue") + bytes(900_000) for n in range(20)}
+    path = write(tmp_path / ("set.zip" if write is zipped else "set.tar.gz"), files)
+    assert path.stat().st_size < 100_000
+    monkeypatch.setattr("collector.import_archives.TOTAL_RATIO", 10)
+    summary = import_folder(path, workspace)
+    assert summary.labels == {"whole": 2}
+    assert any("beyond what an archive" in note for note in summary.notes())
+
+
+@pytest.mark.parametrize("suffix", [".tar", ".tar.gz"])
+def test_the_pictures_before_the_damage_of_a_tar_archive_are_kept(workspace, tmp_path, suffix):
+    noise = {f"whole/{n}.png": encoded((n, 0, 0)) + os.urandom(9000) for n in range(4)}
+    path = tarred(tmp_path / f"set{suffix}", noise)
+    path.write_bytes(path.read_bytes()[:25_000])
+    summary = import_folder(path, workspace)
+    assert 1 <= summary.labels["whole"] < 4
+    assert any("rest of the archive" in note for note in summary.notes())
+
+
+def test_a_tar_header_that_is_none_is_not_taken_for_the_end(workspace, tmp_path):
+    path = tarred(tmp_path / "set.tar", {f"whole/{n}.png": encoded((n, 0, 0)) for n in range(2)})
+    data = path.read_bytes()
+    second = data.index(b"whole/1.png")
+    path.write_bytes(data[:second] + b"?" * 512 + data[second + 512 :])
+    summary = import_folder(path, workspace)
+    assert summary.labels == {"whole": 1}
+    assert any("rest of the archive" in note for note in summary.notes())
+
+
+def test_a_sparse_file_in_a_tar_archive_is_not_expanded(workspace, tmp_path):
+    (tmp_path / "whole").mkdir()
+    picture(tmp_path / "whole" / "a.png")
+    with (tmp_path / "whole" / "b.png").open("wb") as file:
+        file.truncate(400_000_000)
+    tar = ["tar", "--sparse", "-C", str(tmp_path), "-cf", str(tmp_path / "set.tar"), "whole"]
+    subprocess.run(tar, check=True)
+    summary = import_folder(tmp_path / "set.tar", workspace)
+    assert summary.labels == {"whole": 1}
+    assert summary.skipped_kinds == {"sparse file in an archive": 1}
+
+
+def test_only_the_head_of_what_is_no_picture_is_read(tmp_path):
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "film.mkv").write_bytes(bytes(1_000_000))
+    archive = zipped(tmp_path / "set.zip", {"film.mkv": bytes(1_000_000)})
+    packed = tarred(tmp_path / "set.tar.gz", {"film.mkv": bytes(1_000_000)})
+    for path in (tmp_path / "set", archive, packed):
+        assert [len(load()) for _, _, load in open_source(path, Skipped()).entries()] == [64]
 
 
 def test_coco_names_the_class_of_a_picture_with_one_category(workspace, tmp_path):
