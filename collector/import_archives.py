@@ -50,6 +50,7 @@ class ZipSource:
         try:
             with zipfile.ZipFile(self.file) as archive:
                 self._members = [member for member in archive.infolist() if self._is_wanted(member)]
+                self._tables = dict(self._read_tables(archive))
         except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
             raise UsageError(
                 f"{self.file} is not a zip archive that can be read: {error}"
@@ -67,21 +68,27 @@ class ZipSource:
                 yield index, len(data or b""), lambda data=data: data  # type: ignore[misc]
 
     def table(self, name: str) -> bytes:
-        """Return the bytes of one of its files.
+        """Return the bytes of one of its tables.
 
         Raises
         ------
         OSError
             It is too large or damaged.
         """
-        member = self._members[self.names().index(name)]
-        if member.file_size > MAX_TABLE_BYTES:
-            raise OSError(f"larger than {MAX_TABLE_BYTES} bytes")
-        try:
-            with zipfile.ZipFile(self.file) as archive, archive.open(member) as stream:
-                return stream.read(MAX_TABLE_BYTES)
-        except Exception as error:  # zlib, lzma, CRC and header errors
-            raise OSError(str(error)) from error
+        return _kept(self._tables, name)
+
+    def _read_tables(self, archive: zipfile.ZipFile) -> Iterator[tuple[str, bytes]]:
+        left = MAX_TABLE_BYTES
+        for member in self._members:
+            name = _relative(member.filename)
+            if not is_metadata(name) or member.file_size > left:
+                continue
+            left -= member.file_size
+            try:
+                with archive.open(member) as stream:
+                    yield name, stream.read(member.file_size)
+            except Exception:  # noqa: BLE001 - as in _read; `table` says that it is lost
+                continue
 
     def _is_wanted(self, member: zipfile.ZipInfo) -> bool:
         if member.is_dir() or _is_ignored(member.filename):
@@ -129,7 +136,8 @@ class TarSource:
                 self._names.append(name)
                 if is_metadata(name) and member.size <= left:
                     left -= member.size
-                    self._tables[name] = self._read(archive, member, whole=True) or b""
+                    data = self._read(archive, member, whole=True)
+                    self._tables |= {} if data is None else {name: data}
             elif member.isfile():
                 kind = "sparse file in an archive" if member.issparse() else TOO_LARGE
                 self.skipped.add(kind, member.name)
@@ -162,11 +170,9 @@ class TarSource:
         Raises
         ------
         OSError
-            It is too large.
+            It is too large or damaged.
         """
-        if name not in self._tables:
-            raise OSError(f"larger than {MAX_TABLE_BYTES} bytes, or damaged")
-        return self._tables[name]
+        return _kept(self._tables, name)
 
     def _walk(self) -> Iterator[tuple[tarfile.TarInfo, tarfile.TarFile]]:
         """Yield the members before the end or the first damage, which is noted."""
@@ -231,6 +237,12 @@ def _unpacked(raw: IO[bytes]) -> IO[bytes]:
     if head.startswith((b"\xfd7zXZ", b"\x5d\x00\x00")):
         return cast("IO[bytes]", lzma.LZMAFile(raw))
     return raw
+
+
+def _kept(tables: dict[str, bytes], name: str) -> bytes:
+    if name not in tables:
+        raise OSError(f"damaged, or the tables of the archive exceed {MAX_TABLE_BYTES} bytes")
+    return tables[name]
 
 
 def _may_unpack_to(file: Path) -> int:

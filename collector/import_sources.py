@@ -52,6 +52,7 @@ class FolderSource:
     def __post_init__(self) -> None:
         self.root = str(self.folder.resolve())
         self._files = list(regular_files(self.folder, self.skipped))
+        self._by_name = {file.name: file for file in self._files}
 
     def names(self) -> list[str]:
         """Return the names below the folder."""
@@ -70,8 +71,7 @@ class FolderSource:
         OSError
             It is too large or can't be read.
         """
-        file = next(each for each in self._files if each.name == name)
-        with open_regular(file) as stream:
+        with open_regular(self._by_name[name]) as stream:
             data = stream.read(MAX_TABLE_BYTES + 1)
         if len(data) > MAX_TABLE_BYTES:
             raise OSError(f"larger than {MAX_TABLE_BYTES} bytes")

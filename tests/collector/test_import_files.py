@@ -26,8 +26,10 @@ from bodyshop_core.catalog import effective_labels, schema
 from bodyshop_core.errors import ConfigError, NothingFoundError, UsageError
 from bodyshop_core.progress import Silent
 from collector import import_folder
-from collector.folder_layout import split_of
+from collector.crawl.interrupt import SoftInterrupt
+from collector.folder_layout import Given, picture_paths, split_of
 from collector.folder_walk import Skipped, open_regular, regular_files
+from collector.import_reading import read_all
 from collector.import_sources import open_source
 from collector.import_statements import NamePattern
 
@@ -529,6 +531,31 @@ def test_a_tar_header_that_is_none_is_not_taken_for_the_end(workspace, tmp_path)
     summary = import_folder(path, workspace)
     assert summary.labels == {"whole": 1}
     assert any("rest of the archive" in note for note in summary.notes())
+
+
+def test_a_damaged_table_in_a_zip_archive_costs_itself_alone(workspace, tmp_path):
+    table = b"file_name,label\n1.png," + os.urandom(40).hex().encode() + b"\n"
+    path = zipped(tmp_path / "set.zip", {"whole/1.png": encoded(), "whole/metadata.csv": table})
+    data = bytearray(path.read_bytes())
+    at = data.index(b"whole/metadata.csv") + len("whole/metadata.csv")
+    data[at : at + 30] = b"\xff" * 30
+    path.write_bytes(data)
+    summary = import_folder(path, workspace)
+    assert summary.labels == {"whole": 1}
+    assert any("whole/metadata.csv: damaged" in note for note in summary.notes())
+
+
+def test_large_files_are_not_read_ahead(workspace, tmp_path, monkeypatch):
+    for index in range(6):
+        picture(tmp_path / "set" / f"{index}.png", (index, 0, 0))
+    source = open_source(tmp_path / "set", Skipped())
+    places = picture_paths(source.names(), Given("damage"))
+    pulled = []
+    entries = source.entries
+    source.entries = lambda: (pulled.append(entry) or entry for entry in entries())
+    monkeypatch.setattr("collector.import_reading.READ_AHEAD_BYTES", 1)
+    read = read_all(places, source, workspace, Skipped(), SoftInterrupt())
+    assert [len(pulled) for _ in read] == [1, 2, 3, 4, 5, 6]
 
 
 def test_a_sparse_file_in_a_tar_archive_is_not_expanded(workspace, tmp_path):
