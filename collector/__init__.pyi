@@ -29,10 +29,10 @@ from .crawl.plan import (
     plan as plan,
 )
 from .folder_import import (
-    FolderImportSummary as FolderImportSummary,
-)
-from .folder_import import (
     import_folder as import_folder,
+)
+from .import_summary import (
+    FolderImportSummary as FolderImportSummary,
 )
 from .ledger.provenance import (
     refusals_table as refusals_table,

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
 from bodyshop_core.catalog import (
-    FACTS,
     Blob,
     Field,
     add_labels,
@@ -26,100 +23,30 @@ from bodyshop_core.catalog import (
     schema,
 )
 from bodyshop_core.errors import (
+    ConfigError,
     ErasedPictureError,
     InterruptedByUser,
     NothingFoundError,
-    UnreadableImageError,
     UsageError,
 )
-from bodyshop_core.imaging import load_rgb, read_header, sniff
-from bodyshop_core.imaging.endings import has_end
-from bodyshop_core.imaging.types import HEAD, PICTURE_TYPES, SUFFIXES
 from bodyshop_core.progress import SILENT, Progress
-from bodyshop_core.summary import Summary
 from bodyshop_core.workspace import Workspace
 from collector.candidate import digest
 from collector.crawl.interrupt import SoftInterrupt
-from collector.folder_layout import Given, PicturePath, Statement, picture_paths
+from collector.folder_layout import Given, PicturePath, picture_paths, written_name
 from collector.folder_walk import Skipped
-from collector.import_ledger import Corrections, correct, keep_said
-from collector.import_sources import ARCHIVE_SUFFIXES, ImportSource, Load, open_source
-from collector.import_statements import (
-    METADATA_NAMES,
-    TABLE_SUFFIXES,
-    LabelTable,
-    pattern_statement,
-    read_table,
-)
+from collector.import_bytes import is_metadata
+from collector.import_ledger import Corrections, correct, keep_said, withdraw
+from collector.import_reading import Read, read_all
+from collector.import_sources import ImportSource, open_source
+from collector.import_statements import LabelTable, NamePattern, parse_table, read_table
+from collector.import_summary import FolderImportSummary, advice, first_advice
 from collector.ledger.record import TOOL
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 BATCH = 200
-THREADS = 4
-
-
-@dataclass(frozen=True)
-class FolderImportSummary(Summary):
-    """The result of an import.
-
-    Parameters
-    ----------
-    files : int
-        Pictures read, readable or not.
-    pictures : int
-        New to the catalog.
-    duplicates : int
-        Same bytes as a picture that the catalog has already.
-    unreadable : int
-        Recorded, so that curate rejects them with that reason.
-    skipped : int
-        Files that were not read as pictures.
-    forgotten : int
-        Pictures that were erased on request; they are not imported.
-    seconds : float
-        Duration.
-    labels, given_splits : dict
-        Class or split -> pictures.
-    skipped_kinds : dict
-        Kind of skipped file -> how many.
-    superseded, gone, conflicts : int
-        Statements of an earlier import of the same root that no longer hold; files of it that are
-        not there any more; pictures with two labels of one field.
-    unlabelled : int
-        Pictures that neither folder, table nor pattern gave a label of the field.
-    """
-
-    files: int
-    pictures: int
-    duplicates: int
-    unreadable: int
-    skipped: int
-    forgotten: int
-    seconds: float
-    labels: dict[str, int] = field(default_factory=dict)
-    given_splits: dict[str, int] = field(default_factory=dict)
-    skipped_kinds: dict[str, int] = field(default_factory=dict)
-    superseded: int = 0
-    gone: int = 0
-    conflicts: int = 0
-    unlabelled: int = 0
-    advice: tuple[str, ...] = ()
-
-    columns: ClassVar[tuple[str, ...]] = ("class", "pictures")
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return JSON-able counts."""
-        return {**super().as_dict(), "advice": list(self.advice)}
-
-    def rows(self) -> list[tuple[str, int]]:
-        """Return a table of the classes."""
-        return sorted(self.labels.items())
-
-    def notes(self) -> list[str]:
-        """Return what was skipped, with examples, and what needs a look."""
-        return list(self.advice)
 
 
 def import_folder(
@@ -195,10 +122,14 @@ def import_folder(
     skipped = Skipped()
     opened = open_source(folder, skipped)
     names = opened.names()
-    statements, tables = _statements(folder, names, labels, label_from, field)
-    spoken = bool(labels or label_from) or any(
-        isinstance(each, LabelTable) and field in each.fields for each in statements
-    )
+    found_tables, unread = _tables_beside(opened, names, field)
+    pattern = [NamePattern(label_from, field)] if label_from else []
+    tables = [read_table(Path(labels), field)] if labels else []
+    written = [written_name(name) for name in names]
+    for table in (*found_tables, *tables):
+        table.bind(written, _path_of_rows(folder))
+    statements: list[LabelTable | NamePattern] = [*found_tables, *pattern, *tables]
+    spoken = any(field in each.fields for each in statements)
     given = Given(field, label, brand, model, folders=not spoken)
     places = picture_paths(names, given, statements)
     run = _Import(
@@ -207,7 +138,7 @@ def import_folder(
         origin_is_given=source is not None,
     )  # fmt: skip
     with progress.task("import", total=len(places)) as tick, SoftInterrupt() as interrupt:
-        for batch in _batches(_read_all(places, opened, workspace, skipped, interrupt), BATCH):
+        for batch in _batches(read_all(places, opened, workspace, skipped, interrupt), BATCH):
             run.store(batch)
             tick(len(batch))
         if interrupt.requested:
@@ -219,12 +150,11 @@ def import_folder(
         raise NothingFoundError(
             f"{folder} contains no picture ({skipped.total} other files)"
             + "".join(f"\n  {line}" for line in skipped.lines()),
-            hint=_first_advice(skipped, names),
+            hint=first_advice(skipped, names),
         )
-    corrections = correct(workspace.catalog, opened.root, run.present, run.withdrawn)
-    return run.summary(
-        skipped, corrections, time.monotonic() - started, _advice(run, skipped, corrections, tables)
-    )
+    corrections = correct(workspace.catalog, opened.root, run.present, len(run.relabelled))
+    lines = advice(opened.root, run.counts["unreadable"], skipped, corrections, tables, unread)
+    return run.summary(skipped, corrections, time.monotonic() - started, lines)
 
 
 @dataclass
@@ -242,9 +172,9 @@ class _Import:
     labels: Counter[str] = field(default_factory=Counter)
     splits: Counter[str] = field(default_factory=Counter)
     present: dict[str, str] = field(default_factory=dict)
-    withdrawn: set[tuple[str, str, str]] = field(default_factory=set)
+    relabelled: set[str] = field(default_factory=set)
 
-    def store(self, batch: Sequence[_Read]) -> None:
+    def store(self, batch: Sequence[Read]) -> None:
         """Write one batch, in one transaction."""
         catalog = self.workspace.catalog
         with catalog.begin() as connection:
@@ -262,8 +192,9 @@ class _Import:
             known = {} if self.origin_is_given else _origins(connection, rows)
             for row in rows:
                 row["origin"] = known.get(row["key"], self.origin)
-            self.withdrawn |= withdrawn
+            self.relabelled |= {sha256 for sha256, _, _ in withdrawn}
             catalog.upsert(schema.sightings, rows, connection=connection)
+            withdraw(catalog, connection, withdrawn)
             said_labels = [
                 (row["sha256"], name, value, "import", "")
                 for row in rows
@@ -302,81 +233,28 @@ class _Import:
         )  # fmt: skip
 
 
-def _statements(
-    folder: Path,
-    names: Sequence[str],
-    labels: Path | str | None,
-    label_from: str | None,
-    field: str,
-) -> tuple[list[Statement], list[LabelTable]]:
-    """Return what says something about files, the weakest first."""
-    tables: list[LabelTable] = []
-    if folder.is_dir():
-        for name in names:
-            if PurePosixPath(name).name in METADATA_NAMES:
-                tables.append(read_table(folder / name, field, base=PurePosixPath(name).parent))
-    pattern = [pattern_statement(label_from, field)] if label_from else []
-    given = [read_table(Path(labels), field)] if labels else []
-    return [*tables, *pattern, *given], given
+def _tables_beside(
+    source: ImportSource, names: Sequence[str], field: str
+) -> tuple[list[LabelTable], list[str]]:
+    """Return the tables that nobody named, and why others can't be read."""
+    tables, unread = [], []
+    for name in filter(is_metadata, names):
+        base = PurePosixPath(written_name(name)).parent
+        try:
+            tables.append(parse_table(source.table(name), Path(name), field, base=base))
+        except ConfigError as error:
+            unread.append(str(error))
+        except OSError as error:
+            unread.append(f"{written_name(name)}: {error}")
+    return tables, unread
 
 
-_Read = tuple[PicturePath, tuple[Blob, str, dict[str, Any]] | None]
-
-
-def _read_all(
-    places: list[PicturePath],
-    source: ImportSource,
-    workspace: Workspace,
-    skipped: Skipped,
-    interrupt: SoftInterrupt,
-) -> Iterator[_Read]:
-    """Read ahead with a few threads; only a few pictures per thread are in memory."""
-    waiting = source.entries()
-    with ThreadPoolExecutor(THREADS) as pool:
-        running: dict[Future[_Read], None] = {}
-
-        def start(count: int) -> None:
-            for index, load in islice(waiting, count):
-                running[pool.submit(_read, places[index], load, workspace, skipped)] = None
-
-        start(4 * THREADS)
-        while running:
-            done, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in done:
-                del running[future]
-                yield future.result()
-                start(0 if interrupt.requested else 1)
-
-
-def _read(place: PicturePath, load: Load, workspace: Workspace, skipped: Skipped) -> _Read:
-    suffix = PurePosixPath(place.relative).suffix.lower()
-    data = load()
-    if data is None:
-        return place, None
-    named = SUFFIXES.get(suffix)
-    extension = sniff(data[:HEAD]) or named
-    if extension is None:
-        skipped.add(_kind(suffix), place.relative)
-        return place, None
-    if extension == "tif" and named and PICTURE_TYPES[named].decoder == "RAW":
-        extension = named  # a camera's file is a TIFF inside
-    blob = workspace.blobs.put_bytes(data, extension)
-    return place, (blob, extension, _facts(data, extension))
-
-
-def _kind(suffix: str) -> str:
-    return f"{suffix} file" if suffix else "file without a suffix"
-
-
-def _facts(data: bytes, extension: str) -> dict[str, Any]:
-    """Return the header's facts; all None for a picture that cannot be decoded completely."""
-    try:
-        facts = read_header(data)
-        if not has_end(io.BytesIO(data), extension):
-            load_rgb(data)  # no end mark: some programs omit it, so the picture has to be decoded
-    except UnreadableImageError:
-        return dict.fromkeys(FACTS)
-    return facts
+def _path_of_rows(root: Path) -> str:
+    """Return the path that rows may name files by: an archive counts as the folder in it."""
+    path = root.resolve()
+    if path.is_file():
+        path = path.with_name(path.name.partition(".")[0])
+    return path.as_posix()
 
 
 def _origins(connection: Connection, rows: Sequence[dict[str, Any]]) -> dict[str, str]:
@@ -399,61 +277,7 @@ def _sighting(place: PicturePath, blob: Blob, run: _Import) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _advice(
-    run: _Import, skipped: Skipped, corrections: Corrections, tables: Sequence[LabelTable]
-) -> list[str]:
-    """Return what a person should know, one line each."""
-    lines = skipped.lines()
-    if run.counts["unreadable"]:
-        lines.append(f"{run.counts['unreadable']} unreadable: curate rejects them and says why")
-    for table in tables:
-        lines.append(f"the table names {len(table)} pictures, {len(table.used)} of them were found")
-    if not tables and (ignored := _ignored_tables(run, skipped)):
-        lines.append(f"not read: {ignored}; if it holds labels: --labels FILE")
-    if corrections.superseded:
-        lines.append(
-            f"{corrections.superseded} statements of the last import of {run.source.root} were "
-            "replaced: files moved, were edited, or are labelled otherwise now"
-        )
-    if corrections.gone:
-        lines.append(
-            f"{len(corrections.gone)} files of the last import are gone ({corrections.gone[0]}); "
-            "their pictures stay, bodyshop forget erases them"
-        )
-    if corrections.conflicts:
-        sha256, values = corrections.conflicts[0]
-        lines.append(
-            f"{len(corrections.conflicts)} pictures have two labels, so that curate keeps them "
-            f"out (label_conflict): {sha256[:12]} is {values}"
-        )
-    return lines
-
-
-def _ignored_tables(run: _Import, skipped: Skipped) -> str | None:
-    for suffix in TABLE_SUFFIXES:
-        for name in skipped.examples.get(_kind(suffix), []):
-            if PurePosixPath(name).name not in METADATA_NAMES:
-                return name
-    return None
-
-
-def _first_advice(skipped: Skipped, names: Sequence[str]) -> str:
-    """Return what to do about a root without pictures, by what is in it."""
-    kinds = skipped.counts
-    if not kinds:
-        return "name the folder that contains the class folders"
-    if any(name.lower().endswith(ARCHIVE_SUFFIXES) for name in names):
-        return "import the archives in it: bodyshop import FILE.zip"
-    if any(kind.startswith((".mp4", ".mov", ".avi", ".mkv", ".webm")) for kind in kinds):
-        return "extract the frames of the films first, for example with ffmpeg"
-    if any(kind.startswith("link") for kind in kinds):
-        return "import the folder that the links lead to"
-    if any(kind.startswith("no permission") for kind in kinds):
-        return "make the files readable for this user"
-    return "name the folder that contains the class folders"
-
-
-def _batches(items: Iterable[_Read], size: int) -> Iterator[list[_Read]]:
+def _batches(items: Iterable[Read], size: int) -> Iterator[list[Read]]:
     iterator = iter(items)
     while batch := list(islice(iterator, size)):
         yield batch

@@ -96,9 +96,14 @@ def picture_paths(
     statements : sequence of callable
         Tables and patterns: they take precedence over folders, later ones over earlier ones.
     """
-    names = [nfc(_printable(name)) for name in names]
+    names = [written_name(name) for name in names]
     wrapper = _shared_wrapper(names)
     return [_place(name, wrapper, given, statements) for name in names]
+
+
+def written_name(name: str) -> str:
+    """Return a file's name as the catalog holds it: NFC, with bytes that are no UTF-8 escaped."""
+    return nfc(name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"))
 
 
 def split_of(name: str) -> tuple[str | None, str]:
@@ -160,8 +165,3 @@ def _place(name: str, wrapper: int, given: Given, statements: Sequence[Statement
     if given.label:
         said[given.field] = nfc(given.label)
     return PicturePath(name, split, tuple(said.items()))
-
-
-def _printable(name: str) -> str:
-    """Replace the bytes of a file name that are no UTF-8, so that the catalog can hold it."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

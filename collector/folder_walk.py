@@ -20,6 +20,7 @@ EXAMPLES = 3
 
 LINK_OUT = "link that leaves the folder"
 BROKEN_LINK = "broken link"
+LINKED_TWICE = "link to a folder that was read through another link"
 SPECIAL = "pipe, socket or device"
 UNREADABLE = "no permission or read error"
 TOO_LARGE = "too large"
@@ -53,11 +54,34 @@ class Skipped:
         ]
 
 
-def regular_files(folder: Path, skipped: Skipped) -> Iterator[Path]:
+@dataclass(frozen=True)
+class WalkedFile:
+    """A file that a walk has found.
+
+    Parameters
+    ----------
+    name : str
+        Below the folder, with ``/``.
+    target : Path
+        Where it is, without links.
+    identity : tuple of (int, int)
+        Its device and inode when it was found.
+    size : int
+        Bytes.
+    """
+
+    name: str
+    target: Path
+    identity: tuple[int, int]
+    size: int
+
+
+def regular_files(folder: Path, skipped: Skipped) -> Iterator[WalkedFile]:
     """Yield the regular files of a folder, to any depth, in the order of their names.
 
-    Links are followed when they lead to a place inside of the folder. Hidden files and folders,
-    and those that systems leave behind (`IGNORED_FOLDERS`), are passed over.
+    Links are followed when they lead to a place inside of the folder, and each folder once only by
+    links: folders that are linked with one another have more paths than anybody can read. Hidden
+    files and folders, and those that systems leave behind (`IGNORED_FOLDERS`), are passed over.
 
     Parameters
     ----------
@@ -67,21 +91,52 @@ def regular_files(folder: Path, skipped: Skipped) -> Iterator[Path]:
         Takes what is left out.
     """
     root = folder.resolve()
-    yield from _files(folder, folder, root, (root,), skipped)
+    seen: set[tuple[Path, bool]] = set()
+    stack = [_Level(iter(_entries(root, "", skipped)), "", root, False, (root,))]
+    while stack:
+        level = stack[-1]
+        entry = next(level.entries, None)
+        if entry is None:
+            stack.pop()
+            continue
+        name = f"{level.name}{entry.name}"
+        is_link = entry.is_symlink()
+        try:
+            target = Path(entry.path).resolve(strict=True) if is_link else level.real / entry.name
+            found = target.stat()
+        except (OSError, RuntimeError):  # links in a circle: RuntimeError before Python 3.13
+            skipped.add(BROKEN_LINK if is_link else UNREADABLE, name)
+            continue
+        if is_link and not target.is_relative_to(root):
+            skipped.add(LINK_OUT, name)
+        elif stat.S_ISREG(found.st_mode):
+            yield WalkedFile(name, target, (found.st_dev, found.st_ino), found.st_size)
+        elif not stat.S_ISDIR(found.st_mode):
+            skipped.add(SPECIAL, name)
+        elif target not in level.above:  # a link to a folder around it would never end
+            linked = level.is_linked or is_link
+            if (target, linked) in seen:
+                skipped.add(LINKED_TWICE, name)
+                continue
+            seen.add((target, linked))
+            below = iter(_entries(target, name, skipped))
+            stack.append(_Level(below, f"{name}/", target, linked, (*level.above, target)))
 
 
-def open_regular(path: Path) -> BinaryIO:
-    """Open a file for reading, and only if it is a regular one now.
+def open_regular(file: WalkedFile) -> BinaryIO:
+    """Open a file for reading, and only if it is still the one that the walk has found.
 
     Raises
     ------
     OSError
-        It can't be opened, or is no regular file.
+        It can't be opened, or another file, a link or a device has taken its place.
     """
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
+    descriptor = os.open(file.target, flags | getattr(os, "O_BINARY", 0))
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(f"{path} is not a regular file")
+        now = os.fstat(descriptor)
+        if not stat.S_ISREG(now.st_mode) or (now.st_dev, now.st_ino) != file.identity:
+            raise OSError(f"{file.target} is not the regular file that was found there")
         return os.fdopen(descriptor, "rb")
     except BaseException:
         os.close(descriptor)
@@ -93,33 +148,22 @@ def is_ignored(name: str) -> bool:
     return name.startswith(".") or name in IGNORED_FOLDERS or name in IGNORED_FILES
 
 
-def _files(
-    folder: Path, place: Path, root: Path, above: tuple[Path, ...], skipped: Skipped
-) -> Iterator[Path]:
+@dataclass(frozen=True)
+class _Level:
+    """A folder that a walk is in."""
+
+    entries: Iterator[os.DirEntry[str]]
+    name: str
+    real: Path
+    is_linked: bool
+    above: tuple[Path, ...]
+
+
+def _entries(place: Path, name: str, skipped: Skipped) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(place) as listed:
-            entries = sorted(listed, key=lambda entry: entry.name)
+            found = [entry for entry in listed if not is_ignored(entry.name)]
     except OSError:
-        skipped.add(UNREADABLE, place.relative_to(folder).as_posix() or ".")
-        return
-    for entry in entries:
-        if is_ignored(entry.name):
-            continue
-        path = Path(entry.path)
-        name = path.relative_to(folder).as_posix()
-        try:
-            target = path.resolve(strict=True) if entry.is_symlink() else path
-            mode = target.stat().st_mode
-        except (OSError, RuntimeError):  # links in a circle: RuntimeError before Python 3.13
-            skipped.add(BROKEN_LINK if entry.is_symlink() else UNREADABLE, name)
-            continue
-        if entry.is_symlink() and not target.is_relative_to(root):
-            skipped.add(LINK_OUT, name)
-        elif stat.S_ISDIR(mode):
-            real = path.resolve()
-            if real not in above:  # a link to a folder around it would never end
-                yield from _files(folder, path, root, (*above, real), skipped)
-        elif stat.S_ISREG(mode):
-            yield path
-        else:
-            skipped.add(SPECIAL, name)
+        skipped.add(UNREADABLE, name or ".")
+        return []
+    return sorted(found, key=lambda entry: entry.name)

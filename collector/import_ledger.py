@@ -77,60 +77,23 @@ def keep_said(
     return rows, withdrawn
 
 
-def correct(
-    catalog: Catalog, root: str, present: Mapping[str, str], withdrawn: set[tuple[str, str, str]]
-) -> Corrections:
-    """Supersede what a root said before and says no longer.
+def withdraw(
+    catalog: Catalog, connection: Connection, withdrawn: set[tuple[str, str, str]]
+) -> None:
+    """Delete labels that no import says any more.
+
+    It belongs into the transaction that writes the sightings that no longer say them: an import
+    that is interrupted in between would leave two labels for ever.
 
     Parameters
     ----------
     catalog : Catalog
-        Its sightings and labels are corrected, in one transaction.
-    root : str
-        The folder or archive that was imported, completely.
-    present : Mapping
-        Name below the root -> sha256, of all files that were read.
+        Of the connection.
+    connection : Connection
+        A write transaction in which the new sightings are written already.
     withdrawn : set of (sha256, field, value)
-        From `keep_said`.
-
-    Returns
-    -------
-    Corrections
-        What changed.
+        From `keep_said`; what another sighting still says stays.
     """
-    table = schema.sightings
-    found = Corrections()
-    there = set(present.values())
-    relabelled = len({sha256 for sha256, _, _ in withdrawn})
-    with catalog.begin() as connection:
-        query = select(table.c.key, table.c.sha256, table.c.file, table.c.said).where(
-            table.c.root == root, table.c.superseded_at.is_(None)
-        )
-        old: list[dict[str, Any]] = []
-        for row in connection.execute(query).mappings():
-            if present.get(row["file"]) == row["sha256"]:
-                continue
-            if row["file"] in present or row["sha256"] in there:
-                old.append({"key": row["key"]})
-                withdrawn |= {(row["sha256"], *each) for each in (row["said"] or {}).items()}
-            else:
-                found.gone.append(row["file"])
-        if old:
-            connection.execute(
-                update(table).where(table.c.key == bindparam("old")).values(superseded_at=now()),
-                [{"old": each["key"]} for each in old],
-            )
-        found.superseded = len(old) + relabelled
-        _withdraw(catalog, connection, withdrawn)
-        found.conflicts = _conflicts(connection, sorted(there))
-    found.gone.sort()
-    return found
-
-
-def _withdraw(
-    catalog: Catalog, connection: Connection, withdrawn: set[tuple[str, str, str]]
-) -> None:
-    """Delete labels that no import says any more."""
     table = schema.sightings
     said: set[tuple[str, str, str]] = set()
     for names in _parts(sorted({sha256 for sha256, _, _ in withdrawn})):
@@ -152,6 +115,56 @@ def _withdraw(
         )
     kept = [(*each, Origin.IMPORT, "") for each in sorted(said & withdrawn)]
     add_labels(catalog, kept, connection=connection)
+
+
+def correct(
+    catalog: Catalog, root: str, present: Mapping[str, str], relabelled: int
+) -> Corrections:
+    """Supersede what a root said before and says no longer.
+
+    Parameters
+    ----------
+    catalog : Catalog
+        Its sightings and labels are corrected, in one transaction.
+    root : str
+        The folder or archive that was imported, completely.
+    present : Mapping
+        Name below the root -> sha256, of all files that were read.
+    relabelled : int
+        Pictures with a label that this import has withdrawn already.
+
+    Returns
+    -------
+    Corrections
+        What changed.
+    """
+    table = schema.sightings
+    found = Corrections()
+    there = set(present.values())
+    withdrawn: set[tuple[str, str, str]] = set()
+    with catalog.begin() as connection:
+        query = select(table.c.key, table.c.sha256, table.c.file, table.c.said).where(
+            table.c.root == root, table.c.superseded_at.is_(None)
+        )
+        old: list[dict[str, Any]] = []
+        for row in connection.execute(query).mappings():
+            if present.get(row["file"]) == row["sha256"]:
+                continue
+            if row["file"] in present or row["sha256"] in there:
+                old.append({"key": row["key"]})
+                withdrawn |= {(row["sha256"], *each) for each in (row["said"] or {}).items()}
+            else:
+                found.gone.append(row["file"])
+        if old:
+            connection.execute(
+                update(table).where(table.c.key == bindparam("old")).values(superseded_at=now()),
+                [{"old": each["key"]} for each in old],
+            )
+        found.superseded = len(old) + relabelled
+        withdraw(catalog, connection, withdrawn)
+        found.conflicts = _conflicts(connection, sorted(there))
+    found.gone.sort()
+    return found
 
 
 def _conflicts(connection: Connection, names: list[str]) -> list[tuple[str, str]]:

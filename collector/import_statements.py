@@ -10,14 +10,13 @@ import csv
 import io
 import json
 import re
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from bodyshop_core.catalog import Field, nfc
 from bodyshop_core.errors import ConfigError, UsageError
-from collector.folder_layout import Statement, split_of
+from collector.folder_layout import split_of
 
 FILE_COLUMNS = (
     "file_name", "filename", "file", "filepath", "file_path", "path", "image_path", "image",
@@ -30,14 +29,16 @@ LABEL_COLUMNS = ("label", "class", "category", "target", "label_name", "class_na
 
 _SYNONYMS = {"brand": ("brand", "make", "manufacturer"), "model": ("model",), "damage": ("damage",)}
 _SPLIT_COLUMNS = ("split", "subset", "fold_name")
-METADATA_NAMES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
-"""Hugging Face's ImageFolder reads these beside the pictures; so does an import."""
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet", ".json")
 
+MAX_PARQUET_BYTES = 1_000_000_000
+MAX_PARQUET_CELLS = 50_000_000
+"""A few bytes of Parquet can stand for any number of equal rows."""
+
 
 class LabelTable:
-    """What a table says about files, by their names.
+    """What a table says about files, by their names; nothing until it is bound to them.
 
     Parameters
     ----------
@@ -49,35 +50,70 @@ class LabelTable:
 
     def __init__(self, rows: Mapping[str, dict[str, str]], *, exact: bool = False) -> None:
         self._rows = {_normal(name): said for name, said in rows.items()}
-        alone = Counter(PurePosixPath(name).name for name in self._rows)
-        self._by_name = {
-            PurePosixPath(name).name: said
-            for name, said in self._rows.items()
-            if alone[PurePosixPath(name).name] == 1 and not exact
-        }
         self._exact = exact
+        self._row_of: dict[str, str] = {}
         self.used: set[str] = set()
+        self.ambiguous: dict[str, list[str]] = {}
         self.fields = {name for said in rows.values() for name in said}
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def __call__(self, name: str) -> dict[str, str]:
-        """Return what is said about a file: by its path, one of its ends, or its unique name."""
-        parts = PurePosixPath(name).parts
-        for start in range(1 if self._exact else len(parts)):
-            tail = "/".join(parts[start:])
-            if tail in self._rows:
-                self.used.add(tail)
-                return dict(self._rows[tail])
-        found = self._by_name.get(parts[-1])
-        if found is None:
-            return {}
-        self.used.add(parts[-1])
-        return dict(found)
+        """Return what is said about a file that the table was bound to."""
+        row = self._row_of.get(name)
+        return {} if row is None else dict(self._rows[row])
+
+    @property
+    def files(self) -> int:
+        """Return how many files it says something about."""
+        return len(self._row_of)
+
+    def bind(self, names: Iterable[str], root: str = "") -> None:
+        """Decide which file each row means.
+
+        A row means the file whose path below the root it is. Otherwise it is the end of a path, and
+        means a file only if exactly one has this end, and no longer row with the same end means
+        another place: ``train/1.png`` never means ``test/1.png``, nor ``1.png`` one of both. Of two
+        rows that mean one file, the longer one counts.
+
+        Parameters
+        ----------
+        names : iterable of str
+            The files' names below the root, as the import writes them.
+        root : str
+            The path of the root: a row may name it too.
+        """
+        names = list(names)
+        self._row_of = {name: name for name in names if name in self._rows}
+        self.used, self.ambiguous = set(self._row_of), {}
+        if self._exact:  # nobody named this table: it stands for what it says of files only
+            self.fields = {name for row in self._row_of.values() for name in self._rows[row]}
+            return
+        above = tuple(PurePosixPath(_normal(root)).parts)
+        ends: dict[str, list[str]] = {}
+        for name in names:
+            for end in _ends((*above, *PurePosixPath(name).parts)):
+                if end in self._rows and end not in self.used:
+                    ends.setdefault(end, []).append(name)
+        longer: dict[str, list[str]] = {}
+        for row in self._rows:
+            for end in _ends(PurePosixPath(row).parts[1:]):
+                if end in ends:
+                    longer.setdefault(end, []).append(row)
+        for row in sorted(ends, key=lambda row: -row.count("/")):
+            places = [other for other in longer.get(row, []) if other not in self._means(ends[row])]
+            if len(ends[row]) > 1 or places:
+                self.ambiguous[row] = [*ends[row], *places]
+            else:
+                self.used.add(row)
+                self._row_of.setdefault(ends[row][0], row)
+
+    def _means(self, names: Iterable[str]) -> set[str]:
+        return {self._row_of[name] for name in names if name in self._row_of}
 
 
-def read_table(path: Path, field: str, *, base: PurePosixPath | None = None) -> LabelTable:
+def read_table(path: Path, field: str) -> LabelTable:
     """Read labels from a file.
 
     Parameters
@@ -86,9 +122,6 @@ def read_table(path: Path, field: str, *, base: PurePosixPath | None = None) -> 
         ``.csv``, ``.tsv``, ``.jsonl``, ``.parquet`` or ``.json`` (COCO).
     field : str
         What a column named label, class or category stands for.
-    base : PurePosixPath, optional
-        The folder of a ``metadata.csv`` that was found beside its pictures: the names are relative
-        to it, and it may hold no labels at all.
 
     Raises
     ------
@@ -104,11 +137,41 @@ def read_table(path: Path, field: str, *, base: PurePosixPath | None = None) -> 
             f"{path} is not a table of labels", hint=f"one of: {', '.join(TABLE_SUFFIXES)}"
         )
     try:
-        rows = list(_read(path))
+        data = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"it can't be read as a table: {error}", file=path) from error
+    return parse_table(data, path, field)
+
+
+def parse_table(
+    data: bytes, path: Path, field: str, *, base: PurePosixPath | None = None
+) -> LabelTable:
+    """Read labels from the bytes of a file.
+
+    Parameters
+    ----------
+    data : bytes
+        The file.
+    path : Path
+        Its name, which says its kind.
+    field : str
+        What a column named label, class or category stands for.
+    base : PurePosixPath, optional
+        The folder of a ``metadata.csv`` that was found beside its pictures: the names are relative
+        to it, and it may hold no labels at all.
+
+    Raises
+    ------
+    ConfigError
+        It can't be read, or no column names a file or a label.
+    """
+    try:
+        rows = list(_read(data, path.suffix.lower()))
         if not all(isinstance(row, dict) for row in rows):
             raise ValueError("a row is not an object with named values")
-    except (ValueError, OSError, KeyError, TypeError, csv.Error) as error:
-        raise ConfigError(f"it can't be read as a table: {error}", file=path) from error
+    except Exception as error:  # each parser has errors of its own, and nesting ends in another
+        reason = str(error) or type(error).__name__
+        raise ConfigError(f"it can't be read as a table: {reason}", file=path) from error
     if not rows:
         raise ConfigError("the table has no rows", file=path)
     names = {str(name).strip().lower(): str(name) for name in rows[0]}
@@ -135,8 +198,8 @@ def read_table(path: Path, field: str, *, base: PurePosixPath | None = None) -> 
     return LabelTable(said, exact=base is not None)
 
 
-def pattern_statement(pattern: str, field: str) -> Statement:
-    """Return what the names of files say by a regular expression with named groups.
+class NamePattern:
+    """What the names of files say by a regular expression with named groups.
 
     Parameters
     ----------
@@ -151,33 +214,34 @@ def pattern_statement(pattern: str, field: str) -> Statement:
     UsageError
         It is not a regular expression, or has none of the groups.
     """
-    try:
-        compiled = re.compile(pattern)
-    except re.error as error:
-        raise UsageError(f"--label-from is not a regular expression: {error}") from error
-    allowed = {*Field, "label", "split"}
-    groups = compiled.groupindex.keys()
-    if not groups or groups - allowed:
-        raise UsageError(
-            f"--label-from {pattern!r} names {', '.join(sorted(groups)) or 'no group'}",
-            hint=f"name its groups: {', '.join(f'(?P<{each}>...)' for each in sorted(allowed))}",
-        )
-    columns = {name: field if name == "label" else name for name in groups}
 
-    def statement(name: str) -> dict[str, str]:
-        found = compiled.match(name if "/" in pattern else PurePosixPath(name).name)
-        return {} if found is None else _said(found.groupdict(), columns)
+    def __init__(self, pattern: str, field: str) -> None:
+        try:
+            self._compiled = re.compile(pattern)
+        except re.error as error:
+            raise UsageError(f"--label-from is not a regular expression: {error}") from error
+        allowed = {*Field, "label", "split"}
+        groups = self._compiled.groupindex.keys()
+        if not groups or groups - allowed:
+            named = ", ".join(sorted(groups)) or "no group"
+            wanted = ", ".join(f"(?P<{each}>...)" for each in sorted(allowed))
+            raise UsageError(
+                f"--label-from {pattern!r} names {named}", hint=f"name its groups: {wanted}"
+            )
+        self._columns = {name: field if name == "label" else name for name in groups}
+        self._whole_path = "/" in pattern
+        self.fields = set(self._columns.values()) - {"split"}
 
-    return statement
+    def __call__(self, name: str) -> dict[str, str]:
+        """Return what the name of a file says."""
+        found = self._compiled.match(name if self._whole_path else PurePosixPath(name).name)
+        return {} if found is None else _said(found.groupdict(), self._columns)
 
 
-def _read(path: Path) -> Iterable[Mapping[str, Any]]:
-    suffix = path.suffix.lower()
+def _read(data: bytes, suffix: str) -> Iterable[Mapping[str, Any]]:
     if suffix == ".parquet":
-        import pyarrow.parquet as pq
-
-        return pq.read_table(path).to_pylist()
-    text = path.read_text(encoding="utf-8-sig")
+        return _parquet(data)
+    text = data.decode("utf-8-sig")
     if suffix == ".jsonl":
         return [json.loads(line) for line in text.splitlines() if line.strip()]
     if suffix == ".json":
@@ -185,6 +249,18 @@ def _read(path: Path) -> Iterable[Mapping[str, Any]]:
     head = text.partition("\n")[0]
     delimiter = "\t" if suffix == ".tsv" else max(",;\t", key=head.count)
     return list(csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter))
+
+
+def _parquet(data: bytes) -> list[dict[str, Any]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(pa.BufferReader(data)) as file:
+        facts = file.metadata
+        size = sum(facts.row_group(n).total_byte_size for n in range(facts.num_row_groups))
+        if size > MAX_PARQUET_BYTES or facts.num_rows * facts.num_columns > MAX_PARQUET_CELLS:
+            raise ValueError(f"{facts.num_rows} rows of {size} bytes are too many for labels")
+        return list(file.read().to_pylist())
 
 
 def _coco(data: Any) -> list[dict[str, Any]]:
@@ -235,6 +311,11 @@ def _said(row: Mapping[str, Any], columns: Mapping[str, str]) -> dict[str, str]:
         if split is not None:
             said["split"] = split
     return said
+
+
+def _ends(parts: tuple[str, ...]) -> Iterable[str]:
+    """Return a path and its ends, the longest first."""
+    return ("/".join(parts[start:]) for start in range(len(parts)))
 
 
 def _normal(name: str) -> str:

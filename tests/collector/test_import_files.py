@@ -8,8 +8,10 @@ import json
 import os
 import re
 import socket
+import subprocess
 import tarfile
 import zipfile
+from contextlib import contextmanager
 
 import pillow_heif
 import pyarrow as pa
@@ -22,9 +24,14 @@ from sqlalchemy import select
 
 from bodyshop_core.catalog import effective_labels, schema
 from bodyshop_core.errors import ConfigError, NothingFoundError, UsageError
+from bodyshop_core.progress import Silent
 from collector import import_folder
-from collector.folder_layout import split_of
-from collector.import_statements import pattern_statement
+from collector.crawl.interrupt import SoftInterrupt
+from collector.folder_layout import Given, picture_paths, split_of
+from collector.folder_walk import Skipped, open_regular, regular_files
+from collector.import_reading import read_all
+from collector.import_sources import open_source
+from collector.import_statements import NamePattern
 
 
 def encoded(colour="red", kind="PNG"):
@@ -108,6 +115,37 @@ def test_linked_folders_inside_the_root_are_followed(workspace, tmp_path):
     assert set(labels(workspace)) == {"pool/a/1.png", "damaged/1.png"}
 
 
+def test_folders_that_are_linked_with_one_another_are_read_once_by_links(workspace, tmp_path):
+    root, count = tmp_path / "set", 12
+    for index in range(count):
+        picture(root / f"c{index}" / "1.png", (index, 0, 0))
+    for here in range(count):
+        for there in set(range(count)) - {here}:
+            (root / f"c{here}" / f"to{there}").symlink_to(root / f"c{there}")
+    skipped = Skipped()
+    files = list(regular_files(root, skipped))
+    assert {file.target.parent.name for file in files} == {f"c{n}" for n in range(count)}
+    assert len(files) <= 2 * count
+    assert set(skipped.counts) == {"link to a folder that was read through another link"}
+
+
+def test_a_file_that_becomes_a_link_or_another_file_is_not_opened(tmp_path):
+    file = picture(tmp_path / "set" / "inner" / "a.png")
+    outside = picture(tmp_path / "inner" / "a.png", "blue")
+    (walked,) = regular_files(tmp_path / "set", Skipped())
+    with open_regular(walked) as stream:
+        assert stream.read() == file.read_bytes()
+    file.unlink()
+    file.symlink_to(outside)
+    with pytest.raises(OSError):
+        open_regular(walked)
+    file.unlink()
+    file.parent.rmdir()
+    file.parent.symlink_to(outside.parent)
+    with pytest.raises(OSError, match="not the regular file"):
+        open_regular(walked)
+
+
 def test_what_systems_leave_behind_is_passed_over(workspace, tmp_path):
     root = tmp_path / "set"
     picture(root / "whole" / "1.png")
@@ -126,14 +164,13 @@ def test_a_file_that_may_not_be_read_costs_itself_alone(workspace, tmp_path):
         summary = import_folder(tmp_path / "set", workspace)
         assert (summary.files, summary.skipped_kinds) == (1, {"no permission or read error": 1})
     else:  # root may read everything: the file goes away between listing and reading
-        from collector.folder_walk import Skipped
         from collector.import_sources import FolderSource
 
         file = picture(tmp_path / "set" / "whole" / "gone.png")
         skipped = Skipped()
         source = FolderSource(tmp_path / "set", skipped)
         file.unlink()
-        assert [load() for _, load in source.entries()] == [None]
+        assert [load() for _, _, load in source.entries()] == [None]
         assert skipped.counts == {"no permission or read error": 1}
 
 
@@ -224,6 +261,26 @@ def test_another_label_for_the_same_root_replaces_the_first(workspace, tmp_path)
     import_folder(tmp_path / "set", workspace, label="damaged")
     assert labels(workspace) == {"a.png": "damaged"}
     assert labels(workspace, "brand") == {"a.png": "Kia"}
+
+
+class Stopping(Silent):
+    """Stops an import after its first batch, as a second Ctrl-C or a kill does."""
+
+    @contextmanager
+    def task(self, name, total=None):
+        def tick(n=1, note=""):
+            raise KeyboardInterrupt
+
+        yield tick
+
+
+def test_an_interrupted_import_does_not_leave_two_labels(workspace, tmp_path):
+    picture(tmp_path / "set" / "a.png")
+    import_folder(tmp_path / "set", workspace, label="whole")
+    with pytest.raises(KeyboardInterrupt):
+        import_folder(tmp_path / "set", workspace, label="damaged", progress=Stopping())
+    assert labels(workspace) == {"a.png": "damaged"}
+    assert import_folder(tmp_path / "set", workspace, label="damaged").conflicts == 0
 
 
 def test_two_roots_that_disagree_are_a_conflict_which_the_summary_names(workspace, tmp_path):
@@ -325,7 +382,54 @@ def test_labels_come_from_a_table(workspace, tmp_path, suffix):
     assert labels(workspace, "brand")["images/a.png"] == "Kia"
     assert summary.given_splits == {"validation": 1, "train": 1}
     assert summary.unlabelled == 1
-    assert any("names 3 pictures, 2 of them" in note for note in summary.notes())
+    assert any("3 rows, 2 of them name 2 files" in note for note in summary.notes())
+
+
+def labelled(workspace, tmp_path, files, rows):
+    """File -> its label by a table of file,damage rows, and the notes."""
+    for index, name in enumerate(files):
+        picture(tmp_path / "set" / name, (index, 0, 0))
+    write_table(tmp_path / "t.csv", [{"file": name, "damage": said} for name, said in rows])
+    notes = import_folder(tmp_path / "set", workspace, labels=tmp_path / "t.csv").notes()
+    return {name: said for name, said in labels(workspace).items() if said}, notes
+
+
+@pytest.mark.parametrize(
+    ("files", "rows", "expected"),
+    [
+        (["train/1.png", "test/1.png"], {"train/1.png": "d"}, {"train/1.png": "d"}),
+        (["test/1.png"], {"train/1.png": "d"}, {}),
+        (["1.png"], {"train/1.png": "d"}, {}),
+        (["train/1.png", "test/1.png"], {"1.png": "d"}, {}),
+        (["1.png", "test/1.png"], {"1.png": "d"}, {"1.png": "d"}),
+        (["test/1.png"], {"1.png": "d"}, {"test/1.png": "d"}),
+        (["test/1.png"], {"1.png": "d", "train/1.png": "w"}, {}),
+        (["test/1.png"], {"1.png": "d", "test/1.png": "w"}, {"test/1.png": "w"}),
+        (["a/test/1.png"], {"1.png": "d", "test/1.png": "w"}, {"a/test/1.png": "w"}),
+        (["a/x/1.png", "b/x/1.png"], {"x/1.png": "d", "b/x/1.png": "w"}, {"b/x/1.png": "w"}),
+        (["a/1.png"], {"set/a/1.png": "d"}, {"a/1.png": "d"}),
+        (["a/1.png"], {".\\a\\1.png": "d"}, {"a/1.png": "d"}),
+    ],
+)  # fmt: skip
+def test_a_row_labels_the_one_file_that_it_can_mean(workspace, tmp_path, files, rows, expected):
+    found, _ = labelled(workspace, tmp_path, files, rows.items())
+    assert found == expected
+
+
+def test_rows_that_fit_several_files_are_named(workspace, tmp_path):
+    _, notes = labelled(workspace, tmp_path, ["train/1.png", "test/1.png"], [("1.png", "d")])
+    assert any("1 rows, 0 of them name 0 files" in note for note in notes)
+    assert any("1.png: test/1.png, train/1.png" in note for note in notes)
+
+
+def test_a_table_or_pattern_without_the_field_leaves_the_labels_of_folders(workspace, tmp_path):
+    picture(tmp_path / "set" / "whole" / "val_1.png")
+    write_table(tmp_path / "t.csv", [{"file": "val_1.png", "make": "Kia", "split": "test"}])
+    for options in ({"label_from": "(?P<split>[a-z]+)_.*"}, {"labels": tmp_path / "t.csv"}):
+        summary = import_folder(tmp_path / "set", workspace, **options)
+        assert summary.labels == {"whole": 1}
+        assert summary.given_splits
+    assert labels(workspace, "brand") == {"whole/val_1.png": "Kia"}
 
 
 def test_metadata_csv_of_hugging_face_is_read_unasked(workspace, tmp_path):
@@ -335,6 +439,144 @@ def test_metadata_csv_of_hugging_face_is_read_unasked(workspace, tmp_path):
         (root / split / "metadata.csv").write_text(f"file_name,label\n1.png,{split}ed\n")
     import_folder(root, workspace)
     assert labels(workspace) == {"train/1.png": "trained", "test/1.png": "tested"}
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("metadata.csv", b""),
+        ("metadata.csv", b"file_name,label\n\xff\xfe.png,x\n"),
+        ("metadata.csv", b"a,b\n1,2\n"),
+        ("metadata.jsonl", b"[" * 100_000),
+        ("metadata.jsonl", b"1\n"),
+        ("metadata.parquet", b"PAR1 no parquet"),
+        ("metadata.parquet", b""),
+        ("metadata.csv", b"file_name,label\nelsewhere.png,x\n"),
+    ],
+)
+def test_a_table_that_nobody_named_costs_itself_alone(workspace, tmp_path, name, content):
+    picture(tmp_path / "set" / "whole" / "1.png")
+    (tmp_path / "set" / "whole" / name).write_bytes(content)
+    summary = import_folder(tmp_path / "set", workspace)
+    assert summary.labels == {"whole": 1}
+    noted = [
+        note for note in summary.notes() if note.startswith(f"not read as a table: whole/{name}")
+    ]
+    assert len(noted) == (b"elsewhere" not in content)
+
+
+def test_a_table_that_nobody_named_is_read_up_to_a_size(workspace, tmp_path, monkeypatch):
+    picture(tmp_path / "set" / "whole" / "1.png")
+    (tmp_path / "set" / "whole" / "metadata.csv").write_text("file_name,label\n1.png,x\n")
+    monkeypatch.setattr("collector.import_sources.MAX_TABLE_BYTES", 10)
+    summary = import_folder(tmp_path / "set", workspace)
+    assert summary.labels == {"whole": 1}
+    assert any("larger than 10 bytes" in note for note in summary.notes())
+
+
+def tarred(path, files):
+    with tarfile.open(path, "w:gz" if path.suffix == ".gz" else "w") as archive:
+        for name, data in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    return path
+
+
+def zipped(path, files):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return path
+
+
+@pytest.mark.parametrize("write", [tarred, zipped])
+def test_metadata_csv_in_an_archive_is_read(workspace, tmp_path, write):
+    table = b"file_name,label,split\n1.png,dented,val\n"
+    files = {"cars/1.png": encoded(), "cars/metadata.csv": table, "x/metadata.csv": b""}
+    path = write(tmp_path / ("set.zip" if write is zipped else "set.tar.gz"), files)
+    summary = import_folder(path, workspace)
+    assert (summary.labels, summary.given_splits) == ({"dented": 1}, {"validation": 1})
+    assert any("x/metadata.csv" in note for note in summary.notes())
+
+
+@pytest.mark.parametrize("write", [tarred, zipped])
+def test_an_archive_unpacks_to_a_limit_in_all(workspace, tmp_path, monkeypatch, write):
+    monkeypatch.setattr("collector.import_archives.TOTAL_BYTES", 1_000_000)
+    files = {"whole/a.png": encoded()}
+    files |= {f"whole/{n}.png": encoded("blue") + bytes(900_000) for n in range(20)}
+    path = write(tmp_path / ("set.zip" if write is zipped else "set.tar.gz"), files)
+    assert path.stat().st_size < 100_000
+    monkeypatch.setattr("collector.import_archives.TOTAL_RATIO", 10)
+    summary = import_folder(path, workspace)
+    assert summary.labels == {"whole": 2}
+    assert any("beyond what an archive" in note for note in summary.notes())
+
+
+@pytest.mark.parametrize("suffix", [".tar", ".tar.gz"])
+def test_the_pictures_before_the_damage_of_a_tar_archive_are_kept(workspace, tmp_path, suffix):
+    noise = {f"whole/{n}.png": encoded((n, 0, 0)) + os.urandom(9000) for n in range(4)}
+    path = tarred(tmp_path / f"set{suffix}", noise)
+    path.write_bytes(path.read_bytes()[:25_000])
+    summary = import_folder(path, workspace)
+    assert 1 <= summary.labels["whole"] < 4
+    assert any("rest of the archive" in note for note in summary.notes())
+
+
+def test_a_tar_header_that_is_none_is_not_taken_for_the_end(workspace, tmp_path):
+    path = tarred(tmp_path / "set.tar", {f"whole/{n}.png": encoded((n, 0, 0)) for n in range(2)})
+    data = path.read_bytes()
+    second = data.index(b"whole/1.png")
+    path.write_bytes(data[:second] + b"?" * 512 + data[second + 512 :])
+    summary = import_folder(path, workspace)
+    assert summary.labels == {"whole": 1}
+    assert any("rest of the archive" in note for note in summary.notes())
+
+
+def test_a_damaged_table_in_a_zip_archive_costs_itself_alone(workspace, tmp_path):
+    table = b"file_name,label\n1.png," + os.urandom(40).hex().encode() + b"\n"
+    path = zipped(tmp_path / "set.zip", {"whole/1.png": encoded(), "whole/metadata.csv": table})
+    data = bytearray(path.read_bytes())
+    at = data.index(b"whole/metadata.csv") + len("whole/metadata.csv")
+    data[at : at + 30] = b"\xff" * 30
+    path.write_bytes(data)
+    summary = import_folder(path, workspace)
+    assert summary.labels == {"whole": 1}
+    assert any("whole/metadata.csv: damaged" in note for note in summary.notes())
+
+
+def test_large_files_are_not_read_ahead(workspace, tmp_path, monkeypatch):
+    for index in range(6):
+        picture(tmp_path / "set" / f"{index}.png", (index, 0, 0))
+    source = open_source(tmp_path / "set", Skipped())
+    places = picture_paths(source.names(), Given("damage"))
+    pulled = []
+    entries = source.entries
+    source.entries = lambda: (pulled.append(entry) or entry for entry in entries())
+    monkeypatch.setattr("collector.import_reading.READ_AHEAD_BYTES", 1)
+    read = read_all(places, source, workspace, Skipped(), SoftInterrupt())
+    assert [len(pulled) for _ in read] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_sparse_file_in_a_tar_archive_is_not_expanded(workspace, tmp_path):
+    (tmp_path / "whole").mkdir()
+    picture(tmp_path / "whole" / "a.png")
+    with (tmp_path / "whole" / "b.png").open("wb") as file:
+        file.truncate(400_000_000)
+    tar = ["tar", "--sparse", "-C", str(tmp_path), "-cf", str(tmp_path / "set.tar"), "whole"]
+    subprocess.run(tar, check=True)
+    summary = import_folder(tmp_path / "set.tar", workspace)
+    assert summary.labels == {"whole": 1}
+    assert summary.skipped_kinds == {"sparse file in an archive": 1}
+
+
+def test_only_the_head_of_what_is_no_picture_is_read(tmp_path):
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "film.mkv").write_bytes(bytes(1_000_000))
+    archive = zipped(tmp_path / "set.zip", {"film.mkv": bytes(1_000_000)})
+    packed = tarred(tmp_path / "set.tar.gz", {"film.mkv": bytes(1_000_000)})
+    for path in (tmp_path / "set", archive, packed):
+        assert [len(load()) for _, _, load in open_source(path, Skipped()).entries()] == [64]
 
 
 def test_coco_names_the_class_of_a_picture_with_one_category(workspace, tmp_path):
@@ -390,4 +632,4 @@ def test_labels_come_from_file_names(workspace, tmp_path):
 @pytest.mark.parametrize("pattern", ["(", "no group", "(?P<colour>.)"])
 def test_a_pattern_without_known_groups_is_an_error(pattern):
     with pytest.raises(UsageError, match="label-from"):
-        pattern_statement(pattern, "damage")
+        NamePattern(pattern, "damage")
