@@ -96,19 +96,13 @@ def batches_as_they_come(
     entry = arrived.get()
     if isinstance(entry, _End) and entry.problem is None:
         raise NothingFoundError("the list on stdin is empty", hint="one path or address a line")
-    while not isinstance(entry, _End):
+    while isinstance(entry, str):
         batch = [_opened(entry, fetch)]
-        entry = None
-        while len(batch) < CHUNK and not isinstance(entry, _End):
-            try:
-                entry = arrived.get_nowait()
-            except queue.Empty:
-                break
-            if not isinstance(entry, _End):
-                batch.append(_opened(entry, fetch))
+        following: str | _End | None = None
+        while len(batch) < CHUNK and isinstance(following := _waiting(arrived), str):
+            batch.append(_opened(following, fetch))
         yield batch
-        if not isinstance(entry, _End):
-            entry = arrived.get()
+        entry = following if isinstance(following, _End) else arrived.get()
     if entry.problem is not None:
         raise BodyshopError(
             f"the list on stdin ended early: {entry.problem}",
@@ -121,6 +115,13 @@ class _End:
     """The end of a list, and what ended it early."""
 
     problem: Exception | None
+
+
+def _waiting(arrived: queue.Queue[str | _End]) -> str | _End | None:
+    try:
+        return arrived.get_nowait()
+    except queue.Empty:
+        return None
 
 
 def _opened(entry: str, fetch: Callable[[str], PictureFile]) -> PictureFile:
