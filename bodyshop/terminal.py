@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,6 +27,8 @@ PACKAGES = (
 
 PLAIN_WIDTH = 120
 """Width of a table that goes to a file or a pipe."""
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass
@@ -98,7 +101,7 @@ class Terminal:
             Lines after the table: where the report is, what to do next.
         """
         if self.as_json:
-            print(json.dumps(data, ensure_ascii=False, default=str), flush=True)  # noqa: T201
+            print(json_text(data), flush=True)  # noqa: T201
             return
         if self.quiet:
             return
@@ -207,6 +210,16 @@ class _Lines:
         print(message, file=sys.stderr, flush=True)  # noqa: T201
 
 
+def json_text(data: Any) -> str:
+    """Return data as one line of JSON that any output can take.
+
+    A byte of a file name that is no UTF-8 is escaped as Python decodes it (``os.fsencode`` of the
+    parsed name gives the byte back).
+    """
+    text = json.dumps(data, ensure_ascii=False, default=str)
+    return _SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
 def flat(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, object]]:
     """Yield (name, value) of each entry of nested mappings: the rows of a summary."""
     for key, value in data.items():
@@ -227,4 +240,5 @@ def _cell(value: object) -> str:
         return f"{value:.3f}".rstrip("0").rstrip(".") if abs(value) < 1000 else f"{value:.0f}"
     if isinstance(value, list | tuple):
         return escape(", ".join(map(str, value)))
-    return escape("" if value is None else str(value))
+    text = "" if value is None else str(value)
+    return escape(text.encode("utf-8", "backslashreplace").decode("utf-8"))

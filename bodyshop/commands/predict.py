@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bodyshop.commands.options import ObjectsOption, RunOption, object_names
-from bodyshop.terminal import Terminal
+from bodyshop.terminal import Terminal, json_text
 
 if TYPE_CHECKING:
     from bodyshop.prediction.downloads import Downloads
@@ -80,7 +79,7 @@ def predict_pictures(
         tick = held.enter_context(terminal.progress.task("predict", total=total))
         for one in predict_batches(
             folder,
-            batches_as_they_come(sys.stdin, fetch)
+            batches_as_they_come(sys.stdin.buffer, fetch)
             if entries is None
             else batches_of(entries, fetch),
             segmenter=find_segmenter(terminal.workspace, segmenter) if segmenter else None,
@@ -92,7 +91,7 @@ def predict_pictures(
         ):
             answered = answered or one.error is None
             if json_lines:
-                print(json.dumps(one.as_dict(), ensure_ascii=False), flush=True)  # noqa: T201
+                print(json_text(one.as_dict()), flush=True)  # noqa: T201
             else:
                 rows.append(one.as_dict())
             tick(1)

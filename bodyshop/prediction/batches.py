@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from bodyshop.prediction.predictor import CHUNK
 from bodyshop.prediction.sources import PictureFile, list_pictures
-from bodyshop_core.errors import NothingFoundError, UsageError
+from bodyshop_core.errors import BodyshopError, NothingFoundError, UsageError
 
 LIST = "-"
 """Given instead of pictures: their paths or addresses are on stdin, one a line."""
@@ -59,14 +61,15 @@ def batches_of(
 
 
 def batches_as_they_come(
-    lines: Iterable[str], fetch: Callable[[str], PictureFile]
+    lines: Iterable[bytes], fetch: Callable[[str], PictureFile]
 ) -> Iterator[list[PictureFile]]:
     """Yield what has arrived of a list by now: a slow writer gets each answer at once.
 
     Parameters
     ----------
-    lines : iterable of str
-        A path or an address each; they are read in a thread. Empty lines are left out.
+    lines : iterable of bytes
+        A path or an address each, in any encoding: file names are bytes. They are read in a thread.
+        Empty lines are left out.
     fetch : callable
         Downloads an address.
 
@@ -74,34 +77,51 @@ def batches_as_they_come(
     ------
     NothingFoundError
         The list is empty.
+    BodyshopError
+        The list could not be read to its end; all before it has been yielded.
     """
-    arrived: queue.Queue[str | None] = queue.Queue(maxsize=4 * CHUNK)
+    arrived: queue.Queue[str | _End] = queue.Queue(maxsize=4 * CHUNK)
 
     def read() -> None:
+        problem = None
         try:
             for line in lines:
-                if entry := line.rstrip("\r\n"):
+                if entry := os.fsdecode(line.rstrip(b"\r\n")):
                     arrived.put(entry)
-        finally:
-            arrived.put(None)
+        except Exception as error:  # noqa: BLE001 - raised where the list is read
+            problem = error
+        arrived.put(_End(problem))
 
     threading.Thread(target=read, name="list", daemon=True).start()
     entry = arrived.get()
-    if entry is None:
+    if isinstance(entry, _End) and entry.problem is None:
         raise NothingFoundError("the list on stdin is empty", hint="one path or address a line")
-    while entry is not None:
+    while isinstance(entry, str):
         batch = [_opened(entry, fetch)]
-        while len(batch) < CHUNK:
-            try:
-                entry = arrived.get_nowait()
-            except queue.Empty:
-                break
-            if entry is None:
-                yield batch
-                return
-            batch.append(_opened(entry, fetch))
+        following: str | _End | None = None
+        while len(batch) < CHUNK and isinstance(following := _waiting(arrived), str):
+            batch.append(_opened(following, fetch))
         yield batch
-        entry = arrived.get()
+        entry = following if isinstance(following, _End) else arrived.get()
+    if entry.problem is not None:
+        raise BodyshopError(
+            f"the list on stdin ended early: {entry.problem}",
+            hint="give it again; --json-lines prints each answer as soon as it is known",
+        ) from entry.problem
+
+
+@dataclass(frozen=True)
+class _End:
+    """The end of a list, and what ended it early."""
+
+    problem: Exception | None
+
+
+def _waiting(arrived: queue.Queue[str | _End]) -> str | _End | None:
+    try:
+        return arrived.get_nowait()
+    except queue.Empty:
+        return None
 
 
 def _opened(entry: str, fetch: Callable[[str], PictureFile]) -> PictureFile:

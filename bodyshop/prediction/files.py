@@ -12,7 +12,7 @@ from bodyshop.prediction.records import PicturePrediction
 from bodyshop.prediction.run_answers import CARS
 from bodyshop.prediction.sources import PictureFile, list_pictures
 from bodyshop_core.catalog.labels import means_whole
-from bodyshop_core.errors import UsageError
+from bodyshop_core.errors import UnreadableImageError, UsageError
 from bodyshop_core.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -125,12 +125,15 @@ def _with_files(
     """Write the mask and the annotated picture of one prediction; return it with its mask."""
     from bodyshop.prediction.drawing import draw, save_masks
 
-    masks = {}
+    masks, problem = {}, None
     if segmenter is not None and one.label is not None and not means_whole(one.label):
-        masks = segmenter.segment([file])[0].masks
+        try:
+            masks = segmenter.segment([file])[0].masks
+        except UnreadableImageError as error:
+            problem = f"no damage mask: {error.message}"
         if masks:
             mask = save_masks(masks, stem.parent, stem.name, split=len(segmenter.classes) > 1)
             one = replace(one, mask=str(mask))
     if annotate:
         draw(one, file, masks, stem.with_name(f"{stem.name}.jpg"))
-    return one
+    return replace(one, error=problem)

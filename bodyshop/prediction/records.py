@@ -62,7 +62,7 @@ class PicturePrediction(Summary):
     run : str
         Run of the classifier, or ``shipped`` for the model that comes with the package.
     error : str or None
-        Why there is no prediction.
+        Why there is no prediction, or no mask.
     boxes : tuple of CarBox or None
         All cars that a detector found, the largest first; None without a detector.
     where : (left, top, right, bottom) or None

@@ -114,6 +114,8 @@ def has_weights(
     ------
     MissingPartError
         The weights are not available.
+    UsageError
+        The weights file does not exist or can't be read.
     """
     file = weight_files.locate(get(name), weights, top=False)
     if file is None:
@@ -180,10 +182,16 @@ def _stored(name: str, file: Path) -> Iterator[NDArray[Any]]:
     import h5py
 
     found: list[NDArray[Any]] = []
-    with h5py.File(file) as content:
-        content.visititems(
-            lambda _, item: found.append(item[()]) if isinstance(item, h5py.Dataset) else None
-        )
+    try:
+        with h5py.File(file) as content:
+            content.visititems(
+                lambda _, item: found.append(item[()]) if isinstance(item, h5py.Dataset) else None
+            )
+    except (OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise UsageError(
+            f"the weights file {file} can't be read as HDF5: {error}",
+            hint="give the weights that keras.applications uses for this network",
+        ) from error
     yield from found
 
 

@@ -226,7 +226,7 @@ def _with_profile(layer: Image.Image, colours: Image.Image) -> Image.Image:
 
 def _kind(source: Path | str | bytes) -> str:
     """Say in words what could not be decoded: its type, when its first bytes tell."""
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, ValueError):  # ValueError: a NUL in the path
         if not isinstance(source, bytes):
             with Path(source).open("rb") as file:
                 source = file.read(HEAD)

@@ -13,7 +13,8 @@ import pytest
 from small_runs import lite0_recipe, save_run
 from training_cases import draw
 
-from bodyshop_core.errors import BodyshopError
+from bodyshop_core.backbones.frozen import has_weights
+from bodyshop_core.errors import BodyshopError, UsageError
 from bodyshop_core.imaging import fit_square
 from train import load_run
 from train.models.inference import predict
@@ -45,6 +46,22 @@ def rewrite(folder: Path, change) -> None:
     with zipfile.ZipFile(file, "w") as archive:
         for name, data in entries.items():
             archive.writestr(name, data)
+
+
+@pytest.fixture(scope="module")
+def deep_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    head = {
+        "feature_blocks": ("b6_", "b9_"),
+        "std_pooling": True,
+        "layers": [{"dense": 6, "activation": "relu"}],
+    }
+    recipe = lite0_recipe(head=head, stages=[{"name": "head"}])
+    return save_run(tmp_path_factory.mktemp("deep") / "run", recipe)
+
+
+@pytest.fixture
+def two_layers(deep_run: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(deep_run, tmp_path / "run"))
 
 
 @pytest.fixture
@@ -141,3 +158,50 @@ def test_a_truncated_model_file_is_named(own_run):
     (own_run / "model.keras").write_bytes(data[: len(data) // 2])
     with pytest.raises(BodyshopError, match=r"model\.keras can't be read"):
         load_run(own_run).use_litert()
+
+
+def reshaped(place: str, shape: tuple[int, ...], dtype: str = "f4"):
+    def change(stored):
+        del stored[place]
+        stored.create_dataset(place, shape, dtype)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (reshaped("layers/dense/vars/0", (7, 6)), "takes 7 features, but the backbone"),
+        (reshaped("layers/dense/vars/0", (7,)), "dense layer 1 .* kernel of shape"),
+        (reshaped("layers/dense/vars/1", (5,)), "dense layer 1 .* bias of shape"),
+        (reshaped("layers/dense/vars/1", (6,), "S3"), "dense layer 1 .* bias of shape"),
+        (reshaped("layers/dense_1/vars/0", (4, 2)), "dense layer 2 .* takes 4 values, .* gives 6"),
+    ],
+)
+def test_dense_layers_that_do_not_follow_each_other_are_refused_by_name(two_layers, change, why):
+    record = load_run(two_layers).record
+    rewrite(two_layers, change)
+    with pytest.raises(BodyshopError, match=why) as caught:
+        lite_forward(two_layers, record, convert=False)
+    assert str(two_layers / "model.keras") in caught.value.message
+
+
+def test_damage_inside_the_compressed_weights_is_named(own_run):
+    file = own_run / "model.keras"
+    with zipfile.ZipFile(file) as archive:
+        content = archive.read(WEIGHTS_ENTRY)
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(WEIGHTS_ENTRY, content)
+    data = bytearray(file.read_bytes())
+    begin = data.index(WEIGHTS_ENTRY.encode()) + len(WEIGHTS_ENTRY)
+    data[begin : begin + 8] = b"\xff" * 8  # no block of deflate begins so
+    file.write_bytes(data)
+    with pytest.raises(BodyshopError, match=r"model\.keras can't be read"):
+        read_arrays(file)
+
+
+def test_a_file_that_is_no_weights_file_is_named(tmp_path):
+    weights = tmp_path / "weights.h5"
+    weights.write_bytes(b"no HDF5 at all")
+    with pytest.raises(UsageError, match=r"weights\.h5 can't be read as HDF5"):
+        has_weights("mobilenet", [], weights)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,8 @@ from training_cases import Told, draw
 import bodyshop
 import curate
 from bodyshop.cli import app, normalise
+from bodyshop.prediction.batches import batches_as_they_come
+from bodyshop.prediction.sources import PictureFile
 from bodyshop_core.errors import BodyshopError, NothingFoundError, UsageError
 from bodyshop_core.imaging import load_rgb
 from bodyshop_core.workspace import Workspace
@@ -194,8 +197,43 @@ def test_a_list_on_stdin_is_answered_entry_by_entry(run, file):
     assert process.returncode == 0
 
 
+@pytest.mark.parametrize("form", ["--json-lines", "--json"])
+def test_a_listed_name_of_any_bytes_costs_at_most_itself(
+    run, file, monkeypatch, capsysbinary, form
+):
+    latin = file.with_name(os.fsdecode(b"caf\xe9.png"))
+    shutil.copy(file, latin)
+    names = [os.fsencode(file), b"nul\0.jpg", b"caf\xe9.jpg", os.fsencode(latin), b"x" * 5000]
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"\n".join(names))))
+    words = ["predict", "-", "--run", str(run), form]
+    app(normalise(words), standalone_mode=False)
+    printed = capsysbinary.readouterr().out.decode("utf-8")
+    found = json.loads(printed) if form == "--json" else map(json.loads, printed.splitlines())
+    rows = list(found)
+    assert [os.fsencode(row["picture"]) for row in rows] == names
+    assert [row["error"] is None for row in rows] == [True, False, False, True, False]
+
+
+def test_a_table_takes_a_name_of_any_bytes(run, monkeypatch, capsysbinary):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"caf\xe9.jpg\n")))
+    code = app(normalise(["predict", "-", "--run", str(run)]), standalone_mode=False)
+    assert code == 1
+    assert rb"caf\udce9.jpg" in capsysbinary.readouterr().out
+
+
+def test_a_list_that_can_not_be_read_to_its_end_is_an_error():
+    def lines():
+        yield b"a.jpg\n"
+        raise OSError("the disk is gone")
+
+    batches = batches_as_they_come(lines(), lambda address: PictureFile(address, None))
+    assert [each.name for each in next(batches)] == ["a.jpg"]
+    with pytest.raises(BodyshopError, match="ended early: the disk is gone"):
+        next(batches)
+
+
 def test_an_empty_list_is_nothing_found(run, monkeypatch):
-    monkeypatch.setattr("sys.stdin", io.StringIO("\n"))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"\n")))
     with pytest.raises(NothingFoundError, match="list on stdin is empty"):
         command("predict", "-", "--run", str(run))
     with pytest.raises(UsageError, match="stands for the whole list"):

@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from small_runs import lite0_recipe, save_run
 from training_cases import Told, draw, fill_workspace
 
 import train
+from bodyshop.prediction import predict
 from bodyshop_core.catalog import now, schema
 from bodyshop_core.errors import BodyshopError, NothingFoundError, UsageError
 from bodyshop_core.workspace import Workspace
@@ -225,7 +227,7 @@ def test_only_current_masks_and_pictures_known_to_be_whole_are_learned_from(fill
             .where(schema.annotations.c.sha256 == gone)
             .values(state="deleted")
         )
-    samples = masked_samples(workspace)
+    samples = masked_samples(workspace, side=96)
     assert samples.classes == ("scratch",)
     label = {item.sha256: item.label for item in load_samples(workspace).items}
     for sample in samples.items:
@@ -238,7 +240,7 @@ def test_missing_and_misfitting_masks_are_named(fill) -> None:
     with pytest.raises(NothingFoundError, match="label push"):
         train.segment(workspace, _recipe())
     _annotate(workspace)
-    samples = masked_samples(workspace)
+    samples = masked_samples(workspace, side=96)
     masked = next(sample for sample in samples.items if sample.masks)
     file = masked.masks["scratch"][0]
     Image.new("L", (5, 5)).save(file)
@@ -262,10 +264,46 @@ def test_damage_at_the_end_of_a_wide_picture_is_searched_and_found(trained) -> N
             assert (found & ~real).sum() < 2 * real.sum()
 
 
+def _thin(path: Path) -> Path:
+    Image.new("RGB", (60_000, 1)).save(path, "PNG")
+    return path
+
+
+def test_a_picture_too_thin_for_a_mask_costs_itself_alone(trained, tmp_path: Path) -> None:
+    classes = {"classes": ("dent", "scratch"), "positive": "dent"}
+    run = save_run(tmp_path / "run", lite0_recipe(), **classes)
+    good = tmp_path / "good.png"
+    Image.fromarray(draw("damaged", 7777)).save(good)
+    files = [_thin(tmp_path / "thin.png"), good]
+    out, segmenter = tmp_path / "out", trained[0].folder
+    thin, other = predict(run, files, segmenter=segmenter, out=out, annotate=True)
+    assert "thin.png is too thin: 60000 x 1 pixels" in str(thin.error)
+    assert thin.label in {"dent", "scratch"}
+    assert thin.mask is None
+    assert other.error is None
+    assert other.mask is not None
+
+
+def test_a_picture_too_thin_to_train_on_is_left_out_and_recorded(fill, told: Told) -> None:
+    workspace = fill({"damaged": (4, 2, 2), "whole": (2, 1, 1)})
+    _annotate(workspace)
+    thin = next(item for item in load_samples(workspace).of("train") if item.label == "whole")
+    _thin(thin.path)
+    recipe = _short()
+    stage = recipe.stages[0].model_copy(update={"epochs": 1})
+    recipe = recipe.model_copy(update={"stages": (stage,)})
+    summary = train.segment(workspace, recipe, progress=told)
+    record = train.load_segmenter(summary.folder).record
+    why = record.data["left_out"][thin.sha256]
+    assert "60000 x 1" in why
+    assert f"left out: {why}" in told.messages
+    assert record.data["counts"] == {"train": 5, "validation": 3, "test": 3}
+
+
 def test_the_maskless_ends_of_training_pictures_are_learned_from_too(fill) -> None:
     workspace = fill({"damaged": (4, 2, 2), "whole": (2, 1, 1)})
     _annotate(workspace)
-    samples = masked_samples(workspace).of("train")
+    samples = masked_samples(workspace, side=96).of("train")
     pixels, masks = load_pairs(samples, ("scratch",), 64)
     assert len(pixels) == len(masks) == 2 * len(samples)  # 112 x 96: two squares each
     squeezed = load_squeezed_masks(samples, ("scratch",), 64)

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from training_cases import draw
 
-from train.data.tiles import OVERLAP, Tiling, scale_maps, scale_mask
+from bodyshop_core.errors import UnreadableImageError
+from train.data.tiles import MAX_SQUARES, OVERLAP, Tiling, scale_maps, scale_mask
 
 SIZES = st.integers(1, 700)
 SIDES = st.sampled_from([32, 96, 224])
@@ -55,9 +56,27 @@ def test_maps_that_are_cut_and_merged_are_what_they_were(
     np.testing.assert_allclose(merged, picture, atol=1e-3)
 
 
+@pytest.mark.parametrize("size", [(1, 60_000), (60_000, 1)])
+def test_a_picture_too_thin_for_the_limit_of_squares_is_refused_by_name(size) -> None:
+    with pytest.raises(UnreadableImageError, match=r"line\.png is too thin") as caught:
+        Tiling.of(size, 224, 1, name="line.png")
+    assert f"{size[1]} x {size[0]}" in caught.value.message
+    assert str(MAX_SQUARES) in caught.value.message
+
+
+@given(SIZES, SIZES, SIDES, st.integers(1, 8))
+def test_the_number_of_squares_is_known_before_they_are_made(
+    height: int, width: int, side: int, rows: int
+) -> None:
+    tiling = Tiling(height, width, side, rows)
+    assert tiling.count == len(tiling.corners)
+    if max(height, width) <= 7 * min(height, width):
+        assert tiling.count <= MAX_SQUARES
+
+
 def test_a_mask_is_scaled_like_its_picture() -> None:
     picture = draw("damaged", 3, 120)
-    tiling = Tiling.of(picture, 60, 1)
+    tiling = Tiling.of(picture.shape, 60, 1, name="it")
 
     def red(rgb: np.ndarray) -> np.ndarray:
         return (rgb[..., 0] > 190) & (rgb[..., 1] < 40)

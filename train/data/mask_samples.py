@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from bodyshop_core.catalog import schema
 from bodyshop_core.catalog.labels import means_whole
 from bodyshop_core.catalog.variants import current_variants
 from bodyshop_core.errors import BodyshopError, NothingFoundError, UnreadableImageError
-from bodyshop_core.imaging import load_rgb
+from bodyshop_core.imaging import load_rgb, open_image
 from bodyshop_core.workspace import Workspace
 from train.data.samples import SPLITS, is_class_name, load_samples
 from train.data.tiles import MASK_LEVEL, Tiling, scale_mask
@@ -65,12 +65,15 @@ class MaskedSamples:
         By name.
     split_set : str
         Its name.
+    left_out : Mapping
+        SHA-256 of a picture that no run can use -> why.
     """
 
     items: tuple[MaskedSample, ...]
     classes: tuple[str, ...]
     split_set: str
     target: str = "mask"
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     def of(self, split: str) -> tuple[MaskedSample, ...]:
         """Return the pictures of one split."""
@@ -94,7 +97,12 @@ class MaskedSamples:
 
 
 def masked_samples(
-    workspace: Workspace, *, split_set: str | None = None, variants: bool = True
+    workspace: Workspace,
+    *,
+    side: int,
+    rows: int = 1,
+    split_set: str | None = None,
+    variants: bool = True,
 ) -> MaskedSamples:
     """Read every picture of a split set that has a current mask, or whose label says it needs none.
 
@@ -102,6 +110,8 @@ def masked_samples(
     ----------
     workspace : Workspace
         The workspace.
+    side, rows : int
+        As `train.data.tiles.Tiling`: a picture that needs too many squares is left out.
     split_set : str, optional
         The newest by default.
     variants : bool
@@ -136,13 +146,15 @@ def masked_samples(
     if variants:
         home = {sample.sha256: sample.split for sample in found}
         found += _variants(workspace, samples.split_set, home)
+    left_out = _too_thin(found, side, rows)
+    found = [sample for sample in found if sample.sha256 not in left_out]
     for split in SPLITS:
         if not any(sample.masks for sample in found if sample.split == split):
             raise NothingFoundError(
                 f"no picture in the {split} split of '{samples.split_set}' has a damage mask",
                 hint="draw more masks: bodyshop label push, then: bodyshop label pull",
             )
-    return MaskedSamples(tuple(found), classes, samples.split_set)
+    return MaskedSamples(tuple(found), classes, samples.split_set, left_out=left_out)
 
 
 def load_pairs(
@@ -170,12 +182,14 @@ def load_pairs(
     ------
     BodyshopError
         A mask is missing, damaged, or of another shape than its picture.
+    UnreadableImageError
+        A picture can't be decoded, or needs more than `train.data.tiles.MAX_SQUARES` squares.
     """
     pixels: list[NDArray[np.uint8]] = [np.empty((0, side, side, 3), np.uint8)]
     masks: list[NDArray[np.uint8]] = [np.empty((0, side, side, len(classes)), np.uint8)]
     for sample in samples:
         rgb, truth = load_picture(sample, classes)
-        tiling = Tiling.of(rgb, side, rows)
+        tiling = Tiling.of(rgb.shape, side, rows, name=str(sample.path))
         pixels.append(tiling.cut(rgb))
         masks.append(
             np.stack([tiling.cut_mask(truth[..., i]) for i in range(len(classes))], axis=-1)
@@ -260,6 +274,19 @@ def mask_files(workspace: Workspace) -> dict[str, dict[str, tuple[Path, ...]]]:
     return {
         sha: {label: tuple(paths) for label, paths in each.items()} for sha, each in found.items()
     }
+
+
+def _too_thin(samples: Sequence[MaskedSample], side: int, rows: int) -> dict[str, str]:
+    """Return sha256 -> why of pictures that need too many squares; only headers are read."""
+    found = {}
+    for sample in samples:
+        with open_image(sample.path) as image:
+            width, height = image.size
+        try:
+            Tiling.of((height, width), side, rows, name=str(sample.path))
+        except UnreadableImageError as error:
+            found[sample.sha256] = error.message
+    return found
 
 
 def _variants(workspace: Workspace, split_set: str, home: Mapping[str, str]) -> list[MaskedSample]:

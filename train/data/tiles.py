@@ -9,11 +9,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from bodyshop_core.errors import UnreadableImageError
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 OVERLAP = 1 / 8
 """Neighbouring squares share at least this part of their side: damage on a seam is whole in one."""
+
+MAX_SQUARES = 512
+"""Of one picture. Eight rows of a picture of 7 : 1 are 456; a line of 60,000 x 1 pixels would be
+scaled up to nearly 70,000."""
 
 MASK_LEVEL = 128
 """A mask's pixel belongs to the damage from this grey level on."""
@@ -42,10 +48,32 @@ class Tiling:
     rows: int = 1
 
     @classmethod
-    def of(cls, rgb: NDArray[np.uint8], side: int, rows: int) -> Tiling:
-        """Return the squares of a picture."""
-        height, width = rgb.shape[:2]
-        return cls(height, width, side, rows)
+    def of(cls, shape: tuple[int, ...], side: int, rows: int, *, name: str) -> Tiling:
+        """Return the squares of a picture.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            Its height and width, and what may follow.
+        side, rows : int
+            As of the class.
+        name : str
+            What it is called in an error.
+
+        Raises
+        ------
+        UnreadableImageError
+            It needs more than `MAX_SQUARES`.
+        """
+        height, width = shape[:2]
+        tiling = cls(height, width, side, rows)
+        if tiling.count > MAX_SQUARES:
+            raise UnreadableImageError(
+                f"{name} is too thin: {width} x {height} pixels need {tiling.count} squares of "
+                f"{side} pixels, more than the limit of {MAX_SQUARES}",
+                hint="crop it",
+            )
+        return tiling
 
     @property
     def canvas(self) -> tuple[int, int]:
@@ -61,6 +89,11 @@ class Tiling:
         """Top and left of each square on the canvas, row by row."""
         tops, lefts = (self._starts(length) for length in self.canvas)
         return [(top, left) for top in tops for left in lefts]
+
+    @property
+    def count(self) -> int:
+        """Number of the squares."""
+        return math.prod(map(self._along, self.canvas))
 
     def cut(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return the squares of the picture, uint8, shape (n, side, side, 3)."""
@@ -110,12 +143,14 @@ class Tiling:
     def _shared(self) -> int:
         return round(self.side * OVERLAP)
 
+    def _along(self, length: int) -> int:
+        if length <= self.side:
+            return 1
+        return max(2, math.ceil((length - self._shared) / (self.side - self._shared)))
+
     def _starts(self, length: int) -> list[int]:
-        count = 1
-        if length > self.side:
-            count = math.ceil((length - self._shared) / (self.side - self._shared))
-            count = max(2, count)
-        return [round(start) for start in np.linspace(0, length - self.side, count)]
+        starts = np.linspace(0, length - self.side, self._along(length))
+        return [round(start) for start in starts]
 
     def _squares(self, canvas: NDArray[np.uint8]) -> NDArray[np.uint8]:
         return np.stack(

@@ -62,16 +62,18 @@ def predict_masks(
     ------
     BodyshopError
         A mask does not fit its picture.
+    UnreadableImageError
+        A picture can't be decoded, or needs more than `train.data.tiles.MAX_SQUARES` squares.
     NotFiniteError
         The network's probabilities are NaN or infinite.
     """
     side = int(model.input_shape[1])
     for sample in samples:
         rgb, whole = load_picture(sample, classes)
-        tiling = Tiling.of(rgb, side, rows)
+        tiling = Tiling.of(rgb.shape, side, rows, name=str(sample.path))
         truth = [scale_mask(whole[..., i], tiling.canvas) for i in range(len(classes))]
         yield MaskPrediction(
-            tiling.scale(rgb), np.stack(truth, axis=-1), damage_maps(model, rgb, rows)
+            tiling.scale(rgb), np.stack(truth, axis=-1), damage_maps(model, rgb, tiling)
         )
 
 

@@ -20,10 +20,10 @@ from scipy.special import expit, softmax
 
 from bodyshop_core import backbones
 from bodyshop_core.backbones.frozen import frozen_backbone, has_weights, is_converted
-from bodyshop_core.errors import MissingPartError, UsageError
+from bodyshop_core.errors import BodyshopError, MissingPartError, UsageError
 from bodyshop_core.inference.convert import cached_network, is_cached
-from train.models.load import load_model, output_shapes
-from train.models.run_folder import MODEL_FILE, RunRecord
+from train.models.load import OTHER_RUN, load_model, output_shapes
+from train.models.run_folder import COPY_AGAIN, MODEL_FILE, RunRecord
 from train.models.weight_arrays import read_arrays
 from train.recipes.recipe import Dense, Dropout, Recipe
 
@@ -69,8 +69,10 @@ def _on_backbone(folder: Path, record: RunRecord, *, convert: bool) -> Forward |
     recipe = Recipe.model_validate(record.recipe) if record.kind == "classifier" else None
     if recipe is None or not _keeps_backbone(recipe):
         return None
-    arrays = read_arrays(folder / MODEL_FILE)
-    head = _head(recipe, record, _take_dense(arrays))
+    file = folder / MODEL_FILE
+    arrays = read_arrays(file)
+    dense = _take_dense(arrays)
+    head = _head(recipe, record, dense, file)
     kinds = ("std", "mean") if recipe.head.std_pooling else ("mean",)
     asked: dict[str, Any] = {"blocks": recipe.head.feature_blocks, "kinds": kinds}
     name, weights = str(recipe.backbone), recipe.weights
@@ -86,6 +88,13 @@ def _on_backbone(folder: Path, record: RunRecord, *, convert: bool) -> Forward |
         return None
     order = [f"{block}{kind}" for kind in kinds for block in recipe.head.feature_blocks]
     order.append("features")
+    features = sum(network.shape_of(output)[0] for output in order)
+    if len(dense[0][0]) != features:
+        raise BodyshopError(
+            f"the first dense layer of {file} takes {len(dense[0][0])} features, but the backbone "
+            f"{name} gives {features}",
+            hint=OTHER_RUN,
+        )
 
     def forward(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         found = network.run(pixels)
@@ -139,13 +148,23 @@ def _take_dense(arrays: dict[str, NDArray[Any]]) -> list[tuple[NDArray[Any], NDA
 
 
 def _head(
-    recipe: Recipe, record: RunRecord, dense: Sequence[tuple[NDArray[Any], NDArray[Any]]]
+    recipe: Recipe,
+    record: RunRecord,
+    dense: Sequence[tuple[NDArray[Any], NDArray[Any]]],
+    file: Path,
 ) -> Callable[[NDArray[np.float32]], NDArray[np.float32]] | None:
-    """Return the dense layers as a function; None where the file does not fit the recipe."""
+    """Return the dense layers as a function; None where the file does not fit the recipe.
+
+    Raises
+    ------
+    BodyshopError
+        A kernel does not fit its bias or the layer before it.
+    """
     steps: list[str] = [part.activation for part in recipe.head.layers if isinstance(part, Dense)]
     steps.append(recipe.head.activation)
     if len(dense) != len(steps) or dense[-1][1].shape not in output_shapes(record):
         return None
+    _check_chain(dense, file)
     if not all(np.isfinite(array).all() for pair in dense for array in pair):
         return None
 
@@ -155,6 +174,26 @@ def _head(
         return x.astype(np.float32)
 
     return run
+
+
+def _check_chain(dense: Sequence[tuple[NDArray[Any], NDArray[Any]]], file: Path) -> None:
+    """Refuse dense layers that can't follow each other."""
+    width = None
+    for number, (kernel, bias) in enumerate(dense, start=1):
+        numbers = kernel.dtype.kind == bias.dtype.kind == "f"
+        if not numbers or kernel.ndim != 2 or bias.shape != kernel.shape[1:]:
+            raise BodyshopError(
+                f"dense layer {number} of {file} has a kernel of shape {kernel.shape} "
+                f"({kernel.dtype}) and a bias of shape {bias.shape} ({bias.dtype})",
+                hint=COPY_AGAIN,
+            )
+        if width is not None and len(kernel) != width:
+            raise BodyshopError(
+                f"dense layer {number} of {file} takes {len(kernel)} values, the layer before it "
+                f"gives {width}",
+                hint=COPY_AGAIN,
+            )
+        width = len(bias)
 
 
 def _swish(x: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -83,7 +83,7 @@ class Segmenter:
         Raises
         ------
         UnreadableImageError
-            A picture can't be decoded.
+            A picture can't be decoded, or needs more than `train.data.tiles.MAX_SQUARES` squares.
         NotFiniteError
             The network's probabilities are NaN or infinite.
         """
@@ -91,7 +91,9 @@ class Segmenter:
         with progress.task("segment", total=len(pictures)) as tick:
             for picture in pictures:
                 rgb = picture if isinstance(picture, np.ndarray) else load_rgb(picture)
-                maps = damage_maps(self.model, rgb, self.recipe.rows)
+                name = str(picture) if isinstance(picture, Path | str) else "the picture"
+                tiling = Tiling.of(rgb.shape, self.record.side, self.recipe.rows, name=name)
+                maps = damage_maps(self.model, rgb, tiling)
                 found.append(self._read(scale_maps(maps, (rgb.shape[0], rgb.shape[1]))))
                 tick(1)
         return found
@@ -107,17 +109,17 @@ class Segmenter:
         return SegmentPrediction(masks, scores)
 
 
-def damage_maps(model: keras.Model, rgb: NDArray[np.uint8], rows: int) -> NDArray[np.float32]:
+def damage_maps(model: keras.Model, rgb: NDArray[np.uint8], tiling: Tiling) -> NDArray[np.float32]:
     """Return the probability of each damage class everywhere in a picture.
 
     Parameters
     ----------
     model : keras.Model
-        Of a segmenter; its input size is the side of the squares that cover the picture.
+        Of a segmenter.
     rgb : ndarray of uint8, shape (height, width, 3)
         The picture.
-    rows : int
-        As `train.data.tiles.Tiling`.
+    tiling : Tiling
+        Squares of the network's input size that cover the picture.
 
     Returns
     -------
@@ -129,7 +131,6 @@ def damage_maps(model: keras.Model, rgb: NDArray[np.uint8], rows: int) -> NDArra
     NotFiniteError
         The network's probabilities are NaN or infinite.
     """
-    tiling = Tiling.of(rgb, int(model.input_shape[1]), rows)
     maps = predict(model, tiling.cut(rgb), batch=PREDICT_BATCH)
     require_finite(maps, "mask probabilities")
     return tiling.merge(maps)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import lzma
 import zipfile
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,12 @@ WEIGHTS_ENTRY = "model.weights.h5"
 
 LIMIT = 2 << 30
 """Bytes of the weights, unpacked; those of VGG16 with its top take half of it."""
+
+_DAMAGE = (
+    OSError, KeyError, TypeError, ValueError, RuntimeError, EOFError, zipfile.BadZipFile,
+    zlib.error, lzma.LZMAError,
+)  # fmt: skip
+"""What `zipfile`, its decompressors and h5py raise on damaged files."""
 
 
 def read_arrays(file: Path) -> dict[str, NDArray[np.generic]]:
@@ -47,7 +55,7 @@ def read_arrays(file: Path) -> dict[str, NDArray[np.generic]]:
             content = io.BytesIO(archive.read(WEIGHTS_ENTRY))
         with h5py.File(content) as stored:
             return dict(_arrays(stored, "", [LIMIT]))
-    except (OSError, KeyError, ValueError, RuntimeError, zipfile.BadZipFile) as error:
+    except _DAMAGE as error:
         raise BodyshopError(f"the weights in {file} can't be read: {error}") from error
 
 

@@ -44,6 +44,7 @@ def write_segment_card(
         "## Data",
         f"- Hash `{record.data['digest']}`; "
         + ", ".join(f"{split} {n}" for split, n in record.data["counts"].items()),
+        *(f"- Left out: {plain(why)}" for why in record.data["left_out"].values()),
         "",
         "## Evaluation",
         *(

@@ -202,7 +202,9 @@ def plan_segmenter(
     options = options or TrainOptions()
     return RunPlan(
         recipe,
-        masked_samples(workspace, split_set=options.split_set),
+        masked_samples(
+            workspace, side=recipe.input_size, rows=recipe.rows, split_set=options.split_set
+        ),
         str(options.weights) if options.weights is not None else None,
         identify_weights(recipe, options.weights),
         options.seed,

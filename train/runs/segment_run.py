@@ -113,6 +113,8 @@ def fit_segmenter(
     recipe, samples = plan.recipe, plan.samples
     clock, classes = PhaseClock(), samples.classes
     side, rows = recipe.input_size, recipe.rows
+    for why in samples.left_out.values():
+        progress.log(f"left out: {why}")
     training, validation = (
         load_pairs(samples.of(split), classes, side, rows) for split in ("train", "validation")
     )
@@ -161,7 +163,12 @@ def fit_segmenter(
         gate=None,
         seed=plan.seed,
         split_set=samples.split_set,
-        data={"digest": samples.digest(), "counts": samples.counts(), "samples": listed},
+        data={
+            "digest": samples.digest(),
+            "counts": samples.counts(),
+            "samples": listed,
+            "left_out": dict(samples.left_out),
+        },
         versions=versions(),
         created_at=now(),
         extra={"parameters": parameters(model)},
