@@ -72,7 +72,7 @@ class FrozenNetwork:
 
     def shape_of(self, output: str) -> tuple[int, ...]:
         """Return the shape of one picture's output."""
-        return self._shapes[output]
+        return self.shapes[output]
 
     def run(self, pictures: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
         """Run the network on pictures.
