@@ -70,10 +70,6 @@ class FrozenNetwork:
         }
         self.outputs = tuple(self.shapes)
 
-    def shape_of(self, output: str) -> tuple[int, ...]:
-        """Return the shape of one picture's output."""
-        return self.shapes[output]
-
     def run(self, pictures: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
         """Run the network on pictures.
 

@@ -88,7 +88,7 @@ def _on_backbone(folder: Path, record: RunRecord, *, convert: bool) -> Forward |
         return None
     order = [f"{block}{kind}" for kind in kinds for block in recipe.head.feature_blocks]
     order.append("features")
-    features = sum(network.shape_of(output)[0] for output in order)
+    features = sum(network.shapes[output][0] for output in order)
     if len(dense[0][0]) != features:
         raise BodyshopError(
             f"the first dense layer of {file} takes {len(dense[0][0])} features, but the backbone "
