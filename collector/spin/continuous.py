@@ -22,6 +22,10 @@ RETURN = 0.15
 difference of the turn."""
 
 
+SEEN_TWICE = 0.7
+"""A viewer turns in steps when at most this part of the views differ from the one before."""
+
+
 @dataclass(frozen=True)
 class View:
     """What the canvas showed after a step: a small grey copy, and the PNG."""
@@ -47,7 +51,7 @@ def turn_continuously(
     Returns
     -------
     frames : list of bytes
-        PNG files of `FRAMES` views at equal distances, or what was seen if no turn was found.
+        PNG files of one turn (see `places_of_frames`), or what was seen if no turn was found.
     whole : bool
         The first view returned.
     """
@@ -62,8 +66,8 @@ def turn_continuously(
             period = period_of([view.grey for view in views])
             if period is not None:
                 pointer.release()
-                places = [round(number * period / FRAMES) for number in range(FRAMES)]
-                return [views[place].png for place in dict.fromkeys(places)], True
+                places = places_of_frames([view.grey for view in views], period)
+                return [views[place].png for place in places], True
         pointer.release()
     return [view.png for view in views], False
 
@@ -97,6 +101,25 @@ def period_of(views: Sequence[Sequence[int]]) -> float | None:
         return None
     nearest = first + int(np.argmin(distance[first : end + 1]))
     return float(nearest)
+
+
+def places_of_frames(views: Sequence[Sequence[int]], period: float) -> list[int]:
+    """Return which views are the frames of one turn.
+
+    A viewer that turns in steps shows the same view several times in a row: then each step is a
+    frame. Otherwise there are `FRAMES` frames at equal distances.
+
+    Parameters
+    ----------
+    views : sequence of sequences of int
+        As for `period_of`.
+    period : float
+        What it returned.
+    """
+    steps = [0, *(at for at in range(1, round(period)) if views[at] != views[at - 1])]
+    if len(steps) <= min(FRAMES, SEEN_TWICE * period):
+        return steps
+    return list(dict.fromkeys(round(number * period / FRAMES) for number in range(FRAMES)))
 
 
 def _look(browser: Browser) -> View:

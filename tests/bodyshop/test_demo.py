@@ -64,7 +64,18 @@ def test_predict_json_has_the_published_keys(demo, capsys):
     assert code == 0
     (answer,) = json.loads(out)
     assert set(answer) == {
-        *("picture", "is_car", "p_car", "label", "probability", "mask", "boxes", "run", "error"),
+        *(
+            "picture",
+            "is_car",
+            "p_car",
+            "label",
+            "probability",
+            "mask",
+            "boxes",
+            "run",
+            "error",
+            "where",
+        ),
     }
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 from collector.browser.consent_data import consent_data, managers_script
 from collector.net.same_picture import same_picture
 from collector.sources.spinners import cut_cells
-from collector.spin.continuous import period_of
+from collector.spin.continuous import FRAMES, period_of, places_of_frames
 from collector.spin.preloaded import gapless_series
 from collector.spin.turntable import sense_of
 
@@ -94,3 +94,10 @@ def test_consent_managers_are_refused_and_never_accepted():
     assert all(each.refuse for each in data.managers)
     for word in ("acceptAll", "accept-all", "AcceptAll"):
         assert word not in managers_script()
+
+
+def test_a_canvas_that_turns_in_steps_has_one_frame_per_step() -> None:
+    stepped = [(frame % 12, frame % 12 + 1) for frame in range(14) for _ in range(7)]
+    assert places_of_frames(stepped, 84.0) == [7 * frame for frame in range(12)]
+    smooth = [(step, -step) for step in range(200)]
+    assert len(places_of_frames(smooth, 180.0)) == FRAMES

@@ -91,8 +91,10 @@ def test_a_prediction_is_the_mean_of_the_views_here_and_from_the_folder(
     assert read_json(summary.folder / "run.json")["tta_views"] == ["centre", "whole-mirrored"]
 
 
-@pytest.mark.parametrize("tta_views", [["whole"], ["centre", "centre"], ["centre", "sideways"], []])
-def test_tta_views_start_with_the_centre_and_are_known(tta_views: list[str]) -> None:
+@pytest.mark.parametrize(
+    "tta_views", [["mirrored"], ["centre", "centre"], ["centre", "sideways"], []]
+)
+def test_tta_views_start_with_an_unmirrored_one_and_are_known(tta_views: list[str]) -> None:
     with pytest.raises(ConfigError, match="tta_views"):
         train.load_recipe("default", overrides={"data.tta_views": tta_views})
 
