@@ -14,8 +14,8 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from benchmarks.abroad_photos import photos
-from benchmarks.make_shipped import FOLDS, Data, calibration, fit_damage
 from benchmarks.shipped_features import look
+from benchmarks.shipped_folds import FOLDS, Data, calibration, fit_damage
 from train.fit.learn_windows import LABELLED, MASKED, PLAIN
 from train.windows import evidence
 from train.windows.fit import KnownPictures, KnownWindows, fit_evidence, fit_platt

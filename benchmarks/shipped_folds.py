@@ -1,0 +1,201 @@
+"""Folds of sources that are left out together, and the models that have not seen them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+
+from benchmarks.abroad_photos import Photo
+from benchmarks.shipped_features import Looked
+from train.windows import evidence
+from train.windows.classifier import WHOLE_WINDOW, car_features
+from train.windows.fit import KnownPictures, KnownWindows, fit_evidence, fit_platt
+
+FOLDS: tuple[frozenset[str], ...] = (
+    frozenset({"bilgi_tr", "hyundai_in", "maruti_yard_in", "cse151_stock",
+               "buses_cse151", "trucks_cse151", "motorcycles_cse151"}),
+    frozenset({"csabika_in", "maruti_in", "press_bayon", "dsmlr_th", "private_us"}),
+    frozenset({"data1a", "stanford"}),
+    frozenset({"lensor", "press_vw_mini", "studio_us", "openalpr_eu", "seat_press",
+               "cameras_drewnoakes"}),
+)  # fmt: skip
+"""Sources that are left out together: in each fold one of damage and several of undamaged cars."""
+
+MASKED, PICTURES, CLOSE, CUTS = 3.0, 0.3, 3.0, 0.25
+"""Weights of photos with masks, of photos with a label only, of undamaged close-ups, of cuts."""
+
+CAR_STRENGTH = 0.01
+"""Inverse penalty of the car gate's regression."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """Everything that is learned from and measured on."""
+
+    photos: list[Photo]
+    whole: Looked
+    cuts: Looked
+
+    @property
+    def origins(self) -> np.ndarray:
+        """Source of each photo, shape (photos,)."""
+        return np.array([photo.origin for photo in self.photos])
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Label of each photo, shape (photos,)."""
+        return np.array([photo.label for photo in self.photos])
+
+    @property
+    def views(self) -> np.ndarray:
+        """View of each photo, shape (photos,)."""
+        return np.array([photo.view for photo in self.photos])
+
+    @property
+    def masked(self) -> np.ndarray:
+        """Whether each photo has masks, shape (photos,)."""
+        return np.array([photo.rings is not None for photo in self.photos])
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What models answered about photos of sources that they have not seen; NaN where not asked.
+
+    `score` is the log-odds of damage after the calibration on what that model has seen.
+    """
+
+    evidence: np.ndarray
+    score: np.ndarray
+    car: np.ndarray
+    depth: np.ndarray
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Answers about each fold, and for each fold those that its thresholds are chosen on."""
+
+    fold: np.ndarray
+    figures: Asked
+    for_thresholds: tuple[Asked, ...]
+
+
+def held_out(data: Data) -> HeldOut:
+    """Fit one model per fold, and one per pair of folds for the thresholds of both."""
+    fold = folds_of(data)
+    figures = _nothing(data)
+    for_thresholds = tuple(_nothing(data) for _ in FOLDS)
+    for number in range(len(FOLDS)):
+        ask(data, fold != number, fold == number, [figures])
+        print(f"fold {number + 1} of {len(FOLDS)}", flush=True)
+        for other in range(number):
+            both = (fold == number) | (fold == other)
+            ask(data, ~both, both, [for_thresholds[other], for_thresholds[number]])
+    return HeldOut(fold, figures, for_thresholds)
+
+
+def folds_of(data: Data) -> np.ndarray:
+    """Return the fold of each photo; ImageNet is one source, and spread over all folds."""
+    fold = np.full(len(data.photos), -1)
+    for number, sources in enumerate(FOLDS):
+        fold[np.isin(data.origins, list(sources))] = number
+    imagenet = data.origins == "imagenet"
+    spread = np.random.default_rng(7).integers(0, len(FOLDS), len(data.photos))
+    fold[imagenet] = spread[imagenet]
+    return fold
+
+
+def ask(data: Data, known: np.ndarray, about: np.ndarray, into: list[Asked]) -> None:
+    """Fit on the known photos, and write the answers about others."""
+    weights, bias = fit_damage(data, known)
+    slope, offset = calibration(data, known, weights, bias)
+    gate = fit_gate(data, known)
+    mean, scale = depth_of(data, known)
+    features = data.whole.features[about].astype(np.float32)
+    found = evidence.log_odds(features, weights, bias)
+    for each in into:
+        each.evidence[about] = found
+        each.score[about] = slope * evidence.pool(found) + offset
+        each.car[about] = gate.decision_function(car_features(features))
+        each.depth[about] = evidence.depth(features[:, WHOLE_WINDOW], mean, scale)
+
+
+def _nothing(data: Data) -> Asked:
+    count, windows = len(data.photos), data.whole.features.shape[1]
+    empty = [np.full(count, np.nan, np.float32) for _ in range(3)]
+    return Asked(np.full((count, windows), np.nan, np.float32), *empty)
+
+
+def fit_damage(data: Data, known: np.ndarray) -> tuple[np.ndarray, float]:
+    """Fit the evidence on the photos that may be learned from.
+
+    Every origin counts by the root of its size, so that a large one does not drown the others.
+    """
+    weight = origin_weights(data)
+    weight[(data.views == "close") & (data.labels == "whole")] *= CLOSE
+    features, answers, weights = [], [], []
+    for looked, counts in ((data.whole, 1.0), (data.cuts, CUTS)):
+        for row, place in enumerate(looked.photo):
+            if not known[place] or data.labels[place] == "none":
+                continue
+            labels = looked.labels[row]
+            for answer in (0, 1):
+                which = labels == answer
+                if which.any():
+                    features.append(looked.features[row][which].astype(np.float32))
+                    answers.append(np.full(which.sum(), bool(answer)))
+                    share = MASKED / 2 if data.masked[place] else weight[place]
+                    weights.append(np.full(which.sum(), counts * share / which.sum(), np.float32))
+    windows = KnownWindows(*(np.concatenate(each) for each in (features, answers, weights)))
+    bags = np.flatnonzero(known & (data.labels != "none") & ~data.masked)
+    damaged = data.labels[bags] == "damaged"
+    heavy = weight[bags]
+    for part in (damaged, ~damaged):
+        heavy[part] *= PICTURES * len(bags) / 2 / heavy[part].sum()
+    pictures = KnownPictures(data.whole.features[bags].astype(np.float32), damaged, heavy)
+    return fit_evidence(windows, pictures)
+
+
+def fit_gate(data: Data, known: np.ndarray) -> LogisticRegression:
+    """Fit the car gate; cuts of cars are cars, too."""
+    rows = np.flatnonzero(known)
+    cuts = np.flatnonzero(known[data.cuts.photo])
+    features = np.concatenate([data.whole.features[rows], data.cuts.features[cuts]])
+    is_car = np.concatenate([data.labels[rows] != "none", np.ones(len(cuts), bool)])
+    regression = LogisticRegression(C=CAR_STRENGTH, class_weight="balanced", max_iter=300)
+    return regression.fit(car_features(features.astype(np.float32)), is_car)
+
+
+def depth_of(data: Data, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and deviation of the whole-picture window of the cars."""
+    rows = np.flatnonzero(known & (data.labels != "none"))
+    whole = data.whole.features[rows, WHOLE_WINDOW].astype(np.float32)
+    return whole.mean(axis=0), whole.std(axis=0) + 1e-3
+
+
+def origin_weights(data: Data) -> np.ndarray:
+    """Return 10 / sqrt(photos of the same origin, label and kind), shape (photos,)."""
+    weight = np.zeros(len(data.photos), np.float32)
+    for origin in set(data.origins):
+        for label in ("damaged", "whole"):
+            for masked in (False, True):
+                part = (data.origins == origin) & (data.labels == label) & (data.masked == masked)
+                if part.any():
+                    weight[part] = 10 / np.sqrt(part.sum())
+    return weight
+
+
+def calibration(
+    data: Data, known: np.ndarray, weights: np.ndarray, bias: float
+) -> tuple[float, float]:
+    """Fit slope and offset on what the model was fitted on.
+
+    Scores of different models are not comparable, so each is put on its own scale; how far that is
+    off elsewhere is what `threshold` corrects.
+    """
+    rows = np.flatnonzero(known & (data.labels != "none"))
+    pooled = evidence.pool(
+        evidence.log_odds(data.whole.features[rows].astype(np.float32), weights, bias)
+    )
+    return fit_platt(pooled, data.labels[rows] == "damaged", origin_weights(data)[rows])
