@@ -1,0 +1,172 @@
+"""Labels from tables, metadata files and file names."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from import_cases import labelled, labels, picture, write_table
+
+from bodyshop_core.errors import ConfigError, UsageError
+from collector import import_folder
+from collector.import_statements import NamePattern
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl", ".parquet"])
+def test_labels_come_from_a_table(workspace, tmp_path, suffix):
+    root = tmp_path / "set"
+    for index, name in enumerate("abc"):
+        picture(root / "images" / f"{name}.png", (index, 0, 0))
+    table = tmp_path / f"labels{suffix}"
+    write_table(
+        table,
+        [
+            {"Filename": "a.png", "damage": "damaged", "make": "Kia", "split": "val"},
+            {"Filename": "images/b.png", "damage": "whole", "make": "Kia", "split": "training"},
+            {"Filename": "missing.png", "damage": "whole", "make": "", "split": ""},
+        ],
+    )
+    summary = import_folder(root, workspace, labels=table)
+    assert labels(workspace) == {
+        "images/a.png": "damaged", "images/b.png": "whole", "images/c.png": None,
+    }  # fmt: skip
+    assert labels(workspace, "brand")["images/a.png"] == "Kia"
+    assert summary.given_splits == {"validation": 1, "train": 1}
+    assert summary.unlabelled == 1
+    assert any("3 rows, 2 of them name 2 files" in note for note in summary.notes())
+
+
+@pytest.mark.parametrize(
+    ("files", "rows", "expected"),
+    [
+        (["train/1.png", "test/1.png"], {"train/1.png": "d"}, {"train/1.png": "d"}),
+        (["test/1.png"], {"train/1.png": "d"}, {}),
+        (["1.png"], {"train/1.png": "d"}, {}),
+        (["train/1.png", "test/1.png"], {"1.png": "d"}, {}),
+        (["1.png", "test/1.png"], {"1.png": "d"}, {"1.png": "d"}),
+        (["test/1.png"], {"1.png": "d"}, {"test/1.png": "d"}),
+        (["test/1.png"], {"1.png": "d", "train/1.png": "w"}, {}),
+        (["test/1.png"], {"1.png": "d", "test/1.png": "w"}, {"test/1.png": "w"}),
+        (["a/test/1.png"], {"1.png": "d", "test/1.png": "w"}, {"a/test/1.png": "w"}),
+        (["a/x/1.png", "b/x/1.png"], {"x/1.png": "d", "b/x/1.png": "w"}, {"b/x/1.png": "w"}),
+        (["a/1.png"], {"set/a/1.png": "d"}, {"a/1.png": "d"}),
+        (["a/1.png"], {".\\a\\1.png": "d"}, {"a/1.png": "d"}),
+    ],
+)  # fmt: skip
+def test_a_row_labels_the_one_file_that_it_can_mean(workspace, tmp_path, files, rows, expected):
+    found, _ = labelled(workspace, tmp_path, files, rows.items())
+    assert found == expected
+
+
+def test_rows_that_fit_several_files_are_named(workspace, tmp_path):
+    _, notes = labelled(workspace, tmp_path, ["train/1.png", "test/1.png"], [("1.png", "d")])
+    assert any("1 rows, 0 of them name 0 files" in note for note in notes)
+    assert any("1.png: test/1.png, train/1.png" in note for note in notes)
+
+
+def test_a_table_or_pattern_without_the_field_leaves_the_labels_of_folders(workspace, tmp_path):
+    picture(tmp_path / "set" / "whole" / "val_1.png")
+    write_table(tmp_path / "t.csv", [{"file": "val_1.png", "make": "Kia", "split": "test"}])
+    for options in ({"label_from": "(?P<split>[a-z]+)_.*"}, {"labels": tmp_path / "t.csv"}):
+        summary = import_folder(tmp_path / "set", workspace, **options)
+        assert summary.labels == {"whole": 1}
+        assert summary.given_splits
+    assert labels(workspace, "brand") == {"whole/val_1.png": "Kia"}
+
+
+def test_metadata_csv_of_hugging_face_is_read_unasked(workspace, tmp_path):
+    root = tmp_path / "set"
+    for split in ("train", "test"):
+        picture(root / split / "1.png", "red" if split == "train" else "blue")
+        (root / split / "metadata.csv").write_text(f"file_name,label\n1.png,{split}ed\n")
+    import_folder(root, workspace)
+    assert labels(workspace) == {"train/1.png": "trained", "test/1.png": "tested"}
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("metadata.csv", b""),
+        ("metadata.csv", b"file_name,label\n\xff\xfe.png,x\n"),
+        ("metadata.csv", b"a,b\n1,2\n"),
+        ("metadata.jsonl", b"[" * 100_000),
+        ("metadata.jsonl", b"1\n"),
+        ("metadata.parquet", b"PAR1 no parquet"),
+        ("metadata.parquet", b""),
+        ("metadata.csv", b"file_name,label\nelsewhere.png,x\n"),
+    ],
+)
+def test_a_table_that_nobody_named_costs_itself_alone(workspace, tmp_path, name, content):
+    picture(tmp_path / "set" / "whole" / "1.png")
+    (tmp_path / "set" / "whole" / name).write_bytes(content)
+    summary = import_folder(tmp_path / "set", workspace)
+    assert summary.labels == {"whole": 1}
+    noted = [
+        note for note in summary.notes() if note.startswith(f"not read as a table: whole/{name}")
+    ]
+    assert len(noted) == (b"elsewhere" not in content)
+
+
+def test_a_table_that_nobody_named_is_read_up_to_a_size(workspace, tmp_path, monkeypatch):
+    picture(tmp_path / "set" / "whole" / "1.png")
+    (tmp_path / "set" / "whole" / "metadata.csv").write_text("file_name,label\n1.png,x\n")
+    monkeypatch.setattr("collector.import_sources.MAX_TABLE_BYTES", 10)
+    summary = import_folder(tmp_path / "set", workspace)
+    assert summary.labels == {"whole": 1}
+    assert any("larger than 10 bytes" in note for note in summary.notes())
+
+
+def test_coco_names_the_class_of_a_picture_with_one_category(workspace, tmp_path):
+    root = tmp_path / "set"
+    for index, name in enumerate(["a.png", "b.png"]):
+        picture(root / name, (index, 0, 0))
+    coco = {
+        "images": [{"id": 1, "file_name": "a.png"}, {"id": 2, "file_name": "b.png"}],
+        "categories": [{"id": 1, "name": "dent"}, {"id": 2, "name": "scratch"}],
+        "annotations": [
+            {"image_id": 1, "category_id": 1}, {"image_id": 1, "category_id": 1},
+            {"image_id": 2, "category_id": 1}, {"image_id": 2, "category_id": 2},
+        ],
+    }  # fmt: skip
+    (tmp_path / "coco.json").write_text(json.dumps(coco))
+    import_folder(root, workspace, labels=tmp_path / "coco.json")
+    assert labels(workspace) == {"a.png": "dent", "b.png": None}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("x.csv", "a,b\n1,2\n", "names the picture's file"),
+        ("x.csv", "file,b\n1,2\n", "holds a label"),
+        ("x.csv", "", "no rows"),
+        ("x.json", "{", "can't be read"),
+        ("x.json", "[1]", "COCO"),
+        ("x.parquet", "no parquet", "can't be read"),
+        ("x.jsonl", "1\n", "can't be read"),
+    ],
+)
+def test_a_table_that_says_nothing_is_an_error(workspace, tmp_path, name, content, said):
+    picture(tmp_path / "set" / "a.png")
+    (tmp_path / name).write_text(content)
+    with pytest.raises(ConfigError, match=said):
+        import_folder(tmp_path / "set", workspace, labels=tmp_path / name)
+
+
+def test_a_table_that_was_not_read_is_mentioned(workspace, tmp_path):
+    picture(tmp_path / "set" / "a.png")
+    (tmp_path / "set" / "labels.csv").write_text("file,label\na.png,whole\n")
+    summary = import_folder(tmp_path / "set", workspace)
+    assert any("labels.csv" in note and "--labels" in note for note in summary.notes())
+
+
+def test_labels_come_from_file_names(workspace, tmp_path):
+    for index, name in enumerate(["damaged_1.png", "whole_2.png", "3.png"]):
+        picture(tmp_path / "set" / name, (index, 0, 0))
+    import_folder(tmp_path / "set", workspace, label_from="(?P<damage>[a-z]+)_.*")
+    assert labels(workspace) == {"damaged_1.png": "damaged", "whole_2.png": "whole", "3.png": None}
+
+
+@pytest.mark.parametrize("pattern", ["(", "no group", "(?P<colour>.)"])
+def test_a_pattern_without_known_groups_is_an_error(pattern):
+    with pytest.raises(UsageError, match="label-from"):
+        NamePattern(pattern, "damage")
