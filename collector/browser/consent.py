@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from collector.browser.consent_data import consent_words
-from collector.browser.errors import ScriptError
+from collector.browser.errors import HangingPageError, ScriptError
 from collector.browser.pointer import click_at
 from collector.browser.session import Browser
 from collector.browser.settling import settle
@@ -84,6 +84,8 @@ def _in_other_frames(browser: Browser, data: dict[str, Any]) -> dict[str, str]:
                 continue
             try:
                 said: dict[str, str] = browser.await_("T.consent([], given[0])", data)
+            except HangingPageError:
+                raise
             except ScriptError:  # the frame closed itself with its answer
                 continue
             if said["answer"]:

@@ -19,6 +19,10 @@ class ScriptError(CollectorError):
     transient = True
 
 
+class HangingPageError(ScriptError):
+    """A page's own script kept the browser from answering; the browser was ended."""
+
+
 class PageLoadError(CollectorError):
     """The page did not load: no connection, or no response in time."""
 

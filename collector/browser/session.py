@@ -18,6 +18,7 @@ from collector.browser.driver_errors import first_line, is_gone, net_error
 from collector.browser.errors import (
     BrowserGoneError,
     ForbiddenPageError,
+    HangingPageError,
     PageLoadError,
     ScriptError,
 )
@@ -187,6 +188,8 @@ class Browser:
         """Return the bytes of a complete response of the open page; None if they are gone."""
         try:
             answer = self.cdp("Network.getResponseBody", requestId=response.request)
+        except HangingPageError:
+            raise
         except ScriptError:  # the browser keeps them only while it has room
             return None
         body = str(answer["body"])
@@ -354,10 +357,10 @@ class Browser:
         except (WebDriverException, HTTPError, ConnectionError) as error:
             if hung.is_set():
                 self.end()
-                raise ScriptError(f"the page hangs: no response in {limit:.0f} s") from error
+                raise HangingPageError(f"the page hangs: no response in {limit:.0f} s") from error
             if isinstance(error, TimeoutException):
                 self.end()  # the script would block the next page too
-                raise ScriptError(
+                raise HangingPageError(
                     f"a script in the page did not end: {first_line(error)}"
                 ) from error
             if not isinstance(error, WebDriverException):

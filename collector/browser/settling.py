@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any, Protocol
 
-from collector.browser.errors import ScriptError
+from collector.browser.errors import HangingPageError, ScriptError
 
 POLL_SECONDS = 0.1
 QUIET_LOOKS = 2
@@ -52,6 +52,8 @@ def settle(page: Page) -> bool:
         try:
             waiting = page.waiting()
             state = page.run("return T && T.state(arguments[0])", 1000 * _horizon(moved, progress))
+        except HangingPageError:
+            raise
         except ScriptError:  # the page is being replaced
             state = None
         now = time.monotonic()
