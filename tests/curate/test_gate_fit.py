@@ -19,6 +19,7 @@ from curate.gate.probe import load_probe
 from curate.gate_fitting.discover import CategoryDiscovery
 
 # _reviewed: which reviews become examples, without fitting a gate to them
+# the private name: review answers are read within a fit that takes minutes
 from curate.gate_fitting.fit import FitSummary, _reviewed, fit_gate, folder_examples
 from curate.gate_fitting.framing import fit_framing, read_framing
 from curate.gate_fitting.groups import Example, group_examples

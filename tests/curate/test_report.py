@@ -17,6 +17,7 @@ from bodyshop_core.workspace import Workspace
 from curate.report.charts import audit_bars, gate_histogram, stacked_bars
 
 # _pager: the links of 400 pages, without their 50,000 pictures
+# the private name: its pages at 10,000 pictures, without drawing them
 from curate.report.stage import _pager
 from curate.verdicts.wording import MEANING, sentence
 

@@ -25,6 +25,7 @@ from labeling.configs.label_config import ProjectKind
 from labeling.server.connection import Connection
 
 # _title: a part of the recorded requests depends on it
+# the private name: projects that the recording made are found by their title
 from labeling.sync.project import _title
 
 RECORD = bool(os.environ.get("BODYSHOP_RECORD"))

@@ -21,6 +21,7 @@ from labeling.server.client import LabelStudioClient
 from labeling.server.connection import Connection, ServerError, write_secret
 
 # both fail before a server is started
+# the private name: what is written for the account, without starting a server
 from labeling.server.local_server import _account, _free_port
 from labeling.sync.project import project_lock
 

@@ -20,6 +20,8 @@ from train.data.pixels import View
 from train.data.samples import Sample, load_samples
 from train.evaluation.abroad.within_photo import Square, within_photo_of
 from train.fit.features import load_pixels
+
+# the private name: the margin alone, without fitting a model
 from train.runs.abroad import _without_margin, masked_squares
 
 ORIGINS = ("workshop 1", "workshop 2", "dealer 1", "dealer 2")

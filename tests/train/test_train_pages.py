@@ -132,6 +132,7 @@ def test_no_page_is_wider_than_the_screen_and_no_column_a_letter_wide(
 
 
 def test_confused_classes_stand_side_by_side(tmp_path: Path) -> None:
+    # the private name: the order and size of a plot can not be read from its PNG
     from train.report.plots import _most_confused, _side_by_side
 
     evaluation = _evaluation(tuple(f"class {i}" for i in range(33)))
