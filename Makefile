@@ -82,7 +82,7 @@ $(VENV)/.demo: pyproject.toml | dist/.built
 
 $(VENV)/.dev: pyproject.toml | dist/.built
 	@echo "installing bodyshop and what its tests need into $(VENV) (about 2 GB, a few minutes)"
-	@$(BIN)/python -m pip install $(call extras,dev$(comma)dask$(comma)demo$(comma)onnx$(comma)search) $(call quietly,$(VENV)/install.log)
+	@$(BIN)/python -m pip install $(call extras,dev$(comma)dask$(comma)demo$(comma)jxl$(comma)onnx$(comma)search) $(call quietly,$(VENV)/install.log)
 	@touch $@
 
 $(VENV)/.wheel: dist/.built
