@@ -395,7 +395,10 @@ def _format_and_source(words: list[str]) -> tuple[str | None, Path]:
 
 def export_masks(
     context: typer.Context,
-    format: Annotated[MaskFormat, typer.Argument(help="Format to write.")],
+    format: Annotated[
+        MaskFormat,
+        typer.Argument(metavar="FORMAT", help=f"Format to write: {', '.join(MaskFormat)}."),
+    ],
     dest: Annotated[Path, typer.Argument(help="Folder to write to.")],
     pictures: Annotated[
         bool, typer.Option("--pictures/--no-pictures", help="Whether to copy the pictures.")
