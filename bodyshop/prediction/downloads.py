@@ -9,15 +9,16 @@ from pathlib import Path
 from types import TracebackType
 
 from bodyshop.prediction.sources import PictureFile
+from bodyshop_core import __version__
 from collector.brands import CrawlLimits
 from collector.net.address import AddressGuard
 from collector.net.deadline import DeadlineThread
 from collector.net.download import MAX_REDIRECTS, DownloadLimits, download
-from collector.net.http import guarded_session, user_agent
+from collector.net.http import guarded_session
 from collector.net.outcome import Redirect, StoredPicture
 
-CONTACT = "https://pypi.org/project/bodyshop"
-"""In the User-Agent: where to read what asks for the picture."""
+AGENT = f"bodyshop/{__version__} (predict: a person asked about this picture)"
+"""The User-Agent: `collect` names the contact of brands.yaml, and here there is none."""
 
 
 class Downloads:
@@ -44,7 +45,7 @@ class Downloads:
             self._open.enter_context(tempfile.TemporaryDirectory(prefix="bodyshop-"))
         )
         self._deadlines = self._open.enter_context(DeadlineThread())
-        self._session = self._open.enter_context(guarded_session(self._guard, user_agent(CONTACT)))
+        self._session = self._open.enter_context(guarded_session(self._guard, AGENT))
         return self
 
     def __exit__(

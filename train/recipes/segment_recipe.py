@@ -8,10 +8,9 @@ from typing import Any
 
 from pydantic import Field
 
-from bodyshop_core.config import StrictModel, read_yaml
-from bodyshop_core.errors import ConfigError
+from bodyshop_core.config import StrictModel
 from train.recipes.recipe import Optimizer, Stage, override
-from train.recipes.shipped import is_file, load_shipped, shipped_names
+from train.recipes.shipped import is_kind, load_shipped, shipped_names
 
 
 class SegmentStage(StrictModel):
@@ -69,13 +68,7 @@ def segment_recipe_names() -> tuple[str, ...]:
 
 def is_segment_recipe(name_or_path: str | Path) -> bool:
     """Say whether a name or a YAML file is a segmenter's: such a file has a ``decoder``."""
-    if not is_file(name_or_path):
-        return str(name_or_path) in segment_recipe_names()
-    try:
-        data = read_yaml(Path(name_or_path).read_text(encoding="utf-8"), name=str(name_or_path))
-    except (OSError, UnicodeDecodeError, ConfigError):
-        return False  # whoever loads it says what is wrong with it
-    return isinstance(data, dict) and "decoder" in data
+    return is_kind(name_or_path, FOLDER, "decoder")
 
 
 def load_segment_recipe(

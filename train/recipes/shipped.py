@@ -6,8 +6,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TypeVar
 
-from bodyshop_core.config import StrictModel, load_yaml, parse_yaml
-from bodyshop_core.errors import UsageError
+from bodyshop_core.config import StrictModel, load_yaml, parse_yaml, read_yaml
+from bodyshop_core.errors import ConfigError, UsageError
 
 Shipped = TypeVar("Shipped", bound=StrictModel)
 
@@ -23,6 +23,17 @@ def shipped_names(folder: str) -> tuple[str, ...]:
 def is_file(name_or_path: str | Path) -> bool:
     """Say whether a file is meant rather than a name."""
     return str(name_or_path).endswith(YAML)
+
+
+def is_kind(name_or_path: str | Path, folder: str, key: str) -> bool:
+    """Say whether a name is one of a folder's, or a YAML file has a kind's own key."""
+    if not is_file(name_or_path):
+        return str(name_or_path) in shipped_names(folder)
+    try:
+        data = read_yaml(Path(name_or_path).read_text(encoding="utf-8"), name=str(name_or_path))
+    except (OSError, UnicodeDecodeError, ConfigError):
+        return False  # whoever loads it says what is wrong with it
+    return isinstance(data, dict) and key in data
 
 
 def load_shipped(

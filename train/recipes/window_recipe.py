@@ -8,10 +8,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from bodyshop_core.config import StrictModel, read_yaml
-from bodyshop_core.errors import BodyshopError
+from bodyshop_core.config import StrictModel
 from train.recipes.recipe import ThresholdRule, override
-from train.recipes.shipped import is_file, load_shipped, shipped_names
+from train.recipes.shipped import is_kind, load_shipped
 
 FOLDER = "window_recipes"
 
@@ -33,20 +32,9 @@ class WindowRecipe(StrictModel):
     threshold: ThresholdRule = 0.5
 
 
-def window_recipe_names() -> tuple[str, ...]:
-    """Return the names of the shipped recipes."""
-    return shipped_names(FOLDER)
-
-
 def is_window_recipe(name_or_path: str | Path) -> bool:
     """Say whether a name or a YAML file is one of these: such a file has ``strengths``."""
-    if not is_file(name_or_path):
-        return str(name_or_path) in window_recipe_names()
-    try:
-        data = read_yaml(Path(name_or_path).read_text(encoding="utf-8"), name=str(name_or_path))
-    except (OSError, UnicodeDecodeError, BodyshopError):
-        return False  # whoever loads it says what is wrong with it
-    return isinstance(data, dict) and "strengths" in data
+    return is_kind(name_or_path, FOLDER, "strengths")
 
 
 def load_window_recipe(
