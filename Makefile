@@ -20,7 +20,8 @@ comma := ,
 extras = "$$(ls dist/*.whl)[$(1)]"
 
 .NOTPARALLEL:
-.PHONY: demo test test-slow test-lowest coverage lint format develop dist labelstudio clean browser
+.PHONY: demo test test-slow test-lowest coverage lint format develop dist docs release-check \
+	labelstudio clean browser
 
 demo: $(VENV)/.demo $(VENV)/.wheel browser
 	$(BIN)/bodyshop demo $(DEMO_ARGS)
@@ -58,6 +59,19 @@ develop: $(VENV)/.dev
 
 dist: dist/.built
 
+# The site, in build/docs; needs no network once its tools are installed.
+docs: $(VENV)/.docs $(VENV)/.wheel
+	PYTHONSAFEPATH=1 $(BIN)/python -m sphinx --fail-on-warning --nitpicky --quiet \
+		--doctree-dir build/doctrees docs build/docs
+	@echo "build/docs/index.html"
+
+# What a release is looked at for; writes the licences and the parts of what users install.
+release-check: $(VENV)/.release $(VENV)/.wheel
+	$(BIN)/twine check --strict dist/*.whl dist/*.tar.gz
+	$(BIN)/check-wheel-contents dist/*.whl
+	$(BIN)/zizmor --offline .github
+	$(BIN)/python scripts/third_party.py build
+
 labelstudio: $(VENV)/.demo $(VENV)/.wheel
 	$(BIN)/bodyshop label serve
 
@@ -82,7 +96,16 @@ $(VENV)/.demo: pyproject.toml | dist/.built
 
 $(VENV)/.dev: pyproject.toml | dist/.built
 	@echo "installing bodyshop and what its tests need into $(VENV) (about 2 GB, a few minutes)"
-	@$(BIN)/python -m pip install $(call extras,dev$(comma)dask$(comma)demo$(comma)jxl$(comma)onnx$(comma)search) $(call quietly,$(VENV)/install.log)
+	@$(BIN)/python -m pip install --group dev \
+		$(call extras,dask$(comma)demo$(comma)jxl$(comma)onnx$(comma)search) $(call quietly,$(VENV)/install.log)
+	@touch $@
+
+$(VENV)/.docs: pyproject.toml | $(VENV)/.demo
+	@$(BIN)/python -m pip install --group docs $(call quietly,$(VENV)/install.log)
+	@touch $@
+
+$(VENV)/.release: pyproject.toml | $(VENV)/.demo
+	@$(BIN)/python -m pip install --group release $(call quietly,$(VENV)/install.log)
 	@touch $@
 
 $(VENV)/.wheel: dist/.built
@@ -93,8 +116,9 @@ $(LOWEST_VENV)/.wheel: dist/.built scripts/lowest_versions.py
 	@test -x $(LOWEST_VENV)/bin/python || $(PYTHON) -m venv $(LOWEST_VENV)
 	@$(BIN)/python scripts/lowest_versions.py > $(LOWEST_VENV)/constraints.txt
 	@echo "installing the lowest versions into $(LOWEST_VENV) (about 2 GB, a few minutes)"
+	@$(LOWEST_VENV)/bin/python -m pip install --upgrade pip $(call quietly,$(LOWEST_VENV)/install.log)
 	@$(LOWEST_VENV)/bin/python -m pip install --constraint $(LOWEST_VENV)/constraints.txt \
-		$(call extras,test$(comma)dask$(comma)demo) $(call quietly,$(LOWEST_VENV)/install.log)
+		--group test $(call extras,dask$(comma)demo) $(call quietly,$(LOWEST_VENV)/install.log)
 	@$(LOWEST_VENV)/bin/python -m pip install --no-deps --force-reinstall dist/*.whl \
 		$(call quietly,$(LOWEST_VENV)/install.log)
 	@touch $@

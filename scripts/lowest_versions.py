@@ -1,7 +1,7 @@
 """Print pip constraints that pin each dependency of users to the lowest version it allows.
 
 ``python scripts/lowest_versions.py > constraints.txt`` reads ``pyproject.toml``: the dependencies
-and the extras of users, which are all but ``test`` and ``dev``. A bound whose version does not
+and the extras; what developers need is in groups. A bound whose version does not
 exist makes pip fail, as it should: nobody can have tested it.
 """
 
@@ -21,8 +21,10 @@ def main() -> None:
     text = (Path(__file__).resolve().parents[1] / "pyproject.toml").read_text(encoding="utf-8")
     project = tomllib.loads(text)["project"]
     extras = project["optional-dependencies"]
-    of_users = [each for name in extras.keys() - {"test", "dev"} for each in extras[name]]
-    wanted = [*project["dependencies"], *sorted(of_users)]
+    wanted = [
+        *project["dependencies"],
+        *sorted(each for extra in extras.values() for each in extra),
+    ]
     for requirement in map(Requirement, wanted):
         bounds = [bound.version for bound in requirement.specifier if bound.operator in LOWEST]
         if len(bounds) != 1:
