@@ -16,6 +16,7 @@ from sqlalchemy import select
 
 from bodyshop_core import atomic
 from bodyshop_core.catalog import schema
+from bodyshop_core.processes import is_alive
 from bodyshop_core.workspace import Workspace
 
 FOLDER, JOURNAL, PARTS = "incoming", "finished.jsonl", "*.part"
@@ -116,4 +117,4 @@ def _abandoned(folder: Path, pending: Iterable[PendingDownload]) -> list[Path]:
 def _is_being_written(path: Path) -> bool:
     """Return whether the process that named this part is alive."""
     process = path.name.split("-")[1:2]  # <random>-<process>-<number>.part
-    return bool(process) and process[0].isdigit() and atomic.is_alive(int(process[0]))
+    return bool(process) and process[0].isdigit() and is_alive(int(process[0]))

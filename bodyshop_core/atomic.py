@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from bodyshop_core.processes import is_alive
+
 TEMPORARY = ".tmp-"
 """Prefix of temporary files; the host and the process that write them follow."""
 
@@ -87,27 +89,6 @@ def _is_abandoned(path: Path) -> bool:
         return time.time() - path.stat().st_mtime > ABANDONED_S
     except FileNotFoundError:  # finished and renamed meanwhile
         return False
-
-
-def is_alive(process: int) -> bool:
-    """Return whether a process of this machine still runs; a zombie does not.
-
-    Always true on Windows, which has no signal 0: ``os.kill`` would end the process.
-    """
-    if os.name != "posix":
-        return True
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    try:
-        status = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return True  # no such file system here: what answers to signals is alive
-    # A killed process whose parent was killed too stays a zombie until init reaps it.
-    return status.rpartition(")")[2].split()[0] != "Z"
 
 
 def _create_beside(path: Path) -> Path:

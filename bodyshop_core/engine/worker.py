@@ -7,25 +7,21 @@ do no harm, and without re-importing the caller's main module, so that scripts a
 
 from __future__ import annotations
 
-import ctypes
 import os
 import pickle
 import signal
 import sys
-import threading
-import time
 from typing import Any, BinaryIO
 
 from bodyshop_core.engine.task import WorkSpec, initialise_once, run_batch
 from bodyshop_core.errors import BodyshopError
+from bodyshop_core.processes import end_with_parent
 
 START = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
     "from bodyshop_core.engine.worker import main; main(int(sys.argv[2]))"
 )
 """Run by ``python -c``; its arguments are the parent's ``sys.path`` as JSON and its process id."""
-
-PARENT_CHECK_S = 1.0
 
 
 def main(parent: int) -> None:
@@ -35,7 +31,7 @@ def main(parent: int) -> None:
     for each list ``("rows", rows)``; or ``("failed", exception)`` once, when no further item can
     be computed.
     """
-    die_with(parent)
+    end_with_parent(parent)
     # Ctrl-C reaches the whole process group; the driver decides what happens.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     tasks = sys.stdin.buffer
@@ -52,21 +48,6 @@ def main(parent: int) -> None:
         return
     except Exception as error:  # noqa: BLE001 - handed to the driver, which raises it
         _send(answers, "failed", _picklable(error))
-
-
-def die_with(parent: int) -> None:
-    """Make sure that this process does not outlive its parent, however that one ends."""
-    if sys.platform == "linux":
-        pr_set_pdeathsig = 1  # prctl(2); the signal comes when the parent's thread ends
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL, 0, 0, 0)
-    if os.name == "posix":
-        threading.Thread(target=_watch, args=(parent,), daemon=True).start()
-
-
-def _watch(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(PARENT_CHECK_S)
-    os._exit(1)
 
 
 def _send(answers: BinaryIO, kind: str, value: Any) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bodyshop_core.errors import MissingPartError
+from bodyshop_core.processes import is_linux_root, own_session
 from collector.browser.driver_errors import first_line
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ def start_driver(
     options.add_argument("--window-size=1366,900")
     if not headed:
         options.add_argument("--headless=new")
-    if sys.platform == "linux" and os.geteuid() == 0:
+    if is_linux_root():
         options.add_argument("--no-sandbox")  # Chromium refuses to run as root with its sandbox
     options.set_capability("goog:loggingPrefs", {"performance": "ALL"})
     options.add_experimental_option(
@@ -174,7 +175,7 @@ def start_driver(
     # Its own session: Ctrl-C in the terminal is handled by this program, not by the browser.
     service = ChromeService(
         executable_path=str(parts.driver) if parts.driver else None,
-        popen_kw={"start_new_session": True} if os.name == "posix" else {},
+        popen_kw=own_session(),
     )
     try:
         driver = Chrome(options=options, service=service)

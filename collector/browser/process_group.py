@@ -1,11 +1,8 @@
-"""Ending a driver and its browser, also when they hang."""
+"""Letting a driver quit, also when it hangs."""
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
-from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -25,12 +22,3 @@ def quit_driver(driver: Chrome) -> None:
     thread = threading.Thread(target=ask, name="quit", daemon=True)
     thread.start()
     thread.join(10)
-
-
-def end_group(pid: int | None) -> None:
-    """End the process group of this driver, and nothing else."""
-    if pid is None or os.name != "posix":
-        return
-    end: Callable[[int, int], None] = os.killpg
-    with suppress(ProcessLookupError, PermissionError):
-        end(pid, signal.SIGKILL)

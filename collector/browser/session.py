@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from bodyshop_core.processes import end_group
 from collector.browser.driver import BrowserParts, find_browser, start_driver
 from collector.browser.driver_errors import first_line, is_gone, net_error
 from collector.browser.errors import (
@@ -24,7 +25,7 @@ from collector.browser.errors import (
 )
 from collector.browser.memory import group_memory
 from collector.browser.network import NetworkLog, NetworkResponse
-from collector.browser.process_group import end_group, quit_driver
+from collector.browser.process_group import quit_driver
 from collector.browser.proxy import GuardProxy
 from collector.browser.scripts import page_scripts
 from collector.browser.settling import settle
@@ -270,7 +271,7 @@ class Browser:
         """End the browser at once; for the user who does not want to wait."""
         driver = self._driver
         if driver is not None and driver.service.process is not None:
-            end_group(driver.service.process.pid)
+            end_group(driver.service.process.pid, at_once=True)
 
     def end(self) -> None:
         """End browser, driver, proxy and profile, also if one of them hangs."""
@@ -282,7 +283,8 @@ class Browser:
         if driver is not None:
             process = driver.service.process
             quit_driver(driver)
-            end_group(process.pid if process is not None else None)
+            if process is not None:
+                end_group(process.pid, at_once=True)
         if watchdog is not None:
             watchdog.dismiss()
         if proxy is not None:

@@ -7,6 +7,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from bodyshop_core.processes import own_session
+
 _SCRIPT = 'read -r line || { kill -9 "-$1"; sleep 1; rm -rf -- "$2"; }'
 
 
@@ -30,7 +32,7 @@ class Watchdog:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                start_new_session=True,
+                **own_session(),
             )
 
     def dismiss(self) -> None:

@@ -13,10 +13,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bodyshop_core.errors import BodyshopError, MissingPartError, UsageError
 from bodyshop_core.locking import locked
+from bodyshop_core.processes import end_group, own_session
 from bodyshop_core.progress import SILENT, Progress
 from labeling.server import environment
 from labeling.server.connection import FOLDER, Connection, write_secret
@@ -150,7 +151,7 @@ def serve(
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,
+                **own_session(),
             )
         server = AnnotationServer(
             url, account["user"], account["password"], account["key"], workspace.root, log, process
@@ -282,18 +283,16 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     """Stop the server and its child processes."""
     if process.poll() is not None:
         return
-    _signal(process, signal.SIGTERM)
+    _end(process, at_once=False)
     try:
         process.wait(STOP_LIMIT_S)
     except subprocess.TimeoutExpired:
-        _signal(process, getattr(signal, "SIGKILL", signal.SIGTERM))
+        _end(process, at_once=True)
         process.wait(STOP_LIMIT_S)
 
 
-def _signal(process: subprocess.Popen[bytes], number: Any) -> None:
-    if os.name == "posix":
-        os.killpg(process.pid, number)
-    else:
+def _end(process: subprocess.Popen[bytes], *, at_once: bool) -> None:
+    if not end_group(process.pid, at_once=at_once):
         process.terminate()
 
 

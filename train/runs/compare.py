@@ -15,6 +15,7 @@ import numpy as np
 from bodyshop_core import backbones
 from bodyshop_core.errors import BodyshopError, UsageError
 from bodyshop_core.imaging import Equalise
+from bodyshop_core.processes import peak_memory_mib
 from bodyshop_core.progress import SILENT, Progress
 from bodyshop_core.summary import Summary
 from bodyshop_core.workspace import Workspace
@@ -187,7 +188,7 @@ def measure_backbone(job: Mapping[str, Any]) -> dict[str, Any]:
     }
     if "keras" in job["runtimes"]:
         row["seconds_per_picture"] = _time_keras(model, pixels)
-        row["peak_mib"] = _peak_mib()
+        row["peak_mib"] = peak_memory_mib()
     if "litert" in job["runtimes"]:
         _write_for_litert(model, pixels, Path(job["scratch"]))
     if job["weights"] != "none":
@@ -225,7 +226,7 @@ def measure_litert(job: Mapping[str, Any]) -> dict[str, Any]:
         rounds.append((time.perf_counter() - began) / len(inputs))
     return {
         "litert_seconds_per_picture": statistics.median(rounds),
-        "litert_peak_mib": _peak_mib(),
+        "litert_peak_mib": peak_memory_mib(),
         "litert_mib": file.stat().st_size / 2**20,
         "litert_difference": float(
             np.abs(found - expected).max() / max(float(np.abs(expected).max()), 1e-12)
@@ -263,27 +264,6 @@ def _linear_probe(job: Mapping[str, Any], samples: Any, features: Path) -> dict[
         weights=job["weights"],
     )
     return {"linear_probe_accuracy": found["accuracy"], "linear_probe_ci95": found["ci95"]}
-
-
-def _peak_mib() -> float | None:
-    """Return the peak resident memory of this process in MiB; None where it can't be read.
-
-    On Linux `getrusage` starts from the parent's peak, /proc/self/status does not. Both count in
-    KiB; macOS counts in bytes.
-    """
-    import sys
-
-    status = Path("/proc/self/status")
-    if status.exists():
-        for line in status.read_text(encoding="ascii", errors="replace").splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) / 2**10
-    try:
-        import resource
-    except ImportError:
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def _report(

@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 
 from bodyshop_core.config import StrictModel
 from bodyshop_core.errors import BodyshopError, MissingPartError
+from bodyshop_core.processes import is_alive
 from train.runs.trials import Trial
 
 STORAGE_FILE = "search.sqlite"
@@ -200,10 +201,4 @@ def _is_gone(owner: str) -> bool:
     host, _, process = owner.rpartition(":")
     if host != socket.gethostname() or not process.isdigit():
         return False
-    try:
-        os.kill(int(process), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
+    return not is_alive(int(process))

@@ -1,0 +1,115 @@
+"""Processes of this machine, and what differs between Linux, macOS and Windows about them.
+
+Everything that only some systems have is here and in `bodyshop_core.locking`; the rest of the
+code asks these functions.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+PARENT_CHECK_S = 1.0
+
+
+def is_alive(process: int) -> bool:
+    """Return whether a process of this machine still runs; a zombie does not.
+
+    Always true on Windows, which has no signal 0: ``os.kill`` would end the process.
+    """
+    if os.name != "posix":
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    try:
+        status = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return True  # no such file system here: what answers to signals is alive
+    # A killed process whose parent was killed too stays a zombie until init reaps it.
+    return status.rpartition(")")[2].split()[0] != "Z"
+
+
+def end_with_parent(parent: int) -> None:
+    """Make sure that this process does not outlive its parent, however that one ends.
+
+    Parameters
+    ----------
+    parent : int
+        Process id of the parent. On Windows nothing is done: a closed stdin has to end the process.
+    """
+    if sys.platform == "linux":
+        pr_set_pdeathsig = 1  # prctl(2); the signal comes when the parent's thread ends
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL, 0, 0, 0)
+    if os.name == "posix":
+        threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(PARENT_CHECK_S)
+    os._exit(1)
+
+
+def own_session() -> dict[str, Any]:
+    """Return arguments of `subprocess.Popen` for a child that Ctrl-C in the terminal spares.
+
+    On POSIX the child leads a process group, which `end_group` ends.
+    """
+    return {"start_new_session": True} if os.name == "posix" else {}
+
+
+def end_group(leader: int, *, at_once: bool) -> bool:
+    """End a process group that was started with `own_session`, and nothing else.
+
+    Parameters
+    ----------
+    leader : int
+        Process id of the child.
+    at_once : bool
+        Kill; otherwise ask it to end.
+
+    Returns
+    -------
+    bool
+        Whether there are process groups here: on Windows nothing is done.
+    """
+    if sys.platform == "win32":
+        return False
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, signal.SIGKILL if at_once else signal.SIGTERM)
+    return True
+
+
+def is_linux_root() -> bool:
+    """Return whether this is root on Linux, as which Chromium refuses its sandbox."""
+    return sys.platform == "linux" and os.geteuid() == 0
+
+
+def peak_memory_mib() -> float | None:
+    """Return the peak resident memory of this process in MiB; None where it can't be read.
+
+    On Linux `getrusage` starts from the parent's peak, /proc/self/status does not. Both count in
+    KiB; macOS counts in bytes.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        for line in status.read_text(encoding="ascii", errors="replace").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 2**10
+    try:
+        import resource
+    except ImportError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
