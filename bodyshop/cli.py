@@ -17,6 +17,7 @@ from bodyshop.commands import (
     collect,
     curate,
     demo,
+    desk,
     evaluate,
     export,
     gate,
@@ -40,7 +41,7 @@ app = typer.Typer(
     "5 something is not installed, 130 interrupted.",
 )
 for module in (
-    demo, collect, curate, gate, label, augment, train, predict, evaluate, export, workspace
+    demo, collect, curate, gate, label, desk, augment, train, predict, evaluate, export, workspace
 ):  # fmt: skip
     module.register(app)
 

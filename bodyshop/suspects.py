@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,6 +28,29 @@ STRENGTH = 0.01
 
 DOUBT = 0.5
 """A label is suspected from this probability on that it is wrong."""
+
+
+@dataclass(frozen=True)
+class JudgedLabel:
+    """A label, judged by a classifier that was fitted without its picture.
+
+    Parameters
+    ----------
+    sha256, label : str
+        Picture and its label.
+    instead : str
+        The label that the classifier prefers among the others.
+    doubt : float
+        Probability that the label is wrong, 0 to 1.
+    by_person : bool
+        Whether a person gave it.
+    """
+
+    sha256: str
+    label: str
+    instead: str
+    doubt: float
+    by_person: bool
 
 
 class Suspects:
@@ -55,6 +79,25 @@ class Suspects:
         NothingFoundError
             There are too few labelled pictures.
         """
+        asked = {picture.sha256 for picture in pictures}
+        found = {}
+        for each in self.judged():
+            if each.sha256 in asked and each.doubt > DOUBT and not each.by_person:
+                found[each.sha256] = each.doubt
+                self.reasons[each.sha256] = (
+                    f"Please check the label: it says {each.label}, but a classifier that did not "
+                    f"see this picture says {each.instead} ({each.doubt:.0%})."
+                )
+        return found
+
+    def judged(self) -> list[JudgedLabel]:
+        """Return what the classifier thinks of every damage label.
+
+        Raises
+        ------
+        NothingFoundError
+            There are too few labelled pictures.
+        """
         from bodyshop_core.catalog import Origin, effective_labels
         from labeling.records.pictures import load_pictures
 
@@ -65,17 +108,16 @@ class Suspects:
         values = [str(labels[key].value) for key in keys]
         groups = self._groups()
         wrong, instead = disbelief(features, values, [groups.get(key, key) for key in keys])
-        asked = {picture.sha256 for picture in pictures}
-        found = {}
-        for key, value, doubt, other in zip(keys, values, wrong, instead, strict=True):
-            by_person = labels[key].origin in (Origin.HUMAN, Origin.ANNOTATION)
-            if key in asked and doubt > DOUBT and not by_person:
-                found[key] = float(doubt)
-                self.reasons[key] = (
-                    f"Please check the label: it says {value}, but a classifier that did not see "
-                    f"this picture says {other} ({doubt:.0%})."
-                )
-        return found
+        return [
+            JudgedLabel(
+                key,
+                value,
+                other,
+                float(doubt),
+                labels[key].origin in (Origin.HUMAN, Origin.ANNOTATION),
+            )
+            for key, value, doubt, other in zip(keys, values, wrong, instead, strict=True)
+        ]
 
     def _features(
         self, pictures: Sequence[CatalogPicture]

@@ -1,0 +1,54 @@
+"""`bodyshop desk`."""
+
+from __future__ import annotations
+
+import getpass
+import signal
+import threading
+import webbrowser
+from typing import Annotated
+
+import typer
+
+from bodyshop.terminal import Terminal
+from bodyshop_core.workspace import Workspace
+
+
+def desk(
+    context: typer.Context,
+    port: Annotated[int, typer.Option(min=0, help="Port on 127.0.0.1; 0: any free port.")] = 0,
+    name: Annotated[
+        str | None, typer.Option(help="Your name, for the decisions; by default your account's.")
+    ] = None,
+    read_only: Annotated[bool, typer.Option("--read-only", help="Look only.")] = False,
+    browser: Annotated[
+        bool, typer.Option("--browser/--no-browser", help="Whether to open a browser.")
+    ] = True,
+) -> None:
+    """Look at the set, search it and decide, in a local page.
+
+    Only this machine can reach it, and only with the address that is printed.
+    """
+    from bodyshop.desk.serving import serve_desk
+
+    terminal: Terminal = context.obj
+    workspace = Workspace.open(terminal.workspace, create=False)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    by = name or getpass.getuser()
+    with serve_desk(workspace, by=by, port=port, read_only=read_only) as served:
+        terminal.summary(
+            {"address": served.address, "pictures": served.pictures, "name": by},
+            title="Desk",
+            notes=["Ctrl+C ends it; every decision is saved at once."],
+        )
+        if browser:
+            webbrowser.open(served.address)
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            terminal.progress.log("the desk is closed; `bodyshop curate` applies its decisions")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(desk)

@@ -1,0 +1,1 @@
+"""The desk: a local page to look at the set, search it and decide, made for the keyboard."""

@@ -1,0 +1,149 @@
+"""The desk's web application: who may ask, and which function answers."""
+
+from __future__ import annotations
+
+import hmac
+import io
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from bodyshop.desk.filters import parse_view
+from bodyshop.desk.pictures import show, thumbnail
+from bodyshop_core.errors import BodyshopError, NothingFoundError
+
+if TYPE_CHECKING:
+    from flask import Flask, Response
+
+    from bodyshop.desk.state import DeskState
+
+COOKIE = "bodyshop-desk"
+LOCAL = {"127.0.0.1", "localhost", "[::1]"}
+MAX_UPLOAD = 60 * 2**20
+"""Bytes of a photo that is dropped on the page."""
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
+    "connect-src 'self'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
+)
+
+
+def create_app(state: DeskState, token: str) -> Flask:
+    """Make the application.
+
+    Every request needs the token: the first as ``/?token=…``, which sets a cookie that no other
+    site's page can send, the others that cookie. What changes something needs it once more as a
+    header, which a form of another site can't set. A name that is not this machine's is refused,
+    so that no page can reach the desk through a name of its own (DNS rebinding).
+
+    Parameters
+    ----------
+    state : DeskState
+        What is shown.
+    token : str
+        The secret of this start.
+    """
+    from flask import Flask, abort, jsonify, redirect, render_template, request
+
+    app = Flask(__name__, static_folder="static", template_folder="static")
+    app.config["MAX_CONTENT_LENGTH"] = MAX_UPLOAD
+
+    @app.before_request
+    def check() -> Any:
+        host = urlsplit(f"//{request.host}").hostname
+        if host not in {each.strip("[]") for each in LOCAL}:
+            abort(403)
+        given = request.args.get("token", "")
+        if request.endpoint == "index" and given and hmac.compare_digest(given, token):
+            answer = redirect("/", 303)
+            answer.set_cookie(COOKIE, token, httponly=True, samesite="Strict")
+            return answer
+        if not hmac.compare_digest(request.cookies.get(COOKIE, ""), token):
+            abort(403, "open the address that bodyshop desk printed")
+        changes = request.method not in ("GET", "HEAD")
+        if changes and not hmac.compare_digest(request.headers.get("X-Desk-Token", ""), token):
+            abort(403, "the token of this page is missing")
+        return None
+
+    @app.after_request
+    def harden(answer: Response) -> Response:
+        answer.headers["Content-Security-Policy"] = POLICY
+        answer.headers["X-Content-Type-Options"] = "nosniff"
+        answer.headers["Referrer-Policy"] = "no-referrer"
+        answer.headers["Cache-Control"] = "private, max-age=600" if answer.mimetype in (
+            "image/jpeg", "text/css", "text/javascript"
+        ) else "no-store"  # fmt: skip
+        return answer
+
+    @app.errorhandler(BodyshopError)
+    def explain_error(error: BodyshopError) -> Any:
+        code = 404 if isinstance(error, NothingFoundError) else 400
+        return jsonify({"error": error.message, "hint": error.hint}), code
+
+    @app.get("/")
+    def index() -> str:
+        return render_template(
+            "desk.html", token=token, by=state.by, read_only=state.read_only,
+            workspace=state.workspace.root.resolve().name,
+        )  # fmt: skip
+
+    @app.get("/api/pictures")
+    def pictures() -> Any:
+        offset = request.args.get("offset", 0, int)
+        return jsonify(state.page(parse_view(request.args), offset))
+
+    @app.get("/api/facets")
+    def values() -> Any:
+        return jsonify(state.facets())
+
+    @app.get("/api/picture/<sha256>")
+    def picture(sha256: str) -> Any:
+        return jsonify(state.explain(sha256))
+
+    @app.get("/api/similar/<sha256>")
+    def similar(sha256: str) -> Any:
+        return jsonify(state.similar(sha256))
+
+    @app.post("/api/act")
+    def act() -> Any:
+        wanted = request.get_json()
+        view = wanted.get("view")
+        return jsonify(state.act(wanted, None if view is None else parse_view(view)))
+
+    @app.post("/api/undo")
+    def undo() -> Any:
+        return jsonify(state.undo())
+
+    @app.post("/api/reload")
+    def reload() -> Any:
+        state.reload()
+        return jsonify({})
+
+    @app.post("/api/suspects")
+    def suspects() -> Any:
+        return jsonify(state.find_suspects())
+
+    @app.post("/api/try")
+    def try_photo() -> Any:
+        # The file's own name is never used: it comes from outside.
+        with tempfile.TemporaryDirectory(prefix="bodyshop-desk-") as folder:
+            file = Path(folder) / "photo"
+            file.write_bytes(request.get_data())
+            return jsonify(state.try_photo(file))
+
+    @app.get("/thumbnail/<sha256>.jpg")
+    def small(sha256: str) -> Any:
+        return _jpeg(thumbnail(state.workspace, sha256))
+
+    @app.get("/show/<sha256>.jpg")
+    def large(sha256: str) -> Any:
+        return _jpeg(show(state.workspace, sha256))
+
+    return app
+
+
+def _jpeg(data: bytes) -> Response:
+    from flask import send_file
+
+    return send_file(io.BytesIO(data), "image/jpeg")

@@ -1,0 +1,140 @@
+"""What the desk is asked to show: read from the address bar, applied to the table. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from bodyshop_core.errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+CHOICES = (
+    "verdict", "reason", "label", "predicted", "split", "source", "origin", "brand", "model",
+    "framing", "decision", "cluster", "group",
+)  # fmt: skip
+"""Columns of which one value, or several separated by ``|``, may be asked for."""
+
+FIGURES = ("p_car", "sharpness", "width", "height", "disagreement")
+"""Columns that can be limited (``p_car=0.2..0.6``) and, as those above, sorted by."""
+
+NOTHING = "-"
+"""Stands for a picture without a value."""
+
+_RANGE = re.compile(r"(-?[\d.]*)\.\.(-?[\d.]*)")
+
+
+@dataclass(frozen=True)
+class View:
+    """One view of the set.
+
+    Parameters
+    ----------
+    choices : Mapping of str to tuple of str
+        Column -> accepted values.
+    ranges : Mapping of str to (low, high)
+        Column -> inclusive limits; None where open.
+    text : str
+        Words that have to occur in title, caption, query or address.
+    sort : str
+        Column; a ``-`` before it turns the order around. Empty: the catalog's order.
+    """
+
+    choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    ranges: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
+    text: str = ""
+    sort: str = ""
+
+
+def parse_view(query: Mapping[str, str]) -> View:
+    """Read a view from the parameters of an address.
+
+    Parameters
+    ----------
+    query : Mapping of str to str
+        As in ``?verdict=reject&reason=blurry|near_duplicate&p_car=..0.5&sort=-sharpness``; what is
+        no filter is left alone.
+
+    Raises
+    ------
+    UsageError
+        A limit is no number, or there is no such column to sort by.
+    """
+    choices = {name: tuple(query[name].split("|")) for name in CHOICES if query.get(name)}
+    ranges = {name: _limits(name, query[name]) for name in FIGURES if query.get(name)}
+    sort = query.get("sort", "")
+    if sort and sort.removeprefix("-") not in (*CHOICES, *FIGURES, "file"):
+        raise UsageError(
+            f"there is no column '{sort}' to sort by", hint=f"one of {', '.join(CHOICES + FIGURES)}"
+        )
+    return View(choices, ranges, query.get("text", "").strip(), sort)
+
+
+def apply_view(table: pa.Table, view: View) -> NDArray[np.int64]:
+    """Return the rows that a view shows, in its order.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        With columns as `bodyshop.desk.table.load_table` makes them.
+    view : View
+        What to show.
+
+    Returns
+    -------
+    ndarray of int64
+        Row numbers. Rows without a value come last, whatever the direction.
+    """
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    keep = pa.array(np.ones(len(table), bool))
+    for name, values in view.choices.items():
+        keep = pc.and_(keep, _has_one_of(table, name, values))
+    for name, (low, high) in view.ranges.items():
+        column = table[name]
+        if low is not None:
+            keep = pc.and_(keep, pc.fill_null(pc.greater_equal(column, low), False))
+        if high is not None:
+            keep = pc.and_(keep, pc.fill_null(pc.less_equal(column, high), False))
+    for word in view.text.lower().split():
+        keep = pc.and_(keep, pc.match_substring(table["words"], word))
+    rows = np.flatnonzero(np.asarray(keep))
+    if view.sort and len(rows):
+        name = view.sort.removeprefix("-")
+        order = "descending" if view.sort.startswith("-") else "ascending"
+        chosen = table.select([name]).take(pa.array(rows))
+        rows = rows[np.asarray(pc.sort_indices(chosen, [(name, order)]))]
+    return rows
+
+
+def _has_one_of(table: pa.Table, name: str, values: tuple[str, ...]) -> pa.Array:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if name == "reason":  # joined by ";"
+        pattern = "|".join(f"(^|;){re.escape(value)}(;|$)" for value in values if value != NOTHING)
+        found = pc.match_substring_regex(table["reasons"], pattern or "^$")
+        empty = pc.equal(table["reasons"], "")
+        return pc.or_(found, empty) if NOTHING in values else found
+    found = pc.is_in(
+        table[name], pa.array([value for value in values if value != NOTHING], pa.string())
+    )
+    return pc.or_(found, pc.is_null(table[name])) if NOTHING in values else found
+
+
+def _limits(name: str, text: str) -> tuple[float | None, float | None]:
+    match = _RANGE.fullmatch(text)
+    try:
+        if match is None:
+            return float(text), float(text)
+        low, high = (float(each) if each else None for each in match.groups())
+    except ValueError as error:
+        raise UsageError(f"{name}={text}: not a range of numbers", hint="as 0.2..0.6") from error
+    return low, high

@@ -1,0 +1,88 @@
+"""Start the desk on this machine only."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from bodyshop_core.errors import MissingPartError, UsageError
+
+if TYPE_CHECKING:
+    from bodyshop_core.workspace import Workspace
+
+HOST = "127.0.0.1"
+THREADS = 8
+
+
+@dataclass(frozen=True)
+class Desk:
+    """A desk that is being served.
+
+    Parameters
+    ----------
+    address : str
+        With the token of this start: who has it may decide.
+    pictures : int
+        How many it shows.
+    """
+
+    address: str
+    pictures: int
+
+
+@contextmanager
+def serve_desk(
+    workspace: Workspace, *, by: str, port: int = 0, read_only: bool = False
+) -> Iterator[Desk]:
+    """Serve the desk on the loopback interface for the block.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        What is shown.
+    by : str
+        Name under which decisions are written.
+    port : int
+        Port; 0: any free one.
+    read_only : bool
+        Refuse every decision.
+
+    Raises
+    ------
+    MissingPartError
+        The extra ``desk`` is not installed.
+    UsageError
+        The port is taken.
+    """
+    missing = [name for name in ("flask", "waitress") if find_spec(name) is None]
+    if missing:
+        raise MissingPartError(
+            f"the desk needs {' and '.join(missing)}", hint="pip install 'bodyshop[desk]'"
+        )
+    import waitress
+
+    from bodyshop.desk.app import create_app
+    from bodyshop.desk.state import DeskState
+
+    token = secrets.token_urlsafe(24)
+    state = DeskState(workspace, by, read_only=read_only)
+    try:
+        server = waitress.create_server(
+            create_app(state, token), host=HOST, port=port, threads=THREADS, ident=None
+        )
+    except OSError as error:
+        raise UsageError(
+            f"port {port} is in use", hint="choose another one, or none: bodyshop desk --port 0"
+        ) from error
+    thread = threading.Thread(target=server.run, name="desk", daemon=True)
+    thread.start()
+    try:
+        yield Desk(f"http://{HOST}:{server.effective_port}/?token={token}", len(state.table))
+    finally:
+        server.close()
+        thread.join(5)

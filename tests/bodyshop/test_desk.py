@@ -1,0 +1,243 @@
+"""The desk without a browser: who may ask, what is shown, what is decided and taken back."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from filling import add_picture, photo, pretend_scores
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import select
+
+import curate
+from bodyshop.desk import acts
+from bodyshop.desk.app import create_app
+from bodyshop.desk.filters import CHOICES, FIGURES, View, apply_view, parse_view
+from bodyshop.desk.state import DeskState
+from bodyshop_core.catalog import effective_labels, schema
+from bodyshop_core.errors import UsageError
+from bodyshop_core.workspace import Workspace
+
+TOKEN = "a-token"
+HEADERS = {"X-Desk-Token": TOKEN}
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    workspace = Workspace.open(tmp_path / "workspace")
+    for seed in range(6):
+        add_picture(
+            workspace, photo(seed), labels={"damage": ("damaged", "whole")[seed % 2]},
+            file=f"{seed}.jpg", alt=f"Door {seed}", source="import",
+        )  # fmt: skip
+    curate.measure_images(workspace, workers=1)
+    pretend_scores(workspace)
+    curate.judge(workspace)
+    return workspace
+
+
+@pytest.fixture
+def state(workspace):
+    return DeskState(workspace, "Kim", read_only=False)
+
+
+@pytest.fixture
+def client(state):
+    client = create_app(state, TOKEN).test_client()
+    client.get(f"/?token={TOKEN}")
+    return client
+
+
+def decisions(workspace):
+    with workspace.catalog.read() as connection:
+        return {row.sha256: row for row in connection.execute(select(schema.decisions))}
+
+
+def test_nothing_is_shown_without_the_token_of_this_start(state):
+    client = create_app(state, TOKEN).test_client()
+    assert client.get("/").status_code == 403
+    assert client.get("/api/pictures").status_code == 403
+    assert client.get("/static/desk.js").status_code == 403
+    assert client.get("/?token=guessed").status_code == 403
+    answer = client.get(f"/?token={TOKEN}")
+    assert answer.status_code == 303
+    assert "HttpOnly" in answer.headers["Set-Cookie"]
+    assert "SameSite=Strict" in answer.headers["Set-Cookie"]
+    assert client.get("/").status_code == 200
+
+
+def test_another_sites_form_can_change_nothing(client, workspace):
+    sha256 = client.get("/api/pictures").json["pictures"][0]["sha256"]
+    wanted = {"kind": "reject", "pictures": [sha256]}
+    assert client.post("/api/act", json=wanted).status_code == 403
+    assert client.post("/api/undo").status_code == 403
+    assert not decisions(workspace)
+
+
+def test_a_name_that_leads_here_from_elsewhere_is_refused(client):
+    for host in ("desk.example.org", "127.0.0.1.example.org", "example.org:8080"):
+        assert client.get("/api/pictures", headers={"Host": host}).status_code == 403
+
+
+def test_pages_run_only_scripts_of_the_desk(client):
+    policy = client.get("/").headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+
+
+def test_filters_combine_and_stand_in_the_address(client):
+    assert client.get("/api/pictures?label=damaged").json["total"] == 3
+    assert client.get("/api/pictures?label=damaged|whole&text=door").json["total"] == 6
+    assert client.get("/api/pictures?label=damaged&text=door 2").json["total"] == 1
+    assert client.get("/api/pictures?p_car=..0.5").json["total"] == 0
+    assert client.get("/api/pictures?p_car=0.5..&verdict=keep").json["total"] == 6
+    assert client.get("/api/pictures?split=-").json["total"] == 6
+    found = client.get("/api/pictures?sort=-sharpness").json["pictures"]
+    assert [each["sharpness"] for each in found] == sorted(
+        (each["sharpness"] for each in found), reverse=True
+    )
+
+
+def test_a_wrong_filter_is_explained(client):
+    for query in ("p_car=high", "sort=beauty", "p_car=1..x"):
+        answer = client.get(f"/api/pictures?{query}")
+        assert answer.status_code == 400
+        assert answer.json["error"]
+
+
+def test_a_decision_is_a_row_with_a_name_and_undo_takes_it_back(client, workspace):
+    sha256 = client.get("/api/pictures").json["pictures"][0]["sha256"]
+    wanted = {"kind": "reject", "pictures": [sha256], "value": "a toy"}
+    assert client.post("/api/act", json=wanted, headers=HEADERS).json == {"pictures": 1}
+    row = decisions(workspace)[sha256]
+    assert (row.decision, row.by, row.note) == ("reject", "desk:Kim", "a toy")
+    assert client.get("/api/pictures?decision=reject").json["total"] == 1
+    curate.judge(workspace)
+    assert curate.explain(workspace, sha256).facts["verdict"] == "reject"
+    assert client.post("/api/undo", headers=HEADERS).json["pictures"] == 1
+    assert not decisions(workspace)
+    assert client.post("/api/undo", headers=HEADERS).json["pictures"] == 0
+
+
+def test_a_label_wins_at_once_and_undo_brings_the_other_persons_back(state, workspace):
+    sha256 = state.table["sha256"][0].as_py()
+    acts.perform(workspace, acts.Act("label", (sha256,), "Lee", "rusty"))
+    state.act({"kind": "label", "value": "whole", "pictures": [sha256]}, None)
+    assert effective_labels(workspace.catalog, "damage")[sha256].value == "whole"
+    state.undo()
+    assert effective_labels(workspace.catalog, "damage")[sha256].value == "rusty"
+    state.undo()  # nothing of Kim's is left: Lee's stays
+    assert effective_labels(workspace.catalog, "damage")[sha256].value == "rusty"
+
+
+def test_all_of_a_view_are_decided_only_when_their_number_was_confirmed(client, workspace):
+    wanted = {"kind": "framing", "value": "part", "view": {"label": "damaged"}}
+    answer = client.post("/api/act", json={**wanted, "confirmed": 2}, headers=HEADERS)
+    assert answer.status_code == 400
+    assert not decisions(workspace)
+    answer = client.post("/api/act", json={**wanted, "confirmed": 3}, headers=HEADERS)
+    assert answer.json == {"pictures": 3}
+    assert {row.framing for row in decisions(workspace).values()} == {"part"}
+
+
+def test_acts_that_make_no_sense_are_refused_and_change_nothing(state, workspace):
+    sha256 = state.table["sha256"][0].as_py()
+    for wanted in (
+        {"kind": "delete", "pictures": [sha256]},
+        {"kind": "keep", "pictures": []},
+        {"kind": "label", "pictures": [sha256], "value": " "},
+        {"kind": "label", "pictures": [sha256], "value": "x", "field": "colour"},
+        {"kind": "framing", "pictures": [sha256], "value": "upside down"},
+        {"kind": "keep", "pictures": [sha256, "0" * 64]},
+    ):
+        with pytest.raises(UsageError):
+            state.act(wanted, None)
+    assert not decisions(workspace)
+    assert state.undo()["pictures"] == 0
+
+
+def test_a_read_only_desk_refuses_every_act(workspace):
+    state = DeskState(workspace, "Kim", read_only=True)
+    with pytest.raises(UsageError, match="read-only"):
+        state.act({"kind": "keep", "pictures": [state.table["sha256"][0].as_py()]}, None)
+    with pytest.raises(UsageError, match="read-only"):
+        state.undo()
+
+
+def test_an_erased_picture_does_not_come_back_by_undo(state, workspace):
+    from bodyshop.forget import forget
+
+    sha256 = state.table["sha256"][0].as_py()
+    state.act({"kind": "keep", "pictures": [sha256]}, None)
+    forget(workspace, sha256)
+    state.undo()
+    assert sha256 not in decisions(workspace)
+
+
+def test_pictures_are_decoded_here_and_unknown_ones_are_not_found(client):
+    sha256 = client.get("/api/pictures").json["pictures"][0]["sha256"]
+    for kind in ("thumbnail", "show"):
+        answer = client.get(f"/{kind}/{sha256}.jpg")
+        assert (answer.status_code, answer.mimetype) == (200, "image/jpeg")
+        assert client.get(f"/{kind}/{'0' * 64}.jpg").status_code == 404
+        assert client.get(f"/{kind}/..%2f..%2fsecret.jpg").status_code == 404
+
+
+def test_what_is_no_photo_gets_an_answer_too(client):
+    answer = client.post("/api/try", data=b"no photo", headers=HEADERS)
+    assert answer.status_code == 200
+    assert answer.json["prediction"]["error"]
+
+
+VALUES = st.sampled_from(["a", "b", "a|b", "-", "a|-", "x"])
+
+
+@given(
+    st.dictionaries(st.sampled_from(CHOICES), VALUES),
+    st.dictionaries(st.sampled_from(FIGURES), st.sampled_from(["0..1", "..0.5", "0.3..", "2"])),
+    st.sampled_from(["", "p_car", "-p_car", "label", "-file"]),
+)
+def test_any_view_shows_the_rows_that_a_loop_over_all_rows_would(choices, ranges, sort):
+    random = np.random.default_rng(3)
+    texts = {
+        name: [("a", "b", None)[i] for i in random.integers(0, 3, 40)]
+        for name in (*CHOICES, "file")
+        if name != "reason"
+    }
+    texts["reasons"] = [("", "a", "b", "a;b", "ab")[i] for i in random.integers(0, 5, 40)]
+    numbers = {
+        name: [None if value < 0.2 else float(value) for value in random.random(40)]
+        for name in FIGURES
+    }
+    rows = [dict(zip([*texts, *numbers], each, strict=True))
+            for each in zip(*texts.values(), *numbers.values(), strict=True)]  # fmt: skip
+    view = parse_view({**choices, **ranges, "sort": sort})
+    found = apply_view(pa.table({**texts, **numbers, "words": [""] * 40}), view)
+
+    def fits(row) -> bool:
+        for name, values in view.choices.items():
+            have = row["reasons"].split(";") if name == "reason" else [row[name]]
+            have = ["-" if each in (None, "") else each for each in have]
+            if not set(have) & set(values):
+                return False
+        for name, (low, high) in view.ranges.items():
+            value = row[name]
+            if (
+                value is None
+                or (low is not None and value < low)
+                or (high is not None and value > high)
+            ):
+                return False
+        return True
+
+    assert sorted(found) == [place for place, row in enumerate(rows) if fits(row)]
+    if sort:
+        ordered = [rows[place][sort.removeprefix("-")] for place in found]
+        present = [value for value in ordered if value is not None]
+        assert present == sorted(present, reverse=sort.startswith("-"))
+        assert ordered[: len(present)] == present
+
+
+def test_a_view_without_filters_shows_everything():
+    assert parse_view({}) == View()

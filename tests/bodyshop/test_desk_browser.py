@@ -1,0 +1,152 @@
+"""The desk in a real browser, by keyboard."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+from filling import add_picture, photo, pretend_scores
+from selenium.webdriver import ActionChains, Chrome, ChromeOptions, Keys
+from selenium.webdriver.common.alert import Alert
+from selenium.webdriver.support.ui import WebDriverWait
+from sqlalchemy import select
+
+import curate
+from bodyshop.desk.serving import serve_desk
+from bodyshop_core.catalog import effective_labels, schema
+from bodyshop_core.workspace import Workspace
+from collector.browser.driver import find_browser
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def browser():
+    parts = find_browser()
+    options = ChromeOptions()
+    options.binary_location = str(parts.browser)
+    for flag in ("--headless=new", "--no-sandbox", "--window-size=1280,800"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = Chrome(options=options)
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    workspace = Workspace.open(tmp_path / "workspace")
+    for seed in range(40):
+        add_picture(
+            workspace, photo(seed), labels={"damage": ("damaged", "whole")[seed % 2]},
+            file=f"{seed}.jpg", source="import", alt="<img src=x onerror=alert(1)>",
+        )  # fmt: skip
+    curate.measure_images(workspace, workers=1)
+    pretend_scores(workspace)
+    curate.judge(workspace)
+    return workspace
+
+
+def press(browser, *keys):
+    actions = ActionChains(browser)
+    for key in keys:
+        actions.send_keys(key)
+    actions.perform()
+
+
+def until(browser, condition: Callable[[], object]) -> None:
+    WebDriverWait(browser, 30).until(lambda _: condition())
+
+
+def said(browser) -> str:
+    return browser.find_element("id", "said").text
+
+
+def opened(browser, address: str) -> None:
+    browser.get(address)
+    until(browser, lambda: browser.execute_script("return document.body.dataset.ready"))
+
+
+def decided(workspace) -> dict[str, str]:
+    table = schema.decisions
+    with workspace.catalog.read() as connection:
+        return dict(connection.execute(select(table.c.sha256, table.c.decision)).all())
+
+
+def test_a_person_keeps_rejects_labels_and_undoes_by_keyboard(browser, workspace):
+    with serve_desk(workspace, by="Kim") as desk:
+        opened(browser, desk.address)
+        assert "token" not in browser.current_url
+        press(browser, "k")
+        until(browser, lambda: list(decided(workspace).values()) == ["keep"])
+        until(browser, lambda: "keep" in said(browser))
+        press(browser, "r")
+        until(browser, lambda: Alert(browser).text)
+        Alert(browser).send_keys("a toy")
+        Alert(browser).accept()
+        until(browser, lambda: sorted(decided(workspace).values()) == ["keep", "reject"])
+        until(browser, lambda: "reject" in said(browser))
+        press(browser, "u")
+        until(browser, lambda: list(decided(workspace).values()) == ["keep"])
+        until(browser, lambda: "taken back" in said(browser))
+        before = [each.value for each in effective_labels(workspace.catalog, "damage").values()]
+        press(browser, "a", "1")
+        until(browser, lambda: "40" in Alert(browser).text)
+        Alert(browser).accept()
+        until(
+            browser,
+            lambda: (
+                {each.value for each in effective_labels(workspace.catalog, "damage").values()}
+                == {"damaged"}
+            ),
+        )
+        until(browser, lambda: "label" in said(browser))
+        press(browser, "u")
+        until(
+            browser,
+            lambda: (
+                before
+                == [each.value for each in effective_labels(workspace.catalog, "damage").values()]
+            ),
+        )
+        errors = [each for each in browser.get_log("browser") if "favicon" not in each["message"]]
+        assert not errors
+
+
+def test_filters_stand_in_the_address_and_come_back_with_it(browser, workspace):
+    with serve_desk(workspace, by="Kim") as desk:
+        opened(browser, desk.address)
+        browser.find_element("css selector", "#facets input[name=label][value=whole]").click()
+        until(browser, lambda: browser.find_element("id", "count").text == "20 pictures")
+        assert "label=whole" in browser.current_url
+        address = browser.current_url
+        opened(browser, address)
+        assert browser.find_element("id", "count").text == "20 pictures"
+        box = browser.find_element("css selector", "#facets input[name=label][value=whole]")
+        assert box.is_selected()
+
+
+def test_looking_closely_says_why_and_foreign_text_stays_text(browser, workspace):
+    with serve_desk(workspace, by="Kim") as desk:
+        opened(browser, desk.address)
+        press(browser, Keys.ARROW_RIGHT, Keys.ENTER)
+        until(browser, lambda: "is kept" in browser.find_element("id", "title").text)
+        facts = browser.find_element("id", "facts").text
+        assert '"verdict": "keep"' in facts
+        loaded = "return document.getElementById('large').naturalWidth"
+        until(browser, lambda: browser.execute_script(loaded) > 0)
+        press(browser, Keys.ESCAPE)
+        until(browser, lambda: not browser.find_element("id", "detail").is_displayed())
+        assert not browser.find_elements("css selector", "img[onerror]")
+
+
+def test_only_tiles_in_sight_are_in_the_page(browser, workspace):
+    with serve_desk(workspace, by="Kim") as desk:
+        opened(browser, desk.address)
+        press(browser, Keys.END)
+        time.sleep(0.5)
+        tiles = browser.find_elements("css selector", ".tile")
+        assert 0 < len(tiles) < 40
+        assert browser.find_elements("id", "tile-39")
+        assert not browser.find_elements("id", "tile-0")
