@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from bodyshop.desk import acts
 from bodyshop.desk.filters import View, apply_view
-from bodyshop.desk.table import facets, load_table
+from bodyshop.desk.table import MOST_PATCHED, facets, load_table, patched
 from bodyshop_core.errors import BodyshopError, UsageError
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class DeskState:
         field = str(wanted.get("field", "damage"))
         act = acts.Act(kind, tuple(dict.fromkeys(pictures)), self.by, value, field)  # type: ignore[arg-type]
         acts.perform(self.workspace, act)
-        self.reload()
+        self._refresh(act.pictures)
         return {"pictures": len(act.pictures)}
 
     def undo(self) -> dict[str, Any]:
@@ -106,8 +106,15 @@ class DeskState:
             raise UsageError("this desk is read-only", hint="start it without --read-only")
         pictures = acts.undo(self.workspace, self.by)
         if pictures:
-            self.reload()
+            self._refresh(pictures)
         return {"pictures": len(pictures), "first": pictures[0] if pictures else None}
+
+    def _refresh(self, pictures: Sequence[str]) -> None:
+        if len(pictures) > MOST_PATCHED:
+            self.reload()
+            return
+        with self._lock:
+            self.table, self._rows = patched(self.table, self.workspace, pictures), None
 
     def find_suspects(self) -> dict[str, Any]:
         """Compare every damage label with what a classifier that did not see the picture says.

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
+from sqlalchemy import Row, select
 
 from bodyshop.desk.filters import CHOICES, NOTHING
 from bodyshop.export.rows import manifest_rows
-from bodyshop_core.catalog import schema
+from bodyshop_core.catalog import Field, Origin, effective_labels, schema
+from bodyshop_core.catalog.split_sets import newest_split_set
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from bodyshop_core.workspace import Workspace
+
+MOST_PATCHED = 500
+"""Pictures from which on reading the whole catalog again is no slower."""
 
 _NUMBERS = {"width", "height", "sharpness", "p_car", "disagreement"}
 _SHOWN = (
@@ -47,10 +52,12 @@ def load_table(
     import pyarrow as pa
 
     rows = manifest_rows(workspace)
-    decided, words = _decided(workspace), _words(workspace)
+    decided, words = _decisions(workspace), _words(workspace)
+    human = _labels_by_people(workspace)
     for row in rows:
         sha256 = row["sha256"]
-        row["decision"] = decided.get(sha256)
+        row["decision"] = decided[sha256].decision if sha256 in decided else None
+        row["label"] = human.get(sha256, row["label"])
         row["predicted"], row["disagreement"] = (predictions or {}).get(sha256, (None, None))
         row["words"] = words.get(sha256, "")
     return pa.table(
@@ -92,13 +99,81 @@ def facets(table: pa.Table, *, most: int = 200) -> dict[str, list[tuple[str, int
     return found
 
 
-def _decided(workspace: Workspace) -> dict[str, str]:
+def patched(table: pa.Table, workspace: Workspace, pictures: Sequence[str]) -> pa.Table:
+    """Return the table after a person decided about some pictures.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        As `load_table` made it.
+    workspace : Workspace
+        Its workspace.
+    pictures : sequence of str
+        At most `MOST_PATCHED`: label, framing and decision of each are read again.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    decided = _decisions(workspace, pictures)
+    labels, framings = _without_people(workspace, pictures)
+    labels |= _labels_by_people(workspace, pictures)
+    new: dict[str, dict[str, str | None]] = {"label": {}, "framing": {}, "decision": {}}
+    for sha256 in pictures:
+        row = decided.get(sha256)
+        new["label"][sha256] = labels.get(sha256)
+        new["framing"][sha256] = (row.framing if row else None) or framings.get(sha256)
+        new["decision"][sha256] = row.decision if row else None
+    changed = pc.is_in(table["sha256"], pa.array(pictures, pa.string()))
+    order = table["sha256"].filter(changed).to_pylist()
+    for name, values in new.items():
+        mask = changed.combine_chunks()
+        column = table[name].combine_chunks()
+        fresh = pc.replace_with_mask(
+            column, mask, pa.array([values[each] for each in order], pa.string())
+        )
+        table = table.set_column(table.column_names.index(name), name, fresh)
+    return table
+
+
+def _decisions(workspace: Workspace, among: Sequence[str] | None = None) -> dict[str, Row[Any]]:
     table = schema.decisions
+    query = select(table.c.sha256, table.c.decision, table.c.framing)
+    if among is not None:
+        query = query.where(table.c.sha256.in_(among))
     with workspace.catalog.read() as connection:
-        return {
-            row.sha256: row.decision
-            for row in connection.execute(select(table.c.sha256, table.c.decision))
-        }
+        return {row.sha256: row for row in connection.execute(query)}
+
+
+def _labels_by_people(
+    workspace: Workspace, among: Sequence[str] | None = None
+) -> dict[str, str | None]:
+    """Return labels that people gave: they count at once, those of a split set from curate on."""
+    found = effective_labels(workspace.catalog, _target(workspace)[1], among=among)
+    return {sha256: each.value for sha256, each in found.items() if each.origin == Origin.HUMAN}
+
+
+def _without_people(
+    workspace: Workspace, pictures: Sequence[str]
+) -> tuple[dict[str, str | None], dict[str, str | None]]:
+    """Return label and framing as `load_table` would without decisions."""
+    verdicts, scores, splits = schema.verdicts, schema.gate_scores, schema.splits
+    name, target = _target(workspace)
+    found = effective_labels(workspace.catalog, target, among=pictures)
+    labels: dict[str, str | None] = {sha256: each.value for sha256, each in found.items()}
+    framed = select(scores.c.sha256, scores.c.framing).join(
+        verdicts, (verdicts.c.sha256 == scores.c.sha256) & (verdicts.c.gate == scores.c.gate)
+    )
+    split = select(splits.c.sha256, splits.c.label).where(splits.c.split_set == name)
+    with workspace.catalog.read() as connection:
+        framings = connection.execute(framed.where(scores.c.sha256.in_(pictures))).all()
+        rows = connection.execute(split.where(splits.c.sha256.in_(pictures)))
+        labels |= {row.sha256: row.label for row in rows}
+    return labels, {row.sha256: row.framing for row in framings}
+
+
+def _target(workspace: Workspace) -> tuple[str, str]:
+    newest = newest_split_set(workspace.catalog)
+    return ("", Field.DAMAGE.value) if newest is None else (newest.name, newest.target)
 
 
 def _words(workspace: Workspace) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -217,7 +217,9 @@ def add_labels(
     )
 
 
-def effective_labels(catalog: Catalog, field: Field | str) -> dict[str, EffectiveLabel]:
+def effective_labels(
+    catalog: Catalog, field: Field | str, *, among: Collection[str] | None = None
+) -> dict[str, EffectiveLabel]:
     """Decide the label of every picture that has one.
 
     Parameters
@@ -227,6 +229,8 @@ def effective_labels(catalog: Catalog, field: Field | str) -> dict[str, Effectiv
     field : Field
         ``damage``, ``brand`` or ``model``. A model is (brand, model): its value is
         ``"<brand> <model>"``, as the collector and the import write it.
+    among : collection of str, optional
+        sha256 of the pictures that are wanted, at most some hundreds; all by default.
 
     Returns
     -------
@@ -238,6 +242,8 @@ def effective_labels(catalog: Catalog, field: Field | str) -> dict[str, Effectiv
     query = select(schema.labels.c.sha256, schema.labels.c.value, schema.labels.c.origin).where(
         schema.labels.c.field == Field(field).value
     )
+    if among is not None:
+        query = query.where(schema.labels.c.sha256.in_(among))
     with catalog.read() as connection:
         for sha256, value, origin in connection.execute(query):
             given.setdefault(sha256, {}).setdefault(Origin(origin), set()).add(value)

@@ -15,6 +15,7 @@ from bodyshop.desk import acts
 from bodyshop.desk.app import create_app
 from bodyshop.desk.filters import CHOICES, FIGURES, View, apply_view, parse_view
 from bodyshop.desk.state import DeskState
+from bodyshop.desk.table import load_table
 from bodyshop_core.catalog import effective_labels, schema
 from bodyshop_core.errors import UsageError
 from bodyshop_core.workspace import Workspace
@@ -129,6 +130,18 @@ def test_a_label_wins_at_once_and_undo_brings_the_other_persons_back(state, work
     assert effective_labels(workspace.catalog, "damage")[sha256].value == "rusty"
     state.undo()  # nothing of Kim's is left: Lee's stays
     assert effective_labels(workspace.catalog, "damage")[sha256].value == "rusty"
+
+
+def test_what_is_shown_after_acts_is_what_a_fresh_start_shows(state, workspace):
+    shas = state.table["sha256"].to_pylist()
+    for kind, value, some in (
+        ("keep", "", shas[:2]), ("framing", "part", shas[1:3]), ("label", "rusty", shas[2:4]),
+        ("reject", "a toy", shas[4:]), ("clear", "", shas[3:5]),
+    ):  # fmt: skip
+        state.act({"kind": kind, "value": value, "pictures": some}, None)
+        assert state.table.equals(load_table(workspace)), kind
+    while state.undo()["pictures"]:
+        assert state.table.equals(load_table(workspace))
 
 
 def test_all_of_a_view_are_decided_only_when_their_number_was_confirmed(client, workspace):

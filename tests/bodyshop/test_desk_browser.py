@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 import pytest
+from axe import serious_violations
 from filling import add_picture, photo, pretend_scores
 from selenium.webdriver import ActionChains, Chrome, ChromeOptions, Keys
 from selenium.webdriver.common.alert import Alert
@@ -150,3 +151,24 @@ def test_only_tiles_in_sight_are_in_the_page(browser, workspace):
         assert 0 < len(tiles) < 40
         assert browser.find_elements("id", "tile-39")
         assert not browser.find_elements("id", "tile-0")
+
+
+def test_axe_finds_nothing_serious_and_a_narrow_window_needs_no_sideways_scrolling(
+    browser, workspace
+):
+    with serve_desk(workspace, by="Kim") as desk:
+        opened(browser, desk.address)
+        assert not serious_violations(browser)
+        for button, dialog in (("help", "keys"), ("try", "trying")):
+            browser.find_element("id", button).click()
+            assert not serious_violations(browser), dialog
+            press(browser, Keys.ESCAPE)
+        browser.set_window_size(500, 800)  # Chromium's least; the page at 390 px is emulated
+        browser.execute_cdp_cmd(
+            "Emulation.setDeviceMetricsOverride",
+            {"width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": False},
+        )
+        time.sleep(0.5)
+        wide = "return document.documentElement.scrollWidth"
+        assert browser.execute_script(wide) <= 390
+        assert not serious_violations(browser)

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from axe import serious_violations
 from filling import add_picture, jpeg, photo, pretend_scores, resaved
+from labeling_browser import browser
 from PIL import Image
 
 import curate
@@ -157,34 +159,32 @@ def test_charts_of_nothing_are_empty_and_names_are_escaped() -> None:
     assert "<b>" not in stacked_bars({"<b>": {"<i>": 1}})
 
 
-def test_the_report_shows_in_a_real_browser(reported: Workspace) -> None:
-    """Every picture of the first pages is drawn, and no script ran."""
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if chromium is None or driver is None:
-        pytest.skip("Chromium and its driver are not installed")
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
+@pytest.fixture(scope="module")
+def window(tmp_path_factory):
+    with browser(tmp_path_factory.mktemp("profile")) as opened:
+        yield opened.window
 
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for flag in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage"):
-        options.add_argument(flag)
-    browser = webdriver.Chrome(options=options, service=Service(driver))
-    try:
-        for name in ("index.html", "kept-1.html", "clusters-1.html"):
-            browser.get((reported.reports / "curate" / name).as_uri())
-            assert browser.title != "owned"
-            drawn = browser.execute_script(
-                "for (const i of document.images) i.loading = 'eager';"
-                "return Promise.all([...document.images].map(i => i.decode().then(() => "
-                "i.naturalWidth, () => 0)))"
-            )
-            assert drawn
-            assert all(drawn)
-        text = browser.find_element("tag name", "body").text
-        assert "파손" in text
-    finally:
-        browser.quit()
+
+def test_the_report_shows_in_a_real_browser(reported: Workspace, window) -> None:
+    """Every picture of the first pages is drawn, and no script ran."""
+    for name in ("index.html", "kept-1.html", "clusters-1.html"):
+        window.get((reported.reports / "curate" / name).as_uri())
+        assert window.title != "owned"
+        drawn = window.execute_script(
+            "for (const i of document.images) i.loading = 'eager';"
+            "return Promise.all([...document.images].map(i => i.decode().then(() => "
+            "i.naturalWidth, () => 0)))"
+        )
+        assert drawn
+        assert all(drawn)
+    text = window.find_element("tag name", "body").text
+    assert "파손" in text
+
+
+def test_axe_finds_nothing_serious_in_the_report(reported: Workspace, window) -> None:
+    for page in sorted((reported.reports / "curate").glob("*.html")):
+        window.get(page.as_uri())
+        assert not serious_violations(window), page.name
 
 
 def test_an_own_folder_elsewhere_still_shows(reported: Workspace, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from axe import serious_violations
 from labeling_browser import browser
 from PIL import Image
 
@@ -129,6 +130,13 @@ def test_no_page_is_wider_than_the_screen_and_no_column_a_letter_wide(
         over, beyond = window.execute_script(BEYOND)
         assert (over, beyond) == (0, []), page
         assert window.execute_script(TOO_NARROW) == [], page
+
+
+def test_axe_finds_nothing_serious_in_the_pages(pages: list[Path], window: Any) -> None:
+    window.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    for page in pages:
+        window.get(page.as_uri())
+        assert not serious_violations(window), page
 
 
 def test_confused_classes_stand_side_by_side(tmp_path: Path) -> None:
