@@ -11,7 +11,6 @@ from typing import Annotated
 import typer
 
 from bodyshop.terminal import Terminal
-from bodyshop_core.workspace import Workspace
 
 
 def desk(
@@ -30,6 +29,7 @@ def desk(
     Only this machine can reach it, and only with the address that is printed.
     """
     from bodyshop.desk.serving import serve_desk
+    from bodyshop_core.workspace import Workspace
 
     terminal: Terminal = context.obj
     workspace = Workspace.open(terminal.workspace, create=False)

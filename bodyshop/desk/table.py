@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import select
 
 from bodyshop.desk.filters import CHOICES, NOTHING
 from bodyshop.export.rows import manifest_rows
@@ -135,13 +135,13 @@ def patched(table: pa.Table, workspace: Workspace, pictures: Sequence[str]) -> p
     return table
 
 
-def _decisions(workspace: Workspace, among: Sequence[str] | None = None) -> dict[str, Row[Any]]:
+def _decisions(workspace: Workspace, among: Sequence[str] | None = None) -> dict[str, Any]:
     table = schema.decisions
     query = select(table.c.sha256, table.c.decision, table.c.framing)
     if among is not None:
         query = query.where(table.c.sha256.in_(among))
     with workspace.catalog.read() as connection:
-        return {row.sha256: row for row in connection.execute(query)}
+        return {str(row.sha256): row for row in connection.execute(query).all()}
 
 
 def _labels_by_people(
