@@ -347,7 +347,7 @@ def start_script(tmp_path, engine="local"):
     script = SCRIPT.format(here=here, log=str(log), out=str(out), engine=engine)
     process = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
-    while len(list(out.glob("*.parquet"))) < 3:
+    while len(list(out.glob("[!.]*.parquet"))) < 3:
         assert time.monotonic() < deadline and process.poll() is None
         time.sleep(0.02)
     return process, log, out

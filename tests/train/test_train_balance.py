@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from training_cases import fill_workspace, tiny_recipe
@@ -35,6 +35,15 @@ def shares(weights: np.ndarray, *keys: list[str]) -> dict[tuple[str, ...], float
     return {key: value / len(weights) for key, value in found.items()}
 
 
+@example(
+    [
+        ("d", "a", "full"),
+        *(("d", origin, "part") for origin in "abcd"),
+        ("w", "a", "full"),
+        ("w", "a", "part"),
+        ("w", "b", "full"),
+    ]
+)
 @given(ROWS)
 def test_labels_count_the_same_and_every_weight_is_positive(rows) -> None:
     table = columns(rows)

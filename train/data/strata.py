@@ -21,6 +21,10 @@ LARGEST = 10.0
 """Weight of a picture at most, where the mean is 1: a single picture must not be learned by heart
 because it is the only one of its origin."""
 
+SMALLEST = 0.01
+"""Weight of a picture at least: tables that contradict each other (the only full view of a label is
+in one origin) would drive others to 0."""
+
 
 def load_strata(workspace: Workspace) -> dict[str, tuple[str, str]]:
     """Return sha256 -> (origin, framing) of every picture; framing is ``""`` where unknown.
@@ -58,7 +62,7 @@ def balance_weights(columns: Mapping[str, Sequence[str]]) -> NDArray[np.float32]
     Returns
     -------
     ndarray of float32, shape (n,)
-        Mean 1, at most `LARGEST` before the labels are equalised a last time.
+        Mean 1, between `SMALLEST` and `LARGEST` before the labels are equalised a last time.
     """
     import numpy as np
 
@@ -75,7 +79,7 @@ def balance_weights(columns: Mapping[str, Sequence[str]]) -> NDArray[np.float32]
         before = weights
         for cells, wanted in tables:
             weights = weights * (wanted / np.bincount(cells, weights))[cells]
-        weights = np.minimum(weights, LARGEST)
+        weights = np.clip(weights, SMALLEST, LARGEST)
         if np.allclose(before, weights, rtol=1e-4):
             break
     cells, wanted = tables[-1]
