@@ -20,6 +20,7 @@ from bodyshop.commands import (
     evaluate,
     export,
     gate,
+    inspect,
     label,
     predict,
     train,
@@ -40,7 +41,7 @@ app = typer.Typer(
     "5 something is not installed, 130 interrupted.",
 )
 for module in (
-    demo, collect, curate, gate, label, augment, train, predict, evaluate, export, workspace
+    demo, collect, curate, gate, label, augment, train, predict, inspect, evaluate, export, workspace
 ):  # fmt: skip
     module.register(app)
 
