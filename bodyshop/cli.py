@@ -14,6 +14,7 @@ import typer
 
 from bodyshop.commands import (
     augment,
+    cache,
     collect,
     curate,
     demo,
@@ -41,7 +42,8 @@ app = typer.Typer(
     "5 something is not installed, 130 interrupted.",
 )
 for module in (
-    demo, collect, curate, gate, label, augment, train, predict, inspect, evaluate, export, workspace
+    demo, collect, curate, gate, label, augment, train, predict, inspect, evaluate, export, cache,
+    workspace,
 ):  # fmt: skip
     module.register(app)
 

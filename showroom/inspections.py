@@ -148,9 +148,7 @@ def _damage(shot: Shot, classes: Sequence[str]) -> list[Decal]:
     return [decal for decal in found if decal.name in classes]
 
 
-def _elsewhere(
-    shot: Shot, rng: Rng, place: tuple[str, int], dirt: float, width: int
-) -> Shot:
+def _elsewhere(shot: Shot, rng: Rng, place: tuple[str, int], dirt: float, width: int) -> Shot:
     """Return a shot as another photographer takes it, on another day."""
     return replace(
         shot,

@@ -87,9 +87,7 @@ def pair_views(
     ]
 
 
-def view_similarity(
-    before: NDArray[np.float32], after: NDArray[np.float32]
-) -> NDArray[np.float32]:
+def view_similarity(before: NDArray[np.float32], after: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the mean cosine of the windows at the same place of each two pictures.
 
     Parameters
