@@ -14,6 +14,7 @@ import typer
 
 from bodyshop.commands import (
     augment,
+    cache,
     collect,
     curate,
     demo,
@@ -21,6 +22,7 @@ from bodyshop.commands import (
     evaluate,
     export,
     gate,
+    inspect,
     label,
     predict,
     train,
@@ -41,7 +43,8 @@ app = typer.Typer(
     "5 something is not installed, 130 interrupted.",
 )
 for module in (
-    demo, collect, curate, gate, label, desk, augment, train, predict, evaluate, export, workspace
+    demo, collect, curate, gate, label, desk, augment, train, predict, inspect, evaluate, export, cache,
+    workspace,
 ):  # fmt: skip
     module.register(app)
 

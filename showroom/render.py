@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -12,7 +13,7 @@ from showroom.arrays import Bools, Bytes, Floats, Ints
 from showroom.backdrop import backdrop
 from showroom.bodies import BODIES
 from showroom.camera import Camera
-from showroom.damage import apply_damage, touched
+from showroom.damage import Decal, apply_damage, touched
 from showroom.harm import choose_decals
 from showroom.light import from_srgb, tone_map
 from showroom.scenes import make_scene
@@ -44,8 +45,17 @@ class Photo:
         return out
 
 
-def render(shot: Shot) -> Photo:
-    """Render a shot."""
+def render(shot: Shot, decals: Sequence[Decal] | None = None) -> Photo:
+    """Render a shot.
+
+    Parameters
+    ----------
+    shot : Shot
+        What to photograph, and from where.
+    decals : sequence of Decal, optional
+        The damage of the car, as `lay_damage` of another view laid it; by default damage of the
+        shot's own classes, where this view sees it well.
+    """
     streams = np.random.SeedSequence(shot.seed).spawn(3)
     look, harm, grain = (np.random.default_rng(s) for s in streams)
     scene = make_scene(shot.scene, shot.scene_seed)
@@ -54,7 +64,8 @@ def render(shot: Shot) -> Photo:
     surface = visible_surface(shot.body, fine)
     plates = number_plates(look)
     spec = BODIES[shot.body]
-    decals = choose_decals(surface, fine, shot.damage, spec, harm)
+    if decals is None:
+        decals = choose_decals(surface, fine, shot.damage, spec, harm)
     harmed = np.zeros(len(surface.pixel), bool)
     for decal in decals:
         harmed[touched(surface, decal, spec)[0]] = True
@@ -85,6 +96,14 @@ def render(shot: Shot) -> Photo:
         rgb[k] += np.bincount(target, weights=colour[k], minlength=len(cover)).astype(np.float32)
     rgb = rgb.reshape(3, camera.height, camera.width)
     return Photo(_develop(rgb, shot, grain), masks)
+
+
+def lay_damage(shot: Shot) -> list[Decal]:
+    """Return the damage that `render` would lay on the car, for other views of the same car."""
+    harm = np.random.default_rng(np.random.SeedSequence(shot.seed).spawn(3)[1])
+    fine = frame(shot).scaled(SUPERSAMPLING)
+    surface = visible_surface(shot.body, fine)
+    return choose_decals(surface, fine, shot.damage, BODIES[shot.body], harm)
 
 
 def number_plates(rng: Rng) -> tuple[Floats, Floats]:

@@ -22,7 +22,7 @@ from bodyshop.commands.options import (
     read_overrides,
 )
 from bodyshop.terminal import Terminal
-from bodyshop_core.errors import UsageError
+from bodyshop_core.errors import BodyshopError, UsageError
 
 
 def register(app: typer.Typer) -> None:
@@ -137,6 +137,7 @@ def train_model(
             anew=anew,
             progress=terminal.progress,
         )
+        _bring_network(summary.folder, terminal)
     else:
         summary = train.train(
             workspace,
@@ -160,6 +161,16 @@ def train_model(
         rows=[*summary.lines(), *brief(summary)],
         notes=[f"Report: {summary.report}"],
     )
+
+
+def _bring_network(folder: Path, terminal: Terminal) -> None:
+    """Convert a segmenter while TensorFlow is there: its folder then needs none, anywhere."""
+    from bodyshop.networks import bring_along
+
+    try:
+        bring_along(folder, progress=terminal.progress)
+    except BodyshopError as error:
+        terminal.progress.log(f"the run will predict on TensorFlow only: {error.message}")
 
 
 def _refuse_for_windows(given: Mapping[str, object]) -> None:

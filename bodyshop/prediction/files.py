@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from bodyshop.prediction.predictor import CHUNK, Predictor
 from bodyshop.prediction.records import PicturePrediction
-from bodyshop.prediction.run_answers import CARS
+from bodyshop.prediction.run_answers import CARS, open_segmenter
 from bodyshop.prediction.sources import PictureFile, list_pictures
 from bodyshop_core.catalog.labels import means_whole
 from bodyshop_core.errors import UnreadableImageError, UsageError
@@ -98,12 +98,10 @@ def predict_batches(
     UsageError
         As `predict`.
     """
-    import train
-
     if out is None and (segmenter is not None or annotate):
         raise UsageError("masks and annotated pictures need a folder", hint="add --out FOLDER")
     predictor = Predictor.open(run, detector=detector, objects=objects, progress=progress)
-    masks = train.load_segmenter(segmenter) if segmenter is not None else None
+    masks = open_segmenter(segmenter, progress=progress) if segmenter is not None else None
     number = 0
     for batch in batches:
         said = iter(predictor.predict([each.file for each in batch if each.file is not None]))

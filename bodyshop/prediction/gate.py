@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bodyshop_core.errors import BodyshopError
@@ -25,6 +27,7 @@ def gate_of(classifier: Classifier) -> Gate | None:
         The weights of the gate are not available, or differ from those it was made with.
     """
     from curate import Gate
+    from train.models.run_folder import NETWORKS_FOLDER
 
     if classifier.gate is None:
         return None
@@ -38,4 +41,6 @@ def gate_of(classifier: Classifier) -> Gate | None:
             f"run '{classifier.record.run}' has no valid gate: {reason}",
             hint="copy the whole run folder again",
         ) from error
-    return None if gate.rule.name == "none" else gate
+    if gate.rule.name == "none":
+        return None
+    return replace(gate, carried=Path(classifier.folder) / NETWORKS_FOLDER)

@@ -13,7 +13,7 @@ from bodyshop.prediction.inputs import decoded
 from bodyshop.prediction.records import CarBox, PicturePrediction
 from bodyshop_core.errors import BodyshopError, UnreadableImageError, UsageError
 from bodyshop_core.imaging import fit_square
-from bodyshop_core.progress import Progress
+from bodyshop_core.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from bodyshop.prediction.inputs import Picture
     from curate import Detector, Gate
-    from train import Classifier
+    from train import Classifier, Segmenter
 
 UNSURE = "unsure"
 """Label of a picture unlike all that a damage model by windows has learned from."""
@@ -166,16 +166,7 @@ def open_run(
             hint="add --detector FILE.tflite, the model that bodyshop detect was given",
         )
     gate = gate_of(classifier)
-    try:
-        if not classifier.use_litert(convert=False):
-            progress.log(
-                f"run {classifier.record.run}: the network is converted for LiteRT, once on "
-                "this machine"
-            )
-            classifier.use_litert()
-    except BodyshopError as error:
-        _ = classifier.model  # a damaged file is an error in either way
-        progress.log(f"run {classifier.record.run} stays on TensorFlow: {error.message}")
+    prefer_litert(classifier, progress)
     if gate is not None:
         _ = gate.scorer
     found = None
@@ -184,3 +175,33 @@ def open_run(
 
         found = Detector(Path(detector), objects)
     return RunAnswers(classifier, gate, found)
+
+
+def open_segmenter(folder: Path | str, *, progress: Progress = SILENT) -> Segmenter:
+    """Open a finished segmenter run on LiteRT.
+
+    Raises
+    ------
+    UsageError
+        The folder is absent, holds no finished run, or the run is no segmenter.
+    BodyshopError
+        A file of the run is missing or damaged.
+    """
+    import train
+
+    segmenter = train.load_segmenter(folder)
+    prefer_litert(segmenter, progress)
+    return segmenter
+
+
+def prefer_litert(run: Classifier | Segmenter, progress: Progress) -> None:
+    """Have a run's network on LiteRT; one that can't be converted stays on TensorFlow, said so."""
+    try:
+        if not run.use_litert(convert=False):
+            progress.log(
+                f"run {run.record.run}: the network is converted for LiteRT, once on this machine"
+            )
+            run.use_litert()
+    except BodyshopError as error:
+        _ = run.model  # a damaged file is an error in either way
+        progress.log(f"run {run.record.run} stays on TensorFlow: {error.message}")

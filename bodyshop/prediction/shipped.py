@@ -51,7 +51,7 @@ class ShippedAnswers:
         said = iter(self.model.answer(np.stack(asked)) if asked else ())
         for each in prepared:
             if isinstance(each, Prepared):
-                yield _prediction(each.name, next(said))
+                yield prediction_of(each.name, next(said))
             else:
                 yield each
 
@@ -74,7 +74,8 @@ def shipped_model() -> DamageClassifier:
     return DamageClassifier(shipped_folder())
 
 
-def _prediction(name: str, answer: DamageAnswer) -> PicturePrediction:
+def prediction_of(name: str, answer: DamageAnswer) -> PicturePrediction:
+    """Return the answer of a damage model by windows as a prediction."""
     from train.windows.classifier import DAMAGED, UNSURE
 
     labelled = answer.is_car and answer.label != UNSURE

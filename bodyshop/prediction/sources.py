@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from bodyshop_core.errors import NothingFoundError
 from bodyshop_core.imaging import sniff
@@ -93,10 +94,29 @@ def find_segmenter(workspace: Path, run: str) -> Path:
     NothingFoundError
         There is no such run.
     """
-    for folder in (Path(run), workspace / "runs" / run):
-        if folder.is_dir():
-            return folder
-    raise NothingFoundError(f"no segmenter run '{run}'", hint="train one: bodyshop train segment")
+    return _run_folder(workspace, run) or _no_run(
+        f"no segmenter run '{run}'", "train one: bodyshop train segment"
+    )
+
+
+def find_any_run(workspace: Path, run: str) -> Path:
+    """Return the folder of a run of any kind, given its id or folder.
+
+    Raises
+    ------
+    NothingFoundError
+        There is no such run.
+    """
+    return _run_folder(workspace, run) or _no_run(f"no run '{run}'", "bodyshop status lists runs")
+
+
+def _run_folder(workspace: Path, run: str) -> Path | None:
+    folders = (Path(run), workspace / "runs" / run)
+    return next((folder for folder in folders if folder.is_dir()), None)
+
+
+def _no_run(message: str, hint: str) -> NoReturn:
+    raise NothingFoundError(message, hint=hint)
 
 
 def list_pictures(places: Sequence[Path]) -> list[Path]:

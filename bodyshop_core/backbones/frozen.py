@@ -36,6 +36,7 @@ def frozen_backbone(
     kinds: Collection[str] = ("mean",),
     input_size: int | None = None,
     threads: int = 1,
+    carried: Path | None = None,
 ) -> FrozenNetwork:
     """Open a backbone with outputs of several of its blocks; converted on first use.
 
@@ -53,6 +54,8 @@ def frozen_backbone(
         Side of the square input in pixels; the size it was trained at by default.
     threads : int
         As for `FrozenNetwork`.
+    carried : Path, optional
+        As for `bodyshop_core.inference.cached_network`.
 
     Returns
     -------
@@ -80,6 +83,7 @@ def frozen_backbone(
         _key(name, weights, blocks, kinds, side),
         partial(_model, name, weights, frozenset(blocks), frozenset(kinds), side),
         threads=threads,
+        carried=carried,
     )
 
 
@@ -90,10 +94,11 @@ def is_converted(
     blocks: Collection[str] = (),
     kinds: Collection[str] = ("mean",),
     input_size: int | None = None,
+    carried: Path | None = None,
 ) -> bool:
     """Return whether `frozen_backbone` would open these outputs without TensorFlow."""
     side = input_size or get(name).input_size
-    return is_cached(_key(name, weights, blocks, kinds, side))
+    return is_cached(_key(name, weights, blocks, kinds, side), carried)
 
 
 def has_weights(

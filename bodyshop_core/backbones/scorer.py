@@ -50,6 +50,8 @@ class Scorer:
         As for `bodyshop_core.backbones.build`.
     threads : int, optional
         Pictures that LiteRT looks at side by side; default one per CPU.
+    carried : Path, optional
+        As for `bodyshop_core.inference.cached_network`.
 
     Attributes
     ----------
@@ -59,6 +61,8 @@ class Scorer:
         Whether the weights have the 1,000-class top, so that there are probabilities.
     fingerprint : str
         Identifies backbone, weights and preprocessing.
+    file : Path or None
+        The converted network; None for one that Keras runs.
 
     Raises
     ------
@@ -67,7 +71,12 @@ class Scorer:
     """
 
     def __init__(
-        self, name: str, weights: Path | str | None = None, *, threads: int | None = None
+        self,
+        name: str,
+        weights: Path | str | None = None,
+        *,
+        threads: int | None = None,
+        carried: Path | None = None,
     ) -> None:
         spec = get(name)
         self.input_size = spec.input_size
@@ -75,6 +84,7 @@ class Scorer:
         top = _weights_with_top(name, weights)
         build_model = partial(_model, name, weights, top)
         self._run: Callable[[NDArray[np.uint8]], dict[str, NDArray[np.float32]]]
+        self.file: Path | None = None
         if spec.runtime == "litert" and weights != RANDOM:
             # The fingerprint stays the same when weights with the top are downloaded later.
             outputs_of = "no top" if top is None else f"top {digest(Path(top))}"
@@ -82,8 +92,10 @@ class Scorer:
                 f"scorer {self.fingerprint} {outputs_of}",
                 build_model,
                 threads=threads or os.cpu_count() or 1,
+                carried=carried,
             )
             self._run, outputs = network.run, network.outputs
+            self.file = network.file
         else:
             model = build_model()
             self._run, outputs = _compiled(model, spec.input_size), tuple(model.output)

@@ -35,7 +35,11 @@ CHECKED = 8
 
 
 def cached_network(
-    key: str, build: Callable[[], keras.Model], *, threads: int = 1
+    key: str,
+    build: Callable[[], keras.Model],
+    *,
+    threads: int = 1,
+    carried: Path | None = None,
 ) -> FrozenNetwork:
     """Open a network from the cache; the first time, build it with Keras and convert it.
 
@@ -51,13 +55,18 @@ def cached_network(
         TensorFlow is imported.
     threads : int
         As for `FrozenNetwork`.
+    carried : Path, optional
+        A folder that may hold the converted file, such as that of a run from another machine; it is
+        opened there if the cache does not have it.
 
     Raises
     ------
     BodyshopError
         The network can't be converted, or differs from Keras when it is.
     """
-    file = _cache_file(key)
+    file = cache_file(key)
+    if not file.is_file() and (brought := _carried_file(key, carried)) is not None:
+        return FrozenNetwork(brought, threads=threads)
     with contextlib.ExitStack() as held:
         try:
             if not file.is_file():
@@ -69,9 +78,9 @@ def cached_network(
     return FrozenNetwork(file, threads=threads)
 
 
-def is_cached(key: str) -> bool:
+def is_cached(key: str, carried: Path | None = None) -> bool:
     """Return whether `cached_network` would open the network of a key without TensorFlow."""
-    return _cache_file(key).is_file()
+    return cache_file(key).is_file() or _carried_file(key, carried) is not None
 
 
 def convert(model: keras.Model, file: Path, *, half: bool = False) -> None:
@@ -121,9 +130,15 @@ def cache_folder() -> Path:
     return (Path(home) if home else Path.home() / ".cache" / "bodyshop") / "networks"
 
 
-def _cache_file(key: str) -> Path:
+def cache_file(key: str) -> Path:
+    """Return where the converted network of a key is, or would be."""
     digest = hashlib.sha256(f"{key}\n{CONVERSION_VERSION}".encode()).hexdigest()[:24]
     return cache_folder() / f"{digest}.tflite"
+
+
+def _carried_file(key: str, carried: Path | None) -> Path | None:
+    file = carried / cache_file(key).name if carried is not None else None
+    return file if file is not None and file.is_file() else None
 
 
 def _uncached_network(name: str, build: Callable[[], keras.Model], threads: int) -> FrozenNetwork:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,6 +64,8 @@ class Gate:
         How its output becomes full, part or interior.
     weights : Path, optional
         The weights file; None for the backbone's own.
+    carried : Path, optional
+        Folder with the converted network, as for `bodyshop_core.inference.cached_network`.
     """
 
     backbone: str
@@ -71,6 +73,7 @@ class Gate:
     rule: Rule
     framing: Framing
     weights: Path | str | None = None
+    carried: Path | None = field(default=None, compare=False)
 
     @property
     def id(self) -> str:
@@ -87,7 +90,7 @@ class Gate:
         """
         from bodyshop_core.backbones import Scorer
 
-        scorer = Scorer(self.backbone, self.weights)
+        scorer = Scorer(self.backbone, self.weights, carried=self.carried)
         if not scorer.has_top and self.rule.probe is None and self.rule.name != NONE:
             raise needs_top(self.rule.name)
         return scorer

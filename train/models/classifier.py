@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from train.models.lite import Forward
     from train.windows.classifier import Place
 
     Picture = Path | str | bytes | Cut | NDArray[np.uint8]
@@ -66,7 +67,7 @@ class Classifier:
     def __init__(self, folder: Path, record: RunRecord) -> None:
         self.folder = folder
         self.record = record
-        self._lite: Callable[[NDArray[np.uint8]], NDArray[np.float32]] | None = None
+        self._lite: Forward | None = None
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -109,6 +110,11 @@ class Classifier:
 
             self._lite = lite_forward(self.folder, self.record, convert=convert)
         return self._lite is not None
+
+    @property
+    def network_file(self) -> Path | None:
+        """The converted network that `use_litert` opened."""
+        return self._lite.file if self._lite is not None else None
 
     def pictures_seen(self, splits: Sequence[str] = SPLITS) -> frozenset[str]:
         """Return the SHA-256 of the pictures that were in some splits when the run was trained.

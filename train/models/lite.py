@@ -11,6 +11,7 @@ import hashlib
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ from bodyshop_core.backbones.frozen import frozen_backbone, has_weights, is_conv
 from bodyshop_core.errors import BodyshopError, MissingPartError, UsageError
 from bodyshop_core.inference.convert import cached_network, is_cached
 from train.models.load import OTHER_RUN, load_model, output_shapes
-from train.models.run_folder import COPY_AGAIN, MODEL_FILE, RunRecord
+from train.models.run_folder import COPY_AGAIN, MODEL_FILE, NETWORKS_FOLDER, RECORD_FILE, RunRecord
 from train.models.weight_arrays import read_arrays
 from train.recipes.recipe import Dense, Dropout, Recipe
 
@@ -31,15 +32,37 @@ if TYPE_CHECKING:
     import keras
     from numpy.typing import NDArray
 
-    Forward = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+    from bodyshop_core.inference import FrozenNetwork
 
 OUTPUT = "outputs"
 
 _DENSE = re.compile(r"layers/dense(?:_(\d+))?/vars/([01])")
 
 
+@dataclass(frozen=True)
+class Forward:
+    """A run's network on LiteRT; may be shared by threads.
+
+    Parameters
+    ----------
+    file : Path
+        The converted network.
+    run : callable
+        uint8 pictures, shape (n, side, side, 3), to the network's outputs, float32, shape (n, ...).
+    """
+
+    file: Path
+    run: Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+
+    def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the outputs of pictures."""
+        return self.run(pixels)
+
+
 def lite_forward(folder: Path, record: RunRecord, *, convert: bool) -> Forward | None:
     """Return a run's network as a function on LiteRT.
+
+    A converted file that the run brings along in its folder is used where this machine has none.
 
     Parameters
     ----------
@@ -52,9 +75,8 @@ def lite_forward(folder: Path, record: RunRecord, *, convert: bool) -> Forward |
 
     Returns
     -------
-    callable or None
-        uint8 pictures, shape (n, side, side, 3), to the network's outputs, float32, shape (n, ...).
-        May be shared by threads. None when there is no conversion and `convert` is False.
+    Forward or None
+        None when there is no conversion and `convert` is False.
 
     Raises
     ------
@@ -74,7 +96,11 @@ def _on_backbone(folder: Path, record: RunRecord, *, convert: bool) -> Forward |
     dense = _take_dense(arrays)
     head = _head(recipe, record, dense, file)
     kinds = ("std", "mean") if recipe.head.std_pooling else ("mean",)
-    asked: dict[str, Any] = {"blocks": recipe.head.feature_blocks, "kinds": kinds}
+    asked: dict[str, Any] = {
+        "blocks": recipe.head.feature_blocks,
+        "kinds": kinds,
+        "carried": folder / NETWORKS_FOLDER,
+    }
     name, weights = str(recipe.backbone), recipe.weights
     try:
         if head is None or not has_weights(name, arrays.values(), weights):
@@ -100,17 +126,32 @@ def _on_backbone(folder: Path, record: RunRecord, *, convert: bool) -> Forward |
         found = network.run(pixels)
         return head(np.concatenate([found[each] for each in order], axis=1))
 
-    return forward
+    return Forward(network.file, forward)
 
 
 def _whole(folder: Path, record: RunRecord, *, convert: bool) -> Forward | None:
     """Return the converted ``model.keras``."""
     with (folder / MODEL_FILE).open("rb") as stream:
         key = f"run {hashlib.file_digest(stream, 'sha256').hexdigest()}"
-    if not convert and not is_cached(key):
+    carried = folder / NETWORKS_FOLDER
+    if not convert and not is_cached(key, carried):
         return None
-    network = cached_network(key, partial(_named, folder, record), threads=os.cpu_count() or 1)
-    return lambda pixels: network.run(pixels)[OUTPUT]
+    network = cached_network(
+        key, partial(_named, folder, record), threads=os.cpu_count() or 1, carried=carried
+    )
+    _check_shape(network, record)
+    return Forward(network.file, lambda pixels: network.run(pixels)[OUTPUT])
+
+
+def _check_shape(network: FrozenNetwork, record: RunRecord) -> None:
+    """Refuse a converted file that came with a run and is another network's."""
+    found = network.input_size, network.shapes.get(OUTPUT)
+    if found[0] != record.side or found[1] not in output_shapes(record):
+        raise BodyshopError(
+            f"{network.file} takes {found[0]} pixels and gives {found[1]}, which is not what "
+            f"{RECORD_FILE} says",
+            hint=f"delete the file, or {COPY_AGAIN}",
+        )
 
 
 def _named(folder: Path, record: RunRecord) -> keras.Model:

@@ -28,6 +28,8 @@ FORMAT = 2
 MODEL_FILE = "model.keras"
 RECORD_FILE = "run.json"
 SAMPLES_FILE = "samples.csv"
+NETWORKS_FOLDER = "networks"
+"""Converted networks that a run brings along to a machine that can't convert them."""
 
 RECORD_LIMIT = 4 << 20
 """Bytes of ``run.json``; a record takes a few thousand."""

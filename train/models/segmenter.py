@@ -16,6 +16,7 @@ from bodyshop_core.progress import SILENT, Progress
 from train.data.tiles import Tiling, scale_maps
 from train.metrics.finite import require_finite
 from train.models.inference import predict
+from train.models.lite import Forward, lite_forward
 from train.models.load import load_model
 from train.models.run_folder import RunRecord, load_record
 from train.recipes.segment_recipe import SegmentRecipe
@@ -52,6 +53,7 @@ class Segmenter:
     def __init__(self, folder: Path, record: RunRecord) -> None:
         self.folder = folder
         self.record = record
+        self._lite: Forward | None = None
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -67,6 +69,34 @@ class Segmenter:
     def model(self) -> keras.Model:
         """The network, loaded when first asked for."""
         return load_model(self.folder, self.record)
+
+    def use_litert(self, *, convert: bool = True) -> bool:
+        """Run the network on LiteRT from now on: no TensorFlow; see `Classifier.use_litert`.
+
+        Parameters
+        ----------
+        convert : bool
+            Convert the network if that has not been done on this machine and the run does not bring
+            its conversion along; takes TensorFlow and some ten seconds.
+
+        Returns
+        -------
+        bool
+            Whether it does; False when there is no conversion and `convert` is False.
+
+        Raises
+        ------
+        BodyshopError
+            ``model.keras`` is damaged, or LiteRT gives other probabilities than Keras.
+        """
+        if self._lite is None:
+            self._lite = lite_forward(self.folder, self.record, convert=convert)
+        return self._lite is not None
+
+    @property
+    def network_file(self) -> Path | None:
+        """The converted network that `use_litert` opened."""
+        return self._lite.file if self._lite is not None else None
 
     def segment(
         self, pictures: Sequence[Any], *, progress: Progress = SILENT
@@ -93,7 +123,7 @@ class Segmenter:
                 rgb = picture if isinstance(picture, np.ndarray) else load_rgb(picture)
                 name = str(picture) if isinstance(picture, Path | str) else "the picture"
                 tiling = Tiling.of(rgb.shape, self.record.side, self.recipe.rows, name=name)
-                maps = damage_maps(self.model, rgb, tiling)
+                maps = damage_maps(self._lite or self.model, rgb, tiling)
                 found.append(self._read(scale_maps(maps, (rgb.shape[0], rgb.shape[1]))))
                 tick(1)
         return found
@@ -109,13 +139,15 @@ class Segmenter:
         return SegmentPrediction(masks, scores)
 
 
-def damage_maps(model: keras.Model, rgb: NDArray[np.uint8], tiling: Tiling) -> NDArray[np.float32]:
+def damage_maps(
+    model: keras.Model | Forward, rgb: NDArray[np.uint8], tiling: Tiling
+) -> NDArray[np.float32]:
     """Return the probability of each damage class everywhere in a picture.
 
     Parameters
     ----------
-    model : keras.Model
-        Of a segmenter.
+    model : keras.Model or Forward
+        Of a segmenter; a `Forward` is its network on LiteRT.
     rgb : ndarray of uint8, shape (height, width, 3)
         The picture.
     tiling : Tiling
@@ -131,7 +163,11 @@ def damage_maps(model: keras.Model, rgb: NDArray[np.uint8], tiling: Tiling) -> N
     NotFiniteError
         The network's probabilities are NaN or infinite.
     """
-    maps = predict(model, tiling.cut(rgb), batch=PREDICT_BATCH)
+    squares = tiling.cut(rgb)
+    if isinstance(model, Forward):
+        maps = model(squares)
+    else:
+        maps = predict(model, squares, batch=PREDICT_BATCH)
     require_finite(maps, "mask probabilities")
     return tiling.merge(maps)
 
