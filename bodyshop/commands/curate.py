@@ -26,6 +26,7 @@ def register(app: typer.Typer) -> None:
     app.command("overlap")(find_overlap)
     app.command("detect")(detect_cars)
     app.command("similar")(find_similar_pictures)
+    app.command("map")(draw_map)
 
 
 PolicyOption = Annotated[
@@ -166,6 +167,43 @@ def find_similar_pictures(
         rows=found.rows(),
         columns=found.columns,
         notes=[f"Page: {found.page}"],
+    )
+
+
+def draw_map(
+    context: typer.Context,
+    clusters: Annotated[
+        int | None, typer.Option(min=2, max=200, help="How many clusters; by default 2 to 24.")
+    ] = None,
+    table: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.parquet", help="Also write one row per picture to this file."),
+    ] = None,
+) -> None:
+    """Draw where all pictures lie by their features.
+
+    Coloured by label, source, split and verdict; with clusters, and labels that are likely wrong.
+    """
+    import pyarrow.parquet as pq
+
+    from bodyshop.picture_map import map_pictures
+    from bodyshop_core import atomic
+    from bodyshop_core.workspace import Workspace
+
+    terminal: Terminal = context.obj
+    workspace = Workspace.open(terminal.workspace, create=False)
+    summary = map_pictures(workspace, clusters=clusters, progress=terminal.progress)
+    notes = summary.notes()
+    if table is not None:
+        with atomic.replacing(table) as temporary:
+            pq.write_table(summary.to_arrow(), temporary)
+        notes.append(f"Table: {table}")
+    terminal.summary(
+        summary.as_dict(),
+        title=f"{summary.pictures} pictures",
+        rows=summary.rows(),
+        columns=summary.columns,
+        notes=notes,
     )
 
 
