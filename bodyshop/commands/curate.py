@@ -47,6 +47,12 @@ def curate_pictures(
     new_split: Annotated[
         str | None, typer.Option(metavar="NAME", help="Create a new split set of this name.")
     ] = None,
+    per_class: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Keep the best so many of each label: limits.per_class of the policy."
+        ),
+    ] = None,
     keep_given_splits: Annotated[
         bool,
         typer.Option("--keep-given-splits", help="Split as the imported folders were named."),
@@ -66,6 +72,9 @@ def curate_pictures(
     terminal: Terminal = context.obj
     workspace = Workspace.open(terminal.workspace, create=False)
     rules = curate.load_policy(policy)
+    if per_class is not None:
+        limits = rules.limits.model_copy(update={"per_class": per_class})
+        rules = rules.model_copy(update={"limits": limits})
     arguments = {"gate": gate, "weights": weights, "policy": policy, "target": target}
     with workspace.record_run("curate", arguments) as run:
         summary = curate.curate(
