@@ -34,7 +34,7 @@ def heaps(tmp_path_factory) -> tuple[Workspace, list[str]]:
     ]
     gate = pretend_scores(workspace)
     chance = np.random.default_rng(1)
-    vectors = chance.normal(0, 0.1, (20, 16)) + np.repeat([[1, 0], [0, 1]], 10, 0) @ np.eye(2, 16)
+    vectors = chance.normal(0, 0.1, (20, 64)) + np.kron(np.eye(2), np.ones((10, 32)))
     FeatureStore(workspace.features / gate.fingerprint).add(
         FeatureBatch(tuple(names), vectors.astype(np.float16), None, {})
     )
