@@ -143,7 +143,7 @@ def copies(options: argparse.Namespace) -> None:
         expected = {tuple(sorted((originals[n].name, copied[n].name))) for n in copied}
         cells = []
         for features in (
-            ([rows[f]["sha256"] for f in chosen], np.stack([vectors[f] for f in chosen])),
+            [([rows[f]["sha256"] for f in chosen], np.stack([vectors[f] for f in chosen]))],
             None,
         ):
             found = find_pairs([rows[f] for f in chosen], features=features, check=check)

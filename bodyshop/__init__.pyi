@@ -23,7 +23,16 @@ from .stages import (
     evaluate as evaluate,
 )
 from .stages import (
+    find_outliers as find_outliers,
+)
+from .stages import (
+    find_similar as find_similar,
+)
+from .stages import (
     import_folder as import_folder,
+)
+from .stages import (
+    map_pictures as map_pictures,
 )
 from .stages import (
     segment as segment,

@@ -43,8 +43,8 @@ app = typer.Typer(
     "5 something is not installed, 130 interrupted.",
 )
 for module in (
-    demo, collect, curate, gate, label, desk, augment, train, predict, inspect, evaluate, export, cache,
-    workspace,
+    demo, collect, curate, gate, label, desk, augment, train, predict, inspect, evaluate, export,
+    cache, workspace,
 ):  # fmt: skip
     module.register(app)
 

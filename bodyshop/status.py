@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, distinct, func, select
 
 import collector
-from bodyshop_core.catalog import Reason, picture_origins, schema
+from bodyshop_core.catalog import in_order, picture_origins, schema
 from bodyshop_core.summary import Summary
 from bodyshop_core.workspace import Workspace
 
@@ -218,7 +218,7 @@ def _reasons(connection: Connection) -> dict[str, int]:
     counts: Counter[str] = Counter()
     for (reasons,) in connection.execute(select(schema.verdicts.c.reasons)):
         counts.update(reasons)
-    return {reason.value: counts[reason.value] for reason in Reason if counts[reason.value]}
+    return {reason.value: counts[reason] for reason in in_order(counts)}
 
 
 def _splits(connection: Connection) -> dict[str, dict[str, dict[str, int]]]:

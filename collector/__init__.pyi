@@ -2,6 +2,9 @@ from .brands import (
     Brands as Brands,
 )
 from .brands import (
+    brands_of_list as brands_of_list,
+)
+from .brands import (
     load_brands as load_brands,
 )
 from .brands import (

@@ -7,9 +7,17 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from bodyshop_core.config import StrictModel, load_yaml, parse_yaml
+from bodyshop_core.errors import ConfigError
 from collector.weburl import is_web_address
 
 Robots = Literal["obey", "override"]
@@ -41,6 +49,43 @@ def parse_brands(text: str, *, name: str = "<text>", folder: Path | None = None)
     """Validate the text of a brands.yaml; relative paths in it start at `folder`."""
     brands = parse_yaml(text, Brands, name=name)
     return brands.located(folder) if folder is not None else brands
+
+
+def brands_of_list(
+    file: Path | str, *, contact: str | None, brand: str, model: str, label: str | None = None
+) -> Brands:
+    """Return what a brands.yaml with nothing but one list of addresses would say.
+
+    Parameters
+    ----------
+    file : Path or str
+        A text file with one address of a picture per line.
+    contact : str
+        An e-mail or web address where a site's owner can reach you.
+    brand, model : str
+        Of all pictures.
+    label : str, optional
+        Damage label of all pictures.
+
+    Raises
+    ------
+    ConfigError
+        The file is missing, or one of the others is absent or not valid.
+    """
+    path = Path(file).absolute()
+    if not path.is_file():
+        raise ConfigError("there is no such file", file=path)
+    lists = [{"file": str(path), "label": label}]
+    models = [{"name": model, "lists": lists}]
+    try:
+        return Brands.model_validate(
+            {"contact": contact or "", "brands": [{"name": brand, "models": models}]}
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = "--" + str(next((at for at in reversed(first["loc"]) if isinstance(at, str)), ""))
+        key = {"--name": "--brand and --model"}.get(key, key)
+        raise ConfigError(f"{key}: {first['msg'].removeprefix('Value error, ')}") from error
 
 
 def _text(value: Any) -> Any:

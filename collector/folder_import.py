@@ -72,7 +72,8 @@ def import_folder(
     Parameters
     ----------
     folder : Path or str
-        A folder, searched to any depth, or a zip or tar archive, which is not unpacked to disk.
+        A folder, searched to any depth, a zip or tar archive, which is not unpacked to disk, or a
+        data set of Hugging Face's library (``save_to_disk``, or Parquet with the pictures in it).
         Hidden files and folders are passed over; links are followed inside of the folder only.
     workspace : Workspace
         Where the bytes are copied to.
@@ -102,8 +103,8 @@ def import_folder(
     Raises
     ------
     UsageError
-        `folder` is neither folder nor archive, `field` is not a field, `label_from` is wrong, or
-        `source` is blank.
+        `folder` is neither folder, archive nor data set, `field` is not a field, `label_from` is
+        wrong, or `source` is blank.
     ConfigError
         `labels` can't be read.
     NothingFoundError
@@ -120,7 +121,7 @@ def import_folder(
     if source is not None and not source.strip():
         raise UsageError("the name of a source can't be blank", hint="leave out --source")
     skipped = Skipped()
-    opened = open_source(folder, skipped)
+    opened = open_source(folder, skipped, field)
     names = opened.names()
     found_tables, unread = _tables_beside(opened, names, field)
     pattern = [NamePattern(label_from, field)] if label_from else []
@@ -129,8 +130,10 @@ def import_folder(
     for table in (*found_tables, *tables):
         table.bind(written, _path_of_rows(folder))
     statements: list[LabelTable | NamePattern] = [*found_tables, *pattern, *tables]
-    spoken = any(field in each.fields for each in statements)
-    given = Given(field, label, brand, model, folders=not spoken)
+    silent = tuple(each.base for each in found_tables if field in each.fields)
+    if any(field in each.fields for each in (*pattern, *tables)):
+        silent = ("",)
+    given = Given(field, label, brand, model, silent=silent)
     places = picture_paths(names, given, statements)
     run = _Import(
         workspace, opened, field, brand, model,
@@ -153,7 +156,8 @@ def import_folder(
             hint=first_advice(skipped, names),
         )
     corrections = correct(workspace.catalog, opened.root, run.present, len(run.relabelled))
-    lines = advice(opened.root, run.counts["unreadable"], skipped, corrections, tables, unread)
+    told = [*tables, *(each for each in found_tables if each.repeated)]
+    lines = advice(opened.root, run.counts["unreadable"], skipped, corrections, told, unread)
     return run.summary(skipped, corrections, time.monotonic() - started, lines)
 
 

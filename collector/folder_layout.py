@@ -67,15 +67,16 @@ class Given:
         What class folders, and columns named label or class, stand for.
     label, brand, model : str, optional
         They take precedence over everything else.
-    folders : bool
-        Whether folders name classes; a table or pattern for the same field takes their place.
+    silent : tuple of str
+        Folders below which folders name no classes, since a table or pattern speaks for the same
+        field there; the empty text is all of them.
     """
 
     field: str
     label: str | None = None
     brand: str | None = None
     model: str | None = None
-    folders: bool = True
+    silent: tuple[str, ...] = ()
 
 
 Statement = Callable[[str], dict[str, str]]
@@ -144,7 +145,7 @@ def _place(name: str, wrapper: int, given: Given, statements: Sequence[Statement
         split = split or stated
         classes += [rest] if rest else []
     said: dict[str, str] = {}
-    if not given.folders:
+    if any(not folder or name.startswith(f"{folder}/") for folder in given.silent):
         classes = []
     if classes and given.field == "model":
         maker = given.brand and nfc(given.brand)

@@ -1,4 +1,4 @@
-"""Where an import takes its pictures from: a folder, or a zip or tar archive.
+"""Where an import takes its pictures from: a folder, a zip or tar archive, or a data set.
 
 Each source lists its names first, since what a folder means depends on the others, and then yields
 the bytes in the same order.
@@ -22,8 +22,12 @@ from collector.folder_walk import (
 )
 from collector.import_archives import TarSource, ZipSource
 from collector.import_bytes import MAX_BYTES, MAX_TABLE_BYTES, Entry, read_picture
+from collector.import_datasets import DatasetSource, is_dataset
 
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+
+
+LIST_SUFFIXES = (".txt", ".urls", ".lst")
 
 
 class ImportSource(Protocol):
@@ -90,14 +94,25 @@ class FolderSource:
         return data
 
 
-def open_source(path: Path, skipped: Skipped) -> ImportSource:
+def open_source(path: Path, skipped: Skipped, field: str = "damage") -> ImportSource:
     """Open what an import is to read.
+
+    Parameters
+    ----------
+    path : Path
+        A folder, an archive, or a data set (see `collector.import_datasets`).
+    skipped : Skipped
+        Takes what is left out.
+    field : str
+        What the classes of a data set stand for.
 
     Raises
     ------
     UsageError
-        It is neither a folder nor an archive that can be read.
+        It is none of these, or can't be read.
     """
+    if path.exists() and is_dataset(path):
+        return DatasetSource(path, field, skipped)
     if path.is_dir():
         return FolderSource(path, skipped)
     if not path.is_file():
@@ -105,7 +120,13 @@ def open_source(path: Path, skipped: Skipped) -> ImportSource:
     if path.name.lower().endswith(ARCHIVE_SUFFIXES):
         zipped = path.name.lower().endswith(".zip")
         return ZipSource(path, skipped) if zipped else TarSource(path, skipped)
+    if path.suffix.lower() in LIST_SUFFIXES:
+        raise UsageError(
+            f"{path} is a text, not a folder or archive",
+            hint="to download a list of addresses: "
+            f"bodyshop collect {path} --contact you@example.org --brand BRAND --model MODEL",
+        )
     raise UsageError(
         f"{path} is neither a folder nor an archive",
-        hint=f"archives end in {', '.join(ARCHIVE_SUFFIXES)}",
+        hint=f"archives end in {', '.join(ARCHIVE_SUFFIXES)}, data sets in .parquet or .arrow",
     )

@@ -42,19 +42,34 @@ class LabelTable:
 
     Parameters
     ----------
-    rows : Mapping
-        Name as the table has it -> fields and ``split``.
-    exact : bool
-        Whether names are whole paths, so that an end of a path says nothing.
+    rows : iterable of (str, dict)
+        Name as the table has it, and its fields and ``split``.
+    base : str, optional
+        The folder of a table that was found beside its pictures: names are whole paths, so that an
+        end of a path says nothing.
+
+    Attributes
+    ----------
+    repeated : dict
+        Name -> the two different things that two of its rows say; the later one counts.
     """
 
-    def __init__(self, rows: Mapping[str, dict[str, str]], *, exact: bool = False) -> None:
-        self._rows = {_normal(name): said for name, said in rows.items()}
-        self._exact = exact
+    def __init__(
+        self, rows: Iterable[tuple[str, dict[str, str]]], *, base: str | None = None
+    ) -> None:
+        self._rows: dict[str, dict[str, str]] = {}
+        self.repeated: dict[str, tuple[dict[str, str], dict[str, str]]] = {}
+        for name, said in rows:
+            before = self._rows.get(_normal(name), said)
+            if before != said:
+                self.repeated[_normal(name)] = (before, said)
+            self._rows[_normal(name)] = said
+        self.base = "" if base in (None, ".") else _normal(str(base))
+        self._exact = base is not None
         self._row_of: dict[str, str] = {}
         self.used: set[str] = set()
         self.ambiguous: dict[str, list[str]] = {}
-        self.fields = {name for said in rows.values() for name in said}
+        self.fields = {name for said in self._rows.values() for name in said}
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -189,13 +204,13 @@ def parse_table(
             file=path,
             allowed=(*Field, *LABEL_COLUMNS),
         )
-    said: dict[str, dict[str, str]] = {}
+    said: list[tuple[str, dict[str, str]]] = []
     for row in rows:
         name = row.get(file_column)
         if isinstance(name, str) and name.strip():
             key = name.strip() if base is None else (base / name.strip()).as_posix()
-            said[key] = _said(row, columns)
-    return LabelTable(said, exact=base is not None)
+            said.append((key, _said(row, columns)))
+    return LabelTable(said, base=None if base is None else base.as_posix())
 
 
 class NamePattern:

@@ -95,6 +95,13 @@ def advice(
         lines.append(
             f"the table has {len(table)} rows, {len(table.used)} of them name {table.files} files"
         )
+        if table.repeated:
+            name, rows = next(iter(table.repeated.items()))
+            texts = [", ".join(said.values()) or "nothing" for said in rows]
+            lines.append(
+                f"{len(table.repeated)} files have two rows in the table that differ; the later "
+                f"one counts ({name}: {texts[0]}, then {texts[1]})"
+            )
         if table.ambiguous:
             row, places = next(iter(table.ambiguous.items()))
             lines.append(

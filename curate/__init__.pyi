@@ -52,6 +52,9 @@ from .policy import (
 from .report.stage import (
     write_report as write_report,
 )
+from .similar.map_stage import (
+    map_pictures as map_pictures,
+)
 from .similar.stage import (
     find_outliers as find_outliers,
 )

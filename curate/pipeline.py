@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bodyshop_core.catalog import Field
 from bodyshop_core.progress import SILENT, Progress
 from curate.audit.stage import audit_split_set
+from curate.gate.named_probes import open_named_probes
 from curate.gate.stage import open_gate, remember_gate, score
 from curate.look.stage import look
 from curate.measure.stage import measure_images
@@ -126,6 +127,7 @@ def curate(
     """
     catalog, rules = workspace.catalog, load_policy(policy)
     opened = open_gate(workspace, gate, weights=weights, policy=rules)
+    open_named_probes(workspace, opened, rules)  # before hours of work, not after
     field = resolve_target(catalog, target)
     settings = choose_settings(
         catalog,

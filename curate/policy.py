@@ -13,6 +13,11 @@ from bodyshop_core.config import StrictModel, load_yaml, parse_yaml
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
+PROBE_NAME = r"[a-z][a-z0-9_]{0,29}"
+"""What a probe may be called: it becomes the reason ``probe_NAME``."""
+
+ProbeName = Annotated[str, Field(pattern=f"^{PROBE_NAME}$")]
+
 
 class GatePolicy(StrictModel):
     """When a picture counts as a car.
@@ -39,6 +44,21 @@ class GatePolicy(StrictModel):
     probe: Path | None = None
     categories: tuple[str, ...] = ()
     framing: tuple[Literal["full", "part", "interior"], ...] = ("full", "part", "interior")
+
+
+class ProbePolicy(StrictModel):
+    """When a named probe rejects a picture.
+
+    Parameters
+    ----------
+    threshold : float, optional
+        Smallest probability that passes; the probe's own threshold when absent.
+    probe : Path, optional
+        Its file; the one that ``bodyshop gate fit --name`` put into the workspace when absent.
+    """
+
+    threshold: Fraction | None = None
+    probe: Path | None = None
 
 
 class SizePolicy(StrictModel):
@@ -199,6 +219,7 @@ class Policy(StrictModel):
 
     version: Literal[1] = 1
     gate: GatePolicy = GatePolicy()
+    probes: dict[ProbeName, ProbePolicy] = Field({})
     size: SizePolicy = SizePolicy()
     quality: QualityPolicy = QualityPolicy()
     duplicates: DuplicatePolicy = DuplicatePolicy()

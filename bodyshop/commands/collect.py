@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bodyshop.terminal import Terminal
 from bodyshop_core.errors import UsageError
+
+if TYPE_CHECKING:
+    from collector import Brands
 
 
 def register(app: typer.Typer) -> None:
@@ -19,7 +23,13 @@ def register(app: typer.Typer) -> None:
 
 def collect(
     context: typer.Context,
-    brands: Annotated[Path, typer.Argument(help="brands.yaml: brands, models, pages, queries.")],
+    brands: Annotated[
+        Path,
+        typer.Argument(
+            help="brands.yaml: brands, models, pages, queries; or a .txt with an address of a "
+            "picture per line."
+        ),
+    ],
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the plan, fetch nothing.")
     ] = False,
@@ -49,6 +59,14 @@ def collect(
     per_class: Annotated[
         int | None, typer.Option(help="Pictures per model: the sum of the mix.")
     ] = None,
+    contact: Annotated[
+        str | None, typer.Option(help="With a .txt: your address, for the owners of the sites.")
+    ] = None,
+    brand: Annotated[str | None, typer.Option(help="With a .txt: brand of all pictures.")] = None,
+    model: Annotated[str | None, typer.Option(help="With a .txt: model of all pictures.")] = None,
+    label: Annotated[
+        str | None, typer.Option(help="With a .txt: damage label of all pictures.")
+    ] = None,
 ) -> None:
     """Collect original pictures from brand pages and image searches.
 
@@ -58,7 +76,13 @@ def collect(
     from bodyshop_core.workspace import Workspace
 
     terminal: Terminal = context.obj
-    config = collector.load_brands(brands)
+    said = {"contact": contact, "brand": brand, "model": model, "label": label}
+    if brands.suffix.lower() == ".txt":
+        config = _config_of_list(brands, said)
+    elif given := [f"--{name}" for name, value in said.items() if value is not None]:
+        raise UsageError(f"{', '.join(given)}: brands.yaml says it, only a .txt needs it")
+    else:
+        config = collector.load_brands(brands)
     if per_class is not None and not mix:
         raise UsageError(
             "--per-class needs --mix, which names the sources",
@@ -108,11 +132,32 @@ def collect(
     )
 
 
+def _config_of_list(file: Path, said: Mapping[str, str | None]) -> Brands:
+    import collector
+
+    missing = [f"--{name}" for name in ("contact", "brand", "model") if not said[name]]
+    if missing:
+        raise UsageError(
+            f"a list of addresses needs {' and '.join(missing)}",
+            hint=f"bodyshop collect {file} --contact you@example.org --brand Kia --model Ceed",
+        )
+    return collector.brands_of_list(
+        file,
+        contact=said["contact"],
+        brand=said["brand"] or "",
+        model=said["model"] or "",
+        label=said["label"],
+    )
+
+
 def import_pictures(
     context: typer.Context,
     folder: Annotated[
         Path,
-        typer.Argument(metavar="DIR|ARCHIVE", help="A folder, or a zip or tar archive."),
+        typer.Argument(
+            metavar="DIR|ARCHIVE",
+            help="A folder, a zip or tar archive, or a data set (save_to_disk, .parquet).",
+        ),
     ],
     field: Annotated[
         str, typer.Option(help="Meaning of the class folders: damage, brand or model.")

@@ -26,6 +26,7 @@ def register(app: typer.Typer) -> None:
     app.command("overlap")(find_overlap)
     app.command("detect")(detect_cars)
     app.command("similar")(find_similar_pictures)
+    app.command("map")(draw_map)
 
 
 PolicyOption = Annotated[
@@ -46,6 +47,12 @@ def curate_pictures(
     new_split: Annotated[
         str | None, typer.Option(metavar="NAME", help="Create a new split set of this name.")
     ] = None,
+    per_class: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Keep the best so many of each label: limits.per_class of the policy."
+        ),
+    ] = None,
     keep_given_splits: Annotated[
         bool,
         typer.Option("--keep-given-splits", help="Split as the imported folders were named."),
@@ -65,6 +72,9 @@ def curate_pictures(
     terminal: Terminal = context.obj
     workspace = Workspace.open(terminal.workspace, create=False)
     rules = curate.load_policy(policy)
+    if per_class is not None:
+        limits = rules.limits.model_copy(update={"per_class": per_class})
+        rules = rules.model_copy(update={"limits": limits})
     arguments = {"gate": gate, "weights": weights, "policy": policy, "target": target}
     with workspace.record_run("curate", arguments) as run:
         summary = curate.curate(
@@ -166,6 +176,43 @@ def find_similar_pictures(
         rows=found.rows(),
         columns=found.columns,
         notes=[f"Page: {found.page}"],
+    )
+
+
+def draw_map(
+    context: typer.Context,
+    clusters: Annotated[
+        int | None, typer.Option(min=2, max=200, help="How many clusters; by default 2 to 24.")
+    ] = None,
+    table: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.parquet", help="Also write one row per picture to this file."),
+    ] = None,
+) -> None:
+    """Draw where all pictures lie by their features.
+
+    Coloured by label, source, split and verdict; with clusters, and labels that are likely wrong.
+    """
+    import pyarrow.parquet as pq
+
+    from bodyshop.picture_map import map_pictures
+    from bodyshop_core import atomic
+    from bodyshop_core.workspace import Workspace
+
+    terminal: Terminal = context.obj
+    workspace = Workspace.open(terminal.workspace, create=False)
+    summary = map_pictures(workspace, clusters=clusters, progress=terminal.progress)
+    notes = summary.notes()
+    if table is not None:
+        with atomic.replacing(table) as temporary:
+            pq.write_table(summary.to_arrow(), temporary)
+        notes.append(f"Table: {table}")
+    terminal.summary(
+        summary.as_dict(),
+        title=f"{summary.pictures} pictures",
+        rows=summary.rows(),
+        columns=summary.columns,
+        notes=notes,
     )
 
 

@@ -68,12 +68,20 @@ def fit(
             help="Columns file, framing (full or part): learn close-ups.",
         ),
     ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            help="Fit a probe of this name, such as watermark, in place of the car gate; "
+            "'probes: {watermark: {}}' in curate.yaml uses it."
+        ),
+    ] = None,
     gate: BackboneOption = "efficientnet-lite0",
     weights: WeightsOption = None,
 ) -> None:
     """Fit a gate to your own examples.
 
-    This workspace then uses it.
+    This workspace then uses it. With --name it is a probe beside the gate: a picture that looks
+    like its rejected examples gets a reason of its own.
     """
     import curate
     from bodyshop_core.workspace import Workspace
@@ -85,6 +93,7 @@ def fit(
         accept=accept or [],
         reject=reject or [],
         from_review=from_review,
+        name=name,
         framing=framing,
         gate=gate,
         weights=weights,
@@ -92,7 +101,7 @@ def fit(
     )
     terminal.summary(
         fitted.as_dict(),
-        title="Fitted gate",
+        title="Fitted gate" if name is None else f"Fitted probe {name}",
         rows=fitted.rows(),
         columns=fitted.columns,
         notes=fitted.notes(),

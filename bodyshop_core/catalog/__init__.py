@@ -11,13 +11,14 @@ from bodyshop_core.catalog.labels import (
     nfc,
 )
 from bodyshop_core.catalog.origins import UNKNOWN, host_of, picture_origins
-from bodyshop_core.catalog.reasons import Reason
+from bodyshop_core.catalog.reasons import AnyReason, ProbeReason, Reason, in_order, read_reason
 from bodyshop_core.catalog.store import Catalog, CatalogError, now
 from bodyshop_core.storage.blobs import Blob, BlobStore
 
 __all__ = [
     "FACTS",
     "UNKNOWN",
+    "AnyReason",
     "Blob",
     "BlobStore",
     "Catalog",
@@ -25,15 +26,18 @@ __all__ = [
     "EffectiveLabel",
     "Field",
     "Origin",
+    "ProbeReason",
     "Reason",
     "add_labels",
     "all_images",
     "effective_labels",
     "host_of",
+    "in_order",
     "is_forgotten",
     "nfc",
     "now",
     "picture_origins",
+    "read_reason",
     "register_image",
     "schema",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 
 
@@ -22,3 +23,59 @@ class Reason(StrEnum):
     OVER_QUOTA = "over_quota"
     SUPERSEDED = "superseded"
     HUMAN_REJECT = "human_reject"
+
+
+class ProbeReason(str):
+    """The reason that a named probe gives: ``probe_watermark`` for the probe ``watermark``.
+
+    Parameters
+    ----------
+    text : str
+        With the prefix.
+    """
+
+    __slots__ = ()
+    PREFIX = "probe_"
+
+    @classmethod
+    def of(cls, probe: str) -> ProbeReason:
+        """Return the reason of a probe."""
+        return cls(cls.PREFIX + probe)
+
+    @property
+    def value(self) -> str:
+        """The text, as `Reason.value` is."""
+        return str(self)
+
+    @property
+    def probe(self) -> str:
+        """Name of the probe."""
+        return self.removeprefix(self.PREFIX)
+
+
+AnyReason = Reason | ProbeReason
+
+
+def read_reason(text: str) -> AnyReason:
+    """Return the reason that a text stands for.
+
+    Raises
+    ------
+    ValueError
+        There is no such reason.
+    """
+    return ProbeReason(text) if text.startswith(ProbeReason.PREFIX) else Reason(text)
+
+
+def in_order(reasons: Iterable[str]) -> list[AnyReason]:
+    """Return reasons in the order in which they are shown: probes after the gate."""
+    return sorted(map(read_reason, reasons), key=_place)
+
+
+def _place(reason: AnyReason) -> tuple[float, str]:
+    if isinstance(reason, Reason):
+        return _ORDER[reason], ""
+    return _ORDER[Reason.NOT_A_CAR] + 0.5, reason
+
+
+_ORDER = {reason: place for place, reason in enumerate(Reason)}

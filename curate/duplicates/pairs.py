@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from curate.duplicates.nearest import VectorIndex
+from curate.duplicates.proposals import Proposals
 from curate.duplicates.search import GROUP_CAP, MAX_RADIUS, near_pairs
 from curate.duplicates.signatures import HashLimits, Likeness, Signatures, likeness, turned
 from curate.measure.hashes import distances
@@ -65,8 +68,7 @@ class FoundPairs:
     refuted : int
         Those of them whose pixels were found to differ.
     crops_not_looked_for : int
-        Pictures among which no crops, borders and logos were searched for: there are too many, or
-        no features are there.
+        Pictures without features, for which no crops, borders and logos were searched.
     """
 
     pairs: tuple[DuplicatePair, ...]
@@ -107,7 +109,8 @@ def find_pairs(
     rows: Sequence[Mapping[str, Any]],
     *,
     radius: int = 6,
-    features: tuple[Sequence[str], NDArray[np.floating[Any]]] | None = None,
+    features: Iterable[tuple[Sequence[str], NDArray[np.floating[Any]]]] | None = None,
+    scratch: Path | None = None,
     spin_groups: Mapping[str, str] | None = None,
     flips: bool = True,
     check: PairCheck | None = None,
@@ -121,9 +124,11 @@ def find_pairs(
         Rows of ``measurements`` of one version; those with an error are left out.
     radius : int
         Largest distance of two 64-bit hashes that is compared further, 0 to 8.
-    features : tuple of (sequence of str, ndarray of float, shape (n, d)), optional
-        sha256 and the gate's feature vectors of (some of) the pictures: proposes crops, borders and
-        logos, which hashes lose. Of use only together with `check`.
+    features : iterable of (sequence of str, ndarray of float, shape (n, d)), optional
+        sha256 and the gate's feature vectors of (some of) the pictures, part after part: proposes
+        crops, borders and logos, which hashes lose. Of use only together with `check`.
+    scratch : Path, optional
+        Folder for a temporary file of those vectors; the system's by default.
     spin_groups : Mapping, optional
         sha256 -> spinner; frames of one spinner are never compared.
     flips : bool
@@ -157,8 +162,12 @@ def find_pairs(
         _mirrored(found, signatures, radius, apart)
         _turned(found, signatures, radius, apart)
     refuted = _ask(found, names, check)
+    without = 0
     if features is not None and check is not None:
-        refuted += _propose(found, names, signatures, features, apart, check)
+        place = {names[i]: int(i) for i in np.flatnonzero(~signatures.plain)}
+        with VectorIndex(features, place, scratch=scratch) as index:
+            without = len(place) - len(index)
+            refuted += _propose(found, names, signatures, index, apart, check)
     return FoundPairs(
         pairs=tuple(
             DuplicatePair(names[i], names[j], kind, distance)
@@ -168,6 +177,7 @@ def find_pairs(
         heavy=found.heavy,
         unclear=len(found.asked),
         refuted=refuted,
+        crops_not_looked_for=without,
     )
 
 
@@ -189,7 +199,7 @@ def _propose(
     found: Candidates,
     names: Sequence[str],
     signatures: Signatures,
-    features: tuple[Sequence[str], NDArray[np.floating[Any]]],
+    index: VectorIndex,
     apart: NDArray[np.int64],
     check: PairCheck,
 ) -> int:
@@ -198,20 +208,32 @@ def _propose(
     In a crowd of copies every neighbour is one of the crowd, and no crop stands out. What is found
     joins clusters, so that the next round has fewer pictures and sees further.
     """
-    from curate.duplicates.proposals import propose, strongest
-
+    if len(index) < 2:
+        return 0
+    proposals = Proposals(index, apart)
     refuted = 0
     for _ in range(ROUNDS):
         before = len(found.confirmed)
-        for pair in propose(names, signatures, features, apart, _firsts(found, len(names))):
-            if pair not in found.confirmed:
-                found.unclear.setdefault(pair, _distance(signatures, pair))
-        refuted += _ask(found, names, check)
+        pairs = proposals.standing_out(_firsts(found, len(names)))
+        refuted += _try(found, names, signatures, pairs, check)
         if len(found.confirmed) == before:
             break
-    for pair in strongest(names, signatures, features, apart, _clusters(found, len(names))):
-        found.unclear.setdefault(pair, _distance(signatures, pair))
-    return refuted + _ask(found, names, check)
+    most_alike = proposals.strongest(_clusters(found, len(names)))
+    return refuted + _try(found, names, signatures, most_alike, check)
+
+
+def _try(
+    found: Candidates,
+    names: Sequence[str],
+    signatures: Signatures,
+    pairs: Iterable[tuple[int, int]],
+    check: PairCheck,
+) -> int:
+    """Have proposed pairs decided; return how many were refuted."""
+    for pair in pairs:
+        if pair not in found.confirmed:
+            found.unclear.setdefault(pair, _distance(signatures, pair))
+    return _ask(found, names, check)
 
 
 def _firsts(found: Candidates, n: int) -> NDArray[np.bool_]:

@@ -9,15 +9,14 @@ to one another. A proposal is only that: pixels decide.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from curate.duplicates.signatures import Signatures
+    from curate.duplicates.nearest import VectorIndex
 
 MIN_COSINE = 0.75
 """Of real photos, 5 % of the copies cropped by 20 % lie below, and 99 % of the unrelated pairs."""
@@ -28,121 +27,94 @@ NEAREST = 5
 MAX_RATIO = 0.6
 """A copy's distance (1 - cosine) over that of the neighbour after the `NEAREST`."""
 
-MAX_PICTURES = 100_000
-"""Every vector is compared with every other, so a larger set would take hours: it gets none, and
-that is reported."""
-
 STRONGEST = 300
 """Pairs that are compared because nothing is more alike: a few seconds, once."""
 
-_BLOCK = 2048
 
-
-def propose(
-    names: Sequence[str],
-    signatures: Signatures,
-    features: tuple[Sequence[str], NDArray[np.floating[Any]]],
-    apart: NDArray[np.int64],
-    among: NDArray[np.bool_] | None = None,
-) -> Iterator[tuple[int, int]]:
-    """Yield pairs of positions whose feature vectors are near.
+class Proposals:
+    """The pairs of pictures whose feature vectors are near.
 
     Parameters
     ----------
-    names : sequence of str
-        sha256 by position.
-    signatures : Signatures
-        To leave out what is plainly another picture in colour.
-    features : tuple of (sequence of str, ndarray of float, shape (n, d))
-        sha256 and vectors, not normalised, in any order.
-    apart : ndarray of int64
+    index : VectorIndex
+        The vectors of (some of) the pictures.
+    apart : ndarray of int64, shape (n,)
         Spinner by position; pictures of one spinner are not proposed.
-    among : ndarray of bool, shape (n,), optional
-        The pictures to look at: one of each cluster of copies. All by default.
-
-    Yields
-    ------
-    tuple of (int, int)
-        ``first < second``, each once, in increasing order; none for more than `MAX_PICTURES`.
     """
-    position, vectors = _units(names, features, among)
-    if not len(position):
-        return
-    found: set[tuple[int, int]] = set()
-    count = min(NEAREST + 1, len(position) - 1)
-    for start in range(0, len(position), _BLOCK):
-        block = vectors[start : start + _BLOCK] @ vectors.T
-        block[apart[position[start : start + _BLOCK], None] == apart[position][None, :]] = -1
-        nearest = np.argpartition(-block, count - 1, axis=1)[:, :count]
-        cosine = np.take_along_axis(block, nearest, axis=1)
-        near = cosine >= MIN_COSINE
-        if count > NEAREST:  # a smaller set does not show what is near in it
-            near &= 1 - cosine <= MAX_RATIO * (1 - cosine.min(axis=1, keepdims=True))
-        for row, column in zip(*np.nonzero(near), strict=True):
-            i, j = position[start + row], position[nearest[row, column]]
-            found.add((int(min(i, j)), int(max(i, j))))
-    yield from sorted(pair for pair in found if not signatures.plain[list(pair)].any())
 
+    def __init__(self, index: VectorIndex, apart: NDArray[np.int64]) -> None:
+        self._index = index
+        self._apart = apart
+        count = max(1, min(NEAREST + 1, len(index) - 1))
+        self._there = np.zeros(len(apart), dtype=bool)
+        self._there[index.position] = True
+        self._neighbours = np.full((len(apart), count), -1, dtype=np.int64)
+        self._cosine = np.full((len(apart), count), -1, dtype=np.float32)
+        self._known = np.zeros(len(apart), dtype=bool)
 
-def strongest(
-    names: Sequence[str],
-    signatures: Signatures,
-    features: tuple[Sequence[str], NDArray[np.floating[Any]]],
-    apart: NDArray[np.int64],
-    clusters: NDArray[np.int64],
-) -> list[tuple[int, int]]:
-    """Return the most similar pairs of different clusters, whatever lies around them.
+    def standing_out(self, among: NDArray[np.bool_]) -> list[tuple[int, int]]:
+        """Return the pairs in which one picture is much nearer than those around it.
 
-    `propose` wants a copy to stand out among its neighbours; in a crowd of crops of one photo none
-    does. So what is most alike is compared in any case: this is the independent look at what
-    would leak between splits.
+        Parameters
+        ----------
+        among : ndarray of bool, shape (n,)
+            The pictures to look at: one of each cluster of copies. From one call to the next,
+            pictures may leave it, but none may join: whatever lost no neighbour is not searched
+            for again.
 
-    Parameters
-    ----------
-    names, signatures, features, apart
-        As for `propose`.
-    clusters : ndarray of int64, shape (n,)
-        Cluster by position: copies that are known.
+        Returns
+        -------
+        list of (int, int)
+            Positions, ``first < second``, in increasing order.
+        """
+        among = among & self._there
+        lost = (self._neighbours >= 0) & ~among[self._neighbours]
+        asked = among & (~self._known | lost.any(axis=1))
+        for rows, neighbours, cosine in self._index.nearest(
+            asked, self._neighbours.shape[1], among=among, apart=[self._apart]
+        ):
+            self._neighbours[rows], self._cosine[rows] = neighbours, cosine
+        self._known |= asked
+        near = self._cosine >= MIN_COSINE
+        if self._cosine.shape[1] > NEAREST:  # a smaller set does not show what is near in it
+            near &= 1 - self._cosine <= MAX_RATIO * (1 - self._cosine[:, -1:])
+        near &= among[:, None]
+        row, column = np.nonzero(near)
+        pairs = np.sort(np.stack([row, self._neighbours[row, column]], axis=1), axis=1)
+        return [(first, second) for first, second in np.unique(pairs, axis=0).tolist()]
 
-    Returns
-    -------
-    list of (int, int)
-        ``first < second``, at most `STRONGEST`, the most similar first.
-    """
-    position, vectors = _units(names, features, None)
-    best: dict[tuple[int, int], float] = {}
-    for start in range(0, len(position), _BLOCK):
-        rows = position[start : start + _BLOCK]
-        block = vectors[start : start + _BLOCK] @ vectors.T
-        for own in (apart, clusters):
-            block[own[rows][:, None] == own[position][None, :]] = -1
-        nearest = block.argmax(axis=1)
-        for row, column in enumerate(nearest.tolist()):
-            if (cosine := float(block[row, column])) >= MIN_COSINE:
-                i, j = int(rows[row]), int(position[column])
-                best[min(i, j), max(i, j)] = cosine
-    usable = [pair for pair in best if not signatures.plain[list(pair)].any()]
-    return sorted(usable, key=lambda pair: (-best[pair], pair))[:STRONGEST]
+    def strongest(self, clusters: NDArray[np.int64]) -> list[tuple[int, int]]:
+        """Return the most similar pairs of different clusters, whatever lies around them.
 
+        `standing_out` wants a copy to stand out among its neighbours; in a crowd of crops of one
+        photo none does. So what is most alike is compared in any case: this is the independent look
+        at what would leak between splits. What was not `among` the pictures of the last call is
+        searched for now; the others' neighbours are known.
 
-def _units(
-    names: Sequence[str],
-    features: tuple[Sequence[str], NDArray[np.floating[Any]]],
-    among: NDArray[np.bool_] | None,
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Return positions and vectors of length 1; none for too few or too many pictures."""
-    place = {name: position for position, name in enumerate(names)}
-    rows = np.array(
-        [
-            row
-            for row, name in enumerate(features[0])
-            if name in place and (among is None or among[place[name]])
-        ],
-        dtype=np.int64,
-    )
-    if not 2 <= len(rows) <= MAX_PICTURES:
-        return np.zeros(0, np.int64), np.zeros((0, 0), np.float32)
-    position = np.array([place[features[0][row]] for row in rows], dtype=np.int64)
-    vectors = np.asarray(features[1])[rows].astype(np.float32)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True) + 1e-12
-    return position, vectors
+        Parameters
+        ----------
+        clusters : ndarray of int64, shape (n,)
+            Cluster by position: copies that are known.
+
+        Returns
+        -------
+        list of (int, int)
+            ``first < second``, at most `STRONGEST`, the most similar first.
+        """
+        neighbours, cosine = self._neighbours.copy(), self._cosine.copy()
+        first = np.zeros(len(clusters), dtype=bool)
+        first[np.unique(clusters, return_index=True)[1]] = True
+        others = (neighbours >= 0) & (clusters[neighbours] != clusters[:, None])
+        asked = self._there & ~(first & self._known & others.any(axis=1))
+        for rows, found, likeness in self._index.nearest(
+            asked, neighbours.shape[1], apart=[self._apart, clusters]
+        ):
+            neighbours[rows], cosine[rows] = found, likeness
+        near = (cosine >= MIN_COSINE) & (clusters[neighbours] != clusters[:, None])
+        row, column = np.nonzero(near)
+        pairs = np.sort(np.stack([row, neighbours[row, column]], axis=1), axis=1)
+        order = np.lexsort((pairs[:, 1], pairs[:, 0], -cosine[row, column]))
+        pairs = pairs[order]
+        # Each picture has one vote, so that a crowd does not take all the places.
+        voted = np.unique(pairs.ravel(), return_index=True)[1] // 2
+        return [(i, j) for i, j in pairs[np.unique(voted)][:STRONGEST].tolist()]

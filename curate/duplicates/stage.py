@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
@@ -14,7 +13,6 @@ from bodyshop_core.catalog import all_images, schema
 from bodyshop_core.engine import compute_shards
 from bodyshop_core.progress import SILENT, Progress
 from curate.duplicates.checks import LIMIT_S, VERSION, compare_pairs, kind_of_row
-from curate.duplicates.proposals import MAX_PICTURES
 from curate.gate.feature_store import FeatureStore
 from curate.gate.gate import Gate
 from curate.ingest import store_rows
@@ -57,27 +55,15 @@ def find_duplicates(
     """
     from curate.duplicates.pairs import find_pairs
 
-    features = None
-    too_many = len(rows) > MAX_PICTURES
-    if policy.duplicates.crops and too_many:
-        progress.log(
-            f"crops, borders and logos were not looked for: {len(rows)} pictures are more than the "
-            f"{MAX_PICTURES} that are compared by their features"
-        )
-    if policy.duplicates.crops and rows and not too_many:
-        batch = FeatureStore(workspace.features / gate.fingerprint).load(
-            row["sha256"] for row in rows
-        )
-        features = (batch.keys, batch.features) if len(batch) else None
-    found = find_pairs(
+    store = FeatureStore(workspace.features / gate.fingerprint)
+    return find_pairs(
         rows,
         radius=policy.duplicates.radius,
-        features=features,
+        features=store.stream() if policy.duplicates.crops else None,
+        scratch=workspace.root,
         spin_groups=spin_groups,
         check=pixel_check(workspace, progress=progress),
     )
-    asked_for = policy.duplicates.crops and features is None
-    return replace(found, crops_not_looked_for=len(rows)) if asked_for else found
 
 
 def pixel_check(

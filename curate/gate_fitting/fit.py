@@ -12,6 +12,7 @@ from bodyshop_core.backbones import fingerprint
 from bodyshop_core.errors import NothingFoundError, UnreadableImageError, UsageError
 from bodyshop_core.progress import SILENT, Progress
 from bodyshop_core.summary import Summary
+from curate.gate.named_probes import named_probe_path
 from curate.gate.probe import Probe, fitted_probe_path, unit_length
 from curate.gate_fitting.framing import FRAMING_VIEWS, fit_framing, read_framing
 from curate.gate_fitting.groups import Example, group_examples
@@ -19,7 +20,7 @@ from curate.gate_fitting.intervals import proportion, table_cells
 from curate.gate_fitting.logistic import FOLDS, fit_logistic
 from curate.gate_fitting.threshold import choose_threshold
 from curate.gate_fitting.unseen_source import evaluate_unseen
-from curate.gate_fitting.views import VIEWS, varied
+from curate.gate_fitting.views import NAMED_VIEWS, VIEWS, varied
 
 if TYPE_CHECKING:
     import numpy as np
@@ -94,6 +95,7 @@ def fit_gate(
     *,
     accept: Sequence[Path] = (),
     reject: Sequence[Path] = (),
+    name: str | None = None,
     framing: Path | None = None,
     from_review: bool = False,
     gate: str = "efficientnet-lite0",
@@ -114,12 +116,17 @@ def fit_gate(
         Gets the probe; needed for `from_review` and unless `out` is given.
     accept, reject : sequence of Path
         Folders of pictures to accept and to reject; searched with their subfolders.
+    name : str, optional
+        Of a probe beside the gate, such as ``watermark``: a policy with ``probes: {watermark: {}}``
+        rejects what looks like its rejected examples, with the reason ``probe_watermark``. Without
+        a name the gate itself is fitted.
     framing : Path, optional
         A CSV file with columns ``file`` (path, or the end of one) and ``framing`` (full or part)
         about some of the `accept` pictures: examples of close-ups.
     from_review : bool
         Also learn from the human decisions in the workspace: keep, reject, framing. A rejected
-        picture that has another reason (blurry, a duplicate) is left out.
+        picture that has another reason (blurry, a duplicate) is left out; with a `name`, that is
+        every reason but the probe's own.
     gate : str
         A backbone of `bodyshop_core.backbones.names`.
     weights : Path, optional
@@ -138,11 +145,16 @@ def fit_gate(
     NothingFoundError
         A folder holds no picture, or there are too few of either kind.
     """
-    examples = _examples(workspace, accept, reject, from_review)
+    if name is not None and framing is not None:
+        raise UsageError("framing belongs to the gate, not to a named probe")
+    if name is not None:
+        named_probe_path(Path(), "", name)
+    examples = _examples(workspace, accept, reject, from_review, name)
     from bodyshop_core.backbones import Scorer
 
     scorer = Scorer(gate, weights)
-    rows, features = _extract(scorer, examples, seed, progress)
+    views = VIEWS if name is None else NAMED_VIEWS
+    rows, features = _extract(scorer, examples, views, seed, progress)
     accepted = [row.example.accept for row in rows]
     groups = group_examples([row.example for row in rows])
     coefficients, bias, chances = fit_logistic(features, accepted, groups, seed)
@@ -184,16 +196,17 @@ def fit_gate(
     card = {
         "folds": FOLDS,
         "seed": seed,
-        "views": list(VIEWS),
+        "name": name,
+        "views": list(views),
         "pictures": len({row.example.path for row in rows}),
         "groups": len(set(groups)),
         "out_of_fold": figures,
         "framing": part.figures,
         "unseen": unseen,
     }
-    name = fingerprint(gate, weights)
-    probe = Probe(coefficients, bias, threshold, name, part.weights, part.bias, card)
-    path = out or _path_in(workspace, probe.fingerprint)
+    network = fingerprint(gate, weights)
+    probe = Probe(coefficients, bias, threshold, network, part.weights, part.bias, card)
+    path = out or _path_in(workspace, probe.fingerprint, name)
     probe.save(path)
     return FitSummary(
         str(path), probe.fingerprint, threshold, **figures, framing=part.figures, unseen=unseen
@@ -211,6 +224,7 @@ def _examples(
     accept: Sequence[Path],
     reject: Sequence[Path],
     from_review: bool,
+    name: str | None,
 ) -> list[Example]:
     examples = [
         example
@@ -221,7 +235,7 @@ def _examples(
     if from_review:
         if workspace is None:
             raise UsageError("--from-review needs a workspace")
-        examples += _reviewed(workspace)
+        examples += _reviewed(workspace, name)
     if not examples:
         raise UsageError(
             "there are no examples to fit a gate to",
@@ -257,10 +271,10 @@ def folder_examples(folder: Path, *, accept: bool) -> list[Example]:
     return found
 
 
-def _reviewed(workspace: Workspace) -> list[Example]:
+def _reviewed(workspace: Workspace, name: str | None = None) -> list[Example]:
     from sqlalchemy import select
 
-    from bodyshop_core.catalog import Reason, all_images, schema
+    from bodyshop_core.catalog import ProbeReason, Reason, all_images, schema
 
     extensions = all_images(workspace.catalog)
     table, verdicts = schema.decisions, schema.verdicts
@@ -268,7 +282,8 @@ def _reviewed(workspace: Workspace) -> list[Example]:
         rows = connection.execute(select(table).order_by(table.c.sha256)).all()
         reasons = dict(connection.execute(select(verdicts.c.sha256, verdicts.c.reasons)).all())
     # A blurred or duplicated car was not rejected for being no car.
-    about_cars = {Reason.NOT_A_CAR.value, Reason.HUMAN_REJECT.value}
+    asked = Reason.NOT_A_CAR if name is None else ProbeReason.of(name)
+    to_learn = {asked.value, Reason.HUMAN_REJECT.value}
     return [
         Example(
             workspace.blobs.path(row.sha256, extensions[row.sha256]),
@@ -277,12 +292,16 @@ def _reviewed(workspace: Workspace) -> list[Example]:
             row.framing if row.framing in {"full", "part"} else None,
         )
         for row in rows
-        if row.decision == "keep" or about_cars.issuperset(reasons.get(row.sha256) or ())
+        if row.decision == "keep" or to_learn.issuperset(reasons.get(row.sha256) or ())
     ]
 
 
 def _extract(
-    scorer: Scorer, examples: Sequence[Example], seed: int, progress: Progress
+    scorer: Scorer,
+    examples: Sequence[Example],
+    views: Sequence[str],
+    seed: int,
+    progress: Progress,
 ) -> tuple[list[_Row], NDArray[np.float32]]:
     """Return one row per view, and the unit-length features of each."""
     import numpy as np
@@ -306,6 +325,8 @@ def _extract(
                 tick(1, f"skipped {example.path.name}")
                 continue
             for view, rgb in _views(picture, example, seed):
+                if view not in views:
+                    continue
                 rows.append(_Row(example, view))
                 batch.append(fit_square(rgb, scorer.input_size))
                 if len(batch) >= 32:
@@ -330,7 +351,9 @@ def _figures(passed: Sequence[tuple[str, bool]]) -> dict[str, dict[str, Any]]:
     return {name: proportion(sum(values), len(values)) for name, values in table.items()}
 
 
-def _path_in(workspace: Workspace | None, name: str) -> Path:
+def _path_in(workspace: Workspace | None, network: str, name: str | None) -> Path:
     if workspace is None:
         raise UsageError("fit_gate needs a workspace or an output file")
-    return fitted_probe_path(workspace.root, name)
+    if name is not None:
+        return named_probe_path(workspace.root, network, name)
+    return fitted_probe_path(workspace.root, network)

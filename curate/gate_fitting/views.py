@@ -15,6 +15,9 @@ VIEWS = ("original", "equalised", "wide", "narrow", "sharp")
 """As it is; 256 pixels at quality 75; 50 to 80 % of each side; 25 to 45 % of each side; 30 to 70 %
 of each side with nothing else changed."""
 
+NAMED_VIEWS = ("original", "equalised")
+"""For a named probe: a section may lie beside the watermark that the picture was rejected for."""
+
 EQUALISED = Equalise(longest_side=256, jpeg_quality=75)
 
 _SECTIONS = {"wide": (0.5, 0.8), "narrow": (0.25, 0.45), "sharp": (0.3, 0.7)}

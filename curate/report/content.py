@@ -13,8 +13,8 @@ from sqlalchemy import select
 from bodyshop_core.catalog import (
     EffectiveLabel,
     Field,
-    Reason,
     effective_labels,
+    in_order,
     picture_origins,
     schema,
 )
@@ -148,7 +148,7 @@ def gather(
         cards,
         clusters,
         load_counts(workspace),
-        {reason.value: counts[reason.value] for reason in Reason if counts[reason.value]},
+        {reason.value: counts[reason] for reason in in_order(counts)},
         gate.backbone,
         gate.rule.name,
         gate.rule.threshold,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bodyshop_core import atomic
-from bodyshop_core.catalog import Field, Reason
+from bodyshop_core.catalog import Field, in_order
 from bodyshop_core.catalog.split_sets import WAY_OUT, leaks_left
 from bodyshop_core.progress import SILENT, Progress
 from curate.gate.gate import Gate
@@ -20,7 +20,7 @@ from curate.report import charts
 from curate.report.content import Card, Content, gather
 from curate.report.thumbnails import make_thumbnails
 from curate.targets import resolve_target
-from curate.verdicts.wording import MEANING, sentence
+from curate.verdicts.wording import meaning, sentence
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -99,11 +99,10 @@ def _pages(content: Content) -> dict[str, tuple[str, dict[str, Any]]]:
     galleries: list[tuple[str, str, str, list[Card]]] = [
         ("kept", "Kept", "These pictures passed every check.", kept)
     ]
-    for reason in Reason:
+    for reason in in_order(content.reasons):
         cards = [card for card in content.cards if reason.value in card.reasons]
-        if cards:
-            title = reason.value.replace("_", " ").capitalize()
-            galleries.append((reason.value, title, MEANING[reason], cards))
+        title = reason.value.replace("_", " ").capitalize()
+        galleries.append((reason.value, title, meaning(reason), cards))
     human = [card for card in content.cards if card.human]
     if human:
         text = "A person decided about these; a person's decision overrides the policy."

@@ -16,6 +16,7 @@ from bodyshop_core.catalog.split_sets import newest_split_set
 from bodyshop_core.errors import NothingFoundError, UsageError
 from bodyshop_core.progress import SILENT, Progress
 from bodyshop_core.summary import Summary
+from curate.duplicates.nearest import VectorIndex
 from curate.gate.extract import extract_features
 from curate.gate.feature_store import FeatureStore
 from curate.gate.gate import Gate
@@ -33,11 +34,7 @@ if TYPE_CHECKING:
 OUTLIER_NEIGHBOURS = 5
 """A picture is as far from all others as from the fifth nearest: a copy or two do not count."""
 
-MAX_OUTLIER_PICTURES = 50_000
-"""Every vector is compared with every other; a larger set is refused."""
-
 _VARIABLES = 500
-_BLOCK = 1024
 
 
 @dataclass(frozen=True)
@@ -179,36 +176,26 @@ def find_outliers(
     Raises
     ------
     NothingFoundError
-        No features are stored.
-    UsageError
-        There are more than `MAX_OUTLIER_PICTURES`, or fewer than seven, pictures.
+        Features of fewer than seven kept pictures are stored.
     """
     gate = gate or load_gate(workspace)
-    kept = _kept(workspace)
-    if len(kept) > MAX_OUTLIER_PICTURES:
-        raise UsageError(
-            f"{len(kept)} kept pictures are more than the {MAX_OUTLIER_PICTURES} that are compared",
-            hint="ask about single pictures: bodyshop similar PICTURE",
-        )
-    parts = [
-        ([key for key in keys if key in kept], vectors[[key in kept for key in keys]])
-        for keys, vectors in FeatureStore(workspace.features / gate.fingerprint).stream()
-    ]
-    names = [name for keys, _ in parts for name in keys]
-    if len(names) <= OUTLIER_NEIGHBOURS + 1:
-        raise _no_features(workspace)
-    everything = np.concatenate([vectors for _, vectors in parts])
-    nearness: list[float] = []
-    with progress.task("compare", total=len(names)) as tick:
-        for start in range(0, len(names), _BLOCK):
-            block = everything[start : start + _BLOCK] @ everything.T
-            place = block.shape[1] - OUTLIER_NEIGHBOURS - 1  # one is the picture itself
-            nearness += np.partition(block, place, axis=1)[:, place].tolist()
-            tick(len(block))
-    order = sorted(zip(nearness, names, strict=True))[:top]
+    names = sorted(_kept(workspace))
+    place = {name: position for position, name in enumerate(names)}
+    nearness: list[tuple[float, str]] = []
+    store = FeatureStore(workspace.features / gate.fingerprint)
+    with VectorIndex(store.stream(), place, scratch=workspace.root) as index:
+        if len(index) <= OUTLIER_NEIGHBOURS + 1:
+            raise _no_features(workspace)
+        everyone, itself = np.ones(len(names), dtype=bool), np.arange(len(names))
+        with progress.task("compare", total=len(index)) as tick:
+            for rows, _, cosine in index.nearest(everyone, OUTLIER_NEIGHBOURS, apart=[itself]):
+                far = cosine[:, -1].tolist()
+                nearness += zip(far, (names[row] for row in rows.tolist()), strict=True)
+                tick(len(rows))
+    order = sorted(nearness)[:top]
     found = _described(workspace, order)
     written = _page(workspace, "Far from all others", None, found, progress) if page else None
-    return SimilarSummary("outliers", len(names), found, written)
+    return SimilarSummary("outliers", len(nearness), found, written)
 
 
 def _asked(

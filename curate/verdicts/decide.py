@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from scipy.cluster.hierarchy import DisjointSet
 
-from bodyshop_core.catalog import Reason
+from bodyshop_core.catalog import AnyReason, Reason, in_order
 from curate.policy import Policy
 from curate.verdicts.better_copy import preferences
 from curate.verdicts.bridges import find_bridges
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 UNKEEPABLE = frozenset({Reason.UNREADABLE, Reason.WORKER_DIED})
 """Reasons that a human keep can't override: there are no pixels to keep."""
 
-ORDER = {reason: place for place, reason in enumerate(Reason)}
-
 
 @dataclass(frozen=True)
 class Verdict:
@@ -38,8 +36,8 @@ class Verdict:
         The picture.
     keep : bool
         Whether it is kept.
-    reasons : tuple of Reason
-        All reasons to reject it, in the order of the enum; empty when kept.
+    reasons : tuple of Reason or ProbeReason
+        All reasons to reject it, in the order in which they are shown; empty when kept.
     details : dict
         Reason -> ``{value, limit, setting}`` and, for duplicates, ``{other, kind, distance}``;
         ``overridden`` lists the reasons that a human keep overrode.
@@ -55,7 +53,7 @@ class Verdict:
 
     sha256: str
     keep: bool
-    reasons: tuple[Reason, ...]
+    reasons: tuple[AnyReason, ...]
     details: dict[str, Any] = field(default_factory=dict)
     cluster: str | None = None
     representative: str | None = None
@@ -298,9 +296,9 @@ def _verdict(
         found = {**found, Reason.HUMAN_REJECT: {}}
     overridden: list[str] = []
     if facts.decision == "keep" and not UNKEEPABLE & found.keys():
-        overridden = [reason.value for reason in sorted(found, key=ORDER.__getitem__)]
+        overridden = [reason.value for reason in in_order(found)]
         found = {}
-    reasons = tuple(sorted(found, key=ORDER.__getitem__))
+    reasons = tuple(in_order(found))
     details: dict[str, Any] = {reason.value: found[reason] for reason in reasons}
     if overridden:
         details["overridden"] = overridden

@@ -7,14 +7,14 @@ findings, so a threshold can be changed and undone in seconds.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from bodyshop_core.catalog import EffectiveLabel, Reason
+from bodyshop_core.catalog import AnyReason, EffectiveLabel, ProbeReason, Reason
 from bodyshop_core.engine.task import WORKER_DIED
 from curate.policy import Policy
 
-Findings = dict[Reason, dict[str, Any]]
+Findings = dict[AnyReason, dict[str, Any]]
 """Reason -> its numbers: value, limit, setting."""
 
 
@@ -32,6 +32,8 @@ class Facts:
         From `gate_scores`; None when it was not scored.
     gate_error : str, optional
         Why it could not be scored.
+    probes : Mapping
+        Name of a probe -> probability, 0 to 1, that the picture passes it.
     label : EffectiveLabel, optional
         For the target field.
     decision : str, optional
@@ -73,6 +75,7 @@ class Facts:
     content: float = 1.0
     copy_quality: int = 100
     overlaid: bool = False
+    probes: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def value(self) -> str | None:
@@ -87,10 +90,11 @@ class Facts:
 
 @dataclass(frozen=True)
 class ScreeningLimits:
-    """The limits of a verdict that the policy may leave to the gate and the sharpness measure."""
+    """The limits of a verdict that the policy may leave to gate, probes and sharpness measure."""
 
     min_p_car: float
     min_sharpness: float
+    min_probes: Mapping[str, float] = field(default_factory=dict)
 
 
 def screen(facts: Facts, policy: Policy, limits: ScreeningLimits) -> Findings:
@@ -130,6 +134,10 @@ def screen(facts: Facts, policy: Policy, limits: ScreeningLimits) -> Findings:
         found[Reason.SUPERSEDED] = {}
     _size(found, facts, policy)
     _gate(found, facts, policy, limits)
+    for name, chance in facts.probes.items():
+        if chance < limits.min_probes[name]:
+            setting = f"probes.{name}.threshold"
+            found[ProbeReason.of(name)] = _compared(chance, limits.min_probes[name], setting)
     _quality(found, facts, policy, limits)
     if facts.label is not None and facts.label.conflict:
         found[Reason.LABEL_CONFLICT] = {"values": list(facts.label.conflict)}

@@ -11,12 +11,13 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import select
 
-from bodyshop_core.catalog import Catalog, Field, Reason, effective_labels, now, schema
+from bodyshop_core.catalog import Catalog, Field, effective_labels, in_order, now, schema
 from bodyshop_core.catalog.split_sets import newest_split_set
 from bodyshop_core.progress import SILENT, Progress
 from bodyshop_core.summary import Summary
 from curate.duplicates.stage import find_duplicates, remember_counts
 from curate.gate.gate import Gate
+from curate.gate.named_probes import open_named_probes, probe_chances
 from curate.gate.stage import load_gate
 from curate.ingest import store_rows
 from curate.measure.sharpness import MIN_SHARPNESS
@@ -32,6 +33,7 @@ from curate.verdicts.screen import Facts, ScreeningLimits, screen
 if TYPE_CHECKING:
     from bodyshop_core.workspace import Workspace
     from curate.duplicates import FoundPairs
+    from curate.gate.probe import Probe
 
 
 @dataclass(frozen=True)
@@ -165,7 +167,12 @@ def judge_pictures(
     progress : Progress
         Told how many pictures are done.
     """
-    limits = screening_limits(policy, gate)
+    probes = open_named_probes(workspace, gate, policy)
+    limits = screening_limits(policy, gate, probes)
+    chances = probe_chances(workspace, gate, probes, (one.sha256 for one in facts))
+    facts = [
+        replace(one, probes=chances[one.sha256]) if one.sha256 in chances else one for one in facts
+    ]
     with progress.task("judge", total=len(facts)) as tick:
         findings = {one.sha256: screen(one, policy, limits) for one in facts}
         found = _duplicates_among(workspace, facts, policy, gate, progress)
@@ -346,15 +353,25 @@ def count_verdicts(catalog: Catalog) -> VerdictCounts:
         pictures,
         kept,
         pictures - kept,
-        {reason.value: reasons[reason.value] for reason in Reason if reasons[reason.value]},
+        {reason.value: reasons[reason] for reason in in_order(reasons)},
         len(clusters),
     )
 
 
-def screening_limits(policy: Policy, gate: Gate) -> ScreeningLimits:
-    """Return the limits that the policy may leave to the gate and the sharpness measure."""
+def screening_limits(
+    policy: Policy, gate: Gate, probes: Mapping[str, Probe] | None = None
+) -> ScreeningLimits:
+    """Return the limits that the policy may leave to gate, probes and sharpness measure."""
     sharpness = policy.quality.min_sharpness
-    return ScreeningLimits(gate.rule.threshold, MIN_SHARPNESS if sharpness is None else sharpness)
+    asked = {name: policy.probes[name].threshold for name in probes or {}}
+    return ScreeningLimits(
+        gate.rule.threshold,
+        MIN_SHARPNESS if sharpness is None else sharpness,
+        {
+            name: probe.threshold if asked[name] is None else asked[name]
+            for name, probe in (probes or {}).items()
+        },
+    )
 
 
 def _given_splits(sightings: Sequence[Any]) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bodyshop_core.catalog import Reason
+from bodyshop_core.catalog import Reason, read_reason
 
 MEANING: Mapping[Reason, str] = {
     Reason.UNREADABLE: "The file can't be decoded, or not completely.",
@@ -24,6 +24,15 @@ MEANING: Mapping[Reason, str] = {
     Reason.HUMAN_REJECT: "A person rejected it.",
 }
 """Reason -> what it means."""
+
+
+def meaning(reason: str) -> str:
+    """Return what a reason means, also that of a named probe."""
+    known = read_reason(reason)
+    if isinstance(known, Reason):
+        return MEANING[known]
+    return f"It looks like the rejected examples of the probe {known.probe}."
+
 
 _KINDS = {"exact": "same pixels as", "near": "near-duplicate of", "flip": "mirror image of"}
 
@@ -63,7 +72,7 @@ def sentence(reason: str, details: Mapping[str, Any]) -> str:
             return f"{value} is not among {', '.join(map(str, limit))} ({details['setting']})"
         beyond = "below" if value < limit else "above"
         return f"{_number(value)} is {beyond} {_number(limit)} ({details['setting']})"
-    return MEANING[Reason(reason)].rstrip(".").lower()
+    return meaning(reason).rstrip(".").lower()
 
 
 def _number(value: float) -> str:

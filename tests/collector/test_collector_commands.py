@@ -220,3 +220,32 @@ def test_doctor_tries_every_source_and_says_how_to_fix_the_changed_one(
     assert not checks["source search:mine"]["ok"]
     assert "recipe" in checks["source search:mine"]["fix"]
     assert code == 5
+
+
+def test_a_list_of_addresses_needs_no_brands_yaml_and_passes_the_same_guard(server, run, tmp_path):
+    server.add("/a.jpg", picture(1))
+    file = tmp_path / "urls.txt"
+    file.write_text(f"{server.url('/a.jpg')}\n")
+    code, _, err = run("collect", str(file), "--brand", "Norden")
+    assert code == 2 and "--contact and --model" in err
+    words = (
+        "collect",
+        str(file),
+        "--contact",
+        "a@example.org",
+        "--brand",
+        "Norden",
+        "--model",
+        "X",
+    )
+    code, out, _ = run(*words, "--dry-run", "--json")
+    assert (code, json.loads(out)["hosts"]) == (0, {server.host: 1})
+    run(*words)
+    code, out, _ = run("status", "--json")
+    assert json.loads(out)["refusals"] or json.loads(out)["failures"]
+    assert server.asked == []  # this machine's own addresses are nobody's business
+
+
+def test_what_belongs_to_a_list_is_refused_beside_a_brands_yaml(run, tmp_path):
+    code, _, err = run("collect", str(tmp_path / "brands.yaml"), "--contact", "a@example.org")
+    assert code == 2 and "--contact" in err

@@ -74,6 +74,29 @@ def test_a_table_or_pattern_without_the_field_leaves_the_labels_of_folders(works
     assert labels(workspace, "brand") == {"whole/val_1.png": "Kia"}
 
 
+def test_a_table_in_one_folder_leaves_the_labels_of_other_folders(workspace, tmp_path):
+    for name in ("new/a.png", "new/b.png", "whole/c.png", "newer/d.png"):
+        picture(tmp_path / name, (len(name), 0, ord(name[-5])))
+    write_table(tmp_path / "new" / "metadata.csv", [{"file_name": "a.png", "damage": "damaged"}])
+    import_folder(tmp_path, workspace)
+    assert labels(workspace) == {
+        "new/a.png": "damaged", "new/b.png": None, "whole/c.png": "whole", "newer/d.png": "newer",
+    }  # fmt: skip
+
+
+def test_two_rows_that_say_two_things_of_one_file_are_named(workspace, tmp_path):
+    root = tmp_path / "set"
+    picture(root / "a.png", (1, 0, 0))
+    picture(root / "b.png", (2, 0, 0))
+    rows = [("a.png", "damaged"), ("./a.png", "whole"), ("b.png", "whole"), ("b.png", "whole")]
+    table = tmp_path / "labels.csv"
+    write_table(table, [{"file": name, "damage": value} for name, value in rows])
+    summary = import_folder(root, workspace, labels=table)
+    assert labels(workspace) == {"a.png": "whole", "b.png": "whole"}
+    (said,) = [note for note in summary.notes() if "two rows" in note]
+    assert said.startswith("1 files") and "a.png: damaged, then whole" in said
+
+
 def test_metadata_csv_of_hugging_face_is_read_unasked(workspace, tmp_path):
     root = tmp_path / "set"
     for split in ("train", "test"):

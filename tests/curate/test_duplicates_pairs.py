@@ -121,7 +121,7 @@ def test_a_copy_that_hashes_lose_is_found_through_features(workspace, copy):
         expected.add(key(rows[-2], rows[-1]))
         # what a network gives: near for a copy, and moderately near for every other car
         vectors += [np.eye(8)[number] + 0.5, np.eye(8)[number] * 0.9 + 0.55]
-    features = ([r["sha256"] for r in rows], np.array(vectors, dtype=np.float16))
+    features = [([r["sha256"] for r in rows], np.array(vectors, dtype=np.float16))]
     found = find_pairs(rows, radius=6, features=features, check=look(workspace))
     assert set(names_of(found)) == expected
     assert set(names_of(found).values()) <= kinds
@@ -143,7 +143,7 @@ def test_crops_are_found_in_a_crowd_of_copies(workspace):
         rows.append(row(data))
         crops.append(rows[-1]["sha256"])
         vectors.append(np.eye(8)[number] * 0.9 + 0.55)
-    features = ([r["sha256"] for r in rows], np.array(vectors, dtype=np.float16))
+    features = [([r["sha256"] for r in rows], np.array(vectors, dtype=np.float16))]
     found = find_pairs(rows, features=features, check=look(workspace))
     joined = {name for pair in found.pairs for name in (pair.first, pair.second)}
     assert set(crops) <= joined
@@ -165,7 +165,7 @@ def test_different_cars_on_the_same_background_are_not_one(workspace):
     copy = photos.jpeg(photos.scaled(cars[0], 0.6), 60)
     put(workspace, copy)
     rows.append(row(copy))
-    everything = ([r["sha256"] for r in rows], np.ones((len(rows), 4), dtype=np.float32))
+    everything = [([r["sha256"] for r in rows], np.ones((len(rows), 4), dtype=np.float32))]
     found = find_pairs(rows, radius=8, features=everything, check=look(workspace))
     assert set(names_of(found)) == {key(rows[0], rows[5])}
     assert found.refuted > 0  # they were near enough to be looked at

@@ -10,10 +10,11 @@ from pathlib import Path
 import shots
 import small_runs
 import training_cases
-from filling import add_picture, photo, pretend_scores
+from filling import add_picture, photo, pretend_features, pretend_scores
 from PIL import Image
 from small_showroom import draw_showroom
 
+import curate
 from bodyshop_core.workspace import Workspace
 
 
@@ -45,6 +46,11 @@ def _collect(text: str) -> None:
 def _commands(text: str) -> None:
     (name,) = set(re.findall(r"workspace/runs/(train-[\w-]+)", text))
     small_runs.save_run(Path("workspace/runs") / name, small_runs.lite0_recipe())
+    workspace = Workspace.open("workspace")
+    for seed in range(6):
+        add_picture(workspace, photo(seed), labels={"damage": ("damaged", "whole")[seed % 2]})
+    pretend_features(workspace, pretend_scores(workspace))
+    curate.judge(workspace)
     for file in ("front.jpg", "door.jpg"):
         Image.fromarray(training_cases.draw("whole", 1)).save(file)
 

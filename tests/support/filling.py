@@ -15,6 +15,7 @@ from bodyshop_core.catalog import add_labels, all_images, now, register_image, s
 from bodyshop_core.errors import UnreadableImageError
 from bodyshop_core.imaging import read_header, sniff
 from bodyshop_core.workspace import Workspace
+from curate.gate.feature_store import FeatureBatch, FeatureStore
 from curate.gate.gate import Gate
 from curate.gate.stage import open_gate
 
@@ -110,3 +111,11 @@ def pretend_scores(
     ]
     workspace.catalog.upsert(schema.gate_scores, rows)
     return gate
+
+
+def pretend_features(workspace: Workspace, gate: Gate, width: int = 16) -> None:
+    """Store feature vectors as if the network had looked: another random one per picture."""
+    names = sorted(all_images(workspace.catalog))
+    vectors = np.random.default_rng(0).random((len(names), width)).astype(np.float16)
+    store = FeatureStore(workspace.features / gate.fingerprint)
+    store.add(FeatureBatch(tuple(names), vectors, None, {}))

@@ -1,0 +1,143 @@
+"""Time, memory and losses of the search for near feature vectors, on made-up ones.
+
+    python -m benchmarks.curate_nearest [--pictures 100000] [--exact] [--copies 1000]
+
+Vectors of 1,280 positive numbers, as EfficientNet-Lite0 gives: 3,000 heaps (a model from one angle)
+of very different sizes, and copies of some pictures with the distances that crops of real photos
+have. The store is written in shards of 256 as `bodyshop curate` writes it, with the 1,000
+probabilities. `--exact` compares each with each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from curate.duplicates.nearest import EXACT, VectorIndex
+from curate.duplicates.proposals import Proposals
+from curate.gate.feature_store import FeatureBatch, FeatureStore
+
+WIDTH, HEAPS, SHARD = 1280, 3000, 256
+DISTANCES = (0.02, 0.22)
+"""1 - cosine of a copy: of real photos, from a re-save to a crop of 20 %."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pictures", type=float, default=1e5)
+    parser.add_argument("--copies", type=int, default=1000)
+    parser.add_argument("--exact", action="store_true")
+    options = parser.parse_args()
+    n = int(options.pictures)
+    with tempfile.TemporaryDirectory() as folder:
+        store = FeatureStore(Path(folder) / "features")
+        for keys, vectors in made_up(n, options.copies):
+            store.add(FeatureBatch(keys, vectors, np.zeros((len(keys), 1000), np.float16), {}))
+        measured(store, Path(folder), n, options.copies, exact=options.exact)
+
+
+def measured(store: FeatureStore, folder: Path, n: int, copies: int, *, exact: bool) -> None:
+    place = {f"{i:064d}": i for i in range(n)}
+    before = anonymous_mb()
+    with Peak() as peak:
+        start, cpu = time.perf_counter(), time.process_time()
+        limit = n if exact else EXACT
+        with VectorIndex(store.stream(), place, scratch=folder, exact=limit) as index:
+            report("read and sort into cells", start, cpu)
+            print(f"each compared with about {index.reach} of {n}")
+            start, cpu = time.perf_counter(), time.process_time()
+            proposals = Proposals(index, -1 - np.arange(n))
+            found = set(proposals.standing_out(np.ones(n, dtype=bool)))
+            report("first round", start, cpu)
+            start, cpu = time.perf_counter(), time.process_time()
+            clusters = np.arange(n)
+            clusters[n - copies :] = np.arange(copies)  # all confirmed
+            first = np.arange(n) < n - copies
+            again = proposals.standing_out(first)
+            proposals.strongest(clusters)
+            report("second round and the strongest pairs", start, cpu)
+    expected = {(i, n - copies + i) for i in range(copies)}
+    print(f"proposed {len(found)} pairs, then {len(again)}; copies among them: "
+          f"{len(found & expected)} of {copies}")  # fmt: skip
+    print(f"memory: {before:.0f} MB before, {peak.mb - before:.0f} MB more at the peak")
+    print(
+        f"largest resident size {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB"
+    )
+
+
+def made_up(n: int, copies: int) -> Iterator[tuple[tuple[str, ...], np.ndarray]]:
+    """Yield shards; the last `copies` pictures are copies of the first ones."""
+    chance = np.random.default_rng(5)
+    heaps = chance.gamma(0.35, 1, size=(HEAPS, WIDTH)).astype(np.float32)
+    sizes = chance.pareto(1.2, HEAPS) + 1
+    which = chance.choice(HEAPS, n - copies, p=sizes / sizes.sum())
+    kept: list[np.ndarray] = []
+    for start in range(0, n, SHARD):
+        rows = range(start, min(n, start + SHARD))
+        vectors = np.stack(
+            [
+                one(chance, heaps[which[row]]) if row < n - copies
+                else copy(chance, kept[row - n + copies])
+                for row in rows
+            ]
+        )  # fmt: skip
+        if start < copies:
+            kept += list(vectors)
+        yield tuple(f"{row:064d}" for row in rows), vectors.astype(np.float16)
+
+
+def one(chance: np.random.Generator, heap: np.ndarray) -> np.ndarray:
+    """Draw a picture of a heap: at a cosine of about 0.6 to 0.7 to the others of it."""
+    return heap + 0.7 * chance.standard_gamma(0.35, WIDTH).astype(np.float32)
+
+
+def copy(chance: np.random.Generator, original: np.ndarray) -> np.ndarray:
+    """Draw a copy at a distance within `DISTANCES`."""
+    noise = chance.standard_gamma(0.35, WIDTH).astype(np.float32)
+    noise -= original * (noise @ original) / (original @ original)
+    tangent = np.tan(np.arccos(1 - chance.uniform(*DISTANCES)))
+    return original + noise * tangent * np.linalg.norm(original) / np.linalg.norm(noise)
+
+
+def report(step: str, start: float, cpu: float) -> None:
+    print(
+        f"{step}: {time.process_time() - cpu:.0f} CPU-s, {time.perf_counter() - start:.0f} s",
+        flush=True,
+    )
+
+
+def anonymous_mb() -> float:
+    """Return the memory of this process that is no file's, in MB."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("RssAnon"):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
+class Peak:
+    """Watches the memory ten times a second."""
+
+    def __enter__(self) -> Peak:
+        self.mb, self._done = anonymous_mb(), threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._done.wait(0.1):
+            self.mb = max(self.mb, anonymous_mb())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,309 @@
+"""The nearest of many feature vectors, in memory that does not grow with their number.
+
+Up to `EXACT` pictures every vector is compared with every other. Beyond, vectors are sorted into
+cells around centres (an inverted file: Sivic and Zisserman, ICCV 2003), and each is compared with
+those of the cells around its own only, so that the work grows with n to the power of 1.5. Vectors
+lie in a temporary file, cell after cell, and are read in blocks.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Vectors = NDArray[np.float32]
+    Positions = NDArray[np.int64]
+
+EXACT = 20_000
+"""Pictures up to which each is compared with each."""
+
+PROBES = 16
+"""Cells of usual size that a picture is compared with; see docs/benchmarks/curate_scale.md."""
+
+_BLOCK = 2048
+_SPOOLED = 1 << 26
+_SAMPLES_PER_CELL = 16
+_CROWDED = 3
+"""A cell with this many times the usual number of pictures is divided again."""
+
+_MAX_DIVISIONS = 3
+
+
+class VectorIndex:
+    """Feature vectors of pictures, to be asked which are nearest to which; a context manager.
+
+    Parameters
+    ----------
+    parts : iterable of (sequence of str, ndarray of float, shape (n, d))
+        Names and vectors, in any order and of any length but 0; read once.
+    place : Mapping
+        Name -> position of the pictures that are wanted. Others are left out, and of a name that
+        comes twice the second.
+    scratch : Path, optional
+        Folder for the temporary file; the system's by default. Up to 64 MB stay in memory.
+    exact : int
+        Pictures up to which each is compared with each.
+    seed : int
+        Of the cells.
+
+    Attributes
+    ----------
+    position : ndarray of int64, shape (n,)
+        Of the pictures with a vector, in the order of the file.
+    reach : int
+        Pictures that each is compared with, about.
+    """
+
+    def __init__(
+        self,
+        parts: Iterable[tuple[Sequence[str], NDArray[Any]]],
+        place: Mapping[str, int],
+        *,
+        scratch: Path | None = None,
+        exact: int = EXACT,
+        seed: int = 7,
+    ) -> None:
+        self._file, self.position, self._width = _stored(parts, place, scratch)
+        n = len(self.position)
+        self.exact = n <= exact
+        self._bounds = np.append(np.arange(0, n, _BLOCK), n)
+        self._centres: Vectors | None = None
+        self.reach = n
+        if not self.exact:
+            self._sort_into_cells(scratch, seed)
+
+    def __enter__(self) -> VectorIndex:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def __len__(self) -> int:
+        return len(self.position)
+
+    @property
+    def largest_cell(self) -> int:
+        """Pictures in the largest cell; all of a block where there are no cells."""
+        return int(np.diff(self._bounds).max(initial=0))
+
+    def nearest(
+        self,
+        asked: NDArray[np.bool_],
+        count: int,
+        *,
+        among: NDArray[np.bool_] | None = None,
+        apart: Sequence[Positions] = (),
+    ) -> Iterator[tuple[Positions, Positions, Vectors]]:
+        """Yield the nearest neighbours of pictures, block by block.
+
+        Parameters
+        ----------
+        asked : ndarray of bool
+            By position: whose neighbours are wanted.
+        count : int
+            How many, at least 1.
+        among : ndarray of bool, optional
+            By position: what may be a neighbour; everything by default.
+        apart : sequence of ndarray of int64
+            By position: numbers; pictures of the same number are no neighbours. One of them must
+            tell every picture from itself, else each is its own nearest.
+
+        Yields
+        ------
+        tuple of (ndarray (b,), ndarray (b, count), ndarray (b, count))
+            Positions asked about, positions of their neighbours, the nearest first (-1: there is
+            none), and cosines of the two.
+        """
+        for cell in range(len(self._bounds) - 1):
+            start, end = self._bounds[cell], self._bounds[cell + 1]
+            rows = start + np.flatnonzero(asked[self.position[start:end]])
+            if not len(rows):
+                continue
+            queries = self._read(start, end)[rows - start]
+            best = _Best(len(rows), count)
+            for found in self._around(cell, among):
+                cosine = queries @ self._rows(found).T
+                positions = self.position[found]
+                for numbers in apart:
+                    cosine[_equal(numbers[self.position[rows]], numbers[positions])] = -1
+                best.add(positions, cosine)
+            yield self.position[rows], best.positions, best.cosine
+
+    def _around(self, cell: int, among: NDArray[np.bool_] | None) -> Iterator[Positions]:
+        """Yield rows of the cells near one, in blocks, the nearest first, up to the reach."""
+        if self._centres is None:
+            cells = np.arange(len(self._bounds) - 1)
+        else:
+            likeness = self._centres @ self._centres[cell]
+            cells = np.argsort(-likeness, kind="stable")
+            cells = np.concatenate([[cell], cells[cells != cell]])
+        waiting: list[Positions] = []
+        left, held = self.reach, 0
+        for one in cells.tolist():
+            rows = np.arange(self._bounds[one], self._bounds[one + 1])
+            if among is not None:
+                rows = rows[among[self.position[rows]]]
+            waiting.append(rows)
+            held += len(rows)
+            left -= len(rows)
+            if held >= _BLOCK or left <= 0:
+                yield np.concatenate(waiting)
+                waiting, held = [], 0
+            if left <= 0:
+                return
+        if held:
+            yield np.concatenate(waiting)
+
+    def _rows(self, rows: Positions) -> Vectors:
+        """Read rows; runs of increasing ones that lie together are read at once."""
+        steps = np.diff(rows)
+        cuts = np.flatnonzero((steps > _GAP) | (steps < 1)) + 1
+        parts = []
+        for run in np.split(rows, cuts):
+            if len(run):
+                parts.append(self._read(run[0], run[-1] + 1)[run - run[0]])
+        return np.concatenate(parts) if parts else np.zeros((0, self._width), np.float32)
+
+    def _read(self, start: int, end: int) -> Vectors:
+        self._file.seek(int(start) * self._width * 2)
+        data = self._file.read(int(end - start) * self._width * 2)
+        return np.frombuffer(data, "<f2").reshape(-1, self._width).astype(np.float32)
+
+    def _sort_into_cells(self, scratch: Path | None, seed: int) -> None:
+        n = len(self.position)
+        usual = max(1, round((n / PROBES) ** 0.5))
+        self.reach = usual * PROBES
+        everything = np.arange(n)
+        centres, cell = self._divided(everything, -(-n // usual), seed)
+        for _ in range(_MAX_DIVISIONS):
+            sizes = np.bincount(cell, minlength=len(centres))
+            for crowded in np.flatnonzero(sizes > _CROWDED * usual).tolist():
+                members = np.flatnonzero(cell == crowded)
+                parts, part = self._divided(members, -(-len(members) // usual), seed)
+                cell[members] = np.where(part, len(centres) + part - 1, crowded)
+                centres[crowded] = parts[0]
+                centres = np.concatenate([centres, parts[1:]])
+        order = np.argsort(cell, kind="stable")
+        bounds = np.searchsorted(cell[order], np.arange(len(centres) + 1))
+        # What could not be divided, such as many equal vectors, is cut into pieces.
+        pieces = [
+            (at, which)
+            for which in range(len(centres))
+            for at in range(bounds[which], bounds[which + 1], _CROWDED * usual)
+        ]
+        self._centres = centres[[which for _, which in pieces]]
+        self._bounds = np.array([*(at for at, _ in pieces), n])
+        self._reorder(order, scratch)
+
+    def _divided(self, rows: Positions, count: int, seed: int) -> tuple[Vectors, Positions]:
+        """Return unit centres and, for each row, the number of its nearest."""
+        from sklearn.cluster import MiniBatchKMeans
+
+        chance = np.random.default_rng(seed)
+        sample = chance.permutation(rows)[: _SAMPLES_PER_CELL * count]
+        step = max(_BLOCK, 2 * count)
+        means = MiniBatchKMeans(count, init="random", n_init=1, random_state=seed)
+        for at in range(0, max(1, len(sample) - count), step):
+            part = sample[at : at + step]
+            if len(part) >= count:
+                means.partial_fit(self._rows(np.sort(part)))
+        centres = np.asarray(means.cluster_centers_, dtype=np.float32)
+        centres /= np.linalg.norm(centres, axis=1, keepdims=True) + 1e-12
+        nearest = [
+            (self._rows(rows[at : at + _BLOCK]) @ centres.T).argmax(axis=1)
+            for at in range(0, len(rows), _BLOCK)
+        ]
+        return centres, np.concatenate(nearest)
+
+    def _reorder(self, order: Positions, scratch: Path | None) -> None:
+        """Write the vectors again, cell after cell."""
+        place = np.empty_like(order)
+        place[order] = np.arange(len(order))
+        size = 2 * self._width
+        ordered = tempfile.TemporaryFile(dir=scratch)  # noqa: SIM115
+        ordered.truncate(len(order) * size)
+        self._file.seek(0)
+        for to in place.tolist():
+            ordered.seek(to * size)
+            ordered.write(self._file.read(size))
+        self._file.close()
+        self._file, self.position = ordered, self.position[order]
+
+
+_GAP = 8
+"""Rows between two wanted ones up to which they are read together."""
+
+
+class _Best:
+    """The best neighbours so far of a block of pictures."""
+
+    def __init__(self, rows: int, count: int) -> None:
+        self.positions = np.full((rows, count), -1, dtype=np.int64)
+        self.cosine = np.full((rows, count), -1, dtype=np.float32)
+
+    def add(self, positions: Positions, cosine: Vectors) -> None:
+        count = self.cosine.shape[1]
+        if cosine.shape[1] > 4 * count:
+            # Which values are large enough is found much faster than where the largest are.
+            limit = np.partition(cosine, -count, axis=1)[:, -count]
+            row, column = np.nonzero(cosine >= np.maximum(limit, self.cosine[:, -1])[:, None])
+            values = cosine[row, column]
+            order = np.lexsort((-values, row))
+            row, column, values = row[order], column[order], values[order]
+            rank = np.arange(len(row)) - np.searchsorted(row, row)
+            row, column, values, rank = (part[rank < count] for part in (row, column, values, rank))
+            cosine = np.full((len(cosine), count), -1, dtype=np.float32)
+            found = np.full((len(cosine), count), -1, dtype=np.int64)
+            cosine[row, rank], found[row, rank] = values, positions[column]
+        else:
+            found = np.broadcast_to(positions, cosine.shape)
+        found = np.concatenate([self.positions, found], axis=1)
+        cosine = np.concatenate([self.cosine, cosine], axis=1)
+        order = np.argsort(-cosine, axis=1, kind="stable")[:, :count]
+        self.cosine = np.take_along_axis(cosine, order, axis=1)
+        self.positions = np.take_along_axis(found, order, axis=1)
+        self.positions[self.cosine <= -1] = -1
+
+
+def _equal(first: Positions, second: Positions) -> tuple[Positions, Positions]:
+    """Return the places (row, column) at which two arrays of numbers hold the same one."""
+    order = np.argsort(first, kind="stable")
+    ordered = first[order]
+    low = np.searchsorted(ordered, second, side="left")
+    counts = np.searchsorted(ordered, second, side="right") - low
+    columns = np.repeat(np.arange(len(second)), counts)
+    within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    return order[np.repeat(low, counts) + within], columns
+
+
+def _stored(
+    parts: Iterable[tuple[Sequence[str], NDArray[Any]]],
+    place: Mapping[str, int],
+    scratch: Path | None,
+) -> tuple[Any, Positions, int]:
+    """Write the wanted vectors, of length 1 and as float16; return file, positions and width."""
+    file = tempfile.SpooledTemporaryFile(max_size=_SPOOLED, dir=scratch)  # noqa: SIM115
+    seen: set[int] = set()
+    positions: list[int] = []
+    width = 0
+    for names, vectors in parts:
+        chosen = []
+        for row, name in enumerate(names):
+            position = place.get(name)
+            if position is not None and position not in seen:
+                seen.add(position)
+                positions.append(position)
+                chosen.append(row)
+        if chosen:
+            wanted = np.asarray(vectors)[chosen].astype(np.float32)
+            wanted /= np.linalg.norm(wanted, axis=1, keepdims=True) + 1e-12
+            width = wanted.shape[1]
+            file.write(wanted.astype("<f2").tobytes())
+    return file, np.array(positions, dtype=np.int64), width

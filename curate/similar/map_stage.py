@@ -1,0 +1,314 @@
+"""A map of the whole set: where pictures lie by their features, clusters, doubtful labels."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from sqlalchemy import select
+
+from bodyshop_core.catalog import Field, Origin, effective_labels, picture_origins, schema
+from bodyshop_core.catalog.split_sets import newest_split_set
+from bodyshop_core.errors import NothingFoundError
+from bodyshop_core.progress import SILENT, Progress
+from bodyshop_core.summary import Summary
+from curate.gate.feature_store import FeatureStore
+from curate.gate.gate import Gate
+from curate.gate.stage import load_gate
+from curate.similar.embedding import Embedding, embed
+from curate.similar.map_page import write_pages
+from curate.targets import resolve_target
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    from bodyshop_core.workspace import Workspace
+
+DOUBT = 0.5
+"""A label is shown from this probability on that it is wrong."""
+
+MOST_DOUBTED = 20_000
+"""Labelled pictures whose labels are judged; of a larger set an even sample."""
+
+Disbelief = Callable[
+    ["NDArray[np.float32]", Sequence[str], Sequence[str]],
+    tuple["NDArray[np.float64]", list[str]],
+]
+"""Features, labels and groups -> how probable it is that each label is wrong, and what instead."""
+
+
+@dataclass(frozen=True)
+class MappedPicture:
+    """One picture on the map.
+
+    Parameters
+    ----------
+    sha256 : str
+        The picture.
+    x, y : float
+        First two principal components of the feature vectors of length 1.
+    cluster : int
+        Number of its cluster; 0 is the largest.
+    label, split, verdict : str or None
+        As the newest `curate` left them.
+    reasons : str
+        Why it was rejected, joined by ``;``.
+    source : str
+        Its origin: the host or the name of the import.
+    file : str or None
+        Where it was found first: a URL, or the file of an import.
+    doubt : float or None
+        Probability that the label is wrong, out of fold; None: not asked.
+    instead : str or None
+        The label that a classifier would give, where it doubts.
+    """
+
+    sha256: str
+    x: float
+    y: float
+    cluster: int
+    label: str | None
+    split: str | None
+    verdict: str | None
+    reasons: str
+    source: str
+    file: str | None
+    doubt: float | None = None
+    instead: str | None = None
+
+
+@dataclass(frozen=True)
+class MapSummary(Summary):
+    """The outcome of `map_pictures`.
+
+    Parameters
+    ----------
+    pictures : int
+        On the map.
+    explained : float
+        Share of the variance of the features that its two axes show, 0 to 1.
+    clusters : tuple of dict
+        ``{cluster, pictures, labels, examples}``, the largest first; the examples are the sha256 of
+        those nearest to the centre.
+    label_errors : tuple of dict
+        ``{sha256, label, instead, doubt, file}``, the most doubtful first.
+    doubted : int
+        Labels that were judged.
+    not_looked_for : str or None
+        Why no label was.
+    page, image : Path
+        The page to hover over, and the same as a picture.
+    """
+
+    pictures: int
+    explained: float
+    clusters: tuple[dict[str, Any], ...]
+    label_errors: tuple[dict[str, Any], ...]
+    doubted: int
+    not_looked_for: str | None
+    page: Path
+    image: Path
+    places: tuple[MappedPicture, ...]
+
+    columns: ClassVar[tuple[str, ...]] = ("cluster", "pictures", "labels", "an example")
+
+    def rows(self) -> list[tuple[object, ...]]:
+        """Return one row per cluster, for a table."""
+        return [
+            (
+                one["cluster"],
+                one["pictures"],
+                ", ".join(f"{count} {label}" for label, count in one["labels"].items()),
+                one["examples"][0][:12],
+            )
+            for one in self.clusters
+        ]
+
+    def notes(self) -> list[str]:
+        """Return what to print below the table."""
+        doubted = (
+            f"label errors were not looked for: {self.not_looked_for}"
+            if self.not_looked_for
+            else f"{len(self.label_errors)} of {self.doubted} labels are doubtful"
+        )
+        return [doubted, f"Page: {self.page}", f"Picture: {self.image}"]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return JSON-able values; the places are in the table only."""
+        facts = {**super().as_dict(), "page": str(self.page), "image": str(self.image)}
+        del facts["places"]
+        return facts
+
+    def to_arrow(self) -> pa.Table:
+        """Return one row per picture as an Arrow table; ``to_pandas()`` follows."""
+        import pyarrow as pa
+
+        names = MappedPicture.__dataclass_fields__
+        kinds = {"x": pa.float32(), "y": pa.float32(), "cluster": pa.int32(), "doubt": pa.float32()}
+        return pa.table(
+            {
+                name: pa.array([getattr(one, name) for one in self.places],
+                               kinds.get(name, pa.string()))
+                for name in names
+            }
+        )  # fmt: skip
+
+
+def map_pictures(
+    workspace: Workspace,
+    *,
+    clusters: int | None = None,
+    gate: Gate | None = None,
+    disbelief: Disbelief | None = None,
+    progress: Progress = SILENT,
+) -> MapSummary:
+    """Lay all pictures out by their features, cluster them, and look for wrong labels.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Curated, so that features are stored.
+    clusters : int, optional
+        How many; by default one for 25 pictures, 2 to 24.
+    gate : Gate, optional
+        Whose features; those of the newest `curate` by default.
+    disbelief : callable, optional
+        Judges the labels of the kept pictures; without it none is.
+    progress : Progress
+        Told how many thumbnails are done.
+
+    Raises
+    ------
+    NothingFoundError
+        Features of fewer than three pictures are stored.
+    """
+    gate = gate or load_gate(workspace)
+    target = Field(resolve_target(workspace.catalog, None))
+    store = FeatureStore(workspace.features / gate.fingerprint)
+    known = _known(workspace, target)
+    laid_out = embed(store.stream, known, clusters=clusters)
+    if len(laid_out.names) < 3:
+        raise NothingFoundError(
+            f"too few features are stored in {workspace.root}", hint="run bodyshop curate first"
+        )
+    doubts, doubted, why_not = _doubts(workspace, store, known, target, disbelief)
+    places = tuple(
+        MappedPicture(name, float(x), float(y), int(cluster), **known[name], **doubts.get(name, {}))
+        for name, (x, y), cluster in zip(
+            laid_out.names, laid_out.places, laid_out.cluster, strict=True
+        )
+    )
+    errors = sorted(
+        (one for one in places if one.instead is not None),
+        key=lambda one: (-(one.doubt or 0), one.sha256),
+    )
+    groups = _groups(laid_out, places)
+    page, image = write_pages(
+        workspace, places, groups, errors, laid_out.explained, why_not, progress
+    )
+    return MapSummary(
+        pictures=len(places),
+        explained=laid_out.explained,
+        clusters=tuple(groups),
+        label_errors=tuple(
+            {name: getattr(one, name) for name in ("sha256", "label", "instead", "doubt", "file")}
+            for one in errors
+        ),
+        doubted=doubted,
+        not_looked_for=why_not,
+        page=page,
+        image=image,
+        places=places,
+    )
+
+
+EXAMPLES = 8
+"""Pictures shown of a cluster."""
+
+
+def _groups(laid_out: Embedding, places: Sequence[MappedPicture]) -> list[dict[str, Any]]:
+    groups = []
+    for number in range(int(laid_out.cluster.max()) + 1):
+        rows = np.flatnonzero(laid_out.cluster == number)
+        nearest = rows[np.argsort(laid_out.distance[rows], kind="stable")][:EXAMPLES]
+        labels = Counter(places[row].label or "no label" for row in rows.tolist())
+        if len(rows):
+            groups.append(
+                {
+                    "cluster": number,
+                    "pictures": len(rows),
+                    "labels": dict(labels.most_common()),
+                    "examples": [places[row].sha256 for row in nearest.tolist()],
+                }
+            )
+    return groups
+
+
+def _doubts(
+    workspace: Workspace,
+    store: FeatureStore,
+    known: dict[str, dict[str, Any]],
+    target: Field,
+    disbelief: Disbelief | None,
+) -> tuple[dict[str, dict[str, Any]], int, str | None]:
+    """Judge the labels of kept pictures; labels that people gave are used, never doubted."""
+    if disbelief is None:
+        return {}, 0, "nobody asked"
+    asked = sorted(
+        name for name, facts in known.items() if facts["label"] and facts["verdict"] == "keep"
+    )
+    asked = asked[:: -(-len(asked) // MOST_DOUBTED) or 1]
+    batch = store.load(asked)
+    labels = effective_labels(workspace.catalog, target)
+    table = schema.verdicts
+    with workspace.catalog.read() as connection:
+        groups = dict(connection.execute(select(table.c.sha256, table.c.group)).all())
+    values = [str(known[name]["label"]) for name in batch.keys]
+    try:
+        wrong, instead = disbelief(
+            batch.features.astype(np.float32), values, [groups.get(n) or n for n in batch.keys]
+        )
+    except NothingFoundError as error:
+        return {}, 0, error.message
+    by_people = (Origin.HUMAN, Origin.ANNOTATION)
+    doubts: dict[str, dict[str, Any]] = {}
+    for name, doubt, other in zip(batch.keys, wrong.tolist(), instead, strict=True):
+        doubts[name] = {"doubt": round(doubt, 4)}
+        if doubt > DOUBT and labels[name].origin not in by_people:
+            doubts[name]["instead"] = other
+    return doubts, len(batch), None
+
+
+def _known(workspace: Workspace, target: Field) -> dict[str, dict[str, Any]]:
+    """Return what the map says about each picture that has a verdict."""
+    labels = effective_labels(workspace.catalog, target)
+    origins = picture_origins(workspace.catalog)
+    current = newest_split_set(workspace.catalog, target)
+    verdicts, splits, sightings = schema.verdicts, schema.splits, schema.sightings
+    files: dict[str, str] = {}
+    with workspace.catalog.read() as connection:
+        judged = connection.execute(
+            select(verdicts.c.sha256, verdicts.c.verdict, verdicts.c.reasons)
+        ).all()
+        chosen = select(splits.c.sha256, splits.c.split)
+        name = "" if current is None else current.name
+        split_of = dict(connection.execute(chosen.where(splits.c.split_set == name)).all())
+        query = select(sightings.c.sha256, sightings.c.url, sightings.c.file)
+        for sha256, url, file in connection.execute(query.order_by(sightings.c.fetched_at)):
+            files.setdefault(sha256, url or file)
+    return {
+        sha256: {
+            "label": labels[sha256].value if sha256 in labels else None,
+            "split": split_of.get(sha256),
+            "verdict": verdict,
+            "reasons": ";".join(reasons),
+            "source": origins.get(sha256, ""),
+            "file": files.get(sha256),
+        }
+        for sha256, verdict, reasons in judged
+    }
