@@ -16,6 +16,7 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import pytest
+from annotation_files import H, W
 from hypothesis import settings
 from labeling_pictures import add_picture, picture_bytes
 from labeling_stage import CASSETTES, LABELERS, Recorder, Replay, build_stage, sign_up
@@ -41,6 +42,16 @@ def add(workspace):
     return lambda width=40, height=30, **options: add_picture(
         workspace, picture_bytes(width, height, **options)
     )
+
+
+@pytest.fixture
+def a_jpg(workspace, tmp_path):
+    """The picture of `annotation_files`: in the catalog, and in a folder beside the annotations."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    data = picture_bytes(W, H)
+    (folder / "a.jpg").write_bytes(data)
+    return add_picture(workspace, data), folder
 
 
 @pytest.fixture(scope="session")
