@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bodyshop.commands import label_files
+from bodyshop.commands import label_backend, label_files
 from bodyshop.commands.options import SplitSetOption
 from bodyshop.terminal import Terminal, first_lines
 from bodyshop_core.errors import MissingPartError, UsageError
@@ -47,6 +47,7 @@ def register(app: typer.Typer) -> None:
     label.command("pull")(pull)
     label.command("status")(show_status)
     label_files.register(label)
+    label_backend.register(label)
     app.add_typer(label, name="label")
 
 
@@ -58,6 +59,10 @@ ProjectOption = Annotated[
 def serve(
     context: typer.Context,
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0: any free port.")] = 8080,
+    backend: Annotated[
+        bool,
+        typer.Option("--backend", help="Let it connect to bodyshop label backend on this machine."),
+    ] = False,
 ) -> None:
     """Start Label Studio for this workspace.
 
@@ -69,7 +74,9 @@ def serve(
     workspace = _workspace(terminal, create=True)
     # A service manager sends SIGTERM, and the server must not outlive this process.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with labeling.serve(workspace, port=port, progress=terminal.progress) as server:
+    with labeling.serve(
+        workspace, port=port, backends=backend, progress=terminal.progress
+    ) as server:
         account = workspace.root / "labelstudio" / "account.json"
         terminal.summary(
             {"url": server.url, "user": server.user, "account": str(account)},

@@ -168,7 +168,7 @@ def write(dest: Path, pictures: Sequence[ExportPicture], classes: Sequence[str])
     Path
         The file written.
     """
-    tasks = []
+    tasks: list[dict[str, Any]] = []
     for picture in pictures:
         regions: list[dict[str, Any]] = []
         for index, shape in enumerate(instances_of(picture)):

@@ -207,6 +207,32 @@ class LabelStudioClient(LabelStudioTransport):
         for number in [listed[file] for file in files if file in listed]:
             self._transport.request(f"api/import/file-upload/{number}", method="DELETE")
 
+    def backends(self, project: int) -> list[dict[str, Any]]:
+        """Return the machine learning backends of a project."""
+        found: list[dict[str, Any]] = self._json("GET", "api/ml", {"project": project})
+        return found
+
+    def add_backend(
+        self, project: int, *, url: str, title: str, description: str, user: str, password: str
+    ) -> int:
+        """Connect a backend, which the server asks for its health at once; return its number."""
+        body = {
+            "project": project,
+            "url": url,
+            "title": title,
+            "description": description,
+            "is_interactive": True,
+            "auth_method": "BASIC_AUTH",
+            "basic_auth_user": user,
+            "basic_auth_pass": password,
+        }
+        return int(self._json("POST", "api/ml", body=body, once=True)["id"])
+
+    def remove_backend(self, backend: int) -> None:
+        """Disconnect a backend; its predictions stay."""
+        with self._translated_errors():
+            self._transport.request(f"api/ml/{backend}", method="DELETE")
+
     def scan(
         self,
         project: int,

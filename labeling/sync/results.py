@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from labeling.configs.label_config import Control, LabelConfig
+from labeling.configs.smart_tools import BOX, CLICK
 from labeling.formats import brush_rle as rle
 from labeling.formats.instances import shape_mask
 from labeling.formats.label_studio import PER_REGION, region_kind, region_shape, region_value
@@ -124,6 +125,8 @@ def read_result(
         if not isinstance(region, Mapping) or not isinstance(region.get("value"), Mapping):
             parsed.problems.append("a region has no value")
             continue
+        if region.get("from_name") in (CLICK, BOX):
+            continue  # a question to a backend
         try:
             control = _control(region, label_config, before)
             chosen = _chosen(region, control, before)
