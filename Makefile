@@ -20,24 +20,28 @@ comma := ,
 extras = "$$(ls dist/*.whl)[$(1)]"
 
 .NOTPARALLEL:
-.PHONY: demo test test-slow test-lowest coverage lint format develop dist docs release-check \
+.PHONY: demo test test-slow test-long test-lowest coverage lint format develop dist docs release-check \
 	labelstudio clean browser
 
 demo: $(VENV)/.demo $(VENV)/.wheel browser
 	$(BIN)/bodyshop demo $(DEMO_ARGS)
 
 test: $(VENV)/.dev $(VENV)/.wheel browser lint
-	sh scripts/test-installed.sh $(BIN)/python -m "not slow" $(BY_FILE)
+	sh scripts/test-installed.sh $(BIN)/python -m "not slow and not long" $(BY_FILE)
 
 test-slow: $(VENV)/.dev $(VENV)/.wheel browser
-	sh scripts/test-installed.sh $(BIN)/python -m slow --timeout 1500
+	sh scripts/test-installed.sh $(BIN)/python -m "slow and not long" --timeout 1500
+
+# Installs PyTorch and what reads our exports with it (3 GB) into a folder that is removed.
+test-long: $(VENV)/.dev $(VENV)/.wheel browser
+	sh scripts/test-installed.sh $(BIN)/python -m long --timeout 3600
 
 # The lowest versions that pyproject.toml allows; PYTHON has to be the lowest Python that it allows.
 test-lowest: $(LOWEST_VENV)/.wheel browser
-	TESTS="$(LOWEST_TESTS)" sh scripts/test-installed.sh $(LOWEST_VENV)/bin/python -m "not slow" $(BY_FILE)
+	TESTS="$(LOWEST_TESTS)" sh scripts/test-installed.sh $(LOWEST_VENV)/bin/python -m "not slow and not long" $(BY_FILE)
 
 coverage: $(VENV)/.dev $(VENV)/.wheel browser
-	sh scripts/test-installed.sh $(BIN)/python -m "not slow" $(BY_FILE) --cov --cov-report= \
+	sh scripts/test-installed.sh $(BIN)/python -m "not slow and not long" $(BY_FILE) --cov --cov-report= \
 		--cov-config "$(CURDIR)/pyproject.toml" $(COVERAGE_ARGS)
 	$(BIN)/python scripts/coverage_by_package.py
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bodyshop_core.errors import UnreadableImageError, UsageError
+from bodyshop_core.errors import NothingFoundError, UnreadableImageError, UsageError
 from bodyshop_core.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from labeling.records.pictures import CatalogPicture, PreAnnotation, PreAnnotator
     from train import Classifier, Segmenter
 
-DAMAGED = "damaged"
+DAMAGED, WHOLE = "damaged", "whole"
+
+SHIPPED, SHIPPED_NAME = "shipped", "bodyshop's damage model"
 
 REGION = "damage"
 """The labelling class of a region whose kind of damage the model does not know."""
@@ -29,7 +31,7 @@ def proposals_of(
     ----------
     run : str
         Name or folder of a run. A segmenter proposes its masks, a damage classifier the regions of
-        its Grad-CAM.
+        its Grad-CAM, or its strongest window.
     workspace : Workspace
         Its runs are searched.
     progress : Progress
@@ -48,8 +50,101 @@ def proposals_of(
     folder = Path(run) if Path(run).is_dir() else workspace.runs / run
     if folder.is_dir() and load_record(folder).kind == "segmenter":
         return masks_of(train.load_segmenter(folder), progress=progress), folder.name
+    if folder.is_dir() and load_record(folder).by_windows:
+        return windows_of(folder, progress=progress), folder.name
     classifier = train.resolve_run(run, workspace)
     return grad_cam_regions_of(classifier, progress=progress), f"{classifier.record.run} Grad-CAM"
+
+
+def live_proposals_of(
+    run: str | None, workspace: Workspace, *, progress: Progress = SILENT
+) -> tuple[PreAnnotator, str]:
+    """Return what can be proposed while people label, and the name that they see with it.
+
+    Parameters
+    ----------
+    run : str or None
+        As in `proposals_of`; ``shipped``; or None for the newest segmenter of the workspace, else
+        the newest damage classifier, else the shipped damage model.
+    workspace : Workspace
+        Its runs are searched.
+    progress : Progress
+        Receives a message for each unreadable picture.
+
+    Raises
+    ------
+    NothingFoundError
+        There is no such run.
+    UsageError
+        The run does not classify damage.
+    """
+    if run == SHIPPED:
+        return windows_of(None, progress=progress), SHIPPED_NAME
+    if run is not None:
+        return proposals_of(run, workspace, progress=progress)
+    newest = _newest_segmenter(workspace) or _newest_damage_classifier(workspace)
+    if newest is None:
+        return windows_of(None, progress=progress), SHIPPED_NAME
+    return proposals_of(newest, workspace, progress=progress)
+
+
+def windows_of(run: Path | None, *, progress: Progress = SILENT) -> PreAnnotator:
+    """Return a predictor of a damage model by windows.
+
+    It proposes damaged or whole, and for damaged pictures the window with the strongest evidence as
+    a region of the class `REGION`; nothing where it is unsure or sees no car.
+
+    Parameters
+    ----------
+    run : Path or None
+        Folder of the run; None: the damage model that comes with the package.
+    progress : Progress
+        Receives a message for each picture without a proposal.
+    """
+    import numpy as np
+
+    from bodyshop.prediction import Predictor
+
+    predictor = Predictor.open(run)
+
+    def propose(pictures: Sequence[CatalogPicture]) -> Iterator[PreAnnotation]:
+        from labeling.records.pictures import PreAnnotation
+
+        answers = predictor.predict([picture.path for picture in pictures])
+        for picture, answer in zip(pictures, answers, strict=True):
+            if answer.error or answer.label not in (DAMAGED, WHOLE):
+                progress.log(f"no proposal for {picture.path.name}: {answer.error or answer.label}")
+                continue
+            masks = {}
+            if answer.where is not None:
+                left, top, right, bottom = answer.where
+                mask = np.zeros((picture.height, picture.width), np.bool_)
+                rows = slice(round(top * picture.height), round(bottom * picture.height))
+                mask[rows, round(left * picture.width) : round(right * picture.width)] = True
+                masks[REGION] = mask
+            yield PreAnnotation(picture.sha256, masks, {"state": answer.label}, answer.probability)
+
+    return propose
+
+
+def _newest_segmenter(workspace: Workspace) -> str | None:
+    from train.runs.lookup import newest_run
+
+    try:
+        return newest_run(workspace, command="segment")
+    except NothingFoundError:
+        return None
+
+
+def _newest_damage_classifier(workspace: Workspace) -> str | None:
+    from train.models.run_folder import load_record
+    from train.runs.lookup import newest_run
+
+    try:
+        name = newest_run(workspace)
+    except NothingFoundError:
+        return None
+    return name if DAMAGED in load_record(workspace.runs / name).classes else None
 
 
 def masks_of(segmenter: Segmenter, *, progress: Progress = SILENT) -> PreAnnotator:

@@ -210,6 +210,12 @@ class _Lines:
         print(message, file=sys.stderr, flush=True)  # noqa: T201
 
 
+def first_lines(lines: Sequence[str], most: int = 20) -> list[str]:
+    """Return the first lines, and how many there are beyond them."""
+    more = len(lines) - most
+    return [*lines[:most], *([f"and {more} more (see --json)"] if more > 0 else [])]
+
+
 def json_text(data: Any) -> str:
     """Return data as one line of JSON that any output can take.
 

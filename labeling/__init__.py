@@ -2,6 +2,8 @@
 
 The sub-packages form layers, each of which imports only those below it:
 
+``backend``
+    A model beside the server: live proposals, and regions grown from clicks.
 ``sync``
     Projects, tasks, predictions and annotations between the catalog and a server.
 ``exchange``

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from consumers import HEAVY, LIGHT, Reader
 from hypothesis import settings
 
 from bodyshop_core.workspace import Workspace
@@ -46,3 +47,15 @@ def real_data() -> Path:
 def real_weights() -> Path:
     """Folder of real VGG16, MobileNetV2 and COCO detector weights."""
     return _shared("weights")
+
+
+@pytest.fixture(scope="session")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Reader:
+    """Runs scripts with the light consumers of our exports."""
+    return Reader(tmp_path_factory.mktemp("consumers"), LIGHT)
+
+
+@pytest.fixture(scope="session")
+def heavy_reader(tmp_path_factory: pytest.TempPathFactory) -> Reader:
+    """Runs scripts with the consumers that need PyTorch."""
+    return Reader(tmp_path_factory.mktemp("heavy-consumers"), HEAVY)

@@ -1,17 +1,17 @@
-"""`bodyshop label …`: damage masks and reviews in Label Studio, and mask files."""
+"""`bodyshop label …`: damage masks and reviews in Label Studio, and annotation files."""
 
 from __future__ import annotations
 
 import signal
-from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bodyshop.commands import label_backend, label_files
 from bodyshop.commands.options import SplitSetOption
-from bodyshop.terminal import Terminal
+from bodyshop.terminal import Terminal, first_lines
 from bodyshop_core.errors import MissingPartError, UsageError
 
 if TYPE_CHECKING:
@@ -23,20 +23,6 @@ class ProjectName(StrEnum):
 
     DAMAGE = "damage"
     REVIEW = "review"
-
-
-class MaskFormat(StrEnum):
-    """Formats of annotation files, as in `labeling.formats.table`."""
-
-    COCO = "coco"
-    VIA = "via"
-    LABELSTUDIO = "labelstudio"
-    SUPERVISELY = "supervisely"
-    LABELME = "labelme"
-    CVAT = "cvat"
-    VOC = "voc"
-    YOLO = "yolo"
-    PNG = "png"
 
 
 class Images(StrEnum):
@@ -60,8 +46,8 @@ def register(app: typer.Typer) -> None:
     label.command("push")(push)
     label.command("pull")(pull)
     label.command("status")(show_status)
-    label.command("import")(import_masks)
-    label.command("export")(export_masks)
+    label_files.register(label)
+    label_backend.register(label)
     app.add_typer(label, name="label")
 
 
@@ -73,6 +59,10 @@ ProjectOption = Annotated[
 def serve(
     context: typer.Context,
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0: any free port.")] = 8080,
+    backend: Annotated[
+        bool,
+        typer.Option("--backend", help="Let it connect to bodyshop label backend on this machine."),
+    ] = False,
 ) -> None:
     """Start Label Studio for this workspace.
 
@@ -84,7 +74,9 @@ def serve(
     workspace = _workspace(terminal, create=True)
     # A service manager sends SIGTERM, and the server must not outlive this process.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with labeling.serve(workspace, port=port, progress=terminal.progress) as server:
+    with labeling.serve(
+        workspace, port=port, backends=backend, progress=terminal.progress
+    ) as server:
         account = workspace.root / "labelstudio" / "account.json"
         terminal.summary(
             {"url": server.url, "user": server.user, "account": str(account)},
@@ -265,7 +257,7 @@ def pull(
         run.counts.update(summary.as_dict())
     data: dict[str, Any] = summary.as_dict()
     notes = [f"! {line}" for line in (*summary.config_changes, *summary.problems)]
-    notes += [f"- {line}" for line in _first(summary.replaced)]
+    notes += [f"- {line}" for line in first_lines(summary.replaced)]
     told = {"problems", "agreement", "replaced", "config_changes"}
     shown = [(key, data[key]) for key in data if key not in told]
     terminal.summary(data, title="Pulled", rows=shown, notes=notes)
@@ -312,123 +304,7 @@ def show_status(
         terminal.summary({}, title="Annotators", columns=headings, rows=people)
 
 
-def import_masks(
-    context: typer.Context,
-    words: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="[FORMAT] SOURCE",
-            help=f"File or folder. Its format is found out; or name it: {', '.join(MaskFormat)}.",
-        ),
-    ],
-    pictures: Annotated[
-        Path | None,
-        typer.Option(help="Folder with the pictures that SOURCE names; no others are used."),
-    ] = None,
-    mapping: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--map",
-            metavar="THEIRS=OURS",
-            help="Rename a class; OURS/SEVERITY also sets the severity; THEIRS= omits it.",
-        ),
-    ] = None,
-    name: Annotated[str | None, typer.Option(help="Who drew the masks.")] = None,
-    label: Annotated[
-        str | None, typer.Option(help="Class of shapes for which SOURCE gives none.")
-    ] = None,
-) -> None:
-    """Import masks and instances from annotation files of other tools.
-
-    For pictures that are in the workspace already.
-    """
-    import labeling
-
-    terminal: Terminal = context.obj
-    format, source = _format_and_source(words)
-    workspace = _workspace(terminal)
-    summary = labeling.import_masks(
-        workspace,
-        format,
-        source,
-        pictures=pictures,
-        classes=_classes(mapping or []),
-        name=name,
-        label=label,
-        progress=terminal.progress,
-    )
-    data = summary.as_dict()
-    rows: list[tuple[str, Any]] = [(key, data[key]) for key in _SHOWN]
-    rows += [(key.replace("_", " "), len(data[key])) for key in _LISTED]
-    notes = [
-        f"{sign} {line}"
-        for key, sign in (("problems", "!"), ("refused", "?"), ("replaced", "-"))
-        for line in _first(data[key])
-    ]
-    if summary.by_name:
-        notes.append(f"Identified by name only: {', '.join(_first(summary.by_name, 5))}")
-    if summary.unmatched:
-        notes.append(f"Not in the workspace: {', '.join(_first(summary.unmatched, 5))}")
-    terminal.summary(data, title="Imported", rows=rows, notes=notes)
-
-
-_SHOWN = ("format", "pictures", "masks", "regions", "boxes")
-_LISTED = ("unmatched", "refused", "by_name", "replaced", "problems")
-
-
-def _first(lines: Sequence[str], most: int = 20) -> list[str]:
-    """Return the first lines, and how many there are beyond them."""
-    more = len(lines) - most
-    return [*lines[:most], *([f"and {more} more (see --json)"] if more > 0 else [])]
-
-
-def _format_and_source(words: list[str]) -> tuple[str | None, Path]:
-    if len(words) == 1:
-        return None, Path(words[0])
-    if len(words) == 2 and words[0] in set(MaskFormat):
-        return words[0], Path(words[1])
-    raise UsageError(
-        f"label import needs one SOURCE, or FORMAT and SOURCE, not {' '.join(words)!r}",
-        hint=f"formats: {', '.join(MaskFormat)}",
-    )
-
-
-def export_masks(
-    context: typer.Context,
-    format: Annotated[
-        MaskFormat,
-        typer.Argument(metavar="FORMAT", help=f"Format to write: {', '.join(MaskFormat)}."),
-    ],
-    dest: Annotated[Path, typer.Argument(help="Folder to write to.")],
-    pictures: Annotated[
-        bool, typer.Option("--pictures/--no-pictures", help="Whether to copy the pictures.")
-    ] = True,
-) -> None:
-    """Write the valid masks, and their pictures, for another tool."""
-    import labeling
-
-    terminal: Terminal = context.obj
-    summary = labeling.export_masks(
-        _workspace(terminal),
-        format.value,
-        dest,
-        with_pictures=pictures,
-        progress=terminal.progress,
-    )
-    terminal.summary(summary.as_dict(), title="Exported")
-
-
 def _workspace(terminal: Terminal, *, create: bool = False) -> Workspace:
     from bodyshop_core.workspace import Workspace
 
     return Workspace.open(terminal.workspace, create=create)
-
-
-def _classes(mapping: list[str]) -> dict[str, str]:
-    classes = {}
-    for pair in mapping:
-        theirs, equals, ours = pair.partition("=")
-        if not equals or not theirs:
-            raise UsageError(f"--map needs THEIRS=OURS, not {pair!r}")
-        classes[theirs] = ours
-    return classes

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import yaml
@@ -10,7 +12,7 @@ import yaml
 from bodyshop.export.destination import Destination
 from bodyshop.export.rows import COLUMNS
 from bodyshop.export.selection import Chosen, PictureOptions, count, put_pictures
-from bodyshop.export.tables import write_parquet
+from bodyshop.export.tables import write_features
 from bodyshop_core import atomic
 from bodyshop_core.progress import Progress
 
@@ -20,6 +22,11 @@ if TYPE_CHECKING:
 METADATA = "metadata.parquet"
 """Typed: `datasets` guesses the types of a CSV per file and refuses splits that differ."""
 
+_MASK_COLUMNS = ("masks_file_names", "mask_classes")
+
+_OMITTED = ("split", "verdict", "mask")
+"""Columns of the manifest that say nothing here: masks are named by columns of their own."""
+
 
 def layout(
     workspace: Workspace,
@@ -28,7 +35,9 @@ def layout(
     options: PictureOptions,
     progress: Progress,
 ) -> list[Chosen]:
-    """Write ``<split>/<sha256>.<ext>``, ``<split>/metadata.parquet`` and a data set card.
+    """Write ``<split>/<sha256>.<ext>``, ``<split>/masks/``, the metadata and a data set card.
+
+    A mask is a picture beside its picture, 0 and 255, upright; its name stands for its content.
 
     Source: https://huggingface.co/docs/datasets/image_dataset#imagefolder
     """
@@ -39,16 +48,59 @@ def layout(
         picture.sha256: f"{picture.sha256}.{options.extension(picture)}" for picture in pictures
     }
     files = {f"{picture.row['split']}/{names[picture.sha256]}": picture for picture in pictures}
-    destination.plan([*files, *(f"{split}/{METADATA}" for split in by_split), "README.md"])
+    masks = _mask_files(workspace, pictures)
+    drawings = {
+        f"{picture.row['split']}/{name}": path
+        for picture in pictures
+        for name, (_, path) in masks[picture.sha256].items()
+    }
+    destination.plan(
+        [*files, *drawings, *(f"{split}/{METADATA}" for split in by_split), "README.md"]
+    )
     put_pictures(destination, files, options, progress)
+    for file, path in drawings.items():
+        destination.put_picture(file, path.read_bytes)
+    labels = sorted({str(picture.row["label"]) for picture in pictures})
     for split, members in by_split.items():
-        write_parquet(
+        rows = [
+            {
+                "file_name": names[each.sha256],
+                "masks_file_names": list(masks[each.sha256]),
+                "mask_classes": [label for label, _ in masks[each.sha256].values()],
+                **each.row,
+            }
+            for each in members
+        ]
+        write_features(
             destination.folder / split / METADATA,
-            [{"file_name": names[each.sha256], **each.row} for each in members],
-            ("file_name", *(column for column in COLUMNS if column not in ("split", "verdict"))),
+            rows,
+            (
+                "file_name",
+                *_MASK_COLUMNS,
+                *(column for column in COLUMNS if column not in _OMITTED),
+            ),
+            classes={"label": labels},
+            lists=_MASK_COLUMNS,
         )
     atomic.write_text(destination.folder / "README.md", card(pictures))
     return pictures
+
+
+def _mask_files(
+    workspace: Workspace, pictures: Sequence[Chosen]
+) -> dict[str, dict[str, tuple[str, Path]]]:
+    """Return sha256 -> name of the mask in the folder of its split -> its class and its file."""
+    from labeling.records.annotations import current_masks
+
+    drawn = current_masks(workspace)
+    found: dict[str, dict[str, tuple[str, Path]]] = {}
+    for picture in pictures:
+        of_picture = found.setdefault(picture.sha256, {})
+        for label, file in sorted(drawn.get(picture.sha256, {}).items()):
+            path = workspace.root / file
+            digest = hashlib.sha256(label.encode() + path.read_bytes()).hexdigest()[:12]
+            of_picture[f"masks/{picture.sha256}.{digest}.png"] = (label, path)
+    return found
 
 
 def card(pictures: Sequence[Chosen]) -> str:
@@ -80,6 +132,11 @@ def card(pictures: Sequence[Chosen]) -> str:
             f"| {split} | {' | '.join(str(counts[split].get(label, 0)) for label in labels)} |"
             for split in counts
         ),
+        "",
+        "`label` is a number: "
+        + ", ".join(f"{n} is {label}" for n, label in enumerate(labels))
+        + ".",
+        "`masks` are the damage masks of a picture, 0 and 255, `mask_classes` their classes.",
         "",
         "Near-duplicates and pictures of one page (`group`) are in the same split.",
         "",

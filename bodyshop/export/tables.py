@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,13 +32,64 @@ def write_parquet(path: Path, rows: Sequence[Mapping[str, Any]], columns: Sequen
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    arrays = {
-        column: pa.array([row[column] for row in rows], _type(pa, column)) for column in columns
-    }
     with atomic.replacing(path) as temporary:
-        pq.write_table(pa.table(arrays), temporary, compression="zstd")
+        pq.write_table(pa.table(_arrays(rows, columns)), temporary, compression="zstd")
 
 
-def _type(arrow: Any, column: str) -> pa.DataType:
-    name = _NUMBERS.get(column)
-    return arrow.string() if name is None else getattr(arrow, name)()
+def write_features(
+    path: Path,
+    rows: Sequence[Mapping[str, Any]],
+    columns: Sequence[str],
+    *,
+    classes: Mapping[str, Sequence[str]],
+    lists: Sequence[str],
+) -> None:
+    """Write Parquet whose schema tells `datasets` the classes behind numbers.
+
+    Source: the key ``huggingface`` of the Arrow schema, as `datasets.Features.arrow_schema` has it.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    rows, columns
+        As in `write_parquet`; the values of the columns in `classes` are class names.
+    classes : mapping
+        Column -> its classes; the file has their numbers, from 0.
+    lists : sequence of str
+        Columns that are lists of texts.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    arrays = _arrays(rows, [each for each in columns if each not in {*classes, *lists}])
+    for column, names in classes.items():
+        arrays[column] = pa.array([list(names).index(row[column]) for row in rows], pa.int64())
+    for column in lists:
+        arrays[column] = pa.array([row[column] for row in rows], pa.list_(pa.string()))
+    table = pa.table({column: arrays[column] for column in columns})
+    features: dict[str, Any] = {}
+    for field in table.schema:
+        kind = {"double": "float64"}.get(str(field.type), str(field.type))
+        features[field.name] = {"dtype": kind, "_type": "Value"}
+        if field.name in classes:
+            features[field.name] = {"names": list(classes[field.name]), "_type": "ClassLabel"}
+        elif field.name in lists:
+            text = {"dtype": "string", "_type": "Value"}
+            features[field.name] = {"feature": text, "_type": "List"}
+    told = json.dumps({"info": {"features": features}})
+    with atomic.replacing(path) as temporary:
+        pq.write_table(
+            table.replace_schema_metadata({"huggingface": told}), temporary, compression="zstd"
+        )
+
+
+def _arrays(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> dict[str, pa.Array]:
+    import pyarrow as pa
+
+    return {
+        column: pa.array(
+            [row[column] for row in rows], getattr(pa, _NUMBERS.get(column, "string"))()
+        )
+        for column in columns
+    }

@@ -146,7 +146,8 @@ def parse_label_config(xml: str, *, name: str = "<labelling configuration>") -> 
     controls: list[Control] = []
     for node in root.iter():
         kind = "choices" if node.tag == "Choices" else MASK_TAGS.get(node.tag)
-        if kind is None:
+        # What a smart tool draws is a question to a backend, not an annotation.
+        if kind is None or node.get("smartOnly", "").lower() == "true":
             continue
         child = "Choice" if kind == "choices" else "Label"
         values = tuple(value for leaf in node.iter(child) if (value := _value(leaf)))

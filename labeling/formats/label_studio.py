@@ -168,13 +168,16 @@ def write(dest: Path, pictures: Sequence[ExportPicture], classes: Sequence[str])
     Path
         The file written.
     """
-    tasks = []
+    tasks: list[dict[str, Any]] = []
     for picture in pictures:
         regions: list[dict[str, Any]] = []
         for index, shape in enumerate(instances_of(picture)):
             regions += _regions(shape, f"{picture.sha256}|{index}", picture.width, picture.height)
         data = {"image": f"images/{picture.name}", "ext_id": picture.sha256}
-        tasks.append({"data": data, "annotations": [{"result": regions}]})
+        number = len(tasks) + 1
+        # Label Studio numbers anew what it imports; its converter asks for these numbers.
+        annotation = {"id": number, "result": regions}
+        tasks.append({"id": number, "data": data, "annotations": [annotation]})
     path = dest / FILE_NAME
     atomic.write_text(path, json.dumps(tasks, ensure_ascii=False) + "\n")
     return path

@@ -51,11 +51,21 @@ class PictureInstances:
 
 
 def current_instances(
-    workspace: Workspace, *, imported: bool = False
+    workspace: Workspace, *, imported: bool = False, states: Sequence[str] = ("current",)
 ) -> dict[str, PictureInstances]:
-    """Return sha256 -> the instances of the masks in use; only of imported ones if asked for."""
+    """Return sha256 -> the instances of the masks in use.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Where they are.
+    imported : bool
+        Only of imported masks.
+    states : sequence of str
+        Of their class masks; by default only of those that count.
+    """
     annotations, regions = schema.annotations, schema.regions
-    in_use = [annotations.c.kind == "mask", annotations.c.state == "current"]
+    in_use = [annotations.c.kind == "mask", annotations.c.state.in_(tuple(states))]
     if imported:
         in_use.append(annotations.c.project.startswith("import:"))
     masks = select(annotations.c.key, annotations.c.sha256, annotations.c.label, annotations.c.file)

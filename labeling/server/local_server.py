@@ -90,6 +90,7 @@ def serve(
     *,
     port: int = 8080,
     install: bool = True,
+    backends: bool = False,
     progress: Progress = SILENT,
 ) -> Iterator[AnnotationServer]:
     """Run the workspace's Label Studio during the block.
@@ -105,6 +106,9 @@ def serve(
         Port on 127.0.0.1; 0 selects a free port.
     install : bool
         Install Label Studio when it is missing (see `labeling.server.environment`).
+    backends : bool
+        Let the server connect to machine learning backends on this machine. Everybody who has an
+        account can then make it send requests to any port here.
     progress : Progress
         Reports the steps that take long.
 
@@ -146,7 +150,7 @@ def serve(
                     str(port),
                 ],
                 cwd=home,
-                env=_environment(workspace.root, home, account),
+                env=_environment(workspace.root, home, account, backends=backends),
                 umask=PRIVATE_UMASK,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -203,7 +207,9 @@ def _account(home: Path) -> dict[str, str]:
     return account
 
 
-def _environment(root: Path, home: Path, account: dict[str, str]) -> dict[str, str]:
+def _environment(
+    root: Path, home: Path, account: dict[str, str], *, backends: bool
+) -> dict[str, str]:
     passed = {name: os.environ[name] for name in PASSED_VARIABLES if name in os.environ}
     return passed | {
         "HOME": str(home),
@@ -220,6 +226,7 @@ def _environment(root: Path, home: Path, account: dict[str, str]) -> dict[str, s
         "FRONTEND_SENTRY_DSN": "",
         "LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED": "true",
         "LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT": str(root),
+        "LABEL_STUDIO_ML_BLOCK_LOCAL_IP": "false" if backends else "true",
         "PYTHONUNBUFFERED": "1",
     }
 

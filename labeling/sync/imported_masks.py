@@ -47,8 +47,20 @@ class ImportedMasks:
         return [replace(shape, place=f"{VERSION}|{n}") for n, shape in enumerate(shapes)]
 
 
-def imported_masks(workspace: Workspace, sha256s: Sequence[str]) -> dict[str, ImportedMasks]:
-    """Return sha256 -> the imported masks of those pictures that have some."""
+def imported_masks(
+    workspace: Workspace, sha256s: Sequence[str], *, states: Sequence[str] = ("current",)
+) -> dict[str, ImportedMasks]:
+    """Return sha256 -> the imported masks of those pictures that have some.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Where they are.
+    sha256s : sequence of str
+        The pictures.
+    states : sequence of str
+        Of the masks whose instances are returned; by default only of those that count.
+    """
     table = schema.annotations
     query = select(table.c.sha256, table.c.key, table.c.label, table.c.updated_at).where(
         table.c.kind == "mask",
@@ -64,7 +76,7 @@ def imported_masks(workspace: Workspace, sha256s: Sequence[str]) -> dict[str, Im
                 rows.setdefault(sha256, {})[key] = (label or "damage", at)
     if not rows:
         return {}
-    found = current_instances(workspace, imported=True)
+    found = current_instances(workspace, imported=True, states=states)
     return {
         sha256: ImportedMasks(found[sha256], of_picture)
         for sha256, of_picture in rows.items()

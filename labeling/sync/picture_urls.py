@@ -11,6 +11,7 @@ from urllib.parse import quote
 from bodyshop_core import atomic
 from bodyshop_core.errors import MissingPartError, UsageError
 from labeling.records.pictures import CatalogPicture
+from labeling.records.shown import ShownSize
 from labeling.server.client import UPLOAD_LIMIT, LabelStudioClient
 from labeling.server.connection import FOLDER
 
@@ -24,6 +25,10 @@ SHOWN_BY_BROWSERS = {"JPEG", "PNG", "WEBP", "GIF", "BMP", "AVIF"}
 
 ROTATED_BY_BROWSERS = "JPEG"
 """The only format whose EXIF rotation all browsers apply: Chromium ignores it in WebP and AVIF."""
+
+
+JPEG_QUALITY = 92
+"""Of the copies at the working size."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,7 @@ class PictureUrls:
         """Return one URL per picture, in order.
 
         Originals that every browser shows upright are used as they are, others as an upright copy:
-        masks then have the upright size.
+        masks then have the upright size. Of large pictures a smaller copy is used (see `shown`).
         """
         files = [self._file(picture) for picture in pictures]
         if self.mode == "upload":
@@ -71,6 +76,12 @@ class PictureUrls:
         return [
             f"/data/local-files/?d={quote(file.relative_to(root).as_posix())}" for file in files
         ]
+
+    def shown(self, picture: CatalogPicture) -> ShownSize:
+        """Return the size at which labelers see a picture; of another web server the full one."""
+        if self.mode == "url":
+            return ShownSize(picture.width, picture.height)
+        return ShownSize.of(picture.width, picture.height)
 
     def open_access(self, picture: CatalogPicture) -> None:
         """Give the server access to the pictures, and check it with one of them.
@@ -104,6 +115,9 @@ class PictureUrls:
             )
 
     def _file(self, picture: CatalogPicture) -> Path:
+        shown = self.shown(picture)
+        if shown.factor > 1:
+            return self._smaller_copy(picture, shown)
         if picture.format in SHOWN_BY_BROWSERS and _is_shown_upright(picture):
             return picture.path
         copy = self.workspace.root / FOLDER / "pictures" / f"{picture.sha256}.png"
@@ -114,6 +128,20 @@ class PictureUrls:
 
             with atomic.replacing(copy) as temporary:
                 Image.fromarray(load_rgb(picture.path)).save(temporary, "PNG")
+        return copy
+
+    def _smaller_copy(self, picture: CatalogPicture, shown: ShownSize) -> Path:
+        name = f"{picture.sha256}.{shown.factor}.jpg"
+        copy = self.workspace.root / FOLDER / "pictures" / name
+        if not copy.exists():
+            from PIL import Image
+
+            from bodyshop_core.imaging import load_rgb
+
+            # Each pixel is the mean of a block, as `ShownSize` has it.
+            small = Image.fromarray(load_rgb(picture.path)).reduce(shown.factor)
+            with atomic.replacing(copy) as temporary:
+                small.save(temporary, "JPEG", quality=JPEG_QUALITY)
         return copy
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,10 +27,12 @@ from labeling.records.annotations import (
     store_annotations,
 )
 from labeling.records.pictures import CatalogPicture, load_pictures
+from labeling.records.shown import ShownSize
 from labeling.server.client import LabelStudioClient, Task
 from labeling.server.connection import Connection
+from labeling.sync.imported_masks import ImportedMasks, imported_masks
 from labeling.sync.project import Project, client_for, open_project, project_lock
-from labeling.sync.results import read_result
+from labeling.sync.results import SentShapes, read_result
 from labeling.sync.task_index import TaskIndex, shown_masks
 
 if TYPE_CHECKING:
@@ -266,7 +269,7 @@ class _PagePuller:
             return Annotation(*identity, state="skipped", details=details)
         parsed = read_result(
             annotation.get("result") or [], self.project.config, width=picture.width,
-            height=picture.height, before=self.project.recorded,
+            height=picture.height, before=self.project.recorded, sent=self._sent(picture),
         )  # fmt: skip
         problems = list(parsed.problems)
         if parsed.masks and parsed.choices.get("state") == ["whole"]:
@@ -278,6 +281,24 @@ class _PagePuller:
             *identity, shapes=parsed.shapes, size=(picture.width, picture.height),
             choices=parsed.choices, details=details,
         )  # fmt: skip
+
+    def _sent(self, picture: CatalogPicture) -> SentShapes | None:
+        """Return the imported masks that are shown at a working size, to know them again."""
+        shown = ShownSize.of(picture.width, picture.height)
+        if shown.factor == 1 or picture.sha256 not in self._imported:
+            return None
+        shapes = self._imported[picture.sha256].shapes()
+        return SentShapes(shapes, self.project.config, shown)
+
+    @cached_property
+    def _imported(self) -> dict[str, ImportedMasks]:
+        """Imported masks of large pictures; also those that an answer has replaced by now."""
+        large = [
+            sha256
+            for sha256, picture in self.pictures.items()
+            if ShownSize.of(picture.width, picture.height).factor > 1
+        ]
+        return imported_masks(self.workspace, large, states=ACTIVE_STATES) if large else {}
 
     def _remove_deleted_tasks(self) -> None:
         """Find tasks that were deleted: the server keeps no record of them."""

@@ -294,10 +294,8 @@ class _Sender:
 
     def _imported(self, picture: CatalogPicture) -> dict[str, Any]:
         config = self.project.config
-        result = write_shapes(
-            self.imported[picture.sha256].shapes(), config, width=picture.width,
-            height=picture.height,
-        )  # fmt: skip
+        shapes = self.imported[picture.sha256].shapes()
+        result = write_shapes(shapes, config, self.urls.shown(picture))
         state = config.control("state")
         choices = {"state": "damaged"} if state and "damaged" in state.values else {}
         result += write_result({}, config, choices=choices, seed=picture.sha256)
@@ -315,6 +313,7 @@ class _Sender:
         result = write_result(
             proposed.masks, self.project.config, choices=proposed.choices,
             seed=f"{picture.sha256}|{self.version}", score=proposed.score,
+            shown=self.urls.shown(picture),
         )  # fmt: skip
         body = {"model_version": self.version, "result": result}
         return body if proposed.score is None else body | {"score": proposed.score}

@@ -8,16 +8,21 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from labeling.configs.label_config import Control, LabelConfig
+from labeling.configs.smart_tools import BOX, CLICK
 from labeling.formats import brush_rle as rle
 from labeling.formats.instances import shape_mask
 from labeling.formats.label_studio import PER_REGION, region_kind, region_shape, region_value
 from labeling.formats.shapes import MaskFormatError, Shape
+from labeling.records.shown import ShownSize
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     Mask = NDArray[np.bool_]
+
+MASKS = ("brushlabels", "bitmasklabels")
+"""Types of regions that are pixels; the others are outlines, in percent of the picture."""
 
 
 @dataclass
@@ -46,6 +51,41 @@ class ParsedResult:
     problems: list[str] = field(default_factory=list)
 
 
+class SentShapes:
+    """Shapes that were sent as brush regions at a working size; by their pixels they are known.
+
+    Parameters
+    ----------
+    shapes : sequence of Shape
+        In upright pixels of the picture.
+    label_config : LabelConfig
+        The project's configuration.
+    shown : ShownSize
+        The picture's size and how labelers see it.
+    """
+
+    def __init__(
+        self, shapes: Sequence[Shape], label_config: LabelConfig, shown: ShownSize
+    ) -> None:
+        by_id = {region_id(shape): shape for shape in shapes}
+        self._waiting: dict[str, list[Shape]] = {}
+        for region in write_shapes(shapes, label_config, shown):
+            if region["type"] == "brushlabels":
+                pixels = _digest(region["value"])
+                self._waiting.setdefault(pixels, []).append(by_id[region["id"]])
+
+    def take(self, value: Mapping[str, Any]) -> Shape | None:
+        """Return the shape that was sent with these pixels; of several the next one."""
+        waiting = self._waiting.get(_digest(value)) if "rle" in value else None
+        if not waiting:
+            return None
+        return waiting.pop(0) if len(waiting) > 1 else waiting[0]
+
+
+def _digest(value: Mapping[str, Any]) -> str:
+    return hashlib.sha256(repr(value["rle"]).encode()).hexdigest()
+
+
 def read_result(
     result: Sequence[Mapping[str, Any]],
     label_config: LabelConfig,
@@ -53,6 +93,7 @@ def read_result(
     width: int,
     height: int,
     before: LabelConfig | None = None,
+    sent: SentShapes | None = None,
 ) -> ParsedResult:
     """Read the ``result`` of an annotation.
 
@@ -67,11 +108,15 @@ def read_result(
     before : LabelConfig, optional
         An earlier configuration, whose controls and values are still read: Label Studio keeps a
         class in annotations when somebody renames it in the configuration.
+    sent : SentShapes, optional
+        What was sent for a picture that is shown at its working size: a region that came back as it
+        was sent stands for the exact shape.
 
     Returns
     -------
     ParsedResult
-        Masks of shape (height, width); invalid regions are in its `problems`.
+        Masks of shape (height, width), also of regions that were drawn at the working size (see
+        `labeling.records.shown`); invalid regions are in its `problems`.
     """
     parsed = ParsedResult()
     regions: dict[str, list[Shape]] = {}
@@ -80,6 +125,8 @@ def read_result(
         if not isinstance(region, Mapping) or not isinstance(region.get("value"), Mapping):
             parsed.problems.append("a region has no value")
             continue
+        if region.get("from_name") in (CLICK, BOX):
+            continue  # a question to a backend
         try:
             control = _control(region, label_config, before)
             chosen = _chosen(region, control, before)
@@ -89,7 +136,8 @@ def read_result(
             elif control.type == "choices":
                 parsed.choices.setdefault(control.name, []).extend(chosen)
             else:
-                shapes = _shapes(region, control.type, chosen, width, height)
+                same = None if sent is None else sent.take(region["value"])
+                shapes = _shapes(region, control.type, chosen, width, height, same)
                 regions.setdefault(identity, []).extend(shapes)
         except MaskFormatError as error:
             parsed.problems.append(error.message)
@@ -116,6 +164,7 @@ def write_result(
     choices: Mapping[str, str] | None = None,
     seed: str = "",
     score: float | None = None,
+    shown: ShownSize | None = None,
 ) -> list[dict[str, Any]]:
     """Write masks as brush regions and choices, for a prediction or an annotation.
 
@@ -131,6 +180,8 @@ def write_result(
         Region ids depend on it and on nothing random.
     score : float, optional
         0 to 1, shown next to each region.
+    shown : ShownSize, optional
+        How labelers see the picture of the masks; by default as it is.
 
     Raises
     ------
@@ -148,8 +199,9 @@ def write_result(
             raise MaskFormatError(f"the project has no class {label!r} (it has: {offered})")
         if not mask.any():
             continue
-        height, width = mask.shape
-        value = {"format": "rle", "rle": rle.encode(mask), "brushlabels": [label]}
+        drawn = mask if shown is None else shown.reduce(mask)
+        height, width = drawn.shape
+        value = {"format": "rle", "rle": rle.encode(drawn), "brushlabels": [label]}
         region = _region(seed, brush.name, label, "brushlabels", brush.to_name, value) | {
             "original_width": width,
             "original_height": height,
@@ -166,7 +218,7 @@ def write_result(
 
 
 def write_shapes(
-    shapes: Sequence[Shape], label_config: LabelConfig, *, width: int, height: int
+    shapes: Sequence[Shape], label_config: LabelConfig, shown: ShownSize
 ) -> list[dict[str, Any]]:
     """Write regions as they were drawn: polygons, rectangles, and brush regions for the rest.
 
@@ -176,24 +228,30 @@ def write_shapes(
         In upright pixels; `Shape.place` makes their ids, and has to be unique.
     label_config : LabelConfig
         The project's configuration; a class that it lacks is left out.
-    width, height : int
-        Upright size of the picture in pixels.
+    shown : ShownSize
+        The picture's size and how labelers see it.
     """
     regions: list[dict[str, Any]] = []
+    width, height = shown.width, shown.height
     for shape in shapes:
         kind = region_kind(shape, width, height)
         control = label_config.drawing(kind, shape.label)
         if control is None:
             kind = "brushlabels"
             control = label_config.drawing(kind, shape.label)
-        if control is None or not shape_mask(shape, height, width).any():
+        mask = shape_mask(shape, height, width)
+        if control is None or not mask.any():
             continue
-        value = region_value(shape, kind, width, height)
+        if kind == "brushlabels":
+            drawn = Shape(shape.label, mask=shown.reduce(mask), kind="mask")
+            value = region_value(drawn, kind, *shown.size)
+        else:
+            value = region_value(shape, kind, *shown.canvas)
         head = {
-            "id": hashlib.sha256(shape.place.encode()).hexdigest()[:10],
+            "id": region_id(shape),
             "to_name": control.to_name,
-            "original_width": width,
-            "original_height": height,
+            "original_width": shown.size[0],
+            "original_height": shown.size[1],
             "image_rotation": 0,
         }
         regions.append(
@@ -205,6 +263,11 @@ def write_shapes(
                 more = {"type": "choices", "from_name": name, "to_name": choices.to_name}
                 regions.append(head | more | {"value": value | {"choices": [chosen]}})
     return regions
+
+
+def region_id(shape: Shape) -> str:
+    """Return the id of the region that shows a shape."""
+    return hashlib.sha256(shape.place.encode()).hexdigest()[:10]
 
 
 def _region(
@@ -238,16 +301,29 @@ def _chosen(region: Mapping[str, Any], control: Control, before: LabelConfig | N
 
 
 def _shapes(
-    region: Mapping[str, Any], kind: str, chosen: Sequence[str], width: int, height: int
+    region: Mapping[str, Any],
+    kind: str,
+    chosen: Sequence[str],
+    width: int,
+    height: int,
+    sent: Shape | None,
 ) -> list[Shape]:
     if not chosen:
         raise MaskFormatError(f"a {kind} region has no damage class")
-    shown = (region.get("original_width"), region.get("original_height"))
-    if shown != (width, height):
+    stated = (region.get("original_width"), region.get("original_height"))
+    shown = ShownSize.stated(width, height, stated)
+    if shown is None:
         raise MaskFormatError(
-            f"a {chosen[0]} region was drawn on {shown[0]} x {shown[1]} pixels, "
+            f"a {chosen[0]} region was drawn on {stated[0]} x {stated[1]} pixels, "
             f"but the picture has {width} x {height}"
         )
-    shape = region_shape(kind, region["value"], width, height)
+    if sent is not None:
+        shape = Shape("", sent.rings, sent.mask, sent.kind, sent.united)
+    elif kind in MASKS:
+        shape = region_shape(kind, region["value"], *shown.size)
+        if shape.mask is not None:
+            shape = replace(shape, mask=shown.enlarge(shape.mask))
+    else:
+        shape = region_shape(kind, region["value"], *shown.canvas)
     origin = str(region.get("origin", "manual"))
     return [replace(shape, label=label, origin=origin) for label in chosen]

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from export_photos import files_of
 from PIL import Image
 
 from bodyshop.export import COLUMNS, export
@@ -138,8 +139,10 @@ def test_hf_folder_names_every_file_in_its_metadata(
     for split, expected in (("train", names[:3]), ("validation", names[3:5]), ("test", names[5:6])):
         rows = pq.read_table(folder / split / "metadata.parquet").to_pylist()
         assert sorted(row["sha256"] for row in rows) == sorted(expected)
-        on_disk = {path.name for path in (folder / split).iterdir()} - {"metadata.parquet"}
-        assert {row["file_name"] for row in rows} == on_disk
+        on_disk = files_of(folder / split) - {"metadata.parquet"}
+        drawn = [file for row in rows for file in row["masks_file_names"]]
+        assert {row["file_name"] for row in rows} | set(drawn) == on_disk
+        assert len(drawn) == {"train": 2}.get(split, 0)
     header = (folder / "README.md").read_text("utf-8").split("---\n")[1]
     card = yaml.safe_load(header)
     assert card["license"] == "other"

@@ -16,6 +16,7 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import pytest
+from annotation_files import H, W
 from hypothesis import settings
 from labeling_pictures import add_picture, picture_bytes
 from labeling_stage import CASSETTES, LABELERS, Recorder, Replay, build_stage, sign_up
@@ -43,6 +44,16 @@ def add(workspace):
     )
 
 
+@pytest.fixture
+def a_jpg(workspace, tmp_path):
+    """The picture of `annotation_files`: in the catalog, and in a folder beside the annotations."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    data = picture_bytes(W, H)
+    (folder / "a.jpg").write_bytes(data)
+    return add_picture(workspace, data), folder
+
+
 @pytest.fixture(scope="session")
 def label_server(tmp_path_factory):
     """(url, document root, e-mail -> key) of the real Label Studio with three labelers.
@@ -57,7 +68,7 @@ def label_server(tmp_path_factory):
         yield connection.url, root, _accounts(root, connection.url, connection.key)
         return
     root = tmp_path_factory.mktemp("label-studio") / "home"
-    command = [Path(sys.executable).with_name("bodyshop"), "label", "serve", "--port", "0"]
+    command = [Path(sys.executable).with_name("bodyshop"), "label", "serve", "--backend", "--port", "0"]
     with subprocess.Popen([*command, "--json", "-w", root], stdout=subprocess.PIPE) as program:
         try:
             url = json.loads(program.stdout.readline())["url"]

@@ -3,80 +3,26 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-import textwrap
+from pathlib import Path
 
-import numpy as np
 import pytest
-from labeling_pictures import add_picture, picture_bytes
+from drawn_pictures import draw_three
 
+import labeling
 from labeling import export_masks
-from labeling.consensus.update import update_consensus
-from labeling.formats.polygons import rasterise
-from labeling.formats.shapes import Shape
-from labeling.records.annotations import Annotation, store_annotations
+from labeling.formats.instances import shape_mask
+from labeling.records.pictures import load_pictures
+from labeling.records.regions import current_instances
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
-W, H = 120, 90
-CONSUMERS = ("pycocotools", "supervision", "pillow")
 
-
-@pytest.fixture(scope="module")
-def reader(tmp_path_factory):
-    """Runs a script with the consumers; returns what it prints, as JSON."""
-    folder = tmp_path_factory.mktemp("consumers")
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
-    subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True, env=environment)
-    python = folder / "venv" / "bin" / "python"
-    done = subprocess.run(
-        [python, "-m", "pip", "install", "-q", *CONSUMERS], capture_output=True, text=True,
-        check=False, env=environment,
-    )  # fmt: skip
-    if done.returncode:
-        pytest.skip(f"the consumers can't be installed: {done.stderr[-300:]}")
-
-    def run(script, *words):
-        done = subprocess.run(
-            [python, "-c", textwrap.dedent(script), *map(str, words)], capture_output=True,
-            text=True, check=False, env=environment, cwd=folder,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr[-2000:]
-        return json.loads(done.stdout.splitlines()[-1])
-
-    return run
+CONFIG = Path(labeling.__file__).parent / "configs" / "damage.xml"
 
 
 @pytest.fixture
 def drawn(workspace):
-    """Three pictures, one turned by EXIF, each with a polygon, a box, a hole, parts, a scratch."""
-    turn = np.deg2rad(31)
-    along, across = np.array([np.cos(turn), np.sin(turn)]), np.array([-np.sin(turn), np.cos(turn)])
-    start = np.array([5.0, 5.0])
-    scratch = np.array([start, start + 60 * along, start + 60 * along + across, start + across])
-    for seed, orientation in enumerate((1, 1, 6)):
-        width, height = (H, W) if orientation == 6 else (W, H)
-        sha = add_picture(workspace, picture_bytes(W, H, seed=seed, orientation=orientation))
-        ring = rasterise([[[50, 50], [80, 50], [80, 80], [50, 80]]], height, width)
-        ring[60:70, 60:70] = False
-        parts = rasterise([[[5, 60], [15, 60], [15, 70], [5, 70]]], height, width)
-        parts |= rasterise([[[25, 60], [35, 60], [35, 70], [25, 70]]], height, width)
-        box = np.array([[40.0, 10], [60, 10], [60, 30], [40, 30]])
-        shapes = [
-            Shape("dent", (np.add(box, (5, 3.5)),), severity="minor", part="door"),
-            Shape("dent", (box,), kind="rectangle"),
-            Shape("crack", mask=ring, kind="mask"),
-            Shape("crack", mask=parts, kind="mask"),
-            Shape("scratch", (scratch,)),
-        ]
-        said = Annotation(sha, "damage", "s", seed, "ana", "2026-01-01T00:00:00+00:00",
-                          shapes=shapes, size=(width, height))  # fmt: skip
-        with workspace.catalog.begin() as connection:
-            touched = store_annotations(connection, workspace, [said])
-            update_consensus(connection, workspace, touched)
-    return workspace
+    return draw_three(workspace)
 
 
 COCO = """
@@ -124,3 +70,100 @@ def test_supervision_sees_every_instance_and_no_empty_mask(form, drawn, reader, 
     if form != "voc":
         assert len(seen["masks"]) == 15
         assert all(seen["masks"])
+
+
+CONVERTER = """
+    import contextlib, io, json, sys
+    from pathlib import Path
+    import numpy as np
+    from label_studio_converter import Converter
+    source, config, out = sys.argv[1:]
+    with contextlib.redirect_stdout(io.StringIO()):
+        converter = Converter(config=Path(config).read_text(), project_dir=None,
+                              download_resources=False)
+        for form in ("JSON_MIN", "BRUSH_TO_NUMPY"):
+            (Path(out) / form).mkdir(parents=True)
+            converter.convert(source, str(Path(out) / form), form, is_dir=False)
+    minimal = json.loads((Path(out) / "JSON_MIN" / "result.json").read_text())
+    masks = [int((np.load(file) > 127).sum()) for file in Path(out, "BRUSH_TO_NUMPY").iterdir()]
+    print(json.dumps({"tasks": len(minimal), "masks": sorted(masks)}))
+"""
+
+
+def test_label_studios_converter_reads_every_brush_region_of_our_export(drawn, reader, tmp_path):
+    export_masks(drawn, "labelstudio", tmp_path / "out")
+    seen = reader(CONVERTER, tmp_path / "out" / "label-studio.json", CONFIG, tmp_path / "theirs")
+    # Of each picture the shape with a hole and that of two parts; the others are no brush regions.
+    assert seen == {"tasks": 3, "masks": [200] * 3 + [800] * 3}
+
+
+def test_label_studio_imports_our_export_and_gives_back_every_instance(real_stage, tmp_path):
+    stage = real_stage
+    workspace = draw_three(stage.workspace)
+    export_masks(workspace, "labelstudio", tmp_path / "out", with_pictures=False)
+    before = instances(workspace)
+    labeling.init(workspace, connection=stage.client)
+    project = stage.project().remote_id
+    stage.client.import_tasks(
+        project, json.loads((tmp_path / "out" / "label-studio.json").read_text())
+    )
+    summary = labeling.pull(workspace, connection=stage.client)
+    assert (summary.annotations, summary.problems) == (3, ())
+    after = instances(workspace)
+    assert set(after) == set(before)
+    for sha256, shapes in before.items():
+        assert sorted(after[sha256]) == sorted(shapes)
+
+
+def instances(workspace):
+    """sha256 -> class, kind, severity, part and pixels of each instance that counts."""
+    sizes = {picture.sha256: picture for picture in load_pictures(workspace)}
+    return {
+        sha256: [
+            (s.label, s.kind, s.severity or "", s.part or "",
+             int(shape_mask(s, sizes[sha256].height, sizes[sha256].width).sum()))
+            for s in found.shapes()
+        ]
+        for sha256, found in current_instances(workspace).items()
+    }  # fmt: skip
+
+
+TORCHVISION = """
+    import contextlib, io, json, sys
+    from torchvision.datasets import CocoDetection
+    with contextlib.redirect_stdout(io.StringIO()):
+        data = CocoDetection(sys.argv[1], f"{sys.argv[1]}/annotations.json")
+    rows = [(picture.size, len(targets)) for picture, targets in data]
+    print(json.dumps({"sizes": sorted(size for size, _ in rows), "all": sum(n for _, n in rows)}))
+"""
+
+
+@pytest.mark.long
+def test_torchvision_reads_our_coco(drawn, heavy_reader, tmp_path):
+    export_masks(drawn, "coco", tmp_path / "out")
+    seen = heavy_reader(TORCHVISION, tmp_path / "out")
+    assert seen == {"sizes": [[90, 120], [120, 90], [120, 90]], "all": 15}
+
+
+ULTRALYTICS = """
+    import contextlib, io, json, sys
+    with contextlib.redirect_stdout(io.StringIO()):
+        from ultralytics.data.dataset import YOLODataset
+        from ultralytics.data.utils import check_det_dataset
+        data = check_det_dataset(sys.argv[1], autodownload=False)
+        seen = YOLODataset(img_path=data["train"], data=data, task="segment", augment=False,
+                           imgsz=160, rect=False, batch_size=2)
+    points = [len(s) for each in seen.labels for s in each["segments"]]
+    print(json.dumps({"pictures": len(seen), "instances": sum(len(l["cls"]) for l in seen.labels),
+                      "outlines": len(points), "names": data["names"],
+                      "masks": int(seen[0]["masks"].max())}))
+"""
+
+
+@pytest.mark.long
+def test_ultralytics_reads_our_yolo_from_any_folder(drawn, heavy_reader, tmp_path):
+    export_masks(drawn, "yolo", tmp_path / "out")
+    seen = heavy_reader(ULTRALYTICS, tmp_path / "out" / "data.yaml")
+    assert (seen["pictures"], seen["instances"], seen["outlines"]) == (3, 15, 15)
+    assert sorted(seen["names"].values()) == ["crack", "dent", "scratch"]
+    assert seen["masks"] >= 1

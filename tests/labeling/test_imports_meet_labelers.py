@@ -16,6 +16,7 @@ from labeling.configs.label_config import load_label_config
 from labeling.formats.instances import shape_mask
 from labeling.formats.shapes import Shape
 from labeling.records.regions import current_instances
+from labeling.records.shown import ShownSize
 from labeling.sync.erase import erase_tasks
 from labeling.sync.results import write_shapes
 
@@ -106,7 +107,7 @@ def test_regions_keep_kind_severity_and_part_from_the_page_to_the_catalog(stage)
         Shape("dent", (box + 4,), severity="severe", part="bumper", place="b"),
         Shape("scratch", mask=stage.box(sha, 0, 0, 24, 2), kind="mask", place="c"),
     ]
-    result = write_shapes(shapes, load_label_config("damage"), width=24, height=18)
+    result = write_shapes(shapes, load_label_config("damage"), ShownSize(24, 18))
     path = f"api/tasks/{stage.tasks()[sha]}/annotations/"
     stage.labelers["ana@example.com"]._json("POST", path, body={"result": result})
     summary = pull(stage)

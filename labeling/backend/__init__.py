@@ -1,0 +1,1 @@
+"""A model beside Label Studio: proposals when a page opens, and regions grown from clicks."""
