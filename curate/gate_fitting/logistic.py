@@ -20,6 +20,7 @@ def fit_logistic(
     seed: int,
     *,
     strength: float = 3.0,
+    weights: NDArray[np.floating] | None = None,
 ) -> tuple[NDArray[np.float32], float, NDArray[np.float64]]:
     """Fit on everything, and on all but each fold.
 
@@ -36,6 +37,8 @@ def fit_logistic(
     strength : float
         scikit-learn's C. For the gate the out-of-fold figures from 3 to 30 are the same within
         their intervals.
+    weights : ndarray, shape (n,), optional
+        How much each row counts within its class; the classes count the same either way.
 
     Returns
     -------
@@ -47,10 +50,11 @@ def fit_logistic(
     from sklearn.model_selection import StratifiedGroupKFold
 
     y = np.asarray(positive, dtype=int)
+    heavy = np.ones(len(y)) if weights is None else np.asarray(weights, float)
 
     def fitted(chosen: NDArray[np.int64] | slice) -> LogisticRegression:
-        model = LogisticRegression(C=strength, class_weight="balanced", max_iter=5000)
-        return model.fit(features[chosen], y[chosen])
+        model = LogisticRegression(C=strength, max_iter=5000)
+        return model.fit(features[chosen], y[chosen], balanced(y[chosen], heavy[chosen]))
 
     chances = np.full(len(y), np.nan)
     folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
@@ -58,3 +62,14 @@ def fit_logistic(
         chances[test] = fitted(train).predict_proba(features[test])[:, 1]
     whole = fitted(slice(None))
     return whole.coef_[0].astype(np.float32), float(whole.intercept_[0]), chances
+
+
+def balanced(positive: NDArray[np.integer], weights: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Scale weights so that both classes sum up to half the number of rows."""
+    import numpy as np
+
+    scaled = np.asarray(weights, dtype=float).copy()
+    for kind in (0, 1):
+        rows = positive == kind
+        scaled[rows] *= len(positive) / 2 / max(scaled[rows].sum(), 1e-12)
+    return scaled
