@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import Connection, Text, cast, delete, or_, select
 
+from bodyshop.desk.journal import erase_from_journal
 from bodyshop.pending_downloads import PendingDownload, erase_pending, read_pending
 from bodyshop_core import atomic
 from bodyshop_core.catalog import all_images, now, schema
@@ -114,6 +115,7 @@ def forget(workspace: Workspace, what: str, *, dry_run: bool = False) -> ForgetS
         for path in _reports(workspace):
             path.unlink(missing_ok=True)
     erase_pending(workspace, partial(_is_pending, kind, what))
+    erase_from_journal(workspace, erased)
     with workspace.catalog.begin() as connection:
         _erase_rows(connection, kind, what, keys, pictures)
     # A command beside this one may have written results until the rows were gone. A picture that a
@@ -178,6 +180,7 @@ def _files_of(workspace: Workspace, pictures: Iterable[str]) -> list[Path]:
         workspace.runs,
         workspace.root / "labelstudio" / "pictures",
         workspace.root / "labelstudio" / "media",
+        workspace.root / "desk",
     )
     return sorted(
         path

@@ -42,6 +42,8 @@ class JudgedLabel:
         The label that the classifier prefers among the others.
     doubt : float
         Probability that the label is wrong, 0 to 1.
+    agrees : bool
+        Whether the classifier would give this label, too.
     by_person : bool
         Whether a person gave it.
     """
@@ -50,6 +52,7 @@ class JudgedLabel:
     label: str
     instead: str
     doubt: float
+    agrees: bool
     by_person: bool
 
 
@@ -107,30 +110,47 @@ class Suspects:
         keys, features = self._features(known)
         values = [str(labels[key].value) for key in keys]
         groups = self._groups()
-        wrong, instead = disbelief(features, values, [groups.get(key, key) for key in keys])
+        found, classes = out_of_fold(features, values, [groups.get(key, key) for key in keys])
+        given = np.asarray([classes.index(value) for value in values])
+        wrong, instead = _doubts(found, given, classes)
         return [
             JudgedLabel(
                 key,
                 value,
                 other,
                 float(doubt),
+                classes[best] == value,
                 labels[key].origin in (Origin.HUMAN, Origin.ANNOTATION),
             )
-            for key, value, doubt, other in zip(keys, values, wrong, instead, strict=True)
+            for key, value, doubt, other, best in zip(
+                keys, values, wrong, instead, found.argmax(axis=1).tolist(), strict=True
+            )
         ]
 
     def _features(
         self, pictures: Sequence[CatalogPicture]
     ) -> tuple[list[str], NDArray[np.float32]]:
+        """Take what `curate` stored, when it is of the same network; look at the others now."""
         from bodyshop_core.backbones import Scorer
+        from curate import load_gate
         from curate.gate.extract import extract_features
+        from curate.gate.feature_store import FeatureStore
 
         keys: list[str] = []
         parts = []
-        files = [(picture.sha256, picture.path) for picture in pictures]
-        for batch in extract_features(Scorer(BACKBONE), files, progress=self.progress):
-            keys += batch.keys
-            parts.append(batch.features.astype(np.float32))
+        gate = load_gate(self.workspace)
+        if gate.backbone == BACKBONE and gate.weights is None:
+            store = FeatureStore(self.workspace.features / gate.fingerprint)
+            stored = store.load([picture.sha256 for picture in pictures])
+            if len(stored):
+                keys += stored.keys
+                parts.append(stored.features.astype(np.float32))
+        there = set(keys)
+        files = [(each.sha256, each.path) for each in pictures if each.sha256 not in there]
+        if files:
+            for batch in extract_features(Scorer(BACKBONE), files, progress=self.progress):
+                keys += batch.keys
+                parts.append(batch.features.astype(np.float32))
         if not keys:
             raise NothingFoundError(
                 "no picture has a damage label that could be suspected",
@@ -179,6 +199,24 @@ def disbelief(
     NothingFoundError
         Fewer than two classes, or a class with fewer than `FOLDS` groups.
     """
+    found, classes = out_of_fold(features, labels, groups, seed=seed)
+    return _doubts(found, np.asarray([classes.index(label) for label in labels]), classes)
+
+
+def out_of_fold(
+    features: NDArray[np.floating], labels: Sequence[str], groups: Sequence[str], *, seed: int = 0
+) -> tuple[NDArray[np.float64], list[str]]:
+    """Return the probabilities of a logistic regression that was fitted without each picture.
+
+    Parameters and errors as of `disbelief`.
+
+    Returns
+    -------
+    ndarray of float64, shape (n, classes)
+        Averages over `REPEATS` cross-validations.
+    list of str
+        The classes, in the order of the columns.
+    """
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedGroupKFold
     from sklearn.pipeline import make_pipeline
@@ -202,7 +240,12 @@ def disbelief(
             model = make_pipeline(StandardScaler(), LogisticRegression(C=STRENGTH, max_iter=500))
             model.fit(features[fit], given[fit])
             total[np.ix_(judge, model.classes_)] += model.predict_proba(features[judge])
-    probabilities = total / REPEATS
+    return total / REPEATS, classes
+
+
+def _doubts(
+    probabilities: NDArray[np.float64], given: NDArray[np.int64], classes: Sequence[str]
+) -> tuple[NDArray[np.float64], list[str]]:
     rows = np.arange(len(given))
     wrong = 1 - probabilities[rows, given]
     others = probabilities.copy()

@@ -15,7 +15,9 @@ from bodyshop.terminal import Terminal
 
 def desk(
     context: typer.Context,
-    port: Annotated[int, typer.Option(min=0, help="Port on 127.0.0.1; 0: any free port.")] = 0,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0: any free port.")
+    ] = 0,
     name: Annotated[
         str | None, typer.Option(help="Your name, for the decisions; by default your account's.")
     ] = None,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import threading
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from sqlalchemy import delete, select
 
+from bodyshop.desk.journal import append, read_journal
 from bodyshop_core.catalog import Field, Origin, add_labels, now, schema
 from bodyshop_core.errors import UsageError
 
@@ -55,6 +54,22 @@ class Act:
     field: str = Field.DAMAGE.value
 
 
+@dataclass(frozen=True)
+class Undone:
+    """What `undo` did.
+
+    Parameters
+    ----------
+    pictures : tuple of str
+        As they were before the act.
+    changed_since : tuple of str
+        Pictures of the act about which something newer was said; they stay as they are.
+    """
+
+    pictures: tuple[str, ...] = ()
+    changed_since: tuple[str, ...] = ()
+
+
 def perform(workspace: Workspace, act: Act) -> str:
     """Write an act to the catalog, after what it replaces was noted for `undo`.
 
@@ -68,41 +83,63 @@ def perform(workspace: Workspace, act: Act) -> str:
     Raises
     ------
     UsageError
-        The act is none of `Kind`, names no picture or an unknown one, or its value is none.
+        The act is none of `Kind`, names no picture or an unknown one, or its value is none; or it
+        says what is seen on a picture that is rejected so far.
     """
     _check(act)
     identity = uuid.uuid4().hex
     with _LOCK, workspace.catalog.begin() as connection:
-        before = dict(_before(connection, act.pictures))
+        before = dict(_said(connection, act.pictures, act.kind, act.field))
         if unknown := sorted(set(act.pictures) - before.keys()):
             raise UsageError(f"{unknown[0][:12]} is not in this workspace")
-        # In the journal first: a decision that can't be taken back must not be possible.
-        _append(workspace, {"id": identity, "at": now(), **vars(act), "before": before})
+        if act.kind == "framing":
+            _check_kept(connection, act.pictures, before)
         _write(workspace, connection, act, before)
+        after = dict(_said(connection, act.pictures, act.kind, act.field))
+        # Before the commit: a decision that can't be taken back must not be possible.
+        append(
+            workspace, {"id": identity, "at": now(), **vars(act), "before": before, "after": after}
+        )
     return identity
 
 
-def undo(workspace: Workspace, by: str) -> tuple[str, ...]:
+def undo(workspace: Workspace, by: str) -> Undone:
     """Take back the newest act of a person that was not taken back yet.
 
-    Returns
-    -------
-    tuple of str
-        Its pictures, as they were before; empty when nothing is left to undo.
+    Nothing that was said later, here or in Label Studio, is touched: pictures about which it says
+    something else now stay as they are, and are named.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Whose journal is read.
+    by : str
+        Name of the person.
     """
     with _LOCK, workspace.catalog.begin() as connection:
         open_acts: dict[str, dict[str, Any]] = {}
-        for line in _journal(workspace):
+        for line in read_journal(workspace):
             if "undone" in line:
                 open_acts.pop(line["undone"], None)
             elif line["by"] == by:
                 open_acts[line["id"]] = line
         if not open_acts:
-            return ()
+            return Undone()
         newest = list(open_acts.values())[-1]
-        _append(workspace, {"undone": newest["id"], "at": now(), "by": by})
-        _restore(workspace, connection, newest["before"])
-    return tuple(newest["pictures"])
+        kind, field = newest["kind"], newest["field"]
+        present = dict(_said(connection, newest["pictures"], kind, field))
+        same = {
+            sha256
+            for sha256 in newest["pictures"]
+            if sha256 in present and present[sha256] == newest["after"].get(sha256)
+        }
+        before = {sha256: newest["before"][sha256] for sha256 in same}
+        _restore(workspace, connection, kind, field, before)
+        append(workspace, {"undone": newest["id"], "at": now(), "by": by})
+    return Undone(
+        tuple(each for each in newest["pictures"] if each in same),
+        tuple(each for each in newest["pictures"] if each in present and each not in same),
+    )
 
 
 def _check(act: Act) -> None:
@@ -118,6 +155,21 @@ def _check(act: Act) -> None:
         raise UsageError(f"there is no label field '{act.field}'")
     if act.kind == "framing" and act.value not in FRAMINGS:
         raise UsageError(f"there is no framing '{act.value}'", hint=f"one of {', '.join(FRAMINGS)}")
+
+
+def _check_kept(connection: Connection, pictures: Sequence[str], before: Mapping[str, Any]) -> None:
+    """Refuse a framing that would keep a rejected picture: it is part of a decision."""
+    undecided = [sha256 for sha256 in pictures if before[sha256]["decision"] is None]
+    verdicts = schema.verdicts
+    for part in _parts(undecided):
+        query = select(verdicts.c.sha256).where(
+            verdicts.c.sha256.in_(part), verdicts.c.verdict == "reject"
+        )
+        if rejected := connection.scalars(query).all():
+            raise UsageError(
+                f"{rejected[0][:12]} is rejected, and saying what it shows would keep it",
+                hint="keep it first (k), or leave it",
+            )
 
 
 def _write(
@@ -149,67 +201,58 @@ def _decision(sha256: str, act: Act, by: str, old: Mapping[str, Any] | None) -> 
     }  # fmt: skip
 
 
-def _before(connection: Connection, pictures: Sequence[str]) -> Iterator[tuple[str, Any]]:
+def _said(
+    connection: Connection, pictures: Sequence[str], kind: str, field: str
+) -> Iterator[tuple[str, Any]]:
+    """Yield, of each picture that is there, what people said that an act of this kind replaces."""
     images, decisions, labels = schema.images, schema.decisions, schema.labels
-    for start in range(0, len(pictures), _CHUNK):
-        part = pictures[start : start + _CHUNK]
+    for part in _parts(pictures):
         there = connection.scalars(select(images.c.sha256).where(images.c.sha256.in_(part)))
         found: dict[str, Any] = {sha256: {"decision": None, "labels": []} for sha256 in there}
-        for row in connection.execute(select(decisions).where(decisions.c.sha256.in_(part))):
-            found[row.sha256]["decision"] = dict(row._mapping)
-        query = select(labels).where(
-            labels.c.sha256.in_(part), labels.c.origin == Origin.HUMAN.value
+        if kind != "label":
+            for row in connection.execute(select(decisions).where(decisions.c.sha256.in_(part))):
+                found[row.sha256]["decision"] = dict(row._mapping)
+        query = (
+            select(labels)
+            .where(labels.c.sha256.in_(part), labels.c.origin == Origin.HUMAN.value)
+            .order_by(labels.c.field, labels.c.value)
         )
-        for row in connection.execute(query):
-            found[row.sha256]["labels"].append(dict(row._mapping))
+        if kind in ("label", "clear"):
+            if kind == "label":
+                query = query.where(labels.c.field == field)
+            for row in connection.execute(query):
+                found[row.sha256]["labels"].append(dict(row._mapping))
         yield from found.items()
 
 
-def _restore(workspace: Workspace, connection: Connection, before: Mapping[str, Any]) -> None:
-    images = schema.images
+def _restore(
+    workspace: Workspace, connection: Connection, kind: str, field: str, before: Mapping[str, Any]
+) -> None:
     pictures = list(before)
-    _delete_labels(connection, pictures, None)
-    _delete_decisions(connection, pictures)
-    for start in range(0, len(pictures), _CHUNK):
-        part = pictures[start : start + _CHUNK]
-        # One that `bodyshop forget` erased meanwhile does not come back.
-        there = connection.scalars(select(images.c.sha256).where(images.c.sha256.in_(part))).all()
-        decisions = [before[sha256]["decision"] for sha256 in there if before[sha256]["decision"]]
-        workspace.catalog.upsert(schema.decisions, decisions, connection=connection)
-        labels = [label for sha256 in there for label in before[sha256]["labels"]]
-        workspace.catalog.upsert(schema.labels, labels, connection=connection)
+    if kind in ("label", "clear"):
+        _delete_labels(connection, pictures, field if kind == "label" else None)
+    if kind != "label":
+        _delete_decisions(connection, pictures)
+    decisions = [each["decision"] for each in before.values() if each["decision"]]
+    workspace.catalog.upsert(schema.decisions, decisions, connection=connection)
+    labels = [label for each in before.values() for label in each["labels"]]
+    workspace.catalog.upsert(schema.labels, labels, connection=connection)
 
 
 def _delete_labels(connection: Connection, pictures: Sequence[str], field: str | None) -> None:
     table = schema.labels
-    for start in range(0, len(pictures), _CHUNK):
-        which = table.c.sha256.in_(pictures[start : start + _CHUNK])
-        query = delete(table).where(which, table.c.origin == Origin.HUMAN.value)
+    for part in _parts(pictures):
+        query = delete(table).where(table.c.sha256.in_(part), table.c.origin == Origin.HUMAN.value)
         connection.execute(query if field is None else query.where(table.c.field == field))
 
 
 def _delete_decisions(connection: Connection, pictures: Sequence[str]) -> None:
     table = schema.decisions
+    for part in _parts(pictures):
+        connection.execute(delete(table).where(table.c.sha256.in_(part)))
+
+
+def _parts(pictures: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Cut a list for ``IN``: databases take some hundreds of values only."""
     for start in range(0, len(pictures), _CHUNK):
-        which = table.c.sha256.in_(pictures[start : start + _CHUNK])
-        connection.execute(delete(table).where(which))
-
-
-def _append(workspace: Workspace, line: Mapping[str, Any]) -> None:
-    path = workspace.root / "desk" / "acts.jsonl"
-    path.parent.mkdir(exist_ok=True)
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(line, ensure_ascii=False) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _journal(workspace: Workspace) -> Iterator[dict[str, Any]]:
-    path = workspace.root / "desk" / "acts.jsonl"
-    if not path.exists():
-        return
-    with path.open(encoding="utf-8") as file:
-        for line in file:
-            # A line that a power cut broke off belongs to an act that was never written.
-            if line.endswith("\n"):
-                yield json.loads(line)
+        yield pictures[start : start + _CHUNK]

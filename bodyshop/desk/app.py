@@ -54,15 +54,16 @@ def create_app(state: DeskState, token: str) -> Flask:
         host = urlsplit(f"//{request.host}").hostname
         if host not in {each.strip("[]") for each in LOCAL}:
             abort(403)
-        given = request.args.get("token", "")
-        if request.endpoint == "index" and given and hmac.compare_digest(given, token):
+        # Cookies don't know ports: two desks of one machine need two names.
+        cookie = f"{COOKIE}-{request.environ.get('SERVER_PORT', '')}"
+        if request.endpoint == "index" and _is(request.args.get("token"), token):
             answer = redirect("/", 303)
-            answer.set_cookie(COOKIE, token, httponly=True, samesite="Strict")
+            answer.set_cookie(cookie, token, httponly=True, samesite="Strict")
             return answer
-        if not hmac.compare_digest(request.cookies.get(COOKIE, ""), token):
+        if not _is(request.cookies.get(cookie), token):
             abort(403, "open the address that bodyshop desk printed")
         changes = request.method not in ("GET", "HEAD")
-        if changes and not hmac.compare_digest(request.headers.get("X-Desk-Token", ""), token):
+        if changes and not _is(request.headers.get("X-Desk-Token"), token):
             abort(403, "the token of this page is missing")
         return None
 
@@ -85,7 +86,7 @@ def create_app(state: DeskState, token: str) -> Flask:
     def index() -> str:
         return render_template(
             "desk.html", token=token, by=state.by, read_only=state.read_only,
-            workspace=state.workspace.root.resolve().name,
+            workspace=state.workspace.root.resolve().name, field=state.field,
         )  # fmt: skip
 
     @app.get("/api/pictures")
@@ -121,8 +122,12 @@ def create_app(state: DeskState, token: str) -> Flask:
         return jsonify({})
 
     @app.post("/api/suspects")
+    def start_suspects() -> Any:
+        return jsonify(state.suspects.start())
+
+    @app.get("/api/suspects")
     def suspects() -> Any:
-        return jsonify(state.find_suspects())
+        return jsonify(state.suspects.state())
 
     @app.post("/api/try")
     def try_photo() -> Any:
@@ -141,6 +146,11 @@ def create_app(state: DeskState, token: str) -> Flask:
         return _jpeg(show(state.workspace, sha256))
 
     return app
+
+
+def _is(given: str | None, token: str) -> bool:
+    """Compare in constant time; as bytes, since text that is not ASCII can't be compared so."""
+    return hmac.compare_digest((given or "").encode("utf-8", "surrogatepass"), token.encode())
 
 
 def _jpeg(data: bytes) -> Response:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 CHOICES = (
     "verdict", "reason", "label", "predicted", "split", "source", "origin", "brand", "model",
-    "framing", "decision", "cluster", "group",
+    "framing", "decision", "cluster", "group", "sha256",
 )  # fmt: skip
 """Columns of which one value, or several separated by ``|``, may be asked for."""
 

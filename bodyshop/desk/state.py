@@ -11,7 +11,8 @@ import numpy as np
 
 from bodyshop.desk import acts
 from bodyshop.desk.filters import View, apply_view
-from bodyshop.desk.table import MOST_PATCHED, facets, load_table, patched
+from bodyshop.desk.suspects_job import SuspectsJob
+from bodyshop.desk.table import MOST_PATCHED, facets, load_table, patched, shown_target
 from bodyshop_core.errors import BodyshopError, UsageError
 
 if TYPE_CHECKING:
@@ -40,30 +41,28 @@ class DeskState:
 
     def __init__(self, workspace: Workspace, by: str, *, read_only: bool) -> None:
         self.workspace, self.by, self.read_only = workspace, by, read_only
-        self._lock = threading.Lock()
-        self._predictions: dict[str, tuple[str, float]] = {}
+        self._lock = threading.RLock()
+        self._opening = threading.Lock()
         self._predictor: Predictor | None = None
         self._rows: tuple[View, NDArray[np.int64]] | None = None
+        self.suspects = SuspectsJob(workspace, self.reload)
         self.table: pa.Table = load_table(workspace)
+
+    @property
+    def field(self) -> str:
+        """What the labels that are shown are about: ``damage``, ``brand`` or ``model``."""
+        return shown_target(self.workspace)[1]
 
     def reload(self) -> None:
         """Read the catalog again."""
-        table = load_table(self.workspace, self._predictions)
-        with self._lock:
-            self.table, self._rows = table, None
+        with self._lock:  # held while reading: an act of that time must not be lost from view
+            self.table, self._rows = load_table(self.workspace, self.suspects.predictions), None
 
     def page(self, view: View, offset: int) -> dict[str, Any]:
         """Return `PAGE` pictures of a view from an offset on, and how many it has."""
-        rows = self.rows(view)
-        part = self.table.take(rows[max(0, offset) : max(0, offset) + PAGE]).drop(["words"])
+        table, rows = self._matching(view)
+        part = table.take(rows[max(0, offset) : max(0, offset) + PAGE]).drop(["words"])
         return {"total": len(rows), "offset": offset, "pictures": part.to_pylist()}
-
-    def rows(self, view: View) -> NDArray[np.int64]:
-        """Return the rows of a view; the last one's are kept, since a grid asks again."""
-        with self._lock:
-            if self._rows is None or self._rows[0] != view:
-                self._rows = view, apply_view(self.table, view)
-            return self._rows[1]
 
     def facets(self) -> dict[str, list[tuple[str, int]]]:
         """Return the values that can be filtered by, with their numbers."""
@@ -75,8 +74,9 @@ class DeskState:
         Parameters
         ----------
         wanted : Mapping
-            ``kind``, ``value``, ``field`` as of `bodyshop.desk.acts.Act`; ``pictures``, or
-            ``confirmed``, the number of pictures that the person was told.
+            ``kind`` and ``value`` as of `bodyshop.desk.acts.Act`; ``field``, by default that of
+            the labels that are shown; ``pictures``, or ``confirmed``, the number of pictures that
+            the person was told.
         view : View, optional
             Stands for all of its pictures.
 
@@ -85,16 +85,19 @@ class DeskState:
         UsageError
             The desk is read-only, the number is another one, or the act is not possible.
         """
-        if self.read_only:
-            raise UsageError("this desk is read-only", hint="start it without --read-only")
+        self._check_writable()
         pictures = [str(each) for each in wanted.get("pictures", ())]
         if view is not None:
-            pictures = self.table["sha256"].take(self.rows(view)).to_pylist()
+            table, rows = self._matching(view)
+            pictures = table["sha256"].take(rows).to_pylist()
             if wanted.get("confirmed") != len(pictures):
-                raise UsageError(f"{len(pictures)} pictures are chosen, {wanted.get('confirmed')} "
-                                 "were confirmed", hint="look again, and confirm")  # fmt: skip
+                told = wanted.get("confirmed")
+                raise UsageError(
+                    f"{len(pictures)} pictures are chosen, {told} were confirmed",
+                    hint="look again, and confirm",
+                )
         kind, value = str(wanted.get("kind", "")), str(wanted.get("value", ""))
-        field = str(wanted.get("field", "damage"))
+        field = str(wanted.get("field") or self.field)
         act = acts.Act(kind, tuple(dict.fromkeys(pictures)), self.by, value, field)  # type: ignore[arg-type]
         acts.perform(self.workspace, act)
         self._refresh(act.pictures)
@@ -102,40 +105,10 @@ class DeskState:
 
     def undo(self) -> dict[str, Any]:
         """Take back the newest act of this person."""
-        if self.read_only:
-            raise UsageError("this desk is read-only", hint="start it without --read-only")
-        pictures = acts.undo(self.workspace, self.by)
-        if pictures:
-            self._refresh(pictures)
-        return {"pictures": len(pictures), "first": pictures[0] if pictures else None}
-
-    def _refresh(self, pictures: Sequence[str]) -> None:
-        if len(pictures) > MOST_PATCHED:
-            self.reload()
-            return
-        with self._lock:
-            self.table, self._rows = patched(self.table, self.workspace, pictures), None
-
-    def find_suspects(self) -> dict[str, Any]:
-        """Compare every damage label with what a classifier that did not see the picture says.
-
-        Returns
-        -------
-        dict
-            ``checked`` pictures, ``suspected`` ones, and ``agreement``, the share of labels that
-            the out-of-fold classifier gives, too: the linear probe's accuracy.
-        """
-        from bodyshop.suspects import Suspects
-
-        found = Suspects(self.workspace).judged()
-        self._predictions = {
-            each.sha256: (each.instead if each.doubt > 0.5 else each.label, each.doubt)
-            for each in found
-        }
-        self.reload()
-        doubted = sum(each.doubt > 0.5 for each in found)
-        agreement = 1 - doubted / len(found) if found else None
-        return {"checked": len(found), "suspected": doubted, "agreement": agreement}
+        self._check_writable()
+        done = acts.undo(self.workspace, self.by)
+        self._refresh(done.pictures)
+        return {"pictures": len(done.pictures), "changed_since": len(done.changed_since)}
 
     def similar(self, picture: str | Path, top: int = 60) -> list[dict[str, Any]]:
         """Return the nearest neighbours of a picture of the workspace, or of any file."""
@@ -156,22 +129,42 @@ class DeskState:
 
     def try_photo(self, file: Path) -> dict[str, Any]:
         """Ask the newest run, or the shipped model, about a photo; with its nearest neighbours."""
-        from bodyshop.prediction import Predictor
-        from bodyshop.prediction.sources import find_run_or_shipped
-
-        with self._lock:
-            if self._predictor is None:
-                run = find_run_or_shipped(self.workspace.root, None)
-                self._predictor = Predictor.open(run)
-        (prediction,) = self._predictor.predict([file])
-        answer = prediction.as_dict()
-        heat = prediction.heat
+        (prediction,) = self._opened().predict([file])
         try:
             neighbours = self.similar(file, top=12)
         except BodyshopError:  # nothing is curated yet: the answer is still one
             neighbours = []
+        heat = prediction.heat
         return {
-            "prediction": answer,
+            "prediction": prediction.as_dict(),
             "heat": None if heat is None else np.asarray(heat, float).round(2).tolist(),
             "neighbours": neighbours,
         }
+
+    def _matching(self, view: View) -> tuple[pa.Table, NDArray[np.int64]]:
+        """Return the table and the rows of a view in it; those of the last view are kept."""
+        with self._lock:
+            if self._rows is None or self._rows[0] != view:
+                self._rows = view, apply_view(self.table, view)
+            return self.table, self._rows[1]
+
+    def _refresh(self, pictures: Sequence[str]) -> None:
+        if len(pictures) > MOST_PATCHED:
+            self.reload()
+        elif pictures:
+            with self._lock:
+                self.table, self._rows = patched(self.table, self.workspace, pictures), None
+
+    def _opened(self) -> Predictor:
+        from bodyshop.prediction import Predictor
+        from bodyshop.prediction.sources import find_run_or_shipped
+
+        with self._opening:
+            if self._predictor is None:
+                run = find_run_or_shipped(self.workspace.root, None)
+                self._predictor = Predictor.open(run)
+            return self._predictor
+
+    def _check_writable(self) -> None:
+        if self.read_only:
+            raise UsageError("this desk is read-only", hint="start it without --read-only")

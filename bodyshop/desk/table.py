@@ -25,7 +25,7 @@ _NUMBERS = {"width", "height", "sharpness", "p_car", "disagreement"}
 _SHOWN = (
     "sha256", "file", "source", "origin", "label", "predicted", "disagreement", "brand", "model",
     "width", "height", "sharpness", "p_car", "framing", "verdict", "reasons", "cluster", "group",
-    "split", "decision", "licence", "words",
+    "representative", "split", "decision", "licence", "words",
 )  # fmt: skip
 
 
@@ -82,7 +82,7 @@ def facets(table: pa.Table, *, most: int = 200) -> dict[str, list[tuple[str, int
     """
     found: dict[str, list[tuple[str, int]]] = {}
     for name in CHOICES:
-        if name in ("cluster", "group"):
+        if name in ("cluster", "group", "sha256"):
             continue
         if name == "reason":
             counts = Counter(
@@ -135,43 +135,8 @@ def patched(table: pa.Table, workspace: Workspace, pictures: Sequence[str]) -> p
     return table
 
 
-def _decisions(workspace: Workspace, among: Sequence[str] | None = None) -> dict[str, Any]:
-    table = schema.decisions
-    query = select(table.c.sha256, table.c.decision, table.c.framing)
-    if among is not None:
-        query = query.where(table.c.sha256.in_(among))
-    with workspace.catalog.read() as connection:
-        return {str(row.sha256): row for row in connection.execute(query).all()}
-
-
-def _labels_by_people(
-    workspace: Workspace, among: Sequence[str] | None = None
-) -> dict[str, str | None]:
-    """Return labels that people gave: they count at once, those of a split set from curate on."""
-    found = effective_labels(workspace.catalog, _target(workspace)[1], among=among)
-    return {sha256: each.value for sha256, each in found.items() if each.origin == Origin.HUMAN}
-
-
-def _without_people(
-    workspace: Workspace, pictures: Sequence[str]
-) -> tuple[dict[str, str | None], dict[str, str | None]]:
-    """Return label and framing as `load_table` would without decisions."""
-    verdicts, scores, splits = schema.verdicts, schema.gate_scores, schema.splits
-    name, target = _target(workspace)
-    found = effective_labels(workspace.catalog, target, among=pictures)
-    labels: dict[str, str | None] = {sha256: each.value for sha256, each in found.items()}
-    framed = select(scores.c.sha256, scores.c.framing).join(
-        verdicts, (verdicts.c.sha256 == scores.c.sha256) & (verdicts.c.gate == scores.c.gate)
-    )
-    split = select(splits.c.sha256, splits.c.label).where(splits.c.split_set == name)
-    with workspace.catalog.read() as connection:
-        framings = connection.execute(framed.where(scores.c.sha256.in_(pictures))).all()
-        rows = connection.execute(split.where(splits.c.sha256.in_(pictures)))
-        labels |= {row.sha256: row.label for row in rows}
-    return labels, {row.sha256: row.framing for row in framings}
-
-
-def _target(workspace: Workspace) -> tuple[str, str]:
+def shown_target(workspace: Workspace) -> tuple[str, str]:
+    """Return the newest split set, empty if there is none, and what its labels are about."""
     newest = newest_split_set(workspace.catalog)
     return ("", Field.DAMAGE.value) if newest is None else (newest.name, newest.target)
 
@@ -186,3 +151,39 @@ def _words(workspace: Workspace) -> dict[str, str]:
             text = " ".join(str(each) for each in row[1:] if each).lower()
             found[row.sha256] = f"{found[row.sha256]} {text}" if row.sha256 in found else text
     return found
+
+
+def _decisions(workspace: Workspace, among: Sequence[str] | None = None) -> dict[str, Any]:
+    table = schema.decisions
+    query = select(table.c.sha256, table.c.decision, table.c.framing)
+    if among is not None:
+        query = query.where(table.c.sha256.in_(among))
+    with workspace.catalog.read() as connection:
+        return {str(row.sha256): row for row in connection.execute(query).all()}
+
+
+def _labels_by_people(
+    workspace: Workspace, among: Sequence[str] | None = None
+) -> dict[str, str | None]:
+    """Return labels that people gave: they count at once, those of a split set from curate on."""
+    found = effective_labels(workspace.catalog, shown_target(workspace)[1], among=among)
+    return {sha256: each.value for sha256, each in found.items() if each.origin == Origin.HUMAN}
+
+
+def _without_people(
+    workspace: Workspace, pictures: Sequence[str]
+) -> tuple[dict[str, str | None], dict[str, str | None]]:
+    """Return label and framing as `load_table` would without decisions."""
+    verdicts, scores, splits = schema.verdicts, schema.gate_scores, schema.splits
+    name, target = shown_target(workspace)
+    found = effective_labels(workspace.catalog, target, among=pictures)
+    labels: dict[str, str | None] = {sha256: each.value for sha256, each in found.items()}
+    framed = select(scores.c.sha256, scores.c.framing).join(
+        verdicts, (verdicts.c.sha256 == scores.c.sha256) & (verdicts.c.gate == scores.c.gate)
+    )
+    split = select(splits.c.sha256, splits.c.label).where(splits.c.split_set == name)
+    with workspace.catalog.read() as connection:
+        framings = connection.execute(framed.where(scores.c.sha256.in_(pictures))).all()
+        rows = connection.execute(split.where(splits.c.sha256.in_(pictures)))
+        labels |= {row.sha256: row.label for row in rows}
+    return labels, {row.sha256: row.framing for row in framings}

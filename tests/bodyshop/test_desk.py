@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pyarrow as pa
 import pytest
 from filling import add_picture, photo, pretend_scores
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 import curate
 from bodyshop.desk import acts
@@ -16,6 +18,8 @@ from bodyshop.desk.app import create_app
 from bodyshop.desk.filters import CHOICES, FIGURES, View, apply_view, parse_view
 from bodyshop.desk.state import DeskState
 from bodyshop.desk.table import load_table
+from bodyshop.forget import forget
+from bodyshop.suspects import JudgedLabel, Suspects
 from bodyshop_core.catalog import effective_labels, schema
 from bodyshop_core.errors import UsageError
 from bodyshop_core.workspace import Workspace
@@ -61,11 +65,21 @@ def test_nothing_is_shown_without_the_token_of_this_start(state):
     assert client.get("/api/pictures").status_code == 403
     assert client.get("/static/desk.js").status_code == 403
     assert client.get("/?token=guessed").status_code == 403
+    assert client.get("/?token=é").status_code == 403
     answer = client.get(f"/?token={TOKEN}")
     assert answer.status_code == 303
     assert "HttpOnly" in answer.headers["Set-Cookie"]
     assert "SameSite=Strict" in answer.headers["Set-Cookie"]
     assert client.get("/").status_code == 200
+
+
+def test_two_desks_of_one_machine_do_not_lock_each_other_out(state):
+    cookies = set()
+    for port, token in ((8001, "one"), (8002, "two")):
+        client = create_app(state, token).test_client()
+        answer = client.get(f"/?token={token}", base_url=f"http://127.0.0.1:{port}")
+        cookies.add(answer.headers["Set-Cookie"].partition("=")[0])
+    assert len(cookies) == 2
 
 
 def test_another_sites_form_can_change_nothing(client, workspace):
@@ -132,6 +146,58 @@ def test_a_label_wins_at_once_and_undo_brings_the_other_persons_back(state, work
     assert effective_labels(workspace.catalog, "damage")[sha256].value == "rusty"
 
 
+def test_undo_leaves_alone_what_was_said_later(state, workspace):
+    first, second = state.table["sha256"].to_pylist()[:2]
+    state.act({"kind": "keep", "pictures": [first, second]}, None)
+    acts.perform(workspace, acts.Act("reject", (first,), "Lee"))
+    acts.perform(workspace, acts.Act("label", (second,), "Lee", "rusty"))
+    assert state.undo() == {"pictures": 1, "changed_since": 1}
+    assert {sha256: row.by for sha256, row in decisions(workspace).items()} == {first: "desk:Lee"}
+    assert effective_labels(workspace.catalog, "damage")[second].value == "rusty"
+
+
+def test_labels_are_of_the_field_that_is_shown(state, workspace):
+    sha256 = state.table["sha256"][0].as_py()
+    before = effective_labels(workspace.catalog, "damage")[sha256]
+    workspace.catalog.upsert(schema.split_sets, [{
+        "name": "models", "target": "model", "seed": 0, "ratios": {}, "options": {},
+        "audit": None, "leakage_check": None, "created_at": "2026", "revision": 1,
+    }])  # fmt: skip
+    state.reload()
+    state.act({"kind": "label", "value": "Norden Fjell", "pictures": [sha256]}, None)
+    assert effective_labels(workspace.catalog, "model")[sha256].value == "Norden Fjell"
+    assert effective_labels(workspace.catalog, "damage")[sha256] == before
+    assert state.table["label"][0].as_py() == "Norden Fjell"
+
+
+def test_saying_what_a_rejected_picture_shows_does_not_keep_it(state, workspace):
+    sha256 = state.table["sha256"][0].as_py()
+    with workspace.catalog.begin() as connection:
+        connection.execute(
+            update(schema.verdicts)
+            .where(schema.verdicts.c.sha256 == sha256)
+            .values(verdict="reject", reasons=["blurry"])
+        )
+    with pytest.raises(UsageError, match="would keep it"):
+        state.act({"kind": "framing", "value": "part", "pictures": [sha256]}, None)
+    assert not decisions(workspace)
+    state.act({"kind": "reject", "pictures": [sha256]}, None)
+    state.act({"kind": "framing", "value": "part", "pictures": [sha256]}, None)
+    row = decisions(workspace)[sha256]
+    assert (row.decision, row.framing) == ("reject", "part")
+
+
+def test_a_line_that_a_power_cut_broke_off_costs_itself_alone(state, workspace):
+    shas = state.table["sha256"].to_pylist()
+    state.act({"kind": "keep", "pictures": shas[:1]}, None)
+    journal = workspace.root / "desk" / "acts.jsonl"
+    journal.write_bytes(journal.read_bytes() + b'{"id": "torn", "by": "Kim", "pict')
+    state.act({"kind": "keep", "pictures": shas[1:2]}, None)
+    assert state.undo()["pictures"] == 1
+    assert state.undo()["pictures"] == 1
+    assert not decisions(workspace)
+
+
 def test_what_is_shown_after_acts_is_what_a_fresh_start_shows(state, workspace):
     shas = state.table["sha256"].to_pylist()
     for kind, value, some in (
@@ -178,14 +244,18 @@ def test_a_read_only_desk_refuses_every_act(workspace):
         state.undo()
 
 
-def test_an_erased_picture_does_not_come_back_by_undo(state, workspace):
-    from bodyshop.forget import forget
-
-    sha256 = state.table["sha256"][0].as_py()
-    state.act({"kind": "keep", "pictures": [sha256]}, None)
+def test_an_erased_picture_leaves_nothing_at_the_desk_and_does_not_come_back(
+    state, client, workspace
+):
+    sha256, other = state.table["sha256"].to_pylist()[:2]
+    assert client.get(f"/thumbnail/{sha256}.jpg").status_code == 200
+    state.act({"kind": "keep", "pictures": [sha256, other]}, None)
     forget(workspace, sha256)
-    state.undo()
-    assert sha256 not in decisions(workspace)
+    left = [path for path in (workspace.root / "desk").rglob("*") if path.is_file()]
+    assert left
+    assert not [path for path in left if sha256 in path.name or sha256 in path.read_text("latin-1")]
+    assert state.undo()["pictures"] == 1
+    assert not decisions(workspace)
 
 
 def test_pictures_are_decoded_here_and_unknown_ones_are_not_found(client):
@@ -201,6 +271,27 @@ def test_what_is_no_photo_gets_an_answer_too(client):
     answer = client.post("/api/try", data=b"no photo", headers=HEADERS)
     assert answer.status_code == 200
     assert answer.json["prediction"]["error"]
+
+
+def test_suspects_are_found_beside_the_requests_and_sorted_first(workspace, monkeypatch):
+    shas = sorted(DeskState(workspace, "Kim", read_only=True).table["sha256"].to_pylist())
+    judged = [
+        JudgedLabel(sha256, "whole", "damaged", doubt, doubt < 0.6, by_person=False)
+        for sha256, doubt in zip(shas, (0.9, 0.1, 0.55, 0.2, 0.7, 0.0), strict=True)
+    ]
+    monkeypatch.setattr(Suspects, "judged", lambda self: judged)
+    state = DeskState(workspace, "Kim", read_only=False)
+    client = create_app(state, TOKEN).test_client()
+    client.get(f"/?token={TOKEN}")
+    assert client.post("/api/suspects", headers=HEADERS).json["state"] in ("running", "done")
+    while (answer := client.get("/api/suspects").json)["state"] == "running":
+        time.sleep(0.02)
+    assert answer == {
+        "state": "done", "checked": 6, "suspected": 3, "agreement": pytest.approx(4 / 6),
+    }  # fmt: skip
+    found = client.get("/api/pictures?disagreement=0.5..1&sort=-disagreement").json["pictures"]
+    assert [each["sha256"] for each in found] == [shas[0], shas[4], shas[2]]
+    assert [each["predicted"] for each in found] == ["damaged", "damaged", "whole"]
 
 
 VALUES = st.sampled_from(["a", "b", "a|b", "-", "a|-", "x"])

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 from axe import serious_violations
-from filling import add_picture, photo, pretend_scores
+from filling import add_picture, photo, pretend_scores, resaved
 from selenium.webdriver import ActionChains, Chrome, ChromeOptions, Keys
 from selenium.webdriver.common.alert import Alert
 from selenium.webdriver.support.ui import WebDriverWait
@@ -140,6 +140,26 @@ def test_looking_closely_says_why_and_foreign_text_stays_text(browser, workspace
         press(browser, Keys.ESCAPE)
         until(browser, lambda: not browser.find_element("id", "detail").is_displayed())
         assert not browser.find_elements("css selector", "img[onerror]")
+
+
+def test_a_copy_blinks_against_the_picture_that_represents_it(browser, workspace):
+    data = photo(1)
+    add_picture(
+        workspace, resaved(data), labels={"damage": "whole"}, file="1b.jpg", source="import"
+    )
+    curate.measure_images(workspace, workers=1)
+    pretend_scores(workspace)
+    curate.judge(workspace)
+    with serve_desk(workspace, by="Kim") as desk:
+        opened(browser, desk.address)
+        browser.find_element("css selector", "[data-queue=copies]").click()
+        until(browser, lambda: browser.find_element("id", "count").text == "1 picture")
+        browser.execute_script("document.getElementById('scroller').focus()")
+        press(browser, Keys.ENTER)
+        until(browser, lambda: "is rejected" in browser.find_element("id", "title").text)
+        press(browser, "b")
+        until(browser, lambda: browser.find_element("id", "other").is_displayed())
+        until(browser, lambda: browser.find_element("id", "large").is_displayed())
 
 
 def test_only_tiles_in_sight_are_in_the_page(browser, workspace):

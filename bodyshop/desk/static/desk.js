@@ -3,6 +3,7 @@
 // catalog is set as text, never as markup.
 const PAGE = 200, TILE = { width: 176, height: 196 };
 const token = document.querySelector("meta[name=desk-token]").content;
+const field = document.querySelector("meta[name=desk-field]").content;
 const readOnly = document.querySelector("meta[name=desk-read-only]").content === "yes";
 const $ = (id) => document.getElementById(id);
 const grid = $("grid"), scroller = $("scroller");
@@ -138,27 +139,40 @@ async function loadFacets() {
       }));
     }
   }
-  labels = (found.label || []).map(([value]) => value).filter((value) => value !== "-").sort();
+  // A label keeps its digit for as long as the page is open, also when no picture has it any more.
+  for (const value of (found.label || []).map(([each]) => each).filter((each) => each !== "-").sort()) if (!labels.includes(value)) labels.push(value);
+  for (const span of document.querySelectorAll("#facets input[name=label] + kbd")) span.remove();
+  for (const box of document.querySelectorAll("#facets input[name=label]")) {
+    const digit = labels.indexOf(box.value) + 1;
+    if (digit >= 1 && digit <= 9) { const key = document.createElement("kbd"); key.textContent = digit; box.after(key); }
+  }
 }
 function targets() { const here = row(current); return chosen.size ? [...chosen.keys()] : here ? [here.sha256] : []; }
 async function act(kind, value = "") {
   if (readOnly) throw new Error("this desk is read-only");
-  const wanted = { kind, value }, number = all ? total : targets().length;
+  const wanted = { kind, value, field }, number = all ? total : targets().length;
   if (!number) return;
   if (number > 1 && !confirm(`${kind}${value ? ` ${value}` : ""}: ${number.toLocaleString("en")} pictures?`)) return;
   if (all) { wanted.view = Object.fromEntries(view); wanted.confirmed = number; } else wanted.pictures = targets();
   const place = current, isSingle = number === 1;
   const done = await ask("/api/act", wanted);
   say(`${kind}${value ? ` ${value}` : ""}: ${done.pictures.toLocaleString("en")} picture${done.pictures === 1 ? "" : "s"} – u takes it back`);
+  if (only) return refreshOnly(isSingle ? place + 1 : place);
   const before = total;
   await show(view, { keepPlace: true });
   // A picture that left the view makes room for the next one; else the cursor moves on.
   if (isSingle) go(total < before ? place : place + 1);
   loadFacets().catch((error) => say(error.message, true));
 }
+async function refreshOnly(place) {
+  const query = new URLSearchParams({ sha256: only.map((one) => one.sha256).join("|") });
+  const fresh = new Map((await ask(`/api/pictures?${query}`)).pictures.map((one) => [one.sha256, one]));
+  only = only.map((one) => fresh.get(one.sha256) || one);
+  chosen.clear(); grid.replaceChildren(); go(place);
+}
 async function look(picture) {
   $("large").src = `/show/${picture.sha256}.jpg`; $("large").alt = picture.label || "picture"; $("large").hidden = false;
-  $("other").hidden = true; $("near").replaceChildren(); $("facts").textContent = ""; $("title").textContent = "…";
+  $("other").hidden = true; $("other").removeAttribute("src"); $("near").replaceChildren(); $("facts").textContent = ""; $("title").textContent = "…";
   if (picture.representative && picture.representative !== picture.sha256) $("other").src = `/show/${picture.representative}.jpg`;
   $("detail").showModal();
   const found = await ask(`/api/picture/${picture.sha256}`);
@@ -176,13 +190,13 @@ async function similar() {
   const here = row(current); if (!here) return;
   const near = await ask(`/api/similar/${here.sha256}`);
   generation++; only = [here, ...near.map((one) => ({ reasons: "", p_car: null, ...one }))];
-  total = only.length; current = 0; scroller.scrollTop = 0; grid.replaceChildren(); draw();
+  total = only.length; current = 0; scroller.scrollTop = 0; await refreshOnly(0);
   say("the most similar pictures; Esc goes back");
 }
 let blinking = 0;
 function blink() {
   const large = $("large"), other = $("other");
-  if (!$("detail").open || !other.src || blinking) { clearInterval(blinking); blinking = 0; return; }
+  if (!$("detail").open || !other.hasAttribute("src") || blinking) { clearInterval(blinking); blinking = 0; return; }
   other.hidden = true;
   blinking = setInterval(() => {
     if (!$("detail").open) { clearInterval(blinking); blinking = 0; return; }
@@ -192,7 +206,9 @@ function blink() {
 async function queue(name) {
   if (name !== "suspects") return show(new URLSearchParams(QUEUES[name]));
   say("a classifier is fitted without each picture in turn …");
-  const found = await ask("/api/suspects", {});
+  let found = await ask("/api/suspects", {});
+  while (found.state === "running") { await new Promise((done) => setTimeout(done, 700)); found = await ask("/api/suspects"); }
+  if (found.state === "failed") throw new Error(found.error);
   await show(new URLSearchParams({ sort: "-disagreement", disagreement: "0.5..1" }));
   loadFacets().catch((error) => say(error.message, true));
   say(`${found.suspected} of ${found.checked} labels are suspected; it agrees with ${(found.agreement * 100).toFixed(1)} %`);
@@ -236,7 +252,9 @@ const COMMANDS = {
   c: () => act("clear"),
   u: async () => {
     const done = await ask("/api/undo", {});
-    say(done.pictures ? `taken back: ${done.pictures} picture${done.pictures === 1 ? "" : "s"}` : "nothing to take back");
+    const stays = done.changed_since ? `; ${done.changed_since} stay: something newer was said` : "";
+    say(done.pictures || stays ? `taken back: ${done.pictures} picture${done.pictures === 1 ? "" : "s"}${stays}` : "nothing to take back");
+    if (only) return refreshOnly(current);
     await show(view, { keepPlace: true }); loadFacets().catch((error) => say(error.message, true));
   },
   x: () => { if (row(current)) choose(row(current)); draw(); },
