@@ -9,6 +9,7 @@ between; see `showroom.inspections`. Thresholds were chosen on cars 100 to 109, 
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -48,6 +49,7 @@ def main() -> None:
                 counts += _count(folder, views)
                 seconds += time.process_time() - begun
                 pictures += sum(bool(each) for view in views for each in (view.before, view.after))
+                print(f"car {seed}: {dict(counts)}", file=sys.stderr, flush=True)
             _show("another place and light" if elsewhere else "the same place", counts)
             print(f"{seconds / pictures:.3f} CPU-s per picture, {pictures} pictures\n", flush=True)
 
