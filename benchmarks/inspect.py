@@ -1,6 +1,6 @@
 """Inspections: pairs found, new damage found, on cars of the showroom photographed twice.
 
-    python -m benchmarks.inspect --cars 8
+    python -m benchmarks.inspect --cars 6
 
 Each car is rendered before and after, in the same place and elsewhere, harmed and unharmed in
 between; see `showroom.inspections`. Thresholds were chosen on cars 100 to 109, so choose others.
@@ -9,6 +9,7 @@ between; see `showroom.inspections`. Thresholds were chosen on cars 100 to 109, 
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -27,16 +28,18 @@ CLEAN = 0.0005
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cars", type=int, default=8, help="Cars per place.")
+    parser.add_argument("--cars", type=int, default=6, help="Cars per place.")
     parser.add_argument("--first", type=int, default=0, help="Seed of the first car.")
+    parser.add_argument("--only", choices=("same", "elsewhere"), help="One of the two places.")
     parser.add_argument("--work", type=Path, help="Folder to keep the pictures in.")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         root = options.work or Path(temporary)
         for elsewhere in (False, True):
+            if options.only and (options.only == "elsewhere") != elsewhere:
+                continue
             counts: Counter[str] = Counter()
-            begun, pictures = time.process_time(), 0
-            seconds = 0.0
+            seconds, pictures = 0.0, 0
             for seed in range(options.first, options.first + options.cars):
                 folder = root / f"{seed}-{'elsewhere' if elsewhere else 'same'}"
                 views = build_inspection(
@@ -46,6 +49,7 @@ def main() -> None:
                 counts += _count(folder, views)
                 seconds += time.process_time() - begun
                 pictures += sum(bool(each) for view in views for each in (view.before, view.after))
+                print(f"car {seed}: {dict(counts)}", file=sys.stderr, flush=True)
             _show("another place and light" if elsewhere else "the same place", counts)
             print(f"{seconds / pictures:.3f} CPU-s per picture, {pictures} pictures\n", flush=True)
 

@@ -159,7 +159,7 @@ class Bench:
         sample = self.scratch / "sample.txt"
         sample.write_text("\n".join(map(str, self.files[:: max(1, len(self.files) // 96)][:96])))
         for name in ("efficientnet-lite0", *weights):
-            for runtime in ("keras", "litert", "litert-int8", "openvino"):
+            for runtime in ("keras", "litert", "litert-int8", "openvino", "onnx"):
                 file = weights.get(name, "")
                 answer = child(HERE, "runtime", name, file, runtime, sample, self.scratch)
                 if "missing" in answer:

@@ -75,6 +75,25 @@ def openvino(name: str, weights: Path | None, squares: Squares) -> tuple[Run, st
     return lambda rows: np.stack([one(square) for square in rows]), "one at a time, f32"
 
 
+def onnx(name: str, weights: Path | None, squares: Squares) -> tuple[Run, str]:
+    """ONNX Runtime on one thread, from what Keras exports (extra ``onnx``)."""
+    import onnxruntime
+    import tf2onnx  # noqa: F401 - Keras needs it
+
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "model.onnx"
+        _model(name, weights).export(file, format="onnx", verbose=False, opset_version=17)
+        settings = onnxruntime.SessionOptions()
+        settings.intra_op_num_threads = settings.inter_op_num_threads = 1
+        session = onnxruntime.InferenceSession(file, settings, providers=["CPUExecutionProvider"])
+    (source,) = (each.name for each in session.get_inputs())
+
+    def one(square: Squares) -> Any:
+        return session.run(None, {source: square[None].astype(np.float32)})[0][0]
+
+    return lambda rows: np.stack([one(square) for square in rows]), "one at a time"
+
+
 def _model(name: str, weights: Path | None) -> Any:
     import keras
     from keras import layers
@@ -91,4 +110,5 @@ RUNTIMES = {
     "litert": litert,
     "litert-int8": litert_int8,
     "openvino": openvino,
+    "onnx": onnx,
 }

@@ -25,6 +25,10 @@ def inspect_car(
         str | None,
         typer.Option(metavar="ID|FOLDER", help="Segmenter run: what is new in its masks."),
     ] = None,
+    detector: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.tflite", help="COCO SSD model, for a run on cropped cars."),
+    ] = None,
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder for the report.")] = Path(
         "inspection"
     ),
@@ -46,6 +50,7 @@ def inspect_car(
         after,
         run=find_run_or_shipped(terminal.workspace, run),
         segmenter=find_segmenter(terminal.workspace, segmenter) if segmenter else None,
+        detector=detector,
         out=None if dry_run else out,
         pair_only=dry_run,
         progress=terminal.progress,

@@ -71,7 +71,8 @@ class Placement:
         """Return boxes of the picture after in the one before, shape (n, 4)."""
         import cv2
 
-        return _map_boxes(boxes, cv2.invertAffineTransform(self.matrix))
+        inverse = cv2.invertAffineTransform(self.matrix)
+        return _map_boxes(boxes, np.asarray(inverse, np.float64))
 
 
 def landmarks(rgb: NDArray[np.uint8]) -> Landmarks:
@@ -88,7 +89,8 @@ def landmarks(rgb: NDArray[np.uint8]) -> Landmarks:
     found, descriptors = sift.detectAndCompute(grey, None)
     height, width = grey.shape
     if descriptors is None:
-        return Landmarks(np.empty((0, 2), np.float32), np.empty((0, 128), np.float32), grey.shape)
+        none = np.empty((0, 2), np.float32), np.empty((0, 128), np.float32)
+        return Landmarks(*none, (height, width))
     points = np.array([point.pt for point in found], np.float32) / (width, height)
     return Landmarks(points.astype(np.float32), descriptors, (height, width))
 

@@ -12,7 +12,13 @@ import numpy as np
 from bodyshop.inspection.looking import Look, look_at
 from bodyshop.inspection.news import new_regions, new_windows, rise_of_evidence
 from bodyshop.inspection.pairing import ViewPair, pair_views, view_similarity
-from bodyshop.inspection.records import InspectedPair, InspectionSummary, NewDamage, PictureAnswer
+from bodyshop.inspection.records import (
+    InspectedPair,
+    InspectionSummary,
+    NewDamage,
+    PictureAnswer,
+    UnreadablePicture,
+)
 from bodyshop_core.errors import NothingFoundError, UnreadableImageError, UsageError
 from bodyshop_core.progress import SILENT, Progress
 
@@ -30,6 +36,7 @@ def inspect(
     *,
     run: Path | None = None,
     segmenter: Path | None = None,
+    detector: Path | None = None,
     out: Path | None = None,
     pair_only: bool = False,
     progress: Progress = SILENT,
@@ -49,6 +56,8 @@ def inspect(
         comes with the package. A run of ``train damage`` also gives the evidence of windows.
     segmenter : Path, optional
         Folder of a segmenter run.
+    detector : Path, optional
+        As for `bodyshop.predict`; for a run that was trained on cropped cars.
     out : Path, optional
         Folder for the report: a page with both pictures of each pair side by side, and JSON.
     pair_only : bool
@@ -79,7 +88,7 @@ def inspect(
             f"{sorted(set(files[0]) & set(files[1]))[0]} is in both inspections",
             hint="give two different folders",
         )
-    models = _open(run, progress)
+    models = _open(run, detector)
     masks = open_segmenter(segmenter, progress=progress) if segmenter and not pair_only else None
     with progress.task("look", total=len(files[0]) + len(files[1])) as tick:
         (first, bad), (second, worse) = (look_at(each, models.windows, tick) for each in files)
@@ -92,10 +101,17 @@ def inspect(
     found = [(pair, first[pair.before], second[pair.after]) for pair in pairs]
     said = {} if pair_only else models.answers(found, progress)
     compared: list[tuple[InspectedPair, Look, Look]] = []
+    maskless: list[UnreadablePicture] = []
     with progress.task("compare", total=len(found)) as tick:
         for pair, old, new in found:
             answers = [said.get(look.file, _unasked(look)) for look in (old, new)]
-            news = () if pair_only else _news(pair, old, new, answers, models.windows, masks)
+            news: tuple[NewDamage, ...] = ()
+            try:
+                if not pair_only:
+                    news = _news(pair, old, new, answers, models.windows, masks)
+            except UnreadableImageError as error:  # too thin for the segmenter
+                why = f"not compared: {error.message}"
+                maskless.append(UnreadablePicture(answers[1].picture, why))
             compared.append((_inspected(pair, answers, news), old, new))
             tick(1)
     compared.sort(key=lambda each: (-_strength(each[0]), each[0].after.picture))
@@ -105,7 +121,7 @@ def inspect(
         pairs=tuple(each for each, _, _ in compared),
         unpaired_before=_left_over(first, [pair.before for pair in pairs]),
         unpaired_after=_left_over(second, [pair.after for pair in pairs]),
-        unreadable=(*bad, *worse),
+        unreadable=(*bad, *worse, *maskless),
     )
     if out is None or pair_only:
         return summary
@@ -123,8 +139,8 @@ class _Models:
 
     name: str
     run: Path | None
+    detector: Path | None
     windows: DamageClassifier
-    progress: Progress
 
     def answers(
         self, found: Sequence[tuple[ViewPair, Look, Look]], progress: Progress
@@ -141,7 +157,7 @@ class _Models:
                 for look, each in zip(looks, answers, strict=True)
             ]
         else:
-            predictor = Predictor.open(self.run, progress=progress)
+            predictor = Predictor.open(self.run, detector=self.detector, progress=progress)
             said = []
             with progress.task("predict", total=len(looks)) as tick:
                 for look in looks:
@@ -150,16 +166,16 @@ class _Models:
         return {look.file: _answer(look, each) for look, each in zip(looks, said, strict=True)}
 
 
-def _open(run: Path | None, progress: Progress) -> _Models:
+def _open(run: Path | None, detector: Path | None) -> _Models:
     from bodyshop.prediction.shipped import NAME, shipped_model
 
     if run is None:
-        return _Models(NAME, None, shipped_model(), progress)
+        return _Models(NAME, None, None, shipped_model())
     import train
 
     classifier = train.load_run(run)
     windows = getattr(classifier, "windows", None) or shipped_model()
-    return _Models(classifier.record.run, run, windows, progress)
+    return _Models(classifier.record.run, run, detector, windows)
 
 
 def _paired(
@@ -197,10 +213,7 @@ def _news(
         label = answers[1].label
         if label is not None and means_whole(label):
             return ()
-        try:
-            before, after = segmenter.segment([old.file, new.file])
-        except UnreadableImageError:  # too thin for the segmenter
-            return ()
+        before, after = segmenter.segment([old.file, new.file])
         return new_regions(before.masks, after.masks, after.scores, pair.placement)
     rise = rise_of_evidence(
         *(

@@ -89,7 +89,7 @@ class InspectionSummary(Summary):
     unpaired_before, unpaired_after : tuple of str
         Pictures without a partner of the same view: what they show was not compared.
     unreadable : tuple of UnreadablePicture
-        Pictures that could not be read.
+        Pictures that could not be read, or not be compared by the segmenter.
     page, file : Path or None
         The report as a page and as JSON; None when nothing was written.
     """

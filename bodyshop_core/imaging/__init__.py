@@ -8,7 +8,7 @@ from bodyshop_core.imaging.decode import (
     to_rgb,
 )
 from bodyshop_core.imaging.equalisation import Equalise, equalise
-from bodyshop_core.imaging.geometry import crop_to, fit_square
+from bodyshop_core.imaging.geometry import crop_to, fit_image, fit_square
 from bodyshop_core.imaging.header import read_header
 from bodyshop_core.imaging.limits import MAX_PIXELS
 from bodyshop_core.imaging.types import sniff
@@ -20,6 +20,7 @@ __all__ = [
     "Equalise",
     "crop_to",
     "equalise",
+    "fit_image",
     "fit_square",
     "load_rgb",
     "open_image",

@@ -31,19 +31,25 @@ def fit_square(rgb: RGB, side: int) -> RGB:
     """
     import numpy as np
 
-    height, width = rgb.shape[:2]
-    if (height, width) == (side, side):
+    if rgb.shape[:2] == (side, side):
         return rgb
+    return np.asarray(fit_image(Image.fromarray(rgb), side))
+
+
+def fit_image(image: Image.Image, side: int) -> Image.Image:
+    """Do what `fit_square` does, with a decoded picture that is no array yet."""
+    width, height = image.size
+    if (width, height) == (side, side):
+        return image
     short = min(height, width)
     left, top = (width - short) / 2, (height - short) / 2
     # One resampling of the centre box; Pillow's filters widen with the scale, so they antialias.
-    image = Image.fromarray(rgb).resize(
+    return image.resize(
         (side, side),
         Image.Resampling.BICUBIC,
         box=(left, top, left + short, top + short),
         reducing_gap=2.0,
     )
-    return np.asarray(image)
 
 
 def crop_to(rgb: RGB, box: Sequence[float], *, margin: float = 0.05) -> RGB:

@@ -9,7 +9,7 @@ import numpy as np
 
 from bodyshop_core.engine.allocator import keep_freed_memory
 from bodyshop_core.errors import UnreadableImageError
-from bodyshop_core.imaging import fit_square, open_image
+from bodyshop_core.imaging import fit_image, open_image
 from curate.gate.extract import decoded_at, read_square, score_squares
 from curate.gate.workers import as_rows, loaded
 from curate.measure.picture import DecodedPicture, decode_for_measuring, measure_decoded
@@ -81,8 +81,15 @@ def square_of(picture: DecodedPicture, data: bytes, side: int) -> NDArray[np.uin
     UnreadableImageError
         The file can't be decoded at the larger size.
     """
+    if picture.stored_at != _size_for_network(picture, data, decoded_at(side)):
+        return read_square(data, side)
+    return np.asarray(fit_image(picture.rgb, side))
+
+
+def _size_for_network(picture: DecodedPicture, data: bytes, side: int) -> tuple[int, int]:
+    """Return the size at which the network's square is decoded, before rotation."""
+    if min(picture.stored_whole) < 2 * side:
+        return picture.stored_whole  # a half would be too small
     with open_image(data) as image:
-        image.draft("RGB", (decoded_at(side), decoded_at(side)))
-        if image.size != picture.stored_at:
-            return read_square(data, side)
-    return fit_square(np.asarray(picture.rgb), side)
+        image.draft("RGB", (side, side))
+        return image.size

@@ -113,8 +113,8 @@ class DecodedPicture:
     ----------
     rgb : PIL.Image.Image
         Upright, mode RGB; a JPEG at a reduced size (see `measure_picture`).
-    stored_at : (int, int)
-        Width and height of the decode before rotation.
+    stored_at, stored_whole : (int, int)
+        Width and height of the decode, and of the whole picture, before rotation.
     width, height : int
         Of the upright picture in full size.
     jpeg_quality : int or None
@@ -127,6 +127,7 @@ class DecodedPicture:
 
     rgb: Image.Image
     stored_at: tuple[int, int]
+    stored_whole: tuple[int, int]
     width: int
     height: int
     jpeg_quality: int | None
@@ -154,7 +155,7 @@ def decode_for_measuring(source: Path | bytes) -> DecodedPicture:
         rgb = to_rgb(image, name="the picture")
         turned = decoded != rgb.size
     width, height = size[::-1] if turned else size
-    return DecodedPicture(rgb, decoded, width, height, quality, camera, taken, fault)
+    return DecodedPicture(rgb, decoded, size, width, height, quality, camera, taken, fault)
 
 
 def measure_decoded(picture: DecodedPicture) -> dict[str, Any]:

@@ -16,8 +16,11 @@ QUALITY = 72
 
 def thumbnail_of(image: Image.Image) -> bytes:
     """Return a decoded picture as a JPEG of at most `SIDE` pixels."""
-    small = image.copy()
-    small.thumbnail((SIDE, SIDE))
+    scale = SIDE / max(image.size)
+    small = image
+    if scale < 1:
+        size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+        small = image.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
     buffer = io.BytesIO()
     small.save(buffer, "JPEG", quality=QUALITY)
     return buffer.getvalue()

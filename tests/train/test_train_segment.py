@@ -1,30 +1,36 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from no_tensorflow import run_without_tensorflow
 from PIL import Image
 from small_runs import lite0_recipe, save_run
 from training_cases import Told, draw, fill_workspace
 
 import train
+from bodyshop.networks import bring_along
 from bodyshop.prediction import predict
 from bodyshop_core.catalog import now, schema
 from bodyshop_core.errors import BodyshopError, NothingFoundError, UsageError
 from bodyshop_core.workspace import Workspace
 from train.data.mask_samples import load_pairs, load_squeezed_masks, masked_samples
 from train.data.samples import load_samples
+from train.data.tiles import Tiling
 from train.fit import loop as fitting
 from train.fit.learn_masks import MaskObjective, dice_and_cross_entropy, freeze_encoder
 from train.fit.loop import History
 from train.metrics.masks import best_constant_iou, mask_summary
 from train.models.run_folder import pictures_seen, read_json
+from train.models.segmenter import damage_maps
 from train.models.unet import build_unet
 from train.recipes.segment_recipe import SegmentRecipe
 from train.report.plots import plot_curves, plot_steps
+from train.windows.classifier import NETWORK_FILE, shipped_folder
 
 
 def _recipe(**changes: object) -> SegmentRecipe:
@@ -262,6 +268,42 @@ def test_damage_at_the_end_of_a_wide_picture_is_searched_and_found(trained) -> N
             assert found.shape == picture.shape[:2]
             assert (found & real).sum() > 0.3 * real.sum()
             assert (found & ~real).sum() < 2 * real.sum()
+
+
+def test_on_litert_a_segmenter_marks_the_same_and_needs_no_tensorflow(
+    trained, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(trained[0].folder, tmp_path / "run"))
+    picture = tmp_path / "a.png"
+    Image.fromarray(draw("damaged", 7777)).save(picture)
+    by_keras = train.load_segmenter(folder)
+    lite = train.load_segmenter(folder)
+    (carried,) = bring_along(folder).networks
+    assert carried.file.parent == folder / "networks"
+    assert lite.use_litert(convert=False)
+    rgb = draw("damaged", 7777)
+    tiling = Tiling.of(rgb.shape, lite.record.side, lite.recipe.rows, name="a")
+    expected = damage_maps(by_keras.model, rgb, tiling)
+    assert expected.max() > 0.5
+    assert np.abs(damage_maps(lite._lite, rgb, tiling) - expected).max() <= 1e-3
+    program = (
+        "import sys\n"
+        "from bodyshop.prediction.run_answers import open_segmenter\n"
+        "(found,) = open_segmenter(sys.argv[1]).segment([sys.argv[2]])\n"
+        "print({name: int(mask.sum()) for name, mask in found.masks.items()})\n"
+    )
+    told = run_without_tensorflow(program, str(folder), str(picture), folder=tmp_path)
+    pixels = int(lite.segment([picture])[0].masks["scratch"].sum())
+    assert told == f"{{'scratch': {pixels}}}\n"
+
+
+def test_a_network_of_another_run_beside_a_segmenter_is_refused(trained, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(trained[0].folder, tmp_path / "run"))
+    (carried,) = bring_along(folder).networks
+    shutil.copy(shipped_folder() / NETWORK_FILE, carried.file)
+    program = "import sys, train; train.load_segmenter(sys.argv[1]).use_litert()"
+    with pytest.raises(AssertionError, match=r"not what run\.json says"):
+        run_without_tensorflow(program, str(folder), folder=tmp_path)
 
 
 def _thin(path: Path) -> Path:
