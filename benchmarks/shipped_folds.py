@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 from benchmarks.abroad_photos import Photo
 from benchmarks.shipped_features import Looked
+from curate.gate_fitting.logistic import balanced
 from train.windows import evidence
 from train.windows.classifier import WHOLE_WINDOW, car_features
 from train.windows.fit import KnownPictures, KnownWindows, fit_evidence, fit_platt
@@ -23,8 +25,11 @@ FOLDS: tuple[frozenset[str], ...] = (
 )  # fmt: skip
 """Sources that are left out together: in each fold one of damage and several of undamaged cars."""
 
-MASKED, PICTURES, CLOSE, CUTS = 3.0, 0.3, 3.0, 0.25
+MASKED, PICTURES, CLOSE, CUTS = 6.0, 1.0, 3.0, 0.25
 """Weights of photos with masks, of photos with a label only, of undamaged close-ups, of cuts."""
+
+STRENGTH = 0.05
+"""Of the penalty on the weights."""
 
 CAR_STRENGTH = 0.01
 """Inverse penalty of the car gate's regression."""
@@ -38,22 +43,22 @@ class Data:
     whole: Looked
     cuts: Looked
 
-    @property
+    @cached_property
     def origins(self) -> np.ndarray:
         """Source of each photo, shape (photos,)."""
         return np.array([photo.origin for photo in self.photos])
 
-    @property
+    @cached_property
     def labels(self) -> np.ndarray:
         """Label of each photo, shape (photos,)."""
         return np.array([photo.label for photo in self.photos])
 
-    @property
+    @cached_property
     def views(self) -> np.ndarray:
         """View of each photo, shape (photos,)."""
         return np.array([photo.view for photo in self.photos])
 
-    @property
+    @cached_property
     def masked(self) -> np.ndarray:
         """Whether each photo has masks, shape (photos,)."""
         return np.array([photo.rings is not None for photo in self.photos])
@@ -134,37 +139,52 @@ def fit_damage(data: Data, known: np.ndarray) -> tuple[np.ndarray, float]:
     """
     weight = origin_weights(data)
     weight[(data.views == "close") & (data.labels == "whole")] *= CLOSE
-    features, answers, weights = [], [], []
+    features, answers, weights, context = [], [], [], []
     for looked, counts in ((data.whole, 1.0), (data.cuts, CUTS)):
         for row, place in enumerate(looked.photo):
             if not known[place] or data.labels[place] == "none":
                 continue
             labels = looked.labels[row]
+            # within a photo with masks, only the contrast counts
+            mean = looked.features[row].mean(axis=0, dtype=np.float32) * data.masked[place]
             for answer in (0, 1):
                 which = labels == answer
                 if which.any():
                     features.append(looked.features[row][which].astype(np.float32))
                     answers.append(np.full(which.sum(), bool(answer)))
+                    context.append(np.broadcast_to(mean, (which.sum(), len(mean))))
                     share = MASKED / 2 if data.masked[place] else weight[place]
                     weights.append(np.full(which.sum(), counts * share / which.sum(), np.float32))
-    windows = KnownWindows(*(np.concatenate(each) for each in (features, answers, weights)))
+    windows = KnownWindows(
+        *(np.concatenate(each) for each in (features, answers, weights, context))
+    )
     bags = np.flatnonzero(known & (data.labels != "none") & ~data.masked)
     damaged = data.labels[bags] == "damaged"
     heavy = weight[bags]
     for part in (damaged, ~damaged):
         heavy[part] *= PICTURES * len(bags) / 2 / heavy[part].sum()
     pictures = KnownPictures(data.whole.features[bags].astype(np.float32), damaged, heavy)
-    return fit_evidence(windows, pictures)
+    return fit_evidence(windows, pictures, strength=STRENGTH)
 
 
 def fit_gate(data: Data, known: np.ndarray) -> LogisticRegression:
-    """Fit the car gate; cuts of cars are cars, too."""
+    """Fit the car gate; cuts of cars are cars, too, and origins count by the root of their size."""
     rows = np.flatnonzero(known)
     cuts = np.flatnonzero(known[data.cuts.photo])
     features = np.concatenate([data.whole.features[rows], data.cuts.features[cuts]])
     is_car = np.concatenate([data.labels[rows] != "none", np.ones(len(cuts), bool)])
-    regression = LogisticRegression(C=CAR_STRENGTH, class_weight="balanced", max_iter=300)
-    return regression.fit(car_features(features.astype(np.float32)), is_car)
+    origins = np.concatenate([data.origins[rows], data.origins[data.cuts.photo[cuts]]])
+    weights = np.ones(len(is_car))
+    for origin in set(origins):
+        for answer in (False, True):
+            part = (origins == origin) & (is_car == answer)
+            weights[part] /= np.sqrt(max(part.sum(), 1))
+    regression = LogisticRegression(C=CAR_STRENGTH, max_iter=300)
+    return regression.fit(
+        car_features(features.astype(np.float32)),
+        is_car,
+        balanced(is_car.astype(int), weights),
+    )
 
 
 def depth_of(data: Data, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -79,6 +79,23 @@ def test_evidence_is_learned_from_windows() -> None:
     assert np.abs(weights).argmax() == 2 and weights[2] > 0
 
 
+def test_what_the_windows_of_a_photo_have_in_common_explains_nothing_beside_its_mean() -> None:
+    """Photos with a mark in feature 0 have more damage; where it is, only feature 1 says."""
+    rng = np.random.default_rng(0)
+    marked = rng.random(200) < 0.5
+    features = rng.normal(scale=0.5, size=(200, 20, 4)).astype(np.float32)
+    features[..., 0] += np.where(marked, 3, -3)[:, None]
+    damaged = rng.random((200, 20)) < np.where(marked, 0.8, 0.2)[:, None]
+    features[..., 1] += damaged * 0.5
+    rows, ones = features.reshape(-1, 4), np.ones(4000, np.float32)
+    means = features.mean(axis=1).repeat(20, axis=0)
+    bent, _ = fit_evidence(KnownWindows(rows, damaged.ravel(), ones), None, strength=1e-3)
+    found, _ = fit_evidence(KnownWindows(rows, damaged.ravel(), ones, means), None, strength=1e-3)
+    assert bent.shape == found.shape == (4,)
+    assert abs(found[0]) < 0.5 * abs(bent[0])
+    assert found[1] > 5 * abs(found[0])
+
+
 def test_evidence_is_learned_from_labels_of_whole_pictures() -> None:
     rng = np.random.default_rng(0)
     features = rng.normal(scale=0.3, size=(300, 20, 8)).astype(np.float32)

@@ -29,11 +29,15 @@ class KnownWindows:
         The answer.
     weights : ndarray of float32, shape (n,)
         How much each counts.
+    context : ndarray of float32, shape (n, features), optional
+        Means of the features over the window's photo, or zeros. They get weights of their own,
+        which are thrown away: what a photo's windows have in common explains nothing then.
     """
 
     features: NDArray[np.float32]
     damaged: NDArray[np.bool_]
     weights: NDArray[np.float32]
+    context: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)
@@ -86,12 +90,14 @@ def fit_evidence(
     parts = [part for part in (windows, pictures) if part is not None]
     size = parts[0].features.shape[-1]
     total = float(sum(part.weights.sum() for part in parts))
-    centre = np.zeros(size + 2)
+    # weights, bias, the pictures' own bias, weights of the photos' means
+    length = size + 2 + (size if windows is not None and windows.context is not None else 0)
+    centre = np.zeros(length)
     if start is not None:
         centre[:size], centre[size] = start
 
     def objective(theta: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        loss, gradient = 0.0, np.zeros(size + 2)
+        loss, gradient = 0.0, np.zeros(length)
         for part in parts:
             if isinstance(part, KnownWindows):
                 value, slope = _window_loss(part, theta)
@@ -138,9 +144,13 @@ def _window_loss(
 ) -> tuple[float, NDArray[np.float64]]:
     size = part.features.shape[1]
     score = part.features @ theta[:size].astype(np.float32) + theta[size]
+    if part.context is not None:
+        score = score + part.context @ theta[size + 2 :].astype(np.float32)
     loss, slope = _logistic(score, part.damaged, part.weights)
     gradient = np.zeros_like(theta)
     gradient[:size] = part.features.T @ slope.astype(np.float32)
+    if part.context is not None:
+        gradient[size + 2 :] = part.context.T @ slope.astype(np.float32)
     gradient[size] = slope.sum()
     return loss, gradient
 
