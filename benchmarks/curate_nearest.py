@@ -67,10 +67,11 @@ def measured(store: FeatureStore, folder: Path, n: int, copies: int, *, exact: b
     expected = exact(store, place, range(n - copies, n))
     report(f"the same for {copies} pictures, each compared with all", start, cpu)
     originals = {(i, n - copies + i) for i in range(copies)}
+    print(f"proposed {len(found)} pairs, then {len(again)}")
     print(
-        f"proposed {len(found)} pairs, then {len(again)}; of {len(expected)} pairs that comparing "
-        f"the copies with all proposes: {len(found & expected)}; of the {len(expected & originals)} "
-        f"with their originals among those: {len(found & expected & originals)}"
+        f"of {len(expected)} pairs that comparing the copies with all proposes, found: "
+        f"{len(found & expected)}; of the {len(expected & originals)} with their originals: "
+        f"{len(found & expected & originals)}"
     )
     print(f"memory: {before:.0f} MB before, {peak.mb - before:.0f} MB more at the peak")
     print(
