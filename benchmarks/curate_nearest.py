@@ -57,29 +57,29 @@ def measured(store: FeatureStore, folder: Path, n: int, copies: int, *, exact: b
             found = set(proposals.standing_out(np.ones(n, dtype=bool)))
             report("first round", start, cpu)
             start, cpu = time.perf_counter(), time.process_time()
+            expected = exact_pairs(store, place, range(n - copies, n))
+            report(f"the same for {copies} pictures, each compared with all", start, cpu)
+            originals = {(i, n - copies + i) for i in range(copies)}
+            print(f"proposed {len(found)} pairs")
+            print(
+                f"of {len(expected)} pairs that comparing the copies with all proposes, found: "
+                f"{len(found & expected)}; with their originals: "
+                f"{len(found & expected & originals)} of {len(expected & originals)}"
+            )
+            start, cpu = time.perf_counter(), time.process_time()
             clusters = np.arange(n)
             clusters[n - copies :] = np.arange(copies)  # all confirmed
             first = np.arange(n) < n - copies
-            again = proposals.standing_out(first)
+            proposals.standing_out(first)
             proposals.strongest(clusters)
             report("second round and the strongest pairs", start, cpu)
-    start, cpu = time.perf_counter(), time.process_time()
-    expected = exact(store, place, range(n - copies, n))
-    report(f"the same for {copies} pictures, each compared with all", start, cpu)
-    originals = {(i, n - copies + i) for i in range(copies)}
-    print(f"proposed {len(found)} pairs, then {len(again)}")
-    print(
-        f"of {len(expected)} pairs that comparing the copies with all proposes, found: "
-        f"{len(found & expected)}; of the {len(expected & originals)} with their originals: "
-        f"{len(found & expected & originals)}"
-    )
     print(f"memory: {before:.0f} MB before, {peak.mb - before:.0f} MB more at the peak")
     print(
         f"largest resident size {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB"
     )
 
 
-def exact(store: FeatureStore, place: dict[str, int], asked: range) -> set[tuple[int, int]]:
+def exact_pairs(store: FeatureStore, place: dict[str, int], asked: range) -> set[tuple[int, int]]:
     """Return the pairs that `Proposals.standing_out` finds for some pictures without cells."""
     names = [name for name, position in place.items() if position in asked]
     batch = store.load(names)
