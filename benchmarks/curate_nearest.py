@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from curate.duplicates.nearest import EXACT, VectorIndex
-from curate.duplicates.proposals import Proposals
+from curate.duplicates.proposals import MAX_RATIO, MIN_COSINE, NEAREST, Proposals
 from curate.gate.feature_store import FeatureBatch, FeatureStore
 
 WIDTH, HEAPS, SHARD = 1280, 3000, 256
@@ -57,19 +57,49 @@ def measured(store: FeatureStore, folder: Path, n: int, copies: int, *, exact: b
             found = set(proposals.standing_out(np.ones(n, dtype=bool)))
             report("first round", start, cpu)
             start, cpu = time.perf_counter(), time.process_time()
+            expected = exact_pairs(store, place, range(n - copies, n))
+            report(f"the same for {copies} pictures, each compared with all", start, cpu)
+            originals = {(i, n - copies + i) for i in range(copies)}
+            print(f"proposed {len(found)} pairs")
+            print(
+                f"of {len(expected)} pairs that comparing the copies with all proposes, found: "
+                f"{len(found & expected)}; with their originals: "
+                f"{len(found & expected & originals)} of {len(expected & originals)}"
+            )
+            start, cpu = time.perf_counter(), time.process_time()
             clusters = np.arange(n)
             clusters[n - copies :] = np.arange(copies)  # all confirmed
             first = np.arange(n) < n - copies
-            again = proposals.standing_out(first)
+            proposals.standing_out(first)
             proposals.strongest(clusters)
             report("second round and the strongest pairs", start, cpu)
-    expected = {(i, n - copies + i) for i in range(copies)}
-    print(f"proposed {len(found)} pairs, then {len(again)}; copies among them: "
-          f"{len(found & expected)} of {copies}")  # fmt: skip
     print(f"memory: {before:.0f} MB before, {peak.mb - before:.0f} MB more at the peak")
     print(
         f"largest resident size {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB"
     )
+
+
+def exact_pairs(store: FeatureStore, place: dict[str, int], asked: range) -> set[tuple[int, int]]:
+    """Return the pairs that `Proposals.standing_out` finds for some pictures without cells."""
+    names = [name for name, position in place.items() if position in asked]
+    batch = store.load(names)
+    queries = batch.features.astype(np.float32)
+    queries /= np.linalg.norm(queries, axis=1, keepdims=True)
+    rows = np.array([place[name] for name in batch.keys])
+    cosine = np.full((len(rows), NEAREST + 1), -1, np.float32)
+    found = np.full((len(rows), NEAREST + 1), -1)
+    for keys, vectors in store.stream():
+        positions = np.array([place[key] for key in keys])
+        more = queries @ vectors.T
+        more[rows[:, None] == positions[None, :]] = -1
+        cosine = np.concatenate([cosine, more], axis=1)
+        found = np.concatenate([found, np.broadcast_to(positions, more.shape)], axis=1)
+        order = np.argsort(-cosine, axis=1)[:, : NEAREST + 1]
+        cosine, found = (np.take_along_axis(each, order, axis=1) for each in (cosine, found))
+    near = (cosine >= MIN_COSINE) & (1 - cosine <= MAX_RATIO * (1 - cosine[:, -1:]))
+    row, column = np.nonzero(near)
+    pairs = np.sort(np.stack([rows[row], found[row, column]], axis=1), axis=1)
+    return {(first, second) for first, second in pairs.tolist()}
 
 
 def made_up(n: int, copies: int) -> Iterator[tuple[tuple[str, ...], np.ndarray]]:
@@ -95,12 +125,12 @@ def made_up(n: int, copies: int) -> Iterator[tuple[tuple[str, ...], np.ndarray]]
 
 def one(chance: np.random.Generator, heap: np.ndarray) -> np.ndarray:
     """Draw a picture of a heap: at a cosine of about 0.6 to 0.7 to the others of it."""
-    return heap + 0.7 * chance.standard_gamma(0.35, WIDTH).astype(np.float32)
+    return heap + 0.7 * chance.standard_gamma(0.35, WIDTH, dtype=np.float32)
 
 
 def copy(chance: np.random.Generator, original: np.ndarray) -> np.ndarray:
     """Draw a copy at a distance within `DISTANCES`."""
-    noise = chance.standard_gamma(0.35, WIDTH).astype(np.float32)
+    noise = chance.standard_gamma(0.35, WIDTH, dtype=np.float32)
     noise -= original * (noise @ original) / (original @ original)
     tangent = np.tan(np.arccos(1 - chance.uniform(*DISTANCES)))
     return original + noise * tangent * np.linalg.norm(original) / np.linalg.norm(noise)

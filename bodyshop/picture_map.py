@@ -8,7 +8,7 @@ from bodyshop_core.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     from bodyshop_core.workspace import Workspace
-    from curate.similar.map_stage import MapSummary
+    from curate.similar.map_summary import MapSummary
 
 
 def map_pictures(

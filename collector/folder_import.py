@@ -131,7 +131,7 @@ def import_folder(
         table.bind(written, _path_of_rows(folder))
     statements: list[LabelTable | NamePattern] = [*found_tables, *pattern, *tables]
     silent = tuple(each.base for each in found_tables if field in each.fields)
-    if any(field in each.fields for each in (*pattern, *tables)):
+    if any(field in each.fields for each in statements[len(found_tables) :]):
         silent = ("",)
     given = Given(field, label, brand, model, silent=silent)
     places = picture_paths(names, given, statements)

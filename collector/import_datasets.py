@@ -241,7 +241,7 @@ def _batches(file: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:
                 yield chosen.slice(at, _BATCH) if columns else batch.slice(at, _BATCH)
 
 
-def _opened(source: Any) -> Iterator[pa.RecordBatch]:
+def _opened(source: Any) -> Any:
     """Return a stream of batches; older sets are Arrow files in place of streams."""
     import pyarrow as pa
 

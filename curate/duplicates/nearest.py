@@ -139,14 +139,13 @@ class VectorIndex:
     def _around(self, cell: int, among: NDArray[np.bool_] | None) -> Iterator[Positions]:
         """Yield rows of the cells near one, in blocks, the nearest first, up to the reach."""
         if self._centres is None:
-            cells = np.arange(len(self._bounds) - 1)
+            order = list(range(len(self._bounds) - 1))
         else:
             likeness = self._centres @ self._centres[cell]
-            cells = np.argsort(-likeness, kind="stable")
-            cells = np.concatenate([[cell], cells[cells != cell]])
+            order = [cell, *np.argsort(-likeness, kind="stable").tolist()]
         waiting: list[Positions] = []
         left, held = self.reach, 0
-        for one in cells.tolist():
+        for one in dict.fromkeys(order):
             rows = np.arange(self._bounds[one], self._bounds[one + 1])
             if among is not None:
                 rows = rows[among[self.position[rows]]]
@@ -245,8 +244,8 @@ class _Best:
     """The best neighbours so far of a block of pictures."""
 
     def __init__(self, rows: int, count: int) -> None:
-        self.positions = np.full((rows, count), -1, dtype=np.int64)
-        self.cosine = np.full((rows, count), -1, dtype=np.float32)
+        self.positions: Positions = np.full((rows, count), -1, dtype=np.int64)
+        self.cosine: Vectors = np.full((rows, count), -1, dtype=np.float32)
 
     def add(self, positions: Positions, cosine: Vectors) -> None:
         count = self.cosine.shape[1]
@@ -260,7 +259,7 @@ class _Best:
             rank = np.arange(len(row)) - np.searchsorted(row, row)
             row, column, values, rank = (part[rank < count] for part in (row, column, values, rank))
             cosine = np.full((len(cosine), count), -1, dtype=np.float32)
-            found = np.full((len(cosine), count), -1, dtype=np.int64)
+            found: Positions = np.full((len(cosine), count), -1, dtype=np.int64)
             cosine[row, rank], found[row, rank] = values, positions[column]
         else:
             found = np.broadcast_to(positions, cosine.shape)
@@ -289,7 +288,8 @@ def _stored(
     scratch: Path | None,
 ) -> tuple[Any, Positions, int]:
     """Write the wanted vectors, of length 1 and as float16; return file, positions and width."""
-    file = tempfile.SpooledTemporaryFile(max_size=_SPOOLED, dir=scratch)  # noqa: SIM115
+    place_of_file = None if scratch is None else str(scratch)
+    file = tempfile.SpooledTemporaryFile(max_size=_SPOOLED, dir=place_of_file)  # noqa: SIM115
     seen: set[int] = set()
     positions: list[int] = []
     width = 0

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from bodyshop_core.progress import SILENT, Progress
 from curate.duplicates.nearest import VectorIndex
 from curate.duplicates.proposals import Proposals
 from curate.duplicates.search import GROUP_CAP, MAX_RADIUS, near_pairs
@@ -115,6 +116,7 @@ def find_pairs(
     flips: bool = True,
     check: PairCheck | None = None,
     limits: HashLimits | None = None,
+    progress: Progress = SILENT,
 ) -> FoundPairs:
     """Find the pairs of pictures that show the same.
 
@@ -138,6 +140,8 @@ def find_pairs(
         are counted and not joined.
     limits : HashLimits, optional
         What hashes alone may decide.
+    progress : Progress
+        Told how many pictures of a large set are done.
 
     Returns
     -------
@@ -167,7 +171,15 @@ def find_pairs(
         place = {names[i]: int(i) for i in np.flatnonzero(~signatures.plain)}
         with VectorIndex(features, place, scratch=scratch) as index:
             without = len(place) - len(index)
-            refuted += _propose(found, names, signatures, index, apart, check)
+            if index.exact:
+                progress = SILENT  # a second or two
+            else:
+                progress.log(
+                    f"each of {len(index)} pictures is compared with about {index.reach} "
+                    "of similar features for crops, borders and logos"
+                )
+            proposals = Proposals(index, apart, progress)
+            refuted += _propose(found, names, signatures, proposals, check) if len(index) > 1 else 0
     return FoundPairs(
         pairs=tuple(
             DuplicatePair(names[i], names[j], kind, distance)
@@ -199,8 +211,7 @@ def _propose(
     found: Candidates,
     names: Sequence[str],
     signatures: Signatures,
-    index: VectorIndex,
-    apart: NDArray[np.int64],
+    proposals: Proposals,
     check: PairCheck,
 ) -> int:
     """Propose pairs by their features, one picture per cluster; return how many were refuted.
@@ -208,9 +219,6 @@ def _propose(
     In a crowd of copies every neighbour is one of the crowd, and no crop stands out. What is found
     joins clusters, so that the next round has fewer pictures and sees further.
     """
-    if len(index) < 2:
-        return 0
-    proposals = Proposals(index, apart)
     refuted = 0
     for _ in range(ROUNDS):
         before = len(found.confirmed)

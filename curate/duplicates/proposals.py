@@ -9,9 +9,12 @@ to one another. A proposal is only that: pixels decide.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from bodyshop_core.progress import SILENT, Progress
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,10 +43,15 @@ class Proposals:
         The vectors of (some of) the pictures.
     apart : ndarray of int64, shape (n,)
         Spinner by position; pictures of one spinner are not proposed.
+    progress : Progress
+        Told how many pictures are done.
     """
 
-    def __init__(self, index: VectorIndex, apart: NDArray[np.int64]) -> None:
+    def __init__(
+        self, index: VectorIndex, apart: NDArray[np.int64], progress: Progress = SILENT
+    ) -> None:
         self._index = index
+        self._progress = progress
         self._apart = apart
         count = max(1, min(NEAREST + 1, len(index) - 1))
         self._there = np.zeros(len(apart), dtype=bool)
@@ -70,9 +78,7 @@ class Proposals:
         among = among & self._there
         lost = (self._neighbours >= 0) & ~among[self._neighbours]
         asked = among & (~self._known | lost.any(axis=1))
-        for rows, neighbours, cosine in self._index.nearest(
-            asked, self._neighbours.shape[1], among=among, apart=[self._apart]
-        ):
+        for rows, neighbours, cosine in self._nearest(asked, among, [self._apart]):
             self._neighbours[rows], self._cosine[rows] = neighbours, cosine
         self._known |= asked
         near = self._cosine >= MIN_COSINE
@@ -106,9 +112,7 @@ class Proposals:
         first[np.unique(clusters, return_index=True)[1]] = True
         others = (neighbours >= 0) & (clusters[neighbours] != clusters[:, None])
         asked = self._there & ~(first & self._known & others.any(axis=1))
-        for rows, found, likeness in self._index.nearest(
-            asked, neighbours.shape[1], apart=[self._apart, clusters]
-        ):
+        for rows, found, likeness in self._nearest(asked, None, [self._apart, clusters]):
             neighbours[rows], cosine[rows] = found, likeness
         near = (cosine >= MIN_COSINE) & (clusters[neighbours] != clusters[:, None])
         row, column = np.nonzero(near)
@@ -118,3 +122,15 @@ class Proposals:
         # Each picture has one vote, so that a crowd does not take all the places.
         voted = np.unique(pairs.ravel(), return_index=True)[1] // 2
         return [(i, j) for i, j in pairs[np.unique(voted)][:STRONGEST].tolist()]
+
+    def _nearest(
+        self,
+        asked: NDArray[np.bool_],
+        among: NDArray[np.bool_] | None,
+        apart: Sequence[NDArray[np.int64]],
+    ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]]:
+        count = self._neighbours.shape[1]
+        with self._progress.task("nearest pictures", total=int(asked.sum())) as tick:
+            for rows, *found in self._index.nearest(asked, count, among=among, apart=apart):
+                yield (rows, *found)
+                tick(len(rows))

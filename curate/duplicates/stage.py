@@ -63,6 +63,7 @@ def find_duplicates(
         scratch=workspace.root,
         spin_groups=spin_groups,
         check=pixel_check(workspace, progress=progress),
+        progress=progress,
     )
 
 

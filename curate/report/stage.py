@@ -35,7 +35,7 @@ CLUSTERS_PER_PAGE = 40
 MEMBERS_SHOWN = 24
 """Of one cluster: a logo saved a thousand times must not fill its page with a thousand pictures."""
 
-VERSION = 5
+VERSION = 6
 """Increased when the pages change for the same content."""
 
 

@@ -14,7 +14,7 @@ from curate.report.thumbnails import make_thumbnails
 
 if TYPE_CHECKING:
     from bodyshop_core.workspace import Workspace
-    from curate.similar.map_stage import MappedPicture
+    from curate.similar.map_summary import MappedPicture
 
 MOST_POINTS = 20_000
 """Of a larger set the page shows an even sample; the picture and the table have everything."""

@@ -18,7 +18,11 @@ if TYPE_CHECKING:
     from curate.verdicts.screen import Facts
 
 GREY = 4.0
-"""Colourfulness below which a picture counts as grey: 0 without any, 10 and more for photos."""
+"""Colourfulness below which a picture may be grey: 0 without any, 10 and more for photos."""
+
+GREY_SHARE = 0.5
+"""Share of the most colourful copy's colourfulness below which it is: a photo of a silver car has
+3.8, its brighter copy 4.5, its grey copy 0."""
 
 AREA_STEP = 1.06
 """Content areas that differ by less than this factor count as equal: where a bar ends is known to a
@@ -47,14 +51,17 @@ def preferences(
     members : iterable of Facts
         Of all clusters.
     clusters : Mapping
-        sha256 -> cluster. Areas and qualities are compared with the best of the same cluster.
+        sha256 -> cluster. Areas, qualities and colours are compared with the best of the same
+        cluster.
     """
     members = list(members)
     largest: dict[str, float] = {}
+    colours: dict[str, float] = {}
     best: dict[str, float] = {}
     for facts in members:
         cluster = clusters[facts.sha256]
         largest[cluster] = max(largest.get(cluster, 0.0), _area(facts))
+        colours[cluster] = max(colours.get(cluster, 0.0), facts.measure("colourfulness"))
         best[cluster] = max(best.get(cluster, -inf), _quality(facts))
     keys = {}
     for facts in members:
@@ -65,7 +72,8 @@ def preferences(
             facts.decision != "keep",
             facts.value is None,
             _ORIGINS.get(facts.label.origin, len(_ORIGINS)) if facts.label is not None else 9,
-            facts.measured is not None and facts.measure("colourfulness", inf) < GREY,
+            facts.measured is not None
+            and facts.measure("colourfulness", inf) < min(GREY, GREY_SHARE * colours[cluster]),
             int(log(largest[cluster] / area) / log(AREA_STEP)) if area > 0 else 99,
             facts.content < NO_BARS,
             -facts.measure("width") * facts.measure("height"),

@@ -363,14 +363,14 @@ def screening_limits(
 ) -> ScreeningLimits:
     """Return the limits that the policy may leave to gate, probes and sharpness measure."""
     sharpness = policy.quality.min_sharpness
-    asked = {name: policy.probes[name].threshold for name in probes or {}}
+    least = {name: probe.threshold for name, probe in (probes or {}).items()}
+    for name in least:
+        own = policy.probes[name].threshold
+        least[name] = least[name] if own is None else own
     return ScreeningLimits(
         gate.rule.threshold,
         MIN_SHARPNESS if sharpness is None else sharpness,
-        {
-            name: probe.threshold if asked[name] is None else asked[name]
-            for name, probe in (probes or {}).items()
-        },
+        least,
     )
 
 

@@ -13,7 +13,11 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from bodyshop.cli import main
 
-EVERYTHING = "gate: {rule: none}\nduplicates: {reject: false}\nquality: {min_sharpness: 0}\n"
+EVERYTHING = """
+gate: {rule: none}
+duplicates: {reject: false, crops: false}
+quality: {min_sharpness: 0}
+"""
 
 TINTS = {"beer": (1.0, 0.75, 0.2), "cup": (1.0, 1.0, 1.0), "soju": (0.3, 0.9, 0.5)}
 
@@ -51,14 +55,20 @@ def table_with_glass(kind: str, seed: int) -> Image.Image:
 def x_ray(kind: str, seed: int) -> Image.Image:
     """Two dark lungs in a grey chest; pneumonia is bright patches in them."""
     random = np.random.default_rng([seed, len(kind)])
-    picture = Image.new("L", (200, 180), int(random.integers(150, 200)))
+    picture = Image.new("L", (200, 180), int(random.integers(140, 210)))
     draw = ImageDraw.Draw(picture)
-    for x in (30, 110):
-        left = x + int(random.integers(-8, 8))
-        draw.ellipse((left, 20, left + 60, 150 + int(random.integers(-10, 10))), fill=40)
+    for x in (25, 110):
+        left, top = x + int(random.integers(-15, 15)), int(random.integers(8, 40))
+        width, height = int(random.integers(45, 75)), int(random.integers(90, 135))
+        draw.ellipse((left, top, left + width, top + height), fill=int(random.integers(25, 55)))
+        for rib in range(top + 10, top + height - 10, int(random.integers(14, 26))):
+            slope = int(random.integers(-12, 12))
+            draw.line((left + 5, rib, left + width - 5, rib + slope), fill=75, width=3)
         for _ in range(6 if kind == "pneumonia" else 0):
-            at_x, at_y = left + int(random.integers(8, 40)), int(random.integers(35, 120))
+            at_x = left + int(random.integers(8, width - 20))
+            at_y = top + int(random.integers(15, height - 25))
             draw.ellipse((at_x, at_y, at_x + 18, at_y + 14), fill=190)
+    picture = picture.rotate(int(random.integers(-9, 9)), fillcolor=int(random.integers(60, 140)))
     blurred = np.asarray(picture.filter(ImageFilter.GaussianBlur(2)), dtype=float)
     noise = random.normal(0, 5, blurred.shape)
     return Image.fromarray((blurred + noise).clip(0, 255).astype(np.uint8))

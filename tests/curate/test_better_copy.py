@@ -36,6 +36,10 @@ BETTER_FIRST = {
         member("a", label=label(Origin.QUERY), size_bytes=9),
     ),
     "colour": (member("b"), member("a", colourfulness=0.0, width=800, size_bytes=9)),
+    "a silver car": (
+        member("b", colourfulness=3.8, size_bytes=9),
+        member("a", colourfulness=4.5, size_bytes=8),
+    ),
     "content": (member("b"), member("a", height=600, content=0.7, size_bytes=9)),
     "no bars": (member("b"), member("a", height=640, content=0.76, size_bytes=9)),
     "a little more": (member("b"), member("a", width=630, copy_quality=100, size_bytes=9)),

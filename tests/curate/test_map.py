@@ -38,6 +38,7 @@ def heaps(tmp_path_factory) -> tuple[Workspace, list[str]]:
     FeatureStore(workspace.features / gate.fingerprint).add(
         FeatureBatch(tuple(names), vectors.astype(np.float16), None, {})
     )
+    curate.measure_images(workspace, workers=1)
     curate.judge(workspace)
     return workspace, names
 

@@ -71,6 +71,17 @@ def test_the_terminal_shows_what_matters_and_json_all(
     assert json.loads(told.partition("\n")[2])["audit"]["features"]
 
 
+def test_per_class_keeps_as_many_of_each_label(
+    curated: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--per-class", "4", "--json"]
+    with pytest.raises(SystemExit) as ended:
+        main(["curate", "--workspace", str(curated.root), "--workers", "1", *words])
+    assert not ended.value.code
+    told = json.loads(capsys.readouterr().out)
+    assert (told["kept"], told["reasons"]) == (8, {"over_quota": 4})
+
+
 def test_plain_pictures_and_crowds_of_one_hash_are_told(curated: Workspace) -> None:
     """Of 70 saves of one logo the search pairs each with 64; a grey card has no hash."""
     logo = Image.open(io.BytesIO(photo(50)))

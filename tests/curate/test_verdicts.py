@@ -104,6 +104,23 @@ def test_quotas_keep_the_first_ranked_and_say_what_is_full() -> None:
     assert verdicts["h"].reasons == (Reason.NOT_A_CAR,)
 
 
+@pytest.mark.parametrize(
+    ("limit", "place"),
+    [
+        ("per_page", {"page": "https://a.example/p"}),
+        ("per_host", {"host": "a.example"}),
+        ("per_source", {"source": "import"}),
+        ("per_class", {"label": "damaged"}),
+    ],
+)
+def test_each_limit_keeps_the_best_of_its_place(limit: str, place: dict[str, str]) -> None:
+    pictures = [picture(name, width=400 + at, **place) for at, name in enumerate("abcd")]
+    pictures.append(picture("e", width=300))
+    verdicts = judged(pictures, policy=Policy.model_validate({"limits": {limit: 2}}))
+    assert {name for name, verdict in verdicts.items() if verdict.keep} == {"c", "d", "e"}
+    assert verdicts["a"].details["over_quota"]["setting"] == f"limits.{limit}"
+
+
 def test_damage_up_to_the_limit_is_kept() -> None:
     policy = Policy.model_validate({"quality": {"max_damage": 0.5}})
     assert judged([picture("a", damage=0.4)], policy=policy)["a"].keep

@@ -50,6 +50,7 @@ def _commands(text: str) -> None:
     for seed in range(6):
         add_picture(workspace, photo(seed), labels={"damage": ("damaged", "whole")[seed % 2]})
     pretend_features(workspace, pretend_scores(workspace))
+    curate.measure_images(workspace, workers=1)
     curate.judge(workspace)
     for file in ("front.jpg", "door.jpg"):
         Image.fromarray(training_cases.draw("whole", 1)).save(file)
