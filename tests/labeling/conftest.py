@@ -68,7 +68,14 @@ def label_server(tmp_path_factory):
         yield connection.url, root, _accounts(root, connection.url, connection.key)
         return
     root = tmp_path_factory.mktemp("label-studio") / "home"
-    command = [Path(sys.executable).with_name("bodyshop"), "label", "serve", "--backend", "--port", "0"]
+    command = [
+        Path(sys.executable).with_name("bodyshop"),
+        "label",
+        "serve",
+        "--backend",
+        "--port",
+        "0",
+    ]
     with subprocess.Popen([*command, "--json", "-w", root], stdout=subprocess.PIPE) as program:
         try:
             url = json.loads(program.stdout.readline())["url"]
