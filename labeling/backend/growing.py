@@ -157,7 +157,9 @@ def _cut_around(rgb: NDArray[np.uint8], wanted: NDArray[np.uint8], inner: Box) -
     size = (max(2, round((right - left) * scale)), max(2, round((bottom - top) * scale)))
     small = cv2.resize(rgb[top:bottom, left:right], size, interpolation=cv2.INTER_AREA)
     likely = cv2.resize(wanted[top:bottom, left:right], size, interpolation=cv2.INTER_NEAREST)
-    cut = _cut(small, np.where(likely > 0, cv2.GC_PR_FGD, cv2.GC_BGD).astype(np.uint8))
+    trimap = np.full(likely.shape, cv2.GC_BGD, np.uint8)
+    trimap[likely > 0] = cv2.GC_PR_FGD
+    cut = _cut(np.asarray(small, np.uint8), trimap)
     whole = cv2.resize(
         cut.astype(np.uint8) * 255, (right - left, bottom - top), interpolation=cv2.INTER_LINEAR
     )
