@@ -1,8 +1,11 @@
-"""Regions grown from clicks or a box: GrabCut on a small copy of the surroundings.
+"""Regions grown from clicks or a box, without weights or a graphics card.
 
-Rother, Kolmogorov, Blake 2004, "GrabCut": Interactive Foreground Extraction using Iterated Graph
-Cuts; OpenCV's implementation. It needs no weights and no graphics card. It follows edges of colour;
-docs/benchmarks/labeling.md says how far that goes on damage.
+The first region comes from GrabCut (Rother, Kolmogorov, Blake 2004; OpenCV's implementation) on a
+small copy of the surroundings. Damage often has no colour of its own: where the cut does not reach
+the four sides of a box, the box was not drawn around it, and the inscribed ellipse is taken, which
+fits drawn damage better than any cut (docs/benchmarks/labeling.md). Every further click then
+changes the region around it, by a disc that reaches a little beyond the border of the region: the
+middle of what is wrong is as far from the border as the wrong part is wide.
 """
 
 from __future__ import annotations
@@ -27,8 +30,14 @@ MARGIN = 0.3
 REACH = 0.16
 """A click without a box reaches this far, as a share of the picture's shorter side."""
 
-DOT = 0.03
-"""Radius of what a click says for certain, as a share of the sides of what is cut."""
+BEYOND = 1.3
+"""Radius of a further click's disc, in distances from the click to the border of the region."""
+
+TIGHT = 0.15
+"""A cut fits its box when it comes this close to each side, as a share of the box's sides ..."""
+
+FILLED = 0.25
+"""... and covers this share of the box."""
 
 
 @dataclass(frozen=True)
@@ -54,50 +63,121 @@ def grow_region(
     rgb : ndarray of uint8, shape (height, width, 3)
         The picture, upright.
     clicks : sequence of Click
-        At least one that is positive, unless there is a box.
+        In their order; at least one that is positive, unless there is a box.
     box : (left, top, right, bottom), optional
         The damage lies in it.
 
     Returns
     -------
     ndarray of bool, shape (height, width)
-        Connected to a positive click where there is one, and inside the box. Empty when there is
-        neither a box nor a positive click.
+        Empty when there is neither a box nor a positive click.
     """
+    height, width = rgb.shape[:2]
+    later = list(clicks)
+    if box is None:
+        first = next((click for click in clicks if click.positive), None)
+        if first is None:
+            return np.zeros((height, width), np.bool_)
+        later.remove(first)
+        region = _from_click(rgb, first)
+    else:
+        region = _from_box(rgb, box)
+    for click in later:
+        region = _changed(region, click)
+    return region
+
+
+def _from_box(rgb: NDArray[np.uint8], box: Box) -> NDArray[np.bool_]:
     import cv2
 
     height, width = rgb.shape[:2]
-    found = np.zeros((height, width), np.bool_)
-    inner = _reach(clicks, width, height) if box is None else _inside(box, width, height)
+    inner = _inside(box, width, height)
     if inner is None:
+        return np.zeros((height, width), np.bool_)
+    left, top, right, bottom = (round(edge) for edge in inner)
+    wanted = np.zeros((height, width), np.uint8)
+    wanted[top : bottom + 1, left : right + 1] = 1
+    found = _largest_part(_cut_around(rgb, wanted, inner)) & (wanted > 0)
+    rows, columns = np.flatnonzero(found.any(axis=1)), np.flatnonzero(found.any(axis=0))
+    near_x, near_y = TIGHT * (right - left) + 1, TIGHT * (bottom - top) + 1
+    if (
+        found.sum() >= FILLED * wanted.sum()
+        and rows[0] <= top + near_y
+        and rows[-1] >= bottom - near_y
+        and columns[0] <= left + near_x
+        and columns[-1] >= right - near_x
+    ):
         return found
+    ellipse = np.zeros((height, width), np.uint8)
+    middle = ((left + right) // 2, (top + bottom) // 2)
+    axes = (max(1, (right - left) // 2), max(1, (bottom - top) // 2))
+    cv2.ellipse(ellipse, middle, axes, 0, 0, 360, 1, -1)
+    return ellipse > 0
+
+
+def _from_click(rgb: NDArray[np.uint8], click: Click) -> NDArray[np.bool_]:
+    import cv2
+
+    height, width = rgb.shape[:2]
+    x, y = _pixel(click, width, height)
+    reach = max(1, round(REACH * min(width, height)))
+    wanted = np.zeros((height, width), np.uint8)
+    cv2.circle(wanted, (x, y), reach, 1, -1)
+    inner = _inside((x - reach, y - reach, x + reach, y + reach), width, height)
+    if inner is None:
+        return wanted > 0
+    found = _cut_around(rgb, wanted, inner)
+    _, parts = cv2.connectedComponents(found.astype(np.uint8), connectivity=8)
+    # A click beside every part of the cut still says where the damage is.
+    return np.asarray(parts == parts[y, x]) if parts[y, x] else wanted > 0
+
+
+def _changed(region: NDArray[np.bool_], click: Click) -> NDArray[np.bool_]:
+    """Add a disc around a positive click, or remove one around a negative click."""
+    import cv2
+
+    height, width = region.shape
+    x, y = _pixel(click, width, height)
+    if bool(region[y, x]) == click.positive or not region.any():
+        return region
+    other = ~region if click.positive else region
+    distance = cv2.distanceTransform(other.astype(np.uint8), cv2.DIST_L2, 5)[y, x]
+    disc = np.zeros((height, width), np.uint8)
+    cv2.circle(disc, (x, y), max(1, round(BEYOND * float(distance))), 1, -1)
+    return region | (disc > 0) if click.positive else region & (disc == 0)
+
+
+def _cut_around(rgb: NDArray[np.uint8], wanted: NDArray[np.uint8], inner: Box) -> NDArray[np.bool_]:
+    """Cut a small copy of the surroundings, with what is wanted as the probable foreground."""
+    import cv2
+
+    height, width = rgb.shape[:2]
     left, top, right, bottom = _widened(inner, width, height)
     scale = min(1.0, WORKING_SIDE / max(right - left, bottom - top))
     size = (max(2, round((right - left) * scale)), max(2, round((bottom - top) * scale)))
     small = cv2.resize(rgb[top:bottom, left:right], size, interpolation=cv2.INTER_AREA)
-    trimap = np.full(small.shape[:2], cv2.GC_BGD, np.uint8)
-    x0, y0, x1, y1 = (
-        round((edge - start) * scale)
-        for edge, start in zip(inner, (left, top, left, top), strict=True)
-    )
-    if box is None:
-        for click in clicks:
-            if click.positive:
-                at = (round((click.x - left) * scale), round((click.y - top) * scale))
-                cv2.circle(trimap, at, round(REACH * min(width, height) * scale), cv2.GC_PR_FGD, -1)
-    else:
-        trimap[y0 : max(y1, y0 + 1), x0 : max(x1, x0 + 1)] = cv2.GC_PR_FGD
-    dot = max(1, round(DOT * min(x1 - x0, y1 - y0)))
-    for click in clicks:
-        at = (round((click.x - left) * scale), round((click.y - top) * scale))
-        cv2.circle(trimap, at, dot, cv2.GC_FGD if click.positive else cv2.GC_BGD, -1)
-    cut = _cut(small, trimap)
-    cut = _reached(cut, [c for c in clicks if c.positive], left, top, scale)
+    likely = cv2.resize(wanted[top:bottom, left:right], size, interpolation=cv2.INTER_NEAREST)
+    trimap = np.full(likely.shape, cv2.GC_BGD, np.uint8)
+    trimap[likely > 0] = cv2.GC_PR_FGD
+    cut = _cut(np.asarray(small, np.uint8), trimap)
     whole = cv2.resize(
         cut.astype(np.uint8) * 255, (right - left, bottom - top), interpolation=cv2.INTER_LINEAR
     )
+    found = np.zeros((height, width), np.bool_)
     found[top:bottom, left:right] = whole >= 128
     return found
+
+
+def _largest_part(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    import cv2
+
+    _, parts = cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)
+    sizes = np.bincount(parts.ravel())
+    return np.asarray(parts == 1 + sizes[1:].argmax()) if len(sizes) > 1 else mask
+
+
+def _pixel(click: Click, width: int, height: int) -> tuple[int, int]:
+    return min(width - 1, max(0, round(click.x))), min(height - 1, max(0, round(click.y)))
 
 
 def _cut(small: NDArray[np.uint8], trimap: NDArray[np.uint8]) -> NDArray[np.bool_]:
@@ -113,38 +193,6 @@ def _cut(small: NDArray[np.uint8], trimap: NDArray[np.uint8]) -> NDArray[np.bool
         small, trimap, (0, 0, 1, 1), models[0], models[1], ITERATIONS, cv2.GC_INIT_WITH_MASK
     )
     return np.asarray((trimap == cv2.GC_FGD) | (trimap == cv2.GC_PR_FGD))
-
-
-def _reached(
-    cut: NDArray[np.bool_], clicks: Sequence[Click], left: int, top: int, scale: float
-) -> NDArray[np.bool_]:
-    """Keep the parts that a positive click lies on; all parts when there is no click."""
-    import cv2
-
-    if not clicks:
-        return cut
-    _, parts = cv2.connectedComponents(cut.astype(np.uint8), connectivity=8)
-    height, width = cut.shape
-    hit = {
-        int(
-            parts[
-                min(height - 1, max(0, round((click.y - top) * scale))),
-                min(width - 1, max(0, round((click.x - left) * scale))),
-            ]
-        )
-        for click in clicks
-    } - {0}
-    return np.isin(parts, sorted(hit)) if hit else cut
-
-
-def _reach(clicks: Sequence[Click], width: int, height: int) -> Box | None:
-    positive = [click for click in clicks if click.positive]
-    if not positive:
-        return None
-    reach = REACH * min(width, height)
-    x, y = [click.x for click in positive], [click.y for click in positive]
-    box = (min(x) - reach, min(y) - reach, max(x) + reach, max(y) + reach)
-    return _inside(box, width, height)
 
 
 def _inside(box: Box, width: int, height: int) -> Box | None:

@@ -10,6 +10,7 @@ import base64
 import hmac
 import json
 import secrets
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -144,8 +145,15 @@ def running_backend(
             self.end_headers()
             self.wfile.write(data)
 
+    class Server(ThreadingHTTPServer):
+        """Tells of callers that hung up in one line."""
+
+        def handle_error(self, request: Any, client_address: Any) -> None:
+            """Report what went wrong with a connection."""
+            progress.log(f"a request got no answer: {sys.exc_info()[1]!r}")
+
     try:
-        server = ThreadingHTTPServer((HOST, port), Handler)
+        server = Server((HOST, port), Handler)
     except OSError as error:
         raise UsageError(
             f"port {port} on {HOST} is in use", hint="choose another port with --port"

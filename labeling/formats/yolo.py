@@ -92,7 +92,7 @@ def read(source: Path) -> Iterator[PictureShapes]:
 
 
 def write(dest: Path, pictures: Sequence[ExportPicture], classes: Sequence[str]) -> Path:
-    """Write ``labels/*.txt`` and ``data.yaml``; fractions have 9 digits, so masks stay pixel-exact.
+    """Write ``labels/*.txt`` and ``data.yaml``; fractions have all digits: masks stay pixel-exact.
 
     Returns
     -------
@@ -117,7 +117,7 @@ def write_labels(dest: Path, pictures: Sequence[ExportPicture], classes: Sequenc
             if ring is None:
                 continue
             fractions = (ring / (picture.width, picture.height)).ravel().tolist()
-            text = " ".join(f"{value:.9g}" for value in fractions)
+            text = " ".join(f"{value!r}" for value in fractions)
             lines.append(f"{numbers[shape.label]} {text}\n")
         atomic.write_text(dest / "labels" / f"{Path(picture.name).stem}.txt", "".join(lines))
 

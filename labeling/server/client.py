@@ -226,7 +226,12 @@ class LabelStudioClient(LabelStudioTransport):
             "basic_auth_user": user,
             "basic_auth_pass": password,
         }
-        return int(self._json("POST", "api/ml", body=body, once=True)["id"])
+        number = int(self._json("POST", "api/ml", body=body, once=True)["id"])
+        # The server would tell it of every annotation, and wait for it when it has stopped.
+        for hook in self._json("GET", "api/webhooks/", {"project": project}):
+            if hook.get("url") == f"{url}/webhook":
+                self._transport.request(f"api/webhooks/{hook['id']}/", method="DELETE")
+        return number
 
     def remove_backend(self, backend: int) -> None:
         """Disconnect a backend; its predictions stay."""

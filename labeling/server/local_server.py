@@ -108,7 +108,7 @@ def serve(
         Install Label Studio when it is missing (see `labeling.server.environment`).
     backends : bool
         Let the server connect to machine learning backends on this machine. Everybody who has an
-        account can then make it send requests to any port here.
+        account can then make it send requests to any port here, and into this network.
     progress : Progress
         Reports the steps that take long.
 
@@ -227,6 +227,8 @@ def _environment(
         "LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED": "true",
         "LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT": str(root),
         "LABEL_STUDIO_ML_BLOCK_LOCAL_IP": "false" if backends else "true",
+        # It also checks the webhook that it makes for each backend by itself.
+        "LABEL_STUDIO_SSRF_PROTECTION_ENABLED": "false" if backends else "true",
         "PYTHONUNBUFFERED": "1",
     }
 

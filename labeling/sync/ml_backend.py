@@ -83,9 +83,13 @@ def connected(
     with client_for(workspace, connection) as client:
         project = open_project(workspace, ProjectKind.DAMAGE, client)
         _remove_earlier(client, project)
+        # A page is filled by the backend of this title, or with the predictions of this version.
+        # The server forgets the version when a backend of that title goes: that of pushed
+        # predictions has to stay.
+        title = f"bodyshop: {version}" if project.remote.get("model_version") else version
         try:
             number = client.add_backend(
-                project.remote_id, url=url, title=version, description=DESCRIPTION, user=user,
+                project.remote_id, url=url, title=title, description=DESCRIPTION, user=user,
                 password=token,
             )  # fmt: skip
         except BodyshopError as error:
@@ -96,10 +100,6 @@ def connected(
                 ) from error
             raise
         try:
-            if not project.remote.get("model_version"):
-                client.update_project(
-                    project.remote_id, show_collab_predictions=True, model_version=version
-                )
             yield ConnectedBackend(project.url, version)
         finally:
             client.remove_backend(number)

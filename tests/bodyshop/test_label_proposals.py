@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from labeling_pictures import add_picture
 
 import train
 from bodyshop.prediction import find_run
-from bodyshop.proposals import grad_cam_regions_of, proposals_of, uncertainty_of
+from bodyshop.proposals import (
+    grad_cam_regions_of,
+    live_proposals_of,
+    proposals_of,
+    uncertainty_of,
+)
 from bodyshop_core.errors import NothingFoundError, UsageError
+from bodyshop_core.progress import Silent
 from bodyshop_core.workspace import Workspace
 from labeling.configs.label_config import load_label_config
 from labeling.records.pictures import load_pictures
@@ -79,3 +87,28 @@ def test_a_run_that_is_not_there_or_knows_no_damage_is_named(trained, monkeypatc
     other.record = replace(other.record, classes=("Ioniq 5", "쏘나타"), positive="쏘나타")
     with pytest.raises(UsageError, match="no regions to propose"):
         grad_cam_regions_of(other)
+
+
+def test_without_a_run_the_shipped_model_answers_and_says_where(
+    workspace: Workspace, real_data: Path
+) -> None:
+    photo = sorted((real_data / "masks" / "images").iterdir())[0]
+    sha = add_picture(workspace, photo.read_bytes())
+    told: list[str] = []
+
+    class Listener(Silent):
+        def log(self, message: str) -> None:
+            told.append(message)
+
+    propose, name = live_proposals_of(None, workspace, progress=Listener())
+    assert name == "bodyshop's damage model"
+    (picture,) = load_pictures(workspace, [sha])
+    (proposed,) = propose([picture])
+    assert proposed.choices == {"state": "damaged"}
+    mask = proposed.masks["damage"]
+    assert mask.shape == (picture.height, picture.width)
+    assert 0 < mask.sum() < mask.size
+    assert told == []
+    (workspace.root / "broken.jpg").write_bytes(b"no picture")
+    assert list(propose([replace(picture, path=workspace.root / "broken.jpg")])) == []
+    assert len(told) == 1

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 
 import httpx
 import numpy as np
@@ -128,7 +130,7 @@ def test_the_server_speaks_the_protocol_and_answers_only_to_its_token(server):
     running, sha = server
     assert running.url.startswith("http://127.0.0.1:")
     assert running.token not in repr(running)
-    with httpx.Client(base_url=running.url, trust_env=False) as client:
+    with httpx.Client(base_url=running.url, trust_env=False, timeout=60) as client:
         assert client.get("/health").json()["status"] == "UP"
         for path in ("/setup", "/predict", "/webhook"):
             assert client.post(path, json=asked(sha)).status_code == 401
@@ -151,12 +153,38 @@ def test_the_server_speaks_the_protocol_and_answers_only_to_its_token(server):
 )  # fmt: skip
 def test_what_is_no_request_is_refused_and_the_server_goes_on(server, body):
     running, sha = server
-    with httpx.Client(base_url=running.url, trust_env=False) as client:
+    with httpx.Client(base_url=running.url, trust_env=False, timeout=60) as client:
         client.auth = (running.user, running.token)
         answer = client.post("/predict", content=body)
         # A click on a picture that is not here has no answer, whatever it looks like.
         assert answer.status_code == 400 or answer.json()["results"][0]["result"] == []
         assert client.post("/predict", json=asked(sha)).status_code == 200
+
+
+def test_a_caller_that_hangs_up_costs_one_line(capfd):
+    told, asked_for = [], threading.Event()
+
+    class Listener:
+        def log(self, message):
+            told.append(message)
+
+    def slow(request):
+        asked_for.wait(10)
+        return [{"result": "x" * 10_000_000}]
+
+    with running_backend(slow, "m", port=0, progress=Listener()) as running:
+        with (
+            httpx.Client(base_url=running.url, trust_env=False, timeout=0.5) as client,
+            pytest.raises(httpx.ReadTimeout),
+        ):
+            client.post("/predict", json={}, auth=(running.user, running.token))
+        asked_for.set()
+        end = time.monotonic() + 20
+        while not told and time.monotonic() < end:
+            time.sleep(0.05)
+    assert len(told) == 1
+    assert "got no answer" in told[0]
+    assert capfd.readouterr().err == ""
 
 
 def test_a_port_in_use_is_named(server):

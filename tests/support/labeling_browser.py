@@ -42,7 +42,7 @@ class Labeler:
     def __init__(self, window):
         self.window = window
 
-    def see(self, selector, limit=90):
+    def see(self, selector, limit=240):
         from selenium.webdriver.common.by import By
         from selenium.webdriver.support import expected_conditions as conditions
         from selenium.webdriver.support.ui import WebDriverWait
@@ -166,7 +166,7 @@ class Labeler:
         self.until(lambda: not any(b.text.strip() == "Submit" for b in self.all("button")))
         time.sleep(1)
 
-    def until(self, true, limit=90):
+    def until(self, true, limit=240):
         end = time.monotonic() + limit
         while not true():
             assert time.monotonic() < end, "the page did not get there"
