@@ -13,12 +13,13 @@ from bodyshop_core.catalog.labels import (
 from bodyshop_core.catalog.origins import UNKNOWN, host_of, picture_origins
 from bodyshop_core.catalog.reasons import Reason
 from bodyshop_core.catalog.store import Catalog, CatalogError, now
-from bodyshop_core.storage.blobs import Blob, BlobStore
+from bodyshop_core.storage.blobs import Blob, BlobRef, BlobStore
 
 __all__ = [
     "FACTS",
     "UNKNOWN",
     "Blob",
+    "BlobRef",
     "BlobStore",
     "Catalog",
     "CatalogError",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bodyshop_core import atomic
+from bodyshop_core.errors import TransientError
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,41 @@ class Blob:
     new: bool
 
 
+@dataclass(frozen=True)
+class BlobRef:
+    """Where bytes are, to be sent to a worker that reads them.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    sha256 : str
+        What its content must be; empty for a file of which that is not known.
+    """
+
+    path: Path
+    sha256: str = ""
+
+    def read(self) -> bytes:
+        """Return the bytes.
+
+        Raises
+        ------
+        TransientError
+            The file is missing, can't be read, or does not hold what was stored: that is the fault
+            of a disk, a network or a permission, and says nothing about the picture.
+        """
+        try:
+            data = self.path.read_bytes()
+        except OSError as error:
+            raise TransientError(f"{self.path} can't be read: {error.strerror or error}") from error
+        if self.sha256 and hashlib.sha256(data).hexdigest() != self.sha256:
+            raise TransientError(
+                f"{self.path} is damaged: its {len(data)} bytes are not those that were stored"
+            )
+        return data
+
+
 class BlobStore:
     """A folder of immutable files named by content; no name is ever built from a remote one."""
 
@@ -41,6 +77,10 @@ class BlobStore:
     def path(self, sha256: str, extension: str) -> Path:
         """Return the path of the bytes, whether they exist or not."""
         return self.root / sha256[:2] / f"{sha256}.{extension}"
+
+    def ref(self, sha256: str, extension: str) -> BlobRef:
+        """Return what a worker needs to read the bytes."""
+        return BlobRef(self.path(sha256, extension), sha256)
 
     def put_bytes(self, data: bytes, extension: str) -> Blob:
         """Store bytes unless they are stored already.
