@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 def take_back_failures(workspace: Workspace) -> int:
     """Forget every failed result of `curate`, so that it is computed again.
 
-    An error may have been the machine's fault: a decoder that was not installed, too little memory,
-    or, in results of an older version, a disk that was away. Verdicts change when they are decided again.
+    An error may have been the fault of the machine: no decoder installed, too little memory,
+    or, in old results, a disk that was away. Verdicts change when they are decided again.
 
     Parameters
     ----------
