@@ -101,6 +101,7 @@ def memory(options: argparse.Namespace) -> None:
 
 def copies(options: argparse.Namespace) -> None:
     from bodyshop_core.backbones import Scorer
+    from bodyshop_core.catalog import BlobRef
     from bodyshop_core.imaging import fit_square, load_rgb
     from curate.duplicates import find_pairs
     from curate.duplicates.checks import compare_pairs, kind_of_row

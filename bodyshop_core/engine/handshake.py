@@ -207,7 +207,7 @@ def sample_of(items: Sequence[Item]) -> BlobRef | None:
 
 def address_of(client: Client) -> str:
     """Return the address of a client's scheduler."""
-    return client.scheduler.address if client.scheduler is not None else "an unknown address"
+    return str(client.scheduler.address) if client.scheduler is not None else "an unknown address"
 
 
 ABSENT = "none"

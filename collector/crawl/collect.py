@@ -20,7 +20,6 @@ from collector.ledger.summary import CollectSummary, summarise
 from collector.sources.registry import sources_for
 from collector.sources.source import Source
 
-
 LOCK = ".collect.lock"
 """In the workspace; held while a crawl runs, and free again however that ends."""
 

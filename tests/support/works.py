@@ -116,3 +116,9 @@ def read_blobs(items):
 def open_files(items):
     """Open a file without any thought about what may go wrong."""
     return [{"key": item["key"], "bytes": len(Path(item["file"]).read_bytes())} for item in items]
+
+
+def square_with_pids(items):
+    """Square slowly, and say which process did it and which one started that."""
+    time.sleep(0.05 * len(items))
+    return [{**row, "pid": os.getpid(), "parent": os.getppid()} for row in square(items)]
