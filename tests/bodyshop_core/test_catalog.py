@@ -189,7 +189,7 @@ def test_file_that_is_no_catalog_is_refused(tmp_path):
 
 
 def test_locked_catalog_says_who_to_wait_for(tmp_path, monkeypatch):
-    monkeypatch.setattr("bodyshop_core.catalog.store.LOCK_WAIT_S", 0.2)
+    monkeypatch.setattr("bodyshop_core.catalog.dialect.LOCK_WAIT_S", 0.2)
     catalog = Catalog(tmp_path / "bodyshop.sqlite")
     other = sqlite3.connect(catalog.path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")

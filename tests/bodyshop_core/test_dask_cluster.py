@@ -98,7 +98,9 @@ class Cluster:
 
     def kill(self, name: str) -> None:
         """End a process and what it started, without a word."""
-        os.killpg(self.processes.pop(name).pid, signal.SIGKILL)
+        process = self.processes.pop(name)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
     def close(self) -> None:
         for name in list(self.processes):
@@ -109,20 +111,21 @@ class Cluster:
         own.mkdir()
         own.chmod(0o777)
         paths = [first, Path(bodyshop_core.__file__).parent.parent, Path(works.__file__).parent]
-        self.processes[name] = subprocess.Popen(
-            [sys.executable, *arguments],
-            cwd=own,
-            env={
-                **os.environ,
-                "PYTHONPATH": os.pathsep.join(str(path) for path in paths if path),
-                "PYTHONSAFEPATH": "1",
-                "HOME": str(own),
-            },
-            stdout=subprocess.DEVNULL,
-            stderr=(own / "log").open("wb"),
-            start_new_session=True,
-            user=user,
-        )
+        with (own / "log").open("wb") as log:
+            self.processes[name] = subprocess.Popen(
+                [sys.executable, *arguments],
+                cwd=own,
+                env={
+                    **os.environ,
+                    "PYTHONPATH": os.pathsep.join(str(path) for path in paths if path),
+                    "PYTHONSAFEPATH": "1",
+                    "HOME": str(own),
+                },
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                start_new_session=True,
+                user=user,
+            )
 
 
 @pytest.fixture

@@ -122,6 +122,8 @@ def test_what_storage_does_not_give_is_no_result_and_is_left_to_do(tmp_path, eng
     assert sum(ticks) == 40
     assert {key for key, _ in caught.value.left} == broken.keys()
     assert "left to do: 5" in caught.value.message and caught.value.exit_code == 1
+    if engine != "local":  # what follows does not depend on it
+        return
     out = tmp_path / "out"
     with pytest.raises(TransientError):
         run_shards(work, given, out, **options)
