@@ -20,7 +20,7 @@ comma := ,
 extras = "$$(ls dist/*.whl)[$(1)]"
 
 .NOTPARALLEL:
-.PHONY: demo test test-slow test-lowest coverage lint format develop dist labelstudio clean browser
+.PHONY: demo test test-slow test-lowest coverage lint format develop dist labelstudio clean browser postgres
 
 demo: $(VENV)/.demo $(VENV)/.wheel browser
 	$(BIN)/bodyshop demo $(DEMO_ARGS)
@@ -28,7 +28,7 @@ demo: $(VENV)/.demo $(VENV)/.wheel browser
 test: $(VENV)/.dev $(VENV)/.wheel browser lint
 	sh scripts/test-installed.sh $(BIN)/python -m "not slow" $(BY_FILE)
 
-test-slow: $(VENV)/.dev $(VENV)/.wheel browser
+test-slow: $(VENV)/.dev $(VENV)/.wheel browser postgres
 	sh scripts/test-installed.sh $(BIN)/python -m slow --timeout 1500
 
 # The lowest versions that pyproject.toml allows; PYTHON has to be the lowest Python that it allows.
@@ -64,6 +64,9 @@ labelstudio: $(VENV)/.demo $(VENV)/.wheel
 browser:
 	@sh scripts/ensure-browser.sh
 
+postgres:
+	@sh scripts/ensure-postgres.sh
+
 dist/.built: $(SOURCES) | $(VENV)/.build
 	@rm -rf dist
 	@mkdir dist
@@ -82,7 +85,7 @@ $(VENV)/.demo: pyproject.toml | dist/.built
 
 $(VENV)/.dev: pyproject.toml | dist/.built
 	@echo "installing bodyshop and what its tests need into $(VENV) (about 2 GB, a few minutes)"
-	@$(BIN)/python -m pip install $(call extras,dev$(comma)dask$(comma)demo$(comma)jxl$(comma)onnx$(comma)search) $(call quietly,$(VENV)/install.log)
+	@$(BIN)/python -m pip install $(call extras,dev$(comma)dask$(comma)demo$(comma)jxl$(comma)onnx$(comma)postgres$(comma)search) $(call quietly,$(VENV)/install.log)
 	@touch $@
 
 $(VENV)/.wheel: dist/.built

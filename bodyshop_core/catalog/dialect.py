@@ -71,6 +71,13 @@ class Dialect(ABC):
     def explain(self, error: DBAPIError) -> CatalogError | None:
         """Return what a database error means for a user; None when it is a mistake of ours."""
 
+    def claim(self, connection: Connection, what: str) -> bool:
+        """Return whether nobody else does `what` on this catalog, as long as `connection` lives.
+
+        A file has one host: a lock beside it serves (`bodyshop_core.locking`).
+        """
+        return True
+
     def hold(self, connection: Connection) -> None:  # noqa: B027 - nothing to do on most
         """Keep an open connection's resources for many small transactions."""
 
@@ -129,6 +136,13 @@ class _Sqlite(Dialect):
         query = text("SELECT count(*) FROM sqlite_master WHERE type = 'table'")
         return bool(connection.execute(query).scalar_one())
 
+    def claim(self, connection: Connection, what: str) -> bool:
+        """Return whether nobody else does `what` on this catalog, as long as `connection` lives.
+
+        A file has one host: a lock beside it serves (`bodyshop_core.locking`).
+        """
+        return True
+
     def hold(self, connection: Connection) -> None:
         # The first statement opens the file; read to its end, it leaves no reader behind.
         connection.execute(text("PRAGMA user_version")).scalar_one()
@@ -184,6 +198,10 @@ class _Postgres(Dialect):
             stream_results=True,
             max_row_buffer=ROWS_AT_A_TIME,
         )
+
+    def claim(self, connection: Connection, what: str) -> bool:
+        query = text(f"SELECT pg_try_advisory_lock(hashtext(:what), {_THIS_SCHEMA})")
+        return bool(connection.execute(query, {"what": what}).scalar_one())
 
     def version(self, connection: Connection) -> int:
         if connection.execute(text("SELECT to_regclass('bodyshop_catalog')")).scalar() is None:

@@ -21,6 +21,7 @@ from bodyshop_core.catalog.dialect import (
 )
 from bodyshop_core.catalog.migrations import can_migrate, migrate
 from bodyshop_core.catalog.schema import SCHEMA_VERSION, images, metadata, tombstones
+from bodyshop_core.errors import UsageError
 
 
 class Catalog:
@@ -78,6 +79,28 @@ class Catalog:
         """
         with explained(self._dialect), self._dialect.engine.connect() as connection:
             self._dialect.hold(connection)
+            yield
+
+    @contextmanager
+    def claimed(self, what: str, *, taken: str, hint: str | None = None) -> Iterator[None]:
+        """Be the only one, on any machine, who does `what` on this catalog for the block.
+
+        Parameters
+        ----------
+        what : str
+            Such as ``collect``.
+        taken, hint : str
+            Message of the error.
+
+        Raises
+        ------
+        UsageError
+            Somebody else does. A claim ends with its process, however that ends.
+        """
+        with explained(self._dialect), self._dialect.engine.connect() as connection:
+            if not self._dialect.claim(connection, what):
+                raise UsageError(taken, hint=hint)
+            connection.commit()  # the claim stays with the connection
             yield
 
     def upsert(

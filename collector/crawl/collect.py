@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from bodyshop_core.catalog import nfc
 from bodyshop_core.errors import InterruptedByUser, NothingFoundError, UsageError
@@ -114,14 +114,20 @@ def collect(
     return summary
 
 
-def _alone(workspace: Workspace) -> AbstractContextManager[None]:
+@contextmanager
+def _alone(workspace: Workspace) -> Iterator[None]:
     """Refuse to run beside another crawl: each would keep to the rate of a host by itself."""
-    return locked(
-        workspace.root / LOCK,
-        taken=f"another 'bodyshop collect' is running on {workspace.root}",
-        hint="wait until it ends, or stop it: two at a time would ask every host twice as often as "
-        "agreed. To collect something else meanwhile, use another --workspace",
+    hint = (
+        "wait until it ends, or stop it: two at a time would ask every host twice as often as "
+        "agreed. To collect something else meanwhile, use another --workspace"
     )
+    here = f"another 'bodyshop collect' is running on {workspace.root}"
+    anywhere = f"another 'bodyshop collect' is running on {workspace.catalog.label}"
+    with (
+        locked(workspace.root / LOCK, taken=here, hint=hint),
+        workspace.catalog.claimed("collect", taken=anywhere, hint=hint),
+    ):
+        yield
 
 
 def planned_tasks(

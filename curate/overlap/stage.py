@@ -23,7 +23,7 @@ from bodyshop_core.errors import (
 from bodyshop_core.imaging import sniff
 from bodyshop_core.progress import SILENT, Progress
 from bodyshop_core.summary import Summary
-from bodyshop_core.workspace import Workspace
+from bodyshop_core.workspace import Workspace, is_workspace
 from curate.duplicates.checks import LIMIT_S as CHECK_LIMIT_S
 from curate.duplicates.checks import VERSION as CHECK_VERSION
 from curate.duplicates.checks import compare_pairs, kind_of_row
@@ -210,7 +210,7 @@ def _pictures_in(against: Path, own: Path) -> dict[str, Path]:
         raise UsageError(f"{against} is not a folder", hint="name a folder or a workspace")
     if against.resolve() == own.resolve():
         raise UsageError(f"{against} is this workspace itself")
-    folder = against / "blobs" if (against / "bodyshop.sqlite").exists() else against
+    folder = against / "blobs" if is_workspace(against) else against
     return {_key(path): path for path in _picture_files(folder)}
 
 

@@ -64,6 +64,12 @@ def test_a_worker_is_not_blamed_for_a_file_that_is_not_here_either(tmp_path):
     assert sample_of([{"key": "a", "blob": lost}, {"key": "n", "n": 1}]) is None
 
 
+FILE_PRIVILEGES = "-dac_override,-dac_read_search"
+WITHOUT_PRIVILEGES = (
+    "setpriv", "--bounding-set", FILE_PRIVILEGES, "--inh-caps", FILE_PRIVILEGES,
+)  # fmt: skip
+
+
 class Cluster:
     """A scheduler and workers, each a process with a folder of its own."""
 
@@ -81,13 +87,13 @@ class Cluster:
             "--host", "127.0.0.1", "--port", str(self.port), "--no-dashboard", "--no-show",
         )  # fmt: skip
 
-    def worker(self, name: str, *, first: Path | None = None, user: int | None = None) -> None:
-        """Start a worker; modules in `first` come before all others."""
+    def worker(self, name: str, *, first: Path | None = None, under: tuple[str, ...] = ()) -> None:
+        """Start a worker; modules in `first` come before all others, `under` starts it."""
         self._start(
             name, "-c", "from distributed.cli.dask_worker import main; main()",
             self.address, "--host", "127.0.0.1", "--nworkers", "1", "--nthreads", "1",
             "--no-dashboard", "--name", name, "--local-directory", str(self.folder / name),
-            first=first, user=user,
+            first=first, under=under,
         )  # fmt: skip
 
     def wait_for(self, workers: int) -> None:
@@ -106,14 +112,14 @@ class Cluster:
         for name in list(self.processes):
             self.kill(name)
 
-    def _start(self, name, *arguments, first=None, user=None):
+    def _start(self, name, *arguments, first=None, under=()):
         own = self.folder / name
         own.mkdir()
         own.chmod(0o777)
         paths = [first, Path(bodyshop_core.__file__).parent.parent, Path(works.__file__).parent]
         with (own / "log").open("wb") as log:
             self.processes[name] = subprocess.Popen(
-                [sys.executable, *arguments],
+                [*under, sys.executable, *arguments],
                 cwd=own,
                 env={
                     **os.environ,
@@ -124,7 +130,6 @@ class Cluster:
                 stdout=subprocess.DEVNULL,
                 stderr=log,
                 start_new_session=True,
-                user=user,
             )
 
 
@@ -252,19 +257,16 @@ def test_a_worker_with_other_code_or_another_package_is_named_and_nothing_is_com
 def test_a_worker_that_does_not_see_the_pictures_is_named_and_no_picture_is_written_off(
     cluster, tmp_path
 ):
-    import pwd
-
     pictures = tmp_path / "pictures"
     pictures.mkdir(mode=0o700)
     given = []
     for number in range(8):
         (pictures / str(number)).write_bytes(bytes(number))
         given.append({"key": f"item-{number}", "blob": BlobRef(pictures / str(number))})
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(folder.stat().st_mode | 0o755)
+    os.chown(pictures, 65534, 65534)  # nobody's: a worker without root's privileges stays outside
     cluster.scheduler()
     cluster.worker("sees")
-    cluster.worker("blind", user=pwd.getpwnam("nobody").pw_uid)
+    cluster.worker("blind", under=WITHOUT_PRIVILEGES)
     cluster.wait_for(2)
     with pytest.raises(HandshakeError, match=r"the Dask worker at .*Permission denied") as caught:
         compute(cluster, works.read_blobs, given)
