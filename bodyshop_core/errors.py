@@ -80,8 +80,8 @@ class TransientError(BodyshopError):
             f"{what} left to do: {len(left)}; storage or a machine failed, not they. "
             f"The first: {left[0][1]}",
             hint="bring it back (mount, permissions, network), then run the same command again: it "
-            "does only these. A file that is lost: collect or import it again, or erase the "
-            "picture: bodyshop forget SHA",
+            "does only these. A file that is lost for good: import the picture again, or erase it: "
+            "bodyshop forget SHA",
             left=left,
         )
 

@@ -24,7 +24,7 @@ class Blob:
     size : int
         Bytes.
     new : bool
-        False when the same bytes were there before.
+        False when the same bytes were there before, and whole.
     """
 
     sha256: str
@@ -94,7 +94,7 @@ class BlobStore:
         """
         sha256 = hashlib.sha256(data).hexdigest()
         path = self.path(sha256, extension)
-        new = _size(path) != len(data)
+        new = not _holds(path, sha256, len(data))
         if new:
             atomic.write_bytes(path, data)
         return Blob(sha256, path, len(data), new)
@@ -113,7 +113,7 @@ class BlobStore:
         """
         size = file.stat().st_size
         path = self.path(sha256, extension)
-        new = _size(path) != size
+        new = not _holds(path, sha256, size)
         if not new:
             file.unlink()
             return Blob(sha256, path, size, new)
@@ -125,8 +125,12 @@ class BlobStore:
         return Blob(sha256, path, size, new)
 
 
-def _size(path: Path) -> int | None:
+def _holds(path: Path, sha256: str, size: int) -> bool:
+    """Return whether a file is there and whole: a lost or damaged one is written again."""
     try:
-        return path.stat().st_size
+        if path.stat().st_size != size:
+            return False
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == sha256
     except FileNotFoundError:
-        return None
+        return False

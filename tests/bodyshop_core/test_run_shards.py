@@ -306,9 +306,16 @@ def test_the_model_is_loaded_once_per_worker(tmp_path, engine):
     assert 1 <= len({row["pid"] for row in rows}) <= 2
 
 
-def test_a_missing_part_ends_the_run_with_its_hint(tmp_path):
+def test_a_missing_part_ends_the_run_with_its_hint(tmp_path, engine):
     with pytest.raises(MissingPartError, match="no weights") as caught:
-        run_shards(works.with_model, items(4), tmp_path, initialise=works.fail_to_load, workers=2)
+        run_shards(
+            works.with_model,
+            items(4),
+            tmp_path,
+            initialise=works.fail_to_load,
+            engine=engine,
+            workers=2,
+        )
     assert caught.value.hint == "get some"
 
 
@@ -318,9 +325,11 @@ def test_workers_that_cannot_start_end_the_run(tmp_path, capfd):
     assert "the last words of a worker" in capfd.readouterr().err
 
 
-def test_a_hanging_item_is_killed_after_its_time(tmp_path):
+def test_a_hanging_item_is_killed_after_its_time(tmp_path, engine):
     began = time.monotonic()
-    rows = rows_of(run_shards(works.hanging, items(4), tmp_path, workers=1, limit_s=0.4))
+    rows = rows_of(
+        run_shards(works.hanging, items(4), tmp_path, engine=engine, workers=1, limit_s=0.4)
+    )
     assert [row["error"] for row in rows] == [None, None, "worker_died", None]
     assert time.monotonic() - began < 60
 
