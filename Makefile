@@ -21,7 +21,7 @@ extras = "$$(ls dist/*.whl)[$(1)]"
 
 .NOTPARALLEL:
 .PHONY: demo test test-slow test-long test-lowest coverage lint format develop dist docs release-check \
-	labelstudio clean browser
+	labelstudio clean browser postgres
 
 demo: $(VENV)/.demo $(VENV)/.wheel browser
 	$(BIN)/bodyshop demo $(DEMO_ARGS)
@@ -29,7 +29,7 @@ demo: $(VENV)/.demo $(VENV)/.wheel browser
 test: $(VENV)/.dev $(VENV)/.wheel browser lint
 	sh scripts/test-installed.sh $(BIN)/python -m "not slow and not long" $(BY_FILE)
 
-test-slow: $(VENV)/.dev $(VENV)/.wheel browser
+test-slow: $(VENV)/.dev $(VENV)/.wheel browser postgres
 	sh scripts/test-installed.sh $(BIN)/python -m "slow and not long" --timeout 1500
 
 # Installs PyTorch and what reads our exports with it (3 GB) into a folder that is removed.
@@ -82,6 +82,9 @@ labelstudio: $(VENV)/.demo $(VENV)/.wheel
 browser:
 	@sh scripts/ensure-browser.sh
 
+postgres:
+	@sh scripts/ensure-postgres.sh
+
 dist/.built: $(SOURCES) | $(VENV)/.build
 	@rm -rf dist
 	@mkdir dist
@@ -101,7 +104,7 @@ $(VENV)/.demo: pyproject.toml | dist/.built
 $(VENV)/.dev: pyproject.toml | dist/.built
 	@echo "installing bodyshop and what its tests need into $(VENV) (about 2 GB, a few minutes)"
 	@$(BIN)/python -m pip install --group dev \
-		$(call extras,dask$(comma)demo$(comma)jxl$(comma)onnx$(comma)search) $(call quietly,$(VENV)/install.log)
+		$(call extras,dask$(comma)demo$(comma)jxl$(comma)onnx$(comma)postgres$(comma)search) $(call quietly,$(VENV)/install.log)
 	@touch $@
 
 $(VENV)/.docs: pyproject.toml | $(VENV)/.demo

@@ -49,7 +49,7 @@ class LoadedSource:
 
 
 def load_source(
-    source: Path | str,
+    source: Path | str | bytes,
     masks: Sequence[tuple[str, Path | str]] = (),
     *,
     longest_side: int | None = None,
@@ -58,8 +58,8 @@ def load_source(
 
     Parameters
     ----------
-    source : Path or str
-        The original.
+    source : Path, str or bytes
+        The original: a file, or its content.
     masks : sequence of (str, Path or str)
         Damage class and file; masks of one class are united.
     longest_side : int, optional
@@ -79,7 +79,7 @@ def load_source(
         # JPEG is decoded at 1/2, 1/4 or 1/8 when that is large enough.
         image.draft("RGB", _scaled(stored, longest_side))
         decoded = image.size
-        upright = to_rgb(image, name=str(source))
+        upright = to_rgb(image, name="the picture" if isinstance(source, bytes) else str(source))
     full = stored if upright.size == decoded else (stored[1], stored[0])
     size = _scaled(full, longest_side)
     if upright.size != size:

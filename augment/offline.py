@@ -18,7 +18,7 @@ from augment.policy import AugmentPolicy, load_policy
 from augment.rendering import prepare_worker, render_shard, shard_item, variant_entries
 from augment.variant_set import VariantSet, is_complete
 from bodyshop_core import atomic
-from bodyshop_core.errors import BodyshopError
+from bodyshop_core.errors import BodyshopError, TransientError
 from bodyshop_core.locking import locked
 from bodyshop_core.progress import SILENT, Progress
 from bodyshop_core.summary import Summary
@@ -129,6 +129,8 @@ def augment(
         No such split set, its training part is empty, or another command is using the set.
     LeakError
         A group is inside and outside the training part.
+    TransientError
+        Storage did not give some originals; the variants of all others are made.
     BodyshopError
         The disk is full (finished variants are kept), or no variant could be made.
     """
@@ -142,10 +144,13 @@ def augment(
         for name, (before, at) in variants.changed_versions().items():
             progress.log(f"{name} had version {before} when this set was begun, now it has {at}")
         variants.adopt()
-        made = variants.record(_render_missing(variants, engine, workers, progress))
+        entries, left = _render_missing(variants, engine, workers, progress)
+        made = variants.record(entries)
         variants.write_manifest()
         for shard in (variants.folder / SHARDS).glob("*.parquet"):
             shard.unlink()
+    if left is not None:
+        raise left
     summary = _summary(variants, made, time.monotonic() - started)
     for code, number in summary.failed.items():
         progress.log(f"{number} variants could not be made: {code}")
@@ -156,39 +161,48 @@ def augment(
 
 def _render_missing(
     variants: VariantSet, engine: str, workers: int | None, progress: Progress
-) -> Iterator[dict[str, Any]]:
-    """Make the missing variants; then return an iterator over their entries."""
-    from bodyshop_core.engine import read_rows, run_shards
-    from bodyshop_core.engine.task import run_batch
+) -> tuple[Iterator[dict[str, Any]], TransientError | None]:
+    """Make the missing variants; return their entries, and the error that names what is left."""
+    from bodyshop_core.engine import compute_here, read_rows, run_shards
 
     policy, folder = variants.policy, variants.folder
     items = [shard_item(source, numbers, folder) for source, numbers in variants.missing()]
     if not items:
-        return iter(())
+        return iter(()), None
     work = partial(render_shard, policy=policy)
-    rows: Iterable[dict[str, Any]]
+    rows: list[dict[str, Any]] | Iterator[dict[str, Any]] = []
+    left: TransientError | None = None
     if workers == 0:
-        rows = run_batch(work, items)
+        rows = []
+        try:
+            for part in compute_here(work, items):
+                rows += part
+        except TransientError as error:
+            left = error
         _check_disk(folder, rows)
     else:
         _remove_unfinished_shards(folder)
-        paths = run_shards(
-            work,
-            items,
-            folder / SHARDS,
-            name="augment",
-            version=policy.digest,
-            initialise=prepare_worker,
-            shard_size=SHARD_SIZE,
-            batch_size=BATCH_SIZE,
-            engine=engine,
-            workers=workers,
-            progress=progress,
-        )
+        try:
+            paths = run_shards(
+                work,
+                items,
+                folder / SHARDS,
+                name="augment",
+                version=policy.digest,
+                initialise=prepare_worker,
+                shard_size=SHARD_SIZE,
+                batch_size=BATCH_SIZE,
+                engine=engine,
+                workers=workers,
+                progress=progress,
+            )
+        except TransientError as error:  # the results of all others are in files
+            left, paths = error, sorted((folder / SHARDS).glob("*.parquet"))
         _check_disk(folder, read_rows(paths, columns=["key", "error"]))
         rows = read_rows(paths)
     wanted = {item["key"] for item in items}
-    return (entry for row in rows if row["key"] in wanted for entry in variant_entries(row))
+    entries = (entry for row in rows if row["key"] in wanted for entry in variant_entries(row))
+    return entries, left
 
 
 def _remove_unfinished_shards(folder: Path) -> None:

@@ -200,7 +200,7 @@ def _annotations(
     query = (
         select(table)
         .where(table.c.state == "current", table.c.kind.in_(("mask", "box")))
-        .order_by(table.c.sha256, table.c.label, table.c.key)
+        .order_by(table.c.sha256, table.c.label.asc().nulls_first(), table.c.key)
     )
     masks: dict[str, list[tuple[str, Path]]] = {}
     boxes: dict[str, list[Box]] = {}

@@ -17,6 +17,7 @@ from augment.encoding import encode, encode_mask
 from augment.failures import FailureCode
 from augment.loading import LoadedSource, MaskError, load_source
 from bodyshop_core import atomic
+from bodyshop_core.catalog import BlobRef
 from bodyshop_core.errors import UnreadableImageError
 
 if TYPE_CHECKING:
@@ -85,6 +86,11 @@ def render_shard(items: list[dict[str, Any]], *, policy: AugmentPolicy) -> list[
     list of dict
         ``key``, ``error`` (None, or a failure in its stored form) and ``variants``: a JSON list
         that `variant_entries` reads.
+
+    Raises
+    ------
+    TransientError
+        Storage does not give an original.
     """
     return [_render_item(item, policy) for item in items]
 
@@ -182,9 +188,8 @@ def pipeline_of(policy: AugmentPolicy) -> Pipeline:
 def _render_item(item: dict[str, Any], policy: AugmentPolicy) -> dict[str, Any]:
     row: dict[str, Any] = {"key": item["key"], "error": None, "variants": "[]"}
     try:
-        loaded = load_source(
-            item["source"], item["masks"], longest_side=policy.picture.longest_side
-        )
+        original = BlobRef(Path(item["source"]), item["sha256"]).read()
+        loaded = load_source(original, item["masks"], longest_side=policy.picture.longest_side)
         entries = [_render_copy(loaded, item, copy, policy) for copy in item["copies"]]
         row["variants"] = json.dumps(entries, ensure_ascii=False)
     except UnreadableImageError as error:

@@ -43,10 +43,11 @@ def peer(python: str | None, name: str, task: str, folder: Path) -> dict[str, An
 
 def speed(options: argparse.Namespace) -> None:
     """Compare with the peers in turn, so that a change of the machine's pace touches all."""
+    from bodyshop_core.catalog import BlobRef
     from curate.measure.picture import measure_pictures
 
     files = sorted((options.data / "speed").iterdir())
-    items = [{"key": file.name, "path": str(file)} for file in files]
+    items = [{"key": file.name, "blob": BlobRef(file)} for file in files]
     measure_pictures(items[:3])  # imports
     peers = {"imagededup": options.imagededup, "cleanvision": options.cleanvision}
     peers["fastdup"] = options.fastdup
@@ -100,6 +101,7 @@ def memory(options: argparse.Namespace) -> None:
 
 def copies(options: argparse.Namespace) -> None:
     from bodyshop_core.backbones import Scorer
+    from bodyshop_core.catalog import BlobRef
     from bodyshop_core.imaging import fit_square, load_rgb
     from curate.duplicates import find_pairs
     from curate.duplicates.checks import compare_pairs, kind_of_row
@@ -126,7 +128,11 @@ def copies(options: argparse.Namespace) -> None:
     def check(pairs: Any) -> Any:
         for a, b in pairs:
             if (a, b) not in known:
-                item = {"key": f"{a}-{b}", "first": path_of[a], "second": path_of[b]}
+                item = {
+                    "key": f"{a}-{b}",
+                    "first": BlobRef(path_of[a]),
+                    "second": BlobRef(path_of[b]),
+                }
                 known[a, b] = kind_of_row(compare_pairs([item])[0])
         return {pair: known[pair] for pair in pairs}
 

@@ -102,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def normalise(arguments: Sequence[str]) -> list[str]:
-    """Move the global options to the front; give a bare ``--retry-failed`` its value.
+    """Move the global options to the front; give collect's bare ``--retry-failed`` its value.
 
     Parameters
     ----------
@@ -124,8 +124,12 @@ def normalise(arguments: Sequence[str]) -> list[str]:
             front.append(word)
         elif word in GLOBAL_VALUES:
             front += [word, *([value] if (value := next(words, None)) is not None else [])]
-        elif word == "--retry-failed":
+        elif word == "--retry-failed" and _command(rest) == "collect":
             rest.append("--retry-failed=all")
         else:
             rest.append(word)
     return front + rest
+
+
+def _command(words: Sequence[str]) -> str:
+    return next((word for word in words if not word.startswith("-")), "")

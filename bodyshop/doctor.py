@@ -142,10 +142,10 @@ def _label_studio(workspace: Path) -> Check:
 
     import labeling
     from bodyshop_core.catalog import schema
-    from bodyshop_core.workspace import Workspace
+    from bodyshop_core.workspace import Workspace, is_workspace
     from labeling.server.connection import URL
 
-    if not (workspace / "bodyshop.sqlite").exists():
+    if not is_workspace(workspace):
         fix = "bodyshop label serve installs and starts it"
         return Check("Label Studio", False, "not checked: no workspace yet", fix, needed=False)
     opened = Workspace.open(workspace, create=False)

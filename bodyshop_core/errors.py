@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 
@@ -44,6 +44,46 @@ class UnreadableImageError(BodyshopError):
     def __init__(self, message: str, *, hint: str | None = None, code: str = "unreadable") -> None:
         super().__init__(message, hint=hint)
         self.code = code
+
+
+class TransientError(BodyshopError):
+    """Storage or a machine failed, not a picture: nothing is recorded, and it is left to do.
+
+    Parameters
+    ----------
+    message : str
+        The thing and the cause.
+    hint : str, optional
+        The next step that solves it.
+    left : sequence of (str, str)
+        Key and cause of every item that is left to do; empty for one thing alone.
+    """
+
+    def __init__(
+        self, message: str, *, hint: str | None = None, left: Sequence[tuple[str, str]] = ()
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.left = tuple(left)
+
+    @classmethod
+    def of(cls, left: Sequence[tuple[str, str]], *, what: str = "pictures") -> TransientError:
+        """Return the error that ends a run which did everything else.
+
+        Parameters
+        ----------
+        left : sequence of (str, str)
+            Key and cause of every item that is left to do.
+        what : str
+            What the items are.
+        """
+        return cls(
+            f"{what} left to do: {len(left)}; storage or a machine failed, not they. "
+            f"The first: {left[0][1]}",
+            hint="bring it back (mount, permissions, network), then run the same command again: it "
+            "does only these. A file that is lost for good: import the picture again, or erase it: "
+            "bodyshop forget SHA",
+            left=left,
+        )
 
 
 class ErasedPictureError(BodyshopError):

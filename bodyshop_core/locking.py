@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bodyshop_core.errors import UsageError
+from bodyshop_core.errors import BodyshopError, UsageError
 
 
 @contextmanager
-def locked(path: Path, *, wait: bool = False, taken: str = "") -> Iterator[None]:
+def locked(
+    path: Path, *, wait: bool = False, taken: str = "", hint: str | None = None
+) -> Iterator[None]:
     """Hold an exclusive lock on a file for the block.
 
     Parameters
@@ -22,31 +24,45 @@ def locked(path: Path, *, wait: bool = False, taken: str = "") -> Iterator[None]
         Wait for the present holder instead of raising.
     taken : str
         Message of the error.
+    hint : str, optional
+        Its next step.
 
     Raises
     ------
     UsageError
         Another process holds the lock.
+    BodyshopError
+        The file system has no locks.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+b") as stream:
-        if not _take(stream.fileno(), wait):
-            raise UsageError(taken or f"{path} is in use by another bodyshop command")
+        try:
+            free = _take(stream.fileno(), wait)
+        except OSError as error:
+            raise BodyshopError(
+                f"{path} can't be locked: {error.strerror}",
+                hint="put the workspace on a file system with locks: a local disk, or NFS 4",
+            ) from error
+        if not free:
+            raise UsageError(taken or f"{path} is in use by another bodyshop command", hint=hint)
         # The operating system frees it when the file is closed, whatever ends the process.
         yield
 
 
 def _take(descriptor: int, wait: bool) -> bool:
-    try:
-        if os.name == "nt":
-            import msvcrt
+    if os.name == "nt":
+        import msvcrt
 
-            mode = msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK  # type: ignore[attr-defined]
+        mode = msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK  # type: ignore[attr-defined]
+        try:
             msvcrt.locking(descriptor, mode, 1)  # type: ignore[attr-defined]
-        else:
-            import fcntl
+        except OSError:
+            return False
+        return True
+    import fcntl
 
-            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except OSError:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
         return False
     return True

@@ -16,7 +16,8 @@ from typing import Any
 from sqlalchemy import select
 
 from bodyshop_core.catalog import BlobStore, Catalog, schema
-from bodyshop_core.errors import BodyshopError, InterruptedByUser, UsageError
+from bodyshop_core.errors import BodyshopError, ConfigError, InterruptedByUser, UsageError
+from bodyshop_core.workspace_settings import SETTINGS_FILE, catalog_url
 
 CATALOG_FILE = "bodyshop.sqlite"
 
@@ -41,7 +42,15 @@ class Workspace:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.catalog = Catalog(root / CATALOG_FILE)
+        file, url = root / CATALOG_FILE, catalog_url(root)
+        if url is not None and file.exists():
+            raise ConfigError(
+                f"there is a catalog in {file}, too: which one is it?",
+                file=root / SETTINGS_FILE,
+                key="catalog",
+                hint="start the database with an empty workspace folder, or move that file away",
+            )
+        self.catalog = Catalog(file, url)
         self.blobs = BlobStore(root / "blobs")
 
     @classmethod
@@ -171,4 +180,4 @@ class Workspace:
 
 def is_workspace(folder: Path | str) -> bool:
     """Return whether a folder is a workspace."""
-    return (Path(folder) / CATALOG_FILE).exists()
+    return any((Path(folder) / name).exists() for name in (CATALOG_FILE, SETTINGS_FILE))

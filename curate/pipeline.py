@@ -15,6 +15,7 @@ from curate.look.stage import look
 from curate.measure.stage import measure_images
 from curate.policy import Policy, load_policy
 from curate.report import write_report
+from curate.retry import take_back_failures
 from curate.splits.assign import SplitError
 from curate.splits.stage import choose_settings, write_splits
 from curate.targets import resolve_target
@@ -84,6 +85,7 @@ def curate(
     new_split: str | None = None,
     keep_given_splits: bool = False,
     spinners_train_only: bool = False,
+    retry_failed: bool = False,
     progress: Progress = SILENT,
 ) -> CurateSummary:
     """Keep or reject every picture, with reasons, and split the kept ones.
@@ -113,6 +115,8 @@ def curate(
         Keep pictures in the splits that the imported folders named.
     spinners_train_only : bool
         Spinner frames go to train only.
+    retry_failed : bool
+        Decode again what could not be decoded, or killed its worker.
     progress : Progress
         Told how many pictures are done.
 
@@ -122,6 +126,9 @@ def curate(
         The gate's weights, its probe or the engine are missing.
     UsageError
         There is no such target, or `new_split` exists already; nothing was done.
+    TransientError
+        Storage did not give some pictures. Everything else is measured; verdicts and splits stay as
+        they are, since a split never forgets: with pictures missing, others would take their place.
     SplitError
         Labelled pictures can't be split; verdicts and report are written all the same.
     """
@@ -138,6 +145,9 @@ def curate(
         spinners_train_only=spinners_train_only,
         progress=progress,
     )
+    if retry_failed:
+        again = take_back_failures(workspace)
+        progress.log(f"pictures that failed before and are tried again: {again}")
     looked = look(workspace, opened, engine=engine, workers=workers, progress=progress)
     measured = measure_images(workspace, engine=engine, workers=workers, progress=progress)
     scored = score(workspace, opened, engine=engine, workers=workers, progress=progress)

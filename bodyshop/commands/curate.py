@@ -61,6 +61,10 @@ def curate_pictures(
         bool,
         typer.Option("--spinners-train-only", help="Use 360-degree views for training only."),
     ] = False,
+    retry_failed: Annotated[
+        bool,
+        typer.Option("--retry-failed", help="Decode again what was unreadable before."),
+    ] = False,
 ) -> None:
     """Decide which pictures stay: measure, gate, deduplicate, split.
 
@@ -88,6 +92,7 @@ def curate_pictures(
             new_split=new_split,
             keep_given_splits=keep_given_splits,
             spinners_train_only=spinners_train_only,
+            retry_failed=retry_failed,
             progress=terminal.progress,
         )
         run.counts.update(summary.as_dict())

@@ -110,12 +110,12 @@ def _export_model(
 ) -> None:
     import train
     from bodyshop.prediction import find_run
-    from bodyshop_core.workspace import Workspace
+    from bodyshop_core.workspace import Workspace, is_workspace
 
     classifier = train.load_run(find_run(terminal.workspace, run))
     pictures: list[Path] = []
     learned: list[Path] = []
-    if (terminal.workspace / "bodyshop.sqlite").exists():
+    if is_workspace(terminal.workspace):
         workspace = Workspace.open(terminal.workspace, create=False)
         pictures = train.known_pictures(classifier, workspace)
         learned = train.known_pictures(classifier, workspace, splits=("train",), most=200)

@@ -148,7 +148,7 @@ def _masks(connection: Connection) -> dict[str, list[tuple[str, str]]]:
     query = (
         select(table.c.sha256, table.c.label, table.c.file)
         .where(table.c.kind == "mask", table.c.state == "current", table.c.file.is_not(None))
-        .order_by(table.c.sha256, table.c.label, table.c.file)
+        .order_by(table.c.sha256, table.c.label.asc().nulls_first(), table.c.file)
     )
     found: dict[str, list[tuple[str, str]]] = {}
     for sha256, label, file in connection.execute(query):

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection, select
-from sqlalchemy.dialects.sqlite import insert
 
 from bodyshop_core.catalog import schema
+from bodyshop_core.catalog.dialect import insert_into
 from bodyshop_core.catalog.store import Catalog, now
 from bodyshop_core.errors import ErasedPictureError
 from bodyshop_core.storage.blobs import Blob
@@ -52,7 +52,8 @@ def register_image(
         "added_at": now(),
         **{name: facts.get(name) for name in FACTS},
     }
-    result = connection.execute(insert(schema.images).values(row).on_conflict_do_nothing())
+    statement = insert_into(connection, schema.images).values(row).on_conflict_do_nothing()
+    result = connection.execute(statement)
     return bool(result.rowcount)
 
 

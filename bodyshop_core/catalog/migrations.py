@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, text
 
+from bodyshop_core.catalog.dialect import Dialect
 from bodyshop_core.catalog.schema import SCHEMA_VERSION
 
 _HOST_AS_ORIGIN = (
@@ -84,13 +85,13 @@ def can_migrate(version: int) -> bool:
     return all(step in _STEPS for step in range(version, SCHEMA_VERSION))
 
 
-def migrate(connection: Connection) -> None:
+def migrate(connection: Connection, dialect: Dialect) -> None:
     """Bring a catalog to `SCHEMA_VERSION`, in the write transaction of the caller.
 
     The version is read again inside the transaction: another command may have been faster.
     """
-    version = connection.execute(text("PRAGMA user_version")).scalar_one()
+    version = dialect.version(connection)
     for step in range(version, SCHEMA_VERSION):
         for statement in _STEPS[step]:
             connection.execute(text(statement))
-    connection.execute(text(f"PRAGMA user_version = {SCHEMA_VERSION}"))
+    dialect.set_version(connection, SCHEMA_VERSION)

@@ -4,24 +4,35 @@ Computed values are keyed on (sha256, algorithm name and version); nothing here 
 stage: a reject is a row in `verdicts`, an erasure leaves a row in `tombstones`.
 """
 
+import sqlalchemy
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     Column,
     Float,
     ForeignKey,
     Index,
-    Integer,
     MetaData,
-    String,
     Table,
-    Text,
 )
+from sqlalchemy.types import TypeEngine
 
 SCHEMA_VERSION = 3
-"""In SQLite's ``user_version``; older catalogs are migrated, newer ones refused with a message."""
+"""In the catalog itself; older ones are migrated, newer ones refused with a message."""
 
 metadata = MetaData()
+
+# SQLite keeps any text and whole numbers of 64 bits whatever a column is declared as, and compares
+# texts byte by byte. The other databases are told to.
+Integer = BigInteger().with_variant(sqlalchemy.Integer(), "sqlite")
+Text = sqlalchemy.Text(collation="C").with_variant(sqlalchemy.Text(), "sqlite")
+
+
+def String(width: int) -> TypeEngine[str]:  # noqa: N802 - it stands where a type does
+    """Return the type of a short text; its width is for people to read."""
+    return sqlalchemy.Text(collation="C").with_variant(sqlalchemy.String(width), "sqlite")
+
 
 Sha = String(64)
 

@@ -1,9 +1,7 @@
-"""The catalog on disk: SQLAlchemy Core on SQLite in WAL mode."""
+"""The catalog: SQLAlchemy Core on SQLite in WAL mode, or on PostgreSQL."""
 
 from __future__ import annotations
 
-import shutil
-import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -11,24 +9,19 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, bindparam, create_engine, event, select, text
-from sqlalchemy.dialects.sqlite import Insert, insert
-from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
-from sqlalchemy.pool import NullPool
+from sqlalchemy import URL, Connection, Table, bindparam, select
+from sqlalchemy.exc import IntegrityError
 
+from bodyshop_core.catalog.dialect import (
+    CatalogError,
+    Insert,
+    dialect_for,
+    explained,
+    insert_of,
+)
 from bodyshop_core.catalog.migrations import can_migrate, migrate
 from bodyshop_core.catalog.schema import SCHEMA_VERSION, images, metadata, tombstones
-from bodyshop_core.errors import BodyshopError
-
-NO_ROOM = 1 << 20
-"""Bytes; if less is free, a failed write is reported as a full disk."""
-
-LOCK_WAIT_S = 30.0
-"""How long a writer waits for another one."""
-
-
-class CatalogError(BodyshopError):
-    """The catalog can't be read or written; what was committed before is intact."""
+from bodyshop_core.errors import UsageError
 
 
 class Catalog:
@@ -41,24 +34,28 @@ class Catalog:
     ----------
     path : Path
         The SQLite file; created when absent, migrated when older.
+    url : sqlalchemy.URL, optional
+        A PostgreSQL database in place of the file; its tables are created when it is empty.
 
     Raises
     ------
     CatalogError
-        The file is not a catalog, or of a newer bodyshop.
+        That is not a catalog, or of a newer bodyshop; or the server can't be reached.
+    MissingPartError
+        The driver of PostgreSQL is not installed.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, url: URL | None = None) -> None:
         self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._engine = _engine(path)
+        self._dialect = dialect_for(path if url is None else url)
+        self.label = self._dialect.label
         self._prepare()
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
         """Open a write transaction: committed at the end of the block, rolled back on an error."""
-        with self._explained(), self._engine.connect() as connection:
-            connection.execute(text("BEGIN IMMEDIATE"))
+        with explained(self._dialect), self._dialect.engine.connect() as connection:
+            self._dialect.begin_write(connection)
             try:
                 yield connection
             except BaseException:
@@ -69,9 +66,8 @@ class Catalog:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Open a consistent view for reading."""
-        with self._explained(), self._engine.connect() as connection:
-            connection.execute(text("BEGIN"))
-            yield connection
+        with explained(self._dialect), self._dialect.engine.connect() as connection:
+            yield self._dialect.begin_read(connection)
             connection.rollback()
 
     @contextmanager
@@ -81,9 +77,30 @@ class Catalog:
         SQLite merges its log into the file whenever the last connection closes: after every
         transaction, unless another connection stays open.
         """
-        with self._explained(), self._engine.connect() as connection:
-            # The first statement opens the file; read to its end, it leaves no reader behind.
-            connection.execute(text("PRAGMA user_version")).scalar_one()
+        with explained(self._dialect), self._dialect.engine.connect() as connection:
+            self._dialect.hold(connection)
+            yield
+
+    @contextmanager
+    def claimed(self, what: str, *, taken: str, hint: str | None = None) -> Iterator[None]:
+        """Be the only one, on any machine, who does `what` on this catalog for the block.
+
+        Parameters
+        ----------
+        what : str
+            Such as ``collect``.
+        taken, hint : str
+            Message of the error.
+
+        Raises
+        ------
+        UsageError
+            Somebody else does. A claim ends with its process, however that ends.
+        """
+        with explained(self._dialect), self._dialect.engine.connect() as connection:
+            if not self._dialect.claim(connection, what):
+                raise UsageError(taken, hint=hint)
+            connection.commit()  # the claim stays with the connection
             yield
 
     def upsert(
@@ -123,9 +140,10 @@ class Catalog:
         if connection is None:
             with self.begin() as own:
                 return self.upsert(table, rows, connection=own)
-        statement = _upsert(table, _columns_of(table, rows))
+        statement = _upsert(connection.dialect.name, table, _columns_of(table, rows))
         try:
-            connection.execute(statement, rows)
+            with self._dialect.attempt(connection):
+                connection.execute(statement, rows)
         except IntegrityError:
             present = _without_erased(connection, table, rows)
             if len(present) == len(rows):
@@ -137,62 +155,31 @@ class Catalog:
 
     def close(self) -> None:
         """Release the file."""
-        self._engine.dispose()
+        self._dialect.engine.dispose()
 
     def _prepare(self) -> None:
-        with self._explained():
-            with self._engine.connect() as connection:
-                connection.execute(text("BEGIN"))
-                version = connection.execute(text("PRAGMA user_version")).scalar_one()
-                tables = connection.execute(
-                    text("SELECT count(*) FROM sqlite_master WHERE type = 'table'")
-                ).scalar_one()
+        dialect = self._dialect
+        with explained(dialect):
+            with dialect.engine.connect() as connection:
+                connection = dialect.begin_read(connection)
+                version, tables = dialect.version(connection), dialect.has_tables(connection)
             if version == SCHEMA_VERSION:
                 return
             if 0 < version < SCHEMA_VERSION and can_migrate(version):
                 with self.begin() as connection:
-                    migrate(connection)
+                    migrate(connection, dialect)
                 return
             if version or tables:
                 raise CatalogError(
-                    f"{self.path} is a catalog of version {version}, "
+                    f"{self.label} is a catalog of version {version}, "
                     f"this bodyshop reads version {SCHEMA_VERSION}",
                     hint="use the bodyshop version that created it, or another --workspace",
                 )
             with self.begin() as connection:
+                if dialect.version(connection) == SCHEMA_VERSION:
+                    return  # another command was faster
                 metadata.create_all(connection)
-                connection.execute(text(f"PRAGMA user_version = {SCHEMA_VERSION}"))
-
-    def _no_room(self) -> bool:
-        return shutil.disk_usage(self.path.parent).free < NO_ROOM
-
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except OperationalError as error:
-            cause = str(error.orig)
-            if "locked" in cause:
-                raise CatalogError(
-                    f"{self.path} is in use by another bodyshop command",
-                    hint="wait until it ends, or use another --workspace",
-                ) from error
-            # SQLite reports an I/O error when the disk fills up while it maps the index of its log.
-            if "full" in cause or ("I/O" in cause and self._no_room()):
-                raise CatalogError(
-                    f"the disk is full: {self.path} could not be written",
-                    hint="free some space and run the command again: it resumes",
-                ) from error
-            raise CatalogError(f"{self.path}: {cause}") from error
-        except DatabaseError as error:
-            if isinstance(error.orig, sqlite3.DatabaseError) and "not a database" in str(
-                error.orig
-            ):
-                raise CatalogError(
-                    f"{self.path} is not a bodyshop catalog",
-                    hint="choose another --workspace, or move that file away",
-                ) from error
-            raise
+                dialect.set_version(connection, SCHEMA_VERSION)
 
 
 def now() -> str:
@@ -225,34 +212,10 @@ def _without_erased(
 
 
 @lru_cache(maxsize=256)
-def _upsert(table: Table, names: tuple[str, ...]) -> Insert:
-    statement = insert(table)
+def _upsert(dialect: str, table: Table, names: tuple[str, ...]) -> Insert:
+    statement = insert_of(dialect, table)
     keys = [column.name for column in table.primary_key]
     values = {name: statement.excluded[name] for name in names if name not in keys}
     if values:
         return statement.on_conflict_do_update(index_elements=keys, set_=values)
     return statement.on_conflict_do_nothing(index_elements=keys)
-
-
-def _engine(path: Path) -> Engine:
-    # NullPool: a connection never outlives its block, so forked workers inherit none.
-    engine = create_engine(
-        f"sqlite:///{path}",
-        poolclass=NullPool,
-        connect_args={"timeout": LOCK_WAIT_S, "check_same_thread": False, "isolation_level": None},
-    )
-
-    @event.listens_for(engine, "connect")
-    def _configure(connection: sqlite3.Connection, _record: object) -> None:
-        cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode = WAL")
-        # NORMAL in WAL mode loses at most the last transactions on a power cut, never consistency.
-        cursor.execute("PRAGMA synchronous = NORMAL")
-        cursor.execute("PRAGMA foreign_keys = ON")
-        cursor.close()
-
-    @event.listens_for(engine, "begin")
-    def _no_implicit_begin(connection: Connection) -> None:
-        """Leave BEGIN to `Catalog`, which uses BEGIN IMMEDIATE for writing."""
-
-    return engine

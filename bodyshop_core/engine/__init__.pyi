@@ -1,4 +1,7 @@
 from .shards import (
+    compute_here as compute_here,
+)
+from .shards import (
     compute_shards as compute_shards,
 )
 from .shards import (

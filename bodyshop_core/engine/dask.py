@@ -1,20 +1,32 @@
-"""Shards on a Dask cluster, given or local; shards whose worker died are run again locally."""
+"""Shards on a Dask cluster, given or local; each worker finds the item that kills its process."""
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Iterator, Sequence
+import pickle
+import queue
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from bodyshop_core.engine import local
-from bodyshop_core.engine.task import Item, Row, WorkSpec, initialise_once, run_batch
+from bodyshop_core.engine.handshake import address_of, shake_hands
+from bodyshop_core.engine.pool import payload_of
+from bodyshop_core.engine.remote import Job, release, run_shard
+from bodyshop_core.engine.task import Item, Row, WorkSpec, put_back
 from bodyshop_core.errors import BodyshopError, MissingPartError
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, Future
 
 CONNECT_S = 15
+
+WORKERS_S = 30.0
+"""Seconds without any worker, at the start or later, after which the run ends."""
+
+_CHECK_S = 1.0
 
 
 def compute(
@@ -27,22 +39,22 @@ def compute(
 ) -> Iterator[tuple[int, list[Row]]]:
     """Run a shard function on Dask, one task per shard.
 
-    A shard whose worker died is run again by `local.compute`, which finds the one bad item: Dask
-    itself would blame the whole shard, and sometimes a neighbour.
+    An item that kills its process is found on the worker (see `bodyshop_core.engine.remote`). A
+    shard that Dask gave up because its workers died, as when machines go away, is put back.
 
     Parameters
     ----------
     spec : WorkSpec
         What to run; its module must be importable on the workers.
     shards : sequence of lists of items
-        The paths in the items must mean the same files on the workers.
+        Each `BlobRef` in the items must mean the same file on the workers.
     address : str, optional
         A scheduler such as ``tcp://10.0.0.5:8786``; without it a cluster is started on this
         machine.
     workers : int, optional
         Processes of the local cluster.
     limit_s : float, optional
-        As for `local.compute`; used where a shard is redone.
+        As for `local.compute`.
 
     Yields
     ------
@@ -53,51 +65,89 @@ def compute(
     ------
     MissingPartError
         The package ``distributed`` is not installed.
+    HandshakeError
+        A worker or the scheduler runs other code or other packages, or does not see the files.
     BodyshopError
-        No scheduler answers at `address`.
+        No scheduler answers at `address`, it has no workers, or it went away.
     """
     try:
-        from distributed import KilledWorker, as_completed
+        from distributed import KilledWorker
     except ImportError as error:
         raise MissingPartError(
             "engine 'dask' needs the package 'distributed'", hint="pip install 'bodyshop[dask]'"
         ) from error
-    lost = []
+    payload = payload_of(spec)
     with ExitStack() as stack:
         client = _client(stack, address, max(1, min(workers or local.cpu_count(), len(shards))))
-        numbers = {
-            client.submit(_run_shard, spec, items, pure=False): number
+        _wait_for_workers(client)
+        ours = shake_hands(client, [item for items in shards for item in items])
+        job = Job(payload, spec.batch_size, limit_s, ours)
+        futures = {
+            client.submit(run_shard, job, pickle.dumps(items), pure=False): number
             for number, items in enumerate(shards)
         }
-        for future in as_completed(list(numbers), loop=client.loop):
+        for future in _finished(client, list(futures)):
+            number = futures[future]
             try:
                 rows = future.result()
-            except KilledWorker:
-                lost.append(numbers[future])
-                continue
+            except KilledWorker as error:
+                rows = [put_back(item, _short(error)) for item in shards[number]]
             finally:
                 future.release()
-            yield numbers[future], rows
-    for number, rows in local.compute(
-        spec, [shards[number] for number in lost], workers=workers, limit_s=limit_s
-    ):
-        yield lost[number], rows
+            yield number, rows
+        with contextlib.suppress(OSError):  # a worker that is gone; its process went with it
+            client.run(release, job.key)
 
 
-def _run_shard(spec: WorkSpec, items: list[Item]) -> list[Row]:
-    initialise_once(spec.initialise)
-    rows: list[Row] = []
-    for start in range(0, len(items), spec.batch_size):
-        rows += run_batch(spec.work, items[start : start + spec.batch_size])
-    return rows
+def _finished(client: Client, futures: list[Future]) -> Generator[Future, None, None]:
+    """Yield futures as they end; raise when nobody is left who could end one."""
+    ended: queue.SimpleQueue[Future] = queue.SimpleQueue()
+    for future in futures:
+        future.add_done_callback(ended.put)
+    open_futures, alone_since = len(futures), None
+    while open_futures:
+        try:
+            future = ended.get(timeout=_CHECK_S)
+        except queue.Empty:
+            if client.status == "running" and client.scheduler_info()["workers"]:
+                alone_since = None
+            elif alone_since is None:
+                alone_since = monotonic()
+            elif monotonic() - alone_since > WORKERS_S:
+                raise _no_workers(client) from None
+            continue
+        if future.status in {"cancelled", "lost"}:
+            raise BodyshopError(
+                f"the Dask scheduler at {address_of(client)} went away",
+                hint="start it again and run the same command: it resumes",
+            )
+        open_futures -= 1
+        yield future
+
+
+def _wait_for_workers(client: Client) -> None:
+    try:
+        client.wait_for_workers(1, timeout=WORKERS_S)
+    except TimeoutError as error:
+        raise _no_workers(client) from error
+
+
+def _no_workers(client: Client) -> BodyshopError:
+    address = address_of(client)
+    return BodyshopError(
+        f"no worker is connected to the Dask scheduler at {address} since {WORKERS_S:g} seconds",
+        hint=f"start some on the machines that shall work: dask worker {address}; then run the "
+        "same command again",
+    )
+
+
+def _short(error: Exception) -> str:
+    return f"Dask gave its shard up: its workers died ({type(error).__name__})"
 
 
 def _client(stack: ExitStack, address: str | None, workers: int) -> Client:
-    import dask
     from distributed import Client, LocalCluster
 
-    # One death is enough to send a shard to the local engine, which bisects it.
-    stack.enter_context(dask.config.set({"distributed.scheduler.allowed-failures": 1}))
     target: Any = address
     if address is None:
         target = stack.enter_context(

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from bodyshop_core import atomic
-from bodyshop_core.engine.task import Item, Row, Work, WorkSpec
-from bodyshop_core.errors import UsageError
+from bodyshop_core.engine.task import PUT_BACK, Item, Row, Work, WorkSpec, run_batch
+from bodyshop_core.errors import TransientError, UsageError
 from bodyshop_core.progress import SILENT, Progress, Tick, no_tick
 
 SHARD_SIZE = 256
@@ -37,6 +38,8 @@ def run_shards(
     file already are not computed again, so a run that was killed goes on where it stopped, and a
     run with more items computes only the new ones. An item that raises gets a row with its error;
     one that kills its worker process twice gets the error ``worker_died``; all others are unharmed.
+    An item whose storage fails (`BlobRef.read`, or the system's own I/O errors) is tried once more
+    when all others are done; it never gets a row for that.
 
     Parameters
     ----------
@@ -79,6 +82,8 @@ def run_shards(
         An item has no key, or two have the same.
     MissingPartError
         The engine, or something the work needs, is not installed.
+    TransientError
+        Storage or a worker failed at some items, twice; the rows of all others are in files.
     BodyshopError
         Worker processes can't start.
     """
@@ -148,22 +153,56 @@ def compute_shards(
         An item has no key, or two have the same.
     MissingPartError
         The engine, or something the work needs, is not installed.
+    TransientError
+        After the last shard: storage or a worker failed at some items, twice. They have no row;
+        everything else was yielded.
     BodyshopError
         Worker processes can't start.
     """
     items = list(items)
     _unique_keys(items)
-    shards = [items[start : start + shard_size] for start in range(0, len(items), shard_size)]
     spec = WorkSpec(work, initialise, batch_size)
-    unfinished: dict[int, list[Row]] = {}
-    with contextlib.closing(_compute(spec, shards, engine, workers, limit_s)) as parts:
-        for number, part in parts:
-            rows = unfinished.setdefault(number, [])
-            rows += part
-            tick(len(part))
-            if len(rows) == len(shards[number]):
-                place = {item["key"]: index for index, item in enumerate(shards[number])}
-                yield sorted(unfinished.pop(number), key=lambda row: place[row["key"]])
+    compute = partial(_compute, spec, engine=engine, workers=workers, limit_s=limit_s)
+    left = yield from _finished_shards(compute, items, shard_size, tick)
+    if left:  # once more: a disk or a worker may be back by now
+        again = [item for item in items if item["key"] in left]
+        left = yield from _finished_shards(compute, again, shard_size, tick)
+    if left:
+        raise TransientError.of(list(left.items()), what="items")
+
+
+def compute_here(
+    work: Work, items: Iterable[Item], *, batch_size: int = 32, tick: Tick = no_tick
+) -> Generator[list[Row], None, None]:
+    """Compute in this process what `compute_shards` does in others; for a few items.
+
+    An item that kills its process ends this one.
+
+    Parameters
+    ----------
+    work, items, batch_size, tick
+        As for `compute_shards`.
+
+    Yields
+    ------
+    list of Row
+        The rows of one batch.
+
+    Raises
+    ------
+    TransientError
+        After the last batch: items are left to do.
+    """
+    items = list(items)
+    left: dict[str, str] = {}
+    for start in range(0, len(items), batch_size):
+        rows, missed = _sorted_out(run_batch(work, items[start : start + batch_size]))
+        left |= missed
+        tick(len(rows))
+        if rows:
+            yield rows
+    if left:
+        raise TransientError.of(list(left.items()), what="items")
 
 
 def read_rows(paths: Iterable[Path], *, columns: Sequence[str] | None = None) -> Iterator[Row]:
@@ -192,9 +231,46 @@ def read_rows(paths: Iterable[Path], *, columns: Sequence[str] | None = None) ->
             yield {**absent, **row}
 
 
+def _finished_shards(
+    compute: Callable[[list[list[Item]]], Generator[tuple[int, list[Row]], None, None]],
+    items: list[Item],
+    shard_size: int,
+    tick: Tick,
+) -> Generator[list[Row], None, dict[str, str]]:
+    """Yield the rows of finished shards; return the items left to do, with their causes."""
+    shards = [items[start : start + shard_size] for start in range(0, len(items), shard_size)]
+    unfinished: dict[int, list[Row]] = {}
+    left: dict[str, str] = {}
+    with contextlib.closing(compute(shards)) as parts:
+        for number, part in parts:
+            unfinished.setdefault(number, []).extend(part)
+            tick(len(_sorted_out(part)[0]))
+            if len(unfinished[number]) < len(shards[number]):
+                continue
+            rows, missed = _sorted_out(unfinished.pop(number))
+            left |= missed
+            if rows:
+                place = {item["key"]: index for index, item in enumerate(shards[number])}
+                yield sorted(rows, key=lambda row: place[row["key"]])
+    return left
+
+
+def _sorted_out(rows: Iterable[Row]) -> tuple[list[Row], dict[str, str]]:
+    """Return the results among rows, and the items without one: key -> cause."""
+    done: list[Row] = []
+    left: dict[str, str] = {}
+    for row in rows:
+        if PUT_BACK in row:
+            left[row["key"]] = row[PUT_BACK]
+        else:
+            done.append(row)
+    return done, left
+
+
 def _compute(
     spec: WorkSpec,
     shards: list[list[Item]],
+    *,
     engine: str,
     workers: int | None,
     limit_s: float | None,

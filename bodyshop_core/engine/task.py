@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bodyshop_core.errors import BodyshopError, MissingPartError
+from bodyshop_core.errors import BodyshopError, MissingPartError, TransientError
 
 Item = dict[str, Any]
 Row = dict[str, Any]
@@ -15,6 +15,10 @@ Work = Callable[[list[Item]], list[Row]]
 
 WORKER_DIED = "worker_died"
 """The error of an item whose worker process ended without an answer, twice."""
+
+
+PUT_BACK = "put_back"
+"""Column of a row that says why its item is left to do: no result, and never stored."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ def run_batch(work: Work, items: list[Item]) -> list[Row]:
     -------
     list of dict
         One row per item in the items' order, with ``key`` and ``error`` (None, or
-        ``"<exception>: <message>"``).
+        ``"<exception>: <message>"``); or a row of `put_back` where storage failed, not the item.
 
     Raises
     ------
@@ -65,9 +69,22 @@ def run_batch(work: Work, items: list[Item]) -> list[Row]:
         raise
     except Exception as error:  # noqa: BLE001 - recorded in the item's row
         if len(items) == 1:
-            return [{"key": items[0]["key"], "error": f"{type(error).__name__}: {error}"}]
+            return [_failed(items[0], error)]
         return [row for item in items for row in run_batch(work, [item])]
     return _in_order(rows, items)
+
+
+def put_back(item: Item, cause: object) -> Row:
+    """Return the row of an item that is left to do.
+
+    Parameters
+    ----------
+    item : dict
+        With its ``key``.
+    cause : object
+        What failed; its text is kept.
+    """
+    return {"key": item["key"], "error": None, PUT_BACK: str(cause)}
 
 
 def initialise_once(initialise: Callable[[], None] | None) -> None:
@@ -81,6 +98,16 @@ def initialise_once(initialise: Callable[[], None] | None) -> None:
 
 
 _initialised: set[bytes] = set()
+
+
+def _failed(item: Item, error: Exception) -> Row:
+    # The system's own errors carry a number: a disk, a network or a permission. Decoders raise
+    # OSError, too, about a picture, without one.
+    if isinstance(error, TransientError) or (
+        isinstance(error, OSError) and error.errno is not None
+    ):
+        return put_back(item, error)
+    return {"key": item["key"], "error": f"{type(error).__name__}: {error}"}
 
 
 def _in_order(rows: Sequence[Row], items: Sequence[Item]) -> list[Row]:

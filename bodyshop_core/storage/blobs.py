@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bodyshop_core import atomic
+from bodyshop_core.errors import TransientError
 
 
 @dataclass(frozen=True)
@@ -23,13 +24,48 @@ class Blob:
     size : int
         Bytes.
     new : bool
-        False when the same bytes were there before.
+        False when the same bytes were there before, and whole.
     """
 
     sha256: str
     path: Path
     size: int
     new: bool
+
+
+@dataclass(frozen=True)
+class BlobRef:
+    """Where bytes are, to be sent to a worker that reads them.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    sha256 : str
+        What its content must be; empty for a file of which that is not known.
+    """
+
+    path: Path
+    sha256: str = ""
+
+    def read(self) -> bytes:
+        """Return the bytes.
+
+        Raises
+        ------
+        TransientError
+            The file is missing, can't be read, or does not hold what was stored: that is the fault
+            of a disk, a network or a permission, and says nothing about the picture.
+        """
+        try:
+            data = self.path.read_bytes()
+        except OSError as error:
+            raise TransientError(f"{self.path} can't be read: {error.strerror or error}") from error
+        if self.sha256 and hashlib.sha256(data).hexdigest() != self.sha256:
+            raise TransientError(
+                f"{self.path} is damaged: its {len(data)} bytes are not those that were stored"
+            )
+        return data
 
 
 class BlobStore:
@@ -41,6 +77,10 @@ class BlobStore:
     def path(self, sha256: str, extension: str) -> Path:
         """Return the path of the bytes, whether they exist or not."""
         return self.root / sha256[:2] / f"{sha256}.{extension}"
+
+    def ref(self, sha256: str, extension: str) -> BlobRef:
+        """Return what a worker needs to read the bytes."""
+        return BlobRef(self.path(sha256, extension), sha256)
 
     def put_bytes(self, data: bytes, extension: str) -> Blob:
         """Store bytes unless they are stored already.
@@ -54,7 +94,7 @@ class BlobStore:
         """
         sha256 = hashlib.sha256(data).hexdigest()
         path = self.path(sha256, extension)
-        new = _size(path) != len(data)
+        new = not _holds(path, sha256, len(data))
         if new:
             atomic.write_bytes(path, data)
         return Blob(sha256, path, len(data), new)
@@ -73,7 +113,7 @@ class BlobStore:
         """
         size = file.stat().st_size
         path = self.path(sha256, extension)
-        new = _size(path) != size
+        new = not _holds(path, sha256, size)
         if not new:
             file.unlink()
             return Blob(sha256, path, size, new)
@@ -85,8 +125,12 @@ class BlobStore:
         return Blob(sha256, path, size, new)
 
 
-def _size(path: Path) -> int | None:
+def _holds(path: Path, sha256: str, size: int) -> bool:
+    """Return whether a file is there and whole: a lost or damaged one is written again."""
     try:
-        return path.stat().st_size
+        if path.stat().st_size != size:
+            return False
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == sha256
     except FileNotFoundError:
-        return None
+        return False

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from bodyshop_core.catalog import nfc
 from bodyshop_core.errors import InterruptedByUser, NothingFoundError, UsageError
+from bodyshop_core.locking import locked
 from bodyshop_core.progress import SILENT, Progress
 from bodyshop_core.workspace import Workspace
 from collector.brands import Brands
@@ -17,6 +19,9 @@ from collector.crawl.run import Crawl
 from collector.ledger.summary import CollectSummary, summarise
 from collector.sources.registry import sources_for
 from collector.sources.source import Source
+
+LOCK = ".collect.lock"
+"""In the workspace; held while a crawl runs, and free again however that ends."""
 
 
 class IncompleteCollectError(NothingFoundError):
@@ -88,12 +93,13 @@ def collect(
     MissingPartError
         No browser was found, but a source needs one.
     UsageError
-        `only` names no brand or model, or `retry_failed` no known class.
+        `only` names no brand or model, or `retry_failed` no known class; or another `collect` runs
+        on this workspace.
     """
     started = time.monotonic()
     sources = sources_for(brands) | dict(extra or {})
     tasks = planned_tasks(brands, sources, only)
-    with SoftInterrupt() as interrupt:
+    with _alone(workspace), SoftInterrupt() as interrupt:
         crawl = Crawl(brands, workspace, sources, progress)
         crawl.prepare(tasks, retry_failed=retry_failed, refresh=refresh, scope=_scope(brands, only))
         count = browsers or min(4, os.cpu_count() or 1)
@@ -106,6 +112,22 @@ def collect(
             raise _stopped(f"stopped; {summary.downloaded} pictures are saved")
         _refuse_silence(crawl.found_by_source, crawl.empty_pages, summary)
     return summary
+
+
+@contextmanager
+def _alone(workspace: Workspace) -> Iterator[None]:
+    """Refuse to run beside another crawl: each would keep to the rate of a host by itself."""
+    hint = (
+        "wait until it ends, or stop it: two at a time would ask every host twice as often as "
+        "agreed. To collect something else meanwhile, use another --workspace"
+    )
+    here = f"another 'bodyshop collect' is running on {workspace.root}"
+    anywhere = f"another 'bodyshop collect' is running on {workspace.catalog.label}"
+    with (
+        locked(workspace.root / LOCK, taken=here, hint=hint),
+        workspace.catalog.claimed("collect", taken=anywhere, hint=hint),
+    ):
+        yield
 
 
 def planned_tasks(

@@ -75,7 +75,9 @@ def refusals_table(workspace: Workspace) -> Iterator[dict[str, Any]]:
                 "permission": details["permission"],
             }  # fmt: skip
         for row in connection.execute(
-            select(p).where(p.c.state.in_(ended)).order_by(p.c.visited_at, p.c.key)
+            select(p)
+            .where(p.c.state.in_(ended))
+            .order_by(p.c.visited_at.asc().nulls_first(), p.c.key)
         ):
             yield {
                 "kind": "page", "state": row.state, "reason": row.error_class,

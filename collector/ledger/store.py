@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, select, update
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from bodyshop_core.catalog import Catalog, add_labels, now, schema
+from bodyshop_core.catalog.dialect import insert_into
 from bodyshop_core.workspace import Workspace
 from collector.candidate import Candidate, Task
 from collector.ledger.journal import Journal
@@ -55,7 +55,7 @@ class CrawlLedger:
         if not rows:
             return []
         with self._catalog.begin() as connection:
-            connection.execute(insert(pages).on_conflict_do_nothing(), rows)
+            connection.execute(insert_into(connection, pages).on_conflict_do_nothing(), rows)
             done = set(
                 connection.execute(
                     select(pages.c.key).where(pages.c.state.in_(("done", "partial")))
@@ -251,7 +251,9 @@ class CrawlLedger:
                 known.add(row["sha256"])
                 images.append(row)
         if images:
-            connection.execute(_NEW_IMAGE, images)
+            connection.execute(
+                insert_into(connection, schema.images).on_conflict_do_nothing(), images
+            )
         sightings = {row["key"]: row for row in (each.sighting_row() for each in stored)}
         self._catalog.upsert(schema.sightings, sightings.values(), connection=connection)
         labels = {label for each in stored for label in each.label_rows()}
@@ -312,7 +314,6 @@ class CrawlLedger:
 
 
 _NEW_CANDIDATE = insert(schema.candidates)
-_NEW_IMAGE = insert(schema.images).on_conflict_do_nothing()
 _UPDATE_CANDIDATE = (
     update(schema.candidates)
     .where(schema.candidates.c.key == bindparam("of_key"))

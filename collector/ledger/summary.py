@@ -151,7 +151,7 @@ def _turns(connection: Connection) -> list[str]:
         select(s.brand, s.model, s.page_url, func.count(s.frame.distinct()), func.max(s.frames))
         .where(s.spin_group.is_not(None))
         .group_by(s.brand, s.model, s.page_url, s.spin_group)
-        .order_by(s.brand, s.model, s.page_url)
+        .order_by(*(each.asc().nulls_first() for each in (s.brand, s.model, s.page_url)))
     )
     found = []
     for brand, model, page, have, frames in connection.execute(query):

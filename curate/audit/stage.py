@@ -146,9 +146,9 @@ def _equalised(
     if len(set(left)) < 2:
         return {"too_small": len(rows) - len(large), "features": [], "leak": False}
     extensions = all_images(workspace.catalog)
-    files = [workspace.blobs.path(shas[index], extensions[shas[index]]) for index in large]
+    blobs = [workspace.blobs.ref(shas[index], extensions[shas[index]]) for index in large]
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-        measured = list(pool.map(lambda file: measure_view(file, view), files))
+        measured = list(pool.map(lambda blob: measure_view(blob.read(), view), blobs))
     views = [
         equalised(rows[index], view, found) for index, found in zip(large, measured, strict=True)
     ]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from bodyshop_core.catalog import all_images, schema
-from bodyshop_core.errors import UnreadableImageError
+from bodyshop_core.errors import TransientError, UnreadableImageError
 from bodyshop_core.imaging import load_rgb
 from bodyshop_core.progress import SILENT, Progress
 from bodyshop_core.summary import Summary
@@ -65,6 +65,11 @@ def detect(
         What is looked for in place of cars, by the detector's labels.
     progress : Progress
         Told how many pictures are done.
+
+    Raises
+    ------
+    TransientError
+        Storage did not give some pictures; all others are done.
     """
     model = Detector(detector, objects)
     table, extensions = schema.detections, all_images(workspace.catalog)
@@ -73,22 +78,23 @@ def detect(
         known = set(connection.execute(query).scalars())
     todo = [sha256 for sha256 in extensions if sha256 not in known]
     rows: list[dict[str, Any]] = []
+    left: list[tuple[str, str]] = []
     found = errors = 0
     with progress.task("detect", total=len(todo)) as tick:
-        for number, sha256 in enumerate(todo, start=1):
+        for sha256 in todo:
             row: dict[str, Any] = {
                 "sha256": sha256,
                 "detector": model.name,
                 **dict.fromkeys(("label", "score", "box", "error")),
             }
             try:
-                data = workspace.blobs.path(sha256, extensions[sha256]).read_bytes()
+                data = workspace.blobs.ref(sha256, extensions[sha256]).read()
                 rgb = load_rgb(data, at_least=600)
+            except TransientError as error:
+                left.append((sha256, error.message))
+                continue
             except UnreadableImageError as error:
                 row["error"] = error.message
-                errors += 1
-            except OSError as error:
-                row["error"] = f"the file can't be read: {error.strerror}"
                 errors += 1
             else:
                 best = largest_object(model.boxes(rgb), model.objects)
@@ -99,7 +105,10 @@ def detect(
                     row["box"] = [round(value, 4) for value in box]
             rows.append(row)
             tick(1)
-            if len(rows) == SLICE or number == len(todo):
+            if len(rows) == SLICE:
                 store_rows(workspace.catalog, table, rows)
                 rows.clear()
+    store_rows(workspace.catalog, table, rows)
+    if left:
+        raise TransientError.of(left)
     return DetectSummary(model.name, len(todo), found, errors)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bodyshop_core.errors import UnreadableImageError
+from bodyshop_core.engine.task import put_back
+from bodyshop_core.errors import TransientError, UnreadableImageError
 
 if TYPE_CHECKING:
+    from bodyshop_core.catalog import BlobRef
     from curate.duplicates.pairs import Kind
     from curate.duplicates.pixels import ComparisonView, Overlap
 
@@ -31,7 +32,7 @@ def compare_pairs(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
     Parameters
     ----------
     items : list of dict
-        ``key`` and the paths ``first`` and ``second``.
+        ``key``, ``first`` and ``second`` (each a `BlobRef`).
 
     Returns
     -------
@@ -56,7 +57,10 @@ def compare_pairs(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
                     mirrored = compare(first, second, mirrored=True)
                     found = mirrored if says_same(mirrored) else found
             written = not says_same(found) and _written_over(item, found)
-        except (UnreadableImageError, OSError) as error:
+        except TransientError as error:
+            rows.append(put_back(item, error))
+            continue
+        except UnreadableImageError as error:
             rows.append({"key": item["key"], "error": str(error)})
             continue
         rows.append(
@@ -80,15 +84,15 @@ def _written_over(item: dict[str, Any], found: Overlap) -> bool:
 
     if found.mirrored or found.covered < MIN_COVERED or found.correlation < MIN_CORRELATION:
         return False
-    pair = [load_rgb(Path(item[name]), at_least=SIDE) for name in ("first", "second")]
+    pair = [load_rgb(item[name].read(), at_least=SIDE) for name in ("first", "second")]
     return is_written_over(*pair)
 
 
 @lru_cache(maxsize=_CACHE)
-def _view(path: str, mirrored: bool) -> ComparisonView:
+def _view(blob: BlobRef, mirrored: bool) -> ComparisonView:
     from curate.duplicates.pixels import view
 
-    return view(Path(path).read_bytes(), mirrored=mirrored)
+    return view(blob.read(), mirrored=mirrored)
 
 
 def kind_of_row(row: Mapping[str, Any]) -> Kind | None:

@@ -7,12 +7,12 @@ at any time, and how much of it is bars of one colour.
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bodyshop_core.errors import UnreadableImageError
+from bodyshop_core.engine.task import put_back
+from bodyshop_core.errors import TransientError, UnreadableImageError
 from bodyshop_core.imaging import load_rgb
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def measure_copies(items: list[Item]) -> list[Row]:
     Parameters
     ----------
     items : list of dict
-        ``key`` (sha256) and ``path``.
+        ``key`` (sha256) and ``blob`` (a `BlobRef`).
 
     Returns
     -------
@@ -68,8 +68,11 @@ def measure_copies(items: list[Item]) -> list[Row]:
     rows: list[Row] = []
     for item in items:
         try:
-            rgb = load_rgb(Path(item["path"]))
-        except (UnreadableImageError, OSError) as error:
+            rgb = load_rgb(item["blob"].read())
+        except TransientError as error:
+            rows.append(put_back(item, error))
+            continue
+        except UnreadableImageError as error:
             rows.append({"key": item["key"], "error": str(error)})
             continue
         grey = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), dtype=np.uint8)

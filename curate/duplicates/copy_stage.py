@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from scipy.cluster.hierarchy import DisjointSet
 from sqlalchemy import select
 
-from bodyshop_core.catalog import all_images, schema
-from bodyshop_core.engine import compute_shards
+from bodyshop_core.catalog import BlobRef, all_images, schema
+from bodyshop_core.engine import compute_here, compute_shards
 from bodyshop_core.progress import SILENT, Progress, Tick
 from curate.duplicates import copies, overlays
 from curate.ingest import store_rows
@@ -78,10 +78,10 @@ def measure_cluster_copies(
         clusters.merge(pair.first, pair.second)
     extensions = all_images(workspace.catalog)
     members = sorted(set(clusters) & extensions.keys())
-    paths = {name: str(workspace.blobs.path(name, extensions[name])) for name in members}
+    blobs = {name: workspace.blobs.ref(name, extensions[name]) for name in members}
     facts = {
         name: CopyFacts(row["quality"], row["content"])
-        for name, row in _measured(workspace, members, paths, progress).items()
+        for name, row in _measured(workspace, members, blobs, progress).items()
         if row["error"] is None
     }
     ranked = sorted(facts, key=rank(facts, {name: clusters[name] for name in facts}).__getitem__)
@@ -97,7 +97,7 @@ def measure_cluster_copies(
         if pair.kind == "near" and {pair.first, pair.second} <= chosen
     ]
     overlaid = set()
-    for (first, second), added in _strokes(workspace, asked, paths, progress).items():
+    for (first, second), added in _strokes(workspace, asked, blobs, progress).items():
         if abs(added) >= overlays.MIN_ADDED:
             overlaid.add(first if added > 0 else second)
     return {
@@ -115,12 +115,11 @@ def _computed(
     if len(items) > FEW:
         yield from compute_shards(function, items, engine="local", limit_s=LIMIT_S, tick=tick)
         return
-    yield function(items)
-    tick(len(items))
+    yield from compute_here(function, items, tick=tick)
 
 
 def _measured(
-    workspace: Workspace, members: Sequence[str], paths: Mapping[str, str], progress: Progress
+    workspace: Workspace, members: Sequence[str], blobs: Mapping[str, BlobRef], progress: Progress
 ) -> dict[str, Mapping[str, Any]]:
     table = schema.copy_checks
     known: dict[str, Mapping[str, Any]] = {}
@@ -131,7 +130,7 @@ def _measured(
                 table.c.sha256.in_(members[at : at + _VARIABLES]),
             )
             known |= {row["sha256"]: dict(row) for row in connection.execute(query).mappings()}
-    items = [{"key": name, "path": paths[name]} for name in members if name not in known]
+    items = [{"key": name, "blob": blobs[name]} for name in members if name not in known]
     if items:
         with progress.task("copies", total=len(items)) as tick:
             for shard in _computed(copies.measure_copies, items, tick):
@@ -151,7 +150,7 @@ def _measured(
 def _strokes(
     workspace: Workspace,
     asked: Sequence[tuple[str, str]],
-    paths: Mapping[str, str],
+    blobs: Mapping[str, BlobRef],
     progress: Progress,
 ) -> dict[tuple[str, str], float]:
     table = schema.pair_checks
@@ -167,7 +166,7 @@ def _strokes(
                 if (first, second) in wanted:
                     known[first, second] = added
     items = [
-        {"key": f"{first}-{second}", "first": paths[first], "second": paths[second]}
+        {"key": f"{first}-{second}", "first": blobs[first], "second": blobs[second]}
         for first, second in asked
         if (first, second) not in known
     ]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
-from bodyshop_core.errors import UnreadableImageError
+from bodyshop_core.engine.task import put_back
+from bodyshop_core.errors import TransientError, UnreadableImageError
 from bodyshop_core.imaging import load_rgb
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def compare_strokes(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
     Parameters
     ----------
     items : list of dict
-        ``key`` and the paths ``first`` and ``second``.
+        ``key``, ``first`` and ``second`` (each a `BlobRef`).
 
     Returns
     -------
@@ -63,8 +63,11 @@ def compare_strokes(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for item in items:
         try:
-            pair = [load_rgb(Path(item[name]), at_least=SIDE) for name in ("first", "second")]
-        except (UnreadableImageError, OSError) as error:
+            pair = [load_rgb(item[name].read(), at_least=SIDE) for name in ("first", "second")]
+        except TransientError as error:
+            rows.append(put_back(item, error))
+            continue
+        except UnreadableImageError as error:
             rows.append({"key": item["key"], "error": str(error)})
             continue
         rows.append({"key": item["key"], "added": added_strokes(*pair)})

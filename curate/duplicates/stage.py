@@ -98,8 +98,8 @@ def pixel_check(
         items = [
             {
                 "key": f"{first}-{second}",
-                "first": str(workspace.blobs.path(first, extensions[first])),
-                "second": str(workspace.blobs.path(second, extensions[second])),
+                "first": workspace.blobs.ref(first, extensions[first]),
+                "second": workspace.blobs.ref(second, extensions[second]),
             }
             for first, second in pairs
             if (first, second) not in known and {first, second} <= extensions.keys()

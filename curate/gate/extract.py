@@ -8,7 +8,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bodyshop_core.errors import UnreadableImageError
+from bodyshop_core.catalog import BlobRef
+from bodyshop_core.errors import TransientError, UnreadableImageError
 from bodyshop_core.progress import SILENT, Progress
 from curate.gate.feature_store import FeatureBatch
 
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 
     from bodyshop_core.backbones import Scorer
 
-Picture = Path | str | bytes
-"""A file, or its content."""
+Picture = Path | str | bytes | BlobRef
+"""A file, its content, or a file of a workspace's store."""
 
 BATCH = 32
 """Pictures per call of the network; larger batches are no faster on a CPU."""
@@ -37,7 +38,7 @@ def extract_features(
     ----------
     scorer : Scorer
         The network.
-    files : sequence of (key, file or its bytes)
+    files : sequence of (key, picture)
         Pictures that can't be decoded are in the batch's ``errors``.
     progress : Progress
         Told how many pictures are done.
@@ -46,7 +47,13 @@ def extract_features(
     ------
     FeatureBatch
         Up to `SHARD` pictures, in order.
+
+    Raises
+    ------
+    TransientError
+        After the last batch: storage did not give some of its pictures (`BlobRef`).
     """
+    left: list[tuple[str, str]] = []
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
         pending: list[list[Future[Any]]] = []
         chunks = [files[start : start + BATCH] for start in range(0, len(files), BATCH)]
@@ -60,15 +67,24 @@ def extract_features(
         with progress.task("gate", total=len(files)) as tick:
             for number, chunk in enumerate(chunks):
                 squares = [future.result() for future in pending.pop(0)]
+                keys = [key for key, _ in chunk]
+                for key, square in zip(keys, squares, strict=True):
+                    if isinstance(square, TransientError):
+                        left.append((key, square.message))
+                good = [at for at, one in enumerate(squares) if not isinstance(one, TransientError)]
                 if number + 2 < len(chunks):
                     pending.append(read(chunks[number + 2]))
-                part.append(score_squares(scorer, [key for key, _ in chunk], squares))
-                tick(len(chunk))
+                part.append(
+                    score_squares(scorer, [keys[at] for at in good], [squares[at] for at in good])
+                )
+                tick(len(good))
                 if sum(len(batch) + len(batch.errors) for batch in part) >= SHARD:
                     yield _join(part)
                     part = []
-        if part:
+        if any(len(batch) or batch.errors for batch in part):
             yield _join(part)
+    if left:
+        raise TransientError.of(left)
 
 
 def read_square(source: Path | str | bytes, side: int) -> NDArray[np.uint8]:
@@ -104,15 +120,22 @@ def decoded_at(side: int) -> int:
     return 2 * side
 
 
-def _try_read(picture: Picture, side: int) -> NDArray[np.uint8] | str:
+def _try_read(picture: Picture, side: int) -> NDArray[np.uint8] | str | TransientError:
     """Return the square, or why there is none: a text without the file's path, for the catalog."""
     try:
-        data = picture if isinstance(picture, bytes) else Path(picture).read_bytes()
-        return read_square(data, side)
+        return read_square(_content(picture), side)
+    except TransientError as error:
+        return error
     except UnreadableImageError as error:
         return error.message
     except OSError as error:
         return f"the file can't be read: {error.strerror}"
+
+
+def _content(picture: Picture) -> bytes:
+    if isinstance(picture, BlobRef):
+        return picture.read()
+    return picture if isinstance(picture, bytes) else Path(picture).read_bytes()
 
 
 def score_squares(scorer: Scorer, keys: Sequence[str], squares: Sequence[Any]) -> FeatureBatch:

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bodyshop_core import atomic
 from bodyshop_core.errors import BodyshopError
@@ -202,12 +202,32 @@ class FeatureStore:
             if rest.num_rows == table.num_rows:
                 continue
             changed += 1
-            if not rest.num_rows:
-                shard.unlink()
-                continue
-            with atomic.replacing(shard) as temporary:
-                pq.write_table(rest, temporary, compression="NONE", use_dictionary=False)
+            self._replace(shard, rest)
         return changed
+
+    def forget_errors(self) -> int:
+        """Rewrite the shards without the pictures that could not be decoded; return how many."""
+        import pyarrow.compute as pc
+        import pyarrow.parquet as pq
+
+        count = 0
+        for shard in self._shards():
+            failed = pq.read_table(shard, columns=["error"]).column("error")
+            errors = len(failed) - failed.null_count
+            if errors:
+                table = pq.read_table(shard)
+                self._replace(shard, table.filter(pc.is_null(table.column("error"))))
+                count += errors
+        return count
+
+    def _replace(self, shard: Path, rest: Any) -> None:
+        import pyarrow.parquet as pq
+
+        if not rest.num_rows:
+            shard.unlink()
+            return
+        with atomic.replacing(shard) as temporary:
+            pq.write_table(rest, temporary, compression="NONE", use_dictionary=False)
 
     def _shards(self) -> list[Path]:
         return sorted(path for path in self.folder.glob("*.parquet") if path.name[0] != ".")

@@ -100,6 +100,8 @@ def score(
     ------
     MissingPartError
         Weights or a fitted probe are missing, or the weights have no top and the rule needs it.
+    TransientError
+        Storage did not give some pictures; all others are scored.
     """
     started = monotonic()
     if isinstance(gate, str):
@@ -193,7 +195,7 @@ def _extract(
     if not todo:
         return
     extensions = all_images(workspace.catalog)
-    files = [(sha256, workspace.blobs.path(sha256, extensions[sha256])) for sha256 in todo]
+    files = [(sha256, workspace.blobs.ref(sha256, extensions[sha256])) for sha256 in todo]
     if engine == "local":
         # One network in this process with decoding threads beside it: a second copy on the same
         # CPU takes memory and brings no speed.

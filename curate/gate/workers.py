@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bodyshop_core.engine import compute_shards
+from bodyshop_core.engine.task import put_back
+from bodyshop_core.errors import TransientError
 from bodyshop_core.progress import SILENT, Progress
 from curate.gate.extract import extract_features
 from curate.gate.feature_store import FeatureBatch
@@ -15,11 +17,12 @@ from curate.gate.gate import Gate
 
 if TYPE_CHECKING:
     from bodyshop_core.backbones import Scorer
+    from bodyshop_core.catalog import BlobRef
 
 
 def extract_in_workers(
     gate: Gate,
-    files: Sequence[tuple[str, Path]],
+    files: Sequence[tuple[str, BlobRef]],
     *,
     engine: str,
     workers: int | None = None,
@@ -31,8 +34,8 @@ def extract_in_workers(
     ----------
     gate : Gate
         Which network.
-    files : sequence of (sha256, Path)
-        Paths that every worker can open.
+    files : sequence of (sha256, BlobRef)
+        Files that every worker can open.
     engine, workers
         As for `bodyshop_core.engine.compute_shards`.
     progress : Progress
@@ -44,7 +47,7 @@ def extract_in_workers(
         One per finished shard.
     """
     arguments: dict[str, Any] = {"backbone": gate.backbone, "weights": gate.weights}
-    items = [{"key": sha256, "path": str(path)} for sha256, path in files]
+    items = [{"key": sha256, "blob": blob} for sha256, blob in files]
     with progress.task("gate", total=len(items)) as tick:
         for rows in compute_shards(
             partial(score_items, **arguments),
@@ -65,19 +68,23 @@ def score_items(
     Parameters
     ----------
     items : list of dict
-        ``key`` and ``path``.
+        ``key`` and ``blob`` (a `BlobRef`).
     backbone, weights
         Of the network, loaded once per process.
 
     Returns
     -------
     list of dict
-        ``key``, ``error``, and ``features`` and ``probabilities`` as little-endian float16 bytes.
+        ``key``, ``error``, and ``features`` and ``probabilities`` as little-endian float16 bytes;
+        pictures that storage does not give are put back.
     """
     rows: list[dict[str, Any]] = []
-    files = [(item["key"], Path(item["path"])) for item in items]
-    for batch in extract_features(loaded(backbone, weights), files):
-        rows += as_rows(batch)
+    files = [(item["key"], item["blob"]) for item in items]
+    try:
+        for batch in extract_features(loaded(backbone, weights), files):
+            rows += as_rows(batch)
+    except TransientError as error:
+        rows += [put_back({"key": key}, cause) for key, cause in error.left]
     return rows
 
 

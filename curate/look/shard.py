@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bodyshop_core.engine.allocator import keep_freed_memory
-from bodyshop_core.errors import UnreadableImageError
+from bodyshop_core.engine.task import put_back
+from bodyshop_core.errors import TransientError, UnreadableImageError
 from bodyshop_core.imaging import fit_image, open_image
 from curate.gate.extract import decoded_at, read_square, score_squares
 from curate.gate.workers import as_rows, loaded
@@ -27,7 +28,7 @@ def look_at_pictures(items: list[Item], *, backbone: str, weights: Path | str | 
     Parameters
     ----------
     items : list of dict
-        ``key`` (sha256) and ``path``.
+        ``key`` (sha256) and ``blob`` (a `BlobRef`).
     backbone, weights
         Of the network, loaded once per process.
 
@@ -36,7 +37,8 @@ def look_at_pictures(items: list[Item], *, backbone: str, weights: Path | str | 
     list of dict
         ``key`` and, for an unreadable picture, ``error``; else ``measured`` (what
         `curate.measure.picture.measure_picture` returns), ``seen`` (a row of
-        `curate.gate.workers.as_rows`) and ``thumbnail`` (JPEG).
+        `curate.gate.workers.as_rows`) and ``thumbnail`` (JPEG). One that storage does not give is
+        put back.
     """
     import cv2
 
@@ -48,7 +50,7 @@ def look_at_pictures(items: list[Item], *, backbone: str, weights: Path | str | 
     for item in items:
         key = item["key"]
         try:
-            data = Path(item["path"]).read_bytes()
+            data = item["blob"].read()
             picture = decode_for_measuring(data)
             rows[key] = {
                 "key": key,
@@ -56,7 +58,9 @@ def look_at_pictures(items: list[Item], *, backbone: str, weights: Path | str | 
                 "thumbnail": thumbnail_of(picture.rgb),
             }
             squares[key] = square_of(picture, data, scorer.input_size)
-        except (UnreadableImageError, OSError) as error:
+        except TransientError as error:
+            rows[key] = put_back(item, error)
+        except UnreadableImageError as error:
             rows[key] = {"key": key, "error": str(error)}
     batch = score_squares(scorer, list(squares), list(squares.values()))
     for seen in as_rows(batch):

@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 
 from bodyshop_core import backbones
 from bodyshop_core.engine import compute_shards
+from bodyshop_core.errors import TransientError
 from bodyshop_core.progress import SILENT, Progress
 from curate.gate.feature_store import FeatureStore
 from curate.gate.gate import Gate
@@ -67,6 +68,8 @@ def look(
     ------
     MissingPartError
         The engine, or the gate's weights, are missing.
+    TransientError
+        Storage did not give some pictures; all others are measured and scored.
     """
     if backbones.get(gate.backbone).runtime != "litert":
         return LookCounts(0, 0)
@@ -80,6 +83,7 @@ def look(
         return LookCounts(0, 0)
     arguments: dict[str, Any] = {"backbone": gate.backbone, "weights": gate.weights}
     measured = scored = 0
+    left: list[tuple[str, str]] = []
     with progress.task("measure and score", total=total) as tick:
         last = ""
         while part := next_items(workspace, missing, after=last):
@@ -90,17 +94,22 @@ def look(
             if not items:
                 continue
             gate.load()  # converted here, if it has to be: TensorFlow is too large for a worker
-            for rows in compute_shards(
-                partial(look_at_pictures, **arguments),
-                items,
-                initialise=partial(load, **arguments),
-                engine=engine,
-                workers=workers,
-                limit_s=LIMIT_S,
-                tick=tick,
-            ):
-                measured += len(rows)
-                scored += _store(workspace, gate, store, rows)
+            try:
+                for rows in compute_shards(
+                    partial(look_at_pictures, **arguments),
+                    items,
+                    initialise=partial(load, **arguments),
+                    engine=engine,
+                    workers=workers,
+                    limit_s=LIMIT_S,
+                    tick=tick,
+                ):
+                    measured += len(rows)
+                    scored += _store(workspace, gate, store, rows)
+            except TransientError as error:
+                left += error.left
+    if left:
+        raise TransientError.of(left)
     return LookCounts(measured, scored)
 
 

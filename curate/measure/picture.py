@@ -11,7 +11,8 @@ import numpy as np
 from PIL import Image
 
 from bodyshop_core.engine.allocator import keep_freed_memory
-from bodyshop_core.errors import UnreadableImageError
+from bodyshop_core.engine.task import put_back
+from bodyshop_core.errors import TransientError, UnreadableImageError
 from bodyshop_core.imaging import open_image, to_rgb
 from bodyshop_core.imaging.faults import find_fault
 from curate.measure.hashes import picture_hashes
@@ -48,13 +49,13 @@ def measure_pictures(items: list[Item]) -> list[Row]:
     Parameters
     ----------
     items : list of dict
-        ``key`` (the picture's sha256) and ``path``.
+        ``key`` (the picture's sha256) and ``blob`` (a `BlobRef`).
 
     Returns
     -------
     list of dict
         What `measure_picture` returns, and ``key``; for an unreadable picture ``key`` and
-        ``error``.
+        ``error``. One that storage does not give is put back.
     """
     import cv2
 
@@ -63,9 +64,11 @@ def measure_pictures(items: list[Item]) -> list[Row]:
     rows: list[Row] = []
     for item in items:
         try:
-            data = Path(item["path"]).read_bytes()
+            data = item["blob"].read()
             rows.append({"key": item["key"], **measure_picture(data)})
-        except (UnreadableImageError, OSError) as error:
+        except TransientError as error:
+            rows.append(put_back(item, error))
+        except UnreadableImageError as error:
             rows.append({"key": item["key"], "error": str(error)})
     return rows
 

@@ -12,6 +12,7 @@ from sqlalchemy import Select, and_, func, or_, select
 from bodyshop_core.catalog import Catalog, schema
 from bodyshop_core.engine import compute_shards
 from bodyshop_core.engine.task import WORKER_DIED
+from bodyshop_core.errors import TransientError
 from bodyshop_core.progress import SILENT, Progress
 from bodyshop_core.summary import Summary
 from bodyshop_core.workspace import Workspace
@@ -86,6 +87,8 @@ def measure_images(
     ------
     MissingPartError
         The engine is not installed.
+    TransientError
+        Storage did not give some pictures; all others are measured.
     """
     catalog = workspace.catalog
     missing = unmeasured(retry_failed=retry_failed)
@@ -97,23 +100,29 @@ def measure_images(
     if not total:
         return MeasureSummary(pictures, 0, 0, 0)
     counts = {"measured": 0, "unreadable": 0, "worker_died": 0}
+    left: list[tuple[str, str]] = []
     with progress.task("measure", total=total) as tick:
         last = ""
         while items := next_items(workspace, missing, after=last):
-            for rows in compute_shards(
-                measure_pictures,
-                items,
-                engine=engine,
-                workers=workers,
-                limit_s=LIMIT_S,
-                tick=tick,
-            ):
-                store_measurements(catalog, rows)
-                errors = [row["error"] for row in rows if row["error"]]
-                counts["measured"] += len(rows)
-                counts["worker_died"] += errors.count(WORKER_DIED)
-                counts["unreadable"] += len(errors) - errors.count(WORKER_DIED)
             last = items[-1]["key"]
+            try:
+                for rows in compute_shards(
+                    measure_pictures,
+                    items,
+                    engine=engine,
+                    workers=workers,
+                    limit_s=LIMIT_S,
+                    tick=tick,
+                ):
+                    store_measurements(catalog, rows)
+                    errors = [row["error"] for row in rows if row["error"]]
+                    counts["measured"] += len(rows)
+                    counts["worker_died"] += errors.count(WORKER_DIED)
+                    counts["unreadable"] += len(errors) - errors.count(WORKER_DIED)
+            except TransientError as error:
+                left += error.left
+    if left:
+        raise TransientError.of(left)
     return MeasureSummary(pictures, **counts)
 
 
@@ -129,14 +138,14 @@ def unmeasured(*, retry_failed: bool = False) -> Select[Any]:
     )
 
 
-def next_items(workspace: Workspace, missing: Select[Any], *, after: str) -> list[dict[str, str]]:
-    """Return the next `SLICE` pictures of `unmeasured`: ``key`` (sha256) and ``path``."""
+def next_items(workspace: Workspace, missing: Select[Any], *, after: str) -> list[dict[str, Any]]:
+    """Return the next `SLICE` pictures of `unmeasured`: ``key`` (sha256) and ``blob``."""
     # By digest rather than by age: a picture that fails again must not come up again.
     column = schema.images.c.sha256
     query = missing.where(column > after).order_by(column).limit(SLICE)
     with workspace.catalog.read() as connection:
         return [
-            {"key": sha256, "path": str(workspace.blobs.path(sha256, extension))}
+            {"key": sha256, "blob": workspace.blobs.ref(sha256, extension)}
             for sha256, extension in connection.execute(query)
         ]
 

@@ -11,13 +11,19 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from sqlalchemy import select
 
-from bodyshop_core.catalog import all_images, schema
+from bodyshop_core.catalog import BlobRef, all_images, schema
 from bodyshop_core.engine import read_rows, run_shards
-from bodyshop_core.errors import NothingFoundError, UnreadableImageError, UsageError
+from bodyshop_core.engine.task import put_back
+from bodyshop_core.errors import (
+    NothingFoundError,
+    TransientError,
+    UnreadableImageError,
+    UsageError,
+)
 from bodyshop_core.imaging import sniff
 from bodyshop_core.progress import SILENT, Progress
 from bodyshop_core.summary import Summary
-from bodyshop_core.workspace import Workspace
+from bodyshop_core.workspace import Workspace, is_workspace
 from curate.duplicates.checks import LIMIT_S as CHECK_LIMIT_S
 from curate.duplicates.checks import VERSION as CHECK_VERSION
 from curate.duplicates.checks import compare_pairs, kind_of_row
@@ -123,7 +129,7 @@ def find_overlap(
     measure_images(workspace, engine=engine, workers=workers, progress=progress)
     paths = run_shards(
         measure_files,
-        [{"key": key, "path": str(path)} for key, path in files.items()],
+        [{"key": key, "blob": BlobRef(path)} for key, path in files.items()],
         workspace.root / "shards" / "against",
         name="measure the other set",
         version=VERSION,
@@ -143,8 +149,8 @@ def find_overlap(
     items = [
         {
             "key": f"{ours[i]['sha256']}-{theirs[j]['key']}",
-            "first": str(workspace.blobs.path(ours[i]["sha256"], extensions[ours[i]["sha256"]])),
-            "second": theirs[j]["path"],
+            "first": workspace.blobs.ref(ours[i]["sha256"], extensions[ours[i]["sha256"]]),
+            "second": BlobRef(Path(theirs[j]["path"]), theirs[j]["sha256"]),
         }
         for i, j in unclear
     ]
@@ -178,7 +184,7 @@ def measure_files(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
     Parameters
     ----------
     items : list of dict
-        ``key`` and ``path``.
+        ``key`` and ``blob`` (a `BlobRef`).
 
     Returns
     -------
@@ -188,10 +194,12 @@ def measure_files(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for item in items:
         try:
-            data = Path(item["path"]).read_bytes()
+            data = item["blob"].read()
             digest = hashlib.sha256(data).hexdigest()
             rows.append({"key": item["key"], "sha256": digest, **measure_picture(data)})
-        except (UnreadableImageError, OSError) as error:
+        except TransientError as error:
+            rows.append(put_back(item, error))
+        except UnreadableImageError as error:
             rows.append({"key": item["key"], "error": str(error)})
     return rows
 
@@ -202,7 +210,7 @@ def _pictures_in(against: Path, own: Path) -> dict[str, Path]:
         raise UsageError(f"{against} is not a folder", hint="name a folder or a workspace")
     if against.resolve() == own.resolve():
         raise UsageError(f"{against} is this workspace itself")
-    folder = against / "blobs" if (against / "bodyshop.sqlite").exists() else against
+    folder = against / "blobs" if is_workspace(against) else against
     return {_key(path): path for path in _picture_files(folder)}
 
 

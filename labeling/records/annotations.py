@@ -154,7 +154,7 @@ def current_masks(workspace: Workspace) -> dict[str, dict[str, str]]:
     query = (
         select(table.c.sha256, table.c.label, table.c.file)
         .where(table.c.kind == "mask", table.c.state == "current")
-        .order_by(table.c.sha256, table.c.label)
+        .order_by(table.c.sha256, table.c.label.asc().nulls_first())
     )
     files: dict[str, dict[str, str]] = {}
     with workspace.catalog.read() as connection:

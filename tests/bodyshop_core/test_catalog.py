@@ -74,6 +74,19 @@ def test_same_bytes_twice_are_one_picture(workspace):
     assert workspace.image_path(first.sha256).read_bytes() == b"\xff\xd8\xff"
 
 
+def test_a_damaged_blob_of_the_same_size_is_replaced_by_the_whole_one(workspace, tmp_path):
+    blob, _ = put(workspace, b"whole picture")
+    for store in ("put", "adopt"):
+        blob.path.write_bytes(b"other picture")
+        if store == "put":
+            again = workspace.blobs.put_bytes(b"whole picture", "jpg")
+        else:
+            (tmp_path / "part").write_bytes(b"whole picture")
+            again = workspace.blobs.adopt(tmp_path / "part", blob.sha256, "jpg")
+        assert again.new and blob.path.read_bytes() == b"whole picture"
+    assert not workspace.blobs.put_bytes(b"whole picture", "jpg").new
+
+
 def test_half_written_blob_is_replaced_by_the_whole_one(workspace):
     blob, _ = put(workspace, b"whole picture")
     blob.path.write_bytes(b"whole")
@@ -189,7 +202,7 @@ def test_file_that_is_no_catalog_is_refused(tmp_path):
 
 
 def test_locked_catalog_says_who_to_wait_for(tmp_path, monkeypatch):
-    monkeypatch.setattr("bodyshop_core.catalog.store.LOCK_WAIT_S", 0.2)
+    monkeypatch.setattr("bodyshop_core.catalog.dialect.LOCK_WAIT_S", 0.2)
     catalog = Catalog(tmp_path / "bodyshop.sqlite")
     other = sqlite3.connect(catalog.path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")

@@ -16,8 +16,9 @@ import pytest
 import works
 
 from bodyshop_core.engine import compute_shards, read_rows, run_shards, worker
-from bodyshop_core.errors import BodyshopError, MissingPartError, UsageError
+from bodyshop_core.errors import BodyshopError, MissingPartError, TransientError, UsageError
 from bodyshop_core.progress import Silent
+from bodyshop_core.storage.blobs import BlobRef
 
 HAS_DASK = importlib.util.find_spec("distributed") is not None
 needs_dask = pytest.mark.skipif(not HAS_DASK, reason="the extra 'dask' is not installed")
@@ -79,6 +80,77 @@ def test_an_item_that_raises_costs_its_own_row(tmp_path, engine):
         f"item-{i:04d}": f"ValueError: seven will not have {i}" for i in range(3, 50, 7)
     }
     assert sum(row["square"] is not None for row in rows) == 50 - len(failed)
+
+
+def broken_storage(folder):
+    """Return files that a real system refuses to give, each with another error."""
+    (folder / "file").write_bytes(b"no folder")
+    (folder / "loop").symlink_to(folder / "loop")
+    return {
+        "missing": folder / "gone.jpg",
+        "no file": folder,
+        "below a file": folder / "file" / "a.jpg",
+        "a loop": folder / "loop",
+        "input/output error": Path("/proc/self/mem"),  # reading address 0 is EIO on Linux
+    }
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the errors are Linux's")
+@pytest.mark.parametrize("work", [works.read_blobs, works.open_files])
+def test_what_storage_does_not_give_is_no_result_and_is_left_to_do(tmp_path, engine, work):
+    broken = broken_storage(tmp_path)
+    given = []
+    for number in range(40):
+        path = tmp_path / f"{number}.bin"
+        path.write_bytes(bytes(number))
+        given.append({"key": f"item-{number:04d}", "blob": BlobRef(path), "file": str(path)})
+    for number, (name, path) in enumerate(broken.items()):
+        given.insert(7 * number, {"key": name, "blob": BlobRef(path), "file": str(path)})
+    ticks = []
+    options = {"engine": engine, "workers": 2, "shard_size": 16, "batch_size": 4}
+    rows, shards = (
+        [],
+        compute_shards(work, given, tick=lambda n=1, note="": ticks.append(n), **options),
+    )
+    with pytest.raises(TransientError) as caught:
+        for shard in shards:
+            rows += shard
+    assert sorted((row["key"], row["bytes"]) for row in rows) == [
+        (f"item-{number:04d}", number) for number in range(40)
+    ]
+    assert all(row["error"] is None and "put_back" not in row for row in rows)
+    assert sum(ticks) == 40
+    assert {key for key, _ in caught.value.left} == broken.keys()
+    assert "left to do: 5" in caught.value.message and caught.value.exit_code == 1
+    if engine != "local":  # what follows does not depend on it
+        return
+    out = tmp_path / "out"
+    with pytest.raises(TransientError):
+        run_shards(work, given, out, **options)
+    assert {row["key"] for row in read_rows(out.glob("*.parquet"))} == {r["key"] for r in rows}
+    for item in given:
+        if item["key"] in broken:
+            item["blob"], item["file"] = BlobRef(tmp_path / "7.bin"), str(tmp_path / "7.bin")
+    assert len({row["key"] for row in read_rows(run_shards(work, given, out, **options))}) == 45
+
+
+def test_bytes_other_than_those_that_were_stored_are_left_to_do(tmp_path, engine):
+    path = tmp_path / "cut.jpg"
+    path.write_bytes(b"half of it")
+    given = [{"key": "cut", "blob": BlobRef(path, "0" * 64)}, {"key": "ok", "blob": BlobRef(path)}]
+    with pytest.raises(TransientError, match="10 bytes are not those that were stored"):
+        list(compute_shards(works.read_blobs, given, engine=engine, workers=1))
+
+
+def test_storage_that_comes_back_during_the_run_costs_nothing(tmp_path, engine):
+    path = tmp_path / "late.bin"
+    item = {"key": "late", "blob": BlobRef(path), "returns": str(tmp_path / "tried")}
+    given = [item]
+    if engine == "local":  # a batch of several is tried once more as single items
+        given.append({"key": "other", "blob": BlobRef(Path(__file__))})
+    rows = rows_of(run_shards(works.read_blobs, given, tmp_path / "out", engine=engine, workers=1))
+    assert [row["key"] for row in rows] == [item["key"] for item in given]
+    assert path.exists()
 
 
 def test_a_poison_item_is_found_and_all_others_are_kept(tmp_path, engine):
@@ -234,9 +306,16 @@ def test_the_model_is_loaded_once_per_worker(tmp_path, engine):
     assert 1 <= len({row["pid"] for row in rows}) <= 2
 
 
-def test_a_missing_part_ends_the_run_with_its_hint(tmp_path):
+def test_a_missing_part_ends_the_run_with_its_hint(tmp_path, engine):
     with pytest.raises(MissingPartError, match="no weights") as caught:
-        run_shards(works.with_model, items(4), tmp_path, initialise=works.fail_to_load, workers=2)
+        run_shards(
+            works.with_model,
+            items(4),
+            tmp_path,
+            initialise=works.fail_to_load,
+            engine=engine,
+            workers=2,
+        )
     assert caught.value.hint == "get some"
 
 
@@ -246,9 +325,11 @@ def test_workers_that_cannot_start_end_the_run(tmp_path, capfd):
     assert "the last words of a worker" in capfd.readouterr().err
 
 
-def test_a_hanging_item_is_killed_after_its_time(tmp_path):
+def test_a_hanging_item_is_killed_after_its_time(tmp_path, engine):
     began = time.monotonic()
-    rows = rows_of(run_shards(works.hanging, items(4), tmp_path, workers=1, limit_s=0.4))
+    rows = rows_of(
+        run_shards(works.hanging, items(4), tmp_path, engine=engine, workers=1, limit_s=0.4)
+    )
     assert [row["error"] for row in rows] == [None, None, "worker_died", None]
     assert time.monotonic() - began < 60
 

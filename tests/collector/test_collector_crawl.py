@@ -17,8 +17,8 @@ from picture_server import drips, first, picture, redirects, sends
 from sqlalchemy import select
 
 import collector
+from bodyshop_core.catalog import dialect as catalog_dialect
 from bodyshop_core.catalog import effective_labels, now, schema
-from bodyshop_core.catalog import store as catalog_store
 from bodyshop_core.errors import (
     BodyshopError,
     InterruptedByUser,
@@ -312,7 +312,7 @@ def test_a_full_disk_ends_the_run_with_a_message_and_loses_nothing(
 def test_a_locked_catalog_ends_the_run_with_a_message_and_loses_nothing(
     server, brands_for, workspace, monkeypatch
 ):
-    monkeypatch.setattr(catalog_store, "LOCK_WAIT_S", 0.2)
+    monkeypatch.setattr(catalog_dialect, "LOCK_WAIT_S", 0.2)
     locked = Workspace.open(workspace.root)
     other = sqlite3.connect(workspace.catalog.path, isolation_level=None)
     brands = brands_for(server.add_pictures(6))

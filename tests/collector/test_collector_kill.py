@@ -8,6 +8,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -19,6 +20,7 @@ from sqlalchemy import func, select
 
 import collector
 from bodyshop_core.catalog import schema
+from bodyshop_core.errors import UsageError
 from bodyshop_core.workspace import Workspace
 from collector.candidate import Candidate
 from collector.ledger.journal import Journal
@@ -107,6 +109,37 @@ def test_a_crawl_killed_three_times_ends_with_the_same_set(server, brands_for, t
     asked = rounds(server, brands_for, tmp_path, count=60, kills=3, seed=1)
     again = sum(asked.values()) - len(asked)
     assert again <= 3 * 4  # per kill at most what its four connections had in flight
+
+
+def test_a_second_collect_is_refused_until_the_first_is_gone(server, brands_for, tmp_path):
+    file = setup(server, brands_for, tmp_path, 6)
+    go_on = threading.Event()
+
+    def waits(handler):
+        go_on.wait(60)
+        sends(picture(0))(handler)
+
+    server.answers["/p/0.jpg"] = waits
+    first = crawl(file, tmp_path / "workspace")
+    try:
+        deadline = time.monotonic() + 60
+        while "/p/0.jpg" not in server.paths():
+            assert time.monotonic() < deadline and first.poll() is None
+            time.sleep(0.01)
+        workspace, brands = Workspace.open(tmp_path / "workspace"), collector.load_brands(file)
+        with pytest.raises(UsageError, match="another 'bodyshop collect' is running") as caught:
+            collector.collect(brands, workspace)
+        assert "twice as often" in caught.value.hint and caught.value.exit_code == 2
+        asked = Counter(server.paths())
+        assert max(asked[f"/p/{n}.jpg"] for n in range(6)) == 1
+        # A plan and another workspace are no second crawl.
+        assert collector.plan(brands).as_dict()
+    finally:
+        first.kill()  # SIGKILL: nothing is tidied up
+        first.wait()
+        go_on.set()
+    assert collector.collect(brands, workspace).downloaded == 6
+    assert collector.collect(brands, workspace).downloaded == 6
 
 
 @pytest.mark.slow

@@ -10,8 +10,8 @@ import photos
 import pytest
 from PIL import Image, ImageOps
 
-from bodyshop_core.catalog import register_image, schema
-from bodyshop_core.errors import UnreadableImageError
+from bodyshop_core.catalog import BlobRef, register_image, schema
+from bodyshop_core.errors import TransientError, UnreadableImageError
 from curate.duplicates import find_pairs, pixel_check
 from curate.duplicates.checks import compare_pairs, kind_of_row
 from curate.duplicates.lighting import relight
@@ -61,8 +61,8 @@ def look(workspace):
         items = [
             {
                 "key": f"{a}-{b}",
-                "first": workspace.blobs.path(a, "jpg"),
-                "second": workspace.blobs.path(b, "jpg"),
+                "first": workspace.blobs.ref(a, "jpg"),
+                "second": workspace.blobs.ref(b, "jpg"),
             }
             for a, b in pairs
         ]
@@ -277,11 +277,17 @@ def test_pixels_are_compared_once_per_pair(workspace, monkeypatch):
     assert pixel_check(workspace, workers=1)([pair]) == {pair: "flip"}
 
 
-def test_a_picture_that_is_gone_is_no_duplicate(workspace):
+def test_a_pair_of_which_a_picture_is_not_given_is_compared_when_it_is_back(workspace):
     one = put(workspace, photos.jpeg(photos.photo("rocket")))
     two = put(workspace, photos.jpeg(photos.photo("coffee")))
     pair = tuple(sorted((one, two)))
-    workspace.image_path(one).unlink()
+    path = workspace.image_path(one)
+    path.rename(path.with_suffix(".away"))
+    with pytest.raises(TransientError, match="left to do: 1"):
+        pixel_check(workspace, workers=1)([pair])
+    with workspace.catalog.read() as connection:
+        assert connection.execute(schema.pair_checks.select()).all() == []
+    path.with_suffix(".away").rename(path)
     assert pixel_check(workspace, workers=1)([pair]) == {pair: None}
 
 
@@ -298,7 +304,10 @@ def test_the_pictures_that_imagededup_tests_itself_with(real_data):
             refused.add(path.name)
 
     def check(pairs):
-        items = [{"key": f"{a}-{b}", "first": files[a], "second": files[b]} for a, b in pairs]
+        items = [
+            {"key": f"{a}-{b}", "first": BlobRef(files[a], a), "second": BlobRef(files[b], b)}
+            for a, b in pairs
+        ]
         found = [stored_row(row) for row in compare_pairs(items)]
         return {(row["first"], row["second"]): kind_of_row(row) for row in found}
 

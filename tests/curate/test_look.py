@@ -11,7 +11,8 @@ from filling import add_picture
 from PIL import Image
 from sqlalchemy import select
 
-from bodyshop_core.catalog import schema
+from bodyshop_core.catalog import BlobRef, schema
+from bodyshop_core.engine.task import PUT_BACK
 from bodyshop_core.imaging import load_rgb
 from bodyshop_core.workspace import Workspace
 from curate.gate.extract import read_square
@@ -111,16 +112,17 @@ def test_most_pictures_are_decoded_once(monkeypatch, tmp_path):
     assert again == ["the network needs more pixels", "the network needs fewer"]
 
 
-def test_a_broken_picture_costs_itself_alone(tmp_path):
+def test_a_broken_picture_costs_itself_alone_and_a_lost_one_is_put_back(tmp_path):
     items = []
     for name, data in PICTURES.items():
         path = tmp_path / f"{len(items)}.bin"
         path.write_bytes(data)
-        items.append({"key": name, "path": str(path)})
-    items.append({"key": "gone", "path": str(tmp_path / "gone")})
+        items.append({"key": name, "blob": BlobRef(path)})
+    items.append({"key": "gone", "blob": BlobRef(tmp_path / "gone")})
     rows = look_at_pictures(items, backbone="efficientnet-lite0", weights=None)
     assert [row["key"] for row in rows] == [item["key"] for item in items]
-    assert {row["key"] for row in rows if row.get("error")} == {"broken", "gone"}
+    assert {row["key"] for row in rows if row.get("error")} == {"broken"}
+    assert [row["key"] for row in rows if PUT_BACK in row] == ["gone"]
     assert rows[0]["measured"] == measure_picture(PICTURES["small"])
 
 

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from bodyshop_core.catalog import BlobRef
 from bodyshop_core.errors import UnreadableImageError
 from bodyshop_core.imaging import load_rgb
 from curate.measure.hashes import as_integers, as_words, distances, picture_hashes
@@ -199,7 +200,7 @@ def test_formats_off_the_list_are_refused_by_name_of_the_fault(tmp_path):
     heic.write_bytes(b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00heicmif1" + bytes(400))
     greymap = tmp_path / "scan.pgm"
     CHELSEA.convert("L").save(greymap)
-    rows = measure_pictures([{"key": path.name, "path": str(path)} for path in (heic, greymap)])
+    rows = measure_pictures([{"key": path.name, "blob": BlobRef(path)} for path in (heic, greymap)])
     assert [row["key"] for row in rows] == ["phone.heic", "scan.pgm"]
     assert all("not a picture we can decode" in row["error"] for row in rows)
 
@@ -208,7 +209,7 @@ def test_a_file_cut_short_is_unreadable_and_costs_only_its_own_row(tmp_path):
     whole, cut = tmp_path / "whole.jpg", tmp_path / "cut.jpg"
     whole.write_bytes(photos.jpeg(CHELSEA))
     cut.write_bytes(photos.jpeg(CHELSEA)[:9000])
-    rows = measure_pictures([{"key": p.name, "path": str(p)} for p in (cut, whole)])
+    rows = measure_pictures([{"key": p.name, "blob": BlobRef(p)} for p in (cut, whole)])
     assert "can't be decoded" in rows[0]["error"]
     assert "error" not in rows[1] and rows[1]["sharpness"] > 0.6
 

@@ -16,9 +16,10 @@ from PIL import Image
 
 from bodyshop_core.catalog import now, register_image, schema
 from bodyshop_core.engine import compute_shards
+from bodyshop_core.errors import TransientError
 from bodyshop_core.workspace import Workspace
 from curate.measure import stage as measuring
-from curate.measure.stage import VERSION, measure_images
+from curate.measure.stage import VERSION, measure_images, store_measurements
 
 
 def photo(seed=0, size=(320, 240)):
@@ -103,14 +104,37 @@ def test_bad_pictures_get_a_row_with_the_cause_and_spoil_nothing(workspace):
 
 def test_an_unreadable_picture_is_tried_again_only_on_request(workspace):
     sha256 = put(workspace, encoded(photo(1)))
-    path = workspace.image_path(sha256)
-    data = path.read_bytes()
-    path.write_bytes(data[:200])
+    broken = put(workspace, encoded(photo(2))[:200])
+    failed = [{"key": sha256, "error": "[Errno 5] Input/output error: 'blobs'"}]
+    store_measurements(workspace.catalog, failed)  # as an older version wrote it
     assert measure_images(workspace, workers=1).unreadable == 1
-    path.write_bytes(data)
     assert measure_images(workspace, workers=1).measured == 0
-    assert measure_images(workspace, workers=1, retry_failed=True).measured == 1
-    assert measurements(workspace)[sha256]["error"] is None
+    assert measure_images(workspace, workers=1, retry_failed=True).measured == 2
+    rows = measurements(workspace)
+    assert rows[sha256]["error"] is None and rows[broken]["error"]
+
+
+@pytest.mark.parametrize("harm", ["gone", "cut"])
+def test_a_picture_that_storage_does_not_give_is_measured_when_it_is_back(
+    workspace, monkeypatch, harm
+):
+    monkeypatch.setattr(measuring, "SLICE", 2)
+    shas = sorted(put(workspace, encoded(photo(seed))) for seed in range(5))
+    lost = [workspace.image_path(sha256) for sha256 in (shas[0], shas[3])]
+    whole = [path.read_bytes() for path in lost]
+    for path, data in zip(lost, whole, strict=True):
+        path.unlink() if harm == "gone" else path.write_bytes(data[:200])
+    with pytest.raises(TransientError, match="pictures left to do: 2") as caught:
+        measure_images(workspace, workers=1)
+    assert [key for key, _ in caught.value.left] == [shas[0], shas[3]]
+    assert str(lost[0]) in caught.value.message
+    rows = measurements(workspace)
+    assert rows.keys() == set(shas) - {shas[0], shas[3]}
+    assert all(row["error"] is None for row in rows.values())
+    for path, data in zip(lost, whole, strict=True):
+        path.write_bytes(data)
+    summary = measure_images(workspace, workers=1)
+    assert (summary.measured, summary.unreadable) == (2, 0)
 
 
 def test_memory_is_bounded_by_slices_and_every_slice_is_ingested(workspace, monkeypatch):

@@ -129,6 +129,53 @@ def test_a_rejected_picture_leaves_and_returns_to_its_split(curated: Workspace) 
     assert splits(curated) == before
 
 
+def test_a_picture_that_storage_does_not_give_ends_the_command_and_changes_no_verdict(
+    curated: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before, divided = verdicts(curated), splits(curated)
+    new = [add_picture(curated, photo(seed), labels={"damage": "whole"}) for seed in (50, 51)]
+    away = curated.image_path(new[0])
+    data = away.read_bytes()
+    away.unlink()
+    pretend_scores(curated)
+    command = ["curate", "--workspace", str(curated.root), "--workers", "1"]
+    with pytest.raises(SystemExit) as ended:
+        main(command)
+    assert ended.value.code == 1
+    told = " ".join(capsys.readouterr().err.split())
+    assert "pictures left to do: 1" in told and "forget" in told
+    assert (verdicts(curated), splits(curated)) == (before, divided)
+    away.write_bytes(data)
+    with pytest.raises(SystemExit) as ended:
+        main(command)
+    assert not ended.value.code
+    after = verdicts(curated)
+    assert all(Reason.UNREADABLE not in after[sha256].reasons for sha256 in new)
+
+
+def test_what_an_older_version_wrote_off_is_taken_back_on_request(
+    curated: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = verdicts(curated)
+    one, other = [sha256 for sha256, row in before.items() if row.verdict == "keep"][:2]
+    with curated.catalog.begin() as connection:
+        for table, sha256 in ((schema.measurements, one), (schema.gate_scores, other)):
+            wrong = {"error": "[Errno 2] No such file or directory: 'blobs'"}
+            query = table.update().where(table.c.sha256 == sha256).values(**wrong)
+            connection.execute(query)
+    curate.curate(curated, workers=1)
+    for sha256 in (one, other):
+        assert verdicts(curated)[sha256].reasons == [Reason.UNREADABLE]
+    with pytest.raises(SystemExit) as ended:
+        main(["curate", "--retry-failed", "--workspace", str(curated.root), "--workers", "1"])
+    assert not ended.value.code
+    assert "tried again: 2" in "".join(capsys.readouterr())
+    after = verdicts(curated)
+    assert {sha256: row.reasons for sha256, row in after.items()} == {
+        sha256: row.reasons for sha256, row in before.items()
+    }
+
+
 def _decide(workspace: Workspace, sha256: str, decision: str) -> None:
     row = {
         "sha256": sha256,

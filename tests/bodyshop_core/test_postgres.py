@@ -1,0 +1,222 @@
+"""The catalog on a real PostgreSQL: the same answers as on SQLite."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+
+import postgres
+import pytest
+from filling import add_picture, photo, pretend_scores
+from sqlalchemy import make_url, select
+from sqlalchemy.exc import IntegrityError
+
+import collector
+import curate
+from bodyshop.export import manifest_rows
+from bodyshop.forget import forget
+from bodyshop.status import status
+from bodyshop_core.catalog import Catalog, CatalogError, add_labels, register_image, schema
+from bodyshop_core.errors import UsageError
+from bodyshop_core.workspace import Workspace
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def server():
+    pytest.importorskip("psycopg", reason="the extra 'postgres' is not installed")
+    if (binaries := postgres.programs()) is None:
+        pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
+    running = postgres.PostgresServer(binaries)
+    try:
+        running.start()
+        yield running
+    finally:
+        running.close()
+
+
+@pytest.fixture
+def both(server, tmp_path, request):
+    """Return a workspace on SQLite and one on PostgreSQL."""
+    name = f"t{abs(hash(request.node.name))}"
+    other = tmp_path / "postgres"
+    other.mkdir()
+    (other / "workspace.toml").write_text(f'catalog = "{server.url(name)}"\n')
+    return Workspace.open(tmp_path / "sqlite"), Workspace.open(other)
+
+
+def test_import_curate_status_and_manifest_are_the_same_on_both(both, tmp_path):
+    folder = tmp_path / "photos"
+    for seed in range(16):
+        file = folder / ("damaged", "whole", "비파손")[seed % 3] / f"{seed}.jpg"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(photo(seed))
+    (folder / "whole" / "again.jpg").write_bytes(photo(1, quality=60))
+    (folder / "whole" / "cut.jpg").write_bytes(photo(2)[:900])
+    seen = []
+    for workspace in both:
+        imported = collector.import_folder(folder, workspace)
+        pretend_scores(workspace)
+        summary = curate.curate(workspace, workers=1).as_dict()
+        again = curate.curate(workspace, workers=1).as_dict()
+        manifest = list(manifest_rows(workspace))
+        with workspace.catalog.read() as connection:
+            query = select(schema.splits).order_by(schema.splits.c.sha256)
+            divided = [tuple(row) for row in connection.execute(query)]
+        for each in (summary, again):
+            each.pop("report")
+        counts = status(workspace).as_dict()
+        seen.append((imported.as_dict(), summary, again, manifest, divided, counts.keys()))
+    assert len(seen[0][4]) >= 15
+    for sqlite, other in zip(*seen, strict=True):
+        assert sqlite == other
+    assert not (both[1].root / "bodyshop.sqlite").exists()
+
+
+def test_values_at_the_edges_are_the_same_on_both(both):
+    read = []
+    for workspace in both:
+        shas = []
+        for number, artist in enumerate(("b", "a", "B", "Ä", "é", "a\0b", "ä", "가" * 300, None)):
+            blob = workspace.blobs.put_bytes(bytes([number]), "jpg")
+            facts = {"artist": artist, "mode": "a mode longer than its column"}
+            with workspace.catalog.begin() as connection:
+                register_image(connection, blob, extension="jpg", facts=facts)
+            shas.append(blob.sha256)
+        row = {column.name: None for column in schema.variants.columns}
+        row.update(sha256=shas[0], policy="p", copy=1, split_set="s", label="l", group="g")
+        row.update(current=True, inputs="i", made_at="t", seed=2**63 - 1, bytes=2**40)
+        row.update(applied={"text": "nul \0 and 한글"}, file="a\0b")
+        workspace.catalog.upsert(schema.variants, [row])
+        add_labels(workspace.catalog, [(shas[0], "damage", "x" * 5000, "import", "n" * 500)])
+        images, variants, labels = schema.images, schema.variants, schema.labels
+        with workspace.catalog.read() as connection:
+            read.append(
+                [
+                    connection.execute(
+                        select(images.c.artist, images.c.mode)
+                        .where(images.c.artist.is_not(None))
+                        .order_by(images.c.artist)
+                    ).all(),
+                    connection.execute(
+                        select(images.c.sha256).where(images.c.artist > "a").order_by("sha256")
+                    ).all(),
+                    connection.execute(select(variants.c.seed, variants.c.bytes)).all(),
+                    connection.execute(select(variants.c.applied, variants.c.file)).all(),
+                    connection.execute(select(labels.c.value, labels.c.annotator)).all(),
+                ]
+            )
+    assert read[0] == read[1]
+    assert [row.artist for row in read[0][0]][:3] == ["B", "a", "a b"]
+    assert read[0][2] == [(2**63 - 1, 2**40)]
+
+
+def test_erased_pictures_stay_away_and_unknown_ones_are_an_error(both):
+    workspace = both[1]
+    gone, kept = (add_picture(workspace, photo(seed)) for seed in range(2))
+    forget(workspace, gone)
+    rows = [{"sha256": sha256, "version": "1", "error": None} for sha256 in (gone, kept)]
+    assert workspace.catalog.upsert(schema.measurements, rows) == 1
+    with workspace.catalog.read() as connection:
+        assert connection.scalars(select(schema.measurements.c.sha256)).all() == [kept]
+    with pytest.raises(IntegrityError):
+        workspace.catalog.upsert(schema.measurements, [rows[0] | {"sha256": "0" * 64}])
+
+
+def test_one_writer_at_a_time_and_a_reader_sees_one_state(both, monkeypatch):
+    catalog = both[1].catalog
+    runs, order = schema.runs, []
+    row = {"command": "x", "arguments": {}, "versions": {}, "state": "done", "started_at": "t"}
+
+    def write(name, pause):
+        with catalog.begin() as connection:
+            order.append(f"{name} in")
+            time.sleep(pause)
+            catalog.upsert(runs, [row | {"id": name}], connection=connection)
+            order.append(f"{name} out")
+
+    with catalog.read() as reader:
+        assert reader.execute(select(runs.c.id)).all() == []
+        threads = [threading.Thread(target=write, args=(name, 0.5)) for name in "ab"]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert reader.execute(select(runs.c.id)).all() == []
+    assert [word.split()[1] for word in order] == ["in", "out", "in", "out"]
+    with catalog.read() as reader:
+        assert sorted(reader.scalars(select(runs.c.id))) == ["a", "b"]
+    monkeypatch.setattr("bodyshop_core.catalog.dialect.LOCK_WAIT_S", 0.2)
+    in_use = pytest.raises(CatalogError, match="in use by another bodyshop command")
+    with catalog.begin(), in_use:
+        write("c", 0)
+
+
+def test_a_second_collect_is_refused_on_any_machine_until_the_first_is_killed(both):
+    root = both[1].root
+    script = (
+        "import sys, time; from bodyshop_core.workspace import Workspace\n"
+        "with Workspace.open(sys.argv[1]).catalog.claimed('collect', taken='no'):\n"
+        "    print('claimed', flush=True); time.sleep(100)"
+    )
+    elsewhere = subprocess.Popen(
+        [sys.executable, "-c", script, str(root)], stdout=subprocess.PIPE, text=True
+    )
+    with elsewhere:
+        assert elsewhere.stdout.readline() == "claimed\n"
+        model = {"name": "Fjell", "lists": [{"urls": ["http://127.0.0.1:9/1.jpg"]}]}
+        brands = collector.Brands.model_validate(
+            {"contact": "test@example.org", "brands": [{"name": "Norden", "models": [model]}]}
+        )
+        with pytest.raises(UsageError, match="another 'bodyshop collect' is running"):
+            collector.collect(brands, both[1])
+        elsewhere.kill()
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            with both[1].catalog.claimed("collect", taken="still"):
+                break
+        except UsageError:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
+
+def test_a_server_that_dies_costs_nothing_committed_and_is_told_in_a_sentence(server, both):
+    workspace = both[1]
+    sha256 = add_picture(workspace, photo(1))
+    row = {"sha256": sha256, "version": "1"}
+    gone = pytest.raises(CatalogError, match="can't be reached, or ended the connection")
+    with gone as caught, workspace.catalog.begin() as connection:
+        workspace.catalog.upsert(schema.measurements, [row], connection=connection)
+        server.stop("immediate")
+        connection.execute(select(schema.images.c.sha256))
+    assert "PGPASSWORD" in caught.value.hint
+    with pytest.raises(CatalogError, match="can't be reached"):
+        Workspace.open(workspace.root)
+    server.start()
+    with workspace.catalog.read() as connection:
+        assert connection.scalars(select(schema.images.c.sha256)).all() == [sha256]
+        assert connection.execute(select(schema.measurements)).all() == []
+
+
+def test_a_database_of_something_else_and_a_newer_catalog_are_left_alone(server, tmp_path):
+    from sqlalchemy import create_engine, text
+
+    foreign = server.url("foreign")
+    engine = create_engine(foreign)
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE invoices (n integer)"))
+    with pytest.raises(CatalogError, match="catalog of version 0"):
+        Catalog(tmp_path / "unused", make_url(foreign))
+    newer = server.url("newer")
+    Catalog(tmp_path / "unused", make_url(newer))
+    other = create_engine(newer)
+    with other.begin() as connection:
+        connection.execute(text("UPDATE bodyshop_catalog SET version = 999"))
+    with pytest.raises(CatalogError, match="catalog of version 999"):
+        Catalog(tmp_path / "unused", make_url(newer))
+    for each in (engine, other):
+        each.dispose()
