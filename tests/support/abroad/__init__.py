@@ -8,6 +8,6 @@ from abroad.reports import REPORTS
 from abroad.site import AbroadSite
 
 __all__ = [
-    "CASES", "FOREIGN", "HABITS", "REPORTS", "AbroadSite", "Case", "NoRegistryError", "install_libraries",
-    "library_versions",
+    "CASES", "FOREIGN", "HABITS", "REPORTS", "AbroadSite", "Case", "NoRegistryError",
+    "install_libraries", "library_versions",
 ]  # fmt: skip
