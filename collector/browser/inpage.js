@@ -9,6 +9,7 @@
   const OTHER = /\.(?:svgz?|html?|php|aspx?|jsp|m?js|css|json|xml|pdf|mp4|webm|mov|m3u8|mp3|zip|glb|gltf|usdz|woff2?)(?:$|[?#])/i;
   const NOT_THE_PICTURE = /icon|logo|avatar|placeholder|sprite|loader|spinner|toggle|title|flag/i;
   const FULL = /^data-(?:full|zoom|orig|large|big|hi-?res|high|max|master|image-?full|src-?full|src-?large|src-?zoom)/i;
+  const LARGER = /-?(?:hi-?dpi|retina|hi-?res|[23]x|large|full|hd|desktop)$/i, SMALLER = /-?(?:small|mobile|tablet|thumb|preview|low-?res)$/i;
   const LAZY = /^data-(?:lazy|src|original|ll-|bg|background)/i;
   const sleep = (ms) => new Promise((done) => pause(done, ms));
   const frame = () =>
@@ -138,7 +139,7 @@
       const url = value && absolute(value);
       if (url && !candidates.some((known) => known.url === url)) candidates.push({ name, url });
     };
-    const link = img.closest && img.closest("a[href]");
+    const link = img.closest && img.closest("a");
     if (link && IMAGE.test(link.href)) add("parent_link", link.href);
     const holders = [img, link].filter(Boolean);
     for (const holder of holders)
@@ -252,12 +253,16 @@
         const urls = cssUrls(value).sort((a, b) => b.scale - a.scale);
         if (urls.length) backgrounds.set(urls[0].url, { urls, element, alt: text(element.getAttribute("aria-label") || element.title) });
       }
+      const named = new Map(); // data-bg and data-bg-hidpi are two sizes of one picture
       for (const { name, value } of element.attributes) {
         if (JSON_TEXT.test(value)) keepJson(value, path(element));
         if (!name.startsWith("data-") || NOT_THE_PICTURE.test(name) || element.hasAttribute("data-folder")) continue;
-        const url = pictureAddress(value, false);
-        if (url) items.push(simple("data", [{ name: "data_src", url }], element, { alt: text(element.getAttribute("aria-label")) }));
+        const url = pictureAddress(value, false), stem = name.replace(LARGER, "").replace(SMALLER, "");
+        if (url) named.set(stem, [...(named.get(stem) || []), { name: LARGER.test(name) ? "data_full" : "data_src", url }]);
       }
+      if (element.tagName === "PICTURE" && element.querySelector("img")) continue; // its <img> has the picture
+      for (const sizes of named.values())
+        items.push(simple("data", sizes.sort((a, b) => (a.name < b.name ? -1 : 1)), element, { alt: text(element.getAttribute("aria-label")) }));
     }
     for (const item of gone.values()) if (items.length < max) items.push(item);
     await Promise.all([...backgrounds].map(async ([url, { urls, element, alt }]) => {

@@ -41,6 +41,11 @@ REPORTS = (
         + "</div>")),
     # gallery-dl 1061: a step of the path looks like a size, and is none
     Case("no-size-in-path", "pages", 3, page(each('<p><img src="/e/korean/w226-h410/{k}.jpg" width=226></p>', 3))),
+    # Two sizes of a picture in attributes of a link without an address, and of a background
+    Case("two-sizes", "pages", 6, page(
+        each('<a data-src="/pics/{k}.jpg"><img src="/thumb/250/{k}.jpg"></a>', 3)
+        + "".join(f'<div data-bg="/thumb/600/{k}.jpg" data-bg-hidpi="/pics/{k}.jpg" style="height:300px"></div>'
+                  for k in range(3, 6)))),
     # One link around ten pictures
     Case("one-link", "pages", 10, page(
         "<a href=/pics/0.jpg>" + each("<img src=/pics/{k}.jpg width=300>") + "</a>")),
