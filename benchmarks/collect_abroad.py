@@ -26,7 +26,16 @@ from bodyshop_core.workspace import Workspace
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "support"))
 
-from abroad import CASES, AbroadSite, Case, install_libraries, library_versions
+from abroad import (
+    CASES,
+    FOREIGN,
+    HABITS,
+    REPORTS,
+    AbroadSite,
+    Case,
+    install_libraries,
+    library_versions,
+)
 
 
 @dataclass(frozen=True)
@@ -57,7 +66,7 @@ def main() -> None:
         print("|", " | ".join(names), "|")
         print("|" + "---|" * len(names))
         with AbroadSite(modules) as site:
-            for case in CASES:
+            for case in (*CASES, *FOREIGN, *REPORTS, *HABITS):
                 if wanted and case.name not in wanted:
                     continue
                 row = collect_case(site, case, Path(folder) / case.name)

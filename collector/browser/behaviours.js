@@ -174,6 +174,21 @@
     } finally { exploring = false; }
   };
 
+  // Pictures that one element shows in turn, by a clock: wait until the first comes again.
+  T.watch = async ({ seconds }) => {
+    const end = performance.now() + seconds * 1000;
+    const first = document.querySelector(SLIDES) ? 0 : T.clocks.first();
+    if (first) await T.sleep(Math.min(first + 700, end - performance.now()));
+    for (let count = known(); T.clocks.period();) {
+      const until = performance.now() + T.clocks.period() + 1200;
+      const arriving = () => [...document.images].some((each) => each.currentSrc && !each.complete);
+      while (known() <= count && performance.now() < Math.min(arriving() ? until + T.PATIENCE : until, end)) await T.sleep(100);
+      if (known() <= count) return performance.now() > end && until > end ? "not every picture that the page shows in turn came in the time" : "";
+      count = known();
+    }
+    return "";
+  };
+
   // A control that ignored our click may want a trusted one: where to put the pointer.
   T.nextStubborn = () => {
     for (;;) {
@@ -215,7 +230,7 @@
       }
       if (element.matches(SLIDES) && !/clone|duplicate/i.test(element.getAttribute("class") || "")) {
         slides.all += 1;
-        const shows = element.querySelector("img[src],img[srcset],img[data-src],img[data-srcset],picture,video,canvas,svg,iframe") || element.tagName === "IMG" || [element, ...element.querySelectorAll("*")].some((each) => getComputedStyle(each).backgroundImage.includes("url("));
+        const shows = element.querySelector("img[src],img[srcset],img[data-src],img[data-srcset],picture,video,canvas,svg,iframe") || element.tagName === "IMG" || [element, ...element.querySelectorAll("*")].some((each) => getComputedStyle(each).backgroundImage.includes("url(") || [...each.attributes].some(({ name, value }) => name.startsWith("data-") && T.pictureAddress(value, false)));
         if (!shows && !T.text(element.textContent)) slides.empty += 1;
       }
       const label = element.getAttribute("aria-label");

@@ -4,7 +4,7 @@
   const T = window.__bodyshop;
   if (!T || T.consent) return;
   const BUTTONS = "button, a, [role=button], input[type=button], input[type=submit], summary, [onclick]";
-  const NAMED = /cookie|consent|gdpr|privacy|cmp|ccpa|dsgvo|datenschutz|banner|notice/i;
+  const NAMED = /cookie|consent|gdpr|privacy|cmp|ccpa|dsgvo|datenschutz|banner|notice|modal|overlay|popup/i;
   const label = (element) =>
     T.text(element.innerText || element.textContent || element.value || element.getAttribute("aria-label") || element.title || "")
       .toLowerCase().normalize("NFC").replace(/^[\s\p{P}\p{S}]+|[\s\p{P}\p{S}]+$/gu, "");
@@ -116,6 +116,15 @@
         if (!evaluate(manager.waits)) return { answer: "refused", by: manager.name, what: "its own function" };
       }
     return { answer: "", by: "", what: "" };
+  };
+
+  // The button that was pressed last may only have switched everything off: then the choice has to be saved.
+  T.consentSave = (data) => {
+    const topics = new RegExp(data.topics, "iu");
+    const save = labelled(data.save, topics);
+    if (!save || !last || banner(save.button, topics) !== banner(last, topics)) return "";
+    press(save.button);
+    return save.words;
   };
 
   // What still waits for an answer: a banner that can only be accepted, or a manager that shows none.

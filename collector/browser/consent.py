@@ -68,11 +68,16 @@ def refuse_consent(
             click_at(browser, still["x"], still["y"])
             settle(browser)
             still = browser.run("return T.consentStill()")
+        if still is not None and browser.run("return T.consentSave(arguments[0])", data):
+            settle(browser)
+            still = browser.run("return T.consentStill()")
         if still is not None:
             answers.ignored = True
+            answers.waits = f"its button to refuse ({said['by']} {said['what']}) has no effect"
             break
         answers.given.append(f"{said['answer']}: {said['by']} {said['what']}")
-    answers.waits = str(browser.run("return T.consentWaits(arguments[0])", data))
+    if not answers.ignored:
+        answers.waits = str(browser.run("return T.consentWaits(arguments[0])", data))
     return answers
 
 

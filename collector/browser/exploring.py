@@ -55,6 +55,8 @@ def see_whole_page(browser: Browser, answers: ConsentAnswers, max_items: int) ->
         explored = browser.await_("T.explore(given[0])", {"seconds": 0.8 * browser.left})
         lacks += explored["limits"]
         trusted = _click_stubborn(browser)
+        if late := browser.await_("T.watch(given[0])", {"seconds": 0.8 * browser.left}):
+            lacks.append(late)
         refuse_consent(browser, answers)
         if len(answers.given) == given and not trusted and not explored["fresh"]:
             break

@@ -3,13 +3,14 @@
   "use strict";
   const NAME = "__bodyshop";
   if (window[NAME]) return;
+  const { pause, loading, PATIENCE, dueTimers, clocks } = window.__bodyshopPending; // from pending.js
 
   const IMAGE = /\.(jpe?g|jfif|png|webp|gif|avif|bmp|tiff?|jp2|jxl)(?:$|[?#&])/i;
   const OTHER = /\.(?:svgz?|html?|php|aspx?|jsp|m?js|css|json|xml|pdf|mp4|webm|mov|m3u8|mp3|zip|glb|gltf|usdz|woff2?)(?:$|[?#])/i;
   const NOT_THE_PICTURE = /icon|logo|avatar|placeholder|sprite|loader|spinner|toggle|title|flag/i;
   const FULL = /^data-(?:full|zoom|orig|large|big|hi-?res|high|max|master|image-?full|src-?full|src-?large|src-?zoom)/i;
+  const LARGER = /-?(?:hi-?dpi|retina|hi-?res|[23]x|large|full|hd|desktop)$/i, SMALLER = /-?(?:small|mobile|tablet|thumb|preview|low-?res)$/i;
   const LAZY = /^data-(?:lazy|src|original|ll-|bg|background)/i;
-  const pause = window.setTimeout.bind(window);
   const sleep = (ms) => new Promise((done) => pause(done, ms));
   const frame = () =>
     new Promise((done) => {
@@ -32,55 +33,6 @@
   };
   const text = (value) => (value || "").replace(/\s+/g, " ").trim().slice(0, 500);
 
-  // ---- dialogs would wait for an answer, and pop-ups are not needed
-  for (const [name, answer] of [["alert", undefined], ["confirm", false], ["prompt", null], ["print", undefined], ["open", null]])
-    Object.defineProperty(window, name, { value: () => answer, configurable: true, writable: true });
-  window.addEventListener("beforeunload", (event) => event.stopImmediatePropagation(), true);
-
-  // ---- requests of the page's scripts: a list that waits for one is not complete
-  const PATIENCE = 5000; // longest wait for one request, such as a long poll
-  const underWay = new Map();
-  const track = (promise) => {
-    const id = {};
-    underWay.set(id, performance.now());
-    const over = () => pause(() => underWay.delete(id), 50); // time to add its result to the page
-    promise.then(over, over);
-    return promise;
-  };
-  const loading = () => {
-    const since = performance.now() - PATIENCE;
-    return [...underWay.values()].some((start) => start > since);
-  };
-  const realFetch = window.fetch;
-  window.fetch = function (...given) { return track(realFetch.apply(this, given)); };
-  for (const name of ["json", "text", "arrayBuffer", "blob", "formData"]) {
-    const read = Response.prototype[name];
-    Response.prototype[name] = function () { return track(read.call(this)); };
-  }
-  const send = XMLHttpRequest.prototype.send;
-  XMLHttpRequest.prototype.send = function (...given) {
-    track(new Promise((done) => this.addEventListener("loadend", done)));
-    return send.apply(this, given);
-  };
-
-  // ---- timers that run once: content may come with them
-  const realTimeout = window.setTimeout, realClear = window.clearTimeout;
-  const LONGEST_CHAIN = 8; // timers that start timers: a longer chain is a clock, not a delay
-  const timers = new Map();
-  let generation = 0;
-  window.setTimeout = function (action, delay, ...given) {
-    if (typeof action !== "function") return realTimeout.call(this, action, delay, ...given);
-    const own = generation + 1;
-    const id = realTimeout.call(window, function (...values) {
-      timers.delete(id);
-      generation = own;
-      realTimeout.call(window, () => { generation = 0; }, 0); // after the promises that this resolves
-      return action.apply(this, values);
-    }, delay, ...given);
-    timers.set(id, { due: performance.now() + Math.max(0, Number(delay) || 0), own });
-    return id;
-  };
-  window.clearTimeout = function (id) { timers.delete(id); return realClear.call(this, id); };
   let changedAt = performance.now();
   const touch = (records) => {
     if (records.some((each) => [...each.addedNodes].some((node) => node.nodeType === 1))) changedAt = performance.now();
@@ -104,6 +56,7 @@
     if (!url || !img.naturalWidth) return;
     let seen = history.get(img);
     if (!seen) history.set(img, (seen = new Map()));
+    else if (!seen.has(url)) clocks.swapped();
     seen.set(url, [img.naturalWidth, img.naturalHeight]);
   };
   document.addEventListener("load", (event) => {
@@ -186,7 +139,7 @@
       const url = value && absolute(value);
       if (url && !candidates.some((known) => known.url === url)) candidates.push({ name, url });
     };
-    const link = img.closest && img.closest("a[href]");
+    const link = img.closest && img.closest("a");
     if (link && IMAGE.test(link.href)) add("parent_link", link.href);
     const holders = [img, link].filter(Boolean);
     for (const holder of holders)
@@ -300,12 +253,16 @@
         const urls = cssUrls(value).sort((a, b) => b.scale - a.scale);
         if (urls.length) backgrounds.set(urls[0].url, { urls, element, alt: text(element.getAttribute("aria-label") || element.title) });
       }
+      const named = new Map(); // data-bg and data-bg-hidpi are two sizes of one picture
       for (const { name, value } of element.attributes) {
         if (JSON_TEXT.test(value)) keepJson(value, path(element));
         if (!name.startsWith("data-") || NOT_THE_PICTURE.test(name) || element.hasAttribute("data-folder")) continue;
-        const url = pictureAddress(value, false);
-        if (url) items.push(simple("data", [{ name: "data_src", url }], element, { alt: text(element.getAttribute("aria-label")) }));
+        const url = pictureAddress(value, false), stem = name.replace(LARGER, "").replace(SMALLER, "");
+        if (url) named.set(stem, [...(named.get(stem) || []), { name: LARGER.test(name) ? "data_full" : "data_src", url }]);
       }
+      if (element.tagName === "PICTURE" && element.querySelector("img")) continue; // its <img> has the picture
+      for (const sizes of named.values())
+        items.push(simple("data", sizes.sort((a, b) => (a.name < b.name ? -1 : 1)), element, { alt: text(element.getAttribute("aria-label")) }));
     }
     for (const item of gone.values()) if (items.length < max) items.push(item);
     await Promise.all([...backgrounds].map(async ([url, { urls, element, alt }]) => {
@@ -350,7 +307,6 @@
   // What the page still waits for, besides its requests; `horizon` in milliseconds from now.
   function state(horizon) {
     const now = performance.now();
-    const due = [...timers.values()].filter((each) => each.own <= LONGEST_CHAIN && each.due < now + horizon);
     const refresh = document.querySelector('meta[http-equiv="refresh" i][content*="url" i]');
     const delay = refresh ? parseFloat(refresh.content) * 1000 : NaN;
     let content = 0;
@@ -363,7 +319,7 @@
     if (!content && document.body && (document.body.innerText || "").trim().length > 150) content = 1;
     if (!content && [...elements(document)].some((each) => each.matches("[role=dialog],[role=alertdialog],dialog[open]") && each.getClientRects().length)) content = 1;
     return {
-      parsing: document.readyState === "loading", still: now - changedAt, timers: due.length, content, weight: weight(),
+      parsing: document.readyState === "loading", still: now - changedAt, timers: dueTimers(now + horizon), content, weight: weight(),
       leaving: delay >= 0 && delay < horizon && now < delay + 3000, url: location.href,
     };
   }
@@ -432,6 +388,6 @@
 
   Object.defineProperty(window, NAME, {
     enumerable: false,
-    value: { IMAGE, absolute, text, sleep, frame, quiet, collect, measure, webgl, scroll, path, first, all, waitFor, weight, scroller, elements, visible, loading, state, shadow, PATIENCE },
+    value: { IMAGE, absolute, pictureAddress, text, sleep, frame, quiet, collect, measure, webgl, scroll, path, first, all, waitFor, weight, scroller, elements, visible, loading, state, shadow, clocks, PATIENCE },
   });
 })();

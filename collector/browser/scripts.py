@@ -12,5 +12,7 @@ from collector.browser.consent_data import managers_script
 def page_scripts() -> tuple[str, ...]:
     """Return our tools for every document, in the order in which they need each other."""
     folder = resources.files("collector.browser")
-    names = ("inpage.js", "consent.js", "behaviours.js", "search.js", "spinner.js")
+    names = (
+        "pending.js", "inpage.js", "consent.js", "behaviours.js", "search.js", "spinner.js",
+    )  # fmt: skip
     return (*(folder.joinpath(name).read_text("utf-8") for name in names), managers_script())

@@ -43,6 +43,9 @@ MAX_MEMORY = 2_000_000_000
 """Bytes of all its processes; a browser that uses more is replaced before the next page."""
 
 
+NOT_ASKED = ("*/favicon.ico", "*/favicon.ico?*", "*/favicon-*", "*/apple-touch-icon*")
+"""Requests that a browser makes for its tabs and bookmarks only."""
+
 GRACE_SECONDS = 10.0
 """Additional time of a call into the browser, to return what it has found."""
 
@@ -327,6 +330,7 @@ class Browser:
         driver.execute_cdp_cmd(
             "Network.setUserAgentOverride", {"userAgent": f"{own} {self._agent}"}
         )
+        driver.execute_cdp_cmd("Network.setBlockedURLs", {"urls": list(NOT_ASKED)})
         for script in page_scripts():
             driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": script})
 

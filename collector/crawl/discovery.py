@@ -127,6 +127,22 @@ class DiscoveryPool:
         with self._changed:
             return self._open == 0
 
+    def add(self, task: Task) -> None:
+        """Take one more task that needs a browser, while the others are worked on."""
+        with self._changed:
+            self._queues[True].append(_QueuedTask(task))
+            self._open += 1
+            self._changed.notify_all()
+            working = any(
+                each.name.startswith("browser") and each.is_alive() for each in self._threads
+            )
+            if not working:
+                thread = threading.Thread(
+                    target=self._run, args=(True,), name="browser-again", daemon=True
+                )
+                self._threads.append(thread)
+                thread.start()
+
     def stop(self, *, grace: float = 2.0) -> None:
         """End the threads; a task whose page is not finished stays queued."""
         self._context.stopping.set()

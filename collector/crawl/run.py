@@ -19,6 +19,7 @@ from collector.crawl.downloads import Fetcher
 from collector.crawl.events import TaskResult
 from collector.crawl.interrupt import SoftInterrupt
 from collector.crawl.quota import ModelQuota
+from collector.crawl.reopening import Reopening
 from collector.ledger.journal import Journal
 from collector.ledger.record import DownloadRecord, promised_by
 from collector.ledger.store import CrawlLedger
@@ -64,6 +65,7 @@ class Crawl:
         self._stopping = False
         self._context: CrawlContext
         self._fetcher: Fetcher
+        self._discovery: DiscoveryPool
         self._tick: Tick
         self.new = 0
         self.found_by_source: Counter[str] = Counter()
@@ -84,6 +86,8 @@ class Crawl:
         self._quota = ModelQuota(self._brands.limits.per_model, ledger.taken())
         self._tasks = self._without_erased(ledger.open_tasks(tasks, refresh=refresh))
         self._last_found = {task.key: ledger.last_found(task) for task in self._tasks}
+        browsable = [each for each in tasks if self._sources[each.source].needs_browser]
+        self._reopening = Reopening(self._without_erased(browsable), ledger.pages_of_queued())
         self._ready = [each for each in ledger.queued() if (each.brand, each.model) in scope]
 
     def _without_erased(self, tasks: list[Task]) -> list[Task]:
@@ -114,11 +118,11 @@ class Crawl:
             DiscoveryPool(
                 self._context, self._tasks, self._sources, self._fetcher, self,
                 last_found=self._last_found, headed=headed, browsers=browsers,
-            ) as discovery,
+            ) as self._discovery,
         ):  # fmt: skip
             for candidate in self._ready:
                 self._admit(candidate)
-            while not (discovery.finished and not self._in_flight and self._events.empty()):
+            while not (self._discovery.finished and not self._in_flight and self._events.empty()):
                 self._handle_events()
                 self._flush()
                 if self._crashed is not None or interrupt.requested:
@@ -179,7 +183,7 @@ class Crawl:
     def _enter(self, task: Task, finds: list[Find]) -> None:
         with_bytes = [find for find in finds if find.data is not None]
         new = self._ledger.enter(task, [find.candidate for find in finds if find.data is None])
-        for candidate in new:
+        for candidate in [*new, *self._reopening.found(task, finds)]:
             self._admit(candidate)
         if with_bytes:
             self._store(task, with_bytes)
@@ -223,10 +227,17 @@ class Crawl:
 
     def _settle(self, record: DownloadRecord) -> None:
         """Take an outcome in, and settle those who waited for the same address."""
-        self._records.append(record)
         candidate = record.candidate
         key = url_key(candidate.url)
         _, *followers = self._in_flight.pop(key, [candidate])
+        if not self._stopping and self._reopening.puts_off(record):
+            for task in self._reopening.due():
+                self._progress.log(f"{task.url} is opened again: its host answers to browsers only")
+                self._discovery.add(task)
+            for follower in followers:
+                self._admit(follower)
+            return
+        self._records.append(record)
         for known in record.proven_addresses():
             self._have[url_key(known)] = record.known_picture()
         for follower in followers:
@@ -271,6 +282,7 @@ class Crawl:
             task, result.state, found=found, error_class=result.error_class, error=result.message,
             recipe_version=version, announced=result.announced,
         )  # fmt: skip
+        self._records += self._reopening.left(task)
         if result.state != "queued":
             self.found_by_source[task.source] += result.found
         if result.error_class == "shrunk" or (

@@ -119,6 +119,13 @@ class CrawlLedger:
         with self._catalog.read() as connection:
             return [Candidate.from_dict(each) for each in connection.execute(query).scalars()]
 
+    def pages_of_queued(self) -> dict[str, str]:
+        """Return candidate key -> key of its page, of all that is queued."""
+        table = schema.candidates
+        query = select(table.c.key, table.c.page_key).where(table.c.state == "queued")
+        with self._catalog.read() as connection:
+            return {row.key: row.page_key for row in connection.execute(query)}
+
     def requeue_failed(self, error_class: str | None = None) -> int:
         """Queue failed candidates again, all or those of one class; return how many."""
         table = schema.candidates

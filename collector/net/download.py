@@ -16,7 +16,13 @@ from urllib.parse import urljoin
 import requests
 from requests.exceptions import ConnectionError as RequestsConnectionError
 from requests.exceptions import RequestException
-from urllib3.exceptions import HTTPError, NameResolutionError, NewConnectionError, TimeoutError
+from urllib3.exceptions import (
+    HTTPError,
+    NameResolutionError,
+    NewConnectionError,
+    ProtocolError,
+    TimeoutError,
+)
 
 from bodyshop_core.errors import UnreadableImageError
 from bodyshop_core.imaging import read_header, sniff
@@ -37,6 +43,12 @@ RETRY_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 ANSWERS = frozenset({200, 203, 206})
 """Statuses of a response with a picture; of 206 only if its range is the whole (`is_whole`)."""
+
+_WITH_END = frozenset({"jpg", "png", "webp"})
+"""Formats whose end can be told from the end of a part."""
+
+_BLANK = b"\r\n\t \xef\xbb\xbf"
+"""White space and the byte order mark, which scripts print before a picture by mistake."""
 
 _INFLATED = frozenset({"gzip", "x-gzip", "deflate"})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -210,6 +222,8 @@ def _receive(
     head = next(chunks, b"")
     if not head:
         return Failure("empty", "0 bytes", retry=True, **timing)
+    if sniff(head) is None and sniff(head.lstrip(_BLANK)) is not None:
+        head = head.lstrip(_BLANK)  # what a script printed before the picture
     if sniff(head) is None:
         # The encoding counts only now: many servers name one over the plain bytes of a picture.
         encoding = response.headers.get("content-encoding", "").lower()
@@ -238,6 +252,13 @@ def _receive(
     except zlib.error as error:
         part.discard()
         return Failure("truncated", f"compressed data: {error}", retry=True, **timing)
+    except ProtocolError as error:
+        # Some servers declare a wrong length: what has its end mark is the whole picture.
+        cut = any(isinstance(each, IncompleteRead) for each in _causes(error))
+        if cut and _ending(part) in {(each, True) for each in _WITH_END}:
+            return _checked(part, request, response.headers, layers, timing)
+        part.discard()
+        raise
     except BaseException:
         part.discard()
         raise
@@ -294,15 +315,13 @@ def _checked(
     timing: dict[str, Any],
 ) -> StoredPicture | Refusal | Failure:
     """Judge a complete download by its own bytes, and write it to disk if it is accepted."""
-    with part.open() as file:
-        head = file.read(64)
-        extension = sniff(head)
-        complete = extension is not None and has_end(file, extension)
+    extension, complete = _ending(part)
     if extension == "jpg" and not complete:
         complete = has_every_row(part.content())
     outcome: Refusal | Failure
     if extension is None:
-        outcome = Refusal("not_a_picture", _described(head, ""), **timing)
+        with part.open() as file:
+            outcome = Refusal("not_a_picture", _described(file.read(64), ""), **timing)
     elif not complete:
         outcome = Failure("truncated", "the picture has no end mark", retry=True, **timing)
     else:
@@ -324,6 +343,13 @@ def _checked(
             outcome = Refusal("below_min_side", detail, **timing)
     part.discard()
     return outcome
+
+
+def _ending(part: PartFile) -> tuple[str | None, bool]:
+    """Return the extension by the first bytes, and whether the end mark of this format is there."""
+    with part.open() as file:
+        extension = sniff(file.read(64))
+        return extension, extension is not None and has_end(file, extension)
 
 
 def _failure_of(error: Exception, text: str) -> Failure:

@@ -156,9 +156,10 @@ def is_preview_host(name: str) -> bool:
 
 
 def same_shape(one: tuple[int, int], other: tuple[int, int]) -> bool:
-    """Return whether two sizes may belong to one picture."""
+    """Return whether two sizes may belong to one picture; the sides of both are rounded."""
     a, b = one[0] / max(one[1], 1), other[0] / max(other[1], 1)
-    return abs(a - b) <= _SAME_SHAPE * max(a, b)
+    rounded = max(0.5 / max(width, 1) + 0.5 / max(height, 1) for width, height in (one, other))
+    return abs(a - b) <= max(_SAME_SHAPE, rounded) * max(a, b)
 
 
 def _of_item(item: dict[str, Any]) -> list[PagePicture]:

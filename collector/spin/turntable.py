@@ -106,22 +106,27 @@ def _turn_sheet(browser: Browser, pointer: Pointer, sheet: str | None, until: fl
             pointer.press()
         pointer.move(1 / (STEPS_PER_DRAG + 1))
         cell = browser.await_("T.frame().then(() => T.spinCell())")
-        near = tuple(round(value, 4) for value in cell) if cell else cells[-1]
-        rounded = [tuple(round(value, 4) for value in each) for each in cells]
-        if near == rounded[-1]:
-            continue
-        if near in rounded:
-            whole = near == rounded[0] and len(cells) >= MIN_FRAMES
-            continue
-        cells.append(near)
+        place = _place_of(tuple(cell), cells) if cell else len(cells) - 1
+        if place is None:
+            cells.append(tuple(cell))
+        elif place == 0 and len(cells) >= MIN_FRAMES:
+            whole = True
     pointer.release()
     found = [(each[0], each[1], each[2], each[3]) for each in cells]
     if sheet is None or len(found) < MIN_FRAMES:
         return FrameUrls([], False)
-    ordered = sorted(found, key=lambda cell: (round(cell[1], 3), round(cell[0], 3)))
-    place = [ordered.index(each) for each in found[:3]]
-    forward = (place[1] - place[0]) % len(ordered) < len(ordered) / 2
+    ordered = sorted(found, key=lambda cell: (round(cell[1] / cell[3]), cell[0]))
+    first, second = (ordered.index(each) for each in found[:2])
+    forward = (second - first) % len(ordered) < len(ordered) / 2
     return FrameUrls([sheet], whole, "ccw" if forward else "cw", ordered)
+
+
+def _place_of(cell: tuple[float, ...], cells: list[tuple[float, ...]]) -> int | None:
+    """Return which of the cells this is, up to a tenth of its size: browsers round to pixels."""
+    for place, known in enumerate(cells):
+        if abs(known[0] - cell[0]) < cell[2] / 10 and abs(known[1] - cell[1]) < cell[3] / 10:
+            return place
+    return None
 
 
 def _filled(

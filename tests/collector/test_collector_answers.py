@@ -51,6 +51,24 @@ def test_compression_that_nobody_asked_for_is_undone(server, get, encoding, body
     assert outcome.size == len(BODY)
 
 
+@pytest.mark.parametrize(("kind", "whole"), [("JPEG", True), ("PNG", True), ("BMP", False)])
+def test_a_length_that_is_too_long_matters_only_where_the_end_cannot_be_told(
+    server, get, kind, whole
+):
+    body = picture(1, (640, 480), kind)
+    outcome = get(server.add("/a.jpg", body, length=len(body) + 10))
+    assert isinstance(outcome, StoredPicture) is whole
+    if not whole:
+        assert (outcome.error_class, outcome.retry) == ("truncated", True)
+
+
+@pytest.mark.parametrize("before", [b"\r\n", b"\xef\xbb\xbf", b"\n\t \n"])
+def test_what_a_script_printed_before_a_picture_is_left_out(server, get, before):
+    outcome = get(server.add("/a.jpg", before + BODY))
+    assert isinstance(outcome, StoredPicture)
+    assert outcome.size == len(BODY)
+
+
 def test_compressed_data_that_end_too_early_are_truncated(server, get):
     body = gzip.compress(BODY)[:-200]
     outcome = get(server.add("/a.jpg", body, headers={"Content-Encoding": "gzip"}))

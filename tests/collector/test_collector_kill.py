@@ -188,3 +188,38 @@ def test_a_line_that_the_kill_cut_in_half_is_skipped(server, brands_for, workspa
     (incoming / "left.part").write_bytes(b"half")
     assert collector.collect(brands_for(server.add_pictures(2)), workspace).downloaded == 2
     assert list(incoming.iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("chromium")
+def test_pictures_that_only_a_browser_gets_are_not_lost_by_a_kill(server, brands_for, tmp_path):
+    """Their bytes were in the browser; the next run shows the page again and takes them there."""
+    count = 12
+
+    def only_browsers(body: bytes):
+        def answer(handler):
+            allowed = "Chrome" in handler.headers["User-Agent"]
+            (sends(body) if allowed else sends(b"no", "text/plain", status=403))(handler)
+
+        return answer
+
+    for n in range(count):
+        server.answers[f"/p/{n}.jpg"] = only_browsers(picture(n))
+    html = "".join(f"<p><img src=/p/{n}.jpg width=300></p>" for n in range(count))
+    pages = [server.add("/a", html.encode(), "text/html")]
+    # The gap between pictures leaves time for the kill when the page is done.
+    brands = brands_for(pages=pages, limits={"per_host_interval": 0.5})
+    file = tmp_path / "brands.yaml"
+    file.write_text(yaml.safe_dump(brands.model_dump(mode="json")))
+    root = tmp_path / "workspace"
+    process = crawl(file, root)
+    while process.poll() is None and len(list((root / "blobs").rglob("*.jpg"))) < 3:
+        time.sleep(0.02)
+    assert process.poll() is None
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    brands = brands_for(pages=pages)
+    summary = collector.collect(brands, Workspace.open(root))
+    assert (summary.downloaded, summary.failed) == (count, 0)
+    check(Workspace.open(root), server, count)
+    assert [each.path for each in server.asked].count("/a") == 2

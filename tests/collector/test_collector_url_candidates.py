@@ -13,7 +13,7 @@ from collector.sources.full_size import original_addresses, rewrite_rules
 from collector.sources.json_pictures import json_pictures
 from collector.sources.pages import json_ld_images
 from collector.sources.srcset import SrcsetEntry, parse_srcset
-from collector.sources.url_candidates import pictures_of, with_rewrites
+from collector.sources.url_candidates import pictures_of, same_shape, with_rewrites
 from collector.spin.frames import angle, infer_template, whole_turn
 from collector.weburl import is_web_address, url_key
 
@@ -367,3 +367,8 @@ def test_a_candidate_survives_the_ledger():
     )  # fmt: skip
     assert Candidate.from_dict(candidate.as_dict()) == candidate
     assert Candidate.from_dict(candidate.as_dict()).key == candidate.key
+
+
+def test_the_shape_of_a_tiny_preview_is_rounded():
+    assert same_shape((5, 3), (1600, 1066))
+    assert not same_shape((50, 30), (1600, 1066))

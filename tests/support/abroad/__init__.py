@@ -1,9 +1,13 @@
 """Pages built from real front-end libraries of npm, and the server that shows them."""
 
+from abroad.foreign import FOREIGN
+from abroad.habits import HABITS
 from abroad.libraries import NoRegistryError, install_libraries, library_versions
 from abroad.pages import CASES, Case
+from abroad.reports import REPORTS
 from abroad.site import AbroadSite
 
 __all__ = [
-    "CASES", "AbroadSite", "Case", "NoRegistryError", "install_libraries", "library_versions",
+    "CASES", "FOREIGN", "HABITS", "REPORTS", "AbroadSite", "Case", "NoRegistryError",
+    "install_libraries", "library_versions",
 ]  # fmt: skip

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 import struct
 import threading
 import time
-from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from picture_server import picture
-from PIL import Image, ImageDraw
 
-from abroad.pages import CASES
+from abroad.foreign import FOREIGN
+from abroad.habits import HABITS, respond
+from abroad.pages import CASES, FULL
+from abroad.photos import photo, sheet, spin
+from abroad.reports import REPORTS, SERVICE_WORKER
+from abroad.searches import SEARCH_PAGES
 
-FULL = (1200, 800)
 _TYPES = {
     ".js": "text/javascript", ".mjs": "text/javascript", ".css": "text/css",
     ".html": "text/html; charset=utf-8", ".json": "application/json",
@@ -30,7 +31,8 @@ class AbroadSite:
     """Serves every case; use as a context manager."""
 
     def __init__(self, modules: Path) -> None:
-        pages = {f"/{case.name}.html": case.html for case in CASES}
+        pages = {f"/{case.name}.html": case.html for case in (*CASES, *FOREIGN, *HABITS, *REPORTS)}
+        pages |= SEARCH_PAGES
         asked = self.asked = []
         lock = threading.Lock()
 
@@ -41,9 +43,14 @@ class AbroadSite:
                 with lock:
                     asked.append(self.path)
                 try:
-                    status, body, kind = answer(self.path, pages, modules)
+                    if respond(self, unquote(urlsplit(self.path).path)):
+                        return
+                    origin = f"http://{self.headers['host']}"
+                    status, body, kind = answer(self.path, pages, modules, origin)
                     self.send_response(status)
                     self.send_header("Content-Type", kind)
+                    if self.path == "/http-cookie.html":
+                        self.send_header("Set-Cookie", "sess=1; Path=/")
                     self.send_header("Content-Length", str(len(body)))
                     self.end_headers()
                     self.wfile.write(body)
@@ -74,14 +81,16 @@ class AbroadSite:
         return f"http://{self.host}/{name}.html"
 
 
-def answer(address: str, pages: dict[str, str], modules: Path) -> tuple[int, bytes, str]:
+def answer(
+    address: str, pages: dict[str, str], modules: Path, origin: str
+) -> tuple[int, bytes, str]:
     parts = urlsplit(address)
     path, query = unquote(parts.path), {k: v[0] for k, v in parse_qs(parts.query).items()}
     if slow := re.match(r"/slow/(\d+)(/.*)", path):
         time.sleep(int(slow[1]) / 1000)
         path = slow[2]
     if path in pages:
-        return 200, pages[path].encode(), _TYPES[".html"]
+        return 200, pages[path].replace("ORIGIN", origin).encode(), _TYPES[".html"]
     if path.startswith("/npm/"):
         file = modules / path[5:]
         if not file.is_file():
@@ -89,6 +98,8 @@ def answer(address: str, pages: dict[str, str], modules: Path) -> tuple[int, byt
         return 200, file.read_bytes(), _TYPES.get(file.suffix, "application/octet-stream")
     if path == "/list.json":
         return 200, json.dumps([f"/pics/{n}.jpg" for n in range(10)]).encode(), _TYPES[".json"]
+    if path == "/sw.js":
+        return 200, SERVICE_WORKER.encode(), _TYPES[".js"]
     if path == "/chunk.js":
         code = "export const draw = (at) => { at.innerHTML = Array.from({ length: 10 }, (_, k) => "
         code += "`<p><img width=600 height=400 src=/pics/${k}.jpg></p>`).join(''); };"
@@ -123,33 +134,6 @@ def scaled(path: str, query: dict[str, str]) -> tuple[int, bytes, str]:
             width = found.get("w") or query.get("wid") or default
             return 200, photo(int(found["n"]), int(width or FULL[0])), "image/jpeg"
     return 404, b"", "text/plain"
-
-
-@lru_cache(maxsize=400)
-def photo(number: int, width: int) -> bytes:
-    return picture(1000 + number, (width, width * FULL[1] // FULL[0]))
-
-
-@lru_cache(maxsize=400)
-def spin(number: int) -> bytes:
-    image = Image.open(io.BytesIO(picture(5, (600, 400)))).convert("RGB")
-    pen = ImageDraw.Draw(image)
-    pen.rectangle((number % 36 * 16, 360, number % 36 * 16 + 20, 400), fill="red")
-    pen.text((10, 10), str(number), fill="white", font_size=60)
-    out = io.BytesIO()
-    image.save(out, "JPEG")
-    return out.getvalue()
-
-
-@lru_cache(maxsize=1)
-def sheet() -> bytes:
-    image = Image.new("RGB", (6 * 300, 4 * 200))
-    for n in range(24):
-        cell = Image.open(io.BytesIO(spin(n + 1))).resize((300, 200))
-        image.paste(cell, (n % 6 * 300, n // 6 * 200))
-    out = io.BytesIO()
-    image.save(out, "JPEG")
-    return out.getvalue()
 
 
 def box() -> bytes:
