@@ -23,6 +23,7 @@ from bodyshop.commands import (
     label,
     predict,
     train,
+    versions,
     workspace,
 )
 from bodyshop.terminal import Terminal
@@ -40,7 +41,8 @@ app = typer.Typer(
     "5 something is not installed, 130 interrupted.",
 )
 for module in (
-    demo, collect, curate, gate, label, augment, train, predict, evaluate, export, workspace
+    demo, collect, curate, gate, label, augment, train, predict, evaluate, export, versions,
+    workspace,
 ):  # fmt: skip
     module.register(app)
 
