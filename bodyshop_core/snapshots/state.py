@@ -150,7 +150,7 @@ def read_state(workspace: Workspace) -> State:
         found = _sightings(connection)
         splits = _splits(connection)
         masks = _masks(connection, workspace.root)
-        about = _about(connection, {row[2] for row in verdicts.values()})
+        about = _about(connection, {row[3] for row in verdicts.values()})
         about["newest"] = newest.name if newest else None
         parts = (found, verdicts, labels, splits, masks)
         return State(about, _chunks(shas, *parts))
@@ -188,19 +188,17 @@ def _chunks(
     splits: Mapping[str, list[list[str]]],
     masks: Mapping[str, list[list[str]]],
 ) -> dict[str, list[PictureState]]:
-    damage, brand, model = (labels[field] for field in Field)
-    unjudged = (None, "", None, None, None, None, False)
     nothing = (None, None)
+    damage, brand, model = (labels[field] for field in Field)
+    unjudged = (None, "", False, None, None, None, None)
     chunks: dict[str, list[PictureState]] = {}
     for sha in sorted(shas):
-        verdict, reasons, policy, cluster, representative, group, human = verdicts.get(
-            sha, unjudged
-        )
-        source, origin = found.get(sha, nothing)
-        row = PictureState(
-            sha, source, origin, verdict, reasons, human, policy, cluster, representative, group,
-            *damage.get(sha, nothing), *brand.get(sha, nothing), *model.get(sha, nothing),
-            splits.get(sha, []), masks.get(sha, []),
+        row = PictureState._make(
+            (
+                sha, *found.get(sha, nothing), *verdicts.get(sha, unjudged),
+                *damage.get(sha, nothing), *brand.get(sha, nothing), *model.get(sha, nothing),
+                splits.get(sha, []), masks.get(sha, []),
+            )
         )  # fmt: skip
         chunks.setdefault(sha[:PREFIX], []).append(row)
     return chunks
@@ -214,29 +212,34 @@ def _labels(connection: Connection, field: Field) -> dict[str, tuple[str | None,
         table.c.field == field.value
     )
     found: dict[str, tuple[str | None, str]] = {}
-    place: dict[str, int] = {}
+    disputed: dict[str, int] = {}
     for sha, value, origin in _tuples(connection, query):
-        known, this = place.get(sha), rank[origin]
-        if known is None or this < known:
-            place[sha], found[sha] = this, (value, origin)
-        elif this == known and found[sha][0] != value:
-            found[sha] = (None, CONFLICT)
+        other, by = found.setdefault(sha, (value, origin))
+        if other == value and by == origin:
+            continue
+        known, this = disputed.get(sha, rank.get(by, 0)), rank[origin]
+        if this < known:
+            found[sha] = (value, origin)
+            disputed.pop(sha, None)
+        elif this == known and other != value:
+            found[sha], disputed[sha] = (None, CONFLICT), this
     return found
 
 
 def _verdicts(connection: Connection) -> dict[str, tuple[Any, ...]]:
     table = schema.verdicts
-    columns = (table.c.policy, table.c.cluster, table.c.representative, table.c.group)
+    reasons_as_text = type_coerce(table.c.reasons, Text)
     query = select(
-        table.c.sha256, table.c.verdict, type_coerce(table.c.reasons, Text), *columns, table.c.human
-    )
+        table.c.sha256, table.c.verdict, reasons_as_text, table.c.human,
+        table.c.policy, table.c.cluster, table.c.representative, table.c.group,
+    )  # fmt: skip
     joined: dict[Any, str] = {}
     found = {}
-    for sha, verdict, reasons, *others, human in _tuples(connection, query):
+    for sha, verdict, reasons, human, *others in _tuples(connection, query):
         key = reasons if isinstance(reasons, str) else json.dumps(reasons)
         if key not in joined:  # a few combinations: each is parsed once
             joined[key] = ";".join(json.loads(key))
-        found[sha] = (verdict, joined[key], *others, bool(human))
+        found[sha] = (verdict, joined[key], bool(human), *others)
     return found
 
 

@@ -174,6 +174,9 @@ def record_state(workspace: Workspace) -> State:
     for _ in range(_ATTEMPTS):
         state = read_state(workspace)
         with workspace.catalog.begin() as connection:
+            known = select(schema.states.c.id).where(schema.states.c.id == state.id)
+            if connection.scalar(known) is not None:
+                return state
             there = set(connection.scalars(select(schema.images.c.sha256)))
             # Erased since it was read: it must not come back in a state.
             if all(row.sha256 in there for rows in state.chunks.values() for row in rows):
@@ -342,8 +345,6 @@ def erase_from_states(connection: Connection, pictures: Collection[str]) -> int:
 
 def _write(connection: Connection, workspace: Workspace, state: State) -> None:
     states, chunks = schema.states, schema.state_chunks
-    if connection.scalar(select(states.c.id).where(states.c.id == state.id)) is not None:
-        return
     there = set(connection.scalars(select(chunks.c.digest)))
     rows = [
         {"digest": digest, "rows": zlib.compress(state.encoded[prefix], LEVEL)}

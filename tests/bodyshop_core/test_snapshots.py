@@ -6,12 +6,20 @@ import json
 import zlib
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select, update
 
 from bodyshop.forget import forget
-from bodyshop_core.catalog import CatalogError, add_labels, now, register_image, schema
+from bodyshop_core.catalog import (
+    CatalogError,
+    Origin,
+    add_labels,
+    effective_labels,
+    now,
+    register_image,
+    schema,
+)
 from bodyshop_core.errors import NothingFoundError, UsageError
 from bodyshop_core.snapshots import (
     PictureState,
@@ -229,3 +237,26 @@ def test_rows_survive_coding_whatever_their_texts_hold(values):
     pictures = [PictureState(*value) for value in values]
     assert decode(encode(pictures)) == pictures
     assert json.loads(encode(pictures)) is not None
+
+
+given_labels = st.lists(
+    st.tuples(st.sampled_from(["a", "b"]), st.sampled_from([origin.value for origin in Origin])),
+    max_size=5,
+)
+
+
+@given(given_labels)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
+def test_the_label_of_a_state_is_the_one_that_counts(filled, said):
+    workspace, names = filled
+    with workspace.catalog.begin() as connection:
+        connection.execute(schema.labels.delete())
+    add_labels(
+        workspace.catalog,
+        [(names[0], "brand", value, origin, f"{n}") for n, (value, origin) in enumerate(said)],
+    )
+    counts = effective_labels(workspace.catalog, "brand").get(names[0])
+    row = read_state(workspace).pictures[names[0]]
+    assert row.brand == (counts and counts.value)
+    if counts:
+        assert row.brand_by == (CONFLICT if counts.conflict else counts.origin)
