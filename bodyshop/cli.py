@@ -26,6 +26,7 @@ from bodyshop.commands import (
     label,
     predict,
     train,
+    versions,
     workspace,
 )
 from bodyshop.terminal import Terminal
@@ -44,7 +45,7 @@ app = typer.Typer(
 )
 for module in (
     demo, collect, curate, gate, label, desk, augment, train, predict, inspect, evaluate, export,
-    cache, workspace,
+    versions, cache, workspace,
 ):  # fmt: skip
     module.register(app)
 

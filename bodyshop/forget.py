@@ -16,6 +16,7 @@ from bodyshop.pending_downloads import PendingDownload, erase_pending, read_pend
 from bodyshop_core import atomic
 from bodyshop_core.catalog import all_images, now, schema
 from bodyshop_core.errors import BodyshopError, NothingFoundError
+from bodyshop_core.snapshots import erase_from_states
 from bodyshop_core.summary import Summary
 from bodyshop_core.workspace import Workspace
 from collector.weburl import url_key
@@ -287,6 +288,7 @@ def _erase_rows(
         connection.execute(delete(schema.candidates).where(schema.candidates.c.sha256.in_(part)))
         # Everything else that hangs on the picture goes with it: ON DELETE CASCADE.
         connection.execute(delete(schema.images).where(schema.images.c.sha256.in_(part)))
+    erase_from_states(connection, pictures)
     table = schema.candidates
     if kind == "url":
         urls = connection.execute(select(table.c.key, table.c.url)).all()

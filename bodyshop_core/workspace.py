@@ -24,11 +24,12 @@ CATALOG_FILE = "bodyshop.sqlite"
 
 @dataclass
 class RunningCommand:
-    """A running command in the catalog; it may fill `counts` while it runs."""
+    """A running command in the catalog; it may fill `counts` and `data_state` while it runs."""
 
     id: str
     folder: Path
     counts: dict[str, Any] = field(default_factory=dict)
+    data_state: str | None = None
 
 
 class Workspace:
@@ -138,7 +139,8 @@ class Workspace:
         Yields
         ------
         RunningCommand
-            Its `counts` are stored when the block ends; its `folder` is ``runs/<id>``, not created.
+            Its `counts` and `data_state` are stored when the block ends; its `folder` is
+            ``runs/<id>``, not created.
         """
         if run is None:
             run = self._new_run(command, arguments)
@@ -154,7 +156,10 @@ class Workspace:
             raise
         finally:
             seconds = monotonic() - started
-            self._note_run(run, state=state, counts=record.counts, seconds=seconds)
+            self._note_run(
+                run, state=state, counts=record.counts, data_state=record.data_state,
+                seconds=seconds,
+            )  # fmt: skip
 
     def _new_run(self, command: str, arguments: Mapping[str, Any]) -> str:
         stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")

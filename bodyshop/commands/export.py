@@ -47,6 +47,10 @@ def export_pictures(
         ),
     ],
     split_set: SplitSetOption = None,
+    snapshot: Annotated[
+        str | None,
+        typer.Option(metavar="NAME|ID", help="Export the set as it was; by default as it is now."),
+    ] = None,
     keep_metadata: Annotated[
         bool, typer.Option("--keep-metadata", help="Keep EXIF and GPS in the pictures.")
     ] = False,
@@ -56,6 +60,19 @@ def export_pictures(
     origin: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME", help="Only pictures of this host or import; repeatable."),
+    ] = None,
+    licence: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CODE,CODE",
+            help="Only pictures under these licences, with attribution: cc0,pdm,by,by-sa, …",
+        ),
+    ] = None,
+    hide: Annotated[
+        str | None,
+        typer.Option(
+            metavar="plates,faces", help="Make these unreadable where found; no guarantee."
+        ),
     ] = None,
     shard_mb: Annotated[
         int, typer.Option(min=1, help="Largest shard of a webdataset, in MB.")
@@ -72,7 +89,7 @@ def export_pictures(
 
     EXIF and GPS are removed unless --keep-metadata is given.
     """
-    from bodyshop.export import export
+    from bodyshop.export import export, read_kinds, read_licences
     from bodyshop_core.workspace import Workspace
 
     terminal: Terminal = context.obj
@@ -96,13 +113,19 @@ def export_pictures(
         format,
         destination,
         split_set=split_set,
+        snapshot=snapshot,
         origins=origin or (),
+        licences=read_licences(licence),
+        hide=read_kinds(hide),
         keep_metadata=keep_metadata,
         link=link.value,
         shard_mb=shard_mb,
         progress=terminal.progress,
     )
-    terminal.summary(summary.as_dict(), title="Exported")
+    notes = []
+    if summary.hidden:
+        notes = ["! Plates and faces that nobody drew and nothing found are still there: look."]
+    terminal.summary(summary.as_dict(), title="Exported", notes=notes)
 
 
 def _export_model(

@@ -159,7 +159,10 @@ def train_model(
         summary.as_dict(),
         title="Trained",
         rows=[*summary.lines(), *brief(summary)],
-        notes=[f"Report: {summary.report}"],
+        notes=[
+            f"Report: {summary.report}",
+            *([f"Snapshot: {summary.snapshot[:12]}"] if summary.snapshot else []),
+        ],
     )
 
 

@@ -7,6 +7,12 @@ from .exporting import (
 from .exporting import (
     export as export,
 )
+from .hiding import (
+    read_kinds as read_kinds,
+)
+from .licences import (
+    read_licences as read_licences,
+)
 from .rows import (
     COLUMNS as COLUMNS,
 )

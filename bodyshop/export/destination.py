@@ -33,6 +33,8 @@ class Destination:
         Of the export.
     options : Mapping
         What decides about the content of the pictures: with other options all are written again.
+    snapshot : str
+        Id of the state that is exported; for the record.
 
     Raises
     ------
@@ -40,8 +42,11 @@ class Destination:
         The folder holds something else, or its record names something outside of it.
     """
 
-    def __init__(self, folder: Path, format: str, options: Mapping[str, Any]) -> None:
+    def __init__(
+        self, folder: Path, format: str, options: Mapping[str, Any], snapshot: str
+    ) -> None:
         self.folder, self.format, self.options = folder, format, dict(options)
+        self.snapshot = snapshot
         before = self._read()
         self._ours: set[str] = set(before.get("files", ()))
         self._reuse = before.get("options") == self.options
@@ -156,6 +161,7 @@ class Destination:
         record = {
             "format": self.format,
             "options": self.options,
+            "snapshot": self.snapshot,
             "complete": complete,
             "files": sorted(files),
         }

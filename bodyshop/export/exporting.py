@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bodyshop.export import croissant, drawings, hub, webdataset
+from bodyshop.export.datacard import write_datacard
 from bodyshop.export.destination import Destination, Link
-from bodyshop.export.rows import COLUMNS, manifest_rows
+from bodyshop.export.licences import count_reasons, permitted
+from bodyshop.export.rows import COLUMNS, manifest_rows, split_set_of
 from bodyshop.export.selection import (
     SHARD_MB,
     Chosen,
@@ -21,11 +23,13 @@ from bodyshop.export.selection import (
     of_origins,
     put_pictures,
 )
+from bodyshop.export.sharing import prepare, write_beside
 from bodyshop.export.tables import write_csv, write_parquet
 from bodyshop_core import atomic
-from bodyshop_core.catalog.split_sets import choose_split_set, newest_split_set
-from bodyshop_core.errors import UsageError
+from bodyshop_core.catalog.split_sets import choose_split_set
+from bodyshop_core.errors import BodyshopError, NothingFoundError, UsageError
 from bodyshop_core.progress import SILENT, Progress
+from bodyshop_core.snapshots import State, load_state, mask_digests, record_state, resolve_state
 from bodyshop_core.summary import Summary
 
 if TYPE_CHECKING:
@@ -54,6 +58,12 @@ class DatasetExport(Summary):
         Files of an earlier export that do not belong to this one.
     splits : dict
         Split -> label -> pictures; empty for a manifest.
+    snapshot : str
+        Id of the state of the set that was exported.
+    refused : dict
+        Reason -> pictures that the licences don't allow.
+    hidden : dict
+        ``plates`` and ``faces`` -> regions that were made unreadable, where that was asked for.
     """
 
     format: str
@@ -63,6 +73,9 @@ class DatasetExport(Summary):
     written: int
     removed: int
     splits: dict[str, dict[str, int]]
+    snapshot: str
+    refused: dict[str, int] = field(default_factory=dict)
+    hidden: dict[str, int] = field(default_factory=dict)
 
 
 Layout = Callable[["Workspace", list[Chosen], Destination, PictureOptions, Progress], list[Chosen]]
@@ -74,7 +87,10 @@ def export(
     dest: Path | str,
     *,
     split_set: str | None = None,
+    snapshot: str | None = None,
     origins: Collection[str] = (),
+    licences: Collection[str] = (),
+    hide: Collection[str] = (),
     keep_metadata: bool = False,
     link: Link = "copy",
     shard_mb: int = SHARD_MB,
@@ -98,8 +114,18 @@ def export(
         ``*.csv`` or ``*.parquet`` for a manifest, else a folder.
     split_set : str, optional
         Default the newest.
+    snapshot : str, optional
+        Name or id of a recorded state: its pictures, verdicts, labels and splits are exported. By
+        default those of now, which are recorded.
     origins : collection of str
         Only pictures of these origins; by default of all.
+    licences : collection of str
+        Only pictures under these (see `bodyshop.export.licences.permitted`): ``cc0``, ``pdm``,
+        ``by``, ``by-sa``, ``by-nc``, ..., or as stated. A folder receives ``ATTRIBUTION.txt``.
+    hide : collection of str
+        ``plates`` and ``faces``: made unreadable where people drew them, a detector found them, or
+        OpenCV's cascades propose them, which is **no guarantee**. A folder receives the regions,
+        ``hidden.jsonl``, and their masks, ``hidden/<sha256>.png``.
     keep_metadata : bool
         Keep EXIF, GPS, XMP and comments in the pictures; by default they are removed without
         changing the pixels.
@@ -115,47 +141,93 @@ def export(
     UsageError
         Unknown format, a folder that is no earlier export, or no such split set.
     NothingFoundError
-        There is no picture to export, or no split set yet.
+        There is no picture to export, no split set yet, or no such snapshot.
+    BodyshopError
+        Masks have changed since the snapshot, and the format holds masks.
     """
     dest = Path(dest)
     if format not in FORMATS:
         raise UsageError(f"unknown export format '{format}'", hint=f"use {', '.join(FORMATS)}")
+    if hide and keep_metadata:
+        raise UsageError(
+            "metadata can hold a thumbnail that shows what is to be hidden",
+            hint="leave out --keep-metadata or --hide",
+        )
     if shard_mb < 1:
         raise UsageError(f"a shard of {shard_mb} MB is too small", hint="--shard-mb 1 or more")
+    state = (
+        record_state(workspace)
+        if snapshot is None
+        else load_state(workspace, resolve_state(workspace, snapshot))
+    )
     if format == "manifest":
-        return _manifest(workspace, dest, split_set, origins)
-    chosen = choose_split_set(workspace.catalog, split_set)
-    name = chosen.name
+        if hide:
+            raise UsageError("a manifest holds no pictures, so --hide does nothing to it")
+        return _manifest(workspace, dest, split_set, origins, state, licences)
+    name = split_set_of(state, split_set)
+    if name is None:
+        raise NothingFoundError(
+            f"{workspace.root} has no split set yet", hint="run: bodyshop curate"
+        )
     options = PictureOptions(
         keep_metadata=keep_metadata, link=link, shard_mb=shard_mb,
         upright=format in ("coco", "yolo", "webdataset"),
     )  # fmt: skip
-    pictures = choose(workspace, name, origins)
-    destination = Destination(dest, format, asdict(options))
-    written = _LAYOUTS[format](workspace, pictures, destination, options, progress)
+    pictures = choose(workspace, name, origins, state)
+    if state.recorded and format in ("coco", "yolo", "webdataset"):
+        _refuse_changed_masks(workspace, state, pictures)
+    shared = prepare(workspace, pictures, licences, hide, progress)
+    destination = Destination(dest, format, asdict(options) | shared.record, state.id)
+    written = _LAYOUTS[format](workspace, shared.pictures, destination, options, progress)
+    write_beside(destination, written, shared)
+    if format == "croissant":
+        audit = None if state.recorded else choose_split_set(workspace.catalog, name).audit
+        write_datacard(written, destination, shared, state, audit)
     removed = destination.finish()
     return DatasetExport(
-        format, str(dest), name, len(written), destination.written, removed, count(written)
-    )
+        format, str(dest), name, len(written), destination.written, removed, count(written),
+        state.id, shared.refused, shared.count_hidden(written),
+    )  # fmt: skip
+
+
+def _refuse_changed_masks(workspace: Workspace, state: State, pictures: list[Chosen]) -> None:
+    now = mask_digests(workspace)
+    changed = [
+        picture.sha256
+        for picture in pictures
+        if now.get(picture.sha256, []) != state.pictures[picture.sha256].masks
+    ]
+    if changed:
+        raise BodyshopError(
+            f"the masks of {len(changed)} pictures have changed since the snapshot "
+            f"({', '.join(sha[:12] for sha in changed[:3])}), and only the present ones are there",
+            hint="export the present set, or a format without masks, such as imagefolder",
+        )
 
 
 def _manifest(
-    workspace: Workspace, dest: Path, split_set: str | None, origins: Collection[str]
+    workspace: Workspace,
+    dest: Path,
+    split_set: str | None,
+    origins: Collection[str],
+    state: State,
+    licences: Collection[str],
 ) -> DatasetExport:
-    writers = {".csv": write_csv, ".parquet": write_parquet}
-    write = writers.get(dest.suffix.lower())
-    if write is None:
+    write_rows = {".csv": write_csv, ".parquet": write_parquet}.get(dest.suffix.lower())
+    if write_rows is None:
         raise UsageError(
             f"a manifest is a file ending in .csv or .parquet, not '{dest.name}'",
             hint="bodyshop export manifest manifest.csv",
         )
-    chosen = newest_split_set(workspace.catalog)
-    if split_set is not None:
-        chosen = choose_split_set(workspace.catalog, split_set)
-    name = None if chosen is None else chosen.name
-    rows = of_origins(manifest_rows(workspace, split_set=name), origins)
-    write(dest, rows, COLUMNS)
-    return DatasetExport("manifest", str(dest), name, len(rows), 0, 0, {})
+    name = split_set_of(state, split_set)
+    rows = of_origins(manifest_rows(workspace, split_set=name, state=state), origins)
+    refused: dict[str, int] = {}
+    if licences:
+        allowed = permitted(workspace, [row["sha256"] for row in rows], licences)
+        rows = [row for row in rows if row["sha256"] in allowed.credits]
+        refused = count_reasons(allowed.refused.values())
+    write_rows(dest, rows, COLUMNS)
+    return DatasetExport("manifest", str(dest), name, len(rows), 0, 0, {}, state.id, refused)
 
 
 def _imagefolder(

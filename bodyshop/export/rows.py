@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Row, Table, select
 
-from bodyshop_core.catalog import effective_labels, picture_origins, schema
-from bodyshop_core.catalog.split_sets import choose_split_set, newest_split_set
+from bodyshop_core.catalog import UNKNOWN, Field, schema
+from bodyshop_core.errors import UsageError
+from bodyshop_core.snapshots import State, mask_digests, read_state
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -43,7 +44,9 @@ COLUMNS = (
 """The contract with other tools; a column is never renamed or moved."""
 
 
-def manifest_rows(workspace: Workspace, *, split_set: str | None = None) -> list[dict[str, Any]]:
+def manifest_rows(
+    workspace: Workspace, *, split_set: str | None = None, state: State | None = None
+) -> list[dict[str, Any]]:
     """Collect a row for every picture, kept or not, in the order of their sha256.
 
     Parameters
@@ -52,6 +55,10 @@ def manifest_rows(workspace: Workspace, *, split_set: str | None = None) -> list
         With a catalog.
     split_set : str, optional
         Split set for the columns label, group and split; default the newest, if any.
+    state : State, optional
+        Whose pictures, verdicts, labels and splits are meant; by default those of now. What was
+        measured and where a picture was found is as it is now. A mask that has changed since then
+        is left out.
 
     Returns
     -------
@@ -66,60 +73,81 @@ def manifest_rows(workspace: Workspace, *, split_set: str | None = None) -> list
         There is no split set of this name.
     """
     catalog = workspace.catalog
-    chosen = newest_split_set(catalog)
-    if split_set is not None:
-        chosen = choose_split_set(catalog, split_set)
-    name, target = ("", "damage") if chosen is None else (chosen.name, chosen.target)
-    labels, brands, models = (
-        {sha256: each.value for sha256, each in effective_labels(catalog, field).items()}
-        for field in (target, "brand", "model")
-    )
-    origins = picture_origins(catalog)
+    state = state or read_state(workspace)
+    name = split_set_of(state, split_set)
+    target = state.about["split_sets"][name]["target"] if name else Field.DAMAGE
     with catalog.read() as connection:
-        images = connection.execute(select(schema.images).order_by(schema.images.c.sha256)).all()
-        verdicts = _by_sha(connection, schema.verdicts)
+        images = _by_sha(connection, schema.images)
         decisions = _by_sha(connection, schema.decisions)
+        gates = _gates(connection)
         sightings = _first_sightings(connection)
         measured = _measurements(connection)
         scores = {
             (row.sha256, row.gate): row for row in connection.execute(select(schema.gate_scores))
         }
-        splits = _by_sha(connection, schema.splits, schema.splits.c.split_set == name)
         masks = _masks(connection)
+    drawn = mask_digests(workspace) if state.recorded else None
     rows = []
-    for image in images:
-        sha256 = image.sha256
-        verdict, sighting = verdicts.get(sha256), sightings.get(sha256)
-        size, split = measured.get(sha256), splits.get(sha256)
-        score = scores.get((sha256, verdict.gate)) if verdict is not None else None
-        brand = brands.get(sha256)
+    for sha256, picture in sorted(state.pictures.items()):
+        image, sighting, size = images.get(sha256), sightings.get(sha256), measured.get(sha256)
+        if image is None:  # erased this moment
+            continue
+        score = scores.get((sha256, gates.get(sha256)))
+        split, label, group = next(
+            (placed for of, *placed in picture.splits if of == name), (None, None, None)
+        )
+        same = drawn is None or drawn.get(sha256, []) == picture.masks
         rows.append(
             {
                 "sha256": sha256,
                 "file": _get(sighting, "file") or _get(sighting, "url"),
-                "source": _get(sighting, "source"),
-                "label": _get(split, "label") or labels.get(sha256),
-                "brand": brand,
-                "model": _without_brand(models.get(sha256), brand),
+                "source": picture.source,
+                "label": label or picture.label(target),
+                "brand": picture.brand,
+                "model": _without_brand(picture.model, picture.brand),
                 "width": _get(size, "width") or image.width,
                 "height": _get(size, "height") or image.height,
                 "phash": _get(size, "phash"),
                 "sharpness": _get(size, "sharpness"),
                 "p_car": _get(score, "p_car"),
                 "framing": _get(decisions.get(sha256), "framing") or _get(score, "framing"),
-                "verdict": _get(verdict, "verdict"),
-                "reasons": ";".join(_get(verdict, "reasons") or ()),
-                "cluster": _get(verdict, "cluster"),
-                "representative": _get(verdict, "representative"),
-                "group": _get(split, "group") or _get(verdict, "group"),
-                "split": _get(split, "split"),
-                "mask": ";".join(file for _, file in masks.get(sha256, ())),
+                "verdict": picture.verdict,
+                "reasons": picture.reasons,
+                "cluster": picture.cluster,
+                "representative": picture.representative,
+                "group": group or picture.group,
+                "split": split,
+                "mask": ";".join(file for _, file in masks.get(sha256, ())) if same else "",
                 "licence": _get(sighting, "licence"),
                 "permission": _as_json(_get(sighting, "permission")),
-                "origin": origins.get(sha256),
+                "origin": picture.origin or UNKNOWN,
             }
         )
     return rows
+
+
+def split_set_of(state: State, name: str | None) -> str | None:
+    """Return the split set of this name, or else the newest one of a state, if any.
+
+    Raises
+    ------
+    UsageError
+        There is none of this name.
+    """
+    known = state.about["split_sets"]
+    if name is not None and name not in known:
+        raise UsageError(
+            f"there is no split set '{name}'",
+            hint=f"there are: {', '.join(sorted(known))}" if known else "run: bodyshop curate",
+        )
+    newest: str | None = name or state.about["newest"]
+    return newest
+
+
+def _gates(connection: Connection) -> dict[str, str | None]:
+    table = schema.verdicts
+    rows = connection.execute(select(table.c.sha256, table.c.gate))
+    return {row.sha256: row.gate for row in rows}
 
 
 def _by_sha(connection: Connection, table: Table, *conditions: Any) -> dict[str, Row[Any]]:

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from bodyshop.export.destination import Destination, Link
+from bodyshop.export.hiding import Hidden, hidden_picture
 from bodyshop.export.metadata import upright_png, without_metadata
 from bodyshop.export.rows import manifest_rows
 from bodyshop_core.catalog import nfc, schema
 from bodyshop_core.errors import NothingFoundError, UsageError
 from bodyshop_core.progress import Progress
+from bodyshop_core.snapshots import State
 
 if TYPE_CHECKING:
     from bodyshop_core.workspace import Workspace
@@ -43,12 +45,15 @@ class Chosen:
         EXIF, 1 to 8.
     path : Path
         The original.
+    hidden : tuple of Hidden
+        Regions that are made unreadable.
     """
 
     row: Mapping[str, Any]
     extension: str
     orientation: int
     path: Path
+    hidden: tuple[Hidden, ...] = ()
 
     @property
     def sha256(self) -> str:
@@ -79,6 +84,8 @@ class PictureOptions:
 
     def extension(self, picture: Chosen) -> str:
         """Return the extension that `content` will have."""
+        if picture.hidden:
+            return "jpg" if picture.extension == "jpg" else "png"
         if self.upright and picture.orientation != 1:
             return "png"
         if not self.keep_metadata and picture.extension in ("tif", "avif"):
@@ -87,6 +94,8 @@ class PictureOptions:
 
     def content(self, picture: Chosen) -> bytes | Path:
         """Return the bytes to write, or the original where nothing has to change."""
+        if picture.hidden:
+            return hidden_picture(picture.path, self.extension(picture), picture.hidden)
         if self.upright and picture.orientation != 1:
             return upright_png(picture.path)
         if self.keep_metadata:
@@ -115,8 +124,12 @@ def of_origins(rows: list[dict[str, Any]], origins: Collection[str]) -> list[dic
     return [row for row in rows if not wanted or row["origin"] in wanted]
 
 
-def choose(workspace: Workspace, split_set: str, origins: Collection[str] = ()) -> list[Chosen]:
+def choose(
+    workspace: Workspace, split_set: str, origins: Collection[str] = (), state: State | None = None
+) -> list[Chosen]:
     """Return the kept pictures of a split set and of some origins, or of all, by sha256.
+
+    They are those of a recorded state, or of now.
 
     Raises
     ------
@@ -136,7 +149,7 @@ def choose(workspace: Workspace, split_set: str, origins: Collection[str] = ()) 
             facts[row["sha256"]].exif_orientation or 1,
             workspace.blobs.path(row["sha256"], facts[row["sha256"]].extension),
         )
-        for row in of_origins(manifest_rows(workspace, split_set=split_set), origins)
+        for row in of_origins(manifest_rows(workspace, split_set=split_set, state=state), origins)
         if row["split"] and row["verdict"] != "reject"
     ]
     if not chosen:

@@ -1,7 +1,6 @@
 """The catalog: every picture, its provenance, and everything that the stages found out."""
 
 from bodyshop_core.catalog import schema
-from bodyshop_core.catalog.dialect import CatalogError
 from bodyshop_core.catalog.images import FACTS, all_images, is_forgotten, register_image
 from bodyshop_core.catalog.labels import (
     EffectiveLabel,

@@ -76,6 +76,18 @@ _STEPS: dict[int, tuple[str, ...]] = {
         "ALTER TABLE pages ADD COLUMN announced INTEGER",
         "ALTER TABLE sightings ADD COLUMN sense VARCHAR(3)",
     ),
+    # snapshots, and which state of the pictures a run learned from
+    3: (
+        "ALTER TABLE runs ADD COLUMN data_state VARCHAR(64)",
+        "CREATE TABLE policies (digest VARCHAR(64) NOT NULL PRIMARY KEY, content JSON NOT NULL)",
+        "CREATE TABLE states (id VARCHAR(64) NOT NULL PRIMARY KEY, about JSON NOT NULL,"
+        " chunks JSON NOT NULL, pictures INTEGER NOT NULL, erased INTEGER NOT NULL,"
+        " tool_version VARCHAR(32) NOT NULL, created_at VARCHAR(32) NOT NULL)",
+        "CREATE TABLE state_chunks (digest VARCHAR(64) NOT NULL PRIMARY KEY, rows BLOB NOT NULL)",
+        "CREATE TABLE snapshots (name VARCHAR(64) NOT NULL PRIMARY KEY,"
+        " state VARCHAR(64) NOT NULL REFERENCES states (id), note TEXT,"
+        " tool_version VARCHAR(32) NOT NULL, created_at VARCHAR(32) NOT NULL)",
+    ),
 }
 """Version -> the statements that lead to the next version."""
 

@@ -13,12 +13,13 @@ from sqlalchemy import (
     Float,
     ForeignKey,
     Index,
+    LargeBinary,
     MetaData,
     Table,
 )
 from sqlalchemy.types import TypeEngine
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """In the catalog itself; older ones are migrated, newer ones refused with a message."""
 
 metadata = MetaData()
@@ -402,6 +403,43 @@ runs = Table(
     Column("folder", Text),
     Column("started_at", String(32), nullable=False),
     Column("seconds", Float),
+    Column("data_state", String(64)),  # id in `states`: what the run learned from
+)
+
+policies = Table(  # what the digests in `verdicts` stand for
+    "policies",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("content", JSON, nullable=False),
+)
+
+states = Table(  # what was known of all pictures at one time; equal states are one row
+    "states",
+    metadata,
+    Column("id", String(64), primary_key=True),  # digest of all that follows but the last four
+    Column("about", JSON, nullable=False),  # policies and split sets
+    Column("chunks", JSON, nullable=False),  # [[first two digits of sha256, digest], ...]
+    Column("pictures", Integer, nullable=False),  # that are in it now
+    Column("erased", Integer, nullable=False, default=0),  # by `forget`, since it was recorded
+    Column("tool_version", String(32), nullable=False),
+    Column("created_at", String(32), nullable=False),
+)
+
+state_chunks = Table(  # pictures whose sha256 begin alike; states share what they have in common
+    "state_chunks",
+    metadata,
+    Column("digest", String(64), primary_key=True),  # of the uncompressed rows
+    Column("rows", LargeBinary, nullable=False),  # zlib of JSON, see bodyshop_core.snapshots
+)
+
+snapshots = Table(
+    "snapshots",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("state", ForeignKey("states.id"), nullable=False),
+    Column("note", Text),
+    Column("tool_version", String(32), nullable=False),
+    Column("created_at", String(32), nullable=False),
 )
 
 tombstones = Table(

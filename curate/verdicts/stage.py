@@ -408,4 +408,6 @@ def _store(catalog: Catalog, verdicts: Sequence[Verdict], policy: Policy, gate: 
         old = before.get(verdict.sha256)
         if old is None or any(old[name] != value for name, value in row.items()):
             rows.append({**row, "decided_at": at})
+    content = policy.model_dump(mode="json")
+    catalog.upsert(schema.policies, [{"digest": policy.digest, "content": content}])
     return store_rows(catalog, table, rows)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shutil
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from bodyshop_core.errors import BodyshopError, UsageError
 from bodyshop_core.locking import locked
 from bodyshop_core.progress import Progress
+from bodyshop_core.snapshots import record_state
 from bodyshop_core.workspace import Workspace
 from train.models.run_folder import RECORD_FILE, read_json, write_json
 from train.runs.plan import PLAN_FILE, RunPlan, plan_key
@@ -82,7 +84,8 @@ def execute(
                 held.enter_context(locked(record.folder / LOCK))
             (record.folder / STATE_FOLDER).mkdir(exist_ok=True)
             write_json(record.folder / PLAN_FILE, described)
-        result = fit(record.folder, run=record.id)
+        record.data_state = record_state(workspace).id
+        result = replace(fit(record.folder, run=record.id), snapshot=record.data_state)
         save_summary(result)
         # Only now is there nothing left to resume.
         shutil.rmtree(record.folder / STATE_FOLDER, ignore_errors=True)

@@ -43,6 +43,8 @@ class TrainSummary(Summary):
     abroad : Mapping
         What the recipe is worth on origins that it was fitted without, as
         `train.runs.abroad.measure_abroad`; empty for a segmenter, and for runs of older versions.
+    snapshot : str or None
+        Id of the state of all pictures that the run learned from; None for runs of older versions.
     """
 
     run: str
@@ -56,6 +58,7 @@ class TrainSummary(Summary):
     seconds: Mapping[str, float]
     report: Path
     abroad: Mapping[str, Any] = field(default_factory=dict)
+    snapshot: str | None = None
 
     hidden: ClassVar[tuple[str, ...]] = ("metrics",)
     figures: ClassVar[tuple[str, ...]] = ("n", "accuracy", "ci95", "mean_iou", "per_class")

@@ -1,0 +1,229 @@
+"""`diff`: two snapshots, the present, or two runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bodyshop.versions.compare import StateDiff, compare
+from bodyshop.versions.page import write_page
+from bodyshop_core.errors import BodyshopError, NothingFoundError
+from bodyshop_core.progress import SILENT, Progress
+from bodyshop_core.snapshots import (
+    NOW,
+    State,
+    chunk_digests,
+    load_state,
+    read_state,
+    resolve_state,
+)
+
+if TYPE_CHECKING:
+    from bodyshop_core.workspace import Workspace
+
+SUMMARY, PLAN, METRICS, SAMPLES = "summary.json", "plan.json", "metrics.json", "samples.csv"
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two that are compared.
+
+    Parameters
+    ----------
+    name : str
+        As given: a snapshot's name or id, a run, or ``now``.
+    state : str
+        Id of its state; of the present, only where it is recorded.
+    folder : Path or None
+        Of a run.
+    """
+
+    name: str
+    state: str
+    folder: Path | None = None
+
+
+@dataclass(frozen=True)
+class Diff:
+    """Outcome of `diff`.
+
+    Parameters
+    ----------
+    before, after : Side
+        The two.
+    data : StateDiff
+        Which pictures changed; between two runs, of those that one of them learned from or was
+        tested on.
+    metrics : mapping
+        Between two runs: figure -> before and after, of those that differ.
+    settings : mapping
+        Between two runs: key of the recipe or setting -> before and after, of those that differ.
+    page : Path or None
+        A page with the pictures.
+    """
+
+    before: Side
+    after: Side
+    data: StateDiff
+    metrics: Mapping[str, tuple[Any, Any]]
+    settings: Mapping[str, tuple[Any, Any]]
+    page: Path | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return JSON-able values with the stable keys of ``--json``."""
+        return {
+            "before": {"name": self.before.name, "id": self.before.state},
+            "after": {"name": self.after.name, "id": self.after.state},
+            "counts": self.data.counts,
+            "transitions": self.data.transitions(),
+            "target": self.data.target,
+            "per_class": self.data.per_class(),
+            "per_origin": self.data.per_origin(),
+            "policy": self.data.policy(),
+            "metrics": {name: list(values) for name, values in self.metrics.items()},
+            "settings": {name: list(values) for name, values in self.settings.items()},
+            "pictures": [change.as_dict() for change in self.data.changes],
+            "page": None if self.page is None else str(self.page),
+        }
+
+
+def diff(
+    workspace: Workspace,
+    before: str,
+    after: str = NOW,
+    *,
+    page: bool = False,
+    progress: Progress = SILENT,
+) -> Diff:
+    """Compare two versions of the set.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Where both were recorded.
+    before, after : str
+        Each the name or id of a snapshot, a run (its name or folder), or ``now``.
+    page : bool
+        Also write a page with the pictures that changed, complete in one file.
+    progress : Progress
+        Told of thumbnails.
+
+    Raises
+    ------
+    NothingFoundError
+        One of them is not known, or a run is older than snapshots.
+    """
+    first, second = (_side(workspace, name) for name in (before, after))
+    states = _states(workspace, first, second)
+    sides = [
+        Side(side.name, state.id, side.folder)
+        for side, state in zip((first, second), states, strict=True)
+    ]
+    folders = [side.folder for side in sides if side.folder is not None]
+    both = len(folders) == 2
+    split_set = _read(folders[-1] / SUMMARY).get("split_set") if both else None
+    only = frozenset().union(*map(_learned, folders)) if both else None
+    data = compare(*states, split_set=split_set, only=only)
+    found = Diff(
+        *sides,
+        data,
+        _differing(folders, METRICS, ("seconds",)) if both else {},
+        _differing(folders, PLAN, ("data", "format")) if both else {},
+    )
+    if not page:
+        return found
+    return Diff(*sides, data, found.metrics, found.settings, write_page(workspace, found, progress))
+
+
+def _side(workspace: Workspace, name: str) -> Side:
+    if name == NOW:
+        return Side(name, "")
+    for folder in (workspace.runs / name, Path(name)):
+        if (folder / PLAN).is_file() and folder.parent != folder:
+            return Side(folder.name, _state_of_run(folder), folder)
+    return Side(name, resolve_state(workspace, name))
+
+
+def _state_of_run(folder: Path) -> str:
+    if not (folder / SUMMARY).exists():
+        raise NothingFoundError(
+            f"run '{folder.name}' is not finished", hint=f"bodyshop train --resume {folder.name}"
+        )
+    state = _read(folder / SUMMARY).get("snapshot")
+    if not state:
+        raise NothingFoundError(
+            f"run '{folder.name}' is of a version of bodyshop that recorded no snapshot",
+            hint="train it again with --anew",
+        )
+    return str(state)
+
+
+def _states(workspace: Workspace, first: Side, second: Side) -> tuple[State, State]:
+    """Return both states; parts that they share are the same lists."""
+    before = read_state(workspace) if first.name == NOW else load_state(workspace, first.state)
+    if second.name == NOW:
+        return before, _shared(before, read_state(workspace))
+    known = before.digests if first.name == NOW else chunk_digests(workspace, first.state)
+    after = load_state(workspace, second.state, without=known)
+    wanted = chunk_digests(workspace, second.state)
+    same = {
+        prefix: rows
+        for prefix, rows in before.chunks.items()
+        if wanted.get(prefix) == known.get(prefix)
+    }
+    return before, State(after.about, {**same, **after.chunks}, after.recorded)
+
+
+def _shared(before: State, after: State) -> State:
+    chunks = {
+        prefix: before.chunks[prefix] if before.chunks.get(prefix) == rows else rows
+        for prefix, rows in after.chunks.items()
+    }
+    return State(after.about, chunks)
+
+
+def _learned(folder: Path) -> frozenset[str]:
+    """Return the pictures that a run learned from or was tested on."""
+    try:
+        lines = (folder / SAMPLES).read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise BodyshopError(
+            f"{folder / SAMPLES} can't be read: {error.strerror}", hint="copy the whole run folder"
+        ) from error
+    return frozenset(line.partition(",")[0] for line in lines[1:])
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(file.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise BodyshopError(
+            f"{file} can't be read: {error}", hint="copy the whole run folder, or train again"
+        ) from error
+
+
+def _differing(
+    folders: list[Path], file: str, without: tuple[str, ...]
+) -> dict[str, tuple[Any, Any]]:
+    a, b = (dict(_leaves(_read(folder / file), without)) for folder in folders)
+    return {
+        name: (a.get(name), b.get(name))
+        for name in [*a, *(name for name in b if name not in a)]
+        if a.get(name) != b.get(name)
+    }
+
+
+def _leaves(
+    content: Mapping[str, Any], without: tuple[str, ...] = (), prefix: str = ""
+) -> Iterator[tuple[str, Any]]:
+    """Yield dotted name and value; lists are compared as a whole, curves and matrices left out."""
+    for key, value in content.items():
+        if key in without:
+            continue
+        if isinstance(value, Mapping):
+            yield from _leaves(value, prefix=f"{prefix}{key}.")
+        elif not isinstance(value, list) or len(value) <= 4:
+            yield f"{prefix}{key}", value

@@ -1,0 +1,5 @@
+"""States of a workspace's pictures, and the names that people give to some of them."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
