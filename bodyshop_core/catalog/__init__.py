@@ -1,6 +1,7 @@
 """The catalog: every picture, its provenance, and everything that the stages found out."""
 
 from bodyshop_core.catalog import schema
+from bodyshop_core.catalog.dialect import CatalogError
 from bodyshop_core.catalog.images import FACTS, all_images, is_forgotten, register_image
 from bodyshop_core.catalog.labels import (
     EffectiveLabel,
@@ -12,7 +13,7 @@ from bodyshop_core.catalog.labels import (
 )
 from bodyshop_core.catalog.origins import UNKNOWN, host_of, picture_origins
 from bodyshop_core.catalog.reasons import AnyReason, ProbeReason, Reason, in_order, read_reason
-from bodyshop_core.catalog.store import Catalog, CatalogError, now
+from bodyshop_core.catalog.store import Catalog, now
 from bodyshop_core.storage.blobs import Blob, BlobRef, BlobStore
 
 __all__ = [
