@@ -33,6 +33,7 @@ SIZES = ((1200, 800), (4000, 3000), (6720, 4480))
 def main() -> None:
     """Measure and print."""
     config = load_label_config("damage")
+    write_result({"dent": np.ones((9, 9), bool)}, config)  # imports the SDK
     print(
         "| megapixels | shown | copy, s | region encoded, s | region read back, s | same size, s |"
     )
