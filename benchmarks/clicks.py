@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 
 from bodyshop_core.imaging import load_rgb
-from labeling.backend.growing import Click, grow_region
+from labeling.backend.growing import Click, change_region, grow_region
 from labeling.formats import coco
 from labeling.formats.instances import box_of, shape_mask
 
@@ -101,21 +101,19 @@ def smart_clicks(
         box, spent = (float(left), float(top), float(left + wide), float(top + high)), 2
     else:
         clicks, spent = [Click(*_middle(target))], 1
-    first = None
-    while True:
-        started = perf_counter()
-        region = grow_region(rgb, clicks, box)
-        seconds.append(perf_counter() - started)
-        reached = iou(region, target)
-        first = reached if first is None else first
-        if reached >= GOAL:
-            return spent, first
+    started = perf_counter()
+    region = grow_region(rgb, clicks, box)
+    seconds.append(perf_counter() - started)
+    first = iou(region, target)
+    while iou(region, target) < GOAL:
         if spent >= MOST:
             return None, first
         missing, extra = target & ~region, region & ~target
         wrong = missing if missing.sum() >= extra.sum() else extra
-        clicks = [*clicks, Click(*_middle(wrong), positive=wrong is missing)]
+        # As in `grow_region`, which would cut the first region again.
+        region = change_region(region, Click(*_middle(wrong), positive=wrong is missing))
         spent += 1
+    return spent, first
 
 
 def iou(a: np.ndarray, b: np.ndarray) -> float:

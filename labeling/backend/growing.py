@@ -83,8 +83,23 @@ def grow_region(
     else:
         region = _from_box(rgb, box)
     for click in later:
-        region = _changed(region, click)
+        region = change_region(region, click)
     return region
+
+
+def change_region(region: NDArray[np.bool_], click: Click) -> NDArray[np.bool_]:
+    """Add a disc around a positive click, or remove one around a negative click."""
+    import cv2
+
+    height, width = region.shape
+    x, y = _pixel(click, width, height)
+    if bool(region[y, x]) == click.positive or not region.any():
+        return region
+    other = ~region if click.positive else region
+    distance = cv2.distanceTransform(other.astype(np.uint8), cv2.DIST_L2, 5)[y, x]
+    disc = np.zeros((height, width), np.uint8)
+    cv2.circle(disc, (x, y), max(1, round(BEYOND * float(distance))), 1, -1)
+    return region | (disc > 0) if click.positive else region & (disc == 0)
 
 
 def _from_box(rgb: NDArray[np.uint8], box: Box) -> NDArray[np.bool_]:
@@ -130,21 +145,6 @@ def _from_click(rgb: NDArray[np.uint8], click: Click) -> NDArray[np.bool_]:
     _, parts = cv2.connectedComponents(found.astype(np.uint8), connectivity=8)
     # A click beside every part of the cut still says where the damage is.
     return np.asarray(parts == parts[y, x]) if parts[y, x] else wanted > 0
-
-
-def _changed(region: NDArray[np.bool_], click: Click) -> NDArray[np.bool_]:
-    """Add a disc around a positive click, or remove one around a negative click."""
-    import cv2
-
-    height, width = region.shape
-    x, y = _pixel(click, width, height)
-    if bool(region[y, x]) == click.positive or not region.any():
-        return region
-    other = ~region if click.positive else region
-    distance = cv2.distanceTransform(other.astype(np.uint8), cv2.DIST_L2, 5)[y, x]
-    disc = np.zeros((height, width), np.uint8)
-    cv2.circle(disc, (x, y), max(1, round(BEYOND * float(distance))), 1, -1)
-    return region | (disc > 0) if click.positive else region & (disc == 0)
 
 
 def _cut_around(rgb: NDArray[np.uint8], wanted: NDArray[np.uint8], inner: Box) -> NDArray[np.bool_]:

@@ -16,6 +16,7 @@ from bodyshop_core.errors import ConfigError
 from labeling.formats import coco_rle
 from labeling.formats.documents import (
     FAULTS,
+    files_of,
     read_json,
     rectangle,
     ring_of_flat,
@@ -69,9 +70,7 @@ def read(source: Path) -> Iterator[PictureShapes]:
     ConfigError
         It is not a COCO file.
     """
-    files = [source] if source.is_file() else find(source)
-    if not files:
-        raise ConfigError("no COCO file in this folder", file=source)
+    files = files_of(source, find, "COCO file")
     for path in files:
         yield from _read_file(path)
 

@@ -14,6 +14,7 @@ from bodyshop_core import atomic
 from bodyshop_core.errors import ConfigError
 from labeling.formats.documents import (
     FAULTS,
+    files_of,
     number,
     read_xml,
     rectangle,
@@ -50,9 +51,7 @@ def read(source: Path) -> Iterator[PictureShapes]:
     ConfigError
         It is not a CVAT file.
     """
-    files = [source] if source.is_file() else find(source)
-    if not files:
-        raise ConfigError("no CVAT file in this folder", file=source)
+    files = files_of(source, find, "CVAT file")
     for path in files:
         root = read_xml(path)
         if root.tag != "annotations":

@@ -7,6 +7,7 @@ import math
 import struct
 import xml.etree.ElementTree as ET
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,20 @@ IMAGE_FAULTS = (
     UnreadableImageError, OSError, SyntaxError, ValueError, struct.error, zlib.error
 )  # fmt: skip
 """What decoding a damaged picture can raise: Pillow calls a broken PNG chunk a SyntaxError."""
+
+
+def files_of(source: Path, find: Callable[[Path], list[Path]], what: str) -> list[Path]:
+    """Return the file that is given, or the files of a format in a folder.
+
+    Raises
+    ------
+    ConfigError
+        There is none.
+    """
+    files = [source] if source.is_file() else find(source)
+    if not files:
+        raise ConfigError(f"no {what} in this folder", file=source)
+    return files
 
 
 def read_text(path: Path) -> str:

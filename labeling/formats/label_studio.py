@@ -20,6 +20,7 @@ from labeling.formats import brush_rle
 from labeling.formats.documents import (
     FAULTS,
     IMAGE_FAULTS,
+    files_of,
     number,
     read_json,
     ring_of_points,
@@ -144,9 +145,7 @@ def read(source: Path) -> Iterator[PictureShapes]:
     ConfigError
         It is not such an export.
     """
-    files = [source] if source.is_file() else find(source)
-    if not files:
-        raise ConfigError("no Label Studio export in this folder", file=source)
+    files = files_of(source, find, "Label Studio export")
     for path in files:
         tasks = read_json(path)
         if not isinstance(tasks, list):

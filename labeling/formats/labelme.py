@@ -16,6 +16,7 @@ from bodyshop_core.errors import ConfigError
 from labeling.formats.documents import (
     FAULTS,
     IMAGE_FAULTS,
+    files_of,
     read_json,
     rectangle,
     ring_of_points,
@@ -50,9 +51,7 @@ def read(source: Path) -> Iterator[PictureShapes]:
     ConfigError
         There is none.
     """
-    files = [source] if source.is_file() else find(source)
-    if not files:
-        raise ConfigError("no labelme file in this folder", file=source)
+    files = files_of(source, find, "labelme file")
     for path in files:
         data = read_json(path)
         if not isinstance(data, dict) or not isinstance(data.get("shapes"), list):

@@ -17,6 +17,7 @@ from bodyshop_core.errors import ConfigError
 from labeling.formats.documents import (
     FAULTS,
     IMAGE_FAULTS,
+    files_of,
     number,
     read_json,
     rectangle,
@@ -53,9 +54,7 @@ def read(source: Path) -> Iterator[PictureShapes]:
     ConfigError
         There is no annotation.
     """
-    files = [source] if source.is_file() else find(source)
-    if not files:
-        raise ConfigError("no Supervisely annotation in this folder", file=source)
+    files = files_of(source, find, "Supervisely annotation")
     for path in files:
         data = read_json(path)
         if not isinstance(data, dict) or not isinstance(data.get("objects"), list):

@@ -18,6 +18,7 @@ from bodyshop_core import atomic
 from bodyshop_core.errors import ConfigError
 from labeling.formats.documents import (
     FAULTS,
+    files_of,
     number,
     read_json,
     rectangle,
@@ -60,9 +61,7 @@ def read(source: Path) -> Iterator[PictureShapes]:
     ConfigError
         It is not a VIA file.
     """
-    files = [source] if source.is_file() else find(source)
-    if not files:
-        raise ConfigError("no VIA file in this folder", file=source)
+    files = files_of(source, find, "VIA file")
     for path in files:
         data = read_json(path)
         if isinstance(data, dict) and _is_version_3(data):

@@ -11,6 +11,7 @@ from bodyshop_core import atomic
 from bodyshop_core.errors import ConfigError
 from labeling.formats.documents import (
     FAULTS,
+    files_of,
     number,
     read_xml,
     rectangle,
@@ -44,9 +45,7 @@ def read(source: Path) -> Iterator[PictureShapes]:
     ConfigError
         There is none.
     """
-    files = [source] if source.is_file() else find(source)
-    if not files:
-        raise ConfigError("no Pascal VOC file in this folder", file=source)
+    files = files_of(source, find, "Pascal VOC file")
     for path in files:
         try:
             root = read_xml(path)

@@ -209,8 +209,9 @@ class LabelStudioClient(LabelStudioTransport):
 
     def backends(self, project: int) -> list[dict[str, Any]]:
         """Return the machine learning backends of a project."""
-        found: list[dict[str, Any]] = self._json("GET", "api/ml", {"project": project})
-        return found
+        found = self._json("GET", "api/ml/", {"project": project})
+        # Whatever became of the query: a backend of another project is none of ours.
+        return [backend for backend in found if backend.get("project") == project]
 
     def add_backend(
         self, project: int, *, url: str, title: str, description: str, user: str, password: str
@@ -226,7 +227,7 @@ class LabelStudioClient(LabelStudioTransport):
             "basic_auth_user": user,
             "basic_auth_pass": password,
         }
-        number = int(self._json("POST", "api/ml", body=body, once=True)["id"])
+        number = int(self._json("POST", "api/ml/", body=body, once=True)["id"])
         # The server would tell it of every annotation, and wait for it when it has stopped.
         for hook in self._json("GET", "api/webhooks/", {"project": project}):
             if hook.get("url") == f"{url}/webhook":

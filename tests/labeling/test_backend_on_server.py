@@ -67,12 +67,7 @@ def test_label_studio_asks_the_backend_and_a_labeler_accepts_its_proposal(asked,
     with browser(tmp_path / "profile") as labeler:
         labeler.log_in(url, LABELERS[0], PASSWORD)
         labeler.open_task(url, stage.project().remote_id, stage.tasks()[sha])
-        labeler.until(
-            lambda: (
-                "crack"
-                in [title.text.strip() for title in labeler.all("[class*=outliner-item__title]")]
-            )
-        )
+        labeler.until(lambda: "crack" in labeler.regions())
         labeler.submit()
     summary = labeling.pull(stage.workspace, connection=stage.client)
     assert (summary.annotations, summary.problems) == (1, ())
@@ -85,15 +80,7 @@ def test_a_click_of_a_labeler_becomes_a_region(asked, tmp_path):
     with browser(tmp_path / "profile", width=1700, height=1200) as labeler:
         labeler.log_in(url, LABELERS[1], PASSWORD)
         labeler.open_task(url, stage.project().remote_id, stage.tasks()[sha])
-        labeler.switch_on("Auto-Annotation")
-        labeler.use_smart_tool("scratch")
-        labeler.click_on(140, 110, W, H)
-        labeler.until(
-            lambda: (
-                "scratch"
-                in [title.text.strip() for title in labeler.all("[class*=outliner-item__title]")]
-            )
-        )
+        labeler.ask_smart_tool("scratch", 140, 110, W, H)
         labeler.accept_suggestion()
         labeler.submit()
     summary = labeling.pull(stage.workspace, connection=stage.client)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from drawn_pictures import draw_three
+from labeling_pictures import add_picture
 
 import labeling
 from labeling import export_masks
@@ -97,18 +98,19 @@ def test_label_studios_converter_reads_every_brush_region_of_our_export(drawn, r
     assert seen == {"tasks": 3, "masks": [200] * 3 + [800] * 3}
 
 
-def test_label_studio_imports_our_export_and_gives_back_every_instance(real_stage, tmp_path):
-    stage = real_stage
-    workspace = draw_three(stage.workspace)
-    export_masks(workspace, "labelstudio", tmp_path / "out", with_pictures=False)
-    before = instances(workspace)
+def test_label_studio_imports_our_export_and_gives_back_every_instance(drawn, real_stage, tmp_path):
+    stage, workspace = real_stage, real_stage.workspace
+    export_masks(drawn, "labelstudio", tmp_path / "out", with_pictures=False)
+    for picture in load_pictures(drawn):
+        add_picture(workspace, picture.path.read_bytes())
     labeling.init(workspace, connection=stage.client)
-    project = stage.project().remote_id
     stage.client.import_tasks(
-        project, json.loads((tmp_path / "out" / "label-studio.json").read_text())
+        stage.project().remote_id,
+        json.loads((tmp_path / "out" / "label-studio.json").read_text()),
     )
     summary = labeling.pull(workspace, connection=stage.client)
     assert (summary.annotations, summary.problems) == (3, ())
+    before = instances(drawn)
     after = instances(workspace)
     assert set(after) == set(before)
     for sha256, shapes in before.items():

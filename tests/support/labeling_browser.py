@@ -177,3 +177,43 @@ class Labeler:
         image.thumbnail((width, width))
         file.parent.mkdir(parents=True, exist_ok=True)
         image.quantize(96).save(file, optimize=True)
+
+    def regions(self):
+        """The classes in the list of regions."""
+        return [title.text.strip() for title in self.all("[class*=outliner-item__title]")]
+
+    def ask_smart_tool(self, label, x, y, width, height):
+        """Click at (x, y) of a width x height picture with the smart click of a class."""
+        from selenium.webdriver.common.action_chains import ActionChains
+
+        self.window.execute_script(
+            "document.querySelector('input[class*=toggle__input]').click()"
+        )  # Auto-Annotation
+        time.sleep(2)
+        rows = [e for e in self.all("[class~=lsf-label]") if e.text.strip() == label]
+        rows[0].click()  # the rows of the other tools show their keys behind the class
+        time.sleep(1)
+        self.window.execute_script(
+            "document.querySelector('button.lsf-tool_smart[aria-label=key-point-tool]').click()"
+        )
+        time.sleep(1)
+        left, top, wide, high = self.frame()
+        stage = self.picture()
+        across = left + x * wide / width - stage.rect["x"] - stage.rect["width"] / 2
+        down = top + y * high / height - stage.rect["y"] - stage.rect["height"] / 2
+        chain = ActionChains(self.window, duration=60)
+        chain.move_to_element_with_offset(stage, round(across), round(down)).click().perform()
+        self.until(lambda: "1 suggestion" in self.text())
+
+    def accept_suggestion(self):
+        """Press the tick beside the number of suggestions."""
+        self.window.execute_script("""
+            const told = [...document.querySelectorAll('div, span')].find(
+                e => /^1 suggestions?$/.test(e.innerText.trim()));
+            let around = told;
+            while (around.querySelectorAll('button').length < 2) around = around.parentElement;
+            const buttons = [...around.querySelectorAll('button')].filter(
+                b => b.getBoundingClientRect().left > told.getBoundingClientRect().left);
+            buttons[1].click();
+        """)
+        self.until(lambda: "1 suggestion" not in self.text())
