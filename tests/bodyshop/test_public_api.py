@@ -21,6 +21,7 @@ NAMES = {
     "curate",
     "evaluate",
     "import_folder",
+    "inspect",
     "predict",
     "segment",
     "train",
