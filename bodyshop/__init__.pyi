@@ -1,3 +1,6 @@
+from .inspection import (
+    inspect as inspect,
+)
 from .prediction import (
     PicturePrediction as PicturePrediction,
 )

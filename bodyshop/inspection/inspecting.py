@@ -213,16 +213,13 @@ def _news(
         label = answers[1].label
         if label is not None and means_whole(label):
             return ()
-        before, after = segmenter.segment([old.file, new.file])
-        return new_regions(before.masks, after.masks, after.scores, pair.placement)
-    rise = rise_of_evidence(
-        *(
-            evidence.log_odds(look.windows, model.model.weights, model.model.bias)
-            for look in (old, new)
-        ),
-        grid.boxes(),
-        pair.placement,
+        first, second = segmenter.segment([old.file, new.file])
+        return new_regions(first.masks, second.masks, second.scores, pair.placement)
+    known = model.model
+    before, after = (
+        evidence.log_odds(look.windows, known.weights, known.bias) for look in (old, new)
     )
+    rise = rise_of_evidence(before, after, grid.boxes(), pair.placement)
     return new_windows(rise, grid.boxes(), pair.placement)
 
 

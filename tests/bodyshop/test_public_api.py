@@ -24,6 +24,7 @@ NAMES = {
     "map_pictures",
     "evaluate",
     "import_folder",
+    "inspect",
     "predict",
     "segment",
     "train",

@@ -1,6 +1,6 @@
 """Inspections: pairs found, new damage found, on cars of the showroom photographed twice.
 
-    python -m benchmarks.inspect --cars 6
+    python -m benchmarks.inspections --cars 6
 
 Each car is rendered before and after, in the same place and elsewhere, harmed and unharmed in
 between; see `showroom.inspections`. Thresholds were chosen on cars 100 to 109, so choose others.
