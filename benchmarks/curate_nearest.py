@@ -1,11 +1,12 @@
 """Time, memory and losses of the search for near feature vectors, on made-up ones.
 
-    python -m benchmarks.curate_nearest [--pictures 100000] [--exact] [--copies 1000]
+    python -m benchmarks.curate_nearest [--pictures 100000] [--copies 1000]
 
 Vectors of 1,280 positive numbers, as EfficientNet-Lite0 gives: 3,000 heaps (a model from one angle)
 of very different sizes, and copies of some pictures with the distances that crops of real photos
 have. The store is written in shards of 256 as `bodyshop curate` writes it, with the 1,000
-probabilities. `--exact` compares each with each.
+probabilities. `--exact-up-to` says up to how many pictures
+each is compared with each: cells can be tried on a small set.
 """
 
 from __future__ import annotations
@@ -33,22 +34,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pictures", type=float, default=1e5)
     parser.add_argument("--copies", type=int, default=1000)
-    parser.add_argument("--exact", action="store_true")
+    parser.add_argument("--exact-up-to", type=int, default=EXACT)
     options = parser.parse_args()
     n = int(options.pictures)
     with tempfile.TemporaryDirectory() as folder:
         store = FeatureStore(Path(folder) / "features")
         for keys, vectors in made_up(n, options.copies):
             store.add(FeatureBatch(keys, vectors, np.zeros((len(keys), 1000), np.float16), {}))
-        measured(store, Path(folder), n, options.copies, exact=options.exact)
+        measured(store, Path(folder), n, options.copies, limit=options.exact_up_to)
 
 
-def measured(store: FeatureStore, folder: Path, n: int, copies: int, *, exact: bool) -> None:
+def measured(store: FeatureStore, folder: Path, n: int, copies: int, *, limit: int) -> None:
     place = {f"{i:064d}": i for i in range(n)}
     before = anonymous_mb()
     with Peak() as peak:
         start, cpu = time.perf_counter(), time.process_time()
-        limit = n if exact else EXACT
         with VectorIndex(store.stream(), place, scratch=folder, exact=limit) as index:
             report("read and sort into cells", start, cpu)
             print(f"each compared with about {index.reach} of {n}")

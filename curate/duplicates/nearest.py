@@ -24,8 +24,12 @@ if TYPE_CHECKING:
 EXACT = 20_000
 """Pictures up to which each is compared with each."""
 
-PROBES = 16
-"""Cells of usual size that a picture is compared with; see docs/benchmarks/curate_scale.md."""
+CELLS = 16
+"""A cell of usual size has the square root of n / `CELLS` pictures."""
+
+PROBES = 64
+"""Cells of usual size that a picture is compared with. With 16 a fifth of the copies among 25,000
+pictures is missed; see docs/benchmarks/curate_scale.md."""
 
 _BLOCK = 2048
 _SPOOLED = 1 << 26
@@ -177,7 +181,7 @@ class VectorIndex:
 
     def _sort_into_cells(self, scratch: Path | None, seed: int) -> None:
         n = len(self.position)
-        usual = max(1, round((n / PROBES) ** 0.5))
+        usual = max(1, round((n / CELLS) ** 0.5))
         self.reach = usual * PROBES
         everything = np.arange(n)
         centres, cell = self._divided(everything, -(-n // usual), seed)

@@ -131,6 +131,6 @@ class Proposals:
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]]:
         count = self._neighbours.shape[1]
         with self._progress.task("nearest pictures", total=int(asked.sum())) as tick:
-            for rows, *found in self._index.nearest(asked, count, among=among, apart=apart):
-                yield (rows, *found)
-                tick(len(rows))
+            for found in self._index.nearest(asked, count, among=among, apart=apart):
+                yield found
+                tick(len(found[0]))
