@@ -88,6 +88,8 @@ class SpinnerSource:
             yield self._frames(_Viewer(task, page, ""), files, "spin_loaded", True)
             return
         stage = browser.run("return T.spinStage(arguments[0])", "" if kind == "auto" else kind)
+        if stage is None and kind == "auto":  # some viewers show their frames as a background
+            stage = browser.run("return T.spinStage('drag')")
         if stage is None:
             return
         viewer = _Viewer(task, page, stage["selector"])

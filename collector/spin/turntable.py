@@ -18,6 +18,9 @@ FIRST_KEY_MS = 2000
 """A viewer that is still loading reacts late to its first key."""
 
 
+_Cell = tuple[float, float, float, float]
+
+
 @dataclass(frozen=True)
 class FrameUrls:
     """The frames of a viewer.
@@ -112,13 +115,23 @@ def _turn_sheet(browser: Browser, pointer: Pointer, sheet: str | None, until: fl
         elif place == 0 and len(cells) >= MIN_FRAMES:
             whole = True
     pointer.release()
-    found = [(each[0], each[1], each[2], each[3]) for each in cells]
+    found = on_grid([(each[0], each[1], each[2], each[3]) for each in cells])
     if sheet is None or len(found) < MIN_FRAMES:
         return FrameUrls([], False)
     ordered = sorted(found, key=lambda cell: (round(cell[1] / cell[3]), cell[0]))
     first, second = (ordered.index(each) for each in found[:2])
     forward = (second - first) % len(ordered) < len(ordered) / 2
     return FrameUrls([sheet], whole, "ccw" if forward else "cw", ordered)
+
+
+def on_grid(cells: list[_Cell]) -> list[_Cell]:
+    """Drop what a viewer showed between two cells of a regular sheet."""
+
+    def between(place: float, size: float) -> bool:
+        return abs(place / size - round(place / size)) > 0.1
+
+    kept = [each for each in cells if not (between(each[0], each[2]) or between(each[1], each[3]))]
+    return kept if len(kept) > 0.8 * len(cells) else cells
 
 
 def _place_of(cell: tuple[float, ...], cells: list[tuple[float, ...]]) -> int | None:

@@ -16,7 +16,7 @@ from collector.net.same_picture import same_picture
 from collector.sources.spinners import cut_cells
 from collector.spin.continuous import FRAMES, period_of, places_of_frames
 from collector.spin.preloaded import gapless_series
-from collector.spin.turntable import sense_of
+from collector.spin.turntable import on_grid, sense_of
 
 
 def changed(data: bytes, size: tuple[int, int], quality: int = 40) -> bytes:
@@ -101,3 +101,10 @@ def test_a_canvas_that_turns_in_steps_has_one_frame_per_step() -> None:
     assert places_of_frames(stepped, 84.0) == [7 * frame for frame in range(12)]
     smooth = [(step, -step) for step in range(200)]
     assert len(places_of_frames(smooth, 180.0)) == FRAMES
+
+
+def test_what_a_viewer_shows_between_two_cells_of_a_sheet_is_no_frame():
+    cells = [(n % 6 / 6, n // 6 / 4, 1 / 6, 1 / 4) for n in range(24)]
+    assert on_grid([*cells[:12], (0, 0.375, 1 / 6, 1 / 4), *cells[12:]]) == cells
+    odd = [(n / 10, 0, 0.13, 1) for n in range(8)]
+    assert on_grid(odd) == odd

@@ -71,10 +71,10 @@ FOREIGN = (
         "@egjs/view360", (300, 200), "sprite"),
     Case("threesixty-js-list", "spinners", 24, page(
         "<div id=v></div>" + script("@mladenilic/threesixty.js/dist/threesixty.js")
-        + "<script>new ThreeSixty.default(v,{image:[...Array(24).keys()].map(k=>`/spin/tsj-${k+1}.jpg`),width:600,height:400})</script>"),
+        + "<script>new ThreeSixty(v,{image:[...Array(24).keys()].map(k=>`/spin/tsj-${k+1}.jpg`),width:600,height:400})</script>"),
         "@mladenilic/threesixty.js", (600, 400)),
     Case("threesixty-js-sheet", "spinners", 24, page(
         "<div id=v></div>" + script("@mladenilic/threesixty.js/dist/threesixty.js")
-        + "<script>new ThreeSixty.default(v,{image:'/sheet.jpg',count:24,perRow:6,width:300,height:200})</script>"),
+        + "<script>new ThreeSixty(v,{image:'/sheet.jpg',count:24,perRow:6,width:300,height:200})</script>"),
         "@mladenilic/threesixty.js", (300, 200), "sprite"),
 )  # fmt: skip
