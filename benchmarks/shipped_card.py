@@ -89,8 +89,8 @@ Seen among the worst mistakes on sources left out:
 - A car that is small in a wide scene, or a yard with wrecks and parts around it: the window that
   decides need not be on the car. Crop the picture to the car.
 - Some photos that count as undamaged above show scratches and stains when looked at closely.
-- Rendered damage, as in the showroom of bodyshop: of 36 rendered cars with damage one was called
-  damaged and three no car, and of 9 without damage none.
+- Rendered damage, as in the showroom of bodyshop: of 62 rendered cars with damage 30 were called
+  damaged and one no car, and of 88 without damage two.
 
 It was not tried at night, in rain or under snow, on motorcycles, or on X-rays.
 """
