@@ -50,7 +50,7 @@ def both(server, tmp_path, request):
 
 def test_import_curate_status_and_manifest_are_the_same_on_both(both, tmp_path):
     folder = tmp_path / "photos"
-    for seed in range(16):
+    for seed in range(12):
         file = folder / ("damaged", "whole", "비파손")[seed % 3] / f"{seed}.jpg"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(photo(seed))
@@ -58,7 +58,8 @@ def test_import_curate_status_and_manifest_are_the_same_on_both(both, tmp_path):
     (folder / "whole" / "cut.jpg").write_bytes(photo(2)[:900])
     seen = []
     for workspace in both:
-        imported = collector.import_folder(folder, workspace)
+        imported = collector.import_folder(folder, workspace).as_dict()
+        assert imported.pop("seconds") > 0
         pretend_scores(workspace)
         summary = curate.curate(workspace, workers=1).as_dict()
         again = curate.curate(workspace, workers=1).as_dict()
@@ -69,8 +70,8 @@ def test_import_curate_status_and_manifest_are_the_same_on_both(both, tmp_path):
         for each in (summary, again):
             each.pop("report")
         counts = status(workspace).as_dict()
-        seen.append((imported.as_dict(), summary, again, manifest, divided, counts.keys()))
-    assert len(seen[0][4]) >= 15
+        seen.append((imported, summary, again, manifest, divided, counts.keys()))
+    assert len(seen[0][4]) >= 12
     for sqlite, other in zip(*seen, strict=True):
         assert sqlite == other
     assert not (both[1].root / "bodyshop.sqlite").exists()
@@ -117,13 +118,13 @@ def test_values_at_the_edges_are_the_same_on_both(both):
 def test_erased_pictures_stay_away_and_unknown_ones_are_an_error(both):
     workspace = both[1]
     gone, kept = (add_picture(workspace, photo(seed)) for seed in range(2))
-    forget(workspace, gone)
     rows = [{"sha256": sha256, "version": "1", "error": None} for sha256 in (gone, kept)]
+    with pytest.raises(IntegrityError):
+        workspace.catalog.upsert(schema.measurements, [*rows, rows[0] | {"sha256": "0" * 64}])
+    forget(workspace, gone)
     assert workspace.catalog.upsert(schema.measurements, rows) == 1
     with workspace.catalog.read() as connection:
         assert connection.scalars(select(schema.measurements.c.sha256)).all() == [kept]
-    with pytest.raises(IntegrityError):
-        workspace.catalog.upsert(schema.measurements, [rows[0] | {"sha256": "0" * 64}])
 
 
 def test_one_writer_at_a_time_and_a_reader_sees_one_state(both, monkeypatch):

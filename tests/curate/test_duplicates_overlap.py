@@ -59,7 +59,7 @@ def test_asking_again_compares_nothing(workspace, tmp_path, monkeypatch):
     def computed(*_, **__):
         raise AssertionError("a worker was started")
 
-    monkeypatch.setattr("bodyshop_core.engine.local.WorkerHandle", computed)
+    monkeypatch.setattr("bodyshop_core.engine.pool.WorkerHandle", computed)
     assert find_overlap(workspace, tmp_path / "public", workers=1) == first
 
 
