@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,10 +56,10 @@ def diff(
     """
     first, second = (_side(workspace, name) for name in (before, after))
     states = _states(workspace, first, second)
-    sides = [
-        Side(side.name, state.id, side.folder)
-        for side, state in zip((first, second), states, strict=True)
-    ]
+    sides = (
+        Side(first.name, states[0].id, first.folder),
+        Side(second.name, states[1].id, second.folder),
+    )
     folders = [side.folder for side in sides if side.folder is not None]
     both = len(folders) == 2
     split_set = _read(folders[-1] / SUMMARY).get("split_set") if both else None
@@ -72,7 +73,7 @@ def diff(
     )
     if not page:
         return found
-    return Diff(*sides, data, found.metrics, found.settings, write_page(workspace, found, progress))
+    return replace(found, page=write_page(workspace, found, progress))
 
 
 def _side(workspace: Workspace, name: str) -> Side:
