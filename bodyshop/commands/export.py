@@ -123,7 +123,7 @@ def export_pictures(
         progress=terminal.progress,
     )
     notes = []
-    if summary.hidden:
+    if summary.blurred:
         notes = ["! Plates and faces that nobody drew and nothing found are still there: look."]
     terminal.summary(summary.as_dict(), title="Exported", notes=notes)
 

@@ -62,7 +62,7 @@ class DatasetExport(Summary):
         Id of the state of the set that was exported.
     refused : dict
         Reason -> pictures that the licences don't allow.
-    hidden : dict
+    blurred : dict
         ``plates`` and ``faces`` -> regions that were made unreadable, where that was asked for.
     """
 
@@ -75,7 +75,7 @@ class DatasetExport(Summary):
     splits: dict[str, dict[str, int]]
     snapshot: str
     refused: dict[str, int] = field(default_factory=dict)
-    hidden: dict[str, int] = field(default_factory=dict)
+    blurred: dict[str, int] = field(default_factory=dict)
 
 
 Layout = Callable[["Workspace", list[Chosen], Destination, PictureOptions, Progress], list[Chosen]]

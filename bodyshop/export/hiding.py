@@ -8,6 +8,7 @@ cascades miss many and find some that are none: docs/benchmarks/sharing.md has t
 from __future__ import annotations
 
 import hashlib
+import importlib
 import io
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -268,7 +269,9 @@ def _cascade(kind: str) -> Any:
 
     import cv2
 
-    file = Path(cv2.data.haarcascades) / CASCADES[kind][0]
+    # OpenCV's stubs lack its module of data files.
+    data: Any = importlib.import_module("cv2.data")
+    file = Path(data.haarcascades) / CASCADES[kind][0]
     cascade = cv2.CascadeClassifier(str(file))
     if cascade.empty():
         raise MissingPartError(

@@ -14,8 +14,8 @@ from .compare import (
     compare as compare,
 )
 from .diff import (
-    Diff as Diff,
-)
-from .diff import (
     diff as diff,
+)
+from .outcome import (
+    Diff as Diff,
 )

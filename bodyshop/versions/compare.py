@@ -227,6 +227,8 @@ def verdict_text(picture: PictureState) -> str:
 def _changes(before: list[PictureState], after: list[PictureState]) -> list[Change]:
     if before is after:
         return []
+    if [row.sha256 for row in before] == [row.sha256 for row in after]:
+        return [Change(*pair) for pair in zip(before, after, strict=True) if pair[0] != pair[1]]
     a, b = ({row.sha256: row for row in rows} for rows in (before, after))
     return [
         Change(a.get(sha), b.get(sha)) for sha in sorted(a.keys() | b.keys())

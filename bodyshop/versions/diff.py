@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bodyshop.versions.compare import StateDiff, compare
+from bodyshop.versions.compare import compare
+from bodyshop.versions.outcome import Diff, Side
 from bodyshop.versions.page import write_page
 from bodyshop_core.errors import BodyshopError, NothingFoundError
 from bodyshop_core.progress import SILENT, Progress
@@ -25,69 +26,6 @@ if TYPE_CHECKING:
     from bodyshop_core.workspace import Workspace
 
 SUMMARY, PLAN, METRICS, SAMPLES = "summary.json", "plan.json", "metrics.json", "samples.csv"
-
-
-@dataclass(frozen=True)
-class Side:
-    """One of the two that are compared.
-
-    Parameters
-    ----------
-    name : str
-        As given: a snapshot's name or id, a run, or ``now``.
-    state : str
-        Id of its state; of the present, only where it is recorded.
-    folder : Path or None
-        Of a run.
-    """
-
-    name: str
-    state: str
-    folder: Path | None = None
-
-
-@dataclass(frozen=True)
-class Diff:
-    """Outcome of `diff`.
-
-    Parameters
-    ----------
-    before, after : Side
-        The two.
-    data : StateDiff
-        Which pictures changed; between two runs, of those that one of them learned from or was
-        tested on.
-    metrics : mapping
-        Between two runs: figure -> before and after, of those that differ.
-    settings : mapping
-        Between two runs: key of the recipe or setting -> before and after, of those that differ.
-    page : Path or None
-        A page with the pictures.
-    """
-
-    before: Side
-    after: Side
-    data: StateDiff
-    metrics: Mapping[str, tuple[Any, Any]]
-    settings: Mapping[str, tuple[Any, Any]]
-    page: Path | None = None
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return JSON-able values with the stable keys of ``--json``."""
-        return {
-            "before": {"name": self.before.name, "id": self.before.state},
-            "after": {"name": self.after.name, "id": self.after.state},
-            "counts": self.data.counts,
-            "transitions": self.data.transitions(),
-            "target": self.data.target,
-            "per_class": self.data.per_class(),
-            "per_origin": self.data.per_origin(),
-            "policy": self.data.policy(),
-            "metrics": {name: list(values) for name, values in self.metrics.items()},
-            "settings": {name: list(values) for name, values in self.settings.items()},
-            "pictures": [change.as_dict() for change in self.data.changes],
-            "page": None if self.page is None else str(self.page),
-        }
 
 
 def diff(
@@ -118,10 +56,10 @@ def diff(
     """
     first, second = (_side(workspace, name) for name in (before, after))
     states = _states(workspace, first, second)
-    sides = [
-        Side(side.name, state.id, side.folder)
-        for side, state in zip((first, second), states, strict=True)
-    ]
+    sides = (
+        Side(first.name, states[0].id, first.folder),
+        Side(second.name, states[1].id, second.folder),
+    )
     folders = [side.folder for side in sides if side.folder is not None]
     both = len(folders) == 2
     split_set = _read(folders[-1] / SUMMARY).get("split_set") if both else None
@@ -135,7 +73,7 @@ def diff(
     )
     if not page:
         return found
-    return Diff(*sides, data, found.metrics, found.settings, write_page(workspace, found, progress))
+    return replace(found, page=write_page(workspace, found, progress))
 
 
 def _side(workspace: Workspace, name: str) -> Side:

@@ -16,7 +16,7 @@ from bodyshop_core.progress import Progress
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bodyshop.versions.diff import Diff
+    from bodyshop.versions.outcome import Diff
     from bodyshop_core.workspace import Workspace
 
 MOST = 100

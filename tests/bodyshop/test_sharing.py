@@ -135,7 +135,7 @@ def test_what_people_drew_is_unreadable_and_recorded_and_the_rest_stays(
         draw_plate(workspace, name, (8, 8, 10, 6))
     folder = tmp_path / "out"
     summary = export(workspace, "imagefolder", folder, hide=("plates",))
-    assert summary.hidden == {"plates": 2}
+    assert summary.blurred == summary.as_dict()["blurred"] == {"plates": 2}
     for name, file in (
         (names[1], f"train/파손/{names[1]}.jpg"),
         (names[2], f"train/whole/{names[2]}.png"),
@@ -164,7 +164,7 @@ def test_a_person_that_a_detector_found_is_hidden_with_the_faces(
     workspace.catalog.upsert(schema.detections, [row | {"box": [0.25, 0.25, 0.5, 0.75]}])
     for kinds, expected in (("plates", {"plates": 0}), ("faces", {"faces": 1})):
         done = export(workspace, "webdataset", tmp_path / kinds, hide=(kinds,))
-        assert done.hidden == expected
+        assert done.blurred == expected
 
 
 def test_nothing_readable_is_left_of_a_region() -> None:

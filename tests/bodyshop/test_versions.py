@@ -20,7 +20,7 @@ from bodyshop.forget import forget
 from bodyshop.versions import checkout, diff
 from bodyshop_core.catalog import add_labels, schema
 from bodyshop_core.errors import BodyshopError, NothingFoundError, UsageError
-from bodyshop_core.snapshots import read_state, save_snapshot
+from bodyshop_core.snapshots import list_snapshots, read_state, save_snapshot
 from bodyshop_core.workspace import Workspace
 from curate import Policy
 
@@ -152,6 +152,35 @@ def test_two_runs_show_their_changed_pictures_beside_their_figures(
     run_folder(workspace, "train-3", "", names)
     with pytest.raises(NothingFoundError, match="recorded no snapshot"):
         diff(workspace, "train-1", "train-3")
+
+
+class Plan:
+    """The least that a run is planned by."""
+
+    run = None
+
+    def as_dict(self) -> dict[str, object]:
+        return {"format": 2, "kind": "classifier", "recipe": {}, "seed": 7}
+
+
+def test_a_run_names_the_state_that_it_learned_from(
+    curated: tuple[Workspace, list[str]],
+) -> None:
+    from bodyshop_core.progress import SILENT
+    from train.runs.execute import execute
+    from train.runs.summary import TrainSummary, read_summary
+
+    def fit(folder: Path, *, run: str) -> TrainSummary:
+        figures = {"n": 1, "accuracy": 1.0}
+        report = folder / "report.html"
+        return TrainSummary(run, folder, "r", "damage", "s", "test", figures, {}, {}, report)
+
+    workspace, _ = curated
+    named = save_snapshot(workspace, "learned")
+    done = execute(workspace, "train", Plan(), fit, anew=True, progress=SILENT)
+    assert done.snapshot == named.id == read_summary(done.folder).snapshot
+    [listed] = list_snapshots(workspace).snapshots
+    assert (listed.name, listed.runs) == ("learned", (done.run,))
 
 
 def test_a_snapshot_is_exported_as_it_was(
