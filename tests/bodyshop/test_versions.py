@@ -201,8 +201,10 @@ def test_masks_that_have_changed_since_a_snapshot_are_not_exported_as_its_own(
     changed: tuple[Workspace, list[str]], tmp_path: Path
 ) -> None:
     workspace, names = changed
-    with pytest.raises(BodyshopError, match="masks of 1 pictures have changed"):
-        export(workspace, "coco", tmp_path / "coco", snapshot="before")
+    for format in ("coco", "hf"):
+        with pytest.raises(BodyshopError, match="masks of 1 pictures have changed"):
+            export(workspace, format, tmp_path / format, snapshot="before")
+        assert not (tmp_path / format).exists()
     export(workspace, "manifest", tmp_path / "m.parquet", snapshot="before")
     masks = dict(zip(*pq.read_table(tmp_path / "m.parquet", columns=["sha256", "mask"])
                      .to_pydict().values(), strict=True))  # fmt: skip
@@ -230,6 +232,8 @@ def test_a_checkout_is_readable_and_read_only(
     text = (tmp_path / "old" / "curate.yaml").read_text("utf-8")
     assert Policy.model_validate(yaml.safe_load(text)) == policy
     assert all(not f.stat().st_mode & 0o222 for f in (tmp_path / "old").iterdir())
+    checkout(workspace, "before", tmp_path / "old")  # its policy is not known
+    assert not (tmp_path / "old" / "curate.yaml").exists()
     (tmp_path / "old" / "mine.txt").write_text("x")
     with pytest.raises(UsageError, match="other than a checkout"):
         checkout(workspace, "after", tmp_path / "old")
