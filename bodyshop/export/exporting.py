@@ -146,8 +146,8 @@ def export(
     NothingFoundError
         There is no picture to export, no split set yet, or no such snapshot.
     BodyshopError
-        Masks have changed since the snapshot, and the format holds masks (``coco``, ``yolo``, ``hf``
-        and ``webdataset``).
+        Masks have changed since the snapshot, and the format holds masks: ``coco``, ``yolo``,
+        ``hf`` or ``webdataset``.
     TransientError
         An original is missing, can't be read or is damaged.
     """

@@ -82,7 +82,9 @@ def layout(
             classes={"label": labels},
             lists=_MASK_COLUMNS,
         )
-    atomic.write_text(destination.folder / "README.md", card(pictures, keep_metadata=options.keep_metadata))
+    atomic.write_text(
+        destination.folder / "README.md", card(pictures, keep_metadata=options.keep_metadata)
+    )
     return pictures
 
 

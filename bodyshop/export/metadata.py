@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from bodyshop_core.errors import UnreadableImageError
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    pass
 
 _SOI, _EOI, _SOS = 0xD8, 0xD9, 0xDA
 _STANDALONE = {0x01, *range(0xD0, 0xD8)}

@@ -313,7 +313,7 @@ def test_an_export_can_be_of_some_origins_only(
         export(workspace, "imagefolder", tmp_path / "none", origins=["nowhere"])
 
 
-@pytest.mark.parametrize("options", [{}, {"hide": ("plates",)}, {"keep_metadata": True},
+@pytest.mark.parametrize("options", [{}, {"hide": ("plates",)},
                                      {"keep_metadata": True, "link": "symlink"}])  # fmt: skip
 def test_an_original_that_storage_does_not_give_ends_the_export_and_is_named(
     curated: tuple[Workspace, list[str]], tmp_path: Path, options: dict[str, Any]
@@ -333,7 +333,7 @@ def test_an_original_that_storage_does_not_give_ends_the_export_and_is_named(
 def test_an_original_that_cannot_be_decoded_is_named(
     curated: tuple[Workspace, list[str]], tmp_path: Path
 ) -> None:
-    workspace, names = curated
+    workspace, _ = curated
     blob = workspace.blobs.put_bytes(b"\xff\xd8no picture", "jpg")
     with workspace.catalog.begin() as connection:
         register_image(connection, blob, extension="jpg", facts={})

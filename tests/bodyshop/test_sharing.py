@@ -133,8 +133,9 @@ def test_what_is_written_beside_the_pictures_says_whether_metadata_were_kept(
         export(workspace, "croissant", out, licences=("by",), keep_metadata=kept)
         assert (out / "ATTRIBUTION.txt").read_text("utf-8").splitlines()[1] == said
         done = json.loads((out / "croissant.json").read_text("utf-8"))
-        assert f"EXIF and other metadata were {'kept' if kept else 'removed'}." in (
-            done["rai:dataPreprocessingProtocol"]
+        assert (
+            f"EXIF and other metadata were {'kept' if kept else 'removed'}."
+            in (done["rai:dataPreprocessingProtocol"])
         )
     export(workspace, "hf", tmp_path / "hf", licences=("by",), keep_metadata=True)
     assert "EXIF data, such as places, were kept." in (tmp_path / "hf/README.md").read_text("utf-8")

@@ -170,7 +170,10 @@ def test_a_run_names_the_state_that_it_learned_from(
     from train.runs.execute import execute
     from train.runs.summary import TrainSummary, read_summary
 
+    seen: list[tuple[str, ...]] = []
+
     def fit(folder: Path, *, run: str) -> TrainSummary:
+        seen.extend(each.runs for each in list_snapshots(workspace).snapshots)
         figures = {"n": 1, "accuracy": 1.0}
         report = folder / "report.html"
         return TrainSummary(run, folder, "r", "damage", "s", "test", figures, {}, {}, report)
@@ -181,6 +184,7 @@ def test_a_run_names_the_state_that_it_learned_from(
     assert done.snapshot == named.id == read_summary(done.folder).snapshot
     [listed] = list_snapshots(workspace).snapshots
     assert (listed.name, listed.runs) == ("learned", (done.run,))
+    assert seen == [listed.runs]  # a run that never ends names it, too
 
 
 def test_a_snapshot_is_exported_as_it_was(
