@@ -30,7 +30,7 @@ test: $(VENV)/.dev $(VENV)/.wheel browser lint
 	sh scripts/test-installed.sh $(BIN)/python -m "not slow and not long" $(BY_FILE)
 
 test-slow: $(VENV)/.dev $(VENV)/.wheel browser postgres
-	sh scripts/test-installed.sh $(BIN)/python -m "slow and not long" --timeout 1500
+	sh scripts/test-installed.sh $(BIN)/python -m "slow and not long" --timeout 1500 $(BY_FILE)
 
 # Installs PyTorch and what reads our exports with it (3 GB) into a folder that is removed.
 test-long: $(VENV)/.dev $(VENV)/.wheel browser
