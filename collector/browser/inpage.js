@@ -319,7 +319,7 @@
     if (!content && document.body && (document.body.innerText || "").trim().length > 150) content = 1;
     if (!content && [...elements(document)].some((each) => each.matches("[role=dialog],[role=alertdialog],dialog[open]") && each.getClientRects().length)) content = 1;
     return {
-      parsing: document.readyState === "loading", still: now - changedAt, timers: dueTimers(now + horizon), content, weight: weight(),
+      parsing: document.readyState === "loading", still: now - changedAt, timers: dueTimers(now + horizon), loading: loading(), content, weight: weight(),
       leaving: delay >= 0 && delay < horizon && now < delay + 3000, url: location.href,
     };
   }

@@ -80,7 +80,9 @@ def _is_quiet(state: dict[str, Any], waiting: dict[str, float], since: float) ->
     if state["parsing"] or state["still"] < STILL_MS or state["leaving"]:
         return False
     if state["content"] == 0:
-        return not waiting and not state["timers"]
+        return not (waiting or state["timers"] or state["loading"])
     if since > PATIENCE_SECONDS:
         return True
-    return not state["timers"] and not any(age < PATIENCE_SECONDS for age in waiting.values())
+    if state["timers"] or state["loading"]:  # a request is known to the page before it is sent
+        return False
+    return not any(age < PATIENCE_SECONDS for age in waiting.values())

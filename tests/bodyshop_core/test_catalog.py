@@ -101,11 +101,10 @@ def test_half_written_blob_is_replaced_by_the_whole_one(workspace):
 
 
 def test_finished_download_is_adopted_and_a_second_one_is_dropped(workspace, tmp_path):
-    sha256 = hashlib.sha256(b"abc").hexdigest()
     for new in (True, False):
         part = tmp_path / "x.part"
         part.write_bytes(b"abc")
-        blob = workspace.blobs.adopt(part, sha256, "png")
+        blob = workspace.blobs.adopt(part, hashlib.sha256(b"abc").hexdigest(), "png")
         assert blob.new is new and not part.exists() and blob.path.read_bytes() == b"abc"
 
 
