@@ -139,8 +139,8 @@ class Workspace:
         Yields
         ------
         RunningCommand
-            Its `counts` and `data_state` are stored when the block ends; its `folder` is
-            ``runs/<id>``, not created.
+            Its `counts` and `data_state` are stored when the block ends (the latter at once with
+            `note_data_state`); its `folder` is ``runs/<id>``, not created.
         """
         if run is None:
             run = self._new_run(command, arguments)
@@ -156,10 +156,22 @@ class Workspace:
             raise
         finally:
             seconds = monotonic() - started
-            self._note_run(
-                run, state=state, counts=record.counts, data_state=record.data_state,
-                seconds=seconds,
-            )  # fmt: skip
+            # A run that is resumed keeps what it noted before.
+            known = {} if record.data_state is None else {"data_state": record.data_state}
+            self._note_run(run, state=state, counts=record.counts, seconds=seconds, **known)
+
+    def note_data_state(self, record: RunningCommand, state: str) -> None:
+        """Store at once what a run learns from, so that nobody removes it while the run goes on.
+
+        Parameters
+        ----------
+        record : RunningCommand
+            From `record_run`.
+        state : str
+            Id of the recorded state.
+        """
+        record.data_state = state
+        self._note_run(record.id, data_state=state)
 
     def _new_run(self, command: str, arguments: Mapping[str, Any]) -> str:
         stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")

@@ -134,7 +134,7 @@ def import_folder(
     if any(field in each.fields for each in statements[len(found_tables) :]):
         silent = ("",)
     given = Given(field, label, brand, model, silent=silent)
-    places = picture_paths(names, given, statements)
+    places = picture_paths(names, given, statements, opened.told())
     run = _Import(
         workspace, opened, field, brand, model,
         origin=nfc((source or folder.resolve().name or "import").strip()),

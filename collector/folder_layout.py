@@ -83,8 +83,15 @@ Statement = Callable[[str], dict[str, str]]
 """A file's name -> what a table or pattern says about it: fields and ``split``."""
 
 
+Told = tuple[str | None, str | None]
+"""Split and class of a file, as its source states them beside its name."""
+
+
 def picture_paths(
-    names: Sequence[str], given: Given, statements: Sequence[Statement] = ()
+    names: Sequence[str],
+    given: Given,
+    statements: Sequence[Statement] = (),
+    told: Sequence[Told] | None = None,
 ) -> list[PicturePath]:
     """Say what is known of files by their names.
 
@@ -96,10 +103,19 @@ def picture_paths(
         Said of all files.
     statements : sequence of callable
         Tables and patterns: they take precedence over folders, later ones over earlier ones.
+    told : sequence of (split, class), optional
+        What is known of each name already: then folders say nothing.
     """
     names = [written_name(name) for name in names]
-    wrapper = _shared_wrapper(names)
-    return [_place(name, wrapper, given, statements) for name in names]
+    if told is not None:
+        known = ((split, [nfc(label)] if label else []) for split, label in told)
+    else:
+        wrapper = _shared_wrapper(names)
+        known = (_of_folders(PurePosixPath(name).parts[wrapper:-1]) for name in names)
+    return [
+        _place(name, split, classes, given, statements)
+        for name, (split, classes) in zip(names, known, strict=True)
+    ]
 
 
 def written_name(name: str) -> str:
@@ -138,12 +154,23 @@ def _shared_wrapper(names: Sequence[str]) -> int:
     return depth
 
 
-def _place(name: str, wrapper: int, given: Given, statements: Sequence[Statement]) -> PicturePath:
+def _of_folders(folders: Sequence[str]) -> tuple[str | None, list[str]]:
+    """Return the split and the classes that the folders of a file name."""
     split, classes = None, []
-    for part in PurePosixPath(name).parts[wrapper:-1]:
+    for part in folders:
         stated, rest = split_of(part)
         split = split or stated
         classes += [rest] if rest else []
+    return split, classes
+
+
+def _place(
+    name: str,
+    split: str | None,
+    classes: list[str],
+    given: Given,
+    statements: Sequence[Statement],
+) -> PicturePath:
     said: dict[str, str] = {}
     if any(not folder or name.startswith(f"{folder}/") for folder in given.silent):
         classes = []

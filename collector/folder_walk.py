@@ -28,10 +28,17 @@ TOO_LARGE = "too large"
 
 @dataclass
 class Skipped:
-    """What was left out, by kind: how many, and the first `EXAMPLES` names."""
+    """What was left out, by kind: how many, and the first `EXAMPLES` names.
+
+    Attributes
+    ----------
+    remarks : list of str
+        What else was not used, and why, one line each.
+    """
 
     counts: dict[str, int] = field(default_factory=dict)
     examples: dict[str, list[str]] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
 
     def add(self, kind: str, name: str) -> None:
         """Note one file."""
@@ -46,12 +53,13 @@ class Skipped:
         return sum(self.counts.values())
 
     def lines(self) -> list[str]:
-        """Return one line per kind, the most frequent first."""
-        return [
+        """Return one line per kind, the most frequent first, and the remarks."""
+        kinds = [
             f"{count} skipped: {kind} ({', '.join(self.examples[kind])}"
             + (", ...)" if count > len(self.examples[kind]) else ")")
             for kind, count in sorted(self.counts.items(), key=lambda item: (-item[1], item[0]))
         ]
+        return kinds + self.remarks
 
 
 @dataclass(frozen=True)

@@ -1,23 +1,24 @@
 """Hugging Face data sets as an import reads them: folders of ``save_to_disk``, and Parquet files.
 
-The bytes of a picture are in a column (``{bytes, path}``), and its class in another. Both are given
-names as if they were files: ``train/damaged/00000017.jpg``. A picture that is only a path is
-skipped: the path may lead anywhere.
+The bytes of a picture are in a column (``{bytes, path}``), and its class in another. A row is named
+by its file and number, ``data/train-00000-of-00002.parquet/00000017``; that says nothing about its
+class. A picture that is only a path is skipped: the path may lead anywhere.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from bodyshop_core.errors import UsageError
-from collector.folder_layout import split_of
-from collector.folder_walk import TOO_LARGE, UNREADABLE, Skipped
+from collector.folder_layout import Told, split_of
+from collector.folder_walk import EXAMPLES, TOO_LARGE, UNREADABLE, Skipped
 from collector.import_bytes import MAX_BYTES, Entry
-from collector.import_statements import LABEL_COLUMNS
+from collector.import_statements import LABEL_COLUMNS, as_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 DATASET_SUFFIXES = (".parquet", ".arrow")
 
 ONLY_A_PATH = "picture of a data set that is only a path"
+DAMAGED = "row behind a damage of its file"
+
+NO_CLASS = -1
+"""What the data set library writes as the class of a picture without one."""
 
 _MARKS = ("dataset_dict.json", "dataset_info.json", "state.json")
 _BATCH = 32
@@ -42,7 +47,7 @@ def is_dataset(path: Path) -> bool:
         return bool(files)
     try:
         return _columns(_schema(files[0]), "") is not None
-    except (OSError, ValueError):
+    except _damages():
         return False
 
 
@@ -53,6 +58,16 @@ class _Columns:
     picture: str
     label: str | None
     classes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _File:
+    """A file of a data set: its name below the root, the column of pictures, and what rows say."""
+
+    path: Path
+    name: str
+    picture: str
+    told: list[Told]
 
 
 class DatasetSource:
@@ -74,18 +89,26 @@ class DatasetSource:
     """
 
     def __init__(self, path: Path, field: str, skipped: Skipped) -> None:
-        self.root = str(path.resolve())
+        place = path.resolve()  # the same names, however the path was typed
+        self.root = str(place)
         self.skipped = skipped
-        files = [path] if path.is_file() else _files(path)
-        self._files: list[tuple[Path, _Columns, list[str]]] = []
-        for file in files:
+        self._files: list[_File] = []
+        for file in [path] if path.is_file() else _files(place):
+            one = path.is_file()
+            name = place.name if one else file.relative_to(place).as_posix()
             try:
                 columns = _columns(_schema(file), field)
                 if columns is not None:
-                    split = _split(file, path)
-                    self._files.append((file, columns, list(_names(file, columns, split))))
-            except (OSError, ValueError) as error:  # Arrow's errors are ValueErrors, mostly
-                raise UsageError(f"{file} can't be read as a data set: {error}") from error
+                    classes = _Classes(columns, name)
+                    split = _split(PurePosixPath(file.name if one else name))
+                    told = [(split, label) for label in classes.of_rows(file)]
+                    self._files.append(_File(file, name, columns.picture, told))
+                    skipped.remarks += classes.remarks()
+            except _damages() as error:
+                raise UsageError(
+                    f"{file} can't be read as a data set: {error}",
+                    hint="download it again, or take it out of the folder",
+                ) from error
         if not self._files:
             raise UsageError(
                 f"{path} has no column with pictures",
@@ -94,23 +117,38 @@ class DatasetSource:
 
     def names(self) -> list[str]:
         """Return a name per row."""
-        return [name for _, _, names in self._files for name in names]
+        return [_row(file.name, row) for file in self._files for row in range(len(file.told))]
+
+    def told(self) -> list[Told]:
+        """Return the split and class of every row."""
+        return [told for file in self._files for told in file.told]
 
     def entries(self) -> Iterator[Entry]:
-        """Yield every row; only a few are in memory."""
+        """Yield every row before a damage of its file; only a few are in memory."""
         at = 0
-        for file, columns, names in self._files:
+        for file in self._files:
             row = 0
-            for batch in _batches(file, [columns.picture]):
-                for value in batch.column(0):
-                    data = _bytes_of(value.as_py())
-                    yield at + row, len(data or b""), self._load(data, names[row])
-                    row += 1
-            at += len(names)
+            try:
+                for batch in _batches(file.path, [file.picture]):
+                    for value in batch.column(0):
+                        data = _bytes_of(value.as_py())
+                        yield at + row, len(data or b""), self._load(data, _row(file.name, row))
+                        row += 1
+            except _damages() as error:
+                self._note_damage(file, row, error)
+            at += len(file.told)
 
     def table(self, name: str) -> bytes:
         """Raise: there are no files beside the pictures."""
         raise OSError(f"{name} is no file")
+
+    def _note_damage(self, file: _File, row: int, error: Exception) -> None:
+        for lost in range(row, len(file.told)):
+            self.skipped.add(DAMAGED, _row(file.name, lost))
+        self.skipped.remarks.append(
+            f"{file.path} can't be read from row {row} on ({error}): download it again, then "
+            "import again; what is before and in other files is imported"
+        )
 
     def _load(self, data: bytes | None, name: str) -> Any:
         def load() -> bytes | None:
@@ -192,32 +230,60 @@ def _features(schema: pa.Schema) -> Mapping[str, Mapping[str, Any]]:
     return {name: facts for name, facts in features.items() if isinstance(facts, dict)}
 
 
-def _names(file: Path, columns: _Columns, split: str | None) -> Iterator[str]:
-    """Yield a name per row: split, class, number and suffix."""
-    stem = file.stem if file.parent.name == split else f"{file.parent.name}-{file.stem}"
-    row = 0
-    for batch in _batches(file, [columns.label] if columns.label else []):
-        for value in batch.column(0) if columns.label else [None] * batch.num_rows:
-            label = _class(None if value is None else value.as_py(), columns.classes)
-            parts = [part for part in (split, label, f"{stem}-{row:08d}") if part]
-            yield "/".join(parts)
-            row += 1
+class _Classes:
+    """Reads the classes of a file's rows, and notes values that are none."""
+
+    def __init__(self, columns: _Columns, file: str) -> None:
+        self._columns, self._file = columns, file
+        self._unusable: list[str] = []
+
+    def of_rows(self, file: Path) -> Iterator[str | None]:
+        """Yield the class of each row."""
+        label = self._columns.label
+        for batch in _batches(file, [label] if label else []):
+            for value in batch.column(0) if label else [None] * batch.num_rows:
+                yield None if value is None else self._class(value.as_py())
+
+    def remarks(self) -> list[str]:
+        """Return a line when there were values that are no class."""
+        if not self._unusable:
+            return []
+        values = ", ".join(list(dict.fromkeys(self._unusable))[:EXAMPLES])
+        return [
+            f"{len(self._unusable)} rows of {self._file} name no class: '{self._columns.label}' is "
+            f"{values} there; --labels FILE gives them one"
+        ]
+
+    def _class(self, value: Any) -> str | None:
+        names = self._columns.classes
+        if isinstance(value, float) and (value.is_integer() or math.isnan(value)):
+            value = None if math.isnan(value) else int(value)
+        if isinstance(value, int) and not isinstance(value, bool) and names:
+            if 0 <= value < len(names):
+                return names[value].strip() or None
+            if value == NO_CLASS:
+                return None
+        elif value is None or isinstance(value, str | int):
+            return as_text(value) or None
+        self._unusable.append(repr(value)[:40])
+        return None
 
 
-def _class(value: Any, names: tuple[str, ...]) -> str | None:
-    if isinstance(value, int) and not isinstance(value, bool) and names:
-        return names[value].replace("/", "-") if 0 <= value < len(names) else None
-    if isinstance(value, str | int | bool):
-        return str(value).strip().replace("/", "-") or None
-    return None
+def _row(file: str, row: int) -> str:
+    return f"{file}/{row:08d}"
 
 
-def _split(file: Path, root: Path) -> str | None:
+def _split(file: PurePosixPath) -> str | None:
     """Return the split that the folder of a file, or its name up to the first -, states."""
-    named = [file.stem.partition("-")[0]]
-    if file != root:
-        named += file.relative_to(root).parts[-2::-1]
+    named = [file.stem.partition("-")[0], *file.parts[-2::-1]]
     return next((found for name in named if (found := split_of(name)[0])), None)
+
+
+def _damages() -> tuple[type[Exception], ...]:
+    """Return the errors of a damaged file; Arrow's are OSErrors and ValueErrors, mostly."""
+    import pyarrow as pa
+
+    return OSError, ValueError, pa.ArrowException
 
 
 def _batches(file: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:

@@ -6,12 +6,13 @@ the bytes in the same order.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from bodyshop_core.errors import UsageError
+from collector.folder_layout import Told
 from collector.folder_walk import (
     TOO_LARGE,
     UNREADABLE,
@@ -39,6 +40,9 @@ class ImportSource(Protocol):
     def names(self) -> list[str]:
         """Return the names of all files, with ``/``."""
 
+    def told(self) -> Sequence[Told] | None:
+        """Return what the source states of each name; None where the folders of a name do."""
+
     def entries(self) -> Iterator[Entry]:
         """Yield the files in the order of `names`."""
 
@@ -61,6 +65,9 @@ class FolderSource:
     def names(self) -> list[str]:
         """Return the names below the folder."""
         return [file.name for file in self._files]
+
+    def told(self) -> None:
+        """Return None: the folders of a name say its split and class."""
 
     def entries(self) -> Iterator[Entry]:
         """Yield every regular file."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
@@ -315,9 +316,7 @@ def _columns(names: Mapping[str, str], field: str, file_column: str) -> dict[str
 def _said(row: Mapping[str, Any], columns: Mapping[str, str]) -> dict[str, str]:
     said: dict[str, str] = {}
     for column, meaning in columns.items():
-        value = row.get(column)
-        text = "" if value is None else nfc(str(value)).strip()
-        if text:
+        if text := as_text(row.get(column)):
             said[meaning] = text
     if "model" in said and "brand" in said and not said["model"].startswith(said["brand"] + " "):
         said["model"] = f"{said['brand']} {said['model']}"
@@ -326,6 +325,18 @@ def _said(row: Mapping[str, Any], columns: Mapping[str, str]) -> dict[str, str]:
         if split is not None:
             said["split"] = split
     return said
+
+
+def as_text(value: Any) -> str:
+    """Return the text of a cell; empty for one that is missing.
+
+    Whole numbers are written as such: pandas makes 3.0 of a 3 when another row has no value.
+    """
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return nfc(str(value)).strip()
 
 
 def _ends(parts: tuple[str, ...]) -> Iterable[str]:

@@ -28,7 +28,8 @@ def take_snapshot(
     ] = None,
     note: Annotated[str | None, typer.Option(help="What to remember about it.")] = None,
     remove: Annotated[
-        bool, typer.Option("--remove", help="Remove the snapshot of this name instead.")
+        bool,
+        typer.Option("--remove", help="Remove the snapshot of this name instead, or by its id."),
     ] = False,
 ) -> None:
     """Name the present state of the set, or list the snapshots.

@@ -15,7 +15,7 @@ from typing import Any
 from bodyshop.export.croissant import DESCRIPTION
 from bodyshop.export.destination import Destination
 from bodyshop.export.licences import licence_code
-from bodyshop.export.selection import Chosen, count
+from bodyshop.export.selection import Chosen, PictureOptions, count
 from bodyshop.export.sharing import Shared
 from bodyshop_core import __version__, atomic
 from bodyshop_core.catalog.split_sets import leaks_left
@@ -56,6 +56,7 @@ def write_datacard(
     pictures: Sequence[Chosen],
     destination: Destination,
     shared: Shared,
+    options: PictureOptions,
     state: State,
     audit: Mapping[str, Any] | None,
 ) -> None:
@@ -69,6 +70,8 @@ def write_datacard(
         Holds ``croissant.json``.
     shared : Shared
         Licences and hidden regions.
+    options : PictureOptions
+        Whether metadata were kept.
     state : State
         That was exported.
     audit : mapping or None
@@ -89,7 +92,7 @@ def write_datacard(
     atomic.write_text(destination.folder / CARD, page)
     file = destination.folder / DESCRIPTION
     document = json.loads(file.read_text(encoding="utf-8"))
-    document |= responsible(facts, shared)
+    document |= responsible(facts, shared, keep_metadata=options.keep_metadata)
     document["version"] = f"1.0.0+{state.id[:12]}"
     atomic.write_text(file, json.dumps(document, ensure_ascii=False, indent=2) + "\n")
 
@@ -115,7 +118,7 @@ def describe(pictures: Sequence[Chosen], shared: Shared, audit: Mapping[str, Any
     )  # fmt: skip
 
 
-def responsible(facts: Facts, shared: Shared) -> dict[str, Any]:
+def responsible(facts: Facts, shared: Shared, *, keep_metadata: bool) -> dict[str, Any]:
     """Return fields of Croissant's vocabulary for responsible AI."""
     crawled = any(source != "import" for source in facts.sources)
     hidden = (
@@ -131,7 +134,9 @@ def responsible(facts: Facts, shared: Shared) -> dict[str, Any]:
         "rai:dataPreprocessingProtocol": [
             "Pictures that are no cars, blurred, badly exposed, too small or duplicates were "
             "rejected; pictures of one group are in one split.",
-            "EXIF and other metadata were removed.",
+            "EXIF and other metadata were kept."
+            if keep_metadata
+            else "EXIF and other metadata were removed.",
         ],
         "rai:dataLimitations": list(facts.faults),
         "rai:dataBiases": [f"{number} pictures are of {name}"

@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 FORMATS = ("manifest", "imagefolder", "coco", "yolo", "hf", "croissant", "webdataset")
 
+_WITH_MASKS = ("coco", "yolo", "hf", "webdataset")
+"""Formats that hold masks, of which only the present ones are there."""
+
 
 @dataclass(frozen=True)
 class DatasetExport(Summary):
@@ -143,7 +146,10 @@ def export(
     NothingFoundError
         There is no picture to export, no split set yet, or no such snapshot.
     BodyshopError
-        Masks have changed since the snapshot, and the format holds masks.
+        Masks have changed since the snapshot, and the format holds masks: ``coco``, ``yolo``,
+        ``hf`` or ``webdataset``.
+    TransientError
+        An original is missing, can't be read or is damaged.
     """
     dest = Path(dest)
     if format not in FORMATS:
@@ -174,15 +180,15 @@ def export(
         upright=format in ("coco", "yolo", "webdataset"),
     )  # fmt: skip
     pictures = choose(workspace, name, origins, state)
-    if state.recorded and format in ("coco", "yolo", "webdataset"):
+    if state.recorded and format in _WITH_MASKS:
         _refuse_changed_masks(workspace, state, pictures)
     shared = prepare(workspace, pictures, licences, hide, progress)
     destination = Destination(dest, format, asdict(options) | shared.record, state.id)
     written = _LAYOUTS[format](workspace, shared.pictures, destination, options, progress)
-    write_beside(destination, written, shared)
+    write_beside(destination, written, shared, options)
     if format == "croissant":
         audit = None if state.recorded else choose_split_set(workspace.catalog, name).audit
-        write_datacard(written, destination, shared, state, audit)
+        write_datacard(written, destination, shared, options, state, audit)
     removed = destination.finish()
     return DatasetExport(
         format, str(dest), name, len(written), destination.written, removed, count(written),

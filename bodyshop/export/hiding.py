@@ -11,7 +11,7 @@ import hashlib
 import importlib
 import io
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -23,8 +23,6 @@ from bodyshop_core.errors import MissingPartError, UnreadableImageError, UsageEr
 from bodyshop_core.progress import SILENT, Progress
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import numpy as np
     from numpy.typing import NDArray
 
@@ -111,7 +109,7 @@ def read_kinds(text: str | None) -> tuple[str, ...]:
 
 def find_hidden(
     workspace: Workspace,
-    pictures: Mapping[str, Path],
+    pictures: Mapping[str, Callable[[], bytes]],
     kinds: Collection[str],
     *,
     progress: Progress = SILENT,
@@ -123,7 +121,7 @@ def find_hidden(
     workspace : Workspace
         Its regions and detections count.
     pictures : mapping
-        sha256 -> file.
+        sha256 -> what returns the bytes.
     kinds : collection of str
         Of `KINDS`.
     progress : Progress
@@ -138,16 +136,19 @@ def find_hidden(
     ------
     UnreadableImageError
         A picture can't be decoded, so that nobody knows what it shows.
+    TransientError
+        The file of a picture can't be read.
     """
     from bodyshop_core.imaging import load_rgb
 
     drawn, seen = _drawn(workspace, kinds), _detected(workspace, kinds)
     found: dict[str, HiddenIn] = {}
     with progress.task("search", total=len(pictures)) as tick:
-        for sha256, path in pictures.items():
+        for sha256, read in pictures.items():
             tick(1)
+            data = read()
             try:
-                rgb = load_rgb(path)
+                rgb = load_rgb(data)
             except UnreadableImageError as error:
                 raise UnreadableImageError(
                     f"{sha256[:12]} can't be decoded, so it is not known what to hide: {error}",
@@ -218,13 +219,13 @@ def hide(rgb: NDArray[np.uint8], boxes: Iterable[Sequence[int]]) -> NDArray[np.u
     return done
 
 
-def hidden_picture(path: Path, extension: str, regions: Sequence[Hidden]) -> bytes:
+def hidden_picture(data: bytes, extension: str, regions: Sequence[Hidden]) -> bytes:
     """Return a picture with its regions hidden: upright, without metadata, as JPEG or PNG."""
     from PIL import Image
 
     from bodyshop_core.imaging import load_rgb
 
-    image = Image.fromarray(hide(load_rgb(path), [each.box for each in regions]))
+    image = Image.fromarray(hide(load_rgb(data), [each.box for each in regions]))
     buffer = io.BytesIO()
     if extension == "jpg":
         image.save(buffer, "JPEG", quality=95)

@@ -82,7 +82,9 @@ def layout(
             classes={"label": labels},
             lists=_MASK_COLUMNS,
         )
-    atomic.write_text(destination.folder / "README.md", card(pictures))
+    atomic.write_text(
+        destination.folder / "README.md", card(pictures, keep_metadata=options.keep_metadata)
+    )
     return pictures
 
 
@@ -103,7 +105,7 @@ def _mask_files(
     return found
 
 
-def card(pictures: Sequence[Chosen]) -> str:
+def card(pictures: Sequence[Chosen], *, keep_metadata: bool) -> str:
     """Return the data set card: a YAML header, the sizes and how to read the columns."""
     counts = count(pictures)
     labels = sorted({picture.row["label"] for picture in pictures})
@@ -142,7 +144,7 @@ def card(pictures: Sequence[Chosen]) -> str:
         "",
         "Each picture has its own licence and permission: see the columns `licence` and",
         "`permission`. An empty licence means that none was found, not that there is none.",
-        "EXIF data were removed, unless the export was made with `--keep-metadata`.",
+        "EXIF data, such as places, were kept." if keep_metadata else "EXIF data were removed.",
         "",
     ]
     return "\n".join(lines)

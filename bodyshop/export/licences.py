@@ -23,21 +23,26 @@ ATTRIBUTION = "ATTRIBUTION.txt"
 
 MOST_TEXT = 300
 
+# https://creativecommons.org/licenses/by-sa/3.0/de/deed.en?ref=openverse
 _ADDRESS = re.compile(
-    r"https?://(?:www\.)?creativecommons\.org/(?:licenses/(?P<code>by[a-z-]*)"
-    r"|publicdomain/(?P<free>zero|mark))(?:/(?P<version>\d\.\d))?"
+    r"https?://(?:www\.)?creativecommons\.org"
+    r"/(?:licenses/(?P<code>by[a-z-]*)|publicdomain/(?P<free>zero|mark))"
+    r"(?:/\d\.\d(?:/(?:[a-z]{2}|igo|scotland))?)?"
+    r"(?:/(?:deed|legalcode)(?:\.[a-z]{2,3}(?:[-_][a-z0-9]{2,8})?)?)?/?(?:[?#]\S*)?"
 )
 _SPELLED = (
-    ("creative commons", "cc"), ("attribution", "by"), ("share alike", "sa"), ("sharealike", "sa"),
+    ("attribution", "by"), ("share alike", "sa"), ("sharealike", "sa"),
     ("non commercial", "nc"), ("noncommercial", "nc"), ("no derivatives", "nd"),
     ("noderivatives", "nd"), ("noderivs", "nd"), ("no derivs", "nd"),
 )  # fmt: skip
 _NAME = re.compile(
     r"(?:cc )?(?P<code>by(?: nc)?(?: sa| nd)?)"
-    r"(?: (?P<version>\d\.\d)(?: [a-z]{2,12})?)?(?: licen[cs]e)?"
+    # A port is of a country ("DE"); "NC" and the like would be a condition.
+    r"(?: \d\.\d(?: (?!nc|nd|sa)(?:[a-z]{2}|igo|scotland))?)?"
+    r"(?: (?:international|unported|generic))?(?: licen[cs]e)?"
 )
 _FREE = re.compile(
-    r"(?:cc ?0|cc zero|zero|(?P<mark>pdm|pd|public domain(?: mark)?))(?: 1\.0(?: universal)?)?"
+    r"(?:cc ?0|cc zero|(?P<mark>(?:cc )?(?:pdm|public domain(?: mark)?)))(?: 1\.0)?(?: universal)?"
 )
 _RESERVED = re.compile(r"all\s+rights\s+reserved|alle\s+rechte\s+vorbehalten", re.IGNORECASE)
 
@@ -79,18 +84,20 @@ class Permitted:
 def licence_code(text: str) -> str | None:
     """Return which of `CODES` a text names; None for another licence.
 
-    Only the whole text counts: "not CC BY" is none. Addresses, short names ("CC BY-SA 4.0"),
-    codes ("by-sa") and spelled-out names ("Creative Commons Attribution 4.0") are read.
+    Only the whole text counts: "not CC BY" is none, nor is an address with words behind it.
+    Addresses, short names ("CC BY-SA 4.0"), codes ("by-sa") and names that are spelled out after
+    "CC" or "Creative Commons" ("Creative Commons Attribution 4.0") are read.
     """
     text = nfc(text).strip().lower()
-    found = _ADDRESS.match(text)
+    found = _ADDRESS.fullmatch(text)
     if found:
         code = found["code"] or {"zero": "cc0", "mark": "pdm"}[found["free"]]
         return code if code in CODES else None
     words = " ".join(re.sub(r"[\s_,-]+", " ", text).split())
-    for long, short in _SPELLED:
-        words = words.replace(long, short)
-    words = words.removesuffix(" international").removesuffix(" unported").removesuffix(" generic")
+    words = words.replace("creative commons", "cc")
+    if words.startswith("cc "):
+        for long, short in _SPELLED:
+            words = words.replace(long, short)
     free = _FREE.fullmatch(words)
     if free:
         return "pdm" if free["mark"] else "cc0"

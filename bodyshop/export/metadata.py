@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from bodyshop_core.errors import UnreadableImageError
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    pass
 
 _SOI, _EOI, _SOS = 0xD8, 0xD9, 0xDA
 _STANDALONE = {0x01, *range(0xD0, 0xD8)}
@@ -61,9 +61,9 @@ def without_metadata(data: bytes, extension: str, orientation: int = 1) -> tuple
         raise UnreadableImageError(f"not a well-formed {extension} file: {error}") from error
 
 
-def upright_png(source: bytes | Path) -> bytes:
+def upright_png(data: bytes) -> bytes:
     """Decode a picture, apply its orientation and encode it as PNG, for tools that ignore EXIF."""
-    return _as_png(source)
+    return _as_png(data)
 
 
 def _jpeg(data: bytes, orientation: int) -> bytes:
@@ -216,11 +216,11 @@ def _exif(orientation: int) -> bytes:
     return header + struct.pack(">HHHIHHI", 1, 0x0112, 3, 1, orientation, 0, 0)
 
 
-def _as_png(source: bytes | Path) -> bytes:
+def _as_png(data: bytes) -> bytes:
     from PIL import Image
 
     from bodyshop_core.imaging import load_rgb
 
     buffer = io.BytesIO()
-    Image.fromarray(load_rgb(source)).save(buffer, "PNG")
+    Image.fromarray(load_rgb(data)).save(buffer, "PNG")
     return buffer.getvalue()

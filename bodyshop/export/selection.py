@@ -15,8 +15,13 @@ from bodyshop.export.destination import Destination, Link
 from bodyshop.export.hiding import Hidden, hidden_picture
 from bodyshop.export.metadata import upright_png, without_metadata
 from bodyshop.export.rows import manifest_rows
-from bodyshop_core.catalog import nfc, schema
-from bodyshop_core.errors import NothingFoundError, UsageError
+from bodyshop_core.catalog import BlobRef, nfc, schema
+from bodyshop_core.errors import (
+    NothingFoundError,
+    TransientError,
+    UnreadableImageError,
+    UsageError,
+)
 from bodyshop_core.progress import Progress
 from bodyshop_core.snapshots import State
 
@@ -60,6 +65,24 @@ class Chosen:
         """SHA-256 of the original bytes."""
         return str(self.row["sha256"])
 
+    def read(self) -> bytes:
+        """Return the original bytes.
+
+        Raises
+        ------
+        TransientError
+            The file is missing, can't be read, or does not hold what was stored.
+        """
+        try:
+            return BlobRef(self.path, self.sha256).read()
+        except TransientError as error:
+            raise TransientError(
+                error.message,
+                hint="bring the storage back (mount, permissions, network), then export again: "
+                "only what is missing is written. A file that is lost for good: import the picture "
+                f"again, or erase it: bodyshop forget {self.sha256}",
+            ) from error
+
 
 @dataclass(frozen=True)
 class PictureOptions:
@@ -93,16 +116,26 @@ class PictureOptions:
         return picture.extension
 
     def content(self, picture: Chosen) -> bytes | Path:
-        """Return the bytes to write, or the original where nothing has to change."""
+        """Return the bytes to write, or the original to link to where nothing has to change."""
+        data = picture.read()
+        try:
+            changed = self._changed(picture, data)
+        except UnreadableImageError as error:
+            raise UnreadableImageError(
+                f"{picture.path}: {error.message}",
+                hint="reject it: bodyshop curate",
+                code=error.code,
+            ) from error
+        return picture.path if changed == data and self.link != "copy" else changed
+
+    def _changed(self, picture: Chosen, data: bytes) -> bytes:
         if picture.hidden:
-            return hidden_picture(picture.path, self.extension(picture), picture.hidden)
+            return hidden_picture(data, self.extension(picture), picture.hidden)
         if self.upright and picture.orientation != 1:
-            return upright_png(picture.path)
+            return upright_png(data)
         if self.keep_metadata:
-            return picture.path
-        data = picture.path.read_bytes()
-        clean, _ = without_metadata(data, picture.extension, picture.orientation)
-        return picture.path if clean == data else clean
+            return data
+        return without_metadata(data, picture.extension, picture.orientation)[0]
 
 
 def of_origins(rows: list[dict[str, Any]], origins: Collection[str]) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ from bodyshop.export.licences import (
     count_reasons,
     permitted,
 )
-from bodyshop.export.selection import Chosen
+from bodyshop.export.selection import Chosen, PictureOptions
 from bodyshop_core import atomic
 from bodyshop_core.errors import NothingFoundError
 from bodyshop_core.progress import Progress
@@ -76,6 +76,8 @@ def prepare(
     ------
     NothingFoundError
         No picture is left.
+    TransientError
+        The file of a picture can't be read.
     """
     credits: Mapping[str, Credit] = {}
     refused: dict[str, int] = {}
@@ -91,7 +93,7 @@ def prepare(
             )
     hidden: dict[str, HiddenIn] = {}
     if hide:
-        files = {picture.sha256: picture.path for picture in pictures}
+        files = {picture.sha256: picture.read for picture in pictures}
         hidden = find_hidden(workspace, files, hide, progress=progress)
         pictures = [
             replace(picture, hidden=hidden[picture.sha256].regions)
@@ -102,16 +104,15 @@ def prepare(
     return Shared(pictures, tuple(licences), tuple(hide), credits, refused, hidden)
 
 
-def write_beside(destination: Destination, written: Sequence[Chosen], shared: Shared) -> None:
+def write_beside(
+    destination: Destination, written: Sequence[Chosen], shared: Shared, options: PictureOptions
+) -> None:
     """Write attributions and hidden regions of the pictures that were written."""
     names = sorted(picture.sha256 for picture in written)
     if shared.licences:
         destination.plan([ATTRIBUTION])
-        changed = "Metadata such as EXIF were removed" + (
-            f", and {' and '.join(shared.hide)} were made unreadable." if shared.hide else "."
-        )
         credits = {sha256: shared.credits[sha256] for sha256 in names}
-        text = attribution(credits, changed=changed)
+        text = attribution(credits, changed=_changes(shared, options))
         atomic.write_text(destination.folder / ATTRIBUTION, text)
     if not shared.hide:
         return
@@ -122,3 +123,16 @@ def write_beside(destination: Destination, written: Sequence[Chosen], shared: Sh
     atomic.write_text(destination.folder / REGIONS, "".join(f"{line}\n" for line in lines))
     for file, each in masks.items():
         atomic.write_bytes(destination.folder / file, hidden_mask(each), durable=False)
+
+
+def _changes(shared: Shared, options: PictureOptions) -> str:
+    """Return what was done to the pictures, one sentence."""
+    done = []
+    if not options.keep_metadata:
+        done.append("metadata such as EXIF were removed")
+    if options.upright:
+        done.append("pictures were turned upright")
+    if shared.hide:
+        done.append(f"{' and '.join(shared.hide)} were made unreadable")
+    text = " and ".join([", ".join(done[:-1]), done[-1]] if len(done) > 1 else done)
+    return f"{text[0].upper()}{text[1:]}." if text else "The pictures are as they were found."

@@ -84,6 +84,7 @@ def checkout(workspace: Workspace, name: str, folder: Path | str) -> Checkout:
     known = next(each for each in list_snapshots(workspace).snapshots if each.id == state.id)
     about: dict[str, Any] = known.as_dict() | {"name": name, **state.about}
     policies = [content for content in state.about["policies"].values() if content]
+    (folder / POLICY).unlink(missing_ok=True)  # of another snapshot, which this one may lack
     write_parquet(folder / MANIFEST, rows, COLUMNS)
     atomic.write_text(folder / ABOUT, json.dumps(about, ensure_ascii=False, indent=2) + "\n")
     files = [MANIFEST, ABOUT]

@@ -19,6 +19,13 @@ LIST = "networks.json"
 _NAME = re.compile(r"[0-9a-f]{24}\.tflite")
 
 
+def converted_networks(folder: Path) -> list[Path]:
+    """Return the finished networks in a folder by name; a conversion in progress is none."""
+    if not folder.is_dir():
+        return []
+    return sorted(file for file in folder.iterdir() if _NAME.fullmatch(file.name))
+
+
 def pack_networks(files: Mapping[Path, str], folder: Path) -> list[Path]:
     """Copy converted networks into a folder, beside those that are there.
 

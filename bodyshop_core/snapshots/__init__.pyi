@@ -1,3 +1,6 @@
+from .erase import (
+    erase_from_states as erase_from_states,
+)
 from .state import (
     PictureState as PictureState,
 )
@@ -21,9 +24,6 @@ from .store import (
 )
 from .store import (
     chunk_digests as chunk_digests,
-)
-from .store import (
-    erase_from_states as erase_from_states,
 )
 from .store import (
     list_snapshots as list_snapshots,

@@ -146,7 +146,7 @@ def read_state(workspace: Workspace) -> State:
     with _no_collection(), catalog.read() as connection:
         shas = [sha for (sha,) in _tuples(connection, select(schema.images.c.sha256))]
         labels = {field: _labels(connection, field) for field in Field}
-        verdicts = _verdicts(connection)
+        verdicts = _verdicts(connection, set(shas))
         found = _sightings(connection)
         splits = _splits(connection)
         masks = _masks(connection, workspace.root)
@@ -226,7 +226,7 @@ def _labels(connection: Connection, field: Field) -> dict[str, tuple[str | None,
     return found
 
 
-def _verdicts(connection: Connection) -> dict[str, tuple[Any, ...]]:
+def _verdicts(connection: Connection, there: set[str]) -> dict[str, tuple[Any, ...]]:
     table = schema.verdicts
     reasons_as_text = type_coerce(table.c.reasons, Text)
     query = select(
@@ -235,11 +235,12 @@ def _verdicts(connection: Connection) -> dict[str, tuple[Any, ...]]:
     )  # fmt: skip
     joined: dict[Any, str] = {}
     found = {}
-    for sha, verdict, reasons, human, *others in _tuples(connection, query):
+    for sha, verdict, reasons, human, policy, cluster, best, group in _tuples(connection, query):
         key = reasons if isinstance(reasons, str) else json.dumps(reasons)
         if key not in joined:  # a few combinations: each is parsed once
             joined[key] = ";".join(json.loads(key))
-        found[sha] = (verdict, joined[key], bool(human), *others)
+        best = best if best in there else None  # erased since it was the representative
+        found[sha] = (verdict, joined[key], bool(human), policy, cluster, best, group)
     return found
 
 

@@ -1,20 +1,20 @@
-"""States in the catalog: recorded once each, named by people, read again, and freed of pictures."""
+"""States in the catalog: recorded once each, named by people, and read again."""
 
 from __future__ import annotations
 
 import hashlib
 import re
-import zlib
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, select
 
 from bodyshop_core import __version__
 from bodyshop_core.catalog import CatalogError, nfc, now, schema
 from bodyshop_core.errors import NothingFoundError, UsageError
-from bodyshop_core.snapshots.state import State, decode, encode, read_state
+from bodyshop_core.snapshots.chunks import put_chunks, read_chunks, sweep_chunks
+from bodyshop_core.snapshots.state import State, decode, read_state
 from bodyshop_core.summary import Summary
 
 if TYPE_CHECKING:
@@ -30,12 +30,8 @@ SHORT = 12
 
 FEWEST = 6
 
-LEVEL = 1
-"""Of zlib: half of a row are digits of hashes, which no level makes smaller."""
-
 _NAME = re.compile(r"\w[\w.-]{0,63}")
 _ATTEMPTS = 5
-_VARIABLES = 500
 
 
 @dataclass(frozen=True)
@@ -131,7 +127,7 @@ def save_snapshot(workspace: Workspace, name: str, note: str | None = None) -> S
 
 
 def list_snapshots(workspace: Workspace) -> SnapshotList:
-    """Return all named snapshots, and the states that runs learned from without a name."""
+    """Return all named snapshots, and the states that training or an export recorded."""
     states, names, runs = schema.states, schema.snapshots, schema.runs
     with workspace.catalog.read() as connection:
         kept = connection.execute(
@@ -246,17 +242,16 @@ def load_state(
         wanted = {
             prefix: digest for prefix, digest in row.chunks if (without or {}).get(prefix) != digest
         }
-        data = _chunks(connection, set(wanted.values()))
+        data = read_chunks(connection, set(wanted.values()))
+    hint = f"restore {workspace.catalog.label} from a backup"
     for digest, text in data.items():
         if hashlib.sha256(text).hexdigest() != digest:
-            raise CatalogError(
-                f"state {state_id[:SHORT]} is damaged", hint="restore bodyshop.sqlite from a backup"
-            )
+            raise CatalogError(f"state {state_id[:SHORT]} is damaged", hint=hint)
     missing = set(wanted.values()) - data.keys()
     if missing:
         raise CatalogError(
             f"state {state_id[:SHORT]} lacks {len(missing)} of its parts",
-            hint="restore bodyshop.sqlite from a backup",
+            hint=hint,
         )
     return State(
         row.about, {prefix: decode(data[digest]) for prefix, digest in wanted.items()}, state_id
@@ -274,84 +269,49 @@ def chunk_digests(workspace: Workspace, state_id: str) -> dict[str, str]:
 def remove_snapshot(workspace: Workspace, name: str) -> Snapshot:
     """Remove a name, and its state unless a run learned from it or it has another name.
 
+    Parameters
+    ----------
+    workspace : Workspace
+        Where it was recorded.
+    name : str
+        A name, or the id (or the beginning of it) of a state that has none.
+
     Raises
     ------
     NothingFoundError
-        There is no snapshot of this name.
+        There is no such snapshot.
+    UsageError
+        It is the id of a state that has a name, or from which a run learned.
     """
-    found = [each for each in list_snapshots(workspace).snapshots if each.name == nfc(name)]
-    if not found:
-        resolve_state(workspace, name)  # says which there are
-        raise UsageError(f"'{name}' is no name", hint="states that nobody named can't be removed")
+    state = resolve_state(workspace, name)
+    found = [each for each in list_snapshots(workspace).snapshots if each.id == state]
+    named = next((each for each in found if each.name == nfc(name)), None)
     states, names, runs = schema.states, schema.snapshots, schema.runs
     with workspace.catalog.begin() as connection:
-        connection.execute(delete(names).where(names.c.name == found[0].name))
-        used = select(names.c.state).union(
-            select(runs.c.data_state).where(runs.c.data_state.is_not(None))
-        )
-        connection.execute(
-            delete(states).where(states.c.id == found[0].id, states.c.id.not_in(used))
-        )
-        _sweep(connection)
-    return found[0]
-
-
-def erase_from_states(connection: Connection, pictures: Collection[str]) -> int:
-    """Take pictures out of every recorded state; the states keep their ids.
-
-    Parameters
-    ----------
-    connection : Connection
-        The write transaction that erases the pictures themselves.
-    pictures : collection of str
-        sha256.
-
-    Returns
-    -------
-    int
-        States that held one of them.
-    """
-    gone = set(pictures)
-    states, chunks = schema.states, schema.state_chunks
-    if not gone:
-        return 0
-    changed: dict[str, tuple[str, int]] = {}
-    for digest in connection.scalars(select(chunks.c.digest)).all():
-        packed = connection.scalar(select(chunks.c.rows).where(chunks.c.digest == digest))
-        rows = decode(zlib.decompress(packed or b""))
-        kept = [
-            row._replace(representative=None) if row.representative in gone else row
-            for row in rows
-            if row.sha256 not in gone
-        ]
-        if kept != rows:
-            changed[digest] = (_put(connection, encode(kept)), len(rows) - len(kept))
-    touched = 0
-    for state in connection.execute(select(states)).all():
-        erased = sum(changed[digest][1] for _, digest in state.chunks if digest in changed)
-        moved = [[prefix, changed.get(digest, (digest, 0))[0]] for prefix, digest in state.chunks]
-        if moved != state.chunks:
-            touched += bool(erased)
-            connection.execute(
-                update(states)
-                .where(states.c.id == state.id)
-                .values(
-                    chunks=moved, pictures=state.pictures - erased, erased=state.erased + erased
-                )
+        if named is not None:
+            connection.execute(delete(names).where(names.c.name == named.name))
+        called = connection.scalars(select(names.c.name).where(names.c.state == state)).all()
+        learned = connection.scalars(select(runs.c.id).where(runs.c.data_state == state)).all()
+        if named is None and called:
+            raise UsageError(
+                f"state {state[:SHORT]} has a name: {', '.join(sorted(called))}",
+                hint=f"bodyshop snapshot {min(called)} --remove",
             )
-    _sweep(connection)
-    return touched
+        if named is None and learned:
+            raise UsageError(
+                f"runs learned from state {state[:SHORT]}: {', '.join(sorted(learned)[:3])}",
+                hint="it is kept, so that these runs can be compared",
+            )
+        if not called and not learned:
+            connection.execute(delete(states).where(states.c.id == state))
+            sweep_chunks(connection)
+    return named or found[0]
 
 
 def _write(connection: Connection, workspace: Workspace, state: State) -> None:
-    states, chunks = schema.states, schema.state_chunks
-    there = set(connection.scalars(select(chunks.c.digest)))
-    rows = [
-        {"digest": digest, "rows": zlib.compress(state.encoded[prefix], LEVEL)}
-        for prefix, digest in state.digests.items()
-        if digest not in there
-    ]
-    workspace.catalog.upsert(chunks, rows, connection=connection)
+    put_chunks(
+        connection, {digest: state.encoded[prefix] for prefix, digest in state.digests.items()}
+    )
     row: dict[str, Any] = {
         "id": state.id,
         "about": state.about,
@@ -361,36 +321,4 @@ def _write(connection: Connection, workspace: Workspace, state: State) -> None:
         "tool_version": __version__,
         "created_at": now(),
     }
-    workspace.catalog.upsert(states, [row], connection=connection)
-
-
-def _put(connection: Connection, data: bytes) -> str:
-    digest = hashlib.sha256(data).hexdigest()
-    table = schema.state_chunks
-    if connection.scalar(select(table.c.digest).where(table.c.digest == digest)) is None:
-        row = {"digest": digest, "rows": zlib.compress(data, LEVEL)}
-        connection.execute(table.insert(), [row])
-    return digest
-
-
-def _chunks(connection: Connection, digests: set[str]) -> dict[str, bytes]:
-    table, found, wanted = schema.state_chunks, {}, sorted(digests)
-    for start in range(0, len(wanted), _VARIABLES):
-        part = wanted[start : start + _VARIABLES]
-        query = select(table.c.digest, table.c.rows).where(table.c.digest.in_(part))
-        for digest, packed in connection.execute(query):
-            try:
-                found[digest] = zlib.decompress(packed)
-            except zlib.error:
-                found[digest] = b""  # its digest tells
-    return found
-
-
-def _sweep(connection: Connection) -> None:
-    """Remove the chunks that no state has any more."""
-    states, chunks = schema.states, schema.state_chunks
-    used = {
-        digest for listed in connection.scalars(select(states.c.chunks)) for _, digest in listed
-    }
-    for digest in set(connection.scalars(select(chunks.c.digest))) - used:
-        connection.execute(delete(chunks).where(chunks.c.digest == digest))
+    workspace.catalog.upsert(schema.states, [row], connection=connection)

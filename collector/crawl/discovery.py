@@ -98,6 +98,7 @@ class DiscoveryPool:
             threading.Thread(target=self._run, args=(True,), name=f"browser-{n}", daemon=True)
             for n in range(count)
         ]
+        self._takers = set(self._threads)
         if self._queues[False]:
             self._threads.append(
                 threading.Thread(target=self._run, args=(False,), name="lists", daemon=True)
@@ -133,14 +134,13 @@ class DiscoveryPool:
             self._queues[True].append(_QueuedTask(task))
             self._open += 1
             self._changed.notify_all()
-            working = any(
-                each.name.startswith("browser") and each.is_alive() for each in self._threads
-            )
-            if not working:
+            # A thread that is alive may be closing its browser, and takes nothing any more.
+            if not self._takers:
                 thread = threading.Thread(
                     target=self._run, args=(True,), name="browser-again", daemon=True
                 )
                 self._threads.append(thread)
+                self._takers.add(thread)
                 thread.start()
 
     def stop(self, *, grace: float = 2.0) -> None:
@@ -169,6 +169,8 @@ class DiscoveryPool:
                     self._attempt(item, browser)
         except BaseException as error:  # noqa: BLE001 - handed to the driving thread, which raises it
             self._events.crashed(error)
+            with self._changed:
+                self._takers.discard(threading.current_thread())
 
     def _take(self, with_browser: bool) -> _QueuedTask | None:
         """Wait for the first task whose host may be asked; None at the end."""
@@ -176,7 +178,7 @@ class DiscoveryPool:
             while not self._context.stopping.is_set():
                 waiting = self._queues[with_browser]
                 if not waiting and self._open == 0:
-                    return None
+                    break
                 soonest, now = 3600.0, time.monotonic()
                 for place, item in enumerate(waiting):
                     ready = max(self._ready_at(item.task), item.not_before)
@@ -184,6 +186,7 @@ class DiscoveryPool:
                         return waiting.pop(place)
                     soonest = min(soonest, ready - now)
                 self._changed.wait(soonest)
+            self._takers.discard(threading.current_thread())
         return None
 
     def _ready_at(self, task: Task) -> float:

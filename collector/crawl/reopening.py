@@ -48,6 +48,10 @@ class Reopening:
         self._opened |= fresh
         return [self._tasks[page] for page in sorted(fresh)]
 
+    def opened(self, task: Task) -> bool:
+        """Return whether a page is one of those that had to be opened again."""
+        return task.key in self._opened
+
     def found(self, task: Task, finds: Iterable[Find]) -> list[Candidate]:
         """Return what was put off and is on the page that is open now: to be tried again."""
         waiting = self._put_off.get(task.key, {})

@@ -22,7 +22,7 @@ from collector.crawl.quota import ModelQuota
 from collector.crawl.reopening import Reopening
 from collector.ledger.journal import Journal
 from collector.ledger.record import DownloadRecord, promised_by
-from collector.ledger.store import CrawlLedger
+from collector.ledger.store import SUCCESSES, CrawlLedger
 from collector.net.download import store_bytes
 from collector.net.outcome import Refusal, StoredPicture
 from collector.sources.source import Source
@@ -233,6 +233,7 @@ class Crawl:
         if not self._stopping and self._reopening.puts_off(record):
             for task in self._reopening.due():
                 self._progress.log(f"{task.url} is opened again: its host answers to browsers only")
+                self._last_found[task.key] = self._ledger.last_found(task)
                 self._discovery.add(task)
             for follower in followers:
                 self._admit(follower)
@@ -277,13 +278,15 @@ class Crawl:
         task = result.task
         recipe = getattr(self._sources[task.source], "recipe", None)
         version = f"{recipe.name} {recipe.version}" if recipe is not None else ""
-        found = result.found if result.state in {"done", "partial"} else None
+        succeeded = result.state in SUCCESSES
         self._ledger.close_task(
-            task, result.state, found=found, error_class=result.error_class, error=result.message,
-            recipe_version=version, announced=result.announced,
+            task, result.state, found=result.found if succeeded else None,
+            error_class=result.error_class, error=result.message, recipe_version=version,
+            announced=result.announced,
+            keep_success=self._reopening.opened(task) and result.state in {"failed", "queued"},
         )  # fmt: skip
-        self._records += self._reopening.left(task)
-        if result.state != "queued":
+        if result.state != "queued":  # else the next run downloads them, or opens the page again
+            self._records += self._reopening.left(task)
             self.found_by_source[task.source] += result.found
         if result.error_class == "shrunk" or (
             result.error_class == "zero_results" and task.query is None

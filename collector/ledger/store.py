@@ -20,6 +20,9 @@ from collector.weburl import host_of, url_key
 TEMPORARY = ("over_limit", "robots_unreachable", "host_disabled")
 """Outcomes of one run, not of the picture: the next run tries these again."""
 
+SUCCESSES = ("done", "partial")
+"""States of a page or query whose finds count."""
+
 _CHUNK = 500  # parameters of one statement; SQLite's own limit is 32,766
 
 
@@ -58,7 +61,7 @@ class CrawlLedger:
             connection.execute(insert_into(connection, pages).on_conflict_do_nothing(), rows)
             done = set(
                 connection.execute(
-                    select(pages.c.key).where(pages.c.state.in_(("done", "partial")))
+                    select(pages.c.key).where(pages.c.state.in_(SUCCESSES))
                 ).scalars()
             )
         return [task for task in tasks if refresh or task.key not in done]
@@ -72,18 +75,23 @@ class CrawlLedger:
     def close_task(
         self, task: Task, state: str, *, found: int | None = None, error_class: str = "",
         error: str = "", recipe_version: str = "", announced: int | None = None,
+        keep_success: bool = False,
     ) -> None:  # fmt: skip
-        """Note how a task ended; `found` None keeps what an earlier run found."""
+        """Note how a task ended; `found` None keeps what an earlier run found.
+
+        With `keep_success` a task that is done or partial stays as it is.
+        """
         values: dict[str, Any] = {
             "state": state, "error_class": error_class or None, "error": error[:2000] or None,
             "recipe_version": recipe_version or None, "visited_at": now(),
         }  # fmt: skip
         if found is not None:
             values |= {"found": found, "announced": announced}
+        statement = update(schema.pages).where(schema.pages.c.key == task.key)
+        if keep_success:
+            statement = statement.where(schema.pages.c.state.not_in(SUCCESSES))
         with self._catalog.begin() as connection:
-            connection.execute(
-                update(schema.pages).where(schema.pages.c.key == task.key).values(values)
-            )
+            connection.execute(statement.values(values))
 
     def enter(self, task: Task, candidates: Sequence[Candidate]) -> list[Candidate]:
         """Enter candidates and return those the ledger did not have."""

@@ -147,7 +147,9 @@ def _logistic(
     import numpy as np
     from scipy.special import expit
 
-    return expit(unit_length(features) @ weights + bias).astype(np.float32)
+    # In double precision: a picture's value must not depend on those it was multiplied with.
+    product = unit_length(features).astype(np.float64) @ weights.astype(np.float64)
+    return expit(product + bias).astype(np.float32)
 
 
 def unit_length(features: NDArray[np.floating]) -> NDArray[np.float32]:

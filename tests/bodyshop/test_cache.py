@@ -17,7 +17,9 @@ import bodyshop
 import curate
 from bodyshop.cli import main
 from bodyshop.networks import bring_along, export_networks, import_networks
-from bodyshop_core.errors import BodyshopError, NothingFoundError
+from bodyshop_core import atomic
+from bodyshop_core.errors import BodyshopError, NothingFoundError, UsageError
+from bodyshop_core.inference.convert import cache_file
 from bodyshop_core.workspace import Workspace
 
 MAIN = "from bodyshop.cli import main; main()"
@@ -88,6 +90,25 @@ def test_a_damaged_or_foreign_list_of_networks_is_refused(exported, tmp_path, mo
     with pytest.raises(NothingFoundError, match="no network has been converted yet"):
         export_networks(tmp_path / "out")
     assert np.sum([path.is_file() for path in (tmp_path / "cache").rglob("*")]) == 0
+
+
+def test_a_backbone_that_keras_runs_is_refused_by_name(tmp_path) -> None:
+    with pytest.raises(UsageError, match="the backbone vgg16 runs on Keras"):
+        export_networks(tmp_path / "out", backbones=["vgg16"])
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_conversion_in_progress_is_not_exported(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("BODYSHOP_CACHE", str(tmp_path))
+    done = cache_file("a")
+    done.parent.mkdir()
+    done.write_bytes(b"whole")
+    with atomic.replacing(cache_file("b")) as temporary:
+        temporary.write_bytes(b"ha")
+        found = export_networks(tmp_path / "out")
+        temporary.write_bytes(b"half")
+    assert [one.file.name for one in found.networks] == [done.name]
+    assert list(json.loads((tmp_path / "out" / "networks.json").read_text())) == [done.name]
 
 
 def test_without_a_folder_the_run_is_named(tmp_path, capsys) -> None:

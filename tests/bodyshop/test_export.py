@@ -6,6 +6,7 @@ import csv
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -14,8 +15,13 @@ from export_photos import SECRET, files_of, split_set
 
 from bodyshop.export import COLUMNS, export
 from bodyshop.export.destination import RECORD
-from bodyshop_core.catalog import now, schema
-from bodyshop_core.errors import NothingFoundError, UsageError
+from bodyshop_core.catalog import now, register_image, schema
+from bodyshop_core.errors import (
+    NothingFoundError,
+    TransientError,
+    UnreadableImageError,
+    UsageError,
+)
 from bodyshop_core.imaging import load_rgb
 from bodyshop_core.workspace import Workspace
 
@@ -305,3 +311,35 @@ def test_an_export_can_be_of_some_origins_only(
     assert ",딜러" not in (tmp_path / "m.csv").read_text(encoding="utf-8")
     with pytest.raises(UsageError, match="no picture is of the origin 'nowhere'"):
         export(workspace, "imagefolder", tmp_path / "none", origins=["nowhere"])
+
+
+@pytest.mark.parametrize("options", [{}, {"hide": ("plates",)},
+                                     {"keep_metadata": True, "link": "symlink"}])  # fmt: skip
+def test_an_original_that_storage_does_not_give_ends_the_export_and_is_named(
+    curated: tuple[Workspace, list[str]], tmp_path: Path, options: dict[str, Any]
+) -> None:
+    workspace, names = curated
+    path = workspace.image_path(names[3])
+    whole = path.read_bytes()
+    for damage, said in ((None, "can't be read"), (whole[:-1] + b"?", "is damaged")):
+        path.unlink() if damage is None else path.write_bytes(damage)
+        with pytest.raises(TransientError, match=f"{names[3]}.*{said}") as caught:
+            export(workspace, "imagefolder", tmp_path / "out", **options)
+        assert f"forget {names[3]}" in (caught.value.hint or "")
+    path.write_bytes(whole)
+    assert export(workspace, "imagefolder", tmp_path / "out", **options).pictures == 6
+
+
+def test_an_original_that_cannot_be_decoded_is_named(
+    curated: tuple[Workspace, list[str]], tmp_path: Path
+) -> None:
+    workspace, _ = curated
+    blob = workspace.blobs.put_bytes(b"\xff\xd8no picture", "jpg")
+    with workspace.catalog.begin() as connection:
+        register_image(connection, blob, extension="jpg", facts={})
+    verdict = {"sha256": blob.sha256, "verdict": "keep", "reasons": [], "policy": "p"}
+    workspace.catalog.upsert(schema.verdicts, [verdict | {"decided_at": now()}])
+    place = {"split_set": "damage", "sha256": blob.sha256, "split": "train", "label": "whole"}
+    workspace.catalog.upsert(schema.splits, [place | {"group": "g"}])
+    with pytest.raises(UnreadableImageError, match=blob.sha256):
+        export(workspace, "imagefolder", tmp_path / "out")

@@ -20,7 +20,7 @@ def facts_of(tmp_path: Path) -> dict[str, Any]:
 
 
 def run_with(gate: dict[str, Any] | None) -> Any:
-    return SimpleNamespace(gate=gate, record=SimpleNamespace(run="r"))
+    return SimpleNamespace(gate=gate, record=SimpleNamespace(run="r"), folder=Path("no-run"))
 
 
 def test_the_gate_of_the_workspace_is_rebuilt_from_a_record(tmp_path: Path) -> None:

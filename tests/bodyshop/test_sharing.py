@@ -35,6 +35,18 @@ from bodyshop_core.workspace import Workspace
         ("not CC BY", None), ("standby", None), ("All rights reserved", None), ("", None),
         ("https://evil.example/?creativecommons.org/licenses/by/4.0/", None),
         ("by-nd-sa", None), ("cc by or by-nc", None), ("MIT", None),
+        ("https://creativecommons.org/licenses/by/4.0", "by"),
+        ("https://creativecommons.org/licenses/by-sa/3.0/de/deed.en?ref=openverse", "by-sa"),
+        ("https://creativecommons.org/licenses/by/4.0/legalcode.zh-hans#s1", "by"),
+        ("https://creativecommons.org/publicdomain/zero/1.0/deed.ko/", "cc0"),
+        ("https://creativecommons.org/licenses/by/4.0/ NonCommercial use only", None),
+        ("https://creativecommons.org/licenses/by/2.0/ all rights reserved", None),
+        ("https://creativecommons.org/licenses/by/4.0/nonsense", None),
+        ("attribution", None), ("Attribution 4.0 International", None), ("zero", None),
+        ("PD", None), ("pdm", "pdm"), ("CC Zero", "cc0"), ("CC BY 4.0 NonCommercial", None),
+        ("CC BY 4.0 restricted", None), ("CC BY 3.0 IGO", "by"),
+        ("Creative Commons Attribution 4.0 International License", "by"),
+        ("Creative Commons Public Domain Mark 1.0", "pdm"), ("CC0 1.0 Universal", "cc0"),
     ],
 )  # fmt: skip
 def test_licences_are_read_only_where_nothing_is_left_to_guess(text: str, code: str | None) -> None:
@@ -108,6 +120,25 @@ def test_an_export_by_licence_holds_the_rest_back_and_names_authors(
         export(workspace, "imagefolder", tmp_path / "none", licences=("cc0",))
     summary = export(workspace, "manifest", tmp_path / "m.csv", licences=("by",))
     assert summary.pictures == 1 and summary.refused == {"no licence was found": 6}
+
+
+def test_what_is_written_beside_the_pictures_says_whether_metadata_were_kept(
+    curated: tuple[Workspace, list[str]], tmp_path: Path
+) -> None:
+    workspace, names = curated
+    state_licence(workspace, names[0], "CC BY 4.0")
+    for kept, said in ((True, "The pictures are as they were found."),
+                       (False, "Metadata such as EXIF were removed.")):  # fmt: skip
+        out = tmp_path / str(kept)
+        export(workspace, "croissant", out, licences=("by",), keep_metadata=kept)
+        assert (out / "ATTRIBUTION.txt").read_text("utf-8").splitlines()[1] == said
+        done = json.loads((out / "croissant.json").read_text("utf-8"))
+        assert (
+            f"EXIF and other metadata were {'kept' if kept else 'removed'}."
+            in (done["rai:dataPreprocessingProtocol"])
+        )
+    export(workspace, "hf", tmp_path / "hf", licences=("by",), keep_metadata=True)
+    assert "EXIF data, such as places, were kept." in (tmp_path / "hf/README.md").read_text("utf-8")
 
 
 def test_an_attribution_of_nothing_known_says_so() -> None:

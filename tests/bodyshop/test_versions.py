@@ -170,7 +170,10 @@ def test_a_run_names_the_state_that_it_learned_from(
     from train.runs.execute import execute
     from train.runs.summary import TrainSummary, read_summary
 
+    seen: list[tuple[str, ...]] = []
+
     def fit(folder: Path, *, run: str) -> TrainSummary:
+        seen.extend(each.runs for each in list_snapshots(workspace).snapshots)
         figures = {"n": 1, "accuracy": 1.0}
         report = folder / "report.html"
         return TrainSummary(run, folder, "r", "damage", "s", "test", figures, {}, {}, report)
@@ -181,6 +184,7 @@ def test_a_run_names_the_state_that_it_learned_from(
     assert done.snapshot == named.id == read_summary(done.folder).snapshot
     [listed] = list_snapshots(workspace).snapshots
     assert (listed.name, listed.runs) == ("learned", (done.run,))
+    assert seen == [listed.runs]  # a run that never ends names it, too
 
 
 def test_a_snapshot_is_exported_as_it_was(
@@ -201,8 +205,10 @@ def test_masks_that_have_changed_since_a_snapshot_are_not_exported_as_its_own(
     changed: tuple[Workspace, list[str]], tmp_path: Path
 ) -> None:
     workspace, names = changed
-    with pytest.raises(BodyshopError, match="masks of 1 pictures have changed"):
-        export(workspace, "coco", tmp_path / "coco", snapshot="before")
+    for format in ("coco", "hf"):
+        with pytest.raises(BodyshopError, match="masks of 1 pictures have changed"):
+            export(workspace, format, tmp_path / format, snapshot="before")
+        assert not (tmp_path / format).exists()
     export(workspace, "manifest", tmp_path / "m.parquet", snapshot="before")
     masks = dict(zip(*pq.read_table(tmp_path / "m.parquet", columns=["sha256", "mask"])
                      .to_pydict().values(), strict=True))  # fmt: skip
@@ -230,6 +236,8 @@ def test_a_checkout_is_readable_and_read_only(
     text = (tmp_path / "old" / "curate.yaml").read_text("utf-8")
     assert Policy.model_validate(yaml.safe_load(text)) == policy
     assert all(not f.stat().st_mode & 0o222 for f in (tmp_path / "old").iterdir())
+    checkout(workspace, "before", tmp_path / "old")  # its policy is not known
+    assert not (tmp_path / "old" / "curate.yaml").exists()
     (tmp_path / "old" / "mine.txt").write_text("x")
     with pytest.raises(UsageError, match="other than a checkout"):
         checkout(workspace, "after", tmp_path / "old")

@@ -8,7 +8,7 @@ import zlib
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 
 from bodyshop.forget import forget
 from bodyshop_core.catalog import (
@@ -23,6 +23,7 @@ from bodyshop_core.catalog import (
 from bodyshop_core.errors import NothingFoundError, UsageError
 from bodyshop_core.snapshots import (
     PictureState,
+    erase_from_states,
     list_snapshots,
     load_state,
     read_state,
@@ -185,6 +186,51 @@ def test_a_snapshot_is_removed_with_the_parts_that_no_other_has(filled):
         remove_snapshot(workspace, "first")
 
 
+def test_a_state_that_nothing_uses_is_removed_by_its_id_and_others_are_not(filled):
+    workspace, names = filled
+    used = record_state(workspace).id
+    reject(workspace, names[0], "blurry")
+    named = save_snapshot(workspace, "mine").id
+    reject(workspace, names[1], "blurry")
+    unused = record_state(workspace).id
+    row = {"id": "train-1", "command": "train", "arguments": {}, "versions": {}, "state": "failed"}
+    workspace.catalog.upsert(schema.runs, [row | {"started_at": now(), "data_state": used}])
+    parts = size(workspace, schema.state_chunks)
+    removed = remove_snapshot(workspace, unused[:10])
+    assert (removed.id, removed.name) == (unused, None)
+    assert size(workspace, schema.state_chunks) < parts
+    with pytest.raises(UsageError, match="has a name: mine"):
+        remove_snapshot(workspace, named)
+    with pytest.raises(UsageError, match="train-1"):
+        remove_snapshot(workspace, used)
+    assert {each.id for each in list_snapshots(workspace).snapshots} == {used, named}
+
+
+@pytest.mark.parametrize("forgotten", [1, 20])
+def test_nothing_that_stays_names_a_forgotten_picture_now_or_in_the_next_state(filled, forgotten):
+    workspace, names = filled
+    gone = set(names[:forgotten])
+    with workspace.catalog.begin() as connection:
+        digits = {"cluster": names[0][:16], "group": names[0][:16]}
+        connection.execute(update(schema.verdicts).values(**digits))
+        connection.execute(update(schema.splits).values(group=names[0][:16]))
+    save_snapshot(workspace, "first")
+    before = size(workspace, schema.state_chunks)
+    with workspace.catalog.begin() as connection:
+        connection.execute(delete(schema.images).where(schema.images.c.sha256.in_(gone)))
+        assert erase_from_states(connection, gone) == 1
+    assert size(workspace, schema.state_chunks) <= before
+    then = load_state(workspace, resolve_state(workspace, "first"))
+    for state in (then, read_state(workspace)):
+        assert not any(name[:16].encode() in data for data in state.encoded.values()
+                       for name in gone)  # fmt: skip
+        assert state.pictures.keys() == set(names) - gone
+        # Those that were together still are.
+        assert len({each.cluster for each in state.pictures.values()}) == 1
+        assert len({(each.group, *each.splits[0]) for each in state.pictures.values()}) == 1
+        assert None not in {each.cluster for each in state.pictures.values()}
+
+
 def test_a_taken_name_is_refused_and_a_bad_one_too(filled):
     workspace, names = filled
     save_snapshot(workspace, "처음", "note")
@@ -210,8 +256,9 @@ def test_a_damaged_part_is_an_error(filled):
     state = record_state(workspace).id
     with workspace.catalog.begin() as connection:
         connection.execute(update(schema.state_chunks).values(rows=zlib.compress(b"[]")))
-    with pytest.raises(CatalogError, match="damaged"):
+    with pytest.raises(CatalogError, match="damaged") as caught:
         load_state(workspace, state)
+    assert workspace.catalog.label in (caught.value.hint or "")
 
 
 text = st.one_of(st.none(), st.text(max_size=5))

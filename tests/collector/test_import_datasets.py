@@ -11,11 +11,13 @@ import pyarrow.parquet as pq
 import pytest
 from import_cases import labels
 from PIL import Image
+from sqlalchemy import select
 
-from bodyshop_core.errors import UsageError
+from bodyshop_core.catalog import schema
+from bodyshop_core.errors import NothingFoundError, UsageError
 from collector import import_folder
 from collector.folder_walk import Skipped
-from collector.import_datasets import is_dataset
+from collector.import_datasets import DAMAGED, is_dataset
 from collector.import_sources import open_source
 
 CLASSES = ("whole", "damaged")
@@ -90,7 +92,62 @@ def test_the_column_of_the_field_has_the_class(workspace, tmp_path):
     rows = table(range(2)).append_column("brand", pa.array(["Kia", "Audi/VW"]))
     pq.write_table(rows, tmp_path / "set.parquet")
     import_folder(tmp_path / "set.parquet", workspace, field="brand")
-    assert sorted(labels(workspace, "brand").values()) == ["Audi-VW", "Kia"]
+    assert sorted(labels(workspace, "brand").values()) == ["Audi/VW", "Kia"]
+
+
+def test_a_class_that_is_called_like_a_split_is_a_class_only(workspace, tmp_path):
+    kinds = ["train", "test", "val", "train_damaged", "valid/car", "set"]
+    rows = table(range(6), label=False).append_column("label", pa.array(kinds))
+    pq.write_table(rows, tmp_path / "vehicles.parquet")
+    summary = import_folder(tmp_path / "vehicles.parquet", workspace)
+    assert summary.labels == dict.fromkeys(kinds, 1)
+    assert summary.given_splits == {}
+
+
+def test_the_names_of_rows_do_not_depend_on_how_the_path_was_typed(
+    workspace, tmp_path, monkeypatch
+):
+    folder = tmp_path / "set" / "data"
+    folder.mkdir(parents=True)
+    pq.write_table(table(range(3)), folder / "train.parquet")
+    monkeypatch.chdir(folder)
+    (tmp_path / "link.parquet").symlink_to(folder / "train.parquet")
+    for files in (
+        (folder, Path(), Path("../data")),
+        (folder / "train.parquet", Path("train.parquet"), tmp_path / "link.parquet"),
+    ):
+        for typed in files:
+            summary = import_folder(typed, workspace)
+            assert (summary.files, summary.superseded, summary.gone) == (3, 0, 0)
+    with workspace.catalog.read() as connection:
+        names = connection.execute(select(schema.sightings.c.file)).scalars()
+        assert sorted(names) == sorted(2 * [f"train.parquet/{row:08d}" for row in range(3)])
+
+
+@pytest.mark.parametrize(
+    ("values", "expected", "told"),
+    [
+        ([3.0, None, 0.0], {"3": 1, "0": 1}, None),
+        ([0.5, float("nan"), 1.0], {"1": 1}, "1 rows of set.parquet name no class: 'label' is 0.5"),
+        ([[1, 2], [1], [3]], {}, "3 rows of set.parquet name no class: 'label' is [1, 2], [1]"),
+    ],
+)
+def test_labels_that_are_no_text(workspace, tmp_path, values, expected, told):
+    rows = table(range(3), label=False, features=None).append_column("label", pa.array(values))
+    pq.write_table(rows, tmp_path / "set.parquet")
+    summary = import_folder(tmp_path / "set.parquet", workspace)
+    assert (summary.files, summary.labels) == (3, expected)
+    assert [note for note in summary.notes() if told is None or told not in note] == []
+    assert len(summary.notes()) == (told is not None)
+
+
+def test_numbers_of_named_classes(workspace, tmp_path):
+    values = pa.array([1.0, -1.0, 2.0, None])  # -1 stands for none, 2 has no name
+    rows = table(range(4), label=False).append_column("label", values)
+    pq.write_table(rows, tmp_path / "set.parquet")
+    summary = import_folder(tmp_path / "set.parquet", workspace)
+    assert (summary.labels, summary.unlabelled) == ({"damaged": 1}, 3)
+    assert [note for note in summary.notes() if "1 rows" in note and "is 2 there" in note]
 
 
 def test_pictures_that_are_only_a_path_are_never_opened_but_named(workspace, tmp_path):
@@ -121,6 +178,36 @@ def test_a_damaged_file_is_named(workspace, tmp_path, cut, suffix):
     file.write_bytes(data[: int(len(data) * cut) if cut < 1 else cut])
     with pytest.raises(UsageError, match=f"set{suffix}"):
         import_folder(file, workspace)
+
+
+def test_a_damaged_page_of_pictures_costs_the_rest_of_its_file_alone(workspace, tmp_path):
+    folder = tmp_path / "set"
+    folder.mkdir()
+    for name, shades in (("a", range(40, 80)), ("b", range(4))):
+        pq.write_table(
+            table(shades), folder / f"{name}.parquet", compression="zstd", row_group_size=32,
+            use_dictionary=False,
+        )  # fmt: skip
+    file = folder / "a.parquet"
+    column = pq.ParquetFile(file).metadata.row_group(1).column(0)
+    assert column.path_in_schema == "image.bytes"
+    data = bytearray(file.read_bytes())
+    end = column.data_page_offset + column.total_compressed_size
+    data[end - 60 : end] = b"\xff" * 60
+    file.write_bytes(data)
+    summary = import_folder(folder, workspace)
+    assert (summary.pictures, summary.skipped_kinds) == (36, {DAMAGED: 8})
+    assert any(
+        f"{file} can't be read from row 32 on" in note and "download it again" in note
+        for note in summary.notes()
+    )
+    (folder / "b.parquet").unlink()
+    column = pq.ParquetFile(file).metadata.row_group(0).column(0)
+    end = column.data_page_offset + column.total_compressed_size
+    data[end - 60 : end] = b"\xff" * 60
+    file.write_bytes(data)
+    with pytest.raises(NothingFoundError, match="can't be read from row 0 on"):
+        import_folder(folder, workspace)
 
 
 def test_a_folder_of_pictures_with_a_table_is_no_data_set(tmp_path):

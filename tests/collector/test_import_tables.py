@@ -36,6 +36,18 @@ def test_labels_come_from_a_table(workspace, tmp_path, suffix):
     assert any("3 rows, 2 of them name 2 files" in note for note in summary.notes())
 
 
+@pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
+def test_a_whole_number_is_written_as_one(workspace, tmp_path, suffix):
+    """With pandas, one row without a class makes 3.0 of the others."""
+    for index, name in enumerate("abc"):
+        picture(tmp_path / "set" / f"{name}.png", (index, 0, 0))
+    rows = [{"file": "a.png", "class": 3.0}, {"file": "b.png", "class": float("nan")},
+            {"file": "c.png", "class": 0.5}]  # fmt: skip
+    write_table(tmp_path / f"labels{suffix}", rows)
+    import_folder(tmp_path / "set", workspace, labels=tmp_path / f"labels{suffix}")
+    assert labels(workspace) == {"a.png": "3", "b.png": None, "c.png": "0.5"}
+
+
 @pytest.mark.parametrize(
     ("files", "rows", "expected"),
     [

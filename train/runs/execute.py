@@ -84,8 +84,9 @@ def execute(
                 held.enter_context(locked(record.folder / LOCK))
             (record.folder / STATE_FOLDER).mkdir(exist_ok=True)
             write_json(record.folder / PLAN_FILE, described)
-        record.data_state = record_state(workspace).id
-        result = replace(fit(record.folder, run=record.id), snapshot=record.data_state)
+        state = record_state(workspace).id
+        workspace.note_data_state(record, state)
+        result = replace(fit(record.folder, run=record.id), snapshot=state)
         save_summary(result)
         # Only now is there nothing left to resume.
         shutil.rmtree(record.folder / STATE_FOLDER, ignore_errors=True)
