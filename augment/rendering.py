@@ -209,6 +209,8 @@ def _render_copy(
     boxes: list[Box] = [tuple(box) for box in item["boxes"]]
     try:
         variant = render_variant(loaded, policy, sha256=item["sha256"], copy=copy, boxes=boxes)
+    except MemoryError:  # of this machine, not of the picture: the engine puts it back
+        raise
     except Exception as error:  # noqa: BLE001 - transforms raise any error on unusual pictures
         message = f"{type(error).__name__}: {error}"
         return {"copy": copy, "error": FailureCode.TRANSFORM.with_message(message)}

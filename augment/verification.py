@@ -123,6 +123,8 @@ def _render_again(
         variant = render_variant(
             loaded, policy, sha256=source.sha256, copy=row.copy, boxes=source.boxes
         )
+    except MemoryError:
+        raise
     except Exception:  # noqa: BLE001 - transforms raise any error; this one worked before
         return None
     made = variant.transformed

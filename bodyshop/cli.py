@@ -100,6 +100,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if isinstance(error, UsageError):
             terminal.stderr.print("see: bodyshop --help", markup=False)
         sys.exit(error.exit_code)
+    except MemoryError:
+        Terminal().error(
+            "this machine has too little memory; close other programs, or use fewer --workers, "
+            "and run the command again"
+        )
+        sys.exit(1)
 
 
 def normalise(arguments: Sequence[str]) -> list[str]:

@@ -70,15 +70,15 @@ def catalog_url(root: Path) -> URL | None:
     file = root / SETTINGS_FILE
     try:
         url = make_url(text)
-    except ArgumentError as error:
+    except (ArgumentError, ValueError):  # whose texts may hold a password
         raise ConfigError(
             "is no database address", file=file, key="catalog", hint=f"such as {DRIVER}://HOST/NAME"
-        ) from error
+        ) from None
     if url.drivername not in {DRIVER, "postgresql"}:
         raise ConfigError(
             f"{url.drivername} is not supported", file=file, key="catalog", allowed=[f"{DRIVER}://"]
         )
-    if url.password is not None or "password" in url.query:
+    if url.password is not None or any("password" in key.lower() for key in url.query):
         raise ConfigError(
             "a password does not belong here: the file is copied and shared",
             file=file,

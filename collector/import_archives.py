@@ -90,6 +90,8 @@ class ZipSource:
             try:
                 with archive.open(member) as stream:
                     yield name, stream.read(member.file_size)
+            except MemoryError:
+                raise
             except Exception:  # noqa: BLE001 - as in _read; `table` says that it is lost
                 continue
 
@@ -115,6 +117,8 @@ class ZipSource:
         try:
             with archive.open(member) as stream:
                 return read_picture(stream, member.filename, member.file_size)
+        except MemoryError:  # of this machine
+            raise
         except Exception:  # noqa: BLE001 - zlib, lzma, CRC and header errors: this file is lost
             self.skipped.add(UNREADABLE, member.filename)
             return None

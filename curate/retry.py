@@ -22,18 +22,22 @@ def take_back_failures(workspace: Workspace) -> int:
     Parameters
     ----------
     workspace : Workspace
-        Its ``measurements``, ``gate_scores``, ``copy_checks``, ``pair_checks`` and features.
+        Its ``measurements``, ``gate_scores``, ``detections``, ``copy_checks``, ``pair_checks`` and
+        features.
 
     Returns
     -------
     int
         Pictures that failed, without those of pairs only.
     """
-    measured, scored = schema.measurements, schema.gate_scores
+    measured, scored, detected = schema.measurements, schema.gate_scores, schema.detections
     failed = (
         select(measured.c.sha256)
         .where(measured.c.error.is_not(None))
-        .union(select(scored.c.sha256).where(scored.c.error.is_not(None)))
+        .union(
+            select(scored.c.sha256).where(scored.c.error.is_not(None)),
+            select(detected.c.sha256).where(detected.c.error.is_not(None)),
+        )
         .subquery()
     )
     # Features first: were the command killed here, the scores would be read from them again.
@@ -41,6 +45,6 @@ def take_back_failures(workspace: Workspace) -> int:
         FeatureStore(folder).forget_errors()
     with workspace.catalog.begin() as connection:
         count: int = connection.execute(select(func.count()).select_from(failed)).scalar_one()
-        for table in (measured, scored, schema.copy_checks, schema.pair_checks):
+        for table in (measured, scored, detected, schema.copy_checks, schema.pair_checks):
             connection.execute(table.delete().where(table.c.error.is_not(None)))
     return count

@@ -66,7 +66,9 @@ def inspect_car(
                 if dry_run
                 else (
                     f"{pair.before.label} -> {pair.after.label}",
-                    ", ".join(f"{one.kind or 'new'} {one.score}" for one in pair.new_damage),
+                    "not judged"
+                    if pair.not_judged
+                    else ", ".join(f"{one.kind or 'new'} {one.score}" for one in pair.new_damage),
                 )
             ),
         )
@@ -78,6 +80,11 @@ def inspect_car(
         for when, names in (("after", found.unpaired_before), ("before", found.unpaired_after))
         if names
     ]
+    unknown = [
+        f"Not judged: {pair.after.picture}: {pair.not_judged}"
+        for pair in found.pairs
+        if pair.not_judged and not dry_run
+    ]
     bad = [f"Unreadable: {one.picture}: {one.error}" for one in found.unreadable]
     judged = [] if dry_run else [f"{found.new_damage} of {len(found.pairs)} views with new damage"]
     terminal.summary(
@@ -85,5 +92,5 @@ def inspect_car(
         title="Would be compared" if dry_run else f"Compared, judged by {found.run}",
         columns=columns if dry_run else (*columns, "label", "new damage"),
         rows=rows,
-        notes=[*judged, *left, *bad, *([f"Report: {found.page}"] if found.page else [])],
+        notes=[*judged, *unknown, *left, *bad, *([f"Report: {found.page}"] if found.page else [])],
     )

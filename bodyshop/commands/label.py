@@ -58,7 +58,9 @@ ProjectOption = Annotated[
 
 def serve(
     context: typer.Context,
-    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0: any free port.")] = 8080,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0: any free port.")
+    ] = 8080,
     backend: Annotated[
         bool,
         typer.Option("--backend", help="Let it connect to bodyshop label backend on this machine."),

@@ -26,7 +26,9 @@ def backend(
             "classifier, or the model that comes with bodyshop.",
         ),
     ] = None,
-    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0: any free port.")] = 9090,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0: any free port.")
+    ] = 9090,
 ) -> None:
     """Answer labelers while they label: proposals, and regions from a click or a box.
 

@@ -17,7 +17,6 @@ from bodyshop.inspection.records import (
     InspectionSummary,
     NewDamage,
     PictureAnswer,
-    UnreadablePicture,
 )
 from bodyshop_core.errors import NothingFoundError, UnreadableImageError, UsageError
 from bodyshop_core.progress import SILENT, Progress
@@ -28,6 +27,8 @@ if TYPE_CHECKING:
     from train.windows.classifier import DamageClassifier
 
 PAGE, RECORD = "inspection.html", "inspection.json"
+
+DRY = "the pictures were only paired"
 
 
 def inspect(
@@ -101,18 +102,17 @@ def inspect(
     found = [(pair, first[pair.before], second[pair.after]) for pair in pairs]
     said = {} if pair_only else models.answers(found, progress)
     compared: list[tuple[InspectedPair, Look, Look]] = []
-    maskless: list[UnreadablePicture] = []
     with progress.task("compare", total=len(found)) as tick:
         for pair, old, new in found:
             answers = [said.get(look.file, _unasked(look)) for look in (old, new)]
             news: tuple[NewDamage, ...] = ()
+            why: str | None = DRY if pair_only else None
             try:
                 if not pair_only:
                     news = _news(pair, old, new, answers, models.windows, masks)
             except UnreadableImageError as error:  # too thin for the segmenter
-                why = f"not compared: {error.message}"
-                maskless.append(UnreadablePicture(answers[1].picture, why))
-            compared.append((_inspected(pair, answers, news), old, new))
+                why = error.message
+            compared.append((_inspected(pair, answers, news, why), old, new))
             tick(1)
     compared.sort(key=lambda each: (-_strength(each[0]), each[0].after.picture))
     summary = InspectionSummary(
@@ -121,7 +121,7 @@ def inspect(
         pairs=tuple(each for each, _, _ in compared),
         unpaired_before=_left_over(first, [pair.before for pair in pairs]),
         unpaired_after=_left_over(second, [pair.after for pair in pairs]),
-        unreadable=(*bad, *worse, *maskless),
+        unreadable=(*bad, *worse),
     )
     if out is None or pair_only:
         return summary
@@ -232,7 +232,10 @@ def _unasked(look: Look) -> PictureAnswer:
 
 
 def _inspected(
-    pair: ViewPair, answers: Sequence[PictureAnswer], news: tuple[NewDamage, ...]
+    pair: ViewPair,
+    answers: Sequence[PictureAnswer],
+    news: tuple[NewDamage, ...],
+    why: str | None,
 ) -> InspectedPair:
     return InspectedPair(
         before=answers[0],
@@ -240,11 +243,13 @@ def _inspected(
         similarity=round(pair.similarity, 4),
         matches=pair.placement.matches if pair.placement is not None else 0,
         new_damage=news,
+        not_judged=why,
     )
 
 
 def _strength(pair: InspectedPair) -> float:
-    return max((each.score for each in pair.new_damage), default=-1.0)
+    unknown = -1.0 if pair.not_judged else -2.0
+    return max((each.score for each in pair.new_damage), default=unknown)
 
 
 def _left_over(looks: Sequence[Look], paired: Sequence[int]) -> tuple[str, ...]:

@@ -58,7 +58,9 @@ class InspectedPair(Summary):
     matches : int
         Local features of the two that agree on how one lies on the other.
     new_damage : tuple of NewDamage
-        The strongest first; empty where nothing is new.
+        The strongest first; empty where nothing is new, or nothing was judged.
+    not_judged : str or None
+        Why nobody knows whether something is new; None where both pictures were compared.
     """
 
     before: PictureAnswer
@@ -66,6 +68,7 @@ class InspectedPair(Summary):
     similarity: float
     matches: int
     new_damage: tuple[NewDamage, ...] = ()
+    not_judged: str | None = None
 
 
 @dataclass(frozen=True)
@@ -85,11 +88,11 @@ class InspectionSummary(Summary):
     run, segmenter : str or None
         What looked for damage; `run` is ``shipped`` for the model that comes with the package.
     pairs : tuple of InspectedPair
-        Those with new damage first.
+        Those with new damage first, then those that were not judged.
     unpaired_before, unpaired_after : tuple of str
         Pictures without a partner of the same view: what they show was not compared.
     unreadable : tuple of UnreadablePicture
-        Pictures that could not be read, or not be compared by the segmenter.
+        Pictures that could not be read.
     page, file : Path or None
         The report as a page and as JSON; None when nothing was written.
     """
@@ -103,9 +106,14 @@ class InspectionSummary(Summary):
     page: Path | None = None
     file: Path | None = None
 
-    derived: ClassVar[tuple[str, ...]] = ("new_damage",)
+    derived: ClassVar[tuple[str, ...]] = ("new_damage", "not_judged")
 
     @property
     def new_damage(self) -> int:
         """Pairs with new damage."""
         return sum(bool(pair.new_damage) for pair in self.pairs)
+
+    @property
+    def not_judged(self) -> int:
+        """Pairs of which nobody knows whether something is new."""
+        return sum(pair.not_judged is not None for pair in self.pairs)

@@ -6,6 +6,7 @@ Everything else is SQLAlchemy Core and runs on both. On both, texts compare byte
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 from abc import ABC, abstractmethod
@@ -109,6 +110,7 @@ class _Sqlite(Dialect):
         self.engine = create_engine(
             f"sqlite:///{path}",
             poolclass=NullPool,
+            json_serializer=json_text,
             connect_args={
                 "timeout": LOCK_WAIT_S,
                 "check_same_thread": False,
@@ -177,7 +179,7 @@ class _Postgres(Dialect):
     def __init__(self, url: URL) -> None:
         self.label = url.render_as_string(hide_password=True)
         try:
-            self.engine = create_engine(url, poolclass=NullPool)
+            self.engine = create_engine(url, poolclass=NullPool, json_serializer=json_text)
         except ModuleNotFoundError as error:
             raise MissingPartError(
                 f"the catalog {self.label} needs the package 'psycopg'",
@@ -289,6 +291,24 @@ def _clean(row: Any) -> Any:
 
 def _spaced(value: Any) -> Any:
     return value.replace("\0", " ") if isinstance(value, str) else value
+
+
+def json_text(value: Any) -> str:
+    """Write a value as JSON in which texts and names hold no NUL: see `_without_nul`."""
+    text = json.dumps(value)
+    return json.dumps(_spaced_deep(value)) if NUL in text else text
+
+
+NUL = r"\u0000"
+"""As JSON writes it; also part of a text with a backslash before ``u0000``, which stays."""
+
+
+def _spaced_deep(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {_spaced(name): _spaced_deep(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_spaced_deep(each) for each in value]
+    return _spaced(value)
 
 
 @contextmanager

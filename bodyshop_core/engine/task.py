@@ -54,7 +54,8 @@ def run_batch(work: Work, items: list[Item]) -> list[Row]:
     -------
     list of dict
         One row per item in the items' order, with ``key`` and ``error`` (None, or
-        ``"<exception>: <message>"``); or a row of `put_back` where storage failed, not the item.
+        ``"<exception>: <message>"``); or a row of `put_back` where storage or memory
+        failed, not the item.
 
     Raises
     ------
@@ -101,6 +102,8 @@ _initialised: set[bytes] = set()
 
 
 def _failed(item: Item, error: Exception) -> Row:
+    if isinstance(error, MemoryError):
+        return put_back(item, f"too little memory: {error}" if str(error) else "too little memory")
     # The system's own errors carry a number: a disk, a network or a permission. Decoders raise
     # OSError, too, about a picture, without one.
     if isinstance(error, TransientError) or (

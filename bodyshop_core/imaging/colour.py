@@ -58,6 +58,8 @@ def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
             ImageCms.Intent.PERCEPTUAL,
             ImageCms.Flags(_NO_CACHE),
         )
+    except MemoryError:
+        raise
     except Exception:  # noqa: BLE001 - hostile profiles raise nearly anything, and are optional
         return None
     return None if mode != "CMYK" and _changes_nothing(transform, mode) else transform

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from bodyshop_core.errors import UnreadableImageError
+from bodyshop_core.errors import TransientError, UnreadableImageError
 from bodyshop_core.imaging.colour import to_srgb
 from bodyshop_core.imaging.endings import END_OF_JPEG, lacks_end_only
 from bodyshop_core.imaging.jxl import jxl_size
@@ -56,6 +56,8 @@ def open_image(source: Path | str | bytes, *, max_pixels: int = MAX_PIXELS) -> I
     ------
     UnreadableImageError
         The file is empty, has no accepted format or a broken header, or declares too many pixels.
+    TransientError
+        This machine has too little memory now, which says nothing about the picture.
     """
     name = _name(source)
     if isinstance(source, bytes) and not source:
@@ -68,6 +70,8 @@ def open_image(source: Path | str | bytes, *, max_pixels: int = MAX_PIXELS) -> I
             image = _opened(source, name, max_pixels)
     except UnreadableImageError:
         raise
+    except MemoryError as error:
+        raise _short_of_memory(name) from error
     except Image.DecompressionBombError as error:
         raise UnreadableImageError(
             f"{name} declares too many pixels: {error}", code="too_many_pixels"
@@ -114,13 +118,18 @@ def load_rgb(
     ------
     UnreadableImageError
         The picture can't be opened or decoded to its end.
+    TransientError
+        This machine has too little memory now.
     """
     import numpy as np
 
     with open_image(source, max_pixels=max_pixels) as image:
         if at_least is not None:
             image.draft("RGB", (at_least, at_least))
-        return np.asarray(to_rgb(image, name=_name(source)))
+        try:
+            return np.asarray(to_rgb(image, name=_name(source)))
+        except MemoryError as error:
+            raise _short_of_memory(_name(source)) from error
 
 
 def to_rgb(image: Image.Image, *, name: str = "the picture") -> Image.Image:
@@ -130,6 +139,8 @@ def to_rgb(image: Image.Image, *, name: str = "the picture") -> Image.Image:
     ------
     UnreadableImageError
         The data end too early or are corrupt.
+    TransientError
+        This machine has too little memory now.
     """
     try:
         with warnings.catch_warnings():
@@ -140,6 +151,8 @@ def to_rgb(image: Image.Image, *, name: str = "the picture") -> Image.Image:
             return _eight_bit_rgb(upright, name)
     except UnreadableImageError:
         raise
+    except MemoryError as error:
+        raise _short_of_memory(name) from error
     except Exception as error:  # decoders raise OSError, SyntaxError, struct.error, ValueError...
         raise UnreadableImageError(f"{name} can't be decoded: {error}") from error
 
@@ -148,6 +161,8 @@ def orientation_of(image: Image.Image) -> int:
     """Return an opened image's EXIF orientation, 1 to 8; 1 when there is none or it is broken."""
     try:
         value = image.getexif().get(EXIF_ORIENTATION, 1)
+    except MemoryError:
+        raise
     except Exception:  # noqa: BLE001 - broken EXIF says nothing about the pixels: shown as stored
         return 1
     return value if value in range(1, 9) else 1
@@ -222,6 +237,13 @@ def _with_profile(layer: Image.Image, colours: Image.Image) -> Image.Image:
     colours = colours.convert("RGBA")
     colours.putalpha(layer.getchannel("A"))
     return colours
+
+
+def _short_of_memory(name: str) -> TransientError:
+    return TransientError(
+        f"{name} can't be decoded now: this machine has too little memory",
+        hint="close other programs, or use fewer --workers, and run the command again",
+    )
 
 
 def _kind(source: Path | str | bytes) -> str:

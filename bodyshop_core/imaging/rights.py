@@ -40,6 +40,8 @@ def rights_of(image: Image.Image) -> dict[str, str | None]:
     try:
         for name, text in _statements(image):
             found[name] = found[name] or _line(text) or None
+    except MemoryError:
+        raise
     except Exception:  # noqa: BLE001 - hostile metadata raise nearly anything, and they are optional
         return found
     return found

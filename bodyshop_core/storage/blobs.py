@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from dataclasses import dataclass
@@ -91,6 +92,11 @@ class BlobStore:
             The picture as it came.
         extension : str
             Of the sniffed type, with no dot.
+
+        Raises
+        ------
+        TransientError
+            A file of that name can't be read to compare it, such as for want of a permission.
         """
         sha256 = hashlib.sha256(data).hexdigest()
         path = self.path(sha256, extension)
@@ -110,6 +116,11 @@ class BlobStore:
             Its digest, computed while it was written.
         extension : str
             Of the sniffed type, with no dot.
+
+        Raises
+        ------
+        TransientError
+            As for `put_bytes`.
         """
         size = file.stat().st_size
         path = self.path(sha256, extension)
@@ -132,5 +143,11 @@ def _holds(path: Path, sha256: str, size: int) -> bool:
             return False
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest() == sha256
-    except FileNotFoundError:
-        return False
+    except OSError as error:
+        # What a damaged disk does not give (EIO) is as lost as what is not there.
+        if error.errno in (errno.ENOENT, errno.EIO):
+            return False
+        raise TransientError(
+            f"{path} can't be checked: {error.strerror or error}",
+            hint="bring it back (mount, permissions), then run the same command again",
+        ) from error

@@ -60,6 +60,8 @@ def camera_and_time(image: Image.Image) -> tuple[str | None, str | None]:
         details = exif.get_ifd(ExifTags.IFD.Exif)
         make, model = (_text(exif.get(tag)) for tag in (ExifTags.Base.Make, ExifTags.Base.Model))
         taken = details.get(ExifTags.Base.DateTimeOriginal) or exif.get(ExifTags.Base.DateTime)
+    except MemoryError:
+        raise
     except Exception:  # noqa: BLE001 - hostile EXIF raises nearly anything, and it is optional
         return None, None
     if make and model and model.lower().startswith(make.lower()):

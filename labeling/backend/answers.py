@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from bodyshop_core.errors import BodyshopError
+from bodyshop_core.errors import BodyshopError, TransientError, UnreadableImageError
 from bodyshop_core.progress import SILENT, Progress
 from labeling.backend.growing import Box, Click, grow_region
 from labeling.configs.label_config import LabelConfig, parse_label_config
@@ -86,20 +86,25 @@ class Answers:
             raise MaskFormatError(f"this is no request for predictions: {error!r}") from error
         found = {picture.sha256: picture for picture in load_pictures(self.workspace, wanted)}
         answers = []
-        for sha256 in wanted:
+        for sha256, task in zip(wanted, tasks, strict=True):
             result: list[dict[str, Any]] = []
             score, version = 0.0, SMART if prompts else self.version
             if sha256 not in found:
                 self.progress.log(f"no answer for {sha256[:12]}: it is not in the workspace")
-            elif prompts:
-                result = self._grown(found[sha256], config, prompts)
             else:
-                result, score = self._proposed(found[sha256], config)
+                try:
+                    if prompts:
+                        result = self._grown(found[sha256], config, prompts)
+                    else:
+                        url = task["data"].get("image")
+                        result, score = self._proposed(found[sha256], config, url)
+                except (UnreadableImageError, TransientError, OSError) as error:
+                    self.progress.log(f"no answer for {sha256[:12]}: {_why(error)}")
             answers.append({"result": result, "score": score, "model_version": version})
         return answers
 
     def _proposed(
-        self, picture: CatalogPicture, config: LabelConfig
+        self, picture: CatalogPicture, config: LabelConfig, url: object
     ) -> tuple[list[dict[str, Any]], float]:
         proposed = next(iter(self.predict([picture])), None)
         if proposed is None:
@@ -113,7 +118,7 @@ class Answers:
         }
         result = write_result(
             masks, config, choices=choices, seed=f"{picture.sha256}|{self.version}",
-            score=proposed.score, shown=ShownSize.of(picture.width, picture.height),
+            score=proposed.score, shown=ShownSize.at(picture.width, picture.height, url),
         )  # fmt: skip
         return result, proposed.score or 0.0
 
@@ -148,7 +153,7 @@ def read_prompts(
     Returns
     -------
     clicks : list of Click
-        In pixels of the upright picture.
+        In pixels of the upright picture; `grow_region` takes a click beside it to its edge.
     box : (left, top, right, bottom) or None
         The last rectangle, in pixels.
     label : str
@@ -184,6 +189,10 @@ def read_prompts(
             )
             box = (x, y, x + across, y + down)
     return clicks, box, label, size
+
+
+def _why(error: BodyshopError | OSError) -> str:
+    return error.message if isinstance(error, BodyshopError) else str(error)
 
 
 def _read(path: Any) -> NDArray[np.uint8]:

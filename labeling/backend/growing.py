@@ -96,7 +96,9 @@ def change_region(region: NDArray[np.bool_], click: Click) -> NDArray[np.bool_]:
     if bool(region[y, x]) == click.positive or not region.any():
         return region
     other = ~region if click.positive else region
-    distance = cv2.distanceTransform(other.astype(np.uint8), cv2.DIST_L2, 5)[y, x]
+    whole = int(region.all())  # a region without a border ends where the picture ends
+    there = np.pad(other.astype(np.uint8), whole)
+    distance = cv2.distanceTransform(there, cv2.DIST_L2, 5)[y + whole, x + whole]
     disc = np.zeros((height, width), np.uint8)
     cv2.circle(disc, (x, y), max(1, round(BEYOND * float(distance))), 1, -1)
     return region | (disc > 0) if click.positive else region & (disc == 0)
@@ -177,7 +179,8 @@ def _largest_part(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _pixel(click: Click, width: int, height: int) -> tuple[int, int]:
-    return min(width - 1, max(0, round(click.x))), min(height - 1, max(0, round(click.y)))
+    x, y = min(width - 1.0, max(0.0, click.x)), min(height - 1.0, max(0.0, click.y))
+    return round(x), round(y)
 
 
 def _cut(small: NDArray[np.uint8], trimap: NDArray[np.uint8]) -> NDArray[np.bool_]:

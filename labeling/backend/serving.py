@@ -134,6 +134,9 @@ def running_backend(
             except BodyshopError as error:
                 progress.log(f"no answer: {error.message}")
                 self._send(500, {"error": error.message})
+            except Exception as error:  # noqa: BLE001 - the page is told, and the server goes on
+                progress.log(f"no answer: {error!r}")
+                self._send(500, {"error": f"the backend failed: {error!r}"})
             else:
                 self._send(200, {"results": results, "model_version": version})
 

@@ -8,6 +8,7 @@ at the right and the bottom edge may be cut by the edge.
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,8 @@ WORKING_PIXELS = 1_500_000
 
 KEPT = 0.8
 """A mask that would lose a larger share of its area at the working size is widened instead."""
+
+_COPY = re.compile(r"[0-9a-f]{64}\.([0-9]{1,3})\.jpg\Z")
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,20 @@ class ShownSize:
             if shown == each.size:
                 return each
         return None
+
+    @classmethod
+    def at(cls, width: int, height: int, url: object) -> ShownSize:
+        """Return how a task shows a picture, by the URL in it (see `copy_name`).
+
+        A task keeps the URL that it was pushed with: that of the original, if it was pushed with
+        ``--images url`` or before there were working sizes.
+        """
+        found = _COPY.search(url) if isinstance(url, str) else None
+        return cls(width, height, max(1, int(found[1])) if found else 1)
+
+    def copy_name(self, sha256: str) -> str:
+        """Return the name of the smaller copy of a picture, from which `at` knows the factor."""
+        return f"{sha256}.{self.factor}.jpg"
 
     @property
     def size(self) -> tuple[int, int]:

@@ -78,7 +78,7 @@ class PictureUrls:
         ]
 
     def shown(self, picture: CatalogPicture) -> ShownSize:
-        """Return the size at which labelers see a picture; of another web server the full one."""
+        """Return how a new task shows a picture: of another web server at its full size."""
         if self.mode == "url":
             return ShownSize(picture.width, picture.height)
         return ShownSize.of(picture.width, picture.height)
@@ -131,8 +131,7 @@ class PictureUrls:
         return copy
 
     def _smaller_copy(self, picture: CatalogPicture, shown: ShownSize) -> Path:
-        name = f"{picture.sha256}.{shown.factor}.jpg"
-        copy = self.workspace.root / FOLDER / "pictures" / name
+        copy = self.workspace.root / FOLDER / "pictures" / shown.copy_name(picture.sha256)
         if not copy.exists():
             from PIL import Image
 

@@ -267,9 +267,10 @@ class _PagePuller:
         if annotation.get("was_cancelled"):
             # A skipped annotation still contains the prediction that was on the page.
             return Annotation(*identity, state="skipped", details=details)
+        sent = self._sent(picture, task["data"].get("image"))
         parsed = read_result(
             annotation.get("result") or [], self.project.config, width=picture.width,
-            height=picture.height, before=self.project.recorded, sent=self._sent(picture),
+            height=picture.height, before=self.project.recorded, sent=sent,
         )  # fmt: skip
         problems = list(parsed.problems)
         if parsed.masks and parsed.choices.get("state") == ["whole"]:
@@ -282,9 +283,9 @@ class _PagePuller:
             choices=parsed.choices, details=details,
         )  # fmt: skip
 
-    def _sent(self, picture: CatalogPicture) -> SentShapes | None:
+    def _sent(self, picture: CatalogPicture, url: object) -> SentShapes | None:
         """Return the imported masks that are shown at a working size, to know them again."""
-        shown = ShownSize.of(picture.width, picture.height)
+        shown = ShownSize.at(picture.width, picture.height, url)
         if shown.factor == 1 or picture.sha256 not in self._imported:
             return None
         shapes = self._imported[picture.sha256].shapes()

@@ -18,6 +18,7 @@ from labeling.records.pictures import (
     load_pictures,
 )
 from labeling.records.selection import Selection, Uncertainty, select_pictures
+from labeling.records.shown import ShownSize
 from labeling.server.client import LabelStudioClient
 from labeling.server.connection import Connection
 from labeling.sync.imported_masks import VERSION as IMPORTED
@@ -157,7 +158,7 @@ def push(
         urls = picture_urls_for(workspace, client, project.remote_id, images, url_prefix)
         if new:
             urls.open_access(new[0])
-        sender = _Sender(workspace, client, project, urls, predict, model_version, imported)
+        sender = _Sender(workspace, client, project, urls, predict, model_version, imported, index)
         with progress.task("push", total=len(new)) as tick:
             for start in range(0, len(new), batch):
                 chunk = new[start : start + batch]
@@ -167,8 +168,8 @@ def push(
         removed = index.remove_duplicates(client, project)
         index.shown |= sender.shown
         if predict is not None:
-            sender.send_predictions(index.without_version(old, sender.version), index, batch)
-        sender.send_changed_imports(old, index, batch)
+            sender.send_predictions(index.without_version(old, sender.version), batch)
+        sender.send_changed_imports(old, batch)
         index.shown |= sender.shown
         if uncertainty is not None:
             order = {index.tasks[p.sha256]: p.sha256 for p in pictures if p.sha256 in index.tasks}
@@ -205,9 +206,10 @@ class _Sender:
         predict: PreAnnotator | None,
         version: str | None,
         imported: Mapping[str, ImportedMasks],
+        index: TaskIndex,
     ) -> None:
         self.workspace, self.client, self.project, self.urls = workspace, client, project, urls
-        self.predict, self.imported, self.sent = predict, imported, 0
+        self.predict, self.imported, self.index, self.sent = predict, imported, index, 0
         # The server prefills pages with the predictions of one version only.
         before = str(project.remote.get("model_version") or "")
         self.version = version or before or IMPORTED
@@ -236,13 +238,11 @@ class _Sender:
         self.sent += len(predictions)
         self._note_shown(picture.sha256 for picture in pictures)
 
-    def send_predictions(
-        self, pictures: Sequence[CatalogPicture], index: TaskIndex, batch: int
-    ) -> None:
+    def send_predictions(self, pictures: Sequence[CatalogPicture], batch: int) -> None:
         """Send predictions for earlier tasks."""
         for start in range(0, len(pictures), batch):
             body = [
-                {"task": index.tasks[sha256], **prediction}
+                {"task": self.index.tasks[sha256], **prediction}
                 for sha256, prediction in self._predictions(pictures[start : start + batch]).items()
             ]
             if body:
@@ -250,22 +250,20 @@ class _Sender:
                 self._note_shown(p.sha256 for p in pictures[start : start + batch])
             self.sent += len(body)
 
-    def send_changed_imports(
-        self, pictures: Sequence[CatalogPicture], index: TaskIndex, batch: int
-    ) -> None:
+    def send_changed_imports(self, pictures: Sequence[CatalogPicture], batch: int) -> None:
         """Send imported masks to earlier tasks that do not show them, or not as they are now."""
         changed = [
             picture
             for picture in pictures
             if picture.sha256 in self.imported
             and picture.sha256 not in self.shown
-            and (index.shown.get(picture.sha256) or {}).get("masks")
+            and (self.index.shown.get(picture.sha256) or {}).get("masks")
             != self._shown_rows(picture.sha256)
         ]
         for picture in changed:
-            if picture.sha256 in index.shown:
-                remove_predictions(self.client, index.tasks[picture.sha256], self.version)
-        self.send_predictions(changed, index, batch)
+            if picture.sha256 in self.index.shown:
+                remove_predictions(self.client, self.index.tasks[picture.sha256], self.version)
+        self.send_predictions(changed, batch)
 
     def _shown_rows(self, sha256: str) -> dict[str, str]:
         return self.imported[sha256].shown(set(self.project.config.mask_labels))
@@ -292,10 +290,14 @@ class _Sender:
                     found[proposed.sha256] = body
         return found
 
+    def _size(self, picture: CatalogPicture) -> ShownSize:
+        """Return how labelers see a picture: an earlier task goes on showing what it did."""
+        return self.index.shown_size(picture) or self.urls.shown(picture)
+
     def _imported(self, picture: CatalogPicture) -> dict[str, Any]:
         config = self.project.config
         shapes = self.imported[picture.sha256].shapes()
-        result = write_shapes(shapes, config, self.urls.shown(picture))
+        result = write_shapes(shapes, config, self._size(picture))
         state = config.control("state")
         choices = {"state": "damaged"} if state and "damaged" in state.values else {}
         result += write_result({}, config, choices=choices, seed=picture.sha256)
@@ -313,7 +315,7 @@ class _Sender:
         result = write_result(
             proposed.masks, self.project.config, choices=proposed.choices,
             seed=f"{picture.sha256}|{self.version}", score=proposed.score,
-            shown=self.urls.shown(picture),
+            shown=self._size(picture),
         )  # fmt: skip
         body = {"model_version": self.version, "result": result}
         return body if proposed.score is None else body | {"score": proposed.score}

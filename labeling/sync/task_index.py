@@ -10,6 +10,7 @@ from sqlalchemy import delete, select
 
 from bodyshop_core.catalog import now, schema
 from labeling.records.pictures import CatalogPicture
+from labeling.records.shown import ShownSize
 from labeling.server.client import LabelStudioClient
 from labeling.sync.project import Project
 
@@ -29,6 +30,8 @@ class TaskIndex:
         sha256 -> names of the models that predicted for it.
     duplicates : list of int
         Further tasks of pictures that have a task already.
+    images : dict
+        sha256 -> URL of the picture in that task.
     pairs : set
         Every (sha256, number).
     shown : dict
@@ -40,6 +43,7 @@ class TaskIndex:
     tasks: dict[str, int] = field(default_factory=dict)
     versions: dict[str, set[str]] = field(default_factory=dict)
     duplicates: list[int] = field(default_factory=list)
+    images: dict[str, str] = field(default_factory=dict)
     pairs: set[tuple[str, int]] = field(default_factory=set)
     shown: dict[str, dict[str, Any]] = field(default_factory=dict)
     last: int = 0
@@ -90,6 +94,12 @@ class TaskIndex:
         """Return those of the pictures that have no prediction of a model."""
         return [p for p in pictures if version not in self.versions.get(p.sha256, set())]
 
+    def shown_size(self, picture: CatalogPicture) -> ShownSize | None:
+        """Return how a picture's task shows it; None for a picture without a task."""
+        if picture.sha256 not in self.tasks:
+            return None
+        return ShownSize.at(picture.width, picture.height, self.images[picture.sha256])
+
     def save(self, workspace: Workspace, project: Project) -> None:
         """Write the tasks to the catalog; to be called after all tasks were read."""
         table = schema.label_tasks
@@ -120,6 +130,7 @@ class TaskIndex:
             self.duplicates.append(int(task["id"]))
             return
         self.tasks[sha256] = int(task["id"])
+        self.images[sha256] = str(task["data"].get("image"))
         versions = task.get("predictions_model_versions") or ""
         self.versions[sha256] = {name for name in versions.split(",") if name}
 

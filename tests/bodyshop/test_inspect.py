@@ -17,7 +17,8 @@ from bodyshop.inspection import inspect
 from bodyshop.inspection.geometry import Placement, landmarks, lay_over
 from bodyshop.inspection.news import new_regions, new_windows, rise_of_evidence
 from bodyshop.inspection.pairing import pair_views
-from bodyshop_core.errors import NothingFoundError, UsageError
+from bodyshop.prediction import run_answers
+from bodyshop_core.errors import NothingFoundError, UnreadableImageError, UsageError
 from showroom.inspections import InspectedView, build_inspection
 from train.windows.grid import boxes
 
@@ -160,3 +161,32 @@ def test_of_a_mask_only_regions_off_earlier_damage_are_new() -> None:
     assert one.before_box == (0.65, 0.75, 0.775, 0.85)
     assert len(new_regions({}, after, {}, right)) == 2
     assert new_regions(before, {}, {}, right) == ()
+
+
+def test_a_pair_that_the_segmenter_cant_see_is_not_called_unchanged(
+    car, tmp_path, monkeypatch
+) -> None:
+    class TooThin:
+        def segment(self, files):
+            raise UnreadableImageError(f"{files[0].name} is too thin: 600 squares")
+
+    monkeypatch.setattr(run_answers, "open_segmenter", lambda *_, **__: TooThin())
+    _, views = car
+    files = [
+        [getattr(view, when) for view in views if view.new > 0.01][:2]
+        for when in ("before", "after")
+    ]
+    found = inspect(*files, segmenter=tmp_path / "thin", out=tmp_path / "out")
+    asked = [pair for pair in found.pairs if pair.after.label != "whole"]
+    assert asked and [pair.not_judged for pair in asked] == [
+        f"{Path(pair.before.picture).name} is too thin: 600 squares" for pair in asked
+    ]
+    assert (found.not_judged, found.unreadable) == (len(asked), ())
+    assert json.loads((tmp_path / "out" / "inspection.json").read_text()) == json.loads(
+        json.dumps(found.as_dict(), default=str)
+    )
+    page = (tmp_path / "out" / "inspection.html").read_text("utf-8")
+    assert page.count("not judged</span>") == len(asked)
+    assert page.count("is too thin: 600 squares") == len(asked)
+    assert page.count("nothing new") == len(found.pairs) - len(asked)
+    assert f"{len(asked)} not judged</h1>" in page

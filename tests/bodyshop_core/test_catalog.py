@@ -27,7 +27,12 @@ from bodyshop_core.catalog import (
     schema,
 )
 from bodyshop_core.catalog.split_sets import choose_split_set, newest_split_set, next_revision
-from bodyshop_core.errors import ErasedPictureError, NothingFoundError, UsageError
+from bodyshop_core.errors import (
+    ErasedPictureError,
+    NothingFoundError,
+    TransientError,
+    UsageError,
+)
 from bodyshop_core.workspace import Workspace
 
 
@@ -338,3 +343,25 @@ def test_a_held_catalog_lets_others_write_and_its_log_be_emptied(workspace):
             busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         assert (busy, log.stat().st_size) == (0, 0)
     assert not log.exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the errors are Linux's")
+def test_a_blob_that_the_disk_cant_read_is_written_again_and_one_that_is_away_is_left(workspace):
+    path = workspace.blobs.path(hashlib.sha256(b"").hexdigest(), "jpg")
+    path.parent.mkdir(parents=True)
+    path.symlink_to("/proc/self/mem")  # whose first byte is EIO
+    assert workspace.blobs.put_bytes(b"", "jpg").new
+    assert not path.is_symlink() and path.read_bytes() == b""
+    path.unlink()
+    path.symlink_to(path)  # too many levels of links: neither there nor lost
+    with pytest.raises(TransientError, match="can't be checked"):
+        workspace.blobs.put_bytes(b"", "jpg")
+
+
+def test_nul_becomes_a_space_in_texts_inside_json_and_a_backslash_stays(workspace):
+    arguments = {"a\0b": ["c\0", {"d": "\\u0000", "e": [1, None, "\0"]}]}
+    row = {"id": "x", "command": "x", "versions": {}, "state": "done", "started_at": "t"}
+    workspace.catalog.upsert(schema.runs, [row | {"arguments": arguments}])
+    with workspace.catalog.read() as connection:
+        (found,) = connection.scalars(select(schema.runs.c.arguments)).all()
+    assert found == {"a b": ["c ", {"d": "\\u0000", "e": [1, None, " "]}]}

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import ast
 import contextlib
 import io
 import struct
+import subprocess
+import sys
 import zlib
 
 import numpy as np
@@ -155,3 +158,25 @@ def test_dct_scaled_decode_keeps_enough_pixels():
     data = encoded(gradient(1600, 1200), "JPEG")
     rgb = load_rgb(data, at_least=224)
     assert min(rgb.shape[:2]) >= 224 and max(rgb.shape[:2]) < 1600
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="macOS does not limit address space")
+def test_too_little_memory_is_no_fault_of_the_picture(tmp_path):
+    Image.new("L", (9000, 9000)).save(tmp_path / "large.png", compress_level=1)
+    script = (
+        "import resource, sys; from pathlib import Path\n"
+        "from bodyshop_core.engine.task import run_batch\n"
+        "from bodyshop_core.imaging import load_rgb\n"
+        "import numpy as np\n"
+        "work = lambda items: [{'key': 'a', 'n': load_rgb(Path(items[0]['file'])).size}]\n"
+        "taken = int(Path('/proc/self/statm').read_text().split()[0]) * resource.getpagesize()\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (taken + 50 * 2**20,) * 2)\n"
+        "print(run_batch(work, [{'key': 'a', 'file': sys.argv[1]}]))\n"
+        "print(run_batch(lambda _: np.empty(1 << 50), [{'key': 'b'}]))\n"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path / "large.png")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    (first,), (second,) = map(ast.literal_eval, done.stdout.splitlines() or [done.stderr])
+    assert first["error"] is second["error"] is None
+    assert "large.png can't be decoded now" in first["put_back"]
+    assert "too little memory" in first["put_back"] and "too little memory" in second["put_back"]

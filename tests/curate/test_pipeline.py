@@ -14,6 +14,7 @@ import pytest
 from curated import fill, splits, verdicts
 from filling import add_picture, jpeg, photo, pretend_scores, resaved
 from PIL import Image
+from sqlalchemy import select
 
 import curate
 from bodyshop.cli import main
@@ -23,6 +24,7 @@ from bodyshop_core.workspace import Workspace
 from curate import pipeline
 from curate.duplicates import pairs
 from curate.gate import rules
+from curate.retry import take_back_failures
 from curate.splits.assign import SplitError
 from curate.verdicts import decide
 
@@ -307,3 +309,15 @@ def test_the_target_is_damage_only_when_two_damage_values_are_there(workspace: W
     summary = curate.curate(workspace, workers=1)
     assert summary.splits["target"] == "model"
     assert set(summary.splits["sizes"]["train"]) == {"Norden Fjell", "Corvo Strada"}
+
+
+def test_a_detection_that_failed_is_taken_back_and_one_that_found_no_car_is_not(
+    workspace: Workspace,
+) -> None:
+    failed, empty = (add_picture(workspace, photo(seed)) for seed in range(2))
+    row = dict.fromkeys(("label", "score", "box", "error")) | {"detector": "ssd"}
+    rows = [row | {"sha256": failed, "error": "no memory"}, row | {"sha256": empty}]
+    workspace.catalog.upsert(schema.detections, rows)
+    assert take_back_failures(workspace) == 1
+    with workspace.catalog.read() as connection:
+        assert connection.scalars(select(schema.detections.c.sha256)).all() == [empty]

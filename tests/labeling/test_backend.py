@@ -14,9 +14,10 @@ from PIL import Image
 from spotted import H, W, iou, spotted
 
 from bodyshop_core.errors import UsageError
+from bodyshop_core.imaging import load_rgb
 from labeling import PreAnnotation
 from labeling.backend.answers import Answers
-from labeling.backend.growing import Click, grow_region
+from labeling.backend.growing import Click, change_region, grow_region
 from labeling.backend.serving import running_backend
 from labeling.configs.label_config import load_label_config
 from labeling.configs.smart_tools import BOX, CLICK, with_smart_tools
@@ -201,3 +202,76 @@ def test_smart_tools_are_added_once_and_change_no_class():
     assert CONFIG.digest == plain.digest
     assert CONFIG.xml.count('smart="true"') == 2
     assert with_smart_tools(CONFIG) is CONFIG
+
+
+def test_a_negative_click_into_a_region_without_a_border_takes_a_part_away():
+    region = grow_region(spotted()[0], box=(0, 0, W, H)) | True
+    left = change_region(region, Click(1e300, H / 2, positive=False))
+    assert 0 < left.sum() < region.sum()
+    assert not left[H // 2, W - 1]
+    for far in (float("inf"), -1e300, 2.0**40):
+        assert grow_region(spotted()[0], [Click(far, far)]).any()
+
+
+def test_a_task_of_a_large_picture_gets_proposals_of_the_size_that_it_shows(workspace, tmp_path):
+    width, height = 2100, 1700
+    Image.new("RGB", (width, height), "red").save(tmp_path / "a.jpg")
+    sha = add_picture(workspace, (tmp_path / "a.jpg").read_bytes())
+    mask = np.zeros((height, width), bool)
+    mask[10:60, 10:60] = True
+    propose = lambda _: [PreAnnotation(sha, {"dent": mask})]  # noqa: E731
+    request = asked(sha, sha, sha)
+    shown = ShownSize.of(width, height)
+    request["tasks"][0]["data"]["image"] = f"/data/upload/3/0a1b2c3d-{shown.copy_name(sha)}"
+    request["tasks"][1]["data"]["image"] = f"/data/local-files/?d=blobs/{sha[:2]}/{sha}.jpg"
+    sizes = [
+        (region["original_width"], region["original_height"])
+        for answer in Answers(workspace, propose, "m").answer(request)
+        for region in answer["result"]
+    ]
+    assert sizes == [(1050, 850), (width, height), (width, height)]
+
+
+def test_a_picture_that_cant_be_read_costs_its_own_answer_and_is_named(answers, tmp_path):
+    model, good = answers
+    bad = []
+    for number in range(2):
+        Image.new("RGB", (W, H), (number, 0, 0)).save(tmp_path / "b.png")
+        bad.append(add_picture(model.workspace, (tmp_path / "b.png").read_bytes()))
+    model.workspace.image_path(bad[0]).write_bytes(b"no picture")
+    model.workspace.image_path(bad[1]).unlink()
+    told, propose = [], model.predict
+
+    class Listener:
+        def log(self, message):
+            told.append(message)
+
+    def reading(pictures):
+        for picture in pictures:
+            load_rgb(picture.path)
+        return propose(pictures)
+
+    model.progress, model.predict = Listener(), reading
+    click = prompt("keypointlabels", CLICK, {"x": 43.75, "y": 45.8, "width": 0.3}, is_positive=1)
+    for prompts in ((), [click]):
+        first, found, last = model.answer(asked(bad[0], good, bad[1], prompts=prompts))
+        assert first["result"] == last["result"] == []
+        assert found["result"]
+        assert [bad[0][:12] in told[0], "not a picture" in told[0]] == [True, True]
+        assert [bad[1][:12] in told[1], "does not exist" in told[1]] == [True, True]
+        told.clear()
+
+
+def test_a_model_that_fails_is_answered_in_json_and_the_server_goes_on():
+    def fail(request):
+        raise RuntimeError(f"no {request['what']}")
+
+    with (
+        running_backend(fail, "m", port=0) as running,
+        httpx.Client(base_url=running.url, trust_env=False, timeout=60) as client,
+    ):
+        client.auth = (running.user, running.token)
+        for what in ("memory", "card"):
+            answer = client.post("/predict", json={"what": what})
+            assert answer.status_code == 500
+            assert f"no {what}" in answer.json()["error"]

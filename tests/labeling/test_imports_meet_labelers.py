@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -222,3 +223,41 @@ def test_a_folder_from_an_older_version_is_made_private(tmp_path):
         "labelstudio": 0o700, "media": 0o700, "x.png": 0o600, "server.log": 0o600,
         "label_studio.sqlite3": 0o600,
     }  # fmt: skip
+
+
+def test_an_earlier_task_that_shows_the_original_gets_masks_of_that_size(stage, tmp_path):
+    width, height = 2100, 1700
+    earlier, new = stage.add(width, height, 0), stage.add(width, height, 1)
+    labeling.init(stage.workspace, connection=stage.client)
+    original = stage.workspace.image_path(earlier)
+    place = quote(original.relative_to(stage.client.connection.document_root).as_posix())
+    data = {"image": f"/data/local-files/?d={place}", "ext_id": earlier}
+    stage.client.import_tasks(stage.project().remote_id, [{"data": data}])
+    counts = [height + 1, 1, height, 3, width * height - 2 * height - 5]  # two pixels' columns
+    document = {
+        "images": [
+            {"id": n, "file_name": f"{sha}.bmp", "width": width, "height": height}
+            for n, sha in enumerate((earlier, new))
+        ],
+        "categories": [{"id": 1, "name": "dent"}],
+        "annotations": [
+            {"id": n, "image_id": n, "category_id": 1, "iscrowd": 1,
+             "segmentation": {"size": [height, width], "counts": counts}}
+            for n in range(2)
+        ],
+    }  # fmt: skip
+    (tmp_path / "coco.json").write_text(json.dumps(document))
+    labeling.import_masks(stage.workspace, "coco", tmp_path / "coco.json")
+    before = {sha: stage.masks(sha)["dent"] for sha in (earlier, new)}
+    summary = push(stage)
+    assert (summary.pushed, summary.predictions) == (1, 2)
+    for sha, size in ((earlier, (width, height)), (new, (1050, 850))):
+        (shown,) = predictions(stage, sha)
+        (brush,) = [each for each in shown["result"] if each["type"] == "brushlabels"]
+        assert (brush["original_width"], brush["original_height"]) == size
+        path = f"api/tasks/{stage.tasks()[sha]}/annotations/"
+        stage.labelers["ana@example.com"]._json("POST", path, body={"result": shown["result"]})
+    assert pull(stage).problems == ()
+    for sha, mask in before.items():
+        assert mask.sum() == 4
+        assert np.array_equal(stage.masks(sha)["dent"], mask)

@@ -132,3 +132,10 @@ def test_status_before_any_project_names_the_first_step(workspace, run):
     code, summary, _ = run("label", "status")
     assert code == 0
     assert summary == {"projects": []}
+
+
+@pytest.mark.parametrize("command", ["serve", "backend"])
+def test_a_port_that_no_machine_has_is_refused_before_anything_starts(run, command):
+    code, summary, told = run("label", command, "--port", "65536")
+    assert (code, summary) == (2, None)
+    assert "--port" in told and "65535" in told
