@@ -118,6 +118,8 @@ def _turn_sheet(browser: Browser, pointer: Pointer, sheet: str | None, until: fl
     found = on_grid([(each[0], each[1], each[2], each[3]) for each in cells])
     if sheet is None or len(found) < MIN_FRAMES:
         return FrameUrls([], False)
+    # Seen again from the start, or nothing of the sheet is left that could be shown.
+    whole = whole or fill_the_sheet(found)
     ordered = sorted(found, key=lambda cell: (round(cell[1] / cell[3]), cell[0]))
     first, second = (ordered.index(each) for each in found[:2])
     forward = (second - first) % len(ordered) < len(ordered) / 2
@@ -132,6 +134,11 @@ def on_grid(cells: list[_Cell]) -> list[_Cell]:
 
     kept = [each for each in cells if not (between(each[0], each[2]) or between(each[1], each[3]))]
     return kept if len(kept) > 0.8 * len(cells) else cells
+
+
+def fill_the_sheet(cells: list[_Cell]) -> bool:
+    """Return whether cells, in parts of the sheet's size, leave nothing of it over."""
+    return abs(sum(width * height for _, _, width, height in cells) - 1) < 0.01
 
 
 def _place_of(cell: tuple[float, ...], cells: list[tuple[float, ...]]) -> int | None:

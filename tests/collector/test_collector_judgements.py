@@ -16,7 +16,7 @@ from collector.net.same_picture import same_picture
 from collector.sources.spinners import cut_cells
 from collector.spin.continuous import FRAMES, period_of, places_of_frames
 from collector.spin.preloaded import gapless_series
-from collector.spin.turntable import on_grid, sense_of
+from collector.spin.turntable import fill_the_sheet, on_grid, sense_of
 
 
 def changed(data: bytes, size: tuple[int, int], quality: int = 40) -> bytes:
@@ -108,3 +108,9 @@ def test_what_a_viewer_shows_between_two_cells_of_a_sheet_is_no_frame():
     assert on_grid([*cells[:12], (0, 0.375, 1 / 6, 1 / 4), *cells[12:]]) == cells
     odd = [(n / 10, 0, 0.13, 1) for n in range(8)]
     assert on_grid(odd) == odd
+
+
+def test_a_sheet_of_which_every_cell_was_shown_has_no_more_frames():
+    cells = [(column / 6, row / 4, 1 / 6, 1 / 4) for row in range(4) for column in range(6)]
+    assert fill_the_sheet(cells)
+    assert not fill_the_sheet(cells[:-1])
