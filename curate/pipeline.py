@@ -19,12 +19,11 @@ from curate.retry import take_back_failures
 from curate.splits.assign import SplitError
 from curate.splits.stage import choose_settings, write_splits
 from curate.targets import resolve_target
+from curate.verdicts.facts import load_assigned, load_facts
 from curate.verdicts.stage import (
     VerdictCounts,
     count_verdicts,
     judge_pictures,
-    load_assigned,
-    load_facts,
 )
 
 if TYPE_CHECKING:

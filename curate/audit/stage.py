@@ -15,8 +15,8 @@ from curate.audit.nuisance import equalised, measure_view
 from curate.audit.shortcuts import audit_digest, audit_rows
 from curate.gate.stage import load_gate
 from curate.policy import Policy, load_policy
+from curate.verdicts.facts import load_facts
 from curate.verdicts.screen import Facts
-from curate.verdicts.stage import load_facts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -27,7 +27,7 @@ from curate.splits.assign import Member, SplitError, assign_splits
 from curate.splits.leakage import LeakageCheck, check_leakage
 from curate.splits.origins import unite_origins
 from curate.targets import resolve_target
-from curate.verdicts.stage import load_assigned, load_facts
+from curate.verdicts.facts import load_assigned, load_facts
 
 if TYPE_CHECKING:
     from pathlib import Path
