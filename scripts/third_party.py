@@ -7,6 +7,7 @@ own, so that no tool of the developers is listed, and writes ``FOLDER/third-part
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -23,7 +24,8 @@ def main(folder: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as place:
         venv.create(place, with_pip=True)
-        python = next(Path(place).glob("*/python*"))
+        bin_folder = "Scripts" if os.name == "nt" else "bin"
+        python = Path(place) / bin_folder / "python"
         run(str(python), "-m", "pip", "install", "--quiet", str(wheel))
         licences = run(
             tool("pip-licenses"), f"--python={python}", "--format=markdown", "--with-urls",
