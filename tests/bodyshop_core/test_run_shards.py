@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import importlib.util
 import sys
 import threading
 import time
@@ -12,34 +11,22 @@ from pathlib import Path
 import psutil
 import pytest
 import works
+from shard_runs import ENGINES, HAS_DASK, items, rows_of
 
 from bodyshop_core.engine import compute_shards, read_rows, run_shards, worker
 from bodyshop_core.errors import BodyshopError, MissingPartError, TransientError, UsageError
 from bodyshop_core.progress import Silent
 from bodyshop_core.storage.blobs import BlobRef
 
-HAS_DASK = importlib.util.find_spec("distributed") is not None
-needs_dask = pytest.mark.skipif(not HAS_DASK, reason="the extra 'dask' is not installed")
 
-
-@pytest.fixture(
-    params=["local", pytest.param("dask", marks=[needs_dask, pytest.mark.slow])],
-)
+@pytest.fixture(params=ENGINES)
 def engine(request):
     return request.param
-
-
-def items(n, **more):
-    return [{"key": f"item-{i:04d}", "n": i, **more} for i in range(n)]
 
 
 def own_workers():
     """Return the worker processes of this one; Dask's helpers are none."""
     return [each.pid for each in psutil.Process().children() if worker.START in each.cmdline()]
-
-
-def rows_of(paths):
-    return sorted(read_rows(paths), key=lambda row: row["key"])
 
 
 class Counting(Silent):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import signal
 import subprocess
 import sys
@@ -11,26 +10,14 @@ from pathlib import Path
 
 import pytest
 import works
+from shard_runs import ENGINES, items, rows_of
 
 from bodyshop_core.engine import read_rows, run_shards
 
-HAS_DASK = importlib.util.find_spec("distributed") is not None
-needs_dask = pytest.mark.skipif(not HAS_DASK, reason="the extra 'dask' is not installed")
 
-
-@pytest.fixture(
-    params=["local", pytest.param("dask", marks=[needs_dask, pytest.mark.slow])],
-)
+@pytest.fixture(params=ENGINES)
 def engine(request):
     return request.param
-
-
-def items(n, **more):
-    return [{"key": f"item-{i:04d}", "n": i, **more} for i in range(n)]
-
-
-def rows_of(paths):
-    return sorted(read_rows(paths), key=lambda row: row["key"])
 
 
 SCRIPT = """
