@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,8 @@ def collected(abroad: AbroadSite, tmp_path_factory: pytest.TempPathFactory) -> W
         "brands": [{"name": "Abroad", "models": models}],
     }  # fmt: skip
     workspace = Workspace.open(tmp_path_factory.mktemp("abroad"))
-    collector.collect(collector.parse_brands(yaml.safe_dump(plan)), workspace, browsers=2)
+    with suppress(collector.IncompleteCollectError):  # each page's own test says what it lacks
+        collector.collect(collector.parse_brands(yaml.safe_dump(plan)), workspace, browsers=2)
     return workspace
 
 

@@ -18,7 +18,7 @@ FOREIGN = (
         "document.addEventListener('click',e=>{if(e.target.closest('.orejime-Button--decline'))setTimeout(build,50)},true)"
         "</script>" + script("orejime/dist/orejime-standard-en.js")), "orejime"),
     Case("orejime-modal", "pages", 10, page(
-        WALL + "<script>window.orejimeConfig={forceModal:true,lang:'de',privacyPolicyUrl:'/p',purposes:[{id:'ga',title:'GA',cookies:['_ga']}]};"
+        WALL + "<script>window.orejimeConfig={cookie:{name:'modal-consent'},forceModal:true,lang:'de',privacyPolicyUrl:'/p',purposes:[{id:'ga',title:'GA',cookies:['_ga']}]};"
         "document.addEventListener('click',e=>{if(e.target.closest('.orejime-Modal-declineAll,.orejime-Button--save,.orejime-PurposeToggles-disableAll,.orejime-Button--decline'))setTimeout(build,50)},true)"
         "</script>" + script("orejime/dist/orejime-standard-de.js")), "orejime"),
     Case("osano-cookieconsent", "pages", 10, page(
