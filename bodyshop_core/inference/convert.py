@@ -40,6 +40,7 @@ def cached_network(
     *,
     threads: int = 1,
     carried: Path | None = None,
+    assemble: Callable[[Path], None] | None = None,
 ) -> FrozenNetwork:
     """Open a network from the cache; the first time, build it with Keras and convert it.
 
@@ -58,12 +59,15 @@ def cached_network(
     carried : Path, optional
         A folder that may hold the converted file, such as that of a run from another machine; it is
         opened there if the cache does not have it.
+    assemble : callable, optional
+        Writes the converted file without TensorFlow; called in place of `build`.
 
     Raises
     ------
     BodyshopError
         The network can't be converted, or differs from Keras when it is.
     """
+    make = assemble or (lambda file: convert(build(), file))
     file = cache_file(key)
     if not file.is_file() and (brought := _carried_file(key, carried)) is not None:
         return FrozenNetwork(brought, threads=threads)
@@ -72,9 +76,9 @@ def cached_network(
             if not file.is_file():
                 held.enter_context(locked(file.with_suffix(".lock"), wait=True))
         except OSError:  # the folder or the lock can't be made: a read-only home
-            return _uncached_network(file.name, build, threads)
+            return _uncached_network(file.name, make, threads)
         if not file.is_file():
-            convert(build(), file)
+            make(file)
     return FrozenNetwork(file, threads=threads)
 
 
@@ -141,12 +145,12 @@ def _carried_file(key: str, carried: Path | None) -> Path | None:
     return file if file is not None and file.is_file() else None
 
 
-def _uncached_network(name: str, build: Callable[[], keras.Model], threads: int) -> FrozenNetwork:
-    """Convert into a temporary folder, which is removed together with the network."""
+def _uncached_network(name: str, make: Callable[[Path], None], threads: int) -> FrozenNetwork:
+    """Write into a temporary folder, which is removed together with the network."""
     folder = tempfile.TemporaryDirectory(prefix="bodyshop-")
     try:
         file = Path(folder.name) / name
-        convert(build(), file)
+        make(file)
         network = FrozenNetwork(file, threads=threads)
     except BaseException:
         folder.cleanup()

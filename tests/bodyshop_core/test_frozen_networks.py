@@ -12,7 +12,7 @@ import pytest
 
 from bodyshop_core.backbones import Scorer, build, fingerprint, get
 from bodyshop_core.backbones.lite import lite0_weights
-from bodyshop_core.backbones.scorer import _model  # the Keras model that was converted
+from bodyshop_core.backbones.scorer import scorer_model
 from bodyshop_core.errors import BodyshopError, UsageError
 from bodyshop_core.imaging import fit_square, load_rgb
 from bodyshop_core.inference.convert import cached_network, convert
@@ -43,7 +43,7 @@ def test_converted_backbone_sees_in_real_photos_what_keras_sees(real_data):
     files = sorted((real_data / "damage" / "validation").glob("*/*"))[::6]
     squares = np.stack([fit_square(load_rgb(file, at_least=448), 224) for file in files])
     assert len(squares) >= 30
-    expected = _model("efficientnet-lite0", None, lite0_weights()).predict(
+    expected = scorer_model("efficientnet-lite0", None, lite0_weights()).predict(
         squares.astype(np.float32), verbose=0
     )
     found = Scorer("efficientnet-lite0").score(squares)
