@@ -98,13 +98,13 @@ $(VENV)/.build:
 
 $(VENV)/.demo: pyproject.toml | dist/.built
 	@echo "installing bodyshop and what it needs into $(VENV) (about 2 GB, a few minutes)"
-	@$(BIN)/python -m pip install $(call extras,demo) $(call quietly,$(VENV)/install.log)
+	@$(BIN)/python -m pip install $(call extras,all) $(call quietly,$(VENV)/install.log)
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | dist/.built
 	@echo "installing bodyshop and what its tests need into $(VENV) (about 2 GB, a few minutes)"
 	@$(BIN)/python -m pip install --group dev \
-		$(call extras,dask$(comma)demo$(comma)jxl$(comma)onnx$(comma)postgres$(comma)search) $(call quietly,$(VENV)/install.log)
+		$(call extras,dask$(comma)demo$(comma)jxl$(comma)label$(comma)onnx$(comma)postgres$(comma)search) $(call quietly,$(VENV)/install.log)
 	@touch $@
 
 $(VENV)/.docs: pyproject.toml | $(VENV)/.demo
@@ -125,7 +125,7 @@ $(LOWEST_VENV)/.wheel: dist/.built scripts/lowest_versions.py
 	@echo "installing the lowest versions into $(LOWEST_VENV) (about 2 GB, a few minutes)"
 	@$(LOWEST_VENV)/bin/python -m pip install --upgrade pip $(call quietly,$(LOWEST_VENV)/install.log)
 	@$(LOWEST_VENV)/bin/python -m pip install --constraint $(LOWEST_VENV)/constraints.txt \
-		--group test $(call extras,dask$(comma)demo) $(call quietly,$(LOWEST_VENV)/install.log)
+		--group test $(call extras,dask$(comma)demo$(comma)label) $(call quietly,$(LOWEST_VENV)/install.log)
 	@$(LOWEST_VENV)/bin/python -m pip install --no-deps --force-reinstall dist/*.whl \
 		$(call quietly,$(LOWEST_VENV)/install.log)
 	@touch $@

@@ -18,6 +18,8 @@ from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from bodyshop_core.extras import need_extra
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -259,6 +261,7 @@ def versions() -> dict[str, str]:
 def _library() -> Any:
     # Without this, Albumentations asks the package index for a newer version on import.
     os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
+    need_extra("train", "augmentation")
     import albumentations
 
     return albumentations

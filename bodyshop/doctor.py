@@ -7,9 +7,11 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from bodyshop_core.errors import BodyshopError
+from bodyshop_core.extras import EXTRAS, missing_modules
 from bodyshop_core.progress import SILENT, Progress
 from bodyshop_core.summary import Summary
 
@@ -68,6 +70,7 @@ def examine(
     """
     parts: list[Callable[[], Check]] = [
         _python,
+        *(partial(_extra, extra) for extra in EXTRAS),
         _browser,
         _gate_weights,
         _other_weights,
@@ -89,6 +92,13 @@ def examine(
 def _python() -> Check:
     version = ".".join(map(str, sys.version_info[:3]))
     return Check("Python", sys.version_info >= (3, 11), version, "")
+
+
+def _extra(extra: str) -> Check:
+    missing = missing_modules(extra)
+    found = f"{', '.join(missing)} missing" if missing else ", ".join(EXTRAS[extra])
+    fix = f"pip install 'bodyshop[{extra}]'" if missing else ""
+    return Check(f"extra {extra}", not missing, found, fix, needed=False)
 
 
 def _browser() -> Check:

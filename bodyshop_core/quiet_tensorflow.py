@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
 
+from bodyshop_core.extras import need_extra
+
 
 def import_tensorflow() -> ModuleType:
     """Import TensorFlow once, with its start-up messages kept off stderr.
@@ -16,9 +18,15 @@ def import_tensorflow() -> ModuleType:
     -------
     module
         ``tensorflow``. Keras is set to log instead of writing to stdout.
+
+    Raises
+    ------
+    MissingPartError
+        The extra ``train`` is not installed.
     """
     if "tensorflow" in sys.modules:
         return sys.modules["tensorflow"]
+    need_extra("train", "training and converting networks")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # TensorFlow's C++ start-up lines ignore that level, so they are caught at the descriptor.
     with stderr_to_null():

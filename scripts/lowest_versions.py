@@ -20,10 +20,11 @@ def main() -> None:
     """Write one constraint a line to standard output."""
     text = (Path(__file__).resolve().parents[1] / "pyproject.toml").read_text(encoding="utf-8")
     project = tomllib.loads(text)["project"]
+    own = f"{project['name']}["  # an extra that is made of others
     extras = project["optional-dependencies"]
     wanted = [
         *project["dependencies"],
-        *sorted(each for extra in extras.values() for each in extra),
+        *sorted(each for extra in extras.values() for each in extra if not each.startswith(own)),
     ]
     for requirement in map(Requirement, wanted):
         bounds = [bound.version for bound in requirement.specifier if bound.operator in LOWEST]

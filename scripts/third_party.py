@@ -26,7 +26,7 @@ def main(folder: Path) -> None:
         venv.create(place, with_pip=True)
         bin_folder = "Scripts" if os.name == "nt" else "bin"
         python = Path(place) / bin_folder / "python"
-        run(str(python), "-m", "pip", "install", "--quiet", str(wheel))
+        run(str(python), "-m", "pip", "install", "--quiet", f"{wheel}[all]")
         licences = run(
             tool("pip-licenses"), f"--python={python}", "--format=markdown", "--with-urls",
             "--order=license",

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bodyshop_core.errors import MissingPartError
+from bodyshop_core.extras import need_extra
 from bodyshop_core.processes import is_linux_root, own_session
 from collector.browser.driver_errors import first_line
 
@@ -110,8 +111,9 @@ def find_browser(*, versions: bool = False) -> BrowserParts:
     Raises
     ------
     MissingPartError
-        No Chrome or Chromium was found; the hint names the command that installs it.
+        Selenium or the browser is not installed; the hint names the command that installs it.
     """
+    need_extra("collect", "a browser")
     browser = _named(BROWSER_VARIABLE) or _first(_BROWSERS, _BROWSER_PATHS)
     if browser is None:
         raise MissingPartError("no Chrome or Chromium was found", hint=_how_to_install())

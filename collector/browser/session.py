@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from bodyshop_core.extras import need_extra
 from bodyshop_core.processes import end_group
 from collector.browser.driver import BrowserParts, find_browser, start_driver
 from collector.browser.driver_errors import first_line, is_gone, net_error
@@ -128,6 +129,7 @@ class Browser:
         BrowserGoneError
             The browser crashed.
         """
+        need_extra("collect", "a browser")
         from selenium.common.exceptions import TimeoutException, WebDriverException
 
         if self._pages >= self._pages_per_browser or self._is_fat():

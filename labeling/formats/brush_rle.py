@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bodyshop_core.extras import need_extra
 from labeling.formats.mask_file import THRESHOLD
 from labeling.formats.shapes import MaskFormatError
 
@@ -41,6 +42,7 @@ def encode(mask: NDArray[np.bool_]) -> list[int]:
     list of int
         Bytes 0 to 255; pixels of the mask have alpha 255.
     """
+    need_extra("label", "a brush region of Label Studio")
     from label_studio_sdk.converter import brush
 
     encoded: list[int] = brush.mask2rle(np.where(mask, np.uint8(255), np.uint8(0)))

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from bodyshop_core.errors import MissingPartError
+from bodyshop_core.extras import need_extra
 from labeling.server.connection import Connection, GoneError, ServerError
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class LabelStudioTransport:
     def __init__(
         self, connection: Connection, *, transport: httpx.BaseTransport | None = None
     ) -> None:
+        need_extra("label", "Label Studio")
         import httpx
 
         # Dependencies of the SDK, such as nltk, log while they are imported.
