@@ -82,7 +82,9 @@ def onnx(name: str, weights: Path | None, squares: Squares) -> tuple[Run, str]:
 
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "model.onnx"
-        _model(name, weights).export(file, format="onnx", verbose=False, opset_version=17)
+        model = _model(name, weights)
+        model(squares[:1].astype(np.float32))  # Keras exports only what was called
+        model.export(file, format="onnx", verbose=False, opset_version=17)
         settings = onnxruntime.SessionOptions()
         settings.intra_op_num_threads = settings.inter_op_num_threads = 1
         session = onnxruntime.InferenceSession(file, settings, providers=["CPUExecutionProvider"])
