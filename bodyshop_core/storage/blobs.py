@@ -132,6 +132,10 @@ class BlobStore(ABC):
         """Return where bytes are, whether they exist or not."""
 
     @abstractmethod
+    def fetch(self, sha256: str, extension: str) -> bytes:
+        """Return the bytes as the store itself has them now, past any cache; see `BlobRef.read`."""
+
+    @abstractmethod
     def below_workspace(self, sha256: str, extension: str) -> str | None:
         """Return the path of a file below the workspace, for links in pages; None for an object."""
 

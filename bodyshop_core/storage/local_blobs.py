@@ -33,6 +33,10 @@ class LocalBlobs(BlobStore):
         """See `BlobStore.ref`."""
         return BlobRef(self.path(sha256, extension), sha256)
 
+    def fetch(self, sha256: str, extension: str) -> bytes:
+        """See `BlobStore.fetch`."""
+        return self.ref(sha256, extension).read()
+
     def below_workspace(self, sha256: str, extension: str) -> str:
         """See `BlobStore.below_workspace`."""
         return f"{self.root.name}/{sha256[:2]}/{sha256}.{extension}"

@@ -35,6 +35,10 @@ class RemoteBlobs(BlobStore):
         """See `BlobStore.ref`."""
         return BlobRef(self._path(sha256, extension), sha256, self.place)
 
+    def fetch(self, sha256: str, extension: str) -> bytes:
+        """See `BlobStore.fetch`."""
+        return self.place.fetch(f"{sha256}.{extension}")
+
     def below_workspace(self, sha256: str, extension: str) -> None:
         """See `BlobStore.below_workspace`."""
 

@@ -17,7 +17,7 @@ from bodyshop_core import atomic
 from bodyshop_core.errors import DamagedBlobError, LostBlobError, MissingPartError, TransientError
 from bodyshop_core.storage.blob_cache import BlobCache
 
-PATIENCE_S = 60.0
+PATIENCE_S = 20.0
 """Seconds of nothing but failures after which a store counts as gone."""
 
 ASK_AGAIN_S = 5.0
