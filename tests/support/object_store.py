@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import signal
@@ -52,7 +53,7 @@ class ObjectStore:
             ],
             cwd=self._folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             env={"PATH": os.environ.get("PATH", ""), "HOME": str(self._folder), **self.environment},
-            start_new_session=True,
+            start_new_session=True, preexec_fn=_end_with_parent,
         )  # fmt: skip
         log.close()
         limit = time.monotonic() + within_s
@@ -92,6 +93,11 @@ class ObjectStore:
             return filesystem.cat_file(name) == b"yes"
         except Exception:  # noqa: BLE001 - whatever it says while it starts
             return False
+
+
+def _end_with_parent() -> None:
+    """Let the kernel end the server with the tests, however they end (prctl(2): 1)."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
 def _free_ports(count: int) -> list[int]:
