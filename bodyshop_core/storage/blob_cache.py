@@ -15,8 +15,8 @@ from bodyshop_core import atomic
 _STEP = 64
 """After `limit` / 64 bytes of its own, a process looks at what all have written, and makes room."""
 
-_KEPT = 7 / 8
-"""Share of the limit that is left when room has been made."""
+_FULL, _KEPT = 7 / 8, 3 / 4
+"""Shares of the limit at which room is made, and that are left then."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,8 @@ class BlobCache:
     root : Path
         The folder; created with the first copy.
     limit : int
-        Bytes; 0 keeps nothing. More than eight processes at once may exceed it by an eighth.
+        Bytes; 0 keeps nothing. What more than eight processes write in the same moment may exceed
+        it.
     machine : str
         The only machine that uses it.
     """
@@ -92,7 +93,7 @@ class BlobCache:
                 state = path.stat()
                 copies.append((state.st_mtime, state.st_size, path))
         total = sum(each for _, each, _ in copies) + size
-        if total <= self.limit * (1 - 1 / _STEP):
+        if total <= self.limit * _FULL:
             return
         for _, each, path in sorted(copies):
             if total <= self.limit * _KEPT:

@@ -63,6 +63,11 @@ class BlobRef:
         return self.path.name
 
     @property
+    def stem(self) -> str:
+        """Name of the file without its extension: in the store, the sha256."""
+        return self.path.stem
+
+    @property
     def suffix(self) -> str:
         """The extension, with its dot."""
         return self.path.suffix

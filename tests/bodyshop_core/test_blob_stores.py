@@ -193,7 +193,8 @@ def test_processes_share_a_small_cache_without_harm(tmp_path):
     ]
     assert [reader.wait(60) for reader in readers] == [0, 0, 0]
     files = list((tmp_path / "cache" / "blobs").glob("??/*"))
-    assert 0 < sum(file.stat().st_size for file in files) <= 20_000
+    most = 20_000 + 2 * 3000  # three may write in the same moment
+    assert 0 < sum(file.stat().st_size for file in files) <= most
     assert not [file for file in files if file.name.startswith(".")]
 
 
