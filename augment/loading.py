@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
+from bodyshop_core.catalog import BlobRef
 from bodyshop_core.errors import BodyshopError, UnreadableImageError
 from bodyshop_core.imaging import open_image, to_rgb
 
@@ -49,7 +50,7 @@ class LoadedSource:
 
 
 def load_source(
-    source: Path | str | bytes,
+    source: Path | str | bytes | BlobRef,
     masks: Sequence[tuple[str, Path | str]] = (),
     *,
     longest_side: int | None = None,
@@ -58,8 +59,8 @@ def load_source(
 
     Parameters
     ----------
-    source : Path, str or bytes
-        The original: a file, or its content.
+    source : Path, str, bytes or BlobRef
+        The original: a file, its content, or a picture of a workspace's store.
     masks : sequence of (str, Path or str)
         Damage class and file; masks of one class are united.
     longest_side : int, optional

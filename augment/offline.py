@@ -169,6 +169,7 @@ def _render_missing(
     items = [shard_item(source, numbers, folder) for source, numbers in variants.missing()]
     if not items:
         return iter(()), None
+    folder.mkdir(parents=True, exist_ok=True)
     work = partial(render_shard, policy=policy)
     rows: list[dict[str, Any]] | Iterator[dict[str, Any]] = []
     left: TransientError | None = None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from bodyshop_core.catalog import schema
+from bodyshop_core.catalog import BlobRef, schema
 from bodyshop_core.catalog.split_sets import choose_split_set
 from bodyshop_core.errors import BodyshopError, NothingFoundError, UsageError
 
@@ -39,7 +39,7 @@ class SourcePicture:
     ----------
     sha256, label, group : str
         As in the split set.
-    file : Path
+    file : BlobRef
         The original.
     masks : tuple of (str, Path)
         Damage class and mask file; a class may occur several times.
@@ -54,7 +54,7 @@ class SourcePicture:
     sha256: str
     label: str
     group: str
-    file: Path
+    file: BlobRef
     masks: tuple[tuple[str, Path], ...]
     boxes: tuple[Box, ...]
     inputs: str
@@ -129,7 +129,7 @@ def make_plan(
                 sha256=sha256,
                 label=row.label,
                 group=row.group,
-                file=workspace.blobs.path(sha256, row.extension),
+                file=workspace.blobs.ref(sha256, row.extension),
                 masks=own_masks,
                 boxes=own_boxes,
                 inputs=_digest(own_masks, own_boxes),

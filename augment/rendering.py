@@ -17,8 +17,7 @@ from augment.encoding import encode, encode_mask
 from augment.failures import FailureCode
 from augment.loading import LoadedSource, MaskError, load_source
 from bodyshop_core import atomic
-from bodyshop_core.catalog import BlobRef
-from bodyshop_core.errors import UnreadableImageError
+from bodyshop_core.errors import TransientError, UnreadableImageError
 
 if TYPE_CHECKING:
     from augment.adapter import Pipeline, Transformed
@@ -49,7 +48,7 @@ class RenderedVariant:
 
 
 def shard_item(source: SourcePicture, numbers: Sequence[int], folder: Path) -> dict[str, Any]:
-    """Return a picture as an item of `render_shard`, JSON-able.
+    """Return a picture as an item of `render_shard`.
 
     Parameters
     ----------
@@ -63,7 +62,7 @@ def shard_item(source: SourcePicture, numbers: Sequence[int], folder: Path) -> d
     return {
         "key": f"{source.sha256}:{source.inputs[:16]}:{','.join(map(str, numbers))}",
         "sha256": source.sha256,
-        "source": str(source.file),
+        "blob": source.file,
         "masks": [[label, str(file)] for label, file in source.masks],
         "boxes": [list(box) for box in source.boxes],
         "copies": list(numbers),
@@ -187,8 +186,13 @@ def pipeline_of(policy: AugmentPolicy) -> Pipeline:
 
 def _render_item(item: dict[str, Any], policy: AugmentPolicy) -> dict[str, Any]:
     row: dict[str, Any] = {"key": item["key"], "error": None, "variants": "[]"}
+    if not Path(item["folder"]).is_dir():
+        raise TransientError(
+            f"{item['folder']} is not there: masks and variants are files of the workspace, which "
+            "has to be under the same path on every machine"
+        )
     try:
-        original = BlobRef(Path(item["source"]), item["sha256"]).read()
+        original = item["blob"].read()
         loaded = load_source(original, item["masks"], longest_side=policy.picture.longest_side)
         entries = [_render_copy(loaded, item, copy, policy) for copy in item["copies"]]
         row["variants"] = json.dumps(entries, ensure_ascii=False)

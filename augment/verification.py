@@ -17,7 +17,12 @@ from augment.rendering import render_variant
 from bodyshop_core.catalog import schema
 from bodyshop_core.catalog.split_sets import choose_split_set
 from bodyshop_core.catalog.variants import variant_sets
-from bodyshop_core.errors import UnreadableImageError, UsageError
+from bodyshop_core.errors import (
+    DamagedBlobError,
+    LostBlobError,
+    UnreadableImageError,
+    UsageError,
+)
 from bodyshop_core.summary import Summary
 
 if TYPE_CHECKING:
@@ -39,7 +44,7 @@ class VerifySummary(Summary):
         not belong to their picture.
     not_reproducible : tuple of str
         Pictures that are as recorded, but that policy, seed and original no longer give: other
-        library versions, other masks, or the original is missing.
+        library versions, other masks, or the original is missing or damaged.
     """
 
     variant_set: str
@@ -117,7 +122,7 @@ def _render_again(
         return None
     try:
         loaded = load_source(source.file, source.masks, longest_side=policy.picture.longest_side)
-    except (UnreadableImageError, MaskError):
+    except (UnreadableImageError, LostBlobError, DamagedBlobError, MaskError):
         return None
     try:
         variant = render_variant(

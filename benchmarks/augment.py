@@ -176,6 +176,7 @@ def floor(pictures: list[Path], repeat: int = 1) -> tuple[float, float]:
 def bodyshop(pictures: list[Path], preset: str) -> tuple[float, float]:
     from augment.policy import load_policy
     from augment.rendering import pipeline_of, prepare_worker, render_shard
+    from bodyshop_core.catalog import BlobRef
 
     prepare_worker()
     policy = load_policy(preset)
@@ -186,7 +187,7 @@ def bodyshop(pictures: list[Path], preset: str) -> tuple[float, float]:
             {
                 "key": str(number),
                 "sha256": f"{number:064x}",
-                "source": str(path),
+                "blob": BlobRef(path),
                 "masks": [],
                 "boxes": [],
                 "copies": list(range(1, COPIES + 1)),

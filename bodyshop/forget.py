@@ -50,7 +50,8 @@ class ForgetSummary(Summary):
     pending : int
         Finished downloads that a killed crawl had not yet brought into the catalog.
     files : int
-        Files removed: originals, masks, variants, thumbnails.
+        Files removed: originals (in a bucket: objects and their versions), masks, variants,
+        thumbnails.
     tasks : int
         Tasks deleted on the labelling server, with their annotations and uploads.
     remaining : tuple of str
@@ -89,6 +90,8 @@ def forget(workspace: Workspace, what: str, *, dry_run: bool = False) -> ForgetS
 
     Raises
     ------
+    TransientError
+        The bucket of the originals does not answer, or does not allow it; run it once more.
     NothingFoundError
         The workspace has nothing of that name; the tombstone is written all the same, unless
         `dry_run`, so that a later crawl does not collect it.
@@ -100,8 +103,10 @@ def forget(workspace: Workspace, what: str, *, dry_run: bool = False) -> ForgetS
     # A picture that is named may be nowhere but in results of workers that are not ingested yet.
     erased = {*pictures, *_only_pending(workspace, pending), *([what] if kind == "sha256" else [])}
     files = _files_of(workspace, erased)
+    originals = workspace.blobs.find(sorted(erased))
     stale = bool(_reports(workspace)) and bool(pictures)
-    summary = ForgetSummary(kind, what, len(pictures), len(keys), len(pending), len(files), stale)
+    number = len(files) + len(originals)
+    summary = ForgetSummary(kind, what, len(pictures), len(keys), len(pending), number, stale)
     if dry_run:
         return summary
     # The tombstone first, so that a crawl beside this command brings nothing back. Then what the
@@ -174,7 +179,6 @@ def _files_of(workspace: Workspace, pictures: Iterable[str]) -> list[Path]:
     if not wanted:
         return []
     roots = (
-        workspace.blobs.root,
         workspace.masks,
         workspace.variants,
         workspace.reports,
@@ -224,6 +228,7 @@ def _erase_derived(workspace: Workspace, pictures: set[str], files: Iterable[Pat
     """Remove the files of the pictures, and their rows in the files that hold many pictures."""
     for path in files:
         path.unlink(missing_ok=True)
+    workspace.blobs.remove(sorted(pictures))
     _drop_features(workspace, pictures)
     for folder in (workspace.features, workspace.root / "shards", workspace.variants):
         _drop_rows(folder, pictures)

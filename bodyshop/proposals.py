@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bodyshop_core.errors import NothingFoundError, UnreadableImageError, UsageError
+from bodyshop_core.errors import NothingFoundError, TransientError, UnreadableImageError, UsageError
 from bodyshop_core.progress import SILENT, Progress
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def masks_of(segmenter: Segmenter, *, progress: Progress = SILENT) -> PreAnnotat
         for picture in pictures:
             try:
                 (seen,) = segmenter.segment([picture.path])
-            except UnreadableImageError as error:
+            except (UnreadableImageError, TransientError) as error:
                 progress.log(f"no proposal for {picture.path.name}: {error}")
                 continue
             score = max(seen.scores.values(), default=0.0)

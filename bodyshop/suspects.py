@@ -105,8 +105,11 @@ class Suspects:
         from labeling.records.pictures import load_pictures
 
         labels = effective_labels(self.workspace.catalog, "damage")
-        here = [p for p in load_pictures(self.workspace) if p.path.exists()]
-        known = [p for p in here if p.sha256 in labels and labels[p.sha256].value]
+        known = [
+            p
+            for p in load_pictures(self.workspace)
+            if p.sha256 in labels and labels[p.sha256].value
+        ]
         keys, features = self._features(known)
         values = [str(labels[key].value) for key in keys]
         groups = self._groups()
@@ -146,7 +149,8 @@ class Suspects:
                 keys += stored.keys
                 parts.append(stored.features.astype(np.float32))
         there = set(keys)
-        files = [(each.sha256, each.path) for each in pictures if each.sha256 not in there]
+        todo = [each for each in pictures if each.sha256 not in there]
+        files = [(each.sha256, each.path) for each in todo if each.path.exists()]
         if files:
             for batch in extract_features(Scorer(BACKBONE), files, progress=self.progress):
                 keys += batch.keys

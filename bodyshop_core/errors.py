@@ -86,6 +86,14 @@ class TransientError(BodyshopError):
         )
 
 
+class LostBlobError(TransientError):
+    """The stored bytes of a picture are not where they should be."""
+
+
+class DamagedBlobError(TransientError):
+    """The stored bytes of a picture are not those that were stored."""
+
+
 class ErasedPictureError(BodyshopError):
     """A picture that `bodyshop forget` erased was about to enter the catalog again."""
 

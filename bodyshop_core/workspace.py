@@ -15,9 +15,9 @@ from typing import Any
 
 from sqlalchemy import select
 
-from bodyshop_core.catalog import BlobStore, Catalog, schema
+from bodyshop_core.catalog import BlobRef, Catalog, schema
 from bodyshop_core.errors import BodyshopError, ConfigError, InterruptedByUser, UsageError
-from bodyshop_core.workspace_settings import SETTINGS_FILE, catalog_url
+from bodyshop_core.workspace_settings import SETTINGS_FILE, blob_store, catalog_url
 
 CATALOG_FILE = "bodyshop.sqlite"
 
@@ -43,7 +43,7 @@ class Workspace:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        file, url = root / CATALOG_FILE, catalog_url(root)
+        file, url, self.blobs = root / CATALOG_FILE, catalog_url(root), blob_store(root)
         if url is not None and file.exists():
             raise ConfigError(
                 f"there is a catalog in {file}, too: which one is it?",
@@ -52,7 +52,6 @@ class Workspace:
                 hint="start the database with an empty workspace folder, or move that file away",
             )
         self.catalog = Catalog(file, url)
-        self.blobs = BlobStore(root / "blobs")
 
     @classmethod
     def open(cls, root: Path | str, *, create: bool = True) -> Workspace:
@@ -107,7 +106,19 @@ class Workspace:
         return self.root / "reports"
 
     def image_path(self, sha256: str) -> Path:
-        """Return the path of a picture's original bytes.
+        """Return a file with a picture's original bytes: of an object, a copy in the cache.
+
+        Raises
+        ------
+        BodyshopError
+            No such picture is in the catalog.
+        TransientError
+            The bucket does not give it.
+        """
+        return self.picture(sha256).local()
+
+    def picture(self, sha256: str) -> BlobRef:
+        """Return where a picture's original bytes are.
 
         Raises
         ------
@@ -119,7 +130,7 @@ class Workspace:
             extension = connection.execute(query).scalar_one_or_none()
         if extension is None:
             raise BodyshopError(f"no picture {sha256} in {self.root}")
-        return self.blobs.path(sha256, extension)
+        return self.blobs.ref(sha256, extension)
 
     @contextmanager
     def record_run(

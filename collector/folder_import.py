@@ -214,7 +214,7 @@ class _Import:
                 raise ErasedPictureError(f"picture {blob.sha256} was erased on request")
             new = register_image(connection, blob, extension=extension, facts=facts)
         except ErasedPictureError:
-            blob.path.unlink(missing_ok=True)
+            self.workspace.blobs.remove([blob.sha256])
             self.counts["forgotten"] += 1
             return False
         self.counts["pictures" if new else "duplicates"] += 1

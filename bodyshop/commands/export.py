@@ -10,6 +10,7 @@ import typer
 
 from bodyshop.commands.options import CostOption, SplitSetOption, read_costs
 from bodyshop.terminal import Terminal
+from bodyshop_core.catalog import BlobRef
 from bodyshop_core.errors import UsageError
 
 
@@ -136,8 +137,8 @@ def _export_model(
     from bodyshop_core.workspace import Workspace, is_workspace
 
     classifier = train.load_run(find_run(terminal.workspace, run))
-    pictures: list[Path] = []
-    learned: list[Path] = []
+    pictures: list[BlobRef] = []
+    learned: list[BlobRef] = []
     if is_workspace(terminal.workspace):
         workspace = Workspace.open(terminal.workspace, create=False)
         pictures = train.known_pictures(classifier, workspace)

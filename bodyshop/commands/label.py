@@ -228,7 +228,7 @@ def push(
     if summary.missing:
         raise MissingPartError(
             f"{len(summary.missing)} of {summary.selected} pictures were not pushed, because their "
-            f"files are missing in {workspace.blobs.root}: {', '.join(summary.missing[:3])}"
+            f"files are missing in {workspace.blobs.label}: {', '.join(summary.missing[:3])}"
             f"{' and others' if len(summary.missing) > 3 else ''}",
             hint="collect or import them again, then push again",
         )

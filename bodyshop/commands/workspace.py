@@ -1,4 +1,4 @@
-"""`bodyshop status`, `doctor` and `forget`."""
+"""`bodyshop status`, `doctor`, `forget` and `workspace copy`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ def register(app: typer.Typer) -> None:
     app.command("status")(show_status)
     app.command("doctor")(examine)
     app.command("forget")(forget_pictures)
+    group = typer.Typer(no_args_is_help=True, help="The workspace as a whole.")
+    group.command("copy")(copy)
+    app.add_typer(group, name="workspace")
 
 
 def show_status(context: typer.Context) -> None:
@@ -91,3 +94,29 @@ def forget_pictures(
     title = "Would be erased" if dry_run else "Erased"
     notes = [f"! Still there: {place}" for place in summary.remaining]
     terminal.summary(summary.as_dict(), title=title, notes=notes)
+
+
+def copy(
+    context: typer.Context,
+    source: Annotated[Path, typer.Argument(metavar="FROM", help="The workspace to copy.")],
+    target: Annotated[
+        Path,
+        typer.Argument(
+            metavar="TO",
+            help="A new folder, or one with only a workspace.toml that names catalog or bucket.",
+        ),
+    ],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Count what would be copied, write nothing.")
+    ] = False,
+) -> None:
+    """Copy a workspace to another folder, bucket or database.
+
+    Every file's sha256 is verified. The same command again resumes where it was interrupted.
+    """
+    from bodyshop.workspace_copy import copy_workspace
+
+    terminal: Terminal = context.obj
+    summary = copy_workspace(source, target, dry_run=dry_run, progress=terminal.progress)
+    title = "Would be copied" if dry_run else "Copied, every sha256 verified"
+    terminal.summary(summary.as_dict(), title=title)

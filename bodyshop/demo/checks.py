@@ -201,7 +201,7 @@ def _matched_frames(workspace: Workspace, frames: list[Picture], captured: Itera
 
     by_model: dict[tuple[str, str], list[Any]] = defaultdict(list)
     for sha256, brand, model in captured:
-        by_model[brand, model].append(small(load_rgb(workspace.image_path(sha256))))
+        by_model[brand, model].append(small(load_rgb(workspace.picture(sha256))))
     root = workspace.root.parent / "showroom"
     matched = 0
     for frame in frames:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import io
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PIL import Image
 from sqlalchemy import select
 
-from bodyshop_core.catalog import schema
+from bodyshop_core.catalog import BlobRef, schema
 from bodyshop_core.errors import NothingFoundError
 from bodyshop_core.imaging import load_rgb
 from curate.measure.thumbnail import store_thumbnail, thumbnail_of, thumbnail_path
@@ -50,17 +49,17 @@ def show(workspace: Workspace, sha256: str) -> bytes:
 
 
 def _opened(workspace: Workspace, sha256: str, at_least: int) -> Image.Image:
-    return Image.fromarray(load_rgb(_file(workspace, sha256), at_least=at_least))
+    return Image.fromarray(load_rgb(_blob(workspace, sha256), at_least=at_least))
 
 
-def _file(workspace: Workspace, sha256: str) -> Path:
+def _blob(workspace: Workspace, sha256: str) -> BlobRef:
     images = schema.images
     with workspace.catalog.read() as connection:
         query = select(images.c.extension).where(images.c.sha256 == sha256)
         extension = connection.scalar(query)
     if extension is None:
         raise NothingFoundError(f"{sha256[:12]} is not in this workspace")
-    return workspace.blobs.path(sha256, extension)
+    return workspace.blobs.ref(sha256, extension)
 
 
 def _is_hash(sha256: str) -> bool:

@@ -48,7 +48,7 @@ class Chosen:
         Of the original, with no dot.
     orientation : int
         EXIF, 1 to 8.
-    path : Path
+    blob : BlobRef
         The original.
     hidden : tuple of Hidden
         Regions that are made unreadable.
@@ -57,7 +57,7 @@ class Chosen:
     row: Mapping[str, Any]
     extension: str
     orientation: int
-    path: Path
+    blob: BlobRef
     hidden: tuple[Hidden, ...] = ()
 
     @property
@@ -74,7 +74,7 @@ class Chosen:
             The file is missing, can't be read, or does not hold what was stored.
         """
         try:
-            return BlobRef(self.path, self.sha256).read()
+            return self.blob.read()
         except TransientError as error:
             raise TransientError(
                 error.message,
@@ -122,11 +122,18 @@ class PictureOptions:
             changed = self._changed(picture, data)
         except UnreadableImageError as error:
             raise UnreadableImageError(
-                f"{picture.path}: {error.message}",
+                f"{picture.blob}: {error.message}",
                 hint="reject it: bodyshop curate",
                 code=error.code,
             ) from error
-        return picture.path if changed == data and self.link != "copy" else changed
+        if changed != data or self.link == "copy":
+            return changed
+        if picture.blob.place is not None:
+            raise UsageError(
+                f"there is no file to link to: the pictures are at {picture.blob.place.url}",
+                hint="export with --link copy",
+            )
+        return picture.blob.path
 
     def _changed(self, picture: Chosen, data: bytes) -> bytes:
         if picture.hidden:
@@ -180,7 +187,7 @@ def choose(
             row,
             facts[row["sha256"]].extension,
             facts[row["sha256"]].exif_orientation or 1,
-            workspace.blobs.path(row["sha256"], facts[row["sha256"]].extension),
+            workspace.blobs.ref(row["sha256"], facts[row["sha256"]].extension),
         )
         for row in of_origins(manifest_rows(workspace, split_set=split_set, state=state), origins)
         if row["split"] and row["verdict"] != "reject"

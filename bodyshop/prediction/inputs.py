@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bodyshop_core.catalog import BlobRef
 from bodyshop_core.errors import UnreadableImageError, UsageError
 from bodyshop_core.imaging import load_rgb, to_rgb
 
@@ -14,13 +15,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-    Picture = Path | str | bytes | NDArray[np.uint8] | Image
+    Picture = Path | str | bytes | BlobRef | NDArray[np.uint8] | Image
 
 
 def as_list(pictures: Picture | Iterable[Picture]) -> list[Picture]:
     """Return one picture, or several, as a list."""
     single: Any = pictures
-    if isinstance(single, Path | str | bytes) or _is_image(single):
+    if isinstance(single, Path | str | bytes | BlobRef) or _is_image(single):
         return [single]
     if getattr(single, "ndim", 4) < 4:  # an array of one picture, or of none that can be one
         return [single]
@@ -29,7 +30,7 @@ def as_list(pictures: Picture | Iterable[Picture]) -> list[Picture]:
 
 def name_of(picture: Picture, place: int) -> str:
     """Return the file of a picture, or its place in the list for one without a file."""
-    return str(picture) if isinstance(picture, Path | str) else f"picture {place}"
+    return str(picture) if isinstance(picture, Path | str | BlobRef) else f"picture {place}"
 
 
 def decoded(picture: Picture, *, at_least: int | None = None) -> NDArray[np.uint8]:
@@ -56,7 +57,7 @@ def decoded(picture: Picture, *, at_least: int | None = None) -> NDArray[np.uint
     """
     import numpy as np
 
-    if isinstance(picture, Path | str | bytes):
+    if isinstance(picture, Path | str | bytes | BlobRef):
         return load_rgb(picture, at_least=at_least)
     if isinstance(picture, np.ndarray):
         if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:

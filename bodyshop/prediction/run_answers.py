@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from bodyshop.prediction.gate import gate_of
 from bodyshop.prediction.inputs import decoded
 from bodyshop.prediction.records import CarBox, PicturePrediction
-from bodyshop_core.errors import BodyshopError, UnreadableImageError, UsageError
+from bodyshop_core.errors import BodyshopError, TransientError, UnreadableImageError, UsageError
 from bodyshop_core.imaging import fit_square
 from bodyshop_core.progress import SILENT, Progress
 
@@ -64,7 +64,7 @@ class RunAnswers:
         """Decode a picture and cut what the networks look at; with a detector, perhaps answer."""
         try:
             rgb = decoded(picture, at_least=self._decoded_at)
-        except UnreadableImageError as error:
+        except (UnreadableImageError, TransientError) as error:
             return self.without_answer(name, error.message)
         if self.detector is not None:
             boxes = self._boxes(rgb, self.detector)

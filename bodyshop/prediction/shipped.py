@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bodyshop.prediction.inputs import decoded
 from bodyshop.prediction.records import PicturePrediction
 from bodyshop.prediction.run_answers import Prepared
-from bodyshop_core.errors import UnreadableImageError
+from bodyshop_core.errors import TransientError, UnreadableImageError
 
 if TYPE_CHECKING:
     from bodyshop.prediction.inputs import Picture
@@ -37,7 +37,7 @@ class ShippedAnswers:
 
         try:
             rgb = decoded(picture, at_least=SIDE)
-        except UnreadableImageError as error:
+        except (UnreadableImageError, TransientError) as error:
             return self.without_answer(name, error.message)
         return Prepared(name, None, squeeze(rgb)[None])
 

@@ -151,7 +151,8 @@ def refuse_differences(ours: Identity, greetings: Mapping[str, Greeting]) -> Non
         raise HandshakeError(
             f"{blind[0]}{_others(len(blind) - 1)}",
             hint="the workspace has to be there under the same path, readable by the worker's "
-            "user; nothing was computed",
+            "user, or its bucket, with credentials in the worker's environment; nothing was "
+            "computed",
         )
 
 

@@ -21,6 +21,7 @@ from bodyshop_core.imaging.jxl import jxl_size
 from bodyshop_core.imaging.limits import MAX_PIXELS
 from bodyshop_core.imaging.plugins import raw_preview, register
 from bodyshop_core.imaging.types import HEAD, PICTURE_TYPES, is_raw_tiff, sniff
+from bodyshop_core.storage.blobs import BlobRef
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,13 +38,15 @@ SNIFFED_FORMATS = frozenset({"HEIF", "JPEG2000", "JXL", "PSD"})
 EXIF_ORIENTATION = 0x0112
 
 
-def open_image(source: Path | str | bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
+def open_image(
+    source: Path | str | bytes | BlobRef, *, max_pixels: int = MAX_PIXELS
+) -> Image.Image:
     """Open a picture lazily, with the header checked and no pixel decoded.
 
     Parameters
     ----------
-    source : Path, str or bytes
-        A file, or its content.
+    source : Path, str, bytes or BlobRef
+        A file, its content, or a picture of a workspace's store.
     max_pixels : int
         Upper bound of width x height.
 
@@ -57,9 +60,12 @@ def open_image(source: Path | str | bytes, *, max_pixels: int = MAX_PIXELS) -> I
     UnreadableImageError
         The file is empty, has no accepted format or a broken header, or declares too many pixels.
     TransientError
-        This machine has too little memory now, which says nothing about the picture.
+        This machine has too little memory now, or the store does not give the bytes: that says
+        nothing about the picture.
     """
     name = _name(source)
+    if isinstance(source, BlobRef):
+        source = source.read()
     if isinstance(source, bytes) and not source:
         raise UnreadableImageError(f"{name} is empty (0 bytes)")
     try:
@@ -91,7 +97,10 @@ def open_image(source: Path | str | bytes, *, max_pixels: int = MAX_PIXELS) -> I
 
 
 def load_rgb(
-    source: Path | str | bytes, *, at_least: int | None = None, max_pixels: int = MAX_PIXELS
+    source: Path | str | bytes | BlobRef,
+    *,
+    at_least: int | None = None,
+    max_pixels: int = MAX_PIXELS,
 ) -> RGB:
     """Decode a picture as a viewer shows it.
 
@@ -101,8 +110,8 @@ def load_rgb(
 
     Parameters
     ----------
-    source : Path, str or bytes
-        A file, or its content.
+    source : Path, str, bytes or BlobRef
+        A file, its content, or a picture of a workspace's store.
     at_least : int, optional
         A JPEG may be decoded at a half, a quarter or an eighth of its size as long as both sides
         keep at least this many pixels (DCT scaling, 2 to 4 times faster).
@@ -119,7 +128,7 @@ def load_rgb(
     UnreadableImageError
         The picture can't be opened or decoded to its end.
     TransientError
-        This machine has too little memory now.
+        This machine has too little memory now, or the store does not give the bytes.
     """
     import numpy as np
 
@@ -258,5 +267,5 @@ def _kind(source: Path | str | bytes) -> str:
     return "not a picture"
 
 
-def _name(source: Path | str | bytes) -> str:
+def _name(source: Path | str | bytes | BlobRef) -> str:
     return "the picture" if isinstance(source, bytes) else str(source)

@@ -1,1 +1,1 @@
-"""Bytes on disk: original pictures named by their content."""
+"""Original pictures named by their content: in a folder, or in a bucket with a cache here."""

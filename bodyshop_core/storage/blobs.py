@@ -1,15 +1,18 @@
-"""Original bytes, named by their sha256, never re-encoded."""
+"""Original bytes, named by their sha256, never re-encoded: what every store of them can do."""
 
 from __future__ import annotations
 
-import errno
 import hashlib
-import os
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from bodyshop_core import atomic
-from bodyshop_core.errors import TransientError
+from bodyshop_core.errors import DamagedBlobError, LostBlobError, TransientError
+
+if TYPE_CHECKING:
+    from bodyshop_core.storage.remote_place import RemotePlace
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,7 @@ class Blob:
     sha256 : str
         Hexadecimal, 64 characters.
     path : Path
-        ``blobs/ab/abcd….jpg``.
+        ``blobs/ab/abcd….jpg``; of an object, where its copy in the cache would be.
     size : int
         Bytes.
     new : bool
@@ -36,18 +39,38 @@ class Blob:
 
 @dataclass(frozen=True)
 class BlobRef:
-    """Where bytes are, to be sent to a worker that reads them.
+    """Where bytes are; it can be sent to a worker that reads them.
+
+    It is an `os.PathLike`: ``open(ref)`` opens the file, or a copy in the cache.
 
     Parameters
     ----------
     path : Path
-        The file.
+        The file; of an object, where its copy in the cache would be.
     sha256 : str
         What its content must be; empty for a file of which that is not known.
+    place : RemotePlace, optional
+        Where the object is, when it is not the file.
     """
 
     path: Path
     sha256: str = ""
+    place: RemotePlace | None = None
+
+    @property
+    def name(self) -> str:
+        """Name of the file, without its folder."""
+        return self.path.name
+
+    @property
+    def stem(self) -> str:
+        """Name of the file without its extension: in the store, the sha256."""
+        return self.path.stem
+
+    @property
+    def suffix(self) -> str:
+        """The extension, with its dot."""
+        return self.path.suffix
 
     def read(self) -> bytes:
         """Return the bytes.
@@ -55,36 +78,75 @@ class BlobRef:
         Raises
         ------
         TransientError
-            The file is missing, can't be read, or does not hold what was stored: that is the fault
-            of a disk, a network or a permission, and says nothing about the picture.
+            They are missing (`LostBlobError`), can't be read, or are not those that were stored
+            (`DamagedBlobError`): that is the fault of a disk, a network or a permission, and says
+            nothing about the picture.
         """
+        if self.place is not None:
+            return self.place.read(self.path.name)
         try:
             data = self.path.read_bytes()
         except OSError as error:
-            raise TransientError(f"{self.path} can't be read: {error.strerror or error}") from error
+            kind = LostBlobError if isinstance(error, FileNotFoundError) else TransientError
+            raise kind(f"{self.path} can't be read: {error.strerror or error}") from error
         if self.sha256 and hashlib.sha256(data).hexdigest() != self.sha256:
-            raise TransientError(
+            raise DamagedBlobError(
                 f"{self.path} is damaged: its {len(data)} bytes are not those that were stored"
             )
         return data
 
+    def read_bytes(self) -> bytes:
+        """Return the bytes, as `read`: so that it stands where a path may stand."""
+        return self.read()
 
-class BlobStore:
-    """A folder of immutable files named by content; no name is ever built from a remote one."""
+    def exists(self) -> bool:
+        """Return whether the bytes are there.
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+        Raises
+        ------
+        TransientError
+            The bucket does not answer.
+        """
+        return self.path.exists() if self.place is None else self.place.exists(self.path.name)
 
-    def path(self, sha256: str, extension: str) -> Path:
-        """Return the path of the bytes, whether they exist or not."""
-        return self.root / sha256[:2] / f"{sha256}.{extension}"
+    def local(self) -> Path:
+        """Return a file with the bytes, for programs that need one: open it soon.
 
+        Raises
+        ------
+        TransientError
+            Of an object, as `read`; a file is not looked at.
+        """
+        return self.path if self.place is None else self.place.local_copy(self.path.name)
+
+    def __fspath__(self) -> str:
+        return str(self.local())
+
+    def __str__(self) -> str:
+        return str(self.path) if self.place is None else self.place.address(self.path.name)
+
+
+class BlobStore(ABC):
+    """Immutable bytes named by content; no name is ever built from a remote one."""
+
+    label: str
+    """What messages call the store: its folder or address."""
+
+    @abstractmethod
     def ref(self, sha256: str, extension: str) -> BlobRef:
-        """Return what a worker needs to read the bytes."""
-        return BlobRef(self.path(sha256, extension), sha256)
+        """Return where bytes are, whether they exist or not."""
 
+    @abstractmethod
+    def fetch(self, sha256: str, extension: str) -> bytes:
+        """Return the bytes as the store itself has them now, past any cache; see `BlobRef.read`."""
+
+    @abstractmethod
+    def below_workspace(self, sha256: str, extension: str) -> str | None:
+        """Return the path of a file below the workspace, for links in pages; None for an object."""
+
+    @abstractmethod
     def put_bytes(self, data: bytes, extension: str) -> Blob:
-        """Store bytes unless they are stored already.
+        """Store bytes unless they are stored already, and whole.
 
         Parameters
         ----------
@@ -96,22 +158,18 @@ class BlobStore:
         Raises
         ------
         TransientError
-            A file of that name can't be read to compare it, such as for want of a permission.
+            The bytes of that name can't be read to compare them, such as for want of a permission;
+            or a bucket does not answer.
         """
-        sha256 = hashlib.sha256(data).hexdigest()
-        path = self.path(sha256, extension)
-        new = not _holds(path, sha256, len(data))
-        if new:
-            atomic.write_bytes(path, data)
-        return Blob(sha256, path, len(data), new)
 
+    @abstractmethod
     def adopt(self, file: Path, sha256: str, extension: str) -> Blob:
-        """Move a finished download, on the same file system, into the store.
+        """Move a finished download into the store.
 
         Parameters
         ----------
         file : Path
-            The finished file; it is gone afterwards.
+            The finished file, in the workspace; it is gone afterwards.
         sha256 : str
             Its digest, computed while it was written.
         extension : str
@@ -120,34 +178,37 @@ class BlobStore:
         Raises
         ------
         TransientError
-            As for `put_bytes`.
+            As for `put_bytes`; the file is still there.
         """
-        size = file.stat().st_size
-        path = self.path(sha256, extension)
-        new = not _holds(path, sha256, size)
-        if not new:
-            file.unlink()
-            return Blob(sha256, path, size, new)
-        try:
-            os.replace(file, path)  # noqa: PTH105 - same call, and its name says it is atomic
-        except FileNotFoundError:  # the first picture in its folder
-            path.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(file, path)  # noqa: PTH105
-        return Blob(sha256, path, size, new)
 
+    @abstractmethod
+    def has(self, sha256: str, extension: str, size: int) -> bool:
+        """Return whether bytes of that name and size are there; they are not read.
 
-def _holds(path: Path, sha256: str, size: int) -> bool:
-    """Return whether a file is there and whole: a lost or damaged one is written again."""
-    try:
-        if path.stat().st_size != size:
-            return False
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() == sha256
-    except OSError as error:
-        # What a damaged disk does not give (EIO) is as lost as what is not there.
-        if error.errno in (errno.ENOENT, errno.EIO):
-            return False
-        raise TransientError(
-            f"{path} can't be checked: {error.strerror or error}",
-            hint="bring it back (mount, permissions), then run the same command again",
-        ) from error
+        Raises
+        ------
+        TransientError
+            The store does not answer.
+        """
+
+    @abstractmethod
+    def find(self, sha256s: Iterable[str]) -> list[str]:
+        """Return all that is stored of some pictures: files, objects, their earlier versions.
+
+        Copies in the cache are not among them.
+
+        Raises
+        ------
+        TransientError
+            The store does not answer.
+        """
+
+    @abstractmethod
+    def remove(self, sha256s: Iterable[str]) -> None:
+        """Remove all that is stored of some pictures, earlier versions and cached copies too.
+
+        Raises
+        ------
+        TransientError
+            The store does not answer, or does not allow it.
+        """

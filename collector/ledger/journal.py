@@ -32,7 +32,7 @@ class Journal:
     Parameters
     ----------
     folder : Path
-        On the same file system as the blobs; created.
+        In the workspace; created.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -115,5 +115,4 @@ class Journal:
         part = self.folder / Path(entry["part"]).name
         if part.exists() and part.stat().st_size == entry["size"]:
             blobs.adopt(part, entry["sha256"], entry["extension"])
-        path = blobs.path(entry["sha256"], entry["extension"])
-        return path.exists() and path.stat().st_size == entry["size"]
+        return blobs.has(entry["sha256"], entry["extension"], entry["size"])

@@ -318,9 +318,9 @@ class CrawlLedger:
         with self._catalog.read() as connection:
             known = _known_images(connection, [sha256 for sha256, _ in pictures])
         with self._journal.promised(but=settled) as promised:
-            for sha256, extension in pictures:
+            for sha256, _ in pictures:
                 if sha256 not in known | promised:
-                    self._blobs.path(sha256, extension).unlink(missing_ok=True)
+                    self._blobs.remove([sha256])
 
     def tombstones(self) -> Tombstones:
         """Return what was erased on request."""

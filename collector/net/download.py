@@ -86,7 +86,7 @@ def download(
     url : str
         http or https.
     folder : Path
-        For the ``.part`` file; on the same file system as the blobs.
+        For the ``.part`` file; in the workspace: on the same file system as its blobs.
     limits : DownloadLimits
         Bytes, pixels, seconds.
     url_candidate : str

@@ -26,7 +26,7 @@ class PartFile:
     Parameters
     ----------
     folder : Path
-        For the file; on the same file system as the blobs.
+        For the file; in the workspace: on the same file system as its blobs.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -12,7 +12,7 @@ from bodyshop_core.backbones import fingerprint, get
 from bodyshop_core.errors import MissingPartError
 from bodyshop_core.progress import SILENT, Progress
 from curate.gate.categories import top
-from curate.gate.extract import decoded_at, extract_features, score_squares
+from curate.gate.extract import Picture, decoded_at, extract_features, score_squares
 from curate.gate.framing import Framing
 from curate.gate.probe import Probe
 from curate.gate.rules import NONE, Rule, needs_top
@@ -112,15 +112,13 @@ class Gate:
             for index, value in enumerate(p_car)
         ]
 
-    def judge(
-        self, pictures: Sequence[Path | str | bytes], *, progress: Progress = SILENT
-    ) -> list[GateScore]:
+    def judge(self, pictures: Sequence[Picture], *, progress: Progress = SILENT) -> list[GateScore]:
         """Judge pictures that need not be in a workspace.
 
         Parameters
         ----------
-        pictures : sequence of Path or bytes
-            Files, or their contents.
+        pictures : sequence of Path, bytes or BlobRef
+            Files, their contents, or pictures of a workspace's store.
         progress : Progress
             Told how many pictures are done.
 

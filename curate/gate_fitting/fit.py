@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bodyshop_core.backbones import fingerprint
-from bodyshop_core.errors import NothingFoundError, UnreadableImageError, UsageError
+from bodyshop_core.errors import LostBlobError, NothingFoundError, UnreadableImageError, UsageError
 from bodyshop_core.progress import SILENT, Progress
 from bodyshop_core.summary import Summary
 from curate.gate.named_probes import named_probe_path
@@ -286,7 +286,7 @@ def _reviewed(workspace: Workspace, name: str | None = None) -> list[Example]:
     to_learn = {asked.value, Reason.HUMAN_REJECT.value}
     return [
         Example(
-            workspace.blobs.path(row.sha256, extensions[row.sha256]),
+            workspace.blobs.ref(row.sha256, extensions[row.sha256]),
             row.decision == "keep",
             "human review",
             row.framing if row.framing in {"full", "part"} else None,
@@ -321,7 +321,7 @@ def _extract(
         for example in examples:
             try:
                 picture = load_rgb(example.path)
-            except UnreadableImageError:
+            except (UnreadableImageError, LostBlobError):
                 tick(1, f"skipped {example.path.name}")
                 continue
             for view, rgb in _views(picture, example, seed):

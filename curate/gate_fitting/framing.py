@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
+from bodyshop_core.catalog import BlobRef
 from bodyshop_core.errors import ConfigError
 from curate.gate_fitting.groups import Example
 from curate.gate_fitting.intervals import proportion
@@ -33,7 +34,7 @@ class FramingFit:
     figures: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
-def read_framing(file: Path, examples: Sequence[Example]) -> dict[Path, str]:
+def read_framing(file: Path, examples: Sequence[Example]) -> dict[Path | BlobRef, str]:
     """Read framing labels and find the pictures they are about.
 
     Parameters
@@ -53,10 +54,10 @@ def read_framing(file: Path, examples: Sequence[Example]) -> dict[Path, str]:
             rows = list(csv.DictReader(stream))
     except OSError as error:
         raise ConfigError(f"the framing labels can't be read: {error}", file=file) from error
-    by_name: dict[str, list[Path]] = {}
+    by_name: dict[str, list[Path | BlobRef]] = {}
     for example in examples:
         by_name.setdefault(example.path.name, []).append(example.path)
-    known: dict[Path, str] = {}
+    known: dict[Path | BlobRef, str] = {}
     for line, row in enumerate(rows, start=2):
         name, value = row.get("file"), row.get("framing")
         if not name or value not in {"full", "part"}:
@@ -68,7 +69,8 @@ def read_framing(file: Path, examples: Sequence[Example]) -> dict[Path, str]:
                 allowed=("full", "part"),
             )
         for path in by_name.get(Path(name).name, ()):
-            if path.as_posix().endswith(f"/{name}") or path.as_posix() == name:
+            place = PurePath(str(path)).as_posix()
+            if place.endswith(f"/{name}") or place == name:
                 known[path] = value
     return known
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bodyshop_core.catalog import BlobRef
+
 RADIUS = 8
 
 
@@ -15,8 +17,8 @@ class Example:
 
     Parameters
     ----------
-    path : Path
-        The file.
+    path : Path or BlobRef
+        The picture.
     accept : bool
         Whether the gate should accept it.
     folder : str
@@ -25,7 +27,7 @@ class Example:
         ``full`` or ``part``, when a person labelled it.
     """
 
-    path: Path
+    path: Path | BlobRef
     accept: bool
     folder: str
     framing: str | None = None
@@ -54,8 +56,9 @@ def group_examples(examples: Sequence[Example]) -> list[int]:
     from curate.measure.hashes import as_integers
     from curate.measure.picture import measure_picture
 
-    paths = sorted({str(example.path) for example in examples})
-    hashes = as_integers([measure_picture(Path(path))["phash"] for path in paths])
+    files = {str(example.path): example.path for example in examples}
+    paths = sorted(files)
+    hashes = as_integers([measure_picture(files[path].read_bytes())["phash"] for path in paths])
     found = near_pairs(hashes, radius=RADIUS)
     links = coo_array(
         (np.ones(len(found.first)), (found.first, found.second)), shape=(len(paths), len(paths))

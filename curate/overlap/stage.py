@@ -22,8 +22,10 @@ from bodyshop_core.errors import (
 )
 from bodyshop_core.imaging import sniff
 from bodyshop_core.progress import SILENT, Progress
+from bodyshop_core.storage.local_blobs import LocalBlobs
 from bodyshop_core.summary import Summary
 from bodyshop_core.workspace import Workspace, is_workspace
+from bodyshop_core.workspace_settings import blob_store
 from curate.duplicates.checks import LIMIT_S as CHECK_LIMIT_S
 from curate.duplicates.checks import VERSION as CHECK_VERSION
 from curate.duplicates.checks import compare_pairs, kind_of_row
@@ -210,8 +212,18 @@ def _pictures_in(against: Path, own: Path) -> dict[str, Path]:
         raise UsageError(f"{against} is not a folder", hint="name a folder or a workspace")
     if against.resolve() == own.resolve():
         raise UsageError(f"{against} is this workspace itself")
-    folder = against / "blobs" if is_workspace(against) else against
+    folder = _blobs_of(against) if is_workspace(against) else against
     return {_key(path): path for path in _picture_files(folder)}
+
+
+def _blobs_of(against: Path) -> Path:
+    store = blob_store(against)
+    if not isinstance(store, LocalBlobs):
+        raise UsageError(
+            f"the pictures of {against} are at {store.label}, not in a folder",
+            hint="copy that workspace to this disk first: bodyshop workspace copy FROM TO",
+        )
+    return store.root
 
 
 def _picture_files(folder: Path) -> Iterator[Path]:

@@ -35,7 +35,7 @@ class Card:
     """One picture as the galleries show it; texts from outside are untrusted."""
 
     sha256: str
-    original: str
+    file_below: str | None
     size: str
     label: str | None
     keep: bool
@@ -49,6 +49,11 @@ class Card:
     link: str | None
     split: str | None
     representative: str | None
+
+    @property
+    def original(self) -> str:
+        """Path of the picture from the report's folder; of an object, of its thumbnail."""
+        return self.thumbnail if self.file_below is None else f"../../{self.file_below}"
 
     @property
     def thumbnail(self) -> str:
@@ -128,7 +133,14 @@ def gather(
             first.setdefault(row.sha256, row)
     origins = _origins(pictures, labels, picture_origins(catalog))
     cards = [
-        _card(row, gated.get(row.sha256), labels.get(row.sha256), first.get(row.sha256), assigned)
+        _card(
+            row,
+            workspace.blobs.below_workspace(row.sha256, row.extension),
+            gated.get(row.sha256),
+            labels.get(row.sha256),
+            first.get(row.sha256),
+            assigned,
+        )
         for row in pictures
     ]
     by_cluster: dict[str, list[Card]] = defaultdict(list)
@@ -169,7 +181,14 @@ def gather(
     )
 
 
-def _card(row: Any, score: Any, label: Any, sighting: Any, assigned: dict[str, str]) -> Card:
+def _card(
+    row: Any,
+    file_below: str | None,
+    score: Any,
+    label: Any,
+    sighting: Any,
+    assigned: dict[str, str],
+) -> Card:
     top = (score.top5 or [None])[0] if score is not None else None
     url = None if sighting is None else sighting.page_url or sighting.final_url
     safe = url if url and urlsplit(url).scheme in {"http", "https"} else None
@@ -177,7 +196,7 @@ def _card(row: Any, score: Any, label: Any, sighting: Any, assigned: dict[str, s
     file = "" if sighting is None or not sighting.file else sighting.file.replace("\\", "/")
     return Card(
         row.sha256,
-        f"../../blobs/{row.sha256[:2]}/{row.sha256}.{row.extension}",
+        file_below,
         f"{row.width or '?'}×{row.height or '?'}",
         None if label is None else label.value or " / ".join(label.conflict),
         row.verdict == "keep",

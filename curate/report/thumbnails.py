@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bodyshop_core.catalog import all_images
-from bodyshop_core.errors import UnreadableImageError
+from bodyshop_core.catalog import BlobRef, all_images
+from bodyshop_core.errors import LostBlobError, UnreadableImageError
 from bodyshop_core.progress import SILENT, Progress
 from curate.measure.thumbnail import SIDE, store_thumbnail, thumbnail_of, thumbnail_path
 
@@ -27,7 +27,7 @@ def make_thumbnails(
     workspace : Workspace
         Where the pictures are.
     shas : sequence of str
-        Pictures; those that can't be decoded get none.
+        Pictures; those that are missing or can't be decoded get none.
     folder : Path
         Of the report; see `curate.measure.thumbnail.thumbnail_path`.
 
@@ -35,10 +35,15 @@ def make_thumbnails(
     -------
     int
         How many were made.
+
+    Raises
+    ------
+    TransientError
+        The store does not give a picture.
     """
     extensions = all_images(workspace.catalog)
     todo = [
-        (workspace.blobs.path(sha256, extensions[sha256]), path)
+        (workspace.blobs.ref(sha256, extensions[sha256]), path)
         for sha256 in shas
         if not (path := thumbnail_path(folder, sha256)).exists()
     ]
@@ -55,7 +60,7 @@ def make_thumbnails(
     return made
 
 
-def _make(job: tuple[Path, Path]) -> bool:
+def _make(job: tuple[BlobRef, Path]) -> bool:
     from PIL import Image
 
     from bodyshop_core.imaging import load_rgb
@@ -63,7 +68,7 @@ def _make(job: tuple[Path, Path]) -> bool:
     source, path = job
     try:
         image = Image.fromarray(load_rgb(source, at_least=SIDE))
-    except UnreadableImageError:
+    except (UnreadableImageError, LostBlobError):
         return False
     store_thumbnail(path, thumbnail_of(image))
     return True

@@ -101,7 +101,7 @@ def explain(workspace: Workspace, picture: str | Path) -> VerdictExplanation:
     why = {reason: sentence(reason, details[reason]) for reason in verdict["reasons"]}
     facts: dict[str, Any] = {
         "sha256": sha256,
-        "file": str(workspace.image_path(sha256)),
+        "file": str(workspace.picture(sha256)),
         "verdict": verdict["verdict"],
         "reasons": why,
         "decided by": "a person" if verdict["human"] else "the policy",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -139,4 +138,4 @@ def _copy(picture: CatalogPicture, path: Path) -> None:
             Image.fromarray(load_rgb(picture.path)).save(temporary, "PNG")
         return
     with atomic.replacing(path) as temporary:
-        shutil.copyfile(picture.path, temporary)
+        temporary.write_bytes(picture.path.read())

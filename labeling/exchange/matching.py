@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 from sqlalchemy import select
 
-from bodyshop_core.catalog import schema
-from bodyshop_core.errors import UnreadableImageError
+from bodyshop_core.catalog import BlobRef, schema
+from bodyshop_core.errors import LostBlobError, UnreadableImageError
 from bodyshop_core.imaging import load_rgb
 from labeling.exchange.picture_names import PLAIN_FOLDERS, PictureName, spellings
 from labeling.records.pictures import CatalogPicture, load_pictures
@@ -92,7 +92,7 @@ class PictureMatcher:
         }
         self._places, self._bytes = _places(workspace, self._pictures)
         self._folder, self._final = folder, final
-        self._hashes: dict[Path, NDArray[np.bool_] | None] = {}
+        self._hashes: dict[Path | BlobRef, NDArray[np.bool_] | None] = {}
         self._files = _files(folder) if folder is not None else {}
 
     def match(self, shapes: PictureShapes) -> Match:
@@ -159,7 +159,7 @@ class PictureMatcher:
             return Match(None, doubt=f"{len(same)} pictures of its name look like {file.name}")
         return Match(None, doubt=f"{file.name} is not in the workspace")
 
-    def _hash(self, path: Path) -> NDArray[np.bool_] | None:
+    def _hash(self, path: Path | BlobRef) -> NDArray[np.bool_] | None:
         """Return the 256-bit perceptual hash of the upright picture; None: it can't be read."""
         if path not in self._hashes:
             import imagehash
@@ -168,7 +168,7 @@ class PictureMatcher:
             try:
                 pixels = Image.fromarray(load_rgb(path))
                 self._hashes[path] = imagehash.phash(pixels, hash_size=HASH_SIZE).hash
-            except UnreadableImageError:
+            except (UnreadableImageError, LostBlobError):
                 self._hashes[path] = None
         return self._hashes[path]
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import ColumnElement, Connection, select
 
-from bodyshop_core.catalog import schema
+from bodyshop_core.catalog import BlobRef, schema
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,8 +25,8 @@ class CatalogPicture:
     ----------
     sha256 : str
         Of the original bytes.
-    path : Path
-        The original file.
+    path : BlobRef
+        The original: `open` and Pillow take it as they take a path.
     format : str
         Pillow's name.
     width, height : int
@@ -37,7 +36,7 @@ class CatalogPicture:
     """
 
     sha256: str
-    path: Path
+    path: BlobRef
     format: str
     width: int
     height: int
@@ -101,7 +100,7 @@ def load_pictures(
         # Orientations 5 to 8 exchange width and height (EXIF 2.3, tag 0x0112).
         turned = orientation in {5, 6, 7, 8}
         width, height = (row.height, row.width) if turned else (row.width, row.height)
-        path = workspace.blobs.path(sha256, row.extension)
+        path = workspace.blobs.ref(sha256, row.extension)
         pictures.append(CatalogPicture(sha256, path, row.format or "", width, height, orientation))
     return pictures
 

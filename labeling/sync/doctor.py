@@ -137,8 +137,8 @@ def _refuse_missing_pictures(workspace: Workspace, project: Project) -> None:
     missing = [p.path.name for p in load_pictures(workspace, pushed) if not p.path.exists()]
     if missing:
         raise BodyshopError(
-            f"{len(missing)} of its {len(pushed)} pictures are missing from {workspace.blobs.root} "
-            f"({missing[0]}{' and others' if len(missing) > 1 else ''})",
+            f"{len(missing)} of its {len(pushed)} pictures are missing from "
+            f"{workspace.blobs.label} ({missing[0]}{' and others' if len(missing) > 1 else ''})",
             hint="restore them with bodyshop collect or bodyshop import",
         )
 

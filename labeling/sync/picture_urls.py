@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from bodyshop_core import atomic
 from bodyshop_core.errors import MissingPartError, UsageError
+from bodyshop_core.storage.local_blobs import LocalBlobs
 from labeling.records.pictures import CatalogPicture
 from labeling.records.shown import ShownSize
 from labeling.server.client import UPLOAD_LIMIT, LabelStudioClient
@@ -96,7 +97,9 @@ class PictureUrls:
         if self.mode == "local":
             copies = self.workspace.root / FOLDER / "pictures"
             copies.mkdir(parents=True, exist_ok=True)
-            for folder in (self.workspace.blobs.root, copies):
+            blobs = self.workspace.blobs
+            originals = [blobs.root] if isinstance(blobs, LocalBlobs) else []
+            for folder in (*originals, copies):
                 self.client.serve_folder(self.project, folder)
         (url,) = self.urls([picture])
         response = self.client.fetch(url)
@@ -119,7 +122,7 @@ class PictureUrls:
         if shown.factor > 1:
             return self._smaller_copy(picture, shown)
         if picture.format in SHOWN_BY_BROWSERS and _is_shown_upright(picture):
-            return picture.path
+            return picture.path.local()
         copy = self.workspace.root / FOLDER / "pictures" / f"{picture.sha256}.png"
         if not copy.exists():
             from PIL import Image
@@ -169,19 +172,28 @@ def picture_urls_for(
 ) -> PictureUrls:
     """Choose how pictures are served: local when the server reads this disk, else upload.
 
+    Pictures of a bucket are uploaded.
+
     Raises
     ------
     UsageError
-        ``url`` without a prefix, or ``local`` with a server that can't read this disk.
+        ``url`` without a prefix; ``local`` with a server that can't read this disk; or one of
+        them with pictures in a bucket.
     """
     root = client.connection.document_root
-    near = root is not None and workspace.root.is_relative_to(root)
+    on_disk = isinstance(workspace.blobs, LocalBlobs)
+    near = on_disk and root is not None and workspace.root.is_relative_to(root)
     if mode == "auto":
         mode = "url" if prefix else "local" if near else "upload"
     if mode == "url" and not (prefix or "").startswith(("http://", "https://")):
         raise UsageError(
             "--images url needs the URL under which the workspace is served",
             hint="for example: --images url --url-prefix https://bucket.example.com/workspace",
+        )
+    if mode != "upload" and not on_disk:
+        raise UsageError(
+            f"the pictures are at {workspace.blobs.label}, where --images {mode} does not reach",
+            hint="push with --images upload",
         )
     if mode == "local" and not near:
         raise UsageError(

@@ -146,8 +146,9 @@ def push(
             if not wanted:
                 raise NothingFoundError("no label of the selected pictures is suspected")
         pictures = load_pictures(workspace, wanted)
-        missing = tuple(p.sha256 for p in pictures if not p.path.exists())
-        pictures = [p for p in pictures if p.path.exists()]
+        there = {p.sha256 for p in pictures if p.path.exists()}
+        missing = tuple(p.sha256 for p in pictures if p.sha256 not in there)
+        pictures = [p for p in pictures if p.sha256 in there]
         index = TaskIndex()
         found = {p.sha256 for p in pictures} if kind is ProjectKind.DAMAGE else set()
         imported = imported_masks(workspace, sorted(found))

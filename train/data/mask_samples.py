@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sqlalchemy import select
 
-from bodyshop_core.catalog import schema
+from bodyshop_core.catalog import BlobRef, schema
 from bodyshop_core.catalog.labels import means_whole
 from bodyshop_core.catalog.variants import current_variants
 from bodyshop_core.errors import BodyshopError, NothingFoundError, UnreadableImageError
@@ -36,7 +36,7 @@ class MaskedSample:
     ----------
     sha256 : str
         Of the picture.
-    path : Path
+    path : Path or BlobRef
         Its pixels.
     split : str
         ``train``, ``validation`` or ``test``.
@@ -47,7 +47,7 @@ class MaskedSample:
     """
 
     sha256: str
-    path: Path
+    path: Path | BlobRef
     split: str
     masks: Mapping[str, tuple[Path, ...]]
     variant: str = ""
@@ -280,7 +280,7 @@ def _too_thin(samples: Sequence[MaskedSample], side: int, rows: int) -> dict[str
     """Return sha256 -> why of pictures that need too many squares; only headers are read."""
     found = {}
     for sample in samples:
-        with open_image(sample.path) as image:
+        with open_image(Path(sample.path)) as image:
             width, height = image.size
         try:
             Tiling.of((height, width), side, rows, name=str(sample.path))

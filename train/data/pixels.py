@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
+from bodyshop_core.catalog import BlobRef
 from bodyshop_core.imaging import Equalise, crop_to, equalise, fit_square, load_rgb
 
 if TYPE_CHECKING:
@@ -64,25 +65,25 @@ class Cut:
 
     Parameters
     ----------
-    file : Path
+    file : Path or BlobRef
         The picture.
     box : (left, top, right, bottom)
         Fractions of its width and height; `bodyshop_core.imaging.crop_to` adds a margin.
     """
 
-    file: Path
+    file: Path | BlobRef
     box: tuple[float, float, float, float]
 
 
 def to_square(
-    source: Path | str | bytes | RGB | Cut, view: View, *, number: int = 0, key: str = ""
+    source: Path | str | bytes | BlobRef | RGB | Cut, view: View, *, number: int = 0, key: str = ""
 ) -> RGB:
     """Load a picture as the network sees it.
 
     Parameters
     ----------
-    source : Path, str, bytes, Cut or ndarray of uint8, shape (height, width, 3)
-        A file, its content, a part of one, or decoded RGB.
+    source : Path, str, bytes, BlobRef, Cut or ndarray of uint8, shape (height, width, 3)
+        A file, its content, a picture of a workspace's store, a part of one, or decoded RGB.
     view : View
         Size, equalising, colour.
     number : int
@@ -106,7 +107,9 @@ def to_square(
 
 
 def load_tta_views(
-    source: Path | str | bytes | RGB | Cut, view: View, tta_views: Sequence[str] = ("centre",)
+    source: Path | str | bytes | BlobRef | RGB | Cut,
+    view: View,
+    tta_views: Sequence[str] = ("centre",),
 ) -> RGB:
     """Load a picture once and show it in several of `TTA_VIEWS`; shape (views, side, side, 3).
 
@@ -142,7 +145,7 @@ def _prepared(source: Any, view: View, camera: int, key: str) -> RGB:
         left, top, right, bottom = source.box
         share = max(min(right - left, bottom - top), 0.01)
         rgb = crop_to(load_rgb(source.file, at_least=round(needed / share)), source.box)
-    elif isinstance(source, Path | str | bytes):
+    elif isinstance(source, Path | str | bytes | BlobRef):
         rgb = load_rgb(source, at_least=needed)
     else:
         rgb = source
@@ -176,7 +179,7 @@ def squares(
     keys = keys or [""] * len(sources)
     shares = [
         # Each degradation view differs, and a picture in memory has no name to compare.
-        source if number <= 0 and isinstance(source, Path | Cut) else place
+        source if number <= 0 and isinstance(source, Path | BlobRef | Cut) else place
         for place, (source, number) in enumerate(zip(sources, numbers, strict=True))
     ]
     runs = [

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from bodyshop_core.catalog import nfc, schema
+from bodyshop_core.catalog import BlobRef, nfc, schema
 from bodyshop_core.catalog.split_sets import choose_split_set
 from bodyshop_core.catalog.variants import current_variants
 from bodyshop_core.errors import BodyshopError, NothingFoundError, UsageError
@@ -36,7 +36,7 @@ class Sample:
     ----------
     sha256 : str
         Of the original picture; in a folder, of the file's bytes.
-    path : Path
+    path : Path or BlobRef
         Where the pixels are.
     label : str
         Its class.
@@ -60,7 +60,7 @@ class Sample:
     """
 
     sha256: str
-    path: Path
+    path: Path | BlobRef
     label: str
     split: str
     group: str
@@ -77,7 +77,7 @@ class Sample:
         return not self.variant and not self.view
 
     @property
-    def source(self) -> Path | Cut:
+    def source(self) -> Path | BlobRef | Cut:
         """What `train.data.pixels.to_square` is to load."""
         return self.path if self.box is None else Cut(self.path, self.box)
 
@@ -364,7 +364,7 @@ def _originals(workspace: Workspace, split_set: str) -> list[Sample]:
     items = []
     for sha, extension, label, split, group in rows:
         origin, framing = strata[sha]
-        path = workspace.blobs.path(sha, extension)
+        path = workspace.blobs.ref(sha, extension)
         items.append(Sample(sha, path, label, split, group, origin=origin, framing=framing))
     return items
 

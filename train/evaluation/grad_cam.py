@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from PIL import Image
 
+from bodyshop_core.catalog import BlobRef
 from bodyshop_core.errors import BodyshopError, UsageError
 from bodyshop_core.imaging import load_rgb
 from bodyshop_core.quiet_tensorflow import import_tensorflow
@@ -22,7 +23,7 @@ from train.models.window_run import WindowClassifier
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    Picture = Path | str | bytes | NDArray[np.uint8]
+    Picture = Path | str | bytes | BlobRef | NDArray[np.uint8]
 
 
 class NoFeatureMapError(BodyshopError):

@@ -8,7 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from bodyshop_core.errors import UnreadableImageError
+from bodyshop_core.catalog import BlobRef
+from bodyshop_core.errors import TransientError, UnreadableImageError
 from bodyshop_core.progress import SILENT, Progress
 from train.data.pixels import Cut, decoded_at, load_all_tta_views, load_tta_views
 from train.data.samples import SPLITS
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from train.models.lite import Forward
     from train.windows.classifier import Place
 
-    Picture = Path | str | bytes | Cut | NDArray[np.uint8]
+    Picture = Path | str | bytes | BlobRef | Cut | NDArray[np.uint8]
 
 BATCH = 64
 
@@ -282,6 +283,6 @@ class Classifier:
             try:
                 pixels.append(load_tta_views(picture, self.record.view, self.record.tta_views))
                 errors.append(None)
-            except UnreadableImageError as error:
+            except (UnreadableImageError, TransientError) as error:
                 errors.append(str(error))
         return pixels, errors

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bodyshop_core.catalog import BlobRef
 from bodyshop_core.errors import UsageError
 from bodyshop_core.imaging import load_rgb
 from bodyshop_core.progress import SILENT, Progress
@@ -121,7 +122,7 @@ class Segmenter:
         with progress.task("segment", total=len(pictures)) as tick:
             for picture in pictures:
                 rgb = picture if isinstance(picture, np.ndarray) else load_rgb(picture)
-                name = str(picture) if isinstance(picture, Path | str) else "the picture"
+                name = str(picture) if isinstance(picture, Path | str | BlobRef) else "the picture"
                 tiling = Tiling.of(rgb.shape, self.record.side, self.recipe.rows, name=name)
                 maps = damage_maps(self._lite or self.model, rgb, tiling)
                 found.append(self._read(scale_maps(maps, (rgb.shape[0], rgb.shape[1]))))

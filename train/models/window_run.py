@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bodyshop_core.errors import UnreadableImageError, UsageError
+from bodyshop_core.errors import TransientError, UnreadableImageError, UsageError
 from bodyshop_core.imaging import crop_to, load_rgb
 from train.data.pixels import Cut
 from train.metrics.finite import require_finite
@@ -84,7 +84,7 @@ class WindowClassifier(Classifier):
             try:
                 pixels.append(self.views_of(picture))
                 errors.append(None)
-            except UnreadableImageError as error:
+            except (UnreadableImageError, TransientError) as error:
                 if on_error == "raise":
                     raise
                 errors.append(str(error))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bodyshop_core import atomic
-from bodyshop_core.errors import UnreadableImageError
+from bodyshop_core.errors import TransientError, UnreadableImageError
 from bodyshop_core.imaging import load_rgb
 from bodyshop_core.progress import SILENT, Progress
 from bodyshop_core.summary import Summary
@@ -104,7 +104,7 @@ def _explain_batch(
         rows.append(row)
         try:
             rgbs.append(load_rgb(picture))
-        except UnreadableImageError as error:
+        except (UnreadableImageError, TransientError) as error:
             row["error"] = str(error)
         else:
             row["overlay"] = f"{first + len(rows) - 1:04d}.jpg"

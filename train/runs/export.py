@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bodyshop_core import atomic
-from bodyshop_core.catalog import all_images
+from bodyshop_core.catalog import BlobRef, all_images
 from bodyshop_core.errors import BodyshopError, UsageError
 from bodyshop_core.summary import Summary
 from bodyshop_core.workspace import Workspace
@@ -165,7 +165,7 @@ def known_pictures(
     *,
     splits: Sequence[str] = tuple(reversed(SPLITS)),
     most: int = CHECKED,
-) -> list[Path]:
+) -> list[BlobRef]:
     """Return some of the run's own pictures that are in a workspace.
 
     Parameters
@@ -186,7 +186,7 @@ def known_pictures(
     """
     extensions = all_images(workspace.catalog)
     paths = (
-        workspace.blobs.path(sha256, extensions[sha256])
+        workspace.blobs.ref(sha256, extensions[sha256])
         for split in splits
         for sha256 in sorted(run.pictures_seen((split,)))
         if sha256 in extensions

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bodyshop_core.catalog import BlobRef
 from train.evaluation.abroad.resampling import RESAMPLES, interval, wins
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class Square:
     """
 
     sha256: str
-    path: Path
+    path: Path | BlobRef
     origin: str
     group: str
     box: Box

