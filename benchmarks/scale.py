@@ -21,7 +21,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-STEPS = ("judge", "split", "manifest", "manifest csv", "status", "samples", "curate", "curate again")
+STEPS = (
+    "judge",
+    "split",
+    "manifest",
+    "manifest csv",
+    "status",
+    "samples",
+    "curate",
+    "curate again",
+)
 
 
 def main() -> None:

@@ -91,10 +91,13 @@ def _rows(part: range, gate: Gate) -> Iterator[tuple[Table, list[dict[str, Any]]
         for field, value in (("damage", LABELS[number // 1000 % 2]), ("brand", brand),
                              ("model", f"{brand} {model}"))
     ]  # fmt: skip
-    yield schema.measurements, [
-        _measured(row, number, name, draw.tolist())
-        for number, name, draw in zip(part, names, draws, strict=True)
-    ]
+    yield (
+        schema.measurements,
+        [
+            _measured(row, number, name, draw.tolist())
+            for number, name, draw in zip(part, names, draws, strict=True)
+        ],
+    )
     yield schema.gate_scores, [
         row(schema.gate_scores, sha256=name, gate=gate.id, p_car=0.99, framing="full",
             top5=[["minivan", 0.5], ["sports car", 0.2], ["limousine", 0.1]])
@@ -106,11 +109,14 @@ def _rows(part: range, gate: Gate) -> Iterator[tuple[Table, list[dict[str, Any]]
             content=1.0)
         for number in copied
     ]  # fmt: skip
-    yield schema.pair_checks, [
-        _checked(*sorted((name_of(number - 1), name_of(number))), version=overlays.VERSION)
-        for number in copied
-        if number % COPY_EVERY == 1 and number > part.start
-    ]
+    yield (
+        schema.pair_checks,
+        [
+            _checked(*sorted((name_of(number - 1), name_of(number))), version=overlays.VERSION)
+            for number in copied
+            if number % COPY_EVERY == 1 and number > part.start
+        ],
+    )
 
 
 def _measured(row: Any, number: int, name: str, draw: list[float]) -> dict[str, Any]:

@@ -169,7 +169,7 @@ def curate(
             catalog,
             settings,
             facts,
-            {verdict.sha256: verdict.group for verdict in judgement.verdicts if verdict.keep},
+            judgement.kept,
             judgement.found.pairs,
             rules,
         ).as_dict()
@@ -181,7 +181,7 @@ def curate(
         workspace, gate=opened, policy=rules, target=field, progress=progress, splits=splits
     )
     if problem is not None:
-        if len({one.value for one in facts} - {None}) >= 2:
+        if len({label.value for label in facts.labels if label is not None} - {None}) >= 2:
             raise problem
         progress.log(f"no splits: {problem.message}")
     return CurateSummary(

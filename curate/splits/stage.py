@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, delete, select
 
-from bodyshop_core.catalog import Catalog, Field, Reason, now, picture_origins, schema
+from bodyshop_core.catalog import Catalog, Field, Reason, now, picture_origins, schema, stream
 from bodyshop_core.catalog.split_sets import (
     choose_split_set,
     newest_split_set,
@@ -32,9 +32,15 @@ from curate.verdicts.facts import load_assigned, load_facts
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from bodyshop_core.workspace import Workspace
     from curate.duplicates import DuplicatePair
-    from curate.verdicts.screen import Facts
+    from curate.verdicts.fact_table import FactTable
+
+_PART = 500
+"""Rows that are written at a time; as many parameters fit a query."""
 
 
 @dataclass(frozen=True)
@@ -171,10 +177,10 @@ def split(
     kept = _kept(workspace.catalog)
     found = find_duplicates(
         workspace,
-        [one.measured for one in facts if one.measured is not None and one.sha256 in kept],
+        facts.signatures(_among(facts, kept)),
         rules,
         gate,
-        spin_groups={one.sha256: one.spin_group for one in facts if one.spin_group},
+        spin_groups=facts.spin_groups,
         progress=progress,
     )
     return write_splits(workspace.catalog, settings, facts, kept, found.pairs, rules)
@@ -248,7 +254,7 @@ def choose_settings(
 def write_splits(
     catalog: Catalog,
     settings: SplitSettings,
-    facts: Sequence[Facts],
+    facts: FactTable,
     kept: Mapping[str, str],
     duplicates: Sequence[DuplicatePair],
     policy: Policy,
@@ -261,7 +267,7 @@ def write_splits(
         Is written in one transaction.
     settings : SplitSettings
         Of the set.
-    facts : sequence of Facts
+    facts : FactTable
         Of all pictures; labels are those of the set's target.
     kept : Mapping
         sha256 -> group, of the kept pictures.
@@ -302,7 +308,7 @@ def write_splits(
     )
     dropped = {**bridges, **outcome.dropped}
     check = check_leakage(
-        [one.measured for one in facts if one.measured is not None],
+        facts.signatures(_among(facts, outcome.splits)),
         outcome.splits,
         kept,
         duplicates,
@@ -327,6 +333,13 @@ def write_splits(
         len(kept) - len(members),
         check.as_dict(),
     )
+
+
+def _among(facts: FactTable, pictures: Container[str]) -> NDArray[np.bool_]:
+    """Mark the positions of pictures."""
+    import numpy as np
+
+    return np.fromiter((name in pictures for name in facts.names), bool, count=len(facts))
 
 
 def _kept(catalog: Catalog) -> dict[str, str]:
@@ -364,15 +377,43 @@ def _write(
         "revision": next_revision(connection),
     }
     catalog.upsert(schema.split_sets, [row], connection=connection)
-    connection.execute(delete(schema.splits).where(schema.splits.c.split_set == name))
-    assigned = [
-        {"split_set": name, "sha256": member.sha256, "split": splits[member.sha256]}
-        for member in sorted(members, key=lambda member: member.sha256)
-    ]
-    store_rows(catalog, schema.assignments, assigned, connection=connection)
-    detail = {member.sha256: {"label": member.label, "group": member.group} for member in members}
-    rows = [{**row, **detail[row["sha256"]]} for row in assigned]
-    store_rows(catalog, schema.splits, rows, connection=connection)
+    wanted = {member.sha256: member for member in members}
+    there = _stale(connection, name, wanted, splits)
+    for part in _parts(sorted(wanted.keys() - there)):
+        rows = [{"split_set": name, "sha256": sha256, "split": splits[sha256]} for sha256 in part]
+        store_rows(catalog, schema.assignments, rows, connection=connection)
+        rows = [
+            {**row, "label": wanted[row["sha256"]].label, "group": wanted[row["sha256"]].group}
+            for row in rows
+        ]
+        store_rows(catalog, schema.splits, rows, connection=connection)
+
+
+def _stale(
+    connection: Connection, name: str, wanted: Mapping[str, Member], splits: Mapping[str, str]
+) -> set[str]:
+    """Delete the rows of a set that no longer hold; return the pictures of those that do."""
+    table = schema.splits
+    query = select(table.c.sha256, table.c.split, table.c.label, table.c.group)
+    there: set[str] = set()
+    gone: list[str] = []
+    for part in stream(connection, query.where(table.c.split_set == name)):
+        for sha256, *placed in part:
+            member = wanted.get(sha256)
+            if member and placed == [splits[sha256], member.label, member.group]:
+                there.add(member.sha256)
+            else:
+                gone.append(sha256)
+    for names in _parts(gone):
+        connection.execute(
+            delete(table).where(table.c.split_set == name, table.c.sha256.in_(names))
+        )
+    return there
+
+
+def _parts(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(names), _PART):
+        yield names[start : start + _PART]
 
 
 def _reject_bridges(connection: Connection, dropped: Mapping[str, Sequence[str]]) -> None:
