@@ -2,6 +2,9 @@ from .erase import (
     erase_from_states as erase_from_states,
 )
 from .state import (
+    PART as PART,
+)
+from .state import (
     PictureState as PictureState,
 )
 from .state import (

@@ -9,14 +9,15 @@ from __future__ import annotations
 import gc
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import Text, select, type_coerce
+from sqlalchemy import Text, func, select, type_coerce
 
 from bodyshop_core.catalog import Field, Origin, schema
 from bodyshop_core.catalog.split_sets import newest_split_set
@@ -31,6 +32,9 @@ FORMAT = 1
 
 PREFIX = 2
 """Hexadecimal digits that the pictures of a chunk have in common: at most 256 chunks."""
+
+PART = 20_000
+"""Pictures that are read at a time: bounds the memory of what is put together."""
 
 CONFLICT = "conflict"
 """In place of who gave a label, when those of equal rank differ."""
@@ -123,15 +127,25 @@ class State:
         """64 hexadecimal digits; the same for equal states, whenever they were recorded."""
         return self.recorded or digest_of(self.about, self.digests)
 
-    @cached_property
-    def encoded(self) -> dict[str, bytes]:
-        """Prefix -> the rows of a chunk as JSON."""
-        return {prefix: encode(rows) for prefix, rows in self.chunks.items()}
+    def encoded(self, prefix: str) -> bytes:
+        """Return the rows of a chunk as JSON."""
+        if isinstance(self.chunks, PackedChunks):
+            return self.chunks.encoded(prefix)
+        return encode(self.chunks[prefix])
 
     @cached_property
     def digests(self) -> dict[str, str]:
         """Prefix -> digest of the rows."""
-        return {prefix: hashlib.sha256(data).hexdigest() for prefix, data in self.encoded.items()}
+        if isinstance(self.chunks, PackedChunks):
+            return self.chunks.digests
+        return {prefix: hashlib.sha256(self.encoded(prefix)).hexdigest() for prefix in self.chunks}
+
+    @property
+    def size(self) -> int:
+        """Number of pictures."""
+        if isinstance(self.chunks, PackedChunks):
+            return self.chunks.pictures
+        return sum(map(len, self.chunks.values()))
 
     @cached_property
     def pictures(self) -> dict[str, PictureState]:
@@ -140,20 +154,59 @@ class State:
 
 
 def read_state(workspace: Workspace) -> State:
-    """Read what the catalog says about every picture now."""
-    catalog = workspace.catalog
-    newest = newest_split_set(catalog)
-    with _no_collection(), catalog.read() as connection:
-        shas = [sha for (sha,) in _tuples(connection, select(schema.images.c.sha256))]
-        labels = {field: _labels(connection, field) for field in Field}
-        verdicts = _verdicts(connection, set(shas))
-        found = _sightings(connection)
-        splits = _splits(connection)
+    """Read what the catalog says about every picture now, `PART` pictures at a time."""
+    newest = newest_split_set(workspace.catalog)
+    with _no_collection(), workspace.catalog.read() as connection:
+        pictures = select(func.count()).select_from(schema.images)
+        few = int(connection.scalar(pictures) or 0) <= PART
         masks = _masks(connection, workspace.root)
-        about = _about(connection, {row[3] for row in verdicts.values()})
+        about = _about(connection)
         about["newest"] = newest.name if newest else None
-        parts = (found, verdicts, labels, splits, masks)
-        return State(about, _chunks(shas, *parts))
+        chunks: dict[str, list[PictureState]] = {}
+        packed = PackedChunks()
+        for between in _ranges(connection):
+            for prefix, rows in _chunks(connection, between, masks).items():
+                if few:
+                    chunks[prefix] = rows
+                else:
+                    packed.put(prefix, encode(rows), len(rows))
+    return State(about, chunks if few else packed)
+
+
+class PackedChunks(Mapping[str, "list[PictureState]"]):
+    """The chunks of a large state, compressed; each is unpacked when it is asked for.
+
+    Attributes
+    ----------
+    digests : dict
+        Prefix -> digest of the rows.
+    pictures : int
+        In all chunks.
+    """
+
+    def __init__(self) -> None:
+        self._packed: dict[str, bytes] = {}
+        self.digests: dict[str, str] = {}
+        self.pictures = 0
+
+    def put(self, prefix: str, data: bytes, pictures: int) -> None:
+        """Add the encoded rows of a chunk."""
+        self._packed[prefix] = zlib.compress(data, 1)
+        self.digests[prefix] = hashlib.sha256(data).hexdigest()
+        self.pictures += pictures
+
+    def encoded(self, prefix: str) -> bytes:
+        """Return the rows of a chunk as JSON."""
+        return zlib.decompress(self._packed[prefix])
+
+    def __getitem__(self, prefix: str) -> list[PictureState]:
+        return decode(self.encoded(prefix))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._packed)
+
+    def __len__(self) -> int:
+        return len(self._packed)
 
 
 def mask_digests(workspace: Workspace) -> dict[str, list[list[str]]]:
@@ -180,16 +233,37 @@ def digest_of(about: Mapping[str, Any], digests: Mapping[str, str]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+Range = tuple[str, str]
+"""The smallest and the largest sha256 of some pictures, both among them."""
+
+
+def _ranges(connection: Connection) -> Iterator[Range]:
+    """Cut the pictures into parts of about `PART`, never inside of a chunk."""
+    sha = schema.images.c.sha256
+    prefix = func.substr(sha, 1, PREFIX)
+    query = select(func.min(sha), func.max(sha), func.count()).group_by(prefix).order_by(prefix)
+    first, held = "", 0
+    last = ""
+    for low, high, count in connection.execute(query).all():
+        if held and held + count > PART:
+            yield first, last
+            held = 0
+        first, last, held = (first if held else low), high, held + count
+    if held:
+        yield first, last
+
+
 def _chunks(
-    shas: Sequence[str],
-    found: Mapping[str, tuple[str | None, str | None]],
-    verdicts: Mapping[str, tuple[Any, ...]],
-    labels: Mapping[Field, Mapping[str, tuple[str | None, str]]],
-    splits: Mapping[str, list[list[str]]],
-    masks: Mapping[str, list[list[str]]],
+    connection: Connection, between: Range, masks: Mapping[str, list[list[str]]]
 ) -> dict[str, list[PictureState]]:
+    """Return the chunks of the pictures in a range."""
+    query = select(schema.images.c.sha256).where(schema.images.c.sha256.between(*between))
+    shas = [sha for (sha,) in _tuples(connection, query)]
+    found, verdicts = _sightings(connection, between), _verdicts(connection, between)
+    splits = _splits(connection, between)
+    labels = _labels(connection, between)
     nothing = (None, None)
-    damage, brand, model = (labels[field] for field in Field)
+    damage, brand, model = (labels[field.value] for field in Field)
     unjudged = (None, "", False, None, None, None, None)
     chunks: dict[str, list[PictureState]] = {}
     for sha in sorted(shas):
@@ -204,64 +278,71 @@ def _chunks(
     return chunks
 
 
-def _labels(connection: Connection, field: Field) -> dict[str, tuple[str | None, str]]:
-    """Return sha256 -> label and who gave it; the rule is that of `effective_labels`."""
+def _labels(connection: Connection, between: Range) -> dict[str, dict[str, tuple[str | None, str]]]:
+    """Return field -> sha256 -> label and who gave it; the rule is that of `effective_labels`."""
     rank = {origin.value: place for place, origin in enumerate(Origin)}
     table = schema.labels
-    query = select(table.c.sha256, table.c.value, table.c.origin).where(
-        table.c.field == field.value
-    )
-    found: dict[str, tuple[str | None, str]] = {}
-    disputed: dict[str, int] = {}
-    for sha, value, origin in _tuples(connection, query):
+    # Not by field: SQLite would then read all pictures' labels of the field for every range.
+    query = select(table.c.sha256, table.c.field, table.c.value, table.c.origin)
+    labels: dict[str, dict[str, tuple[str | None, str]]] = {field.value: {} for field in Field}
+    disputed: dict[tuple[str, str], int] = {}
+    for sha, field, value, origin in _tuples(
+        connection, query.where(table.c.sha256.between(*between))
+    ):
+        found = labels[field]
         other, by = found.setdefault(sha, (value, origin))
         if other == value and by == origin:
             continue
-        known, this = disputed.get(sha, rank.get(by, 0)), rank[origin]
+        known, this = disputed.get((field, sha), rank.get(by, 0)), rank[origin]
         if this < known:
             found[sha] = (value, origin)
-            disputed.pop(sha, None)
+            disputed.pop((field, sha), None)
         elif this == known and other != value:
-            found[sha], disputed[sha] = (None, CONFLICT), this
-    return found
+            found[sha], disputed[field, sha] = (None, CONFLICT), this
+    return labels
 
 
-def _verdicts(connection: Connection, there: set[str]) -> dict[str, tuple[Any, ...]]:
-    table = schema.verdicts
+def _verdicts(connection: Connection, between: Range) -> dict[str, tuple[Any, ...]]:
+    table, images = schema.verdicts, schema.images
     reasons_as_text = type_coerce(table.c.reasons, Text)
     query = select(
         table.c.sha256, table.c.verdict, reasons_as_text, table.c.human,
-        table.c.policy, table.c.cluster, table.c.representative, table.c.group,
+        table.c.policy, table.c.cluster, images.c.sha256, table.c.group,
+    ).outerjoin(images, images.c.sha256 == table.c.representative).where(
+        table.c.sha256.between(*between)
     )  # fmt: skip
     joined: dict[Any, str] = {}
     found = {}
+    # `best` is None when the representative was erased since
     for sha, verdict, reasons, human, policy, cluster, best, group in _tuples(connection, query):
         key = reasons if isinstance(reasons, str) else json.dumps(reasons)
         if key not in joined:  # a few combinations: each is parsed once
             joined[key] = ";".join(json.loads(key))
-        best = best if best in there else None  # erased since it was the representative
         found[sha] = (verdict, joined[key], bool(human), policy, cluster, best, group)
     return found
 
 
-def _sightings(connection: Connection) -> dict[str, tuple[str | None, str | None]]:
+def _sightings(connection: Connection, between: Range) -> dict[str, tuple[str | None, str | None]]:
     """Return source and origin of each picture's first sighting."""
     table = schema.sightings
-    query = select(table.c.sha256, table.c.source, table.c.origin).order_by(
-        table.c.fetched_at.desc(), table.c.key.desc()
+    query = (
+        select(table.c.sha256, table.c.source, table.c.origin)
+        .where(table.c.sha256.between(*between))
+        .order_by(table.c.fetched_at.desc(), table.c.key.desc())
     )
     # the last one set is the first
     return {sha: (source, origin or source) for sha, source, origin in _tuples(connection, query)}
 
 
-def _splits(connection: Connection) -> dict[str, list[list[str]]]:
+def _splits(connection: Connection, between: Range) -> dict[str, list[list[str]]]:
     table = schema.splits
-    query = select(
-        table.c.sha256, table.c.split_set, table.c.split, table.c.label, table.c.group
-    ).order_by(table.c.split_set)
+    query = select(table.c.sha256, table.c.split_set, table.c.split, table.c.label, table.c.group)
     found: dict[str, list[list[str]]] = {}
-    for sha, *placed in _tuples(connection, query):
-        found.setdefault(sha, []).append(placed)
+    sets = schema.split_sets.c.name
+    for name in connection.scalars(select(sets).order_by(sets)).all():
+        of_set = query.where(table.c.split_set == name, table.c.sha256.between(*between))
+        for sha, *placed in _tuples(connection, of_set):
+            found.setdefault(sha, []).append(placed)
     return found
 
 
@@ -293,7 +374,8 @@ def _masks(connection: Connection, root: Path) -> dict[str, list[list[str]]]:
     return found
 
 
-def _about(connection: Connection, used: set[str]) -> dict[str, Any]:
+def _about(connection: Connection) -> dict[str, Any]:
+    used = set(connection.scalars(select(schema.verdicts.c.policy).distinct()))
     known = {row.digest: row.content for row in connection.execute(select(schema.policies))}
     sets = schema.split_sets
     return {
