@@ -14,7 +14,8 @@ from bodyshop_core import __version__
 from bodyshop_core.catalog import CatalogError, nfc, now, schema
 from bodyshop_core.errors import NothingFoundError, UsageError
 from bodyshop_core.snapshots.chunks import put_chunks, read_chunks, sweep_chunks
-from bodyshop_core.snapshots.state import State, decode, read_state
+from bodyshop_core.snapshots.reading import read_state
+from bodyshop_core.snapshots.state import State, decode
 from bodyshop_core.summary import Summary
 
 if TYPE_CHECKING:
@@ -321,7 +322,7 @@ def _all_there(connection: Connection, state: State) -> bool:
 
 def _write(connection: Connection, workspace: Workspace, state: State) -> None:
     for prefix, digest in state.digests.items():
-        put_chunks(connection, {digest: state.encoded(prefix)})
+        put_chunks(connection, {digest: state.encoded[prefix]})
     row: dict[str, Any] = {
         "id": state.id,
         "about": state.about,

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import select
 
-from bodyshop_core.catalog import Catalog, Field, Reason, now, picture_origins, schema, stream
+from bodyshop_core.catalog import Catalog, Field, now, picture_origins, schema
 from bodyshop_core.catalog.split_sets import (
     choose_split_set,
     newest_split_set,
-    next_revision,
     split_sets,
 )
 from bodyshop_core.errors import UsageError
@@ -21,11 +20,11 @@ from bodyshop_core.progress import SILENT, Progress
 from bodyshop_core.summary import Summary
 from curate.duplicates.stage import find_duplicates
 from curate.gate.stage import load_gate
-from curate.ingest import store_rows
 from curate.policy import Policy, load_policy
 from curate.splits.assign import Member, SplitError, assign_splits
 from curate.splits.leakage import LeakageCheck, check_leakage
 from curate.splits.origins import unite_origins
+from curate.splits.writing import reject_bridges, write_split_set
 from curate.targets import resolve_target
 from curate.verdicts.facts import load_assigned, load_facts
 
@@ -38,9 +37,6 @@ if TYPE_CHECKING:
     from bodyshop_core.workspace import Workspace
     from curate.duplicates import DuplicatePair
     from curate.verdicts.fact_table import FactTable
-
-_PART = 500
-"""Rows that are written at a time; as many parameters fit a query."""
 
 
 @dataclass(frozen=True)
@@ -317,8 +313,9 @@ def write_splits(
     _refuse_leak(check)
     placed = [member for member in members if member.sha256 in outcome.splits]
     with catalog.begin() as connection:
-        _write(catalog, connection, settings, placed, outcome.splits, check)
-        _reject_bridges(connection, dropped)
+        row = {**asdict(settings), "leakage_check": check.as_dict()}
+        write_split_set(catalog, connection, row, placed, outcome.splits)
+        reject_bridges(connection, dropped)
     sizes: dict[str, Counter[str]] = defaultdict(Counter)
     for member in placed:
         sizes[outcome.splits[member.sha256]][member.label] += 1
@@ -358,74 +355,4 @@ def _refuse_leak(check: LeakageCheck) -> None:
             f"{first[:12]} and {second[:12]} ({kind}); no split was written",
             hint="run bodyshop curate with the policy in force, or start a new split set: "
             "bodyshop curate --new-split NAME",
-        )
-
-
-def _write(
-    catalog: Catalog,
-    connection: Connection,
-    settings: SplitSettings,
-    members: Sequence[Member],
-    splits: Mapping[str, str],
-    check: LeakageCheck,
-) -> None:
-    """Write the set, its assignments and its members; its revision becomes the highest."""
-    name = settings.name
-    row = {
-        **asdict(settings),
-        "leakage_check": check.as_dict(),
-        "revision": next_revision(connection),
-    }
-    catalog.upsert(schema.split_sets, [row], connection=connection)
-    wanted = {member.sha256: member for member in members}
-    there = _stale(connection, name, wanted, splits)
-    for part in _parts(sorted(wanted.keys() - there)):
-        rows = [{"split_set": name, "sha256": sha256, "split": splits[sha256]} for sha256 in part]
-        store_rows(catalog, schema.assignments, rows, connection=connection)
-        rows = [
-            {**row, "label": wanted[row["sha256"]].label, "group": wanted[row["sha256"]].group}
-            for row in rows
-        ]
-        store_rows(catalog, schema.splits, rows, connection=connection)
-
-
-def _stale(
-    connection: Connection, name: str, wanted: Mapping[str, Member], splits: Mapping[str, str]
-) -> set[str]:
-    """Delete the rows of a set that no longer hold; return the pictures of those that do."""
-    table = schema.splits
-    query = select(table.c.sha256, table.c.split, table.c.label, table.c.group)
-    there: set[str] = set()
-    gone: list[str] = []
-    for part in stream(connection, query.where(table.c.split_set == name)):
-        for sha256, *placed in part:
-            member = wanted.get(sha256)
-            if member and placed == [splits[sha256], member.label, member.group]:
-                there.add(member.sha256)
-            else:
-                gone.append(sha256)
-    for names in _parts(gone):
-        connection.execute(
-            delete(table).where(table.c.split_set == name, table.c.sha256.in_(names))
-        )
-    return there
-
-
-def _parts(names: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(names), _PART):
-        yield names[start : start + _PART]
-
-
-def _reject_bridges(connection: Connection, dropped: Mapping[str, Sequence[str]]) -> None:
-    """Reject pictures that would connect two splits, unless a person kept them."""
-    table = schema.verdicts
-    for sha256, names in dropped.items():
-        connection.execute(
-            table.update()
-            .where(table.c.sha256 == sha256, table.c.human.is_(False))
-            .values(
-                verdict="reject",
-                reasons=[Reason.SPLIT_BRIDGE.value],
-                details={Reason.SPLIT_BRIDGE.value: {"splits": list(names)}},
-            )
         )
