@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, distinct, func, select
+from sqlalchemy import Connection, Text, cast, distinct, func, select
 
 import collector
-from bodyshop_core.catalog import in_order, picture_origins, schema
+from bodyshop_core.catalog import UNKNOWN, in_order, schema, stream
 from bodyshop_core.summary import Summary
 from bodyshop_core.workspace import Workspace
 
@@ -111,12 +112,7 @@ def status(workspace: Workspace) -> Status:
         reasons = _reasons(connection)
         splits = _splits(connection)
         runs = _runs(connection)
-        kept = set(
-            connection.scalars(
-                select(schema.verdicts.c.sha256).where(schema.verdicts.c.verdict == "keep")
-            )
-        )
-    origins = _origins(picture_origins(workspace.catalog), kept)
+        origins = _origins(connection)
     crawl = collector.summarise(workspace.catalog)
     for each in crawl.models:
         row = next(
@@ -207,17 +203,45 @@ def _blank(brand: str, model: str) -> dict[str, Any]:
     return {"brand": brand, "model": model, "pictures": 0, "kept": 0, **dict.fromkeys(CRAWLED, 0)}
 
 
-def _origins(origins: Mapping[str, str], kept: set[str]) -> dict[str, dict[str, int]]:
-    pictures = Counter(origins.values())
-    stays = Counter(name for sha256, name in origins.items() if sha256 in kept)
+def _origins(connection: Connection) -> dict[str, dict[str, int]]:
+    """Count pictures by the origin of their first sighting; see `picture_origins`."""
+    seen, verdicts = schema.sightings, schema.verdicts
+    query = (
+        select(seen.c.sha256, seen.c.origin, seen.c.source, verdicts.c.verdict)
+        .outerjoin(verdicts, verdicts.c.sha256 == seen.c.sha256)
+        .order_by(seen.c.sha256, seen.c.fetched_at, seen.c.key)
+    )
+    pictures: Counter[str] = Counter()
+    stays: Counter[str] = Counter()
+    last = None
+    for part in stream(connection, query):
+        for sha256, origin, source, verdict in part:
+            if sha256 != last:
+                last = sha256
+                pictures[origin or source] += 1
+                stays[origin or source] += verdict == "keep"
+    images, never = schema.images, seen.c.sha256.is_(None)
+    unseen = (
+        select(verdicts.c.verdict, func.count())
+        .select_from(images)
+        .outerjoin(seen, seen.c.sha256 == images.c.sha256)
+        .outerjoin(verdicts, verdicts.c.sha256 == images.c.sha256)
+        .where(never)
+        .group_by(verdicts.c.verdict)
+    )
+    for verdict, count in connection.execute(unseen):
+        pictures[UNKNOWN] += count
+        stays[UNKNOWN] += count if verdict == "keep" else 0
     order = sorted(pictures, key=lambda name: (-pictures[name], name))
     return {name: {"pictures": pictures[name], "kept": stays[name]} for name in order}
 
 
 def _reasons(connection: Connection) -> dict[str, int]:
     counts: Counter[str] = Counter()
-    for (reasons,) in connection.execute(select(schema.verdicts.c.reasons)):
-        counts.update(reasons)
+    text = cast(schema.verdicts.c.reasons, Text)
+    for reasons, number in connection.execute(select(text, func.count()).group_by(text)):
+        for reason in json.loads(reasons):
+            counts[reason] += number
     return {reason.value: counts[reason] for reason in in_order(counts)}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from curate.retry import take_back_failures
 from curate.splits.assign import SplitError
 from curate.splits.stage import choose_settings, write_splits
 from curate.targets import resolve_target
+from curate.unchanged import begin, key_of, last_outcome
 from curate.verdicts.facts import load_assigned, load_facts
 from curate.verdicts.stage import (
     VerdictCounts,
@@ -89,7 +90,8 @@ def curate(
 ) -> CurateSummary:
     """Keep or reject every picture, with reasons, and split the kept ones.
 
-    Every step does only what is missing: a second call with nothing new takes a second.
+    Every step does only what is missing. On SQLite a second call notices that nothing is new, and
+    compares and writes nothing.
 
     Parameters
     ----------
@@ -133,7 +135,7 @@ def curate(
     """
     catalog, rules = workspace.catalog, load_policy(policy)
     opened = open_gate(workspace, gate, weights=weights, policy=rules)
-    open_named_probes(workspace, opened, rules)  # before hours of work, not after
+    probes = open_named_probes(workspace, opened, rules)  # before hours of work, not after
     field = resolve_target(catalog, target)
     settings = choose_settings(
         catalog,
@@ -144,6 +146,19 @@ def curate(
         spinners_train_only=spinners_train_only,
         progress=progress,
     )
+    about = (
+        rules.digest,
+        [(name, probe.digest, probe.threshold) for name, probe in probes.items()],
+        field.value,
+        replace(settings, created_at=""),  # of a set that is yet to be made
+    )
+    if not retry_failed:
+        outcome = last_outcome(workspace, key_of(workspace, opened, *about))
+        if outcome is not None and Path(outcome["report"]).exists():
+            progress.log("nothing is new since the last curate")
+            return CurateSummary(
+                **{**outcome, "measured": 0, "scored": 0, "report": Path(outcome["report"])}
+            )
     if retry_failed:
         again = take_back_failures(workspace)
         progress.log(f"pictures that failed before and are tried again: {again}")
@@ -151,6 +166,7 @@ def curate(
     measured = measure_images(workspace, engine=engine, workers=workers, progress=progress)
     scored = score(workspace, opened, engine=engine, workers=workers, progress=progress)
     remember_gate(workspace, opened)
+    watched = begin(workspace, key_of(workspace, opened, *about))
     facts = load_facts(catalog, gate_id=opened.id, target=field, policy=rules.splits)
     judgement = judge_pictures(
         workspace,
@@ -169,7 +185,7 @@ def curate(
             catalog,
             settings,
             facts,
-            {verdict.sha256: verdict.group for verdict in judgement.verdicts if verdict.keep},
+            judgement.kept,
             judgement.found.pairs,
             rules,
         ).as_dict()
@@ -181,10 +197,10 @@ def curate(
         workspace, gate=opened, policy=rules, target=field, progress=progress, splits=splits
     )
     if problem is not None:
-        if len({one.value for one in facts} - {None}) >= 2:
+        if len({label.value for label in facts.labels if label is not None} - {None}) >= 2:
             raise problem
         progress.log(f"no splits: {problem.message}")
-    return CurateSummary(
+    summary = CurateSummary(
         **count_verdicts(catalog).as_dict(),
         duplicates=judgement.found.as_dict(),
         splits=splits,
@@ -194,3 +210,6 @@ def curate(
         gate={"id": opened.id, "rule": opened.rule.name, "threshold": opened.rule.threshold},
         report=report,
     )
+    if watched is not None:
+        watched.note(summary.as_dict(), verdicts=judgement.changed + splits.get("dropped", 0))
+    return summary

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bodyshop_core.catalog import Catalog, Field, effective_labels
+from bodyshop_core.catalog import Catalog, Field, each_effective_label
 from bodyshop_core.errors import UsageError
 
 
@@ -30,5 +30,6 @@ def resolve_target(catalog: Catalog, target: Field | str | None = None) -> Field
             raise UsageError(
                 f"invalid target '{target}'", hint=f"choose one of: {allowed}"
             ) from None
-    values = {label.value for label in effective_labels(catalog, Field.DAMAGE).values()}
+    with catalog.read() as connection:
+        values = {label.value for _, label in each_effective_label(connection, Field.DAMAGE)}
     return Field.DAMAGE if len(values - {None}) >= 2 else Field.MODEL

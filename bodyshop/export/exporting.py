@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bodyshop.export import croissant, drawings, hub, webdataset
 from bodyshop.export.datacard import write_datacard
 from bodyshop.export.destination import Destination, Link
 from bodyshop.export.licences import count_reasons, permitted
-from bodyshop.export.rows import COLUMNS, manifest_rows, split_set_of
+from bodyshop.export.rows import COLUMNS, each_manifest_row, split_set_of
 from bodyshop.export.selection import (
     SHARD_MB,
     Chosen,
@@ -226,14 +226,17 @@ def _manifest(
             hint="bodyshop export manifest manifest.csv",
         )
     name = split_set_of(state, split_set)
-    rows = of_origins(manifest_rows(workspace, split_set=name, state=state), origins)
+    rows: Iterable[dict[str, Any]] = each_manifest_row(workspace, split_set=name, state=state)
+    if origins:
+        rows = of_origins(list(rows), origins)
     refused: dict[str, int] = {}
     if licences:
+        rows = list(rows)
         allowed = permitted(workspace, [row["sha256"] for row in rows], licences)
         rows = [row for row in rows if row["sha256"] in allowed.credits]
         refused = count_reasons(allowed.refused.values())
-    write_rows(dest, rows, COLUMNS)
-    return DatasetExport("manifest", str(dest), name, len(rows), 0, 0, {}, state.id, refused)
+    pictures = write_rows(dest, rows, COLUMNS)
+    return DatasetExport("manifest", str(dest), name, pictures, 0, 0, {}, state.id, refused)
 
 
 def _imagefolder(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,27 +14,45 @@ from bodyshop_core import atomic
 if TYPE_CHECKING:
     import pyarrow as pa
 
+PART = 50_000
+"""Rows of a row group."""
+
 _NUMBERS = {"width": "int32", "height": "int32", "sharpness": "float64", "p_car": "float64"}
 
 
-def write_csv(path: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
-    """Write RFC 4180 CSV in UTF-8 with a header; None is an empty cell."""
+def write_csv(path: Path, rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> int:
+    """Write RFC 4180 CSV in UTF-8 with a header; None is an empty cell. Return how many rows."""
     with (
         atomic.replacing(path) as temporary,
         temporary.open("w", encoding="utf-8", newline="") as file,
     ):
         writer = csv.writer(file)
         writer.writerow(columns)
-        writer.writerows([row[column] for column in columns] for row in rows)
+        count = 0
+        for part in _parts(rows):
+            writer.writerows([row[column] for column in columns] for row in part)
+            count += len(part)
+    return count
 
 
-def write_parquet(path: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
-    """Write Parquet: text columns; ``width`` and ``height`` as int32, scores as float64."""
+def write_parquet(path: Path, rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> int:
+    """Write Parquet: text columns; ``width`` and ``height`` as int32, scores as float64.
+
+    The rows are taken `PART` at a time. Return how many there are.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with atomic.replacing(path) as temporary:
-        pq.write_table(pa.table(_arrays(rows, columns)), temporary, compression="zstd")
+    schema = pa.schema([(column, _kind(column)) for column in columns])
+    with (
+        atomic.replacing(path) as temporary,
+        pq.ParquetWriter(temporary, schema, compression="zstd") as writer,
+    ):
+        count = 0
+        for part in _parts(rows):
+            writer.write_table(pa.table(_arrays(part, columns), schema=schema))
+            count += len(part)
+    return count
 
 
 def write_features(
@@ -84,12 +103,21 @@ def write_features(
         )
 
 
+def _parts(rows: Iterable[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
+    """Cut rows into parts; of none, one empty part."""
+    rest = iter(rows)
+    yield list(islice(rest, PART))
+    while part := list(islice(rest, PART)):
+        yield part
+
+
+def _kind(column: str) -> pa.DataType:
+    import pyarrow as pa
+
+    return getattr(pa, _NUMBERS.get(column, "string"))()
+
+
 def _arrays(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> dict[str, pa.Array]:
     import pyarrow as pa
 
-    return {
-        column: pa.array(
-            [row[column] for row in rows], getattr(pa, _NUMBERS.get(column, "string"))()
-        )
-        for column in columns
-    }
+    return {column: pa.array([row[column] for row in rows], _kind(column)) for column in columns}

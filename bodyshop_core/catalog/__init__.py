@@ -2,18 +2,26 @@
 
 from bodyshop_core.catalog import schema
 from bodyshop_core.catalog.dialect import CatalogError
-from bodyshop_core.catalog.images import FACTS, all_images, is_forgotten, register_image
+from bodyshop_core.catalog.images import (
+    FACTS,
+    all_images,
+    extensions_of,
+    is_forgotten,
+    register_image,
+)
 from bodyshop_core.catalog.labels import (
     EffectiveLabel,
     Field,
     Origin,
     add_labels,
+    each_effective_label,
     effective_labels,
     nfc,
 )
 from bodyshop_core.catalog.origins import UNKNOWN, host_of, picture_origins
 from bodyshop_core.catalog.reasons import AnyReason, ProbeReason, Reason, in_order, read_reason
 from bodyshop_core.catalog.store import Catalog, now
+from bodyshop_core.catalog.streaming import stream
 from bodyshop_core.storage.blobs import Blob, BlobRef, BlobStore
 
 __all__ = [
@@ -32,7 +40,9 @@ __all__ = [
     "Reason",
     "add_labels",
     "all_images",
+    "each_effective_label",
     "effective_labels",
+    "extensions_of",
     "host_of",
     "in_order",
     "is_forgotten",
@@ -42,4 +52,5 @@ __all__ = [
     "read_reason",
     "register_image",
     "schema",
+    "stream",
 ]

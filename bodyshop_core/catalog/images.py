@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -15,6 +15,8 @@ from bodyshop_core.storage.blobs import Blob
 
 FACTS = ("format", "width", "height", "mode", "exif_orientation", "artist", "copyright")
 """What a header holds: columns of `images`, keys of `bodyshop_core.imaging.read_header`."""
+
+_VARIABLES = 500
 
 
 def register_image(
@@ -70,3 +72,16 @@ def all_images(catalog: Catalog) -> dict[str, str]:
     query = select(table.c.sha256, table.c.extension).order_by(table.c.added_at, table.c.sha256)
     with catalog.read() as connection:
         return dict(connection.execute(query).all())
+
+
+def extensions_of(catalog: Catalog, pictures: Iterable[str]) -> dict[str, str]:
+    """Return sha256 -> extension of those of the pictures that are in the catalog."""
+    table, wanted = schema.images, sorted(set(pictures))
+    found: dict[str, str] = {}
+    with catalog.read() as connection:
+        for start in range(0, len(wanted), _VARIABLES):
+            query = select(table.c.sha256, table.c.extension).where(
+                table.c.sha256.in_(wanted[start : start + _VARIABLES])
+            )
+            found |= dict(connection.execute(query).all())
+    return found

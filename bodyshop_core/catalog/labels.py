@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from itertools import groupby
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
 from bodyshop_core.catalog import schema
 from bodyshop_core.catalog.store import Catalog, now
+from bodyshop_core.catalog.streaming import stream
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Select
 
 
 class Field(StrEnum):
@@ -237,23 +240,47 @@ def effective_labels(
     dict
         sha256 -> `EffectiveLabel`. Precedence: human > annotation > import > query.
     """
-    rank = {origin: place for place, origin in enumerate(Origin)}
-    given: dict[str, dict[Origin, set[str]]] = {}
-    query = select(schema.labels.c.sha256, schema.labels.c.value, schema.labels.c.origin).where(
-        schema.labels.c.field == Field(field).value
+    table = schema.labels
+    query = select(table.c.sha256, table.c.value, table.c.origin).where(
+        table.c.field == Field(field).value
     )
     if among is not None:
-        query = query.where(schema.labels.c.sha256.in_(among))
+        query = query.where(table.c.sha256.in_(among))
     with catalog.read() as connection:
-        for sha256, value, origin in connection.execute(query):
-            given.setdefault(sha256, {}).setdefault(Origin(origin), set()).add(value)
-    effective = {}
-    for sha256, by_origin in given.items():
-        origin = min(by_origin, key=rank.__getitem__)
-        values = sorted(by_origin[origin])
-        effective[sha256] = (
-            EffectiveLabel(values[0], origin)
-            if len(values) == 1
-            else EffectiveLabel(None, origin, tuple(values))
-        )
-    return effective
+        return dict(_decided(connection, query))
+
+
+def each_effective_label(
+    connection: Connection, field: Field | str
+) -> Iterator[tuple[str, EffectiveLabel]]:
+    """Yield what `effective_labels` returns, in the order of sha256 and without keeping it."""
+    table = schema.labels
+    query = select(table.c.sha256, table.c.value, table.c.origin)
+    return _decided(connection, query.where(table.c.field == Field(field).value))
+
+
+def _decided(connection: Connection, query: Select[Any]) -> Iterator[tuple[str, EffectiveLabel]]:
+    """Decide about the labels of one picture after the other; equal outcomes are one object."""
+    rank = {origin.value: place for place, origin in enumerate(Origin)}
+    known: dict[tuple[tuple[int, str], ...], EffectiveLabel] = {}
+    rows = (
+        row for part in stream(connection, query.order_by(schema.labels.c.sha256)) for row in part
+    )
+    for sha256, said in groupby(rows, key=itemgetter(0)):
+        key = tuple(sorted({(rank[origin], value) for _, value, origin in said}))
+        label = known.get(key)
+        if label is None:
+            label = known[key] = _effective(key)
+        yield sha256, label
+
+
+def _effective(said: Sequence[tuple[int, str]]) -> EffectiveLabel:
+    """Return the label of sorted (place of the origin, value)."""
+    best = said[0][0]
+    values = tuple(value for place, value in said if place == best)
+    origin = list(Origin)[best]
+    return (
+        EffectiveLabel(values[0], origin)
+        if len(values) == 1
+        else EffectiveLabel(None, origin, values)
+    )

@@ -1,17 +1,20 @@
 from .erase import (
     erase_from_states as erase_from_states,
 )
+from .reading import (
+    PART as PART,
+)
+from .reading import (
+    mask_digests as mask_digests,
+)
+from .reading import (
+    read_state as read_state,
+)
 from .state import (
     PictureState as PictureState,
 )
 from .state import (
     State as State,
-)
-from .state import (
-    mask_digests as mask_digests,
-)
-from .state import (
-    read_state as read_state,
 )
 from .store import (
     NOW as NOW,

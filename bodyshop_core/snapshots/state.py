@@ -9,22 +9,14 @@ from __future__ import annotations
 import gc
 import hashlib
 import json
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import Text, select, type_coerce
-
-from bodyshop_core.catalog import Field, Origin, schema
-from bodyshop_core.catalog.split_sets import newest_split_set
-
-if TYPE_CHECKING:
-    from sqlalchemy import Connection, Select
-
-    from bodyshop_core.workspace import Workspace
+from bodyshop_core.catalog import Field
 
 FORMAT = 1
 """Of the chunks; part of every digest."""
@@ -124,14 +116,25 @@ class State:
         return self.recorded or digest_of(self.about, self.digests)
 
     @cached_property
-    def encoded(self) -> dict[str, bytes]:
+    def encoded(self) -> Mapping[str, bytes]:
         """Prefix -> the rows of a chunk as JSON."""
+        if isinstance(self.chunks, PackedChunks):
+            return self.chunks.encoded
         return {prefix: encode(rows) for prefix, rows in self.chunks.items()}
 
     @cached_property
     def digests(self) -> dict[str, str]:
         """Prefix -> digest of the rows."""
+        if isinstance(self.chunks, PackedChunks):
+            return self.chunks.digests
         return {prefix: hashlib.sha256(data).hexdigest() for prefix, data in self.encoded.items()}
+
+    @property
+    def size(self) -> int:
+        """Number of pictures."""
+        if isinstance(self.chunks, PackedChunks):
+            return self.chunks.pictures
+        return sum(map(len, self.chunks.values()))
 
     @cached_property
     def pictures(self) -> dict[str, PictureState]:
@@ -139,27 +142,56 @@ class State:
         return {row.sha256: row for rows in self.chunks.values() for row in rows}
 
 
-def read_state(workspace: Workspace) -> State:
-    """Read what the catalog says about every picture now."""
-    catalog = workspace.catalog
-    newest = newest_split_set(catalog)
-    with _no_collection(), catalog.read() as connection:
-        shas = [sha for (sha,) in _tuples(connection, select(schema.images.c.sha256))]
-        labels = {field: _labels(connection, field) for field in Field}
-        verdicts = _verdicts(connection, set(shas))
-        found = _sightings(connection)
-        splits = _splits(connection)
-        masks = _masks(connection, workspace.root)
-        about = _about(connection, {row[3] for row in verdicts.values()})
-        about["newest"] = newest.name if newest else None
-        parts = (found, verdicts, labels, splits, masks)
-        return State(about, _chunks(shas, *parts))
+class PackedChunks(Mapping[str, "list[PictureState]"]):
+    """The chunks of a large state, compressed; each is unpacked when it is asked for.
+
+    Attributes
+    ----------
+    encoded : Mapping
+        Prefix -> the rows of a chunk as JSON.
+    digests : dict
+        Prefix -> digest of the rows.
+    pictures : int
+        In all chunks.
+    """
+
+    def __init__(self) -> None:
+        self.encoded = _Packed()
+        self.digests: dict[str, str] = {}
+        self.pictures = 0
+
+    def put(self, prefix: str, rows: Sequence[PictureState]) -> None:
+        """Add a chunk."""
+        data = encode(rows)
+        self.encoded.put(prefix, data)
+        self.digests[prefix] = hashlib.sha256(data).hexdigest()
+        self.pictures += len(rows)
+
+    def __getitem__(self, prefix: str) -> list[PictureState]:
+        return decode(self.encoded[prefix])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.encoded)
+
+    def __len__(self) -> int:
+        return len(self.encoded)
 
 
-def mask_digests(workspace: Workspace) -> dict[str, list[list[str]]]:
-    """Return sha256 -> ``[class, digest]`` of each mask in use now; see `PictureState.masks`."""
-    with workspace.catalog.read() as connection:
-        return _masks(connection, workspace.root)
+class _Packed(Mapping[str, bytes]):
+    def __init__(self) -> None:
+        self._packed: dict[str, bytes] = {}
+
+    def put(self, key: str, data: bytes) -> None:
+        self._packed[key] = zlib.compress(data, 1)
+
+    def __getitem__(self, key: str) -> bytes:
+        return zlib.decompress(self._packed[key])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._packed)
+
+    def __len__(self) -> int:
+        return len(self._packed)
 
 
 def encode(rows: Iterable[PictureState]) -> bytes:
@@ -169,7 +201,7 @@ def encode(rows: Iterable[PictureState]) -> bytes:
 
 def decode(data: bytes) -> list[PictureState]:
     """Return the rows that `encode` wrote."""
-    with _no_collection():
+    with no_collection():
         return list(map(PictureState._make, json.loads(data)))
 
 
@@ -180,147 +212,8 @@ def digest_of(about: Mapping[str, Any], digests: Mapping[str, str]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _chunks(
-    shas: Sequence[str],
-    found: Mapping[str, tuple[str | None, str | None]],
-    verdicts: Mapping[str, tuple[Any, ...]],
-    labels: Mapping[Field, Mapping[str, tuple[str | None, str]]],
-    splits: Mapping[str, list[list[str]]],
-    masks: Mapping[str, list[list[str]]],
-) -> dict[str, list[PictureState]]:
-    nothing = (None, None)
-    damage, brand, model = (labels[field] for field in Field)
-    unjudged = (None, "", False, None, None, None, None)
-    chunks: dict[str, list[PictureState]] = {}
-    for sha in sorted(shas):
-        row = PictureState._make(
-            (
-                sha, *found.get(sha, nothing), *verdicts.get(sha, unjudged),
-                *damage.get(sha, nothing), *brand.get(sha, nothing), *model.get(sha, nothing),
-                splits.get(sha, []), masks.get(sha, []),
-            )
-        )  # fmt: skip
-        chunks.setdefault(sha[:PREFIX], []).append(row)
-    return chunks
-
-
-def _labels(connection: Connection, field: Field) -> dict[str, tuple[str | None, str]]:
-    """Return sha256 -> label and who gave it; the rule is that of `effective_labels`."""
-    rank = {origin.value: place for place, origin in enumerate(Origin)}
-    table = schema.labels
-    query = select(table.c.sha256, table.c.value, table.c.origin).where(
-        table.c.field == field.value
-    )
-    found: dict[str, tuple[str | None, str]] = {}
-    disputed: dict[str, int] = {}
-    for sha, value, origin in _tuples(connection, query):
-        other, by = found.setdefault(sha, (value, origin))
-        if other == value and by == origin:
-            continue
-        known, this = disputed.get(sha, rank.get(by, 0)), rank[origin]
-        if this < known:
-            found[sha] = (value, origin)
-            disputed.pop(sha, None)
-        elif this == known and other != value:
-            found[sha], disputed[sha] = (None, CONFLICT), this
-    return found
-
-
-def _verdicts(connection: Connection, there: set[str]) -> dict[str, tuple[Any, ...]]:
-    table = schema.verdicts
-    reasons_as_text = type_coerce(table.c.reasons, Text)
-    query = select(
-        table.c.sha256, table.c.verdict, reasons_as_text, table.c.human,
-        table.c.policy, table.c.cluster, table.c.representative, table.c.group,
-    )  # fmt: skip
-    joined: dict[Any, str] = {}
-    found = {}
-    for sha, verdict, reasons, human, policy, cluster, best, group in _tuples(connection, query):
-        key = reasons if isinstance(reasons, str) else json.dumps(reasons)
-        if key not in joined:  # a few combinations: each is parsed once
-            joined[key] = ";".join(json.loads(key))
-        best = best if best in there else None  # erased since it was the representative
-        found[sha] = (verdict, joined[key], bool(human), policy, cluster, best, group)
-    return found
-
-
-def _sightings(connection: Connection) -> dict[str, tuple[str | None, str | None]]:
-    """Return source and origin of each picture's first sighting."""
-    table = schema.sightings
-    query = select(table.c.sha256, table.c.source, table.c.origin).order_by(
-        table.c.fetched_at.desc(), table.c.key.desc()
-    )
-    # the last one set is the first
-    return {sha: (source, origin or source) for sha, source, origin in _tuples(connection, query)}
-
-
-def _splits(connection: Connection) -> dict[str, list[list[str]]]:
-    table = schema.splits
-    query = select(
-        table.c.sha256, table.c.split_set, table.c.split, table.c.label, table.c.group
-    ).order_by(table.c.split_set)
-    found: dict[str, list[list[str]]] = {}
-    for sha, *placed in _tuples(connection, query):
-        found.setdefault(sha, []).append(placed)
-    return found
-
-
-def _masks(connection: Connection, root: Path) -> dict[str, list[list[str]]]:
-    """Return the masks in use with a digest of their pixels and of the regions they consist of."""
-    table, regions = schema.annotations, schema.regions
-    query = (
-        select(table.c.sha256, table.c.label, table.c.file, table.c.key)
-        .where(table.c.kind == "mask", table.c.state == "current", table.c.file.is_not(None))
-        .order_by(table.c.label, table.c.key)
-    )
-    masks = _tuples(connection, query)
-    if not masks:
-        return {}
-    drawn: dict[str, list[str]] = {}
-    facts = select(
-        regions.c.mask, regions.c.severity, regions.c.part, type_coerce(regions.c.geometry, Text)
-    ).order_by(regions.c.number, regions.c.key)
-    for key, *said in _tuples(connection, facts):
-        drawn.setdefault(key, []).append(repr(said))
-    found: dict[str, list[list[str]]] = {}
-    for sha, label, file, key in masks:
-        try:
-            pixels = (root / file).read_bytes()
-        except FileNotFoundError:  # reported where the masks are used
-            pixels = b"missing"
-        digest = hashlib.sha256(pixels + "\n".join(drawn.get(key, ())).encode()).hexdigest()[:16]
-        found.setdefault(sha, []).append([label or "damage", digest])
-    return found
-
-
-def _about(connection: Connection, used: set[str]) -> dict[str, Any]:
-    known = {row.digest: row.content for row in connection.execute(select(schema.policies))}
-    sets = schema.split_sets
-    return {
-        "policies": {digest: known.get(digest) for digest in sorted(used)},
-        "split_sets": {
-            name: {"target": target, "seed": seed, "ratios": ratios, "options": options}
-            for name, target, seed, ratios, options in connection.execute(
-                select(sets.c.name, sets.c.target, sets.c.seed, sets.c.ratios, sets.c.options)
-            )
-        },
-    }
-
-
-def _tuples(connection: Connection, query: Select[Any]) -> list[tuple[Any, ...]]:
-    """Return the rows as the driver gives them: a third of the time of SQLAlchemy's rows."""
-    bound = {"literal_binds": True}
-    statement = str(query.compile(dialect=connection.dialect, compile_kwargs=bound))
-    cursor = connection.connection.cursor()
-    try:
-        cursor.execute(statement)
-        return list(cursor.fetchall())
-    finally:
-        cursor.close()
-
-
 @contextmanager
-def _no_collection() -> Iterator[None]:
+def no_collection() -> Iterator[None]:
     """Leave Python's garbage collector out: it searches millions of rows again and again."""
     was = gc.isenabled()
     gc.disable()

@@ -14,7 +14,8 @@ from bodyshop_core import __version__
 from bodyshop_core.catalog import CatalogError, nfc, now, schema
 from bodyshop_core.errors import NothingFoundError, UsageError
 from bodyshop_core.snapshots.chunks import put_chunks, read_chunks, sweep_chunks
-from bodyshop_core.snapshots.state import State, decode, read_state
+from bodyshop_core.snapshots.reading import read_state
+from bodyshop_core.snapshots.state import State, decode
 from bodyshop_core.summary import Summary
 
 if TYPE_CHECKING:
@@ -173,9 +174,8 @@ def record_state(workspace: Workspace) -> State:
             known = select(schema.states.c.id).where(schema.states.c.id == state.id)
             if connection.scalar(known) is not None:
                 return state
-            there = set(connection.scalars(select(schema.images.c.sha256)))
             # Erased since it was read: it must not come back in a state.
-            if all(row.sha256 in there for rows in state.chunks.values() for row in rows):
+            if _all_there(connection, state):
                 _write(connection, workspace, state)
                 return state
     raise CatalogError(
@@ -308,15 +308,26 @@ def remove_snapshot(workspace: Workspace, name: str) -> Snapshot:
     return named or found[0]
 
 
+def _all_there(connection: Connection, state: State) -> bool:
+    """Return whether all pictures of a state are in the catalog still."""
+    table = schema.images
+    for rows in state.chunks.values():
+        query = select(table.c.sha256).where(
+            table.c.sha256.between(rows[0].sha256, rows[-1].sha256)
+        )
+        if not {row.sha256 for row in rows} <= set(connection.scalars(query)):
+            return False
+    return True
+
+
 def _write(connection: Connection, workspace: Workspace, state: State) -> None:
-    put_chunks(
-        connection, {digest: state.encoded[prefix] for prefix, digest in state.digests.items()}
-    )
+    for prefix, digest in state.digests.items():
+        put_chunks(connection, {digest: state.encoded[prefix]})
     row: dict[str, Any] = {
         "id": state.id,
         "about": state.about,
         "chunks": sorted(map(list, state.digests.items())),
-        "pictures": sum(map(len, state.chunks.values())),
+        "pictures": state.size,
         "erased": 0,
         "tool_version": __version__,
         "created_at": now(),

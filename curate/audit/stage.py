@@ -16,7 +16,6 @@ from curate.audit.shortcuts import audit_digest, audit_rows
 from curate.gate.stage import load_gate
 from curate.policy import Policy, load_policy
 from curate.verdicts.facts import load_facts
-from curate.verdicts.screen import Facts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 
     from bodyshop_core.imaging import Equalise
     from bodyshop_core.workspace import Workspace
+    from curate.verdicts.fact_table import FactTable
 
 QUALITY = 75
 """JPEG quality of the equalised view: below what most pictures on the web were saved with."""
@@ -74,7 +74,7 @@ def audit_shortcuts(
 def audit_split_set(
     workspace: Workspace,
     split_set: str,
-    facts: Sequence[Facts],
+    facts: FactTable,
     policy: Policy,
     *,
     progress: Progress = SILENT,
@@ -88,7 +88,7 @@ def audit_split_set(
     shas = [row.sha256 for row in members]
     labels = [row.label for row in members]
     groups = [row.group for row in members]
-    rows = _nuisance_rows(workspace.catalog, shas, {one.sha256: one for one in facts})
+    rows = _nuisance_rows(workspace.catalog, shas, facts)
     seed = stored["seed"]
     digest = audit_digest(rows, labels, groups, policy.audit, seed)
     if stored["audit"] is not None and stored["audit"]["digest"] == digest:
@@ -176,21 +176,22 @@ def _members(workspace: Workspace, name: str) -> list[Row[Any]]:
         )
 
 
-def _nuisance_rows(
-    catalog: Catalog, shas: Sequence[str], facts: Mapping[str, Facts]
-) -> list[dict[str, Any]]:
+def _nuisance_rows(catalog: Catalog, shas: Sequence[str], facts: FactTable) -> list[dict[str, Any]]:
     """Return the input of `curate.audit.nuisance.columns`, for the given pictures in order."""
     images, origins = schema.images, picture_origins(catalog)
     with catalog.read() as connection:
         formats = dict(connection.execute(select(images.c.sha256, images.c.format)).all())
     names = ("width", "height", "jpeg_quality", "brightness", "contrast", "sharpness")
-    return [
-        {
-            **{name: (facts[sha256].measured or {}).get(name) for name in names},
-            "bytes": facts[sha256].size_bytes,
-            "format": formats.get(sha256),
-            "origin": origins[sha256],
-            "framing": facts[sha256].framing,
-        }
-        for sha256 in shas
-    ]
+    rows = []
+    for sha256 in shas:
+        one = facts.of(sha256)
+        rows.append(
+            {
+                **{name: (one.measured or {}).get(name) for name in names},
+                "bytes": one.size_bytes,
+                "format": formats.get(sha256),
+                "origin": origins[sha256],
+                "framing": one.framing,
+            }
+        )
+    return rows

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from scipy.cluster.hierarchy import DisjointSet
 from sqlalchemy import select
 
-from bodyshop_core.catalog import BlobRef, all_images, schema
+from bodyshop_core.catalog import BlobRef, extensions_of, schema
 from bodyshop_core.engine import compute_here, compute_shards
 from bodyshop_core.progress import SILENT, Progress, Tick
 from curate.duplicates import copies, overlays
@@ -76,8 +76,8 @@ def measure_cluster_copies(
         clusters.add(pair.first)
         clusters.add(pair.second)
         clusters.merge(pair.first, pair.second)
-    extensions = all_images(workspace.catalog)
-    members = sorted(set(clusters) & extensions.keys())
+    extensions = extensions_of(workspace.catalog, clusters)
+    members = sorted(extensions)
     blobs = {name: workspace.blobs.ref(name, extensions[name]) for name in members}
     facts = {
         name: CopyFacts(row["quality"], row["content"])

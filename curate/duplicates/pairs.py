@@ -107,7 +107,7 @@ PairCheck = Callable[[Sequence[tuple[str, str]]], Mapping[tuple[str, str], Kind 
 
 
 def find_pairs(
-    rows: Sequence[Mapping[str, Any]],
+    rows: Sequence[Mapping[str, Any]] | Signatures,
     *,
     radius: int = 6,
     features: Iterable[tuple[Sequence[str], NDArray[np.floating[Any]]]] | None = None,
@@ -122,8 +122,9 @@ def find_pairs(
 
     Parameters
     ----------
-    rows : sequence of mappings
-        Rows of ``measurements`` of one version; those with an error are left out.
+    rows : sequence of mappings, or Signatures
+        Rows of ``measurements`` of one version; those with an error are left out. Or what was taken
+        from them, sorted by sha256.
     radius : int
         Largest distance of two 64-bit hashes that is compared further, 0 to 8.
     features : iterable of (sequence of str, ndarray of float, shape (n, d)), optional
@@ -153,11 +154,10 @@ def find_pairs(
     UsageError
         The radius is out of range.
     """
-    rows = sorted((row for row in rows if not row.get("error")), key=lambda row: row["sha256"])
-    if not rows:
+    signatures = rows if isinstance(rows, Signatures) else _signatures(rows)
+    if not len(signatures):
         return FoundPairs(())
-    names = [row["sha256"] for row in rows]
-    signatures = Signatures.of(rows)
+    names = signatures.names
     apart = _spinners(names, spin_groups or {})
     found = Candidates()
     _same_pixels(found, signatures)
@@ -191,6 +191,11 @@ def find_pairs(
         refuted=refuted,
         crops_not_looked_for=without,
     )
+
+
+def _signatures(rows: Sequence[Mapping[str, Any]]) -> Signatures:
+    good = [row for row in rows if not row.get("error")]
+    return Signatures.of(sorted(good, key=lambda row: row["sha256"]))
 
 
 def _ask(found: Candidates, names: Sequence[str], check: PairCheck | None) -> int:
@@ -264,21 +269,21 @@ def _clusters(found: Candidates, n: int) -> NDArray[np.int64]:
 
 def _spinners(names: Sequence[str], spin_groups: Mapping[str, str]) -> NDArray[np.int64]:
     """Return a number per spinner, and a negative number of its own for every other picture."""
+    apart = -1 - np.arange(len(names), dtype=np.int64)
     numbers: dict[str, int] = {}
-    return np.array(
-        [
-            numbers.setdefault(group, len(numbers)) if (group := spin_groups.get(name)) else -1 - i
-            for i, name in enumerate(names)
-        ],
-        dtype=np.int64,
-    )
+    if spin_groups:
+        for i, name in enumerate(names):
+            if group := spin_groups.get(name):
+                apart[i] = numbers.setdefault(group, len(numbers))
+    return apart
 
 
 def _same_pixels(found: Candidates, signatures: Signatures) -> None:
     """Join pictures of one digest: each with the first `GROUP_CAP` of them."""
-    crowds: dict[str, list[int]] = {}
-    for i, digest in enumerate(signatures.pixels):
-        crowd = crowds.setdefault(digest, [])
+    repeated = np.bincount(signatures.pixels)[signatures.pixels] > 1
+    crowds: dict[int, list[int]] = {}
+    for i in np.flatnonzero(repeated).tolist():
+        crowd = crowds.setdefault(int(signatures.pixels[i]), [])
         for j in crowd:
             found.confirmed[j, i] = ("exact", 0)
         if len(crowd) < GROUP_CAP:

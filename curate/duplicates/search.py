@@ -32,6 +32,7 @@ GROUP_CAP = 64
 
 _INDEX_BITS = 32
 _PART = 1 << 15
+_GRID = 1 << 20
 # Seconds per element for sorting and per comparison; only their ratio matters, to choose the
 # blocks.
 _SORT_COST, _COMPARE_COST = 25e-9, 6e-9
@@ -209,16 +210,40 @@ def _expand(
     cap: int,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Turn pairs of hashes into pairs of pictures: each with the first `cap` of the other."""
-    first, second = [], []
     size = np.diff(starts)
-    single = (size[a] == 1) & (size[b] == 1)
-    first.append(members[starts[a[single]]])
-    second.append(members[starts[b[single]]])
-    for i, j in zip(a[~single].tolist(), b[~single].tolist(), strict=True):
-        mine, other = (members[starts[k] : starts[k + 1]] for k in (i, j))
-        for left, right in ((mine, other[:cap]), (mine[:cap], other)):
-            grid = np.meshgrid(left, right, indexing="ij")
-            keep = grid[0] < grid[1] if i == j else slice(None)
-            first.append(grid[0][keep].ravel())
-            second.append(grid[1][keep].ravel())
+    small = (size[a] <= cap) & (size[b] <= cap)
+    first, second = [], []
+    counts = size[a[small]] * size[b[small]]
+    for part in np.split(
+        np.flatnonzero(small), np.flatnonzero(np.diff(np.cumsum(counts) // _GRID)) + 1
+    ):
+        i, j = a[part], b[part]
+        left, right = _grid(starts[i], size[i], starts[j], size[j])
+        left, right = members[left], members[right]
+        keep = np.repeat(i != j, size[i] * size[j]) | (left < right)
+        first.append(left[keep])
+        second.append(right[keep])
+    for one, two in zip(a[~small].tolist(), b[~small].tolist(), strict=True):
+        mine, other = (members[starts[k] : starts[k + 1]] for k in (one, two))
+        for some, others in ((mine, other[:cap]), (mine[:cap], other)):
+            grid = np.meshgrid(some, others, indexing="ij")
+            chosen = grid[0] < grid[1] if one == two else slice(None)
+            first.append(grid[0][chosen].ravel())
+            second.append(grid[1][chosen].ravel())
     return np.concatenate(first), np.concatenate(second)
+
+
+def _grid(
+    start: NDArray[np.int64],
+    size: NDArray[np.int64],
+    other_start: NDArray[np.int64],
+    other_size: NDArray[np.int64],
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return each element of a run with each of another run, for many pairs of runs."""
+    counts = size * other_size
+    within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    width = np.repeat(other_size, counts)
+    return (
+        np.repeat(start, counts) + within // np.maximum(width, 1),
+        np.repeat(other_start, counts) + within % np.maximum(width, 1),
+    )

@@ -14,8 +14,13 @@ from curate.measure.hashes import as_integers, as_words, distances
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from curate.measure.columns import MeasurementColumns
+
 PLAIN_BELOW = 30.0
 """Mean AC energy below which the hash is decided by noise (photos have 137 and more)."""
+
+CELLS = 48
+"""Colours of a measurement: three of each of 4 x 4 cells."""
 
 
 class Likeness(IntEnum):
@@ -67,8 +72,10 @@ class Signatures:
         Mean RGB of 4 x 4 cells.
     plain : ndarray of bool, shape (n,)
         Too plain to be matched by hashes.
-    pixels : tuple of str
-        Digests of the decoded pixels.
+    pixels : ndarray of int64, shape (n,)
+        The same number for the same decoded pixels.
+    names : sequence of str
+        sha256 of the pictures.
     """
 
     phash: NDArray[np.uint64]
@@ -77,7 +84,11 @@ class Signatures:
     phash256: NDArray[np.uint64]
     colour: NDArray[np.int16]
     plain: NDArray[np.bool_]
-    pixels: tuple[str, ...]
+    pixels: NDArray[np.int64]
+    names: Sequence[str]
+
+    def __len__(self) -> int:
+        return len(self.names)
 
     @classmethod
     def of(cls, rows: Sequence[Mapping[str, Any]]) -> Signatures:
@@ -88,10 +99,44 @@ class Signatures:
             mirror=as_integers([row["phash_mirror"] for row in rows]),
             dhash=as_integers([row["dhash"] for row in rows]),
             phash256=as_words([row["phash256"] for row in rows], bits=256),
-            colour=colour.astype(np.int16).reshape(len(rows), -1),
+            colour=colour.astype(np.int16).reshape(-1, CELLS),
             plain=np.array([row["ac_energy"] < PLAIN_BELOW for row in rows], dtype=bool),
-            pixels=tuple(row["pixel_digest"] for row in rows),
+            pixels=_numbered(np.array([row["pixel_digest"] for row in rows], dtype=np.str_)),
+            names=[row["sha256"] for row in rows],
         )
+
+    @classmethod
+    def of_columns(
+        cls, columns: MeasurementColumns, positions: NDArray[np.int64], names: Sequence[str]
+    ) -> Signatures:
+        """Take them from columns.
+
+        Parameters
+        ----------
+        columns : MeasurementColumns
+            Of all pictures.
+        positions : ndarray of int64, shape (n,)
+            The wanted ones, which have hashes.
+        names : sequence of str
+            sha256 by position, of all pictures.
+        """
+        hashes = {name: words[positions] for name, words in columns.hashes.items()}
+        colour = hashes["colour"].astype(">u8").view(np.uint8)
+        return cls(
+            phash=hashes["phash"][:, 0],
+            mirror=hashes["phash_mirror"][:, 0],
+            dhash=hashes["dhash"][:, 0],
+            phash256=hashes["phash256"],
+            colour=colour.astype(np.int16).reshape(-1, CELLS),
+            plain=columns.numbers["ac_energy"][positions] < PLAIN_BELOW,
+            pixels=_numbered(columns.pixels[positions]),
+            names=[names[position] for position in positions.tolist()],
+        )
+
+
+def _numbered(digests: NDArray[Any]) -> NDArray[np.int64]:
+    """Return a number per digest, the same for equal ones."""
+    return np.unique(digests, return_inverse=True)[1].astype(np.int64)
 
 
 def turned(hashes: NDArray[np.uint64], quarters: int) -> NDArray[np.uint64]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from bodyshop_core import atomic
-from bodyshop_core.catalog import all_images, schema
+from bodyshop_core.catalog import extensions_of, schema
 from bodyshop_core.engine import compute_shards
 from bodyshop_core.progress import SILENT, Progress
 from curate.duplicates.checks import LIMIT_S, VERSION, compare_pairs, kind_of_row
@@ -21,6 +21,7 @@ from curate.policy import Policy
 if TYPE_CHECKING:
     from bodyshop_core.workspace import Workspace
     from curate.duplicates.pairs import FoundPairs, Kind, PairCheck
+    from curate.duplicates.signatures import Signatures
 
 COUNTS_FILE = "duplicates.json"
 
@@ -29,7 +30,7 @@ _SQL_VARIABLES = 500
 
 def find_duplicates(
     workspace: Workspace,
-    rows: Sequence[Mapping[str, Any]],
+    signatures: Signatures,
     policy: Policy,
     gate: Gate,
     *,
@@ -42,8 +43,8 @@ def find_duplicates(
     ----------
     workspace : Workspace
         Where their pixels and the gate's feature vectors are.
-    rows : sequence of Mapping
-        Their measurements.
+    signatures : Signatures
+        What was measured of them, sorted by sha256.
     policy : Policy
         Radius, and whether crops are searched for.
     gate : Gate
@@ -57,7 +58,7 @@ def find_duplicates(
 
     store = FeatureStore(workspace.features / gate.fingerprint)
     return find_pairs(
-        rows,
+        signatures,
         radius=policy.duplicates.radius,
         features=store.stream() if policy.duplicates.crops else None,
         scratch=workspace.root,
@@ -94,7 +95,8 @@ def pixel_check(
 
     def check(pairs: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], Kind | None]:
         known = _known(workspace, pairs)
-        extensions = all_images(workspace.catalog)
+        unknown = {sha256 for pair in pairs if pair not in known for sha256 in pair}
+        extensions = extensions_of(workspace.catalog, unknown)
         items = [
             {
                 "key": f"{first}-{second}",

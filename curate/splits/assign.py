@@ -15,7 +15,7 @@ class SplitError(BodyshopError):
     """These pictures can't be split, or the splits would leak."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Member:
     """A kept, labelled picture.
 
@@ -122,9 +122,11 @@ def assign_splits(
         _put(stays, known[0], splits, table)
     order = _Order(seed, groups)
     if spinners_train_only:
-        for name in [name for name in free if any(m.spinner for m in groups[name])]:
-            free.remove(name)
+        spinning = [name for name in free if any(m.spinner for m in groups[name])]
+        for name in spinning:
             _put(groups[name], "train", splits, table)
+        away = set(spinning)
+        free = [name for name in free if name not in away]
     _represent_every_class(groups, free, order, splits, table)
     for name in sorted(free, key=order.largest_first):
         _put(groups[name], table.neediest(groups[name], order.tie(name)), splits, table)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from curate.duplicates import DuplicatePair
+    from curate.duplicates.signatures import Signatures
 
 FAR = 65
 """More than 64 bits can differ."""
@@ -60,7 +61,7 @@ class LeakageCheck(Summary):
 
 
 def check_leakage(
-    rows: Sequence[Mapping[str, Any]],
+    rows: Sequence[Mapping[str, Any]] | Signatures,
     splits: Mapping[str, str],
     groups: Mapping[str, str],
     duplicates: Iterable[DuplicatePair],
@@ -71,8 +72,9 @@ def check_leakage(
 
     Parameters
     ----------
-    rows : sequence of Mapping
-        Measurements; those without a hash, or of pictures in no split, are left out.
+    rows : sequence of Mapping, or Signatures
+        Measurements; those without a hash, or of pictures in no split, are left out. Or what was
+        taken from measurements of pictures that are in a split, sorted by sha256.
     splits : Mapping
         sha256 -> split.
     groups : Mapping
@@ -85,20 +87,21 @@ def check_leakage(
     import numpy as np
 
     from curate.duplicates import near_pairs
-    from curate.measure.hashes import as_integers
+    from curate.duplicates.signatures import Signatures
 
-    rows = [row for row in rows if row["sha256"] in splits and row["phash"] is not None]
-    rows = sorted(rows, key=lambda row: row["sha256"])
-    shas = [row["sha256"] for row in rows]
+    if not isinstance(rows, Signatures):
+        hashed = [row for row in rows if row["sha256"] in splits and row["phash"] is not None]
+        rows = Signatures.of(sorted(hashed, key=lambda row: row["sha256"]))
+    shas, hashes = rows.names, rows.phash
     names = sorted(set(splits.values()))
-    where = np.array([names.index(splits[sha256]) for sha256 in shas], dtype=np.int64)
+    numbers = {name: number for number, name in enumerate(names)}
+    where = np.array([numbers[splits[sha256]] for sha256 in shas], dtype=np.int64)
     counts = np.bincount(where, minlength=len(names))
     confirmed: dict[tuple[str, str], str] = {
         (pair.first, pair.second): pair.kind
         for pair in duplicates
         if {pair.first, pair.second} <= splits.keys() and splits[pair.first] != splits[pair.second]
     }
-    hashes = as_integers([row["phash"] for row in rows])
     near = near_pairs(hashes, radius=radius)
     apart = where[near.first] != where[near.second]
     first, second = near.first[apart], near.second[apart]
@@ -126,14 +129,13 @@ def check_leakage(
 
 
 def _same_and_plain(
-    rows: Sequence[Mapping[str, Any]], first: NDArray[np.int64], second: NDArray[np.int64]
+    signatures: Signatures, first: NDArray[np.int64], second: NDArray[np.int64]
 ) -> tuple[list[bool], list[bool]]:
     """Return for pairs of positions whether hashes confirm them, and whether they say nothing."""
-    from curate.duplicates.signatures import Likeness, Signatures, likeness
+    from curate.duplicates.signatures import Likeness, likeness
 
     if not len(first):
         return [], []
-    signatures = Signatures.of(rows)
     plain = signatures.plain[first] | signatures.plain[second]
     same = (likeness(signatures, first, second) == Likeness.SAME) & ~plain
     return same.tolist(), plain.tolist()

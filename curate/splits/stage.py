@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import select
 
-from bodyshop_core.catalog import Catalog, Field, Reason, now, picture_origins, schema
+from bodyshop_core.catalog import Catalog, Field, now, picture_origins, schema
 from bodyshop_core.catalog.split_sets import (
     choose_split_set,
     newest_split_set,
-    next_revision,
     split_sets,
 )
 from bodyshop_core.errors import UsageError
@@ -21,20 +20,23 @@ from bodyshop_core.progress import SILENT, Progress
 from bodyshop_core.summary import Summary
 from curate.duplicates.stage import find_duplicates
 from curate.gate.stage import load_gate
-from curate.ingest import store_rows
 from curate.policy import Policy, load_policy
 from curate.splits.assign import Member, SplitError, assign_splits
 from curate.splits.leakage import LeakageCheck, check_leakage
 from curate.splits.origins import unite_origins
+from curate.splits.writing import reject_bridges, write_split_set
 from curate.targets import resolve_target
 from curate.verdicts.facts import load_assigned, load_facts
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from bodyshop_core.workspace import Workspace
     from curate.duplicates import DuplicatePair
-    from curate.verdicts.screen import Facts
+    from curate.verdicts.fact_table import FactTable
 
 
 @dataclass(frozen=True)
@@ -171,10 +173,10 @@ def split(
     kept = _kept(workspace.catalog)
     found = find_duplicates(
         workspace,
-        [one.measured for one in facts if one.measured is not None and one.sha256 in kept],
+        facts.signatures(_among(facts, kept)),
         rules,
         gate,
-        spin_groups={one.sha256: one.spin_group for one in facts if one.spin_group},
+        spin_groups=facts.spin_groups,
         progress=progress,
     )
     return write_splits(workspace.catalog, settings, facts, kept, found.pairs, rules)
@@ -248,7 +250,7 @@ def choose_settings(
 def write_splits(
     catalog: Catalog,
     settings: SplitSettings,
-    facts: Sequence[Facts],
+    facts: FactTable,
     kept: Mapping[str, str],
     duplicates: Sequence[DuplicatePair],
     policy: Policy,
@@ -261,7 +263,7 @@ def write_splits(
         Is written in one transaction.
     settings : SplitSettings
         Of the set.
-    facts : sequence of Facts
+    facts : FactTable
         Of all pictures; labels are those of the set's target.
     kept : Mapping
         sha256 -> group, of the kept pictures.
@@ -302,7 +304,7 @@ def write_splits(
     )
     dropped = {**bridges, **outcome.dropped}
     check = check_leakage(
-        [one.measured for one in facts if one.measured is not None],
+        facts.signatures(_among(facts, outcome.splits)),
         outcome.splits,
         kept,
         duplicates,
@@ -311,8 +313,9 @@ def write_splits(
     _refuse_leak(check)
     placed = [member for member in members if member.sha256 in outcome.splits]
     with catalog.begin() as connection:
-        _write(catalog, connection, settings, placed, outcome.splits, check)
-        _reject_bridges(connection, dropped)
+        row = {**asdict(settings), "leakage_check": check.as_dict()}
+        write_split_set(catalog, connection, row, placed, outcome.splits)
+        reject_bridges(connection, dropped)
     sizes: dict[str, Counter[str]] = defaultdict(Counter)
     for member in placed:
         sizes[outcome.splits[member.sha256]][member.label] += 1
@@ -327,6 +330,13 @@ def write_splits(
         len(kept) - len(members),
         check.as_dict(),
     )
+
+
+def _among(facts: FactTable, pictures: Container[str]) -> NDArray[np.bool_]:
+    """Mark the positions of pictures."""
+    import numpy as np
+
+    return np.fromiter((name in pictures for name in facts.names), bool, count=len(facts))
 
 
 def _kept(catalog: Catalog) -> dict[str, str]:
@@ -345,46 +355,4 @@ def _refuse_leak(check: LeakageCheck) -> None:
             f"{first[:12]} and {second[:12]} ({kind}); no split was written",
             hint="run bodyshop curate with the policy in force, or start a new split set: "
             "bodyshop curate --new-split NAME",
-        )
-
-
-def _write(
-    catalog: Catalog,
-    connection: Connection,
-    settings: SplitSettings,
-    members: Sequence[Member],
-    splits: Mapping[str, str],
-    check: LeakageCheck,
-) -> None:
-    """Write the set, its assignments and its members; its revision becomes the highest."""
-    name = settings.name
-    row = {
-        **asdict(settings),
-        "leakage_check": check.as_dict(),
-        "revision": next_revision(connection),
-    }
-    catalog.upsert(schema.split_sets, [row], connection=connection)
-    connection.execute(delete(schema.splits).where(schema.splits.c.split_set == name))
-    assigned = [
-        {"split_set": name, "sha256": member.sha256, "split": splits[member.sha256]}
-        for member in sorted(members, key=lambda member: member.sha256)
-    ]
-    store_rows(catalog, schema.assignments, assigned, connection=connection)
-    detail = {member.sha256: {"label": member.label, "group": member.group} for member in members}
-    rows = [{**row, **detail[row["sha256"]]} for row in assigned]
-    store_rows(catalog, schema.splits, rows, connection=connection)
-
-
-def _reject_bridges(connection: Connection, dropped: Mapping[str, Sequence[str]]) -> None:
-    """Reject pictures that would connect two splits, unless a person kept them."""
-    table = schema.verdicts
-    for sha256, names in dropped.items():
-        connection.execute(
-            table.update()
-            .where(table.c.sha256 == sha256, table.c.human.is_(False))
-            .values(
-                verdict="reject",
-                reasons=[Reason.SPLIT_BRIDGE.value],
-                details={Reason.SPLIT_BRIDGE.value: {"splits": list(names)}},
-            )
         )

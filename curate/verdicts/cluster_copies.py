@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from curate.duplicates.pairs import DuplicatePair
 from curate.duplicates.stage import pixel_check
 from curate.verdicts.better_copy import preferences
 from curate.verdicts.decide import clusters_of
+from curate.verdicts.fact_table import FactTable
 from curate.verdicts.screen import Facts
 
 if TYPE_CHECKING:
@@ -20,30 +21,20 @@ if TYPE_CHECKING:
 
 
 def with_copies(
-    workspace: Workspace, facts: Sequence[Facts], found: FoundPairs, progress: Progress = SILENT
-) -> list[Facts]:
+    workspace: Workspace, facts: FactTable, found: FoundPairs, progress: Progress = SILENT
+) -> FactTable:
     """Add what is measured of the members of clusters only, to choose the better copy."""
-    everyone = {one.sha256: one for one in facts}
-
-    def extended(sha256: str, copy: CopyFacts) -> Facts:
-        return replace(
-            everyone[sha256],
-            content=copy.content,
-            copy_quality=copy.quality,
-            overlaid=copy.overlaid,
-        )
 
     def rank(copies: Mapping[str, CopyFacts], clusters: Mapping[str, str]) -> Mapping[str, Any]:
-        return preferences((extended(*each) for each in copies.items()), clusters)
+        known = facts.with_copies(copies)
+        return preferences((known.of(sha256) for sha256 in copies), clusters)
 
     copies = measure_cluster_copies(workspace, found.pairs, rank, progress=progress)
-    return [
-        extended(one.sha256, copies[one.sha256]) if one.sha256 in copies else one for one in facts
-    ]
+    return facts.with_copies(copies)
 
 
 def compare_with_the_best(
-    workspace: Workspace, facts: Sequence[Facts], found: FoundPairs, progress: Progress = SILENT
+    workspace: Workspace, facts: FactTable, found: FoundPairs, progress: Progress = SILENT
 ) -> FoundPairs:
     """Compare each member of a cluster with its best copy, where the search had no reason to.
 
@@ -51,8 +42,8 @@ def compare_with_the_best(
     as a duplicate of the one that is kept.
     """
     clusters = clusters_of(found.pairs)
-    everyone = {one.sha256: one for one in facts}
-    members = [sha256 for sha256 in clusters if sha256 in everyone]
+    everyone = {sha256: facts.of(sha256) for sha256 in clusters if sha256 in facts.positions}
+    members = list(everyone)
     keys = preferences((everyone[sha256] for sha256 in members), clusters)
     best: dict[str, str] = {}
     for sha256 in sorted(members, key=keys.__getitem__):

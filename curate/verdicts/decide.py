@@ -6,10 +6,12 @@ verdicts, so a threshold can be changed and undone in seconds.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from scipy.cluster.hierarchy import DisjointSet
 
 from bodyshop_core.catalog import AnyReason, Reason, in_order
@@ -26,7 +28,7 @@ UNKEEPABLE = frozenset({Reason.UNREADABLE, Reason.WORKER_DIED})
 """Reasons that a human keep can't override: there are no pixels to keep."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """The outcome for one picture.
 
@@ -63,15 +65,14 @@ class Verdict:
 
 def eligible(pictures: Iterable[Facts], findings: Mapping[str, Findings]) -> list[Facts]:
     """Return the pictures that may be kept: without findings, or kept by a person."""
-    return [
-        facts
-        for facts in pictures
-        if facts.decision != "reject"
-        and (
-            not findings[facts.sha256]
-            or (facts.decision == "keep" and not UNKEEPABLE & findings[facts.sha256].keys())
-        )
-    ]
+    return [facts for facts in pictures if is_eligible(facts, findings.get(facts.sha256, {}))]
+
+
+def is_eligible(facts: Facts, found: Findings) -> bool:
+    """Return whether a picture may be kept: without findings, or kept by a person."""
+    if facts.decision == "reject":
+        return False
+    return not found or (facts.decision == "keep" and not UNKEEPABLE & found.keys())
 
 
 def decide(
@@ -90,7 +91,7 @@ def decide(
     pictures : sequence of Facts
         All pictures of the workspace.
     findings : Mapping
-        sha256 -> what `screen` found.
+        sha256 -> what `screen` found; pictures without findings may be left out.
     pairs : sequence of DuplicatePair
         Confirmed duplicates. Only those between `eligible` pictures can reject one.
     policy : Policy
@@ -107,65 +108,117 @@ def decide(
     list of Verdict
         One per picture, in the order given.
     """
-    candidates = {facts.sha256: facts for facts in eligible(pictures, findings)}
-    everyone = {facts.sha256: facts for facts in pictures}
+    relations = relate(pictures, findings, pairs, policy, assigned=assigned, keep_given=keep_given)
+    return [relations.verdict(facts, findings.get(facts.sha256, {})) for facts in pictures]
+
+
+@dataclass(frozen=True)
+class Relations:
+    """What follows for pictures from others: with it, each can be decided about by itself.
+
+    Parameters
+    ----------
+    clusters, represented, groups : dict
+        sha256 -> cluster, the picture that represents it, and group.
+    conflicts, bridges, quotas : dict
+        sha256 -> the numbers of these reasons.
+    rejected : dict
+        sha256 -> why it is a duplicate, and of which picture.
+    """
+
+    clusters: Mapping[str, str]
+    represented: Mapping[str, str]
+    groups: Mapping[str, str]
+    conflicts: Mapping[str, dict[str, Any]]
+    rejected: Mapping[str, tuple[Reason, dict[str, Any]]]
+    bridges: Mapping[str, dict[str, Any]]
+    quotas: Mapping[str, dict[str, Any]]
+
+    def group(self, sha256: str) -> str:
+        """Return the group of a picture."""
+        return self.groups.get(sha256, sha256[:16])
+
+    def verdict(self, facts: Facts, findings: Findings) -> Verdict:
+        """Decide about one picture.
+
+        Parameters
+        ----------
+        facts : Facts
+            One of the pictures.
+        findings : Findings
+            What `screen` found.
+        """
+        sha256 = facts.sha256
+        found = dict(findings)
+        if sha256 in self.conflicts:
+            found[Reason.LABEL_CONFLICT] = self.conflicts[sha256]
+        elif sha256 in self.rejected:
+            reason, details = self.rejected[sha256]
+            found[reason] = details
+        elif sha256 in self.bridges:
+            found[Reason.SPLIT_BRIDGE] = self.bridges[sha256]
+        elif sha256 in self.quotas:
+            found[Reason.OVER_QUOTA] = self.quotas[sha256]
+        return _verdict(
+            facts,
+            found,
+            cluster=self.clusters.get(sha256),
+            representative=self.represented.get(sha256),
+            group=self.group(sha256),
+        )
+
+
+def relate(
+    pictures: Sequence[Facts],
+    findings: Mapping[str, Findings],
+    pairs: Sequence[DuplicatePair],
+    policy: Policy,
+    *,
+    assigned: Mapping[str, str] | None = None,
+    keep_given: bool = False,
+) -> Relations:
+    """Find what the verdict on a picture owes to the others; parameters are those of `decide`.
+
+    `pictures` are gone through several times; facts of those in pairs only are kept.
+    """
+    paired = {sha256 for pair in pairs for sha256 in (pair.first, pair.second)}
+    everyone = {facts.sha256: facts for facts in pictures if facts.sha256 in paired}
     pairs = [pair for pair in pairs if _counts(pair, everyone)]
     # Clusters show all duplicates; only pictures that may be kept connect or replace others.
     clusters = clusters_of(pairs)
+    candidates = {facts.sha256: facts for facts in eligible(everyone.values(), findings)}
     pairs = [pair for pair in pairs if {pair.first, pair.second} <= candidates.keys()]
-    groups = _groups(candidates.values(), pairs)
+
+    def may_stay() -> Iterator[Facts]:
+        return (facts for facts in pictures if is_eligible(facts, findings.get(facts.sha256, {})))
+
+    groups = _groups(may_stay(), pairs)
     rejected, represented = _duplicates(candidates, pairs, policy)
     conflicts = _same_pixels_other_label(candidates, pairs)
     bridges = _bridges(groups, assigned or {})
     if bridges:  # without them, the groups that they connected are separate again
-        rest = [facts for facts in candidates.values() if facts.sha256 not in bridges]
+        rest = (facts for facts in may_stay() if facts.sha256 not in bridges)
         apart = [pair for pair in pairs if not {pair.first, pair.second} & bridges.keys()]
         groups = _groups(rest, apart)
     if keep_given:
         out = {*conflicts, *rejected, *bridges}
-        split = [
-            facts
-            for facts in candidates.values()
-            if facts.value is not None and (facts.decision == "keep" or facts.sha256 not in out)
-        ]
-        found_bridges = find_bridges(
-            {facts.sha256: groups[facts.sha256] for facts in split if facts.sha256 in groups},
-            assigned or {},
-            {facts.sha256: facts.given_split for facts in split if facts.given_split},
-        )
+        split: dict[str, str] = {}
+        given: dict[str, str] = {}
+        for facts in may_stay():
+            if facts.value is None or (facts.decision != "keep" and facts.sha256 in out):
+                continue
+            if facts.sha256 in groups:
+                split[facts.sha256] = groups[facts.sha256]
+            if facts.given_split:
+                given[facts.sha256] = facts.given_split
+        found_bridges = find_bridges(split, assigned or {}, given)
         bridges |= {sha256: {"splits": list(names)} for sha256, names in found_bridges.items()}
     refused = {*conflicts, *rejected, *bridges}
     quotas = over_quota(
-        (
-            facts
-            for facts in candidates.values()
-            if facts.sha256 not in refused or facts.decision == "keep"
-        ),
+        (facts for facts in may_stay() if facts.sha256 not in refused or facts.decision == "keep"),
         policy.limits,
     )
-    verdicts = []
-    for facts in pictures:
-        sha256 = facts.sha256
-        found = dict(findings[sha256])
-        if sha256 in conflicts:
-            found[Reason.LABEL_CONFLICT] = conflicts[sha256]
-        elif sha256 in rejected:
-            reason, details = rejected[sha256]
-            found[reason] = details
-        elif sha256 in bridges:
-            found[Reason.SPLIT_BRIDGE] = bridges[sha256]
-        elif sha256 in quotas:
-            found[Reason.OVER_QUOTA] = quotas[sha256]
-        verdicts.append(
-            _verdict(
-                facts,
-                found,
-                cluster=clusters.get(sha256),
-                representative=represented.get(sha256),
-                group=groups.get(sha256, sha256[:16]),
-            )
-        )
-    return verdicts
+    return Relations(clusters, represented, groups, conflicts, rejected, bridges, quotas)
 
 
 def _counts(pair: DuplicatePair, pictures: Mapping[str, Facts]) -> bool:
@@ -174,30 +227,40 @@ def _counts(pair: DuplicatePair, pictures: Mapping[str, Facts]) -> bool:
 
 
 def _groups(candidates: Iterable[Facts], pairs: Iterable[DuplicatePair]) -> dict[str, str]:
-    sets = DisjointSet()
+    """Return sha256 -> group: pictures that share a key or are duplicates, by the smallest name."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    numbers: dict[str, int] = {}
+    keys: dict[str, int] = {}
+    shared = array("q")  # number of a picture, number of a key, and so on
     for facts in candidates:
-        sets.add(facts.sha256)
+        number = numbers.setdefault(facts.sha256, len(numbers))
         for key in facts.group_keys:
-            sets.add(f"key {key}")
-            sets.merge(facts.sha256, f"key {key}")
-    return _named(sets, pairs)
+            shared.extend((number, keys.setdefault(key, len(keys))))
+    by_key = np.array(shared, dtype=np.int64).reshape(-1, 2)
+    by_key[:, 1] += len(numbers)
+    alike = [(numbers[pair.first], numbers[pair.second]) for pair in pairs]
+    edges = np.concatenate([by_key, np.array(alike, dtype=np.int64).reshape(-1, 2)])
+    n = len(numbers) + len(keys)
+    graph = coo_array((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), shape=(n, n))
+    sets = connected_components(graph, directed=False)[1].tolist() if n else []
+    names: dict[int, str] = {}
+    return {
+        sha256: names.setdefault(sets[numbers[sha256]], sha256[:16]) for sha256 in sorted(numbers)
+    }
 
 
 def clusters_of(pairs: Iterable[DuplicatePair]) -> dict[str, str]:
-    """Return sha256 -> name of its cluster, for all pictures that are in one."""
-    return _named(DisjointSet(), pairs)
-
-
-def _named(sets: DisjointSet, pairs: Iterable[DuplicatePair]) -> dict[str, str]:
-    """Merge pairs into sets and name each set by its smallest sha256; keys are left out."""
+    """Return sha256 -> name of its cluster (its smallest sha256), of all pictures in one."""
+    sets = DisjointSet()
     for pair in pairs:
         sets.add(pair.first)
         sets.add(pair.second)
         sets.merge(pair.first, pair.second)
     named: dict[str, str] = {}
     for subset in sets.subsets():
-        members = sorted(member for member in subset if not member.startswith("key "))
-        named |= dict.fromkeys(members, members[0][:16])
+        named |= dict.fromkeys(sorted(subset), min(subset)[:16])
     return named
 
 

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+import numpy as np
 from sqlalchemy import select
 
-from bodyshop_core.catalog import Catalog, Field, effective_labels, schema
-from curate.measure.stage import VERSION
+from bodyshop_core.catalog import Catalog, Field, each_effective_label, schema, stream
+from curate.measure.columns import read_measurements
 from curate.policy import SplitPolicy
 from curate.verdicts.bridges import PROTECTED
-from curate.verdicts.grouping import group_keys, unite_spinners
-from curate.verdicts.screen import Facts
+from curate.verdicts.fact_table import NO_RANK, FactTable, Found, Scores
+from curate.verdicts.grouping import Frame, Pages, unite_spinners
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from bodyshop_core.catalog import EffectiveLabel
 
 
-def load_facts(
-    catalog: Catalog, *, gate_id: str, target: Field, policy: SplitPolicy
-) -> list[Facts]:
+def load_facts(catalog: Catalog, *, gate_id: str, target: Field, policy: SplitPolicy) -> FactTable:
     """Read everything a verdict may depend on.
 
     Parameters
@@ -34,77 +38,31 @@ def load_facts(
 
     Returns
     -------
-    list of Facts
-        One per picture, the oldest first.
+    FactTable
+        One row per picture, the oldest first; about a kilobyte each.
     """
-    images, measured, sightings = schema.images, schema.measurements, schema.sightings
-    scores, decisions = schema.gate_scores, schema.decisions
+    images = schema.images
+    query = select(images.c.sha256, images.c.bytes).order_by(images.c.added_at, images.c.sha256)
     with catalog.read() as connection:
-        pictures = connection.execute(
-            select(images.c.sha256, images.c.bytes).order_by(images.c.added_at, images.c.sha256)
-        ).all()
-        measurements = {
-            row["sha256"]: dict(row)
-            for row in connection.execute(
-                select(measured).where(measured.c.version == VERSION)
-            ).mappings()
-        }
-        gated = {
-            row.sha256: row
-            for row in connection.execute(
-                select(scores.c.sha256, scores.c.p_car, scores.c.framing, scores.c.error).where(
-                    scores.c.gate == gate_id
-                )
-            )
-        }
-        decided = {
-            row.sha256: row
-            for row in connection.execute(
-                select(decisions.c.sha256, decisions.c.decision, decisions.c.framing)
-            )
-        }
-        seen = connection.execute(
-            select(
-                sightings.c.sha256,
-                sightings.c.page_url,
-                sightings.c.spin_group,
-                sightings.c.brand,
-                sightings.c.model,
-                sightings.c.given_split,
-                sightings.c.superseded_at,
-                sightings.c.url,
-                sightings.c.source,
-                sightings.c.rank,
-            ).order_by(sightings.c.fetched_at, sightings.c.key)
-        ).all()
-    standing = {row.sha256 for row in seen if row.superseded_at is None}
-    replaced = {row.sha256 for row in seen} - standing
-    seen = [row for row in seen if row.superseded_at is None]
-    labels = effective_labels(catalog, target)
-    first = {row.sha256: row for row in reversed(seen)}
-    spinners, keys, given = unite_spinners(seen), group_keys(seen, policy), _given_splits(seen)
-    facts = []
-    for sha256, size in pictures:
-        score, decision = gated.get(sha256), decided.get(sha256)
-        framing = score.framing if score is not None else None
-        facts.append(
-            Facts(
-                sha256,
-                measured=measurements.get(sha256),
-                p_car=None if score is None else score.p_car,
-                framing=(decision.framing if decision is not None else None) or framing,
-                gate_error=None if score is None else score.error,
-                label=labels.get(sha256),
-                decision=None if decision is None else decision.decision,
-                size_bytes=size,
-                group_keys=tuple(sorted(keys.get(sha256, ()))),
-                spin_group=spinners.get(sha256),
-                given_split=given.get(sha256),
-                superseded=sha256 in replaced,
-                **_found_at(first.get(sha256)),
-            )
+        names: list[str] = []
+        sizes: list[int] = []
+        for part in stream(connection, query):
+            names += [name for name, _ in part]
+            sizes += [size for _, size in part]
+        positions = {name: place for place, name in enumerate(names)}
+        labels: list[EffectiveLabel | None] = [None] * len(names)
+        for name, label in each_effective_label(connection, target):
+            labels[positions[name]] = label
+        decisions, framings = _decided(connection, positions)
+        return FactTable(
+            names,
+            np.array(sizes, dtype=np.int64),
+            read_measurements(connection, positions),
+            _scores(connection, gate_id, positions, framings),
+            labels,
+            decisions,
+            _found(connection, positions, policy),
         )
-    return facts
 
 
 def load_assigned(catalog: Catalog, split_set: str) -> dict[str, str]:
@@ -115,17 +73,93 @@ def load_assigned(catalog: Catalog, split_set: str) -> dict[str, str]:
         return dict(connection.execute(query).all())
 
 
-def _found_at(sighting: Any) -> dict[str, Any]:
-    """Return page, host, source and rank of a sighting."""
-    if sighting is None:
-        return {}
-    address = sighting.page_url or sighting.url
-    return {
-        "page": sighting.page_url,
-        "host": _host(address) if address else None,
-        "source": sighting.source,
-        "rank": sighting.rank,
-    }
+def _decided(
+    connection: Connection, positions: Mapping[str, int]
+) -> tuple[dict[int, str], dict[int, str]]:
+    """Return by position what people decided, and the framings that they gave."""
+    table = schema.decisions
+    decided: dict[int, str] = {}
+    framings: dict[int, str] = {}
+    query = select(table.c.sha256, table.c.decision, table.c.framing)
+    for name, decision, framing in connection.execute(query):
+        decided[positions[name]] = decision
+        if framing:
+            framings[positions[name]] = framing
+    return decided, framings
+
+
+def _scores(
+    connection: Connection,
+    gate_id: str,
+    positions: Mapping[str, int],
+    framings: Mapping[int, str],
+) -> Scores:
+    table = schema.gate_scores
+    scores = Scores(np.full(len(positions), np.nan), [None] * len(positions), {})
+    query = select(table.c.sha256, table.c.p_car, table.c.framing, table.c.error)
+    known: dict[str | None, str | None] = {}
+    for part in stream(connection, query.where(table.c.gate == gate_id)):
+        for name, p_car, framing, error in part:
+            place = positions[name]
+            if p_car is not None:
+                scores.p_car[place] = p_car
+            scores.framing[place] = known.setdefault(framing, framing)
+            if error is not None:
+                scores.errors[place] = error
+    for place, framing in framings.items():
+        scores.framing[place] = framing
+    return scores
+
+
+def _found(connection: Connection, positions: Mapping[str, int], policy: SplitPolicy) -> Found:
+    """Read the sightings, the earliest first."""
+    n = len(positions)
+    standing = np.zeros(n, dtype=bool)
+    replaced = np.zeros(n, dtype=bool)
+    found = Found(
+        [None] * n, [None] * n, [None] * n, np.full(n, NO_RANK, dtype=np.int64), [()] * n, {}, {},
+        replaced,
+    )  # fmt: skip
+    given: dict[int, set[str]] = {}
+    frames: list[Frame] = []
+    pages = Pages(policy)
+    texts: dict[str | None, str | None] = {}
+    table = schema.sightings
+    query = select(
+        table.c.sha256, table.c.page_url, table.c.spin_group, table.c.brand, table.c.model,
+        table.c.given_split, table.c.superseded_at, table.c.url, table.c.source, table.c.rank,
+    ).order_by(table.c.fetched_at, table.c.key)  # fmt: skip
+    for part in stream(connection, query):
+        for name, page, spinner, brand, model, split, superseded, url, source, rank in part:
+            place = positions[name]
+            if superseded is not None:
+                replaced[place] = True
+                continue
+            if not standing[place]:
+                standing[place] = True
+                address = page or url
+                host = _host(address) if address else None
+                found.page[place] = texts.setdefault(page, page)
+                found.host[place] = texts.setdefault(host, host)
+                found.source[place] = texts.setdefault(source, source)
+                if rank is not None:
+                    found.rank[place] = rank
+            if spinner:
+                frames.append(Frame(name, spinner))
+            else:
+                pages.add(place, page, brand, model)
+            if split:
+                given.setdefault(place, set()).add(split)
+    replaced &= ~standing
+    found.spinners.update(
+        (positions[name], spinner) for name, spinner in unite_spinners(frames).items()
+    )
+    found.given.update((place, min(names, key=_protection)) for place, names in given.items())
+    pages.add_keys(found.keys)
+    for name, spinner in set(frames):
+        keys, place = found.keys, positions[name]
+        keys[place] = tuple(sorted((*keys[place], f"spin:{spinner}")))
+    return found
 
 
 def _host(address: str) -> str | None:
@@ -135,12 +169,7 @@ def _host(address: str) -> str | None:
         return None
 
 
-def _given_splits(sightings: Sequence[Any]) -> dict[str, str]:
-    """Return the split that a picture's folders named; of several, the most protected one."""
-    rank = {name: place for place, name in enumerate(PROTECTED)}
-    given: dict[str, str] = {}
-    for row in sightings:
-        if row.given_split:
-            names = {row.given_split, given.get(row.sha256, row.given_split)}
-            given[row.sha256] = min(names, key=lambda name: (rank.get(name, len(rank)), name))
-    return given
+def _protection(split: str) -> tuple[int, str]:
+    """Return a sort key: of several splits that folders named, the most protected one counts."""
+    place = PROTECTED.index(split) if split in PROTECTED else len(PROTECTED)
+    return (place, split)

@@ -2,47 +2,72 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 from scipy.cluster.hierarchy import DisjointSet
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from curate.policy import SplitPolicy
 
 
-def group_keys(sightings: Iterable[Any], policy: SplitPolicy) -> dict[str, set[str]]:
-    """Return the keys that pictures of one group share.
+class Pages:
+    """The pages that pictures were found on, collected sighting by sighting.
+
+    A page groups its pictures when it is about one car: not more than `max_page` pictures, all of
+    one model. Result pages and galleries of many cars do not.
 
     Parameters
     ----------
-    sightings : iterable of rows
-        With sha256, page_url, spin_group, brand and model.
     policy : SplitPolicy
         `by_page` and `max_page`.
-
-    Returns
-    -------
-    dict
-        sha256 -> keys. A page groups its pictures when it is about one car: not more than
-        `max_page` pictures, all of one model. Result pages and galleries of many cars do not.
     """
-    keys: dict[str, set[str]] = defaultdict(set)
-    pages: dict[str, set[str]] = defaultdict(set)
-    models: dict[str, set[tuple[str | None, str | None]]] = defaultdict(set)
-    for row in sightings:
-        if row.spin_group:
-            keys[row.sha256].add(f"spin:{row.spin_group}")
-        elif row.page_url and policy.by_page:
-            page = row.page_url.split("#")[0]
-            pages[page].add(row.sha256)
-            models[page].add((row.brand, row.model))
-    for page, members in pages.items():
-        if 1 < len(members) <= policy.max_page and len(models[page]) == 1:
-            for sha256 in members:
-                keys[sha256].add(f"page:{page}")
-    return keys
+
+    def __init__(self, policy: SplitPolicy) -> None:
+        self._policy = policy
+        self._pages: dict[str, int] = {}
+        self._models: dict[tuple[str | None, str | None], int] = {}
+        self._page, self._place, self._model = array("q"), array("q"), array("q")
+
+    def add(self, place: int, page_url: str | None, brand: str | None, model: str | None) -> None:
+        """Add a sighting, which is no spinner's frame, of the picture at a position."""
+        if page_url and self._policy.by_page:
+            page = page_url.split("#")[0]
+            self._page.append(self._pages.setdefault(page, len(self._pages)))
+            self._place.append(place)
+            self._model.append(self._models.setdefault((brand, model), len(self._models)))
+
+    def add_keys(self, keys: list[tuple[str, ...]]) -> None:
+        """Add ``page:<url>`` to the keys of each picture, by position, of a page about one car."""
+        if not self._pages:
+            return
+        page, place, model = (np.array(each) for each in (self._page, self._place, self._model))
+        members = _distinct(page, place)
+        count = np.bincount(members[:, 0])
+        one_model = np.bincount(_distinct(page, model)[:, 0]) == 1
+        grouping = (count > 1) & (count <= self._policy.max_page) & one_model
+        names = [f"page:{page}" for page in self._pages]
+        for which, at in members[grouping[members[:, 0]]].tolist():
+            keys[at] = tuple(sorted((*keys[at], names[which])))
+
+
+def _distinct(first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the distinct pairs of two columns of small numbers, shape (n, 2)."""
+    width = int(second.max()) + 1
+    pairs = np.unique(first * width + second)
+    return np.stack([pairs // width, pairs % width], axis=1)
+
+
+class Frame(NamedTuple):
+    """A picture, seen as a frame of a spinner."""
+
+    sha256: str
+    spin_group: str | None
 
 
 def unite_spinners(sightings: Iterable[Any]) -> dict[str, str]:
@@ -51,7 +76,7 @@ def unite_spinners(sightings: Iterable[Any]) -> dict[str, str]:
     Parameters
     ----------
     sightings : iterable of rows
-        With sha256 and spin_group, in any order.
+        With sha256 and spin_group, in any order, such as `Frame`.
 
     Returns
     -------

@@ -18,7 +18,7 @@ Findings = dict[AnyReason, dict[str, Any]]
 """Reason -> its numbers: value, limit, setting."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Facts:
     """Everything a verdict may depend on, for one picture.
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
+import numpy as np
+from sqlalchemy import Text, cast, func, select
 
 from bodyshop_core.catalog import Catalog, Field, in_order, now, schema
 from bodyshop_core.catalog.split_sets import newest_split_set
@@ -23,14 +25,20 @@ from curate.measure.sharpness import MIN_SHARPNESS
 from curate.policy import Policy, load_policy
 from curate.targets import resolve_target
 from curate.verdicts.cluster_copies import compare_with_the_best, with_copies
-from curate.verdicts.decide import Verdict, decide, eligible
+from curate.verdicts.decide import Relations, Verdict, is_eligible, relate
+from curate.verdicts.fact_table import FactTable
 from curate.verdicts.facts import load_assigned, load_facts
-from curate.verdicts.screen import Facts, ScreeningLimits, screen
+from curate.verdicts.screen import Findings, ScreeningLimits, screen
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from bodyshop_core.workspace import Workspace
     from curate.duplicates import FoundPairs
     from curate.gate.probe import Probe
+
+_PART = 500
+"""Verdicts that are compared and written at a time; as many parameters fit a query."""
 
 
 @dataclass(frozen=True)
@@ -76,15 +84,15 @@ class Judgement:
 
     Parameters
     ----------
-    verdicts : list of Verdict
-        One per picture.
+    kept : dict
+        sha256 -> group, of the kept pictures.
     found : FoundPairs
         The duplicates among them.
     changed : int
         Verdicts that differ from those before.
     """
 
-    verdicts: list[Verdict]
+    kept: dict[str, str]
     found: FoundPairs
     changed: int
 
@@ -139,7 +147,7 @@ def judge(
 
 def judge_pictures(
     workspace: Workspace,
-    facts: Sequence[Facts],
+    facts: FactTable,
     gate: Gate,
     policy: Policy,
     *,
@@ -153,7 +161,7 @@ def judge_pictures(
     ----------
     workspace : Workspace
         Where the verdicts go.
-    facts : sequence of Facts
+    facts : FactTable
         From `load_facts`.
     gate : Gate
         Whose scores are among the facts.
@@ -166,49 +174,51 @@ def judge_pictures(
     """
     probes = open_named_probes(workspace, gate, policy)
     limits = screening_limits(policy, gate, probes)
-    chances = probe_chances(workspace, gate, probes, (one.sha256 for one in facts))
-    facts = [
-        replace(one, probes=chances[one.sha256]) if one.sha256 in chances else one for one in facts
-    ]
+    facts = facts.with_probes(probe_chances(workspace, gate, probes, facts.names))
     with progress.task("judge", total=len(facts)) as tick:
-        findings = {one.sha256: screen(one, policy, limits) for one in facts}
+        found_reasons = ((one.sha256, screen(one, policy, limits)) for one in facts)
+        findings = {sha256: reasons for sha256, reasons in found_reasons if reasons}
         found = _duplicates_among(workspace, facts, policy, gate, progress)
         if found.heavy:
             # Pictures of a crowd are compared with its first 64, which may all be rejected; only
             # those that may be kept represent others, so they are compared among themselves.
-            rest = eligible(facts, findings)
-            again = _duplicates_among(workspace, rest, policy, gate, progress)
+            rest = (is_eligible(one, findings.get(one.sha256, {})) for one in facts)
+            among = np.fromiter(rest, dtype=bool, count=len(facts))
+            again = _duplicates_among(workspace, facts, policy, gate, progress, among)
             pairs = {(pair.first, pair.second): pair for pair in (*again.pairs, *found.pairs)}
             found = replace(found, pairs=tuple(pairs[key] for key in sorted(pairs)))
         facts = with_copies(workspace, facts, found, progress)
         found = compare_with_the_best(workspace, facts, found, progress)
-        verdicts = decide(
+        relations = relate(
             facts, findings, found.pairs, policy, assigned=assigned, keep_given=keep_given
         )
+        decided = Decided(facts, findings, relations)
+        changed, kept = _changed(workspace.catalog, decided, policy, gate)
         tick(len(facts))
     if found.heavy:
         progress.log(
             f"{found.heavy} pictures have a hash that more than 64 pictures share (blank pictures, "
             "logos): each was compared with some of them only, so more than one may be kept"
         )
-    changed = _store(workspace.catalog, verdicts, policy, gate)
+    written = _store(workspace.catalog, decided, changed, policy, gate)
     remember_counts(workspace, found.as_dict())
-    return Judgement(verdicts, found, changed)
+    return Judgement(kept, found, written)
 
 
 def _duplicates_among(
     workspace: Workspace,
-    facts: Sequence[Facts],
+    facts: FactTable,
     policy: Policy,
     gate: Gate,
     progress: Progress,
+    among: NDArray[np.bool_] | None = None,
 ) -> FoundPairs:
     return find_duplicates(
         workspace,
-        [one.measured for one in facts if one.measured is not None],
+        facts.signatures(among),
         policy,
         gate,
-        spin_groups={one.sha256: one.spin_group for one in facts if one.spin_group},
+        spin_groups=facts.spin_groups,
         progress=progress,
     )
 
@@ -216,23 +226,23 @@ def _duplicates_among(
 def count_verdicts(catalog: Catalog) -> VerdictCounts:
     """Count the verdicts as they are in the catalog now."""
     table = schema.verdicts
+    text = cast(table.c.reasons, Text)
+    alike = select(table.c.verdict, text, func.count()).group_by(table.c.verdict, text)
     reasons: Counter[str] = Counter()
-    clusters: set[str] = set()
     pictures = kept = 0
     with catalog.read() as connection:
-        for verdict, why, cluster in connection.execute(
-            select(table.c.verdict, table.c.reasons, table.c.cluster)
-        ):
-            pictures += 1
-            kept += verdict == "keep"
-            reasons.update(why)
-            clusters.update([cluster] if cluster else [])
+        for verdict, why, count in connection.execute(alike):
+            pictures += count
+            kept += count if verdict == "keep" else 0
+            for reason in json.loads(why):
+                reasons[reason] += count
+        clusters = connection.scalar(select(func.count(table.c.cluster.distinct())))
     return VerdictCounts(
         pictures,
         kept,
         pictures - kept,
         {reason.value: reasons[reason] for reason in in_order(reasons)},
-        len(clusters),
+        int(clusters or 0),
     )
 
 
@@ -252,29 +262,78 @@ def screening_limits(
     )
 
 
-def _store(catalog: Catalog, verdicts: Sequence[Verdict], policy: Policy, gate: Gate) -> int:
-    """Write the verdicts that differ from those in the catalog; return how many did."""
+@dataclass(frozen=True)
+class Decided:
+    """What is needed to make the verdict of any picture."""
+
+    facts: FactTable
+    findings: Mapping[str, Findings]
+    relations: Relations
+
+    def verdicts(self, places: Iterable[int]) -> Iterator[Verdict]:
+        """Yield the verdicts of pictures by position; they are not kept."""
+        for place in places:
+            facts = self.facts[place]
+            yield self.relations.verdict(facts, self.findings.get(facts.sha256, {}))
+
+
+def _changed(
+    catalog: Catalog, decided: Decided, policy: Policy, gate: Gate
+) -> tuple[list[int], dict[str, str]]:
+    """Return the positions whose verdict differs from the catalog's, and the kept ones' groups."""
     table = schema.verdicts
+    digest, gate_id = policy.digest, gate.id
+    changed: list[int] = []
+    kept: dict[str, str] = {}
     with catalog.read() as connection:
-        before = {row["sha256"]: row for row in connection.execute(select(table)).mappings()}
-    at = now()
-    rows = []
-    for verdict in verdicts:
-        row = {
-            "sha256": verdict.sha256,
-            "verdict": "keep" if verdict.keep else "reject",
-            "reasons": [reason.value for reason in verdict.reasons],
-            "details": verdict.details,
-            "cluster": verdict.cluster,
-            "representative": verdict.representative,
-            "group": verdict.group,
-            "policy": policy.digest,
-            "gate": gate.id,
-            "human": verdict.human,
-        }
-        old = before.get(verdict.sha256)
-        if old is None or any(old[name] != value for name, value in row.items()):
-            rows.append({**row, "decided_at": at})
+        for places in _parts(range(len(decided.facts))):
+            verdicts = list(decided.verdicts(places))
+            query = select(table).where(table.c.sha256.in_([each.sha256 for each in verdicts]))
+            before = {row.sha256: row._mapping for row in connection.execute(query)}
+            for place, verdict in zip(places, verdicts, strict=True):
+                if verdict.keep:
+                    kept[verdict.sha256] = verdict.group
+                old = before.get(verdict.sha256)
+                if old is None or any(
+                    old[name] != value for name, value in _row(verdict, digest, gate_id).items()
+                ):
+                    changed.append(place)
+    return changed, kept
+
+
+def _store(
+    catalog: Catalog, decided: Decided, changed: Sequence[int], policy: Policy, gate: Gate
+) -> int:
+    """Write verdicts, in one transaction; return how many."""
+    at, digest, gate_id = now(), policy.digest, gate.id
     content = policy.model_dump(mode="json")
-    catalog.upsert(schema.policies, [{"digest": policy.digest, "content": content}])
-    return store_rows(catalog, table, rows)
+    catalog.upsert(schema.policies, [{"digest": digest, "content": content}])
+    written = 0
+    with catalog.begin() as connection:
+        for places in _parts(changed):
+            rows = [
+                {**_row(verdict, digest, gate_id), "decided_at": at}
+                for verdict in decided.verdicts(places)
+            ]
+            written += store_rows(catalog, schema.verdicts, rows, connection=connection)
+    return written
+
+
+def _row(verdict: Verdict, policy: str, gate: str) -> dict[str, Any]:
+    return {
+        "sha256": verdict.sha256,
+        "verdict": "keep" if verdict.keep else "reject",
+        "reasons": [reason.value for reason in verdict.reasons],
+        "details": verdict.details,
+        "cluster": verdict.cluster,
+        "representative": verdict.representative,
+        "group": verdict.group,
+        "policy": policy,
+        "gate": gate,
+        "human": verdict.human,
+    }
+
+
+def _parts(places: Sequence[int]) -> Iterator[Sequence[int]]:
+    for start in range(0, len(places), _PART):
+        yield places[start : start + _PART]

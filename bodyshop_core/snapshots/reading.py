@@ -1,0 +1,224 @@
+"""Reading the present state of a workspace from its catalog, part after part."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Text, func, select, type_coerce
+
+from bodyshop_core.catalog import Field, Origin, schema
+from bodyshop_core.catalog.split_sets import newest_split_set
+from bodyshop_core.snapshots.state import (
+    CONFLICT,
+    PREFIX,
+    PackedChunks,
+    PictureState,
+    State,
+    no_collection,
+)
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Select
+
+    from bodyshop_core.workspace import Workspace
+
+PART = 20_000
+"""Pictures that are read at a time: bounds the memory of what is put together."""
+
+
+def read_state(workspace: Workspace) -> State:
+    """Read what the catalog says about every picture now, `PART` pictures at a time."""
+    newest = newest_split_set(workspace.catalog)
+    with no_collection(), workspace.catalog.read() as connection:
+        pictures = select(func.count()).select_from(schema.images)
+        few = int(connection.scalar(pictures) or 0) <= PART
+        masks = _masks(connection, workspace.root)
+        about = _about(connection)
+        about["newest"] = newest.name if newest else None
+        chunks: dict[str, list[PictureState]] = {}
+        packed = PackedChunks()
+        for between in _ranges(connection):
+            for prefix, rows in _chunks(connection, between, masks).items():
+                if few:
+                    chunks[prefix] = rows
+                else:
+                    packed.put(prefix, rows)
+    return State(about, chunks if few else packed)
+
+
+def mask_digests(workspace: Workspace) -> dict[str, list[list[str]]]:
+    """Return sha256 -> ``[class, digest]`` of each mask in use now; see `PictureState.masks`."""
+    with workspace.catalog.read() as connection:
+        return _masks(connection, workspace.root)
+
+
+Range = tuple[str, str]
+"""The smallest and the largest sha256 of some pictures, both among them."""
+
+
+def _ranges(connection: Connection) -> Iterator[Range]:
+    """Cut the pictures into parts of about `PART`, never inside of a chunk."""
+    sha = schema.images.c.sha256
+    prefix = func.substr(sha, 1, PREFIX)
+    query = select(func.min(sha), func.max(sha), func.count()).group_by(prefix).order_by(prefix)
+    first, held = "", 0
+    last = ""
+    for low, high, count in connection.execute(query).all():
+        if held and held + count > PART:
+            yield first, last
+            held = 0
+        first, last, held = (first if held else low), high, held + count
+    if held:
+        yield first, last
+
+
+def _chunks(
+    connection: Connection, between: Range, masks: Mapping[str, list[list[str]]]
+) -> dict[str, list[PictureState]]:
+    """Return the chunks of the pictures in a range."""
+    query = select(schema.images.c.sha256).where(schema.images.c.sha256.between(*between))
+    shas = [sha for (sha,) in _tuples(connection, query)]
+    found, verdicts = _sightings(connection, between), _verdicts(connection, between)
+    splits = _splits(connection, between)
+    labels = _labels(connection, between)
+    nothing = (None, None)
+    damage, brand, model = (labels[field.value] for field in Field)
+    unjudged = (None, "", False, None, None, None, None)
+    chunks: dict[str, list[PictureState]] = {}
+    for sha in sorted(shas):
+        row = PictureState._make(
+            (
+                sha, *found.get(sha, nothing), *verdicts.get(sha, unjudged),
+                *damage.get(sha, nothing), *brand.get(sha, nothing), *model.get(sha, nothing),
+                splits.get(sha, []), masks.get(sha, []),
+            )
+        )  # fmt: skip
+        chunks.setdefault(sha[:PREFIX], []).append(row)
+    return chunks
+
+
+def _labels(connection: Connection, between: Range) -> dict[str, dict[str, tuple[str | None, str]]]:
+    """Return field -> sha256 -> label and who gave it; the rule is that of `effective_labels`."""
+    rank = {origin.value: place for place, origin in enumerate(Origin)}
+    table = schema.labels
+    # Not by field: SQLite would then read all pictures' labels of the field for every range.
+    query = select(table.c.sha256, table.c.field, table.c.value, table.c.origin)
+    labels: dict[str, dict[str, tuple[str | None, str]]] = {field.value: {} for field in Field}
+    disputed: dict[tuple[str, str], int] = {}
+    for sha, field, value, origin in _tuples(
+        connection, query.where(table.c.sha256.between(*between))
+    ):
+        found = labels[field]
+        other, by = found.setdefault(sha, (value, origin))
+        if other == value and by == origin:
+            continue
+        known, this = disputed.get((field, sha), rank.get(by, 0)), rank[origin]
+        if this < known:
+            found[sha] = (value, origin)
+            disputed.pop((field, sha), None)
+        elif this == known and other != value:
+            found[sha], disputed[field, sha] = (None, CONFLICT), this
+    return labels
+
+
+def _verdicts(connection: Connection, between: Range) -> dict[str, tuple[Any, ...]]:
+    table, images = schema.verdicts, schema.images
+    reasons_as_text = type_coerce(table.c.reasons, Text)
+    query = select(
+        table.c.sha256, table.c.verdict, reasons_as_text, table.c.human,
+        table.c.policy, table.c.cluster, images.c.sha256, table.c.group,
+    ).outerjoin(images, images.c.sha256 == table.c.representative).where(
+        table.c.sha256.between(*between)
+    )  # fmt: skip
+    joined: dict[Any, str] = {}
+    found = {}
+    # `best` is None when the representative was erased since
+    for sha, verdict, reasons, human, policy, cluster, best, group in _tuples(connection, query):
+        key = reasons if isinstance(reasons, str) else json.dumps(reasons)
+        if key not in joined:  # a few combinations: each is parsed once
+            joined[key] = ";".join(json.loads(key))
+        found[sha] = (verdict, joined[key], bool(human), policy, cluster, best, group)
+    return found
+
+
+def _sightings(connection: Connection, between: Range) -> dict[str, tuple[str | None, str | None]]:
+    """Return source and origin of each picture's first sighting."""
+    table = schema.sightings
+    query = (
+        select(table.c.sha256, table.c.source, table.c.origin)
+        .where(table.c.sha256.between(*between))
+        .order_by(table.c.fetched_at.desc(), table.c.key.desc())
+    )
+    # the last one set is the first
+    return {sha: (source, origin or source) for sha, source, origin in _tuples(connection, query)}
+
+
+def _splits(connection: Connection, between: Range) -> dict[str, list[list[str]]]:
+    table = schema.splits
+    query = select(table.c.sha256, table.c.split_set, table.c.split, table.c.label, table.c.group)
+    found: dict[str, list[list[str]]] = {}
+    sets = schema.split_sets.c.name
+    for name in connection.scalars(select(sets).order_by(sets)).all():
+        of_set = query.where(table.c.split_set == name, table.c.sha256.between(*between))
+        for sha, *placed in _tuples(connection, of_set):
+            found.setdefault(sha, []).append(placed)
+    return found
+
+
+def _masks(connection: Connection, root: Path) -> dict[str, list[list[str]]]:
+    """Return the masks in use with a digest of their pixels and of the regions they consist of."""
+    table, regions = schema.annotations, schema.regions
+    query = (
+        select(table.c.sha256, table.c.label, table.c.file, table.c.key)
+        .where(table.c.kind == "mask", table.c.state == "current", table.c.file.is_not(None))
+        .order_by(table.c.label, table.c.key)
+    )
+    masks = _tuples(connection, query)
+    if not masks:
+        return {}
+    drawn: dict[str, list[str]] = {}
+    facts = select(
+        regions.c.mask, regions.c.severity, regions.c.part, type_coerce(regions.c.geometry, Text)
+    ).order_by(regions.c.number, regions.c.key)
+    for key, *said in _tuples(connection, facts):
+        drawn.setdefault(key, []).append(repr(said))
+    found: dict[str, list[list[str]]] = {}
+    for sha, label, file, key in masks:
+        try:
+            pixels = (root / file).read_bytes()
+        except FileNotFoundError:  # reported where the masks are used
+            pixels = b"missing"
+        digest = hashlib.sha256(pixels + "\n".join(drawn.get(key, ())).encode()).hexdigest()[:16]
+        found.setdefault(sha, []).append([label or "damage", digest])
+    return found
+
+
+def _about(connection: Connection) -> dict[str, Any]:
+    used = set(connection.scalars(select(schema.verdicts.c.policy).distinct()))
+    known = {row.digest: row.content for row in connection.execute(select(schema.policies))}
+    sets = schema.split_sets
+    return {
+        "policies": {digest: known.get(digest) for digest in sorted(used)},
+        "split_sets": {
+            name: {"target": target, "seed": seed, "ratios": ratios, "options": options}
+            for name, target, seed, ratios, options in connection.execute(
+                select(sets.c.name, sets.c.target, sets.c.seed, sets.c.ratios, sets.c.options)
+            )
+        },
+    }
+
+
+def _tuples(connection: Connection, query: Select[Any]) -> list[tuple[Any, ...]]:
+    """Return the rows as the driver gives them: a third of the time of SQLAlchemy's rows."""
+    bound = {"literal_binds": True}
+    statement = str(query.compile(dialect=connection.dialect, compile_kwargs=bound))
+    cursor = connection.connection.cursor()
+    try:
+        cursor.execute(statement)
+        return list(cursor.fetchall())
+    finally:
+        cursor.close()
