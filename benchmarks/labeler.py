@@ -84,7 +84,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.original:
         # What a labeler would see if there were no working size.
-        ShownSize.of = classmethod(lambda cls, width, height: cls(width, height))  # type: ignore
+        full = classmethod(lambda cls, width, height: cls(width, height))
+        ShownSize.of = full  # type: ignore[method-assign, assignment]
     print(f"| {' | '.join(HEADS)} |\n|{'---|' * len(HEADS)}")
     with running_server(options.running) as connection:
         for width, height in SIZES:
