@@ -60,7 +60,7 @@ def main() -> None:
     parts = [options.only] if options.only else list(columns)
     headings = ["tasks", *(name for part in parts for name in columns[part])]
     print(f"| {' | '.join(headings)} |\n|{'---|' * len(headings)}")
-    with _server(options.running) as connection:
+    with running_server(options.running) as connection:
         for count in options.tasks:
             cells = [f"{count:,}"]
             for part in parts:
@@ -69,7 +69,8 @@ def main() -> None:
 
 
 @contextmanager
-def _server(running: Path | None) -> Iterator[Connection]:
+def running_server(running: Path | None) -> Iterator[Connection]:
+    """Yield the connection to the server of a workspace, or to one of a temporary workspace."""
     if running is not None:
         yield Connection.find(Workspace.open(running), {})
         return

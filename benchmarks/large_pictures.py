@@ -30,6 +30,17 @@ from labeling.sync.results import read_result, write_result
 SIZES = ((1200, 800), (4000, 3000), (6720, 4480))
 
 
+def synthetic_photo(width: int, height: int, seed: int = 1) -> bytes:
+    """Return a JPEG with the detail of a photo: smooth shades and grain."""
+    rng = np.random.default_rng(seed)
+    shades = Image.fromarray(rng.integers(0, 256, (9, 12, 3), dtype=np.uint8))
+    pixels = np.asarray(shades.resize((width, height), Image.Resampling.BICUBIC)).astype(np.int16)
+    pixels += rng.integers(-8, 9, (height, width, 1), dtype=np.int16)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()
+
+
 def main() -> None:
     """Measure and print."""
     config = load_label_config("damage")
@@ -41,7 +52,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for number, (width, height) in enumerate(SIZES):
             workspace = Workspace.open(Path(folder) / str(number))
-            data = _photo(width, height)
+            data = synthetic_photo(width, height)
             blob = workspace.blobs.put_bytes(data, "jpg")
             with workspace.catalog.begin() as connection:
                 register_image(connection, blob, extension="jpg", facts=read_header(data))
@@ -71,17 +82,6 @@ def main() -> None:
                 f"| {read:.2f} | {full:.2f} |",
                 flush=True,
             )
-
-
-def _photo(width: int, height: int) -> bytes:
-    """Return a JPEG with the detail of a photo: smooth shades and grain."""
-    rng = np.random.default_rng(1)
-    shades = Image.fromarray(rng.integers(0, 256, (9, 12, 3), dtype=np.uint8))
-    pixels = np.asarray(shades.resize((width, height), Image.Resampling.BICUBIC)).astype(np.int16)
-    pixels += rng.integers(-8, 9, (height, width, 1), dtype=np.int16)
-    buffer = io.BytesIO()
-    Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(buffer, "JPEG", quality=90)
-    return buffer.getvalue()
 
 
 if __name__ == "__main__":

@@ -153,10 +153,12 @@ def masks_of(segmenter: Segmenter, *, progress: Progress = SILENT) -> PreAnnotat
     Parameters
     ----------
     segmenter : Segmenter
-        A loaded run; its classes must be classes of the labelling project.
+        A loaded run; its classes must be classes of the labelling project. Of one whose classes are
+        severities or parts, the masks are united to the class `REGION`.
     progress : Progress
         Receives a message for each unreadable picture, which gets no proposal.
     """
+    import numpy as np
 
     def propose(pictures: Sequence[CatalogPicture]) -> Iterator[PreAnnotation]:
         from labeling.records.pictures import PreAnnotation
@@ -168,8 +170,11 @@ def masks_of(segmenter: Segmenter, *, progress: Progress = SILENT) -> PreAnnotat
                 progress.log(f"no proposal for {picture.path.name}: {error}")
                 continue
             score = max(seen.scores.values(), default=0.0)
-            choices = {"state": DAMAGED} if seen.masks else {}
-            yield PreAnnotation(picture.sha256, seen.masks, choices, round(score, 4))
+            masks = seen.masks
+            if masks and segmenter.recipe.classes_by != "damage":
+                masks = {REGION: np.any(list(masks.values()), axis=0)}
+            choices = {"state": DAMAGED} if masks else {}
+            yield PreAnnotation(picture.sha256, masks, choices, round(score, 4))
 
     return propose
 

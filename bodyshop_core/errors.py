@@ -46,6 +46,10 @@ class UnreadableImageError(BodyshopError):
         self.code = code
 
 
+class MaskFormatError(BodyshopError):
+    """A mask that can't be decoded, or whose size does not match its picture."""
+
+
 class TransientError(BodyshopError):
     """Storage or a machine failed, not a picture: nothing is recorded, and it is left to do.
 

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from consumers import HEAVY, LIGHT, Reader
+from consumers import FIFTYONE, HEAVY, LIGHT, Reader
 from hypothesis import settings
 
 from bodyshop_core.workspace import Workspace
@@ -59,3 +59,9 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Reader:
 def heavy_reader(tmp_path_factory: pytest.TempPathFactory) -> Reader:
     """Runs scripts with the consumers that need PyTorch."""
     return Reader(tmp_path_factory.mktemp("heavy-consumers"), HEAVY)
+
+
+@pytest.fixture(scope="session")
+def fiftyone_reader(tmp_path_factory: pytest.TempPathFactory) -> Reader:
+    """Runs scripts with FiftyOne."""
+    return Reader(tmp_path_factory.mktemp("fiftyone"), FIFTYONE)

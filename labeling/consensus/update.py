@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,7 +25,7 @@ from sqlalchemy import Connection, Row, delete, select, update
 from bodyshop_core.catalog import Field, Origin, add_labels, schema
 from labeling.consensus.counting import CountingMasks, counting_masks
 from labeling.consensus.votes import CONSENSUS, AnnotatorVote, read_votes
-from labeling.formats.instances import shapes_of_masks
+from labeling.formats.instances import shape_mask, shapes_of_masks
 from labeling.formats.mask_file import read_mask
 from labeling.formats.shapes import Shape
 from labeling.records.annotations import ACTIVE_STATES, digest, mask_facts, write_mask
@@ -240,7 +240,9 @@ def _add_agreed(
         (pair for pair in zip(rows, drawn, strict=True) if pair[0].key in regions),
         key=lambda pair: int((pair[1] & mask).sum()) / int((pair[1] | mask).sum()),
     )[0]
-    for number, shape in enumerate(_agreed_instances(regions[closest.key], label, mask)):
+    others = [row for key, found in regions.items() if key != closest.key for row in found]
+    shapes = _agreed_instances(regions[closest.key], others, label, mask)
+    for number, shape in enumerate(shapes):
         part = shape.mask
         if part is not None:
             consensus.regions.append(
@@ -252,8 +254,9 @@ def _add_agreed(
 
 
 def _agreed_instances(
-    regions: Sequence[Row[Any]], label: str, mask: NDArray[np.bool_]
+    regions: Sequence[Row[Any]], others: Sequence[Row[Any]], label: str, mask: NDArray[np.bool_]
 ) -> list[Shape]:
+    """Return the instances of one annotator, and of what else was agreed upon those of others."""
     shapes = []
     left = mask.copy()
     for row in regions:
@@ -263,7 +266,15 @@ def _agreed_instances(
             shapes.append(
                 Shape(label, mask=part, kind="mask", severity=row.severity, part=row.part)
             )
-    return shapes + shapes_of_masks({label: left})
+    for shape in shapes_of_masks({label: left}):
+        drawn = [
+            (int((mask_of(row, *mask.shape) & shape_mask(shape, *mask.shape)).sum()), row)
+            for row in others
+        ]
+        _, said = max(drawn, key=lambda pair: pair[0], default=(0, None))
+        facts = {} if said is None else {"severity": said.severity, "part": said.part}
+        shapes.append(replace(shape, **facts))
+    return shapes
 
 
 def _add_labels(

@@ -13,7 +13,7 @@ import numpy as np
 
 from bodyshop_core import atomic
 from bodyshop_core.errors import ConfigError
-from labeling.formats import coco_rle
+from bodyshop_core.imaging import coco_rle
 from labeling.formats.documents import (
     FAULTS,
     files_of,

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from labeling.formats.polygons import outlines, rasterise, with_seams
+from bodyshop_core.imaging.region_masks import fill_rings
+from labeling.formats.polygons import outlines, with_seams
 from labeling.formats.shapes import MaskFormatError, Shape
 
 if TYPE_CHECKING:
@@ -38,12 +39,7 @@ def shape_mask(shape: Shape, height: int, width: int) -> Mask:
                 f"but the picture has {width} x {height}"
             )
         return shape.mask
-    if not shape.united:
-        return rasterise(shape.rings, height, width)
-    whole = np.zeros((height, width), np.bool_)
-    for ring in shape.rings:
-        whole |= rasterise([ring], height, width)
-    return whole
+    return fill_rings(shape.rings, height, width, united=shape.united)
 
 
 def split_instances(mask: Mask) -> list[Mask]:

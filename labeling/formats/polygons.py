@@ -7,41 +7,16 @@ the first pixel is (0.5, 0.5) and the outline of a mask runs along whole numbers
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from bodyshop_core.imaging.region_masks import rasterise as rasterise
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Ring = NDArray[np.float64]
-
-
-def rasterise(
-    rings: Iterable[Sequence[Sequence[float]] | Ring], height: int, width: int
-) -> NDArray[np.bool_]:
-    """Fill rings by the even-odd rule at pixel centres.
-
-    Parameters
-    ----------
-    rings : iterable of array-like, shape (n, 2)
-        Corners (x, y) in pixels, closed implicitly. A ring inside another one is a hole; rings of
-        several polygons that may overlap need one call each; unite the masks.
-    height, width : int
-        Of the mask. What is outside is cut off.
-
-    Returns
-    -------
-    ndarray of bool, shape (height, width)
-        The filled mask.
-    """
-    toggles = np.zeros((height, width + 1), np.bool_)
-    for ring in rings:
-        corners = np.asarray(ring, np.float64).reshape(-1, 2)
-        if len(corners) >= 3:
-            _toggle(toggles, corners)
-    return np.logical_xor.accumulate(toggles[:, :width], axis=1)
 
 
 def outlines(mask: NDArray[np.bool_], *, corners_touch: bool = False) -> list[Ring]:
@@ -130,22 +105,6 @@ def ellipse(cx: float, cy: float, rx: float, ry: float, turn_deg: float = 0.0) -
     return np.stack(
         (cx + x * np.cos(turn) - y * np.sin(turn), cy + x * np.sin(turn) + y * np.cos(turn)), axis=1
     )
-
-
-def _toggle(toggles: NDArray[np.bool_], corners: Ring) -> None:
-    """Flip, in each row an edge crosses, the first pixel whose centre is right of the crossing."""
-    height, width = toggles.shape[0], toggles.shape[1] - 1
-    ends = np.roll(corners, -1, axis=0)
-    for (x0, y0), (x1, y1) in zip(corners.tolist(), ends.tolist(), strict=True):
-        if y0 > y1:
-            x0, y0, x1, y1 = x1, y1, x0, y0
-        first, last = max(0, int(np.ceil(y0 - 0.5))), min(height, int(np.ceil(y1 - 0.5)))
-        if first >= last:
-            continue
-        rows = np.arange(first, last)
-        crossing = x0 + (rows + 0.5 - y0) * ((x1 - x0) / (y1 - y0))
-        columns = np.clip(np.ceil(crossing - 0.5), 0, width).astype(np.intp)
-        toggles[rows, columns] ^= True
 
 
 Corner = tuple[int, int]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bodyshop_core.errors import BodyshopError
+from bodyshop_core.errors import MaskFormatError as MaskFormatError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,10 +18,6 @@ if TYPE_CHECKING:
 
 SEVERITIES = ("minor", "moderate", "severe")
 """The values of a region's severity that bodyshop's own labelling configuration offers."""
-
-
-class MaskFormatError(BodyshopError):
-    """A mask that can't be decoded, or whose size does not match its picture."""
 
 
 @dataclass(frozen=True, eq=False)

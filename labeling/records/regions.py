@@ -16,7 +16,7 @@ import numpy as np
 from sqlalchemy import Connection, Row, delete, select
 
 from bodyshop_core.catalog import schema
-from labeling.formats import coco_rle
+from bodyshop_core.imaging import coco_rle
 from labeling.formats.instances import box_of, shape_mask, shapes_of_masks
 from labeling.formats.mask_file import read_mask
 from labeling.formats.shapes import Shape

@@ -14,7 +14,9 @@ from bodyshop_core.catalog import Catalog, Field, effective_labels, schema
 from labeling.consensus.agreement import cohens_kappa, measure_agreement
 from labeling.consensus.update import update_consensus
 from labeling.formats.mask_file import read_mask
+from labeling.formats.shapes import Shape
 from labeling.records.annotations import Annotation, current_masks, mark_deleted, store_annotations
+from labeling.records.regions import current_instances
 
 
 def box(left, right, width=40, height=30):
@@ -83,6 +85,23 @@ def test_three_annotators_give_a_majority_mask_and_keep_their_own(workspace, add
     rows = [row for row in states(workspace) if row[1] == "dent"]
     assert ("consensus", "dent", "current") in rows
     assert [row[2] for row in rows].count("superseded") == 3
+
+
+def test_what_the_closest_annotator_lacks_keeps_the_severity_that_others_gave(workspace, add, say):
+    sha = add()
+    pieces = {"minor": box(0, 8), "moderate": box(12, 20), "severe": box(28, 36)}
+    for name, drew in (("ana", ("minor", "moderate")), ("bo", ("minor", "severe")),
+                       ("cy", ("moderate", "severe"))):  # fmt: skip
+        shapes = [
+            Shape("dent", mask=pieces[each], kind="mask", severity=each, part=f"{each} part")
+            for each in drew
+        ]
+        say(sha, name, shapes=shapes, size=(40, 30))
+    found = {s.severity: s for s in current_instances(workspace)[sha].shapes()}
+    assert set(found) == set(pieces)
+    for severity, shape in found.items():
+        assert shape.part == f"{severity} part"
+        assert np.array_equal(shape.mask, pieces[severity])
 
 
 def test_two_annotators_have_to_agree_on_a_pixel(workspace, add, say):

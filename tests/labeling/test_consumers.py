@@ -169,3 +169,51 @@ def test_ultralytics_reads_our_yolo_from_any_folder(drawn, heavy_reader, tmp_pat
     assert (seen["pictures"], seen["instances"], seen["outlines"]) == (3, 15, 15)
     assert sorted(seen["names"].values()) == ["crack", "dent", "scratch"]
     assert seen["masks"] >= 1
+
+
+# Its importers need no database; a data set would, and the package brings no MongoDB for some
+# systems.
+FIFTYONE = """
+    import json, sys
+    from fiftyone.utils.coco import COCODetectionDatasetImporter
+    from fiftyone.utils.yolo import YOLOv5DatasetImporter
+    form, root = sys.argv[1:]
+    if form == "coco":
+        importer = COCODetectionDatasetImporter(
+            data_path=root, labels_path=f"{root}/annotations.json", label_types="segmentations")
+    else:
+        importer = YOLOv5DatasetImporter(
+            dataset_dir=root, yaml_path="data.yaml", label_type="polylines")
+    rows = []
+    with importer:
+        for _, _, found in importer:
+            if form == "coco":
+                rows += [[each.label, int(each.mask.sum()), *(
+                    each[name] if name in each.field_names else None
+                    for name in ("severity", "part"))] for each in found.detections]
+            else:
+                rows += [[each.label, len(each.points)] for each in found.polylines]
+        print(json.dumps({"pictures": len(importer), "instances": sorted(rows, key=str)}))
+"""
+
+
+@pytest.mark.long
+def test_fiftyone_reads_our_coco_with_severity_and_part_and_our_yolo(
+    drawn, fiftyone_reader, tmp_path
+):
+    export_masks(drawn, "coco", tmp_path / "coco")
+    export_masks(drawn, "yolo", tmp_path / "yolo")
+    seen = fiftyone_reader(FIFTYONE, "coco", tmp_path / "coco")
+    assert (seen["pictures"], len(seen["instances"])) == (3, 15)
+    ours = [row for shapes in instances(drawn).values() for row in shapes]
+    for label in ("dent", "crack", "scratch"):
+        theirs = sorted(row[1] for row in seen["instances"] if row[0] == label)
+        areas = sorted(row[4] for row in ours if row[0] == label)
+        assert theirs == pytest.approx(areas, rel=0.06, abs=25)
+    said = [row[2:] for row in seen["instances"] if row[2] or row[3]]
+    assert said == [["minor", "door"]] * 3
+    seen = fiftyone_reader(FIFTYONE, "yolo", tmp_path / "yolo")
+    assert seen["pictures"] == 3
+    expected = [[label, 1] for label, count in (("crack", 6), ("dent", 6), ("scratch", 3))
+                for _ in range(count)]  # fmt: skip
+    assert seen["instances"] == expected

@@ -14,11 +14,11 @@ from labeling_pictures import add_picture, picture_bytes
 from PIL import Image, ImageOps
 
 from bodyshop_core.errors import ConfigError, NothingFoundError, UsageError
+from bodyshop_core.imaging import coco_rle
 from bodyshop_core.workspace import Workspace
 from labeling import export_masks, import_masks
 from labeling.consensus.update import update_consensus
 from labeling.exchange.fitting import rotated
-from labeling.formats import coco_rle
 from labeling.formats.mask_file import read_mask
 from labeling.formats.polygons import signed_area
 from labeling.formats.shapes import MaskFormatError

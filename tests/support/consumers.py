@@ -17,6 +17,10 @@ LIGHT = (
 
 HEAVY = ("torch", "torchvision", "pycocotools", "ultralytics")
 
+FIFTYONE = ("fiftyone", "pycocotools")
+
+NAMES = {LIGHT: "LIGHT", HEAVY: "HEAVY", FIFTYONE: "FIFTYONE"}
+
 
 class Reader:
     """Runs scripts with the Python of an environment.
@@ -27,7 +31,8 @@ class Reader:
         The environment is made in it.
     packages : sequence of str
         What is installed; when that fails, the test is skipped. The Python of an environment that
-        has them already is taken from BODYSHOP_TEST_CONSUMERS_LIGHT or _HEAVY.
+        has them already is taken from BODYSHOP_TEST_CONSUMERS_LIGHT, _HEAVY or
+        _FIFTYONE.
     """
 
     def __init__(self, folder, packages):
@@ -37,8 +42,8 @@ class Reader:
         self.environment |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "YOLO_OFFLINE": "1"}
         self.environment |= {"HF_HOME": str(folder / "hf"), "YOLO_CONFIG_DIR": str(folder)}
         self.environment |= {"YOLO_AUTOINSTALL": "false", "CUDA_VISIBLE_DEVICES": ""}
-        kind = "HEAVY" if packages is HEAVY else "LIGHT"
-        if ready := os.environ.get(f"BODYSHOP_TEST_CONSUMERS_{kind}"):
+        self.environment |= {"FIFTYONE_DO_NOT_TRACK": "true", "HOME": str(folder)}
+        if ready := os.environ.get(f"BODYSHOP_TEST_CONSUMERS_{NAMES[packages]}"):
             self.python = ready
             return
         subprocess.run(

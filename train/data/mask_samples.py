@@ -18,8 +18,10 @@ from bodyshop_core.catalog.variants import current_variants
 from bodyshop_core.errors import BodyshopError, NothingFoundError, UnreadableImageError
 from bodyshop_core.imaging import load_rgb, open_image
 from bodyshop_core.workspace import Workspace
+from train.data.region_masks import RegionMask, regions_by
 from train.data.samples import SPLITS, is_class_name, load_samples
 from train.data.tiles import MASK_LEVEL, Tiling, scale_mask
+from train.recipes.segment_recipe import ClassesBy
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,7 +43,7 @@ class MaskedSample:
     split : str
         ``train``, ``validation`` or ``test``.
     masks : Mapping
-        Class -> mask files of the picture's size; empty for a picture without damage.
+        Class -> mask files of the picture's size, or regions; empty for a picture without damage.
     variant : str
         ``""`` for an original, else the SHA-256 of the augmented copy's own file.
     """
@@ -49,7 +51,7 @@ class MaskedSample:
     sha256: str
     path: Path | BlobRef
     split: str
-    masks: Mapping[str, tuple[Path, ...]]
+    masks: Mapping[str, tuple[Path | RegionMask, ...]]
     variant: str = ""
 
 
@@ -89,8 +91,7 @@ class MaskedSamples:
         for item in self.items:
             lines.append(f"{item.split}\t{item.sha256}\t{item.variant}")
             for name, files in item.masks.items():
-                # A missing file is reported where the masks are loaded.
-                contents = [file.read_bytes() if file.exists() else b"" for file in files]
+                contents = [_content(file) for file in files]
                 digests = ",".join(hashlib.sha256(content).hexdigest() for content in contents)
                 lines.append(f"{item.split}\t{item.sha256}\t{item.variant}\t{name}\t{digests}")
         return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
@@ -103,6 +104,7 @@ def masked_samples(
     rows: int = 1,
     split_set: str | None = None,
     variants: bool = True,
+    by: ClassesBy = "damage",
 ) -> MaskedSamples:
     """Read every picture of a split set that has a current mask, or whose label says it needs none.
 
@@ -115,7 +117,11 @@ def masked_samples(
     split_set : str, optional
         The newest by default.
     variants : bool
-        Whether augmented copies with their masks join the train split.
+        Whether augmented copies with their masks join the train split. Their masks are those of the
+        kinds of damage: with other classes they are left out.
+    by : {"damage", "severity", "part"}
+        What the classes are. A picture with damage of which that is not known is left out: it would
+        teach that there is none.
 
     Raises
     ------
@@ -125,11 +131,18 @@ def masked_samples(
         A mask class is blank or has control characters.
     """
     samples = load_samples(workspace, split_set=split_set, variants=False)
-    files = mask_files(workspace)
+    files: Mapping[str, Mapping[str, tuple[Path | RegionMask, ...]]]
+    unknown: Mapping[str, str] = {}
+    if by == "damage":
+        files = mask_files(workspace)
+    else:
+        files, unknown = regions_by(workspace, by)
     classes = tuple(sorted({name for each in files.values() for name in each}))
     if not classes:
         raise NothingFoundError(
-            "no picture has a damage mask yet",
+            "no picture has a damage mask yet"
+            if by == "damage"
+            else f"of no picture with damage is the {by} of every region known",
             hint="draw some: bodyshop label push, then: bodyshop label pull",
         )
     odd = next((name for name in classes if not is_class_name(name)), None)
@@ -141,18 +154,22 @@ def masked_samples(
     found = [
         MaskedSample(item.sha256, item.path, item.split, files.get(item.sha256, {}))
         for item in samples.items
-        if item.sha256 in files or means_whole(item.label)
+        if item.sha256 in files or (means_whole(item.label) and item.sha256 not in unknown)
     ]
-    if variants:
+    if variants and by == "damage":
         home = {sample.sha256: sample.split for sample in found}
         found += _variants(workspace, samples.split_set, home)
     left_out = _too_thin(found, side, rows)
+    here = {item.sha256 for item in samples.items}
+    left_out |= {sha256: why for sha256, why in unknown.items() if sha256 in here}
     found = [sample for sample in found if sample.sha256 not in left_out]
     for split in SPLITS:
         if not any(sample.masks for sample in found if sample.split == split):
             raise NothingFoundError(
                 f"no picture in the {split} split of '{samples.split_set}' has a damage mask",
-                hint="draw more masks: bodyshop label push, then: bodyshop label pull",
+                hint="draw more masks: bodyshop label push, then: bodyshop label pull"
+                if by == "damage"
+                else f"labelers have to give the {by} of more regions: bodyshop label push",
             )
     return MaskedSamples(tuple(found), classes, samples.split_set, left_out=left_out)
 
@@ -232,7 +249,7 @@ def load_picture(
     truth = np.zeros((*rgb.shape[:2], len(classes)), bool)
     for name, files in sample.masks.items():
         for file in files:
-            truth[..., classes.index(name)] |= read_mask(file, rgb.shape[:2])
+            truth[..., classes.index(name)] |= _pixels(file, rgb.shape[:2])
     return rgb, truth
 
 
@@ -274,6 +291,17 @@ def mask_files(workspace: Workspace) -> dict[str, dict[str, tuple[Path, ...]]]:
     return {
         sha: {label: tuple(paths) for label, paths in each.items()} for sha, each in found.items()
     }
+
+
+def _pixels(mask: Path | RegionMask, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    return mask.pixels(shape) if isinstance(mask, RegionMask) else read_mask(mask, shape)
+
+
+def _content(mask: Path | RegionMask) -> bytes:
+    if isinstance(mask, RegionMask):
+        return mask.geometry.encode()
+    # A missing file is reported where the masks are loaded.
+    return mask.read_bytes() if mask.exists() else b""
 
 
 def _too_thin(samples: Sequence[MaskedSample], side: int, rows: int) -> dict[str, str]:

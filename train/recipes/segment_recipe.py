@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
 from bodyshop_core.config import StrictModel
 from train.recipes.recipe import Optimizer, Stage, override
 from train.recipes.shipped import is_kind, load_shipped, shipped_names
+
+ClassesBy = Literal["damage", "severity", "part"]
 
 
 class SegmentStage(StrictModel):
@@ -42,6 +44,9 @@ class SegmentRecipe(StrictModel):
     `focal` is the exponent of the focal loss: each pixel's cross-entropy is multiplied by
     (1 - p of the right answer) to this power, so that pixels that are easy count less; 0 is plain
     cross-entropy.
+
+    `classes_by` says what the classes are: the kinds of damage, or the severities or the parts of
+    the car that labelers gave to each region.
     """
 
     name: str = Field(pattern=r"^[a-z0-9_.-]+$")
@@ -55,6 +60,7 @@ class SegmentRecipe(StrictModel):
     focal: float = Field(default=0.0, ge=0, le=5)
     flip: bool = True
     level: float = Field(default=0.5, gt=0, lt=1)
+    classes_by: ClassesBy = "damage"
     stages: tuple[SegmentStage, ...] = Field(min_length=1)
 
 

@@ -122,6 +122,8 @@ def plan_key(plan: Mapping[str, Any]) -> str:
     if isinstance(recipe, Mapping):
         start = recipe.get("start")
         content["recipe"] = {**recipe, "weights": None, "start": start and {**start, "run": None}}
+        if recipe.get("classes_by") == "damage":  # as runs from before there was a choice
+            del content["recipe"]["classes_by"]
         data = recipe.get("data")
         if isinstance(data, Mapping):  # runs from before recipes could balance weigh nothing, too
             kept = {name: value for name, value in data.items() if name != "balance" or value}
@@ -203,7 +205,11 @@ def plan_segmenter(
     return RunPlan(
         recipe,
         masked_samples(
-            workspace, side=recipe.input_size, rows=recipe.rows, split_set=options.split_set
+            workspace,
+            side=recipe.input_size,
+            rows=recipe.rows,
+            split_set=options.split_set,
+            by=recipe.classes_by,
         ),
         str(options.weights) if options.weights is not None else None,
         identify_weights(recipe, options.weights),

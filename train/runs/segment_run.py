@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -113,8 +114,8 @@ def fit_segmenter(
     recipe, samples = plan.recipe, plan.samples
     clock, classes = PhaseClock(), samples.classes
     side, rows = recipe.input_size, recipe.rows
-    for why in samples.left_out.values():
-        progress.log(f"left out: {why}")
+    for why, count in Counter(samples.left_out.values()).items():
+        progress.log(f"left out: {why}" + (f" ({count} pictures)" if count > 1 else ""))
     training, validation = (
         load_pairs(samples.of(split), classes, side, rows) for split in ("train", "validation")
     )

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bodyshop_core.imaging import MAX_PIXELS
-from labeling.formats.shapes import MaskFormatError
+from bodyshop_core.errors import MaskFormatError
+from bodyshop_core.imaging.limits import MAX_PIXELS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
