@@ -19,11 +19,16 @@ from curate.measure.hashes import distances
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-TURNED_RADIUS = 2
-"""Bits more than for upright copies: what is compared is an estimate."""
+ESTIMATED_RADIUS = 2
+"""Bits more than for upright copies where what is compared is an estimate: the hash of the turned
+picture, or of the picture that a screenshot shows."""
 
-MAX_TURNED_WIDE = 200_000
-"""Pictures up to which turned copies are searched for that far."""
+MAX_WIDE = 200_000
+"""Pictures up to which those are searched for that far."""
+
+INNER_CAP = 8
+"""Of many pictures that show the same inside, such as an app's logo, each is compared with so many.
+"""
 
 ROUNDS = 3
 """Searches by features, at most; a search without a new pair is the last."""
@@ -165,6 +170,7 @@ def find_pairs(
     if flips:
         _mirrored(found, signatures, radius, apart)
         _turned(found, signatures, radius, apart)
+    _shown_inside(found, signatures, radius, apart)
     refuted = _ask(found, names, check)
     without = 0
     if features is not None and check is not None:
@@ -321,11 +327,38 @@ def _turned(
 ) -> None:
     """Propose pairs where one hash is near the turned other; pixels decide about each."""
     usable = np.flatnonzero(~signatures.plain)
-    if len(usable) <= MAX_TURNED_WIDE:
-        radius = min(MAX_RADIUS, radius + TURNED_RADIUS)
+    radius = _wider(radius, len(usable))
     for quarters in (1, 2):  # a turn by three quarters is one of the other picture
         other = turned(signatures.phash[usable], quarters)
         _crossed(found, signatures.phash[usable], other, usable, radius, apart)
+
+
+def _shown_inside(
+    found: Candidates, signatures: Signatures, radius: int, apart: NDArray[np.int64]
+) -> None:
+    """Propose pairs where one picture, or what it shows, is near what another one shows inside."""
+    if not len(signatures.inner):
+        return
+    usable = np.flatnonzero(~signatures.plain)
+    radius = _wider(radius, len(usable))
+    hashes = np.concatenate([signatures.phash[usable], signatures.inner])
+    owners = np.concatenate([usable, signatures.inner_of])
+    inner = np.arange(len(hashes)) >= len(usable)
+    for side in (inner, None):  # with whole pictures, and among one another
+        chosen = np.flatnonzero(inner) if side is None else np.arange(len(hashes))
+        near = near_pairs(hashes[chosen], radius=radius, side=side, group_cap=INNER_CAP)
+        first, second = owners[chosen[near.first]], owners[chosen[near.second]]
+        keep = apart[first] != apart[second]
+        first, second = np.minimum(first, second)[keep], np.maximum(first, second)[keep]
+        for i, j, bits in zip(
+            first.tolist(), second.tolist(), near.distance[keep].tolist(), strict=True
+        ):
+            if (i, j) not in found.confirmed:
+                found.unclear.setdefault((i, j), bits)
+
+
+def _wider(radius: int, n: int) -> int:
+    return min(MAX_RADIUS, radius + ESTIMATED_RADIUS) if n <= MAX_WIDE else radius
 
 
 def _crossed(

@@ -69,6 +69,8 @@ class Signatures:
         Too plain to be matched by hashes.
     pixels : tuple of str
         Digests of the decoded pixels.
+    inner, inner_of : ndarray of uint64 and of int64, shape (m,)
+        64-bit hashes of pictures that are shown inside of others, and in which.
     """
 
     phash: NDArray[np.uint64]
@@ -78,10 +80,13 @@ class Signatures:
     colour: NDArray[np.int16]
     plain: NDArray[np.bool_]
     pixels: tuple[str, ...]
+    inner: NDArray[np.uint64]
+    inner_of: NDArray[np.int64]
 
     @classmethod
     def of(cls, rows: Sequence[Mapping[str, Any]]) -> Signatures:
         """Take them from rows of ``measurements`` that carry no error."""
+        inner = [(place, one) for place, row in enumerate(rows) for one in _inner(row)]
         colour = np.frombuffer(bytes.fromhex("".join(row["colour"] for row in rows)), np.uint8)
         return cls(
             phash=as_integers([row["phash"] for row in rows]),
@@ -91,7 +96,13 @@ class Signatures:
             colour=colour.astype(np.int16).reshape(len(rows), -1),
             plain=np.array([row["ac_energy"] < PLAIN_BELOW for row in rows], dtype=bool),
             pixels=tuple(row["pixel_digest"] for row in rows),
+            inner=as_integers([one for _, one in inner]),
+            inner_of=np.array([place for place, _ in inner], dtype=np.int64),
         )
+
+
+def _inner(row: Mapping[str, Any]) -> list[str]:
+    return (row.get("inner") or "").split()
 
 
 def turned(hashes: NDArray[np.uint64], quarters: int) -> NDArray[np.uint64]:

@@ -31,6 +31,9 @@ def with_copies(
             content=copy.content,
             copy_quality=copy.quality,
             overlaid=copy.overlaid,
+            clipped=copy.clipped,
+            resampled=copy.resampled,
+            framed=copy.framed,
         )
 
     def rank(copies: Mapping[str, CopyFacts], clusters: Mapping[str, str]) -> Mapping[str, Any]:
