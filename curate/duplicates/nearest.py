@@ -317,7 +317,7 @@ def _better(cosine: Vectors, least: Vectors, count: int) -> tuple[Positions, Pos
             row, column = np.nonzero(above)
         else:
             column, row = np.nonzero(above.T)
-        return row, column
+        return np.asarray(row, dtype=np.int64), np.asarray(column, dtype=np.int64)
     last = max(0, cosine.shape[1] - count)
     columns = np.concatenate(
         [
