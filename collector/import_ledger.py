@@ -161,10 +161,10 @@ def correct(
             else:
                 found.gone.append(row["file"])
         moved = _elsewhere(connection, root, sorted(there))
-        for row in moved:
-            old.append({"key": row["key"]})
-            found.moved[row["root"]] = found.moved.get(row["root"], 0) + 1
-            withdrawn |= {(row["sha256"], *each) for each in (row["said"] or {}).items()}
+        for one in moved:
+            old.append({"key": one["key"]})
+            found.moved[one["root"]] = found.moved.get(one["root"], 0) + 1
+            withdrawn |= {(one["sha256"], *each) for each in (one["said"] or {}).items()}
         if old:
             connection.execute(
                 update(table).where(table.c.key == bindparam("old")).values(superseded_at=now()),
@@ -191,7 +191,7 @@ def _elsewhere(connection: Connection, root: str, names: list[str]) -> list[Mapp
         query = select(*columns).where(
             table.c.sha256.in_(part), table.c.superseded_at.is_(None), table.c.root.is_not(None)
         )
-        rows = connection.execute(query).mappings().all()
+        rows = [dict(row) for row in connection.execute(query).mappings()]
         said: dict[str, set[str]] = {}
         for row in rows:
             if row["root"] == root:

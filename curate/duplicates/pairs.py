@@ -75,6 +75,8 @@ class FoundPairs:
         Those of them whose pixels were found to differ.
     crops_not_looked_for : int
         Pictures without features, for which no crops, borders and logos were searched.
+    crops_in_part : int
+        Pictures that were compared with those of similar features only, since there are so many.
     """
 
     pairs: tuple[DuplicatePair, ...]
@@ -83,6 +85,7 @@ class FoundPairs:
     unclear: int = 0
     refuted: int = 0
     crops_not_looked_for: int = 0
+    crops_in_part: int = 0
 
     def as_dict(self) -> dict[str, int]:
         """Return JSON-able counts, per kind and of what was not compared."""
@@ -94,6 +97,7 @@ class FoundPairs:
             "unclear": self.unclear,
             "refuted": self.refuted,
             "crops_not_looked_for": self.crops_not_looked_for,
+            "crops_in_part": self.crops_in_part,
         }
 
 
@@ -172,11 +176,12 @@ def find_pairs(
         _turned(found, signatures, radius, apart)
     _shown_inside(found, signatures, radius, apart)
     refuted = _ask(found, names, check)
-    without = 0
+    without = in_part = 0
     if features is not None and check is not None:
         place = {names[i]: int(i) for i in np.flatnonzero(~signatures.plain)}
         with VectorIndex(features, place, scratch=scratch) as index:
             without = len(place) - len(index)
+            in_part = 0 if index.exact else len(index)
             if index.exact:
                 progress = SILENT  # a second or two
             else:
@@ -196,6 +201,7 @@ def find_pairs(
         unclear=len(found.asked),
         refuted=refuted,
         crops_not_looked_for=without,
+        crops_in_part=in_part,
     )
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, delete, select
@@ -20,12 +20,14 @@ from bodyshop_core.errors import UsageError
 from bodyshop_core.progress import SILENT, Progress
 from bodyshop_core.summary import Summary
 from curate.duplicates.stage import find_duplicates
+from curate.gate.feature_store import FeatureStore
 from curate.gate.stage import load_gate
 from curate.ingest import store_rows
 from curate.policy import Policy, load_policy
 from curate.splits.assign import Member, SplitError, assign_splits
 from curate.splits.leakage import LeakageCheck, check_leakage
 from curate.splits.origins import unite_origins
+from curate.splits.scenes import SceneCheck, check_scenes
 from curate.targets import resolve_target
 from curate.verdicts.facts import load_assigned, load_facts
 
@@ -177,7 +179,16 @@ def split(
         spin_groups={one.sha256: one.spin_group for one in facts if one.spin_group},
         progress=progress,
     )
-    return write_splits(workspace.catalog, settings, facts, kept, found.pairs, rules)
+    store = FeatureStore(workspace.features / gate.fingerprint)
+    return write_splits(
+        workspace.catalog,
+        settings,
+        facts,
+        kept,
+        found.pairs,
+        rules,
+        look_again=lambda splits: check_scenes(workspace, splits, store, progress=progress),
+    )
 
 
 def choose_settings(
@@ -252,6 +263,8 @@ def write_splits(
     kept: Mapping[str, str],
     duplicates: Sequence[DuplicatePair],
     policy: Policy,
+    *,
+    look_again: Callable[[Mapping[str, str]], SceneCheck] | None = None,
 ) -> SplitSummary:
     """Assign the kept, labelled pictures, check for leaks, and write the split set.
 
@@ -269,6 +282,8 @@ def write_splits(
         Confirmed duplicates among them.
     policy : Policy
         Fewest groups per class, and the duplicate radius.
+    look_again : callable, optional
+        sha256 -> split: looks for pictures of one scene in two splits by other means.
 
     Raises
     ------
@@ -309,6 +324,8 @@ def write_splits(
         radius=policy.duplicates.radius,
     )
     _refuse_leak(check)
+    if look_again is not None:
+        check = replace(check, scenes=asdict(look_again(outcome.splits)))
     placed = [member for member in members if member.sha256 in outcome.splits]
     with catalog.begin() as connection:
         _write(catalog, connection, settings, placed, outcome.splits, check)

@@ -12,7 +12,7 @@ from bodyshop_core.catalog import Catalog, Field, effective_labels, schema
 from curate.measure.stage import VERSION
 from curate.policy import SplitPolicy
 from curate.verdicts.bridges import PROTECTED
-from curate.verdicts.grouping import group_keys, unite_spinners
+from curate.verdicts.grouping import burst_keys, group_keys, unite_spinners
 from curate.verdicts.screen import Facts
 
 
@@ -83,6 +83,7 @@ def load_facts(
     labels = effective_labels(catalog, target)
     first = {row.sha256: row for row in reversed(seen)}
     spinners, keys, given = unite_spinners(seen), group_keys(seen, policy), _given_splits(seen)
+    bursts = burst_keys(measurements.values())
     facts = []
     for sha256, size in pictures:
         score, decision = gated.get(sha256), decided.get(sha256)
@@ -97,7 +98,9 @@ def load_facts(
                 label=labels.get(sha256),
                 decision=None if decision is None else decision.decision,
                 size_bytes=size,
-                group_keys=tuple(sorted(keys.get(sha256, ()))),
+                group_keys=tuple(
+                    sorted({*keys.get(sha256, ()), *([bursts[sha256]] if sha256 in bursts else [])})
+                ),
                 spin_group=spinners.get(sha256),
                 given_split=given.get(sha256),
                 superseded=sha256 in replaced,

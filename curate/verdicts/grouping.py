@@ -1,9 +1,10 @@
-"""What groups pictures besides their content: spinners and the pages they were found on."""
+"""What groups pictures besides their content: spinners, pages they were found on, bursts."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from scipy.cluster.hierarchy import DisjointSet
@@ -42,6 +43,49 @@ def group_keys(sightings: Iterable[Any], policy: SplitPolicy) -> dict[str, set[s
         if 1 < len(members) <= policy.max_page and len(models[page]) == 1:
             for sha256 in members:
                 keys[sha256].add(f"page:{page}")
+    return keys
+
+
+BURST_SECONDS = 2
+"""Seconds between two frames of a burst, at most: EXIF has whole ones."""
+
+MAX_BURST = 30
+"""Frames; more pictures of one time were given it by a program."""
+
+
+def burst_keys(measured: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Return the burst of pictures that one camera took in quick succession.
+
+    They are other pictures of the same scene: one group for the splits, but no duplicates.
+
+    Parameters
+    ----------
+    measured : iterable of Mapping
+        Rows of `measurements`: ``sha256``, ``exif_camera`` and ``exif_time``.
+
+    Returns
+    -------
+    dict
+        sha256 -> key of its group; only of pictures with another one near.
+    """
+    shots: dict[str, list[tuple[datetime, str]]] = defaultdict(list)
+    for row in measured:
+        if row.get("exif_camera") and row.get("exif_time"):
+            shots[row["exif_camera"]].append(
+                (datetime.fromisoformat(row["exif_time"]), row["sha256"])
+            )
+    keys: dict[str, str] = {}
+    for camera, taken in shots.items():
+        burst: list[tuple[datetime, str]] = []
+        for shot in [*sorted(taken), None]:
+            near = shot and burst and (shot[0] - burst[-1][0]).total_seconds() <= BURST_SECONDS
+            if near:
+                burst.append(shot)
+                continue
+            if 1 < len(burst) <= MAX_BURST:
+                key = f"burst:{camera}:{burst[0][0].isoformat()}"
+                keys |= {sha256: key for _, sha256 in burst}
+            burst = [shot] if shot else []
     return keys
 
 
