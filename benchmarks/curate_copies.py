@@ -9,11 +9,13 @@ workspace with the photos themselves and 60 other pictures, as `bodyshop curate`
 from __future__ import annotations
 
 import argparse
+import hashlib
 import io
+import shutil
 import tempfile
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageFont, ImageOps
@@ -25,6 +27,12 @@ from bodyshop_core.imaging import read_header, sniff
 from bodyshop_core.workspace import Workspace
 
 Picture = Image.Image
+
+POLICY = """
+size: {max_aspect: 9, min_short_side: 1, min_area: 1}
+quality: {min_sharpness: 0, max_dark_fraction: 1, max_bright_fraction: 1}
+gate: {rule: none}
+"""
 
 
 def jpeg(picture: Picture, quality: int = 90) -> bytes:
@@ -172,9 +180,12 @@ def main() -> None:
     ]
     others = others[:60]
     print(f"{'variant':22} found  original kept  (of {len(files)})")
-    for name in chosen.only:
-        found, kept = tried(files, others, VARIANTS[name], chosen.crowd)
-        print(f"{name:22} {found:5}  {kept:5}", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        base = Path(folder) / "base"
+        curated(base, [file.read_bytes() for file in (*files, *others)])
+        for name in chosen.only:
+            found, kept, lost = tried(base, files, VARIANTS[name], chosen.crowd)
+            print(f"{name:22} {found:5}  {kept:5}  {lost or ''}", flush=True)
 
 
 def originals(data: Path, count: int) -> list[Path]:
@@ -185,34 +196,46 @@ def originals(data: Path, count: int) -> list[Path]:
 
 
 def tried(
-    files: list[Path], others: list[Path], make: Callable[[Picture], bytes], crowd: int
-) -> tuple[int, int]:
-    """Return how many variants were joined with their photo, and how often the photo is kept."""
+    base: Path, files: list[Path], make: Callable[[Picture], bytes], crowd: int
+) -> tuple[int, int, str]:
+    """Return how many variants were joined with their photo, how often the photo is kept, notes."""
     with tempfile.TemporaryDirectory() as folder:
-        workspace = Workspace.open(Path(folder) / "workspace")
-        pairs = []
+        root = Path(folder) / "workspace"
+        shutil.copytree(base, root)
+        pairs, data = [], []
         for file in files:
             picture = Image.open(file).convert("RGB")
-            pairs.append((add(workspace, file.read_bytes()), add(workspace, make(picture))))
+            variant = make(picture)
+            pairs.append((digest(file.read_bytes()), digest(variant)))
+            data.append(variant)
             for index in range(crowd):
                 shade = ImageEnhance.Brightness(picture).enhance(1 + 0.004 * index)
-                add(workspace, jpeg(shade, 70 + index))
-        for file in others:
-            add(workspace, file.read_bytes())
-        policy = curate.parse_policy("size: {max_aspect: 9}\nquality: {min_sharpness: 0}")
-        curate.curate(workspace, policy=policy, workers=2)
-        table = schema.verdicts
-        with workspace.catalog.read() as connection:
-            rows = {row.sha256: row for row in connection.execute(select(table))}
-        found = Counter(
-            rows[a].cluster is not None and rows[a].cluster == rows[b].cluster for a, b in pairs
-        )[True]
-        kept = Counter(
-            rows[a].representative == a and rows[b].representative != b
-            for a, b in pairs
+                data.append(jpeg(shade, 70 + index))
+        rows = curated(root, data)
+        joined = [
+            (number, rows[a], rows[b])
+            for number, (a, b) in enumerate(pairs)
             if rows[a].cluster is not None and rows[a].cluster == rows[b].cluster
-        )[True]
-        return found, kept
+        ]
+        kept = [a.representative == a.sha256 for _, a, _ in joined]
+        missed = sorted(set(range(len(pairs))) - {number for number, _, _ in joined})
+        lost = [number for (number, _, _), won in zip(joined, kept, strict=True) if not won]
+        return len(joined), sum(kept), f"missed {missed}, lost {lost}"
+
+
+def curated(root: Path, pictures: list[bytes]) -> dict[str, Any]:
+    """Add pictures to a workspace, curate it, and return the verdicts."""
+    workspace = Workspace.open(root)
+    for data in pictures:
+        add(workspace, data)
+    policy = curate.parse_policy(POLICY)
+    curate.curate(workspace, policy=policy, workers=2)
+    with workspace.catalog.read() as connection:
+        return {row.sha256: row for row in connection.execute(select(schema.verdicts))}
+
+
+def digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def add(workspace: Workspace, data: bytes) -> str:

@@ -1,12 +1,12 @@
 """Time, memory and losses of the search for near feature vectors, on made-up ones.
 
-    python -m benchmarks.curate_nearest [--pictures 100000] [--copies 1000]
+    python -m benchmarks.curate_nearest [--pictures 100000] [--copies 1000] [--probes 256]
 
 Vectors of 1,280 positive numbers, as EfficientNet-Lite0 gives: 3,000 heaps (a model from one angle)
 of very different sizes, and copies of some pictures with the distances that crops of real photos
 have. The store is written in shards of 256 as `bodyshop curate` writes it, with the 1,000
 probabilities. `--exact-up-to` says up to how many pictures
-each is compared with each: cells can be tried on a small set.
+each is compared with each: cells can be tried on a small set; `--probes` with how many.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
+from curate.duplicates import nearest
 from curate.duplicates.nearest import EXACT, VectorIndex
 from curate.duplicates.proposals import MAX_RATIO, MIN_COSINE, NEAREST, Proposals
 from curate.gate.feature_store import FeatureBatch, FeatureStore
@@ -35,7 +36,9 @@ def main() -> None:
     parser.add_argument("--pictures", type=float, default=1e5)
     parser.add_argument("--copies", type=int, default=1000)
     parser.add_argument("--exact-up-to", type=int, default=EXACT)
+    parser.add_argument("--probes", type=int, default=nearest.PROBES)
     options = parser.parse_args()
+    nearest.PROBES = options.probes
     n = int(options.pictures)
     with tempfile.TemporaryDirectory() as folder:
         store = FeatureStore(Path(folder) / "features")

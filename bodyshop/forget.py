@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from sqlalchemy import Connection, Text, cast, delete, or_, select
 
 from bodyshop.desk.journal import erase_from_journal
+from bodyshop.erased_neighbours import erase_from_verdicts
 from bodyshop.pending_downloads import PendingDownload, erase_pending, read_pending
 from bodyshop_core import atomic
 from bodyshop_core.catalog import all_images, now, schema
@@ -291,6 +292,8 @@ def _erase_rows(
         connection.execute(delete(schema.sightings).where(schema.sightings.c.key.in_(part)))
     for part in _parts(pictures):
         connection.execute(delete(schema.candidates).where(schema.candidates.c.sha256.in_(part)))
+    erase_from_verdicts(connection, pictures)
+    for part in _parts(pictures):
         # Everything else that hangs on the picture goes with it: ON DELETE CASCADE.
         connection.execute(delete(schema.images).where(schema.images.c.sha256.in_(part)))
     erase_from_states(connection, pictures)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, delete, select, update
@@ -34,11 +35,15 @@ class Corrections:
         Files of an earlier import of this root that are not there any more; their pictures stay.
     conflicts : list of (str, str)
         Pictures with two values of one field, and the values.
+    moved : dict
+        Earlier root that is not there any more -> its statements that this import replaces, since
+        it says as much about the same pictures.
     """
 
     superseded: int = 0
     gone: list[str] = field(default_factory=list)
     conflicts: list[tuple[str, str]] = field(default_factory=list)
+    moved: dict[str, int] = field(default_factory=dict)
 
 
 def keep_said(
@@ -155,15 +160,48 @@ def correct(
                 withdrawn |= {(row["sha256"], *each) for each in (row["said"] or {}).items()}
             else:
                 found.gone.append(row["file"])
+        moved = _elsewhere(connection, root, sorted(there))
+        for one in moved:
+            old.append({"key": one["key"]})
+            found.moved[one["root"]] = found.moved.get(one["root"], 0) + 1
+            withdrawn |= {(one["sha256"], *each) for each in (one["said"] or {}).items()}
         if old:
             connection.execute(
                 update(table).where(table.c.key == bindparam("old")).values(superseded_at=now()),
                 [{"old": each["key"]} for each in old],
             )
-        found.superseded = len(old) + relabelled
+        found.superseded = len(old) - len(moved) + relabelled
         withdraw(catalog, connection, withdrawn)
         found.conflicts = _conflicts(connection, sorted(there))
     found.gone.sort()
+    return found
+
+
+def _elsewhere(connection: Connection, root: str, names: list[str]) -> list[Mapping[str, Any]]:
+    """Return what roots that are not there any more said of pictures, where this one says as much.
+
+    A folder was moved or renamed: nobody can correct what was said under its old name. A disk that
+    is only away looks the same; when it is back, importing it says the same again.
+    """
+    table = schema.sightings
+    columns = (table.c.key, table.c.sha256, table.c.root, table.c.said)
+    there: dict[str, bool] = {root: True}
+    found: list[Mapping[str, Any]] = []
+    for part in _parts(names):
+        query = select(*columns).where(
+            table.c.sha256.in_(part), table.c.superseded_at.is_(None), table.c.root.is_not(None)
+        )
+        rows = [dict(row) for row in connection.execute(query).mappings()]
+        said: dict[str, set[str]] = {}
+        for row in rows:
+            if row["root"] == root:
+                said.setdefault(row["sha256"], set()).update(row["said"] or {})
+        for row in rows:
+            place = Path(row["root"])
+            if row["root"] not in there:
+                there[row["root"]] = not place.is_absolute() or place.exists()
+            if not there[row["root"]] and said.get(row["sha256"], set()) >= set(row["said"] or {}):
+                found.append(row)
     return found
 
 

@@ -115,6 +115,11 @@ def advice(
             f"{corrections.superseded} statements of the last import of {root} were "
             "replaced: files moved, were edited, or are labelled otherwise now"
         )
+    for place, count in sorted(corrections.moved.items()):
+        lines.append(
+            f"{count} statements of {place}, which is not there any more, were replaced: its "
+            "pictures are said to be here now"
+        )
     if corrections.gone:
         lines.append(
             f"{len(corrections.gone)} files of the last import are gone ({corrections.gone[0]}); "

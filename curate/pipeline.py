@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bodyshop_core.catalog import Field
 from bodyshop_core.progress import SILENT, Progress
 from curate.audit.stage import audit_split_set
+from curate.gate.feature_store import FeatureStore
 from curate.gate.named_probes import open_named_probes
 from curate.gate.stage import open_gate, remember_gate, score
 from curate.look.stage import look
@@ -17,6 +18,7 @@ from curate.policy import Policy, load_policy
 from curate.report import write_report
 from curate.retry import take_back_failures
 from curate.splits.assign import SplitError
+from curate.splits.scenes import check_scenes
 from curate.splits.stage import choose_settings, write_splits
 from curate.targets import resolve_target
 from curate.unchanged import begin, key_of, last_outcome
@@ -177,6 +179,7 @@ def curate(
         keep_given=settings.keep_given,
         progress=progress,
     )
+    store = FeatureStore(workspace.features / opened.fingerprint)
     splits: dict[str, Any] = {}
     audit: dict[str, Any] = {}
     problem: SplitError | None = None
@@ -188,6 +191,7 @@ def curate(
             judgement.kept,
             judgement.found.pairs,
             rules,
+            look_again=lambda placed: check_scenes(workspace, placed, store, progress=progress),
         ).as_dict()
         audit = audit_split_set(workspace, settings.name, facts, rules, progress=progress)
     except SplitError as error:

@@ -260,6 +260,8 @@ def _rows(data: dict[str, Any]) -> list[tuple[str, object]]:
             labels = ", ".join(f"{count} {label}" for label, count in sizes.items())
             rows.append((f"split {splits['split_set']}: {name}", labels))
         rows.append(("duplicates across splits", len(splits["leakage_check"]["leaks"])))
+        if scenes := splits["leakage_check"]["scenes"]:
+            rows.append(("pairs of one scene in two splits", len(scenes["same"])))
     elif "skipped" in splits:
         rows.append(("splits", f"none: {splits['skipped']}"))
     if "baseline" in audit:

@@ -84,6 +84,11 @@ _STEPS: dict[int, tuple[str, ...]] = {
         " chunks JSON NOT NULL, pictures INTEGER NOT NULL, erased INTEGER NOT NULL,"
         " tool_version VARCHAR(32) NOT NULL, created_at VARCHAR(32) NOT NULL)",
         "CREATE TABLE state_chunks (digest VARCHAR(64) NOT NULL PRIMARY KEY, rows BLOB NOT NULL)",
+        # pictures inside of others, and what tells a copy that was changed
+        "ALTER TABLE measurements ADD COLUMN inner TEXT",
+        "ALTER TABLE pair_checks ADD COLUMN framed INTEGER",
+        "ALTER TABLE copy_checks ADD COLUMN clipped FLOAT",
+        "ALTER TABLE copy_checks ADD COLUMN resampled FLOAT",
         "CREATE TABLE snapshots (name VARCHAR(64) NOT NULL PRIMARY KEY,"
         " state VARCHAR(64) NOT NULL REFERENCES states (id), note TEXT,"
         " tool_version VARCHAR(32) NOT NULL, created_at VARCHAR(32) NOT NULL)",

@@ -163,6 +163,7 @@ measurements = Table(
     Column("phash", String(16)),  # 64 bits, hex
     Column("phash_mirror", String(16)),  # of the picture seen in a mirror
     Column("phash256", String(64)),
+    Column("inner", Text),  # phash of pictures that it shows (a screenshot's), with blanks
     Column("dhash", String(16)),
     Column("colour", String(96)),  # mean RGB of 4 x 4 cells, hex
     Column("ac_energy", Float),  # too small: too plain to hash
@@ -194,6 +195,7 @@ pair_checks = Table(
     Column("outliers", Float),
     Column("correlation", Float),
     Column("added", Float),  # strokes: see curate.duplicates.checks and overlays
+    Column("framed", Integer),  # 1: the first shows the second in a frame; 2: the other way; 3
     Column("error", Text),
 )
 
@@ -204,6 +206,8 @@ copy_checks = Table(  # of members of duplicate clusters: what is left of the or
     Column("version", String(32), primary_key=True),
     Column("quality", Integer),  # lowest JPEG quality it was ever saved with; 100: none seen
     Column("content", Float),  # 0 to 1: share inside of black or white bars
+    Column("clipped", Float),  # 0 to 1: share of it at its brightest level
+    Column("resampled", Float),  # cycles per pixel that interpolation left in it; NULL: none seen
     Column("error", Text),
 )
 

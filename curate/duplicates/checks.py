@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +15,14 @@ if TYPE_CHECKING:
     from curate.duplicates.pairs import Kind
     from curate.duplicates.pixels import ComparisonView, Overlap
 
-VERSION = "overlap-4"
+VERSION = "overlap-5"
 """Of the comparison in `curate.duplicates.pixels`; results of another version are not used."""
 
 MIN_COVERED, MIN_CORRELATION = 0.9, 0.9
 """Of an overlap that may be a copy with text across it."""
+
+MIN_SHOWN = 0.7
+"""Share of a picture that another one must show inside of something else, as a screenshot does."""
 
 LIMIT_S = 120.0
 """Seconds one pair may take."""
@@ -38,12 +42,19 @@ def compare_pairs(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
     -------
     list of dict
         ``key``, ``mirrored``, ``overlap``, ``covered``, ``outliers``, ``correlation`` of
-        `curate.duplicates.pixels.Overlap`, ``added`` (1 for text across one of them, else None), or
-        ``error``.
+        `curate.duplicates.pixels.Overlap`, ``added`` (1 for text across one of them, else None),
+        ``framed`` (1 when the first shows the second inside of something else, as a screenshot
+        does, 2 the other way round, 3 when both show the same, else None), or ``error``.
     """
     import cv2
 
-    from curate.duplicates.pixels import MIN_RESEMBLANCE, compare, resemblance, says_same
+    from curate.duplicates.pixels import (
+        MIN_RESEMBLANCE,
+        NEAR_COVERED,
+        compare,
+        resemblance,
+        says_same,
+    )
 
     cv2.setNumThreads(1)
     rows: list[dict[str, Any]] = []
@@ -56,7 +67,13 @@ def compare_pairs(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 if resemblance(first, second) >= MIN_RESEMBLANCE:
                     mirrored = compare(first, second, mirrored=True)
                     found = mirrored if says_same(mirrored) else found
-            written = not says_same(found) and _written_over(item, found)
+            same = says_same(found)
+            written = not same and _written_over(item, found)
+            framed = None
+            if not written and (not same or found.covered < NEAR_COVERED):
+                shown = _shown_inside(item["first"], item["second"])
+                if shown is not None:
+                    found, framed = found if same else shown[0], shown[1]
         except TransientError as error:
             rows.append(put_back(item, error))
             continue
@@ -72,6 +89,7 @@ def compare_pairs(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 "outliers": found.outliers,
                 "correlation": found.correlation,
                 "added": 1.0 if written else None,
+                "framed": framed,
             }
         )
     return rows
@@ -86,6 +104,33 @@ def _written_over(item: dict[str, Any], found: Overlap) -> bool:
         return False
     pair = [load_rgb(item[name].read(), at_least=SIDE) for name in ("first", "second")]
     return is_written_over(*pair)
+
+
+def _shown_inside(first: BlobRef, second: BlobRef) -> tuple[Overlap, int] | None:
+    """Compare what one picture shows inside with the other, or with what that shows."""
+    from curate.duplicates.pixels import MIN_RESEMBLANCE, compare, resemblance, says_same
+
+    sides = [[(_view(blob, False), 1.0), *_inner_views(blob)] for blob in (first, second)]
+    for i, (a, share_a) in enumerate(sides[0]):
+        for j, (b, share_b) in enumerate(sides[1]):
+            if (not i and not j) or resemblance(a, b) < MIN_RESEMBLANCE:
+                continue
+            found = compare(a, b)
+            whole = found.covered >= MIN_SHOWN
+            found = replace(found, covered=found.covered * min(share_a, share_b))
+            if whole and says_same(found):
+                return found, (1 if i else 0) + (2 if j else 0)
+    return None
+
+
+@lru_cache(maxsize=_CACHE)
+def _inner_views(blob: BlobRef) -> list[tuple[ComparisonView, float]]:
+    from curate.duplicates.pixels import view_of
+    from curate.measure.inner import inner_pictures
+    from curate.measure.picture import at_working_size, decode_for_measuring
+
+    rgb = at_working_size(decode_for_measuring(blob.read()).rgb)
+    return [(view_of(inner), share) for inner, share in inner_pictures(rgb)]
 
 
 @lru_cache(maxsize=_CACHE)

@@ -1,7 +1,7 @@
 """How much of the original one member of a duplicate cluster still is.
 
 Measured of cluster members only, from one full decode each: how strongly the picture was compressed
-at any time, and how much of it is bars of one colour.
+at any time, how much of it is bars of one colour, and what changes have left in its pixels.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 from bodyshop_core.engine.task import put_back
 from bodyshop_core.errors import TransientError, UnreadableImageError
 from bodyshop_core.imaging import load_rgb
+from curate.duplicates.traces import BLOCK, clipped_share, interpolation
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,11 +23,8 @@ if TYPE_CHECKING:
 
     Grey = NDArray[np.uint8]
 
-VERSION = "copies-1"
+VERSION = "copies-2"
 """Of these measures; results of another version are not used."""
-
-BLOCK = 8
-"""Side of a JPEG's blocks (ITU T.81, A.1.1)."""
 
 UNCOMPRESSED = 100
 
@@ -60,7 +58,7 @@ def measure_copies(items: list[Item]) -> list[Row]:
     Returns
     -------
     list of dict
-        ``key``, ``quality`` and ``content``, or ``error``.
+        ``key``, ``quality``, ``content``, ``clipped`` and ``resampled``, or ``error``.
     """
     import cv2
 
@@ -81,6 +79,8 @@ def measure_copies(items: list[Item]) -> list[Row]:
                 "key": item["key"],
                 "quality": lowest_quality(grey),
                 "content": content_share(grey),
+                "clipped": clipped_share(grey),
+                "resampled": interpolation(grey),
             }
         )
     return rows

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from scipy.cluster.hierarchy import DisjointSet
@@ -12,7 +12,7 @@ from sqlalchemy import select
 from bodyshop_core.catalog import BlobRef, extensions_of, schema
 from bodyshop_core.engine import compute_here, compute_shards
 from bodyshop_core.progress import SILENT, Progress, Tick
-from curate.duplicates import copies, overlays
+from curate.duplicates import checks, copies, overlays
 from curate.ingest import store_rows
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ FEW = 64
 """Items up to which no worker processes are started."""
 
 _VARIABLES = 500
+_MEASURED = ("quality", "content", "clipped", "resampled", "error")
 
 
 @dataclass(frozen=True)
@@ -43,11 +44,20 @@ class CopyFacts:
         Share of the picture inside of black or white bars, 0 to 1.
     overlaid : bool
         Whether somebody wrote on it, compared with another finalist.
+    clipped : float
+        Share of the picture at its brightest level, 0 to 1.
+    resampled : float or None
+        Frequency that enlarging it has left; see `curate.duplicates.traces.interpolation`.
+    framed : bool
+        Whether it shows another member inside of something else: a screenshot, say.
     """
 
     quality: int = 100
     content: float = 1.0
     overlaid: bool = False
+    clipped: float = 0.0
+    resampled: float | None = None
+    framed: bool = False
 
 
 def measure_cluster_copies(
@@ -79,8 +89,15 @@ def measure_cluster_copies(
     extensions = extensions_of(workspace.catalog, clusters)
     members = sorted(extensions)
     blobs = {name: workspace.blobs.ref(name, extensions[name]) for name in members}
+    framed = _framed(workspace, members)
     facts = {
-        name: CopyFacts(row["quality"], row["content"])
+        name: CopyFacts(
+            row["quality"],
+            row["content"],
+            clipped=row["clipped"],
+            resampled=row["resampled"],
+            framed=name in framed,
+        )
         for name, row in _measured(workspace, members, blobs, progress).items()
         if row["error"] is None
     }
@@ -100,9 +117,24 @@ def measure_cluster_copies(
     for (first, second), added in _strokes(workspace, asked, blobs, progress).items():
         if abs(added) >= overlays.MIN_ADDED:
             overlaid.add(first if added > 0 else second)
-    return {
-        name: CopyFacts(one.quality, one.content, name in overlaid) for name, one in facts.items()
-    }
+    return {name: replace(one, overlaid=name in overlaid) for name, one in facts.items()}
+
+
+def _framed(workspace: Workspace, members: Sequence[str]) -> set[str]:
+    """Return the members that show another one inside of something else."""
+    table, wanted = schema.pair_checks, set(members)
+    framed: set[str] = set()
+    with workspace.catalog.read() as connection:
+        for at in range(0, len(members), _VARIABLES):
+            query = select(table.c.first, table.c.second, table.c.framed).where(
+                table.c.version == checks.VERSION,
+                table.c.framed.in_((1, 2)),
+                table.c.first.in_(members[at : at + _VARIABLES]),
+            )
+            for first, second, which in connection.execute(query):
+                if second in wanted:
+                    framed.add(first if which == 1 else second)
+    return framed
 
 
 def _computed(
@@ -138,7 +170,7 @@ def _measured(
                     {
                         "sha256": row["key"],
                         "version": copies.VERSION,
-                        **{name: row.get(name) for name in ("quality", "content", "error")},
+                        **{name: row.get(name) for name in _MEASURED},
                     }
                     for row in shard
                 ]

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     Vectors = NDArray[np.float32]
     Positions = NDArray[np.int64]
 
-EXACT = 20_000
-"""Pictures up to which each is compared with each."""
+EXACT = 200_000
+"""Pictures up to which each is compared with each: 119 CPU-seconds for 100,000."""
 
 CELLS = 16
 """A cell of usual size has the square root of n / `CELLS` pictures."""
@@ -31,7 +31,13 @@ PROBES = 64
 """Cells of usual size that a picture is compared with. With 16 a fifth of the copies among 25,000
 pictures is missed; see docs/benchmarks/curate_scale.md."""
 
-_BLOCK = 2048
+_BLOCK, _PART = 4096, 2048
+"""Pictures that are compared at a time, and with how many: 32 MB of cosines."""
+
+_FEW = 256
+_MANY = 64
+"""Values per row from which only the best are looked at."""
+
 _SPOOLED = 1 << 26
 _SAMPLES_PER_CELL = 16
 _CROWDED = 3
@@ -125,6 +131,9 @@ class VectorIndex:
             Positions asked about, positions of their neighbours, the nearest first (-1: there is
             none), and cosines of the two.
         """
+        if self._centres is None:
+            yield from self._compared_with_all(asked, count, among, apart)
+            return
         for cell in range(len(self._bounds) - 1):
             start, end = self._bounds[cell], self._bounds[cell + 1]
             rows = start + np.flatnonzero(asked[self.position[start:end]])
@@ -134,19 +143,47 @@ class VectorIndex:
             best = _Best(len(rows), count)
             for found in self._around(cell, among):
                 cosine = queries @ self._rows(found).T
-                positions = self.position[found]
-                for numbers in apart:
-                    cosine[_equal(numbers[self.position[rows]], numbers[positions])] = -1
-                best.add(positions, cosine)
+                self._set_apart(cosine, rows, found, apart)
+                best.add(0, cosine, self.position[found])
             yield self.position[rows], best.positions, best.cosine
+
+    def _compared_with_all(
+        self,
+        asked: NDArray[np.bool_],
+        count: int,
+        among: NDArray[np.bool_] | None,
+        apart: Sequence[Positions],
+    ) -> Iterator[tuple[Positions, Positions, Vectors]]:
+        """Compare block with block; where both ask and answer, one product serves them both."""
+        rows = np.flatnonzero(asked[self.position])
+        answers = np.arange(len(self)) if among is None else np.flatnonzero(among[self.position])
+        mutual = np.array_equal(rows, answers)
+        best = _Best(len(rows), count)
+        for start in range(0, len(rows), _BLOCK):
+            mine = rows[start : start + _BLOCK]
+            queries = self._rows(mine)
+            for at in range(start if mutual else 0, len(answers), _PART):
+                others = answers[at : at + _PART]
+                cosine = queries @ self._rows(others).T
+                self._set_apart(cosine, mine, others, apart)
+                best.add(start, cosine, self.position[others])
+                if mutual and at + len(others) > start + len(mine):
+                    later = max(0, start + len(mine) - at)
+                    best.add(at + later, cosine[:, later:].T, self.position[mine])
+            done = slice(start, start + len(mine))
+            yield self.position[mine], best.positions[done], best.cosine[done]
+
+    def _set_apart(
+        self, cosine: Vectors, rows: Positions, found: Positions, apart: Sequence[Positions]
+    ) -> None:
+        for numbers in apart:
+            cosine[_equal(numbers[self.position[rows]], numbers[self.position[found]])] = -1
 
     def _around(self, cell: int, among: NDArray[np.bool_] | None) -> Iterator[Positions]:
         """Yield rows of the cells near one, in blocks, the nearest first, up to the reach."""
-        if self._centres is None:
-            order = list(range(len(self._bounds) - 1))
-        else:
-            likeness = self._centres @ self._centres[cell]
-            order = [cell, *np.argsort(-likeness, kind="stable").tolist()]
+        assert self._centres is not None
+        likeness = self._centres @ self._centres[cell]
+        order = [cell, *np.argsort(-likeness, kind="stable").tolist()]
         waiting: list[Positions] = []
         left, held = self.reach, 0
         for one in dict.fromkeys(order):
@@ -156,7 +193,7 @@ class VectorIndex:
             waiting.append(rows)
             held += len(rows)
             left -= len(rows)
-            if held >= _BLOCK or left <= 0:
+            if held >= _PART or left <= 0:
                 yield np.concatenate(waiting)
                 waiting, held = [], 0
             if left <= 0:
@@ -171,7 +208,10 @@ class VectorIndex:
         parts = []
         for run in np.split(rows, cuts):
             if len(run):
-                parts.append(self._read(run[0], run[-1] + 1)[run - run[0]])
+                part = self._read(run[0], run[-1] + 1)
+                parts.append(part if len(part) == len(run) else part[run - run[0]])
+        if len(parts) == 1:
+            return parts[0]
         return np.concatenate(parts) if parts else np.zeros((0, self._width), np.float32)
 
     def _read(self, start: int, end: int) -> Vectors:
@@ -211,7 +251,7 @@ class VectorIndex:
 
         chance = np.random.default_rng(seed)
         sample = chance.permutation(rows)[: _SAMPLES_PER_CELL * count]
-        step = max(_BLOCK, 2 * count)
+        step = max(_PART, 2 * count)
         means = MiniBatchKMeans(count, init="random", n_init=1, random_state=seed)
         for at in range(0, max(1, len(sample) - count), step):
             part = sample[at : at + step]
@@ -220,8 +260,8 @@ class VectorIndex:
         centres = np.asarray(means.cluster_centers_, dtype=np.float32)
         centres /= np.linalg.norm(centres, axis=1, keepdims=True) + 1e-12
         nearest = [
-            (self._rows(rows[at : at + _BLOCK]) @ centres.T).argmax(axis=1)
-            for at in range(0, len(rows), _BLOCK)
+            (self._rows(rows[at : at + _PART]) @ centres.T).argmax(axis=1)
+            for at in range(0, len(rows), _PART)
         ]
         return centres, np.concatenate(nearest)
 
@@ -245,34 +285,49 @@ _GAP = 8
 
 
 class _Best:
-    """The best neighbours so far of a block of pictures."""
+    """The best neighbours so far of a number of pictures, the nearest first."""
 
     def __init__(self, rows: int, count: int) -> None:
         self.positions: Positions = np.full((rows, count), -1, dtype=np.int64)
         self.cosine: Vectors = np.full((rows, count), -1, dtype=np.float32)
 
-    def add(self, positions: Positions, cosine: Vectors) -> None:
+    def add(self, at: int, cosine: Vectors, positions: Positions) -> None:
+        """Take in cosines, shape (b, m), of the b pictures from `at` on and of m others."""
         count = self.cosine.shape[1]
-        if cosine.shape[1] > 4 * count:
-            # Which values are large enough is found much faster than where the largest are.
-            limit = np.partition(cosine, -count, axis=1)[:, -count]
-            row, column = np.nonzero(cosine >= np.maximum(limit, self.cosine[:, -1])[:, None])
-            values = cosine[row, column]
-            order = np.lexsort((-values, row))
-            row, column, values = row[order], column[order], values[order]
-            rank = np.arange(len(row)) - np.searchsorted(row, row)
-            row, column, values, rank = (part[rank < count] for part in (row, column, values, rank))
-            cosine = np.full((len(cosine), count), -1, dtype=np.float32)
-            found: Positions = np.full((len(cosine), count), -1, dtype=np.int64)
-            cosine[row, rank], found[row, rank] = values, positions[column]
+        row, column = _better(cosine, self.cosine[at : at + len(cosine), -1], count)
+        if not len(row):
+            return
+        touched = np.unique(row)
+        mine = at + touched
+        rows = np.concatenate([np.repeat(touched, count), row])
+        values = np.concatenate([self.cosine[mine].ravel(), cosine[row, column]])
+        found = np.concatenate([self.positions[mine].ravel(), positions[column]])
+        order = np.lexsort((found, -values, rows))
+        rows, values, found = rows[order], values[order], found[order]
+        kept = np.arange(len(rows)) - np.searchsorted(rows, rows) < count
+        self.cosine[mine] = values[kept].reshape(-1, count)
+        self.positions[mine] = found[kept].reshape(-1, count)
+
+
+def _better(cosine: Vectors, least: Vectors, count: int) -> tuple[Positions, Positions]:
+    """Return places (row, column) of values above `least` of the row; `count` per row if many."""
+    above = cosine > least[:, None]
+    if np.count_nonzero(above) <= _MANY * len(cosine):
+        if above.flags.c_contiguous:
+            row, column = np.nonzero(above)
         else:
-            found = np.broadcast_to(positions, cosine.shape)
-        found = np.concatenate([self.positions, found], axis=1)
-        cosine = np.concatenate([self.cosine, cosine], axis=1)
-        order = np.argsort(-cosine, axis=1, kind="stable")[:, :count]
-        self.cosine = np.take_along_axis(cosine, order, axis=1)
-        self.positions = np.take_along_axis(found, order, axis=1)
-        self.positions[self.cosine <= -1] = -1
+            column, row = np.nonzero(above.T)
+        return np.asarray(row, dtype=np.int64), np.asarray(column, dtype=np.int64)
+    last = max(0, cosine.shape[1] - count)
+    columns = np.concatenate(
+        [
+            np.argpartition(cosine[start : start + _FEW], last, axis=1)[:, last:]
+            for start in range(0, len(cosine), _FEW)
+        ]
+    )
+    row = np.repeat(np.arange(len(cosine)), columns.shape[1])
+    keep = above[row, columns.ravel()]
+    return row[keep], columns.ravel()[keep]
 
 
 def _equal(first: Positions, second: Positions) -> tuple[Positions, Positions]:

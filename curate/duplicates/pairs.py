@@ -19,11 +19,16 @@ from curate.measure.hashes import distances
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-TURNED_RADIUS = 2
-"""Bits more than for upright copies: what is compared is an estimate."""
+ESTIMATED_RADIUS = 2
+"""Bits more than for upright copies where what is compared is an estimate: the hash of the turned
+picture, or of the picture that a screenshot shows."""
 
-MAX_TURNED_WIDE = 200_000
-"""Pictures up to which turned copies are searched for that far."""
+MAX_WIDE = 200_000
+"""Pictures up to which those are searched for that far."""
+
+INNER_CAP = 8
+"""Of many pictures that show the same inside, such as an app's logo, each is compared with so many.
+"""
 
 ROUNDS = 3
 """Searches by features, at most; a search without a new pair is the last."""
@@ -70,6 +75,8 @@ class FoundPairs:
         Those of them whose pixels were found to differ.
     crops_not_looked_for : int
         Pictures without features, for which no crops, borders and logos were searched.
+    crops_in_part : int
+        Pictures that were compared with those of similar features only, since there are so many.
     """
 
     pairs: tuple[DuplicatePair, ...]
@@ -78,6 +85,7 @@ class FoundPairs:
     unclear: int = 0
     refuted: int = 0
     crops_not_looked_for: int = 0
+    crops_in_part: int = 0
 
     def as_dict(self) -> dict[str, int]:
         """Return JSON-able counts, per kind and of what was not compared."""
@@ -89,6 +97,7 @@ class FoundPairs:
             "unclear": self.unclear,
             "refuted": self.refuted,
             "crops_not_looked_for": self.crops_not_looked_for,
+            "crops_in_part": self.crops_in_part,
         }
 
 
@@ -165,12 +174,14 @@ def find_pairs(
     if flips:
         _mirrored(found, signatures, radius, apart)
         _turned(found, signatures, radius, apart)
+    _shown_inside(found, signatures, radius, apart)
     refuted = _ask(found, names, check)
-    without = 0
+    without = in_part = 0
     if features is not None and check is not None:
         place = {names[i]: int(i) for i in np.flatnonzero(~signatures.plain)}
         with VectorIndex(features, place, scratch=scratch) as index:
             without = len(place) - len(index)
+            in_part = 0 if index.exact else len(index)
             if index.exact:
                 progress = SILENT  # a second or two
             else:
@@ -190,6 +201,7 @@ def find_pairs(
         unclear=len(found.asked),
         refuted=refuted,
         crops_not_looked_for=without,
+        crops_in_part=in_part,
     )
 
 
@@ -326,11 +338,38 @@ def _turned(
 ) -> None:
     """Propose pairs where one hash is near the turned other; pixels decide about each."""
     usable = np.flatnonzero(~signatures.plain)
-    if len(usable) <= MAX_TURNED_WIDE:
-        radius = min(MAX_RADIUS, radius + TURNED_RADIUS)
+    radius = _wider(radius, len(usable))
     for quarters in (1, 2):  # a turn by three quarters is one of the other picture
         other = turned(signatures.phash[usable], quarters)
         _crossed(found, signatures.phash[usable], other, usable, radius, apart)
+
+
+def _shown_inside(
+    found: Candidates, signatures: Signatures, radius: int, apart: NDArray[np.int64]
+) -> None:
+    """Propose pairs where one picture, or what it shows, is near what another one shows inside."""
+    if not len(signatures.inner):
+        return
+    usable = np.flatnonzero(~signatures.plain)
+    radius = _wider(radius, len(usable))
+    hashes = np.concatenate([signatures.phash[usable], signatures.inner])
+    owners = np.concatenate([usable, signatures.inner_of])
+    inner = np.arange(len(hashes)) >= len(usable)
+    for side in (inner, None):  # with whole pictures, and among one another
+        chosen = np.flatnonzero(inner) if side is None else np.arange(len(hashes))
+        near = near_pairs(hashes[chosen], radius=radius, side=side, group_cap=INNER_CAP)
+        first, second = owners[chosen[near.first]], owners[chosen[near.second]]
+        keep = apart[first] != apart[second]
+        first, second = np.minimum(first, second)[keep], np.maximum(first, second)[keep]
+        for i, j, bits in zip(
+            first.tolist(), second.tolist(), near.distance[keep].tolist(), strict=True
+        ):
+            if (i, j) not in found.confirmed:
+                found.unclear.setdefault((i, j), bits)
+
+
+def _wider(radius: int, n: int) -> int:
+    return min(MAX_RADIUS, radius + ESTIMATED_RADIUS) if n <= MAX_WIDE else radius
 
 
 def _crossed(

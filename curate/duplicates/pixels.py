@@ -123,12 +123,17 @@ def view(source: bytes, *, mirrored: bool = False) -> ComparisonView:
     UnreadableImageError
         It can't be decoded.
     """
-    import cv2
-
     with open_image(source) as image:
         scale = min(1.0, SIDE / max(image.size))
         image.draft("RGB", (int(image.width * scale), int(image.height * scale)))
         upright = to_rgb(image)
+    return view_of(upright, mirrored=mirrored)
+
+
+def view_of(upright: Image.Image, *, mirrored: bool = False) -> ComparisonView:
+    """Prepare a decoded picture, mode RGB, of `SIDE` pixels or more where it has them."""
+    import cv2
+
     scale = min(1.0, SIDE / max(upright.size))
     size = (max(8, round(upright.width * scale)), max(8, round(upright.height * scale)))
     rgb = np.asarray(upright.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0))

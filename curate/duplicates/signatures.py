@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
@@ -76,6 +76,8 @@ class Signatures:
         The same number for the same decoded pixels.
     names : sequence of str
         sha256 of the pictures.
+    inner, inner_of : ndarray of uint64 and of int64, shape (m,)
+        64-bit hashes of pictures that are shown inside of others, and in which.
     """
 
     phash: NDArray[np.uint64]
@@ -86,6 +88,8 @@ class Signatures:
     plain: NDArray[np.bool_]
     pixels: NDArray[np.int64]
     names: Sequence[str]
+    inner: NDArray[np.uint64]
+    inner_of: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.names)
@@ -93,6 +97,7 @@ class Signatures:
     @classmethod
     def of(cls, rows: Sequence[Mapping[str, Any]]) -> Signatures:
         """Take them from rows of ``measurements`` that carry no error."""
+        inner = _inner(row.get("inner") for row in rows)
         colour = np.frombuffer(bytes.fromhex("".join(row["colour"] for row in rows)), np.uint8)
         return cls(
             phash=as_integers([row["phash"] for row in rows]),
@@ -103,6 +108,8 @@ class Signatures:
             plain=np.array([row["ac_energy"] < PLAIN_BELOW for row in rows], dtype=bool),
             pixels=_numbered(np.array([row["pixel_digest"] for row in rows], dtype=np.str_)),
             names=[row["sha256"] for row in rows],
+            inner=as_integers([one for _, one in inner]),
+            inner_of=np.array([place for place, _ in inner], dtype=np.int64),
         )
 
     @classmethod
@@ -121,6 +128,8 @@ class Signatures:
             sha256 by position, of all pictures.
         """
         hashes = {name: words[positions] for name, words in columns.hashes.items()}
+        shown = columns.texts["inner"]
+        inner = _inner(map(shown.get, positions.tolist()))
         colour = hashes["colour"].astype(">u8").view(np.uint8)
         return cls(
             phash=hashes["phash"][:, 0],
@@ -131,12 +140,19 @@ class Signatures:
             plain=columns.numbers["ac_energy"][positions] < PLAIN_BELOW,
             pixels=_numbered(columns.pixels[positions]),
             names=[names[position] for position in positions.tolist()],
+            inner=as_integers([one for _, one in inner]),
+            inner_of=np.array([place for place, _ in inner], dtype=np.int64),
         )
 
 
 def _numbered(digests: NDArray[Any]) -> NDArray[np.int64]:
     """Return a number per digest, the same for equal ones."""
     return np.unique(digests, return_inverse=True)[1].astype(np.int64)
+
+
+def _inner(texts: Iterable[str | None]) -> list[tuple[int, str]]:
+    """Return position and hash of each picture that is shown inside of another."""
+    return [(place, one) for place, text in enumerate(texts) for one in (text or "").split()]
 
 
 def turned(hashes: NDArray[np.uint64], quarters: int) -> NDArray[np.uint64]:

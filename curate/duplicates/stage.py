@@ -159,6 +159,15 @@ def _known(
 def stored_row(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return what `pair_checks` holds for a row of `compare_pairs`."""
     first, second = row["key"].split("-")
-    names = ("mirrored", "overlap", "covered", "outliers", "correlation", "added", "error")
+    names = (
+        "mirrored",
+        "overlap",
+        "covered",
+        "outliers",
+        "correlation",
+        "added",
+        "framed",
+        "error",
+    )
     found = {name: row.get(name) for name in names}
     return {"first": first, "second": second, "version": VERSION, **found}

@@ -22,7 +22,7 @@ NUMBERS = (
     *WHOLE, "ac_energy", "sharpness", "brightness", "dark_fraction", "bright_fraction", "contrast",
     "colourfulness", "damage",
 )  # fmt: skip
-TEXTS = ("error", "damage_note")
+TEXTS = ("error", "damage_note", "inner")
 HASHES = ("phash", "phash_mirror", "dhash", "phash256", "colour")
 
 _WORDS = {"phash": 1, "phash_mirror": 1, "dhash": 1, "phash256": 4, "colour": 6}
@@ -131,7 +131,9 @@ def _add(
     for name in TEXTS:
         said = columns.texts[name]
         said |= {
-            place: text for place, text in zip(places, part[name], strict=True) if text is not None
+            place: text
+            for place, text in zip(places, part[name], strict=True)
+            if text or (text is not None and name != "inner")  # most show no other picture
         }
     hashed = [row for row, phash in enumerate(part["phash"]) if phash is not None]
     at = at[hashed]

@@ -65,6 +65,13 @@ def picture_hashes(grey: Image.Image, *, box: Box | None = None) -> dict[str, An
     }
 
 
+def short_hash(grey: Image.Image) -> tuple[str, float]:
+    """Return ``phash`` and ``ac_energy`` of a grey picture, as `picture_hashes` gives them."""
+    small = grey.resize((DCT_SIDE, DCT_SIDE), Image.Resampling.LANCZOS)
+    coefficients = low_frequencies(np.asarray(small))
+    return _above_median(coefficients), float(np.abs(coefficients.ravel()[1:]).mean())
+
+
 def low_frequencies(small: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Return the coefficients that a phash compares with their median.
 

@@ -17,6 +17,7 @@ from bodyshop_core.imaging import open_image, to_rgb
 from bodyshop_core.imaging.faults import find_fault
 from curate.measure.hashes import picture_hashes
 from curate.measure.header import camera_and_time, jpeg_quality
+from curate.measure.inner import inner_hashes
 from curate.measure.sharpness import sharpness
 
 if TYPE_CHECKING:
@@ -90,7 +91,8 @@ def measure_picture(source: Path | bytes) -> dict[str, Any]:
     -------
     dict
         ``width``, ``height`` (int, after EXIF rotation); ``phash``, ``phash_mirror``, ``phash256``,
-        ``dhash`` (hex), ``ac_energy``: see `curate.measure.hashes`; ``colour`` (96 hex digits):
+        ``dhash`` (hex), ``ac_energy``: see `curate.measure.hashes`; ``inner``: see
+        `curate.measure.inner`; ``colour`` (96 hex digits):
         mean RGB of 4 x 4 cells; ``pixel_digest`` (hex): equal for the same pixels saved
         by a lossless format or with other metadata; ``sharpness`` (0 to 1): see
         `curate.measure.sharpness`;
@@ -166,7 +168,7 @@ def measure_decoded(picture: DecodedPicture) -> dict[str, Any]:
     rgb, width, height = picture.rgb, picture.width, picture.height
     digest = hashlib.sha256(f"{width}x{height}".encode())
     digest.update(rgb.tobytes())
-    rgb = rgb.reduce(factor) if (factor := _factor(rgb, WORKING_SIDE)) > 1 else rgb
+    rgb = at_working_size(rgb)
     grey = rgb.convert("L")
     factor = _factor(rgb, HASHING_SIDE)
     tiny = rgb.reduce(factor) if factor > 1 else rgb
@@ -176,6 +178,7 @@ def measure_decoded(picture: DecodedPicture) -> dict[str, Any]:
         "width": width,
         "height": height,
         **picture_hashes(tiny.convert("L"), box=box),
+        "inner": inner_hashes(rgb),
         "colour": _colour_signature(tones).tobytes().hex(),
         "pixel_digest": digest.hexdigest(),
         "sharpness": sharpness(np.asarray(grey)),
@@ -187,6 +190,11 @@ def measure_decoded(picture: DecodedPicture) -> dict[str, Any]:
         "damage": picture.fault.share if picture.fault is not None else 0.0,
         "damage_note": picture.fault.note if picture.fault is not None else None,
     }
+
+
+def at_working_size(rgb: Image.Image) -> Image.Image:
+    """Shrink a picture by a whole factor to a longest side of 512 to 1,023 pixels."""
+    return rgb.reduce(factor) if (factor := _factor(rgb, WORKING_SIDE)) > 1 else rgb
 
 
 def _factor(image: Image.Image, side: int) -> int:

@@ -1,7 +1,7 @@
 """Whether detected duplicates, or groups, lie in two splits.
 
 The check is about *detected* duplicates: pairs that the search confirmed, and pairs of hashes
-within its radius. It can't find a copy that the search misses.
+within its radius. What the search misses, `curate.splits.scenes` may see.
 """
 
 from __future__ import annotations
@@ -49,6 +49,9 @@ class LeakageCheck(Summary):
     closest : int or None
         Smallest Hamming distance of two pictures in different splits, without those two kinds;
         None when it is above 8 in a set too large for the exact search.
+    scenes : dict or None
+        A second look by another method (`curate.splits.scenes.SceneCheck`): pairs that show the
+        same scene in two splits, such as frames of a burst. They are told, not refused.
     """
 
     pictures: int
@@ -58,6 +61,7 @@ class LeakageCheck(Summary):
     refuted: int
     uncompared: int
     closest: int | None
+    scenes: dict[str, Any] | None = None
 
 
 def check_leakage(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Container, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
@@ -19,11 +19,13 @@ from bodyshop_core.errors import UsageError
 from bodyshop_core.progress import SILENT, Progress
 from bodyshop_core.summary import Summary
 from curate.duplicates.stage import find_duplicates
+from curate.gate.feature_store import FeatureStore
 from curate.gate.stage import load_gate
 from curate.policy import Policy, load_policy
 from curate.splits.assign import Member, SplitError, assign_splits
 from curate.splits.leakage import LeakageCheck, check_leakage
 from curate.splits.origins import unite_origins
+from curate.splits.scenes import SceneCheck, check_scenes
 from curate.splits.writing import reject_bridges, write_split_set
 from curate.targets import resolve_target
 from curate.verdicts.facts import load_assigned, load_facts
@@ -179,7 +181,16 @@ def split(
         spin_groups=facts.spin_groups,
         progress=progress,
     )
-    return write_splits(workspace.catalog, settings, facts, kept, found.pairs, rules)
+    store = FeatureStore(workspace.features / gate.fingerprint)
+    return write_splits(
+        workspace.catalog,
+        settings,
+        facts,
+        kept,
+        found.pairs,
+        rules,
+        look_again=lambda splits: check_scenes(workspace, splits, store, progress=progress),
+    )
 
 
 def choose_settings(
@@ -254,6 +265,8 @@ def write_splits(
     kept: Mapping[str, str],
     duplicates: Sequence[DuplicatePair],
     policy: Policy,
+    *,
+    look_again: Callable[[Mapping[str, str]], SceneCheck] | None = None,
 ) -> SplitSummary:
     """Assign the kept, labelled pictures, check for leaks, and write the split set.
 
@@ -271,6 +284,8 @@ def write_splits(
         Confirmed duplicates among them.
     policy : Policy
         Fewest groups per class, and the duplicate radius.
+    look_again : callable, optional
+        sha256 -> split: looks for pictures of one scene in two splits by other means.
 
     Raises
     ------
@@ -311,6 +326,8 @@ def write_splits(
         radius=policy.duplicates.radius,
     )
     _refuse_leak(check)
+    if look_again is not None:
+        check = replace(check, scenes=asdict(look_again(outcome.splits)))
     placed = [member for member in members if member.sha256 in outcome.splits]
     with catalog.begin() as connection:
         row = {**asdict(settings), "leakage_check": check.as_dict()}

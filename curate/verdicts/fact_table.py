@@ -177,6 +177,7 @@ class FactTable(Sequence[Facts]):
         if copy is not None:
             more = {
                 "content": copy.content, "copy_quality": copy.quality, "overlaid": copy.overlaid,
+                "clipped": copy.clipped, "resampled": copy.resampled, "framed": copy.framed,
             }  # fmt: skip
         if name in self.probes:
             more["probes"] = self.probes[name]

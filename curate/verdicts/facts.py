@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -11,10 +11,11 @@ from sqlalchemy import select
 
 from bodyshop_core.catalog import Catalog, Field, each_effective_label, schema, stream
 from curate.measure.columns import read_measurements
+from curate.measure.stage import VERSION
 from curate.policy import SplitPolicy
 from curate.verdicts.bridges import PROTECTED
 from curate.verdicts.fact_table import NO_RANK, FactTable, Found, Scores
-from curate.verdicts.grouping import Frame, Pages, unite_spinners
+from curate.verdicts.grouping import Frame, Pages, burst_keys, unite_spinners
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -159,7 +160,20 @@ def _found(connection: Connection, positions: Mapping[str, int], policy: SplitPo
     for name, spinner in set(frames):
         keys, place = found.keys, positions[name]
         keys[place] = tuple(sorted((*keys[place], f"spin:{spinner}")))
+    for name, burst in burst_keys(_shots(connection)).items():
+        keys, place = found.keys, positions[name]
+        keys[place] = tuple(sorted((*keys[place], burst)))
     return found
+
+
+def _shots(connection: Connection) -> Iterator[tuple[str, str, str]]:
+    """Yield sha256, camera and time of the pictures that say both."""
+    table = schema.measurements
+    query = select(table.c.sha256, table.c.exif_camera, table.c.exif_time).where(
+        table.c.version == VERSION, table.c.exif_camera.is_not(None), table.c.exif_time.is_not(None)
+    )
+    for part in stream(connection, query):
+        yield from part
 
 
 def _host(address: str) -> str | None:

@@ -1,10 +1,11 @@
-"""What groups pictures besides their content: spinners and the pages they were found on."""
+"""What groups pictures besides their content: spinners, pages they were found on, bursts."""
 
 from __future__ import annotations
 
 from array import array
 from collections import defaultdict
 from collections.abc import Iterable
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -68,6 +69,48 @@ class Frame(NamedTuple):
 
     sha256: str
     spin_group: str | None
+
+
+BURST_SECONDS = 2
+"""Seconds between two frames of a burst, at most: EXIF has whole ones."""
+
+MAX_BURST = 30
+"""Frames; more pictures of one time were given it by a program."""
+
+
+def burst_keys(shots: Iterable[tuple[str, str, str]]) -> dict[str, str]:
+    """Return the burst of pictures that one camera took in quick succession.
+
+    They are other pictures of the same scene: one group for the splits, but no duplicates.
+
+    Parameters
+    ----------
+    shots : iterable of tuple of str
+        sha256, ``exif_camera`` and ``exif_time`` of `measurements`; pictures with one of both empty
+        are left out.
+
+    Returns
+    -------
+    dict
+        sha256 -> key of its group; only of pictures with another one near.
+    """
+    taken: dict[str, list[tuple[datetime, str]]] = defaultdict(list)
+    for sha256, camera, time in shots:
+        if camera and time:
+            taken[camera].append((datetime.fromisoformat(time), sha256))
+    keys: dict[str, str] = {}
+    for camera, pictures in taken.items():
+        burst: list[tuple[datetime, str]] = []
+        for shot in [*sorted(pictures), None]:
+            near = shot and burst and (shot[0] - burst[-1][0]).total_seconds() <= BURST_SECONDS
+            if shot and near:
+                burst.append(shot)
+                continue
+            if 1 < len(burst) <= MAX_BURST:
+                key = f"burst:{camera}:{burst[0][0].isoformat()}"
+                keys |= {sha256: key for _, sha256 in burst}
+            burst = [shot] if shot else []
+    return keys
 
 
 def unite_spinners(sightings: Iterable[Any]) -> dict[str, str]:

@@ -52,7 +52,7 @@ class Facts:
         Where it was found first.
     rank : int, optional
         Its place there, from 1.
-    content, copy_quality, overlaid
+    content, copy_quality, overlaid, clipped, resampled, framed
         Of members of duplicate clusters: see `curate.duplicates.copy_stage.CopyFacts`.
     """
 
@@ -75,6 +75,9 @@ class Facts:
     content: float = 1.0
     copy_quality: int = 100
     overlaid: bool = False
+    clipped: float = 0.0
+    resampled: float | None = None
+    framed: bool = False
     probes: Mapping[str, float] = field(default_factory=dict)
 
     @property

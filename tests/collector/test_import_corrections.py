@@ -85,3 +85,29 @@ def test_files_that_are_gone_keep_their_pictures_and_are_counted(workspace, tmp_
     summary = import_folder(root, workspace)
     assert summary.gone == 1
     assert labels(workspace) == {"whole/a.png": "whole", "whole/b.png": "whole"}
+
+
+def test_a_folder_that_was_moved_is_not_there_twice(workspace, tmp_path):
+    picture(tmp_path / "old" / "whole" / "a.png")
+    picture(tmp_path / "old" / "whole" / "b.png", "blue")
+    import_folder(tmp_path / "old", workspace)
+    new = (tmp_path / "old").rename(tmp_path / "new")
+    (new / "whole" / "b.png").rename(picture(new / "damaged" / "b.png", "blue"))
+    summary = import_folder(new, workspace)
+    assert labels(workspace) == {"whole/a.png": "whole", "damaged/b.png": "damaged"}
+    assert summary.conflicts == 0
+    assert any(f"2 statements of {tmp_path / 'old'}" in note for note in summary.notes())
+    again = import_folder(new, workspace)
+    assert not any("not there any more" in note for note in again.notes())
+
+
+def test_a_folder_that_is_still_there_or_says_more_is_not_replaced(workspace, tmp_path):
+    picture(tmp_path / "one" / "whole" / "a.png")
+    picture(tmp_path / "two" / "whole" / "a.png")
+    picture(tmp_path / "flat" / "a.png")
+    for name in ("one", "two"):
+        assert not import_folder(tmp_path / name, workspace).superseded
+    (tmp_path / "one").rename(tmp_path / "away")
+    summary = import_folder(tmp_path / "flat", workspace)  # names no class
+    assert not any("not there any more" in note for note in summary.notes())
+    assert len(effective_labels(workspace.catalog, "damage")) == 1

@@ -15,7 +15,7 @@ from filling import add_picture, photo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.cluster.hierarchy import DisjointSet
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from bodyshop_core.catalog import Catalog, Field, add_labels, effective_labels, now, schema
 from bodyshop_core.workspace import Workspace
@@ -51,6 +51,7 @@ measurements = st.dictionaries(
         "width": st.sampled_from([None, 0, 800]), "jpeg_quality": st.sampled_from([None, 75]),
         "sharpness": st.sampled_from([None, 0.0, 0.123456789]),
         "damage": st.sampled_from([None, 0.5]), "damage_note": st.sampled_from([None, "", "cut"]),
+        "inner": st.sampled_from([None, "0" * 15 + "7", f"{'0' * 16} {'f' * 16}"]),
     }),
 )  # fmt: skip
 labels = st.lists(
@@ -122,13 +123,27 @@ def test_signatures_from_columns_are_those_from_rows(workspace: Workspace) -> No
     shas = [add_picture(workspace, photo(seed)) for seed in range(4)]
     add_picture(workspace, b"\xff\xd8\xff\xe0 no picture")
     measure_images(workspace, workers=1)
+    shown = update(schema.measurements).where(schema.measurements.c.sha256 == shas[2])
+    with workspace.catalog.begin() as connection:
+        connection.execute(shown.values(inner=f"{'0' * 15}7 {'f' * 16}"))
     with workspace.catalog.read() as connection:
         rows = connection.execute(select(schema.measurements)).mappings().all()
     good = sorted((row for row in rows if not row["error"]), key=lambda row: row["sha256"])
     table = load_facts(workspace.catalog, gate_id="", target=Field.DAMAGE, policy=SplitPolicy())
     found, expected = table.signatures(), Signatures.of(good)
     assert list(found.names) == list(expected.names) == sorted(shas)
-    for name in ("phash", "mirror", "dhash", "phash256", "colour", "plain", "pixels"):
+    assert found.inner_of.tolist() == [sorted(shas).index(shas[2])] * 2
+    for name in (
+        "phash",
+        "mirror",
+        "dhash",
+        "phash256",
+        "colour",
+        "plain",
+        "pixels",
+        "inner",
+        "inner_of",
+    ):
         assert np.array_equal(getattr(found, name), getattr(expected, name)), name
         assert getattr(found, name).dtype == getattr(expected, name).dtype, name
     some = np.array([name == shas[0] for name in table.names])

@@ -1,0 +1,265 @@
+"""Pictures of different splits that show the same scene, found without comparing their pixels.
+
+The search for duplicates asks whether pixels agree. Here only the places of local features count:
+corners of one picture must lie where a plane seen from elsewhere would have them in the other (ORB:
+Rublee et al., ICCV 2011; a homography fitted by RANSAC). So frames of a burst, other light and
+paint on the same photo are noticed, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+from sqlalchemy import select
+
+from bodyshop_core.catalog import BlobRef, all_images, schema
+from bodyshop_core.engine import compute_here, compute_shards
+from bodyshop_core.engine.task import put_back
+from bodyshop_core.errors import TransientError, UnreadableImageError
+from bodyshop_core.progress import SILENT, Progress
+from curate.duplicates.nearest import VectorIndex
+from curate.ingest import store_rows
+
+if TYPE_CHECKING:
+    from bodyshop_core.engine.task import Item, Row
+    from bodyshop_core.workspace import Workspace
+    from curate.gate.feature_store import FeatureStore
+
+VERSION = "scene-1"
+"""Of this comparison, in the catalog's ``pair_checks``."""
+
+NEAREST = 2
+"""Pictures of other splits that each picture outside of the largest split is compared with."""
+
+MOST = 2_000
+"""Pairs that are compared, the most alike first: a minute or two, once."""
+
+SIDE = 320
+"""Longest side, in pixels, at which corners are looked for."""
+
+CORNERS = 600
+"""Corners per picture, the strongest."""
+
+RATIO = 0.8
+"""A match must be this much nearer than the second nearest (Lowe's ratio test)."""
+
+MIN_AGREEING = 25
+"""Corners that must agree on one homography."""
+
+MIN_SHARE = 0.4
+"""Share of all matches that must agree on it."""
+
+MIN_AREA = 0.15
+"""Share of either picture that those corners must surround: a number plate or a logo is less."""
+
+LIMIT_S = 60.0
+FEW = 64
+_CACHE = 256
+_VARIABLES = 500
+
+
+@dataclass(frozen=True)
+class SceneCheck:
+    """What the second look found.
+
+    Parameters
+    ----------
+    compared : int
+        Pairs of different splits.
+    left_out : int
+        Pairs beyond `MOST`, less alike than those.
+    without : int
+        Assigned pictures without features, which were not looked at.
+    same : list of (str, str)
+        sha256 of pictures of one scene in two splits, sorted.
+    """
+
+    compared: int
+    left_out: int
+    without: int
+    same: list[tuple[str, str]]
+
+
+def check_scenes(
+    workspace: Workspace,
+    splits: Mapping[str, str],
+    features: FeatureStore,
+    *,
+    progress: Progress = SILENT,
+) -> SceneCheck:
+    """Compare pictures with the most similar ones of other splits by their local features.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Its ``pair_checks`` are read and written: a pair is compared once.
+    splits : Mapping
+        sha256 -> split.
+    features : FeatureStore
+        The gate's feature vectors.
+    progress : Progress
+        Told how many pairs are done.
+    """
+    pairs, without = _most_alike(workspace, splits, features)
+    chosen = pairs[:MOST]
+    same = [pair for pair, share in _compared(workspace, chosen, progress).items() if share]
+    return SceneCheck(len(chosen), len(pairs) - len(chosen), without, sorted(same))
+
+
+def compare_scenes(items: list[Item]) -> list[Row]:
+    """Compare pairs of pictures by the places of their corners; a shard function.
+
+    Parameters
+    ----------
+    items : list of dict
+        ``key``, ``first`` and ``second`` (each a `BlobRef`).
+
+    Returns
+    -------
+    list of dict
+        ``key`` and ``overlap`` (share of the smaller area that agreeing corners surround, 0 when
+        it is not the same scene), or ``error``.
+    """
+    import cv2
+
+    cv2.setNumThreads(1)
+    rows: list[Row] = []
+    for item in items:
+        try:
+            overlap = same_scene(_corners(item["first"]), _corners(item["second"]))
+        except TransientError as error:
+            rows.append(put_back(item, error))
+            continue
+        except UnreadableImageError as error:
+            rows.append({"key": item["key"], "error": str(error)})
+            continue
+        rows.append({"key": item["key"], "overlap": overlap})
+    return rows
+
+
+@dataclass(frozen=True)
+class Corners:
+    """Where the corners of a picture are, n of them, and what surrounds them."""
+
+    area: float
+    points: Any
+    descriptors: Any
+
+
+def corners_of(rgb: Image.Image) -> Corners:
+    """Return the corners of an upright picture."""
+    import cv2
+
+    scale = min(1.0, SIDE / max(rgb.size))
+    size = (max(8, round(rgb.width * scale)), max(8, round(rgb.height * scale)))
+    grey = np.asarray(rgb.resize(size, Image.Resampling.BOX, reducing_gap=2.0).convert("L"))
+    orb = cv2.ORB_create(nfeatures=CORNERS, fastThreshold=10)  # type: ignore[attr-defined]
+    found, descriptors = orb.detectAndCompute(grey, None)
+    points = np.array([each.pt for each in found], dtype=np.float32).reshape(-1, 2)
+    return Corners(float(size[0] * size[1]), points, descriptors)
+
+
+def same_scene(first: Corners, second: Corners) -> float:
+    """Return the share of the picture in which corners agree, 0 when they are not of one scene."""
+    import cv2
+
+    if min(len(first.points), len(second.points)) < MIN_AGREEING:
+        return 0.0
+    matches = cv2.BFMatcher(cv2.NORM_HAMMING).knnMatch(first.descriptors, second.descriptors, k=2)
+    kept = [a for a, *b in matches if b and a.distance < RATIO * b[0].distance]
+    if len(kept) < MIN_AGREEING:
+        return 0.0
+    here = first.points[[each.queryIdx for each in kept]]
+    there = second.points[[each.trainIdx for each in kept]]
+    cv2.setRNGSeed(0)
+    place, agree = cv2.findHomography(here, there, cv2.RANSAC, 4.0, maxIters=1000)
+    if place is None:
+        return 0.0
+    inside = np.asarray(agree).ravel() > 0
+    if inside.sum() < MIN_AGREEING or inside.mean() < MIN_SHARE:
+        return 0.0
+    areas = [
+        cv2.contourArea(cv2.convexHull(points[inside])) / picture.area
+        for points, picture in ((here, first), (there, second))
+    ]
+    return float(min(areas)) if min(areas) >= MIN_AREA else 0.0
+
+
+@lru_cache(maxsize=_CACHE)
+def _corners(blob: BlobRef) -> Corners:
+    from curate.measure.picture import decode_for_measuring
+
+    return corners_of(decode_for_measuring(blob.read()).rgb)
+
+
+def _most_alike(
+    workspace: Workspace, splits: Mapping[str, str], features: FeatureStore
+) -> tuple[list[tuple[str, str]], int]:
+    """Return the pairs of different splits with the most similar features, the nearest first."""
+    names = sorted(splits)
+    kinds = sorted(set(splits.values()))
+    where = np.array([kinds.index(splits[name]) for name in names], dtype=np.int64)
+    if len(kinds) < 2:
+        return [], 0
+    asked = where != np.bincount(where).argmax()
+    place = {name: at for at, name in enumerate(names)}
+    found: dict[tuple[int, int], float] = {}
+    with VectorIndex(features.stream(), place, scratch=workspace.root) as index:
+        for rows, neighbours, cosine in index.nearest(asked, NEAREST, apart=[where]):
+            for row, others, values in zip(rows, neighbours, cosine, strict=True):
+                for other, value in zip(others.tolist(), values.tolist(), strict=True):
+                    if other >= 0:
+                        found[min(int(row), other), max(int(row), other)] = value
+        without = len(names) - len(index)
+    order = sorted(found, key=lambda pair: (-found[pair], pair))
+    return [(names[i], names[j]) for i, j in order], without
+
+
+def _compared(
+    workspace: Workspace, pairs: Sequence[tuple[str, str]], progress: Progress
+) -> dict[tuple[str, str], float | None]:
+    table, wanted = schema.pair_checks, set(pairs)
+    firsts = sorted({first for first, _ in pairs})
+    known: dict[tuple[str, str], float | None] = {}
+    with workspace.catalog.read() as connection:
+        for at in range(0, len(firsts), _VARIABLES):
+            query = select(table.c.first, table.c.second, table.c.overlap).where(
+                table.c.version == VERSION, table.c.first.in_(firsts[at : at + _VARIABLES])
+            )
+            known |= {
+                (first, second): overlap
+                for first, second, overlap in connection.execute(query)
+                if (first, second) in wanted
+            }
+    extensions = all_images(workspace.catalog)
+    items = [
+        {
+            "key": f"{first}-{second}",
+            "first": workspace.blobs.ref(first, extensions[first]),
+            "second": workspace.blobs.ref(second, extensions[second]),
+        }
+        for first, second in pairs
+        if (first, second) not in known and {first, second} <= extensions.keys()
+    ]
+    if not items:
+        return known
+    with progress.task("scenes", total=len(items)) as tick:
+        shards = (
+            compute_shards(compare_scenes, items, engine="local", limit_s=LIMIT_S, tick=tick)
+            if len(items) > FEW
+            else compute_here(compare_scenes, items, tick=tick)
+        )
+        for shard in shards:
+            rows = []
+            for row in shard:
+                first, second = row["key"].split("-")
+                known[first, second] = row.get("overlap")
+                about = {"overlap": row.get("overlap"), "error": row.get("error")}
+                rows.append({"first": first, "second": second, "version": VERSION, **about})
+            store_rows(workspace.catalog, table, rows)
+    return known

@@ -1,0 +1,72 @@
+"""Nothing in the catalog names an erased picture, not even the verdicts of its copies."""
+
+from __future__ import annotations
+
+import io
+
+import photos
+from PIL import Image
+from sqlalchemy import select
+
+from bodyshop.forget import forget
+from bodyshop_core.catalog import register_image, schema
+from curate.duplicates.pairs import DuplicatePair
+from curate.policy import Policy
+from curate.verdicts.decide import decide
+from curate.verdicts.screen import Facts
+
+
+def put(workspace, picture, quality):
+    data = photos.jpeg(picture, quality)
+    blob = workspace.blobs.put_bytes(data, "jpg")
+    with workspace.catalog.begin() as connection:
+        register_image(connection, blob, extension="jpg", facts={"format": "JPEG"})
+    return blob.sha256
+
+
+def test_the_copies_of_an_erased_picture_do_not_name_it(workspace):
+    picture = photos.photo("coffee")
+    best, copy = put(workspace, picture, 95), put(workspace, picture, 60)
+    stranger, of_it = (put(workspace, photos.photo("rocket"), quality) for quality in (95, 60))
+    facts = [Facts(name, measured={"width": 9}) for name in (best, copy, stranger, of_it)]
+    pairs = [DuplicatePair(*sorted(pair), "near", 2) for pair in ((best, copy), (stranger, of_it))]
+    verdicts = decide(facts, {one.sha256: {} for one in facts}, pairs, Policy())
+    rows = [
+        {
+            "sha256": each.sha256,
+            "verdict": "keep" if each.keep else "reject",
+            "reasons": [reason.value for reason in each.reasons],
+            "details": each.details,
+            "cluster": each.cluster,
+            "representative": each.representative,
+            "group": each.group,
+            "policy": "p",
+            "decided_at": "2026",
+        }
+        for each in verdicts
+    ]
+    workspace.catalog.upsert(schema.verdicts, rows)
+    kept = {row["sha256"]: row["representative"] for row in rows if row["verdict"] == "keep"}
+    erased = next(name for name in (best, copy) if name in kept)
+    others = next(row for row in rows if row["sha256"] in {stranger, of_it} - kept.keys())
+    forget(workspace, erased)
+    with workspace.catalog.read() as connection:
+        left = {
+            row["sha256"]: dict(row)
+            for row in connection.execute(select(schema.verdicts)).mappings()
+        }
+    assert len(left) == 3
+    assert not any(erased[:12] in str(row) for row in left.values())
+    neighbour = left[({best, copy} - {erased}).pop()]
+    assert neighbour["representative"] is None
+    assert neighbour["details"]["near_duplicate"]["kind"] == "near"
+    assert left[others["sha256"]]["details"] == others["details"]  # untouched
+
+
+def test_a_picture_without_a_verdict_is_erased_too(workspace):
+    buffer = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(buffer, "PNG")
+    blob = workspace.blobs.put_bytes(buffer.getvalue(), "png")
+    with workspace.catalog.begin() as connection:
+        register_image(connection, blob, extension="png", facts={"format": "PNG"})
+    assert forget(workspace, blob.sha256).pictures == 1

@@ -1,0 +1,114 @@
+"""A screenshot and a photo of a screen are copies of what they show, and nothing else is."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import photos
+import pytest
+from PIL import Image, ImageDraw, ImageOps
+
+from bodyshop_core.catalog import BlobRef
+from curate.duplicates import find_pairs
+from curate.duplicates.checks import compare_pairs, kind_of_row
+from curate.duplicates.stage import stored_row
+from curate.measure.inner import inner_pictures
+from curate.measure.picture import measure_picture
+
+
+def phone(picture):
+    screen = Image.new("RGB", (540, 1100), (20, 20, 22))
+    shown = picture.resize((540, round(picture.height * 540 / picture.width)))
+    screen.paste(shown, (0, (1100 - shown.height) // 2))
+    ImageDraw.Draw(screen).text((20, 20), "12:41   Gallery   Share", fill="white", font_size=28)
+    return screen
+
+
+def page(picture):
+    screen = Image.new("RGB", (1200, 700), (246, 247, 248))
+    screen.paste(picture.resize((480, 360)), (60, 150))
+    draw = ImageDraw.Draw(screen)
+    draw.rectangle([0, 0, 1200, 80], fill=(222, 225, 230))
+    for line in range(10):
+        draw.text((640, 160 + 34 * line), "Mileage, year, price ....", fill=0, font_size=18)
+    return screen
+
+
+def photo_of_a_screen(picture):
+    scene = ImageOps.expand(picture, picture.width // 8, (28, 27, 30))
+    w, h = scene.size
+    corners = (0.03 * w, 0.05 * h, 0.06 * w, 0.98 * h, 0.97 * w, 0.93 * h, 0.94 * w, 0.02 * h)
+    scene = scene.transform((w, h), Image.Transform.QUAD, corners, Image.Resampling.BICUBIC)
+    noise = np.random.default_rng(3).normal(0, 3, (h, w, 3))
+    return Image.fromarray((np.asarray(scene) * 0.85 + 18 + noise).clip(0, 255).astype(np.uint8))
+
+
+SHOWN = {"phone": phone, "page": page, "photo of a screen": photo_of_a_screen}
+
+
+@pytest.fixture
+def check(tmp_path):
+    """Compare stored pictures as the workers do."""
+
+    def compared(pairs):
+        items = [
+            {
+                "key": "-".join(pair),
+                "first": BlobRef(tmp_path / pair[0], pair[0]),
+                "second": BlobRef(tmp_path / pair[1], pair[1]),
+            }
+            for pair in pairs
+        ]
+        stored = [stored_row(row) for row in compare_pairs(items)]
+        compared.rows += stored
+        return {(row["first"], row["second"]): kind_of_row(row) for row in stored}
+
+    compared.rows = []
+    compared.folder = tmp_path
+    return compared
+
+
+def row(check, data):
+    name = hashlib.sha256(data).hexdigest()
+    (check.folder / name).write_bytes(data)
+    return {"sha256": name, "error": None, **measure_picture(data)}
+
+
+@pytest.mark.parametrize("shown", SHOWN)
+def test_what_shows_a_picture_is_found_with_it_and_with_nothing_else(check, shown):
+    rows, expected = [], set()
+    for name in photos.NAMES[:3]:
+        picture = photos.photo(name)
+        pair = [row(check, photos.jpeg(each)) for each in (picture, SHOWN[shown](picture))]
+        rows += pair
+        expected.add(tuple(sorted(each["sha256"] for each in pair)))
+    found = find_pairs(rows, check=check)
+    assert {(pair.first, pair.second) for pair in found.pairs} == expected
+    frames = {rows[at]["sha256"] for at in (1, 3, 5)}
+    framed = {
+        each["first"] if each["framed"] == 1 else each["second"]
+        for each in check.rows
+        if each["framed"]
+    }
+    assert framed == frames
+
+
+def test_two_screenshots_of_one_picture_are_found_and_of_two_pictures_are_not(check):
+    picture, other = photos.photo("chelsea"), photos.photo("coffee")
+    rows = [row(check, photos.png(each)) for each in (phone(picture), page(picture), page(other))]
+    found = find_pairs(rows, check=check)
+    expected = tuple(sorted(each["sha256"] for each in rows[:2]))
+    assert [(pair.first, pair.second) for pair in found.pairs] == [expected]
+
+
+@pytest.mark.parametrize("name", photos.NAMES)
+def test_the_inner_picture_is_cut_out_where_it_is(name):
+    (inner, share), *_ = inner_pictures(page(photos.photo(name)))
+    assert share == pytest.approx(480 * 360 / (1200 * 700), abs=0.02)
+    assert inner.size == pytest.approx((480, 360), abs=8)
+
+
+def test_a_blank_or_tiny_picture_shows_nothing():
+    assert inner_pictures(Image.new("RGB", (400, 300), "white")) == []
+    assert inner_pictures(Image.new("RGB", (9, 300), "white")) == []
