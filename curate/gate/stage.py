@@ -9,7 +9,7 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
+from sqlalchemy import and_, func, select
 
 from bodyshop_core import atomic
 from bodyshop_core.backbones import fingerprint
@@ -107,8 +107,7 @@ def score(
     if isinstance(gate, str):
         gate = open_gate(workspace, gate, weights=weights, policy=policy)
     store = FeatureStore(workspace.features / gate.fingerprint)
-    wanted, have = _wanted(workspace), scored_by(workspace, gate.id)
-    missing = [sha256 for sha256 in wanted if sha256 not in have]
+    wanted, missing = _wanted(workspace, gate.id)
     scored = errors = 0
     if missing:
         known = store.keys()
@@ -122,7 +121,7 @@ def score(
         gate.id,
         gate.rule.name,
         gate.rule.threshold,
-        len(wanted),
+        wanted,
         scored,
         errors,
         round(monotonic() - started, 3),
@@ -243,19 +242,26 @@ def record_batch(
         store_rows(workspace.catalog, schema.gate_scores, rows, connection=connection)
 
 
-def _wanted(workspace: Workspace) -> list[str]:
-    """Return the pictures without a measuring error: only those are worth decoding."""
-    images, measured = schema.images, schema.measurements
+def _wanted(workspace: Workspace, gate_id: str) -> tuple[int, list[str]]:
+    """Return how many pictures have no measuring error, and those of them without a score.
+
+    Only pictures that could be measured are worth decoding.
+    """
+    images, measured, scores = schema.images, schema.measurements, schema.gate_scores
     broken = select(measured.c.sha256).where(
         measured.c.error.is_not(None), measured.c.version == VERSION
     )
-    query = (
+    scored = and_(scores.c.sha256 == images.c.sha256, scores.c.gate == gate_id)
+    wanted = images.c.sha256.not_in(broken)
+    missing = (
         select(images.c.sha256)
-        .where(images.c.sha256.not_in(broken))
+        .select_from(images.outerjoin(scores, scored))
+        .where(wanted, scores.c.sha256.is_(None))
         .order_by(images.c.added_at, images.c.sha256)
     )
     with workspace.catalog.read() as connection:
-        return list(connection.execute(query).scalars())
+        count = connection.scalar(select(func.count()).select_from(images).where(wanted))
+        return int(count or 0), list(connection.scalars(missing))
 
 
 def scored_by(workspace: Workspace, gate_id: str) -> set[str]:

@@ -74,13 +74,13 @@ def look(
     if backbones.get(gate.backbone).runtime != "litert":
         return LookCounts(0, 0)
     store = FeatureStore(workspace.features / gate.fingerprint)
-    known = store.keys() | scored_by(workspace, gate.id)
     missing = unmeasured()
     with workspace.catalog.read() as connection:
         count = select(func.count()).select_from(missing.subquery())
         total = connection.execute(count).scalar_one()
     if not total:
         return LookCounts(0, 0)
+    known = store.keys() | scored_by(workspace, gate.id)
     arguments: dict[str, Any] = {"backbone": gate.backbone, "weights": gate.weights}
     measured = scored = 0
     left: list[tuple[str, str]] = []
