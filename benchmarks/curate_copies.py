@@ -1,6 +1,13 @@
 """Which variants of a photo are found, which copy is kept, and what a crowd of copies changes.
 
-    python -m benchmarks.curate_copies DATA [--photos 14] [--peers]
+    python -m benchmarks.curate_copies DATA [--photos 14] [--crowd 20] [--only NAME ...]
+    python -m benchmarks.curate_copies DATA --write FOLDER
+    python -m benchmarks.curate_copies DATA --strangers
+
+With `--write` originals and variants are written as files, for a peer: `python
+benchmarks/curate_peers.py imagededup copies FOLDER OUT.json` in the peer's own environment, then
+`--read OUT.json` counts what it found. `--strangers` curates all photos of models, several a car,
+and prints what is joined.
 
 DATA is the folder of real photos (damage, models, not_car). Each variant of each photo goes into a
 workspace with the photos themselves and 60 other pictures, as `bodyshop curate` would see them.
@@ -11,6 +18,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import io
+import json
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -173,12 +181,24 @@ def main() -> None:
     parser.add_argument("--photos", type=int, default=14)
     parser.add_argument("--only", nargs="*", default=list(VARIANTS))
     parser.add_argument("--crowd", type=int, default=0, help="copies of each photo beside it")
+    parser.add_argument("--write", type=Path)
+    parser.add_argument("--read", type=Path)
+    parser.add_argument("--strangers", action="store_true")
     chosen = parser.parse_args()
+    if chosen.strangers:
+        strangers(chosen.data)
+        return
+    if chosen.read is not None:
+        read(chosen.read)
+        return
     files = originals(chosen.data, chosen.photos)
     others = [
         file for file in sorted((chosen.data / "damage").rglob("*.jpg"))[7::9] if file not in files
     ]
     others = others[:60]
+    if chosen.write is not None:
+        write(files, chosen.write)
+        return
     print(f"{'variant':22} found  original kept  (of {len(files)})")
     with tempfile.TemporaryDirectory() as folder:
         base = Path(folder) / "base"
@@ -186,6 +206,44 @@ def main() -> None:
         for name in chosen.only:
             found, kept, lost = tried(base, files, VARIANTS[name], chosen.crowd)
             print(f"{name:22} {found:5}  {kept:5}  {lost or ''}", flush=True)
+
+
+def write(files: list[Path], folder: Path) -> None:
+    """Write originals and variants as NUMBER-VARIANT.EXTENSION."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, file in enumerate(files):
+        (folder / f"{number}-original.jpg").write_bytes(file.read_bytes())
+        picture = Image.open(file).convert("RGB")
+        for name, make in VARIANTS.items():
+            data = make(picture)
+            (folder / f"{number}-{name}.{sniff(data)}").write_bytes(data)
+
+
+def read(result: Path) -> None:
+    """Print how many variants a peer has found, and how many different photos it has joined."""
+    pairs = [
+        sorted(Path(name).stem.split("-", 1) for name in pair)
+        for pair in json.loads(result.read_text())["pairs"]
+    ]
+    for name in VARIANTS:
+        found = {a[0] for a, b in pairs if a[0] == b[0] and {a[1], b[1]} == {name, "original"}}
+        print(f"{name:22} {len(found):5}")
+    print(f"pairs of different photos: {sum(a[0] != b[0] for a, b in pairs)}")
+
+
+def strangers(data: Path) -> None:
+    """Curate all photos of models and print the clusters."""
+    files = sorted((data / "models").rglob("*.jpg"))
+    names = {digest(file.read_bytes()): f"{file.parent.name}/{file.name}" for file in files}
+    with tempfile.TemporaryDirectory() as folder:
+        rows = curated(Path(folder) / "workspace", [file.read_bytes() for file in files])
+    clusters: dict[str, list[str]] = {}
+    for sha256, row in rows.items():
+        if row.cluster is not None:
+            clusters.setdefault(row.cluster, []).append(names[sha256])
+    print(f"{len(files)} photos, {len(names)} different; clusters: {len(clusters)}")
+    for members in clusters.values():
+        print("  " + ", ".join(sorted(members)))
 
 
 def originals(data: Path, count: int) -> list[Path]:

@@ -14,6 +14,7 @@ from bodyshop_core.catalog import EffectiveLabel, Origin
 from bodyshop_core.imaging import load_rgb
 from curate.duplicates.copies import content_share, lowest_quality
 from curate.duplicates.overlays import MIN_ADDED, added_strokes, is_written_over
+from curate.duplicates.traces import clipped_share, explains, interpolation
 from curate.verdicts.better_copy import preferences
 from curate.verdicts.screen import Facts
 
@@ -43,6 +44,20 @@ BETTER_FIRST = {
     "content": (member("b"), member("a", height=600, content=0.7, size_bytes=9)),
     "no bars": (member("b"), member("a", height=640, content=0.76, size_bytes=9)),
     "a little more": (member("b"), member("a", width=630, copy_quality=100, size_bytes=9)),
+    "no screenshot": (member("b"), member("a", framed=True, width=1200, height=900)),
+    "what was enlarged": (
+        member("b"),
+        member("a", width=960, height=720, resampled=1 / 3, size_bytes=9),
+    ),
+    "what is larger": (member("b", width=960, height=720), member("a", size_bytes=9)),
+    "enlarged from something else": (
+        member("b", width=960, height=720, resampled=0.21),
+        member("a", size_bytes=9),
+    ),
+    "light that is not clipped": (
+        member("b", clipped=0.01),
+        member("a", clipped=0.03, copy_quality=100, size_bytes=9),
+    ),
     "no text": (member("b"), member("a", overlaid=True, size_bytes=9)),
     "compression": (member("b", copy_quality=75), member("a", copy_quality=10, size_bytes=9)),
     "first save": (
@@ -103,6 +118,25 @@ def test_bars_are_no_content(fill):
     assert content_share(grey(photos.jpeg(barred, 85))) == pytest.approx(share, abs=0.03)
     assert content_share(grey(photos.jpeg(picture))) == 1.0
     assert content_share(np.zeros((64, 64), np.uint8)) == 1.0
+
+
+@pytest.mark.parametrize("factor", [1.25, 1.5, 3])
+@pytest.mark.parametrize("name", ["astronaut", "coffee", "rocket"])
+def test_enlarging_is_seen_and_fits_the_size_of_the_original(name, factor):
+    picture = photos.photo(name)
+    assert interpolation(grey(photos.jpeg(picture))) is None
+    assert interpolation(grey(photos.jpeg(photos.scaled(picture, 0.5)))) is None
+    seen = interpolation(grey(photos.jpeg(photos.scaled(picture, factor))))
+    assert seen is not None and explains(seen, 1 / factor)
+    assert not explains(seen, 0.93 / factor)
+
+
+@pytest.mark.parametrize("name", ["astronaut", "coffee"])
+def test_brightening_clips_light_and_darkening_does_not(name):
+    picture = photos.photo(name)
+    share = clipped_share(grey(photos.jpeg(picture)))
+    assert clipped_share(grey(photos.jpeg(photos.brighter(picture, 1.4), 95))) > share + 0.01
+    assert clipped_share(grey(photos.jpeg(photos.brighter(picture, 0.7), 95))) < share + 0.01
 
 
 def test_io_is_not_needed_for_a_plain_picture():
