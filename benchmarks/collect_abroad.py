@@ -29,7 +29,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "suppo
 from abroad import (
     CASES,
     FOREIGN,
+    FURTHER,
     HABITS,
+    MENDED,
     REPORTS,
     AbroadSite,
     Case,
@@ -66,7 +68,7 @@ def main() -> None:
         print("|", " | ".join(names), "|")
         print("|" + "---|" * len(names))
         with AbroadSite(modules) as site:
-            for case in (*CASES, *FOREIGN, *REPORTS, *HABITS):
+            for case in (*CASES, *FOREIGN, *MENDED, *FURTHER, *REPORTS, *HABITS):
                 if wanted and case.name not in wanted:
                     continue
                 row = collect_case(site, case, Path(folder) / case.name)
@@ -102,9 +104,11 @@ def collect_case(site: AbroadSite, case: Case, folder: Path) -> Row:
     full = {row.sha256 for row in rows if (row.width, row.height) == case.full}
     pictures = [path for path in site.asked if not path.startswith(("/npm/", "/robots", "/.well"))]
     version = library_versions().get(case.library, "")
+    # An older version beside a newer one: "npm:photoswipe@4.1.3".
+    library = version[4:].replace("@", " ") if version.startswith("npm:") else ""
     return Row(
         case.name,
-        f"{case.library} {version}".strip(),
+        library or f"{case.library} {version}".strip(),
         case.expected,
         len({row.sha256 for row in rows}),
         sum(site.host in (row.page_url or "") for row in rows),

@@ -6,10 +6,10 @@
   if (!T || T.explore) return;
   const MORE = /^(?:(?:load|show|see|view|display)\s+(?:me\s+)?(?:all\s+)?(?:\d+\s+)?more(?:\s+\p{L}+)?|more (?:photos|pictures|images|results)|(?:show|view|see|load|open) all(?:\s+\d+)?(?:\s+(?:photos|pictures|images|\d+))?|mehr(?: \p{L}+)?(?: anzeigen| laden)?|weitere (?:bilder|fotos)?.*|alle (?:bilder|fotos)?.*anzeigen|(?:voir|afficher|charger)(?: \p{L}+)? plus.*|voir tout.*|(?:ver|cargar|mostrar|carregar)(?: \p{L}+)? m[aá][si]s?.*|ver todas.*|carica(?: \p{L}+)? altr.*|mostra (?:altro|di più|tutt).*|meer (?:laden|tonen|foto).*|toon meer|pokaż więcej.*|načíst další.*|показать (?:ещ[её]|больше).*|daha fazla.*|visa fler.*|(?:사진|이미지)?\s*더 ?(?:보기|불러오기)|전체 ?보기|もっと(?:見る|読み込む).*|さらに.*|すべて(?:見る|表示)|加载更多|查看(?:更多|全部)|更多图片|載入更多)$/iu;
   const NEXT_LABEL = /^(?:next(?: (?:slide|image|photo|picture|item))?|show next.*|go to next.*|nächste[rs]?(?: \p{L}+)?|weiter|suivante?(?: \p{L}+)?|(?:image|photo) suivante|siguiente.*|successiv[oa].*|seguinte|próxim[oa].*|volgende.*|następn.*|další|следующ.*|sonraki.*|nästa.*|neste|næste|seuraava|다음.*|次(?:へ|の.*)?|下一(?:张|张图片|個|个|页)?|[›»→>❯⟩▶▸])$/iu;
-  const NEXT_CLASS = /(?:^|[\s_-])(?:next|arrow-?right|right-?arrow|slide-?right)(?:$|[\s_-])/i;
-  const GALLERY = /^(?:(?:open|view|see|show|launch|zoom)?\s*(?:the\s+)?(?:photo |image |picture )?(?:gallery|galerie|galería|galleria|lightbox|slideshow)|(?:view|see|show|open)(?: all)?(?: \d+)? (?:photos|pictures|images)|(?:all )?(?:photos|pictures)(?: \(?\d+\)?)?|\d+ (?:photos|pictures|images|fotos|bilder)|(?:zur )?bildergalerie(?: öffnen)?|bilder|fotos|갤러리(?: ?보기)?|사진(?: ?보기)?|포토|ギャラリー|写真を見る|图片|图库|相册)$/iu;
+  const NEXT_CLASS = /(?:^|[\s_-])(?:next|(?:arrow|nav|slide)-{0,2}right|right-?(?:arrow|nav))(?:$|[\s_-])/i;
+  const GALLERY = /^(?:(?:open|view|see|show|launch|zoom)?\s*(?:the\s+)?(?:photo |image |picture )?(?:gallery|galerie|galería|galleria|lightbox|slideshow)|(?:view|see|show|open)(?: all)?(?: \d+)? (?:photos|pictures|images)|(?:all )?(?:photos|pictures)(?: \(?\d+\)?)?|\d+ (?:photos|pictures|images|fotos|bilder)|(?:zur )?bildergalerie(?: öffnen)?|bilder|fotos|(?:показать |смотреть )?все фото(?:графии)?|(?:voir )?(?:toutes )?les photos|galerie photos?|(?:vedi )?tutte le foto|todas las fotos|alle foto's(?: bekijken)?|(?:zobacz )?wszystkie zdjęcia|(?:zobrazit )?všechny fotografie|tüm fotoğraflar(?:ı gör)?|(?:visa )?alla bilder|(?:모든 |전체 )?갤러리(?: ?보기)?|(?:모든 |전체 )?사진(?: ?(?:전체 ?)?보기)?|포토|ギャラリー|(?:すべての)?写真(?:を(?:すべて)?見る)?|图片|图库|相册)$/iu;
   const UNRELATED = "nav, header nav, footer, [role=navigation], form, [role=search], [role=menu]";
-  const CONTROLS = "button, [role=button], a, summary, input[type=button], [onclick], [tabindex='0'], [class*='next' i], [class*='arrow' i]";
+  const CONTROLS = "button, [role=button], a, summary, input[type=button], [onclick], [tabindex='0'], [class*='next' i], [class*='arrow' i], [class*='right' i]";
   const MOST_CLICKS = 80, MOST_TABS = 30, MOST_THUMBS = 60;
 
   const visible = (element) => {
@@ -113,10 +113,10 @@
   const findNext = () => {
     for (const each of controls()) {
       if (worn.has(each) || disabled(each) || leaves(each) || each.closest("[class*='calendar' i],[class*='datepicker' i]")) continue;
-      const named = NEXT_LABEL.test(T.text(each.getAttribute("aria-label") || each.title || words(each)));
+      const named = NEXT_LABEL.test(T.text(each.getAttribute("aria-label") || each.title || words(each)).replace(/\s*[([（].*$/, ""));
       const box = each.getBoundingClientRect();
       if (box.width > 260 || box.width * box.height > 0.2 * innerWidth * innerHeight) continue;
-      if ((named || NEXT_CLASS.test(each.getAttribute("class") || "")) && !/prev/i.test(each.getAttribute("class") || "")) return each;
+      if ((named || NEXT_CLASS.test(each.getAttribute("class") || "")) && !/prev(?!ent)/i.test(each.getAttribute("class") || "")) return each;
     }
     return null;
   };

@@ -47,11 +47,12 @@
     return null;
   }
 
+  const useless = new WeakSet(); // buttons that had no effect
   function labelled(patterns, topics, except) {
     const wanted = whole(patterns);
     for (const root of scopes(document))
       for (const button of root.querySelectorAll(BUTTONS)) {
-        if ((except && except.has(button)) || !visible(button)) continue;
+        if ((except && except.has(button)) || useless.has(button) || !visible(button)) continue;
         const words = label(button);
         if (words && words.length < 80 && wanted.test(words) && banner(button, topics)) return { button, words };
       }
@@ -63,7 +64,7 @@
       for (const selector of selectors) {
         let hits = [];
         try { hits = root.querySelectorAll(selector); } catch { hits = []; }
-        for (const button of hits) if (visible(button)) return { button, selector };
+        for (const button of hits) if (visible(button) && !useless.has(button)) return { button, selector };
       }
     return null;
   }
@@ -72,6 +73,12 @@
   const opened = new WeakSet();
   let last = null;
   const press = (button) => { last = button; button.click(); };
+  function saveNothing(button, topics) {
+    const around = banner(button, topics);
+    for (const box of around.querySelectorAll("input[type=checkbox]:checked:not(:disabled), [role=switch][aria-checked=true]:not([aria-disabled=true])")) box.click();
+    press(button);
+  }
+  T.consentUseless = () => { if (last) useless.add(last); };
   // The button that was pressed last, if it is still there: where to put the pointer, in the window.
   T.consentStill = () => {
     if (!last || !last.isConnected || !visible(last)) return null;
@@ -102,12 +109,7 @@
       const second = selected(T.managers.flatMap((each) => each.refuse)) || labelled(data.refuse, topics);
       if (second) { press(second.button); return { answer: "refused", by: "settings", what: second.words || second.selector }; }
       const save = labelled(data.save, topics);
-      if (save) {
-        const around = banner(save.button, topics);
-        for (const box of around.querySelectorAll("input[type=checkbox]:checked:not(:disabled), [role=switch][aria-checked=true]:not([aria-disabled=true])")) box.click();
-        press(save.button);
-        return { answer: "refused", by: "settings", what: save.words };
-      }
+      if (save) { saveNothing(save.button, topics); return { answer: "refused", by: "settings", what: save.words }; }
     }
     for (const manager of T.managers)
       if (manager.call && evaluate(manager.present) && evaluate(manager.waits)) {
@@ -123,7 +125,7 @@
     const topics = new RegExp(data.topics, "iu");
     const save = labelled(data.save, topics);
     if (!save || !last || banner(save.button, topics) !== banner(last, topics)) return "";
-    press(save.button);
+    saveNothing(save.button, topics);
     return save.words;
   };
 

@@ -32,13 +32,13 @@ class ConsentAnswers:
         Each answer with the manager and the button or function, for the provenance.
     waits : str
         What still waits for an answer, or empty.
-    ignored : bool
-        A button that refuses had no effect.
+    ignored : list of str
+        Buttons that refuse and had no effect.
     """
 
     given: list[str] = field(default_factory=list)
     waits: str = ""
-    ignored: bool = False
+    ignored: list[str] = field(default_factory=list)
 
 
 def refuse_consent(
@@ -56,7 +56,8 @@ def refuse_consent(
         Selectors that are tried first (of a recipe).
     """
     data = consent_words()
-    while len(answers.given) < MAX_ANSWERS and browser.left > 0 and not answers.ignored:
+    useless = ""
+    while len(answers.given) < MAX_ANSWERS > len(answers.ignored) and browser.left > 0:
         said = browser.await_("T.consent(given[0], given[1])", list(own), data)
         if not said["answer"]:
             said = _in_other_frames(browser, data)
@@ -72,12 +73,15 @@ def refuse_consent(
             settle(browser)
             still = browser.run("return T.consentStill()")
         if still is not None:
-            answers.ignored = True
-            answers.waits = f"its button to refuse ({said['by']} {said['what']}) has no effect"
-            break
+            useless = f"{said['by']} {said['what']}"
+            answers.ignored.append(useless)
+            browser.run("T.consentUseless()")  # there may be another way
+            continue
+        useless = ""
         answers.given.append(f"{said['answer']}: {said['by']} {said['what']}")
-    if not answers.ignored:
-        answers.waits = str(browser.run("return T.consentWaits(arguments[0])", data))
+    answers.waits = str(browser.run("return T.consentWaits(arguments[0])", data))
+    if useless:
+        answers.waits = f"its button to refuse ({useless}) has no effect"
     return answers
 
 

@@ -1,8 +1,7 @@
 // Runs in every document before the page's own scripts; everything is under one hidden name.
 (() => {
   "use strict";
-  const NAME = "__bodyshop";
-  if (window[NAME]) return;
+  const NAME = "__bodyshop"; if (window[NAME]) return;
   const { pause, loading, PATIENCE, dueTimers, clocks } = window.__bodyshopPending; // from pending.js
 
   const IMAGE = /\.(jpe?g|jfif|png|webp|gif|avif|bmp|tiff?|jp2|jxl)(?:$|[?#&])/i;
@@ -11,6 +10,7 @@
   const FULL = /^data-(?:full|zoom|orig|large|big|hi-?res|high|max|master|image-?full|src-?full|src-?large|src-?zoom)/i;
   const LARGER = /-?(?:hi-?dpi|retina|hi-?res|[23]x|large|full|hd|desktop)$/i, SMALLER = /-?(?:small|mobile|tablet|thumb|preview|low-?res)$/i;
   const LAZY = /^data-(?:lazy|src|original|ll-|bg|background)/i;
+  const WIDTH = /^data-[\w-]*?(\d{3,4})w?$/i /* data-at-1920 */, LIGHTBOX = /lightbox|fancybox|colorbox|gallery|prettyphoto|magnific|zoom/i;
   const sleep = (ms) => new Promise((done) => pause(done, ms));
   const frame = () =>
     new Promise((done) => {
@@ -140,8 +140,12 @@
       if (url && !candidates.some((known) => known.url === url)) candidates.push({ name, url });
     };
     const link = img.closest && img.closest("a");
-    if (link && IMAGE.test(link.href)) add("parent_link", link.href);
     const holders = [img, link].filter(Boolean);
+    const marks = link ? `${link.className} ${link.rel} ${link.getAttributeNames().filter((name) => name.startsWith("data-")).join(" ")}` : "";
+    if (link && IMAGE.test(link.href)) add("parent_link", link.href);
+    else if (LIGHTBOX.test(marks) && !OTHER.test(link.href) && absolute(link.href)) candidates.push({ name: "parent_link", url: link.href, unproven: true });
+    const sized = holders.flatMap((each) => [...each.attributes]).map(({ name, value }) => [+(WIDTH.exec(name) || [])[1], pictureAddress(value, false)]).filter(([width, url]) => width && url);
+    if (sized.length) candidates.push({ name: "data_full", url: sized.sort((a, b) => b[0] - a[0])[0][1], unproven: true });
     for (const holder of holders)
       for (const { name, value } of holder.attributes)
         if (FULL.test(name) && !/srcset/i.test(name) && !NOT_THE_PICTURE.test(name)) add("data_full", pictureAddress(value, true));
@@ -225,6 +229,7 @@
       else if (!script.type || /javascript/i.test(script.type))
         for (const match of body.matchAll(STATE)) { const state = body.slice(match.index + match[0].length); if (JSON_TEXT.test(state)) keepJson(state, path(script)); }
     }
+    for (const { text: kept, selector } of window[NAME].lists()) keepJson(kept, selector);
     for (const element of elements(document)) {
       if (items.length >= max) break;
       if (UNSEEN.has(element.tagName)) continue;
@@ -257,12 +262,14 @@
       for (const { name, value } of element.attributes) {
         if (JSON_TEXT.test(value)) keepJson(value, path(element));
         if (!name.startsWith("data-") || NOT_THE_PICTURE.test(name) || element.hasAttribute("data-folder")) continue;
-        const url = pictureAddress(value, false), stem = name.replace(LARGER, "").replace(SMALLER, "");
-        if (url) named.set(stem, [...(named.get(stem) || []), { name: LARGER.test(name) ? "data_full" : "data_src", url }]);
+        const url = pictureAddress(value, false), width = +(WIDTH.exec(name) || [])[1] || 0;
+        if (!url || (width && element.tagName === "A" && element.querySelector("img"))) continue; // of its <img>
+        const stem = name.replace(/-?\d{3,4}w?$/i, "").replace(LARGER, "").replace(SMALLER, "");
+        named.set(stem, [...(named.get(stem) || []), { name: width || LARGER.test(name) ? "data_full" : "data_src", url, width }]);
       }
       if (element.tagName === "PICTURE" && element.querySelector("img")) continue; // its <img> has the picture
       for (const sizes of named.values())
-        items.push(simple("data", sizes.sort((a, b) => (a.name < b.name ? -1 : 1)), element, { alt: text(element.getAttribute("aria-label")) }));
+        items.push(simple("data", sizes.sort((a, b) => (a.name === b.name ? b.width - a.width : a.name < b.name ? -1 : 1)), element, { alt: text(element.getAttribute("aria-label")) }));
     }
     for (const item of gone.values()) if (items.length < max) items.push(item);
     await Promise.all([...backgrounds].map(async ([url, { urls, element, alt }]) => {
@@ -295,8 +302,7 @@
   };
   async function quiet(settle) {
     await frame(); await frame(); // IntersectionObservers report after a frame
-    const end = performance.now() + settle;
-    while (pendingInView() && performance.now() < end) await sleep(15);
+    for (const end = performance.now() + settle; pendingInView() && performance.now() < end;) await sleep(15);
   }
   const scroller = () => document.scrollingElement || document.documentElement;
   // Repeated requests of scripts do not count, only changes of the page.

@@ -22,6 +22,8 @@ from collector.weburl import url_key
 
 NAME = "spinner"
 _READY_MS = 8000
+_SPARE = 2.0
+"""Seconds that are left when a turn is given up."""
 
 
 class SpinnerSource:
@@ -146,9 +148,12 @@ class SpinnerSource:
     def _by_canvas(self, viewer: _Viewer, tools: Tools, stage: dict[str, Any]) -> list[Find]:
         browser, url = tools.browser, viewer.page.url
         if stage["webgl"] and browser.await_("T.spinReadable(given[0])", _READY_MS):
-            frames, whole = turn_continuously(browser, stage, seconds=browser.left - 2)
+            frames, whole = turn_continuously(browser, stage, seconds=browser.left - _SPARE)
             if whole:
                 viewer = replace(viewer, sense="ccw")  # it was dragged to the right
+                return self._captured(viewer, frames, "canvas", whole, url)
+            if browser.left < 2 * _SPARE:
+                tools.completeness.lacks.append("the canvas was not turned in the time")
                 return self._captured(viewer, frames, "canvas", whole, url)
         captured = capture_turn(browser, stage, seconds=browser.left)
         files = preloaded_frames(browser)

@@ -164,8 +164,8 @@ def same_shape(one: tuple[int, int], other: tuple[int, int]) -> bool:
 
 def _of_item(item: dict[str, Any]) -> list[PagePicture]:
     url_candidates = [
-        UrlCandidate(url_candidate["name"], url_candidate["url"])
-        for url_candidate in item["url_candidates"]
+        UrlCandidate(each["name"], each["url"], unproven=each.get("unproven", False))
+        for each in item["url_candidates"]
     ]
     rest = [
         UrlCandidate(url_candidate["name"], url_candidate["url"]) for url_candidate in item["rest"]

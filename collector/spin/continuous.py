@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +17,12 @@ from collector.spin.pointer import Pointer
 FRAMES = 36
 STEP_PIXELS = 6.0
 MAX_STEPS = 480
+TRIED = 7
+"""Views after which it is known how long one takes, and whether the viewer turns without steps."""
+
+MOST_COARSE = 3
+"""Steps grow at most by this factor where the canvas is painted too slowly for the time."""
+
 STILL_MS = 400
 RETURN = 0.15
 """The first view has returned when a view differs from it by less than this part of the largest
@@ -57,19 +64,41 @@ def turn_continuously(
     """
     until = time.monotonic() + seconds
     pointer = Pointer(browser, stage)
+    started = time.monotonic()
     views = [_look(browser)]
-    part = STEP_PIXELS / (0.92 * stage["width"])
+    step = STEP_PIXELS / (0.92 * stage["width"])
+    part = step
     while len(views) < MAX_STEPS and time.monotonic() < until:
         pointer.press()
         while pointer.move(part) and len(views) < MAX_STEPS and time.monotonic() < until:
             views.append(_look(browser))
+            if len(views) == TRIED == len({view.grey for view in views}) and part == step:
+                each = (time.monotonic() - started) / TRIED
+                coarse = coarseness(stage["height"], each, until - time.monotonic())
+                views, part = views[::coarse], coarse * step
             period = period_of([view.grey for view in views])
             if period is not None:
                 pointer.release()
-                places = places_of_frames([view.grey for view in views], period)
+                places = list(range(round(period)))
+                if part == step:  # else the steps are too few to choose from
+                    places = places_of_frames([view.grey for view in views], period)
                 return [views[place].png for place in places], True
         pointer.release()
     return [view.png for view in views], False
+
+
+def coarseness(height: float, each: float, seconds: float) -> int:
+    """Return by which factor the steps have to grow for a turn to fit into the time.
+
+    Parameters
+    ----------
+    height : float
+        Of the stage in pixels: most viewers turn once when they are dragged as far as that.
+    each, seconds : float
+        Time of one view, and the time that is left.
+    """
+    needed = 1.3 * height / STEP_PIXELS
+    return max(1, min(MOST_COARSE, math.ceil(needed * each / max(seconds, 0.1))))
 
 
 def period_of(views: Sequence[Sequence[int]]) -> float | None:

@@ -9,7 +9,15 @@ from pathlib import Path
 
 import pytest
 import yaml
-from abroad import CASES, FOREIGN, AbroadSite, Case, NoRegistryError, install_libraries
+from abroad import (
+    CASES,
+    FOREIGN,
+    MENDED,
+    AbroadSite,
+    Case,
+    NoRegistryError,
+    install_libraries,
+)
 from sqlalchemy import select
 
 import collector
@@ -37,7 +45,7 @@ def collected(abroad: AbroadSite, tmp_path_factory: pytest.TempPathFactory) -> W
     """Every page as a model of its own, in one run."""
     models = [
         {"name": case.name, case.kind: [{"url": abroad.url(case.name), "label": "whole"}]}
-        for case in (*CASES, *FOREIGN)
+        for case in (*CASES, *FOREIGN, *MENDED)
     ]
     plan = {
         "version": 1, "contact": "test@example.org", "allow_hosts": [abroad.host],
@@ -51,7 +59,7 @@ def collected(abroad: AbroadSite, tmp_path_factory: pytest.TempPathFactory) -> W
     return workspace
 
 
-@pytest.mark.parametrize("case", [*CASES, *FOREIGN], ids=lambda case: case.name)
+@pytest.mark.parametrize("case", [*CASES, *FOREIGN, *MENDED], ids=lambda case: case.name)
 def test_a_page_of_a_real_library_is_collected_whole(
     collected: Workspace, abroad: AbroadSite, case: Case
 ) -> None:

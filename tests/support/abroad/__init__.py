@@ -1,6 +1,7 @@
 """Pages built from real front-end libraries of npm, and the server that shows them."""
 
 from abroad.foreign import FOREIGN
+from abroad.further import FURTHER, MENDED
 from abroad.habits import HABITS
 from abroad.libraries import NoRegistryError, install_libraries, library_versions
 from abroad.pages import CASES, Case
@@ -8,6 +9,6 @@ from abroad.reports import REPORTS
 from abroad.site import AbroadSite
 
 __all__ = [
-    "CASES", "FOREIGN", "HABITS", "REPORTS", "AbroadSite", "Case", "NoRegistryError",
-    "install_libraries", "library_versions",
+    "CASES", "FOREIGN", "FURTHER", "HABITS", "MENDED", "REPORTS", "AbroadSite", "Case",
+    "NoRegistryError", "install_libraries", "library_versions",
 ]  # fmt: skip

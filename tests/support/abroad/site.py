@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from picture_server import picture
 
 from abroad.foreign import FOREIGN
+from abroad.further import FURTHER, MENDED
 from abroad.habits import HABITS, respond
 from abroad.pages import CASES, FULL
 from abroad.photos import photo, sheet, spin
@@ -31,7 +32,8 @@ class AbroadSite:
     """Serves every case; use as a context manager."""
 
     def __init__(self, modules: Path) -> None:
-        pages = {f"/{case.name}.html": case.html for case in (*CASES, *FOREIGN, *HABITS, *REPORTS)}
+        cases = (*CASES, *FOREIGN, *MENDED, *FURTHER, *HABITS, *REPORTS)
+        pages = {f"/{case.name}.html": case.html for case in cases}
         pages |= SEARCH_PAGES
         asked = self.asked = []
         lock = threading.Lock()
@@ -125,6 +127,8 @@ def scaled(path: str, query: dict[str, str]) -> tuple[int, bytes, str]:
         (r"/cdn-cgi/image/width=(?P<w>\d+)/pics/(?P<n>\d+)\.jpg", None),
         (r"/is/image/brand/(?P<n>\d+)", "400" if not query.get("scl") else None),
     )
+    if path == "/media":  # an address without the name of a picture
+        path = f"/pics/{query['file']}.jpg"
     if path == "/_next/image":
         path = query["url"]
         query = {"wid": query["w"]}

@@ -1,0 +1,49 @@
+// Lists of pictures that scripts keep: in variables of the page, and what jQuery plugins note for an element. A list
+// counts if the page has shown one of its pictures: others may be of other cars. Needs inpage.js.
+(() => {
+  "use strict";
+  const T = window.__bodyshop;
+  if (!T || T.lists) return;
+  const own = new Set(Object.getOwnPropertyNames(window)); // what the browser itself defines
+  const MOST_VALUES = 30000, MOST_DEPTH = 7, MOST_ENTRIES = 2000;
+
+  // The part of a value that consists of lists, objects and addresses of pictures; null if nothing is left.
+  function addresses(value, depth, state) {
+    if (typeof value === "string") return T.pictureAddress(value, false);
+    if (!value || typeof value !== "object" || depth > MOST_DEPTH || state.seen.has(value) || (state.left -= 1) < 0) return null;
+    if (value.nodeType || value.window === value || value.jquery || ArrayBuffer.isView(value)) return null;
+    state.seen.add(value);
+    const found = Array.isArray(value) ? [] : {};
+    for (const key of Object.keys(value).slice(0, MOST_ENTRIES)) {
+      const place = Object.getOwnPropertyDescriptor(value, key); // a getter may have effects
+      const each = place && "value" in place ? addresses(place.value, depth + 1, state) : null;
+      if (each && Array.isArray(found)) found.push(each);
+      else if (each) found[key] = each;
+    }
+    return Object.keys(found).length ? found : null;
+  }
+  const direct = (value) => (typeof value === "string" ? [value] : Array.isArray(value) ? [] : Object.values(value).flatMap(direct));
+  // The innermost lists with a picture that was shown.
+  function* shownLists(value, shown) {
+    if (!value || typeof value !== "object") return;
+    let inner = false;
+    for (const each of Object.values(value)) for (const found of shownLists(each, shown)) { inner = true; yield found; }
+    if (!inner && Array.isArray(value) && value.length > 1 && value.some((each) => direct(each).some((url) => shown.has(url)))) yield value;
+  }
+
+  T.lists = () => {
+    const shown = new Set(performance.getEntriesByType("resource").map((entry) => entry.name));
+    for (const img of document.images) shown.add(img.currentSrc || img.src);
+    const state = { seen: new WeakSet(), left: MOST_VALUES };
+    const texts = [];
+    const note = (value, selector) => { for (const list of shownLists(addresses(value, 0, state), shown)) texts.push({ text: JSON.stringify(list), selector }); };
+    const jq = window.jQuery || window.$;
+    if (jq && jq.fn && jq.fn.jquery && jq.hasData)
+      for (const element of T.elements(document)) if (jq.hasData(element)) note(jq.data(element), T.path(element));
+    for (const name of Object.getOwnPropertyNames(window)) {
+      const place = own.has(name) ? null : Object.getOwnPropertyDescriptor(window, name);
+      if (place && "value" in place) note(place.value, "script");
+    }
+    return texts;
+  };
+})();
