@@ -25,11 +25,15 @@ def with_smart_tools(label_config: LabelConfig) -> LabelConfig:
     ET.SubElement(
         parent, "Header", value="or let the smart tool find it (Auto-Annotation on)", style=style
     )
-    for tag, name in (("KeyPointLabels", CLICK), ("RectangleLabels", BOX)):
+    for tag, name, keys in (
+        ("KeyPointLabels", CLICK, "shift+alt"), ("RectangleLabels", BOX, "ctrl+alt"),
+    ):  # fmt: skip
         tool = ET.SubElement(
             parent, tag, name=name, toName=brush.get("toName", ""), smart="true", smartOnly="true"
         )
         for label in brush.iter("Label"):
             kept = {key: label.get(key, "") for key in ("value", "background") if label.get(key)}
-            ET.SubElement(tool, "Label", kept)
+            # Without a key Label Studio takes any that is left, also that of a tool.
+            own = label.get("hotkey")
+            ET.SubElement(tool, "Label", kept | ({"hotkey": f"{keys}+{own}"} if own else {}))
     return parse_label_config(ET.tostring(root, encoding="unicode"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ import labeling
 from bodyshop_core.errors import MissingPartError
 from labeling import PreAnnotation, Selection
 from labeling.formats.mask_file import read_mask
+from labeling.records.regions import current_instances
 from showroom import build_showroom
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -233,8 +235,57 @@ def test_what_has_to_be_chosen_is_beside_the_picture_without_scrolling(
         for text, place in seen.items():
             assert place["left"] >= left + wide - 2, text
             assert place["bottom"] <= bottom - 50, text  # the bar with Submit is below
+        shown = labeler.text()
+        for heading in (
+            "1. Is the car damaged? (required)", "2. Paint the damage: press a key, then drag",
+            "or click the corners of its outline", "or drag a box around it",
+            "4. What does the picture show?",
+        ):  # fmt: skip
+            assert heading in shown
+        lines = shown.replace("\n", " ")
+        for choice in ("damaged[d]", "whole[w]", "dent 1", "damage 8", "dent q", "dent x"):
+            assert choice in lines, choice
         # Menu, toolbar, choices and the list of regions take 720 pixels.
         assert wide >= width - 740
         labeler.press_submit()
         labeler.until(lambda: "is the car damaged or whole?" in labeler.text())
         assert "state" not in labeler.text().split("Please answer")[1][:80]
+
+
+def test_keys_give_a_region_its_severity_and_part_and_the_brushs_key_changes_neither(
+    real_stage, tmp_path
+):
+    stage = real_stage
+    grey = tmp_path / "grey.png"
+    Image.new("RGB", (600, 400), (120, 120, 120)).save(grey)
+    sha = add_picture(stage.workspace, grey.read_bytes())
+    labeling.init(stage.workspace, connection=stage.client)
+    labeling.push(stage.workspace, selection=EVERYTHING, connection=stage.client)
+    url = stage.client.connection.url
+    with browser(tmp_path / "profile") as labeler:
+        labeler.log_in(url, LABELERS[0], PASSWORD)
+        labeler.open_task(url, stage.project().remote_id, stage.tasks()[sha])
+        labeler.press("d")
+        labeler.press("1")
+        labeler.stroke([(100 + 10 * n, 100) for n in range(10)], 600, 400)
+        labeler.press("9")
+        labeler.press_shift("d")
+        labeler.press("b")
+        assert "3. The selected damage: how severe, on which part?" in labeler.text()
+        labeler.press("u")
+        labeler.press("2")
+        labeler.stroke([(300 + 10 * n, 300) for n in range(10)], 600, 400)
+        labeler.press("-")
+        labeler.press_shift("b")
+        labeler.submit()
+    summary = labeling.pull(stage.workspace, connection=stage.client)
+    assert (summary.annotations, summary.problems) == (1, ())
+    shapes = current_instances(stage.workspace)[sha].shapes()
+    said = {(shape.label, shape.severity, shape.part) for shape in shapes}
+    assert said == {("dent", "minor", "door"), ("scratch", "severe", "bumper")}
+    labeling.export_masks(stage.workspace, "coco", tmp_path / "out")
+    document = json.loads((tmp_path / "out" / "annotations.json").read_text())
+    written = [each["attributes"] for each in document["annotations"]]
+    assert {(each["severity"], each["part"]) for each in written} == {
+        ("minor", "door"), ("severe", "bumper"),
+    }  # fmt: skip

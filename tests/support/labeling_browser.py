@@ -126,6 +126,14 @@ class Labeler:
         self.window.find_element(By.TAG_NAME, "body").send_keys(key)
         time.sleep(1)
 
+    def press_shift(self, key):
+        from selenium.webdriver.common.action_chains import ActionChains
+        from selenium.webdriver.common.keys import Keys
+
+        chain = ActionChains(self.window)
+        chain.key_down(Keys.SHIFT).send_keys(key).key_up(Keys.SHIFT).perform()
+        time.sleep(1)
+
     def select_region(self, label):
         """Click a region in the list of regions."""
         titles = self.all("[class*=outliner-item__title]")
