@@ -198,8 +198,9 @@ class Labeler:
             "document.querySelector('input[class*=toggle__input]').click()"
         )  # Auto-Annotation
         time.sleep(2)
-        rows = [e for e in self.all("[class~=lsf-label]") if e.text.strip() == label]
-        rows[0].click()  # the rows of the other tools show their keys behind the class
+        rows = [e for e in self.all("[class~=lsf-label]") if e.text.split()[:1] == [label]]
+        # Every row shows its keys behind the class; those of the smart click begin with Shift+Alt.
+        next(row for row in rows if "shift+alt" in row.text.lower()).click()
         time.sleep(1)
         self.window.execute_script(
             "document.querySelector('button.lsf-tool_smart[aria-label=key-point-tool]').click()"
