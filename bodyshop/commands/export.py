@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bodyshop.commands.options import CostOption, SplitSetOption, read_costs
 from bodyshop.terminal import Terminal
-from bodyshop_core.catalog import BlobRef
 from bodyshop_core.errors import UsageError
+
+if TYPE_CHECKING:
+    from bodyshop_core.catalog import BlobRef
 
 
 class Link(StrEnum):

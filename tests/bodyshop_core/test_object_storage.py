@@ -24,7 +24,7 @@ from bodyshop_core.errors import TransientError, UsageError
 from bodyshop_core.workspace import Workspace
 from curate.measure.stage import measure_images
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")
