@@ -5,21 +5,24 @@
   const T = window.__bodyshop;
   if (!T || T.lists) return;
   const own = new Set(Object.getOwnPropertyNames(window)); // what the browser itself defines
-  const MOST_VALUES = 30000, MOST_DEPTH = 7, MOST_ENTRIES = 2000;
+  const MOST_VALUES = 100000, MOST_DEPTH = 7;
 
   // The part of a value that consists of lists, objects and addresses of pictures; null if nothing is left.
   function addresses(value, depth, state) {
     if (typeof value === "string") return T.pictureAddress(value, false);
-    if (!value || typeof value !== "object" || depth > MOST_DEPTH || state.seen.has(value) || (state.left -= 1) < 0) return null;
-    if (value.nodeType || value.window === value || value.jquery || ArrayBuffer.isView(value)) return null;
+    if (!value || typeof value !== "object" || depth > MOST_DEPTH || state.seen.has(value)) return null;
     state.seen.add(value);
     const found = Array.isArray(value) ? [] : {};
-    for (const key of Object.keys(value).slice(0, MOST_ENTRIES)) {
-      const place = Object.getOwnPropertyDescriptor(value, key); // a getter may have effects
-      const each = place && "value" in place ? addresses(place.value, depth + 1, state) : null;
-      if (each && Array.isArray(found)) found.push(each);
-      else if (each) found[key] = each;
-    }
+    try {
+      if (value.nodeType || value.window === value || value.jquery || ArrayBuffer.isView(value)) return null;
+      for (const key of Object.keys(value)) {
+        if ((state.left -= 1) < 0) break;
+        const place = Object.getOwnPropertyDescriptor(value, key); // a getter may have effects
+        const each = place && "value" in place ? addresses(place.value, depth + 1, state) : null;
+        if (each && Array.isArray(found)) found.push(each);
+        else if (each) found[key] = each;
+      }
+    } catch { return null; } // a window of another origin
     return Object.keys(found).length ? found : null;
   }
   const direct = (value) => (typeof value === "string" ? [value] : Array.isArray(value) ? [] : Object.values(value).flatMap(direct));

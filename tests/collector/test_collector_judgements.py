@@ -14,7 +14,7 @@ from PIL import Image
 from collector.browser.consent_data import consent_data, managers_script
 from collector.net.same_picture import same_picture
 from collector.sources.spinners import cut_cells
-from collector.spin.continuous import FRAMES, period_of, places_of_frames
+from collector.spin.continuous import FRAMES, coarseness, period_of, places_of_frames
 from collector.spin.preloaded import gapless_series
 from collector.spin.turntable import fill_the_sheet, on_grid, sense_of
 
@@ -59,6 +59,13 @@ def test_the_first_view_returns_after_one_turn(steps, start):
 
 def test_a_canvas_that_does_not_move_has_no_turn():
     assert period_of([[5] * 16] * 40) is None
+
+
+def test_the_steps_of_a_turn_grow_where_the_time_is_short_for_its_height():
+    assert coarseness(500, each=0.3, seconds=60) == 1
+    assert coarseness(500, each=0.8, seconds=60) == 2
+    assert coarseness(900, each=0.8, seconds=60) == 3
+    assert coarseness(900, each=5, seconds=0) == 3
 
 
 def test_only_a_series_without_gaps_is_a_preloaded_turn():

@@ -7,6 +7,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
+MOST_SECONDS = 480
+"""For the installation: a registry may be slow."""
 PACKAGES = Path(__file__).with_name("package.json")
 
 
@@ -35,13 +37,15 @@ def install_libraries(folder: Path) -> Path:
         raise NoRegistryError("npm is not installed")
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(PACKAGES, folder / "package.json")
-    command = [npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", "--no-package-lock"]
+    # Peers are build tools that no page loads.
+    command = [npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", "--no-package-lock",
+               "--legacy-peer-deps"]  # fmt: skip
     try:
         done = subprocess.run(
-            command, cwd=folder, capture_output=True, text=True, timeout=240, check=False
+            command, cwd=folder, capture_output=True, text=True, timeout=MOST_SECONDS, check=False
         )
     except subprocess.TimeoutExpired as error:
-        raise NoRegistryError("npm did not finish within 240 s") from error
+        raise NoRegistryError(f"npm did not finish within {MOST_SECONDS} s") from error
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise NoRegistryError(f"npm cannot install the libraries: {last[:200]}")
