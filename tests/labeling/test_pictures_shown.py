@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from pathlib import Path
 from urllib.parse import unquote
 
 import numpy as np
@@ -69,4 +68,4 @@ def test_what_browsers_show_upright_by_themselves_is_shown_as_it_is(
 ):
     add_picture(workspace, picture_bytes(30, 20, orientation=orientation, form=form))
     picture, file = shown()
-    assert file == Path(picture.path)
+    assert file == picture.path.local()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -130,5 +128,5 @@ def test_the_copy_that_is_shown_has_the_working_size_and_is_upright(workspace, t
     assert file.name.startswith(picture.sha256)
     assert abs(grey[:, 0].mean() - grey[:, -1].mean()) > 100  # the gradient lies on its side
     elsewhere = PictureUrls(workspace, client, 1, "url", "https://example.org")
-    assert elsewhere._file(picture) == Path(picture.path)
+    assert elsewhere._file(picture) == picture.path.local()
     client.close()
