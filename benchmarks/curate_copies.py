@@ -7,7 +7,7 @@
 With `--write` originals and variants are written as files, for a peer: `python
 benchmarks/curate_peers.py imagededup copies FOLDER OUT.json` in the peer's own environment, then
 `--read OUT.json` counts what it found. `--strangers` curates all photos of models, several a car,
-and prints what is joined.
+and prints what is joined; `--scenes` tries the second look across splits on them.
 
 DATA is the folder of real photos (damage, models, not_car). Each variant of each photo goes into a
 workspace with the photos themselves and 60 other pictures, as `bodyshop curate` would see them.
@@ -19,6 +19,7 @@ import argparse
 import hashlib
 import io
 import json
+import random
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -33,6 +34,7 @@ import curate
 from bodyshop_core.catalog import register_image, schema
 from bodyshop_core.imaging import read_header, sniff
 from bodyshop_core.workspace import Workspace
+from curate.splits.scenes import corners_of, same_scene
 
 Picture = Image.Image
 
@@ -184,9 +186,13 @@ def main() -> None:
     parser.add_argument("--write", type=Path)
     parser.add_argument("--read", type=Path)
     parser.add_argument("--strangers", action="store_true")
+    parser.add_argument("--scenes", action="store_true")
     chosen = parser.parse_args()
     if chosen.strangers:
         strangers(chosen.data)
+        return
+    if chosen.scenes:
+        scenes(chosen.data)
         return
     if chosen.read is not None:
         read(chosen.read)
@@ -244,6 +250,27 @@ def strangers(data: Path) -> None:
     print(f"{len(files)} photos, {len(names)} different; clusters: {len(clusters)}")
     for members in clusters.values():
         print("  " + ", ".join(sorted(members)))
+
+
+def scenes(data: Path) -> None:
+    """Print how many strangers are called one scene, and how many next frames of 20 photos are."""
+    files = sorted((data / "models").rglob("*.jpg"))
+    files = random.Random(1).sample(files, 60)
+    pictures = [Image.open(file).convert("RGB") for file in files]
+    corners = [corners_of(picture) for picture in pictures]
+    pairs = [(i, j) for i in range(60) for j in range(i + 1, 60) if (i + j) % 4 == 0]
+    joined = sum(same_scene(corners[i], corners[j]) > 0 for i, j in pairs)
+    print(f"{joined} of {len(pairs)} pairs of different photos are called one scene")
+    chance = np.random.default_rng(0)
+    found = 0
+    for picture, own in zip(pictures[:20], corners, strict=False):
+        w, h = picture.size
+        inset = (0.02 * w, 0.02 * h, 0.02 * w, 0.98 * h, 0.98 * w, 0.98 * h, 0.98 * w, 0.02 * h)
+        quad = np.array(inset) + chance.uniform(-0.02, 0.02, 8) * np.array([w, h] * 4)
+        method = Image.Transform.QUAD
+        frame = picture.transform((w, h), method, tuple(quad), Image.Resampling.BICUBIC)
+        found += same_scene(own, corners_of(ImageEnhance.Brightness(frame).enhance(1.1))) > 0
+    print(f"{found} of 20 next frames are")
 
 
 def originals(data: Path, count: int) -> list[Path]:

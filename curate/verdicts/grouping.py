@@ -101,16 +101,18 @@ def burst_keys(shots: Iterable[tuple[str, str, str]]) -> dict[str, str]:
     keys: dict[str, str] = {}
     for camera, pictures in taken.items():
         burst: list[tuple[datetime, str]] = []
-        for shot in [*sorted(pictures), None]:
-            near = shot and burst and (shot[0] - burst[-1][0]).total_seconds() <= BURST_SECONDS
-            if shot and near:
-                burst.append(shot)
-                continue
-            if 1 < len(burst) <= MAX_BURST:
-                key = f"burst:{camera}:{burst[0][0].isoformat()}"
-                keys |= {sha256: key for _, sha256 in burst}
-            burst = [shot] if shot else []
+        for at, sha256 in sorted(pictures):
+            if burst and (at - burst[-1][0]).total_seconds() > BURST_SECONDS:
+                keys |= _keys_of(camera, burst)
+                burst = []
+            burst.append((at, sha256))
+        keys |= _keys_of(camera, burst)
     return keys
+
+
+def _keys_of(camera: str, burst: list[tuple[datetime, str]]) -> dict[str, str]:
+    key = f"burst:{camera}:{burst[0][0].isoformat()}"
+    return {sha256: key for _, sha256 in burst} if 1 < len(burst) <= MAX_BURST else {}
 
 
 def unite_spinners(sightings: Iterable[Any]) -> dict[str, str]:

@@ -330,3 +330,24 @@ def test_the_pictures_that_imagededup_tests_itself_with(real_data):
     also = {"alpha_channel_image.png": original}
     scenes = [{also.get(name, name)[:12] for name in pair} for pair in named]
     assert all(len(scene) == 1 for scene in scenes), named
+
+
+def test_two_pictures_are_the_same_whichever_is_laid_on_the_other(tmp_path):
+    """Of a dim, noisy copy one direction alone may be told apart."""
+    for name in photos.NAMES:
+        for data in (
+            photos.jpeg(photos.photo(name), 10),
+            photos.jpeg(photos.photo(name).rotate(180)),
+        ):
+            blobs = []
+            for each in (photos.jpeg(photos.photo(name)), data):
+                digest = hashlib.sha256(each).hexdigest()
+                (tmp_path / digest).write_bytes(each)
+                blobs.append(BlobRef(tmp_path / digest, digest))
+            there, back = compare_pairs(
+                [
+                    {"key": "there", "first": blobs[0], "second": blobs[1]},
+                    {"key": "back", "first": blobs[1], "second": blobs[0]},
+                ]
+            )
+            assert kind_of_row(there) is not None and kind_of_row(back) is not None
