@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Row, Table, select
@@ -40,6 +40,7 @@ COLUMNS = (
     "licence",
     "permission",
     "origin",
+    "gold",
 )
 """The contract with other tools; a column is never renamed or moved."""
 
@@ -65,7 +66,8 @@ def manifest_rows(
     list of dict
         With the keys `COLUMNS`. ``width`` and ``height`` are in pixels after EXIF rotation;
         ``file`` is the imported file's path or the URL; ``reasons`` and ``mask`` (paths relative
-        to the workspace) are joined by ``;``; ``permission`` is JSON. Unknown is None.
+        to the workspace) are joined by ``;``; ``permission`` is JSON; ``gold`` is
+        ``yes`` where a person checked what is said. Unknown is None.
 
     Raises
     ------
@@ -86,6 +88,7 @@ def manifest_rows(
             (row.sha256, row.gate): row for row in connection.execute(select(schema.gate_scores))
         }
         masks = _masks(connection)
+    gold = gold_pictures(workspace)
     drawn = mask_digests(workspace) if state.recorded else None
     rows = []
     for sha256, picture in sorted(state.pictures.items()):
@@ -121,9 +124,19 @@ def manifest_rows(
                 "licence": _get(sighting, "licence"),
                 "permission": _as_json(_get(sighting, "permission")),
                 "origin": picture.origin or UNKNOWN,
+                "gold": "yes" if sha256 in gold else None,
             }
         )
     return rows
+
+
+def gold_pictures(workspace: Workspace, among: Sequence[str] | None = None) -> set[str]:
+    """Return the pictures that people marked as gold: what is said about them was checked."""
+    query = select(schema.gold.c.sha256)
+    if among is not None:
+        query = query.where(schema.gold.c.sha256.in_(among))
+    with workspace.catalog.read() as connection:
+        return set(connection.scalars(query))
 
 
 def split_set_of(state: State, name: str | None) -> str | None:

@@ -11,7 +11,7 @@ from curate.duplicates.copy_stage import CopyFacts, measure_cluster_copies
 from curate.duplicates.pairs import DuplicatePair
 from curate.duplicates.stage import pixel_check
 from curate.verdicts.better_copy import preferences
-from curate.verdicts.decide import clusters_of
+from curate.verdicts.decide import clusters_of, merged_pairs
 from curate.verdicts.screen import Facts
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ def with_copies(
     def rank(copies: Mapping[str, CopyFacts], clusters: Mapping[str, str]) -> Mapping[str, Any]:
         return preferences((extended(*each) for each in copies.items()), clusters)
 
-    copies = measure_cluster_copies(workspace, found.pairs, rank, progress=progress)
+    pairs = (*found.pairs, *merged_pairs(facts))
+    copies = measure_cluster_copies(workspace, pairs, rank, progress=progress)
     return [
         extended(one.sha256, copies[one.sha256]) if one.sha256 in copies else one for one in facts
     ]

@@ -6,6 +6,7 @@ verdicts, so a threshold can be changed and undone in seconds.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from curate.verdicts.quotas import over_quota
 from curate.verdicts.screen import Facts, Findings
 
 if TYPE_CHECKING:
-    from curate.duplicates.pairs import DuplicatePair
+    from curate.duplicates.pairs import DuplicatePair, Kind
 
 UNKEEPABLE = frozenset({Reason.UNREADABLE, Reason.WORKER_DIED})
 """Reasons that a human keep can't override: there are no pixels to keep."""
@@ -111,10 +112,13 @@ def decide(
     everyone = {facts.sha256: facts for facts in pictures}
     pairs = [pair for pair in pairs if _counts(pair, everyone)]
     # Clusters show all duplicates; only pictures that may be kept connect or replace others.
-    clusters = clusters_of(pairs)
+    clusters = clusters_of(
+        pairs, {facts.sha256: facts.placed for facts in pictures if facts.placed is not None}
+    )
     pairs = [pair for pair in pairs if {pair.first, pair.second} <= candidates.keys()]
     groups = _groups(candidates.values(), pairs)
-    rejected, represented = _duplicates(candidates, pairs, policy)
+    within = [pair for pair in pairs if clusters.get(pair.first, "") == clusters.get(pair.second)]
+    rejected, represented = _duplicates(candidates, within, policy)
     conflicts = _same_pixels_other_label(candidates, pairs)
     bridges = _bridges(groups, assigned or {})
     if bridges:  # without them, the groups that they connected are separate again
@@ -183,9 +187,58 @@ def _groups(candidates: Iterable[Facts], pairs: Iterable[DuplicatePair]) -> dict
     return _named(sets, pairs)
 
 
-def clusters_of(pairs: Iterable[DuplicatePair]) -> dict[str, str]:
-    """Return sha256 -> name of its cluster, for all pictures that are in one."""
-    return _named(DisjointSet(), pairs)
+def clusters_of(
+    pairs: Iterable[DuplicatePair], placed: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Return sha256 -> name of its cluster, for all pictures that are in one.
+
+    Parameters
+    ----------
+    pairs : iterable of DuplicatePair
+        Confirmed.
+    placed : Mapping, optional
+        sha256 -> cluster that a person put it into. No pair joins two of them, also not by way of
+        other pictures: the most alike are joined first.
+    """
+    sets = DisjointSet()
+    if not placed:
+        return _named(sets, pairs)
+    first: dict[str, str] = {}
+    for sha256 in sorted(placed):
+        sets.add(sha256)
+        sets.merge(first.setdefault(placed[sha256], sha256), sha256)
+    made = {sets[sha256]: placed[sha256] for sha256 in first.values()}
+    joined = []
+    for pair in sorted(pairs, key=lambda each: (each.kind != "exact", each.distance)):
+        sets.add(pair.first)
+        sets.add(pair.second)
+        names = {made[root] for root in (sets[pair.first], sets[pair.second]) if root in made}
+        if len(names) < 2:
+            sets.merge(pair.first, pair.second)
+            if names:
+                made[sets[pair.first]] = names.pop()
+            joined.append(pair)
+    sizes = Counter(placed.values())
+    touched = {sha256 for pair in joined for sha256 in (pair.first, pair.second)}
+    return {
+        sha256: name
+        for sha256, name in _named(sets, joined).items()
+        if sha256 in touched or sizes[placed.get(sha256, "")] > 1
+    }
+
+
+def merged_pairs(pictures: Iterable[Facts]) -> list[DuplicatePair]:
+    """Return each cluster that a person merged as a chain of pairs."""
+    from curate.duplicates.pairs import DuplicatePair
+
+    last: dict[str, str] = {}
+    pairs = []
+    for facts in sorted(pictures, key=lambda each: each.sha256):
+        if facts.merged and facts.placed is not None:
+            if facts.placed in last:
+                pairs.append(DuplicatePair(last[facts.placed], facts.sha256, "person", 0))
+            last[facts.placed] = facts.sha256
+    return pairs
 
 
 def _named(sets: DisjointSet, pairs: Iterable[DuplicatePair]) -> dict[str, str]:
@@ -222,16 +275,25 @@ def _duplicates(
     represented: dict[str, str] = {}
     kept: set[str] = set()
     kept_twins: dict[str, list[str]] = {}
-    keys = preferences((candidates[sha256] for sha256 in near), clusters_of(pairs))
+    merged = merged_pairs(candidates.values())
+    kept_merged: dict[str, list[str]] = {}
+    for pair in merged:
+        for sha256 in (pair.first, pair.second):
+            near.setdefault(sha256, {})
+            twins.add(sha256)
+    keys = preferences((candidates[sha256] for sha256 in near), clusters_of([*pairs, *merged]))
     for facts in sorted((candidates[sha256] for sha256 in near), key=lambda f: keys[f.sha256]):
         sha256 = facts.sha256
         equal = kept_twins.setdefault(twins[sha256], [])
         found = {other: pair for other, pair in near[sha256].items() if other in kept}
-        found |= {other: _exact(sha256, other) for other in equal}
+        found |= {other: _pair(sha256, other, "exact") for other in equal}
+        same = kept_merged.setdefault(facts.placed or "", []) if facts.merged else []
+        found = {other: _pair(sha256, other, "person") for other in same} | found
         others = [pair for other, pair in found.items() if _same_label(facts, candidates[other])]
         if not others or facts.decision == "keep" or not policy.duplicates.reject:
             kept.add(sha256)
             equal.append(sha256)
+            same.append(sha256)
             represented[sha256] = sha256
             continue
         best = min(
@@ -246,10 +308,10 @@ def _duplicates(
     return rejected, represented
 
 
-def _exact(one: str, other: str) -> DuplicatePair:
+def _pair(one: str, other: str, kind: Kind) -> DuplicatePair:
     from curate.duplicates.pairs import DuplicatePair
 
-    return DuplicatePair(min(one, other), max(one, other), "exact", 0)
+    return DuplicatePair(min(one, other), max(one, other), kind, 0)
 
 
 def _same_label(first: Facts, second: Facts) -> bool:

@@ -63,6 +63,9 @@ def load_facts(
                 select(decisions.c.sha256, decisions.c.decision, decisions.c.framing)
             )
         }
+        clustered = {
+            row.sha256: row for row in connection.execute(select(schema.cluster_decisions))
+        }
         seen = connection.execute(
             select(
                 sightings.c.sha256,
@@ -87,6 +90,9 @@ def load_facts(
     for sha256, size in pictures:
         score, decision = gated.get(sha256), decided.get(sha256)
         framing = score.framing if score is not None else None
+        placed, shared = clustered.get(sha256), keys.get(sha256, set())
+        if placed is not None and placed.merged:
+            shared = {*shared, f"merged:{placed.cluster}"}
         facts.append(
             Facts(
                 sha256,
@@ -97,10 +103,12 @@ def load_facts(
                 label=labels.get(sha256),
                 decision=None if decision is None else decision.decision,
                 size_bytes=size,
-                group_keys=tuple(sorted(keys.get(sha256, ()))),
+                group_keys=tuple(sorted(shared)),
                 spin_group=spinners.get(sha256),
                 given_split=given.get(sha256),
                 superseded=sha256 in replaced,
+                placed=None if placed is None else placed.cluster,
+                merged=placed is not None and placed.merged,
                 **_found_at(first.get(sha256)),
             )
         )
