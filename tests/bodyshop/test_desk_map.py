@@ -34,7 +34,7 @@ def workspace(tmp_path):
     data = [photo(seed) for seed in range(20)]
     for seed, each in enumerate([*data, resaved(data[3])]):
         add_picture(
-            workspace, each, labels={"damage": ("damaged", "whole")[seed % 20 % 2]},
+            workspace, each, labels={"damage": ("damaged", "whole")[seed % 2 if seed < 20 else 1]},
             file=f"{seed}.jpg", source="import",
         )  # fmt: skip
     curate.measure_images(workspace, workers=1)
