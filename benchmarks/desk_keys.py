@@ -25,7 +25,7 @@ from collector.browser.driver import find_browser
 NEXT = """
 const done = arguments[0], started = performance.now(), before = current;
 document.getElementById("said").textContent = "";
-document.dispatchEvent(new KeyboardEvent("keydown", { key: "k", bubbles: true }));
+scroller.dispatchEvent(new KeyboardEvent("keydown", { key: "k", bubbles: true }));
 const there = () => current > before && row(current);
 const wait = () => there() ? done(performance.now() - started) : setTimeout(wait, 1);
 wait();
