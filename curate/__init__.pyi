@@ -55,6 +55,9 @@ from .report.stage import (
 from .similar.map_stage import (
     map_pictures as map_pictures,
 )
+from .similar.map_stage import (
+    picture_places as picture_places,
+)
 from .similar.stage import (
     find_outliers as find_outliers,
 )

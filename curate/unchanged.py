@@ -19,7 +19,7 @@ STAGE = "curate"
 
 INPUTS = (
     schema.images, schema.sightings, schema.labels, schema.measurements, schema.gate_scores,
-    schema.decisions,
+    schema.decisions, schema.cluster_decisions,
 )  # fmt: skip
 OUTPUTS = (schema.verdicts, schema.split_sets, schema.splits, schema.assignments)
 

@@ -5,25 +5,31 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from sqlalchemy import delete, select
 
+from bodyshop.desk.clusters import cluster_members, placed_rows
 from bodyshop.desk.journal import append, read_journal
 from bodyshop_core.catalog import Field, Origin, add_labels, now, schema
 from bodyshop_core.errors import UsageError
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Table
 
     from bodyshop_core.workspace import Workspace
 
-Kind = Literal["keep", "reject", "label", "framing", "clear"]
-"""``label`` sets a label, ``framing`` says what is seen, ``clear`` takes back what people said."""
+Kind = Literal["keep", "reject", "label", "framing", "gold", "merge", "split", "clear"]
+"""``label`` sets a label, ``framing`` says what is seen, ``gold`` that all of it was checked;
+``merge`` makes one duplicate cluster of the clusters of the pictures, ``split`` takes the pictures
+out of theirs; ``clear`` takes back what people said."""
 
 FRAMINGS = ("full", "part", "interior")
 NOTE = "human_reject"
+
+_MARKS = {"cluster": schema.cluster_decisions, "gold": schema.gold}
+"""Name in the journal -> table with one row per picture."""
 
 _CHUNK = 500
 _LOCK = threading.Lock()
@@ -42,7 +48,8 @@ class Act:
     by : str
         Name of the person.
     value : str
-        The label or framing; of ``reject`` the reason in words, which may be empty.
+        The label or framing; ``no`` takes back ``gold``; of ``reject`` the reason in words, which
+        may be empty.
     field : str
         What a label is about: ``damage``, ``brand`` or ``model``.
     """
@@ -70,15 +77,15 @@ class Undone:
     changed_since: tuple[str, ...] = ()
 
 
-def perform(workspace: Workspace, act: Act) -> str:
+def perform(workspace: Workspace, act: Act) -> Act:
     """Write an act to the catalog, after what it replaces was noted for `undo`.
 
-    A decision counts from the next `bodyshop curate` on, a label at once.
+    Decisions and clusters count from the next `bodyshop curate` on, labels and gold at once.
 
     Returns
     -------
-    str
-        The act's id.
+    Act
+        With all pictures that it concerned: of ``merge`` and ``split``, whole clusters.
 
     Raises
     ------
@@ -88,19 +95,22 @@ def perform(workspace: Workspace, act: Act) -> str:
     """
     _check(act)
     identity = uuid.uuid4().hex
+    chosen = act.pictures
     with _LOCK, workspace.catalog.begin() as connection:
+        if act.kind in ("merge", "split"):
+            act = replace(act, pictures=tuple(cluster_members(connection, chosen)))
         before = dict(_said(connection, act.pictures, act.kind, act.field))
         if unknown := sorted(set(act.pictures) - before.keys()):
             raise UsageError(f"{unknown[0][:12]} is not in this workspace")
         if act.kind == "framing":
             _check_kept(connection, act.pictures, before)
-        _write(workspace, connection, act, before)
+        _write(workspace, connection, act, before, chosen)
         after = dict(_said(connection, act.pictures, act.kind, act.field))
         # Before the commit: a decision that can't be taken back must not be possible.
         append(
             workspace, {"id": identity, "at": now(), **vars(act), "before": before, "after": after}
         )
-    return identity
+    return act
 
 
 def undo(workspace: Workspace, by: str) -> Undone:
@@ -131,7 +141,7 @@ def undo(workspace: Workspace, by: str) -> Undone:
         same = {
             sha256
             for sha256 in newest["pictures"]
-            if sha256 in present and present[sha256] == newest["after"].get(sha256)
+            if sha256 in present and _is_as(present[sha256], newest["after"].get(sha256))
         }
         before = {sha256: newest["before"][sha256] for sha256 in same}
         _restore(workspace, connection, kind, field, before)
@@ -140,6 +150,11 @@ def undo(workspace: Workspace, by: str) -> Undone:
         tuple(each for each in newest["pictures"] if each in same),
         tuple(each for each in newest["pictures"] if each in present and each not in same),
     )
+
+
+def _is_as(present: Mapping[str, Any], after: Mapping[str, Any] | None) -> bool:
+    """Whether it is as an act left it; a line of an older bodyshop tells less."""
+    return after is not None and all(present.get(name) == value for name, value in after.items())
 
 
 def _check(act: Act) -> None:
@@ -173,17 +188,30 @@ def _check_kept(connection: Connection, pictures: Sequence[str], before: Mapping
 
 
 def _write(
-    workspace: Workspace, connection: Connection, act: Act, before: Mapping[str, Any]
+    workspace: Workspace,
+    connection: Connection,
+    act: Act,
+    before: Mapping[str, Any],
+    chosen: Sequence[str],
 ) -> None:
     by, catalog = f"desk:{act.by}"[:64], workspace.catalog
     if act.kind in ("clear", "label"):
         field = None if act.kind == "clear" else act.field
         _delete_labels(connection, act.pictures, field)
     if act.kind == "clear":
-        _delete_decisions(connection, act.pictures)
+        for table in (schema.decisions, *_MARKS.values()):
+            _delete_rows(connection, table, act.pictures)
+    elif act.kind in ("merge", "split"):
+        rows = placed_rows(connection, act.kind, act.pictures, chosen, by)
+        catalog.upsert(schema.cluster_decisions, rows, connection=connection)
+    elif act.kind == "gold" and act.value == "no":
+        _delete_rows(connection, schema.gold, act.pictures)
+    elif act.kind == "gold":
+        marks = [{"sha256": sha256, "by": by, "at": now()} for sha256 in act.pictures]
+        catalog.upsert(schema.gold, marks, connection=connection)
     elif act.kind == "label":
-        rows = [(sha256, act.field, act.value.strip(), Origin.HUMAN, by) for sha256 in act.pictures]
-        add_labels(catalog, rows, connection=connection)
+        said = [(sha256, act.field, act.value.strip(), Origin.HUMAN, by) for sha256 in act.pictures]
+        add_labels(catalog, said, connection=connection)
     else:
         decided = [
             _decision(sha256, act, by, before[sha256]["decision"]) for sha256 in act.pictures
@@ -209,9 +237,15 @@ def _said(
     for part in _parts(pictures):
         there = connection.scalars(select(images.c.sha256).where(images.c.sha256.in_(part)))
         found: dict[str, Any] = {sha256: {"decision": None, "labels": []} for sha256 in there}
-        if kind != "label":
+        if _touches_decisions(kind):
             for row in connection.execute(select(decisions).where(decisions.c.sha256.in_(part))):
                 found[row.sha256]["decision"] = dict(row._mapping)
+        for name in _marks(kind):
+            for one in found.values():
+                one[name] = None
+            table = _MARKS[name]
+            for row in connection.execute(select(table).where(table.c.sha256.in_(part))):
+                found[row.sha256][name] = dict(row._mapping)
         query = (
             select(labels)
             .where(labels.c.sha256.in_(part), labels.c.origin == Origin.HUMAN.value)
@@ -231,8 +265,12 @@ def _restore(
     pictures = list(before)
     if kind in ("label", "clear"):
         _delete_labels(connection, pictures, field if kind == "label" else None)
-    if kind != "label":
-        _delete_decisions(connection, pictures)
+    if _touches_decisions(kind):
+        _delete_rows(connection, schema.decisions, pictures)
+    for name in _marks(kind):
+        _delete_rows(connection, _MARKS[name], pictures)
+        rows = [each[name] for each in before.values() if each.get(name)]
+        workspace.catalog.upsert(_MARKS[name], rows, connection=connection)
     decisions = [each["decision"] for each in before.values() if each["decision"]]
     workspace.catalog.upsert(schema.decisions, decisions, connection=connection)
     labels = [label for each in before.values() for label in each["labels"]]
@@ -246,8 +284,18 @@ def _delete_labels(connection: Connection, pictures: Sequence[str], field: str |
         connection.execute(query if field is None else query.where(table.c.field == field))
 
 
-def _delete_decisions(connection: Connection, pictures: Sequence[str]) -> None:
-    table = schema.decisions
+def _touches_decisions(kind: str) -> bool:
+    return kind in ("keep", "reject", "framing", "clear")
+
+
+def _marks(kind: str) -> tuple[str, ...]:
+    """Return which of `_MARKS` an act of this kind replaces."""
+    if kind == "clear":
+        return tuple(_MARKS)
+    return {"merge": ("cluster",), "split": ("cluster",), "gold": ("gold",)}.get(kind, ())
+
+
+def _delete_rows(connection: Connection, table: Table, pictures: Sequence[str]) -> None:
     for part in _parts(pictures):
         connection.execute(delete(table).where(table.c.sha256.in_(part)))
 

@@ -129,6 +129,18 @@ def create_app(state: DeskState, token: str) -> Flask:
     def suspects() -> Any:
         return jsonify(state.suspects.state())
 
+    @app.post("/api/map")
+    def start_map() -> Any:
+        return jsonify(state.map.start())
+
+    @app.get("/api/map")
+    def map_state() -> Any:
+        return jsonify(state.map.state())
+
+    @app.get("/api/map/points")
+    def map_points() -> Any:
+        return jsonify(state.map_points(parse_view(request.args)))
+
     @app.post("/api/try")
     def try_photo() -> Any:
         # The file's own name is never used: it comes from outside.

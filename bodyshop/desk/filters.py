@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import TYPE_CHECKING
 
 from bodyshop_core.errors import UsageError
@@ -16,12 +17,15 @@ if TYPE_CHECKING:
 
 CHOICES = (
     "verdict", "reason", "label", "predicted", "split", "source", "origin", "brand", "model",
-    "framing", "decision", "cluster", "group", "sha256",
+    "framing", "decision", "gold", "placed", "cluster", "group", "sha256",
 )  # fmt: skip
 """Columns of which one value, or several separated by ``|``, may be asked for."""
 
 FIGURES = ("p_car", "sharpness", "width", "height", "disagreement")
 """Columns that can be limited (``p_car=0.2..0.6``) and, as those above, sorted by."""
+
+MOST_CORNERS = 200
+"""Of a polygon on the map."""
 
 NOTHING = "-"
 """Stands for a picture without a value."""
@@ -43,12 +47,15 @@ class View:
         Words that have to occur in title, caption, query or address.
     sort : str
         Column; a ``-`` before it turns the order around. Empty: the catalog's order.
+    area : tuple of (x, y)
+        Corners of a polygon on the map, in which pictures have to lie.
     """
 
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     ranges: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
     text: str = ""
     sort: str = ""
+    area: tuple[tuple[float, float], ...] = ()
 
 
 def parse_view(query: Mapping[str, str]) -> View:
@@ -72,7 +79,7 @@ def parse_view(query: Mapping[str, str]) -> View:
         raise UsageError(
             f"there is no column '{sort}' to sort by", hint=f"one of {', '.join(CHOICES + FIGURES)}"
         )
-    return View(choices, ranges, query.get("text", "").strip(), sort)
+    return View(choices, ranges, query.get("text", "").strip(), sort, _area(query.get("map", "")))
 
 
 def apply_view(table: pa.Table, view: View) -> NDArray[np.int64]:
@@ -105,6 +112,8 @@ def apply_view(table: pa.Table, view: View) -> NDArray[np.int64]:
             keep = pc.and_(keep, pc.fill_null(pc.less_equal(column, high), False))
     for word in view.text.lower().split():
         keep = pc.and_(keep, pc.match_substring(table["words"], word))
+    if view.area:
+        keep = pc.and_(keep, pa.array(_inside(table, view.area)))
     rows = np.flatnonzero(np.asarray(keep))
     if view.sort and len(rows):
         name = view.sort.removeprefix("-")
@@ -112,6 +121,37 @@ def apply_view(table: pa.Table, view: View) -> NDArray[np.int64]:
         chosen = table.select([name]).take(pa.array(rows))
         rows = rows[np.asarray(pc.sort_indices(chosen, [(name, order)]))]
     return rows
+
+
+def _inside(table: pa.Table, area: tuple[tuple[float, float], ...]) -> NDArray[np.bool_]:
+    """Return whether each picture lies in a polygon, by the even-odd rule; one off the map not."""
+    import numpy as np
+
+    x, y = (table[name].to_numpy() for name in ("x", "y"))
+    x, y = np.asarray(x, float), np.asarray(y, float)
+    if len(x) and np.isnan(x).all():
+        raise UsageError("the map is not laid out yet", hint="open it first (v)")
+    inside = np.zeros(len(x), bool)
+    for (x1, y1), (x2, y2) in zip(area, (*area[1:], area[0]), strict=True):
+        if y1 != y2:
+            crossed = (y1 > y) != (y2 > y)
+            inside ^= crossed & (x < (x2 - x1) * (y - y1) / (y2 - y1) + x1)
+    return inside
+
+
+def _area(text: str) -> tuple[tuple[float, float], ...]:
+    if not text:
+        return ()
+    try:
+        numbers = [float(each) for each in text.split(",")]
+    except ValueError as error:
+        raise UsageError(
+            f"map={text[:40]}: not a list of numbers", hint="as x,y,x,y,x,y"
+        ) from error
+    corners = tuple(zip(numbers[::2], numbers[1::2], strict=False))
+    if len(numbers) % 2 or not 3 <= len(corners) <= MOST_CORNERS or not all(map(isfinite, numbers)):
+        raise UsageError(f"map={text[:40]}: not a polygon", hint=f"of 3 to {MOST_CORNERS} corners")
+    return corners
 
 
 def _has_one_of(table: pa.Table, name: str, values: tuple[str, ...]) -> pa.Array:

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import threading
+from base64 import b64encode
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from bodyshop.desk import acts
 from bodyshop.desk.filters import View, apply_view
+from bodyshop.desk.map_job import MapJob
 from bodyshop.desk.suspects_job import SuspectsJob
 from bodyshop.desk.table import MOST_PATCHED, facets, load_table, patched, shown_target
 from bodyshop_core.errors import BodyshopError, UsageError
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from numpy.typing import NDArray
 
     from bodyshop.prediction import Predictor
@@ -24,6 +29,9 @@ if TYPE_CHECKING:
 
 PAGE = 200
 """Pictures of one answer."""
+
+COLOURS = 6
+"""Labels with a colour of their own on the map."""
 
 
 class DeskState:
@@ -46,6 +54,7 @@ class DeskState:
         self._predictor: Predictor | None = None
         self._rows: tuple[View, NDArray[np.int64]] | None = None
         self.suspects = SuspectsJob(workspace, self.reload)
+        self.map = MapJob(workspace, self.reload)
         self.table: pa.Table = load_table(workspace)
 
     @property
@@ -56,13 +65,37 @@ class DeskState:
     def reload(self) -> None:
         """Read the catalog again."""
         with self._lock:  # held while reading: an act of that time must not be lost from view
-            self.table, self._rows = load_table(self.workspace, self.suspects.predictions), None
+            table = load_table(self.workspace, self.suspects.predictions, self.map.places)
+            self.table, self._rows = table, None
 
     def page(self, view: View, offset: int) -> dict[str, Any]:
         """Return `PAGE` pictures of a view from an offset on, and how many it has."""
         table, rows = self._matching(view)
-        part = table.take(rows[max(0, offset) : max(0, offset) + PAGE]).drop(["words"])
+        part = table.take(rows[max(0, offset) : max(0, offset) + PAGE]).drop(["words", "x", "y"])
         return {"total": len(rows), "offset": offset, "pictures": part.to_pylist()}
+
+    def map_points(self, view: View) -> dict[str, Any]:
+        """Return the places of the pictures of a view, but for its polygon, coloured by label.
+
+        Returns
+        -------
+        dict
+            ``points``: x and y in turn, little-endian float32 in base64; ``colours``: a byte each,
+            the place of its label in ``labels`` (0: none of those).
+        """
+        table, rows = self._matching(replace(view, area=(), sort=""))
+        part = table.select(["x", "y", "label"]).take(rows)
+        part = part.filter(pc.is_valid(part["x"]))
+        places = np.column_stack([part["x"].to_numpy(), part["y"].to_numpy()]).astype("<f4")
+        counts = Counter(label for label in part["label"].to_pylist() if label)
+        labels = sorted(label for label, _ in counts.most_common(COLOURS))
+        numbers = pc.index_in(part["label"], pa.array(labels, pa.string())).fill_null(-1)
+        colours = (numbers.to_numpy() + 1).astype(np.uint8)
+        return {
+            "points": b64encode(places.tobytes()).decode(),
+            "colours": b64encode(colours.tobytes()).decode(),
+            "labels": labels,
+        }
 
     def facets(self) -> dict[str, list[tuple[str, int]]]:
         """Return the values that can be filtered by, with their numbers."""
@@ -99,9 +132,9 @@ class DeskState:
         kind, value = str(wanted.get("kind", "")), str(wanted.get("value", ""))
         field = str(wanted.get("field") or self.field)
         act = acts.Act(kind, tuple(dict.fromkeys(pictures)), self.by, value, field)  # type: ignore[arg-type]
-        acts.perform(self.workspace, act)
-        self._refresh(act.pictures)
-        return {"pictures": len(act.pictures)}
+        changed = acts.perform(self.workspace, act)
+        self._refresh(changed.pictures)
+        return {"pictures": len(changed.pictures)}
 
     def undo(self) -> dict[str, Any]:
         """Take back the newest act of this person."""

@@ -27,6 +27,7 @@ class SuspectsJob:
         self.workspace, self.done = workspace, done
         self.predictions: dict[str, tuple[str, float]] = {}
         """sha256 -> label that the classifier would give, and its doubt about the present one."""
+        self._agreement: float | None = None
         self._lock = threading.Lock()
         self._state: dict[str, Any] = {"state": "idle"}
 
@@ -46,7 +47,8 @@ class SuspectsJob:
         dict
             ``state`` (``idle``, ``running``, ``done``, ``failed``); when done ``checked`` and
             ``suspected`` labels and ``agreement``, the share that the classifier would give, too
-            (the out-of-fold accuracy of a linear probe); when failed ``error``.
+            (the out-of-fold accuracy of a linear probe), and ``agreement_before``, that of the
+            search before, None at the first; when failed ``error``.
         """
         with self._lock:
             return dict(self._state)
@@ -66,7 +68,9 @@ class SuspectsJob:
                 "checked": len(found),
                 "suspected": sum(each.doubt > DOUBT for each in found),
                 "agreement": sum(each.agrees for each in found) / len(found) if found else None,
+                "agreement_before": self._agreement,
             }
+            self._agreement = state["agreement"]
         except BodyshopError as error:
             state = {"state": "failed", "error": str(error)}
         except Exception as error:  # noqa: BLE001 - a thread's error would be lost: it is shown

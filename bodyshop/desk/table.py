@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from bodyshop.desk.filters import CHOICES, NOTHING
-from bodyshop.export.rows import manifest_rows
+from bodyshop.export.rows import gold_pictures, manifest_rows
 from bodyshop_core.catalog import Field, Origin, effective_labels, schema
 from bodyshop_core.catalog.split_sets import newest_split_set
 
@@ -21,16 +21,19 @@ if TYPE_CHECKING:
 MOST_PATCHED = 500
 """Pictures from which on reading the whole catalog again is no slower."""
 
-_NUMBERS = {"width", "height", "sharpness", "p_car", "disagreement"}
+_NUMBERS = {"width", "height", "sharpness", "p_car", "disagreement", "x", "y"}
 _SHOWN = (
     "sha256", "file", "source", "origin", "label", "predicted", "disagreement", "brand", "model",
     "width", "height", "sharpness", "p_car", "framing", "verdict", "reasons", "cluster", "group",
-    "representative", "split", "decision", "licence", "words",
+    "representative", "split", "decision", "gold", "placed", "licence", "x", "y",
+    "words",
 )  # fmt: skip
 
 
 def load_table(
-    workspace: Workspace, predictions: dict[str, tuple[str, float]] | None = None
+    workspace: Workspace,
+    predictions: dict[str, tuple[str, float]] | None = None,
+    places: dict[str, tuple[float, float]] | None = None,
 ) -> pa.Table:
     """Read the catalog.
 
@@ -41,24 +44,29 @@ def load_table(
     predictions : dict of str to (str, float), optional
         sha256 -> label that an out-of-fold classifier would give, and its disagreement with the
         present one (0 to 1).
+    places : dict of str to (float, float), optional
+        sha256 -> place on the map.
 
     Returns
     -------
     pyarrow.Table
         A row per picture in the order of the sha256: the columns of the manifest that the desk
-        shows, ``decision`` (a person's keep or reject), ``predicted``, ``disagreement``, and
-        ``words`` (title, caption, query and address in small letters).
+        shows, ``decision`` (a person's keep or reject), ``placed`` (the cluster that
+        a person put it into), ``predicted``, ``disagreement``, ``x`` and ``y`` (its place on the
+        map), and ``words`` (title, caption, query and address in small letters).
     """
     import pyarrow as pa
 
     rows = manifest_rows(workspace)
     decided, words = _decisions(workspace), _words(workspace)
-    human = _labels_by_people(workspace)
+    human, placed = _labels_by_people(workspace), _placed(workspace)
     for row in rows:
         sha256 = row["sha256"]
         row["decision"] = decided[sha256].decision if sha256 in decided else None
+        row["placed"] = placed.get(sha256)
         row["label"] = human.get(sha256, row["label"])
         row["predicted"], row["disagreement"] = (predictions or {}).get(sha256, (None, None))
+        row["x"], row["y"] = (places or {}).get(sha256, (None, None))
         row["words"] = words.get(sha256, "")
     return pa.table(
         {
@@ -82,7 +90,7 @@ def facets(table: pa.Table, *, most: int = 200) -> dict[str, list[tuple[str, int
     """
     found: dict[str, list[tuple[str, int]]] = {}
     for name in CHOICES:
-        if name in ("cluster", "group", "sha256"):
+        if name in ("cluster", "group", "placed", "sha256"):
             continue
         if name == "reason":
             counts = Counter(
@@ -117,12 +125,17 @@ def patched(table: pa.Table, workspace: Workspace, pictures: Sequence[str]) -> p
     decided = _decisions(workspace, pictures)
     labels, framings = _without_people(workspace, pictures)
     labels |= _labels_by_people(workspace, pictures)
-    new: dict[str, dict[str, str | None]] = {"label": {}, "framing": {}, "decision": {}}
+    new: dict[str, dict[str, str | None]] = {
+        "label": {}, "framing": {}, "decision": {}, "gold": {}, "placed": {}
+    }  # fmt: skip
+    gold, placed = gold_pictures(workspace, pictures), _placed(workspace, pictures)
     for sha256 in pictures:
         row = decided.get(sha256)
         new["label"][sha256] = labels.get(sha256)
         new["framing"][sha256] = (row.framing if row else None) or framings.get(sha256)
         new["decision"][sha256] = row.decision if row else None
+        new["gold"][sha256] = "yes" if sha256 in gold else None
+        new["placed"][sha256] = placed.get(sha256)
     changed = pc.is_in(table["sha256"], pa.array(pictures, pa.string()))
     order = table["sha256"].filter(changed).to_pylist()
     for name, values in new.items():
@@ -160,6 +173,16 @@ def _decisions(workspace: Workspace, among: Sequence[str] | None = None) -> dict
         query = query.where(table.c.sha256.in_(among))
     with workspace.catalog.read() as connection:
         return {str(row.sha256): row for row in connection.execute(query).all()}
+
+
+def _placed(workspace: Workspace, among: Sequence[str] | None = None) -> dict[str, str]:
+    """Return the cluster that a person put pictures into; the next curate follows it."""
+    table = schema.cluster_decisions
+    query = select(table.c.sha256, table.c.cluster)
+    if among is not None:
+        query = query.where(table.c.sha256.in_(among))
+    with workspace.catalog.read() as connection:
+        return {sha256: cluster[:8] for sha256, cluster in connection.execute(query)}
 
 
 def _labels_by_people(

@@ -38,6 +38,7 @@ _MEANING = {
     "file": "Original file name or URL.",
     "source": "How the picture was found.",
     "origin": "Host the picture was downloaded from, or the name its import was given.",
+    "gold": "yes: a person checked what is said about the picture.",
     "label": "The class.",
     "brand": "Brand of the car.",
     "model": "Model of the car.",

@@ -40,6 +40,7 @@ COLUMNS = (
     "licence",
     "permission",
     "origin",
+    "gold",
 )
 """The contract with other tools; a column is never renamed or moved."""
 
@@ -72,7 +73,8 @@ def each_manifest_row(
     dict
         With the keys `COLUMNS`. ``width`` and ``height`` are in pixels after EXIF rotation;
         ``file`` is the imported file's path or the URL; ``reasons`` and ``mask`` (paths relative
-        to the workspace) are joined by ``;``; ``permission`` is JSON. Unknown is None.
+        to the workspace) are joined by ``;``; ``permission`` is JSON; ``gold`` is
+        ``yes`` where a person checked what is said. Unknown is None.
 
     Raises
     ------
@@ -116,6 +118,7 @@ def _rows(
     measured = _measurements(connection, between)
     scores = _scores(connection, between)
     masks = _masks(connection, between)
+    gold = _by_sha(connection, between, schema.gold.c.sha256)
     nothing = (None,) * 4
     for picture in pictures:
         sha256 = picture.sha256
@@ -151,7 +154,17 @@ def _rows(
             "licence": licence,
             "permission": permission,
             "origin": picture.origin or UNKNOWN,
+            "gold": "yes" if sha256 in gold else None,
         }
+
+
+def gold_pictures(workspace: Workspace, among: Sequence[str] | None = None) -> set[str]:
+    """Return the pictures that people marked as gold: what is said about them was checked."""
+    query = select(schema.gold.c.sha256)
+    if among is not None:
+        query = query.where(schema.gold.c.sha256.in_(among))
+    with workspace.catalog.read() as connection:
+        return set(connection.scalars(query))
 
 
 def split_set_of(state: State, name: str | None) -> str | None:

@@ -20,6 +20,8 @@ its place in a split set, its masks."""
 NONE = "none"
 """In texts, where a side has no value."""
 
+_FIELDS = tuple(field.value for field in Field)
+
 
 @dataclass(frozen=True)
 class Change:
@@ -47,10 +49,11 @@ class Change:
         a, b = self.before, self.after
         if a is None or b is None:
             return ("added",) if a is None else ("removed",)
+        was, is_kept = a.kept, b.kept
         happened = {
-            "rejected": a.kept and not b.kept,
-            "kept": b.kept and not a.kept,
-            "reasons": a.kept == b.kept and (a.verdict, a.reasons) != (b.verdict, b.reasons),
+            "rejected": was and not is_kept,
+            "kept": is_kept and not was,
+            "reasons": was == is_kept and (a.verdict, a.reasons) != (b.verdict, b.reasons),
             "label": any(True for _ in self.labels()),
             "split": any(True for _ in self.splits()),
             "masks": a.masks != b.masks,
@@ -62,9 +65,9 @@ class Change:
         a, b = self.before, self.after
         if a is None or b is None:
             return
-        for field in Field:
-            if a.label(field) != b.label(field):
-                yield field.value, _given(a, field), _given(b, field)
+        for field in _FIELDS:
+            if getattr(a, field) != getattr(b, field):
+                yield field, _given(a, field), _given(b, field)
 
     def splits(self) -> Iterator[tuple[str, str, str]]:
         """Yield split set, and split before and after, of each set in which it moved."""
@@ -236,9 +239,8 @@ def _changes(before: list[PictureState], after: list[PictureState]) -> list[Chan
     ]  # fmt: skip
 
 
-def _given(picture: PictureState, field: Field) -> str:
-    by = getattr(picture, f"{field.value}_by")
-    value = picture.label(field)
+def _given(picture: PictureState, field: str) -> str:
+    by, value = getattr(picture, f"{field}_by"), getattr(picture, field)
     return f"{value or by} ({by})" if value and by else by or NONE
 
 

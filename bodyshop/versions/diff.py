@@ -21,6 +21,7 @@ from bodyshop_core.snapshots import (
     read_state,
     resolve_state,
 )
+from bodyshop_core.snapshots.state import no_collection
 
 if TYPE_CHECKING:
     from bodyshop_core.workspace import Workspace
@@ -54,6 +55,14 @@ def diff(
     NothingFoundError
         One of them is not known, or a run is older than snapshots.
     """
+    with no_collection():
+        found = _diff(workspace, before, after)
+    if not page:
+        return found
+    return replace(found, page=write_page(workspace, found, progress))
+
+
+def _diff(workspace: Workspace, before: str, after: str) -> Diff:
     first, second = (_side(workspace, name) for name in (before, after))
     states = _states(workspace, first, second)
     sides = (
@@ -65,15 +74,12 @@ def diff(
     split_set = _read(folders[-1] / SUMMARY).get("split_set") if both else None
     only = frozenset().union(*map(_learned, folders)) if both else None
     data = compare(*states, split_set=split_set, only=only)
-    found = Diff(
+    return Diff(
         *sides,
         data,
         _differing(folders, METRICS, ("seconds",)) if both else {},
         _differing(folders, PLAN, ("data", "format")) if both else {},
     )
-    if not page:
-        return found
-    return replace(found, page=write_page(workspace, found, progress))
 
 
 def _side(workspace: Workspace, name: str) -> Side:
@@ -100,27 +106,27 @@ def _state_of_run(folder: Path) -> str:
 
 
 def _states(workspace: Workspace, first: Side, second: Side) -> tuple[State, State]:
-    """Return both states; parts that they share are the same lists."""
-    before = read_state(workspace) if first.name == NOW else load_state(workspace, first.state)
+    """Return both states; parts that they share are the same lists, read once."""
+    if first.name == NOW == second.name:
+        now = read_state(workspace)
+        return now, now
     if second.name == NOW:
-        return before, _shared(before, read_state(workspace))
-    known = before.digests if first.name == NOW else chunk_digests(workspace, first.state)
-    after = load_state(workspace, second.state, without=known)
-    wanted = chunk_digests(workspace, second.state)
+        after = read_state(workspace)
+        return _completed(workspace, first.state, after), after
+    before = read_state(workspace) if first.name == NOW else load_state(workspace, first.state)
+    return before, _completed(workspace, second.state, before)
+
+
+def _completed(workspace: Workspace, state_id: str, other: State) -> State:
+    """Read the parts of a recorded state that differ from another one; take the rest from that."""
+    known = chunk_digests(workspace, other.recorded) if other.recorded else other.digests
+    state = load_state(workspace, state_id, without=known)
     same = {
-        prefix: rows
-        for prefix, rows in before.chunks.items()
-        if wanted.get(prefix) == known.get(prefix)
+        prefix: other.chunks[prefix]
+        for prefix, digest in chunk_digests(workspace, state_id).items()
+        if known.get(prefix) == digest
     }
-    return before, State(after.about, {**same, **after.chunks}, after.recorded)
-
-
-def _shared(before: State, after: State) -> State:
-    chunks = {
-        prefix: before.chunks[prefix] if before.chunks.get(prefix) == rows else rows
-        for prefix, rows in after.chunks.items()
-    }
-    return State(after.about, chunks)
+    return State(state.about, {**same, **state.chunks}, state.recorded)
 
 
 def _learned(folder: Path) -> frozenset[str]:

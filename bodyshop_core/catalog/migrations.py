@@ -93,6 +93,15 @@ _STEPS: dict[int, tuple[str, ...]] = {
         " state VARCHAR(64) NOT NULL REFERENCES states (id), note TEXT,"
         " tool_version VARCHAR(32) NOT NULL, created_at VARCHAR(32) NOT NULL)",
     ),
+    # clusters that people made, and pictures that are a reference
+    4: (
+        "CREATE TABLE cluster_decisions (sha256 VARCHAR(64) NOT NULL PRIMARY KEY"
+        " REFERENCES images (sha256) ON DELETE CASCADE, cluster VARCHAR(32) NOT NULL,"
+        ' merged BOOLEAN NOT NULL, "by" VARCHAR(64) NOT NULL, at VARCHAR(32) NOT NULL)',
+        "CREATE TABLE gold (sha256 VARCHAR(64) NOT NULL PRIMARY KEY"
+        ' REFERENCES images (sha256) ON DELETE CASCADE, "by" VARCHAR(64) NOT NULL,'
+        " at VARCHAR(32) NOT NULL)",
+    ),
 }
 """Version -> the statements that lead to the next version."""
 

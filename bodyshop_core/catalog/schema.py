@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """In the catalog itself; older ones are migrated, newer ones refused with a message."""
 
 metadata = MetaData()
@@ -256,6 +256,24 @@ decisions = Table(
     Column("decision", String(8), nullable=False),  # keep | reject
     Column("framing", String(16)),
     Column("note", Text),
+    Column("by", String(64), nullable=False),
+    Column("at", String(32), nullable=False),
+)
+
+cluster_decisions = Table(  # duplicate clusters that a person made, by merging or splitting
+    "cluster_decisions",
+    metadata,
+    _sha(primary_key=True),
+    Column("cluster", String(32), nullable=False),  # pictures of two of them are never joined
+    Column("merged", Boolean, nullable=False),  # all of it show the same: one is enough
+    Column("by", String(64), nullable=False),
+    Column("at", String(32), nullable=False),
+)
+
+gold = Table(  # what the catalog says about these pictures was checked: a reference
+    "gold",
+    metadata,
+    _sha(primary_key=True),
     Column("by", String(64), nullable=False),
     Column("at", String(32), nullable=False),
 )

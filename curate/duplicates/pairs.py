@@ -33,7 +33,7 @@ INNER_CAP = 8
 ROUNDS = 3
 """Searches by features, at most; a search without a new pair is the last."""
 
-Kind = Literal["exact", "near", "flip", "crop"]
+Kind = Literal["exact", "near", "flip", "crop", "person"]
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class DuplicatePair:
         Their sha256, ``first < second``.
     kind : str
         ``exact``: the same pixels; ``near``: re-saved, resized, relit, slightly cropped; ``flip``:
-        mirrored; ``crop``: a part, a border or a large logo.
+        mirrored; ``crop``: a part, a border or a large logo; ``person``: a person merged them.
     distance : int
         Differing bits of their 64-bit hashes (for ``flip``: of one and the mirrored other).
     """

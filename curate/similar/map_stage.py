@@ -107,6 +107,30 @@ def map_pictures(
     )
 
 
+def picture_places(
+    workspace: Workspace, *, gate: Gate | None = None
+) -> dict[str, tuple[float, float]]:
+    """Return where `map_pictures` lays each picture: sha256 -> x and y.
+
+    Raises
+    ------
+    NothingFoundError
+        Features of fewer than three pictures are stored.
+    """
+    gate = gate or load_gate(workspace)
+    with workspace.catalog.read() as connection:
+        judged = dict.fromkeys(connection.scalars(select(schema.verdicts.c.sha256)))
+    store = FeatureStore(workspace.features / gate.fingerprint)
+    laid_out = embed(store.stream, judged, clusters=2)
+    if len(laid_out.names) < 3:
+        raise NothingFoundError(
+            f"too few features are stored in {workspace.root}", hint="run bodyshop curate first"
+        )
+    return {
+        name: (x, y) for name, (x, y) in zip(laid_out.names, laid_out.places.tolist(), strict=True)
+    }
+
+
 EXAMPLES = 8
 """Pictures shown of a cluster."""
 

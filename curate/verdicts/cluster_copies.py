@@ -11,7 +11,7 @@ from curate.duplicates.copy_stage import CopyFacts, measure_cluster_copies
 from curate.duplicates.pairs import DuplicatePair
 from curate.duplicates.stage import pixel_check
 from curate.verdicts.better_copy import preferences
-from curate.verdicts.decide import clusters_of
+from curate.verdicts.clusters import clusters_of, merged_pairs
 from curate.verdicts.fact_table import FactTable
 from curate.verdicts.screen import Facts
 
@@ -29,7 +29,8 @@ def with_copies(
         known = facts.with_copies(copies)
         return preferences((known.of(sha256) for sha256 in copies), clusters)
 
-    copies = measure_cluster_copies(workspace, found.pairs, rank, progress=progress)
+    pairs = (*found.pairs, *merged_pairs(facts))
+    copies = measure_cluster_copies(workspace, pairs, rank, progress=progress)
     return facts.with_copies(copies)
 
 

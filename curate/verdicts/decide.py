@@ -18,11 +18,12 @@ from bodyshop_core.catalog import AnyReason, Reason, in_order
 from curate.policy import Policy
 from curate.verdicts.better_copy import preferences
 from curate.verdicts.bridges import find_bridges
+from curate.verdicts.clusters import clusters_of, merged_pairs
 from curate.verdicts.quotas import over_quota
 from curate.verdicts.screen import Facts, Findings
 
 if TYPE_CHECKING:
-    from curate.duplicates.pairs import DuplicatePair
+    from curate.duplicates.pairs import DuplicatePair, Kind
 
 UNKEEPABLE = frozenset({Reason.UNREADABLE, Reason.WORKER_DIED})
 """Reasons that a human keep can't override: there are no pixels to keep."""
@@ -182,10 +183,16 @@ def relate(
     `pictures` are gone through several times; facts of those in pairs only are kept.
     """
     paired = {sha256 for pair in pairs for sha256 in (pair.first, pair.second)}
-    everyone = {facts.sha256: facts for facts in pictures if facts.sha256 in paired}
+    everyone = {
+        facts.sha256: facts
+        for facts in pictures
+        if facts.sha256 in paired or facts.placed is not None
+    }
     pairs = [pair for pair in pairs if _counts(pair, everyone)]
     # Clusters show all duplicates; only pictures that may be kept connect or replace others.
-    clusters = clusters_of(pairs)
+    clusters = clusters_of(
+        pairs, {name: facts.placed for name, facts in everyone.items() if facts.placed is not None}
+    )
     candidates = {facts.sha256: facts for facts in eligible(everyone.values(), findings)}
     pairs = [pair for pair in pairs if {pair.first, pair.second} <= candidates.keys()]
 
@@ -193,7 +200,8 @@ def relate(
         return (facts for facts in pictures if is_eligible(facts, findings.get(facts.sha256, {})))
 
     groups = _groups(may_stay(), pairs)
-    rejected, represented = _duplicates(candidates, pairs, policy)
+    within = [pair for pair in pairs if clusters.get(pair.first, "") == clusters.get(pair.second)]
+    rejected, represented = _duplicates(candidates, within, policy)
     conflicts = _same_pixels_other_label(candidates, pairs)
     bridges = _bridges(groups, assigned or {})
     if bridges:  # without them, the groups that they connected are separate again
@@ -251,19 +259,6 @@ def _groups(candidates: Iterable[Facts], pairs: Iterable[DuplicatePair]) -> dict
     }
 
 
-def clusters_of(pairs: Iterable[DuplicatePair]) -> dict[str, str]:
-    """Return sha256 -> name of its cluster (its smallest sha256), of all pictures in one."""
-    sets = DisjointSet()
-    for pair in pairs:
-        sets.add(pair.first)
-        sets.add(pair.second)
-        sets.merge(pair.first, pair.second)
-    named: dict[str, str] = {}
-    for subset in sets.subsets():
-        named |= dict.fromkeys(sorted(subset), min(subset)[:16])
-    return named
-
-
 def _duplicates(
     candidates: Mapping[str, Facts], pairs: Sequence[DuplicatePair], policy: Policy
 ) -> tuple[dict[str, tuple[Reason, dict[str, Any]]], dict[str, str]]:
@@ -285,16 +280,25 @@ def _duplicates(
     represented: dict[str, str] = {}
     kept: set[str] = set()
     kept_twins: dict[str, list[str]] = {}
-    keys = preferences((candidates[sha256] for sha256 in near), clusters_of(pairs))
+    merged = merged_pairs(candidates.values())
+    kept_merged: dict[str, list[str]] = {}
+    for pair in merged:
+        for sha256 in (pair.first, pair.second):
+            near.setdefault(sha256, {})
+            twins.add(sha256)
+    keys = preferences((candidates[sha256] for sha256 in near), clusters_of([*pairs, *merged]))
     for facts in sorted((candidates[sha256] for sha256 in near), key=lambda f: keys[f.sha256]):
         sha256 = facts.sha256
         equal = kept_twins.setdefault(twins[sha256], [])
         found = {other: pair for other, pair in near[sha256].items() if other in kept}
-        found |= {other: _exact(sha256, other) for other in equal}
+        found |= {other: _pair(sha256, other, "exact") for other in equal}
+        same = kept_merged.setdefault(facts.placed or "", []) if facts.merged else []
+        found = {other: _pair(sha256, other, "person") for other in same} | found
         others = [pair for other, pair in found.items() if _same_label(facts, candidates[other])]
         if not others or facts.decision == "keep" or not policy.duplicates.reject:
             kept.add(sha256)
             equal.append(sha256)
+            same.append(sha256)
             represented[sha256] = sha256
             continue
         best = min(
@@ -309,10 +313,10 @@ def _duplicates(
     return rejected, represented
 
 
-def _exact(one: str, other: str) -> DuplicatePair:
+def _pair(one: str, other: str, kind: Kind) -> DuplicatePair:
     from curate.duplicates.pairs import DuplicatePair
 
-    return DuplicatePair(min(one, other), max(one, other), "exact", 0)
+    return DuplicatePair(min(one, other), max(one, other), kind, 0)
 
 
 def _same_label(first: Facts, second: Facts) -> bool:

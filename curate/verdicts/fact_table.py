@@ -94,6 +94,8 @@ class FactTable(Sequence[Facts]):
         sha256 -> `CopyFacts` of members of duplicate clusters.
     probes : Mapping
         sha256 -> name -> probability.
+    clustered : Mapping
+        Position -> the cluster that a person put it into, and whether all of it show the same.
     """
 
     names: list[str]
@@ -105,6 +107,7 @@ class FactTable(Sequence[Facts]):
     found: Found
     copies: Mapping[str, CopyFacts] = field(default_factory=dict)
     probes: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    clustered: Mapping[int, tuple[str, bool]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -179,6 +182,8 @@ class FactTable(Sequence[Facts]):
                 "content": copy.content, "copy_quality": copy.quality, "overlaid": copy.overlaid,
                 "clipped": copy.clipped, "resampled": copy.resampled, "framed": copy.framed,
             }  # fmt: skip
+        if place in self.clustered:
+            more["placed"], more["merged"] = self.clustered[place]
         if name in self.probes:
             more["probes"] = self.probes[name]
         return Facts(

@@ -63,6 +63,7 @@ def load_facts(catalog: Catalog, *, gate_id: str, target: Field, policy: SplitPo
             labels,
             decisions,
             _found(connection, positions, policy),
+            clustered=_clustered(connection, positions),
         )
 
 
@@ -87,6 +88,16 @@ def _decided(
         if framing:
             framings[positions[name]] = framing
     return decided, framings
+
+
+def _clustered(connection: Connection, positions: Mapping[str, int]) -> dict[int, tuple[str, bool]]:
+    """Return by position the cluster that a person made, and whether all of it show the same."""
+    table = schema.cluster_decisions
+    query = select(table.c.sha256, table.c.cluster, table.c.merged)
+    return {
+        positions[name]: (cluster, bool(merged))
+        for name, cluster, merged in connection.execute(query)
+    }
 
 
 def _scores(
@@ -160,6 +171,11 @@ def _found(connection: Connection, positions: Mapping[str, int], policy: SplitPo
     for name, spinner in set(frames):
         keys, place = found.keys, positions[name]
         keys[place] = tuple(sorted((*keys[place], f"spin:{spinner}")))
+    clusters = schema.cluster_decisions
+    merged = select(clusters.c.sha256, clusters.c.cluster).where(clusters.c.merged)
+    for name, cluster in connection.execute(merged):
+        keys, place = found.keys, positions[name]
+        keys[place] = tuple(sorted((*keys[place], f"merged:{cluster}")))
     for name, burst in burst_keys(_shots(connection)).items():
         keys, place = found.keys, positions[name]
         keys[place] = tuple(sorted((*keys[place], burst)))

@@ -52,6 +52,10 @@ class Facts:
         Where it was found first.
     rank : int, optional
         Its place there, from 1.
+    placed : str, optional
+        The duplicate cluster that a person put it into.
+    merged : bool
+        Whether that person said that all of that cluster show the same.
     content, copy_quality, overlaid, clipped, resampled, framed
         Of members of duplicate clusters: see `curate.duplicates.copy_stage.CopyFacts`.
     """
@@ -72,6 +76,8 @@ class Facts:
     host: str | None = None
     source: str | None = None
     rank: int | None = None
+    placed: str | None = None
+    merged: bool = False
     content: float = 1.0
     copy_quality: int = 100
     overlaid: bool = False

@@ -54,6 +54,7 @@ def sentence(reason: str, details: Mapping[str, Any]) -> str:
             "exact": "same pixels as",
             "near": "near-duplicate of",
             "flip": "mirror image of",
+            "person": "a person merged it with",
         }.get(details["kind"], "crop or watermarked copy of")
         distance = details["distance"]
         far = (

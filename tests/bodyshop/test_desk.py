@@ -288,10 +288,16 @@ def test_suspects_are_found_beside_the_requests_and_sorted_first(workspace, monk
         time.sleep(0.02)
     assert answer == {
         "state": "done", "checked": 6, "suspected": 3, "agreement": pytest.approx(4 / 6),
+        "agreement_before": None,
     }  # fmt: skip
     found = client.get("/api/pictures?disagreement=0.5..1&sort=-disagreement").json["pictures"]
     assert [each["sha256"] for each in found] == [shas[0], shas[4], shas[2]]
     assert [each["predicted"] for each in found] == ["damaged", "damaged", "whole"]
+    judged.pop()  # which was agreed with
+    client.post("/api/suspects", headers=HEADERS)
+    while (answer := client.get("/api/suspects").json)["state"] == "running":
+        time.sleep(0.02)
+    assert (answer["agreement"], answer["agreement_before"]) == pytest.approx((3 / 5, 4 / 6))
 
 
 VALUES = st.sampled_from(["a", "b", "a|b", "-", "a|-", "x"])

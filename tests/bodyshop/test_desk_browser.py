@@ -3,36 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
 import pytest
 from axe import serious_violations
+from desk_browser import chromium, opened, press, said, until
 from filling import add_picture, photo, pretend_scores, resaved
-from selenium.webdriver import ActionChains, Chrome, ChromeOptions, Keys
+from selenium.webdriver import Keys
 from selenium.webdriver.common.alert import Alert
-from selenium.webdriver.support.ui import WebDriverWait
 from sqlalchemy import select
 
 import curate
 from bodyshop.desk.serving import serve_desk
 from bodyshop_core.catalog import effective_labels, schema
 from bodyshop_core.workspace import Workspace
-from collector.browser.driver import find_browser
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
 def browser():
-    parts = find_browser()
-    options = ChromeOptions()
-    options.binary_location = str(parts.browser)
-    for flag in ("--headless=new", "--no-sandbox", "--window-size=1280,800"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = Chrome(options=options)
-    yield driver
-    driver.quit()
+    with chromium() as driver:
+        yield driver
 
 
 @pytest.fixture
@@ -47,26 +38,6 @@ def workspace(tmp_path):
     pretend_scores(workspace)
     curate.judge(workspace)
     return workspace
-
-
-def press(browser, *keys):
-    actions = ActionChains(browser)
-    for key in keys:
-        actions.send_keys(key)
-    actions.perform()
-
-
-def until(browser, condition: Callable[[], object]) -> None:
-    WebDriverWait(browser, 30).until(lambda _: condition())
-
-
-def said(browser) -> str:
-    return browser.find_element("id", "said").text
-
-
-def opened(browser, address: str) -> None:
-    browser.get(address)
-    until(browser, lambda: browser.execute_script("return document.body.dataset.ready"))
 
 
 def decided(workspace) -> dict[str, str]:

@@ -42,7 +42,7 @@ def test_manifest_has_one_row_per_picture_and_exactly_the_columns_of_the_contrac
         rows = {row["sha256"]: row for row in reader}
         assert ",".join(reader.fieldnames or ()) == (
             "sha256,file,source,label,brand,model,width,height,phash,sharpness,p_car,framing,"
-            "verdict,reasons,cluster,representative,group,split,mask,licence,permission,origin"
+            "verdict,reasons,cluster,representative,group,split,mask,licence,permission,origin,gold"
         )
     assert summary.pictures == len(rows) == 7
     first, last = rows[names[0]], rows[names[6]]

@@ -17,7 +17,8 @@ const QUEUES = {
 const KEYS = {
   "arrows": "move", "x": "choose or unchoose", "Shift+arrows": "choose while moving", "a": "choose everything shown by the filters",
   "Esc": "choose nothing", "k": "keep", "r": "reject (asks for the reason)", "l": "label (asks which)", "1 … 9": "give the label of that number",
-  "f": "framing: full, part, interior", "c": "clear what people decided", "u": "undo", "Enter": "look closely", "b": "blink against its representative",
+  "f": "framing: full, part, interior", "g": "gold: what is said was checked (again: not any more)", "m": "merge the duplicate clusters of those chosen",
+  "t": "split those chosen off their duplicate cluster", "d": "its duplicate cluster", "p": "side by side with its representative", "v": "the map", "c": "clear what people decided", "u": "undo", "Enter": "look closely", "b": "blink against its representative",
   "s": "the most similar pictures", "/": "search", "?": "these keys",
 };
 let view = new URLSearchParams(location.search), pages = new Map(), total = 0, current = 0;
@@ -85,7 +86,7 @@ function make(picture, index) {
   const lines = [
     [`${verdict}${picture.reasons ? `: ${picture.reasons.replaceAll(";", ", ")}` : ""}`, (picture.decision || picture.verdict) === "keep" ? "keep" : "reject"],
     [what + (picture.predicted && picture.predicted !== picture.label ? ` → ${picture.predicted}?` : ""), ""],
-    [[picture.split, picture.framing, picture.p_car === null ? "" : `p_car ${picture.p_car.toFixed(2)}`].filter(Boolean).join(", "), ""],
+    [[picture.split, picture.framing, picture.p_car === null ? "" : `p_car ${picture.p_car.toFixed(2)}`, picture.gold ? "gold" : "", picture.placed ? "cluster by a person" : ""].filter(Boolean).join(", "), ""],
   ];
   tile.append(image);
   for (const [text, name] of lines) {
@@ -117,6 +118,7 @@ async function show(wanted, { keepPlace = false } = {}) {
   if (!keepPlace) { current = 0; scroller.scrollTop = 0; }
   for (const name of TEXT_FILTERS) $(name).value = view.get(name) || "";
   for (const box of document.querySelectorAll("#facets input")) box.checked = (view.get(box.name) || "").split("|").includes(box.value);
+  if (view.has("map")) await laidOut();
   await load(0);
   if (current >= total) current = Math.max(0, total - 1);
   draw();
@@ -148,13 +150,14 @@ async function loadFacets() {
   }
 }
 function targets() { const here = row(current); return chosen.size ? [...chosen.keys()] : here ? [here.sha256] : []; }
-async function act(kind, value = "") {
+async function act(kind, value = "", pictures = null) {
   if (readOnly) throw new Error("this desk is read-only");
-  const wanted = { kind, value, field }, number = all ? total : targets().length;
+  const wanted = { kind, value, field }, number = pictures ? pictures.length : all ? total : targets().length;
   if (!number) return;
-  if (number > 1 && !confirm(`${kind}${value ? ` ${value}` : ""}: ${number.toLocaleString("en")} pictures?`)) return;
-  if (all) { wanted.view = Object.fromEntries(view); wanted.confirmed = number; } else wanted.pictures = targets();
-  const place = current, isSingle = number === 1;
+  if (number > 1 && !pictures && !confirm(`${kind}${value ? ` ${value}` : ""}: ${number.toLocaleString("en")} pictures?`)) return;
+  if (pictures) wanted.pictures = pictures;
+  else if (all) { wanted.view = Object.fromEntries(view); wanted.confirmed = number; } else wanted.pictures = targets();
+  const place = current, isSingle = number === 1 || pictures;
   const done = await ask("/api/act", wanted);
   say(`${kind}${value ? ` ${value}` : ""}: ${done.pictures.toLocaleString("en")} picture${done.pictures === 1 ? "" : "s"} – u takes it back`);
   if (only) return refreshOnly(isSingle ? place + 1 : place);
@@ -211,7 +214,8 @@ async function queue(name) {
   if (found.state === "failed") throw new Error(found.error);
   await show(new URLSearchParams({ sort: "-disagreement", disagreement: "0.5..1" }));
   loadFacets().catch((error) => say(error.message, true));
-  say(`${found.suspected} of ${found.checked} labels are suspected; it agrees with ${(found.agreement * 100).toFixed(1)} %`);
+  say(`${found.suspected} of ${found.checked} labels are suspected; it agrees with ${(found.agreement * 100).toFixed(1)} %${
+    found.agreement_before === null ? "" : `, ${(found.agreement_before * 100).toFixed(1)} % before what was decided since`}`);
 }
 async function tryPhoto(file) {
   if (!$("trying").open) $("trying").showModal();
@@ -250,6 +254,12 @@ const COMMANDS = {
     return here && act("framing", steps[(steps.indexOf(here.framing) + 1) % 3]);
   },
   c: () => act("clear"),
+  g: () => row(current) && act("gold", row(current).gold ? "no" : ""),
+  m: () => act("merge"),
+  t: () => act("split"),
+  d: () => { const here = row(current); return here && (here.cluster ? show(new URLSearchParams({ cluster: here.cluster })) : say("it is in no duplicate cluster")); },
+  p: () => openPair(),
+  v: () => openMap(),
   u: async () => {
     const done = await ask("/api/undo", {});
     const stays = done.changed_since ? `; ${done.changed_since} stay: something newer was said` : "";
@@ -290,4 +300,5 @@ document.addEventListener("dragover", (event) => event.preventDefault());
 document.addEventListener("drop", (event) => { event.preventDefault(); const file = event.dataTransfer.files[0]; if (file) safely(tryPhoto)(file); });
 scroller.addEventListener("scroll", () => requestAnimationFrame(draw));
 addEventListener("resize", draw);
-Promise.all([show(view), loadFacets()]).then(() => { scroller.focus(); document.body.dataset.ready = "yes"; }).catch((error) => say(error.message, true));
+// When all scripts are there.
+document.addEventListener("DOMContentLoaded", () => Promise.all([show(view), loadFacets()]).then(() => { scroller.focus(); document.body.dataset.ready = "yes"; }).catch((error) => say(error.message, true)));
