@@ -199,10 +199,17 @@ def _elsewhere(connection: Connection, root: str, names: list[str]) -> list[Mapp
         for row in rows:
             place = Path(row["root"])
             if row["root"] not in there:
-                there[row["root"]] = not place.is_absolute() or place.exists()
+                there[row["root"]] = not place.is_absolute() or _may_exist(place)
             if not there[row["root"]] and said.get(row["sha256"], set()) >= set(row["said"] or {}):
                 found.append(row)
     return found
+
+
+def _may_exist(place: Path) -> bool:
+    try:
+        return place.exists()
+    except OSError:  # below a folder that this user may not look into
+        return True
 
 
 def _conflicts(connection: Connection, names: list[str]) -> list[tuple[str, str]]:

@@ -268,8 +268,9 @@ def _restore(
     if _touches_decisions(kind):
         _delete_rows(connection, schema.decisions, pictures)
     for name in _marks(kind):
-        _delete_rows(connection, _MARKS[name], pictures)
-        rows = [each[name] for each in before.values() if each.get(name)]
+        known = [sha256 for sha256, each in before.items() if name in each]  # older journals: none
+        _delete_rows(connection, _MARKS[name], known)
+        rows = [before[sha256][name] for sha256 in known if before[sha256][name]]
         workspace.catalog.upsert(_MARKS[name], rows, connection=connection)
     decisions = [each["decision"] for each in before.values() if each["decision"]]
     workspace.catalog.upsert(schema.decisions, decisions, connection=connection)

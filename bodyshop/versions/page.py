@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bodyshop.versions.compare import KINDS, Change
 from bodyshop_core import atomic
 from bodyshop_core.catalog import all_images
-from bodyshop_core.errors import LostBlobError, UnreadableImageError
+from bodyshop_core.errors import DamagedBlobError, LostBlobError, UnreadableImageError
 from bodyshop_core.progress import Progress
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def _thumbnails(workspace: Workspace, shas: Iterable[str], progress: Progress) -
             tick(1)
             try:
                 rgb = load_rgb(workspace.blobs.ref(sha, extensions[sha]), at_least=SIDE)
-            except (UnreadableImageError, LostBlobError):
+            except (UnreadableImageError, LostBlobError, DamagedBlobError):
                 continue
             data = base64.b64encode(thumbnail_of(Image.fromarray(rgb))).decode()
             found[sha] = f"data:image/jpeg;base64,{data}"

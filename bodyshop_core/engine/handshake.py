@@ -214,7 +214,7 @@ def address_of(client: Client) -> str:
 ABSENT = "none"
 
 _SAME = (
-    f"install the same there and start it again: pip install 'bodyshop[dask]=={__version__}', with "
+    f"install the same there and start it again: pip install 'bodyshop[dask,train]=={__version__}', with "
     "the versions of this machine (pip freeze)"
 )
 

@@ -5,6 +5,9 @@
   if (!T || T.consent) return;
   const BUTTONS = "button, a, [role=button], input[type=button], input[type=submit], summary, [onclick]";
   const NAMED = /cookie|consent|gdpr|privacy|cmp|ccpa|dsgvo|datenschutz|banner|notice|modal|overlay|popup/i;
+  const TICKED = "input[type=checkbox]:checked:not(:disabled), [role=switch][aria-checked=true]:not([aria-disabled=true])";
+  const NEEDED = /necess|nécess|essen[tz]i|requir|mandatory|obligat|notwendig|erforderlich|necesari|niezbędn|필수|必須|必要/i;
+  const EVERYTHING = /(?:^|\s)(?:all|alles?|alle|tout(?:es)?|tous|tod[oa]s?|tud[oa]|tutt[eio]|wszystk\S*|vše\S*|kaikki|tümünü|все)(?:\s|$)|acept|aceit|accep?t(?!.*(?:select|choice|preference|setting))|akzept|akcept|모두|전체|すべて|全て|全部/iu;
   const label = (element) =>
     T.text(element.innerText || element.textContent || element.value || element.getAttribute("aria-label") || element.title || "")
       .toLowerCase().normalize("NFC").replace(/^[\s\p{P}\p{S}]+|[\s\p{P}\p{S}]+$/gu, "");
@@ -48,13 +51,13 @@
   }
 
   const useless = new WeakSet(); // buttons that had no effect
-  function labelled(patterns, topics, except) {
+  function labelled(patterns, topics, except, but) {
     const wanted = whole(patterns);
     for (const root of scopes(document))
       for (const button of root.querySelectorAll(BUTTONS)) {
         if ((except && except.has(button)) || useless.has(button) || !visible(button)) continue;
         const words = label(button);
-        if (words && words.length < 80 && wanted.test(words) && banner(button, topics)) return { button, words };
+        if (words && words.length < 80 && wanted.test(words) && !(but && but.test(words)) && banner(button, topics)) return { button, words };
       }
     return null;
   }
@@ -69,15 +72,31 @@
     return null;
   }
 
+  // A button that saves what is ticked; "save and accept all" is none.
+  const saving = (data, topics) => labelled(data.save, topics, null, EVERYTHING);
   const evaluate = (action) => { try { return action(); } catch { return undefined; } };
   const opened = new WeakSet();
   let last = null;
   const press = (button) => { last = button; button.click(); };
-  function saveNothing(button, topics) {
-    const around = banner(button, topics);
-    for (const box of around.querySelectorAll("input[type=checkbox]:checked:not(:disabled), [role=switch][aria-checked=true]:not([aria-disabled=true])")) box.click();
+  // Untick what is not needed, and save; a banner where something stays ticked is left alone.
+  async function saveNothing(button, topics) {
+    let around = banner(button, topics);
+    for (let outer = around; outer && !/^(?:BODY|HTML)$/.test(outer.tagName); outer = banner(outer, topics)) around = outer;
+    const inside = () => [...scopes(around), ...(T.shadow(around) ? scopes(T.shadow(around)) : [])];
+    const ticked = () => inside().flatMap((root) => [...root.querySelectorAll(TICKED)]).filter((box) => !isNeeded(box));
+    for (let round = 0; round < 2; round += 1) {
+      for (const box of ticked()) if (box.matches(TICKED)) box.click(); // a label's click ticks its box, too
+      await T.sleep(60);
+    }
+    if (ticked().length) return false;
     press(button);
+    return true;
   }
+  const isNeeded = (box) => {
+    const around = box.closest("label, li, tr, fieldset") || box.parentElement;
+    const own = around && around.querySelectorAll(TICKED).length === 1 ? label(around).slice(0, 120) : "";
+    return NEEDED.test(`${box.id} ${box.name || ""} ${box.getAttribute("class") || ""} ${box.getAttribute("aria-label") || ""} ${own}`);
+  };
   T.consentUseless = () => { if (last) useless.add(last); };
   // The button that was pressed last, if it is still there: where to put the pointer, in the window.
   T.consentStill = () => {
@@ -91,6 +110,7 @@
   };
 
   T.consent = async (own, data) => {
+    last = null;
     const topics = new RegExp(data.topics, "iu");
     const mine = own && own.length ? selected(own) : null;
     if (mine) { press(mine.button); return { answer: "refused", by: "recipe", what: mine.selector }; }
@@ -105,11 +125,11 @@
     if (more) {
       opened.add(more.button);
       more.button.click();
-      await T.waitFor(() => labelled(data.refuse, topics) || labelled(data.save, topics), 1500);
+      await T.waitFor(() => labelled(data.refuse, topics) || saving(data, topics), 1500);
       const second = selected(T.managers.flatMap((each) => each.refuse)) || labelled(data.refuse, topics);
       if (second) { press(second.button); return { answer: "refused", by: "settings", what: second.words || second.selector }; }
-      const save = labelled(data.save, topics);
-      if (save) { saveNothing(save.button, topics); return { answer: "refused", by: "settings", what: save.words }; }
+      const save = saving(data, topics);
+      if (save && await saveNothing(save.button, topics)) return { answer: "refused", by: "settings", what: save.words };
     }
     for (const manager of T.managers)
       if (manager.call && evaluate(manager.present) && evaluate(manager.waits)) {
@@ -121,12 +141,11 @@
   };
 
   // The button that was pressed last may only have switched everything off: then the choice has to be saved.
-  T.consentSave = (data) => {
+  T.consentSave = async (data) => {
     const topics = new RegExp(data.topics, "iu");
-    const save = labelled(data.save, topics);
+    const save = saving(data, topics);
     if (!save || !last || banner(save.button, topics) !== banner(last, topics)) return "";
-    saveNothing(save.button, topics);
-    return save.words;
+    return (await saveNothing(save.button, topics)) ? save.words : "";
   };
 
   // What still waits for an answer: a banner that can only be accepted, or a manager that shows none.

@@ -69,7 +69,7 @@ def refuse_consent(
             click_at(browser, still["x"], still["y"])
             settle(browser)
             still = browser.run("return T.consentStill()")
-        if still is not None and browser.run("return T.consentSave(arguments[0])", data):
+        if still is not None and browser.await_("T.consentSave(given[0])", data):
             settle(browser)
             still = browser.run("return T.consentStill()")
         if still is not None:

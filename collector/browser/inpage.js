@@ -10,7 +10,7 @@
   const FULL = /^data-(?:full|zoom|orig|large|big|hi-?res|high|max|master|image-?full|src-?full|src-?large|src-?zoom)/i;
   const LARGER = /-?(?:hi-?dpi|retina|hi-?res|[23]x|large|full|hd|desktop)$/i, SMALLER = /-?(?:small|mobile|tablet|thumb|preview|low-?res)$/i;
   const LAZY = /^data-(?:lazy|src|original|ll-|bg|background)/i;
-  const WIDTH = /^data-[\w-]*?(\d{3,4})w?$/i /* data-at-1920 */, LIGHTBOX = /lightbox|fancybox|colorbox|gallery|prettyphoto|magnific|zoom/i;
+  const WIDTH = /^data-[\w-]*?(\d{3,4})w?$/i /* data-at-1920 */, LIGHTBOX = /lightbox|fancybox|colorbox|prettyphoto|magnific/i, GALLERY = /gallery|zoom/i;
   const sleep = (ms) => new Promise((done) => pause(done, ms));
   const frame = () =>
     new Promise((done) => {
@@ -141,9 +141,9 @@
     };
     const link = img.closest && img.closest("a");
     const holders = [img, link].filter(Boolean);
-    const marks = link ? `${link.className} ${link.rel} ${link.getAttributeNames().filter((name) => name.startsWith("data-")).join(" ")}` : "";
+    const marks = link ? `${link.rel} ${link.getAttributeNames().filter((name) => name.startsWith("data-")).join(" ")}` : "";
     if (link && IMAGE.test(link.href)) add("parent_link", link.href);
-    else if (LIGHTBOX.test(marks) && !OTHER.test(link.href) && absolute(link.href)) candidates.push({ name: "parent_link", url: link.href, unproven: true });
+    else if (link && (LIGHTBOX.test(`${link.className} ${marks}`) || GALLERY.test(marks)) && !OTHER.test(link.href) && absolute(link.href)) candidates.push({ name: "parent_link", url: link.href, unproven: true });
     const sized = holders.flatMap((each) => [...each.attributes]).map(({ name, value }) => [+(WIDTH.exec(name) || [])[1], pictureAddress(value, false)]).filter(([width, url]) => width && url);
     if (sized.length) candidates.push({ name: "data_full", url: sized.sort((a, b) => b[0] - a[0])[0][1], unproven: true });
     for (const holder of holders)

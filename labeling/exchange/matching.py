@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 from sqlalchemy import select
 
 from bodyshop_core.catalog import BlobRef, schema
-from bodyshop_core.errors import LostBlobError, UnreadableImageError
+from bodyshop_core.errors import DamagedBlobError, LostBlobError, UnreadableImageError
 from bodyshop_core.imaging import load_rgb
 from labeling.exchange.picture_names import PLAIN_FOLDERS, PictureName, spellings
 from labeling.records.pictures import CatalogPicture, load_pictures
@@ -168,7 +168,7 @@ class PictureMatcher:
             try:
                 pixels = Image.fromarray(load_rgb(path))
                 self._hashes[path] = imagehash.phash(pixels, hash_size=HASH_SIZE).hash
-            except (UnreadableImageError, LostBlobError):
+            except (UnreadableImageError, LostBlobError, DamagedBlobError):
                 self._hashes[path] = None
         return self._hashes[path]
 

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from bodyshop_core import atomic
-from bodyshop_core.errors import LostBlobError, UnreadableImageError
+from bodyshop_core.errors import DamagedBlobError, LostBlobError, UnreadableImageError
 from bodyshop_core.imaging import crop_to, load_rgb
 from train.evaluation.grad_cam import BATCH, NoFeatureMapError, grad_cams, overlay
 from train.evaluation.predictions import Evaluation
@@ -62,7 +62,11 @@ def _figures(
         sample, predicted = evaluation.samples[place], int(evaluation.predicted[place])
         try:
             rgb = load_rgb(sample.path)
-        except (UnreadableImageError, LostBlobError):  # gone since it was classified
+        except (
+            UnreadableImageError,
+            LostBlobError,
+            DamagedBlobError,
+        ):  # gone since it was classified
             continue
         pictures.append(rgb if sample.box is None else crop_to(rgb, sample.box))
         shown.append(

@@ -7,11 +7,12 @@ let places = new Float32Array(0), pixels = new Float32Array(0), colours = new Ui
 let line = [], circle = null;
 
 async function laidOut() {
-  say("the pictures are laid out …");
   let found = await ask("/api/map", {});
+  const waited = found.state === "running";
+  if (waited) say("the pictures are laid out …");
   while (found.state === "running") { await new Promise((done) => setTimeout(done, 500)); found = await ask("/api/map"); }
   if (found.state === "failed") throw new Error(found.error);
-  say("");
+  if (waited) say("");
 }
 function bytes(text) { return Uint8Array.from(atob(text), (each) => each.charCodeAt(0)); }
 async function openMap() {

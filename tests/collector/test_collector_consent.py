@@ -1,0 +1,72 @@
+"""What a banner is told: every optional box is unticked before a choice is saved."""
+# ruff: noqa: E501 - pages are read as one piece
+
+from __future__ import annotations
+
+import pytest
+from picture_server import picture, sends
+from sqlalchemy import select
+
+import collector
+from bodyshop_core.catalog import schema
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("chromium")]
+
+PAGE = """<title>t</title><div id=wall class=cookie-modal role=dialog
+style="position:fixed;inset:0;background:#fff">{banner}</div><script>
+const tell = () => {{
+  const on = [...document.querySelectorAll('#wall input')].filter((box) => box.checked).map((box) => box.id);
+  wall.remove();
+  document.body.insertAdjacentHTML('beforeend', '<img width=300 src=/p/0.jpg?' + (on.join('.') || 'nothing') + '>');
+}};
+</script>"""
+
+FAR = """<p>We use cookies</p><div class=cookie-modal__body>
+<label><input type=checkbox id=needed checked> Strictly necessary</label>
+<label><input type=checkbox id=ads checked> Advertising</label></div>
+<div class=cookie-modal__footer><button onclick=more.hidden=false>Settings</button>
+<button>Accept all</button><span id=more hidden><button onclick=tell()>Save</button></span></div>"""
+
+TWICE = """<p>We use cookies</p>
+<label role=switch aria-checked=true onclick="this.setAttribute('aria-checked', ads.checked)">
+<input type=checkbox id=ads checked onchange="this.parentElement.setAttribute('aria-checked', this.checked)">
+Advertising</label><button onclick=more.hidden=false>Settings</button><button>Accept all</button>
+<span id=more hidden><button onclick=tell()>Save settings</button></span>"""
+
+EVERYTHING = """<p>Usamos cookies</p><label><input type=checkbox id=ads checked> Publicidad</label>
+<button onclick=more.hidden=false>Configurar</button><button>Aceptar todo</button><span id=more hidden>
+<button onclick="ads.checked=true;tell()">Guardar y aceptar todo</button>
+<button onclick=tell()>Guardar selección</button></span>"""
+
+STUCK = """<p>We use cookies</p><label><input type=checkbox id=ads checked onclick="return false">
+Advertising</label><button onclick=more.hidden=false>Settings</button><button>Accept all</button>
+<span id=more hidden><button onclick=tell()>Save</button></span>"""
+
+
+@pytest.mark.parametrize(
+    ("banner", "told"),
+    [(FAR, "needed"), (TWICE, "nothing"), (EVERYTHING, "nothing")],
+    ids=["boxes outside the button's part", "a box in a switch", "a button that accepts all"],
+)
+def test_a_choice_is_saved_with_nothing_optional_ticked(
+    server, brands_for, workspace, banner, told
+):
+    page = server.add("/page", PAGE.format(banner=banner).encode(), "text/html")
+    for what in ("nothing", "needed", "ads", "needed.ads"):
+        server.answers[f"/p/0.jpg?{what}"] = sends(picture(1))
+    server.answers["/p/0.jpg"] = sends(picture(1))
+    collector.collect(brands_for(pages=[page]), workspace)
+    with workspace.catalog.read() as connection:
+        (row,) = connection.execute(select(schema.sightings)).all()
+    assert row.url.partition("?")[2] == told
+    assert row.permission["consent"][0].startswith("refused: settings")
+
+
+def test_a_banner_whose_box_stays_ticked_is_not_answered(server, brands_for, workspace):
+    page = server.add("/page", PAGE.format(banner=STUCK).encode(), "text/html")
+    server.answers["/p/0.jpg"] = sends(picture(1))
+    with pytest.raises(collector.IncompleteCollectError, match="no picture"):
+        collector.collect(brands_for(pages=[page]), workspace)
+    with workspace.catalog.read() as connection:
+        (row,) = connection.execute(select(schema.pages)).all()
+    assert "waits for consent" in row.error
