@@ -10,7 +10,7 @@ from bodyshop_core.errors import MissingPartError
 EXTRAS: Mapping[str, tuple[str, ...]] = {
     "collect": ("selenium",),
     "label": ("httpx", "label_studio_sdk"),
-    "train": ("albumentations", "h5py", "keras", "tensorflow"),
+    "train": ("albumentations", "keras", "tensorflow"),
 }
 """Extra -> the modules that come with it and that only its stage imports."""
 

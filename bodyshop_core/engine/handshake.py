@@ -214,8 +214,9 @@ def address_of(client: Client) -> str:
 ABSENT = "none"
 
 _SAME = (
-    f"install the same there and start it again: pip install 'bodyshop[dask,train]=={__version__}', with "
-    "the versions of this machine (pip freeze)"
+    "install the same there and start it again: "
+    f"pip install 'bodyshop[dask,train]=={__version__}', "
+    "with the versions of this machine (pip freeze)"
 )
 
 

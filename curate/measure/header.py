@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -97,4 +98,11 @@ def _text(value: object) -> str:
 
 def _time(text: str) -> str | None:
     found = re.fullmatch(r"(\d{4})[:-](\d\d)[:-](\d\d)[ T](\d\d:\d\d:\d\d).*", text)
-    return f"{found[1]}-{found[2]}-{found[3]}T{found[4]}" if found and found[1] != "0000" else None
+    if found is None:
+        return None
+    time = f"{found[1]}-{found[2]}-{found[3]}T{found[4]}"
+    try:
+        datetime.fromisoformat(time)
+    except ValueError:  # on no calendar: a camera without a clock
+        return None
+    return time

@@ -86,8 +86,8 @@ def burst_keys(shots: Iterable[tuple[str, str, str]]) -> dict[str, str]:
     Parameters
     ----------
     shots : iterable of tuple of str
-        sha256, ``exif_camera`` and ``exif_time`` of `measurements`; pictures with one of both empty
-        are left out.
+        sha256, ``exif_camera`` and ``exif_time`` of `measurements`; pictures with one of both
+        empty, or with a time that is on no calendar, are left out.
 
     Returns
     -------
@@ -96,8 +96,8 @@ def burst_keys(shots: Iterable[tuple[str, str, str]]) -> dict[str, str]:
     """
     taken: dict[str, list[tuple[datetime, str]]] = defaultdict(list)
     for sha256, camera, time in shots:
-        if camera and time:
-            taken[camera].append((datetime.fromisoformat(time), sha256))
+        if camera and (at := _moment(time)):
+            taken[camera].append((at, sha256))
     keys: dict[str, str] = {}
     for camera, pictures in taken.items():
         burst: list[tuple[datetime, str]] = []
@@ -108,6 +108,14 @@ def burst_keys(shots: Iterable[tuple[str, str, str]]) -> dict[str, str]:
             burst.append((at, sha256))
         keys |= _keys_of(camera, burst)
     return keys
+
+
+def _moment(text: str) -> datetime | None:
+    """Return a time; None for one that is on no calendar, as cameras without a clock write it."""
+    try:
+        return datetime.fromisoformat(text) if text else None
+    except ValueError:
+        return None
 
 
 def _keys_of(camera: str, burst: list[tuple[datetime, str]]) -> dict[str, str]:

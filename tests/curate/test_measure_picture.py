@@ -166,7 +166,9 @@ def test_camera_and_time_come_from_exif_without_control_characters():
     assert measured["exif_time"] == "2021-05-06T07:08:09"
 
 
-@pytest.mark.parametrize("taken", ["0000:00:00 00:00:00", "yesterday", "", "2021:05"])
+@pytest.mark.parametrize(
+    "taken", ["0000:00:00 00:00:00", "2004:00:00 00:00:00", "yesterday", "", "2021:05"]
+)
 def test_a_broken_time_is_no_time(taken):
     exif = Image.Exif()
     exif[0x0132] = taken

@@ -99,6 +99,7 @@ def test_quick_shots_of_one_camera_are_one_group():
         shot("e", "2024-05-01T10:00:01", "Nikon D5"),
         shot("f", None),
         shot("g", "2024-05-01T10:00:00", None),
+        shot("h", "2024-00-00T00:00:00"),
     ]
     keys = burst_keys(rows)
     assert keys.keys() == {"a", "b", "c"} and len(set(keys.values())) == 1

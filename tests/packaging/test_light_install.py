@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 PICTURES = 16
-HEAVY = ("albumentations", "h5py", "keras", "label_studio_sdk", "selenium", "tensorflow")
+HEAVY = ("albumentations", "keras", "label_studio_sdk", "selenium", "tensorflow")
 
 
 @dataclass
