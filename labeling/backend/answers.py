@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from bodyshop_core.errors import BodyshopError, TransientError, UnreadableImageError
 from bodyshop_core.progress import SILENT, Progress
 from labeling.backend.growing import Box, Click, grow_region
+from labeling.backend.segment_anything import SegmentAnythingError
 from labeling.configs.label_config import LabelConfig, parse_label_config
 from labeling.formats.documents import FAULTS, number
 from labeling.formats.shapes import MaskFormatError
@@ -21,12 +22,19 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from bodyshop_core.catalog import BlobRef
     from bodyshop_core.workspace import Workspace
 
 SMART = "smart tool"
 """Name of the model behind regions that were grown from clicks."""
 
+UNANSWERED = (UnreadableImageError, TransientError, SegmentAnythingError, OSError)
+"""What costs the answer for one picture."""
+
 Answer = dict[str, Any]
+
+Grow = Callable[["BlobRef", Sequence[Click], Box | None], "NDArray[np.bool_]"]
+"""From a picture, clicks and a box to the region, as `SegmentAnything.region` does."""
 
 
 class Answers:
@@ -40,6 +48,8 @@ class Answers:
         Proposes masks and choices, as for `labeling.push`.
     version : str
         Name of the model behind it, shown to labelers.
+    grow : callable, optional
+        What answers clicks and boxes; default `grow_region`.
     progress : Progress
         Told of pictures without an answer.
     """
@@ -50,11 +60,13 @@ class Answers:
         predict: PreAnnotator,
         version: str,
         *,
+        grow: Grow | None = None,
         progress: Progress = SILENT,
     ) -> None:
         self.workspace, self.predict, self.version = workspace, predict, version
         self.progress = progress
         self._pixels = lru_cache(maxsize=4)(_read)
+        self._grow = grow or self._grow_by_colour
 
     def answer(self, request: Mapping[str, Any]) -> list[Answer]:
         """Answer a request to ``/predict``.
@@ -69,7 +81,8 @@ class Answers:
         -------
         list of dict
             One per task, with ``result``, ``score`` and ``model_version``; an empty result for a
-            picture that is not in the workspace or can't be read.
+            picture that is not in the workspace or can't be read, or on which the model of the
+            smart tools failed.
 
         Raises
         ------
@@ -98,7 +111,7 @@ class Answers:
                     else:
                         url = task["data"].get("image")
                         result, score = self._proposed(found[sha256], config, url)
-                except (UnreadableImageError, TransientError, OSError) as error:
+                except UNANSWERED as error:
                     self.progress.log(f"no answer for {sha256[:12]}: {_why(error)}")
             answers.append({"result": result, "score": score, "model_version": version})
         return answers
@@ -132,10 +145,15 @@ class Answers:
         shown = ShownSize.stated(picture.width, picture.height, size)
         if shown is None or config.brush is None or label not in config.brush.values:
             return []
-        mask = grow_region(self._pixels(picture.path), clicks, box)
+        mask = self._grow(picture.path, clicks, box)
         told = "|".join(map(str, (picture.sha256, *clicks, box)))
         seed = hashlib.sha256(told.encode()).hexdigest()
         return write_result({label: mask}, config, seed=seed, shown=shown)
+
+    def _grow_by_colour(
+        self, path: BlobRef, clicks: Sequence[Click], box: Box | None
+    ) -> NDArray[np.bool_]:
+        return grow_region(self._pixels(path), clicks, box)
 
 
 def read_prompts(

@@ -92,7 +92,7 @@ def change_region(region: NDArray[np.bool_], click: Click) -> NDArray[np.bool_]:
     import cv2
 
     height, width = region.shape
-    x, y = _pixel(click, width, height)
+    x, y = pixel_of(click, width, height)
     if bool(region[y, x]) == click.positive or not region.any():
         return region
     other = ~region if click.positive else region
@@ -104,11 +104,26 @@ def change_region(region: NDArray[np.bool_], click: Click) -> NDArray[np.bool_]:
     return region | (disc > 0) if click.positive else region & (disc == 0)
 
 
+def pixel_of(click: Click, width: int, height: int) -> tuple[int, int]:
+    """Return the column and row of a click; one beside the picture is taken to its edge."""
+    x, y = min(width - 1.0, max(0.0, click.x)), min(height - 1.0, max(0.0, click.y))
+    return round(x), round(y)
+
+
+def part_inside(box: Box, width: int, height: int) -> Box | None:
+    """Return the part of a box that lies in a picture; None: less than a pixel wide or high."""
+    left, right = sorted((min(max(box[0], 0), width), min(max(box[2], 0), width)))
+    top, bottom = sorted((min(max(box[1], 0), height), min(max(box[3], 0), height)))
+    if right - left < 1 or bottom - top < 1:
+        return None
+    return left, top, right, bottom
+
+
 def _from_box(rgb: NDArray[np.uint8], box: Box) -> NDArray[np.bool_]:
     import cv2
 
     height, width = rgb.shape[:2]
-    inner = _inside(box, width, height)
+    inner = part_inside(box, width, height)
     if inner is None:
         return np.zeros((height, width), np.bool_)
     left, top, right, bottom = (round(edge) for edge in inner)
@@ -136,11 +151,11 @@ def _from_click(rgb: NDArray[np.uint8], click: Click) -> NDArray[np.bool_]:
     import cv2
 
     height, width = rgb.shape[:2]
-    x, y = _pixel(click, width, height)
+    x, y = pixel_of(click, width, height)
     reach = max(1, round(REACH * min(width, height)))
     wanted = np.zeros((height, width), np.uint8)
     cv2.circle(wanted, (x, y), reach, 1, -1)
-    inner = _inside((x - reach, y - reach, x + reach, y + reach), width, height)
+    inner = part_inside((x - reach, y - reach, x + reach, y + reach), width, height)
     if inner is None:
         return wanted > 0
     found = _cut_around(rgb, wanted, inner)
@@ -178,11 +193,6 @@ def _largest_part(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.asarray(parts == 1 + sizes[1:].argmax()) if len(sizes) > 1 else mask
 
 
-def _pixel(click: Click, width: int, height: int) -> tuple[int, int]:
-    x, y = min(width - 1.0, max(0.0, click.x)), min(height - 1.0, max(0.0, click.y))
-    return round(x), round(y)
-
-
 def _cut(small: NDArray[np.uint8], trimap: NDArray[np.uint8]) -> NDArray[np.bool_]:
     import cv2
 
@@ -196,14 +206,6 @@ def _cut(small: NDArray[np.uint8], trimap: NDArray[np.uint8]) -> NDArray[np.bool
         small, trimap, (0, 0, 1, 1), models[0], models[1], ITERATIONS, cv2.GC_INIT_WITH_MASK
     )
     return np.asarray((trimap == cv2.GC_FGD) | (trimap == cv2.GC_PR_FGD))
-
-
-def _inside(box: Box, width: int, height: int) -> Box | None:
-    left, right = sorted((min(max(box[0], 0), width), min(max(box[2], 0), width)))
-    top, bottom = sorted((min(max(box[1], 0), height), min(max(box[3], 0), height)))
-    if right - left < 1 or bottom - top < 1:
-        return None
-    return left, top, right, bottom
 
 
 def _widened(box: Box, width: int, height: int) -> tuple[int, int, int, int]:
