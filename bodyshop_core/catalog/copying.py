@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from sqlalchemy import func, insert, select
+from collections.abc import Mapping
+from itertools import zip_longest
+from typing import Any
+
+from sqlalchemy import JSON, RowMapping, Table, func, insert, null, select
 
 from bodyshop_core.catalog.schema import images, metadata
 from bodyshop_core.catalog.store import Catalog
@@ -27,6 +31,17 @@ def count_rows(catalog: Catalog) -> int:
             connection.execute(select(func.count()).select_from(table)).scalar_one()
             for table in metadata.sorted_tables
         )
+
+
+def has_same_rows(one: Catalog, other: Catalog) -> bool:
+    """Return whether two catalogs have rows of the same primary keys in every table."""
+    with one.read() as here, other.read() as there:
+        for table in metadata.sorted_tables:
+            keys = list(table.primary_key.columns)
+            query = select(*keys).order_by(*keys)
+            if any(a != b for a, b in zip_longest(here.execute(query), there.execute(query))):
+                return False
+    return True
 
 
 def copy_rows(source: Catalog, target: Catalog, *, tick: Tick = no_tick) -> int:
@@ -56,11 +71,25 @@ def copy_rows(source: Catalog, target: Catalog, *, tick: Tick = no_tick) -> int:
     written = 0
     with source.read() as reading, target.begin() as writing:
         for table in metadata.sorted_tables:
-            for part in reading.execute(select(table)).mappings().partitions(_AT_ONCE):
-                writing.execute(insert(table), [dict(row) for row in part])
+            absent = {
+                column.name: column.is_(null()).label(f"{column.name} is absent")
+                for column in table.columns
+                if isinstance(column.type, JSON)
+            }
+            query = select(table, *absent.values())
+            for part in reading.execute(query).mappings().partitions(_AT_ONCE):
+                writing.execute(insert(table), [_as_stored(row, table, absent) for row in part])
                 written += len(part)
                 tick(len(part))
     return written
+
+
+def _as_stored(row: RowMapping, table: Table, absent: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what to insert: of JSON, both NULL and ``null`` are read as None."""
+    return {
+        name: null() if name in absent and row[f"{name} is absent"] else row[name]
+        for name in table.columns.keys()  # noqa: SIM118 - it is no mapping
+    }
 
 
 def picture_files(catalog: Catalog) -> list[tuple[str, str, int]]:

@@ -9,19 +9,21 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import object_store
 import pytest
 from filling import add_picture, photo, pretend_scores
 from object_workspaces import objects, remote_workspace
-from sqlalchemy import select
+from sqlalchemy import JSON, null, select, text, update
 
 import curate
 from bodyshop.cli import main
 from bodyshop.export import manifest_rows
+from bodyshop.forget import forget
 from bodyshop.workspace_copy import JOURNAL, copy_workspace
-from bodyshop_core.catalog import all_images
-from bodyshop_core.catalog.schema import metadata
+from bodyshop_core.catalog import Catalog, all_images
+from bodyshop_core.catalog.schema import metadata, sightings
 from bodyshop_core.errors import TransientError, UsageError
 from bodyshop_core.workspace import Workspace
 
@@ -108,6 +110,137 @@ def test_a_copy_of_another_workspace_is_not_continued(original, tmp_path):
     add_picture(other, photo(9))
     with pytest.raises(UsageError, match=f"a part of {original.root}"):
         copy_workspace(other.root, tmp_path / "copy")
+
+
+def interrupted(original: Workspace, target: Path) -> None:
+    """Copy all but one original, which is put back."""
+    lost = original.image_path(min(all_images(original.catalog)))
+    data = lost.read_bytes()
+    lost.unlink()
+    with pytest.raises(TransientError):
+        copy_workspace(original.root, target)
+    lost.write_bytes(data)
+
+
+def killed_before_the_rows(original: Workspace, target: Path) -> None:
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("bodyshop.workspace_copy.copy_rows", killed)
+        with pytest.raises(KeyboardInterrupt):
+            copy_workspace(original.root, target)
+
+
+def test_rows_that_another_command_wrote_into_an_unfinished_copy_are_no_copy(original, tmp_path):
+    interrupted(original, tmp_path / "copy")
+    copy = Workspace.open(tmp_path / "copy")
+    with copy.record_run("curate", {}):
+        pass
+    with original.record_run("curate", {}):
+        pass
+    for _ in range(2):
+        with pytest.raises(UsageError, match="not those of") as caught:
+            copy_workspace(original.root, copy.root)
+    assert "remove that catalog's file" in caught.value.hint and (copy.root / JOURNAL).exists()
+    copy.catalog.close()
+    for file in copy.root.glob("bodyshop.sqlite*"):
+        file.unlink()
+    assert copy_workspace(original.root, copy.root).copied == 1
+    assert rows(Workspace.open(copy.root)) == rows(original)
+
+
+def test_a_kill_after_the_rows_and_before_the_end_is_finished_by_the_next_call(original, tmp_path):
+    interrupted(original, tmp_path / "copy")
+    journal = (tmp_path / "copy" / JOURNAL).read_bytes()
+    copy_workspace(original.root, tmp_path / "copy")
+    (tmp_path / "copy" / JOURNAL).write_bytes(journal)
+    assert copy_workspace(original.root, tmp_path / "copy").rows
+    copy = Workspace.open(tmp_path / "copy", create=False)
+    assert rows(copy) == rows(original) and files(copy) == files(original)
+
+
+def test_a_copy_is_not_continued_into_another_bucket_or_catalog(original, tmp_path):
+    interrupted(original, tmp_path / "copy")
+    settings = tmp_path / "copy" / "workspace.toml"
+    for line in ('blobs = "s3://cars/all"', 'catalog = "postgresql://nowhere.invalid/cars"'):
+        settings.write_text(line)
+        for dry_run in (True, False):
+            with pytest.raises(UsageError, match="another catalog or bucket"):
+                copy_workspace(original.root, tmp_path / "copy", dry_run=dry_run)
+    settings.unlink()
+    (tmp_path / "copy").rename(tmp_path / "moved")
+    assert copy_workspace(original.root, tmp_path / "moved").copied == 1
+
+
+def test_what_the_target_lost_since_it_was_verified_is_copied_again(original, tmp_path):
+    killed_before_the_rows(original, tmp_path / "copy")
+    copy = Workspace.open(tmp_path / "copy")
+    copy.blobs.remove([max(all_images(original.catalog))])
+    (copy.root / "masks/ab/a.png").unlink()
+    for dry_run in (True, False):
+        summary = copy_workspace(original.root, copy.root, dry_run=dry_run)
+        assert (summary.copied, summary.files) == (1, 1)
+    assert files(copy) == files(original)
+
+
+def test_what_was_erased_between_two_calls_does_not_stay_in_the_copy(original, tmp_path):
+    target = tmp_path / "copy"
+    *_, begun, erased = sorted(all_images(original.catalog))
+    mask = original.root / "masks" / "ab" / f"{erased}.png"
+    mask.write_bytes(b"a mask")
+    killed_before_the_rows(original, target)
+    journal = target / JOURNAL  # as a kill leaves it that comes before a picture is verified
+    lines = journal.read_text().splitlines(keepends=True)
+    journal.write_text("".join(x for x in lines if begun not in x or '"have"' not in x))
+    assert (target / "masks" / "ab" / mask.name).exists()
+    assert forget(original, erased).pictures + forget(original, begun).pictures == 2
+    copy_workspace(original.root, target)
+    copy = Workspace.open(target, create=False)
+    assert not [path for path in target.rglob("*") if erased in path.name or begun in path.name]
+    assert rows(copy) == rows(original) and files(copy) == files(original)
+
+
+def test_a_kill_right_after_the_catalogs_file_is_created_is_resumed(
+    original, tmp_path, monkeypatch
+):
+    prepare = Catalog._prepare
+
+    def killed(catalog):
+        prepare(catalog)
+        if catalog.path.parent == tmp_path / "copy":
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Catalog, "_prepare", killed)
+        with pytest.raises(KeyboardInterrupt):
+            copy_workspace(original.root, tmp_path / "copy")
+    assert (tmp_path / "copy" / "bodyshop.sqlite").exists()
+    assert copy_workspace(original.root, tmp_path / "copy").copied == 6
+
+
+def test_a_kill_while_the_first_line_of_the_journal_is_written_is_resumed(original, tmp_path):
+    (tmp_path / "copy").mkdir()
+    (tmp_path / "copy" / ".tmp-host~1~2.jsonl").write_bytes(b"{")
+    (tmp_path / "copy" / "copying.lock").touch()
+    assert copy_workspace(original.root, tmp_path / "copy").copied == 6
+
+
+def test_null_of_sql_and_null_of_json_stay_what_they_are(original, tmp_path):
+    names = sorted(all_images(original.catalog))
+    with original.catalog.begin() as connection:
+        for value, name in zip((null(), JSON.NULL, {"damage": "whole"}), names, strict=False):
+            change = update(sightings).where(sightings.c.sha256 == name).values(said=value)
+            connection.execute(change)
+    copy_workspace(original.root, tmp_path / "copy")
+
+    def stored(workspace):
+        query = "SELECT sha256, said IS NULL, said FROM sightings ORDER BY sha256"
+        with workspace.catalog.read() as connection:
+            return [tuple(row) for row in connection.execute(text(query))]
+
+    assert stored(original)[:2] == [(names[0], 1, None), (names[1], 0, "null")]
+    assert stored(Workspace.open(tmp_path / "copy")) == stored(original)
 
 
 @pytest.mark.slow
