@@ -281,10 +281,10 @@ def _without_nul(
 
 def _clean(row: Any) -> Any:
     if isinstance(row, dict):
-        if any(isinstance(value, str) and "\0" in value for value in row.values()):
+        if [None for value in row.values() if isinstance(value, str) and "\0" in value]:
             return {name: _spaced(value) for name, value in row.items()}
         return row
-    if any(isinstance(value, str) and "\0" in value for value in row):
+    if [None for value in row if isinstance(value, str) and "\0" in value]:  # faster than any()
         return tuple(_spaced(value) for value in row)
     return row
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -134,7 +134,8 @@ class DownloadRecord:
     def journal_line(self) -> dict[str, Any]:
         """Return the JSON-able line of a stored picture; the candidate is named by its key."""
         assert self.picture is not None
-        facts = asdict(self.picture)
+        # `asdict` copies every value, a tenth of a download's processor time.
+        facts = {each.name: getattr(self.picture, each.name) for each in fields(self.picture)}
         part = facts.pop("part")
         facts.pop("latency")
         return facts | {
