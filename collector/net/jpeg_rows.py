@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from bodyshop_core.errors import UnreadableImageError
 from bodyshop_core.imaging import load_rgb
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 _END = b"\xff\xd9"
 _LAST_BYTES = (2, 4, 8)
@@ -30,6 +32,8 @@ def has_every_row(source: bytes | Path) -> bool:
     source : bytes or Path
         The file. A progressive one, whose last scan changes the whole picture, counts as truncated.
     """
+    import numpy as np
+
     data = source if isinstance(source, bytes) else source.read_bytes()
     if not any(mark in data[: 1 << 16] for mark in _BASELINE):
         return False
@@ -47,6 +51,8 @@ def has_every_row(source: bytes | Path) -> bool:
 
 def _is_at_the_end(changed: NDArray[np.int16]) -> bool:
     """Return whether only the last blocks differ: in the last row, at its right end."""
+    import numpy as np
+
     rows, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
     last = (changed.shape[0] - 1) // _MCU_ROWS * _MCU_ROWS
     # Smoothing of the colours reaches two rows up.
