@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
 from bodyshop_core.imaging import load_rgb
@@ -57,6 +56,8 @@ def _cropped(image: Image.Image, shape: float) -> Image.Image:
 
 
 def _alike(one: Image.Image, other: Image.Image) -> bool:
+    import numpy as np
+
     a, b = (
         np.asarray(each.resize((SIDE, SIDE), Image.Resampling.BOX), dtype=np.float64)
         for each in (one, other)
