@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+import json
+import re
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select, update
+from sqlalchemy import Text, cast, select, update
 
-from bodyshop_core.catalog import schema
+from bodyshop_core.catalog import schema, stream
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-_VARIABLES = 500
+_SHA256 = re.compile("[0-9a-f]{64}")
 
 
 def erase_from_verdicts(connection: Connection, pictures: Collection[str]) -> int:
     """Take pictures out of the verdicts of those they were compared with.
 
     A duplicate names the picture that is kept in its place, and both sides of a conflict of labels
-    name one another: all are of one cluster, so no other verdict is read. Until curate runs again,
-    such a verdict has no representative and does not say of what it is a copy.
+    name one another, also where a person took their cluster apart. Until curate runs again, such a
+    verdict has no representative and does not say of what it is a copy.
 
     Parameters
     ----------
@@ -35,37 +37,32 @@ def erase_from_verdicts(connection: Connection, pictures: Collection[str]) -> in
         Verdicts that named one of them.
     """
     table, gone = schema.verdicts, set(pictures)
-    clusters: set[str] = set()
-    for part in _parts(sorted(gone)):
-        query = select(table.c.cluster).where(table.c.sha256.in_(part))
-        clusters.update(name for name in connection.scalars(query) if name)
-    touched = 0
-    for part in _parts(sorted(clusters)):
-        query = select(table.c.sha256, table.c.representative, table.c.details).where(
-            table.c.cluster.in_(part)
-        )
-        for sha256, representative, details in connection.execute(query).all():
-            left = {
-                "representative": None if representative in gone else representative,
-                "details": _without(details or {}, gone),
-            }
-            changed = left["representative"] != representative or left["details"] != details
-            if sha256 not in gone and changed and details is not None:
-                connection.execute(update(table).where(table.c.sha256 == sha256).values(left))
-                touched += 1
-    return touched
+    # By what the verdicts say: two that name one another need not be of one cluster.
+    text = cast(table.c.details, Text)
+    others = (table.c.representative != table.c.sha256) | text.contains('"other"')
+    query = select(table.c.sha256, table.c.representative, text).where(others)
+    changed: dict[str, dict[str, Any]] = {}
+    for part in stream(connection, query):
+        for sha256, representative, details in part:
+            named = representative in gone or not gone.isdisjoint(_SHA256.findall(details or ""))
+            if sha256 not in gone and named:
+                changed[sha256] = {
+                    "representative": None if representative in gone else representative,
+                    "details": _without(json.loads(details), gone) if details else None,
+                }
+    for sha256, left in changed.items():
+        connection.execute(update(table).where(table.c.sha256 == sha256).values(left))
+    return len(changed)
 
 
-def _without(details: Mapping[str, Any], gone: set[str]) -> dict[str, Any]:
-    return {
-        reason: {name: value for name, value in about.items() if not _is_one_of(value, gone)}
-        for reason, about in details.items()
-    }
+def _without(value: Any, gone: set[str]) -> Any:
+    """Return details without what is one of the pictures."""
+    if isinstance(value, dict):
+        return {
+            name: _without(each, gone) for name, each in value.items() if not _is_one_of(each, gone)
+        }
+    return value
 
 
 def _is_one_of(value: Any, gone: set[str]) -> bool:
     return isinstance(value, str) and value in gone
-
-
-def _parts(values: list[str]) -> Iterable[list[str]]:
-    return (values[at : at + _VARIABLES] for at in range(0, len(values), _VARIABLES))

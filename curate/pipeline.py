@@ -156,11 +156,10 @@ def curate(
     )
     if not retry_failed:
         outcome = last_outcome(workspace, key_of(workspace, opened, *about))
-        if outcome is not None and Path(outcome["report"]).exists():
+        last_report = workspace.root / outcome["report"] if outcome is not None else None
+        if outcome is not None and last_report is not None and last_report.exists():
             progress.log("nothing is new since the last curate")
-            return CurateSummary(
-                **{**outcome, "measured": 0, "scored": 0, "report": Path(outcome["report"])}
-            )
+            return CurateSummary(**{**outcome, "report": last_report})
     if retry_failed:
         again = take_back_failures(workspace)
         progress.log(f"pictures that failed before and are tried again: {again}")
@@ -215,5 +214,12 @@ def curate(
         report=report,
     )
     if watched is not None:
-        watched.note(summary.as_dict(), verdicts=judgement.changed + splits.get("dropped", 0))
+        outcome = {
+            **summary.as_dict(),
+            "report": report.relative_to(workspace.root).as_posix(),  # a workspace may be copied
+            "splits": {**splits, "added": 0} if "added" in splits else splits,
+            "measured": 0,
+            "scored": 0,
+        }
+        watched.note(outcome, verdicts=judgement.changed + splits.get("rejected", 0))
     return summary

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Column, select
 
-from bodyshop_core.catalog import UNKNOWN, Field, schema, stream
+from bodyshop_core.catalog import UNKNOWN, Field, schema, stream, within
 from bodyshop_core.errors import UsageError
 from bodyshop_core.snapshots import PART, PictureState, State, mask_digests, read_state
 
@@ -193,7 +193,7 @@ def _by_sha(
 ) -> dict[str, tuple[Any, ...]]:
     """Return sha256 -> columns of a table that has one row per picture."""
     sha = columns[0].table.c.sha256
-    query = select(sha, *columns).where(sha.between(*between))
+    query = select(sha, *columns).where(within(sha, between))
     return {name: tuple(row) for part in stream(connection, query) for name, *row in part}
 
 
@@ -202,7 +202,7 @@ def _first_sightings(connection: Connection, between: Range) -> dict[str, tuple[
     table = schema.sightings
     query = (
         select(table.c.sha256, table.c.file, table.c.url, table.c.licence, table.c.permission)
-        .where(table.c.sha256.between(*between))
+        .where(within(table.c.sha256, between))
         .order_by(table.c.fetched_at.desc(), table.c.key.desc())
     )
     said: dict[Any, str | None] = {}  # a host says the same about all of its pictures
@@ -226,7 +226,7 @@ def _measurements(connection: Connection, between: Range) -> dict[str, tuple[Any
             table.c.sha256, table.c.version,
             table.c.width, table.c.height, table.c.phash, table.c.sharpness,
         )
-        .where(table.c.sha256.between(*between))
+        .where(within(table.c.sha256, between))
         .order_by(table.c.version)
     )  # fmt: skip
     old: dict[str, tuple[Any, ...]] = {}
@@ -241,7 +241,7 @@ def _scores(connection: Connection, between: Range) -> dict[tuple[str, str | Non
     """Return (sha256, gate) -> p_car, framing."""
     table = schema.gate_scores
     query = select(table.c.sha256, table.c.gate, table.c.p_car, table.c.framing)
-    parts = stream(connection, query.where(table.c.sha256.between(*between)))
+    parts = stream(connection, query.where(within(table.c.sha256, between)))
     return {(name, gate): row for part in parts for name, gate, *row in part}
 
 
@@ -253,7 +253,7 @@ def _masks(connection: Connection, between: Range) -> dict[str, list[tuple[str, 
             table.c.kind == "mask",
             table.c.state == "current",
             table.c.file.is_not(None),
-            table.c.sha256.between(*between),
+            within(table.c.sha256, between),
         )
         .order_by(table.c.sha256, table.c.label.asc().nulls_first(), table.c.file)
     )

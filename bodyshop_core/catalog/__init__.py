@@ -21,7 +21,7 @@ from bodyshop_core.catalog.labels import (
 from bodyshop_core.catalog.origins import UNKNOWN, host_of, picture_origins
 from bodyshop_core.catalog.reasons import AnyReason, ProbeReason, Reason, in_order, read_reason
 from bodyshop_core.catalog.store import Catalog, now
-from bodyshop_core.catalog.streaming import stream
+from bodyshop_core.catalog.streaming import stream, within
 from bodyshop_core.storage.blobs import Blob, BlobRef, BlobStore
 
 __all__ = [
@@ -53,4 +53,5 @@ __all__ = [
     "register_image",
     "schema",
     "stream",
+    "within",
 ]

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy.exc import DBAPIError
+
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Select
+    from sqlalchemy import ColumnElement, Connection, CursorResult, Select
 
 PART = 20_000
 """Rows of a part: some megabytes."""
@@ -25,16 +27,35 @@ def stream(
     connection : Connection
         A consistent view; what is read through it meanwhile does not disturb.
     query : Select
-        Its parameters are written into the statement.
+        What to read.
     part : int
         Rows of a part, at least 1.
+
+    Raises
+    ------
+    DBAPIError
+        The database can't answer; a block of `Catalog` makes it a `CatalogError`.
     """
-    bound = {"literal_binds": True}
-    statement = str(query.compile(dialect=connection.dialect, compile_kwargs=bound))
-    cursor = connection.connection.cursor()
+    # Not from a server's cursor: of one, SQLAlchemy has taken the first row already.
+    with connection.execute(query, execution_options={"stream_results": False}) as result:
+        while rows := _fetch(result, part):
+            yield rows
+
+
+def within(column: ColumnElement[str], bounds: tuple[str, str]) -> ColumnElement[bool]:
+    """Return whether a text lies between two others or is one of them, as SQL.
+
+    PostgreSQL does not take SQLAlchemy's ``between`` of texts: after BETWEEN its grammar has no
+    place for the COLLATE that comes with a parameter.
+    """
+    return (column >= bounds[0]) & (column <= bounds[1])
+
+
+def _fetch(result: CursorResult[Any], part: int) -> list[tuple[Any, ...]]:
+    """Fetch rows from the driver, whose errors become SQLAlchemy's, as those of `execute` are."""
+    dialect = result.connection.dialect
     try:
-        cursor.execute(statement)
-        while rows := cursor.fetchmany(part):
-            yield list(rows)
-    finally:
-        cursor.close()
+        return list(result.cursor.fetchmany(part))
+    except dialect.loaded_dbapi.Error as error:
+        raised = DBAPIError.instance(None, None, error, dialect.loaded_dbapi.Error, dialect=dialect)
+        raise raised from error

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import delete, select
 
 from bodyshop_core import __version__
-from bodyshop_core.catalog import CatalogError, nfc, now, schema
+from bodyshop_core.catalog import CatalogError, nfc, now, schema, within
 from bodyshop_core.errors import NothingFoundError, UsageError
 from bodyshop_core.snapshots.chunks import put_chunks, read_chunks, sweep_chunks
 from bodyshop_core.snapshots.reading import read_state
@@ -313,7 +313,7 @@ def _all_there(connection: Connection, state: State) -> bool:
     table = schema.images
     for rows in state.chunks.values():
         query = select(table.c.sha256).where(
-            table.c.sha256.between(rows[0].sha256, rows[-1].sha256)
+            within(table.c.sha256, (rows[0].sha256, rows[-1].sha256))
         )
         if not {row.sha256 for row in rows} <= set(connection.scalars(query)):
             return False

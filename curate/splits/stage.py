@@ -57,6 +57,8 @@ class SplitSummary(Summary):
         Pictures that were not in the set before.
     dropped : int
         Kept pictures left out because they would connect two splits.
+    rejected : int
+        Those of them that are rejected for it: a picture that a person kept stays kept.
     unlabelled : int
         Kept pictures without a label for the target.
     leakage_check : dict
@@ -70,6 +72,7 @@ class SplitSummary(Summary):
     groups: int
     added: int
     dropped: int
+    rejected: int
     unlabelled: int
     leakage_check: dict[str, Any]
 
@@ -332,7 +335,7 @@ def write_splits(
     with catalog.begin() as connection:
         row = {**asdict(settings), "leakage_check": check.as_dict()}
         write_split_set(catalog, connection, row, placed, outcome.splits)
-        reject_bridges(connection, dropped)
+        rejected = reject_bridges(connection, dropped)
     sizes: dict[str, Counter[str]] = defaultdict(Counter)
     for member in placed:
         sizes[outcome.splits[member.sha256]][member.label] += 1
@@ -344,6 +347,7 @@ def write_splits(
         len({member.group for member in placed}),
         sum(member.sha256 not in assigned for member in placed),
         len(dropped),
+        rejected,
         len(kept) - len(members),
         check.as_dict(),
     )

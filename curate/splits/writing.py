@@ -82,11 +82,12 @@ def _parts(names: Sequence[str]) -> Iterator[Sequence[str]]:
         yield names[start : start + _PART]
 
 
-def reject_bridges(connection: Connection, dropped: Mapping[str, Sequence[str]]) -> None:
-    """Reject pictures that would connect two splits, unless a person kept them."""
+def reject_bridges(connection: Connection, dropped: Mapping[str, Sequence[str]]) -> int:
+    """Reject pictures that would connect two splits, unless a person kept them; return how many."""
     table = schema.verdicts
+    written = 0
     for sha256, names in dropped.items():
-        connection.execute(
+        written += connection.execute(
             table.update()
             .where(table.c.sha256 == sha256, table.c.human.is_(False))
             .values(
@@ -94,4 +95,5 @@ def reject_bridges(connection: Connection, dropped: Mapping[str, Sequence[str]])
                 reasons=[Reason.SPLIT_BRIDGE.value],
                 details={Reason.SPLIT_BRIDGE.value: {"splits": list(names)}},
             )
-        )
+        ).rowcount
+    return written

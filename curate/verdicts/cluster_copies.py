@@ -40,10 +40,14 @@ def compare_with_the_best(
     """Compare each member of a cluster with its best copy, where the search had no reason to.
 
     A crop of one photo in a crowd of copies is found beside one of the crowd; it is rejected only
-    as a duplicate of the one that is kept.
+    as a duplicate of the one that is kept. Clusters are those that verdicts are made with: what
+    a person took apart is in two.
     """
-    clusters = clusters_of(found.pairs)
-    everyone = {sha256: facts.of(sha256) for sha256 in clusters if sha256 in facts.positions}
+    placed = {facts.names[place]: cluster for place, (cluster, _) in facts.clustered.items()}
+    clusters = clusters_of(found.pairs, placed)
+    paired = {sha256 for pair in found.pairs for sha256 in (pair.first, pair.second)}
+    compared = paired & clusters.keys() & facts.positions.keys()
+    everyone = {sha256: facts.of(sha256) for sha256 in compared}
     members = list(everyone)
     keys = preferences((everyone[sha256] for sha256 in members), clusters)
     best: dict[str, str] = {}

@@ -63,6 +63,34 @@ def test_the_copies_of_an_erased_picture_do_not_name_it(workspace):
     assert left[others["sha256"]]["details"] == others["details"]  # untouched
 
 
+def test_a_picture_of_another_cluster_does_not_name_the_erased_one(workspace):
+    """A person took equal pixels apart, and their labels differ: each names the other."""
+    picture = photos.photo("coffee")
+    wrong, right, kept = (put(workspace, picture, quality) for quality in (95, 90, 85))
+    row = {"policy": "p", "decided_at": "2026", "cluster": None, "representative": None}
+    conflict = {"values": ["dented", "whole"]}
+    rows = [
+        {
+            **row,
+            "sha256": one,
+            "verdict": "reject",
+            "reasons": ["label_conflict"],
+            "details": {"label_conflict": {**conflict, "other": other}},
+        }
+        for one, other in ((wrong, right), (right, wrong))
+    ]
+    overridden = {"overridden": ["near_duplicate"]}
+    of_it = {"verdict": "keep", "reasons": [], "representative": wrong}
+    rows.append({**row, **of_it, "sha256": kept, "details": overridden})
+    workspace.catalog.upsert(schema.verdicts, rows)
+    forget(workspace, wrong)
+    with workspace.catalog.read() as connection:
+        left = {each.sha256: each for each in connection.execute(select(schema.verdicts))}
+    assert left.keys() == {right, kept}
+    assert left[right].details == {"label_conflict": conflict}
+    assert (left[kept].representative, left[kept].details) == (None, overridden)
+
+
 def test_a_picture_without_a_verdict_is_erased_too(workspace):
     buffer = io.BytesIO()
     Image.new("RGB", (8, 8)).save(buffer, "PNG")

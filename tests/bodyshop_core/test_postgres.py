@@ -18,8 +18,16 @@ import curate
 from bodyshop.export import manifest_rows
 from bodyshop.forget import forget
 from bodyshop.status import status
-from bodyshop_core.catalog import Catalog, CatalogError, add_labels, register_image, schema
+from bodyshop_core.catalog import (
+    Catalog,
+    CatalogError,
+    add_labels,
+    register_image,
+    schema,
+    stream,
+)
 from bodyshop_core.errors import UsageError
+from bodyshop_core.snapshots import record_state
 from bodyshop_core.workspace import Workspace
 
 pytestmark = pytest.mark.slow
@@ -113,6 +121,22 @@ def test_values_at_the_edges_are_the_same_on_both(both):
     assert read[0] == read[1]
     assert [row.artist for row in read[0][0]][:3] == ["B", "a", "a b"]
     assert read[0][2] == [(2**63 - 1, 2**40)]
+
+
+def test_a_split_set_with_a_percent_sign_in_its_name_is_read_on_both(both):
+    name, table = "50% test", schema.splits
+    made = {"target": "damage", "seed": 1, "ratios": {}, "options": {}, "created_at": "t"}
+    for workspace in both:
+        sha256 = add_picture(workspace, photo(1))
+        row = {"name": name, "revision": 1, "leakage_check": {}, **made}
+        workspace.catalog.upsert(schema.split_sets, [row])
+        row = {"split_set": name, "sha256": sha256, "split": "test", "label": "l", "group": "g"}
+        workspace.catalog.upsert(table, [row])
+        query = select(table.c.sha256).where(table.c.split_set == name)
+        with workspace.catalog.read() as connection:
+            assert list(stream(connection, query)) == [[(sha256,)]]
+        (rows,) = record_state(workspace).chunks.values()
+        assert rows[0].splits == [[name, "test", "l", "g"]]
 
 
 def test_erased_pictures_stay_away_and_unknown_ones_are_an_error(both):

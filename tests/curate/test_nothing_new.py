@@ -43,7 +43,6 @@ def searches(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 def test_nothing_new_is_neither_compared_nor_written(
     curated: Workspace, searches: Counter[str]
 ) -> None:
-    curate.curate(curated, workers=1)  # the report's path is another one than in the fixture
     first, before, searched = curate.curate(curated, workers=1), written(curated), searches.copy()
     second = curate.curate(curated, workers=1)
     assert searches == searched
@@ -93,6 +92,43 @@ def test_whatever_changes_a_verdict_is_noticed(
     assert found[shas[0]].reasons == ["human_reject"]
     assert shas[1] not in found
     assert sum(row.verdict == "keep" for row in found.values()) == summary.kept == 10
+
+
+def test_a_copy_of_a_workspace_answers_with_its_own_report(
+    curated: Workspace, searches: Counter[str], tmp_path: Path
+) -> None:
+    first = curate.curate(curated, workers=1).report
+    searches.clear()
+    copy = Workspace.open(shutil.copytree(curated.root, tmp_path / "copy"))
+    again = curate.curate(copy, workers=1)
+    assert not searches
+    assert again.report == copy.root / first.relative_to(curated.root)
+
+
+def test_a_picture_that_a_person_kept_between_two_splits_is_nothing_new_the_next_time(
+    workspace: Workspace, searches: Counter[str]
+) -> None:
+    for seed in range(12):
+        bridge = add_picture(
+            workspace,
+            photo(seed),
+            labels={"damage": ("damaged", "whole")[seed // 4 % 2]},
+            given_split=("train", "train", "validation", "test")[seed % 4],
+            page_url=f"https://a.example/{'both' if seed in (0, 3) else seed}",
+            source="pages",
+            brand="B",
+            model="M",
+        )
+        if seed == 0:
+            kept = bridge
+    pretend_scores(workspace)
+    row = {"sha256": kept, "decision": "keep", "framing": None, "note": None, "by": "me"}
+    workspace.catalog.upsert(schema.decisions, [{**row, "at": now()}])
+    summary = curate.curate(workspace, keep_given_splits=True, workers=1)
+    assert (summary.splits["dropped"], summary.splits["rejected"], summary.kept) == (1, 0, 12)
+    searched = searches["search"]
+    curate.curate(workspace, keep_given_splits=True, workers=1)
+    assert searches["search"] == searched
 
 
 def test_what_comes_while_curate_runs_is_seen_by_the_next(
