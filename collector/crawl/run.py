@@ -61,6 +61,7 @@ class Crawl:
         self._events: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._in_flight: dict[str, list[Candidate]] = {}
         self._records: list[DownloadRecord] = []
+        self._tried: set[str] = set()  # addresses of the candidates that this run has settled
         self._crashed: BaseException | None = None
         self._stopping = False
         self._context: CrawlContext
@@ -217,7 +218,7 @@ class Crawl:
             )
             return
         key = url_key(candidate.url)
-        if key in self._have:
+        if key in self._have and not self._may_be_larger(candidate, self._have[key]):
             self._records.append(DownloadRecord.again(candidate, self._have[key]))
         elif key in self._in_flight:
             self._in_flight[key].append(candidate)
@@ -239,16 +240,28 @@ class Crawl:
                 self._admit(follower)
             return
         self._records.append(record)
+        self._tried.update(url_key(each.url) for each in candidate.url_candidates)
         for known in record.proven_addresses():
             self._have[url_key(known)] = record.known_picture()
         for follower in followers:
             same = (follower.source, follower.url_candidates) == (
                 candidate.source, candidate.url_candidates,
             )  # fmt: skip
-            if record.shows(follower) or (record.picture is None and same):
+            picture = record.picture
+            shown = record.shows(follower) and not self._may_be_larger(follower, picture)
+            if shown or (picture is None and same):
                 self._records.append(record.for_candidate(follower))
             else:
                 self._admit(follower)
+
+    def _may_be_larger(self, candidate: Candidate, known: StoredPicture | None) -> bool:
+        """Return whether only the candidate's first address is known, and another may be larger."""
+        if known is None or url_key(known.asked or known.url) != url_key(candidate.url):
+            return False
+        return any(
+            each.unproven and url_key(each.url) not in self._tried
+            for each in candidate.url_candidates
+        )
 
     def _flush(self) -> None:
         """Write what is settled in one transaction, then forget the journal's lines about it."""

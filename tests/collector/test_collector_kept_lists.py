@@ -83,11 +83,27 @@ def test_the_link_of_a_lightbox_is_tried_without_the_name_of_a_picture(
     assert server.paths("/details") == []
 
 
+def test_a_known_thumbnail_does_not_hide_the_larger_picture_behind_its_lightbox(
+    server, brands_for, workspace
+):
+    serve_pictures(server, 1)
+    server.answers["/media/0"] = sends(picture(0, (900, 600)))
+    teaser = server.add("/teaser", b"<img src=/t/0.jpg>", "text/html")
+    body = b"<a href=/media/0 data-lightbox=car><img src=/t/0.jpg></a>"
+    gallery = server.add("/gallery", body, "text/html")
+    collector.collect(brands_for(pages=[teaser]), workspace)
+    plan = brands_for(pages=[gallery])
+    (brand,) = plan.brands
+    other = brand.model_copy(update={"models": (brand.models[0].model_copy(update={"name": "x"}),)})
+    collector.collect(plan.model_copy(update={"brands": (other,)}), workspace)
+    assert found(workspace) == [("media/0", 900), ("t/0.jpg", 300)]
+
+
 NEVER_AGAIN = """<!doctype html><title>3d</title><canvas id=c width=400 height=300></canvas><script>
 const gl = c.getContext("webgl"); let at = 0, down = false;
 const draw = () => { gl.enable(gl.SCISSOR_TEST);
   for (let n = 0; n < 8; n += 1) { gl.scissor(n * 50, 0, 50, 300);
-    gl.clearColor((at % 251) / 251, ((at * 7 + n * 31) % 253) / 253, Math.min(1, at / 5000), 1);
+    gl.clearColor(Math.min(1, at / 1200), Math.min(1, at / 1200), n / 20, 1);
     gl.clear(gl.COLOR_BUFFER_BIT); } };
 draw(); c.onpointerdown = () => { down = true; }; onpointerup = () => { down = false; };
 onpointermove = (e) => { if (down) { at += Math.abs(e.movementX); draw(); } };
