@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 PER_PAGE = 120
 """Pictures on one page: fills a screen a few times and loads at once."""
 
-CLUSTERS_PER_PAGE = 40
+CLUSTERS_PER_PAGE = 12
 
 MEMBERS_SHOWN = 24
 """Of one cluster: a logo saved a thousand times must not fill its page with a thousand pictures."""
 
-VERSION = 6
+VERSION = 7
 """Increased when the pages change for the same content."""
 
 
