@@ -69,15 +69,9 @@ _FLAGS: Mapping[str, Mapping[str, int]] = {
 }
 
 _NOT_REPORTED = {
-    "shape",
-    "interpolation",
-    "mask_interpolation",
-    "fill",
-    "fill_mask",
-    "bbox_matrix",
-    "output_shape",
-    "image_type",
-}
+    "shape", "interpolation", "mask_interpolation", "fill", "fill_mask", "bbox_matrix",
+    "output_shape", "image_type",
+}  # fmt: skip
 _LARGEST_LIST = 32
 
 
@@ -259,8 +253,7 @@ def versions() -> dict[str, str]:
 
 
 def _library() -> Any:
-    # Without this, Albumentations asks the package index for a newer version on import.
-    os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
+    os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # else its import asks for a newer version
     need_extra("train", "augmentation")
     import albumentations
 
