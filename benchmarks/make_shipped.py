@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,27 +22,16 @@ from scipy.linalg import eigh
 
 from benchmarks.abroad_photos import Photo, photos
 from benchmarks.shipped_card import card
+from benchmarks.shipped_cells import look_at_maps, sampled_cells
 from benchmarks.shipped_features import look
 from benchmarks.shipped_figures import depth_limit, gate_threshold, measure, threshold
-from benchmarks.shipped_folds import (
-    Data,
-    HeldOut,
-    calibration,
-    depth_of,
-    fit_damage,
-    fit_gate,
-    held_out,
-)
+from benchmarks.shipped_folds import Data, HeldOut, depth_of, fit, fit_gate, held_out
 from bodyshop_core import atomic
 from bodyshop_core.imaging import load_rgb
 from bodyshop_core.inference import FrozenNetwork
 from bodyshop_core.inference.convert import convert
-from train.windows.classifier import (
-    CARD_FILE,
-    MODEL_FILE,
-    NETWORK_FILE,
-    shipped_folder,
-)
+from train.windows.cells import CellHead
+from train.windows.classifier import CARD_FILE, MODEL_FILE, NETWORK_FILE, shipped_folder
 from train.windows.grid import squeeze
 from train.windows.model import DamageModel, digest_of, save_model
 from train.windows.network import build_window_network
@@ -61,18 +51,21 @@ def main() -> None:
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
     listed = photos(options.data)
-    network = options.work / NETWORK_FILE
-    if not network.exists():
-        make_network(listed, network)
-    run = FrozenNetwork(network)
+    basis = options.work / "basis.npz"
+    if not basis.exists():
+        make_basis(listed, basis)
+    run = FrozenNetwork(base_network(basis))
 
     def features(squares: np.ndarray) -> np.ndarray:
         return run.run(squares)["windows"]
 
+    parts = [look_at_maps(listed, options.work, cuts=cuts) for cuts in (False, True)]
     data = Data(
         listed,
         look(listed, features, options.work / "whole.npz", cuts=False),
         look(listed, features, options.work / "cuts.npz", cuts=True),
+        parts[0],
+        sampled_cells(listed, parts, options.work / "cells.npz"),
     )
     held = held_out(data)
     figures = measure(data, held)
@@ -82,15 +75,16 @@ def main() -> None:
         return
     folder = shipped_folder()
     folder.mkdir(exist_ok=True)
-    with atomic.replacing(folder / NETWORK_FILE) as temporary:
-        temporary.write_bytes(network.read_bytes())
-    save_model(final_model(data, held, digest_of(network)), folder / MODEL_FILE)
+    model, head = final_model(data, held)
+    with np.load(basis) as stored, atomic.replacing(folder / NETWORK_FILE) as temporary:
+        convert(build_window_network(**stored, head=head), temporary, half=True)
+    save_model(replace(model, network=digest_of(folder / NETWORK_FILE)), folder / MODEL_FILE)
     with atomic.replacing(folder / CARD_FILE) as temporary:
         temporary.write_text(card(figures), encoding="utf-8")
 
 
-def make_network(listed: list[Photo], file: Path) -> None:
-    """Find the principal components of the window features, and convert the network with them."""
+def make_basis(listed: list[Photo], file: Path) -> None:
+    """Find the principal components of the window features."""
     plain = file.with_suffix(".plain.tflite")
     if not plain.exists():
         convert(build_window_network(), plain)
@@ -106,31 +100,41 @@ def make_network(listed: list[Photo], file: Path) -> None:
     size = matrix.shape[1]
     _, vectors = eigh(matrix.T @ matrix / len(matrix), subset_by_index=[size - FEATURES, size - 1])
     projection = (vectors[:, ::-1] / deviation[:, None]).astype(np.float32)
-    offset = (mean @ projection).astype(np.float32)
-    convert(build_window_network(projection, offset), file, half=True)
+    np.savez(file, projection=projection, offset=(mean @ projection).astype(np.float32))
 
 
-def final_model(data: Data, held: HeldOut, network: str) -> DamageModel:
+def base_network(basis: Path) -> Path:
+    """Convert the network with its projection and no head, once."""
+    file = basis.with_suffix(".tflite")
+    if not file.exists():
+        with np.load(basis) as stored:
+            convert(build_window_network(**stored), file, half=True)
+    return file
+
+
+def final_model(data: Data, held: HeldOut) -> tuple[DamageModel, CellHead]:
     """Fit and calibrate on all sources; the thresholds come from the held-out scores."""
     everything, asked = np.ones(len(data.photos), bool), held.figures
-    weights, bias = fit_damage(data, everything)
+    fitted = fit(data, everything)
     gate = fit_gate(data, everything)
-    mean, scale = depth_of(data, everything)
-    slope, offset = calibration(data, everything, weights, bias)
-    return DamageModel(
-        network=network,
-        weights=weights,
-        bias=bias,
-        slope=slope,
-        offset=offset,
+    mean, scale = depth_of(data, everything, fitted.features)
+    # the car gate does not look at the cells
+    car = [np.append(part, 0.0) for part in np.split(gate.coef_[0], 2)]
+    model = DamageModel(
+        network="",
+        weights=fitted.weights,
+        bias=fitted.bias,
+        slope=fitted.slope,
+        offset=fitted.offset,
         threshold=float(1 / (1 + np.exp(-threshold(data, asked, everything)))),
-        car_weights=gate.coef_[0].astype(np.float32),
+        car_weights=np.concatenate(car).astype(np.float32),
         car_bias=float(gate.intercept_[0]),
         car_threshold=gate_threshold(data, asked, everything),
         mean=mean.astype(np.float32),
         scale=scale.astype(np.float32),
         limit=depth_limit(data, asked, everything),
     )
+    return model, fitted.head
 
 
 if __name__ == "__main__":

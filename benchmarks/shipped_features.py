@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +46,21 @@ def look(
         with np.load(file) as stored:
             return Looked(stored["photo"], stored["features"], stored["labels"])
     places, features, labels = [], [], []
+    for place, photo, box, rgb in views_of(photos, cuts=cuts):
+        places.append(place)
+        features.append(run(squeeze(rgb)[None])[0].astype(np.float16))
+        labels.append(_labels(photo, box))
+        if place % 200 == 0:
+            print(f"{file.stem}: {place} of {len(photos)}", flush=True)
+    found = Looked(np.array(places), np.stack(features), np.stack(labels))
+    np.savez(file, photo=found.photo, features=found.features, labels=found.labels)
+    return found
+
+
+def views_of(
+    photos: list[Photo], *, cuts: bool
+) -> Iterator[tuple[int, Photo, tuple[int, int, int, int], np.ndarray]]:
+    """Yield place, photo, box and pixels of all photos, or of one random cut of each car."""
     rng = random.Random(1)
     for place, photo in enumerate(photos):
         if cuts and photo.label == "none":
@@ -59,14 +74,7 @@ def look(
                 continue
             box = drawn
             rgb = _degraded(rgb[box[1] : box[3], box[0] : box[2]], rng)
-        places.append(place)
-        features.append(run(squeeze(rgb)[None])[0].astype(np.float16))
-        labels.append(_labels(photo, box))
-        if place % 200 == 0:
-            print(f"{file.stem}: {place} of {len(photos)}", flush=True)
-    found = Looked(np.array(places), np.stack(features), np.stack(labels))
-    np.savez(file, photo=found.photo, features=found.features, labels=found.labels)
-    return found
+        yield place, photo, box, rgb
 
 
 def _labels(photo: Photo, box: tuple[int, int, int, int]) -> np.ndarray:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 from benchmarks.abroad_photos import Photo
+from benchmarks.shipped_cells import Cells, Maps, fit_cells, judge, window_maxima
 from benchmarks.shipped_features import Looked
 from curate.gate_fitting.logistic import balanced
 from train.windows import evidence
+from train.windows.cells import ANSWERS, CellHead
 from train.windows.classifier import WHOLE_WINDOW, car_features
 from train.windows.fit import KnownPictures, KnownWindows, fit_evidence, fit_platt
+from train.windows.grid import FINE
 
 FOLDS: tuple[frozenset[str], ...] = (
     frozenset({"bilgi_tr", "hyundai_in", "maruti_yard_in", "cse151_stock",
@@ -31,6 +34,11 @@ MASKED, PICTURES, CLOSE, CUTS = 6.0, 1.0, 3.0, 0.25
 STRENGTH = 0.05
 """Of the penalty on the weights."""
 
+CELLS = 0.5
+"""Weight of the largest cell of a window, where the window's own log-odds weigh 1; both in standard
+deviations over the windows of undamaged cars. Not fitted: the cells have learned from the same
+photos, and would seem better than they are."""
+
 CAR_STRENGTH = 0.01
 """Inverse penalty of the car gate's regression."""
 
@@ -42,6 +50,8 @@ class Data:
     photos: list[Photo]
     whole: Looked
     cuts: Looked
+    maps: Maps
+    cells: Cells
 
     @cached_property
     def origins(self) -> np.ndarray:
@@ -68,13 +78,31 @@ class Data:
 class Asked:
     """What models answered about photos of sources that they have not seen; NaN where not asked.
 
-    `score` is the log-odds of damage after the calibration on what that model has seen.
+    `score` is the log-odds of damage after the calibration on what that model has seen; `cells` are
+    those of each cell and answer, (photos, FINE, FINE, ANSWERS) float16.
     """
 
     evidence: np.ndarray
     score: np.ndarray
     car: np.ndarray
     depth: np.ndarray
+    cells: np.ndarray
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A model of some photos: evidence with its calibration, the cells, and what they say of all.
+
+    `features` are those of the network with this head, (photos, windows, features) float32.
+    """
+
+    weights: np.ndarray
+    bias: float
+    slope: float
+    offset: float
+    head: CellHead
+    cells: np.ndarray
+    features: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -89,7 +117,7 @@ class HeldOut:
 def held_out(data: Data) -> HeldOut:
     """Fit one model per fold, and one per pair of folds for the thresholds of both."""
     fold = folds_of(data)
-    figures = _nothing(data)
+    figures = _nothing(data, cells=True)
     for_thresholds = tuple(_nothing(data) for _ in FOLDS)
     for number in range(len(FOLDS)):
         ask(data, fold != number, fold == number, [figures])
@@ -113,23 +141,43 @@ def folds_of(data: Data) -> np.ndarray:
 
 def ask(data: Data, known: np.ndarray, about: np.ndarray, into: list[Asked]) -> None:
     """Fit on the known photos, and write the answers about others."""
-    weights, bias = fit_damage(data, known)
-    slope, offset = calibration(data, known, weights, bias)
+    fitted = fit(data, known)
     gate = fit_gate(data, known)
-    mean, scale = depth_of(data, known)
-    features = data.whole.features[about].astype(np.float32)
-    found = evidence.log_odds(features, weights, bias)
+    mean, scale = depth_of(data, known, fitted.features)
+    features = fitted.features[about]
+    found = evidence.log_odds(features, fitted.weights, fitted.bias)
     for each in into:
         each.evidence[about] = found
-        each.score[about] = slope * evidence.pool(found) + offset
-        each.car[about] = gate.decision_function(car_features(features))
+        each.score[about] = fitted.slope * evidence.pool(found) + fitted.offset
+        each.car[about] = gate.decision_function(car_features(features[..., :-1]))
         each.depth[about] = evidence.depth(features[:, WHOLE_WINDOW], mean, scale)
+        if len(each.cells):
+            each.cells[about] = fitted.cells[about]
 
 
-def _nothing(data: Data) -> Asked:
+def fit(data: Data, known: np.ndarray) -> Fitted:
+    """Fit windows and cells to the known photos, each by itself, and calibrate their sum."""
+    weights, bias = fit_damage(data, known)
+    head = fit_cells(data.photos, data.cells, known)
+    cells = judge(data.maps, head)
+    largest = window_maxima(cells)
+    features = data.whole.features.astype(np.float32)
+    undamaged = known & (data.labels == "whole")
+    head = replace(
+        head, mean=float(largest[undamaged].mean()), scale=float(largest[undamaged].std())
+    )
+    spread = evidence.log_odds(features[undamaged], weights, bias).std()
+    features = np.concatenate([features, ((largest - head.mean) / head.scale)[..., None]], axis=2)
+    weights = np.append(weights, np.float32(CELLS * spread))
+    slope, offset = calibration(data, known, features, weights, bias)
+    return Fitted(weights, bias, slope, offset, head, cells, features)
+
+
+def _nothing(data: Data, *, cells: bool = False) -> Asked:
     count, windows = len(data.photos), data.whole.features.shape[1]
     empty = [np.full(count, np.nan, np.float32) for _ in range(3)]
-    return Asked(np.full((count, windows), np.nan, np.float32), *empty)
+    judged = np.zeros((count if cells else 0, FINE, FINE, len(ANSWERS)), np.float16)
+    return Asked(np.full((count, windows), np.nan, np.float32), *empty, judged)
 
 
 def fit_damage(data: Data, known: np.ndarray) -> tuple[np.ndarray, float]:
@@ -187,10 +235,10 @@ def fit_gate(data: Data, known: np.ndarray) -> LogisticRegression:
     )
 
 
-def depth_of(data: Data, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def depth_of(data: Data, known: np.ndarray, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return mean and deviation of the whole-picture window of the cars."""
     rows = np.flatnonzero(known & (data.labels != "none"))
-    whole = data.whole.features[rows, WHOLE_WINDOW].astype(np.float32)
+    whole = features[rows, WHOLE_WINDOW]
     return whole.mean(axis=0), whole.std(axis=0) + 1e-3
 
 
@@ -207,7 +255,7 @@ def origin_weights(data: Data) -> np.ndarray:
 
 
 def calibration(
-    data: Data, known: np.ndarray, weights: np.ndarray, bias: float
+    data: Data, known: np.ndarray, features: np.ndarray, weights: np.ndarray, bias: float
 ) -> tuple[float, float]:
     """Fit slope and offset on what the model was fitted on.
 
@@ -215,7 +263,5 @@ def calibration(
     off elsewhere is what `threshold` corrects.
     """
     rows = np.flatnonzero(known & (data.labels != "none"))
-    pooled = evidence.pool(
-        evidence.log_odds(data.whole.features[rows].astype(np.float32), weights, bias)
-    )
+    pooled = evidence.pool(evidence.log_odds(features[rows], weights, bias))
     return fit_platt(pooled, data.labels[rows] == "damaged", origin_weights(data)[rows])

@@ -10,6 +10,10 @@ from bodyshop_core.errors import NothingFoundError, TransientError, UnreadableIm
 from bodyshop_core.progress import SILENT, Progress
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from bodyshop.prediction.records import PicturePrediction
     from bodyshop_core.workspace import Workspace
     from labeling.records.pictures import CatalogPicture, PreAnnotation, PreAnnotator
     from train import Classifier, Segmenter
@@ -91,8 +95,9 @@ def live_proposals_of(
 def windows_of(run: Path | None, *, progress: Progress = SILENT) -> PreAnnotator:
     """Return a predictor of a damage model by windows.
 
-    It proposes damaged or whole, and for damaged pictures the window with the strongest evidence as
-    a region of the class `REGION`; nothing where it is unsure or sees no car.
+    It proposes damaged or whole, and for damaged pictures the outlines of what looks damaged, or
+    without any the window with the strongest evidence, as regions of the class `REGION`; nothing
+    where it is unsure or sees no car.
 
     Parameters
     ----------
@@ -101,8 +106,6 @@ def windows_of(run: Path | None, *, progress: Progress = SILENT) -> PreAnnotator
     progress : Progress
         Receives a message for each picture without a proposal.
     """
-    import numpy as np
-
     from bodyshop.prediction import Predictor
 
     predictor = Predictor.open(run)
@@ -117,14 +120,25 @@ def windows_of(run: Path | None, *, progress: Progress = SILENT) -> PreAnnotator
                 continue
             masks = {}
             if answer.where is not None:
-                left, top, right, bottom = answer.where
-                mask = np.zeros((picture.height, picture.width), np.bool_)
-                rows = slice(round(top * picture.height), round(bottom * picture.height))
-                mask[rows, round(left * picture.width) : round(right * picture.width)] = True
-                masks[REGION] = mask
+                masks[REGION] = _drawn(answer, picture.width, picture.height)
             yield PreAnnotation(picture.sha256, masks, {"state": answer.label}, answer.probability)
 
     return propose
+
+
+def _drawn(answer: PicturePrediction, width: int, height: int) -> NDArray[np.bool_]:
+    """Return the outlines of a prediction filled, or its window; shape (height, width)."""
+    import numpy as np
+    from PIL import Image, ImageDraw
+
+    left, top, right, bottom = answer.where or (0.0, 0.0, 1.0, 1.0)
+    window = ((left, top), (right, top), (right, bottom), (left, bottom))
+    canvas = Image.new("1", (width, height))
+    pen = ImageDraw.Draw(canvas)
+    for polygon in [region.polygon for region in answer.regions or ()] or [window]:
+        # the centres of pixels inside
+        pen.polygon([(x * width - 0.5, y * height - 0.5) for x, y in polygon], fill=1)
+    return np.asarray(canvas, np.bool_)
 
 
 def _newest_segmenter(workspace: Workspace) -> str | None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 LONGEST = 1280
 """Longest side of an annotated picture, in pixels."""
 
-DAMAGE, HEAT = (230, 30, 60), (255, 225, 0)
+DAMAGE, REGION, HEAT = (230, 30, 60), (140, 30, 200), (255, 225, 0)
 WHOLE, OTHER, NO_CAR = (11, 107, 203), (200, 40, 40), (75, 85, 99)
 """Colours of a label that means whole, of any other label, and of no car."""
 
@@ -112,6 +112,9 @@ def draw(prediction: PicturePrediction, picture: Path, masks: Masks, path: Path)
                 bottom * image.height - 1,
             )
             pen.rectangle(corners, outline=DAMAGE, width=max(2, size // 7))
+        for region in prediction.regions or ():
+            outline = [(x * image.width, y * image.height) for x, y in region.polygon]
+            pen.line([*outline, *outline[:2]], fill=REGION, width=max(2, size // 9), joint="curve")
         text = "no car" if prediction.label is None else prediction.label
         if prediction.label is not None and prediction.probability is not None:
             text = _caption(prediction.label, prediction.probability)

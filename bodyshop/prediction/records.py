@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from train.windows.regions import DamageRegion
+
 
 @dataclass(frozen=True)
 class CarBox:
@@ -68,6 +70,9 @@ class PicturePrediction(Summary):
     where : (left, top, right, bottom) or None
         The part that decided, 0 to 1 of width and height; None unless the shipped model says that
         the car is damaged.
+    regions : tuple of DamageRegion or None
+        Outlines of what looks damaged, with kind and score, the surest first; None unless the
+        shipped model, or a run of `train damage`, says that the car is damaged.
     heat : ndarray of float32, shape (cells, cells), or None
         Log-odds of damage over the picture, for `where`; not part of the JSON object.
     """
@@ -84,4 +89,5 @@ class PicturePrediction(Summary):
     error: str | None
     boxes: tuple[CarBox, ...] | None = None
     where: tuple[float, float, float, float] | None = None
+    regions: tuple[DamageRegion, ...] | None = None
     heat: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)

@@ -112,6 +112,7 @@ class RunAnswers:
                 error=None,
                 boxes=() if self.detector is not None else None,
                 where=shown.box if shown is not None and not lost else None,
+                regions=shown.regions if shown is not None and not lost else None,
                 heat=shown.heat if shown is not None and not lost else None,
             )
 

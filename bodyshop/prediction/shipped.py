@@ -91,5 +91,6 @@ def prediction_of(name: str, answer: DamageAnswer) -> PicturePrediction:
         run=NAME,
         error=None,
         where=answer.place.box if damaged else None,
+        regions=answer.place.regions if damaged else None,
         heat=answer.place.heat if damaged else None,
     )

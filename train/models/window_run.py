@@ -100,11 +100,11 @@ class WindowClassifier(Classifier):
         """
         if not len(views):
             return []
-        windows = self.windows.features(views[:, 0])
+        windows, cells = self.windows.look(views[:, 0])
         rows = self._temper(self._columns(windows))
         return [
             replace(self._read(row), place=place)
-            for row, place in zip(rows, self.windows.place(windows), strict=True)
+            for row, place in zip(rows, self.windows.place(windows, cells), strict=True)
         ]
 
     def _run(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:

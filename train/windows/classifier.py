@@ -14,6 +14,7 @@ import numpy as np
 from bodyshop_core.errors import BodyshopError
 from train.windows import evidence, grid
 from train.windows.model import DamageModel, digest_of, load_model_file
+from train.windows.regions import DamageRegion, damage_regions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,12 +43,15 @@ class Place:
         Distance from the training pictures; see `train.windows.evidence.depth`.
     out_of_depth : bool
         Whether that is too far for a label.
+    regions : tuple of DamageRegion
+        Outlines of what looks damaged by itself, the surest first; of a network that judges cells.
     """
 
     box: tuple[float, float, float, float]
     heat: NDArray[np.float32]
     depth: float
     out_of_depth: bool
+    regions: tuple[DamageRegion, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,27 +131,52 @@ class DamageClassifier:
         """
         return self.network.run(squares)["windows"]
 
+    def look(
+        self, squares: NDArray[np.uint8]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """Return the features of all windows, and the log-odds of all cells.
+
+        Parameters
+        ----------
+        squares : ndarray of uint8, shape (n, side, side, 3)
+            As for `features`.
+
+        Returns
+        -------
+        windows : ndarray of float32, shape (n, windows, features)
+        cells : ndarray of float32, shape (n, FINE, FINE, answers), or None
+            None where the network does not judge cells.
+        """
+        seen = self.network.run(squares)
+        return seen["windows"], seen.get("cells")
+
     def answer(self, squares: NDArray[np.uint8]) -> list[DamageAnswer]:
         """Answer for pictures, shape as in `features`."""
-        return self.read(self.features(squares)) if len(squares) else []
+        return self.read(*self.look(squares)) if len(squares) else []
 
-    def place(self, windows: NDArray[np.float32]) -> list[Place]:
-        """Say where the evidence of damage is, from features, shape (n, windows, features)."""
+    def place(
+        self, windows: NDArray[np.float32], cells: NDArray[np.float32] | None = None
+    ) -> list[Place]:
+        """Say where the evidence of damage is, from what `look` returned; pure."""
         found = evidence.log_odds(windows, self.model.weights, self.model.bias)
         depth = evidence.depth(windows[:, WHOLE_WINDOW], self.model.mean, self.model.scale)
         best = grid.boxes()[found.argmax(axis=1)]
+        judged = [None] * len(windows) if cells is None else cells
         return [
             Place(
                 (float(box[0]), float(box[1]), float(box[2]), float(box[3])),
                 heat_of(log_odds),
                 float(far),
                 bool(far > self.model.limit),
+                () if part is None else damage_regions(part),
             )
-            for box, log_odds, far in zip(best, found, depth, strict=True)
+            for box, log_odds, far, part in zip(best, found, depth, judged, strict=True)
         ]
 
-    def read(self, windows: NDArray[np.float32]) -> list[DamageAnswer]:
-        """Answer from features, shape (n, windows, features); pure."""
+    def read(
+        self, windows: NDArray[np.float32], cells: NDArray[np.float32] | None = None
+    ) -> list[DamageAnswer]:
+        """Answer from what `look` returned; pure."""
         model = self.model
         found = evidence.log_odds(windows, model.weights, model.bias)
         damage = evidence.probability(evidence.pool(found), model.slope, model.offset)
@@ -160,7 +189,7 @@ class DamageClassifier:
                 probability=float(damage[index]),
                 place=place,
             )
-            for index, place in enumerate(self.place(windows))
+            for index, place in enumerate(self.place(windows, cells))
         ]
 
 

@@ -18,6 +18,9 @@ PREPARATION_VERSION = 1
 CELL = 32
 """Side of the network's smallest unit, in pixels: the stride of its last block."""
 
+FINE = 56
+"""Cells of 8 pixels on each side of the picture, which are judged one by one."""
+
 SIZES = ((3, 2), (5, 3), (8, 3), (14, 1))
 """Side and step of the windows in cells: 21, 36, 57 and 100 % of the picture's sides."""
 

@@ -1,0 +1,131 @@
+"""Outlines of damage from the log-odds of cells, and the network that gives them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from PIL import Image, ImageDraw
+
+from train.windows import grid
+from train.windows.cells import ANSWERS, CellHead
+from train.windows.classifier import DamageClassifier, shipped_folder
+from train.windows.regions import MOST, damage_regions
+
+
+def judged(*spots: tuple[slice, slice, str]) -> np.ndarray:
+    cells = np.full((grid.FINE, grid.FINE, len(ANSWERS)), -4, np.float32)
+    for rows, columns, kind in spots:
+        cells[rows, columns, 0] = 3
+        cells[rows, columns, ANSWERS.index(kind)] = 2
+    return cells
+
+
+def test_each_connected_part_is_one_region_of_its_likeliest_kind() -> None:
+    cells = judged((slice(4, 12), slice(30, 50), "scratch"), (slice(30, 50), slice(8, 20), "dent"))
+    cells[30:50, 8:20, 0] = 4
+    first, second = damage_regions(cells)
+    assert (first.kind, second.kind) == ("dent", "scratch")
+    assert first.score > second.score > 0.5
+    x, y = np.array(second.polygon).T
+    assert x.min() == pytest.approx(30 / 56, abs=0.01) and x.max() == pytest.approx(
+        50 / 56, abs=0.01
+    )
+    assert y.min() == pytest.approx(4 / 56, abs=0.01) and y.max() == pytest.approx(
+        12 / 56, abs=0.01
+    )
+
+
+def test_a_picture_without_damage_has_no_region_and_a_single_cell_is_noise() -> None:
+    assert damage_regions(judged()) == ()
+    assert damage_regions(judged((slice(5, 6), slice(5, 6), "dent"))) == ()
+
+
+@given(
+    arrays(np.float32, (grid.FINE // 4, grid.FINE // 4), elements=st.floats(-9, 9, width=32)),
+    st.floats(-2, 2),
+)
+def test_outlines_cover_what_is_likely_and_nothing_far_from_it(
+    coarse: np.ndarray, shift: float
+) -> None:
+    cells = np.zeros((grid.FINE, grid.FINE, len(ANSWERS)), np.float32)
+    cells[..., 0] = coarse.repeat(4, axis=0).repeat(4, axis=1) + np.float32(shift)
+    regions = damage_regions(cells)
+    assert len(regions) <= MOST
+    assert [region.score for region in regions] == sorted(
+        (region.score for region in regions), reverse=True
+    )
+    canvas = Image.new("1", (grid.FINE, grid.FINE))
+    for region in regions:
+        assert 0.5 <= region.score <= 1 and len(region.polygon) >= 3
+        points = np.array(region.polygon)
+        assert (points >= 0).all() and (points <= 1).all()
+        ImageDraw.Draw(canvas).polygon([tuple(p) for p in (points * grid.FINE).tolist()], fill=1)
+    if len(regions) < MOST:
+        inside = cells[2:-2, 2:-2, 0] > 0
+        # the heart of every 4 x 4 block that is likely, blocks of noise level apart
+        heart = inside & np.kron(coarse + shift > 0.1, np.ones((4, 4), bool))[2:-2, 2:-2]
+        heart &= _away_from_edges(coarse + shift > 0)[2:-2, 2:-2]
+        assert np.asarray(canvas)[2:-2, 2:-2][heart].all()
+
+
+def _away_from_edges(blocks: np.ndarray) -> np.ndarray:
+    """Return the middle cells of blocks of four."""
+    middle = np.zeros((4, 4), bool)
+    middle[1:3, 1:3] = True
+    return np.kron(blocks, middle)
+
+
+def test_the_network_judges_cells_as_the_head_does_and_adds_their_largest_to_the_windows() -> None:
+    keras = pytest.importorskip("keras")
+    from bodyshop_core.backbones.lite import build_lite0, lite0_weights
+    from train.windows.network import build_window_network, fine_maps
+
+    rng = np.random.default_rng(2)
+    body = build_lite0(input_size=grid.SIDE, include_top=False, weights=lite0_weights())
+    maps = fine_maps(body)
+
+    def drawn(*shape: int) -> np.ndarray:
+        return rng.normal(scale=0.2, size=shape).astype(np.float32)
+
+    head = CellHead(
+        {block: drawn(each.shape[-1], 6) for block, each in maps.items()},
+        drawn(6), drawn(6, 5), drawn(5), drawn(5, len(ANSWERS)), drawn(len(ANSWERS)), 0.5, 2.0,
+    )  # fmt: skip
+    picture = rng.integers(0, 255, (1, grid.SIDE, grid.SIDE, 3)).astype(np.float32)
+    seen = keras.Model(body.input, maps)(picture, training=False)
+    total = np.zeros((grid.FINE, grid.FINE, 6), np.float32) + head.first_bias
+    for block, weights in head.first.items():
+        value = np.asarray(seen[block])[0]
+        total += _enlarged((value - value.mean(axis=(0, 1))) @ weights)
+    hidden = np.maximum(np.maximum(total, 0) @ head.second + head.second_bias, 0)
+    expected = hidden @ head.last + head.last_bias
+    found = build_window_network(head=head)(picture, training=False)
+    cells, windows = np.asarray(found["cells"])[0], np.asarray(found["windows"])[0]
+    assert np.abs(cells - expected).max() < 1e-3
+    places = (grid.boxes() * grid.FINE).round().astype(int)
+    largest = [cells[top:low, left:right, 0].max() for left, top, right, low in places]
+    assert np.abs(windows[:, -1] - (np.array(largest) - 0.5) / 2.0).max() < 1e-4
+
+
+def _enlarged(values: np.ndarray) -> np.ndarray:
+    """Return values at the finest size, bilinear between centres."""
+    size = len(values)
+    place = ((np.arange(grid.FINE) + 0.5) * size / grid.FINE - 0.5).clip(0, size - 1)
+    low = np.minimum(np.floor(place).astype(int), max(size - 2, 0))
+    share = (place - low)[:, None, None]
+    rows = values[low] * (1 - share) + values[np.minimum(low + 1, size - 1)] * share
+    share = (place - low)[None, :, None]
+    return np.asarray(
+        rows[:, low] * (1 - share) + rows[:, np.minimum(low + 1, size - 1)] * share, np.float32
+    )
+
+
+def test_the_shipped_model_gives_windows_and_cells() -> None:
+    model = DamageClassifier(shipped_folder())
+    squares = np.zeros((1, grid.SIDE, grid.SIDE, 3), np.uint8)
+    windows, cells = model.look(squares)
+    assert windows.shape == (1, len(grid.boxes()), len(model.model.weights))
+    assert cells is not None and cells.shape == (1, grid.FINE, grid.FINE, len(ANSWERS))
