@@ -7,10 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from bodyshop_core.catalog.labels import nfc
-
-EXTENSIONS = (
-    "jpg", "jpeg", "jpe", "png", "webp", "bmp", "gif", "tif", "tiff", "avif", "heic", "heif", "jfif"
-)  # fmt: skip
+from labeling.formats.shapes import EXTENSIONS
 
 _EXTENSION = re.compile(rf"\.({'|'.join(EXTENSIONS)})$")
 _ROBOFLOW = re.compile(rf"^(.+)_({'|'.join(EXTENSIONS)})\.rf\.[0-9a-z]+$")
@@ -23,6 +20,12 @@ PLAIN_FOLDERS = {
     "test", "testing", "data", "dataset", "jpegimages", "pictures", "photos", "upload", "media",
 }  # fmt: skip
 """Folders that every second data set has: they don't tell two sets apart."""
+
+SPLITS = {
+    "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val",
+    "test": "test", "testing": "test",
+}  # fmt: skip
+"""Folders that tell apart two pictures of one set."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,11 @@ class PictureName:
     stem: str
     folders: tuple[str, ...]
     extension: str = ""
+
+    @property
+    def split(self) -> str:
+        """The split whose folder it lies in; empty when in none."""
+        return next((SPLITS[each] for each in reversed(self.folders) if each in SPLITS), "")
 
     def folders_in_common(self, other: PictureName) -> int:
         """Return how many folders agree, from the innermost on, other than `PLAIN_FOLDERS`."""

@@ -20,6 +20,7 @@ from labeling.formats import brush_rle
 from labeling.formats.documents import (
     FAULTS,
     IMAGE_FAULTS,
+    damaged_files,
     files_of,
     number,
     read_json,
@@ -31,7 +32,13 @@ from labeling.formats.documents import (
 from labeling.formats.instances import instances_of, is_inside, shape_mask
 from labeling.formats.mask_file import THRESHOLD
 from labeling.formats.polygons import ellipse
-from labeling.formats.shapes import ExportPicture, MaskFormatError, PictureShapes, Shape
+from labeling.formats.shapes import (
+    EXTENSIONS,
+    ExportPicture,
+    MaskFormatError,
+    PictureShapes,
+    Shape,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,6 +49,12 @@ FILE_NAME = "label-studio.json"
 
 REGIONS = ("brushlabels", "polygonlabels", "bitmasklabels", "rectanglelabels", "ellipselabels")
 """Types of regions that have an area."""
+
+BARE = {kind.removesuffix("labels"): kind for kind in REGIONS}
+"""Types of regions whose class is in another entry of the same id (tags Labels and Polygon, ...)."""
+
+SILENT = ("choices", "textarea", "rating", "number", "pairwise", "relation")
+"""Entries of a result that mark no place."""
 
 PER_REGION = ("severity", "part")
 """Controls whose choices belong to a region."""
@@ -146,6 +159,7 @@ def read(source: Path) -> Iterator[PictureShapes]:
         It is not such an export.
     """
     files = files_of(source, find, "Label Studio export")
+    yield from damaged_files(source, files)
     for path in files:
         tasks = read_json(path)
         if not isinstance(tasks, list):
@@ -227,10 +241,15 @@ def _minimal(task: Mapping[str, Any]) -> str | None:
         (
             value
             for value in task.values()
-            if isinstance(value, str) and value.lower().endswith((".jpg", ".jpeg", ".png", ".webp"))
+            if isinstance(value, str) and _is_picture(value)
         ),
         None,
     )
+
+
+def _is_picture(value: str) -> bool:
+    path = value.partition("?")[0].lower() if "://" in value else value.lower()
+    return path.rpartition(".")[2] in EXTENSIONS
 
 
 def _picture_shapes(task: Mapping[str, Any], place: str) -> PictureShapes:
@@ -247,6 +266,7 @@ def _picture_shapes(task: Mapping[str, Any], place: str) -> PictureShapes:
         raise MaskFormatError("its data name no picture")
     upload = task.get("file_upload")
     facts = _choices_of_regions(regions)
+    regions = _with_classes(regions)
     shapes: list[Shape] = []
     sizes: list[tuple[int, int]] = []
     for index, region in enumerate(regions):
@@ -300,6 +320,28 @@ def _minimal_result(task: Mapping[str, Any]) -> list[Any]:
     return regions
 
 
+def _with_classes(regions: Sequence[Any]) -> list[Any]:
+    """Join regions to their classes where a configuration keeps these in a tag of their own."""
+    known = [each for each in regions if isinstance(each, Mapping)]
+    classes = {
+        str(each.get("id")): each["value"]["labels"]
+        for each in known
+        if each.get("type") == "labels" and isinstance(each.get("value"), Mapping)
+        and isinstance(each["value"].get("labels"), list)
+    }  # fmt: skip
+    drawn = {str(each.get("id")) for each in known if each.get("type") in BARE}
+    joined: list[Any] = []
+    for region in regions:
+        kind = region.get("type") if isinstance(region, Mapping) else None
+        if kind == "labels" and str(region.get("id")) in drawn:
+            continue
+        if kind in BARE and isinstance(region.get("value"), Mapping):
+            labels = {BARE[kind]: classes.get(str(region.get("id")), [""])}
+            region = {**region, "type": BARE[kind], "value": {**region["value"], **labels}}
+        joined.append(region)
+    return joined
+
+
 def _choices_of_regions(regions: Sequence[Any]) -> dict[str, dict[str, str]]:
     """Return region id -> severity and part."""
     facts: dict[str, dict[str, str]] = {}
@@ -317,12 +359,14 @@ def _shapes(
     region: Any, facts: Mapping[str, Mapping[str, str]], place: str
 ) -> list[tuple[tuple[int, int], Shape]]:
     kind = region["type"]
-    if kind in ("choices", "textarea", "rating", "number", "pairwise"):
+    if kind in SILENT:
         return []
     if kind not in REGIONS:
         raise MaskFormatError(f"a {kind} region has no area or no class")
     width = side(region.get("original_width"), "its original_width")
     height = side(region.get("original_height"), "its original_height")
+    if number(region.get("image_rotation") or 0, "its image_rotation"):
+        raise MaskFormatError("it was drawn on a picture that the labeler had turned on the page")
     labels = region["value"].get(kind) or [""]
     if not isinstance(labels, list):
         raise MaskFormatError(f"a {kind} region has no list of labels")

@@ -18,7 +18,7 @@ from labeling.formats import (
     voc,
     yolo,
 )
-from labeling.formats.documents import FAULTS
+from labeling.formats.documents import FAULTS, read_json, read_xml
 from labeling.formats.shapes import ExportPicture, PictureShapes
 
 
@@ -49,6 +49,9 @@ class MaskFormat:
     write: Callable[[Path, Sequence[ExportPicture], Sequence[str]], Path]
     keeps: str
 
+
+MANY = 200
+"""Files of a folder that are looked at to say why no format is recognised."""
 
 _ALL = "instance, outline, severity, part"
 
@@ -100,6 +103,15 @@ def detect(source: Path) -> MaskFormat:
     for each in FORMATS.values():
         if each.find(source):
             return each
+    suffixes = (".json", ".xml")
+    paths = [source] if source.is_file() else sorted(source.rglob("*"))[:MANY]
+    for path in (each for each in paths if each.suffix.lower() in suffixes):
+        try:
+            (read_xml if path.suffix.lower() == ".xml" else read_json)(path)
+        except ConfigError as error:
+            raise ConfigError(
+                f"no annotation format is recognised, and {error.message}", hint=error.hint
+            ) from error
     known = ", ".join(f"{each.name} ({each.title})" for each in FORMATS.values())
     raise ConfigError(
         f"no annotation format is recognised in it; known are {known}",
