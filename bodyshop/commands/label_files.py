@@ -90,8 +90,8 @@ def import_masks(
         notes.append(f"Identified by name only: {', '.join(first_lines(summary.by_name, 5))}")
     if summary.turned:
         notes.append(
-            "Photos with an EXIF rotation; nothing says whether their masks were drawn on the stored "
-            f"or the shown picture, as shown was assumed: {', '.join(first_lines(summary.turned, 5))}"
+            "Turned by EXIF, and nothing says whether masks were drawn on the photo as stored or "
+            f"as shown (this was assumed): {', '.join(first_lines(summary.turned, 5))}"
         )
     if summary.unmatched:
         notes.append(f"Not in the workspace: {', '.join(first_lines(summary.unmatched, 5))}")

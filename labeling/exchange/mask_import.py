@@ -226,8 +226,8 @@ class _Found:
         """Return the shapes of a picture, in its upright pixels, with the catalog's classes."""
         shapes = []
         for entry, match in found:
-            by_sha256 = entry.sha256 == picture.sha256
-            if entry.shapes and not by_sha256 and frame_unknown(entry.size, picture):
+            # bodyshop's own exports are upright.
+            if entry.shapes and match.how != "sha256" and frame_unknown(entry.size, picture):
                 self.turned.append(entry.name)
             for shape in entry.shapes:
                 try:

@@ -244,10 +244,10 @@ def _label(annotation: Mapping[str, Any], names: Mapping[str, str]) -> str:
         if label := text_of(annotation.get("category_name")):
             return label
         raise MaskFormatError("it lacks 'category_id'")
-    label = names.get(_id(annotation["category_id"]))
-    if label is None and names:
+    key = _id(annotation["category_id"])
+    if names and key not in names:
         raise MaskFormatError(f"its category {annotation['category_id']} is unknown")
-    return label or ""
+    return names.get(key, "")
 
 
 def _shape(

@@ -61,9 +61,7 @@ def read(source: Path) -> Iterator[PictureShapes]:
         yield PictureShapes(file.stem, size, tuple(shapes), None, told)
 
 
-def _classes(
-    classes: NDArray[np.int32], names: dict[int, str], problems: list[str]
-) -> list[Shape]:
+def _classes(classes: NDArray[np.int32], names: dict[int, str], problems: list[str]) -> list[Shape]:
     shapes = []
     for colour in np.unique(classes).tolist():
         label = _label(colour, names, problems)

@@ -127,7 +127,9 @@ def _load(file: Path) -> Mask:
                     return np.asarray(pixels.any(axis=2) if pixels.ndim == 3 else pixels > 0)
             grey = np.asarray(image.convert("RGB"))
             if (grey != grey[:, :, :1]).any():
-                raise UnreadableImageError(f"{file} has several colours: it is no mask of one class")
+                raise UnreadableImageError(
+                    f"{file} has several colours: it is no mask of one class"
+                )
             values = np.asarray(image.convert("L"))
     except UnreadableImageError:
         raise

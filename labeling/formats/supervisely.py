@@ -107,9 +107,7 @@ def _is_supervisely(path: Path) -> bool:
         data = read_json(path)
     except ConfigError:
         return False
-    return (
-        isinstance(data, dict) and "objects" in data and isinstance(data.get("size"), dict)
-    )
+    return isinstance(data, dict) and "objects" in data and isinstance(data.get("size"), dict)
 
 
 def _titles(source: Path) -> dict[str, str]:

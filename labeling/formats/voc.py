@@ -132,9 +132,7 @@ def _shape(node: ET.Element, place: str) -> Shape:
         y = [values[f"y{n}"] for n in range(1, count + 1)]
         return Shape(label, (ring_of(x, y),), place=place, **facts)
     if (box := node.find("robndbox")) is not None:
-        cx, cy, w, h, angle = (
-            number(box.findtext(key)) for key in ("cx", "cy", "w", "h", "angle")
-        )
+        cx, cy, w, h, angle = (number(box.findtext(key)) for key in ("cx", "cy", "w", "h", "angle"))
         ring = turned(rectangle(cx - w / 2, cy - h / 2, w, h), math.degrees(angle))
         return Shape(label, (ring,), kind="rectangle", place=place, **facts)
     box = node.find("bndbox")

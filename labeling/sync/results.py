@@ -11,7 +11,12 @@ from labeling.configs.label_config import Control, LabelConfig
 from labeling.configs.smart_tools import BOX, CLICK
 from labeling.formats import brush_rle as rle
 from labeling.formats.instances import shape_mask
-from labeling.formats.label_studio import PER_REGION, region_kind, region_shape, region_value
+from labeling.formats.label_studio_regions import (
+    PER_REGION,
+    region_kind,
+    region_shape,
+    region_value,
+)
 from labeling.formats.shapes import MaskFormatError, Shape
 from labeling.records.shown import ShownSize
 
