@@ -19,7 +19,13 @@ from labeling.exchange.fitting import frame_unknown, upright_shape
 from labeling.exchange.matching import Match, PictureMatcher, settled
 from labeling.formats.instances import shape_mask
 from labeling.formats.shapes import SEVERITIES, MaskFormatError, PictureShapes, Shape
-from labeling.formats.table import MaskFormat, detect, format_named, read_entries
+from labeling.formats.table import (
+    MaskFormat,
+    detect,
+    format_named,
+    read_entries,
+    unread_files,
+)
 from labeling.records.annotations import Annotation, store_annotations
 from labeling.records.pictures import CatalogPicture
 
@@ -150,6 +156,7 @@ def import_masks(
     for entry in entries:
         found.add(entry, matcher)
     found.settle()
+    found.problems += unread_files(form, source)
     statement = _Statement(workspace, form, source, name)
     with progress.task("import masks", total=len(found.by_picture)) as tick:
         for picture, of_picture in found.by_picture.values():
@@ -253,6 +260,8 @@ class _Found:
         head, slash, tail = label.rpartition("/")
         if slash and theirs in self.classes and tail in SEVERITIES:
             label, severity = head, tail
+        if match.how != "sha256" and _in_one_pixel(shape, entry.size):
+            raise MaskFormatError("it lies in one pixel: are its coordinates fractions?")
         stretched = match.how == "pixels"
         fitted = upright_shape(
             shape, entry.size, picture, stretched=stretched, shown=entry.shown
@@ -260,6 +269,12 @@ class _Found:
         if not shape_mask(fitted, picture.height, picture.width).any():
             raise MaskFormatError("it covers no pixel of the picture")
         return replace(fitted, label=label, severity=severity, origin="import")
+
+
+def _in_one_pixel(shape: Shape, size: tuple[int, int] | None) -> bool:
+    """Return whether an outline in pixels has no coordinate above 1: it may be in fractions."""
+    pixels = size is not None and shape.mask is None
+    return pixels and all(((ring >= 0) & (ring <= 1)).all() for ring in shape.rings)
 
 
 class _Statement:

@@ -16,6 +16,7 @@ from bodyshop_core.errors import ConfigError
 from bodyshop_core.imaging import coco_rle
 from labeling.formats.documents import (
     FAULTS,
+    JSON_FILES,
     damaged_files,
     facts_of,
     files_of,
@@ -43,9 +44,13 @@ FILE_NAME = "annotations.json"
 
 PATTERNS = (
     FILE_NAME, "_annotations.coco.json", "annotations/instances_*.json", "*/_annotations.coco.json",
-    "instances_*.json", "*/annotations.json", "annotations/*.json", "*.json",
+    "instances_*.json", "*/annotations.json", "annotations/*.json", JSON_FILES,
 )  # fmt: skip
 """Where tools put their files in a folder; the first pattern that finds COCO files counts."""
+
+
+NAME_KEYS = ("file_name", "path", "filename")
+"""What a picture's name is called."""
 
 
 def find(source: Path) -> list[Path]:
@@ -131,7 +136,8 @@ def _is_coco(path: Path) -> bool:
         data = read_json(path)
     except ConfigError:
         return False
-    return isinstance(data, dict) and isinstance(data.get("images"), list)
+    listed = isinstance(data, dict) and isinstance(data.get("images"), list)
+    return listed and ("annotations" in data or "categories" in data)
 
 
 def _read_file(path: Path) -> Iterator[PictureShapes]:
@@ -209,7 +215,8 @@ def _names(categories: Any, problems: list[str]) -> dict[str, str]:
 def _picture_shapes(
     image: Mapping[str, Any], annotations: list[tuple[int, Any]], names: Mapping[str, str]
 ) -> PictureShapes:
-    name = image["file_name"] if "file_name" in image else image["path"]
+    key = next((each for each in NAME_KEYS if each in image), NAME_KEYS[0])
+    name = image[key]
     if not isinstance(name, str) or not name:
         raise MaskFormatError("its file_name is not a text")
     stated = (image.get("width"), image.get("height"))
@@ -262,6 +269,8 @@ def _shape(
     segmentation = annotation.get("segmentation")
     if isinstance(segmentation, Mapping):
         return Shape(label, mask=_rle(segmentation, size), **facts | {"kind": "mask"})
+    if segmentation and not isinstance(segmentation, list | tuple):
+        raise MaskFormatError(f"its segmentation is no list: {segmentation!r:.40}")
     polygons = _polygons(segmentation)
     if polygons and all(isinstance(each, Mapping) for each in polygons):
         masks = [_rle(each, size) for each in polygons]

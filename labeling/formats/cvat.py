@@ -15,6 +15,7 @@ from bodyshop_core.errors import ConfigError
 from bodyshop_core.imaging.limits import MAX_PIXELS
 from labeling.formats.documents import (
     FAULTS,
+    XML_FILES,
     damaged_files,
     facts_of,
     files_of,
@@ -39,7 +40,7 @@ SHAPES = ("polygon", "box", "ellipse", "mask", "polyline", "points", "cuboid", "
 
 def find(source: Path) -> list[Path]:
     """Return the CVAT files of a file or folder."""
-    paths = [source] if source.is_file() else sorted(source.rglob("*.xml"))
+    paths = [source] if source.is_file() else sorted(source.rglob(XML_FILES))
     return [path for path in paths if path.suffix.lower() == ".xml" and _is_cvat(path)]
 
 

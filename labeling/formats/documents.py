@@ -28,6 +28,11 @@ FAULTS = (
 """What an entry of another program can raise while it is read; it costs that entry alone."""
 
 
+JSON_FILES = "*.[jJ][sS][oO][nN]"
+XML_FILES = "*.[xX][mM][lL]"
+TEXT_FILES = "*.[tT][xX][tT]"
+"""Patterns of file names, whose extension may be in capitals."""
+
 FACTS = ("severity", "part")
 """What a region says besides its class; tools write these names in any letter case."""
 
@@ -64,8 +69,9 @@ def damaged_files(source: Path, files: list[Path]) -> Iterator[PictureShapes]:
         Its files of the format, at least one.
     """
     suffix = files[0].suffix.lower()
-    read: Callable[[Path], Any] = read_xml if suffix == ".xml" else read_json
-    others = source.rglob(f"*{suffix}") if source.is_dir() else ()
+    xml = suffix == ".xml"
+    read: Callable[[Path], Any] = read_xml if xml else read_json
+    others = source.rglob(XML_FILES if xml else JSON_FILES) if source.is_dir() else ()
     for path in sorted({*others} - {*files}):
         try:
             read(path)

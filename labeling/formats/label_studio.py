@@ -12,6 +12,7 @@ from bodyshop_core import atomic
 from bodyshop_core.errors import ConfigError
 from labeling.formats.documents import (
     FAULTS,
+    JSON_FILES,
     damaged_files,
     files_of,
     number,
@@ -47,7 +48,7 @@ SHA_LENGTH = 64
 
 def find(source: Path) -> list[Path]:
     """Return the Label Studio exports of a file or folder."""
-    paths = [source] if source.is_file() else sorted(source.glob("*.json"))
+    paths = [source] if source.is_file() else sorted(source.glob(JSON_FILES))
     return [path for path in paths if path.suffix.lower() == ".json" and _is_export(path)]
 
 

@@ -16,6 +16,7 @@ from bodyshop_core.errors import ConfigError
 from labeling.formats.documents import (
     FAULTS,
     IMAGE_FAULTS,
+    JSON_FILES,
     damaged_files,
     facts_of,
     files_of,
@@ -37,7 +38,7 @@ FOLDER = "images"
 
 def find(source: Path) -> list[Path]:
     """Return the labelme files of a file or folder."""
-    paths = [source] if source.is_file() else sorted(source.rglob("*.json"))
+    paths = [source] if source.is_file() else sorted(source.rglob(JSON_FILES))
     return [path for path in paths if path.suffix.lower() == ".json" and _is_labelme(path)]
 
 

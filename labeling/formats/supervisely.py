@@ -17,6 +17,7 @@ from bodyshop_core.errors import ConfigError
 from labeling.formats.documents import (
     FAULTS,
     IMAGE_FAULTS,
+    JSON_FILES,
     damaged_files,
     facts_of,
     files_of,
@@ -39,7 +40,7 @@ UNPACKED = 64 << 20
 
 def find(source: Path) -> list[Path]:
     """Return the annotation files of a project, a dataset, or one file."""
-    paths = [source] if source.is_file() else sorted(source.rglob("*.json"))
+    paths = [source] if source.is_file() else sorted(source.rglob(JSON_FILES))
     paths = [path for path in paths if path.name not in ("meta.json", "obj_class_to_machine.json")]
     return [path for path in paths if path.suffix.lower() == ".json" and _is_supervisely(path)]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from bodyshop_core.errors import ConfigError, UsageError
 from labeling.formats import (
     coco,
+    colour_masks,
     cvat,
     label_studio,
     labelme,
@@ -18,7 +19,7 @@ from labeling.formats import (
     voc,
     yolo,
 )
-from labeling.formats.documents import FAULTS, read_json, read_xml
+from labeling.formats.documents import FAULTS, JSON_FILES, XML_FILES, read_json, read_xml
 from labeling.formats.shapes import ExportPicture, PictureShapes
 
 
@@ -118,6 +119,36 @@ def detect(source: Path) -> MaskFormat:
         file=source,
         hint="name the format to see why it can't be read: bodyshop label import FORMAT SOURCE",
     )
+
+
+def unread_files(form: MaskFormat, source: Path) -> list[str]:
+    """Return what else a folder holds that some reader knows, one sentence each.
+
+    Parameters
+    ----------
+    form : MaskFormat
+        The format that is read from it.
+    source : Path
+        The folder; of a file there is nothing to say.
+    """
+    if not source.is_dir():
+        return []
+    claimed = set(form.find(source))
+    kinds = (source.rglob(JSON_FILES), source.rglob(XML_FILES))
+    others = sorted({path for paths in kinds for path in paths} - claimed)
+    told = [
+        f"{path.relative_to(source).as_posix()} was not read: import it by itself ({each.title})"
+        for path in others[:MANY]
+        for each in FORMATS.values()
+        if each.find(path)
+    ]
+    masks = png.FOLDER if (source / png.FOLDER).is_dir() else colour_masks.CLASSES
+    for name, folder in (("yolo", source), ("png", source / masks)):
+        if form.name != name and folder.is_dir() and (files := FORMATS[name].find(source)):
+            told.append(
+                f"{len(files)} files of the format {name} were not read; to read them, name it"
+            )
+    return told
 
 
 def read_entries(form: MaskFormat, source: Path) -> list[PictureShapes]:

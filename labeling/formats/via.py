@@ -21,6 +21,7 @@ from bodyshop_core.errors import ConfigError
 from labeling.formats.documents import (
     FACTS,
     FAULTS,
+    JSON_FILES,
     damaged_files,
     facts_of,
     files_of,
@@ -50,7 +51,7 @@ def find(source: Path) -> list[Path]:
     """Return the VIA files of a file or folder."""
     if source.is_file():
         return [source] if _is_via(source) else []
-    paths = sorted(source.glob("*.json"))
+    paths = sorted(source.glob(JSON_FILES))
     named = [path for path in paths if path.name == FILE_NAME]
     found = [path for path in named or paths if _is_via(path)]
     return found or [path for path in sorted(source.glob("*.csv")) if _is_via(path)]
@@ -143,7 +144,8 @@ def _is_via(path: Path) -> bool:
 
 
 def _csv_rows(path: Path) -> csv.DictReader[str]:
-    rows = csv.DictReader(io.StringIO(read_text(path)))
+    # Version 1 writes its first line as a comment.
+    rows = csv.DictReader(io.StringIO(read_text(path).removeprefix("#")))
     if not set(CSV_COLUMNS) <= {*(rows.fieldnames or ())}:
         raise ConfigError("not a CSV file of VIA", file=path)
     return rows

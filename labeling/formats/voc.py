@@ -11,6 +11,7 @@ from bodyshop_core import atomic
 from bodyshop_core.errors import ConfigError
 from labeling.formats.documents import (
     FAULTS,
+    XML_FILES,
     damaged_files,
     facts_of,
     files_of,
@@ -31,7 +32,7 @@ FOLDER = "Annotations"
 
 def find(source: Path) -> list[Path]:
     """Return the VOC files of a file or folder."""
-    paths = [source] if source.is_file() else sorted(source.rglob("*.xml"))
+    paths = [source] if source.is_file() else sorted(source.rglob(XML_FILES))
     return [path for path in paths if path.suffix.lower() == ".xml" and _is_voc(path)]
 
 

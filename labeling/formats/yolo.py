@@ -19,7 +19,15 @@ import yaml
 from bodyshop_core import atomic
 from bodyshop_core.config import read_yaml
 from bodyshop_core.errors import ConfigError
-from labeling.formats.documents import FAULTS, number, read_text, rectangle, sentence, text_of
+from labeling.formats.documents import (
+    FAULTS,
+    TEXT_FILES,
+    number,
+    read_text,
+    rectangle,
+    sentence,
+    text_of,
+)
 from labeling.formats.instances import instances_of, single_ring
 from labeling.formats.shapes import (
     EXTENSIONS,
@@ -48,7 +56,7 @@ def find(source: Path) -> list[Path]:
     """Return the label files of a data set in a folder: Ultralytics', Roboflow's or CVAT's."""
     if source.is_file():
         return find(source.parent) if source.suffix.lower() in (".yaml", ".yml") else []
-    files = [path for path in sorted(source.rglob("*.txt")) if _is_label_file(path)]
+    files = [path for path in sorted(source.rglob(TEXT_FILES)) if _is_label_file(path)]
     inside = [path for path in files if "labels" in path.relative_to(source).parts[:-1]]
     if inside or source.name == "labels":
         return inside or files

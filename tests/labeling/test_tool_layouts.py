@@ -179,6 +179,25 @@ def test_a_file_without_its_list_costs_itself_alone(form, entry, workspace, a_jp
     assert "it has no list of" in summary.problems[0]
 
 
+def test_what_else_a_folder_holds_is_named(workspace, a_jpg, tmp_path):
+    mine = {"a.json": LABELME, "sub/annotations.xml": CVAT, "labels/a.txt": LINE,
+            "data.yaml": NAMES, "masks/dent/a.png": png(dent()), "notes.json": {}}  # fmt: skip
+    source = put(tmp_path / "set", mine)
+    summary = import_masks(workspace, None, source, pictures=a_jpg[1])
+    assert (summary.format, summary.problems) == ("labelme", (
+        "sub/annotations.xml was not read: import it by itself (CVAT for images)",
+        "1 files of the format yolo were not read; to read them, name it",
+        "1 files of the format png were not read; to read them, name it",
+    ))  # fmt: skip
+    assert import_masks(workspace, "yolo", source, pictures=a_jpg[1]).regions == 1
+
+
+def test_a_coco_file_deeper_than_those_that_are_read_is_named(workspace, a_jpg, tmp_path):
+    files = {"annotations.json": coco(annotation()), "more/x.json": coco(annotation())}
+    summary = import_masks(workspace, None, put(tmp_path / "set", files), pictures=a_jpg[1])
+    assert summary.problems == ("more/x.json was not read: import it by itself (COCO)",)
+
+
 def test_a_folder_whose_only_file_is_in_another_encoding_says_so(workspace, tmp_path):
     text = coco(annotation(), categories=[{"id": 1, "name": "찌그러짐"}])
     data = json.dumps(text, ensure_ascii=False).encode("cp949")

@@ -147,6 +147,15 @@ GOOD = {
         "filename,file_size,file_attributes,region_count,region_id,region_shape_attributes,"
         'region_attributes\na.jpg,1,"{}",1,0,' + csv_cell(POLYGON) + ","
         + csv_cell({"type": "dent"}) + '\na.jpg,1,"{}",1,0,"{}","{}"\n'}),
+    "via 1 csv": ("via", {"export.csv":
+        "#filename,file_size,file_attributes,region_count,region_id,region_shape_attributes,"
+        'region_attributes\na.jpg,1,"{}",1,0,' + csv_cell(POLYGON) + ","
+        + csv_cell({"name": "dent"}) + "\n"}),
+    "capital JSON": ("coco", {"A.JSON": coco(annotation())}),
+    "capital XML": ("voc", {"A.XML": VOC}),
+    "capital TXT": ("yolo", {"labels/A.TXT": LINE, "data.yaml": NAMES}),
+    "name as filename": ("coco", {"a.json": coco(
+        annotation(), images=[{"id": 1, "filename": "a.jpg", "width": W, "height": H}])}),
     "yolo": ("yolo", {"labels/a.txt": LINE, "data.yaml": NAMES}),
     "yolo names as map": ("yolo", {"labels/a.txt": LINE, "data.yaml": "names:\n  0: dent\n"}),
     "yolo names with a gap": (
