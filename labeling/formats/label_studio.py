@@ -15,7 +15,6 @@ from labeling.formats.documents import (
     JSON_FILES,
     damaged_files,
     files_of,
-    number,
     read_json,
     sentence,
     side,
@@ -270,8 +269,8 @@ def _shapes(
         raise MaskFormatError(f"a {kind} region has no area or no class")
     width = side(region.get("original_width"), "its original_width")
     height = side(region.get("original_height"), "its original_height")
-    if number(region.get("image_rotation") or 0, "its image_rotation"):
-        raise MaskFormatError("it was drawn on a picture that the labeler had turned on the page")
+    # ``image_rotation`` says how the labeler had turned the page; tried on version 1.23: the region
+    # is in coordinates of the picture as it was before.
     labels = region["value"].get(kind) or [""]
     if not isinstance(labels, list):
         raise MaskFormatError(f"a {kind} region has no list of labels")

@@ -151,7 +151,11 @@ def read_result(
             name: facts.get(identity, {}).get(name) or None for name in PER_REGION
         }
         for shape in shapes:
-            mask = shape_mask(shape, height, width)
+            try:
+                mask = shape_mask(shape, height, width)
+            except MaskFormatError as error:
+                parsed.problems.append(f"a {shape.label} region: {error.message}")
+                continue
             if not mask.any():
                 parsed.problems.append(f"a {shape.label} region covers no pixel")
                 continue

@@ -317,11 +317,6 @@ NAMED = {
                          for n, av in (("x", "0,1"), ("y", "0"))}}},
         "2 classes are ticked",
     ),
-    "a picture turned on Label Studio's page": (
-        {"x.json": [{"data": {"image": "a.jpg"}, "annotations": [
-            {"result": [LS_BOX, LS_BOX | {"id": "r2", "image_rotation": 90}]}]}]},
-        "the labeler had turned on the page",
-    ),
     "an annotation without a category": (
         {"a.json": coco({"id": 7, "image_id": 1, "caption": "a car"}, annotation())},
         "annotation 7: it lacks 'category_id'",

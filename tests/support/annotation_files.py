@@ -219,6 +219,9 @@ GOOD = {
     "label studio": ("labelstudio", {"x.json": [{
         "id": 1, "data": {"image": "/data/upload/1/1f2e3d4c-a.jpg"},
         "annotations": [{"result": [LS_BOX], "was_cancelled": False}]}]}),
+    "label studio's picture turned on the page": ("labelstudio", {"x.json": [{
+        "id": 1, "data": {"image": "a.jpg"},
+        "annotations": [{"result": [LS_BOX | {"image_rotation": 90}]}]}]}),
     "label studio minimal": ("labelstudio", {"x.json": [{
         "id": 1, "image": "/data/local-files/?d=photos/a.jpg",
         "box": [LS_BOX["value"] | {"original_width": W, "original_height": H}]}]}),
