@@ -26,7 +26,7 @@ from sqlalchemy import select
 from bodyshop_core.catalog import BlobRef, schema
 from bodyshop_core.errors import DamagedBlobError, LostBlobError, UnreadableImageError
 from bodyshop_core.imaging import load_rgb
-from labeling.exchange.picture_names import PLAIN_FOLDERS, PictureName, spellings
+from labeling.exchange.picture_names import PLAIN_FOLDERS, PictureName, plain, spellings
 from labeling.records.pictures import CatalogPicture, load_pictures
 
 if TYPE_CHECKING:
@@ -291,7 +291,8 @@ def _places(
         for address in addresses:
             if address and sha256 in pictures:
                 for name in spellings(str(address)):
-                    places[name.stem].append((name, sha256))
+                    for key in {name.stem, plain(name.stem)}:
+                        places[key].append((name, sha256))
     return places, sizes
 
 
@@ -300,7 +301,8 @@ def _files(folder: Path) -> dict[str, list[tuple[PictureName, Path]]]:
     for path in sorted(folder.rglob("*")):
         if path.is_file():
             for name in spellings(path.relative_to(folder.parent).as_posix()):
-                files[name.stem].append((name, path))
+                for key in {name.stem, plain(name.stem)}:
+                    files[key].append((name, path))
     return files
 
 

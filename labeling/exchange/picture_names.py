@@ -15,6 +15,8 @@ _ROBOFLOW = re.compile(rf"^(.+)_({'|'.join(EXTENSIONS)})\.rf\.[0-9a-z]+$")
 _UPLOAD = re.compile(r"^[0-9a-f]{8}-(.+)$")
 """Label Studio: a.jpg becomes <8 hexadecimal digits>-a.jpg."""
 
+_WORDS = re.compile(r"[^\W_]+")
+
 PLAIN_FOLDERS = {
     "", "images", "image", "img", "imgs", "train", "training", "val", "valid", "validation",
     "test", "testing", "data", "dataset", "jpegimages", "pictures", "photos", "upload", "media",
@@ -81,7 +83,17 @@ def spellings(name: str) -> list[PictureName]:
             matched = pattern.match(known)
             if matched and matched.group(1) not in found:
                 found.append(_EXTENSION.sub("", matched.group(1)))
+    found += [plain(each) for each in found[1:]]
     return [PictureName(each, tuple(folders), extension) for each in found]
+
+
+def plain(stem: str) -> str:
+    """Return a key that a stem keeps when a tool replaces its spaces, brackets and other signs.
+
+    Label Studio makes ``my photo (1)`` to ``my_photo_1``, Roboflow to ``my-photo-1-``. The key is
+    no stem that a file can have, so that only names which went through such a tool meet by it.
+    """
+    return "\0" + "-".join(_WORDS.findall(stem))
 
 
 def _parts(name: str) -> list[str]:

@@ -51,6 +51,8 @@ class MaskFormat:
     keeps: str
 
 
+ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar")
+
 MANY = 200
 """Files of a folder that are looked at to say why no format is recognised."""
 
@@ -104,6 +106,10 @@ def detect(source: Path) -> MaskFormat:
     for each in FORMATS.values():
         if each.find(source):
             return each
+    if source.is_file() and source.suffix.lower() in ARCHIVES:
+        raise ConfigError(
+            "this is an archive", file=source, hint="unpack it, and import the folder"
+        )
     suffixes = (".json", ".xml")
     paths = [source] if source.is_file() else sorted(source.rglob("*"))[:MANY]
     for path in (each for each in paths if each.suffix.lower() in suffixes):
