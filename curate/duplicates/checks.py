@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from curate.duplicates.pairs import Kind
     from curate.duplicates.pixels import ComparisonView, Overlap
 
-VERSION = "overlap-5"
+VERSION = "overlap-6"
 """Of the comparison in `curate.duplicates.pixels`; results of another version are not used."""
 
 MIN_COVERED, MIN_CORRELATION = 0.9, 0.9
@@ -117,7 +117,7 @@ def _written_over(item: dict[str, Any], found: Overlap) -> bool:
     from curate.duplicates.overlays import SIDE, is_written_over
 
     if found.mirrored or found.covered < MIN_COVERED or found.correlation < MIN_CORRELATION:
-        return False
+        return False  # nor what was recoloured: its correlation is 0
     pair = [load_rgb(item[name].read(), at_least=SIDE) for name in ("first", "second")]
     return is_written_over(*pair)
 

@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from bodyshop_core.imaging import open_image, to_rgb
-from curate.duplicates.lighting import SATURATED, relight
+from curate.duplicates.lighting import SATURATED, hues_turned, relight
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,6 +45,9 @@ EDGE = 10
 
 OUTLIER = 12.0
 """Grey levels, in any channel, by which a pixel counts as not explained by the other picture."""
+
+RECOLOURED = 1.0
+"""Outliers of pictures that agree but for their colours, which are another paint's."""
 
 NEAR_COVERED = 0.80
 """Pictures that share at least this much of the larger one are near duplicates, not crops."""
@@ -318,7 +321,10 @@ def _overlap(a: RGB, b: RGB, place: NDArray[np.float64], mirrored: bool) -> Over
     content = _content(soften_a(a)) | _content(soften_b(b))
     correlation = 0.0
     # Clipped areas agree without saying much.
-    unclipped = agree & ~((lit.first >= SATURATED) | (lit.second >= SATURATED)).any(axis=1)
+    below = ~((lit.first >= SATURATED) | (lit.second >= SATURATED)).any(axis=1)
+    if hues_turned(lit, below):
+        return Overlap(mirrored, min(1.0, max(shares)), min(1.0, min(shares)), RECOLOURED, 0.0)
+    unclipped = agree & below
     judged = unclipped if unclipped.sum() > 0.25 * agree.sum() else agree
     if judged.sum() > 100:
         grey_a, grey_b = (side[judged] for side in lit.grey())
