@@ -90,6 +90,8 @@ def compare_pairs(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 shown = _shown_inside(item["first"], item["second"], least)
                 if shown is not None:
                     found, framed = found if same else shown[0], shown[1]
+                elif same and not found.mirrored:
+                    framed = _framed_by_edges(item["first"], item["second"])
         except TransientError as error:
             rows.append(put_back(item, error))
             continue
@@ -141,6 +143,15 @@ def _shown_inside(first: BlobRef, second: BlobRef, least: float) -> tuple[Overla
             if whole and says_same(found):
                 return found, (1 if i else 0) + (2 if j else 0)
     return None
+
+
+def _framed_by_edges(first: BlobRef, second: BlobRef) -> int | None:
+    from curate.duplicates.borders import is_framed_in
+
+    a, b = _view(first, False), _view(second, False)
+    if is_framed_in(a, b):
+        return 1
+    return 2 if is_framed_in(b, a) else None
 
 
 @lru_cache(maxsize=_CACHE)

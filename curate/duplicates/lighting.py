@@ -40,18 +40,18 @@ GREY_SPREAD = 3.0
 
 HUES_FOLLOW = 0.5
 """Correlation, after any linear map of one picture's colours onto the other's, from which their
-colours say something: 0.72 and more in copies of 110 photos down to quality 5, at most 0.1 in a
+colours say something: 0.72 and more in copies of 70 photos down to quality 10, at most 0.1 in a
 copy toned in sepia."""
 
-HUES_AGREE = 0.85
-"""Share of that correlation that is there without any map, below which the hues were turned: 0.90
+HUES_AGREE = 0.8
+"""Share of that correlation that is there without any map, below which the hues were turned: 0.93
 and more in those copies (re-saved, relit, warmer, colder, cropped, written on, more or less
-saturated); 0.61 at most with hues turned by 60 degrees, 0.15 by 90, -0.54 with red and blue
-exchanged. By 30 degrees it is 0.84 to 0.90, so such a faint change is mostly not seen."""
+saturated), 0.85 at quality 5; 0.50 at most with hues turned by 60 degrees, 0.08 by 90, -0.36 with
+red and blue exchanged. By 30 degrees it is 0.85 to 0.89: such a faint change is not seen."""
 
 MIN_COLOUR = 1.0
 """Grey levels, root mean square, of the colours that may say something: a photo of a silver car has
-1.8. A picture without any can't be recoloured by turning its hues."""
+1.4. A picture without any can't be recoloured by turning its hues."""
 
 _FEW_PLACES = 200
 _AROUND = 5
@@ -73,12 +73,15 @@ class Relit:
         Grey levels, of the channel where it is largest, by which they disagree.
     alike : bool
         Whether both have colour, or neither.
+    colours : tuple of ndarray of float32, shape (n, 3)
+        Levels that say in which colours they are, also where that is next to none.
     """
 
     first: Levels
     second: Levels
     misfit: Levels
     alike: bool
+    colours: tuple[Levels, Levels]
 
     def grey(self) -> tuple[Levels, Levels]:
         """Return both as grey levels, shape (n,)."""
@@ -101,9 +104,9 @@ def hues_turned(lit: Relit, where: NDArray[np.bool_]) -> bool:
     where : ndarray of bool, shape (n,)
         Places that count: where nothing is clipped.
     """
-    if lit.first.shape[1] == 1 or where.sum() < _FEW_PLACES:
+    if where.sum() < _FEW_PLACES:
         return False
-    a, b = _colours(lit.first[where]), _colours(lit.second[where])
+    a, b = (_colours(side[where]) for side in lit.colours)
     strong = [float(np.sqrt((side**2).sum(axis=1).mean())) for side in (a, b)]
     if min(strong) < MIN_COLOUR:
         return False
@@ -130,6 +133,7 @@ def relight(
     """
     sides = [_Side(first, place_first), _Side(second, place_second)]
     coloured = [_has_colour(side.levels) for side in sides]
+    seen = sides[0].levels, sides[1].levels
     if not all(coloured):
         sides = [_Side(_grey(side.picture), side.place) for side in sides]
     sound = _sound(*sides)
@@ -141,7 +145,8 @@ def relight(
         ]
         misfit = _misfit(sides, tables, lit)
         keep = sound & (misfit <= np.maximum(6.0, _upper_quartile(misfit, sound)))
-    return Relit(lit[0], lit[1], misfit.max(axis=1), coloured[0] == coloured[1])
+    colours = (lit[0], lit[1]) if all(coloured) else seen
+    return Relit(lit[0], lit[1], misfit.max(axis=1), coloured[0] == coloured[1], colours)
 
 
 def _colours(levels: Levels) -> NDArray[np.float64]:
