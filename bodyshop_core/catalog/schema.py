@@ -194,7 +194,7 @@ pair_checks = Table(
     Column("covered", Float),
     Column("outliers", Float),
     Column("correlation", Float),
-    Column("added", Float),  # strokes: see curate.duplicates.checks and overlays
+    Column("added", Float),  # by version: curate.duplicates.checks, overlays, descent
     Column("framed", Integer),  # 1: the first shows the second in a frame; 2: the other way; 3
     Column("error", Text),
 )
