@@ -7,14 +7,13 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import URL, Connection, Table, bindparam, select
 from sqlalchemy.exc import IntegrityError
 
 from bodyshop_core.catalog.dialect import (
     CatalogError,
-    Insert,
     dialect_for,
     explained,
     insert_of,
@@ -22,6 +21,9 @@ from bodyshop_core.catalog.dialect import (
 from bodyshop_core.catalog.migrations import can_migrate, migrate
 from bodyshop_core.catalog.schema import SCHEMA_VERSION, images, metadata, tombstones
 from bodyshop_core.errors import UsageError
+
+if TYPE_CHECKING:
+    from bodyshop_core.catalog.dialect import Insert
 
 
 class Catalog:

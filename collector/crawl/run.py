@@ -7,6 +7,7 @@ import queue
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 
 from bodyshop_core.errors import BodyshopError, UsageError
 from bodyshop_core.progress import Progress, Tick
@@ -113,6 +114,7 @@ class Crawl:
             tombstones=self._tombstones, log=self._progress.log,
         )  # fmt: skip
         with (
+            closing(self._journal),
             self._workspace.catalog.held(),
             self._progress.task("collect") as self._tick,
             Fetcher(self._context, self, workers=workers) as self._fetcher,

@@ -28,6 +28,7 @@ from urllib3.exceptions import (
 from collector.net.address import AddressGuard
 from collector.net.api_keys import NO_KEYS, Keys
 from collector.net.deadline import Deadline
+from collector.net.plain_head import QuickResponse
 from collector.weburl import origin_of
 
 CONNECT_SECONDS = 10.0
@@ -168,6 +169,7 @@ class _Guarded:
     """What both kinds of connection add: connect through the guard, register with the deadline."""
 
     guard: AddressGuard
+    response_class = QuickResponse
     host: str
     port: int
     timeout: Any
