@@ -202,6 +202,9 @@ class _Postgres(Dialect):
         )
 
     def claim(self, connection: Connection, what: str, *, shared: bool) -> bool:
+        # A machine that vanished says no good-bye: the server asks after half a minute of silence.
+        for name, value in (("idle", 30), ("interval", 10), ("count", 3)):
+            connection.execute(text(f"SET SESSION tcp_keepalives_{name} = {value}"))
         take = "pg_try_advisory_lock_shared" if shared else "pg_try_advisory_lock"
         query = text(f"SELECT {take}(hashtext(:what), {_THIS_SCHEMA})")
         return bool(connection.execute(query, {"what": what}).scalar_one())

@@ -175,6 +175,7 @@ class Fetcher:
         )  # fmt: skip
         if held is not None:
             return held
+        _ = self._session  # made before the gap begins
         self._gate.sending(job.host)
         return self._download(
             job.url,
@@ -255,10 +256,10 @@ class Fetcher:
 
     def _fetch_now(self, url: str, params: Mapping[str, Any] | None = None) -> SmallResponse:
         """Make a request whose turn has come, and tell the gate how it ended."""
-        host = host_of(url)
+        host, session = host_of(url), self._session
         self._gate.sending(host)
         started = time.monotonic()
-        response = fetch_small(self._session, self._deadlines, url, params=params)
+        response = fetch_small(session, self._deadlines, url, params=params)
         self._gate.finish(
             host,
             status=response.status,

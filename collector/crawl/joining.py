@@ -14,7 +14,7 @@ from pathlib import Path
 from sqlalchemy import Connection, select, update
 
 from bodyshop_core import atomic
-from bodyshop_core.catalog import Catalog, CatalogError, schema
+from bodyshop_core.catalog import CatalogError, schema
 from bodyshop_core.errors import UsageError
 from bodyshop_core.locking import locked
 from bodyshop_core.storage.local_blobs import LocalBlobs
@@ -35,7 +35,7 @@ LISTS = 8
 """Tasks without a browser that one collector holds."""
 
 LOOK_SECONDS = 0.25
-WAIT_SECONDS = 1.0
+WAIT_SECONDS = 0.5
 """How often a collector asks for more, and how often when there was nothing."""
 
 
@@ -44,8 +44,8 @@ class Shift:
 
     Parameters
     ----------
-    catalog : Catalog
-        That of all.
+    workspace : Workspace
+        Its folder, with the catalog of all.
     member : Membership
         Registered by `begin`.
     folder : Path
@@ -57,10 +57,10 @@ class Shift:
     """
 
     def __init__(
-        self, catalog: Catalog, member: Membership, folder: Path, place: str,
+        self, workspace: Workspace, member: Membership, folder: Path, place: str,
         log: Callable[[str], None],
     ) -> None:  # fmt: skip
-        self._catalog, self._place = catalog, place
+        self._workspace, self._catalog, self._place = workspace, workspace.catalog, place
         self.member, self.folder, self._log = member, folder, log
         self.leases: Leases | None = None
         self.finished = False
@@ -126,6 +126,9 @@ class Shift:
         now = time.monotonic()
         if now < self._next or not (idle or any(count > 0 for count in room.values())):
             return None
+        if _ended_folders(self._workspace):  # before somebody downloads again what is there
+            with locked(self._workspace.root / LOCK, wait=True):
+                recover_ended(self._workspace, alone=False)
         with self._catalog.begin() as connection:
             work = self.leases.take(
                 connection, room=wants if idle else 0, pending=self._pending, free=room
@@ -179,7 +182,7 @@ def joined(workspace: Workspace, log: Callable[[str], None]) -> Iterator[Shift]:
         ) as connection,
         _own_folder(workspace) as (member, folder, place),
     ):
-        shift, ended = Shift(catalog, member, folder, place, log), threading.Event()
+        shift, ended = Shift(workspace, member, folder, place, log), threading.Event()
         heart = threading.Thread(target=shift.beat, args=(connection, ended), name="heartbeat")
         heart.daemon = True
         heart.start()
@@ -196,18 +199,23 @@ def joined(workspace: Workspace, log: Callable[[str], None]) -> Iterator[Shift]:
 def recover_ended(workspace: Workspace, *, alone: bool) -> None:
     """Bring in what killed collectors of this folder have finished, and end their leases.
 
-    A folder whose lock is free belongs to none that is alive. Call this with `LOCK` held.
+    Call this with `LOCK` held.
     """
-    for folder in sorted((workspace.root / INCOMING).glob("*/")):
-        with ExitStack() as held:
-            try:
-                held.enter_context(locked(folder / "lock"))
-            except UsageError:  # that collector is alive
-                continue
+    for folder in _ended_folders(workspace):
+        with locked(folder / "lock", wait=True):  # others only look whether it is free
             bring_in(workspace, Journal(folder), alone=alone)
             with workspace.catalog.begin() as connection:
                 end_collector(connection, folder.name)
         shutil.rmtree(folder)
+
+
+def _ended_folders(workspace: Workspace) -> list[Path]:
+    """Return the folders of collectors that are not alive: their locks are free."""
+    found = []
+    for folder in sorted((workspace.root / INCOMING).glob("*/")):
+        with suppress(UsageError, FileNotFoundError), locked(folder / "lock"):
+            found.append(folder)
+    return found
 
 
 def bring_in(workspace: Workspace, journal: Journal, *, alone: bool) -> None:
@@ -226,13 +234,15 @@ def _own_folder(workspace: Workspace) -> Iterator[tuple[Membership, Path, str]]:
         with locked(workspace.root / LOCK, wait=True):
             recover_ended(workspace, alone=False)
             bring_in(workspace, Journal(workspace.root / INCOMING), alone=False)
-            held.enter_context(locked(folder / "lock"))
+            held.enter_context(locked(folder / "lock", wait=True))
             place = _place_of_blobs(workspace)
-        yield member, folder, place
-    with locked(workspace.root / LOCK, wait=True):
-        # Lines that could not be written to the catalog stay for the next run.
-        if [path.name for path in folder.iterdir()] == ["lock"]:
-            shutil.rmtree(folder)
+        try:
+            yield member, folder, place
+        finally:
+            with locked(workspace.root / LOCK, wait=True):
+                # Lines that could not be written to the catalog stay for the next run.
+                if [path.name for path in folder.iterdir()] == ["lock"]:
+                    shutil.rmtree(folder)
 
 
 def _start_run(connection: Connection, tasks: Sequence[Task], refresh: bool) -> None:

@@ -35,7 +35,8 @@ AT_ONCE = 256
 """Candidates that one collector holds: enough for its threads, few enough to share the work."""
 
 PER_HOST = 64
-"""Most of them on one host."""
+PER_HOST_SECONDS = 2.0
+"""Most candidates on one host with all collectors: those of the next seconds, at most 64."""
 
 LOOK_AHEAD = 200
 """Open pages among which those of the least busy hosts are chosen."""
@@ -155,14 +156,16 @@ class Leases:
     def take_new(
         self, connection: Connection, found: Sequence[Candidate], urgent: Collection[str]
     ) -> list[Candidate]:
-        """Lease candidates that were entered in this transaction, as far as there is room.
+        """Lease candidates that were entered in this transaction.
 
-        `urgent` are the keys of those that only this collector has the bytes of.
+        `urgent` are the keys of those that only this collector has the bytes of; the rest is
+        shared with the others, if there are any.
         """
         others = self.member.others(connection)
-        room = AT_ONCE - len(self.candidates)
         chosen = [each for each in found if each.key in urgent]
-        chosen += [each for each in found if each.key not in urgent][: max(0, room - len(chosen))]
+        if not others:
+            room = max(0, AT_ONCE - len(self.candidates) - len(chosen))
+            chosen += [each for each in found if each.key not in urgent][:room]
         return self._lease(connection, chosen, self._places(connection, others), others)
 
     def _take_tasks(
@@ -228,7 +231,8 @@ class Leases:
         rows = connection.execute(
             _PICK,
             {
-                "live": [*others, self.id], "room": room, "most": PER_HOST,
+                "live": [*others, self.id], "room": room,
+                "most": PER_HOST, "seconds": PER_HOST_SECONDS,
                 "brands": [brand for brand, _ in cars], "models": [model for _, model in cars],
             },
         ).all()  # fmt: skip
@@ -343,7 +347,10 @@ WITH RECURSIVE waiting (host) AS (
     WHERE state = 'queued' AND lease = ANY (:live) GROUP BY host
 )
 SELECT free.key, free.page_key
-FROM waiting w LEFT JOIN busy ON busy.host = w.host
+FROM waiting w LEFT JOIN busy ON busy.host = w.host LEFT JOIN hosts ON hosts.host = w.host
+CROSS JOIN LATERAL (
+    SELECT least(:most, greatest(4, ceil(:seconds / nullif(hosts.gap, 0)))) AS most
+) room
 CROSS JOIN LATERAL (
     SELECT q.key, q.page_key, q.updated_at,
            row_number() OVER (ORDER BY q.updated_at, q.key) + coalesce(busy.number, 0) AS place
@@ -353,7 +360,7 @@ CROSS JOIN LATERAL (
           (SELECT * FROM unnest(CAST(:brands AS text[]), CAST(:models AS text[])))
     ORDER BY q.updated_at, q.key LIMIT :most
 ) free
-WHERE w.host IS NOT NULL AND free.place <= :most
+WHERE w.host IS NOT NULL AND free.place <= room.most
 ORDER BY free.place, free.updated_at, free.key LIMIT :room
 """)
 """The candidates of the hosts on which the fewest are leased, the oldest of each host first.

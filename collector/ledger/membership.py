@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 
-from sqlalchemy import Connection, Float, cast, delete, extract, func, insert, select, update
+from sqlalchemy import Connection, Float, cast, delete, extract, func, insert, select, text, update
 
 from bodyshop_core.catalog import CatalogError, now, schema
 
@@ -62,18 +62,28 @@ class Membership:
             raise LeaseLostError
 
     def others(self, connection: Connection) -> list[str]:
-        """Return the ids of the other collectors that are alive.
+        """Return the ids of the other collectors that are alive, first in a transaction.
 
         Raises
         ------
         LeaseLostError
             This one is not.
         """
+        end_if_silent(connection, local=True)
         table = schema.collectors
         alive = set(connection.scalars(select(table.c.id).where(table.c.expires_at > CLOCK)))
         if self.id not in alive:
             raise LeaseLostError
         return sorted(alive - {self.id})
+
+
+def end_if_silent(connection: Connection, *, local: bool = False) -> None:
+    """Have the server end transactions of a machine that is gone: others wait for their locks.
+
+    With `local` this holds for one transaction, else for the connection.
+    """
+    scope, limit = "LOCAL" if local else "SESSION", int(LEASE_SECONDS * 1000)
+    connection.execute(text(f"SET {scope} idle_in_transaction_session_timeout = {limit}"))
 
 
 def end_collector(connection: Connection, collector: str) -> None:

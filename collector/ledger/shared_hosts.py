@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, func, select, update
 
 from bodyshop_core.catalog import Catalog, schema
 from bodyshop_core.catalog.dialect import insert_into
-from collector.ledger.membership import CLOCK, LeaseLostError
+from collector.ledger.membership import CLOCK, LeaseLostError, end_if_silent
 from collector.net.host_states import HostState
 
 _ALIVE = func.array(
@@ -52,6 +52,9 @@ class SharedHosts:
         self._seen: dict[str, HostState] = {}
         self._ahead = 0.0  # of the local clock, before the database's
         self._lock = threading.Lock()
+        with catalog.explained():
+            end_if_silent(connection)
+            connection.commit()
 
     @contextmanager
     def opened(
@@ -144,16 +147,9 @@ class SharedHosts:
 
 def reset_hosts(connection: Connection) -> None:
     """Forget what held for the last run only; when each host was asked stays."""
-    values: dict[str, Any] = {
-        "interval": 0.0,
-        "gap": 0.0,
-        "connections": None,
-        "open": {},
-        "blocks": 0,
-    }
-    connection.execute(
-        update(schema.hosts).values(**values, connections=None, disabled="", counts_as=None)
-    )
+    values: dict[str, Any] = {"interval": 0.0, "gap": 0.0, "connections": None, "open": {}}
+    values |= {"blocks": 0, "disabled": "", "counts_as": None}
+    connection.execute(update(schema.hosts).values(values))
 
 
 def _columns(state: HostState, others: dict[str, int], me: str) -> dict[str, Any]:
