@@ -116,7 +116,9 @@ class Fetcher:
         session = getattr(self._local, "session", None)
         if session is None:
             context = self._context
-            session = guarded_session(context.guard, context.agent, keys=context.keys)
+            session = guarded_session(
+                context.guard, context.agent, keys=context.keys, leaving=context.gate.leaving
+            )
             self._local.session = session
         return session
 
@@ -175,8 +177,6 @@ class Fetcher:
         )  # fmt: skip
         if held is not None:
             return held
-        _ = self._session  # made before the gap begins
-        self._gate.sending(job.host)
         return self._download(
             job.url,
             url_candidate=candidate.url_candidates[job.position].name,
@@ -256,10 +256,9 @@ class Fetcher:
 
     def _fetch_now(self, url: str, params: Mapping[str, Any] | None = None) -> SmallResponse:
         """Make a request whose turn has come, and tell the gate how it ended."""
-        host, session = host_of(url), self._session
-        self._gate.sending(host)
+        host = host_of(url)
         started = time.monotonic()
-        response = fetch_small(session, self._deadlines, url, params=params)
+        response = fetch_small(self._session, self._deadlines, url, params=params)
         self._gate.finish(
             host,
             status=response.status,

@@ -8,16 +8,23 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Connection, Row, bindparam, func, select, update
 
 from bodyshop_core.catalog import Catalog, schema
 from bodyshop_core.catalog.dialect import insert_into
 from collector.ledger.membership import CLOCK, LeaseLostError, end_if_silent
 from collector.net.host_states import HostState
 
-_ALIVE = func.array(
-    select(schema.collectors.c.id).where(schema.collectors.c.expires_at > CLOCK).scalar_subquery()
+_hosts = schema.hosts
+_alive = select(schema.collectors.c.id).where(schema.collectors.c.expires_at > CLOCK)
+_locked = (
+    select(_hosts).where(_hosts.c.host == bindparam("of_host")).with_for_update().cte("locked")
 )
+
+# Made once: to put a statement together takes longer than to run it. The clock is read when the
+# row is locked, however long that took.
+_LOCK = select(_locked, CLOCK.label("now"), func.array(_alive.scalar_subquery()).label("alive"))
+_NOTE = update(_hosts).where(_hosts.c.host == bindparam("of_host"))
 
 
 class SharedHosts:
@@ -77,9 +84,7 @@ class SharedHosts:
                 yield state, now
                 values = _columns(state, others, self._me)
                 if any(getattr(row, name) != value for name, value in values.items()):
-                    hosts = schema.hosts
-                    statement = update(hosts).where(hosts.c.host == host).values(**values)
-                    self._connection.execute(statement)
+                    self._connection.execute(_NOTE, {"of_host": host, **values})
                 self._connection.commit()
                 self._seen[host] = state
             except BaseException:
@@ -96,28 +101,23 @@ class SharedHosts:
 
     def agreed(self, host: str, proposed: str) -> str:
         """Return the name under which a host's state is kept: the first that anyone proposed."""
-        hosts = schema.hosts
         with self._lock, self._catalog.explained():
-            statement = insert_into(self._connection, hosts).values(host=host, counts_as=proposed)
-            first = func.coalesce(hosts.c.counts_as, statement.excluded.counts_as)
+            statement = insert_into(self._connection, _hosts).values(host=host, counts_as=proposed)
+            first = func.coalesce(_hosts.c.counts_as, statement.excluded.counts_as)
             name = self._connection.execute(
                 statement.on_conflict_do_update(
                     index_elements=["host"], set_={"counts_as": first}
-                ).returning(hosts.c.counts_as)
+                ).returning(_hosts.c.counts_as)
             ).scalar_one()
             self._connection.commit()
         return str(name)
 
     def _locked(self, host: str) -> tuple[Row[Any], float]:
-        hosts = schema.hosts
-        locked = select(hosts).where(hosts.c.host == host).with_for_update().cte("locked")
-        # The clock is read when the row is locked, however long that took.
-        query = select(locked, CLOCK.label("now"), _ALIVE.label("alive"))
-        row = self._connection.execute(query).first()
+        row = self._connection.execute(_LOCK, {"of_host": host}).first()
         if row is None:
-            statement = insert_into(self._connection, hosts).values(host=host)
+            statement = insert_into(self._connection, _hosts).values(host=host)
             self._connection.execute(statement.on_conflict_do_nothing())
-            row = self._connection.execute(query).one()
+            row = self._connection.execute(_LOCK, {"of_host": host}).one()
         self._ahead = self._clock() - row.now
         if self._me not in row.alive:
             raise LeaseLostError
@@ -149,7 +149,7 @@ def reset_hosts(connection: Connection) -> None:
     """Forget what held for the last run only; when each host was asked stays."""
     values: dict[str, Any] = {"interval": 0.0, "gap": 0.0, "connections": None, "open": {}}
     values |= {"blocks": 0, "disabled": "", "counts_as": None}
-    connection.execute(update(schema.hosts).values(values))
+    connection.execute(update(_hosts).values(values))
 
 
 def _columns(state: HostState, others: dict[str, int], me: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from ssl import CertificateError
@@ -43,9 +43,12 @@ def user_agent(contact: str) -> str:
 
 def guarded_session(
     guard: AddressGuard, agent: str, *, keys: Keys = NO_KEYS, pool_hosts: int = 16,
-    pool_size: int = 4,
+    pool_size: int = 4, leaving: Callable[[], None] = lambda: None,
 ) -> GuardedSession:  # fmt: skip
     """Return a session for one thread.
+
+    `leaving` is called when the connection stands and a request is about to leave, and when it has
+    left.
 
     It asks for bytes without content encoding, follows no redirect, ignores the proxies of the
     environment (a proxy would resolve names again, without the guard) and retries nothing: the
@@ -56,7 +59,7 @@ def guarded_session(
     )
     session.trust_env = False
     session.headers.clear()
-    adapter = GuardedAdapter(guard, pool_connections=pool_hosts, pool_maxsize=pool_size)
+    adapter = GuardedAdapter(guard, leaving, pool_connections=pool_hosts, pool_maxsize=pool_size)
     session.mount("http://", adapter)
     session.mount("https://", adapter)
     return session
@@ -168,6 +171,8 @@ class _Guarded:
     """What both kinds of connection add: connect through the guard, register with the deadline."""
 
     guard: AddressGuard
+    leaving: Callable[[], None]
+    connect: Callable[[], None]
     host: str
     port: int
     timeout: Any
@@ -189,7 +194,11 @@ class _Guarded:
         return connection
 
     def request(self, *args: Any, **options: Any) -> None:
+        if self.sock is None:
+            self.connect()
+        self.leaving()
         super().request(*args, **options)  # type: ignore[misc]
+        self.leaving()
         if (deadline := Deadline.current()) is not None and self.sock is not None:
             deadline.guard(self.sock)
 
@@ -197,8 +206,8 @@ class _Guarded:
 class GuardedAdapter(HTTPAdapter):
     """Connects through the guard, uses no proxy, keeps no cookies."""
 
-    def __init__(self, guard: AddressGuard, **options: Any) -> None:
-        self._guard = guard
+    def __init__(self, guard: AddressGuard, leaving: Callable[[], None], **options: Any) -> None:
+        self._guard, self._leaving = guard, leaving
         self._pools: dict[str, HTTPConnectionPool] = {}
         super().__init__(**options)
 
@@ -245,7 +254,7 @@ class GuardedAdapter(HTTPAdapter):
         self, connections: int, maxsize: int, block: bool = False, **options: Any
     ) -> None:
         """Build the pools from connections that go through the guard."""
-        bound = {"guard": self._guard}
+        bound = {"guard": self._guard, "leaving": staticmethod(self._leaving)}
         plain = type("GuardedHTTPConnection", (_Guarded, HTTPConnection), bound)
         secure = type("GuardedHTTPSConnection", (_Guarded, HTTPSConnection), bound)
         manager = PoolManager(num_pools=connections, maxsize=maxsize, block=block, **options)

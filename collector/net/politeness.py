@@ -173,16 +173,18 @@ class HostGate:
             with self._opened(host) as (state, _):
                 state.open -= 1
 
-    def sending(self, host: str) -> None:
-        """Note that a started request is sent at this moment: the gap to the next begins here.
+    def leaving(self) -> None:
+        """Note that the request of this thread's last turn leaves now: the gap begins here.
 
-        What `SPREAD` allows for is not noted: shared states cost more than that takes.
+        Between the turn and this moment lie a name's address, a connection, perhaps a busy
+        machine. What `SPREAD` allows for is not noted: shared states cost more than that takes.
         """
-        granted, at, gap = getattr(self._granted, "turn", ("", 0.0, 0.0))
-        if granted == host and self._clock() - at <= (SPREAD - 1) * gap:
+        host, at, gap = getattr(self._granted, "turn", ("", 0.0, 0.0))
+        if not host or self._clock() - at <= (SPREAD - 1) * gap:
             return
         with self._opened(host) as (state, now):
             state.next_start = max(state.next_start, now + SPREAD * state.gap)
+            self._granted.turn = (host, self._clock(), state.gap)
 
     def finish(
         self,
