@@ -117,7 +117,7 @@ class Fetcher:
         if session is None:
             context = self._context
             session = guarded_session(
-                context.guard, context.agent, keys=context.keys, leaving=context.gate.leaving
+                context.guard, context.agent, keys=context.keys, departures=context.gate
             )
             self._local.session = session
         return session

@@ -31,12 +31,15 @@ from collector.ledger.membership import Membership
 from collector.net.outcome import StoredPicture
 from collector.weburl import host_of, is_web_address, url_key
 
-AT_ONCE = 256
-"""Candidates that one collector holds: enough for its threads, few enough to share the work."""
+AT_ONCE = 1000
+"""Candidates that one collector holds."""
 
 PER_HOST = 64
 PER_HOST_SECONDS = 2.0
-"""Most candidates on one host with all collectors: those of the next seconds, at most 64."""
+"""Most candidates on one host with all collectors: those of the next seconds, at most 64.
+
+Enough for the time until the next look at the ledger, few enough to share the work.
+"""
 
 LOOK_AHEAD = 200
 """Open pages among which those of the least busy hosts are chosen."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from ssl import CertificateError
-from typing import Any
+from typing import Any, Protocol
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -43,12 +43,12 @@ def user_agent(contact: str) -> str:
 
 def guarded_session(
     guard: AddressGuard, agent: str, *, keys: Keys = NO_KEYS, pool_hosts: int = 16,
-    pool_size: int = 4, leaving: Callable[[], None] = lambda: None,
+    pool_size: int = 4, departures: Departures | None = None,
 ) -> GuardedSession:  # fmt: skip
     """Return a session for one thread.
 
-    `leaving` is called when the connection stands and a request is about to leave, and when it has
-    left.
+    `departures` are told when the connection stands and a request is about to leave, and when it
+    has left.
 
     It asks for bytes without content encoding, follows no redirect, ignores the proxies of the
     environment (a proxy would resolve names again, without the guard) and retries nothing: the
@@ -59,10 +59,20 @@ def guarded_session(
     )
     session.trust_env = False
     session.headers.clear()
-    adapter = GuardedAdapter(guard, leaving, pool_connections=pool_hosts, pool_maxsize=pool_size)
+    adapter = GuardedAdapter(guard, departures, pool_connections=pool_hosts, pool_maxsize=pool_size)
     session.mount("http://", adapter)
     session.mount("https://", adapter)
     return session
+
+
+class Departures(Protocol):
+    """Told about the requests of the calling thread."""
+
+    def leaving(self) -> None:
+        """Note, or put off, that a request leaves."""
+
+    def left(self) -> None:
+        """Note that it has left."""
 
 
 class GuardedSession(requests.Session):
@@ -171,7 +181,7 @@ class _Guarded:
     """What both kinds of connection add: connect through the guard, register with the deadline."""
 
     guard: AddressGuard
-    leaving: Callable[[], None]
+    departures: Departures | None
     connect: Callable[[], None]
     host: str
     port: int
@@ -196,9 +206,11 @@ class _Guarded:
     def request(self, *args: Any, **options: Any) -> None:
         if self.sock is None:
             self.connect()
-        self.leaving()
+        if self.departures is not None:
+            self.departures.leaving()
         super().request(*args, **options)  # type: ignore[misc]
-        self.leaving()
+        if self.departures is not None:
+            self.departures.left()
         if (deadline := Deadline.current()) is not None and self.sock is not None:
             deadline.guard(self.sock)
 
@@ -206,8 +218,8 @@ class _Guarded:
 class GuardedAdapter(HTTPAdapter):
     """Connects through the guard, uses no proxy, keeps no cookies."""
 
-    def __init__(self, guard: AddressGuard, leaving: Callable[[], None], **options: Any) -> None:
-        self._guard, self._leaving = guard, leaving
+    def __init__(self, guard: AddressGuard, departures: Departures | None, **options: Any) -> None:
+        self._guard, self._departures = guard, departures
         self._pools: dict[str, HTTPConnectionPool] = {}
         super().__init__(**options)
 
@@ -254,7 +266,7 @@ class GuardedAdapter(HTTPAdapter):
         self, connections: int, maxsize: int, block: bool = False, **options: Any
     ) -> None:
         """Build the pools from connections that go through the guard."""
-        bound = {"guard": self._guard, "leaving": staticmethod(self._leaving)}
+        bound = {"guard": self._guard, "departures": self._departures}
         plain = type("GuardedHTTPConnection", (_Guarded, HTTPConnection), bound)
         secure = type("GuardedHTTPSConnection", (_Guarded, HTTPSConnection), bound)
         manager = PoolManager(num_pools=connections, maxsize=maxsize, block=block, **options)

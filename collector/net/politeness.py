@@ -62,6 +62,9 @@ class Turn:
     disabled: str = ""
 
 
+_NO_TURN = ("", 0.0, 0.0)
+
+
 class HostGate:
     """The politeness of a run; thread-safe.
 
@@ -174,17 +177,38 @@ class HostGate:
                 state.open -= 1
 
     def leaving(self) -> None:
-        """Note that the request of this thread's last turn leaves now: the gap begins here.
+        """Wait for a new turn if this thread's last one is so old that another may have followed.
 
         Between the turn and this moment lie a name's address, a connection, perhaps a busy
-        machine. What `SPREAD` allows for is not noted: shared states cost more than that takes.
+        machine.
         """
-        host, at, gap = getattr(self._granted, "turn", ("", 0.0, 0.0))
-        if not host or self._clock() - at <= (SPREAD - 1) * gap:
-            return
-        with self._opened(host) as (state, now):
-            state.next_start = max(state.next_start, now + SPREAD * state.gap)
-            self._granted.turn = (host, self._clock(), state.gap)
+        while True:
+            host, at, gap = self._last_turn()
+            if not host or self._clock() - at < gap:
+                return
+            with self._opened(host) as (state, now):
+                wait = 0.0 if state.disabled else state.next_start - now
+                if wait <= 0:
+                    state.next_start = now + SPREAD * state.gap
+                    self._granted.turn = (host, self._clock(), state.gap)
+                    return
+            time.sleep(wait)
+
+    def left(self) -> None:
+        """Note that the request of this thread's last turn has left: the gap begins here.
+
+        What `SPREAD` allows for is not noted: shared states cost more than that takes.
+        """
+        host, at, gap = self._last_turn()
+        if host and self._clock() - at > (SPREAD - 1) * gap:
+            with self._opened(host) as (state, now):
+                state.next_start = max(state.next_start, now + SPREAD * state.gap)
+        self._granted.turn = _NO_TURN
+
+    def _last_turn(self) -> tuple[str, float, float]:
+        """Return host, time and gap of the last turn that this thread got and has not used."""
+        turn: tuple[str, float, float] = getattr(self._granted, "turn", _NO_TURN)
+        return turn
 
     def finish(
         self,

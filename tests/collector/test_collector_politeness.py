@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from datetime import UTC, datetime
 
 import pytest
@@ -55,7 +56,28 @@ def test_the_gap_counts_from_the_moment_a_request_leaves(clock):
     assert host.try_start("a").granted
     clock.now += 0.4
     host.leaving()
+    host.left()
     assert 1 <= host.ready_at("a") - clock.now <= 1.02
+
+
+def test_a_request_that_leaves_too_late_waits_for_a_turn_of_its_own(clock, monkeypatch):
+    """Its name or its connection took longer than the gap: somebody else was next."""
+    host, slept = gate(clock), []
+
+    def sleep(seconds):
+        slept.append(seconds)
+        clock.now += seconds
+
+    monkeypatch.setattr("collector.net.politeness.time.sleep", sleep)
+    assert host.try_start("a").granted
+    clock.now += 1.5
+    other = threading.Thread(target=lambda: host.try_start("a", slot=False))
+    other.start()
+    other.join()
+    clock.now += 0.2
+    host.leaving()
+    assert slept == [pytest.approx(0.81)]
+    assert host.ready_at("a") - clock.now == pytest.approx(1.01)
 
 
 def test_crawl_delay_of_robots_txt_raises_the_gap_and_never_lowers_it(clock):
