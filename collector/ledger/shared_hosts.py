@@ -5,26 +5,36 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, select, update
+from sqlalchemy import Connection, update
+from sqlalchemy.exc import DBAPIError
 
 from bodyshop_core.catalog import Catalog, schema
-from bodyshop_core.catalog.dialect import insert_into
-from collector.ledger.membership import CLOCK, LeaseLostError, end_if_silent
+from collector.ledger.membership import LeaseLostError, end_if_silent
 from collector.net.host_states import HostState
 
-_hosts = schema.hosts
-_alive = select(schema.collectors.c.id).where(schema.collectors.c.expires_at > CLOCK)
-_locked = (
-    select(_hosts).where(_hosts.c.host == bindparam("of_host")).with_for_update().cte("locked")
-)
+_COLUMNS = (
+    "interval", "gap", "connections", "next_start", "cooling_until", "open", "blocks", "disabled",
+)  # fmt: skip
 
-# Made once: to put a statement together takes longer than to run it. The clock is read when the
-# row is locked, however long that took.
-_LOCK = select(_locked, CLOCK.label("now"), func.array(_alive.scalar_subquery()).label("alive"))
-_NOTE = update(_hosts).where(_hosts.c.host == bindparam("of_host"))
+# For the driver itself: a request takes two of these, and SQLAlchemy five times as long for one.
+# The clock is read when the row is locked, however long that took.
+_LOCK = f"""
+WITH locked AS (SELECT {", ".join(_COLUMNS)} FROM hosts WHERE host = %s FOR UPDATE)
+SELECT locked.*, clock.now, ARRAY (SELECT id FROM collectors WHERE expires_at > clock.now) AS alive
+FROM locked, LATERAL (
+    SELECT extract(epoch FROM clock_timestamp())::float + 0 * locked.blocks AS now
+) clock
+"""
+_NOTE = f"UPDATE hosts SET {', '.join(f'{name} = %s' for name in _COLUMNS)} WHERE host = %s"
+_MEET = """
+INSERT INTO hosts
+    (host, counts_as, interval, gap, next_start, cooling_until, open, blocks, disabled)
+VALUES (%s, %s, 0, 0, 0, 0, '{}', 0, '') ON CONFLICT (host)
+DO UPDATE SET counts_as = coalesce(hosts.counts_as, excluded.counts_as) RETURNING counts_as
+"""
 
 
 class SharedHosts:
@@ -62,6 +72,13 @@ class SharedHosts:
         with catalog.explained():
             end_if_silent(connection)
             connection.commit()
+        # Only those who have PostgreSQL have its driver.
+        from psycopg import Error
+        from psycopg.rows import namedtuple_row
+        from psycopg.types.json import Json
+
+        self._driver: Any = connection.connection.driver_connection
+        self._error, self._rows, self._json = Error, namedtuple_row, Json
 
     @contextmanager
     def opened(
@@ -77,19 +94,15 @@ class SharedHosts:
             The database can't be reached.
         """
         least = fresh()
-        with self._lock, self._catalog.explained():
-            try:
-                row, now = self._locked(host)
-                state, others = self._state(row, least)
-                yield state, now
-                values = _columns(state, others, self._me)
-                if any(getattr(row, name) != value for name, value in values.items()):
-                    self._connection.execute(_NOTE, {"of_host": host, **values})
-                self._connection.commit()
-                self._seen[host] = state
-            except BaseException:
-                self._connection.rollback()
-                raise
+        with self._transaction():
+            row = self._locked(host)
+            state, others = self._state(row, least)
+            yield state, row.now
+            values = _values(state, others, self._me)
+            if values != [getattr(row, name) for name in _COLUMNS]:
+                stored = [self._json(each) if isinstance(each, dict) else each for each in values]
+                self._execute(_NOTE, [*stored, host])
+        self._seen[host] = state
 
     def seen(self, host: str) -> HostState | None:
         """Return the state as this collector saw it last."""
@@ -101,29 +114,37 @@ class SharedHosts:
 
     def agreed(self, host: str, proposed: str) -> str:
         """Return the name under which a host's state is kept: the first that anyone proposed."""
-        with self._lock, self._catalog.explained():
-            statement = insert_into(self._connection, _hosts).values(host=host, counts_as=proposed)
-            first = func.coalesce(_hosts.c.counts_as, statement.excluded.counts_as)
-            name = self._connection.execute(
-                statement.on_conflict_do_update(
-                    index_elements=["host"], set_={"counts_as": first}
-                ).returning(_hosts.c.counts_as)
-            ).scalar_one()
-            self._connection.commit()
-        return str(name)
+        with self._transaction():
+            return str(self._execute(_MEET, [host, proposed]).fetchone().counts_as)
 
-    def _locked(self, host: str) -> tuple[Row[Any], float]:
-        row = self._connection.execute(_LOCK, {"of_host": host}).first()
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._lock, self._catalog.explained():
+            try:
+                yield
+                self._driver.commit()
+            except BaseException as error:
+                with suppress(self._error):  # a connection that is gone has nothing to roll back
+                    self._driver.rollback()
+                if isinstance(error, self._error):
+                    raise DBAPIError.instance(None, None, error, self._error) from error
+                raise
+
+    def _execute(self, statement: str, values: list[Any]) -> Any:
+        cursor = self._driver.cursor(row_factory=self._rows)
+        return cursor.execute(statement, values)
+
+    def _locked(self, host: str) -> Any:
+        row = self._execute(_LOCK, [host]).fetchone()
         if row is None:
-            statement = insert_into(self._connection, _hosts).values(host=host)
-            self._connection.execute(statement.on_conflict_do_nothing())
-            row = self._connection.execute(_LOCK, {"of_host": host}).one()
+            self._execute(_MEET, [host, None])
+            row = self._execute(_LOCK, [host]).fetchone()
         self._ahead = self._clock() - row.now
         if self._me not in row.alive:
             raise LeaseLostError
-        return row, row.now
+        return row
 
-    def _state(self, row: Row[Any], least: HostState) -> tuple[HostState, dict[str, int]]:
+    def _state(self, row: Any, least: HostState) -> tuple[HostState, dict[str, int]]:
         """Return the state of a row, and the requests in progress of the others alive."""
         others = {
             each: count
@@ -149,17 +170,13 @@ def reset_hosts(connection: Connection) -> None:
     """Forget what held for the last run only; when each host was asked stays."""
     values: dict[str, Any] = {"interval": 0.0, "gap": 0.0, "connections": None, "open": {}}
     values |= {"blocks": 0, "disabled": "", "counts_as": None}
-    connection.execute(update(_hosts).values(values))
+    connection.execute(update(schema.hosts).values(values))
 
 
-def _columns(state: HostState, others: dict[str, int], me: str) -> dict[str, Any]:
-    return {
-        "interval": state.interval,
-        "gap": state.gap,
-        "connections": state.connections,
-        "next_start": state.next_start,
-        "cooling_until": state.cooling_until,
-        "open": others | ({me: state.open} if state.open else {}),
-        "blocks": state.blocks,
-        "disabled": state.disabled,
-    }
+def _values(state: HostState, others: dict[str, int], me: str) -> list[Any]:
+    """Return what is stored of a state, in the order of `_COLUMNS`."""
+    open_by = others | ({me: state.open} if state.open else {})
+    return [
+        state.interval, state.gap, state.connections, state.next_start, state.cooling_until,
+        open_by, state.blocks, state.disabled,
+    ]  # fmt: skip
