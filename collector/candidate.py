@@ -100,6 +100,11 @@ class Candidate:
         """The address that is tried first, as found."""
         return self.url_candidates[0].url
 
+    @property
+    def address(self) -> str:
+        """Digest of the address that is tried first, the same for every spelling of it."""
+        return digest(url_key(self.url))
+
     @cached_property
     def key(self) -> str:
         """Digest that identifies the candidate: the same find has the same key in every crawl.
