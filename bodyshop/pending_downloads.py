@@ -1,6 +1,7 @@
 """Downloads that a killed crawl left between the network and the catalog, seen from `forget`.
 
-`collector.ledger.journal` describes the folder: ``finished.jsonl`` has one JSON object per finished
+`collector.ledger.journal` describes the folder, of which each of several collectors has one below
+the first: ``finished.jsonl`` has one JSON object per finished
 download, and each download in flight or finished but not yet stored is a ``.part`` file.
 """
 
@@ -46,7 +47,11 @@ class PendingDownload:
 
 def read_pending(workspace: Workspace) -> list[PendingDownload]:
     """Return the finished downloads that are not in the catalog yet, in the journal's order."""
-    journal = workspace.root / FOLDER / JOURNAL
+    return [each for folder in _folders(workspace) for each in _read(workspace, folder)]
+
+
+def _read(workspace: Workspace, folder: Path) -> list[PendingDownload]:
+    journal = folder / JOURNAL
     if not journal.is_file():
         return []
     found = []
@@ -86,8 +91,19 @@ def erase_pending(workspace: Workspace, gone: Callable[[PendingDownload], bool])
     gone : callable
         Says which are erased.
     """
+    for folder in _folders(workspace):
+        _erase(folder, _read(workspace, folder), gone)
+
+
+def _folders(workspace: Workspace) -> list[Path]:
+    """Return the folders with journals: of the one crawl, and of each of several collectors."""
     folder = workspace.root / FOLDER
-    pending = read_pending(workspace)
+    return [folder, *sorted(folder.glob("*/"))]
+
+
+def _erase(
+    folder: Path, pending: list[PendingDownload], gone: Callable[[PendingDownload], bool]
+) -> None:
     erased = [each for each in pending if gone(each)]
     for part in [*(folder / each.part for each in erased), *_abandoned(folder, pending)]:
         part.unlink(missing_ok=True)

@@ -133,6 +133,8 @@ class CrawlLimits(StrictModel):
         Seconds between the starts of two requests to one host; 0 only for `Brands.allow_hosts`.
     per_host_connections : int
         Most simultaneous requests to one host.
+    count_by_address : bool
+        Hosts with one IP address count as one host.
     min_side : int
         Least shorter side of a picture, in pixels.
     max_bytes : int
@@ -155,6 +157,7 @@ class CrawlLimits(StrictModel):
     per_model: int = Field(500, ge=1)
     per_host_interval: float = Field(1.0, ge=0, le=3600)
     per_host_connections: int = Field(2, ge=1, le=16)
+    count_by_address: bool = False
     min_side: int = Field(200, ge=1)
     max_bytes: int = Field(20_000_000, ge=1_000)
     request_seconds: float = Field(60.0, gt=0)

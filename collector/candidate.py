@@ -11,6 +11,9 @@ from typing import Any
 
 from collector.weburl import is_web_address, url_key
 
+REWRITTEN = "cdn_rewrite"
+"""Name of an address that follows from another one by the rules of an image service."""
+
 _TEXTS = {"page_title", "alt", "caption", "selector", "licence", "author"}
 
 
@@ -97,12 +100,25 @@ class Candidate:
         """The address that is tried first, as found."""
         return self.url_candidates[0].url
 
+    @property
+    def address(self) -> str:
+        """Digest of the address that is tried first, the same for every spelling of it."""
+        return digest(url_key(self.url))
+
     @cached_property
     def key(self) -> str:
-        """Digest that identifies the candidate: the same find has the same key in every crawl."""
+        """Digest that identifies the candidate: the same find has the same key in every crawl.
+
+        A page that names a larger picture behind a known thumbnail has found something else.
+        """
+        behind = [
+            url_key(each.url)
+            for each in self.url_candidates
+            if each.unproven and each.name != REWRITTEN
+        ]
         return digest(
             url_key(self.url), self.source, self.page_url if self.spin_group else "", self.brand,
-            self.model, self.label or "", self.query or "", str(self.frame),
+            self.model, self.label or "", self.query or "", str(self.frame), *behind,
         )  # fmt: skip
 
     def as_dict(self) -> dict[str, Any]:

@@ -40,7 +40,7 @@ from collector.import_ledger import Corrections, correct, keep_said, withdraw
 from collector.import_reading import Read, read_all
 from collector.import_sources import ImportSource, open_source
 from collector.import_statements import LabelTable, NamePattern, parse_table, read_table
-from collector.import_summary import FolderImportSummary, advice, first_advice
+from collector.import_summary import FolderImportSummary, Unreadable, advice, first_advice
 from collector.ledger.record import TOOL
 
 if TYPE_CHECKING:
@@ -156,8 +156,8 @@ def import_folder(
             hint=first_advice(skipped, names),
         )
     corrections = correct(workspace.catalog, opened.root, run.present, len(run.relabelled))
-    told = [*tables, *(each for each in found_tables if each.repeated)]
-    lines = advice(opened.root, run.counts["unreadable"], skipped, corrections, told, unread)
+    told = [*tables, *(each for each in found_tables if each.needs_a_look)]
+    lines = advice(opened.root, run.unreadable, skipped, corrections, told, unread)
     return run.summary(skipped, corrections, time.monotonic() - started, lines)
 
 
@@ -173,6 +173,7 @@ class _Import:
     origin: str
     origin_is_given: bool
     counts: Counter[str] = field(default_factory=Counter)
+    unreadable: Unreadable = field(default_factory=Unreadable)
     labels: Counter[str] = field(default_factory=Counter)
     splits: Counter[str] = field(default_factory=Counter)
     present: dict[str, str] = field(default_factory=dict)
@@ -185,6 +186,8 @@ class _Import:
             rows = []
             for place, found in batch:
                 if found is not None and self._register(connection, *found):
+                    if found[2]["format"] is None:
+                        self.unreadable.add(found[1], place.relative)
                     rows.append(_sighting(place, found[0], self))
                     self.present[place.relative] = found[0].sha256
                     said = dict(place.labels)
@@ -218,7 +221,6 @@ class _Import:
             self.counts["forgotten"] += 1
             return False
         self.counts["pictures" if new else "duplicates"] += 1
-        self.counts["unreadable"] += facts["format"] is None
         return True
 
     def summary(
@@ -228,7 +230,7 @@ class _Import:
         counts = self.counts
         return FolderImportSummary(
             files=counts["pictures"] + counts["duplicates"], pictures=counts["pictures"],
-            duplicates=counts["duplicates"], unreadable=counts["unreadable"],
+            duplicates=counts["duplicates"], unreadable=self.unreadable.total,
             skipped=skipped.total, forgotten=counts["forgotten"], seconds=seconds,
             labels=dict(self.labels), given_splits=dict(self.splits),
             skipped_kinds=dict(skipped.counts), superseded=corrections.superseded,

@@ -21,6 +21,7 @@ EXAMPLES = 3
 LINK_OUT = "link that leaves the folder"
 BROKEN_LINK = "broken link"
 LINKED_TWICE = "link to a folder that was read through another link"
+LINKED_AROUND = "link to a folder around it"
 SPECIAL = "pipe, socket or device"
 UNREADABLE = "no permission or read error"
 TOO_LARGE = "too large"
@@ -121,7 +122,9 @@ def regular_files(folder: Path, skipped: Skipped) -> Iterator[WalkedFile]:
             yield WalkedFile(name, target, (found.st_dev, found.st_ino), found.st_size)
         elif not stat.S_ISDIR(found.st_mode):
             skipped.add(SPECIAL, name)
-        elif target not in level.above:  # a link to a folder around it would never end
+        elif target in level.above:  # would never end
+            skipped.add(LINKED_AROUND, name)
+        else:
             linked = level.is_linked or is_link
             if (target, linked) in seen:
                 skipped.add(LINKED_TWICE, name)

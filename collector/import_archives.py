@@ -7,6 +7,7 @@ unpack to is limited, for each file and in all.
 from __future__ import annotations
 
 import bz2
+import contextlib
 import gzip
 import lzma
 import tarfile
@@ -30,6 +31,9 @@ TOTAL_RATIO = 100
 """Bytes per byte of the whole archive, from `TOTAL_BYTES` on; pictures hardly shrink at all."""
 
 TOTAL_BYTES = 200_000_000
+
+_IS_UTF8 = 0x800
+"""General purpose flag of a zip's member: its name is in UTF-8 (APPNOTE 4.4.4, bit 11)."""
 
 BEYOND = "beyond what an archive of its size may unpack to"
 REST = "rest of the archive"
@@ -58,7 +62,7 @@ class ZipSource:
 
     def names(self) -> list[str]:
         """Return the names of its files."""
-        return [_relative(member.filename) for member in self._members]
+        return [_zipped_name(member) for member in self._members]
 
     def told(self) -> None:
         """Return None: the folders of a name say its split and class."""
@@ -83,7 +87,7 @@ class ZipSource:
     def _read_tables(self, archive: zipfile.ZipFile) -> Iterator[tuple[str, bytes]]:
         left = MAX_TABLE_BYTES
         for member in self._members:
-            name = _relative(member.filename)
+            name = _zipped_name(member)
             if not is_metadata(name) or member.file_size > left:
                 continue
             left -= member.file_size
@@ -267,6 +271,18 @@ def _is_ignored(name: str) -> bool:
     return any(
         is_ignored(part) for part in PurePosixPath(name).parts if part not in {".", "..", "/"}
     )
+
+
+def _zipped_name(member: zipfile.ZipInfo) -> str:
+    """Return a member's name below the root.
+
+    Programs of macOS write UTF-8 without saying so, and some of Windows write backslashes.
+    """
+    name = member.filename
+    if not member.flag_bits & _IS_UTF8 and not name.isascii():
+        with contextlib.suppress(UnicodeError):  # another code page; which one is not said
+            name = name.encode("cp437").decode("utf-8")
+    return _relative(name.replace("\\", "/"))
 
 
 def _relative(name: str) -> str:

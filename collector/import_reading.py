@@ -17,7 +17,7 @@ from bodyshop_core.workspace import Workspace
 from collector.crawl.interrupt import SoftInterrupt
 from collector.folder_layout import PicturePath
 from collector.folder_walk import Skipped
-from collector.import_bytes import Load, kind_of
+from collector.import_bytes import Load, is_metadata, kind_of
 from collector.import_sources import ImportSource
 
 THREADS = 4
@@ -66,7 +66,8 @@ def _read(place: PicturePath, load: Load, workspace: Workspace, skipped: Skipped
     named = SUFFIXES.get(suffix)
     extension = sniff(data[:HEAD]) or named
     if extension is None:
-        skipped.add(kind_of(suffix), place.relative)
+        if not is_metadata(place.relative):  # read as a table, or named as one that can't be
+            skipped.add(kind_of(suffix), place.relative)
         return place, None
     if extension == "tif" and named and PICTURE_TYPES[named].decoder == "RAW":
         extension = named  # a camera's file is a TIFF inside

@@ -6,18 +6,17 @@ their names, as Hugging Face's ``metadata.csv`` and most exports have them.
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from bodyshop_core.catalog import Field, nfc
 from bodyshop_core.errors import ConfigError, UsageError
 from collector.folder_layout import split_of
+from collector.row_matching import ends, loose_matches
+from collector.table_files import rows_of_table
 
 FILE_COLUMNS = (
     "file_name", "filename", "file", "filepath", "file_path", "path", "image_path", "image",
@@ -33,9 +32,8 @@ _SPLIT_COLUMNS = ("split", "subset", "fold_name")
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet", ".json")
 
-MAX_PARQUET_BYTES = 1_000_000_000
-MAX_PARQUET_CELLS = 50_000_000
-"""A few bytes of Parquet can stand for any number of equal rows."""
+_SEVERAL = object()
+"""In place of what can be no label: several values."""
 
 
 class LabelTable:
@@ -53,7 +51,13 @@ class LabelTable:
     ----------
     repeated : dict
         Name -> the two different things that two of its rows say; the later one counts.
+    loose : dict
+        File -> row, where they differ by case, suffix or another machine's path.
+    remarks : list of str
+        What else was not used of it.
     """
+
+    remarks: Sequence[str] = ()
 
     def __init__(
         self, rows: Iterable[tuple[str, dict[str, str]]], *, base: str | None = None
@@ -70,6 +74,7 @@ class LabelTable:
         self._row_of: dict[str, str] = {}
         self.used: set[str] = set()
         self.ambiguous: dict[str, list[str]] = {}
+        self.loose: dict[str, str] = {}
         self.fields = {name for said in self._rows.values() for name in said}
 
     def __len__(self) -> int:
@@ -85,13 +90,24 @@ class LabelTable:
         """Return how many files it says something about."""
         return len(self._row_of)
 
+    @property
+    def unmatched(self) -> list[str]:
+        """Return the rows that name no file."""
+        return [row for row in self._rows if row not in self.used and row not in self.ambiguous]
+
+    @property
+    def needs_a_look(self) -> bool:
+        """Whether a table that nobody named says something that was not used."""
+        return bool(self.repeated or self.remarks or self.unmatched)
+
     def bind(self, names: Iterable[str], root: str = "") -> None:
         """Decide which file each row means.
 
         A row means the file whose path below the root it is. Otherwise it is the end of a path, and
         means a file only if exactly one has this end, and no longer row with the same end means
         another place: ``train/1.png`` never means ``test/1.png``, nor ``1.png`` one of both. Of two
-        rows that mean one file, the longer one counts.
+        rows that mean one file, the longer one counts. What is left is matched without regard to
+        case and suffix, see `collector.row_matching`.
 
         Parameters
         ----------
@@ -102,28 +118,36 @@ class LabelTable:
         """
         names = list(names)
         self._row_of = {name: name for name in names if name in self._rows}
-        self.used, self.ambiguous = set(self._row_of), {}
+        self.used, self.ambiguous, self.loose = set(self._row_of), {}, {}
         if self._exact:  # nobody named this table: it stands for what it says of files only
             self.fields = {name for row in self._row_of.values() for name in self._rows[row]}
             return
         above = tuple(PurePosixPath(_normal(root)).parts)
-        ends: dict[str, list[str]] = {}
+        places_of: dict[str, list[str]] = {}
         for name in names:
-            for end in _ends((*above, *PurePosixPath(name).parts)):
+            for end in ends((*above, *PurePosixPath(name).parts)):
                 if end in self._rows and end not in self.used:
-                    ends.setdefault(end, []).append(name)
+                    places_of.setdefault(end, []).append(name)
         longer: dict[str, list[str]] = {}
         for row in self._rows:
-            for end in _ends(PurePosixPath(row).parts[1:]):
-                if end in ends:
+            for end in ends(PurePosixPath(row).parts[1:]):
+                if end in places_of:
                     longer.setdefault(end, []).append(row)
-        for row in sorted(ends, key=lambda row: -row.count("/")):
-            places = [other for other in longer.get(row, []) if other not in self._means(ends[row])]
-            if len(ends[row]) > 1 or places:
-                self.ambiguous[row] = [*ends[row], *places]
+        for row in sorted(places_of, key=lambda row: -row.count("/")):
+            places = [
+                other for other in longer.get(row, []) if other not in self._means(places_of[row])
+            ]
+            if len(places_of[row]) > 1 or places:
+                self.ambiguous[row] = [*places_of[row], *places]
             else:
                 self.used.add(row)
-                self._row_of.setdefault(ends[row][0], row)
+                self._row_of.setdefault(places_of[row][0], row)
+        free = [name for name in names if name not in self._row_of]
+        more = loose_matches(self.unmatched, free, above, self._rows)
+        self.loose = more.row_of
+        self._row_of |= more.row_of
+        self.used |= set(more.row_of.values())
+        self.ambiguous |= more.ambiguous
 
     def _means(self, names: Iterable[str]) -> set[str]:
         return {self._row_of[name] for name in names if name in self._row_of}
@@ -182,7 +206,7 @@ def parse_table(
         It can't be read, or no column names a file or a label.
     """
     try:
-        rows = list(_read(data, path.suffix.lower()))
+        rows = list(rows_of_table(data, path.suffix.lower()))
         if not all(isinstance(row, dict) for row in rows):
             raise ValueError("a row is not an object with named values")
     except Exception as error:  # each parser has errors of its own, and nesting ends in another
@@ -206,12 +230,27 @@ def parse_table(
             allowed=(*Field, *LABEL_COLUMNS),
         )
     said: list[tuple[str, dict[str, str]]] = []
+    several: list[str] = []
+    nameless = 0
     for row in rows:
-        name = row.get(file_column)
-        if isinstance(name, str) and name.strip():
-            key = name.strip() if base is None else (base / name.strip()).as_posix()
-            said.append((key, _said(row, columns)))
-    return LabelTable(said, base=None if base is None else base.as_posix())
+        name = as_text(row.get(file_column))
+        if not name:
+            nameless += 1
+            continue
+        key = name if base is None else (base / name).as_posix()
+        values = {column: _single(row.get(column)) for column in columns}
+        several += [name] if any(value is _SEVERAL for value in values.values()) else []
+        said.append((key, _said(values, columns)))
+    table = LabelTable(said, base=None if base is None else base.as_posix())
+    table.remarks = [
+        f"{count} rows of {path} {what}"
+        for count, what in (
+            (len(several), f"have several values for one label, so none ({several[:1]})"),
+            (nameless, "name no file"),
+        )
+        if count
+    ]
+    return table
 
 
 class NamePattern:
@@ -254,48 +293,6 @@ class NamePattern:
         return {} if found is None else _said(found.groupdict(), self._columns)
 
 
-def _read(data: bytes, suffix: str) -> Iterable[Mapping[str, Any]]:
-    if suffix == ".parquet":
-        return _parquet(data)
-    text = data.decode("utf-8-sig")
-    if suffix == ".jsonl":
-        return [json.loads(line) for line in text.splitlines() if line.strip()]
-    if suffix == ".json":
-        return _coco(json.loads(text))
-    head = text.partition("\n")[0]
-    delimiter = "\t" if suffix == ".tsv" else max(",;\t", key=head.count)
-    return list(csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter))
-
-
-def _parquet(data: bytes) -> list[dict[str, Any]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    with pq.ParquetFile(pa.BufferReader(data)) as file:
-        facts = file.metadata
-        size = sum(facts.row_group(n).total_byte_size for n in range(facts.num_row_groups))
-        if size > MAX_PARQUET_BYTES or facts.num_rows * facts.num_columns > MAX_PARQUET_CELLS:
-            raise ValueError(f"{facts.num_rows} rows of {size} bytes are too many for labels")
-        return list(file.read().to_pylist())
-
-
-def _coco(data: Any) -> list[dict[str, Any]]:
-    """Return one row per image of COCO's JSON that shows one category only."""
-    if not isinstance(data, dict) or not {"images", "annotations", "categories"} <= data.keys():
-        raise ValueError("not COCO's JSON: it needs images, annotations and categories")
-    names = {each["id"]: str(each["name"]) for each in data["categories"]}
-    shown: dict[Any, set[str]] = {}
-    for each in data["annotations"]:
-        shown.setdefault(each["image_id"], set()).add(names[each["category_id"]])
-    return [
-        {
-            "file_name": image["file_name"],
-            "label": next(iter(found)) if len(found := shown.get(image["id"], set())) == 1 else "",
-        }
-        for image in data["images"]
-    ]
-
-
 def _columns(names: Mapping[str, str], field: str, file_column: str) -> dict[str, str]:
     """Return column -> field or ``split``."""
     columns: dict[str, str] = {}
@@ -316,7 +313,8 @@ def _columns(names: Mapping[str, str], field: str, file_column: str) -> dict[str
 def _said(row: Mapping[str, Any], columns: Mapping[str, str]) -> dict[str, str]:
     said: dict[str, str] = {}
     for column, meaning in columns.items():
-        if text := as_text(row.get(column)):
+        value = row.get(column)
+        if value is not _SEVERAL and (text := as_text(value)):
             said[meaning] = text
     if "model" in said and "brand" in said and not said["model"].startswith(said["brand"] + " "):
         said["model"] = f"{said['brand']} {said['model']}"
@@ -325,6 +323,16 @@ def _said(row: Mapping[str, Any], columns: Mapping[str, str]) -> dict[str, str]:
         if split is not None:
             said["split"] = split
     return said
+
+
+def _single(value: Any) -> Any:
+    """Return the value of a cell, or of a list with one value; `_SEVERAL` for anything else."""
+    if isinstance(value, list | tuple | dict):
+        if isinstance(value, dict) or len(value) > 1:
+            return _SEVERAL
+        value = next(iter(value), None)
+        return _SEVERAL if isinstance(value, list | tuple | dict) else value
+    return value
 
 
 def as_text(value: Any) -> str:
@@ -337,11 +345,6 @@ def as_text(value: Any) -> str:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return nfc(str(value)).strip()
-
-
-def _ends(parts: tuple[str, ...]) -> Iterable[str]:
-    """Return a path and its ends, the longest first."""
-    return ("/".join(parts[start:]) for start in range(len(parts)))
 
 
 def _normal(name: str) -> str:

@@ -76,9 +76,21 @@ class FolderImportSummary(Summary):
         return list(self.advice)
 
 
+class Unreadable(Skipped):
+    """Pictures that can't be decoded, by their type."""
+
+    def lines(self) -> list[str]:
+        """Return one line per type."""
+        return [
+            f"{count} unreadable: {kind} ({_examples(self.examples[kind])}); curate rejects them "
+            "and says why"
+            for kind, count in sorted(self.counts.items())
+        ]
+
+
 def advice(
     root: str,
-    unreadable: int,
+    unreadable: Unreadable,
     skipped: Skipped,
     corrections: Corrections,
     tables: Sequence[LabelTable],
@@ -86,8 +98,7 @@ def advice(
 ) -> list[str]:
     """Return what a person should know, one line each."""
     lines = skipped.lines()
-    if unreadable:
-        lines.append(f"{unreadable} unreadable: curate rejects them and says why")
+    lines += unreadable.lines()
     lines += [f"not read as a table: {each}" for each in unread[:EXAMPLES]]
     if len(unread) > EXAMPLES:
         lines.append(f"{len(unread) - EXAMPLES} more tables beside pictures were not read")
@@ -95,6 +106,18 @@ def advice(
         lines.append(
             f"the table has {len(table)} rows, {len(table.used)} of them name {table.files} files"
         )
+        lines += table.remarks
+        if table.loose:
+            name, row = next(iter(table.loose.items()))
+            lines.append(
+                f"{len(table.loose)} rows name files by other case, without their suffix or by "
+                f"another path above {root}, but no other file fits ({row}: {name})"
+            )
+        if table.unmatched:
+            lines.append(
+                f"{len(table.unmatched)} rows of the table name no file that is there "
+                f"({_examples(table.unmatched)})"
+            )
         if table.repeated:
             name, rows = next(iter(table.repeated.items()))
             texts = [", ".join(said.values()) or "nothing" for said in rows]
@@ -110,6 +133,11 @@ def advice(
             )
     if not tables and (ignored := _ignored_tables(skipped)):
         lines.append(f"not read: {ignored}; if it holds labels: --labels FILE")
+    inner = [kind for kind in skipped.counts if kind.removesuffix(" file") in ARCHIVE_SUFFIXES]
+    if inner:
+        lines.append(
+            f"archives in it are not opened: import {skipped.examples[inner[0]][0]} by itself"
+        )
     if corrections.superseded:
         lines.append(
             f"{corrections.superseded} statements of the last import of {root} were "
@@ -148,6 +176,10 @@ def first_advice(skipped: Skipped, names: Sequence[str]) -> str:
     if any(kind.startswith("no permission") for kind in kinds):
         return "make the files readable for this user"
     return "name the folder that contains the class folders"
+
+
+def _examples(names: Sequence[str]) -> str:
+    return ", ".join(names[:EXAMPLES]) + (", ..." if len(names) > EXAMPLES else "")
 
 
 def _ignored_tables(skipped: Skipped) -> str | None:

@@ -45,6 +45,13 @@ def collect(
             "incomplete pages again.",
         ),
     ] = None,
+    join: Annotated[
+        bool,
+        typer.Option(
+            "--join",
+            help="Be one of several collectors, all with --join, on one PostgreSQL catalog.",
+        ),
+    ] = False,
     headed: Annotated[bool, typer.Option("--headed", help="Show the browser.")] = False,
     refresh: Annotated[
         bool, typer.Option("--refresh", help="Visit finished pages and queries again.")
@@ -97,6 +104,7 @@ def collect(
         return
     workspace = Workspace.open(terminal.workspace)
     arguments = {"brands": brands, "only": only, "retry_failed": retry_failed, "mix": mix}
+    arguments |= {"join": True} if join else {}
     with workspace.record_run("collect", arguments) as run:
         summary = collector.collect(
             config,
@@ -104,6 +112,7 @@ def collect(
             only=only,
             retry_failed=retry_failed,
             headed=headed,
+            join=join,
             refresh=refresh,
             progress=terminal.progress,
         )

@@ -88,13 +88,18 @@ def import_masks(
     ]
     if summary.by_name:
         notes.append(f"Identified by name only: {', '.join(first_lines(summary.by_name, 5))}")
+    if summary.turned:
+        notes.append(
+            "Turned by EXIF, and nothing says whether masks were drawn on the photo as stored or "
+            f"as shown (this was assumed): {', '.join(first_lines(summary.turned, 5))}"
+        )
     if summary.unmatched:
         notes.append(f"Not in the workspace: {', '.join(first_lines(summary.unmatched, 5))}")
     terminal.summary(data, title="Imported", rows=rows, notes=notes)
 
 
 _SHOWN = ("format", "pictures", "masks", "regions", "boxes")
-_LISTED = ("unmatched", "refused", "by_name", "replaced", "problems")
+_LISTED = ("unmatched", "refused", "by_name", "turned", "replaced", "problems")
 
 
 def _format_and_source(words: list[str]) -> tuple[str | None, Path]:

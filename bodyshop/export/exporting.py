@@ -177,7 +177,7 @@ def export(
         )
     options = PictureOptions(
         keep_metadata=keep_metadata, link=link, shard_mb=shard_mb,
-        upright=format in ("coco", "yolo", "webdataset"),
+        upright=format in ("coco", "yolo", "hf", "webdataset"),
     )  # fmt: skip
     pictures = choose(workspace, name, origins, state)
     if state.recorded and format in _WITH_MASKS:

@@ -13,10 +13,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, text
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool
 
@@ -38,7 +38,10 @@ class CatalogError(BodyshopError):
     """The catalog can't be read or written; what was committed before is intact."""
 
 
-Insert = sqlite.Insert | postgresql.Insert
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
+
+    Insert = sqlite.Insert | postgresql.Insert
 
 
 class Dialect(ABC):
@@ -47,6 +50,8 @@ class Dialect(ABC):
     engine: Engine
     label: str
     """What messages call the catalog; without a password."""
+    on_server: bool
+    """Whether programs on several machines can use it at once."""
 
     @abstractmethod
     def begin_write(self, connection: Connection) -> None:
@@ -72,10 +77,11 @@ class Dialect(ABC):
     def explain(self, error: DBAPIError) -> CatalogError | None:
         """Return what a database error means for a user; None when it is a mistake of ours."""
 
-    def claim(self, connection: Connection, what: str) -> bool:
+    def claim(self, connection: Connection, what: str, *, shared: bool) -> bool:
         """Return whether nobody else does `what` on this catalog, as long as `connection` lives.
 
-        A file has one host: a lock beside it serves (`bodyshop_core.locking`).
+        With `shared`: nobody but others who share it. A file has one host: a lock beside it serves
+        (`bodyshop_core.locking`).
         """
         return True
 
@@ -99,10 +105,16 @@ def insert_into(connection: Connection, table: Table) -> Insert:
 
 def insert_of(dialect: str, table: Table) -> Insert:
     """Return what `insert_into` does, by the name of a dialect."""
-    return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
+    if dialect == "postgresql":
+        from sqlalchemy.dialects import postgresql
+
+        return postgresql.insert(table)
+    return sqlite.insert(table)
 
 
 class _Sqlite(Dialect):
+    on_server = False
+
     def __init__(self, path: Path) -> None:
         self._path, self.label = path, str(path)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -138,13 +150,6 @@ class _Sqlite(Dialect):
         query = text("SELECT count(*) FROM sqlite_master WHERE type = 'table'")
         return bool(connection.execute(query).scalar_one())
 
-    def claim(self, connection: Connection, what: str) -> bool:
-        """Return whether nobody else does `what` on this catalog, as long as `connection` lives.
-
-        A file has one host: a lock beside it serves (`bodyshop_core.locking`).
-        """
-        return True
-
     def hold(self, connection: Connection) -> None:
         # The first statement opens the file; read to its end, it leaves no reader behind.
         connection.execute(text("PRAGMA user_version")).scalar_one()
@@ -176,6 +181,8 @@ class _Sqlite(Dialect):
 
 
 class _Postgres(Dialect):
+    on_server = True
+
     def __init__(self, url: URL) -> None:
         self.label = url.render_as_string(hide_password=True)
         try:
@@ -201,8 +208,12 @@ class _Postgres(Dialect):
             max_row_buffer=ROWS_AT_A_TIME,
         )
 
-    def claim(self, connection: Connection, what: str) -> bool:
-        query = text(f"SELECT pg_try_advisory_lock(hashtext(:what), {_THIS_SCHEMA})")
+    def claim(self, connection: Connection, what: str, *, shared: bool) -> bool:
+        # A machine that vanished says no good-bye: the server asks after half a minute of silence.
+        for name, value in (("idle", 30), ("interval", 10), ("count", 3)):
+            connection.execute(text(f"SET SESSION tcp_keepalives_{name} = {value}"))
+        take = "pg_try_advisory_lock_shared" if shared else "pg_try_advisory_lock"
+        query = text(f"SELECT {take}(hashtext(:what), {_THIS_SCHEMA})")
         return bool(connection.execute(query, {"what": what}).scalar_one())
 
     def version(self, connection: Connection) -> int:

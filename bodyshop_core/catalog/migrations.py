@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+
 from sqlalchemy import Connection, text
 
 from bodyshop_core.catalog.dialect import Dialect
@@ -102,8 +105,36 @@ _STEPS: dict[int, tuple[str, ...]] = {
         ' REFERENCES images (sha256) ON DELETE CASCADE, "by" VARCHAR(64) NOT NULL,'
         " at VARCHAR(32) NOT NULL)",
     ),
+    # several collectors
+    5: (
+        "ALTER TABLE pages ADD COLUMN lease VARCHAR(32)",
+        "ALTER TABLE candidates ADD COLUMN lease VARCHAR(32)",
+        "ALTER TABLE candidates ADD COLUMN address VARCHAR(32)",
+        "CREATE TABLE collectors (id VARCHAR(32) NOT NULL PRIMARY KEY, machine TEXT NOT NULL,"
+        " blobs TEXT NOT NULL, started_at VARCHAR(32) NOT NULL, expires_at FLOAT NOT NULL)",
+        "CREATE TABLE hosts (host TEXT NOT NULL PRIMARY KEY, counts_as TEXT,"
+        " interval FLOAT NOT NULL, gap FLOAT NOT NULL, connections INTEGER,"
+        " next_start FLOAT NOT NULL, cooling_until FLOAT NOT NULL, open JSON NOT NULL,"
+        " blocks INTEGER NOT NULL, disabled TEXT NOT NULL)",
+    ),
 }
-"""Version -> the statements that lead to the next version."""
+"""Version -> the statements that lead to the next version, as SQLite has them."""
+
+_POSTGRES_STEPS: dict[int, tuple[str, ...]] = {
+    5: (
+        "CREATE INDEX candidates_queued ON candidates (host, updated_at, key)"
+        " WHERE state = 'queued'",
+        "CREATE INDEX candidates_leased ON candidates (lease) WHERE lease IS NOT NULL",
+        "CREATE INDEX candidates_done ON candidates (brand, model) WHERE state = 'done'",
+        "CREATE INDEX candidates_address ON candidates (address)",
+    ),
+}
+"""What is done there only. Versions before 5 are on SQLite only."""
+
+_POSTGRES_TYPES = (
+    (re.compile(r"VARCHAR\(\d+\)|\bTEXT\b"), 'TEXT COLLATE "C"'),
+    (re.compile(r"\bINTEGER\b"), "BIGINT"),
+)
 
 
 def can_migrate(version: int) -> bool:
@@ -118,6 +149,17 @@ def migrate(connection: Connection, dialect: Dialect) -> None:
     """
     version = dialect.version(connection)
     for step in range(version, SCHEMA_VERSION):
-        for statement in _STEPS[step]:
+        for statement in _statements(step, connection.dialect.name):
             connection.execute(text(statement))
     dialect.set_version(connection, SCHEMA_VERSION)
+
+
+def _statements(step: int, dialect: str) -> Iterator[str]:
+    if dialect != "postgresql":
+        yield from _STEPS[step]
+        return
+    for statement in _STEPS[step]:
+        for pattern, there in _POSTGRES_TYPES:
+            statement = pattern.sub(there, statement)
+        yield statement
+    yield from _POSTGRES_STEPS.get(step, ())

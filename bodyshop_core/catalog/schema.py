@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 """In the catalog itself; older ones are migrated, newer ones refused with a message."""
 
 metadata = MetaData()
@@ -119,6 +119,7 @@ pages = Table(
     Column("error", Text),
     Column("recipe_version", String(32)),
     Column("visited_at", String(32)),
+    Column("lease", String(32)),  # of several collectors the one that works on it; NULL: none
 )
 
 candidates = Table(
@@ -139,6 +140,51 @@ candidates = Table(
     Column("not_before", Float),  # UNIX time in seconds
     Column("sha256", Sha),
     Column("updated_at", String(32), nullable=False),
+    Column("lease", String(32)),  # as that of a page
+    # digest of the first address, the same for every spelling; NULL: before version 6
+    Column("address", String(32)),
+)
+
+# What several collectors look for; one alone keeps it in memory, so SQLite does not pay for them.
+for _index in (
+    Index(
+        "candidates_queued", candidates.c.host, candidates.c.updated_at, candidates.c.key,
+        postgresql_where=candidates.c.state == "queued",
+    ),
+    Index(
+        "candidates_leased", candidates.c.lease, postgresql_where=candidates.c.lease.is_not(None)
+    ),
+    Index(
+        "candidates_done", candidates.c.brand, candidates.c.model,
+        postgresql_where=candidates.c.state == "done",
+    ),
+    Index("candidates_address", candidates.c.address),
+):  # fmt: skip
+    _index.ddl_if(dialect="postgresql")
+
+collectors = Table(  # that work on one ledger at present; their leases end with their row
+    "collectors",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("machine", Text, nullable=False),
+    Column("blobs", Text, nullable=False),  # where it puts the pictures
+    Column("started_at", String(32), nullable=False),
+    Column("expires_at", Float, nullable=False),  # UNIX time in seconds, of the database's clock
+)
+
+hosts = Table(  # the politeness that several collectors share; see collector.net.politeness
+    "hosts",
+    metadata,
+    Column("host", Text, primary_key=True),
+    Column("counts_as", Text),  # another row's host: they have one address
+    Column("interval", Float, nullable=False, default=0.0),  # seconds
+    Column("gap", Float, nullable=False, default=0.0),
+    Column("connections", Integer),
+    Column("next_start", Float, nullable=False, default=0.0),  # as collectors.expires_at
+    Column("cooling_until", Float, nullable=False, default=0.0),
+    Column("open", JSON, nullable=False, default={}),  # collector -> requests in progress
+    Column("blocks", Integer, nullable=False, default=0),
+    Column("disabled", Text, nullable=False, default=""),
 )
 
 labels = Table(
@@ -194,7 +240,7 @@ pair_checks = Table(
     Column("covered", Float),
     Column("outliers", Float),
     Column("correlation", Float),
-    Column("added", Float),  # strokes: see curate.duplicates.checks and overlays
+    Column("added", Float),  # by version: curate.duplicates.checks, overlays, descent
     Column("framed", Integer),  # 1: the first shows the second in a frame; 2: the other way; 3
     Column("error", Text),
 )

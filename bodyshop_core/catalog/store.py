@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import URL, Connection, Table, bindparam, select
 from sqlalchemy.exc import IntegrityError
 
 from bodyshop_core.catalog.dialect import (
     CatalogError,
-    Insert,
     dialect_for,
     explained,
     insert_of,
@@ -22,6 +21,9 @@ from bodyshop_core.catalog.dialect import (
 from bodyshop_core.catalog.migrations import can_migrate, migrate
 from bodyshop_core.catalog.schema import SCHEMA_VERSION, images, metadata, tombstones
 from bodyshop_core.errors import UsageError
+
+if TYPE_CHECKING:
+    from bodyshop_core.catalog.dialect import Insert
 
 
 class Catalog:
@@ -49,6 +51,7 @@ class Catalog:
         self.path = path
         self._dialect = dialect_for(path if url is None else url)
         self.label = self._dialect.label
+        self.on_server = self._dialect.on_server
         self._prepare()
 
     @contextmanager
@@ -82,7 +85,9 @@ class Catalog:
             yield
 
     @contextmanager
-    def claimed(self, what: str, *, taken: str, hint: str | None = None) -> Iterator[None]:
+    def claimed(
+        self, what: str, *, taken: str, hint: str | None = None, shared: bool = False
+    ) -> Iterator[Connection]:
         """Be the only one, on any machine, who does `what` on this catalog for the block.
 
         Parameters
@@ -91,6 +96,13 @@ class Catalog:
             Such as ``collect``.
         taken, hint : str
             Message of the error.
+        shared : bool
+            Be one of several who share it, and exclude those who don't.
+
+        Yields
+        ------
+        Connection
+            The claim is held as long as it lives; it may be used, and has to be committed.
 
         Raises
         ------
@@ -98,10 +110,23 @@ class Catalog:
             Somebody else does. A claim ends with its process, however that ends.
         """
         with explained(self._dialect), self._dialect.engine.connect() as connection:
-            if not self._dialect.claim(connection, what):
+            if not self._dialect.claim(connection, what, shared=shared):
                 raise UsageError(taken, hint=hint)
             connection.commit()  # the claim stays with the connection
-            yield
+            yield connection
+
+    @contextmanager
+    def connected(self) -> Iterator[Connection]:
+        """Open a connection for many small transactions, which the block commits itself.
+
+        They run beside the one writer of `begin`: not for tables that it writes.
+        """
+        with explained(self._dialect), self._dialect.engine.connect() as connection:
+            yield connection
+
+    def explained(self) -> AbstractContextManager[None]:
+        """Tell database errors of the block as `CatalogError`, as the other methods do."""
+        return explained(self._dialect)
 
     def upsert(
         self,

@@ -56,7 +56,7 @@ def _has_jpeg_end(file: BinaryIO) -> bool:
     # The thumbnail in the header has an end mark of its own; in a scan the bytes can't occur.
     scan = _scan_of(file)
     file.seek(max(scan, size - _TAIL))
-    if END_OF_JPEG in file.read():
+    if file.read().rfind(END_OF_JPEG) >= 0:  # from the end: few bytes follow it
         return True
     file.seek(scan)  # motion photos append a film of megabytes
     return END_OF_JPEG in file.read()

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     Ring = NDArray[np.float64]
 
 
+FAR = 1e9
+"""Pixels from which on a coordinate is an error: far beyond every picture, and exact in a float."""
+
+
 def region_mask(geometry: Mapping[str, Any], height: int, width: int) -> NDArray[np.bool_]:
     """Return the pixels of a region.
 
@@ -82,10 +86,17 @@ def rasterise(
     -------
     ndarray of bool, shape (height, width)
         The filled mask.
+
+    Raises
+    ------
+    MaskFormatError
+        A corner lies absurdly far away, or nowhere.
     """
     toggles = np.zeros((height, width + 1), np.bool_)
     for ring in rings:
         corners = np.asarray(ring, np.float64).reshape(-1, 2)
+        if not (np.abs(corners) <= FAR).all():
+            raise MaskFormatError(f"a corner lies more than {FAR:g} pixels away")
         if len(corners) >= 3:
             _toggle(toggles, corners)
     return np.logical_xor.accumulate(toggles[:, :width], axis=1)

@@ -27,7 +27,7 @@ class LocalBlobs(BlobStore):
 
     def path(self, sha256: str, extension: str) -> Path:
         """Return the path of the bytes, whether they exist or not."""
-        return self.root / sha256[:2] / f"{sha256}.{extension}"
+        return self.root.joinpath(sha256[:2], f"{sha256}.{extension}")
 
     def ref(self, sha256: str, extension: str) -> BlobRef:
         """See `BlobStore.ref`."""

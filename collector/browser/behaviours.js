@@ -100,7 +100,9 @@
       if (!control || clicks >= limit) return { clicks, useful, left: !!control };
       if (performance.now() > end) return { clicks, useful, left: true };
       let idle = 0, own = 0;
-      while (control.isConnected && visible(control) && !disabled(control) && clicks < limit && performance.now() < end) {
+      const usable = () => control.isConnected && visible(control) && !disabled(control);
+      // A control may be hidden while the next picture is loaded.
+      while (clicks < limit && performance.now() < end && (usable() || (own && (await T.waitFor(usable, 1500))))) {
         clicks += 1;
         if (await press(control, 600)) { useful += 1; own += 1; idle = 0; } else if ((idle += 1) >= 3) break;
       }
@@ -137,6 +139,59 @@
   };
   const findGallery = () => { for (const each of controls()) if (!worn.has(each) && !leaves(each) && !each.closest("footer, form") && GALLERY.test(words(each))) return each; return null; };
 
+  // Links around pictures to addresses that are not named as pictures, by kind: a lightbox may show what is there.
+  const HINT = /media|image|img|photo|pic|asset|file|upload|download|render|view|galler|zoom|popup|modal|slide/i;
+  const LEADS = /location|href|navigat|router|push|open\(/;
+  const findLinked = () => {
+    const kinds = new Map();
+    for (const img of T.elements(document)) {
+      const holder = img.tagName === "IMG" && visible(img) && img.closest("a[href], [data-src]:not(img), [data-href]");
+      const url = holder && !holder.closest(UNRELATED) && T.absolute(holder.getAttribute("data-src") || holder.getAttribute("data-href") || holder.href || "");
+      if (!url || url.split("#")[0] === location.href.split("#")[0] || T.IMAGE.test(url) || T.OTHER.test(url)) continue;
+      const { origin, pathname, search } = new URL(url), names = `${holder.className} ${holder.parentElement.className} ${holder.getAttributeNames().join(" ")}`;
+      if (!HINT.test(pathname + search) && !HINT.test(names) && !T.LIGHTBOX.test(names)) continue;
+      const kind = `${holder.localName} ${holder.className} ${origin}${pathname.replace(/[^/]*\d[^/]*/g, "#")}`;
+      kinds.set(kind, [...(kinds.get(kind) || []), { img, url }]);
+    }
+    return [...kinds.values()].filter((each) => each.length > 1);
+  };
+  // Pictures and links that open a list: a large picture with a click of its own, or a link of a lightbox without one.
+  const findLeads = () => [...T.elements(document)].filter((each) => {
+    if (worn.has(each) || !visible(each) || each.closest(UNRELATED)) return false;
+    if (each.tagName === "A") return !each.querySelector("img") && T.LIGHTBOX.test(`${each.className} ${each.getAttributeNames().join(" ")}`) && !T.OTHER.test(each.href);
+    const box = each.getBoundingClientRect();
+    if (each.tagName !== "IMG" || box.width < 120 || box.height < 80 || each.closest("a[href]")) return false;
+    return each.onclick ? !LEADS.test(String(each.onclick)) : getComputedStyle(each).cursor === "zoom-in";
+  });
+  const key = (name, code) => {
+    for (const kind of ["keydown", "keyup"]) (document.activeElement || document.body).dispatchEvent(new KeyboardEvent(kind, { key: name, code: name, keyCode: code, which: code, bubbles: true }));
+  };
+  const escape = () => key("Escape", 27);
+  // What was opened is turned by its arrow; one without a name is left to the key.
+  async function turnOver(end) {
+    const turned = await repeat(findNext, end, MOST_CLICKS);
+    for (let idle = 0, count = 0; !turned.useful && idle < 2 && count < MOST_CLICKS && performance.now() < end; count += 1) {
+      const before = known();
+      key("ArrowRight", 39);
+      idle = (await grown(before, 600)) ? 0 : idle + 1;
+    }
+  }
+  async function openPictures(end) {
+    for (const links of findLinked().slice(0, 6)) {
+      if (performance.now() > end) return;
+      await press(links[0].img, 600);
+      const came = performance.getEntriesByName(links[0].url).some((each) => each.initiatorType !== "navigation") || [...T.elements(document)].some((each) => each.tagName === "IMG" && each.currentSrc === links[0].url && each.naturalWidth);
+      if (came) for (const { img, url } of links) T.opens.set(img, url);
+      escape();
+    }
+    for (const lead of findLeads().slice(0, 2)) {
+      if (performance.now() > end) return;
+      worn.add(lead);
+      if (await press(lead, 600)) await turnOver(end);
+      escape();
+    }
+  }
+
   // One call takes at most `seconds`; returns what is left to do, so that it can be called again.
   T.explore = async ({ seconds }) => {
     const end = performance.now() + seconds * 1000;
@@ -166,10 +221,11 @@
       for (let gallery = findGallery(), count = 0; gallery && count < 5 && performance.now() < end; gallery = findGallery(), count += 1) {
         worn.add(gallery);
         const opened = await press(gallery, 600);
-        await repeat(findNext, end, MOST_CLICKS);
+        await turnOver(end);
         if (!opened) T.stubborn.push(gallery);
-        document.activeElement && document.activeElement.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape", keyCode: 27, bubbles: true }));
+        escape();
       }
+      await openPictures(end);
       return { fresh: known() - before, limits, late: performance.now() > end, stubborn: T.stubborn.length };
     } finally { exploring = false; }
   };
@@ -215,7 +271,8 @@
     /(?:사진|이미지|포토|갤러리)\s*[:(]?\s*(?:총|전체)?\s*(\d{1,4})\s*(?:장|개|건)?/u, /(?:^|\D)(\d{1,4})\s*(?:장|枚|張|张)(?!\p{L})/u, /(?:写真|画像|图片|圖片|照片)\s*[:(（]?\s*(\d{1,4})/u,
   ];
   const PLACE = /^\D{0,12}(\d{1,4})\s*(?:\/|of|von|de|sur|di|van|из|z|av|\||중)\s*(\d{1,4})\D{0,12}$/iu;
-  const AROUND = "[class*='galler' i],[class*='carousel' i],[class*='slid' i],[class*='swiper' i],[class*='splide' i],[class*='photo' i],[class*='lightbox' i],[class*='count' i],[class*='fraction' i],[id*='galler' i],[class*='image' i],[class*='lg-' i],[class*='pswp' i],[class*='fslightbox' i],[aria-roledescription]";
+  const PICTURE = new RegExp(`(?:^|[^\\p{L}])${NOUN}(?:$|[^\\p{L}])`, "iu");
+  const AROUND = "[class*='galler' i],[class*='carousel' i],[class*='slid' i],[class*='swiper' i],[class*='splide' i],[class*='photo' i],[class*='lightbox' i],[class*='count' i],[id*='count' i],[class*='fraction' i],[id*='galler' i],[class*='image' i],[class*='lg-' i],[class*='pswp' i],[class*='fslightbox' i],[aria-roledescription]";
   const SLIDES = "[aria-roledescription=slide],.swiper-slide:not(.swiper-slide-duplicate),swiper-slide,.splide__slide:not(.splide__slide--clone),.slick-slide:not(.slick-cloned),.carousel-item,.owl-item:not(.cloned),.glide__slide:not(.glide__slide--clone),.flickity-slider > *,.keen-slider__slide,.embla__slide";
   T.announced = () => {
     const found = [];
@@ -240,7 +297,7 @@
         const line = T.text(each);
         if (!line || line.length > 60) continue;
         const place = line.match(PLACE);
-        if (place && +place[1] <= +place[2] && (element.closest(AROUND) || label === each)) note(+place[2], line);
+        if (place && +place[1] <= +place[2] && (element.closest(AROUND) || label === each || PICTURE.test(line))) note(+place[2], line);
         else for (const pattern of COUNTED) { const hit = line.match(pattern); if (hit) { note(+hit[1], line); break; } }
       }
     }
@@ -249,7 +306,7 @@
   };
   // Elements that wait for an address, and pagination that leads to other pages.
   T.unfinished = () => {
-    const bare = [...T.elements(document)].filter((each) => each.tagName === "IMG" && !each.getAttribute("src") && !each.srcset && !each.currentSrc && ![...each.attributes].some(({ name }) => /^data-.*src/i.test(name)) && !each.closest("picture") && each.width * each.height > 10000).length;
+    const bare = [...T.elements(document)].filter((each) => each.tagName === "IMG" && !each.getAttribute("src") && !each.srcset && !each.currentSrc && ![...each.attributes].some(({ name }) => /^data-.*src/i.test(name)) && !each.closest("picture, [class*='clone' i], [class*='duplicate' i]") && each.width * each.height > 10000).length;
     const next = [...document.querySelectorAll("a[rel~=next][href], link[rel~=next][href]")].find((each) => each.href && each.href.split("#")[0] !== location.href.split("#")[0]);
     return { bare, next: next ? next.href : "" };
   };

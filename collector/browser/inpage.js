@@ -10,7 +10,7 @@
   const FULL = /^data-(?:full|zoom|orig|large|big|hi-?res|high|max|master|image-?full|src-?full|src-?large|src-?zoom)/i;
   const LARGER = /-?(?:hi-?dpi|retina|hi-?res|[23]x|large|full|hd|desktop)$/i, SMALLER = /-?(?:small|mobile|tablet|thumb|preview|low-?res)$/i;
   const LAZY = /^data-(?:lazy|src|original|ll-|bg|background)/i;
-  const WIDTH = /^data-[\w-]*?(\d{3,4})w?$/i /* data-at-1920 */, LIGHTBOX = /lightbox|fancybox|colorbox|prettyphoto|magnific/i, GALLERY = /gallery|zoom/i;
+  const WIDTH = /^data-[\w-]*?(\d{3,4})w?$/i /* data-at-1920 */, LIGHTBOX = /lightbox|fancybox|colorbox|cboxelement|prettyphoto|magnific|venobox|spotlight|luminous|swipebox|featherlight/i, GALLERY = /gallery|zoom/i;
   const sleep = (ms) => new Promise((done) => pause(done, ms));
   const frame = () =>
     new Promise((done) => {
@@ -50,7 +50,7 @@
   const shadow = (element) => element.shadowRoot || roots.get(element) || null;
 
   // ---- what each <img> has shown so far, with its natural size
-  const history = new WeakMap();
+  const history = new WeakMap(), opens = new WeakMap(); // and what a click on it would show
   const remember = (img) => {
     const url = absolute(img.currentSrc || img.src || "");
     if (!url || !img.naturalWidth) return;
@@ -144,6 +144,7 @@
     const marks = link ? `${link.rel} ${link.getAttributeNames().filter((name) => name.startsWith("data-")).join(" ")}` : "";
     if (link && IMAGE.test(link.href)) add("parent_link", link.href);
     else if (link && (LIGHTBOX.test(`${link.className} ${marks}`) || GALLERY.test(marks)) && !OTHER.test(link.href) && absolute(link.href)) candidates.push({ name: "parent_link", url: link.href, unproven: true });
+    if (opens.has(img) && !candidates.some(({ url }) => url === opens.get(img))) candidates.push({ name: "parent_link", url: opens.get(img), unproven: true });
     const sized = holders.flatMap((each) => [...each.attributes]).map(({ name, value }) => [+(WIDTH.exec(name) || [])[1], pictureAddress(value, false)]).filter(([width, url]) => width && url);
     if (sized.length) candidates.push({ name: "data_full", url: sized.sort((a, b) => b[0] - a[0])[0][1], unproven: true });
     for (const holder of holders)
@@ -394,6 +395,6 @@
 
   Object.defineProperty(window, NAME, {
     enumerable: false,
-    value: { IMAGE, absolute, pictureAddress, text, sleep, frame, quiet, collect, measure, webgl, scroll, path, first, all, waitFor, weight, scroller, elements, visible, loading, state, shadow, clocks, PATIENCE },
+    value: { IMAGE, OTHER, LIGHTBOX, opens, absolute, pictureAddress, text, sleep, frame, quiet, collect, measure, webgl, scroll, path, first, all, waitFor, weight, scroller, elements, visible, loading, state, shadow, clocks, PATIENCE },
   });
 })();

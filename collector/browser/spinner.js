@@ -98,8 +98,30 @@
     const named = notes.filter((each) => each.lib === "pannellum" && each.config).flatMap(({ config }) =>
       [config, ...Object.values(config.scenes || {}), config.default || {}].flatMap((each) => (Array.isArray(each.cubeMap) ? each.cubeMap : [each.panorama])));
     const sky = document.querySelector("a-sky[src]");
-    if (sky) named.push((document.querySelector(sky.getAttribute("src").startsWith("#") ? sky.getAttribute("src") : "#-") || sky).getAttribute("src"));
+    const source = sky ? sky.getAttribute("src").trim().replace(/^url\(["']?|["']?\)$/g, "") : "";
+    const asset = source.startsWith("#") && document.getElementById(source.slice(1)); // an <img> in <a-assets>
+    if (source) named.push(asset ? asset.getAttribute("src") : source);
     return { selector: T.path(viewer), urls: [...new Set(named.filter((each) => typeof each === "string").map(T.absolute).filter(Boolean))] };
+  };
+  // A tour leads from one panorama to the next: its links are followed until several in a row load nothing new.
+  const LEADS_ON = "[class*='virtual-tour-link'], [class*='virtual-tour-arrow']:not([class*='arrows']), .pnlm-scene, [class*='hotspot' i][class*='link' i]";
+  T.spinTour = async (seconds) => {
+    const end = performance.now() + seconds * 1000, files = () => performance.getEntriesByType("resource").length;
+    let followed = 0;
+    for (let idle = 0, links = []; ; followed += 1) {
+      await T.waitFor(() => (links = [...T.elements(document)].filter((each) => each.matches(LEADS_ON) && each.getClientRects().length)).length, followed ? 4000 : 500);
+      if (!links.length || idle > links.length + 1) return { followed, left: false };
+      if (performance.now() > end) return { followed, left: true };
+      const before = files();
+      const link = links[followed % links.length], box = link.getBoundingClientRect();
+      // Some viewers make a click of their own of a button that goes down and up.
+      const at = { bubbles: true, cancelable: true, view: window, button: 0, clientX: box.left + box.width / 2, clientY: box.top + box.height / 2 };
+      for (const [Kind, name] of [[PointerEvent, "pointerdown"], [MouseEvent, "mousedown"], [PointerEvent, "pointerup"], [MouseEvent, "mouseup"]]) link.dispatchEvent(new Kind(name, at));
+      link.click();
+      await T.waitFor(() => files() > before, 1500);
+      await T.waitFor(() => !T.loading(), 5000);
+      idle = files() > before ? 0 : idle + 1;
+    }
   };
   T.sizes = (urls) => Promise.all(urls.map(T.measure));
 

@@ -15,13 +15,11 @@ from bodyshop_core.workspace import Workspace
 from collector.brands import Brands
 from collector.candidate import Task
 from collector.crawl.interrupt import SoftInterrupt
+from collector.crawl.joining import LOCK, joined
 from collector.crawl.run import Crawl
-from collector.ledger.summary import CollectSummary, summarise
+from collector.ledger.summary import CollectSummary, found_by_source, summarise
 from collector.sources.registry import sources_for
 from collector.sources.source import Source
-
-LOCK = ".collect.lock"
-"""In the workspace; held while a crawl runs, and free again however that ends."""
 
 
 class IncompleteCollectError(NothingFoundError):
@@ -46,6 +44,7 @@ def collect(
     retry_failed: bool | str | None = None,
     refresh: bool = False,
     headed: bool = False,
+    join: bool = False,
     extra: Mapping[str, Source] | None = None,
     browsers: int | None = None,
     workers: int = 16,
@@ -68,6 +67,9 @@ def collect(
         Open finished pages and queries again.
     headed : bool
         Show the browser.
+    join : bool
+        Be one of several collectors on one PostgreSQL catalog, all of them with `join`: they share
+        the work and each host's gap. Each ends when nothing is left with any of them.
     extra : Mapping, optional
         Sources of your own: name in the catalog -> `collector.Source`.
     browsers : int, optional
@@ -94,13 +96,14 @@ def collect(
         No browser was found, but a source needs one.
     UsageError
         `only` names no brand or model, or `retry_failed` no known class; or another `collect` runs
-        on this workspace.
+        on this workspace and one of the two is not to `join`; or the catalog is a file of SQLite.
     """
     started = time.monotonic()
     sources = sources_for(brands) | dict(extra or {})
     tasks = planned_tasks(brands, sources, only)
-    with _alone(workspace), SoftInterrupt() as interrupt:
-        crawl = Crawl(brands, workspace, sources, progress)
+    company = joined(workspace, progress.log) if join else _alone(workspace)
+    with company as shift, SoftInterrupt() as interrupt:
+        crawl = Crawl(brands, workspace, sources, progress, shift)
         crawl.prepare(tasks, retry_failed=retry_failed, refresh=refresh, scope=_scope(brands, only))
         count = browsers or min(4, os.cpu_count() or 1)
         try:
@@ -110,7 +113,10 @@ def collect(
         summary = summarise(workspace.catalog, new=crawl.new, seconds=time.monotonic() - started)
         if interrupt.requested:
             raise _stopped(f"stopped; {summary.downloaded} pictures are saved")
-        _refuse_silence(crawl.found_by_source, crawl.empty_pages, summary)
+        found = crawl.found_by_source
+        if join:  # what is silent here may have been found by another
+            found += found_by_source(workspace.catalog, [task.key for task in tasks])
+        _refuse_silence(found, crawl.empty_pages, summary)
     return summary
 
 
@@ -121,6 +127,8 @@ def _alone(workspace: Workspace) -> Iterator[None]:
         "wait until it ends, or stop it: two at a time would ask every host twice as often as "
         "agreed. To collect something else meanwhile, use another --workspace"
     )
+    if workspace.catalog.on_server:
+        hint += ". Several collectors share the rate if all of them are started with --join"
     here = f"another 'bodyshop collect' is running on {workspace.root}"
     anywhere = f"another 'bodyshop collect' is running on {workspace.catalog.label}"
     with (

@@ -10,9 +10,10 @@ from bodyshop_core.workspace import Workspace
 from collector.brands import Brands
 from collector.ledger.journal import Journal
 from collector.ledger.tombstones import Tombstones
-from collector.net.address import AddressGuard
+from collector.net.address import AddressGuard, address_group
 from collector.net.api_keys import Keys, keys_of
 from collector.net.download import DownloadLimits
+from collector.net.host_states import HostStates
 from collector.net.http import user_agent
 from collector.net.politeness import HostGate
 
@@ -71,8 +72,11 @@ class CrawlContext:
         *,
         tombstones: Tombstones | None = None,
         log: Callable[[str], None] = _no_log,
+        states: HostStates | None = None,
     ) -> CrawlContext:
         """Return the context of a brands.yaml and a workspace.
+
+        `states` are those of the hosts, if several collectors share them.
 
         Raises
         ------
@@ -84,7 +88,7 @@ class CrawlContext:
             brands=brands,
             workspace=workspace,
             guard=guard,
-            gate=gate_for(brands, guard, log),
+            gate=gate_for(brands, guard, log, states),
             agent=user_agent(brands.contact),
             keys=keys_of(brands.active_angles()),
             journal=journal,
@@ -99,7 +103,12 @@ class CrawlContext:
         return DownloadLimits(limits.max_bytes, limits.min_side, limits.request_seconds)
 
 
-def gate_for(brands: Brands, guard: AddressGuard, log: Callable[[str], None] = _no_log) -> HostGate:
+def gate_for(
+    brands: Brands,
+    guard: AddressGuard,
+    log: Callable[[str], None] = _no_log,
+    states: HostStates | None = None,
+) -> HostGate:
     """Return the host gate with the politeness of a brands.yaml."""
     limits = brands.limits
     return HostGate(
@@ -107,4 +116,6 @@ def gate_for(brands: Brands, guard: AddressGuard, log: Callable[[str], None] = _
         limits.per_host_connections,
         is_private=lambda host: guard.exempt_url(f"http://{host}/"),
         log=log,
+        states=states,
+        group=address_group if limits.count_by_address else None,
     )

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bodyshop_core import atomic
+from bodyshop_core.catalog import CatalogError
 from bodyshop_core.errors import BodyshopError, MissingPartError
 from collector.browser import Browser, BrowserGoneError
 from collector.browser.network import NetworkResponse
@@ -90,23 +91,17 @@ class DiscoveryPool:
         self._queues: dict[bool, list[_QueuedTask]] = {True: [], False: []}
         for task in tasks:
             self._queues[sources[task.source].needs_browser].append(_QueuedTask(task))
-        self._open = len(tasks)
+        self._open = {kind: len(queue) for kind, queue in self._queues.items()}
+        self._most = {True: browsers, False: 1}
         self._changed = threading.Condition()
         self._browsers: list[Browser] = []
-        count = min(browsers, len(self._queues[True]))
-        self._threads = [
-            threading.Thread(target=self._run, args=(True,), name=f"browser-{n}", daemon=True)
-            for n in range(count)
-        ]
-        self._takers = set(self._threads)
-        if self._queues[False]:
-            self._threads.append(
-                threading.Thread(target=self._run, args=(False,), name="lists", daemon=True)
-            )
+        self._threads: list[threading.Thread] = []
+        self._takers: dict[bool, set[threading.Thread]] = {True: set(), False: set()}
 
     def __enter__(self) -> DiscoveryPool:
-        for thread in self._threads:
-            thread.start()
+        with self._changed:
+            for kind in self._queues:
+                self._start_threads(kind)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -126,22 +121,36 @@ class DiscoveryPool:
     def finished(self) -> bool:
         """Whether every task is closed."""
         with self._changed:
-            return self._open == 0
+            return not any(self._open.values())
+
+    def room(self, *, most_lists: int) -> dict[bool, int]:
+        """Return how many more tasks keep all threads busy: with a browser (True), and without.
+
+        One more than there are browsers, so that none of them waits for the ledger.
+        """
+        with self._changed:
+            most = {True: self._most[True] + 1, False: most_lists}
+            return {kind: most[kind] - self._open[kind] for kind in most}
 
     def add(self, task: Task) -> None:
-        """Take one more task that needs a browser, while the others are worked on."""
+        """Take one more task, while the others are worked on."""
+        kind = self._sources[task.source].needs_browser
         with self._changed:
-            self._queues[True].append(_QueuedTask(task))
-            self._open += 1
+            self._queues[kind].append(_QueuedTask(task))
+            self._open[kind] += 1
             self._changed.notify_all()
-            # A thread that is alive may be closing its browser, and takes nothing any more.
-            if not self._takers:
-                thread = threading.Thread(
-                    target=self._run, args=(True,), name="browser-again", daemon=True
-                )
-                self._threads.append(thread)
-                self._takers.add(thread)
-                thread.start()
+            self._start_threads(kind)
+
+    def _start_threads(self, kind: bool) -> None:
+        """Have a thread per open task, up to the limit."""
+        # A thread that is alive may be closing its browser, and takes nothing any more.
+        takers = self._takers[kind]
+        while len(takers) < min(self._most[kind], self._open[kind]):
+            name = f"browser-{len(self._threads)}" if kind else "lists"
+            thread = threading.Thread(target=self._run, args=(kind,), name=name, daemon=True)
+            self._threads.append(thread)
+            takers.add(thread)
+            thread.start()
 
     def stop(self, *, grace: float = 2.0) -> None:
         """End the threads; a task whose page is not finished stays queued."""
@@ -170,14 +179,14 @@ class DiscoveryPool:
         except BaseException as error:  # noqa: BLE001 - handed to the driving thread, which raises it
             self._events.crashed(error)
             with self._changed:
-                self._takers.discard(threading.current_thread())
+                self._takers[with_browser].discard(threading.current_thread())
 
     def _take(self, with_browser: bool) -> _QueuedTask | None:
         """Wait for the first task whose host may be asked; None at the end."""
         with self._changed:
             while not self._context.stopping.is_set():
                 waiting = self._queues[with_browser]
-                if not waiting and self._open == 0:
+                if not waiting and not any(self._open.values()):
                     break
                 soonest, now = 3600.0, time.monotonic()
                 for place, item in enumerate(waiting):
@@ -186,7 +195,7 @@ class DiscoveryPool:
                         return waiting.pop(place)
                     soonest = min(soonest, ready - now)
                 self._changed.wait(soonest)
-            self._takers.discard(threading.current_thread())
+            self._takers[with_browser].discard(threading.current_thread())
         return None
 
     def _ready_at(self, task: Task) -> float:
@@ -201,7 +210,7 @@ class DiscoveryPool:
             return
         self._events.closed(result)
         with self._changed:
-            self._open -= 1
+            self._open[self._sources[item.task.source].needs_browser] -= 1
             self._changed.notify_all()
 
     def _result_of(self, item: _QueuedTask, browser: Browser) -> TaskResult | None:
@@ -211,7 +220,7 @@ class DiscoveryPool:
             result = self._work(task, browser)
             if result.error_class == _EmptyPageError.error_class and item.tries == 1:
                 raise _EmptyPageError(result.message)
-        except MissingPartError:
+        except (MissingPartError, CatalogError):  # of this machine, or of the shared hosts
             raise
         except RunStoppedError:
             return TaskResult(task, "queued")

@@ -116,7 +116,9 @@ class Fetcher:
         session = getattr(self._local, "session", None)
         if session is None:
             context = self._context
-            session = guarded_session(context.guard, context.agent, keys=context.keys)
+            session = guarded_session(
+                context.guard, context.agent, keys=context.keys, departures=context.gate
+            )
             self._local.session = session
         return session
 
@@ -175,7 +177,6 @@ class Fetcher:
         )  # fmt: skip
         if held is not None:
             return held
-        self._gate.sending(job.host)
         return self._download(
             job.url,
             url_candidate=candidate.url_candidates[job.position].name,
@@ -256,7 +257,6 @@ class Fetcher:
     def _fetch_now(self, url: str, params: Mapping[str, Any] | None = None) -> SmallResponse:
         """Make a request whose turn has come, and tell the gate how it ended."""
         host = host_of(url)
-        self._gate.sending(host)
         started = time.monotonic()
         response = fetch_small(self._session, self._deadlines, url, params=params)
         self._gate.finish(

@@ -104,6 +104,7 @@ class Frontier:
 
     def put(self, job: DownloadJob, *, delay: float = 0.0) -> None:
         """Queue a job that is not taken before `delay` seconds have passed."""
+        self._gate.meet(job.host)  # may look an address up: not while others wait for the lock
         with self._changed:
             if delay > 0:
                 at = self._clock() + delay

@@ -47,6 +47,11 @@ class HeldPictures:
                 self._size += len(picture.data)
             return True
 
+    def holds(self, url: str) -> bool:
+        """Return whether the bytes of an address are here."""
+        with self._lock:
+            return url_key(url) in self._held
+
     def take(
         self, url: str, folder: Path, limits: DownloadLimits, *, url_candidate: str, override: bool
     ) -> Outcome | None:

@@ -32,6 +32,10 @@ class Reopening:
         self._put_off: dict[str, dict[str, DownloadRecord]] = {}
         self._opened: set[str] = set()
 
+    def expect(self, page_of: Mapping[str, str]) -> None:
+        """Take in further candidates that somebody else left."""
+        self._page_of.update(page_of)
+
     def puts_off(self, record: DownloadRecord) -> bool:
         """Take a failure that its page may mend; each candidate once."""
         if record.error_class not in REFUSALS:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import errno
 import queue
+import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 
-from bodyshop_core.errors import BodyshopError, UsageError
+from bodyshop_core.errors import BodyshopError
 from bodyshop_core.progress import Progress, Tick
 from bodyshop_core.workspace import Workspace
 from collector.brands import Brands
@@ -18,18 +20,20 @@ from collector.crawl.discovery import DiscoveryPool
 from collector.crawl.downloads import Fetcher
 from collector.crawl.events import TaskResult
 from collector.crawl.interrupt import SoftInterrupt
+from collector.crawl.joining import LISTS, Shift, bring_in, recover_ended
 from collector.crawl.quota import ModelQuota
 from collector.crawl.reopening import Reopening
+from collector.crawl.retrying import requeue
 from collector.ledger.journal import Journal
+from collector.ledger.membership import end_everyone
 from collector.ledger.record import DownloadRecord, promised_by
+from collector.ledger.shared_hosts import SharedHosts
 from collector.ledger.store import SUCCESSES, CrawlLedger
 from collector.net.download import store_bytes
+from collector.net.host_states import HostStates
 from collector.net.outcome import Refusal, StoredPicture
 from collector.sources.source import Source
 from collector.weburl import is_web_address, url_key
-
-PARTIAL = "partial"
-"""Of ``--retry-failed``: open the pages again of which something is missing."""
 
 BATCH = 400
 BATCH_SECONDS = 0.25
@@ -49,14 +53,17 @@ class Crawl:
         From `collector.sources.registry.sources_for`.
     progress : Progress
         Told about each settled picture, and about messages for people.
+    shift : Shift, optional
+        This is one of several collectors.
     """
 
     def __init__(
-        self, brands: Brands, workspace: Workspace, sources: dict[str, Source], progress: Progress
-    ) -> None:
+        self, brands: Brands, workspace: Workspace, sources: dict[str, Source],
+        progress: Progress, shift: Shift | None = None,
+    ) -> None:  # fmt: skip
         self._brands, self._workspace, self._sources = brands, workspace, sources
-        self._progress = progress
-        self._journal = Journal(workspace.root / INCOMING)
+        self._progress, self._shift = progress, shift
+        self._journal = Journal(shift.folder if shift else workspace.root / INCOMING)
         self._ledger = CrawlLedger(workspace, self._journal)
         self._events: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._in_flight: dict[str, list[Candidate]] = {}
@@ -77,12 +84,18 @@ class Crawl:
         scope: set[tuple[str, str]],
     ) -> None:  # fmt: skip
         """Bring in what a killed run left, and find out what is left to do."""
+        if self._shift is not None:
+            self._join(self._shift, tasks, retry_failed, refresh, scope)
+            return
         ledger = self._ledger
         self._tombstones = ledger.tombstones()
-        ledger.ingest(self._journal.recover(self._workspace.blobs))
-        self._journal.discard()
+        recover_ended(self._workspace, alone=True)
+        if self._workspace.catalog.on_server:
+            with self._workspace.catalog.begin() as connection:
+                end_everyone(connection)
+        bring_in(self._workspace, self._journal, alone=True)
         if retry_failed:
-            _requeue(ledger, retry_failed)
+            requeue(ledger, retry_failed)
         self._have = ledger.have()
         self._quota = ModelQuota(self._brands.limits.per_model, ledger.taken())
         self._tasks = self._without_erased(ledger.open_tasks(tasks, refresh=refresh))
@@ -90,6 +103,31 @@ class Crawl:
         browsable = [each for each in tasks if self._sources[each.source].needs_browser]
         self._reopening = Reopening(self._without_erased(browsable), ledger.pages_of_queued())
         self._ready = [each for each in ledger.queued() if (each.brand, each.model) in scope]
+
+    def _join(
+        self, shift: Shift, tasks: list[Task], retry_failed: bool | str | None, refresh: bool,
+        scope: set[tuple[str, str]],
+    ) -> None:  # fmt: skip
+        """Become one of several collectors; what to do comes in batches while the crawl runs."""
+
+        def needs_browser(task: Task) -> bool:
+            return self._sources[task.source].needs_browser
+
+        shift.on_failure = self.crashed
+        self._tombstones = self._ledger.tombstones()
+        leases = shift.begin(
+            self._without_erased(tasks), scope=scope, per_model=self._brands.limits.per_model,
+            needs_browser=needs_browser, refresh=refresh,
+            again="--retry-failed" if retry_failed else "--refresh" if refresh else "",
+        )  # fmt: skip
+        if retry_failed:
+            requeue(self._ledger, retry_failed)
+        self._ledger = CrawlLedger(self._workspace, self._journal, leases=leases)
+        self._have = leases.have
+        self._quota = ModelQuota(sys.maxsize, {})  # the ledger gives the places
+        self._tasks, self._last_found, self._ready = [], {}, []
+        browsable = filter(needs_browser, tasks)
+        self._reopening = Reopening(self._without_erased([*browsable]), {})
 
     def _without_erased(self, tasks: list[Task]) -> list[Task]:
         """Refuse the pages that were erased on request; they are not even opened."""
@@ -106,13 +144,38 @@ class Crawl:
 
     def run(self, interrupt: SoftInterrupt, *, headed: bool, browsers: int, workers: int) -> None:
         """Work until nothing is left, or until the user stops it."""
-        if not self._tasks and not self._ready:
+        if self._shift is None and not self._tasks and not self._ready:
             return
-        self._context = CrawlContext.open(
-            self._brands, self._workspace, self._journal,
-            tombstones=self._tombstones, log=self._progress.log,
-        )  # fmt: skip
+        with self._hosts() as states:
+            self._context = CrawlContext.open(
+                self._brands, self._workspace, self._journal,
+                tombstones=self._tombstones, log=self._progress.log, states=states,
+            )  # fmt: skip
+            self._drive(interrupt, headed=headed, browsers=browsers, workers=workers)
+        # All threads are joined: what they reported last is in the queue.
+        while not self._events.empty():
+            self._events.get()()
+        self._flush()
+        if self._crashed is not None:
+            raise _explained(self._crashed) from self._crashed
+        if not self._stopping:
+            self._refuse_waiting()
+
+    @contextmanager
+    def _hosts(self) -> Iterator[HostStates | None]:
+        """Give the hosts' states that several collectors share."""
+        if self._shift is None:
+            yield None
+            return
+        catalog = self._workspace.catalog
+        with catalog.connected() as connection:
+            yield SharedHosts(catalog, connection, self._shift.member.id)
+
+    def _drive(
+        self, interrupt: SoftInterrupt, *, headed: bool, browsers: int, workers: int
+    ) -> None:
         with (
+            closing(self._journal),
             self._workspace.catalog.held(),
             self._progress.task("collect") as self._tick,
             Fetcher(self._context, self, workers=workers) as self._fetcher,
@@ -123,9 +186,10 @@ class Crawl:
         ):  # fmt: skip
             for candidate in self._ready:
                 self._admit(candidate)
-            while not (self._discovery.finished and not self._in_flight and self._events.empty()):
+            while self._is_at_work():
                 self._handle_events()
                 self._flush()
+                self._restock()
                 if self._crashed is not None or interrupt.requested:
                     break
             self._stopping = interrupt.requested or self._crashed is not None
@@ -134,14 +198,26 @@ class Crawl:
                     "stopping: downloads in progress are finished; Ctrl-C again stops at once"
                 )
                 self._fetcher.stop()
-        # All threads are joined: what they reported last is in the queue.
-        while not self._events.empty():
-            self._events.get()()
-        self._flush()
-        if self._crashed is not None:
-            raise _explained(self._crashed) from self._crashed
-        if not self._stopping:
-            self._refuse_waiting()
+
+    def _is_at_work(self) -> bool:
+        if not (self._discovery.finished and not self._in_flight and self._events.empty()):
+            return True
+        return self._shift is not None and not self._shift.finished
+
+    def _restock(self) -> None:
+        """Take the next work, if this is one of several collectors."""
+        if self._shift is None:
+            return
+        work = self._shift.restock(self._discovery.room(most_lists=LISTS))
+        if work is None:
+            return
+        for task in work.tasks:
+            self._last_found[task.key] = self._ledger.last_found(task)
+            self._discovery.add(task)
+        self._reopening.expect(work.pages)
+        for candidate in work.candidates:
+            self._admit(candidate)
+        self._records += [self._over_limit(each) for each in work.over_limit]
 
     # The events, called from any thread; see `CrawlEvents`.
 
@@ -183,11 +259,19 @@ class Crawl:
 
     def _enter(self, task: Task, finds: list[Find]) -> None:
         with_bytes = [find for find in finds if find.data is not None]
-        new = self._ledger.enter(task, [find.candidate for find in finds if find.data is None])
+        found = [find.candidate for find in finds if find.data is None]
+        new = self._ledger.enter(task, found, urgent=self._held_here(found))
         for candidate in [*new, *self._reopening.found(task, finds)]:
             self._admit(candidate)
         if with_bytes:
             self._store(task, with_bytes)
+
+    def _held_here(self, found: list[Candidate]) -> set[str]:
+        """Return the keys of those whose bytes this process has, if there are others."""
+        if self._shift is None:
+            return set()
+        holds = self._fetcher.held.holds
+        return {each.key for each in found if any(holds(at.url) for at in each.url_candidates)}
 
     def _store(self, task: Task, finds: list[Find]) -> None:
         """Settle finds that came with their bytes."""
@@ -270,6 +354,7 @@ class Crawl:
             return
         states = self._ledger.settle(records)
         self._journal.settled(promised_by(records))
+        records = [each for each in records if each.candidate.key in states]  # the others are lost
         for each in records:
             if each.picture is not None and states[each.candidate.key] in {"refused", "queued"}:
                 for address in (each.candidate.url, each.picture.asked):
@@ -277,7 +362,7 @@ class Crawl:
         for each in records:
             state = states[each.candidate.key]
             if state == "queued":  # the picture that it shared is gone
-                if not self._stopping:
+                if not self._stopping and self._shift is None:  # else it is leased again
                     self._admit(each.candidate)
                 continue
             self.new += state == "done"
@@ -309,27 +394,11 @@ class Crawl:
             self._progress.log(f"{task.source} {task.query or task.url}: {result.message}")
 
     def _refuse_waiting(self) -> None:
+        self._ledger.settle(map(self._over_limit, self._quota.waiting()))
+
+    def _over_limit(self, candidate: Candidate) -> DownloadRecord:
         why = f"limits.per_model is {self._brands.limits.per_model}"
-        self._ledger.settle(
-            DownloadRecord(each, "refused", error_class="over_limit", error=why)
-            for each in self._quota.waiting()
-        )
-
-
-def _requeue(ledger: CrawlLedger, retry_failed: bool | str) -> None:
-    if retry_failed in (True, "all", PARTIAL):
-        ledger.reopen_partial()
-        if retry_failed != PARTIAL:
-            ledger.requeue_failed()
-        return
-    known = ledger.failed_classes()
-    if retry_failed not in known:
-        classes = ", ".join(f"{name} ({count})" for name, count in known.items())
-        raise UsageError(
-            f"no download has failed with the class {retry_failed!r}",
-            hint=f"the classes of the failed downloads are: {classes or 'none'}",
-        )
-    ledger.requeue_failed(str(retry_failed))
+        return DownloadRecord(candidate, "refused", error_class="over_limit", error=why)
 
 
 def _explained(error: BaseException) -> BaseException:

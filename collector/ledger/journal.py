@@ -105,11 +105,22 @@ class Journal:
             self._pending = 0
             self._unsettled.clear()
 
+    def close(self) -> None:
+        """Close the file; an empty one is removed."""
+        with self._lock:
+            if self._file is not None:
+                os.close(self._file)
+                self._file = None
+            if self._pending == 0:
+                self._path.unlink(missing_ok=True)
+
     def _empty(self) -> None:
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
-        self._path.unlink(missing_ok=True)
+        if self._file is None:
+            self._path.unlink(missing_ok=True)
+        else:
+            # It stays: ext4 gives no new file the inode of one that was removed in the last
+            # minutes, and looks at each of these whenever a picture is created.
+            os.ftruncate(self._file, 0)
 
     def _adopted(self, entry: dict[str, Any], blobs: BlobStore) -> bool:
         part = self.folder / Path(entry["part"]).name

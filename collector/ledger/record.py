@@ -14,6 +14,9 @@ from collector.net.outcome import Failure, Refusal, StoredPicture
 from collector.weburl import url_key
 
 TOOL = f"bodyshop {__version__}"
+_IN_THE_JOURNAL = [
+    each.name for each in fields(StoredPicture) if each.name not in {"part", "latency"}
+]
 MAX_ERROR_TEXT = 2000
 
 JOURNAL_VERSION = 2
@@ -135,9 +138,8 @@ class DownloadRecord:
         """Return the JSON-able line of a stored picture; the candidate is named by its key."""
         assert self.picture is not None
         # `asdict` copies every value, a tenth of a download's processor time.
-        facts = {each.name: getattr(self.picture, each.name) for each in fields(self.picture)}
-        part = facts.pop("part")
-        facts.pop("latency")
+        facts = {name: getattr(self.picture, name) for name in _IN_THE_JOURNAL}
+        part = self.picture.part
         return facts | {
             "version": JOURNAL_VERSION,
             "key": self.candidate.key,

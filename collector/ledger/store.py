@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, func, select, update
 
 from bodyshop_core.catalog import Catalog, add_labels, now, schema
 from bodyshop_core.catalog.dialect import insert_into
 from bodyshop_core.workspace import Workspace
 from collector.candidate import Candidate, Task
+from collector.ledger.candidate_rows import (
+    NEW_CANDIDATE,
+    UPDATE_CANDIDATE,
+    UPDATE_DETAILS,
+    candidate_row,
+)
 from collector.ledger.journal import Journal
+from collector.ledger.known_pictures import known_pictures
+from collector.ledger.leases import Leases
 from collector.ledger.record import JOURNAL_VERSION, DownloadRecord, promised_by
 from collector.ledger.tombstones import Tombstones, read_tombstones
 from collector.net.outcome import StoredPicture
-from collector.weburl import host_of, url_key
 
 TEMPORARY = ("over_limit", "robots_unreachable", "host_disabled")
 """Outcomes of one run, not of the picture: the next run tries these again."""
@@ -35,11 +42,23 @@ class CrawlLedger:
         Of the collection.
     journal : Journal
         Of the downloads that other threads store at the same time.
+    leases : Leases, optional
+        Of this collector, if it is one of several.
+    alone : bool
+        No other collector stores pictures at the same time.
     """
 
-    def __init__(self, workspace: Workspace, journal: Journal) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        journal: Journal,
+        *,
+        leases: Leases | None = None,
+        alone: bool = True,
+    ) -> None:
         self._catalog: Catalog = workspace.catalog
         self._blobs, self._journal = workspace.blobs, journal
+        self._leases, self._alone = leases, alone and leases is None
         self._tombstones = Tombstones()
 
     def open_tasks(self, tasks: Sequence[Task], *, refresh: bool = False) -> list[Task]:
@@ -47,18 +66,11 @@ class CrawlLedger:
 
         A partial one is only done again after `reopen_partial`.
         """
-        pages = schema.pages
-        rows = [
-            {
-                "key": task.key, "source": task.source, "url": task.url, "brand": task.brand,
-                "model": task.model, "query": task.query, "state": "queued", "found": 0,
-            }
-            for task in {task.key: task for task in tasks}.values()
-        ]  # fmt: skip
-        if not rows:
+        if not tasks:
             return []
+        pages = schema.pages
         with self._catalog.begin() as connection:
-            connection.execute(insert_into(connection, pages).on_conflict_do_nothing(), rows)
+            enter_tasks(connection, tasks)
             done = set(
                 connection.execute(
                     select(pages.c.key).where(pages.c.state.in_(SUCCESSES))
@@ -83,20 +95,32 @@ class CrawlLedger:
         """
         values: dict[str, Any] = {
             "state": state, "error_class": error_class or None, "error": error[:2000] or None,
-            "recipe_version": recipe_version or None, "visited_at": now(),
+            "recipe_version": recipe_version or None, "visited_at": now(), "lease": None,
         }  # fmt: skip
         if found is not None:
             values |= {"found": found, "announced": announced}
         statement = update(schema.pages).where(schema.pages.c.key == task.key)
         if keep_success:
             statement = statement.where(schema.pages.c.state.not_in(SUCCESSES))
+        if self._leases is not None and task.key in self._leases.tasks:
+            self._leases.tasks.discard(task.key)
+            statement = statement.where(schema.pages.c.lease == self._leases.id)
         with self._catalog.begin() as connection:
             connection.execute(statement.values(values))
 
-    def enter(self, task: Task, candidates: Sequence[Candidate]) -> list[Candidate]:
-        """Enter candidates and return those the ledger did not have."""
+    def enter(
+        self, task: Task, candidates: Sequence[Candidate], *, urgent: Collection[str] = ()
+    ) -> list[Candidate]:
+        """Enter candidates and return those the ledger did not have.
+
+        One of several collectors gets those that it may download: first those with `urgent` keys,
+        of which only this process has the bytes.
+        """
         with self._catalog.begin() as connection:
-            return self._enter(connection, task, candidates)
+            new = self._enter(connection, task, candidates)
+            if self._leases is None:
+                return new
+            return self._leases.take_new(connection, new, urgent)
 
     def _enter(
         self, connection: Connection, task: Task, candidates: Sequence[Candidate]
@@ -112,8 +136,8 @@ class CrawlLedger:
                 del by_key[key]
         if by_key:
             entered, page = now(), task.key
-            rows = [_candidate_row(page, candidate, entered) for candidate in by_key.values()]
-            connection.execute(_NEW_CANDIDATE, rows)
+            rows = [candidate_row(page, candidate, entered) for candidate in by_key.values()]
+            connection.execute(NEW_CANDIDATE, rows)
         return list(by_key.values())
 
     def queued(self) -> list[Candidate]:
@@ -164,28 +188,8 @@ class CrawlLedger:
 
     def have(self) -> dict[str, StoredPicture]:
         """Return `url_key` -> what was downloaded from it, so that no address is asked twice."""
-        c, s = schema.candidates.c, schema.sightings.c
-        first = c.details["url_candidates"][0]["name"].as_string()
-        query = select(
-            first.label("first"), c.url, s.sha256, s.final_url, s.status, s.etag, s.content_type,
-            s.url_candidate, s.permission, s.last_modified,
-            schema.images.c.extension, schema.images.c.bytes,
-        ).select_from(
-            schema.candidates.join(schema.sightings, (s.sha256 == c.sha256) & (s.url == c.url))
-            .join(schema.images, schema.images.c.sha256 == s.sha256)
-        ).where(c.state.in_(("done", "duplicate")), s.capture == "bytes")  # fmt: skip
         with self._catalog.read() as connection:
-            return {
-                url_key(row.url): StoredPicture(
-                    sha256=row.sha256, size=row.bytes, extension=row.extension, facts={},
-                    url=row.final_url, url_candidate=row.url_candidate or "",
-                    etag=row.etag or "", last_modified=row.last_modified or "",
-                    content_type=row.content_type or "", permission=row.permission or {},
-                    status=row.status, asked=row.url,
-                )
-                for row in connection.execute(query)
-                if row.first == row.url_candidate
-            }  # fmt: skip
+            return known_pictures(connection)
 
     def taken(self) -> dict[tuple[str, str], int]:
         """Return (brand, model) -> pictures downloaded so far."""
@@ -221,12 +225,18 @@ class CrawlLedger:
             return {}
         settled = [] if found_by is not None else promised_by(batch)
         with self._catalog.begin() as connection:
+            if self._leases is not None and found_by is None:
+                keys = [each.candidate.key for each in batch]
+                ours = self._leases.still_ours(connection, keys)
+                self._leases.candidates.difference_update(keys)
+                batch = [each for each in batch if each.candidate.key in ours]
             unwanted, batch = self._without_erased(connection, batch)
             if found_by is not None:
                 entered = self._enter(connection, found_by, [each.candidate for each in batch])
                 new = {each.key for each in entered}
                 old = [each.picture for each in batch if each.candidate.key not in new]
-                unwanted += [(each.sha256, each.extension) for each in old if each is not None]
+                if self._alone:
+                    unwanted += [(each.sha256, each.extension) for each in old if each is not None]
                 batch = [each for each in batch if each.candidate.key in new]
             states = self._write(connection, batch) if batch else {}
         self._remove_unknown_blobs(unwanted, settled)
@@ -253,7 +263,7 @@ class CrawlLedger:
         """Write one statement per table, whatever the number of records."""
         sha256s = [each.picture.sha256 for each in batch if each.picture]
         known = _known_images(connection, sha256s)
-        batch = _requeued(batch, known)
+        batch = _requeued(batch, known, self._lost(batch, known))
         stored = [each for each in batch if each.picture is not None]
         states = {each.candidate.key: str(each.state) for each in batch}
         images: list[dict[str, Any]] = []
@@ -274,13 +284,24 @@ class CrawlLedger:
         labels = {label for each in stored for label in each.label_rows()}
         add_labels(self._catalog, sorted(labels), connection=connection)
         updates = [each.candidate_update(states[each.candidate.key], at) for each in batch]
-        connection.execute(_UPDATE_CANDIDATE, updates)
+        connection.execute(UPDATE_CANDIDATE, updates)
         # A refusal has no sighting: its permission is kept with the candidate.
         unstored = [each for each in batch if each.picture is None and each.permission]
         if unstored:
             updates = [each.permission_update() for each in unstored]
-            connection.execute(_UPDATE_DETAILS, updates)
+            connection.execute(UPDATE_DETAILS, updates)
         return states
+
+    def _lost(self, batch: Sequence[DownloadRecord], known: set[str]) -> set[str]:
+        """Return the new pictures whose bytes another collector removed: they were erased, too."""
+        if self._alone or not self._tombstones:
+            return set()
+        new = {each.picture.sha256: each.picture for each in batch if each.picture}
+        return {
+            sha256
+            for sha256, picture in new.items()
+            if sha256 not in known and not self._blobs.has(sha256, picture.extension, picture.size)
+        }
 
     def ingest(self, lines: Iterable[dict[str, Any]]) -> int:
         """Bring in what a killed run had finished; return how many were new to the ledger.
@@ -302,7 +323,8 @@ class CrawlLedger:
                     record = DownloadRecord.from_journal_line(candidate, line)
                     records.setdefault(candidate.key, record)
         settled = self.settle(records.values())  # first: it may want bytes that others do not
-        self._remove_unknown_blobs(unwanted)
+        if self._alone:
+            self._remove_unknown_blobs(unwanted)
         return len(settled)
 
     def _remove_unknown_blobs(
@@ -315,12 +337,13 @@ class CrawlLedger:
         """
         if not pictures:
             return
-        with self._catalog.read() as connection:
+        # Of several collectors each looks for its bytes in the transaction that needs them.
+        with self._catalog.read() if self._alone else self._catalog.begin() as connection:
             known = _known_images(connection, [sha256 for sha256, _ in pictures])
-        with self._journal.promised(but=settled) as promised:
-            for sha256, _ in pictures:
-                if sha256 not in known | promised:
-                    self._blobs.remove([sha256])
+            with self._journal.promised(but=settled) as promised:
+                for sha256, _ in pictures:
+                    if sha256 not in known | promised:
+                        self._blobs.remove([sha256])
 
     def tombstones(self) -> Tombstones:
         """Return what was erased on request."""
@@ -328,29 +351,24 @@ class CrawlLedger:
             return read_tombstones(connection)
 
 
-_NEW_CANDIDATE = insert(schema.candidates)
-_UPDATE_CANDIDATE = (
-    update(schema.candidates)
-    .where(schema.candidates.c.key == bindparam("of_key"))
-    .values(
-        state=bindparam("to_state"),
-        error_class=bindparam("to_class"),
-        error=bindparam("to_error"),
-        attempts=bindparam("to_attempts"),
-        sha256=bindparam("to_sha256"),
-        updated_at=bindparam("to_time"),
-    )
-)
-_UPDATE_DETAILS = (
-    update(schema.candidates)
-    .where(schema.candidates.c.key == bindparam("of_key"))
-    .values(details=bindparam("to_details"))
-)
+def enter_tasks(connection: Connection, tasks: Sequence[Task]) -> None:
+    """Enter the tasks that the ledger does not have."""
+    rows = [
+        {
+            "key": task.key, "source": task.source, "url": task.url, "brand": task.brand,
+            "model": task.model, "query": task.query, "state": "queued", "found": 0,
+        }
+        for task in {task.key: task for task in tasks}.values()
+    ]  # fmt: skip
+    if rows:
+        connection.execute(insert_into(connection, schema.pages).on_conflict_do_nothing(), rows)
 
 
-def _requeued(batch: Sequence[DownloadRecord], known: set[str]) -> list[DownloadRecord]:
+def _requeued(
+    batch: Sequence[DownloadRecord], known: set[str], lost: set[str]
+) -> list[DownloadRecord]:
     """Queue what relies on a picture that is neither in the catalog nor brought by the batch."""
-    brought = {each.picture.sha256 for each in batch if each.picture and each.picture.facts}
+    brought = {each.picture.sha256 for each in batch if each.picture and each.picture.facts} - lost
     there = known | brought
     return [
         DownloadRecord(each.candidate, "queued")
@@ -367,19 +385,3 @@ def _known_images(connection: Connection, sha256s: list[str]) -> set[str]:
         query = select(column).where(column.in_(sha256s[at : at + _CHUNK]))
         known.update(connection.execute(query).scalars())
     return known
-
-
-def _candidate_row(page: str, candidate: Candidate, at: str) -> dict[str, Any]:
-    return {
-        "key": candidate.key,
-        "page_key": page,
-        "url": candidate.url,
-        "host": host_of(candidate.url),
-        "brand": candidate.brand,
-        "model": candidate.model,
-        "source": candidate.source,
-        "details": candidate.as_dict(),
-        "state": "queued",
-        "attempts": 0,
-        "updated_at": at,
-    }

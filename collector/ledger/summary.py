@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -126,6 +127,17 @@ def summarise(catalog: Catalog, *, new: int = 0, seconds: float = 0.0) -> Collec
         imbalanced=_imbalanced(models), spinners=len(turns),
         incomplete=tuple(each for each in turns if each), partial=partial,
     )  # fmt: skip
+
+
+def found_by_source(catalog: Catalog, tasks: Sequence[str]) -> Counter[str]:
+    """Return source -> pictures that some tasks found when they last succeeded."""
+    p, found = schema.pages.c, Counter[str]()
+    with catalog.read() as connection:
+        for at in range(0, len(tasks), 500):
+            mine = p.key.in_(tasks[at : at + 500]) & p.state.in_(("done", "partial"))
+            query = select(p.source, func.sum(p.found)).where(mine).group_by(p.source)
+            found.update({source: int(count) for source, count in connection.execute(query)})
+    return found
 
 
 def _pages(connection: Connection, *states: str) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from collector.errors import ForbiddenAddressError
-from collector.weburl import port_of
+from collector.weburl import parts_of, port_of
 
 _TRANSLATED = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052: an IPv4 address behind NAT64
 _REFUSED = (
@@ -108,6 +108,24 @@ class AddressGuard:
                 connection.close()
                 problem = error
         raise problem or OSError(f"{host} has no address")
+
+
+def address_group(host: str) -> str:
+    """Return the same text for hosts that share an IP address: the lowest address that they have.
+
+    Parameters
+    ----------
+    host : str
+        From `collector.weburl.host_of`; the port does not count. A host that does not resolve is
+        returned as it is.
+    """
+    try:
+        name = parts_of(f"http://{host}/").hostname or ""
+        answers = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return host
+    found = {ipaddress.ip_address(str(place[0]).partition("%")[0]) for *_, place in answers}
+    return f"address {min(found, key=lambda ip: (ip.version, int(ip)))}"
 
 
 def is_global(address: str) -> bool:

@@ -25,7 +25,7 @@ class Deadline:
         self._at = time.monotonic() + seconds
         self._sockets: list[socket.socket] = []
         self.expired = False
-        self._over = False
+        self.over = False
 
     @classmethod
     def current(cls) -> Deadline | None:
@@ -38,7 +38,7 @@ class Deadline:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._over = True
+        self.over = True
         self._sockets.clear()
         Deadline._threads.deadline = None
 
@@ -48,7 +48,7 @@ class Deadline:
 
     def expire(self) -> None:
         """End the request unless it is over; the deadline thread calls this."""
-        if self._over:
+        if self.over:
             return
         self.expired = True
         for connection in list(self._sockets):
@@ -91,6 +91,8 @@ class DeadlineThread:
             with self._changed:
                 if self._closed:
                     return
+                while self._heap and self._heap[0][2].over:
+                    heapq.heappop(self._heap)  # a finished request wakes nobody
                 if not self._heap:
                     self._changed.wait()
                     continue

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from ssl import CertificateError
-from typing import Any
+from typing import Any, Protocol
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -28,6 +28,7 @@ from urllib3.exceptions import (
 from collector.net.address import AddressGuard
 from collector.net.api_keys import NO_KEYS, Keys
 from collector.net.deadline import Deadline
+from collector.net.plain_head import QuickResponse
 from collector.weburl import origin_of
 
 CONNECT_SECONDS = 10.0
@@ -43,9 +44,12 @@ def user_agent(contact: str) -> str:
 
 def guarded_session(
     guard: AddressGuard, agent: str, *, keys: Keys = NO_KEYS, pool_hosts: int = 16,
-    pool_size: int = 4,
+    pool_size: int = 4, departures: Departures | None = None,
 ) -> GuardedSession:  # fmt: skip
     """Return a session for one thread.
+
+    `departures` are told when the connection stands and a request is about to leave, and when it
+    has left.
 
     It asks for bytes without content encoding, follows no redirect, ignores the proxies of the
     environment (a proxy would resolve names again, without the guard) and retries nothing: the
@@ -56,10 +60,20 @@ def guarded_session(
     )
     session.trust_env = False
     session.headers.clear()
-    adapter = GuardedAdapter(guard, pool_connections=pool_hosts, pool_maxsize=pool_size)
+    adapter = GuardedAdapter(guard, departures, pool_connections=pool_hosts, pool_maxsize=pool_size)
     session.mount("http://", adapter)
     session.mount("https://", adapter)
     return session
+
+
+class Departures(Protocol):
+    """Told about the requests of the calling thread."""
+
+    def leaving(self) -> None:
+        """Note, or put off, that a request leaves."""
+
+    def left(self) -> None:
+        """Note that it has left."""
 
 
 class GuardedSession(requests.Session):
@@ -168,6 +182,9 @@ class _Guarded:
     """What both kinds of connection add: connect through the guard, register with the deadline."""
 
     guard: AddressGuard
+    response_class = QuickResponse
+    departures: Departures | None
+    connect: Callable[[], None]
     host: str
     port: int
     timeout: Any
@@ -189,7 +206,13 @@ class _Guarded:
         return connection
 
     def request(self, *args: Any, **options: Any) -> None:
+        if self.sock is None:
+            self.connect()
+        if self.departures is not None:
+            self.departures.leaving()
         super().request(*args, **options)  # type: ignore[misc]
+        if self.departures is not None:
+            self.departures.left()
         if (deadline := Deadline.current()) is not None and self.sock is not None:
             deadline.guard(self.sock)
 
@@ -197,8 +220,8 @@ class _Guarded:
 class GuardedAdapter(HTTPAdapter):
     """Connects through the guard, uses no proxy, keeps no cookies."""
 
-    def __init__(self, guard: AddressGuard, **options: Any) -> None:
-        self._guard = guard
+    def __init__(self, guard: AddressGuard, departures: Departures | None, **options: Any) -> None:
+        self._guard, self._departures = guard, departures
         self._pools: dict[str, HTTPConnectionPool] = {}
         super().__init__(**options)
 
@@ -245,7 +268,7 @@ class GuardedAdapter(HTTPAdapter):
         self, connections: int, maxsize: int, block: bool = False, **options: Any
     ) -> None:
         """Build the pools from connections that go through the guard."""
-        bound = {"guard": self._guard}
+        bound = {"guard": self._guard, "departures": self._departures}
         plain = type("GuardedHTTPConnection", (_Guarded, HTTPConnection), bound)
         secure = type("GuardedHTTPSConnection", (_Guarded, HTTPSConnection), bound)
         manager = PoolManager(num_pools=connections, maxsize=maxsize, block=block, **options)

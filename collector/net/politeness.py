@@ -6,16 +6,19 @@ worker waiting until then. `wait_for_turn` is for the threads that have nothing 
 
 from __future__ import annotations
 
+import ipaddress
 import math
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from collector.errors import HostDisabledError, RunStoppedError
+from collector.net.host_states import HostState, HostStates, LocalHostStates
 
 MAX_GAP_S = 60.0
 """Largest gap that slow answers or 429 alone can cause (Scrapy's AUTOTHROTTLE_MAX_DELAY)."""
@@ -32,6 +35,9 @@ BREAKER_BLOCKS = 5
 
 PUBLIC_MIN_INTERVAL_S = 0.25
 """No host outside ``allow_hosts`` is asked more often than this, whatever brands.yaml says."""
+
+BUSY_SECONDS = 0.05
+"""When to look again for a connection that others occupy."""
 
 POLL_SECONDS = 1.0
 """A thread that waits for its turn checks this often whether the host has been disabled."""
@@ -56,23 +62,11 @@ class Turn:
     disabled: str = ""
 
 
-@dataclass
-class HostState:
-    """What is known about one host; times in seconds on the gate's clock."""
-
-    interval: float
-    connections: int
-    gap: float
-    next_start: float = 0.0
-    cooling_until: float = 0.0
-    open: int = 0
-    blocks: int = 0
-    disabled: str = ""
-    introduced: bool = False
+_NO_TURN = ("", 0.0, 0.0)
 
 
 class HostGate:
-    """The state of every host of a run; thread-safe.
+    """The politeness of a run; thread-safe.
 
     Parameters
     ----------
@@ -87,6 +81,10 @@ class HostGate:
         Monotonic seconds.
     log : callable
         Called when a host is disabled, and when it asks to wait longer than the limit.
+    states : HostStates, optional
+        Where the state of the hosts is kept; by default in this process, on `clock`.
+    group : callable, optional
+        Returns what a host counts as: hosts with one address may be one. It may take a while.
     """
 
     def __init__(
@@ -97,19 +95,28 @@ class HostGate:
         is_private: Callable[[str], bool] = lambda _host: False,
         log: Callable[[str], None] = lambda _text: None,
         clock: Callable[[], float] = time.monotonic,
+        states: HostStates | None = None,
+        group: Callable[[str], str] | None = None,
     ) -> None:
         self._interval, self._connections = interval, connections
         self._is_private, self._clock, self._log = is_private, clock, log
-        self._hosts: dict[str, HostState] = {}
-        self._lock = threading.RLock()
+        self._states = states or LocalHostStates(clock)
+        self._group = group
+        self._names: dict[str, str] = {}
+        self._introduced: set[str] = set()
+        self._granted = threading.local()  # the last turn of each thread
 
     @property
     def now(self) -> float:
         """The time on the gate's clock, in seconds."""
         return self._clock()
 
+    def meet(self, host: str) -> None:
+        """Find out what a host counts as; until then the first question about it does."""
+        self._name(host)
+
     def try_start(self, host: str, *, slot: bool = True) -> Turn:
-        """Start a request to `host` if it may start now, in one atomic step for all threads.
+        """Start a request to `host` if it may start now, in one atomic step for all who ask.
 
         Parameters
         ----------
@@ -124,50 +131,84 @@ class HostGate:
         Turn
             Granted at most once per gap and host, whichever threads ask.
         """
-        with self._lock:
-            state = self._state(host)
+        with self._opened(host) as (state, now):
             if state.disabled:
                 return Turn(False, disabled=state.disabled)
-            if slot and state.open >= (state.connections if state.introduced else 1):
-                return Turn(False)
-            now, ready = self._clock(), max(state.next_start, state.cooling_until)
-            if ready > now:
-                return Turn(False, ready)
+            if slot and not self._has_room(host, state):
+                if not state.elsewhere and self._group is None:
+                    return Turn(False)
+                # Whoever ends a request tells nobody here: ask again.
+                state.busy_until = now + BUSY_SECONDS
+                return Turn(False, self._states.here(max(state.ready, state.busy_until)))
+            if state.ready > now:
+                return Turn(False, self._states.here(state.ready))
             if slot:
                 state.open += 1
             state.next_start = now + SPREAD * state.gap
-            return Turn(True, now)
+            self._granted.turn = (host, self._clock(), state.gap)
+            return Turn(True, self._states.here(now))
 
     def ready_at(self, host: str) -> float | None:
         """Return when the next request to `host` may start; None when the host is disabled.
 
-        Only an estimate for sorting: another thread may be faster. `try_start` decides.
+        Only an estimate for sorting: somebody else may be faster. `try_start` decides.
         """
-        with self._lock:
-            state = self._state(host)
-            return None if state.disabled else max(state.next_start, state.cooling_until)
+        state = self._states.seen(self._names.get(host, host))
+        if state is None:
+            return 0.0
+        if state.disabled:
+            return None
+        return self._states.here(max(state.ready, state.busy_until))
 
     def disabled(self, host: str) -> str:
         """Return why the host is disabled for this run, or an empty text."""
-        with self._lock:
-            return self._state(host).disabled
+        with self._opened(host) as (state, _):
+            return state.disabled
 
     @contextmanager
     def reserved(self, host: str) -> Iterator[None]:
         """Occupy a connection to `host` while the block runs, without a request of its own."""
-        with self._lock:
-            self._state(host).open += 1
+        with self._opened(host) as (state, _):
+            state.open += 1
         try:
             yield
         finally:
-            with self._lock:
-                self._state(host).open -= 1
+            with self._opened(host) as (state, _):
+                state.open -= 1
 
-    def sending(self, host: str) -> None:
-        """Note that a started request is sent at this moment: the gap to the next begins here."""
-        with self._lock:
-            state = self._state(host)
-            state.next_start = max(state.next_start, self._clock() + SPREAD * state.gap)
+    def leaving(self) -> None:
+        """Wait for a new turn if this thread's last one is so old that another may have followed.
+
+        Between the turn and this moment lie a name's address, a connection, perhaps a busy
+        machine.
+        """
+        while True:
+            host, at, gap = self._last_turn()
+            if not host or self._clock() - at < gap:
+                return
+            with self._opened(host) as (state, now):
+                wait = 0.0 if state.disabled else state.next_start - now
+                if wait <= 0:
+                    state.next_start = now + SPREAD * state.gap
+                    self._granted.turn = (host, self._clock(), state.gap)
+                    return
+            time.sleep(wait)
+
+    def left(self) -> None:
+        """Note that the request of this thread's last turn has left: the gap begins here.
+
+        What `SPREAD` allows for is not noted: shared states cost more than that takes.
+        """
+        host, at, gap = self._last_turn()
+        if host and self._clock() - at > (SPREAD - 1) * gap:
+            with self._opened(host) as (state, now):
+                state.next_start = max(state.next_start, now + SPREAD * state.gap)
+        self._granted.turn = _NO_TURN
+
+    def _last_turn(self) -> tuple[str, float, float]:
+        """Return host, time and gap of the last turn that this thread got and has not used."""
+        turn: tuple[str, float, float] = getattr(self._granted, "turn", _NO_TURN)
+        return turn
 
     def finish(
         self,
@@ -197,18 +238,17 @@ class HostGate:
         slot : bool
             As for `try_start`.
         """
-        with self._lock:
-            state = self._state(host)
+        with self._opened(host) as (state, now):
             was_disabled = state.disabled
             if slot:
                 state.open -= 1
             if challenge:
                 state.disabled = "it answered with a challenge page"
             elif status in {429, 503}:
-                self._slow_down(state, retry_after)
+                _slow_down(state, now, retry_after)
             elif status is not None and status < 400:
                 state.blocks = 0
-                self._adapt(state, latency)
+                _adapt(state, latency)
             newly_disabled = "" if was_disabled else state.disabled
         if newly_disabled:
             self._log(f"{host} is disabled for this run: {newly_disabled}")
@@ -220,42 +260,82 @@ class HostGate:
 
     def introduce(self, host: str, *, crawl_delay: float | None = None) -> None:
         """Note the host's Crawl-delay; from now on all of its connections may be used."""
-        with self._lock:
-            state = self._state(host)
-            state.introduced = True
+        self._introduced.add(host)
+        with self._opened(host) as (state, now):
             if crawl_delay is not None and crawl_delay > state.interval:
                 state.interval = crawl_delay
                 state.gap = max(state.gap, crawl_delay)
-                state.next_start = max(state.next_start, self._clock() + crawl_delay)
+                state.next_start = max(state.next_start, now + crawl_delay)
 
     def interval(self, host: str) -> float:
         """Return the present gap between two requests to `host`, in seconds."""
-        with self._lock:
-            return self._state(host).gap
+        with self._opened(host) as (state, _):
+            return state.gap
 
-    def _state(self, host: str) -> HostState:
-        state = self._hosts.get(host)
-        if state is None:
-            floor = 0.0 if self._is_private(host) else PUBLIC_MIN_INTERVAL_S
-            interval = max(self._interval, floor)
-            state = self._hosts[host] = HostState(interval, self._connections, interval)
-        return state
+    def _has_room(self, host: str, state: HostState) -> bool:
+        """Return whether a connection is free: one until this process knows the host's rules."""
+        if host not in self._introduced and state.open:
+            return False
+        return state.open + state.elsewhere < state.connections
 
-    def _adapt(self, state: HostState, latency: float | None) -> None:
-        if latency is None or state.interval == 0:
-            # The user's own host has no interval; a penalty still decreases.
-            state.gap = state.interval if state.gap < 0.05 else state.gap / 2
-            return
-        target = latency / state.connections
-        state.gap = min(max(target, (state.gap + target) / 2, state.interval), _most(state))
+    def _opened(self, host: str) -> AbstractContextManager[tuple[HostState, float]]:
+        return self._states.opened(self._name(host), lambda: self._fresh(host))
 
-    def _slow_down(self, state: HostState, retry_after: float | None) -> None:
-        state.blocks += 1
-        state.gap = min(max(2 * state.gap, FIRST_PENALTY_S), _most(state))
-        wait = state.gap if retry_after is None else min(retry_after, MAX_RETRY_AFTER_S)
-        state.cooling_until = max(state.cooling_until, self._clock() + wait)
-        if state.blocks >= BREAKER_BLOCKS:
-            state.disabled = f"it refused {state.blocks} requests in a row"
+    def _fresh(self, host: str) -> HostState:
+        floor = 0.0 if self._is_private(host) else PUBLIC_MIN_INTERVAL_S
+        interval = max(self._interval, floor)
+        return HostState(interval, self._connections, interval)
+
+    def _name(self, host: str) -> str:
+        """Return the name under which a host's state is kept."""
+        name = self._names.get(host)
+        if name is None:
+            name = canonical_host(host)
+            if self._group is not None:
+                name = self._states.agreed(name, self._group(host))
+            self._names[host] = name
+        return name
+
+
+def canonical_host(host: str) -> str:
+    """Return the same text for two spellings of one host: IDNA, no final dot, short IPv6.
+
+    Parameters
+    ----------
+    host : str
+        From `collector.weburl.host_of`: lower case, with any port but the default.
+    """
+    bracketed = re.fullmatch(r"\[(.*)\](:\d+)?", host)
+    if bracketed:
+        try:
+            return f"[{ipaddress.IPv6Address(bracketed[1])}]{bracketed[2] or ''}"
+        except ValueError:
+            return host
+    name, colon, port = host.partition(":")
+    name = name.rstrip(".")
+    try:
+        name = name.encode("idna").decode("ascii") if not name.isascii() else name
+    except UnicodeError:  # no name: its request will say so
+        return host
+    return f"{name}{colon}{port}"
+
+
+def _adapt(state: HostState, latency: float | None) -> None:
+    if latency is None or state.interval == 0:
+        # The user's own host has no interval; a penalty still decreases.
+        state.gap = state.interval if state.gap < 0.05 else state.gap / 2
+        return
+    target = latency / state.connections
+    state.gap = min(max(target, (state.gap + target) / 2, state.interval), _most(state))
+
+
+def _slow_down(state: HostState, now: float, retry_after: float | None) -> None:
+    state.blocks += 1
+    state.gap = min(max(2 * state.gap, FIRST_PENALTY_S), _most(state))
+    wait = state.gap if retry_after is None else min(retry_after, MAX_RETRY_AFTER_S)
+    state.cooling_until = max(state.cooling_until, now + wait)
+    if state.blocks >= BREAKER_BLOCKS:
+        state.disabled = f"it refused {state.blocks} requests in a row"
 
 
 def wait_for_turn(gate: HostGate, host: str, stopping: threading.Event) -> None:

@@ -16,12 +16,15 @@ from collector.spin.canvas import capture_turn
 from collector.spin.continuous import turn_continuously
 from collector.spin.frames import MIN_FRAMES, angle
 from collector.spin.model import turn_model
-from collector.spin.preloaded import panorama_files, preloaded_frames
+from collector.spin.preloaded import panorama_files, panorama_textures, preloaded_frames
 from collector.spin.turntable import FrameUrls, turn_viewer
 from collector.weburl import url_key
 
 NAME = "spinner"
 _READY_MS = 8000
+_TOUR = 0.7
+"""Part of the time for following the links of a tour of panoramas."""
+
 _SPARE = 2.0
 """Seconds that are left when a turn is given up."""
 
@@ -90,6 +93,10 @@ class SpinnerSource:
             yield self._frames(_Viewer(task, page, ""), files, "spin_loaded", True)
             return
         stage = browser.run("return T.spinStage(arguments[0])", "" if kind == "auto" else kind)
+        if kind == "auto" and stage and stage["webgl"] and (files := panorama_textures(browser)):
+            found = {"urls": files, "selector": stage["selector"]}
+            yield self._panorama(task, page, tools, found)
+            return
         if stage is None and kind == "auto":  # some viewers show their frames as a background
             stage = browser.run("return T.spinStage('drag')")
         if stage is None:
@@ -109,7 +116,14 @@ class SpinnerSource:
         self, task: Task, page: OpenedPage, tools: Tools, found: dict[str, Any]
     ) -> list[Find]:
         """Return the files of a panorama: one picture from inside, not frames of a turn."""
-        urls = found["urls"] or panorama_files(tools.browser)
+        browser = tools.browser
+        tour = browser.await_("T.spinTour(given[0])", _TOUR * browser.left)
+        named = found["urls"]
+        if tour["followed"] or not named:
+            named = [*named, *panorama_files(browser)]
+        urls = list(dict.fromkeys(named))
+        if tour["left"]:
+            tools.completeness.lacks.append("the tour leads on to panoramas that were not visited")
         if not urls:
             tools.completeness.lacks.append(
                 "a panorama was found, but no file of it: it may consist of tiles"

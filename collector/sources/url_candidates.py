@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urljoin
 
-from collector.candidate import UrlCandidate
+from collector.candidate import REWRITTEN, UrlCandidate
 from collector.sources.full_size import original_addresses
 from collector.sources.shared_addresses import grouped
 from collector.sources.srcset import parse_srcset
@@ -24,7 +24,6 @@ from collector.weburl import is_web_address, url_key
 _SAME_SHAPE = 0.03
 """Two sizes of one picture may differ by this part in their aspect ratio."""
 
-REWRITTEN = "cdn_rewrite"
 _EARLIER = "earlier"
 _DISPLAYED = frozenset({"current_src", "src", "css", "poster", "svg_image", "earlier_src"})
 _LAZY = frozenset({"data_src", "srcset"})

@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from collector.browser import Browser
 from collector.spin.pointer import Pointer
 
@@ -112,6 +110,8 @@ def period_of(views: Sequence[Sequence[int]]) -> float | None:
     """
     if len(views) < 12:
         return None
+    import numpy as np  # a tenth of a second, of no use to who turns no canvas
+
     grey = np.asarray(views, dtype=np.float64)
     distance = np.abs(grey - grey[0]).mean(axis=1)
     away = distance.max()

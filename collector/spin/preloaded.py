@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from collector.browser import Browser
@@ -15,6 +16,12 @@ MIN_PANORAMA = 1024
 """Pixels of width."""
 
 MOST_MEASURED = 60
+
+CUBE_FACES, MIN_FACE = 6, 256
+"""Number of the faces of a cube, and their least side in pixels."""
+
+_MODEL = re.compile(r"\.(?:gl(?:b|tf)|obj|fbx|drc|usdz|stl|ply|3mf|dae)(?:$|[?#])", re.IGNORECASE)
+"""Addresses of 3D models: a wide picture beside one is what the car is lit by."""
 
 
 def preloaded_frames(browser: Browser) -> list[str] | None:
@@ -37,15 +44,35 @@ def preloaded_frames(browser: Browser) -> list[str] | None:
 
 
 def panorama_files(browser: Browser) -> list[str]:
-    """Return the pictures that the open page has loaded and that are twice as wide as high."""
+    """Return the pictures of a panorama that the open page has loaded.
+
+    They are twice as wide as high, or the six faces of a cube.
+    """
     loaded = [seen.url for seen in browser.responses() if seen.is_image and seen.status == 200]
     urls = list(dict.fromkeys(loaded))[:MOST_MEASURED]
-    sizes = browser.await_("T.sizes(given[0])", urls)
-    return [
+    sizes = dict(zip(urls, browser.await_("T.sizes(given[0])", urls), strict=True))
+    known = {url: size for url, size in sizes.items() if size}
+    wide = [
         url
-        for url, size in zip(urls, sizes, strict=True)
-        if size and size[0] >= MIN_PANORAMA and abs(size[0] / size[1] - 2) < 0.01
+        for url, (width, height) in known.items()
+        if width >= MIN_PANORAMA and abs(width / height - 2) < 0.01
     ]
+    faces = [url for url, (width, height) in known.items() if width == height >= MIN_FACE]
+    is_cube = len(faces) == CUBE_FACES and len({known[url][0] for url in faces}) == 1
+    return wide or (faces if is_cube else [])
+
+
+def panorama_textures(browser: Browser) -> list[str]:
+    """Return the files of a panorama that a page paints itself, without a 3D model.
+
+    Parameters
+    ----------
+    browser : Browser
+        With a page open whose viewer is a WebGL canvas.
+    """
+    if any(_MODEL.search(seen.url) for seen in browser.responses()):
+        return []
+    return panorama_files(browser)
 
 
 def gapless_series(urls: Iterable[str]) -> FrameTemplate | None:

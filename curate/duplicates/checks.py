@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from curate.duplicates.pairs import Kind
     from curate.duplicates.pixels import ComparisonView, Overlap
 
-VERSION = "overlap-5"
+VERSION = "overlap-6"
 """Of the comparison in `curate.duplicates.pixels`; results of another version are not used."""
 
 MIN_COVERED, MIN_CORRELATION = 0.9, 0.9
@@ -90,6 +90,8 @@ def compare_pairs(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 shown = _shown_inside(item["first"], item["second"], least)
                 if shown is not None:
                     found, framed = found if same else shown[0], shown[1]
+                elif same and not found.mirrored:
+                    framed = _framed_by_edges(item["first"], item["second"])
         except TransientError as error:
             rows.append(put_back(item, error))
             continue
@@ -117,7 +119,7 @@ def _written_over(item: dict[str, Any], found: Overlap) -> bool:
     from curate.duplicates.overlays import SIDE, is_written_over
 
     if found.mirrored or found.covered < MIN_COVERED or found.correlation < MIN_CORRELATION:
-        return False
+        return False  # nor what was recoloured: its correlation is 0
     pair = [load_rgb(item[name].read(), at_least=SIDE) for name in ("first", "second")]
     return is_written_over(*pair)
 
@@ -141,6 +143,15 @@ def _shown_inside(first: BlobRef, second: BlobRef, least: float) -> tuple[Overla
             if whole and says_same(found):
                 return found, (1 if i else 0) + (2 if j else 0)
     return None
+
+
+def _framed_by_edges(first: BlobRef, second: BlobRef) -> int | None:
+    from curate.duplicates.borders import is_framed_in
+
+    a, b = _view(first, False), _view(second, False)
+    if is_framed_in(a, b):
+        return 1
+    return 2 if is_framed_in(b, a) else None
 
 
 @lru_cache(maxsize=_CACHE)

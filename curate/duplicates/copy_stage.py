@@ -12,8 +12,10 @@ from sqlalchemy import select
 from bodyshop_core.catalog import BlobRef, extensions_of, schema
 from bodyshop_core.engine import compute_here, compute_shards
 from bodyshop_core.progress import SILENT, Progress, Tick
-from curate.duplicates import checks, copies, overlays
+from curate.duplicates import checks, copies, descent, overlays
+from curate.duplicates.sources import made_from_others, sizes_of
 from curate.ingest import store_rows
+from curate.measure.stage import VERSION as MEASURED_VERSION
 
 if TYPE_CHECKING:
     from bodyshop_core.engine.task import Item, Row
@@ -50,6 +52,10 @@ class CopyFacts:
         Frequency that enlarging it has left; see `curate.duplicates.traces.interpolation`.
     framed : bool
         Whether it shows another member inside of something else: a screenshot, say.
+    derived : bool
+        Whether it was made from another member of the same size: saved again, turned, relit.
+    camera : bool
+        Whether its file still names the camera.
     """
 
     quality: int = 100
@@ -58,6 +64,8 @@ class CopyFacts:
     clipped: float = 0.0
     resampled: float | None = None
     framed: bool = False
+    derived: bool = False
+    camera: bool = False
 
 
 def measure_cluster_copies(
@@ -89,7 +97,7 @@ def measure_cluster_copies(
     extensions = extensions_of(workspace.catalog, clusters)
     members = sorted(extensions)
     blobs = {name: workspace.blobs.ref(name, extensions[name]) for name in members}
-    framed = _framed(workspace, members)
+    framed, cameras = _framed(workspace, members), _with_camera(workspace, members)
     facts = {
         name: CopyFacts(
             row["quality"],
@@ -97,11 +105,21 @@ def measure_cluster_copies(
             clipped=row["clipped"],
             resampled=row["resampled"],
             framed=name in framed,
+            camera=name in cameras,
         )
         for name, row in _measured(workspace, members, blobs, progress).items()
         if row["error"] is None
     }
-    ranked = sorted(facts, key=rank(facts, {name: clusters[name] for name in facts}).__getitem__)
+    cluster_of = {name: clusters[name] for name in facts}
+
+    def descents(asked: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], float]:
+        compared = "descent", descent.VERSION, descent.compare_descent
+        return _compared(workspace, asked, blobs, progress, *compared)
+
+    ranked = sorted(facts, key=rank(facts, cluster_of).__getitem__)
+    derived = made_from_others(ranked, cluster_of, sizes_of(workspace, extensions), descents)
+    facts |= {name: replace(facts[name], derived=True) for name in derived}
+    ranked = sorted(facts, key=rank(facts, cluster_of).__getitem__)
     finalists: dict[str, list[str]] = {}
     for name in ranked:
         cluster = finalists.setdefault(clusters[name], [])
@@ -114,7 +132,9 @@ def measure_cluster_copies(
         if pair.kind == "near" and {pair.first, pair.second} <= chosen
     ]
     overlaid = set()
-    for (first, second), added in _strokes(workspace, asked, blobs, progress).items():
+    compared = "overlays", overlays.VERSION, overlays.compare_strokes
+    strokes = _compared(workspace, asked, blobs, progress, *compared)
+    for (first, second), added in strokes.items():
         if abs(added) >= overlays.MIN_ADDED:
             overlaid.add(first if added > 0 else second)
     return {name: replace(one, overlaid=name in overlaid) for name, one in facts.items()}
@@ -135,6 +155,21 @@ def _framed(workspace: Workspace, members: Sequence[str]) -> set[str]:
                 if second in wanted:
                     framed.add(first if which == 1 else second)
     return framed
+
+
+def _with_camera(workspace: Workspace, members: Sequence[str]) -> set[str]:
+    """Return the members whose files name a camera."""
+    table = schema.measurements
+    found: set[str] = set()
+    with workspace.catalog.read() as connection:
+        for at in range(0, len(members), _VARIABLES):
+            query = select(table.c.sha256).where(
+                table.c.version == MEASURED_VERSION,
+                table.c.exif_camera.is_not(None),
+                table.c.sha256.in_(members[at : at + _VARIABLES]),
+            )
+            found |= set(connection.scalars(query))
+    return found
 
 
 def _computed(
@@ -179,19 +214,23 @@ def _measured(
     return known
 
 
-def _strokes(
+def _compared(
     workspace: Workspace,
     asked: Sequence[tuple[str, str]],
     blobs: Mapping[str, BlobRef],
     progress: Progress,
+    task: str,
+    version: str,
+    function: Callable[[list[Item]], list[Row]],
 ) -> dict[tuple[str, str], float]:
+    """Return ``added`` of pairs, by a comparison of this version; each is compared once."""
     table = schema.pair_checks
     wanted, firsts = set(asked), sorted({first for first, _ in asked})
     known: dict[tuple[str, str], float | None] = {}
     with workspace.catalog.read() as connection:
         for at in range(0, len(firsts), _VARIABLES):
             query = select(table.c.first, table.c.second, table.c.added).where(
-                table.c.version == overlays.VERSION,
+                table.c.version == version,
                 table.c.first.in_(firsts[at : at + _VARIABLES]),
             )
             for first, second, added in connection.execute(query):
@@ -203,8 +242,8 @@ def _strokes(
         if (first, second) not in known
     ]
     if items:
-        with progress.task("overlays", total=len(items)) as tick:
-            for shard in _computed(overlays.compare_strokes, items, tick):
+        with progress.task(task, total=len(items)) as tick:
+            for shard in _computed(function, items, tick):
                 rows = []
                 for row in shard:
                     first, second = row["key"].split("-")
@@ -213,7 +252,7 @@ def _strokes(
                         {
                             "first": first,
                             "second": second,
-                            "version": overlays.VERSION,
+                            "version": version,
                             "added": row.get("added"),
                             "error": row.get("error"),
                         }

@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from bodyshop_core.imaging import open_image, to_rgb
-from curate.duplicates.lighting import SATURATED, relight
+from curate.duplicates.lighting import SATURATED, hues_turned, relight
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,6 +45,9 @@ EDGE = 10
 
 OUTLIER = 12.0
 """Grey levels, in any channel, by which a pixel counts as not explained by the other picture."""
+
+RECOLOURED = 1.0
+"""Outliers of pictures that agree but for their colours, which are another paint's."""
 
 NEAR_COVERED = 0.80
 """Pictures that share at least this much of the larger one are near duplicates, not crops."""
@@ -176,6 +179,23 @@ def compare(first: ComparisonView, second: ComparisonView, *, mirrored: bool = F
     return min(overlaps, key=lambda found: (found.outliers - found.overlap, -found.correlation))
 
 
+def lay(
+    first: ComparisonView, second: ComparisonView
+) -> tuple[Overlap, NDArray[np.float64]] | None:
+    """Return the first overlap that means the same picture, and its affine map.
+
+    Returns
+    -------
+    tuple of (Overlap, ndarray of float64, shape (2, 3)), or None
+        The map leads from pixels of the second picture to pixels of the first.
+    """
+    for place in _placements(first, second):
+        found = _overlap(first.rgb, second.rgb, place, False)
+        if says_same(found):
+            return found, place
+    return None
+
+
 def resemblance(first: ComparisonView, second: ComparisonView) -> float:
     """Return the correlation of two pictures' grey levels, laid edge to edge at 16 x 16 pixels."""
     import cv2
@@ -287,7 +307,7 @@ def _overlap(a: RGB, b: RGB, place: NDArray[np.float64], mirrored: bool) -> Over
     import cv2
 
     height, width = a.shape[0] // 2, a.shape[1] // 2
-    half = place / 2
+    half = place / 2.0
     half[:, 2] -= 0.25  # centres of pixels: x / 2 - 1/4, as the resize below has it
     size = abs(float(np.linalg.det(half[:, :2])))
 
@@ -318,7 +338,11 @@ def _overlap(a: RGB, b: RGB, place: NDArray[np.float64], mirrored: bool) -> Over
     content = _content(soften_a(a)) | _content(soften_b(b))
     correlation = 0.0
     # Clipped areas agree without saying much.
-    unclipped = agree & ~((lit.first >= SATURATED) | (lit.second >= SATURATED)).any(axis=1)
+    brightest = np.maximum(lit.first, lit.second).max(axis=1)
+    below = np.asarray(brightest < SATURATED)
+    if hues_turned(lit, below):
+        return Overlap(mirrored, min(1.0, max(shares)), min(1.0, min(shares)), RECOLOURED, 0.0)
+    unclipped = agree & below
     judged = unclipped if unclipped.sum() > 0.25 * agree.sum() else agree
     if judged.sum() > 100:
         grey_a, grey_b = (side[judged] for side in lit.grey())

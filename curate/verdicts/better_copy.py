@@ -1,9 +1,10 @@
 """Which copy of a picture is the better one.
 
 In this order: kept by a person, labelled (by people before queries), in colour, no screenshot of
-another, more of the picture inside of bars, no bars, the larger of about equal ones, no light
-clipped that another shows, no text over it, less compressed, not saved again with a higher quality,
-more bytes, sharper, the smaller sha256. What was enlarged counts as little smaller than the copy it
+another, not made from another of the same size, more of the picture inside of bars, no bars, the
+larger of about equal ones, no light clipped that another shows, no text over it, less compressed,
+not saved again with a higher quality, with a camera's name, more bytes, sharper, the smaller
+sha256. What was enlarged counts as little smaller than the copy it
 was made of. The same copy wins whatever the order of arrival.
 """
 
@@ -89,6 +90,7 @@ def preferences(
             facts.measured is not None
             and facts.measure("colourfulness", inf) < min(GREY, GREY_SHARE * colours[cluster]),
             facts.framed,
+            facts.derived,
             int(log(largest[cluster] / area) / log(AREA_STEP)) if area > 0 else 99,
             facts.content < NO_BARS,
             -area if enlarged else -facts.measure("width") * facts.measure("height"),
@@ -96,6 +98,7 @@ def preferences(
             facts.overlaid,
             int((best[cluster] - quality) / QUALITY_STEP),
             facts.measure("jpeg_quality", 0) - quality >= RESAVED,
+            not facts.camera,
             -facts.size_bytes,
             -round(facts.measure("sharpness"), 1),
             facts.sha256,

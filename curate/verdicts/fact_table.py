@@ -181,6 +181,7 @@ class FactTable(Sequence[Facts]):
             more = {
                 "content": copy.content, "copy_quality": copy.quality, "overlaid": copy.overlaid,
                 "clipped": copy.clipped, "resampled": copy.resampled, "framed": copy.framed,
+                "derived": copy.derived, "camera": copy.camera,
             }  # fmt: skip
         if place in self.clustered:
             more["placed"], more["merged"] = self.clustered[place]

@@ -56,7 +56,7 @@ class Facts:
         The duplicate cluster that a person put it into.
     merged : bool
         Whether that person said that all of that cluster show the same.
-    content, copy_quality, overlaid, clipped, resampled, framed
+    content, copy_quality, overlaid, clipped, resampled, framed, derived, camera
         Of members of duplicate clusters: see `curate.duplicates.copy_stage.CopyFacts`.
     """
 
@@ -84,6 +84,8 @@ class Facts:
     clipped: float = 0.0
     resampled: float | None = None
     framed: bool = False
+    derived: bool = False
+    camera: bool = False
     probes: Mapping[str, float] = field(default_factory=dict)
 
     @property

@@ -19,7 +19,12 @@ ASPECT_TOLERANCE = 0.01
 
 
 def upright_shape(
-    shape: Shape, size: tuple[int, int] | None, picture: CatalogPicture, *, stretched: bool = False
+    shape: Shape,
+    size: tuple[int, int] | None,
+    picture: CatalogPicture,
+    *,
+    stretched: bool = False,
+    shown: bool = False,
 ) -> Shape:
     """Return a shape in the upright pixels of its picture.
 
@@ -34,6 +39,8 @@ def upright_shape(
     stretched : bool
         The picture was compared by its pixels, so another aspect ratio is no sign of an error: the
         annotated copy was stretched.
+    shown : bool
+        See `PictureShapes.shown`.
 
     Raises
     ------
@@ -50,7 +57,10 @@ def upright_shape(
         size = (shape.mask.shape[1], shape.mask.shape[0])
     if size == upright:
         return shape
-    if size == (upright[::-1] if turned else upright):
+    if turned and size == upright[::-1] and shown and shape.mask is None:
+        scale = np.array(upright) / size
+        return shape if shape.kind == "rectangle" else _moved(shape, lambda ring: ring * scale)
+    if turned and size == upright[::-1]:
         # The other tool ignored the EXIF rotation: shapes are rotated like the picture.
         orientation = picture.exif_orientation
         if shape.mask is not None:
@@ -69,6 +79,15 @@ def upright_shape(
     columns = ((np.arange(upright[0]) + 0.5) / scale[0]).astype(np.intp)
     mask = shape.mask[np.ix_(rows.clip(0, size[1] - 1), columns.clip(0, size[0] - 1))]
     return replace(shape, mask=mask)
+
+
+def frame_unknown(size: tuple[int, int] | None, picture: CatalogPicture) -> bool:
+    """Return whether nothing says if shapes were drawn on a photo as stored or as EXIF turns it."""
+    if picture.exif_orientation == 1:
+        return False
+    square = picture.width == picture.height
+    turned = picture.exif_orientation in {5, 6, 7, 8} and not square
+    return size in (None, (0, 0)) or not turned
 
 
 def rotated(mask: Mask, orientation: int) -> Mask:

@@ -15,11 +15,17 @@ from bodyshop_core.progress import SILENT, Progress
 from bodyshop_core.summary import Summary
 from labeling.consensus.imported import counting_imports, deleted_of
 from labeling.consensus.update import update_consensus
-from labeling.exchange.fitting import upright_shape
+from labeling.exchange.fitting import frame_unknown, upright_shape
 from labeling.exchange.matching import Match, PictureMatcher, settled
 from labeling.formats.instances import shape_mask
 from labeling.formats.shapes import SEVERITIES, MaskFormatError, PictureShapes, Shape
-from labeling.formats.table import MaskFormat, detect, format_named, read_entries
+from labeling.formats.table import (
+    MaskFormat,
+    detect,
+    format_named,
+    read_entries,
+    unread_files,
+)
 from labeling.records.annotations import Annotation, store_annotations
 from labeling.records.pictures import CatalogPicture
 
@@ -35,6 +41,13 @@ ANONYMOUS = "import"
 
 PNG_LABEL = "damage"
 """Class of mask files that are in no class folder, when none is given."""
+
+
+PICTURE_FOLDERS = ("images", "JPEGImages", "data")
+"""Where tools keep pictures beside annotations: most of them, Pascal VOC, FiftyOne."""
+
+ANNOTATION_FOLDERS = {"annotations", "labels", "ann"}
+"""Folders of annotations that have the pictures' folder beside them."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +69,9 @@ class MaskImportSummary(Summary):
         a size that does not agree.
     by_name : tuple of str
         Entries whose picture was identified by its name and size only.
+    turned : tuple of str
+        Entries of photos that EXIF turns, where nothing says whether their shapes were drawn on the
+        photo as stored or as shown: as shown was assumed.
     replaced : tuple of str
         Masks that no longer count, and why, one sentence each.
     problems : tuple of str
@@ -70,6 +86,7 @@ class MaskImportSummary(Summary):
     unmatched: tuple[str, ...]
     refused: tuple[str, ...]
     by_name: tuple[str, ...]
+    turned: tuple[str, ...]
     replaced: tuple[str, ...]
     problems: tuple[str, ...]
 
@@ -102,7 +119,8 @@ def import_masks(
     pictures : Path, optional
         Folder with the picture files that `source` names; each is found in the catalog by its
         bytes or pixels, and one that is not in the folder is not looked for elsewhere. Default:
-        beside the file, then the folder ``images`` beside it, and then path or name and size.
+        beside the file, then the folder ``images`` (``JPEGImages``, ``data``) beside it or beside
+        its folder ``annotations``, and then path or name and size.
     classes : mapping, optional
         Class in the file -> class in the catalog, or ``class/severity``; an empty value leaves the
         class out.
@@ -138,6 +156,7 @@ def import_masks(
     for entry in entries:
         found.add(entry, matcher)
     found.settle()
+    found.problems += unread_files(form, source)
     statement = _Statement(workspace, form, source, name)
     with progress.task("import masks", total=len(found.by_picture)) as tick:
         for picture, of_picture in found.by_picture.values():
@@ -159,7 +178,7 @@ def import_masks(
     return MaskImportSummary(
         form.name, len(found.by_picture), statement.masks, statement.regions, statement.boxes,
         tuple(found.unmatched), tuple(found.refused), tuple(found.by_name),
-        tuple(statement.replaced), tuple(found.problems),
+        tuple(found.turned), tuple(statement.replaced), tuple(found.problems),
     )  # fmt: skip
 
 
@@ -175,6 +194,7 @@ class _Found:
         self.unmatched: list[str] = []
         self.refused: list[str] = []
         self.by_name: list[str] = []
+        self.turned: list[str] = []
         self.problems: list[str] = []
 
     def add(self, entry: PictureShapes, matcher: PictureMatcher) -> None:
@@ -213,6 +233,9 @@ class _Found:
         """Return the shapes of a picture, in its upright pixels, with the catalog's classes."""
         shapes = []
         for entry, match in found:
+            # bodyshop's own exports are upright.
+            if entry.shapes and match.how != "sha256" and frame_unknown(entry.size, picture):
+                self.turned.append(entry.name)
             for shape in entry.shapes:
                 try:
                     usable = self._usable(shape, entry, match, picture)
@@ -237,10 +260,21 @@ class _Found:
         head, slash, tail = label.rpartition("/")
         if slash and theirs in self.classes and tail in SEVERITIES:
             label, severity = head, tail
-        fitted = upright_shape(shape, entry.size, picture, stretched=match.how == "pixels")
+        if match.how != "sha256" and _in_one_pixel(shape, entry.size):
+            raise MaskFormatError("it lies in one pixel: are its coordinates fractions?")
+        stretched = match.how == "pixels"
+        fitted = upright_shape(
+            shape, entry.size, picture, stretched=stretched, shown=entry.shown
+        )  # fmt: skip
         if not shape_mask(fitted, picture.height, picture.width).any():
             raise MaskFormatError("it covers no pixel of the picture")
         return replace(fitted, label=label, severity=severity, origin="import")
+
+
+def _in_one_pixel(shape: Shape, size: tuple[int, int] | None) -> bool:
+    """Return whether an outline in pixels has no coordinate above 1: it may be in fractions."""
+    pixels = size is not None and shape.mask is None
+    return pixels and all(((ring >= 0) & (ring <= 1)).all() for ring in shape.rings)
 
 
 class _Statement:
@@ -303,8 +337,11 @@ class _Statement:
 
 
 def _images_beside(source: Path) -> Path | None:
-    images = (source if source.is_dir() else source.parent) / "images"
-    return images if images.is_dir() else None
+    folder = source if source.is_dir() else source.parent
+    places = [folder / name for name in PICTURE_FOLDERS]
+    if folder.name.casefold() in ANNOTATION_FOLDERS:
+        places += [folder.parent / name for name in PICTURE_FOLDERS]
+    return next((place for place in places if place.is_dir()), None)
 
 
 def _nothing_found(

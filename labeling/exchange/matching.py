@@ -26,7 +26,7 @@ from sqlalchemy import select
 from bodyshop_core.catalog import BlobRef, schema
 from bodyshop_core.errors import DamagedBlobError, LostBlobError, UnreadableImageError
 from bodyshop_core.imaging import load_rgb
-from labeling.exchange.picture_names import PLAIN_FOLDERS, PictureName, spellings
+from labeling.exchange.picture_names import PLAIN_FOLDERS, PictureName, plain, spellings
 from labeling.records.pictures import CatalogPicture, load_pictures
 
 if TYPE_CHECKING:
@@ -103,17 +103,40 @@ class PictureMatcher:
         literal = {name.stem for name in spellings(shapes.name)[:1]}
         if found := self._by_export(names, literal, by_name=False):
             return found
-        own = None if self._final else _own_file(shapes)
+        own = None if self._final else _own_file(shapes.name, shapes)
         if own is not None:
-            return self._by_file(names, _sha256(own), own)
+            found = self._by_file(names, _sha256(own), own)
+            return self._undisputed(found, shapes)
         if self._folder is not None and (found := self._in_folder(names, literal)):
-            return found
+            return self._undisputed(found, shapes)
         names_of_others = {name.stem for name in names} - literal
         if found := self._by_export(names, names_of_others, by_name=True):
             return found
         if self._folder is not None and self._final:
             return Match(None, doubt=f"there is no such file in {self._folder}")
-        return self._by_name(names, shapes)
+        return self._undisputed(self._by_name(names, shapes), shapes)
+
+    def _undisputed(self, found: Match, shapes: PictureShapes) -> Match:
+        """Refuse a match when another name of the entry leads to another picture.
+
+        Someone who renames pictures leaves their old names inside the annotation files.
+        """
+        for other in shapes.names if found.picture is not None else ():
+            rival = self._alone(replace(shapes, name=other, names=()))
+            if rival is not None and rival.sha256 != found.picture.sha256:  # type: ignore[union-attr]
+                return Match(None, doubt=f"{other} is another picture, and it has both names")
+        return found
+
+    def _alone(self, shapes: PictureShapes) -> CatalogPicture | None:
+        """Return the picture that one name of an entry would lead to."""
+        names = spellings(shapes.name)
+        if not self._final and (own := _own_file(shapes.name, shapes)):
+            return self._by_file(names, _sha256(own), own).picture
+        if self._folder is not None:
+            found = self._in_folder(names, set())
+            if found or self._final:
+                return found.picture if found else None
+        return self._by_name(names, shapes).picture
 
     def _by_export(
         self, names: list[PictureName], stems: set[str], *, by_name: bool
@@ -231,9 +254,9 @@ def _literal(shapes: PictureShapes) -> tuple[object, ...]:
     return name.stem, name.extension, folders
 
 
-def _own_file(shapes: PictureShapes) -> Path | None:
-    """Return the file that an entry names, where it lies beside its annotations."""
-    name = Path(shapes.name.replace("\\", "/"))
+def _own_file(text: str, shapes: PictureShapes) -> Path | None:
+    """Return the file that a name of an entry means, where it lies beside its annotations."""
+    name = Path(text.replace("\\", "/"))
     if shapes.folder is None or name.is_absolute():
         return None
     try:
@@ -248,10 +271,11 @@ def _is_turned(picture: CatalogPicture) -> bool:
 
 
 def _closest(name: PictureName, found: list[tuple[PictureName, T]]) -> list[tuple[PictureName, T]]:
-    """Return those places that agree best with a name: by extension, then by folders."""
+    """Return those places that agree best with a name: by extension, folders, and split."""
     found = [each for each in found if each[0].extension == name.extension] or found
     most = max((name.folders_in_common(place) for place, _ in found), default=0)
-    return [(place, what) for place, what in found if name.folders_in_common(place) == most]
+    found = [(place, what) for place, what in found if name.folders_in_common(place) == most]
+    return [each for each in found if name.split and each[0].split == name.split] or found
 
 
 def _places(
@@ -267,7 +291,8 @@ def _places(
         for address in addresses:
             if address and sha256 in pictures:
                 for name in spellings(str(address)):
-                    places[name.stem].append((name, sha256))
+                    for key in {name.stem, plain(name.stem)}:
+                        places[key].append((name, sha256))
     return places, sizes
 
 
@@ -276,7 +301,8 @@ def _files(folder: Path) -> dict[str, list[tuple[PictureName, Path]]]:
     for path in sorted(folder.rglob("*")):
         if path.is_file():
             for name in spellings(path.relative_to(folder.parent).as_posix()):
-                files[name.stem].append((name, path))
+                for key in {name.stem, plain(name.stem)}:
+                    files[key].append((name, path))
     return files
 
 

@@ -7,10 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from bodyshop_core.catalog.labels import nfc
-
-EXTENSIONS = (
-    "jpg", "jpeg", "jpe", "png", "webp", "bmp", "gif", "tif", "tiff", "avif", "heic", "heif", "jfif"
-)  # fmt: skip
+from labeling.formats.shapes import EXTENSIONS
 
 _EXTENSION = re.compile(rf"\.({'|'.join(EXTENSIONS)})$")
 _ROBOFLOW = re.compile(rf"^(.+)_({'|'.join(EXTENSIONS)})\.rf\.[0-9a-z]+$")
@@ -18,11 +15,19 @@ _ROBOFLOW = re.compile(rf"^(.+)_({'|'.join(EXTENSIONS)})\.rf\.[0-9a-z]+$")
 _UPLOAD = re.compile(r"^[0-9a-f]{8}-(.+)$")
 """Label Studio: a.jpg becomes <8 hexadecimal digits>-a.jpg."""
 
+_WORDS = re.compile(r"[^\W_]+")
+
 PLAIN_FOLDERS = {
     "", "images", "image", "img", "imgs", "train", "training", "val", "valid", "validation",
     "test", "testing", "data", "dataset", "jpegimages", "pictures", "photos", "upload", "media",
 }  # fmt: skip
 """Folders that every second data set has: they don't tell two sets apart."""
+
+SPLITS = {
+    "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val",
+    "test": "test", "testing": "test",
+}  # fmt: skip
+"""Folders that tell apart two pictures of one set."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,11 @@ class PictureName:
     stem: str
     folders: tuple[str, ...]
     extension: str = ""
+
+    @property
+    def split(self) -> str:
+        """The split whose folder it lies in; empty when in none."""
+        return next((SPLITS[each] for each in reversed(self.folders) if each in SPLITS), "")
 
     def folders_in_common(self, other: PictureName) -> int:
         """Return how many folders agree, from the innermost on, other than `PLAIN_FOLDERS`."""
@@ -73,7 +83,17 @@ def spellings(name: str) -> list[PictureName]:
             matched = pattern.match(known)
             if matched and matched.group(1) not in found:
                 found.append(_EXTENSION.sub("", matched.group(1)))
+    found += [plain(each) for each in found[1:]]
     return [PictureName(each, tuple(folders), extension) for each in found]
+
+
+def plain(stem: str) -> str:
+    """Return a key that a stem keeps when a tool replaces its spaces, brackets and other signs.
+
+    Label Studio makes ``my photo (1)`` to ``my_photo_1``, Roboflow to ``my-photo-1-``. The key is
+    no stem that a file can have, so that only names which went through such a tool meet by it.
+    """
+    return "\0" + "-".join(_WORDS.findall(stem))
 
 
 def _parts(name: str) -> list[str]:

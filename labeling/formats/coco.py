@@ -16,13 +16,19 @@ from bodyshop_core.errors import ConfigError
 from bodyshop_core.imaging import coco_rle
 from labeling.formats.documents import (
     FAULTS,
+    JSON_FILES,
+    damaged_files,
+    facts_of,
     files_of,
+    number,
     read_json,
     rectangle,
     ring_of_flat,
+    ring_of_points,
     sentence,
     side,
     text_of,
+    turned,
 )
 from labeling.formats.instances import (
     box_of,
@@ -38,9 +44,13 @@ FILE_NAME = "annotations.json"
 
 PATTERNS = (
     FILE_NAME, "_annotations.coco.json", "annotations/instances_*.json", "*/_annotations.coco.json",
-    "instances_*.json", "*/annotations.json", "annotations/*.json", "*.json",
+    "instances_*.json", "*/annotations.json", "annotations/*.json", JSON_FILES,
 )  # fmt: skip
 """Where tools put their files in a folder; the first pattern that finds COCO files counts."""
+
+
+NAME_KEYS = ("file_name", "path", "filename")
+"""What a picture's name is called."""
 
 
 def find(source: Path) -> list[Path]:
@@ -57,8 +67,8 @@ def find(source: Path) -> list[Path]:
 def read(source: Path) -> Iterator[PictureShapes]:
     """Read COCO files: polygons, both kinds of RLE, and boxes where there is nothing else.
 
-    The polygons of one annotation are parts of one instance. CVAT's ``attributes`` give severity
-    and part.
+    The polygons of one annotation are parts of one instance. CVAT's ``attributes`` give severity,
+    part and the rotation of a box.
 
     Parameters
     ----------
@@ -71,6 +81,7 @@ def read(source: Path) -> Iterator[PictureShapes]:
         It is not a COCO file.
     """
     files = files_of(source, find, "COCO file")
+    yield from damaged_files(source, files)
     for path in files:
         yield from _read_file(path)
 
@@ -125,7 +136,8 @@ def _is_coco(path: Path) -> bool:
         data = read_json(path)
     except ConfigError:
         return False
-    return isinstance(data, dict) and isinstance(data.get("images"), list)
+    listed = isinstance(data, dict) and isinstance(data.get("images"), list)
+    return listed and ("annotations" in data or "categories" in data)
 
 
 def _read_file(path: Path) -> Iterator[PictureShapes]:
@@ -149,6 +161,9 @@ def _read_file(path: Path) -> Iterator[PictureShapes]:
             by_image[_id(annotation["image_id"])].append((index, annotation))
         except FAULTS as error:
             problems.append(f"annotations[{index}]: its image_id: {sentence(error)}")
+    info = data.get("info")
+    # https://github.com/HumanSignal/label-studio/issues/6608
+    shown = isinstance(info, Mapping) and info.get("contributor") == "Label Studio"
     seen: set[str] = set()
     for index, image in enumerate(data["images"]):
         try:
@@ -161,7 +176,7 @@ def _read_file(path: Path) -> Iterator[PictureShapes]:
             problems.append(f"images[{index}]: another picture has its id {key}")
             continue
         seen.add(key)
-        yield replace(shapes, folder=path.parent)
+        yield replace(shapes, folder=path.parent, shown=shown)
     for key, orphans in by_image.items():
         if key not in seen:
             ids = ", ".join(str(a.get("id", index)) for index, a in orphans[:5])
@@ -186,16 +201,22 @@ def _names(categories: Any, problems: list[str]) -> dict[str, str]:
     names: dict[str, str] = {}
     for index, category in enumerate(categories if isinstance(categories, list) else []):
         try:
-            names[_id(category["id"])] = text_of(category["name"])
+            key, name = _id(category["id"]), text_of(category["name"])
         except FAULTS as error:
             problems.append(f"categories[{index}]: {sentence(error)}")
+            continue
+        if names.setdefault(key, name) != name:
+            problems.append(
+                f"categories[{index}]: {name} has the id {key} of {names[key]}, which counts"
+            )
     return names
 
 
 def _picture_shapes(
     image: Mapping[str, Any], annotations: list[tuple[int, Any]], names: Mapping[str, str]
 ) -> PictureShapes:
-    name = image["file_name"] if "file_name" in image else image["path"]
+    key = next((each for each in NAME_KEYS if each in image), NAME_KEYS[0])
+    name = image[key]
     if not isinstance(name, str) or not name:
         raise MaskFormatError("its file_name is not a text")
     stated = (image.get("width"), image.get("height"))
@@ -210,9 +231,7 @@ def _picture_shapes(
     for index, annotation in annotations:
         place = f"annotation {annotation.get('id', index)}"
         try:
-            label = names.get(_id(annotation.get("category_id", "")))
-            if label is None:
-                raise MaskFormatError(f"its category {annotation.get('category_id')} is unknown")
+            label = _label(annotation, names)
             shapes.append(_shape(label, annotation, size, place, problems, name))
         except FAULTS as error:
             problems.append(f"{name}: {place}: {sentence(error)}")
@@ -224,6 +243,18 @@ def _picture_shapes(
         name, size, tuple(shapes), sha256 if isinstance(sha256, str) else None, tuple(problems),
         tuple(each for each in more if isinstance(each, str) and each),
     )  # fmt: skip
+
+
+def _label(annotation: Mapping[str, Any], names: Mapping[str, str]) -> str:
+    """Return the class; empty where the file has no categories at all."""
+    if "category_id" not in annotation:
+        if label := text_of(annotation.get("category_name")):
+            return label
+        raise MaskFormatError("it lacks 'category_id'")
+    key = _id(annotation["category_id"])
+    if names and key not in names:
+        raise MaskFormatError(f"its category {annotation['category_id']} is unknown")
+    return names.get(key, "")
 
 
 def _shape(
@@ -238,14 +269,17 @@ def _shape(
     segmentation = annotation.get("segmentation")
     if isinstance(segmentation, Mapping):
         return Shape(label, mask=_rle(segmentation, size), **facts | {"kind": "mask"})
-    if isinstance(segmentation, list) and segmentation:
-        polygons = segmentation
-        if not isinstance(segmentation[0], list | tuple | Mapping):
-            polygons = [segmentation]  # one ring that is not in a list of its own
+    if segmentation and not isinstance(segmentation, list | tuple):
+        raise MaskFormatError(f"its segmentation is no list: {segmentation!r:.40}")
+    polygons = _polygons(segmentation)
+    if polygons and all(isinstance(each, Mapping) for each in polygons):
+        masks = [_rle(each, size) for each in polygons]
+        return Shape(label, mask=np.logical_or.reduce(masks), **facts | {"kind": "mask"})
+    if polygons:
         rings: list[Any] = []
         for part, polygon in enumerate(polygons):
             try:
-                rings.append(ring_of_flat(polygon))
+                rings.append(_ring(polygon))
             except MaskFormatError as error:
                 if len(polygons) == 1:
                     raise
@@ -254,8 +288,35 @@ def _shape(
             return Shape(label, tuple(rings), united=len(rings) > 1, **facts)
     box = annotation.get("bbox")
     if isinstance(box, list | tuple) and len(box) == 4:
-        return Shape(label, (rectangle(*box),), **facts | {"kind": "rectangle"})
+        ring = turned(rectangle(*box), _rotation(annotation))
+        return Shape(label, (ring,), **facts | {"kind": "rectangle"})
     raise MaskFormatError("it has neither a segmentation nor a box")
+
+
+def _polygons(segmentation: Any) -> list[Any]:
+    """Return the parts of a segmentation, also where one ring is not in a list of its own."""
+    if not isinstance(segmentation, list | tuple):
+        return []
+    parts = [each for each in segmentation if each not in ([], ())]
+    if not parts:
+        return []
+    flat = not isinstance(parts[0], list | tuple | Mapping)
+    pairs = all(isinstance(each, list | tuple) and len(each) == 2 for each in parts)
+    numbers = pairs and not any(isinstance(value, list | tuple) for each in parts for value in each)
+    return [parts] if flat or (numbers and len(parts) > 2) else parts
+
+
+def _ring(polygon: Any) -> Any:
+    """Return a ring from x1, y1, x2, y2, ... or from pairs."""
+    paired = isinstance(polygon, list | tuple) and polygon and isinstance(polygon[0], list | tuple)
+    return ring_of_points(polygon) if paired else ring_of_flat(polygon)
+
+
+def _rotation(annotation: Mapping[str, Any]) -> float:
+    """Return the degrees by which CVAT turns a box around its centre, clockwise."""
+    given = annotation.get("attributes")
+    value = given.get("rotation") if isinstance(given, Mapping) else None
+    return number(value, "its rotation") if value not in (None, "") else 0.0
 
 
 def _rle(segmentation: Mapping[str, Any], size: tuple[int, int]) -> Any:
@@ -274,7 +335,7 @@ def _attributes(annotation: Mapping[str, Any]) -> dict[str, Any]:
     given = annotation.get("attributes")
     if not isinstance(given, Mapping):
         return {}
-    facts = {key: text for key in ("severity", "part") if (text := text_of(given.get(key)))}
+    facts = facts_of(given)
     if given.get("kind") in ("rectangle", "ellipse"):
         facts["kind"] = str(given["kind"])
     return facts

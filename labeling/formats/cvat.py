@@ -12,16 +12,22 @@ import numpy as np
 
 from bodyshop_core import atomic
 from bodyshop_core.errors import ConfigError
+from bodyshop_core.imaging.limits import MAX_PIXELS
 from labeling.formats.documents import (
     FAULTS,
+    XML_FILES,
+    damaged_files,
+    facts_of,
     files_of,
     number,
+    placed,
     read_xml,
     rectangle,
     ring_of_points,
     sentence,
     side,
     text_of,
+    turned,
 )
 from labeling.formats.instances import instances_of, single_ring
 from labeling.formats.polygons import ellipse
@@ -29,12 +35,12 @@ from labeling.formats.shapes import ExportPicture, MaskFormatError, PictureShape
 
 FILE_NAME = "annotations.xml"
 
-SHAPES = ("polygon", "box", "ellipse", "mask", "polyline", "points", "cuboid", "skeleton")
+SHAPES = ("polygon", "box", "ellipse", "mask", "polyline", "points", "cuboid", "skeleton", "tag")
 
 
 def find(source: Path) -> list[Path]:
     """Return the CVAT files of a file or folder."""
-    paths = [source] if source.is_file() else sorted(source.glob("*.xml"))
+    paths = [source] if source.is_file() else sorted(source.rglob(XML_FILES))
     return [path for path in paths if path.suffix.lower() == ".xml" and _is_cvat(path)]
 
 
@@ -52,6 +58,7 @@ def read(source: Path) -> Iterator[PictureShapes]:
         It is not a CVAT file.
     """
     files = files_of(source, find, "CVAT file")
+    yield from damaged_files(source, files)
     for path in files:
         root = read_xml(path)
         if root.tag != "annotations":
@@ -120,11 +127,7 @@ def _picture_shapes(image: ET.Element) -> PictureShapes:
 
 
 def _shape(node: ET.Element, size: tuple[int, int], place: str) -> Shape:
-    facts: dict[str, Any] = {
-        key: text
-        for each in node.findall("attribute")
-        if (key := each.get("name")) in ("severity", "part") and (text := text_of(each.text or ""))
-    }
+    facts = facts_of({each.get("name"): each.text for each in node.findall("attribute")})
     facts["place"] = place
     label = text_of(node.get("label") or "")
     if node.tag in ("polygon", "polyline") and node.get("points"):
@@ -134,7 +137,7 @@ def _shape(node: ET.Element, size: tuple[int, int], place: str) -> Shape:
         x0, y0, x1, y1 = (number(node.get(key)) for key in ("xtl", "ytl", "xbr", "ybr"))
         ring = rectangle(x0, y0, x1 - x0, y1 - y0)
         turn = number(node.get("rotation") or 0.0)
-        return Shape(label, (_turned(ring, turn),), kind="rectangle", **facts)
+        return Shape(label, (turned(ring, turn),), kind="rectangle", **facts)
     if node.tag == "ellipse":
         cx, cy, rx, ry = (number(node.get(key)) for key in ("cx", "cy", "rx", "ry"))
         turn = number(node.get("rotation") or 0.0)
@@ -144,31 +147,17 @@ def _shape(node: ET.Element, size: tuple[int, int], place: str) -> Shape:
     raise MaskFormatError(f"a {node.tag} has no area")
 
 
-def _turned(ring: Any, degrees: float) -> Any:
-    """Turn a rectangle around its centre, clockwise on the screen."""
-    if degrees == 0:
-        return ring
-    cos, sin = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
-    centre = ring.mean(axis=0)
-    return (ring - centre) @ np.array([[cos, sin], [-sin, cos]]) + centre
-
-
 def _mask(node: ET.Element, size: tuple[int, int]) -> Any:
     """Decode a mask: run lengths, row by row from background on, inside its box."""
-    if size == (0, 0):
-        raise MaskFormatError("a mask needs the size of its picture")
-    left, top, width, height = (
-        int(number(node.get(key))) for key in ("left", "top", "width", "height")
-    )
-    if min(left, top) < 0 or left + width > size[0] or top + height > size[1]:
-        raise MaskFormatError("a mask lies outside of its picture")
+    left, top = (int(number(node.get(key))) for key in ("left", "top"))
+    width, height = (side(node.get(key), f"its {key}") for key in ("width", "height"))
+    if width * height > MAX_PIXELS:
+        raise MaskFormatError(f"a mask of {width} x {height} pixels is too large")
     runs = [int(number(run)) for run in str(node.get("rle")).replace(",", " ").split()]
     if any(run < 0 for run in runs) or sum(runs) != width * height:
         raise MaskFormatError(f"its run lengths do not match {width} x {height} pixels")
     values = np.arange(len(runs)) % 2 == 1
-    mask = np.zeros((size[1], size[0]), np.bool_)
-    mask[top : top + height, left : left + width] = np.repeat(values, runs).reshape(height, width)
-    return mask
+    return placed(np.repeat(values, runs).reshape(height, width), left, top, size)
 
 
 def _add(image: ET.Element, shape: Shape, height: int, width: int) -> None:

@@ -1,23 +1,24 @@
-"""Files that other programs wrote: text in any common encoding, JSON, XML, numbers and rings."""
+"""Files that other programs wrote: text in any common encoding, JSON, XML, numbers and shapes."""
 
 from __future__ import annotations
 
 import json
 import math
+import re
 import struct
 import xml.etree.ElementTree as ET
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bodyshop_core.errors import ConfigError, UnreadableImageError
-from labeling.formats.shapes import MaskFormatError
+from labeling.formats.shapes import MaskFormatError, PictureShapes
 
 if TYPE_CHECKING:
-    from labeling.formats.shapes import Ring
+    from labeling.formats.shapes import Mask, Ring
 
 BOMS = (b"\xff\xfe", b"\xfe\xff")
 
@@ -26,6 +27,16 @@ FAULTS = (
 )  # fmt: skip
 """What an entry of another program can raise while it is read; it costs that entry alone."""
 
+
+JSON_FILES = "*.[jJ][sS][oO][nN]"
+XML_FILES = "*.[xX][mM][lL]"
+TEXT_FILES = "*.[tT][xX][tT]"
+"""Patterns of file names, whose extension may be in capitals."""
+
+FACTS = ("severity", "part")
+"""What a region says besides its class; tools write these names in any letter case."""
+
+_DECLARED = re.compile(rb"""^\s*<\?xml[^>]*?encoding=["']([A-Za-z0-9._-]+)["']""")
 
 IMAGE_FAULTS = (
     UnreadableImageError, OSError, SyntaxError, ValueError, struct.error, zlib.error
@@ -47,8 +58,36 @@ def files_of(source: Path, find: Callable[[Path], list[Path]], what: str) -> lis
     return files
 
 
-def read_text(path: Path) -> str:
+def damaged_files(source: Path, files: list[Path]) -> Iterator[PictureShapes]:
+    """Name the files beside those of a format, of the same kind, that can't be read at all.
+
+    Parameters
+    ----------
+    source : Path
+        What was asked for; in a file there is nothing beside.
+    files : list of Path
+        Its files of the format, at least one.
+    """
+    suffix = files[0].suffix.lower()
+    xml = suffix == ".xml"
+    read: Callable[[Path], Any] = read_xml if xml else read_json
+    others = source.rglob(XML_FILES if xml else JSON_FILES) if source.is_dir() else ()
+    for path in sorted({*others} - {*files}):
+        try:
+            read(path)
+        except ConfigError as error:
+            yield PictureShapes("", (0, 0), problems=(error.message,))
+
+
+def read_text(path: Path, encoding: str | None = None) -> str:
     """Read a text file in UTF-8 or UTF-16, with or without a byte order mark.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    encoding : str, optional
+        What the file itself declares, where it has no byte order mark.
 
     Raises
     ------
@@ -57,10 +96,15 @@ def read_text(path: Path) -> str:
     """
     try:
         data = path.read_bytes()
-        return data.decode("utf-16" if data[:2] in BOMS else "utf-8-sig")
+        return data.decode("utf-16" if data[:2] in BOMS else encoding or "utf-8-sig")
     except FileNotFoundError as error:
         raise ConfigError("the file does not exist", file=path) from error
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeError as error:
+        raise ConfigError(
+            f"the file is not in {encoding or 'UTF-8 or UTF-16'}: {error}", file=path,
+            hint="open it in the program that wrote it, and save it in UTF-8",
+        ) from error  # fmt: skip
+    except (OSError, LookupError) as error:
         raise ConfigError(f"the file can't be read: {error}", file=path) from error
 
 
@@ -87,7 +131,7 @@ def read_xml(path: Path) -> ET.Element:
     ConfigError
         It does not exist, is not XML, or declares entities.
     """
-    text = read_text(path)
+    text = read_text(path, _declared(path))
     if "<!DOCTYPE" in text or "<!ENTITY" in text:
         raise ConfigError("an annotation file must not declare entities", file=path)
     try:
@@ -95,6 +139,17 @@ def read_xml(path: Path) -> ET.Element:
     except (ET.ParseError, ValueError) as error:
         place = getattr(error, "position", (None,))
         raise ConfigError(f"this is not valid XML: {error}", file=path, line=place[0]) from error
+
+
+def _declared(path: Path) -> str | None:
+    """Return the encoding that an XML file declares, other than UTF-8 and UTF-16."""
+    try:
+        with path.open("rb") as stream:
+            found = _DECLARED.match(stream.read(200))
+    except OSError:
+        return None  # `read_text` says why
+    name = found.group(1).decode("ascii").lower() if found else ""
+    return None if not name or name.startswith(("utf-8", "utf-16", "utf8", "utf16")) else name
 
 
 def number(value: Any, name: str = "a coordinate") -> float:
@@ -178,6 +233,53 @@ def rectangle(left: Any, top: Any, width: Any, height: Any) -> Ring:
     if w <= 0 or h <= 0:
         raise MaskFormatError(f"a box of {w:g} x {h:g} pixels has no area")
     return np.array([[x, y], [x + w, y], [x + w, y + h], [x, y + h]])
+
+
+def turned(ring: Ring, degrees: float) -> Ring:
+    """Turn corners around their centre, clockwise on the screen."""
+    if degrees == 0:
+        return ring
+    cos, sin = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
+    centre = ring.mean(axis=0)
+    return np.asarray((ring - centre) @ np.array([[cos, sin], [-sin, cos]]) + centre)
+
+
+def placed(part: Mask, left: int, top: int, size: tuple[int, int]) -> Mask:
+    """Return a mask of the picture's size with a part of it; what is outside is cut off.
+
+    Parameters
+    ----------
+    part : ndarray of bool, shape (rows, columns)
+        The pixels of a box in the picture.
+    left, top : int
+        Where its first pixel lies.
+    size : (int, int)
+        Width and height of the picture.
+
+    Raises
+    ------
+    MaskFormatError
+        The size is unknown, or the part lies outside altogether.
+    """
+    if size == (0, 0):
+        raise MaskFormatError("a mask needs the size of its picture")
+    width, height = size
+    rows, columns = part.shape
+    if left >= width or top >= height or left + columns <= 0 or top + rows <= 0:
+        raise MaskFormatError("a mask lies outside of its picture")
+    mask = np.zeros((height, width), np.bool_)
+    inside = part[max(0, -top) : height - top, max(0, -left) : width - left]
+    y, x = max(0, top), max(0, left)
+    mask[y : y + inside.shape[0], x : x + inside.shape[1]] = inside
+    return mask
+
+
+def facts_of(given: Any) -> dict[str, Any]:
+    """Return severity and part among the attributes of a region, whatever their letter case."""
+    if not isinstance(given, Mapping):
+        return {}
+    found = {str(key).strip().casefold(): text_of(value) for key, value in given.items()}
+    return {key: found[key] for key in FACTS if found.get(key)}
 
 
 def sentence(error: BaseException) -> str:

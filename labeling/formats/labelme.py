@@ -16,7 +16,11 @@ from bodyshop_core.errors import ConfigError
 from labeling.formats.documents import (
     FAULTS,
     IMAGE_FAULTS,
+    JSON_FILES,
+    damaged_files,
+    facts_of,
     files_of,
+    placed,
     read_json,
     rectangle,
     ring_of_points,
@@ -34,7 +38,7 @@ FOLDER = "images"
 
 def find(source: Path) -> list[Path]:
     """Return the labelme files of a file or folder."""
-    paths = [source] if source.is_file() else sorted(source.rglob("*.json"))
+    paths = [source] if source.is_file() else sorted(source.rglob(JSON_FILES))
     return [path for path in paths if path.suffix.lower() == ".json" and _is_labelme(path)]
 
 
@@ -52,11 +56,16 @@ def read(source: Path) -> Iterator[PictureShapes]:
         There is none.
     """
     files = files_of(source, find, "labelme file")
+    yield from damaged_files(source, files)
     for path in files:
         data = read_json(path)
-        if not isinstance(data, dict) or not isinstance(data.get("shapes"), list):
+        if isinstance(data, dict) and isinstance(data.get("shapes"), list):
+            yield _picture_shapes(data, path)
+        elif source.is_file():
             raise ConfigError("not a labelme file, which has a list of shapes", file=path)
-        yield _picture_shapes(data, path)
+        else:
+            problem = f"{path.name}: it has no list of shapes"
+            yield PictureShapes("", (0, 0), problems=(problem,))
 
 
 def write(dest: Path, pictures: Sequence[ExportPicture], classes: Sequence[str]) -> Path:
@@ -92,7 +101,7 @@ def _is_labelme(path: Path) -> bool:
         data = read_json(path)
     except ConfigError:
         return False
-    return isinstance(data, dict) and isinstance(data.get("shapes"), list) and "imagePath" in data
+    return isinstance(data, dict) and "shapes" in data and "imagePath" in data
 
 
 def _picture_shapes(data: Mapping[str, Any], path: Path) -> PictureShapes:
@@ -127,9 +136,11 @@ def _picture_shapes(data: Mapping[str, Any], path: Path) -> PictureShapes:
 
 def _shape(entry: Mapping[str, Any], size: tuple[int, int], place: str) -> Shape:
     label, kind, points = text_of(entry["label"]), entry.get("shape_type"), entry["points"]
-    facts: dict[str, Any] = {
-        key: text for key in ("severity", "part") if (text := text_of(entry.get(key)))
-    }
+    facts = facts_of(entry)
+    # X-AnyLabeling writes four corners of a rectangle, and of one that is turned.
+    cornered = kind == "rectangle" and isinstance(points, list) and len(points) == 4
+    if kind in ("rotation", "oriented_rectangle") or cornered:
+        return Shape(label, (ring_of_points(points),), kind="rectangle", place=place, **facts)
     if kind in ("polygon", None, ""):
         return Shape(label, (ring_of_points(points),), place=place, **facts)
     if kind in ("rectangle", "circle", "mask"):
@@ -152,19 +163,14 @@ def _shape(entry: Mapping[str, Any], size: tuple[int, int], place: str) -> Shape
 def _mask(text: Any, left: int, top: int, size: tuple[int, int]) -> Any:
     from bodyshop_core.imaging import open_image
 
-    if size == (0, 0) or not isinstance(text, str):
-        raise MaskFormatError("a mask needs its pixels and the size of the picture")
+    if not isinstance(text, str):
+        raise MaskFormatError("a mask needs its pixels")
     try:
         with open_image(base64.b64decode(text, validate=True)) as image:
             part = np.asarray(image.convert("L")) > 0
     except IMAGE_FAULTS as error:
         raise MaskFormatError(f"a mask can't be decoded: {error}") from error
-    mask = np.zeros((size[1], size[0]), np.bool_)
-    room = mask[max(0, top) :, max(0, left) :]
-    if left < 0 or top < 0 or part.shape[0] > room.shape[0] or part.shape[1] > room.shape[1]:
-        raise MaskFormatError("a mask lies outside of its picture")
-    room[: part.shape[0], : part.shape[1]] = part
-    return mask
+    return placed(part, left, top, size)
 
 
 def _merged(shapes: list[Shape]) -> list[Shape]:

@@ -12,6 +12,7 @@ import numpy as np
 from bodyshop_core import atomic
 from bodyshop_core.errors import ConfigError, UnreadableImageError
 from bodyshop_core.imaging import open_image
+from labeling.formats import colour_masks
 from labeling.formats.documents import IMAGE_FAULTS
 from labeling.formats.mask_file import THRESHOLD, encode_mask
 from labeling.formats.shapes import ExportPicture, PictureShapes, Shape
@@ -21,11 +22,19 @@ if TYPE_CHECKING:
 
 FOLDER = "masks"
 
+DARK = 32
+"""Grey values of the edge of a mask that was antialiased or once a JPEG lie closer to 0 or 255."""
+
+FIRM = 0.8
+"""Part of a mask's pixels that have to be nearly 0 or 255; photos have fewer."""
+
 
 def find(source: Path) -> list[Path]:
     """Return the mask files of a folder."""
     if not source.is_dir():
         return []
+    if coloured := colour_masks.find(source):
+        return coloured
     root = source / FOLDER if (source / FOLDER).is_dir() else source
     return sorted(root.glob("*.png")) + sorted(root.glob("*/*.png"))
 
@@ -33,7 +42,10 @@ def find(source: Path) -> list[Path]:
 def read(source: Path) -> Iterator[PictureShapes]:
     """Read mask files; those in a subfolder belong to that class, the others have no class.
 
-    Grey values from 128 on belong to the mask; in a file without a value above 1, the value 1 does.
+    Of a file with two colours, the one that is not black (or not transparent) is the mask. With
+    more grey values, those from 128 on belong to it, if most pixels are nearly black or white.
+    Other pictures are no masks: photos, or numbers of classes. Classes in colours are read in the
+    layout of Pascal VOC and CVAT (`colour_masks`).
 
     Parameters
     ----------
@@ -47,6 +59,9 @@ def read(source: Path) -> Iterator[PictureShapes]:
     ConfigError
         It has no PNG file.
     """
+    if colour_masks.find(source):
+        yield from colour_masks.read(source)
+        return
     root = source / FOLDER if (source / FOLDER).is_dir() else source
     files = find(source)
     if not files:
@@ -71,7 +86,9 @@ def read(source: Path) -> Iterator[PictureShapes]:
             problems.append(f"{stem}: its masks differ in size: {sorted(sizes)}")
             shapes = []
         size = next(iter(sizes), (0, 0))
-        yield PictureShapes(stem, size, tuple(shapes), None, tuple(problems))
+        plain = re.sub(r"[_-](mask|seg|segmentation)$", "", stem)
+        more = () if plain == stem else (plain,)
+        yield PictureShapes(stem, size, tuple(shapes), None, tuple(problems), more)
 
 
 def write(dest: Path, pictures: Sequence[ExportPicture], classes: Sequence[str]) -> Path:
@@ -98,9 +115,30 @@ def folder_name(label: str) -> str:
 def _load(file: Path) -> Mask:
     try:
         with open_image(file) as image:
+            if "A" in image.getbands() or "transparency" in image.info:
+                alpha = np.asarray(image.convert("RGBA").getchannel("A"))
+                if alpha.min(initial=255) < THRESHOLD <= alpha.max(initial=0):
+                    return np.asarray(alpha >= THRESHOLD)
+            if image.mode in ("P", "RGB", "RGBA", "L", "1"):
+                colours = image.convert("RGB") if image.mode != "L" else image
+                found = colours.getcolors(2)
+                if found is not None:
+                    pixels = np.asarray(colours)
+                    return np.asarray(pixels.any(axis=2) if pixels.ndim == 3 else pixels > 0)
+            grey = np.asarray(image.convert("RGB"))
+            if (grey != grey[:, :, :1]).any():
+                raise UnreadableImageError(
+                    f"{file} has several colours: it is no mask of one class"
+                )
             values = np.asarray(image.convert("L"))
     except UnreadableImageError:
         raise
     except IMAGE_FAULTS as error:
         raise UnreadableImageError(f"{file} can't be decoded: {error}") from error
-    return np.asarray(values > 0 if values.max(initial=0) <= 1 else values >= THRESHOLD)
+    firm = ((values < DARK) | (values > 255 - DARK)).mean()
+    if values.max(initial=0) < THRESHOLD or firm < FIRM:
+        raise UnreadableImageError(
+            f"{file} has grey values from {values.min()} to {values.max()}, not 0 and 255: it is a "
+            "photo, or holds numbers of classes"
+        )
+    return np.asarray(values >= THRESHOLD)

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     Ring = NDArray[np.float64]
 
 
+MOST_CORNERS = 4096
+"""Of an ellipse; one with a radius of 300,000 pixels needs so many."""
+
+
 def outlines(mask: NDArray[np.bool_], *, corners_touch: bool = False) -> list[Ring]:
     """Trace the borders of a mask along the edges of its pixels.
 
@@ -98,7 +102,8 @@ def ellipse(cx: float, cy: float, rx: float, ry: float, turn_deg: float = 0.0) -
     """Return an ellipse as a ring whose corners are at most about 0.1 pixels off the curve."""
     radius = max(abs(rx), abs(ry), 1.0)
     # The sagitta of a chord over an angle a is r (1 - cos(a / 2)) = 0.1.
-    count = max(16, int(np.ceil(np.pi / np.arccos(max(0.0, 1 - 0.1 / radius)))))
+    step = max(float(np.arccos(max(0.0, 1 - 0.1 / radius))), np.pi / MOST_CORNERS)
+    count = max(16, int(np.ceil(np.pi / step)))
     angles = np.linspace(0, 2 * np.pi, count, endpoint=False)
     turn = np.deg2rad(turn_deg)
     x, y = rx * np.cos(angles), ry * np.sin(angles)

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     Mask = NDArray[np.bool_]
     Ring = NDArray[np.float64]
 
+EXTENSIONS = (
+    "jpg", "jpeg", "jpe", "png", "webp", "bmp", "gif", "tif", "tiff", "avif", "heic", "heif", "jfif"
+)  # fmt: skip
+"""Of picture files, as annotation files name them."""
+
 SEVERITIES = ("minor", "moderate", "severe")
 """The values of a region's severity that bodyshop's own labelling configuration offers."""
 
@@ -79,6 +84,9 @@ class PictureShapes:
         Size of the picture's file, where the format states it.
     folder : Path, optional
         Where the format keeps the picture files that `name` refers to: beside the annotations.
+    shown : bool
+        Where the size is that of the stored pixels of a photo that EXIF turns, outlines were drawn
+        on the photo as shown all the same, and boxes are in its pixels: Label Studio's COCO.
     """
 
     name: str
@@ -89,6 +97,7 @@ class PictureShapes:
     names: tuple[str, ...] = ()
     bytes: int | None = None
     folder: Path | None = None
+    shown: bool = False
 
 
 @dataclass(frozen=True)

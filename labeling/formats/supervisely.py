@@ -17,8 +17,12 @@ from bodyshop_core.errors import ConfigError
 from labeling.formats.documents import (
     FAULTS,
     IMAGE_FAULTS,
+    JSON_FILES,
+    damaged_files,
+    facts_of,
     files_of,
     number,
+    placed,
     read_json,
     rectangle,
     ring_of_points,
@@ -36,7 +40,7 @@ UNPACKED = 64 << 20
 
 def find(source: Path) -> list[Path]:
     """Return the annotation files of a project, a dataset, or one file."""
-    paths = [source] if source.is_file() else sorted(source.rglob("*.json"))
+    paths = [source] if source.is_file() else sorted(source.rglob(JSON_FILES))
     paths = [path for path in paths if path.name not in ("meta.json", "obj_class_to_machine.json")]
     return [path for path in paths if path.suffix.lower() == ".json" and _is_supervisely(path)]
 
@@ -55,11 +59,17 @@ def read(source: Path) -> Iterator[PictureShapes]:
         There is no annotation.
     """
     files = files_of(source, find, "Supervisely annotation")
+    yield from damaged_files(source, files)
+    titles = _titles(source)
     for path in files:
         data = read_json(path)
-        if not isinstance(data, dict) or not isinstance(data.get("objects"), list):
+        if isinstance(data, dict) and isinstance(data.get("objects"), list):
+            yield _picture_shapes(data, path, titles)
+        elif source.is_file():
             raise ConfigError("not a Supervisely annotation, which has objects", file=path)
-        yield _picture_shapes(data, path)
+        else:
+            problem = f"{path.name}: it has no list of objects"
+            yield PictureShapes("", (0, 0), problems=(problem,))
 
 
 def write(dest: Path, pictures: Sequence[ExportPicture], classes: Sequence[str]) -> Path:
@@ -98,14 +108,23 @@ def _is_supervisely(path: Path) -> bool:
         data = read_json(path)
     except ConfigError:
         return False
-    return (
-        isinstance(data, dict)
-        and isinstance(data.get("objects"), list)
-        and isinstance(data.get("size"), dict)
-    )
+    return isinstance(data, dict) and "objects" in data and isinstance(data.get("size"), dict)
 
 
-def _picture_shapes(data: Mapping[str, Any], path: Path) -> PictureShapes:
+def _titles(source: Path) -> dict[str, str]:
+    """Return class id -> class as the project's ``meta.json`` has it."""
+    folders = [source, *source.parents][:4]
+    meta = next((f for each in folders if (f := each / "meta.json").is_file()), None)
+    try:
+        classes = read_json(meta).get("classes", []) if meta else []
+        return {str(each["id"]): text_of(each["title"]) for each in classes if "id" in each}
+    except (ConfigError, *FAULTS):
+        return {}  # a damaged file is named by `damaged_files`; most annotations do without
+
+
+def _picture_shapes(
+    data: Mapping[str, Any], path: Path, titles: Mapping[str, str]
+) -> PictureShapes:
     # The file is called as its picture, with .json behind it: a.jpg.json.
     name = path.name.removesuffix(path.suffix)
     problems: list[str] = []
@@ -119,17 +138,20 @@ def _picture_shapes(data: Mapping[str, Any], path: Path) -> PictureShapes:
     for index, entry in enumerate(data["objects"]):
         place = f"object {index}"
         try:
-            shapes.append(_shape(entry, size, place))
+            shapes.append(_shape(entry, size, place, titles))
         except FAULTS as error:
             problems.append(f"{path.name}: {place}: {sentence(error)}")
     folder = path.parent.parent / "img"
     return PictureShapes(name, size, tuple(shapes), None, tuple(problems), folder=folder)
 
 
-def _shape(entry: Mapping[str, Any], size: tuple[int, int], place: str) -> Shape:
+def _shape(
+    entry: Mapping[str, Any], size: tuple[int, int], place: str, titles: Mapping[str, str]
+) -> Shape:
     label, kind = text_of(entry.get("classTitle")), entry.get("geometryType")
+    label = label or titles.get(str(entry.get("classId")), "")
     facts = _facts(entry.get("tags")) | {"place": place}
-    if kind == "bitmap":
+    if kind in ("bitmap", "alpha_mask"):
         return Shape(label, mask=_bitmap(entry["bitmap"], size), kind="mask", **facts)
     exterior = entry["points"]["exterior"]
     if kind == "rectangle":
@@ -143,20 +165,13 @@ def _shape(entry: Mapping[str, Any], size: tuple[int, int], place: str) -> Shape
 
 
 def _facts(tags: Any) -> dict[str, Any]:
-    facts = {}
-    for tag in tags if isinstance(tags, list) else []:
-        if isinstance(tag, Mapping) and tag.get("name") in ("severity", "part"):
-            value = text_of(tag.get("value"))
-            if value:
-                facts[str(tag["name"])] = value
-    return facts
+    known = [tag for tag in tags if isinstance(tag, Mapping)] if isinstance(tags, list) else []
+    return facts_of({tag.get("name"): tag.get("value") for tag in known})
 
 
 def _bitmap(bitmap: Mapping[str, Any], size: tuple[int, int]) -> Any:
     from bodyshop_core.imaging import open_image
 
-    if size == (0, 0):
-        raise MaskFormatError("a bitmap needs the size of its picture")
     left, top = (int(number(value)) for value in bitmap["origin"])
     try:
         packed = base64.b64decode(bitmap["data"], validate=True)
@@ -169,12 +184,7 @@ def _bitmap(bitmap: Mapping[str, Any], size: tuple[int, int]) -> Any:
                 part = np.asarray(image.convert("L")) > 0
     except IMAGE_FAULTS as error:
         raise MaskFormatError(f"a bitmap can't be decoded: {error}") from error
-    mask = np.zeros((size[1], size[0]), np.bool_)
-    rows, columns = part.shape
-    if min(left, top) < 0 or left + columns > size[0] or top + rows > size[1]:
-        raise MaskFormatError("a bitmap lies outside of its picture")
-    mask[top : top + rows, left : left + columns] = part
-    return mask
+    return placed(part, left, top, size)
 
 
 def _entry(shape: Shape, height: int, width: int) -> dict[str, Any] | None:

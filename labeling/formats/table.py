@@ -9,6 +9,7 @@ from pathlib import Path
 from bodyshop_core.errors import ConfigError, UsageError
 from labeling.formats import (
     coco,
+    colour_masks,
     cvat,
     label_studio,
     labelme,
@@ -18,7 +19,7 @@ from labeling.formats import (
     voc,
     yolo,
 )
-from labeling.formats.documents import FAULTS
+from labeling.formats.documents import FAULTS, JSON_FILES, XML_FILES, read_json, read_xml
 from labeling.formats.shapes import ExportPicture, PictureShapes
 
 
@@ -49,6 +50,11 @@ class MaskFormat:
     write: Callable[[Path, Sequence[ExportPicture], Sequence[str]], Path]
     keeps: str
 
+
+ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar")
+
+MANY = 200
+"""Files of a folder that are looked at to say why no format is recognised."""
 
 _ALL = "instance, outline, severity, part"
 
@@ -100,12 +106,55 @@ def detect(source: Path) -> MaskFormat:
     for each in FORMATS.values():
         if each.find(source):
             return each
+    if source.is_file() and source.suffix.lower() in ARCHIVES:
+        raise ConfigError(
+            "this is an archive", file=source, hint="unpack it, and import the folder"
+        )
+    suffixes = (".json", ".xml")
+    paths = [source] if source.is_file() else sorted(source.rglob("*"))[:MANY]
+    for path in (each for each in paths if each.suffix.lower() in suffixes):
+        try:
+            (read_xml if path.suffix.lower() == ".xml" else read_json)(path)
+        except ConfigError as error:
+            raise ConfigError(
+                f"no annotation format is recognised, and {error.message}", hint=error.hint
+            ) from error
     known = ", ".join(f"{each.name} ({each.title})" for each in FORMATS.values())
     raise ConfigError(
         f"no annotation format is recognised in it; known are {known}",
         file=source,
         hint="name the format to see why it can't be read: bodyshop label import FORMAT SOURCE",
     )
+
+
+def unread_files(form: MaskFormat, source: Path) -> list[str]:
+    """Return what else a folder holds that some reader knows, one sentence each.
+
+    Parameters
+    ----------
+    form : MaskFormat
+        The format that is read from it.
+    source : Path
+        The folder; of a file there is nothing to say.
+    """
+    if not source.is_dir():
+        return []
+    claimed = set(form.find(source))
+    kinds = (source.rglob(JSON_FILES), source.rglob(XML_FILES))
+    others = sorted({path for paths in kinds for path in paths} - claimed)
+    told = [
+        f"{path.relative_to(source).as_posix()} was not read: import it by itself ({each.title})"
+        for path in others[:MANY]
+        for each in FORMATS.values()
+        if each.find(path)
+    ]
+    masks = png.FOLDER if (source / png.FOLDER).is_dir() else colour_masks.CLASSES
+    for name, folder in (("yolo", source), ("png", source / masks)):
+        if form.name != name and folder.is_dir() and (files := FORMATS[name].find(source)):
+            told.append(
+                f"{len(files)} files of the format {name} were not read; to read them, name it"
+            )
+    return told
 
 
 def read_entries(form: MaskFormat, source: Path) -> list[PictureShapes]:

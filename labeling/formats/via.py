@@ -6,6 +6,8 @@ version 3 https://gitlab.com/vgg/via/-/blob/master/via-3.x.y/CodeDoc.md (``metad
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,10 +19,15 @@ import numpy as np
 from bodyshop_core import atomic
 from bodyshop_core.errors import ConfigError
 from labeling.formats.documents import (
+    FACTS,
     FAULTS,
+    JSON_FILES,
+    damaged_files,
+    facts_of,
     files_of,
     number,
     read_json,
+    read_text,
     rectangle,
     ring_of,
     sentence,
@@ -37,19 +44,21 @@ ATTRIBUTE = "damage"
 NAMES = ("damage", "label", "class", "type", "name", "category")
 """Region attributes that hold the class when a region has several attributes."""
 
-FACTS = ("severity", "part")
-"""Region attributes that are no class."""
+CSV_COLUMNS = ("filename", "region_shape_attributes", "region_attributes")
 
 
 def find(source: Path) -> list[Path]:
     """Return the VIA files of a file or folder."""
-    paths = [source] if source.is_file() else sorted(source.glob("*.json"))
+    if source.is_file():
+        return [source] if _is_via(source) else []
+    paths = sorted(source.glob(JSON_FILES))
     named = [path for path in paths if path.name == FILE_NAME]
-    return [path for path in named or paths if path.suffix.lower() == ".json" and _is_via(path)]
+    found = [path for path in named or paths if _is_via(path)]
+    return found or [path for path in sorted(source.glob("*.csv")) if _is_via(path)]
 
 
 def read(source: Path) -> Iterator[PictureShapes]:
-    """Read a VIA project or annotation export; coordinates are in pixels of the picture as shown.
+    """Read a VIA project or an export (JSON, CSV); coordinates are pixels of the picture as shown.
 
     Parameters
     ----------
@@ -62,7 +71,13 @@ def read(source: Path) -> Iterator[PictureShapes]:
         It is not a VIA file.
     """
     files = files_of(source, find, "VIA file")
+    if files[0].suffix.lower() == ".json":
+        yield from damaged_files(source, files)
     for path in files:
+        if path.suffix.lower() == ".csv":
+            for place, entry in _csv_entries(path).items():
+                yield _picture_shapes(place, entry, path)
+            continue
         data = read_json(path)
         if isinstance(data, dict) and _is_version_3(data):
             yield from _read_version_3(data, path)
@@ -118,12 +133,50 @@ def write(dest: Path, pictures: Sequence[ExportPicture], classes: Sequence[str])
 
 def _is_via(path: Path) -> bool:
     try:
-        data = read_json(path)
+        if path.suffix.lower() == ".csv":
+            return _csv_rows(path).fieldnames is not None
+        data = read_json(path) if path.suffix.lower() == ".json" else None
     except ConfigError:
         return False
     if isinstance(data, dict) and _is_version_3(data):
         return True
     return any(_is_entry(entry) for _, entry in _entries(data))
+
+
+def _csv_rows(path: Path) -> csv.DictReader[str]:
+    # Version 1 writes its first line as a comment.
+    rows = csv.DictReader(io.StringIO(read_text(path).removeprefix("#")))
+    if not set(CSV_COLUMNS) <= {*(rows.fieldnames or ())}:
+        raise ConfigError("not a CSV file of VIA", file=path)
+    return rows
+
+
+def _csv_entries(path: Path) -> dict[str, Any]:
+    """Return the entries of a CSV export, which has one line per region."""
+    entries: dict[str, Any] = {}
+    for line, row in enumerate(_csv_rows(path), 2):
+        length = row.get("file_size") or ""
+        entry = entries.setdefault(
+            f"line {line}" if not row["filename"] else f"{row['filename']}{length}",
+            {"filename": row["filename"] or None, "regions": [],
+             "size": int(length) if length.isdecimal() and len(length) < 16 else -1,
+             "file_attributes": _json_or_text(row.get("file_attributes"))},
+        )  # fmt: skip
+        shape = _json_or_text(row["region_shape_attributes"])
+        if shape == {}:
+            continue  # a picture without a region
+        entry["regions"].append(
+            {"shape_attributes": shape,
+             "region_attributes": _json_or_text(row["region_attributes"])}
+        )  # fmt: skip
+    return entries
+
+
+def _json_or_text(text: str | None) -> Any:
+    try:
+        return json.loads(text or "{}")
+    except (ValueError, RecursionError):
+        return text
 
 
 def _is_entry(entry: Any) -> bool:
@@ -158,7 +211,7 @@ def _picture_shapes(place: str, entry: Any, path: Path) -> PictureShapes:
     for index, region in enumerate(regions):
         try:
             given = region.get("region_attributes") or {}
-            label, facts = _label(given), _facts(given)
+            label, facts = _label(given), facts_of(_all_chosen(given))
             rings, kind = _rings(region["shape_attributes"])
             shapes.append(Shape(label, (rings,), kind=kind, place=f"region {index}", **facts))
         except FAULTS as error:
@@ -179,13 +232,9 @@ def _picture_shapes(place: str, entry: Any, path: Path) -> PictureShapes:
     )  # fmt: skip
 
 
-def _facts(attributes: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: text for key in FACTS if (text := _chosen(attributes.get(key)))}
-
-
 def _label(attributes: Mapping[str, Any]) -> str:
     """Return the class among a region's attributes; empty when there is none."""
-    given = {key: text for key, value in attributes.items() if (text := _chosen(value))}
+    given = _all_chosen(attributes)
     named = [key for key in NAMES if key in given]
     keys = named or [key for key in given if key not in FACTS]
     if not keys:
@@ -193,6 +242,12 @@ def _label(attributes: Mapping[str, Any]) -> str:
     if len(keys) > 1 and not named:
         raise MaskFormatError(f"which of its attributes {sorted(keys)} is the class?")
     return given[keys[0]]
+
+
+def _all_chosen(attributes: Mapping[str, Any]) -> dict[str, str]:
+    """Return the attributes that have a value; tools write their names in any letter case."""
+    chosen = ((key, _chosen(value)) for key, value in attributes.items())
+    return {str(key).strip().casefold(): text for key, text in chosen if text}
 
 
 def _chosen(value: Any) -> str:
@@ -271,7 +326,8 @@ def _read_version_3(data: Mapping[str, Any], path: Path) -> Iterator[PictureShap
         try:
             given = _named(metadata.get("av") or {}, attributes)
             ring, kind = _version_3_ring(metadata["xy"])
-            shapes.append(Shape(_label(given), (ring,), kind=kind, place=place, **_facts(given)))
+            shapes.append(Shape(_label(given), (ring,), kind=kind, place=place,
+                                **facts_of(_all_chosen(given))))  # fmt: skip
         except FAULTS as error:
             problems.append(f"{place}: {sentence(error)}")
     for key, file in data["file"].items():
@@ -294,16 +350,19 @@ def _read_version_3(data: Mapping[str, Any], path: Path) -> Iterator[PictureShap
         yield PictureShapes("", (0, 0), problems=tuple(lost))
 
 
-def _named(values: Mapping[str, Any], attributes: Mapping[str, Any]) -> dict[str, str]:
-    """Return attribute name -> chosen option; the file stores numbers of both."""
-    named = {}
+def _named(values: Mapping[str, Any], attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return attribute name -> chosen option, or ticked ones; the file stores numbers of both."""
+    named: dict[str, Any] = {}
     for key, value in values.items():
         about = attributes.get(key)
         about = about if isinstance(about, Mapping) else {}
         options = about.get("options")
         options = options if isinstance(options, Mapping) else {}
         text = text_of(value)
-        chosen = text_of(options.get(text, text))
+        chosen: Any = text_of(options.get(text, text))
+        ticked = [part.strip() for part in text.split(",")]
+        if text not in options and len(ticked) > 1 and all(each in options for each in ticked):
+            chosen = {text_of(options[each]): True for each in ticked}
         if chosen:
             named[text_of(about.get("aname")) or str(key)] = chosen
     return named

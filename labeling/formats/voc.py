@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from bodyshop_core import atomic
 from bodyshop_core.errors import ConfigError
 from labeling.formats.documents import (
     FAULTS,
+    XML_FILES,
+    damaged_files,
+    facts_of,
     files_of,
     number,
     read_xml,
@@ -19,6 +22,7 @@ from labeling.formats.documents import (
     sentence,
     side,
     text_of,
+    turned,
 )
 from labeling.formats.instances import box_of, instances_of, shape_mask
 from labeling.formats.shapes import ExportPicture, MaskFormatError, PictureShapes, Shape
@@ -28,12 +32,15 @@ FOLDER = "Annotations"
 
 def find(source: Path) -> list[Path]:
     """Return the VOC files of a file or folder."""
-    paths = [source] if source.is_file() else sorted(source.rglob("*.xml"))
+    paths = [source] if source.is_file() else sorted(source.rglob(XML_FILES))
     return [path for path in paths if path.suffix.lower() == ".xml" and _is_voc(path)]
 
 
 def read(source: Path) -> Iterator[PictureShapes]:
-    """Read boxes, and polygons where a tool added them (Roboflow: ``x1``, ``y1``, ...).
+    """Read boxes, also turned ones, and polygons where a tool added them.
+
+    Roboflow adds ``polygon`` with ``x1``, ``y1``, ..., LabelMe with ``pt``; CVAT writes the
+    rotation of a box among its ``attributes``, roLabelImg a ``robndbox``.
 
     Parameters
     ----------
@@ -46,14 +53,9 @@ def read(source: Path) -> Iterator[PictureShapes]:
         There is none.
     """
     files = files_of(source, find, "Pascal VOC file")
+    yield from damaged_files(source, files)
     for path in files:
-        try:
-            root = read_xml(path)
-        except ConfigError as error:
-            if source.is_file():
-                raise
-            yield PictureShapes("", (0, 0), problems=(error.message,))
-            continue
+        root = read_xml(path)
         if root.tag != "annotation":
             raise ConfigError("not a Pascal VOC file, which has <annotation>", file=path)
         yield _picture_shapes(root, path)
@@ -114,16 +116,26 @@ def _picture_shapes(root: ET.Element, path: Path) -> PictureShapes:
 
 def _shape(node: ET.Element, place: str) -> Shape:
     label = text_of(node.findtext("name") or "")
-    facts: dict[str, Any] = {
-        key: text for key in ("severity", "part") if (text := text_of(node.findtext(key)))
+    attributes = {
+        str(each.findtext("name")).strip().casefold(): each.findtext("value")
+        for each in node.findall("attributes/attribute")
     }
+    facts = facts_of(attributes) | facts_of({child.tag: child.text for child in node})
     polygon = node.find("polygon")
+    if polygon is not None and polygon.find("pt") is not None:
+        points = polygon.findall("pt")
+        ring = ring_of(*([point.findtext(key) for point in points] for key in ("x", "y")))
+        return Shape(label, (ring,), place=place, **facts)
     if polygon is not None and polygon.find("x1") is not None:
         values = {child.tag: child.text for child in polygon}
         count = sum(tag.startswith("x") for tag in values)
         x = [values[f"x{n}"] for n in range(1, count + 1)]
         y = [values[f"y{n}"] for n in range(1, count + 1)]
         return Shape(label, (ring_of(x, y),), place=place, **facts)
+    if (box := node.find("robndbox")) is not None:
+        cx, cy, w, h, angle = (number(box.findtext(key)) for key in ("cx", "cy", "w", "h", "angle"))
+        ring = turned(rectangle(cx - w / 2, cy - h / 2, w, h), math.degrees(angle))
+        return Shape(label, (ring,), kind="rectangle", place=place, **facts)
     box = node.find("bndbox")
     if box is None:
         raise MaskFormatError("it has no box")
@@ -131,6 +143,8 @@ def _shape(node: ET.Element, place: str) -> Shape:
         number((box.findtext(key) or "").strip()) for key in ("xmin", "ymin", "xmax", "ymax")
     )
     ring = rectangle(x0, y0, x1 - x0, y1 - y0)
+    if text_of(attributes.get("rotation")):
+        ring = turned(ring, number(attributes["rotation"], "its rotation"))
     return Shape(label, (ring,), kind="rectangle", place=place, **facts)
 
 

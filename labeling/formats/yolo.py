@@ -7,7 +7,9 @@ https://docs.ultralytics.com/datasets/segment/ and https://docs.ultralytics.com/
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +19,23 @@ import yaml
 from bodyshop_core import atomic
 from bodyshop_core.config import read_yaml
 from bodyshop_core.errors import ConfigError
-from labeling.formats.documents import FAULTS, number, read_text, rectangle, sentence, text_of
+from labeling.formats.documents import (
+    FAULTS,
+    TEXT_FILES,
+    number,
+    read_text,
+    rectangle,
+    sentence,
+    text_of,
+)
 from labeling.formats.instances import instances_of, single_ring
-from labeling.formats.shapes import ExportPicture, MaskFormatError, PictureShapes, Shape
+from labeling.formats.shapes import (
+    EXTENSIONS,
+    ExportPicture,
+    MaskFormatError,
+    PictureShapes,
+    Shape,
+)
 
 CONFIG = "data.yaml"
 
@@ -40,10 +56,10 @@ def find(source: Path) -> list[Path]:
     """Return the label files of a data set in a folder: Ultralytics', Roboflow's or CVAT's."""
     if source.is_file():
         return find(source.parent) if source.suffix.lower() in (".yaml", ".yml") else []
-    files = [path for path in sorted(source.rglob("*.txt")) if _is_label_file(path)]
+    files = [path for path in sorted(source.rglob(TEXT_FILES)) if _is_label_file(path)]
     inside = [path for path in files if "labels" in path.relative_to(source).parts[:-1]]
-    if inside:
-        return inside
+    if inside or source.name == "labels":
+        return inside or files
     named = any(_first(source, pattern) for pattern in (*NAME_LISTS, "*.yaml", "*.yml"))
     return files if named else []
 
@@ -55,7 +71,9 @@ def read(source: Path) -> Iterator[PictureShapes]:
     ----------
     source : Path
         The data set's folder, with label files in ``labels`` or anywhere below, and class names in
-        a YAML file (``data.yaml``) or a list (``classes.txt``, ``obj.names``); or the YAML file.
+        a YAML file (``data.yaml``, also one or two folders above) or a list (``classes.txt``,
+        ``obj.names``); or the YAML file. Pictures are looked for as Ultralytics does, in ``images``
+        for ``labels``, and beside the label files.
 
     Raises
     ------
@@ -66,7 +84,8 @@ def read(source: Path) -> Iterator[PictureShapes]:
     files = find(source)
     if not files:
         raise ConfigError("no label file in the folder labels", file=source)
-    names = _names(source)
+    config = _config(source)
+    beside = _Pictures(folder)
     for file in files:
         shapes: list[Shape] = []
         problems: list[str] = []
@@ -80,9 +99,14 @@ def read(source: Path) -> Iterator[PictureShapes]:
             if not line.strip():
                 continue
             try:
-                shapes.append(_shape(line, names, place))
+                shapes.append(_shape(line, config, place))
             except FAULTS as error:
                 problems.append(f"{place}: {sentence(error)}")
+        if picture := beside.of(file):
+            yield PictureShapes(
+                picture, None, tuple(shapes), None, tuple(problems), folder=folder
+            )  # fmt: skip
+            continue
         # The file does not contain the picture's extension: it is found by its stem.
         parts = [part for part in file.relative_to(folder).parts if part != "labels"]
         name = Path(*parts).with_suffix("").as_posix() if parts else file.stem
@@ -122,6 +146,44 @@ def write_labels(dest: Path, pictures: Sequence[ExportPicture], classes: Sequenc
         atomic.write_text(dest / "labels" / f"{Path(picture.name).stem}.txt", "".join(lines))
 
 
+@dataclass(frozen=True)
+class _Config:
+    """Number -> class, and how many numbers of a line are keypoints behind a box."""
+
+    names: dict[int, str]
+    keypoints: int = 0
+
+
+class _Pictures:
+    """The picture files of label files, as paths relative to the data set's folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._known: dict[Path, dict[str, list[str]]] = {}
+
+    def of(self, file: Path) -> str | None:
+        """Return the picture of a label file; None unless there is exactly one."""
+        parts = list(file.parent.parts)
+        places = [file.parent]
+        if "labels" in parts:
+            last = len(parts) - 1 - parts[::-1].index("labels")
+            places.insert(0, Path(*parts[:last], "images", *parts[last + 1 :]))
+        for place in places:
+            found = self._in(place).get(file.name.removesuffix(file.suffix), [])
+            if len(found) == 1:
+                return Path(os.path.relpath(place / found[0], self._folder)).as_posix()
+        return None
+
+    def _in(self, place: Path) -> dict[str, list[str]]:
+        if place not in self._known:
+            by_stem: dict[str, list[str]] = {}
+            for path in sorted(place.iterdir()) if place.is_dir() else ():
+                if path.suffix.lower().removeprefix(".") in EXTENSIONS:
+                    by_stem.setdefault(path.name.removesuffix(path.suffix), []).append(path.name)
+            self._known[place] = by_stem
+        return self._known[place]
+
+
 def _is_label_file(path: Path) -> bool:
     name = path.name.lower()
     return name not in NO_LABELS and not name.startswith("readme")
@@ -131,8 +193,8 @@ def _first(folder: Path, pattern: str) -> Path | None:
     return next(iter(sorted(folder.glob(pattern))), None)
 
 
-def _names(source: Path) -> dict[int, str]:
-    """Return number -> class; numbers may have gaps, and start at 1."""
+def _config(source: Path) -> _Config:
+    """Return the classes; numbers may have gaps, and start at 1."""
     if source.is_file():
         return _from_yaml(source)
     named = [source / CONFIG] if (source / CONFIG).exists() else []
@@ -147,13 +209,17 @@ def _names(source: Path) -> dict[int, str]:
     lists |= {f"labels/{p}": _first(source / "labels", p) for p in NAME_LISTS}
     for found in lists.values():
         if found is not None:
-            return dict(enumerate(line.strip() for line in read_text(found).splitlines()))
+            lines = read_text(found).splitlines()
+            return _Config(dict(enumerate(line.strip() for line in lines)))
+    for above in source.resolve().parents[:2]:
+        if (above / CONFIG).is_file():
+            return _from_yaml(above / CONFIG)
     if fault is not None:
         raise fault
     raise ConfigError(f"the folder has neither {CONFIG} nor classes.txt", file=source)
 
 
-def _from_yaml(path: Path) -> dict[int, str]:
+def _from_yaml(path: Path) -> _Config:
     content = read_yaml(read_text(path), name=str(path))
     names: Any = content.get("names") if isinstance(content, dict) else None
     if isinstance(names, list):
@@ -165,16 +231,21 @@ def _from_yaml(path: Path) -> dict[int, str]:
         if not str(key).isdigit():
             raise ConfigError(f"a class has the number {key!r}", file=path, key="names")
         found[int(key)] = text_of(value)
-    return found
+    # A data set of poses: so many keypoints, of two or three numbers each, follow the box.
+    shape = content.get("kpt_shape")
+    pose = isinstance(shape, list) and len(shape) == 2 and all(type(n) is int for n in shape)
+    return _Config(found, shape[0] * shape[1] if pose else 0)
 
 
-def _shape(line: str, names: dict[int, str], place: str) -> Shape:
+def _shape(line: str, config: _Config, place: str) -> Shape:
     first, *rest = line.replace(",", " ").split()
     value = number(first, "the class")
-    label = names.get(int(value), "") if value == int(value) else ""
+    label = config.names.get(int(value), "") if value == int(value) else ""
     if not label:
         raise MaskFormatError(f"class {value:g} has no name")
     values = [number(each) for each in rest]
+    if config.keypoints and len(values) - config.keypoints in (4, 5):
+        values = values[:4]
     if any(not -BEYOND <= each <= 1 + BEYOND for each in values):
         raise MaskFormatError("its coordinates are not fractions of the picture")
     if len(values) in (4, 5):

@@ -11,7 +11,12 @@ from labeling.configs.label_config import Control, LabelConfig
 from labeling.configs.smart_tools import BOX, CLICK
 from labeling.formats import brush_rle as rle
 from labeling.formats.instances import shape_mask
-from labeling.formats.label_studio import PER_REGION, region_kind, region_shape, region_value
+from labeling.formats.label_studio_regions import (
+    PER_REGION,
+    region_kind,
+    region_shape,
+    region_value,
+)
 from labeling.formats.shapes import MaskFormatError, Shape
 from labeling.records.shown import ShownSize
 
@@ -146,7 +151,11 @@ def read_result(
             name: facts.get(identity, {}).get(name) or None for name in PER_REGION
         }
         for shape in shapes:
-            mask = shape_mask(shape, height, width)
+            try:
+                mask = shape_mask(shape, height, width)
+            except MaskFormatError as error:
+                parsed.problems.append(f"a {shape.label} region: {error.message}")
+                continue
             if not mask.any():
                 parsed.problems.append(f"a {shape.label} region covers no pixel")
                 continue

@@ -114,6 +114,46 @@ def test_keras_reads_class_folders_as_a_tf_data_set(curated: Curated, tmp_path: 
     assert sorted(labels) == [0, 1, 1]
 
 
+def test_a_tf_data_pipeline_reads_pictures_with_their_labels_and_masks(
+    curated: Curated, tmp_path: Path
+) -> None:
+    import pyarrow.parquet as parquet
+    import tensorflow as tf
+
+    workspace, _ = curated
+    export(workspace, "hf", tmp_path / "out")
+    folder = tmp_path / "out" / "train"
+    columns = parquet.read_table(folder / "metadata.parquet").to_pydict()
+    data = tf.data.Dataset.from_tensor_slices(
+        (columns["file_name"], columns["label"],
+         tf.ragged.constant(columns["masks_file_names"], dtype=tf.string))
+    )  # fmt: skip
+
+    def decoded(name: tf.Tensor, channels: int) -> tf.Tensor:
+        content = tf.io.read_file(tf.strings.join([f"{folder}/", name]))
+        return tf.io.decode_image(content, channels, expand_animations=False)
+
+    def loaded(name: tf.Tensor, label: tf.Tensor, masks: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        picture = decoded(name, 3)
+        mask = tf.zeros(tf.shape(picture)[:2], tf.uint8)
+        for file in masks:
+            tf.autograph.experimental.set_loop_options(
+                shape_invariants=[(mask, tf.TensorShape([None, None]))]
+            )
+            # A picture and a mask of different shapes are an error here.
+            mask = tf.maximum(mask, decoded(file, 1)[:, :, 0])
+        return picture, label, mask
+
+    rows = [
+        (tuple(picture.shape), int(label), int(tf.math.count_nonzero(mask)))
+        for picture, label, mask in data.map(loaded).as_numpy_iterator()
+    ]
+    # The second photo is turned by EXIF, which TensorFlow ignores: it is written upright.
+    assert sorted(rows) == [
+        ((32, 48, 3), 0, 0), ((32, 48, 3), 1, 128), ((48, 32, 3), 1, 189)
+    ]  # fmt: skip
+
+
 IMAGE_FOLDER = """
     import json, sys
     from torchvision.datasets import ImageFolder

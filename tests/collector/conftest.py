@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from picture_server import PictureServer
+from postgres import PostgresServer, programs
 from small_showroom import draw_showroom
 
 from collector.brands import Brands, parse_brands
@@ -81,3 +83,27 @@ def chromium() -> str:
     if not found:
         pytest.skip("no Chromium: apt-get install chromium chromium-driver")
     return found
+
+
+@pytest.fixture(scope="session")
+def database() -> Iterator[PostgresServer]:
+    """A running PostgreSQL; a test that stops it starts it again."""
+    pytest.importorskip("psycopg", reason="the extra 'postgres' is not installed")
+    if (binaries := programs()) is None:
+        pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
+    running = PostgresServer(binaries)
+    try:
+        running.start()
+        yield running
+    finally:
+        running.close()
+
+
+@pytest.fixture
+def shared(database: PostgresServer, tmp_path: Path) -> Path:
+    """The folder of an empty workspace whose catalog is a database of its own."""
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    url = database.url(f"t{uuid.uuid4().hex}")
+    (folder / "workspace.toml").write_text(f'catalog = "{url}"\n')
+    return folder

@@ -83,20 +83,30 @@ def test_the_link_of_a_lightbox_is_tried_without_the_name_of_a_picture(
     assert server.paths("/details") == []
 
 
+@pytest.mark.parametrize("model", ["x", "Fjell"])
+@pytest.mark.parametrize("together", [False, True], ids=["in two runs", "in one run"])
 def test_a_known_thumbnail_does_not_hide_the_larger_picture_behind_its_lightbox(
-    server, brands_for, workspace
+    server, brands_for, workspace, model, together
 ):
     serve_pictures(server, 1)
     server.answers["/media/0"] = sends(picture(0, (900, 600)))
     teaser = server.add("/teaser", b"<img src=/t/0.jpg>", "text/html")
     body = b"<a href=/media/0 data-lightbox=car><img src=/t/0.jpg></a>"
     gallery = server.add("/gallery", body, "text/html")
-    collector.collect(brands_for(pages=[teaser]), workspace)
-    plan = brands_for(pages=[gallery])
-    (brand,) = plan.brands
-    other = brand.model_copy(update={"models": (brand.models[0].model_copy(update={"name": "x"}),)})
-    collector.collect(plan.model_copy(update={"brands": (other,)}), workspace)
+    first, second = brands_for(pages=[teaser]), brands_for(pages=[gallery], name=model)
+    if together:
+        models = first.brands[0].models + second.brands[0].models
+        if model == "Fjell":
+            models = brands_for(pages=[teaser, gallery]).brands[0].models
+        brand = first.brands[0].model_copy(update={"models": models})
+        collector.collect(first.model_copy(update={"brands": (brand,)}), workspace, browsers=1)
+    else:
+        collector.collect(first, workspace)
+        collector.collect(second, workspace)
     assert found(workspace) == [("media/0", 900), ("t/0.jpg", 300)]
+    asked = len(server.paths("/media/0"))
+    collector.collect(second, workspace, refresh=True)
+    assert len(server.paths("/media/0")) == asked
 
 
 NEVER_AGAIN = """<!doctype html><title>3d</title><canvas id=c width=400 height=300></canvas><script>

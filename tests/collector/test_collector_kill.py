@@ -142,6 +142,13 @@ def test_a_second_collect_is_refused_until_the_first_is_gone(server, brands_for,
     assert collector.collect(brands, workspace).downloaded == 6
 
 
+def test_joining_a_catalog_in_a_file_is_refused_with_the_way_out(server, brands_for, workspace):
+    with pytest.raises(UsageError, match="need a catalog on PostgreSQL") as caught:
+        collector.collect(brands_for(server.add_pictures(1)), workspace, join=True)
+    assert "bodyshop workspace copy" in caught.value.hint and caught.value.exit_code == 2
+    assert server.paths() == []
+
+
 @pytest.mark.slow
 def test_a_crawl_of_300_killed_20_times_ends_with_the_same_set(server, brands_for, tmp_path):
     asked = rounds(server, brands_for, tmp_path, count=300, kills=20, seed=7)

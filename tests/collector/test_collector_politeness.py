@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from datetime import UTC, datetime
 
 import pytest
@@ -17,6 +18,7 @@ from collector.net.politeness import (
     MAX_RETRY_AFTER_S,
     PUBLIC_MIN_INTERVAL_S,
     HostGate,
+    canonical_host,
     parse_retry_after,
 )
 
@@ -53,8 +55,29 @@ def test_the_gap_counts_from_the_moment_a_request_leaves(clock):
     host = gate(clock)
     assert host.try_start("a").granted
     clock.now += 0.4
-    host.sending("a")
+    host.leaving()
+    host.left()
     assert 1 <= host.ready_at("a") - clock.now <= 1.02
+
+
+def test_a_request_that_leaves_too_late_waits_for_a_turn_of_its_own(clock, monkeypatch):
+    """Its name or its connection took longer than the gap: somebody else was next."""
+    host, slept = gate(clock), []
+
+    def sleep(seconds):
+        slept.append(seconds)
+        clock.now += seconds
+
+    monkeypatch.setattr("collector.net.politeness.time.sleep", sleep)
+    assert host.try_start("a").granted
+    clock.now += 1.5
+    other = threading.Thread(target=lambda: host.try_start("a", slot=False))
+    other.start()
+    other.join()
+    clock.now += 0.2
+    host.leaving()
+    assert slept == [pytest.approx(0.81)]
+    assert host.ready_at("a") - clock.now == pytest.approx(1.01)
 
 
 def test_crawl_delay_of_robots_txt_raises_the_gap_and_never_lowers_it(clock):
@@ -121,6 +144,53 @@ def test_a_challenge_page_ends_the_host_at_once(clock):
 def test_no_gap_is_only_for_allowed_hosts(clock):
     assert gate(clock, interval=0, private=True).interval("a") == 0
     assert gate(clock, interval=0).interval("a") == PUBLIC_MIN_INTERVAL_S
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("cars.example.", "cars.example"),
+        ("cars.example.:8080", "cars.example:8080"),
+        ("münchen.example", "xn--mnchen-3ya.example"),
+        ("[2001:db8:0:0::1]:81", "[2001:db8::1]:81"),
+        ("[2001:0db8::1]", "[2001:db8::1]"),
+    ],
+)
+def test_two_spellings_of_a_host_are_one_host(clock, one, other):
+    host = gate(clock)
+    assert host.try_start(one).granted
+    assert not host.try_start(other, slot=False).granted
+
+
+@given(st.text(max_size=80))
+def test_the_canonical_form_of_any_text_is_its_own(host):
+    assert canonical_host(canonical_host(host)) == canonical_host(host)
+
+
+def test_hosts_of_one_address_share_the_gap_and_the_connections(clock):
+    shared = {"a.example": "192.0.2.1", "b.example": "192.0.2.1", "c.example": "192.0.2.2"}
+    host = HostGate(1.0, 1, clock=clock, group=shared.__getitem__)
+    assert host.try_start("a.example").granted
+    assert host.try_start("c.example").granted
+    clock.now += 2
+    turn = host.try_start("b.example")  # the one connection is in use by another name
+    assert not turn.granted and turn.ready_at - clock.now < 1
+    host.finish("a.example", status=200, latency=0.1)
+    assert host.try_start("b.example").granted
+    assert host.ready_at("a.example") > clock.now
+
+
+def test_a_job_waits_for_a_connection_that_another_name_of_its_host_occupies(clock):
+    host = HostGate(0.0, 1, is_private=lambda _: True, clock=clock, group=lambda _: "192.0.2.1")
+    frontier = Frontier(host, on_disabled=lambda *_: None, clock=clock)
+    frontier.put(job("http://a.example/0"))
+    frontier.put(job("http://b.example/0"))
+    first = frontier.take()
+    assert frontier._next([]) is None
+    host.finish(first.host, status=200)
+    frontier.done(first.host)
+    clock.now += 1
+    assert {first.host, frontier.take().host} == {"a.example", "b.example"}
 
 
 @given(st.lists(st.sampled_from([200, 200, 404, 429, 503, None]), max_size=60))

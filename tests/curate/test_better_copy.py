@@ -65,6 +65,11 @@ BETTER_FIRST = {
         member("a", copy_quality=74, jpeg_quality=97, size_bytes=9),
     ),
     "the file's own quality": (member("b"), member("a", jpeg_quality=10, size_bytes=9)),
+    "what the other was made from": (
+        member("b", copy_quality=60),
+        member("a", derived=True, copy_quality=90, size_bytes=9),
+    ),
+    "the camera's own file": (member("b", camera=True), member("a", size_bytes=9)),
     "bytes": (member("b", size_bytes=9), member("a", size_bytes=8)),
 }
 

@@ -11,7 +11,9 @@ from PIL import Image, ImageDraw, ImageOps
 
 from bodyshop_core.catalog import BlobRef
 from curate.duplicates import find_pairs
+from curate.duplicates.borders import is_framed_in
 from curate.duplicates.checks import compare_pairs, kind_of_row
+from curate.duplicates.pixels import view
 from curate.duplicates.stage import stored_row
 from curate.measure.inner import inner_pictures
 from curate.measure.picture import measure_picture
@@ -112,3 +114,34 @@ def test_the_inner_picture_is_cut_out_where_it_is(name):
 def test_a_blank_or_tiny_picture_shows_nothing():
     assert inner_pictures(Image.new("RGB", (400, 300), "white")) == []
     assert inner_pictures(Image.new("RGB", (9, 300), "white")) == []
+
+
+def on_a_page(picture):
+    page = Image.new("RGB", (picture.width * 3 // 2, picture.height * 3 // 2), (245, 246, 248))
+    page.paste(picture, (picture.width // 5, picture.height // 4))
+    return page
+
+
+FRAMES = {
+    "page": on_a_page,
+    "border": lambda each: ImageOps.expand(each, each.width // 10, (255, 255, 255)),
+    "bars": lambda each: ImageOps.expand(each, (0, each.height // 5, 0, each.height // 5)),
+}
+
+
+@pytest.mark.parametrize("name", photos.NAMES)
+@pytest.mark.parametrize("frame", FRAMES)
+def test_a_frame_begins_with_a_jump_and_is_plain(name, frame):
+    picture = photos.photo(name)
+    inner, outer = (view(photos.jpeg(each)) for each in (picture, FRAMES[frame](picture)))
+    assert is_framed_in(outer, inner)
+    assert not is_framed_in(inner, outer)
+
+
+@pytest.mark.parametrize("name", photos.NAMES)
+@pytest.mark.parametrize("share", [0.2, 0.3, 0.4])
+def test_a_crop_is_not_framed_by_what_it_was_cut_out_of(name, share):
+    picture = photos.photo(name)
+    whole, crop = (view(photos.jpeg(each)) for each in (picture, photos.cropped(picture, share)))
+    assert not is_framed_in(whole, crop)
+    assert not is_framed_in(crop, whole)

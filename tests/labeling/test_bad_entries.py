@@ -62,11 +62,17 @@ BAD = {
         coco(annotation(segmentation=[[v + 900 for v in SQUARE]]), TWO), "covers no pixel"
     ),
     "a picture without a name": (
-        coco(TWO, images=[{"id": 5}, IMAGE]), r"images\[0\]: it lacks 'path'"
+        coco(TWO, images=[{"id": 5}, IMAGE]), r"images\[0\]: it lacks 'file_name'"
     ),
     "a picture that is no object": (coco(TWO, images=[None, IMAGE]), r"images\[0\]"),
     "two pictures of one id": (
         coco(TWO, images=[IMAGE, IMAGE | {"file_name": "b.jpg"}]), "another picture has its id 1"
+    ),
+    "a segmentation that is text": (
+        coco(annotation(segmentation="[[1, 2, 3]]"), TWO), "its segmentation is no list"
+    ),
+    "fractions": (
+        coco(annotation(segmentation=[[v / W for v in SQUARE]]), TWO), "coordinates fractions"
     ),
     "an annotation that is no object": (coco(None, TWO), r"annotations\[0\]"),
     "a category without a name": (

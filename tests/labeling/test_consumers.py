@@ -12,6 +12,8 @@ from labeling_pictures import add_picture
 import labeling
 from labeling import export_masks
 from labeling.formats.instances import shape_mask
+from labeling.formats.mask_file import read_mask
+from labeling.records.annotations import current_masks
 from labeling.records.pictures import load_pictures
 from labeling.records.regions import current_instances
 
@@ -128,6 +130,36 @@ def instances(workspace):
         ]
         for sha256, found in current_instances(workspace).items()
     }  # fmt: skip
+
+
+def test_a_tf_data_pipeline_reads_our_mask_files_beside_their_pictures(drawn, tmp_path):
+    import tensorflow as tf
+
+    export_masks(drawn, "png", tmp_path / "out")
+    out = str(tmp_path / "out")
+
+    def loaded(file):
+        picture = tf.io.decode_image(tf.io.read_file(file), 3, expand_animations=False)
+        stem = tf.strings.regex_replace(file, r".*/|\.[a-z]+$", "")
+        masks = [
+            tf.io.decode_png(tf.io.read_file(tf.strings.join([out, "masks", label, stem + ".png"],
+                                                             separator="/")), 1)
+            for label in ("dent", "crack", "scratch")
+        ]  # fmt: skip
+        return picture, tf.concat(masks, axis=2)
+
+    files = tf.data.Dataset.list_files(f"{out}/images/*", shuffle=False)
+    seen = [
+        (tuple(picture.shape), tuple(masks.shape), int(tf.math.count_nonzero(masks)))
+        for picture, masks in files.map(loaded).as_numpy_iterator()
+    ]
+    assert sorted(shape for shape, _, _ in seen) == [(90, 120, 3), (90, 120, 3), (120, 90, 3)]
+    assert all(picture == masks for picture, masks, _ in seen)
+    ours = [
+        sum(int(read_mask(drawn.root / file).sum()) for file in files.values())
+        for files in current_masks(drawn).values()
+    ]
+    assert sorted(pixels for _, _, pixels in seen) == sorted(ours)
 
 
 TORCHVISION = """

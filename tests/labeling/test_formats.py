@@ -117,6 +117,10 @@ def test_what_is_no_annotation_file_is_refused_with_the_formats_that_are_known(t
         detect(tmp_path / "set")
     with pytest.raises(UsageError, match="does not exist"):
         detect(tmp_path / "nothing")
+    (tmp_path / "set.zip").write_bytes(b"PK")
+    with pytest.raises(ConfigError, match="an archive") as caught:
+        detect(tmp_path / "set.zip")
+    assert caught.value.hint == "unpack it, and import the folder"
 
 
 def test_an_xml_bomb_is_refused(workspace, a_jpg, tmp_path):

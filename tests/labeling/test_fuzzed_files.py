@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 import random
 import shutil
 
 import numpy as np
 import pytest
+from annotation_files import GOOD, put
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from labeling_pictures import add_picture, picture_bytes
+from PIL import Image
 
 from bodyshop_core.errors import BodyshopError
 from bodyshop_core.workspace import Workspace
+from collector import import_folder
 from labeling import export_masks, import_masks
 from labeling.consensus.update import update_consensus
+from labeling.exchange.fitting import upright_shape
 from labeling.exchange.matching import PictureMatcher
-from labeling.formats.shapes import PictureShapes, Shape
+from labeling.formats.instances import shape_mask
+from labeling.formats.shapes import MaskFormatError, PictureShapes, Shape
 from labeling.formats.table import FORMATS, detect, read_entries
 from labeling.records.annotations import Annotation, current_masks, store_annotations
 
@@ -114,6 +121,10 @@ def checked(entries, workspace, shas, matcher):
         found = matcher.match(entry).picture if entry.name else None
         if found is not None:
             assert found.sha256 == shas[0]
+            for shape in entry.shapes:
+                with contextlib.suppress(MaskFormatError):
+                    fitted = upright_shape(shape, entry.size, found, shown=entry.shown)
+                    assert shape_mask(fitted, found.height, found.width).dtype == bool
 
 
 def explore(stage, form, seeds, tmp_path):
@@ -140,6 +151,48 @@ def test_files_bent_in_one_place_are_read_or_refused_in_words(form, stage, tmp_p
 @pytest.mark.parametrize("form", FORMATS)
 def test_thousands_of_files_bent_in_one_place(form, stage, tmp_path):
     explore(stage, form, range(1000, 2120), tmp_path)
+
+
+@pytest.fixture(scope="module")
+def others(tmp_path_factory):
+    """(workspace, folder, sha256s): files of other tools, a folder each, about a.jpg of two."""
+    root = tmp_path_factory.mktemp("others")
+    pictures = {"a.jpg": picture_bytes(64, 48), "b.jpg": picture_bytes(64, 48, seed=1)}
+    workspace = Workspace.open(root / "ws")
+    import_folder(put(root / "mine", pictures), workspace)
+    for number, (_, files) in enumerate(GOOD.values()):
+        put(root / str(number), files)
+    mask = Image.new("RGB", (64, 48))
+    mask.paste((128, 0, 0), (10, 10, 40, 30))
+    for name in ("SegmentationClass", "SegmentationObject", "masks/dent"):
+        (root / "colours" / name).mkdir(parents=True)
+        mask.save(root / "colours" / name / "a.png")
+    put(root / "colours", {"labelmap.txt": "dent:128,0,0::\n"})
+    shas = [hashlib.sha256(data).hexdigest() for data in pictures.values()]
+    return workspace, root, shas
+
+
+def bend_others(others, seeds, tmp_path):
+    workspace, root, shas = others
+    matcher = PictureMatcher(workspace, root / "mine")
+    forms = [*(form for form, _ in GOOD.values()), "png"]
+    folders = [*map(str, range(len(GOOD))), "colours"]
+    for seed in seeds:
+        number = seed % len(folders)
+        source = bend_a_file(others, folders[number], f"o{seed}", tmp_path / "bent")
+        with contextlib.suppress(BodyshopError):
+            detect(source)
+        with contextlib.suppress(BodyshopError):
+            checked(read_entries(FORMATS[forms[number]], source), workspace, shas, matcher)
+
+
+def test_files_of_other_tools_bent_in_one_place(others, tmp_path):
+    bend_others(others, range(2 * len(GOOD)), tmp_path)
+
+
+@pytest.mark.slow
+def test_thousands_of_files_of_other_tools_bent_in_one_place(others, tmp_path):
+    bend_others(others, range(1000, 4000), tmp_path)
 
 
 @pytest.mark.parametrize("form", FORMATS)

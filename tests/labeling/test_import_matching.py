@@ -230,6 +230,29 @@ def test_via_states_the_bytes_of_its_pictures(workspace, mine, tmp_path):
                 import_masks(workspace, None, tmp_path / "v.json")
 
 
+@pytest.mark.parametrize("name", [
+    "1f2e3d4c-IMG_20_1.jpg", "IMG-20-1-_JPG.rf.00aa11.jpg", "/data/upload/1/1f2e3d4c-IMG_20_1.jpg",
+])  # fmt: skip
+def test_signs_that_a_tool_replaces_in_a_name_do_not_hide_the_picture(name, workspace, tmp_path):
+    (tmp_path / "mine").mkdir()
+    for seed, own in enumerate(("IMG 20 (1).JPG", "IMG_20_1.png")):
+        (tmp_path / "mine" / own).write_bytes(picture_bytes(64 + seed, 48, seed=seed))
+    import_folder(tmp_path / "mine", workspace, label="damaged")
+    file = write(tmp_path / "set/a.json", name, THEIRS, (64, 48))
+    if "rf" in name:  # two pictures that it may be: their extension decides
+        assert import_masks(workspace, None, file).by_name == (f"{name} (name)",)
+    else:  # the one whose name is the same without the prefix has another size
+        with pytest.raises(NothingFoundError, match="the picture of that name 65 x 48"):
+            import_masks(workspace, None, file)
+        (tmp_path / "other").mkdir()
+        (tmp_path / "mine/IMG 20 (1).JPG").rename(tmp_path / "other/IMG 20 (1).JPG")
+        assert import_masks(workspace, None, file, pictures=tmp_path / "other").pictures == 1
+    # The name as it stands is never taken for another one.
+    file = write(tmp_path / "set/b.json", "IMG-20-1.jpg", THEIRS, (64, 48))
+    with pytest.raises(NothingFoundError):
+        import_masks(workspace, None, file)
+
+
 def test_spellings_of_names_agree_in_every_unicode_form():
     for form in ("NFC", "NFD"):
         (name, *_) = spellings(unicodedata.normalize(form, "사진/é.JPG"))

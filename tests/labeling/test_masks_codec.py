@@ -190,6 +190,14 @@ def test_brush_and_polygon_of_one_class_are_united():
         ({"value": {"rle": [], "brushlabels": ["rust"]}}, "no value 'rust'"),
         ({"value": {"rle": [], "brushlabels": []}}, "no damage class"),
         ({"value": None}, "no value"),
+        (
+            {
+                "type": "rectanglelabels",
+                "from_name": "rectangle",
+                "value": {"x": 1e308, "y": 9, "width": 9, "height": 9, "rectanglelabels": ["dent"]},
+            },
+            "a corner lies more than",
+        ),
     ],
 )
 def test_an_invalid_region_is_reported_and_left_out(change, problem):

@@ -9,6 +9,7 @@ from labeling.records.annotations import current_masks
 
 W, H = 64, 48
 SQUARE = [10, 10, 40, 10, 40, 30, 10, 30]
+CORNERS = [[10, 10], [40, 10], [40, 30], [10, 30]]
 AREA = 30 * 20
 IMAGE = {"id": 1, "file_name": "a.jpg", "width": W, "height": H}
 CATEGORIES = [{"id": 1, "name": "dent"}]
@@ -41,6 +42,10 @@ def region(shape=POLYGON, **attributes):
     return {"shape_attributes": shape, "region_attributes": attributes}
 
 
+def csv_cell(value):
+    return '"' + json.dumps(value).replace('"', '""') + '"'
+
+
 LINE = "0 " + " ".join(f"{v / (W, H)[n % 2]:.9g}" for n, v in enumerate(SQUARE)) + "\n"
 NAMES = "names: [dent, scratch]\n"
 RLE = [10 * H + 10, 20, W * H - 10 * H - 30]
@@ -53,6 +58,10 @@ LS_BOX = {
               "rotation": 0, "rectanglelabels": ["dent"]},
 }  # fmt: skip
 
+LS_PART = {"id": "r1", "from_name": "x", "to_name": "image", "original_width": W,
+           "original_height": H}  # fmt: skip
+LS_POINTS = [[100 * x / W, 100 * y / H] for x, y in CORNERS]
+
 CVAT = (
     '<annotations><image id="0" name="a.jpg" width="64" height="48">'
     '<polygon label="dent" points="10,10;40,10;40,30;10,30"/></image></annotations>'
@@ -62,6 +71,7 @@ VOC = (
     "<object><name>dent</name><bndbox><xmin>10</xmin><ymin>10</ymin><xmax>40</xmax>"
     "<ymax>30</ymax></bndbox></object></annotation>"
 )
+VOC_WITH = "<annotation><filename>a.jpg</filename><object><name>dent</name>{}</object></annotation>"
 LABELME = {
     "version": "5.5.0", "imagePath": "a.jpg", "imageWidth": W, "imageHeight": H,
     "shapes": [{"label": "dent", "shape_type": "polygon", "group_id": None, "flags": {},
@@ -107,6 +117,13 @@ GOOD = {
     "cvat's coco": ("coco", {"annotations/instances_default.json": coco(annotation())}),
     "BOM": ("coco", {"a.json": "\ufeff" + json.dumps(coco(annotation()))}),
     "UTF-16": ("coco", {"a.json": json.dumps(coco(annotation())).encode("utf-16")}),
+    "empty ring beside a box": ("coco", {"a.json": coco(annotation(segmentation=[[]]))}),
+    "ring of pairs": ("coco", {"a.json": coco(annotation(segmentation=[CORNERS]))}),
+    "flat ring of pairs": ("coco", {"a.json": coco(annotation(segmentation=CORNERS))}),
+    "category by name": ("coco", {"a.json": coco(
+        {"image_id": 1, "category_name": "dent", "segmentation": [SQUARE]}, categories=[])}),
+    "cvat's turned box": ("coco", {"annotations/instances_default.json": coco(annotation(
+        segmentation=[], bbox=[15, 5, 20, 30], attributes={"occluded": False, "rotation": 90.0}))}),
     "via 1": ("via", {"v.json": via({"0": region(name="dent")})}),
     "via 2": ("via", {"v.json": via([region(type="dent")])}),
     "via project": ("via", {"v.json": {
@@ -125,6 +142,20 @@ GOOD = {
         "file": {"7": {"fid": "7", "fname": "a.jpg"}},
         "metadata": {"m": {"vid": "1", "xy": [2, 10, 10, 30, 20], "av": {"1": "x"}}},
         "view": {"1": {"fid_list": ["7"]}}}}),
+    "via capitals": ("via", {"v.json": via([region(Damage="dent", Annotator="ann")])}),
+    "via csv": ("via", {"via_export_csv.csv":
+        "filename,file_size,file_attributes,region_count,region_id,region_shape_attributes,"
+        'region_attributes\na.jpg,1,"{}",1,0,' + csv_cell(POLYGON) + ","
+        + csv_cell({"type": "dent"}) + '\na.jpg,1,"{}",1,0,"{}","{}"\n'}),
+    "via 1 csv": ("via", {"export.csv":
+        "#filename,file_size,file_attributes,region_count,region_id,region_shape_attributes,"
+        'region_attributes\na.jpg,1,"{}",1,0,' + csv_cell(POLYGON) + ","
+        + csv_cell({"name": "dent"}) + "\n"}),
+    "capital JSON": ("coco", {"A.JSON": coco(annotation())}),
+    "capital XML": ("voc", {"A.XML": VOC}),
+    "capital TXT": ("yolo", {"labels/A.TXT": LINE, "data.yaml": NAMES}),
+    "name as filename": ("coco", {"a.json": coco(
+        annotation(), images=[{"id": 1, "filename": "a.jpg", "width": W, "height": H}])}),
     "yolo": ("yolo", {"labels/a.txt": LINE, "data.yaml": NAMES}),
     "yolo names as map": ("yolo", {"labels/a.txt": LINE, "data.yaml": "names:\n  0: dent\n"}),
     "yolo names with a gap": (
@@ -151,9 +182,16 @@ GOOD = {
     "yolo float class": ("yolo", {"labels/a.txt": "0.0" + LINE[1:], "data.yaml": NAMES}),
     "yolo BOM and CRLF": ("yolo", {
         "labels/a.txt": "\ufeff" + LINE.replace("\n", "\r\n"), "data.yaml": "\ufeff" + NAMES}),
+    "yolo pose": ("yolo", {
+        "labels/a.txt": f"0 {25 / W} {20 / H} {30 / W} {20 / H} 0.1 0.9 2 0.8 0.9 2\n",
+        "data.yaml": NAMES + "kpt_shape: [2, 3]\n"}),
     "labelme": ("labelme", {"a.json": LABELME}),
     "labelme rectangle": ("labelme", {"a.json": LABELME | {"shapes": [
         {"label": "dent", "shape_type": "rectangle", "points": [[40, 30], [10, 10]]}]}}),
+    "anylabeling's rectangle": ("labelme", {"a.json": LABELME | {"shapes": [
+        {"label": "dent", "shape_type": "rectangle", "points": CORNERS}]}}),
+    "anylabeling's turned rectangle": ("labelme", {"a.json": LABELME | {"shapes": [
+        {"label": "dent", "shape_type": "rotation", "direction": 0.1, "points": CORNERS}]}}),
     "cvat": ("cvat", {"annotations.xml": CVAT}),
     "cvat box": ("cvat", {"annotations.xml":
         '<annotations><image id="0" name="a.jpg" width="64" height="48">'
@@ -164,12 +202,33 @@ GOOD = {
         "</image></annotations>"}),
     "voc": ("voc", {"a.xml": VOC}),
     "voc folder": ("voc", {"Annotations/a.xml": VOC}),
+    "cvat's voc": ("voc", {"a.xml": VOC.replace(
+        "<xmin>10</xmin><ymin>10</ymin><xmax>40</xmax><ymax>30</ymax></bndbox>",
+        "<xmin>15</xmin><ymin>5</ymin><xmax>35</xmax><ymax>35</ymax></bndbox><attributes>"
+        "<attribute><name>rotation</name><value>90.0</value></attribute></attributes>")}),
+    "rolabelimg": ("voc", {"a.xml": VOC_WITH.format(
+        "<robndbox><cx>25</cx><cy>20</cy><w>20</w><h>30</h><angle>1.570796327</angle></robndbox>")}),
+    "LabelMe of MIT": ("voc", {"a.xml": VOC_WITH.format("<polygon>" + "".join(
+        f"<pt><x>{x}</x><y>{y}</y></pt>" for x, y in CORNERS) + "</polygon>")}),
+    "label studio with classes in their own tag": ("labelstudio", {"x.json": [{
+        "id": 1, "data": {"img": "https://x.example/a.jpg?token=1"}, "annotations": [{"result": [
+            LS_PART | {"type": "polygon", "value": {"points": LS_POINTS}},
+            LS_PART | {"type": "labels", "value": {"points": LS_POINTS, "labels": ["dent"]}},
+            {"type": "relation", "from_id": "r1", "to_id": "r1", "direction": "right"},
+        ]}]}]}),
     "label studio": ("labelstudio", {"x.json": [{
         "id": 1, "data": {"image": "/data/upload/1/1f2e3d4c-a.jpg"},
         "annotations": [{"result": [LS_BOX], "was_cancelled": False}]}]}),
+    "label studio's picture turned on the page": ("labelstudio", {"x.json": [{
+        "id": 1, "data": {"image": "a.jpg"},
+        "annotations": [{"result": [LS_BOX | {"image_rotation": 90}]}]}]}),
     "label studio minimal": ("labelstudio", {"x.json": [{
         "id": 1, "image": "/data/local-files/?d=photos/a.jpg",
         "box": [LS_BOX["value"] | {"original_width": W, "original_height": H}]}]}),
+    "supervisely class by its number": ("supervisely", {
+        "ds/ann/a.jpg.json": SUPERVISELY | {"objects": [
+            {"classId": 7, "geometryType": "polygon", "points": {"exterior": CORNERS}}]},
+        "meta.json": {"classes": [{"id": 7, "title": "dent"}]}}),
     "supervisely": ("supervisely", {"ds/ann/a.jpg.json": SUPERVISELY, "meta.json": {}}),
 }  # fmt: skip
 

@@ -94,7 +94,22 @@ class Labeler:
         return self.window.execute_script("return document.body.innerText")
 
     def press_submit(self):
-        next(b for b in self.all("button") if b.text.strip() == "Submit").click()
+        self.press_button("Submit")
+
+    def press_button(self, *names):
+        """Click the first button of one of these names, once there is one."""
+        from selenium.common.exceptions import StaleElementReferenceException
+
+        def pressed():
+            # React replaces buttons while it saves a draft.
+            with suppress(StaleElementReferenceException):
+                for button in self.all("button"):
+                    if button.text.strip() in names:
+                        button.click()
+                        return True
+            return False
+
+        self.until(pressed)
 
     def picture(self):
         """The canvas the picture is drawn on, once it has a size."""
@@ -169,8 +184,7 @@ class Labeler:
         time.sleep(1)
 
     def submit(self):
-        names = ("Submit", "Update")
-        next(b for b in self.all("button") if b.text.strip() in names).click()
+        self.press_button("Submit", "Update")
         self.until(lambda: not any(b.text.strip() == "Submit" for b in self.all("button")))
         time.sleep(1)
 

@@ -21,6 +21,7 @@ from abroad.pages import CASES, FULL
 from abroad.photos import photo, sheet, spin
 from abroad.reports import REPORTS, SERVICE_WORKER
 from abroad.searches import SEARCH_PAGES
+from abroad.unseen import UNSEEN, UNSEEN_MENDED
 
 _TYPES = {
     ".js": "text/javascript", ".mjs": "text/javascript", ".css": "text/css",
@@ -32,7 +33,7 @@ class AbroadSite:
     """Serves every case; use as a context manager."""
 
     def __init__(self, modules: Path) -> None:
-        cases = (*CASES, *FOREIGN, *MENDED, *FURTHER, *HABITS, *REPORTS)
+        cases = (*CASES, *FOREIGN, *MENDED, *FURTHER, *UNSEEN_MENDED, *UNSEEN, *HABITS, *REPORTS)
         pages = {f"/{case.name}.html": case.html for case in cases}
         pages |= SEARCH_PAGES
         asked = self.asked = []
@@ -108,8 +109,8 @@ def answer(
         return 200, code.encode(), _TYPES[".js"]
     if path == "/box.glb":
         return 200, box(), "model/gltf-binary"
-    if path == "/pano.jpg":
-        return 200, picture(777, (2048, 1024)), "image/jpeg"
+    if pano := re.fullmatch(r"/pano(?:-(\d+))?\.jpg", path):
+        return 200, picture(777 + int(pano[1] or 0), (2048, 1024)), "image/jpeg"
     if path == "/sheet.jpg":
         return 200, sheet(), "image/jpeg"
     if frame := re.match(r"/spin/(\w+)-(\d+)\.jpg", path):

@@ -1,0 +1,113 @@
+"""Which of two copies was made from the other is told by saving again what the other one is."""
+
+from __future__ import annotations
+
+import io
+
+import photos
+import pytest
+from PIL import Image, ImageEnhance
+
+from curate.duplicates.descent import MIN_DESCENT, descent, stored_picture
+from curate.duplicates.sources import made_from_others
+
+TURN = Image.Transpose
+
+
+def first_save(name, quality=88):
+    """Return a photo as a camera or site has saved it, and as programs then decode it."""
+    data = photos.jpeg(photos.scaled(photos.photo(name), 0.8), quality)
+    return data, Image.open(io.BytesIO(data)).convert("RGB")
+
+
+COPIES = {
+    "saved at 97": lambda each: photos.jpeg(each, 97),
+    "saved at 60": lambda each: photos.jpeg(each, 60),
+    "mirrored": lambda each: photos.jpeg(each.transpose(TURN.FLIP_LEFT_RIGHT)),
+    "turned by 90 degrees": lambda each: photos.jpeg(each.transpose(TURN.ROTATE_90), 95),
+    "turned by 180 degrees": lambda each: photos.jpeg(each.transpose(TURN.ROTATE_180)),
+    "transposed": lambda each: photos.jpeg(each.transpose(TURN.TRANSPOSE), 80),
+    "brighter": lambda each: photos.jpeg(ImageEnhance.Brightness(each).enhance(1.15), 95),
+    "darker": lambda each: photos.jpeg(ImageEnhance.Brightness(each).enhance(0.85), 92),
+    "PNG": photos.png,
+    "PNG, turned": lambda each: photos.png(each.transpose(TURN.ROTATE_270)),
+}
+
+
+@pytest.mark.parametrize("name", photos.NAMES)
+@pytest.mark.parametrize("copy", COPIES)
+def test_a_copy_is_told_from_what_it_was_made_of(name, copy):
+    data, picture = first_save(name)
+    original, other = stored_picture(data), stored_picture(COPIES[copy](picture))
+    score = descent(original, other)
+    assert score >= MIN_DESCENT
+    assert descent(other, original) == -score
+
+
+def test_a_jpeg_made_of_a_png_is_the_copy():
+    picture = photos.photo("coffee")
+    png, jpeg = stored_picture(photos.png(picture)), stored_picture(photos.jpeg(picture, 90))
+    assert descent(png, jpeg) >= MIN_DESCENT
+
+
+def test_different_pictures_and_equal_ones_descend_from_nothing():
+    data, picture = first_save("coffee")
+    one = stored_picture(data)
+    assert descent(one, stored_picture(data)) == 0
+    other = photos.photo("chelsea").resize(picture.size)
+    assert descent(one, stored_picture(photos.jpeg(other))) == 0
+    assert descent(one, stored_picture(photos.jpeg(photos.scaled(picture, 0.5)))) == 0
+
+
+def test_what_cannot_be_saved_again_as_it_was_is_not_compared():
+    picture, stream = photos.photo("coffee"), io.BytesIO()
+    picture.save(stream, "WEBP", quality=80)
+    assert stored_picture(stream.getvalue()) is None
+    cmyk = io.BytesIO()
+    picture.convert("CMYK").save(cmyk, "JPEG")
+    assert stored_picture(cmyk.getvalue()) is None
+
+
+def test_a_grey_jpeg_that_can_be_had_back_descends_from_nothing():
+    """What the finer save changed, the coarser one undoes: its lowest quality has to tell."""
+    grey = photos.photo("coffee").convert("L")
+    first, again = io.BytesIO(), io.BytesIO()
+    grey.save(first, "JPEG", quality=85)
+    Image.open(first).save(again, "JPEG", quality=95)
+    assert descent(stored_picture(first.getvalue()), stored_picture(again.getvalue())) == 0
+    coarser = io.BytesIO()
+    Image.open(first).save(coarser, "JPEG", quality=60)
+    pair = stored_picture(first.getvalue()), stored_picture(coarser.getvalue())
+    assert descent(*pair) >= MIN_DESCENT
+
+
+SIZES = dict.fromkeys("abcd", (480, 640))
+
+
+def test_all_that_were_made_from_the_source_are_found_whoever_looks_best():
+    made = {("a", "b"): -0.9, ("b", "c"): 0.8, ("a", "c"): 0.0, ("b", "d"): 0.1}
+    derived = made_from_others(
+        ["a", "b", "c", "d"], dict.fromkeys("abcd", "x"), SIZES, lambda pairs: made
+    )
+    assert derived == {"a", "c"}  # b is the source; of d nothing is known
+
+
+def test_other_sizes_other_clusters_and_lone_pictures_are_not_compared():
+    asked = []
+
+    def scores(pairs):
+        asked.extend(pairs)
+        return {}
+
+    sizes = {"a": (480, 640), "b": (480, 640), "c": (300, 400), "d": (480, 640)}
+    clusters = {"a": "x", "b": "x", "c": "x", "d": "y", "e": "x"}
+    assert made_from_others(list("abcde"), clusters, sizes, scores) == set()
+    assert asked == [("a", "b")]
+
+
+def test_two_that_each_look_made_from_the_other_end_the_search():
+    scores = {("a", "b"): -0.9, ("b", "c"): -0.9, ("a", "c"): 0.9}
+    derived = made_from_others(
+        ["a", "b", "c"], dict.fromkeys("abc", "x"), SIZES, lambda pairs: scores
+    )
+    assert derived <= {"a", "b", "c"}
