@@ -12,7 +12,7 @@ from benchmarks.abroad_photos import NEITHER, Photo, mask_of
 from benchmarks.shipped_features import views_of
 from bodyshop_core.inference import FrozenNetwork
 from bodyshop_core.inference.convert import convert
-from train.windows.cells import ANSWERS, CellHead
+from train.windows.cells import CellHead
 from train.windows.grid import FINE, SIDE, boxes, squeeze
 from train.windows.network import STRIDES, fine_maps, judged_cells
 
@@ -22,7 +22,10 @@ KINDS = {
     "broken": {"broken window", "glass crack", "lamp damage", "broken or missing",
                "moderate-broken", "severe-broken"},
 }  # fmt: skip
-"""Classes of the sources' masks, by what the head answers."""
+"""Classes of the sources' masks, by kind. Cells are asked for the kind while the head is fitted; of
+sources left out half of the answers about outlines were right, so the head doesn't keep them."""
+
+ANSWERS = ("damage", *KINDS)
 
 HIDDEN = (128, 64)
 """Units of the hidden layers."""
@@ -152,11 +155,12 @@ def fit_cells(photos: list[Photo], cells: Cells, known: np.ndarray, *, seed: int
     scaled = first[0] / deviation[:, None]
     blocks = np.split(scaled, np.cumsum(cells.channels)[:-1])
     by_block = dict(zip(STRIDES, blocks, strict=True))
-    return CellHead(by_block, first[1], *second, *last, mean=0.0, scale=1.0)
+    damage = last[0][:, :1], last[1][:1]
+    return CellHead(by_block, first[1], *second, *damage, mean=0.0, scale=1.0)
 
 
 def judge(maps: Maps, head: CellHead) -> np.ndarray:
-    """Return what a head says of every photo: float16 log-odds, (n, FINE, FINE, ANSWERS)."""
+    """Return what a head says of every photo: float16 log-odds, (n, FINE, FINE)."""
     import keras
 
     inputs = {block: keras.Input(maps.blocks[block].shape[1:], name=block) for block in STRIDES}
@@ -164,14 +168,14 @@ def judge(maps: Maps, head: CellHead) -> np.ndarray:
     found = []
     for start in range(0, len(maps.photo), 16):
         batch = {b: np.asarray(m[start : start + 16], np.float32) for b, m in maps.blocks.items()}
-        found.append(np.asarray(model(batch, training=False), np.float16))
+        found.append(np.asarray(model(batch, training=False), np.float16)[..., 0])
     return np.concatenate(found)
 
 
 def window_maxima(judged: np.ndarray) -> np.ndarray:
     """Return the largest log-odds of damage in each window, float32, shape (n, windows)."""
     places = (boxes() * FINE).round().astype(int)
-    damage = judged[..., 0].astype(np.float32)
+    damage = judged.astype(np.float32)
     return np.stack(
         [damage[:, top:bottom, left:right].max(axis=(1, 2)) for left, top, right, bottom in places],
         axis=1,

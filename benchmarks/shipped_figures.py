@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from benchmarks.shipped_folds import FOLDS, Asked, Data, HeldOut
+from benchmarks.shipped_regions import outlines
 
 ACCEPTED = 0.985
 """Share of the car photos of other sources that the gate's threshold has to accept."""
@@ -64,6 +65,7 @@ def measure(data: Data, held: HeldOut) -> dict[str, object]:
     return {
         "within_photo": within_photo(data, held),
         "pairs": pairs(data, held),
+        "outlines": outlines(data, held),
         "by_source": by_source(data, said, accepted, labelled),
         "sum": summary(data, said, accepted, labelled),
     }

@@ -13,7 +13,7 @@ from benchmarks.shipped_cells import Cells, Maps, fit_cells, judge, window_maxim
 from benchmarks.shipped_features import Looked
 from curate.gate_fitting.logistic import balanced
 from train.windows import evidence
-from train.windows.cells import ANSWERS, CellHead
+from train.windows.cells import CellHead
 from train.windows.classifier import WHOLE_WINDOW, car_features
 from train.windows.fit import KnownPictures, KnownWindows, fit_evidence, fit_platt
 from train.windows.grid import FINE
@@ -79,7 +79,7 @@ class Asked:
     """What models answered about photos of sources that they have not seen; NaN where not asked.
 
     `score` is the log-odds of damage after the calibration on what that model has seen; `cells` are
-    those of each cell and answer, (photos, FINE, FINE, ANSWERS) float16.
+    those of each cell, (photos, FINE, FINE) float16.
     """
 
     evidence: np.ndarray
@@ -176,7 +176,7 @@ def fit(data: Data, known: np.ndarray) -> Fitted:
 def _nothing(data: Data, *, cells: bool = False) -> Asked:
     count, windows = len(data.photos), data.whole.features.shape[1]
     empty = [np.full(count, np.nan, np.float32) for _ in range(3)]
-    judged = np.zeros((count if cells else 0, FINE, FINE, len(ANSWERS)), np.float16)
+    judged = np.zeros((count if cells else 0, FINE, FINE), np.float16)
     return Asked(np.full((count, windows), np.nan, np.float32), *empty, judged)
 
 

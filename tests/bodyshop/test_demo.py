@@ -75,6 +75,7 @@ def test_predict_json_has_the_published_keys(demo, capsys):
             "run",
             "error",
             "where",
+            "regions",
         ),
     }
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
 import bodyshop
 from bodyshop.cli import main
@@ -46,6 +46,10 @@ def test_predict_answers_in_an_empty_folder_and_says_which_model_answered(
     assert {row["run"] for row in (whole, damaged, noise, broken)} == {"shipped"}
     assert whole["is_car"] and whole["label"] == "whole" and whole["where"] is None
     assert damaged["is_car"] and damaged["label"] == "damaged" and len(damaged["where"]) == 4
+    assert whole["regions"] is None and damaged["regions"]
+    for region in damaged["regions"]:
+        assert set(region) == {"score", "polygon"}
+        assert all(0 <= share <= 1 for point in region["polygon"] for share in point)
     assert noise["is_car"] is False and noise["label"] is None
     assert broken["error"] and broken["label"] is None
     assert "heat" not in damaged
@@ -62,6 +66,16 @@ def test_the_window_that_decided_lies_on_the_damage(folder: Path) -> None:
         round(top * height) : round(bottom * height), round(left * width) : round(right * width)
     ]
     assert inside.mean() > 0.2
+
+
+def test_the_surest_outline_touches_the_damage(folder: Path) -> None:
+    damage = render(replace(DOOR, damage=("scratch", "dent"), width=960, height=640)).mask
+    (one,) = bodyshop.Predictor.open().predict(folder / "b-damaged.png")
+    assert one.regions
+    canvas = Image.new("1", damage.shape[::-1])
+    points = np.array(one.regions[0].polygon) * canvas.size
+    ImageDraw.Draw(canvas).polygon([(x, y) for x, y in points.tolist()], fill=1)
+    assert (np.asarray(canvas) & (damage > 0)).any()
 
 
 def test_annotated_pictures_show_the_window_and_the_evidence(folder: Path, tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ def test_the_network_runs_once_per_picture_for_all_runs(
     base = DamageClassifier(shipped_folder())
     training = load_samples(workspace).of("train")
     looked = learn_windows.window_features(training, base, workspace.features)
-    assert looked.shape == (24, 62, 512)
+    assert looked.shape == (24, 62, 513)
 
 
 def test_more_than_two_classes_are_refused(workspace: Workspace) -> None:

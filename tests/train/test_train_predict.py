@@ -33,6 +33,7 @@ KEYS = [
     "error",
     "boxes",
     "where",
+    "regions",
 ]
 
 

@@ -10,20 +10,19 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-ANSWERS = ("damage", "dent", "scratch", "broken")
-"""What a cell is asked: whether it shows damage at all, and of which kind."""
-
 
 @dataclass(frozen=True, eq=False)
 class CellHead:
-    """Weights of two hidden layers and the answers, on features less their mean over the picture.
+    """Weights of two hidden layers and the answer, on features less their mean over the picture.
+
+    The answer is the log-odds that a cell shows damage.
 
     Parameters
     ----------
     first : mapping of str to ndarray of float32, shape (channels, hidden)
         Block of the backbone -> its part of the first layer.
     first_bias, second, second_bias, last, last_bias : ndarray of float32
-        The rest; the last layer has one column for each of `ANSWERS`.
+        The rest; the last layer has shape (hidden, 1).
     mean, scale : float
         Of the largest log-odds of damage in the windows of undamaged cars.
     """

@@ -144,7 +144,7 @@ class DamageClassifier:
         Returns
         -------
         windows : ndarray of float32, shape (n, windows, features)
-        cells : ndarray of float32, shape (n, FINE, FINE, answers), or None
+        cells : ndarray of float32, shape (n, FINE, FINE), or None
             None where the network does not judge cells.
         """
         seen = self.network.run(squares)

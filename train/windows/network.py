@@ -45,7 +45,7 @@ def build_window_network(
     -------
     keras.Model
         float32 RGB 0 to 255, shape (n, SIDE, SIDE, 3) -> ``windows``, (n, windows, features), and
-        with a head ``cells``, (n, FINE, FINE, answers): its log-odds.
+        with a head ``cells``, (n, FINE, FINE): its log-odds.
     """
     import keras
     from keras import layers, ops
@@ -79,7 +79,7 @@ def build_window_network(
         parts.append(ops.concatenate([*features, *of_cells], axis=-1))
     outputs = {"windows": layers.Concatenate(axis=1)(parts)}
     if cells is not None:
-        outputs["cells"] = cells
+        outputs["cells"] = layers.Reshape((FINE, FINE))(cells)
     model = keras.Model(body.input, outputs)
     if project is not None and projection is not None:
         count = sum(channels)
@@ -119,7 +119,7 @@ def fine_maps(body: keras.Model) -> dict[str, Any]:
 
 
 def judged_cells(maps: dict[str, Any], head: CellHead) -> Any:
-    """Return the log-odds of a head, shape (n, FINE, FINE, answers).
+    """Return the log-odds of a head, shape (n, FINE, FINE, 1).
 
     A linear layer and the enlarging can change places, so that the first layer runs on each block
     at its own size.
@@ -156,6 +156,6 @@ def _largest(cells: Any, head: CellHead, size: int, step: int) -> Any:
     from keras import layers
 
     ratio = FINE * CELL // SIDE
-    largest = layers.MaxPooling2D(size * ratio, step * ratio, "valid")(cells[..., :1])
+    largest = layers.MaxPooling2D(size * ratio, step * ratio, "valid")(cells)
     flat = layers.Reshape((largest.shape[1] * largest.shape[2], 1))(largest)
     return (flat - head.mean) / head.scale

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from train.windows.cells import ANSWERS
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+LIKELY = math.log(2)
+"""Log-odds from which on a cell belongs to a region: damage is twice as likely as none."""
 
 FINER = 4
 """Points per cell in each direction at which the log-odds are looked at between cells."""
@@ -31,32 +33,29 @@ class DamageRegion:
 
     Parameters
     ----------
-    kind : str
-        The likeliest of ``dent``, ``scratch`` and ``broken``.
     score : float
-        Mean probability of damage over the region, 0.5 to 1; not calibrated.
+        Mean probability of damage over the region, 2/3 to 1; not calibrated.
     polygon : tuple of (x, y)
         Its outer outline, as shares of width and height.
     """
 
-    kind: str
     score: float
     polygon: tuple[tuple[float, float], ...]
 
 
 def damage_regions(cells: NDArray[np.floating]) -> tuple[DamageRegion, ...]:
-    """Return the parts of a picture where damage is likelier than none, the surest first.
+    """Return the parts of a picture where damage is likely, the surest first.
 
     Parameters
     ----------
-    cells : ndarray of float, shape (side, side, answers)
-        Log-odds of each cell and answer, as the network puts them out.
+    cells : ndarray of float, shape (side, side)
+        Log-odds of damage of each cell, as the network puts them out.
     """
     import cv2
 
     side = cells.shape[0] * FINER
     fine = cv2.resize(cells.astype(np.float32), (side, side), interpolation=cv2.INTER_LINEAR)
-    likely = (fine[..., 0] > 0).astype(np.uint8)
+    likely = (fine > LIKELY).astype(np.uint8)
     outlines, _ = cv2.findContours(likely, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     found = []
     for outline in outlines:
@@ -65,15 +64,13 @@ def damage_regions(cells: NDArray[np.floating]) -> tuple[DamageRegion, ...]:
         part = (inside > 0) & (likely > 0)
         if part.sum() < SMALLEST * FINER**2:
             continue
-        kinds = fine[part][:, 1:].mean(axis=0)
-        score = (1 / (1 + np.exp(-fine[part][:, 0]))).mean()
+        score = (1 / (1 + np.exp(-fine[part]))).mean()
         points = cv2.approxPolyDP(outline, TOLERANCE * FINER, True)[:, 0].astype(float)
         if len(points) < 3:
             continue
         shares = ((points + 0.5) / side).round(4)
         found.append(
             DamageRegion(
-                ANSWERS[1 + int(kinds.argmax())],
                 round(float(score), 3),
                 tuple((float(x), float(y)) for x, y in shares),
             )
