@@ -22,6 +22,7 @@ from labeling.formats.documents import (
     FACTS,
     FAULTS,
     JSON_FILES,
+    closed,
     damaged_files,
     facts_of,
     files_of,
@@ -263,7 +264,8 @@ def _chosen(value: Any) -> str:
 def _rings(shape: Mapping[str, Any]) -> tuple[Any, str]:
     kind = shape["name"]
     if kind in ("polygon", "polyline"):
-        return ring_of(shape["all_points_x"], shape["all_points_y"]), "polygon"
+        ring = ring_of(shape["all_points_x"], shape["all_points_y"])
+        return (closed(ring) if kind == "polyline" else ring), "polygon"
     if kind == "rect":
         return rectangle(*(shape[key] for key in ("x", "y", "width", "height"))), "rectangle"
     if kind in ("circle", "ellipse"):
@@ -381,7 +383,8 @@ def _version_3_ring(xy: Any) -> tuple[Any, str]:
         cx, cy, rx, ry = values[:4]
         return ellipse(cx, cy, rx, ry, turn), "ellipse"
     if kind in (_POLYGON, _POLYLINE):
-        return ring_of(values[0::2], values[1::2]), "polygon"
+        ring = ring_of(values[0::2], values[1::2])
+        return (closed(ring) if kind == _POLYLINE else ring), "polygon"
     if kind == _EXTREME_BOX and len(values) == 8:
         corners = np.asarray(values).reshape(-1, 2)
         (left, top), (w, h) = corners.min(axis=0), np.ptp(corners, axis=0)

@@ -129,6 +129,14 @@ BAD_VIA = {
         via([region({"name": "point", "cx": 5, "cy": 5}, type="dent"), region(type="dent")]),
         "a point has no area",
     ),
+    "an open line": (
+        via([
+            region({"name": "polyline", "all_points_x": [2, 9, 30], "all_points_y": [2, 20, 9]},
+                   type="dent"),
+            region(type="dent"),
+        ]),
+        "an open line has no area: its ends are 29 pixels apart; draw a polygon",
+    ),
     "an entry without regions": (
         via([region(type="dent")]) | {"b.jpg2": {"filename": "b.jpg", "size": 1}},
         "b.jpg: it has no regions",
