@@ -68,7 +68,7 @@ class Crawl:
         self._events: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._in_flight: dict[str, list[Candidate]] = {}
         self._records: list[DownloadRecord] = []
-        self._tried: set[str] = set()  # addresses of the candidates that this run has settled
+        self._tried: set[tuple[str, str]] = set()  # first address of a candidate, and each of it
         self._crashed: BaseException | None = None
         self._stopping = False
         self._context: CrawlContext
@@ -324,7 +324,7 @@ class Crawl:
                 self._admit(follower)
             return
         self._records.append(record)
-        self._tried.update(url_key(each.url) for each in candidate.url_candidates)
+        self._tried.update((key, url_key(each.url)) for each in candidate.url_candidates)
         for known in record.proven_addresses():
             self._have[url_key(known)] = record.known_picture()
         for follower in followers:
@@ -342,8 +342,9 @@ class Crawl:
         """Return whether only the candidate's first address is known, and another may be larger."""
         if known is None or url_key(known.asked or known.url) != url_key(candidate.url):
             return False
+        first = url_key(candidate.url)
         return any(
-            each.unproven and url_key(each.url) not in self._tried
+            each.unproven and (first, url_key(each.url)) not in self._tried
             for each in candidate.url_candidates
         )
 
