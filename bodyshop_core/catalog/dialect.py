@@ -179,7 +179,12 @@ class _Postgres(Dialect):
     def __init__(self, url: URL) -> None:
         self.label = url.render_as_string(hide_password=True)
         try:
-            self.engine = create_engine(url, poolclass=NullPool, json_serializer=json_text)
+            self.engine = create_engine(
+                url,
+                poolclass=NullPool,
+                json_serializer=json_text,
+                connect_args={k: v for k, v in _SILENCE.items() if k not in url.query},
+            )
         except ModuleNotFoundError as error:
             raise MissingPartError(
                 f"the catalog {self.label} needs the package 'psycopg'",
@@ -251,6 +256,15 @@ class _Postgres(Dialect):
             )
         return None
 
+
+_SILENCE = {
+    "connect_timeout": 30,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}
+"""When a server that vanished without a word is given up: in seconds, the last in milliseconds."""
 
 _THIS_SCHEMA = "hashtext(current_database() || '.' || coalesce(current_schema(), ''))"
 """Each workspace has a schema or a database of its own, and so a writer of its own."""

@@ -65,7 +65,7 @@ class Shift:
         self.leases: Leases | None = None
         self.finished = False
         self.on_failure: Callable[[BaseException], None] = lambda _error: None
-        self._pending: list[Task] = []
+        self.pending: list[Task] = []
         self._next, self._waited = 0.0, False
 
     def begin(
@@ -112,7 +112,7 @@ class Shift:
             if first:
                 _start_run(connection, tasks, refresh)
         self.leases = Leases(self.member, scope, per_model, needs_browser)
-        self._pending = list({task.key: task for task in tasks}.values())
+        self.pending = list({task.key: task for task in tasks}.values())
         return self.leases
 
     def restock(self, room: Mapping[bool, int]) -> LeasedWork | None:
@@ -131,7 +131,7 @@ class Shift:
                 recover_ended(self._workspace, alone=False)
         with self._catalog.begin() as connection:
             work = self.leases.take(
-                connection, room=wants if idle else 0, pending=self._pending, free=room
+                connection, room=wants if idle else 0, pending=self.pending, free=room
             )
         self._next = time.monotonic() + (LOOK_SECONDS if work else WAIT_SECONDS)
         if not (work or self.leases.candidates or self.leases.tasks):
