@@ -49,6 +49,9 @@ class Dialect(ABC):
     """What messages call the catalog; without a password."""
     on_server: bool
     """Whether programs on several machines can use it at once."""
+    silence_s: float | None = None
+    """A transaction in which the client says nothing for so long is ended, where there is a server;
+    else others would wait for the locks of a machine that is gone."""
 
     @abstractmethod
     def begin_write(self, connection: Connection) -> None:
@@ -81,6 +84,9 @@ class Dialect(ABC):
         (`bodyshop_core.locking`).
         """
         return True
+
+    def limit_silence(self, connection: Connection) -> None:  # noqa: B027
+        """Have the server end transactions of this connection after `silence_s`."""
 
     def hold(self, connection: Connection) -> None:  # noqa: B027 - nothing to do on most
         """Keep an open connection's resources for many small transactions."""
@@ -193,10 +199,16 @@ class _Postgres(Dialect):
         event.listen(self.engine, "before_cursor_execute", _without_nul, retval=True)
 
     def begin_write(self, connection: Connection) -> None:
+        self.limit_silence(connection)
         connection.execute(text(f"SET LOCAL lock_timeout = {int(LOCK_WAIT_S * 1000)}"))
         # One writer at a time, as on SQLite: no caller has to think about two. Killed clients hold
         # nothing: the server ends their transactions.
         connection.execute(text(f"SELECT pg_advisory_xact_lock({_WRITER}, {_THIS_SCHEMA})"))
+
+    def limit_silence(self, connection: Connection) -> None:
+        if self.silence_s is not None:
+            limit = int(self.silence_s * 1000)
+            connection.execute(text(f"SET idle_in_transaction_session_timeout = {limit}"))
 
     def begin_read(self, connection: Connection) -> Connection:
         return connection.execution_options(

@@ -144,7 +144,7 @@ class Shift:
 
     def beat(self, connection: Connection, ended: threading.Event) -> None:
         """Say regularly that this collector is alive; report when it no longer is."""
-        while not ended.wait(membership.LEASE_SECONDS / 3):
+        while not ended.wait(membership.LEASE_SECONDS / 6):
             if self.leases is None:
                 continue
             try:
@@ -172,6 +172,7 @@ def joined(workspace: Workspace, log: Callable[[str], None]) -> Iterator[Shift]:
             hint="bodyshop workspace copy moves a workspace to PostgreSQL, see docs/scale.md; "
             "without --join one collector works on it",
         )
+    catalog.limit_silence(membership.LEASE_SECONDS / 2)
     with (
         catalog.claimed(
             "collect",
