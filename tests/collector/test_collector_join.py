@@ -43,7 +43,6 @@ except BodyshopError as error:
     sys.exit(f"{type(error).__name__}: {error.message}")
 print(json.dumps(summary.as_dict()))
 """
-LEASE_SECONDS = 12.0
 IN_FLIGHT = 2  # default of limits.per_host_connections
 
 Process = subprocess.Popen[str]
