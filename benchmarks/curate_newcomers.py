@@ -87,6 +87,7 @@ def searched(
             blocks = [memory.nearest("scenes", index, asked, NEAREST, fixed=[where])]
         for rows, neighbours, _ in blocks:
             found += zip(rows.tolist(), neighbours.tolist(), strict=True)
+    found[3:] = sorted(found[3:])
     return found
 
 
