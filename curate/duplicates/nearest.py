@@ -8,6 +8,7 @@ lie in a temporary file, cell after cell, and are read in blocks.
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -102,6 +103,19 @@ class VectorIndex:
     def largest_cell(self) -> int:
         """Pictures in the largest cell; all of a block where there are no cells."""
         return int(np.diff(self._bounds).max(initial=0))
+
+    def digests(self, n: int) -> NDArray[np.uint64]:
+        """Return 64 bits of a hash of each vector, by position, shape (n,); 0 where there is none.
+
+        Those are the stored ones: of length 1, as float16.
+        """
+        digests = np.zeros(n, dtype=np.uint64)
+        size = 2 * self._width
+        self._file.seek(0)
+        for position in self.position.tolist():
+            digest = hashlib.blake2b(self._file.read(size), digest_size=8).digest()
+            digests[position] = int.from_bytes(digest, "little")
+        return digests
 
     def nearest(
         self,
