@@ -114,6 +114,20 @@ def test_a_file_without_annotations_lists_its_pictures_and_says_so(workspace, a_
     assert summary.problems == ("a.json: the file has no list of annotations",)
 
 
+OPEN, CLOSED = "2,2;9,20;30,9", "10,10;30,10;30,25;10,25;10,11"
+
+
+def test_a_line_of_cvat_has_an_area_only_where_it_comes_back(workspace, a_jpg, tmp_path):
+    shapes = "".join(f'<polyline label="dent" points="{points}"/>' for points in (CLOSED, OPEN))
+    text = f'<annotations><image name="a.jpg" width="80" height="60">{shapes}</image></annotations>'
+    source = put(tmp_path / "set", {"annotations.xml": text})
+    summary = import_masks(workspace, None, source, pictures=a_jpg[1])
+    assert summary.regions == 1
+    assert summary.problems == (
+        "a.jpg: shape 1: an open line has no area: its ends are 29 pixels apart; draw a polygon",
+    )
+
+
 BAD_VIA = {
     "no class": (via([region(), region(type="dent")]), "region 0: it has no class; name one with"),
     "no attributes": (via([{"shape_attributes": POLYGON}, region(type="dent")]), "no class"),

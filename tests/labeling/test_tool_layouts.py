@@ -299,22 +299,7 @@ def test_what_a_mask_has_outside_of_its_picture_is_cut_off(
     assert drawn(workspace, a_jpg[0])["dent"].sum() == area
 
 
-def test_a_line_that_comes_back_to_its_beginning_is_a_region(workspace, a_jpg, tmp_path):
-    line = '<polyline label="dent" points="10,10;30,10;30,25;10,25;10,11"/></image>'
-    files = {"annotations.xml": CVAT.replace("</image>", line)}
-    before = import_masks(
-        workspace, None, put(tmp_path / "a", {"annotations.xml": CVAT}), pictures=a_jpg[1]
-    )
-    found = import_masks(workspace, None, put(tmp_path / "b", files), pictures=a_jpg[1])
-    assert found.problems == () and found.regions == before.regions + 1
-
-
 NAMED = {
-    "an open line": (
-        {"annotations.xml": CVAT.replace(
-            "</image>", '<polyline label="dent" points="0,0;30,10;60,0"/></image>')},
-        "an open line has no area: its ends are 60 pixels apart; draw a polygon",
-    ),
     "a picture's tag": (
         {"annotations.xml": CVAT.replace("</image>", '<tag label="whole"/></image>')},
         "a tag has no area",
