@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
+
+import numpy as np
 import pytest
 from annotation_files import (
     AREA,
@@ -126,6 +131,23 @@ def test_a_line_of_cvat_has_an_area_only_where_it_comes_back(workspace, a_jpg, t
     assert summary.problems == (
         "a.jpg: shape 1: an open line has no area: its ends are 29 pixels apart; draw a polygon",
     )
+
+
+HEAD = "filename,file_size,region_shape_attributes,region_attributes"
+
+
+def test_a_via_csv_file_may_hold_many_corners_and_another_one_endless_names(
+    workspace, a_jpg, tmp_path
+):
+    turn = np.linspace(0, 2 * np.pi, 30_000)
+    shape = {"name": "polygon", "all_points_x": [*(40 + 20 * np.cos(turn)).round(3)],
+             "all_points_y": [*(30 + 20 * np.sin(turn)).round(3)]}  # fmt: skip
+    text = io.StringIO()
+    csv.writer(text).writerow(["a.jpg", "", json.dumps(shape), '{"type": "dent"}'])
+    files = {"a.csv": f"{HEAD}\n{text.getvalue()}", "b.csv": "x" * 9_000_000 + ",y\n1,2\n"}
+    summary = import_masks(workspace, None, put(tmp_path / "set", files), pictures=a_jpg[1])
+    assert summary.regions == 1 and summary.masks == 1
+    assert drawn(workspace, a_jpg[0])["dent"].sum() == pytest.approx(np.pi * 400, rel=0.05)
 
 
 BAD_VIA = {
