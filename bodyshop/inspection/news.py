@@ -20,7 +20,7 @@ FLOOR = -4.0
 SAME_PLACE = 0.2
 """Intersection over union from which on two windows show the same place: the camera has moved."""
 
-RISE = 2.0
+RISE = 3.0
 """By how much log-odds of damage must have risen. See docs/benchmarks/inspect.md."""
 
 MOST = 3
