@@ -8,14 +8,16 @@ does, and the others are asked before and after. Mean of `DRAWS` random draws.
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from benchmarks.abroad_photos import photos
+from benchmarks.shipped_cells import look_at_maps, sampled_cells
 from benchmarks.shipped_features import look
-from benchmarks.shipped_folds import FOLDS, Data, calibration, fit_damage
+from benchmarks.shipped_folds import FOLDS, Data, fit
 from train.fit.learn_windows import LABELLED, MASKED, PLAIN
 from train.windows import evidence
 from train.windows.fit import KnownPictures, KnownWindows, fit_evidence, fit_platt
@@ -35,19 +37,23 @@ def main() -> None:
     def never(squares: np.ndarray) -> np.ndarray:
         raise SystemExit("run python -m benchmarks.make_shipped first")
 
+    maps = [look_at_maps(listed, options.work, cuts=cuts) for cuts in (False, True)]
     data = Data(
         listed,
         look(listed, never, options.work / "whole.npz", cuts=False),
         look(listed, never, options.work / "cuts.npz", cuts=True),
+        maps[0],
+        sampled_cells(listed, maps, options.work / "cells.npz"),
     )
     print("| sources | masks | AUC before | after | right before | after | strength |")
     print("|---|---|---|---|---|---|---|")
     for sources in (FOLDS[0], FOLDS[1], FOLDS[3]):
         out = np.isin(data.origins, list(sources)) & (data.labels != "none")
-        start = fit_damage(data, ~np.isin(data.origins, list(sources)))
-        scale = calibration(data, ~np.isin(data.origins, list(sources)), *start)
+        fitted = fit(data, ~np.isin(data.origins, list(sources)))
+        start, scale = (fitted.weights, fitted.bias), (fitted.slope, fitted.offset)
+        seen = replace(data, whole=replace(data.whole, features=fitted.features))
         for masked in (False, True):
-            rows = [_draw(data, out, start, scale, masked, draw) for draw in range(DRAWS)]
+            rows = [_draw(seen, out, start, scale, masked, draw) for draw in range(DRAWS)]
             mean = np.mean(rows, axis=0)
             names = ", ".join(sorted(sources & set(data.origins[data.labels == "damaged"])))
             print(

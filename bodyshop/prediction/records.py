@@ -68,8 +68,8 @@ class PicturePrediction(Summary):
     boxes : tuple of CarBox or None
         All cars that a detector found, the largest first; None without a detector.
     where : (left, top, right, bottom) or None
-        The part that decided, 0 to 1 of width and height; None unless the shipped model says that
-        the car is damaged.
+        The part that decided, 0 to 1 of width and height; None unless the shipped model,
+        or a run of `train damage`, says that the car is damaged.
     regions : tuple of DamageRegion or None
         Outlines of what looks damaged, with a score, the surest first; None unless the
         shipped model, or a run of `train damage`, says that the car is damaged.

@@ -20,6 +20,7 @@ from train.data.samples import load_samples
 from train.fit import learn_windows
 from train.models.window_run import WindowClassifier
 from train.windows.classifier import DamageClassifier, shipped_folder
+from train.windows.model import load_model_file
 
 LABELS = ("whole", "damaged")
 
@@ -79,7 +80,11 @@ def test_the_run_is_self_contained_and_known_again(
     names = {each.name for each in summary.folder.iterdir()}
     assert {"network.tflite", "damage.npz", "run.json", "samples.csv", "report.html"} <= names
     assert train.train_damage(workspace).run == summary.run
-    assert train.train_damage(workspace, overrides={"near": "nothing"}).run != summary.run
+    fresh = train.train_damage(workspace, overrides={"near": "nothing"})
+    assert fresh.run != summary.run
+    # the shipped cells, which learned from other people's masks, have no part in it
+    weights = [load_model_file(each.folder / "damage.npz").weights for each in (summary, fresh)]
+    assert weights[0][-1] > 0 and weights[1][-1] == 0 and weights[1].any()
 
 
 def test_evaluating_the_run_gives_the_figures_of_training(
