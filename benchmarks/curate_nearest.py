@@ -17,6 +17,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,7 @@ def main() -> None:
     parser.add_argument("--copies", type=int, default=1000)
     parser.add_argument("--exact-up-to", type=int, default=EXACT)
     parser.add_argument("--probes", type=int, default=nearest.PROBES)
+    parser.add_argument("--ask", type=int, default=0, help="so many neighbouring pictures only")
     options = parser.parse_args()
     nearest.PROBES = options.probes
     n = int(options.pictures)
@@ -44,7 +46,8 @@ def main() -> None:
         store = FeatureStore(Path(folder) / "features")
         for keys, vectors in made_up(n, options.copies):
             store.add(FeatureBatch(keys, vectors, np.zeros((len(keys), 1000), np.float16), {}))
-        measured(store, Path(folder), n, options.copies, limit=options.exact_up_to)
+        measure = partial(measured_in_part, ask=options.ask) if options.ask else measured
+        measure(store, Path(folder), n, options.copies, limit=options.exact_up_to)
 
 
 def measured(store: FeatureStore, folder: Path, n: int, copies: int, *, limit: int) -> None:
@@ -80,6 +83,43 @@ def measured(store: FeatureStore, folder: Path, n: int, copies: int, *, limit: i
     print(
         f"largest resident size {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB"
     )
+
+
+def measured_in_part(
+    store: FeatureStore, folder: Path, n: int, copies: int, *, limit: int, ask: int
+) -> None:
+    """Ask about the copies, for what is found, and about whole cells, for the time of one picture.
+
+    Cells that follow one another share what they are compared with; single pictures would not.
+    """
+    place = {f"{i:064d}": i for i in range(n)}
+    before = anonymous_mb()
+    with Peak() as peak:
+        start, cpu = time.perf_counter(), time.process_time()
+        with VectorIndex(store.stream(), place, scratch=folder, exact=limit) as index:
+            report("read and sort into cells", start, cpu)
+            print(f"each compared with about {index.reach} of {n}", flush=True)
+            asked = np.zeros(n, dtype=bool)
+            asked[index.position[n // 2 : n // 2 + ask]] = True
+            start, cpu = time.perf_counter(), time.process_time()
+            done = sum(
+                len(rows)
+                for rows, _, _ in index.nearest(asked, NEAREST + 1, apart=[-1 - np.arange(n)])
+            )
+            report(f"neighbours of {done} pictures of whole cells", start, cpu)
+            used = time.process_time() - cpu
+            print(f"for all {n}, by that: {used * n / done:.0f} CPU-s", flush=True)
+            proposals = Proposals(index, -1 - np.arange(n))
+            proposals._known[: n - copies] = True
+            found = set(proposals.standing_out(np.ones(n, dtype=bool)))
+            expected = exact_pairs(store, place, range(n - copies, n))
+            originals = {(i, n - copies + i) for i in range(copies)}
+            print(
+                f"of {len(expected)} pairs that comparing {copies} copies with all proposes, "
+                f"found: {len(found & expected)}; with their originals: "
+                f"{len(found & expected & originals)} of {len(expected & originals)}"
+            )
+    print(f"memory: {before:.0f} MB before, {peak.mb - before:.0f} MB more at the peak")
 
 
 def exact_pairs(store: FeatureStore, place: dict[str, int], asked: range) -> set[tuple[int, int]]:

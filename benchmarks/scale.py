@@ -28,6 +28,8 @@ STEPS = (
     "manifest csv",
     "status",
     "samples",
+    "audit",
+    "report",
     "curate",
     "curate again",
 )
@@ -133,6 +135,27 @@ def _samples(workspace: Any) -> Any:
     return len(load_samples(workspace).items)
 
 
+def _audit(workspace: Any) -> Any:
+    from bodyshop_core.catalog import schema
+    from bodyshop_core.catalog.split_sets import choose_split_set
+    from curate.audit.stage import audit_shortcuts
+
+    name = choose_split_set(workspace.catalog, None, None).name
+    with workspace.catalog.begin() as connection:
+        connection.execute(schema.split_sets.update().values(audit=None))
+    return audit_shortcuts(workspace, split_set=name)["digest"]
+
+
+def _report(workspace: Any) -> Any:
+    import shutil
+
+    from curate.report import stage
+
+    stage.make_thumbnails = lambda *_, **__: 0  # type: ignore[assignment]  # there are no pictures
+    shutil.rmtree(workspace.reports / "curate", ignore_errors=True)
+    return len(list(stage.write_report(workspace).parent.glob("*.html")))
+
+
 def _curate(workspace: Any) -> Any:
     from curate.pipeline import curate
 
@@ -146,6 +169,8 @@ _STEPS: dict[str, Callable[[Any], Any]] = {
     "manifest csv": _manifest(".csv"),
     "status": _status,
     "samples": _samples,
+    "audit": _audit,
+    "report": _report,
     "curate": _curate,
     "curate again": _curate,
 }

@@ -106,7 +106,7 @@ def _rows(part: range, gate: Gate) -> Iterator[tuple[Table, list[dict[str, Any]]
     copied = [number for number in part if number % COPY_EVERY in (0, 1)]
     yield schema.copy_checks, [
         row(schema.copy_checks, sha256=name_of(number), version=copies.VERSION, quality=100,
-            content=1.0)
+            content=1.0, clipped=0.0)
         for number in copied
     ]  # fmt: skip
     yield (

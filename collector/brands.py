@@ -379,15 +379,11 @@ class Brands(StrictModel):
         def moved(item: UrlList) -> UrlList:
             return item.model_copy(update={"file": folder / item.file}) if item.file else item
 
+        def placed(model: Model) -> Model:
+            return model.model_copy(update={"lists": tuple(map(moved, model.lists))})
+
         brands = tuple(
-            brand.model_copy(
-                update={
-                    "models": tuple(
-                        model.model_copy(update={"lists": tuple(map(moved, model.lists))})
-                        for model in brand.models
-                    )
-                }
-            )
+            brand.model_copy(update={"models": tuple(map(placed, brand.models))})
             for brand in self.brands
         )
         recipes = tuple(folder / path for path in self.recipes)

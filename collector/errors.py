@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 from bodyshop_core.errors import BodyshopError
 
 
@@ -83,3 +85,13 @@ class RunStoppedError(CollectorError):
     """The run is being stopped: whoever waits for a host's turn stops waiting."""
 
     error_class = "stopped"
+
+
+def explained(error: BaseException) -> BaseException:
+    """Return an error that says what to do, of one that ended a run; others as they are."""
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return BodyshopError(
+            f"the disk is full: {error.filename or 'a picture'} could not be written",
+            hint="free some space and run the same command again: it continues where it stopped",
+        )
+    return error

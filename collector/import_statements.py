@@ -245,7 +245,7 @@ def parse_table(
     table.remarks = [
         f"{count} rows of {path} {what}"
         for count, what in (
-            (len(several), f"have several values for one label, so none ({several[:1]})"),
+            (len(several), f"have several values for a label, so none ({', '.join(several[:1])})"),
             (nameless, "name no file"),
         )
         if count

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -103,8 +103,8 @@ def collect(
         )
         return
     workspace = Workspace.open(terminal.workspace)
-    arguments = {"brands": brands, "only": only, "retry_failed": retry_failed, "mix": mix}
-    arguments |= {"join": True} if join else {}
+    arguments: dict[str, Any] = {"brands": brands, "only": only}
+    arguments |= {"retry_failed": retry_failed, "mix": mix} | ({"join": True} if join else {})
     with workspace.record_run("collect", arguments) as run:
         summary = collector.collect(
             config,

@@ -52,6 +52,9 @@ class Dialect(ABC):
     """What messages call the catalog; without a password."""
     on_server: bool
     """Whether programs on several machines can use it at once."""
+    silence_s: float | None = None
+    """A transaction in which the client says nothing for so long is ended, where there is a server;
+    else others would wait for the locks of a machine that is gone."""
 
     @abstractmethod
     def begin_write(self, connection: Connection) -> None:
@@ -84,6 +87,9 @@ class Dialect(ABC):
         (`bodyshop_core.locking`).
         """
         return True
+
+    def limit_silence(self, connection: Connection) -> None:  # noqa: B027
+        """Have the server end transactions of this connection after `silence_s`."""
 
     def hold(self, connection: Connection) -> None:  # noqa: B027 - nothing to do on most
         """Keep an open connection's resources for many small transactions."""
@@ -186,7 +192,12 @@ class _Postgres(Dialect):
     def __init__(self, url: URL) -> None:
         self.label = url.render_as_string(hide_password=True)
         try:
-            self.engine = create_engine(url, poolclass=NullPool, json_serializer=json_text)
+            self.engine = create_engine(
+                url,
+                poolclass=NullPool,
+                json_serializer=json_text,
+                connect_args={k: v for k, v in _SILENCE.items() if k not in url.query},
+            )
         except ModuleNotFoundError as error:
             raise MissingPartError(
                 f"the catalog {self.label} needs the package 'psycopg'",
@@ -195,10 +206,16 @@ class _Postgres(Dialect):
         event.listen(self.engine, "before_cursor_execute", _without_nul, retval=True)
 
     def begin_write(self, connection: Connection) -> None:
+        self.limit_silence(connection)
         connection.execute(text(f"SET LOCAL lock_timeout = {int(LOCK_WAIT_S * 1000)}"))
         # One writer at a time, as on SQLite: no caller has to think about two. Killed clients hold
         # nothing: the server ends their transactions.
         connection.execute(text(f"SELECT pg_advisory_xact_lock({_WRITER}, {_THIS_SCHEMA})"))
+
+    def limit_silence(self, connection: Connection) -> None:
+        if self.silence_s is not None:
+            limit = int(self.silence_s * 1000)
+            connection.execute(text(f"SET idle_in_transaction_session_timeout = {limit}"))
 
     def begin_read(self, connection: Connection) -> Connection:
         return connection.execution_options(
@@ -258,6 +275,15 @@ class _Postgres(Dialect):
             )
         return None
 
+
+_SILENCE = {
+    "connect_timeout": 30,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}
+"""When a server that vanished without a word is given up: in seconds, the last in milliseconds."""
 
 _THIS_SCHEMA = "hashtext(current_database() || '.' || coalesce(current_schema(), ''))"
 """Each workspace has a schema or a database of its own, and so a writer of its own."""

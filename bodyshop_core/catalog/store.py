@@ -122,7 +122,17 @@ class Catalog:
         They run beside the one writer of `begin`: not for tables that it writes.
         """
         with explained(self._dialect), self._dialect.engine.connect() as connection:
+            self._dialect.limit_silence(connection)
+            connection.commit()
             yield connection
+
+    def limit_silence(self, seconds: float) -> None:
+        """Have a server end write transactions in which this process is silent for so long.
+
+        For those who write beside others: the locks of a machine that is gone, or asleep, would
+        keep them waiting.
+        """
+        self._dialect.silence_s = seconds
 
     def explained(self) -> AbstractContextManager[None]:
         """Tell database errors of the block as `CatalogError`, as the other methods do."""

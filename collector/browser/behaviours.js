@@ -181,7 +181,7 @@
       if (performance.now() > end) return;
       await press(links[0].img, 600);
       const came = performance.getEntriesByName(links[0].url).some((each) => each.initiatorType !== "navigation") || [...T.elements(document)].some((each) => each.tagName === "IMG" && each.currentSrc === links[0].url && each.naturalWidth);
-      if (came) for (const { img, url } of links) T.opens.set(img, url);
+      if (came) for (const { img, url } of links) T.opens.set(img, [url]);
       escape();
     }
     for (const lead of findLeads().slice(0, 2)) {

@@ -7,7 +7,7 @@
   const IMAGE = /\.(jpe?g|jfif|png|webp|gif|avif|bmp|tiff?|jp2|jxl)(?:$|[?#&])/i;
   const OTHER = /\.(?:svgz?|html?|php|aspx?|jsp|m?js|css|json|xml|pdf|mp4|webm|mov|m3u8|mp3|zip|glb|gltf|usdz|woff2?)(?:$|[?#])/i;
   const NOT_THE_PICTURE = /icon|logo|avatar|placeholder|sprite|loader|spinner|toggle|title|flag/i;
-  const FULL = /^data-(?:full|zoom|orig|large|big|hi-?res|high|max|master|image-?full|src-?full|src-?large|src-?zoom)/i;
+  const FULL = /^data-(?:full|zoom|orig|large|big|hi-?res|high|max|master|retina|hi-?dpi|2x|(?:image|src)-?(?:full|large|zoom|retina|hi-?dpi|2x))/i;
   const LARGER = /-?(?:hi-?dpi|retina|hi-?res|[23]x|large|full|hd|desktop)$/i, SMALLER = /-?(?:small|mobile|tablet|thumb|preview|low-?res)$/i;
   const LAZY = /^data-(?:lazy|src|original|ll-|bg|background)/i;
   const WIDTH = /^data-[\w-]*?(\d{3,4})w?$/i /* data-at-1920 */, LIGHTBOX = /lightbox|fancybox|colorbox|cboxelement|prettyphoto|magnific|venobox|spotlight|luminous|swipebox|featherlight/i, GALLERY = /gallery|zoom/i;
@@ -23,9 +23,9 @@
       return url.protocol === "http:" || url.protocol === "https:" ? url.href : null;
     } catch { return null; }
   };
-  // The address of a picture in an attribute: "1.5", "Click to zoom / enlarge" and JSON are none.
+  // The address of a picture in an attribute, of "small.jpg|large.jpg" the last: "1.5", "Click to zoom / enlarge" and JSON are none.
   const pictureAddress = (value, anyExtension) => {
-    const address = value.trim().replace(/^url\(["']?|["']?\)$/g, "");
+    const address = value.split("|").pop().trim().replace(/^url\(["']?|["']?\)$/g, "");
     if (!address || address.length > 2000 || /[{}<>\n]/.test(address) || OTHER.test(address)) return null;
     if (/\s/.test(address) && !/^(?:https?:)?\/[^,]*\.\w{3,4}$/i.test(address)) return null;
     if (!IMAGE.test(address) && !(anyExtension && /^(?:(?:https?:)?\/\/|\.{0,2}\/)[^/]/i.test(address))) return null;
@@ -50,7 +50,7 @@
   const shadow = (element) => element.shadowRoot || roots.get(element) || null;
 
   // ---- what each <img> has shown so far, with its natural size
-  const history = new WeakMap(), opens = new WeakMap(); // and what a click on it would show
+  const history = new WeakMap(), opens = new WeakMap(); // and what else may show it: a click, a removed attribute
   const remember = (img) => {
     const url = absolute(img.currentSrc || img.src || "");
     if (!url || !img.naturalWidth) return;
@@ -144,7 +144,7 @@
     const marks = link ? `${link.rel} ${link.getAttributeNames().filter((name) => name.startsWith("data-")).join(" ")}` : "";
     if (link && IMAGE.test(link.href)) add("parent_link", link.href);
     else if (link && (LIGHTBOX.test(`${link.className} ${marks}`) || GALLERY.test(marks)) && !OTHER.test(link.href) && absolute(link.href)) candidates.push({ name: "parent_link", url: link.href, unproven: true });
-    if (opens.has(img) && !candidates.some(({ url }) => url === opens.get(img))) candidates.push({ name: "parent_link", url: opens.get(img), unproven: true });
+    for (const url of opens.get(img) || []) if (![...candidates.map((each) => each.url), img.currentSrc, img.src].includes(url)) candidates.push({ name: "data_full", url, unproven: true });
     const sized = holders.flatMap((each) => [...each.attributes]).map(({ name, value }) => [+(WIDTH.exec(name) || [])[1], pictureAddress(value, false)]).filter(([width, url]) => width && url);
     if (sized.length) candidates.push({ name: "data_full", url: sized.sort((a, b) => b[0] - a[0])[0][1], unproven: true });
     for (const holder of holders)
@@ -200,14 +200,14 @@
   }).observe(document, { childList: true, subtree: true });
 
   const measured = new Map(); // url of a CSS background -> natural size, from the browser's own cache
-  async function measure(url) {
+  async function measure(url, ms = 2000) {
     if (measured.has(url)) return measured.get(url);
     const image = new Image();
     const done = new Promise((ok) => { image.onload = ok; image.onerror = ok; });
     image.src = url;
-    await Promise.race([done, sleep(2000)]);
+    await Promise.race([done, sleep(ms)]);
     const size = image.naturalWidth ? [image.naturalWidth, image.naturalHeight] : null;
-    measured.set(url, size);
+    if (size) measured.set(url, size); // else it may only have been slow
     return size;
   }
 

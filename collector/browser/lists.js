@@ -1,9 +1,18 @@
-// Lists of pictures that scripts keep: in variables of the page, and what jQuery plugins note for an element. A list
-// counts if the page has shown one of its pictures: others may be of other cars. Needs inpage.js.
+// Lists of pictures that scripts keep: in variables of the page, and what jQuery plugins, React and Vue
+// note for an element. A list counts if the page has shown one of its pictures: others may be of other cars. Needs inpage.js.
 (() => {
   "use strict";
   const T = window.__bodyshop;
   if (!T || T.lists) return;
+  // A loader may remove the attribute that names a larger copy when it has loaded a smaller one.
+  const LARGER = ["data-src", "data-original", "data-lazy", "data-retina", "data-src-retina", "data-original-retina", "data-full", "data-large", "data-hires", "data-zoom"];
+  new MutationObserver((records) => {
+    for (const { target, attributeName, oldValue } of records) {
+      if (target.tagName !== "IMG" || !oldValue || target.hasAttribute(attributeName)) continue;
+      const url = T.pictureAddress(oldValue, false), kept = T.opens.get(target) || [];
+      if (url && kept.length < 4 && !kept.includes(url)) T.opens.set(target, [...kept, url]);
+    }
+  }).observe(document, { attributes: true, subtree: true, attributeOldValue: true, attributeFilter: LARGER });
   const own = new Set(Object.getOwnPropertyNames(window)); // what the browser itself defines
   const MOST_VALUES = 100000, MOST_DEPTH = 7;
 
@@ -43,6 +52,15 @@
     const jq = window.jQuery || window.$;
     if (jq && jq.fn && jq.fn.jquery && jq.hasData)
       for (const element of T.elements(document)) if (jq.hasData(element)) note(jq.data(element), T.path(element));
+    const fibers = new Set(); // of React: an element knows its component, and that the ones around it
+    for (const element of T.elements(document)) {
+      const name = Object.keys(element).find((each) => each.startsWith("__reactFiber$"));
+      for (let at = name && element[name]; at && !fibers.has(at) && fibers.size < 20000; at = at.return) {
+        fibers.add(at);
+        if (typeof at.type !== "string") note(at.memoizedProps, T.path(element));
+      }
+      if (element.__vueParentComponent) note(element.__vueParentComponent.props, T.path(element));
+    }
     for (const name of Object.getOwnPropertyNames(window)) {
       const place = own.has(name) ? null : Object.getOwnPropertyDescriptor(window, name);
       if (place && "value" in place) note(place.value, "script");

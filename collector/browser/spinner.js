@@ -123,7 +123,7 @@
       idle = files() > before ? 0 : idle + 1;
     }
   };
-  T.sizes = (urls) => Promise.all(urls.map(T.measure));
+  T.sizes = (urls) => Promise.all(urls.map((url) => T.measure(url, 10000)));
 
   // A 3D model whose camera can be set: exact angles.
   T.spinModel = async (ms) => {

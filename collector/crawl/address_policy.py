@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from bodyshop_core.errors import UnreadableImageError
 from collector.brands import CrawlLimits
+from collector.candidate import REWRITTEN
 from collector.crawl.frontier import DownloadJob
 from collector.ledger.tombstones import Tombstones
 from collector.net.cookies import Cookies
@@ -14,7 +15,7 @@ from collector.net.download import MAX_REDIRECTS
 from collector.net.outcome import Failure, Outcome, Redirect, Refusal, StoredPicture
 from collector.net.politeness import MAX_RETRY_AFTER_S, parse_retry_after
 from collector.net.same_picture import same_picture
-from collector.sources.url_candidates import FULL_SIZE, REWRITTEN, same_shape
+from collector.sources.url_candidates import FULL_SIZE, same_shape
 from collector.weburl import is_web_address
 
 LARGE_ENOUGH = 0.95

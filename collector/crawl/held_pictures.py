@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from collector.candidate import UrlCandidate
 from collector.net.download import DownloadLimits, judge_bytes
 from collector.net.outcome import Outcome
 from collector.weburl import url_key
@@ -47,10 +49,10 @@ class HeldPictures:
                 self._size += len(picture.data)
             return True
 
-    def holds(self, url: str) -> bool:
-        """Return whether the bytes of an address are here."""
+    def holds(self, addresses: Iterable[UrlCandidate]) -> bool:
+        """Return whether the bytes of one of the addresses are here."""
         with self._lock:
-            return url_key(url) in self._held
+            return any(url_key(each.url) in self._held for each in addresses)
 
     def take(
         self, url: str, folder: Path, limits: DownloadLimits, *, url_candidate: str, override: bool

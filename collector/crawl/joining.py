@@ -65,7 +65,7 @@ class Shift:
         self.leases: Leases | None = None
         self.finished = False
         self.on_failure: Callable[[BaseException], None] = lambda _error: None
-        self._pending: list[Task] = []
+        self.pending: list[Task] = []
         self._next, self._waited = 0.0, False
 
     def begin(
@@ -112,7 +112,7 @@ class Shift:
             if first:
                 _start_run(connection, tasks, refresh)
         self.leases = Leases(self.member, scope, per_model, needs_browser)
-        self._pending = list({task.key: task for task in tasks}.values())
+        self.pending = list({task.key: task for task in tasks}.values())
         return self.leases
 
     def restock(self, room: Mapping[bool, int]) -> LeasedWork | None:
@@ -131,7 +131,7 @@ class Shift:
                 recover_ended(self._workspace, alone=False)
         with self._catalog.begin() as connection:
             work = self.leases.take(
-                connection, room=wants if idle else 0, pending=self._pending, free=room
+                connection, room=wants if idle else 0, pending=self.pending, free=room
             )
         self._next = time.monotonic() + (LOOK_SECONDS if work else WAIT_SECONDS)
         if not (work or self.leases.candidates or self.leases.tasks):
@@ -144,7 +144,7 @@ class Shift:
 
     def beat(self, connection: Connection, ended: threading.Event) -> None:
         """Say regularly that this collector is alive; report when it no longer is."""
-        while not ended.wait(membership.LEASE_SECONDS / 3):
+        while not ended.wait(membership.LEASE_SECONDS / 6):
             if self.leases is None:
                 continue
             try:
@@ -172,6 +172,7 @@ def joined(workspace: Workspace, log: Callable[[str], None]) -> Iterator[Shift]:
             hint="bodyshop workspace copy moves a workspace to PostgreSQL, see docs/scale.md; "
             "without --join one collector works on it",
         )
+    catalog.limit_silence(membership.LEASE_SECONDS / 2)
     with (
         catalog.claimed(
             "collect",

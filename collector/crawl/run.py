@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import queue
 import sys
 import time
@@ -10,7 +9,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 
-from bodyshop_core.errors import BodyshopError
 from bodyshop_core.progress import Progress, Tick
 from bodyshop_core.workspace import Workspace
 from collector.brands import Brands
@@ -24,6 +22,7 @@ from collector.crawl.joining import LISTS, Shift, bring_in, recover_ended
 from collector.crawl.quota import ModelQuota
 from collector.crawl.reopening import Reopening
 from collector.crawl.retrying import requeue
+from collector.errors import explained
 from collector.ledger.journal import Journal
 from collector.ledger.membership import end_everyone
 from collector.ledger.record import DownloadRecord, promised_by
@@ -68,7 +67,7 @@ class Crawl:
         self._events: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._in_flight: dict[str, list[Candidate]] = {}
         self._records: list[DownloadRecord] = []
-        self._tried: set[str] = set()  # addresses of the candidates that this run has settled
+        self._tried: set[tuple[str, str]] = set()  # first address of a candidate, and each of it
         self._crashed: BaseException | None = None
         self._stopping = False
         self._context: CrawlContext
@@ -116,7 +115,7 @@ class Crawl:
         shift.on_failure = self.crashed
         self._tombstones = self._ledger.tombstones()
         leases = shift.begin(
-            self._without_erased(tasks), scope=scope, per_model=self._brands.limits.per_model,
+            tasks, scope=scope, per_model=self._brands.limits.per_model,
             needs_browser=needs_browser, refresh=refresh,
             again="--retry-failed" if retry_failed else "--refresh" if refresh else "",
         )  # fmt: skip
@@ -126,8 +125,8 @@ class Crawl:
         self._have = leases.have
         self._quota = ModelQuota(sys.maxsize, {})  # the ledger gives the places
         self._tasks, self._last_found, self._ready = [], {}, []
-        browsable = filter(needs_browser, tasks)
-        self._reopening = Reopening(self._without_erased([*browsable]), {})
+        shift.pending = self._without_erased(shift.pending)
+        self._reopening = Reopening(filter(needs_browser, shift.pending), {})
 
     def _without_erased(self, tasks: list[Task]) -> list[Task]:
         """Refuse the pages that were erased on request; they are not even opened."""
@@ -136,7 +135,10 @@ class Crawl:
             kind = self._tombstones.covers(task.url) if is_web_address(task.url) else ""
             if kind:
                 why = f"erased on request by {kind}"
-                self._ledger.close_task(task, "refused", error_class="forgotten", error=why)
+                self._ledger.close_task(
+                    task, "refused", error_class="forgotten", error=why,
+                    keep_success=self._shift is not None,
+                )  # fmt: skip
                 self._progress.log(f"{task.source} {task.url}: {why}")
             else:
                 kept.append(task)
@@ -157,7 +159,7 @@ class Crawl:
             self._events.get()()
         self._flush()
         if self._crashed is not None:
-            raise _explained(self._crashed) from self._crashed
+            raise explained(self._crashed) from self._crashed
         if not self._stopping:
             self._refuse_waiting()
 
@@ -260,18 +262,13 @@ class Crawl:
     def _enter(self, task: Task, finds: list[Find]) -> None:
         with_bytes = [find for find in finds if find.data is not None]
         found = [find.candidate for find in finds if find.data is None]
-        new = self._ledger.enter(task, found, urgent=self._held_here(found))
+        held = self._fetcher.held
+        urgent = {each.key for each in found if self._shift and held.holds(each.url_candidates)}
+        new = self._ledger.enter(task, found, urgent=urgent)
         for candidate in [*new, *self._reopening.found(task, finds)]:
             self._admit(candidate)
         if with_bytes:
             self._store(task, with_bytes)
-
-    def _held_here(self, found: list[Candidate]) -> set[str]:
-        """Return the keys of those whose bytes this process has, if there are others."""
-        if self._shift is None:
-            return set()
-        holds = self._fetcher.held.holds
-        return {each.key for each in found if any(holds(at.url) for at in each.url_candidates)}
 
     def _store(self, task: Task, finds: list[Find]) -> None:
         """Settle finds that came with their bytes."""
@@ -324,7 +321,7 @@ class Crawl:
                 self._admit(follower)
             return
         self._records.append(record)
-        self._tried.update(url_key(each.url) for each in candidate.url_candidates)
+        self._tried.update((key, url_key(each.url)) for each in candidate.url_candidates)
         for known in record.proven_addresses():
             self._have[url_key(known)] = record.known_picture()
         for follower in followers:
@@ -342,8 +339,9 @@ class Crawl:
         """Return whether only the candidate's first address is known, and another may be larger."""
         if known is None or url_key(known.asked or known.url) != url_key(candidate.url):
             return False
+        first = url_key(candidate.url)
         return any(
-            each.unproven and url_key(each.url) not in self._tried
+            each.unproven and (first, url_key(each.url)) not in self._tried
             for each in candidate.url_candidates
         )
 
@@ -399,12 +397,3 @@ class Crawl:
     def _over_limit(self, candidate: Candidate) -> DownloadRecord:
         why = f"limits.per_model is {self._brands.limits.per_model}"
         return DownloadRecord(candidate, "refused", error_class="over_limit", error=why)
-
-
-def _explained(error: BaseException) -> BaseException:
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return BodyshopError(
-            f"the disk is full: {error.filename or 'a picture'} could not be written",
-            hint="free some space and run the same command again: it continues where it stopped",
-        )
-    return error

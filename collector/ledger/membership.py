@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import uuid
 
-from sqlalchemy import Connection, Float, cast, delete, extract, func, insert, select, text, update
+from sqlalchemy import Connection, Float, cast, delete, extract, func, insert, select, update
 
 from bodyshop_core.catalog import CatalogError, now, schema
 
 LEASE_SECONDS = 30.0
-"""A collector that is silent for so long has lost its leases; it speaks three times as often."""
+"""A collector that is silent for so long has lost its leases; it speaks six times as often."""
 
 CLOCK = cast(extract("epoch", func.clock_timestamp()), Float)
 """UNIX time in seconds, by the database's clock at the moment of reading."""
@@ -62,28 +62,18 @@ class Membership:
             raise LeaseLostError
 
     def others(self, connection: Connection) -> list[str]:
-        """Return the ids of the other collectors that are alive, first in a transaction.
+        """Return the ids of the other collectors that are alive.
 
         Raises
         ------
         LeaseLostError
             This one is not.
         """
-        end_if_silent(connection, local=True)
         table = schema.collectors
         alive = set(connection.scalars(select(table.c.id).where(table.c.expires_at > CLOCK)))
         if self.id not in alive:
             raise LeaseLostError
         return sorted(alive - {self.id})
-
-
-def end_if_silent(connection: Connection, *, local: bool = False) -> None:
-    """Have the server end transactions of a machine that is gone: others wait for their locks.
-
-    With `local` this holds for one transaction, else for the connection.
-    """
-    scope, limit = "LOCAL" if local else "SESSION", int(LEASE_SECONDS * 1000)
-    connection.execute(text(f"SET {scope} idle_in_transaction_session_timeout = {limit}"))
 
 
 def end_collector(connection: Connection, collector: str) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, update
 from sqlalchemy.exc import DBAPIError
 
 from bodyshop_core.catalog import Catalog, schema
-from collector.ledger.membership import LeaseLostError, end_if_silent
+from collector.ledger.membership import LeaseLostError
 from collector.net.host_states import HostState
 
 _COLUMNS = (
@@ -69,9 +69,6 @@ class SharedHosts:
         self._seen: dict[str, HostState] = {}
         self._ahead = 0.0  # of the local clock, before the database's
         self._lock = threading.Lock()
-        with catalog.explained():
-            end_if_silent(connection)
-            connection.commit()
         # Only those who have PostgreSQL have its driver.
         from psycopg import Error
         from psycopg.rows import namedtuple_row

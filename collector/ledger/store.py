@@ -225,7 +225,9 @@ class CrawlLedger:
             return {}
         settled = [] if found_by is not None else promised_by(batch)
         with self._catalog.begin() as connection:
-            if self._leases is not None and found_by is None:
+            if self._leases is not None and found_by is not None:
+                self._leases.member.others(connection)  # it is one of them itself
+            elif self._leases is not None:
                 keys = [each.candidate.key for each in batch]
                 ours = self._leases.still_ours(connection, keys)
                 self._leases.candidates.difference_update(keys)

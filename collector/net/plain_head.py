@@ -22,6 +22,8 @@ _NO_BODY = frozenset({204, 304})
 class QuickResponse(HTTPResponse):
     """A response whose head is read at once if it is plain."""
 
+    _method: str  # of `http.client`; the type stubs lack it
+
     def begin(self) -> None:
         """Read the head; see `http.client.HTTPResponse.begin`."""
         if self.headers is not None or not self._begin_plain():

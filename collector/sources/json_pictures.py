@@ -109,6 +109,8 @@ def _pictures_in(node: Any, base: str, depth: int = 0) -> Iterator[list[str]]:
 
 def _rank(key: str) -> int:
     key = key.lower()
+    if "fullscreen" in key:  # beside an `original`, which is what the page shows
+        return -1
     if any(word in key for word in _SMALL):
         return 2
     return 0 if any(word in key for word in _LARGE) else 1

@@ -10,13 +10,13 @@ from urllib.parse import urljoin
 from collector.brands import Brand, Brands, Model
 from collector.browser.consent import ConsentAnswers, refuse_consent
 from collector.browser.exploring import estimate_of, see_whole_page
-from collector.candidate import Find, Task, UrlCandidate
+from collector.candidate import REWRITTEN, Find, Task, UrlCandidate
 from collector.errors import CollectorError
 from collector.net.download import ANSWERS
 from collector.sources.full_size import rewrite_rules
 from collector.sources.json_pictures import json_items
 from collector.sources.source import OpenedPage, Tools
-from collector.sources.url_candidates import REWRITTEN, PagePicture, pictures_of, with_rewrites
+from collector.sources.url_candidates import PagePicture, pictures_of, with_rewrites
 from collector.weburl import is_web_address, url_key
 
 NAME = "pages"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from sqlalchemy import Row, RowMapping, select
 
-from bodyshop_core.catalog import Catalog, Field, all_images, picture_origins, schema
+from bodyshop_core.catalog import Catalog, Field, all_images, picture_origins, schema, stream
 from bodyshop_core.errors import UsageError
 from bodyshop_core.progress import SILENT, Progress
 from curate.audit.nuisance import equalised, measure_view
@@ -18,7 +19,7 @@ from curate.policy import Policy, load_policy
 from curate.verdicts.facts import load_facts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
     from bodyshop_core.imaging import Equalise
@@ -88,13 +89,13 @@ def audit_split_set(
     shas = [row.sha256 for row in members]
     labels = [row.label for row in members]
     groups = [row.group for row in members]
-    rows = _nuisance_rows(workspace.catalog, shas, facts)
+    rows = _NuisanceRows(workspace.catalog, shas, facts)
     seed = stored["seed"]
     digest = audit_digest(rows, labels, groups, policy.audit, seed)
     if stored["audit"] is not None and stored["audit"]["digest"] == digest:
         return dict(stored["audit"])
     with progress.task("audit", total=1) as tick:
-        found = audit_rows(rows, labels, groups, policy=policy.audit, seed=seed)
+        found = audit_rows(rows, labels, groups, policy=policy.audit, seed=seed, digest=digest)
         outcome = {**found.as_dict(), "digest": digest, "equalise": None, "equalised": None}
         if found.leak:
             view = equalise_for(rows)
@@ -176,22 +177,39 @@ def _members(workspace: Workspace, name: str) -> list[Row[Any]]:
         )
 
 
-def _nuisance_rows(catalog: Catalog, shas: Sequence[str], facts: FactTable) -> list[dict[str, Any]]:
-    """Return the input of `curate.audit.nuisance.columns`, for the given pictures in order."""
-    images, origins = schema.images, picture_origins(catalog)
-    with catalog.read() as connection:
-        formats = dict(connection.execute(select(images.c.sha256, images.c.format)).all())
-    names = ("width", "height", "jpeg_quality", "brightness", "contrast", "sharpness")
-    rows = []
-    for sha256 in shas:
-        one = facts.of(sha256)
-        rows.append(
-            {
-                **{name: (one.measured or {}).get(name) for name in names},
-                "bytes": one.size_bytes,
-                "format": formats.get(sha256),
-                "origin": origins[sha256],
-                "framing": one.framing,
-            }
-        )
-    return rows
+class _NuisanceRows(Sequence[dict[str, Any]]):
+    """The input of `curate.audit.nuisance.columns`, a row made when it is asked for."""
+
+    def __init__(self, catalog: Catalog, shas: Sequence[str], facts: FactTable) -> None:
+        images = schema.images
+        self._shas, self._facts = shas, facts
+        self._origins = picture_origins(catalog)
+        self._formats: dict[str, str | None] = {}
+        known: dict[str | None, str | None] = {}
+        with catalog.read() as connection:
+            for part in stream(connection, select(images.c.sha256, images.c.format)):
+                for sha256, name in part:
+                    self._formats[sha256] = known.setdefault(name, name)
+
+    def __len__(self) -> int:
+        return len(self._shas)
+
+    @overload
+    def __getitem__(self, place: int) -> dict[str, Any]: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[dict[str, Any]]: ...
+    def __getitem__(self, place: int | slice) -> dict[str, Any] | list[dict[str, Any]]:
+        if isinstance(place, slice):
+            return [self[one] for one in range(*place.indices(len(self)))]
+        sha256 = self._shas[place]
+        one = self._facts.of(sha256)
+        return {
+            **{name: (one.measured or {}).get(name) for name in _MEASURED},
+            "bytes": one.size_bytes,
+            "format": self._formats.get(sha256),
+            "origin": self._origins[sha256],
+            "framing": one.framing,
+        }
+
+
+_MEASURED = ("width", "height", "jpeg_quality", "brightness", "contrast", "sharpness")

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 MAX_OUTSIDE = 0.4
 """Spread of the levels outside of the edges, of that inside: at most 0.34 in screenshots, borders
-and photos of screens of 14 photos. With the jump below, none of 684 crops of 114 photos is taken for
-a picture in a frame."""
+and photos of screens of 14 photos. With the jump below, none of 684 crops of 114 photos is taken
+for a picture in a frame."""
 
 MIN_INSIDE = 10.0
 """Grey levels, standard deviation along the edges, below which there is nothing to compare."""

@@ -154,6 +154,8 @@ def stored_picture(source: bytes) -> StoredPicture | None:
     ------
     UnreadableImageError
         It can't be decoded.
+    TransientError
+        This machine has too little memory now.
     """
     with open_image(source) as image:
         is_jpeg = image.format == "JPEG"
@@ -166,6 +168,8 @@ def stored_picture(source: bytes) -> StoredPicture | None:
         sampling = _sampling(image) if is_jpeg else 0
         try:
             rgb = np.asarray(image.convert("RGB"))
+        except MemoryError as error:
+            raise TransientError("too little memory to compare two copies") from error
         except (OSError, SyntaxError, ValueError) as error:
             raise UnreadableImageError(f"the picture is damaged: {error}") from error
     both = [list(tables[min(tables)]), list(tables[max(tables)])] if tables else None

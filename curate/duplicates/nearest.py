@@ -8,12 +8,15 @@ lie in a temporary file, cell after cell, and are read in blocks.
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from curate.duplicates.best_neighbours import BestNeighbours
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,10 +36,6 @@ pictures is missed; see docs/benchmarks/curate_scale.md."""
 
 _BLOCK, _PART = 4096, 2048
 """Pictures that are compared at a time, and with how many: 32 MB of cosines."""
-
-_FEW = 256
-_MANY = 64
-"""Values per row from which only the best are looked at."""
 
 _SPOOLED = 1 << 26
 _SAMPLES_PER_CELL = 16
@@ -85,6 +84,8 @@ class VectorIndex:
         self.exact = n <= exact
         self._bounds = np.append(np.arange(0, n, _BLOCK), n)
         self._centres: Vectors | None = None
+        self._held: dict[int, Vectors] = {}
+        self._held_bytes = 0
         self.reach = n
         if not self.exact:
             self._sort_into_cells(scratch, seed)
@@ -102,6 +103,19 @@ class VectorIndex:
     def largest_cell(self) -> int:
         """Pictures in the largest cell; all of a block where there are no cells."""
         return int(np.diff(self._bounds).max(initial=0))
+
+    def digests(self, n: int) -> NDArray[np.uint64]:
+        """Return 64 bits of a hash of each vector, by position, shape (n,); 0 where there is none.
+
+        Those are the stored ones: of length 1, as float16.
+        """
+        digests = np.zeros(n, dtype=np.uint64)
+        size = 2 * self._width
+        self._file.seek(0)
+        for position in self.position.tolist():
+            digest = hashlib.blake2b(self._file.read(size), digest_size=8).digest()
+            digests[position] = int.from_bytes(digest, "little")
+        return digests
 
     def nearest(
         self,
@@ -140,9 +154,9 @@ class VectorIndex:
             if not len(rows):
                 continue
             queries = self._read(start, end)[rows - start]
-            best = _Best(len(rows), count)
-            for found in self._around(cell, among):
-                cosine = queries @ self._rows(found).T
+            best = BestNeighbours(len(rows), count)
+            for found, vectors in self._around(cell, among):
+                cosine = queries @ vectors.T
                 self._set_apart(cosine, rows, found, apart)
                 best.add(0, cosine, self.position[found])
             yield self.position[rows], best.positions, best.cosine
@@ -158,7 +172,7 @@ class VectorIndex:
         rows = np.flatnonzero(asked[self.position])
         answers = np.arange(len(self)) if among is None else np.flatnonzero(among[self.position])
         mutual = np.array_equal(rows, answers)
-        best = _Best(len(rows), count)
+        best = BestNeighbours(len(rows), count)
         for start in range(0, len(rows), _BLOCK):
             mine = rows[start : start + _BLOCK]
             queries = self._rows(mine)
@@ -179,27 +193,46 @@ class VectorIndex:
         for numbers in apart:
             cosine[_equal(numbers[self.position[rows]], numbers[self.position[found]])] = -1
 
-    def _around(self, cell: int, among: NDArray[np.bool_] | None) -> Iterator[Positions]:
-        """Yield rows of the cells near one, in blocks, the nearest first, up to the reach."""
+    def _around(
+        self, cell: int, among: NDArray[np.bool_] | None
+    ) -> Iterator[tuple[Positions, Vectors]]:
+        """Yield rows and vectors of the cells near one, the nearest first, up to the reach."""
         assert self._centres is not None
         likeness = self._centres @ self._centres[cell]
         order = [cell, *np.argsort(-likeness, kind="stable").tolist()]
-        waiting: list[Positions] = []
+        waiting: list[tuple[Positions, Vectors]] = []
         left, held = self.reach, 0
         for one in dict.fromkeys(order):
             rows = np.arange(self._bounds[one], self._bounds[one + 1])
+            vectors = self._cell(one)
             if among is not None:
-                rows = rows[among[self.position[rows]]]
-            waiting.append(rows)
+                wanted = among[self.position[rows]]
+                rows, vectors = rows[wanted], vectors[wanted]
+            waiting.append((rows, vectors))
             held += len(rows)
             left -= len(rows)
             if held >= _PART or left <= 0:
-                yield np.concatenate(waiting)
+                yield _joined(waiting)
                 waiting, held = [], 0
             if left <= 0:
                 return
         if held:
-            yield np.concatenate(waiting)
+            yield _joined(waiting)
+
+    def _cell(self, cell: int) -> Vectors:
+        """Return the vectors of a cell; those of the last cells are kept, as neighbours share them.
+
+        Without that, three quarters of the time goes into reading and into float16.
+        """
+        known = self._held.pop(cell, None)
+        if known is None:
+            known = self._read(self._bounds[cell], self._bounds[cell + 1])
+            self._held_bytes += known.nbytes
+        self._held[cell] = known
+        while self._held_bytes > _HELD and len(self._held) > 1:
+            oldest = next(iter(self._held))
+            self._held_bytes -= self._held.pop(oldest).nbytes
+        return known
 
     def _rows(self, rows: Positions) -> Vectors:
         """Read rows; runs of increasing ones that lie together are read at once."""
@@ -241,9 +274,14 @@ class VectorIndex:
             for which in range(len(centres))
             for at in range(bounds[which], bounds[which + 1], _CROWDED * usual)
         ]
-        self._centres = centres[[which for _, which in pieces]]
-        self._bounds = np.array([*(at for at, _ in pieces), n])
-        self._reorder(order, scratch)
+        found = centres[[which for _, which in pieces]]
+        starts = np.array([at for at, _ in pieces])
+        sizes = np.diff(np.append(starts, n))
+        way = _along(found)
+        self._centres = found[way]
+        self._bounds = np.concatenate([[0], np.cumsum(sizes[way])])
+        rows = [order[starts[one] : starts[one] + sizes[one]] for one in way.tolist()]
+        self._reorder(np.concatenate(rows), scratch)
 
     def _divided(self, rows: Positions, count: int, seed: int) -> tuple[Vectors, Positions]:
         """Return unit centres and, for each row, the number of its nearest."""
@@ -280,54 +318,30 @@ class VectorIndex:
         self._file, self.position = ordered, self.position[order]
 
 
+def _joined(parts: list[tuple[Positions, Vectors]]) -> tuple[Positions, Vectors]:
+    return np.concatenate([rows for rows, _ in parts]), np.concatenate([each for _, each in parts])
+
+
+def _along(centres: Vectors) -> Positions:
+    """Return an order in which each centre is followed by the nearest one that is left.
+
+    Cells that follow one another are then compared with mostly the same ones.
+    """
+    order = np.zeros(len(centres), dtype=np.int64)
+    left = np.ones(len(centres), dtype=bool)
+    left[0] = False
+    for place in range(1, len(centres)):
+        likeness = np.where(left, centres @ centres[order[place - 1]], -2)
+        order[place] = int(likeness.argmax())
+        left[order[place]] = False
+    return order
+
+
+_HELD = 1 << 27
+"""Bytes of cells that are kept as float32: more than are near one among 1,000,000 pictures."""
+
 _GAP = 8
 """Rows between two wanted ones up to which they are read together."""
-
-
-class _Best:
-    """The best neighbours so far of a number of pictures, the nearest first."""
-
-    def __init__(self, rows: int, count: int) -> None:
-        self.positions: Positions = np.full((rows, count), -1, dtype=np.int64)
-        self.cosine: Vectors = np.full((rows, count), -1, dtype=np.float32)
-
-    def add(self, at: int, cosine: Vectors, positions: Positions) -> None:
-        """Take in cosines, shape (b, m), of the b pictures from `at` on and of m others."""
-        count = self.cosine.shape[1]
-        row, column = _better(cosine, self.cosine[at : at + len(cosine), -1], count)
-        if not len(row):
-            return
-        touched = np.unique(row)
-        mine = at + touched
-        rows = np.concatenate([np.repeat(touched, count), row])
-        values = np.concatenate([self.cosine[mine].ravel(), cosine[row, column]])
-        found = np.concatenate([self.positions[mine].ravel(), positions[column]])
-        order = np.lexsort((found, -values, rows))
-        rows, values, found = rows[order], values[order], found[order]
-        kept = np.arange(len(rows)) - np.searchsorted(rows, rows) < count
-        self.cosine[mine] = values[kept].reshape(-1, count)
-        self.positions[mine] = found[kept].reshape(-1, count)
-
-
-def _better(cosine: Vectors, least: Vectors, count: int) -> tuple[Positions, Positions]:
-    """Return places (row, column) of values above `least` of the row; `count` per row if many."""
-    above = cosine > least[:, None]
-    if np.count_nonzero(above) <= _MANY * len(cosine):
-        if above.flags.c_contiguous:
-            row, column = np.nonzero(above)
-        else:
-            column, row = np.nonzero(above.T)
-        return np.asarray(row, dtype=np.int64), np.asarray(column, dtype=np.int64)
-    last = max(0, cosine.shape[1] - count)
-    columns = np.concatenate(
-        [
-            np.argpartition(cosine[start : start + _FEW], last, axis=1)[:, last:]
-            for start in range(0, len(cosine), _FEW)
-        ]
-    )
-    row = np.repeat(np.arange(len(cosine)), columns.shape[1])
-    keep = above[row, columns.ravel()]
-    return row[keep], columns.ravel()[keep]
 
 
 def _equal(first: Positions, second: Positions) -> tuple[Positions, Positions]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from bodyshop_core.progress import SILENT, Progress
+from curate.duplicates.memory import NeighbourMemory
 from curate.duplicates.nearest import VectorIndex
 from curate.duplicates.proposals import Proposals
 from curate.duplicates.search import GROUP_CAP, MAX_RADIUS, near_pairs
@@ -89,15 +90,12 @@ class FoundPairs:
 
     def as_dict(self) -> dict[str, int]:
         """Return JSON-able counts, per kind and of what was not compared."""
+        counts = ("heavy", "unclear", "refuted", "crops_not_looked_for", "crops_in_part")
         kinds = [pair.kind for pair in self.pairs]
         return {
             **{kind: kinds.count(kind) for kind in ("exact", "near", "flip", "crop")},
             "plain": len(self.plain),
-            "heavy": self.heavy,
-            "unclear": self.unclear,
-            "refuted": self.refuted,
-            "crops_not_looked_for": self.crops_not_looked_for,
-            "crops_in_part": self.crops_in_part,
+            **{name: getattr(self, name) for name in counts},
         }
 
 
@@ -121,6 +119,7 @@ def find_pairs(
     radius: int = 6,
     features: Iterable[tuple[Sequence[str], NDArray[np.floating[Any]]]] | None = None,
     scratch: Path | None = None,
+    memory: Path | None = None,
     spin_groups: Mapping[str, str] | None = None,
     flips: bool = True,
     check: PairCheck | None = None,
@@ -141,6 +140,8 @@ def find_pairs(
         crops, borders and logos, which hashes lose. Of use only together with `check`.
     scratch : Path, optional
         Folder for a temporary file of those vectors; the system's by default.
+    memory : Path, optional
+        Folder for what was nearest, so that the next search compares only new pictures with all.
     spin_groups : Mapping, optional
         sha256 -> spinner; frames of one spinner are never compared.
     flips : bool
@@ -182,14 +183,13 @@ def find_pairs(
         with VectorIndex(features, place, scratch=scratch) as index:
             without = len(place) - len(index)
             in_part = 0 if index.exact else len(index)
-            if index.exact:
-                progress = SILENT  # a second or two
-            else:
+            if not index.exact:
                 progress.log(
                     f"each of {len(index)} pictures is compared with about {index.reach} "
                     "of similar features for crops, borders and logos"
                 )
-            proposals = Proposals(index, apart, progress)
+            known = NeighbourMemory(memory, names) if memory is not None else None
+            proposals = Proposals(index, apart, SILENT if index.exact else progress, known)
             refuted += _propose(found, names, signatures, proposals, check) if len(index) > 1 else 0
     return FoundPairs(
         pairs=tuple(
@@ -206,7 +206,7 @@ def find_pairs(
 
 
 def _signatures(rows: Sequence[Mapping[str, Any]]) -> Signatures:
-    good = [row for row in rows if not row.get("error")]
+    good = (row for row in rows if not row.get("error"))
     return Signatures.of(sorted(good, key=lambda row: row["sha256"]))
 
 
@@ -274,8 +274,7 @@ def _clusters(found: Candidates, n: int) -> NDArray[np.int64]:
     from scipy.sparse.csgraph import connected_components
 
     pairs = np.array(list(found.confirmed), dtype=np.int64).reshape(-1, 2)
-    ones = np.ones(len(pairs), dtype=np.int8)
-    graph = coo_array((ones, (pairs[:, 0], pairs[:, 1])), shape=(n, n))
+    graph = coo_array((np.ones(len(pairs), np.int8), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
     return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
 
 

@@ -19,6 +19,7 @@ from bodyshop_core.progress import SILENT, Progress
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from curate.duplicates.memory import NeighbourMemory
     from curate.duplicates.nearest import VectorIndex
 
 MIN_COSINE = 0.75
@@ -45,12 +46,21 @@ class Proposals:
         Spinner by position; pictures of one spinner are not proposed.
     progress : Progress
         Told how many pictures are done.
+    memory : NeighbourMemory, optional
+        The answers of the last search, to be kept for the next one. Of use only where each picture
+        is compared with each.
     """
 
     def __init__(
-        self, index: VectorIndex, apart: NDArray[np.int64], progress: Progress = SILENT
+        self,
+        index: VectorIndex,
+        apart: NDArray[np.int64],
+        progress: Progress = SILENT,
+        memory: NeighbourMemory | None = None,
     ) -> None:
         self._index = index
+        self._memory = memory if index.exact else None
+        self._round = 0
         self._progress = progress
         self._apart = apart
         count = max(1, min(NEAREST + 1, len(index) - 1))
@@ -78,7 +88,9 @@ class Proposals:
         among = among & self._there
         lost = (self._neighbours >= 0) & ~among[self._neighbours]
         asked = among & (~self._known | lost.any(axis=1))
-        for rows, neighbours, cosine in self._nearest(asked, among, [self._apart]):
+        self._round += 1
+        search = f"round-{self._round}"
+        for rows, neighbours, cosine in self._nearest(search, asked, among, [self._apart]):
             self._neighbours[rows], self._cosine[rows] = neighbours, cosine
         self._known |= asked
         near = self._cosine >= MIN_COSINE
@@ -112,7 +124,8 @@ class Proposals:
         first[np.unique(clusters, return_index=True)[1]] = True
         others = (neighbours >= 0) & (clusters[neighbours] != clusters[:, None])
         asked = self._there & ~(first & self._known & others.any(axis=1))
-        for rows, found, likeness in self._nearest(asked, None, [self._apart, clusters]):
+        apart = [self._apart, clusters]
+        for rows, found, likeness in self._nearest("strongest", asked, None, apart):
             neighbours[rows], cosine[rows] = found, likeness
         near = (cosine >= MIN_COSINE) & (clusters[neighbours] != clusters[:, None])
         row, column = np.nonzero(near)
@@ -125,11 +138,15 @@ class Proposals:
 
     def _nearest(
         self,
+        what: str,
         asked: NDArray[np.bool_],
         among: NDArray[np.bool_] | None,
         apart: Sequence[NDArray[np.int64]],
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]]:
         count = self._neighbours.shape[1]
+        if self._memory is not None:
+            yield self._memory.nearest(what, self._index, asked, count, among=among, apart=apart)
+            return
         with self._progress.task("nearest pictures", total=int(asked.sum())) as tick:
             for found in self._index.nearest(asked, count, among=among, apart=apart):
                 yield found

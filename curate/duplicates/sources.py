@@ -31,7 +31,7 @@ def made_from_others(
     sizes: Mapping[str, Size],
     scores: Scores,
 ) -> set[str]:
-    """Return the members that were made from the source of their cluster.
+    """Return the members that were made from another one of their cluster and size.
 
     Parameters
     ----------
@@ -44,33 +44,32 @@ def made_from_others(
     scores : callable
         Pairs of sha256, the smaller first -> scores of `curate.duplicates.descent.descent`.
     """
-    members: dict[str, list[str]] = {}
+    members: dict[tuple[str, Size], list[str]] = {}  # only those of one size are comparable
     for name in ranked:
         if name in sizes:
-            members.setdefault(clusters[name], []).append(name)
+            members.setdefault((clusters[name], sizes[name]), []).append(name)
     derived: set[str] = set()
-    sources = {cluster: names[0] for cluster, names in members.items() if len(names) > 1}
+    sources = {which: names[0] for which, names in members.items() if len(names) > 1}
     for _ in range(ROUNDS):
         pairs = {
             (min(source, name), max(source, name))
-            for cluster, source in sources.items()
-            for name in members[cluster][:MOST]
-            if name != source and sizes[name] == sizes[source]
+            for which, source in sources.items()
+            for name in members[which][:MOST]
+            if name != source
         }
         if not pairs:
             break
         found = scores(sorted(pairs))
-        better: dict[str, str] = {}
-        for cluster, source in sources.items():
-            for name in members[cluster][:MOST]:
-                pair = min(source, name), max(source, name)
-                score = found.get(pair, 0.0) if pair in pairs else 0.0
+        better: dict[tuple[str, Size], str] = {}
+        for which, source in sources.items():
+            for name in members[which][:MOST]:
+                score = found.get((min(source, name), max(source, name)), 0.0)
                 score = score if source < name else -score
                 if score >= descent.MIN_DESCENT:
                     derived.add(name)
                 elif score <= -descent.MIN_DESCENT and name not in derived:
                     derived.add(source)
-                    better.setdefault(cluster, name)
+                    better.setdefault(which, name)
         sources = better
     return derived
 

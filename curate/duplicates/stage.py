@@ -29,6 +29,9 @@ of these pictures have been decoded before, so none is known to kill a process."
 
 COUNTS_FILE = "duplicates.json"
 
+NEIGHBOURS = "neighbours"
+"""Folder, below that of the features, of what was nearest at the last search."""
+
 _SQL_VARIABLES = 500
 
 
@@ -66,6 +69,7 @@ def find_duplicates(
         radius=policy.duplicates.radius,
         features=store.stream() if policy.duplicates.crops else None,
         scratch=workspace.root,
+        memory=workspace.features / NEIGHBOURS / gate.fingerprint,
         spin_groups=spin_groups,
         check=pixel_check(workspace, progress=progress),
         progress=progress,

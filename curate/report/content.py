@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 ORIGINS_SHOWN = 30
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Card:
     """One picture as the galleries show it; texts from outside are untrusted."""
 
@@ -110,14 +110,13 @@ def gather(
     images, verdicts, scores = schema.images, schema.verdicts, schema.gate_scores
     splits, sightings = schema.splits, schema.sightings
     with catalog.read() as connection:
-        pictures = connection.execute(
-            select(images, verdicts)
-            .join(verdicts, verdicts.c.sha256 == images.c.sha256)
-            .order_by(images.c.added_at, images.c.sha256)
-        ).all()
         gated = {
-            row.sha256: row
-            for row in connection.execute(select(scores).where(scores.c.gate == gate.id))
+            sha256: (p_car, framing, _first_guess(top5))
+            for sha256, p_car, framing, top5 in connection.execute(
+                select(scores.c.sha256, scores.c.p_car, scores.c.framing, scores.c.top5).where(
+                    scores.c.gate == gate.id
+                )
+            )
         }
         assigned = {}
         if current is not None:
@@ -128,25 +127,41 @@ def gather(
                     )
                 ).all()
             )
-        first: dict[str, Any] = {}
-        for row in connection.execute(select(sightings).order_by(sightings.c.fetched_at)):
-            first.setdefault(row.sha256, row)
-    origins = _origins(pictures, labels, picture_origins(catalog))
-    cards = [
-        _card(
-            row,
-            workspace.blobs.below_workspace(row.sha256, row.extension),
-            gated.get(row.sha256),
-            labels.get(row.sha256),
-            first.get(row.sha256),
-            assigned,
-        )
-        for row in pictures
-    ]
-    by_cluster: dict[str, list[Card]] = defaultdict(list)
-    for row, card in zip(pictures, cards, strict=True):
-        if row.cluster:
-            by_cluster[row.cluster].append(card)
+        first: dict[str, tuple[str, str | None, str]] = {}
+        seen = sightings.c
+        query = select(seen.sha256, seen.page_url, seen.final_url, seen.file, seen.source)
+        for sha256, page, final, file, source in connection.execute(
+            query.order_by(seen.fetched_at)
+        ):
+            if sha256 not in first:
+                first[sha256] = (*_shown_source(page or final, file), source)
+        cards: list[Card] = []
+        by_cluster: dict[str, list[Card]] = defaultdict(list)
+        by_origin: dict[str, Counter[str]] = defaultdict(Counter)
+        origins = picture_origins(catalog)
+        for row in connection.execute(
+            select(
+                images.c.sha256, images.c.extension, images.c.width, images.c.height,
+                verdicts.c.verdict, verdicts.c.human, verdicts.c.reasons, verdicts.c.details,
+                verdicts.c.cluster, verdicts.c.representative,
+            )
+            .join(verdicts, verdicts.c.sha256 == images.c.sha256)
+            .order_by(images.c.added_at, images.c.sha256)
+        ):  # fmt: skip
+            label = labels.get(row.sha256)
+            card = _card(
+                row,
+                workspace.blobs.below_workspace(row.sha256, row.extension),
+                gated.get(row.sha256),
+                label,
+                first.get(row.sha256),
+                assigned,
+            )
+            cards.append(card)
+            if row.cluster:
+                by_cluster[row.cluster].append(card)
+            if card.keep and label is not None and label.value is not None:
+                by_origin[origins[row.sha256]][label.value] += 1
     clusters = [
         sorted(members, key=lambda card: (not card.keep, card.sha256))
         for members in by_cluster.values()
@@ -167,8 +182,8 @@ def gather(
         [(card.p_car, card.keep) for card in cards if card.p_car is not None],
         _framing_by_label(cards),
         _sources(cards, first),
-        dict(origins[:ORIGINS_SHOWN]),
-        max(0, len(origins) - ORIGINS_SHOWN),
+        dict(_largest_first(by_origin)[:ORIGINS_SHOWN]),
+        max(0, len(by_origin) - ORIGINS_SHOWN),
         None
         if current is None
         else {
@@ -181,19 +196,28 @@ def gather(
     )
 
 
+def _first_guess(top5: list[list[Any]] | None) -> str:
+    return f"{top5[0][0]} {top5[0][1]:.2f}" if top5 else ""
+
+
+def _shown_source(url: str | None, file: str | None) -> tuple[str, str | None]:
+    """Return what is shown as a picture's source, and where it leads."""
+    safe = url if url and urlsplit(url).scheme in {"http", "https"} else None
+    host = (urlsplit(safe).hostname or "") if safe else ""
+    name = file.replace("\\", "/").rsplit("/", 1)[-1] if file else ""
+    return host or name, safe
+
+
 def _card(
     row: Any,
     file_below: str | None,
-    score: Any,
-    label: Any,
-    sighting: Any,
+    score: tuple[float | None, str | None, str] | None,
+    label: EffectiveLabel | None,
+    sighting: tuple[str, str | None, str] | None,
     assigned: dict[str, str],
 ) -> Card:
-    top = (score.top5 or [None])[0] if score is not None else None
-    url = None if sighting is None else sighting.page_url or sighting.final_url
-    safe = url if url and urlsplit(url).scheme in {"http", "https"} else None
-    host = (urlsplit(safe).hostname or "") if safe else ""
-    file = "" if sighting is None or not sighting.file else sighting.file.replace("\\", "/")
+    p_car, framing, seen_as = score or (None, None, "")
+    source, link, _ = sighting or ("", None, "")
     return Card(
         row.sha256,
         file_below,
@@ -203,11 +227,11 @@ def _card(
         bool(row.human),
         tuple(row.reasons),
         row.details or {},
-        None if score is None else score.p_car,
-        None if score is None else score.framing,
-        f"{top[0]} {top[1]:.2f}" if top else "",
-        host or file.rsplit("/", 1)[-1],
-        safe,
+        p_car,
+        framing,
+        seen_as,
+        source,
+        link,
         assigned.get(row.sha256),
         row.representative,
     )
@@ -221,26 +245,21 @@ def _framing_by_label(cards: list[Card]) -> dict[str, dict[str, int]]:
     return {label: dict(sorted(table[label].items())) for label in sorted(table)}
 
 
-def _sources(cards: list[Card], first: dict[str, Any]) -> dict[str, dict[str, int]]:
+def _sources(
+    cards: list[Card], first: Mapping[str, tuple[str, str | None, str]]
+) -> dict[str, dict[str, int]]:
     table: dict[str, Counter[str]] = defaultdict(Counter)
     for card in cards:
-        row = first.get(card.sha256)
-        name = "unknown" if row is None else row.source
+        seen = first.get(card.sha256)
+        name = "unknown" if seen is None else seen[-1]
         table[name]["kept" if card.keep else "rejected"] += 1
     return {name: dict(table[name]) for name in sorted(table)}
 
 
-def _origins(
-    pictures: Sequence[Any], labels: Mapping[str, EffectiveLabel], origins: Mapping[str, str]
-) -> list[tuple[str, dict[str, int]]]:
-    """Return (origin, label -> kept pictures), the largest first."""
-    table: dict[str, Counter[str]] = defaultdict(Counter)
-    for row in pictures:
-        label = labels.get(row.sha256)
-        if row.verdict == "keep" and label is not None and label.value is not None:
-            table[origins[row.sha256]][label.value] += 1
-    order = sorted(table, key=lambda name: (-table[name].total(), name))
-    return [(name, dict(table[name])) for name in order]
+def _largest_first(by_origin: Mapping[str, Counter[str]]) -> list[tuple[str, dict[str, int]]]:
+    """Return (origin, label -> kept pictures)."""
+    order = sorted(by_origin, key=lambda name: (-by_origin[name].total(), name))
+    return [(name, dict(by_origin[name])) for name in order]
 
 
 def _sizes(cards: list[Card]) -> dict[str, dict[str, int]]:

@@ -16,6 +16,9 @@ from curate.measure.thumbnail import SIDE, store_thumbnail, thumbnail_of, thumbn
 if TYPE_CHECKING:
     from bodyshop_core.workspace import Workspace
 
+_PART = 1_000
+"""Pictures that are handed to the threads at a time."""
+
 
 def make_thumbnails(
     workspace: Workspace, shas: Sequence[str], folder: Path, *, progress: Progress = SILENT
@@ -42,11 +45,7 @@ def make_thumbnails(
         The store does not give a picture.
     """
     extensions = all_images(workspace.catalog)
-    todo = [
-        (workspace.blobs.ref(sha256, extensions[sha256]), path)
-        for sha256 in shas
-        if not (path := thumbnail_path(folder, sha256)).exists()
-    ]
+    todo = [sha256 for sha256 in shas if not thumbnail_path(folder, sha256).exists()]
     if not todo:
         return 0
     made = 0
@@ -54,9 +53,14 @@ def make_thumbnails(
         ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool,
         progress.task("thumbnails", total=len(todo)) as tick,
     ):
-        for done in pool.map(_make, todo):
-            made += done
-            tick()
+        for start in range(0, len(todo), _PART):
+            jobs = [
+                (workspace.blobs.ref(sha256, extensions[sha256]), thumbnail_path(folder, sha256))
+                for sha256 in todo[start : start + _PART]
+            ]
+            for done in pool.map(_make, jobs):
+                made += done
+                tick()
     return made
 
 

@@ -22,7 +22,9 @@ from bodyshop_core.engine import compute_here, compute_shards
 from bodyshop_core.engine.task import put_back
 from bodyshop_core.errors import TransientError, UnreadableImageError
 from bodyshop_core.progress import SILENT, Progress
+from curate.duplicates.memory import NeighbourMemory
 from curate.duplicates.nearest import VectorIndex
+from curate.duplicates.stage import NEIGHBOURS
 from curate.ingest import store_rows
 
 if TYPE_CHECKING:
@@ -211,8 +213,14 @@ def _most_alike(
     asked = where != np.bincount(where).argmax()
     place = {name: at for at, name in enumerate(names)}
     found: dict[tuple[int, int], float] = {}
+    memory = NeighbourMemory(workspace.features / NEIGHBOURS / features.folder.name, names)
     with VectorIndex(features.stream(), place, scratch=workspace.root) as index:
-        for rows, neighbours, cosine in index.nearest(asked, NEAREST, apart=[where]):
+        answers = (
+            [memory.nearest("scenes", index, asked, NEAREST, fixed=[where])]
+            if index.exact
+            else index.nearest(asked, NEAREST, apart=[where])
+        )
+        for rows, neighbours, cosine in answers:
             for row, others, values in zip(rows, neighbours, cosine, strict=True):
                 for other, value in zip(others.tolist(), values.tolist(), strict=True):
                     if other >= 0:

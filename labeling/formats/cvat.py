@@ -16,6 +16,7 @@ from bodyshop_core.imaging.limits import MAX_PIXELS
 from labeling.formats.documents import (
     FAULTS,
     XML_FILES,
+    closed,
     damaged_files,
     facts_of,
     files_of,
@@ -132,7 +133,8 @@ def _shape(node: ET.Element, size: tuple[int, int], place: str) -> Shape:
     label = text_of(node.get("label") or "")
     if node.tag in ("polygon", "polyline") and node.get("points"):
         pairs = [pair.split(",") for pair in str(node.get("points")).split(";") if pair.strip()]
-        return Shape(label, (ring_of_points(pairs),), **facts)
+        ring = ring_of_points(pairs)
+        return Shape(label, (closed(ring) if node.tag == "polyline" else ring,), **facts)
     if node.tag == "box":
         x0, y0, x1, y1 = (number(node.get(key)) for key in ("xtl", "ytl", "xbr", "ybr"))
         ring = rectangle(x0, y0, x1 - x0, y1 - y0)

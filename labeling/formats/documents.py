@@ -185,6 +185,10 @@ def side(value: Any, name: str) -> int:
     return int(found)
 
 
+GAP = 0.05
+"""Ends of a line that is meant to be closed lie at most this share of its extent apart."""
+
+
 def ring_of(x: Any, y: Any) -> Ring:
     """Return a ring from its x and its y coordinates.
 
@@ -219,6 +223,28 @@ def ring_of_points(points: Any) -> Ring:
     ):
         raise MaskFormatError("a polygon must be a list of points (x, y)")
     return ring_of([point[0] for point in points], [point[1] for point in points])
+
+
+def closed(line: Ring) -> Ring:
+    """Return a line that comes back to where it began as a ring: it encloses an area.
+
+    Parameters
+    ----------
+    line : ndarray of float, shape (points, 2)
+        Pixels.
+
+    Raises
+    ------
+    MaskFormatError
+        Its ends are further apart than `GAP` of its extent, or than two pixels.
+    """
+    extent = float(np.ptp(line, axis=0).max())
+    apart = float(np.hypot(*(line[-1] - line[0])))
+    if apart > max(GAP * extent, 2.0):
+        raise MaskFormatError(
+            f"an open line has no area: its ends are {apart:.0f} pixels apart; draw a polygon"
+        )
+    return line
 
 
 def rectangle(left: Any, top: Any, width: Any, height: Any) -> Ring:

@@ -42,8 +42,8 @@ def find(source: Path) -> list[Path]:
 def read(source: Path) -> Iterator[PictureShapes]:
     """Read mask files; those in a subfolder belong to that class, the others have no class.
 
-    Of a file with two colours, the one that is not black (or not transparent) is the mask. With
-    more grey values, those from 128 on belong to it, if most pixels are nearly black or white.
+    Of black and one colour (or transparent and not), the colour is the mask. With other grey
+    values, those from 128 on belong to it, if most pixels are nearly black or white.
     Other pictures are no masks: photos, or numbers of classes. Classes in colours are read in the
     layout of Pascal VOC and CVAT (`colour_masks`).
 
@@ -121,8 +121,8 @@ def _load(file: Path) -> Mask:
                     return np.asarray(alpha >= THRESHOLD)
             if image.mode in ("P", "RGB", "RGBA", "L", "1"):
                 colours = image.convert("RGB") if image.mode != "L" else image
-                found = colours.getcolors(2)
-                if found is not None:
+                found = [colour for _, colour in colours.getcolors(2) or ()]
+                if found == [1] or any(not np.any(colour) for colour in found):
                     pixels = np.asarray(colours)
                     return np.asarray(pixels.any(axis=2) if pixels.ndim == 3 else pixels > 0)
             grey = np.asarray(image.convert("RGB"))

@@ -6,8 +6,6 @@ version 3 https://gitlab.com/vgg/via/-/blob/master/via-3.x.y/CodeDoc.md (``metad
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,16 +16,17 @@ import numpy as np
 
 from bodyshop_core import atomic
 from bodyshop_core.errors import ConfigError
+from labeling.formats import via_csv
 from labeling.formats.documents import (
     FACTS,
     FAULTS,
     JSON_FILES,
+    closed,
     damaged_files,
     facts_of,
     files_of,
     number,
     read_json,
-    read_text,
     rectangle,
     ring_of,
     sentence,
@@ -43,8 +42,6 @@ ATTRIBUTE = "damage"
 
 NAMES = ("damage", "label", "class", "type", "name", "category")
 """Region attributes that hold the class when a region has several attributes."""
-
-CSV_COLUMNS = ("filename", "region_shape_attributes", "region_attributes")
 
 
 def find(source: Path) -> list[Path]:
@@ -75,7 +72,7 @@ def read(source: Path) -> Iterator[PictureShapes]:
         yield from damaged_files(source, files)
     for path in files:
         if path.suffix.lower() == ".csv":
-            for place, entry in _csv_entries(path).items():
+            for place, entry in via_csv.entries(path).items():
                 yield _picture_shapes(place, entry, path)
             continue
         data = read_json(path)
@@ -134,49 +131,13 @@ def write(dest: Path, pictures: Sequence[ExportPicture], classes: Sequence[str])
 def _is_via(path: Path) -> bool:
     try:
         if path.suffix.lower() == ".csv":
-            return _csv_rows(path).fieldnames is not None
+            return bool(via_csv.rows(path))
         data = read_json(path) if path.suffix.lower() == ".json" else None
     except ConfigError:
         return False
     if isinstance(data, dict) and _is_version_3(data):
         return True
     return any(_is_entry(entry) for _, entry in _entries(data))
-
-
-def _csv_rows(path: Path) -> csv.DictReader[str]:
-    # Version 1 writes its first line as a comment.
-    rows = csv.DictReader(io.StringIO(read_text(path).removeprefix("#")))
-    if not set(CSV_COLUMNS) <= {*(rows.fieldnames or ())}:
-        raise ConfigError("not a CSV file of VIA", file=path)
-    return rows
-
-
-def _csv_entries(path: Path) -> dict[str, Any]:
-    """Return the entries of a CSV export, which has one line per region."""
-    entries: dict[str, Any] = {}
-    for line, row in enumerate(_csv_rows(path), 2):
-        length = row.get("file_size") or ""
-        entry = entries.setdefault(
-            f"line {line}" if not row["filename"] else f"{row['filename']}{length}",
-            {"filename": row["filename"] or None, "regions": [],
-             "size": int(length) if length.isdecimal() and len(length) < 16 else -1,
-             "file_attributes": _json_or_text(row.get("file_attributes"))},
-        )  # fmt: skip
-        shape = _json_or_text(row["region_shape_attributes"])
-        if shape == {}:
-            continue  # a picture without a region
-        entry["regions"].append(
-            {"shape_attributes": shape,
-             "region_attributes": _json_or_text(row["region_attributes"])}
-        )  # fmt: skip
-    return entries
-
-
-def _json_or_text(text: str | None) -> Any:
-    try:
-        return json.loads(text or "{}")
-    except (ValueError, RecursionError):
-        return text
 
 
 def _is_entry(entry: Any) -> bool:
@@ -263,7 +224,8 @@ def _chosen(value: Any) -> str:
 def _rings(shape: Mapping[str, Any]) -> tuple[Any, str]:
     kind = shape["name"]
     if kind in ("polygon", "polyline"):
-        return ring_of(shape["all_points_x"], shape["all_points_y"]), "polygon"
+        ring = ring_of(shape["all_points_x"], shape["all_points_y"])
+        return (closed(ring) if kind == "polyline" else ring), "polygon"
     if kind == "rect":
         return rectangle(*(shape[key] for key in ("x", "y", "width", "height"))), "rectangle"
     if kind in ("circle", "ellipse"):
@@ -381,7 +343,8 @@ def _version_3_ring(xy: Any) -> tuple[Any, str]:
         cx, cy, rx, ry = values[:4]
         return ellipse(cx, cy, rx, ry, turn), "ellipse"
     if kind in (_POLYGON, _POLYLINE):
-        return ring_of(values[0::2], values[1::2]), "polygon"
+        ring = ring_of(values[0::2], values[1::2])
+        return (closed(ring) if kind == _POLYLINE else ring), "polygon"
     if kind == _EXTREME_BOX and len(values) == 8:
         corners = np.asarray(values).reshape(-1, 2)
         (left, top), (w, h) = corners.min(axis=0), np.ptp(corners, axis=0)

@@ -6,8 +6,9 @@ import socket
 
 import pytest
 
+import collector
 from collector.errors import ForbiddenAddressError
-from collector.net.address import AddressGuard, is_global
+from collector.net.address import AddressGuard, address_group, is_global
 from collector.weburl import host_of
 
 
@@ -109,3 +110,21 @@ def test_an_overlong_name_does_not_resolve():
 )
 def test_requests_are_counted_per_host_and_unusual_port(url, host):
     assert host_of(url) == host
+
+
+def test_hosts_that_resolve_to_one_address_are_one_group():
+    groups = {address_group(host) for host in ("127.0.0.1", "127.0.0.1:8080", "0x7f.1:81")}
+    assert groups == {"address 127.0.0.1"}
+    assert address_group("[::1]:8080") == "address ::1"
+    assert address_group("nothing.invalid") == "nothing.invalid"
+
+
+def test_hosts_of_one_address_share_a_gap_where_asked(server, other_server, brands_for, workspace):
+    urls = [each for pair in zip(
+        server.add_pictures(4), other_server.add_pictures(4, start=10), strict=True
+    ) for each in pair]  # fmt: skip
+    limits = {"per_host_interval": 0.2, "count_by_address": True}
+    assert collector.collect(brands_for(urls, limits=limits), workspace).downloaded == 8
+    times = sorted(each.at for each in [*server.asked, *other_server.asked])
+    # Two hosts with a gap each would take half of that time.
+    assert times[-1] - times[0] > 0.99 * 0.2 * (len(times) - 1)

@@ -35,7 +35,7 @@ import collector
 from bodyshop_core.errors import BodyshopError
 from bodyshop_core.workspace import Workspace
 from collector.ledger import membership
-membership.LEASE_SECONDS = 4.0
+membership.LEASE_SECONDS = 12.0
 brands, workspace = collector.load_brands(sys.argv[1]), Workspace.open(sys.argv[2])
 try:
     summary = collector.collect(brands, workspace, join=True, browsers=1)
@@ -43,7 +43,6 @@ except BodyshopError as error:
     sys.exit(f"{type(error).__name__}: {error.message}")
 print(json.dumps(summary.as_dict()))
 """
-LEASE_SECONDS = 4.0
 IN_FLIGHT = 2  # default of limits.per_host_connections
 
 Process = subprocess.Popen[str]

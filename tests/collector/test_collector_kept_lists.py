@@ -109,6 +109,28 @@ def test_a_known_thumbnail_does_not_hide_the_larger_picture_behind_its_lightbox(
     assert len(server.paths("/media/0")) == asked
 
 
+def test_a_large_picture_that_another_page_shows_is_still_that_of_the_thumbnail(
+    server, brands_for, workspace
+):
+    serve_pictures(server, 1)
+    server.answers["/media/0"] = sends(picture(0, (900, 600)))
+    bodies = {"teaser": b"<img src=/t/0.jpg>", "large": b"<img src=/media/0>",
+              "gallery": b"<a href=/media/0 data-lightbox=car><img src=/t/0.jpg></a>"}  # fmt: skip
+    models = tuple(
+        brands_for(pages=[server.add(f"/{name}", body, "text/html")], name=name).brands[0].models[0]
+        for name, body in bodies.items()
+    )
+    plan = brands_for(pages=[])
+    brand = plan.brands[0].model_copy(update={"models": models})
+    collector.collect(plan.model_copy(update={"brands": (brand,)}), workspace, browsers=1)
+    with workspace.catalog.read() as connection:
+        query = select(schema.sightings.c.model, schema.images.c.width).join(
+            schema.images, schema.images.c.sha256 == schema.sightings.c.sha256
+        )
+        seen = {(model, width) for model, width in connection.execute(query)}
+    assert seen == {("teaser", 300), ("large", 900), ("gallery", 900)}
+
+
 NEVER_AGAIN = """<!doctype html><title>3d</title><canvas id=c width=400 height=300></canvas><script>
 const gl = c.getContext("webgl"); let at = 0, down = false;
 const draw = () => { gl.enable(gl.SCISSOR_TEST);

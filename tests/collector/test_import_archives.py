@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import zipfile
 
 import pytest
 from import_cases import archived, encoded, labels, picture, tarred, zipped
@@ -124,3 +125,39 @@ def test_only_the_head_of_what_is_no_picture_is_read(tmp_path):
     packed = tarred(tmp_path / "set.tar.gz", {"film.mkv": bytes(1_000_000)})
     for path in (tmp_path / "set", archive, packed):
         assert [len(load()) for _, _, load in open_source(path, Skipped()).entries()] == [64]
+
+
+def test_names_that_programs_of_macos_and_windows_write_are_read_as_meant(workspace, tmp_path):
+    path = tmp_path / "set.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("파손/1.png", encoded("red"))
+        archive.writestr("Kratzer/2.png", encoded("blue"))
+    data = path.read_bytes()
+    utf8 = 0x800.to_bytes(2, "little")
+    assert data.count(utf8, 0) >= 2
+    data = data.replace(b"Kratzer/2.png", b"Kratzer\\2.png")
+    for signature, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):  # UTF-8, but not said so
+        at = data.find(signature)
+        data = data[: at + flags] + b"\0\0" + data[at + flags + 2 :]
+    path.write_bytes(data)
+    import_folder(path, workspace)
+    assert labels(workspace) == {"파손/1.png": "파손", "Kratzer/2.png": "Kratzer"}
+
+
+def test_archives_in_archives_are_named_with_what_to_do(workspace, tmp_path):
+    inner = zipped(tmp_path / "inner.zip", {"a.png": encoded()}).read_bytes()
+    path = zipped(tmp_path / "set.zip", {"whole/1.png": encoded(), "more/inner.zip": inner})
+    notes = import_folder(path, workspace).notes()
+    assert "archives in it are not opened: import more/inner.zip by itself" in notes
+
+
+def test_unreadable_pictures_are_named_by_their_type(workspace, tmp_path):
+    root = tmp_path / "set"
+    picture(root / "whole" / "1.png")
+    (root / "whole" / "a.heic").write_bytes(b"no picture")
+    (root / "whole" / "b.psd").write_bytes(b"8BPS no picture")
+    summary = import_folder(root, workspace)
+    notes = " ".join(summary.notes())
+    assert summary.unreadable == 2
+    assert "1 unreadable: heic (whole/a.heic)" in notes
+    assert "1 unreadable: psd (whole/b.psd)" in notes

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from import_cases import labelled, labels, picture, write_table
 
 from bodyshop_core.errors import ConfigError, UsageError
 from collector import import_folder
-from collector.import_statements import NamePattern
+from collector.import_statements import LabelTable, NamePattern
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl", ".parquet"])
@@ -206,3 +209,114 @@ def test_labels_come_from_file_names(workspace, tmp_path):
 def test_a_pattern_without_known_groups_is_an_error(pattern):
     with pytest.raises(UsageError, match="label-from"):
         NamePattern(pattern, "damage")
+
+
+@pytest.mark.parametrize(
+    ("files", "rows", "expected"),
+    [
+        (["images/p0.jpg"], ["P0.JPG"], {"images/p0.jpg": "P0.JPG"}),
+        (["a/p0.jpg", "a/p1.jpg"], ["p0", "P1"], {"a/p0.jpg": "p0", "a/p1.jpg": "P1"}),
+        (["a/p0.jpg"], [r"C:\me\set\a\p0.jpg"], {"a/p0.jpg": "C:/me/set/a/p0.jpg"}),
+        (["p0.jpg"], ["/mnt/other/Set/p0.jpg"], {"p0.jpg": "/mnt/other/Set/p0.jpg"}),
+        (["images/p0.jpg"], ["/mnt/other/images/p0.jpg"], {}),  # does not pass the root's name
+        (["train/1.jpg"], ["test/1"], {}),
+        (["train/1.jpg", "test/1.jpg"], ["1"], {}),
+        (["a/1.jpg", "a/1.png"], ["a/1"], {}),  # two files
+        (["a/1.jpg"], ["a/1.png"], {}),  # another file's suffix
+        (["a/1.jpg"], ["A/1.jpg", "a/1"], {}),  # two rows
+        (["train/1.jpg"], ["1.JPG", "test/1.jpg"], {}),  # the longer one means another place
+        (["a/1.jpg"], ["a/1.jpg", "A/1.JPG"], {"a/1.jpg": "a/1.jpg"}),
+        (["v1.2/a.b.jpg"], ["V1.2/a.b"], {"v1.2/a.b.jpg": "V1.2/a.b"}),
+    ],
+)  # fmt: skip
+def test_rows_match_other_case_no_suffix_and_paths_of_other_machines(files, rows, expected):
+    table = LabelTable([(row, {"damage": str(number)}) for number, row in enumerate(rows)])
+    table.bind(files, "/data/set")
+    said = {name: table(name) for name in files if table(name)}
+    numbers = [row.replace("\\", "/").lstrip("/") for row in rows]
+    assert said == {
+        name: {"damage": str(numbers.index(row.lstrip("/")))} for name, row in expected.items()
+    }
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.lists(st.sampled_from(["a", "A", "b", "1", "1.jpg", "1.PNG"]), min_size=1, max_size=3),
+        max_size=6,
+    ),
+    st.lists(
+        st.lists(st.sampled_from(["a", "b", "1.jpg", "1.png", "b.jpg"]), min_size=1, max_size=3),
+        max_size=6,
+    ),
+)
+def test_no_file_is_given_a_row_that_another_file_fits_as_well(rows, files):
+    names = sorted({"/".join(parts) for parts in files})
+    table = LabelTable([("/".join(parts), {"damage": "x"}) for parts in rows])
+    table.bind(names, "/data/set")
+    means = list(table.loose.items())
+    assert len({row for _, row in means}) == len(means)
+    for name, row in means:
+        assert row in table.used and row not in table.ambiguous
+        stem, bare = (re.sub(r"[.](jpg|png)$", "", each.casefold()) for each in (name, row))
+        assert f"/data/set/{stem}".endswith(f"/{bare}") or bare.endswith(f"set/{stem}")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("bom.csv", "\ufefffile,label\na.png,dent\n".encode()),
+        ("utf16.csv", "file\tlabel\na.png\tdent\n".encode("utf-16")),
+        ("excel.csv", b"sep=;\r\nfile;label\r\na.png;dent\r\n"),
+        ("bars.csv", b"file|label\na.png|dent\n"),
+        ("list.json", b'[{"file": "a.png", "label": ["dent"]}]'),
+        ("number.jsonl", b'{"image_id": "a", "label": "dent"}\n'),
+    ],
+)
+def test_tables_as_programs_write_them(workspace, tmp_path, name, content):
+    picture(tmp_path / "set" / "a.png")
+    (tmp_path / name).write_bytes(content)
+    import_folder(tmp_path / "set", workspace, labels=tmp_path / name)
+    assert labels(workspace) == {"a.png": "dent"}
+
+
+def test_a_table_in_another_code_page_says_how_to_save_it(workspace, tmp_path):
+    picture(tmp_path / "set" / "a.png")
+    (tmp_path / "x.csv").write_bytes("file;label\na.png;beschädigt\n".encode("latin-1"))
+    with pytest.raises(ConfigError, match="save it again as 'CSV UTF-8'"):
+        import_folder(tmp_path / "set", workspace, labels=tmp_path / "x.csv")
+
+
+def test_rows_that_say_nothing_are_named(workspace, tmp_path):
+    for index, name in enumerate("abc"):
+        picture(tmp_path / "set" / f"{name}.png", (index, 0, 0))
+    coco = {
+        "images": [{"id": n, "file_name": f"{name}.png"} for n, name in enumerate("abx")],
+        "annotations": [
+            {"image_id": 0, "category_id": 1},
+            {"image_id": 0, "category_id": 2},
+            {"image_id": 1, "category_id": 2},
+        ],
+        "categories": [{"id": 1, "name": "dent"}, {"id": 2, "name": "scratch"}],
+    }
+    (tmp_path / "coco.json").write_text(json.dumps(coco))
+    notes = import_folder(tmp_path / "set", workspace, labels=tmp_path / "coco.json").notes()
+    assert labels(workspace) == {"a.png": None, "b.png": "scratch", "c.png": None}
+    assert any("1 rows" in note and "several values" in note and "a.png" in note for note in notes)
+    assert any("name no file that is there (x.png)" in note for note in notes)
+    coco["annotations"].append({"image_id": 2, "category_id": 9})
+    (tmp_path / "coco.json").write_text(json.dumps(coco))
+    with pytest.raises(ConfigError, match="category 9"):
+        import_folder(tmp_path / "set", workspace, labels=tmp_path / "coco.json")
+
+
+def test_metadata_that_names_absent_files_is_no_skipped_file_but_is_told(workspace, tmp_path):
+    root = tmp_path / "set"
+    picture(root / "train" / "1.png")
+    write_table(
+        root / "train" / "metadata.csv",
+        [{"file_name": "1.png", "label": "x"}, {"file_name": "gone.png", "label": "y"}],
+    )
+    summary = import_folder(root, workspace)
+    assert summary.skipped == 0
+    assert any("name no file that is there (train/gone.png)" in note for note in summary.notes())

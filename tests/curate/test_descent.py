@@ -8,7 +8,11 @@ import photos
 import pytest
 from PIL import Image, ImageEnhance
 
+from bodyshop_core.catalog import register_image
+from bodyshop_core.imaging import read_header
+from curate.duplicates.copy_stage import measure_cluster_copies
 from curate.duplicates.descent import MIN_DESCENT, descent, stored_picture
+from curate.duplicates.pairs import DuplicatePair
 from curate.duplicates.sources import made_from_others
 
 TURN = Image.Transpose
@@ -111,3 +115,34 @@ def test_two_that_each_look_made_from_the_other_end_the_search():
         ["a", "b", "c"], dict.fromkeys("abc", "x"), SIZES, lambda pairs: scores
     )
     assert derived <= {"a", "b", "c"}
+
+
+def put(workspace, data):
+    blob = workspace.blobs.put_bytes(data, "jpg")
+    with workspace.catalog.begin() as connection:
+        facts = read_header(data)
+        register_image(connection, blob, extension="jpg", facts=facts)
+    return blob.sha256
+
+
+def test_members_of_a_cluster_are_compared_once_and_the_copies_are_marked(workspace, monkeypatch):
+    data, picture = first_save("coffee")
+    original = put(workspace, data)
+    turned = put(workspace, photos.jpeg(picture.transpose(TURN.ROTATE_90), 95))
+    mirrored = put(workspace, photos.jpeg(picture.transpose(TURN.FLIP_LEFT_RIGHT), 97))
+    smaller = put(workspace, photos.jpeg(photos.scaled(picture, 0.5)))
+    names = sorted([original, turned, mirrored, smaller])
+    pairs = [DuplicatePair(names[0], each, "near", 0) for each in names[1:]]
+
+    def rank(copies, clusters):  # the worst first: by this alone the original would lose
+        return {name: (facts.derived, name == original) for name, facts in copies.items()}
+
+    found = measure_cluster_copies(workspace, pairs, rank)
+    derived = {name for name, facts in found.items() if facts.derived}
+    assert derived == {turned, mirrored}
+
+    def computed(*_):
+        raise AssertionError("compared again")
+
+    monkeypatch.setattr("curate.duplicates.descent.compare_descent", computed)
+    assert measure_cluster_copies(workspace, pairs, rank) == found

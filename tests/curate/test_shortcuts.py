@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import Any
 
 import numpy as np
@@ -9,7 +11,7 @@ import pytest
 
 from bodyshop_core.imaging import Equalise
 from curate.audit.nuisance import columns, equalised
-from curate.audit.shortcuts import audit_rows
+from curate.audit.shortcuts import RESAMPLES, audit_digest, audit_rows
 from curate.policy import AuditPolicy
 
 
@@ -154,3 +156,14 @@ def test_an_origin_tells_the_label_however_many_origins_there_are() -> None:
     audit = audit_rows(rows(480, origin=lambda i: f"origin {i % 16}"), labels(480), own_groups(480))
     found = {leak.feature: leak for leak in audit.features}
     assert found["origin"].balanced_accuracy > 0.97
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_the_digest_is_that_of_one_json_document(count):
+    rows = [{"width": 3 * at, "bytes": None, "origin": f"h{at}"} for at in range(count)]
+    labels, groups = ["a", "b", "c"][:count], ["x", "y", "z"][:count]
+    policy = AuditPolicy()
+    pairs = [sorted(row.items()) for row in rows]
+    text = json.dumps([[pairs, labels, groups], policy.model_dump(), 7, RESAMPLES])
+    expected = hashlib.sha256(text.encode()).hexdigest()[:16]
+    assert audit_digest(rows, labels, groups, policy, 7) == expected

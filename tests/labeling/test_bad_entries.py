@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
+
+import numpy as np
 import pytest
 from annotation_files import (
     AREA,
@@ -114,6 +119,37 @@ def test_a_file_without_annotations_lists_its_pictures_and_says_so(workspace, a_
     assert summary.problems == ("a.json: the file has no list of annotations",)
 
 
+OPEN, CLOSED = "2,2;9,20;30,9", "10,10;30,10;30,25;10,25;10,11"
+
+
+def test_a_line_of_cvat_has_an_area_only_where_it_comes_back(workspace, a_jpg, tmp_path):
+    shapes = "".join(f'<polyline label="dent" points="{points}"/>' for points in (CLOSED, OPEN))
+    text = f'<annotations><image name="a.jpg" width="80" height="60">{shapes}</image></annotations>'
+    source = put(tmp_path / "set", {"annotations.xml": text})
+    summary = import_masks(workspace, None, source, pictures=a_jpg[1])
+    assert summary.regions == 1
+    assert summary.problems == (
+        "a.jpg: shape 1: an open line has no area: its ends are 29 pixels apart; draw a polygon",
+    )
+
+
+HEAD = "filename,file_size,region_shape_attributes,region_attributes"
+
+
+def test_a_via_csv_file_may_hold_many_corners_and_another_one_endless_names(
+    workspace, a_jpg, tmp_path
+):
+    turn = np.linspace(0, 2 * np.pi, 30_000)
+    shape = {"name": "polygon", "all_points_x": [*(40 + 20 * np.cos(turn)).round(3)],
+             "all_points_y": [*(30 + 20 * np.sin(turn)).round(3)]}  # fmt: skip
+    text = io.StringIO()
+    csv.writer(text).writerow(["a.jpg", "", json.dumps(shape), '{"type": "dent"}'])
+    files = {"a.csv": f"{HEAD}\n{text.getvalue()}", "b.csv": "x" * 9_000_000 + ",y\n1,2\n"}
+    summary = import_masks(workspace, None, put(tmp_path / "set", files), pictures=a_jpg[1])
+    assert summary.regions == 1 and summary.masks == 1
+    assert drawn(workspace, a_jpg[0])["dent"].sum() == pytest.approx(np.pi * 400, rel=0.05)
+
+
 BAD_VIA = {
     "no class": (via([region(), region(type="dent")]), "region 0: it has no class; name one with"),
     "no attributes": (via([{"shape_attributes": POLYGON}, region(type="dent")]), "no class"),
@@ -128,6 +164,14 @@ BAD_VIA = {
     "a point": (
         via([region({"name": "point", "cx": 5, "cy": 5}, type="dent"), region(type="dent")]),
         "a point has no area",
+    ),
+    "an open line": (
+        via([
+            region({"name": "polyline", "all_points_x": [2, 9, 30], "all_points_y": [2, 20, 9]},
+                   type="dent"),
+            region(type="dent"),
+        ]),
+        "an open line has no area: its ends are 29 pixels apart; draw a polygon",
     ),
     "an entry without regions": (
         via([region(type="dent")]) | {"b.jpg2": {"filename": "b.jpg", "size": 1}},

@@ -230,6 +230,7 @@ MASKS = {
     "a palette": palette(dent(1), (0, 0, 0), (128, 0, 0)),
     "transparent": png(np.dstack([dent(0), dent(0), dent(0), dent(255)])),
     "antialiased": png(np.maximum(dent(), np.pad(dent()[:, 1:], ((0, 0), (0, 1))) // 4)),
+    "video levels": png(np.where(dent() > 0, 235, 16).astype(np.uint8)),
     "16 bits": png(dent().astype(np.uint16) * 257),
 }
 
@@ -246,6 +247,7 @@ NUMBERS = dent(1) + np.pad(dent(2)[5:], ((0, 5), (0, 0)))
 NO_MASKS = {
     "numbers of classes": png(NUMBERS),
     "a palette of classes": palette(NUMBERS, (0, 0, 0), (255, 255, 0), (0, 0, 255), (9, 9, 9)),
+    "red on white": png(np.where(dent()[..., None] > 0, [200, 0, 0], 255).astype(np.uint8)),
     "a photo": png(np.asarray(Image.open(io.BytesIO(A)))),
     "a grey photo": png(np.asarray(Image.open(io.BytesIO(A)).convert("L"))),
 }

@@ -14,7 +14,7 @@ _REACT = script("react/umd/react.production.min.js") + script(
 )
 
 # What a bundler does: modules by their names.
-_REQUIRE = r"""<script>const kept={};function require(name,base='/'){const at=name[0]==='.'?new URL(name,'http://x'+base).pathname:'/npm/'+name;
+REQUIRE = r"""<script>const kept={};function require(name,base='/'){const at=name[0]==='.'?new URL(name,'http://x'+base).pathname:'/npm/'+name;
 for(const file of /\.js$/.test(at)?[at]:[at+'.js',at+'/index.js']){if(kept[file])return kept[file].exports;const x=new XMLHttpRequest();x.open('GET',file,false);x.send();
 if(x.status!==200)continue;const m=kept[file]={exports:{}};new Function('module','exports','require',x.responseText)(m,m.exports,n=>require(n,file));return m.exports}
 throw Error(name)}</script>"""
@@ -111,7 +111,7 @@ FURTHER = (
         "function d(){i.style.height=w.getTotalSize()+'px';i.innerHTML=w.getVirtualItems().map(e=>`<img width=600 height=400 style='position:absolute;top:${e.start}px' src=/pics/${e.index}.jpg>`).join('')}"
         "w._didMount();w._willUpdate();d()</script>"), "@tanstack/virtual-core"),
     Case("circlr", "spinners", 24, page(
-        "<div class=c style='width:600px;height:400px'>" + "".join(f"<img src=/spin/circ-{k}.jpg width=600 height=400>" for k in range(24)) + "</div>" + _REQUIRE
+        "<div class=c style='width:600px;height:400px'>" + "".join(f"<img src=/spin/circ-{k}.jpg width=600 height=400>" for k in range(24)) + "</div>" + REQUIRE
         + "<script>require('circlr')(document.querySelector('.c')).scroll(true)</script>"), "circlr", (600, 400)),
     Case("tridi", "spinners", 24, page(
         "<div id=t style='width:600px;height:400px'></div>" + script("tridi/dist/js/tridi.min.js")
@@ -119,5 +119,5 @@ FURTHER = (
         _STYLE.format("tridi/dist/css/tridi.css")), "tridi", (600, 400)),
     Case("cloudimage-360-v2", "spinners", 36, page(
         "<div style='width:700px'><div class=cloudimage-360 id=v data-folder=/spin/ data-filename='cit-{index}.jpg' data-amount=36 data-spin-reverse data-lazyload></div></div>"
-        + _REQUIRE + "<script>window.process={env:{}};require('ci360v2/dist/index')</script>"), "ci360v2", (600, 400)),
+        + REQUIRE + "<script>window.process={env:{}};require('ci360v2/dist/index')</script>"), "ci360v2", (600, 400)),
 )  # fmt: skip

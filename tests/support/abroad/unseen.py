@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from abroad.further import REQUIRE
 from abroad.pages import WALL, Case, each, page, script
 
 _STYLE = "<link rel=stylesheet href=/npm/{}>"
@@ -53,6 +54,19 @@ UNSEEN_MENDED = (
         + script("@glidejs/glide/dist/glide.min.js") + "<script>const g=new Glide('.glide',{type:'carousel'});g.on(['mount.after','run.after'],()=>"
         "document.querySelectorAll('.glide__slide--active img').forEach(i=>{i.src=`/pics/${i.dataset.k}.jpg`}));g.mount()</script>",
         _STYLE.format("@glidejs/glide/dist/css/glide.core.min.css")), "@glidejs/glide"),
+    # --- larger copies that an attribute names until the smaller one is loaded, or that only the state of a component names
+    Case("blazy", "pages", 10, page(
+        each("<p><img class=b-lazy src='data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw==' data-src='/thumb/700/{k}.jpg|/pics/{k}.jpg' width=600 height=400></p>")
+        + script("blazy/blazy.min.js") + "<script>new Blazy()</script>"), "blazy"),
+    Case("jquery-lazy", "pages", 10, page(
+        each("<p><img class=lazy data-src='/thumb/700/{k}.jpg' data-retina='/pics/{k}.jpg' width=600 height=400></p>", 5)
+        + "".join(f"<div class=lazy data-src='/pics/{k}.jpg' style='width:600px;height:400px'></div>" for k in range(5, 10))
+        + script("jq3/dist/jquery.min.js") + script("jquery-lazy/jquery.lazy.min.js") + "<script>$(()=>$('.lazy').Lazy())</script>"), "jquery-lazy"),
+    Case("react-image-gallery", "pages", 10, page(
+        "<div id=r></div><script>window.process={env:{}}</script>" + REQUIRE + "<script>const R=require('react/index.js'),G=require('react-image-gallery/build/image-gallery.js');"
+        "const items=[...Array(10).keys()].map(k=>({original:`/thumb/700/${k}.jpg`,thumbnail:`/thumb/60/${k}.jpg`,fullscreen:`/pics/${k}.jpg`}));"
+        "require('react-dom/client.js').createRoot(document.getElementById('r')).render(R.createElement(G.default||G,{items,lazyLoad:true}))</script>",
+        _STYLE.format("react-image-gallery/styles/css/image-gallery.css")), "react-image-gallery"),
     # --- panoramas, known by the file that a canvas is painted from
     Case("marzipano", "spinners", 1, page(
         "<div id=p style='width:900px;height:500px'></div>" + script("marzipano/dist/marzipano.js") + "<script>new Marzipano.Viewer(p).createScene({"
@@ -83,6 +97,11 @@ UNSEEN = (
         + "<style>.b{width:600px;height:400px}" + "".join(f".b{k}.lazy-bg-loaded{{background-image:url(/pics/{k}.jpg)}}" for k in range(5, 10)) + "</style>"
         + "".join(f"<div class='b b{k} lazy-bg'></div>" for k in range(5, 10))
         + "<script type=module>import {yall} from '/npm/yall-js/dist/yall.modern.js';yall()</script>"), "yall-js"),
+    Case("swiffy", "pages", 10, page(
+        "<div class=swiffy-slider style='width:600px'><ul class=slider-container>" + each("<li><img src='/pics/{k}.jpg' loading=lazy width=600 height=400></li>")
+        + "</ul><button type=button class=slider-nav></button><button type=button class='slider-nav slider-nav-next'></button></div><script type=module>"
+        "import {swiffyslider} from '/npm/swiffy-slider/dist/js/swiffy-slider.js';window.swiffyslider=swiffyslider;swiffyslider.init()</script>",
+        _STYLE.format("swiffy-slider/dist/css/swiffy-slider.css")), "swiffy-slider"),
     Case("medium-zoom", "pages", 10, page(
         each("<p><img class=z src='/thumb/400/{k}.jpg' data-zoom-src='/media?file={k}'></p>") + script("medium-zoom/dist/medium-zoom.min.js")
         + "<script>mediumZoom('.z')</script>"), "medium-zoom"),

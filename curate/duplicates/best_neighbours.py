@@ -1,0 +1,63 @@
+"""The best neighbours of a number of pictures, while cosines come in block by block."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Vectors = NDArray[np.float32]
+    Positions = NDArray[np.int64]
+
+_FEW = 256
+_MANY = 64
+"""Values per row from which only the best are looked at."""
+
+
+class BestNeighbours:
+    """The best neighbours so far of a number of pictures, the nearest first."""
+
+    def __init__(self, rows: int, count: int) -> None:
+        self.positions: Positions = np.full((rows, count), -1, dtype=np.int64)
+        self.cosine: Vectors = np.full((rows, count), -1, dtype=np.float32)
+
+    def add(self, at: int, cosine: Vectors, positions: Positions) -> None:
+        """Take in cosines, shape (b, m), of the b pictures from `at` on and of m others."""
+        count = self.cosine.shape[1]
+        row, column = _better(cosine, self.cosine[at : at + len(cosine), -1], count)
+        if not len(row):
+            return
+        touched = np.unique(row)
+        mine = at + touched
+        rows = np.concatenate([np.repeat(touched, count), row])
+        values = np.concatenate([self.cosine[mine].ravel(), cosine[row, column]])
+        found = np.concatenate([self.positions[mine].ravel(), positions[column]])
+        order = np.lexsort((found, -values, rows))
+        rows, values, found = rows[order], values[order], found[order]
+        kept = np.arange(len(rows)) - np.searchsorted(rows, rows) < count
+        self.cosine[mine] = values[kept].reshape(-1, count)
+        self.positions[mine] = found[kept].reshape(-1, count)
+
+
+def _better(cosine: Vectors, least: Vectors, count: int) -> tuple[Positions, Positions]:
+    """Return places (row, column) of values above `least` of the row; `count` per row if many."""
+    above = cosine > least[:, None]
+    if np.count_nonzero(above) <= _MANY * len(cosine):
+        if above.flags.c_contiguous:
+            row, column = np.nonzero(above)
+        else:
+            column, row = np.nonzero(above.T)
+        return np.asarray(row, dtype=np.int64), np.asarray(column, dtype=np.int64)
+    last = max(0, cosine.shape[1] - count)
+    columns = np.concatenate(
+        [
+            np.argpartition(cosine[start : start + _FEW], last, axis=1)[:, last:]
+            for start in range(0, len(cosine), _FEW)
+        ]
+    )
+    row = np.repeat(np.arange(len(cosine)), columns.shape[1])
+    keep = above[row, columns.ravel()]
+    return row[keep], columns.ravel()[keep]
