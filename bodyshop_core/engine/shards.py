@@ -176,7 +176,8 @@ def compute_here(
 ) -> Generator[list[Row], None, None]:
     """Compute in this process what `compute_shards` does in others; for a few items.
 
-    An item that kills its process ends this one.
+    An item that kills its process ends this one. Products of matrices take one thread, as in a
+    worker: on small ones several wait for each other longer than they compute.
 
     Parameters
     ----------
@@ -193,10 +194,14 @@ def compute_here(
     TransientError
         After the last batch: items are left to do.
     """
+    from threadpoolctl import threadpool_limits
+
     items = list(items)
     left: dict[str, str] = {}
     for start in range(0, len(items), batch_size):
-        rows, missed = _sorted_out(run_batch(work, items[start : start + batch_size]))
+        with threadpool_limits(1, user_api="blas"):
+            done = run_batch(work, items[start : start + batch_size])
+        rows, missed = _sorted_out(done)
         left |= missed
         tick(len(rows))
         if rows:

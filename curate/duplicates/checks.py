@@ -72,13 +72,13 @@ def compare_pairs(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for item in items:
         try:
-            first, upright = (_view(item[name], False) for name in ("first", "second"))
+            first, upright = (_view(item[name]) for name in ("first", "second"))
             found = compare(first, upright)
             if not says_same(found) and _is_close(found):
                 back = compare(upright, first)  # smoothed and relit the other way round
                 found = back if says_same(back, limits=SURER) else found
             if not says_same(found):
-                second = _view(item["second"], True)
+                second = _mirrored_view(item["second"])
                 if resemblance(first, second) >= MIN_RESEMBLANCE:
                     mirrored = compare(first, second, mirrored=True)
                     found = mirrored if says_same(mirrored) else found
@@ -132,7 +132,7 @@ def _shown_inside(first: BlobRef, second: BlobRef, least: float) -> tuple[Overla
     """Compare what one picture shows inside with the other, or with what that shows."""
     from curate.duplicates.pixels import MIN_RESEMBLANCE, compare, resemblance, says_same
 
-    sides = [[(_view(blob, False), 1.0), *_inner_views(blob)] for blob in (first, second)]
+    sides = [[(_view(blob), 1.0), *_inner_views(blob)] for blob in (first, second)]
     for i, (a, share_a) in enumerate(sides[0]):
         for j, (b, share_b) in enumerate(sides[1]):
             if (not i and not j) or resemblance(a, b) < MIN_RESEMBLANCE:
@@ -148,7 +148,7 @@ def _shown_inside(first: BlobRef, second: BlobRef, least: float) -> tuple[Overla
 def _framed_by_edges(first: BlobRef, second: BlobRef) -> int | None:
     from curate.duplicates.borders import is_framed_in
 
-    a, b = _view(first, False), _view(second, False)
+    a, b = _view(first), _view(second)
     if is_framed_in(a, b):
         return 1
     return 2 if is_framed_in(b, a) else None
@@ -165,10 +165,15 @@ def _inner_views(blob: BlobRef) -> list[tuple[ComparisonView, float]]:
 
 
 @lru_cache(maxsize=_CACHE)
-def _view(blob: BlobRef, mirrored: bool) -> ComparisonView:
+def _view(blob: BlobRef) -> ComparisonView:
     from curate.duplicates.pixels import view
 
-    return view(blob.read(), mirrored=mirrored)
+    return view(blob.read())
+
+
+@lru_cache(maxsize=_CACHE)
+def _mirrored_view(blob: BlobRef) -> ComparisonView:
+    return _view(blob).mirrored()
 
 
 def kind_of_row(row: Mapping[str, Any]) -> Kind | None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -110,16 +111,39 @@ class Overlap:
 
 @dataclass(frozen=True)
 class ComparisonView:
-    """A picture prepared for comparison."""
+    """A picture prepared for comparison.
+
+    Parameters
+    ----------
+    rgb, grey : ndarray of uint8, shape (height, width, 3) and (height, width)
+        The picture, its longest side `SIDE` pixels or less, and its luma.
+    """
 
     rgb: RGB
     grey: RGB
-    points: NDArray[np.float32]
-    descriptors: NDArray[np.float32]
+
+    @property
+    def points(self) -> NDArray[np.float32]:
+        """Places of the local features, shape (n, 2): x and y in pixels."""
+        return self._features[0]
+
+    @property
+    def descriptors(self) -> NDArray[np.float32]:
+        """What surrounds them, shape (n, 128)."""
+        return self._features[1]
+
+    @cached_property
+    def _features(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        # When first asked for: most pairs are refuted by their grey levels, in part.
+        return _local_features(self.grey)
+
+    def mirrored(self) -> ComparisonView:
+        """Return the view of the picture seen in a mirror."""
+        return _of_pixels(np.ascontiguousarray(self.rgb[:, ::-1]))
 
 
-def view(source: bytes, *, mirrored: bool = False) -> ComparisonView:
-    """Decode a picture at comparison size and find its local features.
+def view(source: bytes) -> ComparisonView:
+    """Decode a picture at comparison size.
 
     Raises
     ------
@@ -130,28 +154,14 @@ def view(source: bytes, *, mirrored: bool = False) -> ComparisonView:
         scale = min(1.0, SIDE / max(image.size))
         image.draft("RGB", (int(image.width * scale), int(image.height * scale)))
         upright = to_rgb(image)
-    return view_of(upright, mirrored=mirrored)
+    return view_of(upright)
 
 
-def view_of(upright: Image.Image, *, mirrored: bool = False) -> ComparisonView:
+def view_of(upright: Image.Image) -> ComparisonView:
     """Prepare a decoded picture, mode RGB, of `SIDE` pixels or more where it has them."""
-    import cv2
-
     scale = min(1.0, SIDE / max(upright.size))
     size = (max(8, round(upright.width * scale)), max(8, round(upright.height * scale)))
-    rgb = np.asarray(upright.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0))
-    rgb = np.ascontiguousarray(rgb[:, ::-1]) if mirrored else rgb
-    grey = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
-    sift = cv2.SIFT_create(  # type: ignore[attr-defined]
-        nfeatures=FEATURES, contrastThreshold=0.02
-    )
-    keypoints, descriptors = sift.detectAndCompute(grey, None)
-    if descriptors is None:
-        descriptors = np.zeros((0, 128), dtype=np.float32)
-    # RootSIFT (Arandjelovic and Zisserman, CVPR 2012): Hellinger distance between histograms
-    descriptors = np.sqrt(descriptors / (descriptors.sum(axis=1, keepdims=True) + 1e-9))
-    points = np.array([point.pt for point in keypoints], dtype=np.float32).reshape(-1, 2)
-    return ComparisonView(rgb, grey, points, descriptors)
+    return _of_pixels(np.asarray(upright.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)))
 
 
 def compare(first: ComparisonView, second: ComparisonView, *, mirrored: bool = False) -> Overlap:
@@ -229,6 +239,27 @@ def kind_of(
     if found.mirrored:
         return "flip"
     return "near" if found.covered >= NEAR_COVERED else "crop"
+
+
+def _of_pixels(rgb: RGB) -> ComparisonView:
+    import cv2
+
+    return ComparisonView(rgb, np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), dtype=np.uint8))
+
+
+def _local_features(grey: RGB) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    import cv2
+
+    sift = cv2.SIFT_create(  # type: ignore[attr-defined]
+        nfeatures=FEATURES, contrastThreshold=0.02
+    )
+    keypoints, descriptors = sift.detectAndCompute(grey, None)
+    if descriptors is None:
+        descriptors = np.zeros((0, 128), dtype=np.float32)
+    # RootSIFT (Arandjelovic and Zisserman, CVPR 2012): Hellinger distance between histograms
+    descriptors = np.sqrt(descriptors / (descriptors.sum(axis=1, keepdims=True) + 1e-9))
+    points = np.array([point.pt for point in keypoints], dtype=np.float32).reshape(-1, 2)
+    return points, descriptors
 
 
 def _placements(first: ComparisonView, second: ComparisonView) -> Iterator[NDArray[np.float64]]:

@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from bodyshop_core import atomic
 from bodyshop_core.catalog import extensions_of, schema
-from bodyshop_core.engine import compute_shards
+from bodyshop_core.engine import compute_here, compute_shards
 from bodyshop_core.progress import SILENT, Progress
 from curate.duplicates.checks import LIMIT_S, VERSION, compare_pairs, kind_of_row
 from curate.gate.feature_store import FeatureStore
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from bodyshop_core.workspace import Workspace
     from curate.duplicates.pairs import FoundPairs, Kind, PairCheck
     from curate.duplicates.signatures import Signatures
+
+FEW = 64
+"""Pairs up to which no worker processes are started: that takes as long as comparing a dozen. All
+of these pictures have been decoded before, so none is known to kill a process."""
 
 COUNTS_FILE = "duplicates.json"
 
@@ -112,14 +116,19 @@ def pixel_check(
         ]
         if items:
             with progress.task("compare", total=len(items)) as tick:
-                for shard in compute_shards(
-                    compare_pairs,
-                    items,
-                    engine=engine,
-                    workers=workers,
-                    limit_s=LIMIT_S,
-                    tick=tick,
-                ):
+                shards = (
+                    compute_here(compare_pairs, items, tick=tick)
+                    if len(items) <= FEW
+                    else compute_shards(
+                        compare_pairs,
+                        items,
+                        engine=engine,
+                        workers=workers,
+                        limit_s=LIMIT_S,
+                        tick=tick,
+                    )
+                )
+                for shard in shards:
                     rows = [stored_row(row) for row in shard]
                     store_rows(workspace.catalog, schema.pair_checks, rows)
                     known |= {(row["first"], row["second"]): row for row in rows}

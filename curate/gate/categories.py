@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Sequence
 from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from bodyshop_core.errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 VEHICLES = (
     "ambulance",
@@ -65,12 +70,17 @@ def indices(names: tuple[str, ...]) -> tuple[int, ...]:
     return tuple(sorted(set(found)))
 
 
-def top(probabilities: Iterable[float], n: int = 5) -> list[tuple[str, float]]:
+def top(
+    probabilities: Sequence[float] | NDArray[np.floating[Any]], n: int = 5
+) -> list[tuple[str, float]]:
     """Return one picture's `n` likeliest categories as (name, probability), likeliest first."""
+    import numpy as np
+
     from bodyshop_core.backbones.imagenet import imagenet_classes
 
-    ranked = sorted(enumerate(probabilities), key=lambda pair: (-pair[1], pair[0]))[:n]
-    return [(imagenet_classes()[index], round(float(value), 4)) for index, value in ranked]
+    names, values = imagenet_classes(), np.asarray(probabilities, dtype=np.float64)
+    ranked = np.argsort(-values, kind="stable")[:n].tolist()
+    return [(names[index], round(float(values[index]), 4)) for index in ranked]
 
 
 @cache

@@ -107,7 +107,7 @@ class Gate:
                 value >= self.rule.threshold,
                 round(value, 6),
                 framing[index],
-                [] if classes is None else top(classes[index].tolist()),
+                [] if classes is None else top(classes[index]),
             )
             for index, value in enumerate(p_car)
         ]

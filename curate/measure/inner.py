@@ -89,11 +89,13 @@ def _quads(small: NDArray[np.uint8]) -> Iterator[NDArray[np.float32]]:
     whole = small.shape[0] * small.shape[1]
     smooth = np.asarray(cv2.GaussianBlur(small, (0, 0), 1.0), dtype=np.uint8)
     around = _colours(smooth)
+    if not len(around):
+        return  # everything is content
     for tolerance, picture in zip(TOLERANCES, (small, smooth), strict=True):
         content = np.full(small.shape[:2], 255, np.uint8)
         for colour in around:
             near = cv2.inRange(picture, colour - tolerance, colour + tolerance)
-            content[near > 0] = 0
+            content = np.asarray(cv2.subtract(content, near))
         content = np.asarray(cv2.morphologyEx(content, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)))
         content = np.asarray(cv2.morphologyEx(content, cv2.MORPH_CLOSE, np.ones((7, 7), np.uint8)))
         outlines, _ = cv2.findContours(content, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
@@ -112,13 +114,22 @@ def _quads(small: NDArray[np.uint8]) -> Iterator[NDArray[np.float32]]:
 
 def _colours(smooth: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Return the commonest colours, shape (up to 3, 3)."""
-    levels = (smooth >> 3).astype(np.int32)
-    codes = levels[..., 0] * 1024 + levels[..., 1] * 32 + levels[..., 2]
-    counts = np.bincount(codes.ravel(), minlength=1 << 15)
-    common = np.argpartition(-counts, _COLOURS)[:_COLOURS]
-    common = common[counts[common] >= MIN_COLOUR * codes.size]
-    members = [smooth[codes == code].mean(axis=0) for code in common]
-    return np.array(members).reshape(-1, 3)
+    import cv2
+
+    bins, step = [32, 32, 32], 8
+    tally = cv2.calcHist([smooth], [0, 1, 2], None, bins, [0, 256] * 3).ravel()
+    counts = tally.astype(np.int64)  # exact: there are fewer pixels than 2 ** 24
+    common = np.flatnonzero(counts >= MIN_COLOUR * (smooth.shape[0] * smooth.shape[1]))
+    if len(common) > _COLOURS:
+        common = np.argpartition(-counts, _COLOURS)[:_COLOURS]
+    means = []
+    for code in common.tolist():
+        lowest = np.array(np.unravel_index(code, bins), dtype=np.float64) * step
+        members = cv2.inRange(smooth, lowest, lowest + (step - 1))
+        mean = np.asarray(cv2.mean(smooth, members))[:3]
+        # Levels are whole, and so is their sum: the quotient is exact to the last bit.
+        means.append(np.rint(mean * counts[code]) / counts[code])
+    return np.array(means).reshape(-1, 3)
 
 
 def _corners(outline: NDArray[Any]) -> NDArray[np.float32]:

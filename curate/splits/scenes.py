@@ -60,7 +60,9 @@ MIN_AREA = 0.15
 """Share of either picture that those corners must surround: a number plate or a logo is less."""
 
 LIMIT_S = 60.0
-FEW = 64
+FEW = 256
+"""Pairs up to which no worker processes are started: each takes a hundredth of a start."""
+
 _CACHE = 256
 _VARIABLES = 500
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from itertools import combinations
 
 import numpy as np
 import photos
@@ -280,10 +281,25 @@ def test_pixels_are_compared_once_per_pair(workspace, monkeypatch):
     with workspace.catalog.read() as connection:
         (stored,) = connection.execute(schema.pair_checks.select()).mappings().all()
     assert stored["mirrored"] and stored["outliers"] < 0.05
-    monkeypatch.setattr(
-        "curate.duplicates.stage.compute_shards", lambda *_, **__: pytest.fail("ran")
-    )
+    for how in ("compute_here", "compute_shards"):
+        monkeypatch.setattr(f"curate.duplicates.stage.{how}", lambda *_, **__: pytest.fail("ran"))
     assert pixel_check(workspace, workers=1)([pair]) == {pair: "flip"}
+
+
+def test_many_pairs_are_compared_by_workers_as_few_are_here(workspace, monkeypatch):
+    rocket, coffee = photos.photo("rocket"), photos.photo("coffee")
+    copies = (rocket, ImageOps.mirror(rocket), photos.cropped(rocket, 0.1), coffee)
+    names = sorted(put(workspace, photos.jpeg(copy)) for copy in copies)
+    pairs = list(combinations(names, 2))
+    here = pixel_check(workspace)(pairs)
+    with workspace.catalog.begin() as connection:
+        few = connection.execute(schema.pair_checks.select()).all()
+        connection.execute(schema.pair_checks.delete())
+    monkeypatch.setattr("curate.duplicates.stage.FEW", 0)
+    assert pixel_check(workspace, workers=1)(pairs) == here
+    assert {"flip", None} <= set(here.values())
+    with workspace.catalog.read() as connection:
+        assert sorted(connection.execute(schema.pair_checks.select()).all()) == sorted(few)
 
 
 def test_a_pair_of_which_a_picture_is_not_given_is_compared_when_it_is_back(workspace):

@@ -25,7 +25,7 @@ from curate.duplicates import stage as duplicates
 def searches(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """How often duplicates are searched for, and how many pairs are compared by their pixels."""
     counts: Counter[str] = Counter()
-    find_pairs, compute = pairs.find_pairs, duplicates.compute_shards
+    find_pairs, compute = pairs.find_pairs, duplicates.compute_here
 
     def counted_search(*arguments: Any, **options: Any) -> Any:
         counts["search"] += 1
@@ -36,7 +36,7 @@ def searches(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
         return compute(function, items, **options)
 
     monkeypatch.setattr(pairs, "find_pairs", counted_search)
-    monkeypatch.setattr(duplicates, "compute_shards", counted_pairs)
+    monkeypatch.setattr(duplicates, "compute_here", counted_pairs)
     return counts
 
 
