@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -159,11 +159,11 @@ class StateDiff:
 
     def per_class(self) -> dict[str, dict[str, int]]:
         """Return class of `target` -> kept pictures ``before`` and ``after``, and each kind."""
-        return self._by(lambda picture: picture.label(self.target) or NONE)
+        return self._by(0, lambda picture: picture.label(self.target) or NONE)
 
     def per_origin(self) -> dict[str, dict[str, int]]:
         """Return origin -> kept pictures ``before`` and ``after``, and each kind of change."""
-        return self._by(lambda picture: picture.origin or NONE)
+        return self._by(1, lambda picture: picture.origin or NONE)
 
     def policy(self) -> dict[str, list[Any]]:
         """Return dotted key of curate.yaml -> value before and after, of those that differ."""
@@ -171,13 +171,24 @@ class StateDiff:
         return {key: [a.get(key), b.get(key)] for key in sorted(a.keys() | b.keys())
                 if a.get(key) != b.get(key)}  # fmt: skip
 
-    def _by(self, name_of: Any) -> dict[str, dict[str, int]]:
+    @cached_property
+    def _kept(self) -> dict[str, Counter[tuple[str, str]]]:
+        """Side -> class and origin -> kept pictures."""
+        return {
+            side: Counter(
+                (picture.label(self.target) or NONE, picture.origin or NONE)
+                for rows in state.chunks.values()
+                for picture in rows
+                if picture.kept
+            )
+            for side, state in (("before", self.before), ("after", self.after))
+        }
+
+    def _by(self, place: int, name_of: Callable[[PictureState], str]) -> dict[str, dict[str, int]]:
         found: dict[str, Counter[str]] = {}
-        for side, state in (("before", self.before), ("after", self.after)):
-            for rows in state.chunks.values():
-                for picture in rows:
-                    if picture.kept:
-                        found.setdefault(name_of(picture), Counter())[side] += 1
+        for side, kept in self._kept.items():
+            for names, number in kept.items():
+                found.setdefault(names[place], Counter())[side] += number
         for change in self.changes:
             found.setdefault(name_of(change.picture), Counter()).update(change.kinds)
         return {
@@ -210,9 +221,11 @@ def compare(
     """
     name = split_set or after.about.get("newest") or before.about.get("newest")
     sets = {**before.about["split_sets"], **after.about["split_sets"]}
+    one, two = before.digests, after.digests
     changes = [
         change
-        for prefix in sorted({*before.chunks, *after.chunks})
+        for prefix in sorted(one.keys() | two.keys())
+        if one.get(prefix) != two.get(prefix)
         for change in _changes(before.chunks.get(prefix, []), after.chunks.get(prefix, []))
         if change.kinds and (only is None or change.picture.sha256 in only)
     ]
@@ -228,8 +241,6 @@ def verdict_text(picture: PictureState) -> str:
 
 
 def _changes(before: list[PictureState], after: list[PictureState]) -> list[Change]:
-    if before is after:
-        return []
     if [row.sha256 for row in before] == [row.sha256 for row in after]:
         return [Change(*pair) for pair in zip(before, after, strict=True) if pair[0] != pair[1]]
     a, b = ({row.sha256: row for row in rows} for rows in (before, after))

@@ -21,7 +21,7 @@ from bodyshop_core.snapshots import (
     read_state,
     resolve_state,
 )
-from bodyshop_core.snapshots.state import no_collection
+from bodyshop_core.snapshots.state import PackedChunks, no_collection
 
 if TYPE_CHECKING:
     from bodyshop_core.workspace import Workspace
@@ -106,7 +106,7 @@ def _state_of_run(folder: Path) -> str:
 
 
 def _states(workspace: Workspace, first: Side, second: Side) -> tuple[State, State]:
-    """Return both states; parts that they share are the same lists, read once."""
+    """Return both states; parts that they share are read once."""
     if first.name == NOW == second.name:
         now = read_state(workspace)
         return now, now
@@ -121,12 +121,19 @@ def _completed(workspace: Workspace, state_id: str, other: State) -> State:
     """Read the parts of a recorded state that differ from another one; take the rest from that."""
     known = chunk_digests(workspace, other.recorded) if other.recorded else other.digests
     state = load_state(workspace, state_id, without=known)
-    same = {
-        prefix: other.chunks[prefix]
+    same = [
+        prefix
         for prefix, digest in chunk_digests(workspace, state_id).items()
         if known.get(prefix) == digest
-    }
-    return State(state.about, {**same, **state.chunks}, state.recorded)
+    ]
+    mine, others = state.chunks, other.chunks
+    if isinstance(mine, PackedChunks) and isinstance(others, PackedChunks):
+        for prefix in same:
+            mine.share(others, prefix)
+        return state
+    return State(
+        state.about, {**{prefix: others[prefix] for prefix in same}, **mine}, state.recorded
+    )
 
 
 def _learned(folder: Path) -> frozenset[str]:

@@ -24,6 +24,10 @@ FORMAT = 1
 PREFIX = 2
 """Hexadecimal digits that the pictures of a chunk have in common: at most 256 chunks."""
 
+PLAIN = 64 * 2**20
+"""Bytes of a state's JSON that are held as they are, about 150,000 pictures; what is beyond is
+compressed in memory, to a sixth."""
+
 CONFLICT = "conflict"
 """In place of who gave a label, when those of equal rank differ."""
 
@@ -143,7 +147,7 @@ class State:
 
 
 class PackedChunks(Mapping[str, "list[PictureState]"]):
-    """The chunks of a large state, compressed; each is unpacked when it is asked for.
+    """The chunks of a large state as JSON; each is read when it is asked for.
 
     Attributes
     ----------
@@ -151,21 +155,33 @@ class PackedChunks(Mapping[str, "list[PictureState]"]):
         Prefix -> the rows of a chunk as JSON.
     digests : dict
         Prefix -> digest of the rows.
-    pictures : int
-        In all chunks.
     """
 
     def __init__(self) -> None:
         self.encoded = _Packed()
         self.digests: dict[str, str] = {}
-        self.pictures = 0
+        self._sizes: dict[str, int] = {}
 
-    def put(self, prefix: str, rows: Sequence[PictureState]) -> None:
-        """Add a chunk."""
+    @property
+    def pictures(self) -> int:
+        """In all chunks."""
+        return sum(self._sizes.get(prefix) or len(self[prefix]) for prefix in self)
+
+    def put(self, prefix: str, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Add a chunk: `PictureState`, or tuples of their values."""
         data = encode(rows)
+        self.put_encoded(prefix, data, hashlib.sha256(data).hexdigest())
+        self._sizes[prefix] = len(rows)
+
+    def put_encoded(self, prefix: str, data: bytes, digest: str) -> None:
+        """Add a chunk that `encode` wrote."""
         self.encoded.put(prefix, data)
-        self.digests[prefix] = hashlib.sha256(data).hexdigest()
-        self.pictures += len(rows)
+        self.digests[prefix] = digest
+
+    def share(self, other: PackedChunks, prefix: str) -> None:
+        """Take a chunk of another state, without a copy of it."""
+        self.encoded.share(other.encoded, prefix)
+        self.digests[prefix] = other.digests[prefix]
 
     def __getitem__(self, prefix: str) -> list[PictureState]:
         return decode(self.encoded[prefix])
@@ -178,23 +194,32 @@ class PackedChunks(Mapping[str, "list[PictureState]"]):
 
 
 class _Packed(Mapping[str, bytes]):
+    """Texts; those beyond `PLAIN` bytes are compressed."""
+
     def __init__(self) -> None:
-        self._packed: dict[str, bytes] = {}
+        self._held: dict[str, tuple[bool, bytes]] = {}
+        self._plain = 0
 
     def put(self, key: str, data: bytes) -> None:
-        self._packed[key] = zlib.compress(data, 1)
+        plain = self._plain + len(data) <= PLAIN
+        self._plain += len(data) if plain else 0
+        self._held[key] = plain, data if plain else zlib.compress(data, 1)
+
+    def share(self, other: _Packed, key: str) -> None:
+        self._held[key] = other._held[key]
 
     def __getitem__(self, key: str) -> bytes:
-        return zlib.decompress(self._packed[key])
+        plain, data = self._held[key]
+        return data if plain else zlib.decompress(data)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._packed)
+        return iter(self._held)
 
     def __len__(self) -> int:
-        return len(self._packed)
+        return len(self._held)
 
 
-def encode(rows: Iterable[PictureState]) -> bytes:
+def encode(rows: Iterable[tuple[Any, ...]]) -> bytes:
     """Return rows as canonical JSON."""
     return json.dumps(list(rows), ensure_ascii=False, separators=(",", ":")).encode()
 

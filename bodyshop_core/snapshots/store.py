@@ -14,8 +14,8 @@ from bodyshop_core import __version__
 from bodyshop_core.catalog import CatalogError, nfc, now, schema, within
 from bodyshop_core.errors import NothingFoundError, UsageError
 from bodyshop_core.snapshots.chunks import put_chunks, read_chunks, sweep_chunks
-from bodyshop_core.snapshots.reading import read_state
-from bodyshop_core.snapshots.state import State, decode
+from bodyshop_core.snapshots.reading import PART, read_state
+from bodyshop_core.snapshots.state import PackedChunks, State, decode
 from bodyshop_core.summary import Summary
 
 if TYPE_CHECKING:
@@ -253,9 +253,13 @@ def load_state(
             f"state {state_id[:SHORT]} lacks {len(missing)} of its parts",
             hint=hint,
         )
-    return State(
-        row.about, {prefix: decode(data[digest]) for prefix, digest in wanted.items()}, state_id
-    )
+    if row.pictures <= PART:
+        chunks = {prefix: decode(data[digest]) for prefix, digest in wanted.items()}
+        return State(row.about, chunks, state_id)
+    packed = PackedChunks()
+    for prefix, digest in wanted.items():
+        packed.put_encoded(prefix, data.pop(digest), digest)
+    return State(row.about, packed, state_id)
 
 
 def chunk_digests(workspace: Workspace, state_id: str) -> dict[str, str]:

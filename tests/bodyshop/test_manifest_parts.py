@@ -14,7 +14,7 @@ from bodyshop.forget import forget
 from bodyshop.status import status
 from bodyshop_core.catalog import UNKNOWN, add_labels, picture_origins, register_image
 from bodyshop_core.imaging import read_header
-from bodyshop_core.snapshots import load_state, read_state, reading, record_state
+from bodyshop_core.snapshots import load_state, read_state, reading, record_state, state
 from bodyshop_core.workspace import Workspace
 
 
@@ -45,10 +45,12 @@ def parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Read and write four pictures at a time."""
     for module in (reading, rows, tables):
         monkeypatch.setattr(module, "PART", 4)
+    monkeypatch.setattr(reading, "WHOLE", 4)
 
 
+@pytest.mark.parametrize(("whole_up_to", "plain"), [(30, 2**20), (4, 2**20), (4, 900)])
 def test_parts_make_the_same_state_and_manifest(
-    large: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    large: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole_up_to: int, plain: int
 ) -> None:
     whole = read_state(large)
     table = manifest_rows(large)
@@ -56,6 +58,8 @@ def test_parts_make_the_same_state_and_manifest(
         export(large, "manifest", tmp_path / f"whole.{suffix}")
     for module in (reading, rows, tables):
         monkeypatch.setattr(module, "PART", 4)
+    monkeypatch.setattr(reading, "WHOLE", whole_up_to)
+    monkeypatch.setattr(state, "PLAIN", plain)
     packed = read_state(large)
     assert packed.id == whole.id
     assert dict(packed.chunks) == whole.chunks
@@ -74,10 +78,10 @@ def test_parts_make_the_same_state_and_manifest(
 def test_a_state_is_recorded_in_parts_and_without_erased_pictures(
     large: Workspace, parts: None
 ) -> None:
-    state = record_state(large)
-    again = load_state(large, state.id)
-    assert again.chunks == dict(state.chunks)
-    gone = sorted(state.pictures)[5]
+    recorded = record_state(large)
+    again = load_state(large, recorded.id)
+    assert again.chunks == dict(recorded.chunks) and again.size == recorded.size == 30
+    gone = sorted(recorded.pictures)[5]
     forget(large, gone)
     assert gone not in read_state(large).pictures
     assert record_state(large).size == 29
