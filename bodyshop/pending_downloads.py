@@ -1,8 +1,8 @@
 """Downloads that a killed crawl left between the network and the catalog, seen from `forget`.
 
 `collector.ledger.journal` describes the folder, of which each of several collectors has one below
-the first: ``finished.jsonl`` has one JSON object per finished
-download, and each download in flight or finished but not yet stored is a ``.part`` file.
+the first, with a lock: ``finished.jsonl`` has one JSON object per finished download, and each
+download in flight or finished but not yet stored is a ``.part`` file.
 """
 
 from __future__ import annotations
@@ -17,10 +17,13 @@ from sqlalchemy import select
 
 from bodyshop_core import atomic
 from bodyshop_core.catalog import schema
+from bodyshop_core.locking import is_locked
 from bodyshop_core.processes import is_alive
 from bodyshop_core.workspace import Workspace
 
 FOLDER, JOURNAL, PARTS = "incoming", "finished.jsonl", "*.part"
+LOCK = "lock"
+"""In the folder of each of several collectors; held while that one is alive."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,7 @@ def _read(workspace: Workspace, folder: Path) -> list[PendingDownload]:
 def erase_pending(workspace: Workspace, gone: Callable[[PendingDownload], bool]) -> None:
     """Remove pending downloads: their lines and their parts; a blob is left to the caller.
 
-    Parts that no line promises are removed too, unless the process that writes them is alive: it
+    Parts that no line promises are removed too, unless the crawl that writes them is alive: it
     is unknown what they hold, and the next crawl would not use them.
 
     While the crawl that writes the journal is alive, its lines are kept: it has the file open, and
@@ -107,7 +110,7 @@ def _erase(
     erased = [each for each in pending if gone(each)]
     for part in [*(folder / each.part for each in erased), *_abandoned(folder, pending)]:
         part.unlink(missing_ok=True)
-    if erased and not any(_is_being_written(folder / each.part) for each in pending):
+    if erased and not _is_being_written(folder, [each.part for each in pending]):
         lines = "".join(f"{each.line}\n" for each in pending if each not in erased)
         atomic.write_bytes(folder / JOURNAL, lines.encode("utf-8", "surrogatepass"))
 
@@ -127,10 +130,16 @@ def _addresses(value: Any) -> Iterator[str]:
 def _abandoned(folder: Path, pending: Iterable[PendingDownload]) -> list[Path]:
     promised = {each.part for each in pending}
     parts = (path for path in folder.glob(PARTS) if path.name not in promised)
-    return [path for path in parts if not _is_being_written(path)]
+    return [path for path in parts if not _is_being_written(folder, [path.name])]
 
 
-def _is_being_written(path: Path) -> bool:
-    """Return whether the process that named this part is alive."""
-    process = path.name.split("-")[1:2]  # <random>-<process>-<number>.part
-    return bool(process) and process[0].isdigit() and is_alive(int(process[0]))
+def _is_being_written(folder: Path, parts: Iterable[str]) -> bool:
+    """Return whether the process that named one of these parts is alive.
+
+    One of several collectors may be on another machine, or in a container with other process
+    numbers: its lock tells.
+    """
+    if (folder / LOCK).exists():
+        return is_locked(folder / LOCK)
+    processes = [part.split("-")[1:2] for part in parts]  # <random>-<process>-<number>.part
+    return any(each and each[0].isdigit() and is_alive(int(each[0])) for each in processes)

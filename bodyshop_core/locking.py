@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from bodyshop_core.errors import BodyshopError, UsageError
 
@@ -36,17 +37,36 @@ def locked(
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+b") as stream:
-        try:
-            free = _take(stream.fileno(), wait)
-        except OSError as error:
-            raise BodyshopError(
-                f"{path} can't be locked: {error.strerror}",
-                hint="put the workspace on a file system with locks: a local disk, or NFS 4",
-            ) from error
-        if not free:
+        if not _free(path, stream, wait):
             raise UsageError(taken or f"{path} is in use by another bodyshop command", hint=hint)
         # The operating system frees it when the file is closed, whatever ends the process.
         yield
+
+
+def is_locked(path: Path) -> bool:
+    """Return whether somebody holds the lock on a file, also on another machine; create nothing.
+
+    Raises
+    ------
+    BodyshopError
+        The file system has no locks.
+    """
+    try:
+        stream = path.open("r+b")
+    except FileNotFoundError:
+        return False
+    with stream:
+        return not _free(path, stream, wait=False)
+
+
+def _free(path: Path, stream: BinaryIO, wait: bool) -> bool:
+    try:
+        return _take(stream.fileno(), wait)
+    except OSError as error:
+        raise BodyshopError(
+            f"{path} can't be locked: {error.strerror}",
+            hint="put the workspace on a file system with locks: a local disk, or NFS 4",
+        ) from error
 
 
 def _take(descriptor: int, wait: bool) -> bool:

@@ -130,16 +130,28 @@ class Candidate:
         return facts
 
     @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Candidate:
-        """Read the form of `as_dict` back."""
+    def from_dict(cls, data: dict[str, Any], *, key: str | None = None) -> Candidate:
+        """Read the form of `as_dict` back.
+
+        Parameters
+        ----------
+        data : dict
+            From `as_dict`, also of an older version.
+        key : str, optional
+            Of its row in the ledger, by which its outcome has to find that row: an older version
+            may have computed another one.
+        """
         url_candidates = tuple(
             UrlCandidate(**url_candidate) for url_candidate in data["url_candidates"]
         )
         shown = tuple(data["shown"]) if data.get("shown") else None
         hosts = tuple(data.get("thumbnail_hosts", ()))
-        return cls(
+        found = cls(
             **(data | {"url_candidates": url_candidates, "shown": shown, "thumbnail_hosts": hosts})
         )
+        if key is not None:
+            vars(found)["key"] = key  # where `cached_property` looks first
+        return found
 
 
 @dataclass(frozen=True)

@@ -306,7 +306,7 @@ class Leases:
         table = schema.candidates
         query = select(table.c.key, table.c.details).where(table.c.key.in_(keys))
         by_key = {row.key: row.details for row in connection.execute(query)} if keys else {}
-        return [Candidate.from_dict(by_key[key]) for key in keys]
+        return [Candidate.from_dict(by_key[key], key=key) for key in keys]
 
     def _at_work(self, connection: Connection, others: list[str]) -> int:
         """Return the number of downloads of the scope that others are at."""

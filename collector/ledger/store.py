@@ -144,12 +144,13 @@ class CrawlLedger:
         """Return what an earlier run left: queued, or turned away for a reason of that run."""
         table = schema.candidates
         query = (
-            select(table.c.details)
+            select(table.c.details, table.c.key)
             .where((table.c.state == "queued") | table.c.error_class.in_(TEMPORARY))
             .order_by(table.c.updated_at, table.c.key)
         )
         with self._catalog.read() as connection:
-            return [Candidate.from_dict(each) for each in connection.execute(query).scalars()]
+            rows = connection.execute(query)
+            return [Candidate.from_dict(row.details, key=row.key) for row in rows]
 
     def pages_of_queued(self) -> dict[str, str]:
         """Return candidate key -> key of its page, of all that is queued."""
@@ -321,7 +322,7 @@ class CrawlLedger:
                 if row is None or line.get("version") != JOURNAL_VERSION:
                     unwanted.append((line["sha256"], line["extension"]))
                 elif row.state not in {"done", "duplicate"}:
-                    candidate = Candidate.from_dict(row.details)
+                    candidate = Candidate.from_dict(row.details, key=line["key"])
                     record = DownloadRecord.from_journal_line(candidate, line)
                     records.setdefault(candidate.key, record)
         settled = self.settle(records.values())  # first: it may want bytes that others do not

@@ -13,6 +13,7 @@ from sqlalchemy import func, select
 from bodyshop.forget import forget
 from bodyshop_core.catalog import is_forgotten, now, register_image, schema
 from bodyshop_core.errors import BodyshopError, NothingFoundError
+from bodyshop_core.locking import locked
 from collector.ledger.journal import Journal
 
 module = importlib.import_module("bodyshop.forget")  # the package has a function of this name
@@ -114,12 +115,12 @@ def test_reports_that_showed_the_picture_are_removed(workspace):
     assert forget(workspace, blob.sha256).reports_stale and not page.exists()
 
 
-def leave_pending(workspace, colour, url, *, stored=False, page=None, process=None):
+def leave_pending(workspace, colour, url, *, stored=False, page=None, process=None, folder="."):
     """What a crawl leaves that is killed after a download and before its transaction."""
     buffer = io.BytesIO()
     Image.new("RGB", (8, 8), colour).save(buffer, "PNG")
     data = buffer.getvalue()
-    incoming = workspace.root / "incoming"
+    incoming = workspace.root / "incoming" / folder
     journal = Journal(incoming)
     blob = workspace.blobs.put_bytes(data, "png")
     part = incoming / (f"{colour}-{process}-0.part" if process else f"{colour}.part")
@@ -183,6 +184,28 @@ def test_the_journal_of_a_running_crawl_stays_the_file_that_it_appends_to(worksp
     left = Journal(workspace.root / "incoming").recover(workspace.blobs)
     assert [entry["key"] for entry in left] == ["blue", "third"]
     assert {entry["sha256"] for entry in left} == {kept.sha256}
+
+
+@pytest.mark.parametrize("alive", [True, False])
+def test_the_lock_of_a_collector_says_whether_it_is_alive_not_its_process_number(workspace, alive):
+    """It may be on another machine; and its number may be another process's by now."""
+    number = 2**22 + 1 if alive else os.getpid()
+    joined = {"folder": "c" * 32, "process": number}
+    gone, part = leave_pending(workspace, "red", "https://bad.example/1.png", **joined)
+    kept, other = leave_pending(workspace, "blue", "https://good.example/2.png", **joined)
+    folder = part.parent
+    in_flight = folder / f"a-{number}-7.part"
+    in_flight.write_bytes(b"half")
+    journal = (folder / "finished.jsonl").stat().st_ino
+    with contextlib.ExitStack() as held:
+        (folder / "lock").touch()
+        if alive:
+            held.enter_context(locked(folder / "lock"))
+        assert forget(workspace, "bad.example").pending == 1
+    assert not part.exists() and not gone.path.exists() and other.exists()
+    assert in_flight.exists() == alive
+    assert ((folder / "finished.jsonl").stat().st_ino == journal) == alive
+    assert {each["sha256"] for each in Journal(folder).recover(workspace.blobs)} == {kept.sha256}
 
 
 def test_results_of_workers_that_were_not_ingested_are_erased(workspace):
