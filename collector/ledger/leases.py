@@ -360,7 +360,9 @@ WITH RECURSIVE waiting (host) AS (
     WHERE state = 'queued' AND lease = ANY (:live) GROUP BY host
 )
 SELECT free.key, free.page_key
-FROM waiting w LEFT JOIN busy ON busy.host = w.host LEFT JOIN hosts ON hosts.host = w.host
+FROM waiting w LEFT JOIN busy ON busy.host = w.host
+LEFT JOIN hosts named ON named.host = w.host
+LEFT JOIN hosts ON hosts.host = coalesce(named.counts_as, w.host)
 CROSS JOIN LATERAL (
     SELECT least(:most, greatest(4, ceil(:seconds / nullif(hosts.gap, 0)))) AS most
 ) room
