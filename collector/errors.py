@@ -87,6 +87,13 @@ class RunStoppedError(CollectorError):
     error_class = "stopped"
 
 
+class TurnLostError(CollectorError):
+    """A request was about to leave when its host asked for a pause: it has to be queued again."""
+
+    error_class = "turn_lost"
+    transient = True
+
+
 def explained(error: BaseException) -> BaseException:
     """Return an error that says what to do, of one that ended a run; others as they are."""
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:

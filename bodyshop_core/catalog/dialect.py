@@ -31,7 +31,12 @@ LOCK_WAIT_S = 30.0
 ROWS_AT_A_TIME = 10_000
 """Rows that a server sends ahead of the reader."""
 
+STORE_SILENCE_S = 60.0
+"""In place of `Dialect.silence_s` while a store is asked, which may take as long as its own limits
+(`bodyshop_core.storage.remote_place`)."""
+
 _WRITER = 0x626F6479  # "body": key of PostgreSQL's advisory lock for the one writer
+_BYTES = 0x62797465  # "byte": of the one for those who rely on stored bytes, or remove them
 
 
 class CatalogError(BodyshopError):
@@ -90,6 +95,12 @@ class Dialect(ABC):
 
     def limit_silence(self, connection: Connection) -> None:  # noqa: B027
         """Have the server end transactions of this connection after `silence_s`."""
+
+    def rely_on_bytes(self, connection: Connection, *, shared: bool) -> None:  # noqa: B027
+        """Begin a transaction that keeps stored bytes as they are; one that removes: not `shared`.
+
+        A file of SQLite has one program at a time for which that matters.
+        """
 
     def hold(self, connection: Connection) -> None:  # noqa: B027 - nothing to do on most
         """Keep an open connection's resources for many small transactions."""
@@ -211,6 +222,13 @@ class _Postgres(Dialect):
         # One writer at a time, as on SQLite: no caller has to think about two. Killed clients hold
         # nothing: the server ends their transactions.
         connection.execute(text(f"SELECT pg_advisory_xact_lock({_WRITER}, {_THIS_SCHEMA})"))
+
+    def rely_on_bytes(self, connection: Connection, *, shared: bool) -> None:
+        if self.silence_s is not None:  # between two statements lies a request to a store
+            limit = int(max(self.silence_s, STORE_SILENCE_S) * 1000)
+            connection.execute(text(f"SET idle_in_transaction_session_timeout = {limit}"))
+        lock = "pg_advisory_xact_lock" + ("_shared" if shared else "")
+        connection.execute(text(f"SELECT {lock}({_BYTES}, {_THIS_SCHEMA})"))
 
     def limit_silence(self, connection: Connection) -> None:
         if self.silence_s is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -55,9 +55,20 @@ class Catalog:
         self._prepare()
 
     @contextmanager
-    def begin(self) -> Iterator[Connection]:
-        """Open a write transaction: committed at the end of the block, rolled back on an error."""
+    def begin(self, *, before: Callable[[Connection], None] | None = None) -> Iterator[Connection]:
+        """Open a write transaction: committed at the end of the block, rolled back on an error.
+
+        Parameters
+        ----------
+        before : callable, optional
+            Looks for stored bytes on which the block relies, and may take its time: other writers
+            do not wait for it. Until the end of the block nobody is in `removing`. Between two
+            requests to a store it has to execute a statement.
+        """
         with explained(self._dialect), self._dialect.engine.connect() as connection:
+            if before is not None:
+                self._dialect.rely_on_bytes(connection, shared=True)
+                before(connection)
             self._dialect.begin_write(connection)
             try:
                 yield connection
@@ -71,6 +82,18 @@ class Catalog:
         """Open a consistent view for reading."""
         with explained(self._dialect), self._dialect.engine.connect() as connection:
             yield self._dialect.begin_read(connection)
+            connection.rollback()
+
+    @contextmanager
+    def removing(self) -> Iterator[Connection]:
+        """Open a view for removing stored bytes that the catalog does not have.
+
+        Nobody relies on them meanwhile (`begin` with `before`); other writers do not wait. Between
+        two requests to a store the block has to execute a statement.
+        """
+        with explained(self._dialect), self._dialect.engine.connect() as connection:
+            self._dialect.rely_on_bytes(connection, shared=False)
+            yield connection
             connection.rollback()
 
     @contextmanager

@@ -13,7 +13,8 @@ from collector.ledger.tombstones import Tombstones
 from collector.net.cookies import Cookies
 from collector.net.download import MAX_REDIRECTS
 from collector.net.outcome import Failure, Outcome, Redirect, Refusal, StoredPicture
-from collector.net.politeness import MAX_RETRY_AFTER_S, parse_retry_after
+from collector.net.politeness import MAX_RETRY_AFTER_S
+from collector.net.retry_after import parse_retry_after
 from collector.net.same_picture import same_picture
 from collector.sources.url_candidates import FULL_SIZE, same_shape
 from collector.weburl import is_web_address

@@ -83,17 +83,18 @@ class CrawlContext:
         MissingPartError, UsageError
             An API key is missing or not valid; see `keys_of`.
         """
-        guard = AddressGuard(brands.allow_hosts)
+        guard, stopping = AddressGuard(brands.allow_hosts), threading.Event()
         return cls(
             brands=brands,
             workspace=workspace,
             guard=guard,
-            gate=gate_for(brands, guard, log, states),
+            gate=gate_for(brands, guard, log, states, stopping),
             agent=user_agent(brands.contact),
             keys=keys_of(brands.active_angles()),
             journal=journal,
             tombstones=tombstones or Tombstones(),
             log=log,
+            stopping=stopping,
         )
 
     @property
@@ -108,6 +109,7 @@ def gate_for(
     guard: AddressGuard,
     log: Callable[[str], None] = _no_log,
     states: HostStates | None = None,
+    stopping: threading.Event | None = None,
 ) -> HostGate:
     """Return the host gate with the politeness of a brands.yaml."""
     limits = brands.limits
@@ -118,4 +120,5 @@ def gate_for(
         log=log,
         states=states,
         group=address_group if limits.count_by_address else None,
+        stopping=stopping,
     )

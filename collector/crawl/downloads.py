@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from collector.candidate import Candidate
 from collector.crawl.address_policy import AddressPolicy, Requeue
@@ -15,18 +15,21 @@ from collector.crawl.context import CrawlContext
 from collector.crawl.events import CrawlEvents
 from collector.crawl.frontier import DownloadJob, Frontier
 from collector.crawl.held_pictures import HeldPictures
-from collector.errors import CollectorError, HostDisabledError, RunStoppedError
+from collector.errors import CollectorError, HostDisabledError, RunStoppedError, TurnLostError
 from collector.ledger.record import DownloadRecord
 from collector.net.cookies import Cookies
 from collector.net.deadline import DeadlineThread
 from collector.net.download import download
 from collector.net.http import GuardedSession, guarded_session
 from collector.net.outcome import Failure, Outcome, Refusal, StoredPicture
-from collector.net.politeness import parse_retry_after, wait_for_turn
+from collector.net.politeness import wait_for_turn
+from collector.net.retry_after import parse_retry_after
 from collector.net.robots import Robots
 from collector.net.small_response import SmallResponse, fetch_small
 from collector.sources.url_candidates import is_preview_host
 from collector.weburl import host_of, parts_of
+
+T = TypeVar("T")
 
 BUSY_SECONDS = 0.2
 """When to try again while another thread reads the rules of a host."""
@@ -100,8 +103,11 @@ class Fetcher:
         CollectorError
             It could not be downloaded.
         """
-        wait_for_turn(self._gate, host_of(url), self._context.stopping)
-        outcome = self._download(url, page_url=page_url, override=override)
+
+        def ask() -> Outcome:
+            return self._download(url, page_url=page_url, override=override)
+
+        outcome = self._in_turn(url, ask)
         self._gate.finish(host_of(url), status=outcome.status, latency=outcome.latency, slot=False)
         if not isinstance(outcome, StoredPicture) or outcome.part is None:
             reason = outcome.error_class if isinstance(outcome, Refusal | Failure) else "redirect"
@@ -139,6 +145,8 @@ class Fetcher:
             outcome = self._ask(job)
             if outcome is not None:
                 self._follow(job, outcome)
+        except TurnLostError:  # nothing was sent: the queue knows when, or that it never may be
+            self.frontier.put(job)
         finally:
             failure = outcome if isinstance(outcome, Failure) else None
             self._gate.finish(
@@ -249,10 +257,16 @@ class Fetcher:
     def _polite_fetch(self, url: str, params: Mapping[str, Any] | None = None) -> SmallResponse:
         """Wait for the host's turn, then make the request."""
         try:
-            wait_for_turn(self._gate, host_of(url), self._context.stopping)
+            return self._in_turn(url, lambda: self._fetch_now(url, params))
         except HostDisabledError as error:
             return SmallResponse(None, error.message)
-        return self._fetch_now(url, params)
+
+    def _in_turn(self, url: str, ask: Callable[[], T]) -> T:
+        """Wait for the host's turn and make the request, again if the host rests meanwhile."""
+        while True:
+            wait_for_turn(self._gate, host_of(url), self._context.stopping)
+            with suppress(TurnLostError):
+                return ask()
 
     def _fetch_now(self, url: str, params: Mapping[str, Any] | None = None) -> SmallResponse:
         """Make a request whose turn has come, and tell the gate how it ended."""

@@ -96,8 +96,7 @@ class Shift:
         UsageError
             Others are at work, and `again` is given, or their pictures go elsewhere.
         """
-        with self._catalog.begin() as connection:
-            complete_addresses(connection)
+        complete_addresses(self._catalog)
         with self._catalog.begin() as connection:
             _refuse_other_place(connection, self._place)
             enter_tasks(connection, tasks)
@@ -111,6 +110,7 @@ class Shift:
                 )
             if first:
                 _start_run(connection, tasks, refresh)
+            self.member.count_from_now(connection)
         self.leases = Leases(self.member, scope, per_model, needs_browser)
         self.pending = list({task.key: task for task in tasks}.values())
         return self.leases
@@ -195,6 +195,7 @@ def joined(workspace: Workspace, log: Callable[[str], None]) -> Iterator[Shift]:
             # What can't be given back runs out.
             with suppress(CatalogError), catalog.begin() as last:
                 end_collector(last, member.id)
+                member.ended = True
 
 
 def recover_ended(workspace: Workspace, *, alone: bool) -> None:
@@ -241,8 +242,9 @@ def _own_folder(workspace: Workspace) -> Iterator[tuple[Membership, Path, str]]:
             yield member, folder, place
         finally:
             with locked(workspace.root / LOCK, wait=True):
-                # Lines that could not be written to the catalog stay for the next run.
-                if [path.name for path in folder.iterdir()] == ["lock"]:
+                # Lines that could not be written to the catalog stay for the next run. So does an
+                # empty folder whose collector could not be ended: `recover_ended` does it then.
+                if member.ended and [path.name for path in folder.iterdir()] == ["lock"]:
                     shutil.rmtree(folder)
 
 

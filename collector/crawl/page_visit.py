@@ -17,7 +17,8 @@ from collector.errors import (
 )
 from collector.net.download import RETRY_STATUS
 from collector.net.permission import Permission, judge_headers, judge_meta, merged
-from collector.net.politeness import parse_retry_after, wait_for_turn
+from collector.net.politeness import wait_for_turn
+from collector.net.retry_after import parse_retry_after
 from collector.sources.source import OpenedPage, RefusedPageError
 from collector.weburl import host_of, is_web_address, url_key
 

@@ -24,7 +24,7 @@ from sqlalchemy import (
     update,
 )
 
-from bodyshop_core.catalog import schema
+from bodyshop_core.catalog import Catalog, schema
 from collector.candidate import Candidate, Task
 from collector.ledger.known_pictures import known_pictures
 from collector.ledger.membership import Membership
@@ -320,18 +320,28 @@ class Leases:
         return int(connection.execute(query).scalar_one())
 
 
-def complete_addresses(connection: Connection) -> None:
-    """Fill the column ``address`` of candidates that an older version entered."""
+def complete_addresses(catalog: Catalog) -> None:
+    """Fill the column ``address`` of candidates that an older version entered.
+
+    In many transactions: others write between them.
+    """
     table = schema.candidates
-    missing = select(table.c.key, table.c.details).where(table.c.address.is_(None)).limit(_CHUNK)
+    missing = select(table.c.key, table.c.details).where(table.c.address.is_(None))
+    missing = missing.order_by(table.c.key).limit(_CHUNK)
     statement = update(table).where(table.c.key == bindparam("of_key"))
     statement = statement.values(address=bindparam("to_address"))
-    while rows := connection.execute(missing).all():
-        values: list[dict[str, Any]] = [
-            {"of_key": row.key, "to_address": Candidate.from_dict(row.details).address}
-            for row in rows
-        ]
-        connection.execute(statement, values)
+    after = ""
+    while True:
+        with catalog.begin() as connection:
+            rows = connection.execute(missing.where(table.c.key > after)).all()
+            if not rows:
+                return
+            values: list[dict[str, Any]] = [
+                {"of_key": row.key, "to_address": Candidate.from_dict(row.details).address}
+                for row in rows
+            ]
+            connection.execute(statement, values)
+        after = rows[-1].key
 
 
 def _host(task: Task) -> str:
@@ -350,7 +360,9 @@ WITH RECURSIVE waiting (host) AS (
     WHERE state = 'queued' AND lease = ANY (:live) GROUP BY host
 )
 SELECT free.key, free.page_key
-FROM waiting w LEFT JOIN busy ON busy.host = w.host LEFT JOIN hosts ON hosts.host = w.host
+FROM waiting w LEFT JOIN busy ON busy.host = w.host
+LEFT JOIN hosts named ON named.host = w.host
+LEFT JOIN hosts ON hosts.host = coalesce(named.counts_as, w.host)
 CROSS JOIN LATERAL (
     SELECT least(:most, greatest(4, ceil(:seconds / nullif(hosts.gap, 0)))) AS most
 ) room

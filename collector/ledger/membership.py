@@ -35,6 +35,7 @@ class Membership:
 
     def __init__(self) -> None:
         self.id = uuid.uuid4().hex
+        self.ended = False  # its row and its leases are gone, or never were
 
     def register(self, connection: Connection, *, machine: str, blobs: str) -> bool:
         """Become one of the collectors; return whether there is no other."""
@@ -44,6 +45,15 @@ class Membership:
         row = {"id": self.id, "machine": machine, "blobs": blobs, "started_at": now()}
         connection.execute(insert(table).values(**row, expires_at=CLOCK + LEASE_SECONDS))
         return alone
+
+    def count_from_now(self, connection: Connection) -> None:
+        """Move ``expires_at`` on in the transaction of `register`, as its last statement.
+
+        Until that is committed no heartbeat can, however long it takes.
+        """
+        table = schema.collectors
+        statement = update(table).where(table.c.id == self.id)
+        connection.execute(statement.values(expires_at=CLOCK + LEASE_SECONDS))
 
     def renew(self, connection: Connection) -> None:
         """Say that this collector is alive, in a transaction of its own.

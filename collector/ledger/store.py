@@ -21,6 +21,7 @@ from collector.ledger.journal import Journal
 from collector.ledger.known_pictures import known_pictures
 from collector.ledger.leases import Leases
 from collector.ledger.record import JOURNAL_VERSION, DownloadRecord, promised_by
+from collector.ledger.shared_bytes import BytesLook, known_images, say_something
 from collector.ledger.tombstones import Tombstones, read_tombstones
 from collector.net.outcome import StoredPicture
 
@@ -225,7 +226,17 @@ class CrawlLedger:
         if not batch:
             return {}
         settled = [] if found_by is not None else promised_by(batch)
-        with self._catalog.begin() as connection:
+        look = BytesLook(self._blobs)
+
+        def before(connection: Connection) -> None:
+            self._tombstones = read_tombstones(connection, self._tombstones)
+            look.needed = bool(self._tombstones)
+            if look.needed:
+                pictures = [each.picture for each in batch if each.picture is not None]
+                known = known_images(connection, [each.sha256 for each in pictures])
+                look.look(connection, pictures, known)
+
+        with self._catalog.begin(before=None if self._alone else before) as connection:
             if self._leases is not None and found_by is not None:
                 self._leases.member.others(connection)  # it is one of them itself
             elif self._leases is not None:
@@ -241,7 +252,7 @@ class CrawlLedger:
                 if self._alone:
                     unwanted += [(each.sha256, each.extension) for each in old if each is not None]
                 batch = [each for each in batch if each.candidate.key in new]
-            states = self._write(connection, batch) if batch else {}
+            states = self._write(connection, batch, look) if batch else {}
         self._remove_unknown_blobs(unwanted, settled)
         return states
 
@@ -262,11 +273,15 @@ class CrawlLedger:
             checked.append(each.erased(kind) if kind else each)
         return erased, checked
 
-    def _write(self, connection: Connection, batch: Sequence[DownloadRecord]) -> dict[str, str]:
+    def _write(
+        self, connection: Connection, batch: Sequence[DownloadRecord], look: BytesLook
+    ) -> dict[str, str]:
         """Write one statement per table, whatever the number of records."""
-        sha256s = [each.picture.sha256 for each in batch if each.picture]
-        known = _known_images(connection, sha256s)
-        batch = _requeued(batch, known, self._lost(batch, known))
+        pictures = [each.picture for each in batch if each.picture]
+        known = known_images(connection, [each.sha256 for each in pictures])
+        if look.needed:  # what the catalog had a moment ago, and has no more
+            look.look(connection, pictures, known)
+        batch = _requeued(batch, known, look.lost - known)
         stored = [each for each in batch if each.picture is not None]
         states = {each.candidate.key: str(each.state) for each in batch}
         images: list[dict[str, Any]] = []
@@ -294,17 +309,6 @@ class CrawlLedger:
             updates = [each.permission_update() for each in unstored]
             connection.execute(UPDATE_DETAILS, updates)
         return states
-
-    def _lost(self, batch: Sequence[DownloadRecord], known: set[str]) -> set[str]:
-        """Return the new pictures whose bytes another collector removed: they were erased, too."""
-        if self._alone or not self._tombstones:
-            return set()
-        new = {each.picture.sha256: each.picture for each in batch if each.picture}
-        return {
-            sha256
-            for sha256, picture in new.items()
-            if sha256 not in known and not self._blobs.has(sha256, picture.extension, picture.size)
-        }
 
     def ingest(self, lines: Iterable[dict[str, Any]]) -> int:
         """Bring in what a killed run had finished; return how many were new to the ledger.
@@ -340,13 +344,13 @@ class CrawlLedger:
         """
         if not pictures:
             return
-        # Of several collectors each looks for its bytes in the transaction that needs them.
-        with self._catalog.read() if self._alone else self._catalog.begin() as connection:
-            known = _known_images(connection, [sha256 for sha256, _ in pictures])
+        with self._catalog.read() if self._alone else self._catalog.removing() as connection:
+            known = known_images(connection, [sha256 for sha256, _ in pictures])
             with self._journal.promised(but=settled) as promised:
                 for sha256, _ in pictures:
                     if sha256 not in known | promised:
                         self._blobs.remove([sha256])
+                        say_something(connection)
 
     def tombstones(self) -> Tombstones:
         """Return what was erased on request."""
@@ -379,12 +383,3 @@ def _requeued(
         else each
         for each in batch
     ]
-
-
-def _known_images(connection: Connection, sha256s: list[str]) -> set[str]:
-    known: set[str] = set()
-    column = schema.images.c.sha256
-    for at in range(0, len(sha256s), _CHUNK):
-        query = select(column).where(column.in_(sha256s[at : at + _CHUNK]))
-        known.update(connection.execute(query).scalars())
-    return known

@@ -32,6 +32,11 @@ class Deadline:
         """Return the deadline of the calling thread's request."""
         return getattr(cls._threads, "deadline", None)
 
+    @property
+    def seconds_left(self) -> float:
+        """Seconds until the request is ended; negative when it should be."""
+        return self._at - time.monotonic()
+
     def __enter__(self) -> Deadline:
         Deadline._threads.deadline = self
         self._deadlines.add(self._at, self)

@@ -14,10 +14,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
-from collector.errors import HostDisabledError, RunStoppedError
+from collector.errors import HostDisabledError, RunStoppedError, TurnLostError
+from collector.net.deadline import Deadline
 from collector.net.host_states import HostState, HostStates, LocalHostStates
 
 MAX_GAP_S = 60.0
@@ -38,6 +37,12 @@ PUBLIC_MIN_INTERVAL_S = 0.25
 
 BUSY_SECONDS = 0.05
 """When to look again for a connection that others occupy."""
+
+LONGEST_WAIT_S = 5.0
+"""With an open connection a thread waits no longer than this; then its request is queued again.
+
+Longer than most gaps: else a host that connects slowly would never get its request.
+"""
 
 POLL_SECONDS = 1.0
 """A thread that waits for its turn checks this often whether the host has been disabled."""
@@ -85,6 +90,8 @@ class HostGate:
         Where the state of the hosts is kept; by default in this process, on `clock`.
     group : callable, optional
         Returns what a host counts as: hosts with one address may be one. It may take a while.
+    stopping : threading.Event, optional
+        Set when the run is being stopped: ends the wait of a request that is about to leave.
     """
 
     def __init__(
@@ -97,11 +104,12 @@ class HostGate:
         clock: Callable[[], float] = time.monotonic,
         states: HostStates | None = None,
         group: Callable[[str], str] | None = None,
+        stopping: threading.Event | None = None,
     ) -> None:
         self._interval, self._connections = interval, connections
         self._is_private, self._clock, self._log = is_private, clock, log
         self._states = states or LocalHostStates(clock)
-        self._group = group
+        self._group, self._stopping = group, stopping or threading.Event()
         self._names: dict[str, str] = {}
         self._introduced: set[str] = set()
         self._granted = threading.local()  # the last turn of each thread
@@ -181,18 +189,39 @@ class HostGate:
 
         Between the turn and this moment lie a name's address, a connection, perhaps a busy
         machine.
+
+        Raises
+        ------
+        TurnLostError
+            The host is disabled, or it would be a long wait: the request must not leave.
+        RunStoppedError
+            The run was stopped during the wait.
         """
+        host, at, gap = self._last_turn()
+        if not host or (self._clock() - at < gap and not self._rests(host)):
+            return
+        deadline = Deadline.current()
+        longest = LONGEST_WAIT_S if deadline is None else min(LONGEST_WAIT_S, deadline.seconds_left)
+        until = self._clock() + longest
+        self._granted.turn = _NO_TURN
         while True:
-            host, at, gap = self._last_turn()
-            if not host or self._clock() - at < gap:
-                return
             with self._opened(host) as (state, now):
-                wait = 0.0 if state.disabled else state.next_start - now
-                if wait <= 0:
+                wait, disabled = state.ready - now, state.disabled
+                if not disabled and wait <= 0:
                     state.next_start = now + SPREAD * state.gap
                     self._granted.turn = (host, self._clock(), state.gap)
                     return
-            time.sleep(wait)
+            if disabled or self._clock() + wait > until:
+                raise TurnLostError(f"{host} must not be asked now: {disabled or 'it rests'}")
+            if self._stopping.wait(wait):
+                raise RunStoppedError(f"the run was stopped while a request waited for {host}")
+
+    def _rests(self, host: str) -> bool:
+        """Return whether a host was disabled, or asked for a pause, as far as is known here."""
+        state = self._states.seen(self._name(host))
+        return state is not None and (
+            bool(state.disabled) or self._states.here(state.cooling_until) > self._clock()
+        )
 
     def left(self) -> None:
         """Note that the request of this thread's last turn has left: the gap begins here.
@@ -290,9 +319,11 @@ class HostGate:
         """Return the name under which a host's state is kept."""
         name = self._names.get(host)
         if name is None:
-            name = canonical_host(host)
+            canonical = name = canonical_host(host)
             if self._group is not None:
-                name = self._states.agreed(name, self._group(host))
+                name = self._states.agreed(canonical, self._group(host))
+            if canonical != host:  # whoever reads the states finds them by every spelling
+                self._states.agreed(host, name)
             self._names[host] = name
         return name
 
@@ -356,29 +387,6 @@ def wait_for_turn(gate: HostGate, host: str, stopping: threading.Event) -> None:
             raise HostDisabledError(f"{host} is disabled for this run: {turn.disabled}")
         stopping.wait(min(max(turn.ready_at - gate.now, 0.0), POLL_SECONDS))
     raise RunStoppedError(f"the run was stopped while it waited for {host}")
-
-
-def parse_retry_after(value: str | None, *, now: datetime | None = None) -> float | None:
-    """Return the seconds that a ``Retry-After`` asks for (RFC 9110, 10.2.3), or None.
-
-    Parameters
-    ----------
-    value : str or None
-        Seconds, or an HTTP date.
-    now : datetime, optional
-        Time zone aware; the present by default.
-    """
-    if value is None:
-        return None
-    value = value.strip()
-    if value.isascii() and value.isdigit():
-        return float(value)
-    try:
-        at = parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    at = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
-    return max(0.0, (at - (now or datetime.now(UTC))).total_seconds())
 
 
 def _most(state: HostState) -> float:

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from collector.candidate import Candidate, UrlCandidate
 from collector.crawl.frontier import DownloadJob, Frontier
+from collector.errors import RunStoppedError, TurnLostError
+from collector.net.deadline import Deadline, DeadlineThread
 from collector.net.politeness import (
     BREAKER_BLOCKS,
     MAX_GAP_S,
@@ -19,8 +21,8 @@ from collector.net.politeness import (
     PUBLIC_MIN_INTERVAL_S,
     HostGate,
     canonical_host,
-    parse_retry_after,
 )
+from collector.net.retry_after import parse_retry_after
 
 
 class Clock:
@@ -60,15 +62,23 @@ def test_the_gap_counts_from_the_moment_a_request_leaves(clock):
     assert 1 <= host.ready_at("a") - clock.now <= 1.02
 
 
-def test_a_request_that_leaves_too_late_waits_for_a_turn_of_its_own(clock, monkeypatch):
+class Waits(threading.Event):
+    """An event whose `wait` moves a clock on, and tells for how long."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self.clock, self.slept = clock, list[float]()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.slept.append(timeout)
+        self.clock.now += timeout
+        return self.is_set()
+
+
+def test_a_request_that_leaves_too_late_waits_for_a_turn_of_its_own(clock):
     """Its name or its connection took longer than the gap: somebody else was next."""
-    host, slept = gate(clock), []
-
-    def sleep(seconds):
-        slept.append(seconds)
-        clock.now += seconds
-
-    monkeypatch.setattr("collector.net.politeness.time.sleep", sleep)
+    waits = Waits(clock)
+    host = HostGate(1.0, 2, clock=clock, stopping=waits)
     assert host.try_start("a").granted
     clock.now += 1.5
     other = threading.Thread(target=lambda: host.try_start("a", slot=False))
@@ -76,8 +86,59 @@ def test_a_request_that_leaves_too_late_waits_for_a_turn_of_its_own(clock, monke
     other.join()
     clock.now += 0.2
     host.leaving()
-    assert slept == [pytest.approx(0.81)]
+    assert waits.slept == [pytest.approx(0.81)]
     assert host.ready_at("a") - clock.now == pytest.approx(1.01)
+
+
+@pytest.mark.parametrize("late", [0.3, 2.0])  # within the gap, and after it
+def test_a_request_does_not_leave_while_its_host_rests(clock, late):
+    waits = Waits(clock)
+    host = HostGate(1.0, 2, clock=clock, stopping=waits)
+    for name, answer in {
+        "told": {"status": 429, "retry_after": 60.0},
+        "closed": {"status": 403, "challenge": True},
+    }.items():
+        assert host.try_start(name).granted
+        clock.now += late
+        host.finish(name, slot=False, **answer)
+        with pytest.raises(TurnLostError):
+            host.leaving()
+    assert waits.slept == []
+    host.finish("told", status=None)
+    assert not host.try_start("told").granted
+    clock.now += 61
+    assert host.try_start("told").granted
+    host.leaving()
+
+
+def test_a_request_that_is_told_to_wait_for_a_moment_leaves_after_it(clock):
+    waits = Waits(clock)
+    host = HostGate(1.0, 2, clock=clock, stopping=waits)
+    assert host.try_start("a").granted
+    clock.now += 0.2
+    host.finish("a", status=503, retry_after=3.0, slot=False)
+    host.leaving()
+    assert waits.slept == [pytest.approx(3.0)]
+
+
+def test_a_stopped_run_ends_the_wait_of_a_request_that_is_about_to_leave(clock):
+    waits = Waits(clock)
+    host = HostGate(1.0, 2, clock=clock, stopping=waits)
+    assert host.try_start("a").granted
+    host.finish("a", status=503, retry_after=3.0, slot=False)
+    waits.set()
+    with pytest.raises(RunStoppedError):
+        host.leaving()
+
+
+def test_no_request_waits_for_its_turn_beyond_its_deadline(clock):
+    waits = Waits(clock)
+    host = HostGate(1.0, 2, clock=clock, stopping=waits)
+    assert host.try_start("a").granted
+    host.finish("a", status=503, retry_after=3.0, slot=False)
+    with DeadlineThread() as threads, Deadline(threads, 2.0), pytest.raises(TurnLostError):
+        host.leaving()
+    assert waits.slept == []
 
 
 def test_crawl_delay_of_robots_txt_raises_the_gap_and_never_lowers_it(clock):

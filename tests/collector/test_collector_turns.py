@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import sys
@@ -15,6 +16,7 @@ from sqlalchemy import select
 import collector
 from bodyshop_core.catalog import schema
 from bodyshop_core.errors import InterruptedByUser
+from bodyshop_core.workspace import Workspace
 from collector.candidate import Candidate, Task, UrlCandidate
 from collector.crawl.frontier import DownloadJob, Frontier
 from collector.errors import HostDisabledError, RunStoppedError
@@ -139,6 +141,39 @@ def test_the_wait_for_a_host_ends_when_the_host_is_disabled():
     thread.join(30)
     assert [error.error_class for error in caught] == ["host_disabled"]
     assert "challenge page" in caught[0].message
+
+
+def test_a_request_whose_connection_takes_long_heeds_what_its_host_says_meanwhile(
+    server, brands_for, tmp_path, monkeypatch
+):
+    """Two turns were given; the answer to the first forbids the second to leave."""
+    rest, answered, leaving, count = 6, threading.Event(), HostGate.leaving, itertools.count(1)
+    urls = server.add_pictures(2)
+    brings = dict(server.answers)
+    refusal = sends(b"", "text/plain", status=429, headers={"Retry-After": str(rest)})
+
+    def refuse(handler):
+        for n in range(2):
+            server.answers[f"/p/{n}.jpg"] = brings[f"/p/{n}.jpg"]
+        refusal(handler)
+        answered.set()
+
+    for n in range(2):
+        server.answers[f"/p/{n}.jpg"] = refuse
+
+    def connected_late(self):
+        if next(count) == 4:  # after robots.txt, tdmrep.json and the first picture
+            assert answered.wait(30)
+            time.sleep(0.3)
+        leaving(self)
+
+    monkeypatch.setattr(HostGate, "leaving", connected_late)
+    brands = brands_for(urls, limits={"per_host_interval": 0.2, "request_seconds": 20})
+    summary = collector.collect(brands, Workspace.open(tmp_path / "w"))
+    assert summary.downloaded == 2
+    times = sorted(each.at for each in server.asked if each.path.startswith("/p/"))
+    assert len(times) == 3
+    assert times[1] - times[0] > rest - 0.1
 
 
 class PatientSource:
