@@ -252,13 +252,20 @@ def _drop_features(workspace: Workspace, pictures: Iterable[str]) -> None:
 
 
 def _drop_rows(folder: Path, pictures: set[str]) -> None:
-    """Rewrite the Parquet files that hold rows of one of the pictures, without those rows."""
+    """Rewrite the Parquet files that hold rows of one of the pictures, without those rows.
+
+    Unfinished ones are removed unread: killed processes leave them, and what a running one, or
+    one of another machine, is about to finish would bring the rows back.
+    """
     if not pictures or not folder.exists():
         return
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     for shard in sorted(folder.rglob("*.parquet")):
+        if shard.name.startswith(atomic.TEMPORARY):
+            shard.unlink(missing_ok=True)
+            continue
         try:
             names = pq.read_schema(shard).names
             column = next((name for name in ("key", "sha256") if name in names), None)

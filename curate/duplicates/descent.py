@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     RGB = NDArray[np.uint8]
 
-VERSION = "descent-1"
+VERSION = "descent-2"
 """Of this comparison, in the catalog's ``pair_checks``."""
 
 MIN_DESCENT = 0.29
@@ -48,6 +48,12 @@ SIDE = 512
 
 EXTENSIONS = frozenset({"jpg", "png", "bmp", "tif", "tiff"})
 """Formats that can be saved again as they were: JPEG with its tables, and those without loss."""
+
+_JPEG = frozenset({"JPEG", "MPO"})
+"""Names of JPEG in Pillow: a phone's file with a second picture behind the first is MPO."""
+
+_COARSEST = 255
+"""Largest step of baseline JPEG; libjpeg warns on stderr of larger ones, which few files have."""
 
 _ALIKE = 0.9
 _THUMB = 32
@@ -66,7 +72,8 @@ class StoredPicture:
     rgb : ndarray of uint8, shape (height, width, 3)
         The levels of the file.
     tables : list of list of int, or None
-        Quantisation tables of luma and chroma, 64 steps each; None for a format without loss.
+        Quantisation tables of luma and chroma, 64 steps each, at most 255; None for a format
+        without loss.
     sampling : int
         Chroma subsampling as Pillow numbers it: 0 to 2.
     """
@@ -158,7 +165,7 @@ def stored_picture(source: bytes) -> StoredPicture | None:
         This machine has too little memory now.
     """
     with open_image(source) as image:
-        is_jpeg = image.format == "JPEG"
+        is_jpeg = image.format in _JPEG
         plain = image.mode in _PLAIN_MODES and "transparency" not in image.info
         if not plain or not (is_jpeg or image.format in {"PNG", "BMP", "TIFF"}):
             return None
@@ -172,7 +179,11 @@ def stored_picture(source: bytes) -> StoredPicture | None:
             raise TransientError("too little memory to compare two copies") from error
         except (OSError, SyntaxError, ValueError) as error:
             raise UnreadableImageError(f"the picture is damaged: {error}") from error
-    both = [list(tables[min(tables)]), list(tables[max(tables)])] if tables else None
+    both = None
+    if tables:
+        both = [
+            [min(step, _COARSEST) for step in tables[one]] for one in (min(tables), max(tables))
+        ]
     return StoredPicture(rgb, both, sampling)
 
 

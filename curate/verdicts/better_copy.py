@@ -1,7 +1,7 @@
 """Which copy of a picture is the better one.
 
 In this order: kept by a person, labelled (by people before queries), in colour, no screenshot of
-another, not made from another of the same size, more of the picture inside of bars, no bars, the
+another, more of the picture inside of bars, not made from another of the same size, no bars, the
 larger of about equal ones, no light clipped that another shows, no text over it, less compressed,
 not saved again with a higher quality, with a camera's name, more bytes, sharper, the smaller
 sha256. What was enlarged counts as little smaller than the copy it
@@ -90,8 +90,8 @@ def preferences(
             facts.measured is not None
             and facts.measure("colourfulness", inf) < min(GREY, GREY_SHARE * colours[cluster]),
             facts.framed,
-            facts.derived,
             int(log(largest[cluster] / area) / log(AREA_STEP)) if area > 0 else 99,
+            facts.derived,
             facts.content < NO_BARS,
             -area if enlarged else -facts.measure("width") * facts.measure("height"),
             facts.clipped >= clipped[cluster] + CLIPPED_STEP,
@@ -107,7 +107,10 @@ def preferences(
 
 
 def _true_areas(members: Iterable[Facts], clusters: Mapping[str, str]) -> dict[str, float]:
-    """Return sha256 -> area of content; of an enlarged copy, a little less than of its source."""
+    """Return sha256 -> area of content; of an enlarged copy, a little less than of its source.
+
+    What was made from another of the same size shows no more than those that were not.
+    """
     areas = {facts.sha256: _area(facts) for facts in members}
     sources: dict[str, list[Facts]] = defaultdict(list)
     for facts in members:
@@ -125,7 +128,21 @@ def _true_areas(members: Iterable[Facts], clusters: Mapping[str, str]) -> dict[s
         ]
         if smaller:
             areas[facts.sha256] = 0.99 * max(smaller)
+    shown: dict[tuple[str, float, float], float] = {}
+    for facts in members:
+        if not facts.derived:
+            key = clusters[facts.sha256], *_sides(facts)
+            shown[key] = max(shown.get(key, 0.0), areas[facts.sha256])
+    for facts in members:
+        if facts.derived:
+            key, area = (clusters[facts.sha256], *_sides(facts)), areas[facts.sha256]
+            areas[facts.sha256] = min(area, shown.get(key, area))
     return areas
+
+
+def _sides(facts: Facts) -> tuple[float, float]:
+    sides = facts.measure("width"), facts.measure("height")
+    return min(sides), max(sides)
 
 
 def _quality(facts: Facts) -> float:

@@ -4,6 +4,7 @@ import contextlib
 import importlib
 import io
 import os
+import platform
 from pathlib import Path
 
 import pytest
@@ -232,6 +233,17 @@ def test_a_damaged_result_file_ends_in_an_error_that_names_it(workspace):
         forget(workspace, blob.sha256)
     with workspace.catalog.read() as connection:
         assert is_forgotten(connection, "sha256", blob.sha256)
+
+
+@pytest.mark.parametrize("host", ["another-machine", platform.node()])
+def test_what_a_killed_command_was_writing_does_not_stop_the_erasure(workspace, host):
+    blob = see(workspace, "red", "http://a/1")
+    left = workspace.features / "neighbours" / "gate" / f".tmp-{host}~999999999~ab.parquet"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"PAR1 and no more")
+    assert forget(workspace, blob.sha256).pictures == 1
+    assert not left.exists() and not blob.path.exists()
+    assert count(workspace, schema.images) == 0
 
 
 def write_rows(workspace, sha256):

@@ -69,6 +69,14 @@ BETTER_FIRST = {
         member("b", copy_quality=60),
         member("a", derived=True, copy_quality=90, size_bytes=9),
     ),
+    "what the other was made from, though dark edges look like bars": (
+        member("b", content=0.9),
+        member("a", derived=True, copy_quality=90, size_bytes=9),
+    ),
+    "a copy of what is out of the choice": (
+        member("b", width=4000, height=3000, derived=True, copy_quality=60),
+        member("a", width=400, height=300, size_bytes=9),
+    ),
     "the camera's own file": (member("b", camera=True), member("a", size_bytes=9)),
     "bytes": (member("b", size_bytes=9), member("a", size_bytes=8)),
 }
@@ -79,6 +87,16 @@ def test_the_better_copy_comes_first_in_any_order(pair):
     for order in permutations(pair):
         keys = preferences(order, {"a": "c", "b": "c"})
         assert min(keys, key=keys.__getitem__) == "b"
+
+
+def test_a_labelled_copy_of_an_unlabelled_source_is_better_than_a_small_one():
+    members = (
+        member("c", width=4000, height=3000),
+        member("b", width=3000, height=4000, derived=True, label=label(Origin.IMPORT)),
+        member("a", width=400, height=300, label=label(Origin.IMPORT)),
+    )
+    keys = preferences(members, dict.fromkeys("abc", "x"))
+    assert sorted(keys, key=keys.__getitem__) == ["b", "a", "c"]
 
 
 @pytest.mark.parametrize("name", photos.NAMES)
