@@ -86,14 +86,14 @@ def learn_windows(
     began = time.monotonic()
     training, validation = samples.of("train"), samples.of("validation")
     looked = window_features((*training, *validation), base, features, progress=progress)
+    if recipe.near != "shipped" and "cells" in base.network.shapes:
+        # what the shipped cells say has been learned from other people's masks
+        looked[..., -1] = 0.0
     x, checked = looked[: len(training)], looked[len(training) :]
     damaged = np.array([item.label == samples.classes[1] for item in training])
     truth = np.array([item.label == samples.classes[1] for item in validation]).astype(int)
     windows, pictures = _known(training, damaged, x, masks)
     start = (base.model.weights, base.model.bias) if recipe.near == "shipped" else None
-    if start is None and "cells" in base.network.shapes:
-        # what the shipped cells say has been learned from other people's masks
-        looked[..., -1] = 0.0
     best: tuple[float, DamageModel, dict[str, float]] | None = None
     for strength in recipe.strengths:
         weights, bias = fit_evidence(windows, pictures, start=start, strength=strength)
