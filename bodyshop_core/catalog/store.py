@@ -149,13 +149,18 @@ class Catalog:
             connection.commit()
             yield connection
 
-    def limit_silence(self, seconds: float) -> None:
+    @contextmanager
+    def limited_silence(self, seconds: float) -> Iterator[None]:
         """Have a server end write transactions in which this process is silent for so long.
 
-        For those who write beside others: the locks of a machine that is gone, or asleep, would
-        keep them waiting.
+        This holds for the block, for those who write beside others: the locks of a machine that is
+        gone, or asleep, would keep them waiting.
         """
-        self._dialect.silence_s = seconds
+        before, self._dialect.silence_s = self._dialect.silence_s, seconds
+        try:
+            yield
+        finally:
+            self._dialect.silence_s = before
 
     def explained(self) -> AbstractContextManager[None]:
         """Tell database errors of the block as `CatalogError`, as the other methods do."""

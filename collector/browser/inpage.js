@@ -199,11 +199,11 @@
       }
   }).observe(document, { childList: true, subtree: true });
 
-  const measured = new Map(); // url of a CSS background -> natural size, from the browser's own cache
+  const measured = new Map(); // url of a CSS background -> natural size, from the browser's own cache; null: it failed
   async function measure(url, ms = 2000) {
     if (measured.has(url)) return measured.get(url);
     const image = new Image();
-    const done = new Promise((ok) => { image.onload = ok; image.onerror = ok; });
+    const done = new Promise((ok) => { image.onload = ok; image.onerror = () => ok(measured.set(url, null)); });
     image.src = url;
     await Promise.race([done, sleep(ms)]);
     const size = image.naturalWidth ? [image.naturalWidth, image.naturalHeight] : null;

@@ -113,9 +113,9 @@ def collect(
         summary = summarise(workspace.catalog, new=crawl.new, seconds=time.monotonic() - started)
         if interrupt.requested:
             raise _stopped(f"stopped; {summary.downloaded} pictures are saved")
-        found = crawl.found_by_source
-        if join:  # what is silent here may have been found by another
-            found += found_by_source(workspace.catalog, [task.key for task in tasks])
+        found = crawl.found_by_source.copy()
+        if join:  # what is silent here may have been found by another; `+=` would drop the zeros
+            found.update(found_by_source(workspace.catalog, [task.key for task in tasks]))
         _refuse_silence(found, crawl.empty_pages, summary)
     return summary
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import socket
 import threading
@@ -16,7 +17,7 @@ from sqlalchemy import Connection, select, update
 from bodyshop_core import atomic
 from bodyshop_core.catalog import CatalogError, schema
 from bodyshop_core.errors import UsageError
-from bodyshop_core.locking import locked
+from bodyshop_core.locking import is_locked, locked
 from bodyshop_core.storage.local_blobs import LocalBlobs
 from bodyshop_core.workspace import Workspace
 from collector.candidate import Task
@@ -126,7 +127,7 @@ class Shift:
         now = time.monotonic()
         if now < self._next or not (idle or any(count > 0 for count in room.values())):
             return None
-        if _ended_folders(self._workspace):  # before somebody downloads again what is there
+        if has_ended_folders(self._workspace):  # before somebody downloads again what is there
             with locked(self._workspace.root / LOCK, wait=True):
                 recover_ended(self._workspace, alone=False)
         with self._catalog.begin() as connection:
@@ -172,8 +173,8 @@ def joined(workspace: Workspace, log: Callable[[str], None]) -> Iterator[Shift]:
             hint="bodyshop workspace copy moves a workspace to PostgreSQL, see docs/scale.md; "
             "without --join one collector works on it",
         )
-    catalog.limit_silence(membership.LEASE_SECONDS / 2)
     with (
+        catalog.limited_silence(membership.LEASE_SECONDS / 2),
         catalog.claimed(
             "collect",
             shared=True,
@@ -203,21 +204,36 @@ def recover_ended(workspace: Workspace, *, alone: bool) -> None:
 
     Call this with `LOCK` held.
     """
-    for folder in _ended_folders(workspace):
+    for folder in _folders(workspace):
+        if is_locked(folder / "lock"):
+            continue
         with locked(folder / "lock", wait=True):  # others only look whether it is free
             bring_in(workspace, Journal(folder), alone=alone)
             with workspace.catalog.begin() as connection:
                 end_collector(connection, folder.name)
+        _remove(folder)
+
+
+def has_ended_folders(workspace: Workspace) -> bool:
+    """Return whether `recover_ended` has something to do; others may come and go meanwhile."""
+    locks = (folder / "lock" for folder in _folders(workspace))
+    return any(lock.exists() and not is_locked(lock) for lock in locks)
+
+
+def _folders(workspace: Workspace) -> list[Path]:
+    return sorted((workspace.root / INCOMING).glob("*/"))
+
+
+def _remove(folder: Path) -> None:
+    """Remove a collector's folder, with `LOCK` held; what can't be removed yet is left to the next.
+
+    A file that another has open just now stays there for a moment on NFS.
+    """
+    try:
         shutil.rmtree(folder)
-
-
-def _ended_folders(workspace: Workspace) -> list[Path]:
-    """Return the folders of collectors that are not alive: their locks are free."""
-    found = []
-    for folder in sorted((workspace.root / INCOMING).glob("*/")):
-        with suppress(UsageError, FileNotFoundError), locked(folder / "lock"):
-            found.append(folder)
-    return found
+    except OSError as error:
+        if error.errno not in {errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY}:
+            raise
 
 
 def bring_in(workspace: Workspace, journal: Journal, *, alone: bool) -> None:
@@ -242,10 +258,16 @@ def _own_folder(workspace: Workspace) -> Iterator[tuple[Membership, Path, str]]:
             yield member, folder, place
         finally:
             with locked(workspace.root / LOCK, wait=True):
+<<<<<<< HEAD
                 # Lines that could not be written to the catalog stay for the next run. So does an
                 # empty folder whose collector could not be ended: `recover_ended` does it then.
                 if member.ended and [path.name for path in folder.iterdir()] == ["lock"]:
                     shutil.rmtree(folder)
+=======
+                # Lines that could not be written to the catalog stay for the next run.
+                if [path.name for path in folder.iterdir()] == ["lock"]:
+                    _remove(folder)
+>>>>>>> h-fixa
 
 
 def _start_run(connection: Connection, tasks: Sequence[Task], refresh: bool) -> None:

@@ -11,6 +11,8 @@ from sqlalchemy import select
 
 import collector
 from bodyshop_core.catalog import schema
+from collector.browser import Browser
+from collector.net.address import AddressGuard
 from showroom import serve
 
 pytestmark = pytest.mark.usefixtures("chromium")
@@ -87,6 +89,27 @@ def test_a_request_that_never_ends_does_not_hold_a_page_for_ever(server, brands_
     assert summary.seconds < 25  # the request takes 30
 
 
+@pytest.mark.slow
+def test_a_background_that_fails_is_asked_for_once_and_a_slow_one_is_measured_later(server):
+    def late(handler):
+        time.sleep(4)  # `measure` waits for 2
+        sends(picture(0, (640, 480)))(handler)
+
+    server.answers["/p/late.jpg"] = late
+    page = server.add("/page", BACKGROUND.encode(), "text/html")
+    backgrounds = "T.collect(100).then((all) => all.items.map((each) => each.shown))"
+    with Browser(AddressGuard([server.host]), "bodyshop-test", load_seconds=20) as browser:
+        browser.open(page)
+        assert browser.await_(backgrounds) == [None]
+        asked = len(server.paths("/p/gone.jpg"))
+        assert [browser.await_(backgrounds) for _ in range(3)] == [[None]] * 3
+        assert len(server.paths("/p/gone.jpg")) == asked
+        browser.run("hero.style.backgroundImage = 'url(/p/late.jpg)'")
+        assert browser.await_(backgrounds) == [None]
+        browser.await_("T.sleep(3000)")
+        assert browser.await_(backgrounds) == [[640, 480]]
+
+
 class Logging:
     """A progress that keeps its lines."""
 
@@ -98,6 +121,9 @@ class Logging:
 
         return nullcontext(lambda n=1, note="": None)
 
+
+BACKGROUND = """<!doctype html><title>background</title>
+<div id=hero style="background-image: url(/p/gone.jpg); width: 640px; height: 480px"></div>"""
 
 GROWING = """<!doctype html><title>grows</title>
 <div id=list></div><p id=end>&nbsp;</p>
