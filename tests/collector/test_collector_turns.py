@@ -147,12 +147,14 @@ def test_a_request_whose_connection_takes_long_heeds_what_its_host_says_meanwhil
     server, brands_for, tmp_path, monkeypatch
 ):
     """Two turns were given; the answer to the first forbids the second to leave."""
-    rest, answered, leaving, count = 6, threading.Event(), HostGate.leaving, itertools.count(1)
+    rest, leaving, count = 6, HostGate.leaving, itertools.count(1)
+    connecting, answered = threading.Event(), threading.Event()
     urls = server.add_pictures(2)
     brings = dict(server.answers)
     refusal = sends(b"", "text/plain", status=429, headers={"Retry-After": str(rest)})
 
     def refuse(handler):
+        connecting.wait(15)
         for n in range(2):
             server.answers[f"/p/{n}.jpg"] = brings[f"/p/{n}.jpg"]
         refusal(handler)
@@ -163,7 +165,8 @@ def test_a_request_whose_connection_takes_long_heeds_what_its_host_says_meanwhil
 
     def connected_late(self):
         if next(count) == 4:  # after robots.txt, tdmrep.json and the first picture
-            assert answered.wait(30)
+            connecting.set()
+            answered.wait(15)
             time.sleep(0.3)
         leaving(self)
 
@@ -171,6 +174,8 @@ def test_a_request_whose_connection_takes_long_heeds_what_its_host_says_meanwhil
     brands = brands_for(urls, limits={"per_host_interval": 0.2, "request_seconds": 20})
     summary = collector.collect(brands, Workspace.open(tmp_path / "w"))
     assert summary.downloaded == 2
+    assert connecting.is_set()
+    assert answered.is_set()
     times = sorted(each.at for each in server.asked if each.path.startswith("/p/"))
     assert len(times) == 3
     assert times[1] - times[0] > rest - 0.1
