@@ -129,6 +129,14 @@ def create_app(state: DeskState, token: str) -> Flask:
     def suspects() -> Any:
         return jsonify(state.suspects.state())
 
+    @app.post("/api/effect")
+    def start_effect() -> Any:
+        return jsonify(state.effect.start(state.field))
+
+    @app.get("/api/effect")
+    def effect() -> Any:
+        return jsonify(state.effect.state())
+
     @app.post("/api/map")
     def start_map() -> Any:
         return jsonify(state.map.start())

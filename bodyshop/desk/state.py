@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bodyshop.desk import acts
+from bodyshop.desk.effect_job import EffectJob
 from bodyshop.desk.filters import View, apply_view
 from bodyshop.desk.map_job import MapJob
 from bodyshop.desk.suspects_job import SuspectsJob
@@ -54,6 +55,7 @@ class DeskState:
         self._predictor: Predictor | None = None
         self._rows: tuple[View, NDArray[np.int64]] | None = None
         self.suspects = SuspectsJob(workspace, self.reload)
+        self.effect = EffectJob(workspace)
         self.map = MapJob(workspace, self.reload)
         self.table: pa.Table = load_table(workspace)
 

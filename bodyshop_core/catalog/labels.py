@@ -221,7 +221,11 @@ def add_labels(
 
 
 def effective_labels(
-    catalog: Catalog, field: Field | str, *, among: Collection[str] | None = None
+    catalog: Catalog,
+    field: Field | str,
+    *,
+    among: Collection[str] | None = None,
+    without: Origin | None = None,
 ) -> dict[str, EffectiveLabel]:
     """Decide the label of every picture that has one.
 
@@ -234,6 +238,8 @@ def effective_labels(
         ``"<brand> <model>"``, as the collector and the import write it.
     among : collection of str, optional
         sha256 of the pictures that are wanted, at most some hundreds; all by default.
+    without : Origin, optional
+        Decide as if there were no labels of this origin.
 
     Returns
     -------
@@ -246,6 +252,8 @@ def effective_labels(
     )
     if among is not None:
         query = query.where(table.c.sha256.in_(among))
+    if without is not None:
+        query = query.where(table.c.origin != without.value)
     with catalog.read() as connection:
         return dict(_decided(connection, query))
 

@@ -72,6 +72,8 @@ function draw() {
     const isChosen = all || chosen.has(picture.sha256);
     tile.classList.toggle("chosen", isChosen); tile.setAttribute("aria-selected", isChosen);
   }
+  if ($(`tile-${current}`)) scroller.setAttribute("aria-activedescendant", `tile-${current}`);
+  else scroller.removeAttribute("aria-activedescendant");  // it is out of sight, or there is none
   $("count").textContent = `${total.toLocaleString("en")} picture${total === 1 ? "" : "s"}`;
   const number = all ? total : chosen.size;
   $("chosen").textContent = number ? `${number.toLocaleString("en")} chosen` : "nothing chosen";
@@ -107,7 +109,6 @@ function go(index) {
   const top = Math.floor(current / columns()) * TILE.height;
   if (top < scroller.scrollTop) scroller.scrollTop = top;
   if (top + TILE.height > scroller.scrollTop + scroller.clientHeight) scroller.scrollTop = top + TILE.height - scroller.clientHeight;
-  scroller.setAttribute("aria-activedescendant", `tile-${current}`);
   draw();
 }
 async function show(wanted, { keepPlace = false } = {}) {
@@ -206,7 +207,27 @@ function blink() {
     const now = large.hidden; large.hidden = !now; other.hidden = now;
   }, 500);
 }
+let asking = false;
+async function effect() {
+  if (asking) return;
+  asking = true;
+  try {
+    $("effect").textContent = "accuracy …";
+    let found = await ask("/api/effect", {});
+    while (found.state === "running") { await new Promise((done) => setTimeout(done, 500)); found = await ask("/api/effect"); }
+    $("effect").textContent = found.error ? `accuracy: ${found.error}` : effectText(found);
+  } finally { asking = false; }
+}
+function effectText(found) {
+  const percent = (value) => (value * 100).toFixed(1), between = ([low, high]) => `${percent(low)} to ${percent(high)}`;
+  const points = (value) => `${value < 0 ? "−" : "+"}${percent(Math.abs(value))}`, [low, high] = found.difference_interval;
+  return `linear probe, balanced accuracy: ${percent(found.before)} % (${between(found.before_interval)}) before the decisions, ${
+    percent(found.after)} % (${between(found.after_interval)}) after; ${points(found.after - found.before)} points (${points(low)} to ${
+    points(high)}); learned before, judged by the labels of now ${percent(found.before_by_now)} %; n = ${found.pictures}${
+    found.of > found.pictures ? ` of ${found.of}` : ""} pictures in ${found.groups} groups, ${found.changed} changed`;
+}
 async function queue(name) {
+  effect().catch((error) => { $("effect").textContent = `accuracy: ${error.message}`; });
   if (name !== "suspects") return show(new URLSearchParams(QUEUES[name]));
   say("a classifier is fitted without each picture in turn …");
   let found = await ask("/api/suspects", {});
