@@ -258,16 +258,10 @@ def _own_folder(workspace: Workspace) -> Iterator[tuple[Membership, Path, str]]:
             yield member, folder, place
         finally:
             with locked(workspace.root / LOCK, wait=True):
-<<<<<<< HEAD
                 # Lines that could not be written to the catalog stay for the next run. So does an
                 # empty folder whose collector could not be ended: `recover_ended` does it then.
                 if member.ended and [path.name for path in folder.iterdir()] == ["lock"]:
-                    shutil.rmtree(folder)
-=======
-                # Lines that could not be written to the catalog stay for the next run.
-                if [path.name for path in folder.iterdir()] == ["lock"]:
                     _remove(folder)
->>>>>>> h-fixa
 
 
 def _start_run(connection: Connection, tasks: Sequence[Task], refresh: bool) -> None:
