@@ -22,6 +22,10 @@ def desk(
         str | None, typer.Option(help="Your name, for the decisions; by default your account's.")
     ] = None,
     read_only: Annotated[bool, typer.Option("--read-only", help="Look only.")] = False,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(metavar="HOST", help="Private host of photos to try; repeatable."),
+    ] = None,
     browser: Annotated[
         bool, typer.Option("--browser/--no-browser", help="Whether to open a browser.")
     ] = True,
@@ -37,7 +41,9 @@ def desk(
     workspace = Workspace.open(terminal.workspace, create=False)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     by = name or getpass.getuser()
-    with serve_desk(workspace, by=by, port=port, read_only=read_only) as served:
+    with serve_desk(
+        workspace, by=by, port=port, read_only=read_only, allow_hosts=allow_host or ()
+    ) as served:
         terminal.summary(
             {"address": served.address, "pictures": served.pictures, "name": by},
             title="Desk",

@@ -157,6 +157,10 @@ def create_app(state: DeskState, token: str) -> Flask:
             file.write_bytes(request.get_data())
             return jsonify(state.try_photo(file))
 
+    @app.post("/api/try/address")
+    def try_address() -> Any:
+        return jsonify(state.try_address(request.get_data(as_text=True).strip()))
+
     @app.get("/thumbnail/<sha256>.jpg")
     def small(sha256: str) -> Any:
         return _jpeg(thumbnail(state.workspace, sha256))

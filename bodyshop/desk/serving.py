@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -37,7 +37,12 @@ class Desk:
 
 @contextmanager
 def serve_desk(
-    workspace: Workspace, *, by: str, port: int = 0, read_only: bool = False
+    workspace: Workspace,
+    *,
+    by: str,
+    port: int = 0,
+    read_only: bool = False,
+    allow_hosts: Iterable[str] = (),
 ) -> Iterator[Desk]:
     """Serve the desk on the loopback interface for the block.
 
@@ -51,6 +56,8 @@ def serve_desk(
         Port; 0: any free one.
     read_only : bool
         Refuse every decision.
+    allow_hosts : iterable of str
+        Hosts, or host:port pairs, in a private network that photos to try may come from.
 
     Raises
     ------
@@ -70,7 +77,7 @@ def serve_desk(
     from bodyshop.desk.state import DeskState
 
     token = secrets.token_urlsafe(24)
-    state = DeskState(workspace, by, read_only=read_only)
+    state = DeskState(workspace, by, read_only=read_only, allow_hosts=allow_hosts)
     try:
         server = waitress.create_server(
             create_app(state, token), host=HOST, port=port, threads=THREADS, ident=None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from bodyshop.desk.filters import View, apply_view
 from bodyshop.desk.map_job import MapJob
 from bodyshop.desk.suspects_job import SuspectsJob
 from bodyshop.desk.table import MOST_PATCHED, facets, load_table, patched, shown_target
+from bodyshop.desk.trying import answer_about, answer_about_address
 from bodyshop_core.errors import BodyshopError, UsageError
 
 if TYPE_CHECKING:
@@ -46,10 +47,15 @@ class DeskState:
         Name under which decisions are written.
     read_only : bool
         Refuse every act.
+    allow_hosts : iterable of str
+        Hosts, or host:port pairs, in a private network that photos to try may come from.
     """
 
-    def __init__(self, workspace: Workspace, by: str, *, read_only: bool) -> None:
+    def __init__(
+        self, workspace: Workspace, by: str, *, read_only: bool, allow_hosts: Iterable[str] = ()
+    ) -> None:
         self.workspace, self.by, self.read_only = workspace, by, read_only
+        self.allow_hosts = tuple(allow_hosts)
         self._lock = threading.RLock()
         self._opening = threading.Lock()
         self._predictor: Predictor | None = None
@@ -164,17 +170,11 @@ class DeskState:
 
     def try_photo(self, file: Path) -> dict[str, Any]:
         """Ask the newest run, or the shipped model, about a photo; with its nearest neighbours."""
-        (prediction,) = self._opened().predict([file])
-        try:
-            neighbours = self.similar(file, top=12)
-        except BodyshopError:  # nothing is curated yet: the answer is still one
-            neighbours = []
-        heat = prediction.heat
-        return {
-            "prediction": prediction.as_dict(),
-            "heat": None if heat is None else np.asarray(heat, float).round(2).tolist(),
-            "neighbours": neighbours,
-        }
+        return answer_about(file, self._opened(), lambda photo: self.similar(photo, top=12))
+
+    def try_address(self, address: str) -> dict[str, Any]:
+        """Ask about a photo on the web."""
+        return answer_about_address(address, self.try_photo, allow_hosts=self.allow_hosts)
 
     def _matching(self, view: View) -> tuple[pa.Table, NDArray[np.int64]]:
         """Return the table and the rows of a view in it; those of the last view are kept."""

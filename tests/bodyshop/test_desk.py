@@ -273,6 +273,16 @@ def test_what_is_no_photo_gets_an_answer_too(client):
     assert answer.json["prediction"]["error"]
 
 
+def test_an_address_of_a_private_network_is_not_fetched_and_no_other_scheme_is_tried(client):
+    answer = client.post("/api/try/address", data="http://127.0.0.1:9/a.jpg", headers=HEADERS)
+    assert answer.status_code == 200
+    assert "not downloaded" in answer.json["prediction"]["error"]
+    for address in ("file:///etc/passwd", "ftp://example.org/a.jpg", "a.jpg", ""):
+        answer = client.post("/api/try/address", data=address, headers=HEADERS)
+        assert (answer.status_code, answer.json["error"]) == (400, "that is no web address")
+    assert client.post("/api/try/address", data="https://example.org/a.jpg").status_code == 403
+
+
 def test_suspects_are_found_beside_the_requests_and_sorted_first(workspace, monkeypatch):
     shas = sorted(DeskState(workspace, "Kim", read_only=True).table["sha256"].to_pylist())
     judged = [

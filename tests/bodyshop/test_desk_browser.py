@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import time
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 
 import pytest
 from axe import serious_violations
 from desk_browser import chromium, opened, press, said, until
 from filling import add_picture, photo, pretend_scores, resaved
+from PIL import Image
 from selenium.webdriver import Keys
 from selenium.webdriver.common.alert import Alert
 from sqlalchemy import select
@@ -16,6 +20,9 @@ import curate
 from bodyshop.desk.serving import serve_desk
 from bodyshop_core.catalog import effective_labels, schema
 from bodyshop_core.workspace import Workspace
+from showroom.render import render
+from showroom.shade import Paint
+from showroom.shot import Shot
 
 pytestmark = pytest.mark.slow
 
@@ -142,6 +149,40 @@ def test_only_tiles_in_sight_are_in_the_page(browser, workspace):
         assert 0 < len(tiles) < 40
         assert browser.find_elements("id", "tile-39")
         assert not browser.find_elements("id", "tile-0")
+
+
+def test_a_photo_on_the_web_is_asked_about_with_outlines_and_the_card(browser, workspace, tmp_path):
+    damaged = Shot("hatch", Paint((170, 30, 28), 0.3), "plaza", 1, 75, 6, 960, 640, 3,
+                   focus="door", damage=("scratch", "dent"))  # fmt: skip
+    folder = tmp_path / "web"
+    folder.mkdir()
+    Image.fromarray(render(damaged).rgb).save(folder / "a.png")
+    server = ThreadingHTTPServer(
+        ("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=folder)
+    )
+    Thread(target=server.serve_forever, daemon=True).start()
+    place = f"127.0.0.1:{server.server_address[1]}"
+    try:
+        with serve_desk(workspace, by="Kim", allow_hosts=[place]) as desk:
+            opened(browser, desk.address)
+            browser.find_element("id", "try").click()
+            browser.find_element("id", "photo-address").send_keys(f"http://{place}/a.png")
+            browser.find_element("id", "fetch-photo").click()
+            answer = browser.find_element("id", "answer")
+            until(browser, lambda: "by shipped" in answer.text)
+            assert "damaged" in answer.text and "outlined" in answer.text
+            until(browser, browser.find_element("id", "heat").is_displayed)
+            assert (
+                browser.execute_script("return document.getElementById('tried').naturalWidth")
+                == 960
+            )
+            card = browser.find_element("id", "card")
+            card.find_element("css selector", "summary").click()
+            assert "# Damage model" in card.text
+            assert not serious_violations(browser)
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 def test_axe_finds_nothing_serious_and_a_narrow_window_needs_no_sideways_scrolling(

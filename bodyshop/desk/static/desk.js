@@ -238,25 +238,36 @@ async function queue(name) {
   say(`${found.suspected} of ${found.checked} labels are suspected; it agrees with ${(found.agreement * 100).toFixed(1)} %${
     found.agreement_before === null ? "" : `, ${(found.agreement_before * 100).toFixed(1)} % before what was decided since`}`);
 }
-async function tryPhoto(file) {
+async function tryPhoto(file, address) {
   if (!$("trying").open) $("trying").showModal();
-  $("answer").textContent = "…"; $("heat").hidden = true; $("neighbours").replaceChildren();
-  $("tried").src = URL.createObjectURL(file); $("tried").hidden = false;
-  const found = await ask("/api/try", file, true).catch((error) => ({ prediction: { error: error.message } }));
-  const p = found.prediction;
+  $("answer").textContent = "…"; $("heat").hidden = $("card").hidden = $("tried").hidden = true; $("neighbours").replaceChildren();
+  if (file) { $("tried").src = URL.createObjectURL(file); $("tried").hidden = false; }
+  const found = await ask(file ? "/api/try" : "/api/try/address", file || address, true)
+    .catch((error) => ({ prediction: { error: error.message } }));
+  const p = found.prediction, parts = (p.regions || []).length;
   $("answer").textContent = p.error || [
     p.p_car === null ? "" : `${p.is_car ? "a car" : "no car"} (${(p.p_car * 100).toFixed(0)} %)`,
-    p.label ? `${p.label}${p.probability === null ? "" : ` (${(p.probability * 100).toFixed(0)} %)`}` : "", `by ${p.run}`,
+    p.label ? `${p.label}${p.probability === null ? "" : ` (${(p.probability * 100).toFixed(0)} %)`}` : "",
+    parts ? `${parts} ${parts === 1 ? "place" : "places"} outlined` : "", `by ${p.run}`,
   ].filter(Boolean).join(", ");
-  if (found.heat) heat(found.heat);
+  if (found.picture) {
+    const bytes = Uint8Array.from(atob(found.picture), (each) => each.charCodeAt(0));
+    $("tried").src = URL.createObjectURL(new Blob([bytes], { type: "image/jpeg" })); $("tried").hidden = false;
+  }
+  if (found.heat) { await $("tried").decode().catch(() => null); heat(found.heat, p.regions || []); }
+  if (found.card) { $("card").hidden = false; $("card").querySelector("pre").textContent = found.card; }
   $("neighbours").replaceChildren(...(found.neighbours || []).map(small));
 }
-function heat(values) {
-  const canvas = $("heat"), side = values.length; canvas.width = values[0].length; canvas.height = side; canvas.hidden = false;
-  const context = canvas.getContext("2d");
+function heat(values, regions) {
+  const canvas = $("heat"), photo = $("tried"), wide = canvas.width = photo.naturalWidth || 640, high = canvas.height = photo.naturalHeight || 480;
+  const context = canvas.getContext("2d"), x1 = wide / values[0].length, y1 = high / values.length; canvas.hidden = false;
   values.forEach((line, y) => line.forEach((value, x) => {
-    context.fillStyle = `rgba(255, 210, 0, ${1 / (1 + Math.exp(-value))})`; context.fillRect(x, y, 1, 1);
+    context.fillStyle = `rgba(255, 210, 0, ${1 / (1 + Math.exp(-value))})`; context.fillRect(x * x1, y * y1, x1 + 1, y1 + 1);
   }));
+  context.strokeStyle = "rgb(140, 30, 200)"; context.lineWidth = Math.max(2, wide / 200);
+  for (const { polygon } of regions) {
+    context.beginPath(); polygon.forEach(([x, y]) => context.lineTo(x * wide, y * high)); context.closePath(); context.stroke();
+  }
 }
 function moved(event) {
   const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns(), ArrowDown: columns(), PageUp: -columns() * 4, PageDown: columns() * 4 }[event.key];
@@ -318,6 +329,7 @@ $("help").addEventListener("click", () => $("keys").showModal());
 $("try").addEventListener("click", () => $("trying").showModal());
 $("photo").addEventListener("change", safely(() => $("photo").files[0] && tryPhoto($("photo").files[0])));
 document.addEventListener("dragover", (event) => event.preventDefault());
+$("fetch-photo").addEventListener("click", safely(() => $("photo-address").value && tryPhoto(null, $("photo-address").value)));
 document.addEventListener("drop", (event) => { event.preventDefault(); const file = event.dataTransfer.files[0]; if (file) safely(tryPhoto)(file); });
 scroller.addEventListener("scroll", () => requestAnimationFrame(draw));
 addEventListener("resize", draw);
