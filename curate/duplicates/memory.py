@@ -10,7 +10,7 @@ with what is nearest among the pictures whose mark is new.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,10 +45,19 @@ class NeighbourMemory:
         is in it may be deleted at any time.
     names : sequence of str, length n
         sha256 by position, in increasing order.
+    registered : callable, optional
+        Returns the pictures that the catalog has now. A file that was written while one of these
+        was erased is removed: `bodyshop forget` may have looked through the folder before.
     """
 
-    def __init__(self, folder: Path, names: Sequence[str]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        names: Sequence[str],
+        registered: Callable[[], Container[str]] | None = None,
+    ) -> None:
         self._folder = folder
+        self._registered = registered
         self._names = names
         self._hashes = np.array([_number(name.encode()) for name in names], dtype=np.uint64)
 
@@ -107,6 +116,10 @@ class NeighbourMemory:
         unchanged = np.array_equal(same, there) and np.array_equal(same, old.there)
         if old.gone or not unchanged or not np.array_equal(stands, old.answered):
             _write(path, _Known(there, marks, asked, found, cosine), self._names)
+            if self._registered is not None:
+                registered = self._registered()
+                if any(name not in registered for name in self._names):
+                    path.unlink(missing_ok=True)
         rows = np.flatnonzero(asked)
         return rows, found[rows], cosine[rows]
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from bodyshop_core.progress import SILENT, Progress
-from curate.duplicates.memory import NeighbourMemory
 from curate.duplicates.nearest import VectorIndex
 from curate.duplicates.proposals import Proposals
 from curate.duplicates.search import GROUP_CAP, MAX_RADIUS, near_pairs
@@ -19,6 +18,8 @@ from curate.measure.hashes import distances
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from curate.duplicates.memory import NeighbourMemory
 
 ESTIMATED_RADIUS = 2
 """Bits more than for upright copies where what is compared is an estimate: the hash of the turned
@@ -119,7 +120,7 @@ def find_pairs(
     radius: int = 6,
     features: Iterable[tuple[Sequence[str], NDArray[np.floating[Any]]]] | None = None,
     scratch: Path | None = None,
-    memory: Path | None = None,
+    memory: NeighbourMemory | None = None,
     spin_groups: Mapping[str, str] | None = None,
     flips: bool = True,
     check: PairCheck | None = None,
@@ -140,8 +141,8 @@ def find_pairs(
         crops, borders and logos, which hashes lose. Of use only together with `check`.
     scratch : Path, optional
         Folder for a temporary file of those vectors; the system's by default.
-    memory : Path, optional
-        Folder for what was nearest, so that the next search compares only new pictures with all.
+    memory : NeighbourMemory, optional
+        Of the names of `rows`: what was nearest; only new pictures are then compared with all.
     spin_groups : Mapping, optional
         sha256 -> spinner; frames of one spinner are never compared.
     flips : bool
@@ -188,8 +189,7 @@ def find_pairs(
                     f"each of {len(index)} pictures is compared with about {index.reach} "
                     "of similar features for crops, borders and logos"
                 )
-            known = NeighbourMemory(memory, names) if memory is not None else None
-            proposals = Proposals(index, apart, SILENT if index.exact else progress, known)
+            proposals = Proposals(index, apart, SILENT if index.exact else progress, memory)
             refuted += _propose(found, names, signatures, proposals, check) if len(index) > 1 else 0
     return FoundPairs(
         pairs=tuple(

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
 from bodyshop_core import atomic
-from bodyshop_core.catalog import extensions_of, schema
+from bodyshop_core.catalog import all_images, extensions_of, schema
 from bodyshop_core.engine import compute_here, compute_shards
 from bodyshop_core.progress import SILENT, Progress
 from curate.duplicates.checks import LIMIT_S, VERSION, compare_pairs, kind_of_row
+from curate.duplicates.memory import NeighbourMemory
 from curate.gate.feature_store import FeatureStore
 from curate.gate.gate import Gate
 from curate.ingest import store_rows
@@ -41,6 +43,7 @@ def find_duplicates(
     policy: Policy,
     gate: Gate,
     *,
+    among: str = "all",
     spin_groups: Mapping[str, str] | None = None,
     progress: Progress = SILENT,
 ) -> FoundPairs:
@@ -56,6 +59,9 @@ def find_duplicates(
         Radius, and whether crops are searched for.
     gate : Gate
         Whose feature vectors propose crops.
+    among : str
+        A name for what `signatures` is of, such as the kept pictures: what was nearest is
+        remembered of each such set.
     spin_groups : Mapping, optional
         sha256 -> spinner; frames of one spinner are no duplicates.
     progress : Progress
@@ -69,11 +75,31 @@ def find_duplicates(
         radius=policy.duplicates.radius,
         features=store.stream() if policy.duplicates.crops else None,
         scratch=workspace.root,
-        memory=workspace.features / NEIGHBOURS / gate.fingerprint,
+        memory=neighbour_memory(workspace, gate.fingerprint, among, signatures.names),
         spin_groups=spin_groups,
         check=pixel_check(workspace, progress=progress),
         progress=progress,
     )
+
+
+def neighbour_memory(
+    workspace: Workspace, gate: str, among: str, names: Sequence[str]
+) -> NeighbourMemory:
+    """Return what was nearest at the last search among a set of a workspace's pictures.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Theirs.
+    gate : str
+        Fingerprint of the gate whose feature vectors are searched.
+    among : str
+        Name of the set: searches of two sets that share a memory make each other's answers useless.
+    names : sequence of str
+        sha256 of its pictures, in increasing order.
+    """
+    folder = workspace.features / NEIGHBOURS / gate / among
+    return NeighbourMemory(folder, names, partial(all_images, workspace.catalog))
 
 
 def pixel_check(

@@ -22,9 +22,8 @@ from bodyshop_core.engine import compute_here, compute_shards
 from bodyshop_core.engine.task import put_back
 from bodyshop_core.errors import TransientError, UnreadableImageError
 from bodyshop_core.progress import SILENT, Progress
-from curate.duplicates.memory import NeighbourMemory
 from curate.duplicates.nearest import VectorIndex
-from curate.duplicates.stage import NEIGHBOURS
+from curate.duplicates.stage import neighbour_memory
 from curate.ingest import store_rows
 
 if TYPE_CHECKING:
@@ -213,7 +212,7 @@ def _most_alike(
     asked = where != np.bincount(where).argmax()
     place = {name: at for at, name in enumerate(names)}
     found: dict[tuple[int, int], float] = {}
-    memory = NeighbourMemory(workspace.features / NEIGHBOURS / features.folder.name, names)
+    memory = neighbour_memory(workspace, features.folder.name, "assigned", names)
     with VectorIndex(features.stream(), place, scratch=workspace.root) as index:
         answers = (
             [memory.nearest("scenes", index, asked, NEAREST, fixed=[where])]

@@ -181,6 +181,7 @@ def split(
         facts.signatures(_among(facts, kept)),
         rules,
         gate,
+        among="kept",
         spin_groups=facts.spin_groups,
         progress=progress,
     )

@@ -218,6 +218,7 @@ def _duplicates_among(
         facts.signatures(among),
         policy,
         gate,
+        among="all" if among is None else "eligible",
         spin_groups=facts.spin_groups,
         progress=progress,
     )

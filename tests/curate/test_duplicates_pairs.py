@@ -16,6 +16,7 @@ from bodyshop_core.errors import TransientError, UnreadableImageError
 from curate.duplicates import find_pairs, pixel_check
 from curate.duplicates.checks import compare_pairs, kind_of_row
 from curate.duplicates.lighting import relight
+from curate.duplicates.memory import NeighbourMemory
 from curate.duplicates.pixels import compare, kind_of, view
 from curate.duplicates.stage import stored_row
 from curate.measure.picture import measure_picture
@@ -155,7 +156,9 @@ def test_crops_are_found_in_a_crowd_of_copies(workspace, tmp_path):
         return {pair: known[pair] for pair in pairs}
 
     for count in (len(rows) - 5, len(rows), len(rows)):  # some come later, then nothing is new
-        later = find_pairs(rows[:count], features=features, memory=tmp_path, check=once)
+        names = sorted(one["sha256"] for one in rows[:count])
+        memory = NeighbourMemory(tmp_path, names)
+        later = find_pairs(rows[:count], features=features, memory=memory, check=once)
     assert later == found
 
 

@@ -141,6 +141,34 @@ def test_an_erased_picture_leaves_the_memory_and_its_neighbours_are_searched_aga
     equal(rest.search(tmp_path), rest.search(None))
 
 
+def test_a_picture_erased_while_its_neighbours_are_written_is_not_in_the_memory(tmp_path):
+    vectors = np.random.default_rng(3).normal(size=(20, 8))
+    names = sorted(map(name_of, range(20)))
+    place = {name: at for at, name in enumerate(names)}
+    for registered, left in ((set(names), True), (set(names) - {name_of(7)}, False)):
+        with VectorIndex([(names, vectors)], place) as index:
+            memory = NeighbourMemory(tmp_path, names, lambda now=registered: now)
+            memory.nearest("test", index, np.ones(20, bool), 3, apart=[np.arange(20)])
+            assert (tmp_path / "test.parquet").exists() == left
+            (tmp_path / "test.parquet").unlink(missing_ok=True)
+
+
+def test_of_more_ties_than_are_kept_the_answers_are_equally_near(tmp_path):
+    chance = np.random.default_rng(4)
+    vectors = chance.random(size=(1000, 128))
+    vectors[chance.choice(1000, 40, replace=False)] = vectors[0]
+    everyone = np.ones(1000, bool)
+    Pictures(range(900), vectors, np.arange(1000), everyone).search(tmp_path, 6)
+    pictures = Pictures(range(1000), vectors, np.arange(1000), everyone)
+    _, found, cosine = pictures.search(tmp_path, 6)
+    _, _, expected = Pictures(range(1000), vectors, np.arange(1000), everyone).search(None, 6)
+    np.testing.assert_allclose(cosine, expected, atol=1e-6)
+    unit = pictures.vectors / np.linalg.norm(pictures.vectors, axis=1, keepdims=True)
+    true = np.einsum("id,ijd->ij", unit, unit[found])
+    np.testing.assert_allclose(cosine, true, atol=2e-3)  # vectors are kept as float16
+    assert all(len(set(row)) == 6 for row in found.tolist())
+
+
 def test_another_number_of_neighbours_is_another_search(pictures, tmp_path):
     pictures(100).search(tmp_path, 2)
     equal(pictures(100).search(tmp_path, 5), pictures(100).search(None, 5))

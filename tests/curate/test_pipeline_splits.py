@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+import numpy as np
 import pytest
 from curated import fill, splits, verdicts
 from filling import add_picture, photo, pretend_scores, resaved
@@ -17,6 +18,8 @@ from bodyshop_core.catalog import Reason, add_labels, schema
 from bodyshop_core.catalog.split_sets import choose_split_set, split_sets
 from bodyshop_core.errors import UsageError
 from bodyshop_core.workspace import Workspace
+from curate.gate.feature_store import FeatureBatch, FeatureStore
+from curate.gate.stage import load_gate
 from curate.splits.assign import SplitError
 from train.data.samples import load_samples
 
@@ -89,6 +92,10 @@ def test_copies_are_found_in_a_crowd_whose_first_pictures_are_all_rejected(
         crowd.append(add_picture(curated, buffer.getvalue(), labels={"damage": "whole"}))
     crowd.sort()
     pretend_scores(curated, dict.fromkeys(crowd[:64], 0.01))
+    names = tuple(sorted(verdicts(curated).keys() | set(crowd)))
+    vectors = np.random.default_rng(5).normal(size=(len(names), 64)).astype(np.float16)
+    store = FeatureStore(curated.features / load_gate(curated).fingerprint)
+    store.add(FeatureBatch(names, vectors, None, {}))
     summary = curate.curate(curated, workers=1)
     found = verdicts(curated)
     assert all(found[sha256].reasons == [Reason.NOT_A_CAR.value] for sha256 in crowd[:64])
@@ -96,6 +103,13 @@ def test_copies_are_found_in_a_crowd_whose_first_pictures_are_all_rejected(
     assert len(kept) == 1
     assert summary.splits["leakage_check"]["refuted"] == 0
     assert summary.duplicates["heavy"] == 72
+    curate.split(curated)
+    remembered = [*(curated.features / "neighbours").rglob("*.parquet")]
+    assert {path.parent.name for path in remembered} == {"all", "eligible", "kept", "assigned"}
+    before = {path: path.stat().st_mtime_ns for path in remembered}
+    curate.judge(curated)  # the answers for one set don't take the place of another's
+    curate.split(curated)
+    assert {path: path.stat().st_mtime_ns for path in remembered} == before
 
 
 def test_splits_that_leak_are_refused_and_not_written(curated: Workspace) -> None:
