@@ -7,7 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bodyshop_core.errors import BodyshopError, MissingPartError, TransientError
+from bodyshop_core.errors import (
+    BodyshopError,
+    MissingPartError,
+    TransientError,
+    UnreadableImageError,
+)
 
 Item = dict[str, Any]
 Row = dict[str, Any]
@@ -86,6 +91,33 @@ def put_back(item: Item, cause: object) -> Row:
         What failed; its text is kept.
     """
     return {"key": item["key"], "error": None, PUT_BACK: str(cause)}
+
+
+def answer_each(items: list[Item], answer: Callable[[Item], Row]) -> list[Row]:
+    """Answer each item by itself: what can't be decoded or had costs itself alone.
+
+    Parameters
+    ----------
+    items : list of dict
+        Each with its ``key``.
+    answer : callable
+        Returns the values of one item, without its ``key``.
+
+    Returns
+    -------
+    list of dict
+        ``key`` and the values, or ``key`` and ``error``; an item that storage does not give is put
+        back.
+    """
+    rows: list[Row] = []
+    for item in items:
+        try:
+            rows.append({"key": item["key"], **answer(item)})
+        except TransientError as error:
+            rows.append(put_back(item, error))
+        except UnreadableImageError as error:
+            rows.append({"key": item["key"], "error": str(error)})
+    return rows
 
 
 def initialise_once(initialise: Callable[[], None] | None) -> None:

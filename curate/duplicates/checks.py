@@ -7,8 +7,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from bodyshop_core.engine.task import put_back
-from bodyshop_core.errors import TransientError, UnreadableImageError
+from bodyshop_core.engine.task import Item, Row, answer_each
 from curate.duplicates.pixels import OverlapLimits
 
 if TYPE_CHECKING:
@@ -69,48 +68,39 @@ def compare_pairs(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
     )
 
     cv2.setNumThreads(1)
-    rows: list[dict[str, Any]] = []
-    for item in items:
-        try:
-            first, upright = (_view(item[name]) for name in ("first", "second"))
-            found = compare(first, upright)
-            if not says_same(found) and _is_close(found):
-                back = compare(upright, first)  # smoothed and relit the other way round
-                found = back if says_same(back, limits=SURER) else found
-            if not says_same(found):
-                second = _mirrored_view(item["second"])
-                if resemblance(first, second) >= MIN_RESEMBLANCE:
-                    mirrored = compare(first, second, mirrored=True)
-                    found = mirrored if says_same(mirrored) else found
-            same = says_same(found)
-            written = not same and _written_over(item, found)
-            framed = None
-            if not written and (not same or found.covered < NEAR_COVERED):
-                least = SURELY_SHOWN if same else MIN_SHOWN
-                shown = _shown_inside(item["first"], item["second"], least)
-                if shown is not None:
-                    found, framed = found if same else shown[0], shown[1]
-                elif same and not found.mirrored:
-                    framed = _framed_by_edges(item["first"], item["second"])
-        except TransientError as error:
-            rows.append(put_back(item, error))
-            continue
-        except UnreadableImageError as error:
-            rows.append({"key": item["key"], "error": str(error)})
-            continue
-        rows.append(
-            {
-                "key": item["key"],
-                "mirrored": found.mirrored,
-                "overlap": found.overlap,
-                "covered": found.covered,
-                "outliers": found.outliers,
-                "correlation": found.correlation,
-                "added": 1.0 if written else None,
-                "framed": framed,
-            }
-        )
-    return rows
+
+    def compared(item: Item) -> Row:
+        first, upright = (_view(item[name]) for name in ("first", "second"))
+        found = compare(first, upright)
+        if not says_same(found) and _is_close(found):
+            back = compare(upright, first)  # smoothed and relit the other way round
+            found = back if says_same(back, limits=SURER) else found
+        if not says_same(found):
+            second = _mirrored_view(item["second"])
+            if resemblance(first, second) >= MIN_RESEMBLANCE:
+                mirrored = compare(first, second, mirrored=True)
+                found = mirrored if says_same(mirrored) else found
+        same = says_same(found)
+        written = not same and _written_over(item, found)
+        framed = None
+        if not written and (not same or found.covered < NEAR_COVERED):
+            least = SURELY_SHOWN if same else MIN_SHOWN
+            shown = _shown_inside(item["first"], item["second"], least)
+            if shown is not None:
+                found, framed = found if same else shown[0], shown[1]
+            elif same and not found.mirrored:
+                framed = _framed_by_edges(item["first"], item["second"])
+        return {
+            "mirrored": found.mirrored,
+            "overlap": found.overlap,
+            "covered": found.covered,
+            "outliers": found.outliers,
+            "correlation": found.correlation,
+            "added": 1.0 if written else None,
+            "framed": framed,
+        }
+
+    return answer_each(items, compared)
 
 
 def _written_over(item: dict[str, Any], found: Overlap) -> bool:

@@ -11,15 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bodyshop_core.engine.task import put_back
-from bodyshop_core.errors import TransientError, UnreadableImageError
+from bodyshop_core.engine.task import Item, Row, answer_each
 from bodyshop_core.imaging import load_rgb
 from curate.duplicates.traces import BLOCK, clipped_share, interpolation
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from bodyshop_core.engine.task import Item, Row
 
     Grey = NDArray[np.uint8]
 
@@ -63,27 +60,18 @@ def measure_copies(items: list[Item]) -> list[Row]:
     import cv2
 
     cv2.setNumThreads(1)
-    rows: list[Row] = []
-    for item in items:
-        try:
-            rgb = load_rgb(item["blob"].read())
-        except TransientError as error:
-            rows.append(put_back(item, error))
-            continue
-        except UnreadableImageError as error:
-            rows.append({"key": item["key"], "error": str(error)})
-            continue
+
+    def measured(item: Item) -> Row:
+        rgb = load_rgb(item["blob"].read())
         grey = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
-        rows.append(
-            {
-                "key": item["key"],
-                "quality": lowest_quality(grey),
-                "content": content_share(grey),
-                "clipped": clipped_share(grey),
-                "resampled": interpolation(grey),
-            }
-        )
-    return rows
+        return {
+            "quality": lowest_quality(grey),
+            "content": content_share(grey),
+            "clipped": clipped_share(grey),
+            "resampled": interpolation(grey),
+        }
+
+    return answer_each(items, measured)
 
 
 def lowest_quality(grey: Grey) -> int:

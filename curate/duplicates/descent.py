@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from bodyshop_core.engine.task import put_back
+from bodyshop_core.engine.task import Item, Row, answer_each
 from bodyshop_core.errors import TransientError, UnreadableImageError
 from bodyshop_core.imaging import open_image
 from curate.duplicates.lighting import LUMA
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bodyshop_core.catalog import BlobRef
-    from bodyshop_core.engine.task import Item, Row
 
     RGB = NDArray[np.uint8]
 
@@ -96,20 +95,12 @@ def compare_descent(items: list[Item]) -> list[Row]:
     list of dict
         ``key`` and ``added`` (the score of `descent`), or ``error``.
     """
-    rows: list[Row] = []
-    for item in items:
-        try:
-            pair = [_stored(item[name]) for name in ("first", "second")]
-        except TransientError as error:
-            rows.append(put_back(item, error))
-            continue
-        except UnreadableImageError as error:
-            rows.append({"key": item["key"], "error": str(error)})
-            continue
-        first, second = pair
-        score = 0.0 if first is None or second is None else descent(first, second)
-        rows.append({"key": item["key"], "added": score})
-    return rows
+
+    def compared(item: Item) -> Row:
+        first, second = (_stored(item[name]) for name in ("first", "second"))
+        return {"added": 0.0 if first is None or second is None else descent(first, second)}
+
+    return answer_each(items, compared)
 
 
 def descent(first: StoredPicture, second: StoredPicture) -> float:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from bodyshop_core.engine.task import put_back
-from bodyshop_core.errors import TransientError, UnreadableImageError
+from bodyshop_core.engine.task import Item, Row, answer_each
 from bodyshop_core.imaging import load_rgb
 
 if TYPE_CHECKING:
@@ -60,18 +59,12 @@ def compare_strokes(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
     import cv2
 
     cv2.setNumThreads(1)
-    rows: list[dict[str, Any]] = []
-    for item in items:
-        try:
-            pair = [load_rgb(item[name].read(), at_least=SIDE) for name in ("first", "second")]
-        except TransientError as error:
-            rows.append(put_back(item, error))
-            continue
-        except UnreadableImageError as error:
-            rows.append({"key": item["key"], "error": str(error)})
-            continue
-        rows.append({"key": item["key"], "added": added_strokes(*pair)})
-    return rows
+
+    def compared(item: Item) -> Row:
+        pair = [load_rgb(item[name].read(), at_least=SIDE) for name in ("first", "second")]
+        return {"added": added_strokes(*pair)}
+
+    return answer_each(items, compared)
 
 
 def added_strokes(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:

@@ -11,8 +11,7 @@ import numpy as np
 from PIL import Image
 
 from bodyshop_core.engine.allocator import keep_freed_memory
-from bodyshop_core.engine.task import put_back
-from bodyshop_core.errors import TransientError, UnreadableImageError
+from bodyshop_core.engine.task import Item, Row, answer_each
 from bodyshop_core.imaging import open_image, to_rgb
 from bodyshop_core.imaging.faults import find_fault
 from curate.measure.hashes import picture_hashes
@@ -23,7 +22,6 @@ from curate.measure.sharpness import sharpness
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from bodyshop_core.engine.task import Item, Row
     from bodyshop_core.imaging.faults import Fault
 
 WORKING_SIDE = 512
@@ -62,16 +60,7 @@ def measure_pictures(items: list[Item]) -> list[Row]:
 
     cv2.setNumThreads(1)  # the engine runs a process per CPU already
     keep_freed_memory()
-    rows: list[Row] = []
-    for item in items:
-        try:
-            data = item["blob"].read()
-            rows.append({"key": item["key"], **measure_picture(data)})
-        except TransientError as error:
-            rows.append(put_back(item, error))
-        except UnreadableImageError as error:
-            rows.append({"key": item["key"], "error": str(error)})
-    return rows
+    return answer_each(items, lambda item: measure_picture(item["blob"].read()))
 
 
 def measure_picture(source: Path | bytes) -> dict[str, Any]:

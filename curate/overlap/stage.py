@@ -13,11 +13,9 @@ from sqlalchemy import select
 
 from bodyshop_core.catalog import BlobRef, all_images, schema
 from bodyshop_core.engine import read_rows, run_shards
-from bodyshop_core.engine.task import put_back
+from bodyshop_core.engine.task import Item, Row, answer_each
 from bodyshop_core.errors import (
     NothingFoundError,
-    TransientError,
-    UnreadableImageError,
     UsageError,
 )
 from bodyshop_core.imaging import sniff
@@ -193,17 +191,12 @@ def measure_files(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
     list of dict
         ``key``, ``sha256`` of the bytes and `measure_picture`'s values, or ``error``.
     """
-    rows: list[dict[str, Any]] = []
-    for item in items:
-        try:
-            data = item["blob"].read()
-            digest = hashlib.sha256(data).hexdigest()
-            rows.append({"key": item["key"], "sha256": digest, **measure_picture(data)})
-        except TransientError as error:
-            rows.append(put_back(item, error))
-        except UnreadableImageError as error:
-            rows.append({"key": item["key"], "error": str(error)})
-    return rows
+
+    def measured(item: Item) -> Row:
+        data = item["blob"].read()
+        return {"sha256": hashlib.sha256(data).hexdigest(), **measure_picture(data)}
+
+    return answer_each(items, measured)
 
 
 def _pictures_in(against: Path, own: Path) -> dict[str, Path]:

@@ -19,15 +19,13 @@ from sqlalchemy import select
 
 from bodyshop_core.catalog import BlobRef, all_images, schema
 from bodyshop_core.engine import compute_here, compute_shards
-from bodyshop_core.engine.task import put_back
-from bodyshop_core.errors import TransientError, UnreadableImageError
+from bodyshop_core.engine.task import Item, Row, answer_each
 from bodyshop_core.progress import SILENT, Progress
 from curate.duplicates.nearest import VectorIndex
 from curate.duplicates.stage import neighbour_memory
 from curate.ingest import store_rows
 
 if TYPE_CHECKING:
-    from bodyshop_core.engine.task import Item, Row
     from bodyshop_core.workspace import Workspace
     from curate.gate.feature_store import FeatureStore
 
@@ -131,18 +129,11 @@ def compare_scenes(items: list[Item]) -> list[Row]:
     import cv2
 
     cv2.setNumThreads(1)
-    rows: list[Row] = []
-    for item in items:
-        try:
-            overlap = same_scene(_corners(item["first"]), _corners(item["second"]))
-        except TransientError as error:
-            rows.append(put_back(item, error))
-            continue
-        except UnreadableImageError as error:
-            rows.append({"key": item["key"], "error": str(error)})
-            continue
-        rows.append({"key": item["key"], "overlap": overlap})
-    return rows
+
+    def compared(item: Item) -> Row:
+        return {"overlap": same_scene(_corners(item["first"]), _corners(item["second"]))}
+
+    return answer_each(items, compared)
 
 
 @dataclass(frozen=True)
