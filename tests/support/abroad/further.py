@@ -23,7 +23,7 @@ throw Error(name)}</script>"""
 # Pages on which the collector failed until their kind was mended.
 MENDED = (
     Case("vanilla-cookieconsent-2", "pages", 10, page(
-        WALL + script("vcc2/dist/cookieconsent.js") + "<script>initCookieConsent().run({current_lang:'fr',onAccept:()=>build(),"
+        WALL + script("vcc2/dist/cookieconsent.js") + "<script>initCookieConsent().run({cookie_name:'version-2',current_lang:'fr',onAccept:()=>build(),"
         "hide_from_bots:false,languages:{fr:{consent_modal:{title:'Cookies',description:'d',primary_btn:{text:'Tout accepter',role:'accept_all'},"
         "secondary_btn:{text:'Paramètres',role:'settings'}},settings_modal:{title:'Préférences',save_settings_btn:'Enregistrer',"
         "accept_all_btn:'Tout accepter',reject_all_btn:'Tout refuser',blocks:[{title:'A',description:'b',toggle:{value:'n',enabled:true,readonly:true}}]}}}})</script>",
