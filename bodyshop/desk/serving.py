@@ -91,6 +91,7 @@ def serve_desk(
     try:
         yield Desk(f"http://{HOST}:{server.effective_port}/?token={token}", len(state.table))
     finally:
+        server.task_dispatcher.shutdown(timeout=5)
         # in the thread that waits on the sockets: closed by another, they are bad descriptors there
         server.trigger.pull_trigger(server.close)
         thread.join(5)

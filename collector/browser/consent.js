@@ -75,7 +75,8 @@
   // A button that saves what is ticked; "save and accept all" is none.
   const saving = (data, topics) => labelled(data.save, topics, null, EVERYTHING);
   const evaluate = (action) => { try { return action(); } catch { return undefined; } };
-  const opened = new WeakSet();
+  const opened = new WeakMap(); // a library may not listen yet: a button that opened nothing is pressed again
+  const spent = { has: (button) => (opened.get(button) || 0) >= 3 };
   let last = null;
   const press = (button) => { last = button; button.click(); };
   // Untick what is not needed, and save; a banner where something stays ticked is left alone.
@@ -121,11 +122,15 @@
     const refuse = labelled(data.refuse, topics);
     if (refuse) { press(refuse.button); return { answer: "refused", by: "words", what: refuse.words }; }
     // Refusing may need a second step: the settings, where nothing optional is ticked.
-    const more = labelled(data.accept, topics) && labelled(data.settings, topics, opened);
+    const more = labelled(data.accept, topics) && labelled(data.settings, topics, spent);
+    const choices = () => labelled(data.refuse, topics) || saving(data, topics);
     if (more) {
-      opened.add(more.button);
-      more.button.click();
-      await T.waitFor(() => labelled(data.refuse, topics) || saving(data, topics), 1500);
+      for (let round = 0; round < 2 && !choices(); round += 1) {
+        opened.set(more.button, (opened.get(more.button) || 0) + 1);
+        more.button.click();
+        await T.waitFor(choices, 1500);
+      }
+      if (choices()) opened.set(more.button, 3);
       const second = selected(T.managers.flatMap((each) => each.refuse)) || labelled(data.refuse, topics);
       if (second) { press(second.button); return { answer: "refused", by: "settings", what: second.words || second.selector }; }
       const save = saving(data, topics);

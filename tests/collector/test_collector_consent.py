@@ -43,10 +43,19 @@ Advertising</label><button onclick=more.hidden=false>Settings</button><button>Ac
 <span id=more hidden><button onclick=tell()>Save</button></span>"""
 
 
+DEAF = """<p>We use cookies</p><button onclick="if (this.pressed) more.hidden=false; this.pressed=true">Settings</button>
+<button>Accept all</button><span id=more hidden><button onclick=tell()>Save settings</button></span>"""
+
+
 @pytest.mark.parametrize(
     ("banner", "told"),
-    [(FAR, "needed"), (TWICE, "nothing"), (EVERYTHING, "nothing")],
-    ids=["boxes outside the button's part", "a box in a switch", "a button that accepts all"],
+    [(FAR, "needed"), (TWICE, "nothing"), (EVERYTHING, "nothing"), (DEAF, "nothing")],
+    ids=[
+        "boxes outside the button's part",
+        "a box in a switch",
+        "a button that accepts all",
+        "a button that does not listen at first",
+    ],
 )
 def test_a_choice_is_saved_with_nothing_optional_ticked(
     server, brands_for, workspace, banner, told
