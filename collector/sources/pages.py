@@ -56,6 +56,8 @@ class PageSource:
             url = tools.browser.url
             if tools.browser.loader() == loader:
                 break
+            if not is_web_address(url):  # an empty page is what is left of one that was lost
+                url = task.url
         else:  # nothing is known about the permission of the page that is open now
             raise CollectorError(f"{task.url} replaces itself again and again, last by {url[:200]}")
         if answers.given:

@@ -37,9 +37,6 @@ UNSEEN_MENDED = (
     Case("venobox", "pages", 10, page(
         linked("class=venobox data-gall=g") + script("venobox/dist/venobox.min.js") + "<script>new VenoBox({selector:'.venobox'})</script>",
         _STYLE.format("venobox/dist/venobox.min.css")), "venobox"),
-    Case("spotlight-group", "pages", 10, page(
-        "<div class=spotlight-group>" + each("<div class=spotlight data-src='/media?file={k}'><img src='/thumb/250/{k}.jpg'></div>")
-        + "</div>" + script("spotlight.js/dist/spotlight.bundle.js")), "spotlight.js"),
     # --- lists that open by a click on something without words, and are turned by arrows without names
     Case("colorbox", "pages", 10, page(
         each("<p><a class=group1 href='/media?file={k}' title=Car>Grouped photo {k}</a></p>") + _JQUERY + script("jquery-colorbox/jquery.colorbox-min.js")
@@ -86,6 +83,10 @@ UNSEEN_MENDED = (
 
 # Pages that were collected whole at once.
 UNSEEN = (
+    # its viewer goes back in the history when it closes, now and then too far, on a busy machine
+    Case("spotlight-group", "pages", 10, page(
+        "<div class=spotlight-group>" + each("<div class=spotlight data-src='/media?file={k}'><img src='/thumb/250/{k}.jpg'></div>")
+        + "</div>" + script("spotlight.js/dist/spotlight.bundle.js")), "spotlight.js"),
     Case("spotlight-show", "pages", 10, page(
         "<button id=b>Show gallery</button>" + script("spotlight.js/dist/spotlight.bundle.js")
         + "<script>(()=>{const g=[...Array(10).keys()].map(k=>({src:`/pics/${k}.jpg`}));b.onclick=()=>Spotlight.show(g)})()</script>"), "spotlight.js"),
