@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+import re
 from functools import lru_cache
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -38,6 +40,29 @@ def host_of(url: str) -> str:
     default = 443 if parts.scheme == "https" else 80
     host = f"[{host}]" if ":" in host else host
     return host if port == default else f"{host}:{port}"
+
+
+def canonical_host(host: str) -> str:
+    """Return the same text for two spellings of one host: IDNA, no final dot, short IPv6.
+
+    Parameters
+    ----------
+    host : str
+        From `host_of`: lower case, with any port but the default.
+    """
+    bracketed = re.fullmatch(r"\[(.*)\](:\d+)?", host)
+    if bracketed:
+        try:
+            return f"[{ipaddress.IPv6Address(bracketed[1])}]{bracketed[2] or ''}"
+        except ValueError:
+            return host
+    name, colon, port = host.partition(":")
+    name = name.rstrip(".")
+    try:
+        name = name.encode("idna").decode("ascii") if not name.isascii() else name
+    except UnicodeError:  # no name: its request will say so
+        return host
+    return f"{name}{colon}{port}"
 
 
 def port_of(url: str) -> int:

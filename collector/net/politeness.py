@@ -6,9 +6,7 @@ worker waiting until then. `wait_for_turn` is for the threads that have nothing 
 
 from __future__ import annotations
 
-import ipaddress
 import math
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +16,7 @@ from dataclasses import dataclass
 from collector.errors import HostDisabledError, RunStoppedError, TurnLostError
 from collector.net.deadline import Deadline
 from collector.net.host_states import HostState, HostStates, LocalHostStates
+from collector.weburl import canonical_host
 
 MAX_GAP_S = 60.0
 """Largest gap that slow answers or 429 alone can cause (Scrapy's AUTOTHROTTLE_MAX_DELAY)."""
@@ -67,7 +66,17 @@ class Turn:
     disabled: str = ""
 
 
-_NO_TURN = ("", 0.0, 0.0)
+@dataclass(frozen=True, slots=True)
+class _Granted:
+    """A turn that a thread got and has not used: when, and when it allowed the next one."""
+
+    host: str = ""
+    at: float = 0.0
+    gap: float = 0.0
+    next_start: float = 0.0
+
+
+_NO_TURN = _Granted()
 
 
 class HostGate:
@@ -112,7 +121,7 @@ class HostGate:
         self._group, self._stopping = group, stopping or threading.Event()
         self._names: dict[str, str] = {}
         self._introduced: set[str] = set()
-        self._granted = threading.local()  # the last turn of each thread
+        self._granted = threading.local()  # the `_Granted` of each thread
 
     @property
     def now(self) -> float:
@@ -153,7 +162,7 @@ class HostGate:
             if slot:
                 state.open += 1
             state.next_start = now + SPREAD * state.gap
-            self._granted.turn = (host, self._clock(), state.gap)
+            self._note_turn(host, state)
             return Turn(True, self._states.here(now))
 
     def ready_at(self, host: str) -> float | None:
@@ -185,10 +194,10 @@ class HostGate:
                 state.open -= 1
 
     def leaving(self) -> None:
-        """Wait for a new turn if this thread's last one is so old that another may have followed.
+        """Let the gap of this thread's last turn begin now, or wait for a new turn.
 
         Between the turn and this moment lie a name's address, a connection, perhaps a busy
-        machine.
+        machine: another may have had the next turn since.
 
         Raises
         ------
@@ -197,8 +206,9 @@ class HostGate:
         RunStoppedError
             The run was stopped during the wait.
         """
-        host, at, gap = self._last_turn()
-        if not host or (self._clock() - at < gap and not self._rests(host)):
+        turn = self._last_turn()
+        host = turn.host
+        if not host or not (self._is_late(turn) or self._rests(host)):
             return
         deadline = Deadline.current()
         longest = LONGEST_WAIT_S if deadline is None else min(LONGEST_WAIT_S, deadline.seconds_left)
@@ -206,10 +216,12 @@ class HostGate:
         self._granted.turn = _NO_TURN
         while True:
             with self._opened(host) as (state, now):
-                wait, disabled = state.ready - now, state.disabled
+                latest = state.next_start == turn.next_start  # nobody had a turn since
+                wait = (state.cooling_until if latest else state.ready) - now
+                disabled = state.disabled
                 if not disabled and wait <= 0:
                     state.next_start = now + SPREAD * state.gap
-                    self._granted.turn = (host, self._clock(), state.gap)
+                    self._note_turn(host, state)
                     return
             if disabled or self._clock() + wait > until:
                 raise TurnLostError(f"{host} must not be asked now: {disabled or 'it rests'}")
@@ -228,15 +240,20 @@ class HostGate:
 
         What `SPREAD` allows for is not noted: shared states cost more than that takes.
         """
-        host, at, gap = self._last_turn()
-        if host and self._clock() - at > (SPREAD - 1) * gap:
-            with self._opened(host) as (state, now):
+        turn = self._last_turn()
+        if turn.host and self._is_late(turn):
+            with self._opened(turn.host) as (state, now):
                 state.next_start = max(state.next_start, now + SPREAD * state.gap)
         self._granted.turn = _NO_TURN
 
-    def _last_turn(self) -> tuple[str, float, float]:
-        """Return host, time and gap of the last turn that this thread got and has not used."""
-        turn: tuple[str, float, float] = getattr(self._granted, "turn", _NO_TURN)
+    def _is_late(self, turn: _Granted) -> bool:
+        return self._clock() - turn.at > (SPREAD - 1) * turn.gap
+
+    def _note_turn(self, host: str, state: HostState) -> None:
+        self._granted.turn = _Granted(host, self._clock(), state.gap, state.next_start)
+
+    def _last_turn(self) -> _Granted:
+        turn: _Granted = getattr(self._granted, "turn", _NO_TURN)
         return turn
 
     def finish(
@@ -326,29 +343,6 @@ class HostGate:
                 self._states.agreed(host, name)
             self._names[host] = name
         return name
-
-
-def canonical_host(host: str) -> str:
-    """Return the same text for two spellings of one host: IDNA, no final dot, short IPv6.
-
-    Parameters
-    ----------
-    host : str
-        From `collector.weburl.host_of`: lower case, with any port but the default.
-    """
-    bracketed = re.fullmatch(r"\[(.*)\](:\d+)?", host)
-    if bracketed:
-        try:
-            return f"[{ipaddress.IPv6Address(bracketed[1])}]{bracketed[2] or ''}"
-        except ValueError:
-            return host
-    name, colon, port = host.partition(":")
-    name = name.rstrip(".")
-    try:
-        name = name.encode("idna").decode("ascii") if not name.isascii() else name
-    except UnicodeError:  # no name: its request will say so
-        return host
-    return f"{name}{colon}{port}"
 
 
 def _adapt(state: HostState, latency: float | None) -> None:

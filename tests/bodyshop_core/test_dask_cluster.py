@@ -107,7 +107,7 @@ def test_kill_9_of_a_worker_in_the_middle_costs_nothing(cluster):
     cluster.scheduler()
     cluster.worker("a")
     cluster.worker("b")
-    cluster.wait_for(2)
+    cluster.wait_for_workers()
     rows, killed = [], False
     shards = compute_shards(
         works.square_with_pids, items(96), engine=cluster.address, shard_size=8, batch_size=4
@@ -131,7 +131,7 @@ def test_without_workers_the_run_ends_with_an_error_at_the_start_and_in_the_midd
         compute(cluster, works.square, items(4))
     assert f"dask worker {cluster.address}" in caught.value.hint
     cluster.worker("a")
-    cluster.wait_for(1)
+    cluster.wait_for_workers()
     killer = threading.Timer(4, cluster.kill, ("a",))
     killer.start()
     with pytest.raises(BodyshopError, match="no worker is connected"):
@@ -165,14 +165,14 @@ def test_a_worker_with_other_code_or_another_package_is_named_and_nothing_is_com
     cluster.scheduler()
     cluster.worker("good")
     cluster.worker("changed-code", first=changed)
-    cluster.wait_for(2)
+    cluster.wait_for_workers()
     log = tmp_path / "log"
     log.touch()
     with pytest.raises(HandshakeError, match=r"worker at tcp://.* runs other bodyshop code"):
         compute(cluster, works.touch, items(8, log=str(log)))
     cluster.kill("changed-code")
     cluster.worker("old-pillow", first=other)
-    cluster.wait_for(2)
+    cluster.wait_for_workers()
     with pytest.raises(HandshakeError, match=r"runs pillow 1\.2\.3 instead of"):
         compute(cluster, works.touch, items(8, log=str(log)))
     assert log.read_text() == ""
@@ -196,7 +196,7 @@ def test_a_worker_that_does_not_see_the_pictures_is_named_and_no_picture_is_writ
     cluster.scheduler()
     cluster.worker("sees")
     cluster.worker("blind", under=WITHOUT_PRIVILEGES)
-    cluster.wait_for(2)
+    cluster.wait_for_workers()
     with pytest.raises(HandshakeError, match=r"the Dask worker at .*Permission denied") as caught:
         compute(cluster, works.read_blobs, given)
     assert "nothing was computed" in caught.value.hint

@@ -181,7 +181,7 @@ def test_dask_workers_that_see_no_workspace_measure_from_the_bucket(server, away
         cluster.scheduler()
         for name in ("a", "b"):
             cluster.worker(name, under=WITHOUT_PRIVILEGES)
-        cluster.wait_for(2)
+        cluster.wait_for_workers()
         counts = measure_images(remote, engine=cluster.address)
     finally:
         cluster.close()

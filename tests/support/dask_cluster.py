@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import works
@@ -45,11 +46,15 @@ class Cluster:
             first=first, under=under,
         )  # fmt: skip
 
-    def wait_for(self, workers: int) -> None:
+    def wait_for_workers(self) -> None:
+        """Wait until the scheduler knows the workers that run, and no more that was killed."""
         from distributed import Client
 
+        wanted, until = set(self.processes) - {"scheduler"}, time.monotonic() + 90
         with Client(self.address, timeout=60, set_as_default=False) as client:
-            client.wait_for_workers(workers, timeout=90)
+            while (known := _names(client)) != wanted:
+                assert time.monotonic() < until, f"the scheduler knows {known}, not {wanted}"
+                time.sleep(0.05)
 
     def kill(self, name: str) -> None:
         """End a process and what it started, without a word."""
@@ -80,3 +85,7 @@ class Cluster:
                 stderr=log,
                 start_new_session=True,
             )
+
+
+def _names(client) -> set[str]:
+    return {worker["name"] for worker in client.scheduler_info()["workers"].values()}
