@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from curate.duplicates import nearest
+from curate.duplicates import cells
 from curate.duplicates.nearest import EXACT, VectorIndex
 from curate.duplicates.proposals import MAX_RATIO, MIN_COSINE, NEAREST, Proposals
 from curate.gate.feature_store import FeatureBatch, FeatureStore
@@ -37,10 +37,10 @@ def main() -> None:
     parser.add_argument("--pictures", type=float, default=1e5)
     parser.add_argument("--copies", type=int, default=1000)
     parser.add_argument("--exact-up-to", type=int, default=EXACT)
-    parser.add_argument("--probes", type=int, default=nearest.PROBES)
+    parser.add_argument("--probes", type=int, default=cells.PROBES)
     parser.add_argument("--ask", type=int, default=0, help="so many neighbouring pictures only")
     options = parser.parse_args()
-    nearest.PROBES = options.probes
+    cells.PROBES = options.probes
     n = int(options.pictures)
     with tempfile.TemporaryDirectory() as folder:
         store = FeatureStore(Path(folder) / "features")

@@ -11,7 +11,7 @@ from sqlalchemy import Table
 
 from bodyshop_core.catalog import now, schema
 from bodyshop_core.workspace import Workspace
-from curate.duplicates import checks, copies, overlays
+from curate.duplicates import checks, copies, descent, overlays
 from curate.duplicates.search import near_pairs
 from curate.duplicates.signatures import turned
 from curate.gate.gate import Gate
@@ -112,7 +112,8 @@ def _rows(part: range, gate: Gate) -> Iterator[tuple[Table, list[dict[str, Any]]
     yield (
         schema.pair_checks,
         [
-            _checked(*sorted((name_of(number - 1), name_of(number))), version=overlays.VERSION)
+            _checked(*sorted((name_of(number - 1), name_of(number))), version=version)
+            for version in (descent.VERSION, overlays.VERSION)
             for number in copied
             if number % COPY_EVERY == 1 and number > part.start
         ],

@@ -62,12 +62,12 @@
     return null;
   }
 
-  function selected(selectors) {
+  function selected(selectors, except) {
     for (const root of scopes(document))
       for (const selector of selectors) {
         let hits = [];
         try { hits = root.querySelectorAll(selector); } catch { hits = []; }
-        for (const button of hits) if (visible(button) && !useless.has(button)) return { button, selector };
+        for (const button of hits) if (visible(button) && !useless.has(button) && !(except && except(button))) return { button, selector };
       }
     return null;
   }
@@ -99,24 +99,28 @@
     return NEEDED.test(`${box.id} ${box.name || ""} ${box.getAttribute("class") || ""} ${box.getAttribute("aria-label") || ""} ${own}`);
   };
   T.consentUseless = () => { if (last) useless.add(last); };
-  // The button that was pressed last, if it is still there: where to put the pointer, in the window.
+  // The button that was pressed last, if it is still there: where to put the pointer, in the window, and whether
+  // something else, such as what it opened, would be clicked there.
   T.consentStill = () => {
     if (!last || !last.isConnected || !visible(last)) return null;
     let { left, top, width, height } = last.getBoundingClientRect();
+    const hit = last.getRootNode().elementFromPoint(left + width / 2, top + height / 2);
+    const covered = !!hit && !last.contains(hit) && !hit.contains(last);
     for (let view = last.ownerDocument.defaultView; view && view !== window && view.frameElement; view = view.parent) {
       const frame = view.frameElement.getBoundingClientRect();
       left += frame.left; top += frame.top;
     }
-    return { x: left + width / 2, y: top + height / 2 };
+    return { x: left + width / 2, y: top + height / 2, covered };
   };
 
   T.consent = async (own, data) => {
     last = null;
     const topics = new RegExp(data.topics, "iu");
+    const setting = whole(data.settings), settings = (button) => setting.test(label(button));
     const mine = own && own.length ? selected(own) : null;
     if (mine) { press(mine.button); return { answer: "refused", by: "recipe", what: mine.selector }; }
     for (const manager of T.managers) {
-      const hit = selected(manager.refuse);
+      const hit = selected(manager.refuse, settings); // some name a second button that a site may use for its settings
       if (hit) { press(hit.button); return { answer: "refused", by: manager.name, what: hit.selector }; }
     }
     const refuse = labelled(data.refuse, topics);

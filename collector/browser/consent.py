@@ -65,7 +65,7 @@ def refuse_consent(
             break
         settle(browser)
         still = browser.run("return T.consentStill()")
-        if still is not None:  # it may want a click that a page can trust
+        if still is not None and not still["covered"]:  # it may want a click that a page can trust
             click_at(browser, still["x"], still["y"])
             settle(browser)
             still = browser.run("return T.consentStill()")

@@ -152,6 +152,8 @@ class Browser:
                     raise self._not_opened(url, code) from error
                 raise
         settle(self)
+        # A viewer that goes back when it closes must not come to another model's page.
+        self.cdp("Page.resetNavigationHistory")
         self._until = time.monotonic() + self._behaviour_seconds
         with self._watched():
             return self._requests.document()

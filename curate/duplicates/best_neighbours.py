@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     Vectors = NDArray[np.float32]
@@ -40,6 +42,25 @@ class BestNeighbours:
         kept = np.arange(len(rows)) - np.searchsorted(rows, rows) < count
         self.cosine[mine] = values[kept].reshape(-1, count)
         self.positions[mine] = found[kept].reshape(-1, count)
+
+
+def set_apart(
+    cosine: Vectors, rows: Positions, found: Positions, apart: Sequence[Positions]
+) -> None:
+    """Give -1 to the cosines of rows and columns that have the same number in one of `apart`."""
+    for numbers in apart:
+        cosine[_equal(numbers[rows], numbers[found])] = -1
+
+
+def _equal(first: Positions, second: Positions) -> tuple[Positions, Positions]:
+    """Return the places (row, column) at which two arrays of numbers hold the same one."""
+    order = np.argsort(first, kind="stable")
+    ordered = first[order]
+    low = np.searchsorted(ordered, second, side="left")
+    counts = np.searchsorted(ordered, second, side="right") - low
+    columns = np.repeat(np.arange(len(second)), counts)
+    within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    return order[np.repeat(low, counts) + within], columns
 
 
 def _better(cosine: Vectors, least: Vectors, count: int) -> tuple[Positions, Positions]:

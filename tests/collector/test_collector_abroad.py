@@ -24,7 +24,11 @@ import collector
 from bodyshop_core.catalog import schema
 from bodyshop_core.workspace import Workspace
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("chromium")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.usefixtures("chromium"),
+    pytest.mark.timeout(1200),  # the first test waits for all of the pages
+]
 
 
 @pytest.fixture(scope="module")

@@ -47,6 +47,12 @@ DEAF = """<p>We use cookies</p><button onclick="if (this.pressed) more.hidden=fa
 <button>Accept all</button><span id=more hidden><button onclick=tell()>Save settings</button></span>"""
 
 
+OVER = """<p>We use cookies</p><button onclick=more.hidden=false>Reject</button><button>Accept all</button>
+<div id=more hidden role=dialog style="position:fixed;inset:0;background:#fff"><p>Cookies</p>
+<button style="position:absolute;inset:0 0 20% 0;width:100%" onmousedown="ads.checked=true;tell()">Close</button>
+<input type=checkbox id=ads hidden><button style="position:absolute;bottom:0" onclick=tell()>Reject all</button></div>"""
+
+
 @pytest.mark.parametrize(
     ("banner", "told"),
     [(FAR, "needed"), (TWICE, "nothing"), (EVERYTHING, "nothing"), (DEAF, "nothing")],
@@ -69,6 +75,17 @@ def test_a_choice_is_saved_with_nothing_optional_ticked(
         (row,) = connection.execute(select(schema.sightings)).all()
     assert row.url.partition("?")[2] == told
     assert row.permission["consent"][0].startswith("refused: settings")
+
+
+def test_what_a_button_opened_over_itself_is_not_clicked_for_it(server, brands_for, workspace):
+    page = server.add("/page", PAGE.format(banner=OVER).encode(), "text/html")
+    for what in ("", "?nothing", "?ads"):
+        server.answers[f"/p/0.jpg{what}"] = sends(picture(1))
+    collector.collect(brands_for(pages=[page]), workspace)
+    with workspace.catalog.read() as connection:
+        (row,) = connection.execute(select(schema.sightings)).all()
+    assert row.url.partition("?")[2] == "nothing"
+    assert row.permission["consent"] == ["refused: words reject all"]
 
 
 def test_a_banner_whose_box_stays_ticked_is_not_answered(server, brands_for, workspace):

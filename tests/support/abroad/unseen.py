@@ -79,14 +79,14 @@ UNSEEN_MENDED = (
         "node('2','/pano-2.jpg','1')],startNodeId:'1'})]})</script>", _IMPORT), "@photo-sphere-viewer/virtual-tour-plugin", _PANO, "panorama"),
     # A-Frame's own markup; the library depends on an archive that is in no registry.
     Case("a-sky", "spinners", 1, page("<a-scene embedded><a-sky src=/pano.jpg style='display:block;height:9px'></a-sky></a-scene>"), "", _PANO, "panorama"),
+    # --- its viewer goes back in the history when it closes, further than the page
+    Case("spotlight-group", "pages", 10, page(
+        "<div class=spotlight-group>" + each("<div class=spotlight data-src='/media?file={k}'><img src='/thumb/250/{k}.jpg'></div>")
+        + "</div>" + script("spotlight.js/dist/spotlight.bundle.js")), "spotlight.js"),
 )  # fmt: skip
 
 # Pages that were collected whole at once.
 UNSEEN = (
-    # its viewer goes back in the history when it closes, now and then too far, on a busy machine
-    Case("spotlight-group", "pages", 10, page(
-        "<div class=spotlight-group>" + each("<div class=spotlight data-src='/media?file={k}'><img src='/thumb/250/{k}.jpg'></div>")
-        + "</div>" + script("spotlight.js/dist/spotlight.bundle.js")), "spotlight.js"),
     Case("spotlight-show", "pages", 10, page(
         "<button id=b>Show gallery</button>" + script("spotlight.js/dist/spotlight.bundle.js")
         + "<script>(()=>{const g=[...Array(10).keys()].map(k=>({src:`/pics/${k}.jpg`}));b.onclick=()=>Spotlight.show(g)})()</script>"), "spotlight.js"),
