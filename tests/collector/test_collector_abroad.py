@@ -53,8 +53,8 @@ def collected(abroad: AbroadSite, tmp_path_factory: pytest.TempPathFactory) -> W
     ]
     plan = {
         "version": 1, "contact": "test@example.org", "allow_hosts": [abroad.host],
-        "limits": {"per_host_interval": 0, "min_side": 100, "load_seconds": 30,
-                   "behaviour_seconds": 90},
+        "limits": {"per_host_interval": 0, "min_side": 100, "load_seconds": 60,
+                   "behaviour_seconds": 240},  # what a busy machine needs
         "brands": [{"name": "Abroad", "models": models}],
     }  # fmt: skip
     workspace = Workspace.open(tmp_path_factory.mktemp("abroad"))
