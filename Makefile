@@ -20,7 +20,7 @@ comma := ,
 extras = "$$(ls dist/*.whl)[$(1)]"
 
 .NOTPARALLEL:
-.PHONY: demo test test-slow test-long test-lowest coverage lint format develop dist docs release-check \
+.PHONY: demo test test-slow test-long test-lowest test-postgres coverage lint format develop dist docs release-check \
 	labelstudio clean browser postgres
 
 demo: $(VENV)/.demo $(VENV)/.wheel browser
@@ -35,6 +35,11 @@ test-slow: $(VENV)/.dev $(VENV)/.wheel browser postgres
 # Installs PyTorch and what reads our exports with it (3 GB) into a folder that is removed.
 test-long: $(VENV)/.dev $(VENV)/.wheel browser
 	sh scripts/test-installed.sh $(BIN)/python -m long --timeout 3600
+
+# The same tests with every catalog in a real PostgreSQL.
+test-postgres: $(VENV)/.dev $(VENV)/.wheel browser postgres
+	BODYSHOP_TEST_CATALOG=postgresql TESTS="tests/curate tests/labeling tests/augment tests/bodyshop_core" \
+		sh scripts/test-installed.sh $(BIN)/python -m "not slow and not long" $(BY_FILE)
 
 # The lowest versions that pyproject.toml allows; PYTHON has to be the lowest Python that it allows.
 test-lowest: $(LOWEST_VENV)/.wheel browser

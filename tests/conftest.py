@@ -11,6 +11,7 @@ from hypothesis import settings
 
 from bodyshop_core.workspace import Workspace
 
+pytest_plugins = ["on_postgres"] if os.environ.get("BODYSHOP_TEST_CATALOG") == "postgresql" else []
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 

@@ -45,7 +45,7 @@ class PostgresServer:
 
     def start(self) -> None:
         options = (
-            f"-p {self.port} -c listen_addresses=127.0.0.1 -c fsync=off "
+            f"-p {self.port} -c listen_addresses=127.0.0.1 -c fsync=off -c max_connections=500 "
             f"-c unix_socket_directories={self._folder}"
         )
         self._run("pg_ctl", "-w", "-o", options, "-l", str(self._folder / "log"), "start")
@@ -71,6 +71,14 @@ class PostgresServer:
         """Return the address of a new, empty database."""
         self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "bodyshop", database)
         return f"postgresql+psycopg://bodyshop@127.0.0.1:{self.port}/{database}"
+
+    def copy(self, source: str, target: str) -> None:
+        """Fill an empty database with what another one holds."""
+        where = ("-h", "127.0.0.1", "-p", str(self.port), "-U", "bodyshop")
+        file = self._folder / f"{target}.dump"
+        self._run("pg_dump", *where, "-Fc", "-Z0", "-f", str(file), source)
+        self._run("pg_restore", *where, "-d", target, str(file))
+        file.unlink()
 
     def close(self) -> None:
         if (self._folder / "data" / "postmaster.pid").exists():
