@@ -151,6 +151,7 @@ def test_file_names_that_are_no_text_are_imported(workspace, tmp_path):
         ({}, "class folders"),
         ({"clip.mp4": b"x"}, "frames"),
         ({"set.zip": b"PK"}, "import the archives"),
+        ({"set.rar": b"Rar!"}, "unpack the archives in it, such as set.rar"),
     ],
 )
 def test_the_advice_fits_what_is_in_a_folder_without_pictures(workspace, tmp_path, content, advice):
