@@ -96,8 +96,9 @@ def advice(
     corrections: Corrections,
     tables: Sequence[LabelTable],
     unread: Sequence[str],
+    named: Sequence[str] = (),
 ) -> list[str]:
-    """Return what a person should know, one line each."""
+    """Return what a person should know, one line each; `named` are the tables that were given."""
     lines = skipped.lines()
     lines += unreadable.lines()
     lines += [f"not read as a table: {each}" for each in unread[:EXAMPLES]]
@@ -132,7 +133,7 @@ def advice(
                 f"{len(table.ambiguous)} rows of the table fit more than one place and were not "
                 f"used ({row}: {', '.join(places[:EXAMPLES])}); write paths below {root} into it"
             )
-    if not tables and (ignored := _ignored_tables(skipped)):
+    if ignored := _ignored_table(skipped, root, named):
         lines.append(f"not read: {ignored}; if it holds labels: --labels FILE")
     seen = [name for names in skipped.examples.values() for name in names]
     if inner := first_archive(seen, ARCHIVE_SUFFIXES):
@@ -187,9 +188,9 @@ def _examples(names: Sequence[str]) -> str:
     return ", ".join(names[:EXAMPLES]) + (", ..." if len(names) > EXAMPLES else "")
 
 
-def _ignored_tables(skipped: Skipped) -> str | None:
+def _ignored_table(skipped: Skipped, root: str, named: Sequence[str]) -> str | None:
     for suffix in TABLE_SUFFIXES:
         for name in skipped.examples.get(kind_of(suffix), []):
-            if not is_metadata(name):
+            if not is_metadata(name) and f"{root}/{name}" not in named:
                 return name
     return None

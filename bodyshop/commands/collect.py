@@ -187,10 +187,10 @@ def import_pictures(
         ),
     ] = None,
     labels: Annotated[
-        Path | None,
+        list[Path] | None,
         typer.Option(
             metavar="FILE",
-            help="Labels by file name: .csv, .tsv, .jsonl, .parquet, or COCO's .json.",
+            help="Labels by file name: .csv, .tsv, .jsonl, .parquet, or COCO's .json; repeatable.",
         ),
     ] = None,
     label_from: Annotated[
