@@ -51,6 +51,10 @@ def parse_brands(text: str, *, name: str = "<text>", folder: Path | None = None)
     return brands.located(folder) if folder is not None else brands
 
 
+LIST_SUFFIXES = (".txt", ".urls", ".lst")
+"""Of files with one address per line, in place of a brands.yaml."""
+
+
 def brands_of_list(
     file: Path | str, *, contact: str | None, brand: str, model: str, label: str | None = None
 ) -> Brands:

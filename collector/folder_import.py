@@ -58,7 +58,7 @@ def import_folder(
     brand: str | None = None,
     model: str | None = None,
     source: str | None = None,
-    labels: Path | str | None = None,
+    labels: Path | str | Sequence[Path | str] | None = None,
     label_from: str | None = None,
     progress: Progress = SILENT,
 ) -> FolderImportSummary:
@@ -87,9 +87,10 @@ def import_folder(
         The origin of every picture: who took them, or the data set they belong to. By default the
         folder's name, for pictures that have no origin yet. Importing again with another one
         corrects it.
-    labels : Path or str, optional
-        A table with one row per picture, see `collector.import_statements`; it takes precedence
-        over folders. ``metadata.csv`` in the folder is read without being named.
+    labels : path or list of paths, optional
+        Tables with one row per picture, see `collector.import_statements`; they take precedence
+        over folders, later ones over earlier ones. ``metadata.csv`` in the folder is read without
+        being named.
     label_from : str, optional
         A regular expression with named groups for the files' names.
     progress : Progress
@@ -125,7 +126,8 @@ def import_folder(
     names = opened.names()
     found_tables, unread = _tables_beside(opened, names, field)
     pattern = [NamePattern(label_from, field)] if label_from else []
-    tables = [read_table(Path(labels), field)] if labels else []
+    told_by = [labels] if isinstance(labels, Path | str) else labels or []
+    tables = [read_table(Path(each), field) for each in told_by]
     written = [written_name(name) for name in names]
     for table in (*found_tables, *tables):
         table.bind(written, _path_of_rows(folder))
@@ -157,7 +159,9 @@ def import_folder(
         )
     corrections = correct(workspace.catalog, opened.root, run.present, len(run.relabelled))
     told = [*tables, *(each for each in found_tables if each.needs_a_look)]
-    lines = advice(opened.root, run.unreadable, skipped, corrections, told, unread)
+    named = [Path(each).resolve().as_posix() for each in told_by]
+    lines = advice(opened.root, run.unreadable, skipped, corrections, told, unread, named)
+    lines += [remark for each in pattern if (remark := each.remark()) is not None]
     return run.summary(skipped, corrections, time.monotonic() - started, lines)
 
 

@@ -34,8 +34,17 @@ _FILLERS = frozenset(
         "jpg",
     ]
 )
+_CONTAINERS = frozenset(
+    ["data", "dataset", "dcim", "image", "images", "img", "imgs", "jpeg", "jpg", "photos",
+     "pictures"]
+)  # fmt: skip
+"""Words of folders that hold pictures of any class, such as ``JPEGImages``."""
+
+_CAMERA = re.compile(r"[1-9]\d\d\w{5}")
+"""Folders that cameras and phones make below DCIM: ``100APPLE`` (DCF 2.0, JEITA CP-3461)."""
+
 _WORD = re.compile(r"[^\W\d_]+")
-_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=JPEG)(?=I)")
 
 
 @dataclass(frozen=True)
@@ -111,7 +120,7 @@ def picture_paths(
         known = ((split, [nfc(label)] if label else []) for split, label in told)
     else:
         wrapper = _shared_wrapper(names)
-        known = (_of_folders(PurePosixPath(name).parts[wrapper:-1]) for name in names)
+        known = (_of_folders(PurePosixPath(name).parts[:-1], wrapper) for name in names)
     return [
         _place(name, split, classes, given, statements)
         for name, (split, classes) in zip(names, known, strict=True)
@@ -154,14 +163,21 @@ def _shared_wrapper(names: Sequence[str]) -> int:
     return depth
 
 
-def _of_folders(folders: Sequence[str]) -> tuple[str | None, list[str]]:
-    """Return the split and the classes that the folders of a file name."""
+def _of_folders(folders: Sequence[str], wrapper: int) -> tuple[str | None, list[str]]:
+    """Return the split and the classes that the folders of a file name, behind the shared ones."""
     split, classes = None, []
-    for part in folders:
+    of_camera = any(part.upper() == "DCIM" for part in folders)
+    for part in folders[wrapper:]:
         stated, rest = split_of(part)
         split = split or stated
-        classes += [rest] if rest else []
+        if rest and not _holds_any_class(rest) and not (of_camera and _CAMERA.fullmatch(rest)):
+            classes.append(rest)
     return split, classes
+
+
+def _holds_any_class(name: str) -> bool:
+    words = [word.lower() for part in _CAMEL.split(name) for word in _WORD.findall(part)]
+    return bool(words) and all(word in _CONTAINERS for word in words)
 
 
 def _place(

@@ -6,9 +6,7 @@ unpack to is limited, for each file and in all.
 
 from __future__ import annotations
 
-import bz2
 import contextlib
-import gzip
 import lzma
 import tarfile
 import zipfile
@@ -19,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
 from bodyshop_core.errors import UsageError
+from collector.archive_kinds import unpacked
 from collector.folder_walk import SPECIAL, TOO_LARGE, UNREADABLE, Skipped, is_ignored
 from collector.import_bytes import MAX_BYTES, MAX_TABLE_BYTES, Entry, is_metadata, read_picture
 
@@ -37,6 +36,7 @@ _IS_UTF8 = 0x800
 
 BEYOND = "beyond what an archive of its size may unpack to"
 REST = "rest of the archive"
+ENCRYPTED = "encrypted"
 
 _DAMAGES = (tarfile.TarError, EOFError, OSError, ValueError, zlib.error, lzma.LZMAError)
 
@@ -105,7 +105,7 @@ class ZipSource:
         if (member.external_attr >> 16) & 0o170000 not in {0, 0o100000}:
             self.skipped.add(SPECIAL, member.filename)
         elif member.flag_bits & 1:
-            self.skipped.add("encrypted", member.filename)
+            self.skipped.add(ENCRYPTED, member.filename)
         elif member.file_size > MAX_BYTES:
             self.skipped.add(TOO_LARGE, member.filename)
         elif member.file_size > max(BOMB_BYTES, MAX_RATIO * member.compress_size):
@@ -191,7 +191,7 @@ class TarSource:
     def _walk(self) -> Iterator[tuple[tarfile.TarInfo, tarfile.TarFile]]:
         """Yield the members before the end or the first damage, which is noted."""
         try:
-            with self.file.open("rb") as raw, _unpacked(raw) as inside:
+            with self.file.open("rb") as raw, unpacked(raw) as inside:
                 limited = cast("IO[bytes]", _Limited(inside, _may_unpack_to(self.file)))
                 with tarfile.open(fileobj=limited, mode="r|", tarinfo=_Member) as archive:
                     for member in archive:
@@ -239,18 +239,6 @@ class _Limited:
         if self.left < 0:
             raise OSError(BEYOND)
         return data
-
-
-def _unpacked(raw: IO[bytes]) -> IO[bytes]:
-    head = raw.read(6)
-    raw.seek(0)
-    if head.startswith(b"\x1f\x8b"):
-        return cast("IO[bytes]", gzip.GzipFile(fileobj=raw))
-    if head.startswith(b"BZh"):
-        return cast("IO[bytes]", bz2.BZ2File(raw))
-    if head.startswith((b"\xfd7zXZ", b"\x5d\x00\x00")):
-        return cast("IO[bytes]", lzma.LZMAFile(raw))
-    return raw
 
 
 def _kept(tables: dict[str, bytes], name: str) -> bytes:

@@ -112,7 +112,8 @@ class DatasetSource:
         if not self._files:
             raise UsageError(
                 f"{path} has no column with pictures",
-                hint="a column with pictures holds {bytes, path} per row, or bytes",
+                hint="a column with pictures holds {bytes, path} per row, or bytes; for a table of "
+                f"labels: bodyshop import DIR --labels {path}",
             )
 
     def names(self) -> list[str]:

@@ -6,12 +6,17 @@ the bytes in the same order.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from bodyshop_core.errors import UsageError
+from bodyshop_core.imaging import sniff
+from bodyshop_core.imaging.types import HEAD, SUFFIXES
+from collector.archive_kinds import ARCHIVE_SUFFIXES, archive_kind
+from collector.brands import LIST_SUFFIXES
 from collector.folder_layout import Told
 from collector.folder_walk import (
     TOO_LARGE,
@@ -24,11 +29,11 @@ from collector.folder_walk import (
 from collector.import_archives import TarSource, ZipSource
 from collector.import_bytes import MAX_BYTES, MAX_TABLE_BYTES, Entry, read_picture
 from collector.import_datasets import DatasetSource, is_dataset
+from collector.import_statements import TABLE_SUFFIXES
 
-ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+HEAD_OF_LIST = 4096
 
-
-LIST_SUFFIXES = (".txt", ".urls", ".lst")
+_ADDRESS = re.compile(rb"^[^<{\x00]*\bhttps?://", re.DOTALL)
 
 
 class ImportSource(Protocol):
@@ -124,16 +129,45 @@ def open_source(path: Path, skipped: Skipped, field: str = "damage") -> ImportSo
         return FolderSource(path, skipped)
     if not path.is_file():
         raise UsageError(f"{path} does not exist")
-    if path.name.lower().endswith(ARCHIVE_SUFFIXES):
-        zipped = path.name.lower().endswith(".zip")
-        return ZipSource(path, skipped) if zipped else TarSource(path, skipped)
-    if path.suffix.lower() in LIST_SUFFIXES:
-        raise UsageError(
-            f"{path} is a text, not a folder or archive",
-            hint="to download a list of addresses: "
-            f"bodyshop collect {path} --contact you@example.org --brand BRAND --model MODEL",
+    try:
+        kind = archive_kind(path)
+    except OSError as error:
+        raise UsageError(f"{path} can't be read: {error}") from error
+    if kind in {"zip", "tar"}:
+        return ZipSource(path, skipped) if kind == "zip" else TarSource(path, skipped)
+    message, hint = _no_source(path, kind)
+    raise UsageError(message, hint=hint)
+
+
+def _no_source(path: Path, kind: str | None) -> tuple[str, str]:
+    """Return what a file is that can't be imported, and what to do instead."""
+    with path.open("rb") as file:
+        head = file.read(HEAD_OF_LIST)
+    if kind == "closed":
+        return (
+            f"{path} is an archive that only another program opens",
+            f"unpack it, then: bodyshop import {path.with_suffix('')}",
         )
-    raise UsageError(
+    if sniff(head[:HEAD]) is not None or path.suffix.lower() in SUFFIXES:
+        return (
+            f"{path} is one picture, not a folder or archive",
+            f"import the folder that it is in: bodyshop import {path.parent}",
+        )
+    if path.suffix.lower() in LIST_SUFFIXES or _ADDRESS.search(head):
+        listed = path.suffix.lower() in LIST_SUFFIXES
+        return (
+            f"{path} is a text, not a folder or archive",
+            ("" if listed else "write its addresses into a .txt, one per line; ")
+            + "to download a list of addresses: bodyshop collect "
+            f"{path if listed else path.with_suffix('.txt')} "
+            "--contact you@example.org --brand BRAND --model MODEL",
+        )
+    if path.suffix.lower() in TABLE_SUFFIXES:
+        return (
+            f"{path} is a table, not a folder or archive",
+            f"import the folder of the pictures: bodyshop import DIR --labels {path}",
+        )
+    return (
         f"{path} is neither a folder nor an archive",
-        hint=f"archives end in {', '.join(ARCHIVE_SUFFIXES)}, data sets in .parquet or .arrow",
+        f"archives end in {', '.join(ARCHIVE_SUFFIXES)}, data sets in .parquet or .arrow",
     )

@@ -20,9 +20,11 @@ from collector.table_files import rows_of_table
 
 FILE_COLUMNS = (
     "file_name", "filename", "file", "filepath", "file_path", "path", "image_path", "image",
-    "img_path", "img", "picture", "image_name", "image_id", "name",
+    "img_path", "img", "picture", "image_file", "image_filename", "image_name", "img_name", "fname",
+    "image_id", "name", "id",
 )  # fmt: skip
-"""Columns that may name the picture, the first that is there counts."""
+"""Columns that may name the picture, the first that is there counts; before ``id``, any that ends
+in ``_file_name``, as Hugging Face's ImageFolder has it."""
 
 LABEL_COLUMNS = ("label", "class", "category", "target", "label_name", "class_name")
 """Columns that stand for the field of the import."""
@@ -214,8 +216,14 @@ def parse_table(
         raise ConfigError(f"it can't be read as a table: {reason}", file=path) from error
     if not rows:
         raise ConfigError("the table has no rows", file=path)
-    names = {str(name).strip().lower(): str(name) for name in rows[0]}
-    file_column = next((names[each] for each in FILE_COLUMNS if each in names), None)
+    names: dict[str, str] = {}
+    for row in rows:  # not only the first one: in JSON, what is missing is left out
+        for name in row:
+            if name is not None:  # what a line of CSV has beyond its columns
+                names.setdefault(_column_name(name), str(name))
+    own = [name for name in names if name.endswith("_file_name")]
+    wanted = (*FILE_COLUMNS[:-1], *own, FILE_COLUMNS[-1])
+    file_column = next((names[each] for each in wanted if each in names), None)
     if file_column is None:
         raise ConfigError(
             f"no column names the picture's file (columns: {', '.join(names.values())})",
@@ -264,6 +272,11 @@ class NamePattern:
     field : str
         What ``label`` stands for.
 
+    Attributes
+    ----------
+    files, unmatched : int, list of str
+        How many names it fitted, and those that it did not fit.
+
     Raises
     ------
     UsageError
@@ -283,6 +296,7 @@ class NamePattern:
             raise UsageError(
                 f"--label-from {pattern!r} names {named}", hint=f"name its groups: {wanted}"
             )
+        self.files, self.unmatched = 0, list[str]()
         self._columns = {name: field if name == "label" else name for name in groups}
         self._whole_path = "/" in pattern
         self.fields = set(self._columns.values()) - {"split"}
@@ -290,7 +304,24 @@ class NamePattern:
     def __call__(self, name: str) -> dict[str, str]:
         """Return what the name of a file says."""
         found = self._compiled.match(name if self._whole_path else PurePosixPath(name).name)
-        return {} if found is None else _said(found.groupdict(), self._columns)
+        if found is None:
+            self.unmatched.append(name)
+            return {}
+        self.files += 1
+        return _said(found.groupdict(), self._columns)
+
+    def remark(self) -> str | None:
+        """Say which names it did not fit; None when it fitted all that it was asked about."""
+        if not self.unmatched:
+            return None
+        return (
+            f"--label-from fits {self.files} of {self.files + len(self.unmatched)} names "
+            f"(not {self.unmatched[0]})"
+        )
+
+
+def _column_name(name: Any) -> str:
+    return re.sub(r"[\s_-]+", "_", str(name).strip().lower())
 
 
 def _columns(names: Mapping[str, str], field: str, file_column: str) -> dict[str, str]:

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from bodyshop_core.summary import Summary
+from collector.archive_kinds import ARCHIVE_SUFFIXES, CLOSED_SUFFIXES, first_archive
 from collector.folder_walk import EXAMPLES, Skipped
+from collector.import_archives import ENCRYPTED
 from collector.import_bytes import is_metadata, kind_of
 from collector.import_ledger import Corrections
-from collector.import_sources import ARCHIVE_SUFFIXES
 from collector.import_statements import TABLE_SUFFIXES, LabelTable
 
 
@@ -95,8 +96,9 @@ def advice(
     corrections: Corrections,
     tables: Sequence[LabelTable],
     unread: Sequence[str],
+    named: Sequence[str] = (),
 ) -> list[str]:
-    """Return what a person should know, one line each."""
+    """Return what a person should know, one line each; `named` are the tables that were given."""
     lines = skipped.lines()
     lines += unreadable.lines()
     lines += [f"not read as a table: {each}" for each in unread[:EXAMPLES]]
@@ -131,13 +133,13 @@ def advice(
                 f"{len(table.ambiguous)} rows of the table fit more than one place and were not "
                 f"used ({row}: {', '.join(places[:EXAMPLES])}); write paths below {root} into it"
             )
-    if not tables and (ignored := _ignored_tables(skipped)):
+    if ignored := _ignored_table(skipped, root, named):
         lines.append(f"not read: {ignored}; if it holds labels: --labels FILE")
-    inner = [kind for kind in skipped.counts if kind.removesuffix(" file") in ARCHIVE_SUFFIXES]
-    if inner:
-        lines.append(
-            f"archives in it are not opened: import {skipped.examples[inner[0]][0]} by itself"
-        )
+    seen = [name for names in skipped.examples.values() for name in names]
+    if inner := first_archive(seen, ARCHIVE_SUFFIXES):
+        lines.append(f"archives in it are not opened: import {inner} by itself")
+    if closed := first_archive(seen, CLOSED_SUFFIXES):
+        lines.append(f"{closed} is an archive that only another program opens: unpack it first")
     if corrections.superseded:
         lines.append(
             f"{corrections.superseded} statements of the last import of {root} were "
@@ -167,8 +169,12 @@ def first_advice(skipped: Skipped, names: Sequence[str]) -> str:
     kinds = skipped.counts
     if not kinds:
         return "name the folder that contains the class folders"
-    if any(name.lower().endswith(ARCHIVE_SUFFIXES) for name in names):
+    if first_archive(names, ARCHIVE_SUFFIXES):
         return "import the archives in it: bodyshop import FILE.zip"
+    if closed := first_archive(names, CLOSED_SUFFIXES):
+        return f"unpack the archives in it, such as {closed}, with the program for them"
+    if ENCRYPTED in kinds:
+        return "unpack it with its password, and import the folder"
     if any(kind.startswith((".mp4", ".mov", ".avi", ".mkv", ".webm")) for kind in kinds):
         return "extract the frames of the films first, for example with ffmpeg"
     if any(kind.startswith("link") for kind in kinds):
@@ -182,9 +188,9 @@ def _examples(names: Sequence[str]) -> str:
     return ", ".join(names[:EXAMPLES]) + (", ..." if len(names) > EXAMPLES else "")
 
 
-def _ignored_tables(skipped: Skipped) -> str | None:
+def _ignored_table(skipped: Skipped, root: str, named: Sequence[str]) -> str | None:
     for suffix in TABLE_SUFFIXES:
         for name in skipped.examples.get(kind_of(suffix), []):
-            if not is_metadata(name):
+            if not is_metadata(name) and f"{root}/{name}" not in named:
                 return name
     return None

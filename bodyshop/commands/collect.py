@@ -81,13 +81,17 @@ def collect(
     """
     import collector
     from bodyshop_core.workspace import Workspace
+    from collector.brands import LIST_SUFFIXES
 
     terminal: Terminal = context.obj
     said = {"contact": contact, "brand": brand, "model": model, "label": label}
-    if brands.suffix.lower() == ".txt":
+    if brands.suffix.lower() in LIST_SUFFIXES:
         config = _config_of_list(brands, said)
     elif given := [f"--{name}" for name, value in said.items() if value is not None]:
-        raise UsageError(f"{', '.join(given)}: brands.yaml says it, only a .txt needs it")
+        raise UsageError(
+            f"{', '.join(given)}: brands.yaml says it, only a list of addresses needs it",
+            hint=f"a list has one address per line and ends in {', '.join(LIST_SUFFIXES)}",
+        )
     else:
         config = collector.load_brands(brands)
     if per_class is not None and not mix:
@@ -183,10 +187,10 @@ def import_pictures(
         ),
     ] = None,
     labels: Annotated[
-        Path | None,
+        list[Path] | None,
         typer.Option(
             metavar="FILE",
-            help="Labels by file name: .csv, .tsv, .jsonl, .parquet, or COCO's .json.",
+            help="Labels by file name: .csv, .tsv, .jsonl, .parquet, or COCO's .json; repeatable.",
         ),
     ] = None,
     label_from: Annotated[

@@ -17,6 +17,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from bodyshop_core.errors import TransientError, UnreadableImageError
 from bodyshop_core.imaging.colour import to_srgb
 from bodyshop_core.imaging.endings import END_OF_JPEG, lacks_end_only
+from bodyshop_core.imaging.grey import GreyScale, eight_bit_grey, grey_scale_of
 from bodyshop_core.imaging.jxl import jxl_size
 from bodyshop_core.imaging.limits import MAX_PIXELS
 from bodyshop_core.imaging.plugins import raw_preview, register
@@ -154,10 +155,10 @@ def to_rgb(image: Image.Image, *, name: str = "the picture") -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
-            orientation = orientation_of(image)
+            orientation, scale = orientation_of(image), grey_scale_of(image)
             image.load()
             upright = ImageOps.exif_transpose(image) if orientation != 1 else image
-            return _eight_bit_rgb(upright, name)
+            return _eight_bit_rgb(upright, name, scale)
     except UnreadableImageError:
         raise
     except MemoryError as error:
@@ -213,22 +214,20 @@ def _check_size(size: tuple[int, int], name: str, max_pixels: int) -> None:
         )
 
 
-def _eight_bit_rgb(image: Image.Image, name: str) -> Image.Image:
-    import numpy as np
-
+def _eight_bit_rgb(image: Image.Image, name: str, scale: GreyScale) -> Image.Image:
     if image.mode == "RGB":
         return to_srgb(image)
     if image.mode.startswith("I"):
-        # 16-bit grey arrives as I;16 or I; Pillow's own conversion would clip it to white.
-        samples = np.asarray(image).astype(np.int64)
-        wide = image.mode != "I" or samples.max(initial=0) > 255
-        shift = 257 if wide else 1
-        return Image.fromarray((samples // shift).clip(0, 255).astype(np.uint8)).convert("RGB")
+        return to_srgb(eight_bit_grey(image, scale)).convert("RGB")
     if image.mode == "F":
         raise UnreadableImageError(f"{name} holds floating-point samples of unknown range")
     if image.mode in {"RGBA", "LA", "PA", "La", "RGBa"} or "transparency" in image.info:
         layer = image.convert("RGBA")
-        layer = _with_profile(layer, to_srgb(_colours_of(layer, image.info)))
+        colours = _colours_of(layer, image.info)
+        if image.mode in {"L", "LA", "La"}:  # its profile is one of greys
+            colours = layer.getchannel("R")
+            colours.info["icc_profile"] = image.info.get("icc_profile")
+        layer = _with_profile(layer, to_srgb(colours))
         white = Image.new("RGBA", layer.size, (255, 255, 255, 255))
         return Image.alpha_composite(white, layer).convert("RGB")
     if image.mode == "P":

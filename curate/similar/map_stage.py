@@ -73,9 +73,7 @@ def map_pictures(
     known = _known(workspace, target)
     laid_out = embed(store.stream, known, clusters=clusters)
     if len(laid_out.names) < 3:
-        raise NothingFoundError(
-            f"too few features are stored in {workspace.root}", hint="run bodyshop curate first"
-        )
+        raise _too_few(workspace, len(laid_out.names))
     doubts, doubted, why_not = _doubts(workspace, store, known, target, disbelief)
     places = tuple(
         MappedPicture(name, float(x), float(y), int(cluster), **known[name], **doubts.get(name, {}))
@@ -123,12 +121,17 @@ def picture_places(
     store = FeatureStore(workspace.features / gate.fingerprint)
     laid_out = embed(store.stream, judged, clusters=2)
     if len(laid_out.names) < 3:
-        raise NothingFoundError(
-            f"too few features are stored in {workspace.root}", hint="run bodyshop curate first"
-        )
+        raise _too_few(workspace, len(laid_out.names))
     return {
         name: (x, y) for name, (x, y) in zip(laid_out.names, laid_out.places.tolist(), strict=True)
     }
+
+
+def _too_few(workspace: Workspace, count: int) -> NothingFoundError:
+    return NothingFoundError(
+        f"features of {count} pictures are stored in {workspace.root}, and a map needs 3",
+        hint="import or collect more pictures, and run bodyshop curate",
+    )
 
 
 EXAMPLES = 8

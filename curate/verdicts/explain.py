@@ -141,6 +141,9 @@ def find_picture(workspace: Workspace, picture: str | Path) -> str:
                 match |= column == text
             match |= sightings.c.file.endswith(f"/{text}", autoescape=True)
             query = select(sightings.c.sha256).where(match).distinct()
+            still = query.where(sightings.c.superseded_at.is_(None))
+            # of a file that was edited, what it is now
+            query = still if connection.execute(still.limit(1)).first() is not None else query
         found = sorted(connection.execute(query.limit(6)).scalars())
     if not found:
         raise NothingFoundError(

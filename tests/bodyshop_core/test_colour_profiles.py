@@ -91,3 +91,15 @@ def test_grey_profiles_transparency_and_palettes_are_converted():
     painted = PATCHES.quantize(16)
     shown = load_rgb(saved(painted, icc_profile=wide))
     assert (shown == expected(painted.convert("RGB"), wide)).all()
+
+
+def test_grey_profiles_hold_for_16_bits_and_for_transparency():
+    ramp = np.linspace(0, 1, 64)[None].repeat(48, axis=0)
+    icc = profile({}, gamma=1.0, space=b"GRAY")
+    plain = Image.fromarray((ramp * 255).astype(np.uint8))
+    wanted = load_rgb(saved(plain, icc_profile=icc)).astype(int)
+    assert np.abs(wanted[..., 0] - 255 * ramp).max() > 40
+    clear = Image.merge("LA", [plain, Image.new("L", plain.size, 255)])
+    assert (load_rgb(saved(clear, icc_profile=icc)) == wanted).all()
+    deep = Image.fromarray((ramp * 255).astype(np.uint8).astype(np.uint16) * 257)
+    assert (load_rgb(saved(deep, icc_profile=icc)) == wanted).all()

@@ -14,7 +14,7 @@ from PIL import Image
 from bodyshop_core.errors import UnreadableImageError
 from bodyshop_core.imaging import load_rgb, read_header
 from bodyshop_core.imaging.endings import has_end
-from bodyshop_core.imaging.faults import find_fault
+from bodyshop_core.imaging.faults import decoder_warning, find_fault
 
 
 def photo(seed=1):
@@ -67,6 +67,29 @@ def test_flat_pictures_and_appended_data_are_no_fault():
 def test_an_overwritten_part_is_a_fault_from_there_on(options):
     fault = find_fault(overwritten(jpeg(**options), 0.3, 600))
     assert fault is not None and fault.share > 0.5
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_zeros_that_the_decoder_finds_back_from_are_a_fault(mode):
+    data = jpeg(photo().convert(mode))
+    silent = [
+        share
+        for share in np.linspace(0.05, 0.9, 120)
+        if decoder_warning(overwritten(data, share, 24)) is None
+    ]
+    assert len(silent) >= 20  # it decodes as many blocks as before: all is well, it says
+    for share in silent:
+        fault = find_fault(overwritten(data, share, 24))
+        assert fault is not None and fault.share == pytest.approx(1 - share, abs=0.01)
+
+
+def test_an_even_surface_that_is_coded_as_zeros_is_no_fault():
+    steps = np.repeat(np.linspace(250, 0, 126).astype(np.uint8), 8)[None].repeat(64, axis=0)
+    even = Image.new("L", (1600, 1200), 255)
+    for picture in (even, even.convert("RGB"), Image.fromarray(steps)):
+        data = jpeg(picture, optimize=True, quality=50)
+        assert bytes(20) in data[scan_at(data) :]
+        assert find_fault(data) is None
 
 
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.8])

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import re
 import subprocess
 import zipfile
 
+import pyarrow as pa
 import pytest
 from import_cases import archived, encoded, labels, picture, tarred, zipped
 
-from bodyshop_core.errors import UsageError
+from bodyshop_core.errors import NothingFoundError, UsageError
 from collector import import_folder
 from collector.crawl.interrupt import SoftInterrupt
 from collector.folder_layout import Given, picture_paths
@@ -29,6 +31,69 @@ def test_archives_are_read_without_unpacking(workspace, tmp_path, name):
     assert summary.skipped == 2
     found = labels(workspace)
     assert set(found) == {"cars/train/damaged/a.png", "cars/test/whole/b.png", "evil.png"}
+
+
+def zstandard(data, path):
+    with pa.CompressedOutputStream(pa.OSFile(str(path), "wb"), "zstd") as stream:
+        stream.write(data)
+    return path
+
+
+def test_a_tar_archive_compressed_by_zstandard_is_read_as_far_as_it_goes(workspace, tmp_path):
+    files = {f"whole/{n}.png": encoded((n, 0, 0)) + os.urandom(300_000) for n in range(8)}
+    plain = gzip.decompress(tarred(tmp_path / "set.tar.gz", files).read_bytes())
+    path = zstandard(plain, tmp_path / "set.tar.zst")
+    assert import_folder(path, workspace).labels == {"whole": 8}
+    path.write_bytes(path.read_bytes()[:1_300_000])
+    summary = import_folder(path, workspace)
+    assert 1 <= summary.files < 8
+    assert any("rest of the archive" in note for note in summary.notes())
+
+
+@pytest.mark.parametrize("write", [tarred, zipped])
+def test_an_archive_is_known_by_its_content(workspace, tmp_path, write):
+    path = write(tmp_path / "set.download", {"whole/a.png": encoded()})
+    assert import_folder(path, workspace).labels == {"whole": 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "advice"),
+    [
+        ("set.7z", b"7z\xbc\xaf\x27\x1c", "unpack it"),
+        ("set.zip", b"Rar!\x1a\x07\x01", "unpack it"),
+        ("a.jpg", b"\xff\xd8\xff", "the folder that it is in"),
+        ("urls", b"# of today\nhttps://example.org/a.jpg\n", "urls.txt --contact"),
+        ("urls.csv", b"url,label\nhttps://example.org/a.jpg,whole\n", "one per line"),
+        ("labels.csv", b"file,label\na.jpg,whole\n", "--labels"),
+        ("notes.doc", b"hello", "archives end in"),
+    ],
+)
+def test_the_advice_fits_what_can_not_be_imported(tmp_path, name, content, advice):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UsageError) as caught:
+        open_source(tmp_path / name, Skipped())
+    assert advice in str(caught.value.hint)
+
+
+def test_the_password_of_an_encrypted_archive_is_asked_for_elsewhere(workspace, tmp_path):
+    path = zipped(tmp_path / "set.zip", {"whole/a.png": encoded()})
+    data = bytearray(path.read_bytes())
+    for signature, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        data[data.index(signature) + flags] |= 1
+    path.write_bytes(data)
+    with pytest.raises(NothingFoundError, match=r"1 skipped: encrypted \(whole/a.png\)") as caught:
+        import_folder(path, workspace)
+    assert "password" in str(caught.value.hint)
+
+
+def test_archives_that_another_program_opens_are_named(workspace, tmp_path):
+    for name in ("set.7z", "set.tar.gz"):
+        (tmp_path / "set" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "set" / name).write_bytes(b"x")
+    (tmp_path / "set" / "a.png").write_bytes(encoded())
+    notes = import_folder(tmp_path / "set", workspace).notes()
+    assert "archives in it are not opened: import set.tar.gz by itself" in notes
+    assert "set.7z is an archive that only another program opens: unpack it first" in notes
 
 
 @pytest.mark.parametrize("name", ["set.zip", "set.tar"])

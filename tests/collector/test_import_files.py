@@ -16,7 +16,7 @@ from sqlalchemy import select
 from bodyshop_core.catalog import schema
 from bodyshop_core.errors import NothingFoundError
 from collector import import_folder
-from collector.folder_layout import split_of
+from collector.folder_layout import Given, picture_paths, split_of
 from collector.folder_walk import Skipped, open_regular, regular_files
 
 
@@ -151,6 +151,7 @@ def test_file_names_that_are_no_text_are_imported(workspace, tmp_path):
         ({}, "class folders"),
         ({"clip.mp4": b"x"}, "frames"),
         ({"set.zip": b"PK"}, "import the archives"),
+        ({"set.rar": b"Rar!"}, "unpack the archives in it, such as set.rar"),
     ],
 )
 def test_the_advice_fits_what_is_in_a_folder_without_pictures(workspace, tmp_path, content, advice):
@@ -182,6 +183,23 @@ def test_split_names_are_whole_words(name, split, rest):
 def test_any_folder_name_is_a_split_or_a_class(name):
     split, rest = split_of(name)
     assert (split is None and rest == name) or split in {"train", "validation", "test"}
+
+
+@pytest.mark.parametrize(
+    "folder", ["images", "JPEGImages", "Photos", "DCIM/100APPLE", "DCIM/101_PANA", "my/image_data"]
+)
+def test_folders_that_hold_pictures_of_any_class_are_no_class(folder):
+    (place,) = picture_paths([f"{folder}/1.png"], Given("damage"))
+    assert place.labels == ()
+    both = [f"{folder}/whole/1.png", f"{folder}/dented/2.png"]
+    said = [dict(place.labels)["damage"] for place in picture_paths(both, Given("damage"))]
+    assert said == ["whole", "dented"]
+
+
+@pytest.mark.parametrize("name", ["124SPORT", "imago", "dataphone", "image 1a"])
+def test_folders_that_only_look_like_it_are_classes(name):
+    (place,) = picture_paths([f"{name}/1.png"], Given("model", brand="Fiat"))
+    assert dict(place.labels)["model"] == f"Fiat {name}"
 
 
 def test_models_named_like_splits_keep_their_name(workspace, tmp_path):

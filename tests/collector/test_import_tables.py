@@ -201,7 +201,8 @@ def test_a_table_that_was_not_read_is_mentioned(workspace, tmp_path):
 def test_labels_come_from_file_names(workspace, tmp_path):
     for index, name in enumerate(["damaged_1.png", "whole_2.png", "3.png"]):
         picture(tmp_path / "set" / name, (index, 0, 0))
-    import_folder(tmp_path / "set", workspace, label_from="(?P<damage>[a-z]+)_.*")
+    summary = import_folder(tmp_path / "set", workspace, label_from="(?P<damage>[a-z]+)_.*")
+    assert "--label-from fits 2 of 3 names (not 3.png)" in summary.notes()
     assert labels(workspace) == {"damaged_1.png": "damaged", "whole_2.png": "whole", "3.png": None}
 
 
@@ -271,6 +272,11 @@ def test_no_file_is_given_a_row_that_another_file_fits_as_well(rows, files):
         ("bars.csv", b"file|label\na.png|dent\n"),
         ("list.json", b'[{"file": "a.png", "label": ["dent"]}]'),
         ("number.jsonl", b'{"image_id": "a", "label": "dent"}\n'),
+        ("hub.csv", b"id,image_file_name,label\n7,a.png,dent\n"),
+        ("kaggle.csv", b"id,class\na,dent\n"),
+        ("words.csv", b"Image Path,Class-Name\na.png,dent\n"),
+        ("gaps.jsonl", b'{"file_name": "b.png"}\n{"file_name": "a.png", "label": "dent"}\n'),
+        ("more.csv", b"file,label\nb.png\na.png,dent,and,more\n"),
     ],
 )
 def test_tables_as_programs_write_them(workspace, tmp_path, name, content):
@@ -278,6 +284,24 @@ def test_tables_as_programs_write_them(workspace, tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
     import_folder(tmp_path / "set", workspace, labels=tmp_path / name)
     assert labels(workspace) == {"a.png": "dent"}
+
+
+def test_each_split_of_a_coco_set_has_a_table_of_its_own(workspace, tmp_path):
+    root, tables = tmp_path / "set", []
+    for split, name in (("train", "dent"), ("valid", "scratch")):
+        picture(root / split / f"{name}.png", "red" if split == "train" else "blue")
+        coco = {
+            "images": [{"id": 0, "file_name": f"{name}.png"}],
+            "annotations": [{"image_id": 0, "category_id": 1}],
+            "categories": [{"id": 1, "name": name}],
+        }
+        tables.append(root / split / "_annotations.coco.json")
+        tables[-1].write_text(json.dumps(coco))
+    notes = import_folder(root, workspace, labels=tables[0]).notes()
+    assert "not read: valid/_annotations.coco.json; if it holds labels: --labels FILE" in notes
+    summary = import_folder(root, workspace, labels=tables)
+    assert summary.labels == {"dent": 1, "scratch": 1}
+    assert not any("not read" in note for note in summary.notes())
 
 
 def test_a_table_in_another_code_page_says_how_to_save_it(workspace, tmp_path):
