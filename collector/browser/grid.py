@@ -237,7 +237,7 @@ class GridLauncher:
             )  # fmt: skip
         except SignInError as error:
             raise UnguardedBrowserError(
-                f"the browser of the Grid does not reach the guarding proxy at "
+                f"the browser of the Grid has no way through the guarding proxy at "
                 f"{advertised}: {error}",
                 hint="name an address of this machine that the node reaches: --proxy-address "
                 "HOST[:PORT], and open the port in firewalls between them",

@@ -61,7 +61,7 @@ class LocalBrowser:
 
     def __init__(self, driver: Chrome, proxy: GuardProxy, profile: Path) -> None:
         self.driver = driver
-        self._proxy, self._profile = proxy, profile
+        self._proxy, self.profile = proxy, profile
         process = driver.service.process
         self._group = process.pid if process is not None else None
         self._watchdog = Watchdog(self._group, profile) if self._group is not None else None
@@ -83,4 +83,4 @@ class LocalBrowser:
         if self._watchdog is not None:
             self._watchdog.dismiss()
         self._proxy.__exit__(None, None, None)
-        shutil.rmtree(self._profile, ignore_errors=True)
+        shutil.rmtree(self.profile, ignore_errors=True)

@@ -23,7 +23,7 @@ SECONDS = 30.0
 
 
 class SignInError(Exception):
-    """The browser did not reach the proxy, or did not ask for the token; the text says what."""
+    """The browser did not reach the proxy, or the token is wrong; the text says what."""
 
 
 def sign_in(
@@ -54,7 +54,7 @@ def sign_in(
     Raises
     ------
     SignInError
-        The page did not load; `SignInError` has Chromium's code.
+        The page did not load, with Chromium's code for it, or the token is not accepted.
     OSError, websocket.WebSocketException
         DevTools cannot be reached.
     """
@@ -69,10 +69,12 @@ def sign_in(
         target = {"targetId": window, "flatten": True}
         tools.session = str(tools.ask("Target.attachToTarget", target)["sessionId"])
         tools.ask("Fetch.enable", {"handleAuthRequests": True})
+        asker = _Asker(proxy, admission)
         tools.answers = {
             "Fetch.requestPaused": ("Fetch.continueRequest", lambda _event: {}),
             "Fetch.authRequired": (
-                "Fetch.continueWithAuth", lambda event: _credentials(event, proxy, admission),
+                "Fetch.continueWithAuth",
+                asker.credentials,
             ),
         }  # fmt: skip
         loaded = tools.ask("Page.navigate", {"url": url})
@@ -122,15 +124,25 @@ class _Tools:
         return dict(json.loads(self._connection.recv()))
 
 
-def _credentials(event: Mapping[str, Any], proxy: str, admission: Admission) -> dict[str, Any]:
-    asked = event["authChallenge"]
-    ours = asked.get("source") == "Proxy" and str(asked.get("origin", "")).rstrip("/") == proxy
-    if not ours:
-        return {"authChallengeResponse": {"response": "CancelAuth"}}
-    return {
-        "authChallengeResponse": {
-            "response": "ProvideCredentials",
-            "username": admission.user,
-            "password": admission.token,
+class _Asker:
+    """Gives the token to our proxy, once: whoever asks again does not accept it."""
+
+    def __init__(self, proxy: str, admission: Admission) -> None:
+        self._proxy, self._admission = proxy, admission
+        self._given = False
+
+    def credentials(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        asked = event["authChallenge"]
+        origin = str(asked.get("origin", "")).rstrip("/")
+        if asked.get("source") != "Proxy" or origin != self._proxy:
+            raise SignInError(f"{origin} asks for a password, which is not the proxy")
+        if self._given:
+            raise SignInError("the proxy does not accept the token")
+        self._given = True
+        return {
+            "authChallengeResponse": {
+                "response": "ProvideCredentials",
+                "username": self._admission.user,
+                "password": self._admission.token,
+            }
         }
-    }

@@ -12,6 +12,8 @@ import base64
 import hmac
 import secrets
 import socket
+import struct
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -27,6 +29,7 @@ from collector.net.address import AddressGuard
 
 REALM = "bodyshop"
 
+_RESET = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)  # linger for 0 s
 _ANSWER = b"HTTP/1.1 %b\r\n%bContent-Length: %d\r\nConnection: close\r\n\r\n%b"
 _ASK = b'Proxy-Authenticate: Basic realm="%b"\r\n' % REALM.encode()
 _TEXT = b"Content-Type: text/plain\r\nCache-Control: no-store\r\n"
@@ -177,7 +180,10 @@ class TokenProxy(Listening):
             return
         target = self._reach(admission, host, port)
         if target is None:
-            return  # no answer: an error page of ours would look like one of the site
+            # No answer, but net::ERR_CONNECTION_RESET: an error page would look like the site's,
+            # and chromedriver does not report a connection that ends without an answer.
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            return
         with self.tracked(target):
             first = b"%b %b HTTP/1.1" % (method, _path(url).encode("latin-1"))
             relay(head, first, rest, client, target)
