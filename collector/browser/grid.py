@@ -18,7 +18,7 @@ from collector.browser.driver import GUARD_FLAGS, chrome_options
 from collector.browser.driver_errors import first_line
 from collector.browser.grid_address import GridAddress, ProxyPlace
 from collector.browser.process_group import quit_driver
-from collector.browser.proof import NONCE_HOST, UnguardedBrowserError, check_arguments, prove
+from collector.browser.proof import UnguardedBrowserError, check_arguments, proof_url, prove
 from collector.browser.running import Refused
 from collector.browser.sign_in import SignInError, sign_in
 from collector.browser.token_proxy import Admission, TokenProxy
@@ -229,11 +229,10 @@ class GridLauncher:
         )
         if "/session/" not in offered:
             raise without
-        url = f"http://{NONCE_HOST}/{admission.nonce}"
         try:
             sign_in(
                 self._grid.socket_of(offered), self._headers(), driver.current_window_handle,
-                proxy, admission, url,
+                proxy, admission, proof_url(admission),
             )  # fmt: skip
         except SignInError as error:
             raise UnguardedBrowserError(

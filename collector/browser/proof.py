@@ -17,11 +17,12 @@ from collector.browser.token_proxy import Admission
 if TYPE_CHECKING:
     from selenium.webdriver.remote.webdriver import WebDriver
 
-NONCE_HOST = "bodyshop-proof.invalid"
-"""RFC 6761: a name that no resolver knows."""
+_FIRST_HOST = "bodyshop-proof.invalid"  # RFC 6761: a name that no resolver knows
 
-_REACHED_OTHERWISE = ("127.0.0.1", "localhost", "[::1]", "169.254.169.254", "10.0.0.1")
+_REACHED_OTHERWISE = ("localhost", "169.254.169.254", "10.0.0.1")
 """What Chromium by default, or a usual list of exceptions, does not send through a proxy."""
+
+_BY_TUNNEL = ("localhost", "10.0.0.1")
 
 _ELSEWHERE = frozenset(
     {"--no-proxy-server", "--proxy-auto-detect", "--proxy-pac-url", "--host-rules",
@@ -44,6 +45,11 @@ setTimeout(end, 5000);
 
 class UnguardedBrowserError(MissingPartError):
     """The traffic of a browser on another machine does not all pass the guarding proxy."""
+
+
+def proof_url(admission: Admission) -> str:
+    """Return the first address that a browser is sent to."""
+    return f"http://{_FIRST_HOST}/{admission.nonce}"
 
 
 def check_arguments(driver: WebDriver, arguments: Sequence[str]) -> None:
@@ -87,7 +93,7 @@ def prove(driver: WebDriver, admission: Admission, hosts: Sequence[str]) -> None
     Parameters
     ----------
     driver : WebDriver
-        Of the browser; it has the token.
+        Of the browser; it has the token, and has opened `proof_url`.
     admission : Admission
         Of the browser; it is opened when all is proved.
     hosts : sequence of str
@@ -98,18 +104,19 @@ def prove(driver: WebDriver, admission: Admission, hosts: Sequence[str]) -> None
     UnguardedBrowserError
         An answer did not come from the proxy, or WebRTC would send packets past it.
     """
-    for host in (NONCE_HOST, *_REACHED_OTHERWISE, *hosts):
-        got = _text(driver, f"http://{host}/{admission.nonce}")
-        if got != admission.answer:
-            raise _refused(f"it did not ask the proxy for http://{host}/, but got {got[:80]!r}")
-    for host in (NONCE_HOST, "127.0.0.1"):
-        got = _text(driver, f"https://{host}/{admission.nonce}")
-        if host not in admission.tunnels:
-            raise _refused(f"it did not ask the proxy for https://{host}/, but got {got[:80]!r}")
-    _text(driver, f"http://{NONCE_HOST}/{admission.nonce}")
+    if _text(driver, "") != admission.answer:
+        raise _refused("it did not ask the proxy for its first page")
     found: Any = driver.execute_async_script(_CANDIDATES)
     if found:
         raise _refused(f"WebRTC would send packets past the proxy ({str(found[0])[:80]!r})")
+    for host in (*_REACHED_OTHERWISE, *hosts):
+        got = _text(driver, f"http://{host}/{admission.nonce}")
+        if got != admission.answer:
+            raise _refused(f"it did not ask the proxy for http://{host}/, but got {got[:80]!r}")
+    for host in _BY_TUNNEL:
+        got = _text(driver, f"https://{host}/{admission.nonce}")
+        if host not in admission.tunnels:
+            raise _refused(f"it did not ask the proxy for https://{host}/, but got {got[:80]!r}")
     driver.get("about:blank")
     admission.opened = True
 
@@ -118,7 +125,8 @@ def _text(driver: WebDriver, url: str) -> str:
     from selenium.common.exceptions import WebDriverException
 
     try:
-        driver.get(url)
+        if url:
+            driver.get(url)
         return str(driver.execute_script("return document.documentElement.textContent"))
     except WebDriverException as error:
         return first_line(error)
