@@ -42,10 +42,11 @@ def relay(
     """
     if request.value("transfer-encoding"):
         raise BadHeadError("a request body without a length")
+    length = _length(request)
     client.settimeout(None)
     target.settimeout(None)
     target.sendall(request.forwarded(first))
-    _pass_body(_length(request), rest, client, target)
+    _pass_body(length, rest, client, target)
     watch = threading.Thread(target=_end_with, args=(client, target), daemon=True)
     watch.start()
     try:
