@@ -109,7 +109,7 @@ class ProxyPlace:
         return f"[{self.host}]:{port}" if ":" in self.host else f"{self.host}:{port}"
 
     def listen(self) -> TokenProxy:
-        """Return a proxy that listens here.
+        """Return a proxy that listens here already; leaving its context ends it.
 
         An address that this machine does not have itself (of a container's host, of a router) is
         forwarded to it: the proxy listens on all addresses, and the port has to be named.

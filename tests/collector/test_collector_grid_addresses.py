@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from contextlib import contextmanager
 
 import pytest
 from picture_server import sends
@@ -69,8 +70,17 @@ def test_what_is_no_host_is_refused(text):
         ProxyPlace.parse(text)
 
 
+@contextmanager
+def listening(text):
+    proxy = ProxyPlace.parse(text).listen()
+    try:
+        yield proxy
+    finally:
+        proxy.__exit__(None, None, None)
+
+
 def test_the_proxy_listens_only_where_it_was_told():
-    with ProxyPlace.parse("127.0.0.1").listen() as proxy:
+    with listening("127.0.0.1") as proxy:
         assert proxy._listener.getsockname()[0] == "127.0.0.1"
 
 
@@ -81,7 +91,7 @@ def test_a_forwarded_address_is_served_on_all_of_this_machine_if_its_port_is_kno
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    with ProxyPlace.parse(f"192.0.2.1:{port}").listen() as proxy:
+    with listening(f"192.0.2.1:{port}") as proxy:
         assert proxy._listener.getsockname() == ("0.0.0.0", port)
 
 
