@@ -38,8 +38,13 @@ PROXY_NAME = "bodyshop-proxy.invalid"
 
 STATUS_SECONDS = 10.0
 END_SECONDS = 5.0
-COMMAND_SECONDS = 330.0
+START_SECONDS = 330.0
 """A Grid keeps a request for a session for 300 s until a browser is free (its default)."""
+
+GRACE_SECONDS = 10.0
+"""How much longer than the driver's own limits a command is waited for: its node may be gone."""
+
+_ONCE = {"retries": False}  # urllib3 would repeat a command that got no answer
 
 
 class GridLauncher:
@@ -129,7 +134,7 @@ class GridLauncher:
         # to nothing but the proxy, not even to an address in figures.
         resolver = f"--host-resolver-rules=MAP {PROXY_NAME} {advertised},MAP * ~NOTFOUND"
         arguments = (f"--proxy-server={proxy}", resolver)
-        driver = self._session(arguments)
+        driver = self._session(arguments, max(load_seconds, script_seconds) + GRACE_SECONDS)
         browser = GridBrowser(
             driver, self._proxy, self._proxy.admit(guard, refused), self._delete, self._forget
         )
@@ -196,7 +201,7 @@ class GridLauncher:
                 hint="name the one at which the nodes reach it: --proxy-address HOST",
             ) from error
 
-    def _session(self, arguments: tuple[str, ...]) -> WebDriver:
+    def _session(self, arguments: tuple[str, ...], seconds: float) -> WebDriver:
         from selenium.common.exceptions import WebDriverException
         from selenium.webdriver import Remote
         from selenium.webdriver.remote.client_config import ClientConfig
@@ -205,11 +210,15 @@ class GridLauncher:
         options = chrome_options(*arguments, headed=self._headed)
         options.set_capability("se:name", "bodyshop collect")
         user, password = self._login or (None, None)
+        # Without keep_alive each command has the time limit that holds when it is sent.
         config = ClientConfig(
-            self._grid.url, timeout=int(COMMAND_SECONDS), username=user, password=password
-        )
+            self._grid.url, keep_alive=False, timeout=int(START_SECONDS), username=user,
+            password=password, init_args_for_pool_manager={"init_args_for_pool_manager": _ONCE},
+        )  # fmt: skip
         try:
-            return Remote(self._grid.url, options=options, client_config=config)
+            driver = Remote(self._grid.url, keep_alive=False, options=options, client_config=config)
+            config.timeout = int(seconds)
+            return driver
         except (WebDriverException, HTTPError, OSError) as error:
             raise MissingPartError(
                 f"the Grid at {self._grid.url} did not start a browser: {first_line(error)}",

@@ -10,6 +10,9 @@ from urllib.parse import urlsplit
 from bodyshop_core.errors import MissingPartError, UsageError
 from collector.browser.token_proxy import TokenProxy
 
+_ELSEWHERE = {errno.EADDRNOTAVAIL, socket.EAI_NONAME, socket.EAI_AGAIN}
+"""What says that an address is not of this machine, or a name only of the nodes' network."""
+
 
 @dataclass(frozen=True)
 class GridAddress:
@@ -122,7 +125,7 @@ class ProxyPlace:
         try:
             return TokenProxy(self.host, self.port).__enter__()
         except OSError as error:
-            elsewhere = isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL
+            elsewhere = error.errno in _ELSEWHERE
             if elsewhere and self.port:
                 return self._on_all()
             hint = "name a free port, or leave it out: --proxy-address HOST"

@@ -228,24 +228,23 @@ def test_a_page_that_hangs_ends_at_its_own_limit_and_leaves_no_session(
     assert grid.wait_for_sessions(0)
 
 
-def test_a_session_that_its_grid_loses_is_replaced(grid, server, brands_for, workspace):
-    import requests
-
+def test_a_browser_that_dies_on_its_node_is_replaced(grid, server, brands_for, workspace):
     server.add_pictures(1)
-    lost = []
+    killed = []
 
-    def losing(handler):
-        if not lost:
-            lost.extend(grid.sessions())
-            for each in lost:
-                requests.delete(f"{grid.url}/session/{each}", timeout=30)
+    def killing(handler):
+        if not killed:
+            killed.extend(grid.browsers())
+            for process in killed:
+                process.kill()
         sends(b"<img src=/p/0.jpg>", "text/html")(handler)
 
-    server.answers["/page"] = losing
+    server.answers["/page"] = killing
     brands = brands_for(pages=[server.url("/page")])
     summary = collector.collect(brands, workspace, browsers=1, browser_url=grid.url)
-    assert lost
+    assert killed
     assert (summary.downloaded, summary.pages) == (1, {"done": 1})
+    assert grid.wait_for_sessions(0)
 
 
 def test_a_killed_collector_cuts_its_browser_off_and_the_grid_ends_it(server, tmp_path):

@@ -14,6 +14,7 @@ import time
 from functools import cache
 from pathlib import Path
 
+import psutil
 import pytest
 import requests
 
@@ -110,6 +111,16 @@ class SeleniumGrid:
         nodes = requests.get(f"{self.url}/status", timeout=10).json()["value"]["nodes"]
         slots = [slot for node in nodes for slot in node["slots"] if slot["session"]]
         return [slot["session"]["sessionId"] for slot in slots]
+
+    def browsers(self) -> list[psutil.Process]:
+        """Return the main processes of its Chromiums."""
+        found = []
+        for child in psutil.Process(self._process.pid).children(recursive=True):
+            words = child.cmdline()
+            kinds = [word for word in words if word.startswith("--type=")]
+            if any(word.startswith("--user-data-dir=") for word in words) and not kinds:
+                found.append(child)
+        return [each for each in found if "chromedriver" not in each.name()]
 
     def wait_for_sessions(self, count: int, *, within_s: float = 60) -> bool:
         """Return whether there are `count` sessions in time."""
