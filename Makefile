@@ -21,7 +21,7 @@ extras = "$$(ls dist/*.whl)[$(1)]"
 
 .NOTPARALLEL:
 .PHONY: demo test test-slow test-long test-lowest test-postgres coverage lint format develop dist docs release-check \
-	labelstudio clean browser postgres
+	labelstudio clean browser java postgres
 
 demo: $(VENV)/.demo $(VENV)/.wheel browser
 	$(BIN)/bodyshop demo $(DEMO_ARGS)
@@ -29,7 +29,7 @@ demo: $(VENV)/.demo $(VENV)/.wheel browser
 test: $(VENV)/.dev $(VENV)/.wheel browser lint
 	sh scripts/test-installed.sh $(BIN)/python -m "not slow and not long" $(BY_FILE)
 
-test-slow: $(VENV)/.dev $(VENV)/.wheel browser postgres
+test-slow: $(VENV)/.dev $(VENV)/.wheel browser java postgres
 	sh scripts/test-installed.sh $(BIN)/python -m "slow and not long" --timeout 1500 $(BY_FILE)
 
 # Installs PyTorch and what reads our exports with it (3 GB) into a folder that is removed.
@@ -86,6 +86,9 @@ labelstudio: $(VENV)/.demo $(VENV)/.wheel
 
 browser:
 	@sh scripts/ensure-browser.sh
+
+java:
+	@sh scripts/ensure-java.sh
 
 postgres:
 	@sh scripts/ensure-postgres.sh

@@ -53,6 +53,23 @@ def collect(
         ),
     ] = False,
     headed: Annotated[bool, typer.Option("--headed", help="Show the browser.")] = False,
+    browser_url: Annotated[
+        str | None,
+        typer.Option(
+            "--browser-url",
+            metavar="URL",
+            help="Use the browsers of this Selenium Grid 4: http://grid:4444.",
+        ),
+    ] = None,
+    proxy_address: Annotated[
+        str | None,
+        typer.Option(
+            "--proxy-address",
+            metavar="HOST[:PORT]",
+            help="With --browser-url: where the nodes reach this machine, which all their traffic "
+            "passes; found by itself where there is one network.",
+        ),
+    ] = None,
     refresh: Annotated[
         bool, typer.Option("--refresh", help="Visit finished pages and queries again.")
     ] = False,
@@ -109,6 +126,7 @@ def collect(
     workspace = Workspace.open(terminal.workspace)
     arguments: dict[str, Any] = {"brands": brands, "only": only}
     arguments |= {"retry_failed": retry_failed, "mix": mix} | ({"join": True} if join else {})
+    arguments |= {"browser_url": browser_url} if browser_url else {}
     with workspace.record_run("collect", arguments) as run:
         summary = collector.collect(
             config,
@@ -117,6 +135,8 @@ def collect(
             retry_failed=retry_failed,
             headed=headed,
             join=join,
+            browser_url=browser_url,
+            proxy_address=proxy_address,
             refresh=refresh,
             progress=terminal.progress,
         )

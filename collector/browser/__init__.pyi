@@ -16,6 +16,12 @@ from .errors import (
 from .errors import (
     ScriptError as ScriptError,
 )
+from .grid import (
+    GridLauncher as GridLauncher,
+)
+from .local import (
+    LocalLauncher as LocalLauncher,
+)
 from .session import (
     Browser as Browser,
 )

@@ -16,7 +16,7 @@ from bodyshop_core.processes import is_linux_root, own_session
 from collector.browser.driver_errors import first_line
 
 if TYPE_CHECKING:
-    from selenium.webdriver import Chrome
+    from selenium.webdriver import Chrome, ChromeOptions
 
 BROWSER_VARIABLE = "BODYSHOP_BROWSER"
 DRIVER_VARIABLE = "BODYSHOP_DRIVER"
@@ -48,7 +48,6 @@ _FLAGS = (
     "--disable-client-side-phishing-detection",
     "--disable-dev-shm-usage",
     "--disable-popup-blocking",
-    "--disable-quic",
     "--metrics-recording-only",
     "--mute-audio",
     "--no-default-browser-check",
@@ -65,11 +64,18 @@ _FLAGS = (
     # WebGL viewers work without a graphics card.
     "--use-angle=swiftshader",
     "--enable-unsafe-swiftshader",
+)
+
+GUARD_FLAGS = (
+    # Without this Chromium connects to loopback without the proxy, and so without the guard.
+    "--proxy-bypass-list=<-loopback>",
     # WebRTC sends UDP past the proxy unless both names of this policy forbid it: the first is that
     # of older versions.
     "--force-webrtc-ip-handling-policy=disable_non_proxied_udp",
     "--webrtc-ip-handling-policy=disable_non_proxied_udp",
+    "--disable-quic",
 )
+"""Arguments that keep all traffic on the way through the proxy."""
 
 _PREFERENCES = {
     "webrtc.ip_handling_policy": "disable_non_proxied_udp",
@@ -124,6 +130,34 @@ def find_browser(*, versions: bool = False) -> BrowserParts:
     return BrowserParts(browser, driver, _version(browser), driver_version)
 
 
+def chrome_options(*arguments: str, headed: bool) -> ChromeOptions:
+    """Return the options of every browser, here or on another machine.
+
+    Parameters
+    ----------
+    *arguments : str
+        More arguments of Chromium.
+    headed : bool
+        Show the window.
+    """
+    from selenium.webdriver import ChromeOptions
+
+    options = ChromeOptions()
+    options.page_load_strategy = "eager"
+    options.unhandled_prompt_behavior = "dismiss"
+    for flag in (*_FLAGS, *GUARD_FLAGS, *arguments):
+        options.add_argument(flag)
+    options.add_argument("--window-size=1366,900")
+    if not headed:
+        options.add_argument("--headless=new")
+    options.set_capability("goog:loggingPrefs", {"performance": "ALL"})
+    options.add_experimental_option(
+        "perfLoggingPrefs", {"enableNetwork": True, "enablePage": False}
+    )
+    options.add_experimental_option("prefs", _PREFERENCES)
+    return options
+
+
 def start_driver(
     parts: BrowserParts,
     profile: Path,
@@ -154,26 +188,12 @@ def start_driver(
         Browser or driver do not start, or have different versions.
     """
     from selenium.common.exceptions import WebDriverException
-    from selenium.webdriver import Chrome, ChromeOptions, ChromeService
+    from selenium.webdriver import Chrome, ChromeService
 
-    options = ChromeOptions()
+    options = chrome_options(f"--user-data-dir={profile}", f"--proxy-server={proxy}", headed=headed)
     options.binary_location = str(parts.browser)
-    options.page_load_strategy = "eager"
-    options.unhandled_prompt_behavior = "dismiss"
-    for flag in (*_FLAGS, f"--user-data-dir={profile}", f"--proxy-server={proxy}"):
-        options.add_argument(flag)
-    # Without this Chromium connects to loopback without the proxy, and so without the guard.
-    options.add_argument("--proxy-bypass-list=<-loopback>")
-    options.add_argument("--window-size=1366,900")
-    if not headed:
-        options.add_argument("--headless=new")
     if is_linux_root():
         options.add_argument("--no-sandbox")  # Chromium refuses to run as root with its sandbox
-    options.set_capability("goog:loggingPrefs", {"performance": "ALL"})
-    options.add_experimental_option(
-        "perfLoggingPrefs", {"enableNetwork": True, "enablePage": False}
-    )
-    options.add_experimental_option("prefs", _PREFERENCES)
     # Its own session: Ctrl-C in the terminal is handled by this program, not by the browser.
     service = ChromeService(
         executable_path=str(parts.driver) if parts.driver else None,

@@ -12,8 +12,10 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from collector.browser.devtools import devtools, performance_log
+
 if TYPE_CHECKING:
-    from selenium.webdriver import Chrome
+    from selenium.webdriver.remote.webdriver import WebDriver
 
 _WITHOUT_END = frozenset({"eventsource", "websocket", "media", "ping", "cspviolationreport"})
 """Kinds of requests that may stay open for as long as the page."""
@@ -77,7 +79,7 @@ class NetworkLog:
     the document whose loader asked for them.
     """
 
-    def __init__(self, driver: Chrome) -> None:
+    def __init__(self, driver: WebDriver) -> None:
         self._driver = driver
         self._requests: dict[str, _Request] = {}
         self._responses: dict[str, NetworkResponse] = {}
@@ -133,11 +135,11 @@ class NetworkLog:
                 self._responses.pop(request, None)
 
     def _main_loader(self) -> str:
-        tree = self._driver.execute_cdp_cmd("Page.getFrameTree", {})
+        tree = devtools(self._driver, "Page.getFrameTree")
         return str(tree["frameTree"]["frame"].get("loaderId", ""))
 
     def _read(self) -> None:
-        for entry in self._driver.get_log("performance"):
+        for entry in performance_log(self._driver):
             message = json.loads(entry["message"])["message"]
             self._note(message["method"], message["params"])
 

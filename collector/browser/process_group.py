@@ -7,11 +7,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from selenium.webdriver import Chrome
+    from selenium.webdriver.remote.webdriver import WebDriver
 
 
-def quit_driver(driver: Chrome) -> None:
-    """Let the driver quit within a few seconds; later its process group is ended."""
+def quit_driver(driver: WebDriver) -> bool:
+    """Let the driver quit within a few seconds; return whether it did."""
     from selenium.common.exceptions import WebDriverException
     from urllib3.exceptions import HTTPError
 
@@ -22,3 +22,4 @@ def quit_driver(driver: Chrome) -> None:
     thread = threading.Thread(target=ask, name="quit", daemon=True)
     thread.start()
     thread.join(10)
+    return not thread.is_alive()

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import base64
-import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from bodyshop_core.extras import need_extra
-from bodyshop_core.processes import end_group
-from collector.browser.driver import BrowserParts, find_browser, start_driver
+from collector.browser.devtools import devtools
 from collector.browser.driver_errors import first_line, is_gone, net_error
 from collector.browser.errors import (
     BrowserGoneError,
@@ -24,18 +20,16 @@ from collector.browser.errors import (
     PageLoadError,
     ScriptError,
 )
-from collector.browser.memory import group_memory
+from collector.browser.local import LocalLauncher
 from collector.browser.network import NetworkLog, NetworkResponse
-from collector.browser.process_group import quit_driver
-from collector.browser.proxy import GuardProxy
+from collector.browser.running import Launcher, RunningBrowser
 from collector.browser.scripts import page_scripts
 from collector.browser.settling import settle
-from collector.browser.watchdog import Watchdog
 from collector.errors import CollectorError
 from collector.net.address import AddressGuard
 
 if TYPE_CHECKING:
-    from selenium.webdriver import Chrome
+    from selenium.webdriver.remote.webdriver import WebDriver
 
 PAGES_PER_BROWSER = 50
 """After this number of pages the browser is replaced, because its memory grows."""
@@ -60,8 +54,8 @@ class Browser:
         Checks every connection of the browser.
     agent : str
         Appended to the browser's own User-Agent.
-    headed : bool
-        Show the window.
+    launcher : Launcher, optional
+        Starts it; by default on this machine, without a window.
     load_seconds : float
         Time limit of loading a page; what has arrived by then is used.
     behaviour_seconds : float
@@ -76,22 +70,17 @@ class Browser:
         guard: AddressGuard,
         agent: str,
         *,
-        headed: bool = False,
+        launcher: Launcher | None = None,
         load_seconds: float = 60.0,
         behaviour_seconds: float = 90.0,
         pages_per_browser: int = PAGES_PER_BROWSER,
-        parts: BrowserParts | None = None,
     ) -> None:
         self._guard, self._agent = guard, agent
-        self._headed = headed
+        self._launcher = launcher or LocalLauncher()
         self._load_seconds, self._behaviour_seconds = load_seconds, behaviour_seconds
         self._until = 0.0
         self._pages_per_browser = pages_per_browser
-        self._parts = parts
-        self._driver: Chrome | None = None
-        self._proxy: GuardProxy | None = None
-        self._profile: Path | None = None
-        self._watchdog: Watchdog | None = None
+        self._running: RunningBrowser | None = None
         self._pages = 0
         self._log: NetworkLog | None = None
         self._told: set[str] = set()
@@ -110,12 +99,10 @@ class Browser:
         self.end()
 
     @property
-    def driver(self) -> Chrome:
+    def driver(self) -> WebDriver:
         """The running driver; started on first use."""
-        if self._driver is None:
-            self._start()
-        assert self._driver is not None
-        return self._driver
+        running = self._running
+        return (self._start() if running is None else running).driver
 
     def open(self, url: str) -> NetworkResponse | None:
         """Open a page and wait until it is quiet; return the response of its document, if known.
@@ -272,32 +259,20 @@ class Browser:
     def cdp(self, command: str, **parameters: Any) -> Any:
         """Run a DevTools command."""
         with self._watched():
-            return self.driver.execute_cdp_cmd(command, parameters)
+            return devtools(self.driver, command, **parameters)
 
     def kill(self) -> None:
         """End the browser at once; for the user who does not want to wait."""
-        driver = self._driver
-        if driver is not None and driver.service.process is not None:
-            end_group(driver.service.process.pid, at_once=True)
+        running = self._running
+        if running is not None:
+            running.kill()
 
     def end(self) -> None:
-        """End browser, driver, proxy and profile, also if one of them hangs."""
+        """End the browser and what belongs to it, also if it hangs."""
         with self._lock:
-            driver, self._driver = self._driver, None
-            proxy, self._proxy = self._proxy, None
-            profile, self._profile = self._profile, None
-            watchdog, self._watchdog = self._watchdog, None
-        if driver is not None:
-            process = driver.service.process
-            quit_driver(driver)
-            if process is not None:
-                end_group(process.pid, at_once=True)
-        if watchdog is not None:
-            watchdog.dismiss()
-        if proxy is not None:
-            proxy.__exit__(None, None, None)
-        if profile is not None:
-            shutil.rmtree(profile, ignore_errors=True)
+            running, self._running = self._running, None
+        if running is not None:
+            running.end()
         self._pages = 0
         self._log = None
 
@@ -307,36 +282,22 @@ class Browser:
             self._log = NetworkLog(self.driver)
         return self._log
 
-    def _start(self) -> None:
-        self._parts = self._parts or find_browser()
-        self._profile = Path(tempfile.mkdtemp(prefix="bodyshop-browser-"))
-        self._proxy = GuardProxy(self._guard, on_refused=lambda *what: self.refused.append(what))
-        self._proxy.__enter__()
-        try:
-            driver = start_driver(
-                self._parts,
-                self._profile,
-                proxy=self._proxy.address,
-                headed=self._headed,
-                load_seconds=self._load_seconds,
-                script_seconds=self._behaviour_seconds + 2 * GRACE_SECONDS,
-            )
-        except BaseException:
-            self.end()
-            raise
-        self._driver = driver
-        process = driver.service.process
-        if process is not None:
-            self._watchdog = Watchdog(process.pid, self._profile)
-        own = driver.execute_script("return navigator.userAgent")
-        # Nothing that a page offers for download is written to this machine.
-        driver.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "deny"})
-        driver.execute_cdp_cmd(
-            "Network.setUserAgentOverride", {"userAgent": f"{own} {self._agent}"}
+    def _start(self) -> RunningBrowser:
+        running = self._running = self._launcher.launch(
+            self._guard,
+            lambda *what: self.refused.append(what),
+            load_seconds=self._load_seconds,
+            script_seconds=self._behaviour_seconds + 2 * GRACE_SECONDS,
         )
-        driver.execute_cdp_cmd("Network.setBlockedURLs", {"urls": list(NOT_ASKED)})
+        driver = running.driver
+        own = driver.execute_script("return navigator.userAgent")
+        # Nothing that a page offers for download is written to the browser's machine.
+        devtools(driver, "Browser.setDownloadBehavior", behavior="deny")
+        devtools(driver, "Network.setUserAgentOverride", userAgent=f"{own} {self._agent}")
+        devtools(driver, "Network.setBlockedURLs", urls=list(NOT_ASKED))
         for script in page_scripts():
-            driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": script})
+            devtools(driver, "Page.addScriptToEvaluateOnNewDocument", source=script)
+        return running
 
     @contextmanager
     def _watched(self, seconds: float | None = None) -> Iterator[None]:
@@ -387,5 +348,4 @@ class Browser:
         return PageLoadError(f"{url} was not opened: {code}")
 
     def _is_fat(self) -> bool:
-        process = self._driver.service.process if self._driver is not None else None
-        return process is not None and group_memory(process.pid) > MAX_MEMORY
+        return self._running is not None and self._running.memory > MAX_MEMORY

@@ -11,7 +11,7 @@ from bodyshop_core.errors import BodyshopError
 from bodyshop_core.progress import SILENT, Progress
 from bodyshop_core.workspace import Workspace
 from collector.brands import Brand, Brands, Model, Query
-from collector.browser import find_browser
+from collector.browser import LocalLauncher, find_browser
 from collector.candidate import Find, Task
 from collector.crawl.context import INCOMING, CrawlContext
 from collector.crawl.discovery import DiscoveryPool
@@ -109,7 +109,7 @@ def check_sources(
             Fetcher(context, results, workers=1) as fetcher,
             DiscoveryPool(
                 context, list(asked.values()), sources, fetcher, results, last_found={},
-                headed=headed, browsers=1,
+                launcher=LocalLauncher(headed=headed, places=1),
             ),
         ):  # fmt: skip
             results.complete.wait()

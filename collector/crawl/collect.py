@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from bodyshop_core.catalog import nfc
 from bodyshop_core.errors import InterruptedByUser, NothingFoundError, UsageError
@@ -13,6 +12,8 @@ from bodyshop_core.locking import locked
 from bodyshop_core.progress import SILENT, Progress
 from bodyshop_core.workspace import Workspace
 from collector.brands import Brands
+from collector.browser import GridLauncher, LocalLauncher
+from collector.browser.running import Launcher
 from collector.candidate import Task
 from collector.crawl.interrupt import SoftInterrupt
 from collector.crawl.joining import LOCK, joined
@@ -45,6 +46,8 @@ def collect(
     refresh: bool = False,
     headed: bool = False,
     join: bool = False,
+    browser_url: str | None = None,
+    proxy_address: str | None = None,
     extra: Mapping[str, Source] | None = None,
     browsers: int | None = None,
     workers: int = 16,
@@ -70,10 +73,17 @@ def collect(
     join : bool
         Be one of several collectors on one PostgreSQL catalog, all of them with `join`: they share
         the work and each host's gap. Each ends when nothing is left with any of them.
+    browser_url : str, optional
+        Address of a Selenium Grid 4 (``http://grid:4444``) whose browsers are used; by default
+        those of this machine. The Grid's connections come back to a proxy here, which judges them.
+    proxy_address : str, optional
+        ``HOST[:PORT]`` at which the nodes of the Grid reach this machine; by default the address
+        that it has towards the Grid, and a free port.
     extra : Mapping, optional
         Sources of your own: name in the catalog -> `collector.Source`.
     browsers : int, optional
-        Browsers at the same time; default: one per processor, at most four.
+        Browsers at the same time; default: one per processor, or per free one of the Grid; at most
+        four.
     workers : int
         Download threads.
     progress : Progress
@@ -93,21 +103,22 @@ def collect(
     InterruptedByUser
         After Ctrl-C; what was finished is saved.
     MissingPartError
-        No browser was found, but a source needs one.
+        No browser was found, but a source needs one; or no Grid answers, or the traffic of its
+        browsers would not be guarded.
     UsageError
         `only` names no brand or model, or `retry_failed` no known class; or another `collect` runs
         on this workspace and one of the two is not to `join`; or the catalog is a file of SQLite.
     """
     started = time.monotonic()
+    launching = _launching(browser_url, proxy_address, headed=headed, places=browsers)
     sources = sources_for(brands) | dict(extra or {})
     tasks = planned_tasks(brands, sources, only)
     company = joined(workspace, progress.log) if join else _alone(workspace)
-    with company as shift, SoftInterrupt() as interrupt:
+    with company as shift, launching as launcher, SoftInterrupt() as interrupt:
         crawl = Crawl(brands, workspace, sources, progress, shift)
         crawl.prepare(tasks, retry_failed=retry_failed, refresh=refresh, scope=_scope(brands, only))
-        count = browsers or min(4, os.cpu_count() or 1)
         try:
-            crawl.run(interrupt, headed=headed, browsers=count, workers=workers)
+            crawl.run(interrupt, launcher=launcher, workers=workers)
         except KeyboardInterrupt as error:
             raise _stopped("stopped at once; what was finished is saved") from error
         summary = summarise(workspace.catalog, new=crawl.new, seconds=time.monotonic() - started)
@@ -118,6 +129,19 @@ def collect(
             found.update(found_by_source(workspace.catalog, [task.key for task in tasks]))
         _refuse_silence(found, crawl.empty_pages, summary)
     return summary
+
+
+def _launching(
+    browser_url: str | None, proxy_address: str | None, *, headed: bool, places: int | None
+) -> AbstractContextManager[Launcher]:
+    """Return who starts the browsers, and what has to be ended with them."""
+    if browser_url:
+        return GridLauncher(browser_url, proxy_address=proxy_address, headed=headed, places=places)
+    if proxy_address:
+        raise UsageError(
+            "--proxy-address is for the browsers of a Grid", hint="name it: --browser-url URL"
+        )
+    return nullcontext(LocalLauncher(headed=headed, places=places))
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from bodyshop_core.catalog import CatalogError
 from bodyshop_core.errors import BodyshopError, MissingPartError
 from collector.browser import Browser, BrowserGoneError
 from collector.browser.network import NetworkResponse
+from collector.browser.running import Launcher
 from collector.candidate import Task, addressed
 from collector.crawl.context import CrawlContext
 from collector.crawl.downloads import Fetcher
@@ -67,10 +68,8 @@ class DiscoveryPool:
         Told about finds, ends of tasks, and an error that ends the run (no browser).
     last_found : Mapping
         Task key -> number of finds of its last success.
-    headed : bool
-        Show the browsers.
-    browsers : int
-        Browsers at the same time.
+    launcher : Launcher
+        Starts the browsers, and says how many there are at the same time.
     """
 
     def __init__(
@@ -82,17 +81,16 @@ class DiscoveryPool:
         events: CrawlEvents,
         *,
         last_found: Mapping[str, int],
-        headed: bool = False,
-        browsers: int = 2,
+        launcher: Launcher,
     ) -> None:
         self._context, self._sources = context, sources
         self._fetcher, self._events = fetcher, events
-        self._last_found, self._headed = last_found, headed
+        self._last_found, self._launcher = last_found, launcher
         self._queues: dict[bool, list[_QueuedTask]] = {True: [], False: []}
         for task in tasks:
             self._queues[sources[task.source].needs_browser].append(_QueuedTask(task))
         self._open = {kind: len(queue) for kind, queue in self._queues.items()}
-        self._most = {True: browsers, False: 1}
+        self._most = {True: launcher.places, False: 1}
         self._changed = threading.Condition()
         self._browsers: list[Browser] = []
         self._threads: list[threading.Thread] = []
@@ -168,7 +166,7 @@ class DiscoveryPool:
     def _run(self, with_browser: bool) -> None:
         limits = self._context.brands.limits
         browser = Browser(
-            self._context.guard, self._context.agent, headed=self._headed,
+            self._context.guard, self._context.agent, launcher=self._launcher,
             load_seconds=limits.load_seconds, behaviour_seconds=limits.behaviour_seconds,
         )  # fmt: skip
         self._browsers.append(browser)

@@ -12,6 +12,7 @@ from contextlib import closing, contextmanager
 from bodyshop_core.progress import Progress, Tick
 from bodyshop_core.workspace import Workspace
 from collector.brands import Brands
+from collector.browser.running import Launcher
 from collector.candidate import Candidate, Find, Task
 from collector.crawl.context import INCOMING, CrawlContext
 from collector.crawl.discovery import DiscoveryPool
@@ -144,7 +145,7 @@ class Crawl:
                 kept.append(task)
         return kept
 
-    def run(self, interrupt: SoftInterrupt, *, headed: bool, browsers: int, workers: int) -> None:
+    def run(self, interrupt: SoftInterrupt, *, launcher: Launcher, workers: int) -> None:
         """Work until nothing is left, or until the user stops it."""
         if self._shift is None and not self._tasks and not self._ready:
             return
@@ -153,7 +154,7 @@ class Crawl:
                 self._brands, self._workspace, self._journal,
                 tombstones=self._tombstones, log=self._progress.log, states=states,
             )  # fmt: skip
-            self._drive(interrupt, headed=headed, browsers=browsers, workers=workers)
+            self._drive(interrupt, launcher=launcher, workers=workers)
         # All threads are joined: what they reported last is in the queue.
         while not self._events.empty():
             self._events.get()()
@@ -173,9 +174,7 @@ class Crawl:
         with catalog.connected() as connection:
             yield SharedHosts(catalog, connection, self._shift.member.id)
 
-    def _drive(
-        self, interrupt: SoftInterrupt, *, headed: bool, browsers: int, workers: int
-    ) -> None:
+    def _drive(self, interrupt: SoftInterrupt, *, launcher: Launcher, workers: int) -> None:
         with (
             closing(self._journal),
             self._workspace.catalog.held(),
@@ -183,7 +182,7 @@ class Crawl:
             Fetcher(self._context, self, workers=workers) as self._fetcher,
             DiscoveryPool(
                 self._context, self._tasks, self._sources, self._fetcher, self,
-                last_found=self._last_found, headed=headed, browsers=browsers,
+                last_found=self._last_found, launcher=launcher,
             ) as self._discovery,
         ):  # fmt: skip
             for candidate in self._ready:

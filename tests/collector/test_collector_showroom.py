@@ -316,7 +316,7 @@ def test_the_user_agent_of_the_browser_is_honest(site, workspace):
 def test_no_process_and_no_profile_stays_behind(site):
     with Browser(AddressGuard(["127.0.0.1"]), "test") as browser:
         browser.open(site.base_url + "/robots.txt")
-        profile = browser._profile
+        profile = browser._running.profile
         assert profile.is_dir()
         group = [browser.driver.service.process.pid]
         group += [child.pid for child in psutil.Process(group[0]).children(recursive=True)]
