@@ -149,7 +149,8 @@ class VariantSet:
             .order_by(_TABLE.c.sha256, _TABLE.c.copy)
         )
         with self.workspace.catalog.read() as connection:
-            yield from connection.execute(query)
+            with connection.execute(query) as result:  # whoever reads it may stop early
+                yield from result
 
     def outcomes(self) -> list[tuple[str, str | None, int]]:
         """Return (label, error or None, number of variants) of the set as last requested."""

@@ -22,6 +22,8 @@ from collector.weburl import is_web_address
 
 Robots = Literal["obey", "override"]
 
+LIST_SUFFIXES = (".txt", ".urls", ".lst")  # one address per line, in place of a brands.yaml
+
 
 def load_brands(path: Path | str) -> Brands:
     """Read and validate a brands.yaml.
@@ -49,10 +51,6 @@ def parse_brands(text: str, *, name: str = "<text>", folder: Path | None = None)
     """Validate the text of a brands.yaml; relative paths in it start at `folder`."""
     brands = parse_yaml(text, Brands, name=name)
     return brands.located(folder) if folder is not None else brands
-
-
-LIST_SUFFIXES = (".txt", ".urls", ".lst")
-"""Of files with one address per line, in place of a brands.yaml."""
 
 
 def brands_of_list(

@@ -55,8 +55,9 @@ def register_image(
         **{name: facts.get(name) for name in FACTS},
     }
     statement = insert_into(connection, schema.images).values(row).on_conflict_do_nothing()
-    result = connection.execute(statement)
-    return bool(result.rowcount)
+    # Not its rowcount: with PostgreSQL's driver that is -1 here, whether or not there was a row.
+    written = connection.execute(statement.returning(schema.images.c.sha256))
+    return written.first() is not None
 
 
 def is_forgotten(connection: Connection, kind: str, value: str) -> bool:

@@ -332,6 +332,7 @@ def test_the_newest_split_set_is_the_one_brought_up_to_date_last(tmp_path):
         choose_split_set(catalog, target="model")
 
 
+@pytest.mark.sqlite("its write-ahead log")
 def test_a_held_catalog_lets_others_write_and_its_log_be_emptied(workspace):
     path = workspace.catalog.path
     log = path.with_name(f"{path.name}-wal")

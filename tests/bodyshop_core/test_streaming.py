@@ -24,6 +24,7 @@ def test_rows_come_in_parts_as_tuples(workspace):
     assert {type(row) for part in parts for row in part} == {tuple}
 
 
+@pytest.mark.sqlite("its driver's own words")
 def test_a_text_is_never_written_into_the_statement(workspace):
     """A driver with its own ``%`` would have it twice there."""
     put_runs(workspace, "50% test", "50%% test")
@@ -37,6 +38,7 @@ def test_a_text_is_never_written_into_the_statement(workspace):
     assert parameters == ("50% test",)
 
 
+@pytest.mark.sqlite("its driver's own words")
 def test_a_table_that_is_gone_is_told_as_an_error_of_the_catalog(workspace):
     with workspace.catalog.begin() as connection:
         connection.execute(text("DROP TABLE splits"))
@@ -49,6 +51,7 @@ def test_a_table_that_is_gone_is_told_as_an_error_of_the_catalog(workspace):
         read_state(workspace)
 
 
+@pytest.mark.sqlite("its driver's own words")
 def test_an_error_half_way_through_the_rows_is_told_as_one_of_the_catalog(workspace):
     put_runs(workspace, "{}", "{}", "{", "{}")
     query = select(func.json_array_length(schema.runs.c.command))  # unsorted: row after row

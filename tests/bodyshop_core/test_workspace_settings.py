@@ -46,6 +46,7 @@ def test_without_the_file_or_its_key_the_catalog_is_in_the_folder(tmp_path):
     assert (tmp_path / "bodyshop.sqlite").exists()
 
 
+@pytest.mark.sqlite("a catalog.sqlite is put beside the settings")
 def test_a_second_catalog_in_the_folder_is_never_passed_over(tmp_path):
     Workspace.open(tmp_path).catalog.close()
     (tmp_path / "workspace.toml").write_text("catalog = 'postgresql://me@db/cars'")
