@@ -148,9 +148,9 @@ class VariantSet:
             .where(self._of_set(), _TABLE.c.current)
             .order_by(_TABLE.c.sha256, _TABLE.c.copy)
         )
-        with self.workspace.catalog.read() as connection:
-            with connection.execute(query) as result:  # whoever reads it may stop early
-                yield from result
+        # Whoever reads it may stop early.
+        with self.workspace.catalog.read() as connection, connection.execute(query) as result:
+            yield from result
 
     def outcomes(self) -> list[tuple[str, str | None, int]]:
         """Return (label, error or None, number of variants) of the set as last requested."""
