@@ -18,8 +18,9 @@ CLOSED_SUFFIXES = (".7z", ".rar", ".cab", ".iso", ".dmg", ".lzh", ".tar.lz4", ".
 """Names of archives that only another program opens."""
 
 _GZIP, _BZIP2, _XZ, _LZMA = b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x5d\x00\x00"
-_ZSTD = b"\x28\xb5\x2f\xfd"
-_COMPRESSED = (_GZIP, _BZIP2, _XZ, _ZSTD)
+# RFC 8878: of a frame, and of one to be skipped, with which pzstd's files begin.
+_ZSTD = (b"\x28\xb5\x2f\xfd", *(bytes((0x50 + n, 0x2A, 0x4D, 0x18)) for n in range(16)))
+_COMPRESSED = (_GZIP, _BZIP2, _XZ, *_ZSTD)
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 _CLOSED = (b"7z\xbc\xaf\x27\x1c", b"Rar!\x1a\x07")
 _USTAR_AT = 257  # POSIX 1003.1, pax: magic of a header

@@ -14,6 +14,7 @@ from typing import Any
 
 from bodyshop_core.catalog import Field, nfc
 from bodyshop_core.errors import ConfigError, UsageError
+from bodyshop_core.imaging.types import SUFFIXES
 from collector.folder_layout import split_of
 from collector.row_matching import ends, loose_matches
 from collector.table_files import rows_of_table
@@ -217,10 +218,10 @@ def parse_table(
     if not rows:
         raise ConfigError("the table has no rows", file=path)
     names: dict[str, str] = {}
-    for row in rows:  # not only the first one: in JSON, what is missing is left out
-        for name in row:
-            if name is not None:  # what a line of CSV has beyond its columns
-                names.setdefault(_column_name(name), str(name))
+    # Not only of the first row: in JSON, what is missing is left out.
+    for name in dict.fromkeys(name for row in rows for name in row):
+        if name is not None:  # what a line of CSV has beyond its columns
+            names.setdefault(_column_name(name), str(name))
     own = [name for name in names if name.endswith("_file_name")]
     wanted = (*FILE_COLUMNS[:-1], *own, FILE_COLUMNS[-1])
     file_column = next((names[each] for each in wanted if each in names), None)
@@ -305,7 +306,8 @@ class NamePattern:
         """Return what the name of a file says."""
         found = self._compiled.match(name if self._whole_path else PurePosixPath(name).name)
         if found is None:
-            self.unmatched.append(name)
+            if PurePosixPath(name).suffix.lower() in SUFFIXES:
+                self.unmatched.append(name)
             return {}
         self.files += 1
         return _said(found.groupdict(), self._columns)

@@ -104,11 +104,15 @@
   T.consentStill = () => {
     if (!last || !last.isConnected || !visible(last)) return null;
     let { left, top, width, height } = last.getBoundingClientRect();
-    const hit = last.getRootNode().elementFromPoint(left + width / 2, top + height / 2);
-    const covered = !!hit && !last.contains(hit) && !hit.contains(last);
+    const under = (element, x, y) => {
+      const hit = element.getRootNode().elementFromPoint(x, y);
+      return !!hit && (element.contains(hit) || hit.contains(element));
+    };
+    let covered = !under(last, left + width / 2, top + height / 2);
     for (let view = last.ownerDocument.defaultView; view && view !== window && view.frameElement; view = view.parent) {
       const frame = view.frameElement.getBoundingClientRect();
       left += frame.left; top += frame.top;
+      covered = covered || !under(view.frameElement, left + width / 2, top + height / 2);
     }
     return { x: left + width / 2, y: top + height / 2, covered };
   };

@@ -130,7 +130,8 @@ def stored(
     Parameters
     ----------
     parts : iterable of (sequence of str, ndarray of float, shape (n, d))
-        Names and vectors, read once. Of a name that comes twice the first counts.
+        Names and vectors, read once. Of a name that comes twice the first counts; a vector that is
+        not finite is left out.
     place : Mapping
         Name -> position of the pictures that are wanted.
     scratch : Path, optional
@@ -141,9 +142,10 @@ def stored(
     positions: list[int] = []
     for names, vectors in parts:
         chosen = []
+        finite = np.isfinite(vectors).all(axis=1)
         for row, name in enumerate(names):
             position = place.get(name)
-            if position is not None and position not in seen:
+            if position is not None and position not in seen and finite[row]:
                 seen.add(position)
                 positions.append(position)
                 chosen.append(row)

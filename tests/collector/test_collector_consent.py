@@ -88,6 +88,25 @@ def test_what_a_button_opened_over_itself_is_not_clicked_for_it(server, brands_f
     assert row.permission["consent"] == ["refused: words reject all"]
 
 
+def test_what_a_button_in_a_frame_opened_over_its_frame_is_not_clicked_for_it(
+    server, brands_for, workspace
+):
+    inner = """<div class=cookie-modal>We use cookies <button style="position:fixed;inset:0;width:100%"
+    onclick="parent.more.hidden=false">Reject</button></div>"""
+    frame = server.add("/frame", inner.encode(), "text/html")
+    banner = (
+        f"<iframe title=cookies src={frame} width=600 height=300></iframe>"
+        + OVER.partition("</button><button>Accept all</button>")[2]
+    )
+    page = server.add("/page", PAGE.format(banner=banner).encode(), "text/html")
+    for what in ("", "?nothing", "?ads"):
+        server.answers[f"/p/0.jpg{what}"] = sends(picture(1))
+    collector.collect(brands_for(pages=[page]), workspace)
+    with workspace.catalog.read() as connection:
+        (row,) = connection.execute(select(schema.sightings)).all()
+    assert row.url.partition("?")[2] == "nothing"
+
+
 def test_a_banner_whose_box_stays_ticked_is_not_answered(server, brands_for, workspace):
     page = server.add("/page", PAGE.format(banner=STUCK).encode(), "text/html")
     server.answers["/p/0.jpg"] = sends(picture(1))

@@ -201,6 +201,7 @@ def test_a_table_that_was_not_read_is_mentioned(workspace, tmp_path):
 def test_labels_come_from_file_names(workspace, tmp_path):
     for index, name in enumerate(["damaged_1.png", "whole_2.png", "3.png"]):
         picture(tmp_path / "set" / name, (index, 0, 0))
+    (tmp_path / "set" / "README.txt").write_text("no picture")
     summary = import_folder(tmp_path / "set", workspace, label_from="(?P<damage>[a-z]+)_.*")
     assert "--label-from fits 2 of 3 names (not 3.png)" in summary.notes()
     assert labels(workspace) == {"damaged_1.png": "damaged", "whole_2.png": "whole", "3.png": None}

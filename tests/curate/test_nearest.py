@@ -112,6 +112,15 @@ def test_short_vectors_of_all_components_tell_the_cosine(n, width, seed):
     assert np.allclose(estimate, vectors[: n // 2 + 1] @ vectors.T, atol=1e-4)
 
 
+def test_a_vector_that_is_not_finite_is_left_out():
+    vectors = np.random.default_rng(8).normal(size=(300, 8))
+    vectors[7, 3], vectors[9, 0] = np.nan, np.inf
+    parts = [([str(i) for i in range(300)], vectors)]
+    with VectorIndex(parts, {str(i): i for i in range(300)}, exact=100) as index:
+        positions, *_ = asked_of(index, np.ones(300, bool), 2, apart=[-1 - np.arange(300)])
+    assert set(range(300)) - set(positions) == {7, 9}
+
+
 def test_many_equal_vectors_are_not_all_compared_with_each_other(tmp_path):
     n = 2000
     vectors = np.concatenate([np.ones((1500, 8)), np.random.default_rng(2).normal(size=(500, 8))])
