@@ -11,6 +11,13 @@ from typing import Self
 CONNECT_SECONDS = 10.0
 """Time limit of a greeting, and of a connection to a target."""
 
+MOST = 256
+"""Connections at the same time. Each needs two descriptors, of which Linux and macOS grant 1024 and
+256 by default; Chromium opens at most 32 to a proxy (`kMaxSocketsPerProxyChain`)."""
+
+_PAUSE = 0.1
+"""Seconds until the next try when no connection can be accepted, as without free descriptors."""
+
 _CHUNK = 1 << 16
 
 
@@ -27,10 +34,12 @@ class Listening:
         Connections at the same time; more are closed at once.
     """
 
-    def __init__(self, host: str = "127.0.0.1", port: int = 0, *, most: int = 4096) -> None:
+    def __init__(self, host: str = "127.0.0.1", port: int = 0, *, most: int = MOST) -> None:
         self._place, self._most = (host, port), most
         self._open: set[socket.socket] = set()
+        self._served = 0
         self._lock = threading.Lock()
+        self._closing = threading.Event()
 
     @property
     def port(self) -> int:
@@ -50,6 +59,7 @@ class Listening:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._closing.set()
         # shutdown wakes the thread that waits in accept; close alone would not.
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
@@ -68,23 +78,37 @@ class Listening:
         return Tracked(connection, self._open, self._lock)
 
     def _accept(self) -> None:
-        while True:
+        while not self._closing.is_set():
             try:
                 client, _ = self._listener.accept()
-            except OSError:  # closed: the end of the session
-                return
+            except OSError:  # closed, or no descriptor is free, or the client has left already
+                self._closing.wait(_PAUSE)
+                continue
             with self._lock:
-                full = len(self._open) >= self._most
+                full = self._served >= self._most
+                self._served += not full
             if full:
                 client.close()
                 continue
-            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+            try:
+                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+            except RuntimeError:  # no more threads: as if it were full
+                self._done()
+                client.close()
+
+    def _done(self) -> None:
+        with self._lock:
+            self._served -= 1
 
     def _serve(self, client: socket.socket) -> None:
-        with self.tracked(client), suppress(OSError):
-            client.settimeout(CONNECT_SECONDS)
-            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self.serve(client)
+        with self.tracked(client):
+            try:
+                with suppress(OSError):
+                    client.settimeout(CONNECT_SECONDS)
+                    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                    self.serve(client)
+            finally:
+                self._done()
 
 
 class Tracked:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import socket
 import threading
 import time
@@ -13,6 +14,7 @@ from picture_server import PictureServer
 
 from collector.browser import token_proxy
 from collector.browser.http_head import MAX_HEAD
+from collector.browser.listening import Listening
 from collector.browser.token_proxy import TokenProxy
 from collector.net.address import AddressGuard
 
@@ -316,3 +318,52 @@ def test_a_proxy_that_ends_leaves_no_connection(server: PictureServer):
         assert client.recv(1000).startswith(b"HTTP/1.1 200 ")
     with client:
         assert everything(client) == b""
+
+
+class Failing:
+    """A listener whose `accept` fails the first time."""
+
+    def __init__(self, listener, error):
+        self._listener, self._errors = listener, [error]
+
+    def accept(self):
+        if self._errors:
+            raise self._errors.pop()
+        return self._listener.accept()
+
+    def __getattr__(self, name):
+        return getattr(self._listener, name)
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ECONNABORTED, errno.ENOBUFS])
+def test_an_accept_that_fails_does_not_end_the_proxy(monkeypatch, number):
+    create = socket.create_server
+    monkeypatch.setattr(
+        socket, "create_server", lambda *a, **k: Failing(create(*a, **k), OSError(number, "x"))
+    )
+    with TokenProxy("127.0.0.1") as proxy:
+        assert ask(proxy, get("http://a.example/")).startswith(b"HTTP/1.1 407 ")
+
+
+def test_without_a_free_thread_one_client_is_closed_and_the_next_is_served(proxy, monkeypatch):
+    def none_free(thread):
+        monkeypatch.undo()
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", none_free)
+    with connected(proxy) as client:
+        assert everything(client) == b""
+    assert ask(proxy, get("http://a.example/")).startswith(b"HTTP/1.1 407 ")
+
+
+def test_a_client_too_many_is_closed_at_once_and_a_place_becomes_free_again():
+    with Listening(most=1) as proxy:
+        free = threading.Event()
+        proxy.serve = lambda client: (client.sendall(b"served"), free.wait(10))
+        with connected(proxy) as first, connected(proxy) as second:
+            assert first.recv(100) == b"served"
+            assert everything(second) == b""
+            free.set()
+            assert everything(first) == b""
+        with connected(proxy) as third:
+            assert third.recv(100) == b"served"
