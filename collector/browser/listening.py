@@ -18,6 +18,10 @@ MOST = 256
 _PAUSE = 0.1
 """Seconds until the next try when no connection can be accepted, as without free descriptors."""
 
+IDLE_SECONDS = 60.0
+"""How long one side may take nothing, or send nothing after the other has ended (nginx's defaults
+`proxy_send_timeout` and `proxy_read_timeout`)."""
+
 _CHUNK = 1 << 16
 
 
@@ -130,22 +134,43 @@ class Tracked:
 
 
 def join(client: socket.socket, target: socket.socket) -> None:
-    """Copy bytes both ways until both sides have ended."""
-    client.settimeout(None)
-    target.settimeout(None)
-    back = threading.Thread(target=pump, args=(target, client), daemon=True)
+    """Copy bytes both ways until both sides have ended, or one has and the other is idle."""
+    client.settimeout(IDLE_SECONDS)
+    target.settimeout(IDLE_SECONDS)
+    ended = threading.Event()
+    back = threading.Thread(target=pump, args=(target, client, ended), daemon=True)
     back.start()
-    pump(client, target)
+    pump(client, target, ended)
     back.join()
 
 
-def pump(source: socket.socket, sink: socket.socket) -> None:
-    """Copy bytes until one side ends, then close the sending direction of the other."""
+def pump(source: socket.socket, sink: socket.socket, ended: threading.Event | None = None) -> None:
+    """Copy bytes until one side ends, then close the sending direction of the other.
+
+    Parameters
+    ----------
+    source, sink : socket
+        With a time limit. A sink that takes nothing for so long ends the copying.
+    ended : Event, optional
+        Shared by both directions, and set by the first that ends. The second one then ends, too,
+        if its source is idle. Without it a source may be idle for ever.
+    """
     with suppress(OSError):
-        while data := source.recv(_CHUNK):
+        while data := _received(source, ended):
             sink.sendall(data)
+    if ended is not None:
+        ended.set()
     with suppress(OSError):
         sink.shutdown(socket.SHUT_WR)
+
+
+def _received(source: socket.socket, ended: threading.Event | None) -> bytes:
+    while True:
+        try:
+            return source.recv(_CHUNK)
+        except TimeoutError:
+            if ended is not None and ended.is_set():
+                return b""
 
 
 def cut(connections: list[socket.socket]) -> None:

@@ -69,17 +69,17 @@ class Admission:
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @contextmanager
-    def holding(self, client: socket.socket) -> Iterator[None]:
+    def holding(self, connection: socket.socket) -> Iterator[None]:
         """Have a connection end when the browser is not admitted any more."""
         with self._lock:
             if self._ended:
                 raise ConnectionAbortedError("this browser is not admitted any more")
-            self._held.add(client)
+            self._held.add(connection)
         try:
             yield
         finally:
             with self._lock:
-                self._held.discard(client)
+                self._held.discard(connection)
 
     def end(self) -> None:
         """End every connection of the browser."""
@@ -161,7 +161,7 @@ class TokenProxy(Listening):
         if target is None:
             client.sendall(_message(b"502 Bad Gateway"))  # net::ERR_TUNNEL_CONNECTION_FAILED
             return
-        with self.tracked(target):
+        with self.tracked(target), admission.holding(target):
             client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
             target.sendall(rest)
             join(client, target)
@@ -184,7 +184,7 @@ class TokenProxy(Listening):
             # and chromedriver does not report a connection that ends without an answer.
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             return
-        with self.tracked(target):
+        with self.tracked(target), admission.holding(target):
             first = b"%b %b HTTP/1.1" % (method, _path(url).encode("latin-1"))
             relay(head, first, rest, client, target)
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 import pytest
 from picture_server import PictureServer
 
-from collector.browser import token_proxy
+from collector.browser import listening, token_proxy
 from collector.browser.http_head import MAX_HEAD
 from collector.browser.listening import Listening
 from collector.browser.token_proxy import TokenProxy
@@ -367,3 +367,63 @@ def test_a_client_too_many_is_closed_at_once_and_a_place_becomes_free_again():
             assert everything(first) == b""
         with connected(proxy) as third:
             assert third.recv(100) == b"served"
+
+
+class Deaf:
+    """A server that accepts, and neither reads nor ends anything."""
+
+    def __init__(self):
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.host = f"127.0.0.1:{self._listener.getsockname()[1]}"
+        self._kept = []
+
+    def accept(self):
+        self._kept.append(self._listener.accept()[0])
+
+    def close(self):
+        for each in (*self._kept, self._listener):
+            each.close()
+
+
+@pytest.fixture
+def deaf():
+    server = Deaf()
+    yield server
+    server.close()
+
+
+def within(seconds, holds):
+    limit = time.monotonic() + seconds
+    while not holds() and time.monotonic() < limit:
+        time.sleep(0.02)
+    return holds()
+
+
+def test_dismissal_ends_tunnels_to_a_server_that_ignores_their_end(proxy, deaf):
+    admission, _ = admitted(proxy, deaf.host)
+    before = threading.active_count()
+    for _ in range(3):
+        with connected(proxy) as client:
+            client.sendall(get(deaf.host, login(admission), "CONNECT").encode())
+            assert client.recv(1000).startswith(b"HTTP/1.1 200 ")
+            deaf.accept()
+    assert threading.active_count() > before
+    proxy.dismiss(admission)
+    assert within(5, lambda: threading.active_count() <= before)
+    assert within(5, lambda: not proxy._open)
+
+
+@pytest.mark.parametrize("leaving", ["the browser", "the server"])
+def test_a_tunnel_of_which_one_side_has_ended_does_not_stay_when_it_is_idle(
+    proxy, deaf, monkeypatch, leaving
+):
+    monkeypatch.setattr(listening, "IDLE_SECONDS", 0.2)
+    admission, _ = admitted(proxy, deaf.host)
+    with connected(proxy) as client:
+        client.sendall(get(deaf.host, login(admission), "CONNECT").encode())
+        assert client.recv(1000).startswith(b"HTTP/1.1 200 ")
+        deaf.accept()
+        time.sleep(0.5)  # idle for longer, but open both ways
+        assert len(proxy._open) == 2
+        (client if leaving == "the browser" else deaf._kept[0]).shutdown(socket.SHUT_WR)
+        assert within(5, lambda: not proxy._open)
