@@ -156,7 +156,7 @@ def pump(source: socket.socket, sink: socket.socket, ended: threading.Event | No
         if its source is idle. Without it a source may be idle for ever.
     """
     with suppress(OSError):
-        while data := _received(source, ended):
+        while data := received(source, ended):
             sink.sendall(data)
     if ended is not None:
         ended.set()
@@ -164,7 +164,8 @@ def pump(source: socket.socket, sink: socket.socket, ended: threading.Event | No
         sink.shutdown(socket.SHUT_WR)
 
 
-def _received(source: socket.socket, ended: threading.Event | None) -> bytes:
+def received(source: socket.socket, ended: threading.Event | None = None) -> bytes:
+    """Wait for bytes beyond the time limit, until `ended` is set; none mean the end."""
     while True:
         try:
             return source.recv(_CHUNK)

@@ -11,8 +11,9 @@ import socket
 import threading
 from contextlib import suppress
 
+from collector.browser import listening
 from collector.browser.http_head import BadHeadError, Head, read_head
-from collector.browser.listening import cut, pump
+from collector.browser.listening import cut, pump, received
 
 _STATUS = re.compile(rb"HTTP/1\.[01] ([1-5]\d\d)(?: |$)")
 
@@ -38,13 +39,13 @@ def relay(
     BadHeadError
         The length of the body is not known, or the answer is not HTTP/1.
     OSError
-        One side went away.
+        One side went away, or took or sent no part of the request for `IDLE_SECONDS`.
     """
     if request.value("transfer-encoding"):
         raise BadHeadError("a request body without a length")
     length = _length(request)
-    client.settimeout(None)
-    target.settimeout(None)
+    client.settimeout(listening.IDLE_SECONDS)
+    target.settimeout(listening.IDLE_SECONDS)
     target.sendall(request.forwarded(first))
     _pass_body(length, rest, client, target)
     watch = threading.Thread(target=_end_with, args=(client, target), daemon=True)
@@ -96,6 +97,6 @@ def _pass_body(length: int, rest: bytes, client: socket.socket, target: socket.s
 def _end_with(client: socket.socket, target: socket.socket) -> None:
     """End the server's connection when the browser leaves; what it sends meanwhile is dropped."""
     with suppress(OSError):
-        while client.recv(1 << 16):
+        while received(client):
             pass
     cut([target])

@@ -427,3 +427,45 @@ def test_a_tunnel_of_which_one_side_has_ended_does_not_stay_when_it_is_idle(
         assert len(proxy._open) == 2
         (client if leaving == "the browser" else deaf._kept[0]).shutdown(socket.SHUT_WR)
         assert within(5, lambda: not proxy._open)
+
+
+def test_a_request_whose_server_does_not_read_ends(proxy, deaf, monkeypatch):
+    monkeypatch.setattr(listening, "IDLE_SECONDS", 0.3)
+    admission, _ = admitted(proxy, deaf.host)
+    fields = login(admission) + f"Content-Length: {1 << 30}\r\n"
+    with connected(proxy) as client, suppress(OSError):
+        client.sendall(get(f"http://{deaf.host}/", fields, "POST").encode())
+        deaf.accept()
+        client.settimeout(5)
+        started = time.monotonic()
+        while time.monotonic() < started + 5:
+            client.sendall(bytes(1 << 20))
+    assert time.monotonic() - started < 4
+    assert within(5, lambda: not proxy._open)
+
+
+def test_dismissal_ends_a_request_whose_server_does_not_read(proxy, deaf):
+    admission, _ = admitted(proxy, deaf.host)
+    fields = login(admission) + f"Content-Length: {1 << 30}\r\n"
+    with connected(proxy) as client:
+        client.sendall(get(f"http://{deaf.host}/", fields, "POST").encode())
+        deaf.accept()
+        client.settimeout(0.5)
+        with pytest.raises(TimeoutError):
+            for _ in range(1000):
+                client.sendall(bytes(1 << 20))
+        proxy.dismiss(admission)
+        assert within(5, lambda: not proxy._open)
+
+
+def test_an_answer_may_pause_for_longer_than_the_limit_of_a_request(proxy, deaf, monkeypatch):
+    monkeypatch.setattr(listening, "IDLE_SECONDS", 0.2)
+    admission, _ = admitted(proxy, deaf.host)
+    with connected(proxy) as client:
+        client.sendall(get(f"http://{deaf.host}/", login(admission)).encode())
+        deaf.accept()
+        deaf._kept[0].sendall(b"HTTP/1.1 200 OK\r\n\r\nfirst")
+        time.sleep(0.7)
+        deaf._kept[0].sendall(b" second")
+        deaf._kept[0].shutdown(socket.SHUT_WR)
+        assert everything(client).endswith(b"\r\n\r\nfirst second")
