@@ -12,8 +12,8 @@ from contextlib import contextmanager, suppress
 import pytest
 from picture_server import PictureServer
 
-from collector.browser import listening, token_proxy
-from collector.browser.http_head import MAX_HEAD
+from collector.browser import listening, relay, token_proxy
+from collector.browser.http_head import MAX_HEAD, read_head
 from collector.browser.listening import Listening
 from collector.browser.token_proxy import TokenProxy
 from collector.net.address import AddressGuard
@@ -42,11 +42,10 @@ class Raw:
         with client, suppress(OSError):
             client.settimeout(1)
             place = len(self.received) - 1
-            data = client.recv(65536)
+            self.received[place] += client.recv(65536)
             client.sendall(self._answer)
-            while data:
+            while data := client.recv(65536):
                 self.received[place] += data
-                data = client.recv(65536)
 
     def close(self) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
@@ -469,3 +468,48 @@ def test_an_answer_may_pause_for_longer_than_the_limit_of_a_request(proxy, deaf,
         deaf._kept[0].sendall(b" second")
         deaf._kept[0].shutdown(socket.SHUT_WR)
         assert everything(client).endswith(b"\r\n\r\nfirst second")
+
+
+class Crumbs:
+    """A connection that gives one byte at a time."""
+
+    def __init__(self, data):
+        self._left = memoryview(data)
+
+    def recv(self, _):
+        first, self._left = self._left[:1], self._left[1:]
+        return bytes(first)
+
+
+@pytest.mark.parametrize("end", [b"\r\n\r\n", b"\n\n", b"\n\r\n", b"\r\n\n"])
+def test_the_end_of_a_head_is_found_wherever_the_chunks_are_cut(end):
+    head, rest = read_head(Crumbs(b"GET / HTTP/1.1\r\nA: b" + end + b"x"))
+    assert (head.first, head.fields, rest) == (b"GET / HTTP/1.1", (b"A: b",), b"")
+    head, rest = read_head(Crumbs(b""), b"A\r\nB: c" + end + b"x")
+    assert (head.fields, rest) == ((b"B: c",), b"x")
+
+
+def test_a_long_head_in_single_bytes_takes_time_in_proportion():
+    def seconds(size):
+        started = time.thread_time()
+        head, _ = read_head(Crumbs(b"A: " + b"\n " * (size // 2) + b"\n\n"))
+        assert len(head.first) > size
+        return time.thread_time() - started
+
+    short = min(seconds(MAX_HEAD // 16) for _ in range(3))
+    assert seconds(MAX_HEAD - 8) < 16 * 4 * short  # 16 times as long; 256 if it is quadratic
+
+
+def test_an_answer_whose_head_does_not_end_in_time_is_dropped(proxy, deaf, monkeypatch):
+    monkeypatch.setattr(relay, "ANSWER_SECONDS", 0.5)
+    admission, _ = admitted(proxy, deaf.host)
+    with connected(proxy) as client:
+        client.sendall(get(f"http://{deaf.host}/", login(admission)).encode())
+        deaf.accept()
+        started = time.monotonic()
+        with suppress(OSError):
+            while time.monotonic() < started + 5:
+                deaf._kept[0].sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+                time.sleep(0.05)
+        assert everything(client) == b""
+    assert time.monotonic() - started < 4
