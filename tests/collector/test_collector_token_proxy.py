@@ -15,7 +15,7 @@ from picture_server import PictureServer
 from collector.browser import listening, relay, token_proxy
 from collector.browser.http_head import MAX_HEAD, read_head
 from collector.browser.listening import Listening
-from collector.browser.token_proxy import TokenProxy
+from collector.browser.token_proxy import TokenProxy, places_of
 from collector.net.address import AddressGuard
 
 
@@ -513,3 +513,45 @@ def test_an_answer_whose_head_does_not_end_in_time_is_dropped(proxy, deaf, monke
                 time.sleep(0.05)
         assert everything(client) == b""
     assert time.monotonic() - started < 4
+
+
+@pytest.mark.parametrize("method", ["GET", "CONNECT"])
+@pytest.mark.parametrize("name", ["127.0.0.1", "localhost", "127.0.0.2", "rebound.example"])
+def test_a_page_reaches_neither_the_grid_nor_the_proxy(proxy, deaf, monkeypatch, method, name):
+    """Not by another name, nor by another address of the same machine."""
+    real = socket.getaddrinfo
+
+    def rebound(host, *args, **kwargs):
+        return real("127.0.0.1" if host == "rebound.example" else host, *args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", rebound)
+    grid = int(deaf.host.rpartition(":")[2])
+    proxy.keep_from(places_of("127.0.0.1", grid))
+    admission, refused = admitted(proxy, name)
+    for port in (grid, proxy.port):
+        place = f"{name}:{port}" if method == "CONNECT" else f"http://{name}:{port}/status"
+        with connected(proxy) as client:
+            client.settimeout(3)
+            client.sendall(get(place, login(admission), method).encode())
+            try:
+                answer = everything(client)
+            except ConnectionResetError:
+                answer = b""
+        assert answer == b"" or answer.startswith(b"HTTP/1.1 502 ")
+    # 127.0.0.2 may have nobody who listens there: then it is no refusal.
+    assert [(host, port) for host, port, _ in refused] == (
+        [] if name == "127.0.0.2" else [(name, grid), (name, proxy.port)]
+    )
+
+
+def test_other_ports_of_the_grids_machine_are_judged_by_the_guard_alone(proxy, server, deaf):
+    proxy.keep_from(places_of("127.0.0.1", int(deaf.host.rpartition(":")[2])))
+    proxy.keep_from(frozenset({("192.0.2.1", int(server.host.rpartition(":")[2]))}))
+    admission, refused = admitted(proxy, server.host)
+    assert ask(proxy, get(server.url("/x"), login(admission))).startswith(b"HTTP/1.1 ")
+    assert refused == []
+
+
+def test_places_are_compared_in_one_form():
+    assert places_of("::ffff:192.0.2.1", 80) == {("192.0.2.1", 80)}
+    assert places_of("2001:DB8:0::1", 80) == {("2001:db8::1", 80)}
