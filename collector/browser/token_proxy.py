@@ -246,11 +246,11 @@ def _plain(address: str) -> str:
 
 def _of_this_machine(address: str) -> bool:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
-        try:
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
             probe.bind((address, 0))
-        except OSError:  # EADDRNOTAVAIL: nobody else's address can be bound
-            return False
+    except OSError:  # EADDRNOTAVAIL: another machine's; EAFNOSUPPORT: this one has no IPv6
+        return False
     return True
 
 

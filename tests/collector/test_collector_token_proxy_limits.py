@@ -1,4 +1,4 @@
-"""Limits of the proxy of browsers elsewhere: time, size, number, and places that no page may use."""
+"""Limits of the proxy of browsers elsewhere: time, size, number, places that no page may use."""
 
 from __future__ import annotations
 
