@@ -21,7 +21,7 @@ from collector.browser.process_group import quit_driver
 from collector.browser.proof import UnguardedBrowserError, check_arguments, proof_url, prove
 from collector.browser.running import Refused
 from collector.browser.sign_in import SignInError, sign_in
-from collector.browser.token_proxy import Admission, TokenProxy
+from collector.browser.token_proxy import Admission, TokenProxy, places_of
 from collector.net.address import AddressGuard
 
 if TYPE_CHECKING:
@@ -100,7 +100,15 @@ class GridLauncher:
         free = self._free_browsers()
         self.places = self._wanted or max(1, min(MOST_BROWSERS, free))
         self._place = self._place or ProxyPlace(self._own_address())
+        try:
+            never = places_of(self._grid.host, self._grid.port)
+        except OSError as error:
+            raise MissingPartError(
+                f"{self._grid.host} does not resolve, so pages could not be kept from it: {error}",
+                hint="give the Grid's address in --browser-url instead of its name",
+            ) from error
         self._proxy = self._place.listen()
+        self._proxy.keep_from(never)
         return self
 
     def __exit__(

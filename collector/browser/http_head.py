@@ -7,10 +7,12 @@ import socket
 import time
 from dataclasses import dataclass
 
-MAX_HEAD = 1 << 18
-"""Bytes of a head: Chromium and web servers stay below it by far."""
+MAX_HEAD = 1 << 16
+"""Bytes of a head: the limit that Squid has by default (`request_header_max_size` and
+`reply_header_max_size`)."""
 
 _END = re.compile(rb"\r?\n\r?\n")
+_LONGEST_END = 4
 _LINE = re.compile(rb"\r?\n(?![ \t])")  # a line that begins with a space continues the last one
 _OF_THE_CONNECTION = frozenset(
     {"connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection",
@@ -85,16 +87,18 @@ def read_head(
     TimeoutError
         It is not complete in time.
     """
-    while (end := _END.search(data)) is None:
-        if len(data) > MAX_HEAD:
+    held, seen = bytearray(data), 0
+    while (end := _END.search(held, max(0, seen - _LONGEST_END + 1))) is None:
+        seen = len(held)
+        if seen > MAX_HEAD:
             raise BadHeadError("the head is too long")
         if before is not None:
             connection.settimeout(max(0.001, before - time.monotonic()))
         chunk = connection.recv(1 << 16)
         if not chunk:
             raise BadHeadError("the connection ended in the head of a message")
-        data += chunk
-    return Head.parse(data[: end.start()]), data[end.end() :]
+        held += chunk
+    return Head.parse(bytes(held[: end.start()])), bytes(held[end.end() :])
 
 
 def _name(line: bytes) -> str:

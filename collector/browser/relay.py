@@ -9,10 +9,16 @@ from __future__ import annotations
 import re
 import socket
 import threading
+import time
 from contextlib import suppress
 
+from collector.browser import listening
 from collector.browser.http_head import BadHeadError, Head, read_head
-from collector.browser.listening import cut, pump
+from collector.browser.listening import cut, pump, received
+
+ANSWER_SECONDS = 60.0
+"""Time limit of a server until the head of its answer is complete (nginx's default
+`proxy_read_timeout`, but for the head as a whole)."""
 
 _STATUS = re.compile(rb"HTTP/1\.[01] ([1-5]\d\d)(?: |$)")
 
@@ -38,23 +44,26 @@ def relay(
     BadHeadError
         The length of the body is not known, or the answer is not HTTP/1.
     OSError
-        One side went away.
+        One side went away, or took or sent no part of the request for `IDLE_SECONDS`, or
+        the head of the answer was not complete after `ANSWER_SECONDS`.
     """
     if request.value("transfer-encoding"):
         raise BadHeadError("a request body without a length")
     length = _length(request)
-    client.settimeout(None)
-    target.settimeout(None)
+    client.settimeout(listening.IDLE_SECONDS)
+    target.settimeout(listening.IDLE_SECONDS)
     target.sendall(request.forwarded(first))
     _pass_body(length, rest, client, target)
     watch = threading.Thread(target=_end_with, args=(client, target), daemon=True)
     watch.start()
     try:
-        answer, rest = read_head(target)
+        before = time.monotonic() + ANSWER_SECONDS
+        answer, rest = read_head(target, before=before)
         while (status := _status(answer)).startswith(b"1"):  # 100, 103: before the answer
             if status == b"101":
                 raise BadHeadError("the server changed the protocol, which nobody asked for")
-            answer, rest = read_head(target, rest)
+            answer, rest = read_head(target, rest, before=before)
+        target.settimeout(listening.IDLE_SECONDS)
         line = answer.first
         if status == b"407":
             # Only a proxy may say so: the browser would take the server for this one, and drop the
@@ -96,6 +105,6 @@ def _pass_body(length: int, rest: bytes, client: socket.socket, target: socket.s
 def _end_with(client: socket.socket, target: socket.socket) -> None:
     """End the server's connection when the browser leaves; what it sends meanwhile is dropped."""
     with suppress(OSError):
-        while client.recv(1 << 16):
+        while received(client):
             pass
     cut([target])

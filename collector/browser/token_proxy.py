@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import hmac
+import ipaddress
 import secrets
 import socket
 import struct
@@ -28,6 +29,9 @@ from collector.errors import ForbiddenAddressError
 from collector.net.address import AddressGuard
 
 REALM = "bodyshop"
+
+Place = tuple[str, int]
+"""An address and a port."""
 
 _RESET = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)  # linger for 0 s
 _ANSWER = b"HTTP/1.1 %b\r\n%bContent-Length: %d\r\nConnection: close\r\n\r\n%b"
@@ -69,17 +73,17 @@ class Admission:
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @contextmanager
-    def holding(self, client: socket.socket) -> Iterator[None]:
+    def holding(self, connection: socket.socket) -> Iterator[None]:
         """Have a connection end when the browser is not admitted any more."""
         with self._lock:
             if self._ended:
                 raise ConnectionAbortedError("this browser is not admitted any more")
-            self._held.add(client)
+            self._held.add(connection)
         try:
             yield
         finally:
             with self._lock:
-                self._held.discard(client)
+                self._held.discard(connection)
 
     def end(self) -> None:
         """End every connection of the browser."""
@@ -104,6 +108,17 @@ class TokenProxy(Listening):
         super().__init__(host, port)
         self._admitted: dict[str, Admission] = {}
         self._number = 0
+        self._never: frozenset[Place] = frozenset()
+
+    def keep_from(self, never: frozenset[Place]) -> None:
+        """Forward nothing to these places either, whatever a guard permits; nor to this proxy.
+
+        Parameters
+        ----------
+        never : frozenset of (address, port)
+            From `places_of`. One on this machine is refused at each of its addresses.
+        """
+        self._never |= never | {("127.0.0.1", port) for at, port in never if _of_this_machine(at)}
 
     def admit(self, guard: AddressGuard, on_refused: Callable[[str, int, str], None]) -> Admission:
         """Admit one more browser; its token is valid until `dismiss`."""
@@ -161,7 +176,7 @@ class TokenProxy(Listening):
         if target is None:
             client.sendall(_message(b"502 Bad Gateway"))  # net::ERR_TUNNEL_CONNECTION_FAILED
             return
-        with self.tracked(target):
+        with self.tracked(target), admission.holding(target):
             client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
             target.sendall(rest)
             join(client, target)
@@ -184,18 +199,59 @@ class TokenProxy(Listening):
             # and chromedriver does not report a connection that ends without an answer.
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             return
-        with self.tracked(target):
+        with self.tracked(target), admission.holding(target):
             first = b"%b %b HTTP/1.1" % (method, _path(url).encode("latin-1"))
             relay(head, first, rest, client, target)
 
     def _reach(self, admission: Admission, host: str, port: int) -> socket.socket | None:
         try:
-            return admission.guard.connect(host, port, CONNECT_SECONDS)
+            target = admission.guard.connect(host, port, CONNECT_SECONDS)
+            if self._may_be_reached(target):
+                return target
+            target.close()
+            message = f"{host} is the browser's Grid or its proxy, which no page may use"
+            admission.on_refused(host, port, message)
         except ForbiddenAddressError as error:
             admission.on_refused(host, port, error.message)
         except OSError:  # it does not resolve, or does not answer
             pass
         return None
+
+    def _may_be_reached(self, target: socket.socket) -> bool:
+        """Judge by the address that it is connected to: a name may have any."""
+        there, port = target.getpeername()[:2]
+        here = target.getsockname()[0]
+        own = here == there or ipaddress.ip_address(_plain(there)).is_loopback
+        at = {(_plain(there), port)} | ({("127.0.0.1", port)} if own else set())
+        return not at & (self._never | {("127.0.0.1", self.port)})
+
+
+def places_of(host: str, port: int) -> frozenset[Place]:
+    """Return each address of a host, with the port.
+
+    Raises
+    ------
+    OSError
+        The name does not resolve.
+    """
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return frozenset((_plain(str(place[0])), port) for *_, place in found)
+
+
+def _plain(address: str) -> str:
+    """Return an address in its only form: without a zone, and IPv4 as such."""
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    return str(getattr(ip, "ipv4_mapped", None) or ip)
+
+
+def _of_this_machine(address: str) -> bool:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.bind((address, 0))
+    except OSError:  # EADDRNOTAVAIL: another machine's; EAFNOSUPPORT: this one has no IPv6
+        return False
+    return True
 
 
 def _host_and_port(url: str, default: int | None) -> tuple[str, int]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 import socket
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 import pytest
 from picture_server import PictureServer
+from proxy_client import admitted, ask, connected, everything, get, login
 
 from collector.browser import token_proxy
 from collector.browser.http_head import MAX_HEAD
@@ -40,11 +40,10 @@ class Raw:
         with client, suppress(OSError):
             client.settimeout(1)
             place = len(self.received) - 1
-            data = client.recv(65536)
+            self.received[place] += client.recv(65536)
             client.sendall(self._answer)
-            while data:
+            while data := client.recv(65536):
                 self.received[place] += data
-                data = client.recv(65536)
 
     def close(self) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
@@ -68,42 +67,6 @@ def raw():
 def proxy():
     with TokenProxy("127.0.0.1") as running:
         yield running
-
-
-def admitted(proxy, *allowed):
-    refused = []
-    admission = proxy.admit(AddressGuard(allowed), lambda *what: refused.append(what))
-    admission.opened = True
-    return admission, refused
-
-
-def login(admission, *, user=None, token=None):
-    text = f"{user or admission.user}:{token or admission.token}".encode()
-    return f"Proxy-Authorization: Basic {base64.b64encode(text).decode()}\r\n"
-
-
-@contextmanager
-def connected(proxy):
-    with socket.create_connection(("127.0.0.1", proxy.port), timeout=10) as client:
-        yield client
-
-
-def everything(client):
-    data = b""
-    while chunk := client.recv(65536):
-        data += chunk
-    return data
-
-
-def ask(proxy, request):
-    """Send a request and return all that comes back."""
-    with connected(proxy) as client:
-        client.sendall(request.encode("latin-1"))
-        return everything(client)
-
-
-def get(url, fields="", method="GET"):
-    return f"{method} {url} HTTP/1.1\r\nHost: x\r\n{fields}\r\n"
 
 
 @pytest.mark.parametrize("method", ["GET", "CONNECT", "POST"])
