@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import errno
 import hashlib
 import json
+import os
 import re
 import socket
 import threading
@@ -23,7 +25,7 @@ from collector.browser.grid import GridBrowser
 from collector.browser.proof import UnguardedBrowserError
 from collector.browser.token_proxy import Admission, TokenProxy
 
-NO_MORE = BlockingIOError(11, "Resource temporarily unavailable")
+NO_MORE = BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
 
 class Driver:
