@@ -99,8 +99,11 @@ def collect(
     import collector
     from bodyshop_core.workspace import Workspace
     from collector.brands import LIST_SUFFIXES
+    from collector.browser.grid_address import GridAddress
 
     terminal: Terminal = context.obj
+    if browser_url:
+        GridAddress.parse(browser_url)  # before the run is recorded: it may have a password in it
     said = {"contact": contact, "brand": brand, "model": model, "label": label}
     if brands.suffix.lower() in LIST_SUFFIXES:
         config = _config_of_list(brands, said)

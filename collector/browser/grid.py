@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import requests
 
-from bodyshop_core.errors import MissingPartError
+from bodyshop_core.errors import InterruptedByUser, MissingPartError
 from bodyshop_core.extras import need_extra
 from collector.browser.driver import GUARD_FLAGS, chrome_options
 from collector.browser.driver_errors import first_line
@@ -85,6 +85,7 @@ class GridLauncher:
         self._login = (user, password or "") if user else None
         self._proxy: TokenProxy
         self._running: set[GridBrowser] = set()
+        self._ended = False
         self._lock = threading.Lock()
         self._wanted, self.places = places, 1
 
@@ -118,6 +119,7 @@ class GridLauncher:
         trace: TracebackType | None,
     ) -> None:
         with self._lock:
+            self._ended = True
             left = list(self._running)
         for browser in left:
             browser.kill()
@@ -134,6 +136,8 @@ class GridLauncher:
             It did not start.
         UnguardedBrowserError
             Its traffic does not all pass the proxy.
+        InterruptedByUser
+            The launcher was left while the Grid had no free browser; the session is ended.
         """
         assert self._place is not None
         advertised = self._place.text(self._proxy.port)
@@ -147,8 +151,11 @@ class GridLauncher:
             driver, self._proxy, self._proxy.admit(guard, refused), self._delete, self._forget
         )
         with self._lock:
+            ended = self._ended
             self._running.add(browser)
         try:
+            if ended:
+                raise InterruptedByUser("the command ended while a browser of the Grid started")
             driver.set_page_load_timeout(load_seconds)
             driver.set_script_timeout(script_seconds)
             check_arguments(driver, (*GUARD_FLAGS, *arguments))
@@ -302,8 +309,8 @@ class GridBrowser:
         self._delete(str(self.driver.session_id))
 
     def end(self) -> None:
-        """End the session: its node removes browser, driver and profile."""
+        """Cut it off, and end the session: its node removes browser, driver and profile."""
+        self._proxy.dismiss(self.admission)
         if not quit_driver(self.driver):
             self._delete(str(self.driver.session_id))
-        self._proxy.dismiss(self.admission)
         self._forget(self)

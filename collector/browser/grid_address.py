@@ -45,6 +45,12 @@ class GridAddress:
             It is no address of http or https, or has a password in it.
         """
         example = "for example: --browser-url http://grid:4444"
+        # First of all, in whatever is before the sign: the other messages repeat the text.
+        if "@" in text:
+            raise UsageError(
+                "the address of the Grid must not contain a password: others see command lines",
+                hint="put it into BODYSHOP_GRID_USER and BODYSHOP_GRID_PASSWORD",
+            )
         try:
             parts = urlsplit(text)
             host, port = parts.hostname, parts.port
@@ -52,11 +58,6 @@ class GridAddress:
             raise UsageError(f"{text!r} is no address of a Grid: {error}", hint=example) from error
         if parts.scheme not in {"http", "https"} or not host or parts.query or parts.fragment:
             raise UsageError(f"{text!r} is no address of a Grid", hint=example)
-        if "@" in parts.netloc:
-            raise UsageError(
-                "the address of the Grid must not contain a password: others see command lines",
-                hint="put it into BODYSHOP_GRID_USER and BODYSHOP_GRID_PASSWORD",
-            )
         path = parts.path.rstrip("/").removesuffix("/wd/hub")
         standard = 443 if parts.scheme == "https" else 80
         return cls(f"{parts.scheme}://{parts.netloc}{path}", host, port or standard, parts.netloc)
@@ -95,12 +96,17 @@ class ProxyPlace:
         UsageError
             It is something else.
         """
+        if "@" in text:  # not repeated: it may be a password
+            raise UsageError(
+                "--proxy-address is HOST[:PORT], without a user or a password",
+                hint="the proxy makes a token of its own for each browser",
+            )
         try:
             parts = urlsplit(f"//{text}")
             host, port = parts.hostname, parts.port
         except ValueError as error:
             raise UsageError(f"--proxy-address {text}: {error}") from error
-        if not host or parts.netloc != text or "@" in text or " " in text or "," in text:
+        if not host or parts.netloc != text or " " in text or "," in text:
             raise UsageError(
                 f"--proxy-address {text} is not HOST[:PORT]",
                 hint="the address of this machine, as the nodes reach it: 10.0.0.5:8500",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,18 +43,18 @@ class LocalLauncher:
         """Start one; see `collector.browser.running.Launcher`."""
         self._parts = self._parts or find_browser()
         profile = Path(tempfile.mkdtemp(prefix="bodyshop-browser-"))
-        proxy = GuardProxy(guard, on_refused=refused)
-        proxy.__enter__()
-        try:
+        with ExitStack() as started:  # what has to end if anything of this fails
+            started.callback(shutil.rmtree, profile, ignore_errors=True)
+            proxy = started.enter_context(GuardProxy(guard, on_refused=refused))
             driver = start_driver(
                 self._parts, profile, proxy=proxy.address, headed=self._headed,
                 load_seconds=load_seconds, script_seconds=script_seconds,
             )  # fmt: skip
-        except BaseException:
-            proxy.__exit__(None, None, None)
-            shutil.rmtree(profile, ignore_errors=True)
-            raise
-        return LocalBrowser(driver, proxy, profile)
+            browser = LocalBrowser(driver, proxy, profile)
+            started.callback(browser.end)
+            browser.watch()
+            started.pop_all()
+        return browser
 
 
 class LocalBrowser:
@@ -64,7 +65,18 @@ class LocalBrowser:
         self._proxy, self.profile = proxy, profile
         process = driver.service.process
         self._group = process.pid if process is not None else None
-        self._watchdog = Watchdog(self._group, profile) if self._group is not None else None
+        self._watchdog: Watchdog | None = None
+
+    def watch(self) -> None:
+        """Have its processes and profile end with this process, however that ends.
+
+        Raises
+        ------
+        OSError
+            The system starts no process more.
+        """
+        if self._group is not None:
+            self._watchdog = Watchdog(self._group, self.profile)
 
     @property
     def memory(self) -> int:

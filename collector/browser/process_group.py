@@ -11,15 +11,25 @@ if TYPE_CHECKING:
 
 
 def quit_driver(driver: WebDriver) -> bool:
-    """Let the driver quit within a few seconds; return whether it did."""
+    """Let the driver quit within a few seconds; return whether it did.
+
+    It did not if it hangs, if it or what is between answers with an error, or if the system starts
+    no thread more to ask it with.
+    """
     from selenium.common.exceptions import WebDriverException
     from urllib3.exceptions import HTTPError
+
+    done = threading.Event()
 
     def ask() -> None:
         with suppress(WebDriverException, HTTPError, OSError):
             driver.quit()
+            done.set()
 
     thread = threading.Thread(target=ask, name="quit", daemon=True)
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError:  # what Python raises for EAGAIN
+        return False
     thread.join(10)
-    return not thread.is_alive()
+    return done.is_set()

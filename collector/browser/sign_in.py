@@ -54,11 +54,13 @@ def sign_in(
     Raises
     ------
     SignInError
-        The page did not load, with Chromium's code for it, or the token is not accepted.
+        The page did not load, with Chromium's code for it, or not in time, or the token is not
+        accepted.
     OSError, websocket.WebSocketException
-        DevTools cannot be reached.
+        DevTools cannot be reached, does not answer, or ends the conversation.
     """
     import websocket
+    from websocket import WebSocketTimeoutException
 
     until = time.monotonic() + SECONDS
     connection = websocket.create_connection(
@@ -77,10 +79,14 @@ def sign_in(
                 asker.credentials,
             ),
         }  # fmt: skip
-        loaded = tools.ask("Page.navigate", {"url": url})
+        try:
+            loaded = tools.ask("Page.navigate", {"url": url})
+        except WebSocketTimeoutException as error:  # a firewall that drops packets
+            raise SignInError(f"no answer in {SECONDS:.0f} s") from error
         tools.ask("Fetch.disable", {})
     finally:
         connection.close()
+        connection.shutdown()  # after a close frame of the other side the first does nothing
     if code := loaded.get("errorText"):
         raise SignInError(str(code))
 
@@ -117,11 +123,23 @@ class _Tools:
         return self._number
 
     def _receive(self) -> dict[str, Any]:
+        from websocket import (
+            WebSocketConnectionClosedException,
+            WebSocketProtocolException,
+            WebSocketTimeoutException,
+        )
+
         left = self._until - time.monotonic()
         if left <= 0:
-            raise SignInError(f"no answer in {SECONDS:.0f} s")
+            raise WebSocketTimeoutException(f"no answer in {SECONDS:.0f} s")
         self._connection.settimeout(left)
-        return dict(json.loads(self._connection.recv()))
+        text = self._connection.recv()
+        if not text:  # a close frame
+            raise WebSocketConnectionClosedException("the Grid ended the conversation")
+        try:
+            return dict(json.loads(text))
+        except (ValueError, TypeError) as error:
+            raise WebSocketProtocolException("an answer is no JSON object") from error
 
 
 class _Asker:

@@ -38,9 +38,15 @@ def test_what_is_no_address_of_a_grid_is_refused_with_an_example(text):
     assert "--browser-url http://grid:4444" in (refused.value.hint or "")
 
 
-def test_a_password_in_the_address_is_refused_and_not_repeated():
+@pytest.mark.parametrize(
+    "text",
+    ["http://team:secret@grid:4444", "team:secret@grid:4444", "http://team:secret@grid:x",
+     "http://team:secret/@grid:4444", "http:/team:secret@grid", "ftp://team:secret@grid",
+     "http://team:secret[@grid"],
+)  # fmt: skip
+def test_a_password_in_the_address_is_refused_and_not_repeated(text):
     with pytest.raises(UsageError) as refused:
-        GridAddress.parse("http://team:secret@grid:4444")
+        GridAddress.parse(text)
     assert "secret" not in str(refused.value)
     assert "BODYSHOP_GRID_PASSWORD" in str(refused.value)
 
@@ -68,6 +74,27 @@ def test_the_address_of_the_proxy_is_a_host_with_or_without_a_port(text, host, p
 def test_what_is_no_host_is_refused(text):
     with pytest.raises(UsageError, match="--proxy-address"):
         ProxyPlace.parse(text)
+
+
+def test_a_password_beside_the_address_of_the_proxy_is_not_repeated():
+    with pytest.raises(UsageError) as refused:
+        ProxyPlace.parse("team:secret@10.0.0.5")
+    assert "secret" not in str(refused.value)
+
+
+def test_a_password_in_the_address_reaches_neither_catalog_nor_terminal(tmp_path, capsys):
+    urls = tmp_path / "urls.txt"
+    urls.write_text("http://a.example/1.jpg\n")
+    words = ["--contact", "a@example.org", "--brand", "A", "--model", "B"]
+    grid = ["--browser-url", "http://team:secret@grid:4444", "-w", str(tmp_path / "w")]
+    with pytest.raises(SystemExit) as ended:
+        main(["collect", str(urls), *words, *grid])
+    assert ended.value.code == 2
+    shown = capsys.readouterr()
+    assert "BODYSHOP_GRID_PASSWORD" in shown.err
+    assert "secret" not in shown.out + shown.err
+    for file in (tmp_path / "w").rglob("*"):
+        assert not file.is_file() or b"secret" not in file.read_bytes(), file
 
 
 @contextmanager
