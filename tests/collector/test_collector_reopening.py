@@ -14,7 +14,7 @@ from sqlalchemy import select
 import collector
 from bodyshop_core.catalog import schema
 from bodyshop_core.errors import InterruptedByUser, NothingFoundError
-from collector.browser import Browser
+from collector.browser import Browser, LocalLauncher
 from collector.candidate import Candidate, Find, Task, UrlCandidate
 from collector.crawl import discovery
 from collector.crawl.context import INCOMING, CrawlContext
@@ -121,7 +121,8 @@ def test_a_page_that_is_added_while_the_last_browser_quits_is_opened(
     with (
         Fetcher(context, told, workers=1) as fetcher,
         DiscoveryPool(
-            context, tasks[:1], {"viewer": source}, fetcher, told, last_found={}
+            context, tasks[:1], {"viewer": source}, fetcher, told, last_found={},
+            launcher=LocalLauncher(places=1),
         ) as pool,
     ):  # fmt: skip
         try:
