@@ -15,6 +15,7 @@ from curate.report.thumbnails import make_thumbnails
 if TYPE_CHECKING:
     from bodyshop_core.workspace import Workspace
     from curate.similar.map_summary import MappedPicture
+    from curate.similar.neighbours import Neighbours
 
 MOST_POINTS = 20_000
 """Of a larger set the page shows an even sample; the picture and the table have everything."""
@@ -37,6 +38,8 @@ def write_pages(
     errors: Sequence[MappedPicture],
     explained: float,
     why_no_errors: str | None,
+    neighbours: Neighbours,
+    outliers: Sequence[tuple[MappedPicture, float]],
     progress: Progress = SILENT,
 ) -> tuple[Path, Path]:
     """Write ``reports/map/index.html`` and ``map.png``; return both.
@@ -50,6 +53,16 @@ def write_pages(
     errors = errors[:ERRORS_SHOWN]
     wanted = {one.sha256 for one in (*shown, *errors)}
     wanted.update(name for group in clusters for name in group["examples"])
+    wanted.update(one.sha256 for one, _ in outliers)
+    number_of = {one.sha256: number for number, one in enumerate(shown)}
+    near = [
+        [
+            [number_of[name], round(cosine, 2)]
+            for name, cosine in neighbours.get(one.sha256, ())
+            if name in number_of
+        ]
+        for one in shown
+    ]
     make_thumbnails(workspace, sorted(wanted), workspace.reports / "curate", progress=progress)
     values = {name: _values(places, name) for name in COLOURED_BY}
     numbers = {name: {value: at for at, value in enumerate(each)} for name, each in values.items()}
@@ -79,6 +92,9 @@ def write_pages(
         clusters=clusters,
         errors=errors,
         why_no_errors=why_no_errors,
+        outliers=outliers,
+        compared=len(neighbours),
+        near=near,
         points=points,
         values=values,
         colours=COLOURS,

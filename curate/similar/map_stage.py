@@ -19,6 +19,7 @@ from curate.gate.stage import load_gate
 from curate.similar.embedding import Embedding, embed
 from curate.similar.map_page import write_pages
 from curate.similar.map_summary import MappedPicture, MapSummary
+from curate.similar.neighbours import farthest, nearest_pictures
 from curate.targets import resolve_target
 
 if TYPE_CHECKING:
@@ -31,6 +32,12 @@ DOUBT = 0.5
 
 MOST_DOUBTED = 20_000
 """Labelled pictures whose labels are judged; of a larger set an even sample."""
+
+MOST_COMPARED = 20_000
+"""Kept pictures that are compared with one another; of a larger set an even sample."""
+
+OUTLIERS = 24
+"""Pictures shown that are far from all others."""
 
 Disbelief = Callable[
     ["NDArray[np.float32]", Sequence[str], Sequence[str]],
@@ -86,9 +93,16 @@ def map_pictures(
         key=lambda one: (-(one.doubt or 0), one.sha256),
     )
     groups = _groups(laid_out, places)
+    kept = [one.sha256 for one in places if one.verdict == "keep"]
+    compared = kept[:: -(-len(kept) // MOST_COMPARED) or 1]
+    neighbours = nearest_pictures(store, compared, scratch=workspace.root, progress=progress)
+    far = farthest(neighbours, OUTLIERS)
+    shown = {one.sha256: one for one in places}
+    outliers = [(shown[name], cosine) for cosine, name in far]
     page, image = write_pages(
-        workspace, places, groups, errors, laid_out.explained, why_not, progress
-    )
+        workspace, places, groups, errors, laid_out.explained, why_not, neighbours, outliers,
+        progress,
+    )  # fmt: skip
     return MapSummary(
         pictures=len(places),
         explained=laid_out.explained,
@@ -96,6 +110,10 @@ def map_pictures(
         label_errors=tuple(
             {name: getattr(one, name) for name in ("sha256", "label", "instead", "doubt", "file")}
             for one in errors
+        ),
+        outliers=tuple(
+            {"sha256": one.sha256, "similarity": round(cosine, 4), "file": one.file}
+            for one, cosine in outliers
         ),
         doubted=doubted,
         not_looked_for=why_not,

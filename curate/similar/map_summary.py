@@ -67,6 +67,9 @@ class MapSummary(Summary):
         those nearest to the centre.
     label_errors : tuple of dict
         ``{sha256, label, instead, doubt, file}``, the most doubtful first.
+    outliers : tuple of dict
+        ``{sha256, similarity, file}`` of the kept pictures that are least like their fifth
+        neighbour, the farthest first; the similarity is a cosine.
     doubted : int
         Labels that were judged.
     not_looked_for : str or None
@@ -81,6 +84,7 @@ class MapSummary(Summary):
     explained: float
     clusters: tuple[dict[str, Any], ...]
     label_errors: tuple[dict[str, Any], ...]
+    outliers: tuple[dict[str, Any], ...]
     doubted: int
     not_looked_for: str | None
     page: Path

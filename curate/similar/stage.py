@@ -16,12 +16,12 @@ from bodyshop_core.catalog.split_sets import newest_split_set
 from bodyshop_core.errors import NothingFoundError, UsageError
 from bodyshop_core.progress import SILENT, Progress
 from bodyshop_core.summary import Summary
-from curate.duplicates.nearest import VectorIndex
 from curate.gate.extract import extract_features
 from curate.gate.feature_store import FeatureStore
 from curate.gate.gate import Gate
 from curate.gate.stage import load_gate
 from curate.report.thumbnails import make_thumbnails
+from curate.similar.neighbours import NEIGHBOURS, farthest, nearest_pictures
 from curate.targets import resolve_target
 from curate.verdicts.explain import find_picture
 
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bodyshop_core.workspace import Workspace
-
-OUTLIER_NEIGHBOURS = 5
-"""A picture is as far from all others as from the fifth nearest: a copy or two do not count."""
 
 _VARIABLES = 500
 
@@ -179,23 +176,16 @@ def find_outliers(
         Features of fewer than seven kept pictures are stored.
     """
     gate = gate or load_gate(workspace)
-    names = sorted(_kept(workspace))
-    place = {name: position for position, name in enumerate(names)}
-    nearness: list[tuple[float, str]] = []
     store = FeatureStore(workspace.features / gate.fingerprint)
-    with VectorIndex(store.stream(), place, scratch=workspace.root) as index:
-        if len(index) <= OUTLIER_NEIGHBOURS + 1:
-            raise _no_features(workspace)
-        everyone, itself = np.ones(len(names), dtype=bool), np.arange(len(names))
-        with progress.task("compare", total=len(index)) as tick:
-            for rows, _, cosine in index.nearest(everyone, OUTLIER_NEIGHBOURS, apart=[itself]):
-                far = cosine[:, -1].tolist()
-                nearness += zip(far, (names[row] for row in rows.tolist()), strict=True)
-                tick(len(rows))
-    order = sorted(nearness)[:top]
+    neighbours = nearest_pictures(
+        store, sorted(_kept(workspace)), scratch=workspace.root, progress=progress
+    )
+    if len(neighbours) <= NEIGHBOURS + 1:
+        raise _no_features(workspace)
+    order = farthest(neighbours, top)
     found = _described(workspace, order)
     written = _page(workspace, "Far from all others", None, found, progress) if page else None
-    return SimilarSummary("outliers", len(nearness), found, written)
+    return SimilarSummary("outliers", len(neighbours), found, written)
 
 
 def _asked(

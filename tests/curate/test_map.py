@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
+from desk_browser import chromium
 from filling import add_picture, photo, pretend_scores
 from PIL import Image
 
@@ -79,6 +81,46 @@ def test_a_wrong_label_is_doubted_and_shown(heaps, drawn):
     assert drawn.label_errors[0]["instead"] == "whole"
     assert drawn.doubted == 20
     assert "<b>damaged</b>, rather whole" in drawn.page.read_text(encoding="utf-8")
+
+
+def test_the_farthest_pictures_are_told_and_shown(heaps, drawn):
+    workspace, _ = heaps
+    features = next(each for each in workspace.features.iterdir() if each.name != "neighbours")
+    parts = list(FeatureStore(features).stream())
+    names = [name for keys, _ in parts for name in keys]
+    vectors = np.concatenate([part for _, part in parts])
+    cosine = -np.sort(-(vectors @ vectors.T), axis=1)  # the first is the picture itself
+    expected = sorted(zip(cosine[:, 5].tolist(), names, strict=True))
+    assert [one["sha256"] for one in drawn.outliers] == [name for _, name in expected]
+    assert drawn.outliers[0]["similarity"] == pytest.approx(expected[0][0], abs=2e-3)
+    page = drawn.page.read_text(encoding="utf-8")
+    shown = page.partition("Far from all others")[2]
+    assert shown.index(expected[0][1][:12]) < shown.index(expected[-1][1][:12])
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("chromedriver") is None, reason="no Chromium with its driver")
+def test_a_click_shows_the_nearest_neighbours(heaps, drawn):
+    with chromium() as browser:
+        browser.get(drawn.page.as_uri())
+        asked = drawn.places[3]
+        browser.execute_script(
+            """
+            const p = points.find(each => each[0] === arguments[0]);
+            const box = canvas.getBoundingClientRect();
+            const at = {clientX: box.left + across(p) * box.width / canvas.width,
+                        clientY: box.top + down(p) * box.height / canvas.height};
+            canvas.dispatchEvent(new MouseEvent("click", at));
+            """,
+            asked.sha256,
+        )
+        told = [each.text for each in browser.find_elements("css selector", "#near figcaption")]
+    first, *others = told
+    assert len(others) == 5
+    same = {one.sha256[:12] for one in drawn.places if one.cluster == asked.cluster}
+    assert all(text.split()[1] in same for text in told)
+    likeness = [float(text.split()[0]) for text in others]
+    assert likeness == sorted(likeness, reverse=True) and first.startswith("asked:")
 
 
 def test_the_table_has_a_row_per_picture(drawn):
