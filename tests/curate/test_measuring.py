@@ -209,14 +209,15 @@ def test_dask_measures_the_same(tmp_path):
 @pytest.mark.skipif(sys.platform != "linux", reason="kills process groups")
 def test_measuring_goes_on_after_kill_9(tmp_path):
     undisturbed = Workspace.open(tmp_path / "undisturbed")
-    shas = fill(undisturbed, 700)
+    shas = fill(undisturbed, 1_400)
     measure_images(undisturbed, workers=2)
     killed = Workspace.open(tmp_path / "killed")
-    fill(killed, 700)
+    fill(killed, 1_400)
     script = (
         "from bodyshop_core.workspace import Workspace\n"
         "from curate.measure.stage import measure_images\n"
-        # one worker: two would write two shards at a time, and too few would be left
+        # One worker: two would write two shards at a time, and too few would be left when a busy
+        # machine looks late.
         f"measure_images(Workspace.open({str(killed.root)!r}), workers=1)"
     )
     kept = 0
