@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from abc import ABC, abstractmethod
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
@@ -25,7 +26,7 @@ IDLE_SECONDS = 60.0
 _CHUNK = 1 << 16
 
 
-class Listening:
+class Listening(ABC):
     """Serves each connection to an address in a thread of its own; use as a context manager.
 
     Parameters
@@ -54,7 +55,11 @@ class Listening:
         family = socket.AF_INET6 if ":" in self._place[0] else socket.AF_INET
         self._listener = socket.create_server(self._place, family=family, backlog=128)
         self._thread = threading.Thread(target=self._accept, name="guard-proxy", daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError:  # no more threads
+            self._listener.close()
+            raise
         return self
 
     def __exit__(
@@ -73,9 +78,9 @@ class Listening:
         cut(left)
         self._thread.join(5)
 
+    @abstractmethod
     def serve(self, client: socket.socket) -> None:
         """Serve one connection until it ends; an `OSError` means that the client went away."""
-        raise NotImplementedError
 
     def tracked(self, connection: socket.socket) -> Tracked:
         """Have a connection end with the proxy; a context manager that closes it."""

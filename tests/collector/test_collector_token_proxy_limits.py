@@ -65,9 +65,14 @@ def test_without_a_free_thread_one_client_is_closed_and_the_next_is_served(proxy
 
 
 def test_a_client_too_many_is_closed_at_once_and_a_place_becomes_free_again():
-    with Listening(most=1) as proxy:
-        free = threading.Event()
-        proxy.serve = lambda client: (client.sendall(b"served"), free.wait(10))
+    free = threading.Event()
+
+    class Waiting(Listening):
+        def serve(self, client):
+            client.sendall(b"served")
+            free.wait(10)
+
+    with Waiting(most=1) as proxy:
         with connected(proxy) as first, connected(proxy) as second:
             assert first.recv(100) == b"served"
             assert everything(second) == b""
