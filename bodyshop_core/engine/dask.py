@@ -19,7 +19,7 @@ from bodyshop_core.engine.task import Item, Row, WorkSpec, put_back
 from bodyshop_core.errors import BodyshopError, MissingPartError
 
 if TYPE_CHECKING:
-    from distributed import Client, Future
+    from distributed import Client, Future, KilledWorker
 
 CONNECT_S = 15
 
@@ -86,24 +86,27 @@ def compute(
             client.submit(run_shard, job, pickle.dumps(items), pure=False): number
             for number, items in enumerate(shards)
         }
-        for future in _finished(client, list(futures)):
+        for future, rows in _finished(client, list(futures)):
             number = futures[future]
-            try:
-                rows = future.result()
-            except KilledWorker as error:
-                rows = [put_back(item, _short(error)) for item in shards[number]]
-            finally:
-                future.release()
+            future.release()
+            if isinstance(rows, KilledWorker):
+                rows = [put_back(item, _short(rows)) for item in shards[number]]
             yield number, rows
         with contextlib.suppress(OSError):  # a worker that is gone; its process went with it
             client.run(release, job.key)
 
 
-def _finished(client: Client, futures: list[Future]) -> Generator[Future, None, None]:
-    """Yield futures as they end; raise when nobody is left who could end one."""
+def _finished(
+    client: Client, futures: list[Future]
+) -> Generator[tuple[Future, list[Row] | KilledWorker], None, None]:
+    """Yield futures and their results as they end; raise when nobody is left who could end one.
+
+    Results that lay on a worker which went away are "lost" until Dask computed them again.
+    """
     ended: queue.SimpleQueue[Future] = queue.SimpleQueue()
     for future in futures:
         future.add_done_callback(ended.put)
+    lost: set[Future] = set()
     open_futures, alone_since = len(futures), None
     while open_futures:
         try:
@@ -115,14 +118,37 @@ def _finished(client: Client, futures: list[Future]) -> Generator[Future, None, 
                 alone_since = monotonic()
             elif monotonic() - alone_since > WORKERS_S:
                 raise _no_workers(client) from None
+            for future in [future for future in lost if future.status != "lost"]:
+                lost.remove(future)
+                ended.put(future)
             continue
-        if future.status in {"cancelled", "lost"}:
-            raise BodyshopError(
-                f"the Dask scheduler at {address_of(client)} went away",
-                hint="start it again and run the same command: it resumes",
-            )
+        result = _result(client, future)
+        if result is None:
+            lost.add(future)
+            continue
         open_futures -= 1
-        yield future
+        yield future, result
+
+
+def _result(client: Client, future: Future) -> list[Row] | KilledWorker | None:
+    """Fetch a shard's rows, or why Dask gave it up; None while it is lost."""
+    from distributed import KilledWorker
+
+    if future.status == "lost":
+        return None
+    if future.status == "cancelled":
+        raise BodyshopError(
+            f"the Dask scheduler at {address_of(client)} went away",
+            hint="start it again and run the same command: it resumes",
+        )
+    try:
+        return future.result(timeout=WORKERS_S)
+    except KilledWorker as error:
+        return error
+    except TimeoutError:
+        if future.status == "error":
+            raise
+        return None
 
 
 def _wait_for_workers(client: Client) -> None:

@@ -103,7 +103,8 @@ def test_a_poison_item_kills_no_dask_worker_and_costs_its_own_row(cluster):
 
 
 @pytest.mark.slow
-def test_kill_9_of_a_worker_in_the_middle_costs_nothing(cluster):
+@pytest.mark.parametrize("before_s, after_s", [(0, 0), (3, 1)], ids=["at once", "results not read"])
+def test_kill_9_of_a_worker_in_the_middle_costs_nothing(cluster, before_s, after_s):
     cluster.scheduler()
     cluster.worker("a")
     cluster.worker("b")
@@ -115,7 +116,9 @@ def test_kill_9_of_a_worker_in_the_middle_costs_nothing(cluster):
     for shard in shards:
         rows += shard
         if not killed:
+            time.sleep(before_s)  # shards that are done lie on worker a
             cluster.kill("a")
+            time.sleep(after_s)  # Dask runs them again
             killed = True
     assert sorted(row["square"] for row in rows) == [n * n for n in range(96)]
     assert all(row["error"] is None for row in rows)
