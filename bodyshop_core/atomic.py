@@ -47,9 +47,8 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
         temporary.replace(path)
         if durable:
             _sync_folder(path.parent)
-    except BaseException:
+    finally:
         temporary.unlink(missing_ok=True)
-        raise
 
 
 def write_bytes(path: Path, data: bytes, *, durable: bool = True) -> None:

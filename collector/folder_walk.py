@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -144,14 +145,14 @@ def open_regular(file: WalkedFile) -> BinaryIO:
     """
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
     descriptor = os.open(file.target, flags | getattr(os, "O_BINARY", 0))
-    try:
+    with ExitStack() as stack:
+        stack.callback(os.close, descriptor)
         now = os.fstat(descriptor)
         if not stat.S_ISREG(now.st_mode) or (now.st_dev, now.st_ino) != file.identity:
             raise OSError(f"{file.target} is not the regular file that was found there")
-        return os.fdopen(descriptor, "rb")
-    except BaseException:
-        os.close(descriptor)
-        raise
+        stream = os.fdopen(descriptor, "rb")
+        stack.pop_all()
+    return stream
 
 
 def is_ignored(name: str) -> bool:

@@ -72,10 +72,9 @@ class Catalog:
             self._dialect.begin_write(connection)
             try:
                 yield connection
-            except BaseException:
-                connection.rollback()
-                raise
-            connection.commit()
+                connection.commit()
+            finally:
+                connection.rollback()  # what is committed stays
 
     @contextmanager
     def read(self) -> Iterator[Connection]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import pickle
 import threading
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from bodyshop_core.engine.handshake import HandshakeError, Identity, differences, identity
@@ -77,12 +78,11 @@ def run_shard(job: Job, items: bytes) -> list[Row]:
             hint="end it, or install the same there; then run the command again: it resumes",
         )
     pool = _idle.take(job)
-    try:
+    with ExitStack() as stack:
+        stack.callback(pool.close)
         batches = batches_of([pickle.loads(items)], job.batch_size)  # from the driver
         rows = [row for _, part in pool.run(batches) for row in part]
-    except BaseException:
-        pool.close()
-        raise
+        stack.pop_all()
     _idle.keep(job, pool)
     for row in rows:
         if PUT_BACK in row:

@@ -147,16 +147,12 @@ def _carried_file(key: str, carried: Path | None) -> Path | None:
 
 def _uncached_network(name: str, make: Callable[[Path], None], threads: int) -> FrozenNetwork:
     """Write into a temporary folder, which is removed together with the network."""
-    folder = tempfile.TemporaryDirectory(prefix="bodyshop-")
-    try:
-        file = Path(folder.name) / name
+    with contextlib.ExitStack() as stack:
+        file = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bodyshop-"))) / name
         make(file)
         network = FrozenNetwork(file, threads=threads)
-    except BaseException:
-        folder.cleanup()
-        raise
-    # Threads open the file when they need another interpreter.
-    weakref.finalize(network, folder.cleanup)
+        # Threads open the file when they need another interpreter.
+        weakref.finalize(network, stack.pop_all().close)
     return network
 
 

@@ -6,7 +6,7 @@ import base64
 import os
 import socket
 import threading
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -153,7 +153,8 @@ class GridLauncher:
         with self._lock:
             ended = self._ended
             self._running.add(browser)
-        try:
+        with ExitStack() as stack:
+            stack.callback(browser.end)
             if ended:
                 raise InterruptedByUser("the command ended while a browser of the Grid started")
             driver.set_page_load_timeout(load_seconds)
@@ -161,13 +162,11 @@ class GridLauncher:
             check_arguments(driver, (*GUARD_FLAGS, *arguments))
             self._sign_in(browser, proxy, advertised)
             prove(driver, browser.admission, self._reachable(advertised))
-        except BaseException:
-            browser.end()
-            raise
+            stack.pop_all()
         return browser
 
     def _free_browsers(self) -> int:
-        """Return how many sessions of Chrome the Grid has room for now."""
+        """Return for how many more sessions of Chrome the Grid has room."""
         hint = (
             f"start one (docs: selenium.dev/documentation/grid), then try {self._grid.url}/status"
         )

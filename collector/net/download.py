@@ -134,9 +134,9 @@ def store_bytes(
     """Check and store bytes that need no request (a canvas), with the rules of a download."""
     if len(data) > limits.max_bytes:
         return Refusal("too_many_bytes", f"{len(data)} bytes")
-    part = PartFile(folder)
-    part.write(data)
-    return _checked(part, _Request(url, folder, limits, url_candidate), {}, {}, {})
+    with PartFile(folder) as part:
+        part.write(data)
+        return _checked(part, _Request(url, folder, limits, url_candidate), {}, {}, {})
 
 
 def judge_bytes(
@@ -163,10 +163,10 @@ def judge_bytes(
         return Refusal(permission.reason, "the response headers", permission.layers, **timing)
     if len(data) > limits.max_bytes:
         return Refusal("too_many_bytes", f"{len(data)} bytes", **timing)
-    part = PartFile(folder)
-    part.write(data)
     request = _Request(url, folder, limits, url_candidate, override)
-    return _checked(part, request, dict(headers), permission.layers, timing)
+    with PartFile(folder) as part:
+        part.write(data)
+        return _checked(part, request, dict(headers), permission.layers, timing)
 
 
 def referer_for(url: str, page_url: str) -> str:
@@ -241,27 +241,20 @@ def _receive(
         if sniff(head) is None:
             return Refusal("not_a_picture", _described(head, encoding), **timing)
     limit = request.limits.max_bytes
-    part = PartFile(request.folder)
-    try:
-        for chunk in itertools.chain([head], chunks):
-            part.write(chunk)
-            if part.size > limit:
-                part.discard()
-                return Refusal("too_many_bytes", f"more than {limit} bytes", **timing)
+    with PartFile(request.folder) as part:
+        try:
+            for chunk in itertools.chain([head], chunks):
+                part.write(chunk)
+                if part.size > limit:
+                    return Refusal("too_many_bytes", f"more than {limit} bytes", **timing)
+        except zlib.error as error:
+            return Failure("truncated", f"compressed data: {error}", retry=True, **timing)
+        except ProtocolError as error:
+            # Some servers declare a wrong length: what has its end mark is the whole picture.
+            cut = any(isinstance(each, IncompleteRead) for each in _causes(error))
+            if not cut or _ending(part) not in {(each, True) for each in _WITH_END}:
+                raise
         return _checked(part, request, response.headers, layers, timing)
-    except zlib.error as error:
-        part.discard()
-        return Failure("truncated", f"compressed data: {error}", retry=True, **timing)
-    except ProtocolError as error:
-        # Some servers declare a wrong length: what has its end mark is the whole picture.
-        cut = any(isinstance(each, IncompleteRead) for each in _causes(error))
-        if cut and _ending(part) in {(each, True) for each in _WITH_END}:
-            return _checked(part, request, response.headers, layers, timing)
-        part.discard()
-        raise
-    except BaseException:
-        part.discard()
-        raise
 
 
 def _chunks(response: StreamedResponse) -> Iterator[bytes]:
@@ -341,7 +334,6 @@ def _checked(
                 )  # fmt: skip
             detail = f"{facts['width']} x {facts['height']} pixels"
             outcome = Refusal("below_min_side", detail, **timing)
-    part.discard()
     return outcome
 
 

@@ -8,7 +8,7 @@ import itertools
 import os
 import uuid
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Self
 
 IN_MEMORY = 1 << 21
 """Bytes kept in memory; a larger picture is written to disk while it arrives."""
@@ -21,7 +21,8 @@ class PartFile:
     """A ``.part`` file that is written at once, unless it is large.
 
     Data that is not a picture is never written to disk, and a small picture needs four system
-    calls: with many threads, each call also waits for the interpreter.
+    calls: with many threads, each call also waits for the interpreter. As a context manager it
+    drops at the end what was not finished.
 
     Parameters
     ----------
@@ -35,6 +36,14 @@ class PartFile:
         self._hasher = hashlib.sha256()
         self._chunks: list[bytes] = []
         self._file: int | None = None
+        self._finished = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if not self._finished:
+            self._discard()
 
     @property
     def sha256(self) -> str:
@@ -72,7 +81,7 @@ class PartFile:
         return io.BytesIO(content) if isinstance(content, bytes) else content.open("rb")
 
     def finish(self) -> Path:
-        """Write everything to disk, fsynced, and return the file.
+        """Write everything to disk, fsynced, and return the file, which belongs to the caller.
 
         Raises
         ------
@@ -87,10 +96,10 @@ class PartFile:
             os.fsync(file)
         finally:
             os.close(file)
+        self._finished = True
         return self.path
 
-    def discard(self) -> None:
-        """Drop the bytes and remove the file, if there is one."""
+    def _discard(self) -> None:
         self._chunks = []
         if self._file is not None:
             os.close(self._file)

@@ -107,7 +107,7 @@ class Proposals:
         `standing_out` wants a copy to stand out among its neighbours; in a crowd of crops of one
         photo none does. So what is most alike is compared in any case: this is the independent look
         at what would leak between splits. What was not `among` the pictures of the last call is
-        searched for now; the others' neighbours are known.
+        searched for here; the others' neighbours are known.
 
         Parameters
         ----------

@@ -132,8 +132,8 @@ def test_an_xml_bomb_is_refused(workspace, a_jpg, tmp_path):
 
 def test_a_yaml_bomb_is_refused(workspace, a_jpg, tmp_path):
     lines = ["a: &a [x, x, x, x, x, x, x, x, x, x]"]
-    for now, before in zip("bcdefgh", "abcdefg", strict=True):
-        lines.append(f"{now}: &{now} [{', '.join([f'*{before}'] * 10)}]")
+    for name, before in zip("bcdefgh", "abcdefg", strict=True):
+        lines.append(f"{name}: &{name} [{', '.join([f'*{before}'] * 10)}]")
     source = put(tmp_path / "set", {
         "labels/a.txt": LINE, "data.yaml": "\n".join([*lines, "names: [dent]"])})  # fmt: skip
     with pytest.raises(ConfigError, match="expands to more than"):
