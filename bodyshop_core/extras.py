@@ -9,6 +9,7 @@ from bodyshop_core.errors import MissingPartError
 
 EXTRAS: Mapping[str, tuple[str, ...]] = {
     "collect": ("selenium",),
+    "desk": ("flask", "waitress"),
     "label": ("httpx", "label_studio_sdk"),
     "train": ("albumentations", "keras", "tensorflow"),
 }

@@ -7,10 +7,10 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from bodyshop_core.errors import MissingPartError, UsageError
+from bodyshop_core.errors import UsageError
+from bodyshop_core.extras import need_extra
 
 if TYPE_CHECKING:
     from bodyshop_core.workspace import Workspace
@@ -66,11 +66,7 @@ def serve_desk(
     UsageError
         The port is taken.
     """
-    missing = [name for name in ("flask", "waitress") if find_spec(name) is None]
-    if missing:
-        raise MissingPartError(
-            f"the desk needs {' and '.join(missing)}", hint="pip install 'bodyshop[desk]'"
-        )
+    need_extra("desk", "the desk")
     import waitress
 
     from bodyshop.desk.app import create_app

@@ -116,6 +116,7 @@ def test_a_folder_is_curated_and_exported(curated: LightInstall) -> None:
         (["curate", "--gate", "vgg16"], "train"),
         (["augment"], "train"),
         (["label", "push"], "label"),
+        (["desk", "--no-browser"], "desk"),
         (["collect", "brands.yaml"], "collect"),
     ],
     ids=lambda value: value if isinstance(value, str) else " ".join(value),
@@ -135,6 +136,6 @@ def test_a_command_that_needs_an_extra_says_so(
 
 def test_doctor_names_each_extra(light: LightInstall) -> None:
     found = json.loads(light.run("doctor", "--json").stdout)
-    assert {f"extra {name}" for name in ("collect", "label", "train")} <= {
+    assert {f"extra {name}" for name in ("collect", "desk", "label", "train")} <= {
         each["part"] for each in found["checks"]
     }

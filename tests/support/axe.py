@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from functools import cache
-from pathlib import Path
-from tempfile import gettempdir
 
-import pytest
+from npm import npm_folder
 
 VERSION = "4.10.3"
 SERIOUS = {"serious", "critical"}
@@ -16,21 +12,8 @@ SERIOUS = {"serious", "critical"}
 
 @cache
 def _source() -> str:
-    folder = Path(gettempdir()) / f"bodyshop-axe-{VERSION}"
-    script = folder / "node_modules" / "axe-core" / "axe.min.js"
-    if not script.exists():
-        npm = shutil.which("npm")
-        if npm is None:
-            pytest.skip("npm, which brings axe-core, is not installed")
-        folder.mkdir(exist_ok=True)
-        options = ["--no-audit", "--no-fund", "--ignore-scripts", "--no-package-lock"]
-        done = subprocess.run(
-            [npm, "install", *options, "--prefix", str(folder), f"axe-core@{VERSION}"],
-            capture_output=True, text=True, timeout=240, check=False,
-        )  # fmt: skip
-        if done.returncode:
-            pytest.skip(f"npm cannot install axe-core: {done.stderr.strip()[-200:]}")
-    return script.read_text(encoding="utf-8")
+    folder = npm_folder("axe-core", VERSION)
+    return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
 
 
 def serious_violations(browser) -> list[str]:
