@@ -24,6 +24,7 @@ from bodyshop_core.workspace import Workspace
 from curate import pipeline
 from curate.duplicates import pairs
 from curate.gate import rules
+from curate.policy import Policy
 from curate.retry import take_back_failures
 from curate.splits.assign import SplitError
 from curate.verdicts import decide
@@ -82,6 +83,17 @@ def test_per_class_keeps_as_many_of_each_label(
     assert not ended.value.code
     told = json.loads(capsys.readouterr().out)
     assert (told["kept"], told["reasons"]) == (8, {"over_quota": 4})
+
+
+@pytest.mark.parametrize("limit", ["per_source", "per_class"])
+def test_limits_too_small_for_splits_are_said_and_are_no_error(
+    curated: Workspace, limit: str
+) -> None:
+    policy = Policy.model_validate({"limits": {limit: 1}})
+    summary = curate.curate(curated, policy=policy, new_split="few", workers=1)
+    assert summary.kept == (1 if limit == "per_source" else 2)
+    assert f"limits.{limit}: 1 leaves out {12 - summary.kept} pictures" in summary.splits["skipped"]
+    assert curate.curate(curated, workers=1).kept == 12  # the first split set is as it was
 
 
 def test_plain_pictures_and_crowds_of_one_hash_are_told(curated: Workspace) -> None:
