@@ -197,13 +197,15 @@ def curate(
         audit = audit_split_set(workspace, settings.name, facts, rules, progress=progress)
         for lack in _lacks(splits["sizes"]):
             progress.log(lack)
+    except TooFewGroupsError as error:
+        counts = count_verdicts(catalog)
+        what = f"{error.message}{_rejected(counts)}"
+        splits = {"skipped": what}
+        if Reason.OVER_QUOTA.value not in counts.reasons:  # limits were asked for: no fault
+            problem = TooFewGroupsError(what, hint=error.hint)
     except SplitError as error:
-        out = count_verdicts(catalog).reasons.get(Reason.OVER_QUOTA.value, 0)
         splits = {"skipped": error.message}
-        if out and isinstance(error, TooFewGroupsError):  # what was asked for, not a fault
-            splits = {"skipped": f"{error.message}; {_limits(rules)} leaves out {out} pictures"}
-        else:
-            problem = error
+        problem = error
     report = write_report(
         workspace, gate=opened, policy=rules, target=field, progress=progress, splits=splits
     )
@@ -244,6 +246,8 @@ def _lacks(sizes: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
             )
 
 
-def _limits(rules: Policy) -> str:
-    wanted = rules.limits.model_dump(exclude_none=True)
-    return ", ".join(f"limits.{name}: {limit}" for name, limit in wanted.items())
+def _rejected(counts: VerdictCounts) -> str:
+    if not counts.rejected:
+        return ""
+    reasons = ", ".join(f"{count} {reason}" for reason, count in counts.reasons.items())
+    return f"; {counts.rejected} of {counts.pictures} pictures are rejected ({reasons})"
