@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bodyshop_core.catalog import Field
+from bodyshop_core.catalog import Field, Reason
 from bodyshop_core.progress import SILENT, Progress
 from curate.audit.stage import audit_split_set
 from curate.gate.feature_store import FeatureStore
@@ -17,7 +18,7 @@ from curate.measure.stage import measure_images
 from curate.policy import Policy, load_policy
 from curate.report import write_report
 from curate.retry import take_back_failures
-from curate.splits.assign import SplitError
+from curate.splits.assign import SplitError, TooFewGroupsError
 from curate.splits.scenes import check_scenes
 from curate.splits.stage import choose_settings, write_splits
 from curate.targets import resolve_target
@@ -133,7 +134,8 @@ def curate(
         Storage did not give some pictures. Everything else is measured; verdicts and splits stay as
         they are, since a split never forgets: with pictures missing, others would take their place.
     SplitError
-        Labelled pictures can't be split; verdicts and report are written all the same.
+        Labelled pictures can't be split, and not because of the policy's limits; verdicts and
+        report are written all the same.
     """
     catalog, rules = workspace.catalog, load_policy(policy)
     opened = open_gate(workspace, gate, weights=weights, policy=rules)
@@ -193,16 +195,25 @@ def curate(
             look_again=lambda placed: check_scenes(workspace, placed, store, progress=progress),
         ).as_dict()
         audit = audit_split_set(workspace, settings.name, facts, rules, progress=progress)
+        for lack in _lacks(splits["sizes"]):
+            progress.log(lack)
+    except TooFewGroupsError as error:
+        counts = count_verdicts(catalog)
+        what = f"{error.message}{_rejected(counts)}"
+        splits = {"skipped": what}
+        if Reason.OVER_QUOTA.value not in counts.reasons:  # limits were asked for: no fault
+            problem = TooFewGroupsError(what, hint=error.hint)
     except SplitError as error:
-        problem = error
         splits = {"skipped": error.message}
+        problem = error
     report = write_report(
         workspace, gate=opened, policy=rules, target=field, progress=progress, splits=splits
     )
-    if problem is not None:
-        if len({label.value for label in facts.labels if label is not None} - {None}) >= 2:
-            raise problem
-        progress.log(f"no splits: {problem.message}")
+    values = {label.value for label in facts.labels if label is not None} - {None}
+    if problem is not None and len(values) >= 2:
+        raise problem
+    if "skipped" in splits:
+        progress.log(f"no splits: {splits['skipped']}")
     summary = CurateSummary(
         **count_verdicts(catalog).as_dict(),
         duplicates=judgement.found.as_dict(),
@@ -223,3 +234,20 @@ def curate(
         }
         watched.note(outcome, verdicts=judgement.changed + splits.get("rejected", 0))
     return summary
+
+
+def _lacks(sizes: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
+    for label in sorted({label for each in sizes.values() for label in each}):
+        lack = [name for name, each in sizes.items() if not each.get(label)]
+        if lack:
+            yield (
+                f"no picture of '{label}' is in {' and '.join(lack)}: --new-split NAME assigns all "
+                "anew"
+            )
+
+
+def _rejected(counts: VerdictCounts) -> str:
+    if not counts.rejected:
+        return ""
+    reasons = ", ".join(f"{count} {reason}" for reason, count in counts.reasons.items())
+    return f"; {counts.rejected} of {counts.pictures} pictures are rejected ({reasons})"

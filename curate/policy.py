@@ -85,7 +85,8 @@ class QualityPolicy(StrictModel):
     Parameters
     ----------
     min_sharpness : float, optional
-        Below it a picture is ``blurry``; the measure's own calibrated limit when absent.
+        Below it a picture is ``blurry``; when absent, the limit that was calibrated on photos of
+        cars, and none where the gate's rule is ``none``.
     min_brightness, max_brightness : float
         Mean luma, 0 to 1: beyond them a picture is ``bad_exposure``.
     max_dark_fraction, max_bright_fraction : float

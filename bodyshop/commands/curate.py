@@ -256,8 +256,9 @@ def _rows(data: dict[str, Any]) -> list[tuple[str, object]]:
     rows.append(("duplicate clusters", data["clusters"]))
     splits, audit = data["splits"], data["audit"]
     if "sizes" in splits:
+        classes = sorted({label for sizes in splits["sizes"].values() for label in sizes})
         for name, sizes in splits["sizes"].items():
-            labels = ", ".join(f"{count} {label}" for label, count in sizes.items())
+            labels = ", ".join(f"{sizes.get(label, 0)} {label}" for label in classes)
             rows.append((f"split {splits['split_set']}: {name}", labels))
         rows.append(("duplicates across splits", len(splits["leakage_check"]["leaks"])))
         if scenes := splits["leakage_check"]["scenes"]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -127,7 +128,7 @@ def audit_rows(
     rows : sequence of Mapping
         n pictures, see `curate.audit.nuisance.columns`.
     labels : sequence of str
-        Their classes, at least two.
+        Their classes; see `enough_to_audit`.
     groups : sequence of str
         Pictures of one group are never in two folds.
     policy : AuditPolicy, optional
@@ -173,6 +174,12 @@ def audit_rows(
         together.leak or any(leak.leak for leak in features),
         digest,
     )
+
+
+def enough_to_audit(labels: Sequence[str], groups: Sequence[str]) -> bool:
+    """Return whether pictures can be cross-validated: two classes, two groups, one class of two."""
+    pictures = Counter(labels)
+    return len(pictures) > 1 and len(set(groups)) > 1 and max(pictures.values()) > 1
 
 
 def audit_digest(

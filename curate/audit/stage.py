@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, overload
 
-from sqlalchemy import Row, RowMapping, select
+from sqlalchemy import Row, RowMapping, null, select
 
 from bodyshop_core.catalog import Catalog, Field, all_images, picture_origins, schema, stream
 from bodyshop_core.errors import UsageError
 from bodyshop_core.progress import SILENT, Progress
 from curate.audit.nuisance import equalised, measure_view
-from curate.audit.shortcuts import audit_digest, audit_rows
+from curate.audit.shortcuts import audit_digest, audit_rows, enough_to_audit
 from curate.gate.stage import load_gate
 from curate.policy import Policy, load_policy
 from curate.verdicts.facts import load_facts
@@ -82,7 +82,8 @@ def audit_split_set(
 ) -> dict[str, Any]:
     """Do what `audit_shortcuts` does, with facts that were read already.
 
-    An audit of the same pictures, labels and groups is not computed again.
+    An audit of the same pictures, labels and groups is not computed again; where there are too few
+    of them for one, it is empty.
     """
     stored = _stored(workspace, split_set)
     members = _members(workspace, split_set)
@@ -94,6 +95,9 @@ def audit_split_set(
     digest = audit_digest(rows, labels, groups, policy.audit, seed)
     if stored["audit"] is not None and stored["audit"]["digest"] == digest:
         return dict(stored["audit"])
+    if not enough_to_audit(labels, groups):
+        _store(workspace, split_set, None)
+        return {}
     with progress.task("audit", total=1) as tick:
         found = audit_rows(rows, labels, groups, policy=policy.audit, seed=seed, digest=digest)
         outcome = {**found.as_dict(), "digest": digest, "equalise": None, "equalised": None}
@@ -104,13 +108,18 @@ def audit_split_set(
                 workspace, shas, rows, labels, groups, view, policy, seed
             )
         tick(1)
+    _store(workspace, split_set, outcome)
+    return outcome
+
+
+def _store(workspace: Workspace, split_set: str, outcome: dict[str, Any] | None) -> None:
+    table = schema.split_sets
     with workspace.catalog.begin() as connection:
         connection.execute(
-            schema.split_sets.update()
-            .where(schema.split_sets.c.name == split_set)
-            .values(audit=outcome)
+            table.update()
+            .where(table.c.name == split_set)
+            .values(audit=null() if outcome is None else outcome)
         )
-    return outcome
 
 
 def equalise_for(rows: Sequence[Mapping[str, Any]]) -> Equalise:
@@ -144,7 +153,8 @@ def _equalised(
         if max(row["width"] or 0, row["height"] or 0) >= view.longest_side
     ]
     left = [labels[index] for index in large]
-    if len(set(left)) < 2:
+    parts = [groups[index] for index in large]
+    if not enough_to_audit(left, parts):
         return {"too_small": len(rows) - len(large), "features": [], "leak": False}
     extensions = all_images(workspace.catalog)
     blobs = [workspace.blobs.ref(shas[index], extensions[shas[index]]) for index in large]
@@ -153,9 +163,7 @@ def _equalised(
     views = [
         equalised(rows[index], view, found) for index, found in zip(large, measured, strict=True)
     ]
-    after = audit_rows(
-        views, left, [groups[index] for index in large], policy=policy.audit, seed=seed
-    ).as_dict()
+    after = audit_rows(views, left, parts, policy=policy.audit, seed=seed).as_dict()
     return {**after, "too_small": len(rows) - len(large)}
 
 

@@ -15,6 +15,10 @@ class SplitError(BodyshopError):
     """These pictures can't be split, or the splits would leak."""
 
 
+class TooFewGroupsError(SplitError):
+    """There are too few classes, or a class has too few groups, to fill the splits."""
+
+
 @dataclass(frozen=True, slots=True)
 class Member:
     """A kept, labelled picture.
@@ -191,7 +195,7 @@ def _check_classes(
         groups[member.label].add(member.group)
     if len(groups) < 2:
         found = f"only '{next(iter(groups))}'" if groups else "none"
-        raise SplitError(
+        raise TooFewGroupsError(
             f"a split needs pictures of at least two classes, found {found}",
             hint="label more pictures, or choose another --target",
         )
@@ -202,7 +206,7 @@ def _check_classes(
     for label in sorted(groups):
         count = len(groups[label])
         if count < needed and unit == "origin":
-            raise SplitError(
+            raise TooFewGroupsError(
                 f"class '{label}' has pictures of {count} origin{'s' if count != 1 else ''} that "
                 f"share none, and {needed} are needed to hold whole origins out for "
                 f"{', '.join(shares)}",
@@ -210,14 +214,14 @@ def _check_classes(
                 "NAME), or leave out splits.by: origin",
             )
         if count < needed:
-            raise SplitError(
+            raise TooFewGroupsError(
                 f"class '{label}' has {count} group{'s' if count != 1 else ''} of pictures that "
                 f"belong together, and {needed} are needed to fill {', '.join(shares)}",
                 hint="collect more pictures of it, or remove it; if its pictures are spinner "
                 "frames, add single pictures and use --spinners-train-only",
             )
         if spinners_train_only and len(groups[label] - spinning) < held_out:
-            raise SplitError(
+            raise TooFewGroupsError(
                 f"class '{label}' has too few groups without spinner frames for the other splits",
                 hint="collect single pictures of it, or leave out --spinners-train-only",
             )

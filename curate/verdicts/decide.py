@@ -225,6 +225,8 @@ def relate(
     quotas = over_quota(
         (facts for facts in may_stay() if facts.sha256 not in refused or facts.decision == "keep"),
         policy.limits,
+        groups=groups,
+        assigned=assigned,
     )
     return Relations(clusters, represented, groups, conflicts, rejected, bridges, quotas)
 

@@ -19,6 +19,7 @@ from bodyshop_core.summary import Summary
 from curate.duplicates.stage import find_duplicates, remember_counts
 from curate.gate.gate import Gate
 from curate.gate.named_probes import open_named_probes, probe_chances
+from curate.gate.rules import NONE
 from curate.gate.stage import load_gate
 from curate.ingest import store_rows
 from curate.measure.sharpness import MIN_SHARPNESS
@@ -252,13 +253,15 @@ def screening_limits(
 ) -> ScreeningLimits:
     """Return the limits that the policy may leave to gate, probes and sharpness measure."""
     sharpness = policy.quality.min_sharpness
+    if sharpness is None:  # calibrated on photos of cars: it says nothing about an X-ray
+        sharpness = 0 if gate.rule.name == NONE else MIN_SHARPNESS
     least = {name: probe.threshold for name, probe in (probes or {}).items()}
     for name in least:
         own = policy.probes[name].threshold
         least[name] = least[name] if own is None else own
     return ScreeningLimits(
         gate.rule.threshold,
-        MIN_SHARPNESS if sharpness is None else sharpness,
+        sharpness,
         least,
     )
 

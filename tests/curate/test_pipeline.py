@@ -8,7 +8,8 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from curated import fill, splits, verdicts
@@ -24,9 +25,13 @@ from bodyshop_core.workspace import Workspace
 from curate import pipeline
 from curate.duplicates import pairs
 from curate.gate import rules
+from curate.gate.gate import Gate
+from curate.measure.sharpness import MIN_SHARPNESS
+from curate.policy import Policy
 from curate.retry import take_back_failures
 from curate.splits.assign import SplitError
 from curate.verdicts import decide
+from curate.verdicts.stage import screening_limits
 
 
 def test_curate_judges_splits_audits_and_reports(workspace: Workspace) -> None:
@@ -82,6 +87,35 @@ def test_per_class_keeps_as_many_of_each_label(
     assert not ended.value.code
     told = json.loads(capsys.readouterr().out)
     assert (told["kept"], told["reasons"]) == (8, {"over_quota": 4})
+
+
+@pytest.mark.parametrize("limit", ["per_source", "per_class"])
+def test_limits_too_small_for_splits_are_said_and_are_no_error(
+    curated: Workspace, limit: str
+) -> None:
+    policy = Policy.model_validate({"limits": {limit: 1}})
+    summary = curate.curate(curated, policy=policy, new_split="few", workers=1)
+    assert summary.kept == (1 if limit == "per_source" else 2)
+    out = 12 - summary.kept
+    told = f"{out} of 12 pictures are rejected ({out} over_quota)"
+    assert told in summary.splits["skipped"]
+    assert curate.curate(curated, workers=1).kept == 12  # the first split set is as it was
+
+
+@pytest.mark.parametrize(("rule", "least"), [("top5", MIN_SHARPNESS), ("none", 0)])
+def test_the_sharpness_of_cars_is_asked_of_cars_only(rule: str, least: float) -> None:
+    gate = cast(Gate, SimpleNamespace(rule=SimpleNamespace(name=rule, threshold=0.5)))
+    assert screening_limits(Policy(), gate).min_sharpness == least
+    own = Policy.model_validate({"quality": {"min_sharpness": 0.3}})
+    assert screening_limits(own, gate).min_sharpness == 0.3
+
+
+def test_classes_lost_to_rejections_are_explained(workspace: Workspace) -> None:
+    fill(workspace)
+    pretend_scores(workspace)
+    policy = Policy.model_validate({"size": {"min_short_side": 5000}})
+    with pytest.raises(SplitError, match=r"12 of 12 pictures are rejected \(12 too_small\)"):
+        curate.curate(workspace, policy=policy, workers=1)
 
 
 def test_plain_pictures_and_crowds_of_one_hash_are_told(curated: Workspace) -> None:
