@@ -31,8 +31,7 @@ def has_end(file: BinaryIO, extension: str) -> bool:
     if extension == "png":
         return _has_last_chunk(file, size)
     if extension == "gif":
-        file.seek(max(0, size - _TAIL))
-        return file.read().rstrip(b"\0").endswith(b"\x3b")
+        return _has_trailer(file)
     return True
 
 
@@ -72,6 +71,32 @@ def _has_last_chunk(file: BinaryIO, size: int) -> bool:
             return True
         at += length + 12
     return False
+
+
+def _has_trailer(file: BinaryIO) -> bool:
+    """Walk through a GIF's blocks to its trailer (GIF89a, 27); what follows it does not matter."""
+    file.seek(10)
+    file.seek(13 + _colours(file.read(1)))
+    while kind := file.read(1):
+        if kind == b"\x3b":
+            return True
+        if kind == b"\x21":
+            file.seek(1, os.SEEK_CUR)
+        elif kind == b"\x2c":
+            file.seek(8, os.SEEK_CUR)
+            file.seek(_colours(file.read(1)) + 1, os.SEEK_CUR)
+        else:
+            return False
+        while length := file.read(1)[:1]:
+            if length == b"\0":
+                break
+            file.seek(length[0], os.SEEK_CUR)
+    return False
+
+
+def _colours(flags: bytes) -> int:
+    """Return the size of the colour table that a GIF's flags announce."""
+    return 3 << ((flags[0] & 7) + 1) if flags and flags[0] & 128 else 0
 
 
 def _scan_of(file: BinaryIO) -> int:

@@ -6,7 +6,7 @@ import itertools
 import re
 import time
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from http.client import IncompleteRead
 from pathlib import Path
@@ -28,6 +28,7 @@ from bodyshop_core.errors import UnreadableImageError
 from bodyshop_core.imaging import read_header, sniff
 from bodyshop_core.imaging.endings import has_end
 from collector.errors import ForbiddenAddressError
+from collector.net.compression import CHUNK, KNOWN_ENCODINGS, uncompressed
 from collector.net.deadline import Deadline, DeadlineThread
 from collector.net.http import GuardedSession, StreamedResponse, ask
 from collector.net.jpeg_rows import has_every_row
@@ -36,13 +37,12 @@ from collector.net.part_file import PartFile
 from collector.net.permission import judge_headers
 from collector.weburl import host_of, parts_of
 
-CHUNK = 1 << 18
 MAX_REDIRECTS = 5
 RETRY_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Statuses that may be different later; every other 4xx and 5xx is final."""
 
 ANSWERS = frozenset({200, 203, 206})
-"""Statuses of a response with a picture; of 206 only if its range is the whole (`is_whole`)."""
+"""Statuses of a response with a picture; of 206 only if it is the whole one (`is_part`)."""
 
 _WITH_END = frozenset({"jpg", "png", "webp"})
 """Formats whose end can be told from the end of a part."""
@@ -50,7 +50,6 @@ _WITH_END = frozenset({"jpg", "png", "webp"})
 _BLANK = b"\r\n\t \xef\xbb\xbf"
 """White space and the byte order mark, which scripts print before a picture by mistake."""
 
-_INFLATED = frozenset({"gzip", "x-gzip", "deflate"})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
@@ -156,7 +155,7 @@ def judge_bytes(
     """
     permission = judge_headers(headers, override=override)
     timing: dict[str, Any] = {"status": status}
-    if not is_whole(status, headers):
+    if is_part(status, headers):
         detail = f"{len(data)} bytes that are not a whole picture"
         return Failure(f"http_{status}", detail, retry=status in RETRY_STATUS, **timing)
     if not permission.allowed:
@@ -194,7 +193,7 @@ def _judge(response: StreamedResponse, request: _Request, timing: dict[str, Any]
     status, headers = response.status, response.headers
     if status in _REDIRECTS and headers.get("location"):
         return Redirect(urljoin(request.url, headers["location"]), **timing)
-    if not is_whole(status, headers):
+    if is_part(status, headers):
         # The short body of an error is read, so that the connection can be used again.
         response.raw.read(CHUNK, decode_content=False)
         return Failure(
@@ -226,20 +225,16 @@ def _receive(
         head = head.lstrip(_BLANK)  # what a script printed before the picture
     if sniff(head) is None:
         # The encoding counts only now: many servers name one over the plain bytes of a picture.
-        encoding = response.headers.get("content-encoding", "").lower()
-        names = {name.strip() for name in encoding.split(",")} & _INFLATED
-        if not names:
-            unknown = encoding.strip() not in {"", "identity", "none"}
-            described = _described(head, response.headers.get("content-type", ""))
-            detail = f"Content-Encoding {encoding}" if unknown else described
-            return Refusal("encoded" if unknown else "not_a_picture", detail, **timing)
-        chunks = inflated(itertools.chain([head], chunks))
+        encoding = response.headers.get("content-encoding", "").lower().strip()
         try:
-            head = next(chunks, b"")
+            head, chunks = uncompressed(head, chunks, encoding, request.limits.max_bytes)
         except zlib.error as error:
             return Refusal("encoded", f"Content-Encoding {encoding}: {error}", **timing)
         if sniff(head) is None:
-            return Refusal("not_a_picture", _described(head, encoding), **timing)
+            unknown = {each.strip() for each in encoding.split(",")} - KNOWN_ENCODINGS
+            described = _described(head, response.headers.get("content-type", ""))
+            detail = f"Content-Encoding {encoding}" if unknown else described
+            return Refusal("encoded" if unknown else "not_a_picture", detail, **timing)
     limit = request.limits.max_bytes
     with PartFile(request.folder) as part:
         try:
@@ -259,33 +254,20 @@ def _receive(
 
 def _chunks(response: StreamedResponse) -> Iterator[bytes]:
     """Yield the body as it was sent."""
-    while chunk := response.raw.read(CHUNK, decode_content=False):
-        yield chunk
-        if response.raw.length_remaining == 0:  # as declared; None if nothing was declared
-            return
+    try:
+        while chunk := response.raw.read(CHUNK, decode_content=False):
+            yield chunk
+            if response.raw.length_remaining == 0:  # as declared; None if nothing was declared
+                return
+    except ProtocolError as error:
+        # Of a chunked body without its last chunk, what came last is in the error.
+        cut = (each.partial for each in _causes(error) if isinstance(each, IncompleteRead))
+        yield from itertools.islice((each for each in cut if each and isinstance(each, bytes)), 1)
+        raise
 
 
-def inflated(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Decompress gzip or zlib data, at most `CHUNK` bytes at a time.
-
-    Raises
-    ------
-    zlib.error
-        The data are not compressed in this way, or end too early.
-    """
-    inflater = zlib.decompressobj(zlib.MAX_WBITS | 32)  # 32: detect gzip and zlib by their header
-    for chunk in chunks:
-        rest = chunk
-        while rest and not inflater.eof:
-            if part := inflater.decompress(rest, CHUNK):
-                yield part
-            rest = inflater.unconsumed_tail
-    if not inflater.eof:
-        raise zlib.error("they end too early")
-
-
-def is_whole(status: int, headers: Mapping[str, str]) -> bool:
-    """Return whether a response has a body with all bytes, as a 206 may have (RFC 9110, 14.4).
+def is_part(status: int, headers: Mapping[str, str]) -> bool | None:
+    """Return whether a response has only a part of the picture (RFC 9110, 14.4), or none of it.
 
     Parameters
     ----------
@@ -293,11 +275,19 @@ def is_whole(status: int, headers: Mapping[str, str]) -> bool:
         Of HTTP.
     headers : Mapping
         Names in lower case.
+
+    Returns
+    -------
+    bool or None
+        None: a 206 that does not say so. Then the picture's own end decides.
     """
     if status != 206:
-        return status in ANSWERS
-    match = re.fullmatch(r"bytes 0-(\d+)/(\d+)", headers.get("content-range", "").strip())
-    return match is not None and int(match[1]) + 1 == int(match[2])
+        return status not in ANSWERS
+    stated = headers.get("content-range", "").strip().lower()
+    match = re.fullmatch(r"bytes[\s=:]*(\d+)\s*-\s*(\d+)\s*/\s*(\d+|\*)", stated)
+    if match is None or (match[1] == "0" and match[3] == "*"):
+        return None
+    return match[1] != "0" or int(match[2]) + 1 != int(match[3])
 
 
 def _checked(
@@ -311,6 +301,8 @@ def _checked(
     extension, complete = _ending(part)
     if extension == "jpg" and not complete:
         complete = has_every_row(part.content())
+    if timing.get("status") == 206 and is_part(206, headers) is None and extension not in _WITH_END:
+        complete = False
     outcome: Refusal | Failure
     if extension is None:
         with part.open() as file:

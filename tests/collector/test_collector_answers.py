@@ -15,8 +15,9 @@ from PIL import Image
 from bodyshop_core.imaging import sniff
 from bodyshop_core.imaging.endings import has_end
 from collector.net.address import AddressGuard
+from collector.net.compression import CHUNK, inflated
 from collector.net.deadline import DeadlineThread
-from collector.net.download import CHUNK, DownloadLimits, download, inflated, judge_bytes
+from collector.net.download import DownloadLimits, download, judge_bytes
 from collector.net.http import _timeout, guarded_session  # the private name: what urllib3 is given
 from collector.net.outcome import Failure, Refusal, StoredPicture
 
@@ -43,7 +44,10 @@ def test_an_encoding_named_over_plain_bytes_does_not_matter(server, get, encodin
 @pytest.mark.parametrize(
     ("encoding", "body"),
     [("gzip", gzip.compress(BODY)), ("deflate", zlib.compress(BODY)),
-     ("gzip, aws-chunked", gzip.compress(BODY))],
+     ("gzip, aws-chunked", gzip.compress(BODY)), ("deflate", zlib.compress(BODY, wbits=-15)),
+     ("gzip, gzip", gzip.compress(gzip.compress(BODY))), ("UTF-8", gzip.compress(BODY)),
+     ("", gzip.compress(BODY)), ("gzip", gzip.compress(BODY[:9000]) + gzip.compress(BODY[9000:])),
+     ("gzip", gzip.compress(BODY) + bytes(20))],
 )  # fmt: skip
 def test_compression_that_nobody_asked_for_is_undone(server, get, encoding, body):
     outcome = get(server.add("/a.jpg", body, headers={"Content-Encoding": encoding}))
@@ -88,7 +92,8 @@ def test_an_unknown_encoding_over_unknown_bytes_is_named(server, get):
         (203, {}, True),
         (206, {"Content-Range": f"bytes 0-{len(BODY) - 1}/{len(BODY)}"}, True),
         (206, {"Content-Range": f"bytes 0-{len(BODY) - 1}/{len(BODY) + 9}"}, False),
-        (206, {}, False),
+        (206, {"Content-Range": f"Bytes=0-{len(BODY) - 1}/{len(BODY)}"}, True),
+        (206, {"Content-Range": f"bytes 9-{len(BODY) - 1}/*"}, False),
         (204, {}, False),
     ],
 )
@@ -97,10 +102,32 @@ def test_whole_answers_are_answers(server, get, status, headers, accepted):
     assert isinstance(outcome, StoredPicture) is accepted
 
 
+@pytest.mark.parametrize("headers", [{}, {"Content-Range": f"bytes 0-{len(BODY) - 1}/*"}])
+def test_of_a_206_that_does_not_say_whether_it_is_whole_the_picture_s_end_decides(
+    server, get, headers
+):
+    bmp = picture(1, (640, 480), "BMP")
+    assert isinstance(get(server.add("/a.jpg", BODY, status=206, headers=headers)), StoredPicture)
+    for body in (BODY[:9000], bmp):
+        outcome = get(server.add("/b.jpg", body, status=206, headers=headers))
+        assert isinstance(outcome, Failure)
+        assert outcome.error_class == "truncated"
+
+
+def test_a_chunked_body_without_its_last_chunk_is_a_picture_if_it_has_its_end(server, get):
+    for body, accepted in ((BODY, True), (BODY[:9000], False)):
+        chunk = b"%x\r\n%s\r\n" % (len(body), body)
+        headers = {"Transfer-Encoding": "chunked", "Connection": "close"}
+        outcome = get(server.add("/a.jpg", chunk, headers=headers, length=-1))
+        assert isinstance(outcome, StoredPicture) is accepted
+        if not accepted:
+            assert outcome.error_class == "truncated"
+
+
 @pytest.mark.parametrize(
     ("status", "span", "accepted"),
     [(200, "", True), (203, "", True), (206, f"0-{len(BODY) - 1}/{len(BODY)}", True),
-     (206, f"0-{len(BODY) - 1}/{len(BODY) + 9}", False), (206, "", False), (404, "", False)],
+     (206, f"0-{len(BODY) - 1}/{len(BODY) + 9}", False), (206, "", True), (404, "", False)],
 )  # fmt: skip
 def test_what_the_browser_has_counts_as_a_download_would(tmp_path, status, span, accepted):
     limits = DownloadLimits(max_bytes=2_000_000, min_side=50, seconds=10)
@@ -157,6 +184,17 @@ def test_inflating_gives_back_what_was_compressed_however_it_arrives(data, size)
 def test_inflating_never_yields_more_than_a_chunk_at_once():
     bomb = gzip.compress(b"\0" * 10 * CHUNK)
     assert max(map(len, inflated([bomb]))) <= CHUNK
+
+
+@given(cut=st.integers(0, 60), tail=st.binary(max_size=40))
+def test_the_end_of_a_gif_is_its_trailer(cut, tail):
+    out = io.BytesIO()
+    frames = [Image.new("P", (30, 20), n) for n in range(3)]
+    frames[0].save(out, "GIF", save_all=True, append_images=frames[1:], comment=b"; a car ;")
+    whole = out.getvalue()
+    assert has_end(io.BytesIO(whole + tail), "gif")
+    if cut:
+        assert not has_end(io.BytesIO(whole[:-cut]), "gif")
 
 
 @given(cut=st.integers(0, 60), tail=st.binary(max_size=40))
