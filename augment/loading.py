@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from bodyshop_core.catalog import BlobRef
-from bodyshop_core.errors import BodyshopError, UnreadableImageError
+from bodyshop_core.errors import BodyshopError, LostBlobError, UnreadableImageError
 from bodyshop_core.imaging import open_image, to_rgb
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class LoadedSource:
 
 def load_source(
     source: Path | str | bytes | BlobRef,
-    masks: Sequence[tuple[str, Path | str]] = (),
+    masks: Sequence[tuple[str, Path | str | BlobRef]] = (),
     *,
     longest_side: int | None = None,
 ) -> LoadedSource:
@@ -61,8 +61,8 @@ def load_source(
     ----------
     source : Path, str, bytes or BlobRef
         The original: a file, its content, or a picture of a workspace's store.
-    masks : sequence of (str, Path or str)
-        Damage class and file; masks of one class are united.
+    masks : sequence of (str, Path, str or BlobRef)
+        Damage class and mask; masks of one class are united.
     longest_side : int, optional
         Pixels; a larger picture is scaled down to it, a smaller one keeps its size.
 
@@ -71,7 +71,9 @@ def load_source(
     UnreadableImageError
         The picture can't be decoded.
     MaskError
-        A mask can't be decoded or has another shape than the picture.
+        A mask is missing, can't be decoded or has another shape than the picture.
+    TransientError
+        Storage does not give the original or a mask.
     """
     import numpy as np
 
@@ -92,13 +94,13 @@ def load_source(
     return LoadedSource(np.asarray(upright), tuple(by_label), tuple(by_label.values()))
 
 
-def _load_mask(file: Path | str, full: tuple[int, int], size: tuple[int, int]) -> Pixels:
+def _load_mask(file: Path | str | BlobRef, full: tuple[int, int], size: tuple[int, int]) -> Pixels:
     import numpy as np
 
     try:
         with open_image(file) as image:
             mask = image.convert("L")
-    except (UnreadableImageError, OSError, SyntaxError, ValueError) as error:
+    except (UnreadableImageError, LostBlobError, OSError, SyntaxError, ValueError) as error:
         raise MaskError(f"mask {file} can't be decoded: {error}") from error
     aspect = (mask.width / mask.height) / (full[0] / full[1])
     if mask.size != full and abs(aspect - 1) > ASPECT_TOLERANCE:

@@ -24,6 +24,7 @@ from bodyshop_core.progress import SILENT, Progress
 from bodyshop_core.summary import Summary
 
 if TYPE_CHECKING:
+    from bodyshop_core.storage.derived_files import IsWhole
     from bodyshop_core.workspace import Workspace
 
 SHARD_SIZE = 64
@@ -61,7 +62,7 @@ class AugmentSummary(Summary):
     per_class : dict
         Label -> numbers of originals and variants.
     folder : str
-        Folder of the files.
+        Folder of the files; with a bucket, only the policy and the manifest are there.
     seconds : float
         Duration.
     """
@@ -166,7 +167,11 @@ def _render_missing(
     from bodyshop_core.engine import compute_here, read_rows, run_shards
 
     policy, folder = variants.policy, variants.folder
-    items = [shard_item(source, numbers, folder) for source, numbers in variants.missing()]
+    derived = variants.workspace.derived
+    items = [
+        shard_item(source, numbers, derived, variants.name)
+        for source, numbers in variants.missing()
+    ]
     if not items:
         return iter(()), None
     folder.mkdir(parents=True, exist_ok=True)
@@ -182,7 +187,7 @@ def _render_missing(
             left = error
         _check_disk(folder, rows)
     else:
-        _remove_unfinished_shards(folder)
+        _remove_unfinished_shards(variants)
         try:
             paths = run_shards(
                 work,
@@ -206,7 +211,7 @@ def _render_missing(
     return entries, left
 
 
-def _remove_unfinished_shards(folder: Path) -> None:
+def _remove_unfinished_shards(variants: VariantSet) -> None:
     """Remove results of an interrupted run that have to be computed again; the others stay.
 
     These are results of a full disk, and results whose files are missing: a power cut may lose the
@@ -214,20 +219,22 @@ def _remove_unfinished_shards(folder: Path) -> None:
     """
     from bodyshop_core.engine import read_rows
 
-    for path in (folder / SHARDS).glob("*.parquet"):
+    is_whole: IsWhole | None = None
+    for path in (variants.folder / SHARDS).glob("*.parquet"):
+        is_whole = is_whole or variants.workspace.derived.checker(variants.name)
         try:
             entries = [entry for row in read_rows([path]) for entry in variant_entries(row)]
         except (OSError, ValueError):  # run_shards reports damaged results and removes them
             continue
-        if not all(_is_finished(folder, entry) for entry in entries):
+        if not all(_is_finished(variants, entry, is_whole) for entry in entries):
             path.unlink()
 
 
-def _is_finished(folder: Path, entry: dict[str, Any]) -> bool:
+def _is_finished(variants: VariantSet, entry: dict[str, Any], is_whole: IsWhole) -> bool:
     if entry["error"] is not None:
         return code_of(entry["error"]) != FailureCode.DISK_FULL
-    masks = (folder / file for file in entry.get("masks", {}).values())
-    return is_complete(folder / entry["file"], entry["bytes"], masks)
+    masks = (f"{variants.name}/{file}" for file in entry.get("masks", {}).values())
+    return is_complete(is_whole, f"{variants.name}/{entry['file']}", entry["bytes"], masks)
 
 
 def _check_disk(folder: Path, rows: Iterable[dict[str, Any]]) -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
@@ -41,8 +40,8 @@ class SourcePicture:
         As in the split set.
     file : BlobRef
         The original.
-    masks : tuple of (str, Path)
-        Damage class and mask file; a class may occur several times.
+    masks : tuple of (str, BlobRef)
+        Damage class and mask; a class may occur several times.
     boxes : tuple of (class, x1, y1, x2, y2)
         Fractions of width and height.
     inputs : str
@@ -55,7 +54,7 @@ class SourcePicture:
     label: str
     group: str
     file: BlobRef
-    masks: tuple[tuple[str, Path], ...]
+    masks: tuple[tuple[str, BlobRef], ...]
     boxes: tuple[Box, ...]
     inputs: str
     copies: int
@@ -121,6 +120,7 @@ def make_plan(
         {sha256: row.label for sha256, row in rows.items()}, copies=copies, balance=balance
     )
     masks, boxes = _annotations(workspace, set(rows))
+    digests = _mask_digests(workspace, masks)
     sources = []
     for sha256, row in rows.items():
         own_masks, own_boxes = masks.get(sha256, ()), boxes.get(sha256, ())
@@ -130,9 +130,9 @@ def make_plan(
                 label=row.label,
                 group=row.group,
                 file=workspace.blobs.ref(sha256, row.extension),
-                masks=own_masks,
+                masks=tuple((label, workspace.derived.ref(file)) for label, file in own_masks),
                 boxes=own_boxes,
-                inputs=_digest(own_masks, own_boxes),
+                inputs=_digest([[label, digests[file]] for label, file in own_masks], own_boxes),
                 copies=numbers[sha256],
             )
         )
@@ -195,14 +195,14 @@ def _training_rows(catalog: Catalog, split_set: str) -> dict[str, Any]:
 
 def _annotations(
     workspace: Workspace, pictures: set[str]
-) -> tuple[dict[str, tuple[tuple[str, Path], ...]], dict[str, tuple[Box, ...]]]:
+) -> tuple[dict[str, tuple[tuple[str, str], ...]], dict[str, tuple[Box, ...]]]:
     table = schema.annotations
     query = (
         select(table)
         .where(table.c.state == "current", table.c.kind.in_(("mask", "box")))
         .order_by(table.c.sha256, table.c.label.asc().nulls_first(), table.c.key)
     )
-    masks: dict[str, list[tuple[str, Path]]] = {}
+    masks: dict[str, list[tuple[str, str]]] = {}
     boxes: dict[str, list[Box]] = {}
     with workspace.catalog.read() as connection:
         for row in connection.execute(query):
@@ -210,7 +210,7 @@ def _annotations(
                 continue
             label = row.label or "damage"
             if row.kind == "mask" and row.file:
-                masks.setdefault(row.sha256, []).append((label, workspace.root / row.file))
+                masks.setdefault(row.sha256, []).append((label, row.file))
             elif row.kind == "box" and row.value:
                 boxes.setdefault(row.sha256, []).append((label, *_corners(row.value)))
     return (
@@ -226,11 +226,18 @@ def _corners(value: Mapping[str, float]) -> tuple[float, float, float, float]:
     return max(0.0, left), max(0.0, top), min(1.0, right), min(1.0, bottom)
 
 
-def _digest(masks: tuple[tuple[str, Path], ...], boxes: tuple[Box, ...]) -> str:
+def _mask_digests(
+    workspace: Workspace, masks: Mapping[str, Sequence[tuple[str, str]]]
+) -> dict[str, str]:
+    """Return the sha256 of the content of each mask file."""
+    files = [file for own in masks.values() for _, file in own]
+    return {
+        file: "absent" if data is None else hashlib.sha256(data).hexdigest()
+        for file, data in zip(files, workspace.derived.contents(files), strict=True)
+    }
+
+
+def _digest(masks: list[list[str]], boxes: tuple[Box, ...]) -> str:
     if not masks and not boxes:
         return ""
-    contents = []
-    for label, path in masks:
-        found = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "absent"
-        contents.append([label, found])
-    return hashlib.sha256(json.dumps([contents, boxes], sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([masks, boxes], sort_keys=True).encode()).hexdigest()

@@ -10,19 +10,18 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from augment.encoding import encode, encode_mask
 from augment.failures import FailureCode
 from augment.loading import LoadedSource, MaskError, load_source
-from bodyshop_core import atomic
-from bodyshop_core.errors import TransientError, UnreadableImageError
+from bodyshop_core.errors import UnreadableImageError
 
 if TYPE_CHECKING:
     from augment.adapter import Pipeline, Transformed
     from augment.plan import Box, SourcePicture
     from augment.policy import AugmentPolicy, MaskRule
+    from bodyshop_core.storage.derived_files import DerivedFiles
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,9 @@ class RenderedVariant:
     is_lost: bool
 
 
-def shard_item(source: SourcePicture, numbers: Sequence[int], folder: Path) -> dict[str, Any]:
+def shard_item(
+    source: SourcePicture, numbers: Sequence[int], derived: DerivedFiles, folder: str
+) -> dict[str, Any]:
     """Return a picture as an item of `render_shard`.
 
     Parameters
@@ -56,17 +57,20 @@ def shard_item(source: SourcePicture, numbers: Sequence[int], folder: Path) -> d
         The picture.
     numbers : sequence of int
         Numbers of the copies to make.
-    folder : Path
-        Of the variant set.
+    derived : DerivedFiles
+        Where the variants go.
+    folder : str
+        Of the variant set, in it.
     """
     return {
         "key": f"{source.sha256}:{source.inputs[:16]}:{','.join(map(str, numbers))}",
         "sha256": source.sha256,
         "blob": source.file,
-        "masks": [[label, str(file)] for label, file in source.masks],
+        "masks": [list(mask) for mask in source.masks],
         "boxes": [list(box) for box in source.boxes],
         "copies": list(numbers),
-        "folder": str(folder),
+        "derived": derived,
+        "folder": folder,
     }
 
 
@@ -89,7 +93,7 @@ def render_shard(items: list[dict[str, Any]], *, policy: AugmentPolicy) -> list[
     Raises
     ------
     TransientError
-        Storage does not give an original.
+        Storage does not give an original or a mask, or does not take a variant.
     """
     return [_render_item(item, policy) for item in items]
 
@@ -186,11 +190,7 @@ def pipeline_of(policy: AugmentPolicy) -> Pipeline:
 
 def _render_item(item: dict[str, Any], policy: AugmentPolicy) -> dict[str, Any]:
     row: dict[str, Any] = {"key": item["key"], "error": None, "variants": "[]"}
-    if not Path(item["folder"]).is_dir():
-        raise TransientError(
-            f"{item['folder']} is not there: masks and variants are files of the workspace, which "
-            "has to be under the same path on every machine"
-        )
+    item["derived"].require(item["folder"])
     try:
         original = item["blob"].read()
         loaded = load_source(original, item["masks"], longest_side=policy.picture.longest_side)
@@ -232,14 +232,11 @@ def _render_copy(
         return entry | {"error": FailureCode.MASK_LOST.with_message(message)}
     # File names consist of the picture's digest and numbers, never of a class or a remote name.
     stem = f"{item['sha256'][:2]}/{item['sha256']}-{copy}"
-    folder = Path(item["folder"])
     masks = {}
     for number, (label, mask) in enumerate(zip(loaded.labels, made.masks, strict=True)):
-        masks[label] = f"{stem}.mask{number}.png"
-        _write(folder / masks[label], encode_mask(mask))
+        masks[label] = _write(item, f"{stem}.mask{number}.png", encode_mask(mask))
     data = encode(made.image, policy.picture)
-    file = f"{stem}.{policy.picture.format}"
-    _write(folder / file, data)
+    file = _write(item, f"{stem}.{policy.picture.format}", data)
     height, width = made.image.shape[:2]
     return entry | {
         "file": file,
@@ -253,13 +250,15 @@ def _render_copy(
     }
 
 
-def _write(path: Path, data: bytes) -> None:
-    """Write without an fsync, which takes longer than drawing the variant.
+def _write(item: dict[str, Any], name: str, data: bytes) -> str:
+    """Write without an fsync, which takes longer than drawing the variant; return the name it got.
 
     A file lost in a power cut is made again: `augment.variant_set` checks files before it uses
     them.
     """
-    atomic.write_bytes(path, data, durable=False)
+    folder = f"{item['folder']}/"
+    put = item["derived"].put(f"{folder}{name}", data, durable=False)
+    return str(put).removeprefix(folder)
 
 
 def _is_lost(loaded: LoadedSource, made: Transformed, boxes: int, rule: MaskRule) -> bool:

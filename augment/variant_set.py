@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -20,13 +19,11 @@ from bodyshop_core import atomic
 from bodyshop_core.catalog import now, schema
 
 if TYPE_CHECKING:
+    from bodyshop_core.storage.derived_files import IsWhole
     from bodyshop_core.workspace import Workspace
 
 _TABLE = schema.variants
 _CHUNK = 500
-
-_PNG_END = b"IEND\xaeB`\x82"
-"""The last bytes of every PNG file: type and CRC of its closing chunk."""
 
 _AS_RENDERED = (
     "boxes", "applied", "seed", "attempt", "digest", "bytes", "width", "height", "error",
@@ -59,13 +56,19 @@ class VariantSet:
 
     @property
     def folder(self) -> Path:
-        """Folder of the set's files."""
+        """Folder of what tells about the set, and of its files unless they are in a bucket."""
         return self.workspace.variants / self.policy.folder_name
+
+    @property
+    def name(self) -> str:
+        """Its name in the store of masks and variants."""
+        return f"variants/{self.policy.folder_name}"
 
     def adopt(self) -> None:
         """Add the variants that the same policy made for another split set: the files are equal."""
         wanted = {source.sha256: source for source in self.plan.sources}
         own, others = set(), {}
+        is_whole = self.workspace.derived.checker(self.name)
         query = select(_TABLE).where(_TABLE.c.policy == self.policy.digest)
         with self.workspace.catalog.read() as connection:
             for row in connection.execute(query):
@@ -83,7 +86,7 @@ class VariantSet:
             for identity, row in others.items()
             if row.inputs == wanted[row.sha256].inputs
             and identity not in own
-            and self._is_finished(row)
+            and _is_finished(row, is_whole)
         ]
         self.workspace.catalog.upsert(_TABLE, adopted)
 
@@ -93,9 +96,10 @@ class VariantSet:
         A variant is missing when the catalog has no row of it, or a file is absent or incomplete.
         """
         query = select(_TABLE).where(self._of_set())
+        is_whole = self.workspace.derived.checker(self.name)
         with self.workspace.catalog.read() as connection:
             finished = {
-                _identity(row) for row in connection.execute(query) if self._is_finished(row)
+                _identity(row) for row in connection.execute(query) if _is_finished(row, is_whole)
             }
         missing = []
         for source in self.plan.sources:
@@ -194,13 +198,6 @@ class VariantSet:
                 lines.write(json.dumps(entry, ensure_ascii=False) + "\n")
         return path
 
-    def _is_finished(self, row: Row[Any]) -> bool:
-        """Return whether a variant need not be made again."""
-        if row.error is not None:
-            return code_of(row.error) in FINAL
-        masks = [self.workspace.root / file for file in (row.masks or {}).values()]
-        return is_complete(self.workspace.root / row.file, row.bytes, masks)
-
     def _mark_current(self, connection: Connection) -> None:
         """Mark the variants of the plan as current, with the labels and groups it has now."""
         connection.execute(update(_TABLE).where(self._of_set()).values(current=False))
@@ -258,40 +255,36 @@ class VariantSet:
         }
 
     def _relative(self, file: str) -> str:
-        return f"variants/{self.policy.folder_name}/{file}"
+        return f"{self.name}/{file}"
 
     def _remove_files(self, entry: Mapping[str, Any]) -> None:
         if entry["error"] is None:
-            for file in (entry["file"], *entry["masks"].values()):
-                (self.folder / file).unlink(missing_ok=True)
+            files = (entry["file"], *entry["masks"].values())
+            self.workspace.derived.discard(map(self._relative, files))
 
 
-def is_complete(picture: Path, size: int, masks: Iterable[Path]) -> bool:
-    """Return whether the files of a variant exist and are not truncated; nothing is decoded.
-
-    Files are never left incomplete by a kill, but they may be by a power cut: variants are written
-    without an fsync.
+def is_complete(is_whole: IsWhole, file: str, size: int, masks: Iterable[str]) -> bool:
+    """Return whether the files of a variant exist and are not cut.
 
     Parameters
     ----------
-    picture : Path
+    is_whole : callable
+        From `DerivedFiles.checker`.
+    file : str
         The variant.
     size : int
         Its size in bytes when it was written.
-    masks : iterable of Path
-        Its masks, PNG files.
+    masks : iterable of str
+        Its masks.
     """
-    try:
-        if picture.stat().st_size != size:
-            return False
-        for path in masks:
-            with path.open("rb") as file:
-                file.seek(-len(_PNG_END), os.SEEK_END)
-                if file.read() != _PNG_END:
-                    return False
-    except OSError:  # absent, or shorter than the end of a PNG
-        return False
-    return True
+    return is_whole(file, size) and all(is_whole(mask, None) for mask in masks)
+
+
+def _is_finished(row: Row[Any], is_whole: IsWhole) -> bool:
+    """Return whether a variant need not be made again."""
+    if row.error is not None:
+        return code_of(row.error) in FINAL
+    return is_complete(is_whole, row.file, row.bytes, (row.masks or {}).values())
 
 
 def _identity(row: Row[Any]) -> tuple[str, int, str]:

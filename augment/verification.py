@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Row, func, select
@@ -93,7 +92,7 @@ def verify(
     not_reproducible: list[str] = []
     rows = _sample(workspace, sets[name], split_set, sample)
     for row in rows:
-        if _digest_of(workspace.root / row.file) != row.digest:
+        if _digest_of(workspace, row.file) != row.digest:
             different.append(row.file)
             continue
         again = _render_again(policy, sources.get(row.sha256), row)
@@ -103,7 +102,7 @@ def verify(
         different += [
             file
             for label, file in row.masks.items()
-            if _digest_of(workspace.root / file) != again.masks[label]
+            if _digest_of(workspace, file) != again.masks[label]
         ]
     return VerifySummary(name, len(rows), tuple(different), tuple(not_reproducible))
 
@@ -142,8 +141,11 @@ def _render_again(
     )
 
 
-def _digest_of(path: Path) -> str | None:
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+def _digest_of(workspace: Workspace, file: str) -> str | None:
+    try:
+        return hashlib.sha256(workspace.derived.fetch(file)).hexdigest()
+    except (LostBlobError, DamagedBlobError):
+        return None
 
 
 def _policy(workspace: Workspace, digest: str, split_set: str) -> AugmentPolicy:

@@ -177,12 +177,15 @@ def bodyshop(pictures: list[Path], preset: str) -> tuple[float, float]:
     from augment.policy import load_policy
     from augment.rendering import pipeline_of, prepare_worker, render_shard
     from bodyshop_core.catalog import BlobRef
+    from bodyshop_core.storage.derived_files import LocalDerived
 
     prepare_worker()
     policy = load_policy(preset)
     assert policy.picture.quality == QUALITY
     pipeline_of(policy)
     with kept_folder() as folder:
+        derived = LocalDerived(Path(folder))
+        (Path(folder) / "variants" / "made").mkdir(parents=True)
         items = [
             {
                 "key": str(number),
@@ -191,7 +194,8 @@ def bodyshop(pictures: list[Path], preset: str) -> tuple[float, float]:
                 "masks": [],
                 "boxes": [],
                 "copies": list(range(1, COPIES + 1)),
-                "folder": folder,
+                "derived": derived,
+                "folder": "variants/made",
             }
             for number, path in enumerate(pictures)
         ]

@@ -51,7 +51,7 @@ class ForgetSummary(Summary):
     pending : int
         Finished downloads that a killed crawl had not yet brought into the catalog.
     files : int
-        Files removed: originals (in a bucket: objects and their versions), masks, variants,
+        Files removed: originals, masks, variants (in a bucket: objects and their versions),
         thumbnails.
     tasks : int
         Tasks deleted on the labelling server, with their annotations and uploads.
@@ -92,7 +92,7 @@ def forget(workspace: Workspace, what: str, *, dry_run: bool = False) -> ForgetS
     Raises
     ------
     TransientError
-        The bucket of the originals does not answer, or does not allow it; run it once more.
+        The bucket does not answer, or does not allow it; run it once more.
     NothingFoundError
         The workspace has nothing of that name; the tombstone is written all the same, unless
         `dry_run`, so that a later crawl does not collect it.
@@ -104,9 +104,9 @@ def forget(workspace: Workspace, what: str, *, dry_run: bool = False) -> ForgetS
     # A picture that is named may be nowhere but in results of workers that are not ingested yet.
     erased = {*pictures, *_only_pending(workspace, pending), *([what] if kind == "sha256" else [])}
     files = _files_of(workspace, erased)
-    originals = workspace.blobs.find(sorted(erased))
+    stored = {*map(str, files), *workspace.derived.find(erased)}
     stale = bool(_reports(workspace)) and bool(pictures)
-    number = len(files) + len(originals)
+    number = len(stored) + len(workspace.blobs.find(sorted(erased)))
     summary = ForgetSummary(kind, what, len(pictures), len(keys), len(pending), number, stale)
     if dry_run:
         return summary
@@ -229,6 +229,7 @@ def _erase_derived(workspace: Workspace, pictures: set[str], files: Iterable[Pat
     """Remove the files of the pictures, and their rows in the files that hold many pictures."""
     for path in files:
         path.unlink(missing_ok=True)
+    workspace.derived.remove(pictures)
     workspace.blobs.remove(sorted(pictures))
     _drop_features(workspace, pictures)
     for folder in (workspace.features, workspace.root / "shards", workspace.variants):

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from time import monotonic
-from typing import Any, Literal
+from typing import Any
 
+from bodyshop.copy_journal import Journal
 from bodyshop_core import atomic
 from bodyshop_core.catalog.copying import (
     copy_rows,
@@ -24,17 +25,19 @@ from bodyshop_core.errors import BodyshopError, TransientError, UsageError
 from bodyshop_core.locking import locked
 from bodyshop_core.progress import SILENT, Progress
 from bodyshop_core.storage.blobs import BlobStore
+from bodyshop_core.storage.derived_files import DerivedFiles, picture_of
 from bodyshop_core.summary import Summary
 from bodyshop_core.workspace import CATALOG_FILE, Workspace
 from bodyshop_core.workspace_settings import (
     SETTINGS_FILE,
     blob_store,
     catalog_url,
+    derived_files,
     load_settings,
 )
 
 JOURNAL = "copying.jsonl"
-"""In the target, until all is there: what is copied where, and how far; see `_Journal`."""
+"""In the target, until all is there: what is copied where, and how far; see `Journal`."""
 
 LEFT_OUT = frozenset({SETTINGS_FILE, "blobs", "cache", "labelstudio", JOURNAL, "copying.lock"})
 """Names in a workspace's folder that are not copied as files."""
@@ -58,7 +61,7 @@ class CopySummary(Summary):
         Originals that this call brought over and verified; the others were there, verified by an
         earlier call.
     files : int
-        Other files that this call brought over: masks, variants, features, runs, reports.
+        Masks, variants, features, runs, reports and other files that this call brought over.
     rows : int
         Rows of the catalog.
     bytes : int
@@ -85,10 +88,10 @@ def copy_workspace(
 ) -> CopySummary:
     """Copy a workspace into an empty one and verify the sha256 of every file.
 
-    Where the target keeps its catalog and its pictures, its ``workspace.toml`` says, which is there
-    before; without one, in its folder. A call that is interrupted is resumed by the same call; it
-    removes from the target what the source has lost meanwhile. The catalog comes last: until then
-    the target has no pictures. The source is only read.
+    Where the target keeps its catalog, pictures, masks and variants, its ``workspace.toml`` says,
+    which is there before; without one, in its folder. A call that is interrupted is resumed by the
+    same call; it removes from the target what the source has lost meanwhile. The catalog comes
+    last: until then the target has no pictures. The source is only read.
 
     Parameters
     ----------
@@ -107,8 +110,8 @@ def copy_workspace(
         The target is the source, lies in it, or is not empty; or an interrupted copy had another
         source, catalog or bucket, or another command has written into its catalog.
     TransientError
-        Some pictures are missing, damaged or can't be stored; all others are there, and the
-        catalog is not.
+        Some pictures, masks or variants are missing, damaged or can't be stored; all others are
+        there, and the catalog is not.
     """
     started = monotonic()
     old = Workspace.open(source, create=False)
@@ -116,26 +119,36 @@ def copy_workspace(
     _refuse(old.root, root)
     catalog_url(root)  # what its workspace.toml says is valid
     blobs = blob_store(root)
-    journal = _Journal(root / JOURNAL, {"from": str(old.root), "to": _storage(root)})
-    pictures, files = picture_files(old.catalog), list(_files(old.root))
+    derived = derived_files(root, blobs)
+    journal = Journal(root / JOURNAL, {"from": str(old.root), "to": _storage(root)})
+    pictures, made = picture_files(old.catalog), old.derived.sizes()
+    files = [file for file in _files(old.root) if _name(old.root, file) not in made]
+    entries = {name: _made_entry(old.root, name, size) for name, size in made.items()}
     rows = count_rows(old.catalog)
 
-    def left(have: set[str]) -> tuple[list[Picture], list[Path]]:
+    def left(have: set[str]) -> tuple[list[Picture], list[str], list[Path]]:
         moved = [
             file
             for file in files
             if _entry(old.root, file) not in have
             or not (root / file.relative_to(old.root)).is_file()
         ]
-        return _missing(blobs, pictures, have), moved
+        there = derived.sizes() if not have.isdisjoint(entries.values()) else {}
+        derive = [
+            name
+            for name, size in made.items()
+            if entries[name] not in have or there.get(name) != size
+        ]
+        return _missing(blobs, pictures, have), derive, moved
 
-    def summary(todo: list[Picture], moved: list[Path]) -> CopySummary:
+    def summary(todo: list[Picture], derive: list[str], moved: list[Path]) -> CopySummary:
         size = sum(each[2] for each in todo) + sum(file.stat().st_size for file in moved)
+        size += sum(made[name] for name in derive)
         seconds = 0.0 if dry_run else monotonic() - started
+        number = len(derive) + len(moved)
         return CopySummary(
-            str(old.root), str(root), len(pictures), len(todo), len(moved), rows, size, dry_run,
-            seconds,
-        )  # fmt: skip
+            str(old.root), str(root), len(pictures), len(todo), number, rows, size, dry_run, seconds
+        )
 
     if dry_run:
         return summary(*left(journal.read()[0]))
@@ -148,9 +161,12 @@ def copy_workspace(
         new = Workspace.open(root)
         if filled := not is_empty(new.catalog):
             _refuse_rows(old, new, journal, fresh=fresh)
-        _remove_gone(new, taken, pictures, {file.relative_to(old.root) for file in files})
-        todo, moved = left(have)
+        _remove_gone(new, taken, pictures, {_name(old.root, file) for file in files} | set(made))
+        todo, derive, moved = left(have)
         _copy_pictures(old.blobs, new.blobs, todo, journal, progress)
+        copy = partial(_copy_derived, old.derived, new.derived)
+        parts = [_Part(entries[name], name, partial(copy, name)) for name in derive]
+        _copy_parts("masks and variants", parts, journal, progress)
         with progress.task("files", total=len(moved)) as tick:
             for file in moved:
                 journal.note("take", _entry(old.root, file))
@@ -161,7 +177,7 @@ def copy_workspace(
             with progress.task("catalog", total=rows) as tick:
                 copy_rows(old.catalog, new.catalog, tick=tick)
         journal.end()
-    return summary(todo, moved)
+    return summary(todo, derive, moved)
 
 
 def _storage(root: Path) -> dict[str, Any]:
@@ -189,7 +205,7 @@ def _refuse(source: Path, target: Path) -> None:
             )
 
 
-def _refuse_rows(old: Workspace, new: Workspace, journal: _Journal, *, fresh: bool) -> None:
+def _refuse_rows(old: Workspace, new: Workspace, journal: Journal, *, fresh: bool) -> None:
     """Refuse rows in the target's catalog that this copy has not written."""
     if fresh:
         journal.end()
@@ -204,7 +220,7 @@ def _refuse_rows(old: Workspace, new: Workspace, journal: _Journal, *, fresh: bo
 
 
 def _remove_gone(
-    new: Workspace, taken: set[str], pictures: Iterable[Picture], files: set[Path]
+    new: Workspace, taken: set[str], pictures: Iterable[Picture], files: set[str]
 ) -> None:
     """Remove what an earlier call brought and the source has no more, such as what was erased."""
     known = {each[0] for each in pictures}
@@ -212,7 +228,11 @@ def _remove_gone(
     for entry in taken:
         if " " not in entry:
             gone.append(entry.partition(".")[0])
-        elif (file := Path(entry.rsplit(" ", 2)[0])) not in files:
+        elif (file := entry.rsplit(" ", 2)[0]) in files:
+            continue
+        elif picture_of(file):
+            new.derived.discard([file])
+        else:
             (new.root / file).unlink(missing_ok=True)
     new.blobs.remove(sorted(set(gone) - known))
 
@@ -238,38 +258,59 @@ def _files(root: Path) -> Iterator[Path]:
 def _entry(root: Path, file: Path) -> str:
     """Name a file as it is now: one that changes is copied again."""
     state = file.stat()
-    return f"{file.relative_to(root).as_posix()} {state.st_size} {state.st_mtime_ns}"
+    return f"{_name(root, file)} {state.st_size} {state.st_mtime_ns}"
+
+
+def _made_entry(root: Path, name: str, size: int) -> str:
+    """Name a mask or a variant as it is now; as an object it does not change."""
+    return _entry(root, root / name) if (root / name).is_file() else f"{name} {size} 0"
+
+
+def _name(root: Path, file: Path) -> str:
+    return file.relative_to(root).as_posix()
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What is copied beside others: its line in the journal, its name, and how."""
+
+    entry: str
+    name: str
+    copy: Callable[[], None]
 
 
 def _copy_pictures(
     source: BlobStore,
     target: BlobStore,
     pictures: list[Picture],
-    journal: _Journal,
+    journal: Journal,
     progress: Progress,
 ) -> None:
+    copy = partial(_copy_picture, source, target)
+    parts = [_Part(f"{each[0]}.{each[1]}", each[0], partial(copy, each)) for each in pictures]
+    _copy_parts("pictures", parts, journal, progress)
+
+
+def _copy_parts(what: str, parts: list[_Part], journal: Journal, progress: Progress) -> None:
     left: list[tuple[str, str]] = []
-    waiting = iter(pictures)
-    running: dict[Future[None], Picture] = {}
-    with (
-        progress.task("pictures", total=len(pictures)) as tick,
-        ThreadPoolExecutor(THREADS) as pool,
-    ):
+    waiting = iter(parts)
+    running: dict[Future[None], _Part] = {}
+    with progress.task(what, total=len(parts)) as tick, ThreadPoolExecutor(THREADS) as pool:
         while True:
-            while len(running) < 2 * THREADS and (each := next(waiting, None)) is not None:
-                journal.note("take", f"{each[0]}.{each[1]}")
-                running[pool.submit(_copy_picture, source, target, each)] = each
+            while len(running) < 2 * THREADS and (part := next(waiting, None)) is not None:
+                journal.note("take", part.entry)
+                running[pool.submit(part.copy)] = part
             if not running:
                 break
             finished, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in finished:
-                sha256, extension, _ = running.pop(future)
+                part = running.pop(future)
                 try:
                     future.result()
                 except TransientError as error:
-                    left.append((sha256, error.message))
+                    left.append((part.name, error.message))
                     continue
-                journal.note("have", f"{sha256}.{extension}")
+                journal.note("have", part.entry)
                 tick()
     if left:
         raise TransientError.of(left)
@@ -280,6 +321,13 @@ def _copy_picture(source: BlobStore, target: BlobStore, picture: Picture) -> Non
     data = source.fetch(sha256, extension)
     if target.put_bytes(data, extension).new:
         target.fetch(sha256, extension)  # what was there before was compared when it was put
+
+
+def _copy_derived(source: DerivedFiles, target: DerivedFiles, name: str) -> None:
+    data = source.fetch(name)
+    target.restore(name, data)
+    if target.fetch(name) != data:
+        raise TransientError(f"{target.ref(name)} does not hold what was written")
 
 
 def _copy_file(source: Path, target: Path) -> None:
@@ -296,63 +344,3 @@ def _copy_file(source: Path, target: Path) -> None:
 def _digest(file: Path) -> str:
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-class _Journal:
-    """A file of lines that survives a kill: a line that is cut counts as not written.
-
-    Its first line says what is copied where. Each thing has a line ``take`` before anything of it
-    is in the target, and a line ``have`` when it is verified.
-    """
-
-    def __init__(self, path: Path, first: dict[str, Any]) -> None:
-        self._path, self._first = path, first
-
-    def exists(self) -> bool:
-        return self._path.exists()
-
-    def read(self) -> tuple[set[str], set[str]]:
-        """Return what an earlier call has verified, and what it has begun.
-
-        Raises
-        ------
-        UsageError
-            That was a copy of another workspace, or into another catalog or bucket.
-        """
-        if not self._path.exists():
-            return set(), set()
-        lines = self._path.read_text(encoding="utf-8").split("\n")[:-1]
-        first, *entries = [json.loads(line) for line in lines] or [self._first]
-        if entries and first != self._first:
-            self._refuse(first)
-        have = {each["have"] for each in entries if "have" in each}
-        return have, have | {each["take"] for each in entries if "take" in each}
-
-    def begin(self) -> None:
-        """Write the first line, and cut off a line that a kill has left unfinished."""
-        whole = self._path.read_bytes() if self._path.exists() else b""
-        whole = whole[: whole.rfind(b"\n") + 1]
-        first = json.dumps(self._first).encode() + b"\n"
-        atomic.write_bytes(self._path, whole if whole.startswith(first) else first)
-
-    def note(self, what: Literal["take", "have"], entry: str) -> None:
-        """Add what is begun or verified."""
-        with self._path.open("ab") as file:
-            file.write(json.dumps({what: entry}).encode() + b"\n")
-
-    def end(self) -> None:
-        """Remove the file: all is there."""
-        self._path.unlink(missing_ok=True)
-
-    def _refuse(self, first: dict[str, Any]) -> None:
-        folder = self._path.parent
-        if first.get("from") != self._first["from"]:
-            raise UsageError(
-                f"{folder} holds a part of {first.get('from')}",
-                hint="copy that one to its end, or name another folder",
-            )
-        raise UsageError(
-            f"{folder} holds a part of a copy into another catalog or bucket",
-            hint=f"let its {SETTINGS_FILE} say again what it said when the copy began, or name "
-            "another folder",
-        )

@@ -17,7 +17,12 @@ from sqlalchemy import select
 
 from bodyshop_core.catalog import BlobRef, Catalog, schema
 from bodyshop_core.errors import BodyshopError, ConfigError, InterruptedByUser, UsageError
-from bodyshop_core.workspace_settings import SETTINGS_FILE, blob_store, catalog_url
+from bodyshop_core.workspace_settings import (
+    SETTINGS_FILE,
+    blob_store,
+    catalog_url,
+    derived_files,
+)
 
 CATALOG_FILE = "bodyshop.sqlite"
 
@@ -44,6 +49,7 @@ class Workspace:
     def __init__(self, root: Path) -> None:
         self.root = root
         file, url, self.blobs = root / CATALOG_FILE, catalog_url(root), blob_store(root)
+        self.derived = derived_files(root, self.blobs)
         if url is not None and file.exists():
             raise ConfigError(
                 f"there is a catalog in {file}, too: which one is it?",
@@ -87,12 +93,12 @@ class Workspace:
 
     @property
     def masks(self) -> Path:
-        """Folder of damage masks."""
+        """Folder of damage masks, unless they are in a bucket: see `derived`."""
         return self.root / "masks"
 
     @property
     def variants(self) -> Path:
-        """Folder of augmented pictures."""
+        """Folder of augmented pictures (but see `derived`), and of what tells about them."""
         return self.root / "variants"
 
     @property

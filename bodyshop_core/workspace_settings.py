@@ -15,8 +15,10 @@ from bodyshop_core.config import StrictModel
 from bodyshop_core.errors import ConfigError
 from bodyshop_core.storage.blob_cache import BlobCache
 from bodyshop_core.storage.blobs import BlobStore
+from bodyshop_core.storage.derived_files import DerivedFiles, LocalDerived
 from bodyshop_core.storage.local_blobs import LocalBlobs
 from bodyshop_core.storage.remote_blobs import RemoteBlobs
+from bodyshop_core.storage.remote_derived import RemoteDerived
 
 SETTINGS_FILE = "workspace.toml"
 
@@ -31,7 +33,8 @@ class WorkspaceSettings(StrictModel):
     catalog : str, optional
         ``postgresql+psycopg://USER@HOST/DATABASE``; by default a SQLite file in the workspace.
     blobs : str, optional
-        ``s3://BUCKET/PREFIX`` for the original pictures; by default a folder in the workspace.
+        ``s3://BUCKET/PREFIX`` for the original pictures, masks and variants; by default folders in
+        the workspace.
     blobs_endpoint : str, optional
         Address of an S3 server that is not Amazon's; by default that of ``AWS_ENDPOINT_URL``.
     blobs_cache_gb : float
@@ -124,6 +127,11 @@ def blob_store(root: Path) -> BlobStore:
     _refuse_open_credentials()
     cache = BlobCache(root / "cache" / "blobs", int(settings.blobs_cache_gb * 1e9))
     return RemoteBlobs(settings.blobs, cache, endpoint=settings.blobs_endpoint)
+
+
+def derived_files(root: Path, blobs: BlobStore) -> DerivedFiles:
+    """Return the store of masks and variants, which are where the original pictures are."""
+    return RemoteDerived(blobs.place) if isinstance(blobs, RemoteBlobs) else LocalDerived(root)
 
 
 def _refuse_secret(text: str, file: Path, key: str) -> None:

@@ -195,7 +195,7 @@ def _compare(
     for sha256, mine in files.items():
         painted = truth.get(sha256, {})
         for label in mine.keys() | painted.keys():
-            first = read_mask(workspace.root / mine[label]) if label in mine else None
+            first = read_mask(workspace.derived.ref(mine[label])) if label in mine else None
             second = read_mask(painted[label]) if label in painted else None
             values.append(iou(first, second))
     equal = sum(value == 1.0 for value in values)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from bodyshop_core import atomic
 from bodyshop_core.catalog import now, schema
 from bodyshop_core.progress import SILENT, Progress
 from bodyshop_core.workspace import Workspace
@@ -47,9 +46,8 @@ def import_truth_masks(
     with progress.task("masks", total=len(pictures)) as tick:
         for picture in pictures:
             for label, file in sorted(picture.masks.items()):
-                target = workspace.masks / picture.sha256[:2] / f"{picture.sha256}-{label}.png"
-                if not target.exists():
-                    atomic.write_bytes(target, (showroom / file).read_bytes())
+                name = f"masks/{picture.sha256[:2]}/{picture.sha256}-{label}.png"
+                data = (showroom / file).read_bytes()
                 rows.append(
                     {
                         "key": _key(picture.sha256, label),
@@ -58,7 +56,7 @@ def import_truth_masks(
                         "annotator": ANNOTATOR,
                         "kind": "mask",
                         "label": label,
-                        "file": target.relative_to(workspace.root).as_posix(),
+                        "file": workspace.derived.put(name, data),
                         "state": "current",
                         "updated_at": now(),
                     }

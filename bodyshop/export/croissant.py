@@ -54,7 +54,7 @@ _MEANING = {
     "representative": "SHA-256 of the best picture of the cluster.",
     "group": "Pictures of one group are in one split.",
     "split": "train, validation or test.",
-    "mask": "Damage masks, relative to the workspace, joined by semicolons.",
+    "mask": "Damage masks, relative to the workspace or its bucket, joined by semicolons.",
     "licence": "As stated where the picture was found.",
     "permission": "Content of robots.txt and opt-out headers, JSON.",
 }

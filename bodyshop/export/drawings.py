@@ -99,7 +99,7 @@ def _sheets(
 
     def load(sha256: str) -> dict[str, NDArray[np.bool_]]:
         drawn = masks.get(sha256, {}).items()
-        return {label: read_mask(workspace.root / file) for label, file in drawn}
+        return {label: read_mask(workspace.derived.ref(file)) for label, file in drawn}
 
     by_split: Entries = {}
     for picture in wanted:

@@ -308,7 +308,7 @@ def _drawn(workspace: Workspace, kinds: Collection[str]) -> dict[str, list[Hidde
     for key, sha256, label, file in files:
         kind = kind_of(label or "", kinds)
         if kind and file and key not in whole:
-            around = box_of(np.asarray(read_mask(workspace.root / file)))
+            around = box_of(np.asarray(read_mask(workspace.derived.ref(file))))
             if around:
                 found.setdefault(sha256, []).append(Hidden(kind, "person", _box(*around)))
     return found

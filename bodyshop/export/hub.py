@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import yaml
@@ -17,6 +16,7 @@ from bodyshop_core import atomic
 from bodyshop_core.progress import Progress
 
 if TYPE_CHECKING:
+    from bodyshop_core.storage.blobs import BlobRef
     from bodyshop_core.workspace import Workspace
 
 METADATA = "metadata.parquet"
@@ -59,7 +59,7 @@ def layout(
     )
     put_pictures(destination, files, options, progress)
     for file, path in drawings.items():
-        destination.put_picture(file, path.read_bytes)
+        destination.put_picture(file, path.read)
     labels = sorted({str(picture.row["label"]) for picture in pictures})
     for split, members in by_split.items():
         rows = [
@@ -90,17 +90,17 @@ def layout(
 
 def _mask_files(
     workspace: Workspace, pictures: Sequence[Chosen]
-) -> dict[str, dict[str, tuple[str, Path]]]:
-    """Return sha256 -> name of the mask in the folder of its split -> its class and its file."""
+) -> dict[str, dict[str, tuple[str, BlobRef]]]:
+    """Return sha256 -> name of the mask in the folder of its split -> its class and the mask."""
     from labeling.records.annotations import current_masks
 
     drawn = current_masks(workspace)
-    found: dict[str, dict[str, tuple[str, Path]]] = {}
+    found: dict[str, dict[str, tuple[str, BlobRef]]] = {}
     for picture in pictures:
         of_picture = found.setdefault(picture.sha256, {})
         for label, file in sorted(drawn.get(picture.sha256, {}).items()):
-            path = workspace.root / file
-            digest = hashlib.sha256(label.encode() + path.read_bytes()).hexdigest()[:12]
+            path = workspace.derived.ref(file)
+            digest = hashlib.sha256(label.encode() + path.read()).hexdigest()[:12]
             of_picture[f"masks/{picture.sha256}.{digest}.png"] = (label, path)
     return found
 

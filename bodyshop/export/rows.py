@@ -73,7 +73,7 @@ def each_manifest_row(
     dict
         With the keys `COLUMNS`. ``width`` and ``height`` are in pixels after EXIF rotation;
         ``file`` is the imported file's path or the URL; ``reasons`` and ``mask`` (paths relative
-        to the workspace) are joined by ``;``; ``permission`` is JSON; ``gold`` is
+        to the workspace or its bucket) are joined by ``;``; ``permission`` is JSON; ``gold`` is
         ``yes`` where a person checked what is said. Unknown is None.
 
     Raises

@@ -112,7 +112,7 @@ def _sample(
         (f"{sha256}.cls", str(classes.index(label)).encode()),
         (f"{sha256}.json", json.dumps(about, ensure_ascii=False, default=str).encode()),
         *(
-            (f"{sha256}.{name}", (workspace.root / drawn[each]).read_bytes())
+            (f"{sha256}.{name}", workspace.derived.ref(drawn[each]).read())
             for each, name in names.items()
         ),
     ]

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby, repeat
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Text, func, select, true, type_coerce
@@ -26,6 +24,7 @@ from bodyshop_core.snapshots.state import (
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection, Select
 
+    from bodyshop_core.storage.derived_files import DerivedFiles
     from bodyshop_core.workspace import Workspace
 
 PART = 20_000
@@ -39,7 +38,7 @@ def read_state(workspace: Workspace) -> State:
         pictures = select(func.count()).select_from(schema.images)
         count = int(connection.scalar(pictures) or 0)
         few = count <= PART
-        masks = _masks(connection, workspace.root)
+        masks = _masks(connection, workspace.derived)
         about = _about(connection)
         about["newest"] = newest.name if newest else None
         chunks: dict[str, list[PictureState]] = {}
@@ -56,7 +55,7 @@ def read_state(workspace: Workspace) -> State:
 def mask_digests(workspace: Workspace) -> dict[str, list[list[str]]]:
     """Return sha256 -> ``[class, digest]`` of each mask in use now; see `PictureState.masks`."""
     with workspace.catalog.read() as connection:
-        return _masks(connection, workspace.root)
+        return _masks(connection, workspace.derived)
 
 
 _NONE: list[list[str]] = []
@@ -188,7 +187,7 @@ def _splits(connection: Connection, between: Range) -> dict[str, list[list[str]]
     return found
 
 
-def _masks(connection: Connection, root: Path) -> dict[str, list[list[str]]]:
+def _masks(connection: Connection, derived: DerivedFiles) -> dict[str, list[list[str]]]:
     """Return the masks in use with a digest of their pixels and of the regions they consist of."""
     table, regions = schema.annotations, schema.regions
     query = (
@@ -206,12 +205,9 @@ def _masks(connection: Connection, root: Path) -> dict[str, list[list[str]]]:
     for key, *said in _tuples(connection, facts):
         drawn.setdefault(key, []).append(repr(said))
     found: dict[str, list[list[str]]] = {}
-    folder = f"{root}{os.sep}"
-    for sha, label, file, key in masks:
-        try:
-            with open(f"{folder}{file}", "rb", buffering=0) as content:  # noqa: PTH123 - twice as fast
-                pixels = content.read()
-        except FileNotFoundError:  # reported where the masks are used
+    contents = derived.contents(file for _, _, file, _ in masks)
+    for (sha, label, _, key), pixels in zip(masks, contents, strict=True):
+        if pixels is None:  # reported where the masks are used
             pixels = b"missing"
         digest = hashlib.sha256(pixels + "\n".join(drawn.get(key, ())).encode()).hexdigest()[:16]
         found.setdefault(sha, []).append([label or "damage", digest])

@@ -15,6 +15,8 @@ from bodyshop_core import atomic
 _STEP = 64
 """After `limit` / 64 bytes of its own, a process looks at what all have written, and makes room."""
 
+_DIGITS = 64
+
 _FULL, _KEPT = 7 / 8, 3 / 4
 """Shares of the limit at which room is made, and that are left then."""
 
@@ -43,19 +45,24 @@ class BlobCache:
     machine: str = field(default_factory=platform.node)
 
     def path(self, name: str) -> Path:
-        """Return where the copy of ``<sha256>.<extension>`` is or would be."""
+        """Return where the copy of an object is or would be, whatever folder it is in."""
+        name = name.rpartition("/")[2]
         return self.root / name[:2] / name
 
     def get(self, name: str) -> bytes | None:
-        """Return a copy's bytes; None when there is none, or a damaged one."""
-        if not self._is_used():
+        """Return a copy's bytes; None when there is none, or a damaged one.
+
+        A name that does not hold the sha256 of its content has no copies.
+        """
+        digest = digest_in(name)
+        if not digest or not self._is_used():
             return None
         path = self.path(name)
         try:
             data = path.read_bytes()
         except OSError:  # it is a copy: whatever is wrong with it, the original is elsewhere
             return None
-        if hashlib.sha256(data).hexdigest() != name.partition(".")[0]:
+        if hashlib.sha256(data).hexdigest() != digest:
             path.unlink(missing_ok=True)
             return None
         with contextlib.suppress(OSError):  # another process has just removed it
@@ -70,15 +77,15 @@ class BlobCache:
         OSError
             The disk is full.
         """
-        if not self._is_used() or len(data) > self.limit * _KEPT:
+        if not digest_in(name) or not self._is_used() or len(data) > self.limit * _KEPT:
             return
         if _written.due(self, len(data)):
             self._make_room(len(data))
         atomic.write_bytes(self.path(name), data)
 
     def remove(self, sha256: str) -> None:
-        """Remove the copies of a picture."""
-        for path in (self.root / sha256[:2]).glob(f"{sha256}.*"):
+        """Remove the copies of a picture, its masks and variants."""
+        for path in (self.root / sha256[:2]).glob(f"{sha256}[.-]*"):
             path.unlink(missing_ok=True)
 
     def _is_used(self) -> bool:
@@ -103,6 +110,21 @@ class BlobCache:
             with contextlib.suppress(OSError):  # Windows removes no open file
                 path.unlink()
             total -= each
+
+
+def digest_in(name: str) -> str:
+    """Return the sha256 that stands before a name's extension; empty for other names."""
+    before = name.rpartition("/")[2].rpartition(".")[0].rpartition(".")[2]
+    is_one = len(before) == _DIGITS and all(each in "0123456789abcdef" for each in before)
+    return before if is_one else ""
+
+
+def with_digest(name: str, data: bytes) -> str:
+    """Return a name with the sha256 of its content before its extension."""
+    if digest_in(name):
+        return name
+    start, _, extension = name.rpartition(".")
+    return f"{start}.{hashlib.sha256(data).hexdigest()}.{extension}"
 
 
 class _Written:

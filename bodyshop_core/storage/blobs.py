@@ -51,16 +51,24 @@ class BlobRef:
         What its content must be; empty for a file of which that is not known.
     place : RemotePlace, optional
         Where the object is, when it is not the file.
+    folder : str
+        Of the object, below the place; empty for an original, whose name tells.
     """
 
     path: Path
     sha256: str = ""
     place: RemotePlace | None = None
+    folder: str = ""
 
     @property
     def name(self) -> str:
         """Name of the file, without its folder."""
         return self.path.name
+
+    @property
+    def key(self) -> str:
+        """Name of the object below its place."""
+        return f"{self.folder}/{self.path.name}" if self.folder else self.path.name
 
     @property
     def stem(self) -> str:
@@ -83,7 +91,7 @@ class BlobRef:
             nothing about the picture.
         """
         if self.place is not None:
-            return self.place.read(self.path.name)
+            return self.place.read(self.key)
         try:
             data = self.path.read_bytes()
         except OSError as error:
@@ -107,7 +115,7 @@ class BlobRef:
         TransientError
             The bucket does not answer.
         """
-        return self.path.exists() if self.place is None else self.place.exists(self.path.name)
+        return self.path.exists() if self.place is None else self.place.exists(self.key)
 
     def local(self) -> Path:
         """Return a file with the bytes, for programs that need one: open it soon.
@@ -117,13 +125,13 @@ class BlobRef:
         TransientError
             Of an object, as `read`; a file is not looked at.
         """
-        return self.path if self.place is None else self.place.local_copy(self.path.name)
+        return self.path if self.place is None else self.place.local_copy(self.key)
 
     def __fspath__(self) -> str:
         return str(self.local())
 
     def __str__(self) -> str:
-        return str(self.path) if self.place is None else self.place.address(self.path.name)
+        return str(self.path) if self.place is None else self.place.address(self.key)
 
 
 class BlobStore(ABC):

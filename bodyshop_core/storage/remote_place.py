@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from bodyshop_core import atomic
 from bodyshop_core.errors import DamagedBlobError, LostBlobError, MissingPartError, TransientError
-from bodyshop_core.storage.blob_cache import BlobCache
+from bodyshop_core.storage.blob_cache import BlobCache, digest_in, with_digest
 
 PATIENCE_S = 20.0
 """Seconds of nothing but failures after which a store counts as gone."""
@@ -55,8 +55,8 @@ class RemotePlace:
     endpoint: str | None = None
 
     def address(self, name: str) -> str:
-        """Return the address of ``<sha256>.<extension>``."""
-        return f"{self.url.rstrip('/')}/{name[:2]}/{name}"
+        """Return the address of ``<sha256>.<extension>``, or of a name with its folder."""
+        return f"{self.url.rstrip('/')}/{name if '/' in name else f'{name[:2]}/{name}'}"
 
     def filesystem(self) -> Any:
         """Return fsspec's file system, one per process and thread-safe.
@@ -92,15 +92,32 @@ class RemotePlace:
         return data
 
     def fetch(self, name: str) -> bytes:
-        """Return an object's bytes as the store has them now; errors as `BlobRef.read`."""
+        """Return an object's bytes as the store has them now; errors as `BlobRef.read`.
+
+        They are compared with the sha256 that its name holds, if it holds one.
+        """
         with self.talking(name, "read") as filesystem:
             data: bytes = filesystem.cat_file(self.address(name))
-        if hashlib.sha256(data).hexdigest() != name.partition(".")[0]:
+        if (digest := digest_in(name)) and hashlib.sha256(data).hexdigest() != digest:
             raise DamagedBlobError(
                 f"{self.address(name)} is damaged: its {len(data)} bytes are not those that were "
                 "stored"
             )
         return data
+
+    def is_whole(self, name: str) -> bool:
+        """Return whether the store itself, not the cache, has the bytes of this name.
+
+        Raises
+        ------
+        TransientError
+            The store does not answer.
+        """
+        try:
+            self.fetch(name)
+        except (LostBlobError, DamagedBlobError):
+            return False
+        return True
 
     def exists(self, name: str) -> bool:
         """Return whether the object is there; see `BlobRef.exists`."""
@@ -116,13 +133,13 @@ class RemotePlace:
 
     def local_copy(self, name: str) -> Path:
         """Return a copy in the cache's folder; see `BlobRef.local`."""
-        path = self.cache.path(name)
         if self.cache.get(name) is None:
             data = self.fetch(name)
+            name = with_digest(name, data)
             self.cache.put(name, data)
-            if not path.exists():  # larger than the cache, or no cache at all
-                atomic.write_bytes(path, data)
-        return path
+            if not self.cache.path(name).exists():  # larger than the cache, or no cache at all
+                atomic.write_bytes(self.cache.path(name), data)
+        return self.cache.path(name)
 
     @contextlib.contextmanager
     def talking(self, name: str, what: str) -> Iterator[Any]:
@@ -131,7 +148,7 @@ class RemotePlace:
         Parameters
         ----------
         name : str
-            ``<sha256>.<extension>``.
+            As for `address`.
         what : str
             Such as ``read``: "it can't be read".
 

@@ -157,4 +157,4 @@ def _newest_votes(workspace: Workspace, project: str) -> dict[str, dict[str, Ann
 
 
 def _load(workspace: Workspace, vote: AnnotatorVote) -> dict[str, NDArray[np.bool_]]:
-    return {label: read_mask(workspace.root / row.file) for label, row in vote.masks.items()}
+    return {label: read_mask(workspace.derived.ref(row.file)) for label, row in vote.masks.items()}

@@ -206,7 +206,7 @@ def _add_agreed(
     rows, label = counting.rows, counting.label
     if not rows:
         return
-    drawn = [read_mask(workspace.root / row.file) for row in rows]
+    drawn = [read_mask(workspace.derived.ref(row.file)) for row in rows]
     mask = majority_mask(drawn, counting.annotators)
     if not mask.any():
         who = ", ".join(sorted(row.annotator for row in rows))

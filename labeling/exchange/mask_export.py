@@ -90,7 +90,8 @@ def export_masks(
         def load(sha256: str) -> dict[str, Mask]:
             tick(1)
             return {
-                label: read_mask(workspace.root / file) for label, file in files[sha256].items()
+                label: read_mask(workspace.derived.ref(file))
+                for label, file in files[sha256].items()
             }
 
         def instances(sha256: str) -> list[Shape]:

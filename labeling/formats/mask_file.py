@@ -8,8 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bodyshop_core.errors import LostBlobError, UnreadableImageError
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from bodyshop_core.storage.blobs import BlobRef
 
 THRESHOLD = 128
 """A pixel belongs to a mask from half coverage on: strokes drawn in a browser are antialiased."""
@@ -24,14 +28,25 @@ def encode_mask(mask: NDArray[np.bool_]) -> bytes:
     return buffer.getvalue()
 
 
-def read_mask(path: Path) -> NDArray[np.bool_]:
-    """Read a mask file into an array of bool, shape (height, width).
+def read_mask(source: Path | BlobRef) -> NDArray[np.bool_]:
+    """Read a mask into an array of bool, shape (height, width).
+
+    Parameters
+    ----------
+    source : Path or BlobRef
+        A file, or a mask of a workspace.
 
     Raises
     ------
     UnreadableImageError
-        The file is missing or damaged.
+        It is missing or damaged.
+    TransientError
+        Storage does not give it.
     """
     from bodyshop_core.imaging import load_rgb
 
-    return np.asarray(load_rgb(path)[:, :, 0] >= THRESHOLD)
+    try:
+        rgb = load_rgb(source)
+    except LostBlobError as error:
+        raise UnreadableImageError(error.message) from error
+    return np.asarray(rgb[:, :, 0] >= THRESHOLD)

@@ -1,4 +1,4 @@
-"""Annotations as rows of the catalog, and their masks as PNG files in the workspace.
+"""Annotations as rows of the catalog, and their masks as PNG files.
 
 `store_annotations` writes annotations and `mark_deleted` marks those that are gone from the server.
 Both return the pictures for which `labeling.consensus.update.update_consensus` must run. The
@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sqlalchemy import Connection, Row, select, update
 
-from bodyshop_core import atomic
 from bodyshop_core.catalog import schema
 from bodyshop_core.catalog.labels import nfc
 from bodyshop_core.errors import UnreadableImageError
@@ -149,7 +148,7 @@ def mark_deleted(connection: Connection, instance: str, remote_ids: Iterable[int
 
 
 def current_masks(workspace: Workspace) -> dict[str, dict[str, str]]:
-    """Return sha256 -> class -> mask file relative to the workspace, of the masks in use."""
+    """Return sha256 -> class -> name in `Workspace.derived`, of the masks in use."""
     table = schema.annotations
     query = (
         select(table.c.sha256, table.c.label, table.c.file)
@@ -166,14 +165,11 @@ def current_masks(workspace: Workspace) -> dict[str, dict[str, str]]:
 def write_mask(
     workspace: Workspace, sha256: str, label: str, key: str, mask: NDArray[np.bool_]
 ) -> str:
-    """Write a mask as PNG; return its path relative to the workspace."""
+    """Write a mask as PNG; return its name in `Workspace.derived`."""
     # The label may come from outside: only its ASCII letters and digits enter the file name.
     slug = re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-")[:32] or "mask"
-    path = workspace.masks / sha256[:2] / f"{sha256}-{slug}-{key[:10]}.png"
-    data = encode_mask(mask)
-    if not (path.exists() and path.read_bytes() == data):
-        atomic.write_bytes(path, data)
-    return path.relative_to(workspace.root).as_posix()
+    name = f"masks/{sha256[:2]}/{sha256}-{slug}-{key[:10]}.png"
+    return workspace.derived.put(name, encode_mask(mask))
 
 
 def mask_facts(mask: NDArray[np.bool_]) -> dict[str, int]:
@@ -237,7 +233,7 @@ class _EarlierImports:
     def __init__(
         self, connection: Connection, workspace: Workspace, before: Iterable[Row[Any]]
     ) -> None:
-        self._root = workspace.root
+        self._derived = workspace.derived
         self._masks = {
             row.key: row
             for row in before
@@ -259,7 +255,7 @@ class _EarlierImports:
         if [_facts(each) for each in said] != [_facts(each) for each in regions]:
             return None
         try:
-            same = np.array_equal(read_mask(self._root / row.file), mask)
+            same = np.array_equal(read_mask(self._derived.ref(row.file)), mask)
         except UnreadableImageError:
             return None
         return str(row.updated_at) if same else None

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from labeling.formats.mask_file import read_mask
 from labeling.formats.shapes import Shape
 
 if TYPE_CHECKING:
+    from bodyshop_core.storage.blobs import BlobRef
     from bodyshop_core.workspace import Workspace
     from labeling.formats.shapes import Mask
 
@@ -38,11 +38,11 @@ class PictureInstances:
     rows : tuple of Row
         Of the table ``regions``, in the order they were drawn.
     masks : mapping
-        Class -> file of a class mask that has no regions.
+        Class -> a class mask that has no regions.
     """
 
     rows: tuple[Row[Any], ...]
-    masks: Mapping[str, Path]
+    masks: Mapping[str, BlobRef]
 
     def shapes(self) -> list[Shape]:
         """Return the instances in pixels of the upright picture."""
@@ -76,7 +76,7 @@ def current_instances(
         .order_by(regions.c.sha256, regions.c.number, regions.c.key)
     )
     rows: dict[str, list[Row[Any]]] = {}
-    files: dict[str, dict[str, Path]] = {}
+    files: dict[str, dict[str, BlobRef]] = {}
     with workspace.catalog.read() as connection:
         whole: set[str] = set()
         for row in connection.execute(drawn):
@@ -85,7 +85,7 @@ def current_instances(
         for key, sha256, label, file in connection.execute(masks.where(*in_use)):
             of_picture = files.setdefault(sha256, {})
             if key not in whole and file:
-                of_picture[label or "damage"] = workspace.root / file
+                of_picture[label or "damage"] = workspace.derived.ref(file)
     return {
         sha256: PictureInstances(tuple(rows.get(sha256, ())), of_picture)
         for sha256, of_picture in files.items()

@@ -29,7 +29,7 @@ from bodyshop.forget import forget
 from bodyshop_core import atomic
 from bodyshop_core.catalog.variants import current_variants
 from bodyshop_core.engine import read_rows
-from bodyshop_core.errors import BodyshopError, UsageError
+from bodyshop_core.errors import BodyshopError, TransientError, UsageError
 from bodyshop_core.locking import locked
 from bodyshop_core.workspace import Workspace
 
@@ -219,7 +219,7 @@ def test_a_picture_erased_while_it_is_rendered_leaves_no_variant(
         forget(workspace, gone)
         for source in (item for item in items if item["sha256"] == gone):
             # The command that erased has looked for files already when the last one is written.
-            (Path(source["folder"]) / gone[:2] / f"{gone}-2.jpg").write_bytes(b"late")
+            source["derived"].put(f"{source['folder']}/{gone[:2]}/{gone}-2.jpg", b"late")
         return rows
 
     monkeypatch.setattr("augment.offline.render_shard", erasing)
@@ -234,6 +234,22 @@ def test_a_picture_that_does_not_decode_fails_alone(workspace: Workspace, fill: 
     fill([Shot(whole), Shot(jpeg(picture(2))[:300]), Shot(b"\xff\xd8\xffnot a picture")])
     summary = augment(workspace, "light", copies=2, workers=0)
     assert (summary.variants, summary.failed) == (2, {"unreadable": 4})
+
+
+def test_a_mask_that_is_there_and_cannot_be_read_is_named_and_nothing_is_written_off(
+    workspace: Workspace, fill: Fill
+) -> None:
+    fill([Shot(jpeg(picture(1)), mask=png(mask())), Shot(jpeg(picture(2)))])
+    (file,) = [path for path in workspace.masks.rglob("*") if path.is_file()]
+    whole = file.read_bytes()
+    file.unlink()
+    file.symlink_to(file)  # a loop: no user can read it
+    with pytest.raises(TransientError, match=f"{file.name} can't be read"):
+        augment(workspace, "grayscale", copies=1, workers=0)
+    file.unlink()
+    file.write_bytes(whole)
+    summary = augment(workspace, "grayscale", copies=1, workers=0)
+    assert (summary.made, summary.failed) == (2, {})
 
 
 def test_a_mask_of_another_shape_is_refused_and_one_of_another_size_fits(

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
-import threading
-import time
 from pathlib import Path
 
 import object_store
 import pytest
 from dask_cluster import WITHOUT_PRIVILEGES, Cluster
-from filling import pretend_scores
-from object_workspaces import objects, photos, remote_workspace
+from object_workspaces import (
+    empty_cache,
+    filled,
+    kill_when_copies,
+    objects,
+    photos,
+    remote_workspace,
+)
 from sqlalchemy import func, select
 
-import collector
 import curate
 from bodyshop.desk.pictures import show, thumbnail
 from bodyshop.export import export, manifest_rows
@@ -48,12 +51,6 @@ def away(server, tmp_path, monkeypatch):
     return remote_workspace(server, tmp_path / "away")
 
 
-def filled(workspace: Workspace, folder: Path) -> Workspace:
-    collector.import_folder(folder, workspace)
-    pretend_scores(workspace)
-    return workspace
-
-
 def judged(workspace: Workspace):
     summary = curate.curate(workspace, workers=1).as_dict()
     summary.pop("report")
@@ -66,11 +63,6 @@ def contents(folder: Path) -> dict[str, bytes]:
         for path in folder.rglob("*")
         if path.is_file() and path.suffix in {".jpg", ".png", ".csv"}
     }
-
-
-def empty_cache(workspace: Workspace) -> None:
-    for path in (workspace.root / "cache").rglob("*.*"):
-        path.unlink()
 
 
 def test_import_curate_and_export_give_the_same_from_a_bucket_as_from_disk(server, away, tmp_path):
@@ -90,19 +82,6 @@ def test_import_curate_and_export_give_the_same_from_a_bucket_as_from_disk(serve
     assert "../../blobs" not in page and sha256 in page
     with pytest.raises(UsageError, match=r"no file to link to.*s3://"):
         export(remote, "imagefolder", tmp_path / "links", link="symlink", keep_metadata=True)
-
-
-def kill_when_copies(server, cache: Path, copies: int) -> threading.Thread:
-    """End the server as soon as some pictures have been read."""
-
-    def watch() -> None:
-        while len(list(cache.glob("??/*.*"))) < copies:
-            time.sleep(0.0005)
-        server.kill()
-
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    return thread
 
 
 def test_kill_9_of_the_store_in_the_middle_puts_pictures_back_and_a_rerun_ends_the_same(

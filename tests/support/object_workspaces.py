@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import threading
+import time
 from pathlib import Path
 
-from filling import photo
+from filling import photo, pretend_scores
 from object_store import ObjectStore
 
+import collector
 from bodyshop_core.workspace import Workspace
 
 _numbers = itertools.count()
@@ -43,3 +46,28 @@ def objects(server: ObjectStore, workspace: Workspace) -> list[str]:
     """Return the names of the workspace's objects."""
     place = workspace.blobs.label.partition("://")[2]
     return sorted(server.filesystem().find(place))
+
+
+def filled(workspace: Workspace, folder: Path) -> Workspace:
+    """Import a folder; every picture counts as one of a car."""
+    collector.import_folder(folder, workspace)
+    pretend_scores(workspace)
+    return workspace
+
+
+def empty_cache(workspace: Workspace) -> None:
+    for path in (workspace.root / "cache").rglob("*.*"):
+        path.unlink()
+
+
+def kill_when_copies(server: ObjectStore, cache: Path, copies: int) -> threading.Thread:
+    """End the server as soon as some pictures have been read."""
+
+    def watch() -> None:
+        while len(list(cache.glob("??/*.*"))) < copies:
+            time.sleep(0.0005)
+        server.kill()
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    return thread

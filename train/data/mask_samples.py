@@ -15,8 +15,14 @@ from sqlalchemy import select
 from bodyshop_core.catalog import BlobRef, schema
 from bodyshop_core.catalog.labels import means_whole
 from bodyshop_core.catalog.variants import current_variants
-from bodyshop_core.errors import BodyshopError, NothingFoundError, UnreadableImageError
+from bodyshop_core.errors import (
+    BodyshopError,
+    LostBlobError,
+    NothingFoundError,
+    UnreadableImageError,
+)
 from bodyshop_core.imaging import load_rgb, open_image
+from bodyshop_core.storage.derived_files import read_or_none
 from bodyshop_core.workspace import Workspace
 from train.data.region_masks import RegionMask, regions_by
 from train.data.samples import SPLITS, is_class_name, load_samples
@@ -51,7 +57,7 @@ class MaskedSample:
     sha256: str
     path: Path | BlobRef
     split: str
-    masks: Mapping[str, tuple[Path | RegionMask, ...]]
+    masks: Mapping[str, tuple[Path | BlobRef | RegionMask, ...]]
     variant: str = ""
 
 
@@ -131,7 +137,7 @@ def masked_samples(
         A mask class is blank or has control characters.
     """
     samples = load_samples(workspace, split_set=split_set, variants=False)
-    files: Mapping[str, Mapping[str, tuple[Path | RegionMask, ...]]]
+    files: Mapping[str, Mapping[str, tuple[BlobRef | RegionMask, ...]]]
     unknown: Mapping[str, str] = {}
     if by == "damage":
         files = mask_files(workspace)
@@ -253,17 +259,19 @@ def load_picture(
     return rgb, truth
 
 
-def read_mask(file: Path, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Read a mask file.
+def read_mask(file: Path | BlobRef, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Read a mask.
 
     Raises
     ------
     BodyshopError
         It is missing, damaged, or of another shape than `shape` (height, width).
+    TransientError
+        Storage does not give it.
     """
     try:
         mask = load_rgb(file)[..., 0] >= MASK_LEVEL
-    except UnreadableImageError as error:
+    except (UnreadableImageError, LostBlobError) as error:
         raise BodyshopError(
             f"mask {file} can't be read: {error.message}", hint="run: bodyshop label pull"
         ) from error
@@ -276,7 +284,7 @@ def read_mask(file: Path, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     return mask
 
 
-def mask_files(workspace: Workspace) -> dict[str, dict[str, tuple[Path, ...]]]:
+def mask_files(workspace: Workspace) -> dict[str, dict[str, tuple[BlobRef, ...]]]:
     """Return sha256 -> class -> files of the current masks of every picture that has some."""
     table = schema.annotations
     query = (
@@ -284,24 +292,24 @@ def mask_files(workspace: Workspace) -> dict[str, dict[str, tuple[Path, ...]]]:
         .where(table.c.kind == "mask", table.c.state == "current", table.c.file.is_not(None))
         .order_by(table.c.key)
     )
-    found: dict[str, dict[str, list[Path]]] = defaultdict(lambda: defaultdict(list))
+    found: dict[str, dict[str, list[BlobRef]]] = defaultdict(lambda: defaultdict(list))
     with workspace.catalog.read() as connection:
         for sha, label, file in connection.execute(query):
-            found[sha][label or ANY].append(workspace.root / file)
+            found[sha][label or ANY].append(workspace.derived.ref(file))
     return {
         sha: {label: tuple(paths) for label, paths in each.items()} for sha, each in found.items()
     }
 
 
-def _pixels(mask: Path | RegionMask, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+def _pixels(mask: Path | BlobRef | RegionMask, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     return mask.pixels(shape) if isinstance(mask, RegionMask) else read_mask(mask, shape)
 
 
-def _content(mask: Path | RegionMask) -> bytes:
+def _content(mask: Path | BlobRef | RegionMask) -> bytes:
     if isinstance(mask, RegionMask):
         return mask.geometry.encode()
     # A missing file is reported where the masks are loaded.
-    return mask.read_bytes() if mask.exists() else b""
+    return read_or_none(mask) or b""
 
 
 def _too_thin(samples: Sequence[MaskedSample], side: int, rows: int) -> dict[str, str]:
@@ -321,9 +329,9 @@ def _variants(workspace: Workspace, split_set: str, home: Mapping[str, str]) -> 
     return [
         MaskedSample(
             copy.sha256,
-            workspace.root / copy.file,
+            workspace.derived.ref(copy.file),
             "train",
-            {name: (workspace.root / mask,) for name, mask in copy.masks.items()},
+            {name: (workspace.derived.ref(mask),) for name, mask in copy.masks.items()},
             variant=copy.digest or str(copy.copy),
         )
         for copy in current_variants(workspace.catalog, split_set)

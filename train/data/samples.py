@@ -376,7 +376,7 @@ def _variants(
     return [
         replace(
             originals[copy.sha256],
-            path=workspace.root / copy.file,
+            path=workspace.derived.ref(copy.file),
             variant=str(copy.copy),
             content=copy.digest or "",
         )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from bodyshop_core.catalog import BlobRef
 from bodyshop_core.errors import UsageError
 from bodyshop_core.imaging import load_rgb
 from bodyshop_core.progress import SILENT, Progress
@@ -48,7 +49,7 @@ class LearnedWindows:
 def learn_windows(
     recipe: WindowRecipe,
     samples: Samples,
-    masks: Mapping[str, Sequence[Path]],
+    masks: Mapping[str, Sequence[Path | BlobRef]],
     base: DamageClassifier,
     features: Path,
     *,
@@ -160,7 +161,7 @@ def _known(
     training: Sequence[Sample],
     damaged: NDArray[np.bool_],
     x: NDArray[np.float32],
-    masks: Mapping[str, Sequence[Path]],
+    masks: Mapping[str, Sequence[Path | BlobRef]],
 ) -> tuple[KnownWindows | None, KnownPictures]:
     """Return the windows whose answer is known, and the pictures of which only the label is."""
     answers = np.full(x.shape[:2], -1, np.int8)
@@ -189,7 +190,7 @@ def _known(
     return windows, KnownPictures(x[bags], damaged[bags], weights)
 
 
-def _answers(item: Sample, files: Sequence[Path]) -> NDArray[np.int8]:
+def _answers(item: Sample, files: Sequence[Path | BlobRef]) -> NDArray[np.int8]:
     shape = load_rgb(item.path).shape[:2]
     whole = np.zeros(shape, bool)
     for file in files:

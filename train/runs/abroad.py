@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bodyshop_core.errors import BodyshopError
+from bodyshop_core.catalog import BlobRef
+from bodyshop_core.errors import BodyshopError, LostBlobError, TransientError
 from bodyshop_core.imaging import Equalise, load_rgb
 from bodyshop_core.progress import SILENT, Progress
 from train.data.mask_samples import read_mask
@@ -71,7 +72,7 @@ class AbroadTask:
 
     recipe: Recipe
     samples: Samples
-    masks: Mapping[str, Sequence[Path]]
+    masks: Mapping[str, Sequence[Path | BlobRef]]
     features: Path
     threshold: float
     equalise: Equalise | None
@@ -163,7 +164,7 @@ def left_out_pairs(
 
 def masked_squares(
     originals: Sequence[Sample],
-    masks: Mapping[str, Sequence[Path]],
+    masks: Mapping[str, Sequence[Path | BlobRef]],
     *,
     progress: Progress = SILENT,
 ) -> dict[str, list[Square]]:
@@ -191,6 +192,8 @@ def masked_squares(
                 for file in masks[item.sha256]:
                     mask |= read_mask(file, shape)
             except BodyshopError as error:
+                if isinstance(error, TransientError) and not isinstance(error, LostBlobError):
+                    raise
                 progress.log(f"{error.message}: its photo is left out of the AUC within photos")
                 continue
             found.setdefault(origin, []).extend(

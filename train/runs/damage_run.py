@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -9,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from bodyshop_core import atomic
-from bodyshop_core.catalog import now
+from bodyshop_core.catalog import BlobRef, now
 from bodyshop_core.progress import SILENT, Progress
+from bodyshop_core.storage.derived_files import read_or_none
 from bodyshop_core.workspace import Workspace
 from train.data.mask_samples import mask_files
 from train.data.positive import guess_positive
@@ -108,7 +110,7 @@ class DamagePlan:
 
     recipe: WindowRecipe
     samples: Samples
-    masks: Mapping[str, Sequence[Path]]
+    masks: Mapping[str, Sequence[BlobRef]]
     seed: int
     gate: Mapping[str, Any] | None
     run: str | None = None
@@ -117,7 +119,11 @@ class DamagePlan:
         """Return what ``plan.json`` holds."""
         masks = {
             # a missing file is reported where the masks are read
-            sha: sorted(digest_of(file) for file in files if file.exists())
+            sha: sorted(
+                hashlib.sha256(data).hexdigest()
+                for file in files
+                if (data := read_or_none(file)) is not None
+            )
             for sha, files in sorted(self.masks.items())
         }
         return {

@@ -1,0 +1,125 @@
+"""Masks and variants in a bucket, or at any other address that fsspec knows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+
+from bodyshop_core.storage import remote_objects
+from bodyshop_core.storage.blob_cache import digest_in, with_digest
+from bodyshop_core.storage.blobs import BlobRef
+from bodyshop_core.storage.derived_files import (
+    FOLDERS,
+    DerivedFiles,
+    IsWhole,
+    picture_of,
+    read_or_none,
+    starts_of,
+)
+from bodyshop_core.storage.remote_place import RemotePlace
+
+THREADS = 8
+
+_AT_ONCE = 256
+"""Files that are read ahead of whoever uses them."""
+
+
+@dataclass(frozen=True)
+class RemoteDerived(DerivedFiles):
+    """Objects that never change: the name of each has the sha256 of its content before its end.
+
+    What changes is written under another name, which the catalog then has; so that what is read is
+    what the catalog means, and a copy in the cache is never an old one. Objects that
+    `workspace copy` has brought from a folder keep their names: their copies are not kept.
+
+    Parameters
+    ----------
+    place : RemotePlace
+        The same as that of the originals.
+    """
+
+    place: RemotePlace
+
+    def ref(self, name: str) -> BlobRef:
+        """See `DerivedFiles.ref`."""
+        path = self.place.cache.path(name)
+        return BlobRef(path, digest_in(name), self.place, name.rpartition("/")[0])
+
+    def put(self, name: str, data: bytes, *, durable: bool = True) -> str:
+        """See `DerivedFiles.put`; the name gets the sha256 of the content."""
+        name = with_digest(name, data)
+        try:
+            remote_objects.create(self.place, name, data)
+        except FileExistsError:
+            if not self.place.is_whole(name):
+                remote_objects.overwrite(self.place, name, data)
+        return name
+
+    def restore(self, name: str, data: bytes) -> None:
+        """See `DerivedFiles.restore`."""
+        remote_objects.overwrite(self.place, name, data)
+
+    def fetch(self, name: str) -> bytes:
+        """See `DerivedFiles.fetch`."""
+        return self.place.fetch(name)
+
+    def contents(self, names: Iterable[str]) -> Iterator[bytes | None]:
+        """See `DerivedFiles.contents`."""
+        with ThreadPoolExecutor(THREADS) as pool:
+            waiting = iter(names)
+            while some := list(islice(waiting, _AT_ONCE)):
+                yield from pool.map(read_or_none, map(self.ref, some))
+
+    def checker(self, folder: str) -> IsWhole:
+        """See `DerivedFiles.checker`; objects are written whole, and listed a thousand a time."""
+        there = remote_objects.sizes(self.place, folder)
+        return lambda name, size: name in there and size in (None, there[name])
+
+    def sizes(self) -> dict[str, int]:
+        """See `DerivedFiles.sizes`."""
+        return {
+            name: size
+            for folder in FOLDERS
+            for name, size in remote_objects.sizes(self.place, folder).items()
+            if picture_of(name)
+        }
+
+    def require(self, folder: str) -> None:
+        """See `DerivedFiles.require`."""
+
+    def find(self, sha256s: Iterable[str]) -> list[str]:
+        """See `DerivedFiles.find`."""
+        return [
+            remote_objects.label(self.place, each)
+            for found in self._made_of(sha256s).values()
+            for each in found
+        ]
+
+    def remove(self, sha256s: Iterable[str]) -> None:
+        """See `DerivedFiles.remove`."""
+        for sha256, found in self._made_of(sha256s).items():
+            remote_objects.delete(self.place, found)
+            self.place.cache.remove(sha256)
+
+    def discard(self, names: Iterable[str]) -> None:
+        """See `DerivedFiles.discard`; earlier versions go with it."""
+        for name in names:
+            found = remote_objects.versions(self.place, name)
+            remote_objects.delete(self.place, found)
+            self.place.cache.path(name).unlink(missing_ok=True)
+
+    def _made_of(self, sha256s: Iterable[str]) -> dict[str, list[remote_objects.Stored]]:
+        wanted = list(sha256s)
+        sets = remote_objects.folders(self.place, "variants") if wanted else []
+        folders = ["masks", *(f"variants/{each}" for each in sets)]
+        return {
+            sha256: [
+                each
+                for folder in folders
+                for start in starts_of(folder, sha256)
+                for each in remote_objects.versions(self.place, start)
+            ]
+            for sha256 in wanted
+        }

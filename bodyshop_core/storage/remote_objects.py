@@ -1,0 +1,194 @@
+"""Objects below an address: written whole or not at all, listed with their versions, removed."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from typing import Any
+
+from bodyshop_core.errors import LostBlobError
+from bodyshop_core.storage.remote_place import RemotePlace
+
+PART = ".part"
+"""How names end of what is being written, or was when its process was killed."""
+
+Stored = tuple[str, str]
+"""Name below the place, and version; empty where there are none."""
+
+
+def create(place: RemotePlace, name: str, data: bytes) -> None:
+    """Write an object that is not there yet.
+
+    Raises
+    ------
+    FileExistsError
+        It is there; only S3 says so, elsewhere it is written again.
+    TransientError
+        The store does not answer, or refuses.
+    """
+    _write(place, name, data, "create")
+
+
+def overwrite(place: RemotePlace, name: str, data: bytes) -> None:
+    """Write an object, in place of what is there.
+
+    Raises
+    ------
+    TransientError
+        The store does not answer, or refuses.
+    """
+    _write(place, name, data, "overwrite")
+
+
+def sizes(place: RemotePlace, folder: str) -> dict[str, int]:
+    """Return name below the place -> bytes of all objects in a folder; earlier versions are not.
+
+    Raises
+    ------
+    TransientError
+        The store does not answer.
+    """
+    try:
+        with place.talking(f"{folder}/*", "listed") as filesystem:
+            root = filesystem._strip_protocol(place.url).rstrip("/")
+            found = filesystem.find(f"{root}/{folder}", detail=True)
+            return {
+                str(path).removeprefix(f"{root}/"): int(about["size"])
+                for path, about in found.items()
+                if not str(path).endswith(PART)
+            }
+    except LostBlobError:
+        return {}
+
+
+def folders(place: RemotePlace, folder: str) -> list[str]:
+    """Return the names of the folders in a folder, those with nothing but earlier versions, too.
+
+    Raises
+    ------
+    TransientError
+        The store does not answer.
+    """
+    try:
+        with place.talking(f"{folder}/*", "listed") as filesystem:
+            if is_s3(filesystem):
+                _, prefix = _bucket(place.url)
+                pages = _pages(filesystem, place.url, f"{folder}/", Delimiter="/")
+                listed = [each["Prefix"] for page in pages for each in page["CommonPrefixes"]]
+                return [each.removeprefix(f"{prefix}{folder}/").rstrip("/") for each in listed]
+            root = filesystem._strip_protocol(place.url).rstrip("/")
+            inside = filesystem.ls(f"{root}/{folder}", detail=True)
+            return [
+                str(each["name"]).rsplit("/", 1)[-1]
+                for each in inside
+                if each["type"] == "directory"
+            ]
+    except LostBlobError:
+        return []
+
+
+def versions(place: RemotePlace, start: str) -> list[Stored]:
+    """List objects whose name begins so, with all their versions and the marks that hide them.
+
+    Raises
+    ------
+    TransientError
+        The store does not answer, or does not allow it.
+    """
+    try:
+        with place.talking(f"{start}*", "listed") as filesystem:
+            if is_s3(filesystem):
+                _, prefix = _bucket(place.url)
+                return [
+                    (each["Key"].removeprefix(prefix), each.get("VersionId") or "")
+                    for page in _pages(filesystem, place.url, start)
+                    for each in page.get("Versions", []) + page.get("DeleteMarkers", [])
+                ]
+            folder = start.rpartition("/")[0]
+            found = filesystem.ls(f"{place.url}/{folder}", False)
+            names = [f"{folder}/{str(each).rsplit('/', 1)[-1]}" for each in found]
+    except LostBlobError:
+        return []
+    return [(name, "") for name in names if name.startswith(start)]
+
+
+def delete(place: RemotePlace, stored: Iterable[Stored]) -> None:
+    """Remove objects and versions.
+
+    Raises
+    ------
+    TransientError
+        The store does not answer, or does not allow it.
+    """
+    for name, version in stored:
+        with place.talking(name, "removed") as filesystem:
+            if not is_s3(filesystem):
+                filesystem.rm_file(f"{place.url}/{name}")
+                continue
+            bucket, prefix = _bucket(place.url)
+            key = {"VersionId": version} if version else {}
+            filesystem.call_s3("delete_object", Bucket=bucket, Key=f"{prefix}{name}", **key)
+
+
+def label(place: RemotePlace, stored: Stored) -> str:
+    """Return what messages call an object or a version."""
+    name, version = stored
+    return f"{place.url}/{name}" + (f" (version {version})" if version else "")
+
+
+def is_s3(filesystem: Any) -> bool:
+    """Return whether a file system of fsspec is that of S3."""
+    named = filesystem.protocol
+    return "s3" in ((named,) if isinstance(named, str) else tuple(named))
+
+
+def _write(place: RemotePlace, name: str, data: bytes, mode: str) -> None:
+    with place.talking(name, "written") as filesystem:
+        address = place.address(name)
+        if not is_s3(filesystem):
+            filesystem.makedirs(address.rsplit("/", 1)[0], exist_ok=True)
+            _write_whole(filesystem, address, data)
+            return
+        try:
+            filesystem.pipe_file(address, data, mode=mode)
+        except OSError as error:
+            if _code(error) in {"PreconditionFailed", "ConditionalRequestConflict"}:
+                raise FileExistsError(address) from error
+            raise
+
+
+def _write_whole(filesystem: Any, address: str, data: bytes) -> None:
+    """Write a file under another name first: not every file system writes whole or not at all."""
+    temporary = f"{address}.{uuid.uuid4().hex[:12]}{PART}"
+    filesystem.pipe_file(temporary, data)
+    filesystem.mv(temporary, address)
+
+
+def _code(error: OSError) -> str:
+    """Return what S3 calls an error; empty for errors of other kinds."""
+    answer = getattr(error.__cause__, "response", None) or {}
+    return str(answer.get("Error", {}).get("Code", ""))
+
+
+def _bucket(url: str) -> tuple[str, str]:
+    """Return bucket and prefix (empty, or ending with a slash) of an address."""
+    bucket, _, prefix = url.partition("://")[2].partition("/")
+    return bucket, f"{prefix}/" if prefix else ""
+
+
+def _pages(filesystem: Any, url: str, start: str, **more: str) -> list[dict[str, Any]]:
+    """Ask for all versions of the objects whose name begins so, page by page."""
+    bucket, prefix = _bucket(url)
+    pages: list[dict[str, Any]] = []
+    asked: dict[str, str] = {}
+    while True:
+        page = filesystem.call_s3(
+            "list_object_versions", Bucket=bucket, Prefix=f"{prefix}{start}", **more, **asked
+        )
+        pages.append({"CommonPrefixes": [], **page})
+        if not page.get("IsTruncated"):
+            return pages
+        asked = {
+            "KeyMarker": page["NextKeyMarker"],
+            "VersionIdMarker": page.get("NextVersionIdMarker", ""),
+        }

