@@ -11,6 +11,7 @@ from collector.archive_kinds import ARCHIVE_SUFFIXES, CLOSED_SUFFIXES, first_arc
 from collector.folder_walk import EXAMPLES, Skipped
 from collector.import_archives import ENCRYPTED
 from collector.import_bytes import is_metadata, kind_of
+from collector.import_datasets import ONLY_A_PATH
 from collector.import_ledger import Corrections
 from collector.import_statements import TABLE_SUFFIXES, LabelTable
 
@@ -177,6 +178,15 @@ def first_advice(skipped: Skipped, names: Sequence[str]) -> str:
         return "unpack it with its password, and import the folder"
     if any(kind.startswith((".mp4", ".mov", ".avi", ".mkv", ".webm")) for kind in kinds):
         return "extract the frames of the films first, for example with ffmpeg"
+    if any(kind.startswith(".pdf") for kind in kinds):
+        return "extract the pictures of the documents first, for example with pdfimages"
+    if any(kind.startswith((".svg", ".eps", ".ai")) for kind in kinds):
+        return "drawings are no photos: if they are meant, save them as PNG first"
+    if ONLY_A_PATH in kinds:
+        return (
+            "import the folder of the pictures that it names, or write them into it: "
+            "save_to_disk of the datasets library does"
+        )
     if any(kind.startswith("link") for kind in kinds):
         return "import the folder that the links lead to"
     if any(kind.startswith("no permission") for kind in kinds):

@@ -184,6 +184,7 @@ def curate(
     splits: dict[str, Any] = {}
     audit: dict[str, Any] = {}
     problem: SplitError | None = None
+    values = {label.value for label in facts.labels if label is not None} - {None}
     try:
         splits = write_splits(
             catalog,
@@ -199,7 +200,7 @@ def curate(
             progress.log(lack)
     except TooFewGroupsError as error:
         counts = count_verdicts(catalog)
-        what = f"{error.message}{_rejected(counts)}"
+        what = error.message + (_rejected(counts) if len(values) > 1 else "")
         splits = {"skipped": what}
         if Reason.OVER_QUOTA.value not in counts.reasons:  # limits were asked for: no fault
             problem = TooFewGroupsError(what, hint=error.hint)
@@ -209,7 +210,6 @@ def curate(
     report = write_report(
         workspace, gate=opened, policy=rules, target=field, progress=progress, splits=splits
     )
-    values = {label.value for label in facts.labels if label is not None} - {None}
     if problem is not None and len(values) >= 2:
         raise problem
     if "skipped" in splits:

@@ -204,7 +204,8 @@ class LimitsPolicy(StrictModel):
     Parameters
     ----------
     per_page, per_host, per_source : int, optional
-        Of one page, one host, one source (``pages``, ``search:bing``, ``import``, …).
+        Of one page, one host, one source: ``pages``, ``search:bing``, …, or an import by the name
+        that ``--source`` gave it, by default its folder's.
     per_class : int, optional
         Of one value of the target label.
     """

@@ -51,9 +51,10 @@ def raw_preview(source: Path | str | bytes, name: str) -> Image.Image:
         raise _missing("camera RAW", name, "rawpy", "raw") from error
     with rawpy.imread(io.BytesIO(source) if isinstance(source, bytes) else str(source)) as raw:
         thumbnail, flip = raw.extract_thumb(), raw.sizes.flip
-    if thumbnail.format != rawpy.ThumbFormat.JPEG:
-        return Image.fromarray(thumbnail.data)
-    image = Image.open(io.BytesIO(thumbnail.data), formats=["JPEG"])
+    if thumbnail.format == rawpy.ThumbFormat.JPEG:
+        image: Image.Image = Image.open(io.BytesIO(thumbnail.data), formats=["JPEG"])
+    else:
+        image = Image.fromarray(thumbnail.data)
     exif = image.getexif()
     if _ORIENTATION not in exif and flip in _FLIPS:
         exif[_ORIENTATION] = _FLIPS[flip]

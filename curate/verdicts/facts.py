@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
     from bodyshop_core.catalog import EffectiveLabel
 
+IMPORT = "import"
+"""The source of every imported picture."""
+
 
 def load_facts(catalog: Catalog, *, gate_id: str, target: Field, policy: SplitPolicy) -> FactTable:
     """Read everything a verdict may depend on.
@@ -139,10 +142,12 @@ def _found(connection: Connection, positions: Mapping[str, int], policy: SplitPo
     table = schema.sightings
     query = select(
         table.c.sha256, table.c.page_url, table.c.spin_group, table.c.brand, table.c.model,
-        table.c.given_split, table.c.superseded_at, table.c.url, table.c.source, table.c.rank,
+        table.c.given_split, table.c.superseded_at, table.c.url, table.c.source, table.c.origin,
+        table.c.rank,
     ).order_by(table.c.fetched_at, table.c.key)  # fmt: skip
     for part in stream(connection, query):
-        for name, page, spinner, brand, model, split, superseded, url, source, rank in part:
+        for row in part:
+            name, page, spinner, brand, model, split, superseded, url, source, origin, rank = row
             place = positions[name]
             if superseded is not None:
                 replaced[place] = True
@@ -153,6 +158,8 @@ def _found(connection: Connection, positions: Mapping[str, int], policy: SplitPo
                 host = _host(address) if address else None
                 found.page[place] = texts.setdefault(page, page)
                 found.host[place] = texts.setdefault(host, host)
+                if source == IMPORT and origin:  # imports are told apart by their names
+                    source = origin
                 found.source[place] = texts.setdefault(source, source)
                 if rank is not None:
                     found.rank[place] = rank

@@ -49,7 +49,7 @@ class Facts:
     superseded : bool
         Whether all that found it has been replaced by later imports.
     page, host, source : str, optional
-        Where it was found first.
+        Where it was found first; the source of an imported picture is its origin.
     rank : int, optional
         Its place there, from 1.
     placed : str, optional

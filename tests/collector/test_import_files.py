@@ -150,6 +150,8 @@ def test_file_names_that_are_no_text_are_imported(workspace, tmp_path):
     [
         ({}, "class folders"),
         ({"clip.mp4": b"x"}, "frames"),
+        ({"offer.pdf": b"%PDF-"}, "pdfimages"),
+        ({"logo.svg": b"<svg/>"}, "save them as PNG"),
         ({"set.zip": b"PK"}, "import the archives"),
         ({"set.rar": b"Rar!"}, "unpack the archives in it, such as set.rar"),
     ],
