@@ -113,7 +113,9 @@ class Terminal:
         if rows is None and isinstance(data, Mapping):
             rows = list(flat(data))
         if rows:
-            table = Table(title=title or None, title_justify="left", show_header=bool(columns))
+            if title:  # not the table's: that wraps at the table's width
+                console.print(title, style="italic", markup=False, soft_wrap=True)
+            table = Table(show_header=bool(columns))
             width = max(len(row) for row in rows)
             for index in range(width):
                 heading = columns[index] if index < len(columns) else ""

@@ -58,6 +58,8 @@ def import_folder(
     brand: str | None = None,
     model: str | None = None,
     source: str | None = None,
+    licence: str | None = None,
+    author: str | None = None,
     labels: Path | str | Sequence[Path | str] | None = None,
     label_from: str | None = None,
     progress: Progress = SILENT,
@@ -87,6 +89,9 @@ def import_folder(
         The origin of every picture: who took them, or the data set they belong to. By default the
         folder's name, for pictures that have no origin yet. Importing again with another one
         corrects it.
+    licence, author : str, optional
+        Licence of every picture, such as ``CC BY 4.0``, and whom to name. Without them, pictures
+        keep those that an earlier import of the same files gave.
     labels : path or list of paths, optional
         Tables with one row per picture, see `collector.import_statements`; they take precedence
         over folders, later ones over earlier ones. ``metadata.csv`` in the folder is read without
@@ -105,7 +110,7 @@ def import_folder(
     ------
     UsageError
         `folder` is neither folder, archive nor data set, `field` is not a field, `label_from` is
-        wrong, or `source` is blank.
+        wrong, or `source`, `licence` or `author` is blank.
     ConfigError
         `labels` can't be read.
     NothingFoundError
@@ -119,8 +124,9 @@ def import_folder(
         raise UsageError(f"invalid field {field!r}", hint=f"one of: {', '.join(Field)}")
     if model and not brand:
         raise UsageError("a model needs its brand", hint="add --brand")
-    if source is not None and not source.strip():
-        raise UsageError("the name of a source can't be blank", hint="leave out --source")
+    for name, value in (("source", source), ("licence", licence), ("author", author)):
+        if value is not None and not value.strip():
+            raise UsageError(f"the {name} can't be blank", hint=f"leave out --{name}")
     skipped = Skipped()
     opened = open_source(folder, skipped, field)
     names = opened.names()
@@ -140,7 +146,11 @@ def import_folder(
     run = _Import(
         workspace, opened, field, brand, model,
         origin=nfc((source or folder.resolve().name or "import").strip()),
-        origin_is_given=source is not None,
+        stated={
+            name: nfc(value.strip())
+            for name, value in (("origin", source), ("licence", licence), ("author", author))
+            if value is not None
+        },
     )  # fmt: skip
     with progress.task("import", total=len(places)) as tick, SoftInterrupt() as interrupt:
         for batch in _batches(read_all(places, opened, workspace, skipped, interrupt), BATCH):
@@ -175,7 +185,7 @@ class _Import:
     brand: str | None
     model: str | None
     origin: str
-    origin_is_given: bool
+    stated: dict[str, str]
     counts: Counter[str] = field(default_factory=Counter)
     unreadable: Unreadable = field(default_factory=Unreadable)
     labels: Counter[str] = field(default_factory=Counter)
@@ -200,9 +210,9 @@ class _Import:
                     self.splits.update([place.split] if place.split else [])
             older = [digest("import", row["file"], row["sha256"]) for row in rows]
             rows, withdrawn = keep_said(connection, rows, older)
-            known = {} if self.origin_is_given else _origins(connection, rows)
+            known = _stated_before(connection, rows)
             for row in rows:
-                row["origin"] = known.get(row["key"], self.origin)
+                row.update({"origin": self.origin} | known.get(row["key"], {}) | self.stated)
             self.relabelled |= {sha256 for sha256, _, _ in withdrawn}
             catalog.upsert(schema.sightings, rows, connection=connection)
             withdraw(catalog, connection, withdrawn)
@@ -267,12 +277,18 @@ def _path_of_rows(root: Path) -> str:
     return path.as_posix()
 
 
-def _origins(connection: Connection, rows: Sequence[dict[str, Any]]) -> dict[str, str]:
-    """Return the origins of sightings that an earlier import recorded, by their keys."""
-    table = schema.sightings
-    keys = [row["key"] for row in rows]
-    query = select(table.c.key, table.c.origin).where(table.c.key.in_(keys))
-    return {key: origin for key, origin in connection.execute(query) if origin}
+def _stated_before(
+    connection: Connection, rows: Sequence[dict[str, Any]]
+) -> dict[str, dict[str, str]]:
+    """Return what earlier imports stated of whole roots, by the keys of sightings."""
+    table, names = schema.sightings, ("origin", "licence", "author")
+    query = select(table.c.key, *(table.c[name] for name in names)).where(
+        table.c.key.in_([row["key"] for row in rows])
+    )
+    return {
+        row.key: {name: value for name in names if (value := getattr(row, name))}
+        for row in connection.execute(query)
+    }
 
 
 def _sighting(place: PicturePath, blob: Blob, run: _Import) -> dict[str, Any]:

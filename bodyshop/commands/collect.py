@@ -209,6 +209,15 @@ def import_pictures(
             metavar="NAME", help="Origin of all pictures; by default the name of the folder."
         ),
     ] = None,
+    licence: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Licence of all pictures, such as 'CC BY 4.0', for sharing them."
+        ),
+    ] = None,
+    author: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Whom to name when they are shared.")
+    ] = None,
     labels: Annotated[
         list[Path] | None,
         typer.Option(
@@ -243,6 +252,8 @@ def import_pictures(
             brand=brand,
             model=model,
             source=source,
+            licence=licence,
+            author=author,
             labels=labels,
             label_from=label_from,
             progress=terminal.progress,
@@ -252,4 +263,6 @@ def import_pictures(
     rows = [(name, value) for name, value in shown.items() if not isinstance(value, dict)]
     rows += [(f"label {name}", count) for name, count in summary.rows()]
     rows += [(f"given split {name}", count) for name, count in summary.given_splits.items()]
-    terminal.summary(summary.as_dict(), title="Imported", rows=rows, notes=summary.notes())
+    terminal.summary(summary.as_dict(), title="Imported", rows=rows, notes=[
+        *summary.notes(), f"in {workspace.root}; next: bodyshop curate",
+    ])  # fmt: skip

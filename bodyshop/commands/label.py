@@ -260,8 +260,10 @@ def pull(
     data: dict[str, Any] = summary.as_dict()
     notes = [f"! {line}" for line in (*summary.config_changes, *summary.problems)]
     notes += [f"- {line}" for line in first_lines(summary.replaced)]
+    if summary.pictures:
+        notes.append("Next: bodyshop curate, which takes what people said into verdicts and splits")
     told = {"problems", "agreement", "replaced", "config_changes"}
-    shown = [(key, data[key]) for key in data if key not in told]
+    shown = [(key, data[key]) for key in data if key not in told and data[key] is not None]
     terminal.summary(data, title="Pulled", rows=shown, notes=notes)
     if summary.agreement and not terminal.as_json:
         _show_agreement(terminal, summary.agreement)

@@ -111,7 +111,11 @@ def show_diff(
         (f"Classes ({found.data.target})", found.data.per_class()),
         ("Origins", found.data.per_origin()),
     ):
-        changed = {key: row for key, row in table.items() if sum(list(row.values())[2:])}
+        changed = {
+            key: row
+            for key, row in table.items()
+            if row["before"] != row["after"] or sum(list(row.values())[2:])
+        }
         shown = list(changed.items())[:MOST_ROWS]
         terminal.summary(
             {},

@@ -89,7 +89,8 @@ def prepare(
             reasons = ", ".join(f"{number} {why}" for why, number in list(refused.items())[:5])
             raise NothingFoundError(
                 f"no picture may be passed on under {', '.join(licences)}: {reasons}",
-                hint="bodyshop export sightings FILE.jsonl shows what was stated where",
+                hint="bodyshop export sightings FILE.jsonl shows what was stated where; state it "
+                "of your own pictures: bodyshop import DIR --licence 'CC BY 4.0' --author NAME",
             )
     hidden: dict[str, HiddenIn] = {}
     if hide:

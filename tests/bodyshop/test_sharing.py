@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from export_photos import files_of
+from filling import photo
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from bodyshop.export import export, read_kinds, read_licences
 from bodyshop.export.hiding import CELLS, hide, propose
@@ -20,6 +21,7 @@ from bodyshop_core.catalog import now, schema
 from bodyshop_core.errors import NothingFoundError, UsageError
 from bodyshop_core.imaging import load_rgb
 from bodyshop_core.workspace import Workspace
+from collector import import_folder
 
 
 @pytest.mark.parametrize(
@@ -116,10 +118,28 @@ def test_an_export_by_licence_holds_the_rest_back_and_names_authors(
     ]
     export(workspace, "imagefolder", tmp_path / "out")
     assert "ATTRIBUTION.txt" not in files_of(tmp_path / "out")
-    with pytest.raises(NothingFoundError, match="no picture may be passed on under cc0"):
+    with pytest.raises(NothingFoundError, match="no picture may be passed on under cc0") as none:
         export(workspace, "imagefolder", tmp_path / "none", licences=("cc0",))
+    assert "import DIR --licence" in str(none.value.hint)
     summary = export(workspace, "manifest", tmp_path / "m.csv", licences=("by",))
     assert summary.pictures == 1 and summary.refused == {"no licence was found": 6}
+
+
+def test_own_photos_leave_under_the_licence_that_their_import_stated(tmp_path: Path) -> None:
+    for number in range(2):
+        folder = tmp_path / "mine" / ("whole", "damaged")[number]
+        folder.mkdir(parents=True)
+        (folder / f"{number}.jpg").write_bytes(photo(number))
+    workspace = Workspace.open(tmp_path / "workspace")
+    import_folder(tmp_path / "mine", workspace)
+    summary = export(workspace, "manifest", tmp_path / "set.csv", licences=("by",))
+    assert summary.pictures == 0 and summary.refused == {"no licence was found": 2}
+    import_folder(tmp_path / "mine", workspace, licence="CC BY 4.0", author="김민지")
+    assert export(workspace, "manifest", tmp_path / "set.csv", licences=("by",)).pictures == 2
+    with workspace.catalog.read() as connection:
+        names = list(connection.execute(select(schema.images.c.sha256)).scalars())
+    credits = permitted(workspace, names, {"by"}).credits
+    assert {credit.author for credit in credits.values()} == {"김민지"}
 
 
 def test_what_is_written_beside_the_pictures_says_whether_metadata_were_kept(

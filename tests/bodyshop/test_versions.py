@@ -243,6 +243,29 @@ def test_a_checkout_is_readable_and_read_only(
         checkout(workspace, "after", tmp_path / "old")
 
 
+def test_a_class_that_only_lost_pictures_is_in_the_table_and_long_names_stay_on_one_line(
+    curated: tuple[Workspace, list[str]],
+) -> None:
+    workspace, _ = curated
+    name = "before-two-people-looked-at-all-of-the-second-delivery"
+    save_snapshot(workspace, name, "")
+    before = diff(workspace, name, page=False).data.per_class()
+    of = {
+        row.label("damage"): row.sha256
+        for rows in read_state(workspace).chunks.values()
+        for row in rows
+        if row.kept
+    }
+    lost = next(label for label in of if before[label]["after"] > 1)
+    add_labels(workspace.catalog, [(of[lost], "damage", "dented", "human", "me")])
+    words = ["-w", str(workspace.root), "diff", name, "--no-page"]
+    lines = CliRunner().invoke(app, words, catch_exceptions=False).stdout.splitlines()
+    assert f"{name} → now" in [line.strip() for line in lines]
+    row = next(line for line in lines if line.startswith(f"│ {lost} "))
+    kept = [int(cell) for cell in row.split("│")[2:4]]
+    assert kept[1] == kept[0] - 1
+
+
 def test_the_commands_say_what_they_did(
     changed: tuple[Workspace, list[str]], tmp_path: Path
 ) -> None:

@@ -123,7 +123,22 @@ def test_importing_again_corrects_an_origin_only_when_a_source_is_named(workspac
     assert origins(workspace) == ["yard", "yard"]
 
 
-def test_a_blank_source_is_refused(workspace, tmp_path):
+@pytest.mark.parametrize("name", ["source", "licence", "author"])
+def test_a_blank_source_licence_or_author_is_refused(workspace, tmp_path, name):
     picture(tmp_path / "set" / "whole" / "a.png")
     with pytest.raises(UsageError, match="blank"):
-        import_folder(tmp_path / "set", workspace, source="  ")
+        import_folder(tmp_path / "set", workspace, **{name: "  "})
+
+
+def test_licence_and_author_of_own_pictures_are_stated_by_any_import_and_kept_by_later_ones(
+    workspace, tmp_path
+):
+    picture(tmp_path / "set" / "whole" / "a.png")
+    stated = (schema.sightings.c.origin, schema.sightings.c.licence, schema.sightings.c.author)
+    import_folder(tmp_path / "set", workspace, source="dealer")
+    assert rows(workspace, *stated) == [("dealer", None, None)]
+    import_folder(tmp_path / "set", workspace, licence=" CC BY 4.0 ", author="김민지")
+    import_folder(tmp_path / "set", workspace)
+    assert rows(workspace, *stated) == [("dealer", "CC BY 4.0", "김민지")]
+    import_folder(tmp_path / "set", workspace, licence="CC0")
+    assert rows(workspace, *stated) == [("dealer", "CC0", "김민지")]

@@ -125,6 +125,20 @@ def test_calibration_turns_scores_into_probabilities() -> None:
     assert slope > 0 and 0 < found.min() < 0.5 < found.max() < 1
 
 
+def test_a_few_scores_without_an_error_do_not_make_the_model_certain() -> None:
+    scores = np.array([-40, -30, -20, 20, 30, 40] * 3, np.float32)
+    slope, offset = fit_platt(scores, scores > 0)
+    found = evidence.probability(scores, slope, offset)
+    assert found.min() > 0.01 and found.max() < 0.99
+    heavy = np.where(scores > 0, 9, 1).astype(np.float32)
+    assert fit_platt(scores, scores > 0, heavy) == pytest.approx((slope, offset), abs=1e-3)
+
+
+def test_no_score_overflows_a_probability() -> None:
+    found = evidence.probability(np.array([-1e4, 0, 1e4], np.float32), 9.0, 0.0)
+    assert found.tolist() == [0.0, 0.5, 1.0]
+
+
 def test_a_model_is_written_and_read_back(shipped: DamageClassifier, tmp_path: Path) -> None:
     file = tmp_path / "damage.npz"
     save_model(shipped.model, file)

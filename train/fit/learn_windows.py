@@ -96,24 +96,26 @@ def learn_windows(
     windows, pictures = _known(training, damaged, x, masks)
     start = (base.model.weights, base.model.bias) if recipe.near == "shipped" else None
     best: tuple[float, DamageModel, dict[str, float]] | None = None
-    for strength in recipe.strengths:
-        weights, bias = fit_evidence(windows, pictures, start=start, strength=strength)
-        scores = evidence.pool(evidence.log_odds(x, weights, bias))
-        slope, offset = fit_platt(scores, damaged)
-        model = replace(base.model, weights=weights, bias=bias, slope=slope, offset=offset)
-        known, found = _two_columns(model, x), _two_columns(model, checked)
-        entry = {
-            "epoch": 1,
-            "strength": strength,
-            "loss": float(losses(damaged.astype(int), known).mean()),
-            "accuracy": float((known.argmax(axis=1) == damaged).mean()),
-            "val_loss": float(losses(truth, found).mean()),
-            "val_accuracy": float((found.argmax(axis=1) == truth).mean()),
-            "learning_rate": 0.0,
-            "seconds": time.monotonic() - began,
-        }
-        if best is None or entry["val_loss"] < best[0]:
-            best = entry["val_loss"], model, entry
+    with progress.task("fit", total=len(recipe.strengths)) as tick:
+        for strength in recipe.strengths:
+            weights, bias = fit_evidence(windows, pictures, start=start, strength=strength)
+            scores = evidence.pool(evidence.log_odds(x, weights, bias))
+            slope, offset = fit_platt(scores, damaged)
+            model = replace(base.model, weights=weights, bias=bias, slope=slope, offset=offset)
+            known, found = _two_columns(model, x), _two_columns(model, checked)
+            entry = {
+                "epoch": 1,
+                "strength": strength,
+                "loss": float(losses(damaged.astype(int), known).mean()),
+                "accuracy": float((known.argmax(axis=1) == damaged).mean()),
+                "val_loss": float(losses(truth, found).mean()),
+                "val_accuracy": float((found.argmax(axis=1) == truth).mean()),
+                "learning_rate": 0.0,
+                "seconds": time.monotonic() - began,
+            }
+            if best is None or entry["val_loss"] < best[0]:
+                best = entry["val_loss"], model, entry
+            tick()
     assert best is not None
     _, model, entry = best
     far = evidence.depth(x[:, -1], model.mean, model.scale)

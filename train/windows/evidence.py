@@ -53,7 +53,7 @@ def pool(evidence: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def probability(score: NDArray[np.float32], slope: float, offset: float) -> NDArray[np.float32]:
     """Return calibrated probabilities (Platt 1999): 1 / (1 + exp(-(slope * score + offset)))."""
-    return np.asarray(1 / (1 + np.exp(-(slope * score + offset))), np.float32)
+    return np.asarray(np.exp(-np.logaddexp(0, -(slope * score + offset))), np.float32)
 
 
 def depth(

@@ -123,6 +123,9 @@ def fit_platt(
 ) -> tuple[float, float]:
     """Fit slope and offset of `train.windows.evidence.probability`, both classes equally heavy.
 
+    The targets are Platt's (1999), (n + 1) / (n + 2) and 1 / (n + 2) in place of 1 and 0: a few
+    pictures that can be told apart without an error do not make the model certain.
+
     Parameters
     ----------
     scores : ndarray of float32, shape (n,)
@@ -134,8 +137,18 @@ def fit_platt(
     """
     from sklearn.linear_model import LogisticRegression
 
-    regression = LogisticRegression(C=1e3, class_weight="balanced")
-    regression.fit(np.asarray(scores, np.float64)[:, None], damaged, sample_weight=weights)
+    heavy = np.ones(len(scores)) if weights is None else np.array(weights, np.float64)
+    target = np.empty(len(scores))
+    for label in (True, False):
+        of = damaged == label
+        heavy[of] *= len(scores) / 2 / heavy[of].sum()
+        target[of] = (of.sum() + 1 if label else 1) / (of.sum() + 2)
+    regression = LogisticRegression(C=1e3)
+    regression.fit(
+        np.tile(np.asarray(scores, np.float64), 2)[:, None],
+        np.repeat([True, False], len(scores)),
+        sample_weight=np.concatenate([heavy * target, heavy * (1 - target)]),
+    )
     return float(regression.coef_[0, 0]), float(regression.intercept_[0])
 
 

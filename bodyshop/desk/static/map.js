@@ -18,6 +18,7 @@ function bytes(text) { return Uint8Array.from(atob(text), (each) => each.charCod
 async function openMap() {
   await laidOut();
   const found = await ask(`/api/map/points?${view}`);
+  if (document.querySelector("dialog[open]")) return;  // something else was opened while this was waited for
   places = new Float32Array(bytes(found.points).buffer); colours = bytes(found.colours);
   $("legend").replaceChildren(...["other or no label", ...found.labels].map((label, number) => {
     const item = document.createElement("li"), dot = document.createElement("span");
@@ -39,9 +40,10 @@ function fit() {
   for (let i = 0; i < places.length; i += 2) { pixels[i] = edge + (places[i] - left) * x; pixels[i + 1] = edge + (top - places[i + 1]) * y; }
   drawn = new ImageData(Math.max(1, wide), Math.max(1, high));
   const into = new Uint32Array(drawn.data.buffer), ink = INK.map(([r, g, b]) => ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0);
+  const size = colours.length > 5000 ? 2 : colours.length > 500 ? 4 : 7, back = (size - 1) >> 1;
   for (let i = 0; i < colours.length; i++) {
-    const at = Math.round(pixels[2 * i + 1]) * wide + Math.round(pixels[2 * i]), colour = ink[colours[i]];
-    into[at] = into[at + 1] = into[at + wide] = into[at + wide + 1] = colour;
+    const at = (Math.round(pixels[2 * i + 1]) - back) * wide + Math.round(pixels[2 * i]) - back;
+    for (let row = 0; row < size; row++) into.fill(ink[colours[i]], at + row * wide, at + row * wide + size);
   }
 }
 function paint() {
