@@ -306,7 +306,7 @@
     if (!content && document.body && (document.body.innerText || "").trim().length > 150) content = 1;
     if (!content && [...elements(document)].some((each) => each.matches("[role=dialog],[role=alertdialog],dialog[open]") && each.getClientRects().length)) content = 1;
     return {
-      parsing: document.readyState === "loading", still: now - changedAt, timers: dueTimers(now + horizon), loading: loading(), content, weight: window[NAME].weight(),
+      parsing: document.readyState === "loading", still: now - changedAt, timers: dueTimers(now + horizon), clocks: clocks.running(), loading: loading(), content, weight: window[NAME].weight(),
       leaving: delay >= 0 && delay < horizon && now < delay + 3000, url: location.href,
     };
   }
