@@ -170,7 +170,10 @@
     if (each.tagName === "A") return !each.querySelector("img") && T.LIGHTBOX.test(`${each.className} ${each.getAttributeNames().join(" ")}`) && !T.OTHER.test(each.href);
     const box = each.getBoundingClientRect();
     if (each.tagName !== "IMG" || box.width < 120 || box.height < 80 || each.closest("a[href]")) return false;
-    return each.onclick ? !LEADS.test(String(each.onclick)) : getComputedStyle(each).cursor === "zoom-in";
+    const holder = each.parentElement; // of the picture alone
+    const own = each.onclick || (holder.querySelectorAll("img").length === 1 && holder.onclick);
+    if (own) return !LEADS.test(String(own));
+    return T.listening.has(each) || (holder.querySelectorAll("img").length === 1 && T.listening.has(holder)) || getComputedStyle(each).cursor === "zoom-in";
   });
   const key = (name, code) => {
     for (const kind of ["keydown", "keyup"]) (document.activeElement || document.body).dispatchEvent(new KeyboardEvent(kind, { key: name, code: name, keyCode: code, which: code, bubbles: true }));
@@ -193,10 +196,12 @@
       if (came) for (const { img, url } of links) T.opens.set(img, [url]);
       escape();
     }
-    for (const lead of findLeads().slice(0, 2)) {
-      if (performance.now() > end) return;
+    let idle = 0;
+    for (const lead of findLeads().slice(0, MOST_THUMBS)) { // the first may open a list, or each its own picture
+      if (performance.now() > end || idle >= 2) return;
       worn.add(lead);
-      if (await press(lead, 600)) await turnOver(end);
+      idle = (await press(lead, 600)) ? 0 : idle + 1;
+      if (!idle) await turnOver(end);
       escape();
     }
   }

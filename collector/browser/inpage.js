@@ -49,6 +49,13 @@
   };
   const shadow = (element) => element.shadowRoot || roots.get(element) || null;
 
+  // ---- elements that scripts wait for clicks on
+  const listening = new WeakSet(), listen = EventTarget.prototype.addEventListener;
+  EventTarget.prototype.addEventListener = function (kind, ...given) {
+    if ((kind === "click" || kind === "pointerdown") && this instanceof Element) listening.add(this);
+    return listen.call(this, kind, ...given);
+  };
+
   // ---- what each <img> has shown so far, with its natural size
   const history = new WeakMap(), opens = new WeakMap(); // and what else may show it: a click, a removed attribute
   const remember = (img) => {
@@ -349,6 +356,6 @@
 
   Object.defineProperty(window, NAME, {
     enumerable: false,
-    value: { IMAGE, OTHER, LIGHTBOX, opens, absolute, pictureAddress, text, sleep, frame, collect, measure, webgl, path, first, all, waitFor, elements, visible, loading, state, shadow, clocks, PATIENCE },
+    value: { IMAGE, OTHER, LIGHTBOX, listening, opens, absolute, pictureAddress, text, sleep, frame, collect, measure, webgl, path, first, all, waitFor, elements, visible, loading, state, shadow, clocks, PATIENCE },
   });
 })();
