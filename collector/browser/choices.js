@@ -68,6 +68,7 @@
         select.value = place < options.length ? options[place].value : first;
         for (const kind of ["input", "change"]) select.dispatchEvent(new Event(kind, { bubbles: true }));
         idle = (await tools.grown(before, 300)) ? 0 : idle + 1;
+        await T.quiet(1000);
       }
     }
     return true;

@@ -50,7 +50,7 @@ class FrameUrls:
 def turn_viewer(
     browser: Browser, stage: dict[str, Any], *, frames: int | None = None, seconds: float = 60.0
 ) -> FrameUrls:
-    """Turn the viewer with the arrow keys, by dragging, or by its slider or button; list its frames.
+    """Turn the viewer by keys, dragging, or its slider or button, and list its frames.
 
     Parameters
     ----------
