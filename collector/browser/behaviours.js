@@ -5,7 +5,7 @@
   const T = window.__bodyshop;
   if (!T || T.explore) return;
   const MORE = /^(?:(?:load|show|see|view|display)\s+(?:me\s+)?(?:all\s+)?(?:\d+\s+)?more(?:\s+\p{L}+)?|more (?:photos|pictures|images|results)|(?:show|view|see|load|open) all(?:\s+\d+)?(?:\s+(?:photos|pictures|images|\d+))?|mehr(?: \p{L}+)?(?: anzeigen| laden)?|weitere (?:bilder|fotos)?.*|alle (?:bilder|fotos)?.*anzeigen|(?:voir|afficher|charger)(?: \p{L}+)? plus.*|voir tout.*|(?:ver|cargar|mostrar|carregar)(?: \p{L}+)? m[aá][si]s?.*|ver todas.*|carica(?: \p{L}+)? altr.*|mostra (?:altro|di più|tutt).*|meer (?:laden|tonen|foto).*|toon meer|pokaż więcej.*|načíst další.*|показать (?:ещ[её]|больше).*|daha fazla.*|visa fler.*|(?:사진|이미지)?\s*더 ?(?:보기|불러오기)|전체 ?보기|もっと(?:見る|読み込む).*|さらに.*|すべて(?:見る|表示)|加载更多|查看(?:更多|全部)|更多图片|載入更多)$/iu;
-  const NEXT_LABEL = /^(?:next(?: (?:slide|image|photo|picture|item))?|show next.*|go to next.*|nächste[rs]?(?: \p{L}+)?|weiter|suivante?(?: \p{L}+)?|(?:image|photo) suivante|siguiente.*|successiv[oa].*|seguinte|próxim[oa].*|volgende.*|następn.*|další|следующ.*|sonraki.*|nästa.*|neste|næste|seuraava|다음.*|次(?:へ|の.*)?|下一(?:张|张图片|個|个|页)?|[›»→>❯⟩▶▸])$/iu;
+  const NEXT_LABEL = /^(?:forwards?|next(?: (?:slide|image|photo|picture|item))?|show next.*|go to next.*|nächste[rs]?(?: \p{L}+)?|weiter|suivante?(?: \p{L}+)?|(?:image|photo) suivante|siguiente.*|successiv[oa].*|seguinte|próxim[oa].*|volgende.*|następn.*|další|следующ.*|sonraki.*|nästa.*|neste|næste|seuraava|다음.*|次(?:へ|の.*)?|下一(?:张|张图片|個|个|页)?|[›»→>❯⟩▶▸])$/iu;
   const NEXT_CLASS = /(?:^|[\s_-])(?:next|(?:arrow|nav|slide)-{0,2}right|right-?(?:arrow|nav))(?:$|[\s_-])/i;
   const GALLERY = /^(?:(?:open|view|see|show|launch|zoom)?\s*(?:the\s+)?(?:photo |image |picture )?(?:gallery|galerie|galería|galleria|lightbox|slideshow)|(?:view|see|show|open)(?: all)?(?: \d+)? (?:photos|pictures|images)|(?:all )?(?:photos|pictures)(?: \(?\d+\)?)?|\d+ (?:photos|pictures|images|fotos|bilder)|(?:zur )?bildergalerie(?: öffnen)?|bilder|fotos|(?:показать |смотреть )?все фото(?:графии)?|(?:voir )?(?:toutes )?les photos|galerie photos?|(?:vedi )?tutte le foto|todas las fotos|alle foto's(?: bekijken)?|(?:zobacz )?wszystkie zdjęcia|(?:zobrazit )?všechny fotografie|tüm fotoğraflar(?:ı gör)?|(?:visa )?alla bilder|(?:모든 |전체 )?갤러리(?: ?보기)?|(?:모든 |전체 )?사진(?: ?(?:전체 ?)?보기)?|포토|ギャラリー|(?:すべての)?写真(?:を(?:すべて)?見る)?|图片|图库|相册)$/iu;
   const UNRELATED = "nav, header nav, footer, [role=navigation], form, [role=search], [role=menu]";
@@ -26,6 +26,12 @@
     const href = link.getAttribute("href");
     if (!href || href.startsWith("#") || /^javascript:/i.test(href) || T.IMAGE.test(href)) return false;
     try { const url = new URL(href, document.baseURI); return url.href.split("#")[0] !== location.href.split("#")[0]; } catch { return false; }
+  };
+  // A link that differs in its query only may be one that a script answers.
+  const samePath = (element) => {
+    const link = element.closest("a[href]");
+    if (!link) return true;
+    try { const url = new URL(link.href); return url.origin === location.origin && url.pathname === location.pathname; } catch { return false; }
   };
   // While we click, a link or a form must not replace the page.
   let exploring = false;
@@ -83,6 +89,7 @@
   }
 
   const worn = new WeakSet(); // controls that bring nothing more
+  const useful = new WeakSet(); // controls, or what is around a group of them, that brought something
   T.stubborn = [];
   async function press(element, ms) {
     const before = known();
@@ -94,18 +101,19 @@
   }
 
   async function repeat(find, end, limit) {
-    let clicks = 0, useful = 0;
+    let clicks = 0, some = 0;
     for (;;) {
       const control = find();
-      if (!control || clicks >= limit) return { clicks, useful, left: !!control };
-      if (performance.now() > end) return { clicks, useful, left: true };
+      if (!control || clicks >= limit) return { clicks, useful: some, left: !!control };
+      if (performance.now() > end) return { clicks, useful: some, left: true };
       let idle = 0, own = 0;
       const usable = () => control.isConnected && visible(control) && !disabled(control);
       // A control may be hidden while the next picture is loaded.
       while (clicks < limit && performance.now() < end && (usable() || (own && (await T.waitFor(usable, 1500))))) {
         clicks += 1;
-        if (await press(control, 600)) { useful += 1; own += 1; idle = 0; } else if ((idle += 1) >= 3) break;
+        if (await press(control, 600)) { some += 1; own += 1; idle = 0; } else if ((idle += 1) >= 3) break;
       }
+      if (own) useful.add(control);
       if (!own && !T.stubborn.includes(control)) T.stubborn.push(control);
       if (performance.now() < end) worn.add(control);
     }
@@ -114,7 +122,7 @@
   const findMore = () => { for (const each of controls()) if (!worn.has(each) && !disabled(each) && !each.closest(UNRELATED) && !leaves(each) && MORE.test(words(each))) return each; return null; };
   const findNext = () => {
     for (const each of controls()) {
-      if (worn.has(each) || disabled(each) || leaves(each) || each.closest("[class*='calendar' i],[class*='datepicker' i]")) continue;
+      if (worn.has(each) || disabled(each) || (leaves(each) && !samePath(each)) || each.closest("[class*='calendar' i],[class*='datepicker' i]")) continue;
       const named = NEXT_LABEL.test(T.text(each.getAttribute("aria-label") || each.title || words(each)).replace(/\s*[([（].*$/, ""));
       const box = each.getBoundingClientRect();
       if (box.width > 260 || box.width * box.height > 0.2 * innerWidth * innerHeight) continue;
@@ -137,7 +145,8 @@
     }
     return [...groups.values()].filter((each) => each.length >= 3).flat();
   };
-  const findGallery = () => { for (const each of controls()) if (!worn.has(each) && !leaves(each) && !each.closest("footer, form") && GALLERY.test(words(each))) return each; return null; };
+  const MORE_THAN_SHOWN = /^\+\s?\d{1,3}(?:\s+\p{L}+)?$/u; // "+7" over the last of a few pictures
+  const findGallery = () => { for (const each of controls()) if (!worn.has(each) && !leaves(each) && !each.closest("footer, form") && (GALLERY.test(words(each)) || MORE_THAN_SHOWN.test(T.text(each.innerText)))) return each; return null; };
 
   // Links around pictures to addresses that are not named as pictures, by kind: a lightbox may show what is there.
   const HINT = /media|image|img|photo|pic|asset|file|upload|download|render|view|galler|zoom|popup|modal|slide/i;
@@ -161,7 +170,10 @@
     if (each.tagName === "A") return !each.querySelector("img") && T.LIGHTBOX.test(`${each.className} ${each.getAttributeNames().join(" ")}`) && !T.OTHER.test(each.href);
     const box = each.getBoundingClientRect();
     if (each.tagName !== "IMG" || box.width < 120 || box.height < 80 || each.closest("a[href]")) return false;
-    return each.onclick ? !LEADS.test(String(each.onclick)) : getComputedStyle(each).cursor === "zoom-in";
+    const holder = each.parentElement; // of the picture alone
+    const own = each.onclick || (holder.querySelectorAll("img").length === 1 && holder.onclick);
+    if (own) return !LEADS.test(String(own));
+    return T.listening.has(each) || (holder.querySelectorAll("img").length === 1 && T.listening.has(holder)) || getComputedStyle(each).cursor === "zoom-in";
   });
   const key = (name, code) => {
     for (const kind of ["keydown", "keyup"]) (document.activeElement || document.body).dispatchEvent(new KeyboardEvent(kind, { key: name, code: name, keyCode: code, which: code, bubbles: true }));
@@ -184,14 +196,18 @@
       if (came) for (const { img, url } of links) T.opens.set(img, [url]);
       escape();
     }
-    for (const lead of findLeads().slice(0, 2)) {
-      if (performance.now() > end) return;
+    let idle = 0;
+    for (const lead of findLeads().slice(0, MOST_THUMBS)) { // the first may open a list, or each its own picture
+      if (performance.now() > end || idle >= 2) return;
       worn.add(lead);
-      if (await press(lead, 600)) await turnOver(end);
+      idle = (await press(lead, 600)) ? 0 : idle + 1;
+      if (!idle) await turnOver(end);
       escape();
     }
   }
 
+  const unopened = new Set();
+  const tools = { visible, disabled, leaves, samePath, worn, useful, press, known, grown, LEADS };
   // One call takes at most `seconds`; returns what is left to do, so that it can be called again.
   T.explore = async ({ seconds }) => {
     const end = performance.now() + seconds * 1000;
@@ -212,6 +228,7 @@
       }
       const next = await repeat(findNext, end, MOST_CLICKS);
       if (next.left && next.useful) limits.push(`after ${next.clicks} clicks there is still a next picture`);
+      if (!(await T.choose(tools, end))) limits.push("not every choice was tried in the time");
       let idle = 0;
       for (const thumb of findThumbs().slice(0, MOST_THUMBS)) {
         if (performance.now() > end || idle >= 4) break;
@@ -222,7 +239,7 @@
         worn.add(gallery);
         const opened = await press(gallery, 600);
         await turnOver(end);
-        if (!opened) T.stubborn.push(gallery);
+        if (!opened) { T.stubborn.push(gallery); if (MORE_THAN_SHOWN.test(T.text(gallery.innerText))) unopened.add(gallery); }
         escape();
       }
       await openPictures(end);
@@ -259,7 +276,7 @@
   };
   T.afterPointer = async (before) => {
     const more = await grown(before, 600);
-    if (more) { T.stubborn.unshift(T.pressed); worn.delete(T.pressed); }
+    if (more) { T.stubborn.unshift(T.pressed); worn.delete(T.pressed); unopened.delete(T.pressed); }
     return more;
   };
   T.guard = (on) => { exploring = on; };
@@ -271,6 +288,7 @@
     /(?:사진|이미지|포토|갤러리)\s*[:(]?\s*(?:총|전체)?\s*(\d{1,4})\s*(?:장|개|건)?/u, /(?:^|\D)(\d{1,4})\s*(?:장|枚|張|张)(?!\p{L})/u, /(?:写真|画像|图片|圖片|照片)\s*[:(（]?\s*(\d{1,4})/u,
   ];
   const PLACE = /^\D{0,12}(\d{1,4})\s*(?:\/|of|von|de|sur|di|van|из|z|av|\||중)\s*(\d{1,4})\D{0,12}$/iu;
+  const START = /^1\s*\/\s*\d{1,3}$/; // how a counter begins, wherever it is
   const PICTURE = new RegExp(`(?:^|[^\\p{L}])${NOUN}(?:$|[^\\p{L}])`, "iu");
   const AROUND = "[class*='galler' i],[class*='carousel' i],[class*='slid' i],[class*='swiper' i],[class*='splide' i],[class*='photo' i],[class*='lightbox' i],[class*='count' i],[id*='count' i],[class*='fraction' i],[id*='galler' i],[class*='image' i],[class*='lg-' i],[class*='pswp' i],[class*='fslightbox' i],[aria-roledescription]";
   const SLIDES = "[aria-roledescription=slide],.swiper-slide:not(.swiper-slide-duplicate),swiper-slide,.splide__slide:not(.splide__slide--clone),.slick-slide:not(.slick-cloned),.carousel-item,.owl-item:not(.cloned),.glide__slide:not(.glide__slide--clone),.flickity-slider > *,.keen-slider__slide,.embla__slide";
@@ -297,17 +315,28 @@
         const line = T.text(each);
         if (!line || line.length > 60) continue;
         const place = line.match(PLACE);
-        if (place && +place[1] <= +place[2] && (element.closest(AROUND) || label === each || PICTURE.test(line))) note(+place[2], line);
+        if (place && +place[1] <= +place[2] && (START.test(line) || element.closest(AROUND) || label === each || PICTURE.test(line))) note(+place[2], line);
         else for (const pattern of COUNTED) { const hit = line.match(pattern); if (hit) { note(+hit[1], line); break; } }
       }
     }
+    for (const each of unopened) if (each.isConnected && visible(each)) found.push({ count: 0, empty: 1, why: `"${T.text(each.innerText)}" did not open` });
+    for (const { type, textContent } of document.scripts) if (/ld\+json/i.test(type) && /"(?:Image|Media)Gallery"/.test(textContent)) note(+(/"numberOfItems"\s*:\s*"?(\d{1,4})\b/.exec(textContent) || [])[1], "numberOfItems of the gallery");
     if (slides.empty) found.push({ count: 0, empty: slides.empty, why: `${slides.empty} of ${slides.all} slides show no picture` });
     return found;
+  };
+  const PAGERS = ["[class*='paginat' i]", "[class*='pager' i]", "[aria-label*='paginat' i]"].map((each) => `${each} a[href]`).join(",");
+  const leadsOn = (link) => {
+    const list = link.closest("ul, ol, nav, [class*='paginat' i], [class*='pager' i]"), word = T.text(link.textContent) || T.text(link.getAttribute("aria-label"));
+    for (let at = link, depth = 0; at && depth < 4; at = at.parentElement, depth += 1) if (useful.has(at)) return false; // a script has answered
+    if (!visible(link) || new URL(link.href).origin !== location.origin) return false;
+    const here = list.querySelector("[aria-current]:not([aria-current=false]), [class*='active' i], [class*='current' i]");
+    return /^\d{1,3}$/.test(word) ? +word > (parseInt(here ? here.textContent : "1", 10) || 1) : NEXT_LABEL.test(word) && !disabled(link);
   };
   // Elements that wait for an address, and pagination that leads to other pages.
   T.unfinished = () => {
     const bare = [...T.elements(document)].filter((each) => each.tagName === "IMG" && !each.getAttribute("src") && !each.srcset && !each.currentSrc && ![...each.attributes].some(({ name }) => /^data-.*src/i.test(name)) && !each.closest("picture, [class*='clone' i], [class*='duplicate' i]") && each.width * each.height > 10000).length;
-    const next = [...document.querySelectorAll("a[rel~=next][href], link[rel~=next][href]")].find((each) => each.href && each.href.split("#")[0] !== location.href.split("#")[0]);
+    const elsewhere = (each) => each.href && each.href.split("#")[0] !== location.href.split("#")[0];
+    const next = [...document.querySelectorAll("a[rel~=next][href], link[rel~=next][href]")].find((each) => elsewhere(each) && !useful.has(each)) || [...document.querySelectorAll(PAGERS)].filter(elsewhere).find(leadsOn);
     return { bare, next: next ? next.href : "" };
   };
 })();

@@ -8,6 +8,7 @@ from typing import Any
 from collector.browser.consent import ConsentAnswers, refuse_consent
 from collector.browser.pointer import click_at
 from collector.browser.session import Browser
+from collector.browser.settling import settle
 
 SCROLL_STEP = 0.7
 """Of the window's height."""
@@ -46,12 +47,14 @@ def see_whole_page(browser: Browser, answers: ConsentAnswers, max_items: int) ->
         Which limits were reached before the end.
     """
     lacks: list[str] = []
-    for _ in range(MAX_ROUNDS):
+    for round_ in range(MAX_ROUNDS):
         lacks = []
         given = len(answers.given)
         scrolled = browser.await_("T.scroll(given[0])", _scroll_options(browser, max_items))
         if scrolled["stopped"] != "quiet":
             lacks.append(f"the scrolling was stopped by the limit of {scrolled['stopped']}")
+        if round_ == 0:  # scrolling may have begun something, such as a banner
+            settle(browser)
         explored = browser.await_("T.explore(given[0])", {"seconds": 0.8 * browser.left})
         lacks += explored["limits"]
         trusted = _click_stubborn(browser)

@@ -49,6 +49,13 @@
   };
   const shadow = (element) => element.shadowRoot || roots.get(element) || null;
 
+  // ---- elements that scripts wait for clicks on
+  const listening = new WeakSet(), listen = EventTarget.prototype.addEventListener;
+  EventTarget.prototype.addEventListener = function (kind, ...given) {
+    if ((kind === "click" || kind === "pointerdown") && this instanceof Element) listening.add(this);
+    return listen.call(this, kind, ...given);
+  };
+
   // ---- what each <img> has shown so far, with its natural size
   const history = new WeakMap(), opens = new WeakMap(); // and what else may show it: a click, a removed attribute
   const remember = (img) => {
@@ -291,26 +298,6 @@
     };
   }
 
-  // ---- scrolling a growing page: small steps, waiting for conditions instead of fixed times
-  const pendingInView = () => {
-    let count = 0;
-    for (const img of document.images) {
-      if (img.complete) continue;
-      const box = img.getBoundingClientRect();
-      if (box.bottom > -200 && box.top < innerHeight + 200) count += 1;
-    }
-    return count;
-  };
-  async function quiet(settle) {
-    await frame(); await frame(); // IntersectionObservers report after a frame
-    for (const end = performance.now() + settle; pendingInView() && performance.now() < end;) await sleep(15);
-  }
-  const scroller = () => document.scrollingElement || document.documentElement;
-  // Repeated requests of scripts do not count, only changes of the page.
-  const POLLS = new Set(["fetch", "xmlhttprequest", "beacon", "script", "link", "iframe"]);
-  const pictures = () => performance.getEntriesByType("resource").filter((entry) => !POLLS.has(entry.initiatorType)).length;
-  const weight = () => `${scroller().scrollHeight}/${document.images.length}/${pictures()}`;
-
   // What the page still waits for, besides its requests; `horizon` in milliseconds from now.
   function state(horizon) {
     const now = performance.now();
@@ -326,35 +313,9 @@
     if (!content && document.body && (document.body.innerText || "").trim().length > 150) content = 1;
     if (!content && [...elements(document)].some((each) => each.matches("[role=dialog],[role=alertdialog],dialog[open]") && each.getClientRects().length)) content = 1;
     return {
-      parsing: document.readyState === "loading", still: now - changedAt, timers: dueTimers(now + horizon), loading: loading(), content, weight: weight(),
+      parsing: document.readyState === "loading", still: now - changedAt, timers: dueTimers(now + horizon), clocks: clocks.running(), loading: loading(), content, weight: window[NAME].weight(),
       leaving: delay >= 0 && delay < horizon && now < delay + 3000, url: location.href,
     };
-  }
-
-  async function scroll({ step, settle, quietRounds, seconds, maxItems }) {
-    for (const root of [document.documentElement, document.body])
-      if (root && getComputedStyle(root).overflowY === "hidden") root.style.setProperty("overflow-y", "auto", "important");
-    for (const img of document.querySelectorAll('img[loading="lazy"]')) img.loading = "eager";
-    performance.setResourceTimingBufferSize(20000);
-    const end = performance.now() + seconds * 1000;
-    let still = 0, last = weight(), rounds = 0, stopped = "quiet", since = performance.now();
-    while (still < quietRounds) {
-      if (performance.now() > end) { stopped = "time"; break; }
-      if (document.images.length > maxItems) { stopped = "items"; break; }
-      const top = scroller().scrollTop;
-      window.scrollBy(0, Math.max(200, innerHeight * step));
-      await quiet(settle);
-      rounds += 1;
-      const atEnd = scroller().scrollTop <= top + 1;
-      if (atEnd) await sleep(Math.min(settle, 120));
-      const now = weight();
-      if (!atEnd || now !== last) since = performance.now();
-      const waits = loading() && performance.now() - since < PATIENCE;
-      still = atEnd && now === last && !waits ? still + 1 : 0;
-      last = now;
-    }
-    window.scrollTo(0, 0);
-    return { rounds, stopped };
   }
 
   const first = (selectors, root) => {
@@ -395,6 +356,6 @@
 
   Object.defineProperty(window, NAME, {
     enumerable: false,
-    value: { IMAGE, OTHER, LIGHTBOX, opens, absolute, pictureAddress, text, sleep, frame, quiet, collect, measure, webgl, scroll, path, first, all, waitFor, weight, scroller, elements, visible, loading, state, shadow, clocks, PATIENCE },
+    value: { IMAGE, OTHER, LIGHTBOX, listening, opens, absolute, pictureAddress, text, sleep, frame, collect, measure, webgl, path, first, all, waitFor, elements, visible, loading, state, shadow, clocks, PATIENCE },
   });
 })();

@@ -75,6 +75,8 @@
   };
   window.clearInterval = function (id) { timers.delete(id); intervals.delete(id); return realClearInterval.call(this, id); };
   const clocks = {
+    // How many run fast enough to look for content.
+    running: () => [...intervals.values()].filter((each) => each.period <= 2000).length,
     // An element shows another picture: soon after a clock has run, this is the clock's doing.
     swapped: () => { if (performance.now() - ran.at < Math.min(3000, 0.9 * ran.period)) turning.add(ran.period); },
     // Milliseconds until every clock has run once.

@@ -15,6 +15,9 @@ STILL_MS = 250
 PATIENCE_SECONDS = 5.0
 """A page with content may wait for more of it this long after its last change."""
 
+FEW = 3
+"""A page that shows fewer pictures, and has a clock, may look by it whether more have come."""
+
 FIRST_PATIENCE_SECONDS = 12.0
 """Longest delay of a timer that may bring the first content."""
 
@@ -39,7 +42,8 @@ def settle(page: Page) -> bool:
     It waits for scripts, style sheets and data that are being loaded, for timers that run once, for
     ``meta refresh``, and until no element was added for `STILL_MS`. Once the page has content, a
     request or timer that brings nothing for `PATIENCE_SECONDS` counts no longer. Pictures that are
-    still loading do not count: their elements are there.
+    still loading do not count: their elements are there. A page that stays empty, or shows few
+    pictures and has a clock running, is waited for as long.
 
     Parameters
     ----------
@@ -79,8 +83,10 @@ def _horizon(moved: float, progress: tuple[str, str, int] | None) -> float:
 def _is_quiet(state: dict[str, Any], waiting: dict[str, float], since: float) -> bool:
     if state["parsing"] or state["still"] < STILL_MS or state["leaving"]:
         return False
-    if state["content"] == 0:
-        return not (waiting or state["timers"] or state["loading"])
+    if state["content"] == 0:  # what is awaited may be anything: a worker, a loop, a picture
+        return since > PATIENCE_SECONDS and not (waiting or state["timers"] or state["loading"])
+    if state["content"] < FEW and state["clocks"] and since < PATIENCE_SECONDS:
+        return False
     if since > PATIENCE_SECONDS:
         return True
     if state["timers"] or state["loading"]:  # a request is known to the page before it is sent

@@ -177,6 +177,25 @@
     return false;
   };
 
+  // A slider or a button that turns it: how many steps there are to take, 0 if there is neither.
+  const TURNS = /rotate|turn|spin|next|right|forward|dreh|rechts|weiter|tourner|droite|suivant|girar|derecha|siguiente|회전|오른쪽|다음|回転|右|次|旋转/i, BACK = /left|prev|back|links|zurück|gauche|précéd|izquierda|anterior|왼쪽|이전|左|前/i;
+  let control = null;
+  T.spinControl = (most) => {
+    const near = [...T.elements(document)].filter((each) => each.matches("input[type=range], button, [role=button], [class*='arrow' i]") && each.getClientRects().length && !each.disabled && !each.closest("audio, video, nav, header, footer"));
+    control = near.find((each) => each.type === "range") || near.find((each) => {
+      const said = `${each.getAttribute("aria-label") || ""} ${each.title} ${each.id} ${each.getAttribute("class") || ""} ${T.text(each.textContent).slice(0, 30)}`;
+      return TURNS.test(said) && !BACK.test(said);
+    }) || null;
+    if (!control || control.type !== "range") return control ? most : 0;
+    const { min, max, step } = control;
+    return Math.min(most, Math.floor(((+max || 100) - (+min || 0)) / (+step || 1)) + 1);
+  };
+  T.spinStep = (place) => {
+    if (control.type !== "range") return control.click();
+    control.value = (+control.min || 0) + place * (+control.step || 1);
+    for (const kind of ["input", "change"]) control.dispatchEvent(new Event(kind, { bubbles: true }));
+  };
+
   // what the stage shows now: the address, if the frames are pictures
   T.spinShown = () => {
     const stage = T.stage;

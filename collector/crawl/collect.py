@@ -18,6 +18,7 @@ from collector.candidate import Task
 from collector.crawl.interrupt import SoftInterrupt
 from collector.crawl.joining import LOCK, joined
 from collector.crawl.run import Crawl
+from collector.ledger.lost_pictures import note_lost_pictures
 from collector.ledger.summary import CollectSummary, found_by_source, summarise
 from collector.sources.registry import sources_for
 from collector.sources.source import Source
@@ -121,6 +122,7 @@ def collect(
             crawl.run(interrupt, launcher=launcher, workers=workers)
         except KeyboardInterrupt as error:
             raise _stopped("stopped at once; what was finished is saved") from error
+        note_lost_pictures(workspace.catalog)
         summary = summarise(workspace.catalog, new=crawl.new, seconds=time.monotonic() - started)
         if interrupt.requested:
             raise _stopped(f"stopped; {summary.downloaded} pictures are saved")

@@ -31,6 +31,8 @@ TEMPORARY = ("over_limit", "robots_unreachable", "host_disabled")
 SUCCESSES = ("done", "partial")
 """States of a page or query whose finds count."""
 
+_QUEUED = {"state": "queued", "error_class": None, "error": None, "attempts": 0}
+
 _CHUNK = 500  # parameters of one statement; SQLite's own limit is 32,766
 
 
@@ -166,15 +168,19 @@ class CrawlLedger:
         statement = update(table).where(table.c.state == "failed")
         if error_class:
             statement = statement.where(table.c.error_class == error_class)
-        values = {"state": "queued", "error_class": None, "error": None, "attempts": 0}
         with self._catalog.begin() as connection:
-            return int(connection.execute(statement.values(values)).rowcount)
+            return int(connection.execute(statement.values(_QUEUED)).rowcount)
 
     def reopen_partial(self) -> int:
-        """Queue the partial pages and queries again; return how many."""
-        pages = schema.pages
-        statement = update(pages).where(pages.c.state == "partial").values(state="queued")
+        """Queue the partial pages and queries again, and their failed pictures; return how many."""
+        pages, table = schema.pages, schema.candidates
+        partial = pages.c.state == "partial"
+        statement = update(pages).where(partial).values(state="queued")
+        failed = update(table).where(
+            table.c.state == "failed", table.c.page_key.in_(select(pages.c.key).where(partial))
+        )
         with self._catalog.begin() as connection:
+            connection.execute(failed.values(_QUEUED))
             return int(connection.execute(statement).rowcount)
 
     def failed_classes(self) -> dict[str, int]:

@@ -14,6 +14,9 @@ from collector.spin.pointer import Pointer
 STEPS_PER_DRAG = 48
 MAX_DRAGS = 4
 SETTLE_MS = 400
+MOST_IDLE = 4
+"""Steps of a slider that show nothing new, one after another, before it is given up."""
+
 FIRST_KEY_MS = 2000
 """A viewer that is still loading reacts late to its first key."""
 
@@ -47,7 +50,7 @@ class FrameUrls:
 def turn_viewer(
     browser: Browser, stage: dict[str, Any], *, frames: int | None = None, seconds: float = 60.0
 ) -> FrameUrls:
-    """Turn the viewer with the arrow keys, or else by dragging, and list its frames.
+    """Turn the viewer by keys, dragging, or its slider or button, and list its frames.
 
     Parameters
     ----------
@@ -73,6 +76,8 @@ def turn_viewer(
     if len(set(shown)) < MIN_FRAMES:
         dragged = _by_dragging(browser, pointer, until)
         shown += dragged
+    if len(set(shown)) < MIN_FRAMES:
+        shown += _by_control(browser, shown[-1], until)
     shown = [each for each in shown if each]
     asked = [seen.url for seen in browser.seen() if seen.is_image]
     order = whole_turn(shown)
@@ -189,6 +194,26 @@ def _by_dragging(browser: Browser, pointer: Pointer, until: float) -> list[str |
         browser.await_("T.quiet(given[0])", SETTLE_MS)
         if len(set(shown)) < 2 or whole_turn([each for each in shown if each]) is not None:
             break
+    return shown
+
+
+def _by_control(browser: Browser, first: str | None, until: float) -> list[str | None]:
+    shown: list[str | None] = []
+    known, last, idle = {first}, first, 0
+    steps = int(browser.run("return T.spinControl(arguments[0])", MAX_FRAMES))
+    for place in range(steps):
+        if time.monotonic() > until or idle == MOST_IDLE:
+            break
+        browser.run("T.spinStep(arguments[0])", place)
+        now = _changed(browser, last, SETTLE_MS)
+        idle = idle + 1 if now == last else 0
+        if now == last:
+            continue
+        shown.append(now)
+        if now in known and len(known) > MIN_FRAMES:
+            break
+        known.add(now)
+        last = now
     return shown
 
 

@@ -77,6 +77,23 @@ def test_a_page_that_grows_late_is_scrolled_to_its_end(server, brands_for, works
 
 
 @pytest.mark.slow
+def test_a_loader_that_looks_at_the_page_now_and_then_misses_nothing(server, brands_for, workspace):
+    server.add_pictures(12)
+    divs = "".join(f"<div class=lazyload data-n={n} style=height:400px></div>" for n in range(12))
+    loader = """<script>setInterval(() => {
+      for (const each of document.querySelectorAll(".lazyload")) {
+        const box = each.getBoundingClientRect();
+        if (box.bottom < 0 || box.top > innerHeight) continue;
+        each.className = "lazyloaded";
+        each.style.backgroundImage = `url(/p/${each.dataset.n}.jpg)`;
+      }
+    }, 300)</script>"""
+    page = server.add("/a", (divs + loader).encode(), "text/html")
+    collector.collect(brands_for(pages=[page]), workspace)
+    assert len(found(workspace)) == 12
+
+
+@pytest.mark.slow
 def test_a_request_that_never_ends_does_not_hold_a_page_for_ever(server, brands_for, workspace):
     def endless(handler):
         time.sleep(30)

@@ -163,6 +163,27 @@ def test_a_page_that_announces_more_is_partial_until_it_is_retried(server, brand
 
 
 @pytest.mark.slow
+def test_a_page_of_which_pictures_failed_is_partial_until_they_are_there(
+    server, brands_for, workspace
+):
+    server.add_pictures(2)
+    listed = '<script type=application/json>{"a": "/named-only.jpg"}</script>'
+    page = server.add("/a", (images(3) + listed).encode(), "text/html")
+    brands = brands_for(pages=[page])
+    summary = collector.collect(brands, workspace)
+    (row,) = pages(workspace)
+    assert (row.state, row.error) == ("partial", "1 of 4 pictures failed (1 http_404)")
+    assert page in summary.partial[0]
+    assert summary.failed == 2
+    assert collector.collect(brands, workspace).partial == summary.partial
+    server.add("/p/2.jpg", picture(2))
+    summary = collector.collect(brands, workspace, retry_failed="partial")
+    (row,) = pages(workspace)
+    assert (row.state, row.error, row.error_class, summary.partial) == ("done", None, None, ())
+    assert summary.downloaded == 3
+
+
+@pytest.mark.slow
 def test_pictures_that_the_browser_has_are_not_requested_again(server, brands_for, workspace):
     server.add_pictures(8)
     page = server.add("/page", images(8).encode(), "text/html")

@@ -1,0 +1,76 @@
+"""Pages of which pictures were found and could not be had: they are partial, and say so."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, select, update
+
+from bodyshop_core.catalog import Catalog, schema
+
+LOST = "failed_pictures"
+"""Error class of a page that is partial because downloads of its pictures failed."""
+
+_PAGES = ("pages", "spinners")
+"""Sources whose tasks are a site's own pages; a list or search has dead links of other sites."""
+
+_NAMED_ONLY = frozenset({"json", "json_ld", "og_image", "data_src", "data_full"})
+"""Addresses that a page names and need not show: a wrong one is no picture that is missing."""
+
+
+def note_lost_pictures(catalog: Catalog) -> None:
+    """Mark finished pages as partial whose pictures failed, and as done when none does any more.
+
+    Parameters
+    ----------
+    catalog : Catalog
+        Downloads that still wait count as not failed.
+    """
+    pages = schema.pages
+    with catalog.begin() as connection:
+        lost = _lost(connection)
+        query = select(pages.c.key, pages.c.state, pages.c.error, pages.c.found).where(
+            (pages.c.error_class == LOST) | (pages.c.state == "done"),
+            pages.c.state.in_(("done", "partial")),
+        )
+        for key, state, error, found in connection.execute(query).all():
+            reasons = lost.get(key)
+            message = _message(reasons, found) if reasons else None
+            wanted = "partial" if reasons else "done"
+            if (state, error) == (wanted, message) or (state == wanted == "done"):
+                continue
+            connection.execute(
+                update(pages)
+                .where(pages.c.key == key, pages.c.state == state)
+                .values(state=wanted, error_class=LOST if reasons else None, error=message)
+            )
+
+
+def _lost(connection: Connection) -> dict[str, Counter[str]]:
+    """Return page -> error class -> pictures that it shows and that failed."""
+    c, p = schema.candidates.c, schema.pages.c
+    query = (
+        select(c.page_key, c.error_class, c.details)
+        .join_from(schema.candidates, schema.pages, p.key == c.page_key)
+        .where(c.state == "failed", p.source.in_(_PAGES))
+    )
+    lost: dict[str, Counter[str]] = {}
+    for page, reason, details in connection.execute(query):
+        if _is_shown(details):
+            lost.setdefault(page, Counter())[reason or "unknown"] += 1
+    return lost
+
+
+def _is_shown(details: Mapping[str, Any]) -> bool:
+    return details.get("spin_group") is not None or any(
+        each["name"] not in _NAMED_ONLY and not each.get("unproven")
+        for each in details.get("url_candidates", ())
+    )
+
+
+def _message(reasons: Counter[str], found: int) -> str:
+    failed = sum(reasons.values())
+    classes = ", ".join(f"{count} {name}" for name, count in reasons.most_common())
+    return f"{failed} of {max(found, failed)} pictures failed ({classes})"
