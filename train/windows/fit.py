@@ -121,7 +121,7 @@ def fit_platt(
     damaged: NDArray[np.bool_],
     weights: NDArray[np.float32] | None = None,
 ) -> tuple[float, float]:
-    """Fit slope and offset of `train.windows.evidence.probability`, both classes equally heavy.
+    """Fit slope and offset of `train.windows.evidence.probability`, both classes equally heavy but for `weights`.
 
     The targets are Platt's (1999), (n + 1) / (n + 2) and 1 / (n + 2) in place of 1 and 0: a few
     pictures that can be told apart without an error do not make the model certain.
@@ -133,7 +133,7 @@ def fit_platt(
     damaged : ndarray of bool, shape (n,)
         The label.
     weights : ndarray of float32, shape (n,), optional
-        How much each counts within its class.
+        How much each counts.
     """
     from sklearn.linear_model import LogisticRegression
 
@@ -141,7 +141,7 @@ def fit_platt(
     target = np.empty(len(scores))
     for label in (True, False):
         of = damaged == label
-        heavy[of] *= len(scores) / 2 / heavy[of].sum()
+        heavy[of] *= len(scores) / 2 / of.sum()
         target[of] = (of.sum() + 1 if label else 1) / (of.sum() + 2)
     regression = LogisticRegression(C=1e3)
     regression.fit(
