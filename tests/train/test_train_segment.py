@@ -244,7 +244,7 @@ def test_missing_and_misfitting_masks_are_named(fill) -> None:
     _annotate(workspace)
     samples = masked_samples(workspace, side=96)
     masked = next(sample for sample in samples.items if sample.masks)
-    file = masked.masks["scratch"][0]
+    file = masked.masks["scratch"][0].local()
     Image.new("L", (5, 5)).save(file)
     with pytest.raises(BodyshopError, match="is 5 x 5, its picture 112 x 96"):
         load_pairs([masked], samples.classes, 32)
