@@ -121,7 +121,7 @@ def fit_platt(
     damaged: NDArray[np.bool_],
     weights: NDArray[np.float32] | None = None,
 ) -> tuple[float, float]:
-    """Fit slope and offset of `train.windows.evidence.probability`, both classes equally heavy but for `weights`.
+    """Fit slope and offset of `evidence.probability`, both classes equally heavy but for `weights`.
 
     The targets are Platt's (1999), (n + 1) / (n + 2) and 1 / (n + 2) in place of 1 and 0: a few
     pictures that can be told apart without an error do not make the model certain.
