@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Grey = NDArray[np.uint8]
 
-VERSION = "copies-2"
+VERSION = "copies-3"
 """Of these measures; results of another version are not used."""
 
 UNCOMPRESSED = 100

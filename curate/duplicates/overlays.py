@@ -40,6 +40,9 @@ MIN_REST = 0.985
 TWO_TONES = 0.6
 """Share of the written places that must be of one or two tones in the copy with the text."""
 
+CLEARLY_ADDED, CLEAR_TONES = 0.3, 0.4
+"""The same where one has far more edges: small letters are mostly rims between two tones."""
+
 _ASPECT = 1.03
 
 
@@ -120,7 +123,10 @@ def is_written_over(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> bool
     # Where a thing has moved, both have edges; text adds them to one.
     added = _more_edges(a, b, differs)
     written = a if added > 0 else b
-    return abs(added) >= MIN_ADDED and _in_two_tones(written[differs > 0]) >= TWO_TONES
+    tones = _in_two_tones(written[differs > 0])
+    return (abs(added) >= MIN_ADDED and tones >= TWO_TONES) or (
+        abs(added) >= CLEARLY_ADDED and tones >= CLEAR_TONES
+    )
 
 
 def _more_edges(

@@ -25,7 +25,17 @@ LOWEST_FREQUENCY = 0.14
 TOP_LEVELS = 2
 """Grey levels below the brightest that count as the brightest."""
 
+MAX_FINE = 0.026
+"""Power of the finest details over that of those twice as large, up to which a picture was made
+larger. Of 40 photos, as they are, saved at 60 and at half the size, none is below it; of copies at
+twice the size 38 by Lanczos' interpolation, 32 to 38 by bicubic and 29 by bilinear."""
+
+EVERY_SECOND = 0.5
+"""Cycles per pixel of an enlargement to twice the size, which leaves no other trace: it is the
+same between all samples."""
+
 _MIN_SIDE = 42
+_LARGEST = 1024
 _AROUND = 8
 _BINS = 512
 
@@ -53,7 +63,29 @@ def interpolation(grey: Grey) -> float | None:
     frequencies = np.arange(_BINS) / (2.0 * (_BINS - 1))
     both = np.minimum(_spectrum(levels, frequencies), _spectrum(levels.T, frequencies))
     strongest = int(both.argmax())
-    return float(frequencies[strongest]) if both[strongest] >= MIN_PEAK else None
+    if both[strongest] >= MIN_PEAK:
+        return float(frequencies[strongest])
+    return EVERY_SECOND if fine_details(levels) < MAX_FINE else None
+
+
+def fine_details(levels: Levels) -> float:
+    """Return the power of the finest details over that of those twice as large.
+
+    Parameters
+    ----------
+    levels : ndarray of float32, shape (height, width)
+        Grey levels, in full size.
+    """
+    top, left = (max(0, (side - _LARGEST) // 2) for side in levels.shape)
+    levels = levels[top : top + _LARGEST, left : left + _LARGEST]
+    height, width = levels.shape
+    window = np.outer(np.hanning(height), np.hanning(width)).astype(np.float32)
+    power = np.abs(np.fft.rfft2((levels - levels.mean()) * window)) ** 2
+    across = np.fft.rfftfreq(width)[None, :]
+    frequency = np.maximum(np.abs(np.fft.fftfreq(height))[:, None], across)
+    fine = power[(frequency >= 0.32) & (frequency < 0.5)].mean()
+    coarse = power[(frequency >= 0.16) & (frequency < 0.25)].mean()
+    return float(fine / (coarse + 1e-9))
 
 
 def explains(frequency: float, scale: float) -> bool:

@@ -63,7 +63,7 @@ def dng(preview: bytes, *, jpeg: bool, orientation: int) -> bytes:
 @pytest.mark.parametrize("jpeg", [True, False], ids=["jpeg", "bitmap"])
 @pytest.mark.parametrize("orientation", [1, 6])
 def test_the_preview_is_read_and_stands_upright(jpeg: bool, orientation: int) -> None:
-    pytest.importorskip("rawpy")
+    pytest.importorskip("rawpy", reason="the extra 'raw' is not installed")
     shown = Image.new("RGB", (96, 64), (200, 30, 40))
     shown.paste((20, 60, 220), (0, 0, 48, 64))  # blue on the left
     stream = io.BytesIO()

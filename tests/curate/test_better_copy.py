@@ -143,7 +143,7 @@ def test_bars_are_no_content(fill):
     assert content_share(np.zeros((64, 64), np.uint8)) == 1.0
 
 
-@pytest.mark.parametrize("factor", [1.25, 1.5, 3])
+@pytest.mark.parametrize("factor", [1.25, 1.5, 2, 3])
 @pytest.mark.parametrize("name", ["astronaut", "coffee", "rocket"])
 def test_enlarging_is_seen_and_fits_the_size_of_the_original(name, factor):
     picture = photos.photo(name)
@@ -180,3 +180,16 @@ def test_text_across_is_told_from_other_paint_and_the_next_frame(name):
     stranger = photos.photo("rocket" if name == "chelsea" else "chelsea").resize(picture.size)
     for other in (repainted.convert("RGB"), frame, stranger):
         assert not is_written_over(load_rgb(photos.jpeg(picture)), load_rgb(photos.jpeg(other)))
+
+
+@pytest.mark.parametrize("name", photos.NAMES)
+def test_lines_of_small_outlined_letters_are_text_across(name):
+    picture = photos.photo(name)
+    written = picture.copy()
+    font = ImageFont.load_default(0.07 * picture.width)
+    for line, text in enumerate(("One owner, full history", "84 000 km", "9 990 EUR")):
+        place = (0.05 * picture.width, (0.3 + 0.17 * line) * picture.height)
+        ImageDraw.Draw(written).text(
+            place, text, font=font, fill="yellow", stroke_width=1, stroke_fill="black"
+        )
+    assert is_written_over(load_rgb(photos.jpeg(picture)), load_rgb(photos.jpeg(written)))
