@@ -114,7 +114,7 @@ def show_diff(
         changed = {
             key: row
             for key, row in table.items()
-            if row["before"] != row["after"] or sum(list(row.values())[2:])
+            if row["before"] != row["after"] or any(list(row.values())[2:])
         }
         shown = list(changed.items())[:MOST_ROWS]
         terminal.summary(
