@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -34,8 +35,14 @@ def import_tensorflow() -> ModuleType:
         import tensorflow
 
         tensorflow.config.list_physical_devices()
+    logging.getLogger("tensorflow").addFilter(_is_news)
     keras.config.disable_interactive_logging()
     return sys.modules["tensorflow"]
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    # Each network has a compiled function of its own; TensorFlow takes several for one traced anew.
+    return "triggered tf.function retracing" not in str(record.msg)
 
 
 @contextmanager

@@ -25,7 +25,9 @@ nb_execution_mode = "off"  # the notebook is run by tests/docs, where a failure 
 html_theme = "furo"
 html_title = "bodyshop"
 html_show_sphinx = False
-pygments_style = "friendly"
+html_static_path = ["_static"]
+html_js_files = ["access.js"]
+pygments_style = "default"  # its colours have the contrast that WCAG asks for
 # Python lexing of shell output and of YAML with placeholders isn't worth a failed build.
 suppress_warnings = ["misc.highlighting_failure"]
 

@@ -76,6 +76,11 @@ def test_a_line_around_points_and_the_keys_fill_the_grid(browser, workspace):
         press(browser, "v")
         until(browser, lambda: "21 pictures" in browser.find_element("id", "inside").text)
         cloud = browser.find_element("id", "cloud")
+        inked = browser.execute_script(
+            "const c = arguments[0], d = c.getContext('2d').getImageData(0, 0, c.width, c.height)"
+            ".data; return d.reduce((n, v, i) => n + (i % 4 === 3 && v > 0), 0)", cloud,
+        )  # fmt: skip
+        assert inked > 21 * 30  # a few points are large enough to be seen
         wide, high = cloud.size["width"] // 2 - 2, cloud.size["height"] // 2 - 2
         chain = ActionChains(browser).move_to_element_with_offset(cloud, -wide, -high)
         chain.click_and_hold().move_by_offset(2 * wide, 0).move_by_offset(0, 2 * high)
