@@ -157,7 +157,7 @@
       const holder = img.tagName === "IMG" && visible(img) && img.closest("a[href], [data-src]:not(img), [data-href]");
       const url = holder && !holder.closest(UNRELATED) && T.absolute(holder.getAttribute("data-src") || holder.getAttribute("data-href") || holder.href || "");
       if (!url || url.split("#")[0] === location.href.split("#")[0] || T.IMAGE.test(url) || T.OTHER.test(url)) continue;
-      const { origin, pathname, search } = new URL(url), names = `${holder.className} ${holder.parentElement.className} ${holder.getAttributeNames().join(" ")}`;
+      const { origin, pathname, search } = new URL(url), names = `${holder.className} ${holder.parentElement ? holder.parentElement.className : ""} ${holder.getAttributeNames().join(" ")}`;
       if (!HINT.test(pathname + search) && !HINT.test(names) && !T.LIGHTBOX.test(names)) continue;
       const kind = `${holder.localName} ${holder.className} ${origin}${pathname.replace(/[^/]*\d[^/]*/g, "#")}`;
       kinds.set(kind, [...(kinds.get(kind) || []), { img, url }]);
@@ -170,10 +170,11 @@
     if (each.tagName === "A") return !each.querySelector("img") && T.LIGHTBOX.test(`${each.className} ${each.getAttributeNames().join(" ")}`) && !T.OTHER.test(each.href);
     const box = each.getBoundingClientRect();
     if (each.tagName !== "IMG" || box.width < 120 || box.height < 80 || each.closest("a[href]")) return false;
-    const holder = each.parentElement; // of the picture alone
-    const own = each.onclick || (holder.querySelectorAll("img").length === 1 && holder.onclick);
+    const around = each.parentElement; // null in a shadow root
+    const holder = around && around.querySelectorAll("img").length === 1 ? around : each; // of the picture alone
+    const own = each.onclick || holder.onclick;
     if (own) return !LEADS.test(String(own));
-    return T.listening.has(each) || (holder.querySelectorAll("img").length === 1 && T.listening.has(holder)) || getComputedStyle(each).cursor === "zoom-in";
+    return T.listening.has(each) || T.listening.has(holder) || getComputedStyle(each).cursor === "zoom-in";
   });
   const key = (name, code) => {
     for (const kind of ["keydown", "keyup"]) (document.activeElement || document.body).dispatchEvent(new KeyboardEvent(kind, { key: name, code: name, keyCode: code, which: code, bubbles: true }));
@@ -326,7 +327,7 @@
   };
   const PAGERS = ["[class*='paginat' i]", "[class*='pager' i]", "[aria-label*='paginat' i]"].map((each) => `${each} a[href]`).join(",");
   const leadsOn = (link) => {
-    const list = link.closest("ul, ol, nav, [class*='paginat' i], [class*='pager' i]"), word = T.text(link.textContent) || T.text(link.getAttribute("aria-label"));
+    const list = link.closest("ul, ol, nav, [class*='paginat' i], [class*='pager' i], [aria-label*='paginat' i]"), word = T.text(link.textContent) || T.text(link.getAttribute("aria-label"));
     for (let at = link, depth = 0; at && depth < 4; at = at.parentElement, depth += 1) if (useful.has(at)) return false; // a script has answered
     if (!visible(link) || new URL(link.href).origin !== location.origin) return false;
     const here = list.querySelector("[aria-current]:not([aria-current=false]), [class*='active' i], [class*='current' i]");

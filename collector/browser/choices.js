@@ -9,13 +9,14 @@
   const NUMBER = /^\d{1,3}$/, SPOT = /dot|bullet|indicator|swatch|page|thumb|colou?r|marker|step/i;
   const MOST_OF_A_GROUP = 40, MOST_GROUPS = 8;
   const about = (element) => `${element.id} ${element.getAttribute("class") || ""} ${element.getAttribute("aria-label") || ""} ${element.title || ""} ${T.text(element.textContent).slice(0, 60)}`;
-  const around = (element) => { const up = element.parentElement; return up && up.childElementCount === 1 && up.parentElement ? up.parentElement : up; };
+  // What a control is in, or what its list item is in; itself directly below a shadow root.
+  const around = (element) => { const up = element.parentElement || element; return up !== element && up.childElementCount === 1 && up.parentElement ? up.parentElement : up; };
 
   function kindOf(element, tools) {
     if (element.tagName === "LABEL") {
       const input = element.control;
       if (!input || input.type !== "radio" || input.disabled) return "";
-      const outer = element.closest("fieldset, [role=radiogroup]") || element.parentElement;
+      const outer = element.closest("fieldset, [role=radiogroup]") || around(element);
       return element.closest("form") && !VARIANT.test(`${about(element)} ${about(outer)} ${input.name}`) ? "" : "choice";
     }
     const pressable = element.matches("button, a, [role=button], [role=radio], [role=option], [onclick], [data-slide-to], [data-bs-slide-to]") || getComputedStyle(element).cursor === "pointer";
@@ -34,7 +35,7 @@
       if (tools.worn.has(element) || element.closest("header, footer, [role=menu], [role=menubar], [role=search]") || ELSE.test(about(element))) continue;
       const kind = kindOf(element, tools);
       if (!kind || (kind !== "number" && element.closest("nav, [role=navigation]"))) continue;
-      const at = kind === "section" ? document.body : around(element);
+      const at = kind === "section" ? document.body : element.parentElement ? around(element) : element.getRootNode();
       if (!found.has(at)) found.set(at, new Map());
       const key = `${kind} ${element.tagName}`;
       found.get(at).set(key, [...(found.get(at).get(key) || []), element]);

@@ -13,7 +13,7 @@ from bodyshop_core.catalog import Catalog, schema
 LOST = "failed_pictures"
 """Error class of a page that is partial because downloads of its pictures failed."""
 
-_PAGES = ("pages", "spinners")
+_PAGES = ("pages", "spinner", "spinner:angles")
 """Sources whose tasks are a site's own pages; a list or search has dead links of other sites."""
 
 _NAMED_ONLY = frozenset({"json", "json_ld", "og_image", "data_src", "data_full"})

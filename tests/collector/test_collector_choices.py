@@ -51,6 +51,11 @@ PAGES = {
     " b.onclick = () => add(1, 2, 3, 4, 5)</script>",
     "forward": f"{HERO}<button aria-label=Forward id=b><svg width=20 height=20></svg></button>"
     f"<script>{SHOW} let n = 0; b.onclick = () => show(n = Math.min(5, n + 1))</script>",
+    # In a shadow root, without an element around them
+    "shadow": "<div id=s></div><script>const root = s.attachShadow({mode: 'open'}); root.innerHTML = "
+    "'<img width=600 height=400 src=/p/PAGE-0.jpg>' + [0, 1, 2, 3, 4, 5].map((n) => `<button class=dot "
+    "style='width:20px;height:20px' aria-label=${n}></button>`).join(''); const h = root.querySelector('img');"
+    f"{SHOW} root.querySelectorAll('button').forEach((each, n) => each.onclick = () => show(n))</script>",
     "opened": "<div id=h></div>"
     + all_of("<img width=300 height=200 src=/t/PAGE-N.jpg data-n=N>")
     + "<script>document.querySelectorAll('[data-n]').forEach((each) => each.addEventListener("
