@@ -5,13 +5,18 @@ Nothing here reads a picture, a file or the catalog.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from math import inf
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from curate.policy import LimitsPolicy
     from curate.verdicts.screen import Facts
 
@@ -58,90 +63,107 @@ def over_quota(
     }
     if not wanted:
         return {}
-    turns = _Turns(groups or {}, assigned or {})
-    everyone = sorted(kept, key=_order)
-    own = {
-        facts.sha256: [(name, place) for name in wanted if (place := PLACES[name](facts))]
-        for facts in everyone
-    }
-    chosen = everyone
+    asked = [PLACES[name] for name in wanted]
+    groups, assigned = groups or {}, assigned or {}
+    rows = sorted(
+        (
+            *_order(facts),  # ends in sha256 and label: what follows is never compared
+            groups.get(facts.sha256, facts.sha256),
+            assigned.get(facts.sha256),
+            *[place(facts) for place in asked],
+        )
+        for facts in kept
+    )
+    if not rows:
+        return {}
+    unasked, unlabelled, _, _, _, names, values, group, split, *places = zip(*rows, strict=True)
+    turns = _Turns(
+        unasked=np.array(unasked),
+        unlabelled=np.array(unlabelled),
+        value=_numbered(values),
+        group=_numbered(group),
+        split=_numbered(split),
+    )
+    at = {name: _numbered(place) for name, place in zip(wanted, places, strict=True)}
+    stays = np.ones(len(rows), dtype=bool)
     for name, limit in wanted.items():
-        chosen = turns.best_of_each(PLACES[name], chosen, limit)
-    counts = Counter(key for facts in chosen for key in own[facts.sha256])
-    stays = {facts.sha256 for facts in chosen}
+        stays[turns.beyond(limit, at[name], np.flatnonzero(stays))] = False
+    counts = [Counter[str](compress(place, stays)) for place in places]
     over: dict[str, dict[str, Any]] = {}
     # What one limit took out may have made room below another: what still fits, stays.
-    for facts in turns.ordered(facts for facts in everyone if facts.sha256 not in stays):
-        full = next((key for key in own[facts.sha256] if counts[key] >= wanted[key[0]]), None)
-        if full is None:
-            counts.update(own[facts.sha256])
+    for row in turns.ordered(np.flatnonzero(~stays)).tolist():
+        for (name, limit), place, count in zip(wanted.items(), places, counts, strict=True):
+            if place[row] and count[place[row]] >= limit:
+                setting = f"limits.{name}"
+                over[names[row]] = {"quota": place[row], "limit": limit, "setting": setting}
+                break
         else:
-            name, place = full
-            over[facts.sha256] = {
-                "quota": place,
-                "limit": wanted[name],
-                "setting": f"limits.{name}",
-            }
+            for place, count in zip(places, counts, strict=True):
+                count[place[row]] += 1
     return over
 
 
 @dataclass(frozen=True)
 class _Turns:
-    """An order in which classes take turns, and within each class its splits and groups."""
+    """An order in which classes take turns, and within each class its splits and groups.
 
-    groups: Mapping[str, str]
-    assigned: Mapping[str, str]
+    The arrays are of all pictures, the best first; labels, groups and splits are numbers, -1 where
+    there is none.
+    """
 
-    def best_of_each(
-        self, place: Callable[[Facts], str | None], pictures: Iterable[Facts], limit: int
-    ) -> list[Facts]:
-        """Return the first so many of each place, and those that are at none."""
-        at: dict[str | None, list[Facts]] = defaultdict(list)
-        for facts in pictures:
-            at[place(facts)].append(facts)
-        chosen = at.pop(None, [])
-        for there in at.values():
-            people = sum(facts.decision == "keep" for facts in there)
-            chosen += self.ordered(there)[: max(limit, people)] if len(there) > limit else there
-        return sorted(chosen, key=_order)
+    unasked: NDArray[np.bool_]
+    unlabelled: NDArray[np.bool_]
+    value: NDArray[np.intp]
+    group: NDArray[np.intp]
+    split: NDArray[np.intp]
 
-    def ordered(self, pictures: Iterable[Facts]) -> list[Facts]:
-        """Order pictures that are in `_order`."""
-        by_group = _take_turns(pictures, self._group)
-        seen: set[tuple[str | None, str]] = set()
-        first: dict[str, bool] = {}
-        for facts in by_group:
-            key = (facts.value, self.assigned.get(facts.sha256, ""))
-            first[facts.sha256] = bool(key[1]) and key not in seen
-            seen.add(key)
-        of_class = sorted(by_group, key=lambda one: (_unasked(one), not first[one.sha256]))
-        by_class = _take_turns(of_class, lambda facts: facts.value)
-        return sorted(by_class, key=lambda facts: (_unasked(facts), facts.value is None))
+    def beyond(
+        self, limit: int, place: NDArray[np.intp], rows: NDArray[np.intp]
+    ) -> NDArray[np.intp]:
+        """Return which of some rows come after the first so many of their place."""
+        rows = self.ordered(rows[place[rows] >= 0], place)
+        return rows[(_turn(place[rows]) >= limit) & self.unasked[rows]]
 
-    def _group(self, facts: Facts) -> tuple[str | None, str]:
-        return facts.value, self.groups.get(facts.sha256, facts.sha256)
+    def ordered(
+        self, rows: NDArray[np.intp], place: NDArray[np.intp] | None = None
+    ) -> NDArray[np.intp]:
+        """Order some rows, given in their order, by their turns at each place."""
+        place = np.zeros_like(self.value) if place is None else place
+        for part in (self.group, self.split, self.value):
+            turn = _turn(place[rows], self.value[rows], part[rows])
+            if part is self.split:  # of each split the first, and then the others as they are
+                turn = np.where(part[rows] < 0, 1, np.minimum(turn, 1))
+            last = self.unlabelled[rows] & (part is self.value)
+            rows = rows[np.lexsort((turn, last, self.unasked[rows], place[rows]))]
+        return rows
 
 
-def _take_turns(pictures: Iterable[Facts], part: Callable[[Facts], object]) -> list[Facts]:
-    """Put the first picture of each part first, then the second of each; people's keeps lead."""
-    taken: Counter[object] = Counter()
-    turns: list[tuple[bool, int, Facts]] = []
-    for facts in pictures:
-        turns.append((_unasked(facts), taken[part(facts)], facts))
-        taken[part(facts)] += 1
-    return [facts for *_, facts in sorted(turns, key=lambda turn: turn[:2])]
+def _turn(*keys: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return how many of the same keys come before each."""
+    order = np.lexsort(keys)
+    new = np.ones(len(order), dtype=bool)
+    new[1:] = np.any([np.diff(key[order]) != 0 for key in keys], axis=0)
+    starts = np.flatnonzero(new)
+    turns = np.empty_like(order)
+    turns[order] = np.arange(len(order)) - np.repeat(starts, np.diff(starts, append=len(order)))
+    return turns
 
 
-def _unasked(facts: Facts) -> bool:
-    return facts.decision != "keep"
+def _numbered(things: Sequence[Hashable]) -> NDArray[np.intp]:
+    """Give equal things equal numbers; those that are None, or empty, get -1."""
+    numbers: dict[Hashable, int] = {thing: at for at, thing in enumerate(dict.fromkeys(things))}
+    numbers |= dict.fromkeys((None, ""), -1)
+    return np.fromiter((numbers[thing] for thing in things), np.intp, count=len(things))
 
 
 def _order(facts: Facts) -> tuple[Any, ...]:
+    measured, value = facts.measured or {}, facts.value
     return (
-        _unasked(facts),
-        facts.value is None,
+        facts.decision != "keep",
+        value is None,
         inf if facts.rank is None else facts.rank,
-        -facts.measure("width") * facts.measure("height"),
-        -facts.measure("sharpness"),
+        -(measured.get("width") or 0.0) * (measured.get("height") or 0.0),
+        -(measured.get("sharpness") or 0.0),
         facts.sha256,
+        value,
     )

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from plain_quotas import plainly_over_quota
 from verdicts import judged, picture
 
 from bodyshop_core.catalog import Reason
-from curate.policy import Policy
+from curate.policy import LimitsPolicy, Policy
+from curate.verdicts.quotas import PLACES, over_quota
 from curate.verdicts.screen import Facts
 
 
@@ -117,3 +122,56 @@ def test_a_limit_leaves_no_room_that_another_could_fill() -> None:
     kept = _kept_of(pictures, per_source=10, per_class=10)
     assert [sum(name.startswith(label) for name in kept) for label in ("w", "d")] == [10, 10]
     assert sum("import" in name for name in kept) == 10
+
+
+_SPLITS = st.sampled_from([None, None, "train", "validation", "test"])
+_PICTURES = st.lists(
+    st.tuples(
+        st.fixed_dictionaries(
+            {
+                "label": st.sampled_from([None, "damaged", "whole", "rare"]),
+                "page": st.sampled_from([None, "", "p", "q", "r"]),
+                "host": st.sampled_from([None, "h", "i"]),
+                "source": st.sampled_from(["pages", "import"]),
+                "rank": st.none() | st.integers(1, 4),
+                "decision": st.sampled_from([None, None, None, "keep"]),
+                "width": st.sampled_from([None, 300, 800]),
+                "sharpness": st.sampled_from([0.4, 0.8]),
+            }
+        ),
+        st.sampled_from([None, None, "burst", "spin"]),
+        _SPLITS,
+    ),
+    max_size=40,
+)
+_LIMITS = st.dictionaries(st.sampled_from(sorted(PLACES)), st.integers(1, 8))
+
+
+@settings(max_examples=300, deadline=None)
+@given(_PICTURES, _LIMITS)
+def test_limits_take_out_what_a_slow_and_plain_reading_of_them_does(
+    drawn: list[tuple[dict[str, Any], str | None, str | None]], wanted: dict[str, int]
+) -> None:
+    pictures = [picture(f"{at:02}", **facts) for at, (facts, *_) in enumerate(drawn)]
+    groups = {f"{at:02}": group for at, (_, group, _) in enumerate(drawn) if group}
+    assigned = {f"{at:02}": split for at, (*_, split) in enumerate(drawn) if split}
+    limits = {name: wanted[name] for name in PLACES if name in wanted}
+    found = over_quota(pictures, LimitsPolicy(**limits), groups=groups, assigned=assigned)
+    assert found == plainly_over_quota(pictures, limits, groups, assigned)
+
+
+def test_limits_ask_each_picture_for_its_label_a_few_times_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Asked in every comparison and turn, 100,000 pictures took seven times as long."""
+    asked = Counter[str]()
+
+    def value(one: Facts) -> str | None:
+        asked[one.sha256] += 1
+        return one.label.value if one.label is not None else None
+
+    monkeypatch.setattr(Facts, "value", property(value))
+    pictures = [*_row("whole", 300, page="p", host="h"), *_row("damaged", 300, page="p", host="h")]
+    over = over_quota(pictures, LimitsPolicy(per_page=200, per_host=150, per_class=50))
+    assert len(over) == 500
+    assert max(asked.values()) <= 2
