@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bodyshop_core.catalog import Field, Reason
+from bodyshop_core.catalog import Field
 from bodyshop_core.progress import SILENT, Progress
 from curate.audit.stage import audit_split_set
 from curate.gate.feature_store import FeatureStore
@@ -19,8 +19,10 @@ from curate.policy import Policy, load_policy
 from curate.report import write_report
 from curate.retry import take_back_failures
 from curate.splits.assign import SplitError, TooFewGroupsError
+from curate.splits.members import find_lack
 from curate.splits.scenes import check_scenes
-from curate.splits.stage import choose_settings, write_splits
+from curate.splits.settings import choose_settings
+from curate.splits.stage import write_splits
 from curate.targets import resolve_target
 from curate.unchanged import begin, key_of, last_outcome
 from curate.verdicts.facts import load_assigned, load_facts
@@ -199,11 +201,15 @@ def curate(
         for lack in _lacks(splits["sizes"]):
             progress.log(lack)
     except TooFewGroupsError as error:
-        counts = count_verdicts(catalog)
-        what = error.message + (_rejected(counts) if len(values) > 1 else "")
+        # Limits were asked for: what is lacking by them alone is no fault.
+        unlimited = {**judgement.kept, **judgement.over_quota}
+        fault = find_lack(catalog, settings, facts, unlimited, rules)
+        what = (fault or error).message
+        if len(values) > 1:
+            what += _rejected(count_verdicts(catalog))
         splits = {"skipped": what}
-        if Reason.OVER_QUOTA.value not in counts.reasons:  # limits were asked for: no fault
-            problem = TooFewGroupsError(what, hint=error.hint)
+        if fault is not None:
+            problem = TooFewGroupsError(what, hint=fault.hint)
     except SplitError as error:
         splits = {"skipped": error.message}
         problem = error

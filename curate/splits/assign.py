@@ -96,7 +96,14 @@ def assign_splits(
         into two splits.
     """
     assigned = assigned or {}
-    _check_classes(members, shares, min_groups, spinners_train_only, unit, fresh=not assigned)
+    check_classes(
+        members,
+        shares,
+        min_groups=min_groups,
+        spinners_train_only=spinners_train_only,
+        unit=unit,
+        fresh=not assigned,
+    )
     groups: dict[str, list[Member]] = defaultdict(list)
     for member in sorted(members, key=lambda member: member.sha256):
         groups[member.group].append(member)
@@ -180,15 +187,23 @@ class _Order:
         return (len(self._groups[name]), self.tie(name))
 
 
-def _check_classes(
+def check_classes(
     members: Sequence[Member],
     shares: Mapping[str, float],
+    *,
     min_groups: int,
     spinners_train_only: bool,
     unit: str,
-    *,
     fresh: bool,
 ) -> None:
+    """Raise `TooFewGroupsError` unless the classes fill the splits; see `assign_splits`.
+
+    Parameters
+    ----------
+    fresh : bool
+        Whether nothing is assigned yet. Newcomers join a set that passed before: of it only two
+        classes are asked.
+    """
     groups: dict[str, set[str]] = defaultdict(set)
     spinning: set[str] = {member.group for member in members if member.spinner}
     for member in members:
@@ -199,7 +214,7 @@ def _check_classes(
             f"a split needs pictures of at least two classes, found {found}",
             hint="label more pictures, or choose another --target",
         )
-    if not fresh:  # newcomers join a set that passed these checks before
+    if not fresh:
         return
     needed = max(min_groups, len(shares))
     held_out = len(shares) - 1 if "train" in shares else len(shares)

@@ -9,23 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from bodyshop_core.catalog import Catalog, Field, now, picture_origins, schema
-from bodyshop_core.catalog.split_sets import (
-    choose_split_set,
-    newest_split_set,
-    split_sets,
-)
-from bodyshop_core.errors import UsageError
+from bodyshop_core.catalog import Catalog, Field, schema
 from bodyshop_core.progress import SILENT, Progress
 from bodyshop_core.summary import Summary
 from curate.duplicates.stage import find_duplicates
 from curate.gate.feature_store import FeatureStore
 from curate.gate.stage import load_gate
 from curate.policy import Policy, load_policy
-from curate.splits.assign import Member, SplitError, assign_splits
+from curate.splits.assign import SplitError, assign_splits
 from curate.splits.leakage import LeakageCheck, check_leakage
-from curate.splits.origins import unite_origins
+from curate.splits.members import load_members
 from curate.splits.scenes import SceneCheck, check_scenes
+from curate.splits.settings import SplitSettings, choose_settings
 from curate.splits.writing import reject_bridges, write_split_set
 from curate.targets import resolve_target
 from curate.verdicts.facts import load_assigned, load_facts
@@ -75,48 +70,6 @@ class SplitSummary(Summary):
     rejected: int
     unlabelled: int
     leakage_check: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class SplitSettings:
-    """What decides about the assignments of a split set.
-
-    Parameters
-    ----------
-    name, target : str
-        The set's name and the field it is about.
-    seed : int
-        Decides everything that is left to chance.
-    ratios : dict
-        Split -> share of the pictures, 0 to 1.
-    options : dict
-        ``keep_given_splits``, ``spinners_train_only`` (bool) and ``folds`` (int); ``by`` where it
-        is ``origin``.
-    created_at : str
-        UTC, ISO 8601.
-    """
-
-    name: str
-    target: str
-    seed: int
-    ratios: dict[str, float]
-    options: dict[str, Any]
-    created_at: str
-
-    @property
-    def keep_given(self) -> bool:
-        """Whether pictures stay in the split that their folder named."""
-        return bool(self.options.get("keep_given_splits"))
-
-    @property
-    def spinners_train_only(self) -> bool:
-        """Whether spinner frames go to train only."""
-        return bool(self.options.get("spinners_train_only"))
-
-    @property
-    def by_origin(self) -> bool:
-        """Whether all pictures of an origin are in one split."""
-        return self.options.get("by") == "origin"
 
 
 def split(
@@ -197,71 +150,6 @@ def split(
     )
 
 
-def choose_settings(
-    catalog: Catalog,
-    field: Field,
-    rules: Policy,
-    *,
-    split_set: str | None = None,
-    new_split: str | None = None,
-    keep_given_splits: bool = False,
-    spinners_train_only: bool = False,
-    progress: Progress = SILENT,
-) -> SplitSettings:
-    """Return the settings of the set to add to: an existing one's as they are, or new ones.
-
-    Parameters are those of `split`.
-    """
-    options: dict[str, Any] = {
-        "keep_given_splits": keep_given_splits,
-        "spinners_train_only": spinners_train_only,
-        "folds": rules.splits.folds,
-    }
-    if rules.splits.by == "origin":
-        if keep_given_splits:
-            raise UsageError(
-                "splits.by: origin and --keep-given-splits exclude each other: an imported folder "
-                "with train and test folders is one origin",
-                hint="leave out one of them",
-            )
-        options["by"] = "origin"
-    names = {each.name for each in split_sets(catalog)}
-    if new_split is not None and new_split in names:
-        raise UsageError(
-            f"there is a split set '{new_split}' already, and its splits never change",
-            hint="choose another name for --new-split",
-        )
-    existing = None
-    if new_split is None and split_set in names:
-        existing = choose_split_set(catalog, split_set, field)
-    elif not (new_split or split_set):
-        existing = newest_split_set(catalog, field)
-    if existing is None:
-        name = new_split or split_set or field.value
-        if name in names:
-            raise UsageError(
-                f"the split set '{name}' is about another target than {field.value}",
-                hint="choose another --new-split NAME",
-            )
-        return SplitSettings(
-            name, field.value, rules.splits.seed, rules.splits.shares, options, now()
-        )
-    wanted = {"ratios": rules.splits.shares, "seed": rules.splits.seed, "options": options}
-    if any(getattr(existing, key) != value for key, value in wanted.items()):
-        progress.log(
-            f"the split set '{existing.name}' keeps the ratios, seed and options it was made "
-            "with; use --new-split NAME for others"
-        )
-    return SplitSettings(
-        existing.name,
-        existing.target,
-        existing.seed,
-        existing.ratios,
-        existing.options,
-        existing.created_at,
-    )
-
-
 def write_splits(
     catalog: Catalog,
     settings: SplitSettings,
@@ -296,21 +184,8 @@ def write_splits(
     SplitError
         Too few classes or groups, or the splits would leak; nothing is written.
     """
-    members = [
-        Member(
-            one.sha256,
-            one.value,
-            kept[one.sha256],
-            spinner=one.spin_group is not None,
-            given=one.given_split,
-        )
-        for one in facts
-        if one.sha256 in kept and one.value is not None
-    ]
     assigned = load_assigned(catalog, settings.name)
-    united, bridges = members, dict[str, tuple[str, ...]]()
-    if settings.by_origin:
-        united, bridges = unite_origins(members, picture_origins(catalog), assigned)
+    members, united, bridges = load_members(catalog, settings, facts, kept, assigned)
     outcome = assign_splits(
         united,
         settings.ratios,
@@ -319,7 +194,7 @@ def write_splits(
         min_groups=policy.splits.min_groups,
         keep_given=settings.keep_given,
         spinners_train_only=settings.spinners_train_only,
-        unit="origin" if settings.by_origin else "group",
+        unit=settings.unit,
     )
     dropped = {**bridges, **outcome.dropped}
     check = check_leakage(

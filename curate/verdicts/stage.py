@@ -87,6 +87,8 @@ class Judgement:
     ----------
     kept : dict
         sha256 -> group, of the kept pictures.
+    over_quota : dict
+        The same of those that only the policy's limits reject.
     found : FoundPairs
         The duplicates among them.
     changed : int
@@ -94,6 +96,7 @@ class Judgement:
     """
 
     kept: dict[str, str]
+    over_quota: dict[str, str]
     found: FoundPairs
     changed: int
 
@@ -203,7 +206,8 @@ def judge_pictures(
         )
     written = _store(workspace.catalog, decided, changed, policy, gate)
     remember_counts(workspace, found.as_dict())
-    return Judgement(kept, found, written)
+    over_quota = {sha256: relations.group(sha256) for sha256 in relations.quotas}
+    return Judgement(kept, over_quota, found, written)
 
 
 def _duplicates_among(

@@ -17,7 +17,6 @@ from filling import add_picture, jpeg, photo, pretend_scores, resaved
 from PIL import Image
 from sqlalchemy import select
 
-import collector
 import curate
 from bodyshop.cli import main
 from bodyshop_core.catalog import Reason, now, schema
@@ -77,49 +76,6 @@ def test_the_terminal_shows_what_matters_and_json_all(
     assert "baseline without the car itself" in shown
     assert "{" not in shown
     assert json.loads(told.partition("\n")[2])["audit"]["features"]
-
-
-def test_per_class_keeps_as_many_of_each_label(
-    curated: Workspace, capsys: pytest.CaptureFixture[str]
-) -> None:
-    words = ["--per-class", "4", "--json"]
-    with pytest.raises(SystemExit) as ended:
-        main(["curate", "--workspace", str(curated.root), "--workers", "1", *words])
-    assert not ended.value.code
-    told = json.loads(capsys.readouterr().out)
-    assert (told["kept"], told["reasons"]) == (8, {"over_quota": 4})
-
-
-@pytest.mark.parametrize("limit", ["per_source", "per_class"])
-def test_limits_too_small_for_splits_are_said_and_are_no_error(
-    curated: Workspace, limit: str
-) -> None:
-    policy = Policy.model_validate({"limits": {limit: 1}})
-    summary = curate.curate(curated, policy=policy, new_split="few", workers=1)
-    assert summary.kept == (1 if limit == "per_source" else 2)
-    out = 12 - summary.kept
-    told = f"{out} of 12 pictures are rejected ({out} over_quota)"
-    assert told in summary.splits["skipped"]
-    assert curate.curate(curated, workers=1).kept == 12  # the first split set is as it was
-
-
-def test_each_import_is_a_source_of_its_own(workspace: Workspace, tmp_path: Path) -> None:
-    for number, name in enumerate(("dealer A", "dealer B")):
-        for label in ("damaged", "whole"):
-            folder = tmp_path / name / label
-            folder.mkdir(parents=True)
-            for seed in range(5):
-                data = photo(100 * number + 10 * (label == "whole") + seed)
-                (folder / f"{seed}.jpg").write_bytes(data)
-        collector.import_folder(tmp_path / name, workspace, source=name if number else None)
-    pretend_scores(workspace)
-    policy = Policy.model_validate({"limits": {"per_source": 6}})
-    summary = curate.curate(workspace, policy=policy, workers=1)
-    assert summary.kept == 12
-    sizes = Counter[str]()
-    for each in summary.splits["sizes"].values():
-        sizes.update(each)
-    assert sizes == {"damaged": 6, "whole": 6}
 
 
 @pytest.mark.parametrize(("rule", "least"), [("top5", MIN_SHARPNESS), ("none", 0)])
