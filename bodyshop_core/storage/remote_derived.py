@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
+from typing import ClassVar
 
 from bodyshop_core.storage import remote_objects
 from bodyshop_core.storage.blob_cache import digest_in, with_digest
@@ -41,6 +43,7 @@ class RemoteDerived(DerivedFiles):
     """
 
     place: RemotePlace
+    immutable: ClassVar[bool] = True
 
     def ref(self, name: str) -> BlobRef:
         """See `DerivedFiles.ref`."""
@@ -48,14 +51,26 @@ class RemoteDerived(DerivedFiles):
         return BlobRef(path, digest_in(name), self.place, name.rpartition("/")[0])
 
     def put(self, name: str, data: bytes, *, durable: bool = True) -> str:
-        """See `DerivedFiles.put`; the name gets the sha256 of the content."""
+        """See `DerivedFiles.put`; the name gets the sha256 of the content.
+
+        Masks go into the cache, too: whoever writes one reads it soon. Variants would push the
+        originals out.
+        """
         name = with_digest(name, data)
         try:
             remote_objects.create(self.place, name, data)
         except FileExistsError:
             if not self.place.is_whole(name):
                 remote_objects.overwrite(self.place, name, data)
+        if name.startswith("masks/"):
+            with contextlib.suppress(OSError):  # a full disk here
+                self.place.cache.put(name, data)
         return name
+
+    def put_all(self, files: Iterable[tuple[str, bytes]]) -> list[str]:
+        """See `DerivedFiles.put_all`; several at once."""
+        with ThreadPoolExecutor(THREADS) as pool:
+            return list(pool.map(lambda each: self.put(*each), files))
 
     def restore(self, name: str, data: bytes) -> None:
         """See `DerivedFiles.restore`."""
