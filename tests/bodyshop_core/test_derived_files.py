@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import pickle
@@ -22,6 +23,7 @@ from bodyshop_core.storage.blob_cache import BlobCache
 from bodyshop_core.storage.derived_files import DerivedFiles, LocalDerived, picture_of
 from bodyshop_core.storage.remote_blobs import RemoteBlobs
 from bodyshop_core.storage.remote_derived import RemoteDerived
+from bodyshop_core.storage.remote_place import RemotePlace
 from bodyshop_core.workspace_settings import derived_files
 
 KINDS = ["local", "memory", "file", pytest.param("s3", marks=pytest.mark.slow)]
@@ -211,3 +213,39 @@ def test_many_at_once_write_the_same_without_an_error(store):
     for thread in threads:
         thread.join()
     assert errors == [] and len(store.sizes()) == 8
+
+
+@pytest.mark.parametrize("number", [5, 200])
+def test_removing_many_pictures_lists_each_folder_once_and_few_of_them_beside_each_other(
+    store, monkeypatch, number
+):
+    wanted = [hashlib.sha256(bytes([each])).hexdigest() for each in range(number)]
+    kept = [store.put(name, PNG) for name in (MASK, VARIANT)]
+    kept += [store.put(f"variants/{each}/{SHA[:2]}/{SHA}-1.jpg", PNG) for each in ("a", "b")]
+    for sha256 in (wanted[0], wanted[-1]):
+        store.put(f"masks/{sha256[:2]}/{sha256}-dent-0.png", PNG)
+        store.put(f"variants/b/{sha256[:2]}/{sha256}-1.jpg", PNG)
+    store.restore(f"masks/{wanted[1]}.png", PNG)
+    asked, under_way, lock = [], [0, 0], threading.Lock()
+    talking = RemotePlace.talking
+
+    @contextlib.contextmanager
+    def counted(self, name, what):
+        with lock:
+            asked.append(what)
+            under_way[0] += 1
+            under_way[1] = max(under_way)
+        time.sleep(0.01)
+        try:
+            with talking(self, name, what) as filesystem:
+                yield filesystem
+        finally:
+            with lock:
+                under_way[0] -= 1
+
+    monkeypatch.setattr(RemotePlace, "talking", counted)
+    assert len(store.find(wanted)) == 5
+    if not isinstance(store, LocalDerived):
+        assert under_way[1] > 1 and len(asked) == (5 if number > 64 else 1 + 2 * 4 * number)
+    store.remove(wanted)
+    assert store.sizes().keys() == set(kept)
