@@ -17,13 +17,17 @@ from pathlib import Path
 import object_store
 import pytest
 from blob_stores import make_store
+from filling import add_picture, photo
 
+from bodyshop.workspace_copy import copy_workspace
 from bodyshop_core.errors import DamagedBlobError, LostBlobError, TransientError
 from bodyshop_core.storage.blob_cache import BlobCache
 from bodyshop_core.storage.derived_files import DerivedFiles, LocalDerived, picture_of
+from bodyshop_core.storage.local_blobs import LocalBlobs
 from bodyshop_core.storage.remote_blobs import RemoteBlobs
 from bodyshop_core.storage.remote_derived import RemoteDerived
 from bodyshop_core.storage.remote_place import RemotePlace
+from bodyshop_core.workspace import Workspace
 from bodyshop_core.workspace_settings import derived_files
 
 KINDS = ["local", "memory", "file", pytest.param("s3", marks=pytest.mark.slow)]
@@ -249,3 +253,73 @@ def test_removing_many_pictures_lists_each_folder_once_and_few_of_them_beside_ea
         assert under_way[1] > 1 and len(asked) == (5 if number > 64 else 1 + 2 * 4 * number)
     store.remove(wanted)
     assert store.sizes().keys() == set(kept)
+
+
+@pytest.fixture
+def bucket(tmp_path, monkeypatch):
+    """Return a place of blobs that each workspace keeps its files in from now on."""
+    pytest.importorskip("fsspec", reason="the extra 's3' is not installed")
+    blobs = make_store("file", tmp_path / "bucket").store
+
+    def use() -> None:
+        monkeypatch.setattr("bodyshop_core.workspace.blob_store", lambda root: blobs)
+
+    return use
+
+
+def test_masks_drawn_before_the_workspace_had_a_bucket_are_moved_into_it(bucket, tmp_path, caplog):
+    before = Workspace.open(tmp_path / "w")
+    for name in (MASK, VARIANT):
+        before.derived.put(name, PNG)
+    (before.root / "variants" / "light-1" / "policy.yaml").write_text("x")
+    bucket()
+    after = Workspace.open(tmp_path / "w")
+    assert after.derived.sizes() == before_sizes() and not LocalDerived(after.root).sizes()
+    assert after.derived.ref(MASK).read() == PNG
+    assert (after.root / "variants" / "light-1" / "policy.yaml").exists()
+    assert "2 masks and variants were files in" in caplog.text
+    caplog.clear()
+    assert Workspace.open(tmp_path / "w").derived.sizes() == before_sizes() and not caplog.text
+
+
+def before_sizes():
+    return {MASK: len(PNG), VARIANT: len(PNG)}
+
+
+def test_a_bucket_that_does_not_take_them_leaves_the_masks_where_they_are(
+    bucket, tmp_path, monkeypatch
+):
+    root = Workspace.open(tmp_path / "w").root
+    for name in (MASK, VARIANT):
+        LocalDerived(root).put(name, PNG)
+    bucket()
+    with monkeypatch.context() as failing:
+        failing.setattr(RemoteDerived, "restore", lambda *_: None)
+        failing.setattr(RemoteDerived, "fetch", lambda *_: b"")
+        with pytest.raises(TransientError, match="does not hold"):
+            Workspace.open(root)
+        assert LocalDerived(root).sizes() == before_sizes()
+    assert Workspace.open(root).derived.sizes() == before_sizes()
+
+
+def test_a_copy_leaves_what_other_workspaces_have_in_the_same_place_and_writes_nothing_twice(
+    bucket, tmp_path, monkeypatch
+):
+    bucket()
+    one = Workspace.open(tmp_path / "one")
+    sha256 = add_picture(one, photo(1))
+    ours = one.derived.put(f"masks/{sha256[:2]}/{sha256}-dent-0123456789.png", PNG)
+    theirs = one.derived.put(MASK, PNG)
+    monkeypatch.setattr("bodyshop.workspace_copy.blob_store", lambda root: one.blobs)
+    written = []
+    monkeypatch.setattr(RemoteDerived, "restore", lambda self, name, _: written.append(name))
+    summary = copy_workspace(one.root, tmp_path / "beside")
+    assert (summary.copied, summary.files, written) == (1, 1, [])
+    assert one.derived.sizes().keys() == {ours, theirs}
+    monkeypatch.undo()
+    monkeypatch.setattr(
+        "bodyshop_core.workspace.blob_store",
+        lambda root: one.blobs if root == one.root else LocalBlobs(root / "blobs"),
+    )
+    copy_workspace(one.root, tmp_path / "copy")
+    assert LocalDerived(tmp_path / "copy").sizes().keys() == {ours}
