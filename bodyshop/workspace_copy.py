@@ -26,6 +26,7 @@ from bodyshop_core.locking import locked
 from bodyshop_core.progress import SILENT, Progress
 from bodyshop_core.storage.blobs import BlobStore
 from bodyshop_core.storage.derived_files import DerivedFiles, picture_of
+from bodyshop_core.storage.remote_derived import RemoteDerived
 from bodyshop_core.summary import Summary
 from bodyshop_core.workspace import CATALOG_FILE, Workspace
 from bodyshop_core.workspace_settings import (
@@ -89,7 +90,8 @@ def copy_workspace(
     """Copy a workspace into an empty one and verify the sha256 of every file.
 
     Where the target keeps its catalog, pictures, masks and variants, its ``workspace.toml`` says,
-    which is there before; without one, in its folder. A call that is interrupted is resumed by the
+    which is there before; without one, in its folder. Masks and variants of pictures that are not
+    in the source's catalog are left. A call that is interrupted is resumed by the
     same call; it removes from the target what the source has lost meanwhile. The catalog comes
     last: until then the target has no pictures. The source is only read.
 
@@ -121,8 +123,10 @@ def copy_workspace(
     blobs = blob_store(root)
     derived = derived_files(root, blobs)
     journal = Journal(root / JOURNAL, {"from": str(old.root), "to": _storage(root)})
-    pictures, made = picture_files(old.catalog), old.derived.sizes()
-    files = [file for file in _files(old.root) if _name(old.root, file) not in made]
+    pictures, derivates = picture_files(old.catalog), old.derived.sizes()
+    known = {sha256 for sha256, _, _ in pictures}  # others may use the same bucket and prefix
+    made = {name: size for name, size in derivates.items() if picture_of(name) in known}
+    files = [file for file in _files(old.root) if _name(old.root, file) not in derivates]
     entries = {name: _made_entry(old.root, name, size) for name, size in made.items()}
     rows = count_rows(old.catalog)
 
@@ -325,9 +329,18 @@ def _copy_picture(source: BlobStore, target: BlobStore, picture: Picture) -> Non
 
 def _copy_derived(source: DerivedFiles, target: DerivedFiles, name: str) -> None:
     data = source.fetch(name)
+    if _is_same_place(source, target):
+        return
     target.restore(name, data)
     if target.fetch(name) != data:
         raise TransientError(f"{target.ref(name)} does not hold what was written")
+
+
+def _is_same_place(source: DerivedFiles, target: DerivedFiles) -> bool:
+    if not isinstance(source, RemoteDerived) or not isinstance(target, RemoteDerived):
+        return False
+    one, other = source.place, target.place
+    return (one.url, one.endpoint) == (other.url, other.endpoint)
 
 
 def _copy_file(source: Path, target: Path) -> None:

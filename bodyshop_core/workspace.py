@@ -17,6 +17,8 @@ from sqlalchemy import select
 
 from bodyshop_core.catalog import BlobRef, Catalog, schema
 from bodyshop_core.errors import BodyshopError, ConfigError, InterruptedByUser, UsageError
+from bodyshop_core.storage.derived_upload import upload_local
+from bodyshop_core.storage.remote_derived import RemoteDerived
 from bodyshop_core.workspace_settings import (
     SETTINGS_FILE,
     blob_store,
@@ -58,6 +60,8 @@ class Workspace:
                 hint="start the database with an empty workspace folder, or move that file away",
             )
         self.catalog = Catalog(file, url)
+        if isinstance(self.derived, RemoteDerived):
+            upload_local(root, self.derived)
 
     @classmethod
     def open(cls, root: Path | str, *, create: bool = True) -> Workspace:
@@ -74,6 +78,8 @@ class Workspace:
         ------
         UsageError
             The folder is absent and `create` is false, or the path is a file.
+        TransientError
+            Masks and variants in the folder could not be moved into the workspace's bucket.
         """
         root = Path(root).absolute()
         if root.exists() and not root.is_dir():

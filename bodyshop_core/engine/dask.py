@@ -101,12 +101,14 @@ def _finished(
 ) -> Generator[tuple[Future, list[Row] | KilledWorker], None, None]:
     """Yield futures and their results as they end; raise when nobody is left who could end one.
 
-    Results that lay on a worker which went away are "lost" until Dask computed them again.
+    Results that lay on a worker which went away are "lost" until Dask computed them again. One
+    that takes longer to fetch than its patience is fetched once more, with twice the patience.
     """
     ended: queue.SimpleQueue[Future] = queue.SimpleQueue()
     for future in futures:
         future.add_done_callback(ended.put)
     lost: set[Future] = set()
+    patience = dict.fromkeys(futures, WORKERS_S)
     open_futures, alone_since = len(futures), None
     while open_futures:
         try:
@@ -122,16 +124,17 @@ def _finished(
                 lost.remove(future)
                 ended.put(future)
             continue
-        result = _result(client, future)
+        result = _result(client, future, patience[future])
         if result is None:
+            patience[future] *= 2
             lost.add(future)
             continue
         open_futures -= 1
         yield future, result
 
 
-def _result(client: Client, future: Future) -> list[Row] | KilledWorker | None:
-    """Fetch a shard's rows, or why Dask gave it up; None while it is lost."""
+def _result(client: Client, future: Future, patience_s: float) -> list[Row] | KilledWorker | None:
+    """Fetch a shard's rows, or why Dask gave it up; None while it is lost, or took too long."""
     from distributed import KilledWorker
 
     if future.status == "lost":
@@ -142,7 +145,7 @@ def _result(client: Client, future: Future) -> list[Row] | KilledWorker | None:
             hint="start it again and run the same command: it resumes",
         )
     try:
-        return future.result(timeout=WORKERS_S)
+        return future.result(timeout=patience_s)
     except KilledWorker as error:
         return error
     except TimeoutError:

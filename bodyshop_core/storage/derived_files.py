@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from bodyshop_core import atomic
 from bodyshop_core.errors import LostBlobError, TransientError
@@ -31,6 +32,9 @@ class DerivedFiles(ABC):
     Stores are picklable: workers read and write through them.
     """
 
+    immutable: ClassVar[bool]
+    """Whether a file never changes: other content gets another name."""
+
     @abstractmethod
     def ref(self, name: str) -> BlobRef:
         """Return where a file is, whether it exists or not; `name` is what `put` returned."""
@@ -53,6 +57,10 @@ class DerivedFiles(ABC):
         TransientError
             The store does not answer.
         """
+
+    @abstractmethod
+    def put_all(self, files: Iterable[tuple[str, bytes]]) -> list[str]:
+        """Write many files, each with its name, as `put` does; return the names that they got."""
 
     @abstractmethod
     def restore(self, name: str, data: bytes) -> None:
@@ -164,6 +172,7 @@ class LocalDerived(DerivedFiles):
     """
 
     root: Path
+    immutable: ClassVar[bool] = False
 
     def ref(self, name: str) -> BlobRef:
         """See `DerivedFiles.ref`."""
@@ -175,6 +184,10 @@ class LocalDerived(DerivedFiles):
         if not _holds(path, data):
             atomic.write_bytes(path, data, durable=durable)
         return name
+
+    def put_all(self, files: Iterable[tuple[str, bytes]]) -> list[str]:
+        """See `DerivedFiles.put_all`."""
+        return [self.put(name, data) for name, data in files]
 
     def restore(self, name: str, data: bytes) -> None:
         """See `DerivedFiles.restore`."""

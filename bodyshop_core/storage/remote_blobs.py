@@ -56,16 +56,13 @@ class RemoteBlobs(BlobStore):
 
     def find(self, sha256s: Iterable[str]) -> list[str]:
         """See `BlobStore.find`."""
-        return [
-            remote_objects.label(self.place, each)
-            for sha256 in sha256s
-            for each in self._objects(sha256)
-        ]
+        return [remote_objects.label(self.place, each) for each in self._objects(sha256s)]
 
     def remove(self, sha256s: Iterable[str]) -> None:
         """See `BlobStore.remove`."""
+        sha256s = list(sha256s)
+        remote_objects.delete(self.place, self._objects(sha256s))
         for sha256 in sha256s:
-            remote_objects.delete(self.place, self._objects(sha256))
             self.place.cache.remove(sha256)
 
     def _put(self, data: bytes, sha256: str, extension: str) -> Blob:
@@ -86,5 +83,6 @@ class RemoteBlobs(BlobStore):
     def _path(self, sha256: str, extension: str) -> Path:
         return self.place.cache.path(f"{sha256}.{extension}")
 
-    def _objects(self, sha256: str) -> list[remote_objects.Stored]:
-        return remote_objects.versions(self.place, f"{sha256[:2]}/{sha256}.")
+    def _objects(self, sha256s: Iterable[str]) -> list[remote_objects.Stored]:
+        starts = [f"{sha256[:2]}/{sha256}." for sha256 in sha256s]
+        return remote_objects.all_versions(self.place, starts)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
+from typing import ClassVar
 
 from bodyshop_core.storage import remote_objects
 from bodyshop_core.storage.blob_cache import digest_in, with_digest
@@ -20,7 +22,8 @@ from bodyshop_core.storage.derived_files import (
 )
 from bodyshop_core.storage.remote_place import RemotePlace
 
-THREADS = 8
+_MANY = 64
+"""Pictures for which whole folders are listed, once, rather than each picture's names."""
 
 _AT_ONCE = 256
 """Files that are read ahead of whoever uses them."""
@@ -41,6 +44,7 @@ class RemoteDerived(DerivedFiles):
     """
 
     place: RemotePlace
+    immutable: ClassVar[bool] = True
 
     def ref(self, name: str) -> BlobRef:
         """See `DerivedFiles.ref`."""
@@ -48,14 +52,26 @@ class RemoteDerived(DerivedFiles):
         return BlobRef(path, digest_in(name), self.place, name.rpartition("/")[0])
 
     def put(self, name: str, data: bytes, *, durable: bool = True) -> str:
-        """See `DerivedFiles.put`; the name gets the sha256 of the content."""
+        """See `DerivedFiles.put`; the name gets the sha256 of the content.
+
+        Masks go into the cache, too: whoever writes one reads it soon. Variants would push the
+        originals out.
+        """
         name = with_digest(name, data)
         try:
             remote_objects.create(self.place, name, data)
         except FileExistsError:
             if not self.place.is_whole(name):
                 remote_objects.overwrite(self.place, name, data)
+        if name.startswith("masks/"):
+            with contextlib.suppress(OSError):  # a full disk here
+                self.place.cache.put(name, data)
         return name
+
+    def put_all(self, files: Iterable[tuple[str, bytes]]) -> list[str]:
+        """See `DerivedFiles.put_all`; several at once."""
+        with ThreadPoolExecutor(remote_objects.THREADS) as pool:
+            return list(pool.map(lambda each: self.put(*each), files))
 
     def restore(self, name: str, data: bytes) -> None:
         """See `DerivedFiles.restore`."""
@@ -67,7 +83,7 @@ class RemoteDerived(DerivedFiles):
 
     def contents(self, names: Iterable[str]) -> Iterator[bytes | None]:
         """See `DerivedFiles.contents`."""
-        with ThreadPoolExecutor(THREADS) as pool:
+        with ThreadPoolExecutor(remote_objects.THREADS) as pool:
             waiting = iter(names)
             while some := list(islice(waiting, _AT_ONCE)):
                 yield from pool.map(read_or_none, map(self.ref, some))
@@ -91,16 +107,13 @@ class RemoteDerived(DerivedFiles):
 
     def find(self, sha256s: Iterable[str]) -> list[str]:
         """See `DerivedFiles.find`."""
-        return [
-            remote_objects.label(self.place, each)
-            for found in self._made_of(sha256s).values()
-            for each in found
-        ]
+        return [remote_objects.label(self.place, each) for each in self._made_of(sha256s)]
 
     def remove(self, sha256s: Iterable[str]) -> None:
         """See `DerivedFiles.remove`."""
-        for sha256, found in self._made_of(sha256s).items():
-            remote_objects.delete(self.place, found)
+        sha256s = list(sha256s)
+        remote_objects.delete(self.place, self._made_of(sha256s))
+        for sha256 in sha256s:
             self.place.cache.remove(sha256)
 
     def discard(self, names: Iterable[str]) -> None:
@@ -110,16 +123,29 @@ class RemoteDerived(DerivedFiles):
             remote_objects.delete(self.place, found)
             self.place.cache.path(name).unlink(missing_ok=True)
 
-    def _made_of(self, sha256s: Iterable[str]) -> dict[str, list[remote_objects.Stored]]:
-        wanted = list(sha256s)
-        sets = remote_objects.folders(self.place, "variants") if wanted else []
+    def _made_of(self, sha256s: Iterable[str]) -> list[remote_objects.Stored]:
+        wanted = sorted(set(sha256s))
+        if not wanted:
+            return []
+        sets = remote_objects.folders(self.place, "variants")
         folders = ["masks", *(f"variants/{each}" for each in sets)]
-        return {
-            sha256: [
-                each
-                for folder in folders
-                for start in starts_of(folder, sha256)
-                for each in remote_objects.versions(self.place, start)
-            ]
-            for sha256 in wanted
-        }
+        many = len(wanted) > _MANY
+        starts = [
+            start
+            for folder in folders
+            for start in (
+                [f"{folder}/"]
+                if many
+                else [each for sha256 in wanted for each in starts_of(folder, sha256)]
+            )
+        ]
+        found = remote_objects.all_versions(self.place, starts)
+        if not many:
+            return found
+        return [each for each in found if not _digests(each[0]).isdisjoint(wanted)]
+
+
+def _digests(name: str) -> set[str]:
+    """Return what may be the sha256 of the picture in a name, see `starts_of`."""
+    parts = name.removeprefix("variants/").split("/", 1)[1]
+    return {parts[:64], parts[3:67]}

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import chain
 from typing import Any
 
 from bodyshop_core.errors import LostBlobError
 from bodyshop_core.storage.remote_place import RemotePlace
+
+THREADS = 8
 
 PART = ".part"
 """How names end of what is being written, or was when its process was killed."""
@@ -90,6 +95,8 @@ def folders(place: RemotePlace, folder: str) -> list[str]:
 def versions(place: RemotePlace, start: str) -> list[Stored]:
     """List objects whose name begins so, with all their versions and the marks that hide them.
 
+    A start that ends with a slash is a folder, with what is in its folders.
+
     Raises
     ------
     TransientError
@@ -104,7 +111,11 @@ def versions(place: RemotePlace, start: str) -> list[Stored]:
                     for page in _pages(filesystem, place.url, start)
                     for each in page.get("Versions", []) + page.get("DeleteMarkers", [])
                 ]
-            folder = start.rpartition("/")[0]
+            folder, _, name = start.rpartition("/")
+            if not name:
+                root = filesystem._strip_protocol(place.url).rstrip("/")
+                inside = filesystem.find(f"{root}/{folder}")
+                return [(str(each).removeprefix(f"{root}/"), "") for each in inside]
             found = filesystem.ls(f"{place.url}/{folder}", False)
             names = [f"{folder}/{str(each).rsplit('/', 1)[-1]}" for each in found]
     except LostBlobError:
@@ -112,22 +123,28 @@ def versions(place: RemotePlace, start: str) -> list[Stored]:
     return [(name, "") for name in names if name.startswith(start)]
 
 
-def delete(place: RemotePlace, stored: Iterable[Stored]) -> None:
-    """Remove objects and versions.
+def all_versions(place: RemotePlace, starts: Iterable[str]) -> list[Stored]:
+    """List what `versions` lists of each start, several at once.
 
     Raises
     ------
     TransientError
         The store does not answer, or does not allow it.
     """
-    for name, version in stored:
-        with place.talking(name, "removed") as filesystem:
-            if not is_s3(filesystem):
-                filesystem.rm_file(f"{place.url}/{name}")
-                continue
-            bucket, prefix = _bucket(place.url)
-            key = {"VersionId": version} if version else {}
-            filesystem.call_s3("delete_object", Bucket=bucket, Key=f"{prefix}{name}", **key)
+    with ThreadPoolExecutor(THREADS) as pool:
+        return list(chain.from_iterable(pool.map(partial(versions, place), starts)))
+
+
+def delete(place: RemotePlace, stored: Iterable[Stored]) -> None:
+    """Remove objects and versions, several at once.
+
+    Raises
+    ------
+    TransientError
+        The store does not answer, or does not allow it.
+    """
+    with ThreadPoolExecutor(THREADS) as pool:
+        list(pool.map(partial(_delete, place), stored))
 
 
 def label(place: RemotePlace, stored: Stored) -> str:
@@ -140,6 +157,17 @@ def is_s3(filesystem: Any) -> bool:
     """Return whether a file system of fsspec is that of S3."""
     named = filesystem.protocol
     return "s3" in ((named,) if isinstance(named, str) else tuple(named))
+
+
+def _delete(place: RemotePlace, stored: Stored) -> None:
+    name, version = stored
+    with place.talking(name, "removed") as filesystem:
+        if not is_s3(filesystem):
+            filesystem.rm_file(f"{place.url}/{name}")
+            return
+        bucket, prefix = _bucket(place.url)
+        key = {"VersionId": version} if version else {}
+        filesystem.call_s3("delete_object", Bucket=bucket, Key=f"{prefix}{name}", **key)
 
 
 def _write(place: RemotePlace, name: str, data: bytes, mode: str) -> None:

@@ -14,6 +14,7 @@ The rules:
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -23,12 +24,13 @@ import numpy as np
 from sqlalchemy import Connection, Row, delete, select, update
 
 from bodyshop_core.catalog import Field, Origin, add_labels, schema
+from bodyshop_core.errors import UnreadableImageError
 from labeling.consensus.counting import CountingMasks, counting_masks
 from labeling.consensus.votes import CONSENSUS, AnnotatorVote, read_votes
 from labeling.formats.instances import shape_mask, shapes_of_masks
-from labeling.formats.mask_file import read_mask
+from labeling.formats.mask_file import encode_mask, read_mask
 from labeling.formats.shapes import Shape
-from labeling.records.annotations import ACTIVE_STATES, digest, mask_facts, write_mask
+from labeling.records.annotations import ACTIVE_STATES, digest, mask_facts, mask_file
 from labeling.records.regions import mask_of, region_row, regions_of, replace_regions
 
 if TYPE_CHECKING:
@@ -95,6 +97,7 @@ class _Consensus:
     current: list[str] = field(default_factory=list)
     superseded: list[str] = field(default_factory=list)
     masks: list[dict[str, Any]] = field(default_factory=list)
+    pngs: list[bytes] = field(default_factory=list)
     regions: list[dict[str, Any]] = field(default_factory=list)
     dropped: list[str] = field(default_factory=list)
     labels: list[tuple[str, Field, str, Origin, str]] = field(default_factory=list)
@@ -120,19 +123,45 @@ def _consensus(connection: Connection, workspace: Workspace, sha256s: Sequence[s
         )
     }
     consensus = _Consensus()
+    counted = {sha256: _counting(read_votes(rows[sha256])) for sha256 in sha256s}
+    masks = {sha256: counting_masks(*counted[sha256][::2]) for sha256 in sha256s}
+    drawn = _DrawnMasks(workspace, [each for found in masks.values() for each in found])
     for sha256 in sha256s:
-        votes, reviews, imports, superseded = _counting(read_votes(rows[sha256]))
+        votes, reviews, imports, superseded = counted[sha256]
         consensus.superseded += superseded
-        counting = counting_masks(votes, imports)
+        counting = masks[sha256]
         _add_states(votes, imports, counting, consensus)
         for each in counting:
-            _add_masks(connection, workspace, sha256, each, consensus)
+            _add_masks(connection, drawn, sha256, each, consensus)
         _add_labels(sha256, votes, reviews, imports, counting, consensus)
         decision = _decision(sha256, reviews)
         # A decision made elsewhere stays unless that of the reviewers is newer.
         if decision and decision["at"] > decided_elsewhere.get(sha256, ""):
             consensus.decisions.append(decision)
+    files = [row["file"] for row in consensus.masks]
+    names = workspace.derived.put_all(zip(files, consensus.pngs, strict=True))
+    for mask, name in zip(consensus.masks, names, strict=True):
+        mask["file"] = name
     return consensus
+
+
+class _DrawnMasks:
+    """The files of masks that several annotators drew, read together: the catalog is locked."""
+
+    def __init__(self, workspace: Workspace, counting: Iterable[CountingMasks]) -> None:
+        self._derived = workspace.derived
+        names = sorted(
+            {str(row.file) for each in counting if each.annotators != 1 for row in each.rows}
+        )
+        self._pngs = dict(zip(names, self._derived.contents(names), strict=True))
+
+    def read(self, name: str) -> NDArray[np.bool_]:
+        """Decode a mask; its error names the file."""
+        png = self._pngs[name]
+        if png is not None:
+            with contextlib.suppress(UnreadableImageError):
+                return read_mask(png)
+        return read_mask(self._derived.ref(name))
 
 
 def _counting(
@@ -177,7 +206,7 @@ def _add_states(
 
 def _add_masks(
     connection: Connection,
-    workspace: Workspace,
+    files: _DrawnMasks,
     sha256: str,
     counting: CountingMasks,
     consensus: _Consensus,
@@ -193,12 +222,12 @@ def _add_masks(
         consensus.current += [row.key for row in counting.rows]
         return
     consensus.superseded += [row.key for row in counting.rows]
-    _add_agreed(connection, workspace, sha256, counting, consensus)
+    _add_agreed(connection, files, sha256, counting, consensus)
 
 
 def _add_agreed(
     connection: Connection,
-    workspace: Workspace,
+    files: _DrawnMasks,
     sha256: str,
     counting: CountingMasks,
     consensus: _Consensus,
@@ -206,7 +235,7 @@ def _add_agreed(
     rows, label = counting.rows, counting.label
     if not rows:
         return
-    drawn = [read_mask(workspace.derived.ref(row.file)) for row in rows]
+    drawn = [files.read(row.file) for row in rows]
     mask = majority_mask(drawn, counting.annotators)
     if not mask.any():
         who = ", ".join(sorted(row.annotator for row in rows))
@@ -227,12 +256,13 @@ def _add_agreed(
             "annotator": CONSENSUS,
             "kind": "mask",
             "label": label,
-            "file": write_mask(workspace, sha256, label, key, mask),
+            "file": mask_file(sha256, label, key),
             "value": mask_facts(mask) | {"annotators": counting.annotators, "drew": len(rows)},
             "state": "current",
             "updated_at": max(row.updated_at for row in rows),
         }
     )
+    consensus.pngs.append(encode_mask(mask))
     regions = regions_of(connection, [row.key for row in rows])
     if not regions:
         return

@@ -26,7 +26,7 @@ from labeling.formats.table import (
     read_entries,
     unread_files,
 )
-from labeling.records.annotations import Annotation, store_annotations
+from labeling.records.annotations import Annotation, store_annotations, upload_masks
 from labeling.records.pictures import CatalogPicture
 
 if TYPE_CHECKING:
@@ -324,9 +324,10 @@ class _Statement:
         if not self._pending:
             return
         sha256s = [each.sha256 for each in self._pending]
+        uploaded = upload_masks(self.workspace, self._pending)
         with self.workspace.catalog.begin() as connection:
             before = counting_imports(connection, self.project, sha256s)
-            touched = store_annotations(connection, self.workspace, self._pending)
+            touched = store_annotations(connection, self.workspace, self._pending, uploaded)
             for row in deleted_of(connection, before.values()):
                 self.replaced.append(
                     f"{row.sha256[:12]}: the {row.label} mask of {row.annotator} no longer counts, "

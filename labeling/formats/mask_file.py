@@ -28,13 +28,13 @@ def encode_mask(mask: NDArray[np.bool_]) -> bytes:
     return buffer.getvalue()
 
 
-def read_mask(source: Path | BlobRef) -> NDArray[np.bool_]:
+def read_mask(source: Path | bytes | BlobRef) -> NDArray[np.bool_]:
     """Read a mask into an array of bool, shape (height, width).
 
     Parameters
     ----------
-    source : Path or BlobRef
-        A file, or a mask of a workspace.
+    source : Path, bytes or BlobRef
+        A file, its content, or a mask of a workspace.
 
     Raises
     ------

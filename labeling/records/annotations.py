@@ -1,7 +1,8 @@
 """Annotations as rows of the catalog, and their masks as PNG files.
 
+`upload_masks` brings masks into a bucket, before the catalog is locked for writing;
 `store_annotations` writes annotations and `mark_deleted` marks those that are gone from the server.
-Both return the pictures for which `labeling.consensus.update.update_consensus` must run. The
+These two return the pictures for which `labeling.consensus.update.update_consensus` must run. The
 regions of an annotation keep their identity (`labeling.records.regions`); the mask of a class is
 their union.
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,8 @@ from sqlalchemy import Connection, Row, select, update
 
 from bodyshop_core.catalog import schema
 from bodyshop_core.catalog.labels import nfc
-from bodyshop_core.errors import UnreadableImageError
+from bodyshop_core.errors import DamagedBlobError, UnreadableImageError
+from bodyshop_core.storage.derived_files import picture_of
 from labeling.formats.instances import shape_mask
 from labeling.formats.mask_file import encode_mask, read_mask
 from labeling.formats.shapes import Shape
@@ -90,8 +92,41 @@ class Annotation:
         return digest(*identity, kind, label)
 
 
+def upload_masks(workspace: Workspace, annotations: Iterable[Annotation]) -> dict[str, str]:
+    """Write masks into a bucket, before the catalog is locked for `store_annotations`.
+
+    Without a bucket it does nothing: a file changes in place, together with its row.
+
+    Returns
+    -------
+    dict of str
+        Key of each mask -> its name in `Workspace.derived`. When nobody stores them, such as after
+        an interruption, they are left over.
+    """
+    if not workspace.derived.immutable:
+        return {}
+    annotations = list(annotations)
+    with workspace.catalog.read() as connection:
+        erased = erased_pictures(connection, {annotation.sha256 for annotation in annotations})
+    keys: list[str] = []
+
+    def files() -> Iterator[tuple[str, bytes]]:
+        for annotation in annotations:
+            if annotation.sha256 not in erased:
+                for label, mask in _drawn(annotation)[0].items():
+                    key = annotation.key("mask", label)
+                    keys.append(key)
+                    yield mask_file(annotation.sha256, label, key), encode_mask(mask)
+
+    names = workspace.derived.put_all(files())
+    return dict(zip(keys, names, strict=True))
+
+
 def store_annotations(
-    connection: Connection, workspace: Workspace, annotations: Iterable[Annotation]
+    connection: Connection,
+    workspace: Workspace,
+    annotations: Iterable[Annotation],
+    uploaded: Mapping[str, str] | None = None,
 ) -> set[str]:
     """Write annotations; a class that an annotation no longer has is marked as deleted.
 
@@ -99,15 +134,30 @@ def store_annotations(
     picture was erased after the caller read it. An imported mask that is the same as before keeps
     its time: labelers have seen it if they had seen it then.
 
+    Parameters
+    ----------
+    connection : Connection
+        The write transaction.
+    workspace : Workspace
+        Where the masks are.
+    annotations : iterable of Annotation
+        New or changed ones.
+    uploaded : mapping, optional
+        What `upload_masks` returned for them; other masks are written here.
+
     Returns
     -------
     set of str
         The pictures whose consensus has to be updated.
     """
-    annotations = list(annotations)
+    annotations, uploaded = list(annotations), uploaded or {}
     table = schema.annotations
     touched = {annotation.sha256 for annotation in annotations}
-    touched -= erased_pictures(connection, touched)
+    erased = erased_pictures(connection, touched)
+    touched -= erased
+    workspace.derived.discard(  # erased since they were uploaded
+        name for name in uploaded.values() if picture_of(name) in erased
+    )
     rows: list[dict[str, Any]] = []
     regions: list[dict[str, Any]] = []
     current_keys: dict[tuple[Any, ...], set[str]] = {}
@@ -118,7 +168,7 @@ def store_annotations(
     )
     for annotation in annotations:
         if annotation.sha256 in touched:
-            own, drawn = _rows(workspace, annotation, earlier)
+            own, drawn = _rows(workspace, annotation, earlier, uploaded)
             rows += own
             regions += drawn
             current_keys[_identity(annotation)] = {row["key"] for row in own}
@@ -166,10 +216,14 @@ def write_mask(
     workspace: Workspace, sha256: str, label: str, key: str, mask: NDArray[np.bool_]
 ) -> str:
     """Write a mask as PNG; return its name in `Workspace.derived`."""
+    return workspace.derived.put(mask_file(sha256, label, key), encode_mask(mask))
+
+
+def mask_file(sha256: str, label: str, key: str) -> str:
+    """Return the name under which a mask is put into `Workspace.derived`."""
     # The label may come from outside: only its ASCII letters and digits enter the file name.
     slug = re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-")[:32] or "mask"
-    name = f"masks/{sha256[:2]}/{sha256}-{slug}-{key[:10]}.png"
-    return workspace.derived.put(name, encode_mask(mask))
+    return f"masks/{sha256[:2]}/{sha256}-{slug}-{key[:10]}.png"
 
 
 def mask_facts(mask: NDArray[np.bool_]) -> dict[str, int]:
@@ -183,11 +237,14 @@ def digest(*parts: object) -> str:
 
 
 def _rows(
-    workspace: Workspace, annotation: Annotation, earlier: _EarlierImports
+    workspace: Workspace,
+    annotation: Annotation,
+    earlier: _EarlierImports,
+    uploaded: Mapping[str, str],
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Return an annotation's rows: one of its choices, one per mask; and those of its regions.
 
-    Mask files are written.
+    Mask files that were not uploaded are written.
     """
     common = {
         "sha256": annotation.sha256,
@@ -201,6 +258,22 @@ def _rows(
     value = {"choices": dict(annotation.choices), **annotation.details}
     row = {"key": annotation.key("choices"), "kind": "choices", "label": None, "file": None}
     rows = [common | row | {"value": value}]
+    masks, regions = _drawn(annotation)
+    for name, mask in masks.items():
+        key = annotation.key("mask", name)
+        file = uploaded.get(key)
+        at = earlier.unchanged_since(
+            key, file, mask, [each for each in regions if each["mask"] == key]
+        )
+        file = file or write_mask(workspace, annotation.sha256, name, key, mask)
+        row = {"key": key, "kind": "mask", "label": name, "file": file}
+        row |= {"updated_at": at or annotation.updated_at}
+        rows.append(common | row | {"value": mask_facts(mask)})
+    return rows, regions
+
+
+def _drawn(annotation: Annotation) -> tuple[dict[str, NDArray[np.bool_]], list[dict[str, Any]]]:
+    """Return the masks of an annotation, by class, and the rows of its regions."""
     masks = {nfc(label): mask for label, mask in annotation.masks.items() if mask.any()}
     regions: list[dict[str, Any]] = []
     width, height = annotation.size
@@ -217,14 +290,7 @@ def _rows(
             )
         )  # fmt: skip
         masks[name] = masks[name] | part if name in masks else part
-    for name, mask in masks.items():
-        key = annotation.key("mask", name)
-        at = earlier.unchanged_since(key, mask, [each for each in regions if each["mask"] == key])
-        file = write_mask(workspace, annotation.sha256, name, key, mask)
-        row = {"key": key, "kind": "mask", "label": name, "file": file}
-        row |= {"updated_at": at or annotation.updated_at}
-        rows.append(common | row | {"value": mask_facts(mask)})
-    return rows, regions
+    return masks, regions
 
 
 class _EarlierImports:
@@ -245,9 +311,16 @@ class _EarlierImports:
         self._regions = regions_of(connection, self._masks)
 
     def unchanged_since(
-        self, key: str, mask: NDArray[np.bool_], regions: Sequence[Mapping[str, Any]]
+        self,
+        key: str,
+        file: str | None,
+        mask: NDArray[np.bool_],
+        regions: Sequence[Mapping[str, Any]],
     ) -> str | None:
-        """Return since when a mask has these pixels and instances; None: it is new or changed."""
+        """Return since when a mask has these pixels and instances; None: it is new or changed.
+
+        The name of its file, if it was uploaded, is that of before where the pixels are.
+        """
         row = self._masks.get(key)
         if row is None:
             return None
@@ -255,8 +328,8 @@ class _EarlierImports:
         if [_facts(each) for each in said] != [_facts(each) for each in regions]:
             return None
         try:
-            same = np.array_equal(read_mask(self._derived.ref(row.file)), mask)
-        except UnreadableImageError:
+            same = file == row.file or np.array_equal(read_mask(self._derived.ref(row.file)), mask)
+        except (UnreadableImageError, DamagedBlobError):
             return None
         return str(row.updated_at) if same else None
 

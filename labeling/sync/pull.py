@@ -25,6 +25,7 @@ from labeling.records.annotations import (
     Annotation,
     mark_deleted,
     store_annotations,
+    upload_masks,
 )
 from labeling.records.pictures import CatalogPicture, load_pictures
 from labeling.records.shown import ShownSize
@@ -237,8 +238,9 @@ class _PagePuller:
                 changed_at = _normalised(annotation["updated_at"])
                 if self.full or before.get(number) != changed_at:
                     changed.append(self._read_annotation(task, annotation, picture))
+        uploaded = upload_masks(self.workspace, changed)
         with self.workspace.catalog.begin() as connection:
-            stored = store_annotations(connection, self.workspace, changed)
+            stored = store_annotations(connection, self.workspace, changed, uploaded)
             touched = stored | mark_deleted(connection, self.project.instance, gone)
             dropped = update_consensus(connection, self.workspace, touched)
             self._save_cursor(cursor, connection)

@@ -15,6 +15,7 @@ from dask_cluster import WITHOUT_PRIVILEGES, Cluster
 
 import bodyshop_core
 from bodyshop_core.engine import compute_shards
+from bodyshop_core.engine.dask import _finished
 from bodyshop_core.engine.handshake import (
     Greeting,
     HandshakeError,
@@ -207,3 +208,38 @@ def test_a_worker_that_does_not_see_the_pictures_is_named_and_no_picture_is_writ
     time.sleep(1)
     rows = compute(cluster, works.read_blobs, given)
     assert sorted(row["bytes"] for row in rows) == list(range(8))
+
+
+class SlowResult:
+    """A result that one connection delivers in five seconds."""
+
+    status = "finished"
+
+    def __init__(self):
+        self.patience = []
+
+    def add_done_callback(self, call):
+        call(self)
+
+    def result(self, timeout):
+        self.patience.append(timeout)
+        assert len(self.patience) < 6, "it is fetched for ever"
+        if timeout < 5:
+            raise TimeoutError
+        return [{"key": "a"}]
+
+
+class ClientWithWorkers:
+    status = "running"
+
+    def scheduler_info(self):
+        return {"workers": {"a": {}}}
+
+
+def test_a_result_that_takes_long_to_fetch_is_not_fetched_for_ever(monkeypatch):
+    pytest.importorskip("distributed", reason="the extra 'dask' is not installed")
+    monkeypatch.setattr("bodyshop_core.engine.dask.WORKERS_S", 2.0)
+    monkeypatch.setattr("bodyshop_core.engine.dask._CHECK_S", 0.01)
+    slow = SlowResult()
+    assert list(_finished(ClientWithWorkers(), [slow])) == [(slow, [{"key": "a"}])]
+    assert slow.patience == [2.0, 4.0, 8.0]

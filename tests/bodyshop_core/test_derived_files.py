@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import pickle
@@ -16,12 +17,17 @@ from pathlib import Path
 import object_store
 import pytest
 from blob_stores import make_store
+from filling import add_picture, photo
 
+from bodyshop.workspace_copy import copy_workspace
 from bodyshop_core.errors import DamagedBlobError, LostBlobError, TransientError
 from bodyshop_core.storage.blob_cache import BlobCache
 from bodyshop_core.storage.derived_files import DerivedFiles, LocalDerived, picture_of
+from bodyshop_core.storage.local_blobs import LocalBlobs
 from bodyshop_core.storage.remote_blobs import RemoteBlobs
 from bodyshop_core.storage.remote_derived import RemoteDerived
+from bodyshop_core.storage.remote_place import RemotePlace
+from bodyshop_core.workspace import Workspace
 from bodyshop_core.workspace_settings import derived_files
 
 KINDS = ["local", "memory", "file", pytest.param("s3", marks=pytest.mark.slow)]
@@ -144,6 +150,8 @@ def test_a_damaged_object_is_noticed_and_written_again(store, tmp_path):
         pytest.skip("a file in the workspace is not compared when it is read")
     name = store.put(MASK, PNG)
     store.restore(name, PNG[:-3])
+    assert store.ref(name).read() == PNG, "the copy of whoever wrote it"
+    store.place.cache.remove(SHA)
     with pytest.raises(DamagedBlobError, match="damaged"):
         store.ref(name).read()
     assert store.put(MASK, PNG) == name
@@ -209,3 +217,109 @@ def test_many_at_once_write_the_same_without_an_error(store):
     for thread in threads:
         thread.join()
     assert errors == [] and len(store.sizes()) == 8
+
+
+@pytest.mark.parametrize("number", [5, 200])
+def test_removing_many_pictures_lists_each_folder_once_and_few_of_them_beside_each_other(
+    store, monkeypatch, number
+):
+    wanted = [hashlib.sha256(bytes([each])).hexdigest() for each in range(number)]
+    kept = [store.put(name, PNG) for name in (MASK, VARIANT)]
+    kept += [store.put(f"variants/{each}/{SHA[:2]}/{SHA}-1.jpg", PNG) for each in ("a", "b")]
+    for sha256 in (wanted[0], wanted[-1]):
+        store.put(f"masks/{sha256[:2]}/{sha256}-dent-0.png", PNG)
+        store.put(f"variants/b/{sha256[:2]}/{sha256}-1.jpg", PNG)
+    store.restore(f"masks/{wanted[1]}.png", PNG)
+    asked, under_way, lock = [], [0, 0], threading.Lock()
+    talking = RemotePlace.talking
+
+    @contextlib.contextmanager
+    def counted(self, name, what):
+        with lock:
+            asked.append(what)
+            under_way[0] += 1
+            under_way[1] = max(under_way)
+        time.sleep(0.01)
+        try:
+            with talking(self, name, what) as filesystem:
+                yield filesystem
+        finally:
+            with lock:
+                under_way[0] -= 1
+
+    monkeypatch.setattr(RemotePlace, "talking", counted)
+    assert len(store.find(wanted)) == 5
+    if not isinstance(store, LocalDerived):
+        assert under_way[1] > 1 and len(asked) == (5 if number > 64 else 1 + 2 * 4 * number)
+    store.remove(wanted)
+    assert store.sizes().keys() == set(kept)
+
+
+@pytest.fixture
+def bucket(tmp_path, monkeypatch):
+    """Return a place of blobs that each workspace keeps its files in from now on."""
+    pytest.importorskip("fsspec", reason="the extra 's3' is not installed")
+    blobs = make_store("file", tmp_path / "bucket").store
+
+    def use() -> None:
+        monkeypatch.setattr("bodyshop_core.workspace.blob_store", lambda root: blobs)
+
+    return use
+
+
+def test_masks_drawn_before_the_workspace_had_a_bucket_are_moved_into_it(bucket, tmp_path, caplog):
+    before = Workspace.open(tmp_path / "w")
+    for name in (MASK, VARIANT):
+        before.derived.put(name, PNG)
+    (before.root / "variants" / "light-1" / "policy.yaml").write_text("x")
+    bucket()
+    after = Workspace.open(tmp_path / "w")
+    assert after.derived.sizes() == before_sizes() and not LocalDerived(after.root).sizes()
+    assert after.derived.ref(MASK).read() == PNG
+    assert (after.root / "variants" / "light-1" / "policy.yaml").exists()
+    assert "2 masks and variants were files in" in caplog.text
+    caplog.clear()
+    assert Workspace.open(tmp_path / "w").derived.sizes() == before_sizes() and not caplog.text
+
+
+def before_sizes():
+    return {MASK: len(PNG), VARIANT: len(PNG)}
+
+
+def test_a_bucket_that_does_not_take_them_leaves_the_masks_where_they_are(
+    bucket, tmp_path, monkeypatch
+):
+    root = Workspace.open(tmp_path / "w").root
+    for name in (MASK, VARIANT):
+        LocalDerived(root).put(name, PNG)
+    bucket()
+    with monkeypatch.context() as failing:
+        failing.setattr(RemoteDerived, "restore", lambda *_: None)
+        failing.setattr(RemoteDerived, "fetch", lambda *_: b"")
+        with pytest.raises(TransientError, match="does not hold"):
+            Workspace.open(root)
+        assert LocalDerived(root).sizes() == before_sizes()
+    assert Workspace.open(root).derived.sizes() == before_sizes()
+
+
+def test_a_copy_leaves_what_other_workspaces_have_in_the_same_place_and_writes_nothing_twice(
+    bucket, tmp_path, monkeypatch
+):
+    bucket()
+    one = Workspace.open(tmp_path / "one")
+    sha256 = add_picture(one, photo(1))
+    ours = one.derived.put(f"masks/{sha256[:2]}/{sha256}-dent-0123456789.png", PNG)
+    theirs = one.derived.put(MASK, PNG)
+    monkeypatch.setattr("bodyshop.workspace_copy.blob_store", lambda root: one.blobs)
+    written = []
+    monkeypatch.setattr(RemoteDerived, "restore", lambda self, name, _: written.append(name))
+    summary = copy_workspace(one.root, tmp_path / "beside")
+    assert (summary.copied, summary.files, written) == (1, 1, [])
+    assert one.derived.sizes().keys() == {ours, theirs}
+    monkeypatch.undo()
+    monkeypatch.setattr(
+        "bodyshop_core.workspace.blob_store",
+        lambda root: one.blobs if root == one.root else LocalBlobs(root / "blobs"),
+    )
+    copy_workspace(one.root, tmp_path / "copy")
+    assert LocalDerived(tmp_path / "copy").sizes().keys() == {ours}
