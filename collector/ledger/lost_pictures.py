@@ -17,7 +17,7 @@ _PAGES = ("pages", "spinner", "spinner:angles")
 """Sources whose tasks are a site's own pages; a list or search has dead links of other sites."""
 
 _NOT_READ = ("not_a_picture", "unreadable", "encoded", "bomb", "too_many_bytes")
-"""Refusals by which a frame of a viewer is missing; of a page's own elements not all are pictures."""
+"""Refusals by which a frame of a viewer is missing; not every element of a page is a picture."""
 
 _NAMED_ONLY = frozenset({"json", "json_ld", "og_image", "data_src", "data_full"})
 """Addresses that a page names and need not show: a wrong one is no picture that is missing."""
