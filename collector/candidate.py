@@ -60,7 +60,8 @@ class Candidate:
         that is not known.
     capture : str
         ``bytes``: as the server sends it; ``panorama``: the same, seen from inside;
-        ``canvas``, ``screenshot`` or ``sprite``: captured from the page.
+        ``canvas``, ``screenshot`` or ``sprite``: captured from the page; ``inline``: the bytes
+        are in the page itself, and the fragment of the address is their digest.
     thumbnail_hosts : tuple of str
         Hosts that serve previews only.
     permission : dict
@@ -116,6 +117,7 @@ class Candidate:
             for each in self.url_candidates
             if each.unproven and each.name != REWRITTEN
         ]
+        behind += [self.url] if self.capture == "inline" else []
         return digest(
             url_key(self.url), self.source, self.page_url if self.spin_group else "", self.brand,
             self.model, self.label or "", self.query or "", str(self.frame), *behind,

@@ -164,6 +164,17 @@
     }
     return [...kinds.values()].filter((each) => each.length > 1);
   };
+  // One listener for all pictures of a gallery is on what is around them.
+  const ENLARGES = /galler|lightbox|zoom|enlarge/i;
+  const delegates = (img, holder) => {
+    const around = [...holder.querySelectorAll("*")].slice(0, 20);
+    let heard = false;
+    for (let at = img.parentElement; at && at !== document.body; at = at.parentElement) {
+      around.push(at);
+      heard = heard || T.listening.has(at);
+    }
+    return heard && around.some((each) => ENLARGES.test(`${each.getAttribute("class")} ${each.id}`));
+  };
   // Pictures and links that open a list: a large picture with a click of its own, or a link of a lightbox without one.
   const findLeads = () => [...T.elements(document)].filter((each) => {
     if (worn.has(each) || !visible(each) || each.closest(UNRELATED)) return false;
@@ -174,7 +185,8 @@
     const holder = around && around.querySelectorAll("img").length === 1 ? around : each; // of the picture alone
     const own = each.onclick || holder.onclick;
     if (own) return !LEADS.test(String(own));
-    return T.listening.has(each) || T.listening.has(holder) || getComputedStyle(each).cursor === "zoom-in";
+    const cursor = getComputedStyle(each).cursor;
+    return T.listening.has(each) || T.listening.has(holder) || cursor === "zoom-in" || (cursor === "pointer" && delegates(each, holder));
   });
   const key = (name, code) => {
     for (const kind of ["keydown", "keyup"]) (document.activeElement || document.body).dispatchEvent(new KeyboardEvent(kind, { key: name, code: name, keyCode: code, which: code, bubbles: true }));

@@ -356,6 +356,6 @@
 
   Object.defineProperty(window, NAME, {
     enumerable: false,
-    value: { IMAGE, OTHER, LIGHTBOX, listening, opens, absolute, pictureAddress, text, sleep, frame, collect, measure, webgl, path, first, all, waitFor, elements, visible, loading, state, shadow, clocks, PATIENCE },
+    value: { IMAGE, OTHER, LIGHTBOX, listening, opens, absolute, pictureAddress, text, sleep, frame, collect, measure, webgl, path, first, all, waitFor, elements, visible, loading, state, shadow, clocks, PATIENCE, itemOf },
   });
 })();

@@ -16,6 +16,9 @@ LOST = "failed_pictures"
 _PAGES = ("pages", "spinner", "spinner:angles")
 """Sources whose tasks are a site's own pages; a list or search has dead links of other sites."""
 
+_NOT_READ = ("not_a_picture", "unreadable", "encoded", "bomb", "too_many_bytes")
+"""Refusals by which a frame of a viewer is missing; not every element of a page is a picture."""
+
 _NAMED_ONLY = frozenset({"json", "json_ld", "og_image", "data_src", "data_full"})
 """Addresses that a page names and need not show: a wrong one is no picture that is missing."""
 
@@ -52,19 +55,26 @@ def _lost(connection: Connection) -> dict[str, Counter[str]]:
     """Return page -> error class -> pictures that it shows and that failed."""
     c, p = schema.candidates.c, schema.pages.c
     query = (
-        select(c.page_key, c.error_class, c.details)
+        select(c.page_key, c.state, c.error_class, c.details)
         .join_from(schema.candidates, schema.pages, p.key == c.page_key)
-        .where(c.state == "failed", p.source.in_(_PAGES))
+        .where(
+            (c.state == "failed") | ((c.state == "refused") & c.error_class.in_(_NOT_READ)),
+            p.source.in_(_PAGES),
+        )
     )
     lost: dict[str, Counter[str]] = {}
-    for page, reason, details in connection.execute(query):
-        if _is_shown(details):
+    for page, state, reason, details in connection.execute(query):
+        if _is_frame(details) or (state == "failed" and _is_shown(details)):
             lost.setdefault(page, Counter())[reason or "unknown"] += 1
     return lost
 
 
+def _is_frame(details: Mapping[str, Any]) -> bool:
+    return details.get("spin_group") is not None
+
+
 def _is_shown(details: Mapping[str, Any]) -> bool:
-    return details.get("spin_group") is not None or any(
+    return any(
         each["name"] not in _NAMED_ONLY and not each.get("unproven")
         for each in details.get("url_candidates", ())
     )

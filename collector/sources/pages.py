@@ -14,6 +14,7 @@ from collector.candidate import REWRITTEN, Find, Task, UrlCandidate
 from collector.errors import CollectorError
 from collector.net.download import ANSWERS
 from collector.sources.full_size import rewrite_rules
+from collector.sources.inline_pictures import inline_pictures
 from collector.sources.json_pictures import json_items
 from collector.sources.source import OpenedPage, Tools
 from collector.sources.url_candidates import PagePicture, pictures_of, with_rewrites
@@ -64,6 +65,10 @@ class PageSource:
             page.permission["consent"] = answers.given
         finds = self._finds(task, page, content, tools)
         kept = finds[: tools.limits.page_items]
+        inline = inline_pictures(
+            tools.browser, task, page, tools.limits,
+            room=tools.limits.page_items - len(kept), title=content["title"],
+        )  # fmt: skip
         wanted = {url_key(each.url) for find in kept for each in find.candidate.url_candidates}
         tools.hold(
             seen
@@ -71,11 +76,13 @@ class PageSource:
             if seen.is_image and seen.status in ANSWERS
             and not wanted.isdisjoint(url_key(url) for url in seen.urls)
         )  # fmt: skip
-        yield kept
+        yield [*kept, *inline.finds]
+        count = len(finds) + len(inline.finds)
         known = tools.completeness
-        estimate = estimate_of(tools.browser, found=len(finds), limit=tools.limits.page_items)
-        known.announced, known.lacks = estimate.announced, [*lacks, *estimate.lacks]
-        if answers.waits and (known.lacks or len(finds) < FEW):
+        estimate = estimate_of(tools.browser, found=count, limit=tools.limits.page_items)
+        known.announced = estimate.announced
+        known.lacks = [*lacks, *inline.lacks, *estimate.lacks]
+        if answers.waits and (known.lacks or count < FEW):
             known.lacks.insert(0, f"waits for consent: {answers.waits}")
 
     def _finds(
@@ -89,7 +96,7 @@ class PageSource:
             pictures = _joined(pictures, url, "json_ld")
         claimed = set().union(*(picture.claimed for picture in pictures)) if pictures else set()
         for seen in tools.browser.responses():
-            if not seen.is_image or seen.status not in ANSWERS:
+            if not seen.is_image or seen.status not in ANSWERS or not is_web_address(seen.url):
                 continue
             known = {url_key(url) for url in seen.urls}  # a redirect is one picture
             if claimed.isdisjoint(known):

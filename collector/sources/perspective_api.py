@@ -53,6 +53,8 @@ class AngleSource:
                 if tools.stopping():
                     return
         yield [self._find(task, url, names.index(name), len(names)) for name, url in urls.items()]
+        if len(urls) < len(names):
+            tools.completeness.lacks.append(f"the API names {len(urls)} of {len(names)} views")
 
     def _find(self, task: Task, url: str, number: int, count: int) -> Find:
         parts = urlsplit(task.url)

@@ -54,6 +54,10 @@ class SpinnerSource:
                 if seen.is_image and not wanted.isdisjoint(url_key(url) for url in seen.urls)
             )
             yield finds
+            turned = [find.candidate for find in finds if find.candidate.spin_group is not None]
+            if turned and turned[0].frames is None and not tools.completeness.lacks:
+                lack = f"{len(turned)} frames, but no complete turn was found"
+                tools.completeness.lacks.append(lack)
 
     def _finds(self, task: Task, tools: Tools) -> Iterator[list[Find]]:
         """Find the viewers of the page.

@@ -130,6 +130,7 @@ def test_one_request_brings_the_views_of_a_configurator(
     assert summary.incomplete == (
         f"Norden Fjell, {server.url('/images/vehicle')}: 35 of 36 frames",
     )
+    assert "the API names 35 of 36 views" in summary.partial[0]
     assert len(server.paths("/images")) == 1
     assert files_with_the_key(workspace.root) == []
     seen = [text for each in other_server.asked for text in (each.path, *each.headers.values())]

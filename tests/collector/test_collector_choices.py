@@ -60,6 +60,11 @@ PAGES = {
     + all_of("<img width=300 height=200 src=/t/PAGE-N.jpg data-n=N>")
     + "<script>document.querySelectorAll('[data-n]').forEach((each) => each.addEventListener("
     "'click', () => { h.innerHTML = `<img src=/p/PAGE-${each.dataset.n}.jpg>`; }))</script>",
+    # One listener for all of them, as Unite Gallery's tiles have it
+    "delegated": "<div id=g class=gallery>"
+    + all_of("<p><img width=300 height=200 src=/t/PAGE-N.jpg data-n=N style='cursor:pointer'></p>")
+    + "</div><div id=h></div><script>g.addEventListener('click', (event) => { h.innerHTML = "
+    "`<img src=/p/PAGE-${event.target.dataset.n}.jpg>`; })</script>",
 }  # fmt: skip
 
 
@@ -67,7 +72,7 @@ def test_pictures_behind_a_choice_are_collected(server, brands_for, workspace):
     urls = {}
     for place, (name, html) in enumerate(PAGES.items()):
         server.add_pictures(COUNT, prefix=f"/p/{name}-", start=100 * place)
-        if name == "opened":
+        if name in {"opened", "delegated"}:
             server.add_pictures(COUNT, prefix=f"/t/{name}-", start=100 * place + 50)
         html = f"<title>{name}</title>{html.replace('PAGE', name)}"
         urls[server.add(f"/{name}", html.encode(), "text/html")] = name
@@ -112,6 +117,8 @@ def test_controls_that_do_something_else_are_left_alone(server, brands_for, work
         "<script>document.querySelectorAll('button').forEach((each) => each.onclick = () => "
         "fetch('/pressed'))</script>"
     )
-    page = server.add("/a", f"{images}<ul>{rows}</ul>{script}".encode(), "text/html")
+    cards = "<main id=m>" + images.replace("<img", "<img style='cursor:pointer'") + "</main>"
+    script += "<script>m.addEventListener('click', () => fetch('/pressed'))</script>"
+    page = server.add("/a", f"{cards}<ul>{rows}</ul>{script}".encode(), "text/html")
     collector.collect(brands_for(pages=[page]), workspace)
     assert server.paths("/pressed") == []

@@ -84,7 +84,10 @@ def test_a_viewer_that_does_not_say_how_many_frames_it_has_is_turned(server, bra
 
 
 @pytest.mark.slow
-def test_a_turn_with_a_missing_frame_is_reported(server, brands_for, workspace):
+@pytest.mark.parametrize("answer", [None, b"<html>No such file"], ids=["404", "a page"])
+def test_a_turn_with_a_missing_frame_is_reported(server, brands_for, workspace, answer):
+    if answer:
+        server.add("/spin/f-7.jpg", answer, "text/html")
     for n in range(1, 13):
         if n != 7:
             server.add(f"/spin/f-{n}.jpg", picture(n))
@@ -92,6 +95,7 @@ def test_a_turn_with_a_missing_frame_is_reported(server, brands_for, workspace):
     summary = collector.collect(brands_for(spinners=[page]), workspace)
     assert summary.incomplete == (f"Norden Fjell, {page}: 11 of 12 frames",)
     assert any("incomplete turn" in each for each in summary.warnings())
+    assert "1 of 12 pictures failed" in summary.partial[0]
 
 
 @pytest.mark.slow
@@ -104,6 +108,8 @@ def test_a_viewer_that_stops_at_its_end_is_no_whole_turn(server, brands_for, wor
     assert summary.downloaded == 12
     assert {(row.frames, row.angle_deg) for row in rows(workspace)} == {(None, None)}
     assert "12 frames, no complete turn" in summary.incomplete[0]
+    assert "12 frames, but no complete turn was found" in summary.partial[0]
+    assert summary.pages == {"partial": 1}
 
 
 VIEWER = """<!doctype html><title>360</title>

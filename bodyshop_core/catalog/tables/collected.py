@@ -47,7 +47,7 @@ sightings = Table(
     Column("frames", Integer),  # of the whole turn; NULL when it was not seen to close
     Column("angle_deg", Float),
     Column("sense", String(3)),  # ccw | cw, seen from above; NULL: not known
-    Column("capture", String(32)),  # "bytes", "panorama", "sprite", "canvas", "screenshot"
+    Column("capture", String(32)),  # bytes, panorama, sprite, canvas, screenshot, inline
     Column("url_candidate", String(32)),  # where on the page its address was found
     Column("status", Integer),
     Column("etag", Text),
