@@ -13,7 +13,7 @@ def page_scripts() -> tuple[str, ...]:
     """Return our tools for every document, in the order in which they need each other."""
     folder = resources.files("collector.browser")
     names = (
-        "pending.js", "inpage.js", "scrolling.js", "lists.js", "consent.js", "behaviours.js",
-        "choices.js", "search.js", "spinner.js",
+        "pending.js", "inpage.js", "scrolling.js", "lists.js", "consent.js", "restraint.js",
+        "behaviours.js", "choices.js", "search.js", "spinner.js",
     )  # fmt: skip
     return (*(folder.joinpath(name).read_text("utf-8") for name in names), managers_script())
