@@ -188,3 +188,43 @@ def test_choices_that_were_not_tried_make_a_page_partial(server, brands_for, wor
     assert len(summary.partial) == 1
     assert "/chain" in summary.partial[0]
     assert "4 looks" in summary.partial[0]
+
+
+STAGE = (
+    "<div class=stage style='width:600px'><img id=h width=600 height=400 src=/p/PAGE-0.jpg></div>"
+)
+TURNS = "<script>let n = 0; const show = (to) => { n = (to + 12) % 12; h.src = `/p/PAGE-${n}.jpg`; }</script>"
+VIEWERS = {
+    "slider": f"<div class=viewer>{STAGE}<input type=range min=0 max=11 oninput='show(+value)'></div>",
+    "button": f"<div class=viewer>{STAGE}<button class=btn-left onclick='show(n - 1)'>&lt;</button>"
+    "<button aria-label='Rotate right' onclick='show(n + 1)'><svg width=9 height=9></svg></button></div>",
+    "word": f"{STAGE}<button onclick='show(n + 1)'>Next</button>",
+}
+OTHERS = {
+    "shop": f"{STAGE}<button {press('shop')}>Return to shop</button><button class=float-right {press('right')}>Contact</button>",
+    "copy": f"{STAGE}<button class=bright {press('bright')}></button><button title=Copyright {press('copy')}></button>",
+    "lead": f"{STAGE}<form action=/pressed><input name=mail><button>Next</button></form>",
+    "outside": f"{STAGE}<form id=f action=/pressed></form><button form=f>Next</button>",
+    "link": f"{STAGE}<a class=arrow-right href=/pressed?link>&gt;</a><button onclick=\"location='/pressed?go'\">Next</button>",
+    "script": f"{STAGE}<button id=b>Next</button><script>b.addEventListener('click', () => {{ location.href = '/pressed?script'; }})</script>",
+    "price": f"{STAGE}<label>Price <input type=range oninput=\"fetch('/pressed?price')\"></label>",
+    "around": f"<a href=/pressed?around>{STAGE}</a>",
+    "far": f"{STAGE}<p style='height:400px'></p><input type=range oninput=\"fetch('/pressed?far')\">",
+}  # fmt: skip
+
+
+def test_only_a_control_of_the_viewer_turns_it(server, brands_for, workspace):
+    server.add("/pressed", b"ok", "text/plain")
+    urls = {}
+    for place, (name, html) in enumerate((VIEWERS | OTHERS).items()):
+        server.add_pictures(12, prefix=f"/p/{name}-", start=500 * place)
+        html = f"<title>{name}</title>{TURNS}{html}".replace("PAGE", name)
+        urls[server.add(f"/{name}", html.encode(), "text/html")] = name
+    brands = brands_for(spinners=list(urls), limits={"behaviour_seconds": 20})
+    with pytest.raises(collector.IncompleteCollectError):  # the others have no frames
+        collector.collect(brands, workspace)
+    assert server.paths("/pressed") == []
+    with workspace.catalog.read() as connection:
+        seen = connection.execute(select(schema.sightings)).all()
+    frames = Counter(urls[row.page_url] for row in seen)
+    assert {name: frames[name] for name in VIEWERS} == dict.fromkeys(VIEWERS, 12)
