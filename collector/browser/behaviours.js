@@ -40,6 +40,10 @@
     if (link && !/^#|^javascript:/i.test(link.getAttribute("href") || "")) event.preventDefault();
   }, true);
   document.addEventListener("submit", (event) => { if (exploring) event.preventDefault(); }, true);
+  // Nor a script: form.submit(), location = …, a download; nor may it open another window.
+  if (window.navigation) window.navigation.addEventListener("navigate", (event) => { if (exploring && event.cancelable && !event.destination.sameDocument) event.preventDefault(); });
+  const open = window.open;
+  window.open = function (...given) { return exploring ? null : open.apply(this, given); };
 
   const controls = function* () {
     for (const element of T.elements(document)) if (element.matches(CONTROLS) && visible(element)) yield element;
@@ -92,6 +96,7 @@
   const useful = new WeakSet(); // controls, or what is around a group of them, that brought something
   T.stubborn = [];
   async function press(element, ms) {
+    if (T.apart(element)) return false;
     const before = known();
     element.scrollIntoView({ block: "center", inline: "nearest" });
     element.click();
@@ -145,12 +150,14 @@
     }
     return [...groups.values()].filter((each) => each.length >= 3).flat();
   };
-  const MORE_THAN_SHOWN = /^\+\s?\d{1,3}(?:\s+\p{L}+)?$/u; // "+7" over the last of a few pictures
-  const findGallery = () => { for (const each of controls()) if (!worn.has(each) && !leaves(each) && !each.closest("footer, form") && (GALLERY.test(words(each)) || MORE_THAN_SHOWN.test(T.text(each.innerText)))) return each; return null; };
+  // "+7" over the last of a few pictures, or beside it; "+1" is a vote
+  const MORE_THAN_SHOWN = /^\+\s?(?:[2-9]|[1-9]\d{1,2})(?:\s+(?:more|photos?|images?|pictures?|fotos?|bilder|weitere|mehr|de plus|más|altre|장|枚|张))?$/iu;
+  const moreThanShown = (each) => MORE_THAN_SHOWN.test(T.text(each.innerText)) && !T.inForm(each) && !T.doesElse(each) && !T.declared(each) && !T.apart(each) && T.beside(each, T.pictures(), 60);
+  const findGallery = () => { for (const each of controls()) if (!worn.has(each) && !leaves(each) && !each.closest("footer, form") && (GALLERY.test(words(each)) || moreThanShown(each))) return each; return null; };
 
   // Links around pictures to addresses that are not named as pictures, by kind: a lightbox may show what is there.
   const HINT = /media|image|img|photo|pic|asset|file|upload|download|render|view|galler|zoom|popup|modal|slide/i;
-  const LEADS = /location|href|navigat|router|push|open\(/;
+  const LEADS = /location|href|navigat|router|push|open\(|submit/i;
   const findLinked = () => {
     const kinds = new Map();
     for (const img of T.elements(document)) {
@@ -183,6 +190,7 @@
     if (each.tagName !== "IMG" || box.width < 120 || box.height < 80 || each.closest("a[href]")) return false;
     const around = each.parentElement; // null in a shadow root
     const holder = around && around.querySelectorAll("img").length === 1 ? around : each; // of the picture alone
+    if (T.inForm(each) || T.doesElse(each) || T.apart(each)) return false;
     const own = each.onclick || holder.onclick;
     if (own) return !LEADS.test(String(own));
     const cursor = getComputedStyle(each).cursor;
@@ -220,7 +228,7 @@
   }
 
   const unopened = new Set();
-  const tools = { visible, disabled, leaves, samePath, worn, useful, press, known, grown, LEADS };
+  const tools = { visible, disabled, leaves, samePath, worn, begun: new WeakSet(), useful, press, known, grown, LEADS };
   // One call takes at most `seconds`; returns what is left to do, so that it can be called again.
   T.explore = async ({ seconds }) => {
     const end = performance.now() + seconds * 1000;
@@ -241,7 +249,8 @@
       }
       const next = await repeat(findNext, end, MOST_CLICKS);
       if (next.left && next.useful) limits.push(`after ${next.clicks} clicks there is still a next picture`);
-      if (!(await T.choose(tools, end))) limits.push("not every choice was tried in the time");
+      const chosen = await T.choose(tools, end);
+      limits.push(...chosen.limits);
       let idle = 0;
       for (const thumb of findThumbs().slice(0, MOST_THUMBS)) {
         if (performance.now() > end || idle >= 4) break;
@@ -252,11 +261,11 @@
         worn.add(gallery);
         const opened = await press(gallery, 600);
         await turnOver(end);
-        if (!opened) { T.stubborn.push(gallery); if (MORE_THAN_SHOWN.test(T.text(gallery.innerText))) unopened.add(gallery); }
+        if (!opened) { T.stubborn.push(gallery); if (moreThanShown(gallery)) unopened.add(gallery); }
         escape();
       }
       await openPictures(end);
-      return { fresh: known() - before, limits, late: performance.now() > end, stubborn: T.stubborn.length };
+      return { fresh: known() - before, gained: chosen.gained, untried: chosen.limits.length > 0, limits, late: performance.now() > end, stubborn: T.stubborn.length };
     } finally { exploring = false; }
   };
 
@@ -280,7 +289,7 @@
     for (;;) {
       const element = T.stubborn.shift();
       if (!element) return null;
-      if (!element.isConnected || !visible(element) || disabled(element) || leaves(element)) continue;
+      if (!element.isConnected || !visible(element) || disabled(element) || leaves(element) || T.apart(element)) continue;
       element.scrollIntoView({ block: "center", inline: "nearest" });
       const box = element.getBoundingClientRect();
       T.pressed = element;

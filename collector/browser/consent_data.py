@@ -47,7 +47,7 @@ def consent_words() -> dict[str, Any]:
 
 @lru_cache(maxsize=1)
 def managers_script() -> str:
-    """Return the managers as JavaScript.
+    """Return the managers, and what banners are about, as JavaScript.
 
     Their expressions are part of the script, because a page may forbid ``eval``.
     """
@@ -57,4 +57,8 @@ def managers_script() -> str:
         f"call: {f'() => ({each.call})' if each.call else 'null'}}}"
         for each in consent_data().managers
     )
-    return f"window.__bodyshop.managers = [{entries}];"
+    topics = json.dumps(consent_data().topics)
+    return (
+        f"window.__bodyshop.managers = [{entries}];"
+        f'window.__bodyshop.topics = new RegExp({topics}, "iu");'
+    )

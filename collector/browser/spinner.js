@@ -1,4 +1,4 @@
-// Reads and turns 360° viewers; needs inpage.js.
+// Reads and turns 360° viewers; needs restraint.js.
 (() => {
   "use strict";
   const T = window.__bodyshop;
@@ -105,11 +105,12 @@
   };
   // A tour leads from one panorama to the next: its links are followed until several in a row load nothing new.
   const LEADS_ON = "[class*='virtual-tour-link'], [class*='virtual-tour-arrow']:not([class*='arrows']), .pnlm-scene, [class*='hotspot' i][class*='link' i]";
-  T.spinTour = async (seconds) => {
+  T.spinTour = async (seconds) => { T.guard(true); try { return await tour(seconds); } finally { T.guard(false); } };
+  async function tour(seconds) {
     const end = performance.now() + seconds * 1000, files = () => performance.getEntriesByType("resource").length;
     let followed = 0;
     for (let idle = 0, links = []; ; followed += 1) {
-      await T.waitFor(() => (links = [...T.elements(document)].filter((each) => each.matches(LEADS_ON) && each.getClientRects().length)).length, followed ? 4000 : 500);
+      await T.waitFor(() => (links = [...T.elements(document)].filter((each) => each.matches(LEADS_ON) && each.getClientRects().length && !T.declared(each) && !T.apart(each))).length, followed ? 4000 : 500);
       if (!links.length || idle > links.length + 1) return { followed, left: false };
       if (performance.now() > end) return { followed, left: true };
       const before = files();
@@ -122,7 +123,7 @@
       await T.waitFor(() => !T.loading(), 5000);
       idle = files() > before ? 0 : idle + 1;
     }
-  };
+  }
   T.sizes = (urls) => Promise.all(urls.map((url) => T.measure(url, 10000)));
 
   // A 3D model whose camera can be set: exact angles.
@@ -177,15 +178,30 @@
     return false;
   };
 
-  // A slider or a button that turns it: how many steps there are to take, 0 if there is neither.
-  const TURNS = /rotate|turn|spin|next|right|forward|dreh|rechts|weiter|tourner|droite|suivant|girar|derecha|siguiente|회전|오른쪽|다음|回転|右|次|旋转/i, BACK = /left|prev|back|links|zurück|gauche|précéd|izquierda|anterior|왼쪽|이전|左|前/i;
+  // A slider or a button of the viewer that turns it: how many steps there are to take, 0 if there is neither.
+  const TURNS = /(?<!\p{L})(?:rotat(?:e|ion)|turn|spin|next|right|forwards?|drehen|rechts|weiter|tourner|droite|suivante?|girar|derecha|siguiente|gira|destra|вправо|повернуть)(?!\p{L})|회전|오른쪽|다음|回転|右|次|旋转/iu;
+  const BACK = /(?<!\p{L})(?:left|prev|previous|back|links|zurück|gauche|précédente?|izquierda|anterior|sinistra|влево|counter ?clockwise|return|copyright|align|float|text|pull|justify)(?!\p{L})|왼쪽|이전|左|前/iu;
+  const SAYS = /^(?:(?:rotate|turn|spin|drehen|tourner|girar)(?: (?:right|left|the car|car|clockwise|nach rechts|à droite|a la derecha))?|(?:show )?next(?: (?:frame|image|view|picture|angle))?|forwards?|right|rechts|droite|derecha|suivante?|siguiente|회전|오른쪽|다음|回転|右|次|旋转|[›»→>❯⟩▶▸↻⟳⟲↺])$/iu;
+  const RANGES_ELSE = /(?<!\p{L})(?:price|preis|prix|precio|volume|zoom|brightness|budget|year|baujahr|mileage|km|filter|distance|loan|rate|deposit|months?)(?!\p{L})|가격/iu;
+  const words = (text) => text.replace(/(\p{Ll})(\p{Lu})/gu, "$1 $2").replace(/[-_]+/g, " ");
+  const turns = (each) => {
+    const named = words(`${each.getAttribute("aria-label") || ""} ${each.title} ${each.id} ${each.getAttribute("class") || ""} ${each.name || ""}`);
+    if (each.type === "range") return !RANGES_ELSE.test(`${named} ${[...(each.labels || [])].map((label) => label.textContent).join(" ")}`);
+    const text = T.text(each.textContent);
+    return text ? SAYS.test(text) && !BACK.test(named) : TURNS.test(named) && !BACK.test(named);
+  };
+  const CONTROLS = "input[type=range], button, [role=button], [class*='arrow' i]", NEAR = 150;
   let control = null;
   T.spinControl = (most) => {
-    const near = [...T.elements(document)].filter((each) => each.matches("input[type=range], button, [role=button], [class*='arrow' i]") && each.getClientRects().length && !each.disabled && !each.closest("audio, video, nav, header, footer"));
-    control = near.find((each) => each.type === "range") || near.find((each) => {
-      const said = `${each.getAttribute("aria-label") || ""} ${each.title} ${each.id} ${each.getAttribute("class") || ""} ${T.text(each.textContent).slice(0, 30)}`;
-      return TURNS.test(said) && !BACK.test(said);
-    }) || null;
+    const usable = (each) => each.getClientRects().length && !each.disabled && !each.matches("[type=submit], [href], [role=switch]") && !each.closest("audio, video, nav, header, footer, a[href]") &&
+      !T.inForm(each) && !T.doesElse(each) && !T.declared(each) && !T.apart(each) && T.beside(each, [T.stage], NEAR) && turns(each);
+    control = null;
+    let at = T.stage;
+    for (let depth = 0; depth < 3 && at && !control; depth += 1) {
+      at = at.parentElement || at.getRootNode().host || null;
+      const near = at ? [...at.querySelectorAll(CONTROLS)].filter(usable) : [];
+      control = near.find((each) => each.type === "range") || near[0] || null;
+    }
     if (!control || control.type !== "range") return control ? most : 0;
     const { min, max, step } = control;
     return Math.min(most, Math.floor(((+max || 100) - (+min || 0)) / (+step || 1)) + 1);

@@ -63,7 +63,14 @@ def turn_viewer(
     seconds : float
         Time limit.
     """
-    until = time.monotonic() + seconds
+    browser.run("T.guard(true)")
+    try:
+        return _turned(browser, stage, frames, time.monotonic() + seconds)
+    finally:
+        browser.run("T.guard(false)")
+
+
+def _turned(browser: Browser, stage: dict[str, Any], frames: int | None, until: float) -> FrameUrls:
     browser.seen()
     browser.await_("T.spinMeasureSheet()")
     pointer = Pointer(browser, stage)

@@ -1,0 +1,78 @@
+// What is left alone while a page is explored: consent, accounts, purchases, votes, forms. And the signs of a gallery or
+// of a choice of variants, without which no control of unknown purpose is pressed. Needs inpage.js.
+(() => {
+  "use strict";
+  const T = window.__bodyshop;
+  if (!T || T.apart) return;
+  const bordered = (list) => new RegExp(`(?<!\\p{L})(?:${list})(?!\\p{L})`, "iu");
+  const ELSE = bordered("(?:add ?to )?(?:carts?|bags?|baskets?)|buy(?: ?now)?|purchase|orders?|order ?now|wish(?: ?list)?s?|favou?rites?|likes?|unlike|dislike|share[sd]?|sharing|tweet|follow|subscri\\p{L}+|newsletter|log ?(?:in|out|off)|sign ?(?:in|up|out)?|accounts?|delete|remove|trash|close|compare|(?:up|down)?votes?|rat(?:e|ing)s?|reviews?|downloads?|print|chat|lang(?:uages?)?|country|currency|book(?: ?now|ing)?|reserve|reservation|pay(?: ?now|ment)?|check ?out|financ\\p{L}+|leas(?:e|ing)|accept|agree|allow|consent|cookies?|phone|call|tel|submit|send"
+    + "|abmelden|anmelden|buchen|(?:be)?zahlen|(?:ab)?senden|löschen|entfernen|schließen|bewert\\p{L}+|akzept\\p{L}+|zustimm\\p{L}+|envoyer|supprimer|fermer|payer|réserver|accept\\p{L}+|déconnexion|connexion|enviar|eliminar|borrar|cerrar|pagar|reservar|acept\\p{L}+|aceit\\p{L}+|accett\\p{L}+|invia|elimina|prenota|panier|acheter|partager|carrito|comprar|удалить|купить|отправить|заказать|войти|выйти");
+  const ELSE_NAMED = bordered("hearts?|stars?"); // "Star Silver" is a colour
+  const ELSE_ANYWHERE = /warenkorb|kaufen|teilen|checkout|wishlist|newsletter|unsubscribe|logout|addtocart|buynow|장바구니|구매|찜|공유|로그인|로그아웃|삭제|닫기|동의|예약|결제|전송|カート|購入|共有|同意|ログ(?:イン|アウト)|予約|送信|削除|登录|注销|购买|预订|提交|删除|分享/iu;
+  const VARIANT = new RegExp(`swatch|couleur|farb(?:e|en|wahl)|lackierung|색상|컬러|カラー|颜色|${bordered("\\p{L}*colou?rs?(?:way)?s?(?:picker)?|paints?|paintwork|colori?|kleur(?:en)?|variants?|trims?|finish(?:es)?|wheels?|angles?|views?").source}`, "iu");
+  const COLOUR_WORD = /swatch|couleur|farbe|lackierung|색상|컬러|カラー|颜色|colou?r|paint/iu;
+  const COLOUR = bordered("red|blue|green|black|white|gr[ae]y|silver|gold|yellow|orange|brown|beige|metallic|pearl|rot|blau|grün|schwarz|weiß|grau|silber|gelb|braun|rouge|bleue?|verte?|noire?|blanc(?:he)?|grise?|argent|jaune|rojo|azul|verde|negro|blanco|plata|rosso|blu|nero|bianco|grigio|красный|синий|белый|ч[её]рный|серый");
+  const SPOT = bordered("\\p{L}*dots?|\\p{L}*bullets?|\\p{L}*indicators?|\\p{L}*swatch(?:es)?|thumb(?:nail)?s?(?!\\s+(?:up|down))|\\p{L}*paginat\\p{L}*|pagers?|slide to|(?:slide|photo|image|picture|foto|bild|frame)\\s?\\d{1,3}");
+  const PAGER = bordered("pagers?|\\p{L}*paginat\\p{L}*|pages?\\s(?:numbers?|links?|nav|list)|pages");
+  const GALLERY = bordered("\\p{L}*galler(?:y|ies|ie|ia)|galería|\\p{L}*carousel|\\p{L}*slid(?:er?s?|es|eshow)|swiper|splide|glide|flickity|slick|lightbox|viewer|photos");
+  const STYLING = /(?<![\w-])order-(?:\d+|first|last|none)|(?:text|font|border|fill|icon|bg|background|theme|button|btn)[-_]?colou?r[\w-]*|has-[\w-]*colou?r|colou?r-?(?:primary|secondary|inherit|default|error|info|success|warning|action|disabled|scheme|mode)/gi;
+  const MARKED = bordered("cookies?|cookie\\p{L}+|\\p{L}*consent|privacy|gdpr|cmp ?box|cmp ui|calendar|\\p{L}*date ?pick\\p{L}*|surveys?|nps|feedback|polls?|quiz|votes?|voting|ratings?|reviews?|comments?|newsletter|log ?in|check ?out");
+  const DIALOG = "dialog, [role=dialog], [role=alertdialog]";
+
+  // "addToCart" and "add_to-cart" are read as words; "print:hidden" is a style.
+  const split = (text) => text.replace(/(\p{Ll})(\p{Lu})/gu, "$1 $2").replace(/[-_]+/g, " ");
+  const named = (element) => split(`${element.id} ${(element.getAttribute("class") || "").split(/\s+/).filter((each) => !each.includes(":")).join(" ").replace(STYLING, "")}`);
+  const labelled = (element) => split(`${element.getAttribute("aria-label") || ""} ${element.title || ""} ${T.text(element.textContent).slice(0, 60)}`);
+  const about = (element) => `${named(element)} ${labelled(element)}`;
+  const up = (element) => element.parentElement || element.getRootNode().host || null;
+  const size = (element) => { const { width, height } = element.getBoundingClientRect(); return width * height; };
+  const shows = (element) => /^(?:IMG|CANVAS|VIDEO)$/.test(element.tagName) || getComputedStyle(element).backgroundImage.includes("url(");
+  const large = (element) => { const box = element.getBoundingClientRect(); return box.width >= 100 && box.height >= 60 && shows(element); };
+
+  const elsewhere = (text) => ELSE.test(text) || ELSE_ANYWHERE.test(text);
+  T.doesElse = (element) => elsewhere(about(element)) || ELSE_NAMED.test(named(element)) || elsewhere(split(`${element.name || ""} ${element.value || ""}`));
+  // In a box for consent, a calendar, a survey: by its name, or, of a short text without a picture, by what it says.
+  T.apart = (element) => {
+    for (let at = element, depth = 0; at && depth < 40; at = up(at), depth += 1) {
+      const pictured = [...at.querySelectorAll("img, canvas")].some(large);
+      if (/^(?:HTML|BODY|MAIN)$/.test(at.tagName) || at.querySelector("main") || (pictured && at.querySelector("h1, footer"))) return false; // the page
+      if (MARKED.test(`${named(at)} ${split(at.getAttribute("aria-label") || "")}`)) return true;
+      const fixed = at.matches(DIALOG) || /fixed|sticky/.test(getComputedStyle(at).position);
+      const words = at === element ? labelled(at) : at.textContent || "";
+      if ((fixed || (words.length < 600 && !at.querySelector("footer") && !pictured)) && T.topics && T.topics.test(words.slice(0, 6000))) return true;
+    }
+    return false;
+  };
+  T.inDialog = (element) => { for (let at = element; at; at = up(at)) if (at.matches(DIALOG)) return true; return false; };
+  // In a form, also from inside a shadow root.
+  T.inForm = (element) => { for (let at = element; at; at = up(at)) if (at.tagName === "FORM" || at.form) return true; return false; };
+  // What an attribute of the page says that it leads to: another page.
+  T.declared = (element) => /\blocation\b|\.submit\(|requestSubmit|window\.open|logout/i.test([element.onclick, element.onchange, element.getAttribute("onclick"), element.getAttribute("onchange")].join(" "));
+
+  T.pictures = () => [...T.elements(document)].filter(large);
+  // Whether a picture is at most `gap` pixels away.
+  T.beside = (element, pictures, gap) => {
+    const a = element.getBoundingClientRect();
+    return pictures.some((each) => {
+      const b = each.getBoundingClientRect();
+      return Math.max(a.left - b.right, b.left - a.right) <= gap && Math.max(a.top - b.bottom, b.top - a.bottom) <= gap;
+    });
+  };
+  // What says that a group of controls shows pictures or variants: 2 for its own sign, 1 for a gallery around, 0 for none.
+  T.sign = (kind, list, outer) => {
+    const around = [outer, outer && up(outer)].filter((each) => each && each.tagName && !/^(?:HTML|BODY|MAIN)$/.test(each.tagName));
+    const outside = around.map((each) => `${named(each)} ${split(each.getAttribute("aria-label") || "")} ${each.tagName === "FIELDSET" && each.querySelector("legend") ? each.querySelector("legend").textContent : ""}`).join(" ");
+    const inside = list.map((each) => `${about(each)} ${each.control ? split(each.control.name) : ""}`);
+    const most = (pattern) => inside.filter((each) => pattern.test(each)).length * 2 > inside.length;
+    if (kind === "section") return 1;
+    const text = outer ? T.text(outer.textContent).slice(0, 60) : "";
+    if (VARIANT.test(outside) || (kind !== "number" && COLOUR_WORD.test(text)) || most(VARIANT) || (kind !== "number" && most(COLOUR))) return 2;
+    if (kind === "choice") return 0;
+    if (kind === "number") return PAGER.test(outside) || most(PAGER) ? 2 : GALLERY.test(outside) ? 1 : 0;
+    if (SPOT.test(outside) || most(SPOT) || list.every((each) => each.matches("[data-slide-to], [data-bs-slide-to]"))) return 2;
+    const alike = new Set(list.map((each) => about(each).replace(/\d+|active|current|selected/g, "").trim())).size === 1;
+    return alike && GALLERY.test(outside) ? 1 : 0;
+  };
+  T.largest = (pictures) => pictures.reduce((best, each) => (!best || size(each) > size(best) ? each : best), null);
+  T.variant = (text) => { const said = split(text).replace(STYLING, ""); return (VARIANT.test(said) || COLOUR.test(said)) && !elsewhere(said); };
+})();
