@@ -11,6 +11,9 @@ END_OF_JPEG = b"\xff\xd9"
 
 _TAIL = 1 << 16
 
+_MOST_SEGMENTS = 10_000
+"""More than a JPEG's header has; each costs a read."""
+
 
 def has_end(file: BinaryIO, extension: str) -> bool:
     """Return whether a file is complete: it has its end mark, or a JPEG all of its rows.
@@ -75,36 +78,38 @@ def _has_last_chunk(file: BinaryIO, size: int) -> bool:
 
 def _has_trailer(file: BinaryIO) -> bool:
     """Walk through a GIF's blocks to its trailer (GIF89a, 27); what follows it does not matter."""
-    file.seek(10)
-    file.seek(13 + _colours(file.read(1)))
-    while kind := file.read(1):
-        if kind == b"\x3b":
+    file.seek(0)
+    data = file.read()  # a block may be one byte long: a read for each takes seconds
+    size = len(data)
+    at = 13 + _colours(data, 10)
+    while at < size:
+        kind = data[at]
+        if kind == 0x3B:
             return True
-        if kind == b"\x21":
-            file.seek(1, os.SEEK_CUR)
-        elif kind == b"\x2c":
-            file.seek(8, os.SEEK_CUR)
-            file.seek(_colours(file.read(1)) + 1, os.SEEK_CUR)
+        if kind == 0x21:
+            at += 2
+        elif kind == 0x2C:
+            at += 11 + _colours(data, at + 9)
         else:
             return False
-        while length := file.read(1)[:1]:
-            if length == b"\0":
-                break
-            file.seek(length[0], os.SEEK_CUR)
+        while at < size and (length := data[at]):
+            at += length + 1
+        at += 1
     return False
 
 
-def _colours(flags: bytes) -> int:
+def _colours(data: bytes, at: int) -> int:
     """Return the size of the colour table that a GIF's flags announce."""
-    return 3 << ((flags[0] & 7) + 1) if flags and flags[0] & 128 else 0
+    return 3 << ((data[at] & 7) + 1) if at < len(data) and data[at] & 128 else 0
 
 
 def _scan_of(file: BinaryIO) -> int:
     """Return where a JPEG's scan begins: behind all header segments (ITU T.81, B.1.1.4)."""
     at = 2
-    while True:
+    for _ in range(_MOST_SEGMENTS):
         file.seek(at)
         segment = file.read(4)
         if len(segment) < 4 or segment[0] != 0xFF or segment[1] == 0xDA:
-            return at
+            break
         at += 2 + int.from_bytes(segment[2:], "big")
+    return at

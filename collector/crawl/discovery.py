@@ -23,7 +23,7 @@ from collector.crawl.events import CrawlEvents, TaskResult
 from collector.crawl.held_pictures import HeldPicture
 from collector.crawl.page_visit import allowed, open_page
 from collector.errors import ChallengeError, CollectorError, RunStoppedError
-from collector.net.download import is_part
+from collector.net.declared import declared_bytes, is_part
 from collector.net.small_response import SmallResponse
 from collector.sources.source import Source, Tools
 from collector.weburl import host_of, is_web_address
@@ -317,8 +317,7 @@ class DiscoveryPool:
         for seen in responses:
             if time.monotonic() > until or self._context.stopping.is_set():
                 return  # the others are requested
-            declared = seen.headers.get("content-length", "0")
-            if not seen.complete or (declared.isdigit() and int(declared) > limit):
+            if not seen.complete or declared_bytes(seen.headers) > limit:
                 continue
             if seen.asked or is_part(seen.status, seen.headers):
                 continue

@@ -14,8 +14,15 @@ CHUNK = 1 << 18
 KNOWN_ENCODINGS = frozenset({"", "identity", "none", "gzip", "x-gzip", "deflate"})
 
 _GZIP = b"\x1f\x8b\x08"
+_PIECE = 1 << 12
+"""Bytes that are given to zlib at a time: it copies what follows the end of each member."""
+
 _LAYERS = 2
 """Files that are stored compressed are compressed once more by some servers."""
+
+
+class TooManyBytesError(zlib.error):
+    """Compressed data are longer than a picture may be."""
 
 
 def uncompressed(
@@ -32,19 +39,21 @@ def uncompressed(
     encoding : str
         As the server names it, lower case. Data with the mark of gzip are inflated under any name.
     max_bytes : int
-        Bound of what is between two layers.
+        Bound of what each layer is given: empty members bring nothing and take time.
 
     Raises
     ------
+    TooManyBytesError
+        More than `max_bytes`.
     zlib.error
         The data are not compressed in this way, or end too early.
     """
     named = "deflate" in encoding
-    for layer in range(_LAYERS):
+    for _ in range(_LAYERS):
         if sniff(head) is not None or not (head.startswith(_GZIP) or named):
             break
         whole = itertools.chain([head], chunks)
-        chunks = inflated(_bounded(whole, max_bytes) if layer else whole)
+        chunks = inflated(_bounded(whole, max_bytes))
         head, named = next(chunks, b""), False
     return head, chunks
 
@@ -58,23 +67,33 @@ def inflated(chunks: Iterable[bytes]) -> Iterator[bytes]:
         The data are not compressed in this way, or end too early.
     """
     inflater, rest = None, b""
-    for chunk in chunks:
-        rest += chunk
+    for piece in _pieces(chunks):
+        rest += piece
         if inflater is None:
             if len(rest) < 2:
                 continue
             inflater = zlib.decompressobj(_window(rest))
-        while rest:
+        full = False  # zlib may have taken all and hold back what did not fit
+        while rest or full:
             if inflater.eof:  # gzip data may be several one after another (RFC 1952, 2.2)
                 rest = rest.lstrip(b"\0")
-                if not rest or not rest.startswith(_GZIP[: len(rest)]):
+                if not rest:
+                    break
+                if not rest.startswith(_GZIP[: len(rest)]):
                     return
                 inflater = zlib.decompressobj(zlib.MAX_WBITS | 16)
             if part := inflater.decompress(rest, CHUNK):
                 yield part
+            full = len(part) == CHUNK and not inflater.eof
             rest = inflater.unused_data if inflater.eof else inflater.unconsumed_tail
     if inflater is None or not inflater.eof:
         raise zlib.error("they end too early")
+
+
+def _pieces(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    for chunk in chunks:
+        for at in range(0, len(chunk), _PIECE):
+            yield chunk[at : at + _PIECE]
 
 
 def _window(head: bytes) -> int:
@@ -91,5 +110,5 @@ def _bounded(chunks: Iterable[bytes], limit: int) -> Iterator[bytes]:
     for chunk in chunks:
         left -= len(chunk)
         if left < 0:
-            raise zlib.error(f"more than {limit} bytes between two layers")
+            raise TooManyBytesError(f"more than {limit} compressed bytes")
         yield chunk

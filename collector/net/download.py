@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import re
 import time
 import zlib
 from collections.abc import Iterator, Mapping
@@ -28,8 +27,14 @@ from bodyshop_core.errors import UnreadableImageError
 from bodyshop_core.imaging import read_header, sniff
 from bodyshop_core.imaging.endings import has_end
 from collector.errors import ForbiddenAddressError
-from collector.net.compression import CHUNK, KNOWN_ENCODINGS, uncompressed
+from collector.net.compression import (
+    CHUNK,
+    KNOWN_ENCODINGS,
+    TooManyBytesError,
+    uncompressed,
+)
 from collector.net.deadline import Deadline, DeadlineThread
+from collector.net.declared import declared_bytes, is_part
 from collector.net.http import GuardedSession, StreamedResponse, ask
 from collector.net.jpeg_rows import has_every_row
 from collector.net.outcome import Failure, Outcome, Redirect, Refusal, StoredPicture
@@ -40,9 +45,6 @@ from collector.weburl import host_of, parts_of
 MAX_REDIRECTS = 5
 RETRY_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Statuses that may be different later; every other 4xx and 5xx is final."""
-
-ANSWERS = frozenset({200, 203, 206})
-"""Statuses of a response with a picture; of 206 only if it is the whole one (`is_part`)."""
 
 _WITH_END = frozenset({"jpg", "png", "webp"})
 """Formats whose end can be told from the end of a part."""
@@ -207,8 +209,7 @@ def _judge(response: StreamedResponse, request: _Request, timing: dict[str, Any]
     permission = judge_headers(headers, override=request.override)
     if not permission.allowed:
         return Refusal(permission.reason, "the response headers", permission.layers, **timing)
-    declared = headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > request.limits.max_bytes:
+    if (declared := declared_bytes(headers)) > request.limits.max_bytes:
         return Refusal("too_many_bytes", f"{declared} bytes declared", **timing)
     return _receive(response, request, permission.layers, timing)
 
@@ -228,6 +229,8 @@ def _receive(
         encoding = response.headers.get("content-encoding", "").lower().strip()
         try:
             head, chunks = uncompressed(head, chunks, encoding, request.limits.max_bytes)
+        except TooManyBytesError as error:
+            return Refusal("too_many_bytes", str(error), **timing)
         except zlib.error as error:
             return Refusal("encoded", f"Content-Encoding {encoding}: {error}", **timing)
         if sniff(head) is None:
@@ -242,6 +245,8 @@ def _receive(
                 part.write(chunk)
                 if part.size > limit:
                     return Refusal("too_many_bytes", f"more than {limit} bytes", **timing)
+        except TooManyBytesError as error:
+            return Refusal("too_many_bytes", str(error), **timing)
         except zlib.error as error:
             return Failure("truncated", f"compressed data: {error}", retry=True, **timing)
         except ProtocolError as error:
@@ -264,30 +269,6 @@ def _chunks(response: StreamedResponse) -> Iterator[bytes]:
         cut = (each.partial for each in _causes(error) if isinstance(each, IncompleteRead))
         yield from itertools.islice((each for each in cut if each and isinstance(each, bytes)), 1)
         raise
-
-
-def is_part(status: int, headers: Mapping[str, str]) -> bool | None:
-    """Return whether a response has only a part of the picture (RFC 9110, 14.4), or none of it.
-
-    Parameters
-    ----------
-    status : int
-        Of HTTP.
-    headers : Mapping
-        Names in lower case.
-
-    Returns
-    -------
-    bool or None
-        None: a 206 that does not say so. Then the picture's own end decides.
-    """
-    if status != 206:
-        return status not in ANSWERS
-    stated = headers.get("content-range", "").strip().lower()
-    match = re.fullmatch(r"bytes[\s=:]*(\d+)\s*-\s*(\d+)\s*/\s*(\d+|\*)", stated)
-    if match is None or (match[1] == "0" and match[3] == "*"):
-        return None
-    return match[1] != "0" or int(match[2]) + 1 != int(match[3])
 
 
 def _checked(

@@ -12,7 +12,7 @@ from collector.browser.consent import ConsentAnswers, refuse_consent
 from collector.browser.exploring import estimate_of, see_whole_page
 from collector.candidate import REWRITTEN, Find, Task, UrlCandidate
 from collector.errors import CollectorError
-from collector.net.download import ANSWERS
+from collector.net.declared import ANSWERS
 from collector.sources.full_size import rewrite_rules
 from collector.sources.inline_pictures import inline_pictures
 from collector.sources.json_pictures import json_items

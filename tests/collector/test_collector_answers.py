@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import time
 import zlib
 
 import pytest
@@ -17,6 +18,7 @@ from bodyshop_core.imaging.endings import has_end
 from collector.net.address import AddressGuard
 from collector.net.compression import CHUNK, inflated
 from collector.net.deadline import DeadlineThread
+from collector.net.declared import declared_bytes, is_part
 from collector.net.download import DownloadLimits, download, judge_bytes
 from collector.net.http import _timeout, guarded_session  # the private name: what urllib3 is given
 from collector.net.outcome import Failure, Refusal, StoredPicture
@@ -205,3 +207,40 @@ def test_the_end_of_a_png_is_its_last_chunk(cut, tail):
     assert has_end(io.BytesIO(whole + tail), "png")
     if cut > 8:
         assert not has_end(io.BytesIO(whole[:-cut]), "png")
+
+
+@pytest.mark.parametrize("headers", ["content-range", "content-length"])
+def test_numbers_that_no_server_means_are_not_read(headers):
+    digits = "9" * 5000
+    value = f"bytes 0-{digits}/{digits}" if headers == "content-range" else digits
+    assert is_part(206, {headers: value}) is None
+    assert declared_bytes({headers: value}) == 0
+
+
+@pytest.mark.parametrize("level", [1, 9])
+@pytest.mark.parametrize("past", [-1, 0, 1, 100, 258, 259])
+def test_plain_deflate_that_ends_just_behind_a_chunk_is_whole(past, level):
+    data = (b"ab" * CHUNK)[: CHUNK + past]
+    assert b"".join(inflated([zlib.compress(data, level, wbits=-15)])) == data
+
+
+def test_empty_members_are_bounded_and_cost_little(server, get):
+    empty = gzip.compress(b"", mtime=0)
+    assert b"".join(inflated([empty * 9000, gzip.compress(b"car")])) == b"car"
+    outcome = get(server.add("/a.jpg", empty * (2_000_001 // len(empty) + 1)))
+    assert isinstance(outcome, Refusal)
+    assert outcome.error_class == "too_many_bytes"
+    started = time.process_time()
+    assert list(inflated([empty * 100_000])) == []
+    assert time.process_time() - started < 1.5  # 2 MB; it was 2.5 s
+
+
+def test_blocks_of_one_byte_do_not_make_the_walk_to_the_end_long():
+    out = io.BytesIO()
+    Image.new("L", (20, 20)).save(out, "GIF")
+    gif, segments = out.getvalue(), b"\xff\xe0\0\x02" * 2_000_000
+    started = time.process_time()
+    assert not has_end(io.BytesIO(gif[:-1] + b"\x21\xfe" + b"\x01a" * 4_000_000), "gif")
+    assert has_end(io.BytesIO(gif[:-1] + b"\x21\xfe" + b"\x01a" * 9 + b"\0;"), "gif")
+    has_end(io.BytesIO(b"\xff\xd8" + segments), "jpg")
+    assert time.process_time() - started < 1.2  # it was 1.9 s
