@@ -180,8 +180,11 @@ def test_choices_that_were_not_tried_make_a_page_partial(server, brands_for, wor
     pages = {
         "groups": HERO + "".join(f"<div>{idle(n)}</div>" for n in range(9)) + shows(4, "dots"),
         "long": HERO + shows(120, "swatches"),
-        "chain": HERO + "<div id=c class=swatches></div><script>let n = 0; const more = () => {"
-        f"c.innerHTML += '<br>'; const d = document.createElement('div'); d.className = 'swatches'; for (let k = 0; k < 3; k += 1) {{ const b = document.createElement('button'); b.style = 'width:30px;height:30px'; b.title = 'paint'; b.onclick = () => {{ h.src = `/p/PAGE-${{n = n + 1}}.jpg`; if (k === 2) more(); }}; d.append(b); }} document.body.append(d); }}; more()</script>",
+        # The last swatch of each row brings another row.
+        "chain": HERO + "<div id=c></div><script>let n = 0; const more = () => {"
+        f"const row = document.createElement('div'); row.className = 'swatches'; row.innerHTML = `<button title=paint {SIZE}></button>`.repeat(3);"
+        "[...row.children].forEach((each, k) => { each.onclick = () => { h.src = `/p/PAGE-${n += 1}.jpg`; if (k === 2) more(); }; });"
+        "c.append(row); }; more()</script>",
     }  # fmt: skip
     summary, found = collect(server, brands_for, workspace, pages, pictures=121, seconds=90)
     assert (found["groups"], found["long"]) == (5, 121)
