@@ -52,6 +52,9 @@ class Candidate:
     shown : tuple of int, optional
         Width and height in pixels of what the page itself showed; the full-size picture is at
         least as large.
+    icon : bool
+        The page shows it in the size of an icon or tracking pixel: no picture is missing without
+        it.
     spin_group, frame, frames, angle_deg
         Of a 360° viewer: group, number from 0, number of frames, angle to the first frame in
         degrees.
@@ -82,6 +85,7 @@ class Candidate:
     caption: str = ""
     selector: str = ""
     shown: tuple[int, int] | None = None
+    icon: bool = False
     spin_group: str | None = None
     frame: int | None = None
     frames: int | None = None

@@ -61,10 +61,10 @@ def see_whole_page(browser: Browser, answers: ConsentAnswers, max_items: int) ->
         if late := browser.await_("T.watch(given[0])", {"seconds": 0.8 * browser.left}):
             lacks.append(late)
         refuse_consent(browser, answers)
-        if len(answers.given) == given and not trusted and not explored["fresh"]:
-            break
         if browser.left < 2:
             lacks.append("limits.behaviour_seconds was reached")
+            break
+        if len(answers.given) == given and not trusted and not explored["fresh"]:
             break
     return lacks
 

@@ -19,6 +19,9 @@ _PAGES = ("pages", "spinner", "spinner:angles")
 _NAMED_ONLY = frozenset({"json", "json_ld", "og_image", "data_src", "data_full"})
 """Addresses that a page names and need not show: a wrong one is no picture that is missing."""
 
+_LARGER = frozenset({"parent_link", "data_full"})
+"""Names by which an icon leads to a picture."""
+
 
 def note_lost_pictures(catalog: Catalog) -> None:
     """Mark finished pages as partial whose pictures failed, and as done when none does any more.
@@ -64,6 +67,9 @@ def _lost(connection: Connection) -> dict[str, Counter[str]]:
 
 
 def _is_shown(details: Mapping[str, Any]) -> bool:
+    names = {each["name"] for each in details.get("url_candidates", ())}
+    if details.get("icon") and _LARGER.isdisjoint(names):
+        return False
     return details.get("spin_group") is not None or any(
         each["name"] not in _NAMED_ONLY and not each.get("unproven")
         for each in details.get("url_candidates", ())
