@@ -14,6 +14,9 @@ from collector.weburl import is_web_address, url_key
 REWRITTEN = "cdn_rewrite"
 """Name of an address that follows from another one by the rules of an image service."""
 
+ALSO_ON = "also_on"
+"""Of the ledger's details of a candidate: keys of further pages that show it."""
+
 _TEXTS = {"page_title", "alt", "caption", "selector", "licence", "author"}
 
 
@@ -150,8 +153,9 @@ class Candidate:
         )
         shown = tuple(data["shown"]) if data.get("shown") else None
         hosts = tuple(data.get("thumbnail_hosts", ()))
+        known = {name: value for name, value in data.items() if name != ALSO_ON}
         found = cls(
-            **(data | {"url_candidates": url_candidates, "shown": shown, "thumbnail_hosts": hosts})
+            **(known | {"url_candidates": url_candidates, "shown": shown, "thumbnail_hosts": hosts})
         )
         if key is not None:
             vars(found)["key"] = key  # where `cached_property` looks first

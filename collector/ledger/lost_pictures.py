@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, select, update
 
 from bodyshop_core.catalog import Catalog, schema
+from collector.ledger.other_pages import pages_of
 
 LOST = "failed_pictures"
 """Error class of a page that is partial because downloads of its pictures failed."""
@@ -53,15 +54,13 @@ def note_lost_pictures(catalog: Catalog) -> None:
 
 def _lost(connection: Connection) -> dict[str, Counter[str]]:
     """Return page -> error class -> pictures that it shows and that failed."""
-    c, p = schema.candidates.c, schema.pages.c
-    query = (
-        select(c.page_key, c.error_class, c.details)
-        .join_from(schema.candidates, schema.pages, p.key == c.page_key)
-        .where(c.state == "failed", p.source.in_(_PAGES))
+    c = schema.candidates.c
+    query = select(c.page_key, c.error_class, c.details).where(
+        c.state == "failed", c.source.in_(_PAGES)
     )
     lost: dict[str, Counter[str]] = {}
-    for page, reason, details in connection.execute(query):
-        if _is_shown(details):
+    for first, reason, details in connection.execute(query):
+        for page in pages_of(first, details) if _is_shown(details) else ():
             lost.setdefault(page, Counter())[reason or "unknown"] += 1
     return lost
 

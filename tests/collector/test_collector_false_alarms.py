@@ -7,6 +7,7 @@ from __future__ import annotations
 import base64
 
 import pytest
+from picture_server import picture
 from sqlalchemy import select
 
 import collector
@@ -98,3 +99,17 @@ def test_a_beacon_on_a_page_with_few_pictures_does_not_use_up_the_time(
     two = FOUR[: FOUR.index("<img", FOUR.index("-1.jpg"))]
     states, found = states_of({"heart": two + HEART + ADD}, server, brands_for, workspace)
     assert (states["heart"], found["heart"]) == (("done", None), 9)
+
+
+def test_a_picture_that_failed_is_missing_on_every_page_that_shows_it(
+    server, brands_for, workspace
+):
+    pages = [
+        server.add(f"/{n}", f"<img src={url}><img src=/gone.jpg>".encode(), "text/html")
+        for n, url in enumerate(server.add_pictures(3))
+    ]
+    brands = brands_for(pages=pages)
+    assert collector.collect(brands, workspace).pages == {"partial": 3}
+    server.add("/gone.jpg", picture(77))
+    summary = collector.collect(brands, workspace, retry_failed="partial")
+    assert (summary.pages, summary.downloaded) == ({"done": 3}, 4)
