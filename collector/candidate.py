@@ -14,6 +14,9 @@ from collector.weburl import is_web_address, url_key
 REWRITTEN = "cdn_rewrite"
 """Name of an address that follows from another one by the rules of an image service."""
 
+ALSO_ON = "also_on"
+"""Of the ledger's details of a candidate: keys of further pages that show it."""
+
 _TEXTS = {"page_title", "alt", "caption", "selector", "licence", "author"}
 
 
@@ -52,6 +55,9 @@ class Candidate:
     shown : tuple of int, optional
         Width and height in pixels of what the page itself showed; the full-size picture is at
         least as large.
+    icon : bool
+        The page shows it in the size of an icon or tracking pixel: no picture is missing without
+        it.
     spin_group, frame, frames, angle_deg
         Of a 360° viewer: group, number from 0, number of frames, angle to the first frame in
         degrees.
@@ -83,6 +89,7 @@ class Candidate:
     caption: str = ""
     selector: str = ""
     shown: tuple[int, int] | None = None
+    icon: bool = False
     spin_group: str | None = None
     frame: int | None = None
     frames: int | None = None
@@ -148,8 +155,9 @@ class Candidate:
         )
         shown = tuple(data["shown"]) if data.get("shown") else None
         hosts = tuple(data.get("thumbnail_hosts", ()))
+        known = {name: value for name, value in data.items() if name != ALSO_ON}
         found = cls(
-            **(data | {"url_candidates": url_candidates, "shown": shown, "thumbnail_hosts": hosts})
+            **(known | {"url_candidates": url_candidates, "shown": shown, "thumbnail_hosts": hosts})
         )
         if key is not None:
             vars(found)["key"] = key  # where `cached_property` looks first

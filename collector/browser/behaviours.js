@@ -50,9 +50,16 @@
   };
 
   // Every address that the page has shown or asked for so far: how we see that something is new.
+  // Beacons are sent as pictures, too: of an address that is not named as one, and that no element shows, the path counts.
+  const onElements = new Set();
   const known = () => {
-    const found = new Set(performance.getEntriesByType("resource").filter((entry) => entry.initiatorType === "img" || entry.initiatorType === "css").map((entry) => entry.name));
-    for (const element of T.elements(document)) if (element.tagName === "IMG" && (element.currentSrc || element.src)) found.add(element.currentSrc || element.src);
+    for (const element of T.elements(document)) if (element.tagName === "IMG" && (element.currentSrc || element.src)) onElements.add(element.currentSrc || element.src);
+    const found = new Set(onElements);
+    for (const { initiatorType, name } of performance.getEntriesByType("resource")) {
+      const path = name.split(/[?#]/)[0];
+      if (initiatorType === "css") found.add(name);
+      else if (initiatorType === "img") found.add(T.IMAGE.test(path) && !/\.gif$/i.test(path) ? name : path);
+    }
     return found.size;
   };
   async function grown(before, ms) {
@@ -95,13 +102,22 @@
   const worn = new WeakSet(); // controls that bring nothing more
   const useful = new WeakSet(); // controls, or what is around a group of them, that brought something
   T.stubborn = [];
+  // Whether a script answered for a link, or only something loaded meanwhile: a clock's picture, a beacon.
+  const answered = new WeakSet();
+  let taken = false; // a handler has told the browser not to follow the link
+  document.addEventListener("click", (event) => {
+    if (exploring) event.preventDefault = () => { taken = true; Event.prototype.preventDefault.call(event); };
+  }, true);
+  const pictured = () => new Set([...T.elements(document)].filter((each) => each.tagName === "IMG" && (each.complete ? each.naturalWidth >= 50 : each.currentSrc || each.src)).map((each) => each.currentSrc || each.src));
   async function press(element, ms) {
     if (T.apart(element)) return false;
-    const before = known();
+    const before = known(), shown = pictured(), link = element.closest("a[href]"), at = location.href;
+    taken = !link || !!(element.onclick || link.onclick || (link.parentElement && link.parentElement.onclick));
     element.scrollIntoView({ block: "center", inline: "nearest" });
     element.click();
     const more = await grown(before, ms);
     await T.quiet(1000);
+    if ((taken || location.href !== at) && [...pictured()].some((each) => !shown.has(each))) answered.add(element);
     return more || known() > before;
   }
 
@@ -314,11 +330,31 @@
   const PICTURE = new RegExp(`(?:^|[^\\p{L}])${NOUN}(?:$|[^\\p{L}])`, "iu");
   const AROUND = "[class*='galler' i],[class*='carousel' i],[class*='slid' i],[class*='swiper' i],[class*='splide' i],[class*='photo' i],[class*='lightbox' i],[class*='count' i],[id*='count' i],[class*='fraction' i],[id*='galler' i],[class*='image' i],[class*='lg-' i],[class*='pswp' i],[class*='fslightbox' i],[aria-roledescription]";
   const SLIDES = "[aria-roledescription=slide],.swiper-slide:not(.swiper-slide-duplicate),swiper-slide,.splide__slide:not(.splide__slide--clone),.slick-slide:not(.slick-cloned),.carousel-item,.owl-item:not(.cloned),.glide__slide:not(.glide__slide--clone),.flickity-slider > *,.keen-slider__slide,.embla__slide";
+  const NEAR = 40; // pixels between a counter and the picture that it counts
+  const OPINIONS = ["review", "rating", "comment"].flatMap((each) => [`[class*='${each}' i]`, `[id*='${each}' i]`]).join(",");
+  const NOT_PICTURES = /(?:^|[^\p{L}])(?:stars?|sterne|étoiles|estrellas|pages?|seiten?|página|pagina|steps?|schritt|reviews?|комментар\p{L}*|страниц\p{L}*)(?:$|[^\p{L}])/iu;
+  const MORE_PICTURES = new RegExp(`^\\+\\s?(\\d{1,3})(?:\\s+(?:more|mehr|weitere|de plus|más|mais|altre|meer|więcej|ещ[её])?\\s*${NOUN}?)?$`, "iu");
+  function* gallerySizes(text) {
+    let data = null;
+    try { data = JSON.parse(text); } catch { return; }
+    for (const open = [data]; open.length;) {
+      const each = open.pop();
+      if (!each || typeof each !== "object") continue;
+      if (/^(?:Image|Media)Gallery$/.test([each["@type"]].flat()[0])) for (const { numberOfItems } of [each, each.mainEntity || {}]) yield +numberOfItems;
+      open.push(...Object.values(each));
+    }
+  }
   T.announced = () => {
     const found = [];
+    const pictures = [...T.elements(document)].filter((each) => each.tagName === "IMG" && visible(each)).map((each) => ({ box: each.getBoundingClientRect(), url: each.currentSrc || each.src })).filter(({ box }) => box.width >= 60 && box.height >= 45);
+    const beside = (element) => {
+      const own = element.getBoundingClientRect();
+      return own.width > 0 && !element.querySelector("img") && pictures.some(({ box }) => own.left < box.right + NEAR && own.right > box.left - NEAR && own.top < box.bottom + NEAR && own.bottom > box.top - NEAR);
+    };
     const note = (count, why) => { if (count >= 2 && count <= 2000) found.push({ count, why: T.text(why).slice(0, 80) }); };
     const slides = { all: 0, empty: 0 };
     for (const element of T.elements(document)) {
+      if (element.closest(OPINIONS)) continue;
       const size = parseInt(element.getAttribute("aria-setsize"), 10);
       if (size && (element.querySelector("img,picture,canvas") || element.tagName === "IMG" || element.closest(AROUND))) note(size, `aria-setsize=${size}`);
       for (const name of ["data-total", "data-total-images", "data-image-count", "data-photo-count", "data-total-photos", "data-total-slides", "data-slide-count", "data-images-count"]) {
@@ -335,30 +371,41 @@
       if (!element.children.length || (element.textContent || "").length < 60) texts.push(element.innerText || "");
       for (const each of texts) {
         const line = T.text(each);
-        if (!line || line.length > 60) continue;
+        if (!line || line.length > 60 || NOT_PICTURES.test(line)) continue;
         const place = line.match(PLACE);
-        if (place && +place[1] <= +place[2] && (START.test(line) || element.closest(AROUND) || label === each || PICTURE.test(line))) note(+place[2], line);
+        if (place && +place[1] <= +place[2] && ((START.test(line) && beside(element)) || element.closest(AROUND) || label === each || PICTURE.test(line))) note(+place[2], line);
         else for (const pattern of COUNTED) { const hit = line.match(pattern); if (hit) { note(+hit[1], line); break; } }
       }
     }
-    for (const each of unopened) if (each.isConnected && visible(each)) found.push({ count: 0, empty: 1, why: `"${T.text(each.innerText)}" did not open` });
-    for (const { type, textContent } of document.scripts) if (/ld\+json/i.test(type) && /"(?:Image|Media)Gallery"/.test(textContent)) note(+(/"numberOfItems"\s*:\s*"?(\d{1,4})\b/.exec(textContent) || [])[1], "numberOfItems of the gallery");
+    for (const each of unopened) {
+      const line = T.text(each.innerText), more = each.isConnected && visible(each) && beside(each) && line.match(MORE_PICTURES);
+      if (more) note(new Set(pictures.filter(({ box }) => box.width >= 100 && box.height >= 75).map(({ url }) => url)).size + +more[1] - 1, `"${line}" did not open`);
+    }
+    for (const { type, textContent } of document.scripts) if (/ld\+json/i.test(type)) for (const count of gallerySizes(textContent)) note(count, "numberOfItems of the gallery");
     if (slides.empty) found.push({ count: 0, empty: slides.empty, why: `${slides.empty} of ${slides.all} slides show no picture` });
     return found;
   };
-  const PAGERS = ["[class*='paginat' i]", "[class*='pager' i]", "[aria-label*='paginat' i]"].map((each) => `${each} a[href]`).join(",");
+  const PAGER = /[Pp]aginat|(?<![a-z])pager(?![a-z])|Pager(?![a-z])/;
+  const pagerOf = (link) => {
+    for (let at = link; at; at = at.parentElement) if (PAGER.test(`${at.getAttribute("class") || ""} ${at.getAttribute("aria-label") || ""}`)) return at;
+    return null;
+  };
+  const ASIDE = `${OPINIONS}, [class*='post-nav' i]`; // of other articles, and of what people say
+  // A path without the number of a page: /cars/, /cars/2, /cars/page/2 and /cars-2.html are of one list.
+  const listPath = (path) => path.replace(/\.\w+$/, "").replace(/(?:[/_-](?:page|seite|pagina|p))?[/_-]?\d{1,4}\/?$/i, "").replace(/\/(?:index)?$/, "");
+  const isAnswered = (at) => useful.has(at) && (answered.has(at) || [...at.querySelectorAll("*")].some((each) => answered.has(each)));
   const leadsOn = (link) => {
-    const list = link.closest("ul, ol, nav, [class*='paginat' i], [class*='pager' i], [aria-label*='paginat' i]"), word = T.text(link.textContent) || T.text(link.getAttribute("aria-label"));
-    for (let at = link, depth = 0; at && depth < 4; at = at.parentElement, depth += 1) if (useful.has(at)) return false; // a script has answered
-    if (!visible(link) || new URL(link.href).origin !== location.origin) return false;
+    const pager = pagerOf(link), nearest = link.closest("ul, ol, nav"), list = nearest && pager.contains(nearest) ? nearest : pager, word = T.text(link.textContent) || T.text(link.getAttribute("aria-label"));
+    for (let at = link, depth = 0; at && depth < 4; at = at.parentElement, depth += 1) if (isAnswered(at)) return false; // by a script
+    if (!visible(link) || link.origin !== location.origin || listPath(link.pathname) !== listPath(location.pathname)) return false;
     const here = list.querySelector("[aria-current]:not([aria-current=false]), [class*='active' i], [class*='current' i]");
     return /^\d{1,3}$/.test(word) ? +word > (parseInt(here ? here.textContent : "1", 10) || 1) : NEXT_LABEL.test(word) && !disabled(link);
   };
   // Elements that wait for an address, and pagination that leads to other pages.
   T.unfinished = () => {
     const bare = [...T.elements(document)].filter((each) => each.tagName === "IMG" && !each.getAttribute("src") && !each.srcset && !each.currentSrc && ![...each.attributes].some(({ name }) => /^data-.*src/i.test(name)) && !each.closest("picture, [class*='clone' i], [class*='duplicate' i]") && each.width * each.height > 10000).length;
-    const elsewhere = (each) => each.href && each.href.split("#")[0] !== location.href.split("#")[0];
-    const next = [...document.querySelectorAll("a[rel~=next][href], link[rel~=next][href]")].find((each) => elsewhere(each) && !useful.has(each)) || [...document.querySelectorAll(PAGERS)].filter(elsewhere).find(leadsOn);
+    const elsewhere = (each) => typeof each.href === "string" && T.absolute(each.href) && each.href.split("#")[0] !== location.href.split("#")[0] && !each.closest(ASIDE);
+    const next = [...document.querySelectorAll("a[rel~=next][href], link[rel~=next][href]")].find((each) => elsewhere(each) && !isAnswered(each)) || [...document.querySelectorAll("a[href]")].filter((each) => elsewhere(each) && pagerOf(each)).find(leadsOn);
     return { bare, next: next ? next.href : "" };
   };
 })();

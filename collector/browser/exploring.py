@@ -61,11 +61,11 @@ def see_whole_page(browser: Browser, answers: ConsentAnswers, max_items: int) ->
         if late := browser.await_("T.watch(given[0])", {"seconds": 0.8 * browser.left}):
             lacks.append(late)
         refuse_consent(browser, answers)
-        more = trusted or explored["fresh"] or explored["untried"]
-        if len(answers.given) == given and not more:
-            break
         if browser.left < 2:
             lacks.append("limits.behaviour_seconds was reached")
+            break
+        more = trusted or explored["fresh"] or explored["untried"]
+        if len(answers.given) == given and not more:
             break
     else:
         if explored["gained"]:

@@ -175,6 +175,16 @@
     return { candidates, rest };
   }
 
+  // Whether an image is a tracking pixel or an icon by the size that the page gives it: one that failed has no other.
+  const ICON = 64, PIXEL = 4;
+  function isIcon(img) {
+    const styles = img.computedStyleMap ? img.computedStyleMap() : new Map(); // empty without a layout
+    const side = (name) => { const value = styles.get(name); return value && value.unit === "px" ? value.value : parseFloat(img.style[name] || img.getAttribute(name)); };
+    const sides = [side("width"), side("height")];
+    if (sides.some((each) => each <= PIXEL) || sides.every((each) => each < ICON)) return true;
+    const hidden = img.style.display === "none" || String(styles.get("display") || "") === "none";
+    return hidden && !/\.(?!gif)\w{3,4}$/i.test((absolute(img.currentSrc || img.src || "") || "").split(/[?#]/)[0]);
+  }
   function itemOf(img) {
     const srcsets = [];
     const { candidates, rest } = urlCandidatesOf(img, srcsets);
@@ -182,7 +192,7 @@
     return {
       kind: "img", url_candidates: candidates, srcsets, rest, seen, base: document.baseURI,
       shown: img.naturalWidth ? [img.naturalWidth, img.naturalHeight] : null,
-      alt: text(img.alt), caption: caption(img), selector: path(img),
+      alt: text(img.alt), caption: caption(img), selector: path(img), icon: isIcon(img),
     };
   }
 

@@ -42,8 +42,8 @@ def settle(page: Page) -> bool:
     It waits for scripts, style sheets and data that are being loaded, for timers that run once, for
     ``meta refresh``, and until no element was added for `STILL_MS`. Once the page has content, a
     request or timer that brings nothing for `PATIENCE_SECONDS` counts no longer. Pictures that are
-    still loading do not count: their elements are there. A page that stays empty, or shows few
-    pictures and has a clock running, is waited for as long.
+    still loading do not count: their elements are there. A page that stays empty is waited for as
+    long, and one that shows few pictures and has a clock running, from its last new picture.
 
     Parameters
     ----------
@@ -51,6 +51,7 @@ def settle(page: Page) -> bool:
         A browser with an open page; `left` is the limit.
     """
     progress, moved = None, time.monotonic()
+    most, came = 0, moved
     quiet = 0
     while page.left > 0:
         try:
@@ -63,10 +64,14 @@ def settle(page: Page) -> bool:
         now = time.monotonic()
         if state is not None:
             current = (state["url"], state["weight"], state["content"])
+            if progress is None or state["url"] != progress[0]:
+                most, came = 0, now
             if current != progress:
                 progress, moved = current, now
+            if state["content"] > most:  # each beacon that a clock sends is a change, too
+                most, came = state["content"], now
             # A timer that replaces the page has run before the request of the next one is known.
-            quiet = quiet + 1 if _is_quiet(state, waiting, now - moved) else 0
+            quiet = quiet + 1 if _is_quiet(state, waiting, now - moved, now - came) else 0
             if quiet == QUIET_LOOKS:
                 return True
         time.sleep(POLL_SECONDS)
@@ -80,12 +85,14 @@ def _horizon(moved: float, progress: tuple[str, str, int] | None) -> float:
     return max(0.0, PATIENCE_SECONDS - (time.monotonic() - moved))
 
 
-def _is_quiet(state: dict[str, Any], waiting: dict[str, float], since: float) -> bool:
+def _is_quiet(
+    state: dict[str, Any], waiting: dict[str, float], since: float, without_more: float
+) -> bool:
     if state["parsing"] or state["still"] < STILL_MS or state["leaving"]:
         return False
     if state["content"] == 0:  # what is awaited may be anything: a worker, a loop, a picture
         return since > PATIENCE_SECONDS and not (waiting or state["timers"] or state["loading"])
-    if state["content"] < FEW and state["clocks"] and since < PATIENCE_SECONDS:
+    if state["content"] < FEW and state["clocks"] and without_more < PATIENCE_SECONDS:
         return False
     if since > PATIENCE_SECONDS:
         return True

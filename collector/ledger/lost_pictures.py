@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, select, update
 
 from bodyshop_core.catalog import Catalog, schema
+from collector.ledger.other_pages import pages_of
 
 LOST = "failed_pictures"
 """Error class of a page that is partial because downloads of its pictures failed."""
@@ -21,6 +22,9 @@ _NOT_READ = ("not_a_picture", "unreadable", "encoded", "bomb", "too_many_bytes")
 
 _NAMED_ONLY = frozenset({"json", "json_ld", "og_image", "data_src", "data_full"})
 """Addresses that a page names and need not show: a wrong one is no picture that is missing."""
+
+_LARGER = frozenset({"parent_link", "data_full"})
+"""Names by which an icon leads to a picture."""
 
 
 def note_lost_pictures(catalog: Catalog) -> None:
@@ -37,6 +41,7 @@ def note_lost_pictures(catalog: Catalog) -> None:
         query = select(pages.c.key, pages.c.state, pages.c.error, pages.c.found).where(
             (pages.c.error_class == LOST) | (pages.c.state == "done"),
             pages.c.state.in_(("done", "partial")),
+            pages.c.source.in_(_PAGES),
         )
         for key, state, error, found in connection.execute(query).all():
             reasons = lost.get(key)
@@ -53,18 +58,14 @@ def note_lost_pictures(catalog: Catalog) -> None:
 
 def _lost(connection: Connection) -> dict[str, Counter[str]]:
     """Return page -> error class -> pictures that it shows and that failed."""
-    c, p = schema.candidates.c, schema.pages.c
-    query = (
-        select(c.page_key, c.state, c.error_class, c.details)
-        .join_from(schema.candidates, schema.pages, p.key == c.page_key)
-        .where(
-            (c.state == "failed") | ((c.state == "refused") & c.error_class.in_(_NOT_READ)),
-            p.source.in_(_PAGES),
-        )
+    c = schema.candidates.c
+    query = select(c.page_key, c.state, c.error_class, c.details).where(
+        (c.state == "failed") | ((c.state == "refused") & c.error_class.in_(_NOT_READ))
     )
     lost: dict[str, Counter[str]] = {}
-    for page, state, reason, details in connection.execute(query):
-        if _is_frame(details) or (state == "failed" and _is_shown(details)):
+    for first, state, reason, details in connection.execute(query):
+        counts = _is_frame(details) or (state == "failed" and _is_shown(details))
+        for page in pages_of(first, details) if counts else ():
             lost.setdefault(page, Counter())[reason or "unknown"] += 1
     return lost
 
@@ -74,6 +75,9 @@ def _is_frame(details: Mapping[str, Any]) -> bool:
 
 
 def _is_shown(details: Mapping[str, Any]) -> bool:
+    names = {each["name"] for each in details.get("url_candidates", ())}
+    if details.get("icon") and _LARGER.isdisjoint(names):
+        return False
     return any(
         each["name"] not in _NAMED_ONLY and not each.get("unproven")
         for each in details.get("url_candidates", ())

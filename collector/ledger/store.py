@@ -20,6 +20,7 @@ from collector.ledger.candidate_rows import (
 from collector.ledger.journal import Journal
 from collector.ledger.known_pictures import known_pictures
 from collector.ledger.leases import Leases
+from collector.ledger.other_pages import note_page
 from collector.ledger.record import JOURNAL_VERSION, DownloadRecord, promised_by
 from collector.ledger.shared_bytes import BytesLook, known_images, say_something
 from collector.ledger.tombstones import Tombstones, read_tombstones
@@ -135,7 +136,9 @@ class CrawlLedger:
         keys = list(by_key)
         for at in range(0, len(keys), _CHUNK):
             known = select(table.c.key).where(table.c.key.in_(keys[at : at + _CHUNK]))
-            for key in connection.execute(known).scalars():
+            have = connection.execute(known).scalars().all()
+            note_page(connection, task.key, have)
+            for key in have:
                 del by_key[key]
         if by_key:
             entered, page = now(), task.key

@@ -121,6 +121,7 @@ class PageSource:
                         caption=picture.caption,
                         selector=picture.selector,
                         shown=picture.shown,
+                        icon=picture.icon,
                         licence=licence or content["licence"],
                         permission=page.permission,
                         override=self._override,

@@ -47,6 +47,8 @@ class PagePicture:
         `url_key` of every address that belongs to this picture, also of those that are not tried.
     shown : tuple of int, optional
         Width and height in pixels, of what the page showed or says that it has.
+    icon : bool
+        The page gives it the size of an icon or tracking pixel, wherever it shows it.
     """
 
     url_candidates: list[UrlCandidate]
@@ -56,6 +58,7 @@ class PagePicture:
     caption: str = ""
     kind: str = "img"
     selector: str = ""
+    icon: bool = False
 
     @property
     def displayed(self) -> set[str]:
@@ -185,6 +188,7 @@ def _of_item(item: dict[str, Any]) -> list[PagePicture]:
     }
     texts = (item["alt"], item["caption"])
     picture = PagePicture(ordered, claimed, shown, *texts, item["kind"], item["selector"])
+    picture.icon = item.get("icon", False)
     return [picture, *_earlier(item, picture)]
 
 
@@ -246,6 +250,7 @@ def _merge(known: PagePicture, other: PagePicture) -> None:
     known.alt = known.alt or other.alt
     known.caption = known.caption or other.caption
     known.selector = known.selector or other.selector
+    known.icon = known.icon and other.icon
     sizes = [size for size in (known.shown, other.shown) if size is not None]
     known.shown = max(sizes, key=lambda size: size[0] * size[1]) if sizes else None
 
