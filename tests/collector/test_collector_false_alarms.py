@@ -19,7 +19,7 @@ PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAAAAACH5BAEAAAAALAAAAAABAAEAAAICRA
 FOUR = "".join(f"<img width=300 height=200 src=/p/PAGE-{n}.jpg>" for n in range(4))
 MORE = "".join(f"<img hidden width=300 src=/p/PAGE-{n}.jpg>" for n in range(4, 11))
 BEACON = "<script>let k = 0; document.addEventListener('click', () => { new Image().src = '/px.gif?c=' + k++; }, true)</script>"
-TURN = "<img id=h width=600 height=400 src=/p/PAGE-0.jpg><script>let n = 0; setInterval(() => { h.src = '/p/PAGE-' + (n = Math.min(9, n + 1)) + '.jpg'; }, 900)</script>"
+TURN = "<img id=h width=600 height=400 src=/p/PAGE-0.jpg><script>let n = 0; setInterval(() => { h.src = '/p/PAGE-0.jpg?' + (n = Math.min(40, n + 1)); }, 900)</script>"
 HEART = "<script>setInterval(() => { new Image().src = '/px.gif?t=' + Date.now(); }, 1500)</script>"
 ADD = "<button onclick=\"for (let n = 2; n < 9; n++) document.body.insertAdjacentHTML('beforeend', '<img width=300 src=/p/PAGE-' + n + '.jpg>')\">Load more</button>"
 
@@ -48,7 +48,7 @@ COMPLETE = {
 PARTIAL = {
     "second": ("<ul class=pager><li class=active>1<li><a href='?p=2'>2</a></ul>", "goes on at"),
     "path": ("<div class=styles_imagePager__x><a href=/path/page/2>2</a></div>", "goes on at"),
-    "beacon": (f"{BEACON}<ul class=pager><li class=active>1<li><a href='?p=2'>2</a></ul>", "goes on at"),
+    "beacon": (f"{BEACON}<ul class=pager><li class=active>1<li><a href='?p=2'>2</a><li><a href='?p=3'>3</a></ul>", "goes on at"),
     "turning": (f"{TURN}<a rel=next href='?p=2'>Next</a>", "goes on at"),
     "seven": ("<button>+7</button>", '"+7" did not open'),
     "seven-photos": ("<button>+7 photos</button>", '"+7 photos" did not open'),
