@@ -25,6 +25,7 @@ def import_tensorflow() -> ModuleType:
     MissingPartError
         The extra ``train`` is not installed.
     """
+    logging.getLogger("tensorflow").addFilter(_is_news)
     if "tensorflow" in sys.modules:
         return sys.modules["tensorflow"]
     need_extra("train", "training and converting networks")
@@ -35,7 +36,6 @@ def import_tensorflow() -> ModuleType:
         import tensorflow
 
         tensorflow.config.list_physical_devices()
-    logging.getLogger("tensorflow").addFilter(_is_news)
     keras.config.disable_interactive_logging()
     return sys.modules["tensorflow"]
 

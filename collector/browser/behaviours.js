@@ -206,11 +206,9 @@
     if (each.tagName !== "IMG" || box.width < 120 || box.height < 80 || each.closest("a[href]")) return false;
     const around = each.parentElement; // null in a shadow root
     const holder = around && around.querySelectorAll("img").length === 1 ? around : each; // of the picture alone
-    if (T.inForm(each) || T.doesElse(each) || T.apart(each)) return false;
-    const own = each.onclick || holder.onclick;
-    if (own) return !LEADS.test(String(own));
-    const cursor = getComputedStyle(each).cursor;
-    return T.listening.has(each) || T.listening.has(holder) || cursor === "zoom-in" || (cursor === "pointer" && delegates(each, holder));
+    const own = each.onclick || holder.onclick, cursor = getComputedStyle(each).cursor;
+    const opens = own ? !LEADS.test(String(own)) : T.listening.has(each) || T.listening.has(holder) || cursor === "zoom-in" || (cursor === "pointer" && delegates(each, holder));
+    return opens && !T.inForm(each) && !T.doesElse(each) && !T.apart(each);
   });
   const key = (name, code) => {
     for (const kind of ["keydown", "keyup"]) (document.activeElement || document.body).dispatchEvent(new KeyboardEvent(kind, { key: name, code: name, keyCode: code, which: code, bubbles: true }));

@@ -35,7 +35,8 @@
       const at = kind === "section" ? document.body : element.parentElement ? around(element) : element.getRootNode();
       if (!found.has(at)) found.set(at, new Map());
       const key = `${kind} ${element.tagName}`;
-      found.get(at).set(key, [...(found.get(at).get(key) || []), element]);
+      if (!found.get(at).has(key)) found.get(at).set(key, []);
+      found.get(at).get(key).push(element);
     }
     const pictures = T.pictures(), main = T.largest(pictures);
     const ranked = [];
@@ -44,7 +45,7 @@
         const kind = key.split(" ")[0], outer = at.tagName ? at : at.host;
         if (kind !== "section" && all.length < (kind === "number" ? 2 : 3) && !all.some((each) => tools.begun.has(around(each)))) continue;
         const sign = T.sign(kind, all, outer);
-        if (!sign || (kind !== "section" && !all.some((each) => T.beside(each, pictures, innerHeight)))) continue;
+        if (!sign || (kind !== "section" && !all.slice(0, 20).some((each) => T.beside(each, pictures, innerHeight)))) continue;
         const list = all.filter((each) => !left(each));
         if (list.length) ranked.push({ kind, list, rank: sign + (kind === "section" ? -1 : 0) + (main && T.beside(list[0], [main], 200) ? 1 : 0) });
       }

@@ -31,18 +31,29 @@
 
   const elsewhere = (text) => ELSE.test(text) || ELSE_ANYWHERE.test(text);
   T.doesElse = (element) => elsewhere(about(element)) || ELSE_NAMED.test(named(element)) || elsewhere(split(`${element.name || ""} ${element.value || ""}`));
-  // In a box for consent, a calendar, a survey: by its name, or, of a short text without a picture, by what it says.
-  T.apart = (element) => {
-    for (let at = element, depth = 0; at && depth < 40; at = up(at), depth += 1) {
-      const pictured = [...at.querySelectorAll("img, canvas")].some(large);
-      if (/^(?:HTML|BODY|MAIN)$/.test(at.tagName) || at.querySelector("main") || (pictured && at.querySelector("h1, footer"))) return false; // the page
-      if (MARKED.test(`${named(at)} ${split(at.getAttribute("aria-label") || "")}`)) return true;
-      const fixed = at.matches(DIALOG) || /fixed|sticky/.test(getComputedStyle(at).position);
-      const words = at === element ? labelled(at) : at.textContent || "";
-      if ((fixed || (words.length < 600 && !at.querySelector("footer") && !pictured)) && T.topics && T.topics.test(words.slice(0, 6000))) return true;
-    }
-    return false;
+  const largeIn = (at) => { for (const each of at.querySelectorAll("img, canvas")) if (large(each)) return true; return false; };
+  // Whether an element is such a box; false is the page, null means that what is around it decides.
+  function judged(at, text) {
+    const pictured = largeIn(at);
+    if (/^(?:HTML|BODY|MAIN)$/.test(at.tagName) || at.querySelector("main") || (pictured && at.querySelector("h1, footer"))) return false;
+    if (MARKED.test(`${named(at)} ${split(at.getAttribute("aria-label") || "")}`)) return true;
+    const fixed = at.matches(DIALOG) || /fixed|sticky/.test(getComputedStyle(at).position);
+    if (!T.topics || (pictured && !fixed)) return null;
+    const words = text();
+    return (fixed || (words.length < 600 && !at.querySelector("footer"))) && T.topics.test(words.slice(0, 6000)) ? true : null;
+  }
+  const LASTS = 500; // ms; thousands of pictures are in one box
+  const said = new WeakMap();
+  const around = (at, depth) => {
+    if (!at || depth >= 40) return false;
+    const known = said.get(at);
+    if (known && performance.now() < known.until) return known.apart;
+    const apart = judged(at, () => at.textContent || "") ?? around(up(at), depth + 1);
+    said.set(at, { apart, until: performance.now() + LASTS });
+    return apart;
   };
+  // In a box for consent, a calendar, a survey: by its name, or, of a short text without a picture, by what it says.
+  T.apart = (element) => judged(element, () => labelled(element)) ?? around(up(element), 1);
   T.inDialog = (element) => { for (let at = element; at; at = up(at)) if (at.matches(DIALOG)) return true; return false; };
   // In a form, also from inside a shadow root.
   T.inForm = (element) => { for (let at = element; at; at = up(at)) if (at.tagName === "FORM" || at.form) return true; return false; };

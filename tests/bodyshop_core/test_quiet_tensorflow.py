@@ -6,7 +6,9 @@ from bodyshop_core.quiet_tensorflow import import_tensorflow
 
 
 def test_that_each_network_was_compiled_is_not_told_and_other_warnings_are(caplog):
-    tensorflow = import_tensorflow()
+    import tensorflow
+
+    import_tensorflow()
     calls = "%s out of the last %s calls to step triggered tf.function retracing. Tracing is ..."
     logger = tensorflow.get_logger()
     logger.addHandler(caplog.handler)
