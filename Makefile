@@ -113,7 +113,7 @@ $(VENV)/.demo: pyproject.toml | dist/.built
 $(VENV)/.dev: pyproject.toml | dist/.built
 	@echo "installing bodyshop and what its tests need into $(VENV) (about 2 GB, a few minutes)"
 	@$(BIN)/python -m pip install --group dev \
-		$(call extras,dask$(comma)demo$(comma)jxl$(comma)label$(comma)onnx$(comma)postgres$(comma)s3$(comma)search) $(call quietly,$(VENV)/install.log)
+		$(call extras,dask$(comma)demo$(comma)jxl$(comma)label$(comma)onnx$(comma)postgres$(comma)raw$(comma)s3$(comma)search) $(call quietly,$(VENV)/install.log)
 	@touch $@
 
 $(VENV)/.docs: pyproject.toml | $(VENV)/.demo
