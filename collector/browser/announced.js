@@ -3,7 +3,7 @@
   "use strict";
   const T = window.__bodyshop;
   if (!T || T.announced) return;
-  const { visible, OPINIONS, SLIDES } = T;
+  const { visible, unopened, OPINIONS, SLIDES } = T.ofBehaviours;
   const NOUN = "(?:photos?|images?|pictures?|pics|shots|slides|fotos?|bilder|bildern|aufnahmen|photographies|imágenes|imagens|immagini|foto|afbeeldingen|zdjęć|zdjęcia|obrázků|kuvaa|bilder|фото(?:графий|графии)?|fotoğraf|resim)";
   const COUNTED = [
     new RegExp(`(?:^|[^\\d.,])(\\d{1,4})\\s*\\+?\\s*${NOUN}(?:$|[^\\p{L}])`, "iu"), new RegExp(`(?:^|[^\\p{L}])${NOUN}\\s*[:(]\\s*(\\d{1,4})(?:$|\\D)`, "iu"),
@@ -59,7 +59,7 @@
         else for (const pattern of COUNTED) { const hit = line.match(pattern); if (hit) { note(+hit[1], line); break; } }
       }
     }
-    for (const each of T.unopened) {
+    for (const each of unopened) {
       const line = T.text(each.innerText), more = each.isConnected && visible(each) && beside(each) && line.match(MORE_PICTURES);
       if (more) note(new Set(pictures.filter(({ box }) => box.width >= 100 && box.height >= 75).map(({ url }) => url)).size + +more[1] - 1, `"${line}" did not open`);
     }

@@ -319,7 +319,7 @@
 
   const OPINIONS = ["review", "rating", "comment"].flatMap((each) => [`[class*='${each}' i]`, `[id*='${each}' i]`]).join(",");
   const SLIDES = "[aria-roledescription=slide],.swiper-slide:not(.swiper-slide-duplicate),swiper-slide,.splide__slide:not(.splide__slide--clone),.slick-slide:not(.slick-cloned),.carousel-item,.owl-item:not(.cloned),.glide__slide:not(.glide__slide--clone),.flickity-slider > *,.keen-slider__slide,.embla__slide";
-  Object.assign(T, { visible, unopened, OPINIONS, SLIDES });
+  T.ofBehaviours = { visible, unopened, OPINIONS, SLIDES }; // for announced.js
   const PAGER = /[Pp]aginat|(?<![a-z])pager(?![a-z])|Pager(?![a-z])/;
   const pagerOf = (link) => {
     for (let at = link; at; at = at.parentElement) if (PAGER.test(`${at.getAttribute("class") || ""} ${at.getAttribute("aria-label") || ""}`)) return at;
