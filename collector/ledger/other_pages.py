@@ -40,6 +40,23 @@ def note_page(connection: Connection, page: str, keys: Sequence[str]) -> None:
         connection.execute(UPDATE_DETAILS, updates)
 
 
+def with_other_pages(
+    connection: Connection, updates: Sequence[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return updates of `details` that keep what other pages were noted meanwhile."""
+    c = schema.candidates.c
+    query = select(c.key, c.details).where(c.key.in_([each["of_key"] for each in updates]))
+    noted = {
+        key: {ALSO_ON: details[ALSO_ON]}
+        for key, details in connection.execute(query)
+        if details.get(ALSO_ON)
+    }
+    return [
+        each | {"to_details": each["to_details"] | noted.get(each["of_key"], {})}
+        for each in updates
+    ]
+
+
 def pages_of(first: str | None, details: Mapping[str, Any]) -> set[str]:
     """Return the keys of the pages that show a candidate.
 

@@ -20,7 +20,7 @@ from collector.ledger.candidate_rows import (
 from collector.ledger.journal import Journal
 from collector.ledger.known_pictures import known_pictures
 from collector.ledger.leases import Leases
-from collector.ledger.other_pages import note_page
+from collector.ledger.other_pages import note_page, with_other_pages
 from collector.ledger.record import JOURNAL_VERSION, DownloadRecord, promised_by
 from collector.ledger.shared_bytes import BytesLook, known_images, say_something
 from collector.ledger.tombstones import Tombstones, read_tombstones
@@ -315,7 +315,7 @@ class CrawlLedger:
         # A refusal has no sighting: its permission is kept with the candidate.
         unstored = [each for each in batch if each.picture is None and each.permission]
         if unstored:
-            updates = [each.permission_update() for each in unstored]
+            updates = with_other_pages(connection, [each.permission_update() for each in unstored])
             connection.execute(UPDATE_DETAILS, updates)
         return states
 
