@@ -32,7 +32,7 @@ test: $(VENV)/.dev $(VENV)/.wheel browser lint
 test-slow: $(VENV)/.dev $(VENV)/.wheel browser java postgres
 	sh scripts/test-installed.sh $(BIN)/python -m "slow and not long" --timeout 1500 $(BY_FILE)
 
-# Installs PyTorch and what reads our exports with it (3 GB) into a folder that is removed.
+# What takes minutes; PyTorch and what reads our exports with it (3 GB) go into a folder that is removed.
 test-long: $(VENV)/.dev $(VENV)/.wheel browser
 	sh scripts/test-installed.sh $(BIN)/python -m long --timeout 3600
 

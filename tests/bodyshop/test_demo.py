@@ -136,7 +136,7 @@ def test_pictures_that_are_no_pictures_end_as_rejects_with_reasons(tmp_path, cap
     assert sum(error is None for error in errors) == 1 and len(errors) >= 2
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_full_demo_passes_every_check_in_under_four_minutes(tmp_path):
     command = [str(Path(sys.executable).with_name("bodyshop")), "demo", "--json"]
     begun = perf_counter()

@@ -233,7 +233,7 @@ def test_a_gate_learns_from_peoples_decisions(
     assert summary.reject["human review"]["n"] == 12
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_vgg16_without_its_top_works_by_probe_and_only_by_probe(
     workspace: Workspace, folders: tuple[Path, Path], real_weights: Path
 ) -> None:

@@ -103,6 +103,7 @@ def add_many(workspace, count):
     return [blob.sha256 for blob in rows]
 
 
+@pytest.mark.long
 def test_five_thousand_tasks_are_paged(real_stage):
     stage = real_stage
     pictures = add_many(stage.workspace, 5000)
