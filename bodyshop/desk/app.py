@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from bodyshop.desk import reports
 from bodyshop.desk.filters import parse_view
 from bodyshop.desk.pictures import show, thumbnail
 from bodyshop_core.errors import BodyshopError, NothingFoundError
@@ -44,7 +45,7 @@ def create_app(state: DeskState, token: str) -> Flask:
     token : str
         The secret of this start.
     """
-    from flask import Flask, abort, jsonify, redirect, render_template, request
+    from flask import Flask, abort, jsonify, redirect, render_template, request, send_file
 
     app = Flask(__name__, static_folder="static", template_folder="static")
     app.config["MAX_CONTENT_LENGTH"] = MAX_UPLOAD
@@ -69,7 +70,9 @@ def create_app(state: DeskState, token: str) -> Flask:
 
     @app.after_request
     def harden(answer: Response) -> Response:
-        answer.headers["Content-Security-Policy"] = POLICY
+        answer.headers["Content-Security-Policy"] = (
+            reports.POLICY if request.endpoint == "report" else POLICY
+        )
         answer.headers["X-Content-Type-Options"] = "nosniff"
         answer.headers["Referrer-Policy"] = "no-referrer"
         answer.headers["Cache-Control"] = "private, max-age=600" if answer.mimetype in (
@@ -160,6 +163,20 @@ def create_app(state: DeskState, token: str) -> Flask:
     @app.post("/api/try/address")
     def try_address() -> Any:
         return jsonify(state.try_address(request.get_data(as_text=True).strip()))
+
+    @app.get("/report/")
+    def report_list() -> str:
+        return render_template(
+            "reports.html", workspace=state.workspace.root.resolve().name,
+            reports=reports.list_reports(state.workspace),
+        )  # fmt: skip
+
+    @app.get("/report/<area>/<path:path>")
+    def report(area: str, path: str) -> Any:
+        file = reports.report_file(state.workspace, area, path)
+        if file.suffix == ".html":
+            return reports.for_desk(file.read_bytes())
+        return send_file(file)
 
     @app.get("/thumbnail/<sha256>.jpg")
     def small(sha256: str) -> Any:

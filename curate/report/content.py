@@ -49,6 +49,7 @@ class Card:
     link: str | None
     split: str | None
     representative: str | None
+    cluster: str | None
 
     @property
     def original(self) -> str:
@@ -234,6 +235,7 @@ def _card(
         link,
         assigned.get(row.sha256),
         row.representative,
+        row.cluster,
     )
 
 

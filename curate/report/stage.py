@@ -36,8 +36,11 @@ CLUSTERS_PER_PAGE = 12
 MEMBERS_SHOWN = 24
 """Of one cluster: a logo saved a thousand times must not fill its page with a thousand pictures."""
 
-VERSION = 8
+VERSION = 9
 """Increased when the pages change for the same content."""
+
+_DESK_VIEWS = {"kept": "verdict=keep", "human": "decision=keep|reject"}
+"""Gallery -> its filter at the desk; every other is named by its reason."""
 
 
 def write_report(
@@ -132,6 +135,7 @@ def _pages(content: Content) -> dict[str, tuple[str, dict[str, Any]]]:
                     "name": name,
                     "title": title,
                     "text": text,
+                    "desk": _DESK_VIEWS.get(name, f"reason={name}"),
                     "cards": part,
                     "total": len(cards),
                     "pager": _pager(name, number, len(cards), PER_PAGE),

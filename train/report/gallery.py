@@ -74,6 +74,7 @@ def _figures(
                 "file": f"thumbs/{sample.sha256}.jpg",
                 "heat": None,
                 "name": sample.sha256[:12],
+                "sha256": sample.sha256,
                 "truth": sample.label,
                 "predicted": evaluation.classes[predicted],
                 "probability": float(evaluation.probabilities[place, predicted]),

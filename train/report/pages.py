@@ -63,7 +63,7 @@ def write_table(
     plots : sequence of str
         Picture files in the page's folder.
     gallery : sequence of dict
-        ``file``, ``name`` and ``text`` of each figure.
+        ``file``, ``name`` and ``text`` of each figure; ``sha256`` of one of the workspace.
     """
     return write_page(
         "table.html",

@@ -82,7 +82,8 @@ def draw_examples(
         with atomic.replacing(file) as temporary:
             Image.fromarray(np.concatenate(pair, axis=1)).save(temporary, "JPEG", quality=88)
         name = sample.sha256[:12]
-        shown.append({"file": f"thumbs/{file.name}", "name": name, "text": name})
+        figure = {"file": f"thumbs/{file.name}", "name": name, "text": name}
+        shown.append(figure | {"sha256": sample.sha256})
     return shown
 
 
