@@ -128,6 +128,11 @@ def export_pictures(
     notes = []
     if summary.blurred:
         notes = ["! Plates and faces that nobody drew and nothing found are still there: look."]
+    if proposed := sum(summary.unconfirmed.values()):
+        notes.append(
+            f"{proposed} hidden regions are proposals that nobody looked at, most of them wrong: "
+            "bodyshop desk, Plates and faces."
+        )
     terminal.summary(summary.as_dict(), title="Exported", notes=notes)
 
 

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from sqlalchemy import delete, select
 
 from bodyshop.desk.clusters import cluster_members, placed_rows
+from bodyshop.desk.hiding import decision_row
 from bodyshop.desk.journal import append, read_journal
+from bodyshop.export.proposed import Region
 from bodyshop_core.catalog import Field, Origin, add_labels, now, schema
 from bodyshop_core.errors import UsageError
 
@@ -20,15 +22,20 @@ if TYPE_CHECKING:
 
     from bodyshop_core.workspace import Workspace
 
-Kind = Literal["keep", "reject", "label", "framing", "gold", "merge", "split", "clear"]
+Kind = Literal[
+    "keep", "reject", "label", "framing", "gold", "merge", "split", "hide", "show", "clear"
+]
 """``label`` sets a label, ``framing`` says what is seen, ``gold`` that all of it was checked;
 ``merge`` makes one duplicate cluster of the clusters of the pictures, ``split`` takes the pictures
-out of theirs; ``clear`` takes back what people said."""
+out of theirs; ``hide`` confirms that proposed regions are plates or faces, ``show`` that they are
+none; ``clear`` takes back what people said."""
 
 FRAMINGS = ("full", "part", "interior")
 NOTE = "human_reject"
 
-_MARKS = {"cluster": schema.cluster_decisions, "gold": schema.gold}
+_MARKS = {
+    "cluster": schema.cluster_decisions, "gold": schema.gold, "regions": schema.hiding_decisions,
+}  # fmt: skip
 """Name in the journal -> table with one row per picture."""
 
 _CHUNK = 500
@@ -52,6 +59,8 @@ class Act:
         may be empty.
     field : str
         What a label is about: ``damage``, ``brand`` or ``model``.
+    regions : tuple of (kind, box)
+        Of ``hide`` and ``show``: proposed regions of the one picture.
     """
 
     kind: Kind
@@ -59,6 +68,7 @@ class Act:
     by: str
     value: str = ""
     field: str = Field.DAMAGE.value
+    regions: tuple[Region, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -164,6 +174,8 @@ def _check(act: Act) -> None:
         )
     if not act.pictures:
         raise UsageError("no picture is chosen")
+    if act.kind in ("hide", "show") and len(act.pictures) != 1:
+        raise UsageError("regions are of one picture")
     if act.kind == "label" and not act.value.strip():
         raise UsageError("a label can't be empty")
     if act.kind == "label" and act.field not in {each.value for each in Field}:
@@ -201,6 +213,9 @@ def _write(
     if act.kind == "clear":
         for table in (schema.decisions, *_MARKS.values()):
             _delete_rows(connection, table, act.pictures)
+    elif act.kind in ("hide", "show"):
+        row = decision_row(connection, act.pictures[0], act.regions, act.kind == "hide", by)
+        catalog.upsert(schema.hiding_decisions, [row], connection=connection)
     elif act.kind in ("merge", "split"):
         rows = placed_rows(connection, act.kind, act.pictures, chosen, by)
         catalog.upsert(schema.cluster_decisions, rows, connection=connection)
@@ -293,7 +308,10 @@ def _marks(kind: str) -> tuple[str, ...]:
     """Return which of `_MARKS` an act of this kind replaces."""
     if kind == "clear":
         return tuple(_MARKS)
-    return {"merge": ("cluster",), "split": ("cluster",), "gold": ("gold",)}.get(kind, ())
+    of_regions = {"hide": ("regions",), "show": ("regions",)}
+    return {"merge": ("cluster",), "split": ("cluster",), "gold": ("gold",), **of_regions}.get(
+        kind, ()
+    )
 
 
 def _delete_rows(connection: Connection, table: Table, pictures: Sequence[str]) -> None:

@@ -140,6 +140,23 @@ def create_app(state: DeskState, token: str) -> Flask:
     def effect() -> Any:
         return jsonify(state.effect.state())
 
+    @app.post("/api/hiding")
+    def start_hiding() -> Any:
+        return jsonify(state.hiding.start())
+
+    @app.get("/api/hiding")
+    def hiding() -> Any:
+        return jsonify(state.hiding.state())
+
+    @app.get("/api/hiding/next")
+    def next_hiding() -> Any:
+        step = -1 if request.args.get("step") == "-1" else 1
+        return jsonify(state.hiding.next(request.args.get("after", ""), step))
+
+    @app.get("/api/hiding/<sha256>")
+    def hiding_in(sha256: str) -> Any:
+        return jsonify(state.hiding.picture(sha256))
+
     @app.post("/api/map")
     def start_map() -> Any:
         return jsonify(state.map.start())

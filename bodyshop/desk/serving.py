@@ -87,6 +87,7 @@ def serve_desk(
     try:
         yield Desk(f"http://{HOST}:{server.effective_port}/?token={token}", len(state.table))
     finally:
+        state.hiding.stop()
         server.task_dispatcher.shutdown(timeout=5)
         # in the thread that waits on the sockets: closed by another, they are bad descriptors there
         server.trigger.pull_trigger(server.close)

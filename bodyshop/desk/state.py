@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from bodyshop.desk import acts
 from bodyshop.desk.effect_job import EffectJob
 from bodyshop.desk.filters import View, apply_view
+from bodyshop.desk.hiding import HidingQueue, read_regions
 from bodyshop.desk.map_job import MapJob
 from bodyshop.desk.suspects_job import SuspectsJob
 from bodyshop.desk.table import MOST_PATCHED, facets, load_table, patched, shown_target
@@ -63,6 +64,7 @@ class DeskState:
         self.suspects = SuspectsJob(workspace, self.reload)
         self.effect = EffectJob(workspace)
         self.map = MapJob(workspace, self.reload)
+        self.hiding = HidingQueue(workspace)
         self.table: pa.Table = load_table(workspace)
 
     @property
@@ -117,7 +119,7 @@ class DeskState:
         wanted : Mapping
             ``kind`` and ``value`` as of `bodyshop.desk.acts.Act`; ``field``, by default that of
             the labels that are shown; ``pictures``, or ``confirmed``, the number of pictures that
-            the person was told.
+            the person was told; ``regions``, each with ``kind`` and ``box``.
         view : View, optional
             Stands for all of its pictures.
 
@@ -139,9 +141,14 @@ class DeskState:
                 )
         kind, value = str(wanted.get("kind", "")), str(wanted.get("value", ""))
         field = str(wanted.get("field") or self.field)
-        act = acts.Act(kind, tuple(dict.fromkeys(pictures)), self.by, value, field)  # type: ignore[arg-type]
+        regions = read_regions(wanted.get("regions"))
+        chosen = tuple(dict.fromkeys(pictures))
+        act = acts.Act(kind, chosen, self.by, value, field, regions)  # type: ignore[arg-type]
         changed = acts.perform(self.workspace, act)
-        self._refresh(changed.pictures)
+        if kind in ("hide", "show", "clear"):
+            self.hiding.refresh(changed.pictures)
+        if kind not in ("hide", "show"):  # the grid shows no regions
+            self._refresh(changed.pictures)
         return {"pictures": len(changed.pictures)}
 
     def undo(self) -> dict[str, Any]:
@@ -149,6 +156,7 @@ class DeskState:
         self._check_writable()
         done = acts.undo(self.workspace, self.by)
         self._refresh(done.pictures)
+        self.hiding.refresh(done.pictures)
         return {"pictures": len(done.pictures), "changed_since": len(done.changed_since)}
 
     def similar(self, picture: str | Path, top: int = 60) -> list[dict[str, Any]]:

@@ -67,6 +67,8 @@ class DatasetExport(Summary):
         Reason -> pictures that the licences don't allow.
     blurred : dict
         ``plates`` and ``faces`` -> regions that were made unreadable, where that was asked for.
+    unconfirmed : dict
+        Of these, those that only a cascade proposed and nobody looked at.
     """
 
     format: str
@@ -79,6 +81,7 @@ class DatasetExport(Summary):
     snapshot: str
     refused: dict[str, int] = field(default_factory=dict)
     blurred: dict[str, int] = field(default_factory=dict)
+    unconfirmed: dict[str, int] = field(default_factory=dict)
 
 
 Layout = Callable[["Workspace", list[Chosen], Destination, PictureOptions, Progress], list[Chosen]]
@@ -127,7 +130,8 @@ def export(
         ``by``, ``by-sa``, ``by-nc``, ..., or as stated. A folder receives ``ATTRIBUTION.txt``.
     hide : collection of str
         ``plates`` and ``faces``: made unreadable where people drew them, a detector found them, or
-        OpenCV's cascades propose them, which is **no guarantee**. A folder receives the regions,
+        OpenCV's cascades propose them, but for proposals that a person refused at the desk, which
+        is **no guarantee**. A folder receives the regions,
         ``hidden.jsonl``, and their masks, ``hidden/<sha256>.png``.
     keep_metadata : bool
         Keep EXIF, GPS, XMP and comments in the pictures; by default they are removed without
@@ -193,6 +197,7 @@ def export(
     return DatasetExport(
         format, str(dest), name, len(written), destination.written, removed, count(written),
         state.id, shared.refused, shared.count_hidden(written),
+        shared.count_unconfirmed(written),
     )  # fmt: skip
 
 

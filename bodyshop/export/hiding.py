@@ -1,8 +1,7 @@
 """Number plates and faces made unreadable in what leaves the house.
 
-Regions come from people (drawn with a label that means a plate or a face), from the detections in
-the catalog (a person counts as a face, whole), and from the Haar cascades in OpenCV's wheel. The
-cascades miss many and find some that are none: docs/benchmarks/sharing.md has the figures.
+What is proposed comes from the Haar cascades in OpenCV's wheel. They miss many and find some that
+are none: docs/benchmarks/sharing.md has the figures.
 """
 
 from __future__ import annotations
@@ -11,24 +10,23 @@ import hashlib
 import importlib
 import io
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
-
-from bodyshop_core.catalog import nfc, schema
-from bodyshop_core.errors import MissingPartError, UnreadableImageError, UsageError
-from bodyshop_core.progress import SILENT, Progress
+from bodyshop_core.catalog import nfc
+from bodyshop_core.errors import MissingPartError, UsageError
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from bodyshop_core.workspace import Workspace
 
 KINDS = ("plates", "faces")
+
+PROPOSED = "cascade"
+"""Who found a region about which nobody said anything."""
 
 WORDS = {
     "plates": frozenset({"plate", "plates", "licence plate", "license plate", "number plate",
@@ -66,7 +64,8 @@ class Hidden:
     kind : str
         ``plates`` or ``faces``.
     by : str
-        ``person``, ``detector`` or ``cascade``.
+        ``person`` (who drew it), ``detector``, ``confirmed`` (a proposal that a person
+        confirmed) or ``cascade`` (a proposal about which nobody said anything).
     box : tuple of int
         Left, top, width, height in pixels of the upright picture, with its margin.
     """
@@ -107,72 +106,6 @@ def read_kinds(text: str | None) -> tuple[str, ...]:
     return tuple(kind for kind in KINDS if kind in named)
 
 
-def find_hidden(
-    workspace: Workspace,
-    pictures: Mapping[str, Callable[[], bytes]],
-    kinds: Collection[str],
-    *,
-    progress: Progress = SILENT,
-) -> dict[str, HiddenIn]:
-    """Find what is to be hidden.
-
-    Parameters
-    ----------
-    workspace : Workspace
-        Its regions and detections count.
-    pictures : mapping
-        sha256 -> what returns the bytes.
-    kinds : collection of str
-        Of `KINDS`.
-    progress : Progress
-        Told how many pictures were searched.
-
-    Returns
-    -------
-    dict
-        sha256 -> regions, of the pictures that have some.
-
-    Raises
-    ------
-    UnreadableImageError
-        A picture can't be decoded, so that nobody knows what it shows.
-    TransientError
-        The file of a picture can't be read.
-    """
-    from bodyshop_core.imaging import load_rgb
-
-    drawn, seen = _drawn(workspace, kinds), _detected(workspace, kinds)
-    found: dict[str, HiddenIn] = {}
-    with progress.task("search", total=len(pictures)) as tick:
-        for sha256, read in pictures.items():
-            tick(1)
-            data = read()
-            try:
-                rgb = load_rgb(data)
-            except UnreadableImageError as error:
-                raise UnreadableImageError(
-                    f"{sha256[:12]} can't be decoded, so it is not known what to hide: {error}",
-                    hint="reject it: bodyshop curate",
-                ) from error
-            height, width = rgb.shape[:2]
-            boxes = [
-                *drawn.get(sha256, ()),
-                *(
-                    Hidden(kind, "detector", _pixels(box, width, height))
-                    for kind, box in seen.get(sha256, ())
-                ),
-                *(Hidden(kind, "cascade", box) for kind in kinds for box in propose(rgb, kind)),
-            ]
-            grown = tuple(
-                Hidden(one.kind, one.by, box)
-                for one in boxes
-                if all((box := _grown(one.box, width, height))[2:])
-            )
-            if grown:
-                found[sha256] = HiddenIn((width, height), grown)
-    return found
-
-
 def propose(rgb: NDArray[np.uint8], kind: str) -> list[tuple[int, int, int, int]]:
     """Return where a shipped cascade sees plates or faces.
 
@@ -200,7 +133,7 @@ def propose(rgb: NDArray[np.uint8], kind: str) -> list[tuple[int, int, int, int]
     boxes = _cascade(kind).detectMultiScale(
         grey, scaleFactor=step, minNeighbors=neighbours, minSize=smallest
     )
-    return [_box(*(value / scale for value in map(float, box))) for box in boxes]
+    return [box_of_pixels(*(value / scale for value in map(float, box))) for box in boxes]
 
 
 def hide(rgb: NDArray[np.uint8], boxes: Iterable[Sequence[int]]) -> NDArray[np.uint8]:
@@ -282,63 +215,8 @@ def _cascade(kind: str) -> Any:
     return cascade
 
 
-def _drawn(workspace: Workspace, kinds: Collection[str]) -> dict[str, list[Hidden]]:
-    """Return what people drew: regions, and masks that have none."""
-    import numpy as np
-
-    from labeling.formats.instances import box_of
-    from labeling.formats.mask_file import read_mask
-
-    regions, masks = schema.regions, schema.annotations
-    in_use = (masks.c.kind == "mask", masks.c.state == "current")
-    found: dict[str, list[Hidden]] = {}
-    with workspace.catalog.read() as connection:
-        rows = connection.execute(
-            select(regions.c.sha256, regions.c.label, regions.c.box, regions.c.mask)
-            .join(masks, masks.c.key == regions.c.mask)
-            .where(*in_use)
-        ).all()
-        files = connection.execute(
-            select(masks.c.key, masks.c.sha256, masks.c.label, masks.c.file).where(*in_use)
-        ).all()
-    for sha256, label, box, _ in rows:
-        if kind := kind_of(label, kinds):
-            found.setdefault(sha256, []).append(Hidden(kind, "person", _box(*box)))
-    whole = {row.mask for row in rows}
-    for key, sha256, label, file in files:
-        kind = kind_of(label or "", kinds)
-        if kind and file and key not in whole:
-            around = box_of(np.asarray(read_mask(workspace.derived.ref(file))))
-            if around:
-                found.setdefault(sha256, []).append(Hidden(kind, "person", _box(*around)))
-    return found
-
-
-def _detected(
-    workspace: Workspace, kinds: Collection[str]
-) -> dict[str, list[tuple[str, list[float]]]]:
-    table = schema.detections
-    query = select(table.c.sha256, table.c.label, table.c.box).where(table.c.label.is_not(None))
-    found: dict[str, list[tuple[str, list[float]]]] = {}
-    with workspace.catalog.read() as connection:
-        for sha256, label, box in connection.execute(query):
-            if box and (kind := kind_of(label, kinds)):
-                found.setdefault(sha256, []).append((kind, box))
-    return found
-
-
-def _pixels(box: Sequence[float], width: int, height: int) -> tuple[int, int, int, int]:
-    left, top, right, bottom = box
-    return _box(left * width, top * height, (right - left) * width, (bottom - top) * height)
-
-
-def _box(left: float, top: float, width: float, height: float) -> tuple[int, int, int, int]:
+def box_of_pixels(
+    left: float, top: float, width: float, height: float
+) -> tuple[int, int, int, int]:
+    """Return a box in whole pixels."""
     return round(left), round(top), round(width), round(height)
-
-
-def _grown(box: Sequence[int], width: int, height: int) -> tuple[int, int, int, int]:
-    """Return a box with its margin, inside of the picture."""
-    x, y = round(box[2] * MARGIN) + 1, round(box[3] * MARGIN) + 1
-    left, top = max(0, box[0] - x), max(0, box[1] - y)
-    right, bottom = min(width, box[0] + box[2] + x), min(height, box[1] + box[3] + y)
-    return left, top, max(0, right - left), max(0, bottom - top)

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from bodyshop.export.destination import Destination
-from bodyshop.export.hiding import HiddenIn, digest, find_hidden, hidden_mask, record_line
+from bodyshop.export.finding import find_hidden
+from bodyshop.export.hiding import PROPOSED, HiddenIn, digest, hidden_mask, record_line
 from bodyshop.export.licences import (
     ATTRIBUTION,
     Credit,
@@ -56,6 +57,13 @@ class Shared:
     def record(self) -> dict[str, Any]:
         """What decides about the pixels: with another one, pictures are written again."""
         return {"hidden": digest(self.hidden)} if self.hide else {}
+
+    def count_unconfirmed(self, written: Sequence[Chosen]) -> dict[str, int]:
+        """Return kind -> hidden regions that only a cascade proposed."""
+        found = Counter(
+            region.kind for picture in written for region in picture.hidden if region.by == PROPOSED
+        )
+        return {kind: found[kind] for kind in self.hide if found[kind]}
 
     def count_hidden(self, written: Sequence[Chosen]) -> dict[str, int]:
         """Return kind -> regions in the pictures that were written."""

@@ -117,6 +117,16 @@ _STEPS: dict[int, tuple[str, ...]] = {
         " next_start FLOAT NOT NULL, cooling_until FLOAT NOT NULL, open JSON NOT NULL,"
         " blocks INTEGER NOT NULL, disabled TEXT NOT NULL)",
     ),
+    # number plates and faces that are proposed, and what people said about them
+    6: (
+        "CREATE TABLE hiding_proposals (sha256 VARCHAR(64) NOT NULL REFERENCES images (sha256)"
+        " ON DELETE CASCADE, kind VARCHAR(8) NOT NULL, version VARCHAR(16) NOT NULL,"
+        " width INTEGER NOT NULL, height INTEGER NOT NULL, boxes JSON NOT NULL,"
+        " PRIMARY KEY (sha256, kind))",
+        "CREATE TABLE hiding_decisions (sha256 VARCHAR(64) NOT NULL PRIMARY KEY"
+        " REFERENCES images (sha256) ON DELETE CASCADE, regions JSON NOT NULL,"
+        ' "by" VARCHAR(64) NOT NULL, at VARCHAR(32) NOT NULL)',
+    ),
 }
 """Version -> the statements that lead to the next version, as SQLite has them."""
 

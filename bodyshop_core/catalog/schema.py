@@ -48,6 +48,12 @@ from bodyshop_core.catalog.tables.judged import (
     gold as gold,
 )
 from bodyshop_core.catalog.tables.judged import (
+    hiding_decisions as hiding_decisions,
+)
+from bodyshop_core.catalog.tables.judged import (
+    hiding_proposals as hiding_proposals,
+)
+from bodyshop_core.catalog.tables.judged import (
     measurements as measurements,
 )
 from bodyshop_core.catalog.tables.judged import (
@@ -99,5 +105,5 @@ from bodyshop_core.catalog.tables.made import (
     variants as variants,
 )
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 """In the catalog itself; older ones are migrated, newer ones refused with a message."""

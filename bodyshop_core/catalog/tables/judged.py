@@ -129,6 +129,26 @@ gold = Table(  # what the catalog says about these pictures was checked: a refer
     Column("at", String(32), nullable=False),
 )
 
+hiding_proposals = Table(  # where a cascade sees number plates or faces; mostly it sees none
+    "hiding_proposals",
+    metadata,
+    sha256_column(primary_key=True),
+    Column("kind", String(8), primary_key=True),  # plates | faces
+    Column("version", String(16), nullable=False),  # of the search
+    Column("width", Integer, nullable=False),  # of the upright picture, in pixels
+    Column("height", Integer, nullable=False),
+    Column("boxes", JSON, nullable=False),  # [left, top, width, height] in these pixels
+)
+
+hiding_decisions = Table(  # what a person said about proposals
+    "hiding_decisions",
+    metadata,
+    sha256_column(primary_key=True),
+    Column("regions", JSON, nullable=False),  # kind, box, hide (true: it is one), by
+    Column("by", String(64), nullable=False),
+    Column("at", String(32), nullable=False),
+)
+
 split_sets = Table(
     "split_sets",
     metadata,

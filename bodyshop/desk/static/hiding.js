@@ -1,0 +1,109 @@
+"use strict";
+// Number plates and faces that a cascade proposes, drawn over the picture: a key each to say what they are.
+let looked = null, region = 0, acted = [], watching = 0;
+const MEANS = { plates: "number plate", faces: "face" };
+
+async function openHiding() {
+  await ask("/api/hiding", {});
+  looked = null; acted = [];
+  $("hiding").showModal();
+  tellHiding("the kept pictures are searched …");
+  await countHiding();
+  watching = watching || setInterval(safely(watchHiding), 1000);
+  await nextHiding(1);
+}
+// While the search goes on, the count grows, and a first picture may turn up.
+async function watchHiding() {
+  if (!$("hiding").open) { clearInterval(watching); watching = 0; return; }
+  const running = await countHiding();
+  if (!looked) await nextHiding(1, running);
+  if (!running) { clearInterval(watching); watching = 0; }
+}
+async function countHiding() {
+  const found = await ask("/api/hiding");
+  $("hidingleft").textContent = found.error || `${found.waiting.toLocaleString("en")} regions in ${found.pictures.toLocaleString("en")} pictures wait; ${
+    found.searched.toLocaleString("en")} of ${found.of.toLocaleString("en")} kept pictures searched${found.unread ? `, ${found.unread} can't be read` : ""}`;
+  return found.state === "running";
+}
+async function nextHiding(step, running = false) {
+  const found = await ask(`/api/hiding/next?step=${step}&after=${looked ? looked.sha256 : ""}`);
+  if (found) return showHiding(found);
+  if (!looked) return tellHiding(running ? "the kept pictures are searched …" : "nothing waits");
+  tellHiding(step > 0 ? "none behind this one waits" : "none before this one waits");
+}
+function undecided() { return looked.regions.findIndex((one) => one.hide === null); }
+function showHiding(found) {
+  const isNew = !looked || looked.sha256 !== found.sha256;
+  looked = found;
+  region = Math.max(0, undecided());
+  if (isNew) {
+    const picture = $("hidingpicture");
+    picture.onload = drawHiding;
+    picture.src = `/show/${found.sha256}.jpg`; picture.alt = `picture ${found.sha256.slice(0, 12)} with proposed regions`;
+  }
+  drawHiding();
+}
+function drawHiding() {
+  const boxes = $("hidingboxes"), space = "http://www.w3.org/2000/svg";
+  boxes.setAttribute("viewBox", `0 0 ${looked.width} ${looked.height}`); boxes.setAttribute("preserveAspectRatio", "none");
+  boxes.replaceChildren(...looked.regions.map((one, number) => {
+    const rect = document.createElementNS(space, "rect"), [x, y, width, height] = one.box;
+    for (const [name, value] of Object.entries({ x, y, width, height })) rect.setAttribute(name, value);
+    rect.setAttribute("class", `${one.hide === null ? "" : one.hide ? "yes" : "no"}${number === region ? " now" : ""}`);
+    return rect;
+  }));
+  enlarge();
+  const one = looked.regions[region], said = one.hide === null ? "not looked at" : one.hide ? "it is one: hidden" : "it is none: stays";
+  tellHiding(`${MEANS[one.kind]}? ${region + 1} of ${looked.regions.length}: ${said}`);
+}
+function enlarge() {
+  const canvas = $("hidingclose"), picture = $("hidingpicture"), context = canvas.getContext("2d");
+  context.clearRect(0, 0, canvas.width, canvas.height);
+  if (!picture.complete || !picture.naturalWidth) return;
+  const [x, y, width, height] = looked.regions[region].box, scale = picture.naturalWidth / looked.width;
+  const wide = Math.max(width * 1.6, height * 1.6 * canvas.width / canvas.height), high = wide * canvas.height / canvas.width;
+  context.drawImage(picture, (x + width / 2 - wide / 2) * scale, (y + height / 2 - high / 2) * scale, wide * scale, high * scale, 0, 0, canvas.width, canvas.height);
+}
+function tellHiding(text, isError = false) { $("hidingabout").textContent = text; $("hidingabout").className = isError ? "error" : ""; }
+async function sayHiding(kind, every) {
+  if (!looked) return;
+  if (readOnly) throw new Error("this desk is read-only");
+  const regions = (every ? looked.regions : [looked.regions[region]]).map(({ kind: what, box }) => ({ kind: what, box }));
+  await ask("/api/act", { kind, pictures: [looked.sha256], regions });
+  acted.push(looked.sha256);
+  showHiding(await ask(`/api/hiding/${looked.sha256}`));
+  await countHiding();
+  if (undecided() >= 0) return;
+  const found = await ask(`/api/hiding/next?step=1&after=${looked.sha256}`) || await ask("/api/hiding/next?step=1");
+  if (found) showHiding(found); else tellHiding("all that was found is looked at");
+}
+async function undoHiding() {
+  const done = await ask("/api/undo", {}), last = acted.pop();
+  await countHiding();
+  if (last) showHiding(await ask(`/api/hiding/${last}`));
+  else if (looked) showHiding(await ask(`/api/hiding/${looked.sha256}`));
+  if (!done.pictures) tellHiding("nothing to take back");
+}
+function moveRegion(step) {
+  if (!looked) return;
+  region = (region + step + looked.regions.length) % looked.regions.length;
+  drawHiding();
+}
+const HIDING_KEYS = {
+  y: () => sayHiding("hide"), n: () => sayHiding("show"), Y: () => sayHiding("hide", true), N: () => sayHiding("show", true),
+  u: undoHiding, ArrowLeft: () => moveRegion(-1), ArrowRight: () => moveRegion(1), ArrowUp: () => nextHiding(-1), ArrowDown: () => nextHiding(1),
+};
+let busy = false;  // a key that comes too early would be about a region that is decided already
+function inHiding(work) {
+  return async () => {
+    if (busy) return;
+    busy = true;
+    try { await work(); } catch (error) { tellHiding(error.message, true); } finally { busy = false; }
+  };
+}
+$("hiding").addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || !HIDING_KEYS[event.key]) return;
+  event.preventDefault(); event.stopPropagation(); inHiding(HIDING_KEYS[event.key])();
+});
+for (const button of document.querySelectorAll("#hidingkeys button")) button.addEventListener("click", inHiding(HIDING_KEYS[button.dataset.key]));
+$("openhiding").addEventListener("click", safely(openHiding));
