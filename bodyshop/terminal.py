@@ -94,7 +94,7 @@ class Terminal:
         title : str
             Heading of the table.
         rows : sequence of rows, optional
-            Cells of the table; by default the items of `data`.
+            Cells of the table; by default the items of `data` that say something.
         columns : sequence of str
             Column headings.
         notes : sequence of str
@@ -111,7 +111,7 @@ class Terminal:
         width = None if sys.stdout.isatty() else PLAIN_WIDTH
         console = Console(highlight=False, width=width)
         if rows is None and isinstance(data, Mapping):
-            rows = list(flat(data))
+            rows = [row for row in flat(data) if not _is_empty(row[1])]
         if rows:
             if title:  # not the table's: that wraps at the table's width
                 console.print(title, style="italic", markup=False, soft_wrap=True)
@@ -145,11 +145,17 @@ class _Bars:
             BarColumn,
             MofNCompleteColumn,
             SpinnerColumn,
+            Task,
             TextColumn,
             TimeElapsedColumn,
             TimeRemainingColumn,
         )
         from rich.progress import Progress as RichProgress
+        from rich.text import Text
+
+        class Count(MofNCompleteColumn):
+            def render(self, task: Task) -> Text:
+                return super().render(task) if task.total or task.completed else Text()
 
         outermost = self._open is None
         if outermost:
@@ -157,7 +163,7 @@ class _Bars:
                 SpinnerColumn(),
                 TextColumn("{task.description}"),
                 BarColumn(),
-                MofNCompleteColumn(),
+                Count(),
                 TimeElapsedColumn(),
                 TimeRemainingColumn(),
                 TextColumn("{task.fields[note]}", markup=False),
@@ -235,6 +241,10 @@ def flat(data: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, objec
             yield from flat(value, f"{prefix}{key}: ")
         else:
             yield f"{prefix}{key}", value
+
+
+def _is_empty(value: object) -> bool:
+    return value is None or (isinstance(value, str | list | tuple) and not value)
 
 
 def _is_number(value: object) -> bool:

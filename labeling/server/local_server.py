@@ -254,7 +254,7 @@ def _await(server: AnnotationServer, progress: Progress) -> None:
     session.trust_env = False  # a proxy or .netrc must not be used for loopback
     started = time.monotonic()
     progress.log(f"starting Label Studio at {server.url} (the first start takes a minute or two)")
-    with progress.task("start Label Studio") as tick:
+    with progress.task("start Label Studio"):  # nothing to count
         while True:
             if server.process.poll() is not None:
                 raise MissingPartError(
@@ -275,7 +275,6 @@ def _await(server: AnnotationServer, progress: Progress) -> None:
                     timeout=10,
                 )
             except requests.RequestException:
-                tick(1)
                 time.sleep(0.5)
                 continue
             if answer.status_code == 200:
