@@ -18,6 +18,8 @@ ZEROS = 16
 """More zero bytes in a row inside of a scan mean nothing that a picture could have, by most tables:
 dozens of equal coefficients, each the most negative one of its size. See `_meaningless_zeros`."""
 
+_ENOUGH_ZEROS = bytes(ZEROS + 1)
+
 _DAMAGE = ("Corrupt JPEG data", "Premature end of JPEG file", "Invalid JPEG file structure")
 """What libjpeg says of damage; its other warnings are about versions and colour conventions."""
 
@@ -210,6 +212,8 @@ def _meaningless_zeros(data: bytes) -> tuple[int, float] | None:
         for table in tables
     ):
         return None  # an even block, as bright as the one before or hardly darker
+    if data.find(_ENOUGH_ZEROS, start) < 0:
+        return None  # known in a tenth of the time that the patterns below take
     ends = _SCAN_ENDS.search(data, start)
     end = len(data) if ends is None else ends.start()
     for zeros in re.finditer(rb"\x00{%d,}" % (ZEROS + 1), data[start:end]):

@@ -8,9 +8,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bodyshop_core.catalog import BlobRef
 from bodyshop_core.errors import TransientError, UnreadableImageError
 from bodyshop_core.progress import SILENT, Progress
+from bodyshop_core.storage.blobs import BlobRef
 from curate.gate.feature_store import FeatureBatch
 
 if TYPE_CHECKING:
