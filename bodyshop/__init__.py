@@ -1,7 +1,15 @@
 """bodyshop: from a list of car brands to a curated picture set and a trained classifier."""
 
+from typing import Any
+
 import lazy_loader
 
-from bodyshop_core import __version__ as __version__
+_lazy, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from bodyshop_core.version import __version__
+
+        return __version__
+    return _lazy(name)

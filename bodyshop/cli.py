@@ -30,7 +30,6 @@ from bodyshop.commands import (
     workspace,
 )
 from bodyshop.terminal import Terminal
-from bodyshop_core import __version__
 from bodyshop_core.errors import BodyshopError, UsageError
 
 app = typer.Typer(
@@ -55,6 +54,8 @@ GLOBAL_VALUES = {"--workspace", "-w"}
 
 def _print_version(asked: bool) -> None:
     if asked:
+        from bodyshop_core.version import __version__
+
         typer.echo(__version__)
         raise typer.Exit
 

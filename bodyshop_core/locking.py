@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from bodyshop_core.errors import BodyshopError, UsageError
+from bodyshop_core.processes import take_lock
 
 
 @contextmanager
@@ -61,28 +61,9 @@ def is_locked(path: Path) -> bool:
 
 def _free(path: Path, stream: BinaryIO, wait: bool) -> bool:
     try:
-        return _take(stream.fileno(), wait)
+        return take_lock(stream.fileno(), wait=wait)
     except OSError as error:
         raise BodyshopError(
             f"{path} can't be locked: {error.strerror}",
             hint="put the workspace on a file system with locks: a local disk, or NFS 4",
         ) from error
-
-
-def _take(descriptor: int, wait: bool) -> bool:
-    if os.name == "nt":
-        import msvcrt
-
-        mode = msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK  # type: ignore[attr-defined]
-        try:
-            msvcrt.locking(descriptor, mode, 1)  # type: ignore[attr-defined]
-        except OSError:
-            return False
-        return True
-    import fcntl
-
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except BlockingIOError:
-        return False
-    return True

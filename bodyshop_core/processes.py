@@ -1,7 +1,6 @@
 """Processes of this machine, and what differs between Linux, macOS and Windows about them.
 
-Everything that only some systems have is here and in `bodyshop_core.locking`; the rest of the
-code asks these functions.
+Everything that only some systems have is here; the rest of the code asks these functions.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 PARENT_CHECK_S = 1.0
+PROC = Path("/proc")
 
 
 def is_alive(process: int) -> bool:
@@ -33,7 +33,7 @@ def is_alive(process: int) -> bool:
     except PermissionError:
         return True
     try:
-        status = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
+        status = (PROC / str(process) / "stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return True  # no such file system here: what answers to signals is alive
     # A killed process whose parent was killed too stays a zombie until init reaps it.
@@ -91,6 +91,60 @@ def end_group(leader: int, *, at_once: bool) -> bool:
     return True
 
 
+def group_memory(group: int, *, proc: Path = PROC) -> int:
+    """Return the bytes that the processes of a group use; 0 if the system does not report it.
+
+    Pages that several processes share count once, divided among them (the kernel's
+    "proportional set size"): the sum of what `ps` shows would count Chromium's code ten times.
+    """
+    if sys.platform == "win32":
+        return 0
+    total = 0
+    for folder in proc.glob("[0-9]*"):
+        try:
+            if os.getpgid(int(folder.name)) != group:
+                continue
+            lines = (folder / "smaps_rollup").read_text().splitlines()
+        except OSError:  # it ended meanwhile, or this is no Linux
+            continue
+        total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    return total * 2**10
+
+
+def take_lock(descriptor: int, *, wait: bool) -> bool:
+    """Take the exclusive lock on an open file; False if another process holds it.
+
+    Parameters
+    ----------
+    descriptor : int
+        Of the file; the system frees the lock when it is closed, whatever ends the process.
+    wait : bool
+        Wait for the present holder.
+    """
+    if sys.platform == "win32":
+        import msvcrt
+
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        return False
+    return True
+
+
+def cpu_count() -> int:
+    """Return the number of CPUs this process may use."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def is_linux_root() -> bool:
     """Return whether this is root on Linux, as which Chromium refuses its sandbox."""
     return sys.platform == "linux" and os.geteuid() == 0
@@ -102,14 +156,14 @@ def peak_memory_mib() -> float | None:
     On Linux `getrusage` starts from the parent's peak, /proc/self/status does not. Both count in
     KiB; macOS counts in bytes.
     """
-    status = Path("/proc/self/status")
+    status = PROC / "self" / "status"
     if status.exists():
         for line in status.read_text(encoding="ascii", errors="replace").splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) / 2**10
-    try:
-        import resource
-    except ImportError:
+    if sys.platform == "win32":
         return None
+    import resource
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**20 if sys.platform == "darwin" else 2**10)

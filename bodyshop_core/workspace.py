@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -19,6 +18,7 @@ from bodyshop_core.catalog import BlobRef, Catalog, schema
 from bodyshop_core.errors import BodyshopError, ConfigError, InterruptedByUser, UsageError
 from bodyshop_core.storage.derived_upload import upload_local
 from bodyshop_core.storage.remote_derived import RemoteDerived
+from bodyshop_core.version import __version__
 from bodyshop_core.workspace_settings import (
     SETTINGS_FILE,
     blob_store,
@@ -203,7 +203,7 @@ class Workspace:
             "id": run,
             "command": command,
             "arguments": json.loads(json.dumps(dict(arguments), default=str)),
-            "versions": {"bodyshop": version("bodyshop")},
+            "versions": {"bodyshop": __version__},
             "state": "running",
             "folder": f"runs/{run}",
             "started_at": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "_extensions"))
 
-from bodyshop_core import __version__
+from bodyshop_core.version import __version__
 
 project = "bodyshop"
 author = "The bodyshop developers"

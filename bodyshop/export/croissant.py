@@ -11,8 +11,9 @@ from bodyshop.export.destination import Destination
 from bodyshop.export.rows import COLUMNS
 from bodyshop.export.selection import Chosen, PictureOptions, put_pictures
 from bodyshop.export.tables import write_parquet
-from bodyshop_core import __version__, atomic
+from bodyshop_core import atomic
 from bodyshop_core.progress import Progress
+from bodyshop_core.version import __version__
 
 if TYPE_CHECKING:
     from bodyshop_core.workspace import Workspace

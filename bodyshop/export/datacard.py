@@ -17,9 +17,10 @@ from bodyshop.export.destination import Destination
 from bodyshop.export.licences import licence_code
 from bodyshop.export.selection import Chosen, PictureOptions, count
 from bodyshop.export.sharing import Shared
-from bodyshop_core import __version__, atomic
+from bodyshop_core import atomic
 from bodyshop_core.catalog.split_sets import leaks_left
 from bodyshop_core.snapshots import State
+from bodyshop_core.version import __version__
 
 CARD = "datacard.html"
 

@@ -31,6 +31,11 @@ if TYPE_CHECKING:
 _FORBIDDEN = re.compile(r'[\x00-\x1f/\\:*?"<>|]')
 """Characters that Windows, macOS or Linux do not allow in a file name."""
 
+_DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\.|$)", re.IGNORECASE)
+"""Names that Windows keeps for devices, whatever follows a dot."""
+
+_NAME_BYTES = 200
+"""Longest name of a folder in UTF-8; file systems take 255."""
 
 SHARD_MB = 256
 """Default size of a WebDataset shard, in megabytes."""
@@ -225,7 +230,10 @@ def folder_names(labels: Iterable[str]) -> dict[str, str]:
     names: dict[str, str] = {}
     taken: set[str] = set()
     for label in sorted(set(labels)):
-        base = _FORBIDDEN.sub("_", nfc(label)).strip(" .") or "_"
+        base = _FORBIDDEN.sub("_", nfc(label)).strip(" .")
+        base = base.encode()[:_NAME_BYTES].decode(errors="ignore").rstrip(" .") or "_"
+        if _DEVICES.match(base):
+            base = f"_{base}"
         name, number = base, 1
         while name.casefold() in taken:
             number += 1

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 
 from bodyshop.prediction.sources import PictureFile
-from bodyshop_core import __version__
+from bodyshop_core.version import __version__
 from collector.brands import CrawlLimits
 from collector.net.address import AddressGuard
 from collector.net.deadline import DeadlineThread

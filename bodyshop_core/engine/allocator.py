@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import sys
 from functools import cache
+from importlib import import_module
+from typing import Any
 
 KEPT_BYTES = 64 << 20
 """Free memory that a process keeps: several decoded pictures at working size."""
@@ -29,7 +31,6 @@ def keep_freed_memory() -> None:
     if mallopt is not None:
         mallopt(_M_MMAP_THRESHOLD, _MMAP_BYTES)
         mallopt(_M_TRIM_THRESHOLD, KEPT_BYTES)
-    from PIL import Image
-
     # https://pillow.readthedocs.io/en/stable/reference/block_allocator.html
-    Image.core.set_blocks_max(_PILLOW_BLOCKS)  # type: ignore[attr-defined]
+    pillow: Any = import_module("PIL._imaging")
+    pillow.set_blocks_max(_PILLOW_BLOCKS)

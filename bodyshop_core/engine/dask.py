@@ -11,12 +11,12 @@ from contextlib import ExitStack
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from bodyshop_core.engine import local
 from bodyshop_core.engine.handshake import address_of, shake_hands
 from bodyshop_core.engine.pool import payload_of
 from bodyshop_core.engine.remote import Job, release, run_shard
 from bodyshop_core.engine.task import Item, Row, WorkSpec, put_back
 from bodyshop_core.errors import BodyshopError, MissingPartError
+from bodyshop_core.processes import cpu_count
 
 if TYPE_CHECKING:
     from distributed import Client, Future, KilledWorker
@@ -78,7 +78,7 @@ def compute(
         ) from error
     payload = payload_of(spec)
     with ExitStack() as stack:
-        client = _client(stack, address, max(1, min(workers or local.cpu_count(), len(shards))))
+        client = _client(stack, address, max(1, min(workers or cpu_count(), len(shards))))
         _wait_for_workers(client)
         ours = shake_hands(client, [item for items in shards for item in items])
         job = Job(payload, spec.batch_size, limit_s, ours)

@@ -12,10 +12,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bodyshop_core import __version__
 from bodyshop_core.engine.task import Item
 from bodyshop_core.errors import BodyshopError, TransientError
 from bodyshop_core.storage.blobs import BlobRef
+from bodyshop_core.version import __version__, is_published
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -123,7 +123,7 @@ def shake_hands(client: Client, items: Sequence[Item]) -> Identity:
         raise HandshakeError(
             f"a machine of the Dask cluster at {address} has a bodyshop too old for this one "
             f"({__version__}): {error}",
-            hint=_SAME,
+            hint=_same(),
         ) from error
     refuse_differences(ours, greetings)
     return ours
@@ -145,7 +145,7 @@ def refuse_differences(ours: Identity, greetings: Mapping[str, Greeting]) -> Non
         if (different := differences(ours, greeting.identity))
     ]
     if wrong:
-        raise HandshakeError(f"{wrong[0]}{_others(len(wrong) - 1)}", hint=_SAME)
+        raise HandshakeError(f"{wrong[0]}{_others(len(wrong) - 1)}", hint=_same())
     blind = [f"{name}: {one.unread}" for name, one in greetings.items() if one.unread]
     if blind:
         raise HandshakeError(
@@ -213,15 +213,21 @@ def address_of(client: Client) -> str:
 
 ABSENT = "none"
 
-_SAME = (
-    "install the same there and start it again: "
-    f"pip install 'bodyshop[dask,train]=={__version__}', "
-    "with the versions of this machine (pip freeze)"
-)
+
+def _same() -> str:
+    ours = (
+        f"pip install 'bodyshop[dask,train]=={__version__}'"
+        if is_published(__version__)
+        else f"the wheel of bodyshop {__version__} that is installed here"
+    )
+    return (
+        f"install the same there and start it again: {ours}, with the versions of this machine "
+        "(pip freeze)"
+    )
 
 
 def _without_bodyshop(name: str) -> HandshakeError:
-    return HandshakeError(f"{name} has no bodyshop", hint=_SAME)
+    return HandshakeError(f"{name} has no bodyshop", hint=_same())
 
 
 def _has_bodyshop(spec: object) -> bool:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator, Sequence
 
 from bodyshop_core.engine.pool import Pool, batches_of, payload_of
 from bodyshop_core.engine.task import Item, Row, WorkSpec
+from bodyshop_core.processes import cpu_count
 
 
 def compute(
@@ -45,10 +45,3 @@ def compute(
     pool = Pool(payload_of(spec), workers=workers, threads=cpu_count() // workers, limit_s=limit_s)
     with contextlib.closing(pool):
         yield from pool.run(batches)
-
-
-def cpu_count() -> int:
-    """Return the number of CPUs this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, select
 
-from bodyshop_core import __version__
 from bodyshop_core.catalog import CatalogError, nfc, now, schema, within
 from bodyshop_core.errors import NothingFoundError, UsageError
 from bodyshop_core.snapshots.chunks import put_chunks, read_chunks, sweep_chunks
 from bodyshop_core.snapshots.reading import PART, read_state
 from bodyshop_core.snapshots.state import PackedChunks, State, decode
 from bodyshop_core.summary import Summary
+from bodyshop_core.version import __version__
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

@@ -9,9 +9,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bodyshop_core.processes import end_group
+from bodyshop_core.processes import end_group, group_memory
 from collector.browser.driver import BrowserParts, find_browser, start_driver
-from collector.browser.memory import group_memory
 from collector.browser.process_group import quit_driver
 from collector.browser.proxy import GuardProxy
 from collector.browser.running import Refused

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from bodyshop_core import __version__
 from bodyshop_core.catalog import FACTS, host_of, now
+from bodyshop_core.version import __version__
 from collector.candidate import Candidate, digest
 from collector.net.outcome import Failure, Refusal, StoredPicture
 from collector.weburl import url_key

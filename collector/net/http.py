@@ -37,7 +37,7 @@ READ_SECONDS = 20.0
 
 def user_agent(contact: str) -> str:
     """Return an honest User-Agent: the program, its version, and a contact address."""
-    from bodyshop_core import __version__
+    from bodyshop_core.version import __version__
 
     return f"bodyshop/{__version__} (+{contact})"
 

@@ -99,3 +99,15 @@ def test_hangul_class_names_stay_and_are_composed() -> None:
     decomposed = "\u1111\u1161\u1109\u1169\u11ab"  # 파손 as macOS writes it
     assert folder_names([decomposed])[decomposed] == "파손"
     assert folder_names(["a/b", "a:b"]) == {"a/b": "a_b", "a:b": "a_b_2"}
+
+
+@pytest.mark.parametrize("label", ["con", "Aux", "NUL.x", "com1", "LPT9.tar.gz"])
+def test_no_folder_is_named_as_a_device_of_windows(label: str) -> None:
+    assert folder_names([label])[label] == f"_{label}"
+
+
+def test_a_folder_name_is_short_enough_for_every_file_system() -> None:
+    long = {"파손" * 200 + end for end in "ab"}
+    names = folder_names(long)
+    assert len({name.casefold() for name in names.values()}) == 2
+    assert all(len(name.encode()) <= 255 for name in names.values())

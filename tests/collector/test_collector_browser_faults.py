@@ -16,8 +16,8 @@ from sqlalchemy import select
 import collector
 from bodyshop_core.catalog import schema
 from bodyshop_core.errors import InterruptedByUser
+from bodyshop_core.processes import group_memory
 from collector.browser import Browser, session
-from collector.browser.memory import group_memory
 from collector.crawl import discovery
 from collector.net.address import AddressGuard
 

@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from bodyshop_core.quiet_tensorflow import import_tensorflow
+from bodyshop_core.version import __version__
 
 
 def seed_everything(seed: int) -> None:
@@ -21,8 +22,9 @@ def seed_everything(seed: int) -> None:
 def versions() -> dict[str, Any]:
     """Return packages, machine, thread and oneDNN settings: bit-equal runs need all of them."""
     tf = import_tensorflow()
-    packages = ("bodyshop", "tensorflow", "keras", "numpy", "pillow", "scikit-learn")
+    packages = ("tensorflow", "keras", "numpy", "pillow", "scikit-learn")
     return {
+        "bodyshop": __version__,
         **{name: _version(name) for name in packages},
         "python": platform.python_version(),
         "machine": platform.machine(),

@@ -7,7 +7,7 @@ import pickle
 import signal
 import traceback
 from collections.abc import Callable, Sequence
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import wait
 from types import TracebackType
 from typing import Any
 
@@ -63,7 +63,7 @@ class WorkerProcess:
         self._calls = calls
         self._done = 0
         self._process: Any = None
-        self._connection: Connection[Any, Any] | None = None
+        self._connection: Any = None
 
     def __enter__(self) -> WorkerProcess:
         return self
@@ -145,8 +145,8 @@ def wait_for_any(workers: Sequence[WorkerProcess]) -> list[WorkerProcess]:
     """Wait until calls have ended and return their workers; each has a call in progress."""
     if not workers:
         return []
-    connections = {worker._connection: worker for worker in workers}
-    return [connections[ready] for ready in wait([*connections])]  # type: ignore[list-item, index]
+    connections: dict[Any, WorkerProcess] = {each._connection: each for each in workers}
+    return [connections[ready] for ready in wait([*connections])]
 
 
 def describe_exit(exit_status: int | None) -> str:
@@ -169,7 +169,7 @@ def describe_exit(exit_status: int | None) -> str:
     return text
 
 
-def _serve(connection: Connection[Any, Any]) -> None:
+def _serve(connection: Any) -> None:
     # Ctrl-C reaches the whole group of processes: the parent decides and ends this one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     while True:
