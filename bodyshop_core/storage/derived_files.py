@@ -72,6 +72,22 @@ class DerivedFiles(ABC):
             The store does not answer.
         """
 
+    def bring(self, name: str, data: bytes) -> str:
+        """Write a file of another store and read it again; return the name that it got here.
+
+        Raises
+        ------
+        TransientError
+            The store does not answer, or does not hold what was written.
+        """
+        if self.immutable:
+            name = self.put(name, data)
+        else:
+            self.restore(name, data)
+        if self.fetch(name) != data:
+            raise TransientError(f"{self.ref(name)} does not hold what was written")
+        return name
+
     @abstractmethod
     def fetch(self, name: str) -> bytes:
         """Return the bytes as the store itself has them now, past any cache; see `BlobRef.read`."""
@@ -127,8 +143,13 @@ class DerivedFiles(ABC):
         """
 
     @abstractmethod
-    def remove(self, sha256s: Iterable[str]) -> None:
+    def remove(self, sha256s: Iterable[str]) -> list[str]:
         """Remove all that is stored of some pictures, earlier versions and cached copies too.
+
+        Returns
+        -------
+        list of str
+            As `find`.
 
         Raises
         ------
@@ -239,10 +260,12 @@ class LocalDerived(DerivedFiles):
         """See `DerivedFiles.find`."""
         return [str(path) for path in self._made_of(set(sha256s))]
 
-    def remove(self, sha256s: Iterable[str]) -> None:
+    def remove(self, sha256s: Iterable[str]) -> list[str]:
         """See `DerivedFiles.remove`."""
-        for path in self._made_of(set(sha256s)):
+        gone = self._made_of(set(sha256s))
+        for path in gone:
             path.unlink(missing_ok=True)
+        return list(map(str, gone))
 
     def discard(self, names: Iterable[str]) -> None:
         """See `DerivedFiles.discard`."""

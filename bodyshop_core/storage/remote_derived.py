@@ -20,6 +20,7 @@ from bodyshop_core.storage.derived_files import (
     read_or_none,
     starts_of,
 )
+from bodyshop_core.storage.ownership import claim
 from bodyshop_core.storage.remote_place import RemotePlace
 
 _MANY = 64
@@ -34,8 +35,8 @@ class RemoteDerived(DerivedFiles):
     """Objects that never change: the name of each has the sha256 of its content before its end.
 
     What changes is written under another name, which the catalog then has; so that what is read is
-    what the catalog means, and a copy in the cache is never an old one. Objects that
-    `workspace copy` has brought from a folder keep their names: their copies are not kept.
+    what the catalog means, and a copy in the cache is never an old one. Objects
+    that an earlier version brought from a folder kept their names: their copies are not kept.
 
     Parameters
     ----------
@@ -104,17 +105,20 @@ class RemoteDerived(DerivedFiles):
 
     def require(self, folder: str) -> None:
         """See `DerivedFiles.require`."""
+        claim(self.place)
 
     def find(self, sha256s: Iterable[str]) -> list[str]:
         """See `DerivedFiles.find`."""
         return [remote_objects.label(self.place, each) for each in self._made_of(sha256s)]
 
-    def remove(self, sha256s: Iterable[str]) -> None:
+    def remove(self, sha256s: Iterable[str]) -> list[str]:
         """See `DerivedFiles.remove`."""
         sha256s = list(sha256s)
-        remote_objects.delete(self.place, self._made_of(sha256s))
+        gone = self._made_of(sha256s)
+        remote_objects.delete(self.place, gone)
         for sha256 in sha256s:
             self.place.cache.remove(sha256)
+        return [remote_objects.label(self.place, each) for each in gone]
 
     def discard(self, names: Iterable[str]) -> None:
         """See `DerivedFiles.discard`; earlier versions go with it."""

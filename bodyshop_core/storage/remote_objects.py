@@ -10,6 +10,7 @@ from itertools import chain
 from typing import Any
 
 from bodyshop_core.errors import LostBlobError
+from bodyshop_core.storage.ownership import NOTE, claim
 from bodyshop_core.storage.remote_place import RemotePlace
 
 THREADS = 8
@@ -160,6 +161,7 @@ def is_s3(filesystem: Any) -> bool:
 
 
 def _delete(place: RemotePlace, stored: Stored) -> None:
+    claim(place)
     name, version = stored
     with place.talking(name, "removed") as filesystem:
         if not is_s3(filesystem):
@@ -171,6 +173,8 @@ def _delete(place: RemotePlace, stored: Stored) -> None:
 
 
 def _write(place: RemotePlace, name: str, data: bytes, mode: str) -> None:
+    if name != NOTE:
+        claim(place)
     with place.talking(name, "written") as filesystem:
         address = place.address(name)
         if not is_s3(filesystem):
