@@ -113,7 +113,8 @@ def copy_workspace(
     ------
     UsageError
         The target is the source, lies in it, or is not empty, or its bucket and prefix belong to
-        another workspace (`ForeignPlaceError`); or an interrupted copy had another source, catalog or bucket, or another command has written into its catalog.
+        another workspace (`ForeignPlaceError`); or an interrupted copy had another source, catalog
+        or bucket, or another command has written into its catalog.
     TransientError
         Some pictures, masks or variants are missing, damaged or can't be stored; all others are
         there, and the catalog is not.

@@ -112,9 +112,19 @@ class DerivedFiles(ABC):
             The store does not answer.
         """
 
-    @abstractmethod
     def sizes(self) -> dict[str, int]:
         """Return the name and the bytes of every file.
+
+        Raises
+        ------
+        TransientError
+            The store does not answer.
+        """
+        return {name: size for name, (size, _) in self.written().items()}
+
+    @abstractmethod
+    def written(self) -> dict[str, tuple[int, float]]:
+        """Return the name of every file, with its bytes and the UNIX time of its last change.
 
         Raises
         ------
@@ -240,10 +250,10 @@ class LocalDerived(DerivedFiles):
         """
         return self._is_whole
 
-    def sizes(self) -> dict[str, int]:
-        """See `DerivedFiles.sizes`."""
+    def written(self) -> dict[str, tuple[int, float]]:
+        """See `DerivedFiles.written`."""
         return {
-            name: path.stat().st_size
+            name: ((state := path.stat()).st_size, state.st_mtime)
             for path in self._paths()
             if picture_of(name := path.relative_to(self.root).as_posix())
         }

@@ -21,27 +21,6 @@ class ForeignPlaceError(UsageError):
     """The objects below an address belong to another workspace; nothing of them was changed."""
 
 
-def claim(place: RemotePlace) -> None:
-    """Make sure, before something is written or removed, that a place is the caller's own.
-
-    The first workspace that writes to a place leaves its note there. Each process asks once.
-
-    Raises
-    ------
-    ForeignPlaceError
-        It belongs to another workspace.
-    TransientError
-        The store does not answer.
-    """
-    if place.owner is None or _claimed.has(place):
-        return
-    note = read_note(place)
-    if note is None:
-        note = _leave_note(place)
-    refuse_foreign(place, note)
-    _claimed.add(place)
-
-
 def read_note(place: RemotePlace) -> dict[str, str] | None:
     """Return what the note at a place says; None when there is none.
 
@@ -71,23 +50,18 @@ def refuse_foreign(place: RemotePlace, note: dict[str, str]) -> None:
     )
 
 
-def _leave_note(place: RemotePlace) -> dict[str, str]:
-    from bodyshop_core.storage import remote_objects
-
+def new_note(place: RemotePlace) -> bytes:
+    """Return the note of a place's owner."""
     note = {
         "workspace": place.owner,
         "catalog": place.catalog,
         "machine": platform.node(),
         "since": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    try:
-        remote_objects.create(place, NOTE, json.dumps(note).encode())
-    except FileExistsError:  # another workspace was faster
-        pass
-    return read_note(place) or {}
+    return json.dumps(note).encode()
 
 
-class _Claimed:
+class _Known:
     """The places that are known to be the caller's own, in this process."""
 
     def __init__(self) -> None:
@@ -103,4 +77,4 @@ class _Claimed:
             self._known.add((place.url, place.endpoint, place.owner))
 
 
-_claimed = _Claimed()
+known = _Known()

@@ -10,7 +10,6 @@ from pathlib import Path
 from bodyshop_core.storage import remote_objects
 from bodyshop_core.storage.blob_cache import BlobCache
 from bodyshop_core.storage.blobs import Blob, BlobRef, BlobStore
-from bodyshop_core.storage.ownership import claim
 from bodyshop_core.storage.remote_place import RemotePlace
 
 
@@ -47,7 +46,7 @@ class RemoteBlobs(BlobStore):
 
     def claim(self) -> None:
         """See `BlobStore.claim`."""
-        claim(self.place)
+        remote_objects.claim(self.place)
 
     def ref(self, sha256: str, extension: str) -> BlobRef:
         """See `BlobStore.ref`."""

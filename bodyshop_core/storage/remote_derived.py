@@ -20,7 +20,6 @@ from bodyshop_core.storage.derived_files import (
     read_or_none,
     starts_of,
 )
-from bodyshop_core.storage.ownership import claim
 from bodyshop_core.storage.remote_place import RemotePlace
 
 _MANY = 64
@@ -94,18 +93,18 @@ class RemoteDerived(DerivedFiles):
         there = remote_objects.sizes(self.place, folder)
         return lambda name, size: name in there and size in (None, there[name])
 
-    def sizes(self) -> dict[str, int]:
-        """See `DerivedFiles.sizes`."""
+    def written(self) -> dict[str, tuple[int, float]]:
+        """See `DerivedFiles.written`."""
         return {
-            name: size
+            name: about
             for folder in FOLDERS
-            for name, size in remote_objects.sizes(self.place, folder).items()
+            for name, about in remote_objects.written(self.place, folder).items()
             if picture_of(name)
         }
 
     def require(self, folder: str) -> None:
         """See `DerivedFiles.require`."""
-        claim(self.place)
+        remote_objects.claim(self.place)
 
     def find(self, sha256s: Iterable[str]) -> list[str]:
         """See `DerivedFiles.find`."""
@@ -122,9 +121,12 @@ class RemoteDerived(DerivedFiles):
 
     def discard(self, names: Iterable[str]) -> None:
         """See `DerivedFiles.discard`; earlier versions go with it."""
+        names = list(names)
+        if not names:
+            return
+        found = remote_objects.all_versions(self.place, names)
+        remote_objects.delete(self.place, found)
         for name in names:
-            found = remote_objects.versions(self.place, name)
-            remote_objects.delete(self.place, found)
             self.place.cache.path(name).unlink(missing_ok=True)
 
     def _made_of(self, sha256s: Iterable[str]) -> list[remote_objects.Stored]:

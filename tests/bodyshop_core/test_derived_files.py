@@ -341,7 +341,7 @@ def test_a_copy_leaves_what_others_have_in_the_same_place_and_has_a_place_of_its
     theirs = one.derived.put(MASK, PNG)
     monkeypatch.setattr("bodyshop.workspace_copy.blob_store", lambda root: one.blobs)
     for dry_run in (True, False):
-        with pytest.raises(ForeignPlaceError, match="is where .* has its pictures"):
+        with pytest.raises(ForeignPlaceError, match=r"is where .* has its pictures"):
             copy_workspace(one.root, tmp_path / "beside", dry_run=dry_run)
     assert not (tmp_path / "beside").exists()
     assert one.derived.sizes().keys() == {ours, theirs}
