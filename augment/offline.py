@@ -130,6 +130,8 @@ def augment(
         No such split set, its training part is empty, or another command is using the set.
     LeakError
         A group is inside and outside the training part.
+    ForeignPlaceError
+        The workspace's bucket and prefix belong to another workspace.
     TransientError
         Storage did not give some originals; the variants of all others are made.
     BodyshopError
@@ -137,6 +139,7 @@ def augment(
     """
     started = time.monotonic()
     policy = load_policy(policy)
+    workspace.blobs.claim()
     plan = make_plan(workspace, copies=copies, balance=balance, split_set=split_set)
     variants = VariantSet(workspace, policy, plan)
     taken = f"another bodyshop command is making the variants of {variants.folder.name}"

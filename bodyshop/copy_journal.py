@@ -15,7 +15,8 @@ class Journal:
     """A file of lines that survives a kill: a line that is cut counts as not written.
 
     Its first line says what is copied where. Each thing has a line ``take`` before anything of it
-    is in the target, and a line ``have`` when it is verified.
+    is in the target, and a line ``have`` when it is verified; the latter also has the name that a
+    mask or a variant got there. A line ``own`` has the id of the copy.
     """
 
     def __init__(self, path: Path, first: dict[str, Any]) -> None:
@@ -33,14 +34,25 @@ class Journal:
         UsageError
             That was a copy of another workspace, or into another catalog or bucket.
         """
-        if not self._path.exists():
-            return set(), set()
-        lines = self._path.read_text(encoding="utf-8").split("\n")[:-1]
-        first, *entries = [json.loads(line) for line in lines] or [self._first]
+        first, *entries = self._lines() or [self._first]
         if entries and first != self._first:
             self._refuse(first)
         have = {each["have"] for each in entries if "have" in each}
         return have, have | {each["take"] for each in entries if "take" in each}
+
+    def names(self) -> dict[str, str]:
+        """Return entry -> name in the target, of masks and variants that are verified."""
+        return {each["have"]: each["as"] for each in self._lines()[1:] if "as" in each}
+
+    def owner(self) -> str | None:
+        """Return the id of the copy, once it has one."""
+        return next((each["own"] for each in self._lines()[1:] if "own" in each), None)
+
+    def _lines(self) -> list[dict[str, Any]]:
+        if not self._path.exists():
+            return []
+        lines = self._path.read_text(encoding="utf-8").split("\n")[:-1]
+        return [json.loads(line) for line in lines]
 
     def begin(self) -> None:
         """Write the first line, and cut off a line that a kill has left unfinished."""
@@ -49,10 +61,13 @@ class Journal:
         first = json.dumps(self._first).encode() + b"\n"
         atomic.write_bytes(self._path, whole if whole.startswith(first) else first)
 
-    def note(self, what: Literal["take", "have"], entry: str) -> None:
+    def note(
+        self, what: Literal["own", "take", "have"], entry: str, *, named: str | None = None
+    ) -> None:
         """Add what is begun or verified."""
+        line = {what: entry} if named is None else {what: entry, "as": named}
         with self._path.open("ab") as file:
-            file.write(json.dumps({what: entry}).encode() + b"\n")
+            file.write(json.dumps(line).encode() + b"\n")
 
     def end(self) -> None:
         """Remove the file: all is there."""

@@ -91,6 +91,8 @@ def forget(workspace: Workspace, what: str, *, dry_run: bool = False) -> ForgetS
 
     Raises
     ------
+    ForeignPlaceError
+        The workspace's bucket and prefix belong to another workspace; nothing is erased.
     TransientError
         The bucket does not answer, or does not allow it; run it once more.
     NothingFoundError
@@ -98,26 +100,26 @@ def forget(workspace: Workspace, what: str, *, dry_run: bool = False) -> ForgetS
         `dry_run`, so that a later crawl does not collect it.
     """
     kind = _kind(what)
+    workspace.blobs.claim()
     with workspace.catalog.read() as connection:
         keys, pictures = _matches(connection, kind, what)
     pending = [each for each in read_pending(workspace) if _is_pending(kind, what, each)]
     # A picture that is named may be nowhere but in results of workers that are not ingested yet.
     erased = {*pictures, *_only_pending(workspace, pending), *([what] if kind == "sha256" else [])}
     files = _files_of(workspace, erased)
-    stored = {*map(str, files), *workspace.derived.find(erased)}
     stale = bool(_reports(workspace)) and bool(pictures)
-    number = len(stored) + len(workspace.blobs.find(sorted(erased)))
-    summary = ForgetSummary(kind, what, len(pictures), len(keys), len(pending), number, stale)
+    summary = ForgetSummary(kind, what, len(pictures), len(keys), len(pending), 0, stale)
     if dry_run:
-        return summary
+        stored = {*workspace.derived.find(erased), *workspace.blobs.find(sorted(erased))}
+        return replace(summary, files=len(stored.union(map(str, files))))
     # The tombstone first, so that a crawl beside this command brings nothing back. Then what the
     # journal and the catalog lead to, and only then their lines and rows: when this command is
     # killed half-way, they still tell the next call of forget what is left. The rows are last,
     # because a line of the journal names its page only by the row of its candidate.
     _write_tombstone(workspace, kind, what)
-    _erase_derived(workspace, erased, files)
+    number = _erase_derived(workspace, erased, files)
     on_server = _erase_tasks(workspace, erased)
-    summary = replace(summary, tasks=on_server.tasks, remaining=on_server.remaining)
+    summary = replace(summary, files=number, tasks=on_server.tasks, remaining=on_server.remaining)
     if stale:
         for path in _reports(workspace):
             path.unlink(missing_ok=True)
@@ -225,15 +227,19 @@ def _write_tombstone(workspace: Workspace, kind: str, what: str) -> None:
     workspace.catalog.upsert(schema.tombstones, [{"kind": kind, "value": what, "at": now()}])
 
 
-def _erase_derived(workspace: Workspace, pictures: set[str], files: Iterable[Path]) -> None:
-    """Remove the files of the pictures, and their rows in the files that hold many pictures."""
+def _erase_derived(workspace: Workspace, pictures: set[str], files: Iterable[Path]) -> int:
+    """Remove the files of the pictures, and their rows in the files that hold many pictures.
+
+    Returns how many files, objects and versions were removed.
+    """
+    removed = {*workspace.derived.remove(pictures), *workspace.blobs.remove(sorted(pictures))}
     for path in files:
         path.unlink(missing_ok=True)
-    workspace.derived.remove(pictures)
-    workspace.blobs.remove(sorted(pictures))
+        removed.add(str(path))
     _drop_features(workspace, pictures)
     for folder in (workspace.features, workspace.root / "shards", workspace.variants):
         _drop_rows(folder, pictures)
+    return len(removed)
 
 
 def _erase_tasks(workspace: Workspace, pictures: set[str]) -> ErasedTasks:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -21,12 +21,14 @@ from bodyshop_core.catalog.copying import (
     is_empty,
     picture_files,
 )
+from bodyshop_core.catalog.identity import identity, take_over
 from bodyshop_core.errors import BodyshopError, TransientError, UsageError
 from bodyshop_core.locking import locked
 from bodyshop_core.progress import SILENT, Progress
 from bodyshop_core.storage.blobs import BlobStore
 from bodyshop_core.storage.derived_files import DerivedFiles, picture_of
-from bodyshop_core.storage.remote_derived import RemoteDerived
+from bodyshop_core.storage.ownership import ForeignPlaceError, read_note, refuse_foreign
+from bodyshop_core.storage.remote_blobs import RemoteBlobs
 from bodyshop_core.summary import Summary
 from bodyshop_core.workspace import CATALOG_FILE, Workspace
 from bodyshop_core.workspace_settings import (
@@ -90,8 +92,9 @@ def copy_workspace(
     """Copy a workspace into an empty one and verify the sha256 of every file.
 
     Where the target keeps its catalog, pictures, masks and variants, its ``workspace.toml`` says,
-    which is there before; without one, in its folder. Masks and variants of pictures that are not
-    in the source's catalog are left. A call that is interrupted is resumed by the
+    which is there before; without one, in its folder. A bucket and prefix that belong to another
+    workspace are refused: each has its own. Masks and variants of pictures that are not in the
+    source's catalog are left. A call that is interrupted is resumed by the
     same call; it removes from the target what the source has lost meanwhile. The catalog comes
     last: until then the target has no pictures. The source is only read.
 
@@ -109,8 +112,9 @@ def copy_workspace(
     Raises
     ------
     UsageError
-        The target is the source, lies in it, or is not empty; or an interrupted copy had another
-        source, catalog or bucket, or another command has written into its catalog.
+        The target is the source, lies in it, or is not empty, or its bucket and prefix belong to
+        another workspace (`ForeignPlaceError`); or an interrupted copy had another source, catalog
+        or bucket, or another command has written into its catalog.
     TransientError
         Some pictures, masks or variants are missing, damaged or can't be stored; all others are
         there, and the catalog is not.
@@ -123,6 +127,8 @@ def copy_workspace(
     blobs = blob_store(root)
     derived = derived_files(root, blobs)
     journal = Journal(root / JOURNAL, {"from": str(old.root), "to": _storage(root)})
+    journal.read()  # it refuses a copy of something else, or into another place
+    _refuse_place(old, blobs, journal.owner())
     pictures, derivates = picture_files(old.catalog), old.derived.sizes()
     known = {sha256 for sha256, _, _ in pictures}  # others may use the same bucket and prefix
     made = {name: size for name, size in derivates.items() if picture_of(name) in known}
@@ -138,10 +144,11 @@ def copy_workspace(
             or not (root / file.relative_to(old.root)).is_file()
         ]
         there = derived.sizes() if not have.isdisjoint(entries.values()) else {}
+        names = journal.names()
         derive = [
             name
             for name, size in made.items()
-            if entries[name] not in have or there.get(name) != size
+            if entries[name] not in have or there.get(names.get(entries[name], name)) != size
         ]
         return _missing(blobs, pictures, have), derive, moved
 
@@ -162,10 +169,11 @@ def copy_workspace(
         have, taken = journal.read()
         journal.begin()  # before the catalog's file, which makes the folder look like another's
         atomic.sweep(root)
-        new = Workspace.open(root)
+        new = _opened(root, journal)
         if filled := not is_empty(new.catalog):
             _refuse_rows(old, new, journal, fresh=fresh)
-        _remove_gone(new, taken, pictures, {_name(old.root, file) for file in files} | set(made))
+        there = {_name(old.root, file) for file in files} | set(made)
+        _remove_gone(new, taken, pictures, there, journal.names())
         todo, derive, moved = left(have)
         _copy_pictures(old.blobs, new.blobs, todo, journal, progress)
         copy = partial(_copy_derived, old.derived, new.derived)
@@ -179,7 +187,9 @@ def copy_workspace(
                 tick()
         if not filled:  # else it was killed before its very last step
             with progress.task("catalog", total=rows) as tick:
-                copy_rows(old.catalog, new.catalog, tick=tick)
+                named = journal.names()
+                names = {name: named[entry] for name, entry in entries.items() if entry in named}
+                copy_rows(old.catalog, new.catalog, names=names, tick=tick)
         journal.end()
     return summary(todo, derive, moved)
 
@@ -209,6 +219,34 @@ def _refuse(source: Path, target: Path) -> None:
             )
 
 
+def _refuse_place(old: Workspace, blobs: BlobStore, owner: str | None) -> None:
+    """Refuse a bucket and prefix that belong to another workspace than the copy."""
+    if not isinstance(blobs, RemoteBlobs):
+        return
+    place, own = blobs.place, old.blobs
+    if isinstance(own, RemoteBlobs) and (own.place.url, own.place.endpoint) == (
+        place.url,
+        place.endpoint,
+    ):
+        raise ForeignPlaceError(
+            f"{place.url} is where {old.root} has its pictures",
+            hint=f"give the copy a prefix of its own: blobs in {SETTINGS_FILE}",
+        )
+    if (note := read_note(place)) is not None:
+        refuse_foreign(replace(place, owner=owner), note)
+
+
+def _opened(root: Path, journal: Journal) -> Workspace:
+    """Open the target; one whose catalog was removed meanwhile is still the same workspace."""
+    new, owner = Workspace.open(root), journal.owner()
+    if owner is None:
+        journal.note("own", identity(new.catalog))
+    elif identity(new.catalog) != owner:
+        take_over(new.catalog, owner)
+        new = Workspace.open(root)
+    return new
+
+
 def _refuse_rows(old: Workspace, new: Workspace, journal: Journal, *, fresh: bool) -> None:
     """Refuse rows in the target's catalog that this copy has not written."""
     if fresh:
@@ -224,7 +262,11 @@ def _refuse_rows(old: Workspace, new: Workspace, journal: Journal, *, fresh: boo
 
 
 def _remove_gone(
-    new: Workspace, taken: set[str], pictures: Iterable[Picture], files: set[str]
+    new: Workspace,
+    taken: set[str],
+    pictures: Iterable[Picture],
+    files: set[str],
+    names: Mapping[str, str],
 ) -> None:
     """Remove what an earlier call brought and the source has no more, such as what was erased."""
     known = {each[0] for each in pictures}
@@ -234,8 +276,10 @@ def _remove_gone(
             gone.append(entry.partition(".")[0])
         elif (file := entry.rsplit(" ", 2)[0]) in files:
             continue
-        elif picture_of(file):
-            new.derived.discard([file])
+        elif picture := picture_of(file):
+            new.derived.discard([names.get(entry, file)])
+            if picture not in known:
+                new.derived.remove([picture])
         else:
             (new.root / file).unlink(missing_ok=True)
     new.blobs.remove(sorted(set(gone) - known))
@@ -280,7 +324,8 @@ class _Part:
 
     entry: str
     name: str
-    copy: Callable[[], None]
+    copy: Callable[[], str | None]
+    """Returns the name in the target, where that may be another one."""
 
 
 def _copy_pictures(
@@ -298,7 +343,7 @@ def _copy_pictures(
 def _copy_parts(what: str, parts: list[_Part], journal: Journal, progress: Progress) -> None:
     left: list[tuple[str, str]] = []
     waiting = iter(parts)
-    running: dict[Future[None], _Part] = {}
+    running: dict[Future[str | None], _Part] = {}
     with progress.task(what, total=len(parts)) as tick, ThreadPoolExecutor(THREADS) as pool:
         while True:
             while len(running) < 2 * THREADS and (part := next(waiting, None)) is not None:
@@ -310,11 +355,11 @@ def _copy_parts(what: str, parts: list[_Part], journal: Journal, progress: Progr
             for future in finished:
                 part = running.pop(future)
                 try:
-                    future.result()
+                    named = future.result()
                 except TransientError as error:
                     left.append((part.name, error.message))
                     continue
-                journal.note("have", part.entry)
+                journal.note("have", part.entry, named=named)
                 tick()
     if left:
         raise TransientError.of(left)
@@ -327,20 +372,8 @@ def _copy_picture(source: BlobStore, target: BlobStore, picture: Picture) -> Non
         target.fetch(sha256, extension)  # what was there before was compared when it was put
 
 
-def _copy_derived(source: DerivedFiles, target: DerivedFiles, name: str) -> None:
-    data = source.fetch(name)
-    if _is_same_place(source, target):
-        return
-    target.restore(name, data)
-    if target.fetch(name) != data:
-        raise TransientError(f"{target.ref(name)} does not hold what was written")
-
-
-def _is_same_place(source: DerivedFiles, target: DerivedFiles) -> bool:
-    if not isinstance(source, RemoteDerived) or not isinstance(target, RemoteDerived):
-        return False
-    one, other = source.place, target.place
-    return (one.url, one.endpoint) == (other.url, other.endpoint)
+def _copy_derived(source: DerivedFiles, target: DerivedFiles, name: str) -> str:
+    return target.bring(name, source.fetch(name))
 
 
 def _copy_file(source: Path, target: Path) -> None:

@@ -15,8 +15,11 @@ from typing import Any
 from sqlalchemy import select
 
 from bodyshop_core.catalog import BlobRef, Catalog, schema
+from bodyshop_core.catalog.derived_names import rename
+from bodyshop_core.catalog.identity import identity
 from bodyshop_core.errors import BodyshopError, ConfigError, InterruptedByUser, UsageError
 from bodyshop_core.storage.derived_upload import upload_local
+from bodyshop_core.storage.remote_blobs import RemoteBlobs
 from bodyshop_core.storage.remote_derived import RemoteDerived
 from bodyshop_core.version import __version__
 from bodyshop_core.workspace_settings import (
@@ -51,7 +54,6 @@ class Workspace:
     def __init__(self, root: Path) -> None:
         self.root = root
         file, url, self.blobs = root / CATALOG_FILE, catalog_url(root), blob_store(root)
-        self.derived = derived_files(root, self.blobs)
         if url is not None and file.exists():
             raise ConfigError(
                 f"there is a catalog in {file}, too: which one is it?",
@@ -60,8 +62,11 @@ class Workspace:
                 hint="start the database with an empty workspace folder, or move that file away",
             )
         self.catalog = Catalog(file, url)
+        if isinstance(self.blobs, RemoteBlobs):
+            self.blobs = self.blobs.owned_by(identity(self.catalog), self.catalog.label)
+        self.derived = derived_files(root, self.blobs)
         if isinstance(self.derived, RemoteDerived):
-            upload_local(root, self.derived)
+            upload_local(root, self.derived, self._rename)
 
     @classmethod
     def open(cls, root: Path | str, *, create: bool = True) -> Workspace:
@@ -195,6 +200,10 @@ class Workspace:
         """
         record.data_state = state
         self._note_run(record.id, data_state=state)
+
+    def _rename(self, names: dict[str, str]) -> None:
+        with self.catalog.begin() as connection:
+            rename(connection, names)
 
     def _new_run(self, command: str, arguments: Mapping[str, Any]) -> str:
         stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")

@@ -17,6 +17,7 @@ def register(app: typer.Typer) -> None:
     app.command("forget")(forget_pictures)
     group = typer.Typer(no_args_is_help=True, help="The workspace as a whole.")
     group.command("copy")(copy)
+    group.command("orphans")(show_orphans)
     app.add_typer(group, name="workspace")
 
 
@@ -120,3 +121,34 @@ def copy(
     summary = copy_workspace(source, target, dry_run=dry_run, progress=terminal.progress)
     title = "Would be copied" if dry_run else "Copied, every sha256 verified"
     terminal.summary(summary.as_dict(), title=title)
+
+
+def show_orphans(
+    context: typer.Context,
+    remove: Annotated[
+        bool, typer.Option("--remove", help="Remove them; without it they are only counted.")
+    ] = False,
+    older_than: Annotated[
+        float,
+        typer.Option(
+            metavar="HOURS",
+            min=0,
+            help="Only files of this age: a running command may not have noted younger ones.",
+        ),
+    ] = 24.0,
+) -> None:
+    """Count masks and variants that nothing refers to any more, and remove them.
+
+    They are left in a bucket when a mask is drawn or a variant is made again.
+    """
+    from bodyshop.orphans import orphans
+    from bodyshop_core.workspace import Workspace
+
+    terminal: Terminal = context.obj
+    workspace = Workspace.open(terminal.workspace, create=False)
+    summary = orphans(workspace, remove=remove, older_than=older_than)
+    notes = []
+    if summary.orphans and not remove:
+        notes.append("-> bodyshop workspace orphans --remove")
+    title = "Removed" if remove else "Left over"
+    terminal.summary(summary.as_dict(), title=title, notes=notes)

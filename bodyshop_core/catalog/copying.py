@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import JSON, RowMapping, Table, func, insert, null, select
 
+from bodyshop_core.catalog.derived_names import renamed
 from bodyshop_core.catalog.schema import images, metadata
 from bodyshop_core.catalog.store import Catalog
 from bodyshop_core.errors import UsageError
@@ -44,13 +45,21 @@ def has_same_rows(one: Catalog, other: Catalog) -> bool:
     return True
 
 
-def copy_rows(source: Catalog, target: Catalog, *, tick: Tick = no_tick) -> int:
+def copy_rows(
+    source: Catalog,
+    target: Catalog,
+    *,
+    names: Mapping[str, str] | None = None,
+    tick: Tick = no_tick,
+) -> int:
     """Copy every row, in one transaction: all of them or none.
 
     Parameters
     ----------
     source, target : Catalog
         The second has no rows yet.
+    names : mapping, optional
+        Of masks and variants that have another name in the target: name -> that one.
     tick : callable
         Called with the number of rows written.
 
@@ -78,7 +87,10 @@ def copy_rows(source: Catalog, target: Catalog, *, tick: Tick = no_tick) -> int:
             }
             query = select(table, *absent.values())
             for part in reading.execute(query).mappings().partitions(_AT_ONCE):
-                writing.execute(insert(table), [_as_stored(row, table, absent) for row in part])
+                rows = [_as_stored(row, table, absent) for row in part]
+                if names:
+                    rows = [renamed(table, row, names) for row in rows]
+                writing.execute(insert(table), rows)
                 written += len(part)
                 tick(len(part))
     return written

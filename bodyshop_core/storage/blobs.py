@@ -140,6 +140,17 @@ class BlobStore(ABC):
     label: str
     """What messages call the store: its folder or address."""
 
+    def claim(self) -> None:  # noqa: B027 - a folder of the workspace is its own
+        """Make sure that what is stored there is the workspace's own, before it is changed.
+
+        Raises
+        ------
+        ForeignPlaceError
+            It belongs to another workspace.
+        TransientError
+            The store does not answer.
+        """
+
     @abstractmethod
     def ref(self, sha256: str, extension: str) -> BlobRef:
         """Return where bytes are, whether they exist or not."""
@@ -212,8 +223,13 @@ class BlobStore(ABC):
         """
 
     @abstractmethod
-    def remove(self, sha256s: Iterable[str]) -> None:
+    def remove(self, sha256s: Iterable[str]) -> list[str]:
         """Remove all that is stored of some pictures, earlier versions and cached copies too.
+
+        Returns
+        -------
+        list of str
+            As `find`.
 
         Raises
         ------

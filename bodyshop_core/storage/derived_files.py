@@ -72,6 +72,22 @@ class DerivedFiles(ABC):
             The store does not answer.
         """
 
+    def bring(self, name: str, data: bytes) -> str:
+        """Write a file of another store and read it again; return the name that it got here.
+
+        Raises
+        ------
+        TransientError
+            The store does not answer, or does not hold what was written.
+        """
+        if self.immutable:
+            name = self.put(name, data)
+        else:
+            self.restore(name, data)
+        if self.fetch(name) != data:
+            raise TransientError(f"{self.ref(name)} does not hold what was written")
+        return name
+
     @abstractmethod
     def fetch(self, name: str) -> bytes:
         """Return the bytes as the store itself has them now, past any cache; see `BlobRef.read`."""
@@ -96,9 +112,19 @@ class DerivedFiles(ABC):
             The store does not answer.
         """
 
-    @abstractmethod
     def sizes(self) -> dict[str, int]:
         """Return the name and the bytes of every file.
+
+        Raises
+        ------
+        TransientError
+            The store does not answer.
+        """
+        return {name: size for name, (size, _) in self.written().items()}
+
+    @abstractmethod
+    def written(self) -> dict[str, tuple[int, float]]:
+        """Return the name of every file, with its bytes and the UNIX time of its last change.
 
         Raises
         ------
@@ -127,8 +153,13 @@ class DerivedFiles(ABC):
         """
 
     @abstractmethod
-    def remove(self, sha256s: Iterable[str]) -> None:
+    def remove(self, sha256s: Iterable[str]) -> list[str]:
         """Remove all that is stored of some pictures, earlier versions and cached copies too.
+
+        Returns
+        -------
+        list of str
+            As `find`.
 
         Raises
         ------
@@ -219,10 +250,10 @@ class LocalDerived(DerivedFiles):
         """
         return self._is_whole
 
-    def sizes(self) -> dict[str, int]:
-        """See `DerivedFiles.sizes`."""
+    def written(self) -> dict[str, tuple[int, float]]:
+        """See `DerivedFiles.written`."""
         return {
-            name: path.stat().st_size
+            name: ((state := path.stat()).st_size, state.st_mtime)
             for path in self._paths()
             if picture_of(name := path.relative_to(self.root).as_posix())
         }
@@ -239,10 +270,12 @@ class LocalDerived(DerivedFiles):
         """See `DerivedFiles.find`."""
         return [str(path) for path in self._made_of(set(sha256s))]
 
-    def remove(self, sha256s: Iterable[str]) -> None:
+    def remove(self, sha256s: Iterable[str]) -> list[str]:
         """See `DerivedFiles.remove`."""
-        for path in self._made_of(set(sha256s)):
+        gone = self._made_of(set(sha256s))
+        for path in gone:
             path.unlink(missing_ok=True)
+        return list(map(str, gone))
 
     def discard(self, names: Iterable[str]) -> None:
         """See `DerivedFiles.discard`."""

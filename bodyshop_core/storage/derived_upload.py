@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 
-from bodyshop_core.errors import TransientError
 from bodyshop_core.locking import locked
 from bodyshop_core.storage import remote_objects
 from bodyshop_core.storage.derived_files import LocalDerived
@@ -18,12 +17,14 @@ LOCK = "masks.lock"
 _log = logging.getLogger(__name__)
 
 
-def upload_local(root: Path, target: RemoteDerived) -> int:
-    """Move masks and variants from a workspace's folder into its bucket, under their names.
+def upload_local(
+    root: Path, target: RemoteDerived, renamed: Callable[[dict[str, str]], None]
+) -> int:
+    """Move masks and variants from a workspace's folder into its bucket.
 
     They are in the folder when they were made before ``blobs`` was set, or by a version that kept
-    only the originals in the bucket. Each is removed from the folder once the bucket has given the
-    same bytes back.
+    only the originals in the bucket. They are removed from the folder once the bucket has given the
+    same bytes back, and the catalog has the names that they got there.
 
     Parameters
     ----------
@@ -31,6 +32,8 @@ def upload_local(root: Path, target: RemoteDerived) -> int:
         Of the workspace.
     target : RemoteDerived
         Its store.
+    renamed : callable
+        Brings the new names into the catalog.
 
     Returns
     -------
@@ -40,8 +43,8 @@ def upload_local(root: Path, target: RemoteDerived) -> int:
     Raises
     ------
     TransientError
-        The store does not answer, or does not hold what was written; the others stay as files,
-        and opening the workspace again goes on.
+        The store does not answer, or does not hold what was written; all stay as files, and
+        opening the workspace again goes on.
     """
     source = LocalDerived(root)
     if not source.sizes():
@@ -49,7 +52,9 @@ def upload_local(root: Path, target: RemoteDerived) -> int:
     with locked(root / LOCK, wait=True):
         names = list(source.sizes())  # another process may just have moved them
         with ThreadPoolExecutor(remote_objects.THREADS) as pool:
-            list(pool.map(partial(_move, source, target), names))
+            got = list(pool.map(lambda name: target.bring(name, source.fetch(name)), names))
+        renamed(dict(zip(names, got, strict=True)))
+        source.discard(names)
     if names:
         _log.warning(
             "%d masks and variants were files in %s; they are now in %s",
@@ -58,11 +63,3 @@ def upload_local(root: Path, target: RemoteDerived) -> int:
             target.place.url,
         )
     return len(names)
-
-
-def _move(source: LocalDerived, target: RemoteDerived, name: str) -> None:
-    data = source.fetch(name)
-    target.restore(name, data)
-    if target.fetch(name) != data:
-        raise TransientError(f"{target.ref(name)} does not hold what was written")
-    source.discard([name])

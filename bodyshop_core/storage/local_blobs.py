@@ -74,11 +74,12 @@ class LocalBlobs(BlobStore):
         """See `BlobStore.find`."""
         return [str(path) for sha256 in sha256s for path in self._files(sha256)]
 
-    def remove(self, sha256s: Iterable[str]) -> None:
+    def remove(self, sha256s: Iterable[str]) -> list[str]:
         """See `BlobStore.remove`."""
-        for sha256 in sha256s:
-            for path in self._files(sha256):
-                path.unlink(missing_ok=True)
+        gone = [path for sha256 in sha256s for path in self._files(sha256)]
+        for path in gone:
+            path.unlink(missing_ok=True)
+        return list(map(str, gone))
 
     def _files(self, sha256: str) -> list[Path]:
         return sorted((self.root / sha256[:2]).glob(f"{sha256}.*"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from bodyshop_core.storage import remote_objects
@@ -28,6 +29,24 @@ class RemoteBlobs(BlobStore):
     def __init__(self, url: str, cache: BlobCache, *, endpoint: str | None = None) -> None:
         self.place = RemotePlace(url.rstrip("/"), cache, endpoint)
         self.label = self.place.url
+
+    def owned_by(self, owner: str, catalog: str) -> RemoteBlobs:
+        """Return this store for a workspace, which writes and removes only what is its own.
+
+        Parameters
+        ----------
+        owner : str
+            The workspace's id.
+        catalog : str
+            What messages call its catalog.
+        """
+        store = RemoteBlobs(self.place.url, self.place.cache, endpoint=self.place.endpoint)
+        store.place = replace(self.place, owner=owner, catalog=catalog)
+        return store
+
+    def claim(self) -> None:
+        """See `BlobStore.claim`."""
+        remote_objects.claim(self.place)
 
     def ref(self, sha256: str, extension: str) -> BlobRef:
         """See `BlobStore.ref`."""
@@ -58,12 +77,14 @@ class RemoteBlobs(BlobStore):
         """See `BlobStore.find`."""
         return [remote_objects.label(self.place, each) for each in self._objects(sha256s)]
 
-    def remove(self, sha256s: Iterable[str]) -> None:
+    def remove(self, sha256s: Iterable[str]) -> list[str]:
         """See `BlobStore.remove`."""
         sha256s = list(sha256s)
-        remote_objects.delete(self.place, self._objects(sha256s))
+        gone = self._objects(sha256s)
+        remote_objects.delete(self.place, gone)
         for sha256 in sha256s:
             self.place.cache.remove(sha256)
+        return [remote_objects.label(self.place, each) for each in gone]
 
     def _put(self, data: bytes, sha256: str, extension: str) -> Blob:
         name = f"{sha256}.{extension}"

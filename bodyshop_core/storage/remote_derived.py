@@ -34,8 +34,8 @@ class RemoteDerived(DerivedFiles):
     """Objects that never change: the name of each has the sha256 of its content before its end.
 
     What changes is written under another name, which the catalog then has; so that what is read is
-    what the catalog means, and a copy in the cache is never an old one. Objects that
-    `workspace copy` has brought from a folder keep their names: their copies are not kept.
+    what the catalog means, and a copy in the cache is never an old one. Objects
+    that an earlier version brought from a folder kept their names: their copies are not kept.
 
     Parameters
     ----------
@@ -93,34 +93,40 @@ class RemoteDerived(DerivedFiles):
         there = remote_objects.sizes(self.place, folder)
         return lambda name, size: name in there and size in (None, there[name])
 
-    def sizes(self) -> dict[str, int]:
-        """See `DerivedFiles.sizes`."""
+    def written(self) -> dict[str, tuple[int, float]]:
+        """See `DerivedFiles.written`."""
         return {
-            name: size
+            name: about
             for folder in FOLDERS
-            for name, size in remote_objects.sizes(self.place, folder).items()
+            for name, about in remote_objects.written(self.place, folder).items()
             if picture_of(name)
         }
 
     def require(self, folder: str) -> None:
         """See `DerivedFiles.require`."""
+        remote_objects.claim(self.place)
 
     def find(self, sha256s: Iterable[str]) -> list[str]:
         """See `DerivedFiles.find`."""
         return [remote_objects.label(self.place, each) for each in self._made_of(sha256s)]
 
-    def remove(self, sha256s: Iterable[str]) -> None:
+    def remove(self, sha256s: Iterable[str]) -> list[str]:
         """See `DerivedFiles.remove`."""
         sha256s = list(sha256s)
-        remote_objects.delete(self.place, self._made_of(sha256s))
+        gone = self._made_of(sha256s)
+        remote_objects.delete(self.place, gone)
         for sha256 in sha256s:
             self.place.cache.remove(sha256)
+        return [remote_objects.label(self.place, each) for each in gone]
 
     def discard(self, names: Iterable[str]) -> None:
         """See `DerivedFiles.discard`; earlier versions go with it."""
+        names = list(names)
+        if not names:
+            return
+        found = remote_objects.all_versions(self.place, names)
+        remote_objects.delete(self.place, found)
         for name in names:
-            found = remote_objects.versions(self.place, name)
-            remote_objects.delete(self.place, found)
             self.place.cache.path(name).unlink(missing_ok=True)
 
     def _made_of(self, sha256s: Iterable[str]) -> list[remote_objects.Stored]:

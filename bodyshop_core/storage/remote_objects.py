@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 import uuid
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from functools import partial
 from itertools import chain
 from typing import Any
 
 from bodyshop_core.errors import LostBlobError
+from bodyshop_core.storage import ownership
 from bodyshop_core.storage.remote_place import RemotePlace
 
 THREADS = 8
@@ -19,6 +23,30 @@ PART = ".part"
 
 Stored = tuple[str, str]
 """Name below the place, and version; empty where there are none."""
+
+
+def claim(place: RemotePlace) -> None:
+    """Make sure, before something is written or removed, that a place is the caller's own.
+
+    The first workspace that writes to a place leaves a note there, see
+    `bodyshop_core.storage.ownership`. Each process asks once.
+
+    Raises
+    ------
+    ForeignPlaceError
+        It belongs to another workspace.
+    TransientError
+        The store does not answer.
+    """
+    if place.owner is None or ownership.known.has(place):
+        return
+    found = ownership.read_note(place)
+    if found is None:
+        with contextlib.suppress(FileExistsError):  # another workspace was faster
+            _write(place, ownership.NOTE, ownership.new_note(place), "create")
+        found = ownership.read_note(place) or {}
+    ownership.refuse_foreign(place, found)
+    ownership.known.add(place)
 
 
 def create(place: RemotePlace, name: str, data: bytes) -> None:
@@ -31,6 +59,7 @@ def create(place: RemotePlace, name: str, data: bytes) -> None:
     TransientError
         The store does not answer, or refuses.
     """
+    claim(place)
     _write(place, name, data, "create")
 
 
@@ -42,6 +71,7 @@ def overwrite(place: RemotePlace, name: str, data: bytes) -> None:
     TransientError
         The store does not answer, or refuses.
     """
+    claim(place)
     _write(place, name, data, "overwrite")
 
 
@@ -53,12 +83,23 @@ def sizes(place: RemotePlace, folder: str) -> dict[str, int]:
     TransientError
         The store does not answer.
     """
+    return {name: size for name, (size, _) in written(place, folder).items()}
+
+
+def written(place: RemotePlace, folder: str) -> dict[str, tuple[int, float]]:
+    """Return name -> bytes and UNIX time of all objects in a folder, as `sizes`.
+
+    Raises
+    ------
+    TransientError
+        The store does not answer.
+    """
     try:
         with place.talking(f"{folder}/*", "listed") as filesystem:
             root = filesystem._strip_protocol(place.url).rstrip("/")
             found = filesystem.find(f"{root}/{folder}", detail=True)
             return {
-                str(path).removeprefix(f"{root}/"): int(about["size"])
+                str(path).removeprefix(f"{root}/"): (int(about["size"]), _time(about))
                 for path, about in found.items()
                 if not str(path).endswith(PART)
             }
@@ -160,6 +201,7 @@ def is_s3(filesystem: Any) -> bool:
 
 
 def _delete(place: RemotePlace, stored: Stored) -> None:
+    claim(place)
     name, version = stored
     with place.talking(name, "removed") as filesystem:
         if not is_s3(filesystem):
@@ -190,6 +232,12 @@ def _write_whole(filesystem: Any, address: str, data: bytes) -> None:
     temporary = f"{address}.{uuid.uuid4().hex[:12]}{PART}"
     filesystem.pipe_file(temporary, data)
     filesystem.mv(temporary, address)
+
+
+def _time(about: dict[str, Any]) -> float:
+    """Return when an object was written, as the file systems of fsspec say it."""
+    found = about.get("LastModified") or about.get("mtime") or about.get("created") or time.time()
+    return float(found.timestamp() if isinstance(found, datetime) else found)
 
 
 def _code(error: OSError) -> str:

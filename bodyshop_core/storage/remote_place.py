@@ -48,11 +48,16 @@ class RemotePlace:
         For copies.
     endpoint : str, optional
         Address of an S3 server that is not Amazon's; by default that of ``AWS_ENDPOINT_URL``.
+    owner, catalog : str, optional
+        Id of the workspace that writes there, and what messages call its catalog; see
+        `bodyshop_core.storage.ownership`. Without one, nobody is asked whose it is.
     """
 
     url: str
     cache: BlobCache
     endpoint: str | None = None
+    owner: str | None = None
+    catalog: str = ""
 
     def address(self, name: str) -> str:
         """Return the address of ``<sha256>.<extension>``, or of a name with its folder."""

@@ -14,7 +14,7 @@ from bodyshop_core.errors import NothingFoundError
 from bodyshop_core.progress import SILENT, Progress
 from bodyshop_core.summary import Summary
 from labeling.consensus.imported import counting_imports, deleted_of
-from labeling.consensus.update import update_consensus
+from labeling.consensus.update import prepare_consensus, update_consensus
 from labeling.exchange.fitting import frame_unknown, upright_shape
 from labeling.exchange.matching import Match, PictureMatcher, settled
 from labeling.formats.instances import shape_mask
@@ -30,6 +30,8 @@ from labeling.records.annotations import Annotation, store_annotations, upload_m
 from labeling.records.pictures import CatalogPicture
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from bodyshop_core.workspace import Workspace
     from labeling.formats.shapes import Mask
 
@@ -325,15 +327,20 @@ class _Statement:
             return
         sha256s = [each.sha256 for each in self._pending]
         uploaded = upload_masks(self.workspace, self._pending)
+
+        def write(connection: Connection) -> set[str]:
+            return store_annotations(connection, self.workspace, self._pending, uploaded)
+
+        agreed = prepare_consensus(self.workspace, write)
         with self.workspace.catalog.begin() as connection:
             before = counting_imports(connection, self.project, sha256s)
-            touched = store_annotations(connection, self.workspace, self._pending, uploaded)
+            touched = write(connection)
             for row in deleted_of(connection, before.values()):
                 self.replaced.append(
                     f"{row.sha256[:12]}: the {row.label} mask of {row.annotator} no longer counts, "
                     "because its file no longer has it"
                 )
-            self.replaced += update_consensus(connection, self.workspace, touched)
+            self.replaced += update_consensus(connection, self.workspace, touched, agreed)
         self._pending.clear()
 
 

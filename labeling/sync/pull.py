@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from bodyshop_core.progress import SILENT, Progress
 from bodyshop_core.summary import Summary
 from labeling.configs.label_config import ProjectKind
 from labeling.consensus.agreement import measure_agreement
-from labeling.consensus.update import update_consensus
+from labeling.consensus.update import prepare_consensus, update_consensus
 from labeling.exchange.mask_export import export_masks
 from labeling.formats.coco import FILE_NAME
 from labeling.records.annotations import (
@@ -239,13 +239,18 @@ class _PagePuller:
                 if self.full or before.get(number) != changed_at:
                     changed.append(self._read_annotation(task, annotation, picture))
         uploaded = upload_masks(self.workspace, changed)
-        with self.workspace.catalog.begin() as connection:
+
+        def write(connection: Any) -> set[str]:
             stored = store_annotations(connection, self.workspace, changed, uploaded)
-            touched = stored | mark_deleted(connection, self.project.instance, gone)
-            dropped = update_consensus(connection, self.workspace, touched)
+            return stored | mark_deleted(connection, self.project.instance, gone)
+
+        agreed = prepare_consensus(self.workspace, write)
+        with self.workspace.catalog.begin() as connection:
+            touched = write(connection)
+            dropped = update_consensus(connection, self.workspace, touched, agreed)
             self._save_cursor(cursor, connection)
         self.counts.replaced += dropped
-        changed = [annotation for annotation in changed if annotation.sha256 in stored]
+        changed = [annotation for annotation in changed if annotation.sha256 in touched]
         self.counts.annotations += sum(each.state == "current" for each in changed)
         self.counts.skipped += sum(each.state == "skipped" for each in changed)
         self.counts.masks += sum(len({s.label for s in each.shapes}) for each in changed)
@@ -323,9 +328,11 @@ class _PagePuller:
             if pair not in index.pairs
             for number in annotations
         ]
+        write = partial(mark_deleted, instance=self.project.instance, remote_ids=gone)
+        agreed = prepare_consensus(self.workspace, write)
         with self.workspace.catalog.begin() as connection:
-            touched = mark_deleted(connection, self.project.instance, gone)
-            self.counts.replaced += update_consensus(connection, self.workspace, touched)
+            touched = write(connection)
+            self.counts.replaced += update_consensus(connection, self.workspace, touched, agreed)
         index.save(self.workspace, self.project)
         self.counts.deleted += len(gone)
         self.counts.pictures |= touched
@@ -388,7 +395,6 @@ def _normalised(moment: str) -> str:
 
 
 def _earlier(moment: str | None) -> str | None:
-    if moment is None:
-        return None
     # The only format that the server's filter accepts.
-    return (_parsed(moment) - timedelta(seconds=LATE_S)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    form = "%Y-%m-%dT%H:%M:%S.%fZ"
+    return moment and (_parsed(moment) - timedelta(seconds=LATE_S)).strftime(form)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,12 +23,16 @@ from training_cases import fill_workspace
 from augment import augment, verify
 from bodyshop.export import export
 from bodyshop.forget import forget
+from bodyshop.orphans import orphans
 from bodyshop.workspace_copy import copy_workspace
 from bodyshop_core.catalog import schema
+from bodyshop_core.catalog.derived_names import names_of_masks_and_variants
 from bodyshop_core.catalog.variants import current_variants
 from bodyshop_core.engine.handshake import HandshakeError
 from bodyshop_core.errors import TransientError
 from bodyshop_core.snapshots import mask_digests
+from bodyshop_core.storage.blob_cache import digest_in
+from bodyshop_core.storage.ownership import ForeignPlaceError
 from bodyshop_core.workspace import Workspace
 from labeling.consensus.update import update_consensus
 from labeling.exchange.mask_export import export_masks
@@ -223,11 +228,15 @@ def test_there_and_back_with_masks_and_variants(server, both, tmp_path):
     summary = copy_workspace(local.root, tmp_path / "moved")
     assert (summary.files, summary.bytes) == (counted.files, counted.bytes)
     moved = Workspace.open(tmp_path / "moved", create=False)
-    assert files(moved) == [] and moved.derived.sizes() == local.derived.sizes() != {}
+    assert files(moved) == []
+    assert len(moved.derived.sizes()) == len(local.derived.sizes()) > 20
+    assert all(map(digest_in, moved.derived.sizes())), "so that what is read is kept in the cache"
+    assert moved.derived.sizes().keys() == named(moved)
     assert made(moved) == made(local) and mask_digests(moved) == mask_digests(local)
     assert augment(moved, "light", copies=1, workers=0).made == 0
     draw(moved, damaged(moved)[:1], right=95)
     assert augment(moved, "light", copies=1, workers=0).made <= 1
+    assert orphans(moved, remove=True, older_than=0).orphans >= 1
     copy_workspace(moved.root, tmp_path / "back")
     back = Workspace.open(tmp_path / "back", create=False)
     assert mask_digests(back) == mask_digests(moved) != mask_digests(local)
@@ -235,6 +244,82 @@ def test_there_and_back_with_masks_and_variants(server, both, tmp_path):
     assert not (back.root / "cache").exists()
     assert augment(back, "light", copies=1, workers=0).made == 0
     assert mask_files(back).keys() == set(damaged(back))
+
+
+def named(workspace: Workspace) -> set[str]:
+    with workspace.catalog.read() as connection:
+        return names_of_masks_and_variants(connection)
+
+
+def test_what_was_drawn_or_made_again_is_an_orphan_and_nothing_else_is_removed(server, both):
+    _, remote = both
+    augment(remote, "light", copies=1, workers=0)
+    assert orphans(remote, older_than=0).orphans == 0
+    again = damaged(remote)[:2]
+    kept = set(remote.derived.sizes())
+    draw(remote, again, right=95)
+    made_again = augment(remote, "light", copies=1, workers=0).made
+    young = orphans(remote, remove=True)
+    assert (young.orphans, made_again > 0) == (0, True) and young.young >= 2 + made_again
+    stranger = f"masks/{'0' * 64}-dent-0123456789.png"
+    remote.derived.restore(stranger, b"of no picture of this workspace")
+    counted = orphans(remote, older_than=0)
+    assert counted.orphans == young.young and not counted.removed
+    before = contents_of(remote)
+    assert orphans(remote, remove=True, older_than=0) == replace(counted, removed=True)
+    assert contents_of(remote) == before
+    assert set(remote.derived.sizes()) == named(remote) | {stranger} != kept
+    assert orphans(remote, older_than=0).orphans == 0
+    assert (
+        augment(remote, "light", copies=1, workers=0).made == 0 and verify(remote).different == ()
+    )
+
+
+def contents_of(workspace: Workspace) -> dict[str, bytes]:
+    return {name: workspace.derived.fetch(name) for name in sorted(named(workspace))}
+
+
+def test_two_workspaces_never_share_a_prefix(server, both, tmp_path):
+    local, remote = both
+    prefix = remote.blobs.label.rpartition("/")[2]
+    gone = damaged(remote)[0]
+    beside = remote_workspace(server, tmp_path / "beside", prefix=prefix)
+    with pytest.raises(ForeignPlaceError, match="belongs to another workspace"):
+        forget(beside, gone)
+    beside.catalog.close()
+    for file in beside.root.glob("bodyshop.sqlite*"):
+        file.unlink()
+    for source in (local, remote):
+        for dry_run in (True, False):
+            with pytest.raises(ForeignPlaceError):
+                copy_workspace(source.root, beside.root, dry_run=dry_run)
+    remote_workspace(server, tmp_path / "apart").catalog.close()
+    for file in (tmp_path / "apart").glob("bodyshop.sqlite*"):
+        file.unlink()
+    copy_workspace(remote.root, tmp_path / "apart")
+    apart = Workspace.open(tmp_path / "apart", create=False)
+    assert forget(apart, gone).pictures == 1 and apart.derived.find([gone]) == []
+    assert remote.picture(gone).read() and remote.derived.ref(current_masks(remote)[gone]["dent"])
+    assert len(remote.derived.find([gone])) == 1
+
+
+def test_an_interrupted_copy_goes_on_after_its_catalog_was_removed(server, both, tmp_path):
+    _, remote = both
+    remote_workspace(server, tmp_path / "copy").catalog.close()
+    for file in (tmp_path / "copy").glob("bodyshop.sqlite*"):
+        file.unlink()
+    lost = remote.picture(damaged(remote)[0])
+    data = lost.read()
+    server.filesystem().rm_file(str(lost))
+    with pytest.raises(TransientError, match="left to do: 1"):
+        copy_workspace(remote.root, tmp_path / "copy")
+    for file in (tmp_path / "copy").glob("bodyshop.sqlite*"):
+        file.unlink()
+    assert remote.blobs.put_bytes(data, lost.suffix[1:]).new
+    assert copy_workspace(remote.root, tmp_path / "copy").copied == 1
+    copy = Workspace.open(tmp_path / "copy", create=False)
+    copy.blobs.claim()
+    assert made(copy) == made(remote) and mask_digests(copy) == mask_digests(remote)
 
 
 @pytest.mark.skipif(

@@ -19,11 +19,15 @@ import pytest
 from blob_stores import make_store
 from filling import add_picture, photo
 
+from bodyshop.forget import forget
 from bodyshop.workspace_copy import copy_workspace
+from bodyshop_core.catalog import schema
+from bodyshop_core.catalog.derived_names import names_of_masks_and_variants
 from bodyshop_core.errors import DamagedBlobError, LostBlobError, TransientError
-from bodyshop_core.storage.blob_cache import BlobCache
+from bodyshop_core.storage.blob_cache import BlobCache, with_digest
 from bodyshop_core.storage.derived_files import DerivedFiles, LocalDerived, picture_of
 from bodyshop_core.storage.local_blobs import LocalBlobs
+from bodyshop_core.storage.ownership import NOTE, ForeignPlaceError
 from bodyshop_core.storage.remote_blobs import RemoteBlobs
 from bodyshop_core.storage.remote_derived import RemoteDerived
 from bodyshop_core.storage.remote_place import RemotePlace
@@ -262,40 +266,72 @@ def bucket(tmp_path, monkeypatch):
 
 def test_masks_drawn_before_the_workspace_had_a_bucket_are_moved_into_it(bucket, tmp_path, caplog):
     before = Workspace.open(tmp_path / "w")
-    for name in (MASK, VARIANT):
-        before.derived.put(name, PNG)
+    drawn = drawn_files(before)
+    (before.root / "variants" / "light-1").mkdir(parents=True, exist_ok=True)
     (before.root / "variants" / "light-1" / "policy.yaml").write_text("x")
     bucket()
     after = Workspace.open(tmp_path / "w")
-    assert after.derived.sizes() == before_sizes() and not LocalDerived(after.root).sizes()
-    assert after.derived.ref(MASK).read() == PNG
+    names = {with_digest(name, PNG) for name in drawn}
+    assert after.derived.sizes().keys() == names and not LocalDerived(after.root).sizes()
+    assert named(after) == names
+    for name in names:
+        assert after.derived.ref(name).read() == PNG
+    assert len(copies(tmp_path / "bucket")) == 3, "what was moved is kept in the cache, too"
     assert (after.root / "variants" / "light-1" / "policy.yaml").exists()
-    assert "2 masks and variants were files in" in caplog.text
+    assert "3 masks and variants were files in" in caplog.text
     caplog.clear()
-    assert Workspace.open(tmp_path / "w").derived.sizes() == before_sizes() and not caplog.text
+    assert Workspace.open(tmp_path / "w").derived.sizes().keys() == names and not caplog.text
 
 
-def before_sizes():
-    return {MASK: len(PNG), VARIANT: len(PNG)}
+def drawn_files(workspace: Workspace) -> list[str]:
+    """Put a mask, a variant and its mask into a workspace on a disk, with their rows."""
+    sha256 = add_picture(workspace, photo(3))
+    mask, variant, moved = (
+        name.format(sha256[:2], sha256)
+        for name in ("masks/{}/{}-dent-01.png", "variants/v/{}/{}-1.jpg", "variants/v/{}/{}-1.png")
+    )
+    for name in (mask, variant, moved):
+        workspace.derived.put(name, PNG)
+    with workspace.catalog.begin() as connection:
+        connection.execute(
+            schema.annotations.insert(),
+            {
+                "key": "a", "sha256": sha256, "project": "damage", "annotator": "ana",
+                "kind": "mask", "file": mask, "state": "current", "updated_at": "2026",
+            },
+        )  # fmt: skip
+        connection.execute(
+            schema.variants.insert(),
+            {
+                "sha256": sha256, "policy": "p", "copy": 1, "split_set": "main", "label": "x",
+                "group": "g", "current": True, "file": variant, "masks": {"dent": moved},
+                "inputs": "i", "made_at": "2026",
+            },
+        )  # fmt: skip
+    return [mask, variant, moved]
+
+
+def named(workspace: Workspace) -> set[str]:
+    with workspace.catalog.read() as connection:
+        return names_of_masks_and_variants(connection)
 
 
 def test_a_bucket_that_does_not_take_them_leaves_the_masks_where_they_are(
     bucket, tmp_path, monkeypatch
 ):
     root = Workspace.open(tmp_path / "w").root
-    for name in (MASK, VARIANT):
-        LocalDerived(root).put(name, PNG)
+    drawn = set(drawn_files(Workspace.open(root)))
     bucket()
     with monkeypatch.context() as failing:
-        failing.setattr(RemoteDerived, "restore", lambda *_: None)
+        failing.setattr(RemoteDerived, "put", lambda self, name, data: name)
         failing.setattr(RemoteDerived, "fetch", lambda *_: b"")
         with pytest.raises(TransientError, match="does not hold"):
             Workspace.open(root)
-        assert LocalDerived(root).sizes() == before_sizes()
-    assert Workspace.open(root).derived.sizes() == before_sizes()
+        assert LocalDerived(root).sizes().keys() == drawn
+    assert named(Workspace.open(root)) == {with_digest(name, PNG) for name in drawn}
 
 
-def test_a_copy_leaves_what_other_workspaces_have_in_the_same_place_and_writes_nothing_twice(
+def test_a_copy_leaves_what_others_have_in_the_same_place_and_has_a_place_of_its_own(
     bucket, tmp_path, monkeypatch
 ):
     bucket()
@@ -304,10 +340,10 @@ def test_a_copy_leaves_what_other_workspaces_have_in_the_same_place_and_writes_n
     ours = one.derived.put(f"masks/{sha256[:2]}/{sha256}-dent-0123456789.png", PNG)
     theirs = one.derived.put(MASK, PNG)
     monkeypatch.setattr("bodyshop.workspace_copy.blob_store", lambda root: one.blobs)
-    written = []
-    monkeypatch.setattr(RemoteDerived, "restore", lambda self, name, _: written.append(name))
-    summary = copy_workspace(one.root, tmp_path / "beside")
-    assert (summary.copied, summary.files, written) == (1, 1, [])
+    for dry_run in (True, False):
+        with pytest.raises(ForeignPlaceError, match=r"is where .* has its pictures"):
+            copy_workspace(one.root, tmp_path / "beside", dry_run=dry_run)
+    assert not (tmp_path / "beside").exists()
     assert one.derived.sizes().keys() == {ours, theirs}
     monkeypatch.undo()
     monkeypatch.setattr(
@@ -316,3 +352,28 @@ def test_a_copy_leaves_what_other_workspaces_have_in_the_same_place_and_writes_n
     )
     copy_workspace(one.root, tmp_path / "copy")
     assert LocalDerived(tmp_path / "copy").sizes().keys() == {ours}
+
+
+def test_a_workspace_neither_writes_nor_removes_what_is_below_the_prefix_of_another(
+    bucket, tmp_path
+):
+    bucket()
+    one, other = (Workspace.open(tmp_path / name) for name in ("one", "other"))
+    sha256 = add_picture(one, photo(1))
+    ref = one.picture(sha256)
+    for attempt in (
+        lambda: other.blobs.put_bytes(photo(2), "jpg"),
+        lambda: other.derived.put(MASK, PNG),
+        lambda: other.derived.require("variants/v"),
+        lambda: other.blobs.remove([sha256]),
+        lambda: forget(other, sha256),
+    ):
+        with pytest.raises(ForeignPlaceError, match=r"belongs to another workspace.*one") as caught:
+            attempt()
+    assert caught.value.exit_code == 2 and "owner.json" in caught.value.hint
+    assert ref.read() == photo(1) and one.derived.sizes() == {}
+    again = Workspace.open(one.root)  # the same one
+    again.derived.put(MASK, PNG)
+    assert forget(again, sha256).pictures == 1 and not ref.exists()
+    ref.place.filesystem().rm_file(ref.place.address(NOTE))
+    assert other.blobs.put_bytes(photo(2), "jpg").new, "the first one is gone for good"

@@ -9,16 +9,18 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
+import object_store
 import pytest
 from blob_stores import make_store
 from labeling_pictures import add_picture, picture_bytes
+from object_workspaces import remote_workspace
 from statements import mask_folder
 
 from bodyshop_core.catalog import schema
 from bodyshop_core.storage.remote_place import RemotePlace
 from bodyshop_core.workspace_settings import derived_files
 from labeling import import_masks
-from labeling.consensus.update import update_consensus
+from labeling.consensus.update import prepare_consensus, update_consensus
 from labeling.formats.mask_file import read_mask
 from labeling.records.annotations import (
     Annotation,
@@ -41,12 +43,25 @@ class Asked:
     most: int = 0
 
 
-@pytest.fixture
-def away(workspace, tmp_path):
-    """The workspace, with its files in memory."""
+@pytest.fixture(params=["memory", pytest.param("s3", marks=pytest.mark.slow)])
+def away(request, workspace, tmp_path, monkeypatch):
+    """The workspace, with its files in memory, or in a bucket of a real server."""
+    if request.param == "s3":
+        server = request.getfixturevalue("server")
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        away = remote_workspace(server, tmp_path / "away")
+        away.blobs.claim()
+        return away
     workspace.blobs = make_store("memory", tmp_path).store
     workspace.derived = derived_files(tmp_path, workspace.blobs)
     return workspace
+
+
+@pytest.fixture(scope="module")
+def server():
+    with object_store.started() as running:
+        yield running
 
 
 @pytest.fixture
@@ -99,9 +114,13 @@ def said(shas, people=("ana", "bo"), labels=("dent", "scratch")):
 
 def page(workspace, annotations):
     uploaded = upload_masks(workspace, annotations)
+
+    def write(connection):
+        return store_annotations(connection, workspace, annotations, uploaded)
+
+    prepared = prepare_consensus(workspace, write)
     with workspace.catalog.begin() as connection:
-        touched = store_annotations(connection, workspace, annotations, uploaded)
-        update_consensus(connection, workspace, touched)
+        update_consensus(connection, workspace, write(connection), prepared)
 
 
 def test_an_import_asks_nothing_of_the_store_while_it_holds_the_writers_lock(away, asked, tmp_path):
@@ -113,16 +132,32 @@ def test_an_import_asks_nothing_of_the_store_while_it_holds_the_writers_lock(awa
     assert read_mask(away.derived.ref(current_masks(away)[sha]["dent"])).sum() == 100
 
 
-def test_a_page_of_several_annotators_reads_nothing_back_and_writes_the_consensus_at_once(
+def test_a_page_of_several_annotators_reads_nothing_back_and_asks_nothing_while_it_holds_the_lock(
     away, asked
 ):
     shas = [add_picture(away, picture_bytes(60, 40, seed=number)) for number in range(6)]
     asked.requests.clear()
     asked.latency, asked.most = 0.05, 0
     page(away, said(shas))
-    assert asked.requests == {("written", False): 24, ("written", True): 12}
+    assert asked.requests == {("written", False): 36}
     assert asked.most >= 4
     assert all(set(current_masks(away)[sha]) == {"dent", "scratch"} for sha in shas)
+
+
+def test_what_another_command_drew_meanwhile_is_part_of_the_consensus(away):
+    sha = add_picture(away, picture_bytes(60, 40))
+    first, second, third = said([sha], people=("ana", "bo", "cy"), labels=("dent",))
+    page(away, [first])
+
+    def write(connection):
+        return store_annotations(connection, away, [second])
+
+    prepared = prepare_consensus(away, write)
+    page(away, [third])
+    with away.catalog.begin() as connection:
+        update_consensus(connection, away, write(connection), prepared)
+    (name,) = current_masks(away)[sha].values()
+    assert read_mask(away.derived.ref(name)).sum() == 15 * 26, "two of three drew these pixels"
 
 
 def test_masks_of_a_picture_erased_after_their_upload_do_not_stay(away):
@@ -137,6 +172,25 @@ def test_masks_of_a_picture_erased_after_their_upload_do_not_stay(away):
         assert store_annotations(connection, away, annotations, uploaded) == {kept}
     assert len(away.derived.sizes()) == 2 and away.derived.find([gone]) == []
     assert set(upload_masks(away, annotations).values()) == set(away.derived.sizes())
+
+
+def test_the_consensus_of_a_picture_erased_after_it_was_uploaded_does_not_stay(away):
+    gone, kept = (add_picture(away, picture_bytes(60, 40, seed=number)) for number in range(2))
+    annotations = said([gone, kept], labels=("dent",))
+    uploaded = upload_masks(away, annotations)
+
+    def write(connection):
+        return store_annotations(connection, away, annotations, uploaded)
+
+    prepared = prepare_consensus(away, write)
+    assert len(away.derived.sizes()) == 6
+    with away.catalog.begin() as connection:
+        tombstone = {"kind": "sha256", "value": gone, "at": "2026-01-01T00:00:00+00:00"}
+        connection.execute(schema.tombstones.insert(), [tombstone])
+    with away.catalog.begin() as connection:
+        update_consensus(connection, away, write(connection), prepared)
+    assert len(away.derived.sizes()) == 3 and away.derived.find([gone]) == []
+    assert current_masks(away)[kept]["dent"] in away.derived.sizes()
 
 
 def test_a_damaged_mask_is_repaired_by_importing_it_again(away, tmp_path):

@@ -11,6 +11,7 @@ from filling import photo, pretend_scores
 from object_store import ObjectStore
 
 import collector
+from bodyshop_core.storage.ownership import NOTE
 from bodyshop_core.workspace import Workspace
 
 _numbers = itertools.count()
@@ -43,9 +44,9 @@ def remote_workspace(
 
 
 def objects(server: ObjectStore, workspace: Workspace) -> list[str]:
-    """Return the names of the workspace's objects."""
+    """Return the names of the workspace's objects, but for the note of whose they are."""
     place = workspace.blobs.label.partition("://")[2]
-    return sorted(server.filesystem().find(place))
+    return sorted(set(server.filesystem().find(place)) - {f"{place}/{NOTE}"})
 
 
 def filled(workspace: Workspace, folder: Path) -> Workspace:

@@ -1,0 +1,41 @@
+"""Which workspace this is: an id that its catalog keeps, and that a copy does not take over."""
+
+from __future__ import annotations
+
+import uuid
+
+from sqlalchemy import Column, Connection, MetaData, Table, inspect, select
+
+from bodyshop_core.catalog.store import Catalog
+from bodyshop_core.catalog.tables.columns import Text
+
+_identity = Table("bodyshop_identity", MetaData(), Column("id", Text, primary_key=True))
+"""Not among the tables of a catalog, all of which are copied."""
+
+
+def identity(catalog: Catalog) -> str:
+    """Return the id of a catalog's workspace; it gets one on the first call."""
+    with catalog.read() as connection:
+        if found := _read(connection):
+            return found
+    with catalog.begin() as connection:
+        return _read(connection) or _write(connection, uuid.uuid4().hex)
+
+
+def take_over(catalog: Catalog, owner: str) -> None:
+    """Give a catalog the id of the one that it replaces."""
+    with catalog.begin() as connection:
+        _write(connection, owner)
+
+
+def _read(connection: Connection) -> str | None:
+    if not inspect(connection).has_table(_identity.name):
+        return None
+    return connection.execute(select(_identity.c.id)).scalar_one_or_none()
+
+
+def _write(connection: Connection, owner: str) -> str:
+    _identity.create(connection, checkfirst=True)
+    connection.execute(_identity.delete())
+    connection.execute(_identity.insert(), {"id": owner})
+    return owner
