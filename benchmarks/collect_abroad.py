@@ -52,6 +52,7 @@ class Row:
     full_size: int
     state: str
     requests: str
+    downloads: str
     seconds: float
 
 
@@ -88,6 +89,7 @@ def collect_case(site: AbroadSite, case: Case, folder: Path) -> Row:
     )  # fmt: skip
     workspace = Workspace.open(folder)
     site.asked.clear()
+    site.downloads.clear()
     started = time.monotonic()
     try:
         collector.collect(brands, workspace, browsers=1)
@@ -102,7 +104,7 @@ def collect_case(site: AbroadSite, case: Case, folder: Path) -> Row:
         rows = connection.execute(query).all()
         page = connection.execute(select(pages)).one()
     full = {row.sha256 for row in rows if (row.width, row.height) == case.full}
-    pictures = [path for path in site.asked if not path.startswith(("/npm/", "/robots", "/.well"))]
+    each = max(1, len(rows))
     version = library_versions().get(case.library, "")
     # An older version beside a newer one: "npm:photoswipe@4.1.3".
     library = version[4:].replace("@", " ") if version.startswith("npm:") else ""
@@ -114,9 +116,15 @@ def collect_case(site: AbroadSite, case: Case, folder: Path) -> Row:
         sum(site.host in (row.page_url or "") for row in rows),
         len(full),
         f"{page.state}: {page.error}" if page.error else page.state,
-        f"{len(pictures) / max(1, len(rows)):.2f}",
+        f"{_of_site(site.asked) / each:.2f}",
+        f"{_of_site(site.downloads) / each:.2f}",
         round(seconds, 1),
     )
+
+
+def _of_site(paths: list[str]) -> int:
+    """Count requests without those for libraries and rules."""
+    return sum(not path.startswith(("/npm/", "/robots", "/.well")) for path in paths)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@
   const IMAGE = /\.(jpe?g|jfif|png|webp|gif|avif|bmp|tiff?|jp2|jxl)(?:$|[?#&])/i;
   const OTHER = /\.(?:svgz?|html?|php|aspx?|jsp|m?js|css|json|xml|pdf|mp4|webm|mov|m3u8|mp3|zip|glb|gltf|usdz|woff2?)(?:$|[?#])/i;
   const NOT_THE_PICTURE = /icon|logo|avatar|placeholder|sprite|loader|spinner|toggle|title|flag/i;
+  const PREVIEW = /thumb|preview|tiny|lqip|blur|low-?(?:res|src|quality)/i;
   const FULL = /^data-(?:full|zoom|orig|large|big|hi-?res|high|max|master|retina|hi-?dpi|2x|(?:image|src)-?(?:full|large|zoom|retina|hi-?dpi|2x))/i;
   const LARGER = /-?(?:hi-?dpi|retina|hi-?res|[23]x|large|full|hd|desktop)$/i, SMALLER = /-?(?:small|mobile|tablet|thumb|preview|low-?res)$/i;
   const LAZY = /^data-(?:lazy|src|original|ll-|bg|background)/i;
@@ -149,11 +150,13 @@
     const link = img.closest && img.closest("a");
     const holders = [img, link].filter(Boolean);
     const marks = link ? `${link.rel} ${link.getAttributeNames().filter((name) => name.startsWith("data-")).join(" ")}` : "";
-    if (link && IMAGE.test(link.href)) add("parent_link", link.href);
+    const sized = holders.flatMap((each) => [...each.attributes]).map(({ name, value }) => [+(WIDTH.exec(name) || [])[1], pictureAddress(value, false)]).filter(([width, url]) => width && url);
+    const sizes = sized.map(([, url]) => url), listed = [link && link.href, img.currentSrc, absolute(img.getAttribute("src") || "")].some((url) => sizes.includes(url));
+    if (listed) srcsets.push({ value: sized.map(([width, url]) => `${url} ${width}w`).join(", "), type: "" }); // sizes of what the element shows
+    if (link && IMAGE.test(link.href)) { if (!sizes.includes(link.href)) add("parent_link", link.href); }
     else if (link && (LIGHTBOX.test(`${link.className} ${marks}`) || GALLERY.test(marks)) && !OTHER.test(link.href) && absolute(link.href)) candidates.push({ name: "parent_link", url: link.href, unproven: true });
     for (const url of opens.get(img) || []) if (![...candidates.map((each) => each.url), img.currentSrc, img.src].includes(url)) candidates.push({ name: "data_full", url, unproven: true });
-    const sized = holders.flatMap((each) => [...each.attributes]).map(({ name, value }) => [+(WIDTH.exec(name) || [])[1], pictureAddress(value, false)]).filter(([width, url]) => width && url);
-    if (sized.length) candidates.push({ name: "data_full", url: sized.sort((a, b) => b[0] - a[0])[0][1], unproven: true });
+    if (sized.length && !listed) candidates.push({ name: "data_full", url: sized.sort((a, b) => b[0] - a[0])[0][1], unproven: true });
     for (const holder of holders)
       for (const { name, value } of holder.attributes)
         if (FULL.test(name) && !/srcset/i.test(name) && !NOT_THE_PICTURE.test(name)) add("data_full", pictureAddress(value, true));
@@ -168,7 +171,7 @@
     const later = (name, value) => { const url = value && absolute(value); if (url) rest.push({ name, url }); };
     for (const holder of holders)
       for (const { name, value } of holder.attributes)
-        if (name.startsWith("data-") && !FULL.test(name) && !/srcset|responsive/i.test(name) && !NOT_THE_PICTURE.test(name))
+        if (name.startsWith("data-") && !FULL.test(name) && !/srcset|responsive/i.test(name) && !NOT_THE_PICTURE.test(name) && !(img.naturalWidth && PREVIEW.test(name)) && !(listed && WIDTH.test(name)))
           later("data_src", pictureAddress(value, LAZY.test(name) && !img.naturalWidth));
     later("current_src", img.currentSrc);
     later("src", img.getAttribute("src"));
@@ -280,6 +283,7 @@
       for (const { name, value } of element.attributes) {
         if (JSON_TEXT.test(value)) keepJson(value, path(element));
         if (!name.startsWith("data-") || NOT_THE_PICTURE.test(name) || element.hasAttribute("data-folder")) continue;
+        if (PREVIEW.test(name) && element.querySelector("img")) continue; // a picture is there
         const url = pictureAddress(value, false), width = +(WIDTH.exec(name) || [])[1] || 0;
         if (!url || (width && element.tagName === "A" && element.querySelector("img"))) continue; // of its <img>
         const stem = name.replace(/-?\d{3,4}w?$/i, "").replace(LARGER, "").replace(SMALLER, "");

@@ -16,7 +16,7 @@ from bodyshop_core.errors import BodyshopError, MissingPartError
 from collector.browser import Browser, BrowserGoneError
 from collector.browser.network import NetworkResponse
 from collector.browser.running import Launcher
-from collector.candidate import Task, addressed
+from collector.candidate import Find, Task, addressed
 from collector.crawl.context import CrawlContext
 from collector.crawl.downloads import Fetcher
 from collector.crawl.events import CrawlEvents, TaskResult
@@ -26,7 +26,7 @@ from collector.errors import ChallengeError, CollectorError, RunStoppedError
 from collector.net.declared import declared_bytes, is_part
 from collector.net.small_response import SmallResponse
 from collector.sources.source import Source, Tools
-from collector.weburl import host_of, is_web_address
+from collector.weburl import host_of, is_web_address, url_key
 
 SHRUNK = 0.2
 """A task that finds less than this part of what it found last time: the page has changed."""
@@ -293,7 +293,7 @@ class DiscoveryPool:
             open_page=lambda url, override: open_page(context, fetcher, browser, url, override),
             fetch=self._fetch,
             picture=self._picture,
-            hold=lambda pages: self._hold(browser, pages),
+            hold=lambda seen, finds: self._hold(browser, seen, finds),
             log=context.log,
             stopping=context.stopping.is_set,
             current_browser=lambda: browser,
@@ -310,21 +310,28 @@ class DiscoveryPool:
         allowed(self._fetcher, url, override=override)
         return self._fetcher.picture(url, page_url, override=override)
 
-    def _hold(self, browser: Browser, responses: Iterable[NetworkResponse]) -> None:
-        """Keep the bytes of pictures that the browser has received whole and without redirects."""
+    def _hold(
+        self, browser: Browser, responses: Iterable[NetworkResponse], finds: Iterable[Find]
+    ) -> None:
+        """Keep the bytes that the browser has received whole, of addresses that the finds name."""
         limits = self._context.brands.limits
         limit, until = limits.max_bytes, time.monotonic() + limits.behaviour_seconds / 4
+        named: dict[str, set[str]] = {}
+        for find in finds:
+            for each in find.candidate.url_candidates:
+                named.setdefault(url_key(each.url), set()).add(find.candidate.key)
         for seen in responses:
             if time.monotonic() > until or self._context.stopping.is_set():
                 return  # the others are requested
-            if not seen.complete or declared_bytes(seen.headers) > limit:
+            wanted_by = set().union(*(named.get(url_key(url), set()) for url in seen.urls))
+            if not wanted_by or not seen.complete or seen.kind == "document":
                 continue
-            if seen.asked or is_part(seen.status, seen.headers):
+            if declared_bytes(seen.headers) > limit or is_part(seen.status, seen.headers):
                 continue
             data = browser.body(seen)
             if data:
-                held = HeldPicture(seen.url, seen.status, seen.headers, data)
-                if not self._fetcher.held.hold(held):
+                held = HeldPicture(seen.url, seen.status, seen.headers, data, seen.asked)
+                if not self._fetcher.held.hold(held, wanted_by):
                     return
 
     def _save_evidence(self, task: Task, browser: Browser) -> str:

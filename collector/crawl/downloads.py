@@ -180,7 +180,7 @@ class Fetcher:
             return Refusal(permission.reason, f"the rules of {job.host}")
         context = self._context
         held = self.held.take(
-            job.url, context.journal.folder, context.download_limits,
+            job.url, context.journal.folder, context.download_limits, candidate=candidate.key,
             url_candidate=candidate.url_candidates[job.position].name, override=candidate.override,
         )  # fmt: skip
         if held is not None:

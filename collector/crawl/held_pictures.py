@@ -3,51 +3,84 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Set
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from bodyshop_core.imaging import sniff
 from collector.candidate import UrlCandidate
-from collector.net.download import DownloadLimits, judge_bytes
-from collector.net.outcome import Outcome
+from collector.net.download import DownloadLimits, judge_bytes, without_blanks
+from collector.net.outcome import Outcome, Redirect
 from collector.weburl import url_key
 
 MAX_HELD = 256 << 20
 """Bytes in memory; pictures beyond that are requested like all others."""
 
+_FOUND = 302
+"""The log of the browser does not say which of the redirecting statuses it was."""
+
 
 @dataclass(frozen=True)
 class HeldPicture:
-    """One response of the browser, complete."""
+    """One response of the browser, complete.
+
+    Parameters
+    ----------
+    asked : tuple of str
+        The addresses that redirected here, in their order.
+    """
 
     url: str
     status: int
     headers: dict[str, str]
     data: bytes
+    asked: tuple[str, ...] = ()
+
+
+@dataclass
+class _Entry:
+    """What is known of one address: the response, or where it redirects; and who wants it."""
+
+    picture: HeldPicture
+    leads_to: str = ""
+    wanted_by: set[str] = field(default_factory=set)
 
 
 class HeldPictures:
-    """Bytes by the address that the browser asked for; thread-safe, each is used once.
+    """Bytes by address, until each candidate that names the address has used them; thread-safe.
 
-    A redirected response is not for these: the rules of each address on its way would have to be
-    judged, as a download does.
+    A redirect is kept as one: the next address is queued and judged like that of a download.
     """
 
     def __init__(self) -> None:
-        self._held: dict[str, HeldPicture] = {}
+        self._held: dict[str, _Entry] = {}
+        self._wants: dict[str, set[str]] = {}
         self._size = 0
         self._lock = threading.Lock()
 
-    def hold(self, picture: HeldPicture) -> bool:
-        """Keep a picture under its address; return False without room."""
+    def hold(self, picture: HeldPicture, candidates: Set[str]) -> bool:
+        """Keep a picture under its addresses; return False without room.
+
+        Parameters
+        ----------
+        candidates : set of str
+            Keys of those that name one of the addresses.
+        """
+        if sniff(without_blanks(picture.data)) is None:
+            return True  # a request may bring more than this
         with self._lock:
-            if self._size + len(picture.data) > MAX_HELD:
+            new = url_key(picture.url) not in self._held
+            if new and self._size + len(picture.data) > MAX_HELD:
                 return False
-            key = url_key(picture.url)
-            if key not in self._held:
-                self._held[key] = picture
-                self._size += len(picture.data)
-            return True
+            self._size += len(picture.data) if new else 0
+            hops = [*picture.asked, picture.url]
+            for place, url in enumerate(hops):
+                leads_to = hops[place + 1] if place + 1 < len(hops) else ""
+                entry = self._held.setdefault(url_key(url), _Entry(picture, leads_to))
+                entry.wanted_by |= candidates
+                for each in candidates:
+                    self._wants.setdefault(each, set()).add(url_key(url))
+        return True
 
     def holds(self, addresses: Iterable[UrlCandidate]) -> bool:
         """Return whether the bytes of one of the addresses are here."""
@@ -55,8 +88,9 @@ class HeldPictures:
             return any(url_key(each.url) in self._held for each in addresses)
 
     def take(
-        self, url: str, folder: Path, limits: DownloadLimits, *, url_candidate: str, override: bool
-    ) -> Outcome | None:
+        self, url: str, folder: Path, limits: DownloadLimits, *,
+        candidate: str, url_candidate: str, override: bool,
+    ) -> Outcome | None:  # fmt: skip
         """Return the outcome of a held picture, judged like a download; None if there is none.
 
         Parameters
@@ -67,17 +101,37 @@ class HeldPictures:
             For the ``.part`` file.
         limits : DownloadLimits
             Bytes and pixels.
+        candidate : str
+            Key of the candidate, which needs the address no more.
         url_candidate : str
             Name of the address, for the provenance.
         override : bool
             Accept the picture although its headers forbid it.
         """
+        key = url_key(url)
         with self._lock:
-            held = self._held.pop(url_key(url), None)
-            if held is None:
+            entry = self._held.get(key)
+            if entry is None:
                 return None
-            self._size -= len(held.data)
+            self._drop(key, candidate)
+        if entry.leads_to:
+            return Redirect(entry.leads_to, status=_FOUND)
+        held = entry.picture
         return judge_bytes(
             held.data, folder, limits, url=held.url, status=held.status, headers=held.headers,
             url_candidate=url_candidate, override=override,
         )  # fmt: skip
+
+    def let_go(self, candidate: str) -> None:
+        """Drop what only this candidate wanted: it is settled."""
+        with self._lock:
+            for key in self._wants.pop(candidate, set()):
+                if key in self._held:
+                    self._drop(key, candidate)
+
+    def _drop(self, key: str, candidate: str) -> None:
+        entry = self._held[key]
+        entry.wanted_by.discard(candidate)
+        if not entry.wanted_by:
+            del self._held[key]
+            self._size -= 0 if entry.leads_to else len(entry.picture.data)

@@ -266,6 +266,11 @@ class Crawl:
         new = self._ledger.enter(task, found, urgent=urgent)
         for candidate in [*new, *self._reopening.found(task, finds)]:
             self._admit(candidate)
+        if self._shift is None:  # else the ledger leases them to one of several
+            admitted = {each.key for followers in self._in_flight.values() for each in followers}
+            for candidate in found:
+                if candidate.key not in admitted:
+                    held.let_go(candidate.key)
         if with_bytes:
             self._store(task, with_bytes)
 
@@ -358,6 +363,7 @@ class Crawl:
                     self._have.pop(url_key(address), None)
         for each in records:
             state = states[each.candidate.key]
+            self._fetcher.held.let_go(each.candidate.key)
             if state == "queued":  # the picture that it shared is gone
                 if not self._stopping and self._shift is None:  # else it is leased again
                     self._admit(each.candidate)

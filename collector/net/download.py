@@ -129,6 +129,11 @@ def download(
         return _late(limits, {}) if deadline.expired else _failure_of(error, text)
 
 
+def without_blanks(data: bytes) -> bytes:
+    """Return the bytes without what a script printed before the picture by mistake."""
+    return data if sniff(data[:64]) is not None else data.lstrip(_BLANK)
+
+
 def store_bytes(
     data: bytes, folder: Path, limits: DownloadLimits, *, url: str, url_candidate: str = ""
 ) -> StoredPicture | Refusal | Failure:
@@ -166,7 +171,7 @@ def judge_bytes(
         return Refusal("too_many_bytes", f"{len(data)} bytes", **timing)
     request = _Request(url, folder, limits, url_candidate, override)
     with PartFile(folder) as part:
-        part.write(data)
+        part.write(without_blanks(data))
         return _checked(part, request, dict(headers), permission.layers, timing)
 
 
@@ -222,8 +227,8 @@ def _receive(
     head = next(chunks, b"")
     if not head:
         return Failure("empty", "0 bytes", retry=True, **timing)
-    if sniff(head) is None and sniff(head.lstrip(_BLANK)) is not None:
-        head = head.lstrip(_BLANK)  # what a script printed before the picture
+    if sniff(without_blanks(head)) is not None:
+        head = without_blanks(head)
     if sniff(head) is None:
         # The encoding counts only now: many servers name one over the plain bytes of a picture.
         encoding = response.headers.get("content-encoding", "").lower().strip()

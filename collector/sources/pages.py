@@ -69,13 +69,7 @@ class PageSource:
             tools.browser, task, page, tools.limits,
             room=tools.limits.page_items - len(kept), title=content["title"],
         )  # fmt: skip
-        wanted = {url_key(each.url) for find in kept for each in find.candidate.url_candidates}
-        tools.hold(
-            seen
-            for seen in tools.browser.responses()
-            if seen.is_image and seen.status in ANSWERS
-            and not wanted.isdisjoint(url_key(url) for url in seen.urls)
-        )  # fmt: skip
+        tools.hold((each for each in tools.browser.responses() if each.status in ANSWERS), kept)
         yield [*kept, *inline.finds]
         count = len(finds) + len(inline.finds)
         known = tools.completeness

@@ -110,8 +110,8 @@ class Tools:
         ``(url, page_url, override) -> bytes``: one guarded download, for sources that take a
         picture apart (a sprite sheet).
     hold : callable
-        Takes responses of the open page: if one of their addresses is to be downloaded, the bytes
-        that the browser received are used, and nothing is requested.
+        Takes responses of the open page, and what was found there: where a find names an address,
+        the bytes that the browser received are used, and nothing is requested.
     completeness : Completeness
         A source notes here what it could not reach: the task is then ``partial``, not ``done``.
     """
@@ -123,7 +123,7 @@ class Tools:
     stopping: Callable[[], bool]
     current_browser: Callable[[], Browser]
     picture: Callable[[str, str, bool], bytes] = _no_pictures
-    hold: Callable[[Iterable[NetworkResponse]], None] = lambda _responses: None
+    hold: Callable[[Iterable[NetworkResponse], Iterable[Find]], None] = lambda _seen, _finds: None
     completeness: Completeness = field(default_factory=lambda: Completeness())
 
     @property

@@ -18,7 +18,6 @@ from collector.spin.frames import MIN_FRAMES, angle
 from collector.spin.model import turn_model
 from collector.spin.preloaded import panorama_files, panorama_textures, preloaded_frames
 from collector.spin.turntable import FrameUrls, turn_viewer
-from collector.weburl import url_key
 
 NAME = "spinner"
 _READY_MS = 8000
@@ -47,12 +46,8 @@ class SpinnerSource:
     def discover(self, task: Task, tools: Tools) -> Iterator[list[Find]]:
         """Yield the frames of each viewer on the page, one batch per viewer and axis."""
         for finds in self._finds(task, tools):
-            wanted = {url_key(find.candidate.url) for find in finds if find.data is None}
-            tools.hold(
-                seen
-                for seen in (tools.browser.responses() if wanted else ())
-                if seen.is_image and not wanted.isdisjoint(url_key(url) for url in seen.urls)
-            )
+            files = [find for find in finds if find.data is None]
+            tools.hold(tools.browser.responses() if files else (), files)
             yield finds
             turned = [find.candidate for find in finds if find.candidate.spin_group is not None]
             if turned and turned[0].frames is None and not tools.completeness.lacks:

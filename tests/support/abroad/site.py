@@ -37,6 +37,7 @@ class AbroadSite:
         pages = {f"/{case.name}.html": case.html for case in cases}
         pages |= SEARCH_PAGES
         asked = self.asked = []
+        downloads = self.downloads = []
         lock = threading.Lock()
 
         class Handler(BaseHTTPRequestHandler):
@@ -45,6 +46,8 @@ class AbroadSite:
             def do_GET(self) -> None:
                 with lock:
                     asked.append(self.path)
+                    if not self.headers.get("Sec-Fetch-Dest"):  # no browser asked
+                        downloads.append(self.path)
                 try:
                     if respond(self, unquote(urlsplit(self.path).path)):
                         return

@@ -1,0 +1,101 @@
+"""A host is not asked again for what the browser has received."""
+
+# ruff: noqa: E501 - HTML of the pages
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from picture_server import picture, redirects
+from sqlalchemy import select
+
+import collector
+from bodyshop_core.catalog import schema
+from collector.crawl.held_pictures import MAX_HELD, HeldPicture, HeldPictures
+from collector.net.download import DownloadLimits
+from collector.net.outcome import Redirect, StoredPicture
+
+LIMITS = DownloadLimits(max_bytes=1 << 20, min_side=100, seconds=5)
+URL = "http://cars.example/1.jpg"
+
+
+def taken(held: HeldPictures, folder: Path, url: str, candidate: str):
+    return held.take(url, folder, LIMITS, candidate=candidate, url_candidate="src", override=False)
+
+
+def test_bytes_are_kept_until_each_picture_that_names_them_has_used_them(tmp_path):
+    held = HeldPictures()
+    assert held.hold(HeldPicture(URL, 200, {}, picture(1)), {"a", "b"})
+    assert isinstance(taken(held, tmp_path, URL, "a"), StoredPicture)
+    assert isinstance(taken(held, tmp_path, URL, "b"), StoredPicture)
+    assert taken(held, tmp_path, URL, "b") is None
+
+
+def test_bytes_of_settled_pictures_make_room(tmp_path):
+    held = HeldPictures()
+    large = picture(1) + bytes(MAX_HELD - (1 << 20))
+    assert held.hold(HeldPicture(URL, 200, {}, large), {"a", "b"})
+    assert not held.hold(HeldPicture(f"{URL}?2", 200, {}, large), {"c"})
+    held.let_go("a")
+    assert not held.hold(HeldPicture(f"{URL}?2", 200, {}, large), {"c"})
+    held.let_go("b")
+    assert held.hold(HeldPicture(f"{URL}?2", 200, {}, large), {"c"})
+
+
+def test_a_redirect_of_the_browser_is_followed_as_one(tmp_path):
+    held = HeldPictures()
+    last = "http://cdn.example/1.jpg"
+    held.hold(HeldPicture(last, 200, {}, picture(1), asked=(URL, f"{URL}?x")), {"a"})
+    first, second = (taken(held, tmp_path, each, "a") for each in (URL, f"{URL}?x"))
+    assert isinstance(first, Redirect)
+    assert isinstance(second, Redirect)
+    assert (first.url, second.url) == (f"{URL}?x", last)
+    assert isinstance(taken(held, tmp_path, last, "a"), StoredPicture)
+
+
+def test_what_is_no_picture_is_not_kept(tmp_path):
+    held = HeldPictures()
+    assert held.hold(HeldPicture(URL, 200, {}, b"<html>wait</html>"), {"a"})
+    assert taken(held, tmp_path, URL, "a") is None
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("chromium")
+def test_each_address_that_a_page_loads_is_asked_once(server, brands_for, workspace):
+    many = server.add_pictures(6)
+    body = "<a href=/p/0.jpg>" + "".join(f"<img width=300 src={url}>" for url in many) + "</a>"
+    for n in range(3):
+        server.add(f"/octet/{n}", picture(50 + n), "application/octet-stream")
+        server.add(f"/end/{n}.jpg", picture(60 + n))
+        server.answers[f"/hop/{n}.jpg"] = redirects(f"/end/{n}.jpg")
+        server.add(f"/thumb/{n}.jpg", picture(70 + n, (60, 45)))
+        server.add(f"/slide/{n}.jpg", picture(70 + n, (600, 450)))
+        body += f"<img width=300 src=/octet/{n}><img width=300 src=/hop/{n}.jpg>"
+        body += f"<ul><li data-thumb=/thumb/{n}.jpg><img width=300 src=/slide/{n}.jpg></ul>"
+    page = server.add("/page", f"<!doctype html>{body}".encode(), "text/html")
+    collector.collect(brands_for(pages=[page]), workspace)
+    asked = Counter(each.path for each in server.asked)
+    assert {path: count for path, count in asked.items() if count > 1} == {}
+    assert server.paths("/thumb/") == []
+    with workspace.catalog.read() as connection:
+        assert len(connection.execute(select(schema.images)).all()) == 15
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("chromium")
+def test_of_the_sizes_that_a_link_lists_only_the_largest_is_asked_for(
+    server, brands_for, workspace
+):
+    body = ""
+    for n in range(3):
+        for width in (250, 600, 1200):
+            server.add(f"/{width}/{n}.jpg", picture(n, (width, width * 2 // 3)))
+        body += f"<a href=/600/{n}.jpg data-at-600=/600/{n}.jpg data-at-1920=/1200/{n}.jpg><img src=/250/{n}.jpg></a>"
+    page = server.add("/page", f"<!doctype html>{body}".encode(), "text/html")
+    collector.collect(brands_for(pages=[page]), workspace)
+    assert server.paths("/600/") == []
+    with workspace.catalog.read() as connection:
+        rows = connection.execute(select(schema.images)).all()
+    assert [row.width for row in rows] == [1200] * 3
