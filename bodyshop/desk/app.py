@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from bodyshop.desk import reports
-from bodyshop.desk.filters import parse_view
+from bodyshop.desk.filters import FIGURES, parse_view
 from bodyshop.desk.pictures import show, thumbnail
 from bodyshop_core.errors import BodyshopError, NothingFoundError
 
@@ -89,7 +89,7 @@ def create_app(state: DeskState, token: str) -> Flask:
     def index() -> str:
         return render_template(
             "desk.html", token=token, by=state.by, read_only=state.read_only,
-            workspace=state.workspace.root.resolve().name, field=state.field,
+            workspace=state.workspace.root.resolve().name, field=state.field, figures=FIGURES,
         )  # fmt: skip
 
     @app.get("/api/pictures")

@@ -17,12 +17,15 @@ if TYPE_CHECKING:
 
 CHOICES = (
     "verdict", "reason", "label", "predicted", "split", "source", "origin", "brand", "model",
-    "framing", "decision", "gold", "placed", "cluster", "group", "sha256",
+    "framing", "decision", "said", "gold", "placed", "cluster", "group", "sha256",
 )  # fmt: skip
 """Columns of which one value, or several separated by ``|``, may be asked for."""
 
-FIGURES = ("p_car", "sharpness", "width", "height", "disagreement")
-"""Columns that can be limited (``p_car=0.2..0.6``) and, as those above, sorted by."""
+FIGURES = {
+    "p_car": "0.2..0.6", "sharpness": "..0.1", "disagreement": "0.5..", "width": "..640",
+    "height": "..480",
+}  # fmt: skip
+"""Columns that can be limited, with an example, and, as those above, sorted by."""
 
 MOST_CORNERS = 200
 """Of a polygon on the map."""
@@ -77,7 +80,8 @@ def parse_view(query: Mapping[str, str]) -> View:
     sort = query.get("sort", "")
     if sort and sort.removeprefix("-") not in (*CHOICES, *FIGURES, "file"):
         raise UsageError(
-            f"there is no column '{sort}' to sort by", hint=f"one of {', '.join(CHOICES + FIGURES)}"
+            f"there is no column '{sort}' to sort by",
+            hint=f"one of {', '.join((*CHOICES, *FIGURES))}",
         )
     return View(choices, ranges, query.get("text", "").strip(), sort, _area(query.get("map", "")))
 

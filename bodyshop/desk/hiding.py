@@ -140,7 +140,7 @@ class HidingQueue:
             self._proposed = {sha256: each for sha256, each in known.items() if each.regions}
             self._order = sorted(self._proposed)
         rest = {sha256: read for sha256, read in kept.items() if sha256 not in known}
-        for sha256, found in proposals(self.workspace, rest, skip=self._skip):
+        for sha256, found in proposals(self.workspace, rest, at_once=1, skip=self._skip):
             with self._lock:
                 self._searched += 1
                 if found.regions:

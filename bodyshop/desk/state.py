@@ -79,10 +79,11 @@ class DeskState:
             self.table, self._rows = table, None
 
     def page(self, view: View, offset: int) -> dict[str, Any]:
-        """Return `PAGE` pictures of a view from an offset on, and how many it has."""
+        """Return `PAGE` pictures of a view from an offset on, and how many it has, and are decided."""
         table, rows = self._matching(view)
         part = table.take(rows[max(0, offset) : max(0, offset) + PAGE]).drop(["words", "x", "y"])
-        return {"total": len(rows), "offset": offset, "pictures": part.to_pylist()}
+        said = len(rows) - table["said"].take(rows).null_count
+        return {"total": len(rows), "offset": offset, "said": said, "pictures": part.to_pylist()}
 
     def map_points(self, view: View) -> dict[str, Any]:
         """Return the places of the pictures of a view, but for its polygon, coloured by label.

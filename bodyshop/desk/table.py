@@ -25,7 +25,7 @@ _NUMBERS = {"width", "height", "sharpness", "p_car", "disagreement", "x", "y"}
 _SHOWN = (
     "sha256", "file", "source", "origin", "label", "predicted", "disagreement", "brand", "model",
     "width", "height", "sharpness", "p_car", "framing", "verdict", "reasons", "cluster", "group",
-    "representative", "split", "decision", "gold", "placed", "licence", "x", "y",
+    "representative", "split", "decision", "said", "gold", "placed", "licence", "x", "y",
     "words",
 )  # fmt: skip
 
@@ -52,7 +52,7 @@ def load_table(
     pyarrow.Table
         A row per picture in the order of the sha256: the columns of the manifest that the desk
         shows, ``decision`` (a person's keep or reject), ``placed`` (the cluster that
-        a person put it into), ``predicted``, ``disagreement``, ``x`` and ``y`` (its place on the
+        a person put it into), ``said`` (``yes``: a person decided one of these, or the label), ``predicted``, ``disagreement``, ``x`` and ``y`` (its place on the
         map), and ``words`` (title, caption, query and address in small letters).
     """
     import pyarrow as pa
@@ -65,6 +65,7 @@ def load_table(
         row["decision"] = decided[sha256].decision if sha256 in decided else None
         row["placed"] = placed.get(sha256)
         row["label"] = human.get(sha256, row["label"])
+        row["said"] = "yes" if row["decision"] or row["placed"] or sha256 in human else None
         row["predicted"], row["disagreement"] = (predictions or {}).get(sha256, (None, None))
         row["x"], row["y"] = (places or {}).get(sha256, (None, None))
         row["words"] = words.get(sha256, "")
@@ -124,9 +125,10 @@ def patched(table: pa.Table, workspace: Workspace, pictures: Sequence[str]) -> p
 
     decided = _decisions(workspace, pictures)
     labels, framings = _without_people(workspace, pictures)
-    labels |= _labels_by_people(workspace, pictures)
+    human = _labels_by_people(workspace, pictures)
+    labels |= human
     new: dict[str, dict[str, str | None]] = {
-        "label": {}, "framing": {}, "decision": {}, "gold": {}, "placed": {}
+        "label": {}, "framing": {}, "decision": {}, "said": {}, "gold": {}, "placed": {}
     }  # fmt: skip
     gold, placed = gold_pictures(workspace, pictures), _placed(workspace, pictures)
     for sha256 in pictures:
@@ -136,6 +138,7 @@ def patched(table: pa.Table, workspace: Workspace, pictures: Sequence[str]) -> p
         new["decision"][sha256] = row.decision if row else None
         new["gold"][sha256] = "yes" if sha256 in gold else None
         new["placed"][sha256] = placed.get(sha256)
+        new["said"][sha256] = "yes" if row or sha256 in placed or sha256 in human else None
     changed = pc.is_in(table["sha256"], pa.array(pictures, pa.string()))
     order = table["sha256"].filter(changed).to_pylist()
     for name, values in new.items():

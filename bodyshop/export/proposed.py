@@ -22,9 +22,6 @@ Region = tuple[str, Box]
 SEARCH = "haar-1"
 """Name and version of the search: increased with its cascades or their settings."""
 
-_AT_ONCE = 50
-"""Pictures whose proposals are written together: what a kill costs."""
-
 _PART = 500
 
 
@@ -53,6 +50,7 @@ def proposals(
     pictures: Mapping[str, Callable[[], bytes]],
     kinds: Collection[str] = KINDS,
     *,
+    at_once: int = 50,
     skip: Callable[[str, BodyshopError], None] | None = None,
 ) -> Iterator[tuple[str, Proposed]]:
     """Yield what is proposed in each picture; those not searched before are searched now.
@@ -65,6 +63,9 @@ def proposals(
         sha256 -> what returns the bytes.
     kinds : collection of str
         Of `KINDS`.
+    at_once : int
+        Pictures whose proposals are written together: what a kill costs. With 1, what is yielded
+        is in the catalog.
     skip : callable, optional
         Called with the sha256 of a picture that can't be read, and why, in place of raising.
 
@@ -88,7 +89,7 @@ def proposals(
                         raise
                     skip(sha256, error)
                     continue
-                if len(new) >= _AT_ONCE:
+                if len(new) >= at_once:
                     _store(workspace, new, kinds)
                     new.clear()
             yield sha256, found

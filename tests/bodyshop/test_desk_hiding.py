@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import time
+from threading import Event
 
 import numpy as np
 import pytest
@@ -18,7 +20,7 @@ from bodyshop.desk.hiding import HidingQueue
 from bodyshop.desk.journal import read_journal
 from bodyshop.desk.serving import serve_desk
 from bodyshop.desk.state import DeskState
-from bodyshop.export import export
+from bodyshop.export import export, proposed
 from bodyshop.export.proposed import decided_regions, stored_proposals
 from bodyshop.forget import forget
 from bodyshop_core.catalog import now, register_image, schema
@@ -152,6 +154,36 @@ def test_clear_takes_back_regions_too_and_an_erased_picture_leaves_none(faces, s
     assert decided_regions(workspace) == {} and second not in stored_proposals(workspace)
 
 
+def test_what_is_shown_can_be_decided_while_the_search_goes_on(faces, monkeypatch):
+    workspace, names = faces
+    state, found, goes_on = DeskState(workspace, "Kim", read_only=False), [], Event()
+    search = proposed.propose
+
+    def slow(rgb, kind):
+        if len(found) > 1:
+            goes_on.wait(30)
+        boxes = search(rgb, kind)
+        found.extend(boxes)
+        return boxes
+
+    monkeypatch.setattr(proposed, "propose", slow)
+    state.hiding.start()
+    try:
+        until = time.monotonic() + 30
+        while state.hiding.next("", 1) is None and time.monotonic() < until:
+            time.sleep(0.05)
+        shown = state.hiding.next("", 1)
+        assert state.hiding.state()["state"] == "running"
+        act = {"kind": "hide", "pictures": [shown["sha256"]], "regions": shown["regions"][:1]}
+        state.act(act, None)
+        assert said(workspace, shown["sha256"]) == [True]
+    finally:
+        goes_on.set()
+    while state.hiding.state()["state"] == "running" and time.monotonic() < until:
+        time.sleep(0.05)
+    assert state.hiding.state()["searched"] == state.hiding.state()["of"]
+
+
 def test_a_picture_that_can_not_be_read_does_not_end_the_search(faces):
     workspace, (first, second) = faces
     workspace.image_path(first).unlink()
@@ -202,7 +234,7 @@ def test_a_person_confirms_and_refuses_by_keyboard_and_takes_it_back(faces):
         press(browser, Keys.ARROW_UP)
         until(browser, lambda: current() == first)
         for _ in range(10):
-            if "0 regions" in text("hidingleft"):
+            if "0 regions in" in text("hidingleft"):
                 break
             left = text("hidingleft")
             press(browser, "Y")

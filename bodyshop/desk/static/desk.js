@@ -7,7 +7,7 @@ const field = document.querySelector("meta[name=desk-field]").content;
 const readOnly = document.querySelector("meta[name=desk-read-only]").content === "yes";
 const $ = (id) => document.getElementById(id);
 const grid = $("grid"), scroller = $("scroller");
-const TEXT_FILTERS = ["text", "p_car", "sharpness", "sort"];
+const TEXT_FILTERS = [...document.querySelectorAll("#text, aside > input, #sort")].map((each) => each.id);
 const QUEUES = {
   borderline: { p_car: "0.05..0.95", sort: "p_car" },
   conflicts: { reason: "label_conflict" },
@@ -21,7 +21,7 @@ const KEYS = {
   "t": "split those chosen off their duplicate cluster", "d": "its duplicate cluster", "p": "side by side with its representative", "v": "the map", "c": "clear what people decided", "u": "undo", "Enter": "look closely", "b": "blink against its representative",
   "s": "the most similar pictures", "/": "search", "?": "these keys",
 };
-let view = new URLSearchParams(location.search), pages = new Map(), total = 0, current = 0;
+let view = new URLSearchParams(location.search), pages = new Map(), total = 0, decided = 0, current = 0;
 let chosen = new Map(), all = false, labels = [], only = null, generation = 0;
 
 async function ask(path, body, raw) {
@@ -50,7 +50,7 @@ async function load(number) {
   const query = new URLSearchParams(view); query.set("offset", number * PAGE);
   const found = await ask(`/api/pictures?${query}`);
   if (asked !== generation) return;
-  pages.set(number, found.pictures); total = found.total;
+  pages.set(number, found.pictures); total = found.total; decided = found.said;
   draw();
 }
 function draw() {
@@ -74,7 +74,7 @@ function draw() {
   }
   if ($(`tile-${current}`)) scroller.setAttribute("aria-activedescendant", `tile-${current}`);
   else scroller.removeAttribute("aria-activedescendant");  // it is out of sight, or there is none
-  $("count").textContent = `${total.toLocaleString("en")} picture${total === 1 ? "" : "s"}`;
+  $("count").textContent = `${total.toLocaleString("en")} picture${total === 1 ? "" : "s"}${!only && decided ? `, ${decided.toLocaleString("en")} decided by people` : ""}`;
   const number = all ? total : chosen.size;
   $("chosen").textContent = number ? `${number.toLocaleString("en")} chosen` : "nothing chosen";
 }
@@ -228,7 +228,7 @@ function effectText(found) {
 }
 async function queue(name) {
   effect().catch((error) => { $("effect").textContent = `accuracy: ${error.message}`; });
-  if (name !== "suspects") return show(new URLSearchParams(QUEUES[name]));
+  if (name !== "suspects") { say(""); return show(new URLSearchParams(QUEUES[name])); }
   say("a classifier is fitted without each picture in turn …");
   let found = await ask("/api/suspects", {});
   while (found.state === "running") { await new Promise((done) => setTimeout(done, 700)); found = await ask("/api/suspects"); }
@@ -301,7 +301,7 @@ const COMMANDS = {
   },
   x: () => { if (row(current)) choose(row(current)); draw(); },
   a: () => { if (!only) { all = !all; chosen.clear(); draw(); } },
-  Escape: () => { if (only) return show(view); all = false; chosen.clear(); draw(); },
+  Escape: () => { if (only) { say(""); return show(view); } all = false; chosen.clear(); draw(); },
   Enter: () => row(current) && look(row(current)),
   s: similar,
   b: blink,

@@ -3,6 +3,7 @@
 let looked = null, region = 0, acted = [], watching = 0;
 const MEANS = { plates: "number plate", faces: "face" };
 
+function many(number, what) { return `${number.toLocaleString("en")} ${what}${number === 1 ? "" : "s"}`; }
 async function openHiding() {
   await ask("/api/hiding", {});
   looked = null; acted = [];
@@ -21,7 +22,7 @@ async function watchHiding() {
 }
 async function countHiding() {
   const found = await ask("/api/hiding");
-  $("hidingleft").textContent = found.error || `${found.waiting.toLocaleString("en")} regions in ${found.pictures.toLocaleString("en")} pictures wait; ${
+  $("hidingleft").textContent = found.error || `${many(found.waiting, "region")} in ${many(found.pictures, "picture")} to look at; ${
     found.searched.toLocaleString("en")} of ${found.of.toLocaleString("en")} kept pictures searched${found.unread ? `, ${found.unread} can't be read` : ""}`;
   return found.state === "running";
 }
