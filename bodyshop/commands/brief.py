@@ -11,6 +11,7 @@ MOST_CLASSES = 4
 """With more classes, only those with the lowest figures are shown; all are in the report."""
 
 BASELINES = {
+    "shipped": "shipped model",
     "audit": "nuisance features",
     "linear_probe": "linear probe",
     "majority": "majority class",

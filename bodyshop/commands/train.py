@@ -35,6 +35,13 @@ def train_model(
     recipe: Annotated[
         str, typer.Argument(help="Name of a recipe, segment for damage masks, or a recipe.yaml.")
     ] = "default",
+    start: Annotated[
+        str | None,
+        typer.Option(
+            metavar="shipped",
+            help="Adapt the damage model that comes with bodyshop: short for the recipe damage.",
+        ),
+    ] = None,
     target: TargetOption = None,
     split_set: SplitSetOption = None,
     weights: TrainWeightsOption = None,
@@ -78,6 +85,8 @@ def train_model(
     terminal: Terminal = context.obj
     workspace = Workspace.open(terminal.workspace, create=False)
     changes = read_overrides(overrides)
+    if start:
+        recipe = _started(start, recipe)
     if cost:
         changes["threshold"] = read_costs(cost)
     if train.is_window_recipe(recipe):
@@ -174,6 +183,17 @@ def _bring_network(folder: Path, terminal: Terminal) -> None:
         bring_along(folder, progress=terminal.progress)
     except BodyshopError as error:
         terminal.progress.log(f"the run will predict on TensorFlow only: {error.message}")
+
+
+def _started(start: str, recipe: str) -> str:
+    """Return the recipe that goes on from the shipped model."""
+    if start != "shipped" or recipe not in ("default", "damage"):
+        raise UsageError(
+            f"'{recipe}' can't start from '{start}': only the damage model that comes with "
+            "bodyshop can be gone on from",
+            hint="run: bodyshop train --start shipped; a recipe of your own says start.run",
+        )
+    return "damage"
 
 
 def _refuse_for_windows(given: Mapping[str, object]) -> None:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
+from train.data.samples import Sample, Samples
 from train.evaluation.abroad.pairs import (
     FEWEST_PICTURES,
     Pair,
@@ -26,6 +27,7 @@ from train.evaluation.abroad.within_photo import (
     place_squares,
     within_photo_auc,
 )
+from train.evaluation.abroad.wording import UNSEEN, abroad_lines, where_tested
 
 
 def pictures(*parts: tuple[str, str, int]) -> tuple[list[str], list[str]]:
@@ -34,6 +36,27 @@ def pictures(*parts: tuple[str, str, int]) -> tuple[list[str], list[str]]:
         [origin for origin, _, n in parts for _ in range(n)],
         [label for _, label, n in parts for _ in range(n)],
     )
+
+
+def test_a_test_split_of_origins_that_nothing_was_learned_from_is_abroad() -> None:
+    def samples(*placed: tuple[str, str]) -> Samples:
+        items = tuple(
+            Sample(f"{number}", Path("x.jpg"), "d", split, f"{number}", origin=origin)
+            for number, (split, origin) in enumerate(placed)
+        )
+        return Samples(items, ("w", "d"), "damage", "first")
+
+    apart = samples(("train", "a"), ("validation", "b"), ("test", "c"), ("test", "e"))
+    assert apart.new_origins() == ("c", "e")
+    assert not samples(("train", "a"), ("validation", "c"), ("test", "c")).new_origins()
+    assert not samples(("train", "a"), ("test", "")).new_origins()
+    figures = {"n": 8, "accuracy": 0.75, "ci95": [0.4, 0.9]}
+    unseen = {**figures, UNSEEN: list(apart.new_origins())}
+    abroad = {"shown": True, "within_photo": None, "pairs": None}
+    ((name, text),) = abroad_lines(abroad, unseen)
+    assert name == "abroad: accuracy on test" and "2 origins that it did not learn from" in text
+    assert [name for name, _ in abroad_lines(abroad, figures)] == ["home: accuracy"]
+    assert (where_tested(unseen), where_tested(figures)) == ("abroad", "at home")
 
 
 def test_one_origin_of_each_label_is_left_out_and_both_labels_remain() -> None:

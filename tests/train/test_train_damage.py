@@ -12,14 +12,17 @@ from training_cases import fill_workspace
 import bodyshop
 import train
 from bodyshop.cli import main
+from bodyshop.commands.brief import brief
 from bodyshop_core.catalog import now, schema
 from bodyshop_core.errors import UsageError
+from bodyshop_core.imaging import load_rgb
 from bodyshop_core.workspace import Workspace
 from train import TrainSummary
 from train.data.samples import load_samples
 from train.fit import learn_windows
 from train.models.window_run import WindowClassifier
-from train.windows.classifier import DamageClassifier, shipped_folder
+from train.windows.classifier import DamageClassifier, shipped_folder, squares_of
+from train.windows.grid import SIDE
 from train.windows.model import load_model_file
 
 LABELS = ("whole", "damaged")
@@ -95,6 +98,31 @@ def test_evaluating_the_run_gives_the_figures_of_training(
     assert again.metrics["accuracy"] == summary.metrics["accuracy"]
 
 
+def test_the_figures_of_the_shipped_model_stand_beside_those_after_adapting(
+    trained: tuple[TrainSummary, Workspace],
+) -> None:
+    summary, workspace = trained
+    test = load_samples(workspace).of("test")
+    shipped = DamageClassifier(shipped_folder())
+    said = shipped.answer(squares_of([load_rgb(each.path, at_least=SIDE) for each in test]))
+    damaged = [each.probability >= shipped.model.threshold for each in said]
+    right = np.mean([a == (b.label == "damaged") for a, b in zip(damaged, test, strict=True)])
+    assert summary.baseline["shipped"]["accuracy"] == right < summary.metrics["accuracy"]
+    assert f"shipped model {100 * right:.1f} %" in dict(brief(summary))["to be beaten"]
+    page = summary.report.read_text(encoding="utf-8")
+    assert "the damage model that comes with bodyshop, before" in page
+
+
+def test_a_run_on_origins_that_it_learned_from_says_that_it_is_not_shown_abroad(
+    trained: tuple[TrainSummary, Workspace],
+) -> None:
+    summary, _ = trained
+    name, text = summary.lines()[0]
+    assert name == "abroad" and "not shown abroad" in text and "splits: {by: origin}" in text
+    card = (summary.folder / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert card.index("not shown abroad") < card.index("Test accuracy, at home")
+
+
 def test_the_network_runs_once_per_picture_for_all_runs(
     trained: tuple[TrainSummary, Workspace], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -145,6 +173,19 @@ def test_an_interrupted_fit_is_not_resumed_but_made_again(
     (folder / "plan.json").write_bytes((summary.folder / "plan.json").read_bytes())
     with pytest.raises(UsageError, match="nothing to resume"):
         train.train(workspace, resume=folder.name)
+
+
+def test_start_shipped_is_the_recipe_damage(
+    trained: tuple[TrainSummary, Workspace], capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = str(trained[1].root)
+    with pytest.raises(SystemExit) as ended:
+        main(["-w", root, "train", "--start", "shipped", "--abroad"])
+    assert ended.value.code == 2 and "windows" in capsys.readouterr().err
+    for words in (["--start", "mine"], ["finetune", "--start", "shipped"]):
+        with pytest.raises(SystemExit) as ended:
+            main(["-w", root, "train", *words])
+        assert ended.value.code == 2 and "can't start from" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("words", [["--abroad"], ["--target", "brand"], ["--epochs", "3"]])

@@ -131,6 +131,12 @@ class Samples:
             "rows": len(training),
         }
 
+    def new_origins(self, split: str = "test") -> tuple[str, ...]:
+        """Return the origins of a split, if no other split has a picture of any of them."""
+        here = {item.origin for item in self.of(split)}
+        others = {item.origin for item in self.items if item.split != split}
+        return () if "" in here or here & others else tuple(sorted(here))
+
     def looking_for(self, positive: str | None) -> Samples:
         """Return the same pictures with the class to detect last; see `order_classes`.
 

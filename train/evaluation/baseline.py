@@ -12,6 +12,7 @@ def baselines(
     *,
     audit: Mapping[str, Any] | None = None,
     linear_probe: Mapping[str, Any] | None = None,
+    shipped: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the accuracies that a model is compared with, as JSON-able values.
 
@@ -24,12 +25,14 @@ def baselines(
         features achieve without the picture's content.
     linear_probe : Mapping, optional
         ``accuracy`` and ``ci95`` of a logistic regression on the pretrained features.
+    shipped : Mapping, optional
+        ``accuracy`` and ``ci95`` of the damage model that comes with the package.
 
     Returns
     -------
     dict
         ``majority`` (``label``, ``accuracy``: the most frequent class for every picture), and
-        ``audit`` and ``linear_probe`` where given.
+        ``audit``, ``linear_probe`` and ``shipped`` where given.
     """
     counts = Counter(labels)
     most = min(counts, key=lambda name: (-counts[name], name))
@@ -38,6 +41,7 @@ def baselines(
     }
     if audit:
         found["audit"] = dict(audit)
-    if linear_probe:
-        found["linear_probe"] = {name: linear_probe[name] for name in ("accuracy", "ci95")}
+    for name, figures in (("linear_probe", linear_probe), ("shipped", shipped)):
+        if figures:
+            found[name] = {key: figures[key] for key in ("accuracy", "ci95")}
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,8 @@ import numpy as np
 from bodyshop_core import atomic
 from bodyshop_core.errors import BodyshopError
 from bodyshop_core.progress import SILENT, Progress
-from train.data.samples import Sample
+from train.data.samples import Sample, Samples
+from train.evaluation.abroad.wording import UNSEEN
 from train.evaluation.names import file_stem, shortened
 from train.metrics.classification import decide, expected_calibration_error, losses, summary, temper
 from train.models.classifier import Classifier
@@ -139,6 +140,13 @@ def calibration(
         "loss_before": float(losses(labels, raw).mean()),
         "loss_after": float(losses(labels, tempered).mean()),
     }
+
+
+def with_new_origins(evaluation: Evaluation, samples: Samples) -> Evaluation:
+    """Note in the metrics of a test split its origins, if nothing was learned from any of them."""
+    unseen = list(samples.new_origins())
+    metrics = {**evaluation.metrics, UNSEEN: unseen} if unseen else evaluation.metrics
+    return replace(evaluation, metrics=metrics)
 
 
 def save_evaluation(evaluation: Evaluation, folder: Path) -> Path:

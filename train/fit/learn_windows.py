@@ -102,7 +102,7 @@ def learn_windows(
             scores = evidence.pool(evidence.log_odds(x, weights, bias))
             slope, offset = fit_platt(scores, damaged)
             model = replace(base.model, weights=weights, bias=bias, slope=slope, offset=offset)
-            known, found = _two_columns(model, x), _two_columns(model, checked)
+            known, found = two_columns(model, x), two_columns(model, checked)
             entry = {
                 "epoch": 1,
                 "strength": strength,
@@ -201,7 +201,8 @@ def _answers(item: Sample, files: Sequence[Path | BlobRef]) -> NDArray[np.int8]:
     return window_labels(np.asarray(small) >= 128)
 
 
-def _two_columns(model: DamageModel, x: NDArray[np.float32]) -> NDArray[np.float32]:
+def two_columns(model: DamageModel, x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the probabilities of no damage and of damage, shape (n, 2), by windows' features."""
     scores = evidence.pool(evidence.log_odds(x, model.weights, model.bias))
     probability = evidence.probability(scores, model.slope, model.offset)
     return np.stack([1 - probability, probability], axis=1)

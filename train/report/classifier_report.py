@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bodyshop_core.catalog.split_sets import WAY_OUT, leaks_left
+from train.evaluation.abroad.wording import where_tested
 from train.evaluation.names import shortened
 from train.evaluation.predictions import Evaluation
 from train.fit.loop import History
@@ -84,7 +85,7 @@ def write_run_report(
             f"{' …' if len(record.classes) > 6 else ''}",
             "tiles": [
                 *abroad_tiles(abroad),
-                *metric_tiles(metrics, name="test accuracy (at home)"),
+                *metric_tiles(metrics, name=f"test accuracy ({where_tested(metrics)})"),
                 time,
             ],
             "notes": _notes(record, metrics, baseline, audit),
@@ -142,6 +143,16 @@ def _notes(
                 "good": False,
                 "text": f"The linear probe has a higher accuracy "
                 f"({percent(linear_probe['accuracy'])}): training the network was no gain here.",
+            }
+        )
+    shipped = baseline.get("shipped")
+    if shipped and metrics["accuracy"] < shipped["accuracy"]:
+        notes.append(
+            {
+                "good": False,
+                "text": "The damage model that comes with bodyshop has a higher accuracy on these "
+                f"pictures ({percent(shipped['accuracy'])}): adapting it was no gain here. "
+                "bodyshop predict --run shipped asks it.",
             }
         )
     return notes

@@ -120,6 +120,10 @@ def baseline_rows(metrics: Mapping[str, Any], baseline: Mapping[str, Any]) -> li
                 linear_probe["ci95"],
             )
         )
+    shipped = baseline.get("shipped")
+    if shipped:
+        name = "the damage model that comes with bodyshop, before"
+        rows.append((name, shipped["accuracy"], shipped["ci95"]))
     audit = baseline.get("audit")
     if isinstance(audit, Mapping) and audit.get("accuracy") is not None:
         rows.append(

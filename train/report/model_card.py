@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bodyshop_core import atomic
-from train.evaluation.abroad.wording import abroad_lines
+from train.evaluation.abroad.wording import abroad_lines, where_tested
 from train.evaluation.names import shortened
 from train.evaluation.predictions import Evaluation
 from train.fit.loop import History
@@ -61,9 +61,10 @@ def write_model_card(
         "## Evaluation",
         *(
             f"- {plain(name)}: {plain(value, limit=400)}"
-            for name, value in (abroad_lines(abroad, metrics)[:-1] if abroad else ())
+            for name, value in (abroad_lines(abroad, metrics) if abroad else ())
+            if name.startswith("abroad") and name != "abroad: accuracy on test"
         ),
-        f"- Test accuracy, at home: {100 * metrics['accuracy']:.1f} % "
+        f"- Test accuracy, {where_tested(metrics)}: {100 * metrics['accuracy']:.1f} % "
         f"(95 % interval {100 * low:.1f} to {100 * high:.1f} %, n = {metrics['n']})",
         *(
             f"- {plain(name)}: recall {_share(each['recall'])}, "
@@ -112,6 +113,9 @@ def _baseline_lines(baseline: Mapping[str, Any]) -> list[str]:
         lines.append(
             f"- Linear probe on the pretrained features: {100 * linear_probe['accuracy']:.1f} %"
         )
+    shipped = baseline.get("shipped")
+    if shipped:
+        lines.append(f"- The shipped damage model, before: {100 * shipped['accuracy']:.1f} %")
     audit = baseline.get("audit")
     if isinstance(audit, Mapping) and audit.get("accuracy") is not None:
         lines.append(f"- Nuisance features alone (shortcut audit): {100 * audit['accuracy']:.1f} %")

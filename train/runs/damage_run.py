@@ -18,11 +18,16 @@ from train.data.mask_samples import mask_files
 from train.data.positive import guess_positive
 from train.data.samples import Samples, audit_baseline, load_samples
 from train.evaluation.baseline import baselines
-from train.evaluation.predictions import evaluate_samples, save_evaluation
+from train.evaluation.predictions import evaluate_samples, save_evaluation, with_new_origins
 from train.fit.learn import onehot
-from train.fit.learn_windows import LearnedWindows, learn_windows
+from train.fit.learn_windows import (
+    LearnedWindows,
+    learn_windows,
+    two_columns,
+    window_features,
+)
 from train.fit.runtime import versions
-from train.metrics.classification import fit_temperature, temper
+from train.metrics.classification import fit_temperature, summary, temper
 from train.metrics.thresholds import choose_threshold
 from train.models.run_folder import RunRecord, save_record, save_samples, write_json
 from train.models.window_run import WindowClassifier
@@ -173,13 +178,15 @@ def fit_damage(
     save_record(folder, classifier.record)
     write_json(folder / "history.json", [learned.history.as_dict()])
     clock.mark("save")
-    return _evaluated(classifier, learned, plan, clock, progress)
+    before = _shipped_figures(samples, base, features, progress)
+    return _evaluated(classifier, learned, plan, before, clock, progress)
 
 
 def _evaluated(
     classifier: WindowClassifier,
     learned: LearnedWindows,
     plan: DamagePlan,
+    before: Mapping[str, Any],
     clock: PhaseClock,
     progress: Progress,
 ) -> TrainSummary:
@@ -190,15 +197,20 @@ def _evaluated(
     }
     audit = dict(samples.audit or {})
     baseline = baselines(
-        [item.label for item in samples.of("test")], audit=audit_baseline(audit, None)
+        [item.label for item in samples.of("test")],
+        audit=audit_baseline(audit, None),
+        shipped=before,
     )
+    evaluations["test"] = with_new_origins(evaluations["test"], samples)
+    abroad = _abroad(samples)
     clock.mark("evaluate")
     for evaluation in evaluations.values():
         save_evaluation(evaluation, folder)
     figures: dict[str, Any] = {name: each.metrics for name, each in evaluations.items()}
-    write_json(folder / "metrics.json", {**figures, "baseline": baseline, "seconds": clock.seconds})
+    figures |= {"baseline": baseline, "seconds": clock.seconds, "abroad": abroad}
+    write_json(folder / "metrics.json", figures)
     report = write_run_report(
-        classifier, [learned.history], evaluations, baseline, audit, clock.seconds
+        classifier, [learned.history], evaluations, baseline, audit, clock.seconds, abroad
     )
     clock.mark("report")
     return TrainSummary(
@@ -212,7 +224,37 @@ def _evaluated(
         baseline,
         clock.seconds,
         report,
+        abroad,
     )
+
+
+def _shipped_figures(
+    samples: Samples, base: DamageClassifier, features: Path, progress: Progress
+) -> dict[str, Any]:
+    """Return what the model that comes with the package reaches on the test split."""
+    part = samples.of("test")
+    windows = window_features(part, base, features, progress=progress)
+    return summary(
+        onehot(part, samples.classes).argmax(axis=1),
+        two_columns(base.model, windows),
+        samples.classes,
+        threshold=base.model.threshold,
+        positive=1,
+    )
+
+
+def _abroad(samples: Samples) -> dict[str, Any]:
+    """Say whether the test split is of origins that were not learned from."""
+    unseen = samples.new_origins()
+    why = "the test pictures come from origins that it learned from; to test it on others, set "
+    why += "splits: {by: origin} in curate.yaml, and run curate and train damage again"
+    return {
+        "shown": bool(unseen),
+        "why": None if unseen else why,
+        "origins": len({item.origin for item in samples.items}),
+        "within_photo": None,
+        "pairs": None,
+    }
 
 
 def _calibrated(folder: Path, draft: RunRecord, plan: DamagePlan) -> WindowClassifier:

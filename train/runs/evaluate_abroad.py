@@ -14,7 +14,7 @@ from bodyshop_core.summary import Summary
 from bodyshop_core.workspace import Workspace
 from train.data.mask_samples import mask_files
 from train.data.samples import Samples, load_samples
-from train.evaluation.abroad.wording import TABLE_COLUMNS, abroad_lines, table_rows
+from train.evaluation.abroad.wording import TABLE_COLUMNS, UNSEEN, abroad_lines, table_rows
 from train.models.classifier import Classifier
 from train.models.run_folder import RunRecord, read_json, write_json
 from train.report.abroad_report import write_abroad_report
@@ -190,7 +190,8 @@ def abroad_task(
 def home_figures(metrics: Mapping[str, Any], record: RunRecord) -> dict[str, Any]:
     """Return accuracy and area under the ROC curve on the run's own test split."""
     area = metrics["per_class"][record.positive]["roc_auc"] if record.positive else None
-    return {name: metrics[name] for name in ("n", "accuracy", "ci95")} | {"auc": area}
+    found = {name: metrics[name] for name in ("n", "accuracy", "ci95")} | {"auc": area}
+    return found | ({UNSEEN: metrics[UNSEEN]} if metrics.get(UNSEEN) else {})
 
 
 def _not_shown(samples: Samples, why: str) -> dict[str, Any]:

@@ -34,7 +34,8 @@ class TrainSummary(Summary):
         them.
     baseline : Mapping
         What has to be beaten, where known: of a classifier ``majority``, ``audit`` and
-        ``linear_probe``; of a segmenter ``constant_iou`` per class, the best that one mask for all
+        ``linear_probe``; of a damage model also ``shipped``, what the one that comes with the
+        package reaches; of a segmenter ``constant_iou`` per class, the best that one mask for all
         pictures can do.
     seconds : Mapping
         Phase -> seconds.

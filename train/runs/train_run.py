@@ -15,7 +15,7 @@ from bodyshop_core.workspace import Workspace
 from train.data.positive import guess_positive
 from train.data.samples import Samples, audit_baseline
 from train.evaluation.baseline import baselines
-from train.evaluation.predictions import evaluate_samples, save_evaluation
+from train.evaluation.predictions import evaluate_samples, save_evaluation, with_new_origins
 from train.fit.learn import Augmenter, Learned, learn, onehot
 from train.fit.runtime import versions
 from train.fit.tensorboard import write_events
@@ -208,6 +208,7 @@ def fit_classifier(
     clock.mark("evaluate")
     abroad = measure_abroad(final)
     clock.mark("abroad")
+    evaluations["test"] = with_new_origins(evaluations["test"], samples)
     for evaluation in evaluations.values():
         save_evaluation(evaluation, folder)
     figures: dict[str, Any] = {name: each.metrics for name, each in evaluations.items()}

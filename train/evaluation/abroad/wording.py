@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 NOT_SHOWN = "not shown abroad"
+
+UNSEEN = "new_origins"
+"""Key of the metrics of a test split whose origins, named there, were all learned nothing from."""
 
 
 def abroad_lines(abroad: Mapping[str, Any], home: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -16,7 +19,8 @@ def abroad_lines(abroad: Mapping[str, Any], home: Mapping[str, Any]) -> list[tup
     abroad : Mapping
         As `train.runs.abroad.measure_abroad` returns it; empty when it was not asked for.
     home : Mapping
-        Metrics of the test split, as `train.metrics.classification.summary`.
+        Metrics of the test split, as `train.metrics.classification.summary`; where they have
+        `UNSEEN` origins, they are figures abroad, too.
     """
     lines = []
     within, pairs = abroad.get("within_photo"), abroad.get("pairs")
@@ -47,8 +51,17 @@ def abroad_lines(abroad: Mapping[str, Any], home: Mapping[str, Any]) -> list[tup
             ]
     if abroad and not abroad["shown"]:
         lines.append(("abroad", f"{NOT_SHOWN}: {abroad['why']}"))
-    lines.append(("home: accuracy", _share(home)))
+    if unseen := home.get(UNSEEN):
+        text = f"{_share(home)}, {_origins(unseen)} that it did not learn from"
+        lines.insert(0, ("abroad: accuracy on test", text))
+    else:
+        lines.append(("home: accuracy", _share(home)))
     return lines
+
+
+def where_tested(metrics: Mapping[str, Any]) -> str:
+    """Say whether the figures of a test split are of origins that were learned from."""
+    return "abroad" if metrics.get(UNSEEN) else "at home"
 
 
 def table_rows(pairs: Mapping[str, Any]) -> list[list[str]]:
@@ -75,7 +88,7 @@ TABLE_COLUMNS = (
 )  # fmt: skip
 
 
-def _origins(origins: Mapping[str, Any]) -> str:
+def _origins(origins: Collection[str]) -> str:
     return f"{len(origins)} origin{'s' if len(origins) != 1 else ''}"
 
 
