@@ -12,6 +12,9 @@ from train.data.table import Table
 from train.models import linear_probe
 from train.models.linear_probe import fit_linear_probe
 from train.models.streamed_regression import probabilities
+from train.windows import evidence
+from train.windows import fit as windows
+from train.windows.fit import KnownPictures, KnownWindows, fit_evidence
 
 
 def _drawn(classes: int, rows: int = 9_000) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -58,6 +61,36 @@ def test_features_above_the_limit_are_half_precision_in_a_file_without_a_name(
     assert found.dtype == np.float16
     assert (found == values.astype(np.float16)).all()
     assert {path.suffix for path in tmp_path.iterdir()} == {".npz"}
+
+
+def test_windows_in_a_file_give_the_evidence_of_windows_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    random = np.random.default_rng(1)
+    damaged = np.arange(90) % 2 == 1
+    x = random.normal(size=(90, 5, 6)).astype(np.float16)
+    x[damaged, 2, 0] += 2
+    table = Table(90, tmp_path, limit=0)
+    table.put(range(90), x)
+    at, bags = np.nonzero(damaged[:, None] & (np.arange(5) != 4)), np.arange(3, 80)
+    answers, ones = at[1] == 2, np.ones(len(at[0]), np.float32)
+    single = x.astype(np.float32)
+    kept = fit_evidence(
+        KnownWindows(single[at], answers, ones),
+        KnownPictures(single[bags], damaged[bags], np.ones(len(bags), np.float32)),
+    )
+    monkeypatch.setattr(windows, "MINIBATCH", 200)
+    read = fit_evidence(
+        KnownWindows(table.array, answers, ones, places=at),
+        KnownPictures(table.array, damaged[bags], np.ones(len(bags), np.float32), bags),
+    )
+    assert np.abs(kept[0]).max() > 0.1
+    np.testing.assert_allclose(read[0], kept[0], atol=2e-3)
+    assert read[1] == pytest.approx(kept[1], abs=2e-3)
+    monkeypatch.setattr(evidence, "MINIBATCH", 40)
+    np.testing.assert_allclose(
+        evidence.log_odds(table.array, *read), evidence.log_odds(single, *read), atol=1e-5
+    )
 
 
 def test_numbers_beyond_half_precision_stay_single(tmp_path: Path) -> None:

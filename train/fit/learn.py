@@ -15,6 +15,7 @@ from bodyshop_core.errors import BodyshopError, UsageError
 from bodyshop_core.imaging import Equalise
 from bodyshop_core.progress import SILENT, Progress
 from train.data.affine import distorter
+from train.data.pictures import Pictures
 from train.data.pixels import TTA_VIEWS, View
 from train.data.samples import Sample, Samples, show
 from train.data.strata import balance_weights
@@ -312,7 +313,7 @@ def _prepared(network: Network, task: _Task, stage: Stage) -> tuple[keras.Model,
 def _solve(network: Network, stage: Stage, training: Rows, validation: Rows, seed: int) -> History:
     """Set the output layer to the logistic regression whose strength validation chooses."""
     x, x_validation = training.x, validation.x
-    if x.ndim != 2:
+    if isinstance(x, Pictures) or isinstance(x_validation, Pictures) or x.ndim != 2:
         raise UsageError(
             f"stage '{stage.name}' solves the output layer on cached features, which this recipe "
             "or an augmentation in every epoch does not have",

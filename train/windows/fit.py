@@ -37,8 +37,8 @@ class KnownWindows:
         Means of the features over the window's photo, or zeros. They get weights of their own,
         which are thrown away: what a photo's windows have in common explains nothing then.
     places : (pictures, windows), optional
-        Which windows of `features`, then of shape (pictures, windows, features), these are: those of
-        a memory map are then read a part at a time.
+        Which windows of `features`, then of shape (pictures, windows, features), these are. They
+        are read a part at a time.
     """
 
     features: NDArray[np.floating]
@@ -139,7 +139,7 @@ def fit_evidence(
 
     def objective(theta: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         loss, gradient = 0.0, np.zeros(length)
-        for part in (some for part in parts for some in part.minibatches()):
+        for part in (some for known in parts for some in known.minibatches()):
             if isinstance(part, KnownWindows):
                 value, slope = _window_loss(part, theta)
             else:
