@@ -75,6 +75,9 @@ def train_model(
             help="Also fit without some origins and test on these; by default where it is fast.",
         ),
     ] = None,
+    devices: Annotated[
+        int, typer.Option(min=1, help="GPUs over which each batch is split, for a classifier.")
+    ] = 1,
 ) -> None:
     """Train and evaluate a classifier or a segmenter."""
     import augment
@@ -95,6 +98,7 @@ def train_model(
                 "--resume": resume, "--weights": weights, "--augment": augment_with,
                 "--find-lr": find_lr, "--epochs": epochs, "--no-equalise": no_equalise,
                 "--abroad": abroad, "--target": target not in (None, "damage"),
+                "--devices": devices > 1,
             }
         )  # fmt: skip
     if resume and (changes or epochs):
@@ -130,6 +134,11 @@ def train_model(
             progress=terminal.progress,
         )
     elif train.is_segment_recipe(recipe) or (resume and Path(resume).name.startswith("segment-")):
+        if devices > 1:
+            raise UsageError(
+                "a segmenter's loss is that of its batch as a whole: --devices can't split it",
+                hint="leave --devices out",
+            )
         if augment_with:
             raise UsageError(
                 "--augment can't transform masks together with their pictures",
@@ -162,6 +171,7 @@ def train_model(
             seed=seed,
             resume=resume,
             abroad=abroad,
+            devices=devices,
             progress=terminal.progress,
         )
     terminal.summary(

@@ -178,14 +178,14 @@ def test_out_of_memory_halves_the_batch_and_says_so(
 ) -> None:
     import tensorflow as tf
 
-    real = Rows.batches
+    real = Rows.load
 
-    def crowded(self: Rows, size: int, order: np.ndarray, epoch: int):
-        if size > 4:
+    def crowded(self: Rows, places: np.ndarray, epoch: int):
+        if len(places) > 4:
             raise tf.errors.ResourceExhaustedError(None, None, "no memory")
-        return real(self, size, order, epoch)
+        return real(self, places, epoch)
 
-    monkeypatch.setattr(Rows, "batches", crowded)
+    monkeypatch.setattr(Rows, "load", crowded)
     history = fit(_network().model, LabelObjective(_rows(), _rows(), STAGE), seed=1, progress=told)
     assert history.batch_size == 4
     assert told.messages == ["out of memory: stage 'all' again with batches of 4"]
@@ -194,10 +194,10 @@ def test_out_of_memory_halves_the_batch_and_says_so(
 def test_out_of_memory_with_the_smallest_batch_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     import tensorflow as tf
 
-    def full(self: Rows, size: int, order: np.ndarray, epoch: int):
+    def full(self: Rows, places: np.ndarray, epoch: int):
         raise tf.errors.ResourceExhaustedError(None, None, "no memory")
 
-    monkeypatch.setattr(Rows, "batches", full)
+    monkeypatch.setattr(Rows, "load", full)
     with pytest.raises(BodyshopError, match="does not fit into memory"):
         fit(_network().model, LabelObjective(_rows(), _rows(), STAGE), seed=1)
 

@@ -169,14 +169,14 @@ def test_a_segmenter_out_of_memory_halves_the_batch(
 ) -> None:
     workspace = fill({"damaged": (4, 2, 2), "whole": (2, 1, 1)})
     _annotate(workspace)
-    real = MaskObjective.batches
+    real = MaskObjective.load
 
-    def crowded(self: MaskObjective, size: int, random: np.random.Generator, epoch: int):
-        if size > 4:
+    def crowded(self: MaskObjective, rows: np.ndarray):
+        if len(rows) > 4:
             raise MemoryError
-        return real(self, size, random, epoch)
+        return real(self, rows)
 
-    monkeypatch.setattr(MaskObjective, "batches", crowded)
+    monkeypatch.setattr(MaskObjective, "load", crowded)
     recipe = _short()
     recipe = recipe.model_copy(update={"stages": recipe.stages[1:]})
     summary = train.segment(workspace, recipe, progress=told)

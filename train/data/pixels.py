@@ -7,6 +7,7 @@ import io
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -169,11 +170,17 @@ def _framed(rgb: RGB, view: View, number: int) -> RGB:
 
 
 def squares(
-    sources: Sequence[Any], view: View, *, numbers: Sequence[int] = (), keys: Sequence[str] = ()
+    sources: Sequence[Any],
+    view: View,
+    *,
+    numbers: Sequence[int] = (),
+    keys: Sequence[str] = (),
+    pool: ThreadPoolExecutor | None = None,
 ) -> Iterator[RGB]:
     """Yield `to_square` of each source in order, decoded on all cores ahead of the reader.
 
-    Consecutive views of one picture share one decoding.
+    Consecutive views of one picture share one decoding; `pool` has the threads.
+
     """
     numbers = numbers or [0] * len(sources)
     keys = keys or [""] * len(sources)
@@ -195,8 +202,9 @@ def squares(
         return [_framed(rgb, view, number) for _, number, _, _ in run]
 
     # Decoding and resizing release the interpreter's lock, so threads do.
-    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-        for each in pool.map(shown, runs):
+    with ExitStack() as held:
+        threads = pool or held.enter_context(ThreadPoolExecutor(os.cpu_count() or 1))
+        for each in threads.map(shown, runs):
             yield from each
 
 

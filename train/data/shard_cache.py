@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bodyshop_core import atomic
 from bodyshop_core.progress import SILENT, Progress
+from train.data.table import Table
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,6 +40,7 @@ class ShardCache:
         keys: Sequence[str],
         compute: Callable[[list[int]], NDArray[Any]],
         *,
+        limit: int | None = None,
         progress: Progress = SILENT,
         task: str = "features",
     ) -> NDArray[Any]:
@@ -50,6 +52,8 @@ class ShardCache:
             Identities of the pictures; may repeat.
         compute : callable
             Positions in `keys` -> their rows, an array of shape (positions, ...).
+        limit : int, optional
+            Bytes; more of them come as `train.data.table.Table` keeps them.
         progress : Progress
             Told of each computed shard.
         task : str
@@ -62,22 +66,28 @@ class ShardCache:
         """
         import numpy as np
 
-        wanted = dict.fromkeys(keys)
-        rows: dict[str, NDArray[Any]] = {}
+        wanted: dict[str, int] = {}
+        for place, key in enumerate(keys):
+            wanted.setdefault(key, place)
+        rows = Table(len(keys), self.folder, limit)
+        missing = dict(wanted)
         for shard in sorted(self.folder.glob("*.npz")):
-            rows |= self._read(shard, wanted, progress)
-        first = {key: place for place, key in reversed(list(enumerate(keys)))}
-        missing = [first[key] for key in wanted if key not in rows]
+            names, values = self._read(shard, missing, progress)
+            if names:
+                rows.put([missing.pop(name) for name in names], values)
         if missing:
-            with progress.task(task, total=len(missing)) as tick:
-                for start in range(0, len(missing), SHARD):
-                    places = missing[start : start + SHARD]
+            left = list(missing.values())
+            with progress.task(task, total=len(left)) as tick:
+                for start in range(0, len(left), SHARD):
+                    places = left[start : start + SHARD]
                     values = np.asarray(compute(places))
-                    names = [keys[place] for place in places]
-                    self._write(names, values)
-                    rows |= dict(zip(names, values, strict=True))
+                    self._write([keys[place] for place in places], values)
+                    rows.put(places, values)
                     tick(len(places))
-        return np.stack([rows[key] for key in keys])
+        for place, key in enumerate(keys):
+            if wanted[key] != place:
+                rows.put([place], rows.array[[wanted[key]]])
+        return rows.array
 
     def stored(self) -> set[str]:
         """Return the identities of all pictures in the cache."""
@@ -106,23 +116,26 @@ class ShardCache:
         return dropped
 
     def _read(
-        self, shard: Path, wanted: dict[str, None], progress: Progress
-    ) -> dict[str, NDArray[Any]]:
+        self, shard: Path, wanted: Mapping[str, Any], progress: Progress
+    ) -> tuple[list[str], NDArray[Any]]:
+        """Return the names and values of a shard's wanted rows; no name where it is damaged."""
         import numpy as np
 
+        nothing: tuple[list[str], NDArray[Any]] = [], np.empty(0)
         try:
             # np.load leaves a file it opened itself open when the content is damaged.
             with shard.open("rb") as file, np.load(file, allow_pickle=False) as content:
                 names = [str(name) for name in content["keys"]]
-                here = [place for place, name in enumerate(names) if name in wanted]
+                # A name that is there twice, after two processes filled the folder, counts once.
+                here = {name: place for place, name in enumerate(names) if name in wanted}
                 if not here:
-                    return {}
+                    return nothing
                 values = content["values"]
-                return {names[place]: values[place] for place in here}
+                return list(here), values[list(here.values())]
         except (zipfile.BadZipFile, zlib.error, ValueError, KeyError, EOFError, OSError) as error:
             progress.log(f"cache shard {shard.name} is damaged ({error}): computing it again")
             shard.unlink(missing_ok=True)
-            return {}
+            return nothing
 
     def _write(self, names: Sequence[str], values: NDArray[Any]) -> None:
         import numpy as np

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,8 @@ import numpy as np
 
 from bodyshop_core.backbones.build import PREPROCESSING_VERSION
 from bodyshop_core.progress import SILENT, Progress
-from train.data.pixels import View, squares
+from train.data.pictures import Pictures
+from train.data.pixels import View
 from train.data.samples import Sample
 from train.data.shard_cache import SHARD, ShardCache
 from train.metrics.finite import require_finite
@@ -28,7 +28,7 @@ FOLDER = "bottleneck"
 
 EXTRACT_BATCH = 32
 MEMORY_LIMIT = 4 << 30
-"""Bytes of pixels kept in memory; more go to a temporary file."""
+"""Bytes of pixels or features that a stage keeps in memory: 28,532 pictures of 224 by 224."""
 
 
 def cut_features(
@@ -65,7 +65,8 @@ def cut_features(
     Returns
     -------
     ndarray, shape (len(samples), ...)
-        float32 vectors, or float16 maps.
+        float32 vectors, or float16 maps; more than `MEMORY_LIMIT` bytes of either are float16 in a
+        memory-mapped file, half as large.
 
     Raises
     ------
@@ -86,38 +87,28 @@ def cut_features(
             if not source:  # all of it at once: a shard is then read once, not once per shard
                 source.append(cut_features(model, via, samples, view, folder, progress=progress))
             return _compact(predict(between, source[0][places]))
-        parts = []
-        for start in range(0, len(places), EXTRACT_BATCH):
-            chosen = [samples[place] for place in places[start : start + EXTRACT_BATCH]]
-            parts.append(predict(before, load_pixels(chosen, view), batch=EXTRACT_BATCH))
-        return _compact(np.concatenate(parts))
+        chosen = [samples[place] for place in places]
+        return _compact(predict(before, Pictures(chosen, view), batch=EXTRACT_BATCH))
 
-    return cache.fetch(keys, compute, progress=progress, task="features")
+    return cache.fetch(keys, compute, limit=MEMORY_LIMIT, progress=progress, task="features")
 
 
 def load_pixels(
     samples: Sequence[Sample], view: View, *, progress: Progress = SILENT
-) -> NDArray[np.uint8]:
-    """Return the pictures as the network sees them, uint8, shape (n, side, side, 3)."""
-    shape = (len(samples), view.side, view.side, 3)
-    pixels: NDArray[np.uint8]
-    if int(np.prod(shape)) > MEMORY_LIMIT:
-        # The map keeps the nameless file alive until the array is gone.
-        with tempfile.TemporaryFile() as file:
-            pixels = np.memmap(file, np.uint8, "w+", shape=shape)
-    else:
-        pixels = np.empty(shape, np.uint8)
+) -> NDArray[np.uint8] | Pictures:
+    """Return the pictures as the network sees them, uint8, shape (n, side, side, 3).
+
+    More than `MEMORY_LIMIT` bytes of them are not kept: each is decoded whenever it is read.
+    """
+    pictures = Pictures(samples, view)
+    if int(np.prod(pictures.shape)) > MEMORY_LIMIT:
+        return pictures
+    pixels = np.empty(pictures.shape, np.uint8)
     with progress.task("load pictures", total=len(samples)) as tick:
-        loaded = squares(
-            [sample.source for sample in samples],
-            view,
-            numbers=[sample.view for sample in samples],
-            keys=[sample.sha256 + sample.variant for sample in samples],
-        )
-        for place, square in enumerate(loaded):
-            pixels[place] = square
-            if place % SHARD == SHARD - 1 or place == len(samples) - 1:
-                tick(place % SHARD + 1)
+        for start in range(0, len(samples), SHARD):
+            part = slice(start, min(start + SHARD, len(samples)))
+            pixels[part] = pictures[part]
+            tick(part.stop - part.start)
     return pixels
 
 

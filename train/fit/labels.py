@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     import keras
     from numpy.typing import NDArray
 
-    Floats = NDArray[np.float32]
+    from train.data.pictures import Pictures
+    from train.fit.feed import Batch
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,8 @@ class Rows:
 
     Parameters
     ----------
-    x : ndarray, shape (n, ...)
-        Pixels (uint8) or cached features (float16, float32).
+    x : ndarray or Pictures, shape (n, ...)
+        Pixels (uint8), in memory or decoded when asked for, or cached features (float16, float32).
     y : ndarray of float32, shape (n, classes)
         One-hot.
     weight : ndarray of float32, shape (n,)
@@ -35,7 +36,7 @@ class Rows:
         (rows of x, their places, epoch) -> rows of x, drawn anew in every epoch.
     """
 
-    x: NDArray[Any]
+    x: NDArray[Any] | Pictures
     y: NDArray[np.float32]
     weight: NDArray[np.float32]
     distort: Callable[[NDArray[Any], NDArray[np.int64], int], NDArray[Any]] | None = None
@@ -43,16 +44,12 @@ class Rows:
     def __len__(self) -> int:
         return len(self.y)
 
-    def batches(
-        self, size: int, order: NDArray[np.int64], epoch: int
-    ) -> Iterator[tuple[Floats, Floats, Floats]]:
-        """Yield (x, y, weight) in float32, in the given order."""
-        for start in range(0, len(order), size):
-            places = order[start : start + size]
-            x = self.x[places]
-            if self.distort is not None:
-                x = self.distort(x, places, epoch)
-            yield x.astype(np.float32), self.y[places], self.weight[places]
+    def load(self, places: NDArray[np.int64], epoch: int) -> Batch:
+        """Return some rows as they are seen in an epoch."""
+        x = self.x[places]
+        if self.distort is not None:
+            x = np.asarray(self.distort(x, places, epoch), self.x.dtype)
+        return x, self.y[places], self.weight[places]
 
 
 @dataclass(frozen=True)
@@ -87,11 +84,19 @@ class LabelObjective:
     def __len__(self) -> int:
         return len(self.training)
 
-    def batches(
-        self, size: int, random: np.random.Generator, epoch: int
-    ) -> Iterator[tuple[Floats, Floats, Floats]]:
-        """Yield all training rows in random order."""
-        return self.training.batches(size, random.permutation(len(self.training)), epoch)
+    @property
+    def types(self) -> tuple[Any, Any]:
+        """Those of the training rows."""
+        return self.training.x.dtype, np.float32
+
+    def draw(self, random: np.random.Generator, epoch: int) -> NDArray[np.int64]:
+        """Return the places of all training rows in random order, each with the epoch."""
+        order = random.permutation(len(self.training))
+        return np.column_stack([order, np.full(len(order), epoch)])
+
+    def load(self, rows: NDArray[np.int64]) -> Batch:
+        """Return the drawn rows' inputs, one-hot targets and weights."""
+        return self.training.load(rows[:, 0], int(rows[0, 1]))
 
     def loss(self, targets: Any, outputs: Any, weight: Any) -> Any:
         """Return the mean weighted cross-entropy."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -14,6 +15,7 @@ from bodyshop_core.errors import BodyshopError, UsageError
 from bodyshop_core.imaging import Equalise
 from bodyshop_core.progress import SILENT, Progress
 from train.data.affine import distorter
+from train.data.pictures import Pictures
 from train.data.pixels import TTA_VIEWS, View
 from train.data.samples import Sample, Samples, show
 from train.data.strata import balance_weights
@@ -22,11 +24,13 @@ from train.fit.labels import LabelObjective, Rows
 from train.fit.loop import History, fit
 from train.fit.rate_test import RateTest, rate_test
 from train.fit.runtime import seed_everything
+from train.fit.step import mirrored
 from train.metrics.classification import losses, summary
 from train.models.head import set_output
 from train.models.inference import as_distribution, mean_over_views, predict
 from train.models.linear_probe import fit_linear_probe
 from train.models.network import Network, build_network, find_cut, set_trainable, split_at
+from train.models.streamed_regression import probabilities
 from train.recipes.recipe import Recipe, Stage
 
 if TYPE_CHECKING:
@@ -100,6 +104,7 @@ def learn(
     state: Path | None = None,
     with_linear_probe: bool = True,
     augmenter: Augmenter | None = None,
+    devices: int = 1,
     mark: Callable[[str], None] = lambda name: None,
     progress: Progress = SILENT,
 ) -> Learned:
@@ -126,16 +131,25 @@ def learn(
     augmenter : callable, optional
         (rgb, sha256=, copy=epoch) -> rgb of the same size: every stage then sees each original
         distorted anew in every epoch, through the whole network.
+    devices : int
+        Over which each batch is split in stages that are trained in epochs; see `mirrored`.
     mark : callable
         Told the name of each phase when it ends.
     progress : Progress
         Told of features and epochs.
+
+    Raises
+    ------
+    UsageError
+        There are not that many devices.
     """
+    strategy = mirrored(devices)
     seed_everything(seed)
-    network = build_network(recipe, len(samples.classes), weights=weights)
+    with strategy.scope() if strategy is not None else nullcontext():
+        network = build_network(recipe, len(samples.classes), weights=weights)
     view = View(network.side, equalise, recipe.data.colour == "grey")
     mark("start")
-    task = _Task(recipe, samples, view, features, seed, state, progress, augmenter)
+    task = _Task(recipe, samples, view, features, seed, state, progress, augmenter, strategy)
     task = replace(task, via=_earliest_cut(network, task))
     linear_probe = _linear_probe(network, task) if with_linear_probe else None
     mark("linear_probe")
@@ -211,6 +225,7 @@ class _Task:
     state: Path | None
     progress: Progress
     augmenter: Augmenter | None = None
+    strategy: Any = None
     via: str | None = None
 
     def features_at(self, network: Network, cut: str, samples: Sequence[Sample]) -> NDArray[Any]:
@@ -257,6 +272,8 @@ def _train_stage(network: Network, task: _Task, index: int) -> History:
         LabelObjective(training, checked, stage),
         seed=task.seed,
         state=task.state / f"{index}-{stage.name}.npz" if task.state is not None else None,
+        strategy=task.strategy,
+        jit_compile=task.recipe.jit_compile,
         progress=task.progress,
     )
 
@@ -296,7 +313,7 @@ def _prepared(network: Network, task: _Task, stage: Stage) -> tuple[keras.Model,
 def _solve(network: Network, stage: Stage, training: Rows, validation: Rows, seed: int) -> History:
     """Set the output layer to the logistic regression whose strength validation chooses."""
     x, x_validation = training.x, validation.x
-    if x.ndim != 2:
+    if isinstance(x, Pictures) or isinstance(x_validation, Pictures) or x.ndim != 2:
         raise UsageError(
             f"stage '{stage.name}' solves the output layer on cached features, which this recipe "
             "or an augmentation in every epoch does not have",
@@ -308,7 +325,7 @@ def _solve(network: Network, stage: Stage, training: Rows, validation: Rows, see
         x, truth, x_validation, real, weights=training.weight, seed=seed
     )
     set_output(network.model.layers[-1], linear_probe)
-    found, checked = linear_probe.predict_proba(x), linear_probe.predict_proba(x_validation)
+    found, checked = (probabilities(linear_probe, each) for each in (x, x_validation))
     seconds = time.monotonic() - began
     entry = {
         "epoch": 1,
@@ -350,10 +367,10 @@ def _linear_probe(network: Network, task: _Task) -> dict[str, Any] | None:
     elif rows.shape[1] != channels:  # flattened maps: the linear probe takes their average
         rows = rows.reshape(len(rows), -1, channels).mean(axis=1)
     ends = np.cumsum([len(part) for part in parts])[:2]
-    x, x_validation, x_test = np.split(rows.astype(np.float32), ends)
+    x, x_validation, x_test = np.split(rows, ends)
     y, y_validation, y_test = (onehot(part, samples.classes).argmax(axis=1) for part in parts)
     linear_probe = fit_linear_probe(x, y, x_validation, y_validation, seed=task.seed)
-    figures = summary(y_test, linear_probe.predict_proba(x_test), samples.classes)
+    figures = summary(y_test, probabilities(linear_probe, x_test), samples.classes)
     keep = ("n", "accuracy", "ci95", "balanced_accuracy", "loss")
     return {name: figures[name] for name in keep} | {"strength": linear_probe.chosen}
 

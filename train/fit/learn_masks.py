@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     import keras
     from numpy.typing import NDArray
 
-    Floats = NDArray[np.float32]
+    from train.fit.feed import Batch
+
     Pairs = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
 
@@ -169,19 +170,23 @@ class MaskObjective:
     def __len__(self) -> int:
         return len(self.training[0])
 
-    def batches(
-        self, size: int, random: np.random.Generator, epoch: int
-    ) -> Iterator[tuple[Floats, Floats, Floats]]:
-        """Yield all training pairs in random order, half of them mirrored where the recipe says."""
-        pixels, masks = self.training
-        order = random.permutation(len(pixels))
-        for start in range(0, len(order), size):
-            places = order[start : start + size]
-            x, y = pixels[places].astype(np.float32), masks[places].astype(np.float32)
-            if self.recipe.flip:
-                turned = random.random(len(places)) < 0.5
-                x[turned], y[turned] = x[turned, :, ::-1], y[turned, :, ::-1]
-            yield x, y, np.ones(len(places), np.float32)
+    @property
+    def types(self) -> tuple[Any, Any]:
+        """Bytes both."""
+        return np.uint8, np.uint8
+
+    def draw(self, random: np.random.Generator, epoch: int) -> NDArray[np.int64]:
+        """Return the places of all pairs in random order, and which of them are mirrored."""
+        order = random.permutation(len(self))
+        turned = random.random(len(order)) < 0.5 if self.recipe.flip else np.zeros(len(order))
+        return np.column_stack([order, turned.astype(np.int64)])
+
+    def load(self, rows: NDArray[np.int64]) -> Batch:
+        """Return the drawn pairs; all weigh the same."""
+        places, turned = rows[:, 0], rows[:, 1] == 1
+        x, y = (each[places] for each in self.training)
+        x[turned], y[turned] = x[turned, :, ::-1], y[turned, :, ::-1]
+        return x, y, np.ones(len(places), np.float32)
 
     def loss(self, targets: Any, outputs: Any, weight: Any) -> Any:
         """Return Dice and cross-entropy of the batch as a whole; all pictures weigh the same."""

@@ -18,7 +18,7 @@ from bodyshop_core.progress import SILENT, Progress
 from train.data.mask_samples import read_mask
 from train.data.samples import Sample, Samples
 from train.data.shard_cache import ShardCache
-from train.fit.features import identity
+from train.fit.features import MEMORY_LIMIT, identity
 from train.fit.loop import History
 from train.metrics.classification import losses
 from train.recipes.window_recipe import WindowRecipe
@@ -118,7 +118,7 @@ def learn_windows(
             tick()
     assert best is not None
     _, model, entry = best
-    far = evidence.depth(x[:, -1], model.mean, model.scale)
+    far = evidence.depth(np.asarray(x[:, -1], np.float32), model.mean, model.scale)
     # pictures like those that it was fitted to are not out of its depth
     model = replace(model, limit=max(model.limit, float(np.quantile(far, 0.995))))
     history = History(
@@ -138,12 +138,13 @@ def window_features(
     folder: Path,
     *,
     progress: Progress = SILENT,
-) -> NDArray[np.float32]:
+) -> NDArray[np.floating]:
     """Return the features of all windows, from the cache where they are known.
 
     Returns
     -------
     ndarray of float32, shape (n, windows, features)
+        More than `train.fit.features.MEMORY_LIMIT` bytes: float16, in a memory-mapped file.
     """
 
     def compute(places: list[int]) -> NDArray[np.float16]:
@@ -155,14 +156,16 @@ def window_features(
 
     name = f"windows-{base.model.network[:16]}-p{PREPARATION_VERSION}"
     cache = ShardCache(folder / "bottleneck" / name)
-    found = cache.fetch([identity(each) for each in samples], compute, progress=progress)
-    return np.asarray(found, np.float32)
+    keys = [identity(each) for each in samples]
+    # In memory they are in single precision, which takes twice as much.
+    found = cache.fetch(keys, compute, limit=MEMORY_LIMIT // 2, progress=progress)
+    return found if isinstance(found, np.memmap) else np.asarray(found, np.float32)
 
 
 def _known(
     training: Sequence[Sample],
     damaged: NDArray[np.bool_],
-    x: NDArray[np.float32],
+    x: NDArray[np.floating],
     masks: Mapping[str, Sequence[Path | BlobRef]],
 ) -> tuple[KnownWindows | None, KnownPictures]:
     """Return the windows whose answer is known, and the pictures of which only the label is."""
@@ -176,12 +179,15 @@ def _known(
     parts = [(answers == 1, MASKED / 2), ((answers == 0) & masked[:, None], MASKED / 2)]
     parts.append(((answers == 0) & ~masked[:, None], PLAIN))
     chosen = [(np.nonzero(part), weight) for part, weight in parts if part.any()]
+    mapped = isinstance(x, np.memmap)
+    at = tuple(np.concatenate([places[axis] for places, _ in chosen]) for axis in (0, 1))
     windows = KnownWindows(
-        np.concatenate([x[places] for places, _ in chosen]),
+        x if mapped else x[at],
         np.concatenate([answers[places] == 1 for places, _ in chosen]),
         np.concatenate(
             [np.full(len(places[0]), weight / len(places[0])) for places, weight in chosen]
         ).astype(np.float32),
+        places=(at[0], at[1]) if mapped else None,
     )
     bags = np.flatnonzero(~masked)
     share = LABELLED if masked.any() else PLAIN
@@ -189,6 +195,8 @@ def _known(
     for label in (True, False):
         of = damaged[bags] == label
         weights[of] = share / 2 / max(of.sum(), 1)
+    if mapped:
+        return windows, KnownPictures(x, damaged[bags], weights, bags)
     return windows, KnownPictures(x[bags], damaged[bags], weights)
 
 
@@ -201,7 +209,7 @@ def _answers(item: Sample, files: Sequence[Path | BlobRef]) -> NDArray[np.int8]:
     return window_labels(np.asarray(small) >= 128)
 
 
-def two_columns(model: DamageModel, x: NDArray[np.float32]) -> NDArray[np.float32]:
+def two_columns(model: DamageModel, x: NDArray[np.floating]) -> NDArray[np.float32]:
     """Return the probabilities of no damage and of damage, shape (n, 2), by windows' features."""
     scores = evidence.pool(evidence.log_odds(x, model.weights, model.bias))
     probability = evidence.probability(scores, model.slope, model.offset)

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
-
 from bodyshop_core.errors import BodyshopError
 from bodyshop_core.progress import SILENT, Progress
 from bodyshop_core.quiet_tensorflow import import_tensorflow
+from train.fit.feed import Feed
 from train.fit.state import restore, save_state, snapshot, take_up
+from train.fit.step import Loss, training_step
 from train.recipes.recipe import Optimizer, Stage
 
 if TYPE_CHECKING:
     import keras
     from numpy.typing import NDArray
-
-    Floats = NDArray[np.float32]
-    Batch = tuple[Floats, Floats, Floats]
 
 LEAST_GAIN = 1e-9
 """A validation score must rise by more than this to be a better one."""
@@ -30,8 +28,11 @@ LEAST_GAIN = 1e-9
 SMALLEST_BATCH = 2
 """Batches are halved down to this size when they do not fit into memory."""
 
+LOOKED_AT = 100
+"""Steps after which their losses are fetched: a fetch waits until the device has no more work."""
 
-class Objective(Protocol):
+
+class Objective(Loss, Protocol):
     """What a model is trained for: the data, the loss, and the figures of an epoch."""
 
     @property
@@ -39,24 +40,8 @@ class Objective(Protocol):
         """Epochs, batches, optimiser, schedule and early stopping."""
 
     @property
-    def target_shape(self) -> tuple[int | None, ...]:
-        """Shape of one row of the targets."""
-
-    @property
     def shown(self) -> str:
         """The figure that progress bars show."""
-
-    def __len__(self) -> int:
-        """Return the number of training rows."""
-
-    def batches(self, size: int, random: np.random.Generator, epoch: int) -> Iterator[Batch]:
-        """Yield one epoch's inputs, targets and row weights, in an order drawn from `random`."""
-
-    def loss(self, targets: Any, outputs: Any, weight: Any) -> Any:
-        """Return the loss of a batch, without regularisation, as a scalar tensor."""
-
-    def count(self, targets: Any, outputs: Any) -> Mapping[str, Any]:
-        """Return figures of a batch, summed over its rows, as scalar tensors."""
 
     def validate(self, model: keras.Model) -> dict[str, float]:
         """Return figures on the validation rows; their names begin with ``val_``."""
@@ -88,6 +73,8 @@ def fit(
     *,
     seed: int,
     state: Path | None = None,
+    strategy: Any = None,
+    jit_compile: bool = False,
     progress: Progress = SILENT,
     on_epoch: Callable[[History], None] | None = None,
 ) -> History:
@@ -104,6 +91,10 @@ def fit(
     state : Path, optional
         Where weights, optimiser, early stopping and random states are kept after every epoch. When
         it is there already, training goes on after the last epoch it holds.
+    strategy : tf.distribute.Strategy, optional
+        In whose scope the model was made: each batch is split over its devices.
+    jit_compile : bool
+        Compile the step with XLA.
     progress : Progress
         Told of each epoch.
     on_epoch : callable, optional
@@ -125,7 +116,14 @@ def fit(
     size = stage.batch_size
     while True:
         try:
-            return _fit(model, objective, size, seed, state, progress, on_epoch)
+            with strategy.scope() if strategy is not None else nullcontext():
+                optimizer = make_optimizer(stage.optimizer)
+                optimizer.build(model.trainable_variables)
+            step = training_step(
+                model, optimizer, objective, strategy=strategy, jit_compile=jit_compile
+            )
+            feed = Feed(objective, size, seed)
+            return _fit(model, objective, optimizer, step, feed, state, progress, on_epoch)
         except (tf.errors.ResourceExhaustedError, MemoryError) as error:
             if size // 2 < SMALLEST_BATCH:
                 raise BodyshopError(
@@ -201,16 +199,15 @@ class _StageState:
 def _fit(
     model: keras.Model,
     objective: Objective,
-    size: int,
-    seed: int,
+    optimizer: Any,
+    step: Any,
+    feed: Feed,
     state: Path | None,
     progress: Progress,
     on_epoch: Callable[[History], None] | None,
 ) -> History:
     stage = objective.stage
-    optimizer = make_optimizer(stage.optimizer)
-    optimizer.build(model.trainable_variables)
-    current = _StageState(History(stage.name, batch_size=size))
+    current = _StageState(History(stage.name, batch_size=feed.size))
     saved = take_up(state, model, optimizer, progress)
     if saved is not None:
         meta = {**saved.meta, "history": History(**saved.meta["history"])}
@@ -219,12 +216,11 @@ def _fit(
             return current.history
         progress.log(f"stage '{stage.name}' goes on after epoch {len(current.history.epochs)}")
     history = current.history
-    step = training_step(model, optimizer, objective)
     with progress.task(f"train {stage.name}", total=stage.epochs) as tick:
         tick(len(history.epochs))
         while not current.finished:
             began, epoch = time.monotonic(), len(history.epochs)
-            figures, rate = _epoch(step, optimizer, objective, history, seed, epoch)
+            figures, rate = _epoch(step, optimizer, objective, history, feed, epoch)
             entry: dict[str, float] = {"epoch": epoch + 1, **figures, **objective.validate(model)}
             _require_finite(entry, stage)
             entry |= {"learning_rate": rate, "seconds": time.monotonic() - began}
@@ -238,28 +234,48 @@ def _fit(
 
 
 def _epoch(
-    step: Any, optimizer: Any, objective: Objective, history: History, seed: int, epoch: int
+    step: Any, optimizer: Any, objective: Objective, history: History, feed: Feed, epoch: int
 ) -> tuple[dict[str, float], float]:
     """Run one epoch; returns its figures, means over the rows, and the last learning rate."""
-    stage, size, rate = objective.stage, history.batch_size, 0.0
-    steps = math.ceil(len(objective) / size)
+    stage, rate = objective.stage, 0.0
     sums: dict[str, float] = {}
-    random = np.random.default_rng([seed, epoch])
-    for index, (x, y, weight) in enumerate(objective.batches(size, random, epoch)):
-        rate = learning_rate(stage, epoch * steps + index, steps * stage.epochs)
+    waiting: list[tuple[int, Any, Any, float]] = []
+    for index, (x, y, weight) in enumerate(feed.epoch(epoch)):
+        rate = learning_rate(stage, epoch * feed.steps + index, feed.steps * stage.epochs)
         optimizer.learning_rate.assign(rate)
         loss, counts = step(x, y, weight)
-        current = float(loss)
+        waiting.append((len(x), loss, counts, rate))
+        if len(waiting) == LOOKED_AT or index == feed.steps - 1:
+            _note(waiting, history, sums, f"epoch {epoch + 1}", index + 1 - len(waiting))
+            waiting = []
+    return {name: value / len(objective) for name, value in sums.items()}, rate
+
+
+def _note(
+    steps: list[tuple[int, Any, Any, float]],
+    history: History,
+    sums: dict[str, float],
+    epoch: str,
+    before: int,
+) -> None:
+    """Add some steps, the first of which comes after `before` others, to an epoch's figures."""
+    tf = import_tensorflow()
+    found = tf.stack([loss for _, loss, _, _ in steps]).numpy()
+    counted = {
+        name: tf.stack([counts[name] for _, _, counts, _ in steps]).numpy() for name in steps[0][2]
+    }
+    for place, (rows, _, _, rate) in enumerate(steps):
+        current = float(found[place])
         if not math.isfinite(current):
             raise BodyshopError(
-                f"the loss became {current} in epoch {epoch + 1}, batch {index + 1} of stage "
-                f"'{stage.name}' (learning rate {rate:.2g})",
+                f"the loss became {current} in {epoch}, batch {before + place + 1} of stage "
+                f"'{history.stage}' (learning rate {rate:.2g})",
                 hint="lower that stage's learning_rate, or clip its gradients (clipnorm: 1.0)",
             )
         history.step_losses.append(current)
-        for name, value in {"loss": current * len(x), **counts}.items():
-            sums[name] = sums.get(name, 0.0) + float(value)
-    return {name: value / len(objective) for name, value in sums.items()}, rate
+        figures = {name: float(values[place]) for name, values in counted.items()}
+        for name, value in {"loss": current * rows, **figures}.items():
+            sums[name] = sums.get(name, 0.0) + value
 
 
 def _require_finite(entry: Mapping[str, float], stage: Stage) -> None:
@@ -269,27 +285,3 @@ def _require_finite(entry: Mapping[str, float], stage: Stage) -> None:
                 f"{name} became {value} in epoch {entry['epoch']:.0f} of stage '{stage.name}'",
                 hint="lower that stage's learning_rate, or clip its gradients (clipnorm: 1.0)",
             )
-
-
-def training_step(model: keras.Model, optimizer: Any, objective: Objective) -> Any:
-    """Return a compiled function (x, y, weight) -> (loss, figures) that also moves the weights."""
-    tf = import_tensorflow()
-
-    @tf.function(
-        input_signature=[
-            tf.TensorSpec([None, *model.input_shape[1:]], tf.float32),
-            tf.TensorSpec([None, *objective.target_shape], tf.float32),
-            tf.TensorSpec([None], tf.float32),
-        ]
-    )
-    def step(x: Any, y: Any, weight: Any) -> Any:
-        with tf.GradientTape() as tape:
-            outputs = model(x, training=True)
-            loss = objective.loss(y, outputs, weight)
-            if model.losses:
-                loss += tf.add_n(model.losses)
-        gradients = tape.gradient(loss, model.trainable_variables)
-        optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
-        return loss, objective.count(y, outputs)
-
-    return step

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bodyshop_core.progress import SILENT, Progress
-from train.fit.loop import Objective, make_optimizer, training_step
+from train.fit.feed import Feed
+from train.fit.loop import Objective, make_optimizer
+from train.fit.step import training_step
 
 if TYPE_CHECKING:
     import keras
@@ -72,17 +74,12 @@ def rate_test(
     optimizer = make_optimizer(stage.optimizer)
     optimizer.build(model.trainable_variables)
     step = training_step(model, optimizer, objective)
+    feed = Feed(objective, stage.batch_size, seed)
     rates = np.geomspace(LOWEST, HIGHEST, STEPS).tolist()
     losses: list[float] = []
     means: list[float] = []
     mean = 0.0
-    batches = (
-        batch
-        for epoch in count()
-        for batch in objective.batches(
-            stage.batch_size, np.random.default_rng([seed, epoch]), epoch
-        )
-    )
+    batches = (batch for epoch in count() for batch in feed.epoch(epoch))
     with progress.task("learning rate test", total=STEPS) as tick:
         for rate, (x, y, weight) in zip(rates, batches, strict=False):
             optimizer.learning_rate.assign(rate)

@@ -221,6 +221,8 @@ class Recipe(StrictModel):
     positive: str | None = None
     threshold: ThresholdRule = 0.5
     mixed_precision: bool = False
+    jit_compile: bool = False
+    """Compile the training step with XLA: for GPUs; on a CPU it is many times slower."""
 
     @model_validator(mode="after")
     def _one_body(self) -> Recipe:

@@ -181,7 +181,7 @@ def measure_backbone(job: Mapping[str, Any]) -> dict[str, Any]:
     workspace = Workspace.open(job["workspace"], create=False)
     samples = load_samples(workspace, split_set=job["split_set"], variants=False)
     some = (samples.items * (job["pictures"] // len(samples.items) + 1))[: job["pictures"]]
-    pixels = load_pixels(some, View(model.input_shape[1]))
+    pixels = load_pixels(some, View(model.input_shape[1]))[:]
     row: dict[str, Any] = {
         "parameters": parameters(model)["total"],
         "flops": count_flops(model),

@@ -122,8 +122,10 @@ def plan_key(plan: Mapping[str, Any]) -> str:
     if isinstance(recipe, Mapping):
         start = recipe.get("start")
         content["recipe"] = {**recipe, "weights": None, "start": start and {**start, "run": None}}
-        if recipe.get("classes_by") == "damage":  # as runs from before there was a choice
-            del content["recipe"]["classes_by"]
+        # as runs from before there was a choice
+        for name, plain in (("classes_by", "damage"), ("jit_compile", False)):
+            if recipe.get(name) == plain:
+                del content["recipe"][name]
         data = recipe.get("data")
         if isinstance(data, Mapping):  # runs from before recipes could balance weigh nothing, too
             kept = {name: value for name, value in data.items() if name != "balance" or value}

@@ -10,6 +10,7 @@ from typing import Any
 
 from bodyshop_core import atomic
 from bodyshop_core.catalog import now
+from bodyshop_core.errors import UsageError
 from bodyshop_core.progress import SILENT, Progress
 from bodyshop_core.workspace import Workspace
 from train.data.positive import guess_positive
@@ -48,6 +49,7 @@ def train(
     anew: bool = False,
     augmenter: Augmenter | None = None,
     abroad: bool | None = None,
+    devices: int = 1,
     progress: Progress = SILENT,
 ) -> TrainSummary:
     """Train a classifier on a split set and write everything about it into a run folder.
@@ -83,6 +85,9 @@ def train(
     abroad : bool, optional
         Whether to fit the recipe again without some origins, to measure it on these; None: where
         cached features make each of these fits cheap.
+    devices : int
+        GPUs, or logical CPUs where there is none, over which each batch is split. What comes out
+        is the same within rounding, so that they are no part of the plan.
     progress : Progress
         Told of features and epochs.
 
@@ -96,7 +101,8 @@ def train(
     NothingFoundError
         No such split set.
     UsageError
-        There is no such run to resume, it is finished, or another process is training it.
+        There is no such run to resume, it is finished, another process is training it, there are
+        not that many devices, or the recipe has no stage that they could share.
     BodyshopError
         No model can be learned from the data, the loss diverged, or the data or weights of the run
         to resume have changed.
@@ -118,6 +124,13 @@ def train(
         chosen = load_recipe(recipe, overrides=overrides)
         plan = plan_classifier(workspace, chosen, options, progress=progress)
 
+    if devices != 1 and all(stage.solver == "logistic" for stage in plan.recipe.stages):
+        raise UsageError(
+            f"recipe '{plan.recipe.name}' solves its output layer at once: there is no batch to "
+            f"split over {devices} devices",
+            hint="leave --devices out, or train a recipe with a gradient stage, such as finetune",
+        )
+
     def measure(record: RunRecord) -> dict[str, Any]:
         return abroad_of_training(
             workspace, record, plan.samples, plan.weights, wanted=abroad, progress=progress
@@ -128,6 +141,7 @@ def train(
         plan,
         features=workspace.features,
         augmenter=augmenter,
+        devices=devices,
         measure_abroad=measure,
         progress=progress,
     )
@@ -141,6 +155,7 @@ def fit_classifier(
     run: str,
     features: Path,
     augmenter: Augmenter | None = None,
+    devices: int = 1,
     measure_abroad: Callable[[RunRecord], dict[str, Any]] = lambda record: {},
     progress: Progress = SILENT,
 ) -> TrainSummary:
@@ -158,6 +173,8 @@ def fit_classifier(
         The workspace's features folder, for the bottleneck cache.
     augmenter : callable, optional
         The one that the plan names.
+    devices : int
+        Over which each batch is split.
     measure_abroad : callable
         Takes the finished run's record, returns its figures on left-out origins.
     progress : Progress
@@ -179,13 +196,14 @@ def fit_classifier(
         seed=plan.seed,
         state=folder / STATE_FOLDER,
         augmenter=augmenter,
+        devices=devices,
         mark=clock.mark,
         progress=progress,
     )
     network, histories, linear_probe = learned.network, learned.histories, learned.linear_probe
     _save_model(network, folder)
     originals = {item.sha256: item.split for item in samples.items if not item.variant}
-    draft = _record(run, plan, learned, save_samples(folder, originals))
+    draft = _record(run, plan, learned, save_samples(folder, originals), devices)
     classifier, final = _calibrated(folder, draft, samples, recipe.threshold)
     save_record(folder, final)
     write_json(folder / "history.json", [history.as_dict() for history in histories])
@@ -260,7 +278,9 @@ def _calibrated(
     return classifier, final
 
 
-def _record(run: str, plan: ClassifierPlan, learned: Learned, listed: str) -> RunRecord:
+def _record(
+    run: str, plan: ClassifierPlan, learned: Learned, listed: str, devices: int
+) -> RunRecord:
     samples, recipe, view = plan.samples, plan.recipe, learned.view
     binary = len(samples.classes) == 2
     return RunRecord(
@@ -284,7 +304,7 @@ def _record(run: str, plan: ClassifierPlan, learned: Learned, listed: str) -> Ru
             "shown": samples.shown(),
             "samples": listed,
         },
-        versions=versions(),
+        versions={**versions(), "devices": devices},
         created_at=now(),
         extra={
             "parameters": parameters(learned.network.model),

@@ -9,16 +9,18 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+MINIBATCH = 1024
+
 
 def log_odds(
-    windows: NDArray[np.float32], weights: NDArray[np.float32], bias: float
+    windows: NDArray[np.floating], weights: NDArray[np.float32], bias: float
 ) -> NDArray[np.float32]:
     """Return the log-odds of damage of each window.
 
     Parameters
     ----------
-    windows : ndarray of float32, shape (…, windows, features)
-        As the network puts them out.
+    windows : ndarray of float32 or float16, shape (…, windows, features)
+        As the network puts them out; of a memory map, `MINIBATCH` pictures are read at a time.
     weights : ndarray of float32, shape (features,)
         Of the logistic regression.
     bias : float
@@ -28,7 +30,13 @@ def log_odds(
     -------
     ndarray of float32, shape (…, windows)
     """
-    return np.asarray(windows @ weights + np.float32(bias), np.float32)
+    if not isinstance(windows, np.memmap):
+        return np.asarray(windows @ weights + np.float32(bias), np.float32)
+    parts = [
+        windows[start : start + MINIBATCH].astype(np.float32) @ weights
+        for start in range(0, len(windows), MINIBATCH)
+    ]
+    return np.concatenate(parts) + np.float32(bias)
 
 
 def pool(evidence: NDArray[np.float32]) -> NDArray[np.float32]:

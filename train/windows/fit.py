@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,9 @@ STRENGTH = 3e-2
 
 ITERATIONS = 150
 """Of L-BFGS at most: it has settled by then."""
+
+MINIBATCH = 1 << 28
+"""Numbers looked at at a time: 1 GB. More are added up in parts, with the same sum."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +36,30 @@ class KnownWindows:
     context : ndarray of float32, shape (n, features), optional
         Means of the features over the window's photo, or zeros. They get weights of their own,
         which are thrown away: what a photo's windows have in common explains nothing then.
+    places : (pictures, windows), optional
+        Which windows of `features`, then of shape (pictures, windows, features), these are. They
+        are read a part at a time.
     """
 
-    features: NDArray[np.float32]
+    features: NDArray[np.floating]
     damaged: NDArray[np.bool_]
     weights: NDArray[np.float32]
     context: NDArray[np.float32] | None = None
+    places: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
+
+    def __len__(self) -> int:
+        return len(self.damaged)
+
+    def minibatches(self) -> Iterator[KnownWindows]:
+        """Yield all windows, no more than `MINIBATCH` numbers of them at a time."""
+        for rows in _minibatches(len(self), self.features.shape[-1]):
+            places = rows if self.places is None else tuple(each[rows] for each in self.places)
+            yield KnownWindows(
+                self.features[places].astype(np.float32, copy=False),
+                self.damaged[rows],
+                self.weights[rows],
+                None if self.context is None else self.context[rows],
+            )
 
 
 @dataclass(frozen=True)
@@ -52,11 +74,30 @@ class KnownPictures:
         The label.
     weights : ndarray of float32, shape (n,)
         How much each counts.
+    places : ndarray of int, shape (n,), optional
+        Which rows of `features` these are, as for `KnownWindows`.
     """
 
     features: NDArray[np.floating]
     damaged: NDArray[np.bool_]
     weights: NDArray[np.float32]
+    places: NDArray[np.int64] | None = None
+
+    def __len__(self) -> int:
+        return len(self.damaged)
+
+    def minibatches(self) -> Iterator[KnownPictures]:
+        """Yield all pictures, no more than `MINIBATCH` numbers of them at a time."""
+        for rows in _minibatches(len(self), int(np.prod(self.features.shape[1:]))):
+            features = self.features[rows if self.places is None else self.places[rows]]
+            if self.places is not None:
+                features = features.astype(np.float32)
+            yield KnownPictures(features, self.damaged[rows], self.weights[rows])
+
+
+def _minibatches(rows: int, numbers: int) -> Iterator[slice]:
+    step = max(1, MINIBATCH // numbers)
+    yield from (slice(start, start + step) for start in range(0, rows, step))
 
 
 def fit_evidence(
@@ -98,7 +139,7 @@ def fit_evidence(
 
     def objective(theta: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         loss, gradient = 0.0, np.zeros(length)
-        for part in parts:
+        for part in (some for known in parts for some in known.minibatches()):
             if isinstance(part, KnownWindows):
                 value, slope = _window_loss(part, theta)
             else:

@@ -1,0 +1,137 @@
+"""Batches are loaded beside the step: in order, from memory or from files, and faults come out."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from training_cases import draw, tiny_recipe
+
+from bodyshop_core.errors import UnreadableImageError
+from bodyshop_core.quiet_tensorflow import import_tensorflow
+from train.data.pictures import Pictures
+from train.data.pixels import View
+from train.data.samples import Sample
+from train.fit import features, loop
+from train.fit.feed import Feed
+from train.fit.labels import LabelObjective, Rows
+from train.fit.runtime import seed_everything
+from train.models.inference import predict
+from train.models.network import build_network
+from train.recipes.recipe import Optimizer, Stage
+
+VIEW = View(32)
+STAGE = Stage(
+    name="all",
+    trainable="all",
+    epochs=3,
+    batch_size=8,
+    keep="last",
+    optimizer=Optimizer(learning_rate=0.01),
+)
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> tuple[Sample, ...]:
+    folder, found = tmp_path_factory.mktemp("pictures"), []
+    for number in range(30):
+        label = ("damaged", "whole")[number % 2]
+        path = folder / f"{number}.jpg"
+        Image.fromarray(draw(label, number)).save(path, quality=90)
+        found.append(Sample(f"{number:064x}", path, label, "train", str(number), view=number % 3))
+    return tuple(found)
+
+
+def _rows(x: np.ndarray | Pictures, distort=None) -> Rows:
+    labels = np.arange(len(x)) % 2
+    weight = np.ones(len(x), np.float32)
+    return Rows(x, np.eye(2, dtype=np.float32)[labels], weight, distort)
+
+
+def _fitted(
+    rows: Rows, jit_compile: bool = False, **changes: object
+) -> tuple[list[float], list[dict[str, float]]]:
+    seed_everything(3)
+    network = build_network(tiny_recipe(**changes), 2)
+    history = loop.fit(
+        network.model, LabelObjective(rows, rows, STAGE), seed=1, jit_compile=jit_compile
+    )
+    return history.step_losses, history.epochs
+
+
+def test_pictures_above_the_limit_are_decoded_when_read_and_train_the_same_network(
+    samples: tuple[Sample, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = features.load_pixels(samples, VIEW)
+    monkeypatch.setattr(features, "MEMORY_LIMIT", 0)
+    read = features.load_pixels(samples, VIEW)
+    assert isinstance(kept, np.ndarray)
+    assert isinstance(read, Pictures)
+    assert (read[np.array([4, 0, 4])] == kept[[4, 0, 4]]).all()
+
+    def darker(x: np.ndarray, places: np.ndarray, epoch: int) -> np.ndarray:
+        return x // (1 + places[:, None, None, None] % 2 + epoch).astype(np.uint8)
+
+    losses, epochs = _fitted(_rows(kept, darker))
+    found, others = _fitted(_rows(read, darker))
+    assert found == pytest.approx(losses, rel=1e-5)
+    for name in ("loss", "accuracy", "val_loss", "val_accuracy"):
+        assert [e[name] for e in others] == pytest.approx([e[name] for e in epochs], rel=1e-5)
+    model = build_network(tiny_recipe(), 2).model
+    assert (predict(model, read, batch=7) == predict(model, kept, batch=7)).all()
+
+
+def test_every_epoch_has_its_own_order_whatever_was_read_before() -> None:
+    objective = LabelObjective(_rows(np.arange(20, dtype=np.float32)[:, None]), _rows, STAGE)
+
+    def read(epochs: list[int]) -> list[list[float]]:
+        feed = Feed(objective, 8, seed=5)
+        assert feed.steps == 3
+        return [[v for x, _, _ in feed.epoch(e) for v in np.ravel(x).tolist()] for e in epochs]
+
+    first, second, third = read([0, 1, 2])
+    assert sorted(first) == sorted(second) == list(range(20))
+    assert first != second
+    assert read([2]) == [third]
+
+
+def test_a_picture_that_is_lost_in_mid_epoch_is_named(
+    samples: tuple[Sample, ...], tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"no picture")
+    bad = Sample("b" * 64, broken, "whole", "train", "b")
+    with pytest.raises(UnreadableImageError, match="broken"):
+        _fitted(_rows(Pictures((*samples, bad), VIEW)))
+
+
+def test_losses_are_fetched_rarely_and_are_those_of_every_step(
+    samples: tuple[Sample, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = _rows(features.load_pixels(samples, VIEW))
+    fetched: list[int] = []
+    real = loop._note
+    monkeypatch.setattr(loop, "_note", lambda *args: (fetched.append(len(args[0])), real(*args)))
+    losses, epochs = _fitted(rows)
+    assert fetched == [4, 4, 4]  # once an epoch: 30 rows in batches of 8
+    monkeypatch.setattr(loop, "LOOKED_AT", 1)
+    each, same = _fitted(rows)
+    assert losses == pytest.approx(each, rel=1e-5)
+    assert [e["accuracy"] for e in epochs] == [e["accuracy"] for e in same]
+
+
+@pytest.mark.slow
+def test_a_step_compiled_with_xla_is_the_same_step(samples: tuple[Sample, ...]) -> None:
+    rows = _rows(features.load_pixels(samples, VIEW))
+    head = {"layers": [{"dense": 8}]}  # XLA's dropout draws other numbers
+    plain, _ = _fitted(rows, head=head)
+    compiled, _ = _fitted(rows, jit_compile=True, head=head)
+    assert compiled == pytest.approx(plain, rel=1e-3)
+
+
+def test_a_gpus_memory_is_taken_as_it_is_needed() -> None:
+    import_tensorflow()
+    assert os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] == "true"

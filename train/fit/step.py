@@ -1,0 +1,160 @@
+"""One training step, compiled: on one device, or split over several of one machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from bodyshop_core.errors import UsageError
+from bodyshop_core.quiet_tensorflow import import_tensorflow
+from train.fit.feed import Source
+
+if TYPE_CHECKING:
+    import keras
+
+
+class Loss(Source, Protocol):
+    """What a step computes on the batches of a source."""
+
+    @property
+    def target_shape(self) -> tuple[int | None, ...]:
+        """Shape of one row of the targets."""
+
+    def loss(self, targets: Any, outputs: Any, weight: Any) -> Any:
+        """Return the loss of a batch, without regularisation, as a scalar tensor.
+
+        On several devices it has to be a mean over the rows.
+        """
+
+    def count(self, targets: Any, outputs: Any) -> Mapping[str, Any]:
+        """Return figures of a batch, summed over its rows, as scalar tensors."""
+
+
+def mirrored(devices: int) -> Any:
+    """Return the strategy that trains one model on several devices; None for one device.
+
+    Parameters
+    ----------
+    devices : int
+        How many GPUs, or logical CPUs on a machine without a GPU.
+
+    Raises
+    ------
+    UsageError
+        This machine doesn't have that many.
+    """
+    if devices == 1:
+        return None
+    tf = import_tensorflow()
+    names = [each.name for kind in ("GPU", "CPU") for each in tf.config.list_logical_devices(kind)]
+    kind = "GPU" if any("GPU" in name for name in names) else "CPU"
+    names = [name for name in names if kind in name]
+    if not 1 < devices <= len(names):
+        raise UsageError(
+            f"{devices} devices were asked for, and TensorFlow sees {len(names)} {kind} here",
+            hint="--devices counts GPUs; pip install 'bodyshop[gpu]' brings what TensorFlow needs "
+            "for those of NVIDIA",
+        )
+    return tf.distribute.MirroredStrategy(names[:devices])
+
+
+def training_step(
+    model: keras.Model,
+    optimizer: Any,
+    objective: Loss,
+    *,
+    strategy: Any = None,
+    jit_compile: bool = False,
+) -> Any:
+    """Return a compiled function (x, y, weight) -> (loss, figures) that also moves the weights.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Made in the scope of `strategy`, as is `optimizer`.
+    optimizer : keras.optimizers.Optimizer
+        Built.
+    objective : Loss
+        What is minimised.
+    strategy : tf.distribute.Strategy, optional
+        Over whose devices each batch is split; gradients are summed, so that the step is that of
+        the whole batch.
+    jit_compile : bool
+        Compile with XLA.
+    """
+    tf = import_tensorflow()
+
+    def gradients(x: Any, y: Any, weight: Any, share: Any = None) -> Any:
+        x, y = tf.cast(x, tf.float32), tf.cast(y, tf.float32)
+        with tf.GradientTape() as tape:
+            outputs = model(x, training=True)
+            loss = objective.loss(y, outputs, weight)
+            penalty = tf.add_n(model.losses) if model.losses else None
+            if share is not None:
+                loss *= share
+                penalty = penalty / strategy.num_replicas_in_sync if penalty is not None else None
+            loss = loss + penalty if penalty is not None else loss
+        return loss, objective.count(y, outputs), tape.gradient(loss, model.trainable_variables)
+
+    if strategy is not None:
+        return _mirrored_step(model, optimizer, gradients, strategy, jit_compile)
+    x_type, y_type = objective.types
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None, *model.input_shape[1:]], x_type),
+            tf.TensorSpec([None, *objective.target_shape], y_type),
+            tf.TensorSpec([None], tf.float32),
+        ],
+        jit_compile=jit_compile or None,
+    )
+    def step(x: Any, y: Any, weight: Any) -> Any:
+        loss, figures, found = gradients(x, y, weight)
+        optimizer.apply_gradients(zip(found, model.trainable_variables, strict=True))
+        return loss, figures
+
+    return step
+
+
+def _mirrored_step(
+    model: keras.Model, optimizer: Any, gradients: Any, strategy: Any, jit_compile: bool
+) -> Any:
+    tf, devices = import_tensorflow(), strategy.num_replicas_in_sync
+    gradients = tf.function(gradients, jit_compile=True) if jit_compile else gradients
+    # Keras clips before it sums over the devices, which is not the clipping of the whole batch.
+    clipnorm, optimizer.clipnorm = optimizer.clipnorm, None
+
+    def one(x: Any, y: Any, weight: Any, share: Any) -> Any:
+        loss, figures, found = gradients(x, y, weight, share)
+        if clipnorm is not None:
+            context = tf.distribute.get_replica_context()
+            whole = context.all_reduce(tf.distribute.ReduceOp.SUM, found)
+            found = [tf.clip_by_norm(each, clipnorm) / devices for each in whole]
+        optimizer.apply_gradients(zip(found, model.trainable_variables, strict=True))
+        counted = tf.cast(share > 0, tf.float32)
+        return loss, {name: value * counted for name, value in figures.items()}
+
+    @tf.function(reduce_retracing=True)
+    def all_devices(*batch: Any) -> Any:
+        loss, figures = strategy.run(one, args=batch)
+        total = tf.distribute.ReduceOp.SUM
+        return strategy.reduce(total, loss, axis=None), {
+            name: strategy.reduce(total, value, axis=None) for name, value in figures.items()
+        }
+
+    def step(x: Any, y: Any, weight: Any) -> Any:
+        rows = len(x)
+        ends = np.linspace(0, rows, devices + 1).round().astype(int)
+
+        def part(context: Any) -> Any:
+            place = context.replica_id_in_sync_group
+            start, end = ends[place], ends[place + 1]
+            # A device without rows computes one that counts nothing: a mean needs one.
+            kept = slice(start, end) if end > start else slice(0, 1)
+            return x[kept], y[kept], weight[kept], tf.constant((end - start) / rows, tf.float32)
+
+        return all_devices(*strategy.experimental_distribute_values_from_function(part))
+
+    return step
