@@ -47,7 +47,9 @@ def compare_pairs(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
     Parameters
     ----------
     items : list of dict
-        ``key``, ``first`` and ``second`` (each a `BlobRef`).
+        ``key``, ``first`` and ``second`` (each a `BlobRef`); ``showing``: which of the two show a
+        picture inside of them as was measured, ``"first"`` and ``"second"``; both are searched
+        for one without it.
 
     Returns
     -------
@@ -85,7 +87,7 @@ def compare_pairs(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
         framed = None
         if not written and (not same or found.covered < NEAR_COVERED):
             least = SURELY_SHOWN if same else MIN_SHOWN
-            shown = _shown_inside(item["first"], item["second"], least)
+            shown = _shown_inside(item, least)
             if shown is not None:
                 found, framed = found if same else shown[0], shown[1]
             elif same and not found.mirrored:
@@ -118,11 +120,13 @@ def _is_close(found: Overlap) -> bool:
     return found.correlation >= CLOSE_CORRELATION and found.outliers <= CLOSE_OUTLIERS
 
 
-def _shown_inside(first: BlobRef, second: BlobRef, least: float) -> tuple[Overlap, int] | None:
+def _shown_inside(item: Item, least: float) -> tuple[Overlap, int] | None:
     """Compare what one picture shows inside with the other, or with what that shows."""
     from curate.duplicates.pixels import MIN_RESEMBLANCE, compare, resemblance, says_same
 
-    sides = [[(_view(blob), 1.0), *_inner_views(blob)] for blob in (first, second)]
+    names = ("first", "second")
+    inner = [_inner_views(item[n]) if n in item.get("showing", names) else [] for n in names]
+    sides = [[(_view(item[name]), 1.0), *inside] for name, inside in zip(names, inner, strict=True)]
     for i, (a, share_a) in enumerate(sides[0]):
         for j, (b, share_b) in enumerate(sides[1]):
             if (not i and not j) or resemblance(a, b) < MIN_RESEMBLANCE:
@@ -148,9 +152,9 @@ def _framed_by_edges(first: BlobRef, second: BlobRef) -> int | None:
 def _inner_views(blob: BlobRef) -> list[tuple[ComparisonView, float]]:
     from curate.duplicates.pixels import view_of
     from curate.measure.inner import inner_pictures
-    from curate.measure.picture import at_working_size, decode_for_measuring
+    from curate.measure.picture import at_working_size, decode_again
 
-    rgb = at_working_size(decode_for_measuring(blob.read()).rgb)
+    rgb = at_working_size(decode_again(blob.read()))
     return [(view_of(inner), share) for inner, share in inner_pictures(rgb)]
 
 

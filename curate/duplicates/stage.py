@@ -18,6 +18,7 @@ from curate.duplicates.memory import NeighbourMemory
 from curate.gate.feature_store import FeatureStore
 from curate.gate.gate import Gate
 from curate.ingest import store_rows
+from curate.measure.stage import VERSION as MEASURED
 from curate.policy import Policy
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from curate.duplicates.pairs import FoundPairs, Kind, PairCheck
     from curate.duplicates.signatures import Signatures
 
-FEW = 64
+FEW = 128
 """Pairs up to which no worker processes are started: that takes as long as comparing a dozen. All
 of these pictures have been decoded before, so none is known to kill a process."""
 
@@ -131,11 +132,17 @@ def pixel_check(
         known = _known(workspace, pairs)
         unknown = {sha256 for pair in pairs if pair not in known for sha256 in pair}
         extensions = extensions_of(workspace.catalog, unknown)
+        plain = _showing_nothing(workspace, sorted(unknown))
         items = [
             {
                 "key": f"{first}-{second}",
                 "first": workspace.blobs.ref(first, extensions[first]),
                 "second": workspace.blobs.ref(second, extensions[second]),
+                "showing": [
+                    name
+                    for name, sha256 in (("first", first), ("second", second))
+                    if sha256 not in plain
+                ],
             }
             for first, second in pairs
             if (first, second) not in known and {first, second} <= extensions.keys()
@@ -193,6 +200,21 @@ def _known(
                 if (row["first"], row["second"]) in wanted:
                     known[row["first"], row["second"]] = dict(row)
     return known
+
+
+def _showing_nothing(workspace: Workspace, pictures: Sequence[str]) -> set[str]:
+    """Return the pictures in which no other picture was found when they were measured."""
+    table = schema.measurements
+    found: set[str] = set()
+    with workspace.catalog.read() as connection:
+        for start in range(0, len(pictures), _SQL_VARIABLES):
+            query = select(table.c.sha256).where(
+                table.c.version == MEASURED,
+                table.c.inner == "",
+                table.c.sha256.in_(pictures[start : start + _SQL_VARIABLES]),
+            )
+            found |= set(connection.scalars(query))
+    return found
 
 
 def stored_row(row: Mapping[str, Any]) -> dict[str, Any]:

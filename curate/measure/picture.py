@@ -143,13 +143,19 @@ def decode_for_measuring(source: Path | bytes) -> DecodedPicture:
         size = image.size
         quality = jpeg_quality(image)
         camera, taken = camera_and_time(image)
-        scale = min(1.0, WORKING_SIDE / max(size))
-        image.draft("RGB", (max(1, int(size[0] * scale)), max(1, int(size[1] * scale))))
+        _reduce(image)
         decoded = image.size
         rgb = to_rgb(image, name="the picture")
         turned = decoded != rgb.size
     width, height = size[::-1] if turned else size
     return DecodedPicture(rgb, decoded, size, width, height, quality, camera, taken, fault)
+
+
+def decode_again(source: Path | bytes) -> Image.Image:
+    """Return the pixels of `decode_for_measuring`; nothing else is looked for in the file."""
+    with open_image(source) as image:
+        _reduce(image)
+        return to_rgb(image, name="the picture")
 
 
 def measure_decoded(picture: DecodedPicture) -> dict[str, Any]:
@@ -184,6 +190,12 @@ def measure_decoded(picture: DecodedPicture) -> dict[str, Any]:
 def at_working_size(rgb: Image.Image) -> Image.Image:
     """Shrink a picture by a whole factor to a longest side of 512 to 1,023 pixels."""
     return rgb.reduce(factor) if (factor := _factor(rgb, WORKING_SIDE)) > 1 else rgb
+
+
+def _reduce(image: Image.Image) -> None:
+    """Have a JPEG decoded at a reduced size: its longest side keeps `WORKING_SIDE` pixels."""
+    scale = min(1.0, WORKING_SIDE / max(image.size))
+    image.draft("RGB", (max(1, int(image.width * scale)), max(1, int(image.height * scale))))
 
 
 def _factor(image: Image.Image, side: int) -> int:

@@ -20,7 +20,7 @@ def thumbnail_of(image: Image.Image) -> bytes:
     small = image
     if scale < 1:
         size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-        small = image.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
+        small = image.resize(size, Image.Resampling.HAMMING, reducing_gap=2.0)
     buffer = io.BytesIO()
     small.save(buffer, "JPEG", quality=QUALITY)
     return buffer.getvalue()

@@ -186,9 +186,9 @@ def same_scene(first: Corners, second: Corners) -> float:
 
 @lru_cache(maxsize=_CACHE)
 def _corners(blob: BlobRef) -> Corners:
-    from curate.measure.picture import decode_for_measuring
+    from curate.measure.picture import decode_again
 
-    return corners_of(decode_for_measuring(blob.read()).rgb)
+    return corners_of(decode_again(blob.read()))
 
 
 def _most_alike(
