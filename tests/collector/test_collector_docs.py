@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from pathlib import Path
@@ -70,6 +71,14 @@ def test_the_source_of_the_guide_collects(server, brands_for, workspace):
     rows = list(collector.sightings_table(workspace))
     assert {row["source"] for row in rows} == {"presskit"}
     assert {row["author"] for row in rows} == {"A. Nother"}
+
+
+def test_the_source_of_the_guide_has_the_docstrings_that_a_contribution_needs():
+    tree = ast.parse(block("python", "class PressKitSource"))
+    (source,) = (node for node in tree.body if isinstance(node, ast.ClassDef))
+    methods = [node for node in source.body if isinstance(node, ast.FunctionDef)]
+    public = [node for node in methods if not node.name.startswith("_")]
+    assert all(ast.get_docstring(node) for node in (tree, source, *public))
 
 
 def test_korea_has_33_models_of_five_brands_in_two_languages():
