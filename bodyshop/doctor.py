@@ -50,7 +50,12 @@ class Check(Summary):
 
 
 def examine(
-    workspace: Path, *, sources: Path | None = None, progress: Progress = SILENT
+    workspace: Path,
+    *,
+    sources: Path | None = None,
+    browser_url: str | None = None,
+    proxy_address: str | None = None,
+    progress: Progress = SILENT,
 ) -> list[Check]:
     """Check every part that bodyshop needs or can use.
 
@@ -60,6 +65,8 @@ def examine(
         The workspace folder; it may not exist yet.
     sources : Path, optional
         A brands.yaml; the known pages of its search recipes are tested (needs a network).
+    browser_url, proxy_address : str, optional
+        Of a Selenium Grid, as for `collect`: it is asked, and one of its browsers is started.
     progress : Progress
         Receives the progress.
 
@@ -84,6 +91,8 @@ def examine(
         for part in parts:
             checks.append(part())
             tick(note=checks[-1].part)
+    if browser_url is not None:
+        checks += _grid(browser_url, proxy_address)
     if sources is not None:
         checks += _sources(sources, progress)
     return checks
@@ -108,6 +117,13 @@ def _browser() -> Check:
         return Check("browser and driver", True, collector.describe_browser())
     except BodyshopError as error:
         return Check("browser and driver", False, error.message, error.hint or "")
+
+
+def _grid(url: str, proxy_address: str | None) -> Iterator[Check]:
+    import collector
+
+    for each in collector.check_grid(url, proxy_address=proxy_address):
+        yield Check(each.part, each.ok, each.found, each.fix, each.needed)
 
 
 def _gate_weights() -> Check:

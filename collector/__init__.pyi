@@ -25,6 +25,12 @@ from .crawl.collect import (
 from .crawl.collect import (
     collect as collect,
 )
+from .crawl.grid_check import (
+    GridCheck as GridCheck,
+)
+from .crawl.grid_check import (
+    check_grid as check_grid,
+)
 from .crawl.plan import (
     CrawlPlan as CrawlPlan,
 )

@@ -47,6 +47,22 @@ def examine(
         Path | None,
         typer.Option(metavar="BRANDS.YAML", help="Also test its search recipes."),
     ] = None,
+    browser_url: Annotated[
+        str | None,
+        typer.Option(
+            "--browser-url",
+            metavar="URL",
+            help="Also test this Selenium Grid 4: one of its browsers is started.",
+        ),
+    ] = None,
+    proxy_address: Annotated[
+        str | None,
+        typer.Option(
+            "--proxy-address",
+            metavar="HOST[:PORT]",
+            help="With --browser-url: where the nodes reach this machine.",
+        ),
+    ] = None,
     models: Annotated[
         bool,
         typer.Option(
@@ -64,7 +80,10 @@ def examine(
         card = shipped_model().card
         terminal.summary({"models": [{"name": NAME, "card": card}]}, rows=[], notes=[card])
         return
-    checks = run_checks(terminal.workspace, sources=sources, progress=terminal.progress)
+    checks = run_checks(
+        terminal.workspace, sources=sources, browser_url=browser_url, proxy_address=proxy_address,
+        progress=terminal.progress,
+    )  # fmt: skip
     terminal.summary(
         {"checks": [check.as_dict() for check in checks]},
         title="Doctor",

@@ -121,7 +121,7 @@ class RemoteDerived(DerivedFiles):
 
     def discard(self, names: Iterable[str]) -> None:
         """See `DerivedFiles.discard`; earlier versions go with it."""
-        names = list(names)
+        names = sorted(set(names))
         if not names:
             return
         found = remote_objects.all_versions(self.place, names)

@@ -6,6 +6,7 @@ import base64
 import os
 import socket
 import threading
+import time
 from contextlib import ExitStack, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -17,11 +18,13 @@ from bodyshop_core.extras import need_extra
 from collector.browser.driver import GUARD_FLAGS, chrome_options
 from collector.browser.driver_errors import first_line
 from collector.browser.grid_address import GridAddress, ProxyPlace
+from collector.browser.grid_queue import withdraw
 from collector.browser.process_group import quit_driver
 from collector.browser.proof import UnguardedBrowserError, check_arguments, proof_url, prove
 from collector.browser.running import Refused
 from collector.browser.sign_in import SignInError, sign_in
 from collector.browser.token_proxy import Admission, TokenProxy, places_of
+from collector.errors import RunStoppedError
 from collector.net.address import AddressGuard
 
 if TYPE_CHECKING:
@@ -40,6 +43,9 @@ STATUS_SECONDS = 10.0
 END_SECONDS = 5.0
 START_SECONDS = 330.0
 """A Grid keeps a request for a session for 300 s until a browser is free (its default)."""
+
+WITHDRAW_SECONDS = 0.5
+"""Between two looks at the queue, while the answer to a request is awaited."""
 
 GRACE_SECONDS = 10.0
 """How much longer than the driver's own limits a command is waited for: its node may be gone."""
@@ -85,7 +91,8 @@ class GridLauncher:
         self._login = (user, password or "") if user else None
         self._proxy: TokenProxy
         self._running: set[GridBrowser] = set()
-        self._ended = False
+        self._ended = self._withdrawn = False
+        self._asking = 0
         self._lock = threading.Lock()
         self._wanted, self.places = places, 1
 
@@ -98,7 +105,7 @@ class GridLauncher:
             No Selenium Grid 4 answers, or `proxy_address` cannot be listened on.
         """
         need_extra("collect", "a browser")
-        free = self._free_browsers()
+        free = self.free_browsers()
         self.places = self._wanted or max(1, min(MOST_BROWSERS, free))
         self._place = self._place or ProxyPlace(self._own_address())
         try:
@@ -125,6 +132,15 @@ class GridLauncher:
             browser.kill()
         self._proxy.__exit__(kind, error, trace)
 
+    def withdraw(self) -> None:
+        """See `collector.browser.running.Launcher`.
+
+        Where the Grid does not allow it, those who wait are answered when its own limit is over.
+        """
+        self._withdrawn = True
+        while self._asking and withdraw(self._grid.url, self._login, self._resolver()):
+            time.sleep(WITHDRAW_SECONDS)  # a request may be under way, or become a session
+
     def launch(
         self, guard: AddressGuard, refused: Refused, *, load_seconds: float, script_seconds: float
     ) -> GridBrowser:
@@ -138,13 +154,11 @@ class GridLauncher:
             Its traffic does not all pass the proxy.
         InterruptedByUser
             The launcher was left while the Grid had no free browser; the session is ended.
+        RunStoppedError
+            So it was withdrawn.
         """
-        assert self._place is not None
-        advertised = self._place.text(self._proxy.port)
+        advertised, resolver = self.advertised, self._resolver()
         proxy = f"http://{PROXY_NAME}:{self._proxy.port}"
-        # Whatever a node's own settings say about proxies: without its resolver Chromium connects
-        # to nothing but the proxy, not even to an address in figures.
-        resolver = f"--host-resolver-rules=MAP {PROXY_NAME} {advertised},MAP * ~NOTFOUND"
         arguments = (f"--proxy-server={proxy}", resolver)
         driver = self._session(arguments, max(load_seconds, script_seconds) + GRACE_SECONDS)
         browser = GridBrowser(
@@ -165,8 +179,25 @@ class GridLauncher:
             stack.pop_all()
         return browser
 
-    def _free_browsers(self) -> int:
-        """Return for how many more sessions of Chrome the Grid has room."""
+    @property
+    def advertised(self) -> str:
+        """Host and port at which the nodes are to reach the proxy."""
+        assert self._place is not None
+        return self._place.text(self._proxy.port)
+
+    def _resolver(self) -> str:
+        # Whatever a node's own settings say about proxies: without its resolver Chromium connects
+        # to nothing but the proxy, not even to an address in figures.
+        return f"--host-resolver-rules=MAP {PROXY_NAME} {self.advertised},MAP * ~NOTFOUND"
+
+    def free_browsers(self) -> int:
+        """Return for how many more sessions of Chrome the Grid has room.
+
+        Raises
+        ------
+        MissingPartError
+            No Selenium Grid 4 answers.
+        """
         hint = (
             f"start one (docs: selenium.dev/documentation/grid), then try {self._grid.url}/status"
         )
@@ -229,16 +260,25 @@ class GridLauncher:
             self._grid.url, keep_alive=False, timeout=int(START_SECONDS), username=user,
             password=password, init_args_for_pool_manager={"init_args_for_pool_manager": _ONCE},
         )  # fmt: skip
+        with self._lock:
+            self._asking += 1
         try:
+            if self._withdrawn:
+                raise RunStoppedError("stopped before a browser of the Grid was asked for")
             driver = Remote(self._grid.url, keep_alive=False, options=options, client_config=config)
             config.timeout = int(seconds)
             return driver
         except (WebDriverException, HTTPError, OSError) as error:
+            if self._withdrawn:
+                raise RunStoppedError("stopped while the Grid had no free browser") from error
             raise MissingPartError(
                 f"the Grid at {self._grid.url} did not start a browser: {first_line(error)}",
                 hint="it needs a node with Chrome or Chromium and a free slot: "
                 f"{self._grid.url}/ui",
             ) from error
+        finally:
+            with self._lock:
+                self._asking -= 1
 
     def _sign_in(self, browser: GridBrowser, proxy: str, advertised: str) -> None:
         from websocket import WebSocketException

@@ -36,6 +36,9 @@ class LocalLauncher:
         self._headed, self.places = headed, places or min(4, os.cpu_count() or 1)
         self._parts: BrowserParts | None = None
 
+    def withdraw(self) -> None:
+        """See `collector.browser.running.Launcher`: none waits for a place here."""
+
     def launch(
         self, guard: AddressGuard, refused: Refused, *, load_seconds: float, script_seconds: float
     ) -> LocalBrowser:

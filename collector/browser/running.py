@@ -52,3 +52,9 @@ class Launcher(Protocol):
         MissingPartError
             It does not start.
         """
+
+    def withdraw(self) -> None:
+        """Give up browsers that were asked for and wait for a place; start no more.
+
+        Whoever waits for one gets a `RunStoppedError`.
+        """

@@ -158,6 +158,7 @@ class DiscoveryPool:
         end = time.monotonic() + grace
         for thread in self._threads:
             thread.join(max(0.0, end - time.monotonic()))
+        self._launcher.withdraw()
         for browser in self._browsers:
             browser.end()
         for thread in self._threads:
