@@ -11,6 +11,9 @@ END_OF_JPEG = b"\xff\xd9"
 
 _TAIL = 1 << 16
 
+_CONTENT = frozenset({b"jp2c", b"mdat", b"jxlc", b"jxlp"})
+"""Types of the boxes with the picture itself."""
+
 _MOST_SEGMENTS = 10_000
 """More than a JPEG's header has; each costs a read."""
 
@@ -35,6 +38,8 @@ def has_end(file: BinaryIO, extension: str) -> bool:
         return _has_last_chunk(file, size)
     if extension == "gif":
         return _has_trailer(file)
+    if extension in {"jp2", "avif", "heic", "jxl"}:
+        return _has_boxes(file, size)
     return True
 
 
@@ -96,6 +101,39 @@ def _has_trailer(file: BinaryIO) -> bool:
             at += length + 1
         at += 1
     return False
+
+
+def _has_boxes(file: BinaryIO, size: int) -> bool:
+    """Walk through the boxes of JPEG 2000, JPEG XL and HEIF to the one with the picture.
+
+    ISO/IEC 15444-1, annex I, and 14496-12, 4.2. A bare codestream of JPEG 2000 has an end mark of
+    its own, one of JPEG XL has none. What follows the last box does not matter.
+    """
+    file.seek(0)
+    head = file.read(2)
+    if head == b"\xff\x0a":
+        return True
+    if head == b"\xff\x4f":
+        return _has_codestream_end(file, size)
+    at, content = 0, False
+    while at + 8 <= size:
+        file.seek(at)
+        length, kind = int.from_bytes(file.read(4), "big"), file.read(4)
+        if length == 1:
+            length = int.from_bytes(file.read(8), "big")
+        if length == 0:  # to the end of the file
+            whole = kind == b"jp2c" and _has_codestream_end(file, size)
+            return whole or content or kind in _CONTENT - {b"jp2c"}
+        if length < 8 or at + length > size:
+            return content and kind not in _CONTENT | {b"meta"}
+        content = content or kind in _CONTENT or (kind == b"meta" and b"idat" in file.read(length))
+        at += length
+    return content
+
+
+def _has_codestream_end(file: BinaryIO, size: int) -> bool:
+    file.seek(max(0, size - _TAIL))
+    return file.read().rstrip(b"\0\r\n").endswith(END_OF_JPEG)  # the same two bytes
 
 
 def _colours(data: bytes, at: int) -> int:

@@ -5,17 +5,26 @@
   if (!T || T.announced) return;
   const { visible, unopened, OPINIONS, SLIDES } = T.ofBehaviours;
   const NOUN = "(?:photos?|images?|pictures?|pics|shots|slides|fotos?|bilder|bildern|aufnahmen|photographies|imágenes|imagens|immagini|foto|afbeeldingen|zdjęć|zdjęcia|obrázků|kuvaa|bilder|фото(?:графий|графии)?|fotoğraf|resim)";
+  // A number of pictures follows nothing, a sign, or such a word: "Peugeot 208 photos" and "A4 Bilder" are of a model.
+  const LEADING = "(?:^|[^\\p{L}\\p{N}\\s.,'&/-]\\s*|[-–,]\\s+|(?:^|[^\\p{L}])(?:all|alle|alles?|see|view|show|open|browse|of|von|with|mit|has|total|insgesamt|toutes?|tous|les|voir|ver|todas?|tutte|le|vedi|gallery|galerie|galería|galleria|bildergalerie|über|over|more than)\\s+(?:the\\s+)?)";
   const COUNTED = [
-    new RegExp(`(?:^|[^\\d.,])(\\d{1,4})\\s*\\+?\\s*${NOUN}(?:$|[^\\p{L}])`, "iu"), new RegExp(`(?:^|[^\\p{L}])${NOUN}\\s*[:(]\\s*(\\d{1,4})(?:$|\\D)`, "iu"),
+    new RegExp(`${LEADING}(\\d{1,4})\\s*\\+?\\s*${NOUN}(?:$|[^\\p{L}])`, "iu"), new RegExp(`(?:^|[^\\p{L}])${NOUN}\\s*[:(]\\s*(\\d{1,4})(?:$|\\D)`, "iu"),
     /(?:사진|이미지|포토|갤러리)\s*[:(]?\s*(?:총|전체)?\s*(\d{1,4})\s*(?:장|개|건)?/u, /(?:^|\D)(\d{1,4})\s*(?:장|枚|張|张)(?!\p{L})/u, /(?:写真|画像|图片|圖片|照片)\s*[:(（]?\s*(\d{1,4})/u,
   ];
-  const PLACE = /^\D{0,12}(\d{1,4})\s*(?:\/|of|von|de|sur|di|van|из|z|av|\||중)\s*(\d{1,4})\D{0,12}$/iu;
-  const START = /^1\s*\/\s*\d{1,3}$/; // how a counter begins, wherever it is
-  const PICTURE = new RegExp(`(?:^|[^\\p{L}])${NOUN}(?:$|[^\\p{L}])`, "iu");
-  const AROUND = "[class*='galler' i],[class*='carousel' i],[class*='slid' i],[class*='swiper' i],[class*='splide' i],[class*='photo' i],[class*='lightbox' i],[class*='count' i],[id*='count' i],[class*='fraction' i],[id*='galler' i],[class*='image' i],[class*='lg-' i],[class*='pswp' i],[class*='fslightbox' i],[aria-roledescription]";
+  const EARLIEST_YEAR = 1950; // counts are below 2000
+  const PLACE = /^(\D{0,24}?)(\d{1,4})(\s*)(\/|of|von|de|sur|di|van|из|z|av|\||중)(\s*)(\d{1,4})(\D{0,12})$/iu;
+  const PICTURE = new RegExp(`(?:^|[^\\p{L}])(?:${NOUN}|bild|imagen|imagem|immagine|zdjęcie|obraz|kuva)(?:$|[^\\p{L}])`, "iu");
+  const COUNTING = new RegExp(`^(?:\\P{L}|${NOUN}|items?|slide|folie|diapositiva|element\\p{L}*|élément|image|photo|picture|bild|foto|no|nr|n|currently|showing|number|total|the|current|zeige|총|전체|번째|장|页|枚|張|张)*$`, "iu");
+  // What says that a ratio near a picture is a counter, and what says that it is something else.
+  const GALLERY = /galler|carousel|karussell|slid(?:er|es?)(?![a-z])|slider|slideshow|swiper|splide|lightbox|(?<![a-z])lg-|pswp|fslightbox|glightbox|fancybox|f-(?:carousel|thumbs|button)|flickity|slick|viewer/i;
+  const COUNTER = /(?<!dis|ac)count(?!r|ies)|fraction|(?<![a-z]|z-)(?:index|indicator|paginat\w*|infobar)(?![a-z])|Counter|Index/;
+  const RATIO = /scor|rating|rank|(?<![a-z])(?:dates?|time|price|scale(?!-)|massstab|maßstab|size(?!-)|steps?|tel|phone|specs?|stats?|odds|split|ratio|discount|badge-new|hours)(?![a-z])/i;
   const NEAR = 40; // pixels between a counter and the picture that it counts
+  const MOST_CARDS = 2; // more texts that look like the beginning of a counter are labels of cards
   const NOT_PICTURES = /(?:^|[^\p{L}])(?:stars?|sterne|étoiles|estrellas|pages?|seiten?|página|pagina|steps?|schritt|reviews?|комментар\p{L}*|страниц\p{L}*)(?:$|[^\p{L}])/iu;
   const MORE_PICTURES = new RegExp(`^\\+\\s?(\\d{1,3})(?:\\s+(?:more|mehr|weitere|de plus|más|mais|altre|meer|więcej|ещ[её])?\\s*${NOUN}?)?$`, "iu");
+  // A bare "+49" beside a picture, and not over it, may be where a phone number begins.
+  const CALLING_CODE = /^\+\s?(?:2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|[2-9]\d\d)$/;
   function* gallerySizes(text) {
     let data = null;
     try { data = JSON.parse(text); } catch { return; }
@@ -29,19 +38,53 @@
   T.announced = () => {
     const found = [];
     const pictures = [...T.elements(document)].filter((each) => each.tagName === "IMG" && visible(each)).map((each) => ({ box: each.getBoundingClientRect(), url: each.currentSrc || each.src })).filter(({ box }) => box.width >= 60 && box.height >= 45);
-    const beside = (element) => {
+    const reaches = (element, gap) => {
       const own = element.getBoundingClientRect();
-      return own.width > 0 && !element.querySelector("img") && pictures.some(({ box }) => own.left < box.right + NEAR && own.right > box.left - NEAR && own.top < box.bottom + NEAR && own.bottom > box.top - NEAR);
+      return own.width > 0 && !element.querySelector("img") && pictures.some(({ box }) => own.left < box.right + gap && own.right > box.left - gap && own.top < box.bottom + gap && own.bottom > box.top - gap);
+    };
+    const beside = (element) => reaches(element, NEAR), over = (element) => reaches(element, -4);
+    const shown = new Set(pictures.map(({ url }) => url)).size;
+    const named = (element) => `${element.getAttribute("class") || ""} ${element.id}`;
+    const said = new Map(); // element -> whether a gallery is around it
+    const inGallery = (element) => {
+      if (!element || /^(?:HTML|BODY|MAIN)$/.test(element.tagName)) return false;
+      if (!said.has(element)) said.set(element, GALLERY.test(named(element)) || element.hasAttribute("aria-roledescription") || inGallery(element.parentElement || element.getRootNode().host));
+      return said.get(element);
+    };
+    const title = `${document.title} ${[...document.querySelectorAll("h1")].map((each) => each.textContent).join(" ")}`;
+    const inTitle = (count) => new RegExp(`(?<![\\d.,])${count}(?![\\d.,]|\\s*\\+?\\s*${NOUN})`, "iu").test(title); // the name of a model
+    // Of a phone number: something to type in, or more digits, in what is around it without a picture.
+    const callsSomebody = (element) => {
+      for (let at = element.parentElement; at && !/^(?:HTML|BODY|MAIN)$/.test(at.tagName) && !at.querySelector("img"); at = at.parentElement)
+        if (at.querySelector("input, select, a[href^='tel:']") || /\d[\d\s()/-]{4,}\d/.test(at.textContent)) return true;
+      return [element.previousElementSibling, element.nextElementSibling].some((each) => each && each.matches("input, select, a[href^='tel:']"));
+    };
+    const cards = [];
+    // Whether "3 / 10" counts pictures: by its words, by what it is in, or by its form and place.
+    const counts = (element, line, place, isLabel) => {
+      const [, before, at, left, sign, right, of, after] = place, n = +at, spaced = sign !== "/" || !!(left && right);
+      if (n < 1 || n > +of) return false;
+      if (PICTURE.test(line)) return true;
+      const near = [element, element.parentElement, element.parentElement && element.parentElement.parentElement].filter(Boolean).map(named).join(" ");
+      if (RATIO.test(near) || element.closest("time, address, table, select, a[href^='tel:']")) return false;
+      const gallery = inGallery(element), counter = COUNTER.test(near) || element.hasAttribute("aria-live");
+      if (n > 1 && n > shown + 2 && !(counter && spaced)) return false; // nobody came so far
+      if (!COUNTING.test(before) || !COUNTING.test(after)) return isLabel && gallery;
+      if (counter) return gallery || isLabel || beside(element);
+      if (gallery || isLabel) return spaced || n === 1 || over(element);
+      if (n !== 1 || !beside(element)) return false;
+      if (!spaced) cards.push({ count: +of, line, over: over(element) });
+      return spaced;
     };
     const note = (count, why) => { if (count >= 2 && count <= 2000) found.push({ count, why: T.text(why).slice(0, 80) }); };
     const slides = { all: 0, empty: 0 };
     for (const element of T.elements(document)) {
       if (element.closest(OPINIONS)) continue;
       const size = parseInt(element.getAttribute("aria-setsize"), 10);
-      if (size && (element.querySelector("img,picture,canvas") || element.tagName === "IMG" || element.closest(AROUND))) note(size, `aria-setsize=${size}`);
+      if (size && (element.querySelector("img,picture,canvas") || element.tagName === "IMG" || inGallery(element) || /photo|image/i.test(named(element)))) note(size, `aria-setsize=${size}`);
       for (const name of ["data-total", "data-total-images", "data-image-count", "data-photo-count", "data-total-photos", "data-total-slides", "data-slide-count", "data-images-count"]) {
         const value = element.getAttribute(name);
-        if (value && /^\d{1,4}$/.test(value) && (name !== "data-total" || element.matches(AROUND))) note(+value, `${name}=${value}`);
+        if (value && /^\d{1,4}$/.test(value) && (name !== "data-total" || inGallery(element) || /photo|image/i.test(named(element)))) note(+value, `${name}=${value}`);
       }
       if (element.matches(SLIDES) && !/clone|duplicate/i.test(element.getAttribute("class") || "")) {
         slides.all += 1;
@@ -50,17 +93,20 @@
       }
       const label = element.getAttribute("aria-label");
       const texts = [label || ""];
-      if (!element.children.length || (element.textContent || "").length < 60) texts.push(element.innerText || "");
+      const own = element.textContent || "", inside = T.text(own);
+      if (!element.children.length || (own.length < 60 && ![...element.children].some((each) => T.text(each.textContent) === inside))) texts.push(element.innerText || "");
       for (const each of texts) {
         const line = T.text(each);
         if (!line || line.length > 60 || NOT_PICTURES.test(line)) continue;
         const place = line.match(PLACE);
-        if (place && +place[1] <= +place[2] && ((START.test(line) && beside(element)) || element.closest(AROUND) || label === each || PICTURE.test(line))) note(+place[2], line);
-        else for (const pattern of COUNTED) { const hit = line.match(pattern); if (hit) { note(+hit[1], line); break; } }
+        if (place) { if (counts(element, line, place, label === each)) note(+place[6], line); continue; }
+        for (const pattern of COUNTED) { const hit = line.match(pattern); if (hit) { if (+hit[1] < EARLIEST_YEAR && !(pattern === COUNTED[0] && inTitle(hit[1]))) note(+hit[1], line); break; } }
       }
     }
+    if (cards.length <= MOST_CARDS) for (const each of cards) if (each.over) note(each.count, each.line);
     for (const each of unopened) {
       const line = T.text(each.innerText), more = each.isConnected && visible(each) && beside(each) && line.match(MORE_PICTURES);
+      if (more && (callsSomebody(each) || (CALLING_CODE.test(line) && !over(each) && !inGallery(each)))) continue;
       if (more) note(new Set(pictures.filter(({ box }) => box.width >= 100 && box.height >= 75).map(({ url }) => url)).size + +more[1] - 1, `"${line}" did not open`);
     }
     for (const { type, textContent } of document.scripts) if (/ld\+json/i.test(type)) for (const count of gallerySizes(textContent)) note(count, "numberOfItems of the gallery");

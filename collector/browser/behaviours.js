@@ -223,6 +223,20 @@
       idle = (await grown(before, 600)) ? 0 : idle + 1;
     }
   }
+  // Tabs and choices of a dialog that was opened, before it is closed.
+  async function insideDialogs(end) {
+    for (const dialog of T.openDialogs()) {
+      for (const tab of findTabs().filter((each) => dialog.contains(each) && !T.apart(each)).slice(0, MOST_TABS)) {
+        if (performance.now() > end) return;
+        worn.add(tab);
+        await press(tab, 300);
+        await repeat(findNext, end, MOST_CLICKS);
+      }
+      const chosen = await T.choose(tools, end);
+      inDialogs.gained += chosen.gained;
+      for (const each of chosen.limits) inDialogs.limits.add(each);
+    }
+  }
   async function openPictures(end) {
     for (const links of findLinked().slice(0, 6)) {
       if (performance.now() > end) return;
@@ -236,11 +250,12 @@
       if (performance.now() > end || idle >= 2) return;
       worn.add(lead);
       idle = (await press(lead, 600)) ? 0 : idle + 1;
-      if (!idle) await turnOver(end);
+      if (!idle) { await turnOver(end); await insideDialogs(end); }
       escape();
     }
   }
 
+  const inDialogs = { gained: 0, limits: new Set() };
   const unopened = new Set(); // controls that should have shown more pictures
   const tools = { visible, disabled, leaves, samePath, worn, begun: new WeakSet(), useful, press, known, grown, LEADS };
   // One call takes at most `seconds`; returns what is left to do, so that it can be called again.
@@ -250,6 +265,7 @@
     exploring = true;
     try {
       const before = known();
+      inDialogs.gained = 0; inDialogs.limits.clear();
       for (const each of document.querySelectorAll("details:not([open])")) each.open = true;
       if (!(await scrollBoxes(end))) limits.push("a box that scrolls has more than could be seen in the time");
       const more = await repeat(findMore, end, MOST_CLICKS);
@@ -275,11 +291,14 @@
         worn.add(gallery);
         const opened = await press(gallery, 600);
         await turnOver(end);
+        if (opened) await insideDialogs(end);
         if (!opened) { T.stubborn.push(gallery); if (moreThanShown(gallery)) unopened.add(gallery); }
         escape();
       }
       await openPictures(end);
-      return { fresh: known() - before, gained: chosen.gained, untried: chosen.limits.length > 0, limits, late: performance.now() > end, stubborn: T.stubborn.length };
+      limits.push(...inDialogs.limits);
+      const gained = chosen.gained + inDialogs.gained;
+      return { fresh: known() - before, gained, untried: chosen.limits.length + inDialogs.limits.size > 0, limits, late: performance.now() > end, stubborn: T.stubborn.length };
     } finally { exploring = false; }
   };
 
@@ -328,11 +347,14 @@
   const ASIDE = `${OPINIONS}, [class*='post-nav' i]`; // of other articles, and of what people say
   // A path without the number of a page: /cars/, /cars/2, /cars/page/2 and /cars-2.html are of one list.
   const listPath = (path) => path.replace(/\.\w+$/, "").replace(/(?:[/_-](?:page|seite|pagina|p))?[/_-]?\d{1,4}\/?$/i, "").replace(/\/(?:index)?$/, "");
+  const sameList = (link) => { // rel=next also leads to the next article, or to another site
+    try { const url = new URL(link.href); return url.origin === location.origin && listPath(url.pathname) === listPath(location.pathname); } catch { return false; }
+  };
   const isAnswered = (at) => useful.has(at) && (answered.has(at) || [...at.querySelectorAll("*")].some((each) => answered.has(each)));
   const leadsOn = (link) => {
     const pager = pagerOf(link), nearest = link.closest("ul, ol, nav"), list = nearest && pager.contains(nearest) ? nearest : pager, word = T.text(link.textContent) || T.text(link.getAttribute("aria-label"));
     for (let at = link, depth = 0; at && depth < 4; at = at.parentElement, depth += 1) if (isAnswered(at)) return false; // by a script
-    if (!visible(link) || link.origin !== location.origin || listPath(link.pathname) !== listPath(location.pathname)) return false;
+    if (!visible(link) || !sameList(link)) return false;
     const here = list.querySelector("[aria-current]:not([aria-current=false]), [class*='active' i], [class*='current' i]");
     return /^\d{1,3}$/.test(word) ? +word > (parseInt(here ? here.textContent : "1", 10) || 1) : NEXT_LABEL.test(word) && !disabled(link);
   };
@@ -340,7 +362,7 @@
   T.unfinished = () => {
     const bare = [...T.elements(document)].filter((each) => each.tagName === "IMG" && !each.getAttribute("src") && !each.srcset && !each.currentSrc && ![...each.attributes].some(({ name }) => /^data-.*src/i.test(name)) && !each.closest("picture, [class*='clone' i], [class*='duplicate' i]") && each.width * each.height > 10000).length;
     const elsewhere = (each) => typeof each.href === "string" && T.absolute(each.href) && each.href.split("#")[0] !== location.href.split("#")[0] && !each.closest(ASIDE);
-    const next = [...document.querySelectorAll("a[rel~=next][href], link[rel~=next][href]")].find((each) => elsewhere(each) && !isAnswered(each)) || [...document.querySelectorAll("a[href]")].filter((each) => elsewhere(each) && pagerOf(each)).find(leadsOn);
+    const next = [...document.querySelectorAll("a[rel~=next][href], link[rel~=next][href]")].find((each) => elsewhere(each) && sameList(each) && !isAnswered(each)) || [...document.querySelectorAll("a[href]")].filter((each) => elsewhere(each) && pagerOf(each)).find(leadsOn);
     return { bare, next: next ? next.href : "" };
   };
 })();

@@ -16,6 +16,7 @@
     const style = getComputedStyle(element);
     return style.visibility !== "hidden" && style.opacity !== "0";
   };
+  const BANNER_MS = 2000;
   const whole = (patterns) => new RegExp(`^(?:${patterns.join("|")})$`, "iu");
 
   // Every document and shadow root of the same origin; a frame is read like the page itself.
@@ -147,6 +148,10 @@
     }
     for (const manager of T.managers)
       if (manager.call && evaluate(manager.present) && evaluate(manager.waits)) {
+        // Its banner may only be late: pages also wait for the click itself.
+        const late = await T.waitFor(() => selected(manager.refuse, settings) || !evaluate(manager.waits), BANNER_MS);
+        if (late && late.button) { press(late.button); return { answer: "refused", by: manager.name, what: late.selector }; }
+        if (late) continue;
         const done = evaluate(manager.call);
         if (done && typeof done.then === "function") await Promise.race([done, T.sleep(2000)]);
         if (!evaluate(manager.waits)) return { answer: "refused", by: manager.name, what: "its own function" };

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from collector.browser.consent import ConsentAnswers, refuse_consent
-from collector.browser.pointer import click_at
+from collector.browser.pointer import click_at, staying
 from collector.browser.session import Browser
 from collector.browser.settling import settle
 
@@ -109,16 +109,13 @@ def estimate_of(browser: Browser, *, found: int, limit: int) -> Estimate:
 def _click_stubborn(browser: Browser) -> int:
     """Click what ignored the clicks of scripts with the pointer; return how many brought more."""
     useful = 0
-    browser.run("T.guard(true)")
-    try:
+    with staying(browser):
         for _ in range(MAX_TRUSTED):
             target = browser.run("return T.nextStubborn()") if browser.left > 2 else None
             if target is None:
                 break
             click_at(browser, target["x"], target["y"])
             useful += bool(browser.await_("T.afterPointer(given[0])", target["known"]))
-    finally:
-        browser.run("T.guard(false)")
     return useful
 
 

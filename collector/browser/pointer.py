@@ -2,7 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
+
+
+class ScriptedPage(Protocol):
+    """What keeping a page needs of a browser."""
+
+    def run(self, body: str, *arguments: Any) -> Any:
+        """Run JavaScript."""
+
+
+@contextmanager
+def staying(page: ScriptedPage) -> Iterator[None]:
+    """Have no link, form or script leave the page meanwhile."""
+    page.run("T.guard(true)")
+    try:
+        yield
+    finally:
+        page.run("T.guard(false)")
 
 
 class CdpPage(Protocol):

@@ -35,6 +35,15 @@ class ModelQuota:
         self._placed.add(candidate.key)
         return True
 
+    def take_at_once(self, candidate: Candidate) -> bool:
+        """Give a place to a candidate whose bytes are there now: it can't wait for one."""
+        car = (candidate.brand, candidate.model)
+        if self._taken[car] >= self._per_model:
+            return False
+        self._taken[car] += 1
+        self._placed.add(candidate.key)
+        return True
+
     def release(self, candidate: Candidate) -> Candidate | None:
         """Take back the place of a candidate, if it has one; return the next that waited for it."""
         if candidate.key not in self._placed:

@@ -14,6 +14,7 @@ from bodyshop_core.workspace import Workspace
 from collector.brands import Brands
 from collector.browser.running import Launcher
 from collector.candidate import Candidate, Find, Task
+from collector.crawl.brought import BroughtPictures
 from collector.crawl.context import INCOMING, CrawlContext
 from collector.crawl.discovery import DiscoveryPool
 from collector.crawl.downloads import Fetcher
@@ -29,9 +30,8 @@ from collector.ledger.membership import end_everyone
 from collector.ledger.record import DownloadRecord, promised_by
 from collector.ledger.shared_hosts import SharedHosts
 from collector.ledger.store import SUCCESSES, CrawlLedger
-from collector.net.download import store_bytes
 from collector.net.host_states import HostStates
-from collector.net.outcome import Refusal, StoredPicture
+from collector.net.outcome import StoredPicture
 from collector.sources.source import Source
 from collector.weburl import is_web_address, url_key
 
@@ -154,6 +154,7 @@ class Crawl:
                 self._brands, self._workspace, self._journal,
                 tombstones=self._tombstones, log=self._progress.log, states=states,
             )  # fmt: skip
+            self._brought = BroughtPictures(self._workspace.catalog, self._quota)
             self._drive(interrupt, launcher=launcher, workers=workers)
         # All threads are joined: what they reported last is in the queue.
         while not self._events.empty():
@@ -267,32 +268,28 @@ class Crawl:
         for candidate in [*new, *self._reopening.found(task, finds)]:
             self._admit(candidate)
         if self._shift is None:  # else the ledger leases them to one of several
-            admitted = {each.key for followers in self._in_flight.values() for each in followers}
-            for candidate in found:
-                if candidate.key not in admitted:
-                    held.let_go(candidate.key)
+            admitted = {each.key for queued in self._in_flight.values() for each in queued}
+            for key in {each.key for each in found} - admitted:
+                held.let_go(key)
         if with_bytes:
             self._store(task, with_bytes)
 
     def _store(self, task: Task, finds: list[Find]) -> None:
         """Settle finds that came with their bytes."""
-        folder, limits = self._context.journal.folder, self._context.download_limits
-        records: dict[str, DownloadRecord] = {}
-        for find in finds:
-            candidate = find.candidate
-            name = candidate.url_candidates[0].name
-            outcome = store_bytes(
-                find.data or b"", folder, limits, url=candidate.url, url_candidate=name
-            )
-            if isinstance(outcome, StoredPicture) and outcome.sha256 in self._tombstones.sha256:
-                outcome.discard()
-                outcome = Refusal("forgotten", "this picture was erased on request")
-            if isinstance(outcome, StoredPicture) and outcome.part is not None:
-                self._workspace.blobs.adopt(outcome.part, outcome.sha256, outcome.extension)
-            records.setdefault(candidate.key, DownloadRecord.of(candidate, outcome))
-        states = list(self._ledger.settle(records.values(), found_by=task).values())
-        self.new += states.count("done")
+        blobs = self._workspace.blobs
+        records = self._brought.stored(task, finds, self._context, self._tombstones, blobs)
+        states = self._ledger.settle(records.values(), found_by=task)
+        for key, record in records.items():
+            if states.get(key) != "done":
+                self._give_on(record.candidate)
+        self.new += list(states.values()).count("done")
         self._tick(len(states), task.model)
+
+    def _give_on(self, candidate: Candidate) -> None:
+        """Give the place of what brought no new picture to a candidate that waits."""
+        waiting = self._quota.release(candidate)
+        if waiting is not None and not self._stopping:
+            self._admit(waiting)
 
     def _admit(self, candidate: Candidate) -> None:
         """Queue a download unless it is known, erased, in progress, or above the limit."""
@@ -370,12 +367,11 @@ class Crawl:
                 continue
             self.new += state == "done"
             if state != "done" and each.error_class != "over_limit":
-                waiting = self._quota.release(each.candidate)
-                if waiting is not None and not self._stopping:
-                    self._admit(waiting)
+                self._give_on(each.candidate)
             self._tick(1, each.candidate.model)
 
     def _close(self, result: TaskResult) -> None:
+        result = self._brought.judged(result)
         task = result.task
         recipe = getattr(self._sources[task.source], "recipe", None)
         version = f"{recipe.name} {recipe.version}" if recipe is not None else ""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import bindparam, insert, update
+from sqlalchemy import bindparam, insert, select, update
 
-from bodyshop_core.catalog import schema
+from bodyshop_core.catalog import Catalog, schema
 from collector.candidate import Candidate
 from collector.weburl import host_of
 
@@ -29,6 +30,19 @@ UPDATE_DETAILS = (
     .where(schema.candidates.c.key == bindparam("of_key"))
     .values(details=bindparam("to_details"))
 )
+
+
+_CHUNK = 500
+
+
+def known_candidates(catalog: Catalog, keys: Collection[str]) -> set[str]:
+    """Return which of these candidates the ledger has."""
+    key, wanted, found = schema.candidates.c.key, list(keys), set[str]()
+    with catalog.read() as connection:
+        for at in range(0, len(wanted), _CHUNK):
+            query = select(key).where(key.in_(wanted[at : at + _CHUNK]))
+            found.update(connection.execute(query).scalars())
+    return found
 
 
 def candidate_row(page: str, candidate: Candidate, at: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from bodyshop_core.imaging import open_image
 from collector.brands import Brand, Brands, Model
 from collector.browser.consent import ConsentAnswers, refuse_consent
+from collector.browser.pointer import staying
 from collector.candidate import Find, Task, UrlCandidate, digest
 from collector.sources.source import OpenedPage, Tools
 from collector.spin.canvas import capture_turn
@@ -102,7 +103,9 @@ class SpinnerSource:
             return
         viewer = _Viewer(task, page, stage["selector"])
         if stage["kind"] == "canvas":
-            yield self._by_canvas(viewer, tools, stage)
+            with staying(browser):
+                captured = self._by_canvas(viewer, tools, stage)
+            yield captured
             return
         turned = turn_viewer(browser, stage, frames=task.option("frames"), seconds=browser.left)
         if turned.cells:

@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from collector.browser import Browser
+from collector.browser.pointer import staying
 from collector.spin.frames import MAX_FRAMES, MIN_FRAMES, infer_template, whole_turn
 from collector.spin.pointer import Pointer
 
@@ -63,11 +64,8 @@ def turn_viewer(
     seconds : float
         Time limit.
     """
-    browser.run("T.guard(true)")
-    try:
+    with staying(browser):
         return _turned(browser, stage, frames, time.monotonic() + seconds)
-    finally:
-        browser.run("T.guard(false)")
 
 
 def _turned(browser: Browser, stage: dict[str, Any], frames: int | None, until: float) -> FrameUrls:

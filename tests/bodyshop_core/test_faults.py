@@ -9,7 +9,7 @@ import zlib
 import numpy as np
 import pytest
 import simplejpeg
-from PIL import Image
+from PIL import Image, features
 
 from bodyshop_core.errors import UnreadableImageError
 from bodyshop_core.imaging import load_rgb, read_header
@@ -117,6 +117,34 @@ def test_a_complete_jpeg_without_its_end_mark_is_read(tail, tmp_path):
 
 def test_a_truncated_jpeg_is_not_complete():
     assert not has_end(io.BytesIO(jpeg()[:-400]), "jpg")
+
+
+def boxed(kind):
+    """Return a picture in boxes, or a bare codestream of JPEG 2000."""
+    out = io.BytesIO()
+    if kind == "j2k":
+        photo().save(out, "JPEG2000", no_jp2=True)
+    else:
+        photo().save(out, {"jp2": "JPEG2000", "avif": "AVIF"}[kind])
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["jp2", "j2k", "avif"])
+def test_half_a_picture_in_boxes_is_not_complete(kind):
+    if kind == "avif" and not features.check("avif"):
+        pytest.skip("this Pillow has no AVIF")
+    data, extension = boxed(kind), "avif" if kind == "avif" else "jp2"
+    assert has_end(io.BytesIO(data), extension)
+    assert has_end(io.BytesIO(data + bytes(20)), extension)
+    for part in (0.05, 0.5, 0.99):
+        assert not has_end(io.BytesIO(data[: int(part * len(data))]), extension)
+
+
+def test_boxes_whose_last_reaches_to_the_end_of_the_file_have_an_end_mark():
+    data = bytearray(boxed("jp2"))
+    data[data.index(b"jp2c") - 4 : data.index(b"jp2c")] = bytes(4)
+    assert has_end(io.BytesIO(data), "jp2")
+    assert not has_end(io.BytesIO(data[:-100]), "jp2")
 
 
 def test_an_end_mark_far_from_the_end_is_found():

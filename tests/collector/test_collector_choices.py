@@ -32,6 +32,18 @@ def one_by_one(controls, act="onclick"):
     return f"{HERO}<div>{controls}</div><script>{SHOW}{EACH.replace('ACT', act)}</script>"
 
 
+def dialog(controls):
+    """Return a page whose gallery opens in a dialog, with the listeners set when it opens."""
+    return (
+        "<button id=b>View gallery</button><script>b.onclick = () => { document.body.insertAdjacentHTML('beforeend', "
+        f"`<div role=dialog style='position:fixed;inset:0;background:#fff'><h2>Gallery</h2>{HERO}{controls}</div>`); "
+        "const d = document.querySelector('[role=dialog]'), i = d.querySelector('img'); "
+        "const go = (n) => { i.src = `/p/PAGE-${n}.jpg`; }; "
+        "d.querySelectorAll('[data-n]').forEach((each) => each.onclick = () => go(each.dataset.n)); "
+        "const s = d.querySelector('select'); if (s) s.onchange = () => go(s.value); b.onclick = null; }</script>"
+    )
+
+
 DOT = "<span class=dot data-n=N style='display:inline-block;width:12px;height:12px;cursor:pointer'></span>"
 PAGES = {
     "dots": one_by_one(all_of(DOT)),
@@ -60,6 +72,16 @@ PAGES = {
     + all_of("<img width=300 height=200 src=/t/PAGE-N.jpg data-n=N>")
     + "<script>document.querySelectorAll('[data-n]').forEach((each) => each.addEventListener("
     "'click', () => { h.innerHTML = `<img src=/p/PAGE-${each.dataset.n}.jpg>`; }))</script>",
+    # A dialog that a button opens, with tabs, swatches or a select inside
+    "dialog-tabs": dialog(all_of("<button role=tab data-n=N>Part N</button>", start=1)),
+    "dialog-swatches": dialog(
+        "<div class=colours>"
+        + all_of("<button aria-label='Paint N' data-n=N style='width:30px;height:30px'></button>", start=1)
+        + "</div>"
+    ),
+    "dialog-select": dialog(
+        f"<select aria-label=Colour>{all_of('<option value=N>Red N</option>')}</select>"
+    ),
     # One listener for all of them, as Unite Gallery's tiles have it
     "delegated": "<div id=g class=gallery>"
     + all_of("<p><img width=300 height=200 src=/t/PAGE-N.jpg data-n=N style='cursor:pointer'></p>")

@@ -115,3 +115,21 @@ def test_a_banner_whose_box_stays_ticked_is_not_answered(server, brands_for, wor
     with workspace.catalog.read() as connection:
         (row,) = connection.execute(select(schema.pages)).all()
     assert "waits for consent" in row.error
+
+
+LATE = """<div id=main></div><script>const state = { confirmed: false, changeAll() {}, saveAndApplyConsents() { this.confirmed = true; } };
+window.klaro = { getManager: () => state };
+let ticks = 0; const clock = setInterval(() => { if ((ticks += 1) * 100 < DELAY) return; clearInterval(clock); document.body.insertAdjacentHTML('beforeend', '<div class=klaro>We use cookies <button class="cm-btn cn-decline">No</button></div>');
+  document.querySelector('.cn-decline').onclick = (event) => { state.confirmed = true; event.target.parentElement.remove();
+    main.innerHTML = [0, 1, 2].map((n) => `<img width=300 src=/p/${n}.jpg>`).join(''); }; }, 100);</script>"""
+
+
+@pytest.mark.parametrize("delay", [0, 1000, 1500])
+def test_the_button_of_a_manager_that_is_late_is_preferred_to_its_function(
+    server, brands_for, workspace, delay
+):
+    first = "".join(f"<img width=300 src={url}>" for url in server.add_pictures(7)[3:])
+    body = f"<!doctype html>{first}{LATE.replace('DELAY', str(delay))}"
+    page = server.add("/page", body.encode(), "text/html")
+    summary = collector.collect(brands_for(pages=[page]), workspace)
+    assert (summary.downloaded, summary.pages) == (7, {"done": 1})

@@ -23,6 +23,9 @@ TURN = "<img id=h width=600 height=400 src=/p/PAGE-0.jpg><script>let n = 0; setI
 HEART = "<script>setInterval(() => { new Image().src = '/px.gif?t=' + Date.now(); }, 1500)</script>"
 ADD = "<button onclick=\"for (let n = 2; n < 9; n++) document.body.insertAdjacentHTML('beforeend', '<img width=300 src=/p/PAGE-' + n + '.jpg>')\">Load more</button>"
 
+CARD = "<div style='position:relative;display:inline-block'><img width=300 height=200 src=/p/PAGE-0.jpg><b style='position:absolute;left:10px;top:10px'>1/18</b></div>"
+OVER = "<div style='position:relative;width:300px'><img width=300 height=200 src=/p/PAGE-0.jpg><span style='position:absolute;left:10px;top:10px'>"
+
 COMPLETE = {
     "pixel": "<img width=1 height=1 src=/gone.gif?a>",
     "hidden": "<img style='display:none' src=/gone.gif?b>",
@@ -38,10 +41,28 @@ COMPLETE = {
     "comments": "<div class=comments-pagination><a href=?cpage=2>2</a></div>",
     "next-post": "<nav class=post-pagination><a href=/other>Next</a></nav>",
     "next-rel": "<nav class=post-navigation><a rel=next href=/other>Next</a></nav>",
+    "next-article": "<link rel=next href=/2024/other-post><p><a rel=next href=/other/article>Next</a>",
+    "next-site": "<link rel=next href='http://elsewhere.example/next-site?p=2'>",
     "bad-href": "<ul class=pager><li class=active>1<li><a href='http://'>2</a></ul>",
     "svg-link": "<ul class=pager><svg><a href='?p=2'><text>2</text></a></svg></ul>",
     "scale": "<p style='margin-top:300px'>1/18</p>",
     "reviews": "<div class=review-count>1 of 20</div><p aria-label='4 of 5 stars'>x</p>",
+    "model-car": "<p>1/18</p>",
+    "scale-word": "<p class=scale>1 / 18</p>",
+    "cards": f"{CARD}{CARD}{CARD}",
+    "score": "<div class=gallery><p>9/10</p></div>",
+    "rated": "<div class=slider><b class=score>3 / 10</b></div>",
+    "race": "<div class=photos><p>911/964</p></div>",
+    "split": "<div class=slider><p>50/50 split</p></div>",
+    "always": "<div class=gallery><p>24/7</p></div>",
+    "day": "<div class=gallery><time>1/18</time><p class=date>1 / 28</p></div>",
+    "off": "<div class=image-card><p class=discount>1/2 off</p></div>",
+    "account": "<div class=account><p>3/12</p></div>",
+    "calling-code": "<button>+49</button>",
+    "calling-code-2": "<div><button>+1</button><input type=tel></div><div><button>+7</button><p>495 123-45-67</p></div>",
+    "model-number": "<h2>Porsche 911 photos</h2><h2>Audi A8 Bilder</h2><h2>Mazda 6 images</h2>",
+    "model-title": "<h1>Peugeot 208</h1><button>208 photos</button>",
+    "year": "<button>1999 photos</button>",
     "crumbs": '<script type=application/ld+json>{"@graph":[{"@type":"BreadcrumbList","numberOfItems":9},{"@type":"ImageGallery"}]}</script>',
 }  # fmt: skip
 
@@ -50,9 +71,21 @@ PARTIAL = {
     "path": ("<div class=styles_imagePager__x><a href=/path/page/2>2</a></div>", "goes on at"),
     "beacon": (f"{BEACON}<ul class=pager><li class=active>1<li><a href='?p=2'>2</a><li><a href='?p=3'>3</a></ul>", "goes on at"),
     "turning": (f"{TURN}<a rel=next href='?p=2'>Next</a>", "goes on at"),
+    "next-link": ("<link rel=next href='?page=2'>", "goes on at"),
+    "next-path": ("<p><a rel=next href=/next-path/page/2>more</a></p>", "goes on at"),
     "seven": ("<button>+7</button>", '"+7" did not open'),
     "seven-photos": ("<button>+7 photos</button>", '"+7 photos" did not open'),
     "counter": ("<p>1 / 9</p>", "announces 9"),
+    "counter-over": (f"{OVER}1/9</span></div>", "announces 9"),
+    "counter-class": ("<div class=photo-counter><b>4/9</b></div>", "announces 9"),
+    "counter-gallery": ("<div class=gallery><p>1/9</p></div>", "announces 9"),
+    "counter-live": ("<p aria-live=polite>4 of 9</p>", "announces 9"),
+    "counter-label": ("<div class=carousel><p aria-label='Go to slide 2 of 9'>x</p></div>", "announces 9"),
+    "counter-words": ("<p>Bild 4 von 9</p>", "announces 9"),
+    "number": ("<h2>Hyundai Sonata (9 photos)</h2>", "announces 9"),
+    "number-dash": ("<h2>Porsche 911 – 9 photos</h2>", "announces 9"),
+    "number-word": ("<p>See all 9 photos</p>", "announces 9"),
+    "forty-nine-over": (f"{OVER}<button>+49</button></span></div>", '"+49" did not open'),
     "gallery": ('<script type=application/ld+json>{"@graph":[{"@type":"BreadcrumbList","numberOfItems":3},{"@type":"ImageGallery","numberOfItems":9}]}</script>', "announces 9"),
     "lost": ("<img src=/gone.jpg>", "1 http_404"),
     "lost-hidden": ("<img style='display:none' src=/gone.jpg?e>", "1 http_404"),

@@ -108,3 +108,17 @@ def test_a_picture_in_the_page_that_is_too_large_makes_it_partial(server, brands
 )
 def test_what_a_page_says_to_be_base64_is_checked(address, data):
     assert decoded(address) == data
+
+
+@pytest.mark.usefixtures("chromium")
+@pytest.mark.slow
+def test_pictures_in_the_page_count_for_the_limit_of_their_model(server, brands_for, workspace):
+    own = [picture(n, (400, 300)) for n in range(60, 66)]
+    body = "".join(f"<img src={inline(each)}>" for each in own)
+    page = server.add("/a", f"<title>t</title>{body}".encode(), "text/html")
+    summary = collector.collect(brands_for(pages=[page], limits={"per_model": 4}), workspace)
+    assert (summary.downloaded, summary.pages) == (4, {"partial": 1})
+    assert "limits.per_model was reached: 2 pictures" in summary.partial[0]
+    brands = brands_for(pages=[page], limits={"per_model": 9})
+    summary = collector.collect(brands, workspace, retry_failed="partial")
+    assert (summary.downloaded, summary.pages) == (6, {"done": 1})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 
 import pytest
 from hypothesis import given
@@ -121,3 +122,34 @@ def test_a_sheet_of_which_every_cell_was_shown_has_no_more_frames():
     cells = [(column / 6, row / 4, 1 / 6, 1 / 4) for row in range(4) for column in range(6)]
     assert fill_the_sheet(cells)
     assert not fill_the_sheet(cells[:-1])
+
+
+ONLY_NEEDED = (
+    "only accept technically necessary cookies",
+    "just the essentials",
+    "continue with necessary cookies only",
+    "povolit jen technicky nezbytné cookies",
+    "aceptar sólo las cookies técnicamente necesarias",
+    "n'acceptez que les cookies techniquement nécessaires",
+    "αποδέχεστε μόνο τα τεχνικά απαραίτητα cookies",
+    "accettare solo i cookie tecnicamente necessari",
+    "sadece zorunlu tekniksel çerezleri kabul et",
+)
+EVERYTHING = (
+    "accept all cookies",
+    "accept all, not only necessary cookies",
+    "accept everything, not just essential",
+    "tout accepter",
+    "alle akzeptieren",
+    "aceptar todas las cookies",
+    "accept",
+    "cookie settings",
+    "necessary cookies are always on",
+    "only this once",
+)
+
+
+def test_only_what_is_necessary_is_a_refusal_in_any_words():
+    refuses = re.compile(f"(?:{'|'.join(consent_data().refuse)})", re.IGNORECASE)
+    assert [each for each in ONLY_NEEDED if not refuses.fullmatch(each)] == []
+    assert [each for each in EVERYTHING if refuses.fullmatch(each)] == []

@@ -83,6 +83,28 @@ def test_no_press_leaves_the_page(server, brands_for, workspace):
     assert (summary.partial, summary.failed) == ((), 0)
 
 
+# A canvas that turns while it is dragged, and whose click leads away by a link and by a script
+DRAGGED = """<!doctype html><a href=/else?link><canvas id=c width=600 height=400></canvas></a><script>
+const paint = c.getContext('2d'); let down = false, at = 0, n = 0;
+const draw = () => { for (let k = 0; k < 60; k++) { paint.fillStyle = `hsl(${30 * n + 6 * k} 80% ${30 + k % 7 * 8}%)`; paint.fillRect(10 * k, 0, 10, 400); } };
+c.onmousedown = (event) => { down = true; at = event.clientX; event.preventDefault(); };
+onmousemove = (event) => { if (down && event.clientX - at > 20) { at = event.clientX; n = (n + 1) % 12; draw(); } };
+onmouseup = () => { down = false; location.href = '/else?script'; };
+draw();</script>"""
+
+
+def test_dragging_a_canvas_does_not_leave_the_page(server, brands_for, workspace):
+    server.add("/else", IMAGES.replace("PAGE", "else").encode(), "text/html")
+    page = server.add("/turn", DRAGGED.encode(), "text/html")
+    brands = brands_for(spinners=[page], limits={"behaviour_seconds": 60})
+    summary = collector.collect(brands, workspace)
+    assert server.paths("/else") == []
+    assert summary.downloaded == 12
+    with workspace.catalog.read() as connection:
+        seen = connection.execute(select(schema.sightings)).all()
+    assert {(row.page_url, row.capture, row.frames) for row in seen} == {(page, "canvas", 12)}
+
+
 def press(what, say=""):
     return f"onclick=\"fetch('/pressed?{what}{say}')\""
 

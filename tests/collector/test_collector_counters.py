@@ -1,0 +1,83 @@
+"""The counters that libraries write are read, wherever they stand; other ratios are not."""
+
+# ruff: noqa: E501 - HTML of the pages
+
+from __future__ import annotations
+
+import pytest
+
+from collector.browser import Browser
+from collector.net.address import AddressGuard
+
+pytestmark = [pytest.mark.usefixtures("chromium"), pytest.mark.slow]
+
+PICTURES = "".join(f"<img width=300 height=200 src=/p/{n}.jpg>" for n in range(4))
+
+# As the library writes it into the page, from its source
+COUNTERS = {
+    "swiper": "<div class='swiper-pagination swiper-pagination-fraction'><span class=swiper-pagination-current>2</span> / <span class=swiper-pagination-total>9</span></div>",
+    "photoswipe": "<div class=pswp><div class=pswp__top-bar><div class=pswp__counter>1 / 9</div></div></div>",
+    "fancybox": "<div class=fancybox__toolbar><div class=f-counter><span data-fancybox-current-index>1</span>/<span data-fancybox-count>9</span></div></div>",
+    "fancybox-3": "<div class=fancybox-container><div class=fancybox-infobar><span data-fancybox-index>3</span>&nbsp;/&nbsp;<span data-fancybox-count>9</span></div></div>",
+    "lightgallery": "<div class=lg-toolbar><div class=lg-counter role=status aria-live=polite><span class=lg-counter-current>3 </span> / <span class=lg-counter-all>9 </span></div></div>",
+    "splide": "<ul class=splide__list><li class=splide__slide role=group aria-roledescription=slide aria-label='4 of 9'>x</li></ul>",
+    "slick": "<ul class=slick-dots><li><button type=button aria-label='1 of 9'>1</button></li></ul>",
+    "lightbox2": "<div class=lb-details><span class=lb-number>Image 3 of 9</span></div>",
+    "magnific": "<div class=mfp-bottom-bar><div class=mfp-counter>3 of 9</div></div>",
+    "colorbox": "<div id=colorbox><div id=cboxCurrent>image 3 of 9</div></div>",
+    "tobii": "<div class=tobii role=dialog><div class=tobii__counter><p>2/9</p></div></div>",
+    "parvus": "<div class=parvus role=dialog><div class=parvus__counter>1/9</div></div>",
+    "chocolat": "<div class=chocolat-bottom><span class=chocolat-pagination>3 / 9</span></div>",
+    "react-image-gallery": "<div class=image-gallery-index><span class=image-gallery-index-current>1</span><span class=image-gallery-index-separator> / </span><span class=image-gallery-index-total>9</span></div>",
+    "galleria": "<div class=galleria-counter><span class=galleria-current>1</span> / <span class=galleria-total>9</span></div>",
+    "words": "<p>Photo 3 of 9</p>",
+    "korean": "<div class=photo_count>사진 9장</div>",
+}  # fmt: skip
+OTHERS = {
+    "date": "<div class=swiper><time>1/28</time></div>",
+    "score": "<div class=swiper-slide><div class=score>8 / 10</div></div>",
+    "test": "<div class=gallery><p>9/10</p></div>",
+    "scale": "<p>Model 1/43</p>",
+    "discount": "<div class=discount-badge>1/2</div>",
+    "country": "<div class=country-list>3 / 12</div>",
+    "models": "<div class=slider><h3>911/964</h3></div>",
+    "hours": "<div class=carousel><p>24/7</p></div>",
+    "table": "<table class=photos><tr><td>1 / 12</td></tr></table>",
+    "ev6": "<h2>Kia EV6 images</h2>",
+    "golf": "<h2>VW Golf 8 Bilder</h2>",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def announces():
+    from picture_server import PictureServer
+
+    server = PictureServer()
+    server.add_pictures(4)
+    with Browser(
+        AddressGuard([server.host]), "bodyshop-test", load_seconds=20, behaviour_seconds=300
+    ) as browser:
+
+        def ask(name, html):
+            browser.open(
+                server.add(
+                    f"/{name}",
+                    f"<!doctype html>{PICTURES}{html}".encode(),
+                    "text/html; charset=utf-8",
+                )
+            )
+            browser.await_("T.quiet(1000)")
+            return [sign["count"] for sign in browser.run("return T.announced()")]
+
+        yield ask
+    server.close()
+
+
+@pytest.mark.parametrize("name", COUNTERS)
+def test_the_counter_of_a_library_says_how_many_pictures_there_are(announces, name):
+    assert max(announces(name, COUNTERS[name]), default=0) == 9
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_ratio_or_model_near_pictures_is_no_counter(announces, name):
+    assert announces(f"other-{name}", OTHERS[name]) == []
