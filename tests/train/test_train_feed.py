@@ -84,8 +84,11 @@ def test_pictures_above_the_limit_are_decoded_when_read_and_train_the_same_netwo
     assert (predict(model, read, batch=7) == predict(model, kept, batch=7)).all()
 
 
-def test_every_epoch_has_its_own_order_whatever_was_read_before() -> None:
-    objective = LabelObjective(_rows(np.arange(20, dtype=np.float32)[:, None]), _rows, STAGE)
+@pytest.mark.parametrize("shape", [(20, 1), (20, 1, 1, 1)], ids=["vectors", "maps"])
+def test_every_epoch_has_its_own_order_whatever_was_read_before(shape: tuple[int, ...]) -> None:
+    rows = _rows(np.arange(20, dtype=np.float32).reshape(shape))
+    objective = LabelObjective(rows, rows, STAGE)
+    assert objective.quick == (len(shape) == 2)
 
     def read(epochs: list[int]) -> list[list[float]]:
         feed = Feed(objective, 8, seed=5)
