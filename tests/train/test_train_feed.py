@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ from train.data.pictures import Pictures
 from train.data.pixels import View
 from train.data.samples import Sample
 from train.fit import features, loop
+from train.fit.augmenter import in_every_epoch
 from train.fit.feed import Feed
 from train.fit.labels import LabelObjective, Rows
 from train.fit.runtime import seed_everything
@@ -109,6 +112,23 @@ def test_a_picture_that_is_lost_in_mid_epoch_is_named(
     bad = Sample("b" * 64, broken, "whole", "train", "b")
     with pytest.raises(UnreadableImageError, match="broken"):
         _fitted(_rows(Pictures((*samples, bad), VIEW)))
+
+
+def test_an_augmenter_is_asked_by_one_thread_at_a_time(samples: tuple[Sample, ...]) -> None:
+    inside, overlaps = threading.Lock(), []
+
+    def augmenter(rgb: np.ndarray, *, sha256: str, copy: int) -> np.ndarray:
+        if not inside.acquire(blocking=False):
+            overlaps.append(sha256)
+            return rgb
+        time.sleep(0.002)  # where another thread would come in
+        inside.release()
+        return rgb[:, ::-1]
+
+    rows = _rows(features.load_pixels(samples, VIEW), in_every_epoch(augmenter, samples))
+    feed = Feed(LabelObjective(rows, rows, STAGE), 2, seed=1)
+    assert len(list(feed.epoch(0))) == 15
+    assert not overlaps
 
 
 def test_losses_are_fetched_rarely_and_are_those_of_every_step(
