@@ -21,7 +21,7 @@ from train.models import linear_probe
 from train.models.linear_probe import fit_linear_probe
 from train.models.streamed_regression import probabilities
 
-LENGTH = 3_392
+LENGTH = 4_448
 """Numbers per row that `default` has."""
 
 
@@ -125,17 +125,16 @@ def main() -> None:
     many = kinds.add_parser("rows")
     many.add_argument("rows", type=int, nargs="+")
     many.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()))
-    many.add_argument("--in-memory", action="store_true", help="Fit all rows at once.")
+    many.add_argument("--at-once", type=int, help="Up to this many rows are fitted in memory.")
     given = parser.parse_args()
     if given.kind == "real":
         print(json.dumps(real(given.data, given.features)), flush=True)
     elif len(given.rows) == 1:
-        if given.in_memory:
-            linear_probe.MANY = given.rows[0]
+        linear_probe.MANY = given.at_once or linear_probe.MANY
         print(json.dumps(made_up(given.rows[0], given.folder)), flush=True)
     else:
         for rows in given.rows:
-            rest = ["--folder", str(given.folder), *["--in-memory"] * given.in_memory]
+            rest = ["--folder", str(given.folder), "--at-once", str(given.at_once or 0)]
             subprocess.run(
                 [sys.executable, "-m", "benchmarks.train_features", "rows", str(rows), *rest],
                 check=True,

@@ -26,7 +26,7 @@ from train.models.network import build_network, find_cut, set_trainable, split_a
 from train.recipes.recipe import AffineAugmentation, Recipe
 
 AFFINE = AffineAugmentation(rotation=20, shift=0.1, shear=10, zoom=0.1, flip=True)
-CASES = ("head", "block", "augmented", "file")
+CASES = ("head", "block", "augmented", "file", "compiled")
 EPOCHS = 3
 
 
@@ -78,7 +78,7 @@ def measure(data: Path, weights: Path, case: str, rows: int) -> dict:
         spent.append((time.monotonic(), time.process_time()))
 
     objective = LabelObjective(Rows(x, y, np.ones(rows, np.float32), distort), few, stage)
-    history = fit(model, objective, seed=7, on_epoch=note)
+    history = fit(model, objective, seed=7, jit_compile=case == "compiled", on_epoch=note)
     epochs = len(spent) - 1  # without the first, which traces the graph
     wall, cpu = (spent[-1][each] - spent[0][each] for each in (0, 1))
     return {

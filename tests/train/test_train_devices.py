@@ -9,9 +9,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from training_cases import tiny_recipe
 
+import train
+from bodyshop.cli import main
 from bodyshop_core.errors import UsageError
+from bodyshop_core.workspace import Workspace
 from train.fit.step import mirrored
+from train.runs.plan import plan_classifier, plan_key
 
 TWO_CPUS = """
 import json, sys
@@ -80,10 +85,10 @@ found = {
         "adamw": {"name": "adamw", "learning_rate": 0.003, "weight_decay": 0.01},
     }.items()
 }
-dropping = [{"dense": 8}, {"dropout": 0.5}]
+dropping = [{"dense": 8}, {"batch_norm": True}, {"dropout": 0.5}]
 adam = {"learning_rate": 0.01}
 history, _ = trained(2, adam, dropping)
-found["dropout"] = [history.epochs[0]["loss"], history.epochs[-1]["loss"]]
+found["random"] = [history.epochs[0]["loss"], history.epochs[-1]["loss"]]
 whole = trained(1, {"name": "sgd"}, plain)
 for first, then in ((2, 1), (1, 2)):
     state = Path(sys.argv[1], f"{first}.npz")
@@ -98,6 +103,7 @@ print(json.dumps(found))
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # on a busy machine; 30 CPU-seconds
 def test_two_devices_train_the_same_network_as_one(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", TWO_CPUS, str(tmp_path)],
@@ -107,7 +113,7 @@ def test_two_devices_train_the_same_network_as_one(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr[-3000:]
     found = json.loads(done.stdout)
-    first, last = found.pop("dropout")
+    first, last = found.pop("random")
     assert last < first
     assert set(found) == {"sgd", "clipped", "adamw", "2 then 1", "1 then 2"}
     for name, differences in found.items():  # of step losses, of epochs' figures, of answers
@@ -117,3 +123,27 @@ def test_two_devices_train_the_same_network_as_one(tmp_path: Path) -> None:
 def test_more_devices_than_there_are_is_an_error() -> None:
     with pytest.raises(UsageError, match=r"64 devices .* TensorFlow sees \d+ (CPU|GPU)"):
         mirrored(64)
+
+
+def test_a_recipe_without_batches_has_no_use_for_devices(small: Workspace) -> None:
+    with pytest.raises(UsageError, match="recipe 'default' solves its output layer at once"):
+        train.train(small, "default", devices=2)
+    assert not list(small.runs.glob("train-*"))
+
+
+@pytest.mark.parametrize("recipe", ["segment", "damage"])
+def test_devices_are_refused_where_nothing_is_split(
+    small: Workspace, recipe: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--workspace", str(small.root), "train", recipe, "--devices", "2"])
+    assert ended.value.code == 2
+    assert "--devices" in capsys.readouterr().err
+
+
+def test_runs_from_before_recipes_could_compile_are_still_found(small: Workspace) -> None:
+    plan = plan_classifier(small, tiny_recipe()).as_dict()
+    recipe = {name: value for name, value in plan["recipe"].items() if name != "jit_compile"}
+    assert plan_key({**plan, "recipe": recipe}) == plan_key(plan)
+    compiled = plan_classifier(small, tiny_recipe(jit_compile=True)).as_dict()
+    assert plan_key(compiled) != plan_key(plan)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ from train.data.pictures import Pictures
 from train.data.pixels import View
 from train.data.samples import Sample
 from train.fit import features, loop
+from train.fit.augmenter import in_every_epoch
 from train.fit.feed import Feed
 from train.fit.labels import LabelObjective, Rows
 from train.fit.runtime import seed_everything
@@ -84,8 +87,11 @@ def test_pictures_above_the_limit_are_decoded_when_read_and_train_the_same_netwo
     assert (predict(model, read, batch=7) == predict(model, kept, batch=7)).all()
 
 
-def test_every_epoch_has_its_own_order_whatever_was_read_before() -> None:
-    objective = LabelObjective(_rows(np.arange(20, dtype=np.float32)[:, None]), _rows, STAGE)
+@pytest.mark.parametrize("shape", [(20, 1), (20, 1, 1, 1)], ids=["vectors", "maps"])
+def test_every_epoch_has_its_own_order_whatever_was_read_before(shape: tuple[int, ...]) -> None:
+    rows = _rows(np.arange(20, dtype=np.float32).reshape(shape))
+    objective = LabelObjective(rows, rows, STAGE)
+    assert objective.quick == (len(shape) == 2)
 
     def read(epochs: list[int]) -> list[list[float]]:
         feed = Feed(objective, 8, seed=5)
@@ -106,6 +112,23 @@ def test_a_picture_that_is_lost_in_mid_epoch_is_named(
     bad = Sample("b" * 64, broken, "whole", "train", "b")
     with pytest.raises(UnreadableImageError, match="broken"):
         _fitted(_rows(Pictures((*samples, bad), VIEW)))
+
+
+def test_an_augmenter_is_asked_by_one_thread_at_a_time(samples: tuple[Sample, ...]) -> None:
+    inside, overlaps = threading.Lock(), []
+
+    def augmenter(rgb: np.ndarray, *, sha256: str, copy: int) -> np.ndarray:
+        if not inside.acquire(blocking=False):
+            overlaps.append(sha256)
+            return rgb
+        time.sleep(0.002)  # where another thread would come in
+        inside.release()
+        return rgb[:, ::-1]
+
+    rows = _rows(features.load_pixels(samples, VIEW), in_every_epoch(augmenter, samples))
+    feed = Feed(LabelObjective(rows, rows, STAGE), 2, seed=1)
+    assert len(list(feed.epoch(0))) == 15
+    assert not overlaps
 
 
 def test_losses_are_fetched_rarely_and_are_those_of_every_step(

@@ -29,6 +29,10 @@ class Source(Protocol):
     def types(self) -> tuple[DTypeLike, DTypeLike]:
         """Number types of inputs and targets, as `load` returns them."""
 
+    @property
+    def quick(self) -> bool:
+        """Whether `load` costs less than handing its result from one thread to another."""
+
     def __len__(self) -> int:
         """Return the number of rows of an epoch."""
 
@@ -40,10 +44,10 @@ class Source(Protocol):
 
 
 class Feed:
-    """The batches of a source, epoch by epoch, as tensors.
+    """The batches of a source, epoch by epoch.
 
-    A ``tf.data`` pipeline: its threads load batches while the step runs. What an epoch consists of
-    depends on the seed and the number of the epoch alone.
+    A ``tf.data`` pipeline: its threads load batches while the step runs, unless loading is quick.
+    What an epoch consists of depends on the seed and the number of the epoch alone.
 
     Parameters
     ----------
@@ -60,7 +64,7 @@ class Feed:
         self._rows: NDArray[np.int64] = np.empty((0,), np.int64)
         self._failure: BaseException | None = None
         self.steps = math.ceil(len(source) / size)
-        self._batches = self._pipeline()
+        self._batches = None if source.quick else self._pipeline()
 
     def epoch(self, number: int) -> Iterator[tuple[Any, Any, Any]]:
         """Yield the inputs, targets and weights of one epoch; finish it before the next.
@@ -72,6 +76,9 @@ class Feed:
         """
         errors = import_tensorflow().errors
         self._rows = self._source.draw(np.random.default_rng([self._seed, number]), number)
+        if self._batches is None:
+            yield from map(self._load, range(self.steps))
+            return
         try:
             yield from self._batches
         except errors.OpError:
@@ -81,14 +88,17 @@ class Feed:
             failure, self._failure = self._failure, None
             raise failure from None
 
+    def _load(self, step: int) -> Batch:
+        start = step * self.size
+        return self._source.load(self._rows[start : start + self.size])
+
     def _pipeline(self) -> Any:
         tf = import_tensorflow()
         x_type, y_type = (tf.as_dtype(each) for each in self._source.types)
 
         def load(step: Any) -> Batch:
-            start = int(step) * self.size
             try:
-                return self._source.load(self._rows[start : start + self.size])
+                return self._load(int(step))
             except BaseException as error:
                 self._failure = self._failure or error
                 raise
@@ -102,7 +112,7 @@ class Feed:
         options.threading.private_threadpool_size = LOADED_AT_ONCE + 1
         return (
             tf.data.Dataset.range(self.steps)
-            .map(batch, num_parallel_calls=LOADED_AT_ONCE)
+            .map(tf.autograph.experimental.do_not_convert(batch), num_parallel_calls=LOADED_AT_ONCE)
             .prefetch(LOADED_AHEAD)
             .with_options(options)
         )

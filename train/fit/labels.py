@@ -89,6 +89,13 @@ class LabelObjective:
         """Those of the training rows."""
         return self.training.x.dtype, np.float32
 
+    @property
+    def quick(self) -> bool:
+        """Where rows are vectors in memory."""
+        x, distort = self.training.x, self.training.distort
+        in_memory = isinstance(x, np.ndarray) and not isinstance(x, np.memmap)
+        return distort is None and in_memory and x.ndim == 2
+
     def draw(self, random: np.random.Generator, epoch: int) -> NDArray[np.int64]:
         """Return the places of all training rows in random order, each with the epoch."""
         order = random.permutation(len(self.training))

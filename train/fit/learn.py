@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from train.data.pictures import Pictures
 from train.data.pixels import TTA_VIEWS, View
 from train.data.samples import Sample, Samples, show
 from train.data.strata import balance_weights
+from train.fit.augmenter import Augmenter, Distort, in_every_epoch
 from train.fit.features import cut_features, load_pixels, worth_caching
 from train.fit.labels import LabelObjective, Rows
 from train.fit.loop import History, fit
@@ -36,15 +37,6 @@ from train.recipes.recipe import Recipe, Stage
 if TYPE_CHECKING:
     import keras
     from numpy.typing import NDArray
-
-    Distort = Callable[[NDArray[Any], NDArray[np.int64], int], NDArray[Any]]
-
-
-class Augmenter(Protocol):
-    """Draws a new variant of a training picture in every epoch, as `augment.online` does."""
-
-    def __call__(self, rgb: NDArray[np.uint8], /, *, sha256: str, copy: int) -> NDArray[np.uint8]:
-        """Return a variant of the same size; `copy` is the epoch, and decides with `sha256`."""
 
 
 @dataclass(frozen=True)
@@ -303,7 +295,7 @@ def _prepared(network: Network, task: _Task, stage: Stage) -> tuple[keras.Model,
     weight = _row_weights(task.recipe, training, y)
     distort: Distort | None = None
     if task.augmenter is not None:
-        distort = _augmented(task.augmenter, training)
+        distort = in_every_epoch(task.augmenter, training)
     elif stage.affine is not None:
         distort = distorter(stage.affine, task.seed)
     checked = Rows(x_validation, y_validation, np.ones(len(y_validation), np.float32))
@@ -339,18 +331,6 @@ def _solve(network: Network, stage: Stage, training: Rows, validation: Rows, see
     return History(
         stage.name, [entry], [entry["loss"]], best_epoch=1, batch_size=len(x), seconds=seconds
     )
-
-
-def _augmented(augmenter: Augmenter, samples: tuple[Sample, ...]) -> Distort:
-    def distort(pictures: NDArray[Any], places: NDArray[np.int64], epoch: int) -> NDArray[Any]:
-        return np.stack(
-            [
-                augmenter(picture, sha256=samples[int(place)].sha256, copy=epoch)
-                for picture, place in zip(pictures, places, strict=True)
-            ]
-        )
-
-    return distort
 
 
 def _linear_probe(network: Network, task: _Task) -> dict[str, Any] | None:

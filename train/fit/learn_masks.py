@@ -175,6 +175,11 @@ class MaskObjective:
         """Bytes both."""
         return np.uint8, np.uint8
 
+    @property
+    def quick(self) -> bool:
+        """Not with pictures."""
+        return False
+
     def draw(self, random: np.random.Generator, epoch: int) -> NDArray[np.int64]:
         """Return the places of all pairs in random order, and which of them are mirrored."""
         order = random.permutation(len(self))

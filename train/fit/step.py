@@ -108,6 +108,7 @@ def training_step(
             tf.TensorSpec([None, *objective.target_shape], y_type),
             tf.TensorSpec([None], tf.float32),
         ],
+        autograph=False,
         jit_compile=jit_compile or None,
     )
     def step(x: Any, y: Any, weight: Any) -> Any:
@@ -122,7 +123,8 @@ def _mirrored_step(
     model: keras.Model, optimizer: Any, gradients: Any, strategy: Any, jit_compile: bool
 ) -> Any:
     tf, devices = import_tensorflow(), strategy.num_replicas_in_sync
-    gradients = tf.function(gradients, jit_compile=True) if jit_compile else gradients
+    if jit_compile:
+        gradients = tf.function(gradients, autograph=False, jit_compile=True)
     # Keras clips before it sums over the devices, which is not the clipping of the whole batch.
     clipnorm, optimizer.clipnorm = optimizer.clipnorm, None
 
@@ -136,7 +138,7 @@ def _mirrored_step(
         counted = tf.cast(share > 0, tf.float32)
         return loss, {name: value * counted for name, value in figures.items()}
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(autograph=False, reduce_retracing=True)
     def all_devices(*batch: Any) -> Any:
         loss, figures = strategy.run(one, args=batch)
         total = tf.distribute.ReduceOp.SUM

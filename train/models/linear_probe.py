@@ -15,7 +15,7 @@ STRENGTHS = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 1.0)
 """Inverse regularisation strengths, tried in this order until validation no longer gains."""
 
 MANY = 100_000
-"""Rows that are standardised and fitted in memory: 1.4 GB of `default`'s features, and copies."""
+"""Rows that are standardised and fitted in memory: 1.8 GB of `default`'s features, and copies."""
 
 
 def fit_linear_probe(

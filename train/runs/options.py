@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from train.fit.learn import Augmenter
+from train.fit.augmenter import Augmenter
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ from train.data.positive import guess_positive
 from train.data.samples import Samples, audit_baseline
 from train.evaluation.baseline import baselines
 from train.evaluation.predictions import evaluate_samples, save_evaluation, with_new_origins
-from train.fit.learn import Augmenter, Learned, learn, onehot
+from train.fit.augmenter import Augmenter
+from train.fit.learn import Learned, learn, onehot
 from train.fit.runtime import versions
 from train.fit.tensorboard import write_events
 from train.metrics.classification import fit_temperature, temper
