@@ -36,8 +36,9 @@ NEAREST = 2
 """Pictures of other splits that each picture outside of the largest split is compared with."""
 
 MIN_COSINE = 0.70
-"""Of the features of pictures that are compared. Of 40 photos relit, recoloured, cropped, turned and
-seen from elsewhere in eleven ways, 251 were found to be one scene: all lie above, one below 0.75."""
+"""Of the features of pictures that are compared. 40 photos were relit, recoloured, cropped, turned
+and seen from elsewhere in eleven ways; the 251 found to be one scene lie above, all but one above
+0.75."""
 
 MOST = 2_000
 """Pairs that are compared, the most alike first: a minute or two, once."""
