@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from curate.duplicates.pairs import Kind
     from curate.duplicates.pixels import ComparisonView, Overlap
 
-VERSION = "overlap-7"
+VERSION = "overlap-8"
 """Of the comparison in `curate.duplicates.pixels`; results of another version are not used."""
 
 MIN_COVERED, MIN_CORRELATION = 0.9, 0.9
@@ -34,6 +34,13 @@ MIN_SHOWN = 0.7
 SURELY_SHOWN = 0.9
 """The same where one is a part of the other anyway: a photo before a plain wall is no screenshot of
 its own crop."""
+
+WHOLE = 0.97
+"""Share of the larger picture from which nothing is around the other one."""
+
+MIN_BOTH = 0.15
+"""Share of each of two pictures that what both show inside must fill: an app's logo, or a window of
+the car, makes them no copies."""
 
 LIMIT_S = 120.0
 """Seconds one pair may take."""
@@ -67,6 +74,7 @@ def compare_pairs(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
         compare,
         resemblance,
         says_same,
+        was_recoloured,
     )
 
     cv2.setNumThreads(1)
@@ -81,11 +89,14 @@ def compare_pairs(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
             second = _mirrored_view(item["second"])
             if resemblance(first, second) >= MIN_RESEMBLANCE:
                 mirrored = compare(first, second, mirrored=True)
-                found = mirrored if says_same(mirrored) else found
-        same = says_same(found)
-        written = not same and _written_over(item, found)
+                found = mirrored if says_same(mirrored) or was_recoloured(mirrored) else found
+        same, recoloured = says_same(found), was_recoloured(found)
+        written = not same and not recoloured and _written_over(item, found)
         framed = None
-        if not written and (not same or found.covered < NEAR_COVERED):
+        # A part with next to no colour does not make a recoloured picture the same again.
+        if same and not found.mirrored and NEAR_COVERED <= found.covered < WHOLE:
+            framed = _framed_by_edges(item["first"], item["second"])
+        elif not written and not recoloured and (not same or found.covered < NEAR_COVERED):
             least = SURELY_SHOWN if same else MIN_SHOWN
             shown = _shown_inside(item, least)
             if shown is not None:
@@ -129,7 +140,9 @@ def _shown_inside(item: Item, least: float) -> tuple[Overlap, int] | None:
     sides = [[(_view(item[name]), 1.0), *inside] for name, inside in zip(names, inner, strict=True)]
     for i, (a, share_a) in enumerate(sides[0]):
         for j, (b, share_b) in enumerate(sides[1]):
-            if (not i and not j) or resemblance(a, b) < MIN_RESEMBLANCE:
+            if (not i and not j) or (i and j and min(share_a, share_b) < MIN_BOTH):
+                continue
+            if resemblance(a, b) < MIN_RESEMBLANCE:
                 continue
             found = compare(a, b)
             whole = found.covered >= least

@@ -6,6 +6,7 @@ at any time, how much of it is bars of one colour, and what changes have left in
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,44 @@ _SIDE = 1024
 _FREQUENCIES = ((0, 1), (1, 0), (1, 1), (0, 2), (2, 0), (1, 2), (2, 1), (2, 2), (0, 3), (3, 0))
 _QUALITIES = range(5, 97)
 _MIN_COEFFICIENTS = 40
+
+
+@dataclass(frozen=True)
+class CopyFacts:
+    """What is left of the original in one copy.
+
+    Parameters
+    ----------
+    quality : int
+        Lowest JPEG quality it was ever saved with; 100 when none is seen.
+    content : float
+        Share of the picture inside of black or white bars, 0 to 1.
+    overlaid : bool
+        Whether somebody wrote on it, compared with another finalist.
+    clipped : float
+        Share of the picture at its brightest level, 0 to 1.
+    resampled : float or None
+        Frequency that enlarging it has left; see `curate.duplicates.traces.interpolation`.
+    framed : bool
+        Whether it shows another member inside of something else: a screenshot, say.
+    derived : bool
+        Whether it was made from another member: saved again, turned, relit, or by the vote of a
+        crowd in any way.
+    made_from : str or None
+        That member, where a crowd has told.
+    camera : bool
+        Whether its file still names the camera.
+    """
+
+    quality: int = 100
+    content: float = 1.0
+    overlaid: bool = False
+    clipped: float = 0.0
+    resampled: float | None = None
+    framed: bool = False
+    derived: bool = False
+    made_from: str | None = None
+    camera: bool = False
 
 
 def measure_copies(items: list[Item]) -> list[Row]:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from scipy.cluster.hierarchy import DisjointSet
 from sqlalchemy import select
 
 from bodyshop_core.catalog import BlobRef, extensions_of, schema
 from bodyshop_core.engine import compute_here, compute_shards
 from bodyshop_core.progress import SILENT, Progress, Tick
-from curate.duplicates import checks, copies, descent, overlays
+from curate.duplicates import checks, consensus, copies, descent, extent, overlays
+from curate.duplicates.copies import CopyFacts
+from curate.duplicates.crowds import with_sources
 from curate.duplicates.sources import made_from_others, sizes_of
 from curate.ingest import store_rows
 from curate.measure.stage import VERSION as MEASURED_VERSION
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from bodyshop_core.engine.task import Item, Row
     from bodyshop_core.workspace import Workspace
     from curate.duplicates.pairs import DuplicatePair
@@ -34,43 +37,10 @@ _VARIABLES = 500
 _MEASURED = ("quality", "content", "clipped", "resampled", "error")
 
 
-@dataclass(frozen=True)
-class CopyFacts:
-    """What is left of the original in one copy.
-
-    Parameters
-    ----------
-    quality : int
-        Lowest JPEG quality it was ever saved with; 100 when none is seen.
-    content : float
-        Share of the picture inside of black or white bars, 0 to 1.
-    overlaid : bool
-        Whether somebody wrote on it, compared with another finalist.
-    clipped : float
-        Share of the picture at its brightest level, 0 to 1.
-    resampled : float or None
-        Frequency that enlarging it has left; see `curate.duplicates.traces.interpolation`.
-    framed : bool
-        Whether it shows another member inside of something else: a screenshot, say.
-    derived : bool
-        Whether it was made from another member of the same size: saved again, turned, relit.
-    camera : bool
-        Whether its file still names the camera.
-    """
-
-    quality: int = 100
-    content: float = 1.0
-    overlaid: bool = False
-    clipped: float = 0.0
-    resampled: float | None = None
-    framed: bool = False
-    derived: bool = False
-    camera: bool = False
-
-
 def measure_cluster_copies(
     workspace: Workspace,
     pairs: Sequence[DuplicatePair],
+    clusters: Mapping[str, str],
     rank: Callable[[Mapping[str, CopyFacts], Mapping[str, str]], Mapping[str, Any]],
     *,
     progress: Progress = SILENT,
@@ -83,17 +53,14 @@ def measure_cluster_copies(
         Its ``copy_checks`` and ``pair_checks`` are read and written.
     pairs : sequence of DuplicatePair
         Confirmed duplicates; only what was never measured before costs time.
+    clusters : Mapping
+        sha256 -> cluster, of all in those pairs.
     rank : callable
         sha256 -> facts, and sha256 -> cluster: returns sha256 -> a sort key that puts the better
         copy first.
     progress : Progress
         Told how many pictures are done.
     """
-    clusters = DisjointSet()
-    for pair in pairs:
-        clusters.add(pair.first)
-        clusters.add(pair.second)
-        clusters.merge(pair.first, pair.second)
     extensions = extensions_of(workspace.catalog, clusters)
     members = sorted(extensions)
     blobs = {name: workspace.blobs.ref(name, extensions[name]) for name in members}
@@ -119,6 +86,22 @@ def measure_cluster_copies(
     ranked = sorted(facts, key=rank(facts, cluster_of).__getitem__)
     derived = made_from_others(ranked, cluster_of, sizes_of(workspace, extensions), descents)
     facts |= {name: replace(facts[name], derived=True) for name in derived}
+
+    def asking(
+        module: ModuleType, function: Callable[[list[Item]], list[Row]]
+    ) -> Callable[[Sequence[tuple[str, str]]], Mapping[tuple[str, str], float]]:
+        task = module.__name__.rpartition(".")[2]
+        return lambda asked: _compared(
+            workspace, asked, blobs, progress, task, module.VERSION, function
+        )
+
+    facts = with_sources(
+        facts,
+        lambda now: sorted(now, key=rank(now, cluster_of).__getitem__),
+        cluster_of,
+        distances=asking(consensus, consensus.compare_distances),
+        extents=asking(extent, extent.compare_extent),
+    )
     ranked = sorted(facts, key=rank(facts, cluster_of).__getitem__)
     finalists: dict[str, list[str]] = {}
     for name in ranked:

@@ -39,7 +39,7 @@ MIN_INLIERS = 10
 """Matches that must agree on one affine map."""
 
 MIN_RESEMBLANCE = 0.6
-"""Correlation at 16 x 16 pixels below which shifting one picture over the other leads nowhere."""
+"""Correlation at 16 x 16 pixels below which shifting one over the other leads nowhere."""
 
 EDGE = 10
 """Grey levels between neighbours, at comparison size, from which a place has content."""
@@ -184,9 +184,10 @@ def compare(first: ComparisonView, second: ComparisonView, *, mirrored: bool = F
         overlaps.append(_overlap(first.rgb, second.rgb, place, mirrored))
         if says_same(overlaps[-1]):
             break
-    if not overlaps:
-        return Overlap(mirrored, 0.0, 0.0, 1.0, 0.0)
-    return min(overlaps, key=lambda found: (found.outliers - found.overlap, -found.correlation))
+    nothing = Overlap(mirrored, 0.0, 0.0, 1.0, 0.0)
+    return min(
+        overlaps, key=lambda at: (at.outliers - at.overlap, -at.correlation), default=nothing
+    )
 
 
 def lay(
@@ -230,6 +231,11 @@ def says_same(found: Overlap, *, limits: OverlapLimits | None = None) -> bool:
     )
 
 
+def was_recoloured(found: Overlap) -> bool:
+    """Whether two pictures agree but for their hues."""
+    return found.outliers >= RECOLOURED and found.overlap >= OverlapLimits().min_overlap
+
+
 def kind_of(
     found: Overlap, *, limits: OverlapLimits | None = None
 ) -> Literal["near", "crop", "flip"] | None:
@@ -269,13 +275,8 @@ def _placements(first: ComparisonView, second: ComparisonView) -> Iterator[NDArr
         yield matched
     if resemblance(first, second) < MIN_RESEMBLANCE:
         return  # nothing to hold on to when laid edge to edge
-    height, width = first.grey.shape
-    stretched = np.array(
-        [
-            [width / second.grey.shape[1], 0.0, 0.0],
-            [0.0, height / second.grey.shape[0], 0.0],
-        ]
-    )
+    (height, width), other = first.grey.shape, second.grey.shape
+    stretched = np.array([[width / other[1], 0.0, 0.0], [0.0, height / other[0], 0.0]])
     shifted = _shifted_into_place(first, second, stretched)
     yield stretched if shifted is None else shifted
     if matched is not None:
@@ -371,7 +372,7 @@ def _overlap(a: RGB, b: RGB, place: NDArray[np.float64], mirrored: bool) -> Over
     # Clipped areas agree without saying much.
     brightest = np.maximum(lit.first, lit.second).max(axis=1)
     below = np.asarray(brightest < SATURATED)
-    if hues_turned(lit, below):
+    if hues_turned(lit, below) or hues_turned(lit, below & agree):  # without letters across it
         return Overlap(mirrored, min(1.0, max(shares)), min(1.0, min(shares)), RECOLOURED, 0.0)
     unclipped = agree & below
     judged = unclipped if unclipped.sum() > 0.25 * agree.sum() else agree

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from bodyshop_core.workspace import Workspace
 
 
+RELIABLE = 0.75
+"""Share of either kind of examples that a fit without them must get right; guessing gets half."""
+
+
 @dataclass(frozen=True)
 class FitSummary(Summary):
     """The outcome of `fit_gate`.
@@ -61,6 +65,21 @@ class FitSummary(Summary):
 
     columns: ClassVar[tuple[str, ...]] = ("group", "expected", "accepted", "share", "95 % interval")
 
+    @property
+    def right_out_of_fold(self) -> dict[str, float]:
+        """``accept`` and ``reject`` -> share of those examples that a fit without them gets right.
+
+        1 where there are none.
+        """
+        shares = {}
+        for side in ("accept", "reject"):
+            groups = (self.accept if side == "accept" else self.reject).values()
+            count = sum(row["n"] for row in groups)
+            passed = sum(row["k"] for row in groups)
+            right = passed if side == "accept" else count - passed
+            shares[side] = right / count if count else 1.0
+        return shares
+
     def rows(self) -> list[tuple[str, str, str, str, str]]:
         """Return one row per group, for a table: out of fold, then held out, then framing."""
         table = [
@@ -83,6 +102,13 @@ class FitSummary(Summary):
             f"{self.probe}: a probability of {self.threshold:.4g} or more is accepted.",
             "Each picture was scored by a fit without it and its near-duplicates (out of fold).",
         ]
+        right = self.right_out_of_fold
+        if min(right.values()) < RELIABLE:
+            notes.append(
+                "Not to be relied on: of pictures it has not seen it accepts "
+                f"{right['accept']:.0%} of those to accept and rejects {right['reject']:.0%} of "
+                "those to reject. Give more examples of both, that differ in nothing else."
+            )
         if self.unseen:
             notes.append(
                 "Held out: scored by a fit, threshold included, without the group's pictures."

@@ -181,7 +181,14 @@ def find_outliers(
         store, sorted(_kept(workspace)), scratch=workspace.root, progress=progress
     )
     if len(neighbours) <= NEIGHBOURS + 1:
-        raise _no_features(workspace)
+        kept = len(_kept(workspace))
+        raise NothingFoundError(
+            f"outliers need {NEIGHBOURS + 2} kept pictures with features; "
+            f"{workspace.root} has {len(neighbours)} of {kept}",
+            hint="run bodyshop curate first"
+            if len(neighbours) < kept
+            else "collect or import more pictures, and run bodyshop curate again",
+        )
     order = farthest(neighbours, top)
     found = _described(workspace, order)
     written = _page(workspace, "Far from all others", None, found, progress) if page else None

@@ -1,11 +1,11 @@
 """Which copy of a picture is the better one.
 
 In this order: kept by a person, labelled (by people before queries), in colour, no screenshot of
-another, more of the picture inside of bars, not made from another of the same size, no bars, the
-larger of about equal ones, no light clipped that another shows, no text over it, less compressed,
-not saved again with a higher quality, with a camera's name, more bytes, sharper, the smaller
-sha256. What was enlarged counts as little smaller than the copy it
-was made of. The same copy wins whatever the order of arrival.
+another, more of the picture inside of bars, not made from another one (as saving it again or a
+crowd's vote tells), no bars, the larger of about equal ones, no light clipped that another shows,
+no text over it, less compressed, not saved again with a higher quality or without loss, with a
+camera's name, more bytes, sharper, the smaller sha256. What was enlarged counts as little smaller
+than the copy it was made of. The same copy wins whatever the order of arrival.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from math import inf, log
 from typing import TYPE_CHECKING, Any
 
 from bodyshop_core.catalog import Origin
+from curate.duplicates.copies import UNCOMPRESSED
 from curate.duplicates.traces import explains
 
 if TYPE_CHECKING:
@@ -97,7 +98,10 @@ def preferences(
             facts.clipped >= clipped[cluster] + CLIPPED_STEP,
             facts.overlaid,
             int((best[cluster] - quality) / QUALITY_STEP),
-            facts.measure("jpeg_quality", 0) - quality >= RESAVED,
+            facts.measure("jpeg_quality", UNCOMPRESSED) - quality >= RESAVED,
+            facts.measured is not None
+            and facts.measured.get("jpeg_quality") is None
+            and quality < UNCOMPRESSED,
             not facts.camera,
             -facts.size_bytes,
             -round(facts.measure("sharpness"), 1),
@@ -136,7 +140,8 @@ def _true_areas(members: Iterable[Facts], clusters: Mapping[str, str]) -> dict[s
     for facts in members:
         if facts.derived:
             key, area = (clusters[facts.sha256], *_sides(facts)), areas[facts.sha256]
-            areas[facts.sha256] = min(area, shown.get(key, area))
+            most = areas.get(facts.made_from) if facts.made_from else shown.get(key)
+            areas[facts.sha256] = area if most is None else min(area, most)
     return areas
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from bodyshop_core.progress import SILENT, Progress
-from curate.duplicates.copy_stage import CopyFacts, measure_cluster_copies
+from curate.duplicates.copies import CopyFacts
+from curate.duplicates.copy_stage import measure_cluster_copies
 from curate.duplicates.pairs import DuplicatePair
 from curate.duplicates.stage import pixel_check
 from curate.verdicts.better_copy import preferences
@@ -30,7 +31,8 @@ def with_copies(
         return preferences((known.of(sha256) for sha256 in copies), clusters)
 
     pairs = (*found.pairs, *merged_pairs(facts))
-    copies = measure_cluster_copies(workspace, pairs, rank, progress=progress)
+    clusters = clusters_of(pairs, colours=_colours(facts, pairs))
+    copies = measure_cluster_copies(workspace, pairs, clusters, rank, progress=progress)
     return facts.with_copies(copies)
 
 
@@ -44,7 +46,8 @@ def compare_with_the_best(
     a person took apart is in two.
     """
     placed = {facts.names[place]: cluster for place, (cluster, _) in facts.clustered.items()}
-    clusters = clusters_of(found.pairs, placed)
+    colours = _colours(facts, found.pairs)
+    clusters = clusters_of(found.pairs, placed, colours=colours)
     paired = {sha256 for pair in found.pairs for sha256 in (pair.first, pair.second)}
     compared = paired & clusters.keys() & facts.positions.keys()
     everyone = {sha256: facts.of(sha256) for sha256 in compared}
@@ -54,13 +57,11 @@ def compare_with_the_best(
     for sha256 in sorted(members, key=keys.__getitem__):
         best.setdefault(clusters[sha256], sha256)
     known = {(pair.first, pair.second) for pair in found.pairs}
-    asked = sorted(
-        pair
-        for sha256 in members
-        if sha256 != best[clusters[sha256]]
-        for pair in [(min(sha256, best[clusters[sha256]]), max(sha256, best[clusters[sha256]]))]
-        if pair not in known
-    )
+    wanted = {_ordered(sha256, best[clusters[sha256]]) for sha256 in members}
+    for pair in found.pairs:  # of clusters that only a grey copy connects
+        if {pair.first, pair.second} <= everyone.keys():
+            wanted.add(_ordered(best[clusters[pair.first]], best[clusters[pair.second]]))
+    asked = sorted(pair for pair in wanted - known if pair[0] != pair[1])
     if not asked:
         return found
     answers = pixel_check(workspace, progress=progress)(asked)
@@ -71,6 +72,19 @@ def compare_with_the_best(
     ]
     pairs = sorted((*found.pairs, *more), key=lambda pair: (pair.first, pair.second))
     return replace(found, pairs=tuple(pairs))
+
+
+def _ordered(one: str, other: str) -> tuple[str, str]:
+    return min(one, other), max(one, other)
+
+
+def _colours(facts: FactTable, pairs: Iterable[DuplicatePair]) -> dict[str, float]:
+    paired = {sha256 for pair in pairs for sha256 in (pair.first, pair.second)}
+    known = paired & facts.positions.keys()
+    return {
+        sha256: facts.of(sha256).measure("colourfulness") if sha256 in known else 0.0
+        for sha256 in paired
+    }
 
 
 def _distance(first: Facts, second: Facts) -> int:

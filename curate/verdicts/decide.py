@@ -191,7 +191,9 @@ def relate(
     pairs = [pair for pair in pairs if _counts(pair, everyone)]
     # Clusters show all duplicates; only pictures that may be kept connect or replace others.
     clusters = clusters_of(
-        pairs, {name: facts.placed for name, facts in everyone.items() if facts.placed is not None}
+        pairs,
+        {name: facts.placed for name, facts in everyone.items() if facts.placed is not None},
+        colours={name: facts.measure("colourfulness") for name, facts in everyone.items()},
     )
     candidates = {facts.sha256: facts for facts in eligible(everyone.values(), findings)}
     pairs = [pair for pair in pairs if {pair.first, pair.second} <= candidates.keys()]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bodyshop_core.catalog import EffectiveLabel
-    from curate.duplicates.copy_stage import CopyFacts
+    from curate.duplicates.copies import CopyFacts
     from curate.duplicates.signatures import Signatures
     from curate.measure.columns import MeasurementColumns
 
@@ -181,7 +181,7 @@ class FactTable(Sequence[Facts]):
             more = {
                 "content": copy.content, "copy_quality": copy.quality, "overlaid": copy.overlaid,
                 "clipped": copy.clipped, "resampled": copy.resampled, "framed": copy.framed,
-                "derived": copy.derived, "camera": copy.camera,
+                "derived": copy.derived, "made_from": copy.made_from, "camera": copy.camera,
             }  # fmt: skip
         if place in self.clustered:
             more["placed"], more["merged"] = self.clustered[place]

@@ -56,8 +56,8 @@ class Facts:
         The duplicate cluster that a person put it into.
     merged : bool
         Whether that person said that all of that cluster show the same.
-    content, copy_quality, overlaid, clipped, resampled, framed, derived, camera
-        Of members of duplicate clusters: see `curate.duplicates.copy_stage.CopyFacts`.
+    content, copy_quality, overlaid, clipped, resampled, framed, derived, made_from, camera
+        Of members of duplicate clusters: see `curate.duplicates.copies.CopyFacts`.
     """
 
     sha256: str
@@ -85,6 +85,7 @@ class Facts:
     resampled: float | None = None
     framed: bool = False
     derived: bool = False
+    made_from: str | None = None
     camera: bool = False
     probes: Mapping[str, float] = field(default_factory=dict)
 

@@ -77,6 +77,10 @@ BETTER_FIRST = {
         member("b", width=4000, height=3000, derived=True, copy_quality=60),
         member("a", width=400, height=300, size_bytes=9),
     ),
+    "what was not saved without loss after it was compressed": (
+        member("b", copy_quality=74, jpeg_quality=88),
+        member("a", copy_quality=74, size_bytes=9),
+    ),
     "the camera's own file": (member("b", camera=True), member("a", size_bytes=9)),
     "bytes": (member("b", size_bytes=9), member("a", size_bytes=8)),
 }

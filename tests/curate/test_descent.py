@@ -160,7 +160,7 @@ def test_members_of_a_cluster_are_compared_once_and_the_copies_are_marked(worksp
     def rank(copies, clusters):  # the worst first: by this alone the original would lose
         return {name: (facts.derived, name == original) for name, facts in copies.items()}
 
-    found = measure_cluster_copies(workspace, pairs, rank)
+    found = measure_cluster_copies(workspace, pairs, dict.fromkeys(names, "c"), rank)
     derived = {name for name, facts in found.items() if facts.derived}
     assert derived == {turned, mirrored}
 
@@ -168,4 +168,4 @@ def test_members_of_a_cluster_are_compared_once_and_the_copies_are_marked(worksp
         raise AssertionError("compared again")
 
     monkeypatch.setattr("curate.duplicates.descent.compare_descent", computed)
-    assert measure_cluster_copies(workspace, pairs, rank) == found
+    assert measure_cluster_copies(workspace, pairs, dict.fromkeys(names, "c"), rank) == found

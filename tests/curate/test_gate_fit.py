@@ -268,6 +268,14 @@ def test_what_discover_and_fit_print_says_k_of_n() -> None:
     ]
     assert all(len(row) == len(fitted.columns) for row in fitted.rows())
     assert fitted.notes()[0] == "p.npz: a probability of 0.25 or more is accepted."
+    assert "relied" not in " ".join(fitted.notes())
+
+
+def test_a_fit_that_guesses_about_what_it_has_not_seen_says_so() -> None:
+    groups = {"accept": {"clean": proportion(7, 20)}, "reject": {"marked": proportion(3, 20)}}
+    fitted = FitSummary("p.npz", "net", 0.25, **groups, framing={}, unseen={})
+    (said,) = (note for note in fitted.notes() if "relied" in note)
+    assert "35% of those to accept and rejects 85% of those to reject" in said
 
 
 @pytest.mark.slow

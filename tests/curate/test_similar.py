@@ -70,3 +70,16 @@ def test_what_cannot_be_answered_is_an_error(described, tmp_path):
         curate.find_similar(workspace, names[0], top=0)
     with pytest.raises(NothingFoundError, match="curate"):
         curate.find_outliers(Workspace.open(tmp_path / "empty"))
+
+
+def test_two_pictures_have_no_outliers_and_curating_again_is_no_help(workspace):
+    names = [add_picture(workspace, photo(seed), file=f"/p/{seed}.jpg") for seed in range(2)]
+    gate = pretend_scores(workspace)
+    store = FeatureStore(workspace.features / gate.fingerprint)
+    store.add(FeatureBatch(tuple(names), np.eye(2, 16, dtype=np.float16), None, {}))
+    curate.curate(workspace, workers=1)
+    with pytest.raises(
+        NothingFoundError, match=r"outliers need 7 kept pictures.* has 2 of 2"
+    ) as said:
+        curate.find_outliers(workspace)
+    assert "collect or import more" in said.value.hint

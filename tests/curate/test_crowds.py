@@ -1,0 +1,166 @@
+"""In a crowd of copies the one that the others were made from is kept, and no other paint joins."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+import photos
+import pytest
+from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
+
+from bodyshop_core.imaging import load_rgb
+from curate.duplicates.consensus import distance, small, source_of_crowd
+from curate.duplicates.copies import CopyFacts
+from curate.duplicates.crowds import with_sources
+from curate.duplicates.extent import FIRST, SECOND, has_detail
+from curate.duplicates.pairs import DuplicatePair
+from curate.duplicates.pixels import compare, says_same, view
+from curate.verdicts.better_copy import preferences
+from curate.verdicts.clusters import clusters_of
+from curate.verdicts.screen import Facts
+
+LANCZOS = Image.Resampling.LANCZOS
+SIZE = (480, 320)
+
+
+def noisy(picture):
+    noise = np.random.default_rng(1).normal(0, 4, (*picture.size[::-1], 3))
+    return Image.fromarray((np.asarray(picture) + noise).clip(0, 255).astype(np.uint8))
+
+
+def lettered(picture):
+    marked = picture.copy()
+    ImageDraw.Draw(marked).text((120, 130), "SOLD 2026", fill="yellow", font_size=60)
+    return marked
+
+
+def larger(picture, factor=1.4):
+    return picture.resize((round(picture.width * factor), round(picture.height * factor)), LANCZOS)
+
+
+CHANGES = {
+    "noise": (noisy, 97),
+    "sharpened": (lambda each: each.filter(ImageFilter.UnsharpMask(1.5, 100, 2)), 96),
+    "more colour": (lambda each: ImageEnhance.Color(each).enhance(1.4), 96),
+    "more contrast": (lambda each: ImageEnhance.Contrast(each).enhance(1.25), 96),
+    "gamma": (
+        lambda each: each.point([round(255 * (i / 255) ** 0.85) for i in range(256)] * 3),
+        95,
+    ),
+    "letters": (lettered, 96),
+    "mirrored": (ImageOps.mirror, 96),
+    "on its head": (lambda each: each.transpose(Image.Transpose.ROTATE_180), 93),
+    "larger": (larger, 95),
+    "grey": (lambda each: each.convert("L"), 95),
+    "at 50": (lambda each: each, 50),
+    "at 80": (lambda each: each, 80),
+}
+
+
+@pytest.mark.parametrize("name", photos.NAMES)
+def test_of_twelve_copies_of_each_kind_the_third_ones_tell_the_original(name):
+    first = photos.jpeg(ImageOps.fit(photos.photo(name), SIZE, LANCZOS), 85)
+    picture = Image.fromarray(load_rgb(first))
+    crowd = {"original": first}
+    crowd |= {kind: photos.jpeg(make(picture), at) for kind, (make, at) in CHANGES.items()}
+    members = {kind: small(load_rgb(data)) for kind, data in crowd.items()}
+    apart = {
+        (one, other): found
+        for one, other in combinations(sorted(members), 2)
+        if (found := distance(members[one], members[other])) is not None
+    }
+    worst_first = sorted(members, key=lambda kind: kind == "original")
+    source, others = source_of_crowd(worst_first, worst_first, apart)
+    assert source == "original"
+    assert others >= CHANGES.keys() - {"grey"}
+
+
+def test_few_copies_are_no_crowd_and_equal_ones_have_one_vote():
+    apart = {("a", "b"): 2.0, ("a", "c"): 1.0, ("b", "c"): 3.0}
+    assert source_of_crowd("abc", "abc", apart) is None
+    twins = "defgh"  # all of them one picture, saved from b: no majority against a
+    apart = dict.fromkeys(combinations(twins, 2), 0.0) | {("a", "b"): 2.0}
+    apart |= {(one, twin): near for twin in twins for one, near in (("a", 2.0), ("b", 0.5))}
+    assert source_of_crowd("ab", "ab" + twins, apart) is None
+
+
+@pytest.mark.parametrize("factor", [1.3, 1.6, 2.0])
+@pytest.mark.parametrize("name", photos.NAMES)
+def test_an_enlarged_picture_has_no_finer_details_and_a_larger_one_has(name, factor):
+    whole = ImageOps.fit(photos.photo(name), SIZE, LANCZOS)
+    grey = [np.asarray(whole.convert("L"))]
+    less = larger(whole, 1 / factor)
+    for blurred in (less.resize(SIZE, LANCZOS), less.resize(SIZE, Image.Resampling.BILINEAR)):
+        sharpened = blurred.filter(ImageFilter.UnsharpMask(2, 100, 2))
+        grey += [
+            np.asarray(Image.fromarray(load_rgb(photos.jpeg(each, 95))).convert("L"))
+            for each in (blurred, sharpened)
+        ]
+    assert [has_detail(each, factor) for each in grey] == [True] + [False] * 4
+
+
+CROWD = dict.fromkeys(combinations("cdefg", 2), 3.0) | {
+    (x, y): near for y in "cdefg" for x, near in (("a", 2.0), ("b", 1.0))
+}
+CROWD |= {("a", "b"): 1.5}
+
+
+@pytest.mark.parametrize(
+    ("more", "camera", "marked"),
+    [(0, False, True), (FIRST, False, False), (SECOND, False, True), (0, True, False)],
+    ids=["a copy", "with more of the scene", "with less of it", "with a camera's name"],
+)
+def test_what_a_copy_can_not_have_is_no_copys(more, camera, marked):
+    facts = {name: CopyFacts() for name in "abcdefg"} | {"a": CopyFacts(camera=camera)}
+    found = with_sources(
+        facts,
+        sorted,
+        dict.fromkeys(facts, "x"),
+        distances=lambda pairs: CROWD,
+        extents=lambda pairs: dict.fromkeys(pairs, 0.0) | {("a", "b"): float(more)},
+    )
+    assert not found["b"].derived
+    assert (found["a"].derived, found["a"].made_from) == ((True, "b") if marked else (False, None))
+
+
+def test_an_enlarged_copy_counts_as_large_as_what_a_crowd_says_it_was_made_from():
+    measured = {"width": 640, "height": 480, "sharpness": 0.7, "colourfulness": 30.0}
+    large = measured | {"width": 960, "height": 720}
+    members = [
+        Facts("a", measured=large, derived=True, made_from="b", size_bytes=9),
+        Facts("b", measured=measured, size_bytes=5),
+    ]
+    keys = preferences(members, dict.fromkeys("ab", "x"))
+    assert keys["b"] < keys["a"]
+
+
+def test_a_grey_copy_joins_the_photo_or_its_recoloured_copy_but_never_the_two():
+    pairs = [
+        DuplicatePair("grey", "photo", "near", 2),
+        DuplicatePair("grey", "red", "near", 4),
+        DuplicatePair("photo", "smaller", "near", 0),
+        DuplicatePair("red", "red too", "flip", 6),
+    ]
+    colours = {"photo": 30.0, "smaller": 29.0, "red": 33.0, "red too": 33.0, "grey": 0.0}
+    clusters = clusters_of(pairs, colours=colours)
+    assert clusters["photo"] == clusters["smaller"] == clusters["grey"]
+    assert clusters["red"] == clusters["red too"] != clusters["photo"]
+    assert len(set(clusters_of(pairs).values())) == 1  # without colours nothing tells
+
+
+def test_a_photo_that_grey_copies_alone_connect_keeps_its_cluster():
+    pairs = [DuplicatePair("a", "b", "near", 2), DuplicatePair("b", "c", "near", 2)]
+    colours = {"a": 0.0, "b": 0.0, "c": 20.0}
+    assert len(set(clusters_of(pairs, colours=colours).values())) == 1
+
+
+@pytest.mark.parametrize("name", photos.NAMES)
+def test_bright_letters_across_do_not_hide_that_the_rest_was_recoloured(name):
+    pale = ImageEnhance.Color(ImageOps.fit(photos.photo(name), SIZE, LANCZOS)).enhance(0.12)
+    hue, saturation, value = pale.convert("HSV").split()
+    turned = hue.point(lambda level: (level + 90) % 256)
+    other = Image.merge("HSV", (turned, saturation, value)).convert("RGB")
+    written, plain = (view(photos.jpeg(each, 95)) for each in (lettered(pale), pale))
+    assert not says_same(compare(written, view(photos.jpeg(other, 95))))
+    assert compare(written, plain).outliers < 0.3  # nothing is said of colours there
