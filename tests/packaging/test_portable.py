@@ -12,6 +12,9 @@ from pathlib import Path
 import pytest
 from packages import PACKAGES
 
+from augment.policy import parse_policy
+from labeling.records.annotations import mask_file
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 ALLOWED = {"bodyshop_core/processes.py"}
 MODULES = {"fcntl", "grp", "pty", "pwd", "resource", "syslog", "termios"}
@@ -78,6 +81,14 @@ def test_processes_are_spawned_not_forked():
 def test_a_posix_only_call_would_be_found():
     code = "import fcntl, os, signal\nos.kill(1, signal.SIGKILL)\nopen('/proc/1/stat')\n"
     assert posix_only(ast.parse(code)) == {"fcntl", "os.kill", "signal.SIGKILL", "/proc/1/stat"}
+
+
+def test_the_longest_names_in_a_workspace_leave_room_for_its_own_path():
+    sha256, name = "a" * 64, "p" * 48
+    content = f"name: {name}\ntransforms: [{{HorizontalFlip: {{p: 1}}}}]\n"
+    policy = parse_policy(content, name="policy.yaml")
+    longest = f"variants/{policy.folder_name}/aa/{sha256}-100.mask10.png"
+    assert max(len(longest), len(mask_file(sha256, "scratch " * 20, sha256))) <= 155
 
 
 def test_packaged_files_have_names_that_windows_accepts():
