@@ -100,7 +100,7 @@ def forget(workspace: Workspace, what: str, *, dry_run: bool = False) -> ForgetS
         `dry_run`, so that a later crawl does not collect it.
     """
     kind = _kind(what)
-    workspace.blobs.claim()
+    workspace.blobs.claim(leave_note=not dry_run)
     with workspace.catalog.read() as connection:
         keys, pictures = _matches(connection, kind, what)
     pending = [each for each in read_pending(workspace) if _is_pending(kind, what, each)]

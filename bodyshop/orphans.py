@@ -72,7 +72,7 @@ def orphans(
     TransientError
         The store does not answer, or does not allow it.
     """
-    workspace.blobs.claim()
+    workspace.blobs.claim(leave_note=remove)
     stored = workspace.derived.written()
     limit = time.time() - older_than * 3600
     known = all_images(workspace.catalog).keys()

@@ -140,8 +140,13 @@ class BlobStore(ABC):
     label: str
     """What messages call the store: its folder or address."""
 
-    def claim(self) -> None:  # noqa: B027 - a folder of the workspace is its own
+    def claim(self, *, leave_note: bool = True) -> None:  # noqa: B027 - a folder is its own
         """Make sure that what is stored there is the workspace's own, before it is changed.
+
+        Parameters
+        ----------
+        leave_note : bool
+            Note whose it is; False before something that only counts.
 
         Raises
         ------

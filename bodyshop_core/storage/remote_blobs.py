@@ -44,9 +44,9 @@ class RemoteBlobs(BlobStore):
         store.place = replace(self.place, owner=owner, catalog=catalog)
         return store
 
-    def claim(self) -> None:
+    def claim(self, *, leave_note: bool = True) -> None:
         """See `BlobStore.claim`."""
-        remote_objects.claim(self.place)
+        remote_objects.claim(self.place, leave_note=leave_note)
 
     def ref(self, sha256: str, extension: str) -> BlobRef:
         """See `BlobStore.ref`."""

@@ -25,11 +25,18 @@ Stored = tuple[str, str]
 """Name below the place, and version; empty where there are none."""
 
 
-def claim(place: RemotePlace) -> None:
+def claim(place: RemotePlace, *, leave_note: bool = True) -> None:
     """Make sure, before something is written or removed, that a place is the caller's own.
 
     The first workspace that writes to a place leaves a note there, see
     `bodyshop_core.storage.ownership`. Each process asks once.
+
+    Parameters
+    ----------
+    place : RemotePlace
+        The place.
+    leave_note : bool
+        False before something that only counts.
 
     Raises
     ------
@@ -41,6 +48,8 @@ def claim(place: RemotePlace) -> None:
     if place.owner is None or ownership.known.has(place):
         return
     found = ownership.read_note(place)
+    if found is None and not leave_note:
+        return
     if found is None:
         with contextlib.suppress(FileExistsError):  # another workspace was faster
             _write(place, ownership.NOTE, ownership.new_note(place), "create")

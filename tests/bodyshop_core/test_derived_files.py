@@ -20,6 +20,7 @@ from blob_stores import make_store
 from filling import add_picture, photo
 
 from bodyshop.forget import forget
+from bodyshop.orphans import orphans
 from bodyshop.workspace_copy import copy_workspace
 from bodyshop_core.catalog import schema
 from bodyshop_core.catalog.derived_names import names_of_masks_and_variants
@@ -359,6 +360,7 @@ def test_a_workspace_neither_writes_nor_removes_what_is_below_the_prefix_of_anot
 ):
     bucket()
     one, other = (Workspace.open(tmp_path / name) for name in ("one", "other"))
+    assert orphans(other).files == 0, "counting leaves no note"
     sha256 = add_picture(one, photo(1))
     ref = one.picture(sha256)
     for attempt in (
@@ -367,6 +369,8 @@ def test_a_workspace_neither_writes_nor_removes_what_is_below_the_prefix_of_anot
         lambda: other.derived.require("variants/v"),
         lambda: other.blobs.remove([sha256]),
         lambda: forget(other, sha256),
+        lambda: forget(other, sha256, dry_run=True),
+        lambda: orphans(other),
     ):
         with pytest.raises(ForeignPlaceError, match=r"belongs to another workspace.*one") as caught:
             attempt()

@@ -27,6 +27,9 @@ from bodyshop_core.catalog import (
     schema,
     stream,
 )
+from bodyshop_core.catalog.copying import copy_rows, count_rows
+from bodyshop_core.catalog.derived_names import names_of_masks_and_variants, rename
+from bodyshop_core.catalog.identity import identity, take_over
 from bodyshop_core.errors import UsageError
 from bodyshop_core.snapshots import record_state
 from bodyshop_core.workspace import Workspace
@@ -226,6 +229,46 @@ def test_a_server_that_dies_costs_nothing_committed_and_is_told_in_a_sentence(se
     with workspace.catalog.read() as connection:
         assert connection.scalars(select(schema.images.c.sha256)).all() == [sha256]
         assert connection.execute(select(schema.measurements)).all() == []
+
+
+def test_folders_on_one_catalog_are_one_workspace_and_a_copy_of_it_is_another(both, tmp_path):
+    _, there = both
+    beside = tmp_path / "beside"
+    beside.mkdir()
+    (beside / "workspace.toml").write_text((there.root / "workspace.toml").read_text())
+    own = identity(there.catalog)
+    assert identity(Workspace.open(beside).catalog) == own == identity(there.catalog)
+    assert count_rows(there.catalog) == 0, "it is none of the rows that a copy takes over"
+    copy_rows(there.catalog, both[0].catalog)
+    assert identity(both[0].catalog) != own
+    take_over(both[0].catalog, own)
+    assert identity(both[0].catalog) == own
+
+
+def test_the_names_of_masks_and_variants_change_on_both(both):
+    for workspace in both:
+        sha256 = add_picture(workspace, photo(1))
+        with workspace.catalog.begin() as connection:
+            connection.execute(
+                schema.annotations.insert(),
+                {
+                    "key": "a", "sha256": sha256, "project": "damage", "annotator": "ana",
+                    "kind": "mask", "file": "m", "state": "current", "updated_at": "2026",
+                },
+            )  # fmt: skip
+            connection.execute(
+                schema.variants.insert(),
+                [
+                    {
+                        "sha256": sha256, "policy": "p", "copy": copy, "split_set": "main",
+                        "label": "x", "group": "g", "current": True, "file": file, "masks": masks,
+                        "inputs": "i", "made_at": "2026",
+                    }
+                    for copy, file, masks in ((1, "v", {"dent": "w"}), (2, None, None))
+                ],
+            )  # fmt: skip
+            rename(connection, {"m": "M", "w": "W", "other": "X"})
+            assert names_of_masks_and_variants(connection) == {"M", "v", "W"}
 
 
 def test_a_catalog_of_version_5_gets_todays_columns_tables_and_indexes(server, tmp_path):
