@@ -249,7 +249,10 @@
     for (const lead of findLeads().slice(0, MOST_THUMBS)) { // the first may open a list, or each its own picture
       if (performance.now() > end || idle >= 2) return;
       worn.add(lead);
+      const first = lead.currentSrc;
       idle = (await press(lead, 600)) ? 0 : idle + 1;
+      // Each click on some pictures shows the next one in their place.
+      for (let count = 1; !idle && first && lead.currentSrc !== first && count < MOST_CLICKS && performance.now() < end && (await press(lead, 600)); count += 1);
       if (!idle) { await turnOver(end); await insideDialogs(end); }
       escape();
     }
@@ -296,6 +299,7 @@
         escape();
       }
       await openPictures(end);
+      await T.gesture(tools, end);
       limits.push(...inDialogs.limits);
       const gained = chosen.gained + inDialogs.gained;
       return { fresh: known() - before, gained, untried: chosen.limits.length + inDialogs.limits.size > 0, limits, late: performance.now() > end, stubborn: T.stubborn.length };

@@ -51,9 +51,13 @@
   const shadow = (element) => element.shadowRoot || roots.get(element) || null;
 
   // ---- elements that scripts wait for clicks on
+  const heard = { hover: new WeakSet(), swipe: new WeakSet(), keys: false };
   const listening = new WeakSet(), listen = EventTarget.prototype.addEventListener;
   EventTarget.prototype.addEventListener = function (kind, ...given) {
     if ((kind === "click" || kind === "pointerdown") && this instanceof Element) listening.add(this);
+    if (/^(?:mouse|pointer)(?:over|enter)$/.test(kind) && this instanceof Element) heard.hover.add(this);
+    if (/^(?:pointerdown|mousedown|touchstart)$/.test(kind) && this instanceof Element) heard.swipe.add(this);
+    if (kind === "keydown" || kind === "keyup") heard.keys = true;
     return listen.call(this, kind, ...given);
   };
 
@@ -370,6 +374,6 @@
 
   Object.defineProperty(window, NAME, {
     enumerable: false,
-    value: { IMAGE, OTHER, LIGHTBOX, listening, opens, absolute, pictureAddress, text, sleep, frame, collect, measure, webgl, path, first, all, waitFor, elements, visible, loading, state, shadow, clocks, PATIENCE, itemOf },
+    value: { IMAGE, OTHER, LIGHTBOX, listening, heard, opens, absolute, pictureAddress, text, sleep, frame, collect, measure, webgl, path, first, all, waitFor, elements, visible, loading, state, shadow, clocks, PATIENCE, itemOf },
   });
 })();

@@ -122,6 +122,11 @@ class NetworkLog:
             if each.kind not in _WITHOUT_END | {"image", "done", "font"}
         }
 
+    def arriving(self) -> int:
+        """Return how many images the open document has asked for that are still under way."""
+        self.responses()
+        return sum(each.kind == "image" for each in self._requests.values())
+
     def _begin(self, main: str) -> None:
         """Drop what earlier documents asked for: a script may have replaced the page."""
         first = next(

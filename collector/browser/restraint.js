@@ -12,6 +12,7 @@
   const VARIANT = new RegExp(`swatch|couleur|farb(?:e|en|wahl)|lackierung|색상|컬러|カラー|颜色|${bordered("\\p{L}*colou?rs?(?:way)?s?(?:picker)?|paints?|paintwork|colori?|kleur(?:en)?|variants?|trims?|finish(?:es)?|wheels?|angles?|views?").source}`, "iu");
   const COLOUR_WORD = /swatch|couleur|farbe|lackierung|색상|컬러|カラー|颜色|colou?r|paint/iu;
   const COLOUR = bordered("red|blue|green|black|white|gr[ae]y|silver|gold|yellow|orange|brown|beige|metallic|pearl|rot|blau|grün|schwarz|weiß|grau|silber|gelb|braun|rouge|bleue?|verte?|noire?|blanc(?:he)?|grise?|argent|jaune|rojo|azul|verde|negro|blanco|plata|rosso|blu|nero|bianco|grigio|красный|синий|белый|ч[её]рный|серый");
+  const SIDE = bordered("front|rear|back|side|left|right|top|interior|exterior|inside|outside|dashboard|cockpit|seats?|boot|trunk|wheels?|engine|roof|vorne|hinten|seite|links|rechts|innen(?:raum)?|außen|motor|kofferraum|avant|arrière|côté|gauche|droite|intérieur|extérieur|delante|detrás|lado|interno|esterno|fronte|retro|전면|후면|측면|실내|외관|内装|外装|前面|后面");
   const SPOT = bordered("\\p{L}*dots?|\\p{L}*bullets?|\\p{L}*indicators?|\\p{L}*swatch(?:es)?|thumb(?:nail)?s?(?!\\s+(?:up|down))|\\p{L}*paginat\\p{L}*|pagers?|slide to|(?:slide|photo|image|picture|foto|bild|frame)\\s?\\d{1,3}");
   const PAGER = bordered("pagers?|\\p{L}*paginat\\p{L}*|pages?\\s(?:numbers?|links?|nav|list)|pages");
   const GALLERY = bordered("\\p{L}*galler(?:y|ies|ie|ia)|galería|\\p{L}*carousel|\\p{L}*slid(?:er?s?|es|eshow)|swiper|splide|glide|flickity|slick|lightbox|viewer|photos");
@@ -86,6 +87,8 @@
     const alike = new Set(list.map((each) => about(each).replace(/\d+|active|current|selected/g, "").trim())).size === 1;
     return alike && GALLERY.test(outside) ? 1 : 0;
   };
+  // Choices of which several are sides of a car.
+  T.views = (texts) => texts.filter((each) => SIDE.test(each)).length >= 2;
   T.largest = (pictures) => pictures.reduce((best, each) => (!best || size(each) > size(best) ? each : best), null);
   T.variant = (text) => { const said = split(text).replace(STYLING, ""); return (VARIANT.test(said) || COLOUR.test(said)) && !elsewhere(said); };
 })();

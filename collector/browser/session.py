@@ -190,6 +190,11 @@ class Browser:
         body = str(answer["body"])
         return base64.b64decode(body) if answer["base64Encoded"] else None
 
+    def arriving(self) -> int:
+        """Return how many images the page has asked for that are still under way."""
+        with self._watched():
+            return self._requests.arriving()
+
     def waiting(self) -> dict[str, float]:
         """Return address -> age in seconds of what the page still loads, without its images."""
         with self._watched():

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from bodyshop_core.imaging import open_image
 from collector.brands import Brand, Brands, Model
+from collector.browser import Browser
 from collector.browser.consent import ConsentAnswers, refuse_consent
 from collector.browser.pointer import staying
 from collector.candidate import Find, Task, UrlCandidate, digest
@@ -22,6 +24,7 @@ from collector.spin.turntable import FrameUrls, turn_viewer
 
 NAME = "spinner"
 _READY_MS = 8000
+_ARRIVING_S, _STILL_S = 10.0, 1.5
 _TOUR = 0.7
 """Part of the time for following the links of a tour of panoramas."""
 
@@ -48,12 +51,27 @@ class SpinnerSource:
         """Yield the frames of each viewer on the page, one batch per viewer and axis."""
         for finds in self._finds(task, tools):
             files = [find for find in finds if find.data is None]
+            self._let_arrive(files, tools.browser)
             tools.hold(tools.browser.responses() if files else (), files)
             yield finds
             turned = [find.candidate for find in finds if find.candidate.spin_group is not None]
             if turned and turned[0].frames is None and not tools.completeness.lacks:
                 lack = f"{len(turned)} frames, but no complete turn was found"
                 tools.completeness.lacks.append(lack)
+
+    @staticmethod
+    def _let_arrive(files: list[Find], browser: Browser) -> None:
+        """Wait while the viewer loads its frames: they need not be requested again."""
+        wanted = {find.candidate.url for find in files}
+        until = time.monotonic() + min(_ARRIVING_S, browser.left)
+        have, still = -1, time.monotonic()
+        while wanted and have < len(wanted) and time.monotonic() < until:
+            seen = {url for each in browser.responses() if each.complete for url in each.urls}
+            if len(wanted & seen) > have or browser.arriving():
+                have, still = len(wanted & seen), time.monotonic()
+            elif time.monotonic() - still > _STILL_S:
+                return
+            time.sleep(0.1)
 
     def _finds(self, task: Task, tools: Tools) -> Iterator[list[Find]]:
         """Find the viewers of the page.

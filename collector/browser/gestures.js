@@ -1,0 +1,80 @@
+// What shows a picture without a control of its own: the pointer over a thumbnail, an arrow key, a swipe, a slider of
+// numbers. Needs restraint.js and behaviours.js.
+(() => {
+  "use strict";
+  const T = window.__bodyshop;
+  if (!T || T.gesture) return;
+  const UNRELATED = "nav, header nav, footer, form, [role=search], [role=menu]";
+  const SWIPED = /galler|carousel|karussell|slid(?:er?|es?|eshow)|swip|viewer|lightbox/i;
+  const MOST_OVER = 60, MOST_TURNS = 80, MOST_SWIPED = 4, MOST_STEPS = 100;
+  const tried = new WeakSet();
+
+  const inline = (element, names) => names.some((name) => element[name]);
+  const answers = (element, kind, names) => {
+    for (let at = element, depth = 0; at && depth < 4; at = at.parentElement, depth += 1) if (T.heard[kind].has(at) || inline(at, names)) return true;
+    return false;
+  };
+  const centre = (element) => {
+    const box = element.getBoundingClientRect();
+    return { bubbles: true, cancelable: true, composed: true, view: window, clientX: box.left + box.width / 2, clientY: box.top + box.height / 2, pointerId: 1, isPrimary: true };
+  };
+  const send = (element, at, ...kinds) => { for (const kind of kinds) element.dispatchEvent(new (kind.startsWith("pointer") ? PointerEvent : MouseEvent)(kind, { ...at, bubbles: !/enter$/.test(kind) })); };
+  function over(element) {
+    const at = centre(element);
+    send(element, at, "pointerover", "mouseover", "pointermove", "mousemove");
+    for (let holder = element, depth = 0; holder && depth < 4; holder = holder.parentElement, depth += 1) send(holder, at, "pointerenter", "mouseenter");
+  }
+  function swipe(element) {
+    const box = element.getBoundingClientRect(), at = centre(element), held = { ...at, buttons: 1 };
+    const from = box.left + 0.8 * box.width, to = box.left + 0.2 * box.width;
+    const under = element.querySelector("img, canvas") || element;
+    send(under, { ...held, clientX: from }, "pointerdown", "mousedown");
+    for (const part of [0.3, 0.6, 1]) send(under, { ...held, clientX: from + part * (to - from) }, "pointermove", "mousemove");
+    send(under, { ...at, clientX: to }, "pointerup", "mouseup");
+  }
+  // Again while that brings pictures; `idle` times in vain are the end.
+  async function again(act, tools, end, most, idle = 1) {
+    let gained = 0;
+    for (let count = 0, vain = 0; count < most && vain < idle && performance.now() < end; count += 1) {
+      const before = tools.known();
+      act(count);
+      const more = await tools.grown(before, 500);
+      await T.quiet(600);
+      vain = more ? 0 : vain + 1;
+      gained += more ? 1 : 0;
+    }
+    return gained;
+  }
+
+  T.gesture = async (tools, end) => {
+    let gained = 0;
+    const elsewhere = (each) => { for (let at = each, depth = 0; at && depth < 3 && (at === each || !at.querySelector("img, canvas")); at = at.parentElement, depth += 1) if (T.doesElse(at)) return true; return false; };
+    const left = (each) => tried.has(each) || !tools.visible(each) || each.closest(UNRELATED) || elsewhere(each) || T.apart(each);
+    const small = (each) => each.tagName === "IMG" && each.getBoundingClientRect().width <= 260;
+    const thumbs = [...T.elements(document)].filter((each) => small(each) && answers(each, "hover", ["onmouseover", "onmouseenter", "onpointerenter", "onpointerover"]) && !left(each)).slice(0, MOST_OVER);
+    if (thumbs.length >= 3) {
+      for (const each of thumbs) tried.add(each);
+      gained += await again((count) => over(thumbs[count]), tools, end, thumbs.length, 4);
+    }
+    const pictures = T.pictures(), main = T.largest(pictures);
+    for (const range of [...document.querySelectorAll("input[type=range]")].filter((each) => main && !left(each) && !T.inForm(each) && T.beside(each, [main], 200))) {
+      tried.add(range);
+      const low = +range.min || 0, steps = Math.round(((+range.max || 100) - low) / (+range.step || 1));
+      if (steps < 1 || steps > MOST_STEPS) continue;
+      gained += await again((count) => {
+        range.value = low + (count + 1) * (+range.step || 1);
+        for (const kind of ["input", "change"]) range.dispatchEvent(new Event(kind, { bubbles: true }));
+      }, tools, end, steps, 3);
+    }
+    const swiped = pictures.map((each) => { for (let at = each, depth = 0; at && depth < 5; at = at.parentElement, depth += 1) if (SWIPED.test(`${at.getAttribute("class") || ""} ${at.id}`) && (T.heard.swipe.has(at) || inline(at, ["onpointerdown", "onmousedown"]))) return at; return null; });
+    for (const each of [...new Set(swiped)].filter((at) => at && !left(at)).slice(0, MOST_SWIPED)) {
+      tried.add(each);
+      gained += await again(() => swipe(each), tools, end, MOST_TURNS);
+    }
+    if (main && !tried.has(document.body) && (T.heard.keys || window.onkeydown || document.onkeydown || document.body.onkeydown)) {
+      tried.add(document.body);
+      gained += await again(() => { for (const kind of ["keydown", "keyup"]) (document.activeElement || document.body).dispatchEvent(new KeyboardEvent(kind, { key: "ArrowRight", code: "ArrowRight", keyCode: 39, which: 39, bubbles: true })); }, tools, end, MOST_TURNS);
+    }
+    return gained;
+  };
+})();

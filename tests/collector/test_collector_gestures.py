@@ -1,0 +1,93 @@
+"""Pictures that come by the pointer, a key, a swipe or a slider of numbers, without a button for them."""
+
+# ruff: noqa: E501 - HTML of the pages
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from sqlalchemy import select
+
+import collector
+from bodyshop_core.catalog import schema
+
+pytestmark = [pytest.mark.usefixtures("chromium"), pytest.mark.slow]
+
+COUNT = 6
+HERO = "<img id=m src=/p/PAGE-0.jpg width=600 height=400 draggable=false>"
+SHOW = "const show = (n) => { m.src = `/p/PAGE-${n}.jpg`; }; let n = 0, next = () => { if (n < 5) show(n += 1); };"
+THUMBS = "".join(f"<li><img data-n={n} src=/t/PAGE-{n}.jpg width=80>" for n in range(COUNT))
+
+
+def page(body, script):
+    return f"{body}<script>{SHOW}{script}</script>"
+
+
+PAGES = {
+    "over": page(
+        f"{HERO}<ul>{THUMBS}</ul>",
+        "document.querySelectorAll('[data-n]').forEach((each) => each.addEventListener('mouseenter', () => show(each.dataset.n)));",
+    ),
+    "over-attribute": page(
+        HERO
+        + "".join(
+            f"<a onmouseover='show({n})'><img src=/t/PAGE-{n}.jpg width=80></a>" for n in range(COUNT)
+        ),
+        "",
+    ),
+    "views": page(
+        f"{HERO}<select id=s>"
+        + "".join(
+            f"<option value={n}>{text}"
+            for n, text in enumerate(("Front", "Rear", "Left", "Right", "Seats", "Boot"))
+        )
+        + "</select>",
+        "s.onchange = () => show(s.value);",
+    ),
+    "swipe": page(
+        f"<div id=c class=carousel style='width:600px'>{HERO}</div>",
+        "let x = null; c.onpointerdown = (event) => { x = event.clientX; };"
+        "onpointerup = (event) => { if (x !== null && event.clientX - x < -40) next(); x = null; };",
+    ),
+    "key": page(HERO, "addEventListener('keydown', (event) => { if (event.key === 'ArrowRight') next(); });"),
+    "click": page(f"<div class=gallery>{HERO}</div>", "m.style.cursor = 'pointer'; m.onclick = next;"),
+    "numbers": page(f"{HERO}<input id=r type=range min=0 max=5 value=0>", "r.oninput = () => show(r.value);"),
+}  # fmt: skip
+
+
+def collect(server, brands_for, workspace, pages):
+    urls = {}
+    for place, (name, html) in enumerate(pages.items()):
+        server.add_pictures(COUNT, prefix=f"/p/{name}-", start=100 * place)
+        server.add_pictures(COUNT, prefix=f"/t/{name}-", start=100 * place + 50)
+        html = f"<!doctype html><title>{name}</title>{html.replace('PAGE', name)}"
+        urls[server.add(f"/{name}", html.encode(), "text/html")] = name
+    brands = brands_for(pages=list(urls), limits={"behaviour_seconds": 60})
+    summary = collector.collect(brands, workspace)
+    with workspace.catalog.read() as connection:
+        seen = connection.execute(select(schema.sightings)).all()
+    return summary, Counter(urls[row.page_url] for row in seen if "/p/" in row.url)
+
+
+def test_pictures_that_a_gesture_shows_are_collected(server, brands_for, workspace):
+    summary, found = collect(server, brands_for, workspace, PAGES)
+    assert found == dict.fromkeys(PAGES, COUNT)
+    assert (summary.partial, summary.failed) == ((), 0)
+
+
+TOLD = "fetch('/told?' + event.type)"
+ALONE = {
+    "menu": f"{HERO}<nav>" + f"<img width=80 src=/t/PAGE-0.jpg onmouseover=\"{TOLD}\">" * 4 + "</nav>",
+    "credit": f"{HERO}<div class=financing><input type=range max=9 oninput=\"{TOLD}\"></div>",
+    "form": f"{HERO}<form><input type=range max=9 oninput=\"{TOLD}\"></form>",
+    "far": f"{HERO}<div style='height:900px'></div><input type=range max=9 oninput=\"{TOLD}\">",
+    "plain": f"<div>{HERO}</div><script>document.querySelector('div').onpointerdown = (event) => {TOLD}</script>",
+    "country": f"{HERO}<select id=country onchange=\"{TOLD}\"><option>Korea<option>Japan<option>Spain</select>",
+}  # fmt: skip
+
+
+def test_gestures_are_left_out_where_nothing_says_gallery(server, brands_for, workspace):
+    _, found = collect(server, brands_for, workspace, ALONE)
+    assert server.paths("/told") == []
+    assert found == dict.fromkeys(ALONE, 1)
