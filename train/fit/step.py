@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -57,7 +58,14 @@ def mirrored(devices: int) -> Any:
             hint="--devices counts GPUs; pip install 'bodyshop[gpu]' brings what TensorFlow needs "
             "for those of NVIDIA",
         )
-    return tf.distribute.MirroredStrategy(names[:devices])
+    return _strategy(tuple(names[:devices]))
+
+
+@cache
+def _strategy(names: tuple[str, ...]) -> Any:
+    # One for all models of a process: a second one would number its sums from the start again, and
+    # TensorFlow takes sums of one number but different sizes for an error.
+    return import_tensorflow().distribute.MirroredStrategy(names)
 
 
 def training_step(
