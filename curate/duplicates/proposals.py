@@ -32,7 +32,7 @@ MAX_RATIO = 0.6
 """A copy's distance (1 - cosine) over that of the neighbour after the `NEAREST`."""
 
 MIN_STRONGEST = 0.80
-"""The same for pairs that do not stand out among their neighbours. Of 450 photos 54 of the 69 most
+"""The same for pairs that do not stand out among their neighbours. Of 450 photos 53 of the 69 most
 similar pairs lay between, and none was a copy."""
 
 STRONGEST = 300
