@@ -44,7 +44,7 @@ MAJORITY = 2 / 3
 it against each copy that lies on it, but those that are the same to the last bit, two of three that
 were saved again at 95 or more (2 and 7 of 12), and one of gamma (7 of 12)."""
 
-CLEARLY = 0.99
+CLEARLY = 0.998
 """Of the other's distance, up to which a third member is nearer. A copy saved at 98 is as near as
 its original; that is told by `curate.duplicates.descent`."""
 

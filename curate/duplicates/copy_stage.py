@@ -89,7 +89,8 @@ def measure_cluster_copies(
         return sorted(now, key=rank(now, cluster_of).__getitem__)
 
     def with_descent(now: dict[str, CopyFacts]) -> dict[str, CopyFacts]:
-        derived = made_from_others(in_order(now), cluster_of, sizes, descents)
+        open_ones = [name for name in in_order(now) if not now[name].derived]
+        derived = made_from_others(open_ones, cluster_of, sizes, descents)
         return now | {name: replace(now[name], derived=True) for name in derived}
 
     def asking(

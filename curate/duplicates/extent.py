@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     Levels = NDArray[np.float32]
     Laid = tuple[float, float, float]
 
-VERSION = "extent-2"
+VERSION = "extent-1"
 """Of this comparison, in the catalog's ``pair_checks``."""
 
 FIRST, SECOND = 1, 2
@@ -48,7 +48,6 @@ Of 40 photos as they are 39, 40, 40 and 40 have more; made smaller by that facto
 
 _LARGEST = 1024
 _SHARPEST = 0.8
-_NEAR = (0.98, 0.99, 1.0, 1.01, 1.02)
 
 
 def compare_extent(items: list[Item]) -> list[Row]:
@@ -101,9 +100,7 @@ def has_detail(grey: Grey, scale: float) -> bool:
     if scale < factors[0]:
         return False  # not to be told, and little is lost
     wanted = float(np.interp(np.log(scale), np.log(factors), least))
-    largest = min(scale, factors[-1])
-    # Sizes are whole pixels, which makes single ones of little worth in small pictures.
-    return float(np.median([fine_share(grey, near * largest) for near in _NEAR])) >= wanted
+    return fine_share(grey, min(scale, factors[-1])) >= wanted
 
 
 def fine_share(grey: Grey, scale: float) -> float:
