@@ -13,7 +13,7 @@ from curate.duplicates.pixels import OverlapLimits
 if TYPE_CHECKING:
     from bodyshop_core.catalog import BlobRef
     from curate.duplicates.pairs import Kind
-    from curate.duplicates.pixels import ComparisonView, Overlap
+    from curate.duplicates.pixels import RGB, ComparisonView, Overlap
 
 VERSION = "overlap-8"
 """Of the comparison in `curate.duplicates.pixels`; results of another version are not used."""
@@ -124,7 +124,23 @@ def _written_over(item: dict[str, Any], found: Overlap) -> bool:
     if found.mirrored or found.covered < MIN_COVERED or found.correlation < MIN_CORRELATION:
         return False  # nor what was recoloured: its correlation is 0
     pair = [load_rgb(item[name].read(), at_least=SIDE) for name in ("first", "second")]
-    return is_written_over(*pair)
+    return is_written_over(*pair) and not _recoloured_between_letters(*pair)
+
+
+def _recoloured_between_letters(first: RGB, second: RGB) -> bool:
+    """Whether two pictures that lie on one another have other hues where their luma agrees."""
+    import cv2
+    import numpy as np
+
+    from curate.duplicates.lighting import LUMA, Relit, hues_turned
+
+    a, b = (
+        np.asarray(cv2.resize(side, (96, 96), interpolation=cv2.INTER_AREA), dtype=np.float32)
+        for side in (first, second)
+    )
+    a, b = a.reshape(-1, 3), b.reshape(-1, 3)
+    apart = np.abs(a @ LUMA - b @ LUMA)
+    return hues_turned(Relit(a, b, apart, True, (a, b)), apart <= np.quantile(apart, 0.7))
 
 
 def _is_close(found: Overlap) -> bool:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Levels = NDArray[np.float32]
     Distances = Mapping[tuple[str, str], float]
 
-VERSION = "consensus-1"
+VERSION = "consensus-2"
 """Of the distances, in the catalog's ``pair_checks``."""
 
 SIDE = 256
@@ -41,11 +41,15 @@ MIN_VOTES = 4
 
 MAJORITY = 2 / 3
 """Of those, the share that must be nearer to one. Of 8 photos with 16 copies each, an original has
-7 of 9 votes or more against each copy that is not the same to the last bit, but one saved again at
-quality 95 or more (6 of 12), and 8 of 11 against grey ones."""
+it against each copy that lies on it, but those that are the same to the last bit, two of three that
+were saved again at 95 or more (2 and 7 of 12), and one of gamma (7 of 12)."""
+
+CLEARLY = 0.998
+"""Of the other's distance, up to which a third member is nearer. A copy saved at 98 is as near as
+its original; that is told by `curate.duplicates.descent`."""
 
 SAME = 0.02
-"""Grey levels up to which two members are one: they have one vote."""
+"""Distance up to which two members are one: they have one vote."""
 
 _ALIKE = 0.9
 _THUMB = 32
@@ -74,7 +78,10 @@ def compare_distances(items: list[Item]) -> list[Row]:
 
 
 def distance(first: Levels, second: Levels) -> float | None:
-    """Return the mean difference of two pictures laid edge to edge, in grey levels.
+    """Return how much of two pictures, laid edge to edge, does not follow from one another.
+
+    A gain and an offset per channel are no difference: many copies may be brighter alike, and the
+    one in their middle is no source.
 
     Parameters
     ----------
@@ -84,12 +91,17 @@ def distance(first: Levels, second: Levels) -> float | None:
     Returns
     -------
     float or None
-        None when they don't lie on one another, in any of the eight ways.
+        0 to 100: the mean of sqrt(1 - r * r) of the channels, with r their correlation; None when
+        they don't lie on one another, in any of the eight ways.
     """
     placed = placed_on(second, first)
     if placed is None:
         return None
-    return round(float(np.abs(first - fitted(placed, first.shape)).mean()), 4)
+    sides = [first.reshape(-1, 3), fitted(placed, first.shape).reshape(-1, 3)]
+    a, b = (side - side.mean(axis=0) for side in sides)
+    power = (a * a).sum(axis=0) * (b * b).sum(axis=0)
+    explained = (a * b).sum(axis=0) ** 2 / (power + 1e-6)
+    return round(100 * float(np.sqrt(np.clip(1 - explained, 0, 1)).mean()), 4)
 
 
 def small(rgb: NDArray[np.uint8]) -> Levels:
@@ -153,13 +165,13 @@ def source_of_crowd(
     lost: dict[str, int] = dict.fromkeys(candidates, 0)
     asked = _distinct(voters, distances)
     for one, other in combinations(candidates, 2):
-        first, second = _votes(one, other, asked, distances)
-        if first + second < MIN_VOTES:
+        first, second, common = _votes(one, other, asked, distances)
+        if common < MIN_VOTES:
             unasked[one].add(other)
             unasked[other].add(one)
             continue
         for winner, loser, votes in ((one, other, first), (other, one, second)):
-            if votes >= MAJORITY * (first + second):
+            if votes >= max(MIN_VOTES, MAJORITY * (first + second)):
                 wins[winner].add(loser)
                 lost[loser] += 1
     best = min(candidates, key=lambda name: (lost[name], -len(wins[name])), default=None)
@@ -168,17 +180,20 @@ def source_of_crowd(
     return best, wins[best] | unasked[best]
 
 
-def _votes(one: str, other: str, voters: Sequence[str], distances: Distances) -> tuple[int, int]:
-    """Return how many third members are nearer to one and to the other."""
-    first = second = 0
+def _votes(
+    one: str, other: str, voters: Sequence[str], distances: Distances
+) -> tuple[int, int, int]:
+    """Return how many third members are nearer to one and to the other, and lie on both."""
+    first = second = common = 0
     for voter in voters:
         if voter in (one, other):
             continue
         near, far = _between(one, voter, distances), _between(other, voter, distances)
-        if near is not None and far is not None and near != far:
-            first += near < far
-            second += far < near
-    return first, second
+        if near is not None and far is not None:
+            common += 1
+            first += near < CLEARLY * far
+            second += far < CLEARLY * near
+    return first, second, common
 
 
 def _distinct(voters: Sequence[str], distances: Distances) -> list[str]:

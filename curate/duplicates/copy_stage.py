@@ -83,9 +83,15 @@ def measure_cluster_copies(
         compared = "descent", descent.VERSION, descent.compare_descent
         return _compared(workspace, asked, blobs, progress, *compared)
 
-    ranked = sorted(facts, key=rank(facts, cluster_of).__getitem__)
-    derived = made_from_others(ranked, cluster_of, sizes_of(workspace, extensions), descents)
-    facts |= {name: replace(facts[name], derived=True) for name in derived}
+    sizes = sizes_of(workspace, extensions)
+
+    def in_order(now: Mapping[str, CopyFacts]) -> list[str]:
+        return sorted(now, key=rank(now, cluster_of).__getitem__)
+
+    def with_descent(now: dict[str, CopyFacts]) -> dict[str, CopyFacts]:
+        open_ones = [name for name in in_order(now) if not now[name].derived]
+        derived = made_from_others(open_ones, cluster_of, sizes, descents)
+        return now | {name: replace(now[name], derived=True) for name in derived}
 
     def asking(
         module: ModuleType, function: Callable[[list[Item]], list[Row]]
@@ -96,13 +102,14 @@ def measure_cluster_copies(
         )
 
     facts = with_sources(
-        facts,
-        lambda now: sorted(now, key=rank(now, cluster_of).__getitem__),
+        with_descent(facts),
+        in_order,
         cluster_of,
         distances=asking(consensus, consensus.compare_distances),
         extents=asking(extent, extent.compare_extent),
     )
-    ranked = sorted(facts, key=rank(facts, cluster_of).__getitem__)
+    facts = with_descent(facts)  # what is the best now was not compared with all before
+    ranked = in_order(facts)
     finalists: dict[str, list[str]] = {}
     for name in ranked:
         cluster = finalists.setdefault(clusters[name], [])

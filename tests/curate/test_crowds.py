@@ -10,6 +10,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 
 from bodyshop_core.imaging import load_rgb
+from curate.duplicates.checks import _recoloured_between_letters
 from curate.duplicates.consensus import distance, small, source_of_crowd
 from curate.duplicates.copies import CopyFacts
 from curate.duplicates.crowds import with_sources
@@ -164,3 +165,16 @@ def test_bright_letters_across_do_not_hide_that_the_rest_was_recoloured(name):
     written, plain = (view(photos.jpeg(each, 95)) for each in (lettered(pale), pale))
     assert not says_same(compare(written, view(photos.jpeg(other, 95))))
     assert compare(written, plain).outliers < 0.3  # nothing is said of colours there
+
+
+@pytest.mark.parametrize("name", photos.NAMES)
+def test_between_letters_hues_are_compared(name):
+    picture = ImageOps.fit(photos.photo(name), SIZE, LANCZOS)
+    hue, saturation, value = picture.convert("HSV").split()
+    turned = hue.point(lambda level: (level + 90) % 256)
+    other = Image.merge("HSV", (turned, saturation, value)).convert("RGB")
+    written, again, recoloured = (
+        load_rgb(photos.jpeg(each, 90)) for each in (lettered(picture), picture, other)
+    )
+    assert not _recoloured_between_letters(written, again)
+    assert _recoloured_between_letters(written, recoloured)

@@ -150,7 +150,7 @@ def test_a_crop_is_not_framed_by_what_it_was_cut_out_of(name, share):
 @pytest.mark.parametrize("name", photos.NAMES)
 def test_a_thin_border_of_any_colour_makes_a_frame_and_a_narrow_crop_none(check, name):
     picture = photos.scaled(photos.photo(name), 480 / photos.photo(name).width)
-    bordered = ImageOps.expand(picture, 22, (90, 20, 20))
+    bordered = ImageOps.expand(picture, 14, (90, 20, 20))
     crop = photos.cropped(picture, 0.06)
     first = row(check, photos.jpeg(picture))["sha256"]
     for other, framed in ((bordered, True), (crop, False)):
