@@ -134,9 +134,7 @@ def test_no_page_is_wider_than_the_screen_and_no_column_a_letter_wide(
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-def test_axe_finds_nothing_serious_in_the_pages(
-    pages: list[Path], window: Any, width: int
-) -> None:
+def test_axe_finds_nothing_serious_in_the_pages(pages: list[Path], window: Any, width: int) -> None:
     metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
     window.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     for page in pages:
