@@ -79,7 +79,7 @@ class DeskState:
             self.table, self._rows = table, None
 
     def page(self, view: View, offset: int) -> dict[str, Any]:
-        """Return `PAGE` pictures of a view from an offset on, and how many it has, and are decided."""
+        """Return `PAGE` pictures of a view from an offset on, how many it has and are decided."""
         table, rows = self._matching(view)
         part = table.take(rows[max(0, offset) : max(0, offset) + PAGE]).drop(["words", "x", "y"])
         said = len(rows) - table["said"].take(rows).null_count

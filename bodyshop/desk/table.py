@@ -52,8 +52,9 @@ def load_table(
     pyarrow.Table
         A row per picture in the order of the sha256: the columns of the manifest that the desk
         shows, ``decision`` (a person's keep or reject), ``placed`` (the cluster that
-        a person put it into), ``said`` (``yes``: a person decided one of these, or the label), ``predicted``, ``disagreement``, ``x`` and ``y`` (its place on the
-        map), and ``words`` (title, caption, query and address in small letters).
+        a person put it into), ``said`` (``yes``: a person decided one of these, or the label),
+        ``predicted``, ``disagreement``, ``x`` and ``y`` (its place on the map), and ``words``
+        (title, caption, query and address in small letters).
     """
     import pyarrow as pa
 

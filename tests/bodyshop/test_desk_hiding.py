@@ -155,7 +155,7 @@ def test_clear_takes_back_regions_too_and_an_erased_picture_leaves_none(faces, s
 
 
 def test_what_is_shown_can_be_decided_while_the_search_goes_on(faces, monkeypatch):
-    workspace, names = faces
+    workspace, _ = faces
     state, found, goes_on = DeskState(workspace, "Kim", read_only=False), [], Event()
     search = proposed.propose
 

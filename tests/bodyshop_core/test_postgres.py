@@ -277,7 +277,7 @@ def test_a_catalog_of_version_5_gets_todays_columns_tables_and_indexes(server, t
     Catalog(tmp_path / "unused", older)
     engine = create_engine(older, poolclass=NullPool)
     with engine.begin() as connection:  # as version 5 made it
-        connection.execute(text("DROP TABLE collectors, hosts"))
+        connection.execute(text("DROP TABLE collectors, hosts, hiding_proposals, hiding_decisions"))
         connection.execute(text("ALTER TABLE pages DROP COLUMN lease"))
         connection.execute(text("ALTER TABLE candidates DROP COLUMN lease, DROP COLUMN address"))
         connection.execute(text("DROP INDEX candidates_queued, candidates_done"))

@@ -181,10 +181,17 @@ def test_the_report_shows_in_a_real_browser(reported: Workspace, window) -> None
     assert "파손" in text
 
 
-def test_axe_finds_nothing_serious_in_the_report(reported: Workspace, window) -> None:
+@pytest.mark.parametrize("width", [1280, 390])
+def test_axe_finds_nothing_serious_in_the_report_and_no_page_is_wider_than_the_window(
+    reported: Workspace, window, width: int
+) -> None:
+    metrics = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": False}
+    window.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     for page in sorted((reported.reports / "curate").glob("*.html")):
         window.get(page.as_uri())
         assert not serious_violations(window), page.name
+        wide = window.execute_script("return document.documentElement.scrollWidth")
+        assert wide <= width, page.name
 
 
 def test_an_own_folder_elsewhere_still_shows(reported: Workspace, tmp_path: Path) -> None:

@@ -66,6 +66,7 @@ def _run_page(folder: Path, classes: tuple[str, ...]) -> Path:
     Image.new("RGB", (320, 240), "navy").save(folder / "photo.jpg")
     item = {"file": "photo.jpg", "heat": "photo.jpg", "name": "0123456789ab"}
     item |= {"truth": classes[0], "predicted": classes[1], "probability": 0.98}
+    item |= {"sha256": "0123456789ab" + "0" * 52}
     threshold = {"name": "threshold for 95 % recall", "threshold": 0.31, "recall": 0.95}
     threshold |= {"precision": 0.9, "false_positive_rate": 0.1, "accuracy": 0.9}
     threshold |= {"missed": 3, "false": 120, "cost": 1.234}
@@ -132,8 +133,10 @@ def test_no_page_is_wider_than_the_screen_and_no_column_a_letter_wide(
         assert window.execute_script(TOO_NARROW) == [], page
 
 
-def test_axe_finds_nothing_serious_in_the_pages(pages: list[Path], window: Any) -> None:
-    window.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+@pytest.mark.parametrize("width", [1280, 390])
+def test_axe_finds_nothing_serious_in_the_pages(pages: list[Path], window: Any, width: int) -> None:
+    metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    window.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     for page in pages:
         window.get(page.as_uri())
         assert not serious_violations(window), page
