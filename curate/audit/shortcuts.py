@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bodyshop_core.summary import Summary
-from curate.audit.folds import grouped_folds
 from curate.audit.nuisance import columns
 from curate.policy import AuditPolicy
 
@@ -25,12 +25,6 @@ if TYPE_CHECKING:
 
 RESAMPLES = 400
 """Bootstrap resamples of groups behind each interval."""
-
-BINS = 64
-"""Values of one feature between which its tree can tell."""
-
-TREES, DEPTH, FOREST_BINS = 100, 12, 32
-"""Of the forest that sees all features: trees, levels of each, values of a feature."""
 
 TOGETHER = "all together"
 
@@ -157,17 +151,12 @@ def audit_rows(
     names, y = np.unique(np.array(labels), return_inverse=True)
     _, group = np.unique(np.array(groups), return_inverse=True)
     blocks = columns(rows)
-    parts = int(group.max()) + 1
-    count = max(2, min(policy.folds, parts, int(np.bincount(y).max())))
-    fold = grouped_folds(y, group, count, seed)
-    chances = np.full(parts, 1 / parts)
-    drawn = np.random.default_rng(seed).multinomial(parts, chances, RESAMPLES)
-    draws = drawn.astype(np.float64)
+    folds = _folds(y, group, policy.folds, seed)
     chance = 1 / len(names)
 
     def score(feature: str, block: NDArray[np.float64]) -> NuisanceScore:
-        scores = _out_of_fold(block, y, fold, len(names), seed, single=feature != TOGETHER)
-        return _summarised(feature, scores, y, group, draws, chance, policy.margin)
+        scores = _out_of_fold(block, y, folds, len(names), seed, single=feature != TOGETHER)
+        return _summarised(feature, scores, y, group, chance, policy.margin, seed)
 
     features = sorted(
         (score(feature, block) for feature, block in blocks.items()),
@@ -177,7 +166,7 @@ def audit_rows(
     together = score(TOGETHER, everything)
     return ShortcutAudit(
         len(y),
-        parts,
+        int(group.max()) + 1,
         round(chance, 4),
         round(float(np.bincount(y).max() / len(y)), 4),
         tuple(features),
@@ -225,10 +214,24 @@ def _sample(
     return [rows[i] for i in chosen], [labels[i] for i in chosen], [groups[i] for i in chosen]
 
 
+def _folds(
+    y: NDArray[np.int64], group: NDArray[np.int64], count: int, seed: int
+) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    import numpy as np
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    folds = max(2, min(count, len(np.unique(group)), int(np.bincount(y).max())))
+    with warnings.catch_warnings():
+        # A class smaller than the number of folds is audited all the same, with a wide interval.
+        warnings.simplefilter("ignore", UserWarning)
+        splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+        return [pair for pair in splitter.split(y, y, group) if len(pair[0]) and len(pair[1])]
+
+
 def _out_of_fold(
     block: NDArray[np.float64],
     y: NDArray[np.int64],
-    fold: NDArray[np.int64],
+    folds: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]],
     classes: int,
     seed: int,
     *,
@@ -240,42 +243,33 @@ def _out_of_fold(
     classes equally, and their leaves are large enough not to learn single pictures.
     """
     import numpy as np
-
-    from curate.audit.trees import binned, class_shares
+    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.tree import DecisionTreeClassifier
 
     filled = np.where(np.isnan(block), -1.0, block)  # no nuisance feature is negative
-    codes = binned(filled, BINS if single else FOREST_BINS)
-    columns = codes.shape[1]
     scores = np.full((len(y), classes), 1 / classes)
-    random = np.random.default_rng(seed)
-    for number in np.unique(fold):
-        train = np.flatnonzero(fold != number)
-        if not len(train):
-            continue
-        counts = np.bincount(y[train], minlength=classes)
-        each = len(train) / np.maximum(counts, 1)  # classes weigh the same
+    for train, test in folds:
         leaf = max(3, len(train) // 50)
         if single:
             # A name has a column per category: a threshold on each of them has to fit in.
-            drawn, depth, tried = (fold != number)[None].astype(float), max(4, columns), columns
-        else:
-            drawn = np.zeros((TREES, len(y)))
-            drawn[:, train] = random.multinomial(
-                len(train), np.full(len(train), 1 / len(train)), size=TREES
+            model = DecisionTreeClassifier(
+                max_depth=max(4, block.shape[1]),
+                min_samples_leaf=leaf,
+                class_weight="balanced",
+                random_state=seed,
             )
-            leaf, depth, tried = max(3, leaf // 3), DEPTH, max(1, int(columns**0.5))
-        told = class_shares(
-            codes,
-            y,
-            drawn * each[y],
-            classes=classes,
-            depth=depth,
-            leaf=leaf,
-            tried=tried,
-            seed=seed,
-        )
-        test = fold == number
-        scores[test] = told[:, test].mean(axis=0)
+        else:
+            model = RandomForestClassifier(
+                100,
+                min_samples_leaf=max(3, leaf // 3),
+                class_weight="balanced",
+                random_state=seed,
+                n_jobs=1,
+            )
+        model.fit(filled[train], y[train])
+        scores[np.ix_(test, model.classes_)] = model.predict_proba(filled[test])
+        missing = np.setdiff1d(np.arange(classes), model.classes_)
+        scores[np.ix_(test, missing)] = 0
     return scores
 
 
@@ -284,20 +278,23 @@ def _summarised(
     scores: NDArray[np.float64],
     y: NDArray[np.int64],
     group: NDArray[np.int64],
-    draws: NDArray[np.float64],
     chance: float,
     margin: float,
+    seed: int,
 ) -> NuisanceScore:
     import numpy as np
 
     right = (scores.argmax(axis=1) == y).astype(np.float64)
     classes = scores.shape[1]
-    groups = draws.shape[1]
+    groups = int(group.max()) + 1
     # Correct and total per group and class: a resample of groups is a weighted sum of its rows.
     total = np.zeros((groups, classes))
     hits = np.zeros((groups, classes))
     np.add.at(total, (group, y), 1)
     np.add.at(hits, (group, y), right)
+    draws = np.random.default_rng(seed).multinomial(
+        groups, np.full(groups, 1 / groups), size=RESAMPLES
+    )
     counts = draws @ total
     found = draws @ hits
     with np.errstate(invalid="ignore"):
@@ -321,16 +318,12 @@ def _summarised(
 
 
 def _auc(scores: NDArray[np.float64], y: NDArray[np.int64]) -> float:
-    """Return the mean over the classes of the chance that one of it is scored above another one."""
     import numpy as np
+    from sklearn.metrics import roc_auc_score
 
-    each = []
-    for index in range(scores.shape[1]):
-        own = y == index
-        if not 0 < own.sum() < len(y):
-            continue
-        _, place, ties = np.unique(scores[:, index], return_inverse=True, return_counts=True)
-        rank = (np.cumsum(ties) - (ties - 1) / 2)[place]  # of equal ones the mean
-        above = rank[own].sum() - own.sum() * (own.sum() + 1) / 2
-        each.append(above / (own.sum() * (~own).sum()))
+    each = [
+        roc_auc_score(y == index, scores[:, index])
+        for index in range(scores.shape[1])
+        if 0 < (y == index).sum() < len(y)
+    ]
     return float(np.mean(each)) if each else 0.5
