@@ -85,11 +85,18 @@ def report_file(workspace: Workspace, area: str, path: str) -> Path:
     """
     root = {"reports": workspace.reports, "runs": workspace.runs}.get(area)
     first = path.split("/", 1)[0]
-    if root is not None and "\0" not in path and (area == "runs" or first in _REPORTS):
-        file, allowed = (root / path).resolve(), root / first
-        if file.suffix in _SUFFIXES and file.is_relative_to(allowed.resolve()) and file.is_file():
+    if root is not None and _is_plain(path) and (area == "runs" or first in _REPORTS):
+        file = (root / path).resolve()
+        allowed = (root if area == "runs" else root / first).resolve()
+        if file.suffix in _SUFFIXES and file.is_relative_to(allowed) and file.is_file():
             return file
     raise NothingFoundError(f"there is no report {path[:80]}")
+
+
+def _is_plain(path: str) -> bool:
+    """Whether every part of a path is a name, so that none leads up."""
+    names = path.split("/")
+    return not set(path) & {"\0", "\\"} and not {"", ".", ".."} & set(names)
 
 
 def for_desk(page: bytes) -> bytes:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from http.client import HTTPConnection, HTTPResponse
+from urllib.parse import urlsplit
+
 import pytest
 from axe import serious_violations
 from desk_browser import chromium, opened, until
@@ -69,6 +72,54 @@ def test_nothing_but_pages_styles_and_pictures_of_reports_is_shown(workspace, cl
             assert client.get(f"/report/{path}").status_code in (308, 404), path
     finally:
         link.unlink()
+
+
+def test_no_address_leads_out_of_the_reports(workspace):
+    hidden = workspace.blobs.root / "aa" / "x.jpg"
+    hidden.parent.mkdir(parents=True, exist_ok=True)
+    linked = workspace.runs / "linked"
+    files = (
+        hidden, workspace.root / "other.html", workspace.reports / "other.html",
+        workspace.reports / "map" / "index.html",
+    )  # fmt: skip
+    for file in files:
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(b"not for the browser")
+    linked.symlink_to(workspace.blobs.root)
+    try:
+        with serve_desk(workspace, by="Kim", read_only=True) as desk:
+            address = urlsplit(desk.address)
+            connection = HTTPConnection(address.netloc, timeout=30)
+
+            def get(path: str, **headers: str) -> HTTPResponse:
+                connection.request("GET", path, headers=headers)  # as it stands: nothing tidied
+                answer = connection.getresponse()
+                answer.data = answer.read()
+                return answer
+
+            cookie = get(f"/?{address.query}").headers["Set-Cookie"].split(";")[0]
+            assert get("/report/runs/train-1/report.html", Cookie=cookie).status == 200
+            for up in ("..", "%2e%2e", ".%2E"):
+                for slash in ("/", "%2f", "%2F", "%5c", "\\"):
+                    for path in (
+                        "runs/{up}/blobs/aa/x.jpg", "runs/{up}/other.html",
+                        "runs/train-1/{up}/{up}/blobs/aa/x.jpg", "runs/./{up}/blobs/aa/x.jpg",
+                        "runs/{up}/reports/map/index.html", "reports/curate/{up}/other.html",
+                        "reports/{up}/reports/map/index.html", "reports/{up}/blobs/aa/x.jpg",
+                        "reports/curate/{up}/map/index.html", "runs/linked/aa/x.jpg",
+                        f"runs/{hidden}", f"runs/train-1/{hidden}", "runs/./train-1/report.html",
+                        "reports/map/index.html",
+                    ):  # fmt: skip
+                        area, rest = path.format(up=up).split("/", 1)
+                        asked = f"/report/{area}/{rest.replace('/', slash)}"
+                        answer = get(asked, Cookie=cookie)
+                        assert answer.status in (308, 404), asked
+                        assert b"not for" not in answer.data, asked
+            connection.close()
+    finally:
+        linked.unlink()
+        for file in files:
+            file.unlink()
 
 
 def test_originals_are_decoded_by_the_desk(workspace, client):
