@@ -2,54 +2,25 @@
 
 from __future__ import annotations
 
-import io
 import json
 import time
 from threading import Event
 
 import numpy as np
 import pytest
-from axe import serious_violations
-from desk_browser import chromium, opened, press, until
-from PIL import Image
-from selenium.webdriver import Keys
+from portraits import add_faces
 from sqlalchemy import select
 
 from bodyshop.desk import acts
 from bodyshop.desk.hiding import HidingQueue
 from bodyshop.desk.journal import read_journal
-from bodyshop.desk.serving import serve_desk
 from bodyshop.desk.state import DeskState
 from bodyshop.export import export, proposed
 from bodyshop.export.proposed import decided_regions, stored_proposals
 from bodyshop.forget import forget
-from bodyshop_core.catalog import now, register_image, schema
+from bodyshop_core.catalog import schema
 from bodyshop_core.errors import UsageError
-from bodyshop_core.imaging import load_rgb, read_header
-
-
-def add_faces(workspace, number: int) -> str:
-    """Add a kept picture in which the cascade sees faces: NASA's portrait, in a workshop."""
-    from skimage.data import astronaut
-
-    face = Image.fromarray(np.asarray(astronaut()))
-    picture = Image.new("RGB", (1100, 560), (90 + 30 * number, 96, 102))
-    picture.paste(face, (10, 20))
-    picture.paste(face.transpose(Image.Transpose.FLIP_LEFT_RIGHT), (560, 20))
-    out = io.BytesIO()
-    picture.save(out, "JPEG", quality=95)
-    data, catalog = out.getvalue(), workspace.catalog
-    blob = workspace.blobs.put_bytes(data, "jpg")
-    with catalog.begin() as connection:
-        register_image(connection, blob, extension="jpg", facts=read_header(data))
-    row = {"sha256": blob.sha256, "verdict": "keep", "reasons": [], "policy": "p"}
-    catalog.upsert(schema.verdicts, [row | {"group": blob.sha256[:8], "decided_at": now()}])
-    with catalog.read() as connection:
-        name = connection.scalar(select(schema.split_sets.c.name))
-    split = {"split_set": name, "sha256": blob.sha256, "split": "train", "label": "whole"}
-    with catalog.begin() as connection:
-        connection.execute(schema.splits.insert().values(**split, group=blob.sha256[:8]))
-    return blob.sha256
+from bodyshop_core.imaging import load_rgb
 
 
 @pytest.fixture
@@ -192,78 +163,3 @@ def test_a_picture_that_can_not_be_read_does_not_end_the_search(faces):
     state = queue.state()
     assert state["state"] == "done" and state["unread"] == 1
     assert queue.next(first, 1)["sha256"] == second
-
-
-@pytest.mark.slow
-def test_a_person_confirms_and_refuses_by_keyboard_and_takes_it_back(faces):
-    workspace, _ = faces
-    with chromium() as browser, serve_desk(workspace, by="Kim") as desk:
-        opened(browser, desk.address)
-        text = lambda name: browser.find_element("id", name).text  # noqa: E731
-        button = browser.find_element("id", "openhiding")
-        browser.execute_script("arguments[0].focus()", button)
-        press(browser, Keys.ENTER)
-        until(
-            browser,
-            lambda: "face? 1 of" in text("hidingabout") or "plate? 1 of" in text("hidingabout"),
-        )
-        until(browser, lambda: "8 of 8" in text("hidingleft"))
-        current = lambda: browser.execute_script("return looked.sha256")  # noqa: E731
-        loaded = "return document.getElementById('hidingpicture').naturalWidth"
-        until(browser, lambda: browser.execute_script(loaded) > 0)
-        picture = browser.find_element("id", "hidingpicture").rect
-        boxes = browser.find_elements("css selector", "#hidingboxes rect")
-        assert boxes and all(
-            picture["x"] <= each.rect["x"] <= picture["x"] + picture["width"] for each in boxes
-        )
-        assert not serious_violations(browser)
-        first = current()
-        press(browser, "y")
-        until(browser, lambda: said(workspace, first) == [True])
-        until(browser, lambda: "2 of" in text("hidingabout"))
-        press(browser, "N")
-        until(browser, lambda: not any(said(workspace, first)) and len(said(workspace, first)) > 1)
-        until(browser, lambda: current() != first)
-        press(browser, "u")
-        until(browser, lambda: said(workspace, first) == [True])
-        until(browser, lambda: current() == first)
-        press(browser, Keys.ARROW_LEFT)
-        until(browser, lambda: "1 of" in text("hidingabout") and "hidden" in text("hidingabout"))
-        press(browser, Keys.ARROW_DOWN)
-        until(browser, lambda: current() != first)
-        press(browser, Keys.ARROW_UP)
-        until(browser, lambda: current() == first)
-        for _ in range(10):
-            if "0 regions in" in text("hidingleft"):
-                break
-            left = text("hidingleft")
-            press(browser, "Y")
-            until(browser, lambda before=left: text("hidingleft") != before)
-        assert text("hidingabout") == "all that was found is looked at"
-        press(browser, Keys.ESCAPE)
-        until(browser, lambda: not browser.find_element("id", "hiding").is_displayed())
-        metrics = {"width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": False}
-        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-        press(browser, "u")
-        until(browser, lambda: "taken back" in text("said"))
-        browser.execute_script("document.getElementById('openhiding').focus()")
-        press(browser, Keys.ENTER)
-        until(browser, lambda: "? 1 of" in text("hidingabout"))
-        assert not serious_violations(browser)
-        wide = browser.find_element("id", "hiding")
-        assert browser.execute_script("return arguments[0].scrollWidth", wide) <= 390
-        errors = [each for each in browser.get_log("browser") if "favicon" not in each["message"]]
-        assert not errors
-
-
-@pytest.mark.slow
-def test_a_read_only_desk_shows_regions_and_takes_no_decision(faces):
-    workspace, _ = faces
-    with chromium() as browser, serve_desk(workspace, by="Kim", read_only=True) as desk:
-        opened(browser, desk.address)
-        browser.find_element("id", "openhiding").click()
-        about = browser.find_element("id", "hidingabout")
-        until(browser, lambda: "? 1 of" in about.text)
-        press(browser, "y")
-        until(browser, lambda: "read-only" in about.text)
-        assert decided_regions(workspace) == {}

@@ -1,12 +1,14 @@
 "use strict";
 // Number plates and faces that a cascade proposes, drawn over the picture: a key each to say what they are.
 let looked = null, region = 0, acted = [], watching = 0;
+let shown = "", broken = "";  // sha256 of the picture that is in sight, and of one that can't be
 const MEANS = { plates: "number plate", faces: "face" };
 
 function many(number, what) { return `${number.toLocaleString("en")} ${what}${number === 1 ? "" : "s"}`; }
 async function openHiding() {
   await ask("/api/hiding", {});
   looked = null; acted = [];
+  clearPicture();
   $("hiding").showModal();
   tellHiding("the kept pictures are searched …");
   await countHiding();
@@ -37,14 +39,28 @@ function showHiding(found) {
   const isNew = !looked || looked.sha256 !== found.sha256;
   looked = found;
   region = Math.max(0, undecided());
-  if (isNew) {
-    const picture = $("hidingpicture");
-    picture.onload = drawHiding;
-    picture.src = `/show/${found.sha256}.jpg`; picture.alt = `picture ${found.sha256.slice(0, 12)} with proposed regions`;
-  }
+  if (isNew) showPicture(found.sha256);
   drawHiding();
 }
+// No region lies over a picture that is not its own, and nothing is said about what is not in sight.
+function showPicture(sha256) {
+  const picture = clearPicture();
+  picture.onload = () => { shown = sha256; drawHiding(); };
+  picture.onerror = () => { broken = sha256; drawHiding(); };
+  picture.src = `/show/${sha256}.jpg`; picture.alt = `picture ${sha256.slice(0, 12)} with proposed regions`;
+}
+function clearPicture() {
+  const picture = $("hidingpicture");
+  shown = broken = "";
+  picture.onload = picture.onerror = null; picture.removeAttribute("src");
+  $("hidingboxes").replaceChildren();
+  return picture;
+}
+function isShown() { return looked.sha256 === shown; }
+function whyNotShown() { return looked.sha256 === broken ? "this picture can't be shown, so that nothing can be said about it" : "the picture is loaded …"; }
 function drawHiding() {
+  enlarge();
+  if (!isShown()) { $("hidingboxes").replaceChildren(); return tellHiding(whyNotShown(), looked.sha256 === broken); }
   const boxes = $("hidingboxes"), space = "http://www.w3.org/2000/svg";
   boxes.setAttribute("viewBox", `0 0 ${looked.width} ${looked.height}`); boxes.setAttribute("preserveAspectRatio", "none");
   boxes.replaceChildren(...looked.regions.map((one, number) => {
@@ -53,14 +69,13 @@ function drawHiding() {
     rect.setAttribute("class", `${one.hide === null ? "" : one.hide ? "yes" : "no"}${number === region ? " now" : ""}`);
     return rect;
   }));
-  enlarge();
   const one = looked.regions[region], said = one.hide === null ? "not looked at" : one.hide ? "it is one: hidden" : "it is none: stays";
   tellHiding(`${MEANS[one.kind]}? ${region + 1} of ${looked.regions.length}: ${said}`);
 }
 function enlarge() {
   const canvas = $("hidingclose"), picture = $("hidingpicture"), context = canvas.getContext("2d");
   context.clearRect(0, 0, canvas.width, canvas.height);
-  if (!picture.complete || !picture.naturalWidth) return;
+  if (!isShown()) return;
   const [x, y, width, height] = looked.regions[region].box, scale = picture.naturalWidth / looked.width;
   const wide = Math.max(width * 1.6, height * 1.6 * canvas.width / canvas.height), high = wide * canvas.height / canvas.width;
   context.drawImage(picture, (x + width / 2 - wide / 2) * scale, (y + height / 2 - high / 2) * scale, wide * scale, high * scale, 0, 0, canvas.width, canvas.height);
@@ -69,6 +84,7 @@ function tellHiding(text, isError = false) { $("hidingabout").textContent = text
 async function sayHiding(kind, every) {
   if (!looked) return;
   if (readOnly) throw new Error("this desk is read-only");
+  if (!isShown()) throw new Error(whyNotShown());
   const regions = (every ? looked.regions : [looked.regions[region]]).map(({ kind: what, box }) => ({ kind: what, box }));
   await ask("/api/act", { kind, pictures: [looked.sha256], regions });
   acted.push(looked.sha256);
@@ -103,7 +119,10 @@ function inHiding(work) {
   };
 }
 $("hiding").addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || !HIDING_KEYS[event.key]) return;
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  // A key that is held says one thing; on a button, Enter is one.
+  if (event.repeat && !event.key.startsWith("Arrow") && (HIDING_KEYS[event.key] || event.key === "Enter")) { event.preventDefault(); event.stopPropagation(); return; }
+  if (!HIDING_KEYS[event.key]) return;
   event.preventDefault(); event.stopPropagation(); inHiding(HIDING_KEYS[event.key])();
 });
 for (const button of document.querySelectorAll("#hidingkeys button")) button.addEventListener("click", inHiding(HIDING_KEYS[button.dataset.key]));

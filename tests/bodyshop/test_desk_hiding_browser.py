@@ -1,0 +1,180 @@
+"""Number plates and faces at the desk in a real browser: what a person sees is what is decided."""
+
+from __future__ import annotations
+
+from threading import Event
+
+import pytest
+from axe import serious_violations
+from desk_browser import chromium, opened, press, until
+from portraits import add_faces
+from selenium.webdriver import Keys
+
+from bodyshop.desk import app, pictures
+from bodyshop.desk.hiding import HidingQueue
+from bodyshop.desk.serving import serve_desk
+from bodyshop.export.proposed import decided_regions
+from bodyshop_core.errors import NothingFoundError
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def faces(curated):
+    """A set of which two pictures show faces, the lower sha256 first; all were searched."""
+    workspace, _ = curated
+    names = sorted(add_faces(workspace, number) for number in range(2))
+    HidingQueue(workspace)._search()
+    return workspace, names
+
+
+def said(workspace, sha256: str) -> list[bool]:
+    return list(decided_regions(workspace).get(sha256, {}).values())
+
+
+def about(browser) -> str:
+    return browser.find_element("id", "hidingabout").text
+
+
+def looked(browser) -> str:
+    return browser.execute_script("return looked && looked.sha256")
+
+
+def hold(browser, key: str, code: int, times: int) -> None:
+    """Press a key and hold it: the system repeats it, with the mark of a repeated one."""
+    for number in range(times):
+        event = {"type": "keyDown", "key": key, "text": key, "windowsVirtualKeyCode": code}
+        browser.execute_cdp_cmd("Input.dispatchKeyEvent", event | {"autoRepeat": number > 0})
+    browser.execute_cdp_cmd("Input.dispatchKeyEvent", {"type": "keyUp", "key": key})
+
+
+def test_nothing_is_said_about_a_picture_that_is_not_in_sight(faces, monkeypatch):
+    workspace, _ = faces
+    comes, held = Event(), []
+
+    def late(workspace, sha256: str) -> bytes:
+        held.append(sha256)
+        comes.wait(30)
+        if len(held) > 1:
+            raise NothingFoundError("it is gone")
+        return pictures.show(workspace, sha256)
+
+    monkeypatch.setattr(app, "show", late)
+    with chromium() as browser, serve_desk(workspace, by="Kim") as desk:
+        try:
+            opened(browser, desk.address)
+            browser.find_element("id", "openhiding").click()
+            until(browser, lambda: held)
+            first = looked(browser)
+            for key in ("n", "N", "y", "Y"):
+                press(browser, key)
+                until(browser, lambda: "loaded" in about(browser))
+            assert not browser.find_elements("css selector", "#hidingboxes rect")
+            assert not decided_regions(workspace)
+        finally:
+            comes.set()
+        until(browser, lambda: "1 of" in about(browser))
+        assert browser.find_elements("css selector", "#hidingboxes rect")
+        press(browser, "n")
+        until(browser, lambda: said(workspace, first) == [False])
+        press(browser, Keys.ARROW_DOWN)
+        until(browser, lambda: "can't be shown" in about(browser))
+        assert looked(browser) != first
+        assert not browser.find_elements("css selector", "#hidingboxes rect")
+        for key in ("n", "N", "y", "Y"):
+            press(browser, key)
+        until(browser, lambda: "can't be shown" in about(browser))
+        assert decided_regions(workspace).keys() == {first}
+
+
+def test_a_key_that_is_held_answers_once(faces):
+    workspace, _ = faces
+    with chromium() as browser, serve_desk(workspace, by="Kim") as desk:
+        opened(browser, desk.address)
+        browser.find_element("id", "openhiding").click()
+        until(browser, lambda: "1 of" in about(browser))
+        first = looked(browser)
+        hold(browser, "n", 78, 30)
+        until(browser, lambda: said(workspace, first))
+        until(browser, lambda: "2 of" in about(browser))
+        button = browser.find_element("css selector", "[data-key=n]")
+        browser.execute_script("arguments[0].focus()", button)
+        hold(browser, "\r", 13, 30)
+        until(browser, lambda: len(said(workspace, first)) == 2)
+        press(browser, Keys.ARROW_UP)  # answered after what was sent before
+        until(browser, lambda: not browser.execute_script("return busy"))
+        decided = decided_regions(workspace)
+        assert decided.keys() == {first} and len(decided[first]) == 2
+
+
+def test_a_person_confirms_and_refuses_by_keyboard_and_takes_it_back(faces):
+    workspace, _ = faces
+    with chromium() as browser, serve_desk(workspace, by="Kim") as desk:
+        opened(browser, desk.address)
+        text = lambda name: browser.find_element("id", name).text  # noqa: E731
+        button = browser.find_element("id", "openhiding")
+        browser.execute_script("arguments[0].focus()", button)
+        press(browser, Keys.ENTER)
+        until(
+            browser,
+            lambda: "face? 1 of" in text("hidingabout") or "plate? 1 of" in text("hidingabout"),
+        )
+        until(browser, lambda: "8 of 8" in text("hidingleft"))
+        current = lambda: browser.execute_script("return looked.sha256")  # noqa: E731
+        loaded = "return document.getElementById('hidingpicture').naturalWidth"
+        until(browser, lambda: browser.execute_script(loaded) > 0)
+        picture = browser.find_element("id", "hidingpicture").rect
+        boxes = browser.find_elements("css selector", "#hidingboxes rect")
+        assert boxes and all(
+            picture["x"] <= each.rect["x"] <= picture["x"] + picture["width"] for each in boxes
+        )
+        assert not serious_violations(browser)
+        first = current()
+        press(browser, "y")
+        until(browser, lambda: said(workspace, first) == [True])
+        until(browser, lambda: "2 of" in text("hidingabout"))
+        press(browser, "N")
+        until(browser, lambda: not any(said(workspace, first)) and len(said(workspace, first)) > 1)
+        until(browser, lambda: current() != first)
+        press(browser, "u")
+        until(browser, lambda: said(workspace, first) == [True])
+        until(browser, lambda: current() == first)
+        press(browser, Keys.ARROW_LEFT)
+        until(browser, lambda: "1 of" in text("hidingabout") and "hidden" in text("hidingabout"))
+        press(browser, Keys.ARROW_DOWN)
+        until(browser, lambda: current() != first)
+        press(browser, Keys.ARROW_UP)
+        until(browser, lambda: current() == first)
+        for _ in range(10):
+            if "0 regions in" in text("hidingleft"):
+                break
+            left = text("hidingleft")
+            press(browser, "Y")
+            until(browser, lambda before=left: text("hidingleft") != before)
+        assert text("hidingabout") == "all that was found is looked at"
+        press(browser, Keys.ESCAPE)
+        until(browser, lambda: not browser.find_element("id", "hiding").is_displayed())
+        metrics = {"width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": False}
+        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+        press(browser, "u")
+        until(browser, lambda: "taken back" in text("said"))
+        browser.execute_script("document.getElementById('openhiding').focus()")
+        press(browser, Keys.ENTER)
+        until(browser, lambda: "? 1 of" in text("hidingabout"))
+        assert not serious_violations(browser)
+        wide = browser.find_element("id", "hiding")
+        assert browser.execute_script("return arguments[0].scrollWidth", wide) <= 390
+        errors = [each for each in browser.get_log("browser") if "favicon" not in each["message"]]
+        assert not errors
+
+
+def test_a_read_only_desk_shows_regions_and_takes_no_decision(faces):
+    workspace, _ = faces
+    with chromium() as browser, serve_desk(workspace, by="Kim", read_only=True) as desk:
+        opened(browser, desk.address)
+        browser.find_element("id", "openhiding").click()
+        about = browser.find_element("id", "hidingabout")
+        until(browser, lambda: "? 1 of" in about.text)
+        press(browser, "y")
+        until(browser, lambda: "read-only" in about.text)
+        assert decided_regions(workspace) == {}
