@@ -61,6 +61,8 @@ class Act:
         What a label is about: ``damage``, ``brand`` or ``model``.
     regions : tuple of (kind, box)
         Of ``hide`` and ``show``: proposed regions of the one picture.
+    id : str
+        Given by `perform`; names the act for `undo`.
     """
 
     kind: Kind
@@ -69,6 +71,7 @@ class Act:
     value: str = ""
     field: str = Field.DAMAGE.value
     regions: tuple[Region, ...] = ()
+    id: str = ""
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,7 @@ def perform(workspace: Workspace, act: Act) -> Act:
     Returns
     -------
     Act
-        With all pictures that it concerned: of ``merge`` and ``split``, whole clusters.
+        With its id, and all pictures that it concerned: of ``merge`` and ``split``, whole clusters.
 
     Raises
     ------
@@ -104,8 +107,7 @@ def perform(workspace: Workspace, act: Act) -> Act:
         says what is seen on a picture that is rejected so far.
     """
     _check(act)
-    identity = uuid.uuid4().hex
-    chosen = act.pictures
+    act, chosen = replace(act, id=uuid.uuid4().hex), act.pictures
     with _LOCK, workspace.catalog.begin() as connection:
         if act.kind in ("merge", "split"):
             act = replace(act, pictures=tuple(cluster_members(connection, chosen)))
@@ -117,14 +119,12 @@ def perform(workspace: Workspace, act: Act) -> Act:
         _write(workspace, connection, act, before, chosen)
         after = dict(_said(connection, act.pictures, act.kind, act.field))
         # Before the commit: a decision that can't be taken back must not be possible.
-        append(
-            workspace, {"id": identity, "at": now(), **vars(act), "before": before, "after": after}
-        )
+        append(workspace, {**vars(act), "at": now(), "before": before, "after": after})
     return act
 
 
-def undo(workspace: Workspace, by: str) -> Undone:
-    """Take back the newest act of a person that was not taken back yet.
+def undo(workspace: Workspace, by: str, act: str = "") -> Undone:
+    """Take back the newest act of a person that was not taken back yet, or one that is named.
 
     Nothing that was said later, here or in Label Studio, is touched: pictures about which it says
     something else now stay as they are, and are named.
@@ -135,6 +135,8 @@ def undo(workspace: Workspace, by: str) -> Undone:
         Whose journal is read.
     by : str
         Name of the person.
+    act : str
+        Id of the act; nothing is done when it is another person's or was taken back before.
     """
     with _LOCK, workspace.catalog.begin() as connection:
         open_acts: dict[str, dict[str, Any]] = {}
@@ -143,22 +145,22 @@ def undo(workspace: Workspace, by: str) -> Undone:
                 open_acts.pop(line["undone"], None)
             elif line["by"] == by:
                 open_acts[line["id"]] = line
-        if not open_acts:
+        if not open_acts or (act and act not in open_acts):
             return Undone()
-        newest = list(open_acts.values())[-1]
-        kind, field = newest["kind"], newest["field"]
-        present = dict(_said(connection, newest["pictures"], kind, field))
+        taken = open_acts[act or list(open_acts)[-1]]
+        kind, field = taken["kind"], taken["field"]
+        present = dict(_said(connection, taken["pictures"], kind, field))
         same = {
             sha256
-            for sha256 in newest["pictures"]
-            if sha256 in present and _is_as(present[sha256], newest["after"].get(sha256))
+            for sha256 in taken["pictures"]
+            if sha256 in present and _is_as(present[sha256], taken["after"].get(sha256))
         }
-        before = {sha256: newest["before"][sha256] for sha256 in same}
+        before = {sha256: taken["before"][sha256] for sha256 in same}
         _restore(workspace, connection, kind, field, before)
-        append(workspace, {"undone": newest["id"], "at": now(), "by": by})
+        append(workspace, {"undone": taken["id"], "at": now(), "by": by})
     return Undone(
-        tuple(each for each in newest["pictures"] if each in same),
-        tuple(each for each in newest["pictures"] if each in present and each not in same),
+        tuple(each for each in taken["pictures"] if each in same),
+        tuple(each for each in taken["pictures"] if each in present and each not in same),
     )
 
 

@@ -117,7 +117,7 @@ def create_app(state: DeskState, token: str) -> Flask:
 
     @app.post("/api/undo")
     def undo() -> Any:
-        return jsonify(state.undo())
+        return jsonify(state.undo(str((request.get_json(silent=True) or {}).get("act", ""))))
 
     @app.post("/api/reload")
     def reload() -> Any:

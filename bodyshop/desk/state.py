@@ -150,12 +150,12 @@ class DeskState:
             self.hiding.refresh(changed.pictures)
         if kind not in ("hide", "show"):  # the grid shows no regions
             self._refresh(changed.pictures)
-        return {"pictures": len(changed.pictures)}
+        return {"pictures": len(changed.pictures), "act": changed.id}
 
-    def undo(self) -> dict[str, Any]:
-        """Take back the newest act of this person."""
+    def undo(self, act: str = "") -> dict[str, Any]:
+        """Take back the newest act of this person, or the one with this id."""
         self._check_writable()
-        done = acts.undo(self.workspace, self.by)
+        done = acts.undo(self.workspace, self.by, act)
         self._refresh(done.pictures)
         self.hiding.refresh(done.pictures)
         return {"pictures": len(done.pictures), "changed_since": len(done.changed_since)}

@@ -145,7 +145,7 @@ def test_a_wrong_filter_is_explained(client):
 def test_a_decision_is_a_row_with_a_name_and_undo_takes_it_back(client, workspace):
     sha256 = client.get("/api/pictures").json["pictures"][0]["sha256"]
     wanted = {"kind": "reject", "pictures": [sha256], "value": "a toy"}
-    assert client.post("/api/act", json=wanted, headers=HEADERS).json == {"pictures": 1}
+    assert client.post("/api/act", json=wanted, headers=HEADERS).json["pictures"] == 1
     row = decisions(workspace)[sha256]
     assert (row.decision, row.by, row.note) == ("reject", "desk:Kim", "a toy")
     assert client.get("/api/pictures?decision=reject").json["total"] == 1
@@ -237,7 +237,7 @@ def test_all_of_a_view_are_decided_only_when_their_number_was_confirmed(client, 
     assert answer.status_code == 400
     assert not decisions(workspace)
     answer = client.post("/api/act", json={**wanted, "confirmed": 3}, headers=HEADERS)
-    assert answer.json == {"pictures": 3}
+    assert answer.json["pictures"] == 3
     assert {row.framing for row in decisions(workspace).values()} == {"part"}
 
 

@@ -79,6 +79,19 @@ def test_a_decision_about_a_region_has_a_name_and_undo_takes_it_back(faces, stat
     assert said(workspace, first) == []
 
 
+def test_an_act_that_is_named_is_taken_back_and_no_other(faces, state):
+    workspace, (first, second) = faces
+    regions = regions_of(state, first)
+    done = state.act({"kind": "hide", "pictures": [first], "regions": regions[:1]}, None)
+    state.act({"kind": "reject", "pictures": [second]}, None)
+    other = acts.perform(workspace, acts.Act("reject", (first,), "Lee"))
+    assert state.undo(other.id)["pictures"] == 0 and state.undo("none")["pictures"] == 0
+    assert state.undo(done["act"])["pictures"] == 1 and said(workspace, first) == []
+    assert state.undo(done["act"]) == {"pictures": 0, "changed_since": 0}
+    assert state.undo()["pictures"] == 1
+    assert acts.undo(workspace, "Lee").pictures == (first,)
+
+
 def test_what_was_not_proposed_and_regions_of_two_pictures_are_refused(faces, state):
     workspace, names = faces
     region = regions_of(state, names[0])[0]

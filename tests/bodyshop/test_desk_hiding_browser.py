@@ -9,11 +9,14 @@ from axe import serious_violations
 from desk_browser import chromium, opened, press, until
 from portraits import add_faces
 from selenium.webdriver import Keys
+from selenium.webdriver.common.alert import Alert
+from sqlalchemy import select
 
 from bodyshop.desk import app, pictures
 from bodyshop.desk.hiding import HidingQueue
 from bodyshop.desk.serving import serve_desk
 from bodyshop.export.proposed import decided_regions
+from bodyshop_core.catalog import schema
 from bodyshop_core.errors import NothingFoundError
 
 pytestmark = pytest.mark.slow
@@ -30,6 +33,12 @@ def faces(curated):
 
 def said(workspace, sha256: str) -> list[bool]:
     return list(decided_regions(workspace).get(sha256, {}).values())
+
+
+def decisions(workspace) -> dict[str, str]:
+    table = schema.decisions
+    with workspace.catalog.read() as connection:
+        return dict(connection.execute(select(table.c.sha256, table.c.decision)).all())
 
 
 def about(browser) -> str:
@@ -105,6 +114,36 @@ def test_a_key_that_is_held_answers_once(faces):
         until(browser, lambda: not browser.execute_script("return busy"))
         decided = decided_regions(workspace)
         assert decided.keys() == {first} and len(decided[first]) == 2
+
+
+def test_undo_in_the_queue_takes_back_what_was_said_there_only(faces):
+    workspace, _ = faces
+    with chromium() as browser, serve_desk(workspace, by="Kim") as desk:
+        opened(browser, desk.address)
+        press(browser, "a", "k")
+        until(browser, lambda: Alert(browser).text)
+        Alert(browser).accept()
+        until(browser, lambda: "keep" in browser.find_element("id", "said").text)
+        kept = decisions(workspace)
+        browser.find_element("id", "openhiding").click()
+        until(browser, lambda: "1 of" in about(browser))
+        press(browser, "u")
+        until(browser, lambda: "nothing was said here" in about(browser))
+        first = looked(browser)
+        press(browser, "n")
+        until(browser, lambda: "2 of" in about(browser))
+        press(browser, "Y")
+        until(browser, lambda: looked(browser) != first)
+        press(browser, "u")
+        until(browser, lambda: "taken back: all" in about(browser) and "2 of" in about(browser))
+        assert looked(browser) == first and said(workspace, first) == [False]
+        press(browser, "u")
+        until(browser, lambda: "stays" in about(browser) and "not looked at" in about(browser))
+        until(browser, lambda: "taken back" in about(browser))
+        assert not decided_regions(workspace)
+        press(browser, "u")
+        until(browser, lambda: "nothing was said here" in about(browser))
+        assert decisions(workspace) == kept and len(kept) == 9
 
 
 def test_a_person_confirms_and_refuses_by_keyboard_and_takes_it_back(faces):

@@ -1,13 +1,14 @@
 "use strict";
 // Number plates and faces that a cascade proposes, drawn over the picture: a key each to say what they are.
 let looked = null, region = 0, acted = [], watching = 0;
+let note = "";  // what undo did, until the next key
 let shown = "", broken = "";  // sha256 of the picture that is in sight, and of one that can't be
 const MEANS = { plates: "number plate", faces: "face" };
 
 function many(number, what) { return `${number.toLocaleString("en")} ${what}${number === 1 ? "" : "s"}`; }
 async function openHiding() {
   await ask("/api/hiding", {});
-  looked = null; acted = [];
+  looked = null; acted = []; note = "";
   clearPicture();
   $("hiding").showModal();
   tellHiding("the kept pictures are searched …");
@@ -70,7 +71,7 @@ function drawHiding() {
     return rect;
   }));
   const one = looked.regions[region], said = one.hide === null ? "not looked at" : one.hide ? "it is one: hidden" : "it is none: stays";
-  tellHiding(`${MEANS[one.kind]}? ${region + 1} of ${looked.regions.length}: ${said}`);
+  tellHiding(`${note}${MEANS[one.kind]}? ${region + 1} of ${looked.regions.length}: ${said}`);
 }
 function enlarge() {
   const canvas = $("hidingclose"), picture = $("hidingpicture"), context = canvas.getContext("2d");
@@ -86,8 +87,9 @@ async function sayHiding(kind, every) {
   if (readOnly) throw new Error("this desk is read-only");
   if (!isShown()) throw new Error(whyNotShown());
   const regions = (every ? looked.regions : [looked.regions[region]]).map(({ kind: what, box }) => ({ kind: what, box }));
-  await ask("/api/act", { kind, pictures: [looked.sha256], regions });
-  acted.push(looked.sha256);
+  const what = every ? `all ${looked.regions.length} regions` : `${MEANS[looked.regions[region].kind]} ${region + 1} of ${looked.regions.length}`;
+  const done = await ask("/api/act", { kind, pictures: [looked.sha256], regions });
+  acted.push({ act: done.act, sha256: looked.sha256, words: `${what}: ${kind === "hide" ? "hidden" : "stays"}` });
   showHiding(await ask(`/api/hiding/${looked.sha256}`));
   await countHiding();
   if (undecided() >= 0) return;
@@ -95,11 +97,14 @@ async function sayHiding(kind, every) {
   if (found) showHiding(found); else tellHiding("all that was found is looked at");
 }
 async function undoHiding() {
-  const done = await ask("/api/undo", {}), last = acted.pop();
+  if (readOnly) throw new Error("this desk is read-only");
+  const last = acted[acted.length - 1];
+  if (!last) return tellHiding("nothing was said here since this was opened; what was said before, u in the grid takes back");
+  const done = await ask("/api/undo", { act: last.act });
+  acted.pop();
   await countHiding();
-  if (last) showHiding(await ask(`/api/hiding/${last}`));
-  else if (looked) showHiding(await ask(`/api/hiding/${looked.sha256}`));
-  if (!done.pictures) tellHiding("nothing to take back");
+  note = done.pictures ? `taken back: ${last.words} – ` : done.changed_since ? "it stays, since something newer was said – " : "it was taken back before – ";
+  showHiding(await ask(`/api/hiding/${last.sha256}`));
 }
 function moveRegion(step) {
   if (!looked) return;
@@ -114,7 +119,7 @@ let busy = false;  // a key that comes too early would be about a region that is
 function inHiding(work) {
   return async () => {
     if (busy) return;
-    busy = true;
+    busy = true; note = "";
     try { await work(); } catch (error) { tellHiding(error.message, true); } finally { busy = false; }
   };
 }
