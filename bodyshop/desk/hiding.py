@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import threading
-from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
+from bodyshop.desk.waiting import Waiting
 from bodyshop.export.hiding import KINDS
 from bodyshop.export.proposed import (
-    Proposed,
     Region,
     decided_regions,
     proposals,
@@ -25,6 +24,9 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from bodyshop_core.workspace import Workspace
+
+_READ_AHEAD = 20
+_PART = 500
 
 
 class HidingQueue:
@@ -40,9 +42,8 @@ class HidingQueue:
         self.workspace = workspace
         self._lock = threading.Lock()
         self._stop = threading.Event()
-        self._proposed: dict[str, Proposed] = {}
-        self._decided: dict[str, dict[Region, bool]] = {}
-        self._order: list[str] = []
+        self._waiting = Waiting({}, {})
+        self._refreshed: set[str] = set()
         self._searched = self._of = self._unread = 0
         self._state: dict[str, Any] = {"state": "idle"}
 
@@ -69,21 +70,24 @@ class HidingQueue:
             anything, in ``pictures``; when failed ``error``.
         """
         with self._lock:
-            waiting = [len(self._waiting(sha256)) for sha256 in self._order]
             return {
                 **self._state, "searched": self._searched, "of": self._of, "unread": self._unread,
-                "waiting": sum(waiting), "pictures": sum(each > 0 for each in waiting),
+                "waiting": self._waiting.regions, "pictures": self._waiting.pictures,
             }  # fmt: skip
 
     def next(self, after: str, step: int) -> dict[str, Any] | None:
         """Return the picture behind (or before) another one that waits, None where none does."""
-        with self._lock:
-            place = (
-                bisect_right(self._order, after) if step > 0 else bisect_left(self._order, after)
-            )
-            rest = self._order[place:] if step > 0 else reversed(self._order[:place])
-            found = next((sha256 for sha256 in rest if self._waiting(sha256)), None)
-        return None if found is None else self.picture(found)
+        while True:
+            with self._lock:
+                names = self._waiting.near(after, step, _READ_AHEAD)
+            if not names:
+                return None
+            self.refresh(names)
+            with self._lock:
+                found = next((sha256 for sha256 in names if sha256 in self._waiting), None)
+            if found is not None:
+                return self._shown(found)
+            after = names[-1]
 
     def picture(self, sha256: str) -> dict[str, Any]:
         """Return the size of a picture and its regions, each with what was said about it.
@@ -93,27 +97,33 @@ class HidingQueue:
         NothingFoundError
             Nothing is proposed there.
         """
-        with self._lock:
-            proposed = self._proposed.get(sha256)
-            if proposed is None:
-                raise NothingFoundError(f"nothing is proposed in {sha256[:12]}")
-            decided = self._decided.get(sha256, {})
-            regions = [
-                {"kind": kind, "box": list(box), "hide": decided.get((kind, box))}
-                for kind, box in proposed.regions
-            ]
-        width, height = proposed.size
-        return {"sha256": sha256, "width": width, "height": height, "regions": regions}
+        self.refresh([sha256])
+        return self._shown(sha256)
 
     def refresh(self, pictures: Sequence[str]) -> None:
-        """Read again what people said about some pictures."""
-        found = decided_regions(self.workspace, list(pictures))
+        """Read again what people said about some pictures, and whether they are still kept."""
+        kept = _kept_among(self.workspace, pictures)
+        decided = decided_regions(self.workspace, list(pictures))
         with self._lock:
+            self._refreshed.update(pictures)
             for sha256 in pictures:
-                self._decided[sha256] = found.get(sha256, {})
+                if sha256 in kept:
+                    self._waiting.decide(sha256, decided.get(sha256, {}))
+                elif self._waiting.remove(sha256):
+                    self._searched -= 1
+                    self._of -= 1
 
-    def _waiting(self, sha256: str) -> list[Region]:
-        return self._proposed[sha256].undecided(self._decided.get(sha256, {}))
+    def _shown(self, sha256: str) -> dict[str, Any]:
+        with self._lock:
+            found = self._waiting.of(sha256)
+        if found is None:
+            raise NothingFoundError(f"nothing is proposed in {sha256[:12]}")
+        (width, height), regions = found[0].size, found[0].regions
+        shown = [
+            {"kind": kind, "box": list(box), "hide": found[1].get((kind, box))}
+            for kind, box in regions
+        ]
+        return {"sha256": sha256, "width": width, "height": height, "regions": shown}
 
     def _run(self) -> None:
         state: dict[str, Any] = {"state": "done"}
@@ -127,25 +137,27 @@ class HidingQueue:
             self._state = state
 
     def _search(self) -> None:
+        with self._lock:
+            self._refreshed.clear()
         kept = _kept(self.workspace)
         known = {
             sha256: each
             for sha256, each in stored_proposals(self.workspace).items()
             if sha256 in kept
         }
-        decided = decided_regions(self.workspace)
+        waiting = Waiting(known, decided_regions(self.workspace))
         with self._lock:
-            self._decided, self._unread = decided, 0
+            self._waiting, self._unread = waiting, 0
             self._searched, self._of = len(known), len(kept)
-            self._proposed = {sha256: each for sha256, each in known.items() if each.regions}
-            self._order = sorted(self._proposed)
+            since = list(self._refreshed)
+        self.refresh(since)  # decided while this was read
         rest = {sha256: read for sha256, read in kept.items() if sha256 not in known}
         for sha256, found in proposals(self.workspace, rest, at_once=1, skip=self._skip):
             with self._lock:
                 self._searched += 1
-                if found.regions:
-                    self._proposed[sha256] = found
-                    self._order.insert(bisect_left(self._order, sha256), sha256)
+                self._waiting.add(sha256, found)
+            if found.regions:
+                self.refresh([sha256])  # erased meanwhile, or decided before
             if self._stop.is_set():
                 return
 
@@ -222,6 +234,18 @@ def _kept(workspace: Workspace) -> dict[str, Callable[[], bytes]]:
     with workspace.catalog.read() as connection:
         found = connection.execute(query).all()
     return {sha256: partial(_read, workspace, sha256, extension) for sha256, extension in found}
+
+
+def _kept_among(workspace: Workspace, pictures: Sequence[str]) -> set[str]:
+    verdicts, found = schema.verdicts, set()
+    with workspace.catalog.read() as connection:
+        for start in range(0, len(pictures), _PART):
+            part = pictures[start : start + _PART]
+            query = select(verdicts.c.sha256).where(
+                verdicts.c.sha256.in_(part), verdicts.c.verdict == "keep"
+            )
+            found.update(connection.scalars(query))
+    return found
 
 
 def _read(workspace: Workspace, sha256: str, extension: str) -> bytes:

@@ -16,11 +16,30 @@ from bodyshop.desk.hiding import HidingQueue
 from bodyshop.desk.journal import read_journal
 from bodyshop.desk.state import DeskState
 from bodyshop.export import export, proposed
-from bodyshop.export.proposed import decided_regions, stored_proposals
+from bodyshop.export.proposed import Proposed, decided_regions, stored_proposals
 from bodyshop.forget import forget
 from bodyshop_core.catalog import schema
 from bodyshop_core.errors import UsageError
 from bodyshop_core.imaging import load_rgb
+
+
+def add_proposals(workspace, number: int) -> None:
+    """Add rows of kept pictures with a region each, without their files."""
+    names = [f"{each:064x}" for each in range(1, number + 1)]
+    with workspace.catalog.read() as connection:
+        image = dict(connection.execute(select(schema.images).limit(1)).one()._mapping)
+        verdict = dict(connection.execute(select(schema.verdicts).limit(1)).one()._mapping)
+    verdict["verdict"] = "keep"
+    for table, row in ((schema.images, image), (schema.verdicts, verdict)):
+        workspace.catalog.upsert(table, [row | {"sha256": name} for name in names])
+    row = {"version": proposed.SEARCH, "width": 640, "height": 480}
+    boxes = {"faces": [[10, 10, 40, 40]], "plates": []}
+    rows = [
+        row | {"sha256": name, "kind": kind, "boxes": boxes[kind]}
+        for name in names
+        for kind in boxes
+    ]
+    workspace.catalog.upsert(schema.hiding_proposals, rows)
 
 
 @pytest.fixture
@@ -77,6 +96,32 @@ def test_a_decision_about_a_region_has_a_name_and_undo_takes_it_back(faces, stat
     assert said(workspace, first) == [True] and regions_of(state, first)[1]["hide"] is None
     state.undo()
     assert said(workspace, first) == []
+
+
+def test_what_a_decision_costs_does_not_grow_with_the_pictures(faces, state, monkeypatch):
+    workspace, _ = faces
+    add_proposals(workspace, 3000)
+    state.hiding._search()
+    assert state.hiding.state()["pictures"] > 3000
+    looks = []
+    undecided = Proposed.undecided
+
+    def counted(self, decided):
+        looks.append(self)
+        return undecided(self, decided)
+
+    monkeypatch.setattr(Proposed, "undecided", counted)
+    before = state.hiding.state()["waiting"]
+    shown = state.hiding.next("0" * 64, 1)
+    act = {"kind": "show", "pictures": [shown["sha256"]], "regions": shown["regions"]}
+    state.act(act, None)
+    assert state.hiding.state()["waiting"] == before - len(shown["regions"])
+    assert state.hiding.next("", 1)["sha256"] > shown["sha256"]
+    assert state.hiding.next(shown["sha256"], -1) is None
+    state.undo()
+    assert state.hiding.state()["waiting"] == before
+    assert state.hiding.next("", 1)["sha256"] == shown["sha256"]
+    assert len(looks) < 200
 
 
 def test_an_act_that_is_named_is_taken_back_and_no_other(faces, state):
