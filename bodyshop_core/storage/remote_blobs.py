@@ -87,6 +87,7 @@ class RemoteBlobs(BlobStore):
         return [remote_objects.label(self.place, each) for each in gone]
 
     def _put(self, data: bytes, sha256: str, extension: str) -> Blob:
+        self.claim()  # also where the bytes are there: their owner may remove them
         name = f"{sha256}.{extension}"
         blob = Blob(sha256, self._path(sha256, extension), len(data), new=True)
         if (size := self.place.size(name)) is not None:

@@ -1,4 +1,4 @@
-"""Other names for masks and variants in the catalog, of which there may be hundreds of thousands."""
+"""Other names for masks and variants in the catalog, however many there are."""
 
 from __future__ import annotations
 
