@@ -10,6 +10,7 @@ from pathlib import Path
 from bodyshop_core.storage import remote_objects
 from bodyshop_core.storage.blob_cache import BlobCache
 from bodyshop_core.storage.blobs import Blob, BlobRef, BlobStore
+from bodyshop_core.storage.place_owner import Owner
 from bodyshop_core.storage.remote_place import RemotePlace
 
 
@@ -30,13 +31,13 @@ class RemoteBlobs(BlobStore):
         self.place = RemotePlace(url.rstrip("/"), cache, endpoint)
         self.label = self.place.url
 
-    def owned_by(self, owner: str, catalog: str) -> RemoteBlobs:
+    def owned_by(self, owner: Owner, catalog: str) -> RemoteBlobs:
         """Return this store for a workspace, which writes and removes only what is its own.
 
         Parameters
         ----------
-        owner : str
-            The workspace's id.
+        owner : Owner
+            The workspace.
         catalog : str
             What messages call its catalog.
         """
