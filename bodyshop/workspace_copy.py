@@ -6,7 +6,7 @@ import hashlib
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -233,7 +233,7 @@ def _refuse_place(old: Workspace, blobs: BlobStore, owner: str | None) -> None:
             hint=f"give the copy a prefix of its own: blobs in {SETTINGS_FILE}",
         )
     if (note := read_note(place)) is not None:
-        refuse_foreign(replace(place, owner=owner), note)
+        refuse_foreign(place, note, owner)
 
 
 def _opened(root: Path, journal: Journal) -> Workspace:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -16,9 +17,10 @@ from sqlalchemy import select
 
 from bodyshop_core.catalog import BlobRef, Catalog, schema
 from bodyshop_core.catalog.derived_names import rename
-from bodyshop_core.catalog.identity import identity
+from bodyshop_core.catalog.identity import find_identity, identity
 from bodyshop_core.errors import BodyshopError, ConfigError, InterruptedByUser, UsageError
 from bodyshop_core.storage.derived_upload import upload_local
+from bodyshop_core.storage.place_owner import Owner
 from bodyshop_core.storage.remote_blobs import RemoteBlobs
 from bodyshop_core.storage.remote_derived import RemoteDerived
 from bodyshop_core.version import __version__
@@ -63,7 +65,8 @@ class Workspace:
             )
         self.catalog = Catalog(file, url)
         if isinstance(self.blobs, RemoteBlobs):
-            self.blobs = self.blobs.owned_by(identity(self.catalog), self.catalog.label)
+            owner = Owner(partial(find_identity, self.catalog), partial(identity, self.catalog))
+            self.blobs = self.blobs.owned_by(owner, self.catalog.label)
         self.derived = derived_files(root, self.blobs)
         if isinstance(self.derived, RemoteDerived):
             upload_local(root, self.derived, self._rename)

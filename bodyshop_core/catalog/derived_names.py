@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from itertools import islice
+from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Table, bindparam, select, update
+from sqlalchemy import Connection, Table, bindparam, or_, select, update
 
 from bodyshop_core.catalog import schema
-
-_AT_ONCE = 500
 
 _drawn, _made = schema.annotations, schema.variants
 
@@ -33,28 +30,23 @@ def rename(connection: Connection, names: Mapping[str, str]) -> None:
     names : mapping
         Name -> the one that takes its place.
     """
-    for part in _parts(names):
-        connection.execute(
-            update(_drawn)
-            .where(_drawn.c.file == bindparam("before"))
-            .values(file=bindparam("after")),
-            [{"before": before, "after": after} for before, after in part.items()],
-        )
-    keys = list(_made.primary_key.columns)
-    query = select(*keys, _made.c.file, _made.c.masks)
-    rows = (row._asdict() for row in connection.execute(query))
-    changed = [new for row in rows if (new := renamed(_made, row, names)) != row]
-    if changed:
-        connection.execute(
-            update(_made)
-            .where(*(key == bindparam(f"of_{key.name}") for key in keys))
-            .values(file=bindparam("new_file"), masks=bindparam("new_masks")),
-            [
-                {f"of_{key.name}": row[key.name] for key in keys}
-                | {"new_file": row["file"], "new_masks": row["masks"]}
-                for row in changed
-            ],
-        )
+    for table in (_drawn, _made):
+        keys = list(table.primary_key.columns)
+        values = [table.c[name] for name in ("file", "masks") if name in table.c]
+        query = select(*keys, *values).where(or_(*(value.is_not(None) for value in values)))
+        rows = (row._asdict() for row in connection.execute(query))
+        changed = [new for row in rows if (new := renamed(table, row, names)) != row]
+        if changed:  # by their keys: no index has the names
+            connection.execute(
+                update(table)
+                .where(*(key == bindparam(f"of_{key.name}") for key in keys))
+                .values({value.name: bindparam(f"new_{value.name}") for value in values}),
+                [
+                    {f"of_{key.name}": row[key.name] for key in keys}
+                    | {f"new_{value.name}": row[value.name] for value in values}
+                    for row in changed
+                ],
+            )
 
 
 def renamed(table: Table, row: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
@@ -65,9 +57,3 @@ def renamed(table: Table, row: Mapping[str, Any], names: Mapping[str, str]) -> d
     if table is _made and isinstance(row["masks"], dict):
         row["masks"] = {label: names.get(each, each) for label, each in row["masks"].items()}
     return row
-
-
-def _parts(names: Mapping[str, str]) -> Iterator[dict[str, str]]:
-    waiting = iter(names.items())
-    while part := dict(islice(waiting, _AT_ONCE)):
-        yield part

@@ -13,11 +13,16 @@ _identity = Table("bodyshop_identity", MetaData(), Column("id", Text, primary_ke
 """Not among the tables of a catalog, all of which are copied."""
 
 
+def find_identity(catalog: Catalog) -> str | None:
+    """Return the id of a catalog's workspace; None as long as it has none. Nothing is written."""
+    with catalog.read() as connection:
+        return _read(connection)
+
+
 def identity(catalog: Catalog) -> str:
     """Return the id of a catalog's workspace; it gets one on the first call."""
-    with catalog.read() as connection:
-        if found := _read(connection):
-            return found
+    if found := find_identity(catalog):
+        return found
     with catalog.begin() as connection:
         return _read(connection) or _write(connection, uuid.uuid4().hex)
 

@@ -38,9 +38,9 @@ def read_note(place: RemotePlace) -> dict[str, str] | None:
     return found if isinstance(found, dict) else {}
 
 
-def refuse_foreign(place: RemotePlace, note: dict[str, str]) -> None:
-    """Raise `ForeignPlaceError` unless the note is that of the place's owner."""
-    if note.get("workspace") == place.owner:
+def refuse_foreign(place: RemotePlace, note: dict[str, str], own: str | None) -> None:
+    """Raise `ForeignPlaceError` unless the note at a place is that of the workspace `own`."""
+    if own is not None and note.get("workspace") == own:
         return
     raise ForeignPlaceError(
         f"{place.url} belongs to another workspace: {note.get('catalog', 'unknown')}, first used "
@@ -50,10 +50,10 @@ def refuse_foreign(place: RemotePlace, note: dict[str, str]) -> None:
     )
 
 
-def new_note(place: RemotePlace) -> bytes:
-    """Return the note of a place's owner."""
+def new_note(place: RemotePlace, own: str) -> bytes:
+    """Return the note that a place belongs to the workspace `own`."""
     note = {
-        "workspace": place.owner,
+        "workspace": own,
         "catalog": place.catalog,
         "machine": platform.node(),
         "since": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -66,15 +66,15 @@ class _Known:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._known: set[tuple[str, str | None, str | None]] = set()
+        self._known: set[tuple[str, str | None, str]] = set()
 
-    def has(self, place: RemotePlace) -> bool:
+    def has(self, place: RemotePlace, own: str | None) -> bool:
         with self._lock:
-            return (place.url, place.endpoint, place.owner) in self._known
+            return (place.url, place.endpoint, own) in self._known
 
-    def add(self, place: RemotePlace) -> None:
+    def add(self, place: RemotePlace, own: str) -> None:
         with self._lock:
-            self._known.add((place.url, place.endpoint, place.owner))
+            self._known.add((place.url, place.endpoint, own))
 
 
 known = _Known()

@@ -10,6 +10,7 @@ from pathlib import Path
 from bodyshop_core.storage import remote_objects
 from bodyshop_core.storage.blob_cache import BlobCache
 from bodyshop_core.storage.blobs import Blob, BlobRef, BlobStore
+from bodyshop_core.storage.place_owner import Owner
 from bodyshop_core.storage.remote_place import RemotePlace
 
 
@@ -30,13 +31,13 @@ class RemoteBlobs(BlobStore):
         self.place = RemotePlace(url.rstrip("/"), cache, endpoint)
         self.label = self.place.url
 
-    def owned_by(self, owner: str, catalog: str) -> RemoteBlobs:
+    def owned_by(self, owner: Owner, catalog: str) -> RemoteBlobs:
         """Return this store for a workspace, which writes and removes only what is its own.
 
         Parameters
         ----------
-        owner : str
-            The workspace's id.
+        owner : Owner
+            The workspace.
         catalog : str
             What messages call its catalog.
         """
@@ -87,6 +88,7 @@ class RemoteBlobs(BlobStore):
         return [remote_objects.label(self.place, each) for each in gone]
 
     def _put(self, data: bytes, sha256: str, extension: str) -> Blob:
+        self.claim()  # also where the bytes are there: their owner may remove them
         name = f"{sha256}.{extension}"
         blob = Blob(sha256, self._path(sha256, extension), len(data), new=True)
         if (size := self.place.size(name)) is not None:

@@ -45,17 +45,19 @@ def claim(place: RemotePlace, *, leave_note: bool = True) -> None:
     TransientError
         The store does not answer.
     """
-    if place.owner is None or ownership.known.has(place):
+    if (owner := place.owner) is None or ownership.known.has(place, owner.known):
         return
     found = ownership.read_note(place)
     if found is None and not leave_note:
         return
     if found is None:
+        own = owner.make()
         with contextlib.suppress(FileExistsError):  # another workspace was faster
-            _write(place, ownership.NOTE, ownership.new_note(place), "create")
+            _write(place, ownership.NOTE, ownership.new_note(place, own), "create")
         found = ownership.read_note(place) or {}
-    ownership.refuse_foreign(place, found)
-    ownership.known.add(place)
+    # After the note was read: whoever left it had an id by then.
+    ownership.refuse_foreign(place, found, owner.find())
+    ownership.known.add(place, owner.make())
 
 
 def create(place: RemotePlace, name: str, data: bytes) -> None:

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from bodyshop_core import atomic
 from bodyshop_core.errors import DamagedBlobError, LostBlobError, MissingPartError, TransientError
 from bodyshop_core.storage.blob_cache import BlobCache, digest_in, with_digest
+from bodyshop_core.storage.place_owner import Owner
 
 PATIENCE_S = 20.0
 """Seconds of nothing but failures after which a store counts as gone."""
@@ -48,15 +49,16 @@ class RemotePlace:
         For copies.
     endpoint : str, optional
         Address of an S3 server that is not Amazon's; by default that of ``AWS_ENDPOINT_URL``.
-    owner, catalog : str, optional
-        Id of the workspace that writes there, and what messages call its catalog; see
-        `bodyshop_core.storage.ownership`. Without one, nobody is asked whose it is.
+    owner : Owner, optional
+        The workspace that writes there. Without one, nobody is asked whose it is.
+    catalog : str
+        What messages call its catalog.
     """
 
     url: str
     cache: BlobCache
     endpoint: str | None = None
-    owner: str | None = None
+    owner: Owner | None = None
     catalog: str = ""
 
     def address(self, name: str) -> str:

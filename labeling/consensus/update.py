@@ -74,6 +74,7 @@ def prepare_consensus(
     """
     if not workspace.derived.immutable:
         return PreparedConsensus()
+    workspace.blobs.claim()  # which may write into the catalog: not in the caller's transaction
     with workspace.catalog.begin() as connection:
         said = [Said.read(connection, chunk) for chunk in _chunks(write(connection))]
         connection.rollback()

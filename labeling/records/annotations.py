@@ -105,6 +105,7 @@ def upload_masks(workspace: Workspace, annotations: Iterable[Annotation]) -> dic
     """
     if not workspace.derived.immutable:
         return {}
+    workspace.blobs.claim()
     annotations = list(annotations)
     with workspace.catalog.read() as connection:
         erased = erased_pictures(connection, {annotation.sha256 for annotation in annotations})

@@ -1,0 +1,127 @@
+"""A prefix in a bucket is one workspace's, whatever it already holds."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import object_store
+import postgres
+import pytest
+from blob_stores import make_store
+from filling import photo
+from object_workspaces import objects, remote_workspace
+
+import collector
+from bodyshop.cli import main
+from bodyshop.export import manifest_rows
+from bodyshop_core.catalog import CatalogError
+from bodyshop_core.catalog.identity import find_identity
+from bodyshop_core.storage.ownership import ForeignPlaceError
+from bodyshop_core.workspace import Workspace
+
+
+def test_a_picture_that_another_workspace_has_stored_is_not_taken_for_ones_own(
+    tmp_path, monkeypatch
+):
+    pytest.importorskip("fsspec", reason="the extra 's3' is not installed")
+    blobs = make_store("file", tmp_path / "bucket").store
+    monkeypatch.setattr("bodyshop_core.workspace.blob_store", lambda root: blobs)
+    one, other = (Workspace.open(tmp_path / name) for name in ("one", "other"))
+    stored = one.blobs.put_bytes(photo(1), "jpg")
+    part = tmp_path / "1.part"
+    part.write_bytes(photo(1))
+    for attempt in (
+        lambda: other.blobs.put_bytes(photo(1), "jpg"),
+        lambda: other.blobs.adopt(part, stored.sha256, "jpg"),
+    ):
+        with pytest.raises(ForeignPlaceError, match=r"belongs to another workspace.*one"):
+            attempt()
+    assert part.exists() and not one.blobs.put_bytes(photo(1), "jpg").new
+
+
+@pytest.mark.slow
+def test_an_import_of_pictures_that_another_workspace_has_in_the_bucket_ends_with_code_2(
+    tmp_path, monkeypatch
+):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for seed in range(3):
+        (folder / f"{seed}.jpg").write_bytes(photo(seed))
+    with object_store.started() as server:
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        one = remote_workspace(server, tmp_path / "one", prefix="cars")
+        other = remote_workspace(server, tmp_path / "other", prefix="cars")
+        collector.import_folder(folder, one)
+        before = objects(server, one)
+        with pytest.raises(ForeignPlaceError, match="belongs to another workspace") as caught:
+            collector.import_folder(folder, other)
+        assert caught.value.exit_code == 2 and len(before) == 3 and objects(server, one) == before
+        assert collector.import_folder(folder, one).as_dict()["pictures"] == 0, "its own, once more"
+
+
+def test_a_workspace_gets_its_id_when_it_first_writes_into_its_bucket_and_workers_know_it(
+    tmp_path, monkeypatch
+):
+    pytest.importorskip("fsspec", reason="the extra 's3' is not installed")
+    blobs = make_store("file", tmp_path / "bucket").store
+    monkeypatch.setattr("bodyshop_core.workspace.blob_store", lambda root: blobs)
+    workspace = Workspace.open(tmp_path / "one")
+    unclaimed = pickle.dumps(workspace.derived)
+    workspace.blobs.claim(leave_note=False)
+    assert find_identity(workspace.catalog) is None
+    workspace.blobs.claim()
+    assert (own := find_identity(workspace.catalog)) is not None
+    assert pickle.loads(pickle.dumps(workspace.derived)).place.owner.find() == own
+    assert find_identity(Workspace.open(tmp_path / "one").catalog) == own
+    assert pickle.loads(unclaimed).sizes() == {}, "reading needs no id"
+    with pytest.raises(RuntimeError, match="has to be claimed"):
+        pickle.loads(unclaimed).place.owner.make()
+
+
+@pytest.mark.slow
+def test_a_role_that_may_only_read_the_catalog_reads_a_workspace_with_a_bucket(
+    tmp_path, monkeypatch
+):
+    psycopg = pytest.importorskip("psycopg", reason="the extra 'postgres' is not installed")
+    if (binaries := postgres.programs()) is None:
+        pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
+    database = postgres.PostgresServer(binaries)
+    try:
+        database.start()
+        with object_store.started() as server:
+            for name, value in server.environment.items():
+                monkeypatch.setenv(name, value)
+            url = database.url("cars")
+            text = (
+                f'catalog = "{url}"\nblobs = "s3://{server.bucket}/p"\n'
+                f'blobs_endpoint = "{server.endpoint}"\n'
+            )
+            roots = [tmp_path / name for name in ("writer", "reader")]
+            for root in roots:
+                root.mkdir()
+            (roots[0] / "workspace.toml").write_text(text)
+            (roots[1] / "workspace.toml").write_text(text.replace("bodyshop@", "reader@"))
+            writer = Workspace.open(roots[0])
+            with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+                connection.execute("CREATE ROLE reader LOGIN")
+                connection.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader")
+            assert status_code(roots[1]) == 0, "before anything was written"
+            (tmp_path / "photos").mkdir()
+            (tmp_path / "photos" / "1.jpg").write_bytes(photo(1))
+            collector.import_folder(tmp_path / "photos", writer)
+            assert status_code(roots[1]) == 0
+            reader = Workspace.open(roots[1])
+            (row,) = manifest_rows(reader)
+            assert reader.picture(row["sha256"]).read() == photo(1)
+            with pytest.raises(CatalogError, match="permission denied"):
+                reader.blobs.put_bytes(photo(2), "jpg")
+    finally:
+        database.close()
+
+
+def status_code(root: Path) -> int | str | None:
+    with pytest.raises(SystemExit) as ended:
+        main(["-w", str(root), "status"])
+    return ended.value.code
