@@ -22,7 +22,7 @@ comma := ,
 extras = "$$(ls dist/*.whl)[$(1)]"
 
 .NOTPARALLEL:
-.PHONY: demo test test-slow test-long test-lowest test-postgres coverage lint format develop dist docs release-check \
+.PHONY: demo test test-slow test-long test-lowest test-postgres coverage lint format develop dist docs docs-pictures release-check \
 	labelstudio clean browser java postgres
 
 demo: $(VENV)/.demo $(VENV)/.wheel browser
@@ -76,6 +76,13 @@ docs: $(VENV)/.docs $(VENV)/.wheel
 	PYTHONSAFEPATH=1 $(BIN)/python -m sphinx --fail-on-warning --nitpicky --quiet \
 		--doctree-dir build/doctrees docs build/docs
 	@echo "build/docs/index.html"
+
+# The pictures of the docs, made anew from what the program shows; about ten minutes.
+docs-pictures: $(VENV)/.dev $(VENV)/.wheel browser
+	BODYSHOP_DOC_PICTURES="$(CURDIR)/docs/images" TESTS="tests/docs/test_pictures.py tests/docs/test_readme.py \
+		tests/labeling/test_labeler_in_browser.py" \
+		sh scripts/test-installed.sh $(BIN)/python --timeout 1500 -k "test_pictures.py or first_commands or truth_is_offered or without_scrolling"
+	$(BIN)/python -m benchmarks.curate_pictures docs/images
 
 # What a release is looked at for; writes the licences and the parts of what users install. Needs npm.
 # The last step fails where only a release may pass: addresses, changelog, a version from a tag.

@@ -9,6 +9,7 @@ import os
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 from PIL import Image
@@ -44,7 +45,8 @@ def build_showroom(
         Two builds with the same seed and size hold the same bytes (on the same versions of NumPy
         and Pillow), whatever the number of workers.
     size
-        ``"demo"`` (about 700 pictures) or ``"tiny"`` (under 60 small ones, for tests).
+        ``"demo"`` (about 520 pictures), ``"small"`` (about 210) or ``"tiny"`` (under 60 small ones,
+        for tests).
     workers
         Processes; None: one per processor, and none beside this one for ``"tiny"``.
     progress
@@ -55,9 +57,9 @@ def build_showroom(
     Truth
         What every picture shows.
     """
-    if size not in ("demo", "tiny"):
+    if size not in get_args(Size):
         raise UsageError(
-            f"There is no showroom size {size!r}.", hint="Sizes are 'demo' and 'tiny'."
+            f"There is no showroom size {size!r}.", hint=f"Sizes are {', '.join(get_args(Size))}."
         )
     root = Path(root)
     ready = _ready(root, seed, size)

@@ -32,7 +32,7 @@ def desk(
 ) -> None:
     """Look at the set, search it and decide, in a local page.
 
-    Only this machine can reach it, and only with the address that is printed.
+    Only this machine can reach it, and only the browser that opens the printed address first.
     """
     from bodyshop.desk.serving import serve_desk
     from bodyshop_core.workspace import Workspace

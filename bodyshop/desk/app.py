@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import io
 import tempfile
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from bodyshop.desk import reports
+from bodyshop.desk.entry import Entry
 from bodyshop.desk.filters import FIGURES, parse_view
 from bodyshop.desk.pictures import show, thumbnail
 from bodyshop_core.errors import BodyshopError, NothingFoundError
@@ -33,22 +33,24 @@ POLICY = (
 def create_app(state: DeskState, token: str) -> Flask:
     """Make the application.
 
-    Every request needs the token: the first as ``/?token=…``, which sets a cookie that no other
-    site's page can send, the others that cookie. What changes something needs it once more as a
-    header, which a form of another site can't set. A name that is not this machine's is refused,
-    so that no page can reach the desk through a name of its own (DNS rebinding).
+    The first request needs the token, as ``/?token=…``: it is exchanged for a cookie that no other
+    site's page can send, and is good for nothing afterwards. The others need that cookie. What
+    changes something needs the page's own secret as a header, too, which a form of another site
+    can't set. A name that is not this machine's is refused, so that no page can reach the desk
+    through a name of its own (DNS rebinding).
 
     Parameters
     ----------
     state : DeskState
         What is shown.
     token : str
-        The secret of this start.
+        The secret of this start's address, good once.
     """
     from flask import Flask, abort, jsonify, redirect, render_template, request, send_file
 
     app = Flask(__name__, static_folder="static", template_folder="static")
     app.config["MAX_CONTENT_LENGTH"] = MAX_UPLOAD
+    entry = Entry(token)
 
     @app.before_request
     def check() -> Any:
@@ -57,14 +59,18 @@ def create_app(state: DeskState, token: str) -> Flask:
             abort(403)
         # Cookies don't know ports: two desks of one machine need two names.
         cookie = f"{COOKIE}-{request.environ.get('SERVER_PORT', '')}"
-        if request.endpoint == "index" and _is(request.args.get("token"), token):
-            answer = redirect("/", 303)
-            answer.set_cookie(cookie, token, httponly=True, samesite="Strict")
-            return answer
-        if not _is(request.cookies.get(cookie), token):
-            abort(403, "open the address that bodyshop desk printed")
+        known = entry.knows(request.cookies.get(cookie))
+        if request.endpoint == "index" and request.method == "GET" and "token" in request.args:
+            session = None if known else entry.exchange(request.args["token"])
+            if known or session:
+                answer = redirect("/", 303)
+                if session:
+                    answer.set_cookie(cookie, session, httponly=True, samesite="Strict")
+                return answer
+        if not known:
+            return render_template("refused.html"), 403
         changes = request.method not in ("GET", "HEAD")
-        if changes and not _is(request.headers.get("X-Desk-Token"), token):
+        if changes and not entry.is_of_page(request.headers.get("X-Desk-Token")):
             abort(403, "the token of this page is missing")
         return None
 
@@ -88,7 +94,7 @@ def create_app(state: DeskState, token: str) -> Flask:
     @app.get("/")
     def index() -> str:
         return render_template(
-            "desk.html", token=token, by=state.by, read_only=state.read_only,
+            "desk.html", token=entry.page_token, by=state.by, read_only=state.read_only,
             workspace=state.workspace.root.resolve().name, field=state.field, figures=FIGURES,
         )  # fmt: skip
 
@@ -204,11 +210,6 @@ def create_app(state: DeskState, token: str) -> Flask:
         return _jpeg(show(state.workspace, sha256))
 
     return app
-
-
-def _is(given: str | None, token: str) -> bool:
-    """Compare in constant time; as bytes, since text that is not ASCII can't be compared so."""
-    return hmac.compare_digest((given or "").encode("utf-8", "surrogatepass"), token.encode())
 
 
 def _jpeg(data: bytes) -> Response:

@@ -26,7 +26,7 @@ class Desk:
     Parameters
     ----------
     address : str
-        With the token of this start: who has it may decide.
+        With the token of this start: the first browser that opens it may decide, no other.
     pictures : int
         How many it shows.
     """

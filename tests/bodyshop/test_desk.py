@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from desk_client import TOKEN, let_in, page_headers
 from filling import add_picture, photo, pretend_scores
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,9 +26,6 @@ from bodyshop.suspects import JudgedLabel, Suspects
 from bodyshop_core.catalog import effective_labels, schema
 from bodyshop_core.errors import UsageError
 from bodyshop_core.workspace import Workspace
-
-TOKEN = "a-token"
-HEADERS = {"X-Desk-Token": TOKEN}
 
 
 @pytest.fixture
@@ -49,9 +49,12 @@ def state(workspace):
 
 @pytest.fixture
 def client(state):
-    client = create_app(state, TOKEN).test_client()
-    client.get(f"/?token={TOKEN}")
-    return client
+    return let_in(create_app(state, TOKEN))
+
+
+@pytest.fixture
+def headers(client):
+    return page_headers(client)
 
 
 def decisions(workspace):
@@ -71,6 +74,36 @@ def test_nothing_is_shown_without_the_token_of_this_start(state):
     assert "HttpOnly" in answer.headers["Set-Cookie"]
     assert "SameSite=Strict" in answer.headers["Set-Cookie"]
     assert client.get("/").status_code == 200
+
+
+def test_the_address_lets_one_browser_in_once(state):
+    app = create_app(state, TOKEN)
+    assert app.test_client().head(f"/?token={TOKEN}").status_code == 403  # looks, and uses nothing
+    first = let_in(app)
+    assert first.get("/api/pictures").status_code == 200
+    assert first.get(f"/?token={TOKEN}").status_code == 303  # a second tab of the same browser
+    assert first.get("/").status_code == 200
+    stranger = app.test_client()
+    answer = stranger.get(f"/?token={TOKEN}")
+    assert answer.status_code == 403 and "start it again" in answer.text
+    assert "Set-Cookie" not in answer.headers
+    for secret in (TOKEN, page_headers(first)["X-Desk-Token"]):
+        cookie = next(iter(first._cookies.values()))
+        stranger.set_cookie(cookie.key, secret)
+        assert stranger.get("/").status_code == 403
+        assert first.post("/api/undo", headers={"X-Desk-Token": TOKEN}).status_code == 403
+
+
+def test_of_many_who_open_the_address_at_once_one_is_let_in(state):
+    app = create_app(state, TOKEN)
+    gate = Barrier(8)
+
+    def come(_: int) -> int:
+        gate.wait()
+        return app.test_client().get(f"/?token={TOKEN}").status_code
+
+    with ThreadPoolExecutor(8) as threads:
+        assert sorted(threads.map(come, range(8))) == [303, *[403] * 7]
 
 
 def test_two_desks_of_one_machine_do_not_lock_each_other_out(state):
@@ -142,18 +175,18 @@ def test_a_wrong_filter_is_explained(client):
         assert answer.json["error"]
 
 
-def test_a_decision_is_a_row_with_a_name_and_undo_takes_it_back(client, workspace):
+def test_a_decision_is_a_row_with_a_name_and_undo_takes_it_back(client, workspace, headers):
     sha256 = client.get("/api/pictures").json["pictures"][0]["sha256"]
     wanted = {"kind": "reject", "pictures": [sha256], "value": "a toy"}
-    assert client.post("/api/act", json=wanted, headers=HEADERS).json["pictures"] == 1
+    assert client.post("/api/act", json=wanted, headers=headers).json["pictures"] == 1
     row = decisions(workspace)[sha256]
     assert (row.decision, row.by, row.note) == ("reject", "desk:Kim", "a toy")
     assert client.get("/api/pictures?decision=reject").json["total"] == 1
     curate.judge(workspace)
     assert curate.explain(workspace, sha256).facts["verdict"] == "reject"
-    assert client.post("/api/undo", headers=HEADERS).json["pictures"] == 1
+    assert client.post("/api/undo", headers=headers).json["pictures"] == 1
     assert not decisions(workspace)
-    assert client.post("/api/undo", headers=HEADERS).json["pictures"] == 0
+    assert client.post("/api/undo", headers=headers).json["pictures"] == 0
 
 
 def test_a_label_wins_at_once_and_undo_brings_the_other_persons_back(state, workspace):
@@ -231,12 +264,12 @@ def test_what_is_shown_after_acts_is_what_a_fresh_start_shows(state, workspace):
         assert state.table.equals(load_table(workspace))
 
 
-def test_all_of_a_view_are_decided_only_when_their_number_was_confirmed(client, workspace):
+def test_all_of_a_view_are_decided_only_when_their_number_was_confirmed(client, workspace, headers):
     wanted = {"kind": "framing", "value": "part", "view": {"label": "damaged"}}
-    answer = client.post("/api/act", json={**wanted, "confirmed": 2}, headers=HEADERS)
+    answer = client.post("/api/act", json={**wanted, "confirmed": 2}, headers=headers)
     assert answer.status_code == 400
     assert not decisions(workspace)
-    answer = client.post("/api/act", json={**wanted, "confirmed": 3}, headers=HEADERS)
+    answer = client.post("/api/act", json={**wanted, "confirmed": 3}, headers=headers)
     assert answer.json["pictures"] == 3
     assert {row.framing for row in decisions(workspace).values()} == {"part"}
 
@@ -288,18 +321,20 @@ def test_pictures_are_decoded_here_and_unknown_ones_are_not_found(client):
         assert client.get(f"/{kind}/..%2f..%2fsecret.jpg").status_code == 404
 
 
-def test_what_is_no_photo_gets_an_answer_too(client):
-    answer = client.post("/api/try", data=b"no photo", headers=HEADERS)
+def test_what_is_no_photo_gets_an_answer_too(client, headers):
+    answer = client.post("/api/try", data=b"no photo", headers=headers)
     assert answer.status_code == 200
     assert answer.json["prediction"]["error"]
 
 
-def test_an_address_of_a_private_network_is_not_fetched_and_no_other_scheme_is_tried(client):
-    answer = client.post("/api/try/address", data="http://127.0.0.1:9/a.jpg", headers=HEADERS)
+def test_an_address_of_a_private_network_is_not_fetched_and_no_other_scheme_is_tried(
+    client, headers
+):
+    answer = client.post("/api/try/address", data="http://127.0.0.1:9/a.jpg", headers=headers)
     assert answer.status_code == 200
     assert "not downloaded" in answer.json["prediction"]["error"]
     for address in ("file:///etc/passwd", "ftp://example.org/a.jpg", "a.jpg", ""):
-        answer = client.post("/api/try/address", data=address, headers=HEADERS)
+        answer = client.post("/api/try/address", data=address, headers=headers)
         assert (answer.status_code, answer.json["error"]) == (400, "that is no web address")
     assert client.post("/api/try/address", data="https://example.org/a.jpg").status_code == 403
 
@@ -312,9 +347,9 @@ def test_suspects_are_found_beside_the_requests_and_sorted_first(workspace, monk
     ]
     monkeypatch.setattr(Suspects, "judged", lambda self: judged)
     state = DeskState(workspace, "Kim", read_only=False)
-    client = create_app(state, TOKEN).test_client()
-    client.get(f"/?token={TOKEN}")
-    assert client.post("/api/suspects", headers=HEADERS).json["state"] in ("running", "done")
+    client = let_in(create_app(state, TOKEN))
+    headers = page_headers(client)
+    assert client.post("/api/suspects", headers=headers).json["state"] in ("running", "done")
     while (answer := client.get("/api/suspects").json)["state"] == "running":
         time.sleep(0.02)
     assert answer == {
@@ -325,7 +360,7 @@ def test_suspects_are_found_beside_the_requests_and_sorted_first(workspace, monk
     assert [each["sha256"] for each in found] == [shas[0], shas[4], shas[2]]
     assert [each["predicted"] for each in found] == ["damaged", "damaged", "whole"]
     judged.pop()  # which was agreed with
-    client.post("/api/suspects", headers=HEADERS)
+    client.post("/api/suspects", headers=headers)
     while (answer := client.get("/api/suspects").json)["state"] == "running":
         time.sleep(0.02)
     assert (answer["agreement"], answer["agreement_before"]) == pytest.approx((3 / 5, 4 / 6))

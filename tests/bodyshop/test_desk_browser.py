@@ -93,6 +93,45 @@ def test_a_person_keeps_rejects_labels_and_undoes_by_keyboard(browser, workspace
         assert not errors
 
 
+def test_the_address_lets_in_one_browser_which_may_reload_and_open_tabs(browser, workspace):
+    with serve_desk(workspace, by="Kim") as desk:
+        opened(browser, desk.address)
+        browser.refresh()
+        until(browser, lambda: browser.find_element("id", "count").text == "40 pictures")
+        browser.switch_to.new_window("tab")
+        opened(browser, desk.address)
+        assert browser.find_element("id", "count").text == "40 pictures"
+        with chromium() as other:
+            other.get(desk.address)
+            assert "is not let in" in other.find_element("tag name", "h1").text
+            assert "start it again" in other.find_element("tag name", "main").text
+            assert not other.get_cookies() and not serious_violations(other)
+            other.find_element("link text", "go on here").click()
+            assert "is not let in" in other.find_element("tag name", "h1").text
+        press(browser, "k")
+        until(browser, lambda: list(decided(workspace).values()) == ["keep"])
+
+
+def test_a_link_of_another_site_to_the_address_ends_in_the_desk(browser, workspace, tmp_path):
+    (tmp_path / "web").mkdir()
+    handler = partial(SimpleHTTPRequestHandler, directory=tmp_path / "web")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        with serve_desk(workspace, by="Kim") as desk:
+            (tmp_path / "web" / "a.html").write_text(f"<a href='{desk.address}'>the desk</a>")
+            browser.get(f"http://localhost:{server.server_address[1]}/a.html")
+            browser.find_element("link text", "the desk").click()
+            # The cookie is set, but not sent along with what another site started.
+            until(browser, lambda: browser.find_elements("link text", "go on here"))
+            browser.find_element("link text", "go on here").click()
+            until(browser, lambda: browser.find_elements("id", "count"))
+            until(browser, lambda: browser.find_element("id", "count").text == "40 pictures")
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
 def test_filters_stand_in_the_address_and_come_back_with_it(browser, workspace):
     with serve_desk(workspace, by="Kim") as desk:
         opened(browser, desk.address)

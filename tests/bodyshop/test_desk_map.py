@@ -7,6 +7,7 @@ import time
 import pytest
 from axe import serious_violations
 from desk_browser import chromium, opened, press, said, until
+from desk_client import TOKEN, let_in, page_headers
 from filling import add_picture, photo, pretend_features, pretend_scores, resaved
 from selenium.webdriver import ActionChains, Keys
 from sqlalchemy import select
@@ -50,11 +51,10 @@ def count(browser) -> str:
 
 def test_a_polygon_on_the_map_is_a_filter_and_its_coordinates_are_those_of_the_map(workspace):
     state = DeskState(workspace, "Kim", read_only=True)
-    client = create_app(state, "token").test_client()
-    client.get("/?token=token")
+    client = let_in(create_app(state, TOKEN))
     square = "-9,-9,9,-9,9,9,-9,9"
     assert client.get(f"/api/pictures?map={square}").status_code == 400  # not laid out yet
-    client.post("/api/map", headers={"X-Desk-Token": "token"})
+    client.post("/api/map", headers=page_headers(client))
     while (found := client.get("/api/map").json)["state"] == "running":
         time.sleep(0.02)
     assert found == {"state": "done"}

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 from axe import serious_violations
 from desk_browser import chromium, opened, until
+from desk_client import TOKEN, let_in
 from filling import add_picture, photo, pretend_scores, resaved
 
 import curate
@@ -16,8 +17,6 @@ from bodyshop.desk.serving import serve_desk
 from bodyshop.desk.state import DeskState
 from bodyshop_core.workspace import Workspace
 from train.report.pages import write_table
-
-TOKEN = "a-token"
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +41,7 @@ def workspace(tmp_path_factory):
 
 @pytest.fixture
 def client(workspace):
-    client = create_app(DeskState(workspace, "Kim", read_only=True), TOKEN).test_client()
-    client.get(f"/?token={TOKEN}")
-    return client
+    return let_in(create_app(DeskState(workspace, "Kim", read_only=True), TOKEN))
 
 
 def test_reports_are_shown_only_with_the_token_and_run_no_script(workspace, client):

@@ -7,9 +7,11 @@ import shutil
 
 import numpy as np
 import pytest
+from axe import serious_violations
 from desk_browser import chromium
 from filling import add_picture, photo, pretend_scores
 from PIL import Image
+from selenium.webdriver import Keys
 
 import bodyshop
 import curate
@@ -121,6 +123,41 @@ def test_a_click_shows_the_nearest_neighbours(heaps, drawn):
     assert all(text.split()[1] in same for text in told)
     likeness = [float(text.split()[0]) for text in others]
     assert likeness == sorted(likeness, reverse=True) and first.startswith("asked:")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("chromedriver") is None, reason="no Chromium with its driver")
+def test_the_keys_go_from_picture_to_picture_say_what_is_there_and_show_its_neighbours(drawn):
+    with chromium() as browser:
+        browser.get(drawn.page.as_uri())
+        assert not serious_violations(browser)
+        canvas = browser.find_element("id", "map")
+        browser.find_element("id", "by").send_keys(Keys.TAB)
+        assert browser.switch_to.active_element == canvas
+
+        def pressed(key: str) -> str:
+            canvas.send_keys(key)
+            return browser.find_element("id", "under").text.split(" · ")[0]
+
+        where = {one.sha256[:12]: (one.x, one.y) for one in drawn.places}
+        here = pressed(Keys.ARROW_RIGHT)  # the first key goes to the middle
+        for key, axis, sign in (
+            (Keys.ARROW_RIGHT, 0, 1), (Keys.ARROW_UP, 1, 1), (Keys.ARROW_LEFT, 0, -1),
+            (Keys.ARROW_DOWN, 1, -1),
+        ):  # fmt: skip
+            before, here = here, pressed(key)
+            assert here == before or (where[here][axis] - where[before][axis]) * sign > -1e-4
+        told = browser.find_element("id", "under").text
+        assert all(f"{name}: " in told for name in ("label", "source", "split", "cluster"))
+        seen = [pressed(Keys.HOME), *(pressed(Keys.PAGE_DOWN) for _ in range(len(where) - 1))]
+        assert set(seen) == set(where) and seen[-1] == pressed(Keys.END)
+        across = [round(where[name][0], 4) for name in seen]
+        assert across == sorted(across)
+        assert pressed(Keys.PAGE_UP) == seen[-2]
+        canvas.send_keys(Keys.ENTER)
+        asked = browser.find_element("css selector", "#near figcaption").text
+        assert asked.split()[:2] == ["asked:", seen[-2]]
+        assert not serious_violations(browser)
 
 
 def test_the_table_has_a_row_per_picture(drawn):

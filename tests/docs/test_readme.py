@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import subprocess
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from code_blocks import REPOSITORY
+from doc_pictures import save_picture
 from PIL import Image
 
 import bodyshop
@@ -64,9 +64,8 @@ def test_the_first_commands_run_in_an_empty_folder(readme: str, photo: Path) -> 
     said = re.search(r"(?:damaged|손상) (\d+) %[^]]*\]\(docs/images/predict\.jpg", text)
     (row,) = bodyshop.Predictor.open().predict([photo])
     assert row.label == "damaged" and abs(float(said[1]) - 100 * row.probability) < 3
-    if folder := os.environ.get("BODYSHOP_DOC_PICTURES"):
-        answer.thumbnail((640, 640))
-        answer.save(Path(folder) / "predict.jpg", quality=90)
+    answer.thumbnail((640, 640))
+    save_picture(answer, "predict.jpg")
 
 
 @pytest.mark.parametrize("readme", READMES)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import threading
 from contextlib import contextmanager
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import numpy as np
 import pytest
+from doc_pictures import save_picture
 from labeling_browser import browser
 from labeling_pictures import add_picture
 from labeling_stage import LABELERS, PASSWORD
@@ -25,16 +24,9 @@ from showroom import build_showroom
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
-DOCS = Path(__file__).resolve().parents[2] / "docs" / "images"
 EVERYTHING = Selection(everything=True)
 ORANGE = (0xFF, 0x9F, 0x1C)
 """The colour of a dent in configs/damage.xml."""
-
-
-def snapshot(labeler, name):
-    """Write a picture for the documentation when BODYSHOP_SCREENSHOTS=1."""
-    if os.environ.get("BODYSHOP_SCREENSHOTS"):
-        labeler.snapshot(DOCS / f"labeling-{name}.png")
 
 
 def test_the_proposal_lies_where_it_should_and_a_drawn_stroke_comes_back(real_stage, tmp_path):
@@ -197,11 +189,10 @@ def test_the_showrooms_truth_is_offered_to_the_labeler(real_stage, tmp_path):
     with browser(tmp_path / "profile") as labeler:
         labeler.log_in(url, LABELERS[1], PASSWORD)
         labeler.open_task(url, stage.project().remote_id, stage.tasks()[sha])
-        snapshot(labeler, "task")
         labeler.submit()
         labeler.open_task(url, stage.project("review").remote_id, stage.tasks("review")[sha])
         labeler.choose("keep")
-        snapshot(labeler, "review")
+        save_picture(labeler.snapshot(), "labeling-review.png")
         labeler.submit()
     summary = labeling.pull(stage.workspace, connection=stage.client)
     assert summary.masks == len(masks)
@@ -226,7 +217,8 @@ def test_what_has_to_be_chosen_is_beside_the_picture_without_scrolling(
         url = stage.client.connection.url
         labeler.log_in(url, LABELERS[0], PASSWORD)
         labeler.open_stream(url, stage.project().remote_id)
-        snapshot(labeler, f"page-{width}")
+        if width == 1280:
+            save_picture(labeler.snapshot(), "labeling-page-1280.png")
         left, top, wide, high = labeler.frame()
         bottom = labeler.window.execute_script("return window.innerHeight")
         assert (top + high) <= bottom

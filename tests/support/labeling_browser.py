@@ -194,11 +194,11 @@ class Labeler:
             assert time.monotonic() < end, "the page did not get there"
             time.sleep(0.3)
 
-    def snapshot(self, file, width=1000):
+    def snapshot(self, width=1000):
+        """What the window shows, no wider than that."""
         image = Image.open(io.BytesIO(self.window.get_screenshot_as_png())).convert("RGB")
         image.thumbnail((width, width))
-        file.parent.mkdir(parents=True, exist_ok=True)
-        image.quantize(96).save(file, optimize=True)
+        return image
 
     def regions(self):
         """The classes in the list of regions."""
