@@ -48,9 +48,8 @@ def test_bytes_of_what_is_not_leased_here_are_let_go(server, shared, tmp_path, m
 
     monkeypatch.setattr(downloads, "HeldPictures", Watched)
     html = "".join(f"<p><img src={url} width=300></p>" for url in server.add_pictures(6))
-    page = {"url": server.add("/page", html.encode(), "text/html")}
-    brands = brands_file(tmp_path, [{"name": "Fjell", "pages": [page]}], per_model=2)
-    summary = collector.collect(collector.load_brands(brands), Workspace.open(shared), join=True)
-    assert summary.downloaded == 2
+    pages = [{"url": server.add(f"/page{n}", html.encode(), "text/html")} for n in range(3)]
+    brands = brands_file(tmp_path, [{"name": "Fjell", "pages": pages}])
+    loaded, workspace = collector.load_brands(brands), Workspace.open(shared)
+    assert collector.collect(loaded, workspace, join=True, browsers=1).downloaded == 6
     assert [each._held for each in kept] == [{}]
-    assert len(server.paths("/p/")) == 6
