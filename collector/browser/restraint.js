@@ -56,7 +56,17 @@
   // In a box for consent, a calendar, a survey: by its name, or, of a short text without a picture, by what it says.
   T.apart = (element) => judged(element, () => labelled(element)) ?? around(up(element), 1);
   // In a dialog that shows no picture; one that does is a gallery, unless `apart` says what else it is.
-  T.inDialog = (element) => { for (let at = element; at; at = up(at)) if (at.matches(DIALOG)) return !largeIn(at); return false; };
+  const pictured = new WeakMap();
+  T.inDialog = (element) => {
+    let at = element;
+    while (at && !at.matches(DIALOG)) at = up(at);
+    if (!at) return false;
+    const known = pictured.get(at);
+    if (known && performance.now() < known.until) return !known.large;
+    const large = largeIn(at);
+    pictured.set(at, { large, until: performance.now() + LASTS });
+    return !large;
+  };
   T.openDialogs = () => [...T.elements(document)].filter((each) => each.matches(DIALOG) && each.getClientRects().length && largeIn(each));
   // In a form, also from inside a shadow root.
   T.inForm = (element) => { for (let at = element; at; at = up(at)) if (at.tagName === "FORM" || at.form) return true; return false; };

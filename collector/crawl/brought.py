@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from bodyshop_core.catalog import Catalog
-from bodyshop_core.storage.blobs import BlobStore
 from collector.candidate import Find, Task
 from collector.crawl.context import CrawlContext
 from collector.crawl.events import TaskResult
 from collector.crawl.quota import ModelQuota
 from collector.ledger.candidate_rows import known_candidates
+from collector.ledger.leases import Leases
 from collector.ledger.record import DownloadRecord
 from collector.ledger.tombstones import Tombstones
 from collector.net.download import store_bytes
@@ -28,30 +28,41 @@ class BroughtPictures:
         What the ledger has already takes no place.
     quota : ModelQuota
         Of the run.
+    leases : Leases, optional
+        Of one of several collectors: the ledger gives the places, at last when it settles.
     """
 
-    def __init__(self, catalog: Catalog, quota: ModelQuota) -> None:
-        self._catalog, self._quota = catalog, quota
+    def __init__(self, catalog: Catalog, quota: ModelQuota, leases: Leases | None = None) -> None:
+        self._catalog, self._quota, self._leases = catalog, quota, leases
         self._left_out: Counter[str] = Counter()
 
     def placed(self, task: Task, finds: Sequence[Find]) -> list[Find]:
         """Return the finds that are new and have a place; the others are counted."""
         known = known_candidates(self._catalog, {find.candidate.key for find in finds})
-        placed: dict[str, Find] = {}
+        new: dict[str, Find] = {}
         for find in finds:
-            key = find.candidate.key
-            if key in known or key in placed:
-                continue
-            if self._quota.take_at_once(find.candidate):
-                placed[key] = find
-            else:
-                self._left_out[task.key] += 1
-        return list(placed.values())
+            if find.candidate.key not in known:
+                new.setdefault(find.candidate.key, find)
+        candidates = [find.candidate for find in new.values()]
+        if self._leases is None:
+            placed = [each for each in candidates if self._quota.take_at_once(each)]
+        elif candidates:
+            with self._catalog.begin() as connection:
+                placed = self._leases.placed(connection, candidates)
+        else:
+            placed = []
+        self._left_out[task.key] += len(new) - len(placed)
+        return [new[each.key] for each in placed]
+
+    def settled(self, task: Task, records: Collection[str], states: Collection[str]) -> None:
+        """Count what got no place when it was settled, since others were faster."""
+        missing = set(records) - set(states)
+        if missing and self._leases is not None:
+            self._left_out[task.key] += len(missing - known_candidates(self._catalog, missing))
 
     def stored(
-        self, task: Task, finds: Sequence[Find],
-        context: CrawlContext, tombstones: Tombstones, blobs: BlobStore,
-    ) -> dict[str, DownloadRecord]:  # fmt: skip
+        self, task: Task, finds: Sequence[Find], context: CrawlContext, tombstones: Tombstones
+    ) -> dict[str, DownloadRecord]:
         """Check and store the finds that have a place; return candidate key -> outcome."""
         records = {}
         for find in self.placed(task, finds):
@@ -64,7 +75,7 @@ class BroughtPictures:
                 outcome.discard()
                 outcome = Refusal("forgotten", "this picture was erased on request")
             if isinstance(outcome, StoredPicture) and outcome.part is not None:
-                blobs.adopt(outcome.part, outcome.sha256, outcome.extension)
+                context.workspace.blobs.adopt(outcome.part, outcome.sha256, outcome.extension)
             records[candidate.key] = DownloadRecord.of(candidate, outcome)
         return records
 

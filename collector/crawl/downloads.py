@@ -15,6 +15,7 @@ from collector.crawl.context import CrawlContext
 from collector.crawl.events import CrawlEvents
 from collector.crawl.frontier import DownloadJob, Frontier
 from collector.crawl.held_pictures import HeldPictures
+from collector.crawl.shared_answers import SharedAnswers, key_of
 from collector.errors import CollectorError, HostDisabledError, RunStoppedError, TurnLostError
 from collector.ledger.record import DownloadRecord
 from collector.net.cookies import Cookies
@@ -53,6 +54,7 @@ class Fetcher:
         self._local = threading.local()
         self.cookies = Cookies()
         self.held = HeldPictures()
+        self._answers = SharedAnswers(context.journal.folder)
         self._policy = AddressPolicy(context.brands.limits, context.tombstones, self.cookies)
         self._deadlines = DeadlineThread()
         self.robots = Robots(self._polite_fetch, on_known=self._introduced, reserved=self._reserved)
@@ -75,9 +77,11 @@ class Fetcher:
         for thread in self._threads:
             thread.join()
         self._deadlines.__exit__()
+        self._answers.clear()
 
     def queue(self, candidate: Candidate) -> None:
         """Put a candidate into the queue of its host."""
+        self._answers.name(candidate)
         self.frontier.put(DownloadJob(candidate, candidate.url))
 
     def stop(self) -> None:
@@ -161,7 +165,8 @@ class Fetcher:
     def _ask(self, job: DownloadJob) -> Outcome | None:
         """Make the job's one request; None when it was used to read the host's rules.
 
-        Then the job is back in the queue, which knows when its host may be asked again.
+        Then the job is back in the queue, which knows when its host may be asked again. None, too,
+        while another job asks for the same address: then it goes on when that one has its answer.
         """
         candidate = job.candidate
         name = (parts_of(job.url).hostname or "").lower()
@@ -185,6 +190,11 @@ class Fetcher:
         )  # fmt: skip
         if held is not None:
             return held
+        if not self._answers.begin(job):
+            return None
+        answered = self._answers.recall(job)
+        if answered is not None:
+            return answered
         return self._download(
             job.url,
             url_candidate=candidate.url_candidates[job.position].name,
@@ -212,13 +222,31 @@ class Fetcher:
     def _follow(self, job: DownloadJob, outcome: Outcome) -> None:
         if isinstance(outcome, StoredPicture):
             outcome = replace(outcome, asked=job.candidate.url_candidates[job.position].url)
+        asked, answered = replace(job), not isinstance(outcome, Failure)
+        if answered:
+            self._answers.remember(asked, outcome)  # before the policy removes a picture
         step = self._policy.next_step(job, outcome)
+        if not answered and (job.url != asked.url or not isinstance(step, Requeue)):
+            answered = True
+            self._answers.remember(asked, outcome)
+        if answered:
+            self._go_on(self._answers.end(job, key_of(asked)))
         if isinstance(step, Requeue):
             self.frontier.put(job, delay=step.delay)
         else:
             self._settle(job, step)
 
+    def _go_on(self, waited: list[DownloadJob]) -> None:
+        """Give what waited for an address its answer, or queue it, if there is none to share."""
+        for job in waited:
+            known = self._answers.recall(job)
+            if known is None:
+                self.frontier.put(job)
+            else:
+                self._follow(job, known)
+
     def _settle(self, job: DownloadJob, outcome: StoredPicture | Refusal | Failure) -> None:
+        self._answers.unname(job.candidate)
         erased = self._context.tombstones.sha256
         if isinstance(outcome, StoredPicture) and outcome.sha256 in erased:
             job.drop_best()
@@ -240,7 +268,10 @@ class Fetcher:
     def _give_up(self, job: DownloadJob, reason: str) -> None:
         """Settle a job of a host that has been disabled."""
         disabled = Failure(HostDisabledError.error_class, f"{job.host}: {reason}")
+        waited = self._answers.end(job, key_of(job))
         self._settle(job, job.best or disabled)
+        for each in waited:
+            self.frontier.put(each)
 
     def _introduced(self, host: str, crawl_delay: float | None) -> None:
         self._gate.introduce(host, crawl_delay=crawl_delay)

@@ -154,7 +154,8 @@ class Crawl:
                 self._brands, self._workspace, self._journal,
                 tombstones=self._tombstones, log=self._progress.log, states=states,
             )  # fmt: skip
-            self._brought = BroughtPictures(self._workspace.catalog, self._quota)
+            leases = self._shift.leases if self._shift else None
+            self._brought = BroughtPictures(self._workspace.catalog, self._quota, leases)
             self._drive(interrupt, launcher=launcher, workers=workers)
         # All threads are joined: what they reported last is in the queue.
         while not self._events.empty():
@@ -267,18 +268,17 @@ class Crawl:
         new = self._ledger.enter(task, found, urgent=urgent)
         for candidate in [*new, *self._reopening.found(task, finds)]:
             self._admit(candidate)
-        if self._shift is None:  # else the ledger leases them to one of several
-            admitted = {each.key for queued in self._in_flight.values() for each in queued}
-            for key in {each.key for each in found} - admitted:
-                held.let_go(key)
+        admitted = {each.key for queued in self._in_flight.values() for each in queued}
+        for key in {each.key for each in found} - admitted:
+            held.let_go(key)
         if with_bytes:
             self._store(task, with_bytes)
 
     def _store(self, task: Task, finds: list[Find]) -> None:
         """Settle finds that came with their bytes."""
-        blobs = self._workspace.blobs
-        records = self._brought.stored(task, finds, self._context, self._tombstones, blobs)
+        records = self._brought.stored(task, finds, self._context, self._tombstones)
         states = self._ledger.settle(records.values(), found_by=task)
+        self._brought.settled(task, records, states)
         for key, record in records.items():
             if states.get(key) != "done":
                 self._give_on(record.candidate)

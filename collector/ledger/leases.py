@@ -171,6 +171,16 @@ class Leases:
             chosen += [each for each in found if each.key not in urgent][:room]
         return self._lease(connection, chosen, self._places(connection, others), others)
 
+    def placed(self, connection: Connection, found: Sequence[Candidate]) -> list[Candidate]:
+        """Return those of some new candidates that have a place, and whose bytes are there."""
+        left, placed = self._places(connection, self.member.others(connection)), list[Candidate]()
+        for each in found:
+            car = (each.brand, each.model)
+            if left[car] > 0:
+                left[car] -= 1
+                placed.append(each)
+        return placed
+
     def _take_tasks(
         self, connection: Connection, work: LeasedWork, pending: list[Task],
         free: dict[bool, int], others: list[str],

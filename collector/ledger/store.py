@@ -247,7 +247,9 @@ class CrawlLedger:
 
         with self._catalog.begin(before=None if self._alone else before) as connection:
             if self._leases is not None and found_by is not None:
-                self._leases.member.others(connection)  # it is one of them itself
+                having = self._leases.placed(connection, [each.candidate for each in batch])
+                kept = {each.key for each in having}
+                batch = [each for each in batch if each.candidate.key in kept]
             elif self._leases is not None:
                 keys = [each.candidate.key for each in batch]
                 ours = self._leases.still_ours(connection, keys)

@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from picture_server import picture, redirects
+from picture_server import picture, redirects, sends
 from sqlalchemy import select
 
 import collector
@@ -99,3 +99,42 @@ def test_of_the_sizes_that_a_link_lists_only_the_largest_is_asked_for(
     with workspace.catalog.read() as connection:
         rows = connection.execute(select(schema.images)).all()
     assert [row.width for row in rows] == [1200] * 3
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("chromium")
+@pytest.mark.parametrize("leads_to", ["picture", "page", "nothing", "hop", "failure"])
+def test_an_address_that_several_pictures_name_is_asked_once(
+    server, brands_for, workspace, leads_to
+):
+    many = server.add_pictures(10)
+    server.add("/big", picture(99, (900, 700)))
+    server.add("/html", b"<p>a shop", "text/html")
+    server.answers["/hop"] = redirects("/big")
+    server.answers["/failing"] = sends(b"", "text/plain", status=500)
+    paths = {"picture": "/big", "page": "/html", "hop": "/hop", "failure": "/failing"}
+    link = paths.get(leads_to, "/missing")
+    body = f"<a href={link}>" + "".join(f"<img width=300 src={url}>" for url in many) + "</a>"
+    # The file has no picture's name: the attribute says that it is one.
+    body = body.replace("<img ", f"<img data-full={link} ")
+    page = server.add("/page", f"<!doctype html>{body}".encode(), "text/html")
+    limits = {"per_host_connections": 4, "attempts": 2, "retry_seconds": 0.1}
+    summary = collector.collect(brands_for(pages=[page], limits=limits), workspace)
+    assert summary.downloaded == 10
+    times = 2 if leads_to == "failure" else 1
+    assert len(server.paths(link)) == times
+    assert len(server.paths("/big")) == (leads_to in {"picture", "hop"})
+    assert list(workspace.root.rglob("*.part")) == []
+
+
+def test_pictures_that_redirect_to_one_address_ask_it_once(server, brands_for, workspace):
+    server.add("/soon.jpg", picture(5))
+    urls = []
+    for n in range(8):
+        server.answers[f"/old/{n}.jpg"] = redirects("/soon.jpg")
+        urls.append(server.url(f"/old/{n}.jpg"))
+    collector.collect(brands_for(urls), workspace)
+    assert len(server.paths("/soon.jpg")) == 1
+    with workspace.catalog.read() as connection:
+        assert len(connection.execute(select(schema.images)).all()) == 1
+        assert len(connection.execute(select(schema.sightings)).all()) >= 8
