@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -44,6 +45,22 @@ def test_whole_shows_the_ends_that_the_centre_leaves_out_and_mirrored_turns_them
     assert whole[:, 8:].max() < 60
     assert (turned == whole[:, ::-1]).all()
     assert (mirrored == centre[:, ::-1]).all()
+
+
+def test_a_mirrored_view_is_not_resized_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    resized = []
+    resize = Image.Image.resize
+
+    def count(image: Image.Image, size: tuple[int, int], *more: Any, **others: Any) -> Image.Image:
+        resized.append(size)
+        return resize(image, size, *more, **others)
+
+    monkeypatch.setattr(Image.Image, "resize", count)
+    shown = load_tta_views(_picture(), View(32, grey=True), EVERY)
+    assert resized == [(32, 32)] * 2
+    monkeypatch.undo()
+    for name, square in zip(EVERY, shown, strict=True):
+        assert (square == to_square(_picture(), View(32, grey=True), number=TTA_VIEWS[name])).all()
 
 
 def test_tta_views_side_by_side_are_what_each_is_alone(tmp_path: Path) -> None:

@@ -104,7 +104,7 @@ def to_square(
     UnreadableImageError
         The file can't be decoded.
     """
-    return _framed(_prepared(source, view, max(0, number), key), view, number)
+    return _framed(_prepared(source, view, max(0, number), key), view, [number])[0]
 
 
 def load_tta_views(
@@ -122,7 +122,7 @@ def load_tta_views(
     import numpy as np
 
     rgb = _prepared(source, view, 0, "")
-    return np.stack([_framed(rgb, view, TTA_VIEWS[name]) for name in tta_views])
+    return np.stack(_framed(rgb, view, [TTA_VIEWS[name] for name in tta_views]))
 
 
 def decoded_at(view: View) -> int:
@@ -155,12 +155,22 @@ def _prepared(source: Any, view: View, camera: int, key: str) -> RGB:
     return rgb if view.equalise is None else equalise(rgb, view.equalise)
 
 
-def _framed(rgb: RGB, view: View, number: int) -> RGB:
-    """Fit a prepared picture into the square as its view number says."""
-    squeezed = number <= TTA_VIEWS["whole"] or (number > 0 and number % 2 == 0)
+def _framed(rgb: RGB, view: View, numbers: Sequence[int]) -> list[RGB]:
+    """Fit a prepared picture into one square per view number; mirrored ones share a resizing."""
+    mirrored = {TTA_VIEWS["mirrored"], TTA_VIEWS["whole-mirrored"]}
+    upright: dict[bool, RGB] = {}
+    found = []
+    for number in numbers:
+        squeezed = number <= TTA_VIEWS["whole"] or (number > 0 and number % 2 == 0)
+        if squeezed not in upright:
+            upright[squeezed] = _fitted(rgb, view, squeezed=squeezed)
+        square = upright[squeezed]
+        found.append(square[:, ::-1] if number in mirrored else square)
+    return found
+
+
+def _fitted(rgb: RGB, view: View, *, squeezed: bool) -> RGB:
     square = _squeeze(rgb, view.side) if squeezed else fit_square(rgb, view.side)
-    if number in {TTA_VIEWS["mirrored"], TTA_VIEWS["whole-mirrored"]}:
-        square = square[:, ::-1]
     if view.grey:
         import numpy as np
 
@@ -199,7 +209,7 @@ def squares(
     def shown(run: list[tuple[Any, int, str, Any]]) -> list[RGB]:
         source, number, key, _ = run[0]
         rgb = _prepared(source, view, max(0, number), key)
-        return [_framed(rgb, view, number) for _, number, _, _ in run]
+        return _framed(rgb, view, [number for _, number, _, _ in run])
 
     # Decoding and resizing release the interpreter's lock, so threads do.
     with ExitStack() as held:
