@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import uuid
 
-from sqlalchemy import Column, Connection, MetaData, Table, inspect, select
+from sqlalchemy import Column, Connection, MetaData, Table, inspect, select, text
 
 from bodyshop_core.catalog.store import Catalog
 from bodyshop_core.catalog.tables.columns import Text
 
 _identity = Table("bodyshop_identity", MetaData(), Column("id", Text, primary_key=True))
 """Not among the tables of a catalog, all of which are copied."""
+
+_MAY_CREATE = text(
+    "SELECT has_schema_privilege(current_schema(), 'CREATE') AND NOT pg_is_in_recovery()"
+    " AND current_setting('default_transaction_read_only') = 'off'"
+)
+
+
+def may_give_identity(catalog: Catalog) -> bool:
+    """Return whether the database lets this role give the workspace an id."""
+    if not catalog.on_server:
+        return True
+    with catalog.read() as connection:
+        return bool(connection.scalar(_MAY_CREATE))
 
 
 def find_identity(catalog: Catalog) -> str | None:

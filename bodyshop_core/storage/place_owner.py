@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 
 class Owner:
-    """The workspace that writes to a place; its catalog is asked when that is claimed, not before.
+    """The workspace that writes to a place; its catalog is asked when that is claimed, or before.
 
-    So whoever only reads needs no right to write into the catalog. Picklable: a process that gets a
-    place to write to has to get it after it was claimed.
+    Whoever only reads needs no id, and no right to write one into the catalog. Picklable: a process
+    that gets a place to write to has to get it after it was claimed.
 
     Parameters
     ----------

@@ -11,11 +11,12 @@ import pytest
 from blob_stores import make_store
 from filling import photo
 from object_workspaces import objects, remote_workspace
+from sqlalchemy import make_url
 
 import collector
 from bodyshop.cli import main
 from bodyshop.export import manifest_rows
-from bodyshop_core.catalog import CatalogError
+from bodyshop_core.catalog import Catalog, CatalogError
 from bodyshop_core.catalog.identity import find_identity
 from bodyshop_core.storage.ownership import ForeignPlaceError
 from bodyshop_core.workspace import Workspace
@@ -61,23 +62,23 @@ def test_an_import_of_pictures_that_another_workspace_has_in_the_bucket_ends_wit
         assert collector.import_folder(folder, one).as_dict()["pictures"] == 0, "its own, once more"
 
 
-def test_a_workspace_gets_its_id_when_it_first_writes_into_its_bucket_and_workers_know_it(
-    tmp_path, monkeypatch
-):
+def test_a_worker_knows_whose_place_it_writes_to_and_reads_without(tmp_path, monkeypatch):
     pytest.importorskip("fsspec", reason="the extra 's3' is not installed")
     blobs = make_store("file", tmp_path / "bucket").store
     monkeypatch.setattr("bodyshop_core.workspace.blob_store", lambda root: blobs)
-    workspace = Workspace.open(tmp_path / "one")
-    unclaimed = pickle.dumps(workspace.derived)
+    with monkeypatch.context() as reading:
+        reading.setattr("bodyshop_core.workspace.may_give_identity", lambda catalog: False)
+        workspace = Workspace.open(tmp_path / "one")
+    unclaimed = pickle.loads(pickle.dumps(workspace.derived))
     workspace.blobs.claim(leave_note=False)
-    assert find_identity(workspace.catalog) is None
+    assert find_identity(workspace.catalog) is None and unclaimed.sizes() == {}
+    with pytest.raises(RuntimeError, match="has to be claimed"):
+        unclaimed.require("variants")
     workspace.blobs.claim()
     assert (own := find_identity(workspace.catalog)) is not None
-    assert pickle.loads(pickle.dumps(workspace.derived)).place.owner.find() == own
-    assert find_identity(Workspace.open(tmp_path / "one").catalog) == own
-    assert pickle.loads(unclaimed).sizes() == {}, "reading needs no id"
-    with pytest.raises(RuntimeError, match="has to be claimed"):
-        pickle.loads(unclaimed).place.owner.make()
+    claimed = pickle.loads(pickle.dumps(workspace.derived))
+    claimed.require("variants")
+    assert claimed.place.owner.find() == own
 
 
 @pytest.mark.slow
@@ -103,11 +104,12 @@ def test_a_role_that_may_only_read_the_catalog_reads_a_workspace_with_a_bucket(
                 root.mkdir()
             (roots[0] / "workspace.toml").write_text(text)
             (roots[1] / "workspace.toml").write_text(text.replace("bodyshop@", "reader@"))
-            writer = Workspace.open(roots[0])
+            Catalog(tmp_path / "unused", make_url(url)).close()  # of a workspace without a bucket
             with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
                 connection.execute("CREATE ROLE reader LOGIN")
                 connection.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader")
             assert status_code(roots[1]) == 0, "before anything was written"
+            writer = Workspace.open(roots[0])
             (tmp_path / "photos").mkdir()
             (tmp_path / "photos" / "1.jpg").write_bytes(photo(1))
             collector.import_folder(tmp_path / "photos", writer)

@@ -271,17 +271,23 @@ def test_the_names_of_masks_and_variants_change_on_both(both):
             assert names_of_masks_and_variants(connection) == {"M", "v", "W"}
 
 
-def test_a_catalog_of_version_5_gets_todays_columns_tables_and_indexes(server, tmp_path):
-    fresh = Catalog(tmp_path / "unused", make_url(server.url("fresh")))
-    older = make_url(server.url("older"))
+@pytest.mark.parametrize("version", [5, 6])
+def test_a_catalog_of_an_older_version_gets_todays_columns_tables_and_indexes(
+    server, tmp_path, version
+):
+    fresh = Catalog(tmp_path / "unused", make_url(server.url(f"fresh{version}")))
+    older = make_url(server.url(f"older{version}"))
     Catalog(tmp_path / "unused", older)
     engine = create_engine(older, poolclass=NullPool)
-    with engine.begin() as connection:  # as version 5 made it
-        connection.execute(text("DROP TABLE collectors, hosts, hiding_proposals, hiding_decisions"))
-        connection.execute(text("ALTER TABLE pages DROP COLUMN lease"))
-        connection.execute(text("ALTER TABLE candidates DROP COLUMN lease, DROP COLUMN address"))
-        connection.execute(text("DROP INDEX candidates_queued, candidates_done"))
-        connection.execute(text("UPDATE bodyshop_catalog SET version = 5"))
+    with engine.begin() as connection:  # as that version made it
+        connection.execute(text("DROP TABLE hiding_proposals, hiding_decisions"))
+        if version == 5:
+            connection.execute(text("DROP TABLE collectors, hosts"))
+            connection.execute(text("ALTER TABLE pages DROP COLUMN lease"))
+            columns = "DROP COLUMN lease, DROP COLUMN address"
+            connection.execute(text(f"ALTER TABLE candidates {columns}"))
+            connection.execute(text("DROP INDEX candidates_queued, candidates_done"))
+        connection.execute(text(f"UPDATE bodyshop_catalog SET version = {version}"))
         page = "'k', 'pages', 'http://a.example/', 'queued', 0"
         columns = "key, source, url, state, found"
         connection.execute(text(f"INSERT INTO pages ({columns}) VALUES ({page})"))
