@@ -36,10 +36,12 @@ class HidingQueue:
     ----------
     workspace : Workspace
         Keeps proposals and decisions.
+    read_only : bool
+        Search nothing, since what is found is kept.
     """
 
-    def __init__(self, workspace: Workspace) -> None:
-        self.workspace = workspace
+    def __init__(self, workspace: Workspace, *, read_only: bool = False) -> None:
+        self.workspace, self.read_only = workspace, read_only
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._waiting = Waiting({}, {})
@@ -151,6 +153,8 @@ class HidingQueue:
             self._searched, self._of = len(known), len(kept)
             since = list(self._refreshed)
         self.refresh(since)  # decided while this was read
+        if self.read_only:
+            return
         rest = {sha256: read for sha256, read in kept.items() if sha256 not in known}
         for sha256, found in proposals(self.workspace, rest, at_once=1, skip=self._skip):
             with self._lock:

@@ -64,7 +64,7 @@ class DeskState:
         self.suspects = SuspectsJob(workspace, self.reload)
         self.effect = EffectJob(workspace)
         self.map = MapJob(workspace, self.reload)
-        self.hiding = HidingQueue(workspace)
+        self.hiding = HidingQueue(workspace, read_only=read_only)
         self.table: pa.Table = load_table(workspace)
 
     @property

@@ -265,6 +265,18 @@ def test_what_is_shown_can_be_decided_while_the_search_goes_on(faces, monkeypatc
     assert state.hiding.state()["searched"] == state.hiding.state()["of"]
 
 
+def test_a_read_only_desk_searches_nothing_and_writes_nothing(faces):
+    workspace, _ = faces
+    queue = DeskState(workspace, "Kim", read_only=True).hiding
+    queue._run()
+    state = queue.state()
+    assert state["state"] == "done" and (state["searched"], state["of"]) == (0, 8)
+    assert not stored_proposals(workspace) and queue.next("", 1) is None
+    HidingQueue(workspace)._search()
+    queue._run()
+    assert queue.state()["searched"] == 8 and queue.next("", 1) is not None
+
+
 def test_a_picture_that_can_not_be_read_does_not_end_the_search(faces):
     workspace, (first, second) = faces
     workspace.image_path(first).unlink()

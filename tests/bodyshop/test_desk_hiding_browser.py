@@ -12,10 +12,10 @@ from selenium.webdriver import Keys
 from selenium.webdriver.common.alert import Alert
 from sqlalchemy import select
 
-from bodyshop.desk import app, pictures
+from bodyshop.desk import acts, app, pictures
 from bodyshop.desk.hiding import HidingQueue
 from bodyshop.desk.serving import serve_desk
-from bodyshop.export.proposed import decided_regions
+from bodyshop.export.proposed import decided_regions, stored_proposals
 from bodyshop_core.catalog import schema
 from bodyshop_core.errors import NothingFoundError
 
@@ -146,6 +146,23 @@ def test_undo_in_the_queue_takes_back_what_was_said_there_only(faces):
         assert decisions(workspace) == kept and len(kept) == 9
 
 
+def test_what_somebody_else_said_since_is_told_and_stands(faces):
+    workspace, _ = faces
+    with chromium() as browser, serve_desk(workspace, by="Kim") as desk:
+        opened(browser, desk.address)
+        browser.find_element("id", "openhiding").click()
+        until(browser, lambda: "1 of" in about(browser))
+        first = looked(browser)
+        regions = stored_proposals(workspace)[first].regions
+        acts.perform(workspace, acts.Act("hide", (first,), "Lee", regions=regions[:1]))
+        press(browser, "n")
+        until(browser, lambda: "Lee said since: it is one" in about(browser))
+        assert said(workspace, first) == [True]
+        assert browser.find_elements("css selector", "#hidingboxes rect.yes.now")
+        press(browser, "n")
+        until(browser, lambda: said(workspace, first) == [False])
+
+
 def test_a_person_confirms_and_refuses_by_keyboard_and_takes_it_back(faces):
     workspace, _ = faces
     with chromium() as browser, serve_desk(workspace, by="Kim") as desk:
@@ -207,8 +224,9 @@ def test_a_person_confirms_and_refuses_by_keyboard_and_takes_it_back(faces):
         assert not errors
 
 
-def test_a_read_only_desk_shows_regions_and_takes_no_decision(faces):
-    workspace, _ = faces
+def test_a_read_only_desk_shows_regions_and_takes_no_decision_and_searches_none(faces):
+    workspace, names = faces
+    new = add_faces(workspace, 2)
     with chromium() as browser, serve_desk(workspace, by="Kim", read_only=True) as desk:
         opened(browser, desk.address)
         browser.find_element("id", "openhiding").click()
@@ -217,3 +235,9 @@ def test_a_read_only_desk_shows_regions_and_takes_no_decision(faces):
         press(browser, "y")
         until(browser, lambda: "read-only" in about.text)
         assert decided_regions(workspace) == {}
+        until(browser, lambda: "8 of 9 kept" in browser.find_element("id", "hidingleft").text)
+        assert new not in stored_proposals(workspace)
+        for _ in range(9):
+            press(browser, Keys.ARROW_DOWN)
+        until(browser, lambda: "none behind this one waits" in about.text)
+        assert looked(browser) == names[1]

@@ -11,7 +11,7 @@ async function openHiding() {
   looked = null; acted = []; note = "";
   clearPicture();
   $("hiding").showModal();
-  tellHiding("the kept pictures are searched …");
+  tellHiding("…");
   await countHiding();
   watching = watching || setInterval(safely(watchHiding), 1000);
   await nextHiding(1);
@@ -32,7 +32,7 @@ async function countHiding() {
 async function nextHiding(step, running = false) {
   const found = await ask(`/api/hiding/next?step=${step}&after=${looked ? looked.sha256 : ""}`);
   if (found) return showHiding(found);
-  if (!looked) return tellHiding(running ? "the kept pictures are searched …" : "nothing waits");
+  if (!looked) return tellHiding(running ? "the kept pictures are searched …" : readOnly ? "nothing waits; a read-only desk searches no pictures" : "nothing waits");
   tellHiding(step > 0 ? "none behind this one waits" : "none before this one waits");
 }
 function undecided() { return looked.regions.findIndex((one) => one.hide === null); }
