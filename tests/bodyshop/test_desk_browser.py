@@ -9,7 +9,7 @@ from threading import Thread
 
 import pytest
 from axe import serious_violations
-from desk_browser import chromium, opened, press, said, until
+from desk_browser import chromium, hold, opened, press, said, until
 from filling import add_picture, photo, pretend_scores, resaved
 from PIL import Image
 from selenium.webdriver import Keys
@@ -91,6 +91,17 @@ def test_a_person_keeps_rejects_labels_and_undoes_by_keyboard(browser, workspace
         )
         errors = [each for each in browser.get_log("browser") if "favicon" not in each["message"]]
         assert not errors
+
+
+def test_a_key_that_is_held_decides_once(browser, workspace):
+    with serve_desk(workspace, by="Kim") as desk:
+        opened(browser, desk.address)
+        hold(browser, "k", 75, 20)
+        until(browser, lambda: "keep" in said(browser))
+        until(browser, lambda: browser.execute_script("return current && !!row(current)"))
+        press(browser, "g")  # answered after what was sent before
+        until(browser, lambda: "gold" in said(browser))
+        assert list(decided(workspace).values()) == ["keep"]
 
 
 def test_filters_stand_in_the_address_and_come_back_with_it(browser, workspace):

@@ -6,7 +6,7 @@ from threading import Event
 
 import pytest
 from axe import serious_violations
-from desk_browser import chromium, opened, press, until
+from desk_browser import chromium, hold, opened, press, until
 from portraits import add_faces
 from selenium.webdriver import Keys
 from selenium.webdriver.common.alert import Alert
@@ -47,14 +47,6 @@ def about(browser) -> str:
 
 def looked(browser) -> str:
     return browser.execute_script("return looked && looked.sha256")
-
-
-def hold(browser, key: str, code: int, times: int) -> None:
-    """Press a key and hold it: the system repeats it, with the mark of a repeated one."""
-    for number in range(times):
-        event = {"type": "keyDown", "key": key, "text": key, "windowsVirtualKeyCode": code}
-        browser.execute_cdp_cmd("Input.dispatchKeyEvent", event | {"autoRepeat": number > 0})
-    browser.execute_cdp_cmd("Input.dispatchKeyEvent", {"type": "keyUp", "key": key})
 
 
 def test_nothing_is_said_about_a_picture_that_is_not_in_sight(faces, monkeypatch):
