@@ -153,9 +153,9 @@ class HidingQueue:
             self._searched, self._of = len(known), len(kept)
             since = list(self._refreshed)
         self.refresh(since)  # decided while this was read
-        if self.read_only:
-            return
         rest = {sha256: read for sha256, read in kept.items() if sha256 not in known}
+        if self.read_only or not rest:
+            return
         for sha256, found in proposals(self.workspace, rest, at_once=1, skip=self._skip):
             with self._lock:
                 self._searched += 1
@@ -256,7 +256,8 @@ def _kept(workspace: Workspace) -> dict[str, Callable[[], bytes]]:
 
 
 def _kept_among(workspace: Workspace, pictures: Sequence[str]) -> set[str]:
-    verdicts, found = schema.verdicts, set()
+    verdicts = schema.verdicts
+    found: set[str] = set()
     with workspace.catalog.read() as connection:
         for start in range(0, len(pictures), _PART):
             part = pictures[start : start + _PART]
