@@ -15,6 +15,8 @@ PACKAGES := bodyshop bodyshop_core collector curate labeling augment train showr
 SOURCES := $(shell find $(PACKAGES) -not -path '*__pycache__*') pyproject.toml README.md LICENSE
 # The version is that of the last tag.
 TAGS := $(wildcard $(shell git rev-parse --path-format=absolute --git-common-dir 2>/dev/null)/refs/tags)
+# It names the commit, too, which may change no file of the packages.
+HEAD_LOG := $(wildcard $(shell git rev-parse --path-format=absolute --git-path logs/HEAD 2>/dev/null))
 
 # Build tools warn at length even when all is well: their words are shown when it is not.
 quietly = > $(1) 2>&1 || { cat $(1); exit 1; }
@@ -106,7 +108,7 @@ java:
 postgres:
 	@sh scripts/ensure-postgres.sh
 
-dist/.built: $(SOURCES) $(TAGS) | $(VENV)/.build
+dist/.built: $(SOURCES) $(TAGS) $(HEAD_LOG) | $(VENV)/.build
 	@rm -rf dist
 	@mkdir dist
 	@$(BIN)/python -m build --no-isolation $(call quietly,$(VENV)/build.log)

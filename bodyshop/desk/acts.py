@@ -6,6 +6,7 @@ import threading
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from sqlalchemy import delete, select
@@ -61,6 +62,9 @@ class Act:
         What a label is about: ``damage``, ``brand`` or ``model``.
     regions : tuple of (kind, box)
         Of ``hide`` and ``show``: proposed regions of the one picture.
+    seen : tuple of bool or None
+        What the person saw that was said about each of them, None: nothing; left out: nothing about
+        any. An act is refused where something else was said meanwhile.
     id : str
         Given by `perform`; names the act for `undo`.
     """
@@ -71,6 +75,7 @@ class Act:
     value: str = ""
     field: str = Field.DAMAGE.value
     regions: tuple[Region, ...] = ()
+    seen: tuple[bool | None, ...] = ()
     id: str = ""
 
 
@@ -104,7 +109,8 @@ def perform(workspace: Workspace, act: Act) -> Act:
     ------
     UsageError
         The act is none of `Kind`, names no picture or an unknown one, or its value is none; or it
-        says what is seen on a picture that is rejected so far.
+        says what is seen on a picture that is rejected so far, or is about a region about which
+        something else was said than the person saw.
     """
     _check(act)
     act, chosen = replace(act, id=uuid.uuid4().hex), act.pictures
@@ -216,7 +222,8 @@ def _write(
         for table in (schema.decisions, *_MARKS.values()):
             _delete_rows(connection, table, act.pictures)
     elif act.kind in ("hide", "show"):
-        row = decision_row(connection, act.pictures[0], act.regions, act.kind == "hide", by)
+        seen = dict(zip_longest(act.regions, act.seen[: len(act.regions)]))
+        row = decision_row(connection, act.pictures[0], seen, act.kind == "hide", by)
         catalog.upsert(schema.hiding_decisions, [row], connection=connection)
     elif act.kind in ("merge", "split"):
         rows = placed_rows(connection, act.kind, act.pictures, chosen, by)

@@ -36,10 +36,12 @@ class HidingQueue:
     ----------
     workspace : Workspace
         Keeps proposals and decisions.
+    read_only : bool
+        Search nothing, since what is found is kept.
     """
 
-    def __init__(self, workspace: Workspace) -> None:
-        self.workspace = workspace
+    def __init__(self, workspace: Workspace, *, read_only: bool = False) -> None:
+        self.workspace, self.read_only = workspace, read_only
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._waiting = Waiting({}, {})
@@ -152,6 +154,8 @@ class HidingQueue:
             since = list(self._refreshed)
         self.refresh(since)  # decided while this was read
         rest = {sha256: read for sha256, read in kept.items() if sha256 not in known}
+        if self.read_only or not rest:
+            return
         for sha256, found in proposals(self.workspace, rest, at_once=1, skip=self._skip):
             with self._lock:
                 self._searched += 1
@@ -166,35 +170,39 @@ class HidingQueue:
             self._unread += 1
 
 
-def read_regions(given: Any) -> tuple[Region, ...]:
-    """Read regions that the page sent.
+def read_regions(given: Any) -> dict[Region, bool | None]:
+    """Read regions that the page sent, each with what it showed that was said about it.
 
     Raises
     ------
     UsageError
         They are none.
     """
+    found: dict[Region, bool | None] = {}
     try:
-        found = []
         for each in given or ():
             left, top, width, height = (int(number) for number in each["box"])
-            found.append((str(each["kind"]), (left, top, width, height)))
-    except (KeyError, TypeError, ValueError) as error:
+            seen = each.get("hide")
+            found[str(each["kind"]), (left, top, width, height)] = (
+                None if seen is None else bool(seen)
+            )
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UsageError("these are no regions", hint="each has a kind and a box") from error
-    return tuple(found)
+    return found
 
 
 def decision_row(
-    connection: Connection, sha256: str, regions: Sequence[Region], hide: bool, by: str
+    connection: Connection, sha256: str, seen: Mapping[Region, bool | None], hide: bool, by: str
 ) -> dict[str, Any]:
     """Return a picture's row of `hiding_decisions` after regions were confirmed or refused.
 
     Raises
     ------
     UsageError
-        No region is named, or one that was not proposed.
+        No region is named, or one that was not proposed, or about which something else was said
+        than the person saw.
     """
-    if not regions:
+    if not seen:
         raise UsageError("no region is chosen")
     said: dict[Region, Mapping[str, Any]] = {}
     query = select(schema.hiding_decisions.c.regions).where(
@@ -204,11 +212,22 @@ def decision_row(
         left, top, width, height = each["box"]
         said[each["kind"], (left, top, width, height)] = each
     proposed = {*said, *_proposed_in(connection, sha256)}
-    for kind, box in regions:
+    for (kind, box), hidden in seen.items():
         if (kind, box) not in proposed:
             raise UsageError(f"no {kind} are proposed there", hint="open the queue again")
+        _check_unchanged(said.get((kind, box)), hidden)
         said[kind, box] = {"kind": kind, "box": list(box), "hide": hide, "by": by}
     return {"sha256": sha256, "regions": list(said.values()), "by": by, "at": now()}
+
+
+def _check_unchanged(said: Mapping[str, Any] | None, seen: bool | None) -> None:
+    """Refuse to replace what somebody said that the person who decides didn't see."""
+    if said is None:
+        if seen is not None:
+            raise UsageError("what was said about this was taken back since", hint="look again")
+    elif said["hide"] != seen:
+        who, what = said["by"].removeprefix("desk:"), "it is one" if said["hide"] else "it is none"
+        raise UsageError(f"{who} said since: {what}", hint="look again; a second answer counts")
 
 
 def _proposed_in(connection: Connection, sha256: str) -> set[Region]:
@@ -237,7 +256,8 @@ def _kept(workspace: Workspace) -> dict[str, Callable[[], bytes]]:
 
 
 def _kept_among(workspace: Workspace, pictures: Sequence[str]) -> set[str]:
-    verdicts, found = schema.verdicts, set()
+    verdicts = schema.verdicts
+    found: set[str] = set()
     with workspace.catalog.read() as connection:
         for start in range(0, len(pictures), _PART):
             part = pictures[start : start + _PART]

@@ -64,7 +64,7 @@ class DeskState:
         self.suspects = SuspectsJob(workspace, self.reload)
         self.effect = EffectJob(workspace)
         self.map = MapJob(workspace, self.reload)
-        self.hiding = HidingQueue(workspace)
+        self.hiding = HidingQueue(workspace, read_only=read_only)
         self.table: pa.Table = load_table(workspace)
 
     @property
@@ -120,7 +120,8 @@ class DeskState:
         wanted : Mapping
             ``kind`` and ``value`` as of `bodyshop.desk.acts.Act`; ``field``, by default that of
             the labels that are shown; ``pictures``, or ``confirmed``, the number of pictures that
-            the person was told; ``regions``, each with ``kind`` and ``box``.
+            the person was told; ``regions``, each with ``kind``, ``box`` and ``hide``,
+            what the person saw that was said about it (nothing: None, or left out).
         view : View, optional
             Stands for all of its pictures.
 
@@ -142,9 +143,10 @@ class DeskState:
                 )
         kind, value = str(wanted.get("kind", "")), str(wanted.get("value", ""))
         field = str(wanted.get("field") or self.field)
-        regions = read_regions(wanted.get("regions"))
+        seen = read_regions(wanted.get("regions"))
         chosen = tuple(dict.fromkeys(pictures))
-        act = acts.Act(kind, chosen, self.by, value, field, regions)  # type: ignore[arg-type]
+        regions = {"regions": tuple(seen), "seen": tuple(seen.values())}
+        act = acts.Act(kind, chosen, self.by, value, field, **regions)  # type: ignore[arg-type]
         changed = acts.perform(self.workspace, act)
         if kind in ("hide", "show", "clear"):
             self.hiding.refresh(changed.pictures)

@@ -9,7 +9,7 @@ from threading import Thread
 
 import pytest
 from axe import serious_violations
-from desk_browser import chromium, opened, press, said, until
+from desk_browser import chromium, hold, opened, press, said, until
 from filling import add_picture, photo, pretend_scores, resaved
 from PIL import Image
 from selenium.webdriver import Keys
@@ -17,6 +17,7 @@ from selenium.webdriver.common.alert import Alert
 from sqlalchemy import select
 
 import curate
+from bodyshop.desk.journal import read_journal
 from bodyshop.desk.serving import serve_desk
 from bodyshop_core.catalog import effective_labels, schema
 from bodyshop_core.workspace import Workspace
@@ -130,6 +131,17 @@ def test_a_link_of_another_site_to_the_address_ends_in_the_desk(browser, workspa
     finally:
         server.shutdown()
         server.server_close()
+
+
+def test_a_key_that_is_held_decides_once(browser, workspace):
+    with serve_desk(workspace, by="Kim") as desk:
+        opened(browser, desk.address)
+        hold(browser, "k", 75, 20)
+        until(browser, lambda: "keep" in said(browser))
+        until(browser, lambda: browser.execute_script("return current && !!row(current)"))
+        press(browser, "g")  # answered after what was sent before
+        until(browser, lambda: "gold" in said(browser))
+        assert [line["kind"] for line in read_journal(workspace)] == ["keep", "gold"]
 
 
 def test_filters_stand_in_the_address_and_come_back_with_it(browser, workspace):

@@ -19,7 +19,7 @@ from bodyshop.export import export, proposed
 from bodyshop.export.proposed import Proposed, decided_regions, stored_proposals
 from bodyshop.forget import forget
 from bodyshop_core.catalog import schema
-from bodyshop_core.errors import UsageError
+from bodyshop_core.errors import NothingFoundError, UsageError
 from bodyshop_core.imaging import load_rgb
 
 
@@ -96,6 +96,58 @@ def test_a_decision_about_a_region_has_a_name_and_undo_takes_it_back(faces, stat
     assert said(workspace, first) == [True] and regions_of(state, first)[1]["hide"] is None
     state.undo()
     assert said(workspace, first) == []
+
+
+def test_what_another_desk_said_is_shown_and_not_replaced_unseen(faces, state):
+    workspace, (first, second) = faces
+    lee = DeskState(workspace, "Lee", read_only=False)
+    lee.hiding._search()
+    seen = regions_of(lee, first)
+    act = {"kind": "hide", "pictures": [first], "regions": seen[:1]}
+    state.act(act, None)
+    with pytest.raises(UsageError, match="Kim said since: it is one"):
+        lee.act(act | {"kind": "show", "regions": seen}, None)
+    assert said(workspace, first) == [True] and len(list(read_journal(workspace))) == 1
+    again = lee.hiding.next("", 1)
+    again = again if again["sha256"] == first else lee.hiding.picture(first)
+    assert [each["hide"] for each in again["regions"][:2]] == [True, None]
+    lee.act(act | {"kind": "show", "regions": again["regions"][:1]}, None)
+    assert said(workspace, first) == [False]
+    lee.undo()
+    state.undo()
+    with pytest.raises(UsageError, match="taken back since"):
+        lee.act(act | {"regions": again["regions"][:1]}, None)
+    state.act({"kind": "hide", "pictures": [second], "regions": regions_of(state, second)}, None)
+    assert lee.hiding.next(first, 1) is None  # Kim looked at it
+
+
+def test_a_picture_that_is_erased_is_not_shown_any_more(faces, state):
+    workspace, (first, second) = faces
+    before = state.hiding.state()
+    forget(workspace, second)
+    assert state.hiding.next(first, 1) is None
+    after = state.hiding.state()
+    assert (after["pictures"], after["of"]) == (before["pictures"] - 1, before["of"] - 1)
+    with pytest.raises(NothingFoundError):
+        state.hiding.picture(second)
+
+
+def test_a_picture_that_is_erased_while_it_is_searched_does_not_wait(faces, monkeypatch):
+    workspace, (first, second) = faces
+    search = proposed._search
+
+    def late(sha256, data, kinds):
+        found = search(sha256, data, kinds)
+        if sha256 == second:
+            forget(workspace, second)
+        return found
+
+    monkeypatch.setattr(proposed, "_search", late)
+    queue = HidingQueue(workspace)
+    queue._run()
+    assert queue.state()["state"] == "done"
+    assert queue._waiting.near("", 1, 99)[-1] == first
+    assert queue.state()["of"] == queue.state()["searched"] == 7
 
 
 def test_what_a_decision_costs_does_not_grow_with_the_pictures(faces, state, monkeypatch):
@@ -211,6 +263,18 @@ def test_what_is_shown_can_be_decided_while_the_search_goes_on(faces, monkeypatc
     while state.hiding.state()["state"] == "running" and time.monotonic() < until:
         time.sleep(0.05)
     assert state.hiding.state()["searched"] == state.hiding.state()["of"]
+
+
+def test_a_read_only_desk_searches_nothing_and_writes_nothing(faces):
+    workspace, _ = faces
+    queue = DeskState(workspace, "Kim", read_only=True).hiding
+    queue._run()
+    state = queue.state()
+    assert state["state"] == "done" and (state["searched"], state["of"]) == (0, 8)
+    assert not stored_proposals(workspace) and queue.next("", 1) is None
+    HidingQueue(workspace)._search()
+    queue._run()
+    assert queue.state()["searched"] == 8 and queue.next("", 1) is not None
 
 
 def test_a_picture_that_can_not_be_read_does_not_end_the_search(faces):

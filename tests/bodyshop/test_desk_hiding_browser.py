@@ -6,16 +6,16 @@ from threading import Event
 
 import pytest
 from axe import serious_violations
-from desk_browser import chromium, opened, press, until
+from desk_browser import chromium, hold, opened, press, until
 from portraits import add_faces
 from selenium.webdriver import Keys
 from selenium.webdriver.common.alert import Alert
 from sqlalchemy import select
 
-from bodyshop.desk import app, pictures
+from bodyshop.desk import acts, app, pictures
 from bodyshop.desk.hiding import HidingQueue
 from bodyshop.desk.serving import serve_desk
-from bodyshop.export.proposed import decided_regions
+from bodyshop.export.proposed import decided_regions, stored_proposals
 from bodyshop_core.catalog import schema
 from bodyshop_core.errors import NothingFoundError
 
@@ -47,14 +47,6 @@ def about(browser) -> str:
 
 def looked(browser) -> str:
     return browser.execute_script("return looked && looked.sha256")
-
-
-def hold(browser, key: str, code: int, times: int) -> None:
-    """Press a key and hold it: the system repeats it, with the mark of a repeated one."""
-    for number in range(times):
-        event = {"type": "keyDown", "key": key, "text": key, "windowsVirtualKeyCode": code}
-        browser.execute_cdp_cmd("Input.dispatchKeyEvent", event | {"autoRepeat": number > 0})
-    browser.execute_cdp_cmd("Input.dispatchKeyEvent", {"type": "keyUp", "key": key})
 
 
 def test_nothing_is_said_about_a_picture_that_is_not_in_sight(faces, monkeypatch):
@@ -146,6 +138,23 @@ def test_undo_in_the_queue_takes_back_what_was_said_there_only(faces):
         assert decisions(workspace) == kept and len(kept) == 9
 
 
+def test_what_somebody_else_said_since_is_told_and_stands(faces):
+    workspace, _ = faces
+    with chromium() as browser, serve_desk(workspace, by="Kim") as desk:
+        opened(browser, desk.address)
+        browser.find_element("id", "openhiding").click()
+        until(browser, lambda: "1 of" in about(browser))
+        first = looked(browser)
+        regions = stored_proposals(workspace)[first].regions
+        acts.perform(workspace, acts.Act("hide", (first,), "Lee", regions=regions[:1]))
+        press(browser, "n")
+        until(browser, lambda: "Lee said since: it is one" in about(browser))
+        assert said(workspace, first) == [True]
+        assert browser.find_elements("css selector", "#hidingboxes rect.yes.now")
+        press(browser, "n")
+        until(browser, lambda: said(workspace, first) == [False])
+
+
 def test_a_person_confirms_and_refuses_by_keyboard_and_takes_it_back(faces):
     workspace, _ = faces
     with chromium() as browser, serve_desk(workspace, by="Kim") as desk:
@@ -207,8 +216,9 @@ def test_a_person_confirms_and_refuses_by_keyboard_and_takes_it_back(faces):
         assert not errors
 
 
-def test_a_read_only_desk_shows_regions_and_takes_no_decision(faces):
-    workspace, _ = faces
+def test_a_read_only_desk_shows_regions_and_takes_no_decision_and_searches_none(faces):
+    workspace, names = faces
+    new = add_faces(workspace, 2)
     with chromium() as browser, serve_desk(workspace, by="Kim", read_only=True) as desk:
         opened(browser, desk.address)
         browser.find_element("id", "openhiding").click()
@@ -217,3 +227,9 @@ def test_a_read_only_desk_shows_regions_and_takes_no_decision(faces):
         press(browser, "y")
         until(browser, lambda: "read-only" in about.text)
         assert decided_regions(workspace) == {}
+        until(browser, lambda: "8 of 9 kept" in browser.find_element("id", "hidingleft").text)
+        assert new not in stored_proposals(workspace)
+        for _ in range(9):
+            press(browser, Keys.ARROW_DOWN)
+        until(browser, lambda: "none behind this one waits" in about.text)
+        assert looked(browser) == names[1]

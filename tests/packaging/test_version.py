@@ -31,6 +31,11 @@ def commit(folder: Path) -> None:
     git(folder, "commit", "--allow-empty", "--message", "a change")
 
 
+def makefile_packages() -> str:
+    text = (CHECKOUT / "Makefile").read_text(encoding="utf-8")
+    return re.search(r"^PACKAGES := (.+)$", text, re.MULTILINE)[1]
+
+
 def version_of(folder: Path) -> str:
     command = [sys.executable, "-m", "hatchling", "version"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
@@ -52,6 +57,32 @@ def repository(folder: Path) -> Path:
     git(folder, "add", ".")
     commit(folder)
     return folder
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+def test_a_commit_that_changes_no_file_of_the_packages_makes_the_wheel_anew(repository):
+    shutil.copy(CHECKOUT / "Makefile", repository)
+    for folder in ("dist", ".venv", *re.findall(r"\w+", makefile_packages())):
+        (repository / folder).mkdir()
+    for file in (".venv/.build", "dist/.built"):
+        (repository / file).touch()
+
+    def is_built() -> bool:
+        command = ["make", "--question", "dist/.built"]
+        done = subprocess.run(command, cwd=repository, capture_output=True, check=False)
+        assert done.returncode in (0, 1), done.stderr
+        return done.returncode == 0
+
+    assert is_built()
+    commit(repository)
+    assert not is_built()
+    (repository / "dist" / ".built").touch()
+    assert is_built()
+    git(repository, "reset", "--quiet", "--hard", "HEAD^")
+    assert not is_built()
+    shutil.rmtree(repository / ".git")
+    (repository / "dist" / ".built").touch()
+    assert is_built()
 
 
 def test_without_git_the_version_is_that_of_the_next_release_in_work(folder):

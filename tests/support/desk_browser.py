@@ -34,6 +34,14 @@ def press(browser, *keys):
     actions.perform()
 
 
+def hold(browser, key: str, code: int, times: int) -> None:
+    """Press a key and hold it: the system repeats it, with the mark of a repeated one."""
+    for number in range(times):
+        event = {"type": "keyDown", "key": key, "text": key, "windowsVirtualKeyCode": code}
+        browser.execute_cdp_cmd("Input.dispatchKeyEvent", event | {"autoRepeat": number > 0})
+    browser.execute_cdp_cmd("Input.dispatchKeyEvent", {"type": "keyUp", "key": key})
+
+
 def until(browser, condition: Callable[[], object]) -> None:
     WebDriverWait(browser, 30).until(lambda _: condition())
 

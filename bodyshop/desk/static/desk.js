@@ -314,6 +314,7 @@ document.addEventListener("keydown", (event) => {
   if (document.querySelector("dialog[open]")) { if (event.key === "b") blink(); return; }
   if (event.target.matches("button, a") && (event.key === "Enter" || event.key === " ")) return;
   if (moved(event)) { event.preventDefault(); return; }
+  if (event.repeat) return;  // a key that is held decides once
   const digit = Number(event.key), command = digit >= 1 && digit <= 9 ? () => labels[digit - 1] && act("label", labels[digit - 1]) : COMMANDS[event.key];
   if (command) { event.preventDefault(); safely(command)(); }
 });

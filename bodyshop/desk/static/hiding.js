@@ -11,7 +11,7 @@ async function openHiding() {
   looked = null; acted = []; note = "";
   clearPicture();
   $("hiding").showModal();
-  tellHiding("the kept pictures are searched …");
+  tellHiding("…");
   await countHiding();
   watching = watching || setInterval(safely(watchHiding), 1000);
   await nextHiding(1);
@@ -32,7 +32,7 @@ async function countHiding() {
 async function nextHiding(step, running = false) {
   const found = await ask(`/api/hiding/next?step=${step}&after=${looked ? looked.sha256 : ""}`);
   if (found) return showHiding(found);
-  if (!looked) return tellHiding(running ? "the kept pictures are searched …" : "nothing waits");
+  if (!looked) return tellHiding(running ? "the kept pictures are searched …" : readOnly ? "nothing waits; a read-only desk searches no pictures" : "nothing waits");
   tellHiding(step > 0 ? "none behind this one waits" : "none before this one waits");
 }
 function undecided() { return looked.regions.findIndex((one) => one.hide === null); }
@@ -86,15 +86,23 @@ async function sayHiding(kind, every) {
   if (!looked) return;
   if (readOnly) throw new Error("this desk is read-only");
   if (!isShown()) throw new Error(whyNotShown());
-  const regions = (every ? looked.regions : [looked.regions[region]]).map(({ kind: what, box }) => ({ kind: what, box }));
+  const regions = (every ? looked.regions : [looked.regions[region]]).map(({ kind: what, box, hide }) => ({ kind: what, box, hide }));
   const what = every ? `all ${looked.regions.length} regions` : `${MEANS[looked.regions[region].kind]} ${region + 1} of ${looked.regions.length}`;
-  const done = await ask("/api/act", { kind, pictures: [looked.sha256], regions });
+  const done = await ask("/api/act", { kind, pictures: [looked.sha256], regions }).catch(lookAgain);
   acted.push({ act: done.act, sha256: looked.sha256, words: `${what}: ${kind === "hide" ? "hidden" : "stays"}` });
   showHiding(await ask(`/api/hiding/${looked.sha256}`));
   await countHiding();
   if (undecided() >= 0) return;
   const found = await ask(`/api/hiding/next?step=1&after=${looked.sha256}`) || await ask("/api/hiding/next?step=1");
   if (found) showHiding(found); else tellHiding("all that was found is looked at");
+}
+// Somebody else may have said something: what stands now is drawn before the error is told.
+async function lookAgain(error) {
+  const at = region;
+  showHiding(await ask(`/api/hiding/${looked.sha256}`));
+  region = Math.min(at, looked.regions.length - 1);
+  drawHiding();
+  throw error;
 }
 async function undoHiding() {
   if (readOnly) throw new Error("this desk is read-only");

@@ -33,7 +33,8 @@ const PAIR_KEYS = {
 };
 $("pairs").addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || !PAIR_KEYS[event.key]) return;
-  event.preventDefault(); event.stopPropagation(); safely(PAIR_KEYS[event.key])();
+  event.preventDefault(); event.stopPropagation();
+  if (!event.repeat || event.key.startsWith("Arrow")) safely(PAIR_KEYS[event.key])();
 });
 $("pairs").addEventListener("close", stopFlicker);
 $("openpairs").addEventListener("click", safely(openPair));
