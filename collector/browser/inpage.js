@@ -7,7 +7,8 @@
   const IMAGE = /\.(jpe?g|jfif|png|webp|gif|avif|bmp|tiff?|jp2|jxl)(?:$|[?#&])/i;
   const OTHER = /\.(?:svgz?|html?|php|aspx?|jsp|m?js|css|json|xml|pdf|mp4|webm|mov|m3u8|mp3|zip|glb|gltf|usdz|woff2?)(?:$|[?#])/i;
   const NOT_THE_PICTURE = /icon|logo|avatar|placeholder|sprite|loader|spinner|toggle|title|flag/i;
-  const PREVIEW = /thumb|preview|tiny|lqip|blur|low-?(?:res|src|quality)/i;
+  const SMALL_COPY = /^(?!.*(?:large|big|full|zoom|orig|high|hd|max)).*(?:thumb|tiny|lqip|blur|low-?(?:res|src|quality))/i; // "preview" may be large
+  const isPhoto = (img) => img.naturalWidth >= 200 && img.naturalHeight >= 150; // than which a thumbnail is smaller
   const FULL = /^data-(?:full|zoom|orig|large|big|hi-?res|high|max|master|retina|hi-?dpi|2x|(?:image|src)-?(?:full|large|zoom|retina|hi-?dpi|2x))/i;
   const LARGER = /-?(?:hi-?dpi|retina|hi-?res|[23]x|large|full|hd|desktop)$/i, SMALLER = /-?(?:small|mobile|tablet|thumb|preview|low-?res)$/i;
   const LAZY = /^data-(?:lazy|src|original|ll-|bg|background)/i;
@@ -175,7 +176,7 @@
     const later = (name, value) => { const url = value && absolute(value); if (url) rest.push({ name, url }); };
     for (const holder of holders)
       for (const { name, value } of holder.attributes)
-        if (name.startsWith("data-") && !FULL.test(name) && !/srcset|responsive/i.test(name) && !NOT_THE_PICTURE.test(name) && !(img.naturalWidth && PREVIEW.test(name)) && !(listed && WIDTH.test(name)))
+        if (name.startsWith("data-") && !FULL.test(name) && !/srcset|responsive/i.test(name) && !NOT_THE_PICTURE.test(name) && !(isPhoto(img) && SMALL_COPY.test(name)) && !(listed && WIDTH.test(name)))
           later("data_src", pictureAddress(value, LAZY.test(name) && !img.naturalWidth));
     later("current_src", img.currentSrc);
     later("src", img.getAttribute("src"));
@@ -287,7 +288,7 @@
       for (const { name, value } of element.attributes) {
         if (JSON_TEXT.test(value)) keepJson(value, path(element));
         if (!name.startsWith("data-") || NOT_THE_PICTURE.test(name) || element.hasAttribute("data-folder")) continue;
-        if (PREVIEW.test(name) && element.querySelector("img")) continue; // a picture is there
+        if (SMALL_COPY.test(name) && [...element.querySelectorAll("img")].filter(isPhoto).length === 1) continue; // of that picture
         const url = pictureAddress(value, false), width = +(WIDTH.exec(name) || [])[1] || 0;
         if (!url || (width && element.tagName === "A" && element.querySelector("img"))) continue; // of its <img>
         const stem = name.replace(/-?\d{3,4}w?$/i, "").replace(LARGER, "").replace(SMALLER, "");

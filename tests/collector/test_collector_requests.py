@@ -83,6 +83,32 @@ def test_each_address_that_a_page_loads_is_asked_once(server, brands_for, worksp
         assert len(connection.execute(select(schema.images)).all()) == 15
 
 
+LARGER = {
+    "on-the-picture": "<img data-preview=/big/{}.jpg src=/small/{}.jpg>",
+    "on-its-link": "<a data-preview-image=/big/{}.jpg><img src=/small/{}.jpg></a>",
+    "beside-an-icon": "<div data-preview-image=/big/{}.jpg style='height:150px'><img src=/icon.jpg width=16></div>",
+    "named-thumb": "<div data-thumb=/big/{}.jpg style='height:150px'><img src=/icon.jpg width=16></div>",
+    "thumb-of-a-thumb": "<img data-thumb-src=/big/{}.jpg src=/small/{}.jpg>",
+}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("chromium")
+def test_a_preview_that_may_be_larger_or_alone_is_requested(server, brands_for, workspace):
+    server.add("/icon.jpg", picture(99, (16, 16)))
+    body = ""
+    for place, (name, html) in enumerate(LARGER.items()):
+        for n in range(3):
+            server.add(f"/big/{name}-{n}.jpg", picture(10 * place + n, (800, 600)))
+            server.add(f"/small/{name}-{n}.jpg", picture(10 * place + n, (120, 90)))
+            body += html.replace("{}", f"{name}-{n}")
+    page = server.add("/page", f"<!doctype html>{body}".encode(), "text/html")
+    collector.collect(brands_for(pages=[page]), workspace)
+    with workspace.catalog.read() as connection:
+        rows = connection.execute(select(schema.images)).all()
+    assert [row.width for row in rows] == [800] * 3 * len(LARGER)
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("chromium")
 def test_of_the_sizes_that_a_link_lists_only_the_largest_is_asked_for(
