@@ -63,6 +63,7 @@
   };
 
   // ---- what each <img> has shown so far, with its natural size
+  const strange = new Set(); // addresses that came when the page became another one
   const history = new WeakMap(), opens = new WeakMap(); // and what else may show it: a click, a removed attribute
   const remember = (img) => {
     const url = absolute(img.currentSrc || img.src || "");
@@ -196,7 +197,11 @@
   function itemOf(img) {
     const srcsets = [];
     const { candidates, rest } = urlCandidatesOf(img, srcsets);
-    const seen = [...(history.get(img) || new Map())].map(([url, size]) => ({ url, size }));
+    const seen = [...(history.get(img) || new Map())].filter(([url]) => !strange.has(url)).map(([url, size]) => ({ url, size }));
+    if (strange.has(absolute(img.currentSrc || img.src || ""))) { // what it showed before
+      const last = seen.pop();
+      return simple("img", [], img, { rest: last ? [{ name: "current_src", url: last.url }] : [], seen, shown: last ? last.size : null, alt: text(img.alt), icon: isIcon(img) });
+    }
     return {
       kind: "img", url_candidates: candidates, srcsets, rest, seen, base: document.baseURI,
       shown: img.naturalWidth ? [img.naturalWidth, img.naturalHeight] : null,
@@ -282,7 +287,7 @@
         const value = style.backgroundImage;
         if (!value || value === "none" || !value.includes("url(")) continue;
         const urls = cssUrls(value).sort((a, b) => b.scale - a.scale);
-        if (urls.length) backgrounds.set(urls[0].url, { urls, element, alt: text(element.getAttribute("aria-label") || element.title) });
+        if (urls.length && !strange.has(urls[0].url)) backgrounds.set(urls[0].url, { urls, element, alt: text(element.getAttribute("aria-label") || element.title) });
       }
       const named = new Map(); // data-bg and data-bg-hidpi are two sizes of one picture
       for (const { name, value } of element.attributes) {
@@ -298,7 +303,7 @@
       for (const sizes of named.values())
         items.push(simple("data", sizes.sort((a, b) => (a.name === b.name ? b.width - a.width : a.name < b.name ? -1 : 1)), element, { alt: text(element.getAttribute("aria-label")) }));
     }
-    for (const item of gone.values()) if (items.length < max) items.push(item);
+    for (const [url, item] of gone) if (items.length < max && !strange.has(url)) items.push(item);
     await Promise.all([...backgrounds].map(async ([url, { urls, element, alt }]) => {
       items.push(simple("css", urls.map((each) => ({ name: "css", url: each.url })), element, { shown: await measure(url), alt }));
     }));
@@ -312,7 +317,7 @@
     const ld = [...document.querySelectorAll('script[type="application/ld+json"]')].map((script) => script.textContent);
     const licence = document.querySelector("link[rel~=license][href],a[rel~=license][href]");
     return {
-      items, ld, json, title: text(document.title), licence: licence ? licence.href : "",
+      items, strange: [...strange], ld, json, title: text(document.title), licence: licence ? licence.href : "",
       resources: performance.getEntriesByType("resource").filter((entry) => entry.initiatorType === "img").length,
     };
   }
@@ -375,6 +380,6 @@
 
   Object.defineProperty(window, NAME, {
     enumerable: false,
-    value: { IMAGE, OTHER, LIGHTBOX, listening, heard, opens, absolute, pictureAddress, text, sleep, frame, collect, measure, webgl, path, first, all, waitFor, elements, visible, loading, state, shadow, clocks, PATIENCE, itemOf },
+    value: { IMAGE, OTHER, LIGHTBOX, listening, heard, strange, opens, absolute, pictureAddress, text, sleep, frame, collect, measure, webgl, path, first, all, waitFor, elements, visible, loading, state, shadow, clocks, PATIENCE, itemOf },
   });
 })();
