@@ -78,7 +78,7 @@
       gained += await again((count) => over(thumbs[count]), tools, end, thumbs.length, 4);
     }
     const pictures = T.pictures(), main = T.largest(pictures);
-    for (const range of [...document.querySelectorAll("input[type=range]")].filter((each) => main && !left(each) && !T.inForm(each) && T.beside(each, [main], 200))) {
+    for (const range of [...document.querySelectorAll("input[type=range]")].filter((each) => main && !left(each) && !T.inForm(each) && !T.filters(each) && T.beside(each, [main], 200))) {
       tried.add(range);
       const low = +range.min || 0, steps = Math.round(((+range.max || 100) - low) / (+range.step || 1));
       if (steps < 1 || steps > MOST_STEPS) continue;

@@ -108,6 +108,12 @@ ALONE = {
     "credit": f"{HERO}<div class=financing><input type=range max=9 oninput=\"{TOLD}\"></div>",
     "form": f"{HERO}<form><input type=range max=9 oninput=\"{TOLD}\"></form>",
     "far": f"{HERO}<div style='height:900px'></div><input type=range max=9 oninput=\"{TOLD}\">",
+    "damage": f"{HERO}<form><select name=damage onchange=\"{TOLD}\"><option>Front<option>Rear<option>Left</select></form>",
+    "price": f"{HERO}<div class=filter><label>Max price</label><input type=range max=9 oninput=\"{TOLD}\"></div>",
+    "rate": f"{HERO}<div class=monthly-rate><input type=range max=9 oninput=\"{TOLD}\"></div>",
+    "bid": f"{HERO}<label>Offer your price</label><input type=range max=9 oninput=\"{TOLD}\">",
+    "mileage": f"{HERO}<label for=r>Mileage</label><p><input id=r type=range max=9 oninput=\"{TOLD}\"></p>",
+    "year": f"{HERO}<input type=range name=minYear max=9 oninput=\"{TOLD}\">",
     "plain": f"<div>{HERO}</div><script>document.querySelector('div').onpointerdown = (event) => {TOLD}</script>",
     "country": f"{HERO}<select id=country onchange=\"{TOLD}\"><option>Korea<option>Japan<option>Spain</select>",
 }  # fmt: skip
