@@ -55,6 +55,36 @@ def test_a_redirect_of_the_browser_is_followed_as_one(tmp_path):
     assert isinstance(taken(held, tmp_path, last, "a"), StoredPicture)
 
 
+@pytest.mark.parametrize(
+    ("last", "asked"),
+    [
+        (URL, (URL, "http://cars.example/login")),
+        (f"{URL}?utm_source=1", (URL,)),
+        (URL, (f"{URL}?utm_source=1", "http://cars.example/login", f"{URL}?utm_source=2")),
+    ],
+    ids=["login", "mark", "both"],
+)
+def test_a_redirect_to_an_address_of_the_same_key_gives_the_bytes_and_the_room_back(
+    tmp_path, last, asked
+):
+    held = HeldPictures()
+    large = picture(1) + bytes(MAX_HELD - (1 << 20))
+    for _ in range(3):
+        assert held.hold(HeldPicture(last, 200, {}, large, asked), {"a", "b"})
+        got = taken(held, tmp_path, asked[0], "a")
+        assert not isinstance(got, Redirect)
+        held.let_go("a")
+        held.let_go("b")
+
+
+def test_bytes_replace_a_redirect_from_the_same_address(tmp_path):
+    held = HeldPictures()
+    other = "http://cdn.example/1.jpg"
+    assert held.hold(HeldPicture(other, 200, {}, picture(1), asked=(URL,)), {"a", "b"})
+    assert held.hold(HeldPicture(URL, 200, {}, picture(2)), {"a"})
+    assert isinstance(taken(held, tmp_path, URL, "a"), StoredPicture)
+
+
 def test_what_is_no_picture_is_not_kept(tmp_path):
     held = HeldPictures()
     assert held.hold(HeldPicture(URL, 200, {}, b"<html>wait</html>"), {"a"})
