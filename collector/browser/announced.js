@@ -6,11 +6,12 @@
   const { visible, unopened, OPINIONS, SLIDES } = T.ofBehaviours;
   const NOUN = "(?:photos?|images?|pictures?|pics|shots|slides|fotos?|bilder|bildern|aufnahmen|photographies|imágenes|imagens|immagini|foto|afbeeldingen|zdjęć|zdjęcia|obrázků|kuvaa|bilder|фото(?:графий|графии)?|fotoğraf|resim)";
   // A number of pictures follows nothing, a sign, or such a word: "Peugeot 208 photos" and "A4 Bilder" are of a model.
-  const LEADING = "(?:^|[^\\p{L}\\p{N}\\s.,'&/-]\\s*|[-–,]\\s+|(?:^|[^\\p{L}])(?:all|alle|alles?|see|view|show|open|browse|of|von|with|mit|has|total|insgesamt|toutes?|tous|les|voir|ver|todas?|tutte|le|vedi|gallery|galerie|galería|galleria|bildergalerie|über|over|more than)\\s+(?:the\\s+)?)";
+  const LEADING = "(?:^|[^\\p{L}\\p{N}\\s.,'&/-]\\s*|[-–,]\\s+|(?:^|[^\\p{L}])(?:all|alle|alles?|see|view|show|open|browse|of|von|with|mit|has|total|insgesamt|toutes?|tous|les|voir|ver|todas?|tutte|le|vedi|gallery|galerie|galería|galleria|bildergalerie|über|over|more than|our|my|your|his|her|their|its|these|those|in|are|contains?|features?|includes?|including|unsere[mnr]?|meine[mnr]?|ihre[mnr]?|seine[mnr]?|nos|mes|vos|ses|nuestr[ao]s|mis|sus|noss[ao]s|minhas|nostr[ei]|mie|onze|mijn|nasze|naše|наши|мои|våra|vores|bizim)\\s+(?:the\\s+)?)";
   const COUNTED = [
     new RegExp(`${LEADING}(\\d{1,4})\\s*\\+?\\s*${NOUN}(?:$|[^\\p{L}])`, "iu"), new RegExp(`(?:^|[^\\p{L}])${NOUN}\\s*[:(]\\s*(\\d{1,4})(?:$|\\D)`, "iu"),
     /(?:사진|이미지|포토|갤러리)\s*[:(]?\s*(?:총|전체)?\s*(\d{1,4})\s*(?:장|개|건)?/u, /(?:^|\D)(\d{1,4})\s*(?:장|枚|張|张)(?!\p{L})/u, /(?:写真|画像|图片|圖片|照片)\s*[:(（]?\s*(\d{1,4})/u,
   ];
+  const COUNT_IN_TITLE = new RegExp(`${LEADING}\\d{1,4}\\s*\\+?\\s*(?:[\\p{L}-]+\\s+){0,2}${NOUN}(?!\\p{L})`, "gimu"); // "BMW M3: 24 HD pictures"
   const EARLIEST_YEAR = 1950; // counts are below 2000
   const PLACE = /^(\D{0,24}?)(\d{1,4})(\s*)(\/|of|von|de|sur|di|van|из|z|av|\||중)(\s*)(\d{1,4})(\D{0,12})$/iu;
   const PICTURE = new RegExp(`(?:^|[^\\p{L}])(?:${NOUN}|bild|imagen|imagem|immagine|zdjęcie|obraz|kuva)(?:$|[^\\p{L}])`, "iu");
@@ -51,7 +52,7 @@
       if (!said.has(element)) said.set(element, GALLERY.test(named(element)) || element.hasAttribute("aria-roledescription") || inGallery(element.parentElement || element.getRootNode().host));
       return said.get(element);
     };
-    const title = `${document.title} ${[...document.querySelectorAll("h1")].map((each) => each.textContent).join(" ")}`;
+    const title = [document.title, ...[...document.querySelectorAll("h1")].map((each) => each.textContent)].join("\n").replace(COUNT_IN_TITLE, "\n");
     const inTitle = (count) => new RegExp(`(?<![\\d.,])${count}(?![\\d.,]|\\s*\\+?\\s*${NOUN})`, "iu").test(title); // the name of a model
     // Of a phone number: something to type in, or more digits, in what is around it without a picture.
     const callsSomebody = (element) => {
@@ -93,8 +94,8 @@
       }
       const label = element.getAttribute("aria-label");
       const texts = [label || ""];
-      const own = element.textContent || "", inside = T.text(own);
-      if (!element.children.length || (own.length < 60 && ![...element.children].some((each) => T.text(each.textContent) === inside))) texts.push(element.innerText || "");
+      const own = element.textContent || "", alone = () => { const inside = T.text(own); return ![...element.children].some((each) => T.text(each.textContent) === inside); };
+      if (!element.children.length || (own.length < 60 && alone())) texts.push(element.innerText || "");
       for (const each of texts) {
         const line = T.text(each);
         if (!line || line.length > 60 || NOT_PICTURES.test(line)) continue;

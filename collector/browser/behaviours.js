@@ -351,8 +351,13 @@
   const ASIDE = `${OPINIONS}, [class*='post-nav' i]`; // of other articles, and of what people say
   // A path without the number of a page: /cars/, /cars/2, /cars/page/2 and /cars-2.html are of one list.
   const listPath = (path) => path.replace(/\.\w+$/, "").replace(/(?:[/_-](?:page|seite|pagina|p))?[/_-]?\d{1,4}\/?$/i, "").replace(/\/(?:index)?$/, "");
-  const sameList = (link) => { // rel=next also leads to the next article, or to another site
-    try { const url = new URL(link.href); return url.origin === location.origin && listPath(url.pathname) === listPath(location.pathname); } catch { return false; }
+  const wordless = (path) => listPath(path.replace(/\.\w+$/, "").replace(/[/_-]\p{L}+[/_-]\d{1,4}\/?$/u, "")); // /cars/strona/2
+  const sameList = (link, anyWord) => { // rel=next also leads to the next article, or to another site
+    try {
+      const url = new URL(link.href), path = decodeURI(url.pathname), here = decodeURI(location.pathname), host = (name) => name.replace(/^www\./, "");
+      if (host(url.host) !== host(location.host) || path + url.search === here + location.search) return false;
+      return listPath(path) === listPath(here) || (!!anyWord && wordless(path) === listPath(here));
+    } catch { return false; }
   };
   const isAnswered = (at) => useful.has(at) && (answered.has(at) || [...at.querySelectorAll("*")].some((each) => answered.has(each)));
   const leadsOn = (link) => {
@@ -366,7 +371,7 @@
   T.unfinished = () => {
     const bare = [...T.elements(document)].filter((each) => each.tagName === "IMG" && !each.getAttribute("src") && !each.srcset && !each.currentSrc && ![...each.attributes].some(({ name }) => /^data-.*src/i.test(name)) && !each.closest("picture, [class*='clone' i], [class*='duplicate' i]") && each.width * each.height > 10000).length;
     const elsewhere = (each) => typeof each.href === "string" && T.absolute(each.href) && each.href.split("#")[0] !== location.href.split("#")[0] && !each.closest(ASIDE);
-    const next = [...document.querySelectorAll("a[rel~=next][href], link[rel~=next][href]")].find((each) => elsewhere(each) && sameList(each) && !isAnswered(each)) || [...document.querySelectorAll("a[href]")].filter((each) => elsewhere(each) && pagerOf(each)).find(leadsOn);
+    const next = [...document.querySelectorAll("a[rel~=next][href], link[rel~=next][href]")].find((each) => elsewhere(each) && sameList(each, true) && !isAnswered(each)) || [...document.querySelectorAll("a[href]")].filter((each) => elsewhere(each) && pagerOf(each)).find(leadsOn);
     return { bare, next: next ? next.href : "" };
   };
 })();

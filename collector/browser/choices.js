@@ -80,7 +80,7 @@
     const main = T.largest(T.pictures());
     for (const select of [...document.querySelectorAll("select")].filter((each) => tools.visible(each) && !tools.worn.has(each))) {
       const options = [...select.options].filter((each) => !each.disabled);
-      if (select.multiple || options.length < 2 || !(T.variant(said(select, options)) || (main && T.views(options.slice(0, 20).map((each) => each.text)) && T.beside(select, [main], 200))) || T.doesElse(select) || T.apart(select) || T.inDialog(select) || tools.LEADS.test(String(select.onchange))) continue;
+      if (select.multiple || options.length < 2 || !(T.variant(said(select, options)) || (main && !T.inForm(select) && T.views(options.slice(0, 20).map((each) => each.text)) && T.beside(select, [main], 200))) || T.doesElse(select) || T.apart(select) || T.inDialog(select) || tools.LEADS.test(String(select.onchange))) continue;
       tools.worn.add(select);
       const first = select.value, most = Math.min(options.length, MOST_OF_A_GROUP);
       if (most < options.length) limits.add(`${options.length - most} of ${options.length} choices of a list were not tried`);

@@ -32,14 +32,30 @@
     for (const part of [0.3, 0.6, 1]) send(under, { ...held, clientX: from + part * (to - from) }, "pointermove", "mousemove");
     send(under, { ...at, clientX: to }, "pointerup", "mouseup");
   }
-  // Again while that brings pictures; `idle` times in vain are the end.
+  // A gesture must not make the page another one, of another model: neither its path nor its query may change.
+  let watching = false, moved = false;
+  const spot = (address) => { const url = new URL(address, document.baseURI); return url.origin + url.pathname + url.search; };
+  for (const name of ["pushState", "replaceState"]) {
+    const change = History.prototype[name];
+    History.prototype[name] = function (state, title, address) {
+      let elsewhere = false;
+      try { elsewhere = watching && address != null && spot(address) !== spot(location.href); } catch { elsewhere = false; }
+      if (elsewhere) { moved = true; throw new DOMException("the page stays as it is", "SecurityError"); } // what would follow is left out
+      return change.apply(this, arguments);
+    };
+  }
+  if (window.navigation) window.navigation.addEventListener("navigate", ({ destination }) => { if (watching && spot(destination.url) !== spot(location.href)) moved = true; });
+  const loaded = () => new Set([...[...T.elements(document)].filter((each) => each.tagName === "IMG").map((each) => each.currentSrc || each.src), ...performance.getEntriesByType("resource").filter((each) => /^(?:img|css)$/.test(each.initiatorType)).map((each) => each.name)]);
+  // Again while that brings pictures; `idle` times in vain are the end, and so is a page that would become another one.
   async function again(act, tools, end, most, idle = 1) {
     let gained = 0;
-    for (let count = 0, vain = 0; count < most && vain < idle && performance.now() < end; count += 1) {
-      const before = tools.known();
+    for (let count = 0, vain = 0; count < most && vain < idle && !moved && performance.now() < end; count += 1) {
+      const before = tools.known(), here = spot(location.href), old = loaded();
       act(count);
       const more = await tools.grown(before, 500);
       await T.quiet(600);
+      moved = moved || spot(location.href) !== here;
+      if (moved) { for (const each of loaded()) if (!old.has(each)) T.strange.add(each); break; }
       vain = more ? 0 : vain + 1;
       gained += more ? 1 : 0;
     }
@@ -47,6 +63,11 @@
   }
 
   T.gesture = async (tools, end) => {
+    if (moved) return 0;
+    watching = true;
+    try { return await gestures(tools, end); } finally { watching = false; }
+  };
+  async function gestures(tools, end) {
     let gained = 0;
     const elsewhere = (each) => { for (let at = each, depth = 0; at && depth < 3 && (at === each || !at.querySelector("img, canvas")); at = at.parentElement, depth += 1) if (T.doesElse(at)) return true; return false; };
     const left = (each) => tried.has(each) || !tools.visible(each) || each.closest(UNRELATED) || elsewhere(each) || T.apart(each);
@@ -57,7 +78,7 @@
       gained += await again((count) => over(thumbs[count]), tools, end, thumbs.length, 4);
     }
     const pictures = T.pictures(), main = T.largest(pictures);
-    for (const range of [...document.querySelectorAll("input[type=range]")].filter((each) => main && !left(each) && !T.inForm(each) && T.beside(each, [main], 200))) {
+    for (const range of [...document.querySelectorAll("input[type=range]")].filter((each) => main && !left(each) && !T.inForm(each) && !T.filters(each) && T.beside(each, [main], 200))) {
       tried.add(range);
       const low = +range.min || 0, steps = Math.round(((+range.max || 100) - low) / (+range.step || 1));
       if (steps < 1 || steps > MOST_STEPS) continue;
@@ -76,5 +97,5 @@
       gained += await again(() => { for (const kind of ["keydown", "keyup"]) (document.activeElement || document.body).dispatchEvent(new KeyboardEvent(kind, { key: "ArrowRight", code: "ArrowRight", keyCode: 39, which: 39, bubbles: true })); }, tools, end, MOST_TURNS);
     }
     return gained;
-  };
+  }
 })();

@@ -7,7 +7,8 @@
   const IMAGE = /\.(jpe?g|jfif|png|webp|gif|avif|bmp|tiff?|jp2|jxl)(?:$|[?#&])/i;
   const OTHER = /\.(?:svgz?|html?|php|aspx?|jsp|m?js|css|json|xml|pdf|mp4|webm|mov|m3u8|mp3|zip|glb|gltf|usdz|woff2?)(?:$|[?#])/i;
   const NOT_THE_PICTURE = /icon|logo|avatar|placeholder|sprite|loader|spinner|toggle|title|flag/i;
-  const PREVIEW = /thumb|preview|tiny|lqip|blur|low-?(?:res|src|quality)/i;
+  const SMALL_COPY = /^(?!.*(?:large|big|full|zoom|orig|high|hd|max)).*(?:thumb|tiny|lqip|blur|low-?(?:res|src|quality))/i; // "preview" may be large
+  const isPhoto = (img) => img.naturalWidth >= 200 && img.naturalHeight >= 150; // than which a thumbnail is smaller
   const FULL = /^data-(?:full|zoom|orig|large|big|hi-?res|high|max|master|retina|hi-?dpi|2x|(?:image|src)-?(?:full|large|zoom|retina|hi-?dpi|2x))/i;
   const LARGER = /-?(?:hi-?dpi|retina|hi-?res|[23]x|large|full|hd|desktop)$/i, SMALLER = /-?(?:small|mobile|tablet|thumb|preview|low-?res)$/i;
   const LAZY = /^data-(?:lazy|src|original|ll-|bg|background)/i;
@@ -62,6 +63,7 @@
   };
 
   // ---- what each <img> has shown so far, with its natural size
+  const strange = new Set(); // addresses that came when the page became another one
   const history = new WeakMap(), opens = new WeakMap(); // and what else may show it: a click, a removed attribute
   const remember = (img) => {
     const url = absolute(img.currentSrc || img.src || "");
@@ -175,7 +177,7 @@
     const later = (name, value) => { const url = value && absolute(value); if (url) rest.push({ name, url }); };
     for (const holder of holders)
       for (const { name, value } of holder.attributes)
-        if (name.startsWith("data-") && !FULL.test(name) && !/srcset|responsive/i.test(name) && !NOT_THE_PICTURE.test(name) && !(img.naturalWidth && PREVIEW.test(name)) && !(listed && WIDTH.test(name)))
+        if (name.startsWith("data-") && !FULL.test(name) && !/srcset|responsive/i.test(name) && !NOT_THE_PICTURE.test(name) && !(isPhoto(img) && SMALL_COPY.test(name)) && !(listed && WIDTH.test(name)))
           later("data_src", pictureAddress(value, LAZY.test(name) && !img.naturalWidth));
     later("current_src", img.currentSrc);
     later("src", img.getAttribute("src"));
@@ -195,7 +197,11 @@
   function itemOf(img) {
     const srcsets = [];
     const { candidates, rest } = urlCandidatesOf(img, srcsets);
-    const seen = [...(history.get(img) || new Map())].map(([url, size]) => ({ url, size }));
+    const seen = [...(history.get(img) || new Map())].filter(([url]) => !strange.has(url)).map(([url, size]) => ({ url, size }));
+    if (strange.has(absolute(img.currentSrc || img.src || ""))) { // what it showed before
+      const last = seen.pop();
+      return simple("img", [], img, { rest: last ? [{ name: "current_src", url: last.url }] : [], seen, shown: last ? last.size : null, alt: text(img.alt), icon: isIcon(img) });
+    }
     return {
       kind: "img", url_candidates: candidates, srcsets, rest, seen, base: document.baseURI,
       shown: img.naturalWidth ? [img.naturalWidth, img.naturalHeight] : null,
@@ -281,13 +287,13 @@
         const value = style.backgroundImage;
         if (!value || value === "none" || !value.includes("url(")) continue;
         const urls = cssUrls(value).sort((a, b) => b.scale - a.scale);
-        if (urls.length) backgrounds.set(urls[0].url, { urls, element, alt: text(element.getAttribute("aria-label") || element.title) });
+        if (urls.length && !strange.has(urls[0].url)) backgrounds.set(urls[0].url, { urls, element, alt: text(element.getAttribute("aria-label") || element.title) });
       }
       const named = new Map(); // data-bg and data-bg-hidpi are two sizes of one picture
       for (const { name, value } of element.attributes) {
         if (JSON_TEXT.test(value)) keepJson(value, path(element));
         if (!name.startsWith("data-") || NOT_THE_PICTURE.test(name) || element.hasAttribute("data-folder")) continue;
-        if (PREVIEW.test(name) && element.querySelector("img")) continue; // a picture is there
+        if (SMALL_COPY.test(name) && [...element.querySelectorAll("img")].filter(isPhoto).length === 1) continue; // of that picture
         const url = pictureAddress(value, false), width = +(WIDTH.exec(name) || [])[1] || 0;
         if (!url || (width && element.tagName === "A" && element.querySelector("img"))) continue; // of its <img>
         const stem = name.replace(/-?\d{3,4}w?$/i, "").replace(LARGER, "").replace(SMALLER, "");
@@ -297,7 +303,7 @@
       for (const sizes of named.values())
         items.push(simple("data", sizes.sort((a, b) => (a.name === b.name ? b.width - a.width : a.name < b.name ? -1 : 1)), element, { alt: text(element.getAttribute("aria-label")) }));
     }
-    for (const item of gone.values()) if (items.length < max) items.push(item);
+    for (const [url, item] of gone) if (items.length < max && !strange.has(url)) items.push(item);
     await Promise.all([...backgrounds].map(async ([url, { urls, element, alt }]) => {
       items.push(simple("css", urls.map((each) => ({ name: "css", url: each.url })), element, { shown: await measure(url), alt }));
     }));
@@ -311,7 +317,7 @@
     const ld = [...document.querySelectorAll('script[type="application/ld+json"]')].map((script) => script.textContent);
     const licence = document.querySelector("link[rel~=license][href],a[rel~=license][href]");
     return {
-      items, ld, json, title: text(document.title), licence: licence ? licence.href : "",
+      items, strange: [...strange], ld, json, title: text(document.title), licence: licence ? licence.href : "",
       resources: performance.getEntriesByType("resource").filter((entry) => entry.initiatorType === "img").length,
     };
   }
@@ -374,6 +380,6 @@
 
   Object.defineProperty(window, NAME, {
     enumerable: false,
-    value: { IMAGE, OTHER, LIGHTBOX, listening, heard, opens, absolute, pictureAddress, text, sleep, frame, collect, measure, webgl, path, first, all, waitFor, elements, visible, loading, state, shadow, clocks, PATIENCE, itemOf },
+    value: { IMAGE, OTHER, LIGHTBOX, listening, heard, strange, opens, absolute, pictureAddress, text, sleep, frame, collect, measure, webgl, path, first, all, waitFor, elements, visible, loading, state, shadow, clocks, PATIENCE, itemOf },
   });
 })();

@@ -17,6 +17,7 @@
   const PAGER = bordered("pagers?|\\p{L}*paginat\\p{L}*|pages?\\s(?:numbers?|links?|nav|list)|pages");
   const GALLERY = bordered("\\p{L}*galler(?:y|ies|ie|ia)|galería|\\p{L}*carousel|\\p{L}*slid(?:er?s?|es|eshow)|swiper|splide|glide|flickity|slick|lightbox|viewer|photos");
   const STYLING = /(?<![\w-])order-(?:\d+|first|last|none)|(?:text|font|border|fill|icon|bg|background|theme|button|btn)[-_]?colou?r[\w-]*|has-[\w-]*colou?r|colou?r-?(?:primary|secondary|inherit|default|error|info|success|warning|action|disabled|scheme|mode)/gi;
+  const FILTERS = new RegExp(`가격|연식|주행|필터|価格|年式|走行|价格|里程|年份|\\p{L}*filter\\p{L}*|${bordered("\\p{L}*pri[cx]\\p{L}*|\\p{L}*preis\\p{L}*|preci\\p{L}+|prezz\\p{L}+|preço\\p{L}*|cena|ceny|цен\\p{L}+|fiyat\\p{L}*|budget|\\p{L}*rates?|loan|deposit|amount|term|months?|monthly|interest|\\p{L}*mileage|miles|km|kilom\\p{L}+|laufleistung|пробег|years?|baujahr|jahre?|années?|años?|anno|anni|rok|год|distance|radius|umkreis|volume|min|max(?:imum)?|bids?|offer").source}`, "iu");
   const MARKED = bordered("cookies?|cookie\\p{L}+|\\p{L}*consent|privacy|gdpr|cmp ?box|cmp ui|calendar|\\p{L}*date ?pick\\p{L}*|surveys?|nps|feedback|polls?|quiz|votes?|voting|ratings?|reviews?|comments?|newsletter|log ?in|check ?out");
   const DIALOG = "dialog, [role=dialog], [role=alertdialog]";
 
@@ -32,6 +33,13 @@
 
   const elsewhere = (text) => ELSE.test(text) || ELSE_ANYWHERE.test(text);
   T.doesElse = (element) => elsewhere(about(element)) || ELSE_NAMED.test(named(element)) || elsewhere(split(`${element.name || ""} ${element.value || ""}`));
+  // A range of a search or of a calculator: by its name, its labels, and what is around it without a picture.
+  T.filters = (element) => {
+    if ([...(element.labels || [])].some((each) => FILTERS.test(about(each))) || FILTERS.test(split(element.name || ""))) return true;
+    for (let at = element, depth = 0; at && depth < 4 && !/^(?:HTML|BODY|MAIN)$/.test(at.tagName) && (at === element || !at.querySelector("img, canvas")); at = up(at), depth += 1) if (FILTERS.test(about(at))) return true;
+    const before = element.previousElementSibling;
+    return !!before && !before.querySelector("img, canvas") && FILTERS.test(about(before));
+  };
   const largeIn = (at) => { for (const each of at.querySelectorAll("img, canvas")) if (large(each)) return true; return false; };
   // Whether an element is such a box; false is the page, null means that what is around it decides.
   function judged(at, text) {

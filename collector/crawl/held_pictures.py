@@ -68,18 +68,23 @@ class HeldPictures:
         """
         if sniff(without_blanks(picture.data)) is None:
             return True  # a request may bring more than this
+        hops = [*picture.asked, picture.url]
+        # Of addresses with one key the last counts: a login leads back to where it began.
+        leads = {url_key(url): to for url, to in zip(hops, [*hops[1:], ""], strict=True)}
+        last = url_key(picture.url)
         with self._lock:
-            new = url_key(picture.url) not in self._held
+            known = self._held.get(last)
+            new = known is None or bool(known.leads_to)
             if new and self._size + len(picture.data) > MAX_HELD:
                 return False
             self._size += len(picture.data) if new else 0
-            hops = [*picture.asked, picture.url]
-            for place, url in enumerate(hops):
-                leads_to = hops[place + 1] if place + 1 < len(hops) else ""
-                entry = self._held.setdefault(url_key(url), _Entry(picture, leads_to))
+            if known is not None and new:
+                known.picture, known.leads_to = picture, ""
+            for key, leads_to in leads.items():
+                entry = self._held.setdefault(key, _Entry(picture, leads_to))
                 entry.wanted_by |= candidates
                 for each in candidates:
-                    self._wants.setdefault(each, set()).add(url_key(url))
+                    self._wants.setdefault(each, set()).add(key)
         return True
 
     def holds(self, addresses: Iterable[UrlCandidate]) -> bool:

@@ -24,12 +24,14 @@ class ModelQuota:
         self._taken = Counter(taken)
         self._placed: set[str] = set()
         self._waiting: dict[tuple[str, str], deque[Candidate]] = {}
+        self._queued: set[str] = set()
 
     def take(self, candidate: Candidate) -> bool:
         """Give the candidate a place; False when there is none: then it waits for one."""
         car = (candidate.brand, candidate.model)
         if self._taken[car] >= self._per_model:
             self._waiting.setdefault(car, deque()).append(candidate)
+            self._queued.add(candidate.key)
             return False
         self._taken[car] += 1
         self._placed.add(candidate.key)
@@ -52,7 +54,15 @@ class ModelQuota:
         self._placed.discard(candidate.key)
         self._taken[car] -= 1
         waiting = self._waiting.get(car)
-        return waiting.popleft() if waiting else None
+        if not waiting:
+            return None
+        first = waiting.popleft()
+        self._queued.discard(first.key)
+        return first
+
+    def waits(self, key: str) -> bool:
+        """Return whether the candidate with this key waits for a place."""
+        return key in self._queued
 
     def waiting(self) -> list[Candidate]:
         """Return the candidates that got no place."""

@@ -269,7 +269,7 @@ class Crawl:
         for candidate in [*new, *self._reopening.found(task, finds)]:
             self._admit(candidate)
         admitted = {each.key for queued in self._in_flight.values() for each in queued}
-        for key in {each.key for each in found} - admitted:
+        for key in {each.key for each in found if not self._quota.waits(each.key)} - admitted:
             held.let_go(key)
         if with_bytes:
             self._store(task, with_bytes)

@@ -89,6 +89,7 @@ class PageSource:
             licences[url_key(url)] = licence
             pictures = _joined(pictures, url, "json_ld")
         claimed = set().union(*(picture.claimed for picture in pictures)) if pictures else set()
+        claimed |= {url_key(url) for url in content["strange"]}
         for seen in tools.browser.responses():
             if not seen.is_image or seen.status not in ANSWERS or not is_web_address(seen.url):
                 continue

@@ -42,6 +42,7 @@ COMPLETE = {
     "next-post": "<nav class=post-pagination><a href=/other>Next</a></nav>",
     "next-rel": "<nav class=post-navigation><a rel=next href=/other>Next</a></nav>",
     "next-article": "<link rel=next href=/2024/other-post><p><a rel=next href=/other/article>Next</a>",
+    "next-itself": "<link rel=next href='https://HOST/next-itself'>",
     "next-site": "<link rel=next href='http://elsewhere.example/next-site?p=2'>",
     "bad-href": "<ul class=pager><li class=active>1<li><a href='http://'>2</a></ul>",
     "svg-link": "<ul class=pager><svg><a href='?p=2'><text>2</text></a></svg></ul>",
@@ -62,6 +63,7 @@ COMPLETE = {
     "calling-code-2": "<div><button>+1</button><input type=tel></div><div><button>+7</button><p>495 123-45-67</p></div>",
     "model-number": "<h2>Porsche 911 photos</h2><h2>Audi A8 Bilder</h2><h2>Mazda 6 images</h2>",
     "model-title": "<h1>Peugeot 208</h1><button>208 photos</button>",
+    "model-title-2": "<title>Peugeot 208 – 6 HD pictures</title><button>208 photos</button>",
     "year": "<button>1999 photos</button>",
     "crumbs": '<script type=application/ld+json>{"@graph":[{"@type":"BreadcrumbList","numberOfItems":9},{"@type":"ImageGallery"}]}</script>',
 }  # fmt: skip
@@ -73,6 +75,9 @@ PARTIAL = {
     "turning": (f"{TURN}<a rel=next href='?p=2'>Next</a>", "goes on at"),
     "next-link": ("<link rel=next href='?page=2'>", "goes on at"),
     "next-path": ("<p><a rel=next href=/next-path/page/2>more</a></p>", "goes on at"),
+    "next-scheme": ("<link rel=next href='https://HOST/next-scheme?page=2'>", "goes on at"),
+    "next-word": ("<link rel=next href=/next-word/strona/2>", "goes on at"),
+    "next-cars": ("<link rel=next href=/next-cars-strana-2.html>", "goes on at"),
     "seven": ("<button>+7</button>", '"+7" did not open'),
     "seven-photos": ("<button>+7 photos</button>", '"+7 photos" did not open'),
     "counter": ("<p>1 / 9</p>", "announces 9"),
@@ -85,6 +90,8 @@ PARTIAL = {
     "number": ("<h2>Hyundai Sonata (9 photos)</h2>", "announces 9"),
     "number-dash": ("<h2>Porsche 911 – 9 photos</h2>", "announces 9"),
     "number-word": ("<p>See all 9 photos</p>", "announces 9"),
+    "number-our": ("<button>Our 24 photos</button>", "announces 24"),
+    "number-titled": ("<title>BMW M3: 24 HD pictures</title><p>24 pictures</p>", "announces 24"),
     "forty-nine-over": (f"{OVER}<button>+49</button></span></div>", '"+49" did not open'),
     "gallery": ('<script type=application/ld+json>{"@graph":[{"@type":"BreadcrumbList","numberOfItems":3},{"@type":"ImageGallery","numberOfItems":9}]}</script>', "announces 9"),
     "lost": ("<img src=/gone.jpg>", "1 http_404"),
@@ -98,7 +105,8 @@ def states_of(pages, server, brands_for, workspace, **limits):
     server.add("/px.gif", PIXEL, "image/gif", headers={"Cache-Control": "no-store"})
     for place, (name, html) in enumerate(pages.items()):
         server.add_pictures(11, prefix=f"/p/{name}-", start=100 * place)
-        html = f"<!doctype html><title>{name}</title>{html.replace('PAGE', name)}"
+        html = html.replace("PAGE", name).replace("HOST", server.url("/").split("/")[2])
+        html = f"<!doctype html>{'' if '<title>' in html else f'<title>{name}</title>'}{html}"
         urls[server.add(f"/{name}", html.encode(), "text/html")] = name
     collector.collect(brands_for(pages=list(urls), limits=limits), workspace)
     with workspace.catalog.read() as connection:

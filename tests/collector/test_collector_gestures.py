@@ -76,12 +76,44 @@ def test_pictures_that_a_gesture_shows_are_collected(server, brands_for, workspa
     assert (summary.partial, summary.failed) == ((), 0)
 
 
+def moves(*steps):
+    """Give a page whose arrow key leads to the pages of other models."""
+    steps = "".join(steps).replace("ADDRESS", "history.pushState({}, '', '/other-model-' + n);")
+    return page(
+        f"<h1>Model A</h1>{HERO}",
+        f"addEventListener('keydown', (event) => {{ if (event.key !== 'ArrowRight' || n === 5) return; n += 1; {steps} }});",
+    )
+
+
+MODELS = {
+    "address-first": moves("ADDRESS", "show(n);"),
+    "picture-first": moves("show(n);", "ADDRESS"),
+    "by-location": moves("show(n);", "location.href = '/other-model-' + n;"),
+    "after-a-while": moves("const to = n; setTimeout(() => { const n = to; ADDRESS show(n); }, 300);"),
+    "query": moves("history.replaceState({}, '', '?model=' + n);", "show(n);"),
+}  # fmt: skip
+OWN = {"hash": moves("history.replaceState({}, '', '#' + n);", "show(n);")}
+
+
+def test_a_key_that_leads_to_other_models_brings_none_of_their_pictures(
+    server, brands_for, workspace
+):
+    _, found = collect(server, brands_for, workspace, MODELS | OWN)
+    assert found == dict.fromkeys(MODELS, 1) | dict.fromkeys(OWN, COUNT)
+
+
 TOLD = "fetch('/told?' + event.type)"
 ALONE = {
     "menu": f"{HERO}<nav>" + f"<img width=80 src=/t/PAGE-0.jpg onmouseover=\"{TOLD}\">" * 4 + "</nav>",
     "credit": f"{HERO}<div class=financing><input type=range max=9 oninput=\"{TOLD}\"></div>",
     "form": f"{HERO}<form><input type=range max=9 oninput=\"{TOLD}\"></form>",
     "far": f"{HERO}<div style='height:900px'></div><input type=range max=9 oninput=\"{TOLD}\">",
+    "damage": f"{HERO}<form><select name=damage onchange=\"{TOLD}\"><option>Front<option>Rear<option>Left</select></form>",
+    "price": f"{HERO}<div class=filter><label>Max price</label><input type=range max=9 oninput=\"{TOLD}\"></div>",
+    "rate": f"{HERO}<div class=monthly-rate><input type=range max=9 oninput=\"{TOLD}\"></div>",
+    "bid": f"{HERO}<label>Offer your price</label><input type=range max=9 oninput=\"{TOLD}\">",
+    "mileage": f"{HERO}<label for=r>Mileage</label><p><input id=r type=range max=9 oninput=\"{TOLD}\"></p>",
+    "year": f"{HERO}<input type=range name=minYear max=9 oninput=\"{TOLD}\">",
     "plain": f"<div>{HERO}</div><script>document.querySelector('div').onpointerdown = (event) => {TOLD}</script>",
     "country": f"{HERO}<select id=country onchange=\"{TOLD}\"><option>Korea<option>Japan<option>Spain</select>",
 }  # fmt: skip

@@ -55,6 +55,36 @@ def test_a_redirect_of_the_browser_is_followed_as_one(tmp_path):
     assert isinstance(taken(held, tmp_path, last, "a"), StoredPicture)
 
 
+@pytest.mark.parametrize(
+    ("last", "asked"),
+    [
+        (URL, (URL, "http://cars.example/login")),
+        (f"{URL}?utm_source=1", (URL,)),
+        (URL, (f"{URL}?utm_source=1", "http://cars.example/login", f"{URL}?utm_source=2")),
+    ],
+    ids=["login", "mark", "both"],
+)
+def test_a_redirect_to_an_address_of_the_same_key_gives_the_bytes_and_the_room_back(
+    tmp_path, last, asked
+):
+    held = HeldPictures()
+    large = picture(1) + bytes(MAX_HELD - (1 << 20))
+    for _ in range(3):
+        assert held.hold(HeldPicture(last, 200, {}, large, asked), {"a", "b"})
+        got = taken(held, tmp_path, asked[0], "a")
+        assert not isinstance(got, Redirect)
+        held.let_go("a")
+        held.let_go("b")
+
+
+def test_bytes_replace_a_redirect_from_the_same_address(tmp_path):
+    held = HeldPictures()
+    other = "http://cdn.example/1.jpg"
+    assert held.hold(HeldPicture(other, 200, {}, picture(1), asked=(URL,)), {"a", "b"})
+    assert held.hold(HeldPicture(URL, 200, {}, picture(2)), {"a"})
+    assert isinstance(taken(held, tmp_path, URL, "a"), StoredPicture)
+
+
 def test_what_is_no_picture_is_not_kept(tmp_path):
     held = HeldPictures()
     assert held.hold(HeldPicture(URL, 200, {}, b"<html>wait</html>"), {"a"})
@@ -81,6 +111,32 @@ def test_each_address_that_a_page_loads_is_asked_once(server, brands_for, worksp
     assert server.paths("/thumb/") == []
     with workspace.catalog.read() as connection:
         assert len(connection.execute(select(schema.images)).all()) == 15
+
+
+LARGER = {
+    "on-the-picture": "<img data-preview=/big/{}.jpg src=/small/{}.jpg>",
+    "on-its-link": "<a data-preview-image=/big/{}.jpg><img src=/small/{}.jpg></a>",
+    "beside-an-icon": "<div data-preview-image=/big/{}.jpg style='height:150px'><img src=/icon.jpg width=16></div>",
+    "named-thumb": "<div data-thumb=/big/{}.jpg style='height:150px'><img src=/icon.jpg width=16></div>",
+    "thumb-of-a-thumb": "<img data-thumb-src=/big/{}.jpg src=/small/{}.jpg>",
+}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("chromium")
+def test_a_preview_that_may_be_larger_or_alone_is_requested(server, brands_for, workspace):
+    server.add("/icon.jpg", picture(99, (16, 16)))
+    body = ""
+    for place, (name, html) in enumerate(LARGER.items()):
+        for n in range(3):
+            server.add(f"/big/{name}-{n}.jpg", picture(10 * place + n, (800, 600)))
+            server.add(f"/small/{name}-{n}.jpg", picture(10 * place + n, (120, 90)))
+            body += html.replace("{}", f"{name}-{n}")
+    page = server.add("/page", f"<!doctype html>{body}".encode(), "text/html")
+    collector.collect(brands_for(pages=[page]), workspace)
+    with workspace.catalog.read() as connection:
+        rows = connection.execute(select(schema.images)).all()
+    assert [row.width for row in rows] == [800] * 3 * len(LARGER)
 
 
 @pytest.mark.slow

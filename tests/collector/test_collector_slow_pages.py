@@ -127,6 +127,26 @@ def test_a_background_that_fails_is_asked_for_once_and_a_slow_one_is_measured_la
         assert browser.await_(backgrounds) == [[640, 480]]
 
 
+TEXTS = """(() => {
+  const text = T.text;
+  let read = 0;
+  T.text = (value) => { read += (value || "").length; return text(value); };
+  T.announced();
+  T.text = text;
+  return read;
+})()"""
+
+
+@pytest.mark.slow
+def test_a_long_text_in_many_boxes_is_not_read_for_each_of_them(server):
+    """Only short texts are compared with those of the boxes inside."""
+    body = f"<!doctype html>{'<div>' * 40}{'<p>words</p>' * 20}{'some words ' * 50_000}"
+    page = server.add("/page", body.encode(), "text/html")
+    with Browser(AddressGuard([server.host]), "bodyshop-test", load_seconds=20) as browser:
+        browser.open(page)
+        assert browser.await_(TEXTS) < 2 * len(body)
+
+
 class Logging:
     """A progress that keeps its lines."""
 

@@ -193,6 +193,24 @@ def test_pictures_that_the_browser_has_are_not_requested_again(server, brands_fo
 
 
 @pytest.mark.slow
+def test_pictures_that_wait_for_a_place_are_stored_from_the_browser(server, brands_for, workspace):
+    """Two of three places bring equal pictures, and the host answers to browsers only."""
+
+    def to_browsers(data):
+        return lambda handler: (
+            sends(data)(handler)
+            if "Chrome" in handler.headers["User-Agent"]
+            else handler.send_error(403)
+        )
+
+    for place, number in enumerate((1, 1, 1, 2, 3)):
+        server.answers[f"/p/{place}.jpg"] = to_browsers(picture(number))
+    page = server.add("/page", images(5).encode(), "text/html")
+    summary = collector.collect(brands_for(pages=[page], limits={"per_model": 3}), workspace)
+    assert (summary.downloaded, summary.failed) == (3, 0)
+
+
+@pytest.mark.slow
 def test_a_redirected_picture_is_one_sighting(server, brands_for, workspace):
     server.add_pictures(1)
     headers = {"Location": "/p/0.jpg"}
