@@ -201,6 +201,22 @@ def test_no_load_runs_any_more_when_an_epoch_ends(end: str) -> None:
     assert source.running == 0
 
 
+def test_of_two_loads_that_fail_the_first_in_the_epochs_order_is_named() -> None:
+    later = threading.Event()
+
+    def fault(row: int) -> None:
+        if row == 8:
+            later.wait(10)
+            raise UnreadableImageError("the earlier")
+        if row == 12:
+            later.set()
+            raise UnreadableImageError("the later")
+
+    with pytest.raises(UnreadableImageError, match="the earlier"):
+        list(Feed(_Counted(fault), 4, seed=1).epoch(0))
+    assert later.is_set()
+
+
 def test_an_augmenter_is_asked_by_one_thread_at_a_time(samples: tuple[Sample, ...]) -> None:
     inside, overlaps = threading.Lock(), []
 
