@@ -201,6 +201,22 @@ def test_no_load_runs_any_more_when_an_epoch_ends(end: str) -> None:
     assert source.running == 0
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has processor affinity")
+def test_pictures_are_decoded_by_as_many_threads_as_this_process_has_processors(
+    samples: tuple[Sample, ...],
+) -> None:
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(allowed)})
+    try:
+        pictures = Pictures(samples, VIEW)
+        before = set(threading.enumerate())
+        pictures[:]
+        started = set(threading.enumerate()) - before
+    finally:
+        os.sched_setaffinity(0, allowed)
+    assert len(started) == 1
+
+
 def test_of_two_loads_that_fail_the_first_in_the_epochs_order_is_named() -> None:
     later = threading.Event()
 
