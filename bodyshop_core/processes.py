@@ -6,6 +6,7 @@ Everything that only some systems have is here; the rest of the code asks these 
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import signal
 import sys
@@ -136,6 +137,34 @@ def take_lock(descriptor: int, *, wait: bool) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def allocate(descriptor: int, size: int) -> None:
+    """Give an open, empty file its space on the disk: what is mapped later can't find it full.
+
+    Parameters
+    ----------
+    descriptor : int
+        Of the file.
+    size : int
+        Bytes, more than 0.
+
+    Raises
+    ------
+    OSError
+        There isn't that much space.
+    """
+    if sys.platform == "linux":
+        try:
+            os.posix_fallocate(descriptor, 0, size)
+        except OSError as error:
+            if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL):  # of the file system
+                raise
+        else:
+            return
+    zeros = memoryview(bytes(2**20))
+    while size:
+        size -= os.write(descriptor, zeros[:size])
 
 
 def cpu_count() -> int:

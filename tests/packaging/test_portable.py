@@ -20,8 +20,8 @@ ALLOWED = {"bodyshop_core/processes.py"}
 MODULES = {"fcntl", "grp", "pty", "pwd", "resource", "syslog", "termios"}
 CALLS = {
     "fork", "forkpty", "getegid", "geteuid", "getgid", "getloadavg", "getpgid", "getuid", "kill",
-    "killpg", "mkfifo", "mknod", "nice", "sched_getaffinity", "setgid", "setpgid", "setsid",
-    "setuid", "statvfs", "sysconf", "umask", "uname", "wait", "waitpid",
+    "killpg", "mkfifo", "mknod", "nice", "posix_fallocate", "sched_getaffinity", "setgid",
+    "setpgid", "setsid", "setuid", "statvfs", "sysconf", "umask", "uname", "wait", "waitpid",
 }  # fmt: skip
 SIGNALS = {"SIGALRM", "SIGCHLD", "SIGHUP", "SIGKILL", "SIGQUIT", "SIGSTOP", "SIGUSR1", "SIGUSR2"}
 PLACES = re.compile(r"^/(proc|dev|tmp)(/|$)")

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +38,58 @@ STAGE = Stage(
     keep="last",
     optimizer=Optimizer(learning_rate=0.01),
 )
+
+ENDS_AFTER_A_FAILED_LOAD = """
+import time
+import numpy as np
+from train.fit.feed import Feed
+
+class Slow:
+    types, quick = (np.uint8, np.float32), False
+
+    def __len__(self):
+        return 200
+
+    def draw(self, random, epoch):
+        return random.permutation(200)[:, None]
+
+    def load(self, rows):
+        time.sleep(0.05)
+        if 7 in rows:
+            raise MemoryError
+        return rows.astype(np.uint8), rows.astype(np.float32), np.ones(len(rows), np.float32)
+
+try:
+    list(Feed(Slow(), 4, 1).epoch(0))
+except MemoryError:
+    print("not enough memory")
+"""
+
+
+class _Counted:
+    """A source that counts its loads; `fault` is called with a batch's first row."""
+
+    types, quick = (np.int64, np.float32), False
+
+    def __init__(self, fault: Callable[[int], None] = lambda _: None) -> None:
+        self.fault, self.running, self.lock = fault, 0, threading.Lock()
+
+    def __len__(self) -> int:
+        return 40
+
+    def draw(self, random: np.random.Generator, epoch: int) -> np.ndarray:
+        return np.arange(40)[:, None]
+
+    def load(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        with self.lock:
+            self.running += 1
+        try:
+            self.fault(int(rows[0, 0]))
+            time.sleep(0.05)
+        finally:
+            with self.lock:
+                self.running -= 1
+        return rows, rows.astype(np.float32), np.ones(len(rows), np.float32)
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +167,70 @@ def test_a_picture_that_is_lost_in_mid_epoch_is_named(
     bad = Sample("b" * 64, broken, "whole", "train", "b")
     with pytest.raises(UnreadableImageError, match="broken"):
         _fitted(_rows(Pictures((*samples, bad), VIEW)))
+
+
+@pytest.mark.slow
+def test_a_process_ends_after_a_load_that_failed_beside_another() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", ENDS_AFTER_A_FAILED_LOAD],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, "not enough memory"), done.stderr
+
+
+@pytest.mark.parametrize("end", ["fails", "is interrupted", "is left"])
+def test_no_load_runs_any_more_when_an_epoch_ends(end: str) -> None:
+    def fault(row: int) -> None:
+        if end == "fails" and row == 12:
+            raise MemoryError
+
+    source = _Counted(fault)
+    batches = Feed(source, 4, seed=1).epoch(0)
+    next(batches)
+    if end == "is left":
+        batches.close()
+    elif end == "is interrupted":
+        with pytest.raises(KeyboardInterrupt):
+            batches.throw(KeyboardInterrupt())
+    else:
+        with pytest.raises(MemoryError):
+            list(batches)
+    assert source.running == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has processor affinity")
+def test_pictures_are_decoded_by_as_many_threads_as_this_process_has_processors(
+    samples: tuple[Sample, ...],
+) -> None:
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(allowed)})
+    try:
+        pictures = Pictures(samples, VIEW)
+        before = set(threading.enumerate())
+        pictures[:]
+        started = set(threading.enumerate()) - before
+    finally:
+        os.sched_setaffinity(0, allowed)
+    assert len(started) == 1
+
+
+def test_of_two_loads_that_fail_the_first_in_the_epochs_order_is_named() -> None:
+    later = threading.Event()
+
+    def fault(row: int) -> None:
+        if row == 8:
+            later.wait(10)
+            raise UnreadableImageError("the earlier")
+        if row == 12:
+            later.set()
+            raise UnreadableImageError("the later")
+
+    with pytest.raises(UnreadableImageError, match="the earlier"):
+        list(Feed(_Counted(fault), 4, seed=1).epoch(0))
+    assert later.is_set()
 
 
 def test_an_augmenter_is_asked_by_one_thread_at_a_time(samples: tuple[Sample, ...]) -> None:

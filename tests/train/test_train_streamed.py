@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from bodyshop_core import processes
+from bodyshop_core.errors import BodyshopError
 from train.data.shard_cache import SHARD, ShardCache
 from train.data.table import Table
 from train.models import linear_probe
@@ -99,3 +106,59 @@ def test_numbers_beyond_half_precision_stay_single(tmp_path: Path) -> None:
     table.put([1, 3], np.array([[2.0], [1e6]], np.float32))
     assert isinstance(table.array, np.memmap)
     assert table.array[:, 0].tolist() == [1.0, 2.0, 3.0, 1e6]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A real file system of 1 MiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = shutil.which("mount")
+    command = [str(mount), "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    if mount is None or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("a small file system can only be mounted by root")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+FILLS_A_TABLE = """
+import sys
+from pathlib import Path
+import numpy as np
+from bodyshop_core.errors import BodyshopError
+from train.data.table import Table
+
+table = Table(1000, Path(sys.argv[1]), limit=0)
+try:
+    for row in range(1000):
+        table.put([row], np.ones((1, 4000), np.float32))
+except BodyshopError as error:
+    print(error)
+"""
+
+
+def test_a_full_disk_under_a_table_is_an_error_and_does_not_kill(small_disk: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FILLS_A_TABLE, str(small_disk)],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, (done.returncode, done.stderr[-2000:])
+    assert done.stdout.startswith("the disk is full: features need 8 MiB in ")
+    assert not list(small_disk.iterdir())
+    with pytest.raises(BodyshopError, match="the disk is full"):
+        Table(1000, small_disk, limit=0).put([0], np.ones((1, 4000), np.float32))
+
+
+@pytest.mark.parametrize("system", ["linux", "win32"])
+def test_a_file_is_given_its_space_before_it_is_mapped(
+    system: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes.sys, "platform", system)
+    with (tmp_path / "file").open("w+b") as file:
+        processes.allocate(file.fileno(), 3 * 2**20 + 5)
+        found = os.fstat(file.fileno())
+    assert found.st_size == 3 * 2**20 + 5
+    assert not any((tmp_path / "file").read_bytes())

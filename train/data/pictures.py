@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bodyshop_core.processes import cpu_count
 from train.data.pixels import View, squares
 from train.data.samples import Sample
 
@@ -35,7 +35,7 @@ class Pictures:
         self.samples, self.view = samples, view
         self.shape = (len(samples), view.side, view.side, 3)
         self.ndim = len(self.shape)
-        self._pool = ThreadPoolExecutor(os.cpu_count() or 1, "decode")
+        self._pool = ThreadPoolExecutor(cpu_count(), "decode")
 
     def __len__(self) -> int:
         return len(self.samples)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -17,6 +16,7 @@ from PIL import Image
 
 from bodyshop_core.catalog import BlobRef
 from bodyshop_core.imaging import Equalise, crop_to, equalise, fit_square, load_rgb
+from bodyshop_core.processes import cpu_count
 
 if TYPE_CHECKING:
     import numpy as np
@@ -135,7 +135,7 @@ def load_all_tta_views(
     sources: Sequence[Any], view: View, tta_views: Sequence[str] = ("centre",)
 ) -> Iterator[RGB]:
     """Yield `load_tta_views` of each source in order, decoded on all cores ahead of the reader."""
-    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(max_workers=cpu_count()) as pool:
         yield from pool.map(lambda source: load_tta_views(source, view, tta_views), sources)
 
 
@@ -213,7 +213,7 @@ def squares(
 
     # Decoding and resizing release the interpreter's lock, so threads do.
     with ExitStack() as held:
-        threads = pool or held.enter_context(ThreadPoolExecutor(os.cpu_count() or 1))
+        threads = pool or held.enter_context(ThreadPoolExecutor(cpu_count()))
         for each in threads.map(shown, runs):
             yield from each
 

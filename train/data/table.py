@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from bodyshop_core.errors import BodyshopError
+from bodyshop_core.processes import allocate
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,7 +41,13 @@ class Table:
         self.array, self._made = np.empty(0, np.float32), False
 
     def put(self, places: Sequence[int], values: NDArray[Any]) -> None:
-        """Fill some rows."""
+        """Fill some rows.
+
+        Raises
+        ------
+        BodyshopError
+            The disk has no space for the file, which is made whole with the first rows.
+        """
         import numpy as np
 
         if not self._made:
@@ -66,7 +76,19 @@ class Table:
     def _mapped(self, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
         import numpy as np
 
-        self._folder.mkdir(parents=True, exist_ok=True)
-        # The map keeps the nameless file alive until the array is gone.
-        with tempfile.TemporaryFile(dir=self._folder) as file:
-            return np.memmap(file, dtype, "w+", shape=shape)
+        size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            # The map keeps the nameless file alive until the array is gone.
+            with tempfile.TemporaryFile(dir=self._folder) as file:
+                # A full disk would end the process when a page of a sparse file is written.
+                allocate(file.fileno(), size)
+                return np.memmap(file, dtype, "w+", shape=shape)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                raise
+            raise BodyshopError(
+                f"the disk is full: features need {size / 2**20:,.0f} MiB in {self._folder} "
+                f"({error})",
+                hint="free some space and run the same command again",
+            ) from error

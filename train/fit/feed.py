@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -19,7 +21,7 @@ LOADED_AT_ONCE = 2
 """Batches being loaded at a time: pictures of the second keep the cores busy as the first ends."""
 
 LOADED_AHEAD = 2
-"""Finished batches that wait for the step."""
+"""Batches that wait for the step, besides."""
 
 
 class Source(Protocol):
@@ -46,8 +48,8 @@ class Source(Protocol):
 class Feed:
     """The batches of a source, epoch by epoch.
 
-    A ``tf.data`` pipeline: its threads load batches while the step runs, unless loading is quick.
-    What an epoch consists of depends on the seed and the number of the epoch alone.
+    Threads load batches while the step runs, unless loading is quick. What an epoch consists of
+    depends on the seed and the number of the epoch alone.
 
     Parameters
     ----------
@@ -61,58 +63,38 @@ class Feed:
 
     def __init__(self, source: Source, size: int, seed: int) -> None:
         self._source, self.size, self._seed = source, size, seed
-        self._rows: NDArray[np.int64] = np.empty((0,), np.int64)
-        self._failure: BaseException | None = None
         self.steps = math.ceil(len(source) / size)
-        self._batches = None if source.quick else self._pipeline()
 
     def epoch(self, number: int) -> Iterator[tuple[Any, Any, Any]]:
-        """Yield the inputs, targets and weights of one epoch; finish it before the next.
+        """Yield the inputs, targets and weights of one epoch.
+
+        However it ends, no load still runs then.
 
         Raises
         ------
         Exception
-            What `Source.load` raised.
+            What `Source.load` raised for the first batch that can't be loaded.
         """
-        errors = import_tensorflow().errors
-        self._rows = self._source.draw(np.random.default_rng([self._seed, number]), number)
-        if self._batches is None:
-            yield from map(self._load, range(self.steps))
+        rows = self._source.draw(np.random.default_rng([self._seed, number]), number)
+        parts = (rows[step * self.size : (step + 1) * self.size] for step in range(self.steps))
+        if self._source.quick:
+            yield from map(self._source.load, parts)
             return
+        pool = ThreadPoolExecutor(LOADED_AT_ONCE, "load")
+        waiting: deque[Future[tuple[Any, Any, Any]]] = deque()
         try:
-            yield from self._batches
-        except errors.OpError:
-            # tf.data makes text of an exception; the caller is told the exception itself.
-            if self._failure is None:
-                raise
-            failure, self._failure = self._failure, None
-            raise failure from None
+            for part in parts:
+                waiting.append(pool.submit(self._load, part))
+                if len(waiting) > LOADED_AT_ONCE + LOADED_AHEAD:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
 
-    def _load(self, step: int) -> Batch:
-        start = step * self.size
-        return self._source.load(self._rows[start : start + self.size])
-
-    def _pipeline(self) -> Any:
+    def _load(self, rows: NDArray[np.int64]) -> tuple[Any, Any, Any]:
         tf = import_tensorflow()
-        x_type, y_type = (tf.as_dtype(each) for each in self._source.types)
-
-        def load(step: Any) -> Batch:
-            try:
-                return self._load(int(step))
-            except BaseException as error:
-                self._failure = self._failure or error
-                raise
-
-        def batch(step: Any) -> Any:
-            return tf.numpy_function(load, [step], (x_type, y_type, tf.float32))
-
-        options = tf.data.Options()
-        options.deterministic = True
-        # The step's own operations never wait behind a thread that is busy in Python.
-        options.threading.private_threadpool_size = LOADED_AT_ONCE + 1
-        return (
-            tf.data.Dataset.range(self.steps)
-            .map(tf.autograph.experimental.do_not_convert(batch), num_parallel_calls=LOADED_AT_ONCE)
-            .prefetch(LOADED_AHEAD)
-            .with_options(options)
-        )
+        x, y, weight = self._source.load(rows)
+        # In host memory, as the step expects them: a copy to a GPU would wait for the step before.
+        with tf.device("CPU:0"):
+            return tf.constant(x), tf.constant(y), tf.constant(weight)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from bodyshop_core.processes import cpu_count
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -74,7 +75,7 @@ class StreamedRegression:
         if self._theta is None:
             self._theta = self._of_sample(strength)
         # One minibatch per core is faster than all cores on one, which is too small for them.
-        with ThreadPoolExecutor(os.cpu_count() or 1) as pool, threadpool_limits(1):
+        with ThreadPoolExecutor(cpu_count()) as pool, threadpool_limits(1):
             found = minimize(
                 self._objective,
                 self._theta.ravel(),
