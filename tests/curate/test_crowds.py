@@ -217,6 +217,20 @@ def test_a_photo_that_grey_copies_alone_connect_keeps_its_cluster():
     assert len(set(clusters_of(pairs, colours=colours).values())) == 1
 
 
+def test_of_two_grey_copies_none_counts_as_coloured_and_both_join_the_photo():
+    pairs = [DuplicatePair("a", "g", "near", 10), DuplicatePair("g", "h", "near", 2)]
+    for colours in ({"a": 40.0, "g": 0.0, "h": 0.4}, {"a": 40.0, "g": 0.4, "h": 0.0}):
+        assert len(set(clusters_of(pairs, colours=colours).values())) == 1
+        assert clusters_of(pairs, colours=colours).keys() == {"a", "g", "h"}
+
+
+def test_a_grey_copy_that_a_person_placed_does_not_join_another_paint_to_it():
+    pairs = [DuplicatePair("a", "g", "near", 10), DuplicatePair("b", "g", "near", 2)]
+    colours = {"a": 40.0, "b": 42.0, "g": 0.0}
+    assert clusters_of(pairs, {"a": "c", "g": "c"}, colours=colours) == {"a": "a", "g": "a"}
+    assert clusters_of(pairs, colours=colours) == {"b": "b", "g": "b"}
+
+
 @pytest.mark.parametrize("name", photos.NAMES)
 def test_bright_letters_across_do_not_hide_that_the_rest_was_recoloured(name):
     pale = ImageEnhance.Color(ImageOps.fit(photos.photo(name), SIZE, LANCZOS)).enhance(0.12)
