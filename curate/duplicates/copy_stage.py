@@ -11,7 +11,7 @@ from sqlalchemy import select
 from bodyshop_core.catalog import BlobRef, extensions_of, schema
 from bodyshop_core.engine import compute_here, compute_shards
 from bodyshop_core.progress import SILENT, Progress, Tick
-from curate.duplicates import checks, consensus, copies, descent, extent, overlays
+from curate.duplicates import checks, consensus, copies, descent, extent, overlays, rounding
 from curate.duplicates.copies import CopyFacts
 from curate.duplicates.crowds import with_sources
 from curate.duplicates.sources import made_from_others, sizes_of
@@ -107,6 +107,7 @@ def measure_cluster_copies(
         cluster_of,
         distances=asking(consensus, consensus.compare_distances),
         extents=asking(extent, extent.compare_extent),
+        roundings=asking(rounding, rounding.compare_rounding),
     )
     facts = with_descent(facts)  # what is the best now was not compared with all before
     ranked = in_order(facts)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from curate.duplicates import consensus, extent
+from curate.duplicates import consensus, extent, rounding
 
 if TYPE_CHECKING:
     from curate.duplicates.copies import CopyFacts
@@ -26,11 +26,13 @@ def with_sources(
     *,
     distances: Compare,
     extents: Compare,
+    roundings: Compare,
 ) -> dict[str, CopyFacts]:
     """Mark the members that were made from the one to which the others of their crowd are nearest.
 
     Not what shows more of the scene or finer details than that one, nor what alone names a camera:
-    a copy gains none of these.
+    a copy gains none of these. Nor what still has what saving rounded away from that one: that one
+    was made from it, whatever the others say.
 
     Parameters
     ----------
@@ -40,11 +42,13 @@ def with_sources(
         Facts -> sha256, the best by everything else first.
     clusters : Mapping
         sha256 -> cluster.
-    distances, extents : callable
-        Pairs of sha256, the smaller first -> answers of `curate.duplicates.consensus.distance` and
-        `curate.duplicates.extent.compare_extent`, of those that are comparable.
+    distances, extents, roundings : callable
+        Pairs of sha256, the smaller first -> answers of `curate.duplicates.consensus.distance`,
+        `curate.duplicates.extent.compare_extent` and `curate.duplicates.rounding.compare_rounding`,
+        of those that are comparable.
     """
     known = dict(facts)
+    firsts: set[str] = set()
     for _ in range(ROUNDS):
         crowds = _crowds(rank(known), known, clusters)
         near = distances(sorted({pair for crowd in crowds for pair in _pairs(*crowd)}))
@@ -54,21 +58,49 @@ def with_sources(
             if found is None:
                 continue
             source, others = found
-            for name in others:
-                if known[source].camera or not known[name].camera:
-                    sources[name] = source
+            sources |= dict.fromkeys(others, source)
         shown = extents(sorted({_pair(*each) for each in sources.items()}))
         made = {
             name: source
             for name, source in sources.items()
-            if (more := shown.get(_pair(name, source))) is not None
-            and not int(more) & (extent.FIRST if name < source else extent.SECOND)
+            if name not in firsts and _may_be_made(name, source, shown, known)
         }
+        for name, source in _rounded(made, known, roundings):
+            del made[name]
+            firsts.add(name)
+            if _may_be_made(source, name, shown, known):
+                made.setdefault(source, name)
         if not made:
             break
         for name, source in made.items():
             known[name] = replace(known[name], derived=True, made_from=source)
     return known
+
+
+def _may_be_made(
+    name: str, source: str, shown: Mapping[Pair, float], known: Mapping[str, CopyFacts]
+) -> bool:
+    more = shown.get(_pair(name, source))
+    if more is None or (known[name].camera and not known[source].camera):
+        return False
+    return not int(more) & (extent.FIRST if name < source else extent.SECOND)
+
+
+def _rounded(
+    made: Mapping[str, str], known: Mapping[str, CopyFacts], roundings: Compare
+) -> list[Pair]:
+    """Return members, the best first, and the sources that were made from those."""
+    finer = [
+        each
+        for each in made.items()
+        if known[each[0]].quality - known[each[1]].quality >= rounding.LESS
+    ]
+    answers = roundings(sorted({_pair(*each) for each in finer}))
+    return [
+        (name, source)
+        for name, source in finer
+        if answers.get(_pair(name, source), 0.0) * (1 if name < source else -1) > 0
+    ]
 
 
 def _crowds(

@@ -34,64 +34,58 @@ def clusters_of(
         sha256 -> colourfulness of all of them. A grey copy is near a photo and near its recoloured
         copy, too: it joins the more alike of both, and never the two with one another.
     """
-    sets = DisjointSet()
-    if colours is not None:
-        pairs = _without_grey_bridges(pairs, colours)
-    if not placed:
-        return _named(sets, pairs)
+    placed = placed or {}
+    sets = DisjointSet(sorted(placed))
     first: dict[str, str] = {}
     for sha256 in sorted(placed):
-        sets.add(sha256)
         sets.merge(first.setdefault(placed[sha256], sha256), sha256)
     made = {sets[sha256]: placed[sha256] for sha256 in first.values()}
-    joined = []
-    for pair in sorted(pairs, key=lambda each: (each.kind != "exact", each.distance)):
+    coloured: set[str] = set()
+    touched: set[str] = set()
+
+    def join(pair: DuplicatePair) -> None:
+        roots = {sets[pair.first], sets[pair.second]}
+        names = {made[root] for root in roots & made.keys()}
+        if len(roots) > 1 and (len(names) > 1 or roots <= coloured):
+            return
+        sets.merge(pair.first, pair.second)
+        touched.update((pair.first, pair.second))
+        if names:
+            made[sets[pair.first]] = names.pop()
+        if roots & coloured:
+            coloured.add(sets[pair.first])
+
+    seeing, blind = _by_colour(pairs, colours or {})
+    for pair in (*seeing, *blind):
         sets.add(pair.first)
         sets.add(pair.second)
-        names = {made[root] for root in (sets[pair.first], sets[pair.second]) if root in made}
-        if len(names) < 2:
-            sets.merge(pair.first, pair.second)
-            if names:
-                made[sets[pair.first]] = names.pop()
-            joined.append(pair)
+    for pair in sorted(seeing, key=lambda each: (each.kind != "exact", each.distance)):
+        join(pair)
+    if blind:
+        known = colours or {}
+        coloured |= {sets[sha256] for sha256 in sets if known.get(sha256, 0.0) >= GREY}
+    for pair in sorted(blind, key=lambda each: (each.distance, each.first, each.second)):
+        join(pair)
     sizes = Counter(placed.values())
-    touched = {sha256 for pair in joined for sha256 in (pair.first, pair.second)}
     return {
-        sha256: name
-        for sha256, name in _named(sets, joined).items()
+        sha256: min(subset)[:16]
+        for subset in sets.subsets()
+        for sha256 in sorted(subset)
         if sha256 in touched or sizes[placed.get(sha256, "")] > 1
     }
 
 
-def _without_grey_bridges(
+def _by_colour(
     pairs: Iterable[DuplicatePair], colours: Mapping[str, float]
-) -> list[DuplicatePair]:
-    """Leave out pairs of a grey and a coloured picture that connect two clusters with colour."""
-    kept: list[DuplicatePair] = []
+) -> tuple[list[DuplicatePair], list[DuplicatePair]]:
+    """Return the pairs, and apart those of a picture with colour and one that may be grey."""
+    seeing: list[DuplicatePair] = []
     blind: list[DuplicatePair] = []
     for pair in pairs:
-        low, high = sorted((colours[pair.first], colours[pair.second]))
-        grey = pair.kind not in ("exact", "person") and low < min(GREY, GREY_SHARE * high)
-        (blind if grey else kept).append(pair)
-    if not blind:
-        return kept
-    grey_ones = {min(pair.first, pair.second, key=colours.__getitem__) for pair in blind}
-    sets = DisjointSet(
-        sorted({sha256 for pair in (*kept, *blind) for sha256 in (pair.first, pair.second)})
-    )
-    for pair in kept:
-        sets.merge(pair.first, pair.second)
-    coloured = {sets[sha256] for sha256 in sets if sha256 not in grey_ones}
-    for pair in sorted(blind, key=lambda each: (each.distance, each.first, each.second)):
-        roots = {sets[pair.first], sets[pair.second]}
-        if len(roots & coloured) < 2:
-            sets.merge(pair.first, pair.second)
-            if roots & coloured:
-                coloured.add(sets[pair.first])
-            kept.append(pair)
-        elif len(roots) == 1:
-            kept.append(pair)
-    return kept
+        low, high = sorted(colours.get(sha256, 0.0) for sha256 in (pair.first, pair.second))
+        grey = high >= GREY and low < min(GREY, GREY_SHARE * high)
+        (blind if grey and pair.kind not in ("exact", "person") else seeing).append(pair)
+    return seeing, blind
 
 
 def merged_pairs(pictures: Iterable[Facts]) -> list[DuplicatePair]:
@@ -107,15 +101,3 @@ def merged_pairs(pictures: Iterable[Facts]) -> list[DuplicatePair]:
             pairs.append(DuplicatePair(last[cluster], facts.sha256, "person", 0))
         last[cluster] = facts.sha256
     return pairs
-
-
-def _named(sets: DisjointSet, pairs: Iterable[DuplicatePair]) -> dict[str, str]:
-    """Merge pairs into sets and name each set by its smallest sha256; keys are left out."""
-    for pair in pairs:
-        sets.add(pair.first)
-        sets.add(pair.second)
-        sets.merge(pair.first, pair.second)
-    named: dict[str, str] = {}
-    for subset in sets.subsets():
-        named |= dict.fromkeys(sorted(subset), min(subset)[:16])
-    return named

@@ -12,11 +12,12 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 from bodyshop_core.imaging import load_rgb
 from curate.duplicates.checks import _recoloured_between_letters
 from curate.duplicates.consensus import distance, small, source_of_crowd
-from curate.duplicates.copies import CopyFacts
+from curate.duplicates.copies import CopyFacts, lowest_quality
 from curate.duplicates.crowds import with_sources
 from curate.duplicates.extent import FIRST, SECOND, has_detail
 from curate.duplicates.pairs import DuplicatePair
 from curate.duplicates.pixels import compare, says_same, view
+from curate.duplicates.rounding import LESS, is_rounded
 from curate.verdicts.better_copy import preferences
 from curate.verdicts.clusters import clusters_of
 from curate.verdicts.screen import Facts
@@ -120,9 +121,69 @@ def test_what_a_copy_can_not_have_is_no_copys(more, camera, marked):
         dict.fromkeys(facts, "x"),
         distances=lambda pairs: CROWD,
         extents=lambda pairs: dict.fromkeys(pairs, 0.0) | {("a", "b"): float(more)},
+        roundings=lambda pairs: {},
     )
     assert not found["b"].derived
     assert (found["a"].derived, found["a"].made_from) == ((True, "b") if marked else (False, None))
+
+
+KINDS = ("noise", "letters", "more colour", "more contrast", "at 80")
+
+
+def changed(kind, data, quality):
+    picture = Image.fromarray(load_rgb(data))
+    return photos.jpeg(picture if kind == "saved" else CHANGES[kind][0](picture), quality)
+
+
+def sources_in(crowd):
+    """Return the facts of a crowd, all comparisons but that of the extent made on its pictures."""
+    rgb = {name: load_rgb(data) for name, data in crowd.items()}
+    members = {name: small(each) for name, each in rgb.items()}
+    quality = {
+        name: lowest_quality(np.asarray(Image.fromarray(each).convert("L")))
+        for name, each in rgb.items()
+    }
+
+    def distances(pairs):
+        found = {pair: distance(*(members[name] for name in pair)) for pair in pairs}
+        return {pair: apart for pair, apart in found.items() if apart is not None}
+
+    def rounded(copy, source):
+        finer = quality[source] - quality[copy] >= LESS
+        return finer and is_rounded(rgb[copy], rgb[source], quality[copy])
+
+    return with_sources(
+        {name: CopyFacts(quality=quality[name]) for name in crowd},
+        lambda known: sorted(known, key=lambda name: (-known[name].quality, name)),
+        dict.fromkeys(crowd, "x"),
+        distances=distances,
+        extents=lambda pairs: dict.fromkeys(pairs, 0.0),
+        roundings=lambda pairs: {
+            (one, other): float(rounded(other, one)) - float(rounded(one, other))
+            for one, other in pairs
+        },
+    )
+
+
+@pytest.mark.parametrize(("kind", "at"), [("gamma", 60), ("sharpened", 70), ("saved", 50)])
+@pytest.mark.parametrize("name", ["astronaut", "chelsea"])
+def test_an_original_is_no_copy_of_its_own_copy_that_a_crowd_was_made_from(name, kind, at):
+    original = photos.jpeg(ImageOps.fit(photos.photo(name), SIZE, LANCZOS), 95)
+    hub = changed(kind, original, at)
+    crowd = {"original": original, "hub": hub}
+    crowd |= {each: changed(each, hub, CHANGES[each][1]) for each in KINDS}
+    facts = sources_in(crowd)
+    assert not facts["original"].derived
+    assert (facts["hub"].derived, facts["hub"].made_from) == (True, "original")
+
+
+@pytest.mark.parametrize("at", [60, 85])
+def test_an_original_saved_coarser_than_its_copies_is_still_their_source(at):
+    original = photos.jpeg(ImageOps.fit(photos.photo("chelsea"), SIZE, LANCZOS), at)
+    kinds = (*KINDS, "gamma", "sharpened", "mirrored")
+    crowd = {each: changed(each, original, CHANGES[each][1]) for each in kinds}
+    facts = sources_in(crowd | {"original": original})
+    assert {name for name, each in facts.items() if not each.derived} == {"original"}
 
 
 def test_an_enlarged_copy_counts_as_large_as_what_a_crowd_says_it_was_made_from():
@@ -154,6 +215,20 @@ def test_a_photo_that_grey_copies_alone_connect_keeps_its_cluster():
     pairs = [DuplicatePair("a", "b", "near", 2), DuplicatePair("b", "c", "near", 2)]
     colours = {"a": 0.0, "b": 0.0, "c": 20.0}
     assert len(set(clusters_of(pairs, colours=colours).values())) == 1
+
+
+def test_of_two_grey_copies_none_counts_as_coloured_and_both_join_the_photo():
+    pairs = [DuplicatePair("a", "g", "near", 10), DuplicatePair("g", "h", "near", 2)]
+    for colours in ({"a": 40.0, "g": 0.0, "h": 0.4}, {"a": 40.0, "g": 0.4, "h": 0.0}):
+        assert len(set(clusters_of(pairs, colours=colours).values())) == 1
+        assert clusters_of(pairs, colours=colours).keys() == {"a", "g", "h"}
+
+
+def test_a_grey_copy_that_a_person_placed_does_not_join_another_paint_to_it():
+    pairs = [DuplicatePair("a", "g", "near", 10), DuplicatePair("b", "g", "near", 2)]
+    colours = {"a": 40.0, "b": 42.0, "g": 0.0}
+    assert clusters_of(pairs, {"a": "c", "g": "c"}, colours=colours) == {"a": "a", "g": "a"}
+    assert clusters_of(pairs, colours=colours) == {"b": "b", "g": "b"}
 
 
 @pytest.mark.parametrize("name", photos.NAMES)
