@@ -6,19 +6,16 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
-import numpy as np
-import pyarrow as pa
 import pytest
 from desk_client import TOKEN, let_in, page_headers
 from filling import add_picture, photo, pretend_scores
-from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select, update
 
 import curate
 from bodyshop.desk import acts
 from bodyshop.desk.app import create_app
-from bodyshop.desk.filters import CHOICES, FIGURES, View, apply_view, parse_view
+from bodyshop.desk.filters import FIGURES, View
 from bodyshop.desk.state import DeskState
 from bodyshop.desk.table import load_table
 from bodyshop.forget import forget
@@ -367,55 +364,3 @@ def test_suspects_are_found_beside_the_requests_and_sorted_first(workspace, monk
 
 
 VALUES = st.sampled_from(["a", "b", "a|b", "-", "a|-", "x"])
-
-
-@given(
-    st.dictionaries(st.sampled_from(CHOICES), VALUES),
-    st.dictionaries(
-        st.sampled_from(sorted(FIGURES)), st.sampled_from(["0..1", "..0.5", "0.3..", "2"])
-    ),
-    st.sampled_from(["", "p_car", "-p_car", "label", "-file"]),
-)
-def test_any_view_shows_the_rows_that_a_loop_over_all_rows_would(choices, ranges, sort):
-    random = np.random.default_rng(3)
-    texts = {
-        name: [("a", "b", None)[i] for i in random.integers(0, 3, 40)]
-        for name in (*CHOICES, "file")
-        if name != "reason"
-    }
-    texts["reasons"] = [("", "a", "b", "a;b", "ab")[i] for i in random.integers(0, 5, 40)]
-    numbers = {
-        name: [None if value < 0.2 else float(value) for value in random.random(40)]
-        for name in FIGURES
-    }
-    rows = [dict(zip([*texts, *numbers], each, strict=True))
-            for each in zip(*texts.values(), *numbers.values(), strict=True)]  # fmt: skip
-    view = parse_view({**choices, **ranges, "sort": sort})
-    found = apply_view(pa.table({**texts, **numbers, "words": [""] * 40}), view)
-
-    def fits(row) -> bool:
-        for name, values in view.choices.items():
-            have = row["reasons"].split(";") if name == "reason" else [row[name]]
-            have = ["-" if each in (None, "") else each for each in have]
-            if not set(have) & set(values):
-                return False
-        for name, (low, high) in view.ranges.items():
-            value = row[name]
-            if (
-                value is None
-                or (low is not None and value < low)
-                or (high is not None and value > high)
-            ):
-                return False
-        return True
-
-    assert sorted(found) == [place for place, row in enumerate(rows) if fits(row)]
-    if sort:
-        ordered = [rows[place][sort.removeprefix("-")] for place in found]
-        present = [value for value in ordered if value is not None]
-        assert present == sorted(present, reverse=sort.startswith("-"))
-        assert ordered[: len(present)] == present
-
-
-def test_a_view_without_filters_shows_everything():
-    assert parse_view({}) == View()
