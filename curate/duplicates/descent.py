@@ -132,7 +132,7 @@ def residue(source: RGB, copy: StoredPicture) -> float | None:
         Mean absolute difference in grey levels, the smallest of a few kinds of light; None when the
         two don't lie on one another in any of the eight ways.
     """
-    placed = _placed(source, copy.rgb)
+    placed = placed_on(source, copy.rgb)
     if placed is None:
         return None
     top, left = (max(0, side - SIDE) // 2 // _UNIT * _UNIT for side in copy.rgb.shape[:2])
@@ -190,7 +190,7 @@ def _sampling(image: Image.Image) -> int:
     return sampling if sampling in (0, 1, 2) else 2
 
 
-def _placed(source: RGB, copy: RGB) -> RGB | None:
+def placed_on(source: RGB, copy: RGB) -> RGB | None:
     """Return the source as it lies on the copy: upright, turned or mirrored; None if it doesn't."""
     wanted = _thumb(copy)
     best, found = _ALIKE, None

@@ -15,8 +15,9 @@ import numpy as np
 
 from bodyshop_core.engine.task import Item, Row, answer_each
 from bodyshop_core.imaging import load_rgb
-from curate.duplicates.consensus import placed_on
 from curate.duplicates.copies import lowest_quality
+from curate.duplicates.descent import placed_on
+from curate.duplicates.lighting import LUMA
 from curate.duplicates.traces import BLOCK
 
 if TYPE_CHECKING:
@@ -112,8 +113,8 @@ def differences(copy: RGB, source: RGB, quality: int) -> Levels:
     """
     from curate.measure.header import luminance_table
 
-    placed = placed_on(source.astype(np.float32), copy.astype(np.float32))
-    if placed is None or placed.shape != copy.shape:
+    placed = placed_on(source, copy)
+    if placed is None:
         return np.zeros(0, np.float32)
     top, left = (max(0, side - SIDE) // 2 // BLOCK * BLOCK for side in copy.shape[:2])
     height, width = (min(side, SIDE) // BLOCK * BLOCK for side in copy.shape[:2])
@@ -133,7 +134,7 @@ def _fit(given: Levels, wanted: Levels) -> Levels:
     """Fit light and sharpness to those of another; a fifth of it may be something else."""
     import cv2
 
-    scaled = given / 255
+    scaled: Levels = np.asarray(given / 255, dtype=np.float32)
     padded = cv2.copyMakeBorder(scaled, *(_RADIUS,) * 4, cv2.BORDER_REFLECT)
     height, width = scaled.shape
     around = range(2 * _RADIUS + 1)
@@ -141,7 +142,7 @@ def _fit(given: Levels, wanted: Levels) -> Levels:
     parts += [scaled**power for power in _POWERS] + [np.ones_like(scaled)]
     x, y = np.stack([part.ravel() for part in parts], axis=1), wanted.ravel()
     keep: NDArray[np.bool_] = np.ones(len(y), dtype=bool)
-    fitted: Levels = scaled
+    fitted = scaled
     for _ in range(_ROUNDS):
         some = x[keep]
         square = (some.T @ some).astype(np.float64) + 1e-4 * np.eye(x.shape[1])
@@ -152,9 +153,7 @@ def _fit(given: Levels, wanted: Levels) -> Levels:
     return fitted
 
 
-def _luma(rgb: NDArray[np.uint8] | Levels) -> Levels:
-    from curate.duplicates.lighting import LUMA
-
+def _luma(rgb: RGB) -> Levels:
     return np.asarray(rgb.astype(np.float32) @ LUMA, dtype=np.float32)
 
 

@@ -137,12 +137,26 @@ def _true_areas(members: Iterable[Facts], clusters: Mapping[str, str]) -> dict[s
         if not facts.derived:
             key = clusters[facts.sha256], *_sides(facts)
             shown[key] = max(shown.get(key, 0.0), areas[facts.sha256])
-    for facts in members:
-        if facts.derived:
-            key, area = (clusters[facts.sha256], *_sides(facts)), areas[facts.sha256]
-            most = areas.get(facts.made_from) if facts.made_from else shown.get(key)
-            areas[facts.sha256] = area if most is None else min(area, most)
+    for facts in _sources_first(members):
+        key, area = (clusters[facts.sha256], *_sides(facts)), areas[facts.sha256]
+        most = areas.get(facts.made_from) if facts.made_from else shown.get(key)
+        areas[facts.sha256] = area if most is None else min(area, most)
     return areas
+
+
+def _sources_first(members: Iterable[Facts]) -> list[Facts]:
+    """Return the derived members, each behind the one that it was made from."""
+    derived = {facts.sha256: facts for facts in members if facts.derived}
+    ordered: dict[str, Facts] = {}
+    for facts in derived.values():
+        chain: dict[str, Facts] = {}
+        one: Facts | None = facts
+        while one is not None and one.sha256 not in chain:
+            chain[one.sha256] = one
+            one = derived.get(one.made_from or "")
+        for sha256 in reversed(chain):
+            ordered.setdefault(sha256, chain[sha256])
+    return list(ordered.values())
 
 
 def _sides(facts: Facts) -> tuple[float, float]:

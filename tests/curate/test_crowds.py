@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import combinations
+from itertools import combinations, permutations
 
 import numpy as np
 import photos
@@ -195,6 +195,19 @@ def test_an_enlarged_copy_counts_as_large_as_what_a_crowd_says_it_was_made_from(
     ]
     keys = preferences(members, dict.fromkeys("ab", "x"))
     assert keys["b"] < keys["a"]
+
+
+def test_a_copy_of_an_enlarged_copy_counts_no_larger_than_the_first_source_in_any_order():
+    measured = {"width": 640, "height": 480, "sharpness": 0.7, "colourfulness": 30.0}
+    large = measured | {"width": 960, "height": 720}
+    members = [
+        Facts("a", measured=large, derived=True, made_from="b", size_bytes=9),
+        Facts("b", measured=large, derived=True, made_from="c", size_bytes=8),
+        Facts("c", measured=measured, size_bytes=5),
+    ]
+    found = [preferences(each, dict.fromkeys("abc", "x")) for each in permutations(members)]
+    assert all(keys == found[0] for keys in found)
+    assert found[0]["c"] == min(found[0].values())
 
 
 def test_a_grey_copy_joins_the_photo_or_its_recoloured_copy_but_never_the_two():
