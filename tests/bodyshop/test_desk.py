@@ -9,7 +9,6 @@ from threading import Barrier
 import pytest
 from desk_client import TOKEN, let_in, page_headers
 from filling import add_picture, photo, pretend_scores
-from hypothesis import strategies as st
 from sqlalchemy import select, update
 
 import curate
@@ -361,6 +360,3 @@ def test_suspects_are_found_beside_the_requests_and_sorted_first(workspace, monk
     while (answer := client.get("/api/suspects").json)["state"] == "running":
         time.sleep(0.02)
     assert (answer["agreement"], answer["agreement_before"]) == pytest.approx((3 / 5, 4 / 6))
-
-
-VALUES = st.sampled_from(["a", "b", "a|b", "-", "a|-", "x"])

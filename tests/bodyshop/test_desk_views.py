@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from bodyshop.desk.filters import CHOICES, FIGURES, View, apply_view, parse_view
 
+VALUES = st.sampled_from(["a", "b", "a|b", "-", "a|-", "x"])
+
 
 @given(
     st.dictionaries(st.sampled_from(CHOICES), VALUES),
