@@ -21,7 +21,8 @@ REFUSES = (
     "Csak a szükséges sütik elfogadása", "Acceptă doar cele necesare",
     "Acceptera bara nödvändiga kakor", "Accepter kun nødvendige cookies",
     "Hyväksy vain välttämättömät evästeet", "Принять только необходимые файлы cookie",
-    "Yalnızca gerekli çerezlere izin ver",
+    "Yalnızca gerekli çerezlere izin ver", "No, only necessary cookies", "Nein danke, nur notwendige",
+    "Non merci, uniquement les cookies nécessaires", "Only necessary, please", "Confirm only essential cookies",
 )  # fmt: skip
 CONSENTS = (
     "Nicht nur notwendige Cookies zulassen", "Ja, nicht nur essenzielle", "Accept not only necessary",
@@ -36,7 +37,7 @@ CONSENTS = (
     "Ne pas accepter seulement les cookies nécessaires", "Accetta non solo i cookie necessari",
     "Não apenas os necessários", "Niet alleen noodzakelijke cookies", "Nie tylko niezbędne",
     "Ikke kun nødvendige", "Inte bara nödvändiga kakor", "Не только необходимые", "Nem csak a szükséges",
-    "Accept all, not just required", "Use ads and only required cookies",
+    "No, not only necessary", "Nein, nicht nur notwendige", "Accept all, not just required", "Use ads and only required cookies",
 )  # fmt: skip
 
 BANNER = """(() => {
