@@ -26,12 +26,13 @@ def import_tensorflow() -> ModuleType:
         The extra ``train`` is not installed.
     """
     logging.getLogger("tensorflow").addFilter(_is_news)
+    # A GPU's memory is taken as it is needed, so that two processes can share one; read at its
+    # first use.
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     if "tensorflow" in sys.modules:
         return sys.modules["tensorflow"]
     need_extra("train", "training and converting networks")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # A GPU's memory is taken as it is needed, so that two processes can share one.
-    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     # TensorFlow's C++ start-up lines ignore that level, so they are caught at the descriptor.
     with stderr_to_null():
         import keras
