@@ -79,8 +79,9 @@ docs: $(VENV)/.docs $(VENV)/.wheel
 		--doctree-dir build/doctrees docs build/docs
 	@echo "build/docs/index.html"
 
-# The pictures of the docs, made anew from what the program shows; about ten minutes.
-docs-pictures: $(VENV)/.dev $(VENV)/.wheel browser
+# The pictures of the docs, made anew from what the program shows; some of it is Korean.
+docs-pictures: $(VENV)/.dev $(VENV)/.wheel browser java
+	@fc-list :lang=ko | grep -q . || { echo "the pictures need a Korean font, as of fonts-noto-cjk"; exit 1; }
 	BODYSHOP_DOC_PICTURES="$(CURDIR)/docs/images" TESTS="tests/docs/test_pictures.py tests/docs/test_readme.py \
 		tests/labeling/test_labeler_in_browser.py" \
 		sh scripts/test-installed.sh $(BIN)/python --timeout 1500 -k "test_pictures.py or first_commands or truth_is_offered or without_scrolling"

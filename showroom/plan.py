@@ -22,7 +22,7 @@ from showroom.shot import PARTS, Shot
 from showroom.tiles import DAMAGE_CLASSES
 from showroom.truth import Picture, ShowroomBrand, ShowroomModel, Slot
 
-Size = Literal["demo", "small", "tiny"]
+Size = Literal["demo", "tiny"]
 Rng = np.random.Generator
 
 _WIDTHS = (432, 480, 512, 560)
@@ -69,7 +69,6 @@ class _Amounts:
 
 _AMOUNTS: dict[str, _Amounts] = {
     "demo": _Amounts(24, 2, 10, 12, (6,) * 6, (("strada", 24), ("baram", 24)), ("monte", 12), 1.0),
-    "small": _Amounts(12, 1, 4, 4, (1,) * 6, (("strada", 6),), ("monte", 4), 1.0),
     "tiny": _Amounts(2, 0, 1, 1, (5, 1, 1, 1, 1, 1), (("strada", 6),), ("monte", 4), 0.6),
 }
 

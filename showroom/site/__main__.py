@@ -17,7 +17,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m showroom.site", description=__doc__)
     parser.add_argument("folder", type=Path, help="where the showroom is, or shall be built")
     parser.add_argument("--port", type=int, default=8100, help="first of six ports (0: any)")
-    parser.add_argument("--size", choices=("demo", "small", "tiny"), default="demo")
+    parser.add_argument("--size", choices=("demo", "tiny"), default="demo")
     given = parser.parse_args(arguments)
 
     from showroom import build_showroom, serve

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from code_blocks import REPOSITORY, blocks, commands
 from desk_browser import chromium, opened, press, until
-from doc_pictures import MADE_BY, save_picture
+from doc_pictures import MADE_BY, asked_for, save_picture
 from PIL import Image, ImageStat
 from selenium.webdriver import Chrome, Keys
 
@@ -26,7 +26,12 @@ from showroom import Site, build_showroom, serve
 from showroom.plan import plan
 from showroom.render import render
 
-SHOWN = "return [...document.images].filter(i => i.offsetParent).every(i => i.complete)"
+IN_VIEW = """
+return [...document.images].filter(image => {
+  const box = image.getBoundingClientRect();
+  return image.offsetParent && box.bottom > 0 && box.top < innerHeight;
+}).every(image => image.complete)
+"""
 
 
 @dataclass
@@ -49,7 +54,8 @@ def commands_of_use(readme: str) -> list[list[str]]:
 @pytest.fixture(scope="module")
 def used(tmp_path_factory: pytest.TempPathFactory):
     folder = tmp_path_factory.mktemp("use")
-    truth = build_showroom(folder / "showroom", size="tiny")
+    size = "demo" if asked_for() else "tiny"  # what the docs show is worth the minutes
+    truth = build_showroom(folder / "showroom", size=size)
     car = next(each for each in truth.pictures if each.place == "search" and each.kind == "car")
     shutil.copy(folder / "showroom" / car.file, folder / "photo.jpg")
     done = {}
@@ -74,7 +80,7 @@ def photographed(browser: Chrome, width: int, height: int) -> Image.Image:
     """Wait for the pictures of the page, and take one of it."""
     metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-    until(browser, lambda: browser.execute_script(SHOWN))
+    until(browser, lambda: browser.execute_script(IN_VIEW))
     image = Image.open(io.BytesIO(browser.get_screenshot_as_png())).convert("RGB")
     assert image.size == (width, height)
     assert max(ImageStat.Stat(image).stddev) > 5, "an empty page"
@@ -109,7 +115,7 @@ def test_pictures_of_the_desk_and_of_the_report(used: Used, browser: Chrome):
         save_picture(photographed(browser, 1280, 657), "desk.png")
     report = workspace.reports / "curate"
     browser.get((report / "index.html").as_uri())
-    save_picture(photographed(browser, 800, 904), "report.png")
+    save_picture(photographed(browser, 1200, 1356).resize((800, 904)), "report.png")
     save_picture(photographed(browser, 1000, 1210), "curate-report.jpg")
     browser.get((report / "clusters-1.html").as_uri())
     save_picture(photographed(browser, 860, 760), "curate-clusters.jpg")
@@ -118,9 +124,9 @@ def test_pictures_of_the_desk_and_of_the_report(used: Used, browser: Chrome):
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
 def test_pictures_of_the_showrooms_pages(used: Used, browser: Chrome):
+    browser.get(f"{used.site.base_url}/robots.txt")
+    browser.add_cookie({"name": "consent", "value": "reject"})
     browser.get(f"{used.site.base_url}/corvo/strada/")
-    for button in browser.find_elements("css selector", "#consent button, .consent button"):
-        button.click()
     save_picture(photographed(browser, 1265, 757), "showroom-model.jpg")
     query = next(each for each in used.site.truth.queries() if each.endswith("파손"))
     browser.get(f"{used.site.search_url}/search?q={query}")

@@ -65,6 +65,7 @@ def test_every_part_that_a_page_asks_for_can_be_made(page, reference):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1500)  # its 516 pictures take some 140 CPU-seconds to render
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs_from_its_first_cell_to_its_last(notebook, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)

@@ -23,9 +23,14 @@ MADE_BY = {
 }  # fmt: skip
 
 
+def asked_for() -> str | None:
+    """The folder that the pictures are to be written to, if any."""
+    return os.environ.get("BODYSHOP_DOC_PICTURES")
+
+
 def save_picture(image: Image.Image, name: str) -> None:
     """Write a picture of the docs into the folder BODYSHOP_DOC_PICTURES; without it, nothing."""
-    folder = os.environ.get("BODYSHOP_DOC_PICTURES")
+    folder = asked_for()
     if not folder:
         return
     file = Path(folder) / name
