@@ -27,9 +27,6 @@ from typing import Any
 
 CHILD = Path(__file__).with_name("looking_child.py")
 HERE = Path(__file__).resolve().parent.parent
-RUNTIMES = ("keras", "litert", "litert-int8", "openvino", "onnx")
-"""The reference is first."""
-
 COMMAND = "from bodyshop.cli import main; main()"
 
 
@@ -40,11 +37,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=200, help="of each class")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--run", type=Path, help="a run for predict; trained here by default")
-    parser.add_argument(
-        "--weights", nargs="+", default=[], metavar="NAME=FILE", help="a FILE of none: random ones"
-    )
-    parser.add_argument("--runtimes", nargs="+", choices=RUNTIMES, default=RUNTIMES)
-    parser.add_argument("--backbones", nargs="+", help="for runtimes: these of --weights alone")
+    parser.add_argument("--weights", nargs="+", default=[], metavar="NAME=FILE")
     parser.add_argument("--only", nargs="+", choices=["curate", "gate", "predict", "runtimes"])
     options = parser.parse_args()
     wanted = options.only or ["curate", "gate", "predict", "runtimes"]
@@ -165,11 +158,9 @@ class Bench:
         weights = dict(pair.split("=", 1) for pair in self.options.weights)
         sample = self.scratch / "sample.txt"
         sample.write_text("\n".join(map(str, self.files[:: max(1, len(self.files) // 96)][:96])))
-        for name in self.options.backbones or ("efficientnet-lite0", *weights):
-            for runtime in self.options.runtimes:
+        for name in ("efficientnet-lite0", *weights):
+            for runtime in ("keras", "litert", "litert-int8", "openvino", "onnx"):
                 file = weights.get(name, "")
-                if file == "none":
-                    file = weights[name] = child(HERE, "random_weights", name, self.scratch)
                 answer = child(HERE, "runtime", name, file, runtime, sample, self.scratch)
                 if "missing" in answer:
                     row(name, [runtime, "", "", "", "", answer["missing"]])
@@ -188,7 +179,7 @@ def environment(code: Path) -> dict[str, str]:
     return os.environ | {"PYTHONPATH": str(code), "PYTHONSAFEPATH": "1"}
 
 
-def child(code: Path, part: str, *words: object) -> Any:
+def child(code: Path, part: str, *words: object) -> dict[str, Any]:
     """Run a part of `looking_child` with the packages of a checkout."""
     done = subprocess.run(
         [sys.executable, str(CHILD), part, *map(str, words)],

@@ -138,27 +138,7 @@ def runtime(name: str, weights: str, kind: str, listed: str, scratch: str) -> di
     }
 
 
-def random_weights(name: str, scratch: str) -> str:
-    """Write random weights of a backbone, the same for every runtime; return the file."""
-    import keras
-
-    from bodyshop_core.backbones import get
-
-    keras.utils.set_random_seed(7)
-    file = Path(scratch) / f"{name}.weights.h5"
-    getattr(keras.applications, str(get(name).keras_name))(
-        include_top=False, weights=None, input_shape=(SIDE, SIDE, 3)
-    ).save_weights(file)
-    return str(file)
-
-
-PARTS = {
-    "decode": decode,
-    "curate": curate,
-    "gate": gate,
-    "runtime": runtime,
-    "random_weights": random_weights,
-}
+PARTS = {"decode": decode, "curate": curate, "gate": gate, "runtime": runtime}
 
 if __name__ == "__main__":
     main()

@@ -1,8 +1,19 @@
-"""One backbone on several runtimes, for `benchmarks.looking`: squares in, pooled features out."""
+"""One backbone on several runtimes, for `benchmarks.looking`: squares in, pooled features out.
+
+    python -m benchmarks.looking_runtimes FOLDER BACKBONE…
+
+times Keras, LiteRT and OpenVINO in turn, in one process on one thread, over squares of a folder's
+first twelve pictures. Weights are random (He et al. 2015): the time does not depend on them as long
+as activations neither vanish nor overflow.
+"""
 
 from __future__ import annotations
 
+import os
+import statistics
+import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -114,3 +125,55 @@ RUNTIMES = {
     "openvino": openvino,
     "onnx": onnx,
 }
+
+
+def random_weights(name: str, folder: Path) -> Path:
+    """Write weights that keep the variance from layer to layer; return the file."""
+    import keras
+
+    from bodyshop_core.backbones import get
+
+    shape = (224, 224, 3)
+    application = getattr(keras.applications, str(get(name).keras_name))
+    model = application(include_top=False, weights=None, input_shape=shape)
+    rng = np.random.default_rng(7)
+    for layer in model.layers:
+        if kernel := [each for each in layer.weights if len(each.shape) == 4]:
+            depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
+            inputs = np.prod(kernel[0].shape[: 2 if depthwise else 3])
+            kernel[0].assign(rng.standard_normal(kernel[0].shape) * np.sqrt(2 / inputs))
+    file = folder / f"{name}.weights.h5"
+    model.save_weights(file)
+    return file
+
+
+def main() -> None:
+    os.environ |= {"OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1"}
+    os.environ["TF_NUM_INTEROP_THREADS"] = "1"
+    from bodyshop_core.imaging import fit_square, load_rgb
+
+    folder, *names = sys.argv[1:]
+    files = sorted(Path(folder).iterdir())[:12]
+    squares = np.stack([fit_square(load_rgb(file, at_least=448), 224) for file in files])
+    for name in names:
+        with tempfile.TemporaryDirectory() as scratch:
+            file = random_weights(name, Path(scratch))
+            kinds = ("keras", "litert", "openvino")
+            runs = {kind: RUNTIMES[kind](name, file, squares)[0] for kind in kinds}
+        spent: dict[str, list[float]] = {kind: [] for kind in runs}
+        for turn in range(6):
+            for kind, run in runs.items():
+                begun = time.process_time()
+                run(squares)
+                if turn:
+                    spent[kind].append(1e3 * (time.process_time() - begun) / len(squares))
+        for kind, each in spent.items():
+            print(
+                f"{name} {kind}: {statistics.median(each):.1f} CPU-ms per square, "
+                f"{min(each):.1f} to {max(each):.1f}; load {os.getloadavg()[0]:.0f}",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
