@@ -104,7 +104,7 @@ def test_the_commands_of_use_run_on_the_showroom(used: Used):
     assert "photo.jpg" in used.done["predict"].stdout
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(1500)
 def test_pictures_of_the_desk_and_of_the_report(used: Used, browser: Chrome):
     workspace = Workspace.open(used.folder / "workspace", create=False)
@@ -121,7 +121,7 @@ def test_pictures_of_the_desk_and_of_the_report(used: Used, browser: Chrome):
     save_picture(photographed(browser, 860, 760), "curate-clusters.jpg")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(1500)
 def test_pictures_of_the_showrooms_pages(used: Used, browser: Chrome):
     browser.get(f"{used.site.base_url}/robots.txt")
