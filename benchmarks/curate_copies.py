@@ -34,7 +34,7 @@ import curate
 from bodyshop_core.catalog import register_image, schema
 from bodyshop_core.imaging import read_header, sniff
 from bodyshop_core.workspace import Workspace
-from curate.splits.scenes import corners_of, same_scene
+from curate.splits.same_scene import corners_of, same_scene
 
 Picture = Image.Image
 

@@ -19,7 +19,11 @@ CHOICES = (
     "verdict", "reason", "label", "predicted", "split", "source", "origin", "brand", "model",
     "framing", "decision", "said", "gold", "placed", "cluster", "group", "sha256",
 )  # fmt: skip
-"""Columns of which one value, or several separated by ``|``, may be asked for."""
+"""Columns of which one value, or several separated by ``|``, may be asked for; a sha256 by its
+first `LEAST_DIGITS` digits or more."""
+
+LEAST_DIGITS = 8
+"""Of a sha256 that is asked for."""
 
 FIGURES = {
     "p_car": "0.2..0.6", "sharpness": "..0.1", "disagreement": "0.5..", "width": "..640",
@@ -167,9 +171,12 @@ def _has_one_of(table: pa.Table, name: str, values: tuple[str, ...]) -> pa.Array
         found = pc.match_substring_regex(table["reasons"], pattern or "^$")
         empty = pc.equal(table["reasons"], "")
         return pc.or_(found, empty) if NOTHING in values else found
-    found = pc.is_in(
-        table[name], pa.array([value for value in values if value != NOTHING], pa.string())
-    )
+    given = [value for value in values if value != NOTHING]
+    found = pc.is_in(table[name], pa.array(given, pa.string()))
+    if name == "sha256":
+        for start in given:
+            if LEAST_DIGITS <= len(start) < 64:
+                found = pc.or_(found, pc.starts_with(table[name], start))
     return pc.or_(found, pc.is_null(table[name])) if NOTHING in values else found
 
 

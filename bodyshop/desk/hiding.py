@@ -186,7 +186,7 @@ def read_regions(given: Any) -> dict[Region, bool | None]:
             found[str(each["kind"]), (left, top, width, height)] = (
                 None if seen is None else bool(seen)
             )
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise UsageError("these are no regions", hint="each has a kind and a box") from error
     return found
 

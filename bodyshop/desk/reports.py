@@ -59,11 +59,17 @@ def list_reports(workspace: Workspace) -> list[ReportLink]:
             if page.is_file():
                 title = about if name == "curate" else f"{about}: {page.stem}"
                 found.append(ReportLink(title, f"/report/reports/{name}/{page.name}"))
-    runs = sorted(workspace.runs.glob("**/report.html"), reverse=True)
-    for page in runs:
-        name = page.parent.relative_to(workspace.runs).as_posix()
+    pages = (page.relative_to(workspace.runs) for page in workspace.runs.glob("**/report.html"))
+    for page in sorted(pages, key=_made, reverse=True):
+        name = page.parent.as_posix()
         found.append(ReportLink(f"Run {name}", f"/report/runs/{name}/report.html"))
     return found
+
+
+def _made(page: Path) -> tuple[str, str]:
+    """Return when a run started, as its name says (``train-20261101-120000-ab12cd``)."""
+    stamp = re.search(r"\d{8}-\d{6}", page.as_posix())
+    return stamp[0] if stamp else "", page.as_posix()
 
 
 def report_file(workspace: Workspace, area: str, path: str) -> Path:

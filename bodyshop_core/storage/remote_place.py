@@ -7,7 +7,7 @@ import hashlib
 import sys
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -58,7 +58,7 @@ class RemotePlace:
     url: str
     cache: BlobCache
     endpoint: str | None = None
-    owner: Owner | None = None
+    owner: Owner | None = field(default=None, compare=False)
     catalog: str = ""
 
     def address(self, name: str) -> str:

@@ -164,6 +164,13 @@ def test_every_figure_can_be_limited_and_sorted_by_on_the_page(client):
         assert f'value="{name}"' in page and f'value="-{name}"' in page
 
 
+def test_a_picture_is_found_by_the_first_digits_of_its_sha256(client, state):
+    first, second = state.table["sha256"].to_pylist()[:2]
+    found = client.get(f"/api/pictures?sha256={first[:16]}|{second}").json["pictures"]
+    assert [each["sha256"] for each in found] == [first, second]
+    assert not client.get(f"/api/pictures?sha256={first[:7]}").json["pictures"]
+
+
 def test_a_wrong_filter_is_explained(client):
     for query in ("p_car=high", "sort=beauty", "p_car=1..x"):
         answer = client.get(f"/api/pictures?{query}")

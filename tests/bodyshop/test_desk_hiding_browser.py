@@ -6,7 +6,8 @@ from threading import Event
 
 import pytest
 from axe import serious_violations
-from desk_browser import chromium, hold, opened, press, until
+from desk_browser import chromium, hold, opened, until
+from desk_browser import press as press_now
 from portraits import add_faces
 from selenium.webdriver import Keys
 from selenium.webdriver.common.alert import Alert
@@ -43,6 +44,13 @@ def decisions(workspace) -> dict[str, str]:
 
 def about(browser) -> str:
     return browser.find_element("id", "hidingabout").text
+
+
+def press(browser, *keys) -> None:
+    """Press keys, each after what the one before it asked for is done: a busy dialog takes none."""
+    for key in keys:
+        until(browser, lambda: not browser.execute_script("return busy"))
+        press_now(browser, key)
 
 
 def looked(browser) -> str:

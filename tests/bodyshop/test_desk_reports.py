@@ -13,6 +13,7 @@ from filling import add_picture, photo, pretend_scores, resaved
 
 import curate
 from bodyshop.desk.app import create_app
+from bodyshop.desk.reports import list_reports
 from bodyshop.desk.serving import serve_desk
 from bodyshop.desk.state import DeskState
 from bodyshop_core.workspace import Workspace
@@ -119,6 +120,16 @@ def test_no_address_leads_out_of_the_reports(workspace):
             file.unlink()
 
 
+def test_runs_are_listed_the_newest_first(tmp_path):
+    workspace = Workspace.open(tmp_path / "workspace")
+    for name in ("train-20260101-090000-aa", "segment-20261101-090000-bb", "train-20260601-1-cc"):
+        (workspace.runs / name).mkdir(parents=True)
+        (workspace.runs / name / "report.html").touch()
+    assert [each.title for each in list_reports(workspace)] == [
+        "Run segment-20261101-090000-bb", "Run train-20260101-090000-aa", "Run train-20260601-1-cc",
+    ]  # fmt: skip
+
+
 def test_originals_are_decoded_by_the_desk(workspace, client):
     text = client.get("/report/reports/curate/kept-1.html").get_data(as_text=True)
     assert "/show/" in text and "../../blobs" not in text
@@ -154,7 +165,7 @@ def test_pictures_and_galleries_of_reports_lead_to_their_place_at_the_desk(works
         link = browser.find_element("link text", "at the desk")
         sha256 = link.get_attribute("href").split("=")[1]
         link.click()
-        until(browser, lambda: browser.find_elements("css selector", f"[data-sha256='{sha256}']"))
+        until(browser, lambda: browser.find_elements("css selector", f"[data-sha256^='{sha256}']"))
         assert browser.find_element("id", "count").text == "1 picture"
         browser.get(desk.address.split("?")[0] + "report/reports/curate/clusters-1.html")
         browser.find_element("link text", "This cluster at the desk").click()

@@ -41,6 +41,16 @@ def test_a_picture_that_another_workspace_has_stored_is_not_taken_for_ones_own(
     assert part.exists() and not one.blobs.put_bytes(photo(1), "jpg").new
 
 
+def test_a_reference_that_was_sent_to_a_worker_twice_is_the_same(tmp_path, monkeypatch):
+    pytest.importorskip("fsspec", reason="the extra 's3' is not installed")
+    blobs = make_store("file", tmp_path / "bucket").store
+    monkeypatch.setattr("bodyshop_core.workspace.blob_store", lambda root: blobs)
+    workspace = Workspace.open(tmp_path / "one")
+    ref = workspace.blobs.ref(workspace.blobs.put_bytes(photo(1), "jpg").sha256, "jpg")
+    first, second = (pickle.loads(pickle.dumps(ref)) for _ in range(2))
+    assert first == second and hash(first) == hash(second)
+
+
 @pytest.mark.slow
 def test_an_import_of_pictures_that_another_workspace_has_in_the_bucket_ends_with_code_2(
     tmp_path, monkeypatch

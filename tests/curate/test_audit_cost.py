@@ -10,7 +10,8 @@ from curate.audit.stage import stratified
 
 def test_the_workers_do_without_slow_imports() -> None:
     code = (
-        "import sys, curate.look.shard, curate.duplicates.checks, bodyshop_core.engine.worker\n"
+        "import sys, curate.look.shard, curate.duplicates.checks, curate.splits.same_scene\n"
+        "import bodyshop_core.engine.worker\n"
         "assert not {'sqlalchemy', 'scipy', 'sklearn'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -9,7 +9,8 @@ from PIL import Image, ImageEnhance
 
 from bodyshop_core.catalog import register_image
 from curate.gate.feature_store import FeatureBatch, FeatureStore
-from curate.splits.scenes import check_scenes, corners_of, same_scene
+from curate.splits.same_scene import corners_of, same_scene
+from curate.splits.scenes import check_scenes
 from curate.verdicts.grouping import burst_keys
 
 
