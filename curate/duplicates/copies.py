@@ -6,8 +6,9 @@ at any time, how much of it is bars of one colour, and what changes have left in
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -134,7 +135,8 @@ def lowest_quality(grey: Grey) -> int:
     coefficients = _coefficients(grey)
     if coefficients is None:
         return UNCOMPRESSED
-    fits = {quality: _fit(coefficients, quality) for quality in _QUALITIES}
+    agreement = cache(partial(_agreement, coefficients))  # steps of many qualities are the same
+    fits = {quality: _fit(agreement, quality) for quality in _QUALITIES}
     first = next((quality for quality, fit in fits.items() if fit >= PERIODIC), None)
     if first is None:
         return UNCOMPRESSED
@@ -181,14 +183,20 @@ def _coefficients(grey: Grey) -> NDArray[np.float32] | None:
     return np.stack([transformed[:, row, column] for row, column in _FREQUENCIES], axis=1)
 
 
-def _fit(coefficients: NDArray[np.float32], quality: int) -> float:
+def _fit(agreement: Callable[[int, int], float | None], quality: int) -> float:
     """Return how well the coefficients are multiples of the steps of a quality, at most 1."""
-    agreements: list[float] = []
-    for values, step in zip(coefficients.T, _steps(quality), strict=True):
-        large = values[np.abs(values) > 0.6 * step]
-        if step >= 2 and len(large) >= _MIN_COEFFICIENTS:
-            agreements.append(float(np.cos(2 * np.pi / step * large).mean()))
+    found = [agreement(place, step) for place, step in enumerate(_steps(quality)) if step >= 2]
+    agreements = [each for each in found if each is not None]
     return float(np.median(agreements)) if len(agreements) >= 2 else 0.0
+
+
+def _agreement(coefficients: NDArray[np.float32], place: int, step: int) -> float | None:
+    """Return how well one frequency's coefficients are multiples of a step; None for too few."""
+    values = coefficients[:, place]
+    large = values[np.abs(values) > 0.6 * step]
+    if len(large) < _MIN_COEFFICIENTS:
+        return None
+    return float(np.cos(2 * np.pi / step * large).mean())
 
 
 @cache
