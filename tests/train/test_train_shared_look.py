@@ -15,8 +15,10 @@ from training_cases import draw
 
 import bodyshop
 import curate
+from bodyshop.networks import bring_along
 from bodyshop_core.inference import FrozenNetwork
 from bodyshop_core.workspace import Workspace
+from curate.gate.stage import open_gate
 from train.models.run_folder import load_record, save_record
 
 VIEWS = ("whole", "mirrored", "centre", "whole-mirrored")
@@ -120,3 +122,16 @@ def test_a_gate_by_categories_keeps_its_own_network(run_with, pictures):
     predictor = bodyshop.Predictor.open(run_with(gate=facts))
     assert predictor.model.shared is None
     assert all(one.label for one in predictor.predict(pictures))
+
+
+def test_a_gate_in_8_bits_travels_with_its_run(run_with, pictures, tmp_path, monkeypatch):
+    rounded = curate.parse_policy("gate: {precision: int8}\n")
+    facts = open_gate(Workspace.open(tmp_path / "workspace"), policy=rounded).as_dict()
+    run = run_with(gate=facts | {"threshold": 0.0})
+    brought = bring_along(run)
+    found = bodyshop.Predictor.open(run).predict(pictures)
+    monkeypatch.setenv("BODYSHOP_CACHE", str(tmp_path / "empty"))
+    predictor = bodyshop.Predictor.open(run)
+    assert predictor.model.shared is None, "the classifier looks in float32"
+    assert predictor.model.gate.scorer.file in [each.file for each in brought.networks]
+    assert [one.p_car for one in predictor.predict(pictures)] == [one.p_car for one in found]
