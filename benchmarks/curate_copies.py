@@ -41,7 +41,7 @@ Picture = Image.Image
 POLICY = """
 size: {max_aspect: 9, min_short_side: 1, min_area: 1}
 quality: {min_sharpness: 0, max_dark_fraction: 1, max_bright_fraction: 1}
-gate: {rule: none}
+gate: {rule: none, precision: PRECISION}
 """
 
 
@@ -185,11 +185,13 @@ def main() -> None:
     parser.add_argument("--crowd", type=int, default=0, help="copies of each photo beside it")
     parser.add_argument("--write", type=Path)
     parser.add_argument("--read", type=Path)
+    parser.add_argument("--precision", choices=["float32", "int8"], default="float32")
     parser.add_argument("--strangers", action="store_true")
     parser.add_argument("--scenes", action="store_true")
     chosen = parser.parse_args()
+    policy = POLICY.replace("PRECISION", chosen.precision)
     if chosen.strangers:
-        strangers(chosen.data)
+        strangers(chosen.data, policy)
         return
     if chosen.scenes:
         scenes(chosen.data)
@@ -208,9 +210,9 @@ def main() -> None:
     print(f"{'variant':22} found  original kept  (of {len(files)})")
     with tempfile.TemporaryDirectory() as folder:
         base = Path(folder) / "base"
-        curated(base, [file.read_bytes() for file in (*files, *others)])
+        curated(base, [file.read_bytes() for file in (*files, *others)], policy)
         for name in chosen.only:
-            found, kept, lost = tried(base, files, VARIANTS[name], chosen.crowd)
+            found, kept, lost = tried(base, files, VARIANTS[name], chosen.crowd, policy)
             print(f"{name:22} {found:5}  {kept:5}  {lost or ''}", flush=True)
 
 
@@ -237,12 +239,12 @@ def read(result: Path) -> None:
     print(f"pairs of different photos: {sum(a[0] != b[0] for a, b in pairs)}")
 
 
-def strangers(data: Path) -> None:
+def strangers(data: Path, policy: str) -> None:
     """Curate all photos of models and print the clusters."""
     files = sorted((data / "models").rglob("*.jpg"))
     names = {digest(file.read_bytes()): f"{file.parent.name}/{file.name}" for file in files}
     with tempfile.TemporaryDirectory() as folder:
-        rows = curated(Path(folder) / "workspace", [file.read_bytes() for file in files])
+        rows = curated(Path(folder) / "workspace", [file.read_bytes() for file in files], policy)
     clusters: dict[str, list[str]] = {}
     for sha256, row in rows.items():
         if row.cluster is not None:
@@ -281,7 +283,7 @@ def originals(data: Path, count: int) -> list[Path]:
 
 
 def tried(
-    base: Path, files: list[Path], make: Callable[[Picture], bytes], crowd: int
+    base: Path, files: list[Path], make: Callable[[Picture], bytes], crowd: int, policy: str
 ) -> tuple[int, int, str]:
     """Return how many variants were joined with their photo, how often the photo is kept, notes."""
     with tempfile.TemporaryDirectory() as folder:
@@ -296,7 +298,7 @@ def tried(
             for index in range(crowd):
                 shade = ImageEnhance.Brightness(picture).enhance(1 + 0.004 * index)
                 data.append(jpeg(shade, 70 + index))
-        rows = curated(root, data)
+        rows = curated(root, data, policy)
         joined = [
             (number, rows[a], rows[b])
             for number, (a, b) in enumerate(pairs)
@@ -308,13 +310,12 @@ def tried(
         return len(joined), sum(kept), f"missed {missed}, lost {lost}"
 
 
-def curated(root: Path, pictures: list[bytes]) -> dict[str, Any]:
+def curated(root: Path, pictures: list[bytes], policy: str) -> dict[str, Any]:
     """Add pictures to a workspace, curate it, and return the verdicts."""
     workspace = Workspace.open(root)
     for data in pictures:
         add(workspace, data)
-    policy = curate.parse_policy(POLICY)
-    curate.curate(workspace, policy=policy, workers=2)
+    curate.curate(workspace, policy=curate.parse_policy(policy), workers=2)
     with workspace.catalog.read() as connection:
         return {row.sha256: row for row in connection.execute(select(schema.verdicts))}
 

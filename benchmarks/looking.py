@@ -105,28 +105,35 @@ class Bench:
     def predict(self) -> None:
         """Predict one photo and many by the command line, each time in a new process."""
         run = self.options.run or self._train()
-        files = self.files[:: max(1, len(self.files) // 100)][:100]
+        cars = [file for file in self.files if file.is_relative_to(self.photos / "damage")]
+        equalised = json.loads((run / "run.json").read_text())["equalise"] is not None
+        for kind, files in (("mixed photos", self.files), ("cars alone", cars)):
+            print(f"\npredict, {kind}, run of {run.name}, {'' if equalised else 'not '}equalised\n")
+            self._predict_photos(run, files[:: max(1, len(files) // 100)][:100])
+
+    def _predict_photos(self, run: Path, files: Sequence[Path]) -> None:
         said: dict[str, list[dict[str, Any]]] = {}
-        print("\npredict, run of", run.name, "\n")
         print("| commit | first answer: CPU-s | wall s | MiB | then: CPU-s per photo | MiB |")
         print("|---|---|---|---|---|---|")
-        for name, code in self.commits.items():
-            cold, warm = [], []
+        spent: dict[str, list[tuple[dict[str, Any], dict[str, Any]]]] = {}
+        for code in self.commits.values():
             command(code, run, files[:1])  # converts networks where that has not been done
-            for _ in range(self.options.rounds):
-                cold.append(command(code, run, files[:1]))
-                warm.append(command(code, run, files))
-            said[name] = warm[-1]["answers"]
-            first = middle(each["cpu_s"] for each in cold)
-            slope = (middle(each["cpu_s"] for each in warm) - first) / (len(files) - 1)
+        for _, (name, code) in itertools.product(range(self.options.rounds), self.commits.items()):
+            spent.setdefault(name, []).append(
+                (command(code, run, files[:1]), command(code, run, files))
+            )
+        for name, rounds in spent.items():
+            said[name] = rounds[-1][1]["answers"]
+            first = middle(cold["cpu_s"] for cold, _ in rounds)
+            slope = (middle(warm["cpu_s"] for _, warm in rounds) - first) / (len(files) - 1)
             row(
                 name,
                 [
                     first,
-                    middle(each["wall_s"] for each in cold),
-                    middle(each["mib"] for each in cold),
+                    middle(cold["wall_s"] for cold, _ in rounds),
+                    middle(cold["mib"] for cold, _ in rounds),
                     slope,
-                    middle(each["mib"] for each in warm),
+                    middle(warm["mib"] for _, warm in rounds),
                 ],
             )
         if len(said) == 2:

@@ -1,15 +1,17 @@
-"""What the default gate would decide in 8 bits: decisions, scores and CPU time beside float32.
+"""What the default gate decides in 8 bits: decisions, scores and CPU time beside float32.
 
-    python -m benchmarks.looking_int8 DATA [--calibration N] [--pictures N]
+    python -m benchmarks.looking_int8 DATA [--pictures N]
+    python -m benchmarks.looking_int8 DATA --keep FILE [--calibration N]
 
-DATA holds damage/, models/, not_car/ and abroad/. The network is calibrated on N pictures spread
-over all of them and compared on the others. One thread; the two take turns, square by square.
+DATA holds damage/, models/, not_car/ and abroad/. The gate of ``precision: int8`` is compared with
+the default one on at most N pictures, without those that it was calibrated on. With ``--keep`` the
+network is calibrated on N pictures spread over all folders, and written to FILE for
+`benchmarks.make_lite0_template`. One thread; the two take turns, square by square.
 """
 
 from __future__ import annotations
 
 import argparse
-import copy
 import statistics
 import tempfile
 import time
@@ -27,6 +29,8 @@ from bodyshop_core.inference import FrozenNetwork
 from bodyshop_core.workspace import Workspace
 from curate import Gate, load_gate
 from curate.gate.extract import read_square, score_squares
+from curate.gate.stage import open_gate
+from curate.policy import GatePolicy, Policy
 
 KINDS = {
     "cars": ("damage", "models", "abroad/damage", "abroad/models", "abroad/closeups"),
@@ -39,39 +43,40 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--calibration", type=int, default=100)
     parser.add_argument("--pictures", type=int, default=1000, help="to compare on, at most")
+    parser.add_argument("--keep", type=Path, help="calibrate anew, and write the network here")
     options = parser.parse_args()
+    files = [
+        (kind, file)
+        for kind, places in KINDS.items()
+        for place in places
+        for file in sorted((options.data / place).rglob("*"))
+        if file.suffix.lower() in SUFFIXES
+    ]
+    every = max(1, len(files) // options.calibration)
     with tempfile.TemporaryDirectory() as folder:
-        gate = load_gate(Workspace.open(Path(folder) / "empty"))
-        files = [
-            (kind, file)
-            for kind, places in KINDS.items()
-            for place in places
-            for file in sorted((options.data / place).rglob("*"))
-            if file.suffix.lower() in SUFFIXES
-        ]
-        every = max(1, len(files) // options.calibration)
-        calibration = squares(gate, files[::every])
+        empty = Workspace.open(Path(folder) / "empty")
+        gate = load_gate(empty)
+        if options.keep is not None:
+            convert(gate, options.keep, squares(gate, files[::every]))
+            return
+        rounded = open_gate(empty, policy=Policy(gate=GatePolicy(precision="int8")))
         rest = [each for at, each in enumerate(files) if at % every]
         rest = rest[:: max(1, len(rest) // options.pictures)]
         pixels = squares(gate, rest)
-        print(f"{len(calibration)} pictures to calibrate, {len(pixels)} to compare\n")
-        expected = score_squares(gate.scorer, [""] * len(pixels), list(pixels))
-        for name, pictures in (("weights and activations", calibration), ("weights alone", None)):
-            file = Path(folder) / f"{name}.tflite"
-            convert(gate, file, pictures)
-            scorer = copy.copy(gate.scorer)
-            scorer._run = FrozenNetwork(file).run
-            found = score_squares(scorer, [""] * len(pixels), list(pixels))
-            print(f"{name} in 8 bits: {file.stat().st_size / 1e6:.1f} MB")
-            compare(gate, rest, expected, found)
-            spend({"float32": FrozenNetwork(gate.scorer.file), name: FrozenNetwork(file)}, pixels)
+        expected, found = (
+            score_squares(each.scorer, [""] * len(pixels), list(pixels)) for each in (gate, rounded)
+        )
+        print(f"{len(pixels)} pictures; {rounded.id}")
+        compare(gate, rest, expected, found)
+        networks = {"float32": gate, "8 bits": rounded}
+        spend({name: FrozenNetwork(each.scorer.file) for name, each in networks.items()}, pixels)
 
 
 def squares(gate: Gate, files: Sequence[tuple[str, Path]]) -> Any:
     return np.stack([read_square(file, gate.input_size) for _, file in files])
 
 
-def convert(gate: Gate, file: Path, calibration: Any | None) -> None:
+def convert(gate: Gate, file: Path, calibration: Any) -> None:
     """Write the gate's network in 8 bits; input and outputs stay float32."""
     import keras
     import tensorflow as tf
@@ -88,8 +93,7 @@ def convert(gate: Gate, file: Path, calibration: Any | None) -> None:
         model.export(folder, format="tf_saved_model", verbose=False, input_signature=signature)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        if calibration is not None:
-            converter.representative_dataset = each
+        converter.representative_dataset = each
         file.write_bytes(converter.convert())
 
 

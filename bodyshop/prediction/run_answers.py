@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from bodyshop.prediction.gate import gate_of
 from bodyshop.prediction.inputs import decoded
 from bodyshop.prediction.records import CarBox, PicturePrediction
+from bodyshop.prediction.shared_look import shared_look
 from bodyshop_core.errors import BodyshopError, TransientError, UnreadableImageError, UsageError
 from bodyshop_core.imaging import fit_square
 from bodyshop_core.progress import SILENT, Progress
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bodyshop.prediction.inputs import Picture
-    from curate import Detector, Gate
-    from train import Classifier, Segmenter
+    from curate import Detector, Gate, GateScore
+    from train import Classifier, Prediction, Segmenter
 
 UNSURE = "unsure"
 """Label of a picture unlike all that a damage model by windows has learned from."""
@@ -32,7 +33,7 @@ CARS = ("car", "truck", "bus")
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """The pixels that the networks look at: the gate's square and the classifier's views."""
+    """What the networks look at: the classifier's views, and the gate's square if it is none."""
 
     name: str
     square: NDArray[np.uint8] | None
@@ -58,6 +59,7 @@ class RunAnswers:
         self.classifier = classifier
         self.gate = gate
         self.detector = detector
+        self.shared = shared_look(classifier, gate)
         self._detecting = threading.Lock()
 
     def prepare(self, picture: Picture, name: str) -> Prepared | PicturePrediction:
@@ -74,30 +76,26 @@ class RunAnswers:
                     name, True, first.score, first.label, first.probability, None, self._run, None,
                     boxes,
                 )  # fmt: skip
-        square = fit_square(rgb, self.gate.input_size) if self.gate is not None else None
+        square = None
+        if self.gate is not None and self.shared is None:
+            square = fit_square(rgb, self.gate.input_size)
         return Prepared(name, square, self.classifier.views_of(rgb))
 
     def answers(
         self, prepared: Sequence[Prepared | PicturePrediction]
     ) -> Iterator[PicturePrediction]:
         """Yield the predictions of a chunk: the gate's verdicts, then the classes of the cars."""
-        import numpy as np
-
         asked = [each for each in prepared if isinstance(each, Prepared)]
-        scores = {}
-        if self.gate is not None and asked:
-            squares = np.stack([each.square for each in asked if each.square is not None])
-            scores = dict(zip(map(id, asked), self.gate.judge_squares(squares), strict=True))
-        passed = [each for each in asked if id(each) not in scores or scores[id(each)].is_car]
-        said = {}
-        if passed:
-            views = np.stack([each.views for each in passed])
-            said = dict(zip(map(id, passed), self.classifier.classify_views(views), strict=True))
+        found: Iterator[tuple[GateScore | None, Prediction | None]] = iter(
+            self._ask_in_turn(asked)
+            if self.shared is None
+            else self.shared.answers([each.views for each in asked])
+        )
         for each in prepared:
             if isinstance(each, PicturePrediction):
                 yield each
                 continue
-            score, answer = scores.get(id(each)), said.get(id(each))
+            score, answer = next(found)
             place = answer.place if answer is not None else None
             lost = place is not None and place.out_of_depth
             shown = place if answer and answer.label == self.classifier.record.positive else None
@@ -115,6 +113,24 @@ class RunAnswers:
                 regions=shown.regions if shown is not None and not lost else None,
                 heat=shown.heat if shown is not None and not lost else None,
             )
+
+    def _ask_in_turn(
+        self, asked: Sequence[Prepared]
+    ) -> list[tuple[GateScore | None, Prediction | None]]:
+        """Ask the gate, then the classifier about what the gate lets through."""
+        import numpy as np
+
+        scores: list[GateScore | None] = [None] * len(asked)
+        if self.gate is not None and asked:
+            squares = np.stack([each.square for each in asked if each.square is not None])
+            scores = list(self.gate.judge_squares(squares))
+        passed = [score is None or score.is_car for score in scores]
+        cars = [each.views for each, car in zip(asked, passed, strict=True) if car]
+        classes = iter(self.classifier.classify_views(np.stack(cars)) if cars else ())
+        return [
+            (score, next(classes) if car else None)
+            for score, car in zip(scores, passed, strict=True)
+        ]
 
     def _boxes(self, rgb: NDArray[np.uint8], detector: Detector) -> tuple[CarBox, ...]:
         """Classify each car that the detector finds, the largest first."""
@@ -168,7 +184,7 @@ def open_run(
         )
     gate = gate_of(classifier)
     prefer_litert(classifier, progress)
-    if gate is not None:
+    if gate is not None and shared_look(classifier, gate) is None:
         _ = gate.scorer
     found = None
     if detector is not None:

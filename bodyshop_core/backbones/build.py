@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bodyshop_core.backbones import weights as weight_files
+from bodyshop_core.backbones.assembled import INT8_LITE0
 from bodyshop_core.backbones.lite import build_lite0
 from bodyshop_core.backbones.registry import BackboneSpec, get
-from bodyshop_core.errors import BodyshopError, MissingPartError
+from bodyshop_core.errors import BodyshopError, MissingPartError, UsageError
 from bodyshop_core.quiet_tensorflow import import_tensorflow
 
 if TYPE_CHECKING:
@@ -54,6 +56,11 @@ def build(
         The weights are not available, or lack the top that is asked for.
     """
     spec = get(name)
+    if weights == weight_files.INT8:
+        raise UsageError(
+            f"{name} in 8 bits can look at pictures, but nothing can be trained on it",
+            hint="leave its weights out for the pretrained ones",
+        )
     import_tensorflow()
     size = input_size or spec.input_size
     file = weight_files.locate(spec, weights, top=include_top)
@@ -71,12 +78,20 @@ def fingerprint(name: str, weights: Path | str | None = None) -> str:
     Returns
     -------
     str
-        Such as ``efficientnet-lite0-57934424ab12cd34-p1``; safe as a folder name.
+        Such as ``efficientnet-lite0-57934424ab12cd34-p1``; safe as a folder name. In 8 bits
+        ``-int8-`` and the digest of that network stand before the last part.
     """
     spec = get(name)
     file = weight_files.locate(spec, weights, top=False)
     part = weight_files.digest(file) if file is not None else "random"
+    if weights == weight_files.INT8:
+        part = f"{part}-{INT8_LITE0.digest}"
     return f"{name}-{part}-p{PREPROCESSING_VERSION}"
+
+
+def in_float32(fingerprint: str) -> str:
+    """Return the fingerprint of the network that one in 8 bits was rounded from; else itself."""
+    return re.sub(rf"-{weight_files.INT8}-[0-9a-f]{{8}}(?=-p\d+$)", "", fingerprint)
 
 
 def _flat_application(spec: BackboneSpec, size: int, *, include_top: bool) -> keras.Model:

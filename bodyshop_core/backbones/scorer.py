@@ -10,10 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bodyshop_core.backbones.assembled import assemble_lite0
+from bodyshop_core.backbones.assembled import FLOAT_LITE0, INT8_LITE0
 from bodyshop_core.backbones.build import build, fingerprint
 from bodyshop_core.backbones.registry import get
-from bodyshop_core.backbones.weights import RANDOM, digest, locate
+from bodyshop_core.backbones.weights import INT8, RANDOM, digest, locate
 from bodyshop_core.errors import MissingPartError
 from bodyshop_core.inference.convert import cached_network
 from bodyshop_core.quiet_tensorflow import import_tensorflow
@@ -22,6 +22,13 @@ if TYPE_CHECKING:
     import keras
     import numpy as np
     from numpy.typing import NDArray
+
+
+_ASSEMBLED: dict[Path | str | None, Callable[[Path], None]] = {
+    None: FLOAT_LITE0.write,
+    INT8: INT8_LITE0.write,
+}
+"""Weights -> how the converted EfficientNet-Lite0 is written without TensorFlow."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +101,7 @@ class Scorer:
                 build_model,
                 threads=threads or os.cpu_count() or 1,
                 carried=carried,
-                assemble=assemble_lite0 if spec.keras_name is None and weights is None else None,
+                assemble=_ASSEMBLED.get(weights) if spec.keras_name is None else None,
             )
             self._run, outputs = network.run, network.outputs
             self.file = network.file

@@ -14,6 +14,9 @@ from bodyshop_core.errors import MissingPartError, UsageError
 RANDOM = "none"
 """Given instead of a file, it leaves the weights random."""
 
+INT8 = "int8"
+"""Given instead of a file: the pretrained weights and the activations in 8 bits, to look only."""
+
 
 def locate(spec: BackboneSpec, weights: Path | str | None, *, top: bool) -> Path | None:
     """Find the weights file.
@@ -23,7 +26,8 @@ def locate(spec: BackboneSpec, weights: Path | str | None, *, top: bool) -> Path
     spec : BackboneSpec
         The backbone.
     weights : Path, str or None
-        A file; ``"none"`` for random weights; None for the pretrained ones.
+        A file; ``"none"`` for random weights; None for the pretrained ones, ``"int8"`` for those
+        that are rounded to 8 bits.
     top : bool
         Whether the 1,000-class top is wanted.
 
@@ -35,10 +39,16 @@ def locate(spec: BackboneSpec, weights: Path | str | None, *, top: bool) -> Path
     Raises
     ------
     UsageError
-        The given file does not exist.
+        The given file does not exist, or there is no network in 8 bits for the backbone.
     MissingPartError
         No pretrained weights are available.
     """
+    if weights == INT8:
+        if spec.keras_name is not None:
+            raise UsageError(
+                f"there is no {spec.name} in 8 bits", hint="efficientnet-lite0 has one"
+            )
+        return lite0_weights()
     if weights == RANDOM:
         return None
     if weights is not None:

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 RESAMPLES = 400
 """Bootstrap resamples of groups behind each interval."""
 
+TREES = 50
+"""Of the forest that sees all features; a hundred give the same warnings
+(docs/benchmarks/looking.md), in twice the time."""
+
 TOGETHER = "all together"
 
 
@@ -196,7 +200,7 @@ def audit_digest(
     for row in rows:
         digest.update(f"{lead}{json.dumps(sorted(row.items()), default=str)}".encode())
         lead = ", "
-    rest = (list(labels), list(groups), policy.model_dump(), seed, RESAMPLES)
+    rest = (list(labels), list(groups), policy.model_dump(), seed, RESAMPLES, TREES)
     said, grouped, rules, *numbers = (json.dumps(part, default=str) for part in rest)
     start = "" if len(rows) else lead
     digest.update(f"{start}], {said}, {grouped}], {rules}, {', '.join(numbers)}]".encode())
@@ -260,7 +264,7 @@ def _out_of_fold(
             )
         else:
             model = RandomForestClassifier(
-                100,
+                TREES,
                 min_samples_leaf=max(3, leaf // 3),
                 class_weight="balanced",
                 random_state=seed,

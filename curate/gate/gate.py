@@ -13,6 +13,7 @@ from bodyshop_core.errors import MissingPartError
 from bodyshop_core.progress import SILENT, Progress
 from curate.gate.categories import top
 from curate.gate.extract import Picture, decoded_at, extract_features, score_squares
+from curate.gate.feature_store import FeatureBatch
 from curate.gate.framing import Framing
 from curate.gate.probe import Probe
 from curate.gate.rules import NONE, Rule, needs_top
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from bodyshop_core.backbones import Scorer
-    from curate.gate.feature_store import FeatureBatch
 
 
 @dataclass(frozen=True)
@@ -144,6 +144,16 @@ class Gate:
             Of pictures decoded at `decoded_at` or more, by `bodyshop_core.imaging.fit_square`.
         """
         return self.read(score_squares(self.scorer, [""] * len(squares), list(squares)))
+
+    def judge_features(self, features: NDArray[np.float32]) -> list[GateScore]:
+        """Judge pictures that a run of the same backbone has seen, where the rule is a probe.
+
+        Parameters
+        ----------
+        features : ndarray of float32, shape (n, feature_dim)
+            Averages of the backbone's last map, of squares as for `judge_squares`.
+        """
+        return self.read(FeatureBatch(("",) * len(features), features.astype("float16"), None, {}))
 
     @property
     def input_size(self) -> int:

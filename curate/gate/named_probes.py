@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bodyshop_core.backbones import in_float32
 from bodyshop_core.errors import MissingPartError, UsageError
 from curate.gate.feature_store import FeatureStore
 from curate.gate.probe import Probe, load_probe
@@ -53,17 +54,20 @@ def open_named_probes(workspace: Workspace, gate: Gate, policy: Policy) -> dict[
     """
     probes: dict[str, Probe] = {}
     for name, settings in policy.probes.items():
-        path = settings.probe or named_probe_path(workspace.root, gate.fingerprint, name)
+        prints = (gate.fingerprint, in_float32(gate.fingerprint))
+        fitted = [named_probe_path(workspace.root, each, name) for each in prints]
+        path = settings.probe or next((file for file in fitted if file.exists()), fitted[0])
         hint = (
             f"fit it: bodyshop gate fit --name {name} --gate {gate.backbone} --accept DIR "
             f"--reject DIR, or take probes.{name} out of the policy"
         )
         if settings.probe is None and not path.exists():
             raise MissingPartError(f"there is no probe '{name}' for the gate {gate.id}", hint=hint)
-        probe = load_probe(path)
-        if probe.fingerprint != gate.fingerprint:
+        found = load_probe(path)
+        probe = found.for_features(gate.fingerprint)
+        if probe is None:
             raise MissingPartError(
-                f"the probe '{name}' was fitted on {probe.fingerprint}, but the gate is "
+                f"the probe '{name}' was fitted on {found.fingerprint}, but the gate is "
                 f"{gate.fingerprint}",
                 hint=hint,
             )

@@ -6,12 +6,13 @@ import hashlib
 import json
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bodyshop_core import atomic
+from bodyshop_core.backbones import in_float32
 from bodyshop_core.errors import BodyshopError, MissingPartError
 
 if TYPE_CHECKING:
@@ -53,6 +54,18 @@ class Probe:
     part_weights: NDArray[np.float32] | None = None
     part_bias: float = 0.0
     card: dict[str, Any] = field(default_factory=dict)
+
+    def for_features(self, fingerprint: str) -> Probe | None:
+        """Return the probe for the features of a backbone; None where it can't read them.
+
+        Features in 8 bits are read by what was fitted on those in float32: 3 of 1,250 pictures are
+        decided differently (docs/benchmarks/looking.md).
+        """
+        if self.fingerprint == fingerprint:
+            return self
+        if self.fingerprint == in_float32(fingerprint):
+            return replace(self, fingerprint=fingerprint)
+        return None
 
     @property
     def digest(self) -> str:
@@ -225,13 +238,13 @@ def find_probe(fingerprint: str, workspace_root: Path | None = None) -> Probe | 
         A probe is shipped for the backbone, but its file is not in this installation.
     """
     if workspace_root is not None:
-        own = fitted_probe_path(workspace_root, fingerprint)
-        if own.exists():
-            return load_probe(own)
+        for name in (fingerprint, in_float32(fingerprint)):
+            own = fitted_probe_path(workspace_root, name)
+            if own.exists():
+                return load_probe(own).for_features(fingerprint)
     for name in SHIPPED:
         if fingerprint.startswith(f"{name}-"):
-            probe = _shipped(name)
-            return probe if probe.fingerprint == fingerprint else None
+            return _shipped(name).for_features(fingerprint)
     return None
 
 

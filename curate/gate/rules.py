@@ -128,11 +128,13 @@ def choose_rule(
             if policy.probe is not None
             else find_probe(fingerprint, workspace_root)
         )
-        if probe is not None and probe.fingerprint != fingerprint:
-            raise MissingPartError(
-                f"the probe was fitted on {probe.fingerprint}, but the gate is {fingerprint}",
-                hint="fit one for this gate: bodyshop gate fit --accept DIR --reject DIR",
-            )
+        if probe is not None:
+            fitted_on, probe = probe.fingerprint, probe.for_features(fingerprint)
+            if probe is None:
+                raise MissingPartError(
+                    f"the probe was fitted on {fitted_on}, but the gate is {fingerprint}",
+                    hint="fit one for this gate: bodyshop gate fit --accept DIR --reject DIR",
+                )
         if probe is None and name == "probe":
             raise MissingPartError(
                 f"there is no fitted probe for the gate {fingerprint}",

@@ -13,7 +13,9 @@ from sqlalchemy import and_, func, select
 
 from bodyshop_core import atomic
 from bodyshop_core.backbones import fingerprint
+from bodyshop_core.backbones.weights import INT8
 from bodyshop_core.catalog import all_images, schema
+from bodyshop_core.errors import UsageError
 from bodyshop_core.progress import SILENT, Progress
 from bodyshop_core.summary import Summary
 from curate.gate.extract import extract_features
@@ -150,11 +152,21 @@ def open_gate(
 
     Raises
     ------
+    UsageError
+        The policy wants 8 bits of another backbone than efficientnet-lite0, or of given weights.
     MissingPartError
         The weights can't be had, or no probe fits them although the policy wants one.
     """
+    rules = load_policy(policy).gate
+    if rules.precision == INT8:
+        if weights is not None:
+            raise UsageError(
+                "gate.precision: int8 is of the backbone's own weights, not of a file",
+                hint="leave --weights out, or gate.precision",
+            )
+        weights = INT8
     name = fingerprint(gate, weights)
-    rule = choose_rule(load_policy(policy).gate, name, workspace_root=workspace.root)
+    rule = choose_rule(rules, name, workspace_root=workspace.root)
     framing = Framing(rule.probe or find_probe(name, workspace.root))
     return Gate(gate, name, rule, framing, weights)
 

@@ -11,7 +11,7 @@ import pytest
 
 from bodyshop_core.imaging import Equalise
 from curate.audit.nuisance import columns, equalised
-from curate.audit.shortcuts import RESAMPLES, audit_digest, audit_rows
+from curate.audit.shortcuts import RESAMPLES, TREES, audit_digest, audit_rows
 from curate.policy import AuditPolicy
 
 
@@ -79,6 +79,19 @@ def test_a_shortcut_that_no_single_threshold_shows_is_found() -> None:
         own_groups(300),
     )
     assert audit.leak
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.8], ids=lambda share: f"shared-by-{share}")
+def test_the_forest_warns_like_one_of_a_hundred_trees(
+    share: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A share of each class has the sizes that are typical of it, the rest those of the other."""
+    shown = rows(240, width=lambda i: 500 if (i % 2) == (i % 20 < 20 * share) else 700)
+    here = audit_rows(shown, labels(240), own_groups(240)).together
+    monkeypatch.setattr("curate.audit.shortcuts.TREES", 100)
+    there = audit_rows(shown, labels(240), own_groups(240)).together
+    assert here.leak == there.leak
+    assert here.balanced_accuracy == pytest.approx(there.balanced_accuracy, abs=0.03)
 
 
 def test_imbalance_alone_is_no_leak() -> None:
@@ -164,6 +177,6 @@ def test_the_digest_is_that_of_one_json_document(count):
     labels, groups = ["a", "b", "c"][:count], ["x", "y", "z"][:count]
     policy = AuditPolicy()
     pairs = [sorted(row.items()) for row in rows]
-    text = json.dumps([[pairs, labels, groups], policy.model_dump(), 7, RESAMPLES])
+    text = json.dumps([[pairs, labels, groups], policy.model_dump(), 7, RESAMPLES, TREES])
     expected = hashlib.sha256(text.encode()).hexdigest()[:16]
     assert audit_digest(rows, labels, groups, policy, 7) == expected

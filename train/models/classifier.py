@@ -117,6 +117,44 @@ class Classifier:
         """The converted network that `use_litert` opened."""
         return self._lite.file if self._lite is not None else None
 
+    @property
+    def backbone(self) -> str | None:
+        """Fingerprint of the pretrained backbone that `look` runs; None of any other network."""
+        return self._lite.backbone if self._lite is not None else None
+
+    def look(self, rows: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Run the pretrained backbone of a run on LiteRT, where `backbone` names one.
+
+        Parameters
+        ----------
+        rows : ndarray of uint8, shape (n, side, side, 3)
+            Views as `views_of` makes them.
+
+        Returns
+        -------
+        ndarray of float32, shape (n, features)
+            What `classify_looked` takes.
+        """
+        assert self._lite is not None
+        return self._lite.look(rows)
+
+    def averages(self, looked: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the averages of the backbone's last map out of what `look` returned."""
+        assert self._lite is not None
+        return looked[:, -self._lite.averages :]
+
+    def classify_looked(self, looked: NDArray[np.float32]) -> list[Prediction]:
+        """Classify pictures by what `look` returned for all their views, (n, views, features).
+
+        Raises
+        ------
+        NotFiniteError
+            The network's probabilities are NaN or infinite.
+        """
+        assert self._lite is not None
+        outputs = self._lite.conclude(looked.reshape(-1, looked.shape[2]))
+        return [self._read(row) for row in self._temper(self._mean(outputs, looked.shape[1]))]
+
     def pictures_seen(self, splits: Sequence[str] = SPLITS) -> frozenset[str]:
         """Return the SHA-256 of the pictures that were in some splits when the run was trained.
 
@@ -241,12 +279,17 @@ class Classifier:
             yield np.stack(list(load_all_tta_views(batch, self.record.view, self.record.tta_views)))
 
     def _run(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        from train.metrics.finite import require_finite
-        from train.models.inference import as_distribution, mean_over_views, predict
+        from train.models.inference import predict
 
         rows = pixels.reshape(-1, *pixels.shape[2:])
         outputs = self._lite(rows) if self._lite else predict(self.model, rows, batch=BATCH)
-        found = mean_over_views(as_distribution(outputs), pixels.shape[1])
+        return self._mean(outputs, pixels.shape[1])
+
+    def _mean(self, outputs: NDArray[np.float32], views: int) -> NDArray[np.float32]:
+        from train.metrics.finite import require_finite
+        from train.models.inference import as_distribution, mean_over_views
+
+        found = mean_over_views(as_distribution(outputs), views)
         require_finite(found, "probabilities")
         return found
 

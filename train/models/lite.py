@@ -47,16 +47,27 @@ class Forward:
     ----------
     file : Path
         The converted network.
-    run : callable
-        uint8 pictures, shape (n, side, side, 3), to the network's outputs, float32, shape (n, ...).
+    look : callable
+        uint8 pictures, shape (n, side, side, 3), to what the converted network gives, float32,
+        shape (n, ...).
+    conclude : callable, optional
+        What `look` gave to the outputs of the run's network; the same by default.
+    backbone : str, optional
+        Fingerprint of the pretrained backbone, whose averages of the last map end the rows of
+        `look`.
+    averages : int
+        How many of them there are.
     """
 
     file: Path
-    run: Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+    look: Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+    conclude: Callable[[NDArray[np.float32]], NDArray[np.float32]] = lambda looked: looked
+    backbone: str | None = None
+    averages: int = 0
 
     def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return the outputs of pictures."""
-        return self.run(pixels)
+        return self.conclude(self.look(pixels))
 
 
 def lite_forward(folder: Path, record: RunRecord, *, convert: bool) -> Forward | None:
@@ -122,11 +133,17 @@ def _on_backbone(folder: Path, record: RunRecord, *, convert: bool) -> Forward |
             hint=OTHER_RUN,
         )
 
-    def forward(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def look(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         found = network.run(pixels)
-        return head(np.concatenate([found[each] for each in order], axis=1))
+        return np.concatenate([found[each] for each in order], axis=1)
 
-    return Forward(network.file, forward)
+    return Forward(
+        network.file,
+        look,
+        head,
+        backbone=backbones.fingerprint(name, weights),
+        averages=network.shapes["features"][0],
+    )
 
 
 def _whole(folder: Path, record: RunRecord, *, convert: bool) -> Forward | None:
