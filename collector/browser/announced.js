@@ -4,9 +4,12 @@
   const T = window.__bodyshop;
   if (!T || T.announced) return;
   const { visible, unopened, OPINIONS, SLIDES } = T.ofBehaviours;
-  const NOUN = "(?:photos?|images?|pictures?|pics|shots|slides|fotos?|bilder|bildern|aufnahmen|photographies|imágenes|imagens|immagini|foto|afbeeldingen|zdjęć|zdjęcia|obrázků|kuvaa|bilder|фото(?:графий|графии)?|fotoğraf|resim)";
-  // A number of pictures follows nothing, a sign, or such a word: "Peugeot 208 photos" and "A4 Bilder" are of a model.
-  const LEADING = "(?:^|[^\\p{L}\\p{N}\\s.,'&/-]\\s*|[-–,]\\s+|(?:^|[^\\p{L}])(?:all|alle|alles?|see|view|show|open|browse|of|von|with|mit|has|total|insgesamt|toutes?|tous|les|voir|ver|todas?|tutte|le|vedi|gallery|galerie|galería|galleria|bildergalerie|über|over|more than|our|my|your|his|her|their|its|these|those|in|are|contains?|features?|includes?|including|unsere[mnr]?|meine[mnr]?|ihre[mnr]?|seine[mnr]?|nos|mes|vos|ses|nuestr[ao]s|mis|sus|noss[ao]s|minhas|nostr[ei]|mie|onze|mijn|nasze|naše|наши|мои|våra|vores|bizim)\\s+(?:the\\s+)?)";
+  const NOUN = "(?:photos?|images?|pictures?|pics|shots|slides|fotos?|bilder|bildern|aufnahmen|photographies|imágenes|imagens|immagini|foto|afbeeldingen|zdjęć|zdjęcia|obrázků|fotografií|kuvaa|billeder|фото(?:графий|графии)?|fotoğraf[ıi]?|resim)";
+  // "Peugeot 208 photos" and "A4 Bilder" are of a model, "up to 20 photos" is a limit; any other word may be before a number of pictures.
+  const MAKE = "abarth|acura|alpina|alpine|audi|bentley|benz|bmw|bugatti|buick|byd|cadillac|chery|chevrolet|chevy|chrysler|citro[eë]n|cupra|dacia|daewoo|daihatsu|datsun|dodge|ds|ferrari|fiat|ford|geely|gmc|honda|hongqi|hyundai|infiniti|isuzu|iveco|jaguar|jeep|kia|lada|lamborghini|lancia|lexus|lincoln|lotus|maserati|mazda|mclaren|mercedes|mg|mitsubishi|nissan|opel|peugeot|polestar|porsche|renault|romeo|rover|saab|[sš]koda|ssangyong|subaru|suzuki|tata|tatra|tesla|toyota|trabant|vauxhall|volkswagen|volvo|vw|wartburg|zeekr|ваз|газ|уаз|заз|лада|москвич";
+  const SERIES = "golf|ioniq|defender|ram|silverado|sierra|model(?:l|o|lo)?|modèle|series?|série|class|klasse|clase|classe|type?|tipo|gen|generation|mk|mark|phase|cx|mx|rx|gr|gt|xc|id|ev|[cqx]";
+  const LIMIT = "upload|add|attach|up to|at least|max(?:imum|imal)?|min(?:imum|destens)?|bis zu|jusqu['’]à|hasta|fino a";
+  const LEADING = `(?:^|[^\\p{L}\\p{N}\\s.,'&/-]\\s*|[-–,]\\s+|(?<=\\p{L}\\p{N}*)(?<!(?<![\\p{L}\\p{N}])(?:${MAKE}|${SERIES}|${LIMIT}))\\s+)`;
   const COUNTED = [
     new RegExp(`${LEADING}(\\d{1,4})\\s*\\+?\\s*${NOUN}(?:$|[^\\p{L}])`, "iu"), new RegExp(`(?:^|[^\\p{L}])${NOUN}\\s*[:(]\\s*(\\d{1,4})(?:$|\\D)`, "iu"),
     /(?:사진|이미지|포토|갤러리)\s*[:(]?\s*(?:총|전체)?\s*(\d{1,4})\s*(?:장|개|건)?/u, /(?:^|\D)(\d{1,4})\s*(?:장|枚|張|张)(?!\p{L})/u, /(?:写真|画像|图片|圖片|照片)\s*[:(（]?\s*(\d{1,4})/u,

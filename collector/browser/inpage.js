@@ -317,7 +317,7 @@
     const ld = [...document.querySelectorAll('script[type="application/ld+json"]')].map((script) => script.textContent);
     const licence = document.querySelector("link[rel~=license][href],a[rel~=license][href]");
     return {
-      items, strange: [...strange], ld, json, title: text(document.title), licence: licence ? licence.href : "",
+      items, strange: [...strange].filter(absolute), ld, json, title: text(document.title), licence: licence ? licence.href : "",
       resources: performance.getEntriesByType("resource").filter((entry) => entry.initiatorType === "img").length,
     };
   }

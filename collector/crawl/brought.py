@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from functools import partial
 
 from bodyshop_core.catalog import Catalog
 from collector.candidate import Find, Task
@@ -13,10 +14,10 @@ from collector.crawl.events import TaskResult
 from collector.crawl.quota import ModelQuota
 from collector.ledger.candidate_rows import known_candidates
 from collector.ledger.leases import Leases
+from collector.ledger.places import with_places
 from collector.ledger.record import DownloadRecord
 from collector.ledger.tombstones import Tombstones
 from collector.net.download import store_bytes
-from collector.net.outcome import Refusal, StoredPicture
 
 
 class BroughtPictures:
@@ -25,7 +26,7 @@ class BroughtPictures:
     Parameters
     ----------
     catalog : Catalog
-        What the ledger has already takes no place.
+        What it has already takes no place.
     quota : ModelQuota
         Of the run.
     leases : Leases, optional
@@ -36,24 +37,6 @@ class BroughtPictures:
         self._catalog, self._quota, self._leases = catalog, quota, leases
         self._left_out: Counter[str] = Counter()
 
-    def placed(self, task: Task, finds: Sequence[Find]) -> list[Find]:
-        """Return the finds that are new and have a place; the others are counted."""
-        known = known_candidates(self._catalog, {find.candidate.key for find in finds})
-        new: dict[str, Find] = {}
-        for find in finds:
-            if find.candidate.key not in known:
-                new.setdefault(find.candidate.key, find)
-        candidates = [find.candidate for find in new.values()]
-        if self._leases is None:
-            placed = [each for each in candidates if self._quota.take_at_once(each)]
-        elif candidates:
-            with self._catalog.begin() as connection:
-                placed = self._leases.placed(connection, candidates)
-        else:
-            placed = []
-        self._left_out[task.key] += len(new) - len(placed)
-        return [new[each.key] for each in placed]
-
     def settled(self, task: Task, records: Collection[str], states: Collection[str]) -> None:
         """Count what got no place when it was settled, since others were faster."""
         missing = set(records) - set(states)
@@ -63,21 +46,36 @@ class BroughtPictures:
     def stored(
         self, task: Task, finds: Sequence[Find], context: CrawlContext, tombstones: Tombstones
     ) -> dict[str, DownloadRecord]:
-        """Check and store the finds that have a place; return candidate key -> outcome."""
-        records = {}
-        for find in self.placed(task, finds):
-            candidate = find.candidate
-            outcome = store_bytes(
-                find.data or b"", context.journal.folder, context.download_limits,
-                url=candidate.url, url_candidate=candidate.url_candidates[0].name,
-            )  # fmt: skip
-            if isinstance(outcome, StoredPicture) and outcome.sha256 in tombstones.sha256:
-                outcome.discard()
-                outcome = Refusal("forgotten", "this picture was erased on request")
-            if isinstance(outcome, StoredPicture) and outcome.part is not None:
-                context.workspace.blobs.adopt(outcome.part, outcome.sha256, outcome.extension)
-            records[candidate.key] = DownloadRecord.of(candidate, outcome)
-        return records
+        """Check the finds that are new, and store those that need no place or get one.
+
+        Returns candidate key -> outcome; the others are counted.
+        """
+        known = known_candidates(self._catalog, {find.candidate.key for find in finds})
+        checked: dict[str, DownloadRecord] = {}
+        for find in finds:
+            if find.candidate.key not in known and find.candidate.key not in checked:
+                checked[find.candidate.key] = _checked(find, context, tombstones)
+        placed = {each.candidate.key: each for each in self._placed(list(checked.values()))}
+        for key, record in checked.items():
+            picture = record.picture
+            if picture is None or picture.part is None:
+                continue
+            if key in placed:
+                context.workspace.blobs.adopt(picture.part, picture.sha256, picture.extension)
+            else:
+                picture.discard()
+        self._left_out[task.key] += len(checked) - len(placed)
+        return placed
+
+    def _placed(self, records: list[DownloadRecord]) -> list[DownloadRecord]:
+        if not records:
+            return []
+        leases = self._leases
+        if leases is None:
+            with self._catalog.read() as connection:
+                return with_places(connection, records, partial(filter, self._quota.take_at_once))
+        with self._catalog.begin() as connection:
+            return with_places(connection, records, partial(leases.placed, connection))
 
     def judged(self, result: TaskResult) -> TaskResult:
         """Return the result of a task, ``partial`` if finds of it got no place."""
@@ -87,3 +85,16 @@ class BroughtPictures:
         lack = f"limits.per_model was reached: {left} pictures in the page itself were left out"
         message = "; ".join(filter(None, [result.error, lack]))
         return replace(result, state="partial", error_class="partial", error=message)
+
+
+def _checked(find: Find, context: CrawlContext, tombstones: Tombstones) -> DownloadRecord:
+    candidate = find.candidate
+    outcome = store_bytes(
+        find.data or b"", context.journal.folder, context.download_limits,
+        url=candidate.url, url_candidate=candidate.url_candidates[0].name,
+    )  # fmt: skip
+    record = DownloadRecord.of(candidate, outcome)
+    if record.picture and (kind := tombstones.covers_picture(candidate, record.picture)):
+        record.picture.discard()
+        return record.erased(kind)
+    return record

@@ -276,6 +276,7 @@ class Crawl:
 
     def _store(self, task: Task, finds: list[Find]) -> None:
         """Settle finds that came with their bytes."""
+        self._flush()  # a picture that was downloaded a moment ago needs no second place
         records = self._brought.stored(task, finds, self._context, self._tombstones)
         states = self._ledger.settle(records.values(), found_by=task)
         self._brought.settled(task, records, states)
@@ -329,9 +330,8 @@ class Crawl:
             same = (follower.source, follower.url_candidates) == (
                 candidate.source, candidate.url_candidates,
             )  # fmt: skip
-            picture = record.picture
-            shown = record.shows(follower) and not self._may_be_larger(follower, picture)
-            if shown or (picture is None and same):
+            shown = record.shows(follower) and not self._may_be_larger(follower, record.picture)
+            if shown or (record.picture is None and same):
                 self._records.append(record.for_candidate(follower))
             else:
                 self._admit(follower)

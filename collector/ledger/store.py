@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, func, select, update
@@ -21,6 +22,7 @@ from collector.ledger.journal import Journal
 from collector.ledger.known_pictures import known_pictures
 from collector.ledger.leases import Leases
 from collector.ledger.other_pages import note_page, with_other_pages
+from collector.ledger.places import with_places
 from collector.ledger.record import JOURNAL_VERSION, DownloadRecord, promised_by
 from collector.ledger.shared_bytes import BytesLook, known_images, say_something
 from collector.ledger.tombstones import Tombstones, read_tombstones
@@ -246,17 +248,16 @@ class CrawlLedger:
                 look.look(connection, pictures, known)
 
         with self._catalog.begin(before=None if self._alone else before) as connection:
-            if self._leases is not None and found_by is not None:
-                having = self._leases.placed(connection, [each.candidate for each in batch])
-                kept = {each.key for each in having}
-                batch = [each for each in batch if each.candidate.key in kept]
-            elif self._leases is not None:
+            if self._leases is not None and found_by is None:
                 keys = [each.candidate.key for each in batch]
                 ours = self._leases.still_ours(connection, keys)
                 self._leases.candidates.difference_update(keys)
                 batch = [each for each in batch if each.candidate.key in ours]
             unwanted, batch = self._without_erased(connection, batch)
             if found_by is not None:
+                if self._leases is not None:
+                    give = partial(self._leases.placed, connection)
+                    batch = with_places(connection, batch, give)
                 entered = self._enter(connection, found_by, [each.candidate for each in batch])
                 new = {each.key for each in entered}
                 old = [each.picture for each in batch if each.candidate.key not in new]

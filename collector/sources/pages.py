@@ -89,11 +89,11 @@ class PageSource:
             licences[url_key(url)] = licence
             pictures = _joined(pictures, url, "json_ld")
         claimed = set().union(*(picture.claimed for picture in pictures)) if pictures else set()
-        claimed |= {url_key(url) for url in content["strange"]}
+        claimed |= {url_key(url) for url in content["strange"] if is_web_address(url)}
         for seen in tools.browser.responses():
             if not seen.is_image or seen.status not in ANSWERS or not is_web_address(seen.url):
                 continue
-            known = {url_key(url) for url in seen.urls}  # a redirect is one picture
+            known = {url_key(url) for url in seen.urls if is_web_address(url)}  # redirects, too
             if claimed.isdisjoint(known):
                 claimed |= known
                 url_candidate = UrlCandidate("network", seen.url)

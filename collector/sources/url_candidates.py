@@ -168,9 +168,12 @@ def _of_item(item: dict[str, Any]) -> list[PagePicture]:
     url_candidates = [
         UrlCandidate(each["name"], each["url"], unproven=each.get("unproven", False))
         for each in item["url_candidates"]
+        if is_web_address(each["url"])
     ]
     rest = [
-        UrlCandidate(url_candidate["name"], url_candidate["url"]) for url_candidate in item["rest"]
+        UrlCandidate(each["name"], each["url"])
+        for each in item["rest"]
+        if is_web_address(each["url"])
     ]
     chosen = {url_candidate.url for url_candidate in rest if url_candidate.name == "current_src"}
     best, offered, width = _best_of(item["srcsets"], item["base"], chosen)
@@ -196,6 +199,8 @@ def _earlier(item: dict[str, Any], picture: PagePicture) -> list[PagePicture]:
     """Separate what the element showed before: pictures of a carousel, no placeholders."""
     others = []
     for seen in item["seen"]:
+        if not is_web_address(seen["url"]):
+            continue
         key = url_key(seen["url"])
         if key in picture.claimed:
             continue

@@ -46,6 +46,24 @@ OTHERS = {
     "ev6": "<h2>Kia EV6 images</h2>",
     "golf": "<h2>VW Golf 8 Bilder</h2>",
 }  # fmt: skip
+# Of each language in which a number of pictures is read
+NUMBERS = (
+    "Load 24 photos", "Exterior 24 photos", "Display 24 images", "Interior 24 pictures", "BMW M3 24 photos",
+    "Zeige 24 Bilder", "Lade 24 Fotos", "Außen 24 Aufnahmen", "Galerie mit 24 Bildern",
+    "Afficher 24 photos", "Découvrir 24 images", "Extérieur 24 photographies", "Il y a 24 photos",
+    "Mostrar 24 fotos", "Cargar 24 imágenes", "Exibir 24 imagens", "Mostra 24 immagini", "Guarda 24 foto",
+    "Bekijk 24 foto's", "Toon 24 afbeeldingen", "Galeria 24 zdjęć", "Zobacz wszystkie 24 zdjęcia",
+    "Zobrazit 24 obrázků", "Všech 24 fotografií", "Näytä 24 kuvaa", "Se alla 24 bilder", "Visa 24 bilder", "Vis 24 billeder",
+    "Показать 24 фото", "Все 24 фото", "Смотреть 24 фотографии", "Ещё 24 фотографий",
+    "Tüm 24 fotoğraf", "Tüm 24 fotoğrafı gör", "Toplam 24 resim",
+)  # fmt: skip
+NO_NUMBERS = (
+    "Porsche 911 photos", "Mazda 6 images", "Audi A8 Bilder", "A4 Bilder", "Peugeot 208 fotos", "Kia EV6 images",
+    "VW Golf 8 Bilder", "Hyundai Ioniq 5 images", "Tesla Model 3 photos", "Mercedes-Benz 190 photos", "Fiat 500 foto",
+    "Alfa Romeo 147 immagini", "Citroën C 4 photos", "Škoda 120 obrázků", "Лада 2107 фото", "Mazda CX-5 photos",
+    "Land Rover Defender 110 photos", "Upload up to 20 photos", "Bis zu 20 Fotos",
+)  # fmt: skip
+SAY = "document.getElementById('line').textContent = arguments[0]; return T.announced()"
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +87,7 @@ def announces():
             browser.await_("T.quiet(1000)")
             return [sign["count"] for sign in browser.run("return T.announced()")]
 
+        ask.browser = browser
         yield ask
     server.close()
 
@@ -81,3 +100,11 @@ def test_the_counter_of_a_library_says_how_many_pictures_there_are(announces, na
 @pytest.mark.parametrize("name", OTHERS)
 def test_a_ratio_or_model_near_pictures_is_no_counter(announces, name):
     assert announces(f"other-{name}", OTHERS[name]) == []
+
+
+def test_any_word_but_a_name_may_be_before_a_number_of_pictures(announces):
+    announces("lines", "<p id=line>a</p>")
+    lines = (*NUMBERS, *NO_NUMBERS)
+    read = {line: [sign["count"] for sign in announces.browser.run(SAY, line)] for line in lines}
+    assert [line for line in NUMBERS if read[line] != [24]] == []
+    assert [line for line in NO_NUMBERS if read[line]] == []

@@ -102,6 +102,16 @@ def test_a_key_that_leads_to_other_models_brings_none_of_their_pictures(
     assert found == dict.fromkeys(MODELS, 1) | dict.fromkeys(OWN, COUNT)
 
 
+def test_a_bad_address_that_comes_with_another_address_does_not_lose_the_page(
+    server, brands_for, workspace
+):
+    bad = "document.body.insertAdjacentHTML('beforeend', '<img src=\"http://[bad\">');"
+    summary, found = collect(
+        server, brands_for, workspace, {"bad": moves(bad, "show(n);", "ADDRESS")}
+    )
+    assert (found, summary.failed, summary.pages.get("failed", 0)) == ({"bad": 1}, 0, 0)
+
+
 TOLD = "fetch('/told?' + event.type)"
 ALONE = {
     "menu": f"{HERO}<nav>" + f"<img width=80 src=/t/PAGE-0.jpg onmouseover=\"{TOLD}\">" * 4 + "</nav>",

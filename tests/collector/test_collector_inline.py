@@ -12,7 +12,7 @@ from PIL import Image
 from sqlalchemy import select
 
 import collector
-from bodyshop_core.catalog import schema
+from bodyshop_core.catalog import now, schema
 from collector.sources.inline_pictures import decoded
 
 
@@ -122,3 +122,40 @@ def test_pictures_in_the_page_count_for_the_limit_of_their_model(server, brands_
     brands = brands_for(pages=[page], limits={"per_model": 9})
     summary = collector.collect(brands, workspace, retry_failed="partial")
     assert (summary.downloaded, summary.pages) == (6, {"done": 1})
+
+
+@pytest.mark.usefixtures("chromium")
+@pytest.mark.slow
+def test_a_further_sighting_and_a_refusal_take_no_place_from_a_new_picture(
+    server, brands_for, workspace
+):
+    def page(name, numbers):
+        body = "".join(f"<img src={inline(picture(n, (400, 300)))}>" for n in (200, *numbers))
+        return server.add(name, f"<title>t</title>{body}".encode(), "text/html")
+
+    erased = hashlib.sha256(picture(200, (400, 300))).hexdigest()
+    tombstone = {"kind": "sha256", "value": erased, "at": now()}
+    workspace.catalog.upsert(schema.tombstones, [tombstone])
+    pages = [page("/a", range(60, 64)), page("/b", range(60, 66)), page("/c", range(60, 67))]
+    brands = brands_for(pages=pages[:2], limits={"per_model": 6})
+    summary = collector.collect(brands, workspace)
+    assert (summary.downloaded, summary.pages) == (6, {"done": 2})
+    brands = brands_for(pages=pages, limits={"per_model": 6})
+    summary = collector.collect(brands, workspace)
+    assert (summary.downloaded, summary.pages) == (6, {"done": 2, "partial": 1})
+    assert "limits.per_model was reached: 1 pictures" in summary.partial[0]
+    assert len(list((workspace.root / "blobs").rglob("*.jpg"))) == 6
+    assert list(workspace.root.rglob("*.part")) == []
+
+
+@pytest.mark.usefixtures("chromium")
+@pytest.mark.slow
+def test_a_picture_that_was_downloaded_takes_no_second_place_when_a_page_contains_it(
+    server, brands_for, workspace
+):
+    urls = server.add_pictures(3)
+    body = "".join(f"<img src={inline(picture(n))}>" for n in range(3))
+    page = server.add("/a", f"<title>t</title>{body}".encode(), "text/html")
+    brands = brands_for(urls, pages=[page], limits={"per_model": 3})
+    summary = collector.collect(brands, workspace)
+    assert (summary.downloaded, summary.partial) == (3, ())

@@ -38,6 +38,16 @@ def test_pictures_in_pages_count_for_the_limit_of_all_collectors(server, shared,
     check_nothing_is_left(shared)
 
 
+def test_a_further_sighting_takes_no_place_of_all_collectors(server, shared, tmp_path):
+    pages = [page_of_own(server, "/a", range(4)), page_of_own(server, "/b", range(6))]
+    brands = brands_file(tmp_path, [{"name": "Fjell", "pages": pages}], per_model=6)
+    summary = collector.collect(
+        collector.load_brands(brands), Workspace.open(shared), join=True, browsers=1
+    )
+    assert (summary.downloaded, summary.pages) == (6, {"done": 2})
+    check_nothing_is_left(shared)
+
+
 def test_bytes_of_what_is_not_leased_here_are_let_go(server, shared, tmp_path, monkeypatch):
     kept: list[HeldPictures] = []
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import math
+import random
 import re
+import time
 
 import pytest
 from hypothesis import given
@@ -155,3 +157,20 @@ def test_only_what_is_necessary_is_a_refusal_in_any_words():
     refuses = re.compile(f"(?:{patterns})", re.IGNORECASE)
     assert [each for each in ONLY_NEEDED if not refuses.fullmatch(each)] == []
     assert [each for each in EVERYTHING if refuses.fullmatch(each)] == []
+
+
+def test_no_label_of_a_button_keeps_the_expressions_of_banners_busy():
+    data = consent_data()
+    for pattern in (*data.refuse, *data.settings, *data.save, *data.accept, data.topics):
+        expression = re.compile(pattern.replace(r"\p{L}", r"[^\W\d_]"), re.IGNORECASE)
+        words = sorted(set(re.findall(r"[^\W\d_]+", pattern.replace(r"\p{L}", ""))))
+        draw = random.Random(1)
+        mixed = [" ".join(draw.choices(words, k=30)) for _ in range(40)]
+        for start in ("", "only necessary "):
+            for text in [*((f"{each} " * 40) for each in words), *mixed]:
+                # Longer and longer: one that takes exponential time ends here, and not in years.
+                for length in range(30, 80, 4):
+                    label = (start + text)[:length] + " ?"
+                    began = time.perf_counter()
+                    expression.fullmatch(label)
+                    assert time.perf_counter() - began < 0.2, (label, pattern[:60])
