@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
@@ -44,7 +45,7 @@ def chain(*pictures: str) -> tuple[DuplicatePair, ...]:
 )
 @pytest.mark.parametrize("copy", [resaved, painted])
 def test_what_a_grey_copy_alone_connects_is_compared_and_joined_only_in_the_same_paint(
-    workspace: Workspace, copy, labels
+    workspace: Workspace, copy: Callable[[bytes], bytes], labels: dict[str, str] | None
 ) -> None:
     data = photo(0)
     first = add_picture(workspace, data)
@@ -64,7 +65,7 @@ def test_what_a_grey_copy_alone_connects_is_compared_and_joined_only_in_the_same
     assert (other in clusters_of(found.pairs, colours=colours)) is same
 
 
-def test_a_grey_copy_of_a_photo_that_is_rejected_itself_is_a_duplicate_of_the_one_that_is_kept():
+def test_a_grey_copy_of_a_rejected_photo_is_a_duplicate_of_the_one_that_is_kept() -> None:
     pictures = [
         Facts(name, measured={"colourfulness": colour, "width": 800, "height": 600})
         for name, colour in (("blurred", 40.0), ("grey", 0.0), ("sharp", 38.0))
