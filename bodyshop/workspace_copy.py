@@ -27,6 +27,7 @@ from bodyshop_core.locking import locked
 from bodyshop_core.progress import SILENT, Progress
 from bodyshop_core.storage.blobs import BlobStore
 from bodyshop_core.storage.derived_files import DerivedFiles, picture_of
+from bodyshop_core.storage.manifests import rename_in_manifests
 from bodyshop_core.storage.ownership import ForeignPlaceError, read_note, refuse_foreign
 from bodyshop_core.storage.remote_blobs import RemoteBlobs
 from bodyshop_core.summary import Summary
@@ -185,10 +186,11 @@ def copy_workspace(
                 _copy_file(file, root / file.relative_to(old.root))
                 journal.note("have", _entry(old.root, file))
                 tick()
+        named = journal.names()
+        names = {name: named[entry] for name, entry in entries.items() if entry in named}
+        rename_in_manifests(root, names)
         if not filled:  # else it was killed before its very last step
             with progress.task("catalog", total=rows) as tick:
-                named = journal.names()
-                names = {name: named[entry] for name, entry in entries.items() if entry in named}
                 copy_rows(old.catalog, new.catalog, names=names, tick=tick)
         journal.end()
     return summary(todo, derive, moved)

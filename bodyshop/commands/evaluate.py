@@ -195,9 +195,9 @@ def evaluate_run(
             found.as_dict(),
             title=f"Abroad: {found.run}",
             rows=found.rows() or found.lines(),
-            columns=found.columns if found.shown else (),
+            columns=found.columns if found.pairs else (),
             notes=[
-                *(f"{name}: {value}" for name, value in found.lines() if found.shown),
+                *(f"{name}: {value}" for name, value in found.lines() if found.pairs),
                 f"Report: {found.report}",
             ],
         )

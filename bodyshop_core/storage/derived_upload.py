@@ -10,6 +10,7 @@ from pathlib import Path
 from bodyshop_core.locking import locked
 from bodyshop_core.storage import remote_objects
 from bodyshop_core.storage.derived_files import LocalDerived
+from bodyshop_core.storage.manifests import rename_in_manifests
 from bodyshop_core.storage.remote_derived import RemoteDerived
 
 LOCK = "masks.lock"
@@ -24,7 +25,7 @@ def upload_local(
 
     They are in the folder when they were made before ``blobs`` was set, or by a version that kept
     only the originals in the bucket. They are removed from the folder once the bucket has given the
-    same bytes back, and the catalog has the names that they got there.
+    same bytes back, and the catalog and the manifests have the names that they got there.
 
     Parameters
     ----------
@@ -53,7 +54,9 @@ def upload_local(
         names = list(source.sizes())  # another process may just have moved them
         with ThreadPoolExecutor(remote_objects.THREADS) as pool:
             got = list(pool.map(lambda name: target.bring(name, source.fetch(name)), names))
-        renamed(dict(zip(names, got, strict=True)))
+        now = dict(zip(names, got, strict=True))
+        renamed(now)
+        rename_in_manifests(root, now)
         source.discard(names)
     if names:
         _log.warning(

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections import Counter, defaultdict, deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from heapq import heapify, heapreplace
+from math import inf
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, overload
 
 from sqlalchemy import Row, RowMapping, null, select
@@ -179,7 +183,10 @@ def _equalised(
 def stratified(
     strata: Sequence[tuple[str, str]], members: Sequence[int], seed: int, *, size: int = VIEWS
 ) -> list[int]:
-    """Return up to `size` members in their order, of each stratum as large a share as it has.
+    """Return up to `size` members in their order: of each label, origin and stratum one at least.
+
+    The rest is in proportion to the strata. Where there are more than places, labels come before
+    origins, and these before strata.
 
     Parameters
     ----------
@@ -197,9 +204,28 @@ def stratified(
     if len(members) <= size:
         return list(members)
     order = np.random.default_rng(seed).permutation(len(members)).tolist()
-    order.sort(key=strata.__getitem__)
-    chosen = np.linspace(0, len(order), size, endpoint=False).astype(int).tolist()
-    return sorted(members[order[at]] for at in chosen)
+    chosen: dict[int, None] = {}
+    for key in (itemgetter(0), itemgetter(1), itemgetter(0, 1)):
+        seen = {key(strata[at]) for at in chosen}
+        for at in order:
+            if key(strata[at]) not in seen and len(chosen) < size:
+                seen.add(key(strata[at]))
+                chosen[at] = None
+    got = Counter(strata[at] for at in chosen)
+    total = Counter(strata)
+    waiting: dict[tuple[str, str], deque[int]] = defaultdict(deque)
+    for at in order:
+        if at not in chosen:
+            waiting[strata[at]].append(at)
+    ahead = [(-total[kind] / (2 * got[kind] + 1), kind) for kind in waiting]
+    heapify(ahead)  # the one whose share is furthest behind, by the method of Sainte-Laguë
+    while len(chosen) < size:
+        _, kind = ahead[0]
+        chosen[waiting[kind].popleft()] = None
+        got[kind] += 1
+        behind = -total[kind] / (2 * got[kind] + 1) if waiting[kind] else inf
+        heapreplace(ahead, (behind, kind))
+    return sorted(members[at] for at in chosen)
 
 
 def _stored(workspace: Workspace, name: str) -> RowMapping:

@@ -11,7 +11,7 @@ from curate.duplicates.copies import CopyFacts
 from curate.duplicates.copy_stage import measure_cluster_copies
 from curate.duplicates.pairs import DuplicatePair
 from curate.duplicates.stage import pixel_check
-from curate.verdicts.better_copy import preferences
+from curate.verdicts.better_copy import GREY, preferences
 from curate.verdicts.clusters import clusters_of, merged_pairs
 from curate.verdicts.fact_table import FactTable
 from curate.verdicts.screen import Facts
@@ -43,24 +43,30 @@ def compare_with_the_best(
 
     A crop of one photo in a crowd of copies is found beside one of the crowd; it is rejected only
     as a duplicate of the one that is kept. Clusters are those that verdicts are made with: what
-    a person took apart is in two.
+    a person took apart is in two. Where a grey copy was refused, the coloured ones on its two sides
+    are compared: they may be copies of each other, although the search did not pair them.
     """
     placed = {facts.names[place]: cluster for place, (cluster, _) in facts.clustered.items()}
     colours = _colours(facts, found.pairs)
     clusters = clusters_of(found.pairs, placed, colours=colours)
     paired = {sha256 for pair in found.pairs for sha256 in (pair.first, pair.second)}
-    compared = paired & clusters.keys() & facts.positions.keys()
+    clusters |= {sha256: sha256 for sha256 in paired - clusters.keys()}
+    compared = paired & facts.positions.keys()
     everyone = {sha256: facts.of(sha256) for sha256 in compared}
     members = list(everyone)
     keys = preferences((everyone[sha256] for sha256 in members), clusters)
     best: dict[str, str] = {}
+    coloured: dict[str, str] = {}
     for sha256 in sorted(members, key=keys.__getitem__):
         best.setdefault(clusters[sha256], sha256)
+        if colours[sha256] >= GREY:
+            coloured.setdefault(clusters[sha256], sha256)
     known = {(pair.first, pair.second) for pair in found.pairs}
     wanted = {_ordered(sha256, best[clusters[sha256]]) for sha256 in members}
-    for pair in found.pairs:  # of clusters that only a grey copy connects
-        if {pair.first, pair.second} <= everyone.keys():
-            wanted.add(_ordered(best[clusters[pair.first]], best[clusters[pair.second]]))
+    for pair in found.pairs:
+        sides = {clusters[sha256] for sha256 in (pair.first, pair.second)}
+        if len(sides & coloured.keys()) > 1:  # only a grey copy connects them
+            wanted.add(_ordered(*(coloured[cluster] for cluster in sides)))
     asked = sorted(pair for pair in wanted - known if pair[0] != pair[1])
     if not asked:
         return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from scipy.cluster.hierarchy import DisjointSet
@@ -20,6 +20,7 @@ def clusters_of(
     placed: Mapping[str, str] | None = None,
     *,
     colours: Mapping[str, float] | None = None,
+    eligible: Container[str] | None = None,
 ) -> dict[str, str]:
     """Return sha256 -> name of its cluster, for all pictures that are in one.
 
@@ -33,6 +34,9 @@ def clusters_of(
     colours : Mapping, optional
         sha256 -> colourfulness of all of them. A grey copy is near a photo and near its recoloured
         copy, too: it joins the more alike of both, and never the two with one another.
+    eligible : Container of str, optional
+        Pictures that may be kept, by default all: a grey copy joins another than these only where
+        it joins none of them.
     """
     placed = placed or {}
     sets = DisjointSet(sorted(placed))
@@ -64,7 +68,13 @@ def clusters_of(
     if blind:
         known = colours or {}
         coloured |= {sets[sha256] for sha256 in sets if known.get(sha256, 0.0) >= GREY}
-    for pair in sorted(blind, key=lambda each: (each.distance, each.first, each.second)):
+
+    def order(pair: DuplicatePair) -> tuple[bool, int, str, str]:
+        ends = (pair.first, pair.second)
+        out = eligible is not None and not all(sha256 in eligible for sha256 in ends)
+        return out, pair.distance, *ends
+
+    for pair in sorted(blind, key=order):
         join(pair)
     sizes = Counter(placed.values())
     return {

@@ -189,13 +189,14 @@ def relate(
         if facts.sha256 in paired or facts.placed is not None
     }
     pairs = [pair for pair in pairs if _counts(pair, everyone)]
+    candidates = {facts.sha256: facts for facts in eligible(everyone.values(), findings)}
     # Clusters show all duplicates; only pictures that may be kept connect or replace others.
     clusters = clusters_of(
         pairs,
         {name: facts.placed for name, facts in everyone.items() if facts.placed is not None},
         colours={name: facts.measure("colourfulness") for name, facts in everyone.items()},
+        eligible=candidates,
     )
-    candidates = {facts.sha256: facts for facts in eligible(everyone.values(), findings)}
     pairs = [pair for pair in pairs if {pair.first, pair.second} <= candidates.keys()]
 
     def may_stay() -> Iterator[Facts]:

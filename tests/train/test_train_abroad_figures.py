@@ -27,7 +27,8 @@ from train.evaluation.abroad.within_photo import (
     place_squares,
     within_photo_auc,
 )
-from train.evaluation.abroad.wording import UNSEEN, abroad_lines, where_tested
+from train.evaluation.abroad.wording import NOT_SHOWN, UNSEEN, abroad_lines, where_tested
+from train.report.abroad_report import abroad_tiles
 
 
 def pictures(*parts: tuple[str, str, int]) -> tuple[list[str], list[str]]:
@@ -57,6 +58,16 @@ def test_a_test_split_of_origins_that_nothing_was_learned_from_is_abroad() -> No
     assert name == "abroad: accuracy on test" and "2 origins that it did not learn from" in text
     assert [name for name, _ in abroad_lines(abroad, figures)] == ["home: accuracy"]
     assert (where_tested(unseen), where_tested(figures)) == ("abroad", "at home")
+
+
+def test_where_the_test_split_is_abroad_nothing_says_that_it_is_not_shown() -> None:
+    home = {"n": 8, "accuracy": 0.75, "ci95": [0.4, 0.9]}
+    few = {"shown": False, "why": "too few origins", "within_photo": None, "pairs": None}
+    assert [name for name, _ in abroad_lines(few, home)] == ["abroad", "home: accuracy"]
+    assert [tile["value"] for tile in abroad_tiles(few, home)] == [NOT_SHOWN]
+    unseen = home | {UNSEEN: ["c", "e"]}
+    assert [name for name, _ in abroad_lines(few, unseen)] == ["abroad: accuracy on test"]
+    assert abroad_tiles(few, unseen) == []
 
 
 def test_one_origin_of_each_label_is_left_out_and_both_labels_remain() -> None:

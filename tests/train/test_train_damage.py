@@ -21,6 +21,7 @@ from train import TrainSummary
 from train.data.samples import load_samples
 from train.fit import learn_windows
 from train.models.window_run import WindowClassifier
+from train.report.classifier_report import _notes
 from train.windows.classifier import DamageClassifier, shipped_folder, squares_of
 from train.windows.grid import SIDE
 from train.windows.model import load_model_file
@@ -111,6 +112,18 @@ def test_the_figures_of_the_shipped_model_stand_beside_those_after_adapting(
     assert f"shipped model {100 * right:.1f} %" in dict(brief(summary))["to be beaten"]
     page = summary.report.read_text(encoding="utf-8")
     assert "the damage model that comes with bodyshop, before" in page
+
+
+@pytest.mark.parametrize(("gain", "notes"), [(0.01, 0), (0.0, 1), (-0.01, 1)])
+def test_a_red_note_says_that_adapting_was_no_gain_also_where_both_are_as_accurate(
+    trained: tuple[TrainSummary, Workspace], gain: float, notes: int
+) -> None:
+    summary, _ = trained
+    shipped = {"accuracy": summary.metrics["accuracy"] - gain}
+    record = train.load_run(summary.folder).record
+    # the private name: the notes alone, without another training that ends with these figures
+    found = _notes(record, summary.metrics, {"shipped": shipped}, {})
+    assert [note["good"] for note in found if "no gain" in note["text"]] == [False] * notes
 
 
 def test_a_run_on_origins_that_it_learned_from_says_that_it_is_not_shown_abroad(

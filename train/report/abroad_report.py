@@ -6,7 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from train.evaluation.abroad.wording import NOT_SHOWN, TABLE_COLUMNS, abroad_lines, table_rows
+from train.evaluation.abroad.wording import (
+    NOT_SHOWN,
+    TABLE_COLUMNS,
+    abroad_lines,
+    table_rows,
+    with_test_split,
+)
 from train.models.run_folder import RunRecord
 from train.report.pages import write_table
 
@@ -39,11 +45,11 @@ def write_abroad_report(
     )
 
 
-def abroad_tiles(abroad: Mapping[str, Any]) -> list[dict[str, str]]:
+def abroad_tiles(abroad: Mapping[str, Any], home: Mapping[str, Any]) -> list[dict[str, str]]:
     """Return the tiles that a run's page begins with."""
     if not abroad:
         return []
-    if not abroad["shown"]:
+    if not with_test_split(abroad, home)["shown"]:
         return [{"name": "abroad", "value": NOT_SHOWN, "note": abroad["why"]}]
     tiles = []
     for name, figures in (

@@ -84,7 +84,7 @@ def write_run_report(
             f"{' / '.join(map(shortened, record.classes[:6]))}"
             f"{' …' if len(record.classes) > 6 else ''}",
             "tiles": [
-                *abroad_tiles(abroad),
+                *abroad_tiles(abroad, metrics),
                 *metric_tiles(metrics, name=f"test accuracy ({where_tested(metrics)})"),
                 time,
             ],
@@ -146,11 +146,11 @@ def _notes(
             }
         )
     shipped = baseline.get("shipped")
-    if shipped and metrics["accuracy"] < shipped["accuracy"]:
+    if shipped and metrics["accuracy"] <= shipped["accuracy"]:
         notes.append(
             {
                 "good": False,
-                "text": "The damage model that comes with bodyshop has a higher accuracy on these "
+                "text": "The damage model that comes with bodyshop has no lower accuracy on these "
                 f"pictures ({percent(shipped['accuracy'])}): adapting it was no gain here. "
                 "bodyshop predict --run shipped asks it.",
             }

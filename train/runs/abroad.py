@@ -28,7 +28,7 @@ from train.evaluation.abroad.within_photo import (
 from train.evaluation.crossval import assign_folds
 from train.fit.learn import Learned, learn, onehot
 from train.metrics.classification import fit_temperature, temper
-from train.recipes.recipe import Recipe
+from train.recipes.recipe import Recipe, Start
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -103,7 +103,7 @@ def measure_abroad(
         (as `train.evaluation.abroad.table.leave_pair_out`).
     """
     classes = task.samples.classes
-    originals, pairs, why = left_out_pairs(task.samples, most=most)
+    originals, pairs, why = left_out_pairs(task.samples, most=most, start=task.recipe.start)
     found: dict[str, Any] = {
         "shown": False,
         "why": why,
@@ -138,9 +138,9 @@ def measure_abroad(
 
 
 def left_out_pairs(
-    samples: Samples, *, most: int | None = None
+    samples: Samples, *, most: int | None = None, start: Start | None = None
 ) -> tuple[tuple[Sample, ...], list[Pair], str | None]:
-    """Choose the pairs of origins to leave out.
+    """Choose the pairs of origins to leave out: none of a recipe that starts from another run.
 
     Returns
     -------
@@ -152,6 +152,8 @@ def left_out_pairs(
         Why there is none.
     """
     originals = tuple(item for item in samples.items if not item.variant and not item.view)
+    if start is not None:
+        return originals, [], "it starts from another run, which may have learned from any origin"
     if len(samples.classes) != 2:
         return originals, [], "it is measured for two classes, and there are more"
     labels = [item.label for item in originals]

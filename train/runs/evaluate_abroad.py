@@ -14,7 +14,13 @@ from bodyshop_core.summary import Summary
 from bodyshop_core.workspace import Workspace
 from train.data.mask_samples import mask_files
 from train.data.samples import Samples, load_samples
-from train.evaluation.abroad.wording import TABLE_COLUMNS, UNSEEN, abroad_lines, table_rows
+from train.evaluation.abroad.wording import (
+    TABLE_COLUMNS,
+    UNSEEN,
+    abroad_lines,
+    table_rows,
+    with_test_split,
+)
 from train.models.classifier import Classifier
 from train.models.run_folder import RunRecord, read_json, write_json
 from train.report.abroad_report import write_abroad_report
@@ -38,7 +44,7 @@ class AbroadSummary(Summary):
     run : str
         The run's name.
     shown : bool
-        Whether there were enough origins.
+        Whether there were enough origins, or the test split is of ones not learned from.
     why : str or None
         Why nothing could be shown.
     origins : int
@@ -118,8 +124,8 @@ def evaluate_abroad(
     )
     weights = read_json(classifier.folder / PLAN_FILE)["weights"]
     task = abroad_task(workspace, record, samples, weights)
-    abroad = measure_abroad(task, most=most, progress=progress)
     home = home_figures(_test_metrics(classifier.folder), record)
+    abroad = with_test_split(measure_abroad(task, most=most, progress=progress), home)
     folder = out or classifier.folder / "evaluations" / "abroad"
     report = write_abroad_report(folder, record, abroad, home)
     summary = AbroadSummary(record.run, **abroad, home=home, report=report)
@@ -157,7 +163,7 @@ def abroad_of_training(
         except BodyshopError as error:  # the trained model and its figures at home are not lost
             progress.log(f"not measured abroad: {error.message}")
             return _not_shown(samples, f"{error.message}; bodyshop evaluate --abroad tries again")
-    _, _, why = left_out_pairs(samples)
+    _, _, why = left_out_pairs(samples, start=recipe.start)
     if why is None:
         why = (
             "it was not asked for"

@@ -15,6 +15,7 @@ from bodyshop_core.progress import SILENT, Progress
 from bodyshop_core.workspace import Workspace
 from train.data.positive import guess_positive
 from train.data.samples import Samples, audit_baseline
+from train.evaluation.abroad.wording import with_test_split
 from train.evaluation.baseline import baselines
 from train.evaluation.predictions import evaluate_samples, save_evaluation, with_new_origins
 from train.fit.augmenter import Augmenter
@@ -225,9 +226,10 @@ def fit_classifier(
         linear_probe=linear_probe,
     )
     clock.mark("evaluate")
-    abroad = measure_abroad(final)
+    if recipe.start is None:  # else the earlier run may have learned from these origins
+        evaluations["test"] = with_new_origins(evaluations["test"], samples)
+    abroad = with_test_split(measure_abroad(final), evaluations["test"].metrics)
     clock.mark("abroad")
-    evaluations["test"] = with_new_origins(evaluations["test"], samples)
     for evaluation in evaluations.values():
         save_evaluation(evaluation, folder)
     figures: dict[str, Any] = {name: each.metrics for name, each in evaluations.items()}

@@ -23,6 +23,7 @@ def abroad_lines(abroad: Mapping[str, Any], home: Mapping[str, Any]) -> list[tup
         `UNSEEN` origins, they are figures abroad, too.
     """
     lines = []
+    abroad = with_test_split(abroad, home)
     within, pairs = abroad.get("within_photo"), abroad.get("pairs")
     if within:
         lines.append(
@@ -57,6 +58,18 @@ def abroad_lines(abroad: Mapping[str, Any], home: Mapping[str, Any]) -> list[tup
     else:
         lines.append(("home: accuracy", _share(home)))
     return lines
+
+
+def with_test_split(abroad: Mapping[str, Any], home: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the figures abroad; they are shown also where only the test split is of such origins.
+
+    Parameters
+    ----------
+    abroad, home : Mapping
+        As `abroad_lines`.
+    """
+    found = dict(abroad)
+    return found | {"shown": True, "why": None} if abroad and home.get(UNSEEN) else found
 
 
 def where_tested(metrics: Mapping[str, Any]) -> str:
