@@ -1,4 +1,4 @@
-"""Masks and variants that no row of the catalog refers to: counted, and removed on request."""
+"""Stored files that no row of the catalog refers to: counted, and removed on request."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
 
-from bodyshop_core.catalog import all_images
+from bodyshop.pending_downloads import read_pending
+from bodyshop_core.catalog import all_images, pictures_among
 from bodyshop_core.catalog.derived_names import names_of_masks_and_variants
 from bodyshop_core.storage.derived_files import picture_of
 from bodyshop_core.summary import Summary
@@ -37,6 +38,9 @@ class OrphansSummary(Summary):
         Sets of variants that an interrupted `augment` left, whose files are kept: run it again.
     removed : bool
         The orphans were removed.
+    originals : int
+        Original pictures that the catalog does not have, old enough; 0 unless asked for. They are
+        in `files`, `orphans`, `bytes` and `young`, too.
     """
 
     files: int
@@ -45,16 +49,22 @@ class OrphansSummary(Summary):
     young: int
     unfinished: tuple[str, ...]
     removed: bool
+    originals: int
 
 
 def orphans(
-    workspace: Workspace, *, remove: bool = False, older_than: float = HOURS
+    workspace: Workspace,
+    *,
+    remove: bool = False,
+    older_than: float = HOURS,
+    originals: bool = False,
 ) -> OrphansSummary:
-    """Count masks and variants to which nothing refers any more, and remove them on request.
+    """Count files to which nothing refers any more, and remove them on request.
 
     In a bucket, a mask that is drawn again and a variant that is made again are other objects; the
     earlier ones stay. On a disk, a killed command may leave some. What any row of the catalog names
-    is kept, whatever its state; so is what belongs to pictures that the catalog does not have.
+    is kept, whatever its state; so are masks and variants of pictures that it does not have.
+    Original pictures that it does not have are left by a killed import or collect.
 
     Parameters
     ----------
@@ -64,6 +74,9 @@ def orphans(
         Remove them, with their earlier versions.
     older_than : float
         Hours. A command that has run for longer, `augment` above all, may not have noted its files.
+    originals : bool
+        Also original pictures that the catalog does not have. A catalog that was restored from a
+        backup lacks those that came after it.
 
     Raises
     ------
@@ -87,15 +100,21 @@ def orphans(
         and not name.startswith(tuple(f"variants/{each}/" for each in unfinished))
     ]
     old = [name for name in left if stored[name][1] < limit]
+    pictures = workspace.blobs.written() if originals else {}
+    promised = {each.sha256 for each in read_pending(workspace)} if pictures else set()
+    unknown = [each for each in pictures if each not in known and each not in promised]
+    lost = [each for each in unknown if pictures[each][1] < limit]
     if remove:
         _remove(workspace, old)
+        _remove_originals(workspace, lost)
     return OrphansSummary(
-        len(stored),
-        len(old),
-        sum(stored[name][0] for name in old),
-        len(left) - len(old),
+        len(stored) + len(pictures),
+        len(old) + len(lost),
+        sum(stored[name][0] for name in old) + sum(pictures[each][0] for each in lost),
+        len(left) - len(old) + len(unknown) - len(lost),
         unfinished,
         remove,
+        len(lost),
     )
 
 
@@ -103,6 +122,15 @@ def _unfinished(workspace: Workspace) -> tuple[str, ...]:
     """Return the sets of variants whose results are not in the catalog yet."""
     shards = workspace.variants.glob("*/.shards/*.parquet")
     return tuple(sorted({path.parent.parent.name for path in shards}))
+
+
+def _remove_originals(workspace: Workspace, sha256s: Iterable[str]) -> None:
+    waiting = iter(sha256s)
+    while part := list(islice(waiting, _AT_ONCE)):
+        # Nobody who relies on stored bytes enters a picture meanwhile; what came before is kept.
+        with workspace.catalog.removing() as connection:
+            known = pictures_among(connection, part)
+            workspace.blobs.remove(each for each in part if each not in known)
 
 
 def _remove(workspace: Workspace, names: Iterable[str]) -> None:

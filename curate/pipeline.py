@@ -95,8 +95,8 @@ def curate(
 ) -> CurateSummary:
     """Keep or reject every picture, with reasons, and split the kept ones.
 
-    Every step does only what is missing. On SQLite a second call notices that nothing is new, and
-    compares and writes nothing.
+    Every step does only what is missing. A second call notices that nothing is new, and compares
+    and writes nothing.
 
     Parameters
     ----------

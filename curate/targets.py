@@ -30,6 +30,10 @@ def resolve_target(catalog: Catalog, target: Field | str | None = None) -> Field
             raise UsageError(
                 f"invalid target '{target}'", hint=f"choose one of: {allowed}"
             ) from None
+    values = set()
     with catalog.read() as connection:
-        values = {label.value for _, label in each_effective_label(connection, Field.DAMAGE)}
-    return Field.DAMAGE if len(values - {None}) >= 2 else Field.MODEL
+        for _, label in each_effective_label(connection, Field.DAMAGE):
+            values.add(label.value)
+            if len(values - {None}) >= 2:
+                return Field.DAMAGE
+    return Field.MODEL

@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bodyshop_core.catalog import schema
-from bodyshop_core.catalog.changes import Counts, change_counts, leave_note, read_note, watch
+from bodyshop_core.catalog.changes import (
+    Counts,
+    change_counts,
+    leave_note,
+    read_note,
+    settled_counts,
+    watch,
+)
 
 if TYPE_CHECKING:
     from bodyshop_core.workspace import Workspace
@@ -66,8 +73,7 @@ def begin(workspace: Workspace, key: str) -> Watched | None:
     """Begin a run; None where the catalog can't count."""
     if not watch(workspace.catalog, (*INPUTS, *OUTPUTS)):
         return None
-    with workspace.catalog.read() as connection:
-        return Watched(workspace, key, change_counts(connection, (*INPUTS, *OUTPUTS)))
+    return Watched(workspace, key, settled_counts(workspace.catalog, (*INPUTS, *OUTPUTS)))
 
 
 def last_outcome(workspace: Workspace, key: str) -> dict[str, Any] | None:

@@ -75,9 +75,7 @@ def train_model(
             help="Also fit without some origins and test on these; by default where it is fast.",
         ),
     ] = None,
-    devices: Annotated[
-        int, typer.Option(min=1, help="GPUs over which each batch is split, for a classifier.")
-    ] = 1,
+    devices: Annotated[int, typer.Option(min=1, help="GPUs over which each batch is split.")] = 1,
 ) -> None:
     """Train and evaluate a classifier or a segmenter."""
     import augment
@@ -134,11 +132,6 @@ def train_model(
             progress=terminal.progress,
         )
     elif train.is_segment_recipe(recipe) or (resume and Path(resume).name.startswith("segment-")):
-        if devices > 1:
-            raise UsageError(
-                "a segmenter's loss is that of its batch as a whole: --devices can't split it",
-                hint="leave --devices out",
-            )
         if augment_with:
             raise UsageError(
                 "--augment can't transform masks together with their pictures",
@@ -153,6 +146,7 @@ def train_model(
             seed=seed,
             resume=resume,
             anew=anew,
+            devices=devices,
             progress=terminal.progress,
         )
         _bring_network(summary.folder, terminal)

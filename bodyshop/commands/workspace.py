@@ -155,19 +155,25 @@ def show_orphans(
             help="Only files of this age: a running command may not have noted younger ones.",
         ),
     ] = 24.0,
+    originals: Annotated[
+        bool,
+        typer.Option("--originals", help="Also original pictures that the catalog does not have."),
+    ] = False,
 ) -> None:
-    """Count masks and variants that nothing refers to any more, and remove them.
+    """Count files that nothing refers to any more, and remove them.
 
-    They are left in a bucket when a mask is drawn or a variant is made again.
+    Masks and variants are left in a bucket when one is drawn or made again, original pictures by a
+    killed import.
     """
     from bodyshop.orphans import orphans
     from bodyshop_core.workspace import Workspace
 
     terminal: Terminal = context.obj
     workspace = Workspace.open(terminal.workspace, create=False)
-    summary = orphans(workspace, remove=remove, older_than=older_than)
+    summary = orphans(workspace, remove=remove, older_than=older_than, originals=originals)
     notes = []
     if summary.orphans and not remove:
-        notes.append("-> bodyshop workspace orphans --remove")
+        also = " --originals" * originals
+        notes.append(f"-> bodyshop workspace orphans --remove{also}")
     title = "Removed" if remove else "Left over"
     terminal.summary(summary.as_dict(), title=title, notes=notes)

@@ -7,6 +7,7 @@ from bodyshop_core.catalog.images import (
     all_images,
     extensions_of,
     is_forgotten,
+    pictures_among,
     register_image,
 )
 from bodyshop_core.catalog.labels import (
@@ -49,6 +50,7 @@ __all__ = [
     "nfc",
     "now",
     "picture_origins",
+    "pictures_among",
     "read_reason",
     "register_image",
     "schema",

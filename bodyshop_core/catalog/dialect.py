@@ -20,6 +20,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool
 
+from bodyshop_core.catalog.permissions import explain_refusal
 from bodyshop_core.errors import BodyshopError, MissingPartError
 
 NO_ROOM = 1 << 20
@@ -283,6 +284,9 @@ class _Postgres(Dialect):
                 f"the disk of {self.label} is full",
                 hint="free some space and run the command again: it resumes",
             )
+        if state in {"42501", "3F000"}:  # insufficient_privilege, invalid_schema_name
+            refused, hint = explain_refusal(error.orig, self.engine.url)
+            return CatalogError(f"{self.label}: {refused}", hint=hint)
         if state is not None and state[:2] in {"28", "42"} and not state.startswith("42P"):
             return CatalogError(f"{self.label}: {cause}", hint="ask whoever runs the database")
         if isinstance(error, OperationalError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -65,6 +65,17 @@ def is_forgotten(connection: Connection, kind: str, value: str) -> bool:
     tombstones = schema.tombstones
     query = select(tombstones.c.value).where(tombstones.c.kind == kind, tombstones.c.value == value)
     return connection.execute(query).first() is not None
+
+
+def pictures_among(connection: Connection, sha256s: Sequence[str]) -> set[str]:
+    """Return those digests that the catalog has a picture of."""
+    known: set[str] = set()
+    column = schema.images.c.sha256
+    for at in range(0, len(sha256s), _VARIABLES):
+        known.update(
+            connection.scalars(select(column).where(column.in_(sha256s[at : at + _VARIABLES])))
+        )
+    return known
 
 
 def all_images(catalog: Catalog) -> dict[str, str]:

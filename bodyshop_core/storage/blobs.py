@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,6 +14,9 @@ from bodyshop_core.errors import DamagedBlobError, LostBlobError, TransientError
 
 if TYPE_CHECKING:
     from bodyshop_core.storage.remote_place import RemotePlace
+
+
+_NAMED = re.compile(r"[0-9a-f]{2}/([0-9a-f]{64})\.[a-z0-9]+")
 
 
 @dataclass(frozen=True)
@@ -134,6 +138,12 @@ class BlobRef:
         return str(self.path) if self.place is None else self.place.address(self.key)
 
 
+def original_of(name: str) -> str | None:
+    """Return the sha256 in ``ab/abcd….jpg``; None for names of other files."""
+    found = _NAMED.fullmatch(name)
+    return found and found[1]
+
+
 class BlobStore(ABC):
     """Immutable bytes named by content; no name is ever built from a remote one."""
 
@@ -208,6 +218,16 @@ class BlobStore(ABC):
     @abstractmethod
     def has(self, sha256: str, extension: str, size: int) -> bool:
         """Return whether bytes of that name and size are there; they are not read.
+
+        Raises
+        ------
+        TransientError
+            The store does not answer.
+        """
+
+    @abstractmethod
+    def written(self) -> dict[str, tuple[int, float]]:
+        """Return the sha256 of all that is stored, with its bytes and the UNIX time of its writing.
 
         Raises
         ------

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bodyshop_core import atomic
 from bodyshop_core.errors import TransientError
-from bodyshop_core.storage.blobs import Blob, BlobRef, BlobStore
+from bodyshop_core.storage.blobs import Blob, BlobRef, BlobStore, original_of
 
 
 class LocalBlobs(BlobStore):
@@ -73,6 +73,15 @@ class LocalBlobs(BlobStore):
     def find(self, sha256s: Iterable[str]) -> list[str]:
         """See `BlobStore.find`."""
         return [str(path) for sha256 in sha256s for path in self._files(sha256)]
+
+    def written(self) -> dict[str, tuple[int, float]]:
+        """See `BlobStore.written`."""
+        found: dict[str, tuple[int, float]] = {}
+        for path in self.root.glob("??/*"):
+            if sha256 := original_of(f"{path.parent.name}/{path.name}"):
+                state = path.stat()
+                found[sha256] = (state.st_size, state.st_mtime)
+        return found
 
     def remove(self, sha256s: Iterable[str]) -> list[str]:
         """See `BlobStore.remove`."""

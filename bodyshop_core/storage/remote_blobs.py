@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from bodyshop_core.storage import remote_objects
 from bodyshop_core.storage.blob_cache import BlobCache
-from bodyshop_core.storage.blobs import Blob, BlobRef, BlobStore
+from bodyshop_core.storage.blobs import Blob, BlobRef, BlobStore, original_of
 from bodyshop_core.storage.place_owner import Owner
 from bodyshop_core.storage.remote_place import RemotePlace
 
@@ -77,6 +79,18 @@ class RemoteBlobs(BlobStore):
     def find(self, sha256s: Iterable[str]) -> list[str]:
         """See `BlobStore.find`."""
         return [remote_objects.label(self.place, each) for each in self._objects(sha256s)]
+
+    def written(self) -> dict[str, tuple[int, float]]:
+        """See `BlobStore.written`."""
+        folders = [f"{number:02x}" for number in range(256)]
+        with ThreadPoolExecutor(remote_objects.THREADS) as pool:
+            listed = pool.map(partial(remote_objects.written, self.place), folders)
+            return {
+                sha256: about
+                for found in listed
+                for name, about in found.items()
+                if (sha256 := original_of(name))
+            }
 
     def remove(self, sha256s: Iterable[str]) -> list[str]:
         """See `BlobStore.remove`."""

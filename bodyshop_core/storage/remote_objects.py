@@ -13,7 +13,7 @@ from itertools import chain
 from typing import Any
 
 from bodyshop_core.errors import LostBlobError
-from bodyshop_core.storage import ownership
+from bodyshop_core.storage import nesting, ownership
 from bodyshop_core.storage.remote_place import RemotePlace
 
 THREADS = 8
@@ -41,7 +41,7 @@ def claim(place: RemotePlace, *, leave_note: bool = True) -> None:
     Raises
     ------
     ForeignPlaceError
-        It belongs to another workspace.
+        It belongs to another workspace, is inside of such a place, or contains one.
     TransientError
         The store does not answer.
     """
@@ -52,11 +52,14 @@ def claim(place: RemotePlace, *, leave_note: bool = True) -> None:
         return
     if found is None:
         own = owner.make()
+        nesting.refuse_place_around(place, own)
+        nesting.refuse_places_below(place, own)
         with contextlib.suppress(FileExistsError):  # another workspace was faster
             _write(place, ownership.NOTE, ownership.new_note(place, own), "create")
         found = ownership.read_note(place) or {}
     # After the note was read: whoever left it had an id by then.
     ownership.refuse_foreign(place, found, owner.find())
+    nesting.refuse_place_around(place, owner.find())
     ownership.known.add(place, owner.make())
 
 

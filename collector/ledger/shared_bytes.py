@@ -12,10 +12,8 @@ from collections.abc import Collection, Iterable
 
 from sqlalchemy import Connection, select
 
-from bodyshop_core.catalog import BlobStore, schema
+from bodyshop_core.catalog import BlobStore
 from collector.net.outcome import StoredPicture
-
-_CHUNK = 500
 
 
 class BytesLook:
@@ -52,16 +50,6 @@ class BytesLook:
     def lost(self) -> set[str]:
         """Digests of the pictures whose bytes are gone."""
         return {sha256 for sha256, there in self.found.items() if not there}
-
-
-def known_images(connection: Connection, sha256s: list[str]) -> set[str]:
-    """Return those digests that the catalog has a picture of."""
-    known: set[str] = set()
-    column = schema.images.c.sha256
-    for at in range(0, len(sha256s), _CHUNK):
-        query = select(column).where(column.in_(sha256s[at : at + _CHUNK]))
-        known.update(connection.execute(query).scalars())
-    return known
 
 
 def say_something(connection: Connection) -> None:

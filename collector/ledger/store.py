@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select, update
 
-from bodyshop_core.catalog import Catalog, add_labels, now, schema
+from bodyshop_core.catalog import Catalog, add_labels, now, pictures_among, schema
 from bodyshop_core.catalog.dialect import insert_into
 from bodyshop_core.workspace import Workspace
 from collector.candidate import Candidate, Task
@@ -24,7 +24,7 @@ from collector.ledger.leases import Leases
 from collector.ledger.other_pages import note_page, with_other_pages
 from collector.ledger.places import with_places
 from collector.ledger.record import JOURNAL_VERSION, DownloadRecord, promised_by
-from collector.ledger.shared_bytes import BytesLook, known_images, say_something
+from collector.ledger.shared_bytes import BytesLook, say_something
 from collector.ledger.tombstones import Tombstones, read_tombstones
 from collector.net.outcome import StoredPicture
 
@@ -244,7 +244,7 @@ class CrawlLedger:
             look.needed = bool(self._tombstones)
             if look.needed:
                 pictures = [each.picture for each in batch if each.picture is not None]
-                known = known_images(connection, [each.sha256 for each in pictures])
+                known = pictures_among(connection, [each.sha256 for each in pictures])
                 look.look(connection, pictures, known)
 
         with self._catalog.begin(before=None if self._alone else before) as connection:
@@ -290,7 +290,7 @@ class CrawlLedger:
     ) -> dict[str, str]:
         """Write one statement per table, whatever the number of records."""
         pictures = [each.picture for each in batch if each.picture]
-        known = known_images(connection, [each.sha256 for each in pictures])
+        known = pictures_among(connection, [each.sha256 for each in pictures])
         if look.needed:  # what the catalog had a moment ago, and has no more
             look.look(connection, pictures, known)
         batch = _requeued(batch, known, look.lost - known)
@@ -357,7 +357,7 @@ class CrawlLedger:
         if not pictures:
             return
         with self._catalog.read() if self._alone else self._catalog.removing() as connection:
-            known = known_images(connection, [sha256 for sha256, _ in pictures])
+            known = pictures_among(connection, [sha256 for sha256, _ in pictures])
             with self._journal.promised(but=settled) as promised:
                 for sha256, _ in pictures:
                     if sha256 not in known | promised:

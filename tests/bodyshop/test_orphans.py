@@ -7,6 +7,7 @@ import os
 import time
 
 import pytest
+from blob_stores import make_store
 from filling import add_picture, photo
 
 from bodyshop.cli import main
@@ -59,6 +60,7 @@ def test_orphans_are_counted_and_removed_only_on_request(workspace, left, capsys
     before = told(capsys, *command)
     assert before == {
         "files": 6, "orphans": 1, "bytes": 5, "young": 1, "unfinished": ["half"], "removed": False,
+        "originals": 0,
     }  # fmt: skip
     assert len(workspace.derived.sizes()) == 6
     assert told(capsys, *command, "--remove") == before | {"removed": True}
@@ -66,3 +68,34 @@ def test_orphans_are_counted_and_removed_only_on_request(workspace, left, capsys
     assert there == set(left.values()) - {left["old"]}
     assert told(capsys, *command, "--remove", "--older-than", "0")["orphans"] == 1
     assert set(workspace.derived.sizes()) == there - {left["young"]}
+
+
+@pytest.mark.parametrize("kind", ["local", "file"])
+def test_originals_of_a_killed_import_are_removed_on_request_and_only_they(
+    tmp_path, monkeypatch, capsys, kind
+):
+    if kind == "file":
+        pytest.importorskip("fsspec", reason="the extra 's3' is not installed")
+        blobs = make_store("file", tmp_path / "bucket").store
+        monkeypatch.setattr("bodyshop_core.workspace.blob_store", lambda root: blobs)
+    workspace = Workspace.open(tmp_path / "cars")
+    add_picture(workspace, photo(1))
+    old, promised, young = (
+        workspace.blobs.put_bytes(photo(seed), "jpg").sha256 for seed in (2, 3, 4)
+    )
+    for stored in tmp_path.rglob("*.jpg"):
+        if young not in stored.name:
+            os.utime(stored, times=(time.time() - 90_000,) * 2)
+    incoming = workspace.root / "incoming"
+    incoming.mkdir(exist_ok=True)
+    line = {"key": "k", "sha256": promised, "part": "a-1-1.part", "extension": "jpg"}
+    (incoming / "finished.jsonl").write_text(json.dumps(line) + "\n")
+    there = set(workspace.blobs.written())
+    assert len(there) == 4
+    command = ("-w", str(workspace.root), "workspace", "orphans")
+    assert told(capsys, *command, "--remove")["orphans"] == 0
+    found = told(capsys, *command, "--originals")
+    assert (found["orphans"], found["originals"], found["young"]) == (1, 1, 1)
+    assert found["bytes"] == len(photo(2)) and set(workspace.blobs.written()) == there
+    assert told(capsys, *command, "--originals", "--remove")["originals"] == 1
+    assert set(workspace.blobs.written()) == there - {old}

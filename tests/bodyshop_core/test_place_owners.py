@@ -18,7 +18,9 @@ from bodyshop.cli import main
 from bodyshop.export import manifest_rows
 from bodyshop_core.catalog import Catalog, CatalogError
 from bodyshop_core.catalog.identity import find_identity
+from bodyshop_core.storage.blob_cache import BlobCache
 from bodyshop_core.storage.ownership import ForeignPlaceError
+from bodyshop_core.storage.remote_blobs import RemoteBlobs
 from bodyshop_core.workspace import Workspace
 
 
@@ -70,6 +72,47 @@ def test_an_import_of_pictures_that_another_workspace_has_in_the_bucket_ends_wit
             collector.import_folder(folder, other)
         assert caught.value.exit_code == 2 and len(before) == 3 and objects(server, one) == before
         assert collector.import_folder(folder, one).as_dict()["pictures"] == 0, "its own, once more"
+
+
+@pytest.mark.parametrize("inside", ["x", "x/y", "ab", "masks"])
+@pytest.mark.parametrize("first", ["outer", "inner"])
+def test_a_place_inside_of_another_workspaces_is_refused_whichever_came_first(
+    tmp_path, monkeypatch, first, inside
+):
+    pytest.importorskip("fsspec", reason="the extra 's3' is not installed")
+    urls = {"outer": f"file://{tmp_path}/bucket/a", "inner": f"file://{tmp_path}/bucket/a/{inside}"}
+
+    def opened(name):
+        blobs = RemoteBlobs(urls[name], BlobCache(tmp_path / f"cache-{name}", 10**6))
+        monkeypatch.setattr("bodyshop_core.workspace.blob_store", lambda root: blobs)
+        return Workspace.open(tmp_path / name)
+
+    def files():
+        return {path for path in (tmp_path / "bucket").rglob("*") if path.is_file()}
+
+    opened(first).blobs.put_bytes(photo(1), "jpg")
+    before = files()
+    second = opened("inner" if first == "outer" else "outer")
+    with pytest.raises(ForeignPlaceError, match=rf"bucket/a/{inside}.* is inside of .*bucket/a"):
+        second.blobs.put_bytes(photo(2), "jpg")
+    assert files() == before and len(before) == 2
+    opened(first).blobs.put_bytes(photo(3), "jpg")
+    urls["beside"] = f"file://{tmp_path}/bucket/b"
+    opened("beside").blobs.put_bytes(photo(3), "jpg")
+
+
+@pytest.mark.slow
+def test_nested_prefixes_of_a_bucket_are_refused(tmp_path, monkeypatch):
+    with object_store.started() as server:
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        for first, second in (("a", "a/x"), ("b/x/y", "b")):
+            one = remote_workspace(server, tmp_path / first.replace("/", "-"), prefix=first)
+            other = remote_workspace(server, tmp_path / second.replace("/", "-"), prefix=second)
+            one.blobs.put_bytes(photo(1), "jpg")
+            with pytest.raises(ForeignPlaceError, match="is inside of"):
+                other.blobs.put_bytes(photo(2), "jpg")
+            one.blobs.put_bytes(photo(3), "jpg")
 
 
 def test_a_worker_knows_whose_place_it_writes_to_and_reads_without(tmp_path, monkeypatch):

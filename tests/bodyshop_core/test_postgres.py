@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import postgres
 import pytest
@@ -27,11 +28,13 @@ from bodyshop_core.catalog import (
     schema,
     stream,
 )
+from bodyshop_core.catalog.changes import change_counts, settled_counts, watch
 from bodyshop_core.catalog.copying import copy_rows, count_rows
 from bodyshop_core.catalog.derived_names import names_of_masks_and_variants, rename
 from bodyshop_core.catalog.identity import identity, take_over
 from bodyshop_core.errors import UsageError
 from bodyshop_core.snapshots import record_state
+from bodyshop_core.storage.blobs import Blob
 from bodyshop_core.workspace import Workspace
 
 pytestmark = pytest.mark.slow
@@ -327,3 +330,80 @@ def test_a_database_of_something_else_and_a_newer_catalog_are_left_alone(server,
         Catalog(tmp_path / "unused", make_url(newer))
     for each in (engine, other):
         each.dispose()
+
+
+@pytest.fixture
+def limited(server, request):
+    """Return an empty database as its owner sees it, and as a role without rights does."""
+    name = f"r{abs(hash(request.node.name))}"
+    owned = make_url(server.url(name))
+    engine = create_engine(owned, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f"CREATE ROLE {name} LOGIN"))
+        yield owned, owned.set(username=name), connection
+
+
+def test_a_role_that_may_not_make_tables_is_told_the_grant_that_helps(limited, tmp_path):
+    _, url, owner = limited
+    with pytest.raises(CatalogError, match="permission denied for schema public") as caught:
+        Catalog(tmp_path / "unused", url)
+    assert url.username in caught.value.message
+    assert "LINE" not in caught.value.message
+    owner.execute(text(caught.value.hint.partition("owner: ")[2]))
+    Catalog(tmp_path / "unused", url)
+
+
+def test_a_schema_that_is_absent_is_told_with_the_statements_that_make_it(limited, tmp_path):
+    _, url, owner = limited
+    url = url.update_query_dict({"options": "-csearch_path=cars"})
+    with pytest.raises(CatalogError, match="no schema has been selected") as caught:
+        Catalog(tmp_path / "unused", url)
+    owner.execute(text(caught.value.hint.partition("owner: ")[2]))
+    Catalog(tmp_path / "unused", url)
+
+
+def test_a_role_that_may_write_only_counts_nothing_and_is_counted(limited, tmp_path):
+    owned, url, owner = limited
+    made = Catalog(tmp_path / "unused", owned)
+    assert watch(made, [schema.images])
+    owner.execute(text(f"GRANT SELECT ON bodyshop_catalog TO {url.username}"))
+    other = Catalog(tmp_path / "unused", url)
+    with pytest.raises(CatalogError, match="permission denied for table") as caught:
+        fill_one(other)
+    owner.execute(text(caught.value.hint.partition("by that one: ")[2]))
+    before = settled_counts(made, [schema.images])["images"]
+    fill_one(other)
+    assert settled_counts(made, [schema.images])["images"] == before + 1
+    assert not watch(other, [schema.images])
+    assert not watch(other, [schema.images, schema.labels])
+
+
+def fill_one(catalog):
+    with catalog.begin() as connection:
+        blob = Blob("0" * 64, Path("unused"), 1, True)
+        register_image(connection, blob, extension="jpg", facts={})
+
+
+def test_rows_that_are_not_committed_yet_are_waited_for_before_a_run_begins(both):
+    catalog = both[1].catalog
+    sha256 = add_picture(both[1], photo(1))
+    assert watch(catalog, [schema.labels])
+    row = {"sha256": sha256, "field": "damage", "value": "x", "origin": "o", "annotator": "a"}
+    seen = []
+
+    def begin():
+        counts = settled_counts(catalog, [schema.labels])
+        with catalog.read() as connection:
+            seen.extend([counts, connection.scalars(select(schema.labels.c.value)).all()])
+
+    engine = create_engine(catalog._dialect.engine.url, poolclass=NullPool)
+    with engine.connect() as by_hand:  # not by a command of ours, which would wait for the writer
+        by_hand.execute(schema.labels.insert(), row | {"at": "t"})
+        running = threading.Thread(target=begin)
+        running.start()
+        running.join(timeout=1)
+        assert running.is_alive()
+        by_hand.commit()
+        running.join(timeout=30)
+    with catalog.read() as connection:
+        assert seen == [change_counts(connection, [schema.labels]), ["x"]]

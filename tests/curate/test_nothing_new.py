@@ -20,8 +20,6 @@ from curate import unchanged
 from curate.duplicates import pairs
 from curate.duplicates import stage as duplicates
 
-NOTED = pytest.mark.sqlite("its triggers note what changed; PostgreSQL judges again")
-
 
 @pytest.fixture
 def searches(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
@@ -42,7 +40,6 @@ def searches(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     return counts
 
 
-@NOTED
 def test_nothing_new_is_neither_compared_nor_written(
     curated: Workspace, searches: Counter[str]
 ) -> None:
@@ -97,7 +94,6 @@ def test_whatever_changes_a_verdict_is_noticed(
     assert sum(row.verdict == "keep" for row in found.values()) == summary.kept == 10
 
 
-@NOTED
 def test_a_copy_of_a_workspace_answers_with_its_own_report(
     curated: Workspace, searches: Counter[str], tmp_path: Path
 ) -> None:
@@ -109,7 +105,6 @@ def test_a_copy_of_a_workspace_answers_with_its_own_report(
     assert again.report == copy.root / first.relative_to(curated.root)
 
 
-@NOTED
 def test_a_picture_that_a_person_kept_between_two_splits_is_nothing_new_the_next_time(
     workspace: Workspace, searches: Counter[str]
 ) -> None:
@@ -136,7 +131,6 @@ def test_a_picture_that_a_person_kept_between_two_splits_is_nothing_new_the_next
     assert searches["search"] == searched
 
 
-@NOTED
 def test_what_comes_while_curate_runs_is_seen_by_the_next(
     workspace: Workspace, searches: Counter[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -111,7 +111,6 @@ def test_plain_pictures_and_crowds_of_one_hash_are_told(curated: Workspace) -> N
     assert "too plain" in curate.explain(curated, card).facts["compared"]
 
 
-@pytest.mark.sqlite("on PostgreSQL the pages are written again")
 def test_a_second_run_changes_nothing_and_loads_no_network(curated: Workspace) -> None:
     before = verdicts(curated), splits(curated), _times(curated.reports / "curate")
     code = (

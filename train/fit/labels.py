@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from train.data.pictures import Pictures
     from train.fit.feed import Batch
+    from train.fit.step import Part
 
 
 @dataclass(frozen=True)
@@ -105,8 +106,8 @@ class LabelObjective:
         """Return the drawn rows' inputs, one-hot targets and weights."""
         return self.training.load(rows[:, 0], int(rows[0, 1]))
 
-    def loss(self, targets: Any, outputs: Any, weight: Any) -> Any:
-        """Return the mean weighted cross-entropy."""
+    def loss(self, targets: Any, outputs: Any, weight: Any, part: Part | None = None) -> Any:
+        """Return the mean weighted cross-entropy, or a device's part of it."""
         import keras
 
         tf, smoothing = import_tensorflow(), self.stage.label_smoothing
@@ -118,7 +119,8 @@ class LabelObjective:
             each = keras.losses.categorical_crossentropy(
                 targets, outputs, label_smoothing=smoothing
             )
-        return tf.reduce_mean(each * weight)
+        mean = tf.reduce_mean(each * weight)
+        return mean if part is None else mean * part.share
 
     def count(self, targets: Any, outputs: Any) -> Mapping[str, Any]:
         """Return the number of rows that are classified correctly."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from bodyshop_core.progress import SILENT, Progress
 from bodyshop_core.quiet_tensorflow import import_tensorflow
 from train.fit.loop import History, fit
 from train.fit.runtime import seed_everything
+from train.fit.step import mirrored
 from train.metrics.masks import mask_summary
 from train.models.inference import predict
 from train.models.segmenter import PREDICT_BATCH
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from train.fit.feed import Batch
+    from train.fit.step import Part
 
     Pairs = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
@@ -39,6 +42,7 @@ def learn_masks(
     weights: str | Path | None = None,
     seed: int = 7,
     state: Path | None = None,
+    devices: int = 1,
     mark: Callable[[str], None] = lambda name: None,
     progress: Progress = SILENT,
 ) -> tuple[keras.Model, list[History]]:
@@ -58,6 +62,8 @@ def learn_masks(
         Of everything random.
     state : Path, optional
         Folder of the stages' states; training goes on from what is there.
+    devices : int
+        GPUs, or logical CPUs without one, over which each batch is split.
     mark : callable
         Told the name of each stage when it ends.
     progress : Progress
@@ -66,18 +72,22 @@ def learn_masks(
     Raises
     ------
     UsageError
-        The network can't be built as the recipe says, or the encoder has no such block.
+        The network can't be built as the recipe says, the encoder has no such block, or there are
+        not that many devices.
     BodyshopError
         The loss diverged, or not even the smallest batch fits into memory.
     """
+    strategy = mirrored(devices)
     seed_everything(seed)
-    model, encoder = build_unet(
-        recipe.backbone,
-        len(classes),
-        side=recipe.input_size,
-        decoder=recipe.decoder,
-        weights=weights if weights is not None else recipe.weights,
-    )
+    with strategy.scope() if strategy is not None else nullcontext():
+        model, encoder = build_unet(
+            recipe.backbone,
+            len(classes),
+            side=recipe.input_size,
+            decoder=recipe.decoder,
+            weights=weights if weights is not None else recipe.weights,
+            synchronized=strategy is not None,
+        )
     histories = []
     for index, stage in enumerate(recipe.stages):
         freeze_encoder(model, encoder, stage)
@@ -86,6 +96,7 @@ def learn_masks(
                 model,
                 MaskObjective(training, validation, recipe, stage.as_stage()),
                 seed=seed,
+                strategy=strategy,
                 state=state / f"{index}-{stage.name}.npz" if state is not None else None,
                 progress=progress,
             )
@@ -118,13 +129,16 @@ def freeze_encoder(model: keras.Model, encoder: Sequence[str], stage: SegmentSta
 
 
 def dice_and_cross_entropy(
-    truth: Any, predicted: Any, dice_weight: float, focal: float = 0.0
+    truth: Any, predicted: Any, dice_weight: float, focal: float = 0.0, part: Part | None = None
 ) -> Any:
     """Return the mean over classes of (1 - w) cross-entropy + w (1 - Dice), soft, over the batch.
 
     Milletari et al. 2016 (arXiv:1606.04797) for Dice; the constant 1 keeps empty masks defined.
     With `focal` above 0 the cross-entropy is the focal loss of that exponent (Lin et al. 2017,
     arXiv:1708.02002), without its class weight: the Dice term accounts for rare classes.
+
+    With `part`, return one device's part: overlaps and areas are summed over all devices before
+    they are divided, so that it is the Dice coefficient of the whole batch.
     """
     tf = import_tensorflow()
     tiny = 1e-6
@@ -134,8 +148,13 @@ def dice_and_cross_entropy(
     entropy = tf.reduce_mean((1 - right) ** focal * each if focal else each)
     overlap = tf.reduce_sum(truth * predicted, axis=(0, 1, 2))
     total = tf.reduce_sum(truth + predicted, axis=(0, 1, 2))
+    if part is not None:
+        counted = tf.cast(part.share > 0, overlap.dtype)
+        overlap, total = part.add(overlap * counted), part.add(total * counted)
     dice = tf.reduce_mean((2 * overlap + 1) / (total + 1))
-    return (1 - dice_weight) * entropy + dice_weight * (1 - dice)
+    if part is None:
+        return (1 - dice_weight) * entropy + dice_weight * (1 - dice)
+    return (1 - dice_weight) * entropy * part.share + dice_weight * (1 - dice) / part.devices
 
 
 @dataclass(frozen=True)
@@ -193,9 +212,10 @@ class MaskObjective:
         x[turned], y[turned] = x[turned, :, ::-1], y[turned, :, ::-1]
         return x, y, np.ones(len(places), np.float32)
 
-    def loss(self, targets: Any, outputs: Any, weight: Any) -> Any:
+    def loss(self, targets: Any, outputs: Any, weight: Any, part: Part | None = None) -> Any:
         """Return Dice and cross-entropy of the batch as a whole; all pictures weigh the same."""
-        return dice_and_cross_entropy(targets, outputs, self.recipe.dice_weight, self.recipe.focal)
+        recipe = self.recipe
+        return dice_and_cross_entropy(targets, outputs, recipe.dice_weight, recipe.focal, part)
 
     def count(self, targets: Any, outputs: Any) -> Mapping[str, Any]:
         """Return nothing: overlap is no mean over the batches of an epoch."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,6 +17,28 @@ if TYPE_CHECKING:
     import keras
 
 
+@dataclass(frozen=True)
+class Part:
+    """What one of several devices has of a batch.
+
+    Parameters
+    ----------
+    share : scalar tensor
+        Of the rows of the batch, 0 to 1; 0 where the device computes a row that does not count.
+    devices : int
+        How many there are.
+    """
+
+    share: Any
+    devices: int
+
+    def add(self, value: Any) -> Any:
+        """Return the sum of all devices' values; gradients flow through it."""
+        tf = import_tensorflow()
+        context = tf.distribute.get_replica_context()
+        return context.all_reduce(tf.distribute.ReduceOp.SUM, value)
+
+
 class Loss(Source, Protocol):
     """What a step computes on the batches of a source."""
 
@@ -23,10 +46,10 @@ class Loss(Source, Protocol):
     def target_shape(self) -> tuple[int | None, ...]:
         """Shape of one row of the targets."""
 
-    def loss(self, targets: Any, outputs: Any, weight: Any) -> Any:
+    def loss(self, targets: Any, outputs: Any, weight: Any, part: Part | None = None) -> Any:
         """Return the loss of a batch, without regularisation, as a scalar tensor.
 
-        On several devices it has to be a mean over the rows.
+        With `part`, of one device: what all devices return adds up to the loss of the batch.
         """
 
     def count(self, targets: Any, outputs: Any) -> Mapping[str, Any]:
@@ -95,14 +118,14 @@ def training_step(
     tf = import_tensorflow()
 
     def gradients(x: Any, y: Any, weight: Any, share: Any = None) -> Any:
+        part = None if share is None else Part(share, strategy.num_replicas_in_sync)
         x, y = tf.cast(x, tf.float32), tf.cast(y, tf.float32)
         with tf.GradientTape() as tape:
             outputs = model(x, training=True)
-            loss = objective.loss(y, outputs, weight)
+            loss = objective.loss(y, outputs, weight, part)
             penalty = tf.add_n(model.losses) if model.losses else None
-            if share is not None:
-                loss *= share
-                penalty = penalty / strategy.num_replicas_in_sync if penalty is not None else None
+            if part is not None and penalty is not None:
+                penalty = penalty / part.devices
             loss = loss + penalty if penalty is not None else loss
         return loss, objective.count(y, outputs), tape.gradient(loss, model.trainable_variables)
 

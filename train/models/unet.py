@@ -23,6 +23,7 @@ def build_unet(
     side: int,
     decoder: Sequence[int],
     weights: str | Path | None = None,
+    synchronized: bool = False,
 ) -> tuple[keras.Model, tuple[str, ...]]:
     """Build a U-Net (Ronneberger et al. 2015, arXiv:1505.04597) on a backbone.
 
@@ -38,6 +39,8 @@ def build_unet(
         Channels of the five upsampling steps.
     weights : str, Path or None
         The backbone's weights.
+    synchronized : bool
+        The decoder's batch normalisation takes its statistics over all devices of a strategy.
 
     Returns
     -------
@@ -73,7 +76,9 @@ def build_unet(
                 channels, 3, padding="same", use_bias=False, name=f"decode{step}{part}"
             )(x)
             # A few dozen masks make few steps: statistics that lag 0.99 would never arrive.
-            x = layers.BatchNormalization(momentum=0.9, name=f"decode{step}{part}_bn")(x)
+            x = layers.BatchNormalization(
+                momentum=0.9, synchronized=synchronized, name=f"decode{step}{part}_bn"
+            )(x)
             x = layers.ReLU(name=f"decode{step}{part}_relu")(x)
     output = layers.Conv2D(
         classes,

@@ -38,6 +38,7 @@ def segment(
     seed: int = 7,
     resume: str | Path | None = None,
     anew: bool = False,
+    devices: int = 1,
     progress: Progress = SILENT,
 ) -> TrainSummary:
     """Train a segmenter on the catalog's damage masks.
@@ -61,6 +62,8 @@ def segment(
     anew : bool
         Train even when a run with the same recipe, data, weights and seed exists; by default a
         finished one is returned, and an interrupted one is resumed.
+    devices : int
+        GPUs, or logical CPUs without one, over which each batch is split.
     progress : Progress
         Told of each epoch.
 
@@ -74,7 +77,8 @@ def segment(
     NothingFoundError
         There are no masks in one of the splits.
     UsageError
-        There is no such run to resume, it is finished, or another process is training it.
+        There is no such run to resume, it is finished, or another process is training it; there are
+        not that many devices.
     BodyshopError
         A mask does not fit its picture, the loss diverged, or the masks or weights of the run to
         resume have changed.
@@ -86,12 +90,17 @@ def segment(
     else:
         options = TrainOptions(split_set=split_set, weights=weights, seed=seed)
         plan = plan_segmenter(workspace, load_segment_recipe(recipe, overrides=overrides), options)
-    fit = partial(fit_segmenter, plan, progress=progress)
+    fit = partial(fit_segmenter, plan, devices=devices, progress=progress)
     return execute(workspace, "segment", plan, fit, anew=anew, progress=progress)
 
 
 def fit_segmenter(
-    plan: SegmenterPlan, folder: Path, *, run: str, progress: Progress = SILENT
+    plan: SegmenterPlan,
+    folder: Path,
+    *,
+    run: str,
+    devices: int = 1,
+    progress: Progress = SILENT,
 ) -> TrainSummary:
     """Train as planned and write the run's folder; resumes from a state in it.
 
@@ -103,6 +112,8 @@ def fit_segmenter(
         The run's folder.
     run : str
         The run's name.
+    devices : int
+        Over which each batch is split.
     progress : Progress
         Told of each epoch.
 
@@ -128,6 +139,7 @@ def fit_segmenter(
         weights=plan.weights,
         seed=plan.seed,
         state=folder / STATE_FOLDER,
+        devices=devices,
         mark=clock.mark,
         progress=progress,
     )
@@ -170,7 +182,7 @@ def fit_segmenter(
             "samples": listed,
             "left_out": dict(samples.left_out),
         },
-        versions=versions(),
+        versions={**versions(), "devices": devices},
         created_at=now(),
         extra={"parameters": parameters(model)},
     )
