@@ -25,6 +25,9 @@
   const RATIO = /scor|rating|rank|(?<![a-z])(?:dates?|time|price|scale(?!-)|massstab|maßstab|size(?!-)|steps?|tel|phone|specs?|stats?|odds|split|ratio|discount|badge-new|hours)(?![a-z])/i;
   const NEAR = 40; // pixels between a counter and the picture that it counts
   const MOST_CARDS = 2; // more texts that look like the beginning of a counter are labels of cards
+  // Of a model car "1 / 18" is its size.
+  const SCALES = new Set([4, 5, 6, 8, 10, 12, 14, 16, 18, 20, 24, 25, 32, 35, 36, 38, 43, 48, 50, 60, 64, 72, 76, 87, 100, 120, 148, 160, 220]);
+  const SCALE_MODEL = /(?<!\p{L})(?:scale|die-?cast|miniatur\p{L}*|modellauto\p{L}*|(?:model|toy) ?cars?|ma(?:ß|ss)stab|échelle|escala|scala|schaal|skala|масштаб\p{L}*)(?!\p{L})|축척|다이캐스트|미니카|ミニカー|スケール|模型|比例/iu;
   const NOT_PICTURES = /(?:^|[^\p{L}])(?:stars?|sterne|étoiles|estrellas|pages?|seiten?|página|pagina|steps?|schritt|reviews?|комментар\p{L}*|страниц\p{L}*)(?:$|[^\p{L}])/iu;
   const MORE_PICTURES = new RegExp(`^\\+\\s?(\\d{1,3})(?:\\s+(?:more|mehr|weitere|de plus|más|mais|altre|meer|więcej|ещ[её])?\\s*${NOUN}?)?$`, "iu");
   // A bare "+49" beside a picture, and not over it, may be where a phone number begins.
@@ -63,6 +66,11 @@
         if (at.querySelector("input, select, a[href^='tel:']") || /\d[\d\s()/-]{4,}\d/.test(at.textContent)) return true;
       return [element.previousElementSibling, element.nextElementSibling].some((each) => each && each.matches("input, select, a[href^='tel:']"));
     };
+    const ofScaleModel = (element) => {
+      if (SCALE_MODEL.test(title)) return true;
+      for (let at = element, depth = 0; at && depth < 4 && !/^(?:HTML|BODY|MAIN)$/.test(at.tagName); at = at.parentElement, depth += 1) if (SCALE_MODEL.test(at.textContent.slice(0, 400))) return true;
+      return false;
+    };
     const cards = [];
     // Whether "3 / 10" counts pictures: by its words, by what it is in, or by its form and place.
     const counts = (element, line, place, isLabel) => {
@@ -75,13 +83,13 @@
       if (n > 1 && n > shown + 2 && !(counter && spaced)) return false; // nobody came so far
       if (!COUNTING.test(before) || !COUNTING.test(after)) return isLabel && gallery;
       if (counter) return gallery || isLabel || beside(element);
+      if (n === 1 && SCALES.has(+of) && ofScaleModel(element)) return false;
       if (gallery || isLabel) return spaced || n === 1 || over(element);
-      if (n !== 1 || !beside(element)) return false;
-      if (!spaced) cards.push({ count: +of, line, over: over(element) });
-      return spaced;
+      if (n === 1 && beside(element)) cards.push({ count: +of, line, spaced, sure: spaced || over(element) });
+      return false;
     };
     const note = (count, why) => { if (count >= 2 && count <= 2000) found.push({ count, why: T.text(why).slice(0, 80) }); };
-    const slides = { all: 0, empty: 0 };
+    const slides = { all: 0, empty: 0, closed: 0 };
     for (const element of T.elements(document)) {
       if (element.closest(OPINIONS)) continue;
       const size = parseInt(element.getAttribute("aria-setsize"), 10);
@@ -91,9 +99,10 @@
         if (value && /^\d{1,4}$/.test(value) && (name !== "data-total" || inGallery(element) || /photo|image/i.test(named(element)))) note(+value, `${name}=${value}`);
       }
       if (element.matches(SLIDES) && !/clone|duplicate/i.test(element.getAttribute("class") || "")) {
-        slides.all += 1;
+        const closed = !element.parentElement?.getClientRects().length && element.closest("dialog, [role=dialog], [aria-modal]");
+        slides[closed ? "closed" : "all"] += 1;
         const shows = element.querySelector("img[src],img[srcset],img[data-src],img[data-srcset],picture,video,canvas,svg,iframe") || element.tagName === "IMG" || [element, ...element.querySelectorAll("*")].some((each) => getComputedStyle(each).backgroundImage.includes("url(") || [...each.attributes].some(({ name, value }) => name.startsWith("data-") && T.pictureAddress(value, false)));
-        if (!shows && !T.text(element.textContent)) slides.empty += 1;
+        if (!closed && !shows && !T.text(element.textContent)) slides.empty += 1;
       }
       const label = element.getAttribute("aria-label");
       const texts = [label || ""];
@@ -107,13 +116,17 @@
         for (const pattern of COUNTED) { const hit = line.match(pattern); if (hit) { if (+hit[1] < EARLIEST_YEAR && !(pattern === COUNTED[0] && inTitle(hit[1]))) note(+hit[1], line); break; } }
       }
     }
-    if (cards.length <= MOST_CARDS) for (const each of cards) if (each.over) note(each.count, each.line);
+    for (const spaced of [true, false]) {
+      const alike = cards.filter((each) => each.spaced === spaced);
+      if (alike.length <= MOST_CARDS) for (const each of alike) if (each.sure) note(each.count, each.line);
+    }
     for (const each of unopened) {
       const line = T.text(each.innerText), more = each.isConnected && visible(each) && beside(each) && line.match(MORE_PICTURES);
       if (more && (callsSomebody(each) || (CALLING_CODE.test(line) && !over(each) && !inGallery(each)))) continue;
       if (more) note(new Set(pictures.filter(({ box }) => box.width >= 100 && box.height >= 75).map(({ url }) => url)).size + +more[1] - 1, `"${line}" did not open`);
     }
     for (const { type, textContent } of document.scripts) if (/ld\+json/i.test(type)) for (const count of gallerySizes(textContent)) note(count, "numberOfItems of the gallery");
+    if (slides.closed) note(slides.closed, `${slides.closed} slides of a dialog`);
     if (slides.empty) found.push({ count: 0, empty: slides.empty, why: `${slides.empty} of ${slides.all} slides show no picture` });
     return found;
   };

@@ -5,7 +5,7 @@
   const T = window.__bodyshop;
   if (!T || T.explore) return;
   const MORE = /^(?:(?:load|show|see|view|display)\s+(?:me\s+)?(?:all\s+)?(?:\d+\s+)?more(?:\s+\p{L}+)?|more (?:photos|pictures|images|results)|(?:show|view|see|load|open) all(?:\s+\d+)?(?:\s+(?:photos|pictures|images|\d+))?|mehr(?: \p{L}+)?(?: anzeigen| laden)?|weitere (?:bilder|fotos)?.*|alle (?:bilder|fotos)?.*anzeigen|(?:voir|afficher|charger)(?: \p{L}+)? plus.*|voir tout.*|(?:ver|cargar|mostrar|carregar)(?: \p{L}+)? m[aá][si]s?.*|ver todas.*|carica(?: \p{L}+)? altr.*|mostra (?:altro|di più|tutt).*|meer (?:laden|tonen|foto).*|toon meer|pokaż więcej.*|načíst další.*|показать (?:ещ[её]|больше).*|daha fazla.*|visa fler.*|(?:사진|이미지)?\s*더 ?(?:보기|불러오기)|전체 ?보기|もっと(?:見る|読み込む).*|さらに.*|すべて(?:見る|表示)|加载更多|查看(?:更多|全部)|更多图片|載入更多)$/iu;
-  const NEXT_LABEL = /^(?:forwards?|next(?: (?:slide|image|photo|picture|item))?|show next.*|go to next.*|nächste[rs]?(?: \p{L}+)?|weiter|suivante?(?: \p{L}+)?|(?:image|photo) suivante|siguiente.*|successiv[oa].*|seguinte|próxim[oa].*|volgende.*|następn.*|další|следующ.*|sonraki.*|nästa.*|neste|næste|seuraava|다음.*|次(?:へ|の.*)?|下一(?:张|张图片|個|个|页)?|[›»→>❯⟩▶▸])$/iu;
+  const NEXT_LABEL = /^(?:forwards?|next(?: (?:slide|image|photo|picture|item|page))?|show next.*|go to next.*|nächste[rs]?(?: \p{L}+)?|weiter|suivante?(?: \p{L}+)?|(?:image|photo|page) suivante|siguiente.*|successiv[oa].*|seguinte|próxim[oa].*|volgende.*|następn.*|další|следующ.*|sonraki.*|nästa.*|neste|næste|seuraava|다음.*|次(?:へ|の.*)?|下一(?:张|张图片|個|个|页)?|[›»→>❯⟩▶▸])$/iu;
   const NEXT_CLASS = /(?:^|[\s_-])(?:next|(?:arrow|nav|slide)-{0,2}right|right-?(?:arrow|nav))(?:$|[\s_-])/i;
   const GALLERY = /^(?:(?:open|view|see|show|launch|zoom)?\s*(?:the\s+)?(?:photo |image |picture )?(?:gallery|galerie|galería|galleria|lightbox|slideshow)|(?:view|see|show|open)(?: all)?(?: \d+)? (?:photos|pictures|images)|(?:all )?(?:photos|pictures)(?: \(?\d+\)?)?|\d+ (?:photos|pictures|images|fotos|bilder)|(?:zur )?bildergalerie(?: öffnen)?|bilder|fotos|(?:показать |смотреть )?все фото(?:графии)?|(?:voir )?(?:toutes )?les photos|galerie photos?|(?:vedi )?tutte le foto|todas las fotos|alle foto's(?: bekijken)?|(?:zobacz )?wszystkie zdjęcia|(?:zobrazit )?všechny fotografie|tüm fotoğraflar(?:ı gör)?|(?:visa )?alla bilder|(?:모든 |전체 )?갤러리(?: ?보기)?|(?:모든 |전체 )?사진(?: ?(?:전체 ?)?보기)?|포토|ギャラリー|(?:すべての)?写真(?:を(?:すべて)?見る)?|图片|图库|相册)$/iu;
   const UNRELATED = "nav, header nav, footer, [role=navigation], form, [role=search], [role=menu]";
@@ -46,7 +46,7 @@
   window.open = function (...given) { return exploring ? null : open.apply(this, given); };
 
   const controls = function* () {
-    for (const element of T.elements(document)) if (element.matches(CONTROLS) && visible(element)) yield element;
+    for (const element of T.elements(document)) if ((element.matches(CONTROLS) || (T.listening.has(element) && (element.title || element.ariaLabel))) && visible(element)) yield element;
   };
 
   // Every address that the page has shown or asked for so far: how we see that something is new.
@@ -106,7 +106,10 @@
   const answered = new WeakSet();
   let taken = false; // a handler has told the browser not to follow the link
   document.addEventListener("click", (event) => {
-    if (exploring) event.preventDefault = () => { taken = true; Event.prototype.preventDefault.call(event); };
+    if (!exploring) return;
+    let prevented = false; // by the page: some handlers leave a click alone that another one has answered
+    event.preventDefault = () => { taken = prevented = true; Event.prototype.preventDefault.call(event); };
+    Object.defineProperty(event, "defaultPrevented", { configurable: true, get: () => prevented });
   }, true);
   const pictured = () => new Set([...T.elements(document)].filter((each) => each.tagName === "IMG" && (each.complete ? each.naturalWidth >= 50 : each.currentSrc || each.src)).map((each) => each.currentSrc || each.src));
   async function press(element, ms) {
@@ -158,8 +161,9 @@
     const groups = new Map();
     for (const element of T.elements(document)) {
       if (element.tagName !== "IMG" || !visible(element)) continue;
-      const target = element.closest("button, [role=button], a[href^='#'], a:not([href]), [onclick], [class*='thumb' i]");
-      if (!target || worn.has(target) || leaves(target) || element.getBoundingClientRect().width > 260 || target.closest(UNRELATED)) continue;
+      const link = element.closest("a[href]"), numbered = link && T.nth(link.href);
+      const target = numbered ? link : element.closest("button, [role=button], a[href^='#'], a:not([href]), [onclick], [class*='thumb' i]");
+      if (!target || worn.has(target) || (leaves(target) && !numbered) || element.getBoundingClientRect().width > 260 || target.closest(UNRELATED)) continue;
       const list = target.closest("ul, ol, [class*='thumb' i]:not(img):not(button), [role=list], [role=tablist]") || target.parentElement;
       if (!groups.has(list)) groups.set(list, []);
       groups.get(list).push(target);
@@ -217,11 +221,7 @@
   // What was opened is turned by its arrow; one without a name is left to the key.
   async function turnOver(end) {
     const turned = await repeat(findNext, end, MOST_CLICKS);
-    for (let idle = 0, count = 0; !turned.useful && idle < 2 && count < MOST_CLICKS && performance.now() < end; count += 1) {
-      const before = known();
-      key("ArrowRight", 39);
-      idle = (await grown(before, 600)) ? 0 : idle + 1;
-    }
+    if (!turned.useful) await T.turnByKey(tools, end);
   }
   // Tabs and choices of a dialog that was opened, before it is closed.
   async function insideDialogs(end) {
@@ -372,6 +372,11 @@
     const bare = [...T.elements(document)].filter((each) => each.tagName === "IMG" && !each.getAttribute("src") && !each.srcset && !each.currentSrc && ![...each.attributes].some(({ name }) => /^data-.*src/i.test(name)) && !each.closest("picture, [class*='clone' i], [class*='duplicate' i]") && each.width * each.height > 10000).length;
     const elsewhere = (each) => typeof each.href === "string" && T.absolute(each.href) && each.href.split("#")[0] !== location.href.split("#")[0] && !each.closest(ASIDE);
     const next = [...document.querySelectorAll("a[rel~=next][href], link[rel~=next][href]")].find((each) => elsewhere(each) && sameList(each, true) && !isAnswered(each)) || [...document.querySelectorAll("a[href]")].filter((each) => elsewhere(each) && pagerOf(each)).find(leadsOn);
-    return { bare, next: next ? next.href : "" };
+    // Each picture at an address of its own: by a script all of them, or else by the server.
+    const size = Math.max(0, ...[...document.images].map((each) => each.naturalWidth));
+    const numbered = [...document.querySelectorAll("a[href]")].filter((each) => T.nth(each.href) && !each.closest(ASIDE));
+    const byScript = numbered.some((each) => answered.has(each) || [...each.querySelectorAll("*")].some((inside) => answered.has(inside)));
+    const served = byScript ? null : numbered.find((each) => ![...each.querySelectorAll("img")].some((img) => img.naturalWidth && img.naturalWidth >= size));
+    return { bare, next: (next || served || { href: "" }).href };
   };
 })();

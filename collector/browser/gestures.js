@@ -5,7 +5,7 @@
   const T = window.__bodyshop;
   if (!T || T.gesture) return;
   const UNRELATED = "nav, header nav, footer, form, [role=search], [role=menu]";
-  const SWIPED = /galler|carousel|karussell|slid(?:er?|es?|eshow)|swip|viewer|lightbox/i;
+  const SWIPED = /galler|carousel|karussell|slid(?:er?|es?|eshow)|swip|viewer|lightbox|flick(?:ing|ity)|splide|embla|glide(?!\w)|keen-/i;
   const MOST_OVER = 60, MOST_TURNS = 80, MOST_SWIPED = 4, MOST_STEPS = 100;
   const tried = new WeakSet();
 
@@ -33,8 +33,19 @@
     send(under, { ...at, clientX: to }, "pointerup", "mouseup");
   }
   // A gesture must not make the page another one, of another model: neither its path nor its query may change.
+  // A number that only says which picture is shown ("?photo=3", "/photo/3") is of the same page.
+  const NTH = /^(?:current|active|selected|show|open)?[-_]?(?:photo|image|img|pic|picture|slide|foto|bild|imagen|imagem|immagine|lightbox|gallery|frame)s?[-_]?(?:id|no|nr|num|number|index|idx)?$/i;
+  const NTH_PATH = /\/(?:photo|image|img|picture|slide|foto|bild)s?[/-]\d{1,5}\/?$/i;
   let watching = false, moved = false;
-  const spot = (address) => { const url = new URL(address, document.baseURI); return url.origin + url.pathname + url.search; };
+  const spot = (address) => {
+    const url = new URL(address, document.baseURI);
+    for (const [name, value] of [...url.searchParams]) if (NTH.test(name) && /^\d{0,5}$/.test(value)) url.searchParams.delete(name);
+    return url.origin + url.pathname.replace(NTH_PATH, "/").replace(/\/$/, "") + url.search;
+  };
+  // Whether an address shows another picture of this page.
+  T.nth = (address) => {
+    try { const to = new URL(address, document.baseURI).href.split("#")[0]; return to !== location.href.split("#")[0] && spot(to) === spot(location.href); } catch { return false; }
+  };
   for (const name of ["pushState", "replaceState"]) {
     const change = History.prototype[name];
     History.prototype[name] = function (state, title, address) {
@@ -45,7 +56,8 @@
     };
   }
   if (window.navigation) window.navigation.addEventListener("navigate", ({ destination }) => { if (watching && spot(destination.url) !== spot(location.href)) moved = true; });
-  const loaded = () => new Set([...[...T.elements(document)].filter((each) => each.tagName === "IMG").map((each) => each.currentSrc || each.src), ...performance.getEntriesByType("resource").filter((each) => /^(?:img|css)$/.test(each.initiatorType)).map((each) => each.name)]);
+  const painted = () => [...T.elements(document)].filter((each) => each.style && each.style.backgroundImage.includes("data:")).map((each) => each.style.backgroundImage.replace(/^url\("?|"?\)$/g, ""));
+  const loaded = () => new Set([...[...T.elements(document)].filter((each) => each.tagName === "IMG").map((each) => each.currentSrc || each.src), ...painted(), ...performance.getEntriesByType("resource").filter((each) => /^(?:img|css|fetch|xmlhttprequest)$/.test(each.initiatorType)).map((each) => each.name)]);
   // Again while that brings pictures; `idle` times in vain are the end, and so is a page that would become another one.
   async function again(act, tools, end, most, idle = 1) {
     let gained = 0;
@@ -62,11 +74,15 @@
     return gained;
   }
 
-  T.gesture = async (tools, end) => {
+  async function watched(act) {
     if (moved) return 0;
     watching = true;
-    try { return await gestures(tools, end); } finally { watching = false; }
-  };
+    try { return await act(); } finally { watching = false; }
+  }
+  const arrow = () => { for (const kind of ["keydown", "keyup"]) (document.activeElement || document.body).dispatchEvent(new KeyboardEvent(kind, { key: "ArrowRight", code: "ArrowRight", keyCode: 39, which: 39, bubbles: true })); };
+  // What was opened, and has no arrow with a name.
+  T.turnByKey = (tools, end) => watched(() => again(arrow, tools, end, MOST_TURNS, 2));
+  T.gesture = (tools, end) => watched(() => gestures(tools, end));
   async function gestures(tools, end) {
     let gained = 0;
     const elsewhere = (each) => { for (let at = each, depth = 0; at && depth < 3 && (at === each || !at.querySelector("img, canvas")); at = at.parentElement, depth += 1) if (T.doesElse(at)) return true; return false; };
@@ -90,11 +106,11 @@
     const swiped = pictures.map((each) => { for (let at = each, depth = 0; at && depth < 5; at = at.parentElement, depth += 1) if (SWIPED.test(`${at.getAttribute("class") || ""} ${at.id}`) && (T.heard.swipe.has(at) || inline(at, ["onpointerdown", "onmousedown"]))) return at; return null; });
     for (const each of [...new Set(swiped)].filter((at) => at && !left(at)).slice(0, MOST_SWIPED)) {
       tried.add(each);
-      gained += await again(() => swipe(each), tools, end, MOST_TURNS);
+      gained += await again(() => swipe(each), tools, end, MOST_TURNS, 2); // one may come while the last is still shown moving
     }
     if (main && !tried.has(document.body) && (T.heard.keys || window.onkeydown || document.onkeydown || document.body.onkeydown)) {
       tried.add(document.body);
-      gained += await again(() => { for (const kind of ["keydown", "keyup"]) (document.activeElement || document.body).dispatchEvent(new KeyboardEvent(kind, { key: "ArrowRight", code: "ArrowRight", keyCode: 39, which: 39, bubbles: true })); }, tools, end, MOST_TURNS);
+      gained += await again(arrow, tools, end, MOST_TURNS);
     }
     return gained;
   }

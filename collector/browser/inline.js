@@ -35,7 +35,7 @@
     const end = performance.now() + 1000 * seconds, found = new Map();
     for (const element of T.elements(document)) {
       const img = element.tagName === "IMG", data = img ? element.currentSrc || element.src : background(element);
-      if (!data || !RASTER.test(data.slice(0, 80))) continue;
+      if (!data || !RASTER.test(data.slice(0, 80)) || T.strange.has(data)) continue;
       const known = found.get(data);
       if (known) known.shown += 1;
       if (known || (img && hasAddress(element))) continue;

@@ -33,7 +33,7 @@
     if (!IMAGE.test(address) && !(anyExtension && /^(?:(?:https?:)?\/\/|\.{0,2}\/)[^/]/i.test(address))) return null;
     return absolute(address);
   };
-  const text = (value) => (value || "").replace(/\s+/g, " ").trim().slice(0, 500);
+  const text = (value) => String(value || "").replace(/\s+/g, " ").trim().slice(0, 500);
 
   let changedAt = performance.now();
   const touch = (records) => {

@@ -30,7 +30,9 @@ COUNTERS = {
     "chocolat": "<div class=chocolat-bottom><span class=chocolat-pagination>3 / 9</span></div>",
     "react-image-gallery": "<div class=image-gallery-index><span class=image-gallery-index-current>1</span><span class=image-gallery-index-separator> / </span><span class=image-gallery-index-total>9</span></div>",
     "galleria": "<div class=galleria-counter><span class=galleria-current>1</span> / <span class=galleria-total>9</span></div>",
+    "bare": "<p>1 / 9</p>",
     "words": "<p>Photo 3 of 9</p>",
+    "closed-dialog": "<dialog><ul>" + "<li aria-roledescription=slide></li>" * 9 + "</ul></dialog>",
     "korean": "<div class=photo_count>사진 9장</div>",
 }  # fmt: skip
 OTHERS = {
@@ -38,6 +40,9 @@ OTHERS = {
     "score": "<div class=swiper-slide><div class=score>8 / 10</div></div>",
     "test": "<div class=gallery><p>9/10</p></div>",
     "scale": "<p>Model 1/43</p>",
+    "scale-spaced": "<div>Die-cast model<p>1 / 18</p></div>",
+    "scale-title": "<h1>Miniaturen</h1><p>1 / 43</p>",
+    "scale-cards": "<span>1 / 18</span><img width=300 height=200 src=/p/2.jpg><span>1 / 18</span><img width=300 height=200 src=/p/3.jpg><span>1 / 43</span>",
     "discount": "<div class=discount-badge>1/2</div>",
     "country": "<div class=country-list>3 / 12</div>",
     "models": "<div class=slider><h3>911/964</h3></div>",

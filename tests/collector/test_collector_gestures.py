@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
+from picture_server import picture
 from sqlalchemy import select
 
 import collector
@@ -133,3 +134,69 @@ def test_gestures_are_left_out_where_nothing_says_gallery(server, brands_for, wo
     _, found = collect(server, brands_for, workspace, ALONE)
     assert server.paths("/told") == []
     assert found == dict.fromkeys(ALONE, 1)
+
+
+# Each picture has an address of its own.
+LINKS = "".join(
+    f"<a href='?photo={n}'><img src=/t/PAGE-{n}.jpg width=120 height=80></a>" for n in range(COUNT)
+)
+KEY = "addEventListener('keydown', (event) => { if (event.key !== 'ArrowRight' || n === 5) return; n += 1; STEP });"
+DIALOG = (
+    "<button onclick='d.showModal()'>View gallery</button><dialog id=d>" + HERO + "</dialog>"
+)  # fmt: skip
+
+
+def turned(step, body=HERO):
+    return page(body, KEY.replace("STEP", step))
+
+
+ADDRESSED = {
+    "query": turned("history.pushState({}, '', '?photo=' + n); show(n);"),
+    "query-of-images": turned("show(n); history.replaceState({}, '', '?image_id=' + n);"),
+    "path": turned("history.pushState({}, '', '/path/photos/' + n); show(n);"),
+    "button": page(f"{HERO}<button class=next>Next</button>", "document.querySelector('.next').onclick = () => { next(); history.pushState({}, '', '?slide=' + n); };"),
+    "links": page(f"{HERO}{LINKS}", "document.querySelectorAll('a').forEach((a, k) => { a.onclick = (event) => { event.preventDefault(); history.pushState({}, '', a.href); show(k); }; });"),
+    "dialog": turned("history.pushState({}, '', '?photo=' + n); show(n);", DIALOG),
+}  # fmt: skip
+AWAY = {
+    "dialog-key": turned("history.pushState({}, '', '/other-model-' + n); show(n);", DIALOG),
+    "dialog-key-late": turned("show(n); history.pushState({}, '', '/other-model-' + n);", DIALOG),
+}  # fmt: skip
+LARGE = "<img src=/large.jpg width=600 height=400>"
+SERVED = {"links": f"{LARGE}{LINKS}", "next": f"{HERO}<a href='?photo=1' class=next>Next</a>"}
+
+# The bytes of another model's picture, in an element, a style and a canvas
+FETCHED = "fetch(`/p/PAGE-${n}.jpg`).then((got) => got.blob())"
+PAINTED = {
+    "element": turned(f"{FETCHED}.then((blob) => {{ const file = new FileReader(); file.onload = () => {{ m.src = file.result; }}; file.readAsDataURL(blob); }}); history.pushState({{}}, '', '/other-model-' + n);"),
+    "style": turned(f"{FETCHED}.then((blob) => {{ const file = new FileReader(); file.onload = () => {{ b.style.backgroundImage = `url(${{file.result}})`; }}; file.readAsDataURL(blob); }}); history.pushState({{}}, '', '/other-model-' + n);", f"{HERO}<div id=b style='width:300px;height:200px'></div>"),
+    "canvas": turned(f"{FETCHED}.then(createImageBitmap).then((map) => c.getContext('2d').drawImage(map, 0, 0)); history.pushState({{}}, '', '/other-model-' + n);", f"{HERO}<canvas id=c width=600 height=400></canvas>"),
+}  # fmt: skip
+
+
+def test_pictures_with_an_address_of_their_own_are_of_the_page(server, brands_for, workspace):
+    summary, found = collect(server, brands_for, workspace, ADDRESSED)
+    assert found == dict.fromkeys(ADDRESSED, COUNT)
+    assert (summary.partial, summary.failed) == ((), 0)
+
+
+def test_the_arrow_key_in_a_dialog_does_not_bring_another_page(server, brands_for, workspace):
+    _, found = collect(server, brands_for, workspace, AWAY)
+    assert found == dict.fromkeys(AWAY, 1)
+
+
+def test_pictures_at_addresses_that_the_server_answers_make_a_page_partial(
+    server, brands_for, workspace
+):
+    server.add("/large.jpg", picture(900, (1600, 1200)))
+    summary, _ = collect(server, brands_for, workspace, SERVED)
+    assert len(summary.partial) == len(SERVED)
+    assert all("photo=" in str(each) for each in summary.partial)
+
+
+def test_what_another_page_has_painted_is_left_out(server, brands_for, workspace):
+    _, found = collect(server, brands_for, workspace, PAINTED)
+    with workspace.catalog.read() as connection:
+        seen = connection.execute(select(schema.sightings.c.capture)).scalars().all()
+    assert found == dict.fromkeys(PAINTED, 1)
+    assert "inline" not in seen

@@ -8,10 +8,11 @@ from abroad.libraries import NoRegistryError, install_libraries, library_version
 from abroad.pages import CASES, Case
 from abroad.reports import REPORTS
 from abroad.site import AbroadSite
+from abroad.sixth import SIXTH, SIXTH_MENDED
 from abroad.unseen import UNSEEN, UNSEEN_MENDED
 
-FURTHER = (*_FURTHER, *UNSEEN)
-MENDED = (*_MENDED, *UNSEEN_MENDED)
+FURTHER = (*_FURTHER, *UNSEEN, *SIXTH)
+MENDED = (*_MENDED, *UNSEEN_MENDED, *SIXTH_MENDED)
 
 __all__ = [
     "CASES", "FOREIGN", "FURTHER", "HABITS", "MENDED", "REPORTS", "AbroadSite", "Case",

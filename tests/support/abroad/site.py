@@ -21,6 +21,7 @@ from abroad.pages import CASES, FULL
 from abroad.photos import photo, sheet, spin
 from abroad.reports import REPORTS, SERVICE_WORKER
 from abroad.searches import SEARCH_PAGES
+from abroad.sixth import SIXTH, SIXTH_MENDED
 from abroad.unseen import UNSEEN, UNSEEN_MENDED
 
 _TYPES = {
@@ -33,7 +34,8 @@ class AbroadSite:
     """Serves every case; use as a context manager."""
 
     def __init__(self, modules: Path) -> None:
-        cases = (*CASES, *FOREIGN, *MENDED, *FURTHER, *UNSEEN_MENDED, *UNSEEN, *HABITS, *REPORTS)
+        mended = (*MENDED, *UNSEEN_MENDED, *SIXTH_MENDED)
+        cases = (*CASES, *FOREIGN, *mended, *FURTHER, *UNSEEN, *SIXTH, *HABITS, *REPORTS)
         pages = {f"/{case.name}.html": case.html for case in cases}
         pages |= SEARCH_PAGES
         asked = self.asked = []
