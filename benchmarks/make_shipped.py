@@ -1,13 +1,13 @@
 """Make the damage model that comes with the package, and measure it on sources left out.
 
-    python -m benchmarks.make_shipped DATA --work DIR [--only-measure]
+    python -m benchmarks.make_shipped DATA --work DIR [--only-measure] [--into FOLDER]
 
 DATA holds damage/, masks/, models/, not_car/ and abroad/. Every figure is of photos of sources
 that the weights, the calibration and the threshold behind it have not seen; the threshold of a fold
 comes from models without both that fold and the one they are asked about. Seen by all: ImageNet
 (other photos of it), the principal components (no labels), and the choice of the constants below.
-What was computed is kept in --work. Without --only-measure the files in train/windows/shipped/ are
-written anew, from all sources.
+What was computed is kept in --work. Without --only-measure the files in train/windows/shipped/, or
+in another folder to compare with it, are written anew, from all sources.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--only-measure", action="store_true")
+    parser.add_argument("--into", type=Path, default=shipped_folder())
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
     listed = photos(options.data)
@@ -73,8 +74,8 @@ def main() -> None:
     (options.work / "figures.json").write_text(json.dumps(figures, indent=1))
     if options.only_measure:
         return
-    folder = shipped_folder()
-    folder.mkdir(exist_ok=True)
+    folder = options.into
+    folder.mkdir(parents=True, exist_ok=True)
     model, head = final_model(data, held)
     with np.load(basis) as stored, atomic.replacing(folder / NETWORK_FILE) as temporary:
         convert(build_window_network(**stored, head=head), temporary, half=True)

@@ -126,7 +126,8 @@ def _with_files(
     masks, problem = {}, None
     if segmenter is not None and one.label is not None and not means_whole(one.label):
         try:
-            masks = segmenter.segment([file])[0].masks
+            found = segmenter.segment([file])[0]
+            masks, one = found.masks, replace(one, regions=found.regions)
         except UnreadableImageError as error:
             problem = f"no damage mask: {error.message}"
         if masks:

@@ -71,8 +71,9 @@ class PicturePrediction(Summary):
         The part that decided, 0 to 1 of width and height; None unless the shipped model,
         or a run of `train damage`, says that the car is damaged.
     regions : tuple of DamageRegion or None
-        Outlines of what looks damaged, with a score, the surest first; None unless the
-        shipped model, or a run of `train damage`, says that the car is damaged.
+        Outlines of what looks damaged, with class and score, the surest first: those of the
+        segmenter if one was asked, else of the shipped model, or of a run of `train damage`, that
+        says that the car is damaged; None if neither.
     heat : ndarray of float32, shape (cells, cells), or None
         Log-odds of damage over the picture, for `where`; not part of the JSON object.
     """

@@ -48,7 +48,7 @@ def test_predict_answers_in_an_empty_folder_and_says_which_model_answered(
     assert damaged["is_car"] and damaged["label"] == "damaged" and len(damaged["where"]) == 4
     assert whole["regions"] is None and damaged["regions"]
     for region in damaged["regions"]:
-        assert set(region) == {"score", "polygon"}
+        assert set(region) == {"label", "score", "polygon"} and region["label"] == "damage"
         assert all(0 <= share <= 1 for point in region["polygon"] for share in point)
     assert noise["is_car"] is False and noise["label"] is None
     assert broken["error"] and broken["label"] is None

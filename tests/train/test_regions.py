@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 from train.windows import grid
 from train.windows.cells import CellHead
 from train.windows.classifier import DamageClassifier, shipped_folder
-from train.windows.regions import LIKELY, MOST, damage_regions
+from train.windows.regions import LIKELY, MOST, damage_regions, mask_regions
 
 
 def judged(*spots: tuple[slice, slice, float]) -> np.ndarray:
@@ -59,6 +59,24 @@ def test_outlines_cover_what_is_likely_and_nothing_far_from_it(
     if len(regions) < MOST:
         heart = _middles(coarse + np.float32(shift) > LIKELY + 0.1)
         assert np.asarray(canvas)[heart].all()
+
+
+def test_each_part_of_a_segmenters_masks_is_a_region_with_its_class() -> None:
+    dent, scratch = np.zeros((300, 600), np.float32), np.zeros((300, 600), np.float32)
+    dent[30:90, 60:180] = 0.7
+    scratch[150:180, 300:540] = 0.9
+    scratch[0, 0] = 0.95  # a single pixel is noise
+    maps = {"dent": dent, "scratch": scratch}
+    found = mask_regions({name: each > 0.5 for name, each in maps.items()}, maps)
+    assert [(each.label, each.score) for each in found] == [("scratch", 0.9), ("dent", 0.7)]
+    x, y = np.array(found[1].polygon).T
+    assert (x.min(), x.max()) == pytest.approx((0.1, 0.3), abs=0.003)
+    assert (y.min(), y.max()) == pytest.approx((0.1, 0.3), abs=0.006)
+    assert mask_regions({}, maps) == ()
+
+
+def test_a_region_of_the_shipped_model_names_no_kind() -> None:
+    assert damage_regions(judged((slice(4, 12), slice(30, 50), 3)))[0].label == "damage"
 
 
 def _middles(blocks: np.ndarray) -> np.ndarray:

@@ -157,6 +157,8 @@ def test_masks_and_annotated_pictures_are_written(
         assert {file.stem.rsplit("-", 1)[1] for file in each} <= {"dent", "scratch"}
         union = np.max([np.asarray(Image.open(file)) for file in each], axis=0)
         assert (union == mask).all()
+        assert one.regions
+        assert {region.label for region in one.regions} <= {"dent", "scratch"}
     for place, one in enumerate(found):
         with Image.open(out / f"{place:05d}-{Path(one.picture).stem}.jpg") as drawn:
             plain = load_rgb(Path(one.picture))

@@ -132,6 +132,16 @@ def test_a_few_scores_without_an_error_do_not_make_the_model_certain() -> None:
     assert found.min() > 0.01 and found.max() < 0.99
 
 
+def test_both_classes_count_the_same_whatever_the_weights_of_their_pictures() -> None:
+    rng = np.random.default_rng(4)
+    damaged = np.arange(400) % 2 == 0
+    scores = (rng.normal(size=400) + 2 * damaged).astype(np.float32)
+    weights = rng.uniform(0.5, 1.5, 400).astype(np.float32)
+    plain = fit_platt(scores, damaged, weights)
+    heavier = fit_platt(scores, damaged, weights * np.where(damaged, 9, 1).astype(np.float32))
+    assert heavier == pytest.approx(plain, abs=0.01)
+
+
 def test_no_score_overflows_a_probability() -> None:
     found = evidence.probability(np.array([-1e4, 0, 1e4], np.float32), 9.0, 0.0)
     assert found.tolist() == [0.0, 0.5, 1.0]

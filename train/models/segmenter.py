@@ -21,6 +21,7 @@ from train.models.lite import Forward, lite_forward
 from train.models.load import load_model
 from train.models.run_folder import RunRecord, load_record
 from train.recipes.segment_recipe import SegmentRecipe
+from train.windows.regions import DamageRegion, mask_regions
 
 if TYPE_CHECKING:
     import keras
@@ -42,10 +43,13 @@ class SegmentPrediction:
         found.
     scores : dict
         Class -> highest probability of any pixel.
+    regions : tuple of DamageRegion
+        Connected parts of the masks with class, outline and mean probability, the surest first.
     """
 
     masks: dict[str, NDArray[np.bool_]]
     scores: dict[str, float]
+    regions: tuple[DamageRegion, ...] = ()
 
 
 class Segmenter:
@@ -137,7 +141,8 @@ class Segmenter:
             found = maps[..., index] >= self.record.threshold
             if found.any():
                 masks[name] = found
-        return SegmentPrediction(masks, scores)
+        by_class = {name: maps[..., index] for index, name in enumerate(self.classes)}
+        return SegmentPrediction(masks, scores, mask_regions(masks, by_class))
 
 
 def damage_maps(

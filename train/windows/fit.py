@@ -162,7 +162,7 @@ def fit_platt(
     damaged: NDArray[np.bool_],
     weights: NDArray[np.float32] | None = None,
 ) -> tuple[float, float]:
-    """Fit slope and offset of `evidence.probability`, both classes equally heavy but for `weights`.
+    """Fit slope and offset of `evidence.probability`, both classes equally heavy.
 
     The targets are Platt's (1999), (n + 1) / (n + 2) and 1 / (n + 2) in place of 1 and 0: a few
     pictures that can be told apart without an error do not make the model certain.
@@ -174,7 +174,7 @@ def fit_platt(
     damaged : ndarray of bool, shape (n,)
         The label.
     weights : ndarray of float32, shape (n,), optional
-        How much each counts.
+        How much each counts within its class.
     """
     from sklearn.linear_model import LogisticRegression
 
@@ -182,7 +182,7 @@ def fit_platt(
     target = np.empty(len(scores))
     for label in (True, False):
         of = damaged == label
-        heavy[of] *= len(scores) / 2 / of.sum()
+        heavy[of] *= len(scores) / 2 / heavy[of].sum()
         target[of] = (of.sum() + 1 if label else 1) / (of.sum() + 2)
     regression = LogisticRegression(C=1e3)
     regression.fit(

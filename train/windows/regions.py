@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from train.windows.grid import FINE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,13 +37,17 @@ class DamageRegion:
     Parameters
     ----------
     score : float
-        Mean probability of damage over the region, 2/3 to 1; not calibrated.
+        Mean probability of damage over the region; not calibrated. 2/3 to 1 from cells, from its
+        threshold to 1 from a segmenter.
     polygon : tuple of (x, y)
         Its outer outline, as shares of width and height.
+    label : str
+        Its class: that of the segmenter, or ``damage`` where no kind is told.
     """
 
     score: float
     polygon: tuple[tuple[float, float], ...]
+    label: str = "damage"
 
 
 def damage_regions(cells: NDArray[np.floating]) -> tuple[DamageRegion, ...]:
@@ -55,24 +62,86 @@ def damage_regions(cells: NDArray[np.floating]) -> tuple[DamageRegion, ...]:
 
     side = cells.shape[0] * FINER
     fine = cv2.resize(cells.astype(np.float32), (side, side), interpolation=cv2.INTER_LINEAR)
-    likely = (fine > LIKELY).astype(np.uint8)
-    outlines, _ = cv2.findContours(likely, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    probability = 1 / (1 + np.exp(-fine))
+    return _surest(
+        outlined(
+            probability, fine > LIKELY, smallest=SMALLEST * FINER**2, tolerance=TOLERANCE * FINER
+        )
+    )
+
+
+def mask_regions(
+    masks: Mapping[str, NDArray[np.bool_]], maps: Mapping[str, NDArray[np.float32]]
+) -> tuple[DamageRegion, ...]:
+    """Return the connected parts of a segmenter's masks, the surest first.
+
+    Parameters
+    ----------
+    masks : Mapping
+        Class -> ndarray of bool, shape (height, width).
+    maps : Mapping
+        Class -> probability of it, of the same shape.
+    """
+    found = []
+    for label, mask in masks.items():
+        longest = max(mask.shape)
+        found += outlined(
+            maps[label], mask, label=label,
+            smallest=mask.size * SMALLEST / FINE**2, tolerance=longest * TOLERANCE / FINE,
+        )  # fmt: skip
+    return _surest(found)
+
+
+def outlined(
+    probability: NDArray[np.floating],
+    likely: NDArray[np.bool_],
+    *,
+    smallest: float,
+    tolerance: float,
+    label: str = DamageRegion.label,
+) -> list[DamageRegion]:
+    """Return the connected parts of what is likely, of `smallest` pixels at least.
+
+    Parameters
+    ----------
+    probability : ndarray of float, shape (height, width)
+        Of damage.
+    likely : ndarray of bool, shape (height, width)
+        Where the parts are.
+    smallest : float
+        Pixels that a part covers at least.
+    tolerance : float
+        Pixels by which an outline may be off after points were left out.
+    label : str
+        Class of the regions.
+    """
+    import cv2
+
+    height, width = likely.shape
+    marked = likely.astype(np.uint8)
+    outlines, _ = cv2.findContours(marked, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     found = []
     for outline in outlines:
-        inside = np.zeros_like(likely)
-        cv2.drawContours(inside, [outline], -1, 1, cv2.FILLED)
-        part = (inside > 0) & (likely > 0)
-        if part.sum() < SMALLEST * FINER**2:
+        left, top, across, down = cv2.boundingRect(outline)
+        box = slice(top, top + down), slice(left, left + across)
+        inside = np.zeros((down, across), np.uint8)
+        cv2.drawContours(inside, [outline - (left, top)], -1, 1, cv2.FILLED)
+        part = (inside > 0) & likely[box]
+        if part.sum() < smallest:
             continue
-        score = (1 / (1 + np.exp(-fine[part]))).mean()
-        points = cv2.approxPolyDP(outline, TOLERANCE * FINER, True)[:, 0].astype(float)
+        points = cv2.approxPolyDP(outline, tolerance, True)[:, 0].astype(float)
         if len(points) < 3:
             continue
-        shares = ((points + 0.5) / side).round(4)
+        shares = ((points + 0.5) / (width, height)).round(4)
         found.append(
             DamageRegion(
-                round(float(score), 3),
+                round(float(probability[box][part].mean()), 3),
                 tuple((float(x), float(y)) for x, y in shares),
+                label,
             )
         )
+    return found
+
+
+def _surest(found: list[DamageRegion]) -> tuple[DamageRegion, ...]:
     return tuple(sorted(found, key=lambda region: -region.score)[:MOST])
