@@ -59,8 +59,8 @@ def list_reports(workspace: Workspace) -> list[ReportLink]:
             if page.is_file():
                 title = about if name == "curate" else f"{about}: {page.stem}"
                 found.append(ReportLink(title, f"/report/reports/{name}/{page.name}"))
-    pages = (page.relative_to(workspace.runs) for page in workspace.runs.glob("**/report.html"))
-    for page in sorted(pages, key=_made, reverse=True):
+    runs = (page.relative_to(workspace.runs) for page in workspace.runs.glob("**/report.html"))
+    for page in sorted(runs, key=_made, reverse=True):
         name = page.parent.as_posix()
         found.append(ReportLink(f"Run {name}", f"/report/runs/{name}/report.html"))
     return found

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from collector.candidate import Candidate
 from collector.ledger.record import DownloadRecord
-from collector.ledger.shared_bytes import known_images
+from bodyshop_core.catalog import pictures_among
 
 
 def with_places(
@@ -30,7 +30,7 @@ def with_places(
         Returns those of some candidates, one per new picture, that get a place.
     """
     pictures = [(each.picture.sha256, each.candidate) for each in records if each.picture]
-    known = known_images(connection, [sha256 for sha256, _ in pictures])
+    known = pictures_among(connection, [sha256 for sha256, _ in pictures])
     new: dict[str, Candidate] = {}
     for sha256, candidate in pictures:
         if sha256 not in known:

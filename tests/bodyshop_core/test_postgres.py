@@ -6,9 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
-import postgres
 import pytest
 from filling import add_picture, photo, pretend_scores
 from sqlalchemy import create_engine, make_url, select, text
@@ -34,23 +32,9 @@ from bodyshop_core.catalog.derived_names import names_of_masks_and_variants, ren
 from bodyshop_core.catalog.identity import identity, take_over
 from bodyshop_core.errors import UsageError
 from bodyshop_core.snapshots import record_state
-from bodyshop_core.storage.blobs import Blob
 from bodyshop_core.workspace import Workspace
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def server():
-    pytest.importorskip("psycopg", reason="the extra 'postgres' is not installed")
-    if (binaries := postgres.programs()) is None:
-        pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
-    running = postgres.PostgresServer(binaries)
-    try:
-        running.start()
-        yield running
-    finally:
-        running.close()
 
 
 @pytest.fixture
@@ -330,58 +314,6 @@ def test_a_database_of_something_else_and_a_newer_catalog_are_left_alone(server,
         Catalog(tmp_path / "unused", make_url(newer))
     for each in (engine, other):
         each.dispose()
-
-
-@pytest.fixture
-def limited(server, request):
-    """Return an empty database as its owner sees it, and as a role without rights does."""
-    name = f"r{abs(hash(request.node.name))}"
-    owned = make_url(server.url(name))
-    engine = create_engine(owned, poolclass=NullPool, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.execute(text(f"CREATE ROLE {name} LOGIN"))
-        yield owned, owned.set(username=name), connection
-
-
-def test_a_role_that_may_not_make_tables_is_told_the_grant_that_helps(limited, tmp_path):
-    _, url, owner = limited
-    with pytest.raises(CatalogError, match="permission denied for schema public") as caught:
-        Catalog(tmp_path / "unused", url)
-    assert url.username in caught.value.message
-    assert "LINE" not in caught.value.message
-    owner.execute(text(caught.value.hint.partition("owner: ")[2]))
-    Catalog(tmp_path / "unused", url)
-
-
-def test_a_schema_that_is_absent_is_told_with_the_statements_that_make_it(limited, tmp_path):
-    _, url, owner = limited
-    url = url.update_query_dict({"options": "-csearch_path=cars"})
-    with pytest.raises(CatalogError, match="no schema has been selected") as caught:
-        Catalog(tmp_path / "unused", url)
-    owner.execute(text(caught.value.hint.partition("owner: ")[2]))
-    Catalog(tmp_path / "unused", url)
-
-
-def test_a_role_that_may_write_only_counts_nothing_and_is_counted(limited, tmp_path):
-    owned, url, owner = limited
-    made = Catalog(tmp_path / "unused", owned)
-    assert watch(made, [schema.images])
-    owner.execute(text(f"GRANT SELECT ON bodyshop_catalog TO {url.username}"))
-    other = Catalog(tmp_path / "unused", url)
-    with pytest.raises(CatalogError, match="permission denied for table") as caught:
-        fill_one(other)
-    owner.execute(text(caught.value.hint.partition("by that one: ")[2]))
-    before = settled_counts(made, [schema.images])["images"]
-    fill_one(other)
-    assert settled_counts(made, [schema.images])["images"] == before + 1
-    assert not watch(other, [schema.images])
-    assert not watch(other, [schema.images, schema.labels])
-
-
-def fill_one(catalog):
-    with catalog.begin() as connection:
-        blob = Blob("0" * 64, Path("unused"), 1, True)
-        register_image(connection, blob, extension="jpg", facts={})
 
 
 def test_rows_that_are_not_committed_yet_are_waited_for_before_a_run_begins(both):

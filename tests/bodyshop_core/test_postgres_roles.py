@@ -1,0 +1,67 @@
+"""What a role without all rights, or a missing schema, is told on a real PostgreSQL."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, make_url, text
+from sqlalchemy.pool import NullPool
+
+from bodyshop_core.catalog import Catalog, CatalogError, register_image, schema
+from bodyshop_core.catalog.changes import settled_counts, watch
+from bodyshop_core.storage.blobs import Blob
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def limited(server, request):
+    """Return an empty database as its owner sees it, and as a role without rights does."""
+    name = f"r{abs(hash(request.node.name))}"
+    owned = make_url(server.url(name))
+    engine = create_engine(owned, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f"CREATE ROLE {name} LOGIN"))
+        yield owned, owned.set(username=name), connection
+
+
+def test_a_role_that_may_not_make_tables_is_told_the_grant_that_helps(limited, tmp_path):
+    _, url, owner = limited
+    with pytest.raises(CatalogError, match="permission denied for schema public") as caught:
+        Catalog(tmp_path / "unused", url)
+    assert url.username in caught.value.message
+    assert "LINE" not in caught.value.message
+    owner.execute(text(caught.value.hint.partition("owner: ")[2]))
+    Catalog(tmp_path / "unused", url)
+
+
+def test_a_schema_that_is_absent_is_told_with_the_statements_that_make_it(limited, tmp_path):
+    _, url, owner = limited
+    url = url.update_query_dict({"options": "-csearch_path=cars"})
+    with pytest.raises(CatalogError, match="no schema has been selected") as caught:
+        Catalog(tmp_path / "unused", url)
+    owner.execute(text(caught.value.hint.partition("owner: ")[2]))
+    Catalog(tmp_path / "unused", url)
+
+
+def test_a_role_that_may_write_only_counts_nothing_and_is_counted(limited, tmp_path):
+    owned, url, owner = limited
+    made = Catalog(tmp_path / "unused", owned)
+    assert watch(made, [schema.images])
+    owner.execute(text(f"GRANT SELECT ON bodyshop_catalog TO {url.username}"))
+    other = Catalog(tmp_path / "unused", url)
+    with pytest.raises(CatalogError, match="permission denied for table") as caught:
+        fill_one(other)
+    owner.execute(text(caught.value.hint.partition("by that one: ")[2]))
+    before = settled_counts(made, [schema.images])["images"]
+    fill_one(other)
+    assert settled_counts(made, [schema.images])["images"] == before + 1
+    assert not watch(other, [schema.images])
+    assert not watch(other, [schema.images, schema.labels])
+
+
+def fill_one(catalog):
+    with catalog.begin() as connection:
+        blob = Blob("0" * 64, Path("unused"), 1, True)
+        register_image(connection, blob, extension="jpg", facts={})
