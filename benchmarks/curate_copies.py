@@ -164,6 +164,8 @@ VARIANTS: dict[str, Callable[[Picture], bytes]] = {
     "text across": lambda p: jpeg(across(p), 95),
     "crop 90": lambda p: jpeg(centre(p, 0.9)),
     "crop 70": lambda p: jpeg(centre(p, 0.7)),
+    "crop 70 enlarged": lambda p: jpeg(centre(p, 0.7).resize(p.size, Image.Resampling.BICUBIC)),
+    "red border": lambda p: jpeg(ImageOps.expand(p, p.width // 15, (190, 30, 40)), 92),
     "mirrored": lambda p: jpeg(ImageOps.mirror(p)),
     "turned 3": lambda p: jpeg(centre(p.rotate(3, Image.Resampling.BICUBIC), 0.9)),
     "turned 90": lambda p: jpeg(p.transpose(Image.Transpose.ROTATE_90)),

@@ -18,6 +18,7 @@ from bodyshop_core.errors import TransientError, UnreadableImageError
 from bodyshop_core.imaging.colour import to_srgb
 from bodyshop_core.imaging.endings import END_OF_JPEG, lacks_end_only
 from bodyshop_core.imaging.grey import GreyScale, eight_bit_grey, grey_scale_of
+from bodyshop_core.imaging.jp2 import jp2_profile
 from bodyshop_core.imaging.jxl import jxl_size
 from bodyshop_core.imaging.limits import MAX_PIXELS
 from bodyshop_core.imaging.plugins import raw_preview, register
@@ -180,7 +181,7 @@ def orientation_of(image: Image.Image) -> int:
 
 def _opened(source: Path | str | bytes, name: str, max_pixels: int) -> Image.Image:
     """Open with the decoder of the sniffed type; a JPEG that lacks only its end mark gets one."""
-    size = None
+    size = profile = None
     stream: Any = io.BytesIO(source) if isinstance(source, bytes) else source
     with io.BytesIO(source) if isinstance(source, bytes) else Path(source).open("rb") as file:
         extension = sniff(file.read(HEAD))
@@ -191,9 +192,14 @@ def _opened(source: Path | str | bytes, name: str, max_pixels: int) -> Image.Ima
             extension = "dng"
         if extension == "jxl":
             size = jxl_size(file)
+        if extension == "jp2":
+            profile = jp2_profile(file)
     kind = PICTURE_TYPES[extension] if extension else None
     if kind is None or kind.decoder in ALLOWED_FORMATS:
-        return Image.open(stream, formats=ALLOWED_FORMATS)
+        image = Image.open(stream, formats=ALLOWED_FORMATS)
+        if profile is not None:
+            image.info.setdefault("icc_profile", profile)
+        return image
     if kind.decoder == "RAW":
         return raw_preview(source, name)
     register(kind, name)

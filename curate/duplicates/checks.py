@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from curate.duplicates.pairs import Kind
     from curate.duplicates.pixels import RGB, ComparisonView, Overlap
 
-VERSION = "overlap-8"
+VERSION = "overlap-9"
 """Of the comparison in `curate.duplicates.pixels`; results of another version are not used."""
 
 MIN_COVERED, MIN_CORRELATION = 0.9, 0.9

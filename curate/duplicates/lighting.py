@@ -53,6 +53,9 @@ MIN_COLOUR = 1.0
 """Grey levels, root mean square, of the colours that may say something: a photo of a silver car has
 1.4. A picture without any can't be recoloured by turning its hues."""
 
+UNUSUAL = 4.0
+"""Times the median of a picture's colours, around their middle, from which they are left out."""
+
 _FEW_PLACES = 200
 _AROUND = 5
 _ROUNDS = 3
@@ -104,9 +107,17 @@ def hues_turned(lit: Relit, where: NDArray[np.bool_]) -> bool:
     where : ndarray of bool, shape (n,)
         Places that count: where nothing is clipped.
     """
-    if where.sum() < _FEW_PLACES:
+    sides = lit.colours[0][where], lit.colours[1][where]
+    if _turned(*sides):
+        return True
+    usual = _usual_colours(*sides)  # letters may be all the colour there is
+    return not usual.all() and _turned(sides[0][usual], sides[1][usual])
+
+
+def _turned(first: Levels, second: Levels) -> bool:
+    if len(first) < _FEW_PLACES:
         return False
-    a, b = (_colours(side[where]) for side in lit.colours)
+    a, b = _colours(first), _colours(second)
     strong = [float(np.sqrt((side**2).sum(axis=1).mean())) for side in (a, b)]
     if min(strong) < MIN_COLOUR:
         return False
@@ -147,6 +158,16 @@ def relight(
         keep = sound & (misfit <= np.maximum(6.0, _upper_quartile(misfit, sound)))
     colours = (lit[0], lit[1]) if all(coloured) else seen
     return Relit(lit[0], lit[1], misfit.max(axis=1), coloured[0] == coloured[1], colours)
+
+
+def _usual_colours(first: Levels, second: Levels) -> NDArray[np.bool_]:
+    """Mark the places where neither picture has far stronger colours than in most of it."""
+    usual = np.ones(len(first), dtype=bool)
+    for levels in (first, second):
+        difference = levels[:, ::2] - (levels @ LUMA)[:, None]
+        strong = np.hypot(*(difference - np.median(difference, axis=0)).T)
+        usual &= strong <= UNUSUAL * (np.median(strong) + 0.5)
+    return usual
 
 
 def _colours(levels: Levels) -> NDArray[np.float64]:

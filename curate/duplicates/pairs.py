@@ -13,6 +13,7 @@ from bodyshop_core.progress import SILENT, Progress
 from curate.duplicates.nearest import VectorIndex
 from curate.duplicates.proposals import Proposals
 from curate.duplicates.search import GROUP_CAP, MAX_RADIUS, near_pairs
+from curate.duplicates.shown_inside import shown_inside
 from curate.duplicates.signatures import HashLimits, Likeness, Signatures, likeness, turned
 from curate.measure.hashes import distances
 
@@ -27,10 +28,6 @@ picture, or of the picture that a screenshot shows."""
 
 MAX_WIDE = 200_000
 """Pictures up to which those are searched for that far."""
-
-INNER_CAP = 8
-"""Of many pictures that show the same inside, such as an app's logo, each is compared with so many.
-"""
 
 ROUNDS = 3
 """Searches by features, at most; a search without a new pair is the last."""
@@ -349,22 +346,14 @@ def _shown_inside(
     """Propose pairs where one picture, or what it shows, is near what another one shows inside."""
     if not len(signatures.inner):
         return
-    usable = np.flatnonzero(~signatures.plain)
-    radius = _wider(radius, len(usable))
-    hashes = np.concatenate([signatures.phash[usable], signatures.inner])
-    owners = np.concatenate([usable, signatures.inner_of])
-    inner = np.arange(len(hashes)) >= len(usable)
-    for side in (inner, None):  # with whole pictures, and among one another
-        chosen = np.flatnonzero(inner) if side is None else np.arange(len(hashes))
-        near = near_pairs(hashes[chosen], radius=radius, side=side, group_cap=INNER_CAP)
-        first, second = owners[chosen[near.first]], owners[chosen[near.second]]
-        keep = apart[first] != apart[second]
-        first, second = np.minimum(first, second)[keep], np.maximum(first, second)[keep]
-        for i, j, bits in zip(
-            first.tolist(), second.tolist(), near.distance[keep].tolist(), strict=True
-        ):
-            if (i, j) not in found.confirmed:
-                found.unclear.setdefault((i, j), bits)
+    radius = _wider(radius, int(np.sum(~signatures.plain)))
+    first, second, distance = shown_inside(signatures, radius)
+    keep = apart[first] != apart[second]
+    for i, j, bits in zip(
+        first[keep].tolist(), second[keep].tolist(), distance[keep].tolist(), strict=True
+    ):
+        if (i, j) not in found.confirmed:
+            found.unclear.setdefault((i, j), bits)
 
 
 def _wider(radius: int, n: int) -> int:

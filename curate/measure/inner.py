@@ -40,6 +40,14 @@ MIN_SIDE = 24
 MIN_ENERGY = 30.0
 """Mean AC energy from which a hash is not decided by noise."""
 
+MAX_BEZEL = 14.0
+"""Grey levels, of four fifths of the outermost pixels, from their median: a bezel with noise and
+moiré has 5 to 7."""
+
+BEZEL_SOLID = (0.8, 1.12)
+"""Area of what lies within a bezel over that of its four corners."""
+
+_RING = 3
 _COLOURS = 3
 _STRAIGHT = 3.0
 
@@ -55,8 +63,8 @@ def inner_pictures(rgb: Image.Image) -> list[tuple[Image.Image, float]]:
     Returns
     -------
     list of (PIL.Image.Image, float)
-        Up to one per tolerance, straightened, at the scale of `rgb`; and the share of `rgb` that it
-        fills, 0 to 1.
+        Up to one per tolerance and one within the bezel, straightened, at the scale of `rgb`; and
+        the share of `rgb` that it fills, 0 to 1.
     """
     import cv2
 
@@ -88,9 +96,12 @@ def _quads(small: NDArray[np.uint8]) -> Iterator[NDArray[np.float32]]:
 
     whole = small.shape[0] * small.shape[1]
     smooth = np.asarray(cv2.GaussianBlur(small, (0, 0), 1.0), dtype=np.uint8)
+    framed = _within_bezel(small)
+    if framed is not None:
+        yield framed
     around = _colours(smooth)
     if not len(around):
-        return  # everything is content
+        return  # everything else is content
     for tolerance, picture in zip(TOLERANCES, (small, smooth), strict=True):
         content = np.full(small.shape[:2], 255, np.uint8)
         for colour in around:
@@ -110,6 +121,40 @@ def _quads(small: NDArray[np.uint8]) -> Iterator[NDArray[np.float32]]:
             and min(_sides(quad)) >= MIN_SIDE
         ):
             yield quad
+
+
+def _within_bezel(small: NDArray[np.uint8]) -> NDArray[np.float32] | None:
+    """Return the corners of what is left without the colour that lies along all edges.
+
+    Only what is connected with the edges goes: a dark car on a screen is no part of its bezel.
+    """
+    import cv2
+
+    smooth = np.asarray(cv2.GaussianBlur(small, (0, 0), 2.0), dtype=np.uint8)
+    bands = smooth[:_RING], smooth[-_RING:], smooth[:, :_RING], smooth[:, -_RING:]
+    ring = np.concatenate([band.reshape(-1, 3) for band in bands])
+    colour = np.median(ring, axis=0)
+    spread = float(np.quantile(np.abs(ring - colour).max(axis=1), 0.8))
+    if spread > MAX_BEZEL:
+        return None
+    tolerance = max(10.0, 1.5 * spread)
+    near = cv2.inRange(smooth, colour - tolerance, colour + tolerance)
+    parts = np.asarray(cv2.connectedComponents(near, connectivity=4)[1])
+    outer = np.unique(np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]]))
+    content = np.where(np.isin(parts, outer[outer > 0]), 0, 255).astype(np.uint8)
+    content = np.asarray(cv2.morphologyEx(content, cv2.MORPH_OPEN, np.ones((7, 7), np.uint8)))
+    outlines, _ = cv2.findContours(content, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    if not outlines:
+        return None
+    hull = cv2.convexHull(max(outlines, key=cv2.contourArea))
+    quad = _four_corners(hull)
+    if quad is None:
+        return None
+    area, whole = float(cv2.contourArea(quad)), small.shape[0] * small.shape[1]
+    least, most = BEZEL_SOLID
+    fits = least * area <= cv2.contourArea(hull) <= most * area
+    inside = MIN_SHARE * whole <= area <= MAX_SHARE * whole
+    return quad if fits and inside and min(_sides(quad)) >= MIN_SIDE else None
 
 
 def _colours(smooth: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -141,7 +186,14 @@ def _corners(outline: NDArray[Any]) -> NDArray[np.float32]:
     box = np.array([[left, top], [right, top], [right, bottom], [left, bottom]], dtype=np.float32)
     if cv2.contourArea(outline) >= 0.93 * width * height:
         return box
-    hull = cv2.convexHull(outline)
+    quad = _four_corners(cv2.convexHull(outline))
+    return box if quad is None else quad
+
+
+def _four_corners(hull: NDArray[Any]) -> NDArray[np.float32] | None:
+    """Return the four corners of a convex outline, None where it has not about four."""
+    import cv2
+
     length = cv2.arcLength(hull, True)
     for slack in (0.01, 0.02, 0.03, 0.05):
         shape = cv2.approxPolyDP(hull, slack * length, True)
@@ -152,7 +204,7 @@ def _corners(outline: NDArray[Any]) -> NDArray[np.float32]:
             return np.ascontiguousarray(np.roll(points[order], -first, axis=0))
         if len(shape) < 4:
             break
-    return box
+    return None
 
 
 def _sides(quad: NDArray[np.float32]) -> tuple[float, float]:

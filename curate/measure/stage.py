@@ -19,7 +19,7 @@ from bodyshop_core.workspace import Workspace
 from curate.ingest import store_rows
 from curate.measure.picture import measure_pictures
 
-VERSION = f"measure-4 imagehash-{version('imagehash')}"
+VERSION = f"measure-5 imagehash-{version('imagehash')}"
 """Stored beside every value; values of another version are never mixed with these."""
 
 SLICE = 20_000

@@ -204,7 +204,7 @@ def relate(
 
     groups = _groups(may_stay(), pairs)
     within = [pair for pair in pairs if clusters.get(pair.first, "") == clusters.get(pair.second)]
-    rejected, represented = _duplicates(candidates, within, policy)
+    rejected, represented = _duplicates(candidates, within, clusters, policy)
     conflicts = _same_pixels_other_label(candidates, pairs)
     bridges = _bridges(groups, assigned or {})
     if bridges:  # without them, the groups that they connected are separate again
@@ -265,7 +265,10 @@ def _groups(candidates: Iterable[Facts], pairs: Iterable[DuplicatePair]) -> dict
 
 
 def _duplicates(
-    candidates: Mapping[str, Facts], pairs: Sequence[DuplicatePair], policy: Policy
+    candidates: Mapping[str, Facts],
+    pairs: Sequence[DuplicatePair],
+    clusters: Mapping[str, str],
+    policy: Policy,
 ) -> tuple[dict[str, tuple[Reason, dict[str, Any]]], dict[str, str]]:
     """Go from the best picture to the worst: each is kept, or is near one that is.
 
@@ -291,7 +294,7 @@ def _duplicates(
         for sha256 in (pair.first, pair.second):
             near.setdefault(sha256, {})
             twins.add(sha256)
-    keys = preferences((candidates[sha256] for sha256 in near), clusters_of([*pairs, *merged]))
+    keys = preferences((candidates[sha256] for sha256 in near), clusters)
     for facts in sorted((candidates[sha256] for sha256 in near), key=lambda f: keys[f.sha256]):
         sha256 = facts.sha256
         equal = kept_twins.setdefault(twins[sha256], [])

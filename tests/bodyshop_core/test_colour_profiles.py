@@ -10,6 +10,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from bodyshop_core.imaging import load_rgb
+from bodyshop_core.imaging.jp2 import jp2_profile
 
 P3 = {"rXYZ": (0.5151, 0.2412, -0.0011), "gXYZ": (0.2920, 0.6922, 0.0419),
       "bXYZ": (0.1571, 0.0666, 0.7841)}  # fmt: skip
@@ -103,3 +104,33 @@ def test_grey_profiles_hold_for_16_bits_and_for_transparency():
     assert (load_rgb(saved(clear, icc_profile=icc)) == wanted).all()
     deep = Image.fromarray((ramp * 255).astype(np.uint8).astype(np.uint16) * 257)
     assert (load_rgb(saved(deep, icc_profile=icc)) == wanted).all()
+
+
+def jp2_with(icc, *, long_box=False):
+    """Return a JPEG 2000 file whose colour box holds a profile, which Pillow can't write."""
+    data = saved(PATCHES, "JPEG2000", irreversible=False)
+    at, header = data.index(b"colr") - 4, data.index(b"jp2h") - 4
+    length, old = (struct.unpack_from(">I", data, place)[0] for place in (header, at))
+    box = struct.pack(">I", 11 + len(icc)) + b"colr" + bytes([2, 0, 0]) + icc
+    body = data[header + 8 : at] + box + data[at + old : header + length]
+    head = struct.pack(">I", 8 + len(body)) + b"jp2h"
+    if long_box:
+        head = struct.pack(">I", 1) + b"jp2h" + struct.pack(">Q", 16 + len(body))
+    return data[:header] + head + body + data[header + length :]
+
+
+@pytest.mark.parametrize("long_box", [False, True])
+def test_a_wide_profile_in_jpeg_2000_is_converted(long_box):
+    icc = profile(P3)
+    shown = load_rgb(jp2_with(icc, long_box=long_box))
+    assert (shown == expected(PATCHES, icc)).all()
+
+
+def test_a_broken_profile_in_jpeg_2000_leaves_the_colours_as_they_are():
+    for icc in (b"no profile", profile(P3)[:90]):
+        assert (load_rgb(jp2_with(icc)) == np.asarray(PATCHES)).all()
+
+
+@pytest.mark.parametrize("cut", [0, 12, 20, 40, 60, 90])
+def test_a_jpeg_2000_header_that_ends_early_has_no_profile(cut):
+    assert jp2_profile(io.BytesIO(jp2_with(profile(P3))[:cut])) is None

@@ -256,6 +256,22 @@ def test_bright_letters_across_do_not_hide_that_the_rest_was_recoloured(name):
 
 
 @pytest.mark.parametrize("name", photos.NAMES)
+def test_yellow_letters_are_not_taken_for_the_colours_of_a_nearly_grey_photo(name):
+    pale = ImageEnhance.Color(ImageOps.fit(photos.photo(name), (480, 320))).enhance(0.12)
+    hue, saturation, value = pale.convert("HSV").split()
+    turned = hue.point(lambda level: (level + 90) % 256)
+    other = Image.merge("HSV", (turned, saturation, value)).convert("RGB")
+    letters = pale.copy()
+    style = {"font_size": 62, "anchor": "mm", "stroke_width": 2, "stroke_fill": "black"}
+    ImageDraw.Draw(letters).text((240, 160), "FOR SALE 2026", "yellow", **style)
+    written, plain, recoloured = (
+        load_rgb(photos.jpeg(each, 92)) for each in (letters, pale, other)
+    )
+    assert _recoloured_between_letters(written, recoloured)
+    assert not _recoloured_between_letters(written, plain)
+
+
+@pytest.mark.parametrize("name", photos.NAMES)
 def test_between_letters_hues_are_compared(name):
     picture = ImageOps.fit(photos.photo(name), SIZE, LANCZOS)
     hue, saturation, value = picture.convert("HSV").split()

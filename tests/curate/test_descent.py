@@ -48,6 +48,18 @@ def test_a_copy_is_told_from_what_it_was_made_of(name, copy):
     assert descent(other, original) == -score
 
 
+@pytest.mark.parametrize(
+    ("name", "gain", "quality"),
+    [("chelsea", 1.018, 92), ("chelsea", 1.036, 87), ("chelsea", 1.044, 75), ("coffee", 1.018, 92)],
+)
+def test_a_small_copy_a_few_thousandths_brighter_is_told(name, gain, quality):
+    """Of so few pixels the gain is estimated to a thousandth or two, which moves many levels."""
+    data = photos.jpeg(photos.photo(name).resize((137, 92)), 72)
+    picture = Image.open(io.BytesIO(data)).convert("RGB")
+    copy = photos.jpeg(ImageEnhance.Brightness(picture).enhance(gain), quality)
+    assert descent(stored_picture(data), stored_picture(copy)) >= MIN_DESCENT
+
+
 def test_a_phones_file_with_a_second_picture_is_compared_as_the_jpeg_it_is():
     picture, stream = photos.scaled(photos.photo("coffee"), 0.8), io.BytesIO()
     second = picture.resize((60, 40))

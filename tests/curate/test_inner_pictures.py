@@ -15,6 +15,7 @@ from curate.duplicates.borders import is_framed_in
 from curate.duplicates.checks import compare_pairs, kind_of_row
 from curate.duplicates.pixels import view
 from curate.duplicates.stage import stored_row
+from curate.measure.hashes import short_hash
 from curate.measure.inner import inner_pictures
 from curate.measure.picture import measure_picture
 
@@ -46,6 +47,17 @@ def photo_of_a_screen(picture):
     return Image.fromarray((np.asarray(scene) * 0.85 + 18 + noise).clip(0, 255).astype(np.uint8))
 
 
+PLAIN_ROW = {
+    "error": None,
+    "phash_mirror": "f" * 16,
+    "dhash": "0" * 16,
+    "phash256": "0" * 64,
+    "colour": "00" * 48,
+    "ac_energy": 500.0,
+    "pixel_digest": "",
+    "inner": "",
+}
+
 SHOWN = {"phone": phone, "page": page, "photo of a screen": photo_of_a_screen}
 
 
@@ -75,6 +87,38 @@ def row(check, data):
     name = hashlib.sha256(data).hexdigest()
     (check.folder / name).write_bytes(data)
     return {"sha256": name, "error": None, **measure_picture(data)}
+
+
+def test_a_picture_with_dark_edges_is_told_from_the_dark_bezel_around_it():
+    """With moiré no bin of colours holds the bezel, and the dark corners of the photo join it."""
+    picture = photos.photo("coffee")
+    picture = picture.resize((480, round(picture.height * 480 / picture.width)))
+    scene = np.asarray(photo_of_a_screen(picture), dtype=np.float32)
+    rows, columns = np.mgrid[: scene.shape[0], : scene.shape[1]]
+    moire = 6 * np.sin(rows / 2.7 + columns / 31) + 5 * np.sin(columns / 3.1)
+    screen = Image.fromarray((scene + moire[..., None]).clip(0, 255).astype(np.uint8))
+    own = short_hash(picture.convert("L"))[0]
+    found = [short_hash(inner.convert("L"))[0] for inner, _ in inner_pictures(screen)]
+    assert min((int(each, 16) ^ int(own, 16)).bit_count() for each in found) <= 8
+
+
+def test_what_lost_a_part_to_a_bezel_is_compared_with_the_nearest_whole_pictures_only():
+    chance = np.random.default_rng(5)
+    rows = [
+        {
+            **PLAIN_ROW,
+            "sha256": f"{place:03d}",
+            "pixel_digest": str(place),
+            "phash": f"{int(chance.integers(1 << 63)):016x}",
+        }
+        for place in range(300)
+    ]
+    own = int(rows[7]["phash"], 16)
+    rows[200]["inner"] = f"{own ^ 0b11111111111111:016x}"  # 14 bits away
+    asked = []
+    find_pairs(rows, check=lambda pairs: asked.extend(pairs) or {})
+    assert ("007", "200") in asked
+    assert len(asked) <= 3
 
 
 @pytest.mark.parametrize("shown", SHOWN)

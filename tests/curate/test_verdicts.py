@@ -101,6 +101,19 @@ def test_the_larger_duplicate_stays_and_the_other_names_it() -> None:
     assert verdicts["a"].cluster == verdicts["b"].cluster is not None
 
 
+def test_a_photo_and_its_recoloured_copy_stay_beside_a_grey_copy_of_either() -> None:
+    measured = {
+        "photo": {**GOOD, "colourfulness": 30.0},
+        "grey": {**GOOD, "colourfulness": 0.0},
+        "red": {**GOOD, "colourfulness": 33.0, "width": 900, "height": 700},
+    }
+    pictures = [Facts(name, measured=each, p_car=0.9) for name, each in measured.items()]
+    verdicts = judged(pictures, near("grey", "photo"), near("grey", "red", 4))
+    assert [name for name, verdict in verdicts.items() if verdict.keep] == ["photo", "red"]
+    assert verdicts["grey"].representative == "photo"
+    assert verdicts["grey"].cluster == verdicts["photo"].cluster != verdicts["red"].cluster
+
+
 def test_same_pixels_saved_again_are_an_exact_duplicate() -> None:
     verdicts = judged(
         [picture("a", size_bytes=10), picture("b", size_bytes=20)],
