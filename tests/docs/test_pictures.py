@@ -21,6 +21,7 @@ from PIL import Image, ImageStat
 from selenium.webdriver import Chrome, Keys
 
 from bodyshop.desk.serving import serve_desk
+from bodyshop_core.catalog import Reason
 from bodyshop_core.workspace import Workspace
 from showroom import Site, build_showroom, serve
 from showroom.plan import plan
@@ -176,3 +177,8 @@ def test_every_picture_of_the_docs_has_a_command_that_makes_it():
         assert name in (REPOSITORY / maker).read_text(encoding="utf-8"), (name, maker)
         module = maker.removesuffix(".py").replace("/", ".")
         assert maker in command or f"-m {module}" in command, maker
+
+
+def test_the_picture_of_the_reasons_has_an_example_of_each():
+    maker = (REPOSITORY / MADE_BY["curate-reasons.jpg"]).read_text(encoding="utf-8")
+    assert [each.value for each in Reason if f'"{each.value}"' not in maker] == []
