@@ -12,7 +12,8 @@ BY_FILE := --numprocesses $(TEST_WORKERS) --dist loadfile
 
 PACKAGES := bodyshop bodyshop_core collector curate labeling augment train showroom
 # Folders are listed, too: one changes when a file in it is deleted.
-SOURCES := $(shell find $(PACKAGES) -not -path '*__pycache__*') pyproject.toml README.md LICENSE
+SOURCES := $(shell find $(PACKAGES) -not -path '*__pycache__*') pyproject.toml README.md LICENSE \
+	scripts/readme_for_pypi.py
 # The version is that of the last tag.
 TAGS := $(wildcard $(shell git rev-parse --path-format=absolute --git-common-dir 2>/dev/null)/refs/tags)
 # It names the commit, too, which may change no file of the packages.

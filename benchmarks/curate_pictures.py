@@ -140,8 +140,13 @@ def judged_examples(workspace: Workspace) -> list[tuple[str, Image.Image | None,
     curate.curate(workspace, target="damage")
     with workspace.catalog.read() as connection:
         verdicts = {row.sha256: row for row in connection.execute(schema.verdicts.select())}
+    with tempfile.TemporaryDirectory() as folder:
+        others = judged_others(Workspace.open(Path(folder)))
     examples: list[tuple[str, Image.Image | None, str]] = []
     for reason in Reason:
+        if reason.value in others:
+            examples.append(others[reason.value])
+            continue
         sha256, picture = shown[reason.value]
         found = verdicts[sha256]
         if found.reasons[:1] != [reason.value]:
@@ -151,6 +156,32 @@ def judged_examples(workspace: Workspace) -> list[tuple[str, Image.Image | None,
         )
     good = next(image for sha, (image, _) in kept.items() if verdicts[sha].verdict == "keep")
     return [*examples, ("kept", good, "nothing speaks against it")]
+
+
+def judged_others(workspace: Workspace) -> dict[str, tuple[str, Image.Image | None, str]]:
+    """Return the examples, by reason, that would change what is said about the other ones."""
+    whole = jpeg(car(28))
+    zeroed = whole[: len(whole) // 2] + bytes(len(whole) // 2 - 2) + whole[-2:]
+    edited, page = car(29), "https://cars.example/many"
+    pictures = {
+        "damaged_data": (add(workspace, zeroed), Image.open(io.BytesIO(zeroed))),
+        "superseded": (add(workspace, jpeg(edited)), edited),
+    }
+    on_page = {add(workspace, jpeg(image), pages=[page]): image for image in (car(30), car(31))}
+    change = schema.sightings.update().where(schema.sightings.c.sha256 == pictures["superseded"][0])
+    with workspace.catalog.begin() as connection:
+        connection.execute(change.values(superseded_at=now()))
+    curate.curate(workspace, policy=Policy.model_validate({"limits": {"per_page": 1}}))
+    with workspace.catalog.read() as connection:
+        verdicts = {row.sha256: row for row in connection.execute(schema.verdicts.select())}
+    (left_out,) = (sha256 for sha256 in on_page if verdicts[sha256].verdict == "reject")
+    pictures["over_quota"] = (left_out, on_page[left_out])
+    found: dict[str, tuple[str, Image.Image | None, str]] = {}
+    for name, (sha256, picture) in pictures.items():
+        if verdicts[sha256].reasons[:1] != [name]:
+            raise SystemExit(f"the example of {name} came out as {verdicts[sha256].reasons}")
+        found[name] = (name, picture, sentence(name, verdicts[sha256].details[name]))
+    return found
 
 
 def torn_pages(workspace: Workspace) -> list[str]:

@@ -15,6 +15,7 @@ from PIL import Image
 
 from bodyshop_core.atomic import write_bytes
 from bodyshop_core.errors import BodyshopError, UsageError
+from bodyshop_core.processes import end_with_parent
 from bodyshop_core.progress import SILENT, Progress
 from showroom.decoys import draw_decoy
 from showroom.duplicates import copy_of
@@ -79,7 +80,9 @@ def build_showroom(
                 tick(1)
         else:
             context = multiprocessing.get_context("spawn")
-            with ProcessPoolExecutor(workers, mp_context=context, initializer=_one_thread) as pool:
+            with ProcessPoolExecutor(
+                workers, mp_context=context, initializer=_prepare, initargs=(os.getpid(),)
+            ) as pool:
                 for picture in pool.map(make, by_place, [root] * len(jobs), chunksize=8):
                     pictures[picture.id] = picture
                     tick(1)
@@ -180,6 +183,7 @@ def _png(mask: np.ndarray) -> bytes:
     return out.getvalue()
 
 
-def _one_thread() -> None:
-    """Keep each worker on one core: the pool already uses them all."""
+def _prepare(parent: int) -> None:
+    """End each worker with the build, and keep it on one core: the pool already uses them all."""
+    end_with_parent(parent)
     os.environ["OMP_NUM_THREADS"] = "1"

@@ -203,7 +203,7 @@ def create_app(state: DeskState, token: str) -> Flask:
 
     @app.get("/thumbnail/<sha256>.jpg")
     def small(sha256: str) -> Any:
-        return _jpeg(thumbnail(state.workspace, sha256))
+        return _jpeg(thumbnail(state.workspace, sha256, keep=not state.read_only))
 
     @app.get("/show/<sha256>.jpg")
     def large(sha256: str) -> Any:

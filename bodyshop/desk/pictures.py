@@ -20,8 +20,17 @@ SIDE = 1600
 """Longest side of a picture that is looked at closely, in pixels."""
 
 
-def thumbnail(workspace: Workspace, sha256: str) -> bytes:
-    """Return a picture's thumbnail: that of the report, or one that is made and kept now.
+def thumbnail(workspace: Workspace, sha256: str, *, keep: bool = True) -> bytes:
+    """Return a picture's thumbnail: that of the report, or one that is made now.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Holds the picture.
+    sha256 : str
+        Which one.
+    keep : bool
+        Write one that is made now into the workspace.
 
     Raises
     ------
@@ -35,7 +44,8 @@ def thumbnail(workspace: Workspace, sha256: str) -> bytes:
         if _is_hash(sha256) and path.exists():
             return path.read_bytes()
     data = thumbnail_of(_opened(workspace, sha256, 240))
-    store_thumbnail(thumbnail_path(workspace.root / "desk", sha256), data)
+    if keep:
+        store_thumbnail(thumbnail_path(workspace.root / "desk", sha256), data)
     return data
 
 

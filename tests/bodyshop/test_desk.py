@@ -8,7 +8,7 @@ from threading import Barrier
 
 import pytest
 from desk_client import TOKEN, let_in, page_headers
-from filling import add_picture, photo, pretend_scores
+from filling import add_picture, photo, pretend_features, pretend_scores
 from sqlalchemy import select, update
 
 import curate
@@ -22,6 +22,7 @@ from bodyshop.suspects import JudgedLabel, Suspects
 from bodyshop_core.catalog import effective_labels, schema
 from bodyshop_core.errors import UsageError
 from bodyshop_core.workspace import Workspace
+from curate.gate.stage import load_gate
 
 
 @pytest.fixture
@@ -56,6 +57,12 @@ def headers(client):
 def decisions(workspace):
     with workspace.catalog.read() as connection:
         return {row.sha256: row for row in connection.execute(select(schema.decisions))}
+
+
+def contents(folder):
+    """Return what lies in a folder, but for what SQLite keeps beside a database that is open."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {path: path.read_bytes() for path in files if path.suffix not in (".db-shm", ".db-wal")}
 
 
 def test_nothing_is_shown_without_the_token_of_this_start(state):
@@ -299,6 +306,28 @@ def test_a_read_only_desk_refuses_every_act(workspace):
         state.act({"kind": "keep", "pictures": [state.table["sha256"][0].as_py()]}, None)
     with pytest.raises(UsageError, match="read-only"):
         state.undo()
+
+
+@pytest.mark.slow
+def test_a_read_only_desk_writes_nothing_into_the_workspace(workspace):
+    client = let_in(create_app(DeskState(workspace, "Kim", read_only=True), TOKEN))
+    headers, untried = page_headers(client), contents(workspace.root)
+    tried = client.post("/api/try", data=photo(7), headers=headers)
+    assert tried.json["prediction"]["error"] is None
+    assert contents(workspace.root) == untried
+    pretend_features(workspace, load_gate(workspace))
+    first = client.get("/api/pictures").json["pictures"][0]["sha256"]
+    before = contents(workspace.root)
+    for address in (
+        "/api/facets", f"/thumbnail/{first}.jpg", f"/show/{first}.jpg", f"/api/picture/{first}",
+        f"/api/similar/{first}", "/api/map/points", "/report/",
+    ):  # fmt: skip
+        assert client.get(address).status_code == 200, address
+    for job in ("suspects", "effect", "map", "hiding"):
+        client.post(f"/api/{job}", headers=headers)
+        while client.get(f"/api/{job}").json["state"] == "running":
+            time.sleep(0.02)
+    assert contents(workspace.root) == before
 
 
 def test_an_erased_picture_leaves_nothing_at_the_desk_and_does_not_come_back(

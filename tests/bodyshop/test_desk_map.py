@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from threading import Event
 
 import pytest
 from axe import serious_violations
@@ -13,10 +14,12 @@ from selenium.webdriver import ActionChains, Keys
 from sqlalchemy import select
 
 import curate
+from bodyshop.desk import app, pictures
 from bodyshop.desk.app import create_app
 from bodyshop.desk.serving import serve_desk
 from bodyshop.desk.state import DeskState
 from bodyshop_core.catalog import schema
+from bodyshop_core.errors import NothingFoundError
 from bodyshop_core.workspace import Workspace
 from curate.gate.stage import load_gate
 
@@ -113,6 +116,7 @@ def test_a_copy_beside_its_original_is_split_off_and_taken_back(browser, workspa
         until(browser, lambda: count(browser) == "1 picture")
         browser.find_element("id", "openpairs").click()
         until(browser, lambda: "represents it" in browser.find_element("id", "about1").text)
+        until(browser, lambda: browser.execute_script("return sides.every((s) => s === 'shown')"))
         press(browser, "b")
         sides = [browser.find_element("id", f"side{number}") for number in (0, 1)]
         until(browser, lambda: sides[0].is_displayed() and not sides[1].is_displayed())
@@ -120,9 +124,69 @@ def test_a_copy_beside_its_original_is_split_off_and_taken_back(browser, workspa
         press(browser, "b", "t")
         until(browser, lambda: placed() == 2)
         until(browser, lambda: "cluster by a person" in browser.find_element("id", "about0").text)
+        until(browser, lambda: browser.execute_script("return !pairBusy"))
         press(browser, "u")
         until(browser, lambda: placed() == 0)
         until(browser, lambda: "taken back" in said(browser))
+
+
+def test_nothing_is_said_about_a_pair_of_which_a_picture_is_not_in_sight(
+    browser, workspace, monkeypatch
+):
+    comes, asked = Event(), []
+
+    def late(workspace, sha256: str) -> bytes:
+        asked.append(sha256)
+        comes.wait(30)
+        return pictures.show(workspace, sha256)
+
+    def told() -> str:
+        return browser.find_element("id", "pairsaid").text
+
+    def decided() -> list[str]:
+        with workspace.catalog.read() as connection:
+            rows = connection.execute(select(schema.decisions)).all()
+            return [
+                *(row.decision for row in rows),
+                *connection.execute(select(schema.cluster_decisions)).scalars(),
+            ]
+
+    monkeypatch.setattr(app, "show", late)
+    with serve_desk(workspace, by="Kim") as desk:
+        opened(browser, desk.address)
+        browser.find_element("css selector", "[data-queue=copies]").click()
+        until(browser, lambda: count(browser) == "1 picture")
+        try:
+            browser.find_element("id", "openpairs").click()
+            until(browser, lambda: len(asked) == 2)
+            for key in "krtmg":
+                browser.execute_script("say('')")
+                press(browser, key)
+                until(browser, lambda: "are loaded" in told())
+            assert not decided()
+        finally:
+            comes.set()
+        until(browser, lambda: browser.execute_script("return sides.every((s) => s === 'shown')"))
+        press(browser, "k", "r")  # one answer: the second key comes while the first is written
+        until(browser, lambda: "keep: 1 picture" in told())
+        assert decided() == ["keep"]
+
+
+def test_nothing_is_said_about_a_pair_that_can_not_be_shown(browser, workspace, monkeypatch):
+    def gone(workspace, sha256: str) -> bytes:
+        raise NothingFoundError("it is gone")
+
+    monkeypatch.setattr(app, "show", gone)
+    with serve_desk(workspace, by="Kim") as desk:
+        opened(browser, desk.address)
+        browser.find_element("css selector", "[data-queue=copies]").click()
+        until(browser, lambda: count(browser) == "1 picture")
+        browser.find_element("id", "openpairs").click()
+        until(browser, lambda: browser.execute_script("return sides.includes('broken')"))
+        press(browser, "k")
+        until(browser, lambda: "can't be shown" in browser.find_element("id", "pairsaid").text)
+        with workspace.catalog.read() as connection:
+            assert not connection.execute(select(schema.decisions)).all()
 
 
 def test_axe_finds_nothing_serious_on_map_and_pairs_and_they_fit_390_pixels(browser, workspace):

@@ -47,7 +47,8 @@ def version_of(folder: Path) -> str:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """What the build backend reads, with no repository around it."""
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    (tmp_path / "scripts").mkdir()
+    for name in ("pyproject.toml", "README.md", "LICENSE", "scripts/readme_for_pypi.py"):
         shutil.copy(CHECKOUT / name, tmp_path / name)
     return tmp_path
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
+import subprocess
+import sys
+import time
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from PIL import Image
 
@@ -45,6 +50,28 @@ def test_ids_and_bytes_are_unique(built: tuple[Path, Truth]) -> None:
     assert len({p.id for p in truth.pictures}) == len(truth.pictures)
     assert len({p.sha256 for p in truth.pictures}) == len(truth.pictures)
     assert all(re.fullmatch(r"[a-z0-9-]+", p.id) for p in truth.pictures)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    os.name != "posix", reason="on Windows a worker outlives a build that is killed"
+)
+def test_a_build_that_is_killed_leaves_no_process_behind(tmp_path: Path) -> None:
+    root = tmp_path / "showroom"
+    code = f"from showroom import build_showroom; build_showroom({str(root)!r}, workers=2)"
+    build = subprocess.Popen([sys.executable, "-c", code])
+    deadline = time.monotonic() + 300
+    while not [*root.glob("pictures/*.jpg")]:
+        assert build.poll() is None and time.monotonic() < deadline
+        time.sleep(0.1)
+    workers = psutil.Process(build.pid).children(recursive=True)
+    assert len(workers) >= 2
+    build.kill()
+    build.wait()
+    _, left = psutil.wait_procs(workers, timeout=60)
+    for each in left:
+        each.kill()
+    assert not left
 
 
 def test_a_tiny_showroom_has_a_bit_of_everything(built: tuple[Path, Truth]) -> None:

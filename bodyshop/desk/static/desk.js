@@ -34,7 +34,9 @@ async function ask(path, body, raw) {
   if (!answer.ok) throw new Error([found.error, found.hint].filter(Boolean).join(" – "));
   return found;
 }
-function say(text, isError = false) { $("said").textContent = text; $("said").className = isError ? "error" : ""; }
+function say(text, isError = false) {
+  for (const place of [$("said"), $("pairsaid")]) { place.textContent = text; place.className = isError ? "error" : ""; }
+}
 function safely(work) { return (...all) => Promise.resolve(work(...all)).catch((error) => say(error.message, true)); }
 
 function columns() { return Math.max(1, Math.floor(scroller.clientWidth / TILE.width)); }
@@ -290,7 +292,7 @@ const COMMANDS = {
   m: () => act("merge"),
   t: () => act("split"),
   d: () => { const here = row(current); return here && (here.cluster ? show(new URLSearchParams({ cluster: here.cluster })) : say("it is in no duplicate cluster")); },
-  p: () => openPair(),
+  p: () => inPairs(openPair)(),
   v: () => openMap(),
   u: async () => {
     const done = await ask("/api/undo", {});
