@@ -6,9 +6,9 @@ from collections.abc import Callable, Collection, Iterable
 
 from sqlalchemy import Connection
 
+from bodyshop_core.catalog import pictures_among
 from collector.candidate import Candidate
 from collector.ledger.record import DownloadRecord
-from bodyshop_core.catalog import pictures_among
 
 
 def with_places(
