@@ -66,7 +66,9 @@ def test_where_the_test_split_is_abroad_nothing_says_that_it_is_not_shown() -> N
     assert [name for name, _ in abroad_lines(few, home)] == ["abroad", "home: accuracy"]
     assert [tile["value"] for tile in abroad_tiles(few, home)] == [NOT_SHOWN]
     unseen = home | {UNSEEN: ["c", "e"]}
-    assert [name for name, _ in abroad_lines(few, unseen)] == ["abroad: accuracy on test"]
+    lines = dict(abroad_lines(few, unseen))
+    assert list(lines) == ["abroad: accuracy on test", "abroad: left-out pairs of origins"]
+    assert lines["abroad: left-out pairs of origins"] == "none: too few origins"
     assert abroad_tiles(few, unseen) == []
 
 

@@ -197,7 +197,9 @@ def home_figures(metrics: Mapping[str, Any], record: RunRecord) -> dict[str, Any
     """Return accuracy and area under the ROC curve on the run's own test split."""
     area = metrics["per_class"][record.positive]["roc_auc"] if record.positive else None
     found = {name: metrics[name] for name in ("n", "accuracy", "ci95")} | {"auc": area}
-    return found | ({UNSEEN: metrics[UNSEEN]} if metrics.get(UNSEEN) else {})
+    if record.network_recipe().start is not None or not metrics.get(UNSEEN):
+        return found  # what it started from may have learned from these origins
+    return found | {UNSEEN: metrics[UNSEEN]}
 
 
 def _not_shown(samples: Samples, why: str) -> dict[str, Any]:

@@ -52,6 +52,8 @@ def abroad_lines(abroad: Mapping[str, Any], home: Mapping[str, Any]) -> list[tup
             ]
     if abroad and not abroad["shown"]:
         lines.append(("abroad", f"{NOT_SHOWN}: {abroad['why']}"))
+    elif abroad.get("why"):
+        lines.append(("abroad: left-out pairs of origins", f"none: {abroad['why']}"))
     if unseen := home.get(UNSEEN):
         text = f"{_share(home)}, {_origins(unseen)} that it did not learn from"
         lines.insert(0, ("abroad: accuracy on test", text))
@@ -63,13 +65,15 @@ def abroad_lines(abroad: Mapping[str, Any], home: Mapping[str, Any]) -> list[tup
 def with_test_split(abroad: Mapping[str, Any], home: Mapping[str, Any]) -> dict[str, Any]:
     """Return the figures abroad; they are shown also where only the test split is of such origins.
 
+    Why nothing else was measured (``why``) stays.
+
     Parameters
     ----------
     abroad, home : Mapping
         As `abroad_lines`.
     """
     found = dict(abroad)
-    return found | {"shown": True, "why": None} if abroad and home.get(UNSEEN) else found
+    return found | {"shown": True} if abroad and home.get(UNSEEN) else found
 
 
 def where_tested(metrics: Mapping[str, Any]) -> str:
