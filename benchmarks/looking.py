@@ -37,6 +37,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=200, help="of each class")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--run", type=Path, help="a run for predict; trained here by default")
+    parser.add_argument("--precision", default="", help="of the gate in curate: int8, by default")
     parser.add_argument("--weights", nargs="+", default=[], metavar="NAME=FILE")
     parser.add_argument("--only", nargs="+", choices=["curate", "gate", "predict", "runtimes"])
     options = parser.parse_args()
@@ -70,7 +71,9 @@ class Bench:
         ):
             workspace = self.scratch / f"{name}-{turn}"
             yardstick.append(child(HERE, "decode", self.listed)["cpu_s"])
-            found[name].append(child(code, "curate", self.photos, workspace))
+            found[name].append(
+                child(code, "curate", self.photos, workspace, self.options.precision)
+            )
         count, decoding = len(self.files), statistics.median(yardstick)
         print(f"\n{count} photos; CPU-s per 1,000 of them, median of {self.options.rounds}\n")
         print("| step | " + " | ".join(self.commits) + " |")

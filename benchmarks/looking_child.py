@@ -58,8 +58,8 @@ class Steps:
         """Say nothing."""
 
 
-def curate(photos: str, folder: str) -> dict[str, Any]:
-    """Import class folders and curate them with every default."""
+def curate(photos: str, folder: str, precision: str = "") -> dict[str, Any]:
+    """Import class folders and curate them with every default but the gate's precision."""
     import collector
     from bodyshop_core.workspace import Workspace
 
@@ -69,7 +69,12 @@ def curate(photos: str, folder: str) -> dict[str, Any]:
     steps, started, begun = Steps(), perf_counter(), cpu_seconds()
     import curate
 
-    summary = curate.curate(workspace, target="damage", progress=steps)
+    words: dict[str, Any] = {}
+    if precision:  # older commits have no such key
+        from curate.policy import Policy
+
+        words["policy"] = Policy.model_validate({"gate": {"precision": precision}})
+    summary = curate.curate(workspace, target="damage", progress=steps, **words)
     mib = [
         resource.getrusage(who).ru_maxrss / 1024
         for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
