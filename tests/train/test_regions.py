@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -73,6 +74,19 @@ def test_each_part_of_a_segmenters_masks_is_a_region_with_its_class() -> None:
     assert (x.min(), x.max()) == pytest.approx((0.1, 0.3), abs=0.003)
     assert (y.min(), y.max()) == pytest.approx((0.1, 0.3), abs=0.006)
     assert mask_regions({}, maps) == ()
+
+
+def test_a_scratch_thinner_than_an_outline_may_be_off_is_a_region() -> None:
+    straight, slanted = np.zeros((1000, 1500), np.uint8), np.zeros((1000, 1500), np.uint8)
+    straight[400:410, 100:1400] = 1
+    cv2.line(slanted, (100, 100), (1100, 900), 1, 8)
+    for mask in (straight, slanted):
+        (region,) = mask_regions({"scratch": mask > 0}, {"scratch": mask.astype(np.float32)})
+        canvas = Image.new("1", (1500, 1000))
+        corners = [(float(x), float(y)) for x, y in np.array(region.polygon) * (1500, 1000)]
+        ImageDraw.Draw(canvas).polygon(corners, fill=1)
+        both = np.asarray(canvas) & (mask > 0)
+        assert both.sum() > 0.9 * max(np.asarray(canvas).sum(), mask.sum())
 
 
 def test_a_region_of_the_shipped_model_names_no_kind() -> None:

@@ -130,9 +130,11 @@ def outlined(
         if part.sum() < smallest:
             continue
         points = cv2.approxPolyDP(outline, tolerance, True)[:, 0].astype(float)
-        if len(points) < 3:
-            continue
-        shares = ((points + 0.5) / (width, height)).round(4)
+        if len(points) < 3:  # thinner than the tolerance
+            centre, sides, angle = cv2.minAreaRect(outline)
+            around = (centre, tuple(max(side, 1.0) for side in sides), angle)
+            points = cv2.boxPoints(around).astype(float)
+        shares = ((points + 0.5) / (width, height)).clip(0, 1).round(4)
         found.append(
             DamageRegion(
                 round(float(probability[box][part].mean()), 3),
