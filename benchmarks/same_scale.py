@@ -240,7 +240,7 @@ def table(data: Data, fold: np.ndarray, scores: dict[str, np.ndarray], base: np.
                 undamaged = inside & (data.labels == "whole") & (data.views == view)
                 if damaged.any() and undamaged.any():
                     d, u = np.flatnonzero(damaged), np.flatnonzero(undamaged)
-                    area, low, high = _compared(score, base, d, u)
+                    area, low, high = compared(score, base, d, u)
                     cells.append(f"{area:.3f} ({low:+.3f} to {high:+.3f})")
             limit_on = inside & (data.labels == "whole") & (data.views == "whole")
             hit = inside & (data.labels == "damaged")
@@ -256,7 +256,7 @@ def _placed(score: np.ndarray, among: np.ndarray) -> np.ndarray:
     return below / 2 / len(others)
 
 
-def _compared(
+def compared(
     score: np.ndarray, base: np.ndarray, damaged: np.ndarray, undamaged: np.ndarray
 ) -> tuple[float, float, float]:
     """Return an AUC, and the 95 % interval of what it is more than the base's (DeLong 1988)."""

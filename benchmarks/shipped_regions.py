@@ -39,24 +39,24 @@ def _compared(photo: Photo, cells: np.ndarray) -> list[tuple[str, float]]:
         box = (0.0, 0.0, float(image.size[0]), float(image.size[1]))
     truth = mask_of(photo, box, SIDE)
     ignored = mask_of(photo, box, SIDE, NEITHER)
-    drawn = [_drawn(region) & ~ignored for region in damage_regions(cells)]
+    drawn = [filled(region) & ~ignored for region in damage_regions(cells)]
     said = np.any(drawn, axis=0) if drawn else np.zeros_like(truth)
-    rows = [("iou", _iou(said, truth))]
+    rows = [("iou", iou(said, truth))]
     marked, count = label(truth, np.ones((3, 3), int))
     for number in range(1, count + 1):
         part = marked == number
-        rows.append(("found", float(any(_iou(each, part) >= FOUND for each in drawn))))
+        rows.append(("found", float(any(iou(each, part) >= FOUND for each in drawn))))
     for each in drawn:
         rows.append(("right", float((each & truth).sum() >= 0.5 * max(int(each.sum()), 1))))
         rows.append(("touching", float((each & truth).any())))
     return rows
 
 
-def _iou(said: np.ndarray, truth: np.ndarray) -> float:
+def iou(said: np.ndarray, truth: np.ndarray) -> float:
     return float((said & truth).sum() / max((said | truth).sum(), 1))
 
 
-def _drawn(region: DamageRegion) -> np.ndarray:
+def filled(region: DamageRegion) -> np.ndarray:
     canvas = Image.new("1", (SIDE, SIDE))
     ImageDraw.Draw(canvas).polygon([(x * SIDE, y * SIDE) for x, y in region.polygon], fill=1)
     return np.asarray(canvas)

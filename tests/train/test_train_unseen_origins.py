@@ -10,7 +10,7 @@ from training_cases import fill_workspace, tiny_recipe
 from bodyshop.cli import main
 from bodyshop_core.catalog import now, schema
 from bodyshop_core.workspace import Workspace
-from train import evaluate_abroad, load_recipe, train
+from train import evaluate_abroad, load_recipe, train, train_damage
 from train.data.samples import load_samples
 from train.evaluation.abroad.wording import UNSEEN
 
@@ -68,3 +68,17 @@ def test_a_run_that_starts_from_another_one_does_not_say_what_it_never_learned_f
     (summary.folder / "metrics.json").write_text(json.dumps(metrics), "utf-8")
     found = evaluate_abroad(summary.folder, apart)
     assert not found.shown and "starts from another run" in str(found.why)
+
+
+def test_a_damage_model_near_the_shipped_one_does_not_say_what_that_never_learned_from(
+    apart: Workspace,
+) -> None:
+    adapted = train_damage(apart)
+    assert UNSEEN not in adapted.metrics and not adapted.abroad["shown"]
+    assert [name for name, _ in adapted.lines()] == ["abroad", "home: accuracy"]
+    for page in (adapted.report, adapted.folder / "MODEL_CARD.md"):
+        text = page.read_text(encoding="utf-8")
+        assert "did not learn from" not in text and "doctor --models" in text
+    own = train_damage(apart, overrides={"near": "nothing"})
+    assert own.metrics[UNSEEN] == ["new"] and own.abroad["shown"]
+    assert [name for name, _ in own.lines()] == ["abroad: accuracy on test"]
