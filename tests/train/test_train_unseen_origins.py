@@ -70,6 +70,7 @@ def test_a_run_that_starts_from_another_one_does_not_say_what_it_never_learned_f
     assert not found.shown and "starts from another run" in str(found.why)
 
 
+@pytest.mark.slow
 def test_a_damage_model_near_the_shipped_one_does_not_say_what_that_never_learned_from(
     apart: Workspace,
 ) -> None:
