@@ -13,8 +13,9 @@ from curate.duplicates.pairs import DuplicatePair
 from curate.duplicates.stage import pixel_check
 from curate.verdicts.better_copy import GREY, preferences
 from curate.verdicts.clusters import clusters_of, merged_pairs
+from curate.verdicts.decide import eligible
 from curate.verdicts.fact_table import FactTable
-from curate.verdicts.screen import Facts
+from curate.verdicts.screen import Facts, Findings
 
 if TYPE_CHECKING:
     from bodyshop_core.workspace import Workspace
@@ -37,32 +38,40 @@ def with_copies(
 
 
 def compare_with_the_best(
-    workspace: Workspace, facts: FactTable, found: FoundPairs, progress: Progress = SILENT
+    workspace: Workspace,
+    facts: FactTable,
+    found: FoundPairs,
+    progress: Progress = SILENT,
+    *,
+    findings: Mapping[str, Findings] | None = None,
 ) -> FoundPairs:
     """Compare each member of a cluster with its best copy, where the search had no reason to.
 
     A crop of one photo in a crowd of copies is found beside one of the crowd; it is rejected only
-    as a duplicate of the one that is kept. Clusters are those that verdicts are made with: what
-    a person took apart is in two. Where a grey copy was refused, the coloured ones on its two sides
-    are compared: they may be copies of each other, although the search did not pair them.
+    as a duplicate of the one that is kept. So the best copy is the best one that may be kept: a
+    blurred or rejected one only where `findings`, from `screen`, leave no other. Clusters are those
+    that verdicts are made with: what a person took apart is in two. Where a grey copy was refused,
+    the coloured ones on its two sides are compared: they may be copies of each other, although the
+    search did not pair them.
     """
     placed = {facts.names[place]: cluster for place, (cluster, _) in facts.clustered.items()}
     colours = _colours(facts, found.pairs)
-    clusters = clusters_of(found.pairs, placed, colours=colours)
     paired = {sha256 for pair in found.pairs for sha256 in (pair.first, pair.second)}
+    everyone = {sha256: facts.of(sha256) for sha256 in paired & facts.positions.keys()}
+    may_stay = {one.sha256: one for one in eligible(everyone.values(), findings or {})}
+    clusters = clusters_of(found.pairs, placed, colours=colours, eligible=may_stay)
     clusters |= {sha256: sha256 for sha256 in paired - clusters.keys()}
-    compared = paired & facts.positions.keys()
-    everyone = {sha256: facts.of(sha256) for sha256 in compared}
-    members = list(everyone)
-    keys = preferences((everyone[sha256] for sha256 in members), clusters)
     best: dict[str, str] = {}
     coloured: dict[str, str] = {}
-    for sha256 in sorted(members, key=keys.__getitem__):
-        best.setdefault(clusters[sha256], sha256)
-        if colours[sha256] >= GREY:
-            coloured.setdefault(clusters[sha256], sha256)
+    rest = {sha256: one for sha256, one in everyone.items() if sha256 not in may_stay}
+    for members in (may_stay, rest):
+        keys = preferences(members.values(), clusters)
+        for sha256 in sorted(members, key=keys.__getitem__):
+            best.setdefault(clusters[sha256], sha256)
+            if colours[sha256] >= GREY:
+                coloured.setdefault(clusters[sha256], sha256)
     known = {(pair.first, pair.second) for pair in found.pairs}
-    wanted = {_ordered(sha256, best[clusters[sha256]]) for sha256 in members}
+    wanted = {_ordered(sha256, best[clusters[sha256]]) for sha256 in everyone}
     for pair in found.pairs:
         sides = {clusters[sha256] for sha256 in (pair.first, pair.second)}
         if len(sides & coloured.keys()) > 1:  # only a grey copy connects them

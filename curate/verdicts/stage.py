@@ -192,7 +192,7 @@ def judge_pictures(
             pairs = {(pair.first, pair.second): pair for pair in (*again.pairs, *found.pairs)}
             found = replace(found, pairs=tuple(pairs[key] for key in sorted(pairs)))
         facts = with_copies(workspace, facts, found, progress)
-        compared = compare_with_the_best(workspace, facts, found, progress)
+        compared = compare_with_the_best(workspace, facts, found, progress, findings=findings)
         if compared is not found:  # which may show that the best one is a screenshot of another
             found, facts = compared, with_copies(workspace, facts, compared, progress)
         relations = relate(

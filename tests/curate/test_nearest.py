@@ -173,3 +173,15 @@ def test_a_crowd_does_not_take_all_the_places_of_the_strongest(monkeypatch):
         proposals = Proposals(index, -1 - np.arange(14))
         proposals.standing_out(np.ones(14, bool))
         assert {(10, 11), (12, 13)} <= set(proposals.strongest(np.arange(14)))
+
+
+@pytest.mark.parametrize(("around", "proposed"), [(0.3, True), (0.6, False)])
+def test_a_crop_of_little_likeness_is_proposed_only_where_it_stands_out(around, proposed):
+    """0.745 is what a photo and its crop by 30 % may have; 0.73 lies below."""
+    cosine = np.full((10, 10), around)
+    cosine[0, 1] = cosine[1, 0] = 0.73
+    np.fill_diagonal(cosine, 1)
+    parts = [([str(i) for i in range(10)], np.linalg.cholesky(cosine))]
+    with VectorIndex(parts, {str(i): i for i in range(10)}) as index:
+        found = Proposals(index, -1 - np.arange(10)).standing_out(np.ones(10, bool))
+    assert found == ([(0, 1)] if proposed else [])

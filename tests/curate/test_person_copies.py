@@ -5,11 +5,12 @@ from __future__ import annotations
 from filling import add_picture, photo, pretend_scores, resaved
 
 import curate
-from bodyshop_core.catalog import Field, now, schema
+from bodyshop_core.catalog import Field, Reason, now, schema
 from bodyshop_core.workspace import Workspace
 from curate.duplicates.pairs import DuplicatePair, FoundPairs
-from curate.policy import SplitPolicy
+from curate.policy import SplitPolicy, load_policy
 from curate.verdicts.cluster_copies import compare_with_the_best
+from curate.verdicts.decide import relate
 from curate.verdicts.facts import load_facts
 
 
@@ -38,3 +39,26 @@ def test_copies_that_a_person_took_apart_are_compared_with_the_best_of_their_own
     rows += [{**row, "sha256": other, "cluster": "two"} for other in apart]
     workspace.catalog.upsert(schema.cluster_decisions, rows)
     assert pairs() == {*before, tuple(apart)}
+
+
+def test_siblings_of_a_rejected_best_copy_are_compared_with_the_best_one_that_may_be_kept(
+    workspace: Workspace,
+) -> None:
+    best = add_picture(workspace, photo(0))
+    siblings = [add_picture(workspace, resaved(photo(0), quality)) for quality in (60, 40, 25)]
+    curate.measure_images(workspace, workers=1)
+    gate = pretend_scores(workspace)
+    facts = load_facts(
+        workspace.catalog, gate_id=gate.id, target=Field.DAMAGE, policy=SplitPolicy()
+    )
+    known = [DuplicatePair(*sorted((best, other)), "near", 1) for other in siblings]
+    pairs = tuple(sorted(known, key=lambda pair: (pair.first, pair.second)))
+    findings = {best: {Reason.BLURRY: {}}}
+    assert compare_with_the_best(workspace, facts, FoundPairs(pairs)).pairs == pairs
+    found = compare_with_the_best(workspace, facts, FoundPairs(pairs), findings=findings)
+    policy = load_policy(None)
+    assert not relate(list(facts), findings, pairs, policy).rejected
+    relations = relate(list(facts), findings, found.pairs, policy)
+    assert {name: each[1]["other"] for name, each in relations.rejected.items()} == (
+        dict.fromkeys(siblings[1:], siblings[0])
+    )
