@@ -182,12 +182,12 @@ def _verdicts(connection: Connection, between: Range) -> dict[str, str]:
         if key not in texts:  # a few combinations
             why = ";".join(json.loads(key[1]))
             texts[key] = written((verdict, why, bool(human), policy))
-        found[sha] = f"{texts[key]},{_text(cluster)},{_text(best)},{_text(group)}"
+        found[sha] = (
+            f"{texts[key]},{'null' if cluster is None else encode_basestring(cluster)},"
+            f"{'null' if best is None else encode_basestring(best)},"
+            f"{'null' if group is None else encode_basestring(group)}"
+        )
     return found
-
-
-def _text(value: str | None) -> str:
-    return "null" if value is None else encode_basestring(value)
 
 
 def _sightings(connection: Connection, between: Range) -> dict[str, str]:
@@ -215,7 +215,7 @@ def _splits(connection: Connection, between: Range) -> dict[str, str]:
             query.where(table.c.split_set == name, _in(table.c.sha256, between)),
         )
         placed = {
-            sha: f"[{texts[name, split, label]},{_text(group)}]"
+            sha: f"[{texts[name, split, label]},{encode_basestring(group)}]"
             for sha, split, label, group in rows
         }
         both = found.keys() & placed.keys()
