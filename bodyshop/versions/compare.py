@@ -10,6 +10,7 @@ from typing import Any
 
 from bodyshop_core.catalog import Field
 from bodyshop_core.snapshots import PictureState, State
+from bodyshop_core.snapshots.state import PackedChunks, decode_rows, split_rows
 
 KINDS = (
     "added", "removed", "rejected", "kept", "reasons", "label", "split", "masks"
@@ -226,7 +227,7 @@ def compare(
         change
         for prefix in sorted(one.keys() | two.keys())
         if one.get(prefix) != two.get(prefix)
-        for change in _changes(before.chunks.get(prefix, []), after.chunks.get(prefix, []))
+        for change in _changes(before, after, prefix)
         if change.kinds and (only is None or change.picture.sha256 in only)
     ]
     field = target or sets.get(name, {}).get("target", Field.DAMAGE.value)
@@ -240,10 +241,15 @@ def verdict_text(picture: PictureState) -> str:
     return f"{picture.verdict or 'no verdict'}{reasons}{by}"
 
 
-def _changes(before: list[PictureState], after: list[PictureState]) -> list[Change]:
-    if [row.sha256 for row in before] == [row.sha256 for row in after]:
-        return [Change(*pair) for pair in zip(before, after, strict=True) if pair[0] != pair[1]]
-    a, b = ({row.sha256: row for row in rows} for rows in (before, after))
+def _changes(before: State, after: State, prefix: str) -> list[Change]:
+    """Compare a chunk; of large states only rows that differ are decoded."""
+    if isinstance(before.chunks, PackedChunks) and isinstance(after.chunks, PackedChunks):
+        old, new = (split_rows(state.encoded.get(prefix, b"")) for state in (before, after))
+        same = set(old).intersection(new)
+        one, two = (decode_rows(row for row in rows if row not in same) for rows in (old, new))
+    else:
+        one, two = before.chunks.get(prefix, []), after.chunks.get(prefix, [])
+    a, b = ({row.sha256: row for row in rows} for rows in (one, two))
     return [
         Change(a.get(sha), b.get(sha)) for sha in sorted(a.keys() | b.keys())
         if a.get(sha) != b.get(sha)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, select
@@ -19,21 +19,25 @@ LEVEL = 1
 _VARIABLES = 500
 
 
-def put_chunks(connection: Connection, chunks: Mapping[str, bytes]) -> None:
+def put_chunks(
+    connection: Connection, digests: Iterable[str], content: Callable[[str], bytes]
+) -> None:
     """Store parts unless they are stored already.
 
     Parameters
     ----------
     connection : Connection
         A write transaction.
-    chunks : mapping
-        SHA-256 of the content -> the content, as `bodyshop_core.snapshots.state.encode` returns it.
+    digests : iterable of str
+        SHA-256 of the contents.
+    content : callable
+        Given one of them, returns what `bodyshop_core.snapshots.state.encode` wrote.
     """
     table = schema.state_chunks
-    for part in _parts(chunks):
+    for part in _parts(digests):
         there = set(connection.scalars(select(table.c.digest).where(table.c.digest.in_(part))))
         rows = [
-            {"digest": digest, "rows": zlib.compress(chunks[digest], LEVEL)}
+            {"digest": digest, "rows": zlib.compress(content(digest), LEVEL)}
             for digest in part
             if digest not in there
         ]

@@ -62,7 +62,7 @@ def erase_from_states(connection: Connection, pictures: Collection[str]) -> int:
         if kept != rows:
             content = encode(kept)
             new = hashlib.sha256(content).hexdigest()
-            put_chunks(connection, {new: content})
+            put_chunks(connection, [new], {new: content}.__getitem__)
             changed[digest] = (new, len(rows) - len(kept))
     touched = 0
     for state in connection.execute(select(states)).all():

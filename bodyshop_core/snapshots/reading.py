@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import groupby, repeat
+from itertools import repeat
+from json.encoder import encode_basestring
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Text, func, select, true, type_coerce
@@ -18,7 +21,10 @@ from bodyshop_core.snapshots.state import (
     PackedChunks,
     PictureState,
     State,
+    decode,
+    joined,
     no_collection,
+    written,
 )
 
 if TYPE_CHECKING:
@@ -46,9 +52,9 @@ def read_state(workspace: Workspace) -> State:
         for between in [None] if count <= WHOLE else _ranges(connection):
             for prefix, rows in _chunks(connection, between, masks):
                 if few:
-                    chunks[prefix] = list(map(PictureState._make, rows))
+                    chunks[prefix] = decode(joined(rows))
                 else:
-                    packed.put(prefix, rows)
+                    packed.put(prefix, joined(rows), len(rows))
     return State(about, chunks if few else packed)
 
 
@@ -57,12 +63,6 @@ def mask_digests(workspace: Workspace) -> dict[str, list[list[str]]]:
     with workspace.catalog.read() as connection:
         return _masks(connection, workspace.derived)
 
-
-_NONE: list[list[str]] = []
-"""Splits or masks of a picture that has none; only read."""
-
-Row = tuple[Any, ...]
-"""The values of a `PictureState`, in its order."""
 
 WHOLE = 120_000
 """Up to so many pictures are read in one part: tables are then read in the order in which they are
@@ -94,56 +94,78 @@ def _in(column: ColumnElement[str], between: Range) -> ColumnElement[bool]:
 
 def _chunks(
     connection: Connection, between: Range, masks: Mapping[str, list[list[str]]]
-) -> Iterator[tuple[str, list[Row]]]:
-    """Yield prefix and pictures of the chunks of a range: put together column after column."""
+) -> Iterator[tuple[str, list[str]]]:
+    """Yield prefix and pictures of the chunks of a range, each picture as `encode` writes it.
+
+    What many pictures have in common is written once and then looked up.
+    """
     query = select(schema.images.c.sha256).where(_in(schema.images.c.sha256, between))
     shas = sorted(sha for (sha,) in _tuples(connection, query))
-    columns: list[Iterable[Any]] = [shas]
-
-    def add(found: Mapping[str, tuple[Any, ...]], unknown: tuple[Any, ...]) -> None:
-        columns.extend(zip(*map(found.get, shas, repeat(unknown)), strict=True))
-
-    if not shas:
-        return
-    nothing = (None, None)
-    add(_sightings(connection, between), nothing)
-    add(_verdicts(connection, between), (None, "", False, None, None, None, None))
+    nothing = written((None, None))
     labels = _labels(connection, between)
-    for field in Field:
-        add(labels.pop(field.value), nothing)
-    splits = _splits(connection, between)
-    columns += [[splits.get(sha, _NONE) for sha in shas], [masks.get(sha, _NONE) for sha in shas]]
-    rows = zip(*columns, strict=True)
-    yield from ((prefix, list(part)) for prefix, part in groupby(rows, _prefix))
+    columns: list[tuple[Mapping[str, str], str]] = [
+        (_sightings(connection, between), nothing),
+        (_verdicts(connection, between), written((None, "", False, None, None, None, None))),
+        *((labels.pop(field.value), nothing) for field in Field),
+        (_splits(connection, between), ""),
+        ({sha: written(masks[sha]) for sha in masks}, ""),
+    ]
+    values = zip(shas, *(map(of.get, shas, repeat(none)) for of, none in columns), strict=True)
+    rows = [
+        f'["{sha}",{seen},{verdict},{damage},{brand},{model},[{splits}],[{drawn}]]'
+        for sha, seen, verdict, damage, brand, model, splits, drawn in values
+    ]
+    first = 0
+    while first < len(shas):
+        prefix = shas[first][:PREFIX]
+        end = bisect_right(shas, prefix, first, key=lambda sha: sha[:PREFIX])
+        yield prefix, rows[first:end]
+        first = end
 
 
-def _prefix(row: Row) -> str:
-    return str(row[0][:PREFIX])
+class _Written(dict[tuple[Any, ...], str]):
+    """Values -> their JSON, of those that were asked for."""
+
+    def __missing__(self, values: tuple[Any, ...]) -> str:
+        text = self[values] = written(values)
+        return text
 
 
-def _labels(connection: Connection, between: Range) -> dict[str, dict[str, tuple[str | None, str]]]:
+def _labels(connection: Connection, between: Range) -> dict[str, dict[str, str]]:
     """Return field -> sha256 -> label and who gave it; the rule is that of `effective_labels`."""
-    rank = {origin.value: place for place, origin in enumerate(Origin)}
-    table = schema.labels
+    table, texts = schema.labels, _Written()
     # Not by field: SQLite would then read all pictures' labels of the field for every range.
     query = select(table.c.sha256, table.c.field, table.c.value, table.c.origin)
-    labels: dict[str, dict[str, tuple[str | None, str]]] = {field.value: {} for field in Field}
-    disputed: dict[tuple[str, str], int] = {}
-    for sha, field, value, origin in _tuples(connection, query.where(_in(table.c.sha256, between))):
-        found = labels[field]
-        other, by = found.setdefault(sha, (value, origin))
-        if other == value and by == origin:
-            continue
-        known, this = disputed.get((field, sha), rank.get(by, 0)), rank[origin]
-        if this < known:
-            found[sha] = (value, origin)
-            disputed.pop((field, sha), None)
-        elif this == known and other != value:
-            found[sha], disputed[field, sha] = (None, CONFLICT), this
+    rows = _tuples(connection, query.where(_in(table.c.sha256, between)))
+    labels = {}
+    for name in (field.value for field in Field):
+        said = [(sha, value, by) for sha, field, value, by in rows if field == name]
+        found = {sha: texts[value, by] for sha, value, by in said}
+        if len(found) < len(said):
+            several = {
+                sha for sha, times in Counter(sha for sha, _, _ in said).items() if times > 1
+            }
+            counts = _that_count(row for row in said if row[0] in several)
+            found |= {sha: texts[values] for sha, values in counts.items()}
+        labels[name] = found
     return labels
 
 
-def _verdicts(connection: Connection, between: Range) -> dict[str, tuple[Any, ...]]:
+def _that_count(said: Iterable[tuple[str, str, str]]) -> dict[str, tuple[str | None, str]]:
+    """Return sha256 -> the value of the highest rank and who gave it, of several."""
+    rank = {origin.value: place for place, origin in enumerate(Origin)}
+    found: dict[str, tuple[str | None, str]] = {}
+    ranks: dict[str, int] = {}
+    for sha, value, by in said:
+        this, known = rank[by], ranks.get(sha)
+        if known is None or this < known:
+            found[sha], ranks[sha] = (value, by), this
+        elif this == known and found[sha][0] != value:
+            found[sha] = (None, CONFLICT)
+    return found
+
+
+def _verdicts(connection: Connection, between: Range) -> dict[str, str]:
     table, images = schema.verdicts, schema.images
     reasons_as_text = type_coerce(table.c.reasons, Text)
     query = select(
@@ -152,38 +174,52 @@ def _verdicts(connection: Connection, between: Range) -> dict[str, tuple[Any, ..
     ).outerjoin(images, images.c.sha256 == table.c.representative).where(
         _in(table.c.sha256, between)
     )  # fmt: skip
-    joined: dict[Any, str] = {}
+    texts: dict[tuple[Any, ...], str] = {}
     found = {}
     # `best` is None when the representative was erased since
     for sha, verdict, reasons, human, policy, cluster, best, group in _tuples(connection, query):
-        key = reasons if isinstance(reasons, str) else json.dumps(reasons)
-        if key not in joined:  # a few combinations: each is parsed once
-            joined[key] = ";".join(json.loads(key))
-        found[sha] = (verdict, joined[key], bool(human), policy, cluster, best, group)
+        key = (verdict, reasons if isinstance(reasons, str) else json.dumps(reasons), human, policy)
+        if key not in texts:  # a few combinations
+            why = ";".join(json.loads(key[1]))
+            texts[key] = written((verdict, why, bool(human), policy))
+        found[sha] = (
+            f"{texts[key]},{'null' if cluster is None else encode_basestring(cluster)},"
+            f"{'null' if best is None else encode_basestring(best)},"
+            f"{'null' if group is None else encode_basestring(group)}"
+        )
     return found
 
 
-def _sightings(connection: Connection, between: Range) -> dict[str, tuple[str | None, str | None]]:
+def _sightings(connection: Connection, between: Range) -> dict[str, str]:
     """Return source and origin of each picture's first sighting."""
-    table = schema.sightings
+    table, texts = schema.sightings, _Written()
     query = (
         select(table.c.sha256, table.c.source, table.c.origin)
         .where(_in(table.c.sha256, between))
         .order_by(table.c.fetched_at.desc(), table.c.key.desc())
     )
     # the last one set is the first
-    return {sha: (source, origin or source) for sha, source, origin in _tuples(connection, query)}
+    return {
+        sha: texts[source, origin or source] for sha, source, origin in _tuples(connection, query)
+    }
 
 
-def _splits(connection: Connection, between: Range) -> dict[str, list[list[str]]]:
-    table = schema.splits
-    query = select(table.c.sha256, table.c.split_set, table.c.split, table.c.label, table.c.group)
-    found: dict[str, list[list[str]]] = {}
+def _splits(connection: Connection, between: Range) -> dict[str, str]:
+    table, texts = schema.splits, _Written()
+    query = select(table.c.sha256, table.c.split, table.c.label, table.c.group)
+    found: dict[str, str] = {}
     sets = schema.split_sets.c.name
     for name in connection.scalars(select(sets).order_by(sets)).all():
-        of_set = query.where(table.c.split_set == name, _in(table.c.sha256, between))
-        for sha, *placed in _tuples(connection, of_set):
-            found.setdefault(sha, []).append(placed)
+        rows = _tuples(
+            connection,
+            query.where(table.c.split_set == name, _in(table.c.sha256, between)),
+        )
+        placed = {
+            sha: f"[{texts[name, split, label]},{encode_basestring(group)}]"
+            for sha, split, label, group in rows
+        }
+        both = found.keys() & placed.keys()
+        found |= placed | {sha: f"{found[sha]},{placed[sha]}" for sha in both}
     return found
 
 

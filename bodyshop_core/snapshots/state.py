@@ -9,8 +9,9 @@ from __future__ import annotations
 import gc
 import hashlib
 import json
+import re
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,6 +24,13 @@ FORMAT = 1
 
 PREFIX = 2
 """Hexadecimal digits that the pictures of a chunk have in common: at most 256 chunks."""
+
+DIGITS = 64
+"""Of a sha256."""
+
+_BETWEEN = re.compile(rb'\]\],\["(?=[0-9a-f]{%d}",)' % DIGITS)
+"""Where a row ends and the next one begins. A text can end in the first three of these marks, but
+what follows its quotation mark is no digit."""
 
 PLAIN = 64 * 2**20
 """Bytes of a state's JSON that are held as they are, about 150,000 pictures; what is beyond is
@@ -167,11 +175,10 @@ class PackedChunks(Mapping[str, "list[PictureState]"]):
         """In all chunks."""
         return sum(self._sizes.get(prefix) or len(self[prefix]) for prefix in self)
 
-    def put(self, prefix: str, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Add a chunk: `PictureState`, or tuples of their values."""
-        data = encode(rows)
+    def put(self, prefix: str, data: bytes, pictures: int) -> None:
+        """Add a chunk that `encode` or `joined` wrote, and the number of its rows."""
         self.put_encoded(prefix, data, hashlib.sha256(data).hexdigest())
-        self._sizes[prefix] = len(rows)
+        self._sizes[prefix] = pictures
 
     def put_encoded(self, prefix: str, data: bytes, digest: str) -> None:
         """Add a chunk that `encode` wrote."""
@@ -221,7 +228,30 @@ class _Packed(Mapping[str, bytes]):
 
 def encode(rows: Iterable[tuple[Any, ...]]) -> bytes:
     """Return rows as canonical JSON."""
-    return json.dumps(list(rows), ensure_ascii=False, separators=(",", ":")).encode()
+    return f"[{written(rows)}]".encode()
+
+
+def written(values: Iterable[Any]) -> str:
+    """Return the members of a JSON array as `encode` writes them, without the brackets."""
+    return json.dumps(list(values), ensure_ascii=False, separators=(",", ":"))[1:-1]
+
+
+def joined(rows: Iterable[str]) -> bytes:
+    """Return rows that are JSON already as `encode` returns them."""
+    return f"[{','.join(rows)}]".encode()
+
+
+def split_rows(data: bytes) -> list[bytes]:
+    """Return the rows that `encode` wrote of pictures, without decoding them.
+
+    Each begins with the `DIGITS` digits of its sha256; the brackets at its ends are left out.
+    """
+    return _BETWEEN.split(data[3:-3]) if len(data) > len("[]") else []
+
+
+def decode_rows(rows: Iterable[bytes]) -> list[PictureState]:
+    """Return what rows that `split_rows` returned say."""
+    return decode(b"[%s]" % b",".join(b'["%s]]' % row for row in rows))
 
 
 def decode(data: bytes) -> list[PictureState]:

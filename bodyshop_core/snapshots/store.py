@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, select
 
-from bodyshop_core.catalog import CatalogError, nfc, now, schema, within
+from bodyshop_core.catalog import CatalogError, nfc, now, schema, stream, within
 from bodyshop_core.errors import NothingFoundError, UsageError
 from bodyshop_core.snapshots.chunks import put_chunks, read_chunks, sweep_chunks
 from bodyshop_core.snapshots.reading import PART, read_state
-from bodyshop_core.snapshots.state import PackedChunks, State, decode
+from bodyshop_core.snapshots.state import DIGITS, PackedChunks, State, decode, split_rows
 from bodyshop_core.summary import Summary
 from bodyshop_core.version import __version__
 
@@ -314,19 +314,18 @@ def remove_snapshot(workspace: Workspace, name: str) -> Snapshot:
 
 def _all_there(connection: Connection, state: State) -> bool:
     """Return whether all pictures of a state are in the catalog still."""
-    table = schema.images
-    for rows in state.chunks.values():
-        query = select(table.c.sha256).where(
-            within(table.c.sha256, (rows[0].sha256, rows[-1].sha256))
-        )
-        if not {row.sha256 for row in rows} <= set(connection.scalars(query)):
+    column = schema.images.c.sha256
+    for data in state.encoded.values():
+        shas = [row[:DIGITS].decode() for row in split_rows(data)]
+        query = select(column).where(within(column, (shas[0], shas[-1])))
+        if not {sha for part in stream(connection, query) for (sha,) in part}.issuperset(shas):
             return False
     return True
 
 
 def _write(connection: Connection, workspace: Workspace, state: State) -> None:
-    for prefix, digest in state.digests.items():
-        put_chunks(connection, {digest: state.encoded[prefix]})
+    prefixes = {digest: prefix for prefix, digest in state.digests.items()}
+    put_chunks(connection, prefixes, lambda digest: state.encoded[prefixes[digest]])
     row: dict[str, Any] = {
         "id": state.id,
         "about": state.about,

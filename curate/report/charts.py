@@ -133,7 +133,7 @@ def audit_bars(audit: Mapping[str, Any] | None) -> Markup:
             f'y2="{y + 9}" class="whisker"/>'
             f'<text x="{WIDTH - right + 6}" y="{y + 13}">{100 * value:.1f} %</text>'
         )
-    return _svg(height, parts, "Accuracy without seeing the car")
+    return _svg(height, parts, "Balanced accuracy without seeing the car")
 
 
 def _svg(height: float, parts: Sequence[str], title: str) -> Markup:

@@ -27,12 +27,13 @@ from bodyshop_core.snapshots import (
     list_snapshots,
     load_state,
     read_state,
+    reading,
     record_state,
     remove_snapshot,
     resolve_state,
     save_snapshot,
 )
-from bodyshop_core.snapshots.state import CONFLICT, decode, encode
+from bodyshop_core.snapshots.state import CONFLICT, decode, decode_rows, encode, split_rows
 from curate import Policy
 
 
@@ -284,6 +285,45 @@ def test_rows_survive_coding_whatever_their_texts_hold(values):
     pictures = [PictureState(*value) for value in values]
     assert decode(encode(pictures)) == pictures
     assert json.loads(encode(pictures)) is not None
+
+
+sha256s = st.lists(st.text("0123456789abcdef", min_size=64, max_size=64), min_size=1, max_size=3)
+awkward = st.one_of(st.none(), st.text('[]",\\a0', max_size=6), st.sampled_from(["]],[", ']],["']))
+
+
+@given(sha256s, st.lists(st.tuples(awkward, awkward), min_size=3, max_size=3), st.booleans())
+def test_rows_are_cut_apart_whatever_their_texts_hold(shas, texts, placed):
+    lists = [list(map(str, pair)) * 2 for pair in texts] if placed else []
+    pictures = [
+        PictureState(sha, *texts[0], *texts[1], True, *texts[2], *texts[0] * 4, lists, lists[:1])
+        for sha in shas
+    ]
+    cut = split_rows(encode(pictures))
+    assert [row[:64].decode() for row in cut] == shas
+    assert decode_rows(cut) == pictures and decode_rows(cut[1:]) == pictures[1:]
+    assert split_rows(encode([])) == [] == decode_rows([])
+
+
+def test_a_state_is_written_as_the_encoder_writes_its_pictures(filled, monkeypatch):
+    workspace, names = filled
+    monkeypatch.setattr(reading, "PART", 4)
+    odd = 'a "b"\\ 기아\n]],["\u2028\x7f'
+    add_labels(workspace.catalog, [(names[1], "brand", odd, "human", odd)])
+    sets = {"target": "brand", "seed": 1, "ratios": {}, "options": {}, "created_at": now()}
+    workspace.catalog.upsert(schema.split_sets, [sets | {"name": odd}])
+    place = {"split_set": odd, "split": "test", "label": odd, "group": odd}
+    workspace.catalog.upsert(schema.splits, [place | {"sha256": name} for name in names[:20]])
+    reject(workspace, names[2], odd)
+    state = read_state(workspace)
+    for prefix, data in state.encoded.items():
+        assert data == encode(state.chunks[prefix])
+    picture = state.pictures[names[1]]
+    assert (picture.brand, len(picture.splits), picture.splits[0]) == (
+        odd,
+        2,
+        [odd, "test", odd, odd],
+    )
+    assert state.pictures[names[2]].reasons == odd
 
 
 given_labels = st.lists(

@@ -36,6 +36,6 @@ def save_picture(image: Image.Image, name: str) -> None:
     file = Path(folder) / name
     file.parent.mkdir(parents=True, exist_ok=True)
     if file.suffix == ".png":
-        image.convert("RGB").quantize(96).save(file, optimize=True)
+        image.convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE).save(file, optimize=True)
     else:
         image.convert("RGB").save(file, quality=85, optimize=True)

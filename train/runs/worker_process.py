@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import pickle
 import signal
 import traceback
@@ -12,6 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from bodyshop_core.errors import BodyshopError
+from bodyshop_core.processes import end_with_parent
 
 TERMINATE_S = 5
 """Seconds that a process gets to end before it is killed."""
@@ -129,7 +131,7 @@ class WorkerProcess:
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs,))
+        self._process = context.Process(target=_serve, args=(theirs, os.getpid()))
         self._process.start()
         theirs.close()  # so that the end of the process is the end of the file
 
@@ -169,7 +171,8 @@ def describe_exit(exit_status: int | None) -> str:
     return text
 
 
-def _serve(connection: Any) -> None:
+def _serve(connection: Any, parent: int) -> None:
+    end_with_parent(parent)  # also in the middle of a call
     # Ctrl-C reaches the whole group of processes: the parent decides and ends this one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     while True:
