@@ -4,9 +4,9 @@ Triggers count what is written to a watched table, whoever writes it. Beside the
 a stage leaves a note of what it did; note and counts are in the catalog with everything else, so
 that a backup brings both back.
 
-SQLite counts rows, in a table. In PostgreSQL a row that every writer changes would have writers wait
-for one another: it has a sequence per table, which counts the statements that wrote any row. That
-counts at once, also what is not committed yet or never will be, so that a run begins with
+SQLite counts rows, in a table. In PostgreSQL a row that every writer changes would have writers
+wait for one another: it has a sequence per table, which counts the statements that wrote any row.
+That counts at once, also what is not committed yet or never will be, so that a run begins with
 `settled_counts`.
 """
 

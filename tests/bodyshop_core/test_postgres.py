@@ -339,3 +339,36 @@ def test_rows_that_are_not_committed_yet_are_waited_for_before_a_run_begins(both
         running.join(timeout=30)
     with catalog.read() as connection:
         assert seen == [change_counts(connection, [schema.labels]), ["x"]]
+
+
+def test_a_statement_counts_once_and_not_at_all_when_it_writes_no_row(both):
+    catalog = both[1].catalog
+    sha256 = add_picture(both[1], photo(1))
+    tables = [schema.labels]
+    assert watch(catalog, tables)
+    with catalog.begin() as connection:  # as an earlier version left it: a trigger per row
+        for what in ("insert", "update", "delete"):
+            connection.execute(text(f"DROP TRIGGER changes_labels_{what} ON labels"))
+        connection.execute(
+            text(
+                "CREATE TRIGGER changes_labels AFTER INSERT OR UPDATE OR DELETE ON labels"
+                " FOR EACH ROW EXECUTE FUNCTION count_change()"
+            )
+        )
+    assert watch(catalog, tables)
+    row = "(sha256, field, value, origin, annotator, at)"
+    many = f"SELECT '{sha256}', 'f' || n, 'x', 'o', 'a', 't' FROM generate_series(1, 500) n"
+    grown = []
+    for statement in (
+        f"INSERT INTO labels {row} {many}",
+        f"INSERT INTO labels {row} {many} ON CONFLICT DO NOTHING",
+        "UPDATE labels SET value = 'y'",
+        "UPDATE labels SET value = 'z' WHERE false",
+        "DELETE FROM labels WHERE field = 'f7'",
+        "DELETE FROM labels WHERE field = 'f7'",
+    ):
+        before = settled_counts(catalog, tables)["labels"]
+        with catalog.begin() as connection:
+            connection.execute(text(statement))
+        grown.append(settled_counts(catalog, tables)["labels"] - before)
+    assert grown == [1, 0, 1, 0, 1, 0]

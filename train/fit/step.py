@@ -188,8 +188,8 @@ def _mirrored_step(
             start, end = ends[place], ends[place + 1]
             kept, share, copies = slice(start, end), (end - start) / rows, 1
             if rows < devices:
-                # All compute the whole batch. Repeated as a whole it has the same mean and variance,
-                # which a row that only keeps an idle device busy would change.
+                # All compute the whole batch. Repeated as a whole it has the same mean and
+                # variance, which a row that only keeps an idle device busy would change.
                 kept, share, copies = slice(None), 1 / devices, devices
             numbers = (tf.constant(each, tf.float32) for each in (share, copies))
             return x[kept], y[kept], weight[kept], *numbers
