@@ -1,13 +1,13 @@
 """How often tables were written, so that a stage can tell at once that nothing is new.
 
-Triggers count what is written to a watched table, whoever writes it. Beside the counts
+Triggers count the rows that are written to a watched table, whoever writes them. Beside the counts
 a stage leaves a note of what it did; note and counts are in the catalog with everything else, so
 that a backup brings both back.
 
-SQLite counts rows, in a table. In PostgreSQL a row that every writer changes would have writers
-wait for one another: it has a sequence per table, which counts the statements that wrote any row.
-That counts at once, also what is not committed yet or never will be, so that a run begins with
-`settled_counts`.
+SQLite has the counts in a table. In PostgreSQL a row that every written row changes would be slow,
+and would have writers wait for one another: it has a sequence per table, and a trigger per
+statement that takes a number for each row. That counts at once, also what is not committed yet or
+never will be, so that a run begins with `settled_counts`.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from bodyshop_core.catalog.store import Catalog
 
 Counts = dict[str, int]
-"""Table -> a number that grows whenever rows of it are written."""
+"""Table -> rows written since it is watched."""
 
 
 def watch(catalog: Catalog, tables: Sequence[Table]) -> bool:
-    """Count what is written to tables from now on.
+    """Count the rows that are written to tables from now on.
 
     Returns
     -------
@@ -52,7 +52,7 @@ def watch(catalog: Catalog, tables: Sequence[Table]) -> bool:
 
 
 def change_counts(connection: Connection, tables: Sequence[Table]) -> Counts:
-    """Return the counts of watched tables."""
+    """Return how many rows were written to watched tables."""
     return _counter_of(connection).read(connection, tables)
 
 
@@ -196,10 +196,9 @@ class _SequencesOfPostgres(_Counter):
         connection.execute(
             text(
                 "CREATE OR REPLACE FUNCTION count_change() RETURNS trigger LANGUAGE plpgsql"
-                " SECURITY DEFINER SET search_path = pg_catalog AS $$ BEGIN"
-                " IF EXISTS (SELECT FROM written) THEN PERFORM"
-                " nextval(format('%I.%I', TG_TABLE_SCHEMA, 'changes_' || TG_TABLE_NAME)::regclass);"
-                " END IF; RETURN NULL; END $$"
+                " SECURITY DEFINER SET search_path = pg_catalog AS $$ DECLARE counter regclass"
+                " := format('%I.%I', TG_TABLE_SCHEMA, 'changes_' || TG_TABLE_NAME)::regclass;"
+                " BEGIN PERFORM nextval(counter) FROM written; RETURN NULL; END $$"
             )
         )
         for table in tables:
