@@ -5,8 +5,9 @@ a stage leaves a note of what it did; note and counts are in the catalog with ev
 that a backup brings both back.
 
 SQLite has the counts in a table. In PostgreSQL a row that every written row changes would be slow,
-and would have writers wait for one another: it has a sequence per table. That counts at once, also
-what is not committed yet or never will be, so that a run begins with `settled_counts`.
+and would have writers wait for one another: it has a sequence per table, and a trigger per
+statement that takes a number for each row. That counts at once, also what is not committed yet or
+never will be, so that a run begins with `settled_counts`.
 """
 
 from __future__ import annotations
@@ -152,17 +153,22 @@ class _TriggersOfSqlite(_Counter):
         ]
 
 
+_WRITTEN = {"INSERT": "NEW", "UPDATE": "NEW", "DELETE": "OLD"}
+"""What PostgreSQL calls the rows that a statement wrote."""
+
+
 class _SequencesOfPostgres(_Counter):
     def counts(self, connection: Connection, tables: Sequence[Table]) -> bool:
         if connection.scalar(text("SELECT to_regclass('finished')")) is None:
             return False
         watched = text(
             "SELECT count(*) FROM pg_trigger WHERE tgrelid = to_regclass(:table)"
-            " AND tgname = :name AND to_regclass(:name) IS NOT NULL"
+            " AND tgname LIKE :name || '\\_%' AND to_regclass(:name) IS NOT NULL"
         )
         for table in tables:
             name = f"changes_{table.name}"
-            if not connection.scalar(watched, {"table": table.name, "name": name}):
+            found = connection.scalar(watched, {"table": table.name, "name": name})
+            if found != len(_WRITTEN):
                 return False
             readable = text("SELECT has_sequence_privilege(:name, 'SELECT')")
             if not connection.scalar(readable, {"name": name}):
@@ -190,9 +196,9 @@ class _SequencesOfPostgres(_Counter):
         connection.execute(
             text(
                 "CREATE OR REPLACE FUNCTION count_change() RETURNS trigger LANGUAGE plpgsql"
-                " SECURITY DEFINER SET search_path = pg_catalog AS $$ BEGIN PERFORM"
-                " nextval(format('%I.%I', TG_TABLE_SCHEMA, 'changes_' || TG_TABLE_NAME)::regclass);"
-                " RETURN NULL; END $$"
+                " SECURITY DEFINER SET search_path = pg_catalog AS $$ DECLARE counter regclass"
+                " := format('%I.%I', TG_TABLE_SCHEMA, 'changes_' || TG_TABLE_NAME)::regclass;"
+                " BEGIN PERFORM nextval(counter) FROM written; RETURN NULL; END $$"
             )
         )
         for table in tables:
@@ -200,8 +206,13 @@ class _SequencesOfPostgres(_Counter):
             for statement in (
                 f"CREATE SEQUENCE IF NOT EXISTS {name}",
                 f"SELECT setval('{name}', {_random_start()})",
-                f"CREATE OR REPLACE TRIGGER {name} AFTER INSERT OR UPDATE OR DELETE ON {table.name}"
-                " FOR EACH ROW EXECUTE FUNCTION count_change()",
+                f"DROP TRIGGER IF EXISTS {name} ON {table.name}",  # of earlier versions: per row
+                *(
+                    f"CREATE OR REPLACE TRIGGER {name}_{what.lower()} AFTER {what} ON {table.name}"
+                    f" REFERENCING {rows} TABLE AS written"
+                    " FOR EACH STATEMENT EXECUTE FUNCTION count_change()"
+                    for what, rows in _WRITTEN.items()
+                ),
             ):
                 connection.execute(text(statement))
 

@@ -285,7 +285,7 @@ class _Postgres(Dialect):
                 hint="free some space and run the command again: it resumes",
             )
         if state in {"42501", "3F000"}:  # insufficient_privilege, invalid_schema_name
-            refused, hint = explain_refusal(error.orig, self.engine.url)
+            refused, hint = explain_refusal(error, self.engine)
             return CatalogError(f"{self.label}: {refused}", hint=hint)
         if state is not None and state[:2] in {"28", "42"} and not state.startswith("42P"):
             return CatalogError(f"{self.label}: {cause}", hint="ask whoever runs the database")

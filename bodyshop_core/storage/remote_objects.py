@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 import uuid
 from collections.abc import Iterable
@@ -41,7 +40,8 @@ def claim(place: RemotePlace, *, leave_note: bool = True) -> None:
     Raises
     ------
     ForeignPlaceError
-        It belongs to another workspace, is inside of such a place, or contains one.
+        It belongs to another workspace; or it is nobody's yet, and inside of such a place or around
+        one. Who was there first is not refused.
     TransientError
         The store does not answer.
     """
@@ -51,16 +51,27 @@ def claim(place: RemotePlace, *, leave_note: bool = True) -> None:
     if found is None and not leave_note:
         return
     if found is None:
-        own = owner.make()
-        nesting.refuse_place_around(place, own)
-        nesting.refuse_places_below(place, own)
-        with contextlib.suppress(FileExistsError):  # another workspace was faster
-            _write(place, ownership.NOTE, ownership.new_note(place, own), "create")
-        found = ownership.read_note(place) or {}
+        found = _leave_note(place, owner.make())
     # After the note was read: whoever left it had an id by then.
     ownership.refuse_foreign(place, found, owner.find())
-    nesting.refuse_place_around(place, owner.find())
+    nesting.warn_of_place_around(place, owner.make())
     ownership.known.add(place, owner.make())
+
+
+def _leave_note(place: RemotePlace, own: str) -> dict[str, str]:
+    """Return the note at a place that had none: ours, unless another workspace was faster."""
+    nesting.refuse_nested(place, own)
+    try:
+        _write(place, ownership.NOTE, ownership.new_note(place, own), "create")
+    except FileExistsError:
+        return ownership.read_note(place) or {}
+    try:  # once more: a place around or inside may have been taken meanwhile
+        nesting.refuse_nested(place, own)
+    except ownership.ForeignPlaceError:
+        with place.talking(ownership.NOTE, "removed") as filesystem:
+            filesystem.rm_file(place.address(ownership.NOTE))
+        raise
+    return ownership.read_note(place) or {}
 
 
 def create(place: RemotePlace, name: str, data: bytes) -> None:

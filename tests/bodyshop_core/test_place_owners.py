@@ -18,9 +18,11 @@ from bodyshop.cli import main
 from bodyshop.export import manifest_rows
 from bodyshop_core.catalog import Catalog, CatalogError
 from bodyshop_core.catalog.identity import find_identity
+from bodyshop_core.storage import nesting, ownership, remote_objects
 from bodyshop_core.storage.blob_cache import BlobCache
 from bodyshop_core.storage.ownership import ForeignPlaceError
 from bodyshop_core.storage.remote_blobs import RemoteBlobs
+from bodyshop_core.storage.remote_place import RemotePlace
 from bodyshop_core.workspace import Workspace
 
 
@@ -74,7 +76,7 @@ def test_an_import_of_pictures_that_another_workspace_has_in_the_bucket_ends_wit
         assert collector.import_folder(folder, one).as_dict()["pictures"] == 0, "its own, once more"
 
 
-@pytest.mark.parametrize("inside", ["x", "x/y", "ab", "masks"])
+@pytest.mark.parametrize("inside", ["x", "x/y", "ab", "masks", "ab/cars", "masks/x/y"])
 @pytest.mark.parametrize("first", ["outer", "inner"])
 def test_a_place_inside_of_another_workspaces_is_refused_whichever_came_first(
     tmp_path, monkeypatch, first, inside
@@ -99,6 +101,92 @@ def test_a_place_inside_of_another_workspaces_is_refused_whichever_came_first(
     opened(first).blobs.put_bytes(photo(3), "jpg")
     urls["beside"] = f"file://{tmp_path}/bucket/b"
     opened("beside").blobs.put_bytes(photo(3), "jpg")
+
+
+@pytest.fixture
+def workspace_at(tmp_path, monkeypatch):
+    """Return a function that opens a workspace on a prefix, as a process of its own does."""
+    pytest.importorskip("fsspec", reason="the extra 's3' is not installed")
+
+    def opened(prefix):
+        name = prefix.replace("/", "-")
+        monkeypatch.setattr(ownership, "known", ownership._Known())
+        blobs = RemoteBlobs(f"file://{tmp_path}/bucket/{prefix}", BlobCache(tmp_path / name, 10**6))
+        monkeypatch.setattr("bodyshop_core.workspace.blob_store", lambda root: blobs)
+        return Workspace.open(tmp_path / f"workspace-{name}")
+
+    return opened
+
+
+def test_a_wider_prefix_that_was_taken_later_does_not_lock_out_who_was_there_first(
+    workspace_at, monkeypatch, caplog
+):
+    workspace_at("a/x").blobs.put_bytes(photo(1), "jpg")
+    with monkeypatch.context() as blind:  # as with more folders than are looked into
+        blind.setattr(nesting, "REQUESTS", 0)
+        workspace_at("a").blobs.put_bytes(photo(2), "jpg")
+    assert workspace_at("a/x").blobs.put_bytes(photo(3), "jpg").new
+    assert "a/x is inside of" in caplog.text and "belongs to another workspace" in caplog.text
+    assert workspace_at("a").blobs.put_bytes(photo(4), "jpg").new
+
+
+@pytest.mark.parametrize(("first", "second"), [("a", "a/ab/x"), ("a/ab/x", "a")])
+def test_of_two_nested_workspaces_that_begin_at_once_one_is_refused_and_leaves_no_note(
+    workspace_at, tmp_path, monkeypatch, first, second
+):
+    late, write = workspace_at(second), remote_objects._write
+
+    def meanwhile(place, name, data, mode):
+        if place.url.endswith(f"bucket/{second}"):
+            monkeypatch.setattr(remote_objects, "_write", write)
+            workspace_at(first).blobs.put_bytes(photo(1), "jpg")
+        write(place, name, data, mode)
+
+    monkeypatch.setattr(remote_objects, "_write", meanwhile)
+    with pytest.raises(ForeignPlaceError, match="is inside of"):
+        late.blobs.put_bytes(photo(2), "jpg")
+    files = [path for path in (tmp_path / "bucket").rglob("*") if path.is_file()]
+    assert len(files) == 2 and all(f"bucket/{first}/" in str(path) for path in files)
+    workspace_at(first).blobs.put_bytes(photo(3), "jpg")
+
+
+def test_the_first_write_beside_other_data_asks_a_bounded_number_of_times(
+    workspace_at, tmp_path, monkeypatch
+):
+    for day in range(60):
+        for part in range(20):
+            (tmp_path / "bucket" / "a" / f"logs{day}" / f"part{part}").mkdir(parents=True)
+    asked, talking = [], RemotePlace.talking
+
+    def counted(place, name, what):
+        asked.append((name, what))
+        return talking(place, name, what)
+
+    monkeypatch.setattr(RemotePlace, "talking", counted)
+    workspace = workspace_at("a")
+    workspace.blobs.put_bytes(photo(1), "jpg")
+    assert 60 < len(asked) < 2 * nesting.REQUESTS + 100
+    del asked[:]
+    workspace_at("a").blobs.put_bytes(photo(2), "jpg")
+    assert len(asked) < 20, "once it has its note"
+
+
+def test_a_folder_of_many_objects_in_a_bucket_is_listed_with_a_bounded_number_of_requests(
+    workspace_at, monkeypatch
+):
+    pages = iter(range(10**6))
+
+    class Endless:
+        """Of S3, as far as it is used: a prefix whose listing does not end."""
+
+        def call_s3(self, method, **asked):
+            assert method == "list_objects_v2" and asked["Delimiter"] == "/"
+            assert ("ContinuationToken" in asked) == (next(pages) > 0)
+            return {"IsTruncated": True, "NextContinuationToken": "more"}
+
+    place = workspace_at("a").blobs.place
+    monkeypatch.setattr(RemotePlace, "filesystem", lambda place: Endless())
+    assert list(nesting._below(place)) == [] and next(pages) == nesting.REQUESTS
 
 
 @pytest.mark.slow

@@ -26,13 +26,14 @@ from bodyshop_core.catalog import (
     schema,
     stream,
 )
-from bodyshop_core.catalog.changes import change_counts, settled_counts, watch
+from bodyshop_core.catalog.changes import change_counts, read_note, settled_counts, watch
 from bodyshop_core.catalog.copying import copy_rows, count_rows
 from bodyshop_core.catalog.derived_names import names_of_masks_and_variants, rename
 from bodyshop_core.catalog.identity import identity, take_over
 from bodyshop_core.errors import UsageError
 from bodyshop_core.snapshots import record_state
 from bodyshop_core.workspace import Workspace
+from curate import unchanged
 
 pytestmark = pytest.mark.slow
 
@@ -61,6 +62,9 @@ def test_import_curate_status_and_manifest_are_the_same_on_both(both, tmp_path):
         assert imported.pop("seconds") > 0
         pretend_scores(workspace)
         summary = curate.curate(workspace, workers=1).as_dict()
+        with workspace.catalog.read() as connection:  # so that the next one has nothing to do
+            counts = change_counts(connection, (*unchanged.INPUTS, *unchanged.OUTPUTS))
+            assert (read_note(connection, unchanged.STAGE) or {})["counts"] == counts
         again = curate.curate(workspace, workers=1).as_dict()
         manifest = list(manifest_rows(workspace))
         with workspace.catalog.read() as connection:
@@ -68,8 +72,8 @@ def test_import_curate_status_and_manifest_are_the_same_on_both(both, tmp_path):
             divided = [tuple(row) for row in connection.execute(query)]
         for each in (summary, again):
             each.pop("report")
-        counts = status(workspace).as_dict()
-        seen.append((imported, summary, again, manifest, divided, counts.keys()))
+        shown = status(workspace).as_dict()
+        seen.append((imported, summary, again, manifest, divided, shown.keys()))
     assert len(seen[0][4]) >= 12
     for sqlite, other in zip(*seen, strict=True):
         assert sqlite == other
@@ -339,3 +343,36 @@ def test_rows_that_are_not_committed_yet_are_waited_for_before_a_run_begins(both
         running.join(timeout=30)
     with catalog.read() as connection:
         assert seen == [change_counts(connection, [schema.labels]), ["x"]]
+
+
+def test_rows_are_counted_once_by_statement_also_where_an_earlier_version_counted_by_row(both):
+    catalog = both[1].catalog
+    sha256 = add_picture(both[1], photo(1))
+    tables = [schema.labels]
+    assert watch(catalog, tables)
+    with catalog.begin() as connection:  # as an earlier version left it
+        for what in ("insert", "update", "delete"):
+            connection.execute(text(f"DROP TRIGGER changes_labels_{what} ON labels"))
+        connection.execute(
+            text(
+                "CREATE TRIGGER changes_labels AFTER INSERT OR UPDATE OR DELETE ON labels"
+                " FOR EACH ROW EXECUTE FUNCTION count_change()"
+            )
+        )
+    assert watch(catalog, tables)
+    row = "(sha256, field, value, origin, annotator, at)"
+    many = f"SELECT '{sha256}', 'f' || n, 'x', 'o', 'a', 't' FROM generate_series(1, 500) n"
+    grown = []
+    for statement in (
+        f"INSERT INTO labels {row} {many}",
+        f"INSERT INTO labels {row} {many} ON CONFLICT DO NOTHING",
+        "UPDATE labels SET value = 'y'",
+        "UPDATE labels SET value = 'z' WHERE false",
+        "DELETE FROM labels WHERE field = 'f7'",
+        "DELETE FROM labels WHERE field = 'f7'",
+    ):
+        before = settled_counts(catalog, tables)["labels"]
+        with catalog.begin() as connection:
+            connection.execute(text(statement))
+        grown.append(settled_counts(catalog, tables)["labels"] - before)
+    assert grown == [500, 0, 500, 0, 1, 0]

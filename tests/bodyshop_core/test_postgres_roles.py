@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.pool import NullPool
 
-from bodyshop_core.catalog import Catalog, CatalogError, register_image, schema
+from bodyshop_core.catalog import Catalog, CatalogError, permissions, register_image, schema
 from bodyshop_core.catalog.changes import settled_counts, watch
 from bodyshop_core.storage.blobs import Blob
 
@@ -40,6 +40,45 @@ def test_a_schema_that_is_absent_is_told_with_the_statements_that_make_it(limite
     _, url, owner = limited
     url = url.update_query_dict({"options": "-csearch_path=cars"})
     with pytest.raises(CatalogError, match="no schema has been selected") as caught:
+        Catalog(tmp_path / "unused", url)
+    owner.execute(text(caught.value.hint.partition("owner: ")[2]))
+    Catalog(tmp_path / "unused", url)
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_the_schema_of_a_roles_own_search_path_is_named(limited, tmp_path, there):
+    _, url, owner = limited
+    owner.execute(text(f'ALTER ROLE {url.username} SET search_path = "My, ""Cars", public'))
+    owner.execute(text("REVOKE ALL ON SCHEMA public FROM public"))
+    if there:
+        owner.execute(text('CREATE SCHEMA "My, ""Cars"'))
+    else:
+        owner.execute(text("DROP SCHEMA public"))
+    with pytest.raises(CatalogError, match="no schema has been selected") as caught:
+        Catalog(tmp_path / "unused", url)
+    assert 'ON SCHEMA "My, ""Cars" TO' in caught.value.hint
+    owner.execute(text(caught.value.hint.partition("owner: ")[2]))
+    Catalog(tmp_path / "unused", url)
+
+
+def test_a_role_with_a_schema_of_its_own_name_is_told_that_one(limited, tmp_path):
+    _, url, owner = limited
+    owner.execute(text(f"CREATE SCHEMA {url.username}"))
+    owner.execute(text(f"GRANT USAGE ON SCHEMA {url.username} TO {url.username}"))
+    with pytest.raises(CatalogError, match="permission denied for schema") as caught:
+        Catalog(tmp_path / "unused", url)
+    owner.execute(text(caught.value.hint.partition("owner: ")[2]))
+    Catalog(tmp_path / "unused", url)
+
+
+def test_what_is_missing_is_told_from_the_state_not_from_the_words_of_the_server(
+    limited, tmp_path, monkeypatch
+):
+    _, url, owner = limited
+    monkeypatch.setattr(
+        permissions, "_cause", lambda error: "keine Berechtigung für Schema public."
+    )
+    with pytest.raises(CatalogError, match="keine Berechtigung") as caught:
         Catalog(tmp_path / "unused", url)
     owner.execute(text(caught.value.hint.partition("owner: ")[2]))
     Catalog(tmp_path / "unused", url)

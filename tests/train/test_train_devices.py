@@ -121,12 +121,12 @@ def test_two_devices_train_the_same_network_as_one(tmp_path: Path) -> None:
 
 
 SEGMENTERS = """
-import json
+import json, sys
 from bodyshop_core.quiet_tensorflow import import_tensorflow
 
 tf = import_tensorflow()
 cpu = tf.config.list_physical_devices("CPU")[0]
-tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 4)
 
 import numpy as np
 import train
@@ -145,29 +145,33 @@ def pairs(seed, count):
     return x, y
 
 
-def trained(devices):
+def trained(devices, pictures):
     recipe = train.load_segment_recipe("segment").model_copy(
         update={"backbone": "mobilenet", "weights": "none", "input_size": 32, "decoder": (8,) * 5}
     )
     update = {"epochs": 3, "batch_size": 4, "from_block": "conv_pw_13"}
-    stage = recipe.stages[0].model_copy(update=update)  # the last batch leaves a device without one
+    stage = recipe.stages[0].model_copy(update=update)
     recipe = recipe.model_copy(update={"stages": (stage,)})
     model, (history,) = learn_masks(
-        recipe, ["a", "b"], pairs(0, 9), pairs(1, 3), seed=3, devices=devices
+        recipe, ["a", "b"], pairs(0, pictures), pairs(1, 3), seed=3, devices=devices
     )
     return np.array(history.step_losses), predict(model, pairs(2, 4)[0])
 
 
-(a, p), (b, q) = trained(1), trained(2)
+devices, pictures = map(int, sys.argv[1:])
+(a, p), (b, q) = trained(1, pictures), trained(devices, pictures)
 print(json.dumps([float(np.abs(a - b).max()), float(np.abs(p - q).max()), float(np.ptp(p))]))
 """
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)  # on a busy machine; 40 CPU-seconds
-def test_a_segmenter_on_two_devices_has_the_loss_and_the_masks_of_one() -> None:
+@pytest.mark.parametrize(("devices", "pictures"), [(2, 9), (4, 7)])  # 1 and 3 in the last batch
+def test_a_segmenter_on_several_devices_has_the_loss_and_the_masks_of_one(
+    devices: int, pictures: int
+) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", SEGMENTERS],
+        [sys.executable, "-c", SEGMENTERS, str(devices), str(pictures)],
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         text=True,

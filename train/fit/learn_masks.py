@@ -149,8 +149,7 @@ def dice_and_cross_entropy(
     overlap = tf.reduce_sum(truth * predicted, axis=(0, 1, 2))
     total = tf.reduce_sum(truth + predicted, axis=(0, 1, 2))
     if part is not None:
-        counted = tf.cast(part.share > 0, overlap.dtype)
-        overlap, total = part.add(overlap * counted), part.add(total * counted)
+        overlap, total = part.add(overlap / part.copies), part.add(total / part.copies)
     dice = tf.reduce_mean((2 * overlap + 1) / (total + 1))
     if part is None:
         return (1 - dice_weight) * entropy + dice_weight * (1 - dice)

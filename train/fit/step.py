@@ -24,12 +24,15 @@ class Part:
     Parameters
     ----------
     share : scalar tensor
-        Of the rows of the batch, 0 to 1; 0 where the device computes a row that does not count.
+        Of the batch's loss, 0 to 1.
+    copies : scalar tensor
+        How many devices have these very rows: 1, or all where there are fewer rows than devices.
     devices : int
         How many there are.
     """
 
     share: Any
+    copies: Any
     devices: int
 
     def add(self, value: Any) -> Any:
@@ -117,8 +120,8 @@ def training_step(
     """
     tf = import_tensorflow()
 
-    def gradients(x: Any, y: Any, weight: Any, share: Any = None) -> Any:
-        part = None if share is None else Part(share, strategy.num_replicas_in_sync)
+    def gradients(x: Any, y: Any, weight: Any, share: Any = None, copies: Any = None) -> Any:
+        part = None if share is None else Part(share, copies, strategy.num_replicas_in_sync)
         x, y = tf.cast(x, tf.float32), tf.cast(y, tf.float32)
         with tf.GradientTape() as tape:
             outputs = model(x, training=True)
@@ -159,15 +162,14 @@ def _mirrored_step(
     # Keras clips before it sums over the devices, which is not the clipping of the whole batch.
     clipnorm, optimizer.clipnorm = optimizer.clipnorm, None
 
-    def one(x: Any, y: Any, weight: Any, share: Any) -> Any:
-        loss, figures, found = gradients(x, y, weight, share)
+    def one(x: Any, y: Any, weight: Any, share: Any, copies: Any) -> Any:
+        loss, figures, found = gradients(x, y, weight, share, copies)
         if clipnorm is not None:
             context = tf.distribute.get_replica_context()
             whole = context.all_reduce(tf.distribute.ReduceOp.SUM, found)
             found = [tf.clip_by_norm(each, clipnorm) / devices for each in whole]
         optimizer.apply_gradients(zip(found, model.trainable_variables, strict=True))
-        counted = tf.cast(share > 0, tf.float32)
-        return loss, {name: value * counted for name, value in figures.items()}
+        return loss, {name: value / copies for name, value in figures.items()}
 
     @tf.function(autograph=False, reduce_retracing=True)
     def all_devices(*batch: Any) -> Any:
@@ -184,9 +186,13 @@ def _mirrored_step(
         def part(context: Any) -> Any:
             place = context.replica_id_in_sync_group
             start, end = ends[place], ends[place + 1]
-            # A device without rows computes one that counts nothing: a mean needs one.
-            kept = slice(start, end) if end > start else slice(0, 1)
-            return x[kept], y[kept], weight[kept], tf.constant((end - start) / rows, tf.float32)
+            kept, share, copies = slice(start, end), (end - start) / rows, 1
+            if rows < devices:
+                # All compute the whole batch. Repeated as a whole it has the same mean and
+                # variance, which a row that only keeps an idle device busy would change.
+                kept, share, copies = slice(None), 1 / devices, devices
+            numbers = (tf.constant(each, tf.float32) for each in (share, copies))
+            return x[kept], y[kept], weight[kept], *numbers
 
         return all_devices(*strategy.experimental_distribute_values_from_function(part))
 
