@@ -5,11 +5,15 @@
   if (!T || T.announced) return;
   const { visible, unopened, OPINIONS, SLIDES } = T.ofBehaviours;
   const NOUN = "(?:photos?|images?|pictures?|pics|shots|slides|fotos?|bilder|bildern|aufnahmen|photographies|imágenes|imagens|immagini|foto|afbeeldingen|zdjęć|zdjęcia|obrázků|fotografií|kuvaa|billeder|фото(?:графий|графии)?|fotoğraf[ıi]?|resim)";
-  // "Peugeot 208 photos" and "A4 Bilder" are of a model, "up to 20 photos" is a limit; any other word may be before a number of pictures.
-  const MAKE = "abarth|acura|alpina|alpine|audi|bentley|benz|bmw|bugatti|buick|byd|cadillac|chery|chevrolet|chevy|chrysler|citro[eë]n|cupra|dacia|daewoo|daihatsu|datsun|dodge|ds|ferrari|fiat|ford|geely|gmc|honda|hongqi|hyundai|infiniti|isuzu|iveco|jaguar|jeep|kia|lada|lamborghini|lancia|lexus|lincoln|lotus|maserati|mazda|mclaren|mercedes|mg|mitsubishi|nissan|opel|peugeot|polestar|porsche|renault|romeo|rover|saab|[sš]koda|ssangyong|subaru|suzuki|tata|tatra|tesla|toyota|trabant|vauxhall|volkswagen|volvo|vw|wartburg|zeekr|ваз|газ|уаз|заз|лада|москвич";
-  const SERIES = "golf|ioniq|defender|ram|silverado|sierra|model(?:l|o|lo)?|modèle|series?|série|class|klasse|clase|classe|type?|tipo|gen|generation|mk|mark|phase|cx|mx|rx|gr|gt|xc|id|ev|[cqx]";
+  // "Peugeot 208 photos" and "A4 Bilder" are of a model, "up to 20 photos" is a limit, "October 24 photos" a date; other words may be before a number of pictures.
+  const MAKE = "abarth|acura|alpina|alpine|aston|audi|bentley|benz|bmw|bugatti|buick|byd|cadillac|chery|chevrolet|chevy|chrysler|citro[eë]n|cupra|dacia|daewoo|daihatsu|datsun|dodge|ds|ferrari|fiat|ford|geely|gmc|honda|hongqi|hyundai|infiniti|isuzu|iveco|jaguar|jeep|kia|lada|lamborghini|lancia|lexus|lincoln|lotus|martin|maserati|mazda|mclaren|mercedes|mg|mini|mitsubishi|nissan|opel|peugeot|polestar|porsche|renault|romeo|rover|saab|seat|[sš]koda|smart|ssangyong|subaru|suzuki|tata|tatra|tesla|toyota|trabant|vauxhall|volkswagen|volvo|vw|wartburg|zeekr|ваз|газ|уаз|заз|лада|москвич";
+  const SERIES = "tron|golf|passat|polo|jetta|tiguan|transporter|kadett|corsa|astra|vectra|ascona|clio|m[eé]gane|twingo|sc[eé]nic|focus|fiesta|mondeo|escort|mustang|civic|accord|corolla|celica|supra|camry|octavia|superb|fabia|scala|ibiza|le[oó]n|cooper|boxster|cayman|seal|dolphin|atto|panda|punto|giulia|giulietta|speedster|roadster|ioniq|defender|ram|silverado|sierra|model(?:l|o|lo)?|modèle|series?|série|class|klasse|clase|classe|type?|tipo|gen|generation|mk|mark|phase|cx|mx|rx|gr|gt|xc|id|ev|[cqx]";
   const LIMIT = "upload|add|attach|up to|at least|max(?:imum|imal)?|min(?:imum|destens)?|bis zu|jusqu['’]à|hasta|fino a";
-  const LEADING = `(?:^|[^\\p{L}\\p{N}\\s.,'&/-]\\s*|[-–,]\\s+|(?<=\\p{L}\\p{N}*)(?<!(?<![\\p{L}\\p{N}])(?:${MAKE}|${SERIES}|${LIMIT}))\\s+)`;
+  const DATE = "jan(?:uary|uar)?|janvier|enero|janeiro|gennaio|januari|feb(?:ruary|ruar)?|février|febrero|fevereiro|febbraio|februari|mar(?:ch|s)?|märz|marzo|março|maart|apr(?:il|ile)?|avril|abril|may|mai|mayo|maio|maggio|mei|maj|june?|juni|juin|junio|junho|giugno|july?|juli|juillet|julio|julho|luglio|aug(?:ust|usti)?|août|agosto|augustus|sept?(?:ember)?|septembre|se[pt]t?iembre|setembro|settembre|oct(?:ober)?|okt(?:ober)?|octobre|octubre|outubro|ottobre|nov(?:ember|embre|iembre|embro)?|de[cz](?:ember)?|décembre|diciembre|dezembro|dicembre|top|days?|tag|jour|día|dia|giorno|dag|part|teil|week|chapter|episode";
+  // "E 220", "RS 6" and "DB 11" are models, unless the short word is one of a language.
+  const SHORT_WORD = "of|in|on|at|by|to|my|we|or|an|im|zu|ab|de|du|le|la|et|en|au|ou|un|el|al|se|su|tu|da|do|em|na|no|os|as|um|di|il|lo|ed|op|er|te|om|ze|od|ve|av|af|og|y|(?<=\\by\\s+)a|z(?=\\s+\\d+\\s*(?:zdj|fotog))";
+  const SHORT = `(?<!['’])(?!(?:${SHORT_WORD})(?!\\p{L}))[a-z]{1,2}`;
+  const LEADING = `(?:^|[^\\p{L}\\p{N}\\s.,'&/-]\\s*|[-–,]\\s+|(?<=\\p{L}\\p{N}*)(?<!(?<![\\p{L}\\p{N}])(?:${MAKE}|${SERIES}|${LIMIT}|${DATE}|${SHORT}))\\s+)`;
   const COUNTED = [
     new RegExp(`${LEADING}(\\d{1,4})\\s*\\+?\\s*${NOUN}(?:$|[^\\p{L}])`, "iu"), new RegExp(`(?:^|[^\\p{L}])${NOUN}\\s*[:(]\\s*(\\d{1,4})(?:$|\\D)`, "iu"),
     /(?:사진|이미지|포토|갤러리)\s*[:(]?\s*(?:총|전체)?\s*(\d{1,4})\s*(?:장|개|건)?/u, /(?:^|\D)(\d{1,4})\s*(?:장|枚|張|张)(?!\p{L})/u, /(?:写真|画像|图片|圖片|照片)\s*[:(（]?\s*(\d{1,4})/u,
@@ -24,10 +28,10 @@
   const COUNTER = /(?<!dis|ac)count(?!r|ies)|fraction|(?<![a-z]|z-)(?:index|indicator|paginat\w*|infobar)(?![a-z])|Counter|Index/;
   const RATIO = /scor|rating|rank|(?<![a-z])(?:dates?|time|price|scale(?!-)|massstab|maßstab|size(?!-)|steps?|tel|phone|specs?|stats?|odds|split|ratio|discount|badge-new|hours)(?![a-z])/i;
   const NEAR = 40; // pixels between a counter and the picture that it counts
-  const MOST_CARDS = 2; // more texts that look like the beginning of a counter are labels of cards
-  // Of a model car "1 / 18" is its size.
+  const MOST_CARDS = 2; // more texts that look like the beginning of a counter, and all like a scale, are labels of cards
+  // Of a model car "1 / 18" is its size; a bare "scale" says nothing of one (the Škoda Scala).
   const SCALES = new Set([4, 5, 6, 8, 10, 12, 14, 16, 18, 20, 24, 25, 32, 35, 36, 38, 43, 48, 50, 60, 64, 72, 76, 87, 100, 120, 148, 160, 220]);
-  const SCALE_MODEL = /(?<!\p{L})(?:scale|die-?cast|miniatur\p{L}*|modellauto\p{L}*|(?:model|toy) ?cars?|ma(?:ß|ss)stab|échelle|escala|scala|schaal|skala|масштаб\p{L}*)(?!\p{L})|축척|다이캐스트|미니카|ミニカー|スケール|模型|比例/iu;
+  const SCALE_MODEL = /(?<![\p{L}\d:])(?:die-?cast|miniatur\p{L}*|modellauto\p{L}*|(?:model|toy) ?cars?|scale[ -]models?|1 ?: ?(?:[58]|1[028]|24|3[25]|43|50|64|72|76|87))(?![\p{L}\d:])|다이캐스트|미니카|ミニカー|模型/iu;
   const NOT_PICTURES = /(?:^|[^\p{L}])(?:stars?|sterne|étoiles|estrellas|pages?|seiten?|página|pagina|steps?|schritt|reviews?|комментар\p{L}*|страниц\p{L}*)(?:$|[^\p{L}])/iu;
   const MORE_PICTURES = new RegExp(`^\\+\\s?(\\d{1,3})(?:\\s+(?:more|mehr|weitere|de plus|más|mais|altre|meer|więcej|ещ[её])?\\s*${NOUN}?)?$`, "iu");
   // A bare "+49" beside a picture, and not over it, may be where a phone number begins.
@@ -83,8 +87,8 @@
       if (n > 1 && n > shown + 2 && !(counter && spaced)) return false; // nobody came so far
       if (!COUNTING.test(before) || !COUNTING.test(after)) return isLabel && gallery;
       if (counter) return gallery || isLabel || beside(element);
-      if (n === 1 && SCALES.has(+of) && ofScaleModel(element)) return false;
       if (gallery || isLabel) return spaced || n === 1 || over(element);
+      if (n === 1 && SCALES.has(+of) && ofScaleModel(element)) return false;
       if (n === 1 && beside(element)) cards.push({ count: +of, line, spaced, sure: spaced || over(element) });
       return false;
     };
@@ -118,7 +122,7 @@
     }
     for (const spaced of [true, false]) {
       const alike = cards.filter((each) => each.spaced === spaced);
-      if (alike.length <= MOST_CARDS) for (const each of alike) if (each.sure) note(each.count, each.line);
+      if (alike.length <= MOST_CARDS || !alike.every((each) => SCALES.has(each.count))) for (const each of alike) if (each.sure) note(each.count, each.line);
     }
     for (const each of unopened) {
       const line = T.text(each.innerText), more = each.isConnected && visible(each) && beside(each) && line.match(MORE_PICTURES);

@@ -144,13 +144,16 @@
   }
 
   const findMore = () => { for (const each of controls()) if (!worn.has(each) && !disabled(each) && !each.closest(UNRELATED) && !leaves(each) && MORE.test(words(each))) return each; return null; };
+  const saysNext = (each) => {
+    const named = NEXT_LABEL.test(T.text(each.getAttribute("aria-label") || each.title || words(each)).replace(/\s*[([（].*$/, "")), ofClass = each.getAttribute("class") || "";
+    return (named || NEXT_CLASS.test(ofClass)) && !/prev(?!ent)/i.test(ofClass);
+  };
   const findNext = () => {
     for (const each of controls()) {
       if (worn.has(each) || disabled(each) || (leaves(each) && !samePath(each)) || each.closest("[class*='calendar' i],[class*='datepicker' i]")) continue;
-      const named = NEXT_LABEL.test(T.text(each.getAttribute("aria-label") || each.title || words(each)).replace(/\s*[([（].*$/, ""));
       const box = each.getBoundingClientRect();
       if (box.width > 260 || box.width * box.height > 0.2 * innerWidth * innerHeight) continue;
-      if ((named || NEXT_CLASS.test(each.getAttribute("class") || "")) && !/prev(?!ent)/i.test(each.getAttribute("class") || "")) return each;
+      if (saysNext(each)) return each;
     }
     return null;
   };
@@ -219,9 +222,9 @@
   };
   const escape = () => key("Escape", 27);
   // What was opened is turned by its arrow; one without a name is left to the key.
-  async function turnOver(end) {
+  async function turnOver(end, opened) {
     const turned = await repeat(findNext, end, MOST_CLICKS);
-    if (!turned.useful) await T.turnByKey(tools, end);
+    if (!turned.useful) await T.turnByKey(tools, end, opened);
   }
   // Tabs and choices of a dialog that was opened, before it is closed.
   async function insideDialogs(end) {
@@ -253,7 +256,7 @@
       idle = (await press(lead, 600)) ? 0 : idle + 1;
       // Each click on some pictures shows the next one in their place.
       for (let count = 1; !idle && first && lead.currentSrc !== first && count < MOST_CLICKS && performance.now() < end && (await press(lead, 600)); count += 1);
-      if (!idle) { await turnOver(end); await insideDialogs(end); }
+      if (!idle) { await turnOver(end, true); await insideDialogs(end); }
       escape();
     }
   }
@@ -293,7 +296,7 @@
       for (let gallery = findGallery(), count = 0; gallery && count < 5 && performance.now() < end; gallery = findGallery(), count += 1) {
         worn.add(gallery);
         const opened = await press(gallery, 600);
-        await turnOver(end);
+        await turnOver(end, opened);
         if (opened) await insideDialogs(end);
         if (!opened) { T.stubborn.push(gallery); if (moreThanShown(gallery)) unopened.add(gallery); }
         escape();
@@ -301,6 +304,7 @@
       await openPictures(end);
       await T.gesture(tools, end);
       limits.push(...inDialogs.limits);
+      if (T.left) limits.push(T.left);
       const gained = chosen.gained + inDialogs.gained;
       return { fresh: known() - before, gained, untried: chosen.limits.length + inDialogs.limits.size > 0, limits, late: performance.now() > end, stubborn: T.stubborn.length };
     } finally { exploring = false; }
@@ -376,7 +380,7 @@
     const size = Math.max(0, ...[...document.images].map((each) => each.naturalWidth));
     const numbered = [...document.querySelectorAll("a[href]")].filter((each) => T.nth(each.href) && !each.closest(ASIDE));
     const byScript = numbered.some((each) => answered.has(each) || [...each.querySelectorAll("*")].some((inside) => answered.has(inside)));
-    const served = byScript ? null : numbered.find((each) => ![...each.querySelectorAll("img")].some((img) => img.naturalWidth && img.naturalWidth >= size));
+    const served = byScript ? null : numbered.find((each) => (each.querySelector("img") || each.relList.contains("next") || saysNext(each)) && ![...each.querySelectorAll("img")].some((img) => img.naturalWidth && img.naturalWidth >= size));
     return { bare, next: (next || served || { href: "" }).href };
   };
 })();

@@ -34,9 +34,10 @@
   }
   // A gesture must not make the page another one, of another model: neither its path nor its query may change.
   // A number that only says which picture is shown ("?photo=3", "/photo/3") is of the same page.
-  const NTH = /^(?:current|active|selected|show|open)?[-_]?(?:photo|image|img|pic|picture|slide|foto|bild|imagen|imagem|immagine|lightbox|gallery|frame)s?[-_]?(?:id|no|nr|num|number|index|idx)?$/i;
+  // "?gallery=3" may be the gallery of another car.
+  const NTH = /^(?:(?:current|active|selected|show|open)?[-_]?(?:photo|image|img|pic|picture|slide|foto|bild|imagen|imagem|immagine|frame)s?[-_]?(?:id|no|nr|num|number|index|idx)?|(?:gallery|lightbox)[-_]?(?:index|idx))$/i;
   const NTH_PATH = /\/(?:photo|image|img|picture|slide|foto|bild)s?[/-]\d{1,5}\/?$/i;
-  let watching = false, moved = false;
+  let watching = false, moved = ""; // where the page would have gone
   const spot = (address) => {
     const url = new URL(address, document.baseURI);
     for (const [name, value] of [...url.searchParams]) if (NTH.test(name) && /^\d{0,5}$/.test(value)) url.searchParams.delete(name);
@@ -51,11 +52,11 @@
     History.prototype[name] = function (state, title, address) {
       let elsewhere = false;
       try { elsewhere = watching && address != null && spot(address) !== spot(location.href); } catch { elsewhere = false; }
-      if (elsewhere) { moved = true; throw new DOMException("the page stays as it is", "SecurityError"); } // what would follow is left out
+      if (elsewhere) { moved = new URL(address, document.baseURI).href; throw new DOMException("the page stays as it is", "SecurityError"); } // what would follow is left out
       return change.apply(this, arguments);
     };
   }
-  if (window.navigation) window.navigation.addEventListener("navigate", ({ destination }) => { if (watching && spot(destination.url) !== spot(location.href)) moved = true; });
+  if (window.navigation) window.navigation.addEventListener("navigate", ({ destination }) => { if (watching && spot(destination.url) !== spot(location.href)) moved = destination.url; });
   const painted = () => [...T.elements(document)].filter((each) => each.style && each.style.backgroundImage.includes("data:")).map((each) => each.style.backgroundImage.replace(/^url\("?|"?\)$/g, ""));
   const loaded = () => new Set([...[...T.elements(document)].filter((each) => each.tagName === "IMG").map((each) => each.currentSrc || each.src), ...painted(), ...performance.getEntriesByType("resource").filter((each) => /^(?:img|css|fetch|xmlhttprequest)$/.test(each.initiatorType)).map((each) => each.name)]);
   // Again while that brings pictures; `idle` times in vain are the end, and so is a page that would become another one.
@@ -66,7 +67,7 @@
       act(count);
       const more = await tools.grown(before, 500);
       await T.quiet(600);
-      moved = moved || spot(location.href) !== here;
+      moved = moved || (spot(location.href) !== here ? location.href : "");
       if (moved) { for (const each of loaded()) if (!old.has(each)) T.strange.add(each); break; }
       vain = more ? 0 : vain + 1;
       gained += more ? 1 : 0;
@@ -80,8 +81,13 @@
     try { return await act(); } finally { watching = false; }
   }
   const arrow = () => { for (const kind of ["keydown", "keyup"]) (document.activeElement || document.body).dispatchEvent(new KeyboardEvent(kind, { key: "ArrowRight", code: "ArrowRight", keyCode: 39, which: 39, bubbles: true })); };
-  // What was opened, and has no arrow with a name.
-  T.turnByKey = (tools, end) => watched(() => again(arrow, tools, end, MOST_TURNS, 2));
+  // What was opened, and has no arrow with a name. Where its key leads to another address, its other pictures were not seen.
+  T.left = "";
+  T.turnByKey = async (tools, end, opened) => {
+    const before = moved, inside = opened || T.openDialogs().length > 0;
+    await watched(() => again(arrow, tools, end, MOST_TURNS, 2));
+    if (inside && moved && !before) T.left = `the arrow key in an opened gallery led to ${moved.slice(0, 200)}, where its other pictures may be`;
+  };
   T.gesture = (tools, end) => watched(() => gestures(tools, end));
   async function gestures(tools, end) {
     let gained = 0;

@@ -33,6 +33,7 @@ COUNTERS = {
     "bare": "<p>1 / 9</p>",
     "words": "<p>Photo 3 of 9</p>",
     "closed-dialog": "<dialog><ul>" + "<li aria-roledescription=slide></li>" * 9 + "</ul></dialog>",
+    "scala-carousel": "<h1>Škoda Scala</h1><div class=carousel><span>1 / 9</span></div>",
     "korean": "<div class=photo_count>사진 9장</div>",
 }  # fmt: skip
 OTHERS = {
@@ -60,12 +61,17 @@ NUMBERS = (
     "Bekijk 24 foto's", "Toon 24 afbeeldingen", "Galeria 24 zdjęć", "Zobacz wszystkie 24 zdjęcia",
     "Zobrazit 24 obrázků", "Všech 24 fotografií", "Näytä 24 kuvaa", "Se alla 24 bilder", "Visa 24 bilder", "Vis 24 billeder",
     "Показать 24 фото", "Все 24 фото", "Смотреть 24 фотографии", "Ещё 24 фотографий",
+    "All 24 photos", "See all 24 photos", "Voir les 24 photos", "Las 24 fotos", "Gallery of 24 photos", "Serie de 24 fotos",
+    "BMW M3 with 24 photos", "Ecco le 24 foto", "Galerie ze 24 obrázků", "Album z 24 zdjęć", "На 24 фото",
     "Tüm 24 fotoğraf", "Tüm 24 fotoğrafı gör", "Toplam 24 resim",
 )  # fmt: skip
 NO_NUMBERS = (
     "Porsche 911 photos", "Mazda 6 images", "Audi A8 Bilder", "A4 Bilder", "Peugeot 208 fotos", "Kia EV6 images",
     "VW Golf 8 Bilder", "Hyundai Ioniq 5 images", "Tesla Model 3 photos", "Mercedes-Benz 190 photos", "Fiat 500 foto",
     "Alfa Romeo 147 immagini", "Citroën C 4 photos", "Škoda 120 obrázků", "Лада 2107 фото", "Mazda CX-5 photos",
+    "Mercedes E 220 photos", "Mercedes S 500 Bilder", "Alpine A 110 photos", "BMW Z 4 photos", "E-tron 55 photos", "Audi RS 6 photos",
+    "Aston Martin DB 11 photos", "VW Passat 8 Bilder", "Renault Clio 5 photos", "Mini Cooper 5 photos", "BYD Seal 6 images",
+    "Boxster 718 photos", "smart 3 photos", "Lexus IS 300 photos", "Top 10 photos", "Posted October 24 photos by Kim", "Day 3 photos", "Le 3 août 24 photos",
     "Land Rover Defender 110 photos", "Upload up to 20 photos", "Bis zu 20 Fotos",
 )  # fmt: skip
 SAY = "document.getElementById('line').textContent = arguments[0]; return T.announced()"
@@ -113,3 +119,27 @@ def test_any_word_but_a_name_may_be_before_a_number_of_pictures(announces):
     read = {line: [sign["count"] for sign in announces.browser.run(SAY, line)] for line in lines}
     assert [line for line in NUMBERS if read[line] != [24]] == []
     assert [line for line in NO_NUMBERS if read[line]] == []
+
+
+SIZES = {
+    "scala": ("<p>1 / 24</p><h1>Škoda Scala</h1>", [24]),
+    "scala-carousel": ("<h1>Škoda Scala</h1><div class=carousel><span>1/24</span></div>", [24]),
+    "large-scale": (
+        "<h1>BMW 5: built on a large scale</h1><div class=slider><p>1 / 24</p></div>",
+        [24],
+    ),
+    "die-cast-gallery": ("<h1>Die-cast cars</h1><div class=gallery><p>1 / 24</p></div>", [24]),
+    "scale-model": ("<p>1 / 24</p><h1>Scale model of a BMW 5</h1>", []),
+    "ratio": ("<p>1 / 18</p><h1>BMW 5 in 1:18</h1>", []),
+}
+
+
+def test_the_word_scale_or_a_gallery_makes_no_model_car_of_a_counter(announces):
+    read = {name: announces(f"size-{name}", html) for name, (html, _) in SIZES.items()}
+    assert read == {name: counts for name, (_, counts) in SIZES.items()}
+
+
+def test_three_counters_between_pictures_are_read_unless_all_could_be_scales(announces):
+    beside = "<img width=300 height=200 src=/p/2.jpg>"
+    html = beside.join(f"<span>1 / {count}</span>" for count in (9, 12, 7))
+    assert announces("three", html) == [9, 12, 7]

@@ -200,3 +200,37 @@ def test_what_another_page_has_painted_is_left_out(server, brands_for, workspace
         seen = connection.execute(select(schema.sightings.c.capture)).scalars().all()
     assert found == dict.fromkeys(PAINTED, 1)
     assert "inline" not in seen
+
+
+# The arrow key in a dialog leads to addresses that may be of its pictures, or of other cars.
+UNSURE = {
+    "item": turned("history.pushState({}, '', '?item=' + n); show(n);", DIALOG),
+    "index": turned("history.pushState({}, '', '?index=' + n); show(n);", DIALOG),
+    "media": turned("history.pushState({}, '', '?media=' + n); show(n);", DIALOG),
+    "gallery": turned("history.pushState({}, '', '/gallery/gallery/' + n); show(n);", DIALOG),
+    "name": turned("history.pushState({}, '', '?photo=front-' + n); show(n);", DIALOG),
+}  # fmt: skip
+GALLERIES = {
+    name: turned(f"history.pushState({{}}, '', '?{name}=' + n); show(n);")
+    for name in ("gallery", "gallery_id", "lightbox")
+}
+INDEXED = {"gallery_index": turned("history.pushState({}, '', '?gallery_index=' + n); show(n);")}
+CARS = "<h2>Other cars</h2>" + "".join(f"<p><a href='?KEY={n}'>Another car {n}</a>" for n in range(3))  # fmt: skip
+TEXTS = {name: HERO + CARS.replace("KEY", name) for name in ("gallery", "gallery_id", "image")}
+
+
+def test_a_page_is_partial_where_the_arrow_key_in_a_dialog_leaves_it(server, brands_for, workspace):
+    summary, found = collect(server, brands_for, workspace, UNSURE)
+    assert found == dict.fromkeys(UNSURE, 1)
+    assert len(summary.partial) == len(UNSURE)
+    assert all("the arrow key in an opened gallery led to" in str(each) for each in summary.partial)
+
+
+def test_the_number_of_a_gallery_is_not_that_of_a_picture(server, brands_for, workspace):
+    _, found = collect(server, brands_for, workspace, GALLERIES | INDEXED)
+    assert found == dict.fromkeys(GALLERIES, 1) | dict.fromkeys(INDEXED, COUNT)
+
+
+def test_links_of_words_to_other_cars_leave_a_page_done(server, brands_for, workspace):
+    summary, found = collect(server, brands_for, workspace, TEXTS)
+    assert (found, summary.partial) == (dict.fromkeys(TEXTS, 1), ())
