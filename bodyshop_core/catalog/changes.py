@@ -168,15 +168,19 @@ class _SequencesOfPostgres(_Counter):
         for table in tables:
             name = f"changes_{table.name}"
             found = connection.scalar(watched, {"table": table.name, "name": name})
-            if found != len(_WRITTEN):
+            if found != len(_WRITTEN) + 1:
                 return False
-            readable = text("SELECT has_sequence_privilege(:name, 'SELECT')")
-            if not connection.scalar(readable, {"name": name}):
+            # To wait for writers a role has to lock their table, which is no right of readers.
+            usable = text(
+                "SELECT has_sequence_privilege(:name, 'SELECT') AND"
+                " has_table_privilege(:table, 'UPDATE, DELETE, TRUNCATE')"
+            )
+            if not connection.scalar(usable, {"name": name, "table": table.name}):
                 return False
-        usable = " AND ".join(
+        own = " AND ".join(
             f"has_table_privilege('finished', '{what}')" for what in ("SELECT", "INSERT", "UPDATE")
         )
-        return bool(connection.scalar(text(f"SELECT {usable}")))
+        return bool(connection.scalar(text(f"SELECT {own}")))
 
     def allowed(self, connection: Connection, tables: Sequence[Table]) -> bool:
         may_create = text("SELECT has_schema_privilege(current_schema(), 'CREATE')")
@@ -198,7 +202,8 @@ class _SequencesOfPostgres(_Counter):
                 "CREATE OR REPLACE FUNCTION count_change() RETURNS trigger LANGUAGE plpgsql"
                 " SECURITY DEFINER SET search_path = pg_catalog AS $$ DECLARE counter regclass"
                 " := format('%I.%I', TG_TABLE_SCHEMA, 'changes_' || TG_TABLE_NAME)::regclass;"
-                " BEGIN PERFORM nextval(counter) FROM written; RETURN NULL; END $$"
+                " BEGIN IF TG_OP = 'TRUNCATE' THEN PERFORM nextval(counter);"
+                " ELSE PERFORM nextval(counter) FROM written; END IF; RETURN NULL; END $$"
             )
         )
         for table in tables:
@@ -213,6 +218,8 @@ class _SequencesOfPostgres(_Counter):
                     " FOR EACH STATEMENT EXECUTE FUNCTION count_change()"
                     for what, rows in _WRITTEN.items()
                 ),
+                f"CREATE OR REPLACE TRIGGER {name}_truncate AFTER TRUNCATE ON {table.name}"
+                " FOR EACH STATEMENT EXECUTE FUNCTION count_change()",
             ):
                 connection.execute(text(statement))
 

@@ -44,7 +44,8 @@ def read_state(workspace: Workspace) -> State:
         pictures = select(func.count()).select_from(schema.images)
         count = int(connection.scalar(pictures) or 0)
         few = count <= PART
-        masks = _masks(connection, workspace.derived)
+        drawn = _masks(connection, workspace.derived)
+        masks = {sha: written(each) for sha, each in drawn.items()}
         about = _about(connection)
         about["newest"] = newest.name if newest else None
         chunks: dict[str, list[PictureState]] = {}
@@ -93,7 +94,7 @@ def _in(column: ColumnElement[str], between: Range) -> ColumnElement[bool]:
 
 
 def _chunks(
-    connection: Connection, between: Range, masks: Mapping[str, list[list[str]]]
+    connection: Connection, between: Range, masks: Mapping[str, str]
 ) -> Iterator[tuple[str, list[str]]]:
     """Yield prefix and pictures of the chunks of a range, each picture as `encode` writes it.
 
@@ -108,7 +109,7 @@ def _chunks(
         (_verdicts(connection, between), written((None, "", False, None, None, None, None))),
         *((labels.pop(field.value), nothing) for field in Field),
         (_splits(connection, between), ""),
-        ({sha: written(masks[sha]) for sha in masks}, ""),
+        (masks, ""),
     ]
     values = zip(shas, *(map(of.get, shas, repeat(none)) for of, none in columns), strict=True)
     rows = [

@@ -100,7 +100,7 @@ def _below(place: RemotePlace) -> Iterator[tuple[RemotePlace, _Note]]:
             left -= 1
             if (note := _note(folder)) is not None:
                 yield folder, note
-        for name in inside or ():
+        for name in filter(None, inside or ()):  # of "a//b.jpg" the second folder has none
             inner = replace(folder, url=f"{folder.url.rstrip('/')}/{name}")
             (unlikely if _OWN.fullmatch(name) else likely).append(inner)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import uuid
 from collections.abc import Iterable
@@ -9,13 +10,19 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bodyshop_core.errors import LostBlobError
 from bodyshop_core.storage import nesting, ownership
 from bodyshop_core.storage.remote_place import RemotePlace
 
+if TYPE_CHECKING:
+    from bodyshop_core.storage.place_owner import Owner
+
 THREADS = 8
+
+_CLAIMING = threading.RLock()
+"""Held by the thread that asks whose a place is; the others wait for the answer."""
 
 PART = ".part"
 """How names end of what is being written, or was when its process was killed."""
@@ -47,6 +54,12 @@ def claim(place: RemotePlace, *, leave_note: bool = True) -> None:
     """
     if (owner := place.owner) is None or ownership.known.has(place, owner.known):
         return
+    with _CLAIMING:
+        if not ownership.known.has(place, owner.known):
+            _claim(place, owner, leave_note)
+
+
+def _claim(place: RemotePlace, owner: Owner, leave_note: bool) -> None:
     found = ownership.read_note(place)
     if found is None and not leave_note:
         return

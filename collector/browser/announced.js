@@ -31,7 +31,8 @@
   const MOST_CARDS = 2; // more texts that look like the beginning of a counter, and all like a scale, are labels of cards
   // Of a model car "1 / 18" is its size; a bare "scale" says nothing of one (the Škoda Scala).
   const SCALES = new Set([4, 5, 6, 8, 10, 12, 14, 16, 18, 20, 24, 25, 32, 35, 36, 38, 43, 48, 50, 60, 64, 72, 76, 87, 100, 120, 148, 160, 220]);
-  const SCALE_MODEL = /(?<![\p{L}\d:])(?:die-?cast|miniatur\p{L}*|modellauto\p{L}*|(?:model|toy) ?cars?|scale[ -]models?|1 ?: ?(?:[58]|1[028]|24|3[25]|43|50|64|72|76|87))(?![\p{L}\d:])|다이캐스트|미니카|ミニカー|模型/iu;
+  const SCALE_MODEL = /(?<![\p{L}\d:])(?:die-?cast|miniatur\p{L}*|modellauto\p{L}*|(?:model|toy) ?cars?|scale[ -]models?|(?:scale|ma(?:ß|ss)stab|échelle|escala|scala|skala) ?1 ?: ?\d{1,3}|1 ?: ?\d{1,3} ?(?:scale|ma(?:ß|ss)stab)|1 ?: ?(?:64|72|76|87))(?![\p{L}\d:])|다이캐스트|미니카|ミニカー|模型/iu;
+  const SCALE_IN_TITLE = /(?<![\p{L}\d:])1 ?: ?(?:[58]|1[028]|24|3[25]|43|50)(?! ?[ap]\.?m|[\p{L}\d:])/iu; // elsewhere a time
   const NOT_PICTURES = /(?:^|[^\p{L}])(?:stars?|sterne|étoiles|estrellas|pages?|seiten?|página|pagina|steps?|schritt|reviews?|комментар\p{L}*|страниц\p{L}*)(?:$|[^\p{L}])/iu;
   const MORE_PICTURES = new RegExp(`^\\+\\s?(\\d{1,3})(?:\\s+(?:more|mehr|weitere|de plus|más|mais|altre|meer|więcej|ещ[её])?\\s*${NOUN}?)?$`, "iu");
   // A bare "+49" beside a picture, and not over it, may be where a phone number begins.
@@ -71,7 +72,7 @@
       return [element.previousElementSibling, element.nextElementSibling].some((each) => each && each.matches("input, select, a[href^='tel:']"));
     };
     const ofScaleModel = (element) => {
-      if (SCALE_MODEL.test(title)) return true;
+      if (SCALE_MODEL.test(title) || SCALE_IN_TITLE.test(title)) return true;
       for (let at = element, depth = 0; at && depth < 4 && !/^(?:HTML|BODY|MAIN)$/.test(at.tagName); at = at.parentElement, depth += 1) if (SCALE_MODEL.test(at.textContent.slice(0, 400))) return true;
       return false;
     };
@@ -93,7 +94,7 @@
       return false;
     };
     const note = (count, why) => { if (count >= 2 && count <= 2000) found.push({ count, why: T.text(why).slice(0, 80) }); };
-    const slides = { all: 0, empty: 0, closed: 0 };
+    const slides = { all: 0, empty: 0 }, closedLists = new Map(); // what is around the slides of a closed dialog -> their number
     for (const element of T.elements(document)) {
       if (element.closest(OPINIONS)) continue;
       const size = parseInt(element.getAttribute("aria-setsize"), 10);
@@ -104,9 +105,9 @@
       }
       if (element.matches(SLIDES) && !/clone|duplicate/i.test(element.getAttribute("class") || "")) {
         const closed = !element.parentElement?.getClientRects().length && element.closest("dialog, [role=dialog], [aria-modal]");
-        slides[closed ? "closed" : "all"] += 1;
         const shows = element.querySelector("img[src],img[srcset],img[data-src],img[data-srcset],picture,video,canvas,svg,iframe") || element.tagName === "IMG" || [element, ...element.querySelectorAll("*")].some((each) => getComputedStyle(each).backgroundImage.includes("url(") || [...each.attributes].some(({ name, value }) => name.startsWith("data-") && T.pictureAddress(value, false)));
-        if (!closed && !shows && !T.text(element.textContent)) slides.empty += 1;
+        const blank = !shows && !T.text(element.textContent), filmOnly = shows && element.querySelector("iframe") && !element.querySelector("img,picture");
+        if (!closed) { slides.all += 1; if (blank) slides.empty += 1; } else if ((shows || blank) && !filmOnly) closedLists.set(element.parentElement, (closedLists.get(element.parentElement) || 0) + 1);
       }
       const label = element.getAttribute("aria-label");
       const texts = [label || ""];
@@ -130,7 +131,8 @@
       if (more) note(new Set(pictures.filter(({ box }) => box.width >= 100 && box.height >= 75).map(({ url }) => url)).size + +more[1] - 1, `"${line}" did not open`);
     }
     for (const { type, textContent } of document.scripts) if (/ld\+json/i.test(type)) for (const count of gallerySizes(textContent)) note(count, "numberOfItems of the gallery");
-    if (slides.closed) note(slides.closed, `${slides.closed} slides of a dialog`);
+    const closed = Math.max(0, ...closedLists.values()); // previews and a second dialog show the same
+    if (closed) note(closed, `${closed} slides of a dialog`);
     if (slides.empty) found.push({ count: 0, empty: slides.empty, why: `${slides.empty} of ${slides.all} slides show no picture` });
     return found;
   };

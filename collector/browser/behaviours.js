@@ -104,12 +104,21 @@
   T.stubborn = [];
   // Whether a script answered for a link, or only something loaded meanwhile: a clock's picture, a beacon.
   const answered = new WeakSet();
+  const heard = new WeakSet(); // handlers whose answer is looked at
   let taken = false; // a handler has told the browser not to follow the link
   document.addEventListener("click", (event) => {
     if (!exploring) return;
     let prevented = false; // by the page: some handlers leave a click alone that another one has answered
     event.preventDefault = () => { taken = prevented = true; Event.prototype.preventDefault.call(event); };
     Object.defineProperty(event, "defaultPrevented", { configurable: true, get: () => prevented });
+    Object.defineProperty(event, "returnValue", { configurable: true, get: () => !prevented, set: (value) => { if (value === false) event.preventDefault(); } });
+    for (const each of event.composedPath()) { // `onclick="next(); return false"` tells the browser, too
+      const handler = each.onclick;
+      if (typeof handler !== "function" || heard.has(handler)) continue;
+      const told = function (click) { const answer = handler.call(this, click); if (answer === false) click.preventDefault(); return answer; };
+      heard.add(told);
+      each.onclick = told;
+    }
   }, true);
   const pictured = () => new Set([...T.elements(document)].filter((each) => each.tagName === "IMG" && (each.complete ? each.naturalWidth >= 50 : each.currentSrc || each.src)).map((each) => each.currentSrc || each.src));
   async function press(element, ms) {

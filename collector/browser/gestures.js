@@ -41,7 +41,7 @@
   const spot = (address) => {
     const url = new URL(address, document.baseURI);
     for (const [name, value] of [...url.searchParams]) if (NTH.test(name) && /^\d{0,5}$/.test(value)) url.searchParams.delete(name);
-    return url.origin + url.pathname.replace(NTH_PATH, "/").replace(/\/$/, "") + url.search;
+    return url.origin + url.pathname.replace(NTH_PATH, "/").replace(/\/$/, "") + `?${url.searchParams}`; // written anew: one way of writing %20 and commas
   };
   // Whether an address shows another picture of this page.
   T.nth = (address) => {

@@ -189,6 +189,23 @@ def test_a_folder_of_many_objects_in_a_bucket_is_listed_with_a_bounded_number_of
     assert list(nesting._below(place)) == [] and next(pages) == nesting.REQUESTS
 
 
+def test_a_folder_without_a_name_in_a_bucket_is_not_looked_into_again_and_again(
+    workspace_at, monkeypatch
+):
+    asked = []
+
+    class Stray:
+        """Of S3, as far as it is used: every prefix holds an object such as ``//stray.jpg``."""
+
+        def call_s3(self, method, **words):
+            asked.append(words["Prefix"])
+            return {"CommonPrefixes": [{"Prefix": f"{words['Prefix']}/"}]}
+
+    place = workspace_at("a").blobs.place
+    monkeypatch.setattr(RemotePlace, "filesystem", lambda place: Stray())
+    assert list(nesting._below(place)) == [] and len(asked) == 1
+
+
 @pytest.mark.slow
 def test_nested_prefixes_of_a_bucket_are_refused(tmp_path, monkeypatch):
     with object_store.started() as server:

@@ -100,6 +100,21 @@ def test_a_role_that_may_write_only_counts_nothing_and_is_counted(limited, tmp_p
     assert not watch(other, [schema.images, schema.labels])
 
 
+def test_a_role_that_reads_tables_and_counts_is_not_counted_on_to_wait_for_writers(
+    limited, tmp_path
+):
+    owned, url, owner = limited
+    made = Catalog(tmp_path / "unused", owned)
+    assert watch(made, [schema.images])
+    for what in ("bodyshop_catalog", "images", "changes_images"):
+        owner.execute(text(f"GRANT SELECT ON {what} TO {url.username}"))
+    owner.execute(text(f"GRANT SELECT, INSERT, UPDATE ON finished TO {url.username}"))
+    other = Catalog(tmp_path / "unused", url)
+    assert not watch(other, [schema.images])
+    owner.execute(text(f"GRANT UPDATE ON images TO {url.username}"))
+    assert watch(other, [schema.images])
+
+
 def fill_one(catalog):
     with catalog.begin() as connection:
         blob = Blob("0" * 64, Path("unused"), 1, True)

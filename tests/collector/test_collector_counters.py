@@ -33,6 +33,7 @@ COUNTERS = {
     "bare": "<p>1 / 9</p>",
     "words": "<p>Photo 3 of 9</p>",
     "closed-dialog": "<dialog><ul>" + "<li aria-roledescription=slide></li>" * 9 + "</ul></dialog>",
+    "previews": "<dialog><ul>" + "<li aria-roledescription=slide></li>" * 9 + "</ul><ol>" + "<li aria-roledescription=slide></li>" * 9 + "</ol></dialog>",
     "scala-carousel": "<h1>Škoda Scala</h1><div class=carousel><span>1 / 9</span></div>",
     "korean": "<div class=photo_count>사진 9장</div>",
 }  # fmt: skip
@@ -44,6 +45,8 @@ OTHERS = {
     "scale-spaced": "<div>Die-cast model<p>1 / 18</p></div>",
     "scale-title": "<h1>Miniaturen</h1><p>1 / 43</p>",
     "scale-cards": "<span>1 / 18</span><img width=300 height=200 src=/p/2.jpg><span>1 / 18</span><img width=300 height=200 src=/p/3.jpg><span>1 / 43</span>",
+    "closed-words": "<dialog>" + "<div class=swiper-slide>Pay a deposit</div>" * 9 + "</dialog>",
+    "closed-films": "<dialog>" + "<div class=swiper-slide><iframe></iframe></div>" * 9 + "</dialog>",
     "discount": "<div class=discount-badge>1/2</div>",
     "country": "<div class=country-list>3 / 12</div>",
     "models": "<div class=slider><h3>911/964</h3></div>",
@@ -123,6 +126,7 @@ def test_any_word_but_a_name_may_be_before_a_number_of_pictures(announces):
 
 SIZES = {
     "scala": ("<p>1 / 24</p><h1>Škoda Scala</h1>", [24]),
+    "posted": ("<div>Posted 1:24 pm, 1:32</div><p>1 / 24</p>", [24]),
     "scala-carousel": ("<h1>Škoda Scala</h1><div class=carousel><span>1/24</span></div>", [24]),
     "large-scale": (
         "<h1>BMW 5: built on a large scale</h1><div class=slider><p>1 / 24</p></div>",

@@ -68,7 +68,7 @@ def collect(server, brands_for, workspace, pages):
     summary = collector.collect(brands, workspace)
     with workspace.catalog.read() as connection:
         seen = connection.execute(select(schema.sightings)).all()
-    return summary, Counter(urls[row.page_url] for row in seen if "/p/" in row.url)
+    return summary, Counter(urls[row.page_url.split("?")[0]] for row in seen if "/p/" in row.url)
 
 
 def test_pictures_that_a_gesture_shows_are_collected(server, brands_for, workspace):
@@ -157,6 +157,7 @@ ADDRESSED = {
     "button": page(f"{HERO}<button class=next>Next</button>", "document.querySelector('.next').onclick = () => { next(); history.pushState({}, '', '?slide=' + n); };"),
     "links": page(f"{HERO}{LINKS}", "document.querySelectorAll('a').forEach((a, k) => { a.onclick = (event) => { event.preventDefault(); history.pushState({}, '', a.href); show(k); }; });"),
     "dialog": turned("history.pushState({}, '', '?photo=' + n); show(n);", DIALOG),
+    "dialog-encoded": turned("history.pushState({}, '', '?make=Alfa%20Romeo&ids=5,6&photo=' + n); show(n);", DIALOG + "<script>history.replaceState({}, '', '?make=Alfa%20Romeo&ids=5,6')</script>"),
 }  # fmt: skip
 AWAY = {
     "dialog-key": turned("history.pushState({}, '', '/other-model-' + n); show(n);", DIALOG),

@@ -26,6 +26,9 @@ PAGES = {
     "titled": page(f"{HERO}<div id=b title='Next page' style='width:35px;height:35px'></div>", "let down = false; b.addEventListener('pointerdown', (event) => { down = event.isTrusted; }); b.addEventListener('pointerup', () => { if (down) next(); down = false; });"),
     # a handler that leaves a click alone which was answered before
     "once": page(f"<div>{HERO}</div><a id=b href='?step=1' class=next>Next</a>", "b.addEventListener('click', (event) => { if (event.defaultPrevented) return; event.preventDefault(); next(); });"),
+    # the browser is told by an answer, and what hears all clicks leaves such a one alone
+    "answer": page(f"{HERO}<a class=next href='?view=2' onclick='next(); return false'>Next</a>", "document.addEventListener('click', (event) => { if (!event.defaultPrevented) m.src = '/other.jpg'; });"),
+    "value": page(f"{HERO}<a class=next href='?view=2' onclick='next(); event.returnValue = false'>Next</a>", "document.addEventListener('click', (event) => { if (event.returnValue) m.src = '/other.jpg'; });"),
     # items of a list have numbers as their values
     "values": page(f"{HERO}<ul class=dots>" + "".join(f"<li class=dot role=button tabindex=0 value={n} style='width:12px;height:12px'></li>" for n in range(COUNT)) + "</ul>", "document.querySelectorAll('li').forEach((each) => { each.onclick = () => { m.src = `/p/PAGE-${each.value}.jpg`; }; });"),
     # the picture moves for a while, and does not answer meanwhile

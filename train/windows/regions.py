@@ -129,8 +129,11 @@ def outlined(
         part = (inside > 0) & likely[box]
         if part.sum() < smallest:
             continue
-        points = cv2.approxPolyDP(outline, tolerance, True)[:, 0].astype(float)
-        if len(points) < 3:  # thinner than the tolerance
+        points, off = cv2.approxPolyDP(outline, tolerance, True)[:, 0].astype(float), tolerance
+        while off > 0.5 and _area(points) < 0.7 * part.sum():  # thinner than the tolerance
+            off /= 2
+            points = cv2.approxPolyDP(outline, off, True)[:, 0].astype(float)
+        if len(points) < 3:
             centre, sides, angle = cv2.minAreaRect(outline)
             around = (centre, tuple(max(side, 1.0) for side in sides), angle)
             points = cv2.boxPoints(around).astype(float)
@@ -143,6 +146,12 @@ def outlined(
             )
         )
     return found
+
+
+def _area(points: NDArray[np.float64]) -> float:
+    import cv2
+
+    return float(cv2.contourArea(points.astype(np.float32)))
 
 
 def _surest(found: list[DamageRegion]) -> tuple[DamageRegion, ...]:
