@@ -108,6 +108,8 @@ def hues_turned(lit: Relit, where: NDArray[np.bool_]) -> bool:
         Places that count: where nothing is clipped.
     """
     sides = lit.colours[0][where], lit.colours[1][where]
+    if len(sides[0]) < _FEW_PLACES:
+        return False
     if _turned(*sides):
         return True
     usual = _usual_colours(*sides)  # letters may be all the colour there is

@@ -15,7 +15,7 @@ from bodyshop_core.catalog import BlobRef, register_image, schema
 from bodyshop_core.errors import TransientError, UnreadableImageError
 from curate.duplicates import find_pairs, pixel_check
 from curate.duplicates.checks import compare_pairs, kind_of_row
-from curate.duplicates.lighting import relight
+from curate.duplicates.lighting import hues_turned, relight
 from curate.duplicates.memory import NeighbourMemory
 from curate.duplicates.pixels import compare, kind_of, view
 from curate.duplicates.stage import stored_row
@@ -219,6 +219,12 @@ def test_a_clipped_copy_agrees_to_the_edges_of_what_was_clipped():
     assert (found.misfit < 12).mean() > 0.95
     other = relight(base, copy[:, ::-1], flat, flat)
     assert (other.misfit > 12).mean() > 0.3
+
+
+def test_two_pictures_that_are_clipped_everywhere_are_compared_without_a_warning():
+    picture = np.asarray(photos.photo("chelsea").resize((60, 40)))
+    found = relight(picture, picture, flat, flat)
+    assert not hues_turned(found, np.zeros(len(found.misfit), dtype=bool))
 
 
 def flat(picture):

@@ -132,6 +132,8 @@ def test_a_run_on_origins_that_it_learned_from_says_that_it_is_not_shown_abroad(
     summary, _ = trained
     name, text = summary.lines()[0]
     assert name == "abroad" and "not shown abroad" in text and "splits: {by: origin}" in text
+    # splits by origin alone do not show it: the shipped weights may know every origin
+    assert "--set near=nothing" in text
     card = (summary.folder / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert card.index("not shown abroad") < card.index("Test accuracy, at home")
 

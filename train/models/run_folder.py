@@ -163,8 +163,8 @@ class RunRecord:
             raise UsageError(
                 f"run '{self.run}' is a damage model by windows: this is for recipes of a network",
                 hint="give a run of another recipe; to measure a damage model on other origins, "
-                "set splits: {by: origin} in curate.yaml, curate, and train damage: its test split "
-                "is of origins then that were not learned from",
+                "set splits: {by: origin} in curate.yaml, curate, and train damage --set "
+                "near=nothing: its test split is of origins then that were not learned from",
             )
         return Recipe.model_validate(self.recipe)
 

@@ -253,7 +253,7 @@ def _abroad(samples: Samples, recipe: WindowRecipe) -> dict[str, Any]:
     unseen = samples.new_origins()
     if not unseen:
         why = "the test pictures come from origins that it learned from; to test it on others, set "
-        why += "splits: {by: origin} in curate.yaml, and run curate and train damage again"
+        why += "splits: {by: origin} in curate.yaml, run curate and train damage --set near=nothing"
     elif recipe.near == "shipped":
         why = "the test pictures come from origins that it was not adapted to, but the shipped "
         why += "model that it starts from may have learned from them: bodyshop doctor --models "
