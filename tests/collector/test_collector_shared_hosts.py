@@ -57,14 +57,16 @@ def collector(workspace) -> Iterator[Maker]:
 def test_of_many_threads_in_three_collectors_one_gets_each_turn(collector):
     gap, until = 0.25, time.monotonic() + 4
     granted: list[float] = []
+    answered: list[float] = []  # seconds that the answers took
     lock = threading.Lock()
 
     def ask(gate: HostGate) -> None:
-        while time.monotonic() < until:
+        while (asked := time.monotonic()) < until:
             turn = gate.try_start("a", slot=False)
             if turn.granted:
                 with lock:
                     granted.append(turn.ready_at)
+                    answered.append(time.monotonic() - asked)
             time.sleep(0.003)
 
     gates = [collector(gap).gate for _ in range(3)]
@@ -74,7 +76,7 @@ def test_of_many_threads_in_three_collectors_one_gets_each_turn(collector):
     for thread in threads:
         thread.join()
     # By the database's clock; each collector's view of it differs by the time of an answer.
-    assert min(b - a for a, b in pairwise(sorted(granted))) > gap - 0.05
+    assert min(b - a for a, b in pairwise(sorted(granted))) > gap - max(answered)
     assert 8 <= len(granted) <= 4 / gap + 1
 
 
