@@ -180,5 +180,5 @@ def test_every_picture_of_the_docs_has_a_command_that_makes_it():
 
 
 def test_the_picture_of_the_reasons_has_an_example_of_each():
-    maker = (REPOSITORY / MADE_BY["curate-reasons.jpg"]).read_text(encoding="utf-8")
+    maker = (REPOSITORY / "benchmarks" / "curate_examples.py").read_text(encoding="utf-8")
     assert [each.value for each in Reason if f'"{each.value}"' not in maker] == []
