@@ -230,6 +230,8 @@
     for (const kind of ["keydown", "keyup"]) (document.activeElement || document.body).dispatchEvent(new KeyboardEvent(kind, { key: name, code: name, keyCode: code, which: code, bubbles: true }));
   };
   const escape = () => key("Escape", 27);
+  // A dialog may open only when its picture has loaded: an Escape before that closes nothing.
+  T.closeOpened = async (ms) => { if (await T.waitFor(T.openedSince, ms)) { escape(); await T.waitFor(() => !T.openedSince(), 600); } };
   // What was opened is turned by its arrow; one without a name is left to the key.
   async function turnOver(end, opened) {
     const turned = await repeat(findNext, end, MOST_CLICKS);
@@ -255,6 +257,7 @@
       await press(links[0].img, 600);
       const came = performance.getEntriesByName(links[0].url).some((each) => each.initiatorType !== "navigation") || [...T.elements(document)].some((each) => each.tagName === "IMG" && each.currentSrc === links[0].url && each.naturalWidth);
       if (came) for (const { img, url } of links) T.opens.set(img, [url]);
+      await T.closeOpened(came ? 600 : 0);
       escape();
     }
     let idle = 0;
@@ -280,6 +283,7 @@
     exploring = true;
     try {
       const before = known();
+      T.exploringBegins();
       inDialogs.gained = 0; inDialogs.limits.clear();
       for (const each of document.querySelectorAll("details:not([open])")) each.open = true;
       if (!(await scrollBoxes(end))) limits.push("a box that scrolls has more than could be seen in the time");

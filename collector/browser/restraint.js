@@ -76,6 +76,9 @@
     return !large;
   };
   T.openDialogs = () => [...T.elements(document)].filter((each) => each.matches(DIALOG) && each.getClientRects().length && largeIn(each));
+  let openAtFirst = null;
+  T.exploringBegins = () => { openAtFirst ||= T.openDialogs(); };
+  T.openedSince = () => !!openAtFirst && T.openDialogs().some((each) => !openAtFirst.includes(each));
   // In a form, also from inside a shadow root.
   T.inForm = (element) => { for (let at = element; at; at = up(at)) if (at.tagName === "FORM" || at.form) return true; return false; };
   // What an attribute of the page says that it leads to: another page.
