@@ -107,6 +107,21 @@ def test_what_a_button_in_a_frame_opened_over_its_frame_is_not_clicked_for_it(
     assert row.url.partition("?")[2] == "nothing"
 
 
+def test_a_button_in_a_frame_of_the_page_that_has_no_effect_is_no_answer(
+    server, brands_for, workspace
+):
+    body = """<iframe id=sp_message_iframe title="Consent" srcdoc="We use cookies
+    <button>Reject all</button><button>Accept</button>"></iframe><img width=300 src=/p/0.jpg>"""
+    page = server.add("/page", f"<!doctype html>{body}".encode(), "text/html")
+    server.answers["/p/0.jpg"] = sends(picture(1))
+    collector.collect(brands_for(pages=[page]), workspace)
+    with workspace.catalog.read() as connection:
+        (row,) = connection.execute(select(schema.pages)).all()
+        (seen,) = connection.execute(select(schema.sightings)).all()
+    assert "its button to refuse (words reject all) has no effect" in row.error
+    assert "consent" not in seen.permission
+
+
 def test_a_banner_whose_box_stays_ticked_is_not_answered(server, brands_for, workspace):
     page = server.add("/page", PAGE.format(banner=STUCK).encode(), "text/html")
     server.answers["/p/0.jpg"] = sends(picture(1))
