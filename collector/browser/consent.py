@@ -80,8 +80,8 @@ def refuse_consent(
         useless = ""
         answers.given.append(f"{said['answer']}: {said['by']} {said['what']}")
     answers.waits = str(browser.run("return T.consentWaits(arguments[0])", data))
-    if useless:
-        answers.waits = f"its button to refuse ({useless}) has no effect"
+    if useless or (answers.ignored and answers.waits):  # this call's, or an earlier one's
+        answers.waits = f"its button to refuse ({answers.ignored[-1]}) has no effect"
     return answers
 
 

@@ -132,6 +132,23 @@ def test_a_banner_whose_box_stays_ticked_is_not_answered(server, brands_for, wor
     assert "waits for consent" in row.error
 
 
+# As vanilla-cookieconsent with `hideFromBots`: it is there, runs nothing, and no consent is valid.
+HIDES = """<script>window.CookieConsent = { acceptCategory() {}, validConsent: () => false };</script>
+<img width=300 src=/p/0.jpg>"""
+
+
+def test_a_manager_that_shows_no_banner_to_this_browser_is_reported(server, brands_for, workspace):
+    page = server.add("/page", f"<!doctype html>{HIDES}".encode(), "text/html")
+    server.answers["/p/0.jpg"] = sends(picture(1))
+    collector.collect(brands_for(pages=[page]), workspace)
+    with workspace.catalog.read() as connection:
+        (row,) = connection.execute(select(schema.pages)).all()
+        (seen,) = connection.execute(select(schema.sightings)).all()
+    assert row.state == "partial"
+    assert "waits for consent: vanilla-cookieconsent, which shows no banner" in row.error
+    assert "consent" not in seen.permission
+
+
 LATE = """<div id=main></div><script>const state = { confirmed: false, changeAll() {}, saveAndApplyConsents() { this.confirmed = true; } };
 window.klaro = { getManager: () => state };
 let ticks = 0; const clock = setInterval(() => { if ((ticks += 1) * 100 < DELAY) return; clearInterval(clock); document.body.insertAdjacentHTML('beforeend', '<div class=klaro>We use cookies <button class="cm-btn cn-decline">No</button></div>');
