@@ -133,7 +133,7 @@ ITSELF = """<div role=dialog><h1>Fjell</h1><p>9 photos</p><p id=m></p><button>Lo
 const dialog = document.querySelector("div");
 document.querySelector("button").onclick = () => { m.innerHTML =
   [0, 1, 2, 3].map((n) => `<img width=300 height=200 src=/media/${n}>`).join(""); };
-onkeydown = (e) => { if (e.key === "Escape") dialog.hidden = true; };
+onkeydown = (e) => { if (e.key === "Escape") dialog.remove(); };
 </script>"""
 
 
