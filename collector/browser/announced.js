@@ -4,29 +4,45 @@
   const T = window.__bodyshop;
   if (!T || T.announced) return;
   const { visible, unopened, OPINIONS, SLIDES } = T.ofBehaviours;
-  const NOUN = "(?:photos?|images?|pictures?|pics|shots|slides|fotos?|bilder|bildern|aufnahmen|photographies|imágenes|imagens|immagini|foto|afbeeldingen|zdjęć|zdjęcia|obrázků|fotografií|kuvaa|billeder|фото(?:графий|графии)?|fotoğraf[ıi]?|resim)";
+  const NOUN = "(?:photos?|images?|pictures?|pics|shots|slides|fotos?|bilder|bildern|aufnahmen|photographies|imágenes|imagens|immagini|foto['’]s|foto|afbeeldingen|zdjęć|zdjęcia|obrázků|fotografií|fotografi[ae]s?|fotografías|fotografii|fotek|fotiek|fotó|kép|kuvaa|kuvat|billeder|clichés|poze|imagini|slika|φωτογραφί(?:ες|α)|φωτογραφιών|фото(?:графий|графии|графій|графії)?|снимки|зображен(?:ь|ня)|fotoğraf(?:ı|i|lar|ları)?|resim|gambar|(?:hình )?ảnh|รูป(?:ภาพ)?|صور(?:ة)?|תמונות)";
+  // Those that are not of one picture: "Photos 24", but not "Photo 24".
+  const PLURAL = "(?:photos|images|pictures|pics|fotos|bilder|photographies|imágenes|imagens|immagini|foto['’]s|afbeeldingen|zdjęcia|fotografías|kuvat|billeder|фотографии|fotoğraflar)";
+  const COLLECTION = "(?:(?:photo|image|picture|bilder|foto)?[- ]?(?:galler(?:y|ie|ia|ij)|galerie|galería|galeria)(?: photos?)?|fotostrecke|diaporama|slideshow|фотогалерея|галерея|ギャラリー|フォトギャラリー|图库|相册)";
+  const KIND = "(?:(?:more|other|additional|new|hd|4k|hi-?res|high[- ]res(?:olution)?|high[- ]quality|full[- ]size|large|detail(?:ed)?|official|original|actual|press|studio|exterior|interior|weiteren?|andere|hochauflösende|neuen?|große|autres|nouvelles|altre|meer|więcej|ещ[её]|flere|fler|fleiri)\\s+)?";
   // "Peugeot 208 photos" and "A4 Bilder" are of a model, "up to 20 photos" is a limit, "October 24 photos" a date; other words may be before a number of pictures.
   const MAKE = "abarth|acura|alpina|alpine|aston|audi|bentley|benz|bmw|bugatti|buick|byd|cadillac|chery|chevrolet|chevy|chrysler|citro[eë]n|cupra|dacia|daewoo|daihatsu|datsun|dodge|ds|ferrari|fiat|ford|geely|gmc|honda|hongqi|hyundai|infiniti|isuzu|iveco|jaguar|jeep|kia|lada|lamborghini|lancia|lexus|lincoln|lotus|martin|maserati|mazda|mclaren|mercedes|mg|mini|mitsubishi|nissan|opel|peugeot|polestar|porsche|renault|romeo|rover|saab|seat|[sš]koda|smart|ssangyong|subaru|suzuki|tata|tatra|tesla|toyota|trabant|vauxhall|volkswagen|volvo|vw|wartburg|zeekr|ваз|газ|уаз|заз|лада|москвич";
-  const SERIES = "tron|golf|passat|polo|jetta|tiguan|transporter|kadett|corsa|astra|vectra|ascona|clio|m[eé]gane|twingo|sc[eé]nic|focus|fiesta|mondeo|escort|mustang|civic|accord|corolla|celica|supra|camry|octavia|superb|fabia|scala|ibiza|le[oó]n|cooper|boxster|cayman|seal|dolphin|atto|panda|punto|giulia|giulietta|speedster|roadster|ioniq|defender|ram|silverado|sierra|model(?:l|o|lo)?|modèle|series?|série|class|klasse|clase|classe|type?|tipo|gen|generation|mk|mark|phase|cx|mx|rx|gr|gt|xc|id|ev|[cqx]";
-  const LIMIT = "upload|add|attach|up to|at least|max(?:imum|imal)?|min(?:imum|destens)?|bis zu|jusqu['’]à|hasta|fino a";
-  const DATE = "jan(?:uary|uar)?|janvier|enero|janeiro|gennaio|januari|feb(?:ruary|ruar)?|février|febrero|fevereiro|febbraio|februari|mar(?:ch|s)?|märz|marzo|março|maart|apr(?:il|ile)?|avril|abril|may|mai|mayo|maio|maggio|mei|maj|june?|juni|juin|junio|junho|giugno|july?|juli|juillet|julio|julho|luglio|aug(?:ust|usti)?|août|agosto|augustus|sept?(?:ember)?|septembre|se[pt]t?iembre|setembro|settembre|oct(?:ober)?|okt(?:ober)?|octobre|octubre|outubro|ottobre|nov(?:ember|embre|iembre|embro)?|de[cz](?:ember)?|décembre|diciembre|dezembro|dicembre|top|days?|tag|jour|día|dia|giorno|dag|part|teil|week|chapter|episode";
+  // "Series 3 photos" is a name; "3 Series 24 photos" and "E-Class 24 photos" have a number.
+  const SERIES_WORD = "(?<!(?<![\\p{L}\\p{N}])[\\p{L}\\p{N}][ -]?)(?:series?|série|class|klasse|clase|classe)";
+  // After these names a small number is the generation ("Golf 8"), and "Golf 24 photos" counts; "GLC 300" is a name as a whole.
+  const GENERATIONS = "aygo|ateca|auris|berlingo|captur|duster|elantra|hilux|insignia|juke|kadjar|karoq|kodiaq|kona|kuga|laguna|lancer|logan|macan|mi[ck]ra|mokka|niro|outlander|pajero|panamera|picanto|prius|puma|qashqai|rav|sandero|sonata|sorento|sportage|stilo|taycan|touareg|touran|tucson|vitara|wrangler|yaris|zafira|golf|passat|polo|jetta|tiguan|transporter|kadett|corsa|astra|vectra|ascona|clio|m[eé]gane|twingo|sc[eé]nic|focus|fiesta|mondeo|escort|mustang|civic|accord|corolla|celica|supra|camry|octavia|superb|fabia|scala|ibiza|le[oó]n|cooper|seal|dolphin|atto|panda|punto|giulia|giulietta|ioniq";
+  const SERIES = `(?:${GENERATIONS})(?=\\s+(?:\\d|1[0-2])(?!\\d))|(?:gl[abceks]|cl[aeks]|sl[ckr]|eq[abcesv])(?=\\s+\\d{3}(?!\\d))|tron|boxster|cayman|speedster|roadster|defender|ram|silverado|sierra|model(?:l|o|lo)?|modèle|${SERIES_WORD}|type?|tipo|gen|generation|mk|mark|phase|cx|mx|rx|gr|gt|xc|id|ev|[cqx]`;
+  const LIMIT = "upload|add|attach|up to|at least|m[aá]x(?:imum|imal|imo)?|massimo|min(?:imum|destens)?|bis zu|jusqu['’]à|hasta|fino a";
+  const DATE = "jan(?:uary|uar)?|janvier|enero|janeiro|gennaio|januari|feb(?:ruary|ruar)?|février|febrero|fevereiro|febbraio|februari|mar(?:ch|s)?|märz|marzo|março|maart|apr(?:il|ile)?|avril|abril|may|mai|mayo|maio|maggio|mei|maj|june?|juni|juin|junio|junho|giugno|july?|juli|juillet|julio|julho|luglio|aug(?:ust|usti)?|août|agosto|augustus|sept?(?:ember)?|septembre|se[pt]t?iembre|setembro|settembre|oct(?:ober)?|okt(?:ober)?|octobre|octubre|outubro|ottobre|nov(?:ember|embre|iembre|embro)?|de[cz](?:ember)?|décembre|diciembre|dezembro|dicembre|top|days?|tag|jour|día|dia|giorno|dag|parte?|partie|teil|week|chapter|chapitre|cap[íi]tulo|capitolo|kapitel|глава|часть|выпуск|lesson|episode|issue|heft|vol(?:ume)?|step|schritt|étape";
+  const MONTH = DATE.slice(0, DATE.indexOf("|top"));
   // "E 220", "RS 6" and "DB 11" are models, unless the short word is one of a language.
   const SHORT_WORD = "of|in|on|at|by|to|my|we|or|an|im|zu|ab|de|du|le|la|et|en|au|ou|un|el|al|se|su|tu|da|do|em|na|no|os|as|um|di|il|lo|ed|op|er|te|om|ze|od|ve|av|af|og|y|(?<=\\by\\s+)a|z(?=\\s+\\d+\\s*(?:zdj|fotog))";
   const SHORT = `(?<!['’])(?!(?:${SHORT_WORD})(?!\\p{L}))[a-z]{1,2}`;
-  const LEADING = `(?:^|[^\\p{L}\\p{N}\\s.,'&/-]\\s*|[-–,]\\s+|(?<=\\p{L}\\p{N}*)(?<!(?<![\\p{L}\\p{N}])(?:${MAKE}|${SERIES}|${LIMIT}|${DATE}|${SHORT}))\\s+)`;
+  const LEADING = `(?:^|[^\\p{L}\\p{N}\\s.,'&/-]\\s*|[-–,]\\s+|(?<=(?<![\\d.,])(?:19|20)\\d\\d)\\s+|(?<=\\p{L}\\p{N}*)(?<!(?<![\\p{L}\\p{N}])(?:${MAKE}|${SERIES}|${LIMIT}|${DATE}|${SHORT}))\\s+)`;
+  const NUMBER = new RegExp(`${LEADING}(?!360(?!\\d))(\\d{1,4})\\s*\\+?\\s*${KIND}${NOUN}(?:$|[^\\p{L}])(?!\\s*(?:max(?:imum|imal)?|per|pro|allowed)(?!\\p{L}))`, "iu");
+  const ALONE = new RegExp(`^${PLURAL}\\s+(?!360$)(\\d{1,3})$`, "iu"); // on a tab; "Photos 360" is a view all around
+  // "View all (24)" counts pictures where it is over one, or in what is named like a gallery.
+  const ALL = /^(?:(?:(?:show|view|see|open|browse) )?all|alle|(?:voir )?tout(?:es)?|(?:ver )?tod[oa]s|tutte|전체 ?보기|모두 ?보기|すべて(?:見る|表示)|查看全部)\s*[(（]?(\d{1,3})[)）]?(?: anzeigen| ansehen)?$/iu;
   const COUNTED = [
-    new RegExp(`${LEADING}(\\d{1,4})\\s*\\+?\\s*${NOUN}(?:$|[^\\p{L}])`, "iu"), new RegExp(`(?:^|[^\\p{L}])${NOUN}\\s*[:(]\\s*(\\d{1,4})(?:$|\\D)`, "iu"),
-    /(?:사진|이미지|포토|갤러리)\s*[:(]?\s*(?:총|전체)?\s*(\d{1,4})\s*(?:장|개|건)?/u, /(?:^|\D)(\d{1,4})\s*(?:장|枚|張|张)(?!\p{L})/u, /(?:写真|画像|图片|圖片|照片)\s*[:(（]?\s*(\d{1,4})/u,
+    NUMBER, ALONE, new RegExp(`(?:^|[^\\p{L}])(?:${NOUN}|${COLLECTION})\\s*[:(（]\\s*(\\d{1,4})(?![\\p{L}\\d]|[./-]\\d|\\.?\\s*(?:${MONTH})(?!\\p{L}))`, "iu"),
+    /(?:사진|이미지|포토|갤러리)(?:\s*(?:모두|전체|더)\s*보기)?\s*[:(]?\s*(?:총|전체)?\s*(\d{1,4})\s*(?:장|개|건)?/u,
+    /(?<!\d|(?:최대|最大|最多|至多|不超过|上限|ページ|페이지당|每页)[^\p{L}\d]*)(\d{1,4})\s*(?:장|枚|張|张)(?:(?!\p{L})|(?=[의을のをが中]|[高大]?清?[图圖照相]))/u,
+    /(?:写真|画像|图片|圖片|照片)\s*[:(（]?\s*(\d{1,4})/u,
   ];
   const COUNT_IN_TITLE = new RegExp(`${LEADING}\\d{1,4}\\s*\\+?\\s*(?:[\\p{L}-]+\\s+){0,2}${NOUN}(?!\\p{L})`, "gimu"); // "BMW M3: 24 HD pictures"
   const EARLIEST_YEAR = 1950; // counts are below 2000
-  const PLACE = /^(\D{0,24}?)(\d{1,4})(\s*)(\/|of|von|de|sur|di|van|из|z|av|\||중)(\s*)(\d{1,4})(\D{0,12})$/iu;
-  const PICTURE = new RegExp(`(?:^|[^\\p{L}])(?:${NOUN}|bild|imagen|imagem|immagine|zdjęcie|obraz|kuva)(?:$|[^\\p{L}])`, "iu");
+  const PLACE = /^(\D{0,24}?)(\d{1,4})(\s*)(\/|(?:out )?of|von|de|sur|di|van|из|z|av|\||중)(\s*)(\d{1,4})(\D{0,12})$/iu;
+  const PICTURE = new RegExp(`(?:^|[^\\p{L}])(?:${NOUN}|bild|imagen|imagem|immagine|zdjęcie|obraz|kuva|사진|이미지|写真|画像|图片|照片)(?:$|[^\\p{L}])`, "iu");
   const COUNTING = new RegExp(`^(?:\\P{L}|${NOUN}|items?|slide|folie|diapositiva|element\\p{L}*|élément|image|photo|picture|bild|foto|no|nr|n|currently|showing|number|total|the|current|zeige|총|전체|번째|장|页|枚|張|张)*$`, "iu");
   // What says that a ratio near a picture is a counter, and what says that it is something else.
   const GALLERY = /galler|carousel|karussell|slid(?:er|es?)(?![a-z])|slider|slideshow|swiper|splide|lightbox|(?<![a-z])lg-|pswp|fslightbox|glightbox|fancybox|f-(?:carousel|thumbs|button)|flickity|slick|viewer/i;
   const COUNTER = /(?<!dis|ac)count(?!r|ies)|fraction|(?<![a-z]|z-)(?:index|indicator|paginat\w*|infobar)(?![a-z])|Counter|Index/;
   const RATIO = /scor|rating|rank|(?<![a-z])(?:dates?|time|price|scale(?!-)|massstab|maßstab|size(?!-)|steps?|tel|phone|specs?|stats?|odds|split|ratio|discount|badge-new|hours)(?![a-z])/i;
+  const PHOTOS = /galler|photo|lightbox/i;
   const NEAR = 40; // pixels between a counter and the picture that it counts
   const MOST_CARDS = 2; // more texts that look like the beginning of a counter, and all like a scale, are labels of cards
   // Of a model car "1 / 18" is its size; a bare "scale" says nothing of one (the Škoda Scala).
@@ -57,6 +73,7 @@
     const beside = (element) => reaches(element, NEAR), over = (element) => reaches(element, -4);
     const shown = new Set(pictures.map(({ url }) => url)).size;
     const named = (element) => `${element.getAttribute("class") || ""} ${element.id}`;
+    const nearNames = (element) => [element, element.parentElement, element.parentElement && element.parentElement.parentElement].filter(Boolean).map(named).join(" ");
     const said = new Map(); // element -> whether a gallery is around it
     const inGallery = (element) => {
       if (!element || /^(?:HTML|BODY|MAIN)$/.test(element.tagName)) return false;
@@ -82,7 +99,7 @@
       const [, before, at, left, sign, right, of, after] = place, n = +at, spaced = sign !== "/" || !!(left && right);
       if (n < 1 || n > +of) return false;
       if (PICTURE.test(line)) return true;
-      const near = [element, element.parentElement, element.parentElement && element.parentElement.parentElement].filter(Boolean).map(named).join(" ");
+      const near = nearNames(element);
       if (RATIO.test(near) || element.closest("time, address, table, select, a[href^='tel:']")) return false;
       const gallery = inGallery(element), counter = COUNTER.test(near) || element.hasAttribute("aria-live");
       if (n > 1 && n > shown + 2 && !(counter && spaced)) return false; // nobody came so far
@@ -115,10 +132,12 @@
       if (!element.children.length || (own.length < 60 && alone())) texts.push(element.innerText || "");
       for (const each of texts) {
         const line = T.text(each);
-        if (!line || line.length > 60 || NOT_PICTURES.test(line)) continue;
+        if (line.length > 60 || !/\d/.test(line) || NOT_PICTURES.test(line)) continue;
         const place = line.match(PLACE);
         if (place) { if (counts(element, line, place, label === each)) note(+place[6], line); continue; }
-        for (const pattern of COUNTED) { const hit = line.match(pattern); if (hit) { if (+hit[1] < EARLIEST_YEAR && !(pattern === COUNTED[0] && inTitle(hit[1]))) note(+hit[1], line); break; } }
+        const all = line.match(ALL), link = all && element.closest("a[href]");
+        if (all && !(link && link.pathname !== location.pathname) && (over(element) || PHOTOS.test(nearNames(element)))) { note(+all[1], line); continue; }
+        for (const pattern of COUNTED) { const hit = line.match(pattern); if (hit) { if (+hit[1] < EARLIEST_YEAR && !((pattern === NUMBER || pattern === ALONE) && inTitle(hit[1]))) note(+hit[1], line); break; } }
       }
     }
     for (const spaced of [true, false]) {

@@ -80,8 +80,8 @@ def refuse_consent(
         useless = ""
         answers.given.append(f"{said['answer']}: {said['by']} {said['what']}")
     answers.waits = str(browser.run("return T.consentWaits(arguments[0])", data))
-    if useless:
-        answers.waits = f"its button to refuse ({useless}) has no effect"
+    if useless or (answers.ignored and answers.waits):  # this call's, or an earlier one's
+        answers.waits = f"its button to refuse ({answers.ignored[-1]}) has no effect"
     return answers
 
 
@@ -89,7 +89,7 @@ def _in_other_frames(browser: Browser, data: dict[str, Any]) -> dict[str, str]:
     """Look into frames of other origins that are named like a consent banner."""
     for place in range(browser.frames(_FRAME_SIGNS)):
         with browser.inside_frame(_FRAME_SIGNS, place) as entered:
-            if not entered:
+            if not entered or browser.run("return !!window.frameElement"):  # seen from the page
                 continue
             try:
                 said: dict[str, str] = browser.await_("T.consent([], given[0])", data)

@@ -88,7 +88,8 @@ def estimate_of(browser: Browser, *, found: int, limit: int) -> Estimate:
     limit : int
         ``limits.page_items``.
     """
-    browser.await_("T.closeOpened(0)")
+    with staying(browser):
+        browser.await_("T.closeOpened(0)")
     signs: list[dict[str, Any]] = browser.run("return T.announced()")
     rest = browser.run("return T.unfinished()")
     most = max(signs, key=lambda sign: sign["count"], default=None)

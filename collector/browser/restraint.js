@@ -75,10 +75,11 @@
     pictured.set(at, { large, until: performance.now() + LASTS });
     return !large;
   };
-  T.openDialogs = () => [...T.elements(document)].filter((each) => each.matches(DIALOG) && each.getClientRects().length && largeIn(each));
-  let openAtFirst = null;
-  T.exploringBegins = () => { openAtFirst ||= T.openDialogs(); };
-  T.openedSince = () => !!openAtFirst && T.openDialogs().some((each) => !openAtFirst.includes(each));
+  const dialogs = () => [...T.elements(document)].filter((each) => each.matches(DIALOG) && each.getClientRects().length);
+  T.openDialogs = () => dialogs().filter(largeIn);
+  let openAtFirst = null; // also those whose pictures have not come yet: some pages are one
+  T.exploringBegins = () => { openAtFirst ||= dialogs(); };
+  T.openedSince = () => !!openAtFirst && T.openDialogs().some((each) => !openAtFirst.includes(each) && !T.apart(each));
   // In a form, also from inside a shadow root.
   T.inForm = (element) => { for (let at = element; at; at = up(at)) if (at.tagName === "FORM" || at.form) return true; return false; };
   // What an attribute of the page says that it leads to: another page.

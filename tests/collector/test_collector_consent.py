@@ -107,6 +107,21 @@ def test_what_a_button_in_a_frame_opened_over_its_frame_is_not_clicked_for_it(
     assert row.url.partition("?")[2] == "nothing"
 
 
+def test_a_button_in_a_frame_of_the_page_that_has_no_effect_is_no_answer(
+    server, brands_for, workspace
+):
+    body = """<iframe id=sp_message_iframe title="Consent" srcdoc="We use cookies
+    <button>Reject all</button><button>Accept</button>"></iframe><img width=300 src=/p/0.jpg>"""
+    page = server.add("/page", f"<!doctype html>{body}".encode(), "text/html")
+    server.answers["/p/0.jpg"] = sends(picture(1))
+    collector.collect(brands_for(pages=[page]), workspace)
+    with workspace.catalog.read() as connection:
+        (row,) = connection.execute(select(schema.pages)).all()
+        (seen,) = connection.execute(select(schema.sightings)).all()
+    assert "its button to refuse (words reject all) has no effect" in row.error
+    assert "consent" not in seen.permission
+
+
 def test_a_banner_whose_box_stays_ticked_is_not_answered(server, brands_for, workspace):
     page = server.add("/page", PAGE.format(banner=STUCK).encode(), "text/html")
     server.answers["/p/0.jpg"] = sends(picture(1))
@@ -115,6 +130,23 @@ def test_a_banner_whose_box_stays_ticked_is_not_answered(server, brands_for, wor
     with workspace.catalog.read() as connection:
         (row,) = connection.execute(select(schema.pages)).all()
     assert "waits for consent" in row.error
+
+
+# As vanilla-cookieconsent with `hideFromBots`: it is there, runs nothing, and no consent is valid.
+HIDES = """<script>window.CookieConsent = { acceptCategory() {}, validConsent: () => false };</script>
+<img width=300 src=/p/0.jpg>"""
+
+
+def test_a_manager_that_shows_no_banner_to_this_browser_is_reported(server, brands_for, workspace):
+    page = server.add("/page", f"<!doctype html>{HIDES}".encode(), "text/html")
+    server.answers["/p/0.jpg"] = sends(picture(1))
+    collector.collect(brands_for(pages=[page]), workspace)
+    with workspace.catalog.read() as connection:
+        (row,) = connection.execute(select(schema.pages)).all()
+        (seen,) = connection.execute(select(schema.sightings)).all()
+    assert row.state == "partial"
+    assert "waits for consent: vanilla-cookieconsent, which shows no banner" in row.error
+    assert "consent" not in seen.permission
 
 
 LATE = """<div id=main></div><script>const state = { confirmed: false, changeAll() {}, saveAndApplyConsents() { this.confirmed = true; } };

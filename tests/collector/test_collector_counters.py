@@ -67,6 +67,11 @@ NUMBERS = (
     "All 24 photos", "See all 24 photos", "Voir les 24 photos", "Las 24 fotos", "Gallery of 24 photos", "Serie de 24 fotos",
     "BMW M3 with 24 photos", "Ecco le 24 foto", "Galerie ze 24 obrázků", "Album z 24 zdjęć", "На 24 фото",
     "Tüm 24 fotoğraf", "Tüm 24 fotoğrafı gör", "Toplam 24 resim",
+    "24 HD photos", "24 exterior photos", "View 24 more photos", "24 high-resolution images", "24 weitere Bilder", "24 autres photos",
+    "Photos 24", "Bilder 24", "Photo gallery (24)", "Gallery (24)", "Bildergalerie (24)", "Galerie (24)", "Galería (24)", "Foto's (24)", "Kuvat (24)",
+    "24 clichés", "24 fotografías", "24 fotek", "24 φωτογραφίες", "24 ảnh", "24 รูป", "24 صورة", "Image 1 out of 24",
+    "24장의 사진", "사진 1/24", "사진 더보기 (24)", "24枚の写真", "写真 1/24", "フォトギャラリー（24）", "24枚中1枚目", "共24张图片", "图库（24）",
+    "BMW 3 Series 24 photos", "Mercedes-Benz E-Class 24 photos", "VW Golf 24 Bilder", "Hyundai Sonata 24 photos", "Mercedes GLC 24 photos", "Hyundai Sonata 2024 24 photos",
 )  # fmt: skip
 NO_NUMBERS = (
     "Porsche 911 photos", "Mazda 6 images", "Audi A8 Bilder", "A4 Bilder", "Peugeot 208 fotos", "Kia EV6 images",
@@ -76,6 +81,10 @@ NO_NUMBERS = (
     "Aston Martin DB 11 photos", "VW Passat 8 Bilder", "Renault Clio 5 photos", "Mini Cooper 5 photos", "BYD Seal 6 images",
     "Boxster 718 photos", "smart 3 photos", "Lexus IS 300 photos", "Top 10 photos", "Posted October 24 photos by Kim", "Day 3 photos", "Le 3 août 24 photos",
     "Land Rover Defender 110 photos", "Upload up to 20 photos", "Bis zu 20 Fotos",
+    "Series 3 photos", "3 Series images", "Kuga 3 Bilder", "GLC 300 photos", "Toyota RAV 4 photos", "360 photos", "Photos 360", "Photo 24", "Bild 24",
+    "Part 24 photos", "Heft 24 Fotos", "Kapitel 24 Bilder", "Chapitre 24 photos", "Parte 24 fotos", "Capítulo 24 imágenes", "Issue 24 photos",
+    "Photo: 24 May", "Foto: 24.05.2024", "Foto: 123RF", "Photos 2024", "24 photos maximum", "máximo 24 fotos", "24 images per minute",
+    "최대 24장", "사진은 최대 24장", "写真は最大24枚", "1ページ24枚", "最多24张",
 )  # fmt: skip
 SAY = "document.getElementById('line').textContent = arguments[0]; return T.announced()"
 
@@ -122,6 +131,20 @@ def test_any_word_but_a_name_may_be_before_a_number_of_pictures(announces):
     read = {line: [sign["count"] for sign in announces.browser.run(SAY, line)] for line in lines}
     assert [line for line in NUMBERS if read[line] != [24]] == []
     assert [line for line in NO_NUMBERS if read[line]] == []
+
+
+OVER = "<div style='position:relative;width:300px'><img width=300 height=200 src=/p/0.jpg><span style='position:absolute;left:10px;top:150px'>{}</span></div>"
+ALL = {
+    "over": (OVER.format("View all (9)"), [9]),
+    "named": ("<div class=photo-head><a href='#all'>すべて見る（9）</a></div>", [9]),
+    "beside": ("<p>View all (9)</p>", []),
+    "elsewhere": (OVER.format("<a href=/cars>View all (9)</a>"), []),
+}  # fmt: skip
+
+
+def test_a_number_of_all_counts_over_a_picture_or_in_what_is_named_like_photos(announces):
+    read = {name: announces(f"all-{name}", html) for name, (html, _) in ALL.items()}
+    assert read == {name: counts for name, (_, counts) in ALL.items()}
 
 
 SIZES = {

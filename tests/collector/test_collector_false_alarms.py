@@ -63,7 +63,7 @@ COMPLETE = {
     "calling-code-2": "<div><button>+1</button><input type=tel></div><div><button>+7</button><p>495 123-45-67</p></div>",
     "model-number": "<h2>Porsche 911 photos</h2><h2>Audi A8 Bilder</h2><h2>Mazda 6 images</h2>",
     "model-title": "<h1>Peugeot 208</h1><button>208 photos</button>",
-    "model-title-2": "<title>Peugeot 208 – 6 HD pictures</title><button>208 photos</button>",
+    "model-title-2": "<title>Peugeot 208 – 4 HD pictures</title><button>208 photos</button>",
     "year": "<button>1999 photos</button>",
     "crumbs": '<script type=application/ld+json>{"@graph":[{"@type":"BreadcrumbList","numberOfItems":9},{"@type":"ImageGallery"}]}</script>',
 }  # fmt: skip
@@ -94,6 +94,7 @@ PARTIAL = {
     "number-titled": ("<title>BMW M3: 24 HD pictures</title><p>24 pictures</p>", "announces 24"),
     "forty-nine-over": (f"{OVER}<button>+49</button></span></div>", '"+49" did not open'),
     "gallery": ('<script type=application/ld+json>{"@graph":[{"@type":"BreadcrumbList","numberOfItems":3},{"@type":"ImageGallery","numberOfItems":9}]}</script>', "announces 9"),
+    "number-hd": ("<title>Peugeot 208: 6 HD pictures</title>", "announces 6"),
     "lost": ("<img src=/gone.jpg>", "1 http_404"),
     "lost-hidden": ("<img style='display:none' src=/gone.jpg?e>", "1 http_404"),
     "lost-large": ("<a href=/gone.jpg?f><img width=40 height=40 src=/gone.jpg?g></a>", "1 http_404"),

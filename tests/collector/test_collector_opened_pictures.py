@@ -124,3 +124,29 @@ def test_a_dialog_that_opens_after_its_picture_has_loaded_is_closed_again(
     assert widths(workspace) == [900] * 4
     with workspace.catalog.read() as connection:
         assert connection.execute(select(schema.pages.c.state)).scalar_one() == "done"
+
+
+# The key that closes the dialog leads to another page, or the page is itself in a dialog.
+LEAVES = LATE_DIALOG.replace("dialog.close()", "(location.href = '/other')")
+ITSELF = """<div role=dialog><h1>Fjell</h1><p>9 photos</p><p id=m></p><button>Load more</button>
+</div><script>
+const dialog = document.querySelector("div");
+document.querySelector("button").onclick = () => { m.innerHTML =
+  [0, 1, 2, 3].map((n) => `<img width=300 height=200 src=/media/${n}>`).join(""); };
+onkeydown = (e) => { if (e.key === "Escape") dialog.remove(); };
+</script>"""
+
+
+@pytest.mark.parametrize("dialog", ["leaves", "itself"])
+def test_closing_a_dialog_does_not_change_the_page_whose_signs_are_read(
+    server, brands_for, workspace, dialog
+):
+    for number in range(4):
+        server.answers[f"/media/{number}"] = sends(picture(number, (900, 600)))
+    server.add("/other", b"<h1>other</h1>", "text/html")
+    body = thumbs(server, 4, "/media/{}") + "<p>9 photos</p>" + LEAVES.replace("DELAY", "700")
+    page = server.add("/page", (body if dialog == "leaves" else ITSELF).encode(), "text/html")
+    collector.collect(brands_for(pages=[page]), workspace)
+    with workspace.catalog.read() as connection:
+        assert "announces 9" in connection.execute(select(schema.pages.c.error)).scalar_one()
+    assert server.paths("/other") == []
