@@ -6,7 +6,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
 from itertools import chain
@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
 THREADS = 8
 
-_CLAIMING = threading.RLock()
-"""Held by the thread that asks whose a place is; the others wait for the answer."""
+_claims: dict[tuple[str, str | None, bool], Future[None]] = {}
+"""What is being asked now: one thread asks whose a place is, the others share the answer."""
+
+_claims_lock = threading.Lock()
 
 PART = ".part"
 """How names end of what is being written, or was when its process was killed."""
@@ -54,9 +56,25 @@ def claim(place: RemotePlace, *, leave_note: bool = True) -> None:
     """
     if (owner := place.owner) is None or ownership.known.has(place, owner.known):
         return
-    with _CLAIMING:
+    key = (place.url, place.endpoint, leave_note)
+    with _claims_lock:
+        asked = _claims.get(key)
+        if asked is None:
+            answer = _claims[key] = Future()
+    if asked is not None:
+        asked.result()
+        return
+    try:
         if not ownership.known.has(place, owner.known):
             _claim(place, owner, leave_note)
+        answer.set_result(None)
+    except Exception as error:
+        answer.set_exception(error)
+        raise
+    finally:
+        answer.cancel()  # by Ctrl-C: nobody waits for ever
+        with _claims_lock:
+            del _claims[key]
 
 
 def _claim(place: RemotePlace, owner: Owner, leave_note: bool) -> None:

@@ -20,7 +20,7 @@
   const DATE = "jan(?:uary|uar)?|janvier|enero|janeiro|gennaio|januari|feb(?:ruary|ruar)?|février|febrero|fevereiro|febbraio|februari|mar(?:ch|s)?|märz|marzo|março|maart|apr(?:il|ile)?|avril|abril|may|mai|mayo|maio|maggio|mei|maj|june?|juni|juin|junio|junho|giugno|july?|juli|juillet|julio|julho|luglio|aug(?:ust|usti)?|août|agosto|augustus|sept?(?:ember)?|septembre|se[pt]t?iembre|setembro|settembre|oct(?:ober)?|okt(?:ober)?|octobre|octubre|outubro|ottobre|nov(?:ember|embre|iembre|embro)?|de[cz](?:ember)?|décembre|diciembre|dezembro|dicembre|top|days?|tag|jour|día|dia|giorno|dag|parte?|partie|teil|week|chapter|chapitre|cap[íi]tulo|capitolo|kapitel|глава|часть|выпуск|lesson|episode|issue|heft|vol(?:ume)?|step|schritt|étape";
   const MONTH = DATE.slice(0, DATE.indexOf("|top"));
   // "E 220", "RS 6" and "DB 11" are models, unless the short word is one of a language.
-  const SHORT_WORD = "of|in|on|at|by|to|my|we|or|an|im|zu|ab|de|du|le|la|et|en|au|ou|un|el|al|se|su|tu|da|do|em|na|no|os|as|um|di|il|lo|ed|op|er|te|om|ze|od|ve|av|af|og|y|(?<=\\by\\s+)a|z(?=\\s+\\d+\\s*(?:zdj|fotog))";
+  const SHORT_WORD = `of|in|on|at|by|to|my|we|or|an|im|zu|ab|de|du|le|la|et|en|au|ou|un|el|al|se|su|tu|da|do|em|na|no|os|as|um|di|il|lo|ed|op|er|te|om|ze|od|ve|av|af|og|hd|y|(?<!(?:${MAKE})\\s+)(?:e(?=\\s+\\d{1,2}\\s*(?:foto|fotos|imagens|immagini)(?!\\p{L}))|i(?=\\s+\\d{1,2}\\s*zdj)|a(?=\\s+\\d{1,2}\\s*(?:fotografi|obráz)))|(?<=\\by\\s+)a|z(?=\\s+\\d+\\s*(?:zdj|fotog))`;
   const SHORT = `(?<!['’])(?!(?:${SHORT_WORD})(?!\\p{L}))[a-z]{1,2}`;
   const LEADING = `(?:^|[^\\p{L}\\p{N}\\s.,'&/-]\\s*|[-–,]\\s+|(?<=(?<![\\d.,])(?:19|20)\\d\\d)\\s+|(?<=\\p{L}\\p{N}*)(?<!(?<![\\p{L}\\p{N}])(?:${MAKE}|${SERIES}|${LIMIT}|${DATE}|${SHORT}))\\s+)`;
   const NUMBER = new RegExp(`${LEADING}(?!360(?!\\d))(\\d{1,4})\\s*\\+?\\s*${KIND}${NOUN}(?:$|[^\\p{L}])(?!\\s*(?:max(?:imum|imal)?|per|pro|allowed)(?!\\p{L}))`, "iu");
@@ -47,7 +47,7 @@
   const MOST_CARDS = 2; // more texts that look like the beginning of a counter, and all like a scale, are labels of cards
   // Of a model car "1 / 18" is its size; a bare "scale" says nothing of one (the Škoda Scala).
   const SCALES = new Set([4, 5, 6, 8, 10, 12, 14, 16, 18, 20, 24, 25, 32, 35, 36, 38, 43, 48, 50, 60, 64, 72, 76, 87, 100, 120, 148, 160, 220]);
-  const SCALE_MODEL = /(?<![\p{L}\d:])(?:die-?cast|miniatur\p{L}*|modellauto\p{L}*|(?:model|toy) ?cars?|scale[ -]models?|(?:scale|ma(?:ß|ss)stab|échelle|escala|scala|skala) ?1 ?: ?\d{1,3}|1 ?: ?\d{1,3} ?(?:scale|ma(?:ß|ss)stab)|1 ?: ?(?:64|72|76|87))(?![\p{L}\d:])|다이캐스트|미니카|ミニカー|模型/iu;
+  const SCALE_MODEL = /(?<![\p{L}\d:])(?:die-?cast|miniatur\p{L}*|modellauto\p{L}*|(?:model|toy) ?cars?|scale[ -]models?|(?:scale|ma(?:ß|ss)stab|échelle) ?:? ?1 ?[:/] ?\d{1,3}|(?:escala|scala|skala) ?:? ?1 ?: ?\d{1,3}|modell? (?:in|im) 1 ?: ?\d{1,3}|1 ?: ?\d{1,3} ?(?:scale|ma(?:ß|ss)stab)|1 ?: ?(?:64|72|76|87))(?![\p{L}\d:])|다이캐스트|미니카|ミニカー|模型/iu;
   const SCALE_IN_TITLE = /(?<![\p{L}\d:])1 ?: ?(?:[58]|1[028]|24|3[25]|43|50)(?! ?[ap]\.?m|[\p{L}\d:])/iu; // elsewhere a time
   const NOT_PICTURES = /(?:^|[^\p{L}])(?:stars?|sterne|étoiles|estrellas|pages?|seiten?|página|pagina|steps?|schritt|reviews?|комментар\p{L}*|страниц\p{L}*)(?:$|[^\p{L}])/iu;
   const MORE_PICTURES = new RegExp(`^\\+\\s?(\\d{1,3})(?:\\s+(?:more|mehr|weitere|de plus|más|mais|altre|meer|więcej|ещ[её])?\\s*${NOUN}?)?$`, "iu");
@@ -63,6 +63,31 @@
       open.push(...Object.values(each));
     }
   }
+  // What a slide says without a picture; what only a screen reader is told, and a closed dialog's captions, are no content.
+  const spoken = (element, closed) => {
+    let words = element.textContent;
+    for (const each of element.querySelectorAll(`[role=status], .visually-hidden, .sr-only${closed ? ", figcaption" : ""}`)) words = words.replace(each.textContent, "");
+    return T.text(words);
+  };
+  // How many slides the lists of closed dialogs have; of those of one length one counts: previews, or a second dialog, show the same.
+  function sizesOf(closedSlides) {
+    const around = new Map(), lists = new Map(); // element -> slides below it; what is around two slides or more -> their number
+    for (const { element, dialog } of closedSlides) for (let at = element.parentElement; at && dialog.contains(at); at = at.parentElement) around.set(at, (around.get(at) || 0) + 1);
+    for (const { element, dialog } of closedSlides) {
+      let list = element.parentElement;
+      while (around.get(list) < 2 && dialog !== list) list = list.parentElement;
+      lists.set(list, { dialog, size: (lists.get(list) || { size: 0 }).size + 1 });
+    }
+    const sizes = new Set();
+    for (const dialog of new Set(closedSlides.map((each) => each.dialog))) {
+      const own = [...lists.values()].filter((each) => each.dialog === dialog).map(({ size }) => size);
+      if (own.length > 2 && Math.max(...own) <= 4) sizes.add(own.reduce((sum, each) => sum + each, 0)); // rows of a grid
+      else for (const each of own) sizes.add(each);
+    }
+    return [...sizes];
+  }
+  const inside = []; // what opened dialogs said before they were closed
+  T.noteInside = () => { for (const each of T.announced()) if (each.count && !inside.some(({ why }) => why === each.why)) inside.push(each); };
   T.announced = () => {
     const found = [];
     const pictures = [...T.elements(document)].filter((each) => each.tagName === "IMG" && visible(each)).map((each) => ({ box: each.getBoundingClientRect(), url: each.currentSrc || each.src })).filter(({ box }) => box.width >= 60 && box.height >= 45);
@@ -88,9 +113,14 @@
         if (at.querySelector("input, select, a[href^='tel:']") || /\d[\d\s()/-]{4,}\d/.test(at.textContent)) return true;
       return [element.previousElementSibling, element.nextElementSibling].some((each) => each && each.matches("input, select, a[href^='tel:']"));
     };
+    const scaleSaid = new Map(); // element -> whether its text, with spaces between paragraphs, is of a model car
+    const saysScale = (element) => {
+      if (!scaleSaid.has(element)) scaleSaid.set(element, SCALE_MODEL.test((element.innerText || element.textContent).slice(0, 400)));
+      return scaleSaid.get(element);
+    };
     const ofScaleModel = (element) => {
       if (SCALE_MODEL.test(title) || SCALE_IN_TITLE.test(title)) return true;
-      for (let at = element, depth = 0; at && depth < 4 && !/^(?:HTML|BODY|MAIN)$/.test(at.tagName); at = at.parentElement, depth += 1) if (SCALE_MODEL.test(at.textContent.slice(0, 400))) return true;
+      for (let at = element, depth = 0; at && depth < 4 && !/^(?:HTML|BODY|MAIN)$/.test(at.tagName); at = at.parentElement, depth += 1) if (saysScale(at)) return true;
       return false;
     };
     const cards = [];
@@ -111,7 +141,7 @@
       return false;
     };
     const note = (count, why) => { if (count >= 2 && count <= 2000) found.push({ count, why: T.text(why).slice(0, 80) }); };
-    const slides = { all: 0, empty: 0 }, closedLists = new Map(); // what is around the slides of a closed dialog -> their number
+    const slides = { all: 0, empty: 0 }, closedSlides = [];
     for (const element of T.elements(document)) {
       if (element.closest(OPINIONS)) continue;
       const size = parseInt(element.getAttribute("aria-setsize"), 10);
@@ -123,8 +153,8 @@
       if (element.matches(SLIDES) && !/clone|duplicate/i.test(element.getAttribute("class") || "")) {
         const closed = !element.parentElement?.getClientRects().length && element.closest("dialog, [role=dialog], [aria-modal]");
         const shows = element.querySelector("img[src],img[srcset],img[data-src],img[data-srcset],picture,video,canvas,svg,iframe") || element.tagName === "IMG" || [element, ...element.querySelectorAll("*")].some((each) => getComputedStyle(each).backgroundImage.includes("url(") || [...each.attributes].some(({ name, value }) => name.startsWith("data-") && T.pictureAddress(value, false)));
-        const blank = !shows && !T.text(element.textContent), filmOnly = shows && element.querySelector("iframe") && !element.querySelector("img,picture");
-        if (!closed) { slides.all += 1; if (blank) slides.empty += 1; } else if ((shows || blank) && !filmOnly) closedLists.set(element.parentElement, (closedLists.get(element.parentElement) || 0) + 1);
+        const blank = !shows && !spoken(element, closed), filmOnly = shows && element.querySelector("iframe") && !element.querySelector("img,picture");
+        if (!closed) { slides.all += 1; if (blank) slides.empty += 1; } else if ((shows || blank) && !filmOnly) closedSlides.push({ element, dialog: closed });
       }
       const label = element.getAttribute("aria-label");
       const texts = [label || ""];
@@ -150,8 +180,9 @@
       if (more) note(new Set(pictures.filter(({ box }) => box.width >= 100 && box.height >= 75).map(({ url }) => url)).size + +more[1] - 1, `"${line}" did not open`);
     }
     for (const { type, textContent } of document.scripts) if (/ld\+json/i.test(type)) for (const count of gallerySizes(textContent)) note(count, "numberOfItems of the gallery");
-    const closed = Math.max(0, ...closedLists.values()); // previews and a second dialog show the same
+    const closed = sizesOf(closedSlides).reduce((sum, each) => sum + each, 0);
     if (closed) note(closed, `${closed} slides of a dialog`);
+    found.push(...inside);
     if (slides.empty) found.push({ count: 0, empty: slides.empty, why: `${slides.empty} of ${slides.all} slides show no picture` });
     return found;
   };

@@ -115,9 +115,10 @@
     for (const each of event.composedPath()) { // `onclick="next(); return false"` tells the browser, too
       const handler = each.onclick;
       if (typeof handler !== "function" || heard.has(handler)) continue;
-      const told = function (click) { const answer = handler.call(this, click); if (answer === false) click.preventDefault(); return answer; };
+      const told = function (...given) { const answer = handler.apply(this, given); if (answer === false && given[0] === event) event.preventDefault(); return answer; };
       heard.add(told);
-      each.onclick = told;
+      each.onclick = told; // for this click alone: the page may call it, and we read it
+      setTimeout(() => { if (each.onclick === told) each.onclick = handler; });
     }
   }, true);
   const pictured = () => new Set([...T.elements(document)].filter((each) => each.tagName === "IMG" && (each.complete ? each.naturalWidth >= 50 : each.currentSrc || each.src)).map((each) => each.currentSrc || each.src));
@@ -231,7 +232,7 @@
   };
   const escape = () => key("Escape", 27);
   // A dialog may open only when its picture has loaded: an Escape before that closes nothing.
-  T.closeOpened = async (ms) => { if (await T.waitFor(T.openedSince, ms)) { escape(); await T.waitFor(() => !T.openedSince(), 600); } };
+  T.closeOpened = async (ms) => { if (await T.waitFor(T.openedSince, ms)) { T.noteInside(); escape(); if (!(await T.waitFor(() => !T.openedSince(), 600))) T.closeNative(); } };
   // What was opened is turned by its arrow; one without a name is left to the key.
   async function turnOver(end, opened) {
     const turned = await repeat(findNext, end, MOST_CLICKS);
@@ -317,7 +318,6 @@
       await openPictures(end);
       await T.gesture(tools, end);
       limits.push(...inDialogs.limits);
-      if (T.left) limits.push(T.left);
       const gained = chosen.gained + inDialogs.gained;
       return { fresh: known() - before, gained, untried: chosen.limits.length + inDialogs.limits.size > 0, limits, late: performance.now() > end, stubborn: T.stubborn.length };
     } finally { exploring = false; }
@@ -350,9 +350,10 @@
       return { x: box.left + box.width / 2, y: box.top + box.height / 2, known: known() };
     }
   };
+  const idleClicks = new WeakMap(); // of a control that brought something before: a busy page may answer late
   T.afterPointer = async (before) => {
-    const more = await grown(before, 600);
-    if (more) { T.stubborn.unshift(T.pressed); worn.delete(T.pressed); unopened.delete(T.pressed); }
+    const more = await grown(before, 600), idle = more ? 0 : (idleClicks.get(T.pressed) ?? 2) + 1;
+    if (idle < 3) { idleClicks.set(T.pressed, idle); T.stubborn.unshift(T.pressed); worn.delete(T.pressed); unopened.delete(T.pressed); }
     return more;
   };
   T.guard = (on) => { exploring = on; };
@@ -394,6 +395,6 @@
     const numbered = [...document.querySelectorAll("a[href]")].filter((each) => T.nth(each.href) && !each.closest(ASIDE));
     const byScript = numbered.some((each) => answered.has(each) || [...each.querySelectorAll("*")].some((inside) => answered.has(inside)));
     const served = byScript ? null : numbered.find((each) => (each.querySelector("img") || each.relList.contains("next") || saysNext(each)) && ![...each.querySelectorAll("img")].some((img) => img.naturalWidth && img.naturalWidth >= size));
-    return { bare, next: (next || served || { href: "" }).href };
+    return { bare, left: T.left, next: (next || served || { href: "" }).href };
   };
 })();

@@ -99,6 +99,8 @@ def estimate_of(browser: Browser, *, found: int, limit: int) -> Estimate:
             f"the page announces {most['count']} pictures ({most['why']!r}), {found} were found"
         )
     estimate.lacks += [sign["why"] for sign in signs if sign.get("empty")]
+    if rest["left"] and not (most and 0 < most["count"] <= found):
+        estimate.lacks.append(rest["left"])
     if rest["bare"]:
         estimate.lacks.append(f"{rest['bare']} images never got an address")
     if rest["next"]:

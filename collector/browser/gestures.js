@@ -38,10 +38,15 @@
   const NTH = /^(?:(?:current|active|selected|show|open)?[-_]?(?:photo|image|img|pic|picture|slide|foto|bild|imagen|imagem|immagine|frame)s?[-_]?(?:id|no|nr|num|number|index|idx)?|(?:gallery|lightbox)[-_]?(?:index|idx))$/i;
   const NTH_PATH = /\/(?:photo|image|img|picture|slide|foto|bild)s?[/-]\d{1,5}\/?$/i;
   let watching = false, moved = ""; // where the page would have gone
+  // One way of writing spaces and commas. Other bytes stay as they are: which letters they are depends on the page's encoding.
+  const plain = (text) => text.replace(/\+/g, "%20").replace(/%[0-9a-f]{2}/gi, (byte) => {
+    const sign = String.fromCharCode(parseInt(byte.slice(1), 16));
+    return /[A-Za-z0-9._~!$'()*,;:@/?-]/.test(sign) ? sign : byte.toUpperCase();
+  });
   const spot = (address) => {
     const url = new URL(address, document.baseURI);
-    for (const [name, value] of [...url.searchParams]) if (NTH.test(name) && /^\d{0,5}$/.test(value)) url.searchParams.delete(name);
-    return url.origin + url.pathname.replace(NTH_PATH, "/").replace(/\/$/, "") + `?${url.searchParams}`; // written anew: one way of writing %20 and commas
+    const query = plain(url.search.slice(1)).split("&").filter((each) => each && !(NTH.test(each.split("=")[0]) && /^[^=]*(?:=\d{0,5})?$/.test(each)));
+    return url.origin + plain(url.pathname).replace(NTH_PATH, "/").replace(/\/$/, "") + `?${query.map((each) => (each.includes("=") ? each : `${each}=`)).join("&")}`;
   };
   // Whether an address shows another picture of this page.
   T.nth = (address) => {

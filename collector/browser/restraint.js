@@ -80,6 +80,8 @@
   let openAtFirst = null; // also those whose pictures have not come yet: some pages are one
   T.exploringBegins = () => { openAtFirst ||= dialogs(); };
   T.openedSince = () => !!openAtFirst && T.openDialogs().some((each) => !openAtFirst.includes(each) && !T.apart(each));
+  // An Escape that we make is none to the browser, which closes a modal dialog by itself.
+  T.closeNative = () => { for (const each of T.openDialogs()) if (each.tagName === "DIALOG" && each.open && !openAtFirst.includes(each) && !T.apart(each)) each.close(); };
   // In a form, also from inside a shadow root.
   T.inForm = (element) => { for (let at = element; at; at = up(at)) if (at.tagName === "FORM" || at.form) return true; return false; };
   // What an attribute of the page says that it leads to: another page.

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import pickle
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import object_store
@@ -18,9 +22,11 @@ from bodyshop.cli import main
 from bodyshop.export import manifest_rows
 from bodyshop_core.catalog import Catalog, CatalogError
 from bodyshop_core.catalog.identity import find_identity
+from bodyshop_core.errors import TransientError
 from bodyshop_core.storage import nesting, ownership, remote_objects
 from bodyshop_core.storage.blob_cache import BlobCache
 from bodyshop_core.storage.ownership import ForeignPlaceError
+from bodyshop_core.storage.place_owner import Owner
 from bodyshop_core.storage.remote_blobs import RemoteBlobs
 from bodyshop_core.storage.remote_place import RemotePlace
 from bodyshop_core.workspace import Workspace
@@ -218,6 +224,29 @@ def test_nested_prefixes_of_a_bucket_are_refused(tmp_path, monkeypatch):
             with pytest.raises(ForeignPlaceError, match="is inside of"):
                 other.blobs.put_bytes(photo(2), "jpg")
             one.blobs.put_bytes(photo(3), "jpg")
+
+
+def test_of_many_threads_one_asks_whose_a_place_is_and_all_get_its_answer(tmp_path, monkeypatch):
+    pytest.importorskip("fsspec", reason="the extra 's3' is not installed")
+    place = make_store("file", tmp_path / "bucket").store.place
+    place = replace(place, owner=Owner(lambda: "own", lambda: "own"))
+    place.owner.make()
+    together, asked = threading.Barrier(8), []
+
+    def silent(asked_place):
+        asked.append(asked_place)
+        time.sleep(0.5)
+        raise TransientError("the store does not answer")
+
+    def claim(_):
+        together.wait()
+        with pytest.raises(TransientError, match="does not answer"):
+            remote_objects.claim(place)
+
+    monkeypatch.setattr(ownership, "read_note", silent)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(claim, range(8)))
+    assert len(asked) == 1
 
 
 def test_a_worker_knows_whose_place_it_writes_to_and_reads_without(tmp_path, monkeypatch):

@@ -235,3 +235,15 @@ def test_the_number_of_a_gallery_is_not_that_of_a_picture(server, brands_for, wo
 def test_links_of_words_to_other_cars_leave_a_page_done(server, brands_for, workspace):
     summary, found = collect(server, brands_for, workspace, TEXTS)
     assert (found, summary.partial) == (dict.fromkeys(TEXTS, 1), ())
+
+
+KOREAN = ["%C7%F6%B4%EB", "%B8%A3%B3%EB", "%B1%E2%BE%C6", "%B4%EB%BF%EC"]  # makes, in EUC-KR
+
+
+def test_addresses_in_the_encoding_of_a_page_are_of_other_models(server, brands_for, workspace):
+    server.add_pictures(6, prefix="/p/korean-")
+    turn = "if (event.key === 'ArrowRight' && n < 3) { n += 1; history.pushState({}, '', '?car=' + cars[n]); m.src = `/p/korean-${n}.jpg`; }"
+    html = f"<!doctype html><img id=m src=/p/korean-0.jpg width=600 height=400><script>let n = 0; const cars = {KOREAN}; onkeydown = (event) => {{ {turn} }};</script>"
+    url = server.add("/list", html.encode(), "text/html") + f"?car={KOREAN[0]}"
+    collector.collect(brands_for(pages=[url], limits={"behaviour_seconds": 30}), workspace)
+    assert server.paths("/p/korean-") == ["/p/korean-0.jpg"]

@@ -97,7 +97,6 @@ def test_a_wide_picture_beside_a_3d_model_is_no_panorama(server, brands_for, wor
     assert captures(workspace) == ({"canvas"} if model else {"panorama"})
 
 
-# Before this was mended, 650 and 700 ms left the dialog of the last look open.
 LATE_DIALOG = """<dialog><ul></ul></dialog><script>
 const dialog = document.querySelector("dialog"), list = dialog.querySelector("ul");
 for (const link of document.links) {
@@ -110,20 +109,6 @@ for (const link of document.links) {
 }
 onkeydown = (e) => { if (e.key === "Escape" && dialog.open) dialog.close(); };
 </script>"""
-
-
-@pytest.mark.parametrize("delay", [100, 650, 700])
-def test_a_dialog_that_opens_after_its_picture_has_loaded_is_closed_again(
-    server, brands_for, workspace, delay
-):
-    for number in range(4):
-        server.answers[f"/media/{number}"] = sends(picture(number, (900, 600)))
-    body = thumbs(server, 4, "/media/{}") + LATE_DIALOG.replace("DELAY", str(delay))
-    page = server.add("/page", body.encode(), "text/html")
-    collector.collect(brands_for(pages=[page]), workspace)
-    assert widths(workspace) == [900] * 4
-    with workspace.catalog.read() as connection:
-        assert connection.execute(select(schema.pages.c.state)).scalar_one() == "done"
 
 
 # The key that closes the dialog leads to another page, or the page is itself in a dialog.

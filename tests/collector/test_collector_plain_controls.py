@@ -29,6 +29,8 @@ PAGES = {
     # the browser is told by an answer, and what hears all clicks leaves such a one alone
     "answer": page(f"{HERO}<a class=next href='?view=2' onclick='next(); return false'>Next</a>", "document.addEventListener('click', (event) => { if (!event.defaultPrevented) m.src = '/other.jpg'; });"),
     "value": page(f"{HERO}<a class=next href='?view=2' onclick='next(); event.returnValue = false'>Next</a>", "document.addEventListener('click', (event) => { if (event.returnValue) m.src = '/other.jpg'; });"),
+    # the page calls the handler itself, without a click
+    "called": page(f"{HERO}<a id=b class=next href='?view=2' onclick='ready(); return false'>Next</a>", "const ready = () => { if (n === 0 && window.event && window.event.type === 'click') next(); }; addEventListener('keydown', (event) => { if (event.key === 'ArrowRight') { b.onclick(); next(); } });"),
     # items of a list have numbers as their values
     "values": page(f"{HERO}<ul class=dots>" + "".join(f"<li class=dot role=button tabindex=0 value={n} style='width:12px;height:12px'></li>" for n in range(COUNT)) + "</ul>", "document.querySelectorAll('li').forEach((each) => { each.onclick = () => { m.src = `/p/PAGE-${each.value}.jpg`; }; });"),
     # the picture moves for a while, and does not answer meanwhile
@@ -51,3 +53,19 @@ def test_controls_without_the_elements_meant_for_them_are_used(server, brands_fo
         count[urls[row.page_url]] += 1
     assert count == dict.fromkeys(PAGES, COUNT)
     assert (summary.partial, summary.failed) == ((), 0)
+
+
+CARD = f"""<div>{HERO}</div><div id=card><img id=c src=/p/PAGE-1.jpg width=300 height=200>
+<button class=next id=b style="width:20px;height:20px">&rsaquo;</button></div>"""
+OTHER_CAR = """b.addEventListener('click', (event) => { event.stopPropagation(); c.src = '/p/PAGE-2.jpg'; });
+card.onclick = () => { history.pushState({}, '', '/othercar'); m.src = '/p/PAGE-5.jpg'; };"""
+
+
+def test_a_card_of_another_car_is_not_pressed_after_its_own_arrow_was(
+    server, brands_for, workspace
+):
+    server.add_pictures(COUNT, prefix="/p/card-")
+    html = page(CARD, OTHER_CAR).replace("PAGE", "card")
+    url = server.add("/card", html.encode(), "text/html")
+    collector.collect(brands_for(pages=[url], limits={"behaviour_seconds": 30}), workspace)
+    assert server.paths("/p/card-5") == []

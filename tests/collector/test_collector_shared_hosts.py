@@ -76,7 +76,8 @@ def test_of_many_threads_in_three_collectors_one_gets_each_turn(collector):
     for thread in threads:
         thread.join()
     # By the database's clock; each collector's view of it differs by the time of an answer.
-    assert min(b - a for a, b in pairwise(sorted(granted))) > gap - max(answered)
+    late = min(max(answered), 0.6 * gap)
+    assert min(b - a for a, b in pairwise(sorted(granted))) > gap - late
     assert 8 <= len(granted) <= 4 / gap + 1
 
 

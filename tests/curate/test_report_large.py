@@ -14,6 +14,7 @@ BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "curate_report.py"
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1400)
 def test_two_thousand_pictures_are_paged_and_open_at_once() -> None:
     if shutil.which("chromium") is None or shutil.which("chromedriver") is None:
         pytest.skip("Chromium and its driver are not installed")

@@ -77,17 +77,50 @@ def test_each_part_of_a_segmenters_masks_is_a_region_with_its_class() -> None:
 
 
 def test_a_scratch_thinner_than_an_outline_may_be_off_is_a_region() -> None:
-    straight, slanted, bent = (np.zeros((1000, 1500), np.uint8) for _ in range(3))
+    straight, slanted, bent, arc, wave = (np.zeros((1000, 1500), np.uint8) for _ in range(5))
     straight[400:410, 100:1400] = 1
     cv2.line(slanted, (100, 100), (1100, 900), 1, 8)
     cv2.polylines(bent, [np.array([(100, 100), (700, 900), (1300, 100)])], False, 1, 9)
-    for mask in (straight, slanted, bent):
-        (region,) = mask_regions({"scratch": mask > 0}, {"scratch": mask.astype(np.float32)})
-        canvas = Image.new("1", (1500, 1000))
-        corners = [(float(x), float(y)) for x, y in np.array(region.polygon) * (1500, 1000)]
-        ImageDraw.Draw(canvas).polygon(corners, fill=1)
-        both = np.asarray(canvas) & (mask > 0)
-        assert both.sum() > 0.8 * max(np.asarray(canvas).sum(), mask.sum())
+    cv2.ellipse(arc, (750, 900), (600, 700), 0, 190, 350, 1, 5)
+    along = np.arange(100, 1400)
+    wave_points = np.stack([along, 500 + 200 * np.sin(along / 100)], axis=1).astype(np.int32)
+    cv2.polylines(wave, [wave_points], False, 1, 5)
+    for mask, least in ((straight, 0.9), (slanted, 0.9), (bent, 0.8), (arc, 0.75), (wave, 0.75)):
+        assert _shared(mask) > least
+
+
+def test_a_scratch_of_one_pixel_has_an_outline_around_it() -> None:
+    mask = np.zeros((1000, 1500), np.uint8)
+    cv2.polylines(mask, [np.array([(100, 100), (700, 900), (1300, 100)])], False, 1, 1)
+    (region,) = mask_regions({"scratch": mask > 0}, {"scratch": mask.astype(np.float32)})
+    assert len(region.polygon) < 100
+    points = (np.array(region.polygon) * (1500, 1000)).astype(np.int32)
+    drawn = cv2.fillPoly(np.zeros_like(mask), [points], 1)
+    assert mask[drawn > 0].sum() > 0.95 * mask.sum()
+    assert drawn.sum() < 6 * mask.sum()
+
+
+def test_a_hole_costs_no_points() -> None:
+    whole, ring = (np.zeros((600, 600), np.uint8) for _ in range(2))
+    cv2.circle(whole, (300, 300), 250, 1, -1)
+    cv2.circle(ring, (300, 300), 250, 1, 20)
+    ring &= whole
+    sizes = []
+    for mask in (whole, ring):
+        (region,) = mask_regions({"dent": mask > 0}, {"dent": mask.astype(np.float32)})
+        sizes.append(len(region.polygon))
+    assert sizes[0] == sizes[1]
+
+
+def _shared(mask: np.ndarray) -> float:
+    """Return the part that the only region's outline and a mask share, of the larger of both."""
+    (region,) = mask_regions({"scratch": mask > 0}, {"scratch": mask.astype(np.float32)})
+    height, width = mask.shape
+    canvas = Image.new("1", (width, height))
+    corners = [(float(x), float(y)) for x, y in np.array(region.polygon) * (width, height)]
+    ImageDraw.Draw(canvas).polygon(corners, fill=1)
+    both = np.asarray(canvas) & (mask > 0)
+    return float(both.sum() / max(np.asarray(canvas).sum(), mask.sum()))
 
 
 def test_a_region_of_the_shipped_model_names_no_kind() -> None:

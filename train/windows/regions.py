@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,6 +25,9 @@ SMALLEST = 3.0
 
 TOLERANCE = 0.35
 """Cells by which an outline may be off after points were left out (Douglas-Peucker)."""
+
+ENCLOSED = 0.8
+"""Intersection over union of an outline and its part at least; else more points are kept."""
 
 MOST = 20
 """Regions of one picture at most, those with the highest score."""
@@ -129,14 +132,7 @@ def outlined(
         part = (inside > 0) & likely[box]
         if part.sum() < smallest:
             continue
-        points, off = cv2.approxPolyDP(outline, tolerance, True)[:, 0].astype(float), tolerance
-        while off > 0.5 and _area(points) < 0.7 * part.sum():  # thinner than the tolerance
-            off /= 2
-            points = cv2.approxPolyDP(outline, off, True)[:, 0].astype(float)
-        if len(points) < 3:
-            centre, sides, angle = cv2.minAreaRect(outline)
-            around = (centre, tuple(max(side, 1.0) for side in sides), angle)
-            points = cv2.boxPoints(around).astype(float)
+        points = np.add(_outline(inside > 0, tolerance), (left, top))
         shares = ((points + 0.5) / (width, height)).clip(0, 1).round(4)
         found.append(
             DamageRegion(
@@ -148,10 +144,31 @@ def outlined(
     return found
 
 
-def _area(points: NDArray[np.float64]) -> float:
+def _outline(part: NDArray[np.bool_], tolerance: float) -> NDArray[np.float64]:
+    """Return few points (n, 2) around a part, so that most of what they enclose is the part."""
     import cv2
 
-    return float(cv2.contourArea(points.astype(np.float32)))
+    mask = np.pad(part.astype(np.uint8), 1)
+    for wider in (False, True):  # a line of one pixel encloses nothing
+        if wider:
+            mask = cv2.dilate(mask, np.ones((3, 3), np.uint8)).astype(np.uint8)
+        outlines, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+        outline, off = max(outlines, key=len), tolerance
+        points = cv2.approxPolyDP(outline, off, True)[:, 0]
+        while off > 0.5 and _overlap(points, mask) < ENCLOSED:  # bent, or thinner than `tolerance`
+            off /= 2
+            points = cv2.approxPolyDP(outline, off, True)[:, 0]
+        if len(points) > 2 and cv2.contourArea(points) > mask.sum() / 4:
+            break
+    return points.astype(float) - 1
+
+
+def _overlap(points: NDArray[Any], mask: NDArray[np.uint8]) -> float:
+    """Return the intersection over union of a polygon's pixels and a mask's."""
+    import cv2
+
+    drawn = cv2.fillPoly(np.zeros_like(mask), [points], 1).astype(np.uint8)
+    return float((drawn & mask).sum() / (drawn | mask).sum())
 
 
 def _surest(found: list[DamageRegion]) -> tuple[DamageRegion, ...]:
