@@ -30,6 +30,13 @@ RUN_CAP = 4096
 GROUP_CAP = 64
 """Of pictures with the same hash, each is compared with this many at most."""
 
+HIT_CAP = 64
+"""Near hashes after each one inside one run; where there are more, all are copies of one picture,
+and each of them would be paired with each."""
+
+CROWD_CAP = 2
+"""Pictures of a near hash that each is compared with, where both have `HIT_CAP` near pictures."""
+
 _INDEX_BITS = 32
 _PART = 1 << 15
 _GRID = 1 << 20
@@ -102,8 +109,16 @@ def near_pairs(
     a, b, heavy_hashes = _unique_pairs(unique, radius, run_cap)
     heavy = int(counts[heavy_hashes].sum()) + int(counts[counts > group_cap].sum())
     same = np.flatnonzero(counts > 1)
-    first, second = _expand(
-        np.concatenate([a, same]), np.concatenate([b, same]), starts, members, group_cap
+    around = counts + np.bincount(a, counts[b], len(counts)) + np.bincount(b, counts[a], len(counts))
+    crowd = (around[a] > HIT_CAP) & (around[b] > HIT_CAP)
+    both = np.concatenate([a[~crowd], same]), np.concatenate([b[~crowd], same])
+    first, second = (
+        np.concatenate(each)
+        for each in zip(
+            _expand(*both, starts, members, group_cap),
+            _expand_crowd(a[crowd], b[crowd], starts, members),
+            strict=True,
+        )
     )
     if side is not None:
         across = side[first] != side[second]
@@ -169,17 +184,22 @@ def _near_in_runs(
     """Compare each hash with the ones after it in its run; also return who was cut short."""
     first, second = [], []
     at = np.flatnonzero(key[1:] == key[:-1])
+    hits = np.zeros(len(key), dtype=np.int16)
     step = 1
     while len(at) and step <= run_cap:
         near = at[np.bitwise_count(hashes[at] ^ hashes[at + step]) <= radius]
         if len(near):
             first.append(near)
             second.append(near + step)
+            hits[near] += 1
+            if hits[near].max() >= HIT_CAP:
+                at = at[hits[at] < HIT_CAP]
         step += 1
         at = at[: np.searchsorted(at, len(key) - step)]
         at = at[key[at] == key[at + step]]
     none = np.zeros(0, dtype=np.int64)
-    return np.concatenate([none, *first]), np.concatenate([none, *second]), at
+    crowd = np.concatenate([at, np.flatnonzero(hits >= HIT_CAP)])
+    return np.concatenate([none, *first]), np.concatenate([none, *second]), crowd
 
 
 def _sorted_by(
@@ -231,6 +251,20 @@ def _expand(
             first.append(grid[0][chosen].ravel())
             second.append(grid[1][chosen].ravel())
     return np.concatenate(first), np.concatenate(second)
+
+
+def _expand_crowd(
+    a: NDArray[np.int64],
+    b: NDArray[np.int64],
+    starts: NDArray[np.int64],
+    members: NDArray[np.int64],
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Turn pairs of hashes into pairs of pictures: each with the first `CROWD_CAP` of the other."""
+    size = np.diff(starts)
+    few = np.minimum(size, CROWD_CAP)
+    one, other = _grid(starts[a], size[a], starts[b], few[b])
+    back, forth = _grid(starts[a], few[a], starts[b], size[b])
+    return members[np.concatenate([one, back])], members[np.concatenate([other, forth])]
 
 
 def _grid(
