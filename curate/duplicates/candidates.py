@@ -21,6 +21,8 @@ class Candidates:
 
     Parameters
     ----------
+    seeds : ndarray of uint64, shape (n,)
+        A number per picture that hangs on what it shows, see `curate.duplicates.crowded.ranks`.
     confirmed : dict
         Pair -> kind and differing bits.
     unclear : dict
@@ -33,6 +35,7 @@ class Candidates:
         Pictures that were compared with some of their crowd only.
     """
 
+    seeds: NDArray[np.uint64]
     confirmed: dict[tuple[int, int], tuple[Kind, int]] = field(default_factory=dict)
     unclear: dict[tuple[int, int], int] = field(default_factory=dict)
     asked: set[tuple[int, int]] = field(default_factory=set)
@@ -44,7 +47,6 @@ class Candidates:
         first: NDArray[np.int64],
         second: NDArray[np.int64],
         distance: NDArray[np.uint8],
-        n: int,
     ) -> None:
         """Add pairs for pixels to decide; in a crowd, a few of each picture.
 
@@ -54,10 +56,8 @@ class Candidates:
             Positions, ``first < second``; a pair may be there several times.
         distance : ndarray of uint8, shape (m,)
             Differing bits.
-        n : int
-            Number of positions.
         """
-        few, late = few_of_each(first, second, n)
+        few, late = few_of_each(first, second, distance, self.seeds)
         self.in_part.update(first[late].tolist(), second[late].tolist())
         for i, j, bits in zip(
             first[few].tolist(), second[few].tolist(), distance[few].tolist(), strict=True
@@ -75,14 +75,16 @@ class Candidates:
         check : callable, optional
             Compares pixels; without it the pairs are counted as asked.
         """
-        asked = [
-            pair for pair in self.unclear if pair not in self.confirmed and pair not in self.asked
-        ]
+        asked = {
+            pair: bits
+            for pair, bits in self.unclear.items()
+            if pair not in self.confirmed and pair not in self.asked
+        }
         if check is None:
             self.asked.update(asked)
             return 0
         refuted = 0
-        for turn in in_turns(asked, self.confirmed, len(names)) if asked else ():
+        for turn in in_turns(asked, self.confirmed, self.seeds) if asked else ():
             self.asked.update(turn)
             answers = check([(names[i], names[j]) for i, j in turn])
             for i, j in turn:

@@ -159,7 +159,7 @@ def find_pairs(
         return FoundPairs(())
     names = signatures.names
     apart = _spinners(names, spin_groups or {})
-    found = Candidates()
+    found = Candidates(signatures.phash256[:, 0] ^ signatures.dhash)
     _same_pixels(found, signatures)
     _near(found, signatures, radius, apart, limits)
     if flips:
@@ -290,7 +290,8 @@ def _near(
     crowd = in_crowd(first, second, len(signatures))
     for what, most in ((Likeness.SAME, GROUP_CAP), (Likeness.UNCLEAR, TURNS[-1])):
         these = np.flatnonzero(decided == what)
-        late = these[ranks(first[these], second[these], crowd) >= most]
+        rank = ranks(first[these], second[these], distance[these], crowd, found.seeds)
+        late = these[rank >= most]
         decided[late] = Likeness.DIFFERENT
         found.in_part.update(first[late].tolist(), second[late].tolist())
     for i, j, bits, what in zip(
@@ -331,7 +332,7 @@ def _shown_inside(
     radius = _wider(radius, int(np.sum(~signatures.plain)))
     first, second, distance = shown_inside(signatures, radius)
     keep = apart[first] != apart[second]
-    found.offer(first[keep], second[keep], distance[keep], len(signatures))
+    found.offer(first[keep], second[keep], distance[keep])
 
 
 def _wider(radius: int, n: int) -> int:
@@ -352,7 +353,7 @@ def _crossed(
     first, second = usable[near.first], usable[near.second - n]
     keep = (first != second) & (apart[first] != apart[second])
     first, second, distance = first[keep], second[keep], near.distance[keep]
-    found.offer(np.minimum(first, second), np.maximum(first, second), distance, len(apart))
+    found.offer(np.minimum(first, second), np.maximum(first, second), distance)
 
 
 def _distance(signatures: Signatures, pair: tuple[int, int]) -> int:

@@ -109,7 +109,9 @@ def near_pairs(
     a, b, heavy_hashes = _unique_pairs(unique, radius, run_cap)
     heavy = int(counts[heavy_hashes].sum()) + int(counts[counts > group_cap].sum())
     same = np.flatnonzero(counts > 1)
-    around = counts + np.bincount(a, counts[b], len(counts)) + np.bincount(b, counts[a], len(counts))
+    around = (
+        counts + np.bincount(a, counts[b], len(counts)) + np.bincount(b, counts[a], len(counts))
+    )
     crowd = (around[a] > HIT_CAP) & (around[b] > HIT_CAP)
     both = np.concatenate([a[~crowd], same]), np.concatenate([b[~crowd], same])
     first, second = (
