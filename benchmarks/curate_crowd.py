@@ -1,20 +1,24 @@
 """What one giant cluster of near-duplicates costs: how it grows with the number of its members.
 
-    python -m benchmarks.curate_crowd PHOTO [--members 250 500 1000 2000] [--turned]
+    python -m benchmarks.curate_crowd PHOTO [--members 250 500 1000 2000] [--turned] [--pairs]
 
 PHOTO is cut by up to 2 %, relit, resized and saved again, every member otherwise, so that hardly
 two have the same hash; with `--turned` each lies in one of the eight ways, too. They are measured
 and judged as `bodyshop curate` does it, without a gate. Per number of members one row: CPU-seconds
 of measuring and of judging, worker processes included, and the comparisons in the catalog by kind.
+With `--pairs` only the search is done: how many pairs pixels are asked about (all are copies, so
+that is the answer), and its CPU-seconds.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import io
 import json
 import resource
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +30,9 @@ import curate
 from bodyshop_core.catalog import register_image, schema
 from bodyshop_core.imaging import read_header
 from bodyshop_core.workspace import Workspace
+from curate.duplicates import find_pairs
+from curate.duplicates.pairs import Kind
+from curate.measure.picture import measure_picture
 
 WAYS = (None, *Image.Transpose)
 
@@ -35,14 +42,39 @@ def main() -> None:
     parser.add_argument("photo", type=Path)
     parser.add_argument("--members", nargs="+", type=int, default=[250, 500, 1000, 2000])
     parser.add_argument("--turned", action="store_true")
+    parser.add_argument("--pairs", action="store_true")
     chosen = parser.parse_args()
     picture = Image.open(chosen.photo).convert("RGB")
+    if chosen.pairs:
+        count_pairs(picture, chosen.members, turned=chosen.turned)
+        return
     for count in chosen.members:
         with tempfile.TemporaryDirectory() as folder:
             workspace = Workspace.open(Path(folder))
             for number in range(count):
                 add(workspace, member(picture, number, turned=chosen.turned))
             print(json.dumps({"members": count, **judged(workspace)}), flush=True)
+
+
+def count_pairs(picture: Image.Image, members: list[int], *, turned: bool) -> None:
+    """Print per number of members what is asked and found."""
+    copies = [member(picture, number, turned=turned) for number in range(max(members))]
+    rows = [
+        {**measure_picture(data), "sha256": hashlib.sha256(data).hexdigest()} for data in copies
+    ]
+    for count in members:
+        asked = 0
+
+        def check(pairs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Kind | None]:
+            nonlocal asked
+            asked += len(pairs)
+            return dict.fromkeys(pairs, "near")
+
+        started = cpu_seconds()
+        found = find_pairs(rows[:count], check=check)
+        spent = round(cpu_seconds() - started, 1)
+        told = {"members": count, "asked": asked, "pairs": len(found.pairs), "search_cpu_s": spent}
+        print(json.dumps(told), flush=True)
 
 
 def member(picture: Image.Image, number: int, *, turned: bool) -> bytes:

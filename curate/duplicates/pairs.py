@@ -14,7 +14,7 @@ from curate.duplicates.candidates import Candidates
 from curate.duplicates.crowded import TURNS, components, in_crowd, ranks
 from curate.duplicates.nearest import VectorIndex
 from curate.duplicates.proposals import Proposals
-from curate.duplicates.search import GROUP_CAP, MAX_RADIUS, near_pairs
+from curate.duplicates.search import GROUP_CAP, HIT_CAP, MAX_RADIUS, near_pairs
 from curate.duplicates.shown_inside import shown_inside
 from curate.duplicates.signatures import HashLimits, Likeness, Signatures, likeness, turned
 from curate.measure.hashes import distances
@@ -279,7 +279,7 @@ def _near(
     limits: HashLimits | None,
 ) -> None:
     usable = np.flatnonzero(~signatures.plain)
-    near = near_pairs(signatures.phash[usable], radius=radius)
+    near = near_pairs(signatures.phash[usable], radius=radius, hit_cap=HIT_CAP)
     first, second = usable[near.first], usable[near.second]
     keep = apart[first] != apart[second]
     first, second, distance = first[keep], second[keep], near.distance[keep]
@@ -292,6 +292,9 @@ def _near(
         these = np.flatnonzero(decided == what)
         rank = ranks(first[these], second[these], distance[these], crowd, found.seeds)
         late = these[rank >= most]
+        if what == Likeness.SAME:  # none of which may be torn from the others
+            joined = zip(first[these[rank < most]], second[these[rank < most]], strict=True)
+            late = late[~_joining(components(joined, len(signatures)), first[late], second[late])]
         decided[late] = Likeness.DIFFERENT
         found.in_part.update(first[late].tolist(), second[late].tolist())
     for i, j, bits, what in zip(
@@ -302,6 +305,16 @@ def _near(
         elif what == Likeness.UNCLEAR and (i, j) not in found.confirmed:
             found.unclear[i, j] = bits
     found.heavy += near.heavy
+
+
+def _joining(
+    sets: NDArray[np.int64], first: NDArray[np.int64], second: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Mark one pair for each two sets that pairs connect."""
+    ends = np.sort(np.stack([sets[first], sets[second]], axis=1), axis=1)
+    marked = np.zeros(len(first), dtype=bool)
+    marked[np.unique(ends, axis=0, return_index=True)[1]] = True
+    return marked & (ends[:, 0] != ends[:, 1])
 
 
 def _mirrored(
@@ -349,7 +362,8 @@ def _crossed(
 ) -> None:
     """Add the pairs where the hash of one picture is near the other kind of hash of another."""
     n = len(usable)
-    near = near_pairs(np.concatenate([hashes, others]), radius=radius, side=np.arange(2 * n) >= n)
+    both, side = np.concatenate([hashes, others]), np.arange(2 * n) >= n
+    near = near_pairs(both, radius=radius, side=side, hit_cap=HIT_CAP)
     first, second = usable[near.first], usable[near.second - n]
     keep = (first != second) & (apart[first] != apart[second])
     first, second, distance = first[keep], second[keep], near.distance[keep]
