@@ -113,7 +113,7 @@ def near_pairs(
     a, b, heavy_hashes = _unique_pairs(unique, radius, run_cap, hit_cap or run_cap)
     heavy = int(counts[heavy_hashes].sum()) + int(counts[counts > group_cap].sum())
     same = np.flatnonzero(counts > 1)
-    crowd = np.zeros(len(a), dtype=bool)
+    crowd: NDArray[np.bool_] = np.zeros(len(a), dtype=bool)
     if hit_cap is not None:
         around = counts.copy()
         np.add.at(around, a, counts[b])
