@@ -50,7 +50,7 @@ class CurateSummary(VerdictCounts):
         Duplicate clusters.
     duplicates : dict
         Confirmed pairs per kind; pictures too ``plain`` to be matched by hashes; pictures in
-        ``heavy`` crowds of equal hashes that were compared with some of the crowd only.
+        ``heavy`` crowds of equal or near hashes, compared with some of the crowd only.
     splits : dict
         Name, target, sizes per split and label, and the check for leaks; ``{"skipped": why}`` when
         the pictures carry fewer than two labels.

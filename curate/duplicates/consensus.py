@@ -114,17 +114,18 @@ def small(rgb: NDArray[np.uint8]) -> Levels:
 
 def placed_on(picture: Levels, other: Levels) -> Levels | None:
     """Return a picture turned or mirrored as another one lies; None where it does not lie on it."""
-    wanted = _thumb(other)
+    wanted = _thumb(_grey(other))
+    grey = _grey(picture)
     best, found = _ALIKE, None
-    for side in (picture, picture[:, ::-1]):
+    for step in (1, -1):
         for quarters in range(4):
-            turned = np.rot90(side, quarters)
+            turned = np.rot90(grey[:, ::step], quarters)
             aspect = (turned.shape[1] / turned.shape[0]) / (other.shape[1] / other.shape[0])
             if not 1 / _ASPECT <= aspect <= _ASPECT:
                 continue
             alike = float((_thumb(turned) * wanted).mean())
             if alike > best:
-                best, found = alike, turned
+                best, found = alike, np.rot90(picture[:, ::step], quarters)
     return found
 
 
@@ -215,10 +216,14 @@ def _small(blob: BlobRef) -> Levels:
     return small(load_rgb(blob.read()))
 
 
-def _thumb(picture: Levels) -> Levels:
+def _grey(picture: Levels) -> Levels:
+    return np.asarray(picture.mean(axis=2), dtype=np.float32)
+
+
+def _thumb(grey: Levels) -> Levels:
     """Return grey levels at 32 x 32 pixels with mean 0 and deviation 1."""
     import cv2
 
-    grey = np.ascontiguousarray(picture.mean(axis=2))
-    tiny = np.asarray(cv2.resize(grey, (_THUMB, _THUMB), interpolation=cv2.INTER_AREA))
+    whole = np.ascontiguousarray(grey)
+    tiny = np.asarray(cv2.resize(whole, (_THUMB, _THUMB), interpolation=cv2.INTER_AREA))
     return np.asarray((tiny - tiny.mean()) / max(float(tiny.std()), 1e-3), dtype=np.float32)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from bodyshop_core.progress import SILENT, Progress
+from curate.duplicates.candidates import Candidates
+from curate.duplicates.crowded import TURNS, components, in_crowd, ranks
 from curate.duplicates.nearest import VectorIndex
 from curate.duplicates.proposals import Proposals
-from curate.duplicates.search import GROUP_CAP, MAX_RADIUS, near_pairs
+from curate.duplicates.search import GROUP_CAP, HIT_CAP, MAX_RADIUS, near_pairs
 from curate.duplicates.shown_inside import shown_inside
 from curate.duplicates.signatures import HashLimits, Likeness, Signatures, likeness, turned
 from curate.measure.hashes import distances
@@ -67,7 +69,7 @@ class FoundPairs:
     plain : tuple of str
         Pictures too plain to be matched by hashes; only their exact copies are found.
     heavy : int
-        Pictures in crowds of equal hashes that were compared with some of the crowd only.
+        Pictures in crowds of equal or near hashes that were compared with some of the crowd only.
     unclear : int
         Pairs that hashes could neither confirm nor refute.
     refuted : int
@@ -95,16 +97,6 @@ class FoundPairs:
             "plain": len(self.plain),
             **{name: getattr(self, name) for name in counts},
         }
-
-
-@dataclass
-class Candidates:
-    """Confirmed pairs, and those to be decided by their pixels."""
-
-    confirmed: dict[tuple[int, int], tuple[Kind, int]] = field(default_factory=dict)
-    unclear: dict[tuple[int, int], int] = field(default_factory=dict)
-    asked: set[tuple[int, int]] = field(default_factory=set)
-    heavy: int = 0
 
 
 PairCheck = Callable[[Sequence[tuple[str, str]]], Mapping[tuple[str, str], Kind | None]]
@@ -167,14 +159,14 @@ def find_pairs(
         return FoundPairs(())
     names = signatures.names
     apart = _spinners(names, spin_groups or {})
-    found = Candidates()
+    found = Candidates(signatures.phash256[:, 0] ^ signatures.dhash)
     _same_pixels(found, signatures)
     _near(found, signatures, radius, apart, limits)
     if flips:
         _mirrored(found, signatures, radius, apart)
         _turned(found, signatures, radius, apart)
     _shown_inside(found, signatures, radius, apart)
-    refuted = _ask(found, names, check)
+    refuted = found.ask(names, check)
     without = in_part = 0
     if features is not None and check is not None:
         place = {names[i]: int(i) for i in np.flatnonzero(~signatures.plain)}
@@ -194,7 +186,7 @@ def find_pairs(
             for (i, j), (kind, distance) in sorted(found.confirmed.items())
         ),
         plain=tuple(name for name, plain in zip(names, signatures.plain, strict=True) if plain),
-        heavy=found.heavy,
+        heavy=max(found.heavy, len(found.in_part)),
         unclear=len(found.asked),
         refuted=refuted,
         crops_not_looked_for=without,
@@ -205,20 +197,6 @@ def find_pairs(
 def _signatures(rows: Sequence[Mapping[str, Any]]) -> Signatures:
     good = (row for row in rows if not row.get("error"))
     return Signatures.of(sorted(good, key=lambda row: row["sha256"]))
-
-
-def _ask(found: Candidates, names: Sequence[str], check: PairCheck | None) -> int:
-    """Have the unclear pairs decided by their pixels; return how many were refuted."""
-    asked = [
-        pair for pair in found.unclear if pair not in found.confirmed and pair not in found.asked
-    ]
-    found.asked.update(asked)
-    answers = check([(names[i], names[j]) for i, j in asked]) if check and asked else {}
-    for i, j in asked:
-        kind = answers.get((names[i], names[j]))
-        if kind is not None:
-            found.confirmed[i, j] = (kind, found.unclear[i, j])
-    return sum(answer is None for answer in answers.values())
 
 
 def _propose(
@@ -255,7 +233,7 @@ def _try(
     for pair in pairs:
         if pair not in found.confirmed:
             found.unclear.setdefault(pair, _distance(signatures, pair))
-    return _ask(found, names, check)
+    return found.ask(names, check)
 
 
 def _firsts(found: Candidates, n: int) -> NDArray[np.bool_]:
@@ -267,12 +245,7 @@ def _firsts(found: Candidates, n: int) -> NDArray[np.bool_]:
 
 def _clusters(found: Candidates, n: int) -> NDArray[np.int64]:
     """Return a number per cluster of confirmed pairs, by position."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    pairs = np.array(list(found.confirmed), dtype=np.int64).reshape(-1, 2)
-    graph = coo_array((np.ones(len(pairs), np.int8), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
-    return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
+    return components(found.confirmed, n)
 
 
 def _spinners(names: Sequence[str], spin_groups: Mapping[str, str]) -> NDArray[np.int64]:
@@ -306,11 +279,24 @@ def _near(
     limits: HashLimits | None,
 ) -> None:
     usable = np.flatnonzero(~signatures.plain)
-    near = near_pairs(signatures.phash[usable], radius=radius)
+    near = near_pairs(signatures.phash[usable], radius=radius, hit_cap=HIT_CAP)
     first, second = usable[near.first], usable[near.second]
     keep = apart[first] != apart[second]
     first, second, distance = first[keep], second[keep], near.distance[keep]
     decided = likeness(signatures, first, second, limits=limits)
+    crowds = np.flatnonzero(decided != Likeness.DIFFERENT)
+    first, second, distance = first[crowds], second[crowds], distance[crowds]
+    decided = decided[crowds]
+    crowd = in_crowd(first, second, len(signatures))
+    for what, most in ((Likeness.SAME, GROUP_CAP), (Likeness.UNCLEAR, TURNS[-1])):
+        these = np.flatnonzero(decided == what)
+        rank = ranks(first[these], second[these], distance[these], crowd, found.seeds)
+        late = these[rank >= most]
+        if what == Likeness.SAME:  # none of which may be torn from the others
+            joined = zip(first[these[rank < most]], second[these[rank < most]], strict=True)
+            late = late[~_joining(components(joined, len(signatures)), first[late], second[late])]
+        decided[late] = Likeness.DIFFERENT
+        found.in_part.update(first[late].tolist(), second[late].tolist())
     for i, j, bits, what in zip(
         first.tolist(), second.tolist(), distance.tolist(), decided.tolist(), strict=True
     ):
@@ -319,6 +305,16 @@ def _near(
         elif what == Likeness.UNCLEAR and (i, j) not in found.confirmed:
             found.unclear[i, j] = bits
     found.heavy += near.heavy
+
+
+def _joining(
+    sets: NDArray[np.int64], first: NDArray[np.int64], second: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Mark one pair for each two sets that pairs connect."""
+    ends = np.sort(np.stack([sets[first], sets[second]], axis=1), axis=1)
+    marked = np.zeros(len(first), dtype=bool)
+    marked[np.unique(ends, axis=0, return_index=True)[1]] = True
+    return marked & (ends[:, 0] != ends[:, 1])
 
 
 def _mirrored(
@@ -349,11 +345,7 @@ def _shown_inside(
     radius = _wider(radius, int(np.sum(~signatures.plain)))
     first, second, distance = shown_inside(signatures, radius)
     keep = apart[first] != apart[second]
-    for i, j, bits in zip(
-        first[keep].tolist(), second[keep].tolist(), distance[keep].tolist(), strict=True
-    ):
-        if (i, j) not in found.confirmed:
-            found.unclear.setdefault((i, j), bits)
+    found.offer(first[keep], second[keep], distance[keep])
 
 
 def _wider(radius: int, n: int) -> int:
@@ -370,17 +362,12 @@ def _crossed(
 ) -> None:
     """Add the pairs where the hash of one picture is near the other kind of hash of another."""
     n = len(usable)
-    near = near_pairs(np.concatenate([hashes, others]), radius=radius, side=np.arange(2 * n) >= n)
+    both, side = np.concatenate([hashes, others]), np.arange(2 * n) >= n
+    near = near_pairs(both, radius=radius, side=side, hit_cap=HIT_CAP)
     first, second = usable[near.first], usable[near.second - n]
     keep = (first != second) & (apart[first] != apart[second])
-    for i, j, bits in zip(
-        np.minimum(first, second)[keep].tolist(),
-        np.maximum(first, second)[keep].tolist(),
-        near.distance[keep].tolist(),
-        strict=True,
-    ):
-        if (i, j) not in found.confirmed:
-            found.unclear.setdefault((i, j), bits)
+    first, second, distance = first[keep], second[keep], near.distance[keep]
+    found.offer(np.minimum(first, second), np.maximum(first, second), distance)
 
 
 def _distance(signatures: Signatures, pair: tuple[int, int]) -> int:

@@ -30,6 +30,13 @@ RUN_CAP = 4096
 GROUP_CAP = 64
 """Of pictures with the same hash, each is compared with this many at most."""
 
+HIT_CAP = 256
+"""Near hashes after each one inside one run that are enough where crowds are compared in part."""
+
+CROWD_CAP = 4
+"""Of two near hashes in a crowd, pictures of one that each picture of the other is then compared
+with."""
+
 _INDEX_BITS = 32
 _PART = 1 << 15
 _GRID = 1 << 20
@@ -65,6 +72,7 @@ def near_pairs(
     side: NDArray[np.bool_] | None = None,
     group_cap: int = GROUP_CAP,
     run_cap: int = RUN_CAP,
+    hit_cap: int | None = None,
 ) -> Neighbours:
     """Find all pairs of hashes that differ in at most `radius` bits.
 
@@ -80,6 +88,9 @@ def near_pairs(
         When more pictures share one hash, each is paired with the first `group_cap` of them only.
     run_cap : int
         Comparisons per hash and run; see `Neighbours.heavy`.
+    hit_cap : int, optional
+        Near hashes of each that are enough in a run (`HIT_CAP`): of a thousand copies of one
+        picture each would be paired with each. All by default.
 
     Returns
     -------
@@ -99,11 +110,23 @@ def near_pairs(
     unique, place, counts = np.unique(hashes, return_inverse=True, return_counts=True)
     members = np.argsort(place, kind="stable")
     starts = np.concatenate([[0], np.cumsum(counts)])
-    a, b, heavy_hashes = _unique_pairs(unique, radius, run_cap)
+    a, b, heavy_hashes = _unique_pairs(unique, radius, run_cap, hit_cap or run_cap)
     heavy = int(counts[heavy_hashes].sum()) + int(counts[counts > group_cap].sum())
     same = np.flatnonzero(counts > 1)
-    first, second = _expand(
-        np.concatenate([a, same]), np.concatenate([b, same]), starts, members, group_cap
+    crowd: NDArray[np.bool_] = np.zeros(len(a), dtype=bool)
+    if hit_cap is not None:
+        around = counts.copy()
+        np.add.at(around, a, counts[b])
+        np.add.at(around, b, counts[a])
+        crowd = (around[a] > hit_cap) & (around[b] > hit_cap)
+    both = np.concatenate([a[~crowd], same]), np.concatenate([b[~crowd], same])
+    first, second = (
+        np.concatenate(each)
+        for each in zip(
+            _expand(*both, starts, members, group_cap),
+            _expand_crowd(a[crowd], b[crowd], starts, members),
+            strict=True,
+        )
     )
     if side is not None:
         across = side[first] != side[second]
@@ -128,7 +151,7 @@ def choose_blocks(n: int, radius: int) -> tuple[int, int]:
 
 
 def _unique_pairs(
-    hashes: NDArray[np.uint64], radius: int, run_cap: int
+    hashes: NDArray[np.uint64], radius: int, run_cap: int, hit_cap: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Return pairs of positions in increasing `hashes`, and positions not fully compared."""
     n = len(hashes)
@@ -144,7 +167,7 @@ def _unique_pairs(
         order, key = _sorted_by(hashes, chosen)
         ordered = hashes[order]
         for part in _whole_runs(key):
-            a, b, crowd = _near_in_runs(ordered[part], key[part], radius, run_cap)
+            a, b, crowd = _near_in_runs(ordered[part], key[part], radius, run_cap, hit_cap)
             a, b = order[part][a], order[part][b]
             found.append(np.minimum(a, b) * n + np.maximum(a, b))
             heavy.append(order[part][crowd])
@@ -164,22 +187,31 @@ def _whole_runs(key: NDArray[np.uint64]) -> Iterator[slice]:
 
 
 def _near_in_runs(
-    hashes: NDArray[np.uint64], key: NDArray[np.uint64], radius: int, run_cap: int
+    hashes: NDArray[np.uint64],
+    key: NDArray[np.uint64],
+    radius: int,
+    run_cap: int,
+    hit_cap: int,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Compare each hash with the ones after it in its run; also return who was cut short."""
     first, second = [], []
     at = np.flatnonzero(key[1:] == key[:-1])
+    hits = np.zeros(len(key), dtype=np.int16)
     step = 1
     while len(at) and step <= run_cap:
         near = at[np.bitwise_count(hashes[at] ^ hashes[at + step]) <= radius]
         if len(near):
             first.append(near)
             second.append(near + step)
+            hits[near] += 1
+            if hits[near].max() >= hit_cap:
+                at = at[hits[at] < hit_cap]
         step += 1
         at = at[: np.searchsorted(at, len(key) - step)]
         at = at[key[at] == key[at + step]]
     none = np.zeros(0, dtype=np.int64)
-    return np.concatenate([none, *first]), np.concatenate([none, *second]), at
+    crowd = np.concatenate([at, np.flatnonzero(hits >= hit_cap)])
+    return np.concatenate([none, *first]), np.concatenate([none, *second]), crowd
 
 
 def _sorted_by(
@@ -231,6 +263,20 @@ def _expand(
             first.append(grid[0][chosen].ravel())
             second.append(grid[1][chosen].ravel())
     return np.concatenate(first), np.concatenate(second)
+
+
+def _expand_crowd(
+    a: NDArray[np.int64],
+    b: NDArray[np.int64],
+    starts: NDArray[np.int64],
+    members: NDArray[np.int64],
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Turn pairs of hashes into pairs of pictures: each with the first `CROWD_CAP` of the other."""
+    size = np.diff(starts)
+    few = np.minimum(size, CROWD_CAP)
+    one, other = _grid(starts[a], size[a], starts[b], few[b])
+    back, forth = _grid(starts[a], few[a], starts[b], size[b])
+    return members[np.concatenate([one, back])], members[np.concatenate([other, forth])]
 
 
 def _grid(

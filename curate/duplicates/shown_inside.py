@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from curate.duplicates.search import near_pairs
+from curate.duplicates.search import HIT_CAP, near_pairs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -56,7 +56,9 @@ def shown_inside(signatures: Signatures, radius: int) -> Pairs:
     found: list[Pairs] = []
     for side in (inner, None):  # with whole pictures, and among one another
         chosen = np.flatnonzero(inner) if side is None else np.arange(len(hashes))
-        near = near_pairs(hashes[chosen], radius=radius, side=side, group_cap=INNER_CAP)
+        near = near_pairs(
+            hashes[chosen], radius=radius, side=side, group_cap=INNER_CAP, hit_cap=HIT_CAP
+        )
         found.append((owners[chosen[near.first]], owners[chosen[near.second]], near.distance))
     found.append(_far(signatures, usable))
     one, other, distance = (np.concatenate(each) for each in zip(*found, strict=True))

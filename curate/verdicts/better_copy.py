@@ -10,6 +10,7 @@ than the copy it was made of. The same copy wins whatever the order of arrival.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from math import inf, log
@@ -116,22 +117,26 @@ def _true_areas(members: Iterable[Facts], clusters: Mapping[str, str]) -> dict[s
     What was made from another of the same size shows no more than those that were not.
     """
     areas = {facts.sha256: _area(facts) for facts in members}
-    sources: dict[str, list[Facts]] = defaultdict(list)
+    sources: dict[str, dict[float, list[float]]] = defaultdict(lambda: defaultdict(list))
     for facts in members:
         if facts.resampled is None and facts.measured is not None:
-            sources[clusters[facts.sha256]].append(facts)
+            sources[clusters[facts.sha256]][facts.measure("width")].append(areas[facts.sha256])
+    for widths in sources.values():
+        for each in widths.values():
+            each.sort()
     for facts in members:
         if facts.resampled is None:
             continue
-        width = facts.measure("width")
-        smaller = [
-            areas[one.sha256]
-            for one in sources[clusters[facts.sha256]]
-            if areas[one.sha256] * ENLARGED < areas[facts.sha256]
-            and explains(facts.resampled, one.measure("width") / width)
-        ]
-        if smaller:
-            areas[facts.sha256] = 0.99 * max(smaller)
+        width, area = facts.measure("width"), areas[facts.sha256]
+        smaller = []  # of each width the largest that is: a crowd has many members of one width
+        for own, known in sources[clusters[facts.sha256]].items():
+            below = bisect_left(known, True, key=lambda each: each * ENLARGED >= area)
+            if below:
+                smaller.append((known[below - 1], own))
+        for largest, own in sorted(smaller, reverse=True):
+            if explains(facts.resampled, own / width):
+                areas[facts.sha256] = 0.99 * largest
+                break
     shown: dict[tuple[str, float, float], float] = {}
     for facts in members:
         if not facts.derived:

@@ -203,8 +203,9 @@ def judge_pictures(
         tick(len(facts))
     if found.heavy:
         progress.log(
-            f"{found.heavy} pictures have a hash that more than 64 pictures share (blank pictures, "
-            "logos): each was compared with some of them only, so more than one may be kept"
+            f"{found.heavy} pictures have a hash that more than 64 pictures share or nearly share "
+            "(blank pictures, logos, copies): each was compared with some of them only, so more "
+            "than one may be kept"
         )
     written = _store(workspace.catalog, decided, changed, policy, gate)
     remember_counts(workspace, found.as_dict())
