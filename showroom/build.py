@@ -13,12 +13,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from bodyshop_core.atomic import write_bytes
+from bodyshop_core.atomic import sweep, write_bytes
 from bodyshop_core.errors import BodyshopError, UsageError
 from bodyshop_core.processes import end_with_parent
 from bodyshop_core.progress import SILENT, Progress
 from showroom.decoys import draw_decoy
 from showroom.duplicates import copy_of
+from showroom.finished import discard_notes, noted, write_note
 from showroom.lineup import BRANDS
 from showroom.plan import RenderJob, Size, plan
 from showroom.render import Photo, render
@@ -36,6 +37,8 @@ def build_showroom(
     progress: Progress = SILENT,
 ) -> Truth:
     """Render a showroom below `root`, or return the one that is there already.
+
+    After an interruption it goes on: pictures that were finished are kept.
 
     Parameters
     ----------
@@ -63,32 +66,44 @@ def build_showroom(
     root = Path(root)
     ready = _ready(root, seed, size)
     if ready is not None:
+        discard_notes(root)
         return ready
     for folder in ("pictures", "thumbnails", "masks"):
         (root / folder).mkdir(parents=True, exist_ok=True)
+    sweep(root)
     jobs = plan(seed, size)
     if workers is None:
         workers = 1 if size == "tiny" else (os.cpu_count() or 1)
-    pictures: dict[str, Picture] = {}
-    by_place = sorted(
-        jobs, key=_place
-    )  # neighbours share a scene, which costs more to set up than a picture
-    with progress.task("render", total=len(jobs)) as tick:
+    pictures = {
+        job.picture.id: picture for job in jobs if (picture := noted(root, job)) is not None
+    }
+    if pictures:
+        progress.log(f"{len(pictures)} of {len(jobs)} pictures of the showroom are there already")
+    to_do = [job for job in jobs if job.picture.id not in pictures]
+    to_do.sort(key=_place)  # neighbours share a scene, which costs more to set up than a picture
+    with progress.task("render", total=len(to_do)) as tick:
         if workers == 1:
-            for job in by_place:
-                pictures[job.picture.id] = make(job, root)
+            for job in to_do:
+                pictures[job.picture.id] = _finish(job, root)
                 tick(1)
         else:
             context = multiprocessing.get_context("spawn")
             with ProcessPoolExecutor(
                 workers, mp_context=context, initializer=_prepare, initargs=(os.getpid(),)
             ) as pool:
-                for picture in pool.map(make, by_place, [root] * len(jobs), chunksize=8):
+                for picture in pool.map(_finish, to_do, [root] * len(to_do), chunksize=8):
                     pictures[picture.id] = picture
                     tick(1)
     truth = Truth(VERSION, seed, size, BRANDS, tuple(pictures[job.picture.id] for job in jobs))
     truth.save(root)
+    discard_notes(root)
     return truth
+
+
+def _finish(job: RenderJob, root: Path) -> Picture:
+    picture = make(job, root)
+    write_note(root, job, picture)
+    return picture
 
 
 def make(job: RenderJob, root: Path) -> Picture:
@@ -165,10 +180,8 @@ def _ready(root: Path, seed: int, size: str) -> Truth | None:
         return None  # none there, broken or of another version: build it
     if (truth.version, truth.seed, truth.size) != (VERSION, seed, size):
         return None
-    files = [
-        f for p in truth.pictures for f in (p.file, p.thumbnail, p.mask, *p.masks.values()) if f
-    ]
-    return truth if all((root / f).is_file() for f in files) else None
+    files = (file for picture in truth.pictures for file in picture.files())
+    return truth if all((root / file).is_file() for file in files) else None
 
 
 def _jpeg(image: Image.Image, quality: int) -> bytes:

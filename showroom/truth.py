@@ -113,6 +113,10 @@ class Picture:
     scene: str | None = None
     jpeg_quality: int | None = None
 
+    def files(self) -> tuple[str, ...]:
+        """Return the paths of the picture, its thumbnail and its masks."""
+        return tuple(filter(None, (self.file, self.thumbnail, self.mask, *self.masks.values())))
+
 
 @dataclass(frozen=True, slots=True)
 class Truth:

@@ -27,6 +27,10 @@ from showroom import Site, build_showroom, serve
 from showroom.plan import plan
 from showroom.render import render
 
+HOUR = 3600
+"""The first test that uses the fixture waits for it: rendering, crawling and training. With thirty
+programs on two cores the rendering of the demo's size alone took more than 20 minutes."""
+
 # A lazy image that another box clips is never loaded by itself, so that nothing waits for laziness.
 IN_VIEW = """
 const shown = [...document.images].filter(image => {
@@ -101,7 +105,7 @@ def test_both_readmes_use_it_by_the_same_commands():
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1500)
+@pytest.mark.timeout(HOUR)
 def test_the_commands_of_use_run_on_the_showroom(used: Used):
     assert [*used.done] == ["collect", "curate", "augment", "train", "predict"]
     for name, done in used.done.items():
@@ -114,7 +118,7 @@ def test_the_commands_of_use_run_on_the_showroom(used: Used):
 
 
 @pytest.mark.long
-@pytest.mark.timeout(1500)
+@pytest.mark.timeout(HOUR)
 def test_pictures_of_the_desk_and_of_the_report(used: Used, browser: Chrome):
     workspace = Workspace.open(used.folder / "workspace", create=False)
     with serve_desk(workspace, by="me", read_only=True) as desk:
@@ -131,7 +135,7 @@ def test_pictures_of_the_desk_and_of_the_report(used: Used, browser: Chrome):
 
 
 @pytest.mark.long
-@pytest.mark.timeout(1500)
+@pytest.mark.timeout(HOUR)
 def test_pictures_of_the_showrooms_pages(used: Used, browser: Chrome):
     browser.get(f"{used.site.base_url}/robots.txt")
     browser.add_cookie({"name": "consent", "value": "reject"})

@@ -74,6 +74,37 @@ def test_a_build_that_is_killed_leaves_no_process_behind(tmp_path: Path) -> None
     assert not left
 
 
+def test_a_build_that_is_killed_goes_on_with_what_was_not_finished(
+    built: tuple[Path, Truth], tmp_path: Path
+) -> None:
+    root = tmp_path / "showroom"
+    code = f"from showroom import build_showroom; build_showroom({str(root)!r}, size='tiny')"
+    build = subprocess.Popen([sys.executable, "-c", code])
+    deadline = time.monotonic() + 240
+    while len(done := [*root.glob("finished/[!.]*.json")]) < 5:
+        assert build.poll() is None and time.monotonic() < deadline
+        time.sleep(0.02)
+    build.kill()
+    build.wait()
+    kept = {note.stem for note in root.glob("finished/[!.]*.json")}
+    assert {note.stem for note in done} <= kept < {job.picture.id for job in plan(7, "tiny")}
+    damaged, *whole = sorted(kept)
+    (root / "pictures" / f"{damaged}.jpg").write_bytes(b"half")
+    (root / "pictures" / ".tmp-nobody~0~left.jpg").write_bytes(b"half")
+    os.utime(root / "pictures" / ".tmp-nobody~0~left.jpg", (0, 0))
+    before = {name: (root / "pictures" / f"{name}.jpg").stat().st_mtime_ns for name in whole}
+    assert build_showroom(root, size="tiny") == built[1]
+    assert {n: (root / "pictures" / f"{n}.jpg").stat().st_mtime_ns for n in whole} == before
+    assert not (root / "pictures" / ".tmp-nobody~0~left.jpg").exists()
+    assert contents(root) == contents(built[0])
+
+
+def contents(root: Path) -> dict[str, bytes]:
+    """Return all files but those of a killed process, which Windows keeps for a day."""
+    files = (file for file in root.rglob("*") if file.is_file())
+    return {str(f.relative_to(root)): f.read_bytes() for f in files if f.name[0] != "."}
+
+
 def test_a_tiny_showroom_has_a_bit_of_everything(built: tuple[Path, Truth]) -> None:
     truth = built[1]
     assert len(truth.pictures) <= 60
