@@ -2,11 +2,12 @@
 
     python -m benchmarks.scale [--pictures 25000 50000 100000] [--steps judge split ...]
 
-Fills a workspace per size (no pictures, no feature vectors) and runs each step in a process of its
-own, one after another: processor seconds and the largest resident memory are those of that process,
-its imports included. ``--folder`` keeps the workspaces for the next call; ``--add`` puts so many
-new pictures into it before the steps. ``note`` leaves the note of a finished ``curate`` in place
-of running one, for ``curate again`` where the first would take hours.
+Fills a workspace per size (no pictures) and runs each step in a process of its own, one after
+another: processor seconds and the largest resident memory are those of that process, its imports
+included. ``--features`` adds feature vectors, by which crops are looked for; pairs that they propose
+count as different, as there are no pixels. ``--folder`` keeps the workspaces for the next call;
+``--add`` puts so many new pictures into it before the steps. ``note`` leaves the note of a finished
+``curate`` in place of running one, for ``curate again`` where the first would take hours.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 STEPS = (
     "judge",
@@ -44,6 +46,7 @@ def main() -> None:
     parser.add_argument("--steps", nargs="+", choices=STEPS, default=usual)
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--add", type=int, default=0)
+    parser.add_argument("--features", action="store_true")
     parser.add_argument("--profile", action="store_true", help="print where the time goes")
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -53,15 +56,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for number in map(int, options.pictures):
             root = (options.folder or Path(folder)) / str(number)
-            filled(root, number, options.add)
+            filled(root, number, options.add, features=options.features)
             for step in options.steps:
                 command = [sys.executable, "-m", "benchmarks.scale", "--child", str(root), step]
                 subprocess.run([*command, *["--profile"] * options.profile], check=True)
 
 
-def filled(root: Path, number: int, more: int) -> None:
+def filled(root: Path, number: int, more: int, *, features: bool) -> None:
     """Fill a workspace, unless it is there from an earlier call."""
-    from benchmarks.scale_rows import fill
+    from benchmarks.scale_rows import fill, fill_features
     from bodyshop_core.workspace import Workspace
 
     start = time.perf_counter()
@@ -69,6 +72,8 @@ def filled(root: Path, number: int, more: int) -> None:
     workspace = Workspace.open(root)
     if not there:
         fill(workspace, number)
+        if features:
+            fill_features(workspace, number)
         print(f"{number:>9} fill: {time.perf_counter() - start:.0f} s", flush=True)
     if more:
         fill(workspace, number + more, start=number)
@@ -89,11 +94,16 @@ def child(root: Path, step: str, profile: bool) -> None:
 
 
 def measured(root: Path, step: str) -> None:
+    from benchmarks.scale_rows import no_pixels
     from bodyshop_core.workspace import Workspace
 
     workspace = Workspace.open(root, create=False)
     start = time.perf_counter()
-    outcome = _STEPS[step](workspace)
+    with (
+        mock.patch("curate.duplicates.stage.compare_pairs", no_pixels),
+        mock.patch("curate.splits.scenes.compare_scenes", no_pixels),
+    ):
+        outcome = _STEPS[step](workspace)
     seconds = time.perf_counter() - start
     used = resource.getrusage(resource.RUSAGE_SELF)
     kids = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -166,8 +176,6 @@ def _curate(workspace: Any) -> Any:
 
 
 def _note(workspace: Any) -> Any:
-    from unittest import mock
-
     from curate.pipeline import curate
     from curate.unchanged import begin
 
