@@ -2,16 +2,19 @@
 
     python -m benchmarks.scale [--pictures 25000 50000 100000] [--steps judge split ...]
 
-Fills a workspace per size (no pictures, no feature vectors) and runs each step in a process of its
-own, one after another: processor seconds and the largest resident memory are those of that process,
-its imports included. ``--folder`` keeps the workspaces for the next call; ``--add`` puts so many
-new pictures into it before the steps. ``note`` leaves the note of a finished ``curate`` in place
-of running one, for ``curate again`` where the first would take hours.
+Fills a workspace per size (no pictures) and runs each step in a process of its own, one after
+another: processor seconds and the largest resident memory are those of that process, its imports
+included. ``--features`` adds feature vectors, by which crops are looked for; what they propose
+counts as different, as there are no pixels. ``--folder`` keeps the workspaces for the next call;
+``--add`` puts so many new pictures into it before the steps. ``note`` leaves the note of a finished
+``curate`` in place of running one, for ``curate again`` where the first would take hours. With
+``--postgresql`` the catalogs are in a server that is started here; its CPU-seconds are told apart.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import resource
 import subprocess
@@ -21,6 +24,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
+
+from benchmarks.scale_server import server, server_cpu
 
 STEPS = (
     "judge",
@@ -44,32 +50,48 @@ def main() -> None:
     parser.add_argument("--steps", nargs="+", choices=STEPS, default=usual)
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--add", type=int, default=0)
+    parser.add_argument("--features", action="store_true")
+    parser.add_argument("--postgresql", action="store_true")
     parser.add_argument("--profile", action="store_true", help="print where the time goes")
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
         child(Path(options.child[0]), options.child[1], options.profile)
         return
-    with tempfile.TemporaryDirectory() as folder:
+    with contextlib.ExitStack() as stack:
+        folder = options.folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        database = stack.enter_context(server()) if options.postgresql else None
         for number in map(int, options.pictures):
-            root = (options.folder or Path(folder)) / str(number)
-            filled(root, number, options.add)
+            root = folder / str(number)
+            if database is not None:
+                root.mkdir(parents=True)
+                address = database.url(f"rows{number}")
+                (root / "workspace.toml").write_text(f'catalog = "{address}"\n')
+            filled(root, number, options.add, features=options.features)
             for step in options.steps:
                 command = [sys.executable, "-m", "benchmarks.scale", "--child", str(root), step]
                 subprocess.run([*command, *["--profile"] * options.profile], check=True)
 
 
-def filled(root: Path, number: int, more: int) -> None:
+def filled(root: Path, number: int, more: int, *, features: bool) -> None:
     """Fill a workspace, unless it is there from an earlier call."""
-    from benchmarks.scale_rows import fill
+    from benchmarks.scale_rows import fill, fill_features
+    from bodyshop_core.catalog.copying import count_rows
     from bodyshop_core.workspace import Workspace
 
-    start = time.perf_counter()
-    there = root.exists()
+    there = root.exists() and not (root / "workspace.toml").exists()
     workspace = Workspace.open(root)
     if not there:
+        start, cpu, on_server = time.perf_counter(), time.process_time(), server_cpu()
         fill(workspace, number)
-        print(f"{number:>9} fill: {time.perf_counter() - start:.0f} s", flush=True)
+        seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
+        print(
+            f"{number:>9} fill: {cpu:.1f} CPU-s, {seconds:.0f} s, server "
+            f"{server_cpu() - on_server:.1f} CPU-s -> {count_rows(workspace.catalog)} rows",
+            flush=True,
+        )
+        if features:
+            fill_features(workspace, number)
     if more:
         fill(workspace, number + more, start=number)
 
@@ -89,18 +111,24 @@ def child(root: Path, step: str, profile: bool) -> None:
 
 
 def measured(root: Path, step: str) -> None:
+    from benchmarks.scale_rows import no_pixels
     from bodyshop_core.workspace import Workspace
 
     workspace = Workspace.open(root, create=False)
-    start = time.perf_counter()
-    outcome = _STEPS[step](workspace)
+    start, on_server = time.perf_counter(), server_cpu()
+    with (
+        mock.patch("curate.duplicates.stage.compare_pairs", no_pixels),
+        mock.patch("curate.splits.scenes.compare_scenes", no_pixels),
+    ):
+        outcome = _STEPS[step](workspace)
     seconds = time.perf_counter() - start
     used = resource.getrusage(resource.RUSAGE_SELF)
     kids = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = used.ru_utime + used.ru_stime + kids.ru_utime + kids.ru_stime
     print(
         f"{root.name:>9} {step}: {cpu:.1f} CPU-s, {seconds:.1f} s, "
-        f"{used.ru_maxrss / 1024:.0f} MB -> {json.dumps(outcome, default=str)[:160]}",
+        f"{used.ru_maxrss / 1024:.0f} MB, server {server_cpu() - on_server:.1f} CPU-s "
+        f"-> {json.dumps(outcome, default=str)[:160]}",
         flush=True,
     )
 
@@ -166,8 +194,6 @@ def _curate(workspace: Any) -> Any:
 
 
 def _note(workspace: Any) -> Any:
-    from unittest import mock
-
     from curate.pipeline import curate
     from curate.unchanged import begin
 

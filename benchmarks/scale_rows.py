@@ -14,6 +14,7 @@ from bodyshop_core.workspace import Workspace
 from curate.duplicates import checks, copies, descent, overlays
 from curate.duplicates.search import near_pairs
 from curate.duplicates.signatures import turned
+from curate.gate.feature_store import FeatureBatch, FeatureStore
 from curate.gate.gate import Gate
 from curate.gate.stage import open_gate, remember_gate
 from curate.measure.stage import VERSION
@@ -39,6 +40,31 @@ def fill(workspace: Workspace, count: int, *, start: int = 0) -> None:
             for table, rows in _rows(part, gate):
                 workspace.catalog.upsert(table, rows, connection=connection)
     _settle_chance(workspace, count)
+
+
+def fill_features(workspace: Workspace, count: int) -> None:
+    """Write feature vectors of pictures 0 to `count`, those of copies near their originals'."""
+    from benchmarks.curate_nearest import HEAPS, SHARD, WIDTH, copy, one
+
+    store = FeatureStore(workspace.features / open_gate(workspace).fingerprint)
+    chance = np.random.default_rng(5)
+    heaps = chance.gamma(0.35, 1, size=(HEAPS, WIDTH)).astype(np.float32)
+    sizes = chance.pareto(1.2, HEAPS) + 1
+    which = chance.choice(HEAPS, count, p=sizes / sizes.sum())
+    last = heaps[0]
+    for start in range(0, count, SHARD):
+        part = range(start, min(count, start + SHARD))
+        vectors = np.empty((len(part), WIDTH), np.float16)
+        for row, number in enumerate(part):
+            copied = number % COPY_EVERY == 1
+            last = copy(chance, last) if copied else one(chance, heaps[which[number]])
+            vectors[row] = last
+        store.add(FeatureBatch(tuple(map(name_of, part)), vectors, None, {}))
+
+
+def no_pixels(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Stand for the comparisons of pixels, as there are none: no proposed pair is confirmed."""
+    return [{"key": item["key"], "error": "made up"} for item in items]
 
 
 def name_of(number: int) -> str:

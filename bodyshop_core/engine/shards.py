@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bodyshop_core import atomic
+from bodyshop_core.engine.handshake import HandshakeError
 from bodyshop_core.engine.task import PUT_BACK, Item, Row, Work, WorkSpec, run_batch
 from bodyshop_core.errors import TransientError, UsageError
 from bodyshop_core.progress import SILENT, Progress, Tick, no_tick
@@ -166,7 +167,7 @@ def compute_shards(
     left = yield from _finished_shards(compute, items, shard_size, tick)
     if left:  # once more: a disk or a worker may be back by now
         again = [item for item in items if item["key"] in left]
-        left = yield from _finished_shards(compute, again, shard_size, tick)
+        left = yield from _once_more(compute, again, shard_size, tick)
     if left:
         raise TransientError.of(list(left.items()), what="items")
 
@@ -234,6 +235,31 @@ def read_rows(paths: Iterable[Path], *, columns: Sequence[str] | None = None) ->
         absent = dict.fromkeys(columns) if columns else {}
         for row in table.to_pylist():
             yield {**absent, **row}
+
+
+def _once_more(
+    compute: Callable[[list[list[Item]]], Generator[tuple[int, list[Row]], None, None]],
+    items: list[Item],
+    shard_size: int,
+    tick: Tick,
+) -> Generator[list[Row], None, dict[str, str]]:
+    """Do as `_finished_shards`; where a machine is refused now, leave to do what has no row yet.
+
+    The sample that every worker reads is one of these items: this may be how it comes out who does
+    not see them.
+    """
+    open_keys = {item["key"] for item in items}
+    with contextlib.closing(_finished_shards(compute, items, shard_size, tick)) as shards:
+        while True:
+            try:
+                rows = next(shards)
+            except StopIteration as end:
+                left: dict[str, str] = end.value
+                return left
+            except HandshakeError as error:
+                return {item["key"]: error.message for item in items if item["key"] in open_keys}
+            open_keys -= {row["key"] for row in rows}
+            yield rows
 
 
 def _finished_shards(

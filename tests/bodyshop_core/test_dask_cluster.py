@@ -25,7 +25,7 @@ from bodyshop_core.engine.handshake import (
     refuse_differences,
     sample_of,
 )
-from bodyshop_core.errors import BodyshopError
+from bodyshop_core.errors import BodyshopError, TransientError
 from bodyshop_core.storage.blobs import BlobRef
 from bodyshop_core.version import __version__
 
@@ -209,6 +209,37 @@ def test_a_worker_that_does_not_see_the_pictures_is_named_and_no_picture_is_writ
     time.sleep(1)
     rows = compute(cluster, works.read_blobs, given)
     assert sorted(row["bytes"] for row in rows) == list(range(8))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() != 0,
+    reason="only root starts a worker of another user",
+)
+def test_a_worker_that_does_not_see_some_pictures_is_named_with_their_number(cluster, tmp_path):
+    given = []
+    for number in range(24):  # the last ones are beyond those that the first sample is one of
+        picture = tmp_path / f"picture-{number}"
+        picture.write_bytes(bytes(number))
+        given.append({"key": f"item-{number:02d}", "blob": BlobRef(picture)})
+    for each in given[-3:]:
+        each["blob"].path.chmod(0o600)
+        os.chown(each["blob"].path, 65534, 65534)
+    cluster.scheduler()
+    cluster.worker("blind", under=WITHOUT_PRIVILEGES)
+    cluster.wait_for_workers()
+    found = []
+    with pytest.raises(TransientError, match=r"left to do: 3;.*the Dask worker at .*Permission"):
+        for rows in compute_shards(
+            works.read_blobs, given, engine=cluster.address, shard_size=8, batch_size=4
+        ):
+            found += rows
+    assert sorted(row["bytes"] for row in found) == list(range(21))
+    for each in given[-3:]:
+        each["blob"].path.chmod(0o644)
+    assert sorted(row["bytes"] for row in compute(cluster, works.read_blobs, given[-3:])) == [
+        21, 22, 23,
+    ]  # fmt: skip
 
 
 class SlowResult:

@@ -12,20 +12,25 @@ from object_workspaces import (
     empty_cache,
     filled,
     kill_when_copies,
+    kill_when_stored,
     objects,
     photos,
     remote_workspace,
 )
 from sqlalchemy import func, select
 
+import collector
 import curate
 from bodyshop.desk.pictures import show, thumbnail
 from bodyshop.export import export, manifest_rows
 from bodyshop.forget import forget
 from bodyshop_core.catalog import all_images, schema
+from bodyshop_core.engine import compute_here
 from bodyshop_core.errors import TransientError, UsageError
 from bodyshop_core.workspace import Workspace
-from curate.measure.stage import measure_images
+from curate.measure.picture import measure_pictures
+from curate.measure.stage import measure_images, next_items, store_measurements, unmeasured
+from curate.verdicts.stage import judge
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -48,6 +53,24 @@ def judged(workspace: Workspace):
     summary = curate.curate(workspace, workers=1).as_dict()
     summary.pop("report")
     return summary, list(manifest_rows(workspace))
+
+
+def decided(workspace: Workspace) -> list[tuple[object, ...]]:
+    """Judge what was measured, and return the rows of both."""
+    judge(workspace)
+    rows = []
+    with workspace.catalog.read() as connection:
+        for table in (schema.measurements, schema.verdicts):
+            columns = [each for each in table.columns if not each.name.endswith("_at")]
+            rows += sorted(map(tuple, connection.execute(select(*columns))), key=repr)
+    return rows
+
+
+def sightings(workspace: Workspace) -> list[tuple[str, ...]]:
+    table = schema.sightings
+    with workspace.catalog.read() as connection:
+        query = select(table.c.sha256, table.c.url, table.c.source)
+        return sorted(map(tuple, connection.execute(query)))
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -98,7 +121,36 @@ def test_kill_9_of_the_store_in_the_middle_puts_pictures_back_and_a_rerun_ends_t
         assert verdicts == 0, "no picture is judged while some could not be read"
     finally:
         server.start()
-    assert judged(local)[1] == judged(remote)[1]
+    for rows in compute_here(measure_pictures, next_items(local, unmeasured(), after="")):
+        store_measurements(local.catalog, rows)
+    measure_images(remote, workers=1)
+    assert decided(local) == decided(remote) != []
+
+
+def test_kill_9_of_the_store_in_mid_write_and_the_same_import_again_end_the_same(
+    server, away, tmp_path
+):
+    folder = photos(tmp_path / "photos", 60)
+    undisturbed = remote_workspace(server, tmp_path / "undisturbed")
+    collector.import_folder(folder, undisturbed)
+    try:
+        watching = kill_when_stored(server, away, 5)
+        with pytest.raises(TransientError, match="can't be") as caught:
+            collector.import_folder(folder, away)
+        watching.join()
+        assert caught.value.exit_code == 1
+    finally:
+        server.start()
+    cut = all_images(away.catalog)
+    assert all(away.picture(sha256).read() for sha256 in cut), "what the catalog has is stored"
+    collector.import_folder(folder, away)
+    assert len(cut) < len(all_images(away.catalog)) == 62
+    assert all_images(away.catalog) == all_images(undisturbed.catalog)
+    assert sightings(away) == sightings(undisturbed)
+    names = [
+        {name.rpartition("/")[2] for name in objects(server, each)} for each in (away, undisturbed)
+    ]
+    assert names[0] == names[1] and len(names[0]) == 62, "and no half object is left"
 
 
 def test_a_changed_object_is_noticed_by_its_sha256(server, away, tmp_path):

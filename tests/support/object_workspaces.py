@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from filling import photo, pretend_scores
@@ -63,10 +64,18 @@ def empty_cache(workspace: Workspace) -> None:
 
 def kill_when_copies(server: ObjectStore, cache: Path, copies: int) -> threading.Thread:
     """End the server as soon as some pictures have been read."""
+    return _kill_when(server, lambda: len(list(cache.glob("??/*.*"))) >= copies)
 
+
+def kill_when_stored(server: ObjectStore, workspace: Workspace, count: int) -> threading.Thread:
+    """End the server as soon as it has so many objects of a workspace, amid the next ones."""
+    return _kill_when(server, lambda: len(objects(server, workspace)) >= count)
+
+
+def _kill_when(server: ObjectStore, reached: Callable[[], bool]) -> threading.Thread:
     def watch() -> None:
-        while len(list(cache.glob("??/*.*"))) < copies:
-            time.sleep(0.0005)
+        while not reached():
+            time.sleep(0.003)  # a loop without would take the processor from what it waits for
         server.kill()
 
     thread = threading.Thread(target=watch, daemon=True)

@@ -56,7 +56,7 @@ class PostgresServer:
 
     def kill(self) -> None:
         """Kill all of its processes; it recovers at its next start."""
-        parent = int((self._folder / "data" / "postmaster.pid").read_text().split()[0])
+        parent = int(self.process)
         own = [parent, *_children(parent)]
         for process in own:
             with suppress(ProcessLookupError):
@@ -66,6 +66,11 @@ class PostgresServer:
         # Where nobody reaps, a zombie has the old number: the server would take it for alive.
         for file in (self._folder / "data" / "postmaster.pid", *self._folder.glob(".s.PGSQL.*")):
             file.unlink()
+
+    @property
+    def process(self) -> str:
+        """Id of the first of its processes."""
+        return (self._folder / "data" / "postmaster.pid").read_text().split()[0]
 
     def url(self, database: str) -> str:
         """Return the address of a new, empty database."""
