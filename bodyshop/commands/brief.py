@@ -40,6 +40,8 @@ def brief(
     if isinstance(summary, train.EvaluateSummary):
         if summary.left_out:
             rows.append(("left out", f"{summary.left_out} pictures that a run was trained on"))
+        if summary.unreadable:
+            rows.append(("unreadable", f"{len(summary.unreadable)} pictures, left out"))
         if summary.against:
             rows.append(("against", _against(summary.against)))
         if summary.costs:

@@ -19,7 +19,12 @@ from training_cases import draw, tiny_recipe
 
 import train
 from bodyshop.cli import app, normalise
-from bodyshop_core.errors import BodyshopError, NothingFoundError, UsageError
+from bodyshop_core.errors import (
+    BodyshopError,
+    NothingFoundError,
+    UnreadableImageError,
+    UsageError,
+)
 from bodyshop_core.workspace import Workspace
 from train.data.samples import Sample, load_samples
 from train.evaluation.baseline import baselines
@@ -157,6 +162,27 @@ def test_folders_of_one_name_and_relative_ones_get_reports_of_their_own(
     assert all(report.exists() for report in reports)
     assert {report.parent.parent for report in reports} == {carried / "evaluations"}
     assert {path: path.read_bytes() for path in before} == before
+
+
+def test_an_unreadable_picture_of_a_folder_costs_only_itself(carried: Path, tmp_path: Path) -> None:
+    folder = _folder(tmp_path / "photos", {"damaged": 2, "whole": 2})
+    whole = train.evaluate(carried, cross=folder)
+    picture = folder / "damaged" / "0.png"
+    (folder / "damaged" / "torn.png").write_bytes(picture.read_bytes()[:200])
+    (folder / "whole" / "IMG_1.HEIC").touch()
+    (folder / "whole" / "._0.png").write_bytes(b"left by a Mac")
+    (folder / ".thumbnails").mkdir()
+    shutil.copy(picture, folder / ".thumbnails")
+    found = train.evaluate(carried, cross=folder)
+    assert found.metrics["n"] == 4
+    assert found.metrics["accuracy"] == whole.metrics["accuracy"]
+    assert {Path(file).name for file in found.unreadable} == {"torn.png", "IMG_1.HEIC"}
+    assert "can&#39;t be read: 2 (" in found.report.read_text(encoding="utf-8")
+    picture.unlink()
+    for path in folder.rglob("*.png"):
+        path.write_bytes(b"")
+    with pytest.raises(UnreadableImageError):
+        train.evaluate(carried, cross=folder)
 
 
 HOSTILE = ("<img src=x onerror=alert(1)>$\\frac{$", "../../" + "길" * 300)
