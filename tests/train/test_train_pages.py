@@ -133,6 +133,23 @@ def test_no_page_is_wider_than_the_screen_and_no_column_a_letter_wide(
         assert window.execute_script(TOO_NARROW) == [], page
 
 
+def test_the_small_print_of_wide_plots_is_readable_on_a_phone(
+    pages: list[Path], window: Any
+) -> None:
+    metrics = {"width": 390, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    window.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    for page in pages[:3]:
+        window.get(page.as_uri())
+        widths = window.execute_script(
+            "return [...document.querySelectorAll('img.plot')].map(each => "
+            "[each.alt, each.clientWidth, each.parentElement.tabIndex])"
+        )
+        ranking = [each[1:] for each in widths if each[0].startswith("ROC")]
+        assert ranking == [[720, 0]]  # nine inches: eight points are nine pixels; the card scrolls
+        confusion = [each[1:] for each in widths if each[0].startswith("confusion")]
+        assert (confusion == [[720, 0]]) == (page.parent.name != "two")
+
+
 @pytest.mark.parametrize("width", [1280, 390])
 def test_axe_finds_nothing_serious_in_the_pages(pages: list[Path], window: Any, width: int) -> None:
     metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
