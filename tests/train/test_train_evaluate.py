@@ -29,7 +29,7 @@ from bodyshop_core.workspace import Workspace
 from train.data.samples import Sample, load_samples
 from train.evaluation.baseline import baselines
 from train.evaluation.crossval import assign_folds, cross_validate, write_out_of_fold
-from train.evaluation.names import file_stem
+from train.evaluation.names import file_stem, result_stem
 from train.evaluation.predictions import UnknownLabelError, evaluate_samples, save_evaluation
 from train.metrics.paired import mcnemar, paired_bootstrap
 from train.models.run_folder import read_json, save_samples, write_json
@@ -233,6 +233,13 @@ def test_a_name_becomes_a_file_name_of_its_own(one: str, other: str) -> None:
     for stem in (first, second):
         assert stem == "" or Path(stem).name == stem
         assert len(f"predictions-{stem}.csv".encode()) <= 255
+
+
+def test_a_result_on_another_split_set_replaces_none_on_the_runs_own() -> None:
+    assert result_stem("folds-5", None, "first") == "folds-5"
+    assert result_stem("folds-5", "first", "first") == "folds-5"
+    assert result_stem("folds-5", "second", "first") == "second-folds-5"
+    assert "/" not in result_stem("abroad", "../다른", "first")
 
 
 def test_a_report_shows_thresholds_calibration_and_heat_maps(finished) -> None:
