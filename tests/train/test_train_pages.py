@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -201,7 +202,9 @@ def test_a_terminal_shows_at_most_ten_lines_with_rounded_figures(finished) -> No
     many = train.FoldsSummary(
         "run", "5 folds", metrics | {"folds": [0.71, 0.72]}, {}, Path("report.html"), Path("p.csv")
     )
-    for found in (run, evaluated, many):
+    abroad = replace(evaluated, left_out=3, unreadable={"a.jpg": "a.jpg can't be decoded"})
+    assert dict(brief(abroad))["left out"].endswith("trained on, unreadable: 1")
+    for found in (run, evaluated, abroad, many):
         rows = brief(found)
         assert len(rows) <= 10
         for name, text in rows:
