@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from bodyshop_core.errors import UsageError
 from bodyshop_core.processes import is_alive
 
 TEMPORARY = ".tmp-"
@@ -49,6 +50,21 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
             _sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def require_folder(folder: Path) -> None:
+    """Refuse a place for results where no folder can be, before the work is done.
+
+    Raises
+    ------
+    UsageError
+        A file is there, or in place of one of the folders above.
+    """
+    for place in (folder, *folder.parents):
+        if place.is_dir():
+            return
+        if place.exists():
+            raise UsageError(f"{place} is a file, but {folder} has to be a folder")
 
 
 def write_bytes(path: Path, data: bytes, *, durable: bool = True) -> None:

@@ -38,8 +38,13 @@ def brief(
     if isinstance(summary, train.TrainSummary):
         rows.append(("time", f"{sum(summary.seconds.values()):.0f} s"))
     if isinstance(summary, train.EvaluateSummary):
+        left = []
         if summary.left_out:
-            rows.append(("left out", f"{summary.left_out} pictures that a run was trained on"))
+            left.append(f"{summary.left_out} pictures that a run was trained on")
+        if summary.unreadable:
+            left.append(f"unreadable: {len(summary.unreadable)}")
+        if left:
+            rows.append(("left out", ", ".join(left)))
         if summary.against:
             rows.append(("against", _against(summary.against)))
         if summary.costs:

@@ -18,6 +18,7 @@ from bodyshop.inspection.records import (
     NewDamage,
     PictureAnswer,
 )
+from bodyshop_core import atomic
 from bodyshop_core.errors import NothingFoundError, UnreadableImageError, UsageError
 from bodyshop_core.progress import SILENT, Progress
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from train.windows.classifier import DamageClassifier
 
 PAGE, RECORD = "inspection.html", "inspection.json"
+
+NAMED = 5
+"""Unreadable pictures that an error names."""
 
 DRY = "the pictures were only paired"
 
@@ -76,18 +80,21 @@ def inspect(
     NothingFoundError
         A file or folder does not exist, has no pictures, or no two pictures show the same view.
     UsageError
-        A folder is no run of the right kind, or both inspections are the same files.
+        A folder is no run of the right kind, both inspections have a file in common, or `out` is a
+        file.
     """
     from bodyshop.prediction import list_pictures
     from bodyshop.prediction.run_answers import open_segmenter
 
+    if out is not None:
+        atomic.require_folder(out)
     files = [
         list_pictures([given] if isinstance(given, Path) else given) for given in (before, after)
     ]
-    if set(files[0]) & set(files[1]):
+    once, again = ({file.resolve(): file for file in each} for each in files)
+    if twice := sorted(once.keys() & again.keys()):
         raise UsageError(
-            f"{sorted(set(files[0]) & set(files[1]))[0]} is in both inspections",
-            hint="give two different folders",
+            f"{again[twice[0]]} is in both inspections", hint="give two different folders"
         )
     models = _open(run, detector)
     masks = open_segmenter(segmenter, progress=progress) if segmenter and not pair_only else None
@@ -97,7 +104,12 @@ def inspect(
     if not pairs:
         raise NothingFoundError(
             f"no picture of {_named(before)} shows the same view as one of {_named(after)}",
-            hint="are these two inspections of one car, photographed from the same sides?",
+            hint="\n     ".join(
+                (
+                    "are these two inspections of one car, photographed from the same sides?",
+                    *(f"unreadable: {one.error}" for one in (*bad, *worse)[:NAMED]),
+                )
+            ),
         )
     found = [(pair, first[pair.before], second[pair.after]) for pair in pairs]
     said = {} if pair_only else models.answers(found, progress)

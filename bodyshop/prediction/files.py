@@ -11,6 +11,7 @@ from bodyshop.prediction.predictor import CHUNK, Predictor
 from bodyshop.prediction.records import PicturePrediction
 from bodyshop.prediction.run_answers import CARS, open_segmenter
 from bodyshop.prediction.sources import PictureFile, list_pictures
+from bodyshop_core import atomic
 from bodyshop_core.catalog.labels import means_whole
 from bodyshop_core.errors import UnreadableImageError, UsageError
 from bodyshop_core.progress import SILENT, Progress
@@ -100,6 +101,8 @@ def predict_batches(
     """
     if out is None and (segmenter is not None or annotate):
         raise UsageError("masks and annotated pictures need a folder", hint="add --out FOLDER")
+    if out is not None and (segmenter is not None or annotate):
+        atomic.require_folder(out)
     predictor = Predictor.open(run, detector=detector, objects=objects, progress=progress)
     masks = open_segmenter(segmenter, progress=progress) if segmenter is not None else None
     number = 0

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from bodyshop_core.errors import NothingFoundError
-from bodyshop_core.imaging import sniff
+from bodyshop_core.imaging import pictures_below
 from bodyshop_core.workspace import Workspace, is_workspace
 
 SHIPPED = "shipped"
@@ -122,6 +122,8 @@ def _no_run(message: str, hint: str) -> NoReturn:
 def list_pictures(places: Sequence[Path]) -> list[Path]:
     """Return the given files, and all pictures in the given folders, sorted.
 
+    What `pictures_below` takes for a picture may turn out to be unreadable.
+
     Raises
     ------
     NothingFoundError
@@ -130,7 +132,7 @@ def list_pictures(places: Sequence[Path]) -> list[Path]:
     files: list[Path] = []
     for place in places:
         if place.is_dir():
-            files += [path for path in sorted(place.rglob("*")) if _looks_like_picture(path)]
+            files += pictures_below(place)
         elif place.exists():
             files.append(place)
         else:
@@ -143,10 +145,3 @@ def list_pictures(places: Sequence[Path]) -> list[Path]:
     if not files:
         raise NothingFoundError(f"no picture in {', '.join(map(str, places))}")
     return files
-
-
-def _looks_like_picture(path: Path) -> bool:
-    if not path.is_file():
-        return False
-    with path.open("rb") as stream:
-        return sniff(stream.read(16)) is not None

@@ -11,7 +11,7 @@ from bodyshop_core.imaging.equalisation import Equalise, equalise
 from bodyshop_core.imaging.geometry import crop_to, fit_image, fit_square
 from bodyshop_core.imaging.header import read_header
 from bodyshop_core.imaging.limits import MAX_PIXELS
-from bodyshop_core.imaging.types import sniff
+from bodyshop_core.imaging.types import pictures_below, sniff
 
 __all__ = [
     "ALLOWED_FORMATS",
@@ -24,6 +24,7 @@ __all__ = [
     "fit_square",
     "load_rgb",
     "open_image",
+    "pictures_below",
     "read_header",
     "sniff",
     "to_rgb",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO
 
 
@@ -107,6 +108,31 @@ def sniff(data: bytes) -> str | None:
                 continue
             return extension
     return None
+
+
+def pictures_below(folder: Path) -> list[Path]:
+    """Return the files of a folder that are meant to be pictures, readable or not, sorted.
+
+    By their names, or by their first bytes where a name does not say so: an empty ``front.jpg`` is
+    a picture that can't be read, not nothing. Hidden files and folders are passed over.
+    """
+    return [
+        path
+        for path in sorted(folder.rglob("*"))
+        if not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and path.is_file()
+        and _is_meant_to_be_picture(path)
+    ]
+
+
+def _is_meant_to_be_picture(path: Path) -> bool:
+    if path.suffix.lower() in SUFFIXES:
+        return True
+    try:
+        with path.open("rb") as file:
+            return sniff(file.read(HEAD)) is not None
+    except OSError:
+        return False
 
 
 def is_raw_tiff(file: BinaryIO) -> bool:

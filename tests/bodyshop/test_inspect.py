@@ -34,6 +34,8 @@ def car(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[InspectedV
     assert extra.before is not None
     shutil.copy(extra.before, root / "before" / "<i>lone.jpg")
     (root / "after" / "torn.jpg").write_bytes(b"\xff\xd8\xff\xe0 nothing")
+    (root / "after" / "upload failed.jpg").touch()
+    (root / "after" / "._1.jpg").write_bytes(b"left by a Mac")
     return root, views
 
 
@@ -62,7 +64,9 @@ def test_views_are_paired_and_new_damage_is_reported_where_it_is(car, tmp_path, 
             assert top < view.box[3] and bottom > view.box[1]
     assert found["new_damage"] >= 1 and found["pairs"][0]["new_damage"]
     assert found["unpaired_before"] == [str(root / "before" / "<i>lone.jpg")]
-    assert [one["picture"] for one in found["unreadable"]] == [str(root / "after" / "torn.jpg")]
+    assert [one["picture"] for one in found["unreadable"]] == [
+        str(root / "after" / name) for name in ("torn.jpg", "upload failed.jpg")
+    ]
     assert json.loads(Path(found["file"]).read_text("utf-8")) == found
     page = Path(found["page"]).read_text("utf-8")
     assert page.count("data:image/jpeg;base64,") == 2 * len(VIEWS) + 1
@@ -88,6 +92,22 @@ def test_two_cars_have_no_view_in_common(car, tmp_path) -> None:
         inspect([lone], root / "after")
     with pytest.raises(UsageError, match="in both inspections"):
         inspect(root / "before", [lone])
+
+
+def test_files_are_told_by_where_they_lie_and_broken_ones_are_named(
+    car, tmp_path, monkeypatch
+) -> None:
+    root, _ = car
+    monkeypatch.chdir(root / "after")
+    with pytest.raises(UsageError, match="in both inspections"):
+        inspect(root / "before", Path("../before"))
+    torn = [root / "after" / "torn.jpg"]
+    with pytest.raises(NothingFoundError, match=r"unreadable: .*torn\.jpg"):
+        inspect(root / "before", torn)
+    taken = tmp_path / "report"
+    taken.write_text("of last year")
+    with pytest.raises(UsageError, match="is a file"):
+        inspect(root / "before", root / "after", out=taken / "today")
 
 
 def photo(seed: int) -> np.ndarray:

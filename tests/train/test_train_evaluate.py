@@ -19,12 +19,17 @@ from training_cases import draw, tiny_recipe
 
 import train
 from bodyshop.cli import app, normalise
-from bodyshop_core.errors import BodyshopError, NothingFoundError, UsageError
+from bodyshop_core.errors import (
+    BodyshopError,
+    NothingFoundError,
+    UnreadableImageError,
+    UsageError,
+)
 from bodyshop_core.workspace import Workspace
 from train.data.samples import Sample, load_samples
 from train.evaluation.baseline import baselines
 from train.evaluation.crossval import assign_folds, cross_validate, write_out_of_fold
-from train.evaluation.names import file_stem
+from train.evaluation.names import file_stem, result_stem
 from train.evaluation.predictions import UnknownLabelError, evaluate_samples, save_evaluation
 from train.metrics.paired import mcnemar, paired_bootstrap
 from train.models.run_folder import read_json, save_samples, write_json
@@ -159,6 +164,27 @@ def test_folders_of_one_name_and_relative_ones_get_reports_of_their_own(
     assert {path: path.read_bytes() for path in before} == before
 
 
+def test_an_unreadable_picture_of_a_folder_costs_only_itself(carried: Path, tmp_path: Path) -> None:
+    folder = _folder(tmp_path / "photos", {"damaged": 2, "whole": 2})
+    whole = train.evaluate(carried, cross=folder)
+    picture = folder / "damaged" / "0.png"
+    (folder / "damaged" / "torn.png").write_bytes(picture.read_bytes()[:200])
+    (folder / "whole" / "IMG_1.HEIC").touch()
+    (folder / "whole" / "._0.png").write_bytes(b"left by a Mac")
+    (folder / ".thumbnails").mkdir()
+    shutil.copy(picture, folder / ".thumbnails")
+    found = train.evaluate(carried, cross=folder)
+    assert found.metrics["n"] == 4
+    assert found.metrics["accuracy"] == whole.metrics["accuracy"]
+    assert {Path(file).name for file in found.unreadable} == {"torn.png", "IMG_1.HEIC"}
+    assert "can&#39;t be read: 2 (" in found.report.read_text(encoding="utf-8")
+    picture.unlink()
+    for path in folder.rglob("*.png"):
+        path.write_bytes(b"")
+    with pytest.raises(UnreadableImageError):
+        train.evaluate(carried, cross=folder)
+
+
 HOSTILE = ("<img src=x onerror=alert(1)>$\\frac{$", "../../" + "길" * 300)
 """HTML, broken TeX and Markdown, a path, a name longer than file systems allow."""
 
@@ -207,6 +233,13 @@ def test_a_name_becomes_a_file_name_of_its_own(one: str, other: str) -> None:
     for stem in (first, second):
         assert stem == "" or Path(stem).name == stem
         assert len(f"predictions-{stem}.csv".encode()) <= 255
+
+
+def test_a_result_on_another_split_set_replaces_none_on_the_runs_own() -> None:
+    assert result_stem("folds-5", None, "first") == "folds-5"
+    assert result_stem("folds-5", "first", "first") == "folds-5"
+    assert result_stem("folds-5", "second", "first") == "second-folds-5"
+    assert "/" not in result_stem("abroad", "../다른", "first")
 
 
 def test_a_report_shows_thresholds_calibration_and_heat_maps(finished) -> None:

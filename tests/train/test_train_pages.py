@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,23 @@ def test_no_page_is_wider_than_the_screen_and_no_column_a_letter_wide(
         assert window.execute_script(TOO_NARROW) == [], page
 
 
+def test_the_small_print_of_wide_plots_is_readable_on_a_phone(
+    pages: list[Path], window: Any
+) -> None:
+    metrics = {"width": 390, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    window.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    for page in pages[:3]:
+        window.get(page.as_uri())
+        widths = window.execute_script(
+            "return [...document.querySelectorAll('img.plot')].map(each => "
+            "[each.alt, each.clientWidth, each.parentElement.tabIndex])"
+        )
+        ranking = [each[1:] for each in widths if each[0].startswith("ROC")]
+        assert ranking == [[720, 0]]  # nine inches: eight points are nine pixels; the card scrolls
+        confusion = [each[1:] for each in widths if each[0].startswith("confusion")]
+        assert (confusion == [[720, 0]]) == (page.parent.name != "two")
+
+
 @pytest.mark.parametrize("width", [1280, 390])
 def test_axe_finds_nothing_serious_in_the_pages(pages: list[Path], window: Any, width: int) -> None:
     metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
@@ -184,7 +202,9 @@ def test_a_terminal_shows_at_most_ten_lines_with_rounded_figures(finished) -> No
     many = train.FoldsSummary(
         "run", "5 folds", metrics | {"folds": [0.71, 0.72]}, {}, Path("report.html"), Path("p.csv")
     )
-    for found in (run, evaluated, many):
+    abroad = replace(evaluated, left_out=3, unreadable={"a.jpg": "a.jpg can't be decoded"})
+    assert dict(brief(abroad))["left out"].endswith("trained on, unreadable: 1")
+    for found in (run, evaluated, abroad, many):
         rows = brief(found)
         assert len(rows) <= 10
         for name, text in rows:

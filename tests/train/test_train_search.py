@@ -90,6 +90,39 @@ def test_more_trials_go_on_and_other_labels_begin_anew(small: Workspace, spec: S
     assert _calls(small) == 5
 
 
+def test_what_failed_is_trained_when_the_search_is_given_again(
+    small: Workspace, spec: SweepSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert spec.search is not None
+    few = spec.model_copy(update={"search": spec.search.model_copy(update={"trials": 2})})
+    with monkeypatch.context() as patch:
+        patch.setattr(trials_module, "run_trial", sweep_workers.fail)
+        with pytest.raises(BodyshopError, match="all 2 trials"):
+            train.sweep(small, few)
+    for _ in range(2):
+        found = train.sweep(small, few)
+        assert [trial["error"] for trial in found.trials] == [None, None]
+        assert _calls(small) == 2
+
+
+def test_trials_that_another_process_has_in_hand_are_waited_for(
+    small: Workspace, spec: SweepSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert spec.search is not None
+    few = spec.model_copy(update={"search": spec.search.model_copy(update={"trials": 1})})
+    monkeypatch.setattr(searching, "_owner", lambda: "another-machine:1")
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(searching.StudySource, "tell", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train.sweep(small, few)
+    with pytest.raises(BodyshopError, match="by another process"):
+        train.sweep(small, few)
+
+
 def test_a_killed_search_trains_its_unfinished_trial_again(
     small: Workspace, spec: SweepSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:

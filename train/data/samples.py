@@ -16,7 +16,7 @@ from bodyshop_core.catalog import BlobRef, nfc, schema
 from bodyshop_core.catalog.split_sets import choose_split_set
 from bodyshop_core.catalog.variants import current_variants
 from bodyshop_core.errors import BodyshopError, NothingFoundError, UsageError
-from bodyshop_core.imaging import Equalise
+from bodyshop_core.imaging import Equalise, pictures_below
 from bodyshop_core.workspace import Workspace
 from train.data.car_boxes import BoxFractions, car_boxes
 from train.data.pixels import TTA_VIEWS, Cut
@@ -24,8 +24,6 @@ from train.data.positive import order_classes
 from train.data.strata import load_strata
 
 SPLITS = ("train", "validation", "test")
-
-EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"})
 
 
 @dataclass(frozen=True)
@@ -242,10 +240,11 @@ def folder_samples(folder: Path, *, split: str = "test", target: str = "damage")
         raise UsageError(f"{folder} is no folder", hint="give a folder with one folder per class")
     items = []
     for kind in sorted(path for path in folder.iterdir() if path.is_dir()):
-        for path in sorted(kind.rglob("*")):
-            if path.suffix.lower() in EXTENSIONS and path.is_file():
-                sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-                items.append(Sample(sha256, path, nfc(kind.name), split, sha256))
+        if kind.name.startswith("."):
+            continue
+        for path in pictures_below(kind):
+            sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+            items.append(Sample(sha256, path, nfc(kind.name), split, sha256))
     if not items:
         raise NothingFoundError(
             f"no picture in any class folder of {folder}",

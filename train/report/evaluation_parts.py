@@ -13,7 +13,13 @@ from train.metrics.thresholds import at_threshold, threshold_choices
 from train.models.run_folder import RunRecord
 from train.recipes.recipe import Costs
 from train.report.pages import interval, percent, write_page
-from train.report.plots import plot_calibration, plot_confusion, plot_ranking
+from train.report.plots import (
+    FEW_CLASSES,
+    SHORT_NAME,
+    plot_calibration,
+    plot_confusion,
+    plot_ranking,
+)
 
 EMPTY: Mapping[str, Any] = {
     "tiles": [],
@@ -74,12 +80,13 @@ def metric_tiles(metrics: Mapping[str, Any], *, name: str = "accuracy") -> list[
 def evaluation_block(folder: Path, evaluation: Evaluation) -> dict[str, Any]:
     """Draw an evaluation's plots and return what the template shows of it."""
     name, stem = evaluation.name, evaluation.stem
+    wordy = len(evaluation.classes) > FEW_CLASSES or max(map(len, evaluation.classes)) > SHORT_NAME
     plots = [
         {
             "file": plot_confusion(evaluation, folder / f"confusion-{stem}.png").name,
             "alt": f"confusion matrix, {name}",
-            "wide": len(evaluation.classes) > 8,
-            "large": len(evaluation.classes) > 8,
+            "wide": wordy,
+            "large": wordy,
         },
         {
             "file": plot_calibration(evaluation, folder / f"calibration-{stem}.png").name,
@@ -91,7 +98,7 @@ def evaluation_block(folder: Path, evaluation: Evaluation) -> dict[str, Any]:
             "file": plot_ranking(evaluation, folder / f"ranking-{stem}.png").name,
             "alt": f"ROC and precision-recall curves, {name}",
             "wide": True,
-            "large": len(evaluation.classes) > 8,
+            "large": True,
         },
     ]
     rows = [

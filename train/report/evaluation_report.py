@@ -19,6 +19,9 @@ from train.report.pages import percent
 
 REPORT_FILE = "report.html"
 
+NAMED = 5
+"""Unreadable pictures that a page names; all are in ``metrics.json``."""
+
 
 def write_evaluation_report(
     folder: Path,
@@ -28,6 +31,7 @@ def write_evaluation_report(
     *,
     compared: Mapping[str, Any] | None = None,
     left_out: int = 0,
+    unreadable: Mapping[str, str] | None = None,
     costs: Sequence[Mapping[str, Any]] | None = None,
 ) -> Path:
     """Write plots, pictures and ``report.html`` of an evaluation.
@@ -46,6 +50,8 @@ def write_evaluation_report(
         The comparison with another run, as `train.runs.evaluate.EvaluateSummary.against`.
     left_out : int
         Pictures left out because a run was trained or tuned on them.
+    unreadable : Mapping, optional
+        File -> why it could not be read.
     costs : Sequence of Mapping, optional
         As `train.evaluation.costs.cost_rows`.
     """
@@ -53,6 +59,10 @@ def write_evaluation_report(
     if left_out:
         text = f"Pictures left out because a run was trained or tuned on them: {left_out}."
         notes.append({"good": True, "text": text})
+    if unreadable:
+        named = "; ".join(list(unreadable.values())[:NAMED])
+        text = f"Pictures left out because they can't be read: {len(unreadable)} ({named})."
+        notes.append({"good": False, "text": text})
     if compared:
         notes.append(_comparison_note(compared))
     return write_report_page(

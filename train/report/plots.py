@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 FEW_CLASSES = 8
 """Up to this many classes a confusion matrix keeps their order, and their names are slanted."""
 
+SHORT_NAME = 14
+"""Longer names are slanted, too."""
+
 MOST_CLASSES = 60
 """A larger confusion matrix can't be read."""
 
@@ -141,7 +144,7 @@ def plot_confusion(evaluation: Evaluation, path: Path) -> Path:
         )
     if n > FEW_CLASSES:
         axes.set_xticks(range(n), names, rotation=90, fontsize=small)
-    elif n > 3 or longest > 14:
+    elif n > 3 or longest > SHORT_NAME:
         axes.set_xticks(range(n), names, rotation=35, ha="right", fontsize=small)
     else:
         axes.set_xticks(range(n), names, fontsize=small)

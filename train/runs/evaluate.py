@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
 from bodyshop_core.catalog import nfc
-from bodyshop_core.errors import NothingFoundError, UsageError
+from bodyshop_core.errors import NothingFoundError, UnreadableImageError, UsageError
+from bodyshop_core.imaging import load_rgb
 from bodyshop_core.progress import SILENT, Progress
 from bodyshop_core.summary import Summary
 from bodyshop_core.workspace import Workspace
-from train.data.samples import SPLITS, Samples, audit_baseline, folder_samples, load_samples
+from train.data.samples import SPLITS, Sample, Samples, audit_baseline, folder_samples, load_samples
 from train.evaluation.baseline import baselines
 from train.evaluation.costs import cost_rows, with_cost_threshold
 from train.evaluation.names import file_stem
@@ -86,11 +88,14 @@ class EvaluateSummary(EvaluationSummary):
     costs : tuple of dict, optional
         Where costs were given: what the pictures cost at the run's threshold, at the cheapest one
         on its validation pictures, and without a model (see `train.evaluation.costs.cost_rows`).
+    unreadable : Mapping, optional
+        File of a `cross` folder -> why it can't be decoded; such pictures don't count.
     """
 
     left_out: int
     against: Mapping[str, Any] | None
     costs: tuple[dict[str, Any], ...] | None = None
+    unreadable: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -210,6 +215,8 @@ def evaluate(
         No such run, or no picture is left to test.
     NotFiniteError
         A network's probabilities are NaN or infinite.
+    UnreadableImageError
+        A picture of a split, or every picture of a `cross` folder, can't be decoded.
     BodyshopError
         A run's folder has no ``samples.csv``: it is not known which pictures it was trained on.
     """
@@ -232,7 +239,18 @@ def evaluate(
             f"no picture of {chosen.name} is left to evaluate on"
             + (f": the run was trained on all {left_out}" if left_out else "")
         )
-    evaluation = evaluate_samples(classifier, kept, name=chosen.name, progress=progress)
+    unreadable: dict[str, str] = {}
+    try:
+        evaluation = evaluate_samples(classifier, kept, name=chosen.name, progress=progress)
+    except UnreadableImageError:
+        if chosen.cross is None:
+            raise  # a picture of the set was readable when it was curated
+        unreadable = _unreadable(kept)
+        kept = tuple(item for item in kept if str(item.path) not in unreadable)
+        if not kept:
+            raise
+        progress.log(f"{len(unreadable)} unreadable pictures are left out")
+        evaluation = evaluate_samples(classifier, kept, name=chosen.name, progress=progress)
     compared = _compare(evaluation, other, progress) if other is not None else None
     audit = audit_baseline(samples.audit, classifier.record.view.equalise)
     baseline = baselines([item.label for item in kept], audit=audit)
@@ -243,8 +261,9 @@ def evaluate(
         positive = classifier.classes.index(str(classifier.record.positive))
         spent = cost_rows(evaluation, costs, thresholds, positive=positive)
     report = write_evaluation_report(
-        folder, classifier, evaluation, baseline, compared=compared, left_out=left_out, costs=spent
-    )
+        folder, classifier, evaluation, baseline, compared=compared, left_out=left_out,
+        unreadable=unreadable, costs=spent,
+    )  # fmt: skip
     result = EvaluateSummary(
         classifier.record.run,
         str(chosen.cross) if chosen.cross else split,
@@ -254,6 +273,7 @@ def evaluate(
         left_out,
         compared,
         tuple(spent) if spent is not None else None,
+        unreadable,
     )
     write_json(folder / "metrics.json", result.as_dict())
     return result
@@ -271,6 +291,18 @@ def _seen(run: Classifier, chosen: PictureChoice, samples: Samples) -> frozenset
         if chosen.split == "validation":
             return run.pictures_seen(("train",))
     return run.pictures_seen(("train", "validation"))
+
+
+def _unreadable(samples: Sequence[Sample]) -> dict[str, str]:
+    def problem(item: Sample) -> tuple[str, str] | None:
+        try:
+            load_rgb(item.path)
+        except UnreadableImageError as error:
+            return str(item.path), error.message
+        return None
+
+    with ThreadPoolExecutor(4) as pool:
+        return dict(filter(None, pool.map(problem, samples)))
 
 
 def _compare(evaluation: Evaluation, other: Classifier, progress: Progress) -> dict[str, Any]:

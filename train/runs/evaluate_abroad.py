@@ -21,6 +21,7 @@ from train.evaluation.abroad.wording import (
     table_rows,
     with_test_split,
 )
+from train.evaluation.names import result_stem
 from train.models.classifier import Classifier
 from train.models.run_folder import RunRecord, read_json, write_json
 from train.report.abroad_report import write_abroad_report
@@ -102,7 +103,8 @@ def evaluate_abroad(
     most : int
         At most so many pairs.
     out : Path, optional
-        Where the report goes; by default ``evaluations/abroad`` in the run's folder.
+        Where the report goes; by default ``evaluations/abroad`` in the run's folder
+        (``<split set>-abroad`` for another split set).
     progress : Progress
         Reports one step per pair.
 
@@ -126,7 +128,8 @@ def evaluate_abroad(
     task = abroad_task(workspace, record, samples, weights)
     home = home_figures(_test_metrics(classifier.folder), record)
     abroad = with_test_split(measure_abroad(task, most=most, progress=progress), home)
-    folder = out or classifier.folder / "evaluations" / "abroad"
+    stem = result_stem("abroad", split_set, record.split_set)
+    folder = out or classifier.folder / "evaluations" / stem
     report = write_abroad_report(folder, record, abroad, home)
     summary = AbroadSummary(record.run, **abroad, home=home, report=report)
     write_json(folder / "metrics.json", summary.as_dict())

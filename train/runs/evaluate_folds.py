@@ -12,6 +12,7 @@ from bodyshop_core.workspace import Workspace
 from train.data.samples import audit_baseline, load_samples
 from train.evaluation.baseline import baselines
 from train.evaluation.crossval import cross_validate, write_out_of_fold
+from train.evaluation.names import result_stem
 from train.evaluation.predictions import Evaluation
 from train.models.classifier import Classifier
 from train.models.run_folder import read_json, write_json
@@ -60,7 +61,8 @@ def evaluate_folds(
     split_set : str, optional
         By default the one the run was trained on.
     out : Path, optional
-        Where report and predictions go; by default ``evaluations/folds-<k>`` in the run's folder.
+        Where report and predictions go; by default ``evaluations/folds-<k>`` in the run's folder
+        (``<split set>-folds-<k>`` for another split set).
     progress : Progress
         Reports one step per fold.
 
@@ -104,7 +106,8 @@ def evaluate_folds(
         [item.label for item in result.samples],
         audit=audit_baseline(samples.audit, record.view.equalise),
     )
-    folder = out or classifier.folder / "evaluations" / evaluation.stem
+    stem = result_stem(evaluation.name, split_set, record.split_set)
+    folder = out or classifier.folder / "evaluations" / stem
     predictions = write_out_of_fold(result, folder / "out-of-fold.csv")
     report = write_folds_report(folder, classifier, evaluation, baseline)
     summary = FoldsSummary(

@@ -64,10 +64,11 @@ def explain(
     Raises
     ------
     UsageError
-        The run has no such class.
+        The run has no such class, or `out` is a file.
     NoFeatureMapError
         The network has no feature map.
     """
+    atomic.require_folder(out)
     rows: list[dict[str, Any]] = []
     with progress.task("explain", total=len(pictures)) as tick:
         for start in range(0, len(pictures), BATCH):

@@ -103,7 +103,8 @@ def export(
     Raises
     ------
     UsageError
-        No such format; int8 without training pictures; or costs of more than two classes.
+        No such format; int8 without training pictures; costs of more than two classes; or
+        `out` is a file.
     MissingPartError
         The format needs an extra that is not installed.
     BodyshopError
@@ -114,6 +115,7 @@ def export(
     """
     if format not in FORMATS:
         raise UsageError(f"there is no format '{format}'", hint=f"choose: {', '.join(FORMATS)}")
+    atomic.require_folder(out)
     chosen = FORMATS[format]
     if chosen.calibrated and not calibration:
         raise UsageError(

@@ -23,6 +23,9 @@ STORAGE_FILE = "search.sqlite"
 ENTRY, OWNER = "entry", "process"
 """What is kept with a trial of the study: its outcome, and which process trains it."""
 
+AGAIN = "again"
+"""What is kept with the study: numbers of the failed trials that were proposed a second time."""
+
 
 class Range(StrictModel):
     """Numbers from `low` to `high`, both included; whole numbers where both are whole."""
@@ -97,16 +100,19 @@ class StudySource:
         self._study = _open_study(study, folder, storage, seed)
         self._numbers: dict[int, Any] = {}
         self._drop_abandoned()
+        self._propose_failed_again()
 
     def ask(self) -> Trial | None:
         """Return the next proposal; None when all are trained or being trained."""
         from optuna.trial import TrialState
 
         wanted = (TrialState.COMPLETE, TrialState.FAIL, TrialState.RUNNING)
+        again = self._again()
         counted = [
             each
             for each in self._study.get_trials(deepcopy=False, states=wanted)
-            if each.state != TrialState.FAIL or ENTRY in each.user_attrs
+            if each.number not in again
+            and (each.state != TrialState.FAIL or ENTRY in each.user_attrs)
         ]
         if len(counted) >= self.total:
             return None
@@ -135,11 +141,26 @@ class StudySource:
 
     def entries(self) -> list[dict[str, Any]]:
         """Return what the study's trials came to, also those of earlier calls, in order."""
+        again = self._again()
         return [
             dict(each.user_attrs[ENTRY])
             for each in self._study.get_trials()
-            if ENTRY in each.user_attrs and each.state.is_finished()
+            if ENTRY in each.user_attrs and each.state.is_finished() and each.number not in again
         ]
+
+    def _again(self) -> set[int]:
+        return set(self._study.user_attrs.get(AGAIN, ()))
+
+    def _propose_failed_again(self) -> None:
+        """Propose what failed in an earlier call again: a full disk may be empty by now."""
+        from optuna.trial import TrialState
+
+        again = self._again()
+        for each in self._study.get_trials(deepcopy=False, states=(TrialState.FAIL,)):
+            if ENTRY in each.user_attrs and each.number not in again:
+                again.add(each.number)
+                self._study.enqueue_trial(each.params)
+        self._study.set_user_attr(AGAIN, sorted(again))
 
     def _drop_abandoned(self) -> None:
         """End the trials of processes of this machine that are gone, and propose them again."""

@@ -140,7 +140,7 @@ def sweep(
     NothingFoundError
         There is no split set, or it is empty.
     BodyshopError
-        Every trial failed.
+        Every trial failed, or another process is training all of them.
     """
     chosen = load_sweep(spec)
     options = TrainOptions(target, split_set, equalise, weights, seed=seed)
@@ -186,6 +186,11 @@ def sweep(
             "folder": folder.name,
         }
     good = [trial for trial in results if not trial["error"]]
+    if not results:
+        raise BodyshopError(
+            f"all trials of sweep '{chosen.name}' are being trained by another process",
+            hint="give the command again when it has finished the first",
+        )
     if not good:
         raise BodyshopError(
             f"all {len(results)} trials of sweep '{chosen.name}' failed, the first with: "
