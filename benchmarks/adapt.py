@@ -14,9 +14,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from benchmarks.abroad_photos import photos
-from benchmarks.shipped_cells import look_at_maps, sampled_cells
-from benchmarks.shipped_features import look
+from benchmarks.shipped_data import computed
 from benchmarks.shipped_folds import FOLDS, Data, fit
 from train.fit.learn_windows import LABELLED, MASKED, PLAIN
 from train.windows import evidence
@@ -32,19 +30,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--work", type=Path, required=True)
     options = parser.parse_args()
-    listed = photos(options.data)
-
-    def never(squares: np.ndarray) -> np.ndarray:
-        raise SystemExit("run python -m benchmarks.make_shipped first")
-
-    maps = [look_at_maps(listed, options.work, cuts=cuts) for cuts in (False, True)]
-    data = Data(
-        listed,
-        look(listed, never, options.work / "whole.npz", cuts=False),
-        look(listed, never, options.work / "cuts.npz", cuts=True),
-        maps[0],
-        sampled_cells(listed, maps, options.work / "cells.npz"),
-    )
+    data = computed(options.data, options.work)
     print("| sources | masks | AUC before | after | right before | after | strength |")
     print("|---|---|---|---|---|---|---|")
     for sources in (FOLDS[0], FOLDS[1], FOLDS[3]):

@@ -117,8 +117,8 @@ class HeldOut:
 def held_out(data: Data) -> HeldOut:
     """Fit one model per fold, and one per pair of folds for the thresholds of both."""
     fold = folds_of(data)
-    figures = _nothing(data, cells=True)
-    for_thresholds = tuple(_nothing(data) for _ in FOLDS)
+    figures = nothing_asked(data, cells=True)
+    for_thresholds = tuple(nothing_asked(data) for _ in FOLDS)
     for number in range(len(FOLDS)):
         ask(data, fold != number, fold == number, [figures])
         print(f"fold {number + 1} of {len(FOLDS)}", flush=True)
@@ -173,7 +173,7 @@ def fit(data: Data, known: np.ndarray) -> Fitted:
     return Fitted(weights, bias, slope, offset, head, cells, features)
 
 
-def _nothing(data: Data, *, cells: bool = False) -> Asked:
+def nothing_asked(data: Data, *, cells: bool = False) -> Asked:
     count, windows = len(data.photos), data.whole.features.shape[1]
     empty = [np.full(count, np.nan, np.float32) for _ in range(3)]
     judged = np.zeros((count if cells else 0, FINE, FINE), np.float16)
