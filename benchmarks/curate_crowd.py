@@ -31,7 +31,7 @@ from bodyshop_core.catalog import register_image, schema
 from bodyshop_core.imaging import read_header
 from bodyshop_core.workspace import Workspace
 from curate.duplicates import find_pairs
-from curate.duplicates.pairs import Kind
+from curate.duplicates.candidates import Kind
 from curate.measure.picture import measure_picture
 
 WAYS = (None, *Image.Transpose)

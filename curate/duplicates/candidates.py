@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from curate.duplicates.crowded import few_of_each, in_turns
 
@@ -12,7 +12,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from curate.duplicates.pairs import Kind, PairCheck
+
+Kind = Literal["exact", "near", "flip", "crop", "person"]
+
+PairCheck = Callable[[Sequence[tuple[str, str]]], Mapping[tuple[str, str], Kind | None]]
+"""Compares pixels: pairs of sha256 -> their relation, None for different pictures."""
 
 
 @dataclass

@@ -12,7 +12,7 @@ from curate.duplicates.pixels import OverlapLimits
 
 if TYPE_CHECKING:
     from bodyshop_core.catalog import BlobRef
-    from curate.duplicates.pairs import Kind
+    from curate.duplicates.candidates import Kind
     from curate.duplicates.pixels import RGB, ComparisonView, Overlap
 
 VERSION = "overlap-9"

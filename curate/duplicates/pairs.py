@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bodyshop_core.progress import SILENT, Progress
-from curate.duplicates.candidates import Candidates
+from curate.duplicates.candidates import Candidates, Kind, PairCheck
 from curate.duplicates.crowded import TURNS, components, in_crowd, ranks
 from curate.duplicates.nearest import VectorIndex
 from curate.duplicates.proposals import Proposals
@@ -33,8 +33,6 @@ MAX_WIDE = 200_000
 
 ROUNDS = 3
 """Searches by features, at most; a search without a new pair is the last."""
-
-Kind = Literal["exact", "near", "flip", "crop", "person"]
 
 
 @dataclass(frozen=True)
@@ -97,10 +95,6 @@ class FoundPairs:
             "plain": len(self.plain),
             **{name: getattr(self, name) for name in counts},
         }
-
-
-PairCheck = Callable[[Sequence[tuple[str, str]]], Mapping[tuple[str, str], Kind | None]]
-"""Compares pixels: pairs of sha256 -> their relation, None for different pictures."""
 
 
 def find_pairs(

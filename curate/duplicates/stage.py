@@ -23,7 +23,8 @@ from curate.policy import Policy
 
 if TYPE_CHECKING:
     from bodyshop_core.workspace import Workspace
-    from curate.duplicates.pairs import FoundPairs, Kind, PairCheck
+    from curate.duplicates.candidates import Kind, PairCheck
+    from curate.duplicates.pairs import FoundPairs
     from curate.duplicates.signatures import Signatures
 
 FEW = 128

@@ -23,7 +23,8 @@ from curate.verdicts.quotas import over_quota
 from curate.verdicts.screen import Facts, Findings
 
 if TYPE_CHECKING:
-    from curate.duplicates.pairs import DuplicatePair, Kind
+    from curate.duplicates.candidates import Kind
+    from curate.duplicates.pairs import DuplicatePair
 
 UNKEEPABLE = frozenset({Reason.UNREADABLE, Reason.WORKER_DIED})
 """Reasons that a human keep can't override: there are no pixels to keep."""
