@@ -130,6 +130,7 @@
     element.click();
     const more = await grown(before, ms);
     await T.quiet(1000);
+    await T.arrive();
     if ((taken || location.href !== at) && [...pictured()].some((each) => !shown.has(each))) answered.add(element);
     return more || known() > before;
   }
@@ -318,6 +319,7 @@
       await openPictures(end);
       await T.gesture(tools, end);
       limits.push(...inDialogs.limits);
+      if (T.hurried) limits.push(`${T.hurried} pictures took more than ${T.PATIENCE / 1000} s each`);
       const gained = chosen.gained + inDialogs.gained;
       return { fresh: known() - before, gained, untried: chosen.limits.length + inDialogs.limits.size > 0, limits, late: performance.now() > end, stubborn: T.stubborn.length };
     } finally { exploring = false; }
@@ -338,29 +340,11 @@
     return "";
   };
 
-  // A control that ignored our click may want a trusted one: where to put the pointer.
-  T.nextStubborn = () => {
-    for (;;) {
-      const element = T.stubborn.shift();
-      if (!element) return null;
-      if (!element.isConnected || !visible(element) || disabled(element) || leaves(element) || T.apart(element)) continue;
-      element.scrollIntoView({ block: "center", inline: "nearest" });
-      const box = element.getBoundingClientRect();
-      T.pressed = element;
-      return { x: box.left + box.width / 2, y: box.top + box.height / 2, known: known() };
-    }
-  };
-  const idleClicks = new WeakMap(); // of a control that brought something before: a busy page may answer late
-  T.afterPointer = async (before) => {
-    const more = await grown(before, 600), idle = more ? 0 : (idleClicks.get(T.pressed) ?? 2) + 1;
-    if (idle < 3) { idleClicks.set(T.pressed, idle); T.stubborn.unshift(T.pressed); worn.delete(T.pressed); unopened.delete(T.pressed); }
-    return more;
-  };
   T.guard = (on) => { exploring = on; };
 
   const OPINIONS = ["review", "rating", "comment"].flatMap((each) => [`[class*='${each}' i]`, `[id*='${each}' i]`]).join(",");
   const SLIDES = "[aria-roledescription=slide],.swiper-slide:not(.swiper-slide-duplicate),swiper-slide,.splide__slide:not(.splide__slide--clone),.slick-slide:not(.slick-cloned),.carousel-item,.owl-item:not(.cloned),.glide__slide:not(.glide__slide--clone),.flickity-slider > *,.keen-slider__slide,.embla__slide";
-  T.ofBehaviours = { visible, unopened, OPINIONS, SLIDES }; // for announced.js
+  T.ofBehaviours = { visible, disabled, leaves, known, grown, worn, unopened, OPINIONS, SLIDES }; // for announced.js and stubborn.js
   const PAGER = /[Pp]aginat|(?<![a-z])pager(?![a-z])|Pager(?![a-z])/;
   const pagerOf = (link) => {
     for (let at = link; at; at = at.parentElement) if (PAGER.test(`${at.getAttribute("class") || ""} ${at.getAttribute("aria-label") || ""}`)) return at;

@@ -93,6 +93,7 @@
         idle = more ? 0 : idle + 1;
         gained += more ? 1 : 0;
         await T.quiet(1000);
+        await T.arrive();
       }
     }
     return { limits: [...limits], gained };

@@ -72,6 +72,7 @@
       act(count);
       const more = await tools.grown(before, 500);
       await T.quiet(600);
+      await T.arrive();
       moved = moved || (spot(location.href) !== here ? location.href : "");
       if (moved) { for (const each of loaded()) if (!old.has(each)) T.strange.add(each); break; }
       vain = more ? 0 : vain + 1;

@@ -33,6 +33,19 @@
     while (past() < settle && (pendingInView() || (past() < LOADER_MS && unfilled().length))) await sleep(15);
     for (const element of unfilled()) waited.add(element);
   }
+  // Pictures that a click has asked for: the next click on an arrow would end their loading. Each is waited for once.
+  const patient = new WeakMap(); // picture -> address
+  const asked = (img) => img.currentSrc || img.src;
+  const coming = () => [...document.images].filter((img) => {
+    if (img.complete || patient.get(img) === asked(img) || !img.getClientRects().length) return false;
+    const box = img.getBoundingClientRect();
+    return box.bottom > -200 && box.top < innerHeight + 200 && !(box.width > 0 && box.width < 5); // a counter's pixel
+  });
+  T.hurried = 0; // pictures that were not waited for to their end
+  T.arrive = async () => {
+    if (await T.waitFor(() => !coming().length, PATIENCE)) return;
+    for (const img of coming()) { patient.set(img, asked(img)); T.hurried += 1; }
+  };
   const scroller = () => document.scrollingElement || document.documentElement;
   // Repeated requests of scripts do not count, only changes of the page.
   const POLLS = new Set(["fetch", "xmlhttprequest", "beacon", "script", "link", "iframe"]);

@@ -1,0 +1,57 @@
+"""Viewers whose server takes seconds for each picture: the next click would end the loading of the last."""
+
+# ruff: noqa: E501 - HTML of the pages
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from picture_server import picture, sends
+from sqlalchemy import select
+
+import collector
+from bodyshop_core.catalog import schema
+
+pytestmark = [pytest.mark.usefixtures("chromium"), pytest.mark.slow]
+
+COUNT = 4
+HERO = "<img id=m src=/p/0.jpg width=600 height=400 draggable=false>"
+NEXT = f"let n = 0; const next = () => {{ if (n < {COUNT - 1}) m.src = `/p/${{n += 1}}.jpg`; }};"
+VIEWERS = {
+    "click": (f"{HERO}<button id=b class=next>Next</button>", "b.onclick = next;"),
+    "pointer": (f"{HERO}<div id=b title='Next page' style='width:35px;height:35px'></div>", "let down = false; b.onpointerdown = (event) => { down = event.isTrusted; }; b.onpointerup = () => { if (down) next(); down = false; };"),
+    "key": (f"<div class=gallery>{HERO}</div>", "onkeydown = (event) => { if (event.key === 'ArrowRight') next(); };"),
+}  # fmt: skip
+
+
+def collect(server, brands_for, workspace, viewer, seconds):
+    def late(number):
+        def answer(handler):
+            time.sleep(seconds)
+            sends(picture(number))(handler)
+
+        return answer
+
+    for number in range(COUNT):
+        server.answers[f"/p/{number}.jpg"] = late(number)
+    body, script = VIEWERS[viewer]
+    page = f"<!doctype html>{body}<script>{NEXT}{script}</script>"
+    url = server.add("/page", page.encode(), "text/html")
+    summary = collector.collect(
+        brands_for(pages=[url], limits={"behaviour_seconds": 90}), workspace
+    )
+    with workspace.catalog.read() as connection:
+        return len(connection.execute(select(schema.sightings)).all()), summary.partial
+
+
+@pytest.mark.parametrize("viewer", VIEWERS)
+def test_each_picture_of_a_slow_server_has_the_time_to_come(server, brands_for, workspace, viewer):
+    assert collect(server, brands_for, workspace, viewer, 1.6) == (COUNT, ())
+
+
+def test_pictures_that_are_not_waited_for_to_their_end_make_a_page_partial(
+    server, brands_for, workspace
+):
+    _, partial = collect(server, brands_for, workspace, "click", 7)
+    assert "took more than 5 s" in str(partial[0])
