@@ -151,7 +151,8 @@
         if (value && /^\d{1,4}$/.test(value) && (name !== "data-total" || inGallery(element) || /photo|image/i.test(named(element)))) note(+value, `${name}=${value}`);
       }
       if (element.matches(SLIDES) && !/clone|duplicate/i.test(element.getAttribute("class") || "")) {
-        const closed = !element.parentElement?.getClientRects().length && element.closest("dialog, [role=dialog], [aria-modal]");
+        const dialog = element.closest("dialog, [role=dialog], [aria-modal]");
+        const closed = dialog && (!element.parentElement?.getClientRects().length || T.openedLater(dialog)) ? dialog : null; // one that we opened may load its slides one by one
         const shows = element.querySelector("img[src],img[srcset],img[data-src],img[data-srcset],picture,video,canvas,svg,iframe") || element.tagName === "IMG" || [element, ...element.querySelectorAll("*")].some((each) => getComputedStyle(each).backgroundImage.includes("url(") || [...each.attributes].some(({ name, value }) => name.startsWith("data-") && T.pictureAddress(value, false)));
         const blank = !shows && !spoken(element, closed), filmOnly = shows && element.querySelector("iframe") && !element.querySelector("img,picture");
         if (!closed) { slides.all += 1; if (blank) slides.empty += 1; } else if ((shows || blank) && !filmOnly) closedSlides.push({ element, dialog: closed });

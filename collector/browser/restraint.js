@@ -79,9 +79,11 @@
   T.openDialogs = () => dialogs().filter(largeIn);
   let openAtFirst = null; // also those whose pictures have not come yet: some pages are one
   T.exploringBegins = () => { openAtFirst ||= dialogs(); };
-  T.openedSince = () => !!openAtFirst && T.openDialogs().some((each) => !openAtFirst.includes(each) && !T.apart(each));
+  T.openedLater = (dialog) => !!openAtFirst && !openAtFirst.includes(dialog);
+  const opened = () => dialogs().filter((each) => T.openedLater(each) && each.querySelector("img, picture, canvas") && !T.apart(each));
+  T.openedSince = () => opened().length > 0;
   // An Escape that we make is none to the browser, which closes a modal dialog by itself.
-  T.closeNative = () => { for (const each of T.openDialogs()) if (each.tagName === "DIALOG" && each.open && !openAtFirst.includes(each) && !T.apart(each)) each.close(); };
+  T.closeNative = () => { for (const each of opened()) if (each.tagName === "DIALOG" && each.open) each.close(); };
   // In a form, also from inside a shadow root.
   T.inForm = (element) => { for (let at = element; at; at = up(at)) if (at.tagName === "FORM" || at.form) return true; return false; };
   // What an attribute of the page says that it leads to: another page.
