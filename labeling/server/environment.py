@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
@@ -101,23 +102,21 @@ def _run(command: list[str], step: str, say: Callable[[int, str], None]) -> None
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         env=environment, encoding="utf-8", errors="replace",
-    ) as process:  # fmt: skip
+    ) as process, ExitStack() as unfinished:  # fmt: skip
         Thread(target=_read, args=(process, lines), daemon=True).start()
-        try:
-            while True:
-                try:
-                    line = lines.get(timeout=HEARTBEAT_S)
-                except Empty:  # a large file, or all packages at once
-                    line = ""
-                if line is None:
-                    break
-                if line:
-                    said.append(line)
-                    step = _step(line) or step
-                say(int(line.startswith(_A_PACKAGE)), step)
-        except BaseException:
-            process.kill()
-            raise
+        unfinished.callback(process.kill)
+        while True:
+            try:
+                line = lines.get(timeout=HEARTBEAT_S)
+            except Empty:  # a large file, or all packages at once
+                line = ""
+            if line is None:
+                break
+            if line:
+                said.append(line)
+                step = _step(line) or step
+            say(int(line.startswith(_A_PACKAGE)), step)
+        unfinished.pop_all()  # to its end: nothing to kill
     if process.returncode:
         output = "\n".join(said)[-800:]
         raise MissingPartError(
