@@ -20,7 +20,7 @@ HERO = "<img id=m src=/p/0.jpg width=600 height=400 draggable=false>"
 NEXT = f"let n = 0; const next = () => {{ if (n < {COUNT - 1}) m.src = `/p/${{n += 1}}.jpg`; }};"
 VIEWERS = {
     "click": (f"{HERO}<button id=b class=next>Next</button>", "b.onclick = next;"),
-    "pointer": (f"{HERO}<div id=b title='Next page' style='width:35px;height:35px'></div>", "let down = false; b.onpointerdown = (event) => { down = event.isTrusted; }; b.onpointerup = () => { if (down) next(); down = false; };"),
+    "pointer": (f"{HERO}<div id=b title='Next page' style='width:35px;height:35px'></div>", "let down = false; b.addEventListener('pointerdown', (event) => { down = event.isTrusted; }); b.addEventListener('pointerup', () => { if (down) next(); down = false; });"),
     "key": (f"<div class=gallery>{HERO}</div>", "onkeydown = (event) => { if (event.key === 'ArrowRight') next(); };"),
 }  # fmt: skip
 
