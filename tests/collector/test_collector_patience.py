@@ -46,7 +46,7 @@ def test_politeness_holds_per_host_and_never_exceeds_the_rate(
     collector.collect(brands_for(urls, limits={"per_host_interval": 0.4}), workspace)
     asked = [sorted(each.at for each in host.asked) for host in (server, other_server)]
     for at in asked:
-        # By the clock of the server, whose threads may start 0.2 s late on a busy machine.
-        assert min(b - a for a, b in pairwise(at)) > 0.4 - 0.2
-        assert at[-1] - at[0] > 5 * 0.4 - 0.2
+        gaps = [b - a for a, b in pairwise(at)]
+        assert min(gaps) > 0.34  # 85 %: by the clock of the server, whose threads may start late
+        assert (at[-1] - at[0]) / len(gaps) >= 0.399
     assert max(at[0] for at in asked) < min(at[2] for at in asked)  # in parallel
