@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+import warnings
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bodyshop_core.errors import MissingPartError, UsageError
-from bodyshop_core.quiet_tensorflow import stderr_to_null
+from bodyshop_core.quiet_tensorflow import import_tensorflow, stderr_to_null
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,7 +31,7 @@ def load_lite_model(file: Path, *, threads: int = 1) -> LiteModel:
     UsageError
         The file is absent or no TensorFlow Lite model.
     MissingPartError
-        LiteRT is not installed.
+        Neither LiteRT nor TensorFlow, which has its interpreter too, is installed.
     """
     return LiteModel(new_interpreter(file, threads))
 
@@ -80,12 +82,7 @@ def new_interpreter(file: Path, threads: int = 1) -> Any:
     """Return an interpreter with memory for its arrays, or raise as `load_lite_model` does."""
     if not file.is_file():
         raise UsageError(f"{file} does not exist")
-    try:
-        from ai_edge_litert.interpreter import Interpreter
-    except ImportError as error:
-        raise MissingPartError(
-            f"LiteRT, which runs {file.name}, is not installed", hint="pip install ai-edge-litert"
-        ) from error
+    Interpreter = _interpreter(file)
     try:
         with _OPENING, stderr_to_null():  # C++ code announces its kernels on stderr
             interpreter = Interpreter(str(file), num_threads=threads)
@@ -93,6 +90,22 @@ def new_interpreter(file: Path, threads: int = 1) -> Any:
     except (ValueError, RuntimeError) as error:
         raise UsageError(f"{file} is not a TensorFlow Lite model: {error}") from error
     return interpreter
+
+
+def _interpreter(file: Path) -> Any:
+    """Return LiteRT's class; TensorFlow's own where there is no LiteRT for the platform."""
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except ImportError as error:
+        if find_spec("tensorflow") is None:
+            raise MissingPartError(
+                f"LiteRT, which runs {file.name}, is not installed",
+                hint="pip install ai-edge-litert",
+            ) from error
+        # It says so for each network: where there is no LiteRT, nobody can install it.
+        warnings.filterwarnings("ignore", r"\s*Warning: tf\.lite\.Interpreter is deprecated")
+        return import_tensorflow().lite.Interpreter
+    return Interpreter
 
 
 _OPENING = threading.Lock()

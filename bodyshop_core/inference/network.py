@@ -44,7 +44,7 @@ class FrozenNetwork:
     UsageError
         The file is missing, damaged, or has another signature.
     MissingPartError
-        LiteRT is not installed.
+        Neither LiteRT nor TensorFlow is installed.
     """
 
     def __init__(self, file: Path, *, threads: int = 1) -> None:

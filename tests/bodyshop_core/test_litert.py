@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bodyshop_core.errors import MissingPartError, UsageError
-from bodyshop_core.inference import load_lite_model
+from bodyshop_core.inference import litert, load_lite_model
 
 
 def test_a_real_detector_runs_and_has_its_four_outputs(real_weights):
@@ -32,6 +32,7 @@ def test_a_file_that_is_no_model_is_named(tmp_path, content):
 
 def test_without_litert_the_command_that_installs_it_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
+    monkeypatch.setattr(litert, "find_spec", lambda _name: None)  # nor TensorFlow
     file = tmp_path / "x.tflite"
     file.write_bytes(b"x")
     with pytest.raises(MissingPartError) as caught:
@@ -46,3 +47,26 @@ def test_running_a_network_imports_no_tensorflow(real_weights):
     )
     file = real_weights / "coco_ssd_mobilenet_v1.tflite"
     subprocess.run([sys.executable, "-c", script, str(file)], check=True)
+
+
+def test_where_there_is_no_litert_tensorflows_own_interpreter_gives_the_same_answers(real_weights):
+    script = (
+        "import sys; from pathlib import Path; import numpy as np\n"
+        "if sys.argv[2] == 'without': sys.modules['ai_edge_litert'] = None\n"
+        "from bodyshop_core.inference import load_lite_model\n"
+        "network = load_lite_model(Path(sys.argv[1]))\n"
+        "found = network.run(np.full(network.input_shape, 127, np.uint8))\n"
+        "print([each.round(5).tolist() for each in found], 'tensorflow' in sys.modules)\n"
+    )
+    file = real_weights / "coco_ssd_mobilenet_v1.tflite"
+    told = [
+        subprocess.run(
+            [sys.executable, "-c", script, str(file), how],
+            capture_output=True, text=True, check=True,
+        )
+        for how in ("with", "without")
+    ]  # fmt: skip
+    (here, imported), (there, imported_there) = (one.stdout.rsplit(maxsplit=1) for one in told)
+    assert here == there
+    assert (imported, imported_there) == ("False", "True")
+    assert [one.stderr for one in told] == ["", ""]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sweep_workers
@@ -19,6 +21,7 @@ from bodyshop_core.workspace import Workspace
 from train.recipes.recipe import dump
 from train.runs import search as searching
 from train.runs import trials as trials_module
+from train.runs.options import TrainOptions
 from train.runs.sweep import SweepSpec
 
 RATE, BATCH, TRAINABLE = (
@@ -152,6 +155,58 @@ def test_a_killed_search_trains_its_unfinished_trial_again(
     assert len(found.trials) == 3
     assert told[1] in [trial["overrides"] for trial in found.trials]
     assert _calls(small) == 3  # its result had been written when it was killed
+
+
+def _source(
+    spec: SweepSpec, workspace: Workspace, folder: Path, trials: int
+) -> searching.StudySource:
+    assert spec.search is not None
+
+    def make(overrides: Mapping[str, Any]) -> trials_module.Trial:
+        options = TrainOptions()
+        return trials_module.make_trial(workspace, tiny_recipe(), overrides, options, name="")
+
+    search = spec.search.model_copy(update={"trials": trials})
+    return searching.StudySource(
+        search, make, name="x", base="x", folder=folder, storage=None, seed=7
+    )
+
+
+def test_processes_that_ask_at_the_same_time_do_not_train_more_than_was_wanted(
+    small: Workspace, spec: SweepSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = (_source(spec, small, tmp_path / "study", 1) for _ in range(2))
+    study, first = one._study, []
+    ask = study.ask
+
+    def later(*args: Any) -> Any:
+        first.append(other.ask())  # after the one has counted, before it has its trial
+        return ask(*args)
+
+    monkeypatch.setattr(study, "ask", later)
+    assert one.ask() is None
+    assert [trial is not None for trial in first] == [True]
+    other.tell(first[0], {"error": None, "loss": 0.5})
+    assert len(one.entries()) == 1
+
+
+def test_a_process_that_goes_on_takes_over_the_trial_of_one_that_was_killed(
+    small: Workspace, spec: SweepSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = (_source(spec, small, tmp_path / "study", 1) for _ in range(2))
+    gone = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    host = searching._owner().rpartition(":")[0]
+    with monkeypatch.context() as patch:
+        patch.setattr(searching, "_owner", lambda: f"{host}:{gone.stdout.strip()}")
+        left = one.ask()
+    assert left is not None
+    found = other.ask()
+    assert found is not None and found.overrides == left.overrides
 
 
 def test_spaces_and_storages_that_cannot_be_are_refused(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -106,19 +107,16 @@ class StudySource:
         """Return the next proposal; None when all are trained or being trained."""
         from optuna.trial import TrialState
 
-        wanted = (TrialState.COMPLETE, TrialState.FAIL, TrialState.RUNNING)
-        again = self._again()
-        counted = [
-            each
-            for each in self._study.get_trials(deepcopy=False, states=wanted)
-            if each.number not in again
-            and (each.state != TrialState.FAIL or ENTRY in each.user_attrs)
-        ]
-        if len(counted) >= self.total:
+        self._drop_abandoned()  # what a process had that was killed since
+        if len(self._counted()) >= self.total:
             return None
         proposed = self._study.ask(
             {key: _distribution(values) for key, values in self._space.items()}
         )
+        # Others may have been counting at the same time: the numbers say who was first.
+        if sum(number < proposed.number for number in self._counted()) >= self.total:
+            self._study.tell(proposed, state=TrialState.FAIL)
+            return None
         proposed.set_user_attr(OWNER, _owner())
         overrides = {
             key: value if isinstance(self._space[key], Range) else json.loads(value)
@@ -148,6 +146,19 @@ class StudySource:
             if ENTRY in each.user_attrs and each.state.is_finished() and each.number not in again
         ]
 
+    def _counted(self) -> list[int]:
+        """Return the numbers of the trials that were trained or are being trained."""
+        from optuna.trial import TrialState
+
+        again = self._again()
+        wanted = (TrialState.COMPLETE, TrialState.FAIL, TrialState.RUNNING)
+        return [
+            each.number
+            for each in self._study.get_trials(deepcopy=False, states=wanted)
+            if each.number not in again
+            and (each.state != TrialState.FAIL or ENTRY in each.user_attrs)
+        ]
+
     def _again(self) -> set[int]:
         return set(self._study.user_attrs.get(AGAIN, ()))
 
@@ -164,12 +175,15 @@ class StudySource:
 
     def _drop_abandoned(self) -> None:
         """End the trials of processes of this machine that are gone, and propose them again."""
+        from optuna.exceptions import UpdateFinishedTrialError
         from optuna.trial import TrialState
 
         for each in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             if _is_gone(each.user_attrs.get(OWNER, "")):
-                self._study.tell(each.number, state=TrialState.FAIL)
-                self._study.enqueue_trial(each.params)
+                # another process may end it at the same time, and proposes it again
+                with contextlib.suppress(ValueError, UpdateFinishedTrialError):
+                    self._study.tell(each.number, state=TrialState.FAIL)
+                    self._study.enqueue_trial(each.params)
 
 
 def _open_study(name: str, folder: Path, storage: str | None, seed: int) -> Any:
