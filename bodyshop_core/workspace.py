@@ -18,6 +18,7 @@ from sqlalchemy import select
 from bodyshop_core.catalog import BlobRef, Catalog, schema
 from bodyshop_core.catalog.derived_names import rename
 from bodyshop_core.catalog.identity import find_identity, identity, may_give_identity
+from bodyshop_core.catalog.whereabouts import whereabouts
 from bodyshop_core.errors import BodyshopError, ConfigError, InterruptedByUser, UsageError
 from bodyshop_core.storage.derived_upload import upload_local
 from bodyshop_core.storage.place_owner import Owner
@@ -65,7 +66,11 @@ class Workspace:
             )
         self.catalog = Catalog(file, url)
         if isinstance(self.blobs, RemoteBlobs):
-            owner = Owner(partial(find_identity, self.catalog), partial(identity, self.catalog))
+            owner = Owner(
+                partial(find_identity, self.catalog),
+                partial(identity, self.catalog),
+                partial(whereabouts, self.catalog),
+            )
             if may_give_identity(self.catalog):  # now: later may be inside of a transaction
                 owner.make()
             self.blobs = self.blobs.owned_by(owner, self.catalog.label)

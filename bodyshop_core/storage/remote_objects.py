@@ -82,18 +82,22 @@ def _claim(place: RemotePlace, owner: Owner, leave_note: bool) -> None:
     if found is None and not leave_note:
         return
     if found is None:
-        found = _leave_note(place, owner.make())
+        found = _leave_note(place, owner)
     # After the note was read: whoever left it had an id by then.
     ownership.refuse_foreign(place, found, owner.find())
+    if ownership.refuse_copy(place, found, owner.where()) and leave_note:
+        note = ownership.new_note(place, owner.make(), owner.where())
+        _write(place, ownership.NOTE, note, "overwrite")
     nesting.warn_of_place_around(place, owner.make())
     ownership.known.add(place, owner.make())
 
 
-def _leave_note(place: RemotePlace, own: str) -> dict[str, str]:
+def _leave_note(place: RemotePlace, owner: Owner) -> dict[str, str]:
     """Return the note at a place that had none: ours, unless another workspace was faster."""
+    own = owner.make()
     nesting.refuse_nested(place, own)
     try:
-        _write(place, ownership.NOTE, ownership.new_note(place, own), "create")
+        _write(place, ownership.NOTE, ownership.new_note(place, own, owner.where()), "create")
     except FileExistsError:
         return ownership.read_note(place) or {}
     try:  # once more: a place around or inside may have been taken meanwhile
